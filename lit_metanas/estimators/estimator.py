@@ -1,0 +1,44 @@
+"""How good an architecture is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from lit_metanas.records.budget import Cost
+from lit_metanas.spaces.architecture import Architecture
+
+
+@dataclass(frozen=True)
+class Score:
+    """An estimate.
+
+    Attributes:
+        value: validation score, higher is better.
+        cost: what the estimate cost.
+        weights: what was trained, by name, to go on from; None where nothing was.
+    """
+
+    value: float
+    cost: Cost
+    weights: dict[str, Tensor] | None = None
+
+
+class Estimator(ABC):
+    """Scores architectures on one problem, which the implementation holds."""
+
+    @abstractmethod
+    def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:
+        """Estimate.
+
+        Args:
+            architecture: what to score.
+            fidelity: share of the full training to spend on it, in (0, 1].
+            start: weights to inherit instead of a fresh start.
+        """
+
+    @abstractmethod
+    def cost(self, architecture: Architecture, fidelity: float) -> Cost:
+        """What the call would cost, known beforehand."""

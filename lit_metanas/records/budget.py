@@ -1,0 +1,62 @@
+"""The deterministic account of a search."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+
+class Exhausted(Exception):
+    """The next charge does not fit into the budget."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What was spent.
+
+    Attributes:
+        queries: architectures evaluated (a known one again costs nothing).
+        steps: optimizer steps.
+        images: training images seen, with repetition.
+        flops: training cost: 3 x forward multiply-adds x images.
+        seconds: wall time; reported, never used to stop or to compare.
+    """
+
+    queries: int = 0
+    steps: int = 0
+    images: int = 0
+    flops: int = 0
+    seconds: float = 0.0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(*(mine + theirs for mine, theirs in zip(asdict(self).values(), asdict(other).values(), strict=True)))
+
+
+class Budget:
+    """A limit and what was spent of it; a limit of None is none.
+
+    Args:
+        queries: most architectures to evaluate.
+        flops: most training cost, 3 x forward multiply-adds x images.
+    """
+
+    def __init__(self, *, queries: int | None = None, flops: float | None = None) -> None:
+        self.queries = queries
+        self.flops = flops
+        self.spent = Cost()
+
+    def affords(self, cost: Cost) -> bool:
+        """Whether ``cost`` still fits."""
+        total = self.spent + cost
+        return (self.queries is None or total.queries <= self.queries) and (
+            self.flops is None or total.flops <= self.flops
+        )
+
+    def charge(self, cost: Cost) -> None:
+        """Add ``cost`` to what was spent.
+
+        Raises:
+            Exhausted: it does not fit; nothing is charged then.
+        """
+        if not self.affords(cost):
+            raise Exhausted(f"The search budget ({self.queries} queries, {self.flops} FLOPs) is spent.")
+        self.spent = self.spent + cost

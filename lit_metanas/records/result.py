@@ -1,0 +1,71 @@
+"""One row of ``results.json``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from lit_metanas.records.budget import Cost
+from lit_metanas.spaces.architecture import Architecture
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a result was measured.
+
+    Attributes:
+        name: ``episodes`` (few-shot) or ``target`` (many examples a class).
+        way: classes a task.
+        shot: training examples a class.
+        batch_norm: where statistics come from: ``transductive``, ``support`` or ``running``.
+    """
+
+    name: str
+    way: int
+    shot: int
+    batch_norm: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """The score of one method, for one seed, on one target task or on a series of episodes.
+
+    Attributes:
+        method: the row's name in tables.
+        task_id: the target task, or the name of the series of episodes.
+        space: the search space's name.
+        architecture: the evaluated architecture; None where each episode had its own.
+        recipe: the child's training hyper-parameters.
+        seed: seed of meta-training and search.
+        protocol: how it was measured.
+        value: mean score.
+        ci95: half width of the 95 % confidence interval of ``value`` over examples or episodes.
+        cost: of the search on this task.
+        meta_cost: of meta-training, paid once.
+        parameters: trainable parameters of the network.
+        flops: forward multiply-adds of the network for one input.
+        values: one score an episode, in the episodes' order, for paired comparisons; empty for one task.
+        curve: anytime curve of the search: (flops spent, best validation score so far).
+        metric: what ``value`` is.
+        hardware: the machine.
+        config: where the run's configuration was saved.
+    """
+
+    method: str
+    task_id: str
+    space: str
+    architecture: Architecture | None
+    recipe: dict[str, float | int | str | bool]
+    seed: int
+    protocol: Protocol
+    value: float
+    ci95: float
+    cost: Cost
+    meta_cost: Cost
+    parameters: int
+    flops: int
+    values: tuple[float, ...] = ()
+    curve: tuple[tuple[float, float], ...] = ()
+    metric: str = "accuracy"
+    hardware: str = ""
+    config: str = ""
+    schema: int = field(default=1)
