@@ -1,0 +1,28 @@
+"""What is kept: budgets, records of searches, results and their files."""
+
+from lit_metanas.records.atomic import replacing
+from lit_metanas.records.budget import Budget, Cost, Exhausted
+from lit_metanas.records.chosen import Chosen
+from lit_metanas.records.files import read_architectures, read_results, write_architectures, write_results
+from lit_metanas.records.record import Found, Record, Trial
+from lit_metanas.records.result import Protocol, Result
+from lit_metanas.records.weights import read_weights, write_weights
+
+__all__ = [
+    "Budget",
+    "Chosen",
+    "Cost",
+    "Exhausted",
+    "Found",
+    "Protocol",
+    "Record",
+    "Result",
+    "Trial",
+    "read_architectures",
+    "read_results",
+    "read_weights",
+    "replacing",
+    "write_architectures",
+    "write_results",
+    "write_weights",
+]

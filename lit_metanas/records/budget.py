@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 
-class Exhausted(Exception):
+class Exhausted(Exception):  # noqa: N818 (the end of a search, not a fault)
     """The next charge does not fit into the budget."""
 
 
@@ -28,7 +28,9 @@ class Cost:
     seconds: float = 0.0
 
     def __add__(self, other: Cost) -> Cost:
-        return Cost(*(mine + theirs for mine, theirs in zip(asdict(self).values(), asdict(other).values(), strict=True)))
+        return Cost(
+            *(mine + theirs for mine, theirs in zip(asdict(self).values(), asdict(other).values(), strict=True))
+        )
 
 
 class Budget:

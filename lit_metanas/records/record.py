@@ -18,11 +18,13 @@ class Trial:
         architecture: the canonical architecture.
         value: its validation score, higher is better.
         cost: the search's whole cost up to here.
+        duplicate: whether it was known already, and so cost nothing.
     """
 
     architecture: Architecture
     value: float
     cost: Cost
+    duplicate: bool = False
 
 
 @dataclass
@@ -42,6 +44,15 @@ class Record:
         if not self.trials:
             raise ValueError(f"The search on task '{self.task_id}' tried no architecture: give it a larger budget.")
         return max(self.trials, key=lambda trial: trial.value)
+
+    @property
+    def curve(self) -> tuple[tuple[float, float], ...]:
+        """The anytime curve: (FLOPs spent, best score so far) at each improvement."""
+        points: list[tuple[float, float]] = []
+        for trial in self.trials:
+            if not points or trial.value > points[-1][1]:
+                points.append((float(trial.cost.flops), trial.value))
+        return tuple(points)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,122 @@
+"""Records as plain JSON values, and back, driven by the dataclasses' own types."""
+
+from __future__ import annotations
+
+import math
+import types
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, fields, is_dataclass
+from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from lit_metanas.spaces.architecture import Architecture
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T", bound="DataclassInstance")
+
+NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+"""How numbers that JSON does not have are written."""
+
+
+def to_plain(value: object) -> Any:
+    """Turn records, architectures and tuples into dictionaries, lists and plain values."""
+    if isinstance(value, Architecture):
+        return value.to_json()
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: to_plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): to_plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [to_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
+    return value
+
+
+def from_plain(kind: type[T], value: object, place: str) -> T:
+    """Read one dataclass back.
+
+    Args:
+        kind: the dataclass.
+        value: what ``to_plain`` made of it.
+        place: where the value stands in its file, for messages.
+
+    Raises:
+        ValueError: a field is missing, unknown or of the wrong kind.
+    """
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{place} must be an object, not {_shown(value)}")
+    hints = get_type_hints(kind)
+    known: dict[str, Field[Any]] = {field.name: field for field in fields(kind)}
+    for name in value:
+        if name not in known:
+            raise ValueError(f"{place} has an unknown field '{name}'")
+    arguments = {}
+    for name, field in known.items():
+        if name in value:
+            arguments[name] = _read(hints[name], value[name], f"{place}.{name}")
+        elif field.default is MISSING and field.default_factory is MISSING:
+            raise ValueError(f"{place} lacks the field '{name}'")
+    return kind(**arguments)
+
+
+def _read(hint: Any, value: object, place: str) -> Any:
+    """Read a value of the annotated type."""
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        return _read_union(inner, value, place)
+    if origin is tuple:
+        return _read_tuple(inner, value, place)
+    if origin in (dict, Mapping):
+        if not isinstance(value, Mapping):
+            raise ValueError(f"{place} must be an object, not {_shown(value)}")
+        return {str(key): _read(inner[1], item, f"{place}.{key}") for key, item in value.items()}
+    if hint is Architecture:
+        labels = _read(dict[str, str], value, place)
+        return Architecture(labels)
+    if is_dataclass(hint) and isinstance(hint, type):
+        return from_plain(hint, value, place)
+    return _read_scalar(hint, value, place)
+
+
+def _read_union(options: tuple[Any, ...], value: object, place: str) -> Any:
+    """Read the first option whose type is exactly the value's, then the first that takes it."""
+    for option in options:
+        if option is type(value) or (option is type(None) and value is None):
+            return value
+    for option in options:
+        try:
+            return _read(option, value, place)
+        except ValueError:
+            continue
+    names = " or ".join("null" if option is type(None) else str(option.__name__) for option in options)
+    raise ValueError(f"{place} must be {names}, not {_shown(value)}")
+
+
+def _read_tuple(inner: tuple[Any, ...], value: object, place: str) -> tuple[Any, ...]:
+    """Read ``tuple[X, ...]`` or a tuple of fixed length from a list."""
+    if not isinstance(value, list):
+        raise ValueError(f"{place} must be a list, not {_shown(value)}")
+    if len(inner) == 2 and inner[1] is Ellipsis:
+        return tuple(_read(inner[0], item, f"{place}[{index}]") for index, item in enumerate(value))
+    if len(value) != len(inner):
+        raise ValueError(f"{place} must have {len(inner)} entries, not {len(value)}")
+    return tuple(_read(hint, item, f"{place}[{i}]") for i, (hint, item) in enumerate(zip(inner, value, strict=True)))
+
+
+def _read_scalar(hint: Any, value: object, place: str) -> Any:
+    """Read a number, a word or a truth value; a whole number serves as a float."""
+    if hint is float and isinstance(value, str) and value in NON_FINITE:
+        return NON_FINITE[value]
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not hint:
+        names = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", type(None): "null"}
+        raise ValueError(f"{place} must be {names.get(hint, str(hint))}, not {_shown(value)}")
+    return value
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."

@@ -1,0 +1,45 @@
+"""Weights of a network as a file of plain tensors."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from lit_metanas.records.atomic import replacing
+
+
+def write_weights(path: str | os.PathLike[str], weights: Mapping[str, Tensor]) -> None:
+    """Write tensors by name, on the CPU and without the storages they are views of, atomically."""
+    plain = {name: tensor.detach().cpu().clone() for name, tensor in weights.items()}
+    with replacing(path) as temporary:
+        torch.save(plain, temporary)
+
+
+def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
+    """Read what ``write_weights`` wrote, onto the CPU; no code in the file is executed.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is damaged, or holds anything but tensors by name.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise FileNotFoundError(f"There is no weights file '{file}': give the path of a file that a search wrote.")
+    refusal = ValueError(
+        f"'{file}' is damaged or holds more than plain tensors, and was not loaded: give a weights file that a "
+        "search wrote."
+    )
+    try:
+        weights = torch.load(file, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError, OSError):
+        raise refusal from None
+    if not isinstance(weights, dict) or not all(
+        isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in weights.items()
+    ):
+        raise refusal
+    return weights

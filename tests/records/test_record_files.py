@@ -1,0 +1,158 @@
+"""Results and architectures written and read back."""
+
+import json
+import math
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lit_metanas.records import (
+    Chosen,
+    Cost,
+    Protocol,
+    Result,
+    read_architectures,
+    read_results,
+    write_architectures,
+    write_results,
+)
+from lit_metanas.spaces.architecture import Architecture
+
+finite = st.floats(allow_nan=False, allow_infinity=False)
+costs = st.builds(
+    Cost,
+    queries=st.integers(0, 10),
+    steps=st.integers(0, 10),
+    images=st.integers(0, 10**6),
+    flops=st.integers(0, 10**18),
+    seconds=finite,
+)
+results = st.builds(
+    Result,
+    method=st.text(),
+    task_id=st.text(),
+    space=st.text(),
+    architecture=st.none() | st.dictionaries(st.text(), st.text()).map(Architecture),
+    recipe=st.dictionaries(st.text(), st.text() | finite | st.integers() | st.booleans()),
+    seed=st.integers(),
+    protocol=st.builds(Protocol, st.text(), st.integers(), st.integers(), st.text()),
+    value=st.floats(allow_nan=False),
+    ci95=finite,
+    cost=costs,
+    meta_cost=costs,
+    parameters=st.integers(0),
+    flops=st.integers(0),
+    values=st.lists(finite, max_size=3).map(tuple),
+    curve=st.lists(st.tuples(finite, finite), max_size=3).map(tuple),
+    schema=st.just(1),
+)
+
+
+def a_result(**changes):
+    result = Result(
+        method="darts",
+        task_id="task-3",
+        space="Tiny",
+        architecture=Architecture({"a": "1", "b": "x"}),
+        recipe={"epochs": 3, "rate": 0.1, "name": "sgd", "fresh": True},
+        seed=1,
+        protocol=Protocol("target", 10, 100, "running"),
+        value=0.5,
+        ci95=0.01,
+        cost=Cost(flops=5),
+        meta_cost=Cost(),
+        parameters=3,
+        flops=4,
+        curve=((1.0, 0.25), (2.0, 0.5)),
+    )
+    return replace(result, **changes)
+
+
+@settings(max_examples=40, deadline=None)
+@given(rows=st.lists(results, max_size=3))
+def test_results_come_back_equal_and_of_equal_types(tmp_path_factory, rows):
+    path = tmp_path_factory.mktemp("results") / "deep" / "results.json"
+    write_results(path, rows)
+    back = read_results(path)
+    assert back == rows
+    assert repr(back) == repr(rows)  # tells 1 from 1.0 and from True
+    assert [file.name for file in path.parent.iterdir()] == ["results.json"]
+
+
+def test_numbers_that_json_lacks_come_back(tmp_path):
+    path = tmp_path / "results.json"
+    write_results(path, [a_result(ci95=math.nan, value=-math.inf)])
+    row = read_results(path)[0]
+    assert math.isnan(row.ci95)
+    assert row.value == -math.inf
+    json.loads(path.read_text(), parse_constant=pytest.fail)
+
+
+def test_architectures_come_back_equal(tmp_path):
+    rows = [
+        Chosen("t", "random", "Tiny", Architecture({"a": "1"}), 0.5, seed=3, shape=(3, 8, 9), way=2, classes=("a", "b"))
+    ]
+    write_architectures(tmp_path / "architectures.json", rows)
+    assert read_architectures(tmp_path / "architectures.json") == rows
+    document = json.loads((tmp_path / "architectures.json").read_text())
+    assert document["schema"] == 1
+    assert document["architectures"][0]["architecture"] == {"a": "1"}
+
+
+def broken(change):
+    def make(path):
+        write_results(path, [a_result()])
+        document = json.loads(path.read_text())
+        change(document)
+        path.write_text(json.dumps(document))
+
+    return make
+
+
+BROKEN = {
+    "not valid JSON": lambda path: path.write_text('{"schema": 1, "resul'),
+    "valid JSON": lambda path: path.write_bytes(b"\xff\xfe\x00PK"),
+    "no schema number": lambda path: path.write_text("[1, 2]"),
+    "schema 2, which a newer version": broken(lambda d: d.update(schema=2)),
+    "schema 7, which a newer version": broken(lambda d: d["results"][0].update(schema=7)),
+    "no list 'results'": broken(lambda d: d.pop("results")),
+    r"results\[0\].cost.flops must be a whole number, not 'many'": broken(
+        lambda d: d["results"][0]["cost"].update(flops="many")
+    ),
+    r"results\[0\].seed must be a whole number, not True": broken(lambda d: d["results"][0].update(seed=True)),
+    r"results\[0\] lacks the field 'method'": broken(lambda d: d["results"][0].pop("method")),
+    r"results\[0\] has an unknown field 'extra'": broken(lambda d: d["results"][0].update(extra=1)),
+    r"results\[0\] must be an object, not 3": broken(lambda d: d.update(results=[3])),
+    r"results\[0\].curve\[0\] must have 2 entries": broken(lambda d: d["results"][0].update(curve=[[1.0]])),
+    r"results\[0\].values must be a list": broken(lambda d: d["results"][0].update(values="abc")),
+    r"results\[0\].architecture must be": broken(lambda d: d["results"][0].update(architecture=[1])),
+    r"results\[0\].recipe.epochs must be": broken(lambda d: d["results"][0]["recipe"].update(epochs=[])),
+}
+
+
+@pytest.mark.parametrize("message", BROKEN)
+def test_a_broken_file_gets_one_sentence_that_names_it(tmp_path, message):
+    path = tmp_path / "results.json"
+    BROKEN[message](path)
+    with pytest.raises(ValueError, match=message) as caught:
+        read_results(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no file .*nowhere.json"):
+        read_results(tmp_path / "nowhere.json")
+
+
+def test_an_interrupted_write_leaves_the_old_file(tmp_path):
+    path = tmp_path / "results.json"
+    write_results(path, [a_result()])
+    before = path.read_bytes()
+    with pytest.raises(TypeError):
+        write_results(path, [a_result(seed=object())])
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["results.json"]
