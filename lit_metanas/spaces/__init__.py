@@ -1,0 +1,20 @@
+"""What can be built: architectures, search spaces, and the networks they describe."""
+
+from lit_metanas.spaces.architecture import Architecture, Choice
+from lit_metanas.spaces.layered import LayeredSpace
+from lit_metanas.spaces.mixture import Gate, Mixture, one_hot
+from lit_metanas.spaces.space import NetworkCost, SearchSpace, Shape, Supernet, inherit
+
+__all__ = [
+    "Architecture",
+    "Choice",
+    "Gate",
+    "LayeredSpace",
+    "Mixture",
+    "NetworkCost",
+    "SearchSpace",
+    "Shape",
+    "Supernet",
+    "inherit",
+    "one_hot",
+]

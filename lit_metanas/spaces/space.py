@@ -70,6 +70,32 @@ class Supernet(nn.Module, ABC):
         """Forward multiply-adds that one input costs under ``mixture``."""
 
 
+def inherit(weights: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Cut the parameters of a larger supernet to those of a restricted one.
+
+    Args:
+        weights: parameters of the supernet of the whole space.
+        target: parameters of the supernet of the restricted space, for their names and shapes.
+
+    Returns:
+        For each name in ``target`` the leading slice of the larger parameter.
+
+    Raises:
+        ValueError: a parameter is missing or too small.
+    """
+    cut = {}
+    for name, value in target.items():
+        source = weights.get(name)
+        if (
+            source is None
+            or source.dim() != value.dim()
+            or any(a < b for a, b in zip(source.shape, value.shape, strict=True))
+        ):
+            raise ValueError(f"The weights do not hold '{name}' {tuple(value.shape)}: they come from another space.")
+        cut[name] = source[tuple(slice(size) for size in value.shape)].clone()
+    return cut
+
+
 class SearchSpace(ABC):
     """A set of choices and how to build a network from them.
 

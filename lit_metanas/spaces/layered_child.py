@@ -1,0 +1,152 @@
+"""The plain network that an architecture of the layered space describes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from lit_metanas.spaces.operations import ACTIVATIONS, POOLS
+from lit_metanas.spaces.space import Shape
+
+
+@dataclass(frozen=True)
+class Block:
+    """One block of an architecture: convolution ``kernel`` and ``width``, then what follows."""
+
+    kernel: int
+    width: int
+    norm: str
+    skip: str
+    activation: str
+    pool: str
+    dropout: float
+
+
+def sizes(height: int, width: int, blocks: int) -> list[tuple[int, int]]:
+    """Height and width at the input of each block, and after the last: halved while larger than one pixel."""
+    result = [(height, width)]
+    for _ in range(blocks):
+        height, width = result[-1]
+        result.append((height // 2, width // 2) if min(height, width) > 1 else (height, width))
+    return result
+
+
+class ChildBlock(nn.Module):
+    """Convolution, normalisation, residual sum, activation, pooling and dropout of one block."""
+
+    def __init__(self, block: Block, *, channels: int, pooled: bool) -> None:
+        super().__init__()
+        affine = block.norm == "none"
+        self.convolution = nn.Conv2d(channels, block.width, block.kernel, padding=block.kernel // 2, bias=affine)
+        self.norm = _norm(block)
+        self.projection: nn.Sequential | None = None
+        if block.skip == "residual":
+            self.projection = nn.Sequential(nn.Conv2d(channels, block.width, 1, bias=affine), _norm(block))
+        self.activation = ACTIVATIONS[block.activation]()
+        self.pool = POOLS[block.pool](2) if pooled else nn.Identity()
+        self.dropout = nn.Dropout2d(block.dropout)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Shape ``(n, channels, height, width)`` to ``(n, block.width, height / 2, width / 2)``."""
+        outputs = self.norm(self.convolution(inputs))
+        if self.projection is not None:
+            outputs = outputs + self.projection(inputs)
+        outputs = self.dropout(self.pool(self.activation(outputs)))
+        assert isinstance(outputs, Tensor)
+        return outputs
+
+
+class LayeredChild(nn.Module):
+    """Blocks, a global average and a linear classifier.
+
+    Args:
+        blocks: from input to output.
+        shape: channels, height and width of an input.
+        way: number of classes.
+
+    Attributes:
+        features: length of the feature vector.
+        flops: forward multiply-adds for one input.
+    """
+
+    def __init__(self, blocks: Sequence[Block], *, shape: Shape, way: int) -> None:
+        super().__init__()
+        channels, height, width = shape
+        self.blocks = nn.ModuleList()
+        self.flops = 0
+        places = sizes(height, width, len(blocks))
+        for block, before, after in zip(blocks, places, places[1:], strict=False):
+            self.blocks.append(ChildBlock(block, channels=channels, pooled=before != after))
+            taps = block.kernel**2 + (block.skip == "residual")
+            self.flops += before[0] * before[1] * channels * block.width * taps
+            channels = block.width
+        self.features = channels
+        self.head = nn.Linear(channels, way)
+        self.flops += channels * way
+        self._plan = tuple(blocks)
+
+    def embed(self, inputs: Tensor) -> Tensor:
+        """Features, shape ``(n, features)``."""
+        for block in self.blocks:
+            inputs = block(inputs)
+        return inputs.mean((2, 3))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Scores, shape ``(n, way)``, for inputs of shape ``(n, channels, height, width)``."""
+        scores = self.head(self.embed(inputs))
+        assert isinstance(scores, Tensor)
+        return scores
+
+    @torch.no_grad()
+    def inherit(self, weights: Mapping[str, Tensor]) -> None:
+        """Copy the parameters, and where present the statistics, of a supernet of the layered space.
+
+        Raises:
+            ValueError: a parameter that this network needs is not among ``weights``.
+        """
+        for place, (module, block) in enumerate(zip(self.blocks, self._plan, strict=True)):
+            assert isinstance(module, ChildBlock)
+            prefix = f"layers.{place}"
+            _inherit_normed(module.convolution, module.norm, weights, f"{prefix}.kernels.{block.kernel}", prefix)
+            if module.projection is not None:
+                convolution, norm = module.projection[0], module.projection[1]
+                _inherit_normed(convolution, norm, weights, f"{prefix}.projection", f"{prefix}.skip")
+        head = weights.get("head.weight")
+        if head is not None and head.shape[0] == self.head.out_features:
+            self.head.weight.copy_(head[:, : self.features])
+            self.head.bias.copy_(weights["head.bias"])
+
+
+def _norm(block: Block) -> nn.Module:
+    if block.norm == "batch":
+        return nn.BatchNorm2d(block.width)
+    return nn.GroupNorm(1, block.width) if block.norm == "layer" else nn.Identity()
+
+
+def _inherit_normed(
+    convolution: nn.Module, norm: nn.Module, weights: Mapping[str, Tensor], kernel_key: str, norm_key: str
+) -> None:
+    assert isinstance(convolution, nn.Conv2d)
+    missing = [key for key in (kernel_key, f"{norm_key}.scale", f"{norm_key}.shift") if key not in weights]
+    if missing:
+        raise ValueError(f"The weights lack '{missing[0]}': they come from another search space.")
+    out, into = convolution.weight.shape[:2]
+    kernel = weights[kernel_key][:out, :into]
+    scale, shift = weights[f"{norm_key}.scale"][:out], weights[f"{norm_key}.shift"][:out]
+    if isinstance(norm, nn.Identity):
+        assert convolution.bias is not None
+        convolution.weight.copy_(kernel * scale[:, None, None, None])
+        convolution.bias.copy_(shift)
+        return
+    convolution.weight.copy_(kernel)
+    assert isinstance(norm, nn.BatchNorm2d | nn.GroupNorm)
+    norm.weight.copy_(scale)
+    norm.bias.copy_(shift)
+    if isinstance(norm, nn.BatchNorm2d) and f"{norm_key}.mean" in weights:
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        norm.running_mean.copy_(weights[f"{norm_key}.mean"][:out])
+        norm.running_var.copy_(weights[f"{norm_key}.var"][:out])

@@ -1,0 +1,118 @@
+"""Candidate operations by label, and how a gate combines candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lit_metanas.spaces.mixture import Gate
+
+EPSILON = 1e-5
+"""Added to variances, as in ``torch.nn.BatchNorm2d``."""
+
+ACTIVATIONS: Mapping[str, type[nn.Module]] = {
+    "ReLU": nn.ReLU,
+    "Sigmoid": nn.Sigmoid,
+    "Tanh": nn.Tanh,
+    "GELU": nn.GELU,
+    "SiLU": nn.SiLU,
+    "LeakyReLU": nn.LeakyReLU,
+    "ELU": nn.ELU,
+    "Identity": nn.Identity,
+}
+POOLS: Mapping[str, type[nn.MaxPool2d | nn.AvgPool2d]] = {"max": nn.MaxPool2d, "avg": nn.AvgPool2d}
+NORMS = ("batch", "layer", "none")
+SKIPS = ("none", "residual")
+
+
+def combine(gate: Gate, candidates: Sequence[Callable[[], Tensor]]) -> Tensor:
+    """Compute the gate's one candidate, or all of them weighted and summed."""
+    if gate.index is None:
+        return torch.stack([gate.weights[i] * make() for i, make in enumerate(candidates)]).sum(0)
+    return through(gate, candidates[gate.index]())
+
+
+def through(gate: Gate, value: Tensor) -> Tensor:
+    """Lead the gradient of a one-candidate gate to its logits; the value does not change."""
+    assert gate.index is not None
+    # A constant gate is one: the multiplication would cost a pass over the activations.
+    return gate.weights[gate.index] * value if gate.weights.requires_grad else value
+
+
+def merged_kernel(gate: Gate, kernels: Sequence[Tensor]) -> Tensor:
+    """Mix square kernels of odd sizes into one of the largest size.
+
+    Convolutions that are summed before a non-linearity are one convolution: each kernel is embedded in the centre
+    of the largest one.
+
+    Args:
+        gate: weights of the mixture.
+        kernels: each of shape ``(out, in, k, k)``.
+
+    Returns:
+        Shape ``(out, in, K, K)`` with the largest ``K``.
+    """
+    size = max(kernel.shape[-1] for kernel in kernels)
+    total = torch.zeros(())
+    for weight, kernel in zip(gate.weights, kernels, strict=True):
+        margin = (size - kernel.shape[-1]) // 2
+        total = total + F.pad(weight * kernel, (margin,) * 4)
+    return total
+
+
+def batch_normalise(
+    inputs: Tensor, key: str, statistics: Mapping[str, Tensor] | None, record: dict[str, Tensor] | None
+) -> Tensor:
+    """Normalise each channel by given statistics, or by those of this batch.
+
+    Args:
+        inputs: shape ``(n, channels, height, width)``.
+        key: the layer's name; its entries are ``<key>.mean`` and ``<key>.var``, each of shape ``(channels,)``.
+        statistics: means and (biased) variances to use; None takes this batch's.
+        record: filled with this batch's means and variances when given.
+    """
+    if record is not None:
+        record[f"{key}.mean"] = inputs.mean((0, 2, 3))
+        record[f"{key}.var"] = inputs.var((0, 2, 3), unbiased=False)
+    if statistics is None:
+        return F.batch_norm(inputs, None, None, training=True, eps=EPSILON)
+    channels = inputs.shape[1]
+    mean, var = statistics[f"{key}.mean"][:channels], statistics[f"{key}.var"][:channels]
+    return F.batch_norm(inputs, mean, var, training=False, eps=EPSILON)
+
+
+def layer_normalise(inputs: Tensor, weights: Tensor | None) -> Tensor:
+    """Normalise each example over its channels and pixels.
+
+    Args:
+        inputs: shape ``(n, channels, height, width)``.
+        weights: weight of each channel in mean and variance, shape ``(channels,)``, so that a masked channel does
+            not count; None weights all alike.
+    """
+    if weights is None:
+        return F.group_norm(inputs, 1, eps=EPSILON)
+    share = (weights / (weights.sum() * inputs.shape[2] * inputs.shape[3]))[:, None, None]
+    centred = inputs - (inputs * share).sum((1, 2, 3), keepdim=True)
+    return centred / ((centred**2 * share).sum((1, 2, 3), keepdim=True) + EPSILON).sqrt()
+
+
+def dropout_scale(gate: Gate, rates: Sequence[float], uniform: Tensor) -> Tensor:
+    """Factor on each channel under a mixture of dropout rates that share one draw.
+
+    Args:
+        gate: weights of the rates.
+        rates: probability that a channel is dropped, for each candidate.
+        uniform: numbers in [0, 1), shape ``(n, channels)``.
+
+    Returns:
+        Shape ``(n, channels)``: mean one over the draws.
+    """
+
+    def scale(rate: float) -> Tensor:
+        return (uniform >= rate).to(uniform.dtype) / (1.0 - rate)
+
+    return combine(gate, [partial(scale, rate) for rate in rates])
