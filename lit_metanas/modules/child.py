@@ -1,0 +1,163 @@
+"""The child network as a LightningModule, and its training on one task."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as F
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.strategies import SingleDeviceStrategy
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
+from torch import Tensor, nn
+from torch.utils.data import BatchSampler, DataLoader, RandomSampler, SequentialSampler, TensorDataset
+from torchmetrics.classification import MulticlassAccuracy
+
+from lit_metanas.episodes.task import Split
+from lit_metanas.modules.recipe import Recipe
+from lit_metanas.records.budget import Cost
+from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.space import SearchSpace, Shape
+
+TRAINING_PASSES = 3
+"""A training step costs about three forward passes: one forward, two backward."""
+
+
+class Child(LightningModule):
+    """Trains the network of one architecture on one task: cross-entropy, AdamW, half-cosine learning rate.
+
+    Args:
+        space: the search space that the architecture belongs to.
+        architecture: one label for each active choice.
+        shape: channels, height and width of an input.
+        way: number of classes.
+        recipe: training hyper-parameters.
+        weights: a supernet's parameters to inherit by name; None starts anew.
+    """
+
+    def __init__(
+        self,
+        *,
+        space: SearchSpace,
+        architecture: Mapping[str, str],
+        shape: Shape,
+        way: int,
+        recipe: Recipe | None = None,
+        weights: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        super().__init__()
+        self.space = space
+        self.architecture: Architecture = space.canonical(architecture)
+        self.shape = shape
+        self.way = way
+        self.recipe = recipe or Recipe()
+        self.network: nn.Module = space.child(self.architecture, shape, way, weights)
+        self.val_accuracy = MulticlassAccuracy(way, average="micro")
+        self.test_accuracy = MulticlassAccuracy(way, average="micro")
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Scores, shape ``(n, way)``, for inputs of shape ``(n, channels, height, width)``."""
+        scores = self.network(inputs)
+        assert isinstance(scores, Tensor)
+        return scores
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """Cross-entropy of a batch of inputs and labels."""
+        inputs, labels = batch
+        loss = F.cross_entropy(self(inputs), labels, label_smoothing=self.recipe.label_smoothing)
+        self.log("train/loss", loss, prog_bar=True)
+        return loss
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """Accuracy on the validation part."""
+        self._evaluate("val/accuracy", self.val_accuracy, batch)
+
+    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """Accuracy on the test part."""
+        self._evaluate("test/accuracy", self.test_accuracy, batch)
+
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
+        """AdamW with a half cosine over all steps."""
+        optimizer = torch.optim.AdamW(
+            self.network.parameters(), lr=self.recipe.learning_rate, weight_decay=self.recipe.weight_decay
+        )
+        steps = max(1, int(self.trainer.estimated_stepping_batches))
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _evaluate(self, key: str, metric: MulticlassAccuracy, batch: tuple[Tensor, Tensor]) -> None:
+        inputs, labels = batch
+        metric.update(self(inputs), labels)
+        self.log(key, metric, on_epoch=True, prog_bar=True)
+
+
+def batches(split: Split, batch_size: int, seed: int | None = None) -> DataLoader[tuple[Tensor, ...]]:
+    """Batches of inputs and labels; shuffled anew in each epoch, from ``seed``, unless it is None.
+
+    A last batch of a single image is left out of training: batch-norm needs two.
+    """
+    data = TensorDataset(split.inputs, split.labels)
+    if seed is None:
+        return DataLoader(data, batch_size=None, sampler=BatchSampler(SequentialSampler(data), batch_size, False))
+    shuffled = RandomSampler(data, generator=torch.Generator().manual_seed(seed))
+    size = min(batch_size, len(split))
+    drop_last = len(split) % size == 1 and len(split) > 1
+    return DataLoader(data, batch_size=None, sampler=BatchSampler(shuffled, size, drop_last))
+
+
+def training_cost(space: SearchSpace, architecture: Architecture, shape: Shape, way: int, *, images: int) -> Cost:
+    """Cost of training a child on ``images`` images, with repetition."""
+    flops = space.cost(architecture, shape, way).flops
+    return Cost(images=images, flops=TRAINING_PASSES * flops * images)
+
+
+def fit_child(child: Child, train: Split, *, seed: int) -> Cost:
+    """Train a child on one split, on the device that the split lies on, and return what it cost.
+
+    The seed orders the batches and drives dropout; the caller's random state is left as it was.
+    """
+    loader = batches(train, child.recipe.batch_size, seed)
+    with torch.random.fork_rng(devices=[train.inputs.device] if train.inputs.is_cuda else []), _quiet():
+        torch.manual_seed(seed)
+        trainer = Trainer(
+            strategy=SingleDeviceStrategy(device=train.inputs.device),
+            max_epochs=child.recipe.epochs,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+        )
+        with torch.inference_mode(False), torch.enable_grad():
+            trainer.fit(child, train_dataloaders=loader)
+    images = len(train) * child.recipe.epochs
+    cost = training_cost(child.space, child.architecture, child.shape, child.way, images=images)
+    return replace(cost, steps=trainer.global_step)
+
+
+@torch.no_grad()
+def accuracy(child: Child, split: Split, *, batch_size: int = 500) -> float:
+    """Share of the split's images that the child classifies rightly, in evaluation mode."""
+    child.eval()
+    right = sum(int((child(inputs).argmax(1) == labels).sum()) for inputs, labels in batches(split, batch_size))
+    return right / len(split)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the Trainer of one child silent: a search starts hundreds."""
+    names = ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.accelerators.cuda")
+    levels = {name: logging.getLogger(name).level for name in names}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="lightning")
+        for name in names:
+            logging.getLogger(name).setLevel(logging.WARNING)
+        try:
+            yield
+        finally:
+            for name, level in levels.items():
+                logging.getLogger(name).setLevel(level)
