@@ -1,0 +1,56 @@
+"""A labelled collection from which episodes and target tasks are drawn."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Literal
+
+from torch import Tensor
+
+Subset = Literal["train", "val", "test"]
+SUBSETS: tuple[Subset, ...] = ("train", "val", "test")
+
+
+class TaskSource(ABC):
+    """Labelled images, split into class-disjoint meta-train, meta-validation and meta-test subsets."""
+
+    @property
+    def name(self) -> str:
+        """A short name, the first part of the ids of this source's tasks."""
+        return type(self).__name__.lower()
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, int, int]:
+        """Shape of one image: ``(channels, height, width)``."""
+
+    def prepare(self) -> None:  # noqa: B027  (most sources have nothing to prepare)
+        """Do what is done once for all processes: render, cache. Called on one process only."""
+
+    @abstractmethod
+    def classes(self, subset: Subset) -> tuple[str, ...]:
+        """Return the names of a subset's classes; a class index is a position in this tuple."""
+
+    def groups(self, subset: Subset) -> tuple[str, ...]:
+        """Return the group (alphabet, script) of each class of a subset, for episodes within one group."""
+        return ("all",) * len(self.classes(subset))
+
+    @abstractmethod
+    def instances(self, subset: Subset, class_index: int, held_out: bool = False) -> int:
+        """Return how many images a class has.
+
+        Args:
+            subset: the subset of the class.
+            class_index: which of its classes.
+            held_out: count the images that are reserved for the test part of target tasks (of faces, drawers, …
+                that the other images do not show) instead of the ordinary ones.
+        """
+
+    def episode_instances(self, subset: Subset, class_index: int) -> int:
+        """Return how many of the ordinary images episodes may use: the first so many, all by default."""
+        return self.instances(subset, class_index)
+
+    @abstractmethod
+    def images(self, subset: Subset, class_index: int, instances: Sequence[int], held_out: bool = False) -> Tensor:
+        """Return images of one class, uint8, shape ``(n, channels, height, width)``."""
