@@ -120,7 +120,9 @@ def fit_child(child: Child, train: Split, *, seed: int) -> Cost:
 
     The seed orders the batches and drives dropout; the caller's random state is left as it was.
     """
-    loader = batches(train, child.recipe.batch_size, seed)
+    child.to(memory_format=torch.channels_last)
+    inputs = train.inputs.contiguous(memory_format=torch.channels_last)
+    loader = batches(replace(train, inputs=inputs), child.recipe.batch_size, seed)
     with torch.random.fork_rng(devices=[train.inputs.device] if train.inputs.is_cuda else []), _quiet():
         torch.manual_seed(seed)
         trainer = Trainer(
