@@ -100,7 +100,8 @@ class SuperBlock(nn.Module):
         self, inputs: Tensor, gate: Mapping[str, Gate], statistics: Statistics, record: dict[str, Tensor] | None
     ) -> Tensor:
         out, into = self._computed_width(gate["width"]), inputs.shape[1]
-        kernels = [kernel[:out, :into] for kernel in self.kernels.values()]
+        # By label: ParameterDict sorts its keys.
+        kernels = [self.kernels[label][:out, :into] for label in self.choices["kernel"].labels]
         normalise = partial(self._normalise, gate=gate, statistics=statistics, record=record)
         kernel_gate = gate["kernel"]
         if kernel_gate.index is not None:
@@ -212,7 +213,7 @@ class LayeredSupernet(Supernet):
     def draw_noise(self, examples: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Uniform numbers of shape ``(examples, width)`` for each block that may drop channels."""
         return {
-            f"{layer.key}.dropout": torch.rand(examples, layer.width, generator=generator)
+            f"{layer.key}.dropout": torch.rand(examples, layer.width, generator=generator).to(layer.scale.device)
             for layer in self._layers()
             if max(layer.rates) > 0
         }

@@ -82,7 +82,9 @@ def batch_normalise(
         return F.batch_norm(inputs, None, None, training=True, eps=EPSILON)
     channels = inputs.shape[1]
     mean, var = statistics[f"{key}.mean"][:channels], statistics[f"{key}.var"][:channels]
-    return F.batch_norm(inputs, mean, var, training=False, eps=EPSILON)
+    # Not ``F.batch_norm``, which is not differentiable in given statistics.
+    scale = (var + EPSILON).rsqrt()
+    return torch.addcmul((-mean * scale)[:, None, None], inputs, scale[:, None, None])
 
 
 def layer_normalise(inputs: Tensor, weights: Tensor | None) -> Tensor:
