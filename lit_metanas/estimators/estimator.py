@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
 
+from lit_metanas.episodes.task import Task
 from lit_metanas.records.budget import Cost
 from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.space import SearchSpace
 
 
 @dataclass(frozen=True)
@@ -42,3 +45,12 @@ class Estimator(ABC):
     @abstractmethod
     def cost(self, architecture: Architecture, fidelity: float) -> Cost:
         """What the call would cost, known beforehand."""
+
+    @property
+    def settings(self) -> Mapping[str, float | int | str | bool]:
+        """What else decides a score, such as the recipe: a stored search is resumed under equal settings only."""
+        return {}
+
+
+EstimatorCallable = Callable[[Task, SearchSpace, int], Estimator]
+"""Makes the estimator of a task, a space and a seed: a class, its further arguments given or left at their defaults."""

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lit_metanas.spaces.architecture import Architecture, Choice
 from lit_metanas.spaces.layered_child import Block, LayeredChild
@@ -93,6 +93,11 @@ class LayeredSpace(SearchSpace):
         if weights is not None:
             child.inherit(weights)
         return child
+
+    def learned(self, child: nn.Module) -> dict[str, Tensor]:
+        """What a trained child holds, under the supernet's names."""
+        assert isinstance(child, LayeredChild)
+        return child.learned()
 
     def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
         """Parameters and multiply-adds of the child: convolutions and the classifier."""

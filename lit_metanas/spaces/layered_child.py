@@ -119,6 +119,20 @@ class LayeredChild(nn.Module):
             self.head.weight.copy_(head[:, : self.features])
             self.head.bias.copy_(weights["head.bias"])
 
+    @torch.no_grad()
+    def learned(self) -> dict[str, Tensor]:
+        """The inverse of ``inherit``: copies of all tensors under the supernet's names."""
+        weights: dict[str, Tensor] = {}
+        for place, (module, block) in enumerate(zip(self.blocks, self._plan, strict=True)):
+            assert isinstance(module, ChildBlock)
+            prefix = f"layers.{place}"
+            weights |= _learned_normed(module.convolution, module.norm, f"{prefix}.kernels.{block.kernel}", prefix)
+            if module.projection is not None:
+                convolution, norm = module.projection[0], module.projection[1]
+                weights |= _learned_normed(convolution, norm, f"{prefix}.projection", f"{prefix}.skip")
+        weights |= {"head.weight": self.head.weight, "head.bias": self.head.bias}
+        return {name: tensor.detach().clone() for name, tensor in weights.items()}
+
 
 def _norm(block: Block) -> nn.Module:
     if block.norm == "batch":
@@ -150,3 +164,19 @@ def _inherit_normed(
         assert norm.running_var is not None
         norm.running_mean.copy_(weights[f"{norm_key}.mean"][:out])
         norm.running_var.copy_(weights[f"{norm_key}.var"][:out])
+
+
+def _learned_normed(convolution: nn.Module, norm: nn.Module, kernel_key: str, norm_key: str) -> dict[str, Tensor]:
+    assert isinstance(convolution, nn.Conv2d)
+    weights = {kernel_key: convolution.weight}
+    if isinstance(norm, nn.Identity):
+        assert convolution.bias is not None
+        # The scale went into the kernel when it was inherited.
+        return weights | {f"{norm_key}.scale": torch.ones_like(convolution.bias), f"{norm_key}.shift": convolution.bias}
+    assert isinstance(norm, nn.BatchNorm2d | nn.GroupNorm)
+    weights |= {f"{norm_key}.scale": norm.weight, f"{norm_key}.shift": norm.bias}
+    if isinstance(norm, nn.BatchNorm2d):
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        weights |= {f"{norm_key}.mean": norm.running_mean, f"{norm_key}.var": norm.running_var}
+    return weights

@@ -126,6 +126,14 @@ class SearchSpace(ABC):
             weights: a supernet's parameters to inherit; batch-norm statistics, too, where they are among them.
         """
 
+    def learned(self, child: nn.Module) -> dict[str, Tensor]:
+        """What a trained child holds, under the names by which ``child(..., weights=...)`` inherits it.
+
+        Tensors may be leading slices of the supernet's. Empty where a space cannot tell: nothing is inherited then.
+        """
+        del child
+        return {}
+
     @abstractmethod
     def restricted(self, labels: Mapping[str, str]) -> SearchSpace:
         """The space in which the named choices have just the given label.

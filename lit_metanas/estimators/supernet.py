@@ -1,0 +1,88 @@
+"""Performance estimation with the weights of a supernet, without training."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.func import functional_call
+
+from lit_metanas.episodes.task import Task
+from lit_metanas.estimators.estimator import Estimator, Score
+from lit_metanas.estimators.training import validation_part
+from lit_metanas.modules.statistics import embed_and_record
+from lit_metanas.records.budget import Cost
+from lit_metanas.records.weights import read_weights
+from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.mixture import one_hot
+from lit_metanas.spaces.space import SearchSpace
+
+
+class SupernetEstimator(Estimator):
+    """Validation accuracy of the one-hot child of a trained supernet (Bender et al. 2018).
+
+    Batch-norm statistics are those of the task's train part. The classifier is the supernet's own where it has one
+    for as many classes, else the nearest class mean of the train features. An estimate costs one query and no
+    training, at any fidelity.
+
+    Args:
+        task: what to validate on.
+        space: the space that the supernet was built from.
+        seed: unused: nothing is random.
+        weights: the supernet's parameters by name, or a file of them.
+
+    Raises:
+        ValueError: the task has no validation part, or the weights are not this space's.
+    """
+
+    def __init__(
+        self, task: Task, space: SearchSpace, seed: int, weights: Mapping[str, Tensor] | str | os.PathLike[str]
+    ) -> None:
+        del seed
+        self.task = task
+        self.space = space
+        self.val = validation_part(task)
+        device = self.val.inputs.device
+        given = weights if isinstance(weights, Mapping) else read_weights(weights)
+        self.weights = {name: tensor.detach().to(device) for name, tensor in given.items()}
+        with torch.random.fork_rng(devices=[]):
+            self.supernet = space.supernet(task.shape).to(device)
+        own = dict(self.supernet.named_parameters())
+        for name, parameter in own.items():
+            if name not in self.weights or self.weights[name].shape != parameter.shape:
+                raise ValueError(
+                    f"The supernet's weights do not fit {space.name} on task '{task.id}': '{name}' is missing or has "
+                    "another shape; give the weights of this space and input shape."
+                )
+        self.parameters = {name: self.weights[name] for name in own}
+
+    def cost(self, architecture: Architecture, fidelity: float) -> Cost:
+        """One query; the account is of training, and nothing is trained."""
+        del architecture, fidelity
+        return Cost(queries=1)
+
+    @torch.no_grad()
+    def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:
+        """Validate; ``start`` is laid over the supernet's weights where given."""
+        parameters = {**self.parameters, **{k: v for k, v in (start or {}).items() if k in self.parameters}}
+        mixture = one_hot(self.space.choices, architecture)
+        train = self.task.train
+        features, statistics = embed_and_record(self.supernet, parameters, mixture, train.inputs)
+        right = 0
+        for inputs, labels in zip(self.val.inputs.split(500), self.val.labels.split(500), strict=True):
+            embedded = functional_call(
+                self.supernet, parameters, (inputs, mixture), {"statistics": statistics}, tie_weights=False
+            )
+            right += int((self._scores(embedded, features).argmax(1) == labels).sum())
+        return Score(right / len(self.val), self.cost(architecture, fidelity))
+
+    def _scores(self, embedded: Tensor, features: Tensor) -> Tensor:
+        """Class scores, shape ``(n, way)``, from the features of these examples and of the train part."""
+        weight = self.weights.get("head.weight")
+        if weight is not None and weight.shape == (self.task.way, embedded.shape[1]):
+            return embedded @ weight.T + self.weights["head.bias"]
+        labels = self.task.train.labels
+        means = torch.stack([features[labels == label].mean(0) for label in range(self.task.way)])
+        return -torch.cdist(embedded, means)

@@ -1,0 +1,88 @@
+"""Performance estimation by training a child network on the task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+
+import torch
+from torch import Tensor
+
+from lit_metanas.episodes.task import Split, Task
+from lit_metanas.estimators.estimator import Estimator, Score
+from lit_metanas.estimators.overlay import fresh_weights, overlay
+from lit_metanas.modules.child import Child, accuracy, fit_child, training_cost
+from lit_metanas.modules.recipe import Recipe
+from lit_metanas.records.budget import Cost
+from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.space import SearchSpace
+
+
+class TrainingEstimator(Estimator):
+    """Validation accuracy of a child network that is trained on the task's train part.
+
+    The fidelity is the share of the recipe's epochs, rounded down to whole ones but at least one. All
+    architectures see the same batches and, where they share layers, start from the same weights.
+
+    Args:
+        task: what to train on and validate with.
+        space: where architectures come from.
+        seed: of initial weights, batches and dropout.
+        recipe: training hyper-parameters; the epochs are those of fidelity 1.
+
+    Raises:
+        ValueError: the task has no validation part.
+    """
+
+    def __init__(self, task: Task, space: SearchSpace, seed: int, recipe: Recipe | None = None) -> None:
+        self.task = task
+        self.space = space
+        self.seed = seed
+        self.recipe = recipe or Recipe()
+        self.val = validation_part(task)
+
+    @property
+    def settings(self) -> Mapping[str, float | int | str | bool]:
+        """The recipe."""
+        return asdict(self.recipe)
+
+    def cost(self, architecture: Architecture, fidelity: float) -> Cost:
+        """One query, and 3 x forward multiply-adds x training images."""
+        images = self._epochs(fidelity) * len(self.task.train)
+        cost = training_cost(self.space, architecture, self.task.shape, self.task.way, images=images)
+        return replace(cost, queries=1)
+
+    def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:
+        """Train and validate; the weights returned have the supernet's names."""
+        weights = fresh_weights(self.space, self.task.shape, self.seed)
+        weights = overlay({name: tensor.to(self.val.inputs.device) for name, tensor in weights.items()}, start or {})
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            child = Child(
+                space=self.space,
+                architecture=architecture,
+                shape=self.task.shape,
+                way=self.task.way,
+                recipe=replace(self.recipe, epochs=self._epochs(fidelity)),
+                weights=weights,
+            )
+        spent = fit_child(child, self.task.train, seed=self.seed)
+        cost = replace(self.cost(architecture, fidelity), steps=spent.steps)
+        child.to(self.val.inputs.device)
+        value = accuracy(child, self.val)
+        return Score(value, cost, overlay(weights, self.space.learned(child.network)))
+
+    def _epochs(self, fidelity: float) -> int:
+        assert 0 < fidelity <= 1, fidelity
+        return max(1, int(fidelity * self.recipe.epochs + 1e-9))
+
+
+def validation_part(task: Task) -> Split:
+    """The task's validation examples.
+
+    Raises:
+        ValueError: it has none.
+    """
+    if task.val is None or not len(task.val):
+        raise ValueError(f"Task '{task.id}' has no validation examples to choose an architecture by: give it some.")
+    return task.val
