@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
-from typing import Literal
+from typing import get_args
 
 import torch
 from torch import Tensor, nn
 
 from lit_metanas.spaces.architecture import Architecture, Choice
 from lit_metanas.spaces.layered_child import Block, LayeredChild
-from lit_metanas.spaces.layered_supernet import LayeredSupernet
+from lit_metanas.spaces.layered_supernet import LayeredSupernet, Mix
 from lit_metanas.spaces.operations import ACTIVATIONS, NORMS, POOLS, SKIPS
 from lit_metanas.spaces.space import NetworkCost, SearchSpace, Shape
 
@@ -54,11 +54,12 @@ class LayeredSpace(SearchSpace):
         norms: Sequence[str] = ("batch",),
         shared: bool = False,
         fixed: Mapping[str, Sequence[str]] | None = None,
-        mix: Literal["merged", "normalised"] = "merged",
+        mix: Mix = "merged",
     ) -> None:
         _check(kernels=kernels, dropouts=dropouts, depths=depths, widths=widths)
         self.shared = shared
-        self.mix = mix
+        self.mix: Mix = mix
+        _known("mix", (mix,), get_args(Mix))
         self.questions: dict[str, tuple[str, ...]] = {
             "kernel": tuple(str(size) for size in kernels),
             "width": tuple(str(width) for width in widths),
@@ -106,7 +107,14 @@ class LayeredSpace(SearchSpace):
         return NetworkCost(sum(p.numel() for p in child.parameters()), child.flops)
 
     def restricted(self, labels: Mapping[str, str]) -> LayeredSpace:
-        """The space in which the named choices have just the given label."""
+        """The space in which the named choices have just the given label.
+
+        Raises:
+            ValueError: a choice is unknown, or the label is not among its candidates that are left.
+        """
+        for choice in self.choices:
+            if choice.name in labels:
+                _known(choice.name, (labels[choice.name],), choice.labels)
         fixed = {**self.fixed, **{name: (label,) for name, label in labels.items()}}
         return LayeredSpace(
             kernels=[int(label) for label in self.questions["kernel"]],
@@ -171,8 +179,9 @@ class LayeredSpace(SearchSpace):
 def _known(group: str, labels: Sequence[str], candidates: Mapping[str, object] | Sequence[str]) -> tuple[str, ...]:
     for label in labels:
         if label not in candidates:
-            near = get_close_matches(label, list(candidates), n=1)
-            hint = f"did you mean '{near[0]}'?" if near else f"use {', '.join(candidates)}."
+            lower = {str(candidate).lower(): candidate for candidate in candidates}
+            near = get_close_matches(str(label).lower(), list(lower), n=1)
+            hint = f"did you mean '{lower[near[0]]}'?" if near else f"use {', '.join(candidates)}."
             raise ValueError(f"Unknown label '{label}' of '{group}': {hint}")
     return tuple(labels)
 
