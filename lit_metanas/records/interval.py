@@ -62,7 +62,7 @@ def t_quantile(probability: float, freedom: int) -> float:
 
 
 def _central(t: float, freedom: int) -> float:
-    """Probability that \\|T\\| <= t."""
+    """Probability that a variable of Student's distribution lies within ``t`` of zero."""
     theta = math.atan(t / math.sqrt(freedom))
     cosine = math.cos(theta) ** 2
     odd = freedom % 2

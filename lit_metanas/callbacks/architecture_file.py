@@ -1,0 +1,96 @@
+"""Keeps the best architecture so far in a file."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from lit_metanas.callbacks.searching import Tested, searching
+from lit_metanas.records.chosen import Chosen
+from lit_metanas.records.files import write_architectures
+
+
+class ArchitectureFile(Callback):
+    """Writes ``architectures.json`` at each improvement of a validation metric; a killed run leaves a whole file.
+
+    Args:
+        path: the file; ``architectures.json`` in the trainer's root folder if not given.
+        monitor: the metric.
+        mode: whether the metric is to be large (``max``) or small (``min``).
+        method: the method's name in the file.
+        task_id: the name of the tasks that the architecture is for.
+    """
+
+    def __init__(
+        self,
+        path: str | None = None,
+        monitor: str = "val/accuracy",
+        mode: Literal["max", "min"] = "max",
+        method: str = "meta-searched",
+        task_id: str = "all tasks",
+    ) -> None:
+        if mode not in ("max", "min"):
+            raise ValueError(f"mode is '{mode}': give 'max' or 'min'.")
+        self.path = path
+        self.monitor = monitor
+        self.mode = mode
+        self.method = method
+        self.task_id = task_id
+        self.best: float | None = None
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the file if the metric improved.
+
+        Raises:
+            ValueError: the metric was not logged, or the module does not search.
+        """
+        if trainer.sanity_checking or not trainer.training:
+            return
+        if self.monitor not in trainer.callback_metrics:
+            known = ", ".join(sorted(trainer.callback_metrics)) or "none"
+            raise ValueError(f"ArchitectureFile monitors '{self.monitor}', which is not logged: use one of {known}.")
+        value = float(trainer.callback_metrics[self.monitor])
+        if math.isnan(value) or (self.best is not None and not self._better(value, self.best)):
+            return
+        self.best = value
+        if trainer.is_global_zero:
+            path = Path(trainer.default_root_dir) / "architectures.json" if self.path is None else Path(self.path)
+            write_architectures(path, [self._row(pl_module, value)])
+
+    def state_dict(self) -> dict[str, Any]:
+        """The best value, so that a resumed training does not replace a better architecture."""
+        return {"best": self.best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up the checkpoint's best value."""
+        self.best = state_dict["best"]
+
+    def _better(self, value: float, best: float) -> bool:
+        return value > best if self.mode == "max" else value < best
+
+    def _row(self, pl_module: LightningModule, value: float) -> Chosen:
+        """The architecture with what the module knows about its training."""
+        module = searching(pl_module, self)
+        row = Chosen(
+            task_id=self.task_id,
+            method=self.method,
+            space=module.space.name,
+            architecture=module.architecture(),
+            value=value,
+            metric=self.monitor,
+        )
+        if not isinstance(pl_module, Tested):
+            return row
+        fields = pl_module.result_fields()
+        values = {own: fields[name] for own, name in KNOWN.items() if name in fields}
+        if "protocol" in fields:
+            values["way"] = fields["protocol"].way
+        return replace(row, **values)
+
+
+KNOWN = {"seed": "seed", "cost": "meta_cost", "shape": "shape"}
+"""Fields of the row, and the names under which a module knows them."""

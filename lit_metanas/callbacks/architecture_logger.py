@@ -1,0 +1,117 @@
+"""Logs where the search stands: probabilities, entropies, decisions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
+from lightning.pytorch.loggers.logger import Logger
+
+from lit_metanas.callbacks.diagnosis import entropy, gap, skip_share
+from lit_metanas.callbacks.history import Moment, ProbabilityHistory
+from lit_metanas.callbacks.searching import searching
+
+if TYPE_CHECKING:
+    from numpy import uint8
+    from numpy.typing import NDArray
+
+
+class ArchitectureLogger(Callback):
+    """Logs the architecture's distribution at each validation, to whatever logger is on, and keeps its history.
+
+    Scalars: ``arch/<choice>/<label>`` (probability), ``arch/<choice>/entropy`` (nats), ``arch/<choice>/argmax``
+    (index of the most probable label), ``arch/gap`` (accuracy under the relaxation minus that of the derived
+    architecture), ``arch/skip_share``. Loggers that take pictures (W&B, TensorBoard) also get ``arch/probabilities``,
+    a heat map, and ``arch/architecture``, a drawing. Choices with one label are left out.
+
+    Args:
+        path: where the history goes, as JSON; ``probabilities.json`` in the trainer's root folder if not given.
+        picture_every: draw pictures at each so many validations; 0 draws them at the end of training only.
+    """
+
+    def __init__(self, path: str | None = None, picture_every: int = 5) -> None:
+        if picture_every < 0:
+            raise ValueError(f"picture_every is {picture_every}: give 0 (only at the end) or a positive number.")
+        self.path = path
+        self.picture_every = picture_every
+        self.history: ProbabilityHistory | None = None
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start a history, or go on with that of the checkpoint."""
+        choices = searching(pl_module, self).space.choices
+        labels = {choice.name: list(choice.labels) for choice in choices if len(choice.labels) > 1}
+        if self.history is None or self.history.labels != labels:
+            self.history = ProbabilityHistory(labels)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Log and append to the history."""
+        if self.history is None or trainer.sanity_checking or not trainer.is_global_zero:
+            return
+        module = searching(pl_module, self)
+        probabilities = module.probabilities()
+        step = trainer.fit_loop.total_batch_idx + 1
+        scalars: dict[str, float] = {}
+        for name, labels in self.history.labels.items():
+            own = probabilities[name].detach().cpu()
+            scalars |= {f"arch/{name}/{label}": float(p) for label, p in zip(labels, own, strict=True)}
+            scalars[f"arch/{name}/entropy"] = entropy(own)
+            scalars[f"arch/{name}/argmax"] = float(own.argmax())
+        for key, value in (
+            ("arch/gap", gap(trainer.callback_metrics)),
+            ("arch/skip_share", skip_share(module.space.choices, module.architecture())),
+        ):
+            if value is not None:
+                scalars[key] = value
+        for logger in trainer.loggers:
+            logger.log_metrics(scalars, step)
+        rows = {name: [float(p) for p in probabilities[name]] for name in self.history.labels}
+        self.history.moments.append(Moment(step, float(module.progress), rows))
+        self.history.write(self._file(trainer))
+        if self.picture_every and len(self.history.moments) % self.picture_every == 0:
+            self._log_pictures(trainer, pl_module, step)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draw the last pictures."""
+        if self.history is None or not self.history.moments or not trainer.is_global_zero:
+            return
+        if not self.picture_every or len(self.history.moments) % self.picture_every:
+            self._log_pictures(trainer, pl_module, trainer.fit_loop.total_batch_idx + 1)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The history, so that a resumed training goes on with it."""
+        return {} if self.history is None else self.history.to_json()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up the checkpoint's history."""
+        if state_dict:
+            self.history = ProbabilityHistory.from_json(state_dict, "The checkpoint's history of probabilities")
+
+    def _file(self, trainer: Trainer) -> Path:
+        return Path(trainer.default_root_dir) / "probabilities.json" if self.path is None else Path(self.path)
+
+    def _log_pictures(self, trainer: Trainer, pl_module: LightningModule, step: int) -> None:
+        """Draw once, and only if a logger takes pictures."""
+        takers = [logger for logger in trainer.loggers if isinstance(logger, WandbLogger | TensorBoardLogger)]
+        if not takers or self.history is None:
+            return
+        from lit_metanas.callbacks.architecture_picture import draw_architecture
+        from lit_metanas.callbacks.canvas import pixels
+        from lit_metanas.callbacks.heat_map import draw_probabilities
+
+        module = searching(pl_module, self)
+        pictures = {"arch/architecture": pixels(draw_architecture(module.architecture()))}
+        if self.history.labels:
+            pictures["arch/probabilities"] = pixels(draw_probabilities(self.history))
+        for logger in takers:
+            for key, picture in pictures.items():
+                _log_picture(logger, key, picture, step)
+
+
+def _log_picture(logger: Logger, key: str, picture: NDArray[uint8], step: int) -> None:
+    """Hand one picture, shape ``(height, width, 3)``, to a logger that takes it."""
+    if isinstance(logger, WandbLogger):
+        logger.log_image(key, [picture], step)
+    elif isinstance(logger, TensorBoardLogger):
+        logger.experiment.add_image(key, picture, step, dataformats="HWC")

@@ -1,0 +1,234 @@
+"""A progress bar that counts in episodes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import ProgressBar
+from rich.console import Console
+from rich.live import Live
+from rich.progress_bar import ProgressBar as RichBar
+from rich.table import Table
+from torch import Tensor
+
+from lit_metanas.callbacks.meter import EpisodeMeter, clock_time
+from lit_metanas.callbacks.searching import Searching
+from lit_metanas.episodes.task import Task
+
+
+class EpisodeProgressBar(ProgressBar):
+    """One line: phase, episodes done and in all, episodes a second, time elapsed and left, loss, accuracy.
+
+    Time left follows the module's ``progress`` where it has one, for it may stop by FLOPs, and the trainer's limits
+    otherwise; pauses for validation are in it. On a terminal the line is redrawn in place; in a log file or a pipe
+    a plain line is printed at the start, every ``interval`` seconds and at the end of a phase.
+
+    Args:
+        interval: seconds between two lines where there is no terminal.
+        loss: the metric that is shown as the loss in training.
+        accuracy: the last part of the metric that is shown as the accuracy, after the phase's own prefix.
+    """
+
+    def __init__(self, interval: float = 10.0, loss: str = "train/loss", accuracy: str = "accuracy") -> None:
+        super().__init__()
+        if interval <= 0:
+            raise ValueError(f"interval is {interval}: give a positive number of seconds.")
+        self.interval = interval
+        self.loss = loss
+        self.accuracy = accuracy
+        self._enabled = True
+        self._live: Live | None = None
+        self._meter = EpisodeMeter()
+        self._note = ""
+        self._phase = ""
+        self._printed = float("-inf")
+        self._trained = 0
+
+    def enable(self) -> None:
+        """Show the bar."""
+        self._enabled = True
+
+    def disable(self) -> None:
+        """Show nothing."""
+        self._enabled = False
+
+    def print(self, *args: Any, **kwargs: Any) -> None:
+        """Print above the bar; arguments are those of the built-in ``print``."""
+        if self._enabled:
+            print(*args, **kwargs)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Episodes trained, so that a resumed training goes on counting."""
+        return {"trained": self._trained}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up the checkpoint's count."""
+        self._trained = state_dict["trained"]
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Open the line."""
+        self._open("meta-train", EpisodeMeter(self._trained, _trained_share(trainer, pl_module)))
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Count the batch's episodes over all ranks."""
+        self._meter.update(episodes_in(batch) * trainer.world_size, _trained_share(trainer, pl_module))
+        self._trained = self._meter.done
+        self._show(trainer.callback_metrics)
+
+    def on_validation_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:  # fmt: skip
+        """Note the validation inside a training, or count a validation of its own."""
+        if trainer.sanity_checking:
+            return
+        if self._phase == "meta-train":
+            self._note = f"validating {batch_idx + 1}/{_whole(trainer.num_val_batches, dataloader_idx)}"
+            self._show(trainer.callback_metrics)
+        else:
+            self._count(trainer, batch, (batch_idx + 1) / _whole(trainer.num_val_batches, dataloader_idx))
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Open the line unless a training's is open."""
+        if not trainer.sanity_checking and self._phase != "meta-train":
+            self._open("validate", EpisodeMeter())
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Go back to the training, or close the line."""
+        self._note = ""
+        if self._phase == "validate":
+            self._close(trainer.callback_metrics)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Close the line."""
+        self._close(trainer.callback_metrics)
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Open the line."""
+        self._open("meta-test", EpisodeMeter())
+
+    def on_test_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:  # fmt: skip
+        """Count the batch's episodes over all ranks."""
+        self._count(trainer, batch, (batch_idx + 1) / _whole(trainer.num_test_batches, dataloader_idx))
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Close the line."""
+        self._close(trainer.callback_metrics)
+
+    def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Open the line."""
+        self._open("predict", EpisodeMeter())
+
+    def on_predict_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:  # fmt: skip
+        """Count the batch's episodes over all ranks."""
+        self._count(trainer, batch, (batch_idx + 1) / _whole(trainer.num_predict_batches, dataloader_idx))
+
+    def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Close the line."""
+        self._close(trainer.callback_metrics)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Give the terminal back."""
+        self._close(trainer.callback_metrics)
+
+    def _count(self, trainer: Trainer, batch: Any, share: float) -> None:
+        self._meter.update(episodes_in(batch) * trainer.world_size, share)
+        self._show(trainer.callback_metrics)
+
+    def _open(self, phase: str, meter: EpisodeMeter) -> None:
+        """Begin a phase."""
+        self._phase, self._meter, self._note, self._printed = phase, meter, "", float("-inf")
+        if not self._enabled:
+            return
+        console = Console(file=sys.stderr)
+        if console.is_terminal:
+            self._live = Live(console=console, refresh_per_second=4, transient=False)
+            self._live.start()
+
+    def _show(self, metrics: Mapping[str, Tensor], last: bool = False) -> None:
+        """Redraw the line, or print it if it is time to."""
+        if not self._enabled:
+            return
+        parts = line_parts(self._phase, self._meter, self._note, self._shown(metrics))
+        if self._live is not None:
+            self._live.update(_rich_line(parts, self._meter.share))
+        elif last or self._meter.elapsed - self._printed >= self.interval:
+            self._printed = self._meter.elapsed
+            print("  ".join(part for part in parts if part), file=sys.stderr, flush=True)
+
+    def _close(self, metrics: Mapping[str, Tensor]) -> None:
+        """End a phase."""
+        if self._phase and self._meter.done:
+            self._show(metrics, last=True)
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+        self._phase = ""
+
+    def _shown(self, metrics: Mapping[str, Tensor]) -> dict[str, float]:
+        """The numbers at the end of the line."""
+        prefix = {"meta-train": "train", "validate": "val", "meta-test": "test"}.get(self._phase, self._phase)
+        names = {"loss": self.loss if prefix == "train" else f"{prefix}/loss", "accuracy": f"{prefix}/{self.accuracy}"}
+        if prefix == "train":
+            names["val"] = f"val/{self.accuracy}"
+        return {word: float(metrics[name]) for word, name in names.items() if name in metrics}
+
+
+def line_parts(phase: str, meter: EpisodeMeter, note: str, numbers: Mapping[str, float]) -> list[str]:
+    """The texts of one line."""
+    total = "?" if meter.total is None else f"{meter.total:,}"
+    shown = [
+        f"{word} {value:.3f}" if word == "loss" else f"{word} {100 * value:.1f} %" for word, value in numbers.items()
+    ]
+    return [
+        phase,
+        f"{meter.done:,}/{total} episodes".replace(",", " "),
+        f"{meter.rate:.1f}/s",
+        f"elapsed {clock_time(meter.elapsed)}",
+        f"left {clock_time(meter.left)}",
+        "  ".join(shown),
+        note,
+    ]
+
+
+def episodes_in(batch: Any) -> int:
+    """Episodes of a batch: a task is one, a list of tasks as many, anything else one."""
+    if isinstance(batch, list | tuple) and batch and all(isinstance(item, Task) for item in batch):
+        return len(batch)
+    return 1
+
+
+def _trained_share(trainer: Trainer, module: LightningModule) -> float:
+    """Share of the training that is done: the largest of the module's own and those of the trainer's limits."""
+    batches = trainer.fit_loop.total_batch_idx + 1
+    shares = [float(module.progress)] if isinstance(module, Searching) else []
+    if trainer.max_epochs is not None and trainer.max_epochs > 0:
+        shares.append(batches / max(trainer.max_epochs * float(trainer.num_training_batches), 1.0))
+    if trainer.max_steps > 0:
+        shares.append(trainer.global_step / trainer.max_steps)
+    return min(max(shares, default=0.0), 1.0)
+
+
+def _whole(batches: list[int | float] | int | float, index: int) -> int | float:
+    """Number of batches of one loader."""
+    return max(batches[index] if isinstance(batches, list) else batches, 1)
+
+
+def _rich_line(parts: list[str], share: float) -> Table:
+    """The line on a terminal, with a bar after the phase."""
+    line = Table.grid(padding=(0, 2))
+    for _ in range(len(parts) + 1):
+        line.add_column(no_wrap=True)
+    line.add_row(f"[bold]{parts[0]}[/bold]", RichBar(total=1.0, completed=share, width=20), *parts[1:])
+    return line

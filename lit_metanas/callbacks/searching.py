@@ -1,0 +1,61 @@
+"""What the callbacks ask of the module that they observe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+from lightning.pytorch import LightningModule
+from torch import Tensor
+
+from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.space import SearchSpace
+
+
+@runtime_checkable
+class Searching(Protocol):
+    """A module that searches: it holds probabilities over a space's candidates.
+
+    Attributes:
+        space: the search space.
+    """
+
+    space: SearchSpace
+
+    @property
+    def progress(self) -> float:
+        """Spent share of the whole training, in [0, 1]."""
+
+    def probabilities(self) -> Mapping[str, Tensor]:
+        """For each choice the candidates' probabilities, shape ``(labels,)``, detached."""
+
+    def architecture(self) -> Architecture:
+        """The architecture that would be derived now."""
+
+
+@runtime_checkable
+class Tested(Protocol):
+    """A module that was tested on episodes or tasks.
+
+    Attributes:
+        test_values: one score an episode, in the episodes' order, gathered over all ranks.
+    """
+
+    test_values: Sequence[float]
+
+    def result_fields(self) -> Mapping[str, Any]:
+        """The fields of a result that the module knows: ``protocol``, ``parameters``, ``flops`` and others."""
+
+
+def searching(module: LightningModule, callback: object) -> Searching:
+    """Return ``module`` as one that searches.
+
+    Raises:
+        ValueError: it does not search, so ``callback`` has nothing to observe.
+    """
+    if not isinstance(module, Searching):
+        raise ValueError(
+            f"{type(callback).__name__} observes a search, but {type(module).__name__} has no space, probabilities, "
+            "architecture and progress: remove the callback, or train a module that searches."
+        )
+    return module
