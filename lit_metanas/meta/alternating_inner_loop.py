@@ -1,0 +1,111 @@
+"""Logits first, then weights."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from lit_metanas.episodes.task import Episode, Split
+from lit_metanas.meta.differentiation import Differentiation
+from lit_metanas.meta.inner_loop import InnerLoop
+from lit_metanas.meta.learner import Learner
+from lit_metanas.meta.noise import TaskNoise
+from lit_metanas.meta.parameters import Group, Parameters
+from lit_metanas.meta.update_rule import UpdateRule
+
+
+class AlternatingInnerLoop(InnerLoop):
+    """In each step logits move, then weights and head under the new logits (Elsken et al. 2020, MetaNAS, Section 3.2).
+
+    Args:
+        steps: number of steps.
+        learning_rate: of weights.
+        logit_learning_rate: of logits.
+        head_learning_rate: of the head; that of weights where None.
+        logit_split: share of each class's support examples on which logits move, weights on the others; 0 moves both
+            on the whole support set.
+        rule: what a step does with a gradient; ``SGD()`` where None.
+        restart: whether the relaxation's progress runs from 0 to 1 inside every task, as in the paper.
+    """
+
+    def __init__(
+        self,
+        *,
+        steps: int,
+        learning_rate: float = 0.1,
+        logit_learning_rate: float = 0.1,
+        head_learning_rate: float | None = None,
+        logit_split: float = 0.0,
+        rule: UpdateRule | None = None,
+        restart: bool = True,
+    ) -> None:
+        super().__init__(
+            steps=steps,
+            learning_rate=learning_rate,
+            logit_learning_rate=logit_learning_rate,
+            head_learning_rate=head_learning_rate,
+            rule=rule,
+            restart=restart,
+        )
+        if not 0 <= logit_split < 1:
+            raise ValueError(f"logit_split {logit_split} is outside [0, 1): give the share of the support for logits.")
+        self.logit_split = logit_split
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """All move."""
+        return ("weights", "logits", "head")
+
+    def run(
+        self,
+        learner: Learner,
+        parameters: Parameters,
+        episode: Episode,
+        noise: TaskNoise,
+        progress: float,
+        differentiate: Differentiation,
+    ) -> Parameters:
+        """Alternate."""
+        parts: list[tuple[tuple[Group, ...], Tensor | None]] = [(("logits",), None), (("weights", "head"), None)]
+        if self.logit_split:
+            first, second = self._split(episode)
+            parts = [(("logits",), first), (("weights", "head"), second)]
+        states = [self.rule.start(parameters.flat(groups)) for groups, _ in parts]
+        for step in range(self.steps):
+            for turn, (groups, members) in enumerate(parts):
+                support, dropout = _members(episode.support, noise, members)
+                parameters, states[turn] = self.step(
+                    learner,
+                    parameters,
+                    groups,
+                    states[turn],
+                    support,
+                    episode.way,
+                    dropout,
+                    step,
+                    progress,
+                    differentiate,
+                )
+        return parameters
+
+    def _split(self, episode: Episode) -> tuple[Tensor, Tensor]:
+        """Positions of the logits' and of the weights' examples, the same share of every class."""
+        cut = max(1, round(self.logit_split * episode.shot))
+        if cut >= episode.shot:
+            raise ValueError(
+                f"logit_split {self.logit_split} leaves no support example for weights at {episode.shot} shot: "
+                "give 0 or more shots."
+            )
+        places = torch.arange(episode.way * episode.shot, device=episode.support.labels.device)
+        by_class = places.view(episode.way, episode.shot)
+        return by_class[:, :cut].reshape(-1), by_class[:, cut:].reshape(-1)
+
+
+def _members(support: Split, noise: TaskNoise, members: Tensor | None) -> tuple[Split, TaskNoise]:
+    """Some examples of a support set with their dropout noise."""
+    if members is None:
+        return support, noise
+    part = replace(support, inputs=support.inputs[members], labels=support.labels[members])
+    return part, noise._replace(support={name: value[:, members] for name, value in noise.support.items()})

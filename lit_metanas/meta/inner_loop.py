@@ -1,0 +1,174 @@
+"""Adaptation to one task."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import get_args
+
+import torch
+from torch import Tensor
+
+from lit_metanas.episodes.task import Episode, Split
+from lit_metanas.meta.differentiation import Differentiation
+from lit_metanas.meta.learner import Adapted, Learner
+from lit_metanas.meta.noise import TaskNoise, row
+from lit_metanas.meta.parameters import Group, Parameters
+from lit_metanas.meta.sgd import SGD
+from lit_metanas.meta.update_rule import Tensors, UpdateRule
+
+
+class InnerLoop(ABC):
+    """Moves a learner's parameters on a support set: a pure function of parameters, episode and noise.
+
+    Args:
+        steps: number of steps.
+        learning_rate: of weights.
+        logit_learning_rate: of logits.
+        head_learning_rate: of the head; that of weights where None.
+        rule: what a step does with a gradient; ``SGD()`` where None.
+        restart: whether the relaxation's progress runs from 0 to 1 inside every task (MetaNAS's soft pruning) instead
+            of following the outer schedule.
+    """
+
+    def __init__(
+        self,
+        *,
+        steps: int,
+        learning_rate: float = 0.1,
+        logit_learning_rate: float = 0.1,
+        head_learning_rate: float | None = None,
+        rule: UpdateRule | None = None,
+        restart: bool = False,
+    ) -> None:
+        if steps < 0:
+            raise ValueError(f"Inner loop of {steps} steps: give 0 or more.")
+        self.steps = steps
+        self.learning_rate = learning_rate
+        self.logit_learning_rate = logit_learning_rate
+        self.head_learning_rate = learning_rate if head_learning_rate is None else head_learning_rate
+        self.rule = rule or SGD()
+        self.restart = restart
+
+    @property
+    @abstractmethod
+    def groups(self) -> tuple[Group, ...]:
+        """The parts of the tree that move."""
+
+    @abstractmethod
+    def run(
+        self,
+        learner: Learner,
+        parameters: Parameters,
+        episode: Episode,
+        noise: TaskNoise,
+        progress: float,
+        differentiate: Differentiation,
+    ) -> Parameters:
+        """Move a task's own tree (``Learner.start``) for ``steps`` steps; see ``adapt``."""
+
+    def adapt(
+        self,
+        learner: Learner,
+        parameters: Parameters,
+        episode: Episode,
+        noise: TaskNoise,
+        progress: float,
+        differentiate: Differentiation,
+    ) -> Parameters:
+        """Adapt to one task.
+
+        Args:
+            learner: supernet, relaxation and head.
+            parameters: the meta-parameters.
+            episode: only its support set is read.
+            noise: drawn for at least ``steps`` steps.
+            progress: place in the outer schedule, from 0 to 1.
+            differentiate: takes the inner gradients.
+
+        Returns:
+            The adapted tree; ``head`` is the task's own.
+        """
+        start = learner.start(parameters, episode, noise, self.progress(0, progress))
+        return self.run(learner, start, episode, noise, progress, differentiate)
+
+    def query_scores(
+        self,
+        learner: Learner,
+        parameters: Parameters,
+        episode: Episode,
+        noise: TaskNoise,
+        progress: float,
+        differentiate: Differentiation,
+    ) -> Tensor:
+        """Adapt, then score the query set: shape ``(queries, way)``; arguments as of ``adapt``."""
+        adapted = self.adapt(learner, parameters, episode, noise, progress, differentiate)
+        return self.judge(learner, adapted, episode, noise, progress)[1]
+
+    def judge(
+        self, learner: Learner, parameters: Parameters, episode: Episode, noise: TaskNoise, progress: float
+    ) -> tuple[Adapted, Tensor]:
+        """The state that an adapted tree leads to, and its query scores, shape ``(queries, way)``."""
+        mixture = learner.mixture(parameters.logits, noise, self.steps, self.progress(self.steps, progress))
+        state = learner.conclude(parameters, episode, noise, mixture)
+        return state, learner.scores(state, episode, noise, mixture)
+
+    def progress(self, step: int, outer: float) -> float:
+        """The relaxation's progress before ``step``; that of the query comes after the last one."""
+        return step / self.steps if self.restart and self.steps else outer
+
+    def initial_rates(self, parameters: Parameters) -> dict[str, Tensor]:
+        """``Parameters.rates`` to learn a rate for each layer and step (Antoniou et al. 2019, MAML++, LSLR).
+
+        Args:
+            parameters: a task's own tree (``Learner.start``), whose head has the tensors that move.
+        """
+        moving = parameters.flat(self.groups)
+        return {f"{step}.{name}": torch.tensor(self._rate(name)) for step in range(self.steps) for name in moving}
+
+    def _rate(self, name: str) -> float:
+        rates = {"weights": self.learning_rate, "logits": self.logit_learning_rate, "head": self.head_learning_rate}
+        return rates[name.split(".", 1)[0]]
+
+    def rates(self, parameters: Parameters, names: Tensors, step: int) -> Mapping[str, Tensor | float]:
+        """The rate of each named tensor at a step: the learned one if there is one, else the group's constant."""
+        return {name: parameters.rates.get(f"{step}.{name}", self._rate(name)) for name in names}
+
+    def step(
+        self,
+        learner: Learner,
+        parameters: Parameters,
+        groups: tuple[Group, ...],
+        state: Tensors,
+        support: Split,
+        way: int,
+        noise: TaskNoise,
+        step: int,
+        progress: float,
+        differentiate: Differentiation,
+    ) -> tuple[Parameters, Tensors]:
+        """One step of some groups down the inner loss; returns the moved tree and the rule's state."""
+        dropout = row(noise.support, step)
+
+        def loss(moving: Tensors) -> tuple[Tensor, Tensor]:
+            tree = parameters.updated(moving)
+            mixture = learner.mixture(tree.logits, noise, step, self.progress(step, progress))
+            value = learner.loss(tree, support, way, mixture, dropout)
+            return value, value.detach()
+
+        moving = parameters.flat(groups)
+        gradients, _ = differentiate(loss, moving)
+        moved, state = self.rule(moving, gradients, state, self.rates(parameters, moving, step), step)
+        return parameters.updated(moved), state
+
+
+def checked(groups: tuple[Group, ...]) -> tuple[Group, ...]:
+    """Groups that an inner loop can move, in the tree's order.
+
+    Raises:
+        ValueError: one is unknown, or there is none.
+    """
+    known = [group for group in get_args(Group) if group != "rates"]
+    if not groups or not set(groups) <= set(known):
+        raise ValueError(f"Inner loop groups {list(groups)}: give at least one of {', '.join(known)}.")
+    return tuple(group for group in known if group in groups)

@@ -1,0 +1,138 @@
+"""How the outer update is derived from adapted tasks."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from lit_metanas.episodes.task import Episode
+from lit_metanas.meta.differentiation import Autograd, Differentiation, Functional
+from lit_metanas.meta.inner_loop import InnerLoop
+from lit_metanas.meta.learner import Learner
+from lit_metanas.meta.noise import TaskNoise, draw
+from lit_metanas.meta.parameters import Parameters
+from lit_metanas.meta.task_map import Metrics, TaskMap, mean_loop, mean_vmap, vectorised
+
+
+class MetaGradient(ABC):
+    """A pure function of the meta-parameters and a batch of tasks.
+
+    Args:
+        task_map: ``loop`` (one task after another), ``vmap`` (all at once) or ``auto`` (``vmap`` on a GPU).
+
+    Attributes:
+        draws: mixtures that each task's query set is judged under.
+    """
+
+    draws: int = 1
+
+    def __init__(self, *, task_map: TaskMap = "auto") -> None:
+        self.task_map: TaskMap = task_map
+
+    def __call__(
+        self,
+        learner: Learner,
+        inner_loop: InnerLoop,
+        parameters: Parameters,
+        episodes: Sequence[Episode],
+        noises: Sequence[TaskNoise],
+        progress: float,
+    ) -> tuple[Parameters, Metrics]:
+        """Compute the outer gradient.
+
+        Args:
+            learner: supernet, relaxation and head.
+            inner_loop: adaptation to a task.
+            parameters: the meta-parameters.
+            episodes: the meta-batch, at least one.
+            noises: what ``draw`` gave, one for each episode.
+            progress: place in the outer schedule, from 0 to 1.
+
+        Returns:
+            The gradient, of the structure of ``parameters`` (zeros where unused), a mean over tasks; and metrics of
+            the query sets: ``loss`` and ``accuracy``, means over tasks, and ``losses`` and ``accuracies``, one a task.
+
+        Raises:
+            ValueError: learner, inner loop and task map do not go together.
+        """
+        self.check(learner, inner_loop)
+        functional = vectorised(self.task_map, learner.relaxation, episodes[0].support.inputs.device)
+
+        def one(episode: Episode, noise: TaskNoise) -> tuple[Parameters, Metrics]:
+            return self.task_gradient(learner, inner_loop, parameters, episode, noise, progress, functional)
+
+        gradients, metrics = (mean_vmap if functional else mean_loop)(one, episodes, noises)
+        metrics |= {"loss": metrics["losses"].mean(), "accuracy": metrics["accuracies"].mean()}
+        return self.finished(gradients, metrics), metrics
+
+    def check(self, learner: Learner, inner_loop: InnerLoop) -> None:
+        """Raise ValueError where learner and inner loop do not suit this meta-gradient."""
+        del learner, inner_loop
+
+    @abstractmethod
+    def task_gradient(
+        self,
+        learner: Learner,
+        inner_loop: InnerLoop,
+        parameters: Parameters,
+        episode: Episode,
+        noise: TaskNoise,
+        progress: float,
+        functional: bool,
+    ) -> tuple[Parameters, Metrics]:
+        """The gradient and query metrics (``task_metrics``) of one task.
+
+        Args:
+            learner: supernet, relaxation and head.
+            inner_loop: adaptation to a task.
+            parameters: the meta-parameters.
+            episode: the task.
+            noise: its noise.
+            progress: place in the outer schedule.
+            functional: whether it runs under ``vmap``.
+        """
+
+    def finished(self, gradients: Parameters, metrics: Metrics) -> Parameters:
+        """The mean over tasks as it is returned; a method may rescale it by the whole batch's metrics."""
+        del metrics
+        return gradients
+
+    def draw(
+        self,
+        learner: Learner,
+        inner_loop: InnerLoop,
+        parameters: Parameters,
+        episode: Episode,
+        generator: torch.Generator,
+        *,
+        support_dropout: bool = True,
+        query_dropout: bool = True,
+    ) -> TaskNoise:
+        """Draw one task's noise; see ``noise.draw``."""
+        return draw(
+            learner.supernet,
+            learner.relaxation,
+            parameters.logits,
+            episode,
+            generator,
+            steps=inner_loop.steps,
+            draws=self.draws,
+            support_dropout=support_dropout,
+            query_dropout=query_dropout,
+        )
+
+
+def differentiation(functional: bool, *, second_order: bool = False) -> Differentiation:
+    """The way to differentiate under ``vmap`` (``functional``) or outside of it."""
+    return Functional(second_order=second_order) if functional else Autograd(second_order=second_order)
+
+
+def task_metrics(scores: Tensor, labels: Tensor) -> Metrics:
+    """Loss and accuracy of one query set: scores ``(n, way)``, labels ``(n,)``."""
+    scores = scores.detach()
+    accuracy = (scores.argmax(-1) == labels).to(scores.dtype).mean()
+    return {"losses": cross_entropy(scores, labels), "accuracies": accuracy}

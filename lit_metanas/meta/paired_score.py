@@ -1,0 +1,106 @@
+"""Two sampled children, compared on one task."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from lit_metanas.episodes.task import Episode
+from lit_metanas.meta.inner_loop import InnerLoop
+from lit_metanas.meta.learner import Learner
+from lit_metanas.meta.meta_gradient import MetaGradient, differentiation, task_metrics
+from lit_metanas.meta.noise import TaskNoise
+from lit_metanas.meta.parameters import Parameters
+from lit_metanas.meta.task_map import Metrics, TaskMap
+from lit_metanas.meta.update_rule import Tensors
+from lit_metanas.relaxations.categorical import Categorical
+
+
+class PairedScore(MetaGradient):
+    """Score-function gradient of the logits with a paired baseline.
+
+    Two children a1 and a2 are drawn from ``p = softmax(logits)`` and judged by the query losses L1 and L2 on the same
+    episode under the same dropout noise. ``(L1 - L2) / 2 * grad(log p(a1) - log p(a2))`` is then an unbiased gradient
+    of the expected loss (Williams 1992, with the other child as leave-one-out baseline: Kool et al. 2019). The losses'
+    values are all that is used: a gate need not pass a gradient, and batch-norm cannot cancel it. Weights and head get
+    the mean of both children's gradients (first order, where there is an inner loop).
+
+    Args:
+        normalise: divide the logits' gradient by the root mean square of ``L1 - L2`` over the meta-batch, so that its
+            size does not depend on the loss's scale; biased in scale, not in direction, for large batches.
+        task_map: ``loop`` or ``auto``: children differ from task to task.
+    """
+
+    draws = 2
+
+    def __init__(self, *, normalise: bool = False, task_map: TaskMap = "auto") -> None:
+        super().__init__(task_map=task_map)
+        self.normalise = normalise
+
+    def check(self, learner: Learner, inner_loop: InnerLoop) -> None:
+        """Ask for the relaxation ``Categorical``."""
+        del inner_loop
+        if not isinstance(learner.relaxation, Categorical):
+            raise ValueError(
+                f"PairedScore draws children from softmax(logits), which {type(learner.relaxation).__name__} does not: "
+                "use the relaxation Categorical."
+            )
+
+    def task_gradient(
+        self,
+        learner: Learner,
+        inner_loop: InnerLoop,
+        parameters: Parameters,
+        episode: Episode,
+        noise: TaskNoise,
+        progress: float,
+        functional: bool,
+    ) -> tuple[Parameters, Metrics]:
+        """Compare two children."""
+        first, second = (
+            self._child(learner, inner_loop, parameters, episode, _kept(noise, inner_loop.steps, child), progress)
+            for child in (0, 1)
+        )
+        metrics = {name: (first[1][name] + second[1][name]) / 2 for name in first[1]}
+        metrics["differences"] = first[1]["losses"] - second[1]["losses"]
+        # The gradient of log softmax(logits)[i] is one_hot(i) - softmax(logits): the latter cancels in the difference.
+        logits = {name: metrics["differences"] / 2 * (first[2][name] - second[2][name]) for name in parameters.logits}
+        mean = first[0].mapped(lambda one, two: (one + two) / 2, second[0])
+        return mean._replace(logits=logits), metrics
+
+    def finished(self, gradients: Parameters, metrics: Metrics) -> Parameters:
+        """Normalise, if asked to."""
+        if not self.normalise:
+            return gradients
+        size = metrics["differences"].square().mean().sqrt().clamp(min=torch.finfo(torch.float32).tiny)
+        return gradients._replace(logits={name: value / size for name, value in gradients.logits.items()})
+
+    def _child(
+        self,
+        learner: Learner,
+        inner_loop: InnerLoop,
+        parameters: Parameters,
+        episode: Episode,
+        noise: TaskNoise,
+        progress: float,
+    ) -> tuple[Parameters, Metrics, Tensors]:
+        """One child's gradient, its metrics, and its one-hot vectors by choice."""
+        first_order = differentiation(False)
+
+        def query_loss(values: Tensors) -> tuple[Tensor, Tensor]:
+            tree = parameters.updated(values)
+            scores = inner_loop.query_scores(learner, tree, episode, noise, progress, first_order)
+            return cross_entropy(scores, episode.query.labels), scores.detach()
+
+        values = parameters.flat(("weights", "head", "rates"))
+        gradients, scores = first_order(query_loss, values)
+        mixture = learner.mixture(parameters.logits, noise, 0, progress)
+        chosen = {name: gate.weights.detach() for name, gate in mixture.items()}
+        return parameters.updated(gradients), task_metrics(scores, episode.query.labels), chosen
+
+
+def _kept(noise: TaskNoise, steps: int, child: int) -> TaskNoise:
+    """The noise that draws the same child in all inner steps and for the query."""
+    rows = {name: value[steps + child].expand(steps + 1, *value.shape[1:]) for name, value in noise.relaxation.items()}
+    return noise._replace(relaxation=rows)
