@@ -1,0 +1,74 @@
+"""Reading images from folders, any size and mode, with errors that name the culprit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+_SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+
+
+def read_image(file: Path, shape: tuple[int, int, int]) -> Tensor:
+    """Read one image and bring it to a shape.
+
+    Args:
+        file: the image file.
+        shape: ``(channels, height, width)``; one channel gives grey, three colour.
+
+    Returns:
+        uint8, of the given shape.
+
+    Raises:
+        ValueError: the file is not a readable image.
+    """
+    channels, height, width = shape
+    try:
+        with Image.open(file) as image:
+            upright = ImageOps.exif_transpose(image).convert("L" if channels == 1 else "RGB")
+            if upright.size != (width, height):
+                upright = upright.resize((width, height), Image.Resampling.BILINEAR)
+            pixels = np.array(upright, dtype=np.uint8)
+    except (OSError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise ValueError(f"{file} is not a readable image: replace or remove it.") from error
+    return torch.from_numpy(pixels.reshape(height, width, channels)).permute(2, 0, 1).contiguous()
+
+
+def read_images(files: list[Path], shape: tuple[int, int, int]) -> Tensor:
+    """Read several images, uint8, shape ``(n, channels, height, width)``."""
+    return torch.stack([read_image(file, shape) for file in files])
+
+
+def class_folders(root: Path) -> dict[str, list[Path]]:
+    """Return the image files of each class: the sub-folders of a folder, by name.
+
+    Raises:
+        FileNotFoundError: the folder does not exist.
+        ValueError: the folder has fewer than two sub-folders, or one of them has no image.
+    """
+    if not root.is_dir():
+        raise FileNotFoundError(f"There is no folder {root}: give a folder with one sub-folder of images per class.")
+    folders = sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    if len(folders) < 2:
+        raise ValueError(
+            f"{root} has {len(folders)} sub-folder(s): give one sub-folder of images for each of 2 or more classes."
+        )
+    classes = {folder.name: image_files(folder) for folder in folders}
+    for name, files in classes.items():
+        if not files:
+            raise ValueError(f"{root / name} has no images ({', '.join(sorted(_SUFFIXES))}): add some or remove it.")
+    return classes
+
+
+def image_files(folder: Path) -> list[Path]:
+    """Return the image files directly in a folder, by name."""
+    return sorted(f for f in folder.iterdir() if f.suffix.lower() in _SUFFIXES and not f.name.startswith("."))
+
+
+def require_shape(owner: str, shape: tuple[int, int, int]) -> None:
+    """Raise ``ValueError`` unless a shape is one or three channels and a positive height and width."""
+    if len(shape) != 3 or shape[0] not in (1, 3) or min(shape) < 1:
+        raise ValueError(f"{owner}: shape = {tuple(shape)} must be (channels, height, width) with 1 or 3 channels.")

@@ -1,0 +1,42 @@
+"""New, unlabelled images of a folder, as a Lightning data module."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lightning.pytorch import LightningDataModule
+from torch.utils.data import DataLoader
+
+from lit_metanas.episodes.image_files import image_files
+
+
+class NewImages(LightningDataModule):
+    """The image files of a folder and its sub-folders, in batches of paths: the model knows the shape to read them in.
+
+    Args:
+        folder: the folder.
+        batch_size: images a batch.
+    """
+
+    def __init__(self, folder: str, batch_size: int = 64) -> None:
+        super().__init__()
+        self.folder = Path(folder)
+        self.batch_size = batch_size
+
+    def setup(self, stage: str) -> None:
+        """Find the images.
+
+        Raises:
+            FileNotFoundError: there is no such folder.
+            ValueError: it has no images.
+        """
+        if not self.folder.is_dir():
+            raise FileNotFoundError(f"There is no folder '{self.folder}': give a folder with images.")
+        folders = [self.folder, *sorted(entry for entry in self.folder.rglob("*") if entry.is_dir())]
+        self.files = [file for folder in folders for file in image_files(folder)]
+        if not self.files:
+            raise ValueError(f"There is no image in '{self.folder}' or its sub-folders: give a folder with images.")
+
+    def predict_dataloader(self) -> DataLoader[list[Path]]:
+        """Return a loader of lists of paths."""
+        return DataLoader(self.files, batch_size=self.batch_size, collate_fn=list)  # type: ignore
