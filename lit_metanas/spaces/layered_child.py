@@ -105,7 +105,7 @@ class LayeredChild(nn.Module):
         """Copy the parameters, and where present the statistics, of a supernet of the layered space.
 
         Raises:
-            ValueError: a parameter that this network needs is not among ``weights``.
+            ValueError: a parameter that this network needs is not among ``weights``, or is too small.
         """
         for place, (module, block) in enumerate(zip(self.blocks, self._plan, strict=True)):
             assert isinstance(module, ChildBlock)
@@ -115,7 +115,7 @@ class LayeredChild(nn.Module):
                 convolution, norm = module.projection[0], module.projection[1]
                 _inherit_normed(convolution, norm, weights, f"{prefix}.projection", f"{prefix}.skip")
         head = weights.get("head.weight")
-        if head is not None and head.shape[0] == self.head.out_features:
+        if head is not None and head.shape[0] == self.head.out_features and head.shape[1] >= self.features:
             self.head.weight.copy_(head[:, : self.features])
             self.head.bias.copy_(weights["head.bias"])
 
@@ -149,6 +149,11 @@ def _inherit_normed(
         raise ValueError(f"The weights lack '{missing[0]}': they come from another search space.")
     out, into = convolution.weight.shape[:2]
     kernel = weights[kernel_key][:out, :into]
+    if kernel.shape != convolution.weight.shape:
+        raise ValueError(
+            f"The weights hold '{kernel_key}' {tuple(kernel.shape)}, not {tuple(convolution.weight.shape)}: "
+            "they come from another search space."
+        )
     scale, shift = weights[f"{norm_key}.scale"][:out], weights[f"{norm_key}.shift"][:out]
     if isinstance(norm, nn.Identity):
         assert convolution.bias is not None
