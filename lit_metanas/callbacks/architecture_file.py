@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from lit_metanas.callbacks.searching import Tested, searching
+from lit_metanas.callbacks.searching import Tested, searching, validates_fit
 from lit_metanas.records.chosen import Chosen
 from lit_metanas.records.files import write_architectures
 
@@ -48,7 +48,7 @@ class ArchitectureFile(Callback):
         Raises:
             ValueError: the metric was not logged, or the module does not search.
         """
-        if trainer.sanity_checking or not trainer.training:
+        if not validates_fit(trainer):
             return
         if self.monitor not in trainer.callback_metrics:
             known = ", ".join(sorted(trainer.callback_metrics)) or "none"

@@ -11,7 +11,7 @@ from lightning.pytorch.loggers.logger import Logger
 
 from lit_metanas.callbacks.diagnosis import entropy, gap, skip_share
 from lit_metanas.callbacks.history import Moment, ProbabilityHistory
-from lit_metanas.callbacks.searching import searching
+from lit_metanas.callbacks.searching import searching, validates_fit
 
 if TYPE_CHECKING:
     from numpy import uint8
@@ -47,7 +47,7 @@ class ArchitectureLogger(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log and append to the history."""
-        if self.history is None or trainer.sanity_checking or not trainer.is_global_zero:
+        if self.history is None or not validates_fit(trainer) or not trainer.is_global_zero:
             return
         module = searching(pl_module, self)
         probabilities = module.probabilities()

@@ -162,7 +162,7 @@ class EpisodeProgressBar(ProgressBar):
             return
         parts = line_parts(self._phase, self._meter, self._note, self._shown(metrics))
         if self._live is not None:
-            self._live.update(_rich_line(parts, self._meter.share))
+            self._live.update(_rich_line(parts, self._meter.share, self._live.console.width))
         elif last or self._meter.elapsed - self._printed >= self.interval:
             self._printed = self._meter.elapsed
             print("  ".join(part for part in parts if part), file=sys.stderr, flush=True)
@@ -197,7 +197,7 @@ def line_parts(phase: str, meter: EpisodeMeter, note: str, numbers: Mapping[str,
         f"{meter.rate:.1f}/s",
         f"elapsed {clock_time(meter.elapsed)}",
         f"left {clock_time(meter.left)}",
-        "  ".join(shown),
+        *shown,
         note,
     ]
 
@@ -225,10 +225,21 @@ def _whole(batches: list[int | float] | int | float, index: int) -> int | float:
     return max(batches[index] if isinstance(batches, list) else batches, 1)
 
 
-def _rich_line(parts: list[str], share: float) -> Table:
-    """The line on a terminal, with a bar after the phase."""
+def _rich_line(parts: list[str], share: float, width: int) -> Table:
+    """The line on a terminal of ``width`` characters, with a bar after the phase; a narrow one gets less of it."""
+    shown = [part for part in parts if part]
+    for spared in (parts[3], parts[2], *parts[5:]):  # elapsed and rate first, then numbers
+        if sum(len(part) + 2 for part in shown) - 2 <= width:
+            break
+        shown = [part for part in shown if part is not spared]
+    bar = min(20, width - sum(len(part) + 2 for part in shown) - 2)
     line = Table.grid(padding=(0, 2))
-    for _ in range(len(parts) + 1):
+    cells: list[RichBar | str] = [
+        f"[bold]{shown[0]}[/bold]",
+        *([RichBar(total=1.0, completed=share, width=bar)] if bar >= 5 else []),
+        *shown[1:],
+    ]
+    for _ in cells:
         line.add_column(no_wrap=True)
-    line.add_row(f"[bold]{parts[0]}[/bold]", RichBar(total=1.0, completed=share, width=20), *parts[1:])
+    line.add_row(*cells)
     return line

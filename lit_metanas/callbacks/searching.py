@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from lightning.pytorch import LightningModule
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
 from lit_metanas.spaces.architecture import Architecture
@@ -59,3 +60,8 @@ def searching(module: LightningModule, callback: object) -> Searching:
             "architecture and progress: remove the callback, or train a module that searches."
         )
     return module
+
+
+def validates_fit(trainer: Trainer) -> bool:
+    """Whether the validation that just ran belongs to a training and is no sanity check."""
+    return trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking

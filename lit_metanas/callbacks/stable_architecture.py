@@ -8,7 +8,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_info
 
 from lit_metanas.callbacks.diagnosis import entropy
-from lit_metanas.callbacks.searching import Searching, searching
+from lit_metanas.callbacks.searching import Searching, searching, validates_fit
 from lit_metanas.spaces.architecture import Architecture
 
 
@@ -35,7 +35,7 @@ class StableArchitecture(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Count, and stop all ranks together."""
-        if trainer.sanity_checking or not trainer.training:
+        if not validates_fit(trainer):
             return
         module = searching(pl_module, self)
         if module.progress < self.start:

@@ -1,0 +1,134 @@
+import csv
+import json
+import math
+import os
+
+import pytest
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger, WandbLogger
+
+from lit_metanas.callbacks import ArchitectureLogger, ProbabilityHistory
+
+
+def expected(direction: torch.Tensor, steps: int) -> list[float]:
+    exponents = [math.exp(steps * float(x)) for x in direction]
+    return [value / sum(exponents) for value in exponents]
+
+
+def test_history_file_holds_each_validation(fit, module, tmp_path):
+    fit(module, [ArchitectureLogger()], epochs=3, sanity=2)
+    history = ProbabilityHistory.read(tmp_path / "probabilities.json")
+    assert set(history.labels) == {"kernel", "skip", "activation"}  # choices with one label are left out
+    assert [moment.step for moment in history.moments] == [4, 8, 12]  # the sanity check is no validation
+    assert [moment.progress for moment in history.moments] == pytest.approx([0.04, 0.08, 0.12])
+    for moment in history.moments:
+        for name, values in moment.probabilities.items():
+            assert values == pytest.approx(expected(module.direction[name], moment.step), abs=1e-6)
+    assert not list(tmp_path.glob(".*.part"))
+
+
+def test_csv_logger_gets_the_scalars(fit, module, tmp_path):
+    fit(module, [ArchitectureLogger()], logger=CSVLogger(tmp_path, flush_logs_every_n_steps=1), epochs=2)
+    with next(tmp_path.rglob("metrics.csv")).open() as file:
+        rows = [row for row in csv.DictReader(file) if row["arch/kernel/5"]]
+    assert [int(row["step"]) for row in rows] == [4, 8]
+    p = expected(module.direction["activation"], 8)
+    last = rows[-1]
+    labels = module.space.questions["activation"]
+    assert [float(last[f"arch/activation/{label}"]) for label in labels] == pytest.approx(p, abs=1e-6)
+    assert float(last["arch/activation/entropy"]) == pytest.approx(-sum(x * math.log(x) for x in p), abs=1e-6)
+    assert float(last["arch/activation/argmax"]) == 2
+    assert float(last["arch/gap"]) == pytest.approx(0.125)
+    assert float(last["arch/skip_share"]) == 1  # the direction favours the last label, which is the skip
+
+
+def test_tensorboard_gets_scalars_and_pictures(fit, module, tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    fit(module, [ArchitectureLogger(picture_every=2)], logger=TensorBoardLogger(tmp_path), epochs=3)
+    events = EventAccumulator(str(next(tmp_path.rglob("events.*")).parent))
+    events.Reload()
+    assert [event.step for event in events.Scalars("arch/kernel/5")] == [4, 8, 12]
+    assert [event.step for event in events.Images("arch/probabilities")] == [8, 12]  # every second and the last
+    picture = events.Images("arch/architecture")[-1]
+    assert picture.width > 600
+    assert picture.height > 150
+
+
+def test_wandb_offline_gets_scalars_and_pictures(fit, module, tmp_path, monkeypatch):
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    logged: dict[str, object] = {}
+    original = WandbLogger.log_metrics
+
+    def spy(self, metrics, step=None):
+        logged.update(metrics)
+        original(self, metrics, step)
+
+    monkeypatch.setattr(WandbLogger, "log_metrics", spy)
+    logger = WandbLogger(project="test", save_dir=tmp_path, offline=True)
+    fit(module, [ArchitectureLogger(picture_every=0)], logger=logger, epochs=2)
+    logger.experiment.finish()
+    assert logged["arch/kernel/5"] == pytest.approx(expected(module.direction["kernel"], 8)[1], abs=1e-6)
+    names = [path.name for path in tmp_path.rglob("*.png")]
+    assert any(name.startswith("probabilities") for name in names)
+    assert any(name.startswith("architecture") for name in names)
+    assert list(tmp_path.rglob("*.wandb"))
+
+
+def test_a_resumed_training_goes_on_with_the_history(fit, drifting, tmp_path):
+    whole = tmp_path / "whole.json"
+    resumed = tmp_path / "resumed.json"
+    fit(drifting(), [ArchitectureLogger(str(whole))], epochs=4)
+    trainer = fit(drifting(), [ArchitectureLogger(str(resumed))], epochs=2)
+    trainer.save_checkpoint(tmp_path / "half.ckpt")
+    torch.load(tmp_path / "half.ckpt", weights_only=True)  # only plain values
+    resumed.unlink()
+    fit(drifting(), [ArchitectureLogger(str(resumed))], epochs=4, ckpt_path=str(tmp_path / "half.ckpt"))
+    assert json.loads(resumed.read_text()) == json.loads(whole.read_text())
+
+
+def test_a_module_that_does_not_search_is_named(fit):
+    class Plain(LightningModule):
+        def training_step(self, batch, batch_idx):
+            return None
+
+        def validation_step(self, batch, batch_idx):
+            return None
+
+        def configure_optimizers(self):
+            return torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
+
+    with pytest.raises(ValueError, match="ArchitectureLogger observes a search, but Plain has no space"):
+        fit(Plain(), [ArchitectureLogger()])
+
+
+def test_negative_picture_interval_is_refused():
+    with pytest.raises(ValueError, match="picture_every is -1"):
+        ArchitectureLogger(picture_every=-1)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "not valid JSON"),
+        ("[]", "not a history"),
+        ('{"schema": 2, "labels": {}, "moments": []}', "schema 2"),
+        ('{"schema": 1, "labels": {"a": ["x"]}, "moments": [{"step": 1}]}', "damaged"),
+        (
+            '{"schema": 1, "labels": {"a": ["x"]}, "moments": [{"step":1,"progress":0,"probabilities":{"a":[1,2]}}]}',
+            "2 probabilities for 'a', not 1",
+        ),
+    ],
+)
+def test_foreign_history_files_are_refused(tmp_path, text, message):
+    file = tmp_path / "probabilities.json"
+    file.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        ProbabilityHistory.read(file)
+
+
+def test_missing_history_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.json"):
+        ProbabilityHistory.read(os.fspath(tmp_path / "nowhere.json"))

@@ -1,0 +1,114 @@
+import pytest
+import torch
+from PIL import Image
+
+from lit_metanas.callbacks.architecture_picture import draw_architecture
+from lit_metanas.callbacks.canvas import pixels, save
+from lit_metanas.callbacks.heat_map import draw_probabilities, natural
+from lit_metanas.callbacks.history import Moment, ProbabilityHistory
+from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.layered import LayeredSpace
+
+
+def texts(figure) -> list[str]:
+    own = [text.get_text() for text in figure.texts]
+    return own + [text.get_text() for axes in figure.axes for text in axes.texts]
+
+
+def boxes_overlap(figure) -> list[tuple[str, str]]:
+    """Pairs of printed texts that cover each other."""
+    renderer = figure.canvas.get_renderer()
+    figure.draw(renderer)
+    items = [*figure.texts]
+    for axes in figure.axes:
+        items += [*axes.texts, *axes.get_yticklabels(), axes.title, axes._left_title, axes.xaxis.label]
+    boxes = [(item.get_text(), item.get_window_extent(renderer)) for item in items if item.get_text()]
+    return [(a, b) for i, (a, x) in enumerate(boxes) for b, y in boxes[i + 1 :] if x.overlaps(y)]
+
+
+def history(labels: dict[str, list[str]], count: int = 5) -> ProbabilityHistory:
+    moments = [
+        Moment(
+            10 * i, i / count, {n: torch.softmax(i * torch.arange(len(ls)) / 4, 0).tolist() for n, ls in labels.items()}
+        )
+        for i in range(1, count + 1)
+    ]
+    return ProbabilityHistory(labels, moments)
+
+
+def test_heat_map_has_a_strip_a_choice():
+    labels = {
+        f"layer{i}.{q}": own for i in (1, 2) for q, own in {"kernel": ["3", "5", "7"], "pool": ["max", "avg"]}.items()
+    }
+    figure = draw_probabilities(history({"depth": ["2", "4"], **labels}))
+    strips = [axes for axes in figure.axes if axes.get_yticklabels()]
+    assert len(strips) == 5
+    kernel = next(axes for axes in strips if [t.get_text() for t in axes.get_yticklabels()] == ["3", "5", "7"])
+    mesh = kernel.collections[0]
+    assert mesh.get_array().shape == (3, 5)
+    assert mesh.get_array()[:, -1].sum() == pytest.approx(1)
+    weights = [label.get_fontweight() for label in kernel.get_yticklabels()]
+    assert weights == ["normal", "normal", "bold"]
+    assert {"layer1", "layer2"} <= set(texts(figure))
+    assert any(axes.get_xlabel() == "batches trained" for axes in figure.axes)
+    assert boxes_overlap(figure) == []
+
+
+def test_heat_map_draws_a_single_moment():
+    assert draw_probabilities(history({"kernel": ["3", "5"]}, count=1)).axes
+
+
+def test_heat_map_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="no history of probabilities"):
+        draw_probabilities(ProbabilityHistory({"kernel": ["3", "5"]}))
+
+
+def test_natural_order():
+    assert sorted(["layer10", "layer2", "", "layer1"], key=natural) == ["", "layer1", "layer2", "layer10"]
+
+
+def test_architecture_picture_tells_every_layer():
+    space = LayeredSpace(depths=(2, 3), widths=(16, 64), skips=("none", "residual"))
+    labels = {choice.name: choice.labels[-1] for choice in space.choices}
+    figure = draw_architecture(space.canonical({**labels, "layer2.skip": "none", "layer3.dropout": "0"}), "Chosen")
+    shown = texts(figure)
+    assert shown.count("conv 7×7, 64") == 3
+    assert shown.count("residual") == 2
+    assert shown.count("dropout 0.5") == 2
+    assert {
+        "layer 1",
+        "layer 2",
+        "layer 3",
+        "average pool",
+        "Tanh",
+        "batch norm",
+        "input",
+        "classifier",
+        "Chosen",
+    } <= set(shown)
+    assert boxes_overlap(figure) == []
+
+
+def test_shared_choices_are_drawn_for_each_layer():
+    space = LayeredSpace(shared=True)
+    shown = texts(draw_architecture(space.canonical({c.name: c.labels[0] for c in space.choices})))
+    assert shown.count("conv 3×3, 32") == 4
+    assert not any("dropout" in text for text in shown)  # a rate of 0 is no operation
+
+
+def test_foreign_choices_are_spelled_out():
+    shown = texts(draw_architecture(Architecture({"cell.edge0": "sep_conv_3x3"})))
+    assert "edge0: sep_conv_3x3" in shown
+    assert "cell" in shown
+
+
+def test_picture_file_and_pixels(tmp_path):
+    figure = draw_architecture(Architecture({"kernel": "3", "depth": "2"}))
+    save(figure, tmp_path / "sub" / "architecture.png")
+    with Image.open(tmp_path / "sub" / "architecture.png") as image:
+        size = image.size
+    assert size[0] > 600
+    assert size[1] > 120
+    array = pixels(figure)
+    assert array.shape == (size[1], size[0], 3)
+    assert array.min() < 50 < 250 < array.max()

@@ -1,0 +1,60 @@
+import math
+import re
+
+import pytest
+
+from lit_metanas.records.hardware import hardware
+from lit_metanas.records.interval import t_interval, t_quantile
+
+
+def integrated(t: float, freedom: int, steps: int = 20_000) -> float:
+    """Distribution function of Student's t by Simpson's rule."""
+    constant = math.exp(math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2)) / math.sqrt(freedom * math.pi)
+
+    def density(x: float) -> float:
+        return constant * (1 + x * x / freedom) ** (-(freedom + 1) / 2)
+
+    h = t / steps
+    inner = sum((4 if k % 2 else 2) * density(k * h) for k in range(1, steps))
+    return 0.5 + h / 3 * (density(0) + inner + density(t))
+
+
+@pytest.mark.parametrize("freedom", [1, 2, 3, 4, 9, 20, 99, 499, 500, 501, 999])
+def test_quantile_inverts_the_integrated_density(freedom):
+    for probability in (0.9, 0.975):
+        assert integrated(t_quantile(probability, freedom), freedom) == pytest.approx(probability, abs=1e-9)
+
+
+def test_quantiles_of_printed_tables():
+    table = {1: 12.7062, 2: 4.3027, 4: 2.7764, 10: 2.2281, 30: 2.0423, 599: 1.9639}
+    for freedom, value in table.items():
+        assert t_quantile(0.975, freedom) == pytest.approx(value, abs=6e-5)
+    assert t_quantile(0.5, 7) == pytest.approx(0, abs=1e-12)
+
+
+def test_interval_by_hand():
+    interval = t_interval([0.5, 0.6, 0.7])
+    assert interval.mean == pytest.approx(0.6)
+    assert interval.half == pytest.approx(4.302652729911275 * 0.1 / math.sqrt(3))
+    assert interval.count == 3
+
+
+def test_one_value_has_no_interval():
+    assert math.isnan(t_interval([0.5]).half)
+
+
+def test_nothing_has_no_mean():
+    with pytest.raises(ValueError, match="at least one value"):
+        t_interval([])
+
+
+@pytest.mark.parametrize(("probability", "freedom"), [(0.4, 3), (1.0, 3), (0.9, 0)])
+def test_impossible_quantiles_are_refused(probability, freedom):
+    with pytest.raises(ValueError, match="No t quantile"):
+        t_quantile(probability, freedom)
+
+
+def test_hardware_is_one_line_with_cores_and_torch():
+    line = hardware()
+    assert re.search(r", \d+ cores?, .*torch \d", line)
+    assert "\n" not in line
