@@ -97,6 +97,7 @@ def layer_normalise(inputs: Tensor, weights: Tensor | None) -> Tensor:
     """
     if weights is None:
         return F.group_norm(inputs, 1, eps=EPSILON)
+    weights = weights.to(inputs.dtype)
     share = (weights / (weights.sum() * inputs.shape[2] * inputs.shape[3]))[:, None, None]
     centred = inputs - (inputs * share).sum((1, 2, 3), keepdim=True)
     return centred / ((centred**2 * share).sum((1, 2, 3), keepdim=True) + EPSILON).sqrt()
