@@ -30,7 +30,8 @@ def tune_allocator() -> bool:
     if mallopt is None:
         return False
     settings = ((_M_MMAP_THRESHOLD, _KEEP), (_M_TRIM_THRESHOLD, _KEEP), (_M_TOP_PAD, _PAD))
-    return all([mallopt(ctypes.c_int(option), ctypes.c_int(value)) == 1 for option, value in settings])
+    accepted = [mallopt(ctypes.c_int(option), ctypes.c_int(value)) == 1 for option, value in settings]
+    return all(accepted)
 
 
 def _has_accelerator() -> bool:

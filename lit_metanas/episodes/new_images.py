@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lightning.pytorch import LightningDataModule
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from lit_metanas.episodes.image_files import image_files
 
@@ -39,4 +39,16 @@ class NewImages(LightningDataModule):
 
     def predict_dataloader(self) -> DataLoader[list[Path]]:
         """Return a loader of lists of paths."""
-        return DataLoader(self.files, batch_size=self.batch_size, collate_fn=list)  # type: ignore
+        batches = [self.files[start : start + self.batch_size] for start in range(0, len(self.files), self.batch_size)]
+        return DataLoader(_Batches(batches), batch_size=None)
+
+
+class _Batches(Dataset[list[Path]]):
+    def __init__(self, batches: list[list[Path]]) -> None:
+        self.batches = batches
+
+    def __getitem__(self, index: int) -> list[Path]:
+        return self.batches[index]
+
+    def __len__(self) -> int:
+        return len(self.batches)

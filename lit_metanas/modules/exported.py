@@ -1,0 +1,201 @@
+"""A trained child as files that torch alone can load: the program, its weights, and what they are for."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import os
+import re
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lit_metanas.records.atomic import replacing
+from lit_metanas.records.weights import write_weights
+from lit_metanas.spaces.space import Shape
+
+SCHEMA = 1
+PROGRAM, WEIGHTS, DESCRIPTION = "model.pt2", "weights.pt", "model.json"
+_GREY = (0.299, 0.587, 0.114)
+_BATCH_SIZE = re.compile(r"[su]\d+|Symbol\('s\d+', positive=True, integer=True\)|[\d*+\-/() ]")
+_TENSOR_FILES = re.compile(r"(weight|tensor)_\d+")
+
+
+@dataclass(frozen=True)
+class Exported:
+    """An exported network.
+
+    Attributes:
+        network: the program; images of ``shape`` in [0, 1] in, scores out.
+        architecture: the labels of its architecture.
+        classes: the class names, in the order of the scores.
+        shape: channels, height and width of an image.
+    """
+
+    network: nn.Module
+    architecture: dict[str, str]
+    classes: tuple[str, ...]
+    shape: Shape
+
+    @torch.no_grad()
+    def predict(self, images: Tensor) -> Tensor:
+        """Probabilities, shape ``(n, classes)``, for images of any size, grey or colour.
+
+        Args:
+            images: shape ``(n, channels, height, width)``, uint8 or floating point in [0, 1].
+
+        Raises:
+            ValueError: the images cannot be brought to the network's shape.
+        """
+        scores: Tensor = self.network(fit_images(images, self.shape))
+        return scores.softmax(dim=1)
+
+
+def fit_images(images: Tensor, shape: Shape) -> Tensor:
+    """Bring images ``(n, channels, height, width)`` to a shape, float32 in [0, 1]: grey or colour, resized.
+
+    Raises:
+        ValueError: they have another number of dimensions, or of channels than 1 and 3.
+    """
+    channels, height, width = shape
+    if images.ndim != 4 or (images.shape[1] != channels and {images.shape[1], channels} != {1, 3}):
+        raise ValueError(
+            f"Images of shape {tuple(images.shape)} do not fit a network for {shape}: give (n, channels, height, "
+            "width) with 1 or 3 channels."
+        )
+    floats = images.float() / 255 if images.dtype == torch.uint8 else images.float()
+    if images.shape[1] < channels:
+        floats = floats.expand(-1, channels, -1, -1)
+    elif images.shape[1] > channels:
+        floats = torch.einsum("nchw,c->nhw", floats, floats.new_tensor(_GREY)).unsqueeze(1)
+    if floats.shape[2:] == (height, width):
+        return floats
+    return F.interpolate(floats, (height, width), mode="bilinear", antialias=True).clamp(0, 1)
+
+
+def export_child(
+    network: nn.Module,
+    directory: str | os.PathLike[str],
+    *,
+    architecture: Mapping[str, str],
+    classes: Sequence[str],
+    shape: Shape,
+) -> None:
+    """Write ``model.pt2``, ``weights.pt`` and ``model.json`` into a folder, each atomically.
+
+    Args:
+        network: images ``(n, *shape)`` in [0, 1] in, scores ``(n, classes)`` out; it is not changed.
+        directory: the folder; made if absent.
+        architecture: the labels of its architecture.
+        classes: the class names, in the order of the scores.
+        shape: channels, height and width of an image.
+
+    Raises:
+        ValueError: the number of class names is not the number of scores.
+    """
+    folder = Path(directory)
+    network = copy.deepcopy(network).cpu().eval()
+    example = torch.rand(2, *shape, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        ways = network(example).shape[1]
+    if ways != len(classes):
+        raise ValueError(f"The network tells {ways} classes apart, but {len(classes)} names are given: name each once.")
+    program = torch.export.export(network, (example,), dynamic_shapes=({0: torch.export.Dim("batch")},))
+    with replacing(folder / PROGRAM) as temporary:
+        buffer = BytesIO()
+        torch.export.save(program, buffer)
+        temporary.write_bytes(buffer.getvalue())
+    write_weights(folder / WEIGHTS, network.state_dict())
+    channels, height, width = shape
+    description = {
+        "schema": SCHEMA,
+        "architecture": dict(architecture),
+        "classes": list(classes),
+        "input": {"channels": channels, "height": height, "width": width, "range": [0, 1]},
+        "output": "scores; softmax gives probabilities",
+        "program_sha256": hashlib.sha256(buffer.getvalue()).hexdigest(),
+    }
+    with replacing(folder / DESCRIPTION) as temporary:
+        temporary.write_text(json.dumps(description, indent=1, ensure_ascii=False))
+
+
+def load_exported(directory: str | os.PathLike[str]) -> Exported:
+    """Load what ``export_child`` wrote, without executing code in it.
+
+    Raises:
+        FileNotFoundError: the folder lacks one of the files.
+        ValueError: a file is damaged, newer, or holds more than a program and tensors.
+    """
+    folder = Path(directory)
+    for name in (DESCRIPTION, PROGRAM):
+        if not (folder / name).is_file():
+            raise FileNotFoundError(f"There is no '{name}' in '{folder}': give the folder of an exported network.")
+    try:
+        description = json.loads((folder / DESCRIPTION).read_text())
+        if description["schema"] > SCHEMA:
+            raise ValueError(
+                f"'{folder / DESCRIPTION}' has schema {description['schema']}, newer than {SCHEMA}: update lit-metanas."
+            )
+        shape = (description["input"]["channels"], description["input"]["height"], description["input"]["width"])
+        architecture, classes = dict(description["architecture"]), tuple(description["classes"])
+        digest = description["program_sha256"]
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
+        raise ValueError(f"'{folder / DESCRIPTION}' is damaged or another kind of file: export again.") from None
+    content = (folder / PROGRAM).read_bytes()
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise ValueError(f"'{folder / PROGRAM}' is not the program that '{DESCRIPTION}' describes: export again.")
+    refusal = f"'{folder / PROGRAM}' is damaged or holds more than a program and tensors: export again."
+    try:
+        safe = _is_plain(content)
+    except (zipfile.BadZipFile, ValueError, KeyError, RuntimeError):
+        safe = False
+    if not safe:
+        raise ValueError(refusal)
+    network = torch.export.load(BytesIO(content)).module()
+    return Exported(network=network, architecture=architecture, classes=classes, shape=shape)
+
+
+def _is_plain(content: bytes) -> bool:
+    """Whether loading a program runs no code: raw tensors, no pickled objects, no expressions but of the batch size.
+
+    ``torch.export.load`` unpickles what an archive declares as pickled and evaluates its size expressions.
+    """
+    with zipfile.ZipFile(BytesIO(content)) as archive:
+        names = archive.namelist()
+        if "archive/models/model.json" not in names:
+            return False
+        for name in names:
+            folder, _, file = name.removeprefix("archive/").rpartition("/")
+            if folder in ("data/weights", "data/constants") and not (
+                _TENSOR_FILES.fullmatch(file) or file.endswith(".json")
+            ):
+                return False
+            if folder == "models" or (folder.startswith("data/") and file.endswith(".json")):
+                if not _json_is_plain(json.loads(archive.read(name))):
+                    return False
+            elif folder == "data/sample_inputs":
+                try:
+                    torch.load(BytesIO(archive.read(name)), weights_only=True)
+                except Exception:  # whatever else it is, it is not plain tensors
+                    return False
+    return True
+
+
+def _json_is_plain(tree: object) -> bool:
+    if isinstance(tree, list):
+        return all(_json_is_plain(value) for value in tree)
+    if not isinstance(tree, dict):
+        return True
+    if tree.get("use_pickle") or "as_custom_obj" in tree:
+        return False
+    expression = tree.get("expr_str", "")
+    return (
+        isinstance(expression, str) and not _BATCH_SIZE.sub("", expression) and all(map(_json_is_plain, tree.values()))
+    )

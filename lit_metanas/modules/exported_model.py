@@ -1,0 +1,72 @@
+"""An exported network as a LightningModule, to classify new images with the verb ``predict``."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+from lightning.pytorch import LightningModule
+from torch import Tensor
+
+from lit_metanas.episodes.image_files import read_images
+from lit_metanas.modules.exported import load_exported
+from lit_metanas.records.atomic import replacing
+
+SHOWN = 20
+
+
+class ExportedModel(LightningModule):
+    """Classifies image files; prints each one's class and writes all probabilities to a file.
+
+    Args:
+        directory: the folder of an exported network.
+        output: the file to write, CSV, or JSON if it is so named.
+    """
+
+    def __init__(self, directory: str, output: str = "predictions.csv") -> None:
+        super().__init__()
+        self.exported = load_exported(directory)
+        self.network = self.exported.network
+        self.output = Path(output)
+        if self.output.suffix not in (".csv", ".json"):
+            raise ValueError(f"The output '{output}' is neither CSV nor JSON: let its name end in .csv or .json.")
+        self._rows: list[dict[str, str | float]] = []
+
+    def predict_step(self, batch: list[Path], batch_idx: int) -> Tensor:
+        """Probabilities, shape ``(n, classes)``, of a batch of image files."""
+        images = read_images(batch, self.exported.shape).to(self.device)
+        probabilities = self.exported.predict(images).cpu()
+        for file, row in zip(batch, probabilities, strict=True):
+            by_class = {name: round(float(value), 6) for name, value in zip(self.exported.classes, row, strict=True)}
+            best = max(by_class, key=by_class.__getitem__)
+            self._rows.append(
+                {
+                    "file": str(file),
+                    "class": best,
+                    "probability": by_class[best],
+                    **{f"p({name})": value for name, value in by_class.items()},
+                }
+            )
+        return probabilities
+
+    def on_predict_end(self) -> None:
+        """Print the classes and write the file, on the first process."""
+        if not self.trainer.is_global_zero:
+            return
+        for row in self._rows[:SHOWN]:
+            print(f"{row['file']}: {row['class']} ({float(row['probability']):.1%})")
+        with replacing(self.output) as temporary:
+            temporary.write_text(self._text())
+        more = len(self._rows) - SHOWN
+        print(f"{f'… and {more} more; all' if more > 0 else 'All'} probabilities are in {self.output}.")
+
+    def _text(self) -> str:
+        if self.output.suffix == ".json":
+            return json.dumps(self._rows, indent=1, ensure_ascii=False)
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(self._rows[0]))
+        writer.writeheader()
+        writer.writerows(self._rows)
+        return text.getvalue()

@@ -1,0 +1,177 @@
+"""The verbs that are Lightning's: one Trainer, one model, one data module, all from the configuration."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from jsonargparse import ArgumentError, Namespace
+from jsonargparse.typing import PositiveInt
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.loggers import CSVLogger
+
+from lit_metanas.checkpoint import check_checkpoint
+from lit_metanas.mistakes import UsageError, explain
+from lit_metanas.records.atomic import replacing
+
+VERBS = ("fit", "validate", "test", "predict", "search")
+
+
+class MetaTrainer(Trainer):
+    """Lightning's Trainer with one more verb."""
+
+    def search(
+        self,
+        model: LightningModule,
+        datamodule: LightningDataModule | None = None,
+        ckpt_path: str | None = None,
+    ) -> None:
+        """Searches an architecture for each target task, trains it and scores it.
+
+        Args:
+            model: what searches; its ``predict_step`` takes one task.
+            datamodule: the target tasks.
+            ckpt_path: a checkpoint of ``model``.
+        """
+        self.predict(model, datamodule=datamodule, return_predictions=False, ckpt_path=ckpt_path)
+
+
+class SaveConfig(SaveConfigCallback):
+    """Saves the configuration as ``config.<verb>.yaml`` in the run's directory; says what a resumed run changed."""
+
+    def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Write the file, on the first process."""
+        text = self.parser.dump(self.config, skip_none=True)
+        path = Path(trainer.default_root_dir) / self.config_filename
+        if path.is_file():
+            before, now = dict(_leaves(yaml.safe_load(path.read_text()))), dict(_leaves(yaml.safe_load(text)))
+            names = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
+            changed = [name for name in names if name not in ("ckpt_path", "config")]
+            if changed:
+                warnings.warn(f"'{path}' is replaced: this run changes {', '.join(changed)}.", stacklevel=2)
+        with replacing(path) as temporary:
+            temporary.write_text(text)
+
+
+class Program(LightningCLI):
+    """LightningCLI with the verb ``search``, defaults that suit meta-learning, and errors of one sentence.
+
+    A run's directory is ``trainer.default_root_dir``. Without other instructions metrics go to ``metrics.csv`` in it,
+    ``fit`` leaves ``checkpoints/last.ckpt`` after every epoch, and every verb its ``config.<verb>.yaml``.
+
+    Args:
+        args: the command line.
+        run: whether the first argument is a verb to run; otherwise the objects are only built.
+    """
+
+    def __init__(self, args: ArgsType = None, run: bool = True) -> None:
+        quiet = {"exit_on_error": False, "allow_abbrev": False}
+        of_verb: dict[str, dict[str, Any]] = {verb: {**quiet, "prog": f"lit-metanas {verb}"} for verb in VERBS}
+        of_verb["predict"]["default_config_files"] = [str(Path(__file__).with_name("predict.yaml"))]
+        super().__init__(
+            model_class=LightningModule,
+            datamodule_class=LightningDataModule,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            trainer_class=MetaTrainer,
+            trainer_defaults={
+                "default_root_dir": "runs/latest",
+                "inference_mode": False,  # adaptation needs gradients in every verb
+                "use_distributed_sampler": False,  # the data modules spread tasks over processes themselves
+                "enable_model_summary": False,
+            },
+            save_config_callback=SaveConfig,
+            save_config_kwargs={"overwrite": True, "save_to_log_dir": False},
+            seed_everything_default=0,
+            parser_kwargs={**quiet, "prog": "lit-metanas", **of_verb},
+            auto_configure_optimizers=False,
+            args=args,
+            run=run,
+        )
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """The verbs, and what of each method's arguments is not the user's to give."""
+        # Checkpoints are always loaded without executing code, so `weights_only` is not offered.
+        verbs = {verb: {*skipped, "weights_only"} for verb, skipped in LightningCLI.subcommands().items()}
+        verbs["predict"].add("return_predictions")
+        return {**verbs, "search": {"model", "datamodule"}}
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add what is neither the Trainer's, the model's nor the data's."""
+        parser.add_argument(
+            "--threads",
+            type=PositiveInt,
+            default=1,
+            help="Torch's threads for one process, on a CPU: small images are fastest with one.",
+        )
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        """Parse, with one sentence for what is wrong."""
+        known = ["config", "seed_everything", "threads", "trainer", "model", "data", "ckpt_path"]
+        known += [f"trainer.{name}" for name in inspect.signature(Trainer).parameters]
+        try:
+            parsed = parser.parse_args(args) if args is None or isinstance(args, list) else parser.parse_object(args)
+            self.config = parsed
+        except ArgumentError as error:
+            raise UsageError(explain(str(error), known)) from None
+        chosen = _chosen(self.config)
+        for key in ("trainer", "model", "data"):
+            if not isinstance(chosen.get(key), Namespace):
+                raise UsageError(f"'{key}' cannot be '{chosen.get(key)}': it takes a mapping of keys and values.")
+        if chosen.get("ckpt_path") is not None:
+            check_checkpoint(chosen.ckpt_path)
+
+    def before_instantiate_classes(self) -> None:
+        """Settle what objects are built under."""
+        chosen = _chosen(self.config)
+        self.save_config_kwargs["config_filename"] = f"config.{self.config.get('subcommand', 'fit')}.yaml"
+        if not torch.accelerator.is_available():
+            torch.set_num_threads(chosen.threads)
+
+    def instantiate_classes(self) -> None:
+        """Build the objects; what their constructors refuse is raised as they said it."""
+        try:
+            super().instantiate_classes()
+        except ValueError as error:
+            cause: BaseException = error
+            while str(cause).startswith("Does not validate") and cause.__cause__ is not None:
+                cause = cause.__cause__
+            raise cause from None
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """Build the Trainer, with a logger and checkpoints in the run's directory where none are configured."""
+        settings = _chosen(self.config_init).trainer
+        root = Path(settings.default_root_dir)
+        if settings.logger is None or settings.logger is True:
+            kwargs["logger"] = CSVLogger(root, name="", version="")
+        callbacks = settings.callbacks or []
+        callbacks = list(callbacks) if isinstance(callbacks, list) else [callbacks]
+        fits = self.config.get("subcommand") == "fit" and settings.enable_checkpointing is not False
+        if fits and not any(isinstance(callback, Checkpoint) for callback in callbacks):
+            last = ModelCheckpoint(root / "checkpoints", save_last=True, save_top_k=0, enable_version_counter=False)
+            callbacks.append(last)
+        return super().instantiate_trainer(callbacks=callbacks, **kwargs)
+
+
+def _chosen(config: Namespace) -> Namespace:
+    """The configuration of the chosen verb, or the whole where there are no verbs."""
+    verb = config.get("subcommand")
+    chosen = config if verb is None else config[verb]
+    assert isinstance(chosen, Namespace)
+    return chosen
+
+
+def _leaves(tree: object, prefix: str = "") -> Iterator[tuple[str, object]]:
+    if isinstance(tree, dict) and tree:
+        for name, value in tree.items():
+            yield from _leaves(value, f"{prefix}.{name}" if prefix else str(name))
+    else:
+        yield prefix, tree
