@@ -1,0 +1,205 @@
+"""Relaxations against closed forms and enumeration, float64."""
+
+import pytest
+import torch
+
+from lit_metanas.relaxations import (
+    PRUNED,
+    AnnealedSoftmax,
+    Argmax,
+    Categorical,
+    GumbelSoftmax,
+    SampledChild,
+    Softmax,
+    StraightThrough,
+    Uniform,
+    log_probability,
+    probabilities,
+)
+from lit_metanas.spaces.mixture import Gate
+
+SOFT = [Softmax(), AnnealedSoftmax(), GumbelSoftmax(), StraightThrough()]
+DISCRETE = [SampledChild(), Uniform(), Categorical(), Argmax()]
+LOGITS = torch.tensor([0.3, -1.2, 0.9, 0.1], dtype=torch.float64)
+NOISE = torch.tensor([0.2, 0.7, 0.4, 0.9], dtype=torch.float64)
+
+
+def name(relaxation):
+    return type(relaxation).__name__
+
+
+def gumbel(noise):
+    return -torch.log(-torch.log(noise))
+
+
+def softmax_jacobian(p, temperature):
+    return (torch.diag(p) - torch.outer(p, p)) / temperature
+
+
+def gate_of(relaxation, logits=LOGITS, noise=NOISE, progress=0.5):
+    return relaxation({"a": logits}, {"a": noise}, progress)["a"]
+
+
+def jacobian(relaxation, progress=0.5):
+    return torch.autograd.functional.jacobian(lambda v: gate_of(relaxation, v, progress=progress).weights, LOGITS)
+
+
+def frequencies(relaxation, logits, draws=4000):
+    generator = torch.Generator().manual_seed(0)
+    count = torch.zeros(len(logits))
+    for _ in range(draws):
+        count[relaxation({"a": logits}, relaxation.draw_noise({"a": logits}, generator), 0.0)["a"].index] += 1
+    return count / draws
+
+
+@pytest.mark.parametrize(
+    ("relaxation", "scores", "temperature"),
+    [
+        (Softmax(temperature=0.7), LOGITS, 0.7),
+        (AnnealedSoftmax(start=1.0, end=0.1), LOGITS, 0.55),
+        (GumbelSoftmax(start=2.0, end=1.0), LOGITS + gumbel(NOISE), 1.5),
+    ],
+    ids=["softmax", "annealed", "gumbel"],
+)
+def test_soft_weights_and_jacobian_have_their_closed_form(relaxation, scores, temperature):
+    p = (scores / temperature).exp() / (scores / temperature).exp().sum()
+    gate = gate_of(relaxation)
+    assert gate.index is None
+    torch.testing.assert_close(gate.weights, p, rtol=0, atol=1e-12)
+    torch.testing.assert_close(jacobian(relaxation), softmax_jacobian(p, temperature), rtol=0, atol=1e-12)
+
+
+def test_annealed_softmax_goes_from_start_to_end():
+    for progress, temperature in [(0.0, 1.0), (0.25, 0.775), (1.0, 0.1), (1.7, 0.1)]:
+        weights = gate_of(AnnealedSoftmax(), progress=progress).weights
+        torch.testing.assert_close(weights, torch.softmax(LOGITS / temperature, 0), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("relaxation", [StraightThrough(temperature=0.6), SampledChild(temperature=0.6)], ids=name)
+def test_hard_weights_have_the_soft_jacobian(relaxation):
+    scores = LOGITS + gumbel(NOISE)
+    p = torch.softmax(scores / 0.6, 0)
+    gate = gate_of(relaxation)
+    assert torch.equal(gate.weights, torch.eye(4, dtype=torch.float64)[scores.argmax()])
+    torch.testing.assert_close(jacobian(relaxation), softmax_jacobian(p, 0.6), rtol=0, atol=1e-12)
+    assert gate.index == (int(scores.argmax()) if isinstance(relaxation, SampledChild) else None)
+
+
+def test_straight_through_gradient_of_an_enumerated_loss():
+    losses = torch.tensor([1.0, 4.0, -2.0, 0.5], dtype=torch.float64)
+    logits = LOGITS.clone().requires_grad_()
+    (gate_of(StraightThrough(), logits).weights * losses).sum().backward()
+    p = torch.softmax(LOGITS + gumbel(NOISE), 0)
+    expected = torch.stack([p[i] * (losses[i] - sum(p[j] * losses[j] for j in range(4))) for i in range(4)])
+    torch.testing.assert_close(logits.grad, expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("relaxation", [SampledChild(), Categorical()], ids=name)
+def test_gumbel_max_frequencies_are_the_softmax(relaxation):
+    p = torch.softmax(LOGITS, 0).float()
+    assert (frequencies(relaxation, LOGITS) - p).abs().max() < 4 * 0.5 / 4000**0.5
+
+
+def test_uniform_ignores_logits_but_not_pruning():
+    logits = torch.tensor([5.0, PRUNED, -5.0, 0.0])
+    share = frequencies(Uniform(), logits)
+    assert share[1] == 0
+    assert (share[[0, 2, 3]] - 1 / 3).abs().max() < 0.03
+
+
+@pytest.mark.parametrize("relaxation", [Uniform(), Categorical(), Argmax()], ids=name)
+def test_no_gradient_to_logits(relaxation):
+    gate = gate_of(relaxation, LOGITS.clone().requires_grad_())
+    assert not gate.weights.requires_grad
+    assert gate.weights[gate.index] == 1
+    assert gate.weights.sum() == 1
+
+
+def test_argmax_takes_the_largest_logit():
+    assert gate_of(Argmax()).index == 2
+
+
+@pytest.mark.parametrize("relaxation", SOFT + DISCRETE, ids=name)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_pruned_candidates_get_nothing(relaxation, dtype):
+    logits = torch.tensor([PRUNED, 0.5, PRUNED * 0.51, -3.0], dtype=dtype, requires_grad=True)
+    generator = torch.Generator().manual_seed(3)
+    for _ in range(50):
+        noise = relaxation.draw_noise({"a": logits}, generator)
+        gate = relaxation({"a": logits}, noise, 1.0)["a"]
+        assert gate.weights[0] == 0
+        assert gate.weights[2] == 0
+        assert gate.index in (None, 1, 3)
+        torch.testing.assert_close(gate.weights.sum().item(), 1.0, rtol=0, atol=1e-6)
+        if gate.weights.requires_grad:
+            (first,) = torch.autograd.grad((gate.weights**2 @ torch.arange(4.0).to(dtype)), logits, create_graph=True)
+            (second,) = torch.autograd.grad(first.square().sum(), logits)
+            for gradient in (first, second):
+                assert gradient.isfinite().all()
+                assert gradient[0] == 0
+                assert gradient[2] == 0
+
+
+@pytest.mark.parametrize("relaxation", SOFT + DISCRETE, ids=name)
+def test_single_label_is_one_computed_candidate(relaxation):
+    gate = relaxation({"a": torch.zeros(1, requires_grad=True)}, {}, 0.3)["a"]
+    assert gate.index == 0
+    assert gate.weights.tolist() == [1.0]
+    assert not gate.weights.requires_grad
+
+
+@pytest.mark.parametrize("relaxation", SOFT + DISCRETE, ids=name)
+def test_same_noise_same_mixture(relaxation):
+    logits = {"a": LOGITS, "b": LOGITS.flip(0)[:2]}
+    one, two = (relaxation.draw_noise(logits, torch.Generator().manual_seed(5)) for _ in range(2))
+    first, second = relaxation(logits, one, 0.2), relaxation(logits, two, 0.2)
+    for choice in logits:
+        assert torch.equal(first[choice].weights, second[choice].weights)
+        assert first[choice].index == second[choice].index
+
+
+def test_score_function_is_unbiased_by_enumeration():
+    logits = {"a": LOGITS[:3].clone().requires_grad_(), "b": LOGITS[2:].clone().requires_grad_()}
+    losses = torch.tensor([[1.0, 2.0], [0.3, -1.0], [4.0, 0.1]], dtype=torch.float64)
+    expected = torch.autograd.grad(
+        torch.softmax(logits["a"], 0) @ losses @ torch.softmax(logits["b"], 0), list(logits.values())
+    )
+    total = [torch.zeros(3, dtype=torch.float64), torch.zeros(2, dtype=torch.float64)]
+    mass = 0.0
+    for i in range(3):
+        for j in range(2):
+            mixture = {"a": Gate(torch.eye(3)[i], i), "b": Gate(torch.eye(2)[j], j)}
+            log = log_probability(logits, mixture)
+            mass += log.exp().item()
+            for sum_, gradient in zip(total, torch.autograd.grad(log, list(logits.values())), strict=True):
+                sum_ += log.exp().detach() * losses[i, j] * gradient
+    assert mass == pytest.approx(1, abs=1e-12)
+    for got, want in zip(total, expected, strict=True):
+        torch.testing.assert_close(got, want, rtol=0, atol=1e-12)
+
+
+def test_log_probability_skips_single_labels_and_pruned_ones():
+    logits = {"a": torch.tensor([0.0, PRUNED, 1.0], requires_grad=True), "one": torch.zeros(1)}
+    log = log_probability(logits, {"a": Gate(torch.eye(3)[2], 2), "one": Gate(torch.ones(1), 0)})
+    assert log.item() == pytest.approx(-torch.log1p(torch.exp(torch.tensor(-1.0))).item())
+    (gradient,) = torch.autograd.grad(log, logits["a"])
+    assert gradient[1] == 0
+    assert gradient.isfinite().all()
+    assert log_probability({"one": torch.zeros(1)}, {"one": Gate(torch.ones(1), 0)}) == 0
+
+
+def test_probabilities_with_temperature():
+    p = probabilities(torch.tensor([1.0, PRUNED, 2.0]), 0.5)
+    assert p.tolist() == pytest.approx([1 / (1 + torch.e**2), 0, torch.e**2 / (1 + torch.e**2)])
+
+
+@pytest.mark.parametrize("make", [Softmax, StraightThrough, SampledChild], ids=lambda m: m.__name__)
+def test_temperature_must_be_positive(make):
+    with pytest.raises(ValueError, match="not positive"):
+        make(temperature=0.0)
+
+
+@pytest.mark.parametrize("make", [AnnealedSoftmax, GumbelSoftmax], ids=lambda m: m.__name__)
+def test_schedule_must_be_positive(make):
+    with pytest.raises(ValueError, match=r"from 1\.0 to -0\.1"):
+        make(end=-0.1)
