@@ -78,7 +78,8 @@ class SuperBlock(nn.Module):
         mask = self._width_mask(gate["width"])
         factor = None if mask is None else mask[None]
         if noise is not None and max(self.rates) > 0:
-            scale = dropout_scale(gate["dropout"], self.rates, noise[f"{self.key}.dropout"][:, : outputs.shape[1]])
+            uniform = noise[f"{self.key}.dropout"][:, : outputs.shape[1]]
+            scale = dropout_scale(gate["dropout"], self.rates, uniform, outputs.dtype)
             factor = scale if factor is None else factor * scale
         return outputs if factor is None else outputs * factor[:, :, None, None]
 

@@ -103,19 +103,20 @@ def layer_normalise(inputs: Tensor, weights: Tensor | None) -> Tensor:
     return centred / ((centred**2 * share).sum((1, 2, 3), keepdim=True) + EPSILON).sqrt()
 
 
-def dropout_scale(gate: Gate, rates: Sequence[float], uniform: Tensor) -> Tensor:
+def dropout_scale(gate: Gate, rates: Sequence[float], uniform: Tensor, dtype: torch.dtype) -> Tensor:
     """Factor on each channel under a mixture of dropout rates that share one draw.
 
     Args:
         gate: weights of the rates.
         rates: probability that a channel is dropped, for each candidate.
         uniform: numbers in [0, 1), shape ``(n, channels)``.
+        dtype: of the factors: that of what they multiply.
 
     Returns:
         Shape ``(n, channels)``: mean one over the draws.
     """
 
     def scale(rate: float) -> Tensor:
-        return (uniform >= rate).to(uniform.dtype) / (1.0 - rate)
+        return (uniform >= rate).to(dtype) / (1.0 - rate)
 
     return combine(gate, [partial(scale, rate) for rate in rates])
