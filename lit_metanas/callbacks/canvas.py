@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from numpy import uint8
     from numpy.typing import NDArray
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#B8860B", "#56B4E9", "#000000", "#7F3C8D")
-"""Okabe and Ito's palette, its yellow darkened to be legible on white, and one more."""
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#B8860B", "#3A9AD9", "#000000", "#7F3C8D")
+"""Okabe and Ito's palette, its yellow and sky blue darkened to be legible on white, and one more."""
 
 INK = "#222222"
 """Text."""

@@ -1,0 +1,66 @@
+"""Anytime curves: how good a search is after how much of its cost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from lit_metanas.callbacks.canvas import COLOURS, INK, figure
+from lit_metanas.records.result import Result
+from lit_metanas.report.panel import ABOVE, BELOW, HEIGHT, LEFT, PANEL, frame, name_room, names, ticks
+from lit_metanas.report.statistics import mean_curve, saturation
+from lit_metanas.report.table import protocol_title
+from lit_metanas.report.units import count
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Curve = list[tuple[float, float]]
+
+
+def draw_curves(results: Sequence[Result]) -> Figure | None:
+    """Draw the best validation score so far over the FLOPs spent, averaged over tasks and seeds, a panel a protocol.
+
+    A ring marks the cheapest cost that comes within half a point of the end. None where no result has a curve.
+    """
+    methods = list(dict.fromkeys(result.method for result in results))
+    panels: dict[str, dict[str, Curve]] = {}
+    for title in dict.fromkeys(protocol_title(result.protocol) for result in results):
+        for method in methods:
+            own = [r.curve for r in results if r.method == method and protocol_title(r.protocol) == title]
+            if curve := [(cost, value) for cost, value in mean_curve(own) if cost > 0]:
+                panels.setdefault(title, {})[method] = curve
+    if not panels:
+        return None
+    width = LEFT + PANEL + name_room([_text(m, c) for curves in panels.values() for m, c in curves.items()])
+    tall = ABOVE + HEIGHT + BELOW
+    height = len(panels) * tall + 0.1
+    drawn = figure(width, height)
+    for number, (title, curves) in enumerate(panels.items()):
+        bottom = height - number * tall - ABOVE - HEIGHT
+        axes = drawn.add_axes((LEFT / width, bottom / height, PANEL / width, HEIGHT / height))
+        _panel(axes, title, curves, methods)
+    return drawn
+
+
+def _panel(axes: Axes, title: str, curves: dict[str, Curve], methods: list[str]) -> None:
+    """One protocol."""
+    ends = []
+    for method, curve in curves.items():
+        colour = COLOURS[methods.index(method) % len(COLOURS)]
+        places, values = [math.log10(cost) for cost, _ in curve], [100 * value for _, value in curve]
+        axes.step(places, values, where="post", color=colour, linewidth=1.6)
+        ring = [cost for cost, _ in curve].index(saturation(curve) or 0.0)
+        axes.plot([places[ring]], [values[ring]], "o", color=colour, markersize=7, markerfacecolor="white",
+                  markeredgewidth=1.6)  # fmt: skip
+        ends.append((places[-1], values[-1], colour, _text(method, curve)))
+    frame(axes, title, "training FLOPs spent on one task's search")
+    axes.set_ylabel("best validation accuracy so far, %", fontsize=9, color=INK)
+    ticks(axes, *axes.get_xlim())
+    names(axes, ends)
+
+
+def _text(method: str, curve: Curve) -> str:
+    return f"{method} (within 0.5: {count(saturation(curve) or 0.0)})"

@@ -1,0 +1,251 @@
+"""Results as rows: one a method under a protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Literal
+
+from rich.table import Table
+
+from lit_metanas.records.interval import Interval
+from lit_metanas.records.result import Protocol, Result
+from lit_metanas.report.statistics import Difference, over_seeds, over_units, paired_difference, tasks_until_it_pays
+from lit_metanas.report.units import count, duration, percent, points, tasks
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method under one protocol; means over its seeds and tasks.
+
+    Attributes:
+        method: the row's name.
+        batch_norm: where batch-norm statistics come from.
+        accuracy: mean and interval over episodes or target tasks.
+        seeds: mean and interval over seeds.
+        seed_numbers: the seeds.
+        difference: paired difference to the reference method; None for itself and where no pair exists.
+        search_flops: training cost of the search on one task.
+        search_seconds: its time.
+        meta_flops: training cost of meta-training, paid once.
+        meta_seconds: its time.
+        pays_after: tasks until meta-training has paid; None where there was none, or nothing to compare with.
+        parameters: trainable parameters of the network.
+        flops: forward multiply-adds of the network for one input.
+        hardware: the machines.
+        configs: where the runs' configurations are.
+    """
+
+    method: str
+    batch_norm: str
+    accuracy: Interval
+    seeds: Interval
+    seed_numbers: tuple[int, ...]
+    difference: Difference | None
+    search_flops: float
+    search_seconds: float
+    meta_flops: float
+    meta_seconds: float
+    pays_after: float | None
+    parameters: float
+    flops: float
+    hardware: tuple[str, ...]
+    configs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ProtocolTable:
+    """All methods under one protocol, in the order in which they first appear.
+
+    Attributes:
+        title: the protocol in words.
+        name: the protocol as part of a file name.
+        units: what intervals are over: ``episodes`` or ``target tasks``.
+        reference: the method that differences are taken to; None without.
+        scratch: the from-scratch search that pay-off is counted against; None without.
+        rows: one a method and batch-norm mode.
+    """
+
+    title: str
+    name: str
+    units: str
+    reference: str | None
+    scratch: str | None
+    rows: tuple[Row, ...]
+
+
+Key = tuple[str, int, int]
+
+
+def tables(results: Sequence[Result], reference: str | None = None, scratch: str | None = None) -> list[ProtocolTable]:
+    """Make one table a protocol.
+
+    Args:
+        results: rows of one or several files.
+        reference: the method that all are compared with, pair by pair.
+        scratch: the from-scratch search that pay-off is counted against; if not given, in each table the most
+            accurate method that searches and needed no meta-training.
+
+    Raises:
+        ValueError: there are no results, or a named method has none.
+    """
+    if not results:
+        raise ValueError("There are no results to report: test or search first, and give the results file.")
+    methods = list(dict.fromkeys(result.method for result in results))
+    for name in (reference, scratch):
+        if name is not None and name not in methods:
+            raise ValueError(f"No result has the method '{name}': the results have {', '.join(methods)}.")
+    groups: dict[Key, list[Result]] = {}
+    for result in results:
+        groups.setdefault(_key(result.protocol), []).append(result)
+    return [_table(own, reference, scratch) for own in groups.values()]
+
+
+COLUMNS = (
+    "method",
+    "accuracy %",
+    "over seeds %",
+    "difference",
+    "search a task",
+    "meta-training (once)",
+    "pays after",
+    "parameters",
+    "FLOPs",
+    "batch norm",
+    "seeds",
+)
+"""Headings of the cells that ``cells`` makes."""
+
+
+def cells(row: Row) -> list[str]:
+    """The row's texts in the order of ``COLUMNS``."""
+    return [
+        row.method,
+        percent(row.accuracy),
+        percent(row.seeds) if len(row.seed_numbers) > 1 else "–",
+        points(row.difference) if row.difference else "–",
+        _spent(row.search_flops, row.search_seconds),
+        _spent(row.meta_flops, row.meta_seconds),
+        tasks(row.pays_after) if row.meta_flops else "–",
+        count(row.parameters),
+        count(row.flops),
+        row.batch_norm,
+        ", ".join(map(str, row.seed_numbers)),
+    ]
+
+
+TEXTS = (0, 9, 10)
+"""Columns that are set flush left."""
+
+
+def to_rich(table: ProtocolTable, width: int = 200) -> list[Table]:
+    """The table for a terminal of ``width`` characters: in two parts, scores and costs, where it is narrow."""
+    lines = [COLUMNS, *(cells(row) for row in table.rows)]
+    needed = 1 + sum(3 + max(len(line[column]) for line in lines) for column in range(len(COLUMNS)))
+    parts = [range(len(COLUMNS))] if needed <= width else [(0, 1, 2, 3, 10), (0, 4, 5, 6, 7, 8, 9)]
+    drawn = []
+    for part in parts:
+        own = Table(title=table.title if part is parts[0] else None, title_justify="left", caption_justify="left")
+        for column in part:
+            justify: Literal["left", "right"] = "left" if column in TEXTS else "right"
+            own.add_column(COLUMNS[column], justify=justify, no_wrap=0 < column < 10)
+        for line in lines[1:]:
+            own.add_row(*(line[column] for column in part))
+        drawn.append(own)
+    drawn[-1].caption = notes(table)
+    return drawn
+
+
+def to_markdown(table: ProtocolTable) -> str:
+    """The table as Markdown, with its notes."""
+    ruler = ["---" if index in TEXTS else "---:" for index in range(len(COLUMNS))]
+    lines = [COLUMNS, ruler, *(cells(row) for row in table.rows)]
+    body = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return f"### {table.title}\n\n{body}\n\n{notes(table)}\n"
+
+
+def notes(table: ProtocolTable) -> str:
+    """What the columns mean."""
+    text = (
+        f"Accuracy: mean ± half width of the 95 % t-interval over {table.units} (averaged over seeds), and over seeds."
+    )
+    if table.reference is not None:
+        text += f" Difference: to '{table.reference}', in points, paired bootstrap, 95 %."
+    text += " Costs are training FLOPs (3 × forward multiply-adds × images); network FLOPs are forward multiply-adds."
+    if table.scratch is not None:
+        text += f" Pays after: tasks until meta-training costs less than searching each anew by '{table.scratch}'."
+    return text
+
+
+def _table(results: list[Result], reference: str | None, scratch: str | None) -> ProtocolTable:
+    groups: dict[tuple[str, str], list[Result]] = {}
+    for result in results:
+        groups.setdefault((result.method, result.protocol.batch_norm), []).append(result)
+    protocol = results[0].protocol
+    by_method: dict[str, list[Result]] = {}
+    for (method, _), own in groups.items():
+        by_method.setdefault(method, own)
+    scratch = _scratch(by_method) if scratch is None else scratch
+    named = reference if reference in by_method else None
+    rows = [
+        _row(own, by_method.get(reference or ""), by_method.get(scratch or "")) for own in groups.values()
+    ]  # a method without results under this protocol is no reference in its table
+    return ProtocolTable(
+        title=protocol_title(protocol),
+        name=f"{protocol.name}-{protocol.way}-way-{protocol.shot}-shot",
+        units="episodes" if any(result.values for result in results) else "target tasks",
+        reference=named,
+        scratch=scratch if scratch in by_method else None,
+        rows=tuple(rows),
+    )
+
+
+def _row(results: list[Result], reference: list[Result] | None, scratch: list[Result] | None) -> Row:
+    first = results[0]
+    compared = reference is not None and reference[0].method != first.method
+    meta, search = fmean(result.meta_cost.flops for result in results), fmean(result.cost.flops for result in results)
+    pays = None
+    if meta and scratch is not None:
+        pays = tasks_until_it_pays(meta, search, fmean(result.cost.flops for result in scratch))
+    return Row(
+        method=first.method,
+        batch_norm=first.protocol.batch_norm,
+        accuracy=over_units(results),
+        seeds=over_seeds(results),
+        seed_numbers=tuple(sorted({result.seed for result in results})),
+        difference=paired_difference(results, reference) if compared and reference is not None else None,
+        search_flops=search,
+        search_seconds=fmean(result.cost.seconds for result in results),
+        meta_flops=meta,
+        meta_seconds=fmean(result.meta_cost.seconds for result in results),
+        pays_after=pays,
+        parameters=fmean(result.parameters for result in results),
+        flops=fmean(result.flops for result in results),
+        hardware=tuple(sorted({result.hardware for result in results if result.hardware})),
+        configs=tuple(sorted({result.config for result in results if result.config})),
+    )
+
+
+def _scratch(by_method: dict[str, list[Result]]) -> str | None:
+    """The most accurate method that searches each task and was never meta-trained."""
+    candidates = [
+        method
+        for method, own in by_method.items()
+        if fmean(result.cost.flops for result in own) > 0 and fmean(result.meta_cost.flops for result in own) == 0
+    ]
+    return max(candidates, key=lambda method: over_units(by_method[method]).mean, default=None)
+
+
+def _spent(flops: float, seconds: float) -> str:
+    return "–" if not flops and not seconds else f"{count(flops)}, {duration(seconds)}"
+
+
+def _key(protocol: Protocol) -> Key:
+    return protocol.name, protocol.way, protocol.shot
+
+
+def protocol_title(protocol: Protocol) -> str:
+    """The protocol in words."""
+    kind = {"episodes": "Few-shot episodes", "target": "Target tasks"}.get(protocol.name, protocol.name)
+    return f"{kind}: {protocol.way}-way {protocol.shot}-shot"

@@ -1,0 +1,55 @@
+"""Numbers for human readers."""
+
+from __future__ import annotations
+
+import math
+
+from lit_metanas.records.interval import Interval
+from lit_metanas.report.statistics import Difference
+
+PREFIXES = ("", "k", "M", "G", "T", "P", "E")
+
+
+def count(number: float, exact: bool = False) -> str:
+    """Three digits and a prefix: ``0``, ``950``, ``12.3 k``, ``4.56 M``, ``1.00 G``; ``exact`` for ``1 G``."""
+    if number == 0:
+        return "0"
+    power = 0
+    while abs(number) >= 999.5 and power < len(PREFIXES) - 1:
+        number, power = number / 1000, power + 1
+    if exact:
+        return f"{number:.3g} {PREFIXES[power]}".strip()
+    digits = 0 if abs(number) >= 99.95 or (power == 0 and number == int(number)) else 1 if abs(number) >= 9.995 else 2
+    return f"{number:.{digits}f} {PREFIXES[power]}".strip()
+
+
+def duration(seconds: float) -> str:
+    """``0 s``, ``0.42 s``, ``12 s``, ``3.4 min``, ``2.1 h``."""
+    if seconds == 0:
+        return "0 s"
+    if seconds < 9.95:
+        return f"{seconds:.2g} s"
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 5970 else f"{seconds / 3600:.1f} h"
+
+
+def percent(interval: Interval) -> str:
+    """``71.3 ± 0.9``; without the half width where there is none."""
+    mean = f"{100 * interval.mean:.1f}"
+    return mean if math.isnan(interval.half) else f"{mean} ± {100 * interval.half:.1f}"
+
+
+def points(difference: Difference) -> str:
+    """``+1.2 [+0.4, +2.1]``, in percentage points."""
+    mean, low, high = (100 * value for value in (difference.mean, difference.low, difference.high))
+    return f"{mean:+.1f} [{low:+.1f}, {high:+.1f}]".replace("-", "−")
+
+
+def tasks(number: float | None) -> str:
+    """Number of tasks until meta-training has paid: ``never``, ``at once``, ``12``, or a dash if it has no answer."""
+    if number is None:
+        return "–"
+    if number == 0:
+        return "at once"
+    return "never" if math.isinf(number) else count(number)
