@@ -1,0 +1,76 @@
+"""Choices and architectures."""
+
+import copy
+import json
+import pickle
+
+import pytest
+
+from lit_metanas.spaces import Architecture, Choice
+
+
+def test_order_of_labels_does_not_matter():
+    first, second = Architecture({"b": "1", "a": "2"}), Architecture({"a": "2", "b": "1"})
+    assert first == second
+    assert hash(first) == hash(second)
+    assert list(first) == ["a", "b"]
+    assert str(first) == "a=2 b=1"
+    assert len({first: 0, second: 1}) == 1
+
+
+def test_another_label_or_another_type_is_another_architecture():
+    architecture = Architecture({"a": "2"})
+    assert architecture != Architecture({"a": "3"})
+    assert architecture != Architecture({"a": "2", "b": "1"})
+    assert architecture != {"a": "2"}
+
+
+def test_json_round_trip():
+    architecture = Architecture({"layer1.pool": "max", "depth": "4"})
+    text = json.dumps(architecture.to_json())
+    assert Architecture(json.loads(text)) == architecture
+    assert eval(repr(architecture)) == architecture
+
+
+def test_pickle_and_copy():
+    architecture = Architecture({"layer1.pool": "max", "depth": "4"})
+    assert pickle.loads(pickle.dumps(architecture)) == architecture
+    assert copy.deepcopy(architecture) == architecture
+
+
+def test_is_frozen():
+    labels = {"a": "2"}
+    architecture = Architecture(labels)
+    labels["a"] = "3"
+    architecture.to_json()["a"] = "4"
+    assert architecture["a"] == "2"
+    with pytest.raises(TypeError):
+        architecture["a"] = "3"
+    with pytest.raises(AttributeError):
+        architecture.name = "x"
+    with pytest.raises(AttributeError):
+        Choice("a", ("1",)).labels = ("2",)
+
+
+def test_mapping_protocol():
+    architecture = Architecture({"a": "2", "b": "1"})
+    assert len(architecture) == 2
+    assert dict(architecture) == {"a": "2", "b": "1"}
+    assert architecture.get("c", "none") == "none"
+    with pytest.raises(KeyError):
+        architecture["c"]
+
+
+def test_activity_needs_every_condition():
+    choice = Choice("c", ("1", "2"), active_if=(("a", frozenset({"x", "y"})), ("b", frozenset({"z"}))))
+    assert choice.active({"a": "x", "b": "z"})
+    assert choice.active({"a": "y", "b": "z", "d": "w"})
+    assert not choice.active({"a": "x", "b": "w"})
+    assert not choice.active({"a": "x"})
+    assert Choice("c", ("1",)).active({})
+
+
+@pytest.mark.parametrize(("labels", "text"), [((), "'c' has no candidates"), (("1", "2", "1"), "'c' repeats a label")])
+def test_a_choice_needs_different_candidates(labels, text):
+    with pytest.raises(ValueError, match=text):
+        Choice("c", labels)

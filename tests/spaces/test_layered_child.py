@@ -1,0 +1,179 @@
+"""Children against the one-hot supernet, and as plain modules."""
+
+import pytest
+import torch
+from torch import nn
+from torch.export import Dim
+
+from lit_metanas.spaces import Gate, LayeredSpace, one_hot
+
+
+def double_child(space, architecture, shape, weights, way=5):
+    child = space.child(architecture, shape, way).double()
+    child.inherit(weights)
+    return child
+
+
+def without_dropout(network):
+    for module in network.modules():
+        if isinstance(module, nn.Dropout2d):
+            module.p = 0.0
+    return network
+
+
+@pytest.fixture(params=["index", "hard"])
+def gates_of(request):
+    def build(space, architecture):
+        gates = one_hot(space.choices, architecture)
+        return gates if request.param == "index" else {name: Gate(gate.weights) for name, gate in gates.items()}
+
+    return build
+
+
+@pytest.mark.parametrize("shape", [(1, 12, 12), (3, 7, 10), (2, 1, 1)])
+def test_one_hot_supernet_is_the_child_in_training(rich_space, double_supernet, gates_of, shape):
+    net, weights = double_supernet(rich_space, shape)
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.randn(6, *shape, dtype=torch.float64, generator=generator)
+    for _ in range(25):
+        architecture = rich_space.sample(generator)
+        child = without_dropout(double_child(rich_space, architecture, shape, weights)).train()
+        features = net(inputs, gates_of(rich_space, architecture))
+        torch.testing.assert_close(features[:, : child.features], child.embed(inputs), rtol=0, atol=1e-10)
+        assert not features[:, child.features :].any()
+
+
+def test_one_hot_supernet_is_the_child_with_given_statistics(rich_space, double_supernet):
+    shape = (3, 9, 9)
+    net, weights = double_supernet(rich_space, shape)
+    generator = torch.Generator().manual_seed(1)
+    support, query = (torch.randn(n, *shape, dtype=torch.float64, generator=generator) for n in (8, 3))
+    for _ in range(25):
+        architecture = rich_space.sample(generator)
+        gates = one_hot(rich_space.choices, architecture)
+        statistics = {}
+        net(support, gates, record=statistics)
+        head = {
+            "head.weight": torch.randn(5, net.features, dtype=torch.float64, generator=generator),
+            "head.bias": torch.randn(5, dtype=torch.float64, generator=generator),
+        }
+        child = double_child(rich_space, architecture, shape, {**weights, **statistics, **head}).eval()
+        features = net(query, gates, statistics=statistics)
+        torch.testing.assert_close(features[:, : child.features], child.embed(query), rtol=0, atol=1e-10)
+        scores = features @ head["head.weight"].T + head["head.bias"]
+        torch.testing.assert_close(scores, child(query), rtol=0, atol=1e-9)
+
+
+def test_hard_merged_mixture_with_given_statistics_is_the_child(double_supernet):
+    space = LayeredSpace(kernels=(5, 3), depths=(1, 2), widths=(4, 2), skips=("none", "residual"), norms=("batch",))
+    shape = (1, 8, 8)
+    net, weights = double_supernet(space, shape)
+    generator = torch.Generator().manual_seed(2)
+    support, query = (torch.randn(n, *shape, dtype=torch.float64, generator=generator) for n in (8, 3))
+    for _ in range(20):
+        architecture = space.sample(generator)
+        gates = {name: Gate(gate.weights) for name, gate in one_hot(space.choices, architecture).items()}
+        statistics = {}
+        net(support, gates, record=statistics)
+        child = double_child(space, architecture, shape, {**weights, **statistics}).eval()
+        features = net(query, gates, statistics=statistics)[:, : child.features]
+        torch.testing.assert_close(features, child.embed(query), rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", ["ReLU", "Sigmoid", "Tanh", "GELU", "SiLU", "LeakyReLU", "ELU", "Identity"])
+def test_every_activation(double_supernet, name):
+    space = LayeredSpace(kernels=(3,), activations=(name,), depths=(1,), widths=(4,), dropouts=(0.0,))
+    net, weights = double_supernet(space, (1, 6, 6))
+    architecture = space.sample(torch.Generator().manual_seed(0))
+    inputs = torch.randn(4, 1, 6, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    child = double_child(space, architecture, (1, 6, 6), weights).train()
+    torch.testing.assert_close(net(inputs, one_hot(space.choices, architecture)), child.embed(inputs))
+    assert any(type(module).__name__ == name for module in child.modules())
+
+
+def test_what_a_child_learned_comes_back(rich_space, double_supernet):
+    shape = (2, 8, 8)
+    _, weights = double_supernet(rich_space, shape)
+    generator = torch.Generator().manual_seed(3)
+    inputs = torch.randn(6, *shape, dtype=torch.float64, generator=generator)
+    for _ in range(20):
+        architecture = rich_space.sample(generator)
+        child = without_dropout(double_child(rich_space, architecture, shape, weights)).train()
+        child(inputs)  # moves the running statistics
+        twin = double_child(rich_space, architecture, shape, rich_space.learned(child))
+        torch.testing.assert_close(twin.eval()(inputs), child.eval()(inputs), rtol=0, atol=1e-12)
+
+
+def test_learned_tensors_are_copies(double_supernet):
+    space = LayeredSpace(shared=True, depths=(1,), widths=(4,))
+    child = space.child(space.sample(torch.Generator().manual_seed(0)), (1, 6, 6), way=5)
+    before = {name: value.clone() for name, value in space.learned(child).items()}
+    learned = space.learned(child)
+    with torch.no_grad():
+        for parameter in child.parameters():
+            parameter.add_(1.0)
+    assert all(torch.equal(learned[name], value) for name, value in before.items())
+
+
+def test_inherited_weights_are_copies(double_supernet):
+    space = LayeredSpace(shared=True, depths=(1,), widths=(4,))
+    net = space.supernet((1, 6, 6))
+    weights = {name: value.detach() for name, value in net.named_parameters()}
+    before = {name: value.clone() for name, value in weights.items()}
+    child = space.child(space.sample(torch.Generator().manual_seed(0)), (1, 6, 6), way=5, weights=weights)
+    with torch.no_grad():
+        for parameter in child.parameters():
+            parameter.add_(1.0)
+    assert all(torch.equal(weights[name], value) for name, value in before.items())
+
+
+def test_classifier_is_inherited_only_where_it_fits():
+    space = LayeredSpace(shared=True, depths=(1,), widths=(4, 8))
+    architecture = space.restricted({"width": "4"}).sample(torch.Generator().manual_seed(0))
+    weights = dict(space.supernet((1, 6, 6)).named_parameters())
+    head = torch.arange(40.0).reshape(5, 8)
+    for way, width, inherits in ((5, 8, True), (4, 8, False), (5, 3, False)):
+        given = {**weights, "head.weight": head[:, :width], "head.bias": torch.arange(5.0)}
+        child = space.child(architecture, (1, 6, 6), way, weights=given)
+        assert torch.equal(child.head.weight, head[:way, :4]) is inherits
+        assert torch.equal(child.head.bias, torch.arange(float(way))) is inherits
+
+
+def test_foreign_weights_are_refused():
+    space = LayeredSpace(shared=True, kernels=(3,), depths=(2,), widths=(8,), skips=("residual",))
+    architecture = space.sample(torch.Generator().manual_seed(0))
+    weights = {name: value.detach() for name, value in space.supernet((1, 8, 8)).named_parameters()}
+    for name in weights:
+        lacking = {key: value for key, value in weights.items() if key != name}
+        with pytest.raises(ValueError, match=f"lack '{name}': they come from another search space"):
+            space.child(architecture, (1, 8, 8), 5, weights=lacking)
+    with pytest.raises(ValueError, match=r"hold 'layers.0.kernels.3' \(8, 1, 3, 3\), not \(8, 3, 3, 3\)"):
+        space.child(architecture, (3, 8, 8), 5, weights=weights)
+    narrow = dict(
+        LayeredSpace(shared=True, depths=(2,), widths=(1,), skips=("residual",)).supernet((1, 8, 8)).state_dict()
+    )
+    with pytest.raises(ValueError, match=r"\(1, 1, 3, 3\), not \(8, 1, 3, 3\)"):
+        space.child(architecture, (1, 8, 8), 5, weights=narrow)
+
+
+def test_dropout_is_active_in_training_only():
+    space = LayeredSpace(shared=True, dropouts=(0.5,), depths=(1,), widths=(16,), norms=("layer",))
+    child = space.child(space.sample(torch.Generator().manual_seed(0)), (1, 8, 8), way=5)
+    inputs = torch.randn(32, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        dropped = (child.train().embed(inputs) == 0).float().mean()
+    assert float(dropped) == pytest.approx(0.5, abs=0.1)
+    assert torch.equal(child.eval()(inputs), child(inputs))
+
+
+@pytest.mark.parametrize("norms", [("batch",), ("layer",), ("none",)])
+def test_child_exports(tmp_path, norms):
+    space = LayeredSpace(shared=True, depths=(2,), widths=(4,), norms=norms, skips=("residual",))
+    architecture = space.sample(torch.Generator().manual_seed(0))
+    child = space.child(architecture, (3, 9, 7), way=5).eval()
+    inputs = torch.randn(6, 3, 9, 7, generator=torch.Generator().manual_seed(0))
+    program = torch.export.export(child, (inputs[:2],), dynamic_shapes={"inputs": {0: Dim("n")}})
+    torch.export.save(program, tmp_path / "child.pt2")
+    loaded = torch.export.load(tmp_path / "child.pt2").module()
+    torch.testing.assert_close(loaded(inputs), child(inputs))

@@ -1,0 +1,230 @@
+"""Gradients: maps over tasks, given statistics, and what reaches the logits of sampled candidates."""
+
+import pytest
+import torch
+from torch.func import functional_call, grad, vmap
+
+from lit_metanas.spaces import Gate, LayeredSpace
+from lit_metanas.spaces.operations import batch_normalise
+
+SHAPE = (1, 7, 6)
+
+
+@pytest.fixture(params=["merged", "normalised"])
+def space(request):
+    return LayeredSpace(
+        kernels=(5, 3),
+        activations=("Tanh", "Sigmoid"),
+        depths=(1, 2),
+        widths=(4, 2),
+        skips=("none", "residual"),
+        norms=("batch", "layer"),
+        mix=request.param,
+    )
+
+
+@pytest.fixture
+def tasks(space, double_supernet):
+    """Three tasks' images, targets and noise, and one tree of parameters and logits."""
+    net, weights = double_supernet(space, SHAPE)
+    generator = torch.Generator().manual_seed(0)
+
+    def normal(*shape):
+        return torch.randn(*shape, dtype=torch.float64, generator=generator)
+
+    draws = [net.draw_noise(5, generator) for _ in range(3)]
+    noise = {name: torch.stack([draw[name] for draw in draws]) for name in draws[0]}
+    data = (normal(3, 5, *SHAPE), normal(3, 5, *SHAPE), normal(3, 5, net.features), noise)
+    logits = {choice.name: normal(len(choice.labels)) for choice in space.choices}
+    tree = {"weights": {name: value.detach() for name, value in weights.items()}, "logits": logits}
+    return net, tree, data
+
+
+def loss(net, tree, inputs, target, noise, statistics=None, record=None):
+    gates = {name: Gate(torch.softmax(value, 0)) for name, value in tree["logits"].items()}
+    arguments = (inputs, gates, noise, statistics, record)
+    return ((functional_call(net, tree["weights"], arguments) - target) ** 2).mean()
+
+
+def adapted_loss(net, tree, support, query, target, noise):
+    """One step on the support set, then the loss on the query set under the support set's statistics."""
+    gradient = grad(lambda tree: loss(net, tree, support, target, noise))(tree)
+    moved = {part: {name: v - 0.1 * gradient[part][name] for name, v in tree[part].items()} for part in tree}
+    statistics = {}
+    loss(net, moved, support, target, noise, record=statistics)
+    return loss(net, moved, query, target, None, statistics=statistics)
+
+
+def plain_gradient(compute, tree):
+    """``torch.autograd.grad`` of a plain call, as a tree."""
+    leaves = {part: {name: v.clone().requires_grad_() for name, v in tree[part].items()} for part in tree}
+    places = [(part, name) for part in leaves for name in leaves[part]]
+    found = torch.autograd.grad(
+        compute(leaves), [leaves[part][name] for part, name in places], allow_unused=True, materialize_grads=True
+    )
+    result = {part: {} for part in leaves}
+    for (part, name), value in zip(places, found, strict=True):
+        result[part][name] = value
+    return result
+
+
+def assert_trees_equal(mapped, loops):
+    for part, values in mapped.items():
+        for name, value in values.items():
+            expected = torch.stack([one[part][name] for one in loops])
+            torch.testing.assert_close(
+                value, expected, rtol=1e-9, atol=1e-11, msg=lambda text, name=name: f"{name} {text}"
+            )
+
+
+def task(data, place):
+    support, query, target, noise = data
+    return support[place], query[place], target[place], {name: value[place] for name, value in noise.items()}
+
+
+def test_vmap_of_grad_is_the_loop(tasks):
+    net, tree, (support, _, target, noise) = tasks
+    mapped = vmap(grad(lambda tree, *data: loss(net, tree, *data)), in_dims=(None, 0, 0, 0))(
+        tree, support, target, noise
+    )
+    loops = []
+    for place in range(3):
+        inputs, _, wanted, draw = task(tasks[2], place)
+        loops.append(plain_gradient(lambda t: loss(net, t, inputs, wanted, draw), tree))  # noqa: B023
+    assert_trees_equal(mapped, loops)
+    assert all(one["logits"][name].abs().max() > 0 for one in loops for name in tree["logits"])
+
+
+def test_vmap_of_second_order_grad_is_the_loop(tasks):
+    net, tree, data = tasks
+    mapped = vmap(grad(lambda tree, *data: adapted_loss(net, tree, *data)), in_dims=(None, 0, 0, 0, 0))(tree, *data)
+
+    def inner(leaves, support, query, target, noise):
+        """The same step by ``torch.autograd.grad``."""
+        places = [(part, name) for part in leaves for name in leaves[part]]
+        found = torch.autograd.grad(
+            loss(net, leaves, support, target, noise),
+            [leaves[part][name] for part, name in places],
+            create_graph=True,
+        )
+        moved = {part: dict(values) for part, values in leaves.items()}
+        for (part, name), value in zip(places, found, strict=True):
+            moved[part][name] = moved[part][name] - 0.1 * value
+        statistics = {}
+        loss(net, moved, support, target, noise, record=statistics)
+        return loss(net, moved, query, target, None, statistics=statistics)
+
+    loops = [plain_gradient(lambda t, p=place: inner(t, *task(data, p)), tree) for place in range(3)]
+    assert_trees_equal(mapped, loops)
+
+
+def test_second_order_gradient_is_the_difference_quotient(tasks):
+    net, tree, data = tasks
+    first = task(data, 0)
+    gradient = grad(lambda t: adapted_loss(net, t, *first))(tree)
+    generator = torch.Generator().manual_seed(1)
+    direction = {
+        part: {name: torch.randn(v.shape, dtype=torch.float64, generator=generator) for name, v in tree[part].items()}
+        for part in tree
+    }
+
+    def shifted(step):
+        moved = {part: {name: v + step * direction[part][name] for name, v in tree[part].items()} for part in tree}
+        return adapted_loss(net, moved, *first).item()
+
+    slope = sum(float((gradient[part][name] * direction[part][name]).sum()) for part in tree for name in tree[part])
+    assert slope == pytest.approx((shifted(1e-6) - shifted(-1e-6)) / 2e-6, rel=1e-5)
+
+
+def test_given_statistics_have_gradients():
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.randn(3, 2, 2, 2, dtype=torch.float64, generator=generator, requires_grad=True)
+    mean = torch.randn(2, dtype=torch.float64, generator=generator, requires_grad=True)
+    var = (torch.rand(2, dtype=torch.float64, generator=generator) + 0.5).requires_grad_()
+
+    def normal(inputs, mean, var):
+        return batch_normalise(inputs, "a", {"a.mean": mean, "a.var": var}, None)
+
+    assert torch.autograd.gradcheck(normal, (inputs, mean, var))
+    assert torch.autograd.gradgradcheck(normal, (inputs, mean, var))
+
+
+def sampled(space, logits, places):
+    """One sampled candidate a choice whose gate has the softmax's gradient."""
+    gates = {}
+    for name, value in logits.items():
+        soft = torch.softmax(value, 0)
+        hard = torch.zeros_like(soft)
+        hard[places[name]] = 1.0
+        gates[name] = Gate(hard + soft - soft.detach(), places[name])
+    return gates
+
+
+def test_index_gates_lead_gradients_to_all_logits(double_supernet):
+    """By a difference quotient: the output times the gate's weight, whose value is one."""
+    space = LayeredSpace(
+        kernels=(5, 3),
+        activations=("Tanh", "Sigmoid"),
+        depths=(1, 2),
+        widths=(4, 2),
+        skips=("none", "residual"),
+        norms=("batch", "layer"),
+    )
+    net, _ = double_supernet(space, SHAPE)
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.randn(5, *SHAPE, dtype=torch.float64, generator=generator)
+    target = torch.randn(5, net.features, dtype=torch.float64, generator=generator)
+    noise = net.draw_noise(5, generator)
+    for _ in range(4):
+        places = {c.name: int(torch.randint(len(c.labels), (), generator=generator)) for c in space.choices}
+        places["depth"] = 1
+
+        def value(weights, places=places):
+            gates = {c.name: Gate(weights[c.name].expand(len(c.labels)), places[c.name]) for c in space.choices}
+            return ((net(inputs, gates, noise) - target) ** 2).mean()
+
+        ones = {c.name: torch.ones((), dtype=torch.float64, requires_grad=True) for c in space.choices}
+        found = torch.autograd.grad(value(ones), list(ones.values()))
+        for (name, one), gradient in zip(ones.items(), found, strict=True):
+            ends = []
+            for step in (1e-6, -1e-6):
+                moved = (one.detach() + step).requires_grad_()
+                ends.append(value({**ones, name: moved}).item())
+            assert float(gradient) == pytest.approx((ends[0] - ends[1]) / 2e-6, rel=1e-4, abs=1e-8), name
+
+
+def kernel_logit_gradient(space, double_supernet, skip):
+    net, _ = double_supernet(space, SHAPE)
+    with torch.no_grad():
+        for name, value in net.named_parameters():
+            if name.endswith("shift"):
+                value.zero_()
+    generator = torch.Generator().manual_seed(3)
+    inputs = torch.randn(6, *SHAPE, dtype=torch.float64, generator=generator)
+    target = torch.randn(6, net.features, dtype=torch.float64, generator=generator)
+    logits = {c.name: torch.zeros(len(c.labels), dtype=torch.float64, requires_grad=True) for c in space.choices}
+    places = {c.name: c.labels.index(skip) if c.group == "skip" else 0 for c in space.choices}
+    output = ((net(inputs, sampled(space, logits, places)) - target) ** 2).mean()
+    found = torch.autograd.grad(output, [logits[f"layer{place}.kernel"] for place in (1, 2)])
+    return [float(gradient.abs().max()) for gradient in found]
+
+
+def test_sampled_kernels_have_gradients_in_residual_sums(double_supernet):
+    """The next normalisation cancels a scale of all its inputs, but not the proportion of two branches."""
+    space = LayeredSpace(
+        kernels=(3, 5), pools=("avg",), activations=("ReLU",), depths=(2,), widths=(4,), skips=("none", "residual")
+    )
+    plain = kernel_logit_gradient(space, double_supernet, "none")
+    residual = kernel_logit_gradient(space, double_supernet, "residual")
+    assert min(residual) > 1e-3
+    assert plain[1] > 1e-3
+    assert plain[0] < 1e-5  # ReLU after a centred normalisation is homogeneous: the second block cancels it
+
+
+def test_constant_gates_change_nothing(double_supernet, random_gates):
+    space = LayeredSpace(depths=(2,), widths=(4, 2), skips=("none", "residual"))
+    net, _ = double_supernet(space, SHAPE)
+    gates = random_gates(space, "index", torch.Generator().manual_seed(0))
+    open_gates = {name: Gate(gate.weights.clone().requires_grad_(), gate.index) for name, gate in gates.items()}
+    inputs = torch.randn(4, *SHAPE, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(net(inputs, gates), net(inputs, open_gates), rtol=0, atol=1e-13)

@@ -1,0 +1,182 @@
+"""The supernet under every kind of mixture against a slow reference that computes all candidates."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from lit_metanas.spaces import Gate, LayeredSpace
+from lit_metanas.spaces.operations import merged_kernel
+
+ACTIVATIONS = {"ReLU": lambda x: x.clamp(min=0), "Sigmoid": lambda x: 1 / (1 + (-x).exp()), "Tanh": torch.tanh}
+POOLS = {"max": F.max_pool2d, "avg": F.avg_pool2d}
+
+
+def convolution(inputs, kernel):
+    """Same-size cross-correlation, one tap of the kernel after the other."""
+    size = kernel.shape[-1]
+    height, width = inputs.shape[2:]
+    padded = F.pad(inputs, (size // 2,) * 4)
+    total = 0.0
+    for row in range(size):
+        for column in range(size):
+            window = padded[:, :, row : row + height, column : column + width]
+            total = total + torch.einsum("nchw,oc->nohw", window, kernel[:, :, row, column])
+    return total
+
+
+class Reference:
+    """Plain sums over all candidates of all choices at full width: gates count by their weights alone."""
+
+    def __init__(self, space, parameters, gates, *, noise=None, statistics=None):
+        self.space, self.parameters, self.noise, self.statistics = space, parameters, noise, statistics
+        self.gates = {
+            choice.name: list(zip(choice.labels, gates[choice.name].weights, strict=True)) for choice in space.choices
+        }
+        self.seen = {}
+
+    def normalise(self, x, layer, key, mask):
+        def batch():
+            mean, var = x.mean((0, 2, 3)), ((x - x.mean((0, 2, 3), keepdim=True)) ** 2).mean((0, 2, 3))
+            self.seen |= {f"{key}.mean": mean, f"{key}.var": var}
+            if self.statistics is not None:
+                mean, var = self.statistics[f"{key}.mean"], self.statistics[f"{key}.var"]
+            return (x - mean[None, :, None, None]) / (var[None, :, None, None] + 1e-5).sqrt()
+
+        def each_example():
+            pixels = x.shape[2] * x.shape[3]
+            mean = torch.einsum("nchw,c->n", x, mask) / (mask.sum() * pixels)
+            centred = x - mean[:, None, None, None]
+            var = torch.einsum("nchw,c->n", centred**2, mask) / (mask.sum() * pixels)
+            return centred / (var[:, None, None, None] + 1e-5).sqrt()
+
+        ways = {"batch": batch, "layer": each_example, "none": lambda: x}
+        return sum(weight * ways[label]() for label, weight in self.gates[f"{layer}.norm"])
+
+    def affine(self, x, prefix):
+        scale, shift = self.parameters[f"{prefix}.scale"], self.parameters[f"{prefix}.shift"]
+        return x * scale[None, :, None, None] + shift[None, :, None, None]
+
+    def block(self, x, place):
+        key, layer = f"layers.{place - 1}", f"layer{place}"
+        kernels = self.gates[f"{layer}.kernel"]
+        full = self.parameters[f"{key}.kernels.{kernels[0][0]}"].shape[0]
+        mask = torch.tensor(
+            [sum(float(w) for label, w in self.gates[f"{layer}.width"] if int(label) > c) for c in range(full)],
+            dtype=torch.float64,
+        )
+        parts = [(label, w, convolution(x, self.parameters[f"{key}.kernels.{label}"])) for label, w in kernels]
+        if self.space.mix == "merged":
+            y = self.normalise(sum(w * part for _, w, part in parts), layer, key, mask)
+        else:
+            y = sum(w * self.normalise(part, layer, f"{key}.{label}", mask) for label, w, part in parts)
+        y = self.affine(y, key)
+        skips = dict(self.gates[f"{layer}.skip"])
+        if "residual" in skips:
+            projected = self.normalise(convolution(x, self.parameters[f"{key}.projection"]), layer, f"{key}.skip", mask)
+            y = y * sum(skips.values()) + skips["residual"] * self.affine(projected, f"{key}.skip")
+        y = sum(w * ACTIVATIONS[label](y) for label, w in self.gates[f"{layer}.activation"])
+        if min(y.shape[2:]) > 1:
+            y = sum(w * POOLS[label](y, 2) for label, w in self.gates[f"{layer}.pool"])
+        y = y * mask[None, :, None, None]
+        if self.noise is not None:
+            uniform = self.noise[f"{key}.dropout"].double()
+            factor = sum(
+                w * (uniform >= float(label)).double() / (1.0 - float(label))
+                for label, w in self.gates[f"{layer}.dropout"]
+            )
+            y = y * factor[:, :, None, None]
+        return y
+
+    def features(self, x, features):
+        depths = dict(self.gates["depth"])
+        total = torch.zeros(len(x), features, dtype=torch.float64)
+        for place in range(1, max(map(int, depths)) + 1):
+            x = self.block(x, place)
+            if str(place) in depths:
+                total[:, : x.shape[1]] += depths[str(place)] * x.mean((2, 3))
+        return total
+
+
+@pytest.fixture
+def images():
+    def draw(examples, shape, seed=0):
+        return torch.randn(examples, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+    return draw
+
+
+@pytest.mark.parametrize("kind", ["soft", "hard", "index"])
+@pytest.mark.parametrize("noisy", [False, True])
+def test_supernet_is_the_sum_over_candidates(rich_space, double_supernet, random_gates, images, kind, noisy):
+    shape = (3, 9, 6)
+    net, parameters = double_supernet(rich_space, shape)
+    inputs = images(5, shape)
+    for seed in range(6):
+        generator = torch.Generator().manual_seed(seed)
+        gates = random_gates(rich_space, kind, generator)
+        noise = net.draw_noise(5, generator) if noisy else None
+        expected = Reference(rich_space, parameters, gates, noise=noise).features(inputs, net.features)
+        torch.testing.assert_close(net(inputs, gates, noise), expected, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("kind", ["soft", "hard"])
+def test_statistics_are_recorded_and_used(rich_space, double_supernet, random_gates, images, kind):
+    shape = (2, 7, 8)
+    net, parameters = double_supernet(rich_space, shape)
+    gates = random_gates(rich_space, kind, torch.Generator().manual_seed(2))
+    record = {}
+    support, query = images(6, shape, seed=1), images(3, shape, seed=2)
+    net(support, gates, record=record)
+    reference = Reference(rich_space, parameters, gates)
+    reference.features(support, net.features)
+    assert set(record) == set(reference.seen)
+    for name, value in record.items():
+        torch.testing.assert_close(value, reference.seen[name], rtol=1e-10, atol=1e-12)
+    expected = Reference(rich_space, parameters, gates, statistics=reference.seen).features(query, net.features)
+    actual = net(query, gates, statistics=record)
+    torch.testing.assert_close(actual, expected, rtol=1e-10, atol=1e-10)
+    assert kind == "hard" or not torch.allclose(actual, net(query, gates))
+    # An example's features do not depend on the others in its batch, nor on being recorded.
+    again = {}
+    torch.testing.assert_close(net(query[:1], gates, statistics=record, record=again), actual[:1])
+    assert set(again) == set(record)
+
+
+@pytest.mark.parametrize("kernels", [(3, 5, 7), (7, 3), (1, 11, 3), (5,)])
+def test_merged_kernels_are_the_mixture_of_convolutions(images, kernels):
+    generator = torch.Generator().manual_seed(3)
+    weights = [torch.randn(4, 3, k, k, dtype=torch.float64, generator=generator) for k in kernels]
+    gate = Gate(torch.softmax(torch.randn(len(kernels), dtype=torch.float64, generator=generator), 0))
+    merged = merged_kernel(gate, weights)
+    assert merged.shape == (4, 3, max(kernels), max(kernels))
+    inputs = images(2, (3, 6, 9))
+    expected = sum(w * convolution(inputs, kernel) for w, kernel in zip(gate.weights, weights, strict=True))
+    torch.testing.assert_close(F.conv2d(inputs, merged, padding=max(kernels) // 2), expected, rtol=0, atol=1e-12)
+
+
+def test_mix_does_not_matter_for_one_candidate(double_supernet, random_gates, images):
+    shape = (1, 8, 8)
+    outputs = []
+    for mix in ("merged", "normalised"):
+        space = LayeredSpace(kernels=(5,), depths=(2,), widths=(4,), mix=mix)
+        net, _ = double_supernet(space, shape)
+        outputs.append(net(images(4, shape), random_gates(space, "soft", torch.Generator().manual_seed(0))))
+    torch.testing.assert_close(outputs[0], outputs[1], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 1, 5), (2, 3, 2), (3, 29, 31)])
+def test_every_size_of_image(rich_space, random_gates, shape):
+    net = rich_space.supernet(shape)
+    inputs = torch.randn(4, *shape, generator=torch.Generator().manual_seed(0))
+    gates = random_gates(rich_space, "soft", torch.Generator().manual_seed(0))
+    gates = {name: Gate(gate.weights.float()) for name, gate in gates.items()}
+    outputs = net(inputs, gates)
+    assert outputs.shape == (4, net.features)
+    assert outputs.isfinite().all()
+    assert outputs.dtype == torch.float32
+
+
+def test_narrow_blocks_at_the_end_shorten_the_features():
+    space = LayeredSpace(widths=(4, 8), depths=(1, 2), fixed={"layer2.width": ["4"], "layer1.width": ["8"]})
+    assert space.supernet((1, 8, 8)).features == 8
+    assert space.restricted({"depth": "2"}).supernet((1, 8, 8)).features == 4

@@ -1,0 +1,162 @@
+"""What every search space can do: canonical architectures, sampling, Optuna."""
+
+from collections import Counter
+
+import optuna
+import pytest
+import torch
+
+from lit_metanas.spaces import Architecture, LayeredSpace, NetworkCost, SearchSpace, one_hot
+
+
+@pytest.fixture
+def space():
+    return LayeredSpace(depths=(1, 2), widths=(4, 8), kernels=(3, 5), activations=("ReLU",), dropouts=(0.0, 0.2))
+
+
+def every_label(space, place=0):
+    return {choice.name: choice.labels[place] for choice in space.choices}
+
+
+def test_canonical_drops_inactive_choices(space):
+    shallow = every_label(space)
+    assert shallow["depth"] == "1"
+    canonical = space.canonical(shallow)
+    assert isinstance(canonical, Architecture)
+    assert set(canonical) == {"depth", *(f"layer1.{group}" for group in space.questions)}
+    other = {**shallow, "layer2.kernel": "5", "layer2.width": "8"}
+    assert space.canonical(other) == canonical
+    assert space.canonical({**other, "depth": "2"}) != space.canonical({**shallow, "depth": "2"})
+
+
+def test_canonical_is_idempotent_and_ignores_order(space):
+    labels = every_label(space, -1)
+    canonical = space.canonical(dict(reversed(labels.items())))
+    assert canonical == space.canonical(canonical) == space.canonical(labels)
+    assert len(canonical) == len(space.choices)
+
+
+def test_number_of_canonical_architectures(space):
+    per_block = space.size // 2
+    one_block = int(per_block**0.5)
+    assert one_block**2 == per_block
+    generator = torch.Generator().manual_seed(0)
+    small = space.restricted({f"layer{n}.{group}": space.questions[group][0] for n in (1, 2) for group in ("kernel",)})
+    small = small.restricted({f"layer{n}.dropout": "0" for n in (1, 2)})
+    # 2 pools * 2 widths a block: 4 networks of one block, 16 of two.
+    assert small.size == 2 * 16
+    assert len({small.sample(generator) for _ in range(1000)}) == 4 + 16
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"layer9.kernel": "3"}, "Unknown choice 'layer9.kernel': LayeredSpace has depth, "),
+        ({"layer1.kernel": "4"}, "Choice 'layer1.kernel' has no label '4': use 3, 5."),
+        ({"layer1.kernel": None}, "Choice 'layer1.kernel' is missing: use one of 3, 5."),
+    ],
+)
+def test_canonical_names_the_culprit(space, change, text):
+    labels = {name: label for name, label in {**every_label(space), **change}.items() if label is not None}
+    with pytest.raises(ValueError) as caught:
+        space.canonical(labels)
+    assert text in str(caught.value)
+
+
+def test_derive_takes_the_largest_logits(space):
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(20):
+        logits = {choice.name: torch.randn(len(choice.labels), generator=generator) for choice in space.choices}
+        architecture = space.derive(logits)
+        for choice in space.choices:
+            if choice.active(architecture):
+                best = max(range(len(choice.labels)), key=lambda i: float(logits[choice.name][i]))
+                assert architecture[choice.name] == choice.labels[best]
+            else:
+                assert choice.name not in architecture
+
+
+def test_sample_is_uniform_over_labels_and_reproducible(space):
+    def draw(seed):
+        generator = torch.Generator().manual_seed(seed)
+        return [space.sample(generator) for _ in range(2000)]
+
+    first = draw(3)
+    assert first == draw(3)
+    assert first != draw(4)
+    # Three standard deviations of a share are 3 * sqrt(0.25 / n).
+    counts = Counter(architecture["layer1.kernel"] for architecture in first)
+    assert counts["3"] / 2000 == pytest.approx(0.5, abs=0.034)
+    deep = [architecture for architecture in first if architecture["depth"] == "2"]
+    assert len(deep) / 2000 == pytest.approx(0.5, abs=0.034)
+    assert sum(architecture["layer2.width"] == "8" for architecture in deep) / len(deep) == pytest.approx(0.5, abs=0.05)
+
+
+def test_sampling_leaves_the_global_generator_alone(space):
+    before = torch.get_rng_state()
+    architecture = space.sample(torch.Generator().manual_seed(0))
+    space.cost(architecture, (1, 8, 8), 5)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.fixture(autouse=True)
+def _quiet_optuna():
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+
+def test_suggest_asks_for_every_choice_and_drops_inactive_ones(space):
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    seen = set()
+    for _ in range(30):
+        trial = study.ask()
+        architecture = space.suggest(trial)
+        assert list(trial.params) == [f"arch.{choice.name}" for choice in space.choices]
+        assert trial.distributions == space.distributions()
+        assert architecture == space.canonical(architecture)
+        assert ("layer2.kernel" in architecture) == (architecture["depth"] == "2")
+        assert all(trial.params[f"arch.{name}"] == label for name, label in architecture.items())
+        seen.add(architecture["depth"])
+        study.tell(trial, 0.0)
+    assert seen == {"1", "2"}
+
+
+def test_trials_of_equal_networks_suggest_one_architecture(space):
+    shallow = {f"arch.{name}": label for name, label in every_label(space).items()}
+    first = space.suggest(optuna.trial.FixedTrial(shallow))
+    second = space.suggest(optuna.trial.FixedTrial({**shallow, "arch.layer2.kernel": "5"}))
+    assert first == second
+    assert len({first, second}) == 1
+
+
+def test_distributions_serve_a_model_based_study(space):
+    sampler = optuna.samplers.TPESampler(seed=0, n_startup_trials=3)
+    study = optuna.create_study(sampler=sampler, direction="minimize")
+    for _ in range(12):
+        trial = study.ask(space.distributions())
+        study.tell(trial, float(int(space.suggest(trial)["layer1.width"])))
+    assert study.best_value == 4
+    assert study.best_trial.distributions == space.distributions()
+
+
+def test_one_hot_computes_the_architecture_and_first_labels_where_inactive(space):
+    architecture = space.canonical({**every_label(space, -1), "depth": "1"})
+    gates = one_hot(space.choices, architecture)
+    assert list(gates) == [choice.name for choice in space.choices]
+    for choice in space.choices:
+        gate = gates[choice.name]
+        assert gate.index == choice.labels.index(architecture.get(choice.name, choice.labels[0]))
+        assert gate.weights.tolist() == [float(place == gate.index) for place in range(len(choice.labels))]
+    assert gates["layer2.width"].index == 0
+
+
+def test_every_layered_architecture_can_be_built(space):
+    architecture = space.canonical(every_label(space))
+    assert space.violation(architecture) is None
+    assert space.name == "LayeredSpace"
+    assert isinstance(space.cost(architecture, (1, 8, 8), 5), NetworkCost)
+
+
+def test_a_space_that_cannot_tell_what_a_child_learned_hands_nothing_on(space):
+    child = space.child(space.canonical(every_label(space)), (1, 8, 8), way=5)
+    assert SearchSpace.learned(space, child) == {}
+    assert space.learned(child)
