@@ -27,12 +27,12 @@ class Distortion:
         stroke: largest dilation or erosion: 1 adds or removes a pixel (of 56) on either side of a stroke.
     """
 
-    rotation: float = 20.0
-    scale: float = 0.65
-    stretch: float = 0.3
-    shear: float = 0.35
-    shift: float = 0.15
-    warp: float = 0.09
+    rotation: float = 22.0
+    scale: float = 0.55
+    stretch: float = 0.35
+    shear: float = 0.4
+    shift: float = 0.2
+    warp: float = 0.11
     warp_knots: int = 5
     stroke: float = 1.0
 

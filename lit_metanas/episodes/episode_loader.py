@@ -109,6 +109,7 @@ class EpisodeLoader:
     ) -> None:
         self.stream = stream
         self.sampler = sampler
+        self.batch_sampler: None = None  # where Lightning finds a sampler, it looks for this, too
         self._done = done
         self._handed_out = 0
         self._resume: Key | None = None

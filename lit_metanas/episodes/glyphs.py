@@ -180,7 +180,7 @@ def _default_cache() -> Path:
 def _read(file: Path, shape: tuple[int, ...]) -> Tensor | None:
     """Read cached images; None if the file is absent, damaged or of another form."""
     try:
-        with np.load(file, allow_pickle=False) as archive:
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             images = archive["images"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None

@@ -54,7 +54,7 @@ def class_folders(root: Path) -> dict[str, list[Path]]:
     folders = sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     if len(folders) < 2:
         raise ValueError(
-            f"{root} has {len(folders)} sub-folder(s): give one sub-folder of images for each of 2 or more classes."
+            f"{root} has {len(folders)} class folder(s): give a sub-folder of images for each of two or more classes."
         )
     classes = {folder.name: image_files(folder) for folder in folders}
     for name, files in classes.items():

@@ -130,7 +130,7 @@ class Omniglot(TaskSource):
     def _read_file(self) -> tuple[list[_Character], list[_Character]]:
         """Read the compact file: two pixels of 16 grey levels a byte, ink 15."""
         try:
-            with np.load(self.root, allow_pickle=False) as archive:
+            with self.root.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
                 packed, owner = archive["images_u4"], archive["char_index"]
                 alphabets, numbers = archive["alphabet_names"][archive["char_alphabet"]], archive["char_number"]
                 splits = archive["split_names"][archive["char_split"]]

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 
-@dataclass(frozen=True)
+# Not frozen, for Lightning's precision plugins refuse frozen dataclasses in batches; treat all three as immutable.
+@dataclass(eq=False)
 class Split:
     """Labelled examples.
 
@@ -32,7 +33,7 @@ class Split:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Task:
     """One classification problem with its train, validation and test examples.
 
@@ -68,7 +69,7 @@ class Task:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Episode(Task):
     """A small task without validation part: ``support`` to adapt on, ``query`` to be judged by."""
 
