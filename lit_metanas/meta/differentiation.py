@@ -40,7 +40,8 @@ class Autograd(Differentiation):
     def __call__(self, function: Callable[[Tensors], tuple[Tensor, Tensor]], at: Tensors) -> tuple[Tensors, Tensor]:
         """Differentiate."""
         keep = self.second_order
-        leaves = {k: v if keep and v.requires_grad else v.detach().requires_grad_() for k, v in at.items()}
+        # Views, lest a head made from class means pass its gradient on to the weights as if it were no parameter.
+        leaves = {k: v.view_as(v) if keep and v.requires_grad else v.detach().requires_grad_() for k, v in at.items()}
         with torch.enable_grad():
             loss, further = function(leaves)
         if not leaves or not loss.requires_grad:

@@ -26,9 +26,11 @@ class MetaGradient(ABC):
 
     Attributes:
         draws: mixtures that each task's query set is judged under.
+        second_order: whether inner gradients are differentiated, too.
     """
 
     draws: int = 1
+    second_order: bool = False
 
     def __init__(self, *, task_map: TaskMap = "auto") -> None:
         self.task_map: TaskMap = task_map

@@ -1,0 +1,245 @@
+"""Update rules, heads, noise, learner and evaluation."""
+
+import pytest
+import torch
+
+from lit_metanas.meta import (
+    SGD,
+    Adam,
+    AlternatingInnerLoop,
+    HeadInnerLoop,
+    JointInnerLoop,
+    Learner,
+    LinearHead,
+    NoInnerLoop,
+    PrototypeHead,
+    PrototypeLinearHead,
+    PrototypeLoss,
+    draw,
+    evaluate,
+    task_generator,
+)
+from lit_metanas.meta.differentiation import Autograd, Functional
+from lit_metanas.relaxations import Argmax, Categorical, Softmax
+
+
+@pytest.mark.parametrize(
+    ("rule", "optimizer", "options"),
+    [
+        (SGD(), torch.optim.SGD, {}),
+        (SGD(momentum=0.9), torch.optim.SGD, {"momentum": 0.9}),
+        (Adam(), torch.optim.Adam, {}),
+    ],
+    ids=["sgd", "momentum", "adam"],
+)
+def test_update_rules_follow_torch_optimizers(rule, optimizer, options):
+    target = torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64)
+    parameter = torch.zeros(3, dtype=torch.float64, requires_grad=True)
+    torch_optimizer = optimizer([parameter], lr=0.1, **options)
+    values = {"x": torch.zeros(3, dtype=torch.float64)}
+    state = rule.start(values)
+    for step in range(5):
+        torch_optimizer.zero_grad()
+        ((parameter - target) ** 4).sum().backward()
+        torch_optimizer.step()
+        values, state = rule(values, {"x": 4 * (values["x"] - target) ** 3}, state, {"x": 0.1}, step)
+        torch.testing.assert_close(values["x"], parameter.detach(), rtol=1e-7, atol=1e-7)
+
+
+def test_adam_is_differentiable_where_a_gradient_is_zero():
+    x = torch.zeros(2, dtype=torch.float64, requires_grad=True)
+    rule = Adam()
+    moved, _ = rule({"x": x}, {"x": x * 0}, rule.start({"x": x}), {"x": 0.1}, 0)
+    (gradient,) = torch.autograd.grad(moved["x"].sum(), x)
+    assert gradient.tolist() == [1.0, 1.0]
+
+
+def test_prototype_linear_head_scores_like_distances():
+    generator = torch.Generator().manual_seed(0)
+    support = torch.randn(6, 4, generator=generator, dtype=torch.float64)
+    query = torch.randn(5, 4, generator=generator, dtype=torch.float64)
+    labels = torch.tensor([0, 0, 1, 1, 2, 2])
+    linear, nearest = PrototypeLinearHead(scale=0.3), PrototypeHead(scale=0.3)
+    one = linear.scores(linear.start({}, support, labels, 3), query, support, labels, 3)
+    two = nearest.scores(nearest.start({}, support, labels, 3), query, support, labels, 3)
+    torch.testing.assert_close(one.softmax(1), two.softmax(1), rtol=0, atol=1e-12)
+    assert two[1, 2] == pytest.approx(-0.3 * (query[1] - support[4:].mean(0)).square().sum().item())
+
+
+def test_linear_head_starts_the_same_from_the_same_seed():
+    head = LinearHead(way=4)
+    one, two = (head.initial(9, torch.Generator().manual_seed(2)) for _ in range(2))
+    assert torch.equal(one["weight"], two["weight"])
+    assert one["weight"].shape == (4, 9)
+    assert one["weight"].abs().max() <= 1 / 3
+    assert PrototypeHead().initial(9, torch.Generator()) == {}
+
+
+def test_noise_is_a_function_of_seed_step_and_task(tiny):
+    supernet, episode = tiny.supernet(), tiny.episode(0)
+    logits = tiny.parameters(supernet).logits
+
+    def noise(*numbers, **options):
+        return draw(supernet, Softmax(), logits, episode, task_generator(*numbers), steps=2, **options)
+
+    one, two, other = noise(1, 2, 3), noise(1, 2, 3), noise(1, 3, 2)
+    assert one.relaxation["conv1"].shape == (3, 2)
+    assert one.support["drop1"].shape == (3, 6, 5)
+    assert one.query["drop1"].shape == (6, 5)
+    for field in ("relaxation", "support", "query"):
+        for name, value in getattr(one, field).items():
+            assert torch.equal(value, getattr(two, field)[name])
+            assert not torch.equal(value, getattr(other, field)[name])
+    off = noise(1, 2, 3, support_dropout=False, query_dropout=False)
+    assert off.support == off.query == {}
+    assert torch.equal(off.relaxation["act2"], one.relaxation["act2"])
+
+
+@pytest.mark.parametrize(
+    "head", [PrototypeHead(), PrototypeLinearHead(), LinearHead(way=3)], ids=lambda h: type(h).__name__
+)
+@pytest.mark.parametrize(
+    "inner_loop",
+    [NoInnerLoop(), HeadInnerLoop(steps=2), JointInnerLoop(steps=2), AlternatingInnerLoop(steps=2)],
+    ids=lambda loop: type(loop).__name__,
+)
+def test_one_path_evaluates_all(tiny, head, inner_loop):
+    supernet = tiny.supernet()
+    parameters = tiny.parameters(supernet, head)
+    before = {name: value.clone() for name, value in parameters.flat().items()}
+    learner = Learner(supernet, Softmax(), head)
+    first, state = evaluate(learner, inner_loop, parameters, tiny.episode(0), task_generator(0, 0, 0))
+    again, _ = evaluate(learner, inner_loop, parameters, tiny.episode(0), task_generator(9, 9, 9))
+    assert first.shape == (6, 3)
+    assert torch.equal(first, again)  # neither dropout nor a random mixture
+    assert not first.requires_grad
+    assert set(state.statistics) == {"mean1", "var1", "mean2", "var2"}
+    for name, value in parameters.flat().items():
+        assert torch.equal(value, before[name])
+    moved = {
+        name
+        for name in before
+        if name in state.parameters.flat() and not torch.equal(before[name], state.parameters.flat()[name])
+    }
+    assert {name.split(".")[0] for name in moved} <= set(inner_loop.groups)
+    if "weights" in inner_loop.groups:
+        assert any(name.startswith("weights") for name in moved)
+
+
+def test_adaptation_lowers_the_query_loss(tiny):
+    supernet, head = tiny.supernet(), PrototypeLinearHead()
+    parameters = tiny.parameters(supernet)
+    learner = Learner(supernet, Softmax(), head)
+    losses = {}
+    for steps in (0, 20):
+        loop = JointInnerLoop(steps=steps, learning_rate=1.0)
+        scores, _ = evaluate(learner, loop, parameters, tiny.episode(0), task_generator(0, 0, 0))
+        losses[steps] = torch.nn.functional.cross_entropy(scores, tiny.episode(0).query.labels)
+    assert losses[20] < 0.8 * losses[0]
+
+
+def test_argmax_learner_is_the_derived_architecture(tiny):
+    supernet, head = tiny.supernet(), PrototypeHead()
+    parameters = tiny.parameters(supernet)
+    hard, _ = evaluate(
+        Learner(supernet, Argmax(), head), NoInnerLoop(), parameters, tiny.episode(0), task_generator(0, 0, 0)
+    )
+    sharp = parameters._replace(logits={name: value * 1e4 for name, value in parameters.logits.items()})
+    soft, _ = evaluate(
+        Learner(supernet, Softmax(), head), NoInnerLoop(), sharp, tiny.episode(0), task_generator(0, 0, 0)
+    )
+    torch.testing.assert_close(hard, soft, rtol=1e-10, atol=1e-10)
+
+
+def test_running_statistics_normalise_queries_one_by_one(tiny):
+    supernet, head, episode = tiny.supernet(), LinearHead(way=3), tiny.episode(0)
+    parameters = tiny.parameters(supernet, head)
+    learner = Learner(supernet, Softmax(), head, "running")
+    mixture = Softmax()(parameters.logits, {}, 0.0)
+    statistics = learner.batch_statistics(parameters.weights, episode.query.inputs, mixture)
+    fixed = Learner(supernet, Softmax(), head, "running", statistics)
+    inputs = episode.query.inputs
+    together = fixed.features(parameters.weights, inputs, mixture)
+    alone = torch.cat([fixed.features(parameters.weights, inputs[i : i + 1], mixture) for i in range(6)])
+    torch.testing.assert_close(together, alone, rtol=1e-10, atol=1e-10)
+    own = learner.features(parameters.weights, inputs, mixture)  # no statistics yet: those of the batch
+    torch.testing.assert_close(own, together, rtol=1e-10, atol=1e-10)
+    scores, state = evaluate(fixed, JointInnerLoop(steps=1), parameters, episode, task_generator(0, 0, 0))
+    assert state.statistics == {}
+    assert scores.isfinite().all()
+
+
+def test_support_mode_does_not_look_at_other_queries(tiny):
+    from dataclasses import replace
+
+    supernet, head, episode = tiny.supernet(), PrototypeLinearHead(), tiny.episode(0)
+    parameters = tiny.parameters(supernet)
+    fewer = replace(episode, test=type(episode.test)(episode.test.inputs[:2], episode.test.labels[:2]))
+    for mode, equal in (("support", True), ("transductive", False)):
+        learner = Learner(supernet, Softmax(), head, mode)
+        all_, some = (
+            evaluate(learner, JointInnerLoop(steps=1), parameters, e, task_generator(0, 0, 0))[0][:2]
+            for e in (episode, fewer)
+        )
+        assert torch.allclose(all_, some, atol=1e-10) == equal
+
+
+def test_progress_restarts_or_follows():
+    loop = JointInnerLoop(steps=4, restart=True)
+    assert [loop.progress(step, 0.7) for step in (0, 1, 4)] == [0.0, 0.25, 1.0]
+    assert JointInnerLoop(steps=4).progress(3, 0.7) == 0.7
+    assert NoInnerLoop().progress(0, 0.7) == 0.7
+
+
+@pytest.mark.parametrize("make", [Autograd, Functional])
+def test_gradients_at_nothing_and_of_constants(make):
+    if make is Autograd:
+        assert make()(lambda tree: (torch.ones(()), torch.ones(())), {})[0] == {}
+    gradients, further = make()(
+        lambda tree: (torch.ones(()) + 0 * tree["x"].detach(), torch.ones(2)), {"x": torch.ones(())}
+    )
+    assert gradients["x"] == 0
+    assert further.tolist() == [1, 1]
+
+
+def test_query_dropout_off_judges_as_evaluation_does(tiny):
+    head = PrototypeHead()
+    run = tiny.call(
+        PrototypeLoss(), relaxation=Softmax(), head=head, tasks=1, support_dropout=True, query_dropout=False
+    )
+    scores, _ = evaluate(run.learner, NoInnerLoop(), run.parameters, run.episodes[0], task_generator(0, 0, 0))
+    loss = torch.nn.functional.cross_entropy(scores, run.episodes[0].query.labels)
+    torch.testing.assert_close(run.metrics["loss"], loss, rtol=1e-10, atol=1e-10)
+    assert run.metrics["accuracy"] == (scores.argmax(1) == run.episodes[0].query.labels).double().mean()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: JointInnerLoop(steps=-1), "-1 steps"),
+        (lambda: JointInnerLoop(steps=1, groups=()), "at least one of weights, logits, head"),
+        (lambda: JointInnerLoop(steps=1, groups=("wheights",)), "wheights"),
+        (lambda: AlternatingInnerLoop(steps=1, logit_split=1.0), "outside"),
+        (lambda: SGD(momentum=1.0), "outside"),
+    ],
+)
+def test_wrong_values_are_refused_in_a_sentence(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_split_of_one_shot_is_refused(tiny):
+    supernet = tiny.supernet()
+    learner = Learner(supernet, Softmax(), PrototypeLinearHead())
+    loop = AlternatingInnerLoop(steps=1, logit_split=0.5)
+    with pytest.raises(ValueError, match="at 1 shot"):
+        evaluate(learner, loop, tiny.parameters(supernet), tiny.episode(0, shot=1), task_generator(0, 0, 0))
+
+
+def test_categorical_child_is_the_same_for_support_and_query(tiny):
+    """Statistics of the support set belong to the sampled child that judges the queries."""
+    supernet, head = tiny.supernet(), PrototypeHead()
+    learner = Learner(supernet, Categorical(), head)
+    one, _ = evaluate(learner, NoInnerLoop(), tiny.parameters(supernet), tiny.episode(0), task_generator(0, 0, 1))
+    two, _ = evaluate(learner, NoInnerLoop(), tiny.parameters(supernet), tiny.episode(0), task_generator(0, 0, 1))
+    assert torch.equal(one, two)

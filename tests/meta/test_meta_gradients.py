@@ -1,0 +1,551 @@
+"""Meta-gradients against plain loops over autograd, written without the code under test; float64."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from lit_metanas.meta import (
+    ANIL,
+    FOMAML,
+    MAML,
+    SGD,
+    TNAS,
+    Adam,
+    AlternatingInnerLoop,
+    HeadInnerLoop,
+    JointInnerLoop,
+    LinearHead,
+    MetaNAS,
+    NoInnerLoop,
+    PairedScore,
+    Parameters,
+    PrototypeHead,
+    PrototypeLinearHead,
+    PrototypeLoss,
+    Reptile,
+)
+from lit_metanas.relaxations import (
+    AnnealedSoftmax,
+    Argmax,
+    Categorical,
+    GumbelSoftmax,
+    SampledChild,
+    Softmax,
+    StraightThrough,
+)
+
+RATE, LOGIT_RATE, SCALE = 0.3, 0.5, 0.1
+
+
+def close(got, want):
+    torch.testing.assert_close(got, want, rtol=1e-9, atol=1e-11)
+
+
+# ---- the slow reference -------------------------------------------------------------------------------------------
+
+
+def network(weights, mix, x, dropout=None, statistics=None):
+    """Features and batch statistics; ``mix`` holds a vector of weights a choice."""
+    record = []
+    for layer in (1, 2):
+        y = sum(
+            mix[f"conv{layer}"][j] * F.conv2d(x, weights[f"p.conv{layer}_{j}"], padding=p) for j, p in ((0, 1), (1, 0))
+        )
+        if statistics is None:
+            mean = y.mean((0, 2, 3), keepdim=True)
+            var = ((y - mean) ** 2).mean((0, 2, 3), keepdim=True)
+        else:
+            mean, var = statistics[layer - 1]
+        record.append((mean, var))
+        y = (y - mean) / torch.sqrt(var + 1e-5)
+        y = y * weights[f"p.gamma{layer}"].view(1, -1, 1, 1) + weights[f"p.beta{layer}"].view(1, -1, 1, 1)
+        y = mix[f"act{layer}"][0] * torch.tanh(y) + mix[f"act{layer}"][1] * torch.log1p(torch.exp(y))
+        if dropout:
+            y = y * ((dropout[f"drop{layer}"] >= 0.3).double() / 0.7)[:, :, None, None]
+        x = y
+    return x.mean((2, 3)), record
+
+
+def means(features, labels, way):
+    return torch.stack([features[labels == k].mean(0) for k in range(way)])
+
+
+def mixture(logits, temperature=1.0):
+    return {k: torch.softmax(v / temperature, 0) for k, v in logits.items()}
+
+
+def negative_log_likelihood(scores, labels):
+    return -torch.log_softmax(scores, 1)[torch.arange(len(labels)), labels].mean()
+
+
+class Reference:
+    """One task: start, inner steps, query loss. Tensors in plain dictionaries, gradients by autograd."""
+
+    def __init__(self, run, task, *, second_order, temperature=lambda step: 1.0):
+        self.episode, self.noise = run.episodes[task], run.noises[task]
+        self.mode, self.second, self.temperature = run.learner.batch_norm, second_order, temperature
+        self.head_kind, self.steps = type(run.learner.head), run.inner_loop.steps
+        self.leaves = [{k: v.clone().requires_grad_() for k, v in group.items()} for group in run.parameters[:3]]
+
+    def dropout(self, row):
+        return {k: v[row] for k, v in self.noise.support.items()}
+
+    def start(self):
+        weights, logits, head = self.leaves
+        if self.head_kind is PrototypeLinearHead:
+            s = self.episode.support
+            features, _ = network(weights, mixture(logits, self.temperature(0)), s.inputs, self.dropout(0))
+            c = means(features, s.labels, 3)
+            head = {"weight": 2 * SCALE * c, "bias": -SCALE * (c**2).sum(1)}
+        return weights, logits, head
+
+    def step(self, tree, row, moving, members=None):
+        weights, logits, head = tree
+        s = self.episode.support
+        members = torch.arange(len(s.labels)) if members is None else members
+        dropout = {k: v[members] for k, v in self.dropout(row).items()}
+        # copies: partial derivatives, although a head may be a function of the weights; at first order cut off
+        weights, logits, head = (
+            {k: v * 1 if self.second else v.detach().clone().requires_grad_() for k, v in group.items()}
+            for group in (weights, logits, head)
+        )
+        features, _ = network(weights, mixture(logits, self.temperature(row)), s.inputs[members], dropout)
+        loss = negative_log_likelihood(features @ head["weight"].T + head["bias"], s.labels[members])
+        out = []
+        groups = zip("wlh", (weights, logits, head), tree, (RATE, LOGIT_RATE, RATE), strict=True)
+        for letter, copy, group, rate in groups:
+            if letter in moving:
+                grads = torch.autograd.grad(loss, list(copy.values()), create_graph=self.second, retain_graph=True)
+                group = {k: v - rate * g for (k, v), g in zip(group.items(), grads, strict=True)}
+            out.append(group)
+        return tuple(out)
+
+    def query_loss(self, tree):
+        weights, logits, head = tree
+        s, q = self.episode.support, self.episode.query
+        mix = mixture(logits, self.temperature(self.steps))
+        support, statistics = network(weights, mix, s.inputs, self.dropout(-1) if self.noise.query else None)
+        features, _ = network(weights, mix, q.inputs, self.noise.query, statistics if self.mode == "support" else None)
+        if self.head_kind is PrototypeHead:
+            scores = -SCALE * ((features[:, None] - means(support, s.labels, 3)[None]) ** 2).sum(2)
+        else:
+            scores = features @ head["weight"].T + head["bias"]
+        return negative_log_likelihood(scores, q.labels)
+
+    def gradients(self, loss):
+        return [
+            [
+                torch.zeros_like(v) if g is None else g
+                for v, g in zip(group.values(), self._grad(loss, group), strict=True)
+            ]
+            for group in self.leaves
+        ]
+
+    def _grad(self, loss, group):
+        values = list(group.values())
+        return torch.autograd.grad(loss, values, retain_graph=True, allow_unused=True) if values else ()
+
+
+def compare(run, references, adapt):
+    """Mean over tasks of the reference's gradients of the adapted query loss."""
+    losses, rows = [], []
+    for reference in references:
+        loss = reference.query_loss(adapt(reference, reference.start()))
+        losses.append(loss.detach())
+        rows.append(reference.gradients(loss))
+    close(run.metrics["losses"], torch.stack(losses))
+    for place, group in enumerate(run.gradients[:3]):
+        assert list(group) == list(run.parameters[place])
+        for index, got in enumerate(group.values()):
+            close(got, torch.stack([row[place][index] for row in rows]).mean(0))
+            assert not got.requires_grad
+
+
+def joint(moving):
+    def adapt(reference, tree):
+        for row in range(reference.steps):
+            tree = reference.step(tree, row, moving)
+        return tree
+
+    return adapt
+
+
+HEADS = [
+    pytest.param(PrototypeLinearHead(scale=SCALE), "support", id="prototype_linear-support"),
+    pytest.param(LinearHead(way=3), "transductive", id="linear-transductive"),
+]
+MAPS = ["loop", "vmap"]
+LOOP = {"learning_rate": RATE, "logit_learning_rate": LOGIT_RATE}
+
+
+# ---- each method --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("task_map", MAPS)
+@pytest.mark.parametrize(("head", "batch_norm"), HEADS)
+@pytest.mark.parametrize(("make", "second_order"), [(MAML, True), (FOMAML, False), (TNAS, False)])
+def test_maml_family_equals_unrolled_loops(tiny, make, second_order, head, batch_norm, task_map):
+    loop = JointInnerLoop(steps=2, **LOOP)
+    run = tiny.call(make(task_map=task_map), relaxation=Softmax(), head=head, inner_loop=loop, batch_norm=batch_norm)
+    compare(run, [Reference(run, i, second_order=second_order) for i in (0, 1)], joint("wlh"))
+
+
+@pytest.mark.parametrize("groups", [("weights", "head"), ("logits",), ("head",)], ids="-".join)
+def test_maml_moves_the_named_groups_only(tiny, groups):
+    loop = JointInnerLoop(steps=2, groups=groups, **LOOP)
+    run = tiny.call(MAML(), relaxation=Softmax(), head=PrototypeLinearHead(), inner_loop=loop)
+    compare(run, [Reference(run, i, second_order=True) for i in (0, 1)], joint([g[0] for g in groups]))
+
+
+@pytest.mark.parametrize("task_map", MAPS)
+@pytest.mark.parametrize(("head", "batch_norm"), HEADS)
+def test_anil_is_maml_on_the_head(tiny, head, batch_norm, task_map):
+    loop = HeadInnerLoop(steps=3, learning_rate=RATE)
+    run = tiny.call(
+        ANIL(task_map=task_map),
+        relaxation=Softmax(),
+        head=head,
+        inner_loop=loop,
+        batch_norm=batch_norm,
+        support_dropout=False,
+    )
+    compare(run, [Reference(run, i, second_order=True) for i in (0, 1)], joint("h"))
+
+
+@pytest.mark.parametrize("task_map", MAPS)
+def test_first_order_anil_stops_the_features_gradient(tiny, task_map):
+    loop = HeadInnerLoop(steps=2, learning_rate=RATE)
+    run = tiny.call(
+        FOMAML(task_map=task_map), relaxation=Softmax(), head=LinearHead(way=3), inner_loop=loop, support_dropout=False
+    )
+    compare(run, [Reference(run, i, second_order=False) for i in (0, 1)], joint("h"))
+
+
+@pytest.mark.parametrize("task_map", MAPS)
+@pytest.mark.parametrize("batch_norm", ["support", "transductive"])
+def test_prototype_loss_equals_autograd(tiny, batch_norm, task_map):
+    run = tiny.call(
+        PrototypeLoss(task_map=task_map), relaxation=Softmax(), head=PrototypeHead(scale=SCALE), batch_norm=batch_norm
+    )
+    compare(run, [Reference(run, i, second_order=False) for i in (0, 1)], joint(""))
+
+
+def compare_reptile(run, references, adapt, rates):
+    for place, group in enumerate(run.gradients[:3]):
+        adapted = [adapt(reference, reference.start()) for reference in references]
+        for name, got in group.items():
+            way = torch.stack([run.parameters[place][name] - tree[place][name] for tree in adapted]).mean(0)
+            close(got, rates[place] * way.detach())
+    close(run.metrics["losses"], torch.stack([r.query_loss(adapt(r, r.start())).detach() for r in references]))
+
+
+@pytest.mark.parametrize("task_map", MAPS)
+@pytest.mark.parametrize(("head", "batch_norm"), HEADS)
+def test_reptile_goes_towards_the_adapted_parameters(tiny, head, batch_norm, task_map):
+    run = tiny.call(
+        Reptile(task_map=task_map, logit_rate=0.5),
+        relaxation=Softmax(),
+        head=head,
+        inner_loop=JointInnerLoop(steps=3, **LOOP),
+        batch_norm=batch_norm,
+    )
+    compare_reptile(run, [Reference(run, i, second_order=False) for i in (0, 1)], joint("wlh"), (1.0, 0.5, 1.0))
+
+
+@pytest.mark.parametrize("task_map", MAPS)
+@pytest.mark.parametrize("split", [0.0, 0.5])
+def test_meta_nas_alternates_and_anneals_inside_the_task(tiny, split, task_map):
+    run = tiny.call(
+        MetaNAS(task_map=task_map),
+        relaxation=AnnealedSoftmax(),
+        head=PrototypeLinearHead(scale=SCALE),
+        inner_loop=AlternatingInnerLoop(steps=3, logit_split=split, **LOOP),
+    )
+
+    def adapt(reference, tree):
+        even, odd = (torch.arange(0, 6, 2), torch.arange(1, 6, 2)) if split else (None, None)
+        for row in range(3):
+            tree = reference.step(tree, row, "l", even)
+            tree = reference.step(tree, row, "wh", odd)
+        return tree
+
+    references = [Reference(run, i, second_order=False, temperature=lambda step: 1 - 0.9 * step / 3) for i in (0, 1)]
+    compare_reptile(run, references, adapt, (1.0, 0.6, 1.0))
+
+
+def test_maml_gradient_equals_finite_differences(tiny):
+    loop = JointInnerLoop(steps=2, rule=Adam(), learning_rate=0.01, logit_learning_rate=0.02)
+    options = {"relaxation": Softmax(), "head": LinearHead(way=3), "inner_loop": loop}
+    run = tiny.call(MAML(), **options)
+    places = {"weights.p.conv1_0": 7, "weights.p.gamma2": 1, "weights.p.beta1": 2, "logits.conv1": 0, "head.weight": 4}
+    for name, place in places.items():
+        losses = []
+        for sign in (1, -1):
+            value = run.parameters.flat()[name].clone()
+            value.view(-1)[place] += sign * 1e-5
+            moved = run.parameters.updated({name: value})
+            losses.append(tiny.call(MAML(), **options, parameters=moved).metrics["loss"])
+        slope = (losses[0] - losses[1]) / 2e-5
+        torch.testing.assert_close(run.gradients.flat()[name].view(-1)[place], slope, rtol=1e-5, atol=1e-8)
+
+
+# ---- paired score -------------------------------------------------------------------------------------------------
+
+
+def noise_for(run, children):
+    """Noise under which Gumbel-max draws the given children: vectors of 0 and 1, one a query draw."""
+    steps = run.inner_loop.steps
+    noise = run.noises[0]
+    rows = {}
+    for place, name in enumerate(run.parameters.logits):
+        value = torch.full_like(noise.relaxation[name], 0.5)
+        for draw, child in enumerate(children):
+            value[steps + draw] = (
+                torch.tensor([1 - 1e-7, 1e-7]) if child[place] == 0 else torch.tensor([1e-7, 1 - 1e-7])
+            )
+        rows[name] = value
+    return noise._replace(relaxation=rows)
+
+
+@pytest.mark.parametrize("inner_loop", [NoInnerLoop(), JointInnerLoop(steps=1, groups=("weights", "head"), **LOOP)])
+def test_paired_score_expectation_by_enumeration(tiny, inner_loop):
+    head = LinearHead(way=3) if inner_loop.steps else PrototypeHead()
+    options = {"relaxation": Categorical(), "head": head, "inner_loop": inner_loop}
+    method = PairedScore(task_map="loop")
+    run = tiny.call(method, **options, tasks=1)
+    # two open choices, so that all pairs of children can be tried
+    logits = {"conv1": run.parameters.logits["conv1"], "act2": run.parameters.logits["act2"]}
+    fixed = {name: torch.zeros(1, dtype=torch.float64) for name in ("act1", "conv2")}
+    run.parameters = run.parameters._replace(logits=logits | fixed)
+    children = [(i, j, 0, 0) for i in (0, 1) for j in (0, 1)]
+    log_p = {name: torch.log_softmax(value, 0) for name, value in logits.items()}
+    p = [(log_p["conv1"][c[0]] + log_p["act2"][c[1]]).exp() for c in children]
+
+    results = {}
+    for a, first in enumerate(children):
+        for b, second in enumerate(children):
+            result = tiny.call(
+                method,
+                **options,
+                parameters=run.parameters,
+                episodes=run.episodes,
+                noises=[noise_for(run, (first, second))],
+            )
+            results[a, b] = result
+    mean = {k: sum(p[a] * p[b] * r.gradients.flat()[k] for (a, b), r in results.items()) for k in run.parameters.flat()}
+
+    losses = [results[a, a].metrics["loss"] for a in range(4)]
+    leaves = {name: value.clone().requires_grad_() for name, value in logits.items()}
+    q = {name: torch.softmax(value, 0) for name, value in leaves.items()}
+    expected = sum(q["conv1"][c[0]] * q["act2"][c[1]] * loss for c, loss in zip(children, losses, strict=True))
+    for name, gradient in zip(leaves, torch.autograd.grad(expected, list(leaves.values())), strict=True):
+        assert gradient.abs().max() > 1e-4
+        close(mean[f"logits.{name}"], gradient)
+    for name in run.parameters.flat(("weights", "head")):
+        close(mean[name], sum(p[a] * results[a, a].gradients.flat()[name] for a in range(4)))
+    for name in fixed:
+        assert mean[f"logits.{name}"] == 0
+    # the children's own losses and weights' gradients, by plain loops
+    for a, child in enumerate(children):
+        reference = Reference(results[a, a], 0, second_order=False)
+        mix = {name: torch.eye(2, dtype=torch.float64)[i] for name, i in zip(run.parameters.logits, child, strict=True)}
+        reference.leaves[1] = {k: (v * 1e12).requires_grad_() for k, v in mix.items()}
+        loss = reference.query_loss(joint("wh")(reference, reference.start()))
+        close(losses[a], loss.detach())
+        for got, want in zip(results[a, a].gradients.weights.values(), reference.gradients(loss)[0], strict=True):
+            close(got, want)
+
+
+def test_paired_score_normalised_is_free_of_scale(tiny):
+    options = {"relaxation": Categorical(), "head": PrototypeHead(), "tasks": 4}
+    plain, scaled = tiny.call(PairedScore(), **options), tiny.call(PairedScore(normalise=True), **options)
+    size = plain.metrics["differences"].square().mean().sqrt()
+    assert size > 0
+    for name, value in plain.gradients.logits.items():
+        close(scaled.gradients.logits[name], value / size)
+    for name, value in plain.gradients.weights.items():
+        close(scaled.gradients.weights[name], value)
+
+
+def test_paired_score_never_moves_pruned_logits(tiny):
+    parameters = tiny.parameters(tiny.supernet())
+    parameters.logits["conv1"][1] = -1e4
+    run = tiny.call(PairedScore(), relaxation=Categorical(), head=PrototypeHead(), tasks=8, parameters=parameters)
+    assert run.gradients.logits["conv1"].tolist() == [0.0, 0.0]
+    assert run.gradients.logits["act1"].abs().max() > 0
+
+
+# ---- what a gate's gradient is worth behind batch-norm ------------------------------------------------------------
+
+
+def test_single_sample_gate_gradient_vanishes_through_batch_norm(tiny):
+    """A single gate only scales what the next batch-norm normalises; the soft and the paired gradient stay."""
+
+    def sizes(method, relaxation):
+        run = tiny.call(method, relaxation=relaxation, head=PrototypeHead(scale=1.0), tasks=8)
+        return {name: value.abs().max().item() for name, value in run.gradients.logits.items()}
+
+    sampled = sizes(PrototypeLoss(), SampledChild())
+    soft = sizes(PrototypeLoss(), Softmax())
+    paired = sizes(PairedScore(), Categorical())
+    for name in ("conv1", "act1", "conv2"):
+        assert sampled[name] <= 1e-4
+        assert soft[name] >= 5e-3
+        assert paired[name] >= 5e-3
+    assert sampled["act2"] >= 5e-3  # no batch-norm follows
+
+
+# ---- the two maps -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "relaxation", [Softmax(), AnnealedSoftmax(), GumbelSoftmax(), StraightThrough()], ids=lambda r: type(r).__name__
+)
+@pytest.mark.parametrize(
+    ("make", "head", "inner_loop"),
+    [
+        (MAML, PrototypeLinearHead(), JointInnerLoop(steps=2, rule=SGD(momentum=0.5), restart=True, **LOOP)),
+        (FOMAML, PrototypeHead(), JointInnerLoop(steps=2, rule=Adam(), learning_rate=0.01)),
+        (MetaNAS, LinearHead(way=3), AlternatingInnerLoop(steps=2, rule=Adam(), learning_rate=0.01)),
+        (PrototypeLoss, PrototypeHead(), NoInnerLoop()),
+    ],
+    ids=["maml", "fomaml", "metanas", "prototype"],
+)
+def test_loop_and_vmap_agree(tiny, relaxation, make, head, inner_loop):
+    loop, vmap = (
+        tiny.call(make(task_map=task_map), relaxation=relaxation, head=head, inner_loop=inner_loop, tasks=3)
+        for task_map in MAPS
+    )
+    assert loop.metrics.keys() == vmap.metrics.keys()
+    for name, value in loop.metrics.items():
+        torch.testing.assert_close(vmap.metrics[name], value, rtol=1e-10, atol=1e-10)
+    for name, value in loop.gradients.flat().items():
+        assert value.isfinite().all()
+        torch.testing.assert_close(vmap.gradients.flat()[name], value, rtol=1e-10, atol=1e-10)
+
+
+def test_autograd_around_vmap_is_not_used_for_a_reason(tiny):
+    """The defect of ``autograd.grad`` around a ``vmap`` with inner gradients, and the right order beside it."""
+    loop = JointInnerLoop(steps=1, **LOOP)
+    right = tiny.call(MAML(task_map="vmap"), relaxation=Softmax(), head=LinearHead(way=3), inner_loop=loop, tasks=3)
+    truth = tiny.call(MAML(task_map="loop"), relaxation=Softmax(), head=LinearHead(way=3), inner_loop=loop, tasks=3)
+    leaves = {k: v.clone().requires_grad_() for k, v in right.parameters.flat().items()}
+    tree = right.parameters.updated(leaves)
+    dropout = {k: torch.stack([n.support[k] for n in right.noises]) for k in right.noises[0].support}
+    query = {k: torch.stack([n.query[k] for n in right.noises]) for k in right.noises[0].query}
+    data = [
+        torch.stack([getattr(getattr(e, part), field) for e in right.episodes])
+        for part in ("support", "query")
+        for field in ("inputs", "labels")
+    ]
+
+    def scores(tree, inputs, noise, record=None, statistics=None):
+        gates = right.learner.relaxation(tree.logits, {}, 0.5)
+        features = right.learner.features(
+            tree.weights, inputs, gates, noise=noise, record=record, statistics=statistics
+        )
+        return features @ tree.head["weight"].T + tree.head["bias"]
+
+    def task_loss(si, sl, qi, ql, dropout, query):
+        def inner(flat):
+            return F.cross_entropy(scores(tree.updated(flat), si, {k: v[0] for k, v in dropout.items()}), sl)
+
+        gradient = torch.func.grad(inner)(tree.flat())
+        rates = {"w": RATE, "l": LOGIT_RATE, "h": RATE}
+        adapted = tree.updated({k: v - rates[k[0]] * gradient[k] for k, v in tree.flat().items()})
+        record = {}
+        scores(adapted, si, {k: v[1] for k, v in dropout.items()}, record)
+        return F.cross_entropy(scores(adapted, qi, query, statistics=record), ql)
+
+    losses = torch.vmap(task_loss)(*data, dropout, query)
+    close(losses.detach(), truth.metrics["losses"])
+    around = dict(zip(leaves, torch.autograd.grad(losses.mean(), list(leaves.values())), strict=True))
+
+    def error(gradients):
+        return max((gradients[k] - v).abs().max().item() for k, v in truth.gradients.flat().items())
+
+    assert error(right.gradients.flat()) < 1e-12
+    assert error(around) > 1e-6
+
+
+def test_sampled_children_refuse_vmap(tiny):
+    with pytest.raises(ValueError, match="SampledChild computes another child a task"):
+        tiny.call(PrototypeLoss(task_map="vmap"), relaxation=SampledChild(), head=PrototypeHead())
+
+
+def test_auto_runs_sampled_children_one_after_another(tiny):
+    auto, loop = (
+        tiny.call(PrototypeLoss(task_map=m), relaxation=SampledChild(), head=PrototypeHead()) for m in ("auto", "loop")
+    )
+    assert torch.equal(auto.metrics["losses"], loop.metrics["losses"])
+
+
+def test_vmap_refuses_unequal_episodes_and_loop_takes_them(tiny):
+    episodes = [tiny.episode(0), tiny.episode(1, way=4)]
+    options = {"relaxation": Softmax(), "head": PrototypeHead(), "episodes": episodes}
+    with pytest.raises(ValueError, match="cannot be stacked"):
+        tiny.call(PrototypeLoss(task_map="vmap"), **options)
+    assert tiny.call(PrototypeLoss(task_map="loop"), **options).metrics["accuracies"].shape == (2,)
+
+
+# ---- structure and refusals ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("method", "relaxation", "head", "inner_loop", "message"),
+    [
+        (ANIL(), Softmax(), PrototypeLinearHead(), JointInnerLoop(steps=1), "use HeadInnerLoop"),
+        (ANIL(), Softmax(), PrototypeHead(), HeadInnerLoop(steps=1), "use HeadInnerLoop"),
+        (TNAS(), Softmax(), PrototypeLinearHead(), JointInnerLoop(steps=1, groups=("head",)), "over head does not"),
+        (TNAS(), Softmax(), PrototypeLinearHead(), NoInnerLoop(), "over nothing does not"),
+        (MetaNAS(), Softmax(), PrototypeLinearHead(), JointInnerLoop(steps=1), "use AlternatingInnerLoop"),
+        (PrototypeLoss(), Softmax(), PrototypeHead(), JointInnerLoop(steps=1), "use NoInnerLoop"),
+        (PrototypeLoss(), Softmax(), LinearHead(way=3), NoInnerLoop(), "use NoInnerLoop with PrototypeHead"),
+        (PairedScore(), Argmax(), PrototypeHead(), NoInnerLoop(), "use the relaxation Categorical"),
+        (MAML(), Softmax(), LinearHead(way=5), JointInnerLoop(steps=1), "has 5 classes and the task 3"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(tiny, method, relaxation, head, inner_loop, message):
+    with pytest.raises(ValueError, match=message):
+        tiny.call(method, relaxation=relaxation, head=head, inner_loop=inner_loop)
+
+
+def test_learned_rates_get_the_gradient_of_the_query_loss(tiny):
+    loop = JointInnerLoop(steps=2, **LOOP)
+    start = tiny.parameters(tiny.supernet(), LinearHead(way=3))
+    rates = {
+        k: torch.tensor(LOGIT_RATE if ".logits" in k else RATE, dtype=torch.float64) for k in loop.initial_rates(start)
+    }
+    options = {"relaxation": Softmax(), "head": LinearHead(way=3), "inner_loop": loop}
+    constant = tiny.call(MAML(), **options)
+    learned = tiny.call(MAML(), **options, parameters=start._replace(rates=rates))
+    assert len(rates) == 2 * len(start.flat())
+    close(learned.metrics["losses"], constant.metrics["losses"].double())
+    for name in ("0.weights.p.conv1_0", "1.logits.act1", "1.head.bias"):
+        losses = []
+        for sign in (1, -1):
+            moved = start._replace(rates=rates | {name: rates[name] + sign * 1e-5})
+            losses.append(tiny.call(FOMAML(), **options, parameters=moved).metrics["loss"])
+        slope = (losses[0] - losses[1]) / 2e-5
+        torch.testing.assert_close(learned.gradients.rates[name], slope, rtol=1e-5, atol=1e-9)
+    reptile = tiny.call(Reptile(), **options, parameters=start._replace(rates=rates))
+    assert all(value == 0 for value in reptile.gradients.rates.values())
+
+
+def test_second_order_dropout_logits_and_unused_parts_are_zero(tiny):
+    """Unused parts get zeros: a softmax over one label leaves its logit without gradient."""
+    start = tiny.parameters(tiny.supernet())
+    logits = start.logits | {"conv1": torch.zeros(1, dtype=torch.float64)}
+    parameters = Parameters(start.weights, logits, {})
+    for method in (MAML(task_map="loop"), MAML(task_map="vmap")):
+        run = tiny.call(
+            method,
+            relaxation=Softmax(),
+            head=PrototypeLinearHead(),
+            inner_loop=JointInnerLoop(steps=1),
+            parameters=parameters,
+        )
+        assert run.gradients.logits["conv1"].tolist() == [0.0]
+        assert run.gradients.weights["p.conv1_1"].abs().max() == 0
+        assert run.gradients.weights["p.conv1_0"].abs().max() > 0
+        assert run.gradients.head == {}
