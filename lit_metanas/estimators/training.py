@@ -66,10 +66,9 @@ class TrainingEstimator(Estimator):
                 recipe=replace(self.recipe, epochs=self._epochs(fidelity)),
                 weights=weights,
             )
-        spent = fit_child(child, self.task.train, seed=self.seed)
+            spent = fit_child(child, self.task.train, seed=self.seed)
+            value = accuracy(child.to(self.val.inputs.device), self.val)
         cost = replace(self.cost(architecture, fidelity), steps=spent.steps)
-        child.to(self.val.inputs.device)
-        value = accuracy(child, self.val)
         return Score(value, cost, overlay(weights, self.space.learned(child.network)))
 
     def _epochs(self, fidelity: float) -> int:

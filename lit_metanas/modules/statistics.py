@@ -28,13 +28,17 @@ def embed_and_record(
     Returns:
         Features of shape ``(n, features)``, and the statistics ``<layer>.mean`` and ``<layer>.var``.
     """
-    features: list[Tensor] = []
+    parts = -(-len(inputs) // batch_size)
+    features = torch.empty(0)
     sums: dict[str, Tensor] = {}
-    for batch in inputs.split(batch_size):
+    for part in range(parts):
         record: dict[str, Tensor] = {}
-        features.append(
-            functional_call(supernet, dict(weights), (batch, mixture), {"record": record}, tie_weights=False)
-        )
+        # Every so-manieth input: examples ordered by class would give batches of few classes.
+        batch = inputs[part::parts]
+        embedded = functional_call(supernet, dict(weights), (batch, mixture), {"record": record}, tie_weights=False)
+        if not part:
+            features = embedded.new_empty(len(inputs), embedded.shape[1])
+        features[part::parts] = embedded
         share = len(batch) / len(inputs)
         for name, value in record.items():
             if name.endswith(".var"):  # to second moments, which can be pooled
@@ -43,4 +47,4 @@ def embed_and_record(
     for name in sums:
         if name.endswith(".var"):
             sums[name] = (sums[name] - sums[f"{name.removesuffix('.var')}.mean"] ** 2).clamp_min(0)
-    return torch.cat(features), sums
+    return features, sums

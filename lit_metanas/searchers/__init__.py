@@ -1,0 +1,17 @@
+"""How one task is searched under a budget."""
+
+from lit_metanas.searchers.evolving_halving import EvolvingHalving
+from lit_metanas.searchers.fixed import Borrowed, FixedArchitecture, RandomArchitecture
+from lit_metanas.searchers.query import QuerySearcher
+from lit_metanas.searchers.searcher import Searcher
+from lit_metanas.searchers.successive_halving import SuccessiveHalving
+
+__all__ = [
+    "Borrowed",
+    "EvolvingHalving",
+    "FixedArchitecture",
+    "QuerySearcher",
+    "RandomArchitecture",
+    "Searcher",
+    "SuccessiveHalving",
+]

@@ -1,0 +1,117 @@
+"""Successive halving whose later rungs are mutants of the best, with inherited weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import torch
+
+from lit_metanas.episodes.task import Task
+from lit_metanas.estimators.estimator import Estimator, EstimatorCallable
+from lit_metanas.estimators.training import TrainingEstimator
+from lit_metanas.records.budget import Budget
+from lit_metanas.records.record import Found, Record
+from lit_metanas.searchers.mutation import complete, draw_new, mutate
+from lit_metanas.searchers.rung import Contender, check_rungs, climb, left
+from lit_metanas.searchers.searcher import Searcher
+from lit_metanas.searchers.successive_halving import finished
+from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.space import SearchSpace
+
+
+class EvolvingHalving(Searcher):
+    """Starts around an incumbent; each rung trains the best so far and new mutants of the very best.
+
+    A mutant starts from the weights of its parent where the two share layers, so that later rungs go on from what
+    earlier ones paid for. The incumbent is in the first rung, and the best of a rung is in the next: it is given up
+    only for what beat it under the same training.
+
+    Args:
+        estimator: makes the estimator of a task.
+        incumbent: labels to start around; open ones take the label of the same choice one layer below, or the first.
+        candidates: architectures in each rung.
+        rungs: share of the budget's FLOPs for each rung.
+        survivors: how many of a rung go on into the next.
+        whole_groups: probability that a mutation changes all layers' choices of one kind together.
+        finish: whether the winner is trained on with what is left of the budget.
+    """
+
+    def __init__(
+        self,
+        *,
+        estimator: EstimatorCallable = TrainingEstimator,
+        incumbent: Mapping[str, str] | None = None,
+        candidates: Sequence[int] = (6, 4, 4),
+        rungs: Sequence[float] = (0.14, 0.14, 0.10),
+        survivors: int = 1,
+        whole_groups: float = 0.5,
+        finish: bool = True,
+    ) -> None:
+        self.rungs = check_rungs(rungs, "EvolvingHalving")
+        if len(candidates) != len(rungs) or survivors < 1 or min(candidates) < survivors:
+            raise ValueError(
+                f"EvolvingHalving needs one number of candidates a rung, each at least the {survivors} survivors (and "
+                f"these at least 1): got {list(candidates)} for {len(rungs)} rungs."
+            )
+        self.estimator = estimator
+        self.incumbent = dict(incumbent or {})
+        self.candidates = tuple(candidates)
+        self.survivors = survivors
+        self.whole_groups = whole_groups
+        self.finish = finish
+
+    def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> Found:
+        """Evolve on one task."""
+        return self.run(self.estimator(task, space, seed), space, budget, seed, problem=task.id)
+
+    def run(self, estimator: Estimator, space: SearchSpace, budget: Budget, seed: int, *, problem: str) -> Found:
+        """Evolve on whatever problem the estimator holds.
+
+        Args:
+            estimator: scores architectures on the problem.
+            space: what can be built.
+            budget: in FLOPs; never overdrawn.
+            seed: of the mutations.
+            problem: the problem's name in the record.
+
+        Raises:
+            ValueError: the incumbent cannot be built, the budget has no limit on FLOPs, or pays for no architecture.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        total = left(budget, "EvolvingHalving")
+        record = Record(problem)
+        contenders = [Contender(self._start(space))]
+        for number, share in zip(self.candidates, self.rungs, strict=True):
+            rung = self._filled(contenders, number, space, record, generator)
+            ranked = climb(rung, estimator=estimator, budget=budget, flops=share * total, record=record)
+            if not ranked:
+                break
+            contenders = ranked[: self.survivors]
+        return finished(contenders, estimator=estimator, budget=budget, record=record, finish=self.finish)
+
+    def _start(self, space: SearchSpace) -> Architecture:
+        start = complete(space, self.incumbent)
+        reason = space.violation(start)
+        if reason is not None:
+            raise ValueError(f"The incumbent cannot be built ({reason}): give other labels.")
+        return start
+
+    def _filled(
+        self,
+        contenders: Sequence[Contender],
+        number: int,
+        space: SearchSpace,
+        record: Record,
+        generator: torch.Generator,
+    ) -> list[Contender]:
+        """The contenders and new mutants of the first, ``number`` in all."""
+        parent = contenders[0]
+        known = {trial.architecture for trial in record.trials} | {c.architecture for c in contenders}
+        mutants = draw_new(
+            lambda: mutate(space, parent.architecture, generator, whole_groups=self.whole_groups),
+            space,
+            number - len(contenders),
+            known,
+        )
+        return [*contenders, *(replace(parent, architecture=mutant) for mutant in mutants)]

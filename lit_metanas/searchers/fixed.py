@@ -1,0 +1,98 @@
+"""Methods that do not look at the task: a fixed architecture, a random one, a borrowed one."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from hashlib import blake2b
+
+import torch
+
+from lit_metanas.episodes.task import Task
+from lit_metanas.records.budget import Budget
+from lit_metanas.records.files import read_architectures
+from lit_metanas.records.record import Found, Record, Trial
+from lit_metanas.searchers.mutation import complete, draw_new
+from lit_metanas.searchers.searcher import Searcher
+from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.space import SearchSpace
+
+
+class FixedArchitecture(Searcher):
+    """The same architecture for every task, at no cost.
+
+    Args:
+        labels: one label a choice; open ones take the label of the same choice one layer below, or the first.
+    """
+
+    def __init__(self, labels: Mapping[str, str]) -> None:
+        self.labels = dict(labels)
+
+    def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> Found:
+        """Return the architecture.
+
+        Raises:
+            ValueError: the space lacks a label, or cannot build the architecture.
+        """
+        return _unscored(complete(space, self.labels), task, space, budget)
+
+
+class RandomArchitecture(Searcher):
+    """A uniformly drawn architecture for each task, at no cost: a function of the seed and the task's id."""
+
+    def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> Found:
+        """Draw the architecture.
+
+        Raises:
+            ValueError: nothing that was drawn can be built.
+        """
+        digest = blake2b(f"{seed} {task.id}".encode(), digest_size=8).digest()
+        generator = torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)
+        drawn = draw_new(lambda: space.sample(generator), space, 1, ())
+        if not drawn:
+            raise ValueError(f"No architecture drawn from {space.name} can be built: widen the space.")
+        return _unscored(drawn[0], task, space, budget)
+
+
+class Borrowed(Searcher):
+    """The architecture that scored best, by validation examples, on another task; at no cost on this one.
+
+    Args:
+        path: the ``architectures.json`` of an earlier search.
+        method: borrow only what this method found; None takes any.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], method: str | None = None) -> None:
+        self.path = path
+        self.method = method
+
+    def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> Found:
+        """Choose among the other tasks' architectures; the earliest of equal ones in the file.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: the file holds no scored architecture of this space from another task.
+        """
+        rows = [
+            row
+            for row in read_architectures(self.path)
+            if row.task_id != task.id
+            and row.space == space.name
+            and self.method in (None, row.method)
+            and not math.isnan(row.value)
+        ]
+        if not rows:
+            raise ValueError(
+                f"'{self.path}' holds no architecture of {space.name} that was scored on another task than "
+                f"'{task.id}': search other tasks first."
+            )
+        best = max(rows, key=lambda row: row.value)
+        return _unscored(space.canonical(best.architecture), task, space, budget)
+
+
+def _unscored(architecture: Architecture, task: Task, space: SearchSpace, budget: Budget) -> Found:
+    reason = space.violation(architecture)
+    if reason is not None:
+        raise ValueError(f"The architecture cannot be built ({reason}): choose other labels.")
+    return Found(architecture, None, Record(task.id, [Trial(architecture, math.nan, budget.spent)]))

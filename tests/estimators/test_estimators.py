@@ -1,0 +1,153 @@
+"""Estimators against plain training loops and plain forward passes."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from lit_metanas.episodes.task import Split, Task
+from lit_metanas.estimators import SupernetEstimator, TrainingEstimator, fresh_weights, overlay
+from lit_metanas.modules.recipe import Recipe
+from lit_metanas.records import write_weights
+from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.layered import LayeredSpace
+from lit_metanas.spaces.mixture import one_hot
+
+SPACE = LayeredSpace(kernels=(1, 3), activations=("ReLU", "Tanh"), dropouts=(0.0,), depths=(2,), widths=(2, 4))
+WIDE = SPACE.canonical({c.name: c.labels[-1] for c in SPACE.choices})
+NARROW = SPACE.canonical({**WIDE, "layer1.width": "2", "layer2.kernel": "1"})
+RECIPE = Recipe(epochs=4, batch_size=10)
+
+
+def make_task(seed=0, way=3, each=6, val=True):
+    generator = torch.Generator().manual_seed(seed)
+    patterns = torch.rand(way, 1, 8, 8, generator=generator)
+
+    def split():
+        labels = torch.arange(way).repeat_interleave(each)
+        noise = torch.rand(way * each, 1, 8, 8, generator=generator)
+        return Split((patterns[labels] + 0.3 * noise).clamp(0, 1), labels)
+
+    return Task("patterns", way, split(), split() if val else None, split())
+
+
+def test_overlay_writes_the_leading_part_and_adds_names():
+    base = {"a": torch.zeros(3, 3), "b": torch.zeros(2), "d": torch.zeros(2)}
+    merged = overlay(base, {"a": torch.ones(2, 4), "c": torch.ones(1), "d": torch.ones(1, 1)})
+    assert torch.equal(merged["a"], torch.tensor([[1.0, 1, 1], [1, 1, 1], [0, 0, 0]]))
+    assert torch.equal(merged["b"], torch.zeros(2))
+    assert set(merged) == {"a", "b", "c", "d"}
+    assert merged["d"].shape == (1, 1)
+    assert torch.equal(base["a"], torch.zeros(3, 3))
+
+
+def test_fresh_weights_are_a_function_of_the_seed_and_leave_the_global_state():
+    state = torch.random.get_rng_state()
+    first, again, other = (fresh_weights(SPACE, (1, 8, 8), seed) for seed in (1, 1, 2))
+    assert torch.equal(state, torch.random.get_rng_state())
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not torch.equal(first["layers.0.kernels.3"], other["layers.0.kernels.3"])
+
+
+@pytest.mark.parametrize("architecture", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_what_a_child_learned_is_what_the_next_child_inherits(architecture):
+    torch.manual_seed(0)
+    child = SPACE.child(architecture, (1, 8, 8), 3)
+    child.train()(torch.rand(20, 1, 8, 8))
+    base = fresh_weights(SPACE, (1, 8, 8), 5)
+    merged = overlay(base, SPACE.learned(child))
+    assert {name: merged[name].shape for name in base} == {name: base[name].shape for name in base}
+    twin = SPACE.child(architecture, (1, 8, 8), 3, merged)
+    inputs = torch.rand(5, 1, 8, 8)
+    assert torch.equal(child.eval()(inputs), twin.eval()(inputs))
+
+
+@pytest.mark.parametrize("norm", ["none", "layer"])
+def test_other_normalisations_and_skips_come_back_too(norm):
+    space = LayeredSpace(dropouts=(0.0,), depths=(2,), widths=(4,), skips=("residual",), norms=(norm,))
+    architecture = space.canonical({c.name: c.labels[0] for c in space.choices})
+    torch.manual_seed(0)
+    child = space.child(architecture, (1, 8, 8), 3)
+    twin = space.child(architecture, (1, 8, 8), 3, overlay(fresh_weights(space, (1, 8, 8), 5), space.learned(child)))
+    inputs = torch.rand(5, 1, 8, 8)
+    assert torch.equal(child.eval()(inputs), twin.eval()(inputs))
+
+
+def test_training_cost_is_known_beforehand_and_follows_the_formula():
+    task = make_task()
+    estimator = TrainingEstimator(task, SPACE, 0, RECIPE)
+    for fidelity, epochs in ((1.0, 4), (0.5, 2), (0.3, 1), (0.01, 1)):
+        cost = estimator.cost(NARROW, fidelity)
+        flops = SPACE.cost(NARROW, task.shape, task.way).flops
+        assert (cost.queries, cost.images, cost.flops) == (1, epochs * 18, 3 * flops * 18 * epochs)
+        score = estimator(NARROW, fidelity=fidelity)
+        assert (score.cost.flops, score.cost.queries, score.cost.images) == (cost.flops, 1, cost.images)
+        assert score.cost.steps == 2 * epochs
+
+
+def test_training_is_repeatable_learns_and_goes_on_from_weights():
+    task = make_task()
+    state = torch.random.get_rng_state()
+    scores = [TrainingEstimator(task, SPACE, 3, RECIPE)(WIDE, fidelity=1.0) for _ in range(2)]
+    assert torch.equal(state, torch.random.get_rng_state())
+    assert scores[0].value == scores[1].value
+    assert all(torch.equal(scores[0].weights[n], scores[1].weights[n]) for n in scores[0].weights)
+    longer = TrainingEstimator(task, SPACE, 3, Recipe(epochs=40, batch_size=10))(WIDE, fidelity=1.0)
+    assert longer.value > 0.6
+    still = TrainingEstimator(task, SPACE, 3, Recipe(epochs=1, batch_size=10, learning_rate=0.0))
+    kept = still(WIDE, fidelity=1.0, start=longer.weights)
+    assert torch.equal(kept.weights["layers.0.kernels.3"], longer.weights["layers.0.kernels.3"])
+    assert torch.equal(kept.weights["head.weight"], longer.weights["head.weight"])
+
+
+def test_a_task_without_validation_part_is_refused():
+    with pytest.raises(ValueError, match="Task 'patterns' has no validation examples"):
+        TrainingEstimator(make_task(val=False), SPACE, 0)
+    with pytest.raises(ValueError, match="Task 'patterns' has no validation examples"):
+        SupernetEstimator(make_task(val=False), SPACE, 0, weights={})
+
+
+@torch.no_grad()
+def plain_supernet_accuracy(task, weights, architecture):
+    """Nearest class mean of one-hot features, statistics of the train part, in plain torch."""
+    supernet = SPACE.supernet(task.shape)
+    supernet.load_state_dict(weights)
+    mixture = one_hot(SPACE.choices, architecture)
+    record = {}
+    train = supernet(task.train.inputs, mixture, record=record)
+    val = supernet(task.val.inputs, mixture, statistics=record)
+    right = 0
+    for feature, label in zip(val, task.val.labels, strict=True):
+        distances = [((feature - train[task.train.labels == c].mean(0)) ** 2).sum().item() for c in range(task.way)]
+        right += int(distances.index(min(distances)) == label)
+    return right / len(val)
+
+
+def test_the_supernet_estimator_equals_plain_nearest_means(tmp_path):
+    task = make_task(each=9)
+    weights = fresh_weights(SPACE, task.shape, 1)
+    write_weights(tmp_path / "weights.pt", weights)
+    estimator = SupernetEstimator(task, SPACE, 0, weights=str(tmp_path / "weights.pt"))
+    for architecture in (WIDE, NARROW):
+        score = estimator(architecture, fidelity=1.0)
+        assert score.value == pytest.approx(plain_supernet_accuracy(task, weights, architecture))
+        assert (score.cost.queries, score.cost.flops) == (1, 0)
+
+
+def test_the_supernet_estimator_uses_the_supernets_own_head():
+    task = make_task()
+    weights = fresh_weights(SPACE, task.shape, 1)
+    head = {"head.weight": torch.zeros(3, 4), "head.bias": F.one_hot(torch.tensor(2), 3).float()}
+    score = SupernetEstimator(task, SPACE, 0, weights={**weights, **head})(WIDE, fidelity=1.0)
+    assert score.value == pytest.approx((task.val.labels == 2).float().mean().item())
+
+
+def test_weights_of_another_space_are_refused():
+    with pytest.raises(ValueError, match=r"do not fit LayeredSpace .*'layers"):
+        SupernetEstimator(make_task(), SPACE, 0, weights={"x": torch.zeros(1)})
+
+
+def test_estimators_state_what_decides_their_scores():
+    assert TrainingEstimator(make_task(), SPACE, 0, RECIPE).settings["epochs"] == 4
+    supernet = SupernetEstimator(make_task(), SPACE, 0, weights=fresh_weights(SPACE, (1, 8, 8), 1))
+    assert supernet.settings == {}
+    assert isinstance(WIDE, Architecture)

@@ -1,0 +1,80 @@
+"""Fixed, random and borrowed architectures."""
+
+import math
+
+import pytest
+
+from lit_metanas.episodes.task import Split, Task
+from lit_metanas.records import Budget, Chosen, write_architectures
+from lit_metanas.searchers import Borrowed, FixedArchitecture, RandomArchitecture
+from lit_metanas.spaces.layered import LayeredSpace
+
+SPACE = LayeredSpace(depths=(2,))
+EMPTY = Split(inputs=None, labels=())
+
+
+def task(name):
+    return Task(name, 2, EMPTY, EMPTY, EMPTY)
+
+
+def labels(pool, kernel):
+    return SPACE.canonical({c.name: {"pool": pool, "kernel": kernel}.get(c.group, c.labels[0]) for c in SPACE.choices})
+
+
+def test_a_fixed_architecture_is_completed_and_free():
+    budget = Budget(flops=0, queries=0)
+    found = FixedArchitecture({"layer1.pool": "avg"}).search(task("a"), SPACE, budget, 0)
+    assert found.architecture == labels("avg", "3")
+    assert found.weights is None
+    assert math.isnan(found.record.best.value)
+    assert budget.spent.flops == budget.spent.queries == 0
+    with pytest.raises(ValueError, match="has no label 'mean'"):
+        FixedArchitecture({"layer1.pool": "mean"}).search(task("a"), SPACE, budget, 0)
+
+
+def test_a_random_architecture_is_a_function_of_seed_and_task():
+    draw = {
+        (name, seed): RandomArchitecture().search(task(name), SPACE, Budget(), seed).architecture
+        for name in ("a", "b", "c")
+        for seed in (0, 1)
+    }
+    assert len(set(draw.values())) > 3
+    assert draw["a", 0] == RandomArchitecture().search(task("a"), SPACE, Budget(), 0).architecture
+
+
+def write(path):
+    rows = [
+        ("a", "darts", SPACE.name, labels("max", "3"), 0.9),
+        ("b", "darts", SPACE.name, labels("avg", "5"), 0.8),
+        ("c", "random", SPACE.name, labels("avg", "7"), 0.85),
+        ("c", "darts", SPACE.name, labels("max", "7"), 0.8),
+        ("d", "fixed", SPACE.name, labels("max", "5"), math.nan),
+        ("e", "darts", "Other", labels("max", "5"), 0.99),
+    ]
+    write_architectures(path, [Chosen(*row) for row in rows])
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "expected"),
+    [
+        ("x", None, ("max", "3")),
+        ("a", None, ("avg", "7")),
+        ("a", "darts", ("avg", "5")),
+        ("b", "darts", ("max", "3")),
+        ("c", "darts", ("max", "3")),
+    ],
+)
+def test_the_best_of_another_task_is_borrowed(tmp_path, name, method, expected):
+    write(tmp_path / "architectures.json")
+    found = Borrowed(str(tmp_path / "architectures.json"), method).search(task(name), SPACE, Budget(), 0)
+    assert found.architecture == labels(*expected)
+    assert found.record.best.cost.flops == 0
+
+
+def test_nothing_to_borrow_is_said(tmp_path):
+    path = tmp_path / "architectures.json"
+    write(path)
+    with pytest.raises(ValueError, match="holds no architecture of LayeredSpace"):
+        Borrowed(str(path), "random").search(task("c"), SPACE, Budget(), 0)
+    with pytest.raises(FileNotFoundError):
+        Borrowed(str(tmp_path / "none.json")).search(task("c"), SPACE, Budget(), 0)

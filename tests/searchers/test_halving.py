@@ -1,0 +1,237 @@
+"""Halving and evolving halving against plain versions, on an estimator whose scores are a formula."""
+
+import math
+from itertools import pairwise
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lit_metanas.episodes.task import Split, Task
+from lit_metanas.estimators.estimator import Estimator, Score
+from lit_metanas.modules.recipe import Recipe
+from lit_metanas.records import Budget, Cost
+from lit_metanas.searchers import EvolvingHalving, SuccessiveHalving
+from lit_metanas.searchers.mutation import complete, mutate
+from lit_metanas.spaces.architecture import Architecture, Choice
+from lit_metanas.spaces.layered import LayeredSpace
+
+SPACE = LayeredSpace(depths=(1, 2), widths=(8, 16))
+START = complete(SPACE, {})
+
+
+def quality(architecture):
+    """A fixed number in [0, 1) for each architecture."""
+    return sum(ord(letter) * (place % 7 + 1) for place, letter in enumerate(str(architecture))) % 997 / 997
+
+
+class Curve(Estimator):
+    """The score rises with the training behind the weights; a full training costs by the architecture's size."""
+
+    def __init__(self, task, space, seed, calls=None):
+        self.calls = [] if calls is None else calls
+
+    def full(self, architecture):
+        return 1000 + 400 * int(architecture["depth"])
+
+    def cost(self, architecture, fidelity):
+        return Cost(queries=1, flops=math.floor(self.full(architecture) * fidelity))
+
+    def __call__(self, architecture, *, fidelity, start=None):
+        before = 0.0 if start is None else float(start["trained"])
+        trained = before + self.cost(architecture, fidelity).flops
+        self.calls.append((architecture, fidelity, before))
+        value = quality(architecture) * (1 - math.exp(-trained / 500))
+        return Score(value, self.cost(architecture, fidelity), {"trained": torch.tensor(trained, dtype=torch.float64)})
+
+
+def run(searcher, budget, seed=0, calls=None):
+    return searcher.run(Curve(None, SPACE, seed, calls), SPACE, budget, seed, problem="curve")
+
+
+def plain_halving(first, total, eta, rungs):
+    """Successive halving in plain loops: calls in order, and the winner."""
+    estimator = Curve(None, SPACE, 0)
+    alive = [(architecture, 0.0) for architecture in first]
+    calls = []
+    for share in rungs:
+        each = share * total / len(alive)
+        scores = []
+        for architecture, before in alive:
+            fidelity = min(1.0, each / estimator.full(architecture))
+            calls.append((architecture, fidelity, before))
+            trained = before + math.floor(estimator.full(architecture) * fidelity)
+            scores.append((quality(architecture) * (1 - math.exp(-trained / 500)), architecture, trained))
+        scores.sort(key=lambda row: row[0], reverse=True)
+        alive = [(architecture, trained) for _, architecture, trained in scores[: math.ceil(len(scores) / eta)]]
+    return calls, alive[0][0]
+
+
+@pytest.mark.parametrize(("candidates", "eta", "rungs"), [(8, 2, None), (9, 3, None), (5, 2, (0.2, 0.3, 0.1))])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_schedule_equals_a_plain_version(candidates, eta, rungs, seed):
+    calls = []
+    budget = Budget(flops=9000)
+    found = run(SuccessiveHalving(candidates=candidates, eta=eta, rungs=rungs), budget, seed, calls)
+    first = [architecture for architecture, _, before in calls if before == 0.0]
+    assert len(set(first)) == candidates
+    shares = rungs or {8: (1 / 3, 1 / 3, 1 / 3), 9: (1 / 2, 1 / 2)}[candidates]
+    expected, winner = plain_halving(first, 9000, eta, shares)
+    assert [c[0] for c in calls] == [c[0] for c in expected]
+    assert [c[1:] for c in calls] == [pytest.approx(c[1:]) for c in expected]
+    assert found.architecture == winner
+    assert budget.spent.queries == candidates
+    assert len(found.record.trials) == len(calls)
+
+
+@settings(max_examples=40, deadline=None)
+@given(flops=st.integers(1, 6000), seed=st.integers(0, 50), evolve=st.booleans(), queries=st.none() | st.integers(1, 9))
+def test_the_budget_is_never_overdrawn(flops, seed, evolve, queries):
+    calls = []
+    budget = Budget(flops=flops, queries=queries)
+    searcher = EvolvingHalving() if evolve else SuccessiveHalving(finish=True)
+    found = run(searcher, budget, seed, calls)
+    assert budget.spent.flops <= flops
+    assert queries is None or budget.spent.queries <= queries
+    estimator = Curve(None, SPACE, 0)
+    assert budget.spent.flops == sum(estimator.cost(a, f).flops for a, f, _ in calls)
+    assert budget.spent.queries == len({a for a, _, _ in calls})
+    assert found.record.trials[-1].cost == budget.spent
+
+
+def test_halving_with_finish_spends_the_rest_on_the_winner():
+    calls = []
+    found = run(SuccessiveHalving(candidates=4, rungs=(0.25, 0.25), finish=True), Budget(flops=4000), 0, calls)
+    architecture, fidelity, before = calls[-1]
+    assert architecture == found.architecture
+    assert before > 0
+    assert fidelity == pytest.approx(min(1.0, 2000 / Curve(None, SPACE, 0).full(architecture)), abs=0.01)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 1000), survivors=st.integers(1, 3))
+def test_evolution_keeps_the_incumbent_and_mutants_inherit(seed, survivors):
+    calls = []
+    run(EvolvingHalving(survivors=survivors, rungs=(0.2, 0.2, 0.2)), Budget(flops=10**4), seed, calls)
+    rungs = [calls[:6], calls[6:10], calls[10:14], calls[14:]]
+    assert [len(rung) for rung in rungs] == [6, 4, 4, 1]
+    assert rungs[0][0][0] == START
+    assert all(before == 0.0 for _, _, before in rungs[0])
+    estimator = Curve(None, SPACE, 0)
+    for earlier, later in pairwise(rungs):
+        trained = {a: before + estimator.cost(a, fidelity).flops for a, fidelity, before in earlier}
+        ranked = sorted(trained, key=lambda a: -quality(a) * (1 - math.exp(-trained[a] / 500)))
+        kept = min(survivors, len(later))
+        assert [a for a, _, _ in later[:kept]] == ranked[:kept]
+        assert [before for _, _, before in later[:kept]] == [trained[a] for a in ranked[:kept]]
+        assert all(before == trained[ranked[0]] for _, _, before in later[kept:])
+        assert not {a for a, _, _ in later[kept:]} & set(trained)
+
+
+def test_evolution_starts_around_the_given_incumbent():
+    calls = []
+    run(EvolvingHalving(incumbent={"depth": "2", "layer1.pool": "avg"}), Budget(flops=9000), 0, calls)
+    first = calls[0][0]
+    assert first["depth"] == "2"
+    assert first["layer1.pool"] == first["layer2.pool"] == "avg"
+
+
+def differing_groups(one, other):
+    return {name.split(".")[-1] for name in {**one, **other} if one.get(name) != other.get(name)}
+
+
+@given(seed=st.integers(0, 2000))
+def test_a_mutation_changes_one_choice_or_one_kind_of_choice(seed):
+    generator = torch.Generator().manual_seed(seed)
+    parent = SPACE.sample(generator)
+    single = mutate(SPACE, parent, generator)
+    changed = [name for name in single if name in parent and single[name] != parent[name]]
+    assert len(changed) == 1
+    if changed != ["depth"]:
+        assert set(single) == set(parent)
+    whole = mutate(SPACE, parent, generator, whole_groups=1.0)
+    assert whole != parent
+    if whole["depth"] == parent["depth"]:
+        (group,) = differing_groups(parent, whole)
+        assert len({label for name, label in whole.items() if name.endswith(group)}) == 1
+    elif whole["depth"] == "2":
+        assert all(whole[f"layer2.{g}"] == whole[f"layer1.{g}"] for g in SPACE.questions)
+
+
+def test_a_space_without_open_choices_returns_its_one_architecture():
+    class One(LayeredSpace):
+        pass
+
+    space = One(kernels=(3,), pools=("max",), activations=("ReLU",), dropouts=(0.0,), depths=(1,))
+    only = complete(space, {})
+    assert mutate(space, only, torch.Generator()) == only
+    searcher = EvolvingHalving()
+    found = searcher.run(Curve(None, space, 0), space, Budget(flops=9000), 0, problem="one")
+    assert found.architecture == only
+
+
+def test_wrong_settings_are_refused():
+    with pytest.raises(ValueError, match="budget in FLOPs"):
+        run(SuccessiveHalving(), Budget(queries=5))
+    with pytest.raises(ValueError, match="tried no architecture"):
+        run(SuccessiveHalving(), Budget(flops=1000, queries=0))
+    with pytest.raises(ValueError, match="sum to at most 1"):
+        SuccessiveHalving(rungs=(0.9, 0.2))
+    with pytest.raises(ValueError, match="eta >= 2"):
+        SuccessiveHalving(eta=1)
+    with pytest.raises(ValueError, match=r"one number of candidates a rung"):
+        EvolvingHalving(candidates=(4, 4))
+
+
+class Forbidding(LayeredSpace):
+    def violation(self, architecture):
+        return "too deep" if architecture["depth"] == "2" else None
+
+
+def test_an_incumbent_that_cannot_be_built_is_refused():
+    space = Forbidding(depths=(1, 2))
+    searcher = EvolvingHalving(incumbent={"depth": "2"})
+    with pytest.raises(ValueError, match="too deep"):
+        searcher.run(Curve(None, space, 0), space, Budget(flops=9000), 0, problem="x")
+    calls = []
+    SuccessiveHalving().run(Curve(None, space, 0, calls), space, Budget(flops=9000), 0, problem="x")
+    assert {architecture["depth"] for architecture, _, _ in calls} == {"1"}
+
+
+def test_both_search_a_real_task_by_training_children():
+    generator = torch.Generator().manual_seed(0)
+    patterns = torch.rand(2, 1, 8, 8, generator=generator)
+    labels = torch.arange(2).repeat_interleave(6)
+    split = Split((patterns[labels] + 0.2 * torch.rand(12, 1, 8, 8, generator=generator)).clamp(0, 1), labels)
+    task = Task("patterns", 2, split, split, split)
+    space = LayeredSpace(kernels=(1, 3), activations=("ReLU",), dropouts=(0.0,), depths=(1, 2), widths=(2, 4))
+
+    def estimator(task, space, seed):
+        from lit_metanas.estimators.training import TrainingEstimator
+
+        return TrainingEstimator(task, space, seed, Recipe(epochs=4, batch_size=6))
+
+    for searcher in (
+        SuccessiveHalving(estimator=estimator, candidates=3),
+        EvolvingHalving(estimator=estimator, candidates=(3, 2), rungs=(0.4, 0.3)),
+    ):
+        founds = []
+        for _ in range(2):
+            budget = Budget(flops=10**6)
+            founds.append(searcher.search(task, space, budget, 1))
+            assert 0 < budget.spent.flops <= 10**6
+        first, again = founds
+        assert first.architecture == again.architecture
+        assert [t.value for t in first.record.trials] == [t.value for t in again.record.trials]
+        assert isinstance(first.architecture, Architecture)
+        child = space.child(first.architecture, task.shape, 2, first.weights)
+        right = (child.eval()(split.inputs).argmax(1) == labels).float().mean().item()
+        last = [t for t in first.record.trials if t.architecture == first.architecture][-1]
+        assert right == pytest.approx(last.value)
+
+
+def test_complete_refuses_unknown_labels():
+    with pytest.raises(ValueError, match="Unknown choice 'deepness'"):
+        complete(SPACE, {"deepness": "2"})
+    assert isinstance(SPACE.choices[0], Choice)

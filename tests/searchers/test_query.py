@@ -1,0 +1,209 @@
+"""The query searcher on a table of scores."""
+
+from dataclasses import replace
+
+import optuna
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lit_metanas.episodes.task import Split, Task
+from lit_metanas.estimators.estimator import Estimator, Score
+from lit_metanas.records import Budget, Cost
+from lit_metanas.searchers import QuerySearcher
+from lit_metanas.searchers.reseed import reseed
+from lit_metanas.spaces.architecture import Choice
+from lit_metanas.spaces.space import SearchSpace
+
+LABELS = ("a", "b", "c")
+
+
+class Letters(SearchSpace):
+    """Three letters; the third matters only after an a; two b's cannot be built."""
+
+    choices = (
+        Choice("x", LABELS),
+        Choice("y", LABELS),
+        Choice("z", LABELS, active_if=(("x", frozenset({"a"})),)),
+    )
+
+    def supernet(self, shape):
+        raise AssertionError("not built here")
+
+    def child(self, architecture, shape, way, weights=None):
+        raise AssertionError("not built here")
+
+    def restricted(self, labels):
+        raise AssertionError("not restricted here")
+
+    def cost(self, architecture, shape, way):
+        raise AssertionError("not counted here")
+
+    def violation(self, architecture):
+        return "two b's" if architecture["x"] == architecture["y"] == "b" else None
+
+
+def plain_value(architecture):
+    return sum(10.0**-i * LABELS.index(label) for i, label in enumerate(architecture.values()))
+
+
+def plain_flops(architecture):
+    return 100 + 10 * LABELS.index(architecture["y"])
+
+
+class Table(Estimator):
+    def __init__(self, task, space, seed, calls=None, fail_at=None, bonus=0):
+        self.calls = [] if calls is None else calls
+        self.fail_at = fail_at
+        self.bonus = bonus
+
+    @property
+    def settings(self):
+        return {"bonus": self.bonus}
+
+    def cost(self, architecture, fidelity):
+        return Cost(queries=1, flops=int(plain_flops(architecture) * fidelity))
+
+    def __call__(self, architecture, *, fidelity, start=None):
+        assert architecture not in self.calls
+        if self.fail_at == len(self.calls):
+            raise KeyboardInterrupt
+        self.calls.append(architecture)
+        return Score(plain_value(architecture), self.cost(architecture, fidelity), {})
+
+
+EMPTY = Split(inputs=None, labels=())
+TASK = Task("letters", 2, EMPTY, EMPTY, EMPTY)
+SPACE = Letters()
+
+
+def tried(record):
+    return [(t.architecture, t.value, t.cost.flops, t.cost.queries, t.duplicate) for t in record.trials]
+
+
+def search(budget=None, seed=0, sampler=None, table=None, **options):
+    table = table or {}
+    searcher = QuerySearcher(sampler=sampler, estimator=lambda t, s, n: Table(t, s, n, **table), **options)
+    return searcher.search(TASK, SPACE, budget or Budget(queries=6), seed)
+
+
+SAMPLERS = {
+    "random": optuna.samplers.RandomSampler,
+    "tpe": lambda: optuna.samplers.TPESampler(n_startup_trials=3),
+    "nsga": lambda: optuna.samplers.NSGAIISampler(population_size=4),
+}
+
+
+@settings(max_examples=30, deadline=None)
+@given(flops=st.integers(120, 1500), queries=st.none() | st.integers(1, 9), seed=st.integers(0, 99))
+def test_the_budget_is_never_overdrawn_and_the_record_adds_up(flops, queries, seed):
+    budget = Budget(flops=flops, queries=queries)
+    calls = []
+    found = search(budget, seed, table={"calls": calls}, patience=20)
+    assert budget.spent.flops == sum(plain_flops(a) for a in calls) <= flops
+    assert budget.spent.queries == len(calls) <= (queries or 99)
+    spent, known = 0, set()
+    for trial in found.record.trials:
+        assert trial.duplicate == (trial.architecture in known)
+        spent += 0 if trial.duplicate else plain_flops(trial.architecture)
+        assert trial.cost.flops == spent
+        assert trial.value == plain_value(trial.architecture)
+        assert SPACE.violation(trial.architecture) is None
+        known.add(trial.architecture)
+    assert found.architecture == max(calls, key=plain_value)
+
+
+def test_the_search_ends_when_the_space_is_exhausted():
+    buildable = {SPACE.canonical(dict(zip("xyz", (x, y, z), strict=True))) for x in "abc" for y in "abc" for z in "abc"}
+    buildable = {architecture for architecture in buildable if SPACE.violation(architecture) is None}
+    calls = []
+    found = search(Budget(), table={"calls": calls})
+    assert set(calls) == buildable
+    assert len(calls) == len(buildable)
+    assert all(trial.duplicate for trial in found.record.trials[-50:])
+
+
+def test_a_budget_that_pays_for_nothing_is_named():
+    with pytest.raises(ValueError, match="task 'letters' tried no architecture: give it a larger budget"):
+        search(Budget(flops=99))
+
+
+def test_a_limit_on_trials_counts_free_ones_too():
+    found = search(Budget(), trials=10)
+    assert len(found.record.trials) <= 10
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_the_same_seed_gives_the_same_search_and_another_seed_another(name):
+    runs = [tried(search(seed=seed, sampler=SAMPLERS[name]()).record) for seed in (3, 3, 4)]
+    assert runs[0] == runs[1]
+    assert runs[0] != runs[2]
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_one_searcher_serves_many_tasks(name):
+    searcher = QuerySearcher(sampler=SAMPLERS[name](), estimator=Table)
+    for number in range(2):
+        task = replace(TASK, id=str(number))
+        assert searcher.search(task, SPACE, Budget(queries=5), 0).record.task_id == str(number)
+
+
+@pytest.mark.parametrize("name", ["tpe", "nsga"])
+def test_an_interrupted_search_resumes_from_its_storage_as_if_uninterrupted(tmp_path, name):
+    storage = f"sqlite:///{tmp_path}/studies.db"
+    whole = search(Budget(queries=7), sampler=SAMPLERS[name]())
+    with pytest.raises(KeyboardInterrupt):
+        search(Budget(queries=7), sampler=SAMPLERS[name](), storage=storage, table={"fail_at": 4})
+    budget = Budget(queries=7)
+    calls = []
+    resumed = search(budget, sampler=SAMPLERS[name](), storage=storage, table={"calls": calls})
+    assert len(calls) == 3
+    assert tried(resumed.record) == tried(whole.record)
+    assert budget.spent.queries == 7
+    finished = search(Budget(queries=7), sampler=SAMPLERS[name](), storage=storage, table={"fail_at": 0})
+    assert tried(finished.record) == tried(whole.record)
+
+
+def test_a_smaller_budget_replays_only_what_it_pays(tmp_path):
+    storage = f"sqlite:///{tmp_path}/studies.db"
+    whole = search(Budget(queries=6), storage=storage)
+    budget = Budget(queries=3)
+    part = search(budget, storage=storage, table={"fail_at": 0})
+    assert budget.spent.queries == 3
+    assert tried(part.record) == tried(whole.record)[: len(part.record.trials)]
+
+
+def test_a_study_of_other_settings_is_refused(tmp_path):
+    storage = f"sqlite:///{tmp_path}/studies.db"
+    search(storage=storage)
+    with pytest.raises(ValueError, match=r"study 'letters/Letters/seed 0' .* was made with another"):
+        search(storage=storage, table={"bonus": 1})
+    search(storage=storage, table={"bonus": 1}, study="second")
+
+
+def test_parameters_in_the_study_have_the_prefix_and_violations_are_pruned(tmp_path):
+    storage = f"sqlite:///{tmp_path}/studies.db"
+    search(Budget(), storage=storage, trials=25)
+    study = optuna.load_study(study_name="letters/Letters/seed 0", storage=storage)
+    assert all(set(trial.params) == {"arch.x", "arch.y", "arch.z"} for trial in study.trials)
+    pruned = study.get_trials(states=[optuna.trial.TrialState.PRUNED])
+    assert pruned
+    assert all(t.params["arch.x"] == t.params["arch.y"] == "b" and t.user_attrs["violation"] for t in pruned)
+
+
+def test_reseeding_reaches_every_generator_and_depends_on_both_numbers():
+    def draws(seed, number):
+        sampler = optuna.samplers.TPESampler()
+        reseed(sampler, seed, number)
+        return sampler._rng.rng.rand(), sampler._random_sampler._rng.rng.rand()
+
+    assert draws(1, 2) == draws(1, 2)
+    both = {draw for pair in ((1, 2), (2, 1), (1, 3)) for draw in draws(*pair)}
+    assert len(both) == 6
+
+
+def test_wrong_numbers_are_refused():
+    with pytest.raises(ValueError, match="fidelity 0 is not a share"):
+        QuerySearcher(fidelity=0)
+    with pytest.raises(ValueError, match="patience 0 is below 1"):
+        QuerySearcher(patience=0)
