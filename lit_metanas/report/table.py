@@ -138,18 +138,21 @@ def cells(row: Row) -> list[str]:
 TEXTS = (0, 9, 10)
 """Columns that are set flush left."""
 
+PARTS = ((0, 1, 2, 3, 10), (0, 4, 5, 6), (0, 7, 8, 9))
+"""Columns that stand together where the whole table is too wide: scores, costs, network."""
+
 
 def to_rich(table: ProtocolTable, width: int = 200) -> list[Table]:
-    """The table for a terminal of ``width`` characters: in two parts, scores and costs, where it is narrow."""
+    """The table for a terminal of ``width`` characters: in ``PARTS`` where it is narrow."""
     lines = [COLUMNS, *(cells(row) for row in table.rows)]
     needed = 1 + sum(3 + max(len(line[column]) for line in lines) for column in range(len(COLUMNS)))
-    parts = [range(len(COLUMNS))] if needed <= width else [(0, 1, 2, 3, 10), (0, 4, 5, 6, 7, 8, 9)]
+    parts: Sequence[Sequence[int]] = [range(len(COLUMNS))] if needed <= width else PARTS
     drawn = []
     for part in parts:
         own = Table(title=table.title if part is parts[0] else None, title_justify="left", caption_justify="left")
         for column in part:
             justify: Literal["left", "right"] = "left" if column in TEXTS else "right"
-            own.add_column(COLUMNS[column], justify=justify, no_wrap=0 < column < 10)
+            own.add_column(COLUMNS[column], justify=justify, no_wrap=0 < column < 10, min_width=0 if column else 16)
         for line in lines[1:]:
             own.add_row(*(line[column] for column in part))
         drawn.append(own)

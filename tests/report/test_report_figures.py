@@ -1,0 +1,87 @@
+import pytest
+from matplotlib.text import Text
+
+from lit_metanas.report.costs import draw_costs
+from lit_metanas.report.curves import draw_curves
+from lit_metanas.report.panel import side_by_side, spread
+from lit_metanas.report.table import tables
+
+
+def names_overlap(figure) -> bool:
+    renderer = figure.canvas.get_renderer()
+    figure.draw(renderer)
+    boxes = [Text.get_window_extent(text, renderer) for axes in figure.axes for text in axes.texts]
+    return any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[i + 1 :])
+
+
+def inside(figure) -> bool:
+    """Whether no text leaves the picture."""
+    renderer = figure.canvas.get_renderer()
+    figure.draw(renderer)
+    whole = figure.bbox
+    items = [t for axes in figure.axes for t in [*axes.texts, axes._left_title, axes.xaxis.label, axes.yaxis.label]]
+    boxes = [Text.get_window_extent(item, renderer) for item in items]  # without the line of an annotation
+    return all(box.x0 >= 0 and box.x1 <= whole.x1 for box in boxes)
+
+
+def test_costs_show_each_method_at_its_place(many):
+    made = tables(many)
+    figure = draw_costs(made)
+    assert len(figure.axes) == 2
+    axes = figure.axes[1]
+    points = {tuple(line.get_xydata()[0].round(6)) for line in axes.lines if len(line.get_xydata()) == 1}
+    assert (pytest.approx(11.60206), pytest.approx(74 - 5)) in [(x, y) for x, y in points]  # log10 of 4e11, DARTS
+    assert len(points) == 4
+    assert axes.get_xlabel() == "training FLOPs of one task's search"
+    assert axes.get_ylabel() == "accuracy, %"
+    labels = [label.get_text() for label in axes.get_xticklabels()]
+    assert labels[0] == "no search"
+    assert {"10 G", "100 G", "1 T"} <= set(labels)
+    assert {row.method for row in made[1].rows} <= {text.get_text() for text in axes.texts}
+    assert not names_overlap(figure)
+    assert inside(figure)
+
+
+def test_costs_without_any_search(make):
+    figure = draw_costs(tables([make("Conv-4", values=[0.5, 0.6], meta=5), make("pyramid", values=[0.5, 0.7], meta=5)]))
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["no search"]
+
+
+def test_costs_of_equal_accuracy_keep_names_apart(make):
+    rows = [make(f"method {i}", values=[0.5, 0.6], search=10**10) for i in range(8)]
+    figure = draw_costs(tables(rows))
+    assert not names_overlap(figure)
+    points = [line.get_xdata()[0] for line in figure.axes[0].lines if len(line.get_xydata()) == 1]
+    assert len(set(points)) == 8
+
+
+def test_curves_mark_saturation(many):
+    figure = draw_curves(many)
+    (axes,) = figure.axes
+    assert axes.get_title(loc="left") == "Target tasks: 10-way 100-shot"
+    texts = {text.get_text() for text in axes.texts}
+    assert "DARTS from scratch (within 0.5: 384 G)" in texts  # 96 % of 400 G lies 0.4 points below the end
+    assert axes.get_ylabel() == "best validation accuracy so far, %"
+    assert inside(figure)
+
+
+def test_no_curves_no_figure(make):
+    assert draw_curves([make("a", values=[0.5, 0.6])]) is None
+
+
+@pytest.mark.parametrize(
+    ("heights", "expected"),
+    [
+        ([0.1, 0.5, 0.9], [0.1, 0.5, 0.9]),
+        ([0.5, 0.5], [0.45, 0.55]),
+        ([0.52, 0.48], [0.55, 0.45]),
+        ([0.0, 0.02], [0.0, 0.1]),
+        ([1.0, 1.0, 0.95], [0.9, 1.0, 0.8]),
+    ],
+)
+def test_spread(heights, expected):
+    assert spread(heights, 0.1, 0.0, 1.0) == pytest.approx(expected)
+
+
+def test_side_by_side():
+    assert side_by_side([3.0, 1.0, 1.0, 1.05], 0.1) == pytest.approx([3.0, 1.0, 1.1, 1.2])

@@ -1,0 +1,124 @@
+import math
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from lit_metanas.records.interval import Interval
+from lit_metanas.report.statistics import Difference
+from lit_metanas.report.table import cells, tables, to_markdown, to_rich
+from lit_metanas.report.units import count, duration, percent, points, tasks
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(0, "0"), (7, "7"), (950, "950"), (999.6, "1.00 k"), (12_345, "12.3 k"), (112_000, "112 k"), (4_560_000, "4.56 M"),
+     (10**9, "1.00 G"), (3.2e12, "3.20 T"), (1.5e15, "1.50 P"), (99_960, "100 k"), (0.25, "0.25")],
+)  # fmt: skip
+def test_count(number, text):
+    assert count(number) == text
+
+
+def test_exact_count():
+    assert [count(10.0**power, exact=True) for power in (9, 10, 11, 12)] == ["1 G", "10 G", "100 G", "1 T"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 s"),
+        (0.42, "0.42 s"),
+        (9.96, "10 s"),
+        (42.4, "42 s"),
+        (99.6, "1.7 min"),
+        (204, "3.4 min"),
+        (7560, "2.1 h"),
+    ],
+)
+def test_duration(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_percent_points_and_tasks():
+    assert percent(Interval(0.7134, 0.0091, 10)) == "71.3 ± 0.9"
+    assert percent(Interval(0.7134, math.nan, 1)) == "71.3"
+    assert points(Difference(-0.012, -0.02, 0.004, 10)) == "−1.2 [−2.0, +0.4]"
+    assert [tasks(n) for n in (None, 0, math.inf, 12.0)] == ["–", "at once", "never", "12"]
+
+
+def test_one_table_a_protocol_one_row_a_method(many):
+    episodes, target = tables(many, reference="Conv-4")
+    assert episodes.title == "Few-shot episodes: 5-way 1-shot"
+    assert target.title == "Target tasks: 10-way 100-shot"
+    methods = ["Conv-4", "DARTS from scratch", "random per task", "meta-searched, adapted"]
+    assert [row.method for row in target.rows] == methods
+    assert (episodes.units, target.units) == ("episodes", "target tasks")
+    assert target.rows[0].batch_norm == "running"
+
+
+def test_golden_cells(many):
+    _, target = tables(many, reference="Conv-4")
+    # Tasks 0.61, 0.63, 0.65, 0.67 after averaging seeds: s = 0.02582, t(0.975, 3) = 3.18245; seeds 0.63, 0.64, 0.65.
+    assert cells(target.rows[0])[:4] == ["Conv-4", "64.0 ± 4.1", "64.0 ± 2.5", "–"]
+    assert cells(target.rows[3]) == [
+        "meta-searched, adapted", "79.0 ± 4.1", "79.0 ± 2.5", "+15.0 [+15.0, +15.0]", "10.0 G, 10 s",
+        "3.90 T, 65.0 min", "10", "112 k", "9.80 M", "running", "0, 1, 2",
+    ]  # fmt: skip
+
+
+def test_pay_off_is_counted_against_the_best_search_without_meta_training(many):
+    _, target = tables(many)
+    assert target.scratch == "DARTS from scratch"  # more accurate than the random one
+    assert target.rows[3].pays_after == 10  # 3.9 T / (400 G - 10 G)
+    assert target.rows[1].pays_after is None
+    _, target = tables(many, scratch="random per task")
+    assert target.rows[3].pays_after == math.inf
+    assert cells(target.rows[3])[6] == "never"
+
+
+def test_batch_norm_modes_are_rows_of_their_own(make):
+    from dataclasses import replace
+
+    row = make("a", values=[0.5, 0.6])
+    other = replace(row, protocol=replace(row.protocol, batch_norm="transductive"))
+    (table,) = tables([row, other])
+    assert [own.batch_norm for own in table.rows] == ["support", "transductive"]
+
+
+def test_reference_without_results_in_one_protocol_gives_no_difference(make, many):
+    extra = make("alone", values=[0.5, 0.6])
+    episodes, target = tables([*many, extra], reference="alone")
+    assert episodes.reference == "alone"
+    assert target.reference is None
+    assert all(row.difference is None for row in target.rows)
+
+
+def test_wrong_names_and_no_results_are_told(many):
+    with pytest.raises(ValueError, match="No result has the method 'Conv4': the results have Conv-4, DARTS"):
+        tables(many, reference="Conv4")
+    with pytest.raises(ValueError, match="no results to report"):
+        tables([])
+
+
+def test_markdown_has_a_row_a_method(many):
+    text = to_markdown(tables(many, reference="Conv-4")[1])
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    assert len(lines) == 2 + 4
+    assert len({line.count("|") for line in lines}) == 1
+    assert "meta-searched, adapted | 79.0 ± 4.1 | 79.0 ± 2.5 | +15.0 [+15.0, +15.0] | 10.0 G, 10 s |" in text
+    assert "Difference: to 'Conv-4'" in text
+    assert "by 'DARTS from scratch'" in text
+
+
+@pytest.mark.parametrize(("width", "parts"), [(200, 1), (80, 3)])
+def test_terminal_shows_every_cell_whole(many, width, parts):
+    table = tables(many, reference="Conv-4")[1]
+    drawn = to_rich(table, width)
+    assert len(drawn) == parts
+    console = Console(file=StringIO(), width=width)
+    for own in drawn:
+        console.print(own)
+    text = console.file.getvalue()
+    assert "…" not in text
+    for cell in cells(table.rows[3])[1:]:
+        assert cell in text

@@ -1,0 +1,75 @@
+import re
+
+import pytest
+from PIL import Image
+
+from lit_metanas.callbacks.history import Moment, ProbabilityHistory
+from lit_metanas.records.chosen import Chosen
+from lit_metanas.records.files import write_architectures, write_results
+from lit_metanas.report import report, write_report
+from lit_metanas.spaces.architecture import Architecture
+
+
+@pytest.fixture
+def files(many, tmp_path):
+    """Results in two files, a history and chosen architectures."""
+    write_results(tmp_path / "first.json", many[:30])
+    write_results(tmp_path / "second.json", many[30:])
+    moments = [Moment(i, i / 3, {"kernel": [0.5 + i / 10, 0.5 - i / 10]}) for i in (1, 2, 3)]
+    ProbabilityHistory({"kernel": ["3", "5"]}, moments).write(tmp_path / "probabilities.json")
+    rows = [
+        Chosen(f"task {task}", "meta-searched", "LayeredSpace", Architecture({"kernel": kernel, "depth": "2"}), 0.8)
+        for task, kernel in enumerate("353")
+    ]
+    write_architectures(tmp_path / "architectures.json", rows)
+    return tmp_path
+
+
+def test_report_writes_and_tells_everything(files, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    output = files / "out"
+    report(
+        [str(files / "first.json"), str(files / "second.json")],
+        str(output),
+        reference="Conv-4",
+        probabilities=str(files / "probabilities.json"),
+        architectures=str(files / "architectures.json"),
+        next_step="lit-metanas predict --config my.yaml",
+    )
+    printed = capsys.readouterr().out
+    assert "meta-searched, adapted" in printed
+    assert "Next: lit-metanas predict --config my.yaml" in printed
+    text = (output / "report.md").read_text()
+    pictures = re.findall(r"!\[.*?\]\((.*?)\)", text)
+    assert pictures == ["accuracy_against_cost.png", "anytime.png", "probabilities.png", "architecture-1.png",
+                        "architecture-2.png"]  # fmt: skip
+    for name in ["report.md", *pictures]:
+        assert str(output / name) in printed
+    for name in pictures:
+        with Image.open(output / name) as image:
+            assert image.size[0] > 500
+            assert image.size[1] > 120
+    assert {path.name for path in output.iterdir()} == {"report.md", *pictures}
+
+
+def test_report_says_where_each_row_comes_from(files, many):
+    write_report(files / "out", many)
+    origins = (files / "out" / "report.md").read_text().split("## Where each row comes from")[1]
+    row = next(line for line in origins.splitlines() if line.startswith("| DARTS"))
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    configs = "`runs/0/config.yaml`, `runs/1/config.yaml`, `runs/2/config.yaml`"
+    assert cells == ["DARTS from scratch", "0, 1, 2", "support", "0 s", "6.7 min", "a machine", configs]
+
+
+def test_architectures_chosen_twice_are_drawn_once(files, many):
+    rows = [Chosen(f"task {i}", "m", "LayeredSpace", Architecture({"kernel": "3"}), 0.5) for i in range(2)]
+    write_report(files / "out", many, architectures=rows)
+    text = (files / "out" / "report.md").read_text()
+    assert "`kernel=3` (m, task 0, seed 0; m, task 1, seed 0)" in text
+    assert [path.name for path in (files / "out").glob("architecture*.png")] == ["architecture.png"]
+
+
+def test_missing_results_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"none\.json"):
+        report([str(tmp_path / "none.json")], str(tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
