@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import partial, reduce
 
 import torch
 import torch.nn.functional as F
@@ -32,7 +32,8 @@ SKIPS = ("none", "residual")
 def combine(gate: Gate, candidates: Sequence[Callable[[], Tensor]]) -> Tensor:
     """Compute the gate's one candidate, or all of them weighted and summed."""
     if gate.index is None:
-        return torch.stack([gate.weights[i] * make() for i, make in enumerate(candidates)]).sum(0)
+        # A running sum: stacking would copy all candidates and lose the channels-last layout.
+        return reduce(torch.add, (w * make() for w, make in zip(gate.weights.unbind(), candidates, strict=True)))
     return through(gate, candidates[gate.index]())
 
 

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from lit_metanas.spaces import Gate, LayeredSpace
-from lit_metanas.spaces.operations import merged_kernel
+from lit_metanas.spaces.operations import combine, merged_kernel
 
 ACTIVATIONS = {"ReLU": lambda x: x.clamp(min=0), "Sigmoid": lambda x: 1 / (1 + (-x).exp()), "Tanh": torch.tanh}
 POOLS = {"max": F.max_pool2d, "avg": F.avg_pool2d}
@@ -180,3 +180,10 @@ def test_narrow_blocks_at_the_end_shorten_the_features():
     space = LayeredSpace(widths=(4, 8), depths=(1, 2), fixed={"layer2.width": ["4"], "layer1.width": ["8"]})
     assert space.supernet((1, 8, 8)).features == 8
     assert space.restricted({"depth": "2"}).supernet((1, 8, 8)).features == 4
+
+
+def test_channels_last_stays_channels_last():
+    inputs = torch.randn(2, 4, 6, 6, generator=torch.Generator().manual_seed(0)).to(memory_format=torch.channels_last)
+    mixed = combine(Gate(torch.tensor([0.25, 0.75])), [inputs.tanh, inputs.relu])
+    assert mixed.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(mixed, 0.25 * inputs.tanh() + 0.75 * inputs.clamp(min=0))
