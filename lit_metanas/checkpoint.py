@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import warnings
 from pathlib import Path
 
 KEYWORDS = ("last", "best", "hpc")
@@ -30,7 +31,9 @@ def check_checkpoint(path: str | os.PathLike[str]) -> None:
     if not file.is_file():
         raise FileNotFoundError(f"There is no checkpoint '{path}': {mend}.")
     try:
-        content = torch.load(file, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about unusual files, which are refused in any case
+            content = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise ValueError(
             f"The checkpoint '{path}' was not loaded, since it is damaged or holds objects that would execute code: "

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import lit_metanas
-from lit_metanas.mistakes import UsageError, explain, near_miss
+from lit_metanas.mistakes import UsageError, broken_yaml, explain, near_miss
 
 DEBUG = "LIT_METANAS_DEBUG"
 """Environment variable: ``1`` shows tracebacks and all that Lightning says, like ``--debug``."""
@@ -46,6 +46,14 @@ options:
   --version   the version
   --debug     show tracebacks, and all that Lightning says
 """
+
+_OBVIOUS = (
+    ".*does not have many workers.*",
+    ".*The number of training batches.*",
+    ".*callbacks used to create the checkpoint.*",
+    ".*The dirpath has changed.*",
+    ".*Checkpoint directory .* exists and is not empty.*",
+)
 
 
 def main(args: list[str] | None = None) -> int:
@@ -119,7 +127,7 @@ def _call(function: Callable[..., None], verb: str, args: list[str], **given: ob
     try:
         settings: Any = parser.instantiate(parser.parse_args(args))
     except ArgumentError as error:
-        raise UsageError(explain(str(error), keys)) from None
+        raise UsageError(broken_yaml(args) or explain(str(error), keys)) from None
     function(**{key: settings[key] for key in keys}, **given)
 
 
@@ -153,7 +161,7 @@ def _quieten() -> None:
     """Silence what Lightning says on every run."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    for message in (".*does not have many workers.*", ".*The number of training batches.*"):
+    for message in _OBVIOUS:
         warnings.filterwarnings("ignore", message=message)
 
 

@@ -7,6 +7,9 @@ import inspect
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
+
+import yaml
 
 ROOMS = ("episodes", "spaces", "records", "relaxations", "meta", "modules", "estimators", "searchers", "callbacks")
 
@@ -23,6 +26,9 @@ _LEAVES = (
     re.compile(r"module '[^']+' has no attribute '(?P<absent>[^']+)'"),
     re.compile(r"(?P<absent_module>No module named) "),
     re.compile(r"Expected a dot import path string: (?P<short>\S+)"),
+    re.compile(r"Import path does not correspond to a subclass of (?P<base>\w+)"),
+    re.compile(r"Not of type \w+: (?P<value>\S+) does not conform to restriction (?P<restriction>.*)"),
+    re.compile(r"Unable to load config ['\"](?P<scalar>[^'\"]*)['\"]"),
     re.compile(r"File does not exist: '(?P<file>[^']+)'"),
     re.compile(r"Expected (?:a|an|any of:?|one of:?) (?P<type>.+?)\. Got value: (?P<value>.*)"),
     re.compile(r"Expected a <class '(?P<type>[^']+)'>$"),
@@ -74,6 +80,20 @@ def explain(message: str, keys: Iterable[str] = ()) -> str:
     return f"{where}: {flat}." if where else f"{flat}."
 
 
+def broken_yaml(args: Iterable[str]) -> str | None:
+    """A sentence on the first of the files among the arguments that is not YAML, or None."""
+    for path in (Path(argument.rpartition("=")[2]) for argument in args):
+        if path.suffix not in (".yaml", ".yml") or not path.is_file():
+            continue
+        try:
+            yaml.safe_load(path.read_text())
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            mark = getattr(error, "problem_mark", None)
+            place = f" near line {mark.line + 1}" if mark else ""
+            return f"'{path}' is not valid YAML{place}: mend its brackets, colons or indentation."
+    return None
+
+
 def near_miss(word: str, candidates: Iterable[str]) -> str:
     """``: did you mean 'x'?``, or a full stop where nothing is near."""
     near = get_close_matches(word, list(candidates), n=1, cutoff=0.6)
@@ -98,6 +118,12 @@ def _sentence(leaf: dict[str, str], where: str, class_path: str, keys: Iterable[
         name = leaf.get("short") or class_path
         near = near_miss(name.rpartition(".")[2], _classes(name))
         return f"'{where}' names '{name}', which does not exist{near}"
+    if base := leaf.get("base"):
+        return f"'{where}' names a class that is no {base}."
+    if restriction := leaf.get("restriction"):
+        return f"'{where}' cannot be '{leaf['value']}': it must be {restriction.removeprefix('v')}."
+    if "scalar" in leaf:
+        return f"'{where.partition('.')[0]}' cannot be '{leaf['scalar']}': it takes a mapping of keys and values."
     kind = re.sub(r"<class '([^']+)'>", r"\1", leaf["type"])
     return f"'{where}' cannot be '{leaf['value']}': it takes {kind}."
 
@@ -106,7 +132,8 @@ def _unknown_key(argument: str, keys: list[str]) -> str:
     if not argument.startswith("--") and "." not in argument:
         return f"'{argument}' is not understood{near_miss(argument, keys)}"
     key = argument.lstrip("-").partition("=")[0]
-    return f"There is no key '{key}'{near_miss(key, keys)}"
+    root, _, _ = key.partition(".")
+    return f"There is no key '{key}'{near_miss(key if root in keys else root, keys)}"
 
 
 def _file_instead(message: str) -> str | None:

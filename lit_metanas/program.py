@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 from lightning.pytorch.loggers import CSVLogger
 
 from lit_metanas.checkpoint import check_checkpoint
-from lit_metanas.mistakes import UsageError, explain
+from lit_metanas.mistakes import UsageError, broken_yaml, explain
 from lit_metanas.records.atomic import replacing
 
 VERBS = ("fit", "validate", "test", "predict", "search")
@@ -50,7 +51,7 @@ class SaveConfig(SaveConfigCallback):
         """Write the file, on the first process."""
         text = self.parser.dump(self.config, skip_none=True)
         path = Path(trainer.default_root_dir) / self.config_filename
-        if path.is_file():
+        if path.is_file() and self.config.get("ckpt_path"):
             before, now = dict(_leaves(yaml.safe_load(path.read_text()))), dict(_leaves(yaml.safe_load(text)))
             names = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
             changed = [name for name in names if name not in ("ckpt_path", "config")]
@@ -63,8 +64,8 @@ class SaveConfig(SaveConfigCallback):
 class Program(LightningCLI):
     """LightningCLI with the verb ``search``, defaults that suit meta-learning, and errors of one sentence.
 
-    A run's directory is ``trainer.default_root_dir``. Without other instructions metrics go to ``metrics.csv`` in it,
-    ``fit`` leaves ``checkpoints/last.ckpt`` after every epoch, and every verb its ``config.<verb>.yaml``.
+    A run's directory is ``trainer.default_root_dir``. In it every verb leaves ``config.<verb>.yaml`` and, without
+    other instructions, ``logs/<verb>/metrics.csv``, and ``fit`` leaves ``checkpoints/last.ckpt`` after every epoch.
 
     Args:
         args: the command line.
@@ -121,7 +122,8 @@ class Program(LightningCLI):
             parsed = parser.parse_args(args) if args is None or isinstance(args, list) else parser.parse_object(args)
             self.config = parsed
         except ArgumentError as error:
-            raise UsageError(explain(str(error), known)) from None
+            broken = broken_yaml(args) if isinstance(args, list) else None
+            raise UsageError(broken or explain(str(error), known)) from None
         chosen = _chosen(self.config)
         for key in ("trainer", "model", "data"):
             if not isinstance(chosen.get(key), Namespace):
@@ -149,16 +151,29 @@ class Program(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Build the Trainer, with a logger and checkpoints in the run's directory where none are configured."""
         settings = _chosen(self.config_init).trainer
+        verb = self.config.get("subcommand", "fit")
         root = Path(settings.default_root_dir)
         if settings.logger is None or settings.logger is True:
-            kwargs["logger"] = CSVLogger(root, name="", version="")
+            kwargs["logger"] = CSVLogger(root, name="logs", version=_free(root / "logs", verb))
         callbacks = settings.callbacks or []
         callbacks = list(callbacks) if isinstance(callbacks, list) else [callbacks]
-        fits = self.config.get("subcommand") == "fit" and settings.enable_checkpointing is not False
-        if fits and not any(isinstance(callback, Checkpoint) for callback in callbacks):
-            last = ModelCheckpoint(root / "checkpoints", save_last=True, save_top_k=0, enable_version_counter=False)
-            callbacks.append(last)
+        if settings.enable_checkpointing is None and not any(isinstance(each, Checkpoint) for each in callbacks):
+            if verb == "fit":
+                callbacks.append(_last_epoch(root / "checkpoints"))
+            else:
+                kwargs["enable_checkpointing"] = False
         return super().instantiate_trainer(callbacks=callbacks, **kwargs)
+
+
+def _last_epoch(folder: Path) -> ModelCheckpoint:
+    """Keeps ``last.ckpt``, replaced whenever an epoch is complete."""
+    return ModelCheckpoint(folder, filename="last", save_on_train_epoch_end=True, enable_version_counter=False)
+
+
+def _free(folder: Path, name: str) -> str:
+    """``name``, or ``name.1`` and so on where a previous run has left it in the folder."""
+    names = (name if number == 0 else f"{name}.{number}" for number in itertools.count())
+    return next(free for free in names if not (folder / free).exists())
 
 
 def _chosen(config: Namespace) -> Namespace:

@@ -31,7 +31,8 @@ class Phase:
         verb: a verb of the command line.
         name: the phase's name, and the folder it works in.
         config: configurations, later ones overriding earlier ones.
-        args: further arguments, in which ``{directory}``, ``{seed}`` and ``{name}`` are replaced.
+        args: further arguments, in which ``{directory}``, ``{seed}`` and ``{name}`` are replaced. In a phase of all
+            seeds an argument with ``{seed}`` is repeated for each seed.
         per_seed: once for each seed, in ``{directory}/seed{seed}/{name}``, or once, in ``{directory}/{name}``.
         minutes: how long it takes on two CPU cores; only for the estimate of what is left.
     """
@@ -114,20 +115,22 @@ def _steps(phases: list[Phase], directory: Path, seeds: list[int]) -> list[Step]
             end += 1
         for seed in seeds if phases[start].per_seed else [None]:
             for phase in phases[start:end]:
-                steps.append(_step(phase, directory, seed, steps))
+                steps.append(_step(phase, directory, seed, seeds, steps))
         start = end
     return steps
 
 
-def _step(phase: Phase, directory: Path, seed: int | None, earlier: list[Step]) -> Step:
+def _step(phase: Phase, directory: Path, seed: int | None, seeds: list[int], earlier: list[Step]) -> Step:
     folder = directory / ("" if seed is None else f"seed{seed}") / phase.name
-    words = {"directory": str(directory), "name": phase.name, **({} if seed is None else {"seed": str(seed)})}
     configs = [Path(path) for path in phase.config]
     args = [phase.verb, *(f"--config={path}" for path in configs)]
     if phase.verb in LIGHTNING_VERBS:
         args.append(f"--trainer.default_root_dir={folder}")
         args += [] if seed is None else [f"--seed_everything={seed}"]
-    args += [_replaced(argument, words, phase.name) for argument in phase.args]
+    for argument in phase.args:
+        for each in seeds if seed is None and "{seed}" in argument else [seed]:
+            words = {"directory": str(directory), "name": phase.name, "seed": str(each)}
+            args.append(_replaced(argument, words, phase.name))
     before = [step.fingerprint for step in earlier if seed is None or step.seed in (None, seed)]
     texts = [text for path in configs for text in _texts(path, set())]
     content = json.dumps([lit_metanas.__version__, args, texts, before])

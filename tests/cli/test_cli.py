@@ -1,0 +1,218 @@
+"""Verbs, help, and errors in one sentence."""
+
+import errno
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from lightning.pytorch.loggers import CSVLogger
+
+import lit_metanas
+from lit_metanas.cli import VERBS, main
+from lit_metanas.program import Program
+
+Toy = Callable[..., int]
+
+
+def test_help_names_every_verb_and_imports_no_torch() -> None:
+    code = "import sys; from lit_metanas.cli import main; main(['--help']); sys.exit('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 0
+    assert all(f"  {verb}" in done.stdout for verb in VERBS)
+    assert max(map(len, done.stdout.splitlines())) <= 120
+
+
+def test_version_and_no_arguments(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"lit-metanas {lit_metanas.__version__}\n"
+    assert main([]) == 0
+    assert capsys.readouterr().out.startswith("usage: lit-metanas VERB")
+
+
+@pytest.mark.parametrize("verb", ["search", "run", "report"])
+def test_help_of_a_verb(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([verb, "--help"]) == 0
+    assert f"{verb} [-" in capsys.readouterr().out.splitlines()[0]
+
+
+def test_each_verb_works_in_the_run_directory(toy: Toy, toy_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert toy("fit", "--trainer.default_root_dir=out") == 0
+    made = {str(path.relative_to(toy_folder / "out")) for path in (toy_folder / "out").rglob("*") if path.is_file()}
+    assert made == {"config.fit.yaml", "logs/fit/metrics.csv", "checkpoints/last.ckpt"}
+    last = "--ckpt_path=out/checkpoints/last.ckpt"
+    assert toy("validate", "--trainer.default_root_dir=val", last) == 0
+    for verb in ("test", "search"):
+        capsys.readouterr()
+        assert toy(verb, f"--trainer.default_root_dir={verb}", last) == 0
+        assert "adapted with a gradient of shape (1, 4)" in capsys.readouterr().out
+        assert yaml.safe_load((toy_folder / verb / f"config.{verb}.yaml").read_text())["ckpt_path"] == last[12:]
+
+
+def test_a_resumed_fit_ends_like_an_uninterrupted_one(toy: Toy, toy_folder: Path) -> None:
+    assert toy("fit", "--trainer.default_root_dir=whole", "--trainer.max_epochs=3") == 0
+    assert toy("fit", "--trainer.default_root_dir=parts") == 0
+    resumed = ["--trainer.default_root_dir=parts", "--ckpt_path=parts/checkpoints/last.ckpt", "--trainer.max_epochs=3"]
+    with pytest.warns(UserWarning, match="this run changes trainer.max_epochs"):
+        toy("fit", *resumed)
+    whole, parts = (torch.load(f"{name}/checkpoints/last.ckpt", weights_only=True) for name in ("whole", "parts"))
+    assert whole["global_step"] == parts["global_step"] == 6
+    assert torch.equal(whole["state_dict"]["layer.weight"], parts["state_dict"]["layer.weight"])
+    assert [path.name for path in (toy_folder / "parts" / "checkpoints").iterdir()] == ["last.ckpt"]
+
+
+def test_an_interrupted_fit_says_how_to_go_on(
+    toy: Toy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("signal.signal", lambda number, handler: None)  # Lightning switches Ctrl-C off
+    assert toy("fit", "--model.interrupt=1", "--trainer.default_root_dir=out") == 130
+    assert "--ckpt_path checkpoints/last.ckpt" in capsys.readouterr().err
+    assert Path("out/checkpoints/last.ckpt").is_file()
+
+
+def test_later_configurations_and_the_command_line_override(toy_folder: Path) -> None:
+    (toy_folder / "more.yaml").write_text("trainer: {max_epochs: 7}\nmodel: {init_args: {rate: 0.5}}\n")
+    program = Program(["-c", "toy.yaml", "-c", "more.yaml", "--model.rate=0.25"], run=False)
+    assert program.trainer.max_epochs == 7
+    assert program.model.rate == 0.25
+    assert program.model.layer.in_features == 4  # of part.yaml, named by toy.yaml
+    assert isinstance(program.trainer.logger, CSVLogger)
+
+
+def test_threads(toy: Toy) -> None:
+    assert toy("validate", "--threads=2") == 0
+    assert torch.get_num_threads() == 2
+    assert toy("validate") == 0
+    assert torch.get_num_threads() == 1
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["fitt"], ["verb 'fitt'", "did you mean 'fit'"]),
+        (["--verison"], ["option '--verison'"]),
+        (["fit", "--trainer.max_epoch=3"], ["'trainer.max_epoch'", "did you mean 'trainer.max_epochs'"]),
+        (["fit", "--trainer.max_epochs=many"], ["'trainer.max_epochs'", "'many'", "int"]),
+        (["fit", "--modle.rate=3"], ["'modle.rate'", "did you mean 'model"]),
+        (["fit", "--model.rat=3"], ["'model.rat' is not a key of ToyModel", "did you mean 'rate'"]),
+        (["fit", "--model.rate=high"], ["'model.rate'", "'high'", "float"]),
+        (["fit", "--model.part.widht=3"], ["'model.part.widht' is not a key of Part", "did you mean 'width'"]),
+        (["fit", "--model.part.width=wide"], ["'model.part.width'", "'wide'", "int"]),
+        (["fit", "--model.part=lit_toys.Prat"], ["'model.part'", "lit_toys.Prat", "did you mean 'Part'"]),
+        (["fit", "--model=lit_toys.ToyModle"], ["'model'", "lit_toys.ToyModle", "did you mean 'ToyModel'"]),
+        (["fit", "--model=lit_toy.ToyModel"], ["'model'", "lit_toy.ToyModel", "does not exist"]),
+        (["fit", "--model=lit_toys.Part"], ["'model'", "no LightningModule"]),
+        (["fit", "--model=absent.yaml"], ["absent.yaml", "'model'"]),
+        (["fit", "--trainer=3"], ["'trainer'", "mapping"]),
+        (["fit", "-c", "absent.yaml"], ["absent.yaml"]),
+        (["fit", "-c", "broken.yaml"], ["broken.yaml", "near line 2"]),
+        (["fit", "-c", "typo.yaml"], ["'trainer.max_epoch'", "did you mean 'trainer.max_epochs'"]),
+        (["fit", "--threads=0"], ["'threads'", "'0'", ">0"]),
+    ],
+)
+def test_a_mistake_gets_one_sentence_with_the_keys_path(
+    args: list[str], words: list[str], toy_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (toy_folder / "broken.yaml").write_text("model: [\n")
+    (toy_folder / "typo.yaml").write_text("trainer: {max_epoch: 3}\n")
+    verb, rest = args[0], args[1:]
+    assert main([verb, "-c", "toy.yaml", *rest] if verb == "fit" else args) == 2
+    captured = capsys.readouterr()
+    assert captured.err.count("\n") == 1
+    assert captured.err.startswith("lit-metanas: ")
+    assert all(word in captured.err for word in words), captured.err
+    assert len(captured.err) < 300
+
+
+def test_what_is_missing_is_named(toy_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fit"]) == 2
+    assert "'data', 'model' must be given" in capsys.readouterr().err
+    assert main(["fit", "--model=lit_toys.ToyModel", "--data=lit_toys.ToyData"]) == 2
+    assert "'model.part' must be given" in capsys.readouterr().err
+
+
+def test_what_a_constructor_refuses_is_said_as_it_said_it(toy: Toy, capsys: pytest.CaptureFixture[str]) -> None:
+    assert toy("fit", "--model.rate=-1") == 1
+    assert capsys.readouterr().err == "lit-metanas: rate = -1.0 must be above 0.\n"
+    with pytest.raises(ValueError, match="must be above 0"):
+        toy("fit", "--model.rate=-1", "--debug")
+
+
+class _Hostile:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, ("executed",)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("hostile", "would execute code"),
+        ("pickle", "would execute code"),
+        ("text", "damaged"),
+        ("truncated", "damaged"),
+        ("foreign", "not a Lightning checkpoint"),
+        ("hyper-parameters", "hyper-parameters"),
+        ("folder", "is a folder"),
+        ("absent", "There is no checkpoint"),
+    ],
+)
+def test_a_checkpoint_that_cannot_be_used_gets_one_sentence(
+    content: str, words: str, toy: Toy, toy_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = toy_folder / "bad.ckpt"
+    frame = {"state_dict": {}, "pytorch-lightning_version": "2.6.0"}
+    if content == "hostile":
+        torch.save({**frame, "extra": _Hostile()}, file)
+    elif content == "pickle":
+        file.write_bytes(pickle.dumps(_Hostile()))
+    elif content == "text":
+        file.write_text("no checkpoint at all")
+    elif content == "truncated":
+        torch.save({**frame, "extra": torch.rand(1000)}, file)
+        file.write_bytes(file.read_bytes()[:2000])
+    elif content == "foreign":
+        torch.save({"weight": torch.rand(3)}, file)
+    elif content == "hyper-parameters":
+        torch.save({**frame, "hyper_parameters": {"rate": 3.0}}, file)
+    elif content == "folder":
+        file.mkdir()
+    assert toy("test", "--ckpt_path=bad.ckpt") == 1
+    captured = capsys.readouterr()
+    assert words in captured.err
+    assert captured.err.count("\n") == 1
+    assert not (toy_folder / "executed").exists()
+
+
+def test_a_checkpoint_of_another_model_gets_one_sentence(toy: Toy, capsys: pytest.CaptureFixture[str]) -> None:
+    assert toy("fit", "--trainer.default_root_dir=out") == 0
+    code = toy("test", "--ckpt_path=out/checkpoints/last.ckpt", "--model.part.width=5", "--data.width=5")
+    captured = capsys.readouterr()
+    assert code == 1
+    assert "does not fit the configured model" in captured.err
+    assert "size mismatch for layer.weight" in captured.err
+
+
+def test_a_full_disk_gets_one_sentence(
+    toy: Toy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*args: object, **kwargs: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "last.ckpt")
+
+    monkeypatch.setattr("lightning.pytorch.trainer.trainer.Trainer.save_checkpoint", full)
+    assert toy("fit") == 1
+    assert "The disk is full" in capsys.readouterr().err
+
+
+def test_a_directory_that_cannot_be_made_gets_one_sentence(
+    toy: Toy, toy_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (toy_folder / "taken").write_text("a file")
+    assert toy("fit", "--trainer.default_root_dir=taken/out") == 1
+    captured = capsys.readouterr()
+    assert captured.err.count("\n") == 1
+    assert "taken" in captured.err

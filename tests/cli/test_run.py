@@ -1,0 +1,168 @@
+"""Phases: plan, order, skipping, resuming, setting aside."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lit_metanas.cli import main
+from lit_metanas.mistakes import UsageError
+from lit_metanas.run import Phase, run
+
+
+class Recorder:
+    """Stands in for the command line; fails where told to."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[str]] = []
+        self.argv: list[list[str]] = []
+        self.fails = ""
+
+    def __call__(self, args: list[str]) -> None:
+        self.calls.append(args)
+        self.argv.append(sys.argv[1:])
+        folder = next(word.partition("=")[2] for word in args if "root_dir" in word or "output" in word)
+        Path(folder, "made.json").write_text("{}")
+        if self.fails and self.fails in " ".join(args):
+            raise KeyboardInterrupt
+
+    @property
+    def names(self) -> list[str]:
+        return [call[0] for call in self.calls]
+
+
+@pytest.fixture
+def recorder() -> Recorder:
+    return Recorder()
+
+
+@pytest.fixture
+def phases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Phase]:
+    monkeypatch.chdir(tmp_path)
+    Path("part.yaml").write_text("width: 3\n")
+    Path("fit.yaml").write_text("model: part.yaml\n")
+    return [
+        Phase("fit", "train", config=[Path("fit.yaml")], minutes=3),
+        Phase("search", "search", args=["--ckpt_path={directory}/seed{seed}/train/checkpoints/last.ckpt"], minutes=1),
+        Phase("report", "report", args=["--results+=a/{seed}.json", "--output={directory}/{name}"], per_seed=False),
+    ]
+
+
+def test_order_and_arguments(phases: list[Phase], recorder: Recorder, capsys: pytest.CaptureFixture[str]) -> None:
+    argv = list(sys.argv)
+    run(phases, Path("out"), [0, 7], execute=recorder)
+    assert recorder.names == ["fit", "search", "fit", "search", "report"]
+    assert recorder.calls[2] == [
+        "fit",
+        "--config=fit.yaml",
+        "--trainer.default_root_dir=out/seed7/train",
+        "--seed_everything=7",
+    ]
+    assert recorder.calls[3][-1] == "--ckpt_path=out/seed7/train/checkpoints/last.ckpt"
+    assert recorder.calls[4] == ["report", "--results+=a/0.json", "--results+=a/7.json", "--output=out/report"]
+    assert recorder.argv == recorder.calls  # what Lightning's other processes are started with
+    assert sys.argv == argv
+    out = capsys.readouterr().out
+    assert out.startswith("5 steps into out, about 9 min")
+    assert "[3/5] train, seed 7" in out
+    assert "  out/seed7/search/made.json" in out
+
+
+def test_what_is_finished_is_skipped(phases: list[Phase], recorder: Recorder) -> None:
+    run(phases, Path("out"), execute=recorder)
+    run(phases, Path("out"), execute=recorder)
+    assert recorder.names == ["fit", "search", "report"]
+
+
+def test_an_interrupted_fit_goes_on_from_its_checkpoint(phases: list[Phase], recorder: Recorder) -> None:
+    recorder.fails = "seed1/train"
+    with pytest.raises(KeyboardInterrupt):
+        run(phases, Path("out"), [0, 1], execute=recorder)
+    checkpoint = Path("out/seed1/train/checkpoints/last.ckpt")
+    checkpoint.parent.mkdir()
+    checkpoint.touch()
+    recorder.fails = ""
+    recorder.calls.clear()
+    run(phases, Path("out"), [0, 1], execute=recorder)
+    assert recorder.names == ["fit", "search", "report"]
+    assert recorder.calls[0][-1] == f"--ckpt_path={checkpoint}"
+
+
+@pytest.mark.parametrize("file", ["fit.yaml", "part.yaml"])
+def test_another_configuration_runs_anew_and_sets_aside(file: str, phases: list[Phase], recorder: Recorder) -> None:
+    run(phases, Path("out"), execute=recorder)
+    Path(file).write_text(f"{Path(file).read_text()}\n# changed\n")
+    run(phases, Path("out"), execute=recorder)
+    assert recorder.names == ["fit", "search", "report"] * 2
+    assert Path("out/seed0/train.1/made.json").is_file()
+    assert Path("out/report.1/made.json").is_file()
+
+
+def test_only_what_depends_on_a_change_runs_anew(phases: list[Phase], recorder: Recorder) -> None:
+    run(phases, Path("out"), execute=recorder)
+    phases[1].args.append("--more")
+    run(phases, Path("out"), execute=recorder)
+    assert recorder.names == ["fit", "search", "report", "search", "report"]
+    Path("out/seed0/train/phase.json").unlink()
+    run(phases, Path("out"), execute=recorder)
+    assert recorder.names[5:] == ["fit", "search", "report"]
+
+
+def test_mistakes_in_the_phases(phases: list[Phase], recorder: Recorder) -> None:
+    with pytest.raises(UsageError, match="a 'name' of its own"):
+        run([*phases, phases[0]], Path("out"), execute=recorder)
+    phases[0].args = ["--x={sed}"]
+    with pytest.raises(UsageError, match=r"'\{sed\}' in the args of phase 'train'"):
+        run(phases, Path("out"), execute=recorder)
+    assert recorder.calls == []
+
+
+def test_the_verb_drives_the_others(toy_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Paths are relative to the file that names them, wherever the command is given."""
+    folder = toy_folder / "experiments"
+    folder.mkdir()
+    experiment = {
+        "directory": "out",
+        "seeds": [3],
+        "phases": [
+            {"verb": "fit", "name": "train", "config": ["../toy.yaml"], "args": ["--model.rate=0.05"]},
+            {
+                "verb": "search",
+                "name": "search",
+                "config": ["../toy.yaml"],
+                "args": ["--ckpt_path={directory}/seed{seed}/train/checkpoints/last.ckpt"],
+            },
+        ],
+    }
+    (folder / "toy.yaml").write_text(yaml.safe_dump(experiment))
+    assert main(["run", "-c", "experiments/toy.yaml"]) == 0
+    assert "adapted with a gradient" in capsys.readouterr().out
+    saved = yaml.safe_load(Path("out/seed3/train/config.fit.yaml").read_text())
+    assert saved["seed_everything"] == 3
+    assert saved["model"]["init_args"]["rate"] == 0.05
+    assert main(["run", "-c", "experiments/toy.yaml"]) == 0
+    assert capsys.readouterr().out.count("skipped") == 4  # two steps, in the progress and in the table
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("phases: [{verb: fit, name: a, confg: []}]\ndirectory: out\n", ["'phases", "confg", "did you mean 'config'"]),
+        ("phase: []\n", ["'phase'", "did you mean 'phases'"]),
+        ("phases: [{verb: fit}]\ndirectory: out\n", ["'phases", "name"]),
+        ("phases: [{verb: fit, name: a, config: [no.yaml]}]\ndirectory: out\n", ["no.yaml"]),
+        ("phases: [{verb: fti, name: a}]\ndirectory: out\n", ["'fti'", "did you mean 'fit'"]),
+    ],
+)
+def test_mistakes_in_an_experiment(
+    text: str, words: list[str], toy_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (toy_folder / "experiment.yaml").write_text(text)
+    assert main(["run", "-c", "experiment.yaml"]) == 2
+    captured = capsys.readouterr()
+    assert all(word in captured.err for word in words), captured.err
+    assert captured.err.count("\n") == 1
+    assert len(captured.err) < 300

@@ -1,0 +1,81 @@
+"""The smallest module and data that the command line can drive."""
+
+from __future__ import annotations
+
+import torch
+from lightning.pytorch import LightningDataModule, LightningModule
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
+
+
+class Part:
+    """Something nested.
+
+    Args:
+        width: features.
+    """
+
+    def __init__(self, width: int = 3) -> None:
+        self.width = width
+
+
+class ToyModel(LightningModule):
+    """Linear regression.
+
+    Args:
+        part: gives the width.
+        rate: learning rate.
+        interrupt: the batch of epoch 1 in which the user presses Ctrl-C.
+    """
+
+    def __init__(self, part: Part, rate: float = 0.1, interrupt: int | None = None) -> None:
+        super().__init__()
+        if rate <= 0:
+            raise ValueError(f"rate = {rate} must be above 0.")
+        self.rate = rate
+        self.interrupt = interrupt
+        self.layer = nn.Linear(part.width, 1)
+
+    def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
+        if self.current_epoch == 1 and batch_idx == self.interrupt:
+            raise KeyboardInterrupt
+        loss = self.layer(batch[0]).square().mean()
+        self.log("loss", loss)
+        return loss
+
+    def validation_step(self, batch: list[Tensor], batch_idx: int) -> None:
+        self.log("val/loss", self.layer(batch[0]).square().mean())
+
+    def test_step(self, batch: list[Tensor], batch_idx: int) -> None:
+        self.log("test/loss", self._adapted(batch))
+
+    def predict_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
+        return self._adapted(batch)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), lr=self.rate)
+
+    def _adapted(self, batch: list[Tensor]) -> Tensor:
+        with torch.enable_grad():
+            loss = self.layer(batch[0]).square().mean()
+            (gradient,) = torch.autograd.grad(loss, [self.layer.weight])
+        print(f"adapted with a gradient of shape {tuple(gradient.shape)}")
+        return gradient.norm()
+
+
+class ToyData(LightningDataModule):
+    """Eight random inputs.
+
+    Args:
+        width: features.
+    """
+
+    def __init__(self, width: int = 3) -> None:
+        super().__init__()
+        inputs = torch.rand(8, width, generator=torch.Generator().manual_seed(0))
+        self.loader = DataLoader(TensorDataset(inputs), batch_size=4)
+
+    def train_dataloader(self) -> DataLoader:
+        return self.loader
+
+    val_dataloader = test_dataloader = predict_dataloader = train_dataloader
