@@ -1,0 +1,106 @@
+"""Meta-gradients on the layered space, and objects from configuration."""
+
+import pytest
+import torch
+from jsonargparse import ArgumentError, ArgumentParser
+
+from lit_metanas.episodes.task import Episode, Split
+from lit_metanas.meta import (
+    MAML,
+    AlternatingInnerLoop,
+    InnerLoop,
+    JointInnerLoop,
+    Learner,
+    MetaGradient,
+    MetaNAS,
+    NoInnerLoop,
+    PairedScore,
+    Parameters,
+    PrototypeHead,
+    PrototypeLinearHead,
+    PrototypeLoss,
+    task_generator,
+)
+from lit_metanas.relaxations import AnnealedSoftmax, Categorical, GumbelSoftmax, Relaxation, Softmax
+from lit_metanas.spaces.layered import LayeredSpace
+
+SPACE = LayeredSpace(
+    kernels=(1, 3),
+    depths=(1, 2),
+    widths=(3, 4),
+    skips=("none", "residual"),
+    norms=("batch", "layer"),
+    dropouts=(0.0, 0.5),
+)
+
+
+def gradients(method, relaxation, head, inner_loop):
+    torch.manual_seed(0)
+    net = SPACE.supernet((1, 8, 8)).double()
+    logits = {c.name: torch.linspace(0.0, 0.5, len(c.labels), dtype=torch.float64) for c in SPACE.choices}
+    parameters = Parameters({name: value.detach() for name, value in net.named_parameters()}, logits, {})
+    learner = Learner(net, relaxation, head)
+    episodes, noises = [], []
+    for index in range(2):
+        generator = torch.Generator().manual_seed(index)
+        labels = torch.arange(3).repeat_interleave(2)
+        images = torch.rand(2, 6, 1, 8, 8, generator=generator, dtype=torch.float64)
+        episodes.append(Episode(f"{index}", 3, Split(images[0], labels), None, Split(images[1], labels)))
+        noises.append(method.draw(learner, inner_loop, parameters, episodes[-1], task_generator(0, 0, index)))
+    return method(learner, inner_loop, parameters, episodes, noises, 0.5)[0]
+
+
+@pytest.mark.parametrize(
+    ("make", "relaxation", "head", "inner_loop"),
+    [
+        (MAML, Softmax(), PrototypeLinearHead(), JointInnerLoop(steps=2)),
+        (MetaNAS, AnnealedSoftmax(), PrototypeLinearHead(), AlternatingInnerLoop(steps=2, logit_split=0.5)),
+        (PrototypeLoss, GumbelSoftmax(), PrototypeHead(), NoInnerLoop()),
+    ],
+    ids=["maml", "metanas", "prototype"],
+)
+def test_loop_and_vmap_agree_on_the_layered_space(make, relaxation, head, inner_loop):
+    loop = gradients(make(task_map="loop"), relaxation, head, inner_loop).flat()
+    vmap = gradients(make(task_map="vmap"), relaxation, head, inner_loop).flat()
+    for name, value in loop.items():
+        torch.testing.assert_close(vmap[name], value, rtol=1e-10, atol=1e-10)
+    assert all(loop[f"logits.{choice.name}"].abs().max() > 0 for choice in SPACE.choices)
+
+
+def test_paired_score_reaches_every_block():
+    found = gradients(PairedScore(), Categorical(), PrototypeHead(), NoInnerLoop())
+    for layer in (1, 2):
+        assert max(v.abs().max() for k, v in found.logits.items() if k.startswith(f"layer{layer}.")) > 1e-6
+    assert all(value.isfinite().all() for value in found.flat().values())
+
+
+def test_objects_are_made_from_configuration():
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_argument("--inner_loop", type=InnerLoop)
+    parser.add_argument("--meta_gradient", type=MetaGradient)
+    parser.add_argument("--relaxation", type=Relaxation)
+    config = {
+        "inner_loop": {
+            "class_path": "lit_metanas.meta.JointInnerLoop",
+            "init_args": {
+                "steps": 3,
+                "groups": ["weights", "logits"],
+                "rule": {"class_path": "lit_metanas.meta.SGD", "init_args": {"momentum": 0.9}},
+            },
+        },
+        "meta_gradient": {
+            "class_path": "lit_metanas.meta.MetaNAS",
+            "init_args": {"logit_rate": 0.5, "task_map": "loop"},
+        },
+        "relaxation": {"class_path": "lit_metanas.relaxations.AnnealedSoftmax", "init_args": {"end": 0.2}},
+    }
+    made = parser.instantiate(parser.parse_object(config))
+    assert made.inner_loop.groups == ("weights", "logits")
+    assert made.inner_loop.rule.momentum == 0.9
+    assert made.meta_gradient.logit_rate == 0.5
+    assert made.relaxation.end == 0.2
+    with pytest.raises(ArgumentError, match="task_map"):
+        parser.parse_object(
+            {"meta_gradient": {"class_path": "lit_metanas.meta.MAML", "init_args": {"task_map": "threads"}}},
+            defaults=False,
+        )
