@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from lit_metanas.callbacks.searching import Tested, searching, validates_fit
+from lit_metanas.callbacks.searching import Accounted, searching, validates_fit
 from lit_metanas.records.chosen import Chosen
 from lit_metanas.records.files import write_architectures
 
@@ -83,14 +83,6 @@ class ArchitectureFile(Callback):
             value=value,
             metric=self.monitor,
         )
-        if not isinstance(pl_module, Tested):
+        if not isinstance(pl_module, Accounted):
             return row
-        fields = pl_module.result_fields()
-        values = {own: fields[name] for own, name in KNOWN.items() if name in fields}
-        if "protocol" in fields:
-            values["way"] = fields["protocol"].way
-        return replace(row, **values)
-
-
-KNOWN = {"seed": "seed", "cost": "meta_cost", "shape": "shape"}
-"""Fields of the row, and the names under which a module knows them."""
+        return replace(row, seed=pl_module.seed, shape=pl_module.shape, cost=pl_module.cost())

@@ -9,8 +9,9 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
+from lit_metanas.records.budget import Cost
 from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.spaces.space import SearchSpace, Shape
 
 
 @runtime_checkable
@@ -32,6 +33,22 @@ class Searching(Protocol):
 
     def architecture(self) -> Architecture:
         """The architecture that would be derived now."""
+
+
+@runtime_checkable
+class Accounted(Protocol):
+    """A module that knows how its training began and what it cost.
+
+    Attributes:
+        seed: the source of its randomness.
+        shape: channels, height and width of an input.
+    """
+
+    seed: int
+    shape: Shape
+
+    def cost(self) -> Cost:
+        """What the training has cost so far."""
 
 
 @runtime_checkable

@@ -38,6 +38,8 @@ class Drifting(LightningModule):
         self.register_buffer("trained", torch.tensor(0))
         self.register_buffer("validated", torch.tensor(0))
         self.test_values: list[float] = []
+        self.seed = 7
+        self.shape = (1, 4, 4)
 
     @property
     def progress(self) -> float:
@@ -49,12 +51,15 @@ class Drifting(LightningModule):
     def architecture(self) -> Architecture:
         return self.space.derive(self.probabilities())
 
+    def cost(self) -> Cost:
+        return Cost(flops=10**9, seconds=2.0)
+
     def result_fields(self) -> dict[str, object]:
         return {
             "protocol": Protocol("episodes", 5, 1, "support"),
             "parameters": 123,
             "flops": 456,
-            "meta_cost": Cost(flops=10**9, seconds=2.0),
+            "meta_cost": self.cost(),
             "seed": 7,
         }
 

@@ -26,7 +26,7 @@ def test_written_on_improvement_only(fit, drifting, tmp_path):
     (row,) = read_architectures(tmp_path / "architectures.json")
     assert row.architecture == module.architecture()
     assert row.value == pytest.approx(0.6)
-    assert (row.metric, row.seed, row.way, row.space) == ("val/accuracy", 7, 5, "LayeredSpace")
+    assert (row.metric, row.seed, row.shape, row.space) == ("val/accuracy", 7, (1, 4, 4), "LayeredSpace")
     assert row.cost.flops == 10**9
 
 
