@@ -15,7 +15,7 @@ from rich.table import Table
 from torch import Tensor
 
 from lit_metanas.callbacks.meter import EpisodeMeter, clock_time
-from lit_metanas.callbacks.searching import Searching
+from lit_metanas.callbacks.searching import searches
 from lit_metanas.episodes.task import Task
 
 
@@ -212,7 +212,7 @@ def episodes_in(batch: Any) -> int:
 def _trained_share(trainer: Trainer, module: LightningModule) -> float:
     """Share of the training that is done: the largest of the module's own and those of the trainer's limits."""
     batches = trainer.fit_loop.total_batch_idx + 1
-    shares = [float(module.progress)] if isinstance(module, Searching) else []
+    shares = [float(module.progress)] if searches(module) else []
     if trainer.max_epochs is not None and trainer.max_epochs > 0:
         shares.append(batches / max(trainer.max_epochs * float(trainer.num_training_batches), 1.0))
     if trainer.max_steps > 0:

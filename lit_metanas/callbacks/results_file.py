@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from lit_metanas.callbacks.searching import Searching, Tested
+from lit_metanas.callbacks.searching import Tested, searches
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.files import read_results, write_results
 from lit_metanas.records.hardware import hardware
@@ -52,7 +52,7 @@ class ResultsFile(Callback):
         values = tuple(float(value) for value in module.test_values)
         interval = t_interval(values)
         fields = dict(module.result_fields())
-        if isinstance(module, Searching):
+        if searches(module):
             fields = {"space": module.space.name, "architecture": module.architecture(), **fields}
         return Result(
             method=self.method,

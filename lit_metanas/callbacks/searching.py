@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeGuard, runtime_checkable
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
@@ -14,7 +14,6 @@ from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace, Shape
 
 
-@runtime_checkable
 class Searching(Protocol):
     """A module that searches: it holds probabilities over a space's candidates.
 
@@ -65,13 +64,19 @@ class Tested(Protocol):
         """The fields of a result that the module knows: ``protocol``, ``parameters``, ``flops`` and others."""
 
 
+def searches(module: LightningModule) -> TypeGuard[Searching]:
+    """Whether the module's class searches. Looks at the class, since ``progress`` may need a running training."""
+    own = (hasattr(type(module), name) for name in ("progress", "probabilities", "architecture"))
+    return all(own) and hasattr(module, "space")
+
+
 def searching(module: LightningModule, callback: object) -> Searching:
     """Return ``module`` as one that searches.
 
     Raises:
         ValueError: it does not search, so ``callback`` has nothing to observe.
     """
-    if not isinstance(module, Searching):
+    if not searches(module):
         raise ValueError(
             f"{type(callback).__name__} observes a search, but {type(module).__name__} has no space, probabilities, "
             "architecture and progress: remove the callback, or train a module that searches."

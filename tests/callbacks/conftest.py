@@ -43,6 +43,7 @@ class Drifting(LightningModule):
 
     @property
     def progress(self) -> float:
+        assert self.trainer.state.fn == "fit", "only a training has progress"
         return int(self.trained) / self.whole
 
     def probabilities(self) -> dict[str, Tensor]:
