@@ -5,6 +5,7 @@ from lit_metanas.searchers.fixed import Borrowed, FixedArchitecture, RandomArchi
 from lit_metanas.searchers.query import QuerySearcher
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.searchers.successive_halving import SuccessiveHalving
+from lit_metanas.searchers.weight_sharing import WeightSharingSearcher
 
 __all__ = [
     "Borrowed",
@@ -14,4 +15,5 @@ __all__ = [
     "RandomArchitecture",
     "Searcher",
     "SuccessiveHalving",
+    "WeightSharingSearcher",
 ]

@@ -1,0 +1,115 @@
+"""How the logits' gradient is derived in a weight-sharing search."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+Tensors = Mapping[str, Tensor]
+
+
+class Loss(Protocol):
+    """The loss of one minibatch as a function of weights and logits, with its noise fixed."""
+
+    def __call__(self, weights: Tensors, logits: Tensors) -> Tensor:
+        """A scalar."""
+
+
+class ArchitectureGradient(ABC):
+    """Gradient of the validation loss with respect to the logits.
+
+    Attributes:
+        train_passes: forward-backward passes over the train minibatch.
+        val_passes: forward-backward passes over the validation minibatch.
+    """
+
+    train_passes: int
+    val_passes: int
+
+    @abstractmethod
+    def __call__(
+        self, *, train_loss: Loss, val_loss: Loss, weights: Tensors, logits: Tensors, rate: float
+    ) -> dict[str, Tensor]:
+        """Derive the gradient.
+
+        Args:
+            train_loss: loss of the train minibatch.
+            val_loss: loss of the validation minibatch.
+            weights: the current weights, requiring gradients.
+            logits: the current logits, requiring gradients.
+            rate: the weights' current learning rate.
+
+        Returns:
+            One gradient a choice, zeros where the loss does not depend on it.
+        """
+
+
+class FirstOrder(ArchitectureGradient):
+    """The gradient at the current weights, as if these were optimal already (Liu et al. 2019, Eq. 6 with xi = 0)."""
+
+    train_passes = 0
+    val_passes = 1
+
+    def __call__(
+        self, *, train_loss: Loss, val_loss: Loss, weights: Tensors, logits: Tensors, rate: float
+    ) -> dict[str, Tensor]:
+        """Derive the gradient."""
+        return _gradient(val_loss(weights, logits), logits)
+
+
+class SecondOrder(ArchitectureGradient):
+    """The gradient through one step of the weights (Liu et al. 2019, Eq. 6 to 8).
+
+    With ``w' = w - xi dL_train/dw`` and ``v = dL_val/dw'`` it is ``dL_val(w')/da - xi H v``, where the product of the
+    mixed second derivatives with ``v`` is the central difference of ``dL_train/da`` at ``w + e v`` and ``w - e v``,
+    divided by ``2 e``. The step is plain gradient descent, as in the paper: no momentum, no weight decay.
+
+    Args:
+        epsilon: ``e`` is this divided by the norm of ``v`` (0.01 in the paper).
+    """
+
+    train_passes = 3
+    val_passes = 1
+
+    def __init__(self, *, epsilon: float = 0.01) -> None:
+        if epsilon <= 0:
+            raise ValueError(f"The step of the finite difference is {epsilon}: give a positive number.")
+        self.epsilon = epsilon
+
+    def __call__(
+        self, *, train_loss: Loss, val_loss: Loss, weights: Tensors, logits: Tensors, rate: float
+    ) -> dict[str, Tensor]:
+        """Derive the gradient."""
+        slope = _gradient(train_loss(weights, logits), weights)
+        ahead = {n: (w.detach() - rate * slope[n]).requires_grad_() for n, w in weights.items()}
+        both = _gradient(val_loss(ahead, logits), {**_prefixed("w", ahead), **_prefixed("a", logits)})
+        direct = {name: both[f"a {name}"] for name in logits}
+        vector = {name: both[f"w {name}"] for name in ahead}
+        norm = torch.stack([value.square().sum() for value in vector.values()]).sum().sqrt()
+        if not norm > 0:
+            return direct
+        step = self.epsilon / norm
+        plus, minus = (
+            _gradient(train_loss({n: w.detach() + sign * step * vector[n] for n, w in weights.items()}, logits), logits)
+            for sign in (1, -1)
+        )
+        return {name: direct[name] - rate * (plus[name] - minus[name]) / (2 * step) for name in logits}
+
+
+def _prefixed(prefix: str, tensors: Tensors) -> dict[str, Tensor]:
+    return {f"{prefix} {name}": tensor for name, tensor in tensors.items()}
+
+
+def _gradient(loss: Tensor, inputs: Tensors) -> dict[str, Tensor]:
+    """Gradients by name; zeros where the loss does not depend on an input."""
+    values: Sequence[Tensor | None] = [None] * len(inputs)
+    if loss.requires_grad:
+        values = torch.autograd.grad(loss, list(inputs.values()), allow_unused=True)
+    return {
+        name: torch.zeros_like(tensor) if value is None else value
+        for (name, tensor), value in zip(inputs.items(), values, strict=True)
+    }

@@ -1,0 +1,333 @@
+"""Weight-sharing search against a plain two-loop version in float64, and its account."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lit_metanas.episodes.task import Split, Task
+from lit_metanas.meta.parameters import Parameters
+from lit_metanas.meta.prototype_head import PrototypeHead
+from lit_metanas.meta.prototype_linear_head import PrototypeLinearHead
+from lit_metanas.modules.architecture_gradient import FirstOrder, SecondOrder
+from lit_metanas.modules.minibatches import Minibatches
+from lit_metanas.modules.quiet_trainer import quiet_trainer
+from lit_metanas.modules.weight_sharing import Rates, WeightSharing
+from lit_metanas.records import Budget
+from lit_metanas.relaxations.sampled_child import SampledChild
+from lit_metanas.relaxations.softmax import Softmax
+from lit_metanas.relaxations.straight_through import StraightThrough
+from lit_metanas.searchers import WeightSharingSearcher
+from lit_metanas.spaces.architecture import Choice
+from lit_metanas.spaces.layered import LayeredSpace
+from lit_metanas.spaces.space import SearchSpace, Supernet
+
+SPACE = LayeredSpace(kernels=(1, 3), activations=("ReLU", "Tanh"), depths=(1, 2), widths=(2, 4))
+
+
+def make_task(way=3, each=8, size=8, dtype=torch.float32):
+    generator = torch.Generator().manual_seed(0)
+    patterns = torch.rand(way, 1, size, size, generator=generator)
+
+    def split():
+        labels = torch.arange(way).repeat_interleave(each)
+        noise = torch.rand(way * each, 1, size, size, generator=generator)
+        return Split((patterns[labels] + 0.3 * noise).clamp(0, 1).to(dtype), labels)
+
+    return Task("patterns", way, split(), split(), split())
+
+
+TASK = make_task()
+
+
+class TwoLayerSupernet(Supernet):
+    """Two mixed non-linearities between linear maps, smooth, in float64."""
+
+    features = 3
+
+    def __init__(self):
+        super().__init__()
+        self.first = torch.nn.Parameter(torch.randn(4, 16, dtype=torch.float64) / 4)
+        self.second = torch.nn.Parameter(torch.randn(3, 4, dtype=torch.float64) / 2)
+
+    def forward(self, inputs, mixture, noise=None, statistics=None, record=None):
+        hidden = inputs.flatten(1) @ self.first.T
+        gate = mixture["act"].weights
+        hidden = gate[0] * torch.tanh(hidden) + gate[1] * torch.sin(hidden) + gate[2] * hidden
+        scale = mixture["scale"].weights
+        return (scale[0] + 2 * scale[1]) * torch.tanh(hidden @ self.second.T)
+
+    def draw_noise(self, examples, generator):
+        return {}
+
+    def flops(self, mixture):
+        return 4 * 16 + 3 * 4
+
+
+class Smooth(SearchSpace):
+    choices = (Choice("act", ("tanh", "sin", "id")), Choice("scale", ("1", "2")))
+
+    def supernet(self, shape):
+        return TwoLayerSupernet()
+
+    def child(self, architecture, shape, way, weights=None):
+        raise AssertionError("not built here")
+
+    def restricted(self, labels):
+        raise AssertionError("not restricted here")
+
+    def cost(self, architecture, shape, way):
+        raise AssertionError("not counted here")
+
+
+RATES = Rates(weights=0.1, least_weights=0.02, logits=0.05, weight_decay=1e-2, logits_decay=1e-2, clip=0.5)
+
+
+def module(task, gradient, budget=None, steps=12, rates=RATES):
+    made = WeightSharing(
+        space=Smooth(),
+        task=task,
+        relaxation=Softmax(),
+        gradient=gradient,
+        rates=rates,
+        budget=budget or Budget(),
+        steps=steps,
+        validate_every=4,
+        seed=3,
+    )
+    return made.double()
+
+
+def plain_loss(weights, alphas, images, labels):
+    first, second, head, bias = weights
+    act, scale = (alpha.softmax(0) for alpha in alphas)
+    hidden = images.flatten(1) @ first.T
+    hidden = act[0] * torch.tanh(hidden) + act[1] * torch.sin(hidden) + act[2] * hidden
+    scores = (scale[0] + 2 * scale[1]) * torch.tanh(hidden @ second.T) @ head.T + bias
+    return -torch.log_softmax(scores, 1)[torch.arange(len(labels)), labels].mean()
+
+
+def unrolled(weights, alphas, train, val, rate):
+    """The exact gradient through one descent step, by differentiating through it."""
+    slopes = torch.autograd.grad(plain_loss(weights, alphas, *train), weights, create_graph=True)
+    ahead = [w - rate * slope for w, slope in zip(weights, slopes, strict=True)]
+    return torch.autograd.grad(plain_loss(ahead, alphas, *val), alphas)
+
+
+def plain_darts(weights, alphas, pairs, steps, second):
+    """Algorithm 1 of DARTS in plain loops: Adam on the logits, SGD with momentum on the weights."""
+    weights = [w.detach().clone().requires_grad_() for w in weights]
+    alphas = [a.detach().clone().requires_grad_() for a in alphas]
+    velocity = [torch.zeros_like(w) for w in weights]
+    mean = [torch.zeros_like(a) for a in alphas]
+    square = [torch.zeros_like(a) for a in alphas]
+    for step, pair in enumerate(pairs):
+        train, val = ((part.inputs, part.labels) for part in pair)
+        rate = 0.02 + 0.5 * (1 + math.cos(math.pi * step / steps)) * (0.1 - 0.02)
+        if second:
+            gradients = unrolled(weights, alphas, train, val, rate)
+        else:
+            gradients = torch.autograd.grad(plain_loss(weights, alphas, *val), alphas)
+        with torch.no_grad():
+            for i, (alpha, gradient) in enumerate(zip(alphas, gradients, strict=True)):
+                total = gradient + 1e-2 * alpha
+                mean[i] = 0.5 * mean[i] + 0.5 * total
+                square[i] = 0.999 * square[i] + 0.001 * total**2
+                corrected = mean[i] / (1 - 0.5 ** (step + 1)), square[i] / (1 - 0.999 ** (step + 1))
+                alpha -= 0.05 * corrected[0] / (corrected[1].sqrt() + 1e-8)
+        gradients = torch.autograd.grad(plain_loss(weights, alphas, *train), weights)
+        norm = math.sqrt(sum((g**2).sum().item() for g in gradients))
+        with torch.no_grad():
+            for i, (weight, gradient) in enumerate(zip(weights, gradients, strict=True)):
+                total = gradient * min(1.0, 0.5 / (norm + 1e-6)) + 1e-2 * weight
+                velocity[i] = total if step == 0 else 0.9 * velocity[i] + total
+                weight -= rate * velocity[i]
+    return weights, alphas
+
+
+@pytest.mark.parametrize(("gradient", "tolerance"), [(FirstOrder(), 1e-10), (SecondOrder(epsilon=1e-4), 1e-6)])
+def test_the_search_equals_plain_loops_in_float64(gradient, tolerance):
+    task = make_task(size=4, dtype=torch.float64)
+    made = module(task, gradient)
+    pairs = Minibatches(task.train, task.val, batch_size=10, steps=12, seed=5)
+    start = [w.detach().clone() for w in made.weights.values()], [a.detach().clone() for a in made.alphas]
+    with quiet_trainer(torch.device("cpu")) as trainer:
+        trainer.fit(made, train_dataloaders=pairs)
+    weights, alphas = plain_darts(*start, pairs, 12, second=isinstance(gradient, SecondOrder))
+    assert made.done == 12
+    for ours, plain in zip([*made.weights.values(), *made.alphas], [*weights, *alphas], strict=True):
+        torch.testing.assert_close(ours, plain, rtol=0, atol=tolerance)
+    moved = max((a - b).abs().max().item() for a, b in zip(alphas, start[1], strict=True))
+    assert moved > 0.03
+
+
+def test_the_second_order_gradient_is_the_unrolled_one_and_not_the_first():
+    task = make_task(size=4, dtype=torch.float64)
+    made = module(task, SecondOrder())
+    train, val = ((split.inputs, split.labels) for split in (task.train, task.val))
+    weights, alphas = list(made.weights.values()), list(made.alphas)
+    exact = unrolled(weights, alphas, train, val, rate=0.7)
+
+    def loss(split):
+        return lambda w, a: plain_loss(list(w.values()), list(a.values()), split.inputs, split.labels)
+
+    losses = {"train_loss": loss(task.train), "val_loss": loss(task.val)}
+    state = {"weights": made.weights, "logits": made.logits}
+    errors = []
+    for epsilon in (1e-1, 1e-2, 1e-3):
+        ours = SecondOrder(epsilon=epsilon)(**losses, **state, rate=0.7)
+        errors.append(max((a - b).abs().max().item() for a, b in zip(ours.values(), exact, strict=True)))
+    assert errors[2] < 1e-6
+    assert errors[1] == pytest.approx(errors[0] / 100, rel=0.2)  # a central difference: the error is quadratic
+    first = FirstOrder()(**losses, **state, rate=0.7)
+    difference = max((a - b).abs().max().item() for a, b in zip(first.values(), exact, strict=True))
+    assert difference > 100 * errors[1]
+
+
+def test_a_validation_loss_that_is_flat_in_the_weights_gives_the_direct_gradient():
+    logits = {"a": torch.tensor([1.0, 2.0], requires_grad=True)}
+    weights = {"w": torch.tensor([3.0], requires_grad=True)}
+    gradient = SecondOrder()(
+        train_loss=lambda w, a: (w["w"] ** 2).sum(),
+        val_loss=lambda w, a: (a["a"] ** 2).sum(),
+        weights=weights,
+        logits=logits,
+        rate=0.1,
+    )
+    assert torch.equal(gradient["a"], torch.tensor([2.0, 4.0]))
+
+
+def test_warm_up_leaves_the_logits_alone_and_costs_half():
+    task = make_task(size=4, dtype=torch.float64)
+    spent = []
+    for warmup in (0.0, 1.0):
+        budget = Budget()
+        made = module(task, FirstOrder(), budget, rates=Rates(warmup=warmup))
+        before = [alpha.detach().clone() for alpha in made.alphas]
+        with quiet_trainer(torch.device("cpu")) as trainer:
+            trainer.fit(made, train_dataloaders=Minibatches(task.train, task.val, batch_size=10, steps=12, seed=5))
+        same = [torch.equal(a, b) for a, b in zip(made.alphas, before, strict=True)]
+        assert all(same) == (warmup == 1.0)
+        spent.append(budget.spent.flops)
+    forward = 4 * 16 + 3 * 4 + 3 * 3
+    assert spent == [3 * forward * 12 * 20, 3 * forward * 12 * 10]
+
+
+def search(budget, relaxation=None, gradient=None, seed=0, epochs=2, **options):
+    searcher = WeightSharingSearcher(
+        relaxation=relaxation, gradient=gradient, epochs=epochs, batch_size=8, rates=Rates(logits=0.1), **options
+    )
+    return searcher.search(TASK, SPACE, budget, seed)
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    flops=st.integers(0, 3 * 10**6),
+    relaxation=st.sampled_from([Softmax(), SampledChild(), StraightThrough()]),
+    gradient=st.sampled_from([FirstOrder(), SecondOrder()]),
+    seed=st.integers(0, 9),
+)
+def test_the_budget_is_never_overdrawn(flops, relaxation, gradient, seed):
+    budget = Budget(flops=flops)
+    found = search(budget, relaxation, gradient, seed)
+    assert budget.spent.flops <= flops
+    assert found.record.trials[-1].cost == budget.spent
+    assert 0 <= found.record.best.value <= 1
+
+
+@pytest.mark.parametrize("relaxation", [Softmax(), SampledChild(), StraightThrough()], ids=lambda r: type(r).__name__)
+def test_the_same_seed_gives_the_same_search_and_leaves_the_global_state(relaxation):
+    state = torch.random.get_rng_state()
+    runs = [search(Budget(), relaxation, SecondOrder(), seed) for seed in (1, 1, 2)]
+    assert torch.equal(state, torch.random.get_rng_state())
+    assert runs[0].architecture == runs[1].architecture
+    assert runs[0].record.trials == runs[1].record.trials
+    assert all(torch.equal(runs[0].weights[n], runs[1].weights[n]) for n in runs[0].weights)
+    assert not torch.equal(runs[0].weights["layers.0.kernels.3"], runs[2].weights["layers.0.kernels.3"])
+
+
+def test_the_account_follows_the_formula_for_soft_mixtures():
+    first, second = Budget(), Budget()
+    search(first, Softmax(), FirstOrder())
+    search(second, Softmax(), SecondOrder())
+    supernet = SPACE.supernet(TASK.shape)
+    mixture = Softmax()({c.name: torch.zeros(len(c.labels)) for c in SPACE.choices}, {}, 0.0)
+    forward = supernet.flops(mixture) + 3 * 4
+    steps = 2 * (24 // 8)
+    assert first.spent.flops == 3 * forward * steps * (8 + 8)
+    assert second.spent.flops == 3 * forward * steps * (3 * 8 + 8 + 8)
+    assert (first.spent.steps, first.spent.images) == (2 * steps, steps * 16)
+
+
+def test_the_child_inherits_the_last_validated_function():
+    found = search(Budget(), epochs=4)
+    assert len(found.record.trials) == 4
+    child = SPACE.child(found.architecture, TASK.shape, 3, found.weights).eval()
+    right = (child(TASK.val.inputs).argmax(1) == TASK.val.labels).float().mean().item()
+    assert found.record.trials[-1].architecture == found.architecture
+    assert right == pytest.approx(found.record.trials[-1].value)
+
+
+def test_sampled_children_cost_less_than_the_whole_mixture():
+    soft, sampled = Budget(), Budget()
+    search(soft, Softmax())
+    search(sampled, SampledChild())
+    assert sampled.spent.flops < 0.7 * soft.spent.flops
+
+
+def meta_trained():
+    torch.manual_seed(7)
+    weights = {name: p.detach() for name, p in SPACE.supernet(TASK.shape).named_parameters()}
+    logits = {c.name: F.one_hot(torch.tensor(len(c.labels) - 1), len(c.labels)).float() * 9 for c in SPACE.choices}
+    return Parameters(weights, logits, {})
+
+
+def test_a_search_starts_from_meta_trained_parameters():
+    init = meta_trained()
+    found = search(Budget(flops=0), init=init, head=PrototypeLinearHead())
+    assert found.architecture == SPACE.canonical({c.name: c.labels[-1] for c in SPACE.choices})
+    assert all(torch.equal(found.weights[name], init.weights[name]) for name in init.weights)
+    supernet = SPACE.supernet(TASK.shape)
+    supernet.load_state_dict(init.weights)
+    with torch.no_grad():
+        mixture = Softmax()(init.logits, {}, 0.0)
+        features = supernet(TASK.train.inputs, mixture)
+    means = torch.stack([features[TASK.train.labels == c].mean(0) for c in range(3)])
+    torch.testing.assert_close(found.weights["head.weight"], 0.2 * means)
+    again = search(Budget(flops=0), init=init)
+    assert not torch.equal(again.weights["head.weight"], found.weights["head.weight"])
+
+
+def test_parameters_that_do_not_fit_are_refused():
+    init = meta_trained()
+    with pytest.raises(ValueError, match=r"do not fit LayeredSpace: 'layers.0.scale'"):
+        search(Budget(), init=init._replace(weights={**init.weights, "layers.0.scale": torch.zeros(9)}))
+    with pytest.raises(ValueError, match="PrototypeHead is not a linear head"):
+        search(Budget(), init=init, head=PrototypeHead())
+    with pytest.raises(FileNotFoundError, match=r"nowhere.ckpt"):
+        search(Budget(), init="nowhere.ckpt")
+    with pytest.raises(ValueError, match="epochs >= 1"):
+        WeightSharingSearcher(epochs=0)
+    with pytest.raises(ValueError, match="finite difference is 0"):
+        SecondOrder(epsilon=0)
+
+
+def test_a_search_under_inference_mode_still_learns():
+    with torch.inference_mode():
+        found = search(Budget())
+    assert found.record.trials == search(Budget()).record.trials
+
+
+def test_minibatches_pass_over_both_parts_and_repeat_by_seed():
+    train, val = TASK.train, Split(TASK.val.inputs[:5], TASK.val.labels[:5])
+    pairs = list(Minibatches(train, val, batch_size=8, steps=6, seed=1))
+    again = list(Minibatches(train, val, batch_size=8, steps=6, seed=1))
+    assert all(torch.equal(a.train.inputs, b.train.inputs) for a, b in zip(pairs, again, strict=True))
+    for first in (0, 3):
+        seen = torch.cat([pair.train.inputs for pair in pairs[first : first + 3]])
+        assert sorted(seen.sum((1, 2, 3)).tolist()) == sorted(train.inputs.sum((1, 2, 3)).tolist())
+    assert all(len(pair.val) == 5 for pair in pairs)
+    assert not torch.equal(pairs[0].train.labels, pairs[3].train.labels)
