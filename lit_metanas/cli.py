@@ -52,6 +52,7 @@ _OBVIOUS = (
     ".*The number of training batches.*",
     ".*callbacks used to create the checkpoint.*",
     ".*The dirpath has changed.*",
+    ".*LeafSpec.*is deprecated.*",
     ".*Checkpoint directory .* exists and is not empty.*",
 )
 

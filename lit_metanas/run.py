@@ -69,7 +69,7 @@ def run(phases: list[Phase], directory: Path, seeds: list[int] | None = None, *,
         seeds: the phases of one seed come before those of the next; [0] by default.
         execute: runs one command line.
     """
-    steps = _steps(phases, directory, seeds or [0])
+    steps = plan(phases, directory, seeds or [0])
     left = sum(step.minutes for step in steps)
     print(f"{len(steps)} steps into {directory}, about {_duration(60 * left)} on two CPU cores.", flush=True)
     rows: list[tuple[str, str]] = []
@@ -102,7 +102,7 @@ def run(phases: list[Phase], directory: Path, seeds: list[int] | None = None, *,
 Execute = Callable[[list[str]], None]
 
 
-def _steps(phases: list[Phase], directory: Path, seeds: list[int]) -> list[Step]:
+def plan(phases: list[Phase], directory: Path, seeds: list[int]) -> list[Step]:
     """All steps in order: consecutive phases of one seed stay together, phases of all seeds wait for every seed."""
     names = [phase.name for phase in phases]
     if not phases or len(set(names)) < len(names):

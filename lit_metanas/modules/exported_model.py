@@ -27,8 +27,8 @@ class ExportedModel(LightningModule):
 
     def __init__(self, directory: str, output: str = "predictions.csv") -> None:
         super().__init__()
+        # No submodule: an exported program has no training mode to be switched to. It stays on the CPU.
         self.exported = load_exported(directory)
-        self.network = self.exported.network
         self.output = Path(output)
         if self.output.suffix not in (".csv", ".json"):
             raise ValueError(f"The output '{output}' is neither CSV nor JSON: let its name end in .csv or .json.")
@@ -36,8 +36,7 @@ class ExportedModel(LightningModule):
 
     def predict_step(self, batch: list[Path], batch_idx: int) -> Tensor:
         """Probabilities, shape ``(n, classes)``, of a batch of image files."""
-        images = read_images(batch, self.exported.shape).to(self.device)
-        probabilities = self.exported.predict(images).cpu()
+        probabilities = self.exported.predict(read_images(batch, self.exported.shape))
         for file, row in zip(batch, probabilities, strict=True):
             by_class = {name: round(float(value), 6) for name, value in zip(self.exported.classes, row, strict=True)}
             best = max(by_class, key=by_class.__getitem__)

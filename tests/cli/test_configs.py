@@ -1,0 +1,92 @@
+"""Every shipped configuration parses, and can be built."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from jsonargparse import ArgumentParser
+
+from lit_metanas import run as experiments
+from lit_metanas.cli import VERBS
+from lit_metanas.episodes import TaskSource
+from lit_metanas.modules.exported_model import ExportedModel
+from lit_metanas.program import Program
+from lit_metanas.spaces import SearchSpace
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+BASE = CONFIGS / "methods" / "meta_search.yaml"
+REQUIRED_DATA = {"omniglot", "image_folder"}
+
+
+def names(folder: str) -> list[str]:
+    return sorted(path.stem for path in (CONFIGS / folder).glob("*.yaml"))
+
+
+def parsed(kind: type, path: Path) -> object:
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(kind, "value")
+    return parser.parse_args([f"--value={path}"]).value
+
+
+@pytest.mark.parametrize("name", names("sources"))
+def test_source(name: str) -> None:
+    path = CONFIGS / "sources" / f"{name}.yaml"
+    assert parsed(TaskSource, path).class_path == yaml.safe_load(path.read_text())["class_path"]
+
+
+@pytest.mark.parametrize("name", names("spaces"))
+def test_space(name: str) -> None:
+    path = CONFIGS / "spaces" / f"{name}.yaml"
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(SearchSpace, "space")
+    space = parser.instantiate(parser.parse_args([f"--space={path}"])).space
+    assert space.size >= 54
+    assert space.name in str(yaml.safe_load(path.read_text())["class_path"])
+
+
+@pytest.mark.parametrize("name", names("methods"))
+def test_method(name: str) -> None:
+    path = CONFIGS / "methods" / f"{name}.yaml"
+    layers = [f"--config={BASE}", f"--config={path}"] if "data" not in yaml.safe_load(path.read_text()) else []
+    program = Program(layers or [f"--config={path}"], run=False)
+    wanted = yaml.safe_load(path.read_text())["model"]["init_args"].get("meta_gradient", {}).get("class_path", "")
+    assert type(program.model.meta_gradient).__name__ == (wanted.rpartition(".")[2] or "PairedScore")
+
+
+@pytest.mark.parametrize("name", names("experiments"))
+def test_experiment(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The phases parse as phases, and each phase's command line as that of its verb."""
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_argument("--config", action="config")
+    parser.add_function_arguments(experiments.run, skip={"execute"})
+    path = CONFIGS / "experiments" / f"{name}.yaml"
+    settings = parser.instantiate(parser.parse_args([f"--config={path}"]))
+    steps = experiments.plan(settings.phases, Path(settings.directory), settings.seeds or [0])
+    assert {step.args[0] for step in steps} <= VERBS.keys()
+    monkeypatch.setattr("lit_metanas.program.check_checkpoint", lambda path: None)  # earlier phases make them
+    monkeypatch.chdir(tmp_path)
+    for step in steps:
+        if step.args[0] in experiments.LIGHTNING_VERBS:
+            assert Parsed(step.args).config[step.args[0]].trainer.default_root_dir == str(step.folder)
+
+
+def test_predict_needs_only_two_folders() -> None:
+    config = Parsed(["predict", "--model.directory=here", "--data.folder=there"]).config.predict
+    assert config.model.class_path.rpartition(".")[2] == ExportedModel.__name__
+    assert config.model.init_args.directory == "here"
+    assert config.data.init_args.folder == "there"
+
+
+class Parsed(Program):
+    """Parses a command line of a verb, and stops there: files that earlier phases make are not there."""
+
+    def before_instantiate_classes(self) -> None:
+        raise StopIteration
+
+    def __init__(self, args: list[str]) -> None:
+        try:
+            super().__init__(args)
+        except StopIteration:
+            return

@@ -1,0 +1,226 @@
+"""Export, load with torch alone, predict; and what hostile or unfit files get."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from lit_metanas.cli import main
+from lit_metanas.modules.exported import Exported, export_child, fit_images, load_exported
+from lit_metanas.spaces import LayeredSpace
+
+SHAPE = (1, 28, 28)
+CLASSES = ("cat", "dog", "bird")
+
+
+@pytest.fixture(scope="module")
+def network() -> nn.Module:
+    space = LayeredSpace(shared=True, widths=(8,))
+    architecture = space.sample(torch.Generator().manual_seed(3))
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        child = space.child(architecture, SHAPE, way=3)
+        child.train()(torch.rand(20, *SHAPE))  # running statistics that are not the initial ones
+    return child
+
+
+@pytest.fixture(scope="module")
+def folder(network: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("exported")
+    export_child(network, directory, architecture={"kernel": "3"}, classes=CLASSES, shape=SHAPE)
+    return directory
+
+
+@pytest.fixture
+def copy(folder: Path, tmp_path: Path) -> Path:
+    for file in folder.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    return tmp_path
+
+
+def test_parity_for_any_batch_size(network: nn.Module, folder: Path) -> None:
+    exported = load_exported(folder)
+    assert network.training  # exporting has not changed it
+    network = Exported(network=network.eval(), architecture={}, classes=CLASSES, shape=SHAPE).network
+    for count in (1, 2, 7):
+        images = torch.rand(count, *SHAPE, generator=torch.Generator().manual_seed(count))
+        with torch.no_grad():
+            expected = network(images)
+        assert torch.allclose(exported.network(images), expected, atol=1e-5)
+        assert torch.allclose(exported.predict(images), expected.softmax(1), atol=1e-5)
+    network.train()
+    assert exported.classes == CLASSES
+    assert exported.architecture == {"kernel": "3"}
+    assert exported.shape == SHAPE
+
+
+def test_loading_needs_torch_alone(network: nn.Module, folder: Path) -> None:
+    images = torch.rand(3, *SHAPE, generator=torch.Generator().manual_seed(0))
+    torch.save(images, folder / "images.pt")
+    code = (
+        "import sys, torch; torch.set_num_threads(1)\n"
+        "for name in ('lit_metanas', 'lightning', 'jsonargparse'): sys.modules[name] = None\n"
+        f"program = torch.export.load({str(folder / 'model.pt2')!r}).module()\n"
+        f"weights = torch.load({str(folder / 'weights.pt')!r}, weights_only=True)\n"
+        f"print(len(weights), program(torch.load({str(folder / 'images.pt')!r})).tolist())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    count, _, scores = done.stdout.partition(" ")
+    assert int(count) == len(network.state_dict())
+    assert np.allclose(json.loads(scores), load_exported(folder).network(images).tolist(), atol=1e-5)
+
+
+def test_images_are_brought_to_the_shape() -> None:
+    grey = torch.rand(2, 1, 28, 28)
+    assert fit_images(grey, SHAPE) is grey
+    assert torch.equal(fit_images(grey, (3, 28, 28)), grey.expand(2, 3, 28, 28))
+    assert torch.allclose(fit_images(grey.expand(2, 3, 28, 28), SHAPE), grey, atol=1e-6)
+    bytes_ = (grey * 255).round().to(torch.uint8)
+    assert torch.allclose(fit_images(bytes_, SHAPE), grey, atol=1 / 255)
+    assert fit_images(torch.full((2, 3, 50, 40), 0.25), SHAPE).sub(0.25).abs().max() < 1e-6
+    red = torch.zeros(1, 3, 28, 28)
+    red[:, 0] = 1
+    assert fit_images(red, SHAPE).mean().item() == pytest.approx(0.299, abs=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(2, 2, 28, 28), (1, 28, 28), (2, 4, 28, 28)])
+def test_images_that_cannot_be_mended(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="1 or 3 channels"):
+        fit_images(torch.rand(shape), SHAPE)
+
+
+def test_names_must_be_as_many_as_scores(network: nn.Module, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="3 classes apart, but 2 names"):
+        export_child(network, tmp_path, architecture={}, classes=("a", "b"), shape=SHAPE)
+    assert not any(tmp_path.iterdir())
+
+
+def test_damaged_newer_and_missing_files(copy: Path) -> None:
+    description = json.loads((copy / "model.json").read_text())
+    (copy / "model.json").write_text(json.dumps({**description, "schema": 2}))
+    with pytest.raises(ValueError, match="newer than 1"):
+        load_exported(copy)
+    (copy / "model.json").write_text("{")
+    with pytest.raises(ValueError, match=r"model.json' is damaged"):
+        load_exported(copy)
+    (copy / "model.json").write_text(json.dumps(description))
+    (copy / "model.pt2").write_bytes((copy / "model.pt2").read_bytes()[:-10])
+    with pytest.raises(ValueError, match="is not the program"):
+        load_exported(copy)
+    (copy / "model.pt2").unlink()
+    with pytest.raises(FileNotFoundError, match=r"no 'model.pt2'"):
+        load_exported(copy)
+
+
+def tampered(folder: Path, change: Callable[[str, bytes], bytes], more: dict[str, bytes]) -> None:
+    """Rewrite the program's archive, and the digest with it, as an attacker would."""
+    import hashlib
+
+    content = io.BytesIO()
+    with zipfile.ZipFile(folder / "model.pt2") as old, zipfile.ZipFile(content, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, change(name, old.read(name)))
+        for name, data in more.items():
+            new.writestr(name, data)
+    (folder / "model.pt2").write_bytes(content.getvalue())
+    description = json.loads((folder / "model.json").read_text())
+    description["program_sha256"] = hashlib.sha256(content.getvalue()).hexdigest()
+    (folder / "model.json").write_text(json.dumps(description))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "more"),
+    [
+        (b'"use_pickle": false', b'"use_pickle": true', {}),
+        (b"Symbol('s", b"__import__('os').mkdir('executed') or Symbol('s", {}),
+        (b"", b"", {"archive/data/constants/custom_obj_0": b"pickled"}),
+        (b"", b"", {"archive/data/sample_inputs/model.pt": b"cos\nmkdir\n(S'executed'\ntR."}),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_program_that_would_execute_code_is_refused(
+    old: bytes, new: bytes, more: dict[str, bytes], copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(copy)
+
+    def change(name: str, data: bytes) -> bytes:
+        return data.replace(old, new) if old and name.endswith(".json") else data
+
+    tampered(copy, lambda name, data: data, {})
+    load_exported(copy)  # an unchanged archive, rewritten, is still accepted
+    tampered(copy, change, more)
+    with pytest.raises(ValueError, match="holds more than a program and tensors"):
+        load_exported(copy)
+    assert not (copy / "executed").exists()
+
+
+@pytest.fixture
+def photographs(tmp_path: Path) -> Path:
+    """New images of other sizes and modes than the network's."""
+    folder = tmp_path / "new"
+    (folder / "more").mkdir(parents=True)
+    generator = np.random.default_rng(0)
+    Image.fromarray(generator.integers(0, 255, (40, 60, 3), dtype=np.uint8)).save(folder / "colour.png")
+    Image.fromarray(generator.integers(0, 255, (28, 28), dtype=np.uint8)).save(folder / "more" / "grey.png")
+    return folder
+
+
+@pytest.mark.parametrize("suffix", ["csv", "json"])
+def test_the_verb_predict(
+    suffix: str, folder: Path, photographs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / f"out.{suffix}"
+    args = [f"--model.directory={folder}", f"--data.folder={photographs}", f"--model.output={output}"]
+    assert main(["predict", *args, f"--trainer.default_root_dir={tmp_path}"]) == 0
+    text = output.read_text()
+    rows = json.loads(text) if suffix == "json" else list(csv.DictReader(io.StringIO(text)))
+    assert [Path(row["file"]).name for row in rows] == ["colour.png", "grey.png"]
+    grey = torch.from_numpy(np.array(Image.open(photographs / "more" / "grey.png")))[None, None]
+    expected = load_exported(folder).predict(grey)[0]
+    assert np.allclose([float(rows[1][f"p({name})"]) for name in CLASSES], expected, atol=2e-6)
+    assert rows[1]["class"] == CLASSES[int(expected.argmax())]
+    assert f"grey.png: {rows[1]['class']}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("directory", "images", "output", "words"),
+    [
+        ("absent", "new", "out.csv", "no 'model.json'"),
+        ("", "absent", "out.csv", "There is no folder"),
+        ("", "empty", "out.csv", "There is no image in"),
+        ("", "broken", "out.csv", "photo.png is not a readable image"),
+        ("", "new", "out.txt", "neither CSV nor JSON"),
+    ],
+)
+def test_mistakes_in_predicting(
+    directory: str,
+    images: str,
+    output: str,
+    words: str,
+    folder: Path,
+    photographs: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in ("empty", "broken"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "broken" / "photo.png").write_text("no image")
+    args = [f"--model.directory={directory or folder}", f"--data.folder={tmp_path / images}"]
+    args += [f"--model.output={tmp_path / output}", f"--trainer.default_root_dir={tmp_path}"]
+    assert main(["predict", *args]) == 1
+    captured = capsys.readouterr()
+    assert words in captured.err
+    assert captured.err.count("\n") == 1
