@@ -6,7 +6,7 @@ import optuna
 import pytest
 import torch
 
-from lit_metanas.spaces import Architecture, LayeredSpace, NetworkCost, SearchSpace, one_hot
+from lit_metanas.spaces import Architecture, Choice, LayeredSpace, NetworkCost, SearchSpace, one_hot
 
 
 @pytest.fixture
@@ -160,3 +160,14 @@ def test_a_space_that_cannot_tell_what_a_child_learned_hands_nothing_on(space):
     child = space.child(space.canonical(every_label(space)), (1, 8, 8), way=5)
     assert SearchSpace.learned(space, child) == {}
     assert space.learned(child)
+
+
+def test_what_hangs_on_an_inactive_choice_is_inactive(space):
+    space.choices = (
+        Choice("a", ("1", "2")),
+        Choice("b", ("1", "2"), active_if=(("a", frozenset({"1"})),)),
+        Choice("c", ("1", "2"), active_if=(("b", frozenset({"1"})),)),
+    )
+    assert space.canonical({"a": "2", "b": "1", "c": "1"}) == Architecture({"a": "2"})
+    assert space.canonical({"a": "1", "b": "2", "c": "1"}) == Architecture({"a": "1", "b": "2"})
+    assert len(space.canonical({"a": "1", "b": "1", "c": "1"})) == 3
