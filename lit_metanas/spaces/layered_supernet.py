@@ -16,6 +16,7 @@ from lit_metanas.spaces.mixture import Gate, Mixture
 from lit_metanas.spaces.operations import (
     ACTIVATIONS,
     POOLS,
+    affine,
     batch_normalise,
     combine,
     dropout_scale,
@@ -103,21 +104,21 @@ class SuperBlock(nn.Module):
         out, into = self._computed_width(gate["width"]), inputs.shape[1]
         # By label: ParameterDict sorts its keys.
         kernels = [self.kernels[label][:out, :into] for label in self.choices["kernel"].labels]
-        normalise = partial(self._normalise, gate=gate, statistics=statistics, record=record)
+        normalise = partial(
+            self._normalise, self.scale[:out], self.shift[:out], gate=gate, statistics=statistics, record=record
+        )
         kernel_gate = gate["kernel"]
         if kernel_gate.index is not None:
             # The gate follows the normalisation, which would cancel it.
-            outputs = through(kernel_gate, normalise(_convolve(inputs, kernels[kernel_gate.index]), key=self.key))
-        elif self.mix == "merged":
-            outputs = normalise(_convolve(inputs, merged_kernel(kernel_gate, kernels)), key=self.key)
-        else:
+            return through(kernel_gate, normalise(_convolve(inputs, kernels[kernel_gate.index]), key=self.key))
+        if self.mix == "merged":
+            return normalise(_convolve(inputs, merged_kernel(kernel_gate, kernels)), key=self.key)
 
-            def candidate(label: str, kernel: Tensor) -> Tensor:
-                return normalise(_convolve(inputs, kernel), key=f"{self.key}.{label}")
+        def candidate(label: str, kernel: Tensor) -> Tensor:
+            return normalise(_convolve(inputs, kernel), key=f"{self.key}.{label}")
 
-            labelled = zip(self.choices["kernel"].labels, kernels, strict=True)
-            outputs = combine(kernel_gate, [partial(candidate, label, kernel) for label, kernel in labelled])
-        return _affine(outputs, self.scale[:out], self.shift[:out])
+        labelled = zip(self.choices["kernel"].labels, kernels, strict=True)
+        return combine(kernel_gate, [partial(candidate, label, kernel) for label, kernel in labelled])
 
     def _add_residual(
         self,
@@ -131,15 +132,23 @@ class SuperBlock(nn.Module):
 
         def residual() -> Tensor:
             projected = _convolve(inputs, self.projection[:out, : inputs.shape[1]])
-            key = f"{self.key}.skip"
-            normal = self._normalise(projected, key=key, gate=gate, statistics=statistics, record=record)
-            return outputs + _affine(normal, self.skip["scale"][:out], self.skip["shift"][:out])
+            return outputs + self._normalise(
+                self.skip["scale"][:out],
+                self.skip["shift"][:out],
+                projected,
+                key=f"{self.key}.skip",
+                gate=gate,
+                statistics=statistics,
+                record=record,
+            )
 
         by_label: dict[str, Callable[[], Tensor]] = {"none": lambda: outputs, "residual": residual}
         return combine(gate["skip"], [by_label[label] for label in self.choices["skip"].labels])
 
     def _normalise(
         self,
+        scale: Tensor,
+        shift: Tensor,
         inputs: Tensor,
         *,
         key: str,
@@ -149,9 +158,9 @@ class SuperBlock(nn.Module):
     ) -> Tensor:
         width = gate["width"]
         by_label: dict[str, Callable[[], Tensor]] = {
-            "batch": partial(batch_normalise, inputs, key, statistics, record),
-            "layer": partial(layer_normalise, inputs, self._width_mask(width)),
-            "none": lambda: inputs,
+            "batch": partial(batch_normalise, inputs, scale, shift, key=key, statistics=statistics, record=record),
+            "layer": partial(layer_normalise, inputs, scale, shift, self._width_mask(width)),
+            "none": partial(affine, inputs, scale, shift),
         }
         return combine(gate["norm"], [by_label[label] for label in self.choices["norm"].labels])
 
@@ -240,7 +249,3 @@ def _kernel(out: int, into: int, size: int) -> Tensor:
 
 def _convolve(inputs: Tensor, kernel: Tensor) -> Tensor:
     return F.conv2d(inputs, kernel, padding=kernel.shape[-1] // 2)
-
-
-def _affine(inputs: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    return torch.addcmul(shift[:, None, None], inputs, scale[:, None, None])

@@ -65,43 +65,59 @@ def merged_kernel(gate: Gate, kernels: Sequence[Tensor]) -> Tensor:
     return total
 
 
+def affine(inputs: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """Scale and shift each channel: inputs ``(n, channels, height, width)``, scale and shift ``(channels,)``."""
+    return torch.addcmul(shift[:, None, None], inputs, scale[:, None, None])
+
+
 def batch_normalise(
-    inputs: Tensor, key: str, statistics: Mapping[str, Tensor] | None, record: dict[str, Tensor] | None
+    inputs: Tensor,
+    scale: Tensor,
+    shift: Tensor,
+    *,
+    key: str,
+    statistics: Mapping[str, Tensor] | None,
+    record: dict[str, Tensor] | None,
 ) -> Tensor:
-    """Normalise each channel by given statistics, or by those of this batch.
+    """Normalise each channel by given statistics, or by those of this batch; then scale and shift it.
 
     Args:
         inputs: shape ``(n, channels, height, width)``.
+        scale: shape ``(channels,)``.
+        shift: shape ``(channels,)``.
         key: the layer's name; its entries are ``<key>.mean`` and ``<key>.var``, each of shape ``(channels,)``.
         statistics: means and (biased) variances to use; None takes this batch's.
         record: filled with this batch's means and variances when given.
     """
+    if record is None and statistics is None:
+        return F.batch_norm(inputs, None, None, scale, shift, training=True, eps=EPSILON)
     if record is not None:
-        record[f"{key}.mean"] = inputs.mean((0, 2, 3))
-        record[f"{key}.var"] = inputs.var((0, 2, 3), unbiased=False)
-    if statistics is None:
-        return F.batch_norm(inputs, None, None, training=True, eps=EPSILON)
+        record[f"{key}.var"], record[f"{key}.mean"] = torch.var_mean(inputs, (0, 2, 3), correction=0)
     channels = inputs.shape[1]
-    mean, var = statistics[f"{key}.mean"][:channels], statistics[f"{key}.var"][:channels]
+    given = record if statistics is None else statistics
+    assert given is not None
+    mean, var = given[f"{key}.mean"][:channels], given[f"{key}.var"][:channels]
     # Not ``F.batch_norm``, which is not differentiable in given statistics.
-    scale = (var + EPSILON).rsqrt()
-    return torch.addcmul((-mean * scale)[:, None, None], inputs, scale[:, None, None])
+    scale = scale * (var + EPSILON).rsqrt()
+    return affine(inputs, scale, shift - mean * scale)
 
 
-def layer_normalise(inputs: Tensor, weights: Tensor | None) -> Tensor:
-    """Normalise each example over its channels and pixels.
+def layer_normalise(inputs: Tensor, scale: Tensor, shift: Tensor, weights: Tensor | None) -> Tensor:
+    """Normalise each example over its channels and pixels; then scale and shift each channel.
 
     Args:
         inputs: shape ``(n, channels, height, width)``.
+        scale: shape ``(channels,)``.
+        shift: shape ``(channels,)``.
         weights: weight of each channel in mean and variance, shape ``(channels,)``, so that a masked channel does
             not count; None weights all alike.
     """
     if weights is None:
-        return F.group_norm(inputs, 1, eps=EPSILON)
+        return F.group_norm(inputs, 1, scale, shift, eps=EPSILON)
     weights = weights.to(inputs.dtype)
     share = (weights / (weights.sum() * inputs.shape[2] * inputs.shape[3]))[:, None, None]
     centred = inputs - (inputs * share).sum((1, 2, 3), keepdim=True)
-    return centred / ((centred**2 * share).sum((1, 2, 3), keepdim=True) + EPSILON).sqrt()
+    return affine(centred / ((centred**2 * share).sum((1, 2, 3), keepdim=True) + EPSILON).sqrt(), scale, shift)
 
 
 def dropout_scale(gate: Gate, rates: Sequence[float], uniform: Tensor, dtype: torch.dtype) -> Tensor:

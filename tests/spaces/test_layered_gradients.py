@@ -141,9 +141,12 @@ def test_given_statistics_have_gradients():
     inputs = torch.randn(3, 2, 2, 2, dtype=torch.float64, generator=generator, requires_grad=True)
     mean = torch.randn(2, dtype=torch.float64, generator=generator, requires_grad=True)
     var = (torch.rand(2, dtype=torch.float64, generator=generator) + 0.5).requires_grad_()
+    one = torch.ones(2, dtype=torch.float64)
 
     def normal(inputs, mean, var):
-        return batch_normalise(inputs, "a", {"a.mean": mean, "a.var": var}, None)
+        return batch_normalise(
+            inputs, one, torch.zeros_like(one), key="a", statistics={"a.mean": mean, "a.var": var}, record=None
+        )
 
     assert torch.autograd.gradcheck(normal, (inputs, mean, var))
     assert torch.autograd.gradgradcheck(normal, (inputs, mean, var))

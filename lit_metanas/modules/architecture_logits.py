@@ -1,0 +1,112 @@
+"""The architecture logits of a search, and which candidates are still in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from lit_metanas.relaxations.probability import probabilities
+from lit_metanas.relaxations.relaxation import PRUNED
+from lit_metanas.spaces.architecture import Choice
+
+
+class ArchitectureLogits(nn.Module):
+    """One logit a candidate, all in one vector, so that choices with dots in their names can be parameters.
+
+    Args:
+        choices: of the search space.
+        prior: labels to start from, by group or by the choice's own name.
+        strength: how much larger the prior label's logit is than the others of its choice at the start.
+
+    Raises:
+        ValueError: the prior names no choice or group of the space, or a label that it does not have.
+    """
+
+    def __init__(
+        self, choices: Sequence[Choice], *, prior: Mapping[str, str] | None = None, strength: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.choices = tuple(choices)
+        self.sizes = [len(choice.labels) for choice in self.choices]
+        self.values = nn.Parameter(self._initial(prior or {}, strength))
+        self.register_buffer("pruned", torch.zeros(sum(self.sizes), dtype=torch.bool))
+        self.pruned: Tensor
+
+    @property
+    def open(self) -> bool:
+        """Whether any choice has more than one candidate left."""
+        left = (~self.pruned).split(self.sizes)
+        return any(int(row.sum()) > 1 for row in left)
+
+    def tree(self) -> dict[str, Tensor]:
+        """The logits by choice, each of shape ``(labels,)``, pruned candidates far below all others; detached."""
+        masked = self.values.detach().masked_fill(self.pruned, PRUNED)
+        return self._by_choice(masked)
+
+    def probabilities(self) -> dict[str, Tensor]:
+        """Softmax of the logits by choice, each of shape ``(labels,)``, detached."""
+        return {name: probabilities(logits) for name, logits in self.tree().items()}
+
+    def flat(self, tree: Mapping[str, Tensor]) -> Tensor:
+        """One vector of a tree's tensors, zero for pruned candidates: a gradient of ``values``."""
+        joined = torch.cat([tree[choice.name] for choice in self.choices])
+        return joined.masked_fill(self.pruned, 0.0)
+
+    @torch.no_grad()
+    def prune(self, below: float) -> None:
+        """Drop the candidates whose probability is less than ``below``; the likeliest of a choice always stays."""
+        for row, gone in zip(self.probabilities().values(), self.pruned.split(self.sizes), strict=True):
+            gone |= (row < below) & (row < row.max())
+
+    def tied(self, tree: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Replace each tensor by the mean over the choices of its group."""
+        groups: dict[tuple[str, tuple[str, ...]], list[Tensor]] = {}
+        for choice in self.choices:
+            groups.setdefault((choice.group, choice.labels), []).append(tree[choice.name])
+        means = {key: torch.stack(rows).mean(0) for key, rows in groups.items()}
+        return {choice.name: means[choice.group, choice.labels] for choice in self.choices}
+
+    def tied_noise(self, noise: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Give all choices of a group the noise of its first, so that they take the same label."""
+        first: dict[tuple[str, tuple[str, ...]], Tensor] = {}
+        for choice in self.choices:
+            first.setdefault((choice.group, choice.labels), noise[choice.name])
+        return {choice.name: first[choice.group, choice.labels] for choice in self.choices}
+
+    @torch.no_grad()
+    def inherit(self, labels: Mapping[str, Sequence[str]], logits: Mapping[str, Tensor]) -> None:
+        """Take over another space's logits for the labels that both have.
+
+        Args:
+            labels: the other space's labels by choice.
+            logits: its logits by choice, each of shape ``(labels,)``.
+        """
+        for choice, row in zip(self.choices, self.values.split(self.sizes), strict=True):
+            theirs = list(labels.get(choice.name, ()))
+            for place, label in enumerate(choice.labels):
+                if label in theirs:
+                    row[place] = logits[choice.name][theirs.index(label)].clamp(min=PRUNED / 2)
+
+    def _by_choice(self, values: Tensor) -> dict[str, Tensor]:
+        return {choice.name: row for choice, row in zip(self.choices, values.split(self.sizes), strict=True)}
+
+    def _initial(self, prior: Mapping[str, str], strength: float) -> Tensor:
+        used = set()
+        rows = []
+        for choice in self.choices:
+            row = torch.zeros(len(choice.labels))
+            for key in {choice.name, choice.group} & prior.keys():
+                used.add(key)
+                if prior[key] not in choice.labels:
+                    raise ValueError(
+                        f"prior: '{key}' has no label '{prior[key]}' in {choice.name}: use {', '.join(choice.labels)}."
+                    )
+                row[choice.labels.index(prior[key])] = strength
+            rows.append(row)
+        unknown = prior.keys() - used
+        if unknown:
+            names = sorted({choice.group for choice in self.choices})
+            raise ValueError(f"prior: the space has no choice '{min(unknown)}': use {', '.join(names)}.")
+        return torch.cat(rows)
