@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import inf
 
 from torch import Tensor
 
@@ -47,10 +48,10 @@ class Record:
 
     @property
     def curve(self) -> tuple[tuple[float, float], ...]:
-        """The anytime curve: (FLOPs spent, best score so far) at each improvement."""
+        """The anytime curve: (FLOPs spent, best score so far) at each improvement; unscored trials left out."""
         points: list[tuple[float, float]] = []
         for trial in self.trials:
-            if not points or trial.value > points[-1][1]:
+            if trial.value > (points[-1][1] if points else -inf):
                 points.append((float(trial.cost.flops), trial.value))
         return tuple(points)
 

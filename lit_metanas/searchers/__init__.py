@@ -2,18 +2,22 @@
 
 from lit_metanas.searchers.evolving_halving import EvolvingHalving
 from lit_metanas.searchers.fixed import Borrowed, FixedArchitecture, RandomArchitecture
+from lit_metanas.searchers.meta_searched import MetaSearched
 from lit_metanas.searchers.query import QuerySearcher
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.searchers.successive_halving import SuccessiveHalving
+from lit_metanas.searchers.target_search import TargetSearch
 from lit_metanas.searchers.weight_sharing import WeightSharingSearcher
 
 __all__ = [
     "Borrowed",
     "EvolvingHalving",
     "FixedArchitecture",
+    "MetaSearched",
     "QuerySearcher",
     "RandomArchitecture",
     "Searcher",
     "SuccessiveHalving",
+    "TargetSearch",
     "WeightSharingSearcher",
 ]

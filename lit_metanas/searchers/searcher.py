@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 from lit_metanas.episodes.task import Task
-from lit_metanas.records.budget import Budget
+from lit_metanas.records.budget import Budget, Cost
 from lit_metanas.records.record import Found
 from lit_metanas.spaces.space import SearchSpace
 
@@ -23,3 +23,8 @@ class Searcher(ABC):
             budget: charged with every step; never overdrawn.
             seed: the only source of randomness.
         """
+
+    @property
+    def meta_cost(self) -> Cost:
+        """What was paid once, before any task: the meta-training that the search starts from."""
+        return Cost()

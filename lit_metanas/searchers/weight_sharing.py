@@ -10,12 +10,12 @@ from lit_metanas.estimators.training import validation_part
 from lit_metanas.meta.head import Head
 from lit_metanas.meta.parameters import Parameters
 from lit_metanas.modules.architecture_gradient import ArchitectureGradient, FirstOrder
-from lit_metanas.modules.meta_checkpoint import read_parameters
+from lit_metanas.modules.meta_checkpoint import read_meta_checkpoint, read_parameters
 from lit_metanas.modules.minibatches import Minibatches
 from lit_metanas.modules.quiet_trainer import quiet_trainer
 from lit_metanas.modules.statistics import embed_and_record
 from lit_metanas.modules.weight_sharing import Rates, WeightSharing
-from lit_metanas.records.budget import Budget
+from lit_metanas.records.budget import Budget, Cost
 from lit_metanas.records.record import Found
 from lit_metanas.relaxations.relaxation import Relaxation
 from lit_metanas.relaxations.softmax import Softmax
@@ -61,6 +61,11 @@ class WeightSharingSearcher(Searcher):
         self.batch_size = batch_size
         self.init = init
         self.head = head
+
+    @property
+    def meta_cost(self) -> Cost:
+        """Of the meta-training, where the search starts from its checkpoint."""
+        return read_meta_checkpoint(self.init).cost if isinstance(self.init, str) else Cost()
 
     def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> Found:
         """Search one task on the device that it lies on.

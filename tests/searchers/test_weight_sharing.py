@@ -184,7 +184,7 @@ def test_the_second_order_gradient_is_the_unrolled_one_and_not_the_first():
     assert errors[1] == pytest.approx(errors[0] / 100, rel=0.2)  # a central difference: the error is quadratic
     first = FirstOrder()(**losses, **state, rate=0.7)
     difference = max((a - b).abs().max().item() for a, b in zip(first.values(), exact, strict=True))
-    assert difference > 100 * errors[1]
+    assert difference > 1000 * errors[2]
 
 
 def test_a_validation_loss_that_is_flat_in_the_weights_gives_the_direct_gradient():

@@ -1,0 +1,80 @@
+"""What a search of many tasks has finished already, kept so that an interrupted one goes on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from lit_metanas.records.atomic import replacing
+from lit_metanas.records.chosen import Chosen
+from lit_metanas.records.files import read_architectures, read_results, write_architectures, write_results
+from lit_metanas.records.result import Result
+
+
+class Pair(NamedTuple):
+    """What came of one method on one task."""
+
+    result: Result
+    chosen: Chosen
+
+
+class FinishedPairs:
+    """A folder for each task and method, complete once its ``result.json`` is there.
+
+    Args:
+        directory: the run's directory.
+        settings: plain values that all pairs have in common.
+
+    Raises:
+        ValueError: the directory holds a search with other settings.
+    """
+
+    def __init__(self, directory: Path, settings: Mapping[str, Any]) -> None:
+        self.directory = directory
+        text = json.dumps(settings, indent=1, sort_keys=True)
+        file = directory / "search.json"
+        if file.is_file() and file.read_text(encoding="utf-8") != text:
+            raise ValueError(
+                f"'{directory}' holds a search with another space, recipe, budget or seed ('{file.name}' tells which): "
+                "give another directory, or delete this one."
+            )
+        if not file.is_file():
+            with replacing(file) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+
+    def folder(self, task_id: str, method: str) -> Path:
+        """Where one pair is kept, and its child network."""
+        return self.directory / "children" / _name(task_id) / _name(method)
+
+    def read(self, task_id: str, method: str) -> Pair | None:
+        """A finished pair, or None."""
+        folder = self.folder(task_id, method)
+        if not (folder / "result.json").is_file():
+            return None
+        return Pair(read_results(folder / "result.json")[0], read_architectures(folder / "architecture.json")[0])
+
+    def write(self, pair: Pair) -> None:
+        """Keep a pair; its result last, as that marks it as finished."""
+        folder = self.folder(pair.result.task_id, pair.result.method)
+        write_architectures(folder / "architecture.json", [pair.chosen])
+        write_results(folder / "result.json", [pair.result])
+
+    def conclude(self, pairs: list[Pair]) -> None:
+        """Write ``results.json`` and ``architectures.json``, beside rows of other methods, tasks and seeds in them."""
+        results, architectures = self.directory / "results.json", self.directory / "architectures.json"
+        ours = {(result.method, result.task_id, result.seed) for result, _ in pairs}
+        kept_results = read_results(results) if results.is_file() else []
+        kept_chosen = read_architectures(architectures) if architectures.is_file() else []
+        rows = [row for row in kept_results if (row.method, row.task_id, row.seed) not in ours]
+        choices = [row for row in kept_chosen if (row.method, row.task_id, row.seed) not in ours]
+        write_results(results, [*rows, *(pair.result for pair in pairs)])
+        write_architectures(architectures, [*choices, *(pair.chosen for pair in pairs)])
+
+
+def _name(text: str) -> str:
+    """A file name for any text, one to one."""
+    quoted = quote(text, safe=" ")
+    return quoted.replace(".", "%2E") if not quoted.strip(".") else quoted

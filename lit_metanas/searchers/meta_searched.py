@@ -1,0 +1,60 @@
+"""The architecture that meta-training chose for all tasks."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from lit_metanas.episodes.task import Task
+from lit_metanas.meta.head import Head
+from lit_metanas.meta.prototype_linear_head import PrototypeLinearHead
+from lit_metanas.modules.meta_checkpoint import read_meta_checkpoint, read_parameters
+from lit_metanas.modules.statistics import embed_and_record
+from lit_metanas.records.budget import Budget, Cost
+from lit_metanas.records.record import Found, Record, Trial
+from lit_metanas.searchers.searcher import Searcher
+from lit_metanas.spaces.mixture import one_hot
+from lit_metanas.spaces.space import SearchSpace
+
+
+class MetaSearched(Searcher):
+    """Derives the architecture from meta-trained logits, the same for every task, at no cost on the task.
+
+    The child inherits the meta-trained weights, a classifier made from the task's train part, and the batch-norm
+    statistics of that part.
+
+    Args:
+        init: the checkpoint that holds the meta-trained parameters.
+        head: how the classifier starts: a head with a weight and a bias, such as ``PrototypeLinearHead``, the default.
+    """
+
+    def __init__(self, init: str, head: Head | None = None) -> None:
+        self.init = init
+        self.head = head or PrototypeLinearHead()
+
+    @property
+    def meta_cost(self) -> Cost:
+        """Of the meta-training."""
+        return read_meta_checkpoint(self.init).cost
+
+    @torch.no_grad()
+    def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> Found:
+        """Derive the architecture, and embed the train part once.
+
+        Raises:
+            FileNotFoundError: there is no such checkpoint.
+            ValueError: the checkpoint is damaged, foreign, or of another space or shape.
+        """
+        parameters = read_parameters(self.init, space, task.shape)
+        architecture = space.derive(parameters.logits)
+        device = task.train.inputs.device
+        with torch.random.fork_rng(devices=[]):
+            supernet = space.supernet(task.shape).to(device)
+        weights = {name: tensor.to(device) for name, tensor in parameters.weights.items()}
+        mixture = one_hot(space.choices, architecture)
+        features, statistics = embed_and_record(supernet, weights, mixture, task.train.inputs)
+        head = self.head.start(parameters.head, features, task.train.labels, task.way)
+        classifier = {f"head.{name}": tensor for name, tensor in head.items()}
+        record = Record(task.id, [Trial(architecture, math.nan, budget.spent)])
+        return Found(architecture, {**weights, **statistics, **classifier}, record)

@@ -1,0 +1,218 @@
+"""All methods on all target tasks: search, train the child network, score it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from math import nan, sqrt
+from pathlib import Path
+from time import perf_counter
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import distributed
+
+from lit_metanas.episodes.task import Split, Task
+from lit_metanas.modules.child import Child, accuracy, fit_child
+from lit_metanas.modules.exported import export_child
+from lit_metanas.modules.recipe import Recipe
+from lit_metanas.records.budget import Budget, Cost
+from lit_metanas.records.chosen import Chosen
+from lit_metanas.records.hardware import hardware
+from lit_metanas.records.record import Found
+from lit_metanas.records.result import Protocol, Result
+from lit_metanas.records.weights import write_weights
+from lit_metanas.searchers.finished_pairs import FinishedPairs, Pair
+from lit_metanas.searchers.searcher import Searcher
+from lit_metanas.spaces.space import SearchSpace, Shape
+
+
+class TargetSearch(LightningModule):
+    """Searches each target task with each method under the same budget, trains what was found, and scores it.
+
+    All methods see identical tasks, and all children are trained by one recipe. The search reads a task's train and
+    val parts; the test part is read once, by the trained child. Each finished pair of task and method is kept at
+    once: a search that was interrupted skips those when it is started again in its directory.
+
+    Args:
+        space: what is searched.
+        methods: the searchers, by their name in tables.
+        recipe: training hyper-parameters of every child.
+        budget_flops: training FLOPs (3 x forward multiply-adds x images) of each search; None is no limit.
+        budget_queries: architectures that each search may evaluate; None is no limit.
+        seed: of all searches and children.
+        directory: where results, architectures and children are written.
+        shape: channels, height and width of an input, if tasks are to be checked against it.
+        export: whether each child is written as a program that runs with torch alone, too.
+        config: where the run's configuration is kept.
+    """
+
+    def __init__(
+        self,
+        *,
+        space: SearchSpace,
+        methods: dict[str, Searcher],
+        recipe: Recipe | None = None,
+        budget_flops: float | None = None,
+        budget_queries: int | None = None,
+        seed: int = 0,
+        directory: str = "search",
+        shape: Shape | None = None,
+        export: bool = False,
+        config: str = "",
+    ) -> None:
+        super().__init__()
+        if not methods:
+            raise ValueError("TargetSearch has no methods: give at least one searcher with its name.")
+        self.space = space
+        self.methods = methods
+        self.recipe = recipe or Recipe()
+        self.budget_flops, self.budget_queries = budget_flops, budget_queries
+        self.seed = seed
+        self.directory = Path(directory)
+        self.shape = shape
+        self.export = export
+        self.config = config
+        self.pairs: list[Pair] = []
+        self.finished: FinishedPairs | None = None
+
+    def on_predict_start(self) -> None:
+        """Look what an interrupted search has finished.
+
+        Raises:
+            ValueError: the directory holds a search with other settings.
+        """
+        settings = {
+            "space": {choice.name: list(choice.labels) for choice in self.space.choices},
+            "recipe": asdict(self.recipe),
+            "budget": {"flops": self.budget_flops, "queries": self.budget_queries},
+            "seed": self.seed,
+        }
+        self.pairs = []
+        self.finished = FinishedPairs(self.directory, settings)
+
+    def predict_step(self, batch: Task, batch_idx: int) -> list[Result]:
+        """Run every method on one task.
+
+        Raises:
+            ValueError: the task has another shape than the search was set up for, or a searcher refuses it.
+        """
+        if self.shape is not None and tuple(self.shape) != batch.shape:
+            raise ValueError(
+                f"Task '{batch.id}' has inputs of shape {batch.shape}, but the search is set up for "
+                f"{tuple(self.shape)}: resize the images or change the channels of the task."
+            )
+        assert self.finished is not None
+        done: list[Pair] = []
+        # Prediction runs without gradients, and tensors made there can never have any: search on copies.
+        with torch.inference_mode(False), torch.enable_grad():
+            task = _copy(batch)
+            for method, searcher in self.methods.items():
+                pair = self.finished.read(task.id, method)
+                if pair is None:
+                    pair = self._run(task, method, searcher)
+                    self.finished.write(pair)
+                done.append(pair)
+        self.pairs += done
+        return [pair.result for pair in done]
+
+    def on_predict_epoch_end(self) -> None:
+        """Write the rows of all processes, by task and method."""
+        gathered: list[list[Pair] | None] = [self.pairs]
+        if distributed.is_available() and distributed.is_initialized():
+            gathered = [None] * distributed.get_world_size()
+            distributed.all_gather_object(gathered, self.pairs)
+        if not self.trainer.is_global_zero:
+            return
+        order = {method: place for place, method in enumerate(self.methods)}
+        pairs = [pair for part in gathered for pair in part or ()]
+        pairs.sort(key=lambda pair: (pair.result.task_id, order[pair.result.method]))
+        assert self.finished is not None
+        self.finished.conclude(pairs)
+
+    def _run(self, task: Task, method: str, searcher: Searcher) -> Pair:
+        """Search, train, score, and write the child."""
+        assert self.finished is not None
+        budget = Budget(queries=self.budget_queries, flops=self.budget_flops)
+        begin = perf_counter()
+        found = searcher.search(task, self.space, budget, self.seed)
+        cost = replace(budget.spent, seconds=perf_counter() - begin)
+        child = self._trained(task, found)
+        pair = self._rows(task, method, found, cost, searcher.meta_cost, accuracy(child, task.test))
+        folder = self.finished.folder(task.id, method)
+        write_weights(folder / "weights.pt", child.network.state_dict())
+        if self.export:
+            names = task.classes or tuple(str(label) for label in range(task.way))
+            labels = found.architecture.to_json()
+            export_child(child.network, folder, architecture=labels, classes=names, shape=task.shape)
+        return pair
+
+    def _trained(self, task: Task, found: Found) -> Child:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            child = Child(
+                space=self.space,
+                architecture=found.architecture,
+                shape=task.shape,
+                way=task.way,
+                recipe=self.recipe,
+                weights=found.weights if self.recipe.inherit else None,
+            )
+            fit_child(child, task.train, seed=self.seed)
+        return child.to(task.train.inputs.device)
+
+    def _rows(self, task: Task, method: str, found: Found, cost: Cost, meta_cost: Cost, value: float) -> Pair:
+        """The rows of one method on one task, for both files."""
+        size = self.space.cost(found.architecture, task.shape, task.way)
+        recipe: dict[str, float | int | str | bool] = asdict(self.recipe)
+        result = Result(
+            method=method,
+            task_id=task.id,
+            space=self.space.name,
+            architecture=found.architecture,
+            recipe=recipe,
+            seed=self.seed,
+            protocol=Protocol("target", task.way, len(task.train) // task.way, "running"),
+            value=value,
+            ci95=wilson(value, len(task.test)),
+            cost=cost,
+            meta_cost=meta_cost,
+            parameters=size.parameters,
+            flops=size.flops,
+            curve=found.record.curve,
+            hardware=hardware(),
+            config=self.config,
+        )
+        assert self.finished is not None
+        folder = self.finished.folder(task.id, method).relative_to(self.directory)
+        scored = [trial.value for trial in found.record.trials if trial.architecture == found.architecture]
+        chosen = Chosen(
+            task_id=task.id,
+            method=method,
+            space=self.space.name,
+            architecture=found.architecture,
+            value=max(scored, default=nan),
+            seed=self.seed,
+            cost=cost,
+            recipe=recipe,
+            shape=task.shape,
+            way=task.way,
+            classes=task.classes,
+            weights=(folder / "weights.pt").as_posix(),
+        )
+        return Pair(result, chosen)
+
+
+def wilson(share: float, number: int, z: float = 1.959964) -> float:
+    """Half width of the 95 % confidence interval of a share of ``number`` examples (Wilson 1927).
+
+    Unlike the normal approximation it is not zero where all or none are right.
+    """
+    return z * sqrt(share * (1 - share) / number + z**2 / (4 * number**2)) / (1 + z**2 / number)
+
+
+def _copy(task: Task) -> Task:
+    def copied(split: Split) -> Split:
+        return Split(split.inputs.clone(), split.labels.clone())
+
+    val = None if task.val is None else copied(task.val)
+    return replace(task, train=copied(task.train), val=val, test=copied(task.test))
