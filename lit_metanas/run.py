@@ -31,8 +31,8 @@ class Phase:
         verb: a verb of the command line.
         name: the phase's name, and the folder it works in.
         config: configurations, later ones overriding earlier ones.
-        args: further arguments, in which ``{directory}``, ``{seed}`` and ``{name}`` are replaced. In a phase of all
-            seeds an argument with ``{seed}`` is repeated for each seed.
+        args: further arguments, in which ``{directory}``, ``{seed}``, ``{name}`` and the experiment's inputs are
+            replaced. In a phase of all seeds an argument with ``{seed}`` is repeated for each seed.
         per_seed: once for each seed, in ``{directory}/seed{seed}/{name}``, or once, in ``{directory}/{name}``.
         minutes: how long it takes on two CPU cores; only for the estimate of what is left.
     """
@@ -57,7 +57,14 @@ class Step:
     fingerprint: str
 
 
-def run(phases: list[Phase], directory: Path, seeds: list[int] | None = None, *, execute: Execute) -> None:
+def run(
+    phases: list[Phase],
+    directory: Path,
+    seeds: list[int] | None = None,
+    inputs: dict[str, str] | None = None,
+    *,
+    execute: Execute,
+) -> None:
     """Go through phases, skipping those that were finished with the same configuration.
 
     An interrupted ``fit`` goes on from its last checkpoint. A folder that another configuration has left is set aside,
@@ -67,9 +74,10 @@ def run(phases: list[Phase], directory: Path, seeds: list[int] | None = None, *,
         phases: what to do, in order.
         directory: where everything goes.
         seeds: the phases of one seed come before those of the next; [0] by default.
+        inputs: what the user has to give, for instance the folder of a data set, by the names in the phases' args.
         execute: runs one command line.
     """
-    steps = plan(phases, directory, seeds or [0])
+    steps = plan(phases, directory, seeds or [0], inputs or {})
     left = sum(step.minutes for step in steps)
     print(f"{len(steps)} steps into {directory}, about {_duration(60 * left)} on two CPU cores.", flush=True)
     rows: list[tuple[str, str]] = []
@@ -102,7 +110,7 @@ def run(phases: list[Phase], directory: Path, seeds: list[int] | None = None, *,
 Execute = Callable[[list[str]], None]
 
 
-def plan(phases: list[Phase], directory: Path, seeds: list[int]) -> list[Step]:
+def plan(phases: list[Phase], directory: Path, seeds: list[int], inputs: dict[str, str]) -> list[Step]:
     """All steps in order: consecutive phases of one seed stay together, phases of all seeds wait for every seed."""
     names = [phase.name for phase in phases]
     if not phases or len(set(names)) < len(names):
@@ -115,24 +123,29 @@ def plan(phases: list[Phase], directory: Path, seeds: list[int]) -> list[Step]:
             end += 1
         for seed in seeds if phases[start].per_seed else [None]:
             for phase in phases[start:end]:
-                steps.append(_step(phase, directory, seed, seeds, steps))
+                folder = directory / ("" if seed is None else f"seed{seed}") / phase.name
+                words = {**inputs, "directory": str(directory), "name": phase.name}
+                args = _arguments(phase, folder, seed, seeds, words)
+                steps.append(_step(phase, folder, seed, args, steps))
         start = end
     return steps
 
 
-def _step(phase: Phase, directory: Path, seed: int | None, seeds: list[int], earlier: list[Step]) -> Step:
-    folder = directory / ("" if seed is None else f"seed{seed}") / phase.name
-    configs = [Path(path) for path in phase.config]
-    args = [phase.verb, *(f"--config={path}" for path in configs)]
+def _arguments(phase: Phase, folder: Path, seed: int | None, seeds: list[int], words: dict[str, str]) -> list[str]:
+    """The phase's command line."""
+    args = [phase.verb, *(f"--config={Path(path)}" for path in phase.config)]
     if phase.verb in LIGHTNING_VERBS:
         args.append(f"--trainer.default_root_dir={folder}")
         args += [] if seed is None else [f"--seed_everything={seed}"]
     for argument in phase.args:
         for each in seeds if seed is None and "{seed}" in argument else [seed]:
-            words = {"directory": str(directory), "name": phase.name, "seed": str(each)}
-            args.append(_replaced(argument, words, phase.name))
+            args.append(_replaced(argument, {**words, "seed": str(each)}, phase.name))
+    return args
+
+
+def _step(phase: Phase, folder: Path, seed: int | None, args: list[str], earlier: list[Step]) -> Step:
     before = [step.fingerprint for step in earlier if seed is None or step.seed in (None, seed)]
-    texts = [text for path in configs for text in _texts(path, set())]
+    texts = [text for path in phase.config for text in _texts(Path(path), set())]
     content = json.dumps([lit_metanas.__version__, args, texts, before])
     return Step(
         title=phase.name if seed is None else f"{phase.name}, seed {seed}",

@@ -17,7 +17,6 @@ from lit_metanas.spaces import SearchSpace
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 BASE = CONFIGS / "methods" / "meta_search.yaml"
-REQUIRED_DATA = {"omniglot", "image_folder"}
 
 
 def names(folder: str) -> list[str]:
@@ -63,7 +62,7 @@ def test_experiment(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     parser.add_function_arguments(experiments.run, skip={"execute"})
     path = CONFIGS / "experiments" / f"{name}.yaml"
     settings = parser.instantiate(parser.parse_args([f"--config={path}"]))
-    steps = experiments.plan(settings.phases, Path(settings.directory), settings.seeds or [0])
+    steps = experiments.plan(settings.phases, Path(settings.directory), settings.seeds or [0], settings.inputs or {})
     assert {step.args[0] for step in steps} <= VERBS.keys()
     monkeypatch.setattr("lit_metanas.program.check_checkpoint", lambda path: None)  # earlier phases make them
     monkeypatch.chdir(tmp_path)

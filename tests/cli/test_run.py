@@ -71,6 +71,15 @@ def test_order_and_arguments(phases: list[Phase], recorder: Recorder, capsys: py
     assert "  out/seed7/search/made.json" in out
 
 
+def test_inputs_are_given_on_the_command_line(toy_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    phase = {"verb": "validate", "name": "look", "config": ["toy.yaml"], "args": ["--model.rate={rate}"]}
+    experiment = {"directory": "out", "inputs": {"rate": "0.1"}, "phases": [phase]}
+    Path("experiment.yaml").write_text(yaml.safe_dump(experiment))
+    assert main(["run", "-c", "experiment.yaml", "--inputs.rate=0.25"]) == 0
+    saved = yaml.safe_load(Path("out/seed0/look/config.validate.yaml").read_text())
+    assert saved["model"]["init_args"]["rate"] == 0.25
+
+
 def test_what_is_finished_is_skipped(phases: list[Phase], recorder: Recorder) -> None:
     run(phases, Path("out"), execute=recorder)
     run(phases, Path("out"), execute=recorder)
