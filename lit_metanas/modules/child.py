@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
-from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.strategies import SingleDeviceStrategy
+from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, SequentialSampler, TensorDataset
 from torchmetrics.classification import MulticlassAccuracy
 
 from lit_metanas.episodes.task import Split
+from lit_metanas.modules.quiet_trainer import quiet_trainer
 from lit_metanas.modules.recipe import Recipe
 from lit_metanas.records.budget import Cost
 from lit_metanas.spaces.architecture import Architecture
@@ -123,17 +120,8 @@ def fit_child(child: Child, train: Split, *, seed: int) -> Cost:
     child.to(memory_format=torch.channels_last)
     inputs = train.inputs.contiguous(memory_format=torch.channels_last)
     loader = batches(replace(train, inputs=inputs), child.recipe.batch_size, seed)
-    with torch.random.fork_rng(devices=[train.inputs.device] if train.inputs.is_cuda else []), _quiet():
+    with quiet_trainer(train.inputs.device, epochs=child.recipe.epochs) as trainer:
         torch.manual_seed(seed)
-        trainer = Trainer(
-            strategy=SingleDeviceStrategy(device=train.inputs.device),
-            max_epochs=child.recipe.epochs,
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            use_distributed_sampler=False,
-        )
         with torch.inference_mode(False), torch.enable_grad():
             trainer.fit(child, train_dataloaders=loader)
     images = len(train) * child.recipe.epochs
@@ -147,19 +135,3 @@ def accuracy(child: Child, split: Split, *, batch_size: int = 500) -> float:
     child.eval()
     right = sum(int((child(inputs).argmax(1) == labels).sum()) for inputs, labels in batches(split, batch_size))
     return right / len(split)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the Trainer of one child silent: a search starts hundreds."""
-    names = ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.accelerators.cuda")
-    levels = {name: logging.getLogger(name).level for name in names}
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="lightning")
-        for name in names:
-            logging.getLogger(name).setLevel(logging.WARNING)
-        try:
-            yield
-        finally:
-            for name, level in levels.items():
-                logging.getLogger(name).setLevel(level)

@@ -1,0 +1,93 @@
+"""The architecture of a meta-training checkpoint."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from lit_metanas.episodes.task import Split, Task
+from lit_metanas.modules.meta_checkpoint import KEY, describe
+from lit_metanas.records import Budget, Cost
+from lit_metanas.searchers import MetaSearched, WeightSharingSearcher
+from lit_metanas.spaces.layered import LayeredSpace
+
+SHAPE = (1, 8, 8)
+SPACE = LayeredSpace(kernels=(1, 3), activations=("ReLU", "Tanh"), dropouts=(0.0,), depths=(2,), widths=(4,))
+EXPECTED = SPACE.canonical({choice.name: choice.labels[-1] for choice in SPACE.choices})
+
+
+def split(seed):
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.arange(3).repeat_interleave(5)
+    patterns = torch.rand(3, *SHAPE, generator=torch.Generator().manual_seed(9))
+    return Split((patterns[labels] + 0.1 * torch.rand(15, *SHAPE, generator=generator)).clamp(0, 1), labels)
+
+
+TASK = Task("task", 3, split(0), split(1), split(2))
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    torch.manual_seed(0)
+    supernet = SPACE.supernet(SHAPE)
+    logits = {c.name: 5 * F.one_hot(torch.tensor(len(c.labels) - 1), len(c.labels)).float() for c in SPACE.choices}
+    state = {f"supernet.{name}": value for name, value in supernet.state_dict().items()}
+    path = tmp_path / "meta.ckpt"
+    torch.save({"state_dict": state, KEY: describe(SPACE, SHAPE, logits, {}, Cost(flops=123))}, path)
+    return str(path), supernet
+
+
+def test_the_child_is_the_meta_trained_network_with_nearest_class_means(checkpoint):
+    path, supernet = checkpoint
+    budget = Budget(flops=0, queries=0)
+    found = MetaSearched(path).search(TASK, SPACE, budget, 0)
+    assert found.architecture == EXPECTED
+    assert budget.spent == Cost()
+    assert math.isnan(found.record.best.value)
+    child = SPACE.child(found.architecture, SHAPE, 3, found.weights).eval()
+    with torch.no_grad():
+        scores = child(TASK.test.inputs)
+        features = child.embed(TASK.train.inputs)
+        means = torch.stack([features[TASK.train.labels == c].mean(0) for c in range(3)])
+        queries = child.embed(TASK.test.inputs)
+        distances = ((queries[:, None] - means) ** 2).sum(-1)
+        nearest = supernet_nearest(supernet)
+    torch.testing.assert_close(scores.log_softmax(1), (-0.1 * distances).log_softmax(1))
+    assert torch.equal(scores.argmax(1), nearest)
+
+
+def supernet_nearest(supernet):
+    """Nearest class means in plain torch, on the statistics of the train part."""
+    from lit_metanas.spaces.mixture import one_hot
+
+    record = {}
+    mixture = one_hot(SPACE.choices, EXPECTED)
+    train = supernet(TASK.train.inputs, mixture, record=record)
+    test = supernet(TASK.test.inputs, mixture, statistics=record)
+    means = torch.stack([train[TASK.train.labels == c].mean(0) for c in range(3)])
+    return torch.cdist(test, means).argmin(1)
+
+
+def test_the_meta_training_is_accounted_for_once(checkpoint):
+    path, _ = checkpoint
+    assert MetaSearched(path).meta_cost.flops == 123
+    assert WeightSharingSearcher(init=path).meta_cost.flops == 123
+    assert WeightSharingSearcher().meta_cost == Cost()
+
+
+def test_a_weight_sharing_search_starts_from_the_checkpoint(checkpoint):
+    path, supernet = checkpoint
+    found = WeightSharingSearcher(init=path).search(TASK, SPACE, Budget(flops=0), 0)
+    assert found.architecture == EXPECTED
+    assert all(torch.equal(found.weights[name], value) for name, value in supernet.named_parameters())
+
+
+def test_a_checkpoint_of_another_space_or_shape_is_refused(checkpoint):
+    path, _ = checkpoint
+    with pytest.raises(ValueError, match="another search space"):
+        MetaSearched(path).search(TASK, LayeredSpace(depths=(2,)), Budget(), 0)
+    images = torch.rand(3, 3, 8, 8)
+    colour = Split(images, torch.arange(3))
+    with pytest.raises(ValueError, match=r"shape \(1, 8, 8\)"):
+        MetaSearched(path).search(Task("c", 3, colour, colour, colour), SPACE, Budget(), 0)
