@@ -102,6 +102,9 @@ def export_child(
     """
     folder = Path(directory)
     network = copy.deepcopy(network).cpu().eval()
+    for tensor in (*network.parameters(), *network.buffers()):
+        # An archive of tensors that are views, or laid out channels-last, would be loaded from guesses.
+        tensor.data = tensor.detach().clone(memory_format=torch.contiguous_format)
     example = torch.rand(2, *shape, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         ways = network(example).shape[1]

@@ -11,7 +11,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor
 
 from lit_metanas.episodes.image_files import read_images
-from lit_metanas.modules.exported import load_exported
+from lit_metanas.modules.exported import DESCRIPTION, load_exported
 from lit_metanas.records.atomic import replacing
 
 SHOWN = 20
@@ -21,14 +21,14 @@ class ExportedModel(LightningModule):
     """Classifies image files; prints each one's class and writes all probabilities to a file.
 
     Args:
-        directory: the folder of an exported network.
+        directory: the folder of an exported network, or one in which it is the only one.
         output: the file to write, CSV, or JSON if it is so named.
     """
 
     def __init__(self, directory: str, output: str = "predictions.csv") -> None:
         super().__init__()
         # No submodule: an exported program has no training mode to be switched to. It stays on the CPU.
-        self.exported = load_exported(directory)
+        self.exported = load_exported(_only_export(Path(directory)))
         self.output = Path(output)
         if self.output.suffix not in (".csv", ".json"):
             raise ValueError(f"The output '{output}' is neither CSV nor JSON: let its name end in .csv or .json.")
@@ -69,3 +69,20 @@ class ExportedModel(LightningModule):
         writer.writeheader()
         writer.writerows(self._rows)
         return text.getvalue()
+
+
+def _only_export(directory: Path) -> Path:
+    """The folder itself, or the one below it that holds an exported network.
+
+    Raises:
+        ValueError: several do.
+    """
+    if (directory / DESCRIPTION).is_file():
+        return directory
+    found = sorted(path.parent for path in directory.rglob(DESCRIPTION))
+    if len(found) > 1:
+        raise ValueError(
+            f"There are {len(found)} exported networks in '{directory}': give the folder of one, for instance "
+            f"'{found[0]}'."
+        )
+    return found[0] if found else directory

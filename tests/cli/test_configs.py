@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 from jsonargparse import ArgumentParser
+from PIL import Image
 
 from lit_metanas import run as experiments
 from lit_metanas.cli import VERBS
@@ -45,13 +46,29 @@ def test_space(name: str) -> None:
     assert space.name in str(yaml.safe_load(path.read_text())["class_path"])
 
 
+@pytest.fixture
+def photographs(tmp_path: Path) -> Path:
+    """A folder of two classes."""
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        for number in range(5):
+            Image.new("RGB", (40, 30), (number, 0, 0)).save(tmp_path / name / f"{number}.png")
+    return tmp_path
+
+
 @pytest.mark.parametrize("name", names("methods"))
-def test_method(name: str) -> None:
+def test_method(name: str, photographs: Path) -> None:
     path = CONFIGS / "methods" / f"{name}.yaml"
     layers = [f"--config={BASE}", f"--config={path}"] if "data" not in yaml.safe_load(path.read_text()) else []
+    if name == "search_folder":
+        layers = [f"--config={path}", f"--data.tasks.root={photographs}"]
     program = Program(layers or [f"--config={path}"], run=False)
-    wanted = yaml.safe_load(path.read_text())["model"]["init_args"].get("meta_gradient", {}).get("class_path", "")
-    assert type(program.model.meta_gradient).__name__ == (wanted.rpartition(".")[2] or "PairedScore")
+    wanted = yaml.safe_load(path.read_text())["model"]
+    if "meta_gradient" in wanted["init_args"]:
+        gradient = wanted["init_args"]["meta_gradient"]["class_path"]
+        assert type(program.model.meta_gradient).__name__ == gradient.rpartition(".")[2]
+    else:
+        assert type(program.model).__name__ == wanted["class_path"].rpartition(".")[2]
 
 
 @pytest.mark.parametrize("name", names("experiments"))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import csv
+import hashlib
 import io
 import json
 import subprocess
@@ -19,6 +21,7 @@ from torch import nn
 
 from lit_metanas.cli import main
 from lit_metanas.modules.exported import Exported, export_child, fit_images, load_exported
+from lit_metanas.modules.exported_model import ExportedModel
 from lit_metanas.spaces import LayeredSpace
 
 SHAPE = (1, 28, 28)
@@ -44,7 +47,7 @@ def folder(network: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 @pytest.fixture
-def copy(folder: Path, tmp_path: Path) -> Path:
+def copied(folder: Path, tmp_path: Path) -> Path:
     for file in folder.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
     return tmp_path
@@ -108,27 +111,25 @@ def test_names_must_be_as_many_as_scores(network: nn.Module, tmp_path: Path) -> 
     assert not any(tmp_path.iterdir())
 
 
-def test_damaged_newer_and_missing_files(copy: Path) -> None:
-    description = json.loads((copy / "model.json").read_text())
-    (copy / "model.json").write_text(json.dumps({**description, "schema": 2}))
+def test_damaged_newer_and_missing_files(copied: Path) -> None:
+    description = json.loads((copied / "model.json").read_text())
+    (copied / "model.json").write_text(json.dumps({**description, "schema": 2}))
     with pytest.raises(ValueError, match="newer than 1"):
-        load_exported(copy)
-    (copy / "model.json").write_text("{")
+        load_exported(copied)
+    (copied / "model.json").write_text("{")
     with pytest.raises(ValueError, match=r"model.json' is damaged"):
-        load_exported(copy)
-    (copy / "model.json").write_text(json.dumps(description))
-    (copy / "model.pt2").write_bytes((copy / "model.pt2").read_bytes()[:-10])
+        load_exported(copied)
+    (copied / "model.json").write_text(json.dumps(description))
+    (copied / "model.pt2").write_bytes((copied / "model.pt2").read_bytes()[:-10])
     with pytest.raises(ValueError, match="is not the program"):
-        load_exported(copy)
-    (copy / "model.pt2").unlink()
+        load_exported(copied)
+    (copied / "model.pt2").unlink()
     with pytest.raises(FileNotFoundError, match=r"no 'model.pt2'"):
-        load_exported(copy)
+        load_exported(copied)
 
 
 def tampered(folder: Path, change: Callable[[str, bytes], bytes], more: dict[str, bytes]) -> None:
     """Rewrite the program's archive, and the digest with it, as an attacker would."""
-    import hashlib
-
     content = io.BytesIO()
     with zipfile.ZipFile(folder / "model.pt2") as old, zipfile.ZipFile(content, "w") as new:
         for name in old.namelist():
@@ -152,19 +153,19 @@ def tampered(folder: Path, change: Callable[[str, bytes], bytes], more: dict[str
 )
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_a_program_that_would_execute_code_is_refused(
-    old: bytes, new: bytes, more: dict[str, bytes], copy: Path, monkeypatch: pytest.MonkeyPatch
+    old: bytes, new: bytes, more: dict[str, bytes], copied: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(copy)
+    monkeypatch.chdir(copied)
 
     def change(name: str, data: bytes) -> bytes:
         return data.replace(old, new) if old and name.endswith(".json") else data
 
-    tampered(copy, lambda name, data: data, {})
-    load_exported(copy)  # an unchanged archive, rewritten, is still accepted
-    tampered(copy, change, more)
+    tampered(copied, lambda name, data: data, {})
+    load_exported(copied)  # an unchanged archive, rewritten, is still accepted
+    tampered(copied, change, more)
     with pytest.raises(ValueError, match="holds more than a program and tensors"):
-        load_exported(copy)
-    assert not (copy / "executed").exists()
+        load_exported(copied)
+    assert not (copied / "executed").exists()
 
 
 @pytest.fixture
@@ -193,6 +194,30 @@ def test_the_verb_predict(
     assert np.allclose([float(rows[1][f"p({name})"]) for name in CLASSES], expected, atol=2e-6)
     assert rows[1]["class"] == CLASSES[int(expected.argmax())]
     assert f"grey.png: {rows[1]['class']}" in capsys.readouterr().out
+
+
+def test_one_exported_network_is_found_below_a_folder(folder: Path, tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        (tmp_path / "run" / name).mkdir(parents=True)
+        for file in folder.iterdir():
+            (tmp_path / "run" / name / file.name).write_bytes(file.read_bytes())
+    assert ExportedModel(str(tmp_path / "run" / "first")).exported.classes == CLASSES
+    with pytest.raises(ValueError, match=r"2 exported networks .*first"):
+        ExportedModel(str(tmp_path / "run"))
+    (tmp_path / "run" / "second" / "model.json").unlink()
+    assert ExportedModel(str(tmp_path / "run")).exported.classes == CLASSES
+
+
+def test_a_network_of_views_and_channels_last_tensors(network: nn.Module, tmp_path: Path) -> None:
+    odd = copy.deepcopy(network).to(memory_format=torch.channels_last)
+    for parameter in odd.parameters():
+        if parameter.ndim == 1:
+            parameter.data = torch.cat([torch.rand(3), parameter.detach()])[3:]
+    export_child(odd, tmp_path, architecture={}, classes=CLASSES, shape=SHAPE)
+    images = torch.rand(5, *SHAPE, generator=torch.Generator().manual_seed(5))
+    with torch.no_grad():
+        assert torch.allclose(load_exported(tmp_path).network(images), network.eval()(images), atol=1e-5)
+    network.train()
 
 
 @pytest.mark.parametrize(
