@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lightning.pytorch import LightningDataModule
+from torch.utils.data import DataLoader, Dataset
 
 from lit_metanas.episodes.episode_loader import EpisodeLoader, EpisodeSampler, EpisodeStream
 from lit_metanas.episodes.source import Subset, TaskSource
@@ -130,6 +131,10 @@ class EpisodeDataModule(LightningDataModule):
         """Return a loader of the validation episodes."""
         return self._eval_loader("val", self.val_episodes)
 
+    def predict_dataloader(self) -> DataLoader[EpisodeDataModule]:
+        """Return a loader of the one problem that a search for all tasks has: this data module itself."""
+        return DataLoader(_Problem(self), batch_size=None)
+
     def test_dataloader(self) -> EpisodeLoader:
         """Return a loader of the test episodes."""
         return self._eval_loader("test", self.test_episodes)
@@ -157,3 +162,16 @@ class EpisodeDataModule(LightningDataModule):
         for name, bound in least.items():
             if getattr(self, name) < bound:
                 raise ValueError(f"EpisodeDataModule: {name} = {getattr(self, name)} must be at least {bound}.")
+
+
+class _Problem(Dataset[EpisodeDataModule]):
+    """A data set of a single data module."""
+
+    def __init__(self, data: EpisodeDataModule) -> None:
+        self.data = data
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, index: int) -> EpisodeDataModule:
+        return self.data

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from lit_metanas.meta.parameters import Parameters
+from lit_metanas.records.atomic import replacing
 from lit_metanas.records.budget import Cost
 from lit_metanas.spaces.space import SearchSpace, Shape, inherit
 
@@ -109,6 +110,21 @@ def read_meta_checkpoint(path: str | os.PathLike[str]) -> MetaCheckpoint:
         raise ValueError(
             f"'{file}' is damaged or was not written by meta-training: give a checkpoint that `fit` wrote."
         ) from None
+
+
+def write_meta_checkpoint(path: str | os.PathLike[str], checkpoint: MetaCheckpoint) -> None:
+    """Write, atomically, what ``read_meta_checkpoint`` reads: a start for ``MetaSearch``, not a run to resume."""
+    entry = {
+        "schema": SCHEMA,
+        "labels": checkpoint.labels,
+        "shape": list(checkpoint.shape),
+        "logits": checkpoint.logits,
+        "statistics": checkpoint.statistics,
+        "cost": asdict(checkpoint.cost),
+    }
+    state = {f"supernet.{name}": value.detach().cpu().clone() for name, value in checkpoint.weights.items()}
+    with replacing(path) as temporary:
+        torch.save({KEY: entry, "state_dict": state}, temporary)
 
 
 def read_parameters(path: str | os.PathLike[str], space: SearchSpace, shape: Shape) -> Parameters:

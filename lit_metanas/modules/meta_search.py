@@ -50,7 +50,8 @@ RECENT = 16
 _UNIT = 1 << 20  # FLOPs travel between processes as two numbers that float32 holds exactly
 
 
-def _weight_optimizer(parameters: Any) -> Optimizer:
+def default_weight_optimizer(parameters: Any) -> Optimizer:
+    """Adam at 1e-2."""
     return torch.optim.Adam(parameters, lr=1e-2)
 
 
@@ -98,7 +99,7 @@ class MetaSearch(LightningModule):
         inner_loop: InnerLoop | None = None,
         head: Head | None = None,
         batch_norm: BatchNorm = "running",
-        weight_optimizer: OptimizerCallable = _weight_optimizer,
+        weight_optimizer: OptimizerCallable = default_weight_optimizer,
         logit_optimizer: OptimizerCallable = _logit_optimizer,
         anneal: bool = True,
         schedule: ArchitectureSchedule | None = None,
