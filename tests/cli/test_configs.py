@@ -9,11 +9,12 @@ import yaml
 from jsonargparse import ArgumentParser
 from PIL import Image
 
-from lit_metanas import run as experiments
 from lit_metanas.cli import VERBS
 from lit_metanas.episodes import TaskSource
 from lit_metanas.modules.exported_model import ExportedModel
+from lit_metanas.phases import LIGHTNING_VERBS, plan
 from lit_metanas.program import Program
+from lit_metanas.run import run
 from lit_metanas.spaces import SearchSpace
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -76,15 +77,15 @@ def test_experiment(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     """The phases parse as phases, and each phase's command line as that of its verb."""
     parser = ArgumentParser(exit_on_error=False)
     parser.add_argument("--config", action="config")
-    parser.add_function_arguments(experiments.run, skip={"execute"})
+    parser.add_function_arguments(run, skip={"execute"})
     path = CONFIGS / "experiments" / f"{name}.yaml"
     settings = parser.instantiate(parser.parse_args([f"--config={path}"]))
-    steps = experiments.plan(settings.phases, Path(settings.directory), settings.seeds or [0], settings.inputs or {})
+    steps = plan(settings.phases, Path(settings.directory), settings.seeds or [0], settings.inputs or {})
     assert {step.args[0] for step in steps} <= VERBS.keys()
     monkeypatch.setattr("lit_metanas.program.check_checkpoint", lambda path: None)  # earlier phases make them
     monkeypatch.chdir(tmp_path)
     for step in steps:
-        if step.args[0] in experiments.LIGHTNING_VERBS:
+        if step.args[0] in LIGHTNING_VERBS:
             assert Parsed(step.args).config[step.args[0]].trainer.default_root_dir == str(step.folder)
 
 

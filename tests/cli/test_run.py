@@ -10,7 +10,8 @@ import yaml
 
 from lit_metanas.cli import main
 from lit_metanas.mistakes import UsageError
-from lit_metanas.run import Phase, run
+from lit_metanas.phases import Phase
+from lit_metanas.run import run
 
 
 class Recorder:

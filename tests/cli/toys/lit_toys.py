@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import torch
 from lightning.pytorch import LightningDataModule, LightningModule
 from torch import Tensor, nn
@@ -26,19 +28,22 @@ class ToyModel(LightningModule):
         part: gives the width.
         rate: learning rate.
         interrupt: the batch of epoch 1 in which the user presses Ctrl-C.
+        pause: seconds that a batch takes.
     """
 
-    def __init__(self, part: Part, rate: float = 0.1, interrupt: int | None = None) -> None:
+    def __init__(self, part: Part, rate: float = 0.1, interrupt: int | None = None, pause: float = 0) -> None:
         super().__init__()
         if rate <= 0:
             raise ValueError(f"rate = {rate} must be above 0.")
         self.rate = rate
         self.interrupt = interrupt
+        self.pause = pause
         self.layer = nn.Linear(part.width, 1)
 
     def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
         if self.current_epoch == 1 and batch_idx == self.interrupt:
             raise KeyboardInterrupt
+        time.sleep(self.pause)
         loss = self.layer(batch[0]).square().mean()
         self.log("loss", loss)
         return loss
