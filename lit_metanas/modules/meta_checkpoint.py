@@ -41,6 +41,24 @@ class MetaCheckpoint:
     shape: Shape
     cost: Cost
 
+    def architecture(self) -> dict[str, str]:
+        """The label of the largest logit for each choice, inactive ones, too."""
+        return {name: self.labels[name][int(row.argmax())] for name, row in self.logits.items()}
+
+    def parameters(self, space: SearchSpace, shape: Shape) -> Parameters:
+        """Weights and logits, cut to a space that is as large or smaller.
+
+        Raises:
+            ValueError: the checkpoint is of another space or shape.
+        """
+        check({"schema": SCHEMA, "labels": self.labels, "shape": self.shape}, space, shape)
+        weights = inherit(self.weights, dict(space.supernet(shape).named_parameters()))
+        logits = {}
+        for choice in space.choices:
+            theirs = self.labels[choice.name]
+            logits[choice.name] = self.logits[choice.name][[theirs.index(label) for label in choice.labels]].clone()
+        return Parameters(weights, logits, {})
+
 
 def describe(
     space: SearchSpace, shape: Shape, logits: Mapping[str, Tensor], statistics: Mapping[str, Tensor], cost: Cost
@@ -134,12 +152,4 @@ def read_parameters(path: str | os.PathLike[str], space: SearchSpace, shape: Sha
         FileNotFoundError: there is no such file.
         ValueError: the checkpoint is damaged, foreign, or of another space or shape.
     """
-    checkpoint = read_meta_checkpoint(path)
-    check({"schema": SCHEMA, "labels": checkpoint.labels, "shape": checkpoint.shape}, space, shape)
-    supernet = space.supernet(shape)
-    weights = inherit(checkpoint.weights, dict(supernet.named_parameters()))
-    logits = {}
-    for choice in space.choices:
-        theirs = checkpoint.labels[choice.name]
-        logits[choice.name] = checkpoint.logits[choice.name][[theirs.index(label) for label in choice.labels]].clone()
-    return Parameters(weights, logits, {})
+    return read_meta_checkpoint(path).parameters(space, shape)

@@ -9,7 +9,7 @@ import torch
 from lit_metanas.episodes.task import Task
 from lit_metanas.meta.head import Head
 from lit_metanas.meta.prototype_linear_head import PrototypeLinearHead
-from lit_metanas.modules.meta_checkpoint import read_meta_checkpoint, read_parameters
+from lit_metanas.modules.meta_checkpoint import read_meta_checkpoint
 from lit_metanas.modules.statistics import embed_and_record
 from lit_metanas.records.budget import Budget, Cost
 from lit_metanas.records.record import Found, Record, Trial
@@ -19,7 +19,7 @@ from lit_metanas.spaces.space import SearchSpace
 
 
 class MetaSearched(Searcher):
-    """Derives the architecture from meta-trained logits, the same for every task, at no cost on the task.
+    """Takes the architecture that meta-training chose or was given, the same for every task, at no cost on the task.
 
     The child inherits the meta-trained weights, a classifier made from the task's train part, and the batch-norm
     statistics of that part.
@@ -46,15 +46,20 @@ class MetaSearched(Searcher):
             FileNotFoundError: there is no such checkpoint.
             ValueError: the checkpoint is damaged, foreign, or of another space or shape.
         """
-        parameters = read_parameters(self.init, space, task.shape)
-        architecture = space.derive(parameters.logits)
+        checkpoint = read_meta_checkpoint(self.init)
+        try:
+            architecture = space.canonical(checkpoint.architecture())
+        except ValueError as error:
+            raise ValueError(f"'{self.init}' is of another search space: {error}") from None
+        restricted = space.restricted(architecture)
         device = task.train.inputs.device
         with torch.random.fork_rng(devices=[]):
-            supernet = space.supernet(task.shape).to(device)
+            parameters = checkpoint.parameters(restricted, task.shape)
+            supernet = restricted.supernet(task.shape).to(device)
         weights = {name: tensor.to(device) for name, tensor in parameters.weights.items()}
-        mixture = one_hot(space.choices, architecture)
+        mixture = one_hot(restricted.choices, architecture)
         features, statistics = embed_and_record(supernet, weights, mixture, task.train.inputs)
-        head = self.head.start(parameters.head, features, task.train.labels, task.way)
+        head = self.head.start({}, features, task.train.labels, task.way)
         classifier = {f"head.{name}": tensor for name, tensor in head.items()}
         record = Record(task.id, [Trial(architecture, math.nan, budget.spent)])
         return Found(architecture, {**weights, **statistics, **classifier}, record)

@@ -86,7 +86,7 @@ def test_a_weight_sharing_search_starts_from_the_checkpoint(checkpoint):
 def test_a_checkpoint_of_another_space_or_shape_is_refused(checkpoint):
     path, _ = checkpoint
     with pytest.raises(ValueError, match="another search space"):
-        MetaSearched(path).search(TASK, LayeredSpace(depths=(2,)), Budget(), 0)
+        MetaSearched(path).search(TASK, LayeredSpace(depths=(2,), widths=(8,)), Budget(), 0)
     images = torch.rand(3, 3, 8, 8)
     colour = Split(images, torch.arange(3))
     with pytest.raises(ValueError, match=r"shape \(1, 8, 8\)"):
