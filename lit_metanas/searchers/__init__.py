@@ -5,6 +5,7 @@ from lit_metanas.searchers.fixed import Borrowed, FixedArchitecture, RandomArchi
 from lit_metanas.searchers.meta_searched import MetaSearched
 from lit_metanas.searchers.query import QuerySearcher
 from lit_metanas.searchers.searcher import Searcher
+from lit_metanas.searchers.source_search import SourceSearch
 from lit_metanas.searchers.successive_halving import SuccessiveHalving
 from lit_metanas.searchers.target_search import TargetSearch
 from lit_metanas.searchers.weight_sharing import WeightSharingSearcher
@@ -17,6 +18,7 @@ __all__ = [
     "QuerySearcher",
     "RandomArchitecture",
     "Searcher",
+    "SourceSearch",
     "SuccessiveHalving",
     "TargetSearch",
     "WeightSharingSearcher",
