@@ -49,9 +49,13 @@ def soft(relaxation: Any, space: LayeredSpace = SHARED, **schedule: Any) -> Opti
     }
 
 
-def paired(space: LayeredSpace = SHARED, **schedule: Any) -> Options:
+def paired(*, isolate: bool = True, **schedule: Any) -> Options:
     """Score-function estimates from pairs of children."""
-    return {"space": space, "meta_gradient": PairedScore(normalise=True), "schedule": ArchitectureSchedule(**schedule)}
+    return {
+        "space": SHARED,
+        "meta_gradient": PairedScore(isolate=isolate),
+        "schedule": ArchitectureSchedule(**schedule),
+    }
 
 
 FORMULATIONS: dict[str, Callable[[], Options]] = {
@@ -61,11 +65,12 @@ FORMULATIONS: dict[str, Callable[[], Options]] = {
     "Gumbel-softmax": lambda: soft(GumbelSoftmax(), warm_up=0.1),
     "straight-through": lambda: soft(StraightThrough(), warm_up=0.1),
     "sampled child with gate": lambda: soft(SampledChild(), warm_up=0.1),
-    "paired scores": lambda: paired(),
-    "paired scores, warm-up": lambda: paired(warm_up=0.25),
-    "paired scores, warm-up, pruning": lambda: paired(warm_up=0.25, prune_below=0.1),
-    "paired scores, warm-up, pruning, prior": lambda: paired(
-        warm_up=0.25, prune_below=0.1, prior=INCUMBENT, prior_strength=1.0
+    "paired scores": lambda: paired(isolate=False, warm_up=0.1),
+    "isolated paired scores": lambda: paired(warm_up=0.1),
+    "isolated paired scores, long warm-up": lambda: paired(warm_up=0.4),
+    "isolated paired scores, pruning": lambda: paired(warm_up=0.1, prune_below=0.1),
+    "isolated paired scores, pruning, prior": lambda: paired(
+        warm_up=0.1, prune_below=0.1, prior=INCUMBENT, prior_strength=1.0
     ),
 }
 
@@ -74,7 +79,7 @@ def search(options: Options, *, seed: int, flops: float) -> dict[str, Any]:
     """One search; what it chose, its probabilities and its time."""
     seed_everything(seed, verbose=False)
     data = EpisodeDataModule(
-        source=Glyphs(), way=10, shot=1, query=5, tasks_per_step=4, steps_per_epoch=10**6, val_episodes=1, seed=seed
+        source=Glyphs(), way=10, shot=1, query=5, tasks_per_step=1, steps_per_epoch=10**6, val_episodes=1, seed=seed
     )
     model = MetaSearch(shape=(1, 28, 28), flops=flops, seed=seed, **options)
     trainer = Trainer(
@@ -132,7 +137,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=here / "formulations_glyphs.json")
     parser.add_argument("--oracle", type=Path, default=here / "oracle_glyphs.json")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--flops", type=float, default=1e12)
+    parser.add_argument("--flops", type=float, default=1.5e12)
     parser.add_argument("--only", nargs="*", help="formulations to run, by name")
     parser.add_argument("--report", action="store_true", help="only print the ranks of what was run")
     options = parser.parse_args()

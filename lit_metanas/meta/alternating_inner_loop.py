@@ -90,6 +90,11 @@ class AlternatingInnerLoop(InnerLoop):
                 )
         return parameters
 
+    def support_images(self, episode: Episode, step: int) -> int:
+        """The whole support set once for logits and once for weights, or each half of it."""
+        del step
+        return len(episode.support) * (1 if self.logit_split else 2)
+
     def _split(self, episode: Episode) -> tuple[Tensor, Tensor]:
         """Positions of the logits' and of the weights' examples, the same share of every class."""
         cut = max(1, round(self.logit_split * episode.shot))

@@ -24,9 +24,9 @@ def training_flops(
 ) -> int:
     """Training cost of one task's outer gradient: 3 x forward multiply-adds x images, summed over all passes.
 
-    Every inner step looks at the support set once; the head's start and its comparison, and batch-norm statistics,
-    once more each; each draw of the meta-gradient repeats the whole. Inner steps that are differentiated themselves
-    count twice.
+    The support set is looked at in the inner steps as the inner loop says, and once more each for the head's start, and
+    for its comparison or batch-norm statistics; each draw of the meta-gradient repeats the whole. Inner steps on
+    weights or logits that are differentiated themselves count twice.
 
     Args:
         learner: supernet, relaxation and head.
@@ -38,17 +38,18 @@ def training_flops(
         progress: place in the outer schedule.
     """
     support, query = len(episode.support), len(episode.query)
-    inner = support * (2 if meta_gradient.second_order else 1)
     again = support if learner.head.compares or learner.batch_norm == "support" else 0
     start = support if learner.head.starts_from_support else 0
-
-    def forward(step: int) -> int:
-        return learner.supernet.flops(learner.mixture(parameters.logits, noise, step, progress))
-
-    steps = sum(forward(step) * inner for step in range(inner_loop.steps))
+    twice = meta_gradient.second_order and {"weights", "logits"} & set(inner_loop.groups)
+    inner = [(2 if twice else 1) * inner_loop.support_images(episode, step) for step in range(inner_loop.steps)]
     total = 0
-    for draw in range(meta_gradient.draws):
-        judged = forward(inner_loop.steps + draw)
-        first = forward(0) if inner_loop.steps else judged
-        total += steps + first * start + judged * (again + query)
+    for one in meta_gradient.draw_noises(learner, parameters, noise, inner_loop.steps, progress):
+        forward = [
+            learner.supernet.flops(learner.mixture(parameters.logits, one, step, progress))
+            for step in range(inner_loop.steps + 1)
+        ]
+        # The start is made under the first step's mixture, the query set is judged after the last one.
+        images = [*inner, again + query]
+        images[0] += start
+        total += sum(cost * count for cost, count in zip(forward, images, strict=True))
     return TRAINING_PASSES * total

@@ -65,3 +65,7 @@ class HeadInnerLoop(InnerLoop):
             moved, state = self.rule(moving, gradients, state, self.rates(parameters, moving, step), step)
             parameters = parameters.updated(moved)
         return parameters
+
+    def support_images(self, episode: Episode, step: int) -> int:
+        """The support set is embedded before the first step only."""
+        return 0 if step else len(episode.support)

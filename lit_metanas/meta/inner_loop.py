@@ -113,6 +113,11 @@ class InnerLoop(ABC):
         state = learner.conclude(parameters, episode, noise, mixture)
         return state, learner.scores(state, episode, noise, mixture)
 
+    def support_images(self, episode: Episode, step: int) -> int:
+        """How many support images ``step`` embeds, with repetition: for the account."""
+        del step
+        return len(episode.support)
+
     def progress(self, step: int, outer: float) -> float:
         """The relaxation's progress before ``step``; that of the query comes after the last one."""
         return step / self.steps if self.restart and self.steps else outer

@@ -127,6 +127,13 @@ class MetaGradient(ABC):
             query_dropout=query_dropout,
         )
 
+    def draw_noises(
+        self, learner: Learner, parameters: Parameters, noise: TaskNoise, steps: int, progress: float
+    ) -> list[TaskNoise]:
+        """The noise of each mixture that the query set is judged under: rows of the inner steps, then the query's."""
+        del learner, parameters, steps, progress
+        return [noise]
+
 
 def differentiation(functional: bool, *, second_order: bool = False) -> Differentiation:
     """The way to differentiate under ``vmap`` (``functional``) or outside of it."""

@@ -10,7 +10,7 @@ from lit_metanas.episodes.task import Episode
 from lit_metanas.meta.inner_loop import InnerLoop
 from lit_metanas.meta.learner import Learner
 from lit_metanas.meta.meta_gradient import MetaGradient, differentiation, task_metrics
-from lit_metanas.meta.noise import TaskNoise
+from lit_metanas.meta.noise import TaskNoise, draw
 from lit_metanas.meta.parameters import Parameters
 from lit_metanas.meta.task_map import Metrics, TaskMap
 from lit_metanas.meta.update_rule import Tensors
@@ -27,6 +27,10 @@ class PairedScore(MetaGradient):
     the mean of both children's gradients (first order, where there is an inner loop).
 
     Args:
+        isolate: let the second child differ from the first in a single question only, drawn evenly from those on which
+            the two draws disagree, and weight the gradient by their number. It stays unbiased, and the other questions'
+            influence on the loss, most of the variance, cancels. Choices that are drawn with the same noise, such as
+            tied ones, are one question.
         normalise: divide the logits' gradient by the root mean square of ``L1 - L2`` over the meta-batch, so that its
             size does not depend on the loss's scale; biased in scale, not in direction, for large batches.
         task_map: ``loop`` or ``auto``: children differ from task to task.
@@ -34,8 +38,9 @@ class PairedScore(MetaGradient):
 
     draws = 2
 
-    def __init__(self, *, normalise: bool = False, task_map: TaskMap = "auto") -> None:
+    def __init__(self, *, isolate: bool = False, normalise: bool = False, task_map: TaskMap = "auto") -> None:
         super().__init__(task_map=task_map)
+        self.isolate = isolate
         self.normalise = normalise
 
     def check(self, learner: Learner, inner_loop: InnerLoop) -> None:
@@ -58,16 +63,29 @@ class PairedScore(MetaGradient):
         functional: bool,
     ) -> tuple[Parameters, Metrics]:
         """Compare two children."""
-        first, second = (
-            self._child(learner, inner_loop, parameters, episode, _kept(noise, inner_loop.steps, child), progress)
-            for child in (0, 1)
-        )
+        noises = self.draw_noises(learner, parameters, noise, inner_loop.steps, progress)
+        first, second = (self._child(learner, inner_loop, parameters, episode, one, progress) for one in noises)
         metrics = {name: (first[1][name] + second[1][name]) / 2 for name in first[1]}
         metrics["differences"] = first[1]["losses"] - second[1]["losses"]
+        scale = metrics["differences"] / 2
+        if self.isolate:
+            scale = scale * len(_questions(learner, parameters, noise, inner_loop.steps, progress))
         # The gradient of log softmax(logits)[i] is one_hot(i) - softmax(logits): the latter cancels in the difference.
-        logits = {name: metrics["differences"] / 2 * (first[2][name] - second[2][name]) for name in parameters.logits}
+        logits = {name: scale * (first[2][name] - second[2][name]) for name in parameters.logits}
         mean = first[0].mapped(lambda one, two: (one + two) / 2, second[0])
         return mean._replace(logits=logits), metrics
+
+    def draw_noises(
+        self, learner: Learner, parameters: Parameters, noise: TaskNoise, steps: int, progress: float
+    ) -> list[TaskNoise]:
+        """The noise of each child, which stays the same in all inner steps and for the query."""
+        one, two = (_kept(noise, steps, child) for child in range(self.draws))
+        questions = _questions(learner, parameters, noise, steps, progress) if self.isolate else {}
+        if questions:
+            chosen = questions[max(questions)]
+            rows = {name: (two if name in chosen else one).relaxation[name] for name in one.relaxation}
+            two = two._replace(relaxation=rows)
+        return [one, two]
 
     def finished(self, gradients: Parameters, metrics: Metrics) -> Parameters:
         """Normalise, if asked to."""
@@ -75,6 +93,30 @@ class PairedScore(MetaGradient):
             return gradients
         size = metrics["differences"].square().mean().sqrt().clamp(min=torch.finfo(torch.float32).tiny)
         return gradients._replace(logits={name: value / size for name, value in gradients.logits.items()})
+
+    def draw(
+        self,
+        learner: Learner,
+        inner_loop: InnerLoop,
+        parameters: Parameters,
+        episode: Episode,
+        generator: torch.Generator,
+        *,
+        support_dropout: bool = True,
+        query_dropout: bool = True,
+    ) -> TaskNoise:
+        """Draw two children's noise, and a third row that picks the question on which they differ."""
+        return draw(
+            learner.supernet,
+            learner.relaxation,
+            parameters.logits,
+            episode,
+            generator,
+            steps=inner_loop.steps,
+            draws=self.draws + self.isolate,
+            support_dropout=support_dropout,
+            query_dropout=query_dropout,
+        )
 
     def _child(
         self,
@@ -104,3 +146,15 @@ def _kept(noise: TaskNoise, steps: int, child: int) -> TaskNoise:
     """The noise that draws the same child in all inner steps and for the query."""
     rows = {name: value[steps + child].expand(steps + 1, *value.shape[1:]) for name, value in noise.relaxation.items()}
     return noise._replace(relaxation=rows)
+
+
+def _questions(
+    learner: Learner, parameters: Parameters, noise: TaskNoise, steps: int, progress: float
+) -> dict[float, list[str]]:
+    """The choices on which two independent draws disagree, by the lot of the third row; tied ones share their lot."""
+    one, two = (learner.mixture(parameters.logits, _kept(noise, steps, child), 0, progress) for child in (0, 1))
+    questions: dict[float, list[str]] = {}
+    for name in parameters.logits:
+        if one[name].index != two[name].index:
+            questions.setdefault(float(noise.relaxation[name][-1][0]), []).append(name)
+    return questions

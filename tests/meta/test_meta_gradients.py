@@ -549,3 +549,41 @@ def test_second_order_dropout_logits_and_unused_parts_are_zero(tiny):
         assert run.gradients.weights["p.conv1_1"].abs().max() == 0
         assert run.gradients.weights["p.conv1_0"].abs().max() > 0
         assert run.gradients.head == {}
+
+
+def test_isolated_pairs_have_the_same_expectation(tiny):
+    method = PairedScore(task_map="loop", isolate=True)
+    options = {"relaxation": Categorical(), "head": PrototypeHead(), "inner_loop": NoInnerLoop()}
+    run = tiny.call(method, **options, tasks=1)
+    logits = {"conv1": run.parameters.logits["conv1"], "act2": run.parameters.logits["act2"]}
+    fixed = {name: torch.zeros(1, dtype=torch.float64) for name in ("act1", "conv2")}
+    run.parameters = run.parameters._replace(logits=logits | fixed)
+    children = [(i, j, 0, 0) for i in (0, 1) for j in (0, 1)]
+    p = {c: (torch.softmax(logits["conv1"], 0)[c[0]] * torch.softmax(logits["act2"], 0)[c[1]]).item() for c in children}
+
+    def gradients(first, second, lots):
+        noise = noise_for(run, (first, second))
+        for name, lot in lots.items():
+            noise.relaxation[name][-1] = lot
+        result = tiny.call(method, **options, parameters=run.parameters, episodes=run.episodes, noises=[noise])
+        return result.gradients.logits
+
+    mean = dict.fromkeys(logits, 0.0)
+    for first in children:
+        for second in children:
+            for lots in ({"conv1": 0.2, "act2": 0.7}, {"conv1": 0.7, "act2": 0.2}):
+                got = gradients(first, second, lots)
+                assert sum(bool(row.abs().sum() > 0) for row in got.values()) <= 1  # a single question
+                for name in mean:
+                    mean[name] = mean[name] + p[first] * p[second] * got[name] / 2
+
+    plain = PairedScore(task_map="loop")
+    want = dict.fromkeys(logits, 0.0)
+    for first in children:
+        for second in children:
+            noise = noise_for(run, (first, second))
+            result = tiny.call(plain, **options, parameters=run.parameters, episodes=run.episodes, noises=[noise])
+            for name in want:
+                want[name] = want[name] + p[first] * p[second] * result.gradients.logits[name]
+    for name in logits:
+        close(mean[name], want[name])
