@@ -74,7 +74,8 @@ def main(args: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _stopped()
     except SystemExit as stop:
-        if isinstance(stop.__context__, KeyboardInterrupt):  # Lightning has shut the run down
+        # Lightning has shut the run down, after SIGINT or SIGTERM.
+        if isinstance(stop.__context__, KeyboardInterrupt) or type(stop).__name__ == "SIGTERMException":
             return _stopped()
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except Exception as error:
@@ -107,6 +108,8 @@ def execute(args: list[str], *, debug: bool = False) -> None:
     elif verb == "run":
         from lit_metanas.run import run
 
+        if debug:
+            os.environ[DEBUG] = "1"  # for the processes of its phases
         _call(run, verb, rest, execute=lambda phase: execute(phase, debug=debug))
     else:
         from lit_metanas.allocator import tune_allocator

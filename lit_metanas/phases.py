@@ -43,12 +43,18 @@ class Phase:
 class Step:
     """One phase for one seed, ready to be executed."""
 
+    name: str
     title: str
     folder: Path
     args: list[str]
     seed: int | None
     minutes: float
     fingerprint: str
+
+    @property
+    def label(self) -> str:
+        """The seed before the name, where several seeds are at work."""
+        return self.name if self.seed is None else f"seed {self.seed}: {self.name}"
 
 
 def plan(phases: list[Phase], directory: Path, seeds: list[int], inputs: dict[str, str]) -> list[Step]:
@@ -89,6 +95,7 @@ def _step(phase: Phase, folder: Path, seed: int | None, args: list[str], earlier
     texts = [text for path in phase.config for text in _texts(Path(path), set())]
     content = json.dumps([lit_metanas.__version__, args, texts, before])
     return Step(
+        name=phase.name,
         title=phase.name if seed is None else f"{phase.name}, seed {seed}",
         folder=folder,
         args=args,

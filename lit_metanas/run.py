@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -10,8 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from lit_metanas.marks import last_checkpoint, mark, set_aside, state
+from lit_metanas.mistakes import UsageError
 from lit_metanas.phases import Phase, Step, plan
-from lit_metanas.records.atomic import replacing
+from lit_metanas.schedule import Schedule, duration
+from lit_metanas.side_by_side import SideBySide
 
 SHOWN = (".md", ".png", ".svg", ".json", ".csv", ".pt", ".pt2", ".ckpt")
 
@@ -23,6 +25,7 @@ def run(
     directory: Path,
     seeds: list[int] | None = None,
     inputs: dict[str, str] | None = None,
+    jobs: int = 1,
     *,
     execute: Execute,
 ) -> None:
@@ -36,72 +39,62 @@ def run(
         directory: where everything goes.
         seeds: the phases of one seed come before those of the next; [0] by default.
         inputs: what the user has to give, for instance the folder of a data set, by the names in the phases' args.
-        execute: runs one command line.
+        jobs: how many seeds run side by side, each step in a process of its own whose output goes to ``log.txt`` in
+            the step's folder; with one job all is done in this process.
+        execute: runs one command line, when there is one job.
     """
+    if jobs < 1:
+        raise UsageError(f"'jobs' is {jobs}: give 1, or how many seeds run side by side.")
     steps = plan(phases, directory, seeds or [0], inputs or {})
+    if jobs == 1:
+        rows = _in_order(steps, directory, execute)
+    else:
+        minutes = Schedule(steps, jobs).minutes_left(set(), {})
+        print(f"{len(steps)} steps into {directory}, about {duration(60 * minutes)} with {jobs} jobs.", flush=True)
+        rows = SideBySide(steps, jobs).run()
+    _summary(steps, rows)
+
+
+def _in_order(steps: list[Step], directory: Path, execute: Execute) -> list[str]:
+    """Do the steps in this process, and return for each what it took, or "skipped"."""
     left = sum(step.minutes for step in steps)
-    print(f"{len(steps)} steps into {directory}, about {_duration(60 * left)} on two CPU cores.", flush=True)
-    rows: list[tuple[str, str]] = []
+    print(f"{len(steps)} steps into {directory}, about {duration(60 * left)} on two CPU cores.", flush=True)
+    rows: list[str] = []
     anew: set[int | None] = set()  # seeds of which a phase ran anew; None for the phases of all seeds
     pace = 1.0
     expected = spent = 0.0
     for number, step in enumerate(steps, start=1):
-        stale = bool(anew) if step.seed is None else bool(anew & {None, step.seed})
-        state = "new" if stale else _state(step)
         left -= step.minutes
         print(f"[{number}/{len(steps)}] {step.title}", end="", flush=True)
-        if state == "finished":
+        found = state(step, anew)
+        if found == "finished":
             print(": finished before, skipped")
-            rows.append((step.title, "skipped"))
+            rows.append("skipped")
             continue
-        if state == "new":
+        if found == "new":
             anew.add(step.seed)
-            _set_aside(step.folder)
-        checkpoint = step.folder / "checkpoints" / "last.ckpt"
-        resumes = step.args[0] == "fit" and checkpoint.is_file()
-        print(f": goes on from {checkpoint}" if resumes else "", flush=True)
-        seconds = _timed(step, [f"--ckpt_path={checkpoint}"] if resumes else [], execute)
+            aside = set_aside(step.folder)
+            if aside is not None:
+                print(f"\n      set aside what another configuration left: {aside}", end="")
+        checkpoint = last_checkpoint(step)
+        print("" if checkpoint is None else f": goes on from {checkpoint}", flush=True)
+        seconds = _timed(step, [] if checkpoint is None else [f"--ckpt_path={checkpoint}"], execute)
         spent, expected = spent + seconds, expected + 60 * step.minutes
         pace = spent / expected if expected else 1.0
-        rows.append((step.title, _duration(seconds)))
-        print(f"      took {_duration(seconds)}; about {_duration(60 * left * pace)} left", flush=True)
-    _summary(steps, rows)
-
-
-def _state(step: Step) -> str:
-    """``finished``, ``started`` (with this configuration), or ``new``."""
-    try:
-        marker = json.loads((step.folder / "phase.json").read_text())
-    except (OSError, ValueError):
-        return "new"
-    return str(marker["state"]) if marker.get("fingerprint") == step.fingerprint else "new"
-
-
-def _set_aside(folder: Path) -> None:
-    if not folder.exists() or not any(folder.iterdir()):
-        return
-    number = 1
-    while (aside := folder.with_name(f"{folder.name}.{number}")).exists():
-        number += 1
-    folder.rename(aside)
-    print(f"\n      set aside what another configuration left: {aside}", end="")
+        rows.append(duration(seconds))
+        print(f"      took {duration(seconds)}; about {duration(60 * left * pace)} left", flush=True)
+    return rows
 
 
 def _timed(step: Step, more: list[str], execute: Execute) -> float:
     """Execute a step between its two marks, and return the seconds it took."""
-    _mark(step, "started")
+    mark(step, "started")
     start = time.monotonic()
     with _alone([*step.args, *more]) as args:
         execute(args)
     seconds = time.monotonic() - start
-    _mark(step, "finished")
+    mark(step, "finished")
     return seconds
-
-
-def _mark(step: Step, state: str) -> None:
-    marker = {"state": state, "fingerprint": step.fingerprint, "args": step.args}
-    with replacing(step.folder / "phase.json") as temporary:
-        temporary.write_text(json.dumps(marker, indent=1))
 
 
 @contextmanager
@@ -131,16 +124,11 @@ def _leave_process_group() -> None:
         distributed.destroy_process_group()
 
 
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
-def _summary(steps: list[Step], rows: list[tuple[str, str]]) -> None:
-    width = max(len(title) for title, _ in rows)
+def _summary(steps: list[Step], rows: list[str]) -> None:
+    width = max(len(step.title) for step in steps)
     print("\nStep" + " " * (width - 2) + "Time")
-    for title, text in rows:
-        print(f"{title:<{width}}  {text}")
+    for step, text in zip(steps, rows, strict=True):
+        print(f"{step.title:<{width}}  {text}")
     print("\nFiles")
     for step in steps:
         files = [file for file in sorted(step.folder.rglob("*")) if file.suffix in SHOWN and file.name != "phase.json"]
