@@ -17,7 +17,8 @@ class ArchitectureLogits(nn.Module):
 
     Args:
         choices: of the search space.
-        prior: labels to start from, by group or by the choice's own name.
+        prior: labels to start from, by group or by the choice's own name, which goes first. It says nothing to a
+            choice of a single label.
         strength: how much larger the prior label's logit is than the others of its choice at the start.
 
     Raises:
@@ -77,7 +78,7 @@ class ArchitectureLogits(nn.Module):
 
     @torch.no_grad()
     def inherit(self, labels: Mapping[str, Sequence[str]], logits: Mapping[str, Tensor]) -> None:
-        """Take over another space's logits for the labels that both have.
+        """Take over another space's logits for the labels that both have; what is pruned there is pruned here.
 
         Args:
             labels: the other space's labels by choice.
@@ -87,7 +88,11 @@ class ArchitectureLogits(nn.Module):
             theirs = list(labels.get(choice.name, ()))
             for place, label in enumerate(choice.labels):
                 if label in theirs:
-                    row[place] = logits[choice.name][theirs.index(label)].clamp(min=PRUNED / 2)
+                    row[place] = logits[choice.name][theirs.index(label)]
+        for row, gone in zip(self.values.split(self.sizes), self.pruned.split(self.sizes), strict=True):
+            pruned = row <= PRUNED / 2
+            gone |= pruned & ~pruned.all()
+            row.masked_fill_(pruned, 0.0)
 
     def _by_choice(self, values: Tensor) -> dict[str, Tensor]:
         return {choice.name: row for choice, row in zip(self.choices, values.split(self.sizes), strict=True)}
@@ -97,8 +102,9 @@ class ArchitectureLogits(nn.Module):
         rows = []
         for choice in self.choices:
             row = torch.zeros(len(choice.labels))
-            for key in {choice.name, choice.group} & prior.keys():
-                used.add(key)
+            keys = [key for key in (choice.name, choice.group) if key in prior]
+            used.update(keys)
+            for key in keys[:1] if len(choice.labels) > 1 else ():
                 if prior[key] not in choice.labels:
                     raise ValueError(
                         f"prior: '{key}' has no label '{prior[key]}' in {choice.name}: use {', '.join(choice.labels)}."

@@ -14,14 +14,12 @@ from torch.utils.data import BatchSampler, DataLoader, RandomSampler, Sequential
 from torchmetrics.classification import MulticlassAccuracy
 
 from lit_metanas.episodes.task import Split
+from lit_metanas.meta.cost import TRAINING_PASSES
 from lit_metanas.modules.quiet_trainer import quiet_trainer
 from lit_metanas.modules.recipe import Recipe
 from lit_metanas.records.budget import Cost
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace, Shape
-
-TRAINING_PASSES = 3
-"""A training step costs about three forward passes: one forward, two backward."""
 
 
 class Child(LightningModule):

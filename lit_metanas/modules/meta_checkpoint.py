@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ from lit_metanas.spaces.space import SearchSpace, Shape, inherit
 
 KEY = "lit_metanas"
 SCHEMA = 1
+_DAMAGED = (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, LookupError, TypeError, AttributeError)
+"""What reading another file than a checkpoint raises."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class MetaCheckpoint:
         statistics: batch-norm means and variances of the derived architecture; may be empty.
         shape: channels, height and width of an input.
         cost: of all meta-training so far.
+        head: the head's meta-parameters by name; empty where each task makes its own.
     """
 
     weights: dict[str, Tensor]
@@ -40,6 +43,7 @@ class MetaCheckpoint:
     statistics: dict[str, Tensor]
     shape: Shape
     cost: Cost
+    head: dict[str, Tensor] = field(default_factory=dict)
 
     def architecture(self) -> dict[str, str]:
         """The label of the largest logit for each choice, inactive ones, too."""
@@ -101,33 +105,75 @@ def check(entry: Mapping[str, Any] | None, space: SearchSpace, shape: Shape) -> 
             )
 
 
+def check_resumable(
+    checkpoint: Mapping[str, Any], space: SearchSpace, shape: Shape, head: Mapping[str, Tensor]
+) -> None:
+    """Compare a whole checkpoint with the model that would go on from it.
+
+    Raises:
+        ValueError: as of ``check``; or the checkpoint's space is larger than the model's, or its head is another.
+    """
+    entry = checkpoint.get(KEY)
+    check(entry, space, shape)
+    assert entry is not None
+    if "own" not in entry:
+        raise ValueError("The checkpoint is a start, not a run to resume: give it as the model's start.")
+    if entry["labels"] != {choice.name: list(choice.labels) for choice in space.choices}:
+        raise ValueError(
+            "The checkpoint's search space is larger than the model's: give the checkpoint as the model's start."
+        )
+    state = checkpoint["state_dict"]
+    theirs = {name: tuple(value.shape) for name, value in _within(state, "head.").items()}
+    if theirs != {name: tuple(value.shape) for name, value in head.items()}:
+        raise ValueError("The checkpoint has another head than the model: use the head that it was trained with.")
+
+
 def read_meta_checkpoint(path: str | os.PathLike[str]) -> MetaCheckpoint:
     """Read a checkpoint that ``fit`` of ``MetaSearch`` wrote, onto the CPU; no code in it is executed.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is damaged, or was not written by meta-training.
+        ValueError: the file is damaged, of a newer version, or was not written by meta-training.
     """
     file = Path(path)
     if not file.is_file():
         raise FileNotFoundError(f"There is no checkpoint '{file}': give the path of one that `fit` wrote.")
     try:
         content = torch.load(file, map_location="cpu", weights_only=True)
-        entry = content[KEY]
-        state = content["state_dict"]
-        prefix = "supernet."
-        return MetaCheckpoint(
-            weights={k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)},
-            logits=entry["logits"],
-            labels=entry["labels"],
-            statistics=entry["statistics"],
-            shape=tuple(entry["shape"]),
-            cost=Cost(**entry["cost"]),
-        )
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError, OSError):
+        newer = content[KEY]["schema"] > SCHEMA
+        checkpoint = None if newer else _content(content[KEY], content["state_dict"])
+    except (
+        pickle.UnpicklingError,
+        RuntimeError,
+        EOFError,
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+    ):
         raise ValueError(
             f"'{file}' is damaged or was not written by meta-training: give a checkpoint that `fit` wrote."
         ) from None
+    if checkpoint is None:
+        raise ValueError(f"'{file}' was written by a newer version of lit_metanas: upgrade.")
+    return checkpoint
+
+
+def _content(entry: Mapping[str, Any], state: Mapping[str, Tensor]) -> MetaCheckpoint:
+    return MetaCheckpoint(
+        weights=_within(state, "supernet."),
+        logits=entry["logits"],
+        labels=entry["labels"],
+        statistics=entry["statistics"],
+        shape=tuple(entry["shape"]),
+        cost=Cost(**entry["cost"]),
+        head=_within(state, "head."),
+    )
+
+
+def _within(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
 
 
 def write_meta_checkpoint(path: str | os.PathLike[str], checkpoint: MetaCheckpoint) -> None:
@@ -140,7 +186,11 @@ def write_meta_checkpoint(path: str | os.PathLike[str], checkpoint: MetaCheckpoi
         "statistics": checkpoint.statistics,
         "cost": asdict(checkpoint.cost),
     }
-    state = {f"supernet.{name}": value.detach().cpu().clone() for name, value in checkpoint.weights.items()}
+    named = {
+        **{f"supernet.{name}": value for name, value in checkpoint.weights.items()},
+        **{f"head.{name}": value for name, value in checkpoint.head.items()},
+    }
+    state = {name: value.detach().cpu().clone() for name, value in named.items()}
     with replacing(path) as temporary:
         torch.save({KEY: entry, "state_dict": state}, temporary)
 

@@ -15,8 +15,8 @@ from torch.func import functional_call
 from torch.optim import SGD, Adam, Optimizer
 
 from lit_metanas.episodes.task import Split, Task
+from lit_metanas.meta.cost import TRAINING_PASSES
 from lit_metanas.modules.architecture_gradient import ArchitectureGradient, Tensors
-from lit_metanas.modules.child import TRAINING_PASSES
 from lit_metanas.modules.minibatches import Pair
 from lit_metanas.modules.statistics import embed_and_record
 from lit_metanas.records.budget import Budget, Cost

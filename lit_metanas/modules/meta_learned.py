@@ -1,0 +1,204 @@
+"""Meta-learned weights and architecture logits: evaluated on episodes, saved and restored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+
+from lit_metanas.episodes.task import Episode
+from lit_metanas.meta import Head, InnerLoop, Learner, Parameters
+from lit_metanas.meta.learner import BatchNorm
+from lit_metanas.modules.account import Account
+from lit_metanas.modules.architecture_logits import ArchitectureLogits
+from lit_metanas.modules.episode_scores import EpisodeScores
+from lit_metanas.modules.meta_checkpoint import KEY, check_resumable, describe, read_meta_checkpoint
+from lit_metanas.modules.running_statistics import RunningStatistics
+from lit_metanas.records.budget import Cost
+from lit_metanas.records.interval import t_interval
+from lit_metanas.records.result import Protocol
+from lit_metanas.relaxations import Argmax, Relaxation
+from lit_metanas.spaces import Architecture, SearchSpace, Shape, inherit
+
+
+class MetaLearned(LightningModule):
+    """A supernet, its architecture logits and a head, whatever trains them.
+
+    Validation and test judge the architecture that would be derived; a search's validation judges the relaxed one
+    beside it.
+
+    Args:
+        space: the search space.
+        shape: channels, height and width of an input.
+        relaxation: logits to mixture in training.
+        inner_loop: adaptation to an episode.
+        head: features to scores.
+        batch_norm: where an evaluated query set's batch-norm statistics come from.
+        prior: labels that the logits start from, by group or choice.
+        prior_strength: how much larger their logits are.
+        start: checkpoint to take weights, head and logits from; None starts anew.
+        seed: of everything that is drawn, except initial weights and episodes.
+
+    Raises:
+        FileNotFoundError: there is no such checkpoint.
+        ValueError: the checkpoint is damaged, foreign, or of another space or shape; or the prior does not fit.
+    """
+
+    def __init__(
+        self,
+        *,
+        space: SearchSpace,
+        shape: Shape,
+        relaxation: Relaxation,
+        inner_loop: InnerLoop,
+        head: Head,
+        batch_norm: BatchNorm,
+        prior: Mapping[str, str] | None,
+        prior_strength: float,
+        start: str | None,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.space = space
+        self.shape = shape
+        self.inner_loop = inner_loop
+        self.seed = seed
+        self.supernet = space.supernet(shape)
+        self.logits = ArchitectureLogits(space.choices, prior=prior, strength=prior_strength)
+        initial = head.initial(self.supernet.features, torch.Generator().manual_seed(seed))
+        self.head = nn.ParameterDict({name: nn.Parameter(value) for name, value in initial.items()})
+        self.learner = Learner(self.supernet, relaxation, head, batch_norm)
+        self.register_buffer("outer_steps", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("spent", torch.zeros((), dtype=torch.int64))
+        self.outer_steps: Tensor
+        self.spent: Tensor
+        self.to(memory_format=torch.channels_last)
+        self.account = Account()
+        self.statistics = RunningStatistics(self.supernet, shape)
+        self._derived, self._relaxed = EpisodeScores(seed), EpisodeScores(seed)
+        self.test_values: list[float] = []
+        self._protocol: Protocol | None = None
+        if start is not None:
+            self._start_from(start)
+
+    def probabilities(self) -> dict[str, Tensor]:
+        """For each choice the candidates' probabilities, shape ``(labels,)``, detached."""
+        return self.logits.probabilities()
+
+    def architecture(self) -> Architecture:
+        """The architecture of the largest logits."""
+        return self.space.derive(self.logits.tree())
+
+    def meta_parameters(self) -> Parameters:
+        """Weights, logits and head as one detached tree."""
+        weights = {name: value.detach() for name, value in self.supernet.named_parameters()}
+        return Parameters(weights, self.logits.tree(), {k: v.detach() for k, v in self.head.items()})
+
+    def cost(self) -> Cost:
+        """What meta-training has cost so far, with the runs that it started from."""
+        return self.account.total(steps=int(self.outer_steps), flops=int(self.spent))
+
+    def inheritance(self) -> dict[str, Tensor]:
+        """Weights and batch-norm statistics that a child of the derived architecture inherits."""
+        return {**self.meta_parameters().weights, **self.statistics.values}
+
+    def result_fields(self) -> dict[str, Any]:
+        """The fields of a result that are known here, after a test."""
+        assert self._protocol is not None
+        network = self.space.cost(self.architecture(), self.shape, self._protocol.way)
+        return {
+            "seed": self.seed,
+            "protocol": self._protocol,
+            "meta_cost": self.cost(),
+            "parameters": network.parameters,
+            "flops": network.flops,
+        }
+
+    def on_validation_epoch_start(self) -> None:
+        """Take the batch-norm statistics of the derived architecture from the last training tasks."""
+        self._start_evaluation()
+
+    def validation_step(self, batch: list[Episode], batch_idx: int) -> None:
+        """Judge the derived architecture, and in a search the relaxed one beside it."""
+        self._evaluate(batch, Argmax(), self._derived)
+        if self.logits.open:
+            self._evaluate(batch, self.learner.relaxation, self._relaxed)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log mean accuracies over all episodes of all processes."""
+        for key, scores in (("val/accuracy", self._derived), ("val/accuracy_relaxed", self._relaxed)):
+            if scores.mine:
+                values = scores.gathered(self.trainer)
+                self.log(key, sum(values) / len(values), prog_bar=key == "val/accuracy", rank_zero_only=False)
+
+    def on_test_epoch_start(self) -> None:
+        """Forget earlier scores."""
+        self._start_evaluation()
+
+    def test_step(self, batch: list[Episode], batch_idx: int) -> None:
+        """Judge the derived architecture."""
+        first = batch[0]
+        self._protocol = Protocol("episodes", first.way, first.shot, self.learner.batch_norm)
+        self._evaluate(batch, Argmax(), self._derived)
+
+    def on_test_epoch_end(self) -> None:
+        """Log the mean accuracy and the half width of its 95 % confidence interval over episodes."""
+        self.test_values = self._derived.gathered(self.trainer)
+        interval = t_interval(self.test_values)
+        self.log("test/accuracy", interval.mean)
+        self.log("test/ci95", interval.half)
+
+    def _start_evaluation(self) -> None:
+        self._derived.mine.clear()
+        self._relaxed.mine.clear()
+        self._refresh()
+        needed = self.learner.batch_norm == "running" and not self.trainer.sanity_checking
+        if needed and self.statistics.lacking(self.meta_parameters()):
+            raise ValueError("batch_norm 'running' needs statistics from training: give --ckpt_path, or train first.")
+
+    def _refresh(self) -> None:
+        self.statistics.refresh(self.meta_parameters(), int(self.outer_steps), self.trainer)
+
+    def _evaluate(self, batch: list[Episode], relaxation: Relaxation, scores: EpisodeScores) -> None:
+        # Running statistics are those of the derived architecture: a relaxed one normalises by its own batches.
+        statistics = self.statistics.values if isinstance(relaxation, Argmax) else None
+        learner = replace(self.learner, relaxation=relaxation, statistics=statistics)
+        # Trainers evaluate in inference mode by default, under which nothing can adapt.
+        with torch.inference_mode(False), torch.enable_grad():
+            for episode in batch:
+                scores.judge(learner, self.inner_loop, self.meta_parameters(), episode, self.trainer)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what describes the search, as plain values and tensors."""
+        self._refresh()
+        logits, statistics = self.logits.tree(), self.statistics.values
+        checkpoint[KEY] = describe(self.space, self.shape, logits, statistics, self.cost())
+        checkpoint[KEY]["own"] = {**self.account.state(), **self.statistics.state(self.trainer)}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse foreign checkpoints, and restore statistics and account.
+
+        Raises:
+            ValueError: the checkpoint is not of this model.
+        """
+        check_resumable(checkpoint, self.space, self.shape, dict(self.head))
+        entry = checkpoint[KEY]
+        self.account.restore(entry["own"])
+        step = int(checkpoint["state_dict"]["outer_steps"])
+        self.statistics.restore(entry["own"], entry["statistics"], step, self.trainer)
+
+    def _start_from(self, path: str) -> None:
+        found = read_meta_checkpoint(path)
+        weights = found.parameters(self.space, self.shape).weights
+        self.supernet.load_state_dict(weights)
+        if found.head.keys() == self.head.keys():
+            self.head.load_state_dict(inherit(found.head, self.head.state_dict()))
+        self.logits.inherit(found.labels, found.logits)
+        theirs = found.architecture()
+        if all(theirs[name] == label for name, label in self.architecture().items()):
+            self.statistics.values = found.statistics
+        self.account.earlier = found.cost

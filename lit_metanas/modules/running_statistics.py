@@ -1,0 +1,96 @@
+"""Batch-norm statistics of the derived architecture, from the last training tasks."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from lightning.pytorch import Trainer
+from torch import Tensor
+
+from lit_metanas.episodes.task import Episode
+from lit_metanas.meta.parameters import Parameters
+from lit_metanas.modules.interleaved import interleaved
+from lit_metanas.modules.statistics import embed_and_record
+from lit_metanas.relaxations import Argmax
+from lit_metanas.spaces.space import Shape, Supernet
+
+
+class RunningStatistics:
+    """Means and variances over the images of the last training tasks of all processes, under today's weights.
+
+    Precise batch-norm (Wu and Johnson 2021): it costs nothing in training, unlike moving averages, which every
+    architecture would need its own of.
+
+    Args:
+        supernet: the network.
+        shape: channels, height and width of an input.
+        tasks: how many tasks are kept, over all processes.
+
+    Attributes:
+        values: ``<layer>.mean`` and ``<layer>.var``; empty before training and without batch-norm.
+        step: the outer step that these belong to.
+    """
+
+    def __init__(self, supernet: Supernet, shape: Shape, tasks: int = 16) -> None:
+        self.supernet = supernet
+        self.shape = shape
+        self.tasks = tasks
+        self.values: dict[str, Tensor] = {}
+        self.step = 0
+        self._mine: deque[Tensor] = deque()
+
+    def add(self, episodes: Sequence[Episode], world: int) -> None:
+        """Keep this process's tasks, and forget the oldest."""
+        self._mine.extend(torch.cat([episode.support.inputs, episode.query.inputs]) for episode in episodes)
+        while len(self._mine) > -(-self.tasks // world):
+            self._mine.popleft()
+
+    def refresh(self, parameters: Parameters, step: int, trainer: Trainer) -> None:
+        """Bring ``values`` up to an outer step; all processes get the same."""
+        with torch.inference_mode(False):
+            like = next(iter(parameters.weights.values()))
+            if self._mine and self.step < step:
+                inputs = torch.cat(self._all(trainer)).to(like)
+                self.values = self._recorded(parameters, inputs)
+                self.step = step
+            self.values = {name: value.to(like) for name, value in self.values.items()}
+
+    def lacking(self, parameters: Parameters) -> bool:
+        """Whether the derived architecture has a batch-norm layer without statistics."""
+        blank = torch.zeros(2, *self.shape).to(next(iter(parameters.weights.values())))
+        return not self._recorded(parameters, blank).keys() <= self.values.keys()
+
+    def state(self, trainer: Trainer) -> dict[str, Any]:
+        """The tasks of all processes, as plain tensors, so that a resumed training has the same statistics."""
+        return {"tasks": [_packed(task) for task in self._all(trainer)]}
+
+    def restore(self, state: Mapping[str, Any], values: Mapping[str, Tensor], step: int, trainer: Trainer) -> None:
+        """Take up a state, on any number of processes, with the statistics of its step."""
+        self.values, self.step = dict(values), step
+        self._mine = deque(_unpacked(task) for task in state["tasks"][trainer.global_rank :: trainer.world_size])
+
+    def _all(self, trainer: Trainer) -> list[Tensor]:
+        """The tasks of all processes in their order in training."""
+        if trainer.world_size == 1 or not self._mine:
+            return list(self._mine)
+        device = trainer.strategy.root_device
+        return list(interleaved(torch.stack([task.to(device) for task in self._mine]), trainer))
+
+    def _recorded(self, parameters: Parameters, inputs: Tensor) -> dict[str, Tensor]:
+        mixture = Argmax()(parameters.logits, {}, 1.0)
+        inputs = inputs.contiguous(memory_format=torch.channels_last)
+        return embed_and_record(self.supernet, parameters.weights, mixture, inputs)[1]
+
+
+def _packed(images: Tensor) -> Tensor:
+    """Images as bytes if these hold them exactly, else as they are; on the CPU."""
+    images = images.cpu()
+    coarse = (images * 255).round().clamp(0, 255).to(torch.uint8)
+    return coarse if torch.equal(_unpacked(coarse).to(images), images) else images.clone()
+
+
+def _unpacked(images: Tensor) -> Tensor:
+    return images.float().div(255) if images.dtype == torch.uint8 else images
