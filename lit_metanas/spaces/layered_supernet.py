@@ -15,6 +15,7 @@ from lit_metanas.spaces.layered_child import sizes
 from lit_metanas.spaces.mixture import Gate, Mixture
 from lit_metanas.spaces.operations import (
     ACTIVATIONS,
+    INCREASING,
     POOLS,
     affine,
     batch_normalise,
@@ -73,9 +74,7 @@ class SuperBlock(nn.Module):
         outputs = self._convolve(inputs, gate, statistics, record)
         if self.residual:
             outputs = self._add_residual(outputs, inputs, gate, statistics, record)
-        outputs = combine(gate["activation"], [partial(activation, outputs) for activation in self.activations])
-        if pooled:
-            outputs = combine(gate["pool"], [partial(pool, outputs) for pool in self.pools])
+        outputs = self._activate(outputs, gate, pooled)
         mask = self._width_mask(gate["width"])
         factor = None if mask is None else mask[None]
         if noise is not None and max(self.rates) > 0:
@@ -83,6 +82,17 @@ class SuperBlock(nn.Module):
             scale = dropout_scale(gate["dropout"], self.rates, uniform, outputs.dtype)
             factor = scale if factor is None else factor * scale
         return outputs if factor is None else outputs * factor[:, :, None, None]
+
+    def _activate(self, inputs: Tensor, gate: Mapping[str, Gate], pooled: bool) -> Tensor:
+        activation, pool = gate["activation"], gate["pool"]
+        if pooled and activation.index is not None and pool.index is not None:
+            label = self.choices["activation"].labels[activation.index]
+            if label in INCREASING and self.choices["pool"].labels[pool.index] == "max":
+                # The maximum of the values is the value of the maximum: a quarter of the activations.
+                maxima = self.pools[pool.index](inputs)
+                return through(pool, through(activation, self.activations[activation.index](maxima)))
+        outputs = combine(activation, [partial(activate, inputs) for activate in self.activations])
+        return combine(pool, [partial(reduce, outputs) for reduce in self.pools]) if pooled else outputs
 
     def flops(self, mixture: Mixture, *, channels: int, pixels: int) -> tuple[int, int]:
         """Multiply-adds of the block for one input, and its number of computed output channels."""
@@ -212,6 +222,9 @@ class LayeredSupernet(Supernet):
         wanted = set(self.depths) if gate.index is None else {self.depths[gate.index]}
         places = sizes(*self.shape[1:], len(self.layers))
         averages: dict[int, Tensor] = {}
+        if inputs.shape[1] == 1 and self._channels_last():
+            # One channel is both layouts at once; PyTorch takes it for the other one, whose pooling is far slower.
+            inputs = inputs.reshape(-1, *inputs.shape[2:], 1).permute(0, 3, 1, 2)
         for depth, layer in enumerate(self.layers[: max(wanted)], start=1):
             pooled = places[depth - 1] != places[depth]
             inputs = layer(inputs, mixture, noise, statistics, record, pooled)
@@ -238,6 +251,10 @@ class LayeredSupernet(Supernet):
             cost, channels = layer.flops(mixture, channels=channels, pixels=height * width)
             total += cost
         return total
+
+    def _channels_last(self) -> bool:
+        kernel = next(iter(self._layers()[-1].kernels.values()))
+        return kernel.shape[1] == 1 or kernel.stride(1) == 1
 
     def _layers(self) -> list[SuperBlock]:
         return [layer for layer in self.layers if isinstance(layer, SuperBlock)]

@@ -24,6 +24,9 @@ ACTIVATIONS: Mapping[str, type[nn.Module]] = {
     "ELU": nn.ELU,
     "Identity": nn.Identity,
 }
+INCREASING = frozenset({"ReLU", "Sigmoid", "Tanh", "LeakyReLU", "ELU", "Identity"})
+"""Activations that never decrease, so that they may follow a maximum as well as precede it."""
+
 POOLS: Mapping[str, type[nn.MaxPool2d | nn.AvgPool2d]] = {"max": nn.MaxPool2d, "avg": nn.AvgPool2d}
 NORMS = ("batch", "layer", "none")
 SKIPS = ("none", "residual")
@@ -90,7 +93,13 @@ def batch_normalise(
         record: filled with this batch's means and variances when given.
     """
     if record is None and statistics is None:
-        return F.batch_norm(inputs, None, None, scale, shift, training=True, eps=EPSILON)
+        examples, channels, height, width = inputs.shape
+        if inputs.stride(1) != 1:
+            return F.batch_norm(inputs, None, None, scale, shift, training=True, eps=EPSILON)
+        # Channels last: as a table the second derivative takes half the time.
+        rows = inputs.permute(0, 2, 3, 1).reshape(-1, channels)
+        rows = F.batch_norm(rows, None, None, scale, shift, training=True, eps=EPSILON)
+        return rows.view(examples, height, width, channels).permute(0, 3, 1, 2)
     if record is not None:
         record[f"{key}.var"], record[f"{key}.mean"] = torch.var_mean(inputs, (0, 2, 3), correction=0)
     channels = inputs.shape[1]
