@@ -1,0 +1,273 @@
+"""Seeds side by side: order, logs, signals, failures, time left."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lit_metanas import side_by_side
+from lit_metanas.cli import main
+from lit_metanas.mistakes import UsageError
+from lit_metanas.phases import Phase, Step
+from lit_metanas.run import run
+from lit_metanas.schedule import Schedule
+
+FAKE = Path(__file__).with_name("toys") / "fake_steps.py"
+REPORT = Phase("report", "report", args=["--output={directory}/{name}"], per_seed=False)
+
+
+def never(args: list[str]) -> None:
+    raise AssertionError(f"{args} ran in this process")
+
+
+def events() -> list[tuple[str, str, float, int, dict[str, str]]]:
+    path = Path("events.jsonl")
+    return [tuple(json.loads(line)) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def times(what: str) -> dict[str, float]:
+    return {folder.removeprefix("out/"): at for event, folder, at, *_ in events() if event == what}
+
+
+def begun() -> list[str]:
+    return sorted(folder.removeprefix("out/") for event, folder, *_ in events() if event == "begins")
+
+
+def alive(number: int) -> bool:
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def later(happens: Callable[[], bool], what: Callable[[], object]) -> threading.Thread:
+    """Do something as soon as something has happened."""
+
+    def wait() -> None:
+        deadline = time.monotonic() + 20
+        while not happens() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        what()
+
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    return thread
+
+
+@pytest.fixture(autouse=True)
+def _fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(side_by_side, "COMMAND", [sys.executable, "-S", "-u", str(FAKE)])
+
+
+def phases(*args: str) -> list[Phase]:
+    return [Phase("fit", "train", args=list(args), minutes=3), Phase("search", "find", minutes=1), REPORT]
+
+
+def step(seed: int | None, minutes: float) -> Step:
+    return Step("a", "a", Path("a"), ["fit"], seed, minutes, "")
+
+
+def test_two_at_once_in_the_order_of_each_seed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SAY", "hello")
+    later(lambda: len(begun()) == 2, Path("go").touch)
+    run([*phases("--wait=go"), Phase("test", "last")], Path("out"), [0, 1, 2], jobs=2, execute=never)
+    start, end = times("begins"), times("ends")
+    assert len(start) == len(end) == 10
+    for seed in (0, 1, 2):
+        assert end[f"seed{seed}/train"] < start[f"seed{seed}/find"]
+        assert end[f"seed{seed}/find"] < start["report"]
+        assert start[f"seed{seed}/last"] > end["report"]
+    assert max(start["seed0/train"], start["seed1/train"]) < min(end.values())
+    for moment in start.values():
+        assert sum(start[name] <= moment < end[name] for name in start) <= 2
+    assert Path("out/seed1/find/log.txt").read_text().splitlines()[1:] == ["search says hello"]
+    out = capsys.readouterr().out
+    assert out.startswith("10 steps into out, about ")
+    assert "[4/10] seed 1: find …\n" in out
+    assert "[7/10] report took 0 s; about " in out
+    assert "about 0 s left" in out
+    assert "  out/seed2/train/made.json" in out
+    assert "says" not in out  # that goes to the logs
+
+
+def test_one_job_stays_in_this_process() -> None:
+    calls: list[list[str]] = []
+    run(phases(), Path("out"), [0, 1], jobs=1, execute=calls.append)
+    assert [call[0] for call in calls] == ["fit", "search", "fit", "search", "report"]
+    assert begun() == []
+    with pytest.raises(UsageError, match="'jobs' is 0"):
+        run(phases(), Path("out"), jobs=0, execute=never)
+
+
+def test_what_is_finished_is_skipped_whatever_the_jobs(capsys: pytest.CaptureFixture[str]) -> None:
+    run(phases(), Path("out"), [0], jobs=1, execute=lambda args: None)
+    run(phases(), Path("out"), [0, 1], jobs=2, execute=never)
+    assert begun() == ["report", "seed1/find", "seed1/train"]  # the report has more to report
+    assert "seed 0: train: finished before, skipped" in capsys.readouterr().out
+    run(phases(), Path("out"), [0, 1], jobs=1, execute=never)
+
+
+def test_only_what_depends_on_a_change_runs_anew(capsys: pytest.CaptureFixture[str]) -> None:
+    run(phases(), Path("out"), [0, 1], jobs=2, execute=never)
+    Path("out/seed1/train/phase.json").unlink()
+    Path("events.jsonl").unlink()
+    run(phases(), Path("out"), [0, 1], jobs=2, execute=never)
+    assert begun() == ["report", "seed1/find", "seed1/train"]
+    assert Path("out/seed1/find.1/made.json").is_file()
+    assert Path("out/report.1/made.json").is_file()
+    assert "set aside what another configuration left: out/seed1/train.1\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("code", "error"), [(1, ChildProcessError), (2, UsageError)])
+def test_a_failing_step_stops_the_others(code: int, error: type[Exception], capsys: pytest.CaptureFixture[str]) -> None:
+    Path("fails").write_text("out/seed1/quick")
+    quick = Phase("fit", "quick", args=["--sleep=0.3", f"--code={code}"])
+    slow = Phase("fit", "slow", args=["--wait=never"])
+    with pytest.raises(error, match=rf"'seed 1: quick' failed \(exit code {code}\): see out/seed1/quick/log.txt"):
+        run([quick, slow, REPORT], Path("out"), [1, 0], jobs=2, execute=never)
+    out = capsys.readouterr().out
+    assert "seed 1: quick failed" in out
+    tail = out.partition("The last lines of out/seed1/quick/log.txt:\n")[2].splitlines()
+    assert tail[-2:] == ["      line before", "      what went wrong"]
+    assert not any(alive(number) for *_, number, _ in events())
+    Path("fails").unlink()
+    Path("never").touch()
+    run([quick, slow, REPORT], Path("out"), [1, 0], jobs=2, execute=never)
+    log = Path("out/seed1/quick/log.txt").read_text()
+    assert log.count("fit says") == 2  # appended
+    assert "report" in begun()
+
+
+def test_a_killed_step_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    def kill() -> None:
+        os.kill(next(number for _, folder, _, number, _ in events() if folder == "out/seed1/train"), signal.SIGKILL)
+
+    thread = later(lambda: len(begun()) == 2, kill)
+    with pytest.raises(ChildProcessError, match="killed by signal 9"):
+        run(phases("--wait=never"), Path("out"), [0, 1], jobs=2, execute=never)
+    thread.join()
+    assert not any(alive(number) for *_, number, _ in events())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_all_and_the_run_goes_on(number: signal.Signals, capsys: pytest.CaptureFixture[str]) -> None:
+    handlers = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+    thread = later(lambda: len(begun()) == 2, lambda: os.kill(os.getpid(), number))
+    with pytest.raises(KeyboardInterrupt):
+        run(phases("--wait=go"), Path("out"), [0, 1], jobs=2, execute=never)
+    thread.join()
+    assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == handlers
+    assert sorted(event for event, *_ in events()) == ["begins"] * 2 + ["stopped by 2"] * 2
+    assert not any(alive(number) for *_, number, _ in events())
+    checkpoint = Path("out/seed0/train/checkpoints/last.ckpt")
+    checkpoint.parent.mkdir()
+    checkpoint.touch()
+    Path("go").touch()
+    Path("events.jsonl").unlink()
+    run(phases("--wait=go"), Path("out"), [0, 1], jobs=2, execute=never)
+    words = {folder: words for event, folder, _, _, words in events() if event == "begins"}
+    assert len(words) == 5
+    assert words["out/seed0/train"]["ckpt_path"] == str(checkpoint)
+    assert "ckpt_path" not in words["out/seed1/train"]
+    assert f"[1/5] seed 0: train: goes on from {checkpoint} …" in capsys.readouterr().out
+
+
+def test_who_does_not_listen_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(side_by_side, "GRACE", 0.3)
+    thread = later(lambda: len(begun()) == 2, lambda: os.kill(os.getpid(), signal.SIGINT))
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        run(phases("--wait=never", "--deaf=1"), Path("out"), [0, 1], jobs=2, execute=never)
+    thread.join()
+    assert time.monotonic() - start < 10
+    assert not any(alive(number) for *_, number, _ in events())
+
+
+@pytest.mark.parametrize(
+    ("minutes", "jobs", "wall"),
+    [
+        ([(0, 3), (0, 1), (1, 3), (1, 1), (None, 2)], 1, 10),
+        ([(0, 3), (0, 1), (1, 3), (1, 1), (None, 2)], 2, 6),
+        ([(0, 3), (0, 1), (1, 3), (1, 1), (None, 2)], 9, 6),
+        ([(seed, 1) for seed in (0, 1, 2) for _ in range(2)], 2, 3),  # not 4: no seed is left for the end
+        ([(0, 2), (1, 1), (None, 1), (None, 1), (0, 5), (1, 4)], 2, 9),
+    ],
+)
+def test_wall_time(minutes: list[tuple[int | None, float]], jobs: int, wall: float) -> None:
+    schedule = Schedule([step(seed, each) for seed, each in minutes], jobs)
+    assert schedule.minutes_left(set(), {}) == wall
+
+
+def test_wall_time_of_what_is_left() -> None:
+    schedule = Schedule([step(seed, each) for seed, each in [(0, 3), (0, 1), (1, 3), (1, 1), (None, 2)]], 2)
+    assert schedule.minutes_left({0}, {1: 0.5, 2: 2.0}) == 1 + 1 + 2
+    assert schedule.minutes_left({0}, {1: 7.0, 2: 9.0}) == 0 + 1 + 2
+    assert schedule.minutes_left(set(range(5)), {}) == 0
+
+
+@pytest.mark.slow
+def test_a_step_that_is_terminated_has_not_finished(toy_folder: Path) -> None:
+    args = ["--trainer.max_epochs=400", "--model.pause=0.05", "--trainer.default_root_dir=out"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lit_metanas.cli", "fit", "-c", "toy.yaml", *args], env=environment
+    )
+    later(Path("out/checkpoints/last.ckpt").is_file, process.terminate)
+    assert process.wait(timeout=60) == 130
+
+
+@pytest.mark.slow
+def test_real_steps_side_by_side(toy_folder: Path) -> None:
+    """As one process does them; a failure is told in a sentence; SIGTERM stops everything."""
+    fit = {"verb": "fit", "name": "train", "config": ["toy.yaml"]}
+    test = {"verb": "test", "name": "look", "config": ["toy.yaml"]}
+    test["args"] = ["--ckpt_path={directory}/seed{seed}/train/checkpoints/last.ckpt"]
+    experiment = {"directory": "out", "seeds": [0, 1], "phases": [fit, test]}
+    Path("experiment.yaml").write_text(yaml.safe_dump(experiment))
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    command = [sys.executable, "-m", "lit_metanas.cli", "run", "-c", "experiment.yaml", "--jobs=2"]
+    settings = {"env": environment, "text": True}
+    done = subprocess.run(command, capture_output=True, timeout=120, **settings)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "adapted with a gradient" in Path("out/seed1/look/log.txt").read_text()
+    assert main(["run", "-c", "experiment.yaml", "--directory=alone"]) == 0
+    for seed in (0, 1):
+        metrics = [Path(name, f"seed{seed}/look/logs/test/metrics.csv").read_text() for name in ("out", "alone")]
+        assert metrics[0] == metrics[1]
+
+    fit["args"] = ["--model.rate=-1"]
+    Path("experiment.yaml").write_text(yaml.safe_dump({**experiment, "directory": "wrong"}))
+    done = subprocess.run(command, capture_output=True, timeout=120, **settings)
+    assert done.returncode == 1
+    assert "lit-metanas: rate = -1.0 must be above 0." in done.stdout
+    assert done.stderr.startswith("lit-metanas: The step 'seed ")
+    assert done.stderr.count("\n") == 1
+
+    fit["args"] = ["--trainer.max_epochs=400", "--model.pause=0.05"]
+    Path("experiment.yaml").write_text(yaml.safe_dump({**experiment, "directory": "long"}))
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **settings)
+    checkpoints = [Path(f"long/seed{seed}/train/checkpoints/last.ckpt") for seed in (0, 1)]
+    deadline = time.monotonic() + 60
+    while not all(path.is_file() for path in checkpoints) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=40)
+    assert process.returncode == 130
+    assert "stopped" in errors
+    for path in checkpoints:
+        assert json.loads((path.parents[1] / "phase.json").read_text())["state"] == "started"
+        assert "stopped" in (path.parents[1] / "log.txt").read_text()
