@@ -12,11 +12,14 @@ weights, and their gradients must agree before anything is timed.
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from importlib.util import find_spec
+from itertools import accumulate
 from pathlib import Path
 from statistics import median
 
@@ -26,6 +29,7 @@ from ratio import compare
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.functional import cross_entropy
+from torch.profiler import ProfilerActivity, profile
 
 from lit_metanas.allocator import tune_allocator
 from lit_metanas.episodes import Episode, Split
@@ -34,6 +38,7 @@ from lit_metanas.records.hardware import hardware
 from lit_metanas.relaxations import Argmax
 from lit_metanas.spaces import LayeredSpace
 
+PEAK = Path("/proc/self/clear_refs")
 TARGETS = {"FOMAML": 1.2, "MAML": 1.0}
 WAY, SHOT, QUERY, TASKS, STEPS, RATE = 5, 5, 15, 4, 5, 0.1
 SHAPE = (1, 28, 28)
@@ -154,12 +159,12 @@ def textbook(method: str, dtype: torch.dtype = torch.float32) -> Step:
     return step
 
 
-def learn2learn(method: str, dtype: torch.dtype = torch.float32) -> Step:
+def with_learn2learn(method: str, dtype: torch.dtype = torch.float32) -> Step:
     """The step of learn2learn."""
-    from learn2learn.algorithms import MAML as Reference
+    import learn2learn
 
     network, tasks = plain_network(dtype), episodes(dtype)
-    wrapper = Reference(network, lr=RATE, first_order=method == "FOMAML")
+    wrapper = learn2learn.algorithms.MAML(network, lr=RATE, first_order=method == "FOMAML")
 
     def step() -> dict[str, Tensor]:
         network.zero_grad()
@@ -179,7 +184,7 @@ def outer_gradient(network: nn.Module) -> dict[str, Tensor]:
     return {name: gradient for name, gradient in found.items() if gradient is not None}
 
 
-BASELINE = ("learn2learn", learn2learn) if find_spec("learn2learn") else ("textbook loop", textbook)
+BASELINE = ("learn2learn", with_learn2learn) if find_spec("learn2learn") else ("textbook loop", textbook)
 SIDES = {"own": own, "baseline": BASELINE[1]}
 
 
@@ -191,21 +196,33 @@ def check(method: str) -> None:
         torch.testing.assert_close(value, second[name], msg=lambda text, n=name: f"{n}: {text}")
 
 
-def peak(method: str, side: str) -> float:
-    """Peak memory of steps above what the process held before, in MB, measured in a process of its own."""
+def peaks(method: str, side: str) -> dict[str, float]:
+    """What ``print_peaks`` finds in a process of its own."""
     command = [sys.executable, __file__, "--peak", method, side]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return float(done.stdout)
+    found: dict[str, float] = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    return found
 
 
-def print_peak(method: str, side: str) -> None:
-    """Run steps and print by how many MB the process grew at most."""
+def print_peaks(method: str, side: str) -> None:
+    """Run steps and print, in MB, how far tensors (exactly) and the process (where Linux tells) grew at most."""
     step = SIDES[side](method)
-    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
-    before = resident("VmHWM")
-    for _ in range(3):
+    found = {}
+    if PEAK.exists():
+        PEAK.write_text("5")  # the peak starts anew
+        before = resident("VmHWM")
+        for _ in range(3):
+            step()
+        found["process"] = resident("VmHWM") - before
+    step()
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         step()
-    print(resident("VmHWM") - before)
+    with tempfile.TemporaryDirectory() as folder:
+        trace = Path(folder) / "trace.json"
+        profiler.export_chrome_trace(str(trace))
+        events = [e for e in json.loads(trace.read_text())["traceEvents"] if e.get("name") == "[memory]"]
+    events.sort(key=lambda event: event["ts"])
+    found["tensors"] = max(accumulate(event["args"]["Bytes"] for event in events)) / 2**20
+    print(json.dumps(found))
 
 
 def resident(key: str) -> float:
@@ -225,13 +242,13 @@ def measure(method: str, repeats: int) -> list[Figure]:
         Figure(f"{method}, own", mine.seconds * 1e3, "ms"),
         times_as_fast(mine, f"{method}, times as fast"),
     ]
-    if Path("/proc/self/clear_refs").exists():
-        pairs = [(peak(method, "baseline"), peak(method, "own")) for _ in range(3)]
-        theirs, ours = median(pair[0] for pair in pairs), median(pair[1] for pair in pairs)
-        figures.append(Figure(f"{method}, peak memory, {BASELINE[0]}", theirs, "MB"))
-        figures.append(
-            Figure(f"{method}, peak memory, own", ours, "MB", theirs if method == "FOMAML" else None, "at most")
-        )
+    theirs, ours = ([peaks(method, side) for _ in range(5)] for side in ("baseline", "own"))
+    for what in ours[0]:
+        limit = median(found[what] for found in theirs)
+        target = limit if method == "FOMAML" else None
+        figures.append(Figure(f"{method}, peak memory of {what}, {BASELINE[0]}", limit, "MB"))
+        value = median(found[what] for found in ours)
+        figures.append(Figure(f"{method}, peak memory of {what}, own", value, "MB", target, "at most"))
     return figures
 
 
@@ -239,12 +256,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=20, help="rounds, each of which runs both sides (default 20)")
     parser.add_argument("--output", type=Path, help="JSON file to write")
-    parser.add_argument("--peak", nargs=2, metavar=("METHOD", "SIDE"), help="only print one side's peak memory in MB")
+    parser.add_argument("--peak", nargs=2, metavar=("METHOD", "SIDE"), help="only print one side's peak memory")
     options = parser.parse_args()
     torch.set_num_threads(1)
     tune_allocator()
     if options.peak:
-        print_peak(*options.peak)
+        print_peaks(*options.peak)
         return
     if BASELINE[0] != "learn2learn":
         print("learn2learn cannot be imported here: the baseline is a textbook loop.")

@@ -1,0 +1,61 @@
+"""The share of its time that the trainer waits for episodes.
+
+Run: ``python benchmarks/pipeline.py --output pipeline.json``. A fit of the default meta-search on glyphs, one thread;
+the waiting is what Lightning's own profiler measures around the next batch.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+from figure import Figure, show, write
+from fitting import fit, glyphs, sampled
+from lightning.pytorch.profilers import SimpleProfiler
+
+from lit_metanas.allocator import tune_allocator
+from lit_metanas.records.hardware import hardware
+
+TARGET = 5.0
+SETTINGS = {"5-way": (5, 0), "20-way": (20, 0), "5-way, one worker": (5, 1)}
+"""Classes an episode, and processes that draw ahead."""
+
+
+def waiting(way: int, num_workers: int, steps: int) -> tuple[float, float]:
+    """The share of waiting in percent, and seconds a step."""
+    profiler = SimpleProfiler()
+    fit(sampled, glyphs(way=way, tasks_per_step=4, steps=steps, num_workers=num_workers), devices=1, profiler=profiler)
+    total = sum(profiler.recorded_durations["run_training_epoch"])
+    waits = [
+        duration
+        for name, durations in profiler.recorded_durations.items()
+        if name.endswith("train_dataloader_next")
+        for duration in durations
+    ]
+    assert len(waits) >= steps, "Lightning's profiler has renamed the entry of the next batch"
+    return 100 * sum(waits) / total, total / steps
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, default=100, help="outer steps of 4 episodes (default 100)")
+    parser.add_argument("--output", type=Path, help="JSON file to write")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    tune_allocator()
+    glyphs(way=20, tasks_per_step=4, steps=1).prepare_data()
+    print(f"Fit of {options.steps} steps, 4 episodes each, one thread; {hardware()}")
+    figures = []
+    for name, (way, num_workers) in SETTINGS.items():
+        share, seconds = waiting(way, num_workers, options.steps)
+        target = None if num_workers else TARGET
+        figures.append(Figure(f"{name}, waiting for episodes", share, "%", target, "at most"))
+        figures.append(Figure(f"{name}, step", 1e3 * seconds, "ms"))
+    show(figures)
+    if options.output:
+        write(options.output, title="pipeline", figures=figures)
+
+
+if __name__ == "__main__":
+    main()

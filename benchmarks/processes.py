@@ -1,0 +1,106 @@
+"""Two processes against one: episodes a second of the same fit.
+
+Run: ``python benchmarks/processes.py --output processes.json``. Glyphs, 8 episodes a step, one thread a process,
+gloo; the first five steps do not count. The target is for tasks of equal cost, with the whole mixture in each; children
+that are sampled for each task differ in cost, so that one process waits for the other: evenly drawn ones allow 1.8 at
+most. It needs two idle cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from figure import Figure, of_pairs, show, write
+from fitting import fit, glyphs, sampled, soft
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from lit_metanas.allocator import tune_allocator
+from lit_metanas.records.hardware import hardware
+
+TARGETS = {"soft": 2 * 0.9, "sampled": None}
+SEARCHES = {"soft": soft, "sampled": sampled}
+TASKS, SKIPPED = 8, 5
+
+
+class Clock(Callback):
+    """Takes the time from one step's end to the last step's."""
+
+    def __init__(self) -> None:
+        self.times: list[float] = []
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Look at the clock."""
+        self.times.append(time.perf_counter())
+
+    @property
+    def episodes_per_second(self) -> float:
+        """Over all processes."""
+        return TASKS * (len(self.times) - SKIPPED) / (self.times[-1] - self.times[SKIPPED - 1])
+
+
+def train(search: str, processes: int, steps: int, file: Path) -> None:
+    """Fit in this process and its siblings; the first one writes the speed."""
+    torch.set_num_threads(1)
+    tune_allocator()
+    clock = Clock()
+    fit(
+        SEARCHES[search],
+        glyphs(way=5, tasks_per_step=TASKS, steps=steps + SKIPPED),
+        callbacks=[clock],
+        devices=processes,
+        strategy="ddp" if processes > 1 else "auto",
+    )
+    if int(os.environ.get("LOCAL_RANK", "0")) == 0:
+        file.write_text(repr(clock.episodes_per_second))
+
+
+def speed(search: str, processes: int, steps: int, folder: Path) -> float:
+    """Episodes a second of a fit on some processes."""
+    file = folder / f"{processes}.txt"
+    command = [sys.executable, __file__, "--steps", str(steps), "--worker", search, str(processes), str(file)]
+    subprocess.run(command, check=True, capture_output=True)
+    return float(file.read_text())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=3, help="pairs of fits (default 3)")
+    parser.add_argument("--steps", type=int, default=60, help="outer steps of 8 episodes that count (default 60)")
+    parser.add_argument("--output", type=Path, help="JSON file to write")
+    parser.add_argument(
+        "--worker", nargs=3, metavar=("SEARCH", "PROCESSES", "FILE"), help="only fit, on so many processes"
+    )
+    options = parser.parse_args()
+    if options.worker:
+        search, processes, file = options.worker
+        train(search, int(processes), options.steps, Path(file))
+        return
+    glyphs(way=5, tasks_per_step=TASKS, steps=1).prepare_data()
+    print(f"Fits of {options.steps} steps, {TASKS} episodes each, one thread a process; {hardware()}")
+    figures = []
+    for search, target in TARGETS.items():
+        with tempfile.TemporaryDirectory() as name:
+            runs = [[speed(search, n, options.steps, Path(name)) for n in (1, 2)] for _ in range(options.repeats)]
+        figures += [
+            Figure(f"{search}, one process", median(one for one, _ in runs), "episodes/s"),
+            Figure(f"{search}, two processes", median(two for _, two in runs), "episodes/s"),
+            of_pairs(f"{search}, two, times as fast", [two / one for one, two in runs], target),
+        ]
+    show(figures)
+    if options.output:
+        write(options.output, title="processes", figures=figures)
+
+
+if __name__ == "__main__":
+    main()
