@@ -10,7 +10,7 @@ from lit_metanas.episodes.task import Episode
 from lit_metanas.meta.inner_loop import InnerLoop
 from lit_metanas.meta.learner import Learner
 from lit_metanas.meta.meta_gradient import MetaGradient, differentiation, task_metrics
-from lit_metanas.meta.noise import TaskNoise, draw
+from lit_metanas.meta.noise import TaskNoise
 from lit_metanas.meta.parameters import Parameters
 from lit_metanas.meta.task_map import Metrics, TaskMap
 from lit_metanas.meta.update_rule import Tensors
@@ -36,10 +36,9 @@ class PairedScore(MetaGradient):
         task_map: ``loop`` or ``auto``: children differ from task to task.
     """
 
-    draws = 2
-
     def __init__(self, *, isolate: bool = False, normalise: bool = False, task_map: TaskMap = "auto") -> None:
         super().__init__(task_map=task_map)
+        self.draws = 3 if isolate else 2  # the third picks the question
         self.isolate = isolate
         self.normalise = normalise
 
@@ -79,7 +78,7 @@ class PairedScore(MetaGradient):
         self, learner: Learner, parameters: Parameters, noise: TaskNoise, steps: int, progress: float
     ) -> list[TaskNoise]:
         """The noise of each child, which stays the same in all inner steps and for the query."""
-        one, two = (_kept(noise, steps, child) for child in range(self.draws))
+        one, two = (_kept(noise, steps, child) for child in (0, 1))
         questions = _questions(learner, parameters, noise, steps, progress) if self.isolate else {}
         if questions:
             chosen = questions[max(questions)]
@@ -93,30 +92,6 @@ class PairedScore(MetaGradient):
             return gradients
         size = metrics["differences"].square().mean().sqrt().clamp(min=torch.finfo(torch.float32).tiny)
         return gradients._replace(logits={name: value / size for name, value in gradients.logits.items()})
-
-    def draw(
-        self,
-        learner: Learner,
-        inner_loop: InnerLoop,
-        parameters: Parameters,
-        episode: Episode,
-        generator: torch.Generator,
-        *,
-        support_dropout: bool = True,
-        query_dropout: bool = True,
-    ) -> TaskNoise:
-        """Draw two children's noise, and a third row that picks the question on which they differ."""
-        return draw(
-            learner.supernet,
-            learner.relaxation,
-            parameters.logits,
-            episode,
-            generator,
-            steps=inner_loop.steps,
-            draws=self.draws + self.isolate,
-            support_dropout=support_dropout,
-            query_dropout=query_dropout,
-        )
 
     def _child(
         self,
