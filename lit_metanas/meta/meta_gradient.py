@@ -25,7 +25,7 @@ class MetaGradient(ABC):
         task_map: ``loop`` (one task after another), ``vmap`` (all at once) or ``auto`` (``vmap`` on a GPU).
 
     Attributes:
-        draws: mixtures that each task's query set is judged under.
+        draws: rows of relaxation noise that are drawn for each task's query set.
         second_order: whether inner gradients are differentiated, too.
     """
 
@@ -61,6 +61,19 @@ class MetaGradient(ABC):
         Raises:
             ValueError: learner, inner loop and task map do not go together.
         """
+        gradients, metrics = self.mean(learner, inner_loop, parameters, episodes, noises, progress)
+        return self.finished(gradients, metrics), metrics
+
+    def mean(
+        self,
+        learner: Learner,
+        inner_loop: InnerLoop,
+        parameters: Parameters,
+        episodes: Sequence[Episode],
+        noises: Sequence[TaskNoise],
+        progress: float,
+    ) -> tuple[Parameters, Metrics]:
+        """As a call, without ``finished``, which takes the metrics of all tasks where several processes share them."""
         self.check(learner, inner_loop)
         functional = vectorised(self.task_map, learner.relaxation, episodes[0].support.inputs.device)
 
@@ -69,7 +82,7 @@ class MetaGradient(ABC):
 
         gradients, metrics = (mean_vmap if functional else mean_loop)(one, episodes, noises)
         metrics |= {"loss": metrics["losses"].mean(), "accuracy": metrics["accuracies"].mean()}
-        return self.finished(gradients, metrics), metrics
+        return gradients, metrics
 
     def check(self, learner: Learner, inner_loop: InnerLoop) -> None:
         """Raise ValueError where learner and inner loop do not suit this meta-gradient."""

@@ -18,6 +18,7 @@ from lit_metanas.modules.architecture_logits import ArchitectureLogits
 from lit_metanas.modules.episode_scores import EpisodeScores
 from lit_metanas.modules.meta_checkpoint import KEY, check_resumable, describe, read_meta_checkpoint
 from lit_metanas.modules.running_statistics import RunningStatistics
+from lit_metanas.modules.whole_validation import validate_anew
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.interval import t_interval
 from lit_metanas.records.result import Protocol
@@ -186,6 +187,7 @@ class MetaLearned(LightningModule):
             ValueError: the checkpoint is not of this model.
         """
         check_resumable(checkpoint, self.space, self.shape, dict(self.head))
+        validate_anew(checkpoint)
         entry = checkpoint[KEY]
         self.account.restore(entry["own"])
         step = int(checkpoint["state_dict"]["outer_steps"])

@@ -124,6 +124,8 @@ class MetaSearch(MetaLearned):
         """Spent share of the whole training, from 0 to 1."""
         if self.flops is not None:
             return min(1.0, int(self.spent) / self.flops)
+        if self.trainer.train_dataloader is None:
+            return 0.0  # to ask for the number of steps would make the loader, before a resumed run gives it its state
         steps = float(self.trainer.estimated_stepping_batches)
         return min(1.0, int(self.outer_steps) / steps)
 
@@ -134,19 +136,17 @@ class MetaSearch(MetaLearned):
             self.logit_optimizer([self.logits.values]),
         ]
 
-    def on_fit_start(self) -> None:
-        """Ask for an end of training, and for gradients of their own size.
+    def on_train_start(self) -> None:
+        """Start the clock; a run that has spent its budget ends here.
 
         Raises:
             ValueError: neither the module nor the trainer has an end, or the trainer scales losses.
         """
+        # Not in an earlier hook: see ``progress``.
         if self.flops is None and math.isinf(float(self.trainer.estimated_stepping_batches)):
             raise ValueError("Training has no end: set the model's flops, or the trainer's max_epochs or max_steps.")
         if getattr(self.trainer.precision_plugin, "scaler", None) is not None:
             raise ValueError("Precision 16-mixed scales losses, meta-gradients do not: use bf16-mixed or 32-true.")
-
-    def on_train_start(self) -> None:
-        """Start the clock; a run that has spent its budget ends here."""
         self.account.begin()
         self.trainer.should_stop |= self._finished
 
@@ -156,26 +156,27 @@ class MetaSearch(MetaLearned):
         parameters = self.meta_parameters()
         tied = progress < self.schedule.tied_until
         noises = [self._noise(parameters, episode, place, tied) for place, episode in enumerate(batch)]
-        gradients, metrics = self.meta_gradient(self.learner, self.inner_loop, parameters, batch, noises, progress)
+        mean = self.meta_gradient.mean
+        gradients, metrics = mean(self.learner, self.inner_loop, parameters, batch, noises, progress)
         self._check_finite(metrics["losses"], batch)
         flops = sum(
             training_flops(self.learner, self.inner_loop, self.meta_gradient, parameters, episode, noise, progress)
             for episode, noise in zip(batch, noises, strict=True)
         )
         trainer = self.trainer
-        mean = average(gradients, metrics, flops, strategy=trainer.strategy, world=trainer.world_size)
-        gradients = mean.gradients
+        gradients, metrics, flops = average(gradients, metrics, flops, trainer)
+        gradients = self.meta_gradient.finished(gradients, metrics)
         if tied:
             gradients = gradients._replace(logits=self.logits.tied(gradients.logits))
         self._whole_steps.begin()
         self._step(gradients, progress)
         self.outer_steps += 1
-        self.spent += mean.flops
+        self.spent += flops
         self.account.step(trainer.world_size * sum(len(episode.support) + len(episode.query) for episode in batch))
         self.statistics.add(batch, trainer.world_size)
         trainer.should_stop |= self._finished
-        self.log("train/loss", mean.loss, prog_bar=True)
-        self.log("train/accuracy", mean.accuracy, prog_bar=True)
+        self.log("train/loss", metrics["loss"], prog_bar=True)
+        self.log("train/accuracy", metrics["accuracy"], prog_bar=True)
 
     def on_train_batch_end(self, outputs: object, batch: list[Episode], batch_idx: int) -> None:
         """Let interruptions through: Lightning has counted the step."""

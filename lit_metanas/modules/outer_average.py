@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
-from lightning.pytorch.strategies import Strategy
+from lightning.pytorch import Trainer
 from torch import Tensor
 
 from lit_metanas.meta.parameters import Parameters
+from lit_metanas.meta.task_map import Metrics
 
 _UNIT = 1 << 20
 """FLOPs travel as two numbers that float32 holds exactly."""
@@ -20,43 +20,44 @@ class OuterAverage(NamedTuple):
 
     Attributes:
         gradients: mean over all tasks.
-        loss: mean over all tasks, shape ``(1,)``.
-        accuracy: mean over all tasks, shape ``(1,)``.
+        metrics: of all tasks in their order, as ``MetaGradient`` gives them.
         flops: sum over all tasks.
     """
 
     gradients: Parameters
-    loss: Tensor
-    accuracy: Tensor
+    metrics: Metrics
     flops: int
 
 
-def average(
-    gradients: Parameters, metrics: Mapping[str, Tensor], flops: int, *, strategy: Strategy, world: int
-) -> OuterAverage:
+def average(gradients: Parameters, metrics: Metrics, flops: int, trainer: Trainer) -> OuterAverage:
     """Average over processes that have as many tasks each.
 
     Args:
         gradients: mean over this process's tasks.
-        metrics: ``loss`` and ``accuracy``, scalars: means over this process's tasks.
+        metrics: of this process's tasks; those of shape ``(tasks,)`` are joined.
         flops: sum over this process's tasks.
-        strategy: sends the message.
-        world: number of processes.
+        trainer: knows the processes.
     """
-    tensors = gradients.flat()
-    loss = metrics["loss"].reshape(1)
+    world, rank = trainer.world_size, trainer.global_rank
+    losses = metrics["losses"]
     # Half precision could not hold the FLOPs, nor the sum of many gradients.
-    dtype = torch.promote_types(loss.dtype, torch.float32)
-    flops_parts = torch.tensor([flops // _UNIT, flops % _UNIT], dtype=dtype, device=loss.device)
-    parts = [*tensors.values(), loss, metrics["accuracy"], flops_parts]
-    message = strategy.reduce(torch.cat([part.reshape(-1).to(dtype) for part in parts]), reduce_op="sum")
+    dtype = torch.promote_types(losses.dtype, torch.float32)
+    joined = {}
+    for name, value in metrics.items():
+        if value.dim():
+            joined[name] = torch.zeros(len(value) * world, dtype=dtype, device=losses.device)
+            joined[name][rank::world] = value
+    tensors = gradients.flat()
+    flops_parts = torch.tensor([flops // _UNIT, flops % _UNIT], dtype=dtype, device=losses.device)
+    parts = [*tensors.values(), *joined.values(), flops_parts]
+    message = trainer.strategy.reduce(torch.cat([part.reshape(-1).to(dtype) for part in parts]), reduce_op="sum")
     assert isinstance(message, Tensor)
-    *pieces, total_loss, total_accuracy, total_flops = message.split([part.numel() for part in parts])
+    *pieces, total_flops = message.split([part.numel() for part in parts])
     means = {
         name: (piece / world).view_as(value).to(value)
-        for (name, value), piece in zip(tensors.items(), pieces, strict=True)
+        for (name, value), piece in zip(tensors.items(), pieces, strict=False)
     }
+    everything = dict(zip(joined, pieces[len(tensors) :], strict=True))
+    everything |= {"loss": everything["losses"].mean(), "accuracy": everything["accuracies"].mean()}
     high, low = total_flops.tolist()
-    return OuterAverage(
-        gradients.updated(means), total_loss / world, total_accuracy / world, int(high) * _UNIT + int(low)
-    )
+    return OuterAverage(gradients.updated(means), everything, int(high) * _UNIT + int(low))

@@ -1,0 +1,85 @@
+"""Two processes do what one does."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from two_processes import train
+
+SCRIPT = Path(__file__).with_name("toys") / "two_processes.py"
+
+
+def run(folder, **options):
+    """Train in as many processes as ``devices``, and return what each of them wrote."""
+    folder.mkdir(exist_ok=True)
+    if options["devices"] == 1:
+        return [train(folder, **options)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, str(Path.cwd())]), "OMP_NUM_THREADS": "1"}
+    process = subprocess.run(
+        # A hung rank ignores SIGTERM.
+        ["timeout", "-k", "5", "200", sys.executable, str(SCRIPT), str(folder), json.dumps(options)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=250,
+    )
+    assert process.returncode == 0, process.stdout + process.stderr
+    return [torch.load(folder / f"rank{rank}.pt", weights_only=True) for rank in range(options["devices"])]
+
+
+def compare(one, first, second, *, within, steps):
+    assert first["state"].keys() == second["state"].keys() == one["state"].keys()
+    for name, value in first["state"].items():
+        assert torch.equal(value, second["state"][name]), f"ranks differ in {name}"
+    assert first["architecture"] == second["architecture"] == one["architecture"]
+    for name, value in one["state"].items():
+        if name.startswith("module "):
+            torch.testing.assert_close(first["state"][name], value, rtol=0, atol=within, msg=lambda m, n=name: n + m)
+    assert first["losses"] == second["losses"] == pytest.approx(one["losses"], abs=within)
+    assert first["reduces"] == second["reduces"] == steps
+    assert first["images"] == one["images"]
+    assert first["test"] == second["test"]
+    assert len(first["test"]) == len(one["test"]) == 12
+
+
+def test_two_processes_agree_with_one(tmp_path):
+    options = {"method": "paired, SGD", "steps": 20}
+    (one,) = run(tmp_path / "one", devices=1, **options)
+    first, second = run(tmp_path / "two", devices=2, **options)
+    compare(one, first, second, within=1e-5, steps=20)
+    assert first["test"] == one["test"]  # in the episodes' order
+    assert len(set(one["test"])) > 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["soft", "fomaml"])
+def test_other_methods_on_two_processes(method, tmp_path):
+    options = {"method": method, "steps": 20}
+    (one,) = run(tmp_path / "one", devices=1, **options)
+    compare(one, *run(tmp_path / "two", devices=2, **options), within=1e-5, steps=20)
+
+
+@pytest.mark.slow
+def test_two_processes_agree_in_double_precision_for_long(tmp_path):
+    options = {"method": "paired", "steps": 200, "precision": "64-true"}
+    (one,) = run(tmp_path / "one", devices=1, **options)
+    first, second = run(tmp_path / "two", devices=2, **options)
+    compare(one, first, second, within=1e-10, steps=200)
+    assert first["test"] == one["test"]
+
+
+@pytest.mark.slow
+def test_one_process_goes_on_where_two_left_off(tmp_path):
+    options = {"method": "paired", "precision": "64-true", "max_steps": 12, "max_epochs": -1}
+    (one,) = run(tmp_path / "one", devices=1, steps=6, **options)
+    run(tmp_path / "two", devices=2, steps=6, **{**options, "max_steps": 6})
+    assert torch.load(tmp_path / "two" / "end.ckpt", weights_only=True)["global_step"] == 6
+    checkpoint = str(tmp_path / "two" / "end.ckpt")
+    (resumed,) = run(tmp_path / "resumed", devices=1, steps=6, resume=checkpoint, **options)
+    assert len(resumed["losses"]) == 6
+    compared = {name for name in resumed["state"] if name.startswith("statistics")}
+    assert compared == {name for name in one["state"] if name.startswith("statistics")}
