@@ -6,8 +6,6 @@ import copy
 import hashlib
 import json
 import os
-import re
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -17,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lit_metanas.modules.plain_program import plain_program
 from lit_metanas.records.atomic import replacing
 from lit_metanas.records.weights import write_weights
 from lit_metanas.spaces.space import Shape
@@ -24,8 +23,6 @@ from lit_metanas.spaces.space import Shape
 SCHEMA = 1
 PROGRAM, WEIGHTS, DESCRIPTION = "model.pt2", "weights.pt", "model.json"
 _GREY = (0.299, 0.587, 0.114)
-_BATCH_SIZE = re.compile(r"[su]\d+|Symbol\('s\d+', positive=True, integer=True\)|[\d*+\-/() ]")
-_TENSOR_FILES = re.compile(r"(weight|tensor)_\d+")
 
 
 @dataclass(frozen=True)
@@ -154,51 +151,10 @@ def load_exported(directory: str | os.PathLike[str]) -> Exported:
     content = (folder / PROGRAM).read_bytes()
     if hashlib.sha256(content).hexdigest() != digest:
         raise ValueError(f"'{folder / PROGRAM}' is not the program that '{DESCRIPTION}' describes: export again.")
-    refusal = f"'{folder / PROGRAM}' is damaged or holds more than a program and tensors: export again."
     try:
-        safe = _is_plain(content)
-    except (zipfile.BadZipFile, ValueError, KeyError, RuntimeError):
-        safe = False
-    if not safe:
-        raise ValueError(refusal)
-    network = torch.export.load(BytesIO(content)).module()
+        network = torch.export.load(BytesIO(plain_program(content))).module()
+    except Exception:  # torch raises errors of many kinds for a program that is plain but makes no sense
+        raise ValueError(
+            f"'{folder / PROGRAM}' is damaged or holds more than a program and tensors: export again."
+        ) from None
     return Exported(network=network, architecture=architecture, classes=classes, shape=shape)
-
-
-def _is_plain(content: bytes) -> bool:
-    """Whether loading a program runs no code: raw tensors, no pickled objects, no expressions but of the batch size.
-
-    ``torch.export.load`` unpickles what an archive declares as pickled and evaluates its size expressions.
-    """
-    with zipfile.ZipFile(BytesIO(content)) as archive:
-        names = archive.namelist()
-        if "archive/models/model.json" not in names:
-            return False
-        for name in names:
-            folder, _, file = name.removeprefix("archive/").rpartition("/")
-            if folder in ("data/weights", "data/constants") and not (
-                _TENSOR_FILES.fullmatch(file) or file.endswith(".json")
-            ):
-                return False
-            if folder == "models" or (folder.startswith("data/") and file.endswith(".json")):
-                if not _json_is_plain(json.loads(archive.read(name))):
-                    return False
-            elif folder == "data/sample_inputs":
-                try:
-                    torch.load(BytesIO(archive.read(name)), weights_only=True)
-                except Exception:  # whatever else it is, it is not plain tensors
-                    return False
-    return True
-
-
-def _json_is_plain(tree: object) -> bool:
-    if isinstance(tree, list):
-        return all(_json_is_plain(value) for value in tree)
-    if not isinstance(tree, dict):
-        return True
-    if tree.get("use_pickle") or "as_custom_obj" in tree:
-        return False
-    expression = tree.get("expr_str", "")
-    return (
-        isinstance(expression, str) and not _BATCH_SIZE.sub("", expression) and all(map(_json_is_plain, tree.values()))
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import csv
 import hashlib
@@ -22,6 +23,7 @@ from torch import nn
 from lit_metanas.cli import main
 from lit_metanas.modules.exported import Exported, export_child, fit_images, load_exported
 from lit_metanas.modules.exported_model import ExportedModel
+from lit_metanas.modules.plain_program import plain_program
 from lit_metanas.spaces import LayeredSpace
 
 SHAPE = (1, 28, 28)
@@ -142,13 +144,25 @@ def tampered(folder: Path, change: Callable[[str, bytes], bytes], more: dict[str
     (folder / "model.json").write_text(json.dumps(description))
 
 
+HARMFUL = b"cos\nmkdir\n(S'executed'\ntR."
+
+
 @pytest.mark.parametrize(
     ("old", "new", "more"),
     [
         (b'"use_pickle": false', b'"use_pickle": true', {}),
         (b"Symbol('s", b"__import__('os').mkdir('executed') or Symbol('s", {}),
+        (b"Symbol('s", b"9**9**9**9*Symbol('s", {}),
+        (b"Symbol('s", b"1+" * 200 + b"Symbol('s", {}),
+        (b'"torch.ops.aten.linear.default"', b'"torch.hub.os.mkdir"', {}),
+        (b'"torch.ops.aten.linear.default"', b'"torch.ops.aten.from_file.default"', {}),
+        (b"builtins.tuple", b"lit_metanas.Anything", {}),
+        (b'"inputs"', b"\"inputs=__import__('os').mkdir('executed')\"", {}),
         (b"", b"", {"archive/data/constants/custom_obj_0": b"pickled"}),
-        (b"", b"", {"archive/data/sample_inputs/model.pt": b"cos\nmkdir\n(S'executed'\ntR."}),
+        (b"", b"", {"archive/data/sample_inputs/model.pt": HARMFUL}),
+        (b"", b"", {"archive/data/weights/model.pt": HARMFUL}),
+        (b"", b"", {"archive/extra/more.txt": b"text"}),
+        (b"", b"", {"archive/models/model.json": b"{}"}),
     ],
 )
 @pytest.mark.filterwarnings("ignore:Duplicate name")
@@ -166,6 +180,45 @@ def test_a_program_that_would_execute_code_is_refused(
     with pytest.raises(ValueError, match="holds more than a program and tensors"):
         load_exported(copied)
     assert not (copied / "executed").exists()
+
+
+@pytest.mark.parametrize("attack", ["the same name twice", "another case"])
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_entries_that_torch_would_read_instead_of_the_checked_ones(
+    attack: str, copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """zipfile and torch's reader find different entries; the one that torch finds declares a pickled weight."""
+    monkeypatch.chdir(copied)
+    config, weight = "archive/data/weights/model_weights_config.json", "archive/data/weights/weight_0"
+    with zipfile.ZipFile(copied / "model.pt2") as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    pickled = entries[config].replace(b'"use_pickle": false', b'"use_pickle": true')
+    assert pickled != entries[config]
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as new:
+        for name, data in {config: pickled, weight: HARMFUL}.items():
+            new.writestr(name.replace("data", "DATA") if attack == "another case" else name, data)
+        for name, data in entries.items():
+            new.writestr(name, data)
+    (copied / "model.pt2").write_bytes(content.getvalue())
+    description = json.loads((copied / "model.json").read_text())
+    description["program_sha256"] = hashlib.sha256(content.getvalue()).hexdigest()
+    (copied / "model.json").write_text(json.dumps(description))
+    with pytest.raises(ValueError, match="holds more than a program and tensors"):
+        load_exported(copied)
+    assert not (copied / "executed").exists()
+    with contextlib.suppress(Exception):  # it would have been read: an attack, not only an odd file
+        torch.export.load(io.BytesIO(content.getvalue()))
+    assert (copied / "executed").exists()
+
+
+def test_what_is_loaded_is_a_copy_of_what_was_checked(folder: Path) -> None:
+    content = (folder / "model.pt2").read_bytes()
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(io.BytesIO(plain_program(content))) as new:
+        assert new.namelist() == old.namelist()
+        assert all(new.read(name) == old.read(name) for name in new.namelist() if not name.endswith(".json"))
+        assert b"File " in old.read("archive/models/model.json")
+        assert b"File " not in new.read("archive/models/model.json")  # no traces of the source
 
 
 @pytest.fixture
