@@ -139,14 +139,30 @@ class Program(LightningCLI):
             torch.set_num_threads(chosen.threads)
 
     def instantiate_classes(self) -> None:
-        """Build the objects; what their constructors refuse is raised as they said it."""
+        """Build the objects.
+
+        Raises:
+            UsageError: a constructor refuses its arguments; the key of its object, and the sentence as it said it.
+        """
         try:
             super().instantiate_classes()
-        except ValueError as error:
-            cause: BaseException = error
-            while str(cause).startswith("Does not validate") and cause.__cause__ is not None:
-                cause = cause.__cause__
-            raise cause from None
+        except (ValueError, FileNotFoundError) as error:
+            cause = _cause(error)
+            key = self._refused_key()
+            if key is None or getattr(cause, "strerror", None):  # else the operating system's sentence, not ours
+                raise cause from None
+            raise UsageError(f"'{key}': {cause}") from cause
+
+    def _refused_key(self) -> str | None:
+        """The first key whose object alone is refused, too."""
+        verb, chosen = self.config.get("subcommand"), _chosen(self.config)
+        for key in ("data", "model", "trainer"):
+            alone = Namespace({key: chosen[key]})
+            try:
+                self.parser.instantiate_classes(alone if verb is None else Namespace({"subcommand": verb, verb: alone}))
+            except (ValueError, FileNotFoundError):
+                return key
+        return None
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Build the Trainer, with a logger and checkpoints in the run's directory where none are configured."""
@@ -163,6 +179,14 @@ class Program(LightningCLI):
             else:
                 kwargs["enable_checkpointing"] = False
         return super().instantiate_trainer(callbacks=callbacks, **kwargs)
+
+
+def _cause(error: Exception) -> BaseException:
+    """What a constructor said, below what the parser made of it."""
+    cause: BaseException = error
+    while str(cause).startswith("Does not validate") and cause.__cause__ is not None:
+        cause = cause.__cause__
+    return cause
 
 
 def _last_epoch(folder: Path) -> ModelCheckpoint:

@@ -15,6 +15,7 @@ from lightning.pytorch.loggers import CSVLogger
 
 import lit_metanas
 from lit_metanas.cli import VERBS, main
+from lit_metanas.mistakes import UsageError
 from lit_metanas.program import Program
 
 Toy = Callable[..., int]
@@ -136,11 +137,28 @@ def test_what_is_missing_is_named(toy_folder: Path, capsys: pytest.CaptureFixtur
     assert "'model.part' must be given" in capsys.readouterr().err
 
 
-def test_what_a_constructor_refuses_is_said_as_it_said_it(toy: Toy, capsys: pytest.CaptureFixture[str]) -> None:
-    assert toy("fit", "--model.rate=-1") == 1
-    assert capsys.readouterr().err == "lit-metanas: rate = -1.0 must be above 0.\n"
-    with pytest.raises(ValueError, match="must be above 0"):
-        toy("fit", "--model.rate=-1", "--debug")
+@pytest.mark.parametrize(
+    ("argument", "words"),
+    [
+        ("--model.rate=-1", "'model': rate = -1.0 must be above 0."),
+        ("--data.width=0", "'data': width = 0 must be at least 1."),
+        ("--data.file=absent.npz", "'data': There is no file 'absent.npz'."),
+        (
+            "--trainer.callbacks=[{class_path: lit_metanas.callbacks.StableArchitecture, init_args: {patience: 0}}]",
+            "'trainer': patience is 0",
+        ),
+    ],
+)
+def test_what_a_constructor_refuses_is_said_as_it_said_it_with_its_key(
+    argument: str, words: str, toy: Toy, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert toy("fit", argument) == 2
+    sentence = capsys.readouterr().err
+    assert sentence.startswith(f"lit-metanas: {words}")
+    assert sentence.count("\n") == 1
+    with pytest.raises(UsageError) as caught:
+        toy("fit", argument, "--debug")
+    assert isinstance(caught.value.__cause__, ValueError | FileNotFoundError)
 
 
 class _Hostile:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import torch
 from lightning.pytorch import LightningDataModule, LightningModule
@@ -73,10 +74,15 @@ class ToyData(LightningDataModule):
 
     Args:
         width: features.
+        file: something that has to be there.
     """
 
-    def __init__(self, width: int = 3) -> None:
+    def __init__(self, width: int = 3, file: str | None = None) -> None:
         super().__init__()
+        if width < 1:
+            raise ValueError(f"width = {width} must be at least 1.")
+        if file is not None and not Path(file).is_file():
+            raise FileNotFoundError(f"There is no file '{file}'.")
         inputs = torch.rand(8, width, generator=torch.Generator().manual_seed(0))
         self.loader = DataLoader(TensorDataset(inputs), batch_size=4)
 
