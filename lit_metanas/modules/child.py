@@ -99,9 +99,12 @@ def batches(split: Split, batch_size: int, seed: int | None = None) -> DataLoade
     if seed is None:
         return DataLoader(data, batch_size=None, sampler=BatchSampler(SequentialSampler(data), batch_size, False))
     shuffled = RandomSampler(data, generator=torch.Generator().manual_seed(seed))
-    size = min(batch_size, len(split))
-    drop_last = len(split) % size == 1 and len(split) > 1
-    return DataLoader(data, batch_size=None, sampler=BatchSampler(shuffled, size, drop_last))
+    drop_last = _left_out(len(split), batch_size) > 0
+    return DataLoader(data, batch_size=None, sampler=BatchSampler(shuffled, min(batch_size, len(split)), drop_last))
+
+
+def _left_out(images: int, batch_size: int) -> int:
+    return int(images > 1 and images % min(batch_size, images) == 1)
 
 
 def training_cost(space: SearchSpace, architecture: Architecture, shape: Shape, way: int, *, images: int) -> Cost:
@@ -115,14 +118,15 @@ def fit_child(child: Child, train: Split, *, seed: int) -> Cost:
 
     The seed orders the batches and drives dropout; the caller's random state is left as it was.
     """
-    child.to(memory_format=torch.channels_last)
-    inputs = train.inputs.contiguous(memory_format=torch.channels_last)
-    loader = batches(replace(train, inputs=inputs), child.recipe.batch_size, seed)
-    with quiet_trainer(train.inputs.device, epochs=child.recipe.epochs) as trainer:
+    epochs, device = child.recipe.epochs, train.inputs.device
+    with torch.inference_mode(False), torch.enable_grad(), quiet_trainer(device, epochs=epochs) as trainer:
+        child.to(memory_format=torch.channels_last)
+        # Copies: what a prediction step is given are inference tensors.
+        data = Split(train.inputs.clone(memory_format=torch.channels_last), train.labels.clone())
+        loader = batches(data, child.recipe.batch_size, seed)
         torch.manual_seed(seed)
-        with torch.inference_mode(False), torch.enable_grad():
-            trainer.fit(child, train_dataloaders=loader)
-    images = len(train) * child.recipe.epochs
+        trainer.fit(child, train_dataloaders=loader)
+    images = (len(train) - _left_out(len(train), child.recipe.batch_size)) * child.recipe.epochs
     cost = training_cost(child.space, child.architecture, child.shape, child.way, images=images)
     return replace(cost, steps=trainer.global_step)
 
