@@ -22,6 +22,8 @@ def check_checkpoint(path: str | os.PathLike[str]) -> None:
         return
     import torch
 
+    from lit_metanas.records.weights import DAMAGED
+
     file = Path(path)
     mend = "give a checkpoint that `lit-metanas fit` wrote"
     if "://" in str(path):
@@ -39,7 +41,7 @@ def check_checkpoint(path: str | os.PathLike[str]) -> None:
             f"The checkpoint '{path}' was not loaded, since it is damaged or holds objects that would execute code: "
             f"{mend}."
         ) from None
-    except (RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError):
+    except DAMAGED:
         raise ValueError(f"The checkpoint '{path}' is damaged or is another kind of file: {mend}.") from None
     if not isinstance(content, dict) or not {"state_dict", "pytorch-lightning_version"} <= content.keys():
         raise ValueError(f"'{path}' is a file of tensors but not a Lightning checkpoint: {mend}.")

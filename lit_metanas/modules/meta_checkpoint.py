@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,12 +14,11 @@ from torch import Tensor
 from lit_metanas.meta.parameters import Parameters
 from lit_metanas.records.atomic import replacing
 from lit_metanas.records.budget import Cost
+from lit_metanas.records.weights import DAMAGED
 from lit_metanas.spaces.space import SearchSpace, Shape, inherit
 
 KEY = "lit_metanas"
 SCHEMA = 1
-_DAMAGED = (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, LookupError, TypeError, AttributeError)
-"""What reading another file than a checkpoint raises."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,7 @@ class MetaCheckpoint:
         Raises:
             ValueError: the checkpoint is of another space or shape.
         """
-        check({"schema": SCHEMA, "labels": self.labels, "shape": self.shape}, space, shape)
+        check(self, space, shape)
         weights = inherit(self.weights, dict(space.supernet(shape).named_parameters()))
         logits = {}
         for choice in space.choices:
@@ -78,25 +76,19 @@ def describe(
     }
 
 
-def check(entry: Mapping[str, Any] | None, space: SearchSpace, shape: Shape) -> None:
-    """Compare a checkpoint's entry with what it is loaded into.
+def check(checkpoint: MetaCheckpoint, space: SearchSpace, shape: Shape) -> None:
+    """Compare a checkpoint with what it is loaded into.
 
     Raises:
-        ValueError: it was not made by meta-training, by a newer version, for other images or for another space.
+        ValueError: it was made for other images or for another space.
     """
-    if entry is None:
-        raise ValueError("The checkpoint was not written by meta-training: give one that `fit` of MetaSearch wrote.")
-    if entry["schema"] > SCHEMA:
+    if checkpoint.shape != tuple(shape):
         raise ValueError(
-            f"The checkpoint has schema {entry['schema']}, written by a newer version of lit_metanas: upgrade."
-        )
-    if tuple(entry["shape"]) != tuple(shape):
-        raise ValueError(
-            f"The checkpoint is for inputs of shape {tuple(entry['shape'])}, the model for {tuple(shape)}: "
+            f"The checkpoint is for inputs of shape {checkpoint.shape}, the model for {tuple(shape)}: "
             "use the checkpoint's shape."
         )
     for choice in space.choices:
-        theirs = entry["labels"].get(choice.name)
+        theirs = checkpoint.labels.get(choice.name)
         if theirs is None or not set(choice.labels) <= set(theirs):
             has = "no such choice" if theirs is None else f"only {', '.join(theirs)}"
             raise ValueError(
@@ -105,25 +97,32 @@ def check(entry: Mapping[str, Any] | None, space: SearchSpace, shape: Shape) -> 
             )
 
 
-def check_resumable(
-    checkpoint: Mapping[str, Any], space: SearchSpace, shape: Shape, head: Mapping[str, Tensor]
-) -> None:
+def check_resumable(content: Mapping[str, Any], space: SearchSpace, shape: Shape, head: Mapping[str, Tensor]) -> None:
     """Compare a whole checkpoint with the model that would go on from it.
 
     Raises:
-        ValueError: as of ``check``; or the checkpoint's space is larger than the model's, or its head is another.
+        ValueError: it was not made by meta-training, is damaged or newer; as of ``check``; its space is larger than the
+            model's, or its head is another.
     """
-    entry = checkpoint.get(KEY)
-    check(entry, space, shape)
-    assert entry is not None
+    entry = content.get(KEY)
+    if entry is None:
+        raise ValueError("The checkpoint was not written by meta-training: give one that `fit` of MetaSearch wrote.")
+    try:
+        checkpoint = _content(content)
+    except DAMAGED:
+        raise ValueError("The checkpoint is damaged: give one that `fit` of MetaSearch wrote.") from None
+    if checkpoint is None:
+        raise ValueError(
+            f"The checkpoint has schema {entry['schema']}, written by a newer version of lit_metanas: upgrade."
+        )
+    check(checkpoint, space, shape)
     if "own" not in entry:
         raise ValueError("The checkpoint is a start, not a run to resume: give it as the model's start.")
-    if entry["labels"] != {choice.name: list(choice.labels) for choice in space.choices}:
+    if checkpoint.labels != {choice.name: list(choice.labels) for choice in space.choices}:
         raise ValueError(
             "The checkpoint's search space is larger than the model's: give the checkpoint as the model's start."
         )
-    state = checkpoint["state_dict"]
-    theirs = {name: tuple(value.shape) for name, value in _within(state, "head.").items()}
+    theirs = {name: tuple(value.shape) for name, value in checkpoint.head.items()}
     if theirs != {name: tuple(value.shape) for name, value in head.items()}:
         raise ValueError("The checkpoint has another head than the model: use the head that it was trained with.")
 
@@ -140,18 +139,8 @@ def read_meta_checkpoint(path: str | os.PathLike[str]) -> MetaCheckpoint:
         raise FileNotFoundError(f"There is no checkpoint '{file}': give the path of one that `fit` wrote.")
     try:
         content = torch.load(file, map_location="cpu", weights_only=True)
-        newer = content[KEY]["schema"] > SCHEMA
-        checkpoint = None if newer else _content(content[KEY], content["state_dict"])
-    except (
-        pickle.UnpicklingError,
-        RuntimeError,
-        EOFError,
-        OSError,
-        ValueError,
-        LookupError,
-        TypeError,
-        AttributeError,
-    ):
+        checkpoint = _content(content)
+    except DAMAGED:
         raise ValueError(
             f"'{file}' is damaged or was not written by meta-training: give a checkpoint that `fit` wrote."
         ) from None
@@ -160,13 +149,21 @@ def read_meta_checkpoint(path: str | os.PathLike[str]) -> MetaCheckpoint:
     return checkpoint
 
 
-def _content(entry: Mapping[str, Any], state: Mapping[str, Tensor]) -> MetaCheckpoint:
+def _content(content: Mapping[str, Any]) -> MetaCheckpoint | None:
+    """What a loaded file tells; None where it is of a newer schema. Raises one of ``DAMAGED`` where it is not one."""
+    entry, state = content[KEY], content["state_dict"]
+    if entry["schema"] > SCHEMA:
+        return None
+    channels, height, width = entry["shape"]
+    labels = {name: list(row) for name, row in entry["labels"].items()}
+    if any(entry["logits"][name].shape != (len(row),) for name, row in labels.items()):
+        raise ValueError("There are not as many logits as labels.")
     return MetaCheckpoint(
         weights=_within(state, "supernet."),
         logits=entry["logits"],
-        labels=entry["labels"],
+        labels=labels,
         statistics=entry["statistics"],
-        shape=tuple(entry["shape"]),
+        shape=(channels, height, width),
         cost=Cost(**entry["cost"]),
         head=_within(state, "head."),
     )

@@ -12,6 +12,9 @@ from torch import Tensor
 
 from lit_metanas.records.atomic import replacing
 
+DAMAGED = (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, LookupError, TypeError, AttributeError)
+"""What ``torch.load`` raises for a damaged, hostile or foreign file, and looking into what it gave."""
+
 
 def write_weights(path: str | os.PathLike[str], weights: Mapping[str, Tensor]) -> None:
     """Write tensors by name, on the CPU and without the storages they are views of, atomically."""
@@ -36,7 +39,7 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     )
     try:
         weights = torch.load(file, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError, OSError):
+    except DAMAGED:
         raise refusal from None
     if not isinstance(weights, dict) or not all(
         isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in weights.items()
