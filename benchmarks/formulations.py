@@ -128,7 +128,8 @@ def report(output: Path, oracle: Path) -> None:
     for name, chosen in rows.items():
         got = [ranks[a] for a in chosen]
         regret = 100 * statistics.mean(best - scores[a] for a in chosen)
-        print(f"{name:42s} median rank {statistics.median(got):4} of {len(table)}, ranks {got}, regret {regret:.1f} points")
+        median = statistics.median(got)
+        print(f"{name:42s} median rank {median:4} of {len(table)}, ranks {got}, mean regret {regret:.1f} points")
 
 
 def main() -> None:
@@ -137,7 +138,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=here / "formulations_glyphs.json")
     parser.add_argument("--oracle", type=Path, default=here / "oracle_glyphs.json")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--flops", type=float, default=1.5e12)
+    parser.add_argument("--flops", type=float, default=8e11)
     parser.add_argument("--only", nargs="*", help="formulations to run, by name")
     parser.add_argument("--report", action="store_true", help="only print the ranks of what was run")
     options = parser.parse_args()
