@@ -63,18 +63,24 @@ class ArchitectureLogits(nn.Module):
 
     def tied(self, tree: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Replace each tensor by the mean over the choices of its group."""
-        groups: dict[tuple[str, tuple[str, ...]], list[Tensor]] = {}
-        for choice in self.choices:
-            groups.setdefault((choice.group, choice.labels), []).append(tree[choice.name])
-        means = {key: torch.stack(rows).mean(0) for key, rows in groups.items()}
-        return {choice.name: means[choice.group, choice.labels] for choice in self.choices}
+        means = {}
+        for group in self._groups():
+            means |= dict.fromkeys(group, torch.stack([tree[name] for name in group]).mean(0))
+        return {choice.name: means[choice.name] for choice in self.choices}
 
     def tied_noise(self, noise: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Give all choices of a group the noise of its first, so that they take the same label."""
-        first: dict[tuple[str, tuple[str, ...]], Tensor] = {}
+        shared = {}
+        for group in self._groups():
+            shared |= dict.fromkeys(group, noise[group[0]])
+        return {choice.name: shared[choice.name] for choice in self.choices}
+
+    def _groups(self) -> list[list[str]]:
+        """Names of the choices that are tied; one without a group is tied to none."""
+        groups: dict[tuple[str, tuple[str, ...]], list[str]] = {}
         for choice in self.choices:
-            first.setdefault((choice.group, choice.labels), noise[choice.name])
-        return {choice.name: first[choice.group, choice.labels] for choice in self.choices}
+            groups.setdefault((choice.group or choice.name, choice.labels), []).append(choice.name)
+        return list(groups.values())
 
     @torch.no_grad()
     def inherit(self, labels: Mapping[str, Sequence[str]], logits: Mapping[str, Tensor]) -> None:

@@ -115,3 +115,10 @@ def test_state_holds_what_was_pruned():
     again.load_state_dict(logits.state_dict())
     assert torch.equal(again.pruned, logits.pruned)
     assert bool(again.pruned.any())
+
+
+def test_choices_without_a_group_are_tied_to_none():
+    logits = ArchitectureLogits([Choice("gate", ("on", "off")), Choice("skip", ("on", "off"))])
+    tree = {"gate": torch.tensor([1.0, 0.0]), "skip": torch.tensor([0.0, 3.0])}
+    assert all(torch.equal(value, tree[name]) for name, value in logits.tied(tree).items())
+    assert all(torch.equal(value, tree[name]) for name, value in logits.tied_noise(tree).items())
