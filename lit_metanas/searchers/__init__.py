@@ -2,6 +2,7 @@
 
 from lit_metanas.searchers.evolving_halving import EvolvingHalving
 from lit_metanas.searchers.fixed import Borrowed, FixedArchitecture, RandomArchitecture
+from lit_metanas.searchers.halving import Halving
 from lit_metanas.searchers.meta_searched import MetaSearched
 from lit_metanas.searchers.query import QuerySearcher
 from lit_metanas.searchers.searcher import Searcher
@@ -14,6 +15,7 @@ __all__ = [
     "Borrowed",
     "EvolvingHalving",
     "FixedArchitecture",
+    "Halving",
     "MetaSearched",
     "QuerySearcher",
     "RandomArchitecture",

@@ -7,20 +7,18 @@ from dataclasses import replace
 
 import torch
 
-from lit_metanas.episodes.task import Task
 from lit_metanas.estimators.estimator import Estimator, EstimatorCallable
 from lit_metanas.estimators.training import TrainingEstimator
 from lit_metanas.records.budget import Budget
 from lit_metanas.records.record import Found, Record
+from lit_metanas.searchers.halving import Halving
 from lit_metanas.searchers.mutation import complete, draw_new, mutate
-from lit_metanas.searchers.rung import Contender, check_rungs, climb, left
-from lit_metanas.searchers.searcher import Searcher
-from lit_metanas.searchers.successive_halving import finished
+from lit_metanas.searchers.rung import Contender, climb, left
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 
 
-class EvolvingHalving(Searcher):
+class EvolvingHalving(Halving):
     """Starts around an incumbent; each rung trains the best so far and new mutants of the very best.
 
     A mutant starts from the weights of its parent where the two share layers, so that later rungs go on from what
@@ -48,36 +46,19 @@ class EvolvingHalving(Searcher):
         whole_groups: float = 0.5,
         finish: bool = True,
     ) -> None:
-        self.rungs = check_rungs(rungs, "EvolvingHalving")
+        super().__init__(estimator, rungs, finish)
         if len(candidates) != len(rungs) or survivors < 1 or min(candidates) < survivors:
             raise ValueError(
                 f"EvolvingHalving needs one number of candidates a rung, each at least the {survivors} survivors (and "
                 f"these at least 1): got {list(candidates)} for {len(rungs)} rungs."
             )
-        self.estimator = estimator
         self.incumbent = dict(incumbent or {})
         self.candidates = tuple(candidates)
         self.survivors = survivors
         self.whole_groups = whole_groups
-        self.finish = finish
-
-    def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> Found:
-        """Evolve on one task."""
-        return self.run(self.estimator(task, space, seed), space, budget, seed, problem=task.id)
 
     def run(self, estimator: Estimator, space: SearchSpace, budget: Budget, seed: int, *, problem: str) -> Found:
-        """Evolve on whatever problem the estimator holds.
-
-        Args:
-            estimator: scores architectures on the problem.
-            space: what can be built.
-            budget: in FLOPs; never overdrawn.
-            seed: of the mutations.
-            problem: the problem's name in the record.
-
-        Raises:
-            ValueError: the incumbent cannot be built, the budget has no limit on FLOPs, or pays for no architecture.
-        """
+        """Evolve; see the base class."""
         generator = torch.Generator().manual_seed(seed)
         total = left(budget, "EvolvingHalving")
         record = Record(problem)
@@ -88,7 +69,7 @@ class EvolvingHalving(Searcher):
             if not ranked:
                 break
             contenders = ranked[: self.survivors]
-        return finished(contenders, estimator=estimator, budget=budget, record=record, finish=self.finish)
+        return self._finished(contenders, estimator=estimator, budget=budget, record=record)
 
     def _start(self, space: SearchSpace) -> Architecture:
         start = complete(space, self.incumbent)

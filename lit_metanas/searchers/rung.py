@@ -35,7 +35,9 @@ def climb(
     """Train each contender on for an equal part of ``flops``, and order them by the score, best first.
 
     The fidelity follows from the known cost of a full training, so every contender gets the same FLOPs whatever its
-    size. One that the budget can no longer pay for is left out. A contender that was scored before costs no query.
+    size, as nearly as the estimator can divide its training: ``TrainingEstimator`` trains whole epochs, rounded down
+    but at least one, so that a small part can be exceeded. One that the budget can no longer pay for is left out. A
+    contender that was scored before costs no query.
     """
     known = {trial.architecture for trial in record.trials}
     done: list[Contender] = []

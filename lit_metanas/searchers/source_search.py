@@ -18,8 +18,7 @@ from lit_metanas.records.budget import Budget
 from lit_metanas.records.chosen import Chosen
 from lit_metanas.records.files import write_architectures
 from lit_metanas.records.record import Found
-from lit_metanas.searchers.evolving_halving import EvolvingHalving
-from lit_metanas.searchers.successive_halving import SuccessiveHalving
+from lit_metanas.searchers.halving import Halving
 from lit_metanas.spaces import SearchSpace, Shape, inherit
 
 
@@ -46,7 +45,7 @@ class SourceSearch(LightningModule):
         *,
         space: SearchSpace,
         shape: Shape,
-        searcher: SuccessiveHalving | EvolvingHalving,
+        searcher: Halving,
         flops: float,
         method: str = "halving",
         head: Head | None = None,

@@ -6,18 +6,17 @@ from collections.abc import Sequence
 
 import torch
 
-from lit_metanas.episodes.task import Task
 from lit_metanas.estimators.estimator import Estimator, EstimatorCallable
 from lit_metanas.estimators.training import TrainingEstimator
 from lit_metanas.records.budget import Budget
 from lit_metanas.records.record import Found, Record
+from lit_metanas.searchers.halving import Halving
 from lit_metanas.searchers.mutation import draw_new
-from lit_metanas.searchers.rung import Contender, check_rungs, climb, left
-from lit_metanas.searchers.searcher import Searcher
+from lit_metanas.searchers.rung import Contender, climb, left
 from lit_metanas.spaces.space import SearchSpace
 
 
-class SuccessiveHalving(Searcher):
+class SuccessiveHalving(Halving):
     """Random architectures, of which each rung of training keeps the best (Jamieson and Talwalkar 2016).
 
     Differs from the paper in that a rung's part of the budget is given in FLOPs, not in iterations: large and small
@@ -43,34 +42,17 @@ class SuccessiveHalving(Searcher):
     ) -> None:
         if candidates < 1 or eta < 2:
             raise ValueError(f"Halving needs candidates >= 1 and eta >= 2, not {candidates} and {eta}.")
-        self.estimator = estimator
-        self.candidates = candidates
-        self.eta = eta
         if rungs is None:
             number, kept = 1, candidates
             while kept > eta:
                 number, kept = number + 1, -(-kept // eta)
             rungs = [1 / number] * number
-        self.rungs = check_rungs(rungs, "SuccessiveHalving")
-        self.finish = finish
-
-    def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> Found:
-        """Halve on one task."""
-        return self.run(self.estimator(task, space, seed), space, budget, seed, problem=task.id)
+        super().__init__(estimator, rungs, finish)
+        self.candidates = candidates
+        self.eta = eta
 
     def run(self, estimator: Estimator, space: SearchSpace, budget: Budget, seed: int, *, problem: str) -> Found:
-        """Halve on whatever problem the estimator holds.
-
-        Args:
-            estimator: scores architectures on the problem.
-            space: what can be built.
-            budget: in FLOPs; never overdrawn.
-            seed: of the candidates.
-            problem: the problem's name in the record.
-
-        Raises:
-            ValueError: the budget has no limit on FLOPs, or pays for no architecture.
-        """
+        """Halve; see the base class."""
         generator = torch.Generator().manual_seed(seed)
         total = left(budget, "SuccessiveHalving")
         record = Record(problem)
@@ -81,23 +63,4 @@ class SuccessiveHalving(Searcher):
             if not ranked:
                 break
             contenders = ranked[: -(-len(ranked) // self.eta)]
-        return finished(contenders, estimator=estimator, budget=budget, record=record, finish=self.finish)
-
-
-def finished(
-    contenders: Sequence[Contender], *, estimator: Estimator, budget: Budget, record: Record, finish: bool
-) -> Found:
-    """The first contender, trained on with what is left of the budget if wished.
-
-    Raises:
-        ValueError: nothing could be tried.
-    """
-    assert record.best
-    winner = contenders[0]
-    if finish:
-        rest = left(budget, "A finish")
-        winner = next(
-            iter(climb([winner], estimator=estimator, budget=budget, flops=rest, record=record)),
-            winner,
-        )
-    return Found(winner.architecture, winner.weights, record)
+        return self._finished(contenders, estimator=estimator, budget=budget, record=record)

@@ -174,8 +174,13 @@ def test_a_space_without_open_choices_returns_its_one_architecture():
 def test_wrong_settings_are_refused():
     with pytest.raises(ValueError, match="budget in FLOPs"):
         run(SuccessiveHalving(), Budget(queries=5))
-    with pytest.raises(ValueError, match="tried no architecture"):
-        run(SuccessiveHalving(), Budget(flops=1000, queries=0))
+    for searcher in (SuccessiveHalving(finish=True), EvolvingHalving()):
+        with pytest.raises(ValueError, match=r"1000 FLOPs and 0 queries pays for no architecture on 'curve': raise it"):
+            run(searcher, Budget(flops=1000, queries=0))
+    with pytest.raises(ValueError, match="0 FLOPs and any number of queries pays for no architecture"):
+        run(SuccessiveHalving(), Budget(flops=0))
+    with pytest.raises(ValueError, match=r"EvolvingHalving: the rungs \[2\] are not"):
+        EvolvingHalving(rungs=(2,), candidates=(1,))
     with pytest.raises(ValueError, match="sum to at most 1"):
         SuccessiveHalving(rungs=(0.9, 0.2))
     with pytest.raises(ValueError, match="eta >= 2"):
