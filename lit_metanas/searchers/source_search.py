@@ -64,6 +64,18 @@ class SourceSearch(LightningModule):
         self.seed = seed
         self.directory = Path(directory)
 
+    def on_predict_start(self) -> None:
+        """Refuse several processes.
+
+        Raises:
+            ValueError: there are several.
+        """
+        if self.trainer.world_size > 1:
+            raise ValueError(
+                f"SourceSearch runs in one process, not in {self.trainer.world_size}, each of which would do the whole "
+                "search: set trainer.devices and trainer.num_nodes to 1."
+            )
+
     def predict_step(self, batch: EpisodeDataModule, batch_idx: int) -> Found:
         """Search with all episodes of a data module, and write what was found."""
         estimator = MetaTrainingEstimator(
@@ -74,6 +86,7 @@ class SourceSearch(LightningModule):
             seed=self.seed,
             head=self.head,
             weight_optimizer=self.weight_optimizer,
+            device=self.device,
         )
         budget = Budget(flops=self.flops)
         name = batch.source.name

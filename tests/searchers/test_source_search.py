@@ -1,0 +1,99 @@
+"""One architecture for a whole source: what candidates cost, and what is written."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from lit_metanas.episodes import EpisodeDataModule
+from lit_metanas.episodes.source import SUBSETS, TaskSource
+from lit_metanas.estimators.meta_training import MetaTrainingEstimator
+from lit_metanas.modules.meta_checkpoint import read_meta_checkpoint
+from lit_metanas.records import Budget, Record, read_architectures
+from lit_metanas.searchers import SourceSearch, SuccessiveHalving
+from lit_metanas.searchers.rung import Contender, climb
+from lit_metanas.spaces.layered import LayeredSpace
+from lit_metanas.spaces.mixture import one_hot
+
+SHAPE = (1, 8, 8)
+SPACE = LayeredSpace(kernels=(1, 3), depths=(1, 2), widths=(2, 4), activations=("ReLU",), dropouts=(0.0,))
+
+
+class Grey(TaskSource):
+    """Each class has its own grey."""
+
+    shape = SHAPE
+
+    def classes(self, subset):
+        return tuple(f"{subset}{place}" for place in range(6))
+
+    def instances(self, subset, class_index, held_out=False):
+        return 8
+
+    def images(self, subset, class_index, instances, held_out=False):
+        number = 40 * class_index + 5 * SUBSETS.index(subset)
+        return torch.stack([torch.full(SHAPE, number + instance, dtype=torch.uint8) for instance in instances])
+
+
+DATA = {"way": 3, "shot": 2, "query": 4, "tasks_per_step": 2, "steps_per_epoch": 3, "val_episodes": 4}
+
+
+def make_estimator(flops):
+    data = EpisodeDataModule(Grey(), **DATA)
+    return MetaTrainingEstimator(data=data, space=SPACE, shape=SHAPE, flops=flops, seed=0)
+
+
+def step_by_hand(architecture):
+    """Two tasks of three classes, two support and four query images each, forwards and backwards."""
+    forward = SPACE.supernet(SHAPE).flops(one_hot(SPACE.choices, architecture))
+    return 3 * forward * 2 * 3 * (2 + 4)
+
+
+@pytest.mark.parametrize(("steps", "expected"), [(0.3, 1), (1.0, 1), (3.9, 3), (4.0, 4)])
+def test_what_was_spent_is_charged_and_no_more_than_foretold(steps, expected):
+    architecture = SPACE.sample(torch.Generator().manual_seed(2))
+    step = step_by_hand(architecture)
+    estimator = make_estimator(10 * step)
+    assert estimator.step_flops(architecture) == step
+    score = estimator(architecture, fidelity=steps / 10)
+    assert score.cost.flops == expected * step
+    assert (score.cost.steps, score.cost.queries) == (expected, 1)
+    assert score.cost.images == expected * 2 * 3 * (2 + 4)
+    assert score.cost.flops <= estimator.cost(architecture, steps / 10).flops
+
+
+def test_a_rung_trains_every_contender_within_its_flops():
+    generator = torch.Generator().manual_seed(0)
+    contenders = [Contender(SPACE.sample(generator)) for _ in range(3)]
+    flops = 3 * 2.5 * max(step_by_hand(contender.architecture) for contender in contenders)
+    budget = Budget(flops=flops)
+    done = climb(contenders, estimator=make_estimator(flops), budget=budget, flops=flops, record=Record("grey"))
+    assert len(done) == 3
+    assert flops - sum(step_by_hand(contender.architecture) for contender in contenders) < budget.spent.flops <= flops
+
+
+def search(directory):
+    return SourceSearch(
+        space=SPACE,
+        shape=SHAPE,
+        searcher=SuccessiveHalving(candidates=2, rungs=(0.5, 0.5)),
+        flops=1e6,
+        directory=str(directory),
+    )
+
+
+def test_both_files_tell_what_was_spent(tmp_path):
+    found = search(tmp_path).predict_step(EpisodeDataModule(Grey(), **DATA), 0)
+    (chosen,) = read_architectures(tmp_path / "architectures.json")
+    spent = found.record.trials[-1].cost
+    assert chosen.architecture == found.architecture
+    assert 0 < spent.flops <= 1e6
+    assert chosen.cost == spent == read_meta_checkpoint(tmp_path / "start.ckpt").cost
+    assert chosen.value == max(t.value for t in found.record.trials if t.architecture == found.architecture)
+
+
+def test_several_processes_are_refused(tmp_path, monkeypatch):
+    module = search(tmp_path)
+    monkeypatch.setattr(SourceSearch, "trainer", SimpleNamespace(world_size=2))
+    with pytest.raises(ValueError, match="runs in one process, not in 2"):
+        module.on_predict_start()
