@@ -4,7 +4,7 @@ from lit_metanas.callbacks.architecture_file import ArchitectureFile
 from lit_metanas.callbacks.architecture_logger import ArchitectureLogger
 from lit_metanas.callbacks.history import ProbabilityHistory
 from lit_metanas.callbacks.progress_bar import EpisodeProgressBar
-from lit_metanas.callbacks.results_file import ResultsFile, merge_results
+from lit_metanas.callbacks.results_file import ResultsFile
 from lit_metanas.callbacks.searching import Searching, Tested
 from lit_metanas.callbacks.stable_architecture import StableArchitecture
 
@@ -17,5 +17,4 @@ __all__ = [
     "Searching",
     "StableArchitecture",
     "Tested",
-    "merge_results",
 ]

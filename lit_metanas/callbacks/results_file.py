@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from lit_metanas.callbacks.searching import Tested, searches
 from lit_metanas.records.budget import Cost
-from lit_metanas.records.files import read_results, write_results
+from lit_metanas.records.files import merge_results
 from lit_metanas.records.hardware import hardware
 from lit_metanas.records.interval import t_interval
 from lit_metanas.records.result import Result
@@ -72,14 +70,3 @@ class ResultsFile(Callback):
             hardware=hardware(),
             config=self.config,
         )
-
-
-def merge_results(path: str | Path, results: list[Result]) -> None:
-    """Add rows to a file, atomically; a row of the same method, task, protocol and seed is replaced."""
-    kept = read_results(path) if Path(path).is_file() else []
-    replaced = {_key(result) for result in results}
-    write_results(path, [*(result for result in kept if _key(result) not in replaced), *results])
-
-
-def _key(result: Result) -> tuple[object, ...]:
-    return result.method, result.task_id, result.protocol, result.seed

@@ -3,7 +3,14 @@
 from lit_metanas.records.atomic import replacing
 from lit_metanas.records.budget import Budget, Cost, Exhausted
 from lit_metanas.records.chosen import Chosen
-from lit_metanas.records.files import read_architectures, read_results, write_architectures, write_results
+from lit_metanas.records.files import (
+    merge_architectures,
+    merge_results,
+    read_architectures,
+    read_results,
+    write_architectures,
+    write_results,
+)
 from lit_metanas.records.record import Found, Record, Trial
 from lit_metanas.records.result import Protocol, Result
 from lit_metanas.records.weights import read_weights, write_weights
@@ -18,6 +25,8 @@ __all__ = [
     "Record",
     "Result",
     "Trial",
+    "merge_architectures",
+    "merge_results",
     "read_architectures",
     "read_results",
     "read_weights",

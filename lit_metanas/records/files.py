@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 T = TypeVar("T", bound="DataclassInstance")
+Row = TypeVar("Row", Result, Chosen)
 
 SCHEMA = 1
 """Version of both files. A reader of an older version refuses a newer one."""
@@ -50,6 +51,29 @@ def read_architectures(path: str | os.PathLike[str]) -> list[Chosen]:
         ValueError: the file is truncated, foreign, of a newer schema, or has a wrong field.
     """
     return _read(path, "architectures", Chosen)
+
+
+def merge_results(path: str | os.PathLike[str], rows: Iterable[Result]) -> None:
+    """Add rows to a file, which may be absent, atomically; the same rows in it are replaced (see ``same_row``)."""
+    kept = read_results(path) if Path(path).is_file() else []
+    write_results(path, _merged(kept, rows))
+
+
+def merge_architectures(path: str | os.PathLike[str], rows: Iterable[Chosen]) -> None:
+    """Add rows to a file, which may be absent, atomically; the same rows in it are replaced (see ``same_row``)."""
+    kept = read_architectures(path) if Path(path).is_file() else []
+    write_architectures(path, _merged(kept, rows))
+
+
+def same_row(row: Result | Chosen) -> tuple[object, ...]:
+    """What two rows of a file have in common if the later one replaces the earlier: method, task, seed, and protocol."""
+    return row.method, row.task_id, row.seed, row.protocol if isinstance(row, Result) else None
+
+
+def _merged(kept: Iterable[Row], rows: Iterable[Row]) -> list[Row]:
+    rows = list(rows)
+    replaced = {same_row(row) for row in rows}
+    return [*(row for row in kept if same_row(row) not in replaced), *rows]
 
 
 def _write(path: str | os.PathLike[str], key: str, rows: Iterable[object]) -> None:

@@ -10,7 +10,14 @@ from urllib.parse import quote
 
 from lit_metanas.records.atomic import replacing
 from lit_metanas.records.chosen import Chosen
-from lit_metanas.records.files import read_architectures, read_results, write_architectures, write_results
+from lit_metanas.records.files import (
+    merge_architectures,
+    merge_results,
+    read_architectures,
+    read_results,
+    write_architectures,
+    write_results,
+)
 from lit_metanas.records.result import Result
 
 
@@ -64,14 +71,8 @@ class FinishedPairs:
 
     def conclude(self, pairs: list[Pair]) -> None:
         """Write ``results.json`` and ``architectures.json``, beside rows of other methods, tasks and seeds in them."""
-        results, architectures = self.directory / "results.json", self.directory / "architectures.json"
-        ours = {(result.method, result.task_id, result.seed) for result, _ in pairs}
-        kept_results = read_results(results) if results.is_file() else []
-        kept_chosen = read_architectures(architectures) if architectures.is_file() else []
-        rows = [row for row in kept_results if (row.method, row.task_id, row.seed) not in ours]
-        choices = [row for row in kept_chosen if (row.method, row.task_id, row.seed) not in ours]
-        write_results(results, [*rows, *(pair.result for pair in pairs)])
-        write_architectures(architectures, [*choices, *(pair.chosen for pair in pairs)])
+        merge_results(self.directory / "results.json", [pair.result for pair in pairs])
+        merge_architectures(self.directory / "architectures.json", [pair.chosen for pair in pairs])
 
 
 def _name(text: str) -> str:

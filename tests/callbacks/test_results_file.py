@@ -5,8 +5,8 @@ from statistics import fmean, stdev
 import pytest
 from lightning.pytorch import Trainer
 
-from lit_metanas.callbacks import ResultsFile, merge_results
-from lit_metanas.records.files import read_results
+from lit_metanas.callbacks import ResultsFile
+from lit_metanas.records.files import merge_results, read_results
 
 
 @pytest.fixture

@@ -13,6 +13,8 @@ from lit_metanas.records import (
     Cost,
     Protocol,
     Result,
+    merge_architectures,
+    merge_results,
     read_architectures,
     read_results,
     write_architectures,
@@ -99,6 +101,21 @@ def test_architectures_come_back_equal(tmp_path):
     document = json.loads((tmp_path / "architectures.json").read_text())
     assert document["schema"] == 1
     assert document["architectures"][0]["architecture"] == {"a": "1"}
+
+
+def test_merged_rows_replace_the_same_ones_only(tmp_path):
+    path = tmp_path / "results.json"
+    merge_results(path, [a_result()])
+    others = [a_result(method="b"), a_result(task_id="b"), a_result(seed=2), a_result(protocol=Protocol("x", 1, 1, ""))]
+    merge_results(path, others)
+    merge_results(path, [a_result(value=0.75)])
+    assert read_results(path) == [*others, a_result(value=0.75)]
+    chosen = [Chosen(task, method, "Tiny", Architecture({"a": "1"}), 0.5) for task in "tu" for method in "mn"]
+    for row in chosen:
+        merge_architectures(tmp_path / "architectures.json", [row])
+    merge_architectures(tmp_path / "architectures.json", [replace(chosen[0], space="Large", value=0.25)])
+    rows = read_architectures(tmp_path / "architectures.json")
+    assert rows == [*chosen[1:], replace(chosen[0], space="Large", value=0.25)]
 
 
 def broken(change):
