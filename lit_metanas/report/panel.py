@@ -53,6 +53,7 @@ def ticks(axes: Axes, low: float, high: float, rest: float | None = None, search
 def names(axes: Axes, ends: Sequence[tuple[float, float, str, str]]) -> None:
     """Write names right of the axes, each with a thin line to its point ``(x, y, colour, name)``."""
     low, high = axes.get_ylim()
+    low, high = max(low, 0.0), min(high, 102.0)  # an interval over few tasks may leave what is possible
     axes.set_ylim(low, high)
     room = high - low
     placed = spread([y for _, y, _, _ in ends], room * 0.062, low + 0.02 * room, high - 0.02 * room)
