@@ -70,6 +70,19 @@ class TargetTaskDataModule(LightningDataModule):
         """Prepare the tasks' source, on one process."""
         self.tasks.prepare()
 
+    def setup(self, stage: str) -> None:
+        """Check the division over processes: one without a task would keep the others waiting for ever.
+
+        Raises:
+            ValueError: there are fewer tasks than processes.
+        """
+        world = 1 if self.trainer is None else self.trainer.world_size
+        if len(self.tasks) < world:
+            raise ValueError(
+                f"There are {len(self.tasks)} target tasks for {world} processes, one of which would have none: "
+                "give more tasks, or lower trainer.devices."
+            )
+
     def predict_dataloader(self) -> DataLoader[Task]:
         """Return a loader of this process's tasks."""
         rank, world = (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)

@@ -7,8 +7,10 @@ from lit_metanas.records.files import (
     merge_architectures,
     merge_results,
     read_architectures,
+    read_records,
     read_results,
     write_architectures,
+    write_records,
     write_results,
 )
 from lit_metanas.records.record import Found, Record, Trial
@@ -28,10 +30,12 @@ __all__ = [
     "merge_architectures",
     "merge_results",
     "read_architectures",
+    "read_records",
     "read_results",
     "read_weights",
     "replacing",
     "write_architectures",
+    "write_records",
     "write_results",
     "write_weights",
 ]

@@ -1,4 +1,4 @@
-"""``results.json`` and ``architectures.json``: the files by which one phase hands its work to the next."""
+"""The files by which one phase hands its work to the next: results, architectures, and records of searches."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, TypeVar
 from lit_metanas.records.atomic import replacing
 from lit_metanas.records.chosen import Chosen
 from lit_metanas.records.plain import from_plain, to_plain
+from lit_metanas.records.record import Record
 from lit_metanas.records.result import Result
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 T = TypeVar("T", bound="DataclassInstance")
-Row = TypeVar("Row", Result, Chosen)
+Row = TypeVar("Row", bound=Result | Chosen)
 
 SCHEMA = 1
-"""Version of both files. A reader of an older version refuses a newer one."""
+"""Version of these files. A reader of an older version refuses a newer one."""
 
 
 def write_results(path: str | os.PathLike[str], results: Iterable[Result]) -> None:
@@ -53,25 +54,39 @@ def read_architectures(path: str | os.PathLike[str]) -> list[Chosen]:
     return _read(path, "architectures", Chosen)
 
 
+def write_records(path: str | os.PathLike[str], records: Iterable[Record]) -> None:
+    """Write ``{"schema": 1, "records": [...]}`` atomically."""
+    _write(path, "records", records)
+
+
+def read_records(path: str | os.PathLike[str]) -> list[Record]:
+    """Read what ``write_records`` wrote.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is truncated, foreign, of a newer schema, or has a wrong field.
+    """
+    return _read(path, "records", Record)
+
+
 def merge_results(path: str | os.PathLike[str], rows: Iterable[Result]) -> None:
     """Add rows to a file, which may be absent, atomically; the same rows in it are replaced (see ``same_row``)."""
     kept = read_results(path) if Path(path).is_file() else []
-    write_results(path, _merged(kept, rows))
+    write_results(path, _merged(kept, list(rows)))
 
 
 def merge_architectures(path: str | os.PathLike[str], rows: Iterable[Chosen]) -> None:
     """Add rows to a file, which may be absent, atomically; the same rows in it are replaced (see ``same_row``)."""
     kept = read_architectures(path) if Path(path).is_file() else []
-    write_architectures(path, _merged(kept, rows))
+    write_architectures(path, _merged(kept, list(rows)))
 
 
 def same_row(row: Result | Chosen) -> tuple[object, ...]:
-    """What two rows of a file have in common if the later one replaces the earlier: method, task, seed, and protocol."""
+    """What two rows have in common if the later one replaces the earlier: method, task, seed, and protocol."""
     return row.method, row.task_id, row.seed, row.protocol if isinstance(row, Result) else None
 
 
-def _merged(kept: Iterable[Row], rows: Iterable[Row]) -> list[Row]:
-    rows = list(rows)
+def _merged(kept: list[Row], rows: list[Row]) -> list[Row]:
     replaced = {same_row(row) for row in rows}
     return [*(row for row in kept if same_row(row) not in replaced), *rows]
 

@@ -68,6 +68,8 @@ def _read(hint: Any, value: object, place: str) -> Any:
         return _read_union(inner, value, place)
     if origin is tuple:
         return _read_tuple(inner, value, place)
+    if origin is list:
+        return list(_read_tuple((*inner, ...), value, place))
     if origin in (dict, Mapping):
         if not isinstance(value, Mapping):
             raise ValueError(f"{place} must be an object, not {_shown(value)}")

@@ -14,10 +14,13 @@ from lit_metanas.records.files import (
     merge_architectures,
     merge_results,
     read_architectures,
+    read_records,
     read_results,
     write_architectures,
+    write_records,
     write_results,
 )
+from lit_metanas.records.record import Record
 from lit_metanas.records.result import Result
 
 
@@ -26,10 +29,14 @@ class Pair(NamedTuple):
 
     result: Result
     chosen: Chosen
+    record: Record
 
 
 class FinishedPairs:
     """A folder for each task and method, complete once its ``result.json`` is there.
+
+    Beside it lie ``architecture.json``, ``record.json`` (everything the search tried), and ``settings.json``, what of
+    method and task decides the result.
 
     Args:
         directory: the run's directory.
@@ -41,7 +48,7 @@ class FinishedPairs:
 
     def __init__(self, directory: Path, settings: Mapping[str, Any]) -> None:
         self.directory = directory
-        text = json.dumps(settings, indent=1, sort_keys=True)
+        text = _text(settings)
         file = directory / "search.json"
         if file.is_file() and file.read_text(encoding="utf-8") != text:
             raise ValueError(
@@ -56,23 +63,35 @@ class FinishedPairs:
         """Where one pair is kept, and its child network."""
         return self.directory / "children" / _name(task_id) / _name(method)
 
-    def read(self, task_id: str, method: str) -> Pair | None:
-        """A finished pair, or None."""
+    def read(self, task_id: str, method: str, settings: Mapping[str, Any]) -> Pair | None:
+        """A pair that was finished under the same settings; or None, and what other settings left is no longer one."""
         folder = self.folder(task_id, method)
-        if not (folder / "result.json").is_file():
+        result, file = folder / "result.json", folder / "settings.json"
+        if not result.is_file():
             return None
-        return Pair(read_results(folder / "result.json")[0], read_architectures(folder / "architecture.json")[0])
+        if not file.is_file() or file.read_text(encoding="utf-8") != _text(settings):
+            result.unlink()
+            return None
+        (record,) = read_records(folder / "record.json")
+        return Pair(read_results(result)[0], read_architectures(folder / "architecture.json")[0], record)
 
-    def write(self, pair: Pair) -> None:
+    def write(self, pair: Pair, settings: Mapping[str, Any]) -> None:
         """Keep a pair; its result last, as that marks it as finished."""
         folder = self.folder(pair.result.task_id, pair.result.method)
         write_architectures(folder / "architecture.json", [pair.chosen])
+        write_records(folder / "record.json", [pair.record])
+        with replacing(folder / "settings.json") as temporary:
+            temporary.write_text(_text(settings), encoding="utf-8")
         write_results(folder / "result.json", [pair.result])
 
     def conclude(self, pairs: list[Pair]) -> None:
         """Write ``results.json`` and ``architectures.json``, beside rows of other methods, tasks and seeds in them."""
         merge_results(self.directory / "results.json", [pair.result for pair in pairs])
         merge_architectures(self.directory / "architectures.json", [pair.chosen for pair in pairs])
+
+
+def _text(settings: Mapping[str, Any]) -> str:
+    return json.dumps(settings, indent=1, sort_keys=True)
 
 
 def _name(text: str) -> str:

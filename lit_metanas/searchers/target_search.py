@@ -23,6 +23,7 @@ from lit_metanas.records.result import Protocol, Result
 from lit_metanas.records.weights import write_weights
 from lit_metanas.searchers.finished_pairs import FinishedPairs, Pair
 from lit_metanas.searchers.searcher import Searcher
+from lit_metanas.searchers.settings import settings_of, tensor_digest
 from lit_metanas.spaces.space import SearchSpace, Shape
 
 
@@ -31,7 +32,8 @@ class TargetSearch(LightningModule):
 
     All methods see identical tasks, and all children are trained by one recipe. The search reads a task's train and
     val parts; the test part is read once, by the trained child. Each finished pair of task and method is kept at
-    once: a search that was interrupted skips those when it is started again in its directory.
+    once: a search that was interrupted skips those when it is started again in its directory, except where a method's
+    arguments, a file that it starts from, or a task's images have changed since.
 
     Args:
         space: what is searched.
@@ -106,11 +108,13 @@ class TargetSearch(LightningModule):
         # Prediction runs without gradients, and tensors made there can never have any: search on copies.
         with torch.inference_mode(False), torch.enable_grad():
             task = _copy(batch)
+            data = _describe(task)
             for method, searcher in self.methods.items():
-                pair = self.finished.read(task.id, method)
+                settings = {"method": settings_of(searcher), "task": data, "export": self.export}
+                pair = self.finished.read(task.id, method, settings)
                 if pair is None:
                     pair = self._run(task, method, searcher)
-                    self.finished.write(pair)
+                    self.finished.write(pair, settings)
                 done.append(pair)
         self.pairs += done
         return [pair.result for pair in done]
@@ -199,7 +203,7 @@ class TargetSearch(LightningModule):
             classes=task.classes,
             weights=(folder / "weights.pt").as_posix(),
         )
-        return Pair(result, chosen)
+        return Pair(result, chosen, found.record)
 
 
 def wilson(share: float, number: int, z: float = 1.959964) -> float:
@@ -208,6 +212,13 @@ def wilson(share: float, number: int, z: float = 1.959964) -> float:
     Unlike the normal approximation it is not zero where all or none are right.
     """
     return z * sqrt(share * (1 - share) / number + z**2 / (4 * number**2)) / (1 + z**2 / number)
+
+
+def _describe(task: Task) -> dict[str, object]:
+    """What tells a task from another of the same id."""
+    splits = {"train": task.train, "val": task.val, "test": task.test}
+    digests = {name: split and tensor_digest(split.inputs, split.labels) for name, split in splits.items()}
+    return {"id": task.id, "way": task.way, "classes": list(task.classes), **digests}
 
 
 def _copy(task: Task) -> Task:

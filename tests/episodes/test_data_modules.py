@@ -195,3 +195,12 @@ def test_numbers_of_drawn_tasks_out_of_range(coded):
             DrawnTasks(coded(), **{name: value})
     with pytest.raises(IndexError):
         DrawnTasks(coded(), tasks=2)[2]
+
+
+def test_a_process_without_a_task_is_refused(coded):
+    data = TargetTaskDataModule(DrawnTasks(coded(), way=3, train=2, val=1, test=2, tasks=3))
+    data.trainer = SimpleNamespace(world_size=len(data.tasks))
+    data.setup("predict")
+    data.trainer = SimpleNamespace(world_size=len(data.tasks) + 1)
+    with pytest.raises(ValueError, match="one of which would have none: give more tasks"):
+        data.setup("predict")

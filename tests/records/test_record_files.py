@@ -12,12 +12,16 @@ from lit_metanas.records import (
     Chosen,
     Cost,
     Protocol,
+    Record,
     Result,
+    Trial,
     merge_architectures,
     merge_results,
     read_architectures,
+    read_records,
     read_results,
     write_architectures,
+    write_records,
     write_results,
 )
 from lit_metanas.spaces.architecture import Architecture
@@ -173,3 +177,19 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path):
         write_results(path, [a_result(seed=object())])
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["results.json"]
+
+
+def test_records_come_back_equal(tmp_path):
+    path = tmp_path / "record.json"
+    trials = [
+        Trial(Architecture({"a": "1"}), 0.5, Cost(queries=1, flops=3)),
+        Trial(Architecture({"a": "1"}), 0.5, Cost(queries=1, flops=3), duplicate=True),
+        Trial(Architecture({"a": "2"}), -math.inf, Cost(queries=2, flops=5)),
+    ]
+    records = [Record("t", trials), Record("u")]
+    write_records(path, records)
+    assert read_records(path) == records
+    assert json.loads(path.read_text())["schema"] == 1
+    path.write_text(path.read_text().replace('"duplicate": true', '"duplicate": 3'))
+    with pytest.raises(ValueError, match=r"records\[0\].trials\[1\].duplicate must be true or false"):
+        read_records(path)

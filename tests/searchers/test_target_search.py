@@ -13,7 +13,15 @@ from lit_metanas.episodes.task import Split, Task
 from lit_metanas.estimators import TrainingEstimator
 from lit_metanas.modules.exported import load_exported
 from lit_metanas.modules.recipe import Recipe
-from lit_metanas.records import Budget, Cost, read_architectures, read_results, read_weights, write_results
+from lit_metanas.records import (
+    Budget,
+    Cost,
+    read_architectures,
+    read_records,
+    read_results,
+    read_weights,
+    write_results,
+)
 from lit_metanas.searchers import (
     FixedArchitecture,
     QuerySearcher,
@@ -47,10 +55,10 @@ TASKS = [make_task("glyphs/0", 0), make_task("glyphs/1", 1)]
 class Counting(Searcher):
     """Passes searches on, counts them, and stops the run at one of them."""
 
-    def __init__(self, searcher, fail_at=None):
+    def __init__(self, searcher):
         self.searcher = searcher
         self.calls = []
-        self.fail_at = fail_at
+        self.fail_at = None
 
     @property
     def meta_cost(self):
@@ -76,7 +84,7 @@ def methods():
     }
 
 
-def run(directory, searchers=None, inference_mode=True, **options):
+def run(directory, searchers=None, inference_mode=True, tasks=None, **options):
     module = TargetSearch(
         space=SPACE,
         methods=searchers or methods(),
@@ -94,7 +102,7 @@ def run(directory, searchers=None, inference_mode=True, **options):
         enable_checkpointing=False,
         inference_mode=inference_mode,
     )
-    loader = DataLoader(TASKS, batch_size=None, collate_fn=lambda task: task)
+    loader = DataLoader(tasks or TASKS, batch_size=None, collate_fn=lambda task: task)
     trainer.predict(module, loader, return_predictions=False)
     return module
 
@@ -145,7 +153,8 @@ def test_the_same_seed_gives_the_same_rows_with_and_without_inference_mode(finis
 
 
 def test_an_interrupted_search_goes_on_where_it_stopped(finished, tmp_path):
-    counting = Counting(FixedArchitecture({}), fail_at=1)
+    counting = Counting(FixedArchitecture({}))
+    counting.fail_at = 1
     with pytest.raises(RuntimeError, match="pulled the plug"):
         run(tmp_path, {"fixed": counting, "random": RandomArchitecture()})
     assert not (tmp_path / "results.json").exists()
@@ -157,6 +166,41 @@ def test_an_interrupted_search_goes_on_where_it_stopped(finished, tmp_path):
     expected = [row for row in read_results(finished / "results.json") if row.method in ("fixed", "random")]
     assert [row.meta_cost.flops for row in rows] == [77, 0, 77, 0]
     assert plain(replace(row, meta_cost=Cost()) for row in rows) == plain(expected)
+
+
+def test_a_pair_is_searched_anew_where_its_method_or_data_changed(tmp_path):
+    def count(labels, tasks=None, **options):
+        counting = Counting(FixedArchitecture(labels))
+        run(tmp_path, {"fixed": counting}, tasks=tasks, **options)
+        return counting.calls
+
+    first, second = TASKS
+    kernel = {"layer1.kernel": "3"}
+    assert count({}) == ["glyphs/0", "glyphs/1"]
+    assert count({}) == []
+    assert count(kernel) == ["glyphs/0", "glyphs/1"]
+    assert read_results(tmp_path / "results.json")[0].architecture["layer1.kernel"] == "3"
+    other = replace(second, train=replace(second.train, inputs=second.train.inputs.flip(0)))
+    assert count(kernel, [first, other]) == ["glyphs/1"]
+    other = replace(other, classes=("a", "b", "d"))
+    assert count(kernel, [first, other]) == ["glyphs/1"]
+    assert count(kernel, [first, other]) == []
+    assert count(kernel, [first, other], export=True) == ["glyphs/0", "glyphs/1"]
+
+
+def test_the_record_of_each_search_is_kept(finished):
+    for task in TASKS:
+        for name, searcher in methods().items():
+            folder = finished / "children" / task.id.replace("/", "%2F") / name
+            (record,) = read_records(folder / "record.json")
+            budget = Budget(flops=2e6)
+            expected = searcher.search(task, SPACE, budget, 1).record
+            assert record.task_id == task.id
+
+            def told(record):
+                return [(t.architecture, repr(t.value), t.cost.flops, t.duplicate) for t in record.trials]
+
+            assert told(record) == told(expected)
 
 
 def test_rows_of_others_in_the_files_are_kept(finished, tmp_path):

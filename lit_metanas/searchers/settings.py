@@ -1,0 +1,69 @@
+"""What an object was made of, as plain values that can be stored and compared."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import os
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def settings_of(value: object) -> Any:
+    """Describe an object by its class and its constructor's arguments, which it keeps as attributes of their names.
+
+    Files are told by their content, tensors by their values; what an object does not keep is left out.
+    """
+    if isinstance(value, str | os.PathLike):
+        return _text(os.fspath(value))
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, Tensor):
+        return {"tensor": tensor_digest(value)}
+    if isinstance(value, Mapping):
+        return {str(name): settings_of(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [settings_of(item) for item in value]
+    if isinstance(value, partial):
+        # Where an argument takes a class, the parser gives a partial of its own functions and of the class.
+        made = next((part for part in value.args if isinstance(part, type)), value.func)
+        return {"class": _name(made), **{name: settings_of(item) for name, item in value.keywords.items()}}
+    if isinstance(value, type) or inspect.isroutine(value):
+        return _name(value)
+    return {"class": _name(type(value)), **{name: settings_of(item) for name, item in _arguments(value).items()}}
+
+
+def tensor_digest(*tensors: Tensor) -> str:
+    """A digest of shapes, types and values."""
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        flat = tensor.detach().cpu().contiguous()
+        digest.update(f"{tuple(flat.shape)} {flat.dtype}".encode())
+        digest.update(flat.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _text(text: str) -> Any:
+    try:
+        return {"sha256": hashlib.sha256(Path(text).read_bytes()).hexdigest()} if Path(text).is_file() else text
+    except (OSError, ValueError):  # no path: too long, or with characters that paths cannot have
+        return text
+
+
+def _arguments(value: object) -> dict[str, object]:
+    if is_dataclass(value):
+        return {field.name: getattr(value, field.name) for field in fields(value)}
+    names = inspect.signature(type(value)).parameters
+    kept = vars(value) if hasattr(value, "__dict__") else {}
+    found = {name: kept.get(name, kept.get(f"_{name}", inspect.Parameter.empty)) for name in names}
+    return {name: argument for name, argument in found.items() if argument is not inspect.Parameter.empty}
+
+
+def _name(value: object) -> str:
+    return f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', type(value).__qualname__)}"
