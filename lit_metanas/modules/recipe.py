@@ -12,7 +12,7 @@ class Recipe:
     Attributes:
         epochs: passes over the train part.
         batch_size: images a step; a smaller train part is one batch.
-        learning_rate: of Adam at the start; it falls to zero as a half cosine.
+        learning_rate: of AdamW at the start; it falls to zero as a half cosine.
         weight_decay: of AdamW.
         label_smoothing: of the cross-entropy.
         inherit: start from the weights that a search hands over, where there are any.

@@ -39,7 +39,7 @@ class Rates:
         clip: largest norm of the weights' gradient.
         logits: learning rate of the logits' Adam.
         logits_decay: weight decay of the logits.
-        warmup: share of the search in which only the weights are trained.
+        warm_up: share of the search in which only the weights are trained.
     """
 
     weights: float = 0.025
@@ -49,7 +49,7 @@ class Rates:
     clip: float = 5.0
     logits: float = 3e-3
     logits_decay: float = 1e-3
-    warmup: float = 0.0
+    warm_up: float = 0.0
 
 
 class Noise(NamedTuple):
@@ -152,7 +152,7 @@ class WeightSharing(LightningModule):
     def training_step(self, batch: Pair, batch_idx: int) -> None:
         """One step of the logits on the validation minibatch, then one of the weights on the train minibatch."""
         progress = self.progress
-        paid = progress < self.rates.warmup or self._train_logits(batch, progress)
+        paid = progress < self.rates.warm_up or self._train_logits(batch, progress)
         if not (paid and self._train_weights(batch.train, progress)):
             self.trainer.should_stop = True
             return

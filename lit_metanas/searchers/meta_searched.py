@@ -25,18 +25,18 @@ class MetaSearched(Searcher):
     statistics of that part.
 
     Args:
-        init: the checkpoint that holds the meta-trained parameters.
+        start: the checkpoint that holds the meta-trained parameters.
         head: how the classifier starts: a head with a weight and a bias, such as ``PrototypeLinearHead``, the default.
     """
 
-    def __init__(self, init: str, head: Head | None = None) -> None:
-        self.init = init
+    def __init__(self, start: str, head: Head | None = None) -> None:
+        self.start = start
         self.head = head or PrototypeLinearHead()
 
     @property
     def meta_cost(self) -> Cost:
         """Of the meta-training."""
-        return read_meta_checkpoint(self.init).cost
+        return read_meta_checkpoint(self.start).cost
 
     @torch.no_grad()
     def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> Found:
@@ -46,11 +46,11 @@ class MetaSearched(Searcher):
             FileNotFoundError: there is no such checkpoint.
             ValueError: the checkpoint is damaged, foreign, or of another space or shape.
         """
-        checkpoint = read_meta_checkpoint(self.init)
+        checkpoint = read_meta_checkpoint(self.start)
         try:
             architecture = space.canonical(checkpoint.architecture())
         except ValueError as error:
-            raise ValueError(f"'{self.init}' is of another search space: {error}") from None
+            raise ValueError(f"'{self.start}' is of another search space: {error}") from None
         restricted = space.restricted(architecture)
         device = task.train.inputs.device
         with torch.random.fork_rng(devices=[]):

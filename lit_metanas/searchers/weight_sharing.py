@@ -36,8 +36,8 @@ class WeightSharingSearcher(Searcher):
         rates: learning rates and their like.
         epochs: passes over the train part; the search ends sooner where the budget does.
         batch_size: images of a minibatch.
-        init: meta-trained parameters, or the checkpoint that holds them; None starts anew.
-        head: with ``init``, how the classifier starts from the train part: a head with a weight and a bias. None
+        start: meta-trained parameters, or the checkpoint that holds them; None starts anew.
+        head: with ``start``, how the classifier starts from the train part: a head with a weight and a bias. None
             starts anew.
     """
 
@@ -49,7 +49,7 @@ class WeightSharingSearcher(Searcher):
         rates: Rates | None = None,
         epochs: int = 50,
         batch_size: int = 64,
-        init: Parameters | str | None = None,
+        start: Parameters | str | None = None,
         head: Head | None = None,
     ) -> None:
         if epochs < 1 or batch_size < 2:
@@ -59,13 +59,13 @@ class WeightSharingSearcher(Searcher):
         self.rates = rates or Rates()
         self.epochs = epochs
         self.batch_size = batch_size
-        self.init = init
+        self.start = start
         self.head = head
 
     @property
     def meta_cost(self) -> Cost:
         """Of the meta-training, where the search starts from its checkpoint."""
-        return read_meta_checkpoint(self.init).cost if isinstance(self.init, str) else Cost()
+        return read_meta_checkpoint(self.start).cost if isinstance(self.start, str) else Cost()
 
     def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> Found:
         """Search one task on the device that it lies on.
@@ -92,8 +92,8 @@ class WeightSharingSearcher(Searcher):
             validate_every=an_epoch,
             seed=seed,
         ).to(device)
-        if self.init is not None:
-            self._start(module, task, self._initial(space, task))
+        if self.start is not None:
+            self._start_from(module, task, self._initial(space, task))
         pairs = Minibatches(task.train, val, batch_size=self.batch_size, steps=self.epochs * an_epoch, seed=seed)
         with quiet_trainer(device) as trainer:
             trainer.fit(module.train(), train_dataloaders=pairs)
@@ -105,13 +105,13 @@ class WeightSharingSearcher(Searcher):
         return Found(architecture, {**weights, **module.statistics(architecture)}, module.record)
 
     def _initial(self, space: SearchSpace, task: Task) -> Parameters:
-        if isinstance(self.init, Parameters):
-            return self.init
-        assert self.init is not None
-        return read_parameters(self.init, space, task.shape)
+        if isinstance(self.start, Parameters):
+            return self.start
+        assert self.start is not None
+        return read_parameters(self.start, space, task.shape)
 
     @torch.no_grad()
-    def _start(self, module: WeightSharing, task: Task, parameters: Parameters) -> None:
+    def _start_from(self, module: WeightSharing, task: Task, parameters: Parameters) -> None:
         """Copy meta-trained parameters into the search."""
         _copy(dict(module.supernet.named_parameters()), parameters.weights, module.space)
         _copy(module.logits, parameters.logits, module.space)

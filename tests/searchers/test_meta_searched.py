@@ -72,13 +72,13 @@ def supernet_nearest(supernet):
 def test_the_meta_training_is_accounted_for_once(checkpoint):
     path, _ = checkpoint
     assert MetaSearched(path).meta_cost.flops == 123
-    assert WeightSharingSearcher(init=path).meta_cost.flops == 123
+    assert WeightSharingSearcher(start=path).meta_cost.flops == 123
     assert WeightSharingSearcher().meta_cost == Cost()
 
 
 def test_a_weight_sharing_search_starts_from_the_checkpoint(checkpoint):
     path, supernet = checkpoint
-    found = WeightSharingSearcher(init=path).search(TASK, SPACE, Budget(flops=0), 0)
+    found = WeightSharingSearcher(start=path).search(TASK, SPACE, Budget(flops=0), 0)
     assert found.architecture == EXPECTED
     assert all(torch.equal(found.weights[name], value) for name, value in supernet.named_parameters())
 

@@ -33,7 +33,7 @@ search:
         init_args: {path: architectures.json}
       meta:
         class_path: lit_metanas.searchers.MetaSearched
-        init_args: {init: meta.ckpt}
+        init_args: {start: meta.ckpt}
       bayes:
         class_path: lit_metanas.searchers.QuerySearcher
         init_args:
@@ -63,7 +63,7 @@ search:
             class_path: lit_metanas.modules.architecture_gradient.SecondOrder
             init_args: {epsilon: 0.02}
           rates: {logits: 0.1}
-          init: meta.ckpt
+          start: meta.ckpt
           head:
             class_path: lit_metanas.meta.prototype_linear_head.PrototypeLinearHead
 """
@@ -86,7 +86,7 @@ def test_the_search_is_built_as_told(search):
     assert isinstance(bayes.sampler, optuna.samplers.TPESampler)
     assert isinstance(darts, WeightSharingSearcher)
     assert isinstance(darts.gradient, SecondOrder)
-    assert (darts.gradient.epsilon, darts.rates.logits, darts.init) == (0.02, 0.1, "meta.ckpt")
+    assert (darts.gradient.epsilon, darts.rates.logits, darts.start) == (0.02, 0.1, "meta.ckpt")
     assert isinstance(evolving, EvolvingHalving)
     assert evolving.incumbent == {"layer1.kernel": "5"}
 

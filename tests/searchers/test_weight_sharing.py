@@ -203,14 +203,14 @@ def test_a_validation_loss_that_is_flat_in_the_weights_gives_the_direct_gradient
 def test_warm_up_leaves_the_logits_alone_and_costs_half():
     task = make_task(size=4, dtype=torch.float64)
     spent = []
-    for warmup in (0.0, 1.0):
+    for warm_up in (0.0, 1.0):
         budget = Budget()
-        made = module(task, FirstOrder(), budget, rates=Rates(warmup=warmup))
+        made = module(task, FirstOrder(), budget, rates=Rates(warm_up=warm_up))
         before = [alpha.detach().clone() for alpha in made.alphas]
         with quiet_trainer(torch.device("cpu")) as trainer:
             trainer.fit(made, train_dataloaders=Minibatches(task.train, task.val, batch_size=10, steps=12, seed=5))
         same = [torch.equal(a, b) for a, b in zip(made.alphas, before, strict=True)]
-        assert all(same) == (warmup == 1.0)
+        assert all(same) == (warm_up == 1.0)
         spent.append(budget.spent.flops)
     forward = 4 * 16 + 3 * 4 + 3 * 3
     assert spent == [3 * forward * 12 * 20, 3 * forward * 12 * 10]
@@ -287,7 +287,7 @@ def meta_trained():
 
 def test_a_search_starts_from_meta_trained_parameters():
     init = meta_trained()
-    found = search(Budget(flops=0), init=init, head=PrototypeLinearHead())
+    found = search(Budget(flops=0), start=init, head=PrototypeLinearHead())
     assert found.architecture == SPACE.canonical({c.name: c.labels[-1] for c in SPACE.choices})
     assert all(torch.equal(found.weights[name], init.weights[name]) for name in init.weights)
     supernet = SPACE.supernet(TASK.shape)
@@ -297,18 +297,18 @@ def test_a_search_starts_from_meta_trained_parameters():
         features = supernet(TASK.train.inputs, mixture)
     means = torch.stack([features[TASK.train.labels == c].mean(0) for c in range(3)])
     torch.testing.assert_close(found.weights["head.weight"], 0.2 * means)
-    again = search(Budget(flops=0), init=init)
+    again = search(Budget(flops=0), start=init)
     assert not torch.equal(again.weights["head.weight"], found.weights["head.weight"])
 
 
 def test_parameters_that_do_not_fit_are_refused():
     init = meta_trained()
     with pytest.raises(ValueError, match=r"do not fit LayeredSpace: 'layers.0.scale'"):
-        search(Budget(), init=init._replace(weights={**init.weights, "layers.0.scale": torch.zeros(9)}))
+        search(Budget(), start=init._replace(weights={**init.weights, "layers.0.scale": torch.zeros(9)}))
     with pytest.raises(ValueError, match="PrototypeHead is not a linear head"):
-        search(Budget(), init=init, head=PrototypeHead())
+        search(Budget(), start=init, head=PrototypeHead())
     with pytest.raises(FileNotFoundError, match=r"nowhere.ckpt"):
-        search(Budget(), init="nowhere.ckpt")
+        search(Budget(), start="nowhere.ckpt")
     with pytest.raises(ValueError, match="epochs >= 1"):
         WeightSharingSearcher(epochs=0)
     with pytest.raises(ValueError, match="finite difference is 0"):
