@@ -63,14 +63,14 @@ class ArchitectureLogits(nn.Module):
 
     def tied(self, tree: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Replace each tensor by the mean over the choices of its group."""
-        means = {}
+        means: dict[str, Tensor] = {}
         for group in self._groups():
             means |= dict.fromkeys(group, torch.stack([tree[name] for name in group]).mean(0))
         return {choice.name: means[choice.name] for choice in self.choices}
 
     def tied_noise(self, noise: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Give all choices of a group the noise of its first, so that they take the same label."""
-        shared = {}
+        shared: dict[str, Tensor] = {}
         for group in self._groups():
             shared |= dict.fromkeys(group, noise[group[0]])
         return {choice.name: shared[choice.name] for choice in self.choices}
