@@ -12,6 +12,8 @@ from torch.func import functional_call
 from lit_metanas.episodes.task import Task
 from lit_metanas.estimators.estimator import Estimator, Score
 from lit_metanas.estimators.training import validation_part
+from lit_metanas.meta.prototype_head import PrototypeHead
+from lit_metanas.modules.accuracy import share_right
 from lit_metanas.modules.statistics import embed_and_record
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.weights import read_weights
@@ -70,19 +72,18 @@ class SupernetEstimator(Estimator):
         mixture = one_hot(self.space.choices, architecture)
         train = self.task.train
         features, statistics = embed_and_record(self.supernet, parameters, mixture, train.inputs)
-        right = 0
-        for inputs, labels in zip(self.val.inputs.split(500), self.val.labels.split(500), strict=True):
+
+        def scores(inputs: Tensor) -> Tensor:
             embedded = functional_call(
                 self.supernet, parameters, (inputs, mixture), {"statistics": statistics}, tie_weights=False
             )
-            right += int((self._scores(embedded, features).argmax(1) == labels).sum())
-        return Score(right / len(self.val), self.cost(architecture, fidelity))
+            return self._scores(embedded, features)
+
+        return Score(share_right(scores, self.val), self.cost(architecture, fidelity))
 
     def _scores(self, embedded: Tensor, features: Tensor) -> Tensor:
         """Class scores, shape ``(n, way)``, from the features of these examples and of the train part."""
         weight = self.weights.get("head.weight")
         if weight is not None and weight.shape == (self.task.way, embedded.shape[1]):
             return embedded @ weight.T + self.weights["head.bias"]
-        labels = self.task.train.labels
-        means = torch.stack([features[labels == label].mean(0) for label in range(self.task.way)])
-        return -torch.cdist(embedded, means)
+        return PrototypeHead().scores({}, embedded, features, self.task.train.labels, self.task.way)

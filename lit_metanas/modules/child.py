@@ -15,6 +15,7 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from lit_metanas.episodes.task import Split
 from lit_metanas.meta.cost import TRAINING_PASSES
+from lit_metanas.modules.accuracy import share_right
 from lit_metanas.modules.quiet_trainer import quiet_trainer
 from lit_metanas.modules.recipe import Recipe
 from lit_metanas.records.budget import Cost
@@ -131,9 +132,7 @@ def fit_child(child: Child, train: Split, *, seed: int) -> Cost:
     return replace(cost, steps=trainer.global_step)
 
 
-@torch.no_grad()
 def accuracy(child: Child, split: Split, *, batch_size: int = 500) -> float:
     """Share of the split's images that the child classifies rightly, in evaluation mode."""
     child.eval()
-    right = sum(int((child(inputs).argmax(1) == labels).sum()) for inputs, labels in batches(split, batch_size))
-    return right / len(split)
+    return share_right(child, split, batch_size=batch_size)

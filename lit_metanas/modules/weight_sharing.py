@@ -16,6 +16,7 @@ from torch.optim import SGD, Adam, Optimizer
 
 from lit_metanas.episodes.task import Split, Task
 from lit_metanas.meta.cost import TRAINING_PASSES
+from lit_metanas.modules.accuracy import share_right
 from lit_metanas.modules.architecture_gradient import ArchitectureGradient, Tensors
 from lit_metanas.modules.minibatches import Pair
 from lit_metanas.modules.statistics import embed_and_record
@@ -241,11 +242,8 @@ class WeightSharing(LightningModule):
         architecture = self.architecture()
         mixture = one_hot(self.space.choices, architecture)
         statistics = self.statistics(architecture)
-        right = 0
-        for inputs, labels in zip(self.val.inputs.split(500), self.val.labels.split(500), strict=True):
-            features = self.supernet(inputs, mixture, None, statistics)
-            right += int((self.head(features).argmax(1) == labels).sum())
-        self.record.trials.append(Trial(architecture, right / len(self.val), self.budget.spent))
+        value = share_right(lambda inputs: self.head(self.supernet(inputs, mixture, None, statistics)), self.val)
+        self.record.trials.append(Trial(architecture, value, self.budget.spent))
 
     def statistics(self, architecture: Architecture) -> dict[str, Tensor]:
         """Batch-norm means and variances of an architecture on the train part."""
