@@ -95,7 +95,8 @@ def test_experiment(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     parser.add_function_arguments(run, skip={"execute"})
     path = CONFIGS / "experiments" / f"{name}.yaml"
     settings = parser.instantiate(parser.parse_args(layered(path)))
-    steps = plan(settings.phases, Path(settings.directory), settings.seeds or [0], settings.inputs or {})
+    seeds = (settings.seeds or [0])[:1]  # the others differ in nothing but the number
+    steps = plan(settings.phases, Path(settings.directory), seeds, settings.inputs or {})
     assert {step.args[0] for step in steps} <= VERBS.keys()
     monkeypatch.setattr("lit_metanas.program.check_checkpoint", lambda path: None)  # earlier phases make them
     monkeypatch.chdir(tmp_path)
