@@ -12,7 +12,7 @@ from typing import Literal
 
 from ratio import Ratio
 
-from lit_metanas.records.atomic import replacing
+from lit_metanas.atomic import replacing
 from lit_metanas.records.hardware import hardware
 
 

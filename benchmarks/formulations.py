@@ -24,11 +24,11 @@ from lightning.pytorch import Trainer, seed_everything
 from oracle import ranking
 
 from lit_metanas.allocator import tune_allocator
+from lit_metanas.atomic import replacing
 from lit_metanas.episodes import EpisodeDataModule, Glyphs
 from lit_metanas.meta import PairedScore, PrototypeLoss
 from lit_metanas.modules.architecture_schedule import ArchitectureSchedule
 from lit_metanas.modules.meta_search import MetaSearch
-from lit_metanas.records.atomic import replacing
 from lit_metanas.relaxations import AnnealedSoftmax, GumbelSoftmax, SampledChild, Softmax, StraightThrough
 from lit_metanas.spaces import Architecture, LayeredSpace
 

@@ -17,11 +17,11 @@ from pathlib import Path
 import torch
 
 from lit_metanas.allocator import tune_allocator
+from lit_metanas.atomic import replacing
 from lit_metanas.episodes import Glyphs
 from lit_metanas.episodes.sampling import draw_task
 from lit_metanas.modules.child import Child, accuracy, fit_child
 from lit_metanas.modules.recipe import Recipe
-from lit_metanas.records.atomic import replacing
 from lit_metanas.spaces import Architecture, LayeredSpace
 
 TASKS = 4

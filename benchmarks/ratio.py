@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
-from lit_metanas.records.atomic import replacing
+from lit_metanas.atomic import replacing
 from lit_metanas.records.hardware import hardware
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from lit_metanas.atomic import replacing
 from lit_metanas.phases import Step
-from lit_metanas.records.atomic import replacing
 
 
 def state(step: Step, anew: set[int | None]) -> str:

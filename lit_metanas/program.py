@@ -18,9 +18,9 @@ from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger
 
+from lit_metanas.atomic import replacing
 from lit_metanas.checkpoint import check_checkpoint
 from lit_metanas.mistakes import UsageError, broken_yaml, explain
-from lit_metanas.records.atomic import replacing
 
 VERBS = ("fit", "validate", "test", "predict", "search")
 

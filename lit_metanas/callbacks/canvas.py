@@ -6,7 +6,7 @@ import io
 import os
 from typing import TYPE_CHECKING
 
-from lit_metanas.records.atomic import replacing
+from lit_metanas.atomic import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lit_metanas.records.atomic import replacing
+from lit_metanas.atomic import replacing
 
 SCHEMA = 1
 """Version of the file. A reader of an older version refuses a newer one."""

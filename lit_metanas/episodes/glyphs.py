@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 import zipfile
 from collections.abc import Sequence
 from functools import cache
@@ -15,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lit_metanas.atomic import replacing
 from lit_metanas.episodes.distortion import Distortion
 from lit_metanas.episodes.glyph_faces import CANVAS, FACES, Letter, font_file, letters, master
 from lit_metanas.episodes.source import Subset, TaskSource
@@ -90,15 +90,8 @@ class Glyphs(TaskSource):
         if _read(file, self._pool_shape) is not None:
             return
         images = torch.stack([self._render_pool(letter) for letter in letters()])
-        self.cache.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=self.cache, prefix=file.stem, suffix=".tmp")
-        try:
-            with os.fdopen(descriptor, "wb") as stream:
-                np.savez(stream, images=images.numpy())
-            os.replace(name, file)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        with replacing(file) as temporary, temporary.open("wb") as stream:
+            np.savez(stream, images=images.numpy())
 
     def classes(self, subset: Subset) -> tuple[str, ...]:
         """Return the letters of the subset's scripts."""

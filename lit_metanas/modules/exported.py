@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lit_metanas.atomic import replacing
 from lit_metanas.modules.plain_program import plain_program
-from lit_metanas.records.atomic import replacing
 from lit_metanas.records.weights import write_weights
 from lit_metanas.spaces.space import Shape
 

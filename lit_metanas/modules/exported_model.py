@@ -10,9 +10,9 @@ from pathlib import Path
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
+from lit_metanas.atomic import replacing
 from lit_metanas.episodes.image_files import read_images
 from lit_metanas.modules.exported import DESCRIPTION, load_exported
-from lit_metanas.records.atomic import replacing
 
 SHOWN = 20
 

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lit_metanas.atomic import replacing
 from lit_metanas.meta.parameters import Parameters
-from lit_metanas.records.atomic import replacing
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.weights import DAMAGED
 from lit_metanas.spaces.space import SearchSpace, Shape, inherit

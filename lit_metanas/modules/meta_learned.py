@@ -134,7 +134,7 @@ class MetaLearned(LightningModule):
         for key, scores in (("val/accuracy", self._derived), ("val/accuracy_relaxed", self._relaxed)):
             if scores.mine:
                 values = scores.gathered(self.trainer)
-                self.log(key, sum(values) / len(values), prog_bar=key == "val/accuracy", rank_zero_only=False)
+                self.log(key, sum(values) / len(values), prog_bar=key == "val/accuracy", sync_dist=True)
 
     def on_test_epoch_start(self) -> None:
         """Forget earlier scores."""
@@ -150,8 +150,8 @@ class MetaLearned(LightningModule):
         """Log the mean accuracy and the half width of its 95 % confidence interval over episodes."""
         self.test_values = self._derived.gathered(self.trainer)
         interval = t_interval(self.test_values)
-        self.log("test/accuracy", interval.mean)
-        self.log("test/ci95", interval.half)
+        self.log("test/accuracy", interval.mean, sync_dist=True)
+        self.log("test/ci95", interval.half, sync_dist=True)
 
     def _start_evaluation(self) -> None:
         self._derived.mine.clear()

@@ -1,6 +1,5 @@
 """What is kept: budgets, records of searches, results and their files."""
 
-from lit_metanas.records.atomic import replacing
 from lit_metanas.records.budget import Budget, Cost, Exhausted
 from lit_metanas.records.chosen import Chosen
 from lit_metanas.records.files import (
@@ -33,7 +32,6 @@ __all__ = [
     "read_records",
     "read_results",
     "read_weights",
-    "replacing",
     "write_architectures",
     "write_records",
     "write_results",

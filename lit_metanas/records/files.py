@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from lit_metanas.records.atomic import replacing
+from lit_metanas.atomic import replacing
 from lit_metanas.records.chosen import Chosen
 from lit_metanas.records.plain import from_plain, to_plain
 from lit_metanas.records.record import Record

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lit_metanas.records.atomic import replacing
+from lit_metanas.atomic import replacing
 
 DAMAGED = (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, LookupError, TypeError, AttributeError)
 """What ``torch.load`` raises for a damaged, hostile or foreign file, and looking into what it gave."""

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lit_metanas.records.atomic import replacing
+from lit_metanas.atomic import replacing
 from lit_metanas.report.table import ProtocolTable, to_markdown
 from lit_metanas.report.units import duration
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from lit_metanas.records.atomic import replacing
+from lit_metanas.atomic import replacing
 from lit_metanas.records.chosen import Chosen
 from lit_metanas.records.files import (
     merge_architectures,

@@ -41,6 +41,8 @@ def compare(one, first, second, *, within, steps):
             torch.testing.assert_close(first["state"][name], value, rtol=0, atol=within, msg=lambda m, n=name: n + m)
     assert first["losses"] == second["losses"] == pytest.approx(one["losses"], abs=within)
     assert first["reduces"] == second["reduces"] == steps
+    assert first["metrics"] == second["metrics"] == pytest.approx(one["metrics"], abs=within)
+    assert "val/accuracy_relaxed" in one["metrics"]
     assert first["images"] == one["images"]
     assert first["test"] == second["test"]
     assert len(first["test"]) == len(one["test"]) == 12

@@ -36,7 +36,11 @@ def sgd(rate):
 
 METHODS = {
     "prototype loss": lambda: {"meta_gradient": PrototypeLoss(), "relaxation": GumbelSoftmax()},
-    "sampled child": lambda: {"meta_gradient": PrototypeLoss(), "relaxation": SampledChild()},
+    "sampled child": lambda: {
+        "meta_gradient": PrototypeLoss(),
+        "relaxation": SampledChild(),
+        "weight_optimizer": lambda parameters: torch.optim.Adam(parameters, lr=3e-2),
+    },
     "paired score": lambda: {},
     "maml": lambda: {
         "meta_gradient": MAML(),
@@ -384,6 +388,7 @@ def test_choices_that_an_architecture_leaves_inactive_are_closed():
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
+        ({"query_dropout": False}, "without an inner loop query_dropout must be on"),
         ({"flops": 0.0}, "flops is 0.0; give a positive number"),
         ({"meta_gradient": TNAS()}, "TNAS steps on weights and logits together"),
         ({"relaxation": Softmax()}, "PairedScore draws children"),

@@ -6,7 +6,8 @@ import pickle
 import pytest
 import torch
 
-from lit_metanas.records import read_weights, replacing, write_weights
+from lit_metanas.atomic import replacing
+from lit_metanas.records import read_weights, write_weights
 
 
 def test_weights_come_back_exactly_and_without_their_storage(tmp_path):

@@ -64,14 +64,16 @@ def train(folder: Path, **options: Any) -> dict[str, Any]:
     model = make_model(**METHODS[method]())
     losses = CountInSteps()
     strategy = Counting(process_group_backend="gloo") if devices > 1 else "auto"
-    trainer = make_trainer(devices=devices, strategy=strategy, callbacks=[losses], limit_val_batches=0, **options)
+    trainer = make_trainer(devices=devices, strategy=strategy, callbacks=[losses], **options)
     trainer.fit(model, data, ckpt_path=resume)
     state = state_of(model)
+    metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
     trainer.save_checkpoint(folder / "end.ckpt")
     trainer.test(model, data, verbose=False)
     return {
         "rank": trainer.global_rank,
         "state": state,
+        "metrics": metrics,
         "losses": losses.values,
         "architecture": model.architecture().to_json(),
         "test": model.test_values,
