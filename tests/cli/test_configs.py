@@ -78,6 +78,14 @@ def test_method(name: str, photographs: Path) -> None:
     assert program.model.shape == (1, 28, 28)
 
 
+@pytest.mark.parametrize("name", names("loggers"))
+def test_logger(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    monkeypatch.chdir(tmp_path)
+    program = Program(layered(CONFIGS / "loggers" / f"{name}.yaml"), run=False)
+    assert type(program.trainer.logger).__name__.lower() == f"{name}logger"
+
+
 @pytest.mark.parametrize("name", names("protocols"))
 def test_protocol(name: str) -> None:
     program = Program(layered(CONFIGS / "protocols" / f"{name}.yaml"), run=False)
