@@ -31,7 +31,9 @@ class EpisodeScores:
     ) -> None:
         """Adapt to this process's next episode and add its accuracy."""
         generator = task_generator(self.seed, -1, len(self.mine) * trainer.world_size + trainer.global_rank)
-        scores, _ = evaluate(learner, inner_loop, parameters, _normal(episode), generator)
+        # Dropout is a part of adaptation, but not of a mere look at the support set.
+        dropout = inner_loop.steps > 0
+        scores, _ = evaluate(learner, inner_loop, parameters, _normal(episode), generator, support_dropout=dropout)
         right = int((scores.argmax(1) == episode.query.labels).sum())
         self.mine.append(right / len(episode.query))
 

@@ -66,6 +66,8 @@ class MetaSearch(MetaLearned):
         architecture: labels to fix: a mapping, or the path of an ``architectures.json`` whose best entry is taken.
         start: checkpoint to take weights, head and logits from, for instance of the search that found
             ``architecture``.
+        query_dropout: whether dropout is on for the query set in training. Off, adapted networks are judged as they
+            will be used; on, a search sees the harm of dropout only. Without an inner loop it must be on.
         gradient_clip: largest norm of the outer gradient of the weights; None does not clip.
         seed: of everything that is drawn in training and evaluation, except initial weights and episodes.
 
@@ -90,6 +92,7 @@ class MetaSearch(MetaLearned):
         flops: float | None = None,
         architecture: dict[str, str] | str | None = None,
         start: str | None = None,
+        query_dropout: bool = True,
         gradient_clip: float | None = None,
         seed: int = 0,
     ) -> None:
@@ -109,6 +112,10 @@ class MetaSearch(MetaLearned):
         )
         if flops is not None and not flops > 0:
             raise ValueError(f"MetaSearch: flops is {flops}; give a positive number, or none to train for epochs.")
+        if not query_dropout and not self.inner_loop.steps:
+            raise ValueError(
+                "MetaSearch: without an inner loop query_dropout must be on, or there is no dropout."
+            )
         self.automatic_optimization = False
         self.meta_gradient = meta_gradient or PairedScore(normalise=True)
         self.meta_gradient.check(self.learner, self.inner_loop)
@@ -116,6 +123,7 @@ class MetaSearch(MetaLearned):
         self.anneal = anneal
         self.schedule = schedule
         self.flops = flops
+        self.query_dropout = query_dropout
         self.gradient_clip = gradient_clip
         self._whole_steps = WholeSteps()
 
@@ -189,7 +197,8 @@ class MetaSearch(MetaLearned):
     def _noise(self, parameters: Parameters, episode: Episode, place: int, tied: bool) -> TaskNoise:
         task = place * self.trainer.world_size + self.trainer.global_rank
         generator = task_generator(self.seed, int(self.outer_steps), task)
-        noise = self.meta_gradient.draw(self.learner, self.inner_loop, parameters, episode, generator)
+        draw, dropout = self.meta_gradient.draw, self.query_dropout
+        noise = draw(self.learner, self.inner_loop, parameters, episode, generator, query_dropout=dropout)
         return noise._replace(relaxation=self.logits.tied_noise(noise.relaxation)) if tied else noise
 
     def _check_finite(self, losses: Tensor, batch: list[Episode]) -> None:

@@ -42,7 +42,7 @@ def compare(one, first, second, *, within, steps):
     assert first["losses"] == second["losses"] == pytest.approx(one["losses"], abs=within)
     assert first["reduces"] == second["reduces"] == steps
     assert first["metrics"] == second["metrics"] == pytest.approx(one["metrics"], abs=within)
-    assert "val/accuracy_relaxed" in one["metrics"]
+    assert "val/accuracy" in one["metrics"]
     assert first["images"] == one["images"]
     assert first["test"] == second["test"]
     assert len(first["test"]) == len(one["test"]) == 12
