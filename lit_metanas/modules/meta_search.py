@@ -113,9 +113,7 @@ class MetaSearch(MetaLearned):
         if flops is not None and not flops > 0:
             raise ValueError(f"MetaSearch: flops is {flops}; give a positive number, or none to train for epochs.")
         if not query_dropout and not self.inner_loop.steps:
-            raise ValueError(
-                "MetaSearch: without an inner loop query_dropout must be on, or there is no dropout."
-            )
+            raise ValueError("MetaSearch: without an inner loop query_dropout must be on, or there is no dropout.")
         self.automatic_optimization = False
         self.meta_gradient = meta_gradient or PairedScore(normalise=True)
         self.meta_gradient.check(self.learner, self.inner_loop)
