@@ -12,7 +12,7 @@ def fixed_labels(architecture: dict[str, str] | str | None, space: SearchSpace) 
     """The labels to restrict a space to.
 
     Args:
-        architecture: labels of some or all choices, or the path of an ``architectures.json``, of which the best entry
+        architecture: labels of some or all choices, by choice or for all choices of a group, or the path of an ``architectures.json``, of which the best entry
             of this space is taken.
         space: the search space.
 
@@ -23,7 +23,12 @@ def fixed_labels(architecture: dict[str, str] | str | None, space: SearchSpace) 
         FileNotFoundError: there is no such file.
         ValueError: the file holds no architecture of this space.
     """
-    labels = _best(architecture, space) if isinstance(architecture, str) else dict(architecture or {})
+    given = _best(architecture, space) if isinstance(architecture, str) else dict(architecture or {})
+    labels = dict(given)
+    for choice in space.choices:
+        if choice.group in given and choice.name != choice.group:
+            labels.setdefault(choice.name, given[choice.group])
+            labels.pop(choice.group, None)
     inactive: set[str] = set()
     for choice in space.choices:
         if any(n in inactive or (n in labels and labels[n] not in allowed) for n, allowed in choice.active_if):

@@ -66,7 +66,10 @@ def photographs(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", names("methods"))
-def test_method(name: str, photographs: Path) -> None:
+def test_method(name: str, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    if "omniglot" in name:
+        (tmp_path / "data" / "omniglot-py").mkdir(parents=True)  # where the configuration looks unless told otherwise
     path = CONFIGS / "methods" / f"{name}.yaml"
     layers = layered(path)
     if name == "search_folder":
