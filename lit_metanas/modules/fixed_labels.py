@@ -12,8 +12,8 @@ def fixed_labels(architecture: dict[str, str] | str | None, space: SearchSpace) 
     """The labels to restrict a space to.
 
     Args:
-        architecture: labels of some or all choices, by choice or for all choices of a group, or the path of an ``architectures.json``, of which the best entry
-            of this space is taken.
+        architecture: labels of some or all choices, each for one choice or for all of a group; or the path of an
+            ``architectures.json``, of which the best entry of this space is taken.
         space: the search space.
 
     Returns:
