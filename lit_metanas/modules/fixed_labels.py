@@ -23,12 +23,7 @@ def fixed_labels(architecture: dict[str, str] | str | None, space: SearchSpace) 
         FileNotFoundError: there is no such file.
         ValueError: the file holds no architecture of this space.
     """
-    given = _best(architecture, space) if isinstance(architecture, str) else dict(architecture or {})
-    labels = dict(given)
-    for choice in space.choices:
-        if choice.group in given and choice.name != choice.group:
-            labels.setdefault(choice.name, given[choice.group])
-            labels.pop(choice.group, None)
+    labels = _best(architecture, space) if isinstance(architecture, str) else space.by_choice(architecture or {})
     inactive: set[str] = set()
     for choice in space.choices:
         if any(n in inactive or (n in labels and labels[n] not in allowed) for n, allowed in choice.active_if):

@@ -30,12 +30,12 @@ def draw_new(
 
 
 def complete(space: SearchSpace, labels: Mapping[str, str]) -> Architecture:
-    """Answer the choices that ``labels`` leaves open.
+    """Answer the choices that ``labels``, given by choice or by group, leaves open.
 
     An open choice takes the label of the choice before it in its group, so that a further layer is like the one
     below; the first of a group takes its first label.
     """
-    full = dict(labels)
+    full = space.by_choice(labels)
     last: dict[str, str] = {}
     for choice in space.choices:
         before = last.get(choice.group) if choice.group else None

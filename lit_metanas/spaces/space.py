@@ -176,6 +176,18 @@ class SearchSpace(ABC):
             kept[choice.name] = labels[choice.name]
         return Architecture(kept)
 
+    def by_choice(self, labels: Mapping[str, str]) -> dict[str, str]:
+        """Spell out labels that are given for a whole group: a group's label goes to its choices not named themselves.
+
+        Names that are neither a choice nor a group are left for ``canonical`` or ``restricted`` to refuse.
+        """
+        spelled = dict(labels)
+        for choice in self.choices:
+            if choice.group in labels and choice.group != choice.name:
+                spelled.setdefault(choice.name, labels[choice.group])
+                spelled.pop(choice.group, None)
+        return spelled
+
     def violation(self, architecture: Architecture) -> str | None:
         """Why ``architecture`` cannot be built, or None."""
         del architecture
