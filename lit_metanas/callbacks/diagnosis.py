@@ -44,6 +44,6 @@ def skips(choice: Choice, label: str) -> bool:
 
 def gap(metrics: Mapping[str, Tensor]) -> float | None:
     """Accuracy under the relaxation minus that of the derived architecture; None where one was not logged."""
-    if "val/accuracy_relaxed" not in metrics or "val/accuracy" not in metrics:
+    if "val/accuracy_relaxed" not in metrics or "val/accuracy_one_hot" not in metrics:
         return None
-    return float(metrics["val/accuracy_relaxed"]) - float(metrics["val/accuracy"])
+    return float(metrics["val/accuracy_relaxed"]) - float(metrics["val/accuracy_one_hot"])

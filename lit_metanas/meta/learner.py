@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-import torch
 from torch import Tensor
 from torch.func import functional_call
 from torch.nn.functional import cross_entropy
@@ -77,13 +76,6 @@ class Learner:
             self.supernet, weights, (inputs, mixture, noise or None, statistics or None, record)
         )
         return features
-
-    def batch_statistics(self, weights: dict[str, Tensor], inputs: Tensor, mixture: Mixture) -> dict[str, Tensor]:
-        """Batch-norm means and variances of one batch, dropout off, without gradient: to keep running ones from."""
-        record: dict[str, Tensor] = {}
-        with torch.no_grad():
-            functional_call(self.supernet, weights, (inputs, mixture, None, None, record))
-        return record
 
     def start(self, parameters: Parameters, episode: Episode, noise: TaskNoise, progress: float) -> Parameters:
         """The tree with which adaptation to a task starts: its head is the task's own."""

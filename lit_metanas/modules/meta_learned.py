@@ -80,7 +80,7 @@ class MetaLearned(LightningModule):
         self.to(memory_format=torch.channels_last)
         self.account = Account()
         self.statistics = RunningStatistics(self.supernet, shape)
-        self._derived, self._relaxed = EpisodeScores(seed), EpisodeScores(seed)
+        self._derived, self._one_hot, self._relaxed = (EpisodeScores(seed) for _ in range(3))
         self.test_values: list[float] = []
         self._protocol: Protocol | None = None
         if start is not None:
@@ -124,14 +124,18 @@ class MetaLearned(LightningModule):
         self._start_evaluation()
 
     def validation_step(self, batch: list[Episode], batch_idx: int) -> None:
-        """Judge the derived architecture, and in a search the relaxed one beside it."""
-        self._evaluate(batch, Argmax(), self._derived)
+        """Judge the derived architecture; in a search also the relaxed and the one-hot supernet, to see their gap."""
+        self._evaluate(batch, Argmax(), self._derived, self.statistics.values)
         if self.logits.open:
-            self._evaluate(batch, self.learner.relaxation, self._relaxed)
+            # There are running statistics of the derived architecture only: for the gap each takes its batches' own.
+            self._evaluate(batch, self.learner.relaxation, self._relaxed, None)
+            self._evaluate(batch, Argmax(), self._one_hot, None)
 
     def on_validation_epoch_end(self) -> None:
         """Log mean accuracies over all episodes of all processes."""
-        for key, scores in (("val/accuracy", self._derived), ("val/accuracy_relaxed", self._relaxed)):
+        logged = {"": self._derived, "_relaxed": self._relaxed, "_one_hot": self._one_hot}
+        for suffix, scores in logged.items():
+            key = f"val/accuracy{suffix}"
             if scores.mine:
                 values = scores.gathered(self.trainer)
                 self.log(key, sum(values) / len(values), prog_bar=key == "val/accuracy", sync_dist=True)
@@ -144,7 +148,7 @@ class MetaLearned(LightningModule):
         """Judge the derived architecture."""
         first = batch[0]
         self._protocol = Protocol("episodes", first.way, first.shot, self.learner.batch_norm)
-        self._evaluate(batch, Argmax(), self._derived)
+        self._evaluate(batch, Argmax(), self._derived, self.statistics.values)
 
     def on_test_epoch_end(self) -> None:
         """Log the mean accuracy and the half width of its 95 % confidence interval over episodes."""
@@ -154,8 +158,8 @@ class MetaLearned(LightningModule):
         self.log("test/ci95", interval.half, sync_dist=True)
 
     def _start_evaluation(self) -> None:
-        self._derived.mine.clear()
-        self._relaxed.mine.clear()
+        for scores in (self._derived, self._relaxed, self._one_hot):
+            scores.mine.clear()
         self._refresh()
         needed = self.learner.batch_norm == "running" and not self.trainer.sanity_checking
         if needed and self.statistics.lacking(self.meta_parameters()):
@@ -164,9 +168,13 @@ class MetaLearned(LightningModule):
     def _refresh(self) -> None:
         self.statistics.refresh(self.meta_parameters(), int(self.outer_steps), self.trainer)
 
-    def _evaluate(self, batch: list[Episode], relaxation: Relaxation, scores: EpisodeScores) -> None:
-        # Running statistics are those of the derived architecture: a relaxed one normalises by its own batches.
-        statistics = self.statistics.values if isinstance(relaxation, Argmax) else None
+    def _evaluate(
+        self,
+        batch: list[Episode],
+        relaxation: Relaxation,
+        scores: EpisodeScores,
+        statistics: dict[str, Tensor] | None,
+    ) -> None:
         learner = replace(self.learner, relaxation=relaxation, statistics=statistics)
         # Trainers evaluate in inference mode by default, under which nothing can adapt.
         with torch.inference_mode(False), torch.enable_grad():

@@ -16,9 +16,9 @@ from lit_metanas.meta import (
     InnerLoop,
     MetaGradient,
     NoInnerLoop,
-    PairedScore,
     Parameters,
     PrototypeHead,
+    PrototypeLoss,
     TaskNoise,
     task_generator,
 )
@@ -29,7 +29,7 @@ from lit_metanas.modules.fixed_labels import fixed_labels
 from lit_metanas.modules.meta_learned import MetaLearned
 from lit_metanas.modules.outer_average import average
 from lit_metanas.modules.whole_steps import WholeSteps
-from lit_metanas.relaxations import Categorical, Relaxation
+from lit_metanas.relaxations import Relaxation, Softmax
 from lit_metanas.spaces import SearchSpace, Shape
 
 
@@ -52,8 +52,8 @@ class MetaSearch(MetaLearned):
     Args:
         space: the search space.
         shape: channels, height and width of an input.
-        meta_gradient: how the outer update is derived; by default paired score-function estimates.
-        relaxation: logits to mixture in training.
+        meta_gradient: how the outer update is derived; by default the prototype loss.
+        relaxation: logits to mixture in training; by default the softmax.
         inner_loop: adaptation to an episode.
         head: features to scores.
         batch_norm: where an evaluated query set's batch-norm statistics come from: its own batch
@@ -101,7 +101,7 @@ class MetaSearch(MetaLearned):
         super().__init__(
             space=space.restricted(fixed) if fixed else space,
             shape=shape,
-            relaxation=relaxation or Categorical(),
+            relaxation=relaxation or Softmax(),
             inner_loop=inner_loop or NoInnerLoop(),
             head=head or PrototypeHead(),
             batch_norm=batch_norm,
@@ -115,7 +115,7 @@ class MetaSearch(MetaLearned):
         if not query_dropout and not self.inner_loop.steps:
             raise ValueError("MetaSearch: without an inner loop query_dropout must be on, or there is no dropout.")
         self.automatic_optimization = False
-        self.meta_gradient = meta_gradient or PairedScore(normalise=True)
+        self.meta_gradient = meta_gradient or PrototypeLoss()
         self.meta_gradient.check(self.learner, self.inner_loop)
         self.weight_optimizer, self.logit_optimizer = weight_optimizer, logit_optimizer
         self.anneal = anneal
@@ -164,13 +164,13 @@ class MetaSearch(MetaLearned):
         noises = [self._noise(parameters, episode, place, tied) for place, episode in enumerate(batch)]
         mean = self.meta_gradient.mean
         gradients, metrics = mean(self.learner, self.inner_loop, parameters, batch, noises, progress)
-        self._check_finite(metrics["losses"], batch)
         flops = sum(
             training_flops(self.learner, self.inner_loop, self.meta_gradient, parameters, episode, noise, progress)
             for episode, noise in zip(batch, noises, strict=True)
         )
         trainer = self.trainer
         gradients, metrics, flops = average(gradients, metrics, flops, trainer)
+        self._check_finite(metrics["losses"], batch)
         gradients = self.meta_gradient.finished(gradients, metrics)
         if tied:
             gradients = gradients._replace(logits=self.logits.tied(gradients.logits))
@@ -200,10 +200,13 @@ class MetaSearch(MetaLearned):
         return noise._replace(relaxation=self.logits.tied_noise(noise.relaxation)) if tied else noise
 
     def _check_finite(self, losses: Tensor, batch: list[Episode]) -> None:
-        for loss, episode in zip(losses, batch, strict=True):
-            if not torch.isfinite(loss):
+        """Stop all processes together: one that raised alone would leave the others waiting."""
+        world, rank = self.trainer.world_size, self.trainer.global_rank
+        for place, loss in enumerate(losses.tolist()):
+            if not math.isfinite(loss):
+                which = batch[place // world].id if place % world == rank else f"{place} (process {place % world})"
                 raise ValueError(
-                    f"The loss of episode {episode.id} is {float(loss)} at step {int(self.outer_steps)}: "
+                    f"The loss of episode {which} is {loss} at step {int(self.outer_steps)}: "
                     "lower the learning rates or clip the gradient."
                 )
 

@@ -11,7 +11,15 @@ from rich.table import Table
 
 from lit_metanas.records.interval import Interval
 from lit_metanas.records.result import Protocol, Result
-from lit_metanas.report.statistics import Difference, over_seeds, over_units, paired_difference, tasks_until_it_pays
+from lit_metanas.report.statistics import (
+    Difference,
+    mean_curve,
+    over_seeds,
+    over_units,
+    paired_difference,
+    saturation,
+    tasks_until_it_pays,
+)
 from lit_metanas.report.units import count, duration, percent, points, tasks
 
 
@@ -177,7 +185,10 @@ def notes(table: ProtocolTable) -> str:
         text += f" Difference: to '{table.reference}', in points, paired bootstrap, 95 %."
     text += " Costs are training FLOPs (3 × forward multiply-adds × images); network FLOPs are forward multiply-adds."
     if table.scratch is not None:
-        text += f" Pays after: tasks until meta-training costs less than searching each anew by '{table.scratch}'."
+        text += (
+            " Pays after: tasks until meta-training costs less than searching each anew by "
+            f"'{table.scratch}', stopped where it is within half a point of its end."
+        )
     return text
 
 
@@ -210,7 +221,7 @@ def _row(results: list[Result], reference: list[Result] | None, scratch: list[Re
     meta, search = fmean(result.meta_cost.flops for result in results), fmean(result.cost.flops for result in results)
     pays = None
     if meta and scratch is not None:
-        pays = tasks_until_it_pays(meta, search, fmean(result.cost.flops for result in scratch))
+        pays = tasks_until_it_pays(meta, search, _cheapest(scratch))
     return Row(
         method=first.method,
         batch_norm=first.protocol.batch_norm,
@@ -228,6 +239,12 @@ def _row(results: list[Result], reference: list[Result] | None, scratch: list[Re
         hardware=tuple(sorted({result.hardware for result in results if result.hardware})),
         configs=tuple(sorted({result.config for result in results if result.config})),
     )
+
+
+def _cheapest(scratch: list[Result]) -> float:
+    """The cheapest cost of a search that is within half a point of its end; its whole cost where no curve was kept."""
+    whole = fmean(result.cost.flops for result in scratch)
+    return saturation(mean_curve(result.curve for result in scratch)) or whole
 
 
 def _scratch(by_method: dict[str, list[Result]]) -> str | None:

@@ -156,7 +156,8 @@ def test_running_statistics_normalise_queries_one_by_one(tiny):
     parameters = tiny.parameters(supernet, head)
     learner = Learner(supernet, Softmax(), head, "running")
     mixture = Softmax()(parameters.logits, {}, 0.0)
-    statistics = learner.batch_statistics(parameters.weights, episode.query.inputs, mixture)
+    statistics: dict[str, torch.Tensor] = {}
+    learner.features(parameters.weights, episode.query.inputs, mixture, record=statistics)
     fixed = Learner(supernet, Softmax(), head, "running", statistics)
     inputs = episode.query.inputs
     together = fixed.features(parameters.weights, inputs, mixture)

@@ -26,7 +26,7 @@ from lit_metanas.meta import (
 )
 from lit_metanas.modules.architecture_schedule import ArchitectureSchedule
 from lit_metanas.records import Cost
-from lit_metanas.relaxations import AnnealedSoftmax, GumbelSoftmax, SampledChild, Softmax
+from lit_metanas.relaxations import AnnealedSoftmax, Categorical, GumbelSoftmax, SampledChild, Softmax
 from lit_metanas.spaces.layered import LayeredSpace
 
 
@@ -115,7 +115,11 @@ def test_logits_stay_in_the_warm_up():
 
 
 def test_tied_choices_have_one_label_and_equal_logits_until_they_are_freed():
-    model = make_model(schedule=ArchitectureSchedule(tied_until=0.5))
+    model = make_model(
+        schedule=ArchitectureSchedule(tied_until=0.5),
+        meta_gradient=PairedScore(normalise=True),
+        relaxation=Categorical(),
+    )
     drawn, equal = [], []
     original = model.supernet.forward
 
@@ -391,7 +395,7 @@ def test_choices_that_an_architecture_leaves_inactive_are_closed():
         ({"query_dropout": False}, "without an inner loop query_dropout must be on"),
         ({"flops": 0.0}, "flops is 0.0; give a positive number"),
         ({"meta_gradient": TNAS()}, "TNAS steps on weights and logits together"),
-        ({"relaxation": Softmax()}, "PairedScore draws children"),
+        ({"meta_gradient": PairedScore()}, "PairedScore draws children"),
         ({"architecture": {"layer1.kernel": "9"}}, "Unknown label '9' of 'layer1.kernel'"),
         ({"architecture": {"layer1.kernal": "3"}}, "Unknown choice 'layer1.kernal'"),
         ({"schedule": ArchitectureSchedule(prior={"kernal": "3"})}, "the space has no choice 'kernal'"),
@@ -414,7 +418,7 @@ def test_lightning_and_python_users_see_the_same_verbs(tmp_path):
     trainer = make_trainer(default_root_dir=tmp_path)
     trainer.fit(model, make_data())
     (values,) = trainer.validate(model, make_data(), verbose=False)
-    assert set(values) == {"val/accuracy", "val/accuracy_relaxed"}
+    assert set(values) == {"val/accuracy", "val/accuracy_relaxed", "val/accuracy_one_hot"}
     (values,) = trainer.test(model, make_data(), verbose=False)
     assert set(values) == {"test/accuracy", "test/ci95"}
     fields = model.result_fields()
@@ -423,7 +427,8 @@ def test_lightning_and_python_users_see_the_same_verbs(tmp_path):
     assert fields["protocol"].shot == 2
 
 
-def test_default_is_paired_scores():
+def test_default_is_the_prototype_loss_of_a_mixture():
     model = make_model()
-    assert isinstance(model.meta_gradient, PairedScore)
+    assert isinstance(model.meta_gradient, PrototypeLoss)
+    assert isinstance(model.learner.relaxation, Softmax)
     assert model.learner.batch_norm == "running"
