@@ -6,8 +6,7 @@ from meta_toys import make_model, make_trainer
 from torch.nn.functional import cross_entropy
 
 from lit_metanas.episodes.task import Episode, Split
-from lit_metanas.meta import JointInnerLoop, LinearHead, PairedScore
-from lit_metanas.relaxations import Categorical
+from lit_metanas.meta import JointInnerLoop, LinearHead
 from lit_metanas.spaces.layered import LayeredSpace
 
 FEATURES, NUISANCES, RATE = 40, 4, 0.1
@@ -72,8 +71,6 @@ def chosen(*, nuisance, steps, **options):
     model = make_model(
         space=SPACE,
         shape=(FEATURES, 1, 1),
-        meta_gradient=PairedScore(normalise=True),
-        relaxation=Categorical(),
         head=LinearHead(way=2),
         inner_loop=JointInnerLoop(steps=steps, head_learning_rate=RATE, groups=("head",)),
         weight_optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.0),

@@ -25,8 +25,9 @@ from lit_metanas.meta import (
     Reptile,
 )
 from lit_metanas.modules.architecture_schedule import ArchitectureSchedule
+from lit_metanas.modules.meta_search import MetaSearch
 from lit_metanas.records import Cost
-from lit_metanas.relaxations import AnnealedSoftmax, Categorical, GumbelSoftmax, SampledChild, Softmax
+from lit_metanas.relaxations import AnnealedSoftmax, GumbelSoftmax, SampledChild, Softmax
 from lit_metanas.spaces.layered import LayeredSpace
 
 
@@ -115,11 +116,7 @@ def test_logits_stay_in_the_warm_up():
 
 
 def test_tied_choices_have_one_label_and_equal_logits_until_they_are_freed():
-    model = make_model(
-        schedule=ArchitectureSchedule(tied_until=0.5),
-        meta_gradient=PairedScore(normalise=True),
-        relaxation=Categorical(),
-    )
+    model = make_model(schedule=ArchitectureSchedule(tied_until=0.5))
     drawn, equal = [], []
     original = model.supernet.forward
 
@@ -428,7 +425,7 @@ def test_lightning_and_python_users_see_the_same_verbs(tmp_path):
 
 
 def test_default_is_the_prototype_loss_of_a_mixture():
-    model = make_model()
+    model = MetaSearch(space=SPACE, shape=SHAPE)
     assert isinstance(model.meta_gradient, PrototypeLoss)
     assert isinstance(model.learner.relaxation, Softmax)
     assert model.learner.batch_norm == "running"

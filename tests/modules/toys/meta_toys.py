@@ -9,7 +9,9 @@ from torch import Tensor
 
 from lit_metanas.episodes import EpisodeDataModule
 from lit_metanas.episodes.source import SUBSETS, Subset, TaskSource
+from lit_metanas.meta import PairedScore
 from lit_metanas.modules.meta_search import MetaSearch
+from lit_metanas.relaxations import Categorical
 from lit_metanas.spaces.layered import LayeredSpace
 
 SHAPE = (1, 8, 8)
@@ -55,6 +57,9 @@ class Losses(Callback):
 
 
 def make_model(*, weights_seed: int = 0, **options: Any) -> MetaSearch:
+    """A small search; by sampled children, the harder case for processes and resuming, unless options say otherwise."""
+    if not {"meta_gradient", "relaxation"} & options.keys():
+        options |= {"meta_gradient": PairedScore(normalise=True), "relaxation": Categorical()}
     options = {"space": SPACE, "shape": SHAPE, **options}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(weights_seed)
