@@ -172,7 +172,13 @@ def _classes(name: str) -> list[str]:
     names: list[str] = []
     for module in modules:
         try:
-            names += [public for public in dir(importlib.import_module(module)) if public[:1].isupper()]
+            content = vars(importlib.import_module(module))
         except (ImportError, ValueError):
             continue
+        package = module.partition(".")[0]
+        names += [
+            public
+            for public, value in content.items()
+            if isinstance(value, type) and value.__module__.partition(".")[0] == package and public[:1].isupper()
+        ]
     return names
