@@ -119,6 +119,15 @@ def execute(args: list[str], *, debug: bool = False) -> None:
         if not debug:
             _quieten()
         Program(args)
+        _leave_process_group()
+
+
+def _leave_process_group() -> None:
+    """End the process group of a finished job: threads of it that outlive the interpreter abort the process."""
+    from torch import distributed
+
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 def _call(function: Callable[..., None], verb: str, args: list[str], **given: object) -> None:
