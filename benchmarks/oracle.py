@@ -35,13 +35,13 @@ def architectures(space: LayeredSpace) -> list[Architecture]:
     return list(dict.fromkeys(space.canonical(dict(zip(names, labels, strict=True))) for labels in combinations))
 
 
-def train_all(output: Path, seed: int) -> None:
+def train_all(output: Path, seed: int, tasks: list[int]) -> None:
     """Train what the file does not hold yet; rows: task, architecture, validation and test accuracy."""
     rows = json.loads(output.read_text())["rows"] if output.exists() else []
     done = {(row["task"], Architecture(row["architecture"])) for row in rows}
     source, space = Glyphs(), LayeredSpace(shared=True)
     source.prepare()
-    for index in range(TASKS):
+    for index in tasks:
         task = draw_task(source, "test", seed=seed, index=index, way=10, train=100, val=100, test=100)
         assert task.val is not None
         for architecture in architectures(space):
@@ -62,7 +62,7 @@ def train_all(output: Path, seed: int) -> None:
             )
             with replacing(output) as temporary:
                 temporary.write_text(json.dumps({"schema": 1, "seed": seed, "rows": rows}, indent=1) + "\n")
-            print(f"{len(rows)}/{TASKS * space.size} {task.id} {architecture}: {rows[-1]['test']:.3f}", flush=True)
+            print(f"{len(rows)}/{len(tasks) * space.size} {task.id} {architecture}: {rows[-1]['test']:.3f}", flush=True)
 
 
 def ranking(path: Path) -> list[tuple[Architecture, float]]:
@@ -78,10 +78,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "oracle_glyphs.json")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--tasks", type=int, nargs="+", default=list(range(TASKS)), help="which target tasks")
     options = parser.parse_args()
     torch.set_num_threads(1)
     tune_allocator()
-    train_all(options.output, options.seed)
+    train_all(options.output, options.seed, options.tasks)
     for rank, (architecture, score) in enumerate(ranking(options.output), start=1):
         print(f"{rank:2d} {100 * score:5.1f} % {architecture}")
 
