@@ -7,14 +7,14 @@ from collections.abc import Callable, Collection, Mapping
 import torch
 
 from lit_metanas.spaces.architecture import Architecture, Choice
-from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.spaces.choice_space import ChoiceSpace
 
 ATTEMPTS = 200
 """Draws in a row without anything new after which a space, or a neighbourhood, counts as exhausted."""
 
 
 def draw_new(
-    draw: Callable[[], Architecture], space: SearchSpace, number: int, known: Collection[Architecture]
+    draw: Callable[[], Architecture], space: ChoiceSpace, number: int, known: Collection[Architecture]
 ) -> list[Architecture]:
     """Draw up to ``number`` different architectures that can be built and are not among ``known``."""
     found: dict[Architecture, None] = {}
@@ -29,7 +29,7 @@ def draw_new(
     return list(found)
 
 
-def complete(space: SearchSpace, labels: Mapping[str, str]) -> Architecture:
+def complete(space: ChoiceSpace, labels: Mapping[str, str]) -> Architecture:
     """Answer the choices that ``labels``, given by choice or by group, leaves open.
 
     An open choice takes the label of the choice before it in its group, so that a further layer is like the one
@@ -46,7 +46,7 @@ def complete(space: SearchSpace, labels: Mapping[str, str]) -> Architecture:
 
 
 def mutate(
-    space: SearchSpace, architecture: Architecture, generator: torch.Generator, *, whole_groups: float = 0.0
+    space: ChoiceSpace, architecture: Architecture, generator: torch.Generator, *, whole_groups: float = 0.0
 ) -> Architecture:
     """Give one active choice another label, or with probability ``whole_groups`` all choices of its group.
 

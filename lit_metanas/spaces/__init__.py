@@ -1,6 +1,7 @@
 """What can be built: architectures, search spaces, and the networks they describe."""
 
 from lit_metanas.spaces.architecture import Architecture, Choice
+from lit_metanas.spaces.choice_space import ChoiceSpace
 from lit_metanas.spaces.layered import LayeredSpace
 from lit_metanas.spaces.mixture import Gate, Mixture, one_hot
 from lit_metanas.spaces.space import NetworkCost, SearchSpace, Shape, Supernet, inherit
@@ -8,6 +9,7 @@ from lit_metanas.spaces.space import NetworkCost, SearchSpace, Shape, Supernet, 
 __all__ = [
     "Architecture",
     "Choice",
+    "ChoiceSpace",
     "Gate",
     "LayeredSpace",
     "Mixture",

@@ -1,0 +1,96 @@
+"""A set of choices: what a search space is to those who only ask it for architectures."""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections.abc import Mapping
+from math import prod
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from lit_metanas.spaces.architecture import Architecture, Choice
+
+if TYPE_CHECKING:
+    from optuna import Trial
+    from optuna.distributions import BaseDistribution
+
+
+class ChoiceSpace(ABC):
+    """A set of choices, without the networks that they stand for.
+
+    Attributes:
+        choices: the open questions, in a fixed order.
+    """
+
+    choices: tuple[Choice, ...]
+
+    @property
+    def name(self) -> str:
+        """The space's name in results."""
+        return type(self).__name__
+
+    @property
+    def size(self) -> int:
+        """Number of combinations of labels, inactive choices counted too."""
+        return prod(len(choice.labels) for choice in self.choices)
+
+    def canonical(self, labels: Mapping[str, str]) -> Architecture:
+        """Drop inactive choices. Two equal networks have one canonical architecture.
+
+        Raises:
+            ValueError: a choice is missing or unknown, or a label is not among its candidates.
+        """
+        known = {choice.name: choice for choice in self.choices}
+        for name, label in labels.items():
+            if name not in known:
+                raise ValueError(f"Unknown choice '{name}': {self.name} has {', '.join(known)}.")
+            if label not in known[name].labels:
+                raise ValueError(f"Choice '{name}' has no label '{label}': use {', '.join(known[name].labels)}.")
+        kept: dict[str, str] = {}
+        for choice in self.choices:
+            if not choice.active(kept):
+                continue
+            if choice.name not in labels:
+                raise ValueError(f"Choice '{choice.name}' is missing: use one of {', '.join(choice.labels)}.")
+            kept[choice.name] = labels[choice.name]
+        return Architecture(kept)
+
+    def by_choice(self, labels: Mapping[str, str]) -> dict[str, str]:
+        """Spell out labels that are given for a whole group: a group's label goes to its choices not named themselves.
+
+        Names that are neither a choice nor a group are left for ``canonical`` or ``restricted`` to refuse.
+        """
+        spelled = dict(labels)
+        for choice in self.choices:
+            if choice.group in labels and choice.group != choice.name:
+                spelled.setdefault(choice.name, labels[choice.group])
+                spelled.pop(choice.group, None)
+        return spelled
+
+    def violation(self, architecture: Architecture) -> str | None:
+        """Why ``architecture`` cannot be built, or None."""
+        del architecture
+        return None
+
+    def derive(self, logits: Mapping[str, Tensor]) -> Architecture:
+        """The architecture of the largest logits (``(labels,)`` for each choice)."""
+        return self.canonical({c.name: c.labels[int(logits[c.name].argmax())] for c in self.choices})
+
+    def sample(self, generator: torch.Generator) -> Architecture:
+        """Draw every choice uniformly."""
+        draw = {c.name: c.labels[int(torch.randint(len(c.labels), (), generator=generator))] for c in self.choices}
+        return self.canonical(draw)
+
+    def distributions(self) -> dict[str, BaseDistribution]:
+        """Optuna's distributions of all choices, under the prefix ``arch.``."""
+        from optuna.distributions import CategoricalDistribution
+
+        return {f"arch.{choice.name}": CategoricalDistribution(choice.labels) for choice in self.choices}
+
+    def suggest(self, trial: Trial) -> Architecture:
+        """Ask a trial for every choice, active or not, and return the canonical architecture."""
+        return self.canonical(
+            {choice.name: trial.suggest_categorical(f"arch.{choice.name}", choice.labels) for choice in self.choices}
+        )
