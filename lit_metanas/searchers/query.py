@@ -68,15 +68,25 @@ class QuerySearcher(Searcher):
         self.study = study
 
     def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> Found:
-        """Run, or resume, the study of this task.
+        """Run, or resume, the study of this task."""
+        return self.run(self.estimator(task, space, seed), space, budget, seed, problem=task.id)
+
+    def run(self, estimator: Estimator, space: SearchSpace, budget: Budget, seed: int, *, problem: str) -> Found:
+        """Run, or resume, the study of whatever problem the estimator holds.
+
+        Args:
+            estimator: scores architectures on the problem.
+            space: what can be chosen.
+            budget: never overdrawn.
+            seed: of all draws.
+            problem: the problem's name in the record and in the storage.
 
         Raises:
             ValueError: the stored study was made under other settings, or the budget pays for no architecture.
         """
-        estimator = self.estimator(task, space, seed)
         with quiet():
-            study = self._open(task, space, seed, estimator)
-            run = _Run(study, space, budget, Record(task.id))
+            study = self._open(problem, space, seed, estimator)
+            run = _Run(study, space, budget, Record(problem))
             go_on = run.replay()
             while go_on and run.free < self.patience and (self.trials is None or run.told < self.trials):
                 # Samplers remember their study and their last fit: a new copy draws from the stored trials alone.
@@ -87,7 +97,7 @@ class QuerySearcher(Searcher):
         weights = run.scores[best.architecture].weights if best.architecture in run.scores else None
         return Found(best.architecture, weights, run.record)
 
-    def _open(self, task: Task, space: SearchSpace, seed: int, estimator: Estimator) -> optuna.Study:
+    def _open(self, problem: str, space: SearchSpace, seed: int, estimator: Estimator) -> optuna.Study:
         """Make the study, or find it in the storage and check that it is the same search."""
         settings = {
             "choices": {choice.name: list(choice.labels) for choice in space.choices},
@@ -95,7 +105,7 @@ class QuerySearcher(Searcher):
             "sampler": type(self.sampler).__name__,
             "fidelity": self.fidelity,
         }
-        name = "/".join(part for part in (self.study, task.id, space.name, f"seed {seed}") if part)
+        name = "/".join(part for part in (self.study, problem, space.name, f"seed {seed}") if part)
         study = optuna.create_study(
             study_name=name,
             storage=self.storage,
