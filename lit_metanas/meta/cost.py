@@ -39,17 +39,29 @@ def training_flops(
     """
     support, query = len(episode.support), len(episode.query)
     again = support if learner.head.compares or learner.batch_norm == "support" else 0
-    start = support if learner.head.starts_from_support else 0
     twice = meta_gradient.second_order and {"weights", "logits"} & set(inner_loop.groups)
     inner = [(2 if twice else 1) * inner_loop.support_images(episode, step) for step in range(inner_loop.steps)]
-    total = 0
-    for one in meta_gradient.draw_noises(learner, parameters, noise, inner_loop.steps, progress):
-        forward = [
-            learner.supernet.flops(learner.mixture(parameters.logits, one, step, progress))
-            for step in range(inner_loop.steps + 1)
-        ]
-        # The start is made under the first step's mixture, the query set is judged after the last one.
-        images = [*inner, again + query]
-        images[0] += start
-        total += sum(cost * count for cost, count in zip(forward, images, strict=True))
-    return TRAINING_PASSES * total
+    draws = meta_gradient.draw_noises(learner, parameters, noise, inner_loop.steps, progress)
+    return sum(_flops(learner, parameters, episode, one, progress, [*inner, again + query]) for one in draws)
+
+
+def adaptation_flops(
+    learner: Learner, inner_loop: InnerLoop, parameters: Parameters, episode: Episode, noise: TaskNoise
+) -> int:
+    """Training cost of adapting to one task, at the end of the outer schedule: the head's start and the inner steps.
+
+    Arguments as of ``training_flops``.
+    """
+    inner = [inner_loop.support_images(episode, step) for step in range(inner_loop.steps)]
+    return _flops(learner, parameters, episode, noise, 1.0, inner or [0])
+
+
+def _flops(
+    learner: Learner, parameters: Parameters, episode: Episode, noise: TaskNoise, progress: float, images: list[int]
+) -> int:
+    """Cost of so many images under the mixtures of successive steps, the head's start under the first."""
+    start = len(episode.support) if learner.head.starts_from_support else 0
+    return TRAINING_PASSES * sum(
+        learner.supernet.flops(learner.mixture(parameters.logits, noise, step, progress)) * (count + start * (not step))
+        for step, count in enumerate(images)
+    )

@@ -26,14 +26,18 @@ class EpisodeScores:
         self.seed = seed
         self.mine: list[float] = []
 
+    def number(self, trainer: Trainer) -> int:
+        """The number of this process's next episode."""
+        return len(self.mine) * trainer.world_size + trainer.global_rank
+
     def judge(
         self, learner: Learner, inner_loop: InnerLoop, parameters: Parameters, episode: Episode, trainer: Trainer
     ) -> None:
         """Adapt to this process's next episode and add its accuracy."""
-        generator = task_generator(self.seed, -1, len(self.mine) * trainer.world_size + trainer.global_rank)
+        generator = task_generator(self.seed, -1, self.number(trainer))
         # Dropout is a part of adaptation, but not of a mere look at the support set.
         dropout = inner_loop.steps > 0
-        scores, _ = evaluate(learner, inner_loop, parameters, _normal(episode), generator, support_dropout=dropout)
+        scores, _ = evaluate(learner, inner_loop, parameters, episode, generator, support_dropout=dropout)
         right = int((scores.argmax(1) == episode.query.labels).sum())
         self.mine.append(right / len(episode.query))
 
@@ -44,7 +48,7 @@ class EpisodeScores:
         return values
 
 
-def _normal(episode: Episode) -> Episode:
+def normal(episode: Episode) -> Episode:
     """A copy without inference tensors, which gradients cannot flow through; to call outside of inference mode."""
     if not episode.support.inputs.is_inference():
         return episode

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -15,9 +16,10 @@ from lit_metanas.meta import Head, InnerLoop, Learner, Parameters
 from lit_metanas.meta.learner import BatchNorm
 from lit_metanas.modules.account import Account
 from lit_metanas.modules.architecture_logits import ArchitectureLogits
-from lit_metanas.modules.episode_scores import EpisodeScores
+from lit_metanas.modules.episode_scores import EpisodeScores, normal
 from lit_metanas.modules.meta_checkpoint import KEY, check_resumable, describe, read_meta_checkpoint
 from lit_metanas.modules.running_statistics import RunningStatistics
+from lit_metanas.modules.task_architectures import TaskArchitectures
 from lit_metanas.modules.whole_validation import validate_anew
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.interval import t_interval
@@ -42,6 +44,7 @@ class MetaLearned(LightningModule):
         prior: labels that the logits start from, by group or choice.
         prior_strength: how much larger their logits are.
         start: checkpoint to take weights, head and logits from; None starts anew.
+        adapt_architecture: whether an evaluated episode derives an architecture of its own.
         seed: of everything that is drawn, except initial weights and episodes.
 
     Raises:
@@ -61,6 +64,7 @@ class MetaLearned(LightningModule):
         prior: Mapping[str, str] | None,
         prior_strength: float,
         start: str | None,
+        adapt_architecture: bool,
         seed: int,
     ) -> None:
         super().__init__()
@@ -81,6 +85,10 @@ class MetaLearned(LightningModule):
         self.account = Account()
         self.statistics = RunningStatistics(self.supernet, shape)
         self._derived, self._one_hot, self._relaxed = (EpisodeScores(seed) for _ in range(3))
+        self.task_architectures: TaskArchitectures | None = None
+        if adapt_architecture:
+            self.task_architectures = TaskArchitectures(space, self.learner, inner_loop, seed)
+        self._images = torch.empty(0)
         self.test_values: list[float] = []
         self._protocol: Protocol | None = None
         if start is not None:
@@ -110,14 +118,15 @@ class MetaLearned(LightningModule):
     def result_fields(self) -> dict[str, Any]:
         """The fields of a result that are known here, after a test."""
         assert self._protocol is not None
-        network = self.space.cost(self.architecture(), self.shape, self._protocol.way)
-        return {
-            "seed": self.seed,
-            "protocol": self._protocol,
-            "meta_cost": self.cost(),
-            "parameters": network.parameters,
-            "flops": network.flops,
+        fields = {"seed": self.seed, "protocol": self._protocol, "meta_cost": self.cost()}
+        own = self.task_architectures
+        used = own.found if own else [self.architecture()]
+        costs = [self.space.cost(architecture, self.shape, self._protocol.way) for architecture in used]
+        size = {
+            "parameters": round(fmean(cost.parameters for cost in costs)),
+            "flops": round(fmean(cost.flops for cost in costs)),
         }
+        return {**fields, **size, **({"architecture": None, "cost": own.mean_cost} if own else {})}
 
     def on_validation_epoch_start(self) -> None:
         """Take the batch-norm statistics of the derived architecture from the last training tasks."""
@@ -125,7 +134,7 @@ class MetaLearned(LightningModule):
 
     def validation_step(self, batch: list[Episode], batch_idx: int) -> None:
         """Judge the derived architecture; in a search also the relaxed and the one-hot supernet, to see their gap."""
-        self._evaluate(batch, Argmax(), self._derived, self.statistics.values)
+        self._evaluate_derived(batch)
         if self.logits.open:
             # There are running statistics of the derived architecture only: for the gap each takes its batches' own.
             self._evaluate(batch, self.learner.relaxation, self._relaxed, None)
@@ -148,7 +157,7 @@ class MetaLearned(LightningModule):
         """Judge the derived architecture."""
         first = batch[0]
         self._protocol = Protocol("episodes", first.way, first.shot, self.learner.batch_norm)
-        self._evaluate(batch, Argmax(), self._derived, self.statistics.values)
+        self._evaluate_derived(batch)
 
     def on_test_epoch_end(self) -> None:
         """Log the mean accuracy and the half width of its 95 % confidence interval over episodes."""
@@ -160,9 +169,13 @@ class MetaLearned(LightningModule):
     def _start_evaluation(self) -> None:
         for scores in (self._derived, self._relaxed, self._one_hot):
             scores.mine.clear()
+        if self.task_architectures is not None:
+            self.task_architectures.clear()
+            self._images = self.statistics.images(self.trainer, next(self.supernet.parameters()))
         self._refresh()
         needed = self.learner.batch_norm == "running" and not self.trainer.sanity_checking
-        if needed and self.statistics.lacking(self.meta_parameters()):
+        blank = self.task_architectures is not None and not len(self._images)
+        if needed and (blank or self.statistics.lacking(self.meta_parameters())):
             raise ValueError("batch_norm 'running' needs statistics from training: give --ckpt_path, or train first.")
 
     def _refresh(self) -> None:
@@ -179,7 +192,22 @@ class MetaLearned(LightningModule):
         # Trainers evaluate in inference mode by default, under which nothing can adapt.
         with torch.inference_mode(False), torch.enable_grad():
             for episode in batch:
-                scores.judge(learner, self.inner_loop, self.meta_parameters(), episode, self.trainer)
+                scores.judge(learner, self.inner_loop, self.meta_parameters(), normal(episode), self.trainer)
+
+    def _evaluate_derived(self, batch: list[Episode]) -> None:
+        architectures = self.task_architectures
+        if architectures is None:
+            self._evaluate(batch, Argmax(), self._derived, self.statistics.values)
+            return
+        with torch.inference_mode(False), torch.enable_grad():
+            for episode in map(normal, batch):
+                number = self._derived.number(self.trainer)
+                parameters = architectures.derive(self.meta_parameters(), episode, number)
+                statistics = architectures.statistics
+                if (own := architectures.found[-1]) not in statistics:
+                    statistics[own] = self.statistics.under(parameters, self._images)
+                learner = replace(self.learner, relaxation=Argmax(), statistics=statistics[own])
+                self._derived.judge(learner, self.inner_loop, parameters, episode, self.trainer)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what describes the search, as plain values and tensors."""

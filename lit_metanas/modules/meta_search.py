@@ -66,6 +66,8 @@ class MetaSearch(MetaLearned):
         architecture: labels to fix: a mapping, or the path of an ``architectures.json`` whose best entry is taken.
         start: checkpoint to take weights, head and logits from, for instance of the search that found
             ``architecture``.
+        adapt_architecture: whether each evaluated episode derives an architecture of its own, from its support set in
+            an inner loop that moves logits; else all use that of the meta-trained logits.
         query_dropout: whether dropout is on for the query set in training. Off, adapted networks are judged as they
             will be used; on, a search sees the harm of dropout only. Without an inner loop it must be on.
         gradient_clip: largest norm of the outer gradient of the weights; None does not clip.
@@ -92,6 +94,7 @@ class MetaSearch(MetaLearned):
         flops: float | None = None,
         architecture: dict[str, str] | str | None = None,
         start: str | None = None,
+        adapt_architecture: bool = False,
         query_dropout: bool = True,
         gradient_clip: float | None = None,
         seed: int = 0,
@@ -108,6 +111,7 @@ class MetaSearch(MetaLearned):
             prior=schedule.prior,
             prior_strength=schedule.prior_strength,
             start=start,
+            adapt_architecture=adapt_architecture,
             seed=seed,
         )
         if flops is not None and not flops > 0:

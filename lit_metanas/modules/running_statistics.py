@@ -53,10 +53,18 @@ class RunningStatistics:
         with torch.inference_mode(False):
             like = next(iter(parameters.weights.values()))
             if self._mine and self.step < step:
-                inputs = torch.cat(self._all(trainer)).to(like)
-                self.values = self._recorded(parameters, inputs)
+                self.values = self._recorded(parameters, self.images(trainer, like))
                 self.step = step
             self.values = {name: value.to(like) for name, value in self.values.items()}
+
+    def under(self, parameters: Parameters, images: Tensor) -> dict[str, Tensor]:
+        """Statistics of the architecture of the largest logits over ``images``; empty where there are none."""
+        return self._recorded(parameters, images) if len(images) else {}
+
+    def images(self, trainer: Trainer, like: Tensor) -> Tensor:
+        """The images of the last training tasks of all processes."""
+        tasks = self._all(trainer)
+        return torch.cat(tasks).to(like) if tasks else like.new_empty(0, *self.shape)
 
     def lacking(self, parameters: Parameters) -> bool:
         """Whether the derived architecture has a batch-norm layer without statistics."""

@@ -1,0 +1,89 @@
+"""An architecture for each evaluated episode."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from lit_metanas.episodes.task import Episode
+from lit_metanas.meta import InnerLoop, Learner, Parameters, draw, task_generator
+from lit_metanas.meta.cost import adaptation_flops
+from lit_metanas.meta.differentiation import Autograd
+from lit_metanas.records.budget import Cost
+from lit_metanas.spaces import Architecture, SearchSpace
+
+
+class TaskArchitectures:
+    """Derives an architecture from the support set of each episode (Lian et al. 2020, T-NAS, Algorithm 2).
+
+    Logits adapt in the inner loop, under the relaxation and with each batch's own batch-norm statistics; the largest
+    ones are the task's architecture. What else moved beside them is given up: weights and head adapt anew, under the
+    architecture alone.
+
+    Args:
+        space: the search space.
+        learner: supernet, head and the relaxation to adapt under.
+        inner_loop: adaptation that moves logits.
+        seed: of what is drawn.
+
+    Attributes:
+        found: the architectures of the episodes since the last ``clear``.
+        cost: of deriving them.
+        statistics: batch-norm means and variances of each, where they were asked for.
+
+    Raises:
+        ValueError: the inner loop does not move logits.
+    """
+
+    def __init__(self, space: SearchSpace, learner: Learner, inner_loop: InnerLoop, seed: int) -> None:
+        if not inner_loop.steps or "logits" not in inner_loop.groups:
+            raise ValueError(
+                f"adapt_architecture needs an inner loop that moves logits, not {type(inner_loop).__name__} with "
+                f"{inner_loop.steps} steps: give JointInnerLoop or AlternatingInnerLoop."
+            )
+        self.space = space
+        self.learner = replace(learner, statistics=None)
+        self.inner_loop = inner_loop
+        self.seed = seed
+        self.cost = Cost()
+        self.found: list[Architecture] = []
+        self.statistics: dict[Architecture, dict[str, Tensor]] = {}
+
+    def clear(self) -> None:
+        """Forget earlier episodes."""
+        self.cost = Cost()
+        self.found.clear()
+        self.statistics.clear()
+
+    @property
+    def mean_cost(self) -> Cost:
+        """Of deriving one architecture."""
+        total, episodes = self.cost, len(self.found)
+        flops, seconds = round(total.flops / episodes), total.seconds / episodes
+        return Cost(steps=total.steps // episodes, images=total.images // episodes, flops=flops, seconds=seconds)
+
+    def derive(self, parameters: Parameters, episode: Episode, number: int) -> Parameters:
+        """The meta-parameters with the logits that an episode adapts them to.
+
+        Args:
+            parameters: the meta-parameters.
+            episode: only its support set is read.
+            number: place of the episode in its series.
+        """
+        begin = time.perf_counter()
+        learner, inner_loop = self.learner, self.inner_loop
+        steps, generator = inner_loop.steps, task_generator(self.seed, -2, number)
+        noise = draw(learner.supernet, learner.relaxation, parameters.logits, episode, generator, steps=steps)
+        with torch.no_grad():
+            adapted = inner_loop.adapt(learner, parameters, episode, noise, 1.0, Autograd())
+        self.cost += Cost(
+            steps=steps,
+            images=sum(inner_loop.support_images(episode, step) for step in range(steps)),
+            flops=adaptation_flops(learner, inner_loop, parameters, episode, noise),
+            seconds=time.perf_counter() - begin,
+        )
+        self.found.append(self.space.derive(adapted.logits))
+        return parameters._replace(logits=adapted.logits)
