@@ -1,15 +1,24 @@
 """How good an architecture is on a task."""
 
 from lit_metanas.estimators.estimator import Estimator, EstimatorCallable, Score
+from lit_metanas.estimators.nas_bench_201_table import NASBench201Table
+from lit_metanas.estimators.nas_bench_graph_table import NASBenchGraphTable
+from lit_metanas.estimators.nats_file import NATSFiles
 from lit_metanas.estimators.overlay import fresh_weights, overlay
 from lit_metanas.estimators.supernet import SupernetEstimator
+from lit_metanas.estimators.tabular import Table, TabularEstimator
 from lit_metanas.estimators.training import TrainingEstimator
 
 __all__ = [
     "Estimator",
     "EstimatorCallable",
+    "NASBench201Table",
+    "NASBenchGraphTable",
+    "NATSFiles",
     "Score",
     "SupernetEstimator",
+    "Table",
+    "TabularEstimator",
     "TrainingEstimator",
     "fresh_weights",
     "overlay",

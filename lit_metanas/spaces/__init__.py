@@ -4,6 +4,8 @@ from lit_metanas.spaces.architecture import Architecture, Choice
 from lit_metanas.spaces.choice_space import ChoiceSpace
 from lit_metanas.spaces.layered import LayeredSpace
 from lit_metanas.spaces.mixture import Gate, Mixture, one_hot
+from lit_metanas.spaces.nas_bench_201 import NASBench201
+from lit_metanas.spaces.nas_bench_graph import NASBenchGraph
 from lit_metanas.spaces.space import NetworkCost, SearchSpace, Shape, Supernet, inherit
 
 __all__ = [
@@ -13,6 +15,8 @@ __all__ = [
     "Gate",
     "LayeredSpace",
     "Mixture",
+    "NASBench201",
+    "NASBenchGraph",
     "NetworkCost",
     "SearchSpace",
     "Shape",

@@ -1,0 +1,150 @@
+"""The space of NAS-Bench-Graph: how four computing nodes of a graph network are wired, and what each computes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from itertools import permutations, product
+
+from lit_metanas.spaces.architecture import Architecture, Choice
+from lit_metanas.spaces.choice_space import ChoiceSpace
+
+LINKS = (
+    (0, 0, 0, 0),
+    (0, 0, 0, 1),
+    (0, 0, 1, 1),
+    (0, 0, 1, 2),
+    (0, 0, 1, 3),
+    (0, 1, 1, 1),
+    (0, 1, 1, 2),
+    (0, 1, 2, 2),
+    (0, 1, 2, 3),
+)
+"""The nine macro structures, in their published order: for each node what it reads, 0 for the input, 1 for node 1."""
+
+OPERATIONS = ("gat", "gcn", "gin", "cheb", "sage", "arma", "graph", "fc", "skip")
+"""The operations, in their published order."""
+
+PROTEINS_OPERATIONS = ("gcn", "sage", "arma", "fc", "skip")
+"""The operations of the smaller space that the data set ``proteins`` was run on."""
+
+NODES = 4
+
+
+class NASBenchGraph(ChoiceSpace):
+    """The space of NAS-Bench-Graph (Qin, Zhang, Wang and Zhu 2022): 26,206 different graph neural networks.
+
+    Each of four nodes reads the input or one node before it; what nobody reads is concatenated into the output. So
+    a network is a forest of operations, and two networks are one if their forests are, once superfluous skip
+    connections are moved to the input, where they change nothing. ``canonical`` returns the one of these that the
+    published table lists. The networks themselves run on graphs and are not built here.
+
+    Choices: ``link``, such as ``0,0,1,2``, and ``op1`` to ``op4``.
+
+    Args:
+        operations: the candidates of every node; those of ``proteins`` are ``gcn, sage, arma, fc, skip``.
+
+    Raises:
+        ValueError: an operation is unknown, or there is none but skip.
+    """
+
+    def __init__(self, operations: Sequence[str] = OPERATIONS) -> None:
+        for operation in operations:
+            if operation not in OPERATIONS:
+                raise ValueError(f"NAS-Bench-Graph has no operation '{operation}': use {', '.join(OPERATIONS)}.")
+        if not set(operations) - {"skip"}:
+            raise ValueError("A graph network of skip connections alone has no weights: give another operation.")
+        self.operations = tuple(sorted(operations, key=OPERATIONS.index))
+        self.choices = (
+            Choice("link", tuple(_written(link) for link in LINKS)),
+            *(Choice(f"op{node}", self.operations, group="op") for node in range(1, NODES + 1)),
+        )
+
+    def architecture(self, link: Sequence[int], ops: Sequence[str]) -> Architecture:
+        """The canonical architecture of the paper's notation, such as ``[0, 1, 2, 1], ["gcn", "gin", "fc", "cheb"]``.
+
+        Args:
+            link: what each node reads: 0 is the input, 1 the first node; one before it. Any such list will do.
+            ops: each node's operation.
+
+        Raises:
+            ValueError: the link is no list of four such numbers, or an operation is unknown.
+        """
+        if len(link) != NODES or not all(0 <= father <= node for node, father in enumerate(link)):
+            raise ValueError(
+                f"The link {list(link)} is not one of NAS-Bench-Graph: node i reads 0 (the input) to i - 1."
+            )
+        if len(ops) != NODES:
+            raise ValueError(f"NAS-Bench-Graph has four operations: got {len(ops)}, {', '.join(ops)}.")
+        for operation in ops:
+            if operation not in self.operations:
+                raise ValueError(f"Unknown operation '{operation}': {self.name} has {', '.join(self.operations)}.")
+        link, ops = _standard(tuple(link), tuple(ops))
+        return Architecture({"link": _written(link), **{f"op{node}": op for node, op in enumerate(ops, start=1)}})
+
+    def link_and_ops(self, labels: Mapping[str, str]) -> tuple[list[int], list[str]]:
+        """The architecture in the paper's notation, as ``architecture`` reads it."""
+        link = [int(father) for father in labels["link"].split(",")]
+        return link, [labels[f"op{node}"] for node in range(1, NODES + 1)]
+
+    def canonical(self, labels: Mapping[str, str]) -> Architecture:
+        """The architecture that the published table lists for this network."""
+        return self.architecture(*self.link_and_ops(super().canonical(labels)))
+
+    def violation(self, architecture: Architecture) -> str | None:
+        """A network without any weights is in no table."""
+        _, ops = self.link_and_ops(architecture)
+        return "all four operations are skip" if set(ops) == {"skip"} else None
+
+    def key(self, architecture: Mapping[str, str]) -> int:
+        """The published hash of an architecture: decimal digits of its link and operations, the same in both spaces."""
+        link, ops = self.link_and_ops(self.canonical(architecture))
+        number = LINKS.index(tuple(link))
+        for operation in ops:
+            number = number * 10 + OPERATIONS.index(operation)
+        return number
+
+    def architectures(self) -> Iterator[Architecture]:
+        """All different networks with weights, 26,206 of them in the space of nine operations."""
+        seen: set[Architecture] = set()
+        for link, ops in product(LINKS, product(self.operations, repeat=NODES)):
+            architecture = self.architecture(link, ops)
+            if architecture not in seen and self.violation(architecture) is None:
+                seen.add(architecture)
+                yield architecture
+
+
+def _written(link: Sequence[int]) -> str:
+    return ",".join(map(str, link))
+
+
+@cache  # at most 24 links times 9 ** 4 operations
+def _standard(link: tuple[int, ...], ops: tuple[str, ...]) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """The published representative: skips in front, a published link, operations as early as its symmetry allows."""
+    link, ops = _skips_in_front(link, ops)
+    candidates = []
+    for order in permutations(range(NODES)):
+        place = {0: 0, **{node + 1: new + 1 for new, node in enumerate(order)}}
+        moved = tuple(place[link[node]] for node in order)
+        if moved in LINKS:
+            candidates.append((moved, tuple(ops[node] for node in order)))
+    return min(candidates, key=lambda pair: [OPERATIONS.index(operation) for operation in pair[1]])
+
+
+def _skips_in_front(link: tuple[int, ...], ops: tuple[str, ...]) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """Move skip connections that do nothing to the input, one after the other.
+
+    A skip does something only if nobody reads it, so that it adds what it reads to the output; some other node reads
+    the same, else that would be in the output anyway; and what it reads is not the input, which has another width.
+    """
+    fathers = dict(enumerate(link, start=1))
+    for node, operation in enumerate(ops, start=1):
+        readers = [other for other, father in fathers.items() if father == node]
+        if operation == "skip" and readers:
+            fathers.update(dict.fromkeys(readers, fathers.pop(node)))
+    read = list(fathers.values())
+    kept = [node for node in fathers if ops[node - 1] != "skip" or (fathers[node] and read.count(fathers[node]) > 1)]
+    front = NODES - len(kept)
+    place = {0: front, **{node: front + new for new, node in enumerate(kept, start=1)}}
+    link = (*range(front), *(place[fathers[node]] for node in kept))
+    return link, ("skip",) * front + tuple(ops[node - 1] for node in kept)

@@ -1,0 +1,172 @@
+"""NAS-Bench-201's table of arrays: a made one, mistakes in it, and the real one."""
+
+import json
+
+import numpy as np
+import pytest
+
+from lit_metanas.estimators import NASBench201Table, TabularEstimator
+from lit_metanas.spaces import NASBench201
+
+DATASETS = ("cifar10", "cifar100", "ImageNet16-120")
+CELLS = 15625
+
+
+def made_arrays():
+    draw = np.random.default_rng(0)
+    scores = {
+        f"{part}_acc_{epochs}": draw.uniform(10, 90, (CELLS, 3)).astype("f4")
+        for part in ("val", "test")
+        for epochs in (12, 200)
+    }
+    return {
+        **scores,
+        "params": draw.integers(1000, 9999, (CELLS, 3), dtype="i4"),
+        "flops_M": draw.uniform(1, 99, (CELLS, 3)).astype("f4"),
+        "latency_devices": np.array(["phone", "gpu_32"]),
+        "latency_ms": draw.uniform(1, 9, (CELLS, 2)).astype("f4"),
+        "hw_metrics": np.array(["fpga_latency", "fpga_energy"]),
+        "hw": draw.uniform(1, 9, (3, CELLS, 2)).astype("f4"),
+    }
+
+
+@pytest.fixture(scope="module")
+def arrays():
+    return made_arrays()
+
+
+@pytest.fixture(scope="module")
+def path(arrays, tmp_path_factory):
+    path = tmp_path_factory.mktemp("tables") / "table.npz"
+    np.savez(path, **arrays)
+    return path
+
+
+@pytest.mark.parametrize("column", range(3))
+def test_rows_are_official_indices_and_columns_data_sets(arrays, path, column):
+    table = NASBench201Table(path, DATASETS[column])
+    for merged in (True, False):
+        space = NASBench201(merge_isomorphs=merged)
+        for index in (0, 7, 9999, CELLS - 1):
+            architecture = space.from_index(index)
+            row = index, column
+            for signal in table.signals:
+                stored = arrays[signal.replace("_", "_acc_")][row]
+                assert table.score(architecture, signal) == pytest.approx(float(stored) / 100)
+            assert table.parameters(architecture) == arrays["params"][row]
+            assert table.flops(architecture) == pytest.approx(1e6 * float(arrays["flops_M"][row]), abs=1)
+            assert table.latency(architecture, "gpu_32") == pytest.approx(float(arrays["latency_ms"][index, 1]) / 1e3)
+            assert table.latency(architecture, "fpga_latency") == pytest.approx(
+                float(arrays["hw"][column, index, 0]) / 1e3
+            )
+    assert table.devices == ("phone", "gpu_32", "fpga_latency")
+
+
+def test_the_account_is_of_one_published_training(path):
+    for dataset, signal, images in (
+        ("cifar10", "val_200", 25_000 * 200),
+        ("cifar10", "test_200", 50_000 * 200),
+        ("cifar100", "val_200", 50_000 * 200),
+        ("ImageNet16-120", "val_12", 151_700 * 12),
+    ):
+        table = NASBench201Table(path, dataset)
+        architecture = table.space.from_index(5)
+        assert table.training_flops(architecture, signal) == 3 * table.flops(architecture) * images
+
+
+def test_a_lower_fidelity_is_the_training_of_twelve_epochs(path):
+    table = NASBench201Table(path, "cifar100")
+    estimator = TabularEstimator(table, "val_200", "phone")
+    architecture = table.space.from_index(5)
+    assert estimator(architecture, fidelity=0.06).value == table.score(architecture, "val_12")
+    full, short = (estimator.cost(architecture, fidelity).flops for fidelity in (1.0, 0.06))
+    assert full * 12 == short * 200
+    assert {name: measure(architecture) for name, measure in estimator.measures.items()} == {
+        "parameters": table.parameters(architecture),
+        "flops": table.flops(architecture),
+        "latency": table.latency(architecture, "phone"),
+    }
+    assert set(TabularEstimator(table, "val_200").measures) == {"parameters", "flops"}
+
+
+def test_mistakes_are_named_in_one_sentence(arrays, path, tmp_path):
+    with pytest.raises(ValueError, match="no data set 'cifar': use cifar10, cifar100, ImageNet16-120"):
+        NASBench201Table(path, "cifar")
+    with pytest.raises(ValueError, match="no signal 'val_100': use val_12, val_200, test_12, test_200"):
+        NASBench201Table(path, "cifar10").score(NASBench201().from_index(0), "val_100")
+    with pytest.raises(ValueError, match="knows no latency on 'toaster': use phone, gpu_32, fpga_latency"):
+        TabularEstimator(NASBench201Table(path, "cifar10"), "val_200", "toaster")
+    with pytest.raises(FileNotFoundError, match=r"There is no table '.*absent.npz': give the path"):
+        NASBench201Table(tmp_path / "absent.npz", "cifar10")
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"params": None}, "lacks the array 'params': give a NAS-Bench-201 table"),
+        ({"hw": None}, "lacks the array 'hw': give"),
+        ({"params": np.zeros((9, 3))}, r"holds 'params' of shape \(9, 3\) instead of 15625 x 3: get the table again"),
+        ({"latency_ms": np.zeros((CELLS, 5))}, r"'latency_ms' of shape \(15625, 5\) instead of 15625 x 2"),
+        ({"latency_devices": np.zeros((2, 2))}, r"'latency_devices' of shape \(2, 2\) instead of any:"),
+        ({"params": np.full((CELLS, 3), None)}, "is damaged or no .npz file"),
+    ],
+)
+def test_a_table_that_lacks_something_is_refused(arrays, tmp_path, change, text):
+    changed = {name: array for name, array in {**arrays, **change}.items() if array is not None}
+    np.savez(tmp_path / "table.npz", **changed)
+    with pytest.raises(ValueError, match=text):
+        NASBench201Table(tmp_path / "table.npz", "cifar10")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.3, 0.9, 0.9999])
+def test_a_truncated_table_is_refused(path, tmp_path, share):
+    data = path.read_bytes()
+    (tmp_path / "part.npz").write_bytes(data[: int(share * len(data))])
+    with pytest.raises(ValueError, match=r"'.*part.npz' is damaged or no .npz file: get the table again\."):
+        NASBench201Table(tmp_path / "part.npz", "cifar10")
+
+
+@pytest.mark.parametrize("position", [0.2, 0.5, 0.8])
+def test_a_table_with_a_wrong_byte_is_refused(path, tmp_path, position):
+    data = bytearray(path.read_bytes())
+    data[int(position * len(data))] ^= 255
+    (tmp_path / "wrong.npz").write_bytes(data)
+    with pytest.raises(ValueError, match=r"is damaged or no .npz file"):
+        NASBench201Table(tmp_path / "wrong.npz", "cifar10")
+
+
+def test_a_lone_array_is_no_table(tmp_path):
+    np.save(tmp_path / "lone.npy", np.zeros(3))
+    with pytest.raises(ValueError, match=r"is damaged or no .npz file"):
+        NASBench201Table(tmp_path / "lone.npy", "cifar10")
+
+
+def test_the_real_table_lists_the_operations_of_each_index(data_folder):
+    space = NASBench201()
+    with np.load(data_folder / "nas_bench_201.npz", allow_pickle=False) as stored:
+        names, edges, rows = (stored[name].tolist() for name in ("op_names", "edges", "ops"))
+    for index, row in enumerate(rows):
+        architecture = space.from_index(index)
+        assert [names[op] for op in row] == [architecture[f"edge{source}-{target}"] for target, source in edges]
+
+
+def test_the_real_table_equals_the_published_records(data_folder):
+    records = json.loads((data_folder / "nats_bench_reference_3archs.json").read_text())
+    short = {"cifar10": "c10", "cifar100": "c100", "ImageNet16-120": "in"}
+    for dataset in DATASETS:
+        table = NASBench201Table(data_folder / "nas_bench_201.npz", dataset)
+        for index in (0, 11, 284):
+            architecture = table.space.from_index(index)
+            record = records[f"{index}/200"]
+            for part in ("val", "test"):
+                mean, _ = record["mean_over_seeds"][f"{short[dataset]} {part}"]
+                assert 100 * table.score(architecture, f"{part}_200") == pytest.approx(mean, abs=2e-5)
+            assert table.parameters(architecture) == round(1e6 * record["params_M"][dataset])
+            assert table.flops(architecture) == pytest.approx(1e6 * record["flop_M"][dataset], abs=10)
+
+
+def test_the_best_cells_of_the_real_table_are_the_published_ones(data_folder):
+    for dataset, best in (("cifar10", 94.37), ("cifar100", 73.51), ("ImageNet16-120", 47.31)):
+        table = NASBench201Table(data_folder / "nas_bench_201.npz", dataset)
+        tests = [table.score(table.space.from_index(index), "test_200") for index in range(CELLS)]
+        assert 100 * max(tests) == pytest.approx(best, abs=0.005)

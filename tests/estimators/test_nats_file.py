@@ -1,0 +1,155 @@
+"""NATS-Bench's record files: made ones, hostile ones, and the published samples."""
+
+import bz2
+import json
+import os
+import pickle
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+
+from lit_metanas.estimators import NATSFiles
+
+FOUR_PARTS = {
+    "cifar10-valid": ("x-valid", "ori-test"),
+    "cifar10": ("ori-test",),
+    "cifar100": ("x-valid", "x-test", "ori-test"),
+    "ImageNet16-120": ("x-valid", "x-test", "ori-test"),
+}
+
+
+def made_record(seeds=(777, 888)):
+    """A record in the published layout, whose accuracies tell where they come from."""
+
+    def result(training, seed, epochs):
+        value = 10 * list(FOUR_PARTS).index(training) + (seed - 777) / 100 + epochs / 1000
+        parts = FOUR_PARTS[training]
+        accuracies = {
+            f"{p}@{e}": value + i + (0 if e == epochs - 1 else 5) for i, p in enumerate(parts) for e in range(epochs)
+        }
+        return {"params": np.float64(0.0731), "flop": 7.78305, "eval_acc1es": accuracies, "seed": seed}
+
+    return OrderedDict(
+        (str(epochs), {"all_results": OrderedDict(((t, s), result(t, s, epochs)) for t in FOUR_PARTS for s in seeds)})
+        for epochs in (12, 200)
+    )
+
+
+def store(folder, content, index=3):
+    with bz2.open(folder / f"tss_{index:06d}.pickle.pbz2", "wb") as file:
+        pickle.dump(content, file, protocol=4)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "val", "test"), [("cifar10", 0, 10), ("cifar100", 20, 21), ("ImageNet16-120", 30, 31)]
+)
+def test_scores_are_means_over_seeds_after_the_last_epoch(tmp_path, dataset, val, test):
+    store(tmp_path, made_record())
+    table = NATSFiles(tmp_path, dataset)
+    architecture = table.space.from_index(3)
+    for epochs in (12, 200):
+        for part, base in (("val", val), ("test", test)):
+            expected = (base + 111 / 2 / 100 + epochs / 1000) / 100
+            assert table.score(architecture, f"{part}_{epochs}") == pytest.approx(expected)
+    assert table.parameters(architecture) == 73100
+    assert table.flops(architecture) == 7783050
+    assert table.training_flops(architecture, "val_12") == 3 * 7783050 * 12 * (
+        25_000 if dataset == "cifar10" else 50_000 if dataset == "cifar100" else 151_700
+    )
+    assert {name: measure(architecture) for name, measure in table.measures().items()} == {
+        "parameters": 73100,
+        "flops": 7783050,
+    }
+
+
+def test_a_record_is_read_once(tmp_path):
+    store(tmp_path, made_record())
+    table = NATSFiles(tmp_path, "cifar10")
+    architecture = table.space.from_index(3)
+    first = table.score(architecture, "val_200")
+    (tmp_path / "tss_000003.pickle.pbz2").unlink()
+    assert table.score(architecture, "val_200") == first
+
+
+class Hostile:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+def test_a_hostile_record_is_refused_and_not_run(tmp_path):
+    store(tmp_path, {**made_record(), "more": Hostile(tmp_path / "witness")})
+    table = NATSFiles(tmp_path, "cifar10")
+    with pytest.raises(
+        ValueError, match=r"'.*tss_000003.pickle.pbz2' asks for (posix|nt).mkdir, which is no plain data"
+    ):
+        table.score(table.space.from_index(3), "val_200")
+    assert not (tmp_path / "witness").exists()
+
+
+def lacking(change):
+    record = made_record()
+    change(record)
+    return record
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        [],
+        {},
+        lacking(lambda record: record.pop("12")),
+        lacking(lambda record: record["200"].pop("all_results")),
+        lacking(lambda record: record["200"]["all_results"].clear()),
+        lacking(lambda record: [r.pop("eval_acc1es") for r in record["12"]["all_results"].values()]),
+        lacking(lambda record: [r.update(params="many") for r in record["200"]["all_results"].values()]),
+    ],
+)
+def test_a_record_that_lacks_something_is_refused(tmp_path, content):
+    store(tmp_path, content)
+    table = NATSFiles(tmp_path, "cifar100")
+    with pytest.raises(
+        ValueError, match=r"tss_000003.pickle.pbz2' is no NATS-Bench record of 'cifar100': get it again"
+    ):
+        table.score(table.space.from_index(3), "val_200")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.99])
+def test_a_truncated_record_is_refused(tmp_path, share):
+    store(tmp_path, made_record())
+    file = tmp_path / "tss_000003.pickle.pbz2"
+    file.write_bytes(file.read_bytes()[: int(share * file.stat().st_size)])
+    table = NATSFiles(tmp_path, "cifar10")
+    with pytest.raises(ValueError, match=r"tss_000003.pickle.pbz2' is damaged \(\w+\): get the published file again"):
+        table.score(table.space.from_index(3), "val_200")
+
+
+def test_what_is_absent_is_named(tmp_path):
+    table = NATSFiles(tmp_path, "cifar10")
+    with pytest.raises(FileNotFoundError, match=r"lacks 'tss_000009.pickle.pbz2', the record of edge"):
+        table.score(table.space.from_index(9), "val_200")
+    with pytest.raises(
+        FileNotFoundError, match=r"no folder '.*absent': unpack NATS-tss-v1_0-3ffb9-simple.tar from http"
+    ):
+        NATSFiles(tmp_path / "absent", "cifar10")
+    with pytest.raises(ValueError, match="no data set 'mnist'"):
+        NATSFiles(tmp_path, "mnist")
+
+
+def test_the_published_samples_have_the_published_means(data_folder):
+    records = json.loads((data_folder / "nats_bench_reference_3archs.json").read_text())
+    short = {"cifar10": "c10", "cifar100": "c100", "ImageNet16-120": "in"}
+    for dataset, column in short.items():
+        table = NATSFiles(data_folder / "nats_samples", dataset)
+        for index in (0, 11, 284):
+            architecture = table.space.from_index(index)
+            for epochs in (12, 200):
+                record = records[f"{index}/{epochs}"]
+                for part in ("val", "test"):
+                    mean, _ = record["mean_over_seeds"][f"{column} {part}"]
+                    assert 100 * table.score(architecture, f"{part}_{epochs}") == pytest.approx(mean, abs=1e-9)
+            assert table.parameters(architecture) == round(1e6 * record["params_M"][dataset])
+            assert table.flops(architecture) == round(1e6 * record["flop_M"][dataset])
