@@ -1,0 +1,191 @@
+"""The search space of NAS-Bench-201: one cell of four nodes, stacked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+from torch import Tensor, nn
+
+from lit_metanas.spaces.architecture import Architecture, Choice
+from lit_metanas.spaces.nas_bench_201_cells import (
+    EDGES,
+    OPERATIONS,
+    Cell,
+    edge_name,
+    expressions,
+    official_cells,
+    official_indices,
+    read,
+    written,
+)
+from lit_metanas.spaces.nas_bench_201_child import KERNELS, NASBench201Child
+from lit_metanas.spaces.nas_bench_201_cost import network_cost
+from lit_metanas.spaces.nas_bench_201_supernet import NASBench201Supernet
+from lit_metanas.spaces.space import NetworkCost, SearchSpace, Shape
+
+NAMES = tuple(edge_name(edge) for edge in EDGES)
+
+
+class NASBench201(SearchSpace):
+    """Six edges of a cell, each with one of five operations (Dong and Yang 2020): 15,625 architectures.
+
+    ``from_index``, ``to_index``, ``from_string`` and ``to_string`` tell the benchmark's index and notation; they take
+    isomorphic cells apart. The 341 cells without a path from input to output are architectures like the others: they
+    can be built, and the benchmark has trained them.
+
+    Args:
+        channels: of the first of three stages; each further one has twice as many.
+        cells: in each stage.
+        merge_isomorphs: whether cells that the benchmark's authors count as one graph (skips are identities, ``none``
+            is no edge) are one architecture: that of the lowest index. 6,466 are left. A supernet needs ``false``:
+            it has other weights for each isomorph.
+        fixed: labels that single choices are restricted to, for instance ``{edge0-1: [nor_conv_3x3]}``.
+
+    Raises:
+        ValueError: a number is not positive, or a choice or label is unknown.
+    """
+
+    def __init__(
+        self,
+        *,
+        channels: int = 16,
+        cells: int = 5,
+        merge_isomorphs: bool = True,
+        fixed: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        for what, number in (("channels", channels), ("cells", cells)):
+            if number < 1:
+                raise ValueError(f"NASBench201: {what} is {number}; give at least 1.")
+        self.channels = channels
+        self.cells = cells
+        self.merge_isomorphs = merge_isomorphs
+        self.fixed = {name: tuple(labels) for name, labels in (fixed or {}).items()}
+        for name, labels in self.fixed.items():
+            _check(name, labels, dict.fromkeys(NAMES, OPERATIONS))
+        self.choices = tuple(Choice(name, self.fixed.get(name, OPERATIONS), "edge") for name in NAMES)
+
+    def from_index(self, index: int) -> Architecture:
+        """The architecture of an index of NAS-Bench-201 and NATS-Bench (topology).
+
+        Raises:
+            ValueError: the index is not between 0 and 15,624.
+        """
+        cells = official_cells()
+        if not 0 <= index < len(cells):
+            raise ValueError(f"NAS-Bench-201 has no index {index}: use 0 to {len(cells) - 1}.")
+        return _architecture(cells[index])
+
+    def to_index(self, architecture: Mapping[str, str]) -> int:
+        """The inverse of ``from_index``."""
+        return official_indices()[self._cell(architecture)]
+
+    def from_string(self, text: str) -> Architecture:
+        """The architecture of a notation such as ``|nor_conv_3x3~0|+|none~0|skip_connect~1|+|…~0|…~1|…~2|``.
+
+        Raises:
+            ValueError: the text is not that of a cell.
+        """
+        return _architecture(read(text))
+
+    def to_string(self, architecture: Mapping[str, str]) -> str:
+        """The inverse of ``from_string``."""
+        return written(self._cell(architecture))
+
+    def canonical(self, labels: Mapping[str, str]) -> Architecture:
+        """The architecture of the lowest index that is isomorphic; the same one unless isomorphs are merged.
+
+        Raises:
+            ValueError: a choice is missing or unknown, or a label is not among its candidates.
+        """
+        architecture = super().canonical(labels)
+        return _architecture(self._representatives[_cell(architecture)]) if self.merge_isomorphs else architecture
+
+    def supernet(self, shape: Shape) -> NASBench201Supernet:
+        """Build the network that holds all candidates.
+
+        Raises:
+            ValueError: isomorphs are merged, so that the derived architecture would have other weights.
+        """
+        if self.merge_isomorphs and any(cell != first for cell, first in self._representatives.items()):
+            raise ValueError(
+                "NASBench201: a supernet has other weights for each of several isomorphic cells; "
+                "set merge_isomorphs to false."
+            )
+        return NASBench201Supernet(self.choices, shape=shape, channels=self.channels, cells=self.cells)
+
+    def child(
+        self,
+        architecture: Architecture,
+        shape: Shape,
+        way: int,
+        weights: Mapping[str, Tensor] | None = None,
+    ) -> NASBench201Child:
+        """Build the benchmark's network of exactly this architecture, not of an isomorphic one.
+
+        The classifier inherits ``head.weight`` and ``head.bias`` where these fit ``way`` classes.
+        """
+        cell = self._cell(architecture)
+        child = NASBench201Child(cell, shape=shape, way=way, channels=self.channels, cells=self.cells)
+        if weights is not None:
+            child.inherit(weights)
+        return child
+
+    def learned(self, child: nn.Module) -> dict[str, Tensor]:
+        """What a trained child holds, under the supernet's names."""
+        assert isinstance(child, NASBench201Child)
+        return child.learned()
+
+    def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
+        """Parameters and multiply-adds of the child: convolutions and the classifier.
+
+        The benchmark's own FLOPs count the classifier's bias, too: ``way`` more.
+        """
+        kernels = [KERNELS[label] for label in self._cell(architecture) if label in KERNELS]
+        return network_cost(kernels=kernels, shape=shape, channels=self.channels, cells=self.cells, way=way)
+
+    def restricted(self, labels: Mapping[str, str]) -> NASBench201:
+        """The space in which the named choices have just the given label.
+
+        Raises:
+            ValueError: a choice is unknown, or the label is not among its candidates that are left.
+        """
+        left = {choice.name: choice.labels for choice in self.choices}
+        for name, label in labels.items():
+            _check(name, (label,), left)
+        return NASBench201(
+            channels=self.channels,
+            cells=self.cells,
+            merge_isomorphs=self.merge_isomorphs,
+            fixed={**self.fixed, **{name: (label,) for name, label in labels.items()}},
+        )
+
+    def _cell(self, architecture: Mapping[str, str]) -> Cell:
+        """The operations by edge, checked but not merged."""
+        return _cell(super().canonical(architecture))
+
+    @cached_property
+    def _representatives(self) -> dict[Cell, Cell]:
+        """For each cell of the space the isomorphic one of the lowest index."""
+        first: dict[str, Cell] = {}
+        return {
+            cell: first.setdefault(expression, cell)
+            for cell, expression in zip(official_cells(), expressions(), strict=True)
+            if all(label in choice.labels for label, choice in zip(cell, self.choices, strict=True))
+        }
+
+
+def _architecture(cell: Cell) -> Architecture:
+    return Architecture(dict(zip(NAMES, cell, strict=True)))
+
+
+def _cell(architecture: Mapping[str, str]) -> Cell:
+    return tuple(architecture[name] for name in NAMES)
+
+
+def _check(name: str, labels: Sequence[str], known: Mapping[str, Sequence[str]]) -> None:
+    if name not in known:
+        raise ValueError(f"Unknown choice '{name}': NASBench201 has {', '.join(known)}.")
+    for label in labels:
+        if label not in known[name]:
+            raise ValueError(f"Choice '{name}' has no label '{label}': use {', '.join(known[name])}.")

@@ -1,0 +1,226 @@
+"""NAS-Bench-201's words: notation, official order, isomorphism; against published entries and plain loops."""
+
+import re
+from itertools import product
+
+import numpy as np
+import optuna
+import pytest
+import torch
+
+from lit_metanas.searchers.mutation import mutate
+from lit_metanas.spaces import Architecture, NASBench201
+
+TOTAL = 5**6
+LABELS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+PATHS = (("0-3",), ("0-1", "1-3"), ("0-2", "2-3"), ("0-1", "1-2", "2-3"))
+
+
+@pytest.fixture(scope="module")
+def space():
+    return NASBench201()
+
+
+@pytest.fixture(scope="module")
+def architectures(space):
+    return [space.from_index(index) for index in range(TOTAL)]
+
+
+def connected(architecture):
+    return any(all(architecture[f"edge{edge}"] != "none" for edge in path) for path in PATHS)
+
+
+def test_choices(space):
+    assert [choice.name for choice in space.choices] == [
+        "edge0-1",
+        "edge0-2",
+        "edge1-2",
+        "edge0-3",
+        "edge1-3",
+        "edge2-3",
+    ]
+    assert {choice.labels for choice in space.choices} == {LABELS}
+    assert space.size == TOTAL
+    assert space.name == "NASBench201"
+
+
+@pytest.mark.parametrize(
+    ("index", "text"),
+    [
+        (0, "|avg_pool_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|nor_conv_1x1~0|skip_connect~1|skip_connect~2|"),
+        (9, "|avg_pool_3x3~0|+|none~0|none~1|+|skip_connect~0|none~1|nor_conv_3x3~2|"),
+        (123, "|avg_pool_3x3~0|+|avg_pool_3x3~0|nor_conv_1x1~1|+|none~0|avg_pool_3x3~1|nor_conv_3x3~2|"),
+    ],
+)
+def test_published_indices(space, index, text):
+    architecture = space.from_string(text)
+    assert space.from_index(index) == architecture
+    assert space.to_index(architecture) == index
+    assert space.to_string(architecture) == text
+
+
+def test_notation_names_source_and_target(space):
+    architecture = space.from_string(
+        "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|avg_pool_3x3~0|nor_conv_1x1~1|skip_connect~2|"
+    )
+    assert architecture == Architecture(
+        {
+            "edge0-1": "nor_conv_3x3",
+            "edge0-2": "none",
+            "edge1-2": "skip_connect",
+            "edge0-3": "avg_pool_3x3",
+            "edge1-3": "nor_conv_1x1",
+            "edge2-3": "skip_connect",
+        }
+    )
+
+
+def test_every_index_and_every_notation_in_both_directions(space, architectures):
+    assert len(set(architectures)) == TOTAL
+    texts = [space.to_string(architecture) for architecture in architectures]
+    assert len(set(texts)) == TOTAL
+    for index, (architecture, text) in enumerate(zip(architectures, texts, strict=True)):
+        assert space.to_index(architecture) == index
+        assert space.from_string(text) == architecture
+
+
+def test_order_is_that_of_the_table(space, architectures, data_folder):
+    table = np.load(data_folder / "nas_bench_201.npz", allow_pickle=False)
+    names = table["op_names"].tolist()
+    edges = [f"edge{source}-{target}" for target, source in table["edges"].tolist()]
+    for architecture, row in zip(architectures, table["ops"].tolist(), strict=True):
+        assert [architecture[edge] for edge in edges] == [names[operation] for operation in row]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "nor_conv_3x3",
+        "|nor_conv_3x3~0|+|none~0|skip_connect~1|",
+        "|nor_conv_5x5~0|+|none~0|none~1|+|none~0|none~1|none~2|",
+        "|none~1|+|none~0|none~1|+|none~0|none~1|none~2|",
+        "|none~0|+|none~0|none~0|+|none~0|none~1|none~2|",
+        "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|none~2|",
+        "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|+|none~0|none~1|none~2|none~3|",
+    ],
+)
+def test_what_is_no_notation_is_refused(space, text):
+    with pytest.raises(ValueError, match=re.escape(f"'{text}' is no cell of NAS-Bench-201: write |x~0|+")):
+        space.from_string(text)
+
+
+@pytest.mark.parametrize("index", [-1, TOTAL])
+def test_what_is_no_index_is_refused(space, index):
+    with pytest.raises(ValueError, match=f"no index {index}: use 0 to 15624"):
+        space.from_index(index)
+
+
+def value(architecture):
+    """A cell on numbers: an operation scrambles its number, but keeps zero; equal graphs have equal values."""
+    prime = 2**61 - 1
+
+    def compute(operation, number):
+        if operation == "none" or number == 0:
+            return 0
+        place = LABELS.index(operation)
+        return number if operation == "skip_connect" else pow(number + 1_000_003 * place, 3 + 2 * place, prime)
+
+    nodes = [123_456_789_012_345_677]
+    for target in (1, 2, 3):
+        nodes.append(sum(compute(architecture[f"edge{s}-{target}"], nodes[s]) for s in range(target)) % prime)
+    return nodes[3]
+
+
+def test_isomorphs_are_the_published_ones(space, architectures):
+    groups = {}
+    for index, architecture in enumerate(architectures):
+        groups.setdefault(space.canonical(architecture), []).append(index)
+    assert len(groups) == 6_466
+    for representative, members in groups.items():
+        assert space.to_index(representative) == members[0]
+        assert len({value(architectures[member]) for member in members}) == 1
+    # The published formula leaves some equal graphs apart.
+    assert len({value(architecture) for architecture in architectures}) == 4_930
+
+
+def test_known_isomorphs(space):
+    direct = space.from_string("|none~0|+|none~0|none~1|+|nor_conv_3x3~0|none~1|none~2|")
+    for text in (
+        "|nor_conv_1x1~0|+|none~0|none~1|+|nor_conv_3x3~0|none~1|none~2|",
+        "|avg_pool_3x3~0|+|none~0|none~1|+|nor_conv_3x3~0|none~1|none~2|",
+    ):
+        assert space.canonical(space.from_string(text)) == space.canonical(direct)
+    other = space.from_string("|none~0|+|none~0|none~1|+|nor_conv_1x1~0|none~1|none~2|")
+    assert space.canonical(other) != space.canonical(direct)
+
+
+def test_341_cells_connect_nothing(architectures, space):
+    assert sum(not connected(architecture) for architecture in architectures) == 341
+    assert all(space.violation(architecture) is None for architecture in architectures)
+
+
+def test_isomorphs_apart(architectures):
+    apart = NASBench201(merge_isomorphs=False)
+    assert all(apart.canonical(architecture) == architecture for architecture in architectures[::100])
+    assert len({apart.sample(torch.Generator().manual_seed(seed)) for seed in range(2000)}) > 1800
+
+
+def test_merging_knows_all_labels(space):
+    with pytest.raises(ValueError, match="Choice 'edge0-1' has no label 'max_pool'"):
+        space.canonical({**space.from_index(0), "edge0-1": "max_pool"})
+
+
+def test_restricted_spaces_merge_among_what_is_left(space):
+    everything = space
+    space = NASBench201(fixed={"edge1-2": ["skip_connect", "none"], "edge0-1": ["none"]})
+    narrow = space.restricted({"edge2-3": "nor_conv_3x3"})
+    labels = {choice.name: choice.labels for choice in narrow.choices}
+    assert labels["edge2-3"] == ("nor_conv_3x3",)
+    assert labels["edge0-1"] == ("none",)
+    assert narrow.size == 2 * 5**3
+    every = [dict(zip(labels, values, strict=True)) for values in product(*labels.values())]
+    merged = {narrow.canonical(each) for each in every}
+    for architecture in merged:
+        assert all(label in labels[name] for name, label in architecture.items())
+        assert narrow.canonical(architecture) == architecture
+    # Node 1 is empty, so that of its edges only the empty ones are left.
+    assert len(merged) < 2 * 5**3
+    assert len({everything.canonical(each) for each in every}) == len(merged)
+    with pytest.raises(ValueError, match="Choice 'edge1-2' has no label 'nor_conv_1x1': use skip_connect, none"):
+        narrow.restricted({"edge1-2": "nor_conv_1x1"})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"channels": 0}, "NASBench201: channels is 0; give at least 1."),
+        ({"cells": -1}, "NASBench201: cells is -1; give at least 1."),
+        ({"fixed": {"edge0-4": ["none"]}}, "Unknown choice 'edge0-4': NASBench201 has edge0-1, edge0-2,"),
+        ({"fixed": {"edge0-1": ["max_pool"]}}, "Choice 'edge0-1' has no label 'max_pool': use none, skip_connect,"),
+    ],
+)
+def test_errors(arguments, text):
+    with pytest.raises(ValueError, match=re.escape(text)):
+        NASBench201(**arguments)
+
+
+def test_an_optuna_study_sees_one_architecture_for_isomorphs(space):
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    for _ in range(20):
+        trial = study.ask(space.distributions())
+        architecture = space.suggest(trial)
+        assert architecture == space.canonical(architecture)
+        assert space.to_index(architecture) <= space.to_index(
+            {name.removeprefix("arch."): label for name, label in trial.params.items()}
+        )
+        study.tell(trial, 0.0)
+
+
+def test_mutation_changes_the_graph_or_finds_an_isomorph(space):
+    generator = torch.Generator().manual_seed(0)
+    architecture = space.sample(generator)
+    mutants = {mutate(space, architecture, generator) for _ in range(100)}
+    assert len(mutants) > 10
+    assert all(space.canonical(mutant) == mutant for mutant in mutants)

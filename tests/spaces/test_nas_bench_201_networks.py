@@ -1,0 +1,392 @@
+"""NAS-Bench-201's child and supernet against plain sums over candidates, each other, and the benchmark's counts."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.export import Dim
+from torch.utils.flop_counter import FlopCounterMode
+
+from lit_metanas.spaces import Gate, NASBench201, inherit, one_hot
+
+OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+DATASETS = {"cifar10": ((3, 32, 32), 10), "cifar100": ((3, 32, 32), 100), "ImageNet16-120": ((3, 16, 16), 120)}
+
+
+def tiny(**options):
+    return NASBench201(**{"channels": 4, "cells": 1, "merge_isomorphs": False, **options})
+
+
+def images(examples, shape, seed=0, dtype=torch.float64):
+    return torch.randn(examples, *shape, dtype=dtype, generator=torch.Generator().manual_seed(seed))
+
+
+def convolution(inputs, kernel, stride=1):
+    """Cross-correlation with zeros around the image, one tap of the kernel after the other."""
+    size = kernel.shape[-1]
+    height, width = inputs.shape[2:]
+    padded = F.pad(inputs, (size // 2,) * 4)
+    total = 0.0
+    for row in range(size):
+        for column in range(size):
+            window = padded[:, :, row : row + height : stride, column : column + width : stride]
+            total = total + torch.einsum("nchw,oc->nohw", window, kernel[:, :, row, column])
+    return total
+
+
+def neighbourhood(inputs):
+    """Mean of the 3x3 pixels around each pixel, as far as they lie in the image."""
+    ones = torch.ones_like(inputs)
+    kernel = torch.eye(inputs.shape[1], dtype=inputs.dtype)[:, :, None, None].expand(-1, -1, 3, 3)
+    return convolution(inputs, kernel) / convolution(ones, kernel)
+
+
+def halved(inputs):
+    """Means of 2x2 blocks, the last ones smaller where the size is odd."""
+    height, width = inputs.shape[2:]
+    rows = [
+        torch.stack([inputs[:, :, y : y + 2, x : x + 2].mean((2, 3)) for x in range(0, width, 2)], -1)
+        for y in range(0, height, 2)
+    ]
+    return torch.stack(rows, -2)
+
+
+class Reference:
+    """Plain sums over all candidates of all edges: gates count by their weights alone."""
+
+    def __init__(self, space, parameters, gates, statistics=None):
+        self.space, self.parameters, self.statistics = space, parameters, statistics
+        self.gates = {
+            choice.name: dict(zip(choice.labels, gates[choice.name].weights, strict=True)) for choice in space.choices
+        }
+        self.seen = {}
+
+    def normalise(self, x, key):
+        mean = x.mean((0, 2, 3))
+        var = ((x - mean[None, :, None, None]) ** 2).mean((0, 2, 3))
+        self.seen |= {f"{key}.mean": mean, f"{key}.var": var}
+        if self.statistics is not None:
+            mean, var = self.statistics[f"{key}.mean"], self.statistics[f"{key}.var"]
+        x = (x - mean[None, :, None, None]) / (var[None, :, None, None] + 1e-5).sqrt()
+        scale, shift = self.parameters[f"{key}.scale"], self.parameters[f"{key}.shift"]
+        return x * scale[None, :, None, None] + shift[None, :, None, None]
+
+    def convolve(self, x, key, stride=1):
+        x = x if key == "stem" else x.clamp(min=0)
+        return self.normalise(convolution(x, self.parameters[f"{key}.kernel"], stride), key)
+
+    def candidate(self, label, x, key):
+        if label == "none":
+            return torch.zeros_like(x)
+        if label == "skip_connect":
+            return x
+        return neighbourhood(x) if label == "avg_pool_3x3" else self.convolve(x, f"{key}.{label}")
+
+    def cell(self, x, place):
+        nodes = [x]
+        for target in (1, 2, 3):
+            total = torch.zeros_like(x)
+            for source in range(target):
+                edge = f"edge{source}-{target}"
+                for label, weight in self.gates[edge].items():
+                    total = total + weight * self.candidate(label, nodes[source], f"cells.{place}.{edge}")
+            nodes.append(total)
+        return nodes[3]
+
+    def features(self, x):
+        x = self.convolve(x, "stem")
+        for stage in range(3):
+            if stage:
+                key = f"reductions.{stage - 1}"
+                residual = convolution(halved(x), self.parameters[f"{key}.projection"])
+                x = residual + self.convolve(self.convolve(x, f"{key}.first", stride=2), f"{key}.second")
+            for place in range(self.space.cells):
+                x = self.cell(x, stage * self.space.cells + place)
+        return self.normalise(x, "last").clamp(min=0).mean((2, 3))
+
+
+@pytest.mark.parametrize("kind", ["soft", "hard", "index"])
+@pytest.mark.parametrize("options", [{}, {"cells": 2, "channels": 2}])
+def test_supernet_is_the_sum_over_candidates(double_supernet, random_gates, kind, options):
+    space, shape = tiny(**options), (3, 9, 6)
+    net, parameters = double_supernet(space, shape)
+    assert net.features == 4 * space.channels
+    inputs = images(5, shape)
+    for seed in range(3):
+        gates = random_gates(space, kind, torch.Generator().manual_seed(seed))
+        expected = Reference(space, parameters, gates).features(inputs)
+        torch.testing.assert_close(net(inputs, gates), expected, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("kind", ["soft", "index"])
+def test_statistics_are_recorded_and_used(double_supernet, random_gates, kind):
+    space, shape = tiny(), (2, 7, 8)
+    net, parameters = double_supernet(space, shape)
+    gates = random_gates(space, kind, torch.Generator().manual_seed(2))
+    record = {}
+    support, query = images(6, shape, seed=1), images(3, shape, seed=2)
+    net(support, gates, record=record)
+    reference = Reference(space, parameters, gates)
+    reference.features(support)
+    assert set(record) <= set(reference.seen)
+    assert kind == "index" or set(record) == set(reference.seen)
+    for name, value in record.items():
+        torch.testing.assert_close(value, reference.seen[name], rtol=1e-10, atol=1e-12)
+    expected = Reference(space, parameters, gates, statistics=reference.seen).features(query)
+    actual = net(query, gates, statistics=record)
+    torch.testing.assert_close(actual, expected, rtol=1e-10, atol=1e-10)
+    assert not torch.allclose(actual, net(query, gates))
+    torch.testing.assert_close(net(query[:1], gates, statistics=record), actual[:1])
+
+
+def test_noise_is_empty():
+    space = tiny()
+    assert space.supernet((1, 8, 8)).draw_noise(3, torch.Generator()) == {}
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
+@pytest.mark.parametrize("hard", [False, True])
+def test_one_hot_supernet_is_the_child(double_supernet, dtype, tolerance, hard):
+    space, shape = tiny(cells=2), (3, 9, 8)
+    net, _ = double_supernet(space, shape)
+    net = net.to(dtype)
+    weights = dict(net.named_parameters())
+    generator = torch.Generator().manual_seed(0)
+    support, query = images(8, shape, 1, dtype), images(4, shape, 2, dtype)
+    head = {"head.weight": images(5, (net.features,), 3, dtype), "head.bias": images(1, (5,), 4, dtype)[0]}
+    for _ in range(12):
+        architecture = space.sample(generator)
+        gates = {
+            name: Gate(gate.weights.to(dtype), None if hard else gate.index)
+            for name, gate in one_hot(space.choices, architecture).items()
+        }
+        statistics = {}
+        features = net(support, gates, record=statistics)
+        child = space.child(architecture, shape, 5).to(dtype)
+        child.inherit({**weights, **statistics, **head})
+        child.eval()
+        scores = net(query, gates, statistics=statistics) @ head["head.weight"].T + head["head.bias"]
+        torch.testing.assert_close(child(query), scores, rtol=10 * tolerance, atol=10 * tolerance)
+        torch.testing.assert_close(child.train().embed(support), features, rtol=tolerance, atol=tolerance)
+
+
+def test_what_a_child_learned_comes_back(double_supernet):
+    space, shape = tiny(), (2, 8, 8)
+    _, weights = double_supernet(space, shape)
+    generator = torch.Generator().manual_seed(3)
+    for _ in range(10):
+        architecture = space.sample(generator)
+        child = space.child(architecture, shape, 5, weights)
+        child(images(6, shape, dtype=torch.float32))  # moves the running statistics
+        learned = space.learned(child)
+        twin = space.child(architecture, shape, 5, learned)
+        inputs = images(3, shape, 1, torch.float32)
+        torch.testing.assert_close(twin.eval()(inputs), child.eval()(inputs), rtol=0, atol=0)
+        assert {name for name in learned if name.split(".")[0] != "head" and not name.endswith((".mean", ".var"))} <= (
+            weights.keys()
+        )
+        with torch.no_grad():
+            child.stem.convolution.weight.add_(1.0)
+        assert torch.equal(learned["stem.kernel"], twin.stem.convolution.weight)
+
+
+def test_classifier_is_inherited_only_where_it_fits():
+    space = tiny()
+    weights = dict(space.supernet((1, 8, 8)).named_parameters())
+    for way, inherits in ((5, True), (4, False)):
+        given = {**weights, "head.weight": torch.ones(5, 16), "head.bias": torch.ones(5)}
+        child = space.child(space.from_index(0), (1, 8, 8), way, given)
+        assert bool((child.head.weight == 1).all()) is inherits
+
+
+def test_foreign_weights_are_refused():
+    space = tiny()
+    architecture = space.from_string(
+        "|nor_conv_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|none~0|skip_connect~1|skip_connect~2|"
+    )
+    weights = dict(space.supernet((1, 8, 8)).named_parameters())
+    child = space.child(architecture, (1, 8, 8), 5, weights)
+    used = [name for name in space.learned(child) if name in weights]
+    assert len(used) == 3 + 3 * 2 * 3 + 2 * 7 + 2
+    for name in used:
+        lacking = {key: value for key, value in weights.items() if key != name}
+        with pytest.raises(ValueError, match=f"lack '{name}': they come from another search space"):
+            space.child(architecture, (1, 8, 8), 5, lacking)
+    with pytest.raises(ValueError, match=r"hold 'stem.kernel' \(4, 1, 3, 3\), not \(4, 3, 3, 3\)"):
+        space.child(architecture, (3, 8, 8), 5, weights)
+
+
+def test_restricted_supernet_is_the_larger_one_with_fewer_candidates(double_supernet, random_gates):
+    space, shape = tiny(), (1, 8, 8)
+    net, weights = double_supernet(space, shape)
+    small = space.restricted({"edge0-1": "nor_conv_3x3", "edge1-3": "none", "edge2-3": "avg_pool_3x3"})
+    small_net = small.supernet(shape).double()
+    small_net.load_state_dict(inherit(weights, dict(small_net.named_parameters())))
+    gates = random_gates(small, "soft", torch.Generator().manual_seed(0))
+    large = {}
+    for choice in small.choices:
+        weights_by_label = dict(zip(choice.labels, gates[choice.name].weights.tolist(), strict=True))
+        large[choice.name] = Gate(
+            torch.tensor([weights_by_label.get(label, 0.0) for label in OPERATIONS], dtype=torch.float64)
+        )
+    inputs = images(4, shape)
+    torch.testing.assert_close(small_net(inputs, gates), net(inputs, large), rtol=0, atol=1e-10)
+    assert small_net.flops(gates) < net.flops(large)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_channels_last_stays_channels_last(random_gates, channels):
+    space = tiny(cells=2)
+    net = space.supernet((channels, 8, 8)).to(memory_format=torch.channels_last)
+    layouts = []
+    for module in [*net.cells, *net.reductions]:
+        module.register_forward_hook(
+            lambda module, inputs, output: layouts.append(output.is_contiguous(memory_format=torch.channels_last))
+        )
+    gates = random_gates(space, "soft", torch.Generator().manual_seed(0))
+    inputs = images(4, (channels, 8, 8), dtype=torch.float32).contiguous(memory_format=torch.channels_last)
+    net(inputs, {name: Gate(gate.weights.float()) for name, gate in gates.items()})
+    assert layouts == [True] * 8
+
+
+def test_a_supernet_takes_isomorphs_apart():
+    with pytest.raises(ValueError, match="set merge_isomorphs to false"):
+        NASBench201(channels=4, cells=1).supernet((1, 8, 8))
+    fixed = NASBench201(channels=4, cells=1).restricted(NASBench201().from_index(7))
+    assert fixed.supernet((1, 8, 8)).features == 16
+
+
+def gradients(net, indices):
+    """The gradient of each gate that computes one candidate."""
+    chosen = {name: torch.ones(5, dtype=torch.float64, requires_grad=True) for name in indices}
+    gates = {name: Gate(weights, indices[name]) for name, weights in chosen.items()}
+    net(images(8, (1, 8, 8)), gates).square().sum().backward()
+    return {name: float(weights.grad[indices[name]]) for name, weights in chosen.items()}
+
+
+def test_every_gate_gets_a_gradient(double_supernet):
+    space = tiny()
+    net, _ = double_supernet(space, (1, 8, 8))
+    soft = {choice.name: torch.full((5,), 0.2, dtype=torch.float64, requires_grad=True) for choice in space.choices}
+    net(images(8, (1, 8, 8)), {name: Gate(weights) for name, weights in soft.items()}).square().sum().backward()
+    for weights in soft.values():
+        assert float(weights.grad[0]) == 0.0
+        assert (weights.grad[1:].abs() > 1e-4).all()
+    convolutions = dict.fromkeys(soft, 3)
+    assert all(abs(slope) > 1e-3 for slope in gradients(net, {**convolutions, "edge1-3": 1}).values())
+    # All that node 1 feeds are convolutions with batch-norm, which its scale does not matter to.
+    assert abs(gradients(net, convolutions)["edge0-1"]) < 1e-3
+
+
+def test_cells_without_a_path_compute_nothing():
+    """What such a cell hands on does not depend on its input; others' does."""
+    space = tiny()
+    for text, depends in (
+        ("|nor_conv_3x3~0|+|none~0|none~1|+|none~0|none~1|skip_connect~2|", False),
+        ("|none~0|+|none~0|nor_conv_1x1~1|+|none~0|nor_conv_3x3~1|nor_conv_3x3~2|", False),
+        ("|nor_conv_3x3~0|+|none~0|none~1|+|none~0|nor_conv_1x1~1|skip_connect~2|", True),
+    ):
+        child = space.child(space.from_string(text), (1, 8, 8), 3).eval()
+        scores = child(images(4, (1, 8, 8), dtype=torch.float32))
+        assert bool((scores[0] - scores[1:]).abs().max() > 1e-6) is depends
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 1, 5), (2, 3, 2), (1, 29, 31)])
+def test_every_size_of_image(random_gates, shape):
+    space = tiny()
+    gates = random_gates(space, "soft", torch.Generator().manual_seed(0))
+    gates = {name: Gate(gate.weights.float()) for name, gate in gates.items()}
+    outputs = space.supernet(shape)(images(4, shape, dtype=torch.float32), gates)
+    assert outputs.shape == (4, 16)
+    assert outputs.isfinite().all()
+
+
+def hook_count(network, shape):
+    """Parameters and multiply-adds, counted by forward hooks on a real image."""
+    counts = {"parameters": 0, "flops": 0}
+
+    def hook(module, inputs, output):
+        counts["parameters"] += sum(p.numel() for p in module.parameters(recurse=False))
+        if isinstance(module, nn.Conv2d):
+            counts["flops"] += output.numel() * inputs[0].shape[1] * module.kernel_size[0] * module.kernel_size[1]
+        elif isinstance(module, nn.Linear):
+            counts["flops"] += output.numel() * inputs[0].shape[-1]
+
+    for module in network.modules():
+        module.register_forward_hook(hook)
+    with torch.no_grad():
+        network.eval()(torch.zeros(1, *shape))
+    return counts["parameters"], counts["flops"]
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 15, 22), (2, 1, 9)])
+def test_child_costs_what_its_layers_cost(shape):
+    space = tiny(cells=2)
+    generator = torch.Generator().manual_seed(sum(shape))
+    for _ in range(15):
+        architecture = space.sample(generator)
+        cost = space.cost(architecture, shape, 5)
+        child = space.child(architecture, shape, 5)
+        assert (cost.parameters, cost.flops) == hook_count(child, shape)
+        assert child.flops == cost.flops
+        assert cost.parameters == sum(p.numel() for p in child.parameters())
+        assert space.supernet(shape).flops(one_hot(space.choices, architecture)) == cost.flops - 5 * child.features
+
+
+@pytest.mark.parametrize("kind", ["soft", "hard", "index"])
+def test_supernet_costs_what_it_computes(double_supernet, random_gates, kind):
+    space, shape = tiny(cells=2), (3, 13, 10)
+    net, _ = double_supernet(space, shape)
+    for seed in range(5):
+        gates = random_gates(space, kind, torch.Generator().manual_seed(seed))
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            net(images(2, shape), gates)
+        # The counter's flop is half a multiply-add, and there are two images.
+        assert net.flops(gates) * 4 == counter.get_flop_counts()["Global"][torch.ops.aten.convolution]
+
+
+def test_published_example():
+    """The benchmark's first architecture on CIFAR-10."""
+    space = NASBench201()
+    cost = space.cost(space.from_index(0), (3, 32, 32), 10)
+    assert cost.parameters == 129_306
+    assert cost.flops + 10 == 15_647_370
+    child = space.child(space.from_index(0), (3, 32, 32), 10)
+    assert sum(p.numel() for p in child.parameters()) == 129_306
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+@pytest.mark.parametrize("step", [40, pytest.param(1, marks=pytest.mark.slow)])
+def test_costs_are_those_of_the_table(data_folder, dataset, step):
+    table = np.load(data_folder / "nas_bench_201.npz", allow_pickle=False)
+    column = table["datasets"].tolist().index(dataset)
+    parameters, megaflops = table["params"][:, column].tolist(), table["flops_M"][:, column].tolist()
+    space = NASBench201()
+    shape, way = DATASETS[dataset]
+    for index in range(0, 15_625, step):
+        cost = space.cost(space.from_index(index), shape, way)
+        assert cost.parameters == parameters[index]
+        assert abs((cost.flops + way) / 1e6 - megaflops[index]) < 2e-5
+
+
+@pytest.mark.parametrize("step", [1500, pytest.param(75, marks=pytest.mark.slow)])  # 11 and 209 architectures
+def test_parameters_of_built_networks_are_those_of_the_table(data_folder, step):
+    table = np.load(data_folder / "nas_bench_201.npz", allow_pickle=False)
+    space = NASBench201()
+    for column, dataset in enumerate(table["datasets"].tolist()):
+        shape, way = DATASETS[dataset]
+        for index in range(0, 15_625, step):
+            with torch.device("meta"):
+                child = space.child(space.from_index(index), shape, way)
+            assert sum(p.numel() for p in child.parameters()) == table["params"][index, column]
+
+
+def test_child_exports(tmp_path):
+    space = tiny()
+    child = space.child(space.from_index(0), (3, 9, 7), 5).eval()
+    inputs = images(6, (3, 9, 7), dtype=torch.float32)
+    program = torch.export.export(child, (inputs[:2],), dynamic_shapes={"inputs": {0: Dim("n")}})
+    torch.export.save(program, tmp_path / "child.pt2")
+    loaded = torch.export.load(tmp_path / "child.pt2").module()
+    torch.testing.assert_close(loaded(inputs), child(inputs))
