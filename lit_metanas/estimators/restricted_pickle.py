@@ -6,7 +6,7 @@ import pickle
 import re
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, cast
 
 import numpy as np
 
@@ -100,7 +100,7 @@ class _Array(np.ndarray[Any, Any]):
         _, shape, kind, fortran, raw = state
         if not isinstance(kind, _Kind) or not isinstance(raw, bytes):
             raise Refused("a numpy array of objects")
-        super().__setstate__((1, shape, kind.dtype, np.bool(fortran), raw))
+        super().__setstate__(cast(Any, (1, shape, kind.dtype, bool(fortran), raw)))
 
 
 def _empty(named: type, shape: tuple[int, ...], code: bytes) -> _Array:
