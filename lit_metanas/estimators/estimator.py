@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from lit_metanas.episodes.task import Task
+from lit_metanas.estimators.measures import Measure
 from lit_metanas.records.budget import Cost
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
@@ -50,6 +51,25 @@ class Estimator(ABC):
     def settings(self) -> Mapping[str, float | int | str | bool]:
         """What else decides a score, such as the recipe: a stored search is resumed under equal settings only."""
         return {}
+
+    @property
+    def measures(self) -> Mapping[str, Measure]:
+        """What else it knows of an architecture, without training, by name: further objectives and constraints."""
+        return {}
+
+    def with_recipe(self, changes: Mapping[str, float | int | str | bool]) -> Estimator:
+        """The same estimator under changed training hyper-parameters.
+
+        Args:
+            changes: new values of fields of its recipe.
+
+        Raises:
+            ValueError: it has no recipe.
+        """
+        raise ValueError(
+            f"{type(self).__name__} has no recipe whose {', '.join(changes)} could be searched: take an estimator that "
+            "trains, such as TrainingEstimator, or leave the hyper-parameters out of the search."
+        )
 
 
 EstimatorCallable = Callable[[Task, SearchSpace, int], Estimator]

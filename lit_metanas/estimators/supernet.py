@@ -11,6 +11,7 @@ from torch.func import functional_call
 
 from lit_metanas.episodes.task import Task
 from lit_metanas.estimators.estimator import Estimator, Score
+from lit_metanas.estimators.measures import Measure, network_measures
 from lit_metanas.estimators.training import validation_part
 from lit_metanas.meta.prototype_head import PrototypeHead
 from lit_metanas.modules.accuracy import share_right
@@ -64,6 +65,11 @@ class SupernetEstimator(Estimator):
         """One query; the account is of training, and nothing is trained."""
         del architecture, fidelity
         return Cost(queries=1)
+
+    @property
+    def measures(self) -> Mapping[str, Measure]:
+        """Parameters, flops and latency of the child."""
+        return network_measures(self.space, self.task.shape, self.task.way, self.val.inputs.device)
 
     @torch.no_grad()
     def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:

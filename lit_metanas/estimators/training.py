@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import asdict, replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lit_metanas.episodes.task import Split, Task
 from lit_metanas.estimators.estimator import Estimator, Score
+from lit_metanas.estimators.measures import Measure, network_measures
 from lit_metanas.estimators.overlay import fresh_weights, overlay
 from lit_metanas.modules.child import Child, accuracy, fit_child, training_cost
 from lit_metanas.modules.recipe import Recipe
@@ -46,6 +48,17 @@ class TrainingEstimator(Estimator):
         """The recipe."""
         return asdict(self.recipe)
 
+    @property
+    def measures(self) -> Mapping[str, Measure]:
+        """Parameters, flops and latency of the child."""
+        return network_measures(self.space, self.task.shape, self.task.way, self.val.inputs.device)
+
+    def with_recipe(self, changes: Mapping[str, float | int | str | bool]) -> TrainingEstimator:
+        """The same trainings by a changed recipe."""
+        other = copy(self)
+        other.recipe = self.recipe.changed(changes)
+        return other
+
     def cost(self, architecture: Architecture, fidelity: float) -> Cost:
         """One query, and 3 x forward multiply-adds x training images."""
         images = self._epochs(fidelity) * len(self.task.train)
@@ -53,7 +66,11 @@ class TrainingEstimator(Estimator):
         return replace(cost, queries=1)
 
     def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:
-        """Train and validate; the weights returned have the supernet's names."""
+        """Train and validate; the weights returned have the supernet's names.
+
+        Raises:
+            ArithmeticError: training ended in weights that are not finite.
+        """
         weights = fresh_weights(self.space, self.task.shape, self.seed)
         weights = overlay({name: tensor.to(self.val.inputs.device) for name, tensor in weights.items()}, start or {})
         with torch.random.fork_rng(devices=[]):
@@ -67,6 +84,7 @@ class TrainingEstimator(Estimator):
                 weights=weights,
             )
             spent = fit_child(child, self.task.train, seed=self.seed)
+            check_finite(child.network)
             value = accuracy(child.to(self.val.inputs.device), self.val)
         cost = replace(self.cost(architecture, fidelity), steps=spent.steps)
         return Score(value, cost, overlay(weights, self.space.learned(child.network)))
@@ -74,6 +92,17 @@ class TrainingEstimator(Estimator):
     def _epochs(self, fidelity: float) -> int:
         assert 0 < fidelity <= 1, fidelity
         return max(1, int(fidelity * self.recipe.epochs + 1e-9))
+
+
+def check_finite(network: nn.Module) -> None:
+    """Refuse a network that training broke: its accuracy would be that of guessing one class, and look like a score.
+
+    Raises:
+        ArithmeticError: a parameter is not finite.
+    """
+    for name, parameter in network.named_parameters():
+        if not bool(torch.isfinite(parameter).all()):
+            raise ArithmeticError(f"training diverged: the weights '{name}' are not finite")
 
 
 def validation_part(task: Task) -> Split:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 
 
 @dataclass(frozen=True)
@@ -30,3 +31,15 @@ class Recipe:
             least = 1 if name in ("epochs", "batch_size") else 0
             if value < least:
                 raise ValueError(f"Recipe: {name} is {value}; it must be at least {least}.")
+
+    def changed(self, changes: Mapping[str, float | int | str | bool]) -> Recipe:
+        """The recipe with new values of numeric fields.
+
+        Raises:
+            ValueError: a name is no field of a recipe.
+        """
+        names = [field.name for field in fields(self) if field.name != "inherit"]
+        for name in changes:
+            if name not in names:
+                raise ValueError(f"A recipe has no number '{name}': use {', '.join(names)}.")
+        return Recipe(**{**asdict(self), **changes})

@@ -8,6 +8,7 @@ from math import inf
 from torch import Tensor
 
 from lit_metanas.records.budget import Cost
+from lit_metanas.records.pareto import non_dominated
 from lit_metanas.spaces.architecture import Architecture
 
 
@@ -20,40 +21,78 @@ class Trial:
         value: its validation score, higher is better.
         cost: the search's whole cost up to here.
         duplicate: whether it was known already, and so cost nothing.
+        fidelity: share of the full training that gave the value; None where it was not kept.
+        pruned: whether it was given up at that fidelity; its value is then not one to choose by.
+        failure: why it has no score; empty where it has one.
+        measures: what else was known of it, by name, such as ``parameters``: the smaller the better.
+        recipe: the training hyper-parameters that the search chose with it.
     """
 
     architecture: Architecture
     value: float
     cost: Cost
     duplicate: bool = False
+    fidelity: float | None = None
+    pruned: bool = False
+    failure: str = ""
+    measures: dict[str, float] = field(default_factory=dict)
+    recipe: dict[str, float | int | str | bool] = field(default_factory=dict)
+
+    @property
+    def scored(self) -> bool:
+        """Whether it can be chosen."""
+        return not self.pruned and not self.failure
 
 
 @dataclass
 class Record:
-    """Every architecture that one search tried on one task, in order."""
+    """Every architecture that one search tried on one task, in order.
+
+    Attributes:
+        task_id: the task.
+        trials: what was tried.
+        objectives: what was searched for: the score, called ``accuracy``, and measures to keep small beside it.
+    """
 
     task_id: str
     trials: list[Trial] = field(default_factory=list)
+    objectives: tuple[str, ...] = ("accuracy",)
 
     @property
     def best(self) -> Trial:
-        """The trial of the highest score, the earliest of equals.
+        """The trial of the highest score on the front, the earliest of equals.
 
         Raises:
-            ValueError: nothing was tried.
+            ValueError: nothing was scored.
         """
-        if not self.trials:
-            raise ValueError(f"The search on task '{self.task_id}' tried no architecture: give it a larger budget.")
-        return max(self.trials, key=lambda trial: trial.value)
+        scored = [trial for trial in self.trials if trial.scored]
+        if not scored:
+            in_full = " in full" if self.trials else ""
+            raise ValueError(
+                f"The search on task '{self.task_id}' tried no architecture{in_full}: give it a larger budget."
+            )
+        best = max(scored, key=lambda trial: trial.value)
+        if len(self.objectives) == 1:
+            return best
+        return self._undominated([trial for trial in scored if trial.value == best.value])[0]
+
+    @property
+    def front(self) -> tuple[Trial, ...]:
+        """The scored trials that no other beats in all objectives, in the order of the search."""
+        return tuple(self._undominated([trial for trial in self.trials if trial.scored and not trial.duplicate]))
 
     @property
     def curve(self) -> tuple[tuple[float, float], ...]:
-        """The anytime curve: (FLOPs spent, best score so far) at each improvement; unscored trials left out."""
+        """The anytime curve: (FLOPs spent, best score so far) at each improvement, by full scores alone."""
         points: list[tuple[float, float]] = []
         for trial in self.trials:
-            if trial.value > (points[-1][1] if points else -inf):
+            if trial.scored and trial.value > (points[-1][1] if points else -inf):
                 points.append((float(trial.cost.flops), trial.value))
         return tuple(points)
+
+    def _undominated(self, trials: list[Trial]) -> list[Trial]:
+        points = [(trial.value, *(-trial.measures[name] for name in self.objectives[1:])) for trial in trials]
+        return [trials[index] for index in non_dominated(points)]
 
 
 @dataclass(frozen=True)
@@ -64,8 +103,10 @@ class Found:
         architecture: the chosen architecture.
         weights: supernet parameters that the child may inherit, by name, or None.
         record: what was tried, and at what cost.
+        recipe: the training hyper-parameters that were chosen with the architecture, by field of the recipe.
     """
 
     architecture: Architecture
     weights: dict[str, Tensor] | None
     record: Record
+    recipe: dict[str, float | int | str | bool] = field(default_factory=dict)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from lit_metanas.records.budget import Cost
+from lit_metanas.records.record import Trial
 from lit_metanas.spaces.architecture import Architecture
 
 
@@ -48,6 +49,7 @@ class Result:
         metric: what ``value`` is.
         hardware: the machine.
         config: where the run's configuration was saved.
+        front: of a search with several objectives, what nothing else beat in all of them; else empty.
     """
 
     method: str
@@ -68,4 +70,5 @@ class Result:
     metric: str = "accuracy"
     hardware: str = ""
     config: str = ""
+    front: tuple[Trial, ...] = ()
     schema: int = field(default=1)

@@ -18,6 +18,7 @@ from lit_metanas.records.files import read_architectures, read_results
 from lit_metanas.records.result import Result
 from lit_metanas.report.costs import draw_costs
 from lit_metanas.report.curves import draw_curves
+from lit_metanas.report.fronts import draw_fronts
 from lit_metanas.report.markdown import Picture, write_markdown
 from lit_metanas.report.table import ProtocolTable, tables, to_rich
 
@@ -107,6 +108,9 @@ def write_report(
             Picture("anytime.png", "Anytime curves of the search", "A ring marks half a point below the end.")
         )
         save(curves, folder / "anytime.png")
+    if (fronts := draw_fronts(results)) is not None:
+        pictures.append(Picture("fronts.png", "Pareto fronts of the searches", "Nothing a search tried beats a point."))
+        save(fronts, folder / "fronts.png")
     if history is not None and history.moments and history.labels:
         pictures.append(Picture("probabilities.png", "Probabilities of each choice over meta-training", ""))
         save(draw_probabilities(history), folder / "probabilities.png")

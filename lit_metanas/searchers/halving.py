@@ -54,13 +54,18 @@ class Halving(Searcher):
         """The first contender, trained on with what is left of the budget if wished.
 
         Raises:
-            ValueError: nothing could be tried.
+            ValueError: nothing could be tried, or everything failed.
         """
         if not record.trials:
             queries = "any number of" if budget.queries is None else budget.queries
             raise ValueError(
                 f"The budget of {budget.flops:g} FLOPs and {queries} queries pays for no architecture on "
                 f"'{record.task_id}': raise it, or lower the number of candidates."
+            )
+        if not any(trial.scored for trial in record.trials):
+            raise ValueError(
+                f"All {len(record.trials)} trainings on '{record.task_id}' failed, the last because of "
+                f"{record.trials[-1].failure}."
             )
         winner = contenders[0]
         if self.finish:

@@ -2,46 +2,59 @@
 
 from __future__ import annotations
 
-import json
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
-from copy import deepcopy
 from dataclasses import asdict
-from time import perf_counter
+from typing import Any
 
-import optuna
+from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler, RandomSampler
-from optuna.trial import FrozenTrial, TrialState
 
 from lit_metanas.episodes.task import Task
-from lit_metanas.estimators.estimator import Estimator, EstimatorCallable, Score
+from lit_metanas.estimators.estimator import Estimator, EstimatorCallable
 from lit_metanas.estimators.training import TrainingEstimator
-from lit_metanas.records.budget import Budget, Cost, Exhausted
-from lit_metanas.records.record import Found, Record, Trial
-from lit_metanas.searchers.reseed import reseed
+from lit_metanas.records.budget import Budget
+from lit_metanas.records.record import Found, Record
+from lit_metanas.searchers.fidelity_ladder import FidelityLadder
+from lit_metanas.searchers.goal import SCORE, Goal
+from lit_metanas.searchers.ledger import Ledger, Query
+from lit_metanas.searchers.query_study import open_study, quiet
+from lit_metanas.searchers.recipe_range import RecipeRange, check_ranges
+from lit_metanas.searchers.scoring import Scoring
 from lit_metanas.searchers.searcher import Searcher
-from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.searchers.team import Team, team_storage
+from lit_metanas.searchers.trial_loop import TrialLoop
+from lit_metanas.spaces.choice_space import ChoiceSpace
 from lit_metanas.spaces.space import SearchSpace
 
 
 class QuerySearcher(Searcher):
     """Asks a sampler for architectures and an estimator for their scores, until the budget is spent.
 
-    A known architecture costs nothing and is recorded as a duplicate. One that cannot be built is a pruned trial at
-    no cost. The search ends before the first architecture that the budget cannot pay. Random search is this with a
-    ``RandomSampler``, Bayesian search with a ``TPESampler`` or ``GPSampler``.
+    A known architecture costs nothing and is recorded as a duplicate. One that cannot be built, or breaks a
+    constraint, is a pruned trial at no cost; one whose training fails is a failed trial, charged in full. The search
+    ends before the first architecture that the budget cannot pay. Random search is this with a ``RandomSampler``,
+    Bayesian search with a ``TPESampler`` or ``GPSampler``, Hyperband with a ``HyperbandPruner`` and fidelities.
 
     Args:
         sampler: any of Optuna's samplers; it is seeded anew from (seed, trial number) before each trial, so that a
             resumed search goes on as an uninterrupted one. None draws at random.
         estimator: makes the estimator of a task.
         fidelity: share of the full training that each architecture gets.
+        fidelities: growing shares below ``fidelity`` at which it is scored before, and given up where the pruner says
+            so. Each goes on from the weights of the last, where the estimator gives weights, else it is paid in full.
+        pruner: any of Optuna's pruners, for one objective; its steps are fidelities in units of the smallest.
+        objectives: ``accuracy`` (the score) and measures that the estimator knows and that are to be small, such as
+            ``parameters``, ``flops`` or ``latency``. Of the Pareto front the most accurate is chosen.
+        constraints: largest values of such measures.
+        train: ranges of training hyper-parameters that are searched with the architecture, by field of the recipe.
+        failures: architectures in a row that may fail before the search is stopped.
         trials: most trials, free ones counted; None leaves the end to the budget.
         patience: trials at no cost in a row after which the space counts as exhausted.
         storage: address of Optuna's storage, such as ``sqlite:///studies.db``, in which an interrupted search is
-            found and resumed by one process at a time; None keeps the study in memory.
+            found and resumed; None keeps the study in memory.
         study: a name that tells this searcher's studies from others in one storage.
+        worker: this process's number where several work on one study at once, each with another number and the same
+            budget, which is then the study's; None where one process does. What is drawn then depends on timing.
+        heartbeat: seconds between the signs of life of a worker's trial; after two without, others begin it anew.
     """
 
     def __init__(
@@ -50,28 +63,52 @@ class QuerySearcher(Searcher):
         sampler: BaseSampler | None = None,
         estimator: EstimatorCallable = TrainingEstimator,
         fidelity: float = 1.0,
+        fidelities: tuple[float, ...] = (),
+        pruner: BasePruner | None = None,
+        objectives: tuple[str, ...] = (SCORE,),
+        constraints: dict[str, float] | None = None,
+        train: dict[str, RecipeRange] | None = None,
+        failures: int = 3,
         trials: int | None = None,
         patience: int = 100,
         storage: str | None = None,
         study: str = "",
+        worker: int | None = None,
+        heartbeat: int = 30,
     ) -> None:
-        if not 0 < fidelity <= 1:
-            raise ValueError(f"The fidelity {fidelity} is not a share: give a number above 0 and at most 1.")
-        if patience < 1:
-            raise ValueError(f"The patience {patience} is below 1: give at least one trial.")
+        for name, value in {"patience": patience, "failures": failures, "heartbeat": heartbeat}.items():
+            if value < 1:
+                raise ValueError(f"The {name} {value} is below 1: give at least one.")
+        if worker is not None and storage is None:
+            raise ValueError(f"Worker {worker} has no study to share: give a storage, such as sqlite:///studies.db.")
+        if (pruner is None) == bool(fidelities):
+            raise ValueError("A pruner and fidelities below the full one need each other: give both or neither.")
+        if pruner is not None and len(objectives) > 1:
+            raise ValueError(f"A pruner weighs one objective: leave it out, or search for '{SCORE}' alone.")
         self.sampler = sampler or RandomSampler()
         self.estimator = estimator
         self.fidelity = fidelity
+        self.fidelities = tuple(fidelities)
+        self.pruner = pruner
+        self.objectives = tuple(objectives)
+        self.constraints = constraints or {}
+        self.train = train or {}
+        self.failures = failures
         self.trials = trials
         self.patience = patience
         self.storage = storage
         self.study = study
+        self.worker = worker
+        self.heartbeat = heartbeat
+        self._ladder = FidelityLadder(self.fidelities, fidelity)
+        self._goal = Goal(self.objectives, self.constraints)
+        check_ranges(self.train)
 
     def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> Found:
         """Run, or resume, the study of this task."""
         return self.run(self.estimator(task, space, seed), space, budget, seed, problem=task.id)
 
-    def run(self, estimator: Estimator, space: SearchSpace, budget: Budget, seed: int, *, problem: str) -> Found:
+    def run(self, estimator: Estimator, space: ChoiceSpace, budget: Budget, seed: int, *, problem: str) -> Found:
         """Run, or resume, the study of whatever problem the estimator holds.
 
         Args:
@@ -82,134 +119,62 @@ class QuerySearcher(Searcher):
             problem: the problem's name in the record and in the storage.
 
         Raises:
-            ValueError: the stored study was made under other settings, or the budget pays for no architecture.
+            ValueError: the stored study was made under other settings; the budget pays for no architecture, or none
+                meets the constraints; too many failed in a row; or the estimator does not know a measure.
         """
+        self._goal.check(estimator)
         with quiet():
-            study = self._open(problem, space, seed, estimator)
-            run = _Run(study, space, budget, Record(problem))
-            go_on = run.replay()
-            while go_on and run.free < self.patience and (self.trials is None or run.told < self.trials):
-                # Samplers remember their study and their last fit: a new copy draws from the stored trials alone.
-                study.sampler = deepcopy(self.sampler)
-                reseed(study.sampler, seed, run.told)
-                go_on = run.tell(study.ask(), estimator, self.fidelity)
-        best = run.record.best
-        weights = run.scores[best.architecture].weights if best.architecture in run.scores else None
-        return Found(best.architecture, weights, run.record)
+            storage = team_storage(self.storage, self.heartbeat) if self.storage and self.worker is not None else None
+            study = open_study(
+                "/".join(part for part in (self.study, problem, space.name, f"seed {seed}") if part),
+                storage=storage or self.storage,
+                directions=self._goal.directions,
+                settings=self._settings(space, estimator),
+            )
+            team = Team(study, storage, self.heartbeat) if storage else None
+            ledger = Ledger(budget, Record(problem, objectives=self.objectives))
+            scoring = Scoring(
+                study, space, estimator, ledger, self._goal, self._ladder, self.train, self.failures, team
+            )
+            loop = TrialLoop(
+                scoring,
+                sampler=self.sampler,
+                pruner=self.pruner,
+                seed=seed,
+                trials=self.trials,
+                patience=self.patience,
+                worker=self.worker,
+            )
+            loop.run()
+        return _found(ledger, loop)
 
-    def _open(self, problem: str, space: SearchSpace, seed: int, estimator: Estimator) -> optuna.Study:
-        """Make the study, or find it in the storage and check that it is the same search."""
-        settings = {
+    def _settings(self, space: ChoiceSpace, estimator: Estimator) -> dict[str, Any]:
+        """What a stored study must have in common with this search; what is off is left out."""
+        extras = {
+            "fidelities": list(self.fidelities),
+            "pruner": self.pruner and type(self.pruner).__name__,
+            "objectives": list(self.objectives[1:]),
+            "constraints": self.constraints,
+            "train": {name: asdict(given) for name, given in self.train.items()},
+        }
+        return {
             "choices": {choice.name: list(choice.labels) for choice in space.choices},
             "estimator": {"name": type(estimator).__name__, **estimator.settings},
             "sampler": type(self.sampler).__name__,
             "fidelity": self.fidelity,
+            **{name: value for name, value in extras.items() if value},
         }
-        name = "/".join(part for part in (self.study, problem, space.name, f"seed {seed}") if part)
-        study = optuna.create_study(
-            study_name=name,
-            storage=self.storage,
-            sampler=deepcopy(self.sampler),
-            direction="maximize",
-            load_if_exists=True,
+
+
+def _found(ledger: Ledger, loop: TrialLoop) -> Found:
+    """What the search chose, with what was trained for it where this process did that."""
+    record = ledger.record
+    if ledger.reason and not any(trial.scored for trial in record.trials):
+        raise ValueError(
+            f"The search on task '{record.task_id}' scored no architecture in {ledger.told} trials; the last one had "
+            f"none because: {ledger.reason}. Loosen the constraints, or give it a larger budget or more patience."
         )
-        text = json.dumps(settings, sort_keys=True)
-        if study.user_attrs.get("settings", text) != text:
-            raise ValueError(
-                f"The study '{name}' in {self.storage} was made with another space, estimator, sampler or fidelity: "
-                "give the settings it was made with, or another name in 'study'."
-            )
-        study.set_user_attr("settings", text)
-        return study
-
-
-class _Run:
-    """The state of one search: what is known, and what was spent."""
-
-    def __init__(self, study: optuna.Study, space: SearchSpace, budget: Budget, record: Record) -> None:
-        self.study = study
-        self.space = space
-        self.budget = budget
-        self.record = record
-        self.known: dict[Architecture, float] = {}
-        self.scores: dict[Architecture, Score] = {}
-        self.told = 0
-        self.free = 0
-
-    def replay(self) -> bool:
-        """Charge the budget for what an interrupted search did, and give up what it had not finished.
-
-        Returns:
-            Whether the budget paid for all of it.
-        """
-        try:
-            for trial in self.study.get_trials(deepcopy=False):
-                if not trial.state.is_finished():
-                    self.study.tell(trial.number, state=TrialState.FAIL)
-                elif trial.state == TrialState.PRUNED:
-                    self._count(free=True)
-                elif trial.state == TrialState.COMPLETE:
-                    self._replay(trial)
-        except Exhausted:
-            return False
-        return True
-
-    def _replay(self, trial: FrozenTrial) -> None:
-        assert trial.value is not None
-        self.budget.charge(Cost(**trial.user_attrs["cost"]))
-        self._keep(Architecture(trial.user_attrs["architecture"]), trial.value)
-
-    def tell(self, trial: optuna.Trial, estimator: Estimator, fidelity: float) -> bool:
-        """Score one trial; return whether the budget could pay it."""
-        architecture = self.space.suggest(trial)
-        if (reason := self.space.violation(architecture)) is not None:
-            trial.set_user_attr("violation", reason)
-            self.study.tell(trial, state=TrialState.PRUNED)
-            self._count(free=True)
-            return True
-        duplicate = architecture in self.known
-        cost = Cost()
-        if not duplicate:
-            if not self.budget.affords(estimator.cost(architecture, fidelity)):
-                self.study.tell(trial, state=TrialState.FAIL)
-                return False
-            begin = perf_counter()
-            score = estimator(architecture, fidelity=fidelity)
-            cost = score.cost + Cost(seconds=perf_counter() - begin - score.cost.seconds)
-            self.budget.charge(cost)
-            self._remember(architecture, score)
-        value = self.known[architecture] if duplicate else self.scores[architecture].value
-        trial.set_user_attr("architecture", architecture.to_json())
-        trial.set_user_attr("cost", asdict(cost))
-        self.study.tell(trial, value)
-        self._keep(architecture, value)
-        return True
-
-    def _remember(self, architecture: Architecture, score: Score) -> None:
-        """Keep a score; of the weights, only those of the best."""
-        best = max(self.known.values(), default=float("-inf"))
-        if score.value > best:
-            self.scores = {architecture: score}
-        else:
-            self.scores[architecture] = Score(score.value, score.cost)
-
-    def _keep(self, architecture: Architecture, value: float) -> None:
-        duplicate = architecture in self.known
-        self._count(free=duplicate)
-        self.known[architecture] = value
-        self.record.trials.append(Trial(architecture, value, self.budget.spent, duplicate))
-
-    def _count(self, *, free: bool) -> None:
-        self.told += 1
-        self.free = self.free + 1 if free else 0
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep Optuna from reporting each trial."""
-    level = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(logging.WARNING)
-    try:
-        yield
-    finally:
-        optuna.logging.set_verbosity(level)
+    best = record.best
+    query, weights = loop.trained or (None, None)
+    own = query == Query.of(best.architecture, best.recipe)
+    return Found(best.architecture, weights if own else None, record, best.recipe)

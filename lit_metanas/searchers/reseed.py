@@ -8,12 +8,12 @@ import numpy as np
 from optuna.samplers import BaseSampler
 
 
-def reseed(sampler: BaseSampler, seed: int, number: int) -> None:
-    """Set every random generator of a sampler, and of the samplers inside it, from (seed, trial number).
+def reseed(sampler: BaseSampler, *numbers: int) -> None:
+    """Set every random generator of a sampler, and of the samplers inside it, from numbers such as (seed, trial).
 
     Optuna does not store a sampler's generator, and its own ``reseed_rng`` seeds from the operating system.
     """
-    sequence = np.random.SeedSequence([seed, number])
+    sequence = np.random.SeedSequence(numbers)
     for child, generator in zip(sequence.spawn(len(found := list(_generators(sampler, set())))), found, strict=True):
         if isinstance(generator, np.random.RandomState):
             generator.seed(child.generate_state(4))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import inf
 from time import perf_counter
 
 from torch import Tensor
 
 from lit_metanas.estimators.estimator import Estimator
+from lit_metanas.estimators.failure import FAILURES, reason_of
 from lit_metanas.records.budget import Budget, Cost
 from lit_metanas.records.record import Record, Trial
 from lit_metanas.spaces.architecture import Architecture
@@ -36,8 +38,8 @@ def climb(
 
     The fidelity follows from the known cost of a full training, so every contender gets the same FLOPs whatever its
     size, as nearly as the estimator can divide its training: ``TrainingEstimator`` trains whole epochs, rounded down
-    but at least one, so that a small part can be exceeded. One that the budget can no longer pay for is left out. A
-    contender that was scored before costs no query.
+    but at least one, so that a small part can be exceeded. One that the budget can no longer pay for is left out, and
+    so is one whose training fails, which is charged in full. A contender that was scored before costs no query.
     """
     known = {trial.architecture for trial in record.trials}
     done: list[Contender] = []
@@ -49,7 +51,12 @@ def climb(
         if price is None or not budget.affords(price):
             continue
         begin = perf_counter()
-        score = estimator(architecture, fidelity=fidelity, start=contender.weights)
+        try:
+            score = estimator(architecture, fidelity=fidelity, start=contender.weights)
+        except FAILURES as error:
+            budget.charge(replace(price, seconds=perf_counter() - begin))
+            record.trials.append(Trial(architecture, -inf, budget.spent, failure=reason_of(error)))
+            continue
         cost = _once(score.cost, architecture in known)
         budget.charge(replace(cost, seconds=perf_counter() - begin))
         record.trials.append(Trial(architecture, score.value, budget.spent))

@@ -30,10 +30,11 @@ from lit_metanas.spaces.space import SearchSpace, Shape
 class TargetSearch(LightningModule):
     """Searches each target task with each method under the same budget, trains what was found, and scores it.
 
-    All methods see identical tasks, and all children are trained by one recipe. The search reads a task's train and
-    val parts; the test part is read once, by the trained child. Each finished pair of task and method is kept at
-    once: a search that was interrupted skips those when it is started again in its directory, except where a method's
-    arguments, a file that it starts from, or a task's images have changed since.
+    All methods see identical tasks, and all children are trained by one recipe, but for hyper-parameters that a method
+    searched. The search reads a task's train and val parts; the test part is read once, by the trained child. Each
+    finished pair of task and method is kept at once: a search that was interrupted skips those when it is started
+    again in its directory, except where a method's arguments, a file that it starts from, or a task's images have
+    changed since.
 
     Args:
         space: what is searched.
@@ -151,6 +152,7 @@ class TargetSearch(LightningModule):
         return pair
 
     def _trained(self, task: Task, found: Found) -> Child:
+        recipe = self.recipe.changed(found.recipe)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             child = Child(
@@ -158,8 +160,8 @@ class TargetSearch(LightningModule):
                 architecture=found.architecture,
                 shape=task.shape,
                 way=task.way,
-                recipe=self.recipe,
-                weights=found.weights if self.recipe.inherit else None,
+                recipe=recipe,
+                weights=found.weights if recipe.inherit else None,
             )
             fit_child(child, task.train, seed=self.seed)
         return child.to(task.train.inputs.device)
@@ -167,7 +169,7 @@ class TargetSearch(LightningModule):
     def _rows(self, task: Task, method: str, found: Found, cost: Cost, meta_cost: Cost, value: float) -> Pair:
         """The rows of one method on one task, for both files."""
         size = self.space.cost(found.architecture, task.shape, task.way)
-        recipe: dict[str, float | int | str | bool] = asdict(self.recipe)
+        recipe: dict[str, float | int | str | bool] = asdict(self.recipe.changed(found.recipe))
         result = Result(
             method=method,
             task_id=task.id,
@@ -183,18 +185,19 @@ class TargetSearch(LightningModule):
             parameters=size.parameters,
             flops=size.flops,
             curve=found.record.curve,
+            front=found.record.front if len(found.record.objectives) > 1 else (),
             hardware=hardware(),
             config=self.config,
         )
         assert self.finished is not None
         folder = self.finished.folder(task.id, method).relative_to(self.directory)
-        scored = [trial.value for trial in found.record.trials if trial.architecture == found.architecture]
+        own = [trial for trial in found.record.trials if trial.scored and trial.architecture == found.architecture]
         chosen = Chosen(
             task_id=task.id,
             method=method,
             space=self.space.name,
             architecture=found.architecture,
-            value=max(scored, default=nan),
+            value=max((trial.value for trial in own), default=nan),
             seed=self.seed,
             cost=cost,
             recipe=recipe,

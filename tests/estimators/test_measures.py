@@ -1,0 +1,64 @@
+"""What is known of an architecture without training."""
+
+import time
+
+import pytest
+import torch
+from torch import nn
+
+from lit_metanas.episodes.task import Split, Task
+from lit_metanas.estimators import SupernetEstimator, TrainingEstimator
+from lit_metanas.estimators.measures import latency, network_measures
+from lit_metanas.spaces.layered import LayeredSpace
+
+SPACE = LayeredSpace(kernels=(1, 7), activations=("ReLU",), depths=(1, 3), widths=(2, 32))
+SHAPE = (1, 28, 28)
+
+
+def architecture(depth, kernel, width):
+    labels = {choice.name: choice.labels[0] for choice in SPACE.choices}
+    labels |= {name: kernel for name in labels if name.endswith("kernel")}
+    labels |= {name: width for name in labels if name.endswith("width")}
+    return SPACE.canonical({**labels, "depth": depth})
+
+
+def test_measures_are_those_of_the_child():
+    measures = network_measures(SPACE, SHAPE, 5, torch.device("cpu"))
+    small, large = architecture("1", "1", "2"), architecture("3", "7", "32")
+    for own in (small, large):
+        child = SPACE.child(own, SHAPE, 5)
+        assert measures["parameters"](own) == sum(p.numel() for p in child.parameters() if p.requires_grad)
+        assert measures["flops"](own) == SPACE.cost(own, SHAPE, 5).flops
+    assert 0 < measures["latency"](small) < measures["latency"](large) < 5
+
+
+def test_latency_is_the_median_time_of_one_input_in_evaluation_mode():
+    class Sleeper(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.calls = 0
+
+        def forward(self, inputs):
+            assert inputs.shape == (1, 3, 4, 5)
+            assert not self.training
+            self.calls += 1
+            time.sleep(0.5 if self.calls in (1, 3) else 0.01)  # warming up, and one disturbance
+            return inputs
+
+    sleeper = Sleeper()
+    assert latency(sleeper, (3, 4, 5), repeats=5, warmup=1) == pytest.approx(0.01, abs=0.008)
+    assert sleeper.calls == 6
+
+
+def test_estimators_that_build_children_know_their_measures():
+    split = Split(torch.zeros(4, *SHAPE), torch.tensor([0, 0, 1, 1]))
+    task = Task("t", 2, split, split, split)
+    weights = dict(SPACE.supernet(SHAPE).named_parameters())
+    own = architecture("3", "7", "2")
+    state = torch.get_rng_state()
+    for estimator in (TrainingEstimator(task, SPACE, 0), SupernetEstimator(task, SPACE, 0, weights)):
+        assert set(estimator.measures) == {"parameters", "flops", "latency"}
+        assert estimator.measures["parameters"](own) == SPACE.cost(own, SHAPE, 2).parameters
+        state = torch.get_rng_state()
+        assert estimator.measures["latency"](own) > 0
+        assert torch.equal(state, torch.get_rng_state())

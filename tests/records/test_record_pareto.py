@@ -1,0 +1,92 @@
+"""The Pareto front against pairwise comparison, and files from before there were fronts."""
+
+import json
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lit_metanas.records import Cost, Record, Trial, read_records, read_results, write_records
+from lit_metanas.records.pareto import non_dominated
+from lit_metanas.spaces.architecture import Architecture
+
+
+def plain_front(points):
+    def dominates(a, b):
+        return all(x >= y for x, y in zip(a, b, strict=True)) and any(x > y for x, y in zip(a, b, strict=True))
+
+    return [i for i, point in enumerate(points) if not any(dominates(other, point) for other in points)]
+
+
+@given(st.integers(1, 4).flatmap(lambda n: st.lists(st.tuples(*[st.integers(-3, 3)] * n), max_size=25)))
+def test_the_front_is_what_no_point_dominates(points):
+    assert non_dominated(points) == plain_front(points)
+
+
+def test_a_grid_and_its_antidiagonal():
+    grid = list(product(range(4), range(4)))
+    assert [grid[i] for i in non_dominated(grid)] == [(3, 3)]
+    half = [point for point in grid if sum(point) <= 3]
+    assert [half[i] for i in non_dominated(half)] == [(0, 3), (1, 2), (2, 1), (3, 0)]
+    assert non_dominated([]) == []
+    assert non_dominated([(1.0, 2.0), (1.0, 2.0)]) == [0, 1]
+
+
+def test_the_front_and_the_best_of_a_record():
+    rows = [("a", 0.5, 30), ("b", 0.7, 50), ("c", 0.7, 40), ("d", 0.4, 30), ("e", 0.1, 10), ("f", 0.9, 5)]
+    trials = [Trial(Architecture({"n": n}), v, Cost(), pruned=n == "f", measures={"parameters": p}) for n, v, p in rows]
+    record = Record("t", [*trials, trials[2]], objectives=("accuracy", "parameters"))
+    assert "".join(trial.architecture["n"] for trial in record.front) == "acec"
+    assert record.best.architecture["n"] == "c"
+    assert Record("t", trials).best.architecture["n"] == "b"
+
+
+def test_records_with_all_that_a_trial_may_have_come_back_equal(tmp_path):
+    trial = Trial(
+        Architecture({"a": "1"}), 0.5, Cost(queries=1), fidelity=0.25, pruned=True, failure="OutOfMemoryError: much",
+        measures={"latency": 1e-4}, recipe={"learning_rate": 0.1, "batch_size": 20},
+    )  # fmt: skip
+    record = Record("t", [trial], ("accuracy", "latency"))
+    write_records(tmp_path / "record.json", [record])
+    assert repr(read_records(tmp_path / "record.json")) == repr([record])
+
+
+OLD_RECORD = {
+    "schema": 1,
+    "records": [
+        {
+            "task_id": "glyphs/0",
+            "trials": [
+                {
+                    "architecture": {"depth": "2"},
+                    "value": 0.5,
+                    "cost": {"queries": 1, "steps": 4, "images": 8, "flops": 12, "seconds": 0.5},
+                    "duplicate": False,
+                }
+            ],
+        }
+    ],
+}
+OLD_RESULT = {
+    "method": "m", "task_id": "t", "space": "S", "architecture": {"depth": "2"}, "recipe": {}, "seed": 0,
+    "protocol": {"name": "target", "way": 2, "shot": 3, "batch_norm": "running"}, "value": 0.5, "ci95": 0.1,
+    "cost": {"queries": 1, "steps": 0, "images": 0, "flops": 5, "seconds": 0.0},
+    "meta_cost": {"queries": 0, "steps": 0, "images": 0, "flops": 0, "seconds": 0.0},
+    "parameters": 3, "flops": 4, "values": [], "curve": [], "metric": "accuracy", "hardware": "", "config": "",
+    "schema": 1,
+}  # fmt: skip
+
+
+def test_files_from_before_fronts_are_read(tmp_path):
+    (tmp_path / "record.json").write_text(json.dumps(OLD_RECORD))
+    (record,) = read_records(tmp_path / "record.json")
+    assert record.objectives == ("accuracy",)
+    assert record.best.scored
+    assert record.front == (record.best,)
+    assert record.best.fidelity is None
+    (tmp_path / "results.json").write_text(json.dumps({"schema": 1, "results": [OLD_RESULT]}))
+    (result,) = read_results(tmp_path / "results.json")
+    assert result.front == ()
+    with pytest.raises(AttributeError):
+        result.front = (record.best,)

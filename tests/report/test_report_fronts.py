@@ -1,0 +1,75 @@
+"""Pareto fronts in the report."""
+
+from dataclasses import replace
+
+import pytest
+from matplotlib.text import Text
+from PIL import Image
+
+from lit_metanas.records import Cost, Trial
+from lit_metanas.report import write_report
+from lit_metanas.report.fronts import draw_fronts
+from lit_metanas.spaces.architecture import Architecture
+
+
+def trial(parameters, value, **measures):
+    labels = {"width": str(parameters)}
+    return Trial(Architecture(labels), value, Cost(), measures={"parameters": float(parameters), **measures})
+
+
+@pytest.fixture
+def searched(make):
+    fronts = {
+        "NSGA-II": [(9_000, 0.61), (2_000, 0.45), (40_000, 0.74), (90_000, 0.78)],
+        "TPE": [(30_000, 0.77), (3_000, 0.5), (12_000, 0.58)],
+    }
+    rows = [
+        replace(make(method, value=0.7, search=10**10, task="glyphs/0"), front=tuple(trial(*point) for point in points))
+        for method, points in fronts.items()
+    ]
+    return [*rows, make("random", value=0.6, search=10**10, task="glyphs/0")]
+
+
+def test_each_front_is_drawn_as_what_one_gets_for_so_much(searched):
+    (axes,) = draw_fronts(searched).axes
+    steps = [line for line in axes.lines if line.get_drawstyle() == "steps-post"]
+    assert [list(map(tuple, line.get_xydata().round(6))) for line in steps] == [
+        [(2_000, 45), (9_000, 61), (40_000, 74), (90_000, 78)],
+        [(3_000, 50), (12_000, 58), (30_000, 77)],
+    ]
+    rings = [tuple(line.get_xydata()[0]) for line in axes.lines if line.get_markerfacecolor() == "none"]
+    assert rings == [(90_000, 78), (30_000, 77)]
+    assert axes.get_xlabel() == "parameters"
+    assert axes.get_xscale() == "log"
+    labels = [label.get_text() for label in axes.get_xticklabels()]
+    assert "10 k" in labels
+    assert len(labels) <= 6
+    texts = {text.get_text() for text in axes.texts}
+    assert {"NSGA-II (seed 0)", "TPE (seed 0)"} <= texts
+    assert not any("random" in text for text in texts)
+
+
+def test_points_that_a_third_objective_keeps_lie_below_the_line(make):
+    front = (trial(10, 0.5, latency=3e-4), trial(20, 0.4, latency=1e-4))
+    figure = draw_fronts([replace(make("m", value=0.5), front=front)])
+    parameters, latency = figure.axes
+    assert latency.get_xlabel() == "milliseconds for one input"
+    assert len(parameters.lines[0].get_xydata()) == 1
+    assert len(parameters.lines[1].get_xydata()) == 2
+    assert len(latency.lines[0].get_xydata()) == 2
+
+
+def test_nothing_leaves_the_picture(searched):
+    figure = draw_fronts(searched)
+    renderer = figure.canvas.get_renderer()
+    figure.draw(renderer)
+    boxes = [Text.get_window_extent(t, renderer) for axes in figure.axes for t in [*axes.texts, axes.xaxis.label]]
+    assert all(box.x0 >= 0 and box.x1 <= figure.bbox.x1 and box.y0 >= 0 for box in boxes)
+
+
+def test_without_fronts_there_is_no_figure(make, searched, tmp_path):
+    assert draw_fronts([make("a", value=0.5)]) is None
+    write_report(tmp_path, searched)
+    assert "](fronts.png)" in (tmp_path / "report.md").read_text()
+    with Image.open(tmp_path / "fronts.png") as image:
+        assert image.size[0] > 500

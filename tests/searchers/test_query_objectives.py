@@ -1,0 +1,134 @@
+"""Several objectives, and constraints that are known before training."""
+
+import itertools
+
+import optuna
+import pytest
+from query_toys import DIGITS, SPACE, Sums, parameters, search, told, value
+
+from lit_metanas.estimators.estimator import Estimator
+from lit_metanas.records import Budget
+from lit_metanas.searchers import QuerySearcher
+
+ALL = [SPACE.canonical(dict(zip("xyz", labels, strict=True))) for labels in itertools.product(DIGITS, repeat=3)]
+SAMPLERS = {
+    "random": optuna.samplers.RandomSampler,
+    "tpe": lambda: optuna.samplers.TPESampler(n_startup_trials=5),
+    "nsga": lambda: optuna.samplers.NSGAIISampler(population_size=6),
+}
+TWO = ("accuracy", "parameters")
+
+
+def plain_front(architectures):
+    """Those that no other beats, pair by pair."""
+    return {
+        a
+        for a in architectures
+        if not any(
+            value(b) >= value(a) and parameters(b) <= parameters(a) and (value(b), parameters(b)) != (value(a),
+                                                                                                     parameters(a))
+            for b in architectures
+        )
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_the_front_is_that_of_what_was_tried_and_its_most_accurate_point_is_chosen(name):
+    estimator = Sums()
+    found = search(estimator, sampler=SAMPLERS[name](), objectives=TWO, budget=Budget(queries=40))
+    tried = [architecture for architecture, _, _ in estimator.calls]
+    assert {trial.architecture for trial in found.record.front} == plain_front(tried)
+    assert len(found.record.front) > 1
+    assert found.architecture == max(tried, key=value)
+    assert all(trial.measures == {"parameters": parameters(trial.architecture)} for trial in found.record.trials)
+    assert found.record.objectives == TWO
+
+
+def test_of_equally_accurate_ones_the_smaller_is_chosen():
+    class Flat(Sums):
+        def __call__(self, architecture, *, fidelity, start=None):
+            score = super().__call__(architecture, fidelity=fidelity, start=start)
+            return type(score)(0.5, score.cost, {"own": architecture})
+
+    estimator = Flat()
+    found = search(estimator, objectives=TWO)
+    smallest = min(parameters(architecture) for architecture, _, _ in estimator.calls)
+    assert parameters(found.architecture) == smallest
+    assert found.weights == {"own": found.architecture}
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_an_architecture_that_breaks_a_constraint_costs_nothing_and_is_not_chosen(name):
+    storage = optuna.storages.InMemoryStorage()
+    estimator = Sums()
+    budget = Budget(queries=15)
+    limits = {"parameters": 30, "odd": 0.5}
+    found = search(estimator, sampler=SAMPLERS[name](), constraints=limits, budget=budget, storage=storage)
+    assert len(estimator.calls) == budget.spent.queries == 15
+    assert all(parameters(a) <= 30 and int(a["z"]) % 2 == 0 for a, _, _ in estimator.calls)
+    assert found.architecture == max((a for a, _, _ in estimator.calls), key=value)
+    study = optuna.load_study(study_name="digits/Digits/seed 0", storage=storage)
+    refused = [trial for trial in study.trials if "constraint" in trial.user_attrs]
+    assert refused
+    for trial in study.get_trials(states=[optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED]):
+        architecture = SPACE.canonical({name: trial.params[f"arch.{name}"] for name in "xyz"})
+        assert trial.constraints["parameters"] == pytest.approx(parameters(architecture) / 30 - 1)
+        met = parameters(architecture) <= 30 and int(architecture["z"]) % 2 == 0
+        assert (
+            met
+            == (trial.state == optuna.trial.TrialState.COMPLETE)
+            == all(excess <= 0 for excess in trial.constraints.values())
+        )
+        assert met == (trial not in refused)
+    assert any(t.user_attrs["constraint"].startswith("parameters is ") for t in refused)
+
+
+def test_constraints_guide_the_search():
+    """Where few architectures are allowed, TPE finds allowed ones more often than chance does."""
+
+    def allowed(sampler):
+        found = search(sampler=sampler, constraints={"parameters": 18}, budget=Budget(), trials=120, patience=120)
+        return len({trial.architecture for trial in found.record.trials}), len(found.record.trials)
+
+    chance = sum(parameters(a) <= 18 for a in ALL) / len(ALL)
+    assert allowed(SAMPLERS["tpe"]())[1] > 2 * chance * 120
+
+
+def test_constraints_that_nothing_meets_are_named():
+    with pytest.raises(ValueError, match=r"scored no architecture in 7 trials; .* parameters is \d+, above 3\. Loosen"):
+        search(constraints={"parameters": 3}, patience=7)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_a_search_with_objectives_and_constraints_resumes_as_if_uninterrupted(name):
+    storage = optuna.storages.InMemoryStorage()
+    options = {"objectives": TWO, "constraints": {"parameters": 45}, "budget": None}
+    whole = search(Sums(), sampler=SAMPLERS[name](), **options)
+    with pytest.raises(KeyboardInterrupt):
+        search(Sums(stop_at=11), sampler=SAMPLERS[name](), storage=storage, **options)
+    resumed = Sums()
+    found = search(resumed, sampler=SAMPLERS[name](), storage=storage, **options)
+    assert told(found.record) == told(whole.record)
+    assert len(resumed.calls) == 20 - 11
+    with pytest.raises(ValueError, match="another space, estimator, sampler, fidelity or goal"):
+        search(sampler=SAMPLERS[name](), storage=storage, **{**options, "constraints": {"parameters": 44}})
+
+
+def test_goals_that_make_no_sense_are_refused():
+    class Ignorant(Estimator):
+        def cost(self, architecture, fidelity):
+            raise AssertionError("not asked")
+
+        def __call__(self, architecture, *, fidelity, start=None):
+            raise AssertionError("not asked")
+
+    with pytest.raises(ValueError, match="must be 'accuracy' and then measures"):
+        QuerySearcher(objectives=("parameters",))
+    with pytest.raises(ValueError, match="each once"):
+        QuerySearcher(objectives=("accuracy", "flops", "flops"))
+    with pytest.raises(ValueError, match="constraint flops <= 0 cannot be met"):
+        QuerySearcher(constraints={"flops": 0})
+    with pytest.raises(ValueError, match=r"Sums does not know the speed of .* from parameters, odd"):
+        search(objectives=("accuracy", "speed"))
+    with pytest.raises(ValueError, match=r"Ignorant does not know the flops .* another estimator, as it knows none"):
+        search(Ignorant(), constraints={"flops": 1})

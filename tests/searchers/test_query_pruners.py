@@ -1,0 +1,154 @@
+"""Growing fidelities, and pruners that give up."""
+
+import math
+
+import optuna
+import pytest
+from optuna.pruners import HyperbandPruner, MedianPruner, SuccessiveHalvingPruner, ThresholdPruner
+from query_toys import Sums, search, told, value
+
+from lit_metanas.records import Budget
+from lit_metanas.searchers import QuerySearcher
+from lit_metanas.searchers.fidelity_ladder import FidelityLadder
+
+EARLY = (0.1, 0.3)
+PRUNERS = {
+    "halving": lambda: SuccessiveHalvingPruner(min_resource=1, reduction_factor=3),
+    "halving, automatic": SuccessiveHalvingPruner,
+    "hyperband": lambda: HyperbandPruner(min_resource=1, max_resource=10, reduction_factor=3),
+    "hyperband, automatic": HyperbandPruner,
+    "median": lambda: MedianPruner(n_startup_trials=2),
+}
+SAMPLERS = {"random": optuna.samplers.RandomSampler, "tpe": lambda: optuna.samplers.TPESampler(n_startup_trials=5)}
+
+
+def plain_halving(values, factor):
+    """Which of ``values``, in order of arrival, a rung lets through (Li et al. 2020, as Optuna does it)."""
+    passed = []
+    for index, own in enumerate(values):
+        ranked = sorted(values[: index + 1], reverse=True)
+        passed.append(own >= ranked[max(1, len(ranked) // factor) - 1])
+    return passed
+
+
+@pytest.mark.parametrize("weights", [False, True])
+def test_successive_halving_gives_up_those_that_a_plain_loop_gives_up(weights):
+    estimator = Sums(weights=weights)
+    budget = Budget(queries=40)
+    found = search(estimator, pruner=PRUNERS["halving"](), fidelities=EARLY, budget=budget)
+    trials = [trial for trial in found.record.trials if not trial.duplicate]
+    first = plain_halving([value(t.architecture) * math.sqrt(0.1) for t in trials], 3)
+    through = [t for t, passed in zip(trials, first, strict=True) if passed]
+    second = plain_halving([value(t.architecture) * math.sqrt(0.3) for t in through], 3)
+    expected = dict.fromkeys((t.architecture for t in trials), 0.1)
+    expected |= {t.architecture: 1.0 if passed else 0.3 for t, passed in zip(through, second, strict=True)}
+    assert {t.architecture: t.fidelity for t in trials} == expected
+    assert len(set(expected.values())) == 3
+    for trial in trials:
+        assert trial.pruned == (trial.fidelity < 1)
+        assert trial.value == pytest.approx(value(trial.architecture) * math.sqrt(trial.fidelity))
+
+
+@pytest.mark.parametrize("weights", [False, True])
+def test_each_rung_is_paid_and_goes_on_from_the_weights_of_the_last(weights):
+    estimator = Sums(weights=weights)
+    budget = Budget(queries=30)
+    found = search(estimator, pruner=PRUNERS["halving"](), fidelities=EARLY, budget=budget)
+    by_architecture = {}
+    for architecture, fidelity, before in estimator.calls:
+        by_architecture.setdefault(architecture, []).append((pytest.approx(fidelity), pytest.approx(before)))
+    rungs = [(0.1, 0), (0.2, 0.1), (0.7, 0.3)] if weights else [(0.1, 0), (0.3, 0), (1.0, 0)]
+    for trial in found.record.trials:
+        assert by_architecture[trial.architecture] == rungs[: 1 + [*EARLY, 1.0].index(trial.fidelity)]
+    assert budget.spent.flops == sum(round(100 * fidelity) for _, fidelity, _ in estimator.calls)
+    assert budget.spent.queries == len(by_architecture) == 30
+    assert len(estimator.calls) < 60
+    assert (found.weights is not None) == weights
+
+
+def test_only_fully_scored_architectures_are_chosen():
+    class Sinking(Sums):
+        """The less it is trained the better it looks."""
+
+        def __call__(self, architecture, *, fidelity, start=None):
+            score = super().__call__(architecture, fidelity=fidelity, start=start)
+            return type(score)(score.value / fidelity**2, score.cost)
+
+    found = search(Sinking(), pruner=PRUNERS["halving"](), fidelities=EARLY)
+    assert max(found.record.trials, key=lambda t: t.value).fidelity == 0.1
+    full = [trial for trial in found.record.trials if trial.fidelity == 1]
+    assert found.architecture == max(full, key=lambda t: t.value).architecture
+    assert [v for _, v in found.record.curve][-1] == max(t.value for t in full)
+
+
+def test_a_search_that_scored_nothing_in_full_says_so():
+    with pytest.raises(ValueError, match="tried no architecture in full"):
+        search(pruner=ThresholdPruner(lower=5.0), fidelities=EARLY)
+
+
+def test_an_architecture_that_was_given_up_stays_so_at_no_cost():
+    estimator = Sums()
+    found = search(estimator, pruner=PRUNERS["halving"](), fidelities=EARLY, budget=Budget(), patience=1000, trials=600)
+    again = [trial for trial in found.record.trials if trial.duplicate]
+    firsts = {t.architecture: t for t in found.record.trials if not t.duplicate}
+    assert len(again) > 100
+    assert len([fidelity for _, fidelity, _ in estimator.calls if fidelity == 0.1]) == len(firsts)
+    for trial in again:
+        first = firsts[trial.architecture]
+        assert (trial.value, trial.fidelity, trial.pruned) == (first.value, first.fidelity, first.pruned)
+
+
+@pytest.mark.parametrize("flops", [100, 139, 140, 150, 500])
+def test_what_is_begun_can_be_brought_to_its_end(flops):
+    estimator = Sums()
+    budget = Budget(flops=flops)
+    if flops < 140:
+        with pytest.raises(ValueError, match="tried no architecture"):
+            search(estimator, pruner=PRUNERS["halving"](), fidelities=EARLY, budget=budget)
+        assert not estimator.calls
+        return
+    found = search(estimator, pruner=PRUNERS["halving"](), fidelities=EARLY, budget=budget)
+    assert flops - 140 < budget.spent.flops <= flops
+    assert any(trial.fidelity == 1 for trial in found.record.trials)
+
+
+@pytest.mark.parametrize("stop_at", [3, 10, 17, 24])
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("name", PRUNERS)
+def test_a_search_with_a_pruner_resumes_as_if_uninterrupted(name, sampler, stop_at):
+    """The interruptions fall into first and later rungs."""
+
+    def run(estimator, storage=None):
+        return search(estimator, pruner=PRUNERS[name](), sampler=SAMPLERS[sampler](), fidelities=EARLY,
+                      budget=Budget(queries=15), storage=storage)  # fmt: skip
+
+    storage = optuna.storages.InMemoryStorage()
+    whole = run(Sums())
+    with pytest.raises(KeyboardInterrupt):
+        run(Sums(stop_at=stop_at), storage)
+    assert told(run(Sums(), storage).record) == told(whole.record)
+    assert told(run(Sums(stop_at=0), storage).record) == told(whole.record)
+    study = optuna.load_study(study_name="digits/Digits/seed 0", storage=storage)
+    assert {s for t in study.trials for s in t.intermediate_values} == {1, 3, 10}
+
+
+def test_steps_are_fidelities_in_units_of_the_smallest():
+    assert list(FidelityLadder((1 / 9, 1 / 3), 1.0)) == [(1 / 9, 1), (1 / 3, 3), (1.0, 9)]
+    assert list(FidelityLadder((), 0.3)) == [(0.3, 1)]
+
+
+@pytest.mark.parametrize("early", [(0.5, 0.2), (0.0, 0.5), (0.5, 1.0), (-0.5,)])
+def test_fidelities_must_grow(early):
+    with pytest.raises(ValueError, match="must be above 0, grow, and stay below 1"):
+        QuerySearcher(fidelities=early, pruner=MedianPruner())
+
+
+def test_what_does_not_go_together_is_refused():
+    with pytest.raises(ValueError, match="too close"):
+        QuerySearcher(fidelities=(0.8, 0.9), pruner=MedianPruner())
+    with pytest.raises(ValueError, match="need each other"):
+        QuerySearcher(fidelities=(0.1,))
+    with pytest.raises(ValueError, match="need each other"):
+        QuerySearcher(pruner=MedianPruner())
+    with pytest.raises(ValueError, match="weighs one objective"):
+        QuerySearcher(fidelities=(0.1,), pruner=MedianPruner(), objectives=("accuracy", "flops"))

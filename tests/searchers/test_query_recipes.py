@@ -1,0 +1,116 @@
+"""Training hyper-parameters in the same study."""
+
+import math
+from copy import copy
+
+import optuna
+import pytest
+import torch
+from query_toys import SPACE, Sums, search, told
+
+from lit_metanas.episodes.task import Split, Task
+from lit_metanas.estimators import SupernetEstimator, TrainingEstimator
+from lit_metanas.estimators.estimator import Score
+from lit_metanas.modules.recipe import Recipe
+from lit_metanas.records import Budget
+from lit_metanas.searchers import QuerySearcher
+from lit_metanas.searchers.recipe_range import RecipeRange
+
+RANGES = {"learning_rate": RecipeRange(1e-3, 1e-1, log=True), "batch_size": RecipeRange(2, 5)}
+
+
+class Tuned(Sums):
+    """Best at a learning rate of 0.03."""
+
+    recipe = Recipe()
+
+    def with_recipe(self, changes):
+        other = copy(self)
+        other.recipe = self.recipe.changed(changes)
+        return other
+
+    def __call__(self, architecture, *, fidelity, start=None):
+        score = super().__call__(architecture, fidelity=fidelity, start=start)
+        self.calls[-1] = architecture, self.recipe
+        return Score(score.value - abs(math.log10(self.recipe.learning_rate / 0.03)), score.cost)
+
+
+def test_the_recipe_is_searched_with_the_architecture_and_comes_with_what_was_found():
+    estimator = Tuned()
+    found = search(estimator, train=RANGES, sampler=optuna.samplers.TPESampler(), budget=Budget(queries=60))
+    assert len(estimator.calls) == 60
+    best = found.record.best
+    assert (best.architecture, best.recipe) == (found.architecture, found.recipe)
+    assert found.recipe.keys() == RANGES.keys()
+    assert {type(value) for value in found.recipe.values()} == {float, int}
+    assert abs(math.log10(found.recipe["learning_rate"] / 0.03)) < 0.3
+    for (architecture, recipe), trial in zip(estimator.calls, found.record.trials, strict=True):
+        assert trial.architecture == architecture
+        assert trial.recipe == {"learning_rate": recipe.learning_rate, "batch_size": recipe.batch_size}
+        assert recipe.epochs == Recipe().epochs
+        assert 1e-3 <= recipe.learning_rate <= 1e-1
+
+
+def test_one_architecture_under_two_recipes_is_two_queries():
+    estimator = Tuned()
+    found = search(estimator, train={"batch_size": RecipeRange(2, 3)}, budget=Budget(), trials=400, patience=400)
+    asked = [(architecture, recipe.batch_size) for architecture, recipe in estimator.calls]
+    assert len(set(asked)) == len(asked)
+    assert len({architecture for architecture, _ in asked}) < len(asked)
+    known = set()
+    for trial in found.record.trials:
+        key = trial.architecture, trial.recipe["batch_size"]
+        assert trial.duplicate == (key in known)
+        known.add(key)
+
+
+def test_a_search_of_recipes_resumes_as_if_uninterrupted(tmp_path):
+    storage = f"sqlite:///{tmp_path}/studies.db"
+    options = {"train": RANGES, "sampler": optuna.samplers.TPESampler(n_startup_trials=4)}
+    whole = search(Tuned(), **options)
+    with pytest.raises(KeyboardInterrupt):
+        search(Tuned(stop_at=9), storage=storage, **options)
+    resumed = Tuned()
+    assert told(search(resumed, storage=storage, **options).record) == told(whole.record)
+    assert len(resumed.calls) == 20 - 9
+    study = optuna.load_study(study_name="digits/Digits/seed 0", storage=storage)
+    assert set(study.trials[0].params) == {f"arch.{n}" for n in "xyz"} | {"train.learning_rate", "train.batch_size"}
+    with pytest.raises(ValueError, match="was made with another"):
+        search(Tuned(), storage=storage, **{**options, "train": {"batch_size": RecipeRange(2, 6)}})
+
+
+def test_a_training_under_another_recipe_costs_and_scores_as_by_that_recipe():
+    from lit_metanas.spaces.layered import LayeredSpace
+
+    space = LayeredSpace(kernels=(3,), activations=("ReLU",), depths=(1,), widths=(2,))
+    generator = torch.Generator().manual_seed(0)
+    split = Split(torch.rand(12, 1, 8, 8, generator=generator), torch.arange(2).repeat(6))
+    task = Task("t", 2, split, split, split)
+    base = TrainingEstimator(task, space, 0, Recipe(epochs=2, batch_size=4))
+    changed = base.with_recipe({"epochs": 5, "learning_rate": 0.05})
+    plain = TrainingEstimator(task, space, 0, Recipe(epochs=5, batch_size=4, learning_rate=0.05))
+    architecture = space.sample(generator)
+    assert changed.cost(architecture, 1.0) == plain.cost(architecture, 1.0) != base.cost(architecture, 1.0)
+    one, other = changed(architecture, fidelity=1.0), plain(architecture, fidelity=1.0)
+    assert one.value == other.value
+    assert all(torch.equal(one.weights[name], other.weights[name]) for name in other.weights)
+    assert base.recipe.epochs == 2
+    weights = dict(space.supernet(task.shape).named_parameters())
+    with pytest.raises(ValueError, match="SupernetEstimator has no recipe whose epochs could be searched"):
+        SupernetEstimator(task, space, 0, weights).with_recipe({"epochs": 3})
+
+
+def test_ranges_that_no_recipe_can_have_are_refused():
+    with pytest.raises(ValueError, match="A recipe has no number 'momentum': use epochs, batch_size, learning_rate"):
+        QuerySearcher(train={"momentum": RecipeRange(0.1, 0.9)})
+    with pytest.raises(ValueError, match="A recipe has no number 'inherit'"):
+        QuerySearcher(train={"inherit": RecipeRange(0, 1)})
+    with pytest.raises(ValueError, match="epochs is 0"):
+        QuerySearcher(train={"epochs": RecipeRange(0, 5)})
+    with pytest.raises(ValueError, match="is empty"):
+        RecipeRange(2, 1)
+    with pytest.raises(ValueError, match="for a logarithmic one low > 0"):
+        RecipeRange(0, 1, log=True)
+    with pytest.raises(ValueError, match="Sums has no recipe"):
+        search(train=RANGES)
+    assert SPACE.size == 512

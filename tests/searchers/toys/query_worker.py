@@ -1,0 +1,29 @@
+"""One of several processes on one study: ``query_worker.py STORAGE WORKER QUERIES SECONDS HANG_AT``.
+
+Each training takes some seconds; the one at call HANG_AT never ends. Prints each architecture as its training begins,
+and at the end how many trials the record has, what was spent, and the best value.
+"""
+
+import json
+import sys
+import time
+
+from query_toys import Sums, search
+
+from lit_metanas.records.budget import Budget
+
+
+class Slow(Sums):
+    def __call__(self, architecture, *, fidelity, start=None):
+        print(json.dumps({"began": architecture.to_json()}), flush=True)
+        time.sleep(1000 if len(self.calls) == HANG_AT else SECONDS)
+        return super().__call__(architecture, fidelity=fidelity, start=start)
+
+
+STORAGE, WORKER, QUERIES, SECONDS, HANG_AT = sys.argv[1], *map(float, sys.argv[2:])
+
+if __name__ == "__main__":
+    budget = Budget(queries=int(QUERIES))
+    found = search(Slow(), budget=budget, storage=STORAGE, worker=int(WORKER), heartbeat=1)
+    scored = {str(trial.architecture): trial.value for trial in found.record.trials if trial.scored}
+    print(json.dumps({"scored": scored, "spent": budget.spent.queries, "best": found.record.best.value}))
