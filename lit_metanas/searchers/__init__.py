@@ -3,8 +3,10 @@
 from lit_metanas.searchers.evolving_halving import EvolvingHalving
 from lit_metanas.searchers.fixed import Borrowed, FixedArchitecture, RandomArchitecture
 from lit_metanas.searchers.halving import Halving
+from lit_metanas.searchers.local_search import LocalSearch
 from lit_metanas.searchers.meta_searched import MetaSearched
 from lit_metanas.searchers.query import QuerySearcher
+from lit_metanas.searchers.regularised_evolution import RegularisedEvolution
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.searchers.source_search import SourceSearch
 from lit_metanas.searchers.successive_halving import SuccessiveHalving
@@ -16,9 +18,11 @@ __all__ = [
     "EvolvingHalving",
     "FixedArchitecture",
     "Halving",
+    "LocalSearch",
     "MetaSearched",
     "QuerySearcher",
     "RandomArchitecture",
+    "RegularisedEvolution",
     "Searcher",
     "SourceSearch",
     "SuccessiveHalving",

@@ -1,0 +1,141 @@
+"""What a study holds when a trial asks for parameters, and what can be made of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from optuna import Study
+from optuna.distributions import BaseDistribution
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from lit_metanas.searchers.identities import Identities
+from lit_metanas.searchers.mutation import ATTEMPTS
+from lit_metanas.searchers.values import any_value, next_values, other_value
+
+COMPLETE = TrialState.COMPLETE
+UNFAILED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
+
+CHANCES = 2
+"""How often parameters may fail before they count as tried: once may be the machine's fault."""
+
+
+class Neighbour(NamedTuple):
+    """Parameters near to others, and the trials that tell of them: none where they were not tried."""
+
+    parameters: dict[str, Any]
+    trials: list[FrozenTrial]
+
+
+class History:
+    """The other trials of a study, and parameter sets near to theirs or far from them.
+
+    Args:
+        study: of one objective.
+        trial: the one that asks.
+        distributions: of the parameters that are to be proposed.
+        identities: tells which parameter sets are the same.
+
+    Attributes:
+        trials: completed, pruned and running ones in the order of their numbers.
+        completed: those that have a value.
+    """
+
+    def __init__(
+        self, study: Study, trial: FrozenTrial, distributions: Mapping[str, BaseDistribution], identities: Identities
+    ) -> None:
+        others = [t for t in study.get_trials(deepcopy=False) if t.number != trial.number]
+        self.trials = [t for t in others if t.state in UNFAILED]
+        self.completed = [t for t in self.trials if t.state == COMPLETE]
+        self._failed = [t for t in others if t.state == TrialState.FAIL]
+        # Storages differ in the order in which they give parameters, and draws are to be the same.
+        self._distributions = dict(sorted(distributions.items()))
+        self._identities = identities
+        self._sign = -1.0 if study.direction == StudyDirection.MAXIMIZE else 1.0
+
+    @cached_property
+    def tried(self) -> dict[int, FrozenTrial]:
+        """For each parameter set that was tried, by its identity's number, a trial; one with a value if there is."""
+        found: dict[int, FrozenTrial] = {}
+        failures: Counter[int] = Counter()
+        for trial in self._failed:
+            number = self._identities(trial.params).number
+            failures[number] += 1
+            if failures[number] >= CHANCES:
+                found[number] = trial
+        for trial in self.trials:
+            number = self._identities(trial.params).number
+            before = found.get(number)
+            if before is None or (trial.state == COMPLETE and before.state != COMPLETE):
+                found[number] = trial
+        return found
+
+    def rank(self, trial: FrozenTrial) -> tuple[float, float]:
+        """What orders completed trials, the best first: the sum of their constraints' violations, then the value."""
+        assert trial.value is not None
+        return sum(value for value in trial.constraints.values() if value > 0), self._sign * trial.value
+
+    def is_new(self, parameters: Mapping[str, Any]) -> bool:
+        """Whether parameters are worth a trial: they can be built and were not tried."""
+        identity = self._identities(parameters)
+        return identity.allowed and identity.number not in self.tried
+
+    def draw(self, generator: np.random.Generator) -> dict[str, Any]:
+        """Draw parameters, new ones if some are found."""
+        for _ in range(ATTEMPTS):
+            parameters = {name: any_value(kind, generator) for name, kind in self._distributions.items()}
+            if self.is_new(parameters):
+                break
+        return parameters
+
+    def mutant(self, parameters: Mapping[str, Any], generator: np.random.Generator) -> dict[str, Any]:
+        """Give one parameter that matters another value."""
+        if not (names := self._open(parameters)):
+            return dict(parameters)
+        name = names[int(generator.integers(len(names)))]
+        return {**parameters, name: other_value(self._distributions[name], parameters[name], generator)}
+
+    def neighbours(self, place: FrozenTrial) -> list[Neighbour]:
+        """All that can be built and differ in one parameter, no two the same."""
+        found = []
+        seen = {self._identities(place.params).number}
+        for name in self._open(place.params):
+            for value in next_values(self._distributions[name], place.params[name]):
+                parameters = {**place.params, name: value}
+                identity = self._identities(parameters)
+                if identity.allowed and identity.number not in seen:
+                    seen.add(identity.number)
+                    trial = self.tried.get(identity.number)
+                    found.append(Neighbour(parameters, [trial] if trial else self._stand_ins(parameters, name)))
+        return found
+
+    def _stand_ins(self, parameters: Mapping[str, Any], changed: str) -> list[FrozenTrial]:
+        """What stands for a neighbour in which other parameters are asked for: its other parameters are drawn anew."""
+        found = [
+            trial
+            for names, group in self._by_names.items()
+            if changed in names and names != parameters.keys()
+            for trial in group
+            if all(trial.params[name] == parameters[name] for name in names & parameters.keys())
+        ]
+        failed = sum(trial.state == TrialState.FAIL for trial in found)
+        return [] if failed == len(found) < CHANCES else found
+
+    @cached_property
+    def _by_names(self) -> dict[frozenset[str], list[FrozenTrial]]:
+        groups: dict[frozenset[str], list[FrozenTrial]] = {}
+        for trial in [*self.trials, *self._failed]:
+            groups.setdefault(frozenset(trial.params), []).append(trial)
+        return groups
+
+    def _open(self, parameters: Mapping[str, Any]) -> list[str]:
+        inactive = self._identities(parameters).inactive
+        return [
+            name
+            for name, kind in self._distributions.items()
+            if name in parameters and name not in inactive and not kind.single()
+        ]

@@ -1,0 +1,83 @@
+"""Samplers whose whole state is what the study holds."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from optuna import Study
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial, TrialState
+
+from lit_metanas.searchers.history import History
+from lit_metanas.searchers.identities import Identities
+from lit_metanas.searchers.trial_generator import TrialGenerator
+from lit_metanas.searchers.values import any_value
+from lit_metanas.spaces.choice_space import ChoiceSpace
+
+
+class HistorySampler(BaseSampler, ABC):
+    """Proposes parameters from the stored trials, for any Optuna study of one objective.
+
+    With a seed and one worker a study is the same each time, stopped and resumed or not. Workers share nothing but
+    the storage. A parameter that no trial has had yet, or that the proposal leaves open, is drawn at random.
+
+    Args:
+        seed: of all draws, together with the trial's number; None takes one from the operating system.
+        space: the space whose choices, with the prefix ``arch.``, are among the parameters. Then the first trials,
+            too, are proposed as a whole; architectures that are isomorphic to a tried one or cannot be built are not
+            proposed; and inactive choices are not searched.
+    """
+
+    def __init__(self, *, seed: int | None = None, space: ChoiceSpace | None = None) -> None:
+        self._generator = TrialGenerator(seed)
+        self._identities = Identities(space)
+
+    @property
+    def space(self) -> ChoiceSpace | None:
+        """The space that was given."""
+        return self._identities.space
+
+    @abstractmethod
+    def propose(
+        self, study: Study, trial: FrozenTrial, history: History, generator: np.random.Generator
+    ) -> Mapping[str, Any]:
+        """Parameters for ``trial``; names that it was not asked for are left out."""
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """All parameters that a trial has had: where some depend on others, these are inherited, too.
+
+        Raises:
+            ValueError: the study has several objectives.
+        """
+        if len(study.directions) > 1:
+            raise ValueError(
+                f"{type(self).__name__} searches for one objective, and the study has {len(study.directions)}: "
+                "use a sampler for several, such as NSGAIISampler."
+            )
+        found: dict[str, BaseDistribution] = {}
+        for other in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED)):
+            found.update(other.distributions)
+        if self.space is not None:
+            found.update(self.space.distributions())
+        return found
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Propose the parameters in ``search_space``."""
+        history = History(study, trial, search_space, self._identities)
+        proposal = self.propose(study, trial, history, self._generator.of(trial.number))
+        return {name: value for name, value in proposal.items() if name in search_space}
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """Draw one parameter at random."""
+        return any_value(param_distribution, self._generator.of(trial.number, param_name))
+
+    def reseed_rng(self) -> None:
+        """Do nothing: no two trials draw the same, in whatever worker."""

@@ -1,0 +1,320 @@
+"""What every sampler that reads its state from the study must do in anyone's study."""
+
+import multiprocessing
+from dataclasses import replace
+from itertools import product
+
+import optuna
+import pytest
+from optuna.samplers import PartialFixedSampler
+from optuna.trial import TrialState
+
+from lit_metanas.estimators.estimator import Estimator, Score
+from lit_metanas.records import Budget, Cost
+from lit_metanas.searchers import LocalSearch, QuerySearcher, RegularisedEvolution
+from lit_metanas.searchers.reseed import reseed
+from lit_metanas.spaces.architecture import Choice
+from lit_metanas.spaces.choice_space import ChoiceSpace
+
+LABELS = tuple("abc")
+SAMPLERS = {
+    "evolution": lambda **options: RegularisedEvolution(population=6, sample=3, **options),
+    "local": lambda **options: LocalSearch(initial=2, **options),
+    "first": lambda **options: LocalSearch(initial=2, first_improvement=True, **options),
+}
+every_sampler = pytest.mark.parametrize("make", SAMPLERS.values(), ids=SAMPLERS)
+both_samplers = pytest.mark.parametrize("make", [SAMPLERS[name] for name in ("evolution", "local")])
+
+
+class Letters(ChoiceSpace):
+    """The third letter matters only after an a; two b's cannot be built; the order of the last two does not matter."""
+
+    choices = (
+        Choice("x", LABELS),
+        Choice("y", LABELS),
+        Choice("z", LABELS, active_if=(("x", frozenset({"a"})),)),
+        Choice("v", LABELS),
+        Choice("w", LABELS),
+    )
+
+    def canonical(self, labels):
+        low, high = sorted((labels["v"], labels["w"]))
+        return super().canonical({**labels, "v": low, "w": high})
+
+    def violation(self, architecture):
+        return "two b's" if architecture["x"] == architecture["y"] == "b" else None
+
+
+SPACE = Letters()
+CELLS = {SPACE.canonical(dict(zip("xyzvw", cell, strict=True))) for cell in product(LABELS, repeat=5)}
+BUILDABLE = {cell for cell in CELLS if SPACE.violation(cell) is None}
+
+
+def value(architecture):
+    return sum((place + 2) ** 1.5 * "bca".index(label) for place, label in enumerate(architecture.values())) % 7
+
+
+def letters(trial):
+    return value(SPACE.suggest(trial))
+
+
+def mixed(trial):
+    """Labels of several types, numbers with steps, with logarithms, with neither, and a single label."""
+    label = trial.suggest_categorical("label", [None, "1", 2.5])
+    rate = trial.suggest_float("rate", 1e-4, 1.0, log=True)
+    shift = trial.suggest_float("shift", -1.0, 1.0)
+    share = trial.suggest_float("share", 0.0, 1.0, step=0.1)
+    width = trial.suggest_int("width", 8, 512, log=True)
+    depth = trial.suggest_int("depth", 1, 9, step=2)
+    trial.suggest_categorical("only", ["one"])
+    return (label == "1") + rate + abs(shift) + share - width / 100 + depth
+
+
+def conditional(trial):
+    if trial.suggest_categorical("kind", ["svm", "tree"]) == "svm":
+        return 100.0 + trial.suggest_float("c", 0.1, 10.0, log=True)
+    return sum(trial.suggest_int(f"depth{place}", 1, 30) for place in range(3))
+
+
+@pytest.fixture(autouse=True)
+def _quiet():
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    yield
+    optuna.logging.set_verbosity(level)
+
+
+def params(study):
+    return [trial.params for trial in study.trials]
+
+
+def optimized(sampler, number, function, **options):
+    study = optuna.create_study(sampler=sampler, **options)
+    study.optimize(function, n_trials=number)
+    return study
+
+
+@every_sampler
+@pytest.mark.parametrize("function", [letters, mixed, conditional])
+def test_anyones_study_is_searched_and_is_a_function_of_the_seed(make, function):
+    studies = [optimized(make(seed=seed), 40, function) for seed in (1, 1, 2)]
+    assert params(studies[0]) == params(studies[1]) != params(studies[2])
+    assert studies[0].best_value < min(trial.value for trial in studies[0].trials[:2])
+    if function is not conditional:
+        assert len({tuple(trial.params.items()) for trial in studies[0].trials}) == 40
+
+
+@every_sampler
+def test_seedless_samplers_differ(make):
+    assert params(optimized(make(), 5, mixed)) != params(optimized(make(), 5, mixed))
+
+
+@every_sampler
+@pytest.mark.parametrize(("function", "space"), [(letters, None), (letters, SPACE), (mixed, None)])
+def test_a_resumed_study_is_an_uninterrupted_one(make, function, space):
+    resume(make, function, space, optuna.storages.InMemoryStorage(), (1, 9, 0, 13, 7))
+
+
+@both_samplers
+def test_a_study_resumed_from_a_file_is_an_uninterrupted_one(make, tmp_path):
+    resume(make, mixed, None, f"sqlite:///{tmp_path}/study.db", (1, 6, 0, 5))
+
+
+def resume(make, function, space, storage, chunks):
+    whole = optimized(make(seed=4, space=space), sum(chunks), function)
+    optuna.create_study(study_name="s", storage=storage)
+    for number in chunks:
+        part = optuna.load_study(study_name="s", storage=storage, sampler=make(seed=4, space=space))
+        part.optimize(function, n_trials=number)
+    assert params(part) == params(whole)
+
+
+@every_sampler
+def test_a_whole_space_is_searched_without_asking_for_anything_twice(make):
+    study = optimized(make(seed=0, space=SPACE), len(BUILDABLE) - 5, letters)
+    asked = [SPACE.canonical({name[5:]: label for name, label in trial.params.items()}) for trial in study.trials]
+    assert len(set(asked)) == len(asked)
+    assert set(asked) <= BUILDABLE
+
+
+@every_sampler
+def test_the_first_trial_is_proposed_as_a_whole_where_the_space_is_given(make):
+    sampler = make(seed=0, space=SPACE)
+    trial = optuna.create_study(sampler=sampler).ask()
+    assert trial.relative_params.keys() == SPACE.distributions().keys()
+    assert make(seed=0).space is None
+    assert sampler.space is SPACE
+
+
+@every_sampler
+def test_other_parameters_are_searched_beside_the_space(make):
+    def both(trial):
+        return letters(trial) + abs(trial.suggest_float("train.rate", 1e-3, 1.0, log=True) - 0.1)
+
+    study = optimized(make(seed=0, space=SPACE), 60, both)
+    assert study.best_value < min(trial.value for trial in study.trials[:6])
+    tried = {(SPACE.canonical({c.name: t.params[f"arch.{c.name}"] for c in SPACE.choices}), t.params["train.rate"])
+             for t in study.trials}  # fmt: skip
+    assert len(tried) == 60
+
+
+@every_sampler
+def test_dependent_parameters_are_inherited(make):
+    study = optimized(make(seed=0), 60, conditional)
+    assert {"c", "depth0"} <= {name for trial in study.trials for name in trial.params}
+    trees = [trial.params for trial in study.trials[10:] if "depth0" in trial.params]
+    near = [
+        any(sum(one != other.params.get(name) for name, one in tree.items()) == 1 for other in study.trials)
+        for tree in trees
+    ]
+    assert len(trees) >= 5
+    assert sum(near) >= 0.7 * len(near)
+
+
+@every_sampler
+def test_errors_and_pruning_do_not_stop_the_search(make):
+    def fragile(trial):
+        found = letters(trial)
+        if trial.number % 5 == 3:
+            raise MemoryError
+        if trial.number % 5 == 4:
+            raise optuna.TrialPruned
+        return float("nan") if trial.number % 5 == 2 else found
+
+    study = optuna.create_study(sampler=make(seed=0, space=SPACE))
+    study.optimize(fragile, n_trials=50, catch=(MemoryError,))
+    states = [trial.state for trial in study.trials]
+    assert states.count(TrialState.COMPLETE) == 20
+    done = [trial for trial in study.trials if trial.state != TrialState.FAIL]
+    assert len({SPACE.canonical({n[5:]: v for n, v in trial.params.items()}) for trial in done}) == len(done)
+
+
+@every_sampler
+def test_a_study_that_begins_with_failures_begins(make):
+    def late(trial):
+        if trial.number < 3:
+            raise MemoryError
+        return letters(trial)
+
+    study = optuna.create_study(sampler=make(seed=0))
+    study.optimize(late, n_trials=12, catch=(MemoryError,))
+    assert len(study.get_trials(states=[TrialState.COMPLETE])) == 9
+
+
+@every_sampler
+def test_several_objectives_are_refused(make):
+    study = optuna.create_study(sampler=make(), directions=["minimize", "maximize"])
+    with pytest.raises(ValueError, match="searches for one objective, and the study has 2: use a sampler for several"):
+        study.optimize(lambda trial: (letters(trial), 0.0), n_trials=1)
+
+
+@every_sampler
+def test_enqueued_trials_are_made_and_used(make):
+    study = optuna.create_study(sampler=make(seed=0))
+    best = min(BUILDABLE, key=value)
+    study.enqueue_trial({f"arch.{name}": best.get(name, "a") for name in "xyzvw"})
+    study.optimize(letters, n_trials=30)
+    assert study.trials[0].value == study.best_value == value(best)
+
+
+@every_sampler
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_fixed_parameters_stay_fixed(make):
+    sampler = PartialFixedSampler({"arch.x": "a"}, make(seed=0, space=SPACE))
+    study = optimized(sampler, 25, letters)
+    assert {trial.params["arch.x"] for trial in study.trials} == {"a"}
+    assert len({tuple(trial.params.values()) for trial in study.trials}) >= 22
+
+
+@every_sampler
+def test_hyperband_may_prune(make):
+    def slow(trial):
+        found = mixed(trial)
+        for step in range(9):
+            trial.report(found + 1 / (1 + step), step)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+        return found
+
+    pruner = optuna.pruners.HyperbandPruner(max_resource=9)
+    study = optimized(make(seed=0), 40, slow, pruner=pruner)
+    assert {trial.state for trial in study.trials} == {TrialState.COMPLETE, TrialState.PRUNED}
+
+
+@every_sampler
+def test_threads_ask_for_different_things(make):
+    study = optuna.create_study(sampler=make(seed=0, space=SPACE))
+    study.optimize(letters, n_trials=40, n_jobs=3)
+    assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 40
+    assert len({tuple(sorted(trial.params.items())) for trial in study.trials}) >= 35
+
+
+def work(make, storage, number):
+    study = optuna.load_study(study_name="s", storage=storage, sampler=make(seed=0, space=SPACE))
+    study.optimize(letters, n_trials=number)
+
+
+@both_samplers
+def test_two_processes_on_one_study_lose_no_trial(make, tmp_path):
+    storage = f"sqlite:///{tmp_path}/study.db"
+    optuna.create_study(study_name="s", storage=storage)
+    context = multiprocessing.get_context("fork")
+    workers = [context.Process(target=work, args=(make, storage, 8)) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert [worker.exitcode for worker in workers] == [0, 0]
+    study = optuna.load_study(study_name="s", storage=storage)
+    assert [trial.number for trial in study.trials] == list(range(16))
+    assert all(trial.state == TrialState.COMPLETE for trial in study.trials)
+    assert all(len(trial.params) == 5 for trial in study.trials)
+
+
+class Table(Estimator):
+    def __init__(self, fail_at=None):
+        self.calls = 0
+        self.fail_at = fail_at
+
+    @property
+    def settings(self):
+        return {}
+
+    def cost(self, architecture, fidelity):
+        return Cost(queries=1)
+
+    def __call__(self, architecture, *, fidelity, start=None):
+        if self.calls == self.fail_at:
+            raise KeyboardInterrupt
+        self.calls += 1
+        return Score(value(architecture), self.cost(architecture, fidelity), {})
+
+
+def searched(make, *, fail_at=None, storage=None, seed=0, space=SPACE, queries=12):
+    searcher = QuerySearcher(sampler=make(space=space), storage=storage)
+    found = searcher.run(Table(fail_at), SPACE, Budget(queries=queries), seed, problem="letters")
+    return [replace(trial, cost=Cost()) for trial in found.record.trials]
+
+
+@both_samplers
+def test_a_query_search_resumes_from_its_storage_as_if_uninterrupted(make, tmp_path):
+    storage = f"sqlite:///{tmp_path}/study.db"
+    whole = searched(make)
+    for fail_at in (1, 7):
+        with pytest.raises(KeyboardInterrupt):
+            searched(make, fail_at=fail_at, storage=storage)
+    assert searched(make, storage=storage) == whole
+    assert searched(make, seed=1) != whole
+    assert not any(trial.duplicate for trial in searched(make, queries=60))
+    assert searched(make, space=None) == searched(make, space=None)
+
+
+@every_sampler
+def test_reseeding_decides_the_draws_whatever_the_samplers_own_seed(make):
+    def draw(own, seed, number):
+        sampler = make(seed=own, space=SPACE)
+        reseed(sampler, seed, number)
+        return tuple(optuna.create_study(sampler=sampler).ask(SPACE.distributions()).params.values())
+
+    assert draw(1, 5, 3) == draw(2, 5, 3)
+    assert len({draw(1, seed, number) for seed in range(4) for number in range(4)}) > 8

@@ -1,0 +1,185 @@
+"""Regularised evolution against plain loops."""
+
+import random
+from statistics import mean, stdev
+
+import numpy as np
+import optuna
+import pytest
+from optuna.distributions import CategoricalDistribution
+from optuna.trial import TrialState, create_trial
+
+from lit_metanas.searchers import RegularisedEvolution
+from lit_metanas.spaces.architecture import Choice
+from lit_metanas.spaces.choice_space import ChoiceSpace
+
+LABELS = tuple("abcde")
+NAMES = tuple(f"edge{place}" for place in range(6))
+TABLE = np.random.default_rng(0).normal(size=(6, 6, 5, 5))
+
+
+class Cells(ChoiceSpace):
+    choices = tuple(Choice(name, LABELS) for name in NAMES)
+
+
+def value(cell):
+    """A term for each pair of edges."""
+    places = [LABELS.index(label) for label in cell]
+    return float(sum(TABLE[i, j, places[i], places[j]] for i in range(6) for j in range(i + 1)))
+
+
+def objective(trial):
+    return value([trial.suggest_categorical(f"arch.{name}", LABELS) for name in NAMES])
+
+
+def cells(study):
+    return [tuple(trial.params[f"arch.{name}"] for name in NAMES) for trial in study.trials]
+
+
+def optimized(sampler, number, direction="maximize", function=objective):
+    study = optuna.create_study(sampler=sampler, direction=direction)
+    study.optimize(function, n_trials=number)
+    return study
+
+
+@pytest.fixture(autouse=True)
+def _quiet():
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    yield
+    optuna.logging.set_verbosity(level)
+
+
+def plain_evolution(number, seed, population, sample, sign):
+    """Algorithm 1 as a loop over lists, with the sampler's draws."""
+    root = np.random.default_rng(seed).bit_generator.state["state"]["state"]
+    history = []
+    while len(history) < number:
+        generator = np.random.default_rng([root, len(history), 0])
+        cell = None
+        while cell is None or cell in history:
+            if len(history) < population:
+                cell = tuple(LABELS[generator.integers(5)] for _ in NAMES)
+                continue
+            parent = None
+            for place in generator.integers(population, size=sample):
+                candidate = history[len(history) - population + place]
+                if parent is None or sign * value(candidate) > sign * value(parent):
+                    parent = candidate
+            edge = generator.integers(6)
+            others = [label for label in LABELS if label != parent[edge]]
+            cell = (*parent[:edge], others[generator.integers(4)], *parent[edge + 1 :])
+        history.append(cell)
+    return history
+
+
+@pytest.mark.parametrize(("direction", "sign"), [("maximize", 1), ("minimize", -1)])
+@pytest.mark.parametrize(("population", "sample"), [(20, 5), (7, 1), (4, 9)])
+def test_each_trial_is_that_of_a_plain_loop(direction, sign, population, sample):
+    sampler = RegularisedEvolution(population=population, sample=sample, seed=3, space=Cells())
+    study = optimized(sampler, 120, direction)
+    assert cells(study) == plain_evolution(120, 3, population, sample, sign)
+
+
+def independent_evolution(number, seed):
+    """The best that a loop of its own, with draws of its own, finds."""
+    draws = random.Random(seed)
+    population, seen, best = [], set(), float("-inf")
+    while len(seen) < number:
+        if len(seen) < 20:
+            cell = tuple(draws.choice(LABELS) for _ in NAMES)
+        else:
+            parent = list(max((draws.choice(population) for _ in range(5)), key=value))
+            edge = draws.randrange(6)
+            parent[edge] = draws.choice([label for label in LABELS if label != parent[edge]])
+            cell = tuple(parent)
+        if cell in seen:
+            continue
+        seen.add(cell)
+        population = [*population, cell][-20:]
+        best = max(best, value(cell))
+    return best
+
+
+def test_the_best_found_is_distributed_as_that_of_an_independent_loop():
+    ours = [optimized(RegularisedEvolution(seed=seed), 80).best_value for seed in range(40)]
+    theirs = [independent_evolution(80, seed) for seed in range(200)]
+    chance = [max(value(random.Random(81 * seed + n).choices(LABELS, k=6)) for n in range(80)) for seed in range(40)]
+    error = (stdev(ours) ** 2 / len(ours) + stdev(theirs) ** 2 / len(theirs)) ** 0.5
+    assert abs(mean(ours) - mean(theirs)) < 2 * error
+    assert mean(ours) > mean(chance) + 4 * error
+
+
+def test_children_differ_in_one_parameter_from_a_member_and_are_new():
+    tried = cells(optimized(RegularisedEvolution(population=10, sample=3, seed=1), 150))
+    assert len(set(tried)) == 150
+    for number in range(10, 150):
+        distances = [sum(a != b for a, b in zip(tried[number], other, strict=True)) for other in tried[:number]]
+        assert min(distances[-10:]) == 1
+
+
+def finished(letter, number, *, value=None, state=TrialState.COMPLETE, age=None, constraint=None):
+    """A stored trial that can be told from the others by its last two labels."""
+    attributes = {} if age is None else {"regularised_evolution:age": age}
+    if constraint is not None:
+        attributes["constraints:size"] = constraint
+    labels = [letter] * 4 + [LABELS[number // 5], LABELS[number % 5]]
+    return create_trial(
+        params=dict(zip(NAMES, labels, strict=True)),
+        distributions=dict.fromkeys(NAMES, CategoricalDistribution(LABELS)),
+        value=value,
+        state=state,
+        system_attrs=attributes,
+    )
+
+
+def parents(trials, direction="maximize", population=5):
+    """The letters of the parents that are chosen after ``trials``: four labels tell the parent, one may be changed."""
+    found = set()
+    for seed in range(30):
+        sampler = RegularisedEvolution(population=population, sample=200, seed=seed)
+        study = optuna.create_study(sampler=sampler, direction=direction)
+        study.add_trials(trials)
+        trial = study.ask()
+        labels = [trial.suggest_categorical(name, LABELS) for name in NAMES]
+        found.add(max(LABELS, key=labels[:4].count))
+    return found
+
+
+def test_the_oldest_by_completion_die():
+    trials = [finished("a", 0, value=9.0), *(finished("b", n, value=1.0) for n in range(1, 6))]
+    assert parents(trials) == {"b"}
+    late = [finished("a", 0, value=9.0, age=6), *(finished("b", n, value=1.0, age=n) for n in range(1, 6))]
+    assert parents(late) == {"a"}
+    assert parents(trials[:5]) == {"a"}
+
+
+def test_ages_are_stored_in_the_order_of_completion():
+    study = optuna.create_study(sampler=RegularisedEvolution(seed=0))
+    asked = [study.ask() for _ in range(4)]
+    for place in (2, 0, 3, 1):
+        study.tell(asked[place], 0.0)
+    ages = [trial.system_attrs["regularised_evolution:age"] for trial in study.trials]
+    assert ages == [1, 3, 0, 2]
+
+
+def test_failed_and_pruned_trials_have_no_children():
+    trials = [finished("b", n, value=1.0) for n in range(5)]
+    trials += [finished("a", n, state=TrialState.FAIL) for n in range(5, 9)]
+    trials += [finished("c", n, value=9.0, state=TrialState.PRUNED) for n in range(9, 13)]
+    assert parents(trials) == {"b"}
+
+
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+def test_violated_constraints_rank_behind(direction):
+    sign = 1 if direction == "maximize" else -1
+    violating = [finished("a", n, value=sign * 9.0, constraint=0.5) for n in range(4)]
+    assert parents([*violating, finished("b", 5, value=sign * 1.0, constraint=-1.0)], direction) == {"b"}
+    assert parents([*violating, finished("b", 5, value=sign * 1.0, constraint=0.4)], direction) == {"b"}
+    assert parents([*violating, finished("b", 5, value=sign * 1.0, constraint=0.6)], direction) == {"a"}
+
+
+def test_wrong_numbers_are_refused():
+    for wrong in ({"population": 0}, {"sample": 0}):
+        with pytest.raises(ValueError, match="needs a population and a sample of at least one"):
+            RegularisedEvolution(**wrong)

@@ -1,0 +1,88 @@
+"""Values of a parameter: in its range, different, adjacent, uniform."""
+
+from collections import Counter
+from math import log
+
+import numpy as np
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+from lit_metanas.searchers.values import any_value, next_values, other_value
+
+NAN = float("nan")
+DISTRIBUTIONS = [
+    CategoricalDistribution((None, "a", 2, NAN)),
+    IntDistribution(-3, 4),
+    IntDistribution(1, 10, step=3),
+    IntDistribution(1, 2, log=True),
+    IntDistribution(1, 300, log=True),
+    FloatDistribution(-0.3, 0.6, step=0.1),
+    FloatDistribution(-1.0, 2.0),
+    FloatDistribution(1e-5, 1e-1, log=True),
+]
+every_kind = pytest.mark.parametrize("kind", DISTRIBUTIONS, ids=str)
+
+
+def contained(kind, value):
+    return kind._contains(kind.to_internal_repr(value))
+
+
+@every_kind
+def test_values_lie_in_the_range_and_differ_where_they_must(kind):
+    generator = np.random.default_rng(0)
+    for _ in range(200):
+        value = any_value(kind, generator)
+        other = other_value(kind, value, generator)
+        near = next_values(kind, value)
+        assert all(contained(kind, each) for each in (value, other, *near))
+        internal = kind.to_internal_repr(value)
+        assert all(kind.to_internal_repr(each) != internal for each in (other, *near))
+        assert near
+        if isinstance(kind, IntDistribution):
+            assert all(type(each) is int for each in (value, other, *near))
+
+
+@every_kind
+def test_draws_are_uniform_on_the_scale_of_the_distribution(kind):
+    generator = np.random.default_rng(1)
+    draws = [any_value(kind, generator) for _ in range(4000)]
+    if isinstance(kind, CategoricalDistribution):
+        shares = Counter(kind.to_internal_repr(draw) for draw in draws)
+        bins = len(kind.choices)
+    else:
+        low, high = kind.low, kind.high
+        half = kind.step / 2 if kind.step and not kind.log else 0.5 if isinstance(kind, IntDistribution) else 0.0
+        low, high = low - half, high + half
+        scale = log if kind.log else float
+        bins = 4 if kind.step is None else 2 if kind.log else round((high - low) / kind.step)
+        if isinstance(kind, IntDistribution) and kind.log:
+            middle = (log(low) + log(high)) / 2
+            below = sum(log(draw + 0.5) < middle for draw in draws) / 4000
+            expected = max(
+                (log(n + 0.5) - log(low) for n in range(1, kind.high + 1) if log(n + 0.5) < middle), default=0
+            )
+            assert abs(below - expected / (log(high) - log(low))) < 0.03
+            return
+        shares = Counter(int((scale(draw) - scale(low)) / (scale(high) - scale(low)) * bins) for draw in draws)
+    assert len(shares) == bins
+    assert all(abs(count / 4000 - 1 / bins) < 0.03 for count in shares.values())
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "expected"),
+    [
+        (CategoricalDistribution(("a", "b", "c")), "b", ["a", "c"]),
+        (IntDistribution(1, 10, step=3), 4, [1, 7]),
+        (IntDistribution(1, 10), 10, [9]),
+        (IntDistribution(1, 1024, log=True), 64, [32, 128]),
+        (IntDistribution(1, 1024, log=True), 1, [2]),
+        (IntDistribution(1, 9, log=True), 5, [4, 6]),
+        (FloatDistribution(0.0, 1.0, step=0.25), 0.5, [0.25, 0.75]),
+        (FloatDistribution(0.0, 1.0), 0.5, [0.4, 0.6]),
+        (FloatDistribution(0.0, 1.0), 0.95, [0.85, 1.0]),
+        (FloatDistribution(1e-5, 1e5, log=True), 1.0, [0.1, 10.0]),
+    ],
+)
+def test_next_values_are_one_step_away(kind, value, expected):
+    found = next_values(kind, value)
+    assert found == (expected if isinstance(kind, CategoricalDistribution) else pytest.approx(expected))
