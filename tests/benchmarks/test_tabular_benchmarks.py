@@ -145,7 +145,7 @@ class Numbers(NASBenchGraphTable):
 
 
 def test_queries_to_the_goal_are_counted(benchmark_module):
-    module = benchmark_module("nas_bench_graph")
+    module = benchmark_module("nas_bench_graph_queries")
     table = Numbers()
     values = sorted((table.score(a, "val") for a in table.space.architectures()), reverse=True)
     assert module.goal_of(table, 0.05) == values[int(0.05 * len(values)) - 1]
@@ -161,7 +161,7 @@ def test_queries_to_the_goal_are_counted(benchmark_module):
 
 
 def test_medians_and_what_did_not_arrive_are_written_and_printed(benchmark_module, tmp_path, capsys):
-    module = benchmark_module("nas_bench_graph")
+    module = benchmark_module("nas_bench_graph_queries")
     row = module.row_of(Numbers(), 0.9, "evolution", 60, 3)
     assert row.median == sorted(row.queries)[1]
     late = module.Row("cora", "random", inf, 1, (7.0, inf, inf))

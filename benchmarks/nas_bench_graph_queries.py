@@ -1,7 +1,7 @@
 """Query searchers on NAS-Bench-Graph: how many queries each needs to find a network of the top 0.1 % by validation.
 
 pip install 'lit-metanas[graph]'
-python benchmarks/nas_bench_graph.py --output benchmarks/results/nas_bench_graph.json
+python benchmarks/nas_bench_graph_queries.py --output benchmarks/results/nas_bench_graph.json
 """
 
 from __future__ import annotations
