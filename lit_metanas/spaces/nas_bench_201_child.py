@@ -10,15 +10,11 @@ from torch import Tensor, nn
 
 from lit_metanas.spaces.nas_bench_201_cells import EDGES, NODES, edge_name
 from lit_metanas.spaces.nas_bench_201_cost import STAGES, network_cost
+from lit_metanas.spaces.operations import average
 from lit_metanas.spaces.space import Shape
 
 KERNELS: Mapping[str, int] = {"nor_conv_1x1": 1, "nor_conv_3x3": 3}
 """Sizes of the operations that are convolutions."""
-
-
-def average(inputs: Tensor) -> Tensor:
-    """3x3 mean of each pixel's neighbourhood inside the image."""
-    return F.avg_pool2d(inputs, 3, stride=1, padding=1, count_include_pad=False)
 
 
 def halve(inputs: Tensor) -> Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import reduce
 
 import torch
 import torch.nn.functional as F
@@ -12,9 +11,9 @@ from torch import Tensor, nn
 from lit_metanas.spaces.architecture import Choice
 from lit_metanas.spaces.mixture import Gate, Mixture
 from lit_metanas.spaces.nas_bench_201_cells import EDGES, NODES, edge_name
-from lit_metanas.spaces.nas_bench_201_child import KERNELS, average, halve
+from lit_metanas.spaces.nas_bench_201_child import KERNELS, halve
 from lit_metanas.spaces.nas_bench_201_cost import STAGES, network_cost
-from lit_metanas.spaces.operations import batch_normalise, through
+from lit_metanas.spaces.operations import average, batch_normalise, total
 from lit_metanas.spaces.space import Shape, Supernet
 
 Statistics = Mapping[str, Tensor] | None
@@ -75,15 +74,7 @@ class SuperEdge(nn.ModuleDict):
 
     def forward(self, inputs: Tensor, gate: Gate, statistics: Statistics, record: Record) -> Tensor | None:
         """The gate's one candidate, or all weighted and summed, of the inputs' shape; None for nothing."""
-        if gate.index is not None:
-            label = self.labels[gate.index]
-            return None if label == "none" else through(gate, self._compute(label, inputs, statistics, record))
-        terms = [
-            weight * self._compute(label, inputs, statistics, record)
-            for weight, label in zip(gate.weights.unbind(), self.labels, strict=True)
-            if label != "none"
-        ]
-        return reduce(torch.add, terms) if terms else None
+        return total(gate, self.labels, lambda label: self._compute(label, inputs, statistics, record))
 
     def _compute(self, label: str, inputs: Tensor, statistics: Statistics, record: Record) -> Tensor:
         if label == "skip_connect":
@@ -107,14 +98,14 @@ class SuperCell(nn.ModuleDict):
         """The last node, of the inputs' shape."""
         nodes = [inputs]
         for node in range(1, NODES):
-            total: Tensor | None = None
+            joined: Tensor | None = None
             for source, target in EDGES:
                 if target != node:
                     continue
                 name = edge_name((source, target))
                 term = self[name](nodes[source], mixture[name], statistics, record)
-                total = term if total is None else total if term is None else total + term
-            nodes.append(torch.zeros_like(inputs) if total is None else total)
+                joined = term if joined is None else joined if term is None else joined + term
+            nodes.append(torch.zeros_like(inputs) if joined is None else joined)
         return nodes[-1]
 
 

@@ -40,6 +40,22 @@ def combine(gate: Gate, candidates: Sequence[Callable[[], Tensor]]) -> Tensor:
     return through(gate, candidates[gate.index]())
 
 
+def total(gate: Gate, labels: Sequence[str], compute: Callable[[str], Tensor]) -> Tensor | None:
+    """Like ``combine`` for labelled candidates, of which ``none`` is nothing; None where nothing is left.
+
+    Args:
+        gate: how the candidates are combined.
+        labels: of the candidates, in the gate's order.
+        compute: a label's output; not asked for ``none``.
+    """
+    if gate.index is not None:
+        label = labels[gate.index]
+        return None if label == "none" else through(gate, compute(label))
+    weighted = zip(gate.weights.unbind(), labels, strict=True)
+    terms = [weight * compute(label) for weight, label in weighted if label != "none"]
+    return reduce(torch.add, terms) if terms else None
+
+
 def through(gate: Gate, value: Tensor) -> Tensor:
     """Lead the gradient of a one-candidate gate to its logits; the value does not change."""
     assert gate.index is not None
@@ -73,10 +89,15 @@ def affine(inputs: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     return torch.addcmul(shift[:, None, None], inputs, scale[:, None, None])
 
 
+def average(inputs: Tensor) -> Tensor:
+    """3x3 mean of each pixel's neighbourhood inside the image."""
+    return F.avg_pool2d(inputs, 3, stride=1, padding=1, count_include_pad=False)
+
+
 def batch_normalise(
     inputs: Tensor,
-    scale: Tensor,
-    shift: Tensor,
+    scale: Tensor | None,
+    shift: Tensor | None,
     *,
     key: str,
     statistics: Mapping[str, Tensor] | None,
@@ -86,8 +107,8 @@ def batch_normalise(
 
     Args:
         inputs: shape ``(n, channels, height, width)``.
-        scale: shape ``(channels,)``.
-        shift: shape ``(channels,)``.
+        scale: shape ``(channels,)``; None for ones.
+        shift: shape ``(channels,)``; None for zeros.
         key: the layer's name; its entries are ``<key>.mean`` and ``<key>.var``, each of shape ``(channels,)``.
         statistics: means and (biased) variances to use; None takes this batch's.
         record: filled with this batch's means and variances when given.
@@ -107,8 +128,9 @@ def batch_normalise(
     assert given is not None
     mean, var = given[f"{key}.mean"][:channels], given[f"{key}.var"][:channels]
     # Not ``F.batch_norm``, which is not differentiable in given statistics.
-    scale = scale * (var + EPSILON).rsqrt()
-    return affine(inputs, scale, shift - mean * scale)
+    factor = (var + EPSILON).rsqrt()
+    factor = factor if scale is None else scale * factor
+    return affine(inputs, factor, -mean * factor if shift is None else shift - mean * factor)
 
 
 def layer_normalise(inputs: Tensor, scale: Tensor, shift: Tensor, weights: Tensor | None) -> Tensor:
