@@ -4,6 +4,7 @@ from lit_metanas.spaces.architecture import Architecture, Choice
 from lit_metanas.spaces.choice_space import ChoiceSpace
 from lit_metanas.spaces.layered import LayeredSpace
 from lit_metanas.spaces.mixture import Gate, Mixture, one_hot
+from lit_metanas.spaces.nas_bench_101 import NASBench101
 from lit_metanas.spaces.nas_bench_201 import NASBench201
 from lit_metanas.spaces.nas_bench_graph import NASBenchGraph
 from lit_metanas.spaces.space import NetworkCost, SearchSpace, Shape, Supernet, inherit
@@ -15,6 +16,7 @@ __all__ = [
     "Gate",
     "LayeredSpace",
     "Mixture",
+    "NASBench101",
     "NASBench201",
     "NASBenchGraph",
     "NetworkCost",
