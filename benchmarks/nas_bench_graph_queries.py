@@ -1,7 +1,9 @@
 """Query searchers on NAS-Bench-Graph: how many queries each needs to find a network of the top 0.1 % by validation.
 
-pip install 'lit-metanas[graph]'
-python benchmarks/nas_bench_graph_queries.py --output benchmarks/results/nas_bench_graph.json
+Searches are kept as they finish, so that an interrupted run goes on:
+
+    pip install 'lit-metanas[graph]'
+    python benchmarks/nas_bench_graph_queries.py --output benchmarks/results/nas_bench_graph.json
 """
 
 from __future__ import annotations
@@ -121,6 +123,18 @@ def write(path: Path, rows: Sequence[Row], goals: dict[str, float], limit: int) 
         temporary.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 
+def kept(path: Path | None) -> list[Row]:
+    """The rows that an interrupted run has left."""
+    if path is None or not path.exists():
+        return []
+    rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
+    numbers = [[inf if number is None else number for number in row["queries"]] for row in rows]
+    return [
+        Row(row["dataset"], row["searcher"], median(queries), row["arrived"], tuple(queries))
+        for row, queries in zip(rows, numbers, strict=True)
+    ]
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, help="where the tables lie; default: the package nas-bench-graph")
@@ -131,13 +145,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--output", type=Path)
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    rows: list[Row] = []
+    rows = kept(options.output)
     goals: dict[str, float] = {}
     for dataset in options.datasets:
         table = NASBenchGraphTable(dataset, options.folder)
         goals[dataset] = goal_of(table, TOP)
         for searcher in options.searchers:
-            rows.append(row_of(table, goals[dataset], searcher, options.limit, options.seeds))
+            if not any(row.dataset == dataset and row.searcher == searcher for row in rows):
+                rows.append(row_of(table, goals[dataset], searcher, options.limit, options.seeds))
             if options.output:
                 write(options.output, rows, goals, options.limit)
     show(rows, options.limit)

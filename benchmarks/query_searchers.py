@@ -24,8 +24,8 @@ SEARCHERS: dict[str, Callable[[ChoiceSpace], BaseSampler]] = {
 }
 """Makes the sampler of each; its seed comes with the search."""
 
-QUICK = ("random", "TPE", "evolution", "local search", "NSGA-II")
-"""Those that take milliseconds a trial."""
+QUICK = ("random", "TPE", "evolution", "local search")
+"""Those that take milliseconds a query. NSGA-II proposes duplicates by hundreds once its population is of one kind."""
 
 
 def search(name: str, estimator: Estimator, space: ChoiceSpace, queries: int, seed: int, *, problem: str) -> Record:
