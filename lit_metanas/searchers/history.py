@@ -67,8 +67,7 @@ class History:
             failures[number] += 1
             if failures[number] >= CHANCES:
                 found[number] = trial
-        for trial in self.trials:
-            number = self._identities(trial.params).number
+        for trial, number in zip(self.trials, self._identities.numbers(self.trials), strict=True):
             before = found.get(number)
             if before is None or (trial.state == COMPLETE and before.state != COMPLETE):
                 found[number] = trial
@@ -118,18 +117,18 @@ class History:
         found = [
             trial
             for names, group in self._by_names.items()
-            if changed in names and names != parameters.keys()
+            if changed in names and set(names) != parameters.keys()
             for trial in group
-            if all(trial.params[name] == parameters[name] for name in names & parameters.keys())
+            if all(trial.params[name] == parameters[name] for name in names if name in parameters)
         ]
         failed = sum(trial.state == TrialState.FAIL for trial in found)
         return [] if failed == len(found) < CHANCES else found
 
     @cached_property
-    def _by_names(self) -> dict[frozenset[str], list[FrozenTrial]]:
-        groups: dict[frozenset[str], list[FrozenTrial]] = {}
+    def _by_names(self) -> dict[tuple[str, ...], list[FrozenTrial]]:
+        groups: dict[tuple[str, ...], list[FrozenTrial]] = {}
         for trial in [*self.trials, *self._failed]:
-            groups.setdefault(frozenset(trial.params), []).append(trial)
+            groups.setdefault(tuple(trial.params), []).append(trial)
         return groups
 
     def _open(self, parameters: Mapping[str, Any]) -> list[str]:

@@ -59,8 +59,9 @@ class HistorySampler(BaseSampler, ABC):
                 "use a sampler for several, such as NSGAIISampler."
             )
         found: dict[str, BaseDistribution] = {}
-        for other in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED)):
-            found.update(other.distributions)
+        for other in reversed(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))):
+            if not other.distributions.keys() <= found.keys():
+                found = {**other.distributions, **found}
         if self.space is not None:
             found.update(self.space.distributions())
         return found

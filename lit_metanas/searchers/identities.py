@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from itertools import count
 from typing import Any, NamedTuple, Self
+
+from optuna.trial import FrozenTrial
 
 from lit_metanas.spaces.choice_space import ChoiceSpace
 
@@ -56,6 +58,14 @@ class Identities:
         if found is None:
             found = self._seen[key] = self._identify(dict(key))
         return found
+
+    def numbers(self, trials: Sequence[FrozenTrial]) -> list[int]:
+        """The numbers of many trials' parameters, most of which are remembered."""
+        seen = self._seen
+        try:
+            return [(seen.get(tuple(t.params.items())) or self(t.params)).number for t in trials]
+        except TypeError:
+            return [self(trial.params).number for trial in trials]
 
     def _identify(self, parameters: dict[str, Any]) -> Identity:
         architecture, allowed, inactive = None, True, frozenset[str]()

@@ -100,10 +100,12 @@ def _climbs(history: History) -> tuple[list[list[FrozenTrial]], int]:
     starts: list[list[FrozenTrial]] = [[]]
     oldest = 0
     for trial in history.trials:
-        mark = trial.system_attrs.get(MARK, {"climb": len(starts) - 1, "start": True, "oldest": oldest})
+        mark = trial.system_attrs.get(MARK) or {"climb": len(starts) - 1, "start": True, "oldest": oldest}
+        if not mark["start"]:
+            continue
         oldest = max(oldest, mark["oldest"])
         while len(starts) <= mark["climb"]:
             starts.append([])
-        if mark["start"] and trial.state != TrialState.PRUNED:
+        if trial.state != TrialState.PRUNED:
             starts[mark["climb"]].append(trial)
     return starts, oldest

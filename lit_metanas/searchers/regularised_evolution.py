@@ -52,6 +52,7 @@ class RegularisedEvolution(HistorySampler):
         """A child of the population, or at the start anything."""
         if len(history.completed) < self.population:
             return history.draw(generator)
+        # Sorting keeps the order of the numbers where workers finished at one time.
         members = sorted(history.completed, key=_age)[-self.population :]
         ranks = [history.rank(member) for member in members]
         for _ in range(ATTEMPTS):
@@ -69,6 +70,6 @@ class RegularisedEvolution(HistorySampler):
             study._storage.set_trial_system_attr(trial._trial_id, AGE, finished)
 
 
-def _age(trial: FrozenTrial) -> tuple[int, int]:
+def _age(trial: FrozenTrial) -> int:
     """Place in the order of completion; that of trials from elsewhere is taken to be their number."""
-    return trial.system_attrs.get(AGE, trial.number), trial.number
+    return trial.system_attrs.get(AGE, trial.number)
