@@ -1,6 +1,7 @@
 """How good an architecture is on a task."""
 
 from lit_metanas.estimators.estimator import Estimator, EstimatorCallable, Score
+from lit_metanas.estimators.nas_bench_101_table import NASBench101Table
 from lit_metanas.estimators.nas_bench_201_table import NASBench201Table
 from lit_metanas.estimators.nas_bench_graph_table import NASBenchGraphTable
 from lit_metanas.estimators.nats_file import NATSFiles
@@ -12,6 +13,7 @@ from lit_metanas.estimators.training import TrainingEstimator
 __all__ = [
     "Estimator",
     "EstimatorCallable",
+    "NASBench101Table",
     "NASBench201Table",
     "NASBenchGraphTable",
     "NATSFiles",
