@@ -8,6 +8,7 @@ import torch
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--data", type=Path, default=None, help="folder with real data sets, for tests that read them")
+    parser.addoption("--postgres", default=None, help="address of a PostgreSQL server, for tests of shared studies")
     parser.addoption("--slow", action="store_true", help="also run the tests marked slow")
 
 

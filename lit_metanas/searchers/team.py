@@ -10,12 +10,13 @@ from threading import Event, Thread
 import optuna
 from optuna.storages import RDBStorage, fail_stale_trials
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import DBAPIError
 
 from lit_metanas.records.budget import Cost
 from lit_metanas.searchers.ledger import Ledger
 
 TRIES = 3
-"""How often a trial may be begun whose process dies each time."""
+"""How often a trial is begun whose process dies each time, and a data base is opened."""
 
 PAUSE = 0.1
 """Seconds between two looks at the storage."""
@@ -29,7 +30,16 @@ def team_storage(url: str, heartbeat: int) -> RDBStorage:
         heartbeat: seconds between two signs of life; a trial is given up after two without.
     """
     patient = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else None  # others may hold its lock
-    return RDBStorage(url, engine_kwargs=patient, heartbeat_interval=heartbeat, heartbeat_stale_trial_callback=retry)
+    for attempt in range(1, TRIES + 1):
+        try:
+            return RDBStorage(
+                url, engine_kwargs=patient, heartbeat_interval=heartbeat, heartbeat_stale_trial_callback=retry
+            )
+        except DBAPIError:  # of two processes that find an empty data base and lay it out, one comes too late
+            if attempt == TRIES:
+                raise
+            time.sleep(10 * attempt * PAUSE)
+    raise AssertionError
 
 
 def retry(study: optuna.Study, trial: FrozenTrial) -> None:

@@ -240,3 +240,40 @@ def test_complete_refuses_unknown_labels():
     with pytest.raises(ValueError, match="Unknown choice 'deepness'"):
         complete(SPACE, {"deepness": "2"})
     assert isinstance(SPACE.choices[0], Choice)
+
+
+class Fragile(Curve):
+    """Fails where the quality is above a limit."""
+
+    def __init__(self, limit):
+        super().__init__(None, SPACE, 0)
+        self.limit = limit
+        self.tried = []
+
+    def __call__(self, architecture, *, fidelity, start=None):
+        self.tried.append((architecture, fidelity))
+        if quality(architecture) > self.limit:
+            raise torch.OutOfMemoryError("too large")
+        return super().__call__(architecture, fidelity=fidelity, start=start)
+
+
+@pytest.mark.parametrize("searcher", [EvolvingHalving(), SuccessiveHalving(finish=True)], ids=["evolving", "halving"])
+def test_a_failing_training_is_recorded_and_leaves_the_others_in_the_running(searcher):
+    estimator = Fragile(limit=max(quality(START), 0.6))
+    budget = Budget(flops=9000)
+    found = searcher.run(estimator, SPACE, budget, 0, problem="curve")
+    failed = [trial for trial in found.record.trials if trial.failure]
+    assert failed
+    assert {trial.failure for trial in failed} == {"OutOfMemoryError: too large"}
+    assert [trial.architecture for trial in found.record.trials] == [
+        architecture for architecture, _ in estimator.tried
+    ]
+    assert quality(found.architecture) <= estimator.limit
+    assert budget.spent.flops == sum(estimator.cost(*tried).flops for tried in estimator.tried) <= 9000
+
+
+def test_a_search_in_which_all_trainings_fail_names_the_last_reason():
+    with pytest.raises(
+        ValueError, match=r"All 8 trainings on 'curve' failed, the last because of OutOfMemoryError"
+    ):
+        SuccessiveHalving().run(Fragile(limit=-1), SPACE, Budget(flops=9000), 0, problem="curve")

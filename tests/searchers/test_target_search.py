@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 
 from lit_metanas.episodes.task import Split, Task
 from lit_metanas.estimators import TrainingEstimator
+from lit_metanas.modules.child import Child, fit_child
 from lit_metanas.modules.exported import load_exported
 from lit_metanas.modules.recipe import Recipe
 from lit_metanas.records import (
@@ -30,6 +31,7 @@ from lit_metanas.searchers import (
     TargetSearch,
     WeightSharingSearcher,
 )
+from lit_metanas.searchers.recipe_range import RecipeRange
 from lit_metanas.searchers.target_search import wilson
 from lit_metanas.spaces.layered import LayeredSpace
 
@@ -255,6 +257,34 @@ def test_exported_children_load_and_agree(tmp_path):
     with torch.no_grad():
         torch.testing.assert_close(exported.network(inputs), network.eval()(inputs))
     assert json.loads((tmp_path / "search.json").read_text())["seed"] == 1
+
+
+def test_what_a_search_finds_beside_the_architecture_lands_in_its_rows(tmp_path):
+    searchers = {
+        "recipe": QuerySearcher(estimator=brief_training, train={"learning_rate": RecipeRange(0.02, 0.05, log=True)}),
+        "front": QuerySearcher(estimator=brief_training, objectives=("accuracy", "parameters")),
+    }
+    run(tmp_path, searchers, tasks=TASKS[:1])
+    recipe, front = read_results(tmp_path / "results.json")
+    folder = tmp_path / "children" / "glyphs%2F0"
+    (tried,), (both,) = (read_records(folder / name / "record.json") for name in ("recipe", "front"))
+    assert recipe.recipe == asdict(replace(RECIPE, **tried.best.recipe))
+    assert 0.02 <= recipe.recipe["learning_rate"] <= 0.05
+    assert read_architectures(tmp_path / "architectures.json")[0].recipe == recipe.recipe
+    assert recipe.front == ()
+    assert front.front == both.front
+    assert both.objectives == ("accuracy", "parameters")
+    assert both.best in front.front
+    for trial in front.front:
+        assert trial.measures == {"parameters": SPACE.cost(trial.architecture, (1, 8, 8), 3).parameters}
+    child = Child(space=SPACE, architecture=recipe.architecture, shape=(1, 8, 8), way=3, recipe=Recipe(**recipe.recipe))
+    torch.manual_seed(1)
+    found = searchers["recipe"].search(TASKS[0], SPACE, Budget(flops=2e6), 1)
+    child.network = SPACE.child(found.architecture, (1, 8, 8), 3, found.weights)
+    fit_child(child, TASKS[0].train, seed=1)
+    written = read_weights(folder / "recipe" / "weights.pt")
+    for name, tensor in child.network.state_dict().items():
+        torch.testing.assert_close(written[name], tensor)
 
 
 @pytest.mark.parametrize(("right", "number"), [(0, 10), (7, 10), (50, 100), (100, 100)])

@@ -1,0 +1,111 @@
+"""Two processes on one study: nothing is lost, nothing overdrawn, and the trial of a killed one is begun anew."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import optuna
+import pytest
+import query_toys
+from optuna.trial import TrialState
+
+from lit_metanas.records import Budget
+from lit_metanas.searchers import QuerySearcher
+
+SCRIPT = Path(query_toys.__file__).with_name("query_worker.py")
+NAME = "digits/Digits/seed 0"
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def storage(request, tmp_path):
+    """The address of an empty data base."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/studies.db"
+        return
+    url = request.getfixturevalue("postgres")
+    from sqlalchemy import create_engine, make_url, text
+
+    name = f"test_{uuid.uuid4().hex}"
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    yield make_url(url).set(database=name).render_as_string(hide_password=False)
+    with engine.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    engine.dispose()
+
+
+def start(storage, worker, queries, seconds=0.05, hang_at=-1):
+    command = [sys.executable, str(SCRIPT), storage, *map(str, (worker, queries, seconds, hang_at))]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def end(process):
+    """What a process printed: what it began, and what it came to."""
+    output, errors = process.communicate(timeout=280)
+    assert process.returncode == 0, errors
+    lines = [json.loads(line) for line in output.splitlines()]
+    return [line["began"] for line in lines[:-1]], lines[-1]
+
+
+def trials(storage):
+    opened = optuna.storages.RDBStorage(storage)
+    kept = optuna.load_study(study_name=NAME, storage=opened).trials
+    opened.remove_session()
+    opened.engine.dispose()
+    return kept
+
+
+def test_two_processes_share_a_study_and_its_budget(storage):
+    processes = [start(storage, worker, 16) for worker in (1, 2)]
+    (began, one), (also, other) = map(end, processes)
+    assert began
+    assert also
+    assert one == other
+    assert one["spent"] == len(began) + len(also) == 16
+    assert len(one["scored"]) >= 14  # both may have had the same architecture in hand at the same time
+    kept = trials(storage)
+    assert len({trial.number for trial in kept}) == len(kept)
+    assert not any(trial.state in (TrialState.RUNNING, TrialState.WAITING) for trial in kept)
+    complete = [trial for trial in kept if trial.state == TrialState.COMPLETE]
+    assert sum(trial.user_attrs["cost"]["queries"] for trial in complete) == 16
+    assert one["best"] == max(trial.value for trial in complete)
+
+
+def test_the_trial_of_a_killed_process_is_begun_anew_by_another(storage):
+    doomed = start(storage, 1, 8, hang_at=3)
+    for _ in range(3):
+        doomed.stdout.readline()
+    lost = json.loads(doomed.stdout.readline())["began"]
+    witness = start(storage, 2, 8)
+    os.kill(doomed.pid, signal.SIGKILL)
+    doomed.communicate()
+    began, result = end(witness)
+    assert lost in began
+    assert result["spent"] == len(result["scored"]) == 8
+    kept = trials(storage)
+    (stale,) = (trial for trial in kept if trial.state == TrialState.FAIL and "reserved" in trial.user_attrs
+                and any(other.user_attrs.get("retry of") == trial.number for other in kept))  # fmt: skip
+    (again,) = (trial for trial in kept if trial.user_attrs.get("retry of") == stale.number)
+    assert again.params == stale.params == {f"arch.{name}": label for name, label in lost.items()}
+    assert again.state == TrialState.COMPLETE
+    assert not any(trial.state in (TrialState.RUNNING, TrialState.WAITING) for trial in kept)
+
+
+def test_a_search_by_one_process_goes_on_from_what_several_left(tmp_path):
+    storage = f"sqlite:///{tmp_path}/studies.db"
+    query_toys.search(storage=storage, worker=1, budget=Budget(queries=6))
+    budget = Budget(queries=10)
+    found = query_toys.search(storage=storage, budget=budget)
+    assert budget.spent.queries == 10
+    assert len([trial for trial in found.record.trials if not trial.duplicate]) == 10
+
+
+def test_workers_need_a_storage():
+    with pytest.raises(ValueError, match="Worker 0 has no study to share: give a storage"):
+        QuerySearcher(worker=0)
