@@ -1,0 +1,373 @@
+"""NAS-Bench-101's graphs: published examples, counts and hashes, and isomorphism by brute force."""
+
+import re
+from itertools import permutations, product
+
+import optuna
+import pytest
+import torch
+
+from lit_metanas.searchers.mutation import mutate
+from lit_metanas.spaces import Architecture, NASBench101
+from lit_metanas.spaces.nas_bench_101_cells import (
+    Cell,
+    canonical,
+    edge_bit,
+    isomorphs,
+    module_hash,
+    pruned,
+    split_channels,
+    unique_cells,
+)
+
+C3, C1, POOL = "conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3"
+INCEPTION = (
+    [
+        [0, 1, 1, 1, 0, 1, 0],
+        [0, 0, 0, 0, 0, 0, 1],
+        [0, 0, 0, 0, 0, 0, 1],
+        [0, 0, 0, 0, 1, 0, 0],
+        [0, 0, 0, 0, 0, 0, 1],
+        [0, 0, 0, 0, 0, 0, 1],
+        [0, 0, 0, 0, 0, 0, 0],
+    ],
+    ["input", C1, C3, C3, C3, POOL, "output"],
+)
+INCEPTION_TRAINED = (  # as the benchmark's notebook prints it
+    [
+        [0, 1, 1, 1, 1, 0, 0],
+        [0, 0, 0, 0, 0, 0, 1],
+        [0, 0, 0, 0, 0, 0, 1],
+        [0, 0, 0, 0, 0, 0, 1],
+        [0, 0, 0, 0, 0, 1, 0],
+        [0, 0, 0, 0, 0, 0, 1],
+        [0, 0, 0, 0, 0, 0, 0],
+    ],
+    ["input", C3, C1, POOL, C3, C3, "output"],
+)
+FIRST = (  # the first cell of the official files
+    [
+        [0, 1, 0, 0, 1, 1, 0],
+        [0, 0, 1, 0, 0, 0, 0],
+        [0, 0, 0, 1, 0, 0, 1],
+        [0, 0, 0, 0, 0, 1, 0],
+        [0, 0, 0, 0, 0, 1, 0],
+        [0, 0, 0, 0, 0, 0, 1],
+        [0, 0, 0, 0, 0, 0, 0],
+    ],
+    ["input", C3, POOL, C3, C3, C1, "output"],
+)
+
+
+@pytest.fixture(scope="module")
+def space():
+    return NASBench101()
+
+
+def cell_of(edges, operations):
+    return Cell(sum(edge_bit(*edge) for edge in edges), tuple(operations))
+
+
+def edges_of(matrix):
+    return [(row, column) for row, entries in enumerate(matrix) for column, entry in enumerate(entries) if entry]
+
+
+def test_choices(space):
+    names = [choice.name for choice in space.choices]
+    assert names[:4] == ["edge0-1", "edge0-2", "edge1-2", "edge0-3"]
+    assert names[20:] == ["edge5-6", "op1", "op2", "op3", "op4", "op5"]
+    assert {choice.labels for choice in space.choices[:21]} == {("no", "yes")}
+    assert {choice.labels for choice in space.choices[21:]} == {(C3, C1, POOL)}
+    assert space.size == 2**21 * 3**5 == 509_607_936  # the paper's "510M"
+    assert [choice.name for choice in NASBench101(vertices=2).choices] == ["edge0-1"]
+
+
+def test_published_hash_and_order(space):
+    architecture = space.from_matrix(*FIRST)
+    assert space.hash(architecture) == "00005c142e6f48ac74fdcf73e3439874"
+    assert space.to_matrix(architecture) == FIRST
+    trained = space.from_matrix(*INCEPTION)
+    assert trained == space.from_matrix(*INCEPTION_TRAINED)
+    assert space.to_matrix(trained) == INCEPTION_TRAINED
+    apart = NASBench101(merge_isomorphs=False)
+    assert apart.to_matrix(apart.from_matrix(*INCEPTION)) == INCEPTION
+    assert apart.hash(apart.from_matrix(*INCEPTION)) == space.hash(trained)
+
+
+def test_pruning(space):
+    """Vertex 2 reads nothing, vertex 4 feeds nobody, vertices 3 and 5 form a path."""
+    edges = [(0, 3), (3, 5), (5, 6), (2, 5), (3, 4), (1, 2)]
+    matrix = [[int((row, column) in edges) for column in range(7)] for row in range(7)]
+    operations = ["input", POOL, POOL, C1, POOL, C3, "output"]
+    small = [[0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1], [0, 0, 0, 0]], ["input", C1, C3, "output"]
+    for merge in (True, False):
+        each = NASBench101(merge_isomorphs=merge)
+        architecture = each.from_matrix(matrix, operations)
+        assert each.to_matrix(architecture) == small
+        kept = {"edge0-1", "edge1-2", "edge2-6"} if merge else {"edge0-3", "edge3-5", "edge5-6"}
+        assert {name for name, label in architecture.items() if label == "yes"} == kept
+        assert architecture["op1" if merge else "op3"] == C1
+        assert architecture["op3" if merge else "op1"] == C3
+    assert space.from_matrix(*small) == space.from_matrix(matrix, operations)
+
+
+def test_violation(space):
+    nothing = space.canonical({choice.name: choice.labels[0] for choice in space.choices})
+    assert space.violation(nothing) == "no path leads from input to output"
+    lonely = {**nothing, "edge0-1": "yes", "edge1-2": "yes", "edge3-6": "yes", "op2": POOL}
+    assert space.canonical(lonely) == nothing
+    with pytest.raises(ValueError, match="no path leads from input to output"):
+        space.hash(nothing)
+    ladder = {f"edge{vertex}-{vertex + 1}": "yes" for vertex in range(6)}
+    nine = {**nothing, **ladder, "edge0-2": "yes", "edge1-3": "yes", "edge4-6": "yes"}
+    assert space.violation(space.canonical(nine)) is None
+    assert space.violation(space.canonical({**nine, "edge0-6": "yes"})) == "10 edges are more than 9"
+    assert space.violation(Architecture({**nothing, **ladder, "edge0-6": "yes"})) is None
+    # Edges that fall to pruning do not count.
+    few = {**nothing, "edge0-6": "yes", **{f"edge{source}-5": "yes" for source in range(5)}}
+    few |= {"edge1-2": "yes", "edge1-3": "yes", "edge1-4": "yes", "edge2-3": "yes", "edge2-4": "yes", "edge0-1": "yes"}
+    assert space.violation(space.canonical(few)) is None
+
+
+def plain_cells(vertices):
+    """All labelled graphs of which nothing falls to pruning, by following paths."""
+    pairs = [(source, target) for target in range(vertices) for source in range(target)]
+    for picked in product((False, True), repeat=len(pairs)):
+        edges = [pair for pair, here in zip(pairs, picked, strict=True) if here]
+        paths, on_paths = [[0]], set()
+        while paths:
+            path = paths.pop()
+            if path[-1] == vertices - 1:
+                on_paths |= set(path)
+            paths += [[*path, target] for source, target in edges if source == path[-1]]
+        if len(on_paths) == vertices and len(edges) <= 9:
+            for operations in product(range(3), repeat=vertices - 2):
+                yield frozenset(edges), operations
+
+
+def orbit(edges, operations):
+    """The graph under every renaming of its middle vertices."""
+    vertices = len(operations) + 2
+    for order in permutations(range(1, vertices - 1)):
+        name = dict(zip(range(vertices), (0, *order, vertices - 1), strict=True))
+        moved = frozenset((name[source], name[target]) for source, target in edges)
+        labels = {name[vertex]: operation for vertex, operation in enumerate(operations, start=1)}
+        yield moved, tuple(labels[vertex] for vertex in range(1, vertices - 1))
+
+
+def test_isomorphism_by_brute_force():
+    found = 0
+    for vertices in range(2, 6):
+        cells = set(plain_cells(vertices))
+        hashes, representatives = set(), []
+        while cells:
+            one = next(iter(cells))
+            class_ = set(orbit(*one)) & cells  # what is left has edges to later vertices only
+            cells -= class_
+            members = {cell_of(*member) for member in class_}
+            (representative,) = {canonical(member) for member in members}
+            (hash_,) = {module_hash(member) for member in members}
+            assert representative == min(members)
+            assert set(isomorphs(representative)) == members
+            assert hash_ not in hashes
+            assert pruned(representative) == (representative, tuple(range(vertices)))
+            hashes.add(hash_)
+            representatives.append(representative)
+        listed = [cell for cell in unique_cells(5) if cell.vertices == vertices]
+        assert listed == sorted(representatives)
+        found += len(listed)
+    assert found == 2532
+
+
+@pytest.mark.slow
+def test_the_benchmark_has_423624_cells():
+    counts = dict.fromkeys(range(2, 8), 0)
+    for cell in unique_cells():
+        counts[cell.vertices] += 1
+    assert counts[2] + counts[3] + counts[4] + counts[5] == 2532
+    assert sum(counts.values()) == 423_624
+
+
+def test_listed_architectures_are_canonical():
+    space = NASBench101(vertices=5)
+    listed = list(space.architectures())
+    assert len(set(listed)) == len(listed) == 2532
+    for architecture in listed[::7]:
+        assert space.canonical(architecture) == architecture
+        assert space.violation(architecture) is None
+        assert space.from_matrix(*space.to_matrix(architecture)) == architecture
+
+
+def test_canonical_is_of_the_graph(space):
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(40):
+        architecture = space.sample(generator)
+        assert space.violation(architecture) is None
+        matrix, operations = space.to_matrix(architecture)
+        numbers = [(C3, C1, POOL).index(operation) for operation in operations[1:-1]]
+        forms = [form for form in orbit(edges_of(matrix), numbers) if all(s < t for s, t in form[0])]
+        for edges, labels in forms[:: max(1, len(forms) // 5)]:
+            size = len(operations)
+            turned = [[int((row, column) in edges) for column in range(size)] for row in range(size)]
+            named = ["input", *((C3, C1, POOL)[label] for label in labels), "output"]
+            assert space.from_matrix(turned, named) == architecture
+
+
+@pytest.mark.parametrize(
+    ("edges", "channels", "expected"),  # the examples of the benchmark's own tests
+    [
+        ([(0, 1), (1, 2), (2, 3)], 16, (16, 16)),
+        ([(0, 1), (0, 2), (1, 3), (2, 3), (3, 4)], 8, (8, 8, 8)),
+        ([(0, 1), (0, 2), (1, 3), (2, 3)], 8, (4, 4)),
+        ([(0, 1), (0, 2), (1, 3), (2, 3)], 15, (8, 7)),
+        ([(0, 1), (0, 2), (0, 3), (1, 4), (2, 4), (3, 4)], 8, (3, 3, 2)),
+        ([(0, 1), (0, 2), (0, 3), (1, 4), (2, 4), (3, 4)], 15, (5, 5, 5)),
+        ([(0, 1), (1, 2), (1, 3), (2, 4), (3, 4)], 8, (4, 4, 4)),
+        ([(0, 1), (1, 2), (1, 3), (2, 4), (3, 4)], 9, (5, 5, 4)),
+        ([(0, 1), (0, 3), (1, 2), (1, 4), (2, 3), (3, 4)], 15, (8, 7, 7)),
+        ([(0, 1)], 5, ()),
+    ],
+)
+def test_channels_are_split_as_published(edges, channels, expected):
+    assert split_channels(cell_of(edges, [0] * len(expected)), channels) == expected
+
+
+def every(space):
+    names = [choice.name for choice in space.choices]
+    for labels in product(*(choice.labels for choice in space.choices)):
+        yield dict(zip(names, labels, strict=True))
+
+
+@pytest.mark.parametrize(
+    "fixed",
+    [
+        {"edge0-1": ["yes"]},
+        {"edge0-1": ["no"], "op2": [POOL, C1]},
+        {"edge1-3": ["yes"], "edge0-3": ["no"], "op1": [C1, C3]},
+        {"edge0-3": ["yes"], "edge2-3": ["yes"], "op1": [POOL], "op2": [C1]},
+        {"edge1-2": ["yes"], "edge2-3": ["yes"], "op2": [C3]},
+    ],
+)
+@pytest.mark.parametrize("merge", [True, False])
+def test_restricted_spaces_merge_among_what_is_left(fixed, merge):
+    whole = NASBench101(vertices=4)
+    space = NASBench101(vertices=4, fixed=fixed, merge_isomorphs=merge)
+    answers = {}
+    for labels in every(space):
+        architecture = space.canonical(labels)
+        assert all(architecture[choice.name] in choice.labels for choice in space.choices)
+        assert space.canonical(architecture) == architecture
+        assert whole.canonical(architecture) == whole.canonical(labels)
+        answers.setdefault(whole.canonical(labels), set()).add(architecture)
+    if merge:
+        assert all(len(answer) == 1 for answer in answers.values())
+
+
+def test_restricted(space):
+    narrow = space.restricted({"edge0-1": "yes", "op3": POOL})
+    labels = {choice.name: choice.labels for choice in narrow.choices}
+    assert (labels["edge0-1"], labels["op3"], labels["op4"]) == (("yes",), (POOL,), (C3, C1, POOL))
+    assert narrow.size == space.size // 6
+    again = narrow.restricted({"op4": C1})
+    assert again.fixed == {"edge0-1": ("yes",), "op3": (POOL,), "op4": (C1,)}
+    with pytest.raises(ValueError, match="Choice 'edge0-1' has no label 'no': use yes"):
+        again.restricted({"edge0-1": "no"})
+    dead = NASBench101(vertices=3, fixed={"edge0-1": ["no"], "edge0-2": ["no"]})
+    with pytest.raises(ValueError, match="of 10000 draws none could be built; fix fewer choices"):
+        dead.sample(torch.Generator())
+
+
+def logits_of(space, generator):
+    return {choice.name: torch.randn(len(choice.labels), generator=generator) for choice in space.choices}
+
+
+@pytest.mark.parametrize("options", [{}, {"fixed": {"edge0-1": ["yes"], "edge1-6": ["no"]}}])
+def test_derived_architectures_can_be_built(options):
+    space = NASBench101(merge_isomorphs=False, **options)
+    generator, plain = torch.Generator().manual_seed(0), 0
+    for _ in range(60):
+        logits = logits_of(space, generator)
+        architecture = space.derive(logits)
+        assert space.violation(architecture) is None
+        largest = space.canonical({c.name: c.labels[int(logits[c.name].argmax())] for c in space.choices})
+        if space.violation(largest) is None:
+            plain += 1
+            assert architecture == largest
+    assert 5 < plain < 55
+    assert space.violation(space.derive({c.name: torch.zeros(len(c.labels)) for c in space.choices})) is None
+
+
+def test_derived_edges_are_the_likeliest():
+    """By trying every set of edges."""
+    space = NASBench101(vertices=4, merge_isomorphs=False)
+    edges = [choice.name for choice in space.choices if choice.group == "edge"]
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(30):
+        logits = logits_of(space, generator)
+        for name in edges:
+            logits[name][1] -= 1.5  # so that hardly any graph is connected
+        best = max(
+            (
+                labels
+                for picks in product(("no", "yes"), repeat=len(edges))
+                if space.violation(
+                    space.canonical(labels := {"op1": C3, "op2": C3, **dict(zip(edges, picks, strict=True))})
+                )
+                is None
+            ),
+            key=lambda labels: sum(float(logits[name][int(labels[name] == "yes")]) for name in edges),
+        )
+        operations = {name: (C3, C1, POOL)[int(logits[name].argmax())] for name in ("op1", "op2")}
+        assert space.derive(logits) == space.canonical({**best, **operations})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"vertices": 8}, "NASBench101: vertices is 8; give 2 to 7."),
+        ({"vertices": 1}, "NASBench101: vertices is 1; give 2 to 7."),
+        ({"channels": 4}, "NASBench101: channels is 4; give at least 5."),
+        ({"vertices": 2, "channels": 0}, "NASBench101: channels is 0; give at least 1."),
+        ({"stacks": 0}, "NASBench101: stacks is 0; give at least 1."),
+        ({"cells": 0}, "NASBench101: cells is 0; give at least 1."),
+        ({"fixed": {"edge0-7": ["no"]}}, "Unknown choice 'edge0-7': NASBench101 has edge0-1, edge0-2,"),
+        ({"fixed": {"op1": ["none"]}}, "Choice 'op1' has no label 'none': use conv3x3-bn-relu, "),
+    ],
+)
+def test_errors(arguments, text):
+    with pytest.raises(ValueError, match=re.escape(text)):
+        NASBench101(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "operations", "text"),
+    [
+        ([[0, 1], [1, 0]], ["input", "output"], "is no cell of NAS-Bench-101: give 2 to 3 vertices"),
+        ([[0, 1]], ["input", "output"], "is no cell"),
+        ([[0, 1], [0, 0]], ["output", "input"], "is no cell"),
+        ([], [], "is no cell"),
+        ([[0] * 4] * 4, ["input", C3, C3, "output"], "is no cell"),
+        ([[0] * 3] * 3, ["input", "conv5x5", "output"], "no operation 'conv5x5': use conv3x3-bn-relu"),
+    ],
+)
+def test_what_is_no_cell_is_refused(matrix, operations, text):
+    with pytest.raises(ValueError, match=text):
+        NASBench101(vertices=3).from_matrix(matrix, operations)
+
+
+def test_an_optuna_study_sees_one_architecture_for_isomorphs(space):
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    for _ in range(20):
+        trial = study.ask(space.distributions())
+        architecture = space.suggest(trial)
+        assert architecture == space.canonical(architecture)
+        study.tell(trial, 0.0)
+
+
+def test_mutants_are_canonical(space):
+    generator = torch.Generator().manual_seed(0)
+    architecture = space.from_matrix(*FIRST)
+    mutants = {mutate(space, architecture, generator) for _ in range(60)}
+    assert len(mutants) > 10
+    assert all(space.canonical(mutant) == mutant for mutant in mutants)
