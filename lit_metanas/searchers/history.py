@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,15 +11,11 @@ from optuna.distributions import BaseDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from lit_metanas.searchers.identities import Identities
+from lit_metanas.searchers.memory import CHANCES, Memory
 from lit_metanas.searchers.mutation import ATTEMPTS
 from lit_metanas.searchers.values import any_value, next_values, other_value
 
-COMPLETE = TrialState.COMPLETE
 UNFAILED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
-
-CHANCES = 2
-"""How often parameters may fail before they count as tried: once may be the machine's fault."""
 
 
 class Neighbour(NamedTuple):
@@ -38,7 +32,7 @@ class History:
         study: of one objective.
         trial: the one that asks.
         distributions: of the parameters that are to be proposed.
-        identities: tells which parameter sets are the same.
+        memory: tells which parameter sets are the same, and of what was read before.
 
     Attributes:
         trials: completed, pruned and running ones in the order of their numbers.
@@ -46,32 +40,18 @@ class History:
     """
 
     def __init__(
-        self, study: Study, trial: FrozenTrial, distributions: Mapping[str, BaseDistribution], identities: Identities
+        self, study: Study, trial: FrozenTrial, distributions: Mapping[str, BaseDistribution], memory: Memory
     ) -> None:
-        others = [t for t in study.get_trials(deepcopy=False) if t.number != trial.number]
-        self.trials = [t for t in others if t.state in UNFAILED]
-        self.completed = [t for t in self.trials if t.state == COMPLETE]
-        self._failed = [t for t in others if t.state == TrialState.FAIL]
+        everything = study.get_trials(deepcopy=False)
+        self.trials = [t for t in everything if t.state in UNFAILED and t.number != trial.number]
+        self._running = [t for t in self.trials if t.state == TrialState.RUNNING]
+        self._digest = memory.read(everything)
+        self.completed = list(self._digest.completed)
+        self._identities = memory.identities
+        self._asked = {self._identities(t.params).number: t for t in self._running}
         # Storages differ in the order in which they give parameters, and draws are to be the same.
         self._distributions = dict(sorted(distributions.items()))
-        self._identities = identities
         self._sign = -1.0 if study.direction == StudyDirection.MAXIMIZE else 1.0
-
-    @cached_property
-    def tried(self) -> dict[int, FrozenTrial]:
-        """For each parameter set that was tried, by its identity's number, a trial; one with a value if there is."""
-        found: dict[int, FrozenTrial] = {}
-        failures: Counter[int] = Counter()
-        for trial in self._failed:
-            number = self._identities(trial.params).number
-            failures[number] += 1
-            if failures[number] >= CHANCES:
-                found[number] = trial
-        for trial, number in zip(self.trials, self._identities.numbers(self.trials), strict=True):
-            before = found.get(number)
-            if before is None or (trial.state == COMPLETE and before.state != COMPLETE):
-                found[number] = trial
-        return found
 
     def rank(self, trial: FrozenTrial) -> tuple[float, float]:
         """What orders completed trials, the best first: the sum of their constraints' violations, then the value."""
@@ -81,7 +61,7 @@ class History:
     def is_new(self, parameters: Mapping[str, Any]) -> bool:
         """Whether parameters are worth a trial: they can be built and were not tried."""
         identity = self._identities(parameters)
-        return identity.allowed and identity.number not in self.tried
+        return identity.allowed and self._tried(identity.number) is None
 
     def draw(self, generator: np.random.Generator) -> dict[str, Any]:
         """Draw parameters, new ones if some are found."""
@@ -108,28 +88,24 @@ class History:
                 identity = self._identities(parameters)
                 if identity.allowed and identity.number not in seen:
                     seen.add(identity.number)
-                    trial = self.tried.get(identity.number)
+                    trial = self._tried(identity.number)
                     found.append(Neighbour(parameters, [trial] if trial else self._stand_ins(parameters, name)))
         return found
+
+    def _tried(self, number: int) -> FrozenTrial | None:
+        return self._digest.tried.get(number) or self._asked.get(number)
 
     def _stand_ins(self, parameters: Mapping[str, Any], changed: str) -> list[FrozenTrial]:
         """What stands for a neighbour in which other parameters are asked for: its other parameters are drawn anew."""
         found = [
             trial
-            for names, group in self._by_names.items()
+            for names, group in [*self._digest.by_names.items(), *((tuple(t.params), [t]) for t in self._running)]
             if changed in names and set(names) != parameters.keys()
             for trial in group
             if all(trial.params[name] == parameters[name] for name in names if name in parameters)
         ]
         failed = sum(trial.state == TrialState.FAIL for trial in found)
         return [] if failed == len(found) < CHANCES else found
-
-    @cached_property
-    def _by_names(self) -> dict[tuple[str, ...], list[FrozenTrial]]:
-        groups: dict[tuple[str, ...], list[FrozenTrial]] = {}
-        for trial in [*self.trials, *self._failed]:
-            groups.setdefault(tuple(trial.params), []).append(trial)
-        return groups
 
     def _open(self, parameters: Mapping[str, Any]) -> list[str]:
         inactive = self._identities(parameters).inactive

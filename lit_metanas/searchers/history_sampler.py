@@ -10,10 +10,10 @@ import numpy as np
 from optuna import Study
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from lit_metanas.searchers.history import History
-from lit_metanas.searchers.identities import Identities
+from lit_metanas.searchers.memory import Memory
 from lit_metanas.searchers.trial_generator import TrialGenerator
 from lit_metanas.searchers.values import any_value
 from lit_metanas.spaces.choice_space import ChoiceSpace
@@ -34,12 +34,12 @@ class HistorySampler(BaseSampler, ABC):
 
     def __init__(self, *, seed: int | None = None, space: ChoiceSpace | None = None) -> None:
         self._generator = TrialGenerator(seed)
-        self._identities = Identities(space)
+        self._memory = Memory(space)
 
     @property
     def space(self) -> ChoiceSpace | None:
         """The space that was given."""
-        return self._identities.space
+        return self._memory.identities.space
 
     @abstractmethod
     def propose(
@@ -58,10 +58,7 @@ class HistorySampler(BaseSampler, ABC):
                 f"{type(self).__name__} searches for one objective, and the study has {len(study.directions)}: "
                 "use a sampler for several, such as NSGAIISampler."
             )
-        found: dict[str, BaseDistribution] = {}
-        for other in reversed(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))):
-            if not other.distributions.keys() <= found.keys():
-                found = {**other.distributions, **found}
+        found = dict(self._memory.read(study.get_trials(deepcopy=False)).distributions)
         if self.space is not None:
             found.update(self.space.distributions())
         return found
@@ -70,7 +67,7 @@ class HistorySampler(BaseSampler, ABC):
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """Propose the parameters in ``search_space``."""
-        history = History(study, trial, search_space, self._identities)
+        history = History(study, trial, search_space, self._memory)
         proposal = self.propose(study, trial, history, self._generator.of(trial.number))
         return {name: value for name, value in proposal.items() if name in search_space}
 

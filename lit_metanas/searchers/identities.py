@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping
 from itertools import count
-from typing import Any, NamedTuple, Self
-
-from optuna.trial import FrozenTrial
+from typing import Any, NamedTuple
 
 from lit_metanas.spaces.choice_space import ChoiceSpace
 
@@ -31,8 +29,6 @@ class Identity(NamedTuple):
 class Identities:
     """Numbers parameter sets, and remembers the numbers.
 
-    Copies share the memory: it is of a pure function, and a copy of a sampler for each trial would lose it.
-
     Args:
         space: tells which architectures are the same network; None tells parameter sets apart by their values.
     """
@@ -43,9 +39,6 @@ class Identities:
         self._seen: dict[Hashable, Identity] = {}
         self._numbers: dict[Hashable, int] = {}
         self._count = count()
-
-    def __deepcopy__(self, memo: dict[int, object]) -> Self:
-        return self
 
     def __call__(self, parameters: Mapping[str, Any]) -> Identity:
         """The identity of a parameter set."""
@@ -58,14 +51,6 @@ class Identities:
         if found is None:
             found = self._seen[key] = self._identify(dict(key))
         return found
-
-    def numbers(self, trials: Sequence[FrozenTrial]) -> list[int]:
-        """The numbers of many trials' parameters, most of which are remembered."""
-        seen = self._seen
-        try:
-            return [(seen.get(tuple(t.params.items())) or self(t.params)).number for t in trials]
-        except TypeError:
-            return [self(trial.params).number for trial in trials]
 
     def _identify(self, parameters: dict[str, Any]) -> Identity:
         architecture, allowed, inactive = None, True, frozenset[str]()

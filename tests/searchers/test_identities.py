@@ -1,7 +1,5 @@
 """Parameter sets that are the same, and those that are not."""
 
-from copy import deepcopy
-
 from lit_metanas.searchers.identities import Identities
 from lit_metanas.searchers.trial_generator import TrialGenerator
 from lit_metanas.spaces.architecture import Choice
@@ -35,11 +33,6 @@ def test_a_space_tells_what_is_inactive_and_what_cannot_be_built():
     assert identify({"arch.x": "a", "arch.y": "a"}).inactive == frozenset()
     assert identify({"arch.x": "b", "arch.y": "a", "rate": 0.2}).number != first.number
     assert identify({"arch.x": "a"}).allowed  # a part of an architecture is told apart by its values
-
-
-def test_copies_share_the_memory():
-    identify = Identities(Pair())
-    assert deepcopy({"sampler": identify})["sampler"] is identify
 
 
 def test_a_trials_draws_are_its_own():

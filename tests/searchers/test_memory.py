@@ -1,0 +1,84 @@
+"""What is remembered of a study is what a new reading gives."""
+
+import pickle
+from copy import copy, deepcopy
+
+import optuna
+import pytest
+from optuna.trial import TrialState, create_trial
+
+from lit_metanas.searchers.memory import Memory
+
+STATES = (TrialState.COMPLETE, TrialState.FAIL, TrialState.PRUNED, TrialState.RUNNING)
+
+
+def trials(number, shift=0):
+    """Trials of few parameter sets, of two kinds, in several states."""
+    made = []
+    for place in range(number):
+        name = "x" if place % 5 else "y"
+        state = STATES[(place * 3 // 2 + shift) % 4]
+        made.append(
+            create_trial(
+                params={name: (place * 7 + shift) % 6},
+                distributions={name: optuna.distributions.IntDistribution(0, 5 + place)},
+                state=state,
+                value=float(place) if state == TrialState.COMPLETE else None,
+            )
+        )
+        made[-1].number = place
+    return made
+
+
+def content(digest):
+    return digest.trials, digest.completed, digest.tried, digest.by_names, digest.distributions
+
+
+def plain_tried(finished):
+    """For each value the first completed trial, else the first pruned one or the second failed one."""
+    found = {}
+    for params in {tuple(trial.params.items()) for trial in finished}:
+        own = [trial for trial in finished if tuple(trial.params.items()) == params]
+        done = [trial for trial in own if trial.state == TrialState.COMPLETE]
+        pruned = [trial for trial in own if trial.state == TrialState.PRUNED]
+        failed = [trial for trial in own if trial.state == TrialState.FAIL][1:]
+        found[params] = (done or sorted(pruned[:1] + failed[:1], key=lambda trial: trial.number) or [None])[0]
+    return {params: trial for params, trial in found.items() if trial is not None}
+
+
+def test_a_study_read_bit_by_bit_is_the_study_read_at_once():
+    study = trials(60)
+    memory = Memory()
+    for number in (0, 1, 2, 17, 17, 40, 60):
+        digest = memory.read(study[:number])
+        assert content(digest)[0:2] == content(Memory().read(study[:number]))[0:2]
+        assert content(digest) == content(Memory().read(study[:number]))
+    assert {tuple(t.params.items()): t for t in digest.tried.values()} == plain_tried(digest.trials)
+    assert memory.read(study) is digest
+
+
+def test_a_change_in_what_was_read_is_noticed():
+    study = trials(40)
+    memory = Memory()
+    memory.read(study)
+    running = next(trial.number for trial in study if trial.state == TrialState.RUNNING)
+    later = copy(study[running])
+    later.state, later.values = TrialState.COMPLETE, [1.0]
+    changed = [*study[:running], later, *study[running + 1 :]]
+    for other in (changed, study[:10], trials(50, shift=1), [], study):
+        fresh = Memory()
+        fresh.identities = memory.identities
+        fresh._digest._identities = memory.identities
+        assert content(memory.read(other)) == content(fresh.read(other))
+
+
+def test_copies_share_the_memory_and_pickles_begin_without():
+    memory = Memory()
+    memory.read(trials(9))
+    assert deepcopy({"sampler": memory})["sampler"] is memory
+    assert pickle.loads(pickle.dumps(memory))._digest.trials == []
+
+
+@pytest.mark.parametrize("number", [0, 9])
+def test_only_finished_trials_are_digested(number):
+    assert all(trial.state.is_finished() for trial in Memory().read(trials(number)).trials)
