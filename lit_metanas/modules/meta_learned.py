@@ -24,6 +24,7 @@ from lit_metanas.modules.whole_validation import validate_anew
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.interval import t_interval
 from lit_metanas.records.result import Protocol
+from lit_metanas.records.weights import DAMAGED
 from lit_metanas.relaxations import Argmax, Relaxation
 from lit_metanas.spaces import Architecture, SearchSpace, Shape, inherit
 
@@ -225,9 +226,12 @@ class MetaLearned(LightningModule):
         check_resumable(checkpoint, self.space, self.shape, dict(self.head))
         validate_anew(checkpoint)
         entry = checkpoint[KEY]
-        self.account.restore(entry["own"])
-        step = int(checkpoint["state_dict"]["outer_steps"])
-        self.statistics.restore(entry["own"], entry["statistics"], step, self.trainer)
+        try:
+            self.account.restore(entry["own"])
+            step = int(checkpoint["state_dict"]["outer_steps"])
+            self.statistics.restore(entry["own"], entry["statistics"], step, self.trainer)
+        except DAMAGED:
+            raise ValueError("The checkpoint is damaged: give one that `fit` of MetaSearch wrote.") from None
 
     def _start_from(self, path: str) -> None:
         found = read_meta_checkpoint(path)

@@ -39,3 +39,22 @@ def test_the_trainer_says_it_too(tmp_path):
     torch.save({"pytorch-lightning_version": "2.6.0", "state_dict": {}, KEY: {"schema": 1}}, path)
     with pytest.raises(ValueError, match="The checkpoint is damaged"):
         make_trainer().test(make_model(), make_data(), ckpt_path=path, verbose=False)
+
+
+OWN = {
+    "no images": lambda own: own.pop("images"),
+    "an unknown earlier cost": lambda own: own.update(earlier={"pounds": 3}),
+    "tasks that are none": lambda own: own.update(tasks=3),
+}
+
+
+@pytest.mark.parametrize("damage", OWN)
+def test_a_damaged_account_is_said_in_a_sentence(damage, tmp_path):
+    trainer, path = make_trainer(), tmp_path / "bad.ckpt"
+    trainer.fit(make_model(), make_data(steps_per_epoch=1))
+    trainer.save_checkpoint(path)
+    checkpoint = torch.load(path, weights_only=True)
+    OWN[damage](checkpoint[KEY]["own"])
+    torch.save(checkpoint, path)
+    with pytest.raises(ValueError, match=r"The checkpoint is damaged: give one that `fit` of MetaSearch wrote\."):
+        make_trainer().test(make_model(), make_data(), ckpt_path=path, verbose=False)
