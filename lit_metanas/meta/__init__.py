@@ -1,6 +1,7 @@
 """Meta-learning: the parameter tree, adaptation to one task, and outer gradients."""
 
 from lit_metanas.meta.adam import Adam
+from lit_metanas.meta.adaptation import Adaptation
 from lit_metanas.meta.alternating_inner_loop import AlternatingInnerLoop
 from lit_metanas.meta.anil import ANIL
 from lit_metanas.meta.evaluation import evaluate
@@ -33,6 +34,7 @@ __all__ = [
     "SGD",
     "TNAS",
     "Adam",
+    "Adaptation",
     "Adapted",
     "AlternatingInnerLoop",
     "Head",

@@ -8,10 +8,8 @@ import torch
 from torch import Tensor
 
 from lit_metanas.episodes.task import Episode, Split
-from lit_metanas.meta.differentiation import Differentiation
+from lit_metanas.meta.adaptation import Adaptation
 from lit_metanas.meta.inner_loop import InnerLoop
-from lit_metanas.meta.learner import Learner
-from lit_metanas.meta.noise import TaskNoise
 from lit_metanas.meta.parameters import Group, Parameters
 from lit_metanas.meta.update_rule import UpdateRule
 
@@ -58,36 +56,17 @@ class AlternatingInnerLoop(InnerLoop):
         """All move."""
         return ("weights", "logits", "head")
 
-    def run(
-        self,
-        learner: Learner,
-        parameters: Parameters,
-        episode: Episode,
-        noise: TaskNoise,
-        progress: float,
-        differentiate: Differentiation,
-    ) -> Parameters:
+    def run(self, parameters: Parameters, adaptation: Adaptation) -> Parameters:
         """Alternate."""
-        parts: list[tuple[tuple[Group, ...], Tensor | None]] = [(("logits",), None), (("weights", "head"), None)]
+        moving: tuple[tuple[Group, ...], ...] = (("logits",), ("weights", "head"))
+        parts = (adaptation, adaptation)
         if self.logit_split:
-            first, second = self._split(episode)
-            parts = [(("logits",), first), (("weights", "head"), second)]
-        states = [self.rule.start(parameters.flat(groups)) for groups, _ in parts]
+            first, second = self._split(adaptation.episode)
+            parts = (_part(adaptation, first), _part(adaptation, second))
+        states = [self.rule.start(parameters.flat(groups)) for groups in moving]
         for step in range(self.steps):
-            for turn, (groups, members) in enumerate(parts):
-                support, dropout = _members(episode.support, noise, members)
-                parameters, states[turn] = self.step(
-                    learner,
-                    parameters,
-                    groups,
-                    states[turn],
-                    support,
-                    episode.way,
-                    dropout,
-                    step,
-                    progress,
-                    differentiate,
-                )
+            for turn, (groups, part) in enumerate(zip(moving, parts, strict=True)):
+                parameters, states[turn] = self.step(parameters, part, groups, states[turn], step)
         return parameters
 
     def support_images(self, episode: Episode, step: int) -> int:
@@ -108,9 +87,9 @@ class AlternatingInnerLoop(InnerLoop):
         return by_class[:, :cut].reshape(-1), by_class[:, cut:].reshape(-1)
 
 
-def _members(support: Split, noise: TaskNoise, members: Tensor | None) -> tuple[Split, TaskNoise]:
-    """Some examples of a support set with their dropout noise."""
-    if members is None:
-        return support, noise
-    part = replace(support, inputs=support.inputs[members], labels=support.labels[members])
-    return part, noise._replace(support={name: value[:, members] for name, value in noise.support.items()})
+def _part(adaptation: Adaptation, members: Tensor) -> Adaptation:
+    """The adaptation with some examples of the support set, and their dropout noise."""
+    episode, noise = adaptation.episode, adaptation.noise
+    part = replace(episode, train=Split(episode.support.inputs[members], episode.support.labels[members]))
+    rows = {name: value[:, members] for name, value in noise.support.items()}
+    return replace(adaptation, episode=part, noise=noise._replace(support=rows))

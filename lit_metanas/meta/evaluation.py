@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from lit_metanas.episodes.task import Episode
-from lit_metanas.meta.differentiation import Autograd
+from lit_metanas.meta.adaptation import Adaptation
 from lit_metanas.meta.inner_loop import InnerLoop
 from lit_metanas.meta.learner import Adapted, Learner
 from lit_metanas.meta.noise import draw
@@ -51,6 +51,6 @@ def evaluate(
         query_dropout=False,
     )
     with torch.no_grad():
-        adapted = inner_loop.adapt(learner, parameters, episode, noise, progress, Autograd())
-        state, scores = inner_loop.judge(learner, adapted, episode, noise, progress)
+        adaptation = Adaptation(learner, episode, noise, progress)
+        state, scores = inner_loop.judge(inner_loop.adapt(parameters, adaptation), adaptation)
     return scores, state

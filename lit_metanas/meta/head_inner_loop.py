@@ -6,10 +6,9 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from lit_metanas.episodes.task import Episode
-from lit_metanas.meta.differentiation import Differentiation
+from lit_metanas.meta.adaptation import Adaptation
 from lit_metanas.meta.inner_loop import InnerLoop
-from lit_metanas.meta.learner import Learner
-from lit_metanas.meta.noise import TaskNoise, row
+from lit_metanas.meta.noise import row
 from lit_metanas.meta.parameters import Group, Parameters
 from lit_metanas.meta.update_rule import Tensors, UpdateRule
 
@@ -36,20 +35,13 @@ class HeadInnerLoop(InnerLoop):
         """The head moves."""
         return ("head",)
 
-    def run(
-        self,
-        learner: Learner,
-        parameters: Parameters,
-        episode: Episode,
-        noise: TaskNoise,
-        progress: float,
-        differentiate: Differentiation,
-    ) -> Parameters:
+    def run(self, parameters: Parameters, adaptation: Adaptation) -> Parameters:
         """Embed the support set once, then step on the head."""
+        learner, noise, episode = adaptation.learner, adaptation.noise, adaptation.episode
         support = episode.support
-        mixture = learner.mixture(parameters.logits, noise, 0, self.progress(0, progress))
+        mixture = learner.mixture(parameters.logits, noise, 0, self.progress(0, adaptation.progress))
         features = learner.features(parameters.weights, support.inputs, mixture, noise=row(noise.support, 0))
-        if not differentiate.second_order:
+        if not adaptation.differentiate.second_order:
             features = features.detach()
 
         def loss(moving: Tensors) -> tuple[Tensor, Tensor]:
@@ -61,7 +53,7 @@ class HeadInnerLoop(InnerLoop):
         state = self.rule.start(parameters.flat(self.groups))
         for step in range(self.steps):
             moving = parameters.flat(self.groups)
-            gradients, _ = differentiate(loss, moving)
+            gradients, _ = adaptation.differentiate(loss, moving)
             moved, state = self.rule(moving, gradients, state, self.rates(parameters, moving, step), step)
             parameters = parameters.updated(moved)
         return parameters

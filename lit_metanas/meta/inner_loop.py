@@ -9,17 +9,17 @@ from typing import get_args
 import torch
 from torch import Tensor
 
-from lit_metanas.episodes.task import Episode, Split
-from lit_metanas.meta.differentiation import Differentiation
-from lit_metanas.meta.learner import Adapted, Learner
-from lit_metanas.meta.noise import TaskNoise, row
+from lit_metanas.episodes.task import Episode
+from lit_metanas.meta.adaptation import Adaptation
+from lit_metanas.meta.learner import Adapted
+from lit_metanas.meta.noise import row
 from lit_metanas.meta.parameters import Group, Parameters
 from lit_metanas.meta.sgd import SGD
 from lit_metanas.meta.update_rule import Tensors, UpdateRule
 
 
 class InnerLoop(ABC):
-    """Moves a learner's parameters on a support set: a pure function of parameters, episode and noise.
+    """Moves a learner's parameters on a support set: a pure function of parameters, episode and noise (``Adaptation``).
 
     Args:
         steps: number of steps.
@@ -56,60 +56,27 @@ class InnerLoop(ABC):
         """The parts of the tree that move."""
 
     @abstractmethod
-    def run(
-        self,
-        learner: Learner,
-        parameters: Parameters,
-        episode: Episode,
-        noise: TaskNoise,
-        progress: float,
-        differentiate: Differentiation,
-    ) -> Parameters:
-        """Move a task's own tree (``Learner.start``) for ``steps`` steps; see ``adapt``."""
+    def run(self, parameters: Parameters, adaptation: Adaptation) -> Parameters:
+        """Move a task's own tree (``Learner.start``) for ``steps`` steps."""
 
-    def adapt(
-        self,
-        learner: Learner,
-        parameters: Parameters,
-        episode: Episode,
-        noise: TaskNoise,
-        progress: float,
-        differentiate: Differentiation,
-    ) -> Parameters:
-        """Adapt to one task.
-
-        Args:
-            learner: supernet, relaxation and head.
-            parameters: the meta-parameters.
-            episode: only its support set is read.
-            noise: drawn for at least ``steps`` steps.
-            progress: place in the outer schedule, from 0 to 1.
-            differentiate: takes the inner gradients.
+    def adapt(self, parameters: Parameters, adaptation: Adaptation) -> Parameters:
+        """Adapt meta-parameters to one task, of which only the support set is read.
 
         Returns:
             The adapted tree; ``head`` is the task's own.
         """
-        start = learner.start(parameters, episode, noise, self.progress(0, progress))
-        return self.run(learner, start, episode, noise, progress, differentiate)
+        start = self.progress(0, adaptation.progress)
+        return self.run(adaptation.learner.start(parameters, adaptation.episode, adaptation.noise, start), adaptation)
 
-    def query_scores(
-        self,
-        learner: Learner,
-        parameters: Parameters,
-        episode: Episode,
-        noise: TaskNoise,
-        progress: float,
-        differentiate: Differentiation,
-    ) -> Tensor:
-        """Adapt, then score the query set: shape ``(queries, way)``; arguments as of ``adapt``."""
-        adapted = self.adapt(learner, parameters, episode, noise, progress, differentiate)
-        return self.judge(learner, adapted, episode, noise, progress)[1]
+    def query_scores(self, parameters: Parameters, adaptation: Adaptation) -> Tensor:
+        """Adapt meta-parameters, then score the query set: shape ``(queries, way)``."""
+        return self.judge(self.adapt(parameters, adaptation), adaptation)[1]
 
-    def judge(
-        self, learner: Learner, parameters: Parameters, episode: Episode, noise: TaskNoise, progress: float
-    ) -> tuple[Adapted, Tensor]:
+    def judge(self, parameters: Parameters, adaptation: Adaptation) -> tuple[Adapted, Tensor]:
         """The state that an adapted tree leads to, and its query scores, shape ``(queries, way)``."""
-        mixture = learner.mixture(parameters.logits, noise, self.steps, self.progress(self.steps, progress))
+        learner, episode, noise = adaptation.learner, adaptation.episode, adaptation.noise
+        end = self.progress(self.steps, adaptation.progress)
+        mixture = learner.mixture(parameters.logits, noise, self.steps, end)
         state = learner.conclude(parameters, episode, noise, mixture)
         return state, learner.scores(state, episode, noise, mixture)
 
@@ -140,29 +107,20 @@ class InnerLoop(ABC):
         return {name: parameters.rates.get(f"{step}.{name}", self._rate(name)) for name in names}
 
     def step(
-        self,
-        learner: Learner,
-        parameters: Parameters,
-        groups: tuple[Group, ...],
-        state: Tensors,
-        support: Split,
-        way: int,
-        noise: TaskNoise,
-        step: int,
-        progress: float,
-        differentiate: Differentiation,
+        self, parameters: Parameters, adaptation: Adaptation, groups: tuple[Group, ...], state: Tensors, step: int
     ) -> tuple[Parameters, Tensors]:
         """One step of some groups down the inner loss; returns the moved tree and the rule's state."""
+        learner, episode, noise = adaptation.learner, adaptation.episode, adaptation.noise
         dropout = row(noise.support, step)
 
         def loss(moving: Tensors) -> tuple[Tensor, Tensor]:
             tree = parameters.updated(moving)
-            mixture = learner.mixture(tree.logits, noise, step, self.progress(step, progress))
-            value = learner.loss(tree, support, way, mixture, dropout)
+            mixture = learner.mixture(tree.logits, noise, step, self.progress(step, adaptation.progress))
+            value = learner.loss(tree, episode.support, episode.way, mixture, dropout)
             return value, value.detach()
 
         moving = parameters.flat(groups)
-        gradients, _ = differentiate(loss, moving)
+        gradients, _ = adaptation.differentiate(loss, moving)
         moved, state = self.rule(moving, gradients, state, self.rates(parameters, moving, step), step)
         return parameters.updated(moved), state
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from lit_metanas.episodes.task import Episode
-from lit_metanas.meta.differentiation import Differentiation
+from lit_metanas.meta.adaptation import Adaptation
 from lit_metanas.meta.inner_loop import InnerLoop, checked
-from lit_metanas.meta.learner import Learner
-from lit_metanas.meta.noise import TaskNoise
 from lit_metanas.meta.parameters import Group, Parameters
 from lit_metanas.meta.update_rule import UpdateRule
 
@@ -50,28 +47,9 @@ class JointInnerLoop(InnerLoop):
         """What moves."""
         return self._groups
 
-    def run(
-        self,
-        learner: Learner,
-        parameters: Parameters,
-        episode: Episode,
-        noise: TaskNoise,
-        progress: float,
-        differentiate: Differentiation,
-    ) -> Parameters:
+    def run(self, parameters: Parameters, adaptation: Adaptation) -> Parameters:
         """Step jointly."""
         state = self.rule.start(parameters.flat(self.groups))
         for step in range(self.steps):
-            parameters, state = self.step(
-                learner,
-                parameters,
-                self.groups,
-                state,
-                episode.support,
-                episode.way,
-                noise,
-                step,
-                progress,
-                differentiate,
-            )
+            parameters, state = self.step(parameters, adaptation, self.groups, state, step)
         return parameters

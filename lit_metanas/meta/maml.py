@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from torch import Tensor
-from torch.nn.functional import cross_entropy
+from dataclasses import replace
 
-from lit_metanas.episodes.task import Episode
+from lit_metanas.meta.adaptation import Adaptation
 from lit_metanas.meta.inner_loop import InnerLoop
-from lit_metanas.meta.learner import Learner
-from lit_metanas.meta.meta_gradient import MetaGradient, differentiation, task_metrics
-from lit_metanas.meta.noise import TaskNoise
+from lit_metanas.meta.meta_gradient import MetaGradient, differentiation, query_gradient
 from lit_metanas.meta.parameters import Parameters
 from lit_metanas.meta.task_map import Metrics
-from lit_metanas.meta.update_rule import Tensors
 
 
 class MAML(MetaGradient):
@@ -28,22 +24,8 @@ class MAML(MetaGradient):
     second_order: bool = True
 
     def task_gradient(
-        self,
-        learner: Learner,
-        inner_loop: InnerLoop,
-        parameters: Parameters,
-        episode: Episode,
-        noise: TaskNoise,
-        progress: float,
-        functional: bool,
+        self, inner_loop: InnerLoop, parameters: Parameters, adaptation: Adaptation, functional: bool
     ) -> tuple[Parameters, Metrics]:
         """Differentiate one task's query loss."""
-        inner = differentiation(functional, second_order=self.second_order)
-
-        def query_loss(values: Tensors) -> tuple[Tensor, Tensor]:
-            tree = parameters.updated(values)
-            scores = inner_loop.query_scores(learner, tree, episode, noise, progress, inner)
-            return cross_entropy(scores, episode.query.labels), scores.detach()
-
-        gradients, scores = differentiation(functional)(query_loss, parameters.flat())
-        return parameters.updated(gradients), task_metrics(scores, episode.query.labels)
+        task = replace(adaptation, differentiate=differentiation(functional, second_order=self.second_order))
+        return query_gradient(inner_loop, parameters, task, differentiation(functional), parameters.flat())

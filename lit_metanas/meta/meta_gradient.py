@@ -10,12 +10,14 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from lit_metanas.episodes.task import Episode
+from lit_metanas.meta.adaptation import Adaptation
 from lit_metanas.meta.differentiation import Autograd, Differentiation, Functional
 from lit_metanas.meta.inner_loop import InnerLoop
 from lit_metanas.meta.learner import Learner
 from lit_metanas.meta.noise import TaskNoise, draw
 from lit_metanas.meta.parameters import Parameters
 from lit_metanas.meta.task_map import Metrics, TaskMap, mean_loop, mean_vmap, vectorised
+from lit_metanas.meta.update_rule import Tensors
 
 
 class MetaGradient(ABC):
@@ -78,7 +80,8 @@ class MetaGradient(ABC):
         functional = vectorised(self.task_map, learner.relaxation, episodes[0].support.inputs.device)
 
         def one(episode: Episode, noise: TaskNoise) -> tuple[Parameters, Metrics]:
-            return self.task_gradient(learner, inner_loop, parameters, episode, noise, progress, functional)
+            adaptation = Adaptation(learner, episode, noise, progress)
+            return self.task_gradient(inner_loop, parameters, adaptation, functional)
 
         gradients, metrics = (mean_vmap if functional else mean_loop)(one, episodes, noises)
         metrics |= {"loss": metrics["losses"].mean(), "accuracy": metrics["accuracies"].mean()}
@@ -90,24 +93,14 @@ class MetaGradient(ABC):
 
     @abstractmethod
     def task_gradient(
-        self,
-        learner: Learner,
-        inner_loop: InnerLoop,
-        parameters: Parameters,
-        episode: Episode,
-        noise: TaskNoise,
-        progress: float,
-        functional: bool,
+        self, inner_loop: InnerLoop, parameters: Parameters, adaptation: Adaptation, functional: bool
     ) -> tuple[Parameters, Metrics]:
         """The gradient and query metrics (``task_metrics``) of one task.
 
         Args:
-            learner: supernet, relaxation and head.
-            inner_loop: adaptation to a task.
+            inner_loop: how parameters move.
             parameters: the meta-parameters.
-            episode: the task.
-            noise: its noise.
-            progress: place in the outer schedule.
+            adaptation: the task, with its learner and noise.
             functional: whether it runs under ``vmap``.
         """
 
@@ -151,6 +144,31 @@ class MetaGradient(ABC):
 def differentiation(functional: bool, *, second_order: bool = False) -> Differentiation:
     """The way to differentiate under ``vmap`` (``functional``) or outside of it."""
     return Functional(second_order=second_order) if functional else Autograd(second_order=second_order)
+
+
+def query_gradient(
+    inner_loop: InnerLoop, parameters: Parameters, adaptation: Adaptation, outer: Differentiation, at: Tensors
+) -> tuple[Parameters, Metrics]:
+    """The query loss's gradient with respect to some tensors of the tree, and the query metrics.
+
+    Args:
+        inner_loop: how parameters move.
+        parameters: the meta-parameters.
+        adaptation: the task; its ``differentiate`` takes the inner gradients.
+        outer: takes this gradient.
+        at: what to differentiate with respect to, under the names of ``Parameters.flat``.
+
+    Returns:
+        The tree with the gradients in place of these tensors.
+    """
+    labels = adaptation.episode.query.labels
+
+    def query_loss(values: Tensors) -> tuple[Tensor, Tensor]:
+        scores = inner_loop.query_scores(parameters.updated(values), adaptation)
+        return cross_entropy(scores, labels), scores.detach()
+
+    gradients, scores = outer(query_loss, at)
+    return parameters.updated(gradients), task_metrics(scores, labels)
 
 
 def task_metrics(scores: Tensor, labels: Tensor) -> Metrics:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from lit_metanas.episodes.task import Episode
-from lit_metanas.meta.differentiation import Differentiation
+from lit_metanas.meta.adaptation import Adaptation
 from lit_metanas.meta.inner_loop import InnerLoop
-from lit_metanas.meta.learner import Learner
-from lit_metanas.meta.noise import TaskNoise
 from lit_metanas.meta.parameters import Group, Parameters
 
 
@@ -21,15 +18,7 @@ class NoInnerLoop(InnerLoop):
         """Nothing moves."""
         return ()
 
-    def run(
-        self,
-        learner: Learner,
-        parameters: Parameters,
-        episode: Episode,
-        noise: TaskNoise,
-        progress: float,
-        differentiate: Differentiation,
-    ) -> Parameters:
+    def run(self, parameters: Parameters, adaptation: Adaptation) -> Parameters:
         """Return the tree."""
-        del learner, episode, noise, progress, differentiate
+        del adaptation
         return parameters

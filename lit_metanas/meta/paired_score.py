@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
-from torch.nn.functional import cross_entropy
+from dataclasses import replace
 
-from lit_metanas.episodes.task import Episode
+import torch
+
+from lit_metanas.meta.adaptation import Adaptation
 from lit_metanas.meta.inner_loop import InnerLoop
 from lit_metanas.meta.learner import Learner
-from lit_metanas.meta.meta_gradient import MetaGradient, differentiation, task_metrics
+from lit_metanas.meta.meta_gradient import MetaGradient, differentiation, query_gradient
 from lit_metanas.meta.noise import TaskNoise
 from lit_metanas.meta.parameters import Parameters
 from lit_metanas.meta.task_map import Metrics, TaskMap
@@ -52,18 +52,13 @@ class PairedScore(MetaGradient):
             )
 
     def task_gradient(
-        self,
-        learner: Learner,
-        inner_loop: InnerLoop,
-        parameters: Parameters,
-        episode: Episode,
-        noise: TaskNoise,
-        progress: float,
-        functional: bool,
+        self, inner_loop: InnerLoop, parameters: Parameters, adaptation: Adaptation, functional: bool
     ) -> tuple[Parameters, Metrics]:
         """Compare two children."""
+        del functional
+        learner, noise, progress = adaptation.learner, adaptation.noise, adaptation.progress
         noises = self.draw_noises(learner, parameters, noise, inner_loop.steps, progress)
-        first, second = (self._child(learner, inner_loop, parameters, episode, one, progress) for one in noises)
+        first, second = (_child(inner_loop, parameters, replace(adaptation, noise=one)) for one in noises)
         metrics = {name: (first[1][name] + second[1][name]) / 2 for name in first[1]}
         metrics["differences"] = first[1]["losses"] - second[1]["losses"]
         scale = metrics["differences"] / 2
@@ -93,28 +88,15 @@ class PairedScore(MetaGradient):
         size = metrics["differences"].square().mean().sqrt().clamp(min=torch.finfo(torch.float32).tiny)
         return gradients._replace(logits={name: value / size for name, value in gradients.logits.items()})
 
-    def _child(
-        self,
-        learner: Learner,
-        inner_loop: InnerLoop,
-        parameters: Parameters,
-        episode: Episode,
-        noise: TaskNoise,
-        progress: float,
-    ) -> tuple[Parameters, Metrics, Tensors]:
-        """One child's gradient, its metrics, and its one-hot vectors by choice."""
-        first_order = differentiation(False)
 
-        def query_loss(values: Tensors) -> tuple[Tensor, Tensor]:
-            tree = parameters.updated(values)
-            scores = inner_loop.query_scores(learner, tree, episode, noise, progress, first_order)
-            return cross_entropy(scores, episode.query.labels), scores.detach()
-
-        values = parameters.flat(("weights", "head", "rates"))
-        gradients, scores = first_order(query_loss, values)
-        mixture = learner.mixture(parameters.logits, noise, 0, progress)
-        chosen = {name: gate.weights.detach() for name, gate in mixture.items()}
-        return parameters.updated(gradients), task_metrics(scores, episode.query.labels), chosen
+def _child(
+    inner_loop: InnerLoop, parameters: Parameters, adaptation: Adaptation
+) -> tuple[Parameters, Metrics, Tensors]:
+    """One child's gradient, its metrics, and its one-hot vectors by choice."""
+    values = parameters.flat(("weights", "head", "rates"))
+    gradients, metrics = query_gradient(inner_loop, parameters, adaptation, differentiation(False), values)
+    mixture = adaptation.learner.mixture(parameters.logits, adaptation.noise, 0, adaptation.progress)
+    return gradients, metrics, {name: gate.weights.detach() for name, gate in mixture.items()}
 
 
 def _kept(noise: TaskNoise, steps: int, child: int) -> TaskNoise:

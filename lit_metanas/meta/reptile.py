@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
-from lit_metanas.episodes.task import Episode
+from lit_metanas.meta.adaptation import Adaptation
 from lit_metanas.meta.inner_loop import InnerLoop
-from lit_metanas.meta.learner import Learner
 from lit_metanas.meta.meta_gradient import MetaGradient, differentiation, task_metrics
-from lit_metanas.meta.noise import TaskNoise
 from lit_metanas.meta.parameters import Parameters
 from lit_metanas.meta.task_map import Metrics, TaskMap
 
@@ -31,24 +31,17 @@ class Reptile(MetaGradient):
         self.logit_rate = logit_rate
 
     def task_gradient(
-        self,
-        learner: Learner,
-        inner_loop: InnerLoop,
-        parameters: Parameters,
-        episode: Episode,
-        noise: TaskNoise,
-        progress: float,
-        functional: bool,
+        self, inner_loop: InnerLoop, parameters: Parameters, adaptation: Adaptation, functional: bool
     ) -> tuple[Parameters, Metrics]:
         """Adapt, and look back."""
-        first_order = differentiation(functional)
+        task = replace(adaptation, differentiate=differentiation(functional))
         with torch.no_grad():
-            adapted = inner_loop.adapt(learner, parameters, episode, noise, progress, first_order)
-            scores = inner_loop.judge(learner, adapted, episode, noise, progress)[1]
+            adapted = inner_loop.adapt(parameters, task)
+            scores = inner_loop.judge(adapted, task)[1]
             gradients = Parameters(
                 {k: self.weight_rate * (v - adapted.weights[k]) for k, v in parameters.weights.items()},
                 {k: self.logit_rate * (v - adapted.logits[k]) for k, v in parameters.logits.items()},
                 {k: self.weight_rate * (v - adapted.head[k]) for k, v in parameters.head.items()},
                 {k: torch.zeros_like(v) for k, v in parameters.rates.items()},
             )
-        return gradients, task_metrics(scores, episode.query.labels)
+        return gradients, task_metrics(scores, adaptation.episode.query.labels)

@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 
 from lit_metanas.episodes.task import Episode
-from lit_metanas.meta import InnerLoop, Learner, Parameters, draw, task_generator
+from lit_metanas.meta import Adaptation, InnerLoop, Learner, Parameters, draw, task_generator
 from lit_metanas.meta.cost import adaptation_flops
-from lit_metanas.meta.differentiation import Autograd
 from lit_metanas.records.budget import Cost
 from lit_metanas.spaces import Architecture, SearchSpace
 
@@ -78,7 +77,7 @@ class TaskArchitectures:
         steps, generator = inner_loop.steps, task_generator(self.seed, -2, number)
         noise = draw(learner.supernet, learner.relaxation, parameters.logits, episode, generator, steps=steps)
         with torch.no_grad():
-            adapted = inner_loop.adapt(learner, parameters, episode, noise, 1.0, Autograd())
+            adapted = inner_loop.adapt(parameters, Adaptation(learner, episode, noise))
         self.cost += Cost(
             steps=steps,
             images=sum(inner_loop.support_images(episode, step) for step in range(steps)),
