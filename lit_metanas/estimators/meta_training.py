@@ -12,7 +12,7 @@ from torch import Tensor
 from lit_metanas.episodes.episode_data import EpisodeDataModule
 from lit_metanas.estimators.estimator import Estimator, Score
 from lit_metanas.estimators.overlay import fresh_weights, overlay
-from lit_metanas.meta import Head, PrototypeLoss
+from lit_metanas.meta import Adaptation, Head, PrototypeLoss
 from lit_metanas.meta.cost import training_flops
 from lit_metanas.modules.meta_search import MetaSearch, default_weight_optimizer
 from lit_metanas.modules.quiet_trainer import quiet_trainer
@@ -76,7 +76,8 @@ class MetaTrainingEstimator(Estimator):
             parameters, episode = model.meta_parameters(), self.data.stream("train")[0, 0]
             parts = model.learner, model.inner_loop
             noise = model.meta_gradient.draw(*parts, parameters, episode, torch.Generator().manual_seed(0))
-            one = training_flops(*parts, model.meta_gradient, parameters, episode, noise, 0.0)
+            adaptation = Adaptation(model.learner, episode, noise, 0.0)
+            one = training_flops(model.inner_loop, model.meta_gradient, parameters, adaptation)
             self._step_flops[architecture] = self.data.tasks_per_step * one
         return self._step_flops[architecture]
 

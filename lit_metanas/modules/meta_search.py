@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 
 from lit_metanas.episodes.task import Episode
 from lit_metanas.meta import (
+    Adaptation,
     Head,
     InnerLoop,
     MetaGradient,
@@ -169,7 +170,9 @@ class MetaSearch(MetaLearned):
         mean = self.meta_gradient.mean
         gradients, metrics = mean(self.learner, self.inner_loop, parameters, batch, noises, progress)
         flops = sum(
-            training_flops(self.learner, self.inner_loop, self.meta_gradient, parameters, episode, noise, progress)
+            training_flops(
+                self.inner_loop, self.meta_gradient, parameters, Adaptation(self.learner, episode, noise, progress)
+            )
             for episode, noise in zip(batch, noises, strict=True)
         )
         trainer = self.trainer

@@ -76,12 +76,13 @@ class TaskArchitectures:
         learner, inner_loop = self.learner, self.inner_loop
         steps, generator = inner_loop.steps, task_generator(self.seed, -2, number)
         noise = draw(learner.supernet, learner.relaxation, parameters.logits, episode, generator, steps=steps)
+        adaptation = Adaptation(learner, episode, noise)
         with torch.no_grad():
-            adapted = inner_loop.adapt(parameters, Adaptation(learner, episode, noise))
+            adapted = inner_loop.adapt(parameters, adaptation)
         self.cost += Cost(
             steps=steps,
             images=sum(inner_loop.support_images(episode, step) for step in range(steps)),
-            flops=adaptation_flops(learner, inner_loop, parameters, episode, noise),
+            flops=adaptation_flops(inner_loop, parameters, adaptation),
             seconds=time.perf_counter() - begin,
         )
         self.found.append(self.space.derive(adapted.logits))

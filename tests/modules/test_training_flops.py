@@ -9,6 +9,7 @@ from lit_metanas.meta import (
     ANIL,
     FOMAML,
     MAML,
+    Adaptation,
     AlternatingInnerLoop,
     HeadInnerLoop,
     JointInnerLoop,
@@ -77,7 +78,7 @@ def test_three_times_the_forward_passes(case, batch_norm):
         object.__delattr__(inner_loop, "run")
         # The support set's pass in an inner step that is differentiated itself counts twice.
         again = inner.total if case == "maml" else 0
-        account = training_flops(model.learner, inner_loop, method, parameters, episode, noise, 0.3)
+        account = training_flops(inner_loop, method, parameters, Adaptation(model.learner, episode, noise, 0.3))
         assert account == 3 * (everything.total + again)
 
 
