@@ -1,0 +1,491 @@
+"""NAS-Bench-101's child and supernet against plain sums over candidates, each other, and the benchmark's counts."""
+
+from itertools import product
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.export import Dim
+from torch.utils.flop_counter import FlopCounterMode
+
+from lit_metanas.spaces import Gate, NASBench101, inherit, one_hot
+
+C3, C1, POOL = "conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3"
+INCEPTION = (
+    [
+        [0, 1, 1, 1, 0, 1, 0],
+        [0, 0, 0, 0, 0, 0, 1],
+        [0, 0, 0, 0, 0, 0, 1],
+        [0, 0, 0, 0, 1, 0, 0],
+        [0, 0, 0, 0, 0, 0, 1],
+        [0, 0, 0, 0, 0, 0, 1],
+        [0, 0, 0, 0, 0, 0, 0],
+    ],
+    ["input", C1, C3, C3, C3, POOL, "output"],
+)
+FIRST = (  # the first cell of the official files
+    [
+        [0, 1, 0, 0, 1, 1, 0],
+        [0, 0, 1, 0, 0, 0, 0],
+        [0, 0, 0, 1, 0, 0, 1],
+        [0, 0, 0, 0, 0, 1, 0],
+        [0, 0, 0, 0, 0, 1, 0],
+        [0, 0, 0, 0, 0, 0, 1],
+        [0, 0, 0, 0, 0, 0, 0],
+    ],
+    ["input", C3, POOL, C3, C3, C1, "output"],
+)
+
+
+def tiny(**options):
+    return NASBench101(**{"channels": 7, "stacks": 2, "cells": 1, "merge_isomorphs": False, **options})
+
+
+def images(examples, shape, seed=0, dtype=torch.float64):
+    return torch.randn(examples, *shape, dtype=dtype, generator=torch.Generator().manual_seed(seed))
+
+
+def convolution(inputs, kernel):
+    """Cross-correlation with zeros around the image, one tap of the kernel after the other."""
+    size = kernel.shape[-1]
+    height, width = inputs.shape[2:]
+    padded = F.pad(inputs, (size // 2,) * 4)
+    total = 0.0
+    for row in range(size):
+        for column in range(size):
+            window = padded[:, :, row : row + height, column : column + width]
+            total = total + torch.einsum("nchw,oc->nohw", window, kernel[:, :, row, column])
+    return total
+
+
+def maxima(inputs, step):
+    """Of 3x3 pixels around each, or of blocks of 2x2."""
+    height, width = inputs.shape[2:]
+    low, high = (1, 2) if step == 1 else (0, 2)
+    rows = [
+        torch.stack(
+            [
+                inputs[:, :, max(0, y - low) : y + high, max(0, x - low) : x + high].amax((2, 3))
+                for x in range(0, width, step)
+            ],
+            -1,
+        )
+        for y in range(0, height, step)
+    ]
+    return torch.stack(rows, -2)
+
+
+class Reference:
+    """All candidates at each vertex, and the mean over all sets of vertices that the output may concatenate."""
+
+    def __init__(self, space, parameters, gates, statistics=None):
+        self.space, self.parameters, self.statistics = space, parameters, statistics
+        self.last = space.vertices - 1
+        labels = {choice.name: choice.labels for choice in space.choices}
+        self.gates = {name: dict(zip(labels[name], gate.weights.tolist(), strict=True)) for name, gate in gates.items()}
+        self.seen = {}
+
+    def normalise(self, x, key):
+        mean = x.mean((0, 2, 3))
+        var = ((x - mean[None, :, None, None]) ** 2).mean((0, 2, 3))
+        self.seen |= {f"{key}.mean": mean, f"{key}.var": var}
+        if self.statistics is not None:
+            mean, var = self.statistics[f"{key}.mean"], self.statistics[f"{key}.var"]
+        x = (x - mean[None, :, None, None]) / (var[None, :, None, None] + 1e-5).sqrt()
+        scale, shift = self.parameters[f"{key}.scale"], self.parameters[f"{key}.shift"]
+        return x * scale[None, :, None, None] + shift[None, :, None, None]
+
+    def convolve(self, x, key):
+        return self.normalise(convolution(x, self.parameters[f"{key}.kernel"]), key).clamp(min=0)
+
+    def edges(self):
+        """Probability of each edge and that its source is reached."""
+        reached, edges = {0: 1.0}, {}
+        for target in range(1, self.last + 1):
+            missed = 1.0
+            for source in range(target):
+                edges[source, target] = self.gates[f"edge{source}-{target}"].get("yes", 0.0) * reached[source]
+                missed *= 1 - edges[source, target]
+            reached[target] = 1 - missed
+        return edges
+
+    def cell(self, x, place, width):
+        edges, middle = self.edges(), range(1, self.last)
+        key = f"cells.{place}"
+        splits = []
+        for inside in product((False, True), repeat=self.last - 1):
+            joined = [vertex for vertex, here in zip(middle, inside, strict=True) if here]
+            probability = 1.0
+            for vertex in middle:
+                probability *= edges[vertex, self.last] if vertex in joined else 1 - edges[vertex, self.last]
+            if joined:
+                splits.append((probability, joined))
+        values = {}
+        for vertex in middle:
+            total = torch.zeros(len(x), width, *x.shape[2:], dtype=x.dtype)
+            if edges[0, vertex]:
+                total = total + edges[0, vertex] * self.convolve(x, f"{key}.projections.edge0-{vertex}")
+            for source in range(1, vertex):
+                total = total + edges[source, vertex] * values[source]
+            total = total * self.mask(vertex, splits, edges, width)[:, None, None]
+            values[vertex] = sum(
+                weight
+                * (maxima(total, 1) if label == POOL else self.convolve(total, f"{key}.operations.op{vertex}.{label}"))
+                for label, weight in self.gates[f"op{vertex}"].items()
+            )
+        output = torch.zeros(len(x), width, *x.shape[2:], dtype=x.dtype)
+        if edges[0, self.last]:
+            output = output + edges[0, self.last] * self.convolve(x, f"{key}.projections.edge0-{self.last}")
+        for probability, joined in splits:
+            parts = [values[vertex][:, : self.share(vertex, joined, width)] for vertex in joined]
+            output = output + probability * torch.cat(parts, 1)
+        return output
+
+    def share(self, vertex, joined, width):
+        return width // len(joined) + (joined.index(vertex) < width % len(joined))
+
+    def mask(self, vertex, splits, edges, width):
+        """The probability that a vertex has each channel."""
+        mask = torch.zeros(width, dtype=torch.float64)
+        for probability, joined in splits:
+            least = width // len(joined)
+            mask[:least] += probability
+            if least < width:
+                mask[least] += probability * self.larger(vertex, joined, edges, width)
+        return mask
+
+    def larger(self, vertex, joined, edges, width):
+        if vertex in joined:
+            return self.share(vertex, joined, width) - width // len(joined)
+        missed = 1.0
+        for target in range(vertex + 1, self.last):
+            missed *= 1 - edges[vertex, target] * self.larger(target, joined, edges, width)
+        return 1 - missed
+
+    def features(self, x):
+        x = self.convolve(x, "stem")
+        for place in range(self.space.stacks * self.space.cells):
+            stack = place // self.space.cells
+            if place and place % self.space.cells == 0:
+                x = maxima(x, 2)
+            x = self.cell(x, place, self.space.channels * 2**stack)
+        return x.mean((2, 3))
+
+
+@pytest.mark.parametrize("options", [{"vertices": 5}, {"vertices": 4, "cells": 2, "channels": 2}, {"vertices": 2}])
+def test_supernet_is_the_mean_over_wirings(double_supernet, random_gates, options):
+    space, shape = tiny(**options), (3, 7, 6)
+    net, parameters = double_supernet(space, shape)
+    assert net.features == 2 * space.channels
+    inputs = images(4, shape)
+    for seed in range(3):
+        gates = random_gates(space, "soft", torch.Generator().manual_seed(seed))
+        expected = Reference(space, parameters, gates).features(inputs)
+        torch.testing.assert_close(net(inputs, gates), expected, rtol=1e-9, atol=1e-10)
+
+
+def test_a_few_gates_may_be_decided(double_supernet, random_gates):
+    space, shape = tiny(vertices=5, fixed={"edge0-2": ["no"], "edge1-3": ["yes"], "op2": [POOL, C1]}), (3, 7, 6)
+    net, parameters = double_supernet(space, shape)
+    inputs = images(4, shape)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(5):
+        gates, decided = random_gates(space, "soft", generator), random_gates(space, "index", generator)
+        gates |= {name: decided[name] for name in ("edge0-1", "edge1-2", "edge3-4", "op1")}
+        expected = Reference(space, parameters, gates).features(inputs)
+        torch.testing.assert_close(net(inputs, gates), expected, rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.parametrize("kind", ["soft", "index"])
+def test_statistics_are_recorded_and_used(double_supernet, random_gates, kind):
+    space, shape = tiny(vertices=5), (2, 7, 8)
+    net, parameters = double_supernet(space, shape)
+    gates = random_gates(space, "soft", torch.Generator().manual_seed(3))
+    if kind == "index":
+        ladder = ([[int(column > row) for column in range(4)] for row in range(4)], ["input", C3, C1, "output"])
+        gates = decided(space, space.from_matrix(*ladder), torch.float64, False)
+    record = {}
+    support, query = images(6, shape, seed=1), images(3, shape, seed=2)
+    net(support, gates, record=record)
+    assert len(record) > 8
+    actual = net(query, gates, statistics=record)
+    if kind == "soft":
+        reference = Reference(space, parameters, gates)
+        reference.features(support)
+        assert set(record) == set(reference.seen)
+        for name, value in record.items():
+            torch.testing.assert_close(value, reference.seen[name], rtol=1e-9, atol=1e-12)
+        expected = Reference(space, parameters, gates, statistics=reference.seen).features(query)
+        torch.testing.assert_close(actual, expected, rtol=1e-9, atol=1e-10)
+    assert not torch.allclose(actual, net(query, gates))
+    torch.testing.assert_close(net(query[:1], gates, statistics=record), actual[:1])
+
+
+def test_noise_is_empty():
+    assert tiny().supernet((1, 8, 8)).draw_noise(3, torch.Generator()) == {}
+
+
+def labels_of(space, generator):
+    return {c.name: c.labels[int(torch.randint(len(c.labels), (), generator=generator))] for c in space.choices}
+
+
+def decided(space, labels, dtype, hard):
+    gates = {}
+    for choice in space.choices:
+        index = choice.labels.index(labels[choice.name])
+        weights = torch.zeros(len(choice.labels), dtype=dtype)
+        weights[index] = 1
+        gates[choice.name] = Gate(weights, None if hard else index)
+    return gates
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
+@pytest.mark.parametrize("hard", [False, True])
+@pytest.mark.parametrize("channels", [7, 10])
+def test_one_hot_supernet_is_the_child(double_supernet, dtype, tolerance, hard, channels):
+    """Of cells with and without anything to prune, whatever the share of the channels; with their own statistics."""
+    space, shape = tiny(channels=channels), (3, 9, 8)
+    net, _ = double_supernet(space, shape)
+    net = net.to(dtype)
+    weights = dict(net.named_parameters())
+    generator, built = torch.Generator().manual_seed(channels), 0
+    support, query = images(8, shape, 1, dtype), images(4, shape, 2, dtype)
+    head = {"head.weight": images(5, (net.features,), 3, dtype), "head.bias": images(1, (5,), 4, dtype)[0]}
+    for place in range(16):
+        labels = labels_of(space, generator) if place % 2 else space.sample(generator)
+        gates = decided(space, labels, dtype, hard)
+        statistics = {}
+        features = net(support, gates, record=statistics)
+        if "no path" in str(space.violation(space.canonical(labels))):
+            assert not features.any()
+            continue
+        built += 1
+        child = space.child(space.canonical(labels), shape, 5).to(dtype)
+        child.inherit({**weights, **statistics, **head})
+        child.eval()
+        scores = net(query, gates, statistics=statistics) @ head["head.weight"].T + head["head.bias"]
+        torch.testing.assert_close(child(query), scores, rtol=10 * tolerance, atol=10 * tolerance)
+        torch.testing.assert_close(child.train().embed(support), features, rtol=tolerance, atol=tolerance)
+    assert built > 10
+
+
+def test_one_hot_of_the_pruned_architecture_is_the_same(double_supernet):
+    space, shape = tiny(), (3, 9, 8)
+    net, _ = double_supernet(space, shape)
+    inputs, generator = images(4, shape), torch.Generator().manual_seed(5)
+    for _ in range(10):
+        labels = labels_of(space, generator)
+        pruned = one_hot(space.choices, space.canonical(labels))
+        expected = net(inputs, pruned)
+        torch.testing.assert_close(net(inputs, decided(space, labels, torch.float64, False)), expected)
+        assert net.flops(decided(space, labels, torch.float64, False)) == net.flops(pruned)
+
+
+def test_what_a_child_learned_comes_back(double_supernet):
+    space, shape = tiny(), (2, 8, 8)
+    _, weights = double_supernet(space, shape)
+    generator = torch.Generator().manual_seed(3)
+    for _ in range(8):
+        architecture = space.sample(generator)
+        child = space.child(architecture, shape, 5, weights)
+        child(images(6, shape, dtype=torch.float32))  # moves the running statistics
+        learned = space.learned(child)
+        twin = space.child(architecture, shape, 5, learned)
+        inputs = images(3, shape, 1, torch.float32)
+        torch.testing.assert_close(twin.eval()(inputs), child.eval()(inputs), rtol=0, atol=0)
+        names = {name for name in learned if name.split(".")[0] != "head" and not name.endswith((".mean", ".var"))}
+        assert names <= weights.keys()
+        assert all(a <= b for name in names for a, b in zip(learned[name].shape, weights[name].shape, strict=True))
+        with torch.no_grad():
+            child.stem.convolution.weight.add_(1.0)
+        assert torch.equal(learned["stem.kernel"], twin.stem.convolution.weight)
+
+
+def test_classifier_is_inherited_only_where_it_fits():
+    space = tiny()
+    weights = dict(space.supernet((1, 8, 8)).named_parameters())
+    for way, inherits in ((5, True), (4, False)):
+        given = {**weights, "head.weight": torch.ones(5, 14), "head.bias": torch.ones(5)}
+        child = space.child(space.from_matrix(*FIRST), (1, 8, 8), way, given)
+        assert bool((child.head.weight == 1).all()) is inherits
+
+
+def test_foreign_weights_are_refused():
+    space = tiny()
+    architecture = space.from_matrix(*FIRST)
+    weights = dict(space.supernet((1, 8, 8)).named_parameters())
+    child = space.child(architecture, (1, 8, 8), 5, weights)
+    used = [name for name in space.learned(child) if name in weights]
+    assert len(used) == 3 * (1 + 2 * (3 + 4))  # stem; in each cell three projections and four convolutions
+    for name in used:
+        lacking = {key: value for key, value in weights.items() if key != name}
+        with pytest.raises(ValueError, match=f"do not hold '{name}' .*: they come from another space"):
+            space.child(architecture, (1, 8, 8), 5, lacking)
+    with pytest.raises(ValueError, match=r"hold 'stem.kernel' \(7, 1, 3, 3\), not \(7, 3, 3, 3\)"):
+        space.child(architecture, (3, 8, 8), 5, weights)
+
+
+def test_restricted_supernet_is_the_larger_one_with_fewer_candidates(double_supernet, random_gates):
+    space, shape = tiny(vertices=5), (1, 8, 8)
+    net, weights = double_supernet(space, shape)
+    small = space.restricted({"edge0-1": "no", "edge1-3": "yes", "op2": C1, "edge0-4": "no"})
+    small_net = small.supernet(shape).double()
+    small_net.load_state_dict(inherit(weights, dict(small_net.named_parameters())))
+    assert len(list(small_net.parameters())) < len(weights)
+    gates = random_gates(small, "soft", torch.Generator().manual_seed(0))
+    large = {}
+    for choice, all_labels in zip(small.choices, (c.labels for c in space.choices), strict=True):
+        by_label = dict(zip(choice.labels, gates[choice.name].weights.tolist(), strict=True))
+        large[choice.name] = Gate(torch.tensor([by_label.get(label, 0.0) for label in all_labels], dtype=torch.float64))
+    inputs = images(4, shape)
+    torch.testing.assert_close(small_net(inputs, gates), net(inputs, large), rtol=0, atol=1e-10)
+    assert small_net.flops(gates) < net.flops(large)
+
+
+def test_a_supernet_takes_isomorphs_apart():
+    with pytest.raises(ValueError, match="set merge_isomorphs to false"):
+        NASBench101(channels=8).supernet((1, 8, 8))
+    whole = NASBench101(channels=8, stacks=1, cells=1)
+    fixed = whole.restricted(whole.from_matrix(*FIRST))
+    assert fixed.supernet((1, 8, 8)).features == 8
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_channels_last_stays_channels_last(random_gates, channels):
+    space = tiny(cells=2)
+    net = space.supernet((channels, 8, 8)).to(memory_format=torch.channels_last)
+    layouts = []
+    for module in net.cells:
+        module.register_forward_hook(
+            lambda module, inputs, output: layouts.append(output.is_contiguous(memory_format=torch.channels_last))
+        )
+    gates = random_gates(space, "soft", torch.Generator().manual_seed(0))
+    inputs = images(4, (channels, 8, 8), dtype=torch.float32).contiguous(memory_format=torch.channels_last)
+    net(inputs, {name: Gate(gate.weights.float()) for name, gate in gates.items()})
+    assert layouts == [True] * 4
+
+
+def test_every_gate_of_a_soft_mixture_gets_a_gradient(double_supernet):
+    space = tiny()
+    net, _ = double_supernet(space, (1, 8, 8))
+    soft = {
+        choice.name: torch.full((len(choice.labels),), 1 / len(choice.labels), dtype=torch.float64, requires_grad=True)
+        for choice in space.choices
+    }
+    net(images(8, (1, 8, 8)), {name: Gate(weights) for name, weights in soft.items()}).square().sum().backward()
+    for name, weights in soft.items():
+        if name.startswith("edge"):  # the weight of "no" is what "yes" leaves
+            assert float(weights.grad[0]) == 0.0
+            assert abs(float(weights.grad[1])) > 1e-4
+        else:
+            assert (weights.grad.abs() > 1e-4).all()
+
+
+def test_gates_of_a_sampled_child_get_gradients(double_supernet):
+    space = tiny()
+    net, _ = double_supernet(space, (1, 8, 8))
+    architecture = space.from_matrix(*FIRST)
+    gates = {
+        name: Gate(gate.weights.double().requires_grad_(), gate.index)
+        for name, gate in one_hot(space.choices, architecture).items()
+    }
+    net(images(8, (1, 8, 8)), gates).square().sum().backward()
+    slopes = {name: gate.weights.grad for name, gate in gates.items()}
+    assert {name for name in slopes if slopes[name] is not None} == {
+        name for name, label in architecture.items() if label == "yes" or name.startswith("op")
+    }
+    for name in ("edge2-6", "edge5-6", "op2", "op5"):  # no convolution behind them
+        assert abs(float(slopes[name][gates[name].index])) > 1e-3
+
+
+def test_an_empty_sample_is_zero_and_has_a_gradient(double_supernet):
+    space = tiny()
+    net, _ = double_supernet(space, (1, 8, 8))
+    gates = decided(space, {choice.name: choice.labels[0] for choice in space.choices}, torch.float64, False)
+    features = net(images(8, (1, 8, 8)), gates)
+    assert features.shape == (8, 14)
+    features.sum().backward()
+    assert not net.stem.kernel.grad.any()
+    with pytest.raises(ValueError, match="computes nothing: no path leads from input to output"):
+        space.child(space.canonical({choice.name: choice.labels[0] for choice in space.choices}), (1, 8, 8), 3)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 1, 5), (2, 3, 2), (1, 29, 31)])
+def test_every_size_of_image(random_gates, shape):
+    space = tiny(stacks=3)
+    gates = random_gates(space, "soft", torch.Generator().manual_seed(0))
+    gates = {name: Gate(gate.weights.float()) for name, gate in gates.items()}
+    outputs = space.supernet(shape)(images(4, shape, dtype=torch.float32), gates)
+    assert outputs.shape == (4, 28)
+    assert outputs.isfinite().all()
+
+
+def hook_count(network, shape):
+    """Parameters and multiply-adds, counted by forward hooks on a real image."""
+    counts = {"parameters": 0, "flops": 0}
+
+    def hook(module, inputs, output):
+        counts["parameters"] += sum(p.numel() for p in module.parameters(recurse=False))
+        if isinstance(module, nn.Conv2d):
+            counts["flops"] += output.numel() * inputs[0].shape[1] * module.kernel_size[0] * module.kernel_size[1]
+        elif isinstance(module, nn.Linear):
+            counts["flops"] += output.numel() * inputs[0].shape[-1]
+
+    for module in network.modules():
+        module.register_forward_hook(hook)
+    with torch.no_grad():
+        network.eval()(torch.zeros(1, *shape))
+    return counts["parameters"], counts["flops"]
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 15, 22), (2, 1, 9)])
+def test_child_costs_what_its_layers_cost(shape):
+    space = tiny(cells=2)
+    supernet = space.supernet(shape)
+    generator = torch.Generator().manual_seed(sum(shape))
+    for _ in range(10):
+        architecture = space.sample(generator)
+        cost = space.cost(architecture, shape, 5)
+        child = space.child(architecture, shape, 5)
+        assert (cost.parameters, cost.flops) == hook_count(child, shape)
+        assert child.flops == cost.flops
+        assert cost.parameters == sum(p.numel() for p in child.parameters())
+        assert supernet.flops(one_hot(space.choices, architecture)) == cost.flops - 5 * child.features
+
+
+@pytest.mark.parametrize("kind", ["soft", "hard", "index", "mixed"])
+def test_supernet_costs_what_it_computes(double_supernet, random_gates, kind):
+    space, shape = tiny(cells=2), (3, 13, 10)
+    net, _ = double_supernet(space, shape)
+    for seed in range(4):
+        generator = torch.Generator().manual_seed(seed)
+        gates = random_gates(space, "soft" if kind == "mixed" else kind, generator)
+        if kind == "mixed":
+            some = random_gates(space, "index", generator)
+            gates |= {name: some[name] for name in list(gates)[: 5 * seed]}
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            net(images(2, shape), gates)
+        # The counter's flop is half a multiply-add, and there are two images.
+        assert net.flops(gates) * 4 == counter.get_flop_counts()["Global"][torch.ops.aten.convolution]
+
+
+@pytest.mark.parametrize(("cell", "parameters"), [(INCEPTION, 2_694_282), (FIRST, 8_555_530)])
+@pytest.mark.parametrize("merge", [True, False])
+def test_published_parameters(cell, parameters, merge):
+    space = NASBench101(merge_isomorphs=merge)
+    architecture = space.from_matrix(*cell)
+    assert space.cost(architecture, (3, 32, 32), 10).parameters == parameters
+    with torch.device("meta"):
+        child = space.child(architecture, (3, 32, 32), 10)
+    assert sum(p.numel() for p in child.parameters() if p.requires_grad) == parameters
+
+
+def test_child_exports(tmp_path):
+    space = tiny()
+    child = space.child(space.from_matrix(*INCEPTION), (3, 9, 7), 5).eval()
+    inputs = images(6, (3, 9, 7), dtype=torch.float32)
+    program = torch.export.export(child, (inputs[:2],), dynamic_shapes={"inputs": {0: Dim("n")}})
+    torch.export.save(program, tmp_path / "child.pt2")
+    loaded = torch.export.load(tmp_path / "child.pt2").module()
+    torch.testing.assert_close(loaded(inputs), child(inputs))
