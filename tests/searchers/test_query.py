@@ -191,6 +191,17 @@ def test_parameters_in_the_study_have_the_prefix_and_violations_are_pruned(tmp_p
     assert all(t.params["arch.x"] == t.params["arch.y"] == "b" and t.user_attrs["violation"] for t in pruned)
 
 
+def test_a_trial_that_somebody_queued_is_the_first_to_be_scored():
+    storage = optuna.storages.InMemoryStorage()
+    search(Budget(queries=1), storage=storage)
+    study = optuna.load_study(study_name="letters/Letters/seed 0", storage=storage)
+    study.enqueue_trial({"arch.x": "c", "arch.y": "c", "arch.z": "c"})
+    calls = []
+    found = search(Budget(queries=3), storage=storage, table={"calls": calls})
+    assert calls[0] == found.architecture == SPACE.canonical(dict.fromkeys("xyz", "c"))
+    assert len(calls) == 2
+
+
 def test_reseeding_reaches_every_generator_and_depends_on_both_numbers():
     def draws(seed, number):
         sampler = optuna.samplers.TPESampler()

@@ -15,6 +15,7 @@ from optuna.trial import TrialState
 
 from lit_metanas.records import Budget
 from lit_metanas.searchers import QuerySearcher
+from lit_metanas.searchers.team import TRIES, retry
 
 SCRIPT = Path(query_toys.__file__).with_name("query_worker.py")
 NAME = "digits/Digits/seed 0"
@@ -104,6 +105,38 @@ def test_a_search_by_one_process_goes_on_from_what_several_left(tmp_path):
     found = query_toys.search(storage=storage, budget=budget)
     assert budget.spent.queries == 10
     assert len([trial for trial in found.record.trials if not trial.duplicate]) == 10
+
+
+def test_a_trial_that_others_gave_up_is_lost_here_and_the_search_goes_on(tmp_path):
+    storage = f"sqlite:///{tmp_path}/studies.db"
+
+    class Overtaken(query_toys.Sums):
+        def __call__(self, architecture, *, fidelity, start=None):
+            if len(self.calls) == 2:
+                study = optuna.load_study(study_name=NAME, storage=storage)
+                (own,) = study.get_trials(states=[TrialState.RUNNING])
+                study.tell(own.number, state=TrialState.FAIL)
+            return super().__call__(architecture, fidelity=fidelity, start=start)
+
+    estimator, budget = Overtaken(), Budget(queries=5)
+    found = query_toys.search(estimator, storage=storage, worker=1, budget=budget)
+    assert budget.spent.queries == 5
+    assert [trial.architecture for trial in found.record.trials if not trial.duplicate] == [
+        architecture for index, (architecture, _, _) in enumerate(estimator.calls) if index != 2
+    ]
+    assert len(estimator.calls) == 6
+
+
+def test_a_trial_that_costs_every_process_is_given_up():
+    study = optuna.create_study()
+    study.enqueue_trial({}, user_attrs={"tries": 1})
+    for tries in range(1, TRIES + 1):
+        trial = study.ask()
+        assert trial.user_attrs["tries"] == tries
+        study.tell(trial, state=TrialState.FAIL)
+        retry(study, study.trials[trial.number])
+    assert not study.get_trials(states=[TrialState.WAITING])
+    assert len(study.trials) == TRIES
 
 
 def test_workers_need_a_storage():
