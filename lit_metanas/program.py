@@ -17,10 +17,13 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.plugins.environments import SLURMEnvironment
 
 from lit_metanas.atomic import replacing
+from lit_metanas.callbacks.preemption import Preemption
 from lit_metanas.checkpoint import check_checkpoint
 from lit_metanas.mistakes import UsageError, broken_yaml, explain
+from lit_metanas.wandb_run import name_run
 
 VERBS = ("fit", "validate", "test", "predict", "search")
 
@@ -66,6 +69,7 @@ class Program(LightningCLI):
 
     A run's directory is ``trainer.default_root_dir``. In it every verb leaves ``config.<verb>.yaml`` and, without
     other instructions, ``logs/<verb>/metrics.csv``, and ``fit`` leaves ``checkpoints/last.ckpt`` after every epoch.
+    Under SLURM it does so, too, before the job is taken off its nodes.
 
     Args:
         args: the command line.
@@ -166,11 +170,14 @@ class Program(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Build the Trainer, with a logger and checkpoints in the run's directory where none are configured."""
-        settings = _chosen(self.config_init).trainer
+        chosen = _chosen(self.config_init)
+        settings = chosen.trainer
         verb = self.config.get("subcommand", "fit")
         root = Path(settings.default_root_dir)
         if settings.logger is None or settings.logger is True:
             kwargs["logger"] = CSVLogger(root, name="logs", version=_free(root / "logs", verb))
+        elif "subcommand" in self.config:
+            name_run(settings.logger, root, verb, goes_on=verb == "search" or bool(chosen.get("ckpt_path")))
         callbacks = settings.callbacks or []
         callbacks = list(callbacks) if isinstance(callbacks, list) else [callbacks]
         if settings.enable_checkpointing is None and not any(isinstance(each, Checkpoint) for each in callbacks):
@@ -178,6 +185,8 @@ class Program(LightningCLI):
                 callbacks.append(_last_epoch(root / "checkpoints"))
             else:
                 kwargs["enable_checkpointing"] = False
+        if verb == "fit" and SLURMEnvironment.detect() and not any(isinstance(each, Preemption) for each in callbacks):
+            callbacks.append(Preemption())
         return super().instantiate_trainer(callbacks=callbacks, **kwargs)
 
 

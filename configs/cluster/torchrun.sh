@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Meta-training on two nodes without a scheduler. On the first, whose address is HEAD, and then on the second:
+#   HEAD=node0 NODE=0 configs/cluster/torchrun.sh -c configs/methods/meta_search.yaml
+#   HEAD=node0 NODE=1 configs/cluster/torchrun.sh -c configs/methods/meta_search.yaml
+# Keys of `lit-metanas fit` follow the script. The run's directory, RUN, is one that both nodes see; in it an interrupted
+# training goes on when both commands are given again. NODES, PROCESSES (of a node), PORT and
+# ACCELERATOR have defaults.
+set -euo pipefail
+
+: "${HEAD:?is the address of the first node}" "${NODE:?is the number of this node, from 0}"
+run=${RUN:-runs/torchrun}
+last=$run/checkpoints/last.ckpt
+resume=()
+[ ! -e "$last" ] || resume=(--ckpt_path "$last")
+
+exec torchrun --nnodes "${NODES:=2}" --nproc-per-node "${PROCESSES:=1}" --node-rank "$NODE" \
+  --master-addr "$HEAD" --master-port "${PORT:-29500}" \
+  -m lit_metanas.cli fit "$@" --trainer.default_root_dir "$run" \
+  --trainer.accelerator "${ACCELERATOR:-gpu}" --trainer.strategy ddp \
+  --trainer.num_nodes "$NODES" --trainer.devices "$PROCESSES" "${resume[@]}"
