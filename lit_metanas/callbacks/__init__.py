@@ -3,6 +3,7 @@
 from lit_metanas.callbacks.architecture_file import ArchitectureFile
 from lit_metanas.callbacks.architecture_logger import ArchitectureLogger
 from lit_metanas.callbacks.history import ProbabilityHistory
+from lit_metanas.callbacks.preemption import Preemption
 from lit_metanas.callbacks.progress_bar import EpisodeProgressBar
 from lit_metanas.callbacks.results_file import ResultsFile
 from lit_metanas.callbacks.searching import Searching, Tested
@@ -12,6 +13,7 @@ __all__ = [
     "ArchitectureFile",
     "ArchitectureLogger",
     "EpisodeProgressBar",
+    "Preemption",
     "ProbabilityHistory",
     "ResultsFile",
     "Searching",
