@@ -8,7 +8,7 @@
 set -euo pipefail
 
 python=${PYTHON:-python}
-extras=${EXTRAS-postgres,dashboard,tensorboard}
+extras=${EXTRAS-postgres,optuna-dashboard,tensorboard}
 pip() {
   "$python" -m pip install --no-cache-dir --disable-pip-version-check --root-user-action=ignore "$@"
 }
