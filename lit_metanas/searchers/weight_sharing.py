@@ -98,11 +98,8 @@ class WeightSharingSearcher(Searcher):
         with quiet_trainer(device) as trainer:
             trainer.fit(module.train(), train_dataloaders=pairs)
         module.to(device)
-        if not module.record.trials:
-            module.validate()
         architecture = module.architecture()
-        weights = {name: tensor.detach() for name, tensor in module.weights.items()}
-        return Found(architecture, {**weights, **module.statistics(architecture)}, module.record)
+        return Found(architecture, module.inherited(architecture), module.record)
 
     def _initial(self, space: SearchSpace, task: Task) -> Parameters:
         if isinstance(self.start, Parameters):

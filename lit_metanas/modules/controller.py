@@ -1,0 +1,136 @@
+"""A policy over architectures: an LSTM that makes one choice after another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from lit_metanas.spaces.architecture import Choice
+from lit_metanas.spaces.choice_space import ChoiceSpace
+
+Decide = Callable[[Choice, Sequence[str], Tensor], int]
+"""Takes a choice, its candidates, and their log-probabilities ``(labels,)``; gives the place of one."""
+
+
+class Draw(NamedTuple):
+    """The decisions of one pass.
+
+    Attributes:
+        labels: of the active choices.
+        log_probability: of these decisions, a scalar with a gradient to the policy.
+        entropy: sum over the decisions of the entropy (nats) of each one's distribution, given those before it: a
+            scalar with a gradient to the policy, whose mean over draws is the policy's entropy.
+    """
+
+    labels: dict[str, str]
+    log_probability: Tensor
+    entropy: Tensor
+
+
+class Controller(nn.Module):
+    """Decides each active choice of a space in order, given the decisions before it (Pham et al. 2018, Section 3.2).
+
+    Each step feeds the embedded last decision to the LSTM; a bias-free linear map of its state gives the logits, which
+    are divided by ``temperature`` and bounded by ``bound * tanh``. A choice that earlier decisions make inactive is
+    skipped, as is one of a single candidate; candidates are the labels that the space proposes. Unlike in the paper
+    each choice has an embedding and a linear map of its own, so that choices may differ in their labels.
+
+    Args:
+        space: whose choices are made.
+        hidden: size of the LSTM's state and of the embeddings.
+        temperature: larger is nearer to uniform at the start.
+        bound: largest size of a logit.
+
+    Raises:
+        ValueError: a number is not positive.
+    """
+
+    def __init__(self, space: ChoiceSpace, *, hidden: int = 100, temperature: float = 5.0, bound: float = 2.5) -> None:
+        super().__init__()
+        for what, number in (("hidden", hidden), ("temperature", temperature), ("bound", bound)):
+            if number <= 0:
+                raise ValueError(f"Controller: {what} is {number}; give a positive number.")
+        self.space, self.hidden, self.temperature, self.bound = space, hidden, temperature, bound
+        self.candidates = [space.proposed(choice) for choice in space.choices]
+        self.cell = nn.LSTMCell(hidden, hidden)
+        self.first = nn.Parameter(torch.empty(hidden))
+        self.embeddings = nn.ModuleList(nn.Embedding(len(labels), hidden) for labels in self.candidates)
+        self.heads = nn.ModuleList(nn.Linear(hidden, len(labels), bias=False) for labels in self.candidates)
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -0.1, 0.1)
+
+    def draw(self, generator: torch.Generator) -> Draw:
+        """Draw an architecture from the policy."""
+        return self.decide(
+            lambda choice, labels, logs: int(torch.multinomial(logs.detach().exp().cpu(), 1, generator=generator))
+        )
+
+    def likeliest(self) -> Draw:
+        """Take at each step the candidate of the largest probability."""
+        return self.decide(lambda choice, labels, logs: int(logs.argmax()))
+
+    def judge(self, labels: Mapping[str, str]) -> Draw:
+        """Follow given decisions; labels of inactive choices are not looked at.
+
+        Raises:
+            ValueError: an active choice's label is missing or not among its candidates.
+        """
+
+        def given(choice: Choice, candidates: Sequence[str], logs: Tensor) -> int:
+            if labels.get(choice.name) not in candidates:
+                raise ValueError(
+                    f"The controller knows no label '{labels.get(choice.name)}' of '{choice.name}': use "
+                    f"{', '.join(candidates)}."
+                )
+            return candidates.index(labels[choice.name])
+
+        return self.decide(given)
+
+    def decide(self, decide: Decide) -> Draw:
+        """Go through the choices; ``decide`` is asked where there is something to decide."""
+        made: dict[str, str] = {}
+        log_probability = entropy = self.first.new_zeros(())
+        entered = self.first[None]
+        state = (torch.zeros_like(entered), torch.zeros_like(entered))
+        for choice, labels, embed, head in zip(
+            self.space.choices, self.candidates, self.embeddings, self.heads, strict=True
+        ):
+            if not choice.active(made):
+                continue
+            if len(labels) == 1:
+                made[choice.name] = labels[0]
+                continue
+            state = self.cell(entered, state)
+            logits = self.bound * torch.tanh(head(state[0])[0] / self.temperature)
+            logs = torch.log_softmax(logits, dim=0)
+            place = decide(choice, labels, logs)
+            made[choice.name] = labels[place]
+            log_probability = log_probability + logs[place]
+            entropy = entropy - (logs.exp() * logs).sum()
+            entered = embed(torch.tensor([place], device=logs.device))
+        return Draw(made, log_probability, entropy)
+
+
+def policy_loss(draws: Sequence[Draw], rewards: Sequence[float], *, baseline: float, entropy: float) -> Tensor:
+    """A loss whose gradient's mean over draws is that of minus (expected reward + ``entropy`` x the policy's entropy).
+
+    REINFORCE (Williams 1992): the log-probability times how much better than a baseline the draw is. The entropy
+    counts to the reward, as in ENAS, and has its own gradient as well: without that the bonus's gradient is biased.
+
+    Args:
+        draws: from the policy.
+        rewards: of each draw.
+        baseline: does not depend on these draws.
+        entropy: weight of the entropy.
+
+    Returns:
+        A scalar: the mean over draws.
+    """
+    terms = [
+        draw.log_probability * (reward + entropy * draw.entropy.item() - baseline) + entropy * draw.entropy
+        for draw, reward in zip(draws, rewards, strict=True)
+    ]
+    return -torch.stack(terms).mean()

@@ -1,0 +1,106 @@
+"""ENAS: a controller learns which children of a supernet are good."""
+
+from __future__ import annotations
+
+import torch
+
+from lit_metanas.episodes.task import Task
+from lit_metanas.estimators.supernet import SupernetEstimator
+from lit_metanas.estimators.training import validation_part
+from lit_metanas.modules.controller_sharing import ControllerRates, ControllerSharing
+from lit_metanas.modules.minibatches import Minibatches
+from lit_metanas.modules.quiet_trainer import quiet_trainer
+from lit_metanas.modules.shared_weights import WeightRates
+from lit_metanas.records.budget import Budget
+from lit_metanas.records.record import Found, Trial
+from lit_metanas.searchers.searcher import Searcher
+from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.space import SearchSpace
+
+
+class ENAS(Searcher):
+    """Trains shared weights and a controller in turn, draws children from it, and keeps the best (Pham et al. 2018).
+
+    What it finds carries the supernet's weights, its classifier, and batch-norm statistics. One trial is recorded an
+    epoch, of the controller's likeliest architecture, and one for each child of the end, which costs a query unless it
+    was drawn there before. Where the budget pays for none of these, the likeliest architecture is found.
+
+    Args:
+        controller: how the controller is made and trained.
+        rates: how the weights are trained.
+        candidates: children that are drawn in the end, of which the best by validation is found.
+        epochs: passes over the train part; the training ends sooner where the budget does.
+        batch_size: images of a minibatch.
+    """
+
+    def __init__(
+        self,
+        *,
+        controller: ControllerRates | None = None,
+        rates: WeightRates | None = None,
+        candidates: int = 10,
+        epochs: int = 50,
+        batch_size: int = 64,
+    ) -> None:
+        if candidates < 1 or epochs < 1 or batch_size < 2:
+            raise ValueError(
+                f"ENAS needs candidates and epochs >= 1 and a batch size >= 2, not {candidates}, {epochs} and "
+                f"{batch_size}."
+            )
+        self.controller = controller or ControllerRates()
+        self.rates = rates or WeightRates()
+        self.candidates = candidates
+        self.epochs = epochs
+        self.batch_size = batch_size
+
+    def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> Found:
+        """Search one task on the device that it lies on.
+
+        Raises:
+            ValueError: the task has no validation part, or the controller draws nothing that can be built.
+        """
+        # Also where it is called from a prediction, which has gradients switched off.
+        with torch.inference_mode(False), torch.enable_grad():
+            module = self._train(task, space, budget, seed)
+            architecture = self._best(module, seed)
+            return Found(architecture, module.inherited(architecture), module.record)
+
+    def _train(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> ControllerSharing:
+        val = validation_part(task)
+        device = task.train.inputs.device
+        an_epoch = max(1, len(task.train) // self.batch_size)
+        module = ControllerSharing(
+            space=space,
+            task=task,
+            rates=self.rates,
+            controller=self.controller,
+            budget=budget,
+            steps=self.epochs * an_epoch,
+            validate_every=an_epoch,
+            seed=seed,
+        ).to(device)
+        pairs = Minibatches(task.train, val, batch_size=self.batch_size, steps=self.epochs * an_epoch, seed=seed)
+        with quiet_trainer(device) as trainer:
+            trainer.fit(module.train(), train_dataloaders=pairs)
+        return module.to(device)
+
+    def _best(self, module: ControllerSharing, seed: int) -> Architecture:
+        """The best of the last draws by validation, the earliest of equals."""
+        estimator = SupernetEstimator(module.task, module.space, seed, module.weights)
+        scores: dict[Architecture, float] = {}
+        for _ in range(self.candidates):
+            architecture = module.draw()
+            known = architecture in scores
+            if not known:
+                cost = estimator.cost(architecture, 1.0)
+                if not module.budget.affords(cost):
+                    break
+                module.budget.charge(cost)
+                scores[architecture] = estimator(architecture, fidelity=1.0).value
+            module.record.trials.append(Trial(architecture, scores[architecture], module.budget.spent, duplicate=known))
+        if scores:
+            return max(scores, key=lambda one: scores[one])
+        if not module.record.trials:
+            module.validate()
+        likeliest = module.likeliest()
+        return likeliest if module.space.violation(likeliest) is None else module.draw()

@@ -1,0 +1,179 @@
+"""ENAS: its account, its candidates, and that its controller finds the good children."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from lit_metanas.episodes.task import Split, Task
+from lit_metanas.modules.controller_sharing import ControllerRates, ControllerSharing
+from lit_metanas.modules.minibatches import Minibatches
+from lit_metanas.modules.quiet_trainer import quiet_trainer
+from lit_metanas.modules.shared_weights import WeightRates
+from lit_metanas.records import Budget
+from lit_metanas.searchers import ENAS
+from lit_metanas.spaces.layered import LayeredSpace
+from lit_metanas.spaces.mixture import one_hot
+from lit_metanas.spaces.nas_bench_101 import NASBench101
+from lit_metanas.spaces.nas_bench_201 import NASBench201
+
+SPACE = LayeredSpace(kernels=(1, 3), activations=("ReLU", "Tanh"), depths=(1, 2), widths=(2, 4))
+
+
+def make_task(way=3, each=8, size=8):
+    generator = torch.Generator().manual_seed(0)
+    patterns = torch.rand(way, 1, size, size, generator=generator)
+
+    def split():
+        labels = torch.arange(way).repeat_interleave(each)
+        noise = torch.rand(way * each, 1, size, size, generator=generator)
+        return Split((patterns[labels] + 0.3 * noise).clamp(0, 1), labels)
+
+    return Task("patterns", way, split(), split(), split())
+
+
+TASK = make_task()
+RATES = ControllerRates(children=2, hidden=8, learning_rate=0.02)
+
+
+def search(budget=None, seed=0, space=SPACE, **options):
+    options = {"controller": RATES, "candidates": 5, "epochs": 2, "batch_size": 8, **options}
+    return ENAS(rates=WeightRates(weights=0.1), **options).search(TASK, space, budget or Budget(), seed)
+
+
+def module(budget=None, rates=RATES, steps=6):
+    return ControllerSharing(
+        space=SPACE,
+        task=TASK,
+        rates=WeightRates(weights=0.1),
+        controller=rates,
+        budget=budget or Budget(),
+        steps=steps,
+        validate_every=3,
+        seed=4,
+    )
+
+
+def fit(made):
+    pairs = Minibatches(TASK.train, TASK.val, batch_size=8, steps=made.steps, seed=5)
+    with quiet_trainer(torch.device("cpu")) as trainer:
+        trainer.fit(made.train(), train_dataloaders=pairs)
+    return made
+
+
+def test_each_child_that_is_trained_or_rewarded_is_paid():
+    made, paid = module(), []
+    draw = made.controller.draw
+
+    def counted(generator):
+        drawn = draw(generator)
+        mixture = one_hot(SPACE.choices, SPACE.canonical(drawn.labels))
+        paid.append(3 * 8 * (made.supernet.flops(mixture) + 3 * 4))
+        return drawn
+
+    made.controller.draw = counted
+    fit(made)
+    assert len(paid) == 6 * (1 + 2)
+    assert made.budget.spent.flops == sum(paid)
+    assert (made.budget.spent.steps, made.budget.spent.images) == (12, 6 * 3 * 8)
+    assert len(set(paid)) > 3
+
+
+def test_the_warm_up_trains_the_weights_alone():
+    made = module(rates=replace(RATES, warm_up=1.0))
+    before = [parameter.detach().clone() for parameter in made.controller.parameters()]
+    weights = {name: weight.detach().clone() for name, weight in made.weights.items()}
+    fit(made)
+    assert all(torch.equal(a, b) for a, b in zip(made.controller.parameters(), before, strict=True))
+    assert not torch.equal(made.weights["head.weight"], weights["head.weight"])
+    assert made.budget.spent.images == 6 * 8
+
+
+def test_the_reward_is_the_accuracy_on_the_minibatch():
+    made = module()
+    architecture = made.draw()
+    scores = made.head(made.supernet(TASK.val.inputs, one_hot(SPACE.choices, architecture)))
+    expected = sum(int(row.argmax()) == int(label) for row, label in zip(scores, TASK.val.labels, strict=True)) / 24
+    assert made._reward(architecture, TASK.val) == pytest.approx(expected)
+
+
+def test_the_controller_learns_which_children_are_good():
+    """Children of depth 2 are rewarded as they are, those of depth 1 with nothing."""
+    made = module(rates=replace(RATES, learning_rate=0.05, children=4), steps=40)
+    reward = made._reward
+    made._reward = lambda architecture, val: reward(architecture, val) * (architecture["depth"] == "2")
+    fit(made)
+    depths = [made.draw()["depth"] for _ in range(50)]
+    assert depths.count("2") > 45
+    assert made.likeliest()["depth"] == "2"
+
+
+def test_the_baseline_is_a_moving_average_of_rewards_from_chance_on():
+    made = module(rates=replace(RATES, entropy=0.0, baseline=0.8, children=3))
+    reward, rewards = made._reward, []
+    made._reward = lambda architecture, val: rewards.append(reward(architecture, val)) or rewards[-1]
+    fit(made)
+    assert len(rewards) == 6 * 3
+    expected = 1 / 3
+    for step in range(6):
+        expected = 0.8 * expected + 0.2 * sum(rewards[3 * step : 3 * step + 3]) / 3
+    assert made.baseline == pytest.approx(expected)
+
+
+def test_the_best_of_the_last_draws_is_found_and_its_child_computes_what_was_scored():
+    budget = Budget()
+    found = search(budget)
+    epochs, last = found.record.trials[:2], found.record.trials[2:]
+    assert [trial.cost.queries for trial in epochs] == [0, 0]
+    assert len(last) == 5
+    assert budget.spent.queries == len({trial.architecture for trial in last}) == sum(not t.duplicate for t in last)
+    best = max(last, key=lambda trial: trial.value)
+    assert found.architecture == best.architecture
+    assert last[-1].cost.flops == epochs[-1].cost.flops
+    child = SPACE.child(found.architecture, TASK.shape, 3, found.weights).eval()
+    right = (child(TASK.val.inputs).argmax(1) == TASK.val.labels).float().mean().item()
+    assert right == pytest.approx(best.value)
+
+
+def test_the_search_repeats_by_seed_and_leaves_the_global_state():
+    state = torch.random.get_rng_state()
+    runs = [search(seed=seed) for seed in (1, 1, 2)]
+    assert torch.equal(state, torch.random.get_rng_state())
+    assert runs[0].record.trials == runs[1].record.trials != runs[2].record.trials
+    assert all(torch.equal(runs[0].weights[name], runs[1].weights[name]) for name in runs[0].weights)
+
+
+@pytest.mark.parametrize("flops", [0, 30_000, 200_000, 450_000])
+@pytest.mark.parametrize("queries", [0, 2, None])
+def test_the_budget_is_never_overdrawn(flops, queries):
+    budget = Budget(flops=flops, queries=queries)
+    found = search(budget)
+    assert budget.spent.flops <= flops
+    assert queries is None or budget.spent.queries <= queries
+    assert found.record.trials[-1].cost == budget.spent
+    assert found.architecture in [trial.architecture for trial in found.record.trials]
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        NASBench201(channels=2, cells=1, merge_isomorphs=False),
+        NASBench101(vertices=4, channels=4, stacks=1, cells=1, merge_isomorphs=False),
+    ],
+    ids=lambda space: space.name,
+)
+def test_cells_are_searched_too(space):
+    found = search(space=space, epochs=1, candidates=3)
+    assert space.violation(found.architecture) is None
+    child = space.child(found.architecture, TASK.shape, 3, found.weights).eval()
+    right = (child(TASK.val.inputs).argmax(1) == TASK.val.labels).float().mean().item()
+    assert right == pytest.approx(max(t.value for t in found.record.trials[-3:]))
+
+
+def test_mistakes_are_named():
+    with pytest.raises(ValueError, match="candidates and epochs >= 1"):
+        ENAS(epochs=0)
+    with pytest.raises(ValueError, match="children is 0"):
+        ControllerRates(children=0)
+    with pytest.raises(ValueError, match="baseline is 1"):
+        ControllerRates(baseline=1)

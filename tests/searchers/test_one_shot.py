@@ -1,0 +1,154 @@
+"""Single-path one-shot against plain loops, its ranking, and its account."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from lit_metanas.episodes.task import Split, Task
+from lit_metanas.modules.minibatches import Minibatches
+from lit_metanas.modules.quiet_trainer import quiet_trainer
+from lit_metanas.modules.shared_weights import WeightRates
+from lit_metanas.modules.single_path import SinglePath
+from lit_metanas.records import Budget
+from lit_metanas.searchers import OneShot, RegularisedEvolution
+from lit_metanas.spaces.layered import LayeredSpace
+from lit_metanas.spaces.nas_bench_101 import NASBench101
+from lit_metanas.spaces.nas_bench_201 import NASBench201
+
+SPACE = LayeredSpace(kernels=(1, 3), activations=("ReLU", "Tanh"), depths=(1, 2), widths=(2, 4), dropouts=(0.0,))
+
+
+def make_task(way=3, each=8, size=8):
+    generator = torch.Generator().manual_seed(0)
+    patterns = torch.rand(way, 1, size, size, generator=generator)
+
+    def split():
+        labels = torch.arange(way).repeat_interleave(each)
+        noise = torch.rand(way * each, 1, size, size, generator=generator)
+        return Split((patterns[labels] + 0.3 * noise).clamp(0, 1), labels)
+
+    return Task("patterns", way, split(), split(), split())
+
+
+TASK = make_task()
+RATES = WeightRates(weights=0.1, least_weights=0.02, weight_decay=1e-2, clip=0.5)
+
+
+def plain_single_path(weights, architectures, pairs, steps):
+    """SGD with momentum on the child networks themselves, which take their weights by name."""
+    weights = {name: weight.detach().clone().requires_grad_() for name, weight in weights.items()}
+    velocity = {name: torch.zeros_like(weight) for name, weight in weights.items()}
+    for step, (pair, architecture) in enumerate(zip(pairs, architectures, strict=True)):
+        rate = 0.02 + 0.5 * (1 + math.cos(math.pi * step / steps)) * (0.1 - 0.02)
+        hidden = pair.train.inputs
+        for layer in range(int(architecture["depth"])):
+            label = {q: architecture[f"layer{layer + 1}.{q}"] for q in ("kernel", "width", "activation", "pool")}
+            out = int(label["width"])
+            kernel = weights[f"layers.{layer}.kernels.{label['kernel']}"][:out, : hidden.shape[1]]
+            hidden = F.conv2d(hidden, kernel, padding=int(label["kernel"]) // 2)
+            mean = hidden.mean((0, 2, 3), keepdim=True)
+            hidden = (hidden - mean) / (((hidden - mean) ** 2).mean((0, 2, 3), keepdim=True) + 1e-5).sqrt()
+            scale, shift = (weights[f"layers.{layer}.{name}"][:out, None, None] for name in ("scale", "shift"))
+            hidden = {"ReLU": torch.relu, "Tanh": torch.tanh}[label["activation"]](hidden * scale + shift)
+            hidden = {"max": F.max_pool2d, "avg": F.avg_pool2d}[label["pool"]](hidden, 2)
+        features = hidden.mean((2, 3))
+        scores = features @ weights["head.weight"][:, : features.shape[1]].T + weights["head.bias"]
+        loss = -torch.log_softmax(scores, 1)[torch.arange(len(scores)), pair.train.labels].mean()
+        slopes = torch.autograd.grad(loss, list(weights.values()), allow_unused=True)
+        norm = math.sqrt(sum((slope**2).sum().item() for slope in slopes if slope is not None))
+        with torch.no_grad():
+            for (name, weight), slope in zip(weights.items(), slopes, strict=True):
+                total = 1e-2 * weight + (0 if slope is None else slope * min(1.0, 0.5 / (norm + 1e-6)))
+                velocity[name] = total if step == 0 else 0.9 * velocity[name] + total
+                weight -= rate * velocity[name]
+    return weights
+
+
+def test_the_training_equals_plain_loops_over_the_children_in_float64():
+    task = TASK
+    double = {part: Split(getattr(task, part).inputs.double(), getattr(task, part).labels) for part in ("train", "val")}
+    task = Task("patterns", 3, double["train"], double["val"], double["val"])
+    module = SinglePath(space=SPACE, task=task, rates=RATES, budget=Budget(), steps=12, seed=3).double()
+    start = {name: weight.detach().clone() for name, weight in module.weights.items()}
+    generator = torch.Generator().manual_seed(3)
+    architectures = [SPACE.sample(generator) for _ in range(12)]
+    pairs = Minibatches(task.train, task.val, batch_size=10, steps=12, seed=5)
+    with quiet_trainer(torch.device("cpu")) as trainer:
+        trainer.fit(module, train_dataloaders=pairs)
+    expected = plain_single_path(start, architectures, pairs, 12)
+    assert len(set(architectures)) > 8
+    assert module.done == 12
+    for name, weight in module.weights.items():
+        torch.testing.assert_close(weight, expected[name], rtol=0, atol=1e-10)
+    child_flops = [SPACE.cost(architecture, task.shape, 3).flops for architecture in architectures]
+    padding = [3 * (4 - int(a[f"layer{a['depth']}.width"])) for a in architectures]  # the classifier is of the widest
+    total = sum(child + extra for child, extra in zip(child_flops, padding, strict=True))
+    assert module.budget.spent.flops == 3 * 10 * total
+    assert (module.budget.spent.steps, module.budget.spent.images) == (12, 120)
+
+
+def search(budget=None, seed=0, space=SPACE, **options):
+    options = {"candidates": 8, "epochs": 2, "batch_size": 8, "rates": WeightRates(weights=0.1), **options}
+    return OneShot(**options).search(TASK, space, budget or Budget(), seed)
+
+
+@pytest.mark.parametrize(
+    "sampler", [None, RegularisedEvolution(population=3, sample=2, space=SPACE)], ids=["random", "evolution"]
+)
+def test_the_best_candidate_is_found_and_its_child_computes_what_was_ranked(sampler):
+    budget = Budget()
+    found = search(budget, sampler=sampler)
+    trials = found.record.trials
+    assert len(trials) == 8
+    assert budget.spent.queries == sum(not trial.duplicate for trial in trials)
+    assert trials[0].cost.flops == trials[-1].cost.flops == budget.spent.flops > 0
+    assert max(trial.value for trial in trials) == found.record.best.value
+    child = SPACE.child(found.architecture, TASK.shape, 3, found.weights).eval()
+    right = (child(TASK.val.inputs).argmax(1) == TASK.val.labels).float().mean().item()
+    assert right == pytest.approx(found.record.best.value)
+
+
+def test_the_search_repeats_by_seed_and_stays_within_its_budget():
+    state = torch.random.get_rng_state()
+    full = Budget()
+    runs = [search(full if place == 0 else None, seed) for place, seed in enumerate((1, 1, 2))]
+    assert torch.equal(state, torch.random.get_rng_state())
+    told = [[(trial.architecture, trial.value) for trial in run.record.trials] for run in runs]
+    assert told[0] == told[1] != told[2]
+    assert all(torch.equal(runs[0].weights[name], runs[1].weights[name]) for name in runs[0].weights)
+    short = Budget(flops=full.spent.flops // 2, queries=3)
+    found = search(short, 1)
+    assert full.spent.flops // 4 < short.spent.flops <= full.spent.flops // 2
+    assert short.spent.queries == 3
+    assert sum(not trial.duplicate for trial in found.record.trials) == 3
+
+
+def test_candidates_that_break_a_constraint_are_not_found():
+    costs = sorted({SPACE.cost(trial.architecture, TASK.shape, 3).flops for trial in search().record.trials})
+    limit = costs[len(costs) // 2]
+    found = search(constraints={"flops": limit}, candidates=20)
+    assert SPACE.cost(found.architecture, TASK.shape, 3).flops <= limit
+    assert all(trial.measures["flops"] <= limit for trial in found.record.trials if trial.scored)
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        NASBench201(channels=2, cells=1, merge_isomorphs=False),
+        NASBench101(vertices=4, channels=4, stacks=1, cells=1, merge_isomorphs=False),
+    ],
+    ids=lambda space: space.name,
+)
+def test_cells_are_searched_too(space):
+    found = search(space=space, epochs=1, candidates=3)
+    assert space.violation(found.architecture) is None
+    child = space.child(found.architecture, TASK.shape, 3, found.weights).eval()
+    right = (child(TASK.val.inputs).argmax(1) == TASK.val.labels).float().mean().item()
+    assert right == pytest.approx(found.record.best.value)
+
+
+def test_mistakes_are_named():
+    with pytest.raises(ValueError, match="candidates and epochs >= 1"):
+        OneShot(candidates=0)
