@@ -22,6 +22,9 @@ from lit_metanas.records.budget import Cost
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace, Shape
 
+AUXILIARY_WEIGHT = 0.4
+"""Of the loss of an auxiliary classifier (Liu et al. 2019)."""
+
 
 class Child(LightningModule):
     """Trains the network of one architecture on one task: cross-entropy, AdamW, half-cosine learning rate.
@@ -64,7 +67,9 @@ class Child(LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Cross-entropy of a batch of inputs and labels."""
         inputs, labels = batch
-        loss = F.cross_entropy(self(inputs), labels, label_smoothing=self.recipe.label_smoothing)
+        scores = self.space.training_scores(self.network, inputs)
+        loss, *auxiliary = (F.cross_entropy(s, labels, label_smoothing=self.recipe.label_smoothing) for s in scores)
+        loss = loss + AUXILIARY_WEIGHT * sum(auxiliary) if auxiliary else loss
         self.log("train/loss", loss, prog_bar=True)
         return loss
 

@@ -15,6 +15,8 @@ from lit_metanas.atomic import replacing
 from lit_metanas.meta.parameters import Parameters
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.weights import DAMAGED
+from lit_metanas.relaxations.relaxation import PRUNED
+from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace, Shape, inherit
 
 KEY = "lit_metanas"
@@ -46,6 +48,22 @@ class MetaCheckpoint:
     def architecture(self) -> dict[str, str]:
         """The label of the largest logit for each choice, inactive ones, too."""
         return {name: self.labels[name][int(row.argmax())] for name, row in self.logits.items()}
+
+    def derived(self, space: SearchSpace) -> Architecture:
+        """What a space, which may be larger than the checkpoint's, derives from the logits.
+
+        Raises:
+            ValueError: the space lacks a choice or a label.
+        """
+        space.canonical(self.architecture())
+        logits = {}
+        for choice in space.choices:
+            row = torch.full((len(choice.labels),), PRUNED)
+            for label, value in zip(self.labels[choice.name], self.logits[choice.name].cpu(), strict=True):
+                if label in choice.labels:
+                    row[choice.labels.index(label)] = value
+            logits[choice.name] = row
+        return space.derive(logits)
 
     def parameters(self, space: SearchSpace, shape: Shape) -> Parameters:
         """Weights and logits, cut to a space that is as large or smaller.

@@ -17,7 +17,7 @@ from lit_metanas.meta.learner import BatchNorm
 from lit_metanas.modules.account import Account
 from lit_metanas.modules.architecture_logits import ArchitectureLogits
 from lit_metanas.modules.episode_scores import EpisodeScores, normal
-from lit_metanas.modules.meta_checkpoint import KEY, check_resumable, describe, read_meta_checkpoint
+from lit_metanas.modules.meta_checkpoint import KEY, MetaCheckpoint, check_resumable, describe, read_meta_checkpoint
 from lit_metanas.modules.running_statistics import RunningStatistics
 from lit_metanas.modules.task_architectures import TaskArchitectures
 from lit_metanas.modules.whole_validation import validate_anew
@@ -25,7 +25,7 @@ from lit_metanas.records.budget import Cost
 from lit_metanas.records.interval import t_interval
 from lit_metanas.records.result import Protocol
 from lit_metanas.records.weights import DAMAGED
-from lit_metanas.relaxations import Argmax, Relaxation
+from lit_metanas.relaxations import Derived, Relaxation
 from lit_metanas.spaces import Architecture, SearchSpace, Shape, inherit
 
 
@@ -84,7 +84,7 @@ class MetaLearned(LightningModule):
         self.spent: Tensor
         self.to(memory_format=torch.channels_last)
         self.account = Account()
-        self.statistics = RunningStatistics(self.supernet, shape)
+        self.statistics = RunningStatistics(self.supernet, shape, space)
         self._derived, self._one_hot, self._relaxed = (EpisodeScores(seed) for _ in range(3))
         self.task_architectures: TaskArchitectures | None = None
         if adapt_architecture:
@@ -139,7 +139,7 @@ class MetaLearned(LightningModule):
         if self.logits.open:
             # There are running statistics of the derived architecture only: for the gap each takes its batches' own.
             self._evaluate(batch, self.learner.relaxation, self._relaxed, None)
-            self._evaluate(batch, Argmax(), self._one_hot, None)
+            self._evaluate(batch, Derived(self.space), self._one_hot, None)
 
     def on_validation_epoch_end(self) -> None:
         """Log mean accuracies over all episodes of all processes."""
@@ -198,7 +198,7 @@ class MetaLearned(LightningModule):
     def _evaluate_derived(self, batch: list[Episode]) -> None:
         architectures = self.task_architectures
         if architectures is None:
-            self._evaluate(batch, Argmax(), self._derived, self.statistics.values)
+            self._evaluate(batch, Derived(self.space), self._derived, self.statistics.values)
             return
         with torch.inference_mode(False), torch.enable_grad():
             for episode in map(normal, batch):
@@ -207,7 +207,7 @@ class MetaLearned(LightningModule):
                 statistics = architectures.statistics
                 if (own := architectures.found[-1]) not in statistics:
                     statistics[own] = self.statistics.under(parameters, self._images)
-                learner = replace(self.learner, relaxation=Argmax(), statistics=statistics[own])
+                learner = replace(self.learner, relaxation=Derived(self.space), statistics=statistics[own])
                 self._derived.judge(learner, self.inner_loop, parameters, episode, self.trainer)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -240,7 +240,15 @@ class MetaLearned(LightningModule):
         if found.head.keys() == self.head.keys():
             self.head.load_state_dict(inherit(found.head, self.head.state_dict()))
         self.logits.inherit(found.labels, found.logits)
-        theirs = found.architecture()
-        if all(theirs[name] == label for name, label in self.architecture().items()):
+        if self._derived_by(found):
             self.statistics.values = found.statistics
         self.account.earlier = found.cost
+
+    def _derived_by(self, found: MetaCheckpoint) -> bool:
+        """Whether a checkpoint's statistics are those of this model's architecture."""
+        own = self.architecture()
+        if found.labels == {choice.name: list(choice.labels) for choice in self.space.choices}:
+            return found.derived(self.space) == own
+        # A larger space, which is not at hand, may derive what this one has no label for.
+        theirs = found.architecture()
+        return all(theirs[name] == label for name, label in own.items())

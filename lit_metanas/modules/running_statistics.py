@@ -14,8 +14,8 @@ from lit_metanas.episodes.task import Episode
 from lit_metanas.meta.parameters import Parameters
 from lit_metanas.modules.interleaved import interleaved
 from lit_metanas.modules.statistics import embed_and_record
-from lit_metanas.relaxations import Argmax
-from lit_metanas.spaces.space import Shape, Supernet
+from lit_metanas.relaxations import Derived
+from lit_metanas.spaces.space import SearchSpace, Shape, Supernet
 
 
 class RunningStatistics:
@@ -27,6 +27,7 @@ class RunningStatistics:
     Args:
         supernet: the network.
         shape: channels, height and width of an input.
+        space: derives the architecture.
         tasks: how many tasks are kept, over all processes.
 
     Attributes:
@@ -34,9 +35,10 @@ class RunningStatistics:
         step: the outer step that these belong to.
     """
 
-    def __init__(self, supernet: Supernet, shape: Shape, tasks: int = 16) -> None:
+    def __init__(self, supernet: Supernet, shape: Shape, space: SearchSpace, tasks: int = 16) -> None:
         self.supernet = supernet
         self.shape = shape
+        self.derived = Derived(space)
         self.tasks = tasks
         self.values: dict[str, Tensor] = {}
         self.step = 0
@@ -88,7 +90,7 @@ class RunningStatistics:
         return list(interleaved(torch.stack([task.to(device) for task in self._mine]), trainer))
 
     def _recorded(self, parameters: Parameters, inputs: Tensor) -> dict[str, Tensor]:
-        mixture = Argmax()(parameters.logits, {}, 1.0)
+        mixture = self.derived(parameters.logits, {}, 1.0)
         inputs = inputs.contiguous(memory_format=torch.channels_last)
         return embed_and_record(self.supernet, parameters.weights, mixture, inputs)[1]
 

@@ -4,6 +4,7 @@ from lit_metanas.relaxations.annealed_softmax import AnnealedSoftmax
 from lit_metanas.relaxations.argmax import Argmax
 from lit_metanas.relaxations.categorical import Categorical
 from lit_metanas.relaxations.choicewise import ChoicewiseRelaxation, DiscreteRelaxation
+from lit_metanas.relaxations.derived import Derived
 from lit_metanas.relaxations.gumbel_softmax import GumbelSoftmax
 from lit_metanas.relaxations.probability import log_probability, probabilities
 from lit_metanas.relaxations.relaxation import PRUNED, Relaxation
@@ -18,6 +19,7 @@ __all__ = [
     "Argmax",
     "Categorical",
     "ChoicewiseRelaxation",
+    "Derived",
     "DiscreteRelaxation",
     "GumbelSoftmax",
     "Relaxation",

@@ -48,7 +48,7 @@ class MetaSearched(Searcher):
         """
         checkpoint = read_meta_checkpoint(self.start)
         try:
-            architecture = space.canonical(checkpoint.architecture())
+            architecture = checkpoint.derived(space)
         except ValueError as error:
             raise ValueError(f"'{self.start}' is of another search space: {error}") from None
         restricted = space.restricted(architecture)

@@ -52,11 +52,11 @@ def mutate(
 
     An architecture whose active choices have one candidate each is returned unchanged.
     """
-    open_choices = [c for c in space.choices if c.name in architecture and len(c.labels) > 1]
+    open_choices = [c for c in space.choices if c.name in architecture and len(space.proposed(c)) > 1]
     if not open_choices:
         return architecture
     choice = open_choices[_below(len(open_choices), generator)]
-    others = [label for label in choice.labels if label != architecture[choice.name]]
+    others = [label for label in space.proposed(choice) if label != architecture[choice.name]]
     label = others[_below(len(others), generator)]
     together = bool(torch.rand((), generator=generator) < whole_groups)
     changed = {c.name: label for c in open_choices if c is choice or (together and _tied(c, choice, label))}

@@ -2,7 +2,9 @@
 
 from lit_metanas.spaces.architecture import Architecture, Choice
 from lit_metanas.spaces.choice_space import ChoiceSpace
+from lit_metanas.spaces.darts_cell import DARTSCell
 from lit_metanas.spaces.layered import LayeredSpace
+from lit_metanas.spaces.metanas_cell import MetaNASCell
 from lit_metanas.spaces.mixture import Gate, Mixture, one_hot
 from lit_metanas.spaces.nas_bench_101 import NASBench101
 from lit_metanas.spaces.nas_bench_201 import NASBench201
@@ -13,8 +15,10 @@ __all__ = [
     "Architecture",
     "Choice",
     "ChoiceSpace",
+    "DARTSCell",
     "Gate",
     "LayeredSpace",
+    "MetaNASCell",
     "Mixture",
     "NASBench101",
     "NASBench201",

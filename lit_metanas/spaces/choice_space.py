@@ -78,19 +78,24 @@ class ChoiceSpace(ABC):
         """The architecture of the largest logits (``(labels,)`` for each choice)."""
         return self.canonical({c.name: c.labels[int(logits[c.name].argmax())] for c in self.choices})
 
+    def proposed(self, choice: Choice) -> tuple[str, ...]:
+        """The labels that are drawn and proposed to Optuna: all, but for those that only a supernet needs."""
+        return choice.labels
+
     def sample(self, generator: torch.Generator) -> Architecture:
         """Draw every choice uniformly."""
-        draw = {c.name: c.labels[int(torch.randint(len(c.labels), (), generator=generator))] for c in self.choices}
+        proposed = {choice.name: self.proposed(choice) for choice in self.choices}
+        draw = {n: labels[int(torch.randint(len(labels), (), generator=generator))] for n, labels in proposed.items()}
         return self.canonical(draw)
 
     def distributions(self) -> dict[str, BaseDistribution]:
         """Optuna's distributions of all choices, under the prefix ``arch.``."""
         from optuna.distributions import CategoricalDistribution
 
-        return {f"arch.{choice.name}": CategoricalDistribution(choice.labels) for choice in self.choices}
+        return {f"arch.{choice.name}": CategoricalDistribution(self.proposed(choice)) for choice in self.choices}
 
     def suggest(self, trial: Trial) -> Architecture:
         """Ask a trial for every choice, active or not, and return the canonical architecture."""
         return self.canonical(
-            {choice.name: trial.suggest_categorical(f"arch.{choice.name}", choice.labels) for choice in self.choices}
+            {c.name: trial.suggest_categorical(f"arch.{c.name}", self.proposed(c)) for c in self.choices}
         )

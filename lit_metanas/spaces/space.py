@@ -115,6 +115,13 @@ class SearchSpace(ChoiceSpace):
             weights: a supernet's parameters to inherit; batch-norm statistics, too, where they are among them.
         """
 
+    def training_scores(self, child: nn.Module, inputs: Tensor) -> list[Tensor]:
+        """The scores that a child is trained on: its classifier's, then those of auxiliary classifiers if it has any.
+
+        Each of shape ``(n, way)``, for inputs of shape ``(n, channels, height, width)``.
+        """
+        return [child(inputs)]
+
     def learned(self, child: nn.Module) -> dict[str, Tensor]:
         """What a trained child holds, under the names by which ``child(..., weights=...)`` inherits it.
 

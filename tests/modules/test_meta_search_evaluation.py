@@ -136,11 +136,11 @@ def test_kept_images_are_exact(images):
         world_size, global_rank = 1, 0
 
     model = make_model()
-    statistics = RunningStatistics(model.supernet, SHAPE)
+    statistics = RunningStatistics(model.supernet, SHAPE, model.space)
     statistics._mine.append(images)
     state = copy.deepcopy(statistics.state(Alone()))
     assert state["tasks"][0].dtype == (torch.uint8 if images.max() < 0.1 else torch.float32)
-    again = RunningStatistics(model.supernet, SHAPE)
+    again = RunningStatistics(model.supernet, SHAPE, model.space)
     again.restore(state, {}, 0, Alone())
     assert torch.equal(again._mine[0], images)
 

@@ -1,0 +1,159 @@
+"""Search spaces of a normal and a reduction cell."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from copy import copy
+from difflib import get_close_matches
+from typing import Self
+
+from torch import Tensor, nn
+
+from lit_metanas.spaces.architecture import Architecture, Choice
+from lit_metanas.spaces.cell_child import CellChild
+from lit_metanas.spaces.cell_cost import cell_costs
+from lit_metanas.spaces.cell_layout import KINDS, CellLayout, edge_name, inputs_name, pairs, sources
+from lit_metanas.spaces.cell_supernet import CellSupernet
+from lit_metanas.spaces.layers import ChildNorms, SuperNorms
+from lit_metanas.spaces.space import NetworkCost, SearchSpace, Shape
+
+
+class CellSpace(SearchSpace):
+    """Each node of a cell has two inputs, and an operation on each of the two edges.
+
+    The choices are those of NAS-Bench-301 (Zela et al. 2022): for each node the pair of its inputs, for instance
+    ``normal.inputs4: 0+2``, and for each edge an operation, for instance ``normal.edge0-4: sep_conv_3x3``, active
+    where a pair holds the edge. Nodes 0 and 1 are the outputs of the two cells before.
+
+    Args:
+        operations: the candidates of each edge; ``none`` comes first where it is one.
+        layout: how cells are stacked.
+        normalised_pools: whether a pooling is followed by a batch-norm without scale and shift, in supernet and child.
+        auxiliary: whether children have an auxiliary classifier in training.
+        fixed: labels that single choices are restricted to.
+    """
+
+    def __init__(
+        self,
+        *,
+        operations: Sequence[str],
+        layout: CellLayout,
+        normalised_pools: bool,
+        auxiliary: bool,
+        fixed: Mapping[str, Sequence[str]] | None,
+    ) -> None:
+        for what, number in (("cells", layout.cells), ("channels", layout.channels)):
+            if number < 1:
+                raise ValueError(f"{self.name}: {what} is {number}; give at least 1.")
+        self.operations = tuple(operations)
+        self.layout = layout
+        self.normalised_pools = normalised_pools
+        self.auxiliary = auxiliary
+        self._restrict({name: tuple(labels) for name, labels in (fixed or {}).items()})
+
+    @property
+    @abstractmethod
+    def weighed(self) -> tuple[Choice, ...]:
+        """The choices whose gates the supernet looks at."""
+
+    def supernet(self, shape: Shape) -> CellSupernet:
+        """Build the network that holds all candidates."""
+        return CellSupernet(
+            self.weighed,
+            layout=self.layout,
+            shape=shape,
+            operations=self.operations,
+            norms=SuperNorms(self.normalised_pools),
+        )
+
+    def child(
+        self,
+        architecture: Architecture,
+        shape: Shape,
+        way: int,
+        weights: Mapping[str, Tensor] | None = None,
+    ) -> CellChild:
+        """Build the plain network. Its classifiers inherit where they fit ``way`` classes.
+
+        Raises:
+            ValueError: the weights are of another space, or the image is too small for an auxiliary classifier.
+        """
+        child = CellChild(
+            self.kept(architecture),
+            layout=self.layout,
+            shape=shape,
+            way=way,
+            norms=ChildNorms(self.normalised_pools),
+            auxiliary=self.auxiliary,
+        )
+        if weights is not None:
+            child.inherit(weights)
+        return child
+
+    def learned(self, child: nn.Module) -> dict[str, Tensor]:
+        """What a trained child holds, under the supernet's names; scales and shifts, too, for further children."""
+        assert isinstance(child, CellChild)
+        return child.learned()
+
+    def training_scores(self, child: nn.Module, inputs: Tensor) -> list[Tensor]:
+        """The classifier's scores, and the auxiliary classifier's where there is one."""
+        assert isinstance(child, CellChild)
+        return child.all_scores(inputs)
+
+    def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
+        """Parameters and multiply-adds of the child, without an auxiliary classifier."""
+        return cell_costs(self.layout, shape, self.operations).network(self.kept(architecture).items(), way)
+
+    def kept(self, architecture: Mapping[str, str]) -> dict[str, str]:
+        """The operation of each edge that the architecture keeps, by the name of its choice."""
+        return {name: label for name, label in self.canonical(architecture).items() if name not in self._pairs}
+
+    def restricted(self, labels: Mapping[str, str]) -> Self:
+        """The space in which the named choices have just the given label.
+
+        Raises:
+            ValueError: a choice is unknown, or the label is not among its candidates that are left.
+        """
+        left = {choice.name: choice.labels for choice in self.choices}
+        fixed = {name: (label,) for name, label in labels.items()}
+        _check(fixed, left, self.name)
+        space = copy(self)
+        space._restrict({**left, **fixed})
+        return space
+
+    def _restrict(self, fixed: Mapping[str, Sequence[str]]) -> None:
+        """Set the choices: all labels, or those of ``fixed`` in the usual order."""
+        every = [choice for kind in KINDS for node in self.layout.targets() for choice in self._node(kind, node)]
+        _check(fixed, {choice.name: choice.labels for choice in every}, self.name)
+        restricted = []
+        for choice in every:
+            wanted = fixed.get(choice.name, choice.labels)
+            labels = tuple(label for label in choice.labels if label in wanted)
+            restricted.append(Choice(choice.name, labels, choice.group, choice.active_if))
+        self._pairs = {inputs_name(kind, node): node for kind in KINDS for node in self.layout.targets()}
+        self.choices = self._consistent(tuple(restricted))
+
+    def _consistent(self, choices: tuple[Choice, ...]) -> tuple[Choice, ...]:
+        """The choices without labels that others rule out."""
+        return choices
+
+    def _node(self, kind: str, node: int) -> list[Choice]:
+        """The choice of a node's inputs, and those of its edges' operations."""
+        inputs = Choice(inputs_name(kind, node), pairs(node), f"inputs{node}")
+        edges = []
+        for source in range(node):
+            holding = frozenset(pair for pair in pairs(node) if source in sources(pair))
+            name = edge_name(kind, source, node)
+            edges.append(Choice(name, self.operations, f"{kind}.edge", ((inputs.name, holding),)))
+        return [inputs, *edges]
+
+
+def _check(fixed: Mapping[str, Sequence[str]], left: Mapping[str, Sequence[str]], space: str) -> None:
+    for name, labels in fixed.items():
+        if name not in left:
+            near = get_close_matches(name, left, n=1) or list(left)
+            raise ValueError(f"Unknown choice '{name}': {space} has '{near[0]}'.")
+        for label in labels:
+            if label not in left[name]:
+                raise ValueError(f"Choice '{name}' has no label '{label}': use {', '.join(left[name])}.")

@@ -1,0 +1,95 @@
+"""Cells of two inputs under meta-training and under DARTS's search, and what the searched child inherits."""
+
+import math
+
+import pytest
+import torch
+from meta_toys import SHAPE, fit, make_data, make_model
+
+from lit_metanas.episodes import Split, Task
+from lit_metanas.meta import (
+    MAML,
+    TNAS,
+    AlternatingInnerLoop,
+    JointInnerLoop,
+    MetaNAS,
+    PrototypeLinearHead,
+    PrototypeLoss,
+)
+from lit_metanas.records import Budget
+from lit_metanas.relaxations import AnnealedSoftmax, Argmax, Derived, SampledChild, Softmax
+from lit_metanas.searchers import WeightSharingSearcher
+from lit_metanas.spaces import DARTSCell, MetaNASCell, one_hot
+
+SPACES = {"darts": DARTSCell(channels=2, cells=2), "metanas": MetaNASCell(channels=2, cells=2)}
+
+
+def inner(meta_gradient, relaxation=None, inner_loop=None):
+    return {
+        "meta_gradient": meta_gradient,
+        "relaxation": relaxation or Softmax(),
+        "head": PrototypeLinearHead(),
+        "inner_loop": inner_loop or JointInnerLoop(steps=1),
+    }
+
+
+METHODS = {
+    "softmax": lambda: {"meta_gradient": PrototypeLoss(), "relaxation": Softmax()},
+    "sampled child": lambda: {"meta_gradient": PrototypeLoss(), "relaxation": SampledChild()},
+    "paired score": lambda: {},
+    "maml": lambda: inner(MAML()),
+    "tnas": lambda: inner(TNAS()),
+    "meta_nas": lambda: inner(MetaNAS(), AnnealedSoftmax(), AlternatingInnerLoop(steps=1)),
+}
+
+
+@pytest.mark.parametrize("name", SPACES)
+@pytest.mark.parametrize("method", METHODS)
+def test_two_steps(method, name):
+    space = SPACES[name]
+    model = make_model(space=space, **METHODS[method]())
+    before = model.logits.values.detach().clone()
+    weights = {name: value.detach().clone() for name, value in model.supernet.named_parameters()}
+    _, losses = fit(model, make_data(steps_per_epoch=2, val_episodes=1))
+    assert len(losses) == 2
+    assert all(math.isfinite(loss) for loss in losses)
+    assert float((model.logits.values.detach() - before).abs().max()) > 1e-5
+    after = dict(model.supernet.named_parameters())
+    assert not torch.equal(after["body.stem.0.weight"], weights["body.stem.0.weight"])
+    architecture = model.architecture()
+    child = space.child(architecture, SHAPE, 3, model.inheritance()).eval()
+    inputs = torch.rand(4, *SHAPE, generator=torch.Generator().manual_seed(0))
+    features = model.supernet(inputs, one_hot(space.choices, architecture), statistics=model.statistics.values)
+    torch.testing.assert_close(child.embed(inputs), features, rtol=1e-4, atol=1e-5)
+
+
+def test_derived_relaxation_is_the_derived_architecture():
+    space = SPACES["darts"]
+    generator = torch.Generator().manual_seed(0)
+    logits = {c.name: torch.randn(len(c.labels), generator=generator, requires_grad=True) for c in space.choices}
+    gates = Derived(space)(logits, {}, 0.0)
+    expected = one_hot(space.choices, space.derive(logits))
+    assert {name: gate.index for name, gate in gates.items()} == {n: g.index for n, g in expected.items()}
+    assert not any(gate.weights.requires_grad for gate in gates.values())
+    # The largest logit of each edge by itself would keep more than two inputs.
+    assert sum(g.index != 0 for n, g in gates.items() if "edge" in n) == 16
+    assert sum(g.index != 0 for n, g in Argmax()(logits, {}, 0.0).items() if "edge" in n) > 16
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_darts_searches_a_task(name):
+    space, shape = SPACES[name], (1, 8, 8)
+    generator = torch.Generator().manual_seed(0)
+    means = torch.rand(3, 1, 1, 1, generator=generator)
+
+    def split(size):
+        labels = torch.arange(size) % 3
+        return Split(means[labels] + 0.1 * torch.rand(size, *shape, generator=generator), labels)
+
+    task = Task(id="toy", way=3, train=split(18), val=split(9), test=split(9))
+    found = WeightSharingSearcher(epochs=1, batch_size=9).search(task, space, Budget(), 0)
+    assert space.canonical(found.architecture) == found.architecture
+    child = space.child(found.architecture, shape, 3, found.weights).eval()
+    with torch.no_grad():
+        right = (child(task.val.inputs).argmax(1) == task.val.labels).double().mean()
+    assert float(right) == pytest.approx(found.record.trials[-1].value, abs=1e-6)

@@ -1,0 +1,237 @@
+"""DARTS's space: genotypes, published counts, the rule by which architectures are derived, Optuna."""
+
+import optuna
+import pytest
+import torch
+from torch import nn
+
+from lit_metanas.modules.child import Child
+from lit_metanas.searchers.mutation import mutate
+from lit_metanas.spaces import Architecture, DARTSCell, MetaNASCell, one_hot
+
+V1 = (
+    "Genotype(normal=[('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('skip_connect', 0), ('sep_conv_3x3', 1), "
+    "('skip_connect', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('skip_connect', 2)], normal_concat=[2, 3, 4, 5], "
+    "reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2), ('max_pool_3x3', 0), ('max_pool_3x3', 0), "
+    "('skip_connect', 2), ('skip_connect', 2), ('avg_pool_3x3', 0)], reduce_concat=[2, 3, 4, 5])"
+)
+V2 = (
+    "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1), "
+    "('sep_conv_3x3', 1), ('skip_connect', 0), ('skip_connect', 0), ('dil_conv_3x3', 2)], normal_concat=range(2, 6), "
+    "reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2), ('max_pool_3x3', 1), ('max_pool_3x3', 0), "
+    "('skip_connect', 2), ('skip_connect', 2), ('max_pool_3x3', 1)], reduce_concat=range(2, 6))"
+)
+PC_DARTS = (
+    "Genotype(normal=[('sep_conv_3x3', 1), ('skip_connect', 0), ('sep_conv_3x3', 0), ('dil_conv_3x3', 1), "
+    "('sep_conv_5x5', 0), ('sep_conv_3x3', 1), ('avg_pool_3x3', 0), ('dil_conv_3x3', 1)], normal_concat=range(2, 6), "
+    "reduce=[('sep_conv_5x5', 1), ('max_pool_3x3', 0), ('sep_conv_5x5', 1), ('sep_conv_5x5', 2), ('sep_conv_3x3', 0), "
+    "('sep_conv_3x3', 3), ('sep_conv_3x3', 1), ('sep_conv_3x3', 2)], reduce_concat=range(2, 6))"
+)
+
+
+@pytest.mark.parametrize(
+    ("genotype", "millions"),
+    [(V1, 3.169414), (V2, 3.349342), (PC_DARTS, 3.63)],
+    ids=["DARTS_V1", "DARTS_V2", "PC_DARTS"],
+)
+def test_published_parameter_counts(genotype, millions):
+    """On CIFAR-10 with 36 channels and 20 cells, without the auxiliary classifier."""
+    space = DARTSCell(channels=36, cells=20, normalised_pools=False)
+    cost = space.cost(space.from_genotype(genotype), (3, 32, 32), 10)
+    assert cost.parameters / 1e6 == pytest.approx(millions, abs=5e-7 if millions != 3.63 else 5e-3)
+
+
+@pytest.mark.slow
+def test_built_network_has_the_published_count():
+    space = DARTSCell(channels=36, cells=20, normalised_pools=False, auxiliary=True)
+    child = space.child(space.from_genotype(V2), (3, 32, 32), 10)
+    size = {name: sum(p.numel() for p in part.parameters()) for name, part in child.named_children()}
+    assert size["body"] + size["head"] == 3_349_342
+    # 576 channels of 8x8 pixels to 128, to 768 of 2x2, to 10, with two batch-norms.
+    assert size["auxiliary"] == 576 * 128 + 2 * 128 + 128 * 768 * 4 + 2 * 768 + 769 * 10
+
+
+def test_genotypes_are_read_and_written():
+    space = DARTSCell()
+    architecture = space.from_genotype(V2)
+    assert architecture["normal.inputs5"] == "0+2"
+    assert architecture["normal.edge0-5"] == "skip_connect"
+    assert architecture["normal.edge2-5"] == "dil_conv_3x3"
+    assert "normal.edge1-5" not in architecture
+    assert len(architecture) == 2 * (4 + 8)
+    text = space.to_genotype(architecture)
+    assert text.startswith("Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ")
+    assert text.endswith("reduce_concat=range(2, 6))")
+    assert space.from_genotype(text) == architecture
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(20):
+        drawn = space.sample(generator)
+        assert space.from_genotype(space.to_genotype(drawn)) == drawn
+
+
+def test_order_of_inputs_and_kind_of_lists_do_not_matter():
+    space = DARTSCell()
+    swapped = V2.replace("('sep_conv_3x3', 1), ('skip_connect', 0)", "('skip_connect', 0), ('sep_conv_3x3', 1)")
+    assert swapped != V2
+    assert space.from_genotype(swapped) == space.from_genotype(V2)
+    positional = V2.replace("normal=", "").replace("normal_concat=", "").replace("range(2, 6)", "(2, 3, 4, 5)")
+    assert space.from_genotype(positional.replace("reduce=", "").replace("reduce_concat=", "")) == (
+        space.from_genotype(V2)
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (("Genotype(", "print("), "is no genotype"),
+        (("range(2, 6)", "__import__('os').getcwd()"), "is no genotype"),
+        (("normal=[", "normal=["), None),
+        ((", reduce_concat=range(2, 6))", ")"), "is no genotype"),
+        (("reduce_concat=range(2, 6)", "reduce_concat=5"), "is no genotype"),
+        (("normal_concat=range(2, 6)", "normal_concat=range(3, 6)"), r"normal_concat is \[3, 4, 5\]"),
+        (("('dil_conv_3x3', 2)", "('dil_conv_3x3', 5)"), "node 5 of the genotype's normal cell"),
+        (("('dil_conv_3x3', 2)", "('dil_conv_3x3', 0)"), "Node 5 of the genotype's normal cell has input 0 twice"),
+        (("('dil_conv_3x3', 2)", "'dil_conv_3x3'"), "is no pair"),
+        (("('skip_connect', 0), ('dil_conv_3x3', 2)", "('skip_connect', 0)"), "has 7 pairs"),
+        (("dil_conv_3x3", "dil_conv_9x9"), "no label 'dil_conv_9x9'"),
+        ((V2, "(" * 3000), "is no genotype"),
+    ],
+)
+def test_foreign_notations_are_refused(change, text):
+    space = DARTSCell()
+    if text is None:
+        assert space.from_genotype(V2.replace(*change)) == space.from_genotype(V2)
+        return
+    with pytest.raises(ValueError, match=text):
+        space.from_genotype(V2.replace(*change))
+
+
+def plain_rule(space, logits):
+    """DARTS's rule as the paper tells it: rank incoming edges, keep two."""
+    labels = {}
+    for kind in ("normal", "reduce"):
+        for node in range(2, 6):
+            ranked = []
+            for source in range(node):
+                name = f"{kind}.edge{source}-{node}"
+                row = logits[name].double().exp()
+                row = row / row.sum()
+                best = max(range(1, 8), key=lambda place, row=row: float(row[place]))
+                ranked.append((float(row[best]), source, name, space.operations[best]))
+            kept = sorted(sorted(ranked, reverse=True)[:2], key=lambda item: item[1])
+            labels[f"{kind}.inputs{node}"] = "+".join(str(item[1]) for item in kept)
+            labels |= {name: operation for _, _, name, operation in kept}
+    return Architecture(labels)
+
+
+def test_derive_follows_the_rule():
+    space = DARTSCell()
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(20):
+        logits = {c.name: 2 * torch.randn(len(c.labels), generator=generator) for c in space.choices}
+        assert space.derive(logits) == plain_rule(space, logits)
+    # An edge whose mass lies on ``none`` is weak, however clear its second best is.
+    logits = {c.name: torch.zeros(len(c.labels)) for c in space.choices}
+    logits["normal.edge0-3"] = torch.tensor([9.0, 5.0, 0, 0, 0, 0, 0, 0])
+    architecture = space.derive(logits)
+    assert architecture["normal.inputs3"] == "1+2"
+    assert "none" not in architecture.values()
+
+
+def test_left_out_edges_have_the_gate_none():
+    space = DARTSCell()
+    architecture = space.sample(torch.Generator().manual_seed(2))
+    gates = one_hot(space.choices, architecture)
+    for choice in space.choices:
+        label = choice.labels[gates[choice.name].index]
+        assert label == architecture.get(choice.name, "none")
+
+
+def test_a_kept_edge_may_compute_nothing():
+    space = DARTSCell(channels=2, cells=2)
+    labels = {**space.sample(torch.Generator().manual_seed(0)), "normal.edge0-2": "none", "reduce.edge1-2": "none"}
+    architecture = space.canonical(labels)
+    assert space.violation(architecture) is None
+    child = space.child(architecture, (1, 8, 8), 3)
+    assert sum(p.numel() for p in child.parameters()) == space.cost(architecture, (1, 8, 8), 3).parameters
+    assert child(torch.zeros(2, 1, 8, 8)).shape == (2, 3)
+
+
+def test_restrictions():
+    space = DARTSCell()
+    architecture = space.sample(torch.Generator().manual_seed(3))
+    alone = space.restricted(one_labels(space, architecture))
+    assert alone.size == 1
+    assert alone.derive({choice.name: torch.zeros(1) for choice in alone.choices}) == architecture
+    assert space.size > alone.size
+    # An edge without ``none`` is kept by every pair that is left.
+    kept = space.restricted({"normal.edge1-4": "skip_connect"})
+    by_name = {choice.name: choice for choice in kept.choices}
+    assert by_name["normal.inputs4"].labels == ("0+1", "1+2", "1+3")
+    logits = {c.name: torch.zeros(len(c.labels)) for c in kept.choices}
+    logits["normal.edge1-4"] = torch.tensor([-9.0])
+    assert kept.derive(logits)["normal.edge1-4"] == "skip_connect"
+    twice = kept.restricted({"normal.edge0-4": "skip_connect", "normal.edge0-2": "skip_connect"})
+    assert {c.name: c.labels for c in twice.choices}["normal.inputs4"] == ("0+1",)
+    with pytest.raises(ValueError, match=r"no pair of 'normal\.inputs4' holds all edges without 'none'"):
+        twice.restricted({"normal.edge3-4": "skip_connect"})
+    with pytest.raises(ValueError, match=r"Unknown choice 'normal\.edge5-4': DARTSCell has 'normal\.edge3-4'"):
+        space.restricted({"normal.edge5-4": "none"})
+    with pytest.raises(ValueError, match=r"Choice 'normal\.edge1-4' has no label 'none': use skip_connect"):
+        kept.restricted({"normal.edge1-4": "none"})
+    with pytest.raises(ValueError, match="no label 'conv': use none, max"):
+        DARTSCell(fixed={"normal.edge0-2": ["conv"]})
+    with pytest.raises(ValueError, match="DARTSCell: cells is 0"):
+        DARTSCell(cells=0)
+
+
+def one_labels(space, architecture):
+    return {choice.name: architecture.get(choice.name, choice.labels[0]) for choice in space.choices}
+
+
+@pytest.mark.parametrize("space", [DARTSCell(), MetaNASCell()], ids=["darts", "metanas"])
+def test_optuna_proposes_architectures(space):
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    nodes = space.layout.nodes
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(5):
+        trial = study.ask()
+        architecture = space.suggest(trial)
+        assert trial.distributions == space.distributions()
+        assert space.canonical(architecture) == architecture
+        assert space.violation(architecture) is None
+        assert len(architecture) == 2 * 3 * nodes
+        assert "none" not in architecture.values()
+        for name, label in architecture.items():
+            kind, _, what = name.partition(".")
+            if what.startswith("inputs"):
+                kept = {f"{kind}.edge{source}-{what.removeprefix('inputs')}" for source in label.split("+")}
+                assert kept <= set(architecture)
+        study.tell(trial, 0.0)
+        for _ in range(10):
+            mutant = mutate(space, architecture, generator)
+            assert mutant != architecture
+            assert "none" not in mutant.values()
+
+
+def test_auxiliary_classifier_learns_beside_the_other():
+    space = DARTSCell(channels=2, cells=3, auxiliary=True)
+    shape, way = (1, 9, 8), 4
+    architecture = space.sample(torch.Generator().manual_seed(0))
+    module = Child(space=space, architecture=architecture, shape=shape, way=way)
+    module.log = lambda *args, **options: None
+    child = module.network
+    inputs, labels = torch.rand(6, *shape, generator=torch.Generator().manual_seed(1)), torch.arange(6) % way
+    child.eval()
+    outputs = child.body(inputs)
+    expected = nn.functional.cross_entropy(child.head(outputs[-1].mean((2, 3))), labels)
+    expected = expected + 0.4 * nn.functional.cross_entropy(child.auxiliary(outputs[2]), labels)
+    torch.testing.assert_close(module.training_step((inputs, labels), 0), expected)
+    without = DARTSCell(channels=2, cells=3).child(architecture, shape, way).eval()
+    without.load_state_dict({n: v for n, v in child.state_dict().items() if not n.startswith("auxiliary.")})
+    torch.testing.assert_close(without(inputs), child(inputs))
+    twin = space.child(architecture, shape, way, space.learned(child)).eval()
+    torch.testing.assert_close(twin.all_scores(inputs), child.all_scores(inputs))
+    with pytest.raises(ValueError, match="auxiliary classifier needs two pixels"):
+        space.child(architecture, (1, 4, 4), way)
