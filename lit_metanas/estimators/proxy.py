@@ -9,6 +9,7 @@ from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from lit_metanas.episodes.task import Split, Task
 from lit_metanas.estimators.estimator import Estimator, Score
@@ -23,7 +24,7 @@ class Proxy(ABC):
 
     Attributes:
         passes: what it computes for each image, in units of the forward multiply-adds: 1 forward, and 1 each for the
-            gradients of weights and of activations.
+            gradients of weights and of activations. What it does with the results is left out.
         needs_data: whether it looks at images; one that does not looks at the shape of ``inputs`` only.
     """
 
@@ -139,9 +140,8 @@ class ProxyEstimator(Estimator):
         with torch.inference_mode(False), torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             network = self.space.child(architecture, self.task.shape, self.task.way)
-        # Channels last: several times as fast on a CPU.
-        network.to(memory_format=torch.channels_last)  # type-checked apart from the device
-        return network.to(self.batch.inputs.device)
+        network = network.to(self.batch.inputs.device)
+        return convert_conv2d_weight_memory_format(network, torch.channels_last)  # faster on a CPU
 
     def _drawn(self) -> Split:
         """Random examples of the train part, each at most once."""

@@ -37,6 +37,6 @@ class GradNorm(Proxy):
         return sum(float(gradient.norm()) for gradient in _loss_gradients(network, inputs, labels)[1])
 
 
-def _loss_gradients(network: nn.Module, inputs: Tensor, labels: Tensor) -> tuple[list[nn.Parameter], list[Tensor]]:
+def _loss_gradients(network: nn.Module, inputs: Tensor, labels: Tensor) -> tuple[list[Tensor], list[Tensor]]:
     weights = layer_weights(network)
     return weights, gradients(F.cross_entropy(network(inputs), labels), weights)

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from lit_metanas.estimators.proxy import Proxy
+from lit_metanas.estimators.proxy import Proxy, gradients
 
 OFFSET = 1e-5
 """Added to eigenvalues."""
@@ -35,7 +35,7 @@ class Jacov(Proxy):
             raise ValueError(f"Jacov compares images: give at least 2 in a minibatch instead of {len(inputs)}.")
         network.requires_grad_(False)
         inputs.requires_grad_(True)
-        (jacobian,) = torch.autograd.grad(network(inputs).sum(), inputs)
+        (jacobian,) = gradients(network(inputs).sum(), [inputs])
         correlation = torch.corrcoef(jacobian.flatten(1).double().cpu())
         if not bool(torch.isfinite(correlation).all()):
             return math.nan

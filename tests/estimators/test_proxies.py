@@ -1,0 +1,289 @@
+"""Zero-cost proxies against a network of plain loops in double precision."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from scipy.stats import spearmanr
+from torch import nn
+
+from lit_metanas.estimators import FlopCount, GradNorm, Jacov, L2Norm, Nwot, ParameterCount, Snip, Synflow
+from lit_metanas.spaces import NASBench201
+from lit_metanas.spaces.layered import LayeredSpace
+
+PROXIES = (FlopCount, GradNorm, Jacov, L2Norm, Nwot, ParameterCount, Snip, Synflow)
+STEP = 1e-30  # of complex-step derivatives, which are exact to rounding: no difference of near numbers is taken
+WAY = 3
+
+
+class Small(nn.Module):
+    """Two convolutions, one of which has a bias, with batch-norm, and a ReLU as a module and as a function."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(2, 3, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(3)
+        self.relu = nn.ReLU()
+        self.second = nn.Conv2d(3, 4, 3, padding=1)
+        self.dropout = nn.Dropout(0.5)
+        self.head = nn.Linear(4, WAY)
+        self.unused = nn.Linear(2, 2)
+
+    def forward(self, inputs):
+        hidden = F.relu(self.second(self.relu(self.norm(self.first(inputs)))))
+        return self.head(self.dropout(hidden).mean((2, 3)))
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(0)
+    network = Small().double()
+    with torch.no_grad():
+        for tensor in (network.norm.weight, network.norm.bias, network.norm.running_mean):
+            tensor.normal_()
+        network.norm.running_var.uniform_(0.5, 2)
+    return network
+
+
+@pytest.fixture
+def batch():
+    generator = torch.Generator().manual_seed(1)
+    inputs = torch.rand(4, 2, 4, 3, generator=generator, dtype=torch.float64)
+    return inputs, torch.randint(WAY, (4,), generator=generator)
+
+
+def convolved(images, kernel, bias=None):
+    """Stride 1, zeros around."""
+    n, _, height, width = images.shape
+    out = np.zeros((n, len(kernel), height, width), complex)
+    for i, o, y, x in np.ndindex(out.shape):
+        for c, dy, dx in np.ndindex(kernel.shape[1:]):
+            row, column = y + dy - 1, x + dx - 1
+            if 0 <= row < height and 0 <= column < width:
+                out[i, o, y, x] += images[i, c, row, column] * kernel[o, c, dy, dx]
+        out[i, o, y, x] += 0 if bias is None else bias[o]
+    return out
+
+
+def plain_scores(weights, images, *, training, signs=None):
+    """Class scores of ``Small``; ``signs`` gets, for each ReLU, whether each input of each image is positive."""
+    hidden = convolved(images, weights["first.weight"])
+    for channel in range(hidden.shape[1]):
+        values = hidden[:, channel]
+        if training:
+            mean = values.sum() / values.size
+            variance = ((values - mean) ** 2).sum() / values.size
+        else:
+            mean, variance = weights["norm.running_mean"][channel], weights["norm.running_var"][channel]
+        scaled = (values - mean) / (variance + 1e-5) ** 0.5
+        hidden[:, channel] = scaled * weights["norm.weight"][channel] + weights["norm.bias"][channel]
+    for layer in (1, 2):
+        if layer == 2:
+            hidden = convolved(hidden, weights["second.weight"], weights["second.bias"])
+        if signs is not None:
+            signs.append(hidden.real.reshape(len(hidden), -1) > 0)
+        hidden = hidden * (hidden.real > 0)
+    features = hidden.mean((2, 3))
+    return features @ weights["head.weight"].T + weights["head.bias"]
+
+
+def plain_loss(weights, batch):
+    images, labels = batch
+    scores = plain_scores(weights, images, training=True)
+    total = 0
+    for row, label in zip(scores, labels, strict=True):
+        total += np.log(np.exp(row).sum()) - row[label]
+    return total / len(labels)
+
+
+def arrays(network):
+    return {name: tensor.detach().numpy().astype(complex) for name, tensor in network.state_dict().items()}
+
+
+def derivatives(function, weights, name):
+    """Of a function of ``weights``, with respect to each entry of one of them."""
+    found = np.zeros(weights[name].shape)
+    for place in np.ndindex(found.shape):
+        weights[name][place] += 1j * STEP
+        found[place] = function(weights).imag / STEP
+        weights[name] = weights[name].real.astype(complex)
+    return found
+
+
+LAYERS = ("first.weight", "second.weight", "head.weight")
+
+
+def plain_synflow(network, batch):
+    weights = arrays(network)
+    for name, _ in network.named_parameters():
+        weights[name] = np.abs(weights[name]).astype(complex)
+    ones = np.ones((1, *batch[0].shape[1:]))
+    flows = [
+        derivatives(lambda w: plain_scores(w, ones, training=False).sum(), weights, name) * weights[name].real
+        for name in LAYERS
+    ]
+    return sum(np.abs(flow).sum() for flow in flows)
+
+
+def plain_gradients(network, batch):
+    weights = arrays(network)
+    numbers = [tensor.numpy() for tensor in batch]
+    return {name: derivatives(lambda w: plain_loss(w, numbers), weights, name) for name in LAYERS}
+
+
+def plain_snip(network, batch):
+    weights = arrays(network)
+    return sum(abs(g * weights[n].real).sum() for n, g in plain_gradients(network, batch).items())
+
+
+def plain_grad_norm(network, batch):
+    return sum(math.sqrt((g**2).sum()) for g in plain_gradients(network, batch).values())
+
+
+def plain_jacov(network, batch):
+    weights = {**arrays(network), "images": batch[0].numpy().astype(complex)}
+    found = derivatives(lambda w: plain_scores(w, w["images"], training=True).sum(), weights, "images")
+    rows = [row - row.mean() for row in found.reshape(len(found), -1)]
+    matrix = [[(a * b).sum() / math.sqrt((a**2).sum() * (b**2).sum()) for b in rows] for a in rows]
+    values = np.linalg.svd(np.array(matrix), compute_uv=False)  # of a symmetric matrix without negative eigenvalues
+    return -sum(math.log(v + 1e-5) + 1 / (v + 1e-5) for v in values)
+
+
+def plain_nwot(network, batch):
+    signs = []
+    plain_scores(arrays(network), batch[0].numpy(), training=True, signs=signs)
+    codes = np.concatenate(signs, 1)
+    kernel = [[sum(int(p == q) for p, q in zip(a, b, strict=True)) for b in codes] for a in codes]
+    return math.log(np.linalg.det(np.array(kernel, float)))
+
+
+def plain_l2_norm(network, batch):
+    layers = [arrays(network)[name].real for name in (*LAYERS, "unused.weight")]
+    return sum(math.sqrt(sum(float(w) ** 2 for w in layer.flat)) for layer in layers)
+
+
+PLAIN = {
+    Synflow: plain_synflow,
+    Snip: plain_snip,
+    GradNorm: plain_grad_norm,
+    Jacov: plain_jacov,
+    Nwot: plain_nwot,
+    L2Norm: plain_l2_norm,
+    ParameterCount: lambda network, batch: 2 * 3 * 9 + 2 * 3 + (3 * 9 + 1) * 4 + (4 + 1) * WAY + (2 + 1) * 2,
+    FlopCount: lambda network, batch: (2 * 3 * 9 + 3 * 4 * 9) * 4 * 3 + 4 * WAY,
+}
+
+
+@pytest.mark.parametrize("proxy", PROXIES)
+def test_a_proxy_equals_plain_loops(proxy, network, batch):
+    assert proxy()(network, *batch) == pytest.approx(PLAIN[proxy](network, batch), rel=1e-9)
+
+
+@pytest.mark.parametrize("proxy", PROXIES)
+def test_a_proxy_leaves_network_images_and_random_state_as_they_were(proxy, network, batch):
+    network.eval()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    inputs, state = batch[0].clone(), torch.random.get_rng_state()
+    with torch.inference_mode():  # gradients are taken none the less
+        first = proxy()(network, *batch)
+    assert first == proxy()(network, *batch)
+    assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
+    assert not network.training
+    assert not network.dropout.training
+    assert all(p.grad is None and p.requires_grad for p in network.parameters())
+    assert torch.equal(inputs, batch[0])
+    assert not batch[0].requires_grad
+    assert torch.equal(state, torch.random.get_rng_state())
+
+
+@pytest.mark.parametrize("proxy", PROXIES)
+def test_data_matter_to_those_that_say_so_only(proxy, network, batch):
+    other = torch.rand(4, 2, 4, 3, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    same = proxy()(network, *batch) == proxy()(network, other, batch[1])
+    assert same != proxy.needs_data
+
+
+def test_synflow_needs_and_has_double_precision(batch):
+    deep = nn.Sequential(*(nn.Conv2d(2, 2, 1, bias=False) for _ in range(60)), nn.Flatten(), nn.Linear(24, WAY))
+    with torch.no_grad():
+        for layer in deep:
+            if isinstance(layer, nn.Conv2d):
+                layer.weight.fill_(-5.0)
+    value = Synflow()(deep, batch[0].float(), batch[1])
+    expected = 61 * 10.0**60 * float(deep[-1].weight.detach().double().abs().sum())  # 61 layers, each with all paths
+    assert expected > torch.finfo(torch.float32).max
+    head = float(deep[-1].bias.detach().abs().sum())
+    assert head < 1e-12 * expected
+    assert value == pytest.approx(expected, rel=1e-9)
+
+
+def test_a_value_that_is_not_finite_is_refused_in_one_sentence(network, batch):
+    with torch.no_grad():
+        network.first.weight[0, 0, 0, 0] = math.nan
+    for proxy in (Synflow, Snip, GradNorm, Jacov, L2Norm):
+        with pytest.raises(ValueError, match=rf"^{proxy.__name__} of this network is nan: [^.]*\.$"):
+            proxy()(network, *batch)
+
+
+def test_images_that_cannot_be_told_apart_are_refused(network, batch):
+    inputs = batch[0][:1].expand(4, -1, -1, -1)
+    with pytest.raises(ValueError, match="Nwot of this network is -inf"):
+        Nwot()(network, inputs, batch[1])
+    with pytest.raises(ValueError, match="Nwot of this network is -inf"):
+        Nwot()(nn.Sequential(nn.Flatten(), nn.Linear(24, WAY).double()), *batch)
+    with pytest.raises(ValueError, match="Jacov compares images: give at least 2"):
+        Jacov()(network, inputs[:1], batch[1][:1])
+
+
+def test_cells_without_a_path_give_no_gradient_and_no_jacobian():
+    space = NASBench201(channels=2, cells=1, merge_isomorphs=False)
+    cell = space.from_string("|nor_conv_3x3~0|+|none~0|none~1|+|none~0|none~1|none~2|")
+    torch.manual_seed(0)
+    child = space.child(cell, (3, 8, 8), WAY)
+    inputs, labels = torch.rand(4, 3, 8, 8), torch.arange(4) % WAY
+    with pytest.raises(ValueError, match="Jacov of this network is nan"):
+        Jacov()(child, inputs, labels)
+    assert math.isfinite(GradNorm()(child, inputs, labels))
+    assert math.isfinite(Synflow()(child, inputs, labels))
+    assert L2Norm()(child, inputs, labels) > 0
+
+
+@pytest.mark.parametrize(
+    "space", [NASBench201(channels=2, cells=1), LayeredSpace(depths=(2,), widths=(2, 4))], ids=["cells", "layers"]
+)
+def test_sizes_are_those_that_the_space_tells(space):
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(5):
+        architecture = space.sample(generator)
+        child, cost = space.child(architecture, (1, 8, 8), WAY), space.cost(architecture, (1, 8, 8), WAY)
+        batch = torch.rand(2, 1, 8, 8), torch.arange(2)
+        assert ParameterCount()(child, *batch) == cost.parameters
+        assert FlopCount()(child, *batch) == cost.flops
+
+
+@pytest.mark.slow
+def test_the_published_values_of_synflow_and_l2_norm_are_reproduced(data_folder):
+    """The full network; the table has the logarithm of synflow, and each network's weights were drawn anew."""
+    file = data_folder / "nas_bench_201_zero_cost.npz"
+    if not file.is_file():
+        pytest.skip(f"there is no {file.name} in the folder with real data sets")
+    with np.load(file, allow_pickle=False) as table:
+        names, values = list(table["proxy_names"]), table["proxies"][list(table["datasets"]).index("cifar10")]
+    known = np.flatnonzero(np.isfinite(values).all(1))
+    rows = np.random.default_rng(0).choice(known, 150, replace=False)
+    space = NASBench201(merge_isomorphs=False)
+    found = {"synflow": [], "l2_norm": []}
+    for seed, row in enumerate(rows):
+        torch.manual_seed(seed)
+        child = space.child(space.from_index(int(row)), (3, 32, 32), 10)
+        batch = torch.zeros(1, 3, 32, 32), torch.zeros(1, dtype=torch.int64)
+        found["synflow"].append(math.log(Synflow()(child, *batch)))
+        found["l2_norm"].append(L2Norm()(child, *batch))
+    for name, ours in found.items():
+        published = values[rows, names.index(name)]
+        correlation = spearmanr(ours, published)[0]
+        print(f"{name}: Spearman {correlation:.4f}, largest deviation {np.abs(ours / published - 1).max():.4f}")
+        assert correlation >= 0.9
+        np.testing.assert_allclose(ours, published, rtol=0.03)

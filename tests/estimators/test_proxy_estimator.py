@@ -1,0 +1,187 @@
+"""The estimator that scores children by a proxy."""
+
+import pytest
+import torch
+from optuna.samplers import RandomSampler
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+from lit_metanas.episodes.task import Split, Task
+from lit_metanas.estimators import (
+    FlopCount,
+    GradNorm,
+    Jacov,
+    L2Norm,
+    Nwot,
+    ParameterCount,
+    Proxy,
+    ProxyEstimator,
+    Snip,
+    Synflow,
+)
+from lit_metanas.records import Budget
+from lit_metanas.searchers import QuerySearcher, RegularisedEvolution
+from lit_metanas.spaces import NASBench201
+from lit_metanas.spaces.layered import LayeredSpace
+
+SPACE = NASBench201(channels=2, cells=1)
+PROXIES = (FlopCount, GradNorm, Jacov, L2Norm, Nwot, ParameterCount, Snip, Synflow)
+CELL = "|nor_conv_3x3~0|+|nor_conv_1x1~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_1x1~2|"
+
+
+def make_task(images=20, way=3, shape=(1, 8, 8)):
+    generator = torch.Generator().manual_seed(0)
+    split = Split(torch.rand(images, *shape, generator=generator), torch.arange(images) % way)
+    return Task("noise", way, split, None, split)
+
+
+class Counter(TorchDispatchMode):
+    """Counts what convolutions compute, forward and backward."""
+
+    def __init__(self):
+        super().__init__()
+        self.flops = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        if func.overloadpacket in (torch.ops.aten.convolution, torch.ops.aten.convolution_backward):
+            self.flops += flop_registry[func.overloadpacket](*args, **(kwargs or {}), out_val=out)
+        return out
+
+
+class Recorder(Proxy):
+    """Keeps what it is given; the score is the number of parameters."""
+
+    passes = 7
+    needs_data = True
+
+    def __init__(self, error=None):
+        self.calls = []
+        self.error = error
+
+    def value(self, network, inputs, labels):
+        self.calls.append((network, inputs, labels))
+        if self.error:
+            raise self.error
+        return float(sum(p.numel() for p in network.parameters()))
+
+
+@pytest.mark.parametrize("proxy", PROXIES)
+def test_a_score_is_the_proxys_of_the_child_of_this_seed(proxy):
+    task, cell = make_task(), SPACE.from_string(CELL)
+    estimator = ProxyEstimator(task, SPACE, 5, proxy(), images=8)
+    state = torch.random.get_rng_state()
+    score = estimator(cell, fidelity=1.0)
+    assert torch.equal(state, torch.random.get_rng_state())
+    torch.manual_seed(5)
+    child = SPACE.child(SPACE.canonical(cell), task.shape, task.way)
+    order = torch.randperm(20, generator=torch.Generator().manual_seed(5))[:8]
+    inputs, labels = task.train.inputs[order], task.train.labels[order]
+    assert score.value == pytest.approx(proxy()(child, inputs, labels), rel=1e-4)
+    assert score.weights is None
+    assert ProxyEstimator(task, SPACE, 5, proxy(), images=8)(cell, fidelity=0.1).value == score.value
+    other = ProxyEstimator(task, SPACE, 6, proxy(), images=8)(cell, fidelity=1.0).value
+    assert (other == score.value) == (proxy in (FlopCount, ParameterCount))
+
+
+def test_isomorphic_cells_are_scored_once_and_charged_alike():
+    proxy = Recorder()
+    estimator = ProxyEstimator(make_task(), SPACE, 0, proxy)
+    cells = [
+        SPACE.from_string("|skip_connect~0|+|nor_conv_3x3~0|none~1|+|none~0|none~1|nor_conv_1x1~2|"),
+        SPACE.from_string("|skip_connect~0|+|none~0|nor_conv_3x3~1|+|none~0|none~1|nor_conv_1x1~2|"),
+    ]
+    assert cells[0] != cells[1]
+    scores = [estimator(cell, fidelity=fidelity) for cell in cells for fidelity in (0.5, 1.0)]
+    assert len(proxy.calls) == 1
+    assert len({(score.value, score.cost) for score in scores}) == 1
+
+
+def test_the_minibatch_is_drawn_once_from_the_train_part():
+    task, proxy = make_task(), Recorder()
+    task.train.inputs[:, 0, 0, 0] = torch.arange(20.0)
+    estimator = ProxyEstimator(task, SPACE, 0, proxy, images=12)
+    for index in (7000, 8000):
+        estimator(SPACE.from_index(index), fidelity=1.0)
+    (_, first, labels), (_, second, _) = proxy.calls
+    assert torch.equal(first, second)
+    numbers = first[:, 0, 0, 0].long()
+    assert len(set(numbers.tolist())) == 12
+    assert numbers.tolist() != list(range(12))
+    assert torch.equal(labels, numbers % 3)
+    whole = Recorder()
+    ProxyEstimator(task, SPACE, 0, whole, images=500)(SPACE.from_index(7000), fidelity=1.0)
+    assert sorted(whole.calls[0][1][:, 0, 0, 0].tolist()) == list(range(20))
+
+
+def test_without_data_no_image_is_needed():
+    empty = make_task(images=0)
+    estimator = ProxyEstimator(empty, SPACE, 0, Synflow())
+    cell = SPACE.from_string(CELL)
+    assert (
+        estimator(cell, fidelity=1.0).value
+        == ProxyEstimator(make_task(), SPACE, 0, Synflow())(cell, fidelity=1.0).value
+    )
+    assert estimator.cost(cell, 1.0).images == 0
+    with pytest.raises(ValueError, match="Task 'noise' has no training examples for Snip to look at"):
+        ProxyEstimator(empty, SPACE, 0, Snip())
+    with pytest.raises(ValueError, match="a minibatch of 0 images is too small"):
+        ProxyEstimator(empty, SPACE, 0, Synflow(), images=0)
+
+
+@pytest.mark.parametrize("proxy", PROXIES)
+def test_the_account_is_of_what_is_computed(proxy):
+    """Forward and backward, but for the little of the classifier and of gradients that nobody asks for."""
+    task, cell = make_task(), SPACE.from_string(CELL)
+    estimator = ProxyEstimator(task, SPACE, 0, proxy(), images=8)
+    cost = estimator.cost(cell, 1.0)
+    images = 8 if proxy.needs_data else 1
+    assert cost.flops == proxy.passes * images * SPACE.cost(SPACE.canonical(cell), task.shape, 3).flops
+    assert (cost.queries, cost.images) == (1, 8 if proxy.needs_data else 0)
+    with Counter() as counter:
+        spent = estimator(cell, fidelity=1.0).cost
+    assert spent == cost
+    if proxy is FlopCount:
+        return  # it computes nothing, but this counter sees it count
+    assert 0.8 * cost.flops <= counter.flops / 2 <= cost.flops
+
+
+def test_errors_of_a_child_are_not_swallowed():
+    error = torch.OutOfMemoryError("no memory")
+    with pytest.raises(torch.OutOfMemoryError):
+        ProxyEstimator(make_task(), SPACE, 0, Recorder(error))(SPACE.from_index(0), fidelity=1.0)
+
+
+def test_a_search_keeps_failing_proxies_as_failures():
+    """Cells without a path from input to output have no Jacobian."""
+    space = NASBench201(channels=2, cells=1, fixed={f"edge{i}-3": ["none", "skip_connect"] for i in range(3)})
+    searcher = QuerySearcher(sampler=RandomSampler(), estimator=lambda *a: ProxyEstimator(*a, Jacov()), failures=100)
+    found = searcher.search(make_task(), space, Budget(queries=30), 0)
+    failed = [trial for trial in found.record.trials if trial.failure]
+    assert failed
+    assert all("Jacov of this network is nan" in trial.failure for trial in failed)
+    assert "skip_connect" in {found.architecture[f"edge{i}-3"] for i in range(3)}
+
+
+def test_evolution_by_a_proxy_finds_the_best_architecture_and_scores_none_twice():
+    space = LayeredSpace(kernels=(1, 3, 5), activations=("ReLU",), depths=(2,), widths=(2, 4), dropouts=(0.0,))
+    proxy = Recorder()
+    searcher = QuerySearcher(
+        sampler=RegularisedEvolution(population=6, sample=3, space=space),
+        estimator=lambda *arguments: ProxyEstimator(*arguments, proxy, images=4),
+    )
+    task, budget = make_task(), Budget(queries=60)
+    found = searcher.search(task, space, budget, 0)
+    assert found.architecture == space.canonical({**found.architecture, "layer1.kernel": "5", "layer1.width": "4"})
+    new = [trial for trial in found.record.trials if not trial.duplicate]
+    assert len(proxy.calls) == len(new) == len({trial.architecture for trial in new})
+    paid = sum(7 * 4 * space.cost(trial.architecture, task.shape, task.way).flops for trial in new)
+    assert budget.spent.flops == paid
+    assert budget.spent.images == 4 * len(new)
+
+
+def test_a_stored_study_is_told_apart_by_the_proxy():
+    estimator = ProxyEstimator(make_task(), SPACE, 0, Synflow(), images=9)
+    assert estimator.settings == {"proxy": "Synflow", "images": 9}
+    cell = SPACE.from_string(CELL)
+    assert estimator.measures["parameters"](cell) == SPACE.cost(cell, (1, 8, 8), 3).parameters
