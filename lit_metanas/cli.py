@@ -24,6 +24,7 @@ VERBS = {
     "search": "search an architecture for each target task, train it, score it, export it",
     "predict": "classify new images with an exported network",
     "report": "turn results into a table, figures and a Markdown page",
+    "dashboard": "make a Weights & Biases workspace of what was logged",
 }
 
 HELP = f"""usage: lit-metanas VERB [-c CONFIG ...] [--KEY VALUE ...]
@@ -105,6 +106,10 @@ def execute(args: list[str], *, debug: bool = False) -> None:
         from lit_metanas.report import report
 
         _call(report, verb, rest)
+    elif verb == "dashboard":
+        from lit_metanas.report.dashboard import dashboard
+
+        _call(dashboard, verb, rest)
     elif verb == "run":
         from lit_metanas.run import run
 
@@ -114,11 +119,13 @@ def execute(args: list[str], *, debug: bool = False) -> None:
     else:
         from lit_metanas.allocator import tune_allocator
         from lit_metanas.program import Program
+        from lit_metanas.wandb_run import own_run
 
         tune_allocator()
         if not debug:
             _quieten()
-        Program(args)
+        with own_run():
+            Program(args)
         _leave_process_group()
 
 

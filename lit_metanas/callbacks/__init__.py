@@ -6,7 +6,8 @@ from lit_metanas.callbacks.history import ProbabilityHistory
 from lit_metanas.callbacks.preemption import Preemption
 from lit_metanas.callbacks.progress_bar import EpisodeProgressBar
 from lit_metanas.callbacks.results_file import ResultsFile
-from lit_metanas.callbacks.searching import Searching, Tested
+from lit_metanas.callbacks.results_table import ResultsTable
+from lit_metanas.callbacks.searching import Searched, Searching, Tested
 from lit_metanas.callbacks.stable_architecture import StableArchitecture
 
 __all__ = [
@@ -16,6 +17,8 @@ __all__ = [
     "Preemption",
     "ProbabilityHistory",
     "ResultsFile",
+    "ResultsTable",
+    "Searched",
     "Searching",
     "StableArchitecture",
     "Tested",

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from lit_metanas.callbacks.artifact import keep_architectures
 from lit_metanas.callbacks.searching import Accounted, searching, validates_fit
 from lit_metanas.records.chosen import Chosen
 from lit_metanas.records.files import write_architectures
@@ -16,6 +17,8 @@ from lit_metanas.records.files import write_architectures
 
 class ArchitectureFile(Callback):
     """Writes ``architectures.json`` at each improvement of a validation metric; a killed run leaves a whole file.
+
+    At the end of training Weights & Biases, where it is the logger, keeps the file as an artifact of its run.
 
     Args:
         path: the file; ``architectures.json`` in the trainer's root folder if not given.
@@ -58,8 +61,12 @@ class ArchitectureFile(Callback):
             return
         self.best = value
         if trainer.is_global_zero:
-            path = Path(trainer.default_root_dir) / "architectures.json" if self.path is None else Path(self.path)
-            write_architectures(path, [self._row(pl_module, value)])
+            write_architectures(self._file(trainer), [self._row(pl_module, value)])
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Let W&B keep the file as an artifact."""
+        if trainer.is_global_zero and self.best is not None:
+            keep_architectures(trainer.loggers, self._file(trainer))
 
     def state_dict(self) -> dict[str, Any]:
         """The best value, so that a resumed training does not replace a better architecture."""
@@ -68,6 +75,9 @@ class ArchitectureFile(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take up the checkpoint's best value."""
         self.best = state_dict["best"]
+
+    def _file(self, trainer: Trainer) -> Path:
+        return Path(trainer.default_root_dir) / "architectures.json" if self.path is None else Path(self.path)
 
     def _better(self, value: float, best: float) -> bool:
         return value > best if self.mode == "max" else value < best

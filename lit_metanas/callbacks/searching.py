@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol, TypeGuard, runtime_checkable
 
 from lightning.pytorch import LightningModule, Trainer
@@ -10,6 +11,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
 from lit_metanas.records.budget import Cost
+from lit_metanas.records.result import Result
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace, Shape
 
@@ -62,6 +64,19 @@ class Tested(Protocol):
 
     def result_fields(self) -> Mapping[str, Any]:
         """The fields of a result that the module knows: ``protocol``, ``parameters``, ``flops`` and others."""
+
+
+@runtime_checkable
+class Searched(Protocol):
+    """A module that searched target tasks.
+
+    Attributes:
+        results: a row for each task and method, of all processes, on the first one; sorted by task.
+        directory: where ``architectures.json`` lies.
+    """
+
+    results: Sequence[Result]
+    directory: Path
 
 
 def searches(module: LightningModule) -> TypeGuard[Searching]:

@@ -142,13 +142,15 @@ class MetaLearned(LightningModule):
             self._evaluate(batch, Derived(self.space), self._one_hot, None)
 
     def on_validation_epoch_end(self) -> None:
-        """Log mean accuracies over all episodes of all processes."""
+        """Log mean accuracies over all episodes of all processes, and the 95 % interval of the derived network's."""
         logged = {"": self._derived, "_relaxed": self._relaxed, "_one_hot": self._one_hot}
         for suffix, scores in logged.items():
             key = f"val/accuracy{suffix}"
             if scores.mine:
                 values = scores.gathered(self.trainer)
                 self.log(key, sum(values) / len(values), prog_bar=key == "val/accuracy", sync_dist=True)
+                if not suffix:
+                    self.log("val/ci95", t_interval(values).half, sync_dist=True)
 
     def on_test_epoch_start(self) -> None:
         """Forget earlier scores."""

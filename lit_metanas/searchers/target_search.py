@@ -47,6 +47,9 @@ class TargetSearch(LightningModule):
         shape: channels, height and width of an input, if tasks are to be checked against it.
         export: whether each child is written as a program that runs with torch alone, too.
         config: where the run's configuration is kept.
+
+    Attributes:
+        results: a row for each task and method, of all processes, on the first one, once the search has ended.
     """
 
     def __init__(
@@ -76,6 +79,7 @@ class TargetSearch(LightningModule):
         self.export = export
         self.config = config
         self.pairs: list[Pair] = []
+        self.results: tuple[Result, ...] = ()
         self.finished: FinishedPairs | None = None
 
     def on_predict_start(self) -> None:
@@ -90,7 +94,7 @@ class TargetSearch(LightningModule):
             "budget": {"flops": self.budget_flops, "queries": self.budget_queries},
             "seed": self.seed,
         }
-        self.pairs = []
+        self.pairs, self.results = [], ()
         self.finished = FinishedPairs(self.directory, settings)
 
     def predict_step(self, batch: Task, batch_idx: int) -> list[Result]:
@@ -133,6 +137,7 @@ class TargetSearch(LightningModule):
         pairs.sort(key=lambda pair: (pair.result.task_id, order[pair.result.method]))
         assert self.finished is not None
         self.finished.conclude(pairs)
+        self.results = tuple(pair.result for pair in pairs)
 
     def _run(self, task: Task, method: str, searcher: Searcher) -> Pair:
         """Search, train, score, and write the child."""

@@ -1,0 +1,104 @@
+"""The verb ``dashboard``: a Weights & Biases workspace for what the callbacks log."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lit_metanas.atomic import replacing
+
+if TYPE_CHECKING:
+    from wandb_workspaces.workspaces import Workspace
+
+STEP = "trainer/global_step"
+"""W&B's name for the batches trained so far, or, in a search, for the number of the target task."""
+
+
+def dashboard(
+    entity: str | None = None,
+    project: str = "lit-metanas",
+    name: str = "lit-metanas",
+    output: Path | None = None,
+) -> None:
+    """Make a Weights & Biases workspace: losses, accuracies, probabilities, entropies, architectures, target tasks.
+
+    Args:
+        entity: the user or team that the project belongs to; by default the one that is logged in.
+        project: the project of the runs.
+        name: the workspace's name.
+        output: a file that gets the workspace's specification as JSON; then nothing is sent, and no login is needed.
+
+    Raises:
+        ValueError: the package is not installed, or W&B refuses: there is no login, project, right or network.
+    """
+    try:
+        import wandb_workspaces  # noqa: F401
+    except ModuleNotFoundError:
+        raise ValueError("The dashboard needs a package: pip install 'lit-metanas[dashboard]'.") from None
+    if output is not None:
+        view = workspace(entity or "", project, name)._to_model()
+        with replacing(output) as temporary:
+            temporary.write_text(view.spec.model_dump_json(by_alias=True, exclude_none=True), encoding="utf-8")
+        print(f"The workspace's specification is in {output}.")
+        return
+    import wandb
+    from wandb.errors import Error
+
+    try:
+        made = workspace(entity or wandb.Api().default_entity, project, name)
+        made.save()
+    except Error as error:
+        raise ValueError(
+            f"Weights & Biases made no dashboard; log in by `wandb login`, or give --output FILE. It said: {error}"
+        ) from None
+    print(f"The dashboard is at {made.url}.")
+
+
+def workspace(entity: str, project: str, name: str) -> Workspace:
+    """Build the workspace, without asking the server anything.
+
+    Args:
+        entity: the user or team.
+        project: the project.
+        name: the workspace's name.
+    """
+    from wandb_workspaces.reports.v2 import LinePlot, MediaBrowser, ScalarChart, WeavePanelSummaryTable
+    from wandb_workspaces.workspaces import Section, Workspace
+
+    def line(title: str, *keys: str, regex: str | None = None) -> LinePlot:
+        return LinePlot(title=title, x=STEP, y=list(keys), metric_regex=regex)
+
+    sections = {
+        "Meta-training": [
+            line("Loss on the query sets", "train/loss"),
+            line("Accuracy on the query sets", "train/accuracy"),
+        ],
+        "Validation": [
+            line("Accuracy of the derived architecture", "val/accuracy"),
+            line("Half width of its 95 % interval", "val/ci95"),
+            line("Relaxed and one-hot supernet", "val/accuracy_relaxed", "val/accuracy_one_hot"),
+            line("Their gap", "arch/gap"),
+        ],
+        "Architecture": [
+            MediaBrowser(title="Probabilities over meta-training", media_keys=["arch/probabilities"], num_columns=1),
+            MediaBrowser(title="Derived architecture", media_keys=["arch/architecture"], num_columns=1),
+            line("Entropy of each choice, nats", regex="^arch/.+/entropy$"),
+            line("Share of skips", "arch/skip_share"),
+        ],
+        "Test episodes": [
+            ScalarChart(title="Accuracy", metric="test/accuracy"),
+            ScalarChart(title="Half width of its 95 % interval", metric="test/ci95"),
+        ],
+        "Target tasks": [
+            WeavePanelSummaryTable(table_name="target/results"),
+            line("Accuracy of each method, task by task", regex="^target/.+/accuracy$"),
+            line("Half width of its 95 % interval", regex="^target/.+/ci95$"),
+        ],
+    }
+    return Workspace(
+        entity=entity,
+        project=project,
+        name=name,
+        sections=[Section(name=title, panels=panels, is_open=True) for title, panels in sections.items()],
+        auto_generate_panels=False,
+    )

@@ -1,0 +1,63 @@
+"""One Weights & Biases run for each run's directory and verb, also when it is resumed."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lit_metanas.atomic import replacing
+
+ID, NAME = "WANDB_RUN_ID", "WANDB_NAME"
+"""Environment variables by which W&B lets a run's id and name be given; those that the user has set are left alone."""
+
+
+def name_run(loggers: object, root: Path, verb: str, *, goes_on: bool) -> None:
+    """Give the coming W&B run its id and name; without a W&B logger, and on further processes, do nothing.
+
+    The id is kept in ``wandb.<verb>.id`` in the run's directory.
+
+    Args:
+        loggers: the trainer's argument: one logger, several, or none.
+        root: the run's directory.
+        verb: what is run there.
+        goes_on: whether it resumes what was begun there, and so takes the id that was kept.
+    """
+    from lightning.pytorch.loggers import WandbLogger
+    from lightning.pytorch.utilities import rank_zero_only
+
+    several = loggers if isinstance(loggers, Iterable) else [loggers]
+    if rank_zero_only.rank or not any(isinstance(logger, WandbLogger) for logger in several):
+        return
+    os.environ.setdefault(NAME, f"{root} {verb}")
+    if ID in os.environ:
+        return
+    path = root / f"wandb.{verb}.id"
+    kept = path.read_text(encoding="utf-8").strip() if goes_on and path.is_file() else ""
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", kept):
+        kept = secrets.token_hex(5)
+        with replacing(path) as temporary:
+            temporary.write_text(f"{kept}\n", encoding="utf-8")
+    os.environ[ID] = kept
+
+
+@contextmanager
+def own_run() -> Iterator[None]:
+    """Close the W&B run that the block opens, so that the next phase in this process gets a run of its own."""
+    before = {name: os.environ.get(name) for name in (ID, NAME, "WANDB_MODE")}  # Lightning's logger sets the last
+    failed = 1
+    try:
+        yield
+        failed = 0
+    finally:
+        wandb = sys.modules.get("wandb")
+        if wandb is not None and wandb.run is not None:
+            wandb.finish(exit_code=failed)
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value

@@ -1,0 +1,89 @@
+"""The id of a W&B run is kept for as long as the run of its directory goes on."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from lightning.pytorch.loggers import CSVLogger, WandbLogger
+
+from lit_metanas.wandb_run import ID, NAME, name_run, own_run
+
+WANDB = ["--trainer.logger=lightning.pytorch.loggers.WandbLogger", "--trainer.logger.offline=true"]
+
+
+@pytest.fixture
+def logger(tmp_path, monkeypatch):
+    for name in (ID, NAME):
+        monkeypatch.delenv(name, raising=False)
+    return WandbLogger(save_dir=tmp_path, offline=True)
+
+
+def name(loggers, root, verb="fit", goes_on=False):
+    with own_run():
+        name_run(loggers, root, verb, goes_on=goes_on)
+        return os.environ.get(ID)
+
+
+def test_a_resumed_run_keeps_its_id_and_a_new_one_gets_another(logger, tmp_path):
+    first = name(logger, tmp_path)
+    assert first
+    assert ID not in os.environ
+    assert NAME not in os.environ
+    assert name([CSVLogger(tmp_path), logger], tmp_path, goes_on=True) == first
+    assert name(logger, tmp_path, verb="test", goes_on=True) != first  # each verb is a run
+    assert name(logger, tmp_path / "elsewhere", goes_on=True) != first
+    second = name(logger, tmp_path)
+    assert second not in (None, first)
+    (tmp_path / "wandb.fit.id").write_text("no such/id")
+    assert name(logger, tmp_path, goes_on=True) not in ("no such/id", None)
+
+
+def test_the_users_id_stays(logger, tmp_path, monkeypatch):
+    monkeypatch.setenv(ID, "mine")
+    assert name(logger, tmp_path) == "mine"
+    assert os.environ[ID] == "mine"
+    assert not (tmp_path / "wandb.fit.id").exists()
+
+
+@pytest.mark.parametrize("loggers", [None, False, []])
+def test_without_a_wandb_logger_nothing_is_left(loggers, logger, tmp_path):
+    assert name(loggers, tmp_path) is None
+    assert not list(tmp_path.glob("wandb.*"))
+
+
+def test_further_processes_leave_it_to_the_first(logger, tmp_path, monkeypatch):
+    monkeypatch.setattr("lightning.pytorch.utilities.rank_zero_only.rank", 1)
+    assert name(logger, tmp_path) is None
+    assert not list(tmp_path.glob("wandb.*"))
+
+
+@pytest.fixture
+def offline(toy_folder, monkeypatch):
+    for variable in (ID, NAME, "WANDB_API_KEY"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    monkeypatch.setenv("WANDB_X_DISABLE_STATS", "true")
+    return toy_folder
+
+
+def test_fit_and_its_resumption_write_one_run(offline, toy):
+    assert toy("fit", *WANDB) == 0
+    assert toy("fit", *WANDB, "--ckpt_path=runs/latest/checkpoints/last.ckpt") == 0
+    kept = Path("runs/latest/wandb.fit.id").read_text().strip()
+    ids = [path.name.rpartition("-")[2] for path in offline.glob("wandb/offline-run-*")]
+    assert set(ids) == {kept}
+    assert f"id: {kept}" not in Path("runs/latest/config.fit.yaml").read_text()  # a copy of it is another run
+    assert "WANDB_MODE" not in os.environ
+
+
+@pytest.mark.slow
+def test_two_processes_write_one_run(offline):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    command = ["timeout", "-k", "5", "200", sys.executable, "-m", "lit_metanas.cli", "fit", "-c", "toy.yaml", *WANDB]
+    command += ["--trainer.devices=2", "--trainer.strategy=ddp"]
+    done = subprocess.run(command, env={**environment, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (run,) = offline.glob("wandb/offline-run-*")
+    assert run.name.endswith(Path("runs/latest/wandb.fit.id").read_text().strip())

@@ -1,0 +1,308 @@
+"""A fit, a test and a search with all loggers on; what each of them gets; and a dashboard that shows only that."""
+
+import base64
+import csv
+import hashlib
+import json
+import math
+import re
+import sys
+from pathlib import Path
+from statistics import fmean, stdev
+from types import SimpleNamespace
+
+import pytest
+import torch
+import wandb
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger, WandbLogger
+from lightning.pytorch.loggers.logger import Logger
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from lit_metanas.callbacks import ArchitectureFile, ArchitectureLogger, ResultsTable
+from lit_metanas.cli import main
+from lit_metanas.episodes import EpisodeDataModule, TargetTaskDataModule
+from lit_metanas.episodes.source import SUBSETS, TaskSource
+from lit_metanas.episodes.task import Split, Task
+from lit_metanas.episodes.task_collection import TaskCollection
+from lit_metanas.modules.meta_search import MetaSearch
+from lit_metanas.modules.recipe import Recipe
+from lit_metanas.records import read_results
+from lit_metanas.searchers import RandomArchitecture, TargetSearch
+from lit_metanas.spaces.layered import LayeredSpace
+
+sys.path.insert(0, str(Path(__file__).parent))
+from wandb_file import records  # noqa: E402
+
+pytestmark = pytest.mark.filterwarnings("ignore:Pydantic V1 style:DeprecationWarning")  # wandb-workspaces
+
+SHAPE = (1, 8, 8)
+SPACE = LayeredSpace(
+    kernels=(1, 3), pools=("max",), dropouts=(0.0,), depths=(2,), widths=(4,), skips=("none", "residual")
+)
+METHODS = {"random, first": RandomArchitecture(), "random | second": RandomArchitecture()}
+OWN = {"step", "epoch", "trainer/global_step", "_step", "_runtime", "_timestamp"}
+"""Columns with which loggers count."""
+
+
+def noise(number, count=1):
+    return torch.randint(0, 256, (count, *SHAPE), generator=torch.Generator().manual_seed(number))
+
+
+class Noise(TaskSource):
+    shape = SHAPE
+
+    def classes(self, subset):
+        return tuple(f"{subset}{place}" for place in range(4))
+
+    def instances(self, subset, class_index, held_out=False):
+        return 10
+
+    def images(self, subset, class_index, instances, held_out=False):
+        number = 1000 * SUBSETS.index(subset) + 100 * class_index
+        return torch.cat([noise(number + i) // 2 + noise(number) // 2 for i in instances]).byte()
+
+
+class Tasks(TaskCollection):
+    shape = SHAPE
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        parts = [Split(noise(index + part, 12) / 255, torch.arange(12) % 3) for part in range(3)]
+        return Task(f"task {index}", 3, *parts)
+
+
+class Recorder(Logger):
+    """Takes whatever is logged."""
+
+    name, version = "recorder", 0
+
+    def __init__(self):
+        super().__init__()
+        self.scalars = []
+        self.tables = []
+
+    def log_metrics(self, metrics, step=None):
+        self.scalars.append((step, dict(metrics)))
+
+    def log_hyperparams(self, params):
+        raise AssertionError("nothing is to be told twice")
+
+    def log_table(self, key, columns, data):
+        self.tables.append((key, columns, data))
+
+    def values(self, key):
+        return [metrics[key] for _, metrics in self.scalars if key in metrics]
+
+
+class Scores(Callback):
+    """The accuracies behind each validation's mean."""
+
+    def __init__(self):
+        self.values = []
+
+    def on_validation_end(self, trainer, pl_module):
+        self.values.append(list(pl_module._derived.mine))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("logged")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("WANDB_API_KEY", raising=False)
+        for name, value in {"MODE": "offline", "SILENT": "true", "DATA_DIR": str(folder / "data")}.items():
+            patch.setenv(f"WANDB_{name}", value)
+        settings = wandb.Settings(x_disable_stats=True, x_disable_meta=True)
+        recorder, scores = Recorder(), Scores()
+        loggers = [
+            WandbLogger(project="p", save_dir=folder, offline=True, settings=settings),
+            TensorBoardLogger(folder, name="tensorboard"),
+            CSVLogger(folder, name="csv"),
+            recorder,
+        ]
+
+        def trainer(*callbacks):
+            return Trainer(
+                max_epochs=4, callbacks=list(callbacks), logger=loggers, default_root_dir=folder, accelerator="cpu",
+                devices=1, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+                log_every_n_steps=1, num_sanity_val_steps=0, use_distributed_sampler=False, inference_mode=False,
+            )  # fmt: skip
+
+        model = MetaSearch(space=SPACE, shape=SHAPE)
+        data = EpisodeDataModule(Noise(), way=3, query=3, steps_per_epoch=2, val_episodes=4, test_episodes=6)
+        trainer(ArchitectureLogger(picture_every=3), ArchitectureFile(), scores).fit(model, data)
+        trainer().test(model, data, verbose=False)
+        search = TargetSearch(
+            space=SPACE, methods=METHODS, recipe=Recipe(epochs=1, batch_size=6), directory=str(folder / "search")
+        )
+        trainer(ResultsTable()).predict(search, TargetTaskDataModule(Tasks()), return_predictions=False)
+        wandb.finish()
+    (file,) = folder.rglob("*.wandb")
+    events = EventAccumulator(str(next(folder.rglob("events.*")).parent))
+    events.Reload()
+    with (folder / "csv" / "version_0" / "metrics.csv").open() as table:
+        rows = list(csv.DictReader(table))
+    return SimpleNamespace(
+        folder=folder, file=file, recorder=recorder, scores=scores.values, model=model, events=events, rows=rows
+    )
+
+
+@pytest.fixture(scope="module")
+def history(run):
+    """What the W&B file holds, by key: numbers, or the fields of a picture or a table."""
+    found = {}
+    for step in records(run.file, "history"):
+        for item in step.item:
+            key, *fields = list(item.nested_key) or [item.key]
+            value = json.loads(item.value_json)
+            if fields:
+                found.setdefault(key, {})[fields[0]] = value
+            else:
+                found.setdefault(key, []).append(value)
+    return found
+
+
+def test_all_loggers_get_the_same_scalars(run, history):
+    told = {key for _, metrics in run.recorder.scalars for key in metrics} - OWN
+    assert {"train/loss", "train/accuracy", "val/accuracy", "val/ci95", "test/accuracy", "test/ci95"} < told
+    assert {"arch/layer1.kernel/entropy", "arch/layer2.skip/residual", "arch/gap", "arch/skip_share"} < told
+    assert {"target/random_first/accuracy", "target/random_second/ci95"} < told
+    assert {key for key, value in history.items() if isinstance(value, list)} - OWN == told
+    assert set(run.rows[0]) - OWN == told
+    assert set(run.events.Tags()["scalars"]) - OWN == told
+    for key in told:
+        values = pytest.approx(run.recorder.values(key), abs=1e-6)
+        assert history[key] == values
+        assert [float(row[key]) for row in run.rows if row[key]] == values
+        assert [event.value for event in run.events.Scalars(key)] == values
+
+
+def half(values, quantile):
+    return quantile * stdev(values) / math.sqrt(len(values))
+
+
+def test_accuracies_have_their_interval(run):
+    assert len(run.scores) == 4
+    assert run.recorder.values("val/accuracy") == pytest.approx([fmean(values) for values in run.scores])
+    expected = [half(values, 3.182446) for values in run.scores]  # t(0.975, 3) from a table
+    assert run.recorder.values("val/ci95") == pytest.approx(expected, abs=1e-6)
+    values = run.model.test_values
+    assert run.recorder.values("test/ci95") == pytest.approx([half(values, 2.570582)], abs=1e-6)  # t(0.975, 5)
+
+
+def test_wandb_has_the_last_pictures(run, history):
+    for key, name in {"arch/probabilities": "probabilities", "arch/architecture": "architecture"}.items():
+        assert history[key]["_type"] == "images/separated"
+        pictures = sorted(run.folder.rglob(f"{name}_*.png"))
+        assert len(pictures) == 2  # at the third validation and at the end
+        with Image.open(pictures[-1]) as picture:
+            assert picture.size == (history[key]["width"], history[key]["height"])
+            assert picture.width > 400
+
+
+def test_table_of_target_tasks(run, history):
+    results = read_results(run.folder / "search" / "results.json")
+    ((key, columns, rows),) = run.recorder.tables
+    assert key == "target/results"
+    assert [(row[0], row[1]) for row in rows] == [(f"task {i}", method) for i in range(2) for method in METHODS]
+    for row, result in zip(rows, results, strict=True):
+        assert row[2:10] == [
+            result.value, result.ci95, 3, 4, 0, result.parameters, result.flops, result.cost.flops
+        ]  # fmt: skip
+        assert row[-1] == str(result.architecture)
+    (file,) = run.folder.rglob("*.table.json")
+    assert json.loads(file.read_text()) == {"columns": columns, "data": rows}
+    assert history[key]["nrows"] == 4
+    (text,) = run.events.Tensors("target/results/text_summary")
+    lines = text.tensor_proto.string_val[0].decode().splitlines()
+    assert len(lines) == 6
+    assert lines[2].startswith(f"| task 0 | random, first | {results[0].value:.4g} | ")
+    assert "random \\| second" in lines[3]
+
+
+def test_scalars_of_target_tasks_are_by_task(run):
+    results = read_results(run.folder / "search" / "results.json")
+    logged = [(step, metrics) for step, metrics in run.recorder.scalars if "target/random_first/accuracy" in metrics]
+    assert [step for step, _ in logged] == [1, 2]
+    first = [row for row in results if row.method == "random, first"]
+    assert [metrics["target/random_first/ci95"] for _, metrics in logged] == [row.ci95 for row in first]
+
+
+def test_architectures_are_artifacts_even_offline(run):
+    artifacts = [record for record in records(run.file, "artifact") if record.type == "architecture"]
+    digests = [[(entry.path, entry.digest) for entry in record.manifest.contents] for record in artifacts]
+    files = [run.folder / "architectures.json", run.folder / "search" / "architectures.json"]
+    md5 = [base64.b64encode(hashlib.md5(file.read_bytes()).digest()).decode() for file in files]
+    assert digests == [[("architectures.json", digest)] for digest in md5]
+
+
+def panel_keys(spec):
+    """For each panel the keys that it shows, or a pattern of them."""
+    for section in spec["section"]["panelBankConfig"]["sections"]:
+        for panel in section["panels"]:
+            config = panel["config"]
+            if panel["viewType"] == "Weave":
+                found = [config["panel2Config"]["exp"]["fromOp"]["inputs"]["key"]["val"]]
+            else:
+                found = [*config.get("metrics", []), *config.get("mediaKeys", []), config.get("metricRegex")]
+            keys = [key for key in found if key]
+            assert keys, panel
+            yield bool(config.get("useMetricRegex")), keys
+
+
+def test_each_panel_shows_what_is_logged(run, history, tmp_path, capsys):
+    assert main(["dashboard", "--output", str(tmp_path / "spec.json")]) == 0
+    assert "spec.json" in capsys.readouterr().out
+    spec = json.loads((tmp_path / "spec.json").read_text())
+    panels = list(panel_keys(spec))
+    assert len(panels) >= 14
+    for pattern, keys in panels:
+        for key in keys:
+            shown = [logged for logged in history if re.search(key, logged)] if pattern else [key]
+            assert shown
+            assert set(shown) <= set(history), key
+    shown = {key for _, keys in panels for key in keys}
+    assert {"train/loss", "val/accuracy", "val/ci95", "arch/probabilities", "arch/architecture"} < shown
+    assert {"target/results", "test/accuracy", "test/ci95", "^arch/.+/entropy$"} < shown
+
+
+def test_dashboard_is_saved_where_it_is_wanted(monkeypatch, capsys):
+    saved = []
+
+    def upsert(view):
+        saved.append(view)
+        return {"upsertView": {"view": {"name": "nw-abc-v", "id": "1"}}}
+
+    api = SimpleNamespace(default_entity="me", client=SimpleNamespace(app_url="https://wandb.example"))
+    monkeypatch.setattr("wandb.Api", lambda: api)
+    monkeypatch.setattr("wandb_workspaces.workspaces.internal.upsert_view2", upsert)
+    assert main(["dashboard", "--project", "mine", "--name", "All runs"]) == 0
+    ((entity, project, name),) = [(view.entity, view.project, view.display_name) for view in saved]
+    assert (entity, project, name) == ("me", "mine", "All runs")
+    assert "https://wandb.example/me/mine?nw=abc" in capsys.readouterr().out
+
+
+def test_without_a_login_there_is_a_sentence(monkeypatch, tmp_path, capsys):
+    def refused():
+        raise wandb.errors.UsageError("No API key configured.")
+
+    monkeypatch.setattr("wandb.Api", refused)
+    assert main(["dashboard"]) == 1
+    error = capsys.readouterr().err
+    assert "log in by `wandb login`" in error
+    assert "No API key configured." in error
+    assert error.count("\n") == 1
+
+
+def test_without_the_package_there_is_a_sentence(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "wandb_workspaces", None)
+    assert main(["dashboard"]) == 1
+    assert "pip install 'lit-metanas[dashboard]'" in capsys.readouterr().err
+
+
+def test_a_module_without_results_is_named(run):
+    with pytest.raises(ValueError, match="MetaSearch has none: remove the callback"):
+        ResultsTable().on_predict_start(Trainer(logger=False, accelerator="cpu"), run.model)
