@@ -15,15 +15,23 @@ class SampledChild(DiscreteRelaxation):
     """Sample a candidate by Gumbel-max and compute only that one (Dong and Yang 2019, GDAS, Eq. 6 and 7).
 
     The chosen weight is exactly one; its gradient is that of ``softmax((logits + Gumbel noise) / temperature)`` at the
-    chosen place. Where batch-norm follows the gate, it cancels the gate's scale and with it this gradient.
+    chosen place. In the paper the temperature falls linearly from 10 to 0.1.
+
+    The gate scales an output. Where all that uses it is normalised next, at once or behind maps that keep a scale
+    (convolution, pooling, ReLU), the scale is cancelled, and with it this gradient: the choice is then a random walk
+    until it is decided. So it is with most choices of single blocks of the layered space, whose next block begins with
+    convolution and normalisation; not where blocks share their choices, nor where several gated outputs are summed, as
+    in the nodes of a cell.
 
     Args:
-        temperature: of the soft weights whose gradient is taken.
+        temperature: of the soft weights whose gradient is taken; at progress 0 where it changes.
+        end: temperature at progress 1; None keeps it.
     """
 
-    def __init__(self, *, temperature: float = 1.0) -> None:
+    def __init__(self, *, temperature: float = 1.0, end: float | None = None) -> None:
         self.temperature = temperature
-        self._schedule = LinearTemperature(temperature, temperature)
+        self.end = end
+        self._schedule = LinearTemperature(temperature, temperature if end is None else end)
 
     def gate(self, logits: Tensor, noise: Tensor, progress: float) -> Gate:
         """Sample one candidate."""
