@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from scipy.stats import spearmanr
 from torch import nn
 
 from lit_metanas.estimators import FlopCount, GradNorm, Jacov, L2Norm, Nwot, ParameterCount, Snip, Synflow
@@ -263,6 +262,11 @@ def test_sizes_are_those_that_the_space_tells(space):
         assert FlopCount()(child, *batch) == cost.flops
 
 
+def ranks(values):
+    """Mean of the places of equal values."""
+    return [sum(other < value for other in values) + sum(other == value for other in values) / 2 for value in values]
+
+
 @pytest.mark.slow
 def test_the_published_values_of_synflow_and_l2_norm_are_reproduced(data_folder):
     """The full network; the table has the logarithm of synflow, and each network's weights were drawn anew."""
@@ -283,7 +287,5 @@ def test_the_published_values_of_synflow_and_l2_norm_are_reproduced(data_folder)
         found["l2_norm"].append(L2Norm()(child, *batch))
     for name, ours in found.items():
         published = values[rows, names.index(name)]
-        correlation = spearmanr(ours, published)[0]
-        print(f"{name}: Spearman {correlation:.4f}, largest deviation {np.abs(ours / published - 1).max():.4f}")
-        assert correlation >= 0.9
-        np.testing.assert_allclose(ours, published, rtol=0.03)
+        assert np.corrcoef(ranks(ours), ranks(published))[0, 1] >= 0.9  # Spearman's correlation
+        np.testing.assert_allclose(ours, published, rtol=0.02)
