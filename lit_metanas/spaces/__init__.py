@@ -3,6 +3,7 @@
 from lit_metanas.spaces.architecture import Architecture, Choice
 from lit_metanas.spaces.choice_space import ChoiceSpace
 from lit_metanas.spaces.darts_cell import DARTSCell
+from lit_metanas.spaces.enas_macro import ENASMacro
 from lit_metanas.spaces.layered import LayeredSpace
 from lit_metanas.spaces.metanas_cell import MetaNASCell
 from lit_metanas.spaces.mixture import Gate, Mixture, one_hot
@@ -16,6 +17,7 @@ __all__ = [
     "Choice",
     "ChoiceSpace",
     "DARTSCell",
+    "ENASMacro",
     "Gate",
     "LayeredSpace",
     "MetaNASCell",

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor, nn
 
+from lit_metanas.spaces.body_networks import BodyChild
 from lit_metanas.spaces.cell_cost import cell_costs
 from lit_metanas.spaces.cell_layout import CellLayout
 from lit_metanas.spaces.cell_network import CellNetwork
-from lit_metanas.spaces.layers import ChildNorms, inherit_by_name, inheritable
+from lit_metanas.spaces.layers import ChildNorms
 from lit_metanas.spaces.space import Shape
 
 
-class CellChild(nn.Module):
+class CellChild(BodyChild):
     """Stem, cells, global average and a linear classifier; in training also an auxiliary classifier where wanted.
 
     Args:
@@ -40,60 +40,21 @@ class CellChild(nn.Module):
         norms: ChildNorms,
         auxiliary: bool,
     ) -> None:
-        super().__init__()
-        self.body = CellNetwork(layout, shape, {name: (label,) for name, label in operations.items()}, norms)
-        self.features = self.body.features
-        self.head = nn.Linear(self.features, way)
+        labels = {name: (label,) for name, label in operations.items()}
         costs = cell_costs(layout, shape, tuple(sorted(set(operations.values()))))
-        self.flops = costs.network(operations.items(), way).flops
+        flops = costs.network(operations.items(), way).flops
+        super().__init__(CellNetwork(layout, shape, labels, norms), features=costs.features, way=way, flops=flops)
         self.auxiliary: AuxiliaryHead | None = None
         if auxiliary:
             site = layout.sites(*shape[1:])[layout.second_reduction]
             self.auxiliary = AuxiliaryHead(layout.nodes * site.width, site.size, way)
         self.second_reduction = layout.second_reduction
 
-    def embed(self, inputs: Tensor) -> Tensor:
-        """Features, shape ``(n, features)``."""
-        features = self.body(inputs)[-1].mean((2, 3))
-        assert isinstance(features, Tensor)
-        return features
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Scores, shape ``(n, way)``, for inputs of shape ``(n, channels, height, width)``."""
-        scores = self.head(self.embed(inputs))
-        assert isinstance(scores, Tensor)
-        return scores
-
     def all_scores(self, inputs: Tensor) -> list[Tensor]:
         """The classifier's scores, and the auxiliary one's where there is one."""
         outputs = self.body(inputs)
         scores = [self.head(outputs[-1].mean((2, 3)))]
         return scores if self.auxiliary is None else [*scores, self.auxiliary(outputs[self.second_reduction])]
-
-    @torch.no_grad()
-    def inherit(self, weights: Mapping[str, Tensor]) -> None:
-        """Copy the kernels, and where present scales, shifts and statistics, of a supernet of the space.
-
-        The classifiers are copied where they fit.
-
-        Raises:
-            ValueError: a tensor that this network needs is not among ``weights``, or has another shape.
-        """
-        inherit_by_name(self.body, {n.removeprefix("body."): w for n, w in weights.items() if n.startswith("body.")})
-        for name, own in self._classifiers().items():
-            given = weights.get(name)
-            if given is not None and given.shape == own.shape:
-                own.copy_(given)
-
-    def learned(self) -> dict[str, Tensor]:
-        """The inverse of ``inherit``: copies of all tensors under the supernet's names."""
-        body = {f"body.{name}": tensor for name, tensor in inheritable(self.body).items()}
-        return {name: tensor.detach().clone() for name, tensor in {**body, **self._classifiers()}.items()}
-
-    def _classifiers(self) -> dict[str, Tensor]:
-        return {
-            name: tensor for name, tensor in self.state_dict(keep_vars=True).items() if not name.startswith("body.")
-        }
 
 
 class AuxiliaryHead(nn.Module):

@@ -109,27 +109,22 @@ class Cell(nn.Module):
 
 
 class CellNetwork(nn.Module):
-    """Stem, cells and the global average.
+    """Stem and cells.
 
     Args:
         layout: how cells are stacked.
         shape: channels, height and width of an input.
         labels: the candidates of each edge, and of each node's inputs where pairs are weighed.
         norms: makes the batch-norm layers.
-
-    Attributes:
-        features: length of the feature vector.
     """
 
     def __init__(self, layout: CellLayout, shape: Shape, labels: Labels, norms: Norms) -> None:
         super().__init__()
         channels, height, width = shape
-        sites = layout.sites(height, width)
         self.stem = Stack(nn.Conv2d(channels, layout.stem, 3, padding=1, bias=False), norms(layout.stem, "stem"))
         self.cells = nn.ModuleList()
-        for site in sites:
+        for site in layout.sites(height, width):
             self.cells.append(Cell(site, layout.targets(), labels, norms))
-        self.features = layout.nodes * sites[-1].width
 
     def forward(self, inputs: Tensor, mixture: Mixture | None = None, moments: Moments | None = None) -> list[Tensor]:
         """The output of each cell, for inputs of shape ``(n, channels, height, width)``."""

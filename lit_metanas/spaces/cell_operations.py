@@ -1,4 +1,4 @@
-"""The candidate operations of DARTS's and MetaNAS's cells, by label."""
+"""The candidate operations of DARTS's, MetaNAS's and ENAS's networks, by label."""
 
 from __future__ import annotations
 
@@ -78,6 +78,7 @@ OPERATIONS: Mapping[str, Build] = {
     "dil_conv_3x3": partial(_dilated, 3),
     "dil_conv_5x5": partial(_dilated, 5),
     "conv_3x3": partial(_full, 3),
+    "conv_5x5": partial(_full, 5),
     "conv_1x5_5x1": partial(_crossed, 5),
 }
 """All but ``none``, which is nothing."""

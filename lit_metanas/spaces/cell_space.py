@@ -117,7 +117,7 @@ class CellSpace(SearchSpace):
         """
         left = {choice.name: choice.labels for choice in self.choices}
         fixed = {name: (label,) for name, label in labels.items()}
-        _check(fixed, left, self.name)
+        check_labels(fixed, left, self.name)
         space = copy(self)
         space._restrict({**left, **fixed})
         return space
@@ -125,7 +125,7 @@ class CellSpace(SearchSpace):
     def _restrict(self, fixed: Mapping[str, Sequence[str]]) -> None:
         """Set the choices: all labels, or those of ``fixed`` in the usual order."""
         every = [choice for kind in KINDS for node in self.layout.targets() for choice in self._node(kind, node)]
-        _check(fixed, {choice.name: choice.labels for choice in every}, self.name)
+        check_labels(fixed, {choice.name: choice.labels for choice in every}, self.name)
         restricted = []
         for choice in every:
             wanted = fixed.get(choice.name, choice.labels)
@@ -149,7 +149,12 @@ class CellSpace(SearchSpace):
         return [inputs, *edges]
 
 
-def _check(fixed: Mapping[str, Sequence[str]], left: Mapping[str, Sequence[str]], space: str) -> None:
+def check_labels(fixed: Mapping[str, Sequence[str]], left: Mapping[str, Sequence[str]], space: str) -> None:
+    """Compare labels with the candidates that are left.
+
+    Raises:
+        ValueError: a choice is unknown, or a label is not among its candidates.
+    """
     for name, labels in fixed.items():
         if name not in left:
             near = get_close_matches(name, left, n=1) or list(left)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
-import torch
-from torch import Tensor
+from collections.abc import Sequence
 
 from lit_metanas.spaces.architecture import Choice
+from lit_metanas.spaces.body_networks import BodySupernet
 from lit_metanas.spaces.cell_cost import cell_costs
 from lit_metanas.spaces.cell_layout import CellLayout, inputs_name, sources
 from lit_metanas.spaces.cell_network import CellNetwork
-from lit_metanas.spaces.layers import Moments, SuperNorms, name_norms
+from lit_metanas.spaces.layers import SuperNorms
 from lit_metanas.spaces.mixture import Mixture
-from lit_metanas.spaces.space import Shape, Supernet
+from lit_metanas.spaces.space import Shape
 
 
-class CellSupernet(Supernet):
+class CellSupernet(BodySupernet):
     """All cells of one kind have the same architecture, and each its own weights for every candidate.
 
     Args:
@@ -36,31 +34,10 @@ class CellSupernet(Supernet):
         operations: tuple[str, ...],
         norms: SuperNorms,
     ) -> None:
-        super().__init__()
-        self.labels = {choice.name: choice.labels for choice in choices}
-        self.body = CellNetwork(layout, shape, self.labels, norms)
-        self.features = self.body.features
-        self.costs = cell_costs(layout, shape, operations)
-        name_norms(self)
-
-    def forward(
-        self,
-        inputs: Tensor,
-        mixture: Mixture,
-        noise: Mapping[str, Tensor] | None = None,
-        statistics: Mapping[str, Tensor] | None = None,
-        record: dict[str, Tensor] | None = None,
-    ) -> Tensor:
-        """Embed inputs: see ``Supernet.forward``. There is no dropout, so that ``noise`` does nothing."""
-        del noise
-        features = self.body(inputs, mixture, Moments(statistics, record))[-1].mean((2, 3))
-        assert isinstance(features, Tensor)
-        return features
-
-    def draw_noise(self, examples: int, generator: torch.Generator) -> dict[str, Tensor]:
-        """Nothing: the space has no dropout."""
-        del examples, generator
-        return {}
+        labels = {choice.name: choice.labels for choice in choices}
+        costs = cell_costs(layout, shape, operations)
+        super().__init__(CellNetwork(layout, shape, labels, norms), costs.features)
+        self.labels, self.costs = labels, costs
 
     def flops(self, mixture: Mixture) -> int:
         """Forward multiply-adds that one input costs under ``mixture``."""

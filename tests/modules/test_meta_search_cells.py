@@ -19,9 +19,10 @@ from lit_metanas.meta import (
 from lit_metanas.records import Budget
 from lit_metanas.relaxations import AnnealedSoftmax, Argmax, Derived, SampledChild, Softmax
 from lit_metanas.searchers import WeightSharingSearcher
-from lit_metanas.spaces import DARTSCell, MetaNASCell, one_hot
+from lit_metanas.spaces import DARTSCell, ENASMacro, MetaNASCell, one_hot
 
 SPACES = {"darts": DARTSCell(channels=2, cells=2), "metanas": MetaNASCell(channels=2, cells=2)}
+SPACES["enas"] = ENASMacro(layers=4, channels=4)
 
 
 def inner(meta_gradient, relaxation=None, inner_loop=None):
@@ -43,9 +44,18 @@ METHODS = {
 }
 
 
-@pytest.mark.parametrize("name", SPACES)
-@pytest.mark.parametrize("method", METHODS)
-def test_two_steps(method, name):
+@pytest.mark.parametrize(
+    ("name", "method"),
+    [
+        *((name, method) for name in SPACES for method in ("softmax", "sampled child", "paired score")),
+        ("enas", "maml"),
+        pytest.param("darts", "maml", marks=pytest.mark.slow),
+        pytest.param("metanas", "maml", marks=pytest.mark.slow),
+        pytest.param("darts", "tnas", marks=pytest.mark.slow),
+        ("metanas", "meta_nas"),
+    ],
+)
+def test_two_steps(name, method):
     space = SPACES[name]
     model = make_model(space=space, **METHODS[method]())
     before = model.logits.values.detach().clone()

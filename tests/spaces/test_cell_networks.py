@@ -180,7 +180,7 @@ def test_one_hot_supernet_is_the_child(tiny, dtype, tolerance, hard):
     generator = torch.Generator().manual_seed(0)
     support, query = images(8, shape, 1, dtype), images(4, shape, 2, dtype)
     head = {"head.weight": images(5, (net.features,), 3, dtype), "head.bias": images(1, (5,), 4, dtype)[0]}
-    for _ in range(4):
+    for _ in range(2):
         architecture = space.sample(generator)
         gates = {
             name: Gate(gate.weights.to(dtype), None if hard else gate.index)

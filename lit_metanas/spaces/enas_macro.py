@@ -1,0 +1,109 @@
+"""ENAS's macro search space: a whole network of layers, any two of which may be connected."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import copy
+
+from torch import Tensor, nn
+
+from lit_metanas.spaces.architecture import Architecture, Choice
+from lit_metanas.spaces.body_networks import BodyChild
+from lit_metanas.spaces.cell_space import check_labels
+from lit_metanas.spaces.enas_macro_network import (
+    MacroLayout,
+    MacroNetwork,
+    MacroSupernet,
+    operation_name,
+    skip_name,
+)
+from lit_metanas.spaces.layers import ChildNorms
+from lit_metanas.spaces.space import NetworkCost, SearchSpace, Shape
+
+OPERATIONS = ("conv_3x3", "conv_5x5", "sep_conv_3x3", "sep_conv_5x5", "avg_pool_3x3", "max_pool_3x3")
+SKIPS = ("none", "skip_connect")
+
+
+class ENASMacro(SearchSpace):
+    """Layers in a row, an operation for each and a connection or none to each earlier layer (Pham et al. 2018).
+
+    With 12 layers these are 6^12 * 2^66 architectures. Layer ``k`` is the normalised sum of its operation on layer
+    ``k - 1`` and of the earlier layers that are connected to it; layer 0 is the stem. The paper's Section 2.3
+    concatenates what comes in and reduces it by a 1x1 convolution; a sum has no weights that depend on the
+    connections. The image is halved after one and two thirds of the layers, by means of 2x2 pixels; all layers have
+    equally many channels.
+
+    Args:
+        layers: of the network.
+        channels: of each layer.
+        fixed: labels that single choices are restricted to, for instance ``{layer3.skip1: [skip_connect]}``.
+
+    Raises:
+        ValueError: a number is not positive, or a choice or label is unknown.
+    """
+
+    def __init__(
+        self, *, layers: int = 12, channels: int = 24, fixed: Mapping[str, Sequence[str]] | None = None
+    ) -> None:
+        for what, number in (("layers", layers), ("channels", channels)):
+            if number < 1:
+                raise ValueError(f"ENASMacro: {what} is {number}; give at least 1.")
+        self.layers = layers
+        self.channels = channels
+        choices = []
+        for layer in range(1, layers + 1):
+            choices.append(Choice(operation_name(layer), OPERATIONS, "operation"))
+            choices += [Choice(skip_name(layer, source), SKIPS, "skip") for source in range(layer - 1)]
+        self.choices = self._fixed(tuple(choices), fixed or {})
+
+    def supernet(self, shape: Shape) -> MacroSupernet:
+        """Build the network that holds all candidates."""
+        return MacroSupernet(self._layout(shape), {choice.name: choice.labels for choice in self.choices})
+
+    def child(
+        self,
+        architecture: Architecture,
+        shape: Shape,
+        way: int,
+        weights: Mapping[str, Tensor] | None = None,
+    ) -> BodyChild:
+        """Build the plain network. Its classifier inherits where it fits ``way`` classes."""
+        labels = {name: (label,) for name, label in self.canonical(architecture).items()}
+        body = MacroNetwork(self._layout(shape), labels, ChildNorms(pools=True))
+        flops = self.cost(architecture, shape, way).flops
+        child = BodyChild(body, features=self.channels, way=way, flops=flops)
+        if weights is not None:
+            child.inherit(weights)
+        return child
+
+    def learned(self, child: nn.Module) -> dict[str, Tensor]:
+        """What a trained child holds, under the supernet's names; scales and shifts, too, for further children."""
+        assert isinstance(child, BodyChild)
+        return child.learned()
+
+    def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
+        """Parameters and multiply-adds of the child: convolutions and the classifier."""
+        full = self.canonical(architecture)
+        return self._layout(shape).cost([(full[operation_name(k)],) for k in range(1, self.layers + 1)], way)
+
+    def restricted(self, labels: Mapping[str, str]) -> ENASMacro:
+        """The space in which the named choices have just the given label.
+
+        Raises:
+            ValueError: a choice is unknown, or the label is not among its candidates that are left.
+        """
+        space = copy(self)
+        space.choices = self._fixed(self.choices, {name: (label,) for name, label in labels.items()})
+        return space
+
+    def _layout(self, shape: Shape) -> MacroLayout:
+        return MacroLayout(self.layers, self.channels, shape)
+
+    def _fixed(self, choices: tuple[Choice, ...], fixed: Mapping[str, Sequence[str]]) -> tuple[Choice, ...]:
+        """The choices with the labels that are left, in the usual order."""
+        check_labels(fixed, {choice.name: choice.labels for choice in choices}, self.name)
+        kept = []
+        for choice in choices:
+            wanted = fixed.get(choice.name, choice.labels)
+            kept.append(Choice(choice.name, tuple(x for x in choice.labels if x in wanted), choice.group))
+        return tuple(kept)

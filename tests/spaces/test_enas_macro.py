@@ -1,0 +1,170 @@
+"""ENAS's macro space against plain sums over candidates, its children, and hooks' counts."""
+
+import optuna
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from lit_metanas.spaces import ENASMacro, Gate, inherit, one_hot
+
+SHAPE = (2, 9, 7)
+
+
+def images(examples, seed=0, dtype=torch.float64):
+    return torch.randn(examples, *SHAPE, dtype=dtype, generator=torch.Generator().manual_seed(seed))
+
+
+def normalised(x):
+    mean, var = x.mean((0, 2, 3), keepdim=True), x.var((0, 2, 3), keepdim=True, correction=0)
+    return (x - mean) / (var + 1e-5).sqrt()
+
+
+def reference(space, parameters, gates, x):
+    """Plain sums over all candidates: gates count by their weights alone."""
+
+    def kernel(key):
+        return parameters[f"body.{key}.weight"]
+
+    def operation(label, x, key):
+        if label == "avg_pool_3x3":
+            ones = F.avg_pool2d(F.pad(torch.ones_like(x), (1, 1, 1, 1)), 3, 1)
+            return normalised(F.avg_pool2d(F.pad(x, (1, 1, 1, 1)), 3, 1) / ones)
+        if label == "max_pool_3x3":
+            return normalised(F.unfold(F.pad(x, (1,) * 4, value=-1e9), 3).unflatten(1, (-1, 9)).amax(2).view_as(x))
+        size = int(label[-1])
+        if label.startswith("conv"):
+            return normalised(F.conv2d(x.relu(), kernel(f"{key}.1"), padding=size // 2))
+        for first in (0, 4):
+            x = F.conv2d(x.relu(), kernel(f"{key}.{first + 1}"), padding=size // 2, groups=x.shape[1])
+            x = normalised(F.conv2d(x, kernel(f"{key}.{first + 2}")))
+        return x
+
+    scale, shift = parameters["body.stem.1.scale"], parameters["body.stem.1.shift"]
+    stem = normalised(F.conv2d(x, kernel("stem.0"), padding=1))
+    outputs = [stem * scale[:, None, None] + shift[:, None, None]]
+    for layer in range(1, space.layers + 1):
+        total = 0.0
+        for choice in space.choices:
+            place, _, what = choice.name.partition(".")
+            if place != f"layer{layer}":
+                continue
+            for label, weight in zip(choice.labels, gates[choice.name].weights, strict=True):
+                if what == "operation":
+                    total = total + weight * operation(label, outputs[-1], f"layers.{layer - 1}.{label}")
+                elif label == "skip_connect":
+                    total = total + weight * outputs[int(what.removeprefix("skip"))]
+        outputs.append(normalised(total))
+        if layer in (space.layers // 3, 2 * space.layers // 3):
+            outputs = [F.avg_pool2d(output, 2, ceil_mode=True) for output in outputs]
+    return outputs[-1].mean((2, 3))
+
+
+@pytest.mark.parametrize("kind", ["soft", "hard", "index"])
+def test_supernet_is_the_sum_over_candidates(double_supernet, random_gates, kind):
+    space = ENASMacro(layers=4, channels=4)
+    net, parameters = double_supernet(space, SHAPE)
+    gates = random_gates(space, kind, torch.Generator().manual_seed(1))
+    inputs = images(5)
+    torch.testing.assert_close(net(inputs, gates), reference(space, parameters, gates, inputs), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-9), (torch.float32, 1e-5)])
+@pytest.mark.parametrize("hard", [False, True])
+def test_one_hot_supernet_is_the_child(dtype, tolerance, hard):
+    space = ENASMacro(layers=5, channels=4)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        net = space.supernet(SHAPE).to(dtype)
+    generator = torch.Generator().manual_seed(0)
+    support, query = images(8, 1, dtype), images(4, 2, dtype)
+    for _ in range(3):
+        architecture = space.sample(generator)
+        gates = {
+            name: Gate(gate.weights.to(dtype), None if hard else gate.index)
+            for name, gate in one_hot(space.choices, architecture).items()
+        }
+        statistics = {}
+        features = net(support, gates, record=statistics)
+        child = space.child(architecture, SHAPE, 5).to(dtype)
+        child.inherit({**dict(net.named_parameters()), **statistics})
+        torch.testing.assert_close(
+            child.eval().embed(query), net(query, gates, statistics=statistics), rtol=tolerance, atol=tolerance
+        )
+        twin = space.child(architecture, SHAPE, 5, space.learned(child)).to(dtype).eval()
+        torch.testing.assert_close(twin(query), child(query), rtol=1e-4, atol=1e-5)  # born in float32
+        torch.testing.assert_close(child.train().embed(support), features, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3, 7])
+def test_costs_are_those_of_the_layers(layers):
+    space = ENASMacro(layers=layers, channels=4)
+    architecture = space.sample(torch.Generator().manual_seed(layers))
+    child = space.child(architecture, SHAPE, 5).eval()
+    counted = []
+    for module in child.modules():
+        if isinstance(module, nn.Conv2d):
+            module.register_forward_hook(lambda m, _, out: counted.append(m.weight[0].numel() * out[0].numel()))
+    with torch.no_grad():
+        child(torch.zeros(1, *SHAPE))
+    cost = space.cost(architecture, SHAPE, 5)
+    assert cost.flops == child.flops == sum(counted) + 5 * child.features
+    assert cost.parameters == sum(p.numel() for p in child.parameters())
+    assert space.supernet(SHAPE).flops(one_hot(space.choices, architecture)) == sum(counted)
+
+
+def test_supernet_costs_what_it_computes(random_gates):
+    space = ENASMacro(layers=4, channels=4)
+    net = space.supernet(SHAPE).double()
+    gates = random_gates(space, "soft", torch.Generator().manual_seed(0))
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        net(images(2), gates)
+    assert net.flops(gates) * 4 == counter.get_flop_counts()["Global"][torch.ops.aten.convolution]
+
+
+def test_every_gate_gets_a_gradient(double_supernet):
+    space = ENASMacro(layers=4, channels=4)
+    net, _ = double_supernet(space, SHAPE)
+    weights = {c.name: torch.full((len(c.labels),), 0.2, dtype=torch.float64).requires_grad_() for c in space.choices}
+    net(images(6), {name: Gate(value) for name, value in weights.items()}).pow(3).sum().backward()
+    for choice in space.choices:
+        for label, slope in zip(choice.labels, weights[choice.name].grad.tolist(), strict=True):
+            assert (abs(slope) > 1e-6) == (label != "none"), (choice.name, label)
+
+
+def test_space_of_the_paper():
+    space = ENASMacro()
+    assert space.size == 6**12 * 2**66
+    assert [choice.name for choice in space.choices][:6] == [
+        "layer1.operation",
+        "layer2.operation",
+        "layer2.skip0",
+        "layer3.operation",
+        "layer3.skip0",
+        "layer3.skip1",
+    ]
+    trial = optuna.trial.FixedTrial({f"arch.{choice.name}": choice.labels[-1] for choice in space.choices})
+    architecture = space.suggest(trial)
+    assert len(architecture) == 12 + 66
+    assert space.violation(architecture) is None
+    assert space.canonical(architecture) == architecture
+    with pytest.raises(ValueError, match="layers is 0"):
+        ENASMacro(layers=0)
+    with pytest.raises(ValueError, match=r"Choice 'layer3\.skip1' has no label 'yes': use none, skip_connect"):
+        ENASMacro(fixed={"layer3.skip1": ["yes"]})
+
+
+def test_restricted_supernet_is_a_part_of_the_larger_one():
+    space = ENASMacro(layers=3, channels=4)
+    architecture = space.sample(torch.Generator().manual_seed(2))
+    small = space.restricted(architecture)
+    assert small.size == 1
+    net, small_net = space.supernet(SHAPE), small.supernet(SHAPE)
+    small_net.load_state_dict(inherit(dict(net.named_parameters()), dict(small_net.named_parameters())))
+    inputs = images(4, dtype=torch.float32)
+    torch.testing.assert_close(
+        small_net(inputs, one_hot(small.choices, architecture)), net(inputs, one_hot(space.choices, architecture))
+    )
+    with pytest.raises(ValueError, match=r"Unknown choice 'layer1\.skip0'"):
+        small.restricted({"layer1.skip0": "none"})
