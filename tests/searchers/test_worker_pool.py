@@ -1,0 +1,110 @@
+"""The pool's members, as its containers start them, on a PostgreSQL server."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import uuid
+from importlib.util import find_spec
+from pathlib import Path
+
+import optuna
+import pytest
+
+from lit_metanas.records import read_results
+
+ROOT = Path(__file__).parents[2]
+POOL = ROOT / "docker" / "pool.sh"
+SMALL = ["--data.tasks.tasks=1", "--data.tasks.train=10", "--data.tasks.val=10", "--data.tasks.test=10"]
+SMALL += ["--model.recipe.epochs=2", "--model.budget_flops=none", "--model.budget_queries=4"]
+
+
+@pytest.fixture
+def variables(postgres, tmp_path):
+    """The environment of a pool's members, with an empty data base; the password lies in a file."""
+    from sqlalchemy import create_engine, make_url, text
+
+    url, name = make_url(postgres), f"test_{uuid.uuid4().hex}"
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "lit-metanas").write_text(f'#!/usr/bin/env bash\nexec "{sys.executable}" -m lit_metanas.cli "$@"\n')
+    (programs / "lit-metanas").chmod(0o755)
+    (tmp_path / "password").write_text(url.password or "unused")
+    folders = [str(programs), str(Path(sys.executable).parent), os.environ["PATH"]]
+    yield {
+        **{key: value for key, value in os.environ.items() if not key.startswith("PG")},
+        "PGHOST": str(url.query.get("host", url.host)),
+        "PGPORT": str(url.port or 5432),
+        "PGUSER": url.username or "postgres",
+        "PGDATABASE": name,
+        "PASSWORD_FILE": str(tmp_path / "password"),
+        "PATH": os.pathsep.join(folders),
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        "RUNS": str(tmp_path / "runs"),
+        "OMP_NUM_THREADS": "1",
+    }
+    with engine.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    engine.dispose()
+
+
+def healthy(variables):
+    return subprocess.run([POOL, "healthy"], env=variables, capture_output=True, timeout=60).returncode == 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
+def test_workers_share_a_study(variables, tmp_path):
+    assert healthy(variables)
+    assert not healthy({**variables, "PGDATABASE": "none"})
+    command = ["timeout", "-k", "5", "600", POOL, "worker", *SMALL]
+    quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "cwd": ROOT}
+    # One has the number of its container: its name, in hexadecimal digits.
+    own = [{"WORKER": "7"}, {"HOSTNAME": "00000000001f"}]
+    script = POOL.read_text()
+    assert "$((16#$HOSTNAME))" in script
+    workers = [subprocess.Popen(command, env={**variables, **each}, **quiet) for each in own[:1]]
+    named = ["timeout", "-k", "5", "600", "bash", "-c", f'HOSTNAME=00000000001f; source "{POOL}" worker "$@"', "pool"]
+    workers.append(subprocess.Popen([*named, *SMALL], env=variables, **quiet))
+    for worker in workers:
+        output, _ = worker.communicate(timeout=650)
+        assert worker.returncode == 0, output
+    rows = [read_results(tmp_path / "runs" / f"worker-{number}" / "results.json") for number in (7, 31)]
+    assert rows[0][0].architecture == rows[1][0].architecture
+    storage = optuna.storages.RDBStorage(
+        f"postgresql+psycopg://{variables['PGUSER']}@/{variables['PGDATABASE']}?host={variables['PGHOST']}"
+    )
+    (study,) = optuna.study.get_all_study_summaries(storage)
+    spent = [trial for trial in optuna.load_study(study_name=study.study_name, storage=storage).trials if trial.values]
+    assert sum(trial.user_attrs["cost"]["queries"] for trial in spent) == 4
+    storage.remove_session()
+    storage.engine.dispose()
+    for file in (tmp_path / "runs").rglob("config*.yaml"):
+        assert (variables["PGHOST"] in file.read_text()) is False
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("optuna_dashboard") is None, reason="optuna-dashboard is not installed")
+def test_dashboard_shows_the_studies(variables):
+    process = subprocess.Popen([POOL, "dashboard"], env={**variables, "HOST": "127.0.0.1", "PORT": "18080"})
+    try:
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and process.poll() is None:
+            try:
+                with urllib.request.urlopen("http://127.0.0.1:18080/dashboard/", timeout=5) as page:
+                    assert page.status == 200
+                break
+            except urllib.error.URLError:
+                time.sleep(0.5)
+        else:
+            raise AssertionError("no dashboard")
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+    assert shutil.which("optuna-dashboard", path=variables["PATH"])
