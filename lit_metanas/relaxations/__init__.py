@@ -2,6 +2,7 @@
 
 from lit_metanas.relaxations.annealed_softmax import AnnealedSoftmax
 from lit_metanas.relaxations.argmax import Argmax
+from lit_metanas.relaxations.auxiliary_skip import AuxiliarySkip
 from lit_metanas.relaxations.categorical import Categorical
 from lit_metanas.relaxations.choicewise import ChoicewiseRelaxation, DiscreteRelaxation
 from lit_metanas.relaxations.derived import Derived
@@ -17,6 +18,7 @@ __all__ = [
     "PRUNED",
     "AnnealedSoftmax",
     "Argmax",
+    "AuxiliarySkip",
     "Categorical",
     "ChoicewiseRelaxation",
     "Derived",

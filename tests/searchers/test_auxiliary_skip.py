@@ -1,0 +1,129 @@
+"""DARTS's collapse to skips on a deep chain, and its mend."""
+
+import pytest
+import torch
+
+from lit_metanas.callbacks.diagnosis import skip_share
+from lit_metanas.episodes.task import Split, Task
+from lit_metanas.modules.weight_sharing import Rates
+from lit_metanas.records import Budget
+from lit_metanas.relaxations import AnnealedSoftmax, AuxiliarySkip, SampledChild, Softmax
+from lit_metanas.searchers import WeightSharingSearcher
+from lit_metanas.spaces.architecture import Choice
+from lit_metanas.spaces.layered import LayeredSpace
+from lit_metanas.spaces.nas_bench_201 import NASBench201
+from lit_metanas.spaces.space import SearchSpace, Supernet
+
+UNITS, EDGES = 8, 6
+
+
+class ChainSupernet(Supernet):
+    """Edges in a row, each a layer that hardly passes a signal at the start, or a skip."""
+
+    features = UNITS
+
+    def __init__(self):
+        super().__init__()
+        self.kernels = torch.nn.ParameterList(
+            torch.nn.Parameter(0.05 * torch.randn(UNITS, UNITS) / UNITS**0.5) for _ in range(EDGES)
+        )
+        self.shifts = torch.nn.ParameterList(torch.nn.Parameter(torch.zeros(UNITS)) for _ in range(EDGES))
+
+    def forward(self, inputs, mixture, noise=None, statistics=None, record=None):
+        hidden = inputs.flatten(1)
+        for place, (kernel, shift) in enumerate(zip(self.kernels, self.shifts, strict=True)):
+            weights = mixture[f"edge{place}"].weights
+            hidden = weights[0] * hidden + weights[1] * torch.tanh(hidden @ kernel.T + shift)
+        return hidden
+
+    def draw_noise(self, examples, generator):
+        return {}
+
+    def flops(self, mixture):
+        return EDGES * UNITS**2
+
+
+class Chain(SearchSpace):
+    choices = tuple(Choice(f"edge{place}", ("skip_connect", "layer"), "edge") for place in range(EDGES))
+
+    def supernet(self, shape):
+        return ChainSupernet()
+
+    def child(self, architecture, shape, way, weights=None):
+        raise AssertionError("not built here")
+
+    def restricted(self, labels):
+        raise AssertionError("not restricted here")
+
+    def cost(self, architecture, shape, way):
+        raise AssertionError("not counted here")
+
+
+SPACE = Chain()
+
+
+def make_task():
+    """Classes by the sign of one number, which skips alone can tell, and of the product of two, which they cannot."""
+    generator = torch.Generator().manual_seed(0)
+
+    def split():
+        inputs = torch.randn(256, 1, 1, UNITS, generator=generator)
+        first, second, third = inputs.flatten(1)[:, :3].unbind(1)
+        return Split(inputs, 2 * (first > 0).long() + (second * third > 0).long())
+
+    return Task("signs", 4, split(), split(), split())
+
+
+def test_darts_collapses_to_skips_and_auxiliary_skips_mend_it():
+    shares = {}
+    for name, relaxation in (("DARTS", Softmax()), ("DARTS-", AuxiliarySkip(space=SPACE))):
+        searcher = WeightSharingSearcher(
+            relaxation=relaxation,
+            epochs=100,
+            batch_size=128,
+            rates=Rates(weights=0.05, logits=0.1, logits_decay=0.0),
+        )
+        found = searcher.search(make_task(), SPACE, Budget(), 0)
+        shares[name] = skip_share(SPACE.choices, found.architecture)
+    assert shares["DARTS"] >= 0.8
+    assert shares["DARTS-"] <= 0.2
+
+
+@pytest.mark.parametrize(("progress", "weight"), [(0.0, 0.8), (0.25, 0.65), (1.0, 0.2)])
+def test_the_supernet_computes_one_more_skip_an_edge(progress, weight):
+    torch.manual_seed(0)
+    supernet = ChainSupernet().double()
+    inputs = torch.randn(5, 1, 1, UNITS, dtype=torch.float64)
+    logits = {choice.name: torch.randn(2, dtype=torch.float64) for choice in SPACE.choices}
+    relaxation = AuxiliarySkip(space=SPACE, start=0.8, end=0.2)
+    found = supernet(inputs, relaxation(logits, relaxation.draw_noise(logits, torch.Generator()), progress))
+    hidden = inputs.flatten(1)
+    for place, choice in enumerate(SPACE.choices):
+        shares = logits[choice.name].exp() / logits[choice.name].exp().sum()
+        layer = torch.tanh(hidden @ supernet.kernels[place].T + supernet.shifts[place])
+        hidden = weight * hidden + shares[0] * hidden + shares[1] * layer
+    torch.testing.assert_close(found, hidden, rtol=0, atol=1e-12)
+
+
+def test_only_skips_of_open_choices_get_more_and_the_cost_stays():
+    space = NASBench201(channels=2, cells=1, merge_isomorphs=False, fixed={"edge0-1": ["skip_connect"]})
+    logits = {choice.name: torch.randn(len(choice.labels)) for choice in space.choices}
+    plain = AnnealedSoftmax()(logits, {}, 0.5)
+    more = AuxiliarySkip(space=space, relaxation=AnnealedSoftmax())(logits, {}, 0.5)
+    for choice in space.choices:
+        added = (more[choice.name].weights - plain[choice.name].weights).tolist()
+        wanted = [0.5 * (label == "skip_connect" and len(choice.labels) > 1) for label in choice.labels]
+        assert added == pytest.approx(wanted, abs=1e-6)
+    supernet = space.supernet((1, 8, 8))
+    assert supernet.flops(more) == supernet.flops(plain)
+
+
+def test_mistakes_are_named():
+    with pytest.raises(ValueError, match=r"no choice of LayeredSpace has a label among skip_connect"):
+        AuxiliarySkip(space=LayeredSpace())
+    with pytest.raises(ValueError, match=r"from -1\.0 to 0\.0 is negative"):
+        AuxiliarySkip(space=SPACE, start=-1.0)
+    relaxation = AuxiliarySkip(space=SPACE, relaxation=SampledChild())
+    logits = {choice.name: torch.zeros(2) for choice in SPACE.choices}
+    with pytest.raises(ValueError, match="SampledChild computes one"):
+        relaxation(logits, relaxation.draw_noise(logits, torch.Generator()), 0.0)
