@@ -12,6 +12,7 @@ from lit_metanas.modules.quiet_trainer import quiet_trainer
 from lit_metanas.modules.shared_weights import WeightRates
 from lit_metanas.records import Budget
 from lit_metanas.searchers import ENAS
+from lit_metanas.spaces.darts_cell import DARTSCell
 from lit_metanas.spaces.layered import LayeredSpace
 from lit_metanas.spaces.mixture import one_hot
 from lit_metanas.spaces.nas_bench_101 import NASBench101
@@ -159,6 +160,7 @@ def test_the_budget_is_never_overdrawn(flops, queries):
     [
         NASBench201(channels=2, cells=1, merge_isomorphs=False),
         NASBench101(vertices=4, channels=4, stacks=1, cells=1, merge_isomorphs=False),
+        DARTSCell(channels=2, cells=3),
     ],
     ids=lambda space: space.name,
 )

@@ -13,6 +13,7 @@ from lit_metanas.modules.shared_weights import WeightRates
 from lit_metanas.modules.single_path import SinglePath
 from lit_metanas.records import Budget
 from lit_metanas.searchers import OneShot, RegularisedEvolution
+from lit_metanas.spaces.darts_cell import DARTSCell
 from lit_metanas.spaces.layered import LayeredSpace
 from lit_metanas.spaces.nas_bench_101 import NASBench101
 from lit_metanas.spaces.nas_bench_201 import NASBench201
@@ -138,6 +139,7 @@ def test_candidates_that_break_a_constraint_are_not_found():
     [
         NASBench201(channels=2, cells=1, merge_isomorphs=False),
         NASBench101(vertices=4, channels=4, stacks=1, cells=1, merge_isomorphs=False),
+        DARTSCell(channels=2, cells=3),
     ],
     ids=lambda space: space.name,
 )
