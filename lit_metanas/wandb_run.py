@@ -31,7 +31,8 @@ def name_run(loggers: object, root: Path, verb: str, *, goes_on: bool) -> None:
     from lightning.pytorch.utilities import rank_zero_only
 
     several = loggers if isinstance(loggers, Iterable) else [loggers]
-    if rank_zero_only.rank or not any(isinstance(logger, WandbLogger) for logger in several):
+    further = getattr(rank_zero_only, "rank", 0) > 0
+    if further or not any(isinstance(logger, WandbLogger) for logger in several):
         return
     os.environ.setdefault(NAME, f"{root} {verb}")
     if ID in os.environ:
@@ -49,13 +50,17 @@ def name_run(loggers: object, root: Path, verb: str, *, goes_on: bool) -> None:
 def own_run() -> Iterator[None]:
     """Close the W&B run that the block opens, so that the next phase in this process gets a run of its own."""
     before = {name: os.environ.get(name) for name in (ID, NAME, "WANDB_MODE")}  # Lightning's logger sets the last
+    wandb = sys.modules.get("wandb")
+    users = wandb is not None and wandb.run is not None
+    if wandb is not None and not users:
+        wandb.teardown()  # W&B reads the environment once; this makes it look again
     failed = 1
     try:
         yield
         failed = 0
     finally:
         wandb = sys.modules.get("wandb")
-        if wandb is not None and wandb.run is not None:
+        if wandb is not None and wandb.run is not None and not users:
             wandb.finish(exit_code=failed)
         for name, value in before.items():
             os.environ.pop(name, None)

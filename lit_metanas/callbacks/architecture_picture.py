@@ -137,7 +137,8 @@ def _arrow(axes: Axes, start: float, end: float, height: float) -> None:
 def _joint(bands: list[tuple[str, str]], middle: float) -> float:
     """Height at which a skip joins: above the activation, or below all operations where there is none."""
     before = [colour for _, colour in bands].index(SHADES["activation"]) if _activated(bands) else len(bands)
-    return middle + (len(bands) / 2 - before) * BAND
+    joint = middle + (len(bands) / 2 - before) * BAND
+    return joint if abs(joint - middle) > BAND / 3 else middle + BAND / 3  # not onto the arrow that leaves the block
 
 
 def _activated(bands: list[tuple[str, str]]) -> bool:
@@ -146,7 +147,7 @@ def _activated(bands: list[tuple[str, str]]) -> bool:
 
 def _skip(axes: Axes, left: float, middle: float, top: float, joint: float, text: str) -> None:
     """An arrow from before a block over its top and back into it at the height ``joint``."""
-    start, turn, above = left - GAP / 2, left + BLOCK + GAP / 2.2, top + 0.16
+    start, turn, above = left - GAP / 3, left + BLOCK + GAP / 3, top + 0.16
     axes.plot([start, start, turn, turn], [middle, above, above, joint], color=COLOURS[0], linewidth=1.2)
     axes.annotate("", (left + BLOCK, joint), (turn, joint), arrowprops={
         "arrowstyle": "-|>", "color": COLOURS[0], "lw": 1.2, "shrinkA": 0, "shrinkB": 0})  # fmt: skip

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from lit_metanas.atomic import replacing
 
 if TYPE_CHECKING:
+    from wandb_workspaces.reports.v2.interface import PanelTypes
     from wandb_workspaces.workspaces import Workspace
 
 STEP = "trainer/global_step"
@@ -36,7 +37,7 @@ def dashboard(
     except ModuleNotFoundError:
         raise ValueError("The dashboard needs a package: pip install 'lit-metanas[dashboard]'.") from None
     if output is not None:
-        view = workspace(entity or "", project, name)._to_model()
+        view = workspace(entity or "", project, name)._to_model()  # has no public way that asks no server
         with replacing(output) as temporary:
             temporary.write_text(view.spec.model_dump_json(by_alias=True, exclude_none=True), encoding="utf-8")
         print(f"The workspace's specification is in {output}.")
@@ -45,7 +46,10 @@ def dashboard(
     from wandb.errors import Error
 
     try:
-        made = workspace(entity or wandb.Api().default_entity, project, name)
+        owner = entity or wandb.Api().default_entity
+        if not owner:
+            raise ValueError("Whose project is it? Give --entity, a user or team of Weights & Biases.")
+        made = workspace(owner, project, name)
         made.save()
     except Error as error:
         raise ValueError(
@@ -62,43 +66,45 @@ def workspace(entity: str, project: str, name: str) -> Workspace:
         project: the project.
         name: the workspace's name.
     """
-    from wandb_workspaces.reports.v2 import LinePlot, MediaBrowser, ScalarChart, WeavePanelSummaryTable
+    from wandb_workspaces.reports.v2.interface import LinePlot, MediaBrowser, ScalarChart, WeavePanelSummaryTable
     from wandb_workspaces.workspaces import Section, Workspace
 
     def line(title: str, *keys: str, regex: str | None = None) -> LinePlot:
         return LinePlot(title=title, x=STEP, y=list(keys), metric_regex=regex)
 
-    sections = {
-        "Meta-training": [
+    def section(title: str, *panels: PanelTypes) -> Section:
+        return Section(name=title, panels=list(panels), is_open=True)
+
+    sections = [
+        section(
+            "Meta-training",
             line("Loss on the query sets", "train/loss"),
             line("Accuracy on the query sets", "train/accuracy"),
-        ],
-        "Validation": [
+        ),
+        section(
+            "Validation",
             line("Accuracy of the derived architecture", "val/accuracy"),
             line("Half width of its 95 % interval", "val/ci95"),
             line("Relaxed and one-hot supernet", "val/accuracy_relaxed", "val/accuracy_one_hot"),
             line("Their gap", "arch/gap"),
-        ],
-        "Architecture": [
+        ),
+        section(
+            "Architecture",
             MediaBrowser(title="Probabilities over meta-training", media_keys=["arch/probabilities"], num_columns=1),
             MediaBrowser(title="Derived architecture", media_keys=["arch/architecture"], num_columns=1),
             line("Entropy of each choice, nats", regex="^arch/.+/entropy$"),
             line("Share of skips", "arch/skip_share"),
-        ],
-        "Test episodes": [
+        ),
+        section(
+            "Test episodes",
             ScalarChart(title="Accuracy", metric="test/accuracy"),
             ScalarChart(title="Half width of its 95 % interval", metric="test/ci95"),
-        ],
-        "Target tasks": [
+        ),
+        section(
+            "Target tasks",
             WeavePanelSummaryTable(table_name="target/results"),
             line("Accuracy of each method, task by task", regex="^target/.+/accuracy$"),
             line("Half width of its 95 % interval", regex="^target/.+/ci95$"),
-        ],
-    }
-    return Workspace(
-        entity=entity,
-        project=project,
-        name=name,
-        sections=[Section(name=title, panels=panels, is_open=True) for title, panels in sections.items()],
-        auto_generate_panels=False,
-    )
+        ),
+    ]
+    return Workspace(entity=entity, project=project, name=name, sections=sections, auto_generate_panels=False)

@@ -33,7 +33,7 @@ from lit_metanas.searchers import RandomArchitecture, TargetSearch
 from lit_metanas.spaces.layered import LayeredSpace
 
 sys.path.insert(0, str(Path(__file__).parent))
-from wandb_file import records  # noqa: E402
+from wandb_file import records
 
 pytestmark = pytest.mark.filterwarnings("ignore:Pydantic V1 style:DeprecationWarning")  # wandb-workspaces
 
@@ -285,7 +285,13 @@ def test_dashboard_is_saved_where_it_is_wanted(monkeypatch, capsys):
     assert "https://wandb.example/me/mine?nw=abc" in capsys.readouterr().out
 
 
-def test_without_a_login_there_is_a_sentence(monkeypatch, tmp_path, capsys):
+def test_without_an_owner_there_is_a_sentence(monkeypatch, capsys):
+    monkeypatch.setattr("wandb.Api", lambda: SimpleNamespace(default_entity=None))
+    assert main(["dashboard"]) == 1
+    assert "Give --entity" in capsys.readouterr().err
+
+
+def test_without_a_login_there_is_a_sentence(monkeypatch, capsys):
     def refused():
         raise wandb.errors.UsageError("No API key configured.")
 
