@@ -22,6 +22,8 @@ worker)
     --model.init_args.methods.pool.init_args.worker "$number" "${@:2}"
   ;;
 dashboard)
+  # It refuses an empty data base.
+  python -c "from lit_metanas.searchers.team import team_storage; team_storage('postgresql+psycopg://', 30)"
   exec optuna-dashboard postgresql+psycopg:// --host "${HOST:-0.0.0.0}" --port "${PORT:-8080}"
   ;;
 healthy)

@@ -1,7 +1,6 @@
 """The pool's members, as its containers start them, on a PostgreSQL server."""
 
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -19,7 +18,7 @@ from lit_metanas.records import read_results
 ROOT = Path(__file__).parents[2]
 POOL = ROOT / "docker" / "pool.sh"
 SMALL = ["--data.tasks.tasks=1", "--data.tasks.train=10", "--data.tasks.val=10", "--data.tasks.test=10"]
-SMALL += ["--model.recipe.epochs=2", "--model.budget_flops=none", "--model.budget_queries=4"]
+SMALL += ["--model.recipe.epochs=2", "--model.budget_flops=null", "--model.budget_queries=4"]
 
 
 @pytest.fixture
@@ -72,9 +71,8 @@ def test_workers_share_a_study(variables, tmp_path):
     workers = [subprocess.Popen(command, env={**variables, **each}, **quiet) for each in own[:1]]
     named = ["timeout", "-k", "5", "600", "bash", "-c", f'HOSTNAME=00000000001f; source "{POOL}" worker "$@"', "pool"]
     workers.append(subprocess.Popen([*named, *SMALL], env=variables, **quiet))
-    for worker in workers:
-        output, _ = worker.communicate(timeout=650)
-        assert worker.returncode == 0, output
+    outputs = [worker.communicate(timeout=650)[0] for worker in workers]
+    assert [worker.returncode for worker in workers] == [0, 0], "\n".join(outputs)
     rows = [read_results(tmp_path / "runs" / f"worker-{number}" / "results.json") for number in (7, 31)]
     assert rows[0][0].architecture == rows[1][0].architecture
     storage = optuna.storages.RDBStorage(
@@ -90,6 +88,7 @@ def test_workers_share_a_study(variables, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.skipif(find_spec("optuna_dashboard") is None, reason="optuna-dashboard is not installed")
 def test_dashboard_shows_the_studies(variables):
     process = subprocess.Popen([POOL, "dashboard"], env={**variables, "HOST": "127.0.0.1", "PORT": "18080"})
@@ -107,4 +106,3 @@ def test_dashboard_shows_the_studies(variables):
     finally:
         process.terminate()
         process.wait(timeout=30)
-    assert shutil.which("optuna-dashboard", path=variables["PATH"])
