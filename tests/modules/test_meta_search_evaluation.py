@@ -286,7 +286,7 @@ def test_the_best_architecture_of_a_file_is_taken(tmp_path):
 def test_validation_judges_the_relaxed_architecture_in_a_search_only(trained):
     model, _ = trained
     (values,) = make_trainer().validate(model, make_data(), verbose=False)
-    assert set(values) == {"val/accuracy", "val/accuracy_relaxed", "val/accuracy_one_hot"}
+    assert set(values) == {"val/accuracy", "val/ci95", "val/accuracy_relaxed", "val/accuracy_one_hot"}
     settled = make_model(architecture=model.architecture().to_json(), batch_norm="support")
     (values,) = make_trainer().validate(settled, make_data(), verbose=False)
-    assert set(values) == {"val/accuracy"}
+    assert set(values) == {"val/accuracy", "val/ci95"}

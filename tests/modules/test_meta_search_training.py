@@ -415,7 +415,7 @@ def test_lightning_and_python_users_see_the_same_verbs(tmp_path):
     trainer = make_trainer(default_root_dir=tmp_path)
     trainer.fit(model, make_data())
     (values,) = trainer.validate(model, make_data(), verbose=False)
-    assert set(values) == {"val/accuracy", "val/accuracy_relaxed", "val/accuracy_one_hot"}
+    assert set(values) == {"val/accuracy", "val/ci95", "val/accuracy_relaxed", "val/accuracy_one_hot"}
     (values,) = trainer.test(model, make_data(), verbose=False)
     assert set(values) == {"test/accuracy", "test/ci95"}
     fields = model.result_fields()
