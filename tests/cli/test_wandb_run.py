@@ -61,7 +61,7 @@ def test_further_processes_leave_it_to_the_first(logger, tmp_path, monkeypatch):
 
 @pytest.fixture
 def offline(toy_folder, monkeypatch):
-    for variable in (ID, NAME, "WANDB_API_KEY"):
+    for variable in (ID, NAME, "WANDB_API_KEY", "WANDB_MODE"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("WANDB_SILENT", "true")
     monkeypatch.setenv("WANDB_X_DISABLE_STATS", "true")
