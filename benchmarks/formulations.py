@@ -29,7 +29,7 @@ from lit_metanas.episodes import EpisodeDataModule, Glyphs
 from lit_metanas.meta import PairedScore, PrototypeLoss
 from lit_metanas.modules.architecture_schedule import ArchitectureSchedule
 from lit_metanas.modules.meta_search import MetaSearch
-from lit_metanas.relaxations import AnnealedSoftmax, GumbelSoftmax, SampledChild, Softmax, StraightThrough
+from lit_metanas.relaxations import AnnealedSoftmax, Categorical, GumbelSoftmax, SampledChild, Softmax, StraightThrough
 from lit_metanas.spaces import Architecture, LayeredSpace
 
 Options = dict[str, Any]
@@ -53,6 +53,7 @@ def paired(*, isolate: bool = True, **schedule: Any) -> Options:
     """Score-function estimates from pairs of children."""
     return {
         "space": SHARED,
+        "relaxation": Categorical(),
         "meta_gradient": PairedScore(isolate=isolate),
         "schedule": ArchitectureSchedule(**schedule),
     }

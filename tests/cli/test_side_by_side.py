@@ -252,8 +252,8 @@ def test_real_steps_side_by_side(toy_folder: Path) -> None:
     fit["args"] = ["--model.rate=-1"]
     Path("experiment.yaml").write_text(yaml.safe_dump({**experiment, "directory": "wrong"}))
     done = subprocess.run(command, capture_output=True, timeout=120, **settings)
-    assert done.returncode == 1
-    assert "lit-metanas: rate = -1.0 must be above 0." in done.stdout
+    assert done.returncode == 2
+    assert "lit-metanas: 'model': rate = -1.0 must be above 0." in done.stdout
     assert done.stderr.startswith("lit-metanas: The step 'seed ")
     assert done.stderr.count("\n") == 1
 
