@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from copy import copy
-from difflib import get_close_matches
 from typing import Self
 
 from torch import Tensor, nn
@@ -16,6 +15,7 @@ from lit_metanas.spaces.cell_cost import cell_costs
 from lit_metanas.spaces.cell_layout import KINDS, CellLayout, edge_name, inputs_name, pairs, sources
 from lit_metanas.spaces.cell_supernet import CellSupernet
 from lit_metanas.spaces.layers import ChildNorms, SuperNorms
+from lit_metanas.spaces.restriction import check_labels, restrict
 from lit_metanas.spaces.space import NetworkCost, SearchSpace, Shape
 
 
@@ -117,7 +117,7 @@ class CellSpace(SearchSpace):
         """
         left = {choice.name: choice.labels for choice in self.choices}
         fixed = {name: (label,) for name, label in labels.items()}
-        check_labels(fixed, left, self.name)
+        check_labels(fixed, left, self.name, nearest=True)
         space = copy(self)
         space._restrict({**left, **fixed})
         return space
@@ -125,14 +125,9 @@ class CellSpace(SearchSpace):
     def _restrict(self, fixed: Mapping[str, Sequence[str]]) -> None:
         """Set the choices: all labels, or those of ``fixed`` in the usual order."""
         every = [choice for kind in KINDS for node in self.layout.targets() for choice in self._node(kind, node)]
-        check_labels(fixed, {choice.name: choice.labels for choice in every}, self.name)
-        restricted = []
-        for choice in every:
-            wanted = fixed.get(choice.name, choice.labels)
-            labels = tuple(label for label in choice.labels if label in wanted)
-            restricted.append(Choice(choice.name, labels, choice.group, choice.active_if))
+        restricted = restrict(every, fixed, self.name)
         self._pairs = {inputs_name(kind, node): node for kind in KINDS for node in self.layout.targets()}
-        self.choices = self._consistent(tuple(restricted))
+        self.choices = self._consistent(restricted)
 
     def _consistent(self, choices: tuple[Choice, ...]) -> tuple[Choice, ...]:
         """The choices without labels that others rule out."""
@@ -147,18 +142,3 @@ class CellSpace(SearchSpace):
             name = edge_name(kind, source, node)
             edges.append(Choice(name, self.operations, f"{kind}.edge", ((inputs.name, holding),)))
         return [inputs, *edges]
-
-
-def check_labels(fixed: Mapping[str, Sequence[str]], left: Mapping[str, Sequence[str]], space: str) -> None:
-    """Compare labels with the candidates that are left.
-
-    Raises:
-        ValueError: a choice is unknown, or a label is not among its candidates.
-    """
-    for name, labels in fixed.items():
-        if name not in left:
-            near = get_close_matches(name, left, n=1) or list(left)
-            raise ValueError(f"Unknown choice '{name}': {space} has '{near[0]}'.")
-        for label in labels:
-            if label not in left[name]:
-                raise ValueError(f"Choice '{name}' has no label '{label}': use {', '.join(left[name])}.")

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from lit_metanas.spaces.architecture import Architecture, Choice
+from lit_metanas.spaces.restriction import check_labels
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -42,12 +43,8 @@ class ChoiceSpace(ABC):
         Raises:
             ValueError: a choice is missing or unknown, or a label is not among its candidates.
         """
-        known = {choice.name: choice for choice in self.choices}
-        for name, label in labels.items():
-            if name not in known:
-                raise ValueError(f"Unknown choice '{name}': {self.name} has {', '.join(known)}.")
-            if label not in known[name].labels:
-                raise ValueError(f"Choice '{name}' has no label '{label}': use {', '.join(known[name].labels)}.")
+        known = {choice.name: choice.labels for choice in self.choices}
+        check_labels({name: (label,) for name, label in labels.items()}, known, self.name)
         kept: dict[str, str] = {}
         for choice in self.choices:
             if not choice.active(kept):

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from lit_metanas.spaces.architecture import Architecture, Choice
 from lit_metanas.spaces.body_networks import BodyChild
-from lit_metanas.spaces.cell_space import check_labels
 from lit_metanas.spaces.enas_macro_network import (
     MacroLayout,
     MacroNetwork,
@@ -18,6 +17,7 @@ from lit_metanas.spaces.enas_macro_network import (
     skip_name,
 )
 from lit_metanas.spaces.layers import ChildNorms
+from lit_metanas.spaces.restriction import restrict
 from lit_metanas.spaces.space import NetworkCost, SearchSpace, Shape
 
 OPERATIONS = ("conv_3x3", "conv_5x5", "sep_conv_3x3", "sep_conv_5x5", "avg_pool_3x3", "max_pool_3x3")
@@ -54,7 +54,7 @@ class ENASMacro(SearchSpace):
         for layer in range(1, layers + 1):
             choices.append(Choice(operation_name(layer), OPERATIONS, "operation"))
             choices += [Choice(skip_name(layer, source), SKIPS, "skip") for source in range(layer - 1)]
-        self.choices = self._fixed(tuple(choices), fixed or {})
+        self.choices = restrict(choices, fixed or {}, self.name)
 
     def supernet(self, shape: Shape) -> MacroSupernet:
         """Build the network that holds all candidates."""
@@ -93,17 +93,8 @@ class ENASMacro(SearchSpace):
             ValueError: a choice is unknown, or the label is not among its candidates that are left.
         """
         space = copy(self)
-        space.choices = self._fixed(self.choices, {name: (label,) for name, label in labels.items()})
+        space.choices = restrict(self.choices, {name: (label,) for name, label in labels.items()}, self.name)
         return space
 
     def _layout(self, shape: Shape) -> MacroLayout:
         return MacroLayout(self.layers, self.channels, shape)
-
-    def _fixed(self, choices: tuple[Choice, ...], fixed: Mapping[str, Sequence[str]]) -> tuple[Choice, ...]:
-        """The choices with the labels that are left, in the usual order."""
-        check_labels(fixed, {choice.name: choice.labels for choice in choices}, self.name)
-        kept = []
-        for choice in choices:
-            wanted = fixed.get(choice.name, choice.labels)
-            kept.append(Choice(choice.name, tuple(x for x in choice.labels if x in wanted), choice.group))
-        return tuple(kept)

@@ -27,6 +27,7 @@ from lit_metanas.spaces.nas_bench_101_child import NASBench101Child
 from lit_metanas.spaces.nas_bench_101_cost import convolutions, network_cost
 from lit_metanas.spaces.nas_bench_101_derived import likeliest_edges
 from lit_metanas.spaces.nas_bench_101_supernet import NASBench101Supernet
+from lit_metanas.spaces.restriction import check_labels, narrowed
 from lit_metanas.spaces.space import NetworkCost, SearchSpace, Shape
 
 ATTEMPTS = 10_000
@@ -78,8 +79,7 @@ class NASBench101(SearchSpace):
         edges = {f"edge{source}-{target}": ("no", "yes") for source, target in all_edges(vertices)}
         operations = {f"op{vertex}": OPERATIONS for vertex in range(1, vertices - 1)}
         known: dict[str, tuple[str, ...]] = {**edges, **operations}
-        for name, labels in self.fixed.items():
-            _check(name, labels, known)
+        check_labels(self.fixed, known, self.name)
         self.choices = tuple(
             Choice(name, self.fixed.get(name, labels), "edge" if name in edges else "op")
             for name, labels in known.items()
@@ -246,16 +246,13 @@ class NASBench101(SearchSpace):
         Raises:
             ValueError: a choice is unknown, or the label is not among its candidates that are left.
         """
-        left = {choice.name: choice.labels for choice in self.choices}
-        for name, label in labels.items():
-            _check(name, (label,), left)
         return NASBench101(
             vertices=self.vertices,
             channels=self.channels,
             stacks=self.stacks,
             cells=self.cells,
             merge_isomorphs=self.merge_isomorphs,
-            fixed={**self.fixed, **{name: (label,) for name, label in labels.items()}},
+            fixed=narrowed(self.fixed, labels, self.choices, self.name),
         )
 
     @cached_property
@@ -292,11 +289,3 @@ class NASBench101(SearchSpace):
         found = pruned(self._cell(labels))
         allowed = all(labels[choice.name] in choice.labels for choice in self.choices)
         return allowed and found is not None and found[0] == cell
-
-
-def _check(name: str, labels: Sequence[str], known: Mapping[str, Sequence[str]]) -> None:
-    if name not in known:
-        raise ValueError(f"Unknown choice '{name}': NASBench101 has {', '.join(known)}.")
-    for label in labels:
-        if label not in known[name]:
-            raise ValueError(f"Choice '{name}' has no label '{label}': use {', '.join(known[name])}.")

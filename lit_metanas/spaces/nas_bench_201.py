@@ -22,6 +22,7 @@ from lit_metanas.spaces.nas_bench_201_cells import (
 from lit_metanas.spaces.nas_bench_201_child import KERNELS, NASBench201Child
 from lit_metanas.spaces.nas_bench_201_cost import network_cost
 from lit_metanas.spaces.nas_bench_201_supernet import NASBench201Supernet
+from lit_metanas.spaces.restriction import check_labels, narrowed
 from lit_metanas.spaces.space import NetworkCost, SearchSpace, Shape
 
 NAMES = tuple(edge_name(edge) for edge in EDGES)
@@ -61,8 +62,7 @@ class NASBench201(SearchSpace):
         self.cells = cells
         self.merge_isomorphs = merge_isomorphs
         self.fixed = {name: tuple(labels) for name, labels in (fixed or {}).items()}
-        for name, labels in self.fixed.items():
-            _check(name, labels, dict.fromkeys(NAMES, OPERATIONS))
+        check_labels(self.fixed, dict.fromkeys(NAMES, OPERATIONS), self.name)
         self.choices = tuple(Choice(name, self.fixed.get(name, OPERATIONS), "edge") for name in NAMES)
 
     def from_index(self, index: int) -> Architecture:
@@ -150,14 +150,11 @@ class NASBench201(SearchSpace):
         Raises:
             ValueError: a choice is unknown, or the label is not among its candidates that are left.
         """
-        left = {choice.name: choice.labels for choice in self.choices}
-        for name, label in labels.items():
-            _check(name, (label,), left)
         return NASBench201(
             channels=self.channels,
             cells=self.cells,
             merge_isomorphs=self.merge_isomorphs,
-            fixed={**self.fixed, **{name: (label,) for name, label in labels.items()}},
+            fixed=narrowed(self.fixed, labels, self.choices, self.name),
         )
 
     def _cell(self, architecture: Mapping[str, str]) -> Cell:
@@ -181,11 +178,3 @@ def _architecture(cell: Cell) -> Architecture:
 
 def _cell(architecture: Mapping[str, str]) -> Cell:
     return tuple(architecture[name] for name in NAMES)
-
-
-def _check(name: str, labels: Sequence[str], known: Mapping[str, Sequence[str]]) -> None:
-    if name not in known:
-        raise ValueError(f"Unknown choice '{name}': NASBench201 has {', '.join(known)}.")
-    for label in labels:
-        if label not in known[name]:
-            raise ValueError(f"Choice '{name}' has no label '{label}': use {', '.join(known[name])}.")
