@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from lit_metanas.spaces.child_network import ChildNetwork
 from lit_metanas.spaces.layers import Moments, inherit_by_name, inheritable, name_norms
 from lit_metanas.spaces.mixture import Mixture
 from lit_metanas.spaces.space import Supernet
@@ -46,7 +47,7 @@ class BodySupernet(Supernet):
         return {}
 
 
-class BodyChild(nn.Module):
+class BodyChild(ChildNetwork):
     """A body of one candidate a choice, the global average and a linear classifier.
 
     Args:
@@ -69,12 +70,6 @@ class BodyChild(nn.Module):
         assert isinstance(features, Tensor)
         return features
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Scores, shape ``(n, way)``, for inputs of shape ``(n, channels, height, width)``."""
-        scores = self.head(self.embed(inputs))
-        assert isinstance(scores, Tensor)
-        return scores
-
     @torch.no_grad()
     def inherit(self, weights: Mapping[str, Tensor]) -> None:
         """Copy the kernels, and where present scales, shifts and statistics, of a supernet of the space.
@@ -90,10 +85,10 @@ class BodyChild(nn.Module):
             if given is not None and given.shape == own.shape:
                 own.copy_(given)
 
-    def learned(self) -> dict[str, Tensor]:
-        """The inverse of ``inherit``: copies of all tensors under the supernet's names."""
+    def _tensors(self) -> dict[str, Tensor]:
+        """Those of the body and of all classifiers, under the supernet's names."""
         body = {f"body.{name}": tensor for name, tensor in inheritable(self.body).items()}
-        return {name: tensor.detach().clone() for name, tensor in {**body, **self._classifiers()}.items()}
+        return {**body, **self._classifiers()}
 
     def _classifiers(self) -> dict[str, Tensor]:
         tensors = self.state_dict(keep_vars=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from lit_metanas.spaces.child_network import ChildNetwork
 from lit_metanas.spaces.operations import ACTIVATIONS, POOLS
 from lit_metanas.spaces.space import Shape
 
@@ -59,7 +60,7 @@ class ChildBlock(nn.Module):
         return outputs
 
 
-class LayeredChild(nn.Module):
+class LayeredChild(ChildNetwork):
     """Blocks, a global average and a linear classifier.
 
     Args:
@@ -94,12 +95,6 @@ class LayeredChild(nn.Module):
             inputs = block(inputs)
         return inputs.mean((2, 3))
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Scores, shape ``(n, way)``, for inputs of shape ``(n, channels, height, width)``."""
-        scores = self.head(self.embed(inputs))
-        assert isinstance(scores, Tensor)
-        return scores
-
     @torch.no_grad()
     def inherit(self, weights: Mapping[str, Tensor]) -> None:
         """Copy the parameters, and where present the statistics, of a supernet of the layered space.
@@ -119,9 +114,8 @@ class LayeredChild(nn.Module):
             self.head.weight.copy_(head[:, : self.features])
             self.head.bias.copy_(weights["head.bias"])
 
-    @torch.no_grad()
-    def learned(self) -> dict[str, Tensor]:
-        """The inverse of ``inherit``: copies of all tensors under the supernet's names."""
+    def _tensors(self) -> dict[str, Tensor]:
+        """Parameters and statistics but the classifier's, under the supernet's names."""
         weights: dict[str, Tensor] = {}
         for place, (module, block) in enumerate(zip(self.blocks, self._plan, strict=True)):
             assert isinstance(module, ChildBlock)
@@ -130,8 +124,7 @@ class LayeredChild(nn.Module):
             if module.projection is not None:
                 convolution, norm = module.projection[0], module.projection[1]
                 weights |= _learned_normed(convolution, norm, f"{prefix}.projection", f"{prefix}.skip")
-        weights |= {"head.weight": self.head.weight, "head.bias": self.head.bias}
-        return {name: tensor.detach().clone() for name, tensor in weights.items()}
+        return weights
 
 
 def _norm(block: Block) -> nn.Module:

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lit_metanas.spaces.child_network import ChildNetwork
 from lit_metanas.spaces.nas_bench_101_cells import OPERATIONS, Cell, split_channels
 from lit_metanas.spaces.nas_bench_101_cost import KERNELS, convolutions, network_cost
 from lit_metanas.spaces.space import Shape, inherit
@@ -91,7 +92,7 @@ class CellNetwork(nn.Module):
         return [self.projections[name](inputs)] if name in self.projections else []
 
 
-class NASBench101Child(nn.Module):
+class NASBench101Child(ChildNetwork):
     """Stem, stacks of equal cells with a max-pooling between stacks, global average and a linear classifier.
 
     Args:
@@ -134,12 +135,6 @@ class NASBench101Child(nn.Module):
         assert isinstance(outputs, Tensor)
         return outputs.mean((2, 3))
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Scores, shape ``(n, way)``, for inputs of shape ``(n, channels, height, width)``."""
-        scores = self.head(self.embed(inputs))
-        assert isinstance(scores, Tensor)
-        return scores
-
     @torch.no_grad()
     def inherit(self, weights: Mapping[str, Tensor]) -> None:
         """Copy the leading slices of the parameters, and where present the statistics, of a supernet of the space.
@@ -159,15 +154,7 @@ class NASBench101Child(nn.Module):
         }
         for name, value in inherit(weights, wanted).items():
             own[name].copy_(value)
-        head = weights.get("head.weight")
-        if head is not None and head.shape == self.head.weight.shape:
-            self.head.weight.copy_(head)
-            self.head.bias.copy_(weights["head.bias"])
-
-    def learned(self) -> dict[str, Tensor]:
-        """Copies of all tensors under the supernet's names, of which they are leading slices."""
-        tensors = {**self._tensors(), "head.weight": self.head.weight, "head.bias": self.head.bias}
-        return {name: tensor.detach().clone() for name, tensor in tensors.items()}
+        self._inherit_head(weights)
 
     def _tensors(self) -> dict[str, Tensor]:
         """Parameters and statistics but the classifier's, under the supernet's names."""

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lit_metanas.spaces.child_network import ChildNetwork
 from lit_metanas.spaces.nas_bench_201_cells import EDGES, NODES, edge_name
 from lit_metanas.spaces.nas_bench_201_cost import STAGES, network_cost
 from lit_metanas.spaces.operations import average
@@ -95,7 +96,7 @@ class Reduction(nn.Module):
         return outputs
 
 
-class NASBench201Child(nn.Module):
+class NASBench201Child(ChildNetwork):
     """Stem, three stages of equal cells with reductions between them, global average and a linear classifier.
 
     Args:
@@ -132,12 +133,6 @@ class NASBench201Child(nn.Module):
         assert isinstance(outputs, Tensor)
         return outputs
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Scores, shape ``(n, way)``, for inputs of shape ``(n, channels, height, width)``."""
-        scores = self.head(self.embed(inputs))
-        assert isinstance(scores, Tensor)
-        return scores
-
     @torch.no_grad()
     def inherit(self, weights: Mapping[str, Tensor]) -> None:
         """Copy the parameters, and where present the statistics, of a supernet of the space.
@@ -158,15 +153,7 @@ class NASBench201Child(nn.Module):
                     "they come from another search space."
                 )
             own.copy_(given)
-        head = weights.get("head.weight")
-        if head is not None and head.shape == self.head.weight.shape:
-            self.head.weight.copy_(head)
-            self.head.bias.copy_(weights["head.bias"])
-
-    def learned(self) -> dict[str, Tensor]:
-        """The inverse of ``inherit``: copies of all tensors under the supernet's names."""
-        tensors = {**self._tensors(), "head.weight": self.head.weight, "head.bias": self.head.bias}
-        return {name: tensor.detach().clone() for name, tensor in tensors.items()}
+        self._inherit_head(weights)
 
     def _tensors(self) -> dict[str, Tensor]:
         """Parameters and statistics but the classifier's, under the supernet's names."""

@@ -1,0 +1,54 @@
+"""What the plain networks of all spaces have in common: features, a linear classifier on them, and named tensors."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+
+class ChildNetwork(nn.Module, ABC):
+    """A network of one architecture, which inherits from its space's supernet and tells what it has learned.
+
+    Attributes:
+        features: length of the feature vector.
+        flops: forward multiply-adds for one input.
+        head: the linear classifier.
+    """
+
+    features: int
+    flops: int
+    head: nn.Linear
+
+    @abstractmethod
+    def embed(self, inputs: Tensor) -> Tensor:
+        """Features, shape ``(n, features)``."""
+
+    @abstractmethod
+    def inherit(self, weights: Mapping[str, Tensor]) -> None:
+        """Copy what a supernet of the space holds, and the classifier where it fits."""
+
+    @abstractmethod
+    def _tensors(self) -> dict[str, Tensor]:
+        """Parameters and statistics but the classifier's, under the supernet's names."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Scores, shape ``(n, way)``, for inputs of shape ``(n, channels, height, width)``."""
+        scores = self.head(self.embed(inputs))
+        assert isinstance(scores, Tensor)
+        return scores
+
+    def learned(self) -> dict[str, Tensor]:
+        """The inverse of ``inherit``: copies of all tensors under the supernet's names, or of leading slices there."""
+        tensors = {**self._tensors(), "head.weight": self.head.weight, "head.bias": self.head.bias}
+        return {name: tensor.detach().clone() for name, tensor in tensors.items()}
+
+    @torch.no_grad()
+    def _inherit_head(self, weights: Mapping[str, Tensor]) -> None:
+        """Copy the classifier where it has the same shape."""
+        head = weights.get("head.weight")
+        if head is not None and head.shape == self.head.weight.shape:
+            self.head.weight.copy_(head)
+            self.head.bias.copy_(weights["head.bias"])
