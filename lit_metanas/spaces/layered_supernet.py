@@ -18,11 +18,13 @@ from lit_metanas.spaces.operations import (
     INCREASING,
     POOLS,
     affine,
+    as_channels_last,
     batch_normalise,
     combine,
     dropout_scale,
     layer_normalise,
     merged_kernel,
+    random_kernel,
     through,
 )
 from lit_metanas.spaces.space import Shape, Supernet
@@ -46,13 +48,13 @@ class SuperBlock(nn.Module):
         self.widths = [int(label) for label in choices["width"].labels]
         self.width = max(self.widths)
         self.kernels = nn.ParameterDict(
-            {label: _kernel(self.width, channels, int(label)) for label in choices["kernel"].labels}
+            {label: random_kernel(self.width, channels, int(label)) for label in choices["kernel"].labels}
         )
         self.scale = nn.Parameter(torch.ones(self.width))
         self.shift = nn.Parameter(torch.zeros(self.width))
         self.residual = "residual" in choices["skip"].labels
         if self.residual:
-            self.projection = nn.Parameter(_kernel(self.width, channels, 1))
+            self.projection = nn.Parameter(random_kernel(self.width, channels, 1))
             self.skip = nn.ParameterDict(
                 {"scale": nn.Parameter(torch.ones(self.width)), "shift": nn.Parameter(torch.zeros(self.width))}
             )
@@ -223,8 +225,7 @@ class LayeredSupernet(Supernet):
         places = sizes(*self.shape[1:], len(self.layers))
         averages: dict[int, Tensor] = {}
         if inputs.shape[1] == 1 and self._channels_last():
-            # One channel is both layouts at once; PyTorch takes it for the other one, whose pooling is far slower.
-            inputs = inputs.reshape(-1, *inputs.shape[2:], 1).permute(0, 3, 1, 2)
+            inputs = as_channels_last(inputs)
         for depth, layer in enumerate(self.layers[: max(wanted)], start=1):
             pooled = places[depth - 1] != places[depth]
             inputs = layer(inputs, mixture, noise, statistics, record, pooled)
@@ -258,10 +259,6 @@ class LayeredSupernet(Supernet):
 
     def _layers(self) -> list[SuperBlock]:
         return [layer for layer in self.layers if isinstance(layer, SuperBlock)]
-
-
-def _kernel(out: int, into: int, size: int) -> Tensor:
-    return nn.init.kaiming_normal_(torch.empty(out, into, size, size), nonlinearity="relu")
 
 
 def _convolve(inputs: Tensor, kernel: Tensor) -> Tensor:

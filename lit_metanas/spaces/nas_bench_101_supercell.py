@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from lit_metanas.spaces.architecture import Choice
 from lit_metanas.spaces.nas_bench_101_child import strongest
 from lit_metanas.spaces.nas_bench_101_cost import KERNELS, Convolved
-from lit_metanas.spaces.operations import batch_normalise
+from lit_metanas.spaces.operations import batch_normalise, random_kernel
 
 Statistics = Mapping[str, Tensor] | None
 Record = dict[str, Tensor] | None
@@ -24,9 +24,7 @@ class SuperConvolution(nn.Module):
     def __init__(self, key: str, before: int, after: int, kernel: int) -> None:
         super().__init__()
         self.key = key
-        self.kernel = nn.Parameter(
-            nn.init.kaiming_normal_(torch.empty(after, before, kernel, kernel), nonlinearity="relu")
-        )
+        self.kernel = nn.Parameter(random_kernel(after, before, kernel))
         self.scale = nn.Parameter(torch.ones(after))
         self.shift = nn.Parameter(torch.zeros(after))
 

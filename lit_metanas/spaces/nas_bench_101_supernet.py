@@ -15,6 +15,7 @@ from lit_metanas.spaces.nas_bench_101_cost import network_cost
 from lit_metanas.spaces.nas_bench_101_plans import EmptyPlan, MixedPlan, SampledPlan
 from lit_metanas.spaces.nas_bench_101_supercell import Plan, SuperCell, SuperConvolution
 from lit_metanas.spaces.nas_bench_101_wiring import ChannelSplit, wire
+from lit_metanas.spaces.operations import as_channels_last
 from lit_metanas.spaces.space import Shape, Supernet
 
 
@@ -65,8 +66,7 @@ class NASBench101Supernet(Supernet):
         """Embed inputs: see ``Supernet.forward``. There is no dropout, so that ``noise`` does nothing."""
         del noise
         if inputs.shape[1] == 1 and self.stem.kernel.stride(1) == 1:
-            # One channel is both layouts at once; PyTorch takes it for the other one, whose pooling is far slower.
-            inputs = inputs.reshape(-1, *inputs.shape[2:], 1).permute(0, 3, 1, 2)
+            inputs = as_channels_last(inputs)
         plan = self.plan(mixture)
         outputs = self.stem(inputs, self.channels, statistics, record)
         for place, cell in enumerate(self.cells):

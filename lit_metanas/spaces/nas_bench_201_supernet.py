@@ -13,7 +13,7 @@ from lit_metanas.spaces.mixture import Gate, Mixture
 from lit_metanas.spaces.nas_bench_201_cells import EDGES, NODES, edge_name
 from lit_metanas.spaces.nas_bench_201_child import KERNELS, halve
 from lit_metanas.spaces.nas_bench_201_cost import STAGES, network_cost
-from lit_metanas.spaces.operations import average, batch_normalise, total
+from lit_metanas.spaces.operations import as_channels_last, average, batch_normalise, random_kernel, total
 from lit_metanas.spaces.space import Shape, Supernet
 
 Statistics = Mapping[str, Tensor] | None
@@ -46,7 +46,7 @@ class SuperConvolution(Affine):
         super().__init__(key, width)
         self.stride = stride
         self.activated = activated
-        self.kernel = nn.Parameter(_kernel(width, channels, kernel))
+        self.kernel = nn.Parameter(random_kernel(width, channels, kernel))
 
     def forward(self, inputs: Tensor, statistics: Statistics, record: Record) -> Tensor:
         """Shape ``(n, channels, height, width)`` to ``(n, width, height / stride, width / stride)``."""
@@ -116,7 +116,7 @@ class SuperReduction(nn.Module):
         super().__init__()
         self.first = SuperConvolution(f"{key}.first", channels, width, 3, stride=2)
         self.second = SuperConvolution(f"{key}.second", width, width, 3)
-        self.projection = nn.Parameter(_kernel(width, channels, 1))
+        self.projection = nn.Parameter(random_kernel(width, channels, 1))
 
     def forward(self, inputs: Tensor, statistics: Statistics, record: Record) -> Tensor:
         """Shape ``(n, channels, height, width)`` to ``(n, width, height / 2, width / 2)``."""
@@ -164,8 +164,7 @@ class NASBench201Supernet(Supernet):
         """Embed inputs: see ``Supernet.forward``. There is no dropout, so that ``noise`` does nothing."""
         del noise
         if inputs.shape[1] == 1 and self._channels_last():
-            # One channel is both layouts at once; PyTorch takes it for the other one, whose pooling is far slower.
-            inputs = inputs.reshape(-1, *inputs.shape[2:], 1).permute(0, 3, 1, 2)
+            inputs = as_channels_last(inputs)
         inputs = self.stem(inputs, statistics, record)
         for place, cell in enumerate(self.cells):
             if place and place % self.size == 0:
@@ -191,7 +190,3 @@ class NASBench201Supernet(Supernet):
         reduction = self.reductions[0]
         assert isinstance(reduction, SuperReduction)
         return reduction.first.kernel.stride(1) == 1
-
-
-def _kernel(out: int, into: int, size: int) -> Tensor:
-    return nn.init.kaiming_normal_(torch.empty(out, into, size, size), nonlinearity="relu")

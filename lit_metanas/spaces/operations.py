@@ -32,6 +32,19 @@ NORMS = ("batch", "layer", "none")
 SKIPS = ("none", "residual")
 
 
+def random_kernel(out: int, into: int, size: int) -> Tensor:
+    """The initial weights of a convolution before a ReLU (He et al. 2015), shape ``(out, into, size, size)``."""
+    return nn.init.kaiming_normal_(torch.empty(out, into, size, size), nonlinearity="relu")
+
+
+def as_channels_last(images: Tensor) -> Tensor:
+    """Images of one channel, shape ``(n, 1, height, width)``, with strides that say channels-last.
+
+    One channel is both layouts at once; PyTorch takes it for the other one, whose pooling is far slower.
+    """
+    return images.reshape(-1, *images.shape[2:], 1).permute(0, 3, 1, 2)
+
+
 def combine(gate: Gate, candidates: Sequence[Callable[[], Tensor]]) -> Tensor:
     """Compute the gate's one candidate, or all of them weighted and summed."""
     if gate.index is None:
