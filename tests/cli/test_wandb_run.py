@@ -73,7 +73,7 @@ def test_fit_and_its_resumption_write_one_run(offline, toy):
     assert toy("fit", *WANDB, "--ckpt_path=runs/latest/checkpoints/last.ckpt") == 0
     assert toy("test", *WANDB, "--ckpt_path=runs/latest/checkpoints/last.ckpt") == 0
     kept = Path("runs/latest/wandb.fit.id").read_text().strip()
-    ids = [path.name.rpartition("-")[2] for path in offline.glob("wandb/offline-run-*")]
+    ids = [path.stem.removeprefix("run-") for path in offline.glob("wandb/offline-run-*/run-*.wandb")]
     tested = Path("runs/latest/wandb.test.id").read_text().strip()
     assert sorted(ids) == sorted([kept, kept, tested])  # in one process, as the phases of an experiment are
     assert kept != tested
@@ -90,5 +90,5 @@ def test_two_processes_write_one_run(offline):
     command += ["--trainer.devices=2", "--trainer.strategy=ddp"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    (run,) = offline.glob("wandb/offline-run-*")
-    assert run.name.endswith(Path("runs/latest/wandb.fit.id").read_text().strip())
+    (run,) = offline.glob("wandb/offline-run-*/run-*.wandb")
+    assert run.stem == f"run-{Path('runs/latest/wandb.fit.id').read_text().strip()}"
