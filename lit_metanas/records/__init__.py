@@ -12,8 +12,10 @@ from lit_metanas.records.files import (
     write_records,
     write_results,
 )
+from lit_metanas.records.rank_gaussian import rank_gaussian
 from lit_metanas.records.record import Found, Record, Trial
 from lit_metanas.records.result import Protocol, Result
+from lit_metanas.records.task_scores import TaskScores
 from lit_metanas.records.weights import read_weights, write_weights
 
 __all__ = [
@@ -25,9 +27,11 @@ __all__ = [
     "Protocol",
     "Record",
     "Result",
+    "TaskScores",
     "Trial",
     "merge_architectures",
     "merge_results",
+    "rank_gaussian",
     "read_architectures",
     "read_records",
     "read_results",

@@ -1,0 +1,36 @@
+"""What earlier searches tell of one task, as tensors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+# Not frozen, for Lightning's precision plugins refuse frozen dataclasses in batches; treat it as immutable.
+@dataclass(eq=False)
+class TaskScores:
+    """The architectures that were scored on one task, each once, over all searches of it.
+
+    Attributes:
+        task_id: the task.
+        features: the encoded architectures, shape ``(n, d)``, float64.
+        scores: their validation scores as the searches gave them, the higher the better, shape ``(n,)``, float64.
+        order: how many architectures the search that scored each had scored before it, shape ``(n,)``, int64.
+        embedding: features of the task itself, shape ``(e,)``, float64; of length 0 where the records have none.
+    """
+
+    task_id: str
+    features: Tensor
+    scores: Tensor
+    order: Tensor
+    embedding: Tensor
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> TaskScores:
+        """Return the same scores on another device."""
+        tensors = (self.features, self.scores, self.order, self.embedding)
+        return TaskScores(self.task_id, *(tensor.to(device, non_blocking=non_blocking) for tensor in tensors))
