@@ -14,6 +14,7 @@ from lit_metanas.records.files import (
 )
 from lit_metanas.records.rank_gaussian import rank_gaussian
 from lit_metanas.records.record import Found, Record, Trial
+from lit_metanas.records.record_lines import merge_record_lines, read_record_lines, write_record_lines
 from lit_metanas.records.result import Protocol, Result
 from lit_metanas.records.task_scores import TaskScores
 from lit_metanas.records.weights import read_weights, write_weights
@@ -30,13 +31,16 @@ __all__ = [
     "TaskScores",
     "Trial",
     "merge_architectures",
+    "merge_record_lines",
     "merge_results",
     "rank_gaussian",
     "read_architectures",
+    "read_record_lines",
     "read_records",
     "read_results",
     "read_weights",
     "write_architectures",
+    "write_record_lines",
     "write_records",
     "write_results",
     "write_weights",

@@ -52,11 +52,21 @@ class Record:
         task_id: the task.
         trials: what was tried.
         objectives: what was searched for: the score, called ``accuracy``, and measures to keep small beside it.
+        space: the search space's name.
+        choices: the labels that could be chosen, by choice.
+        seed: of the search.
+        method: the searcher's row in tables.
+        embedding: features of the task itself; empty where none were made.
     """
 
     task_id: str
     trials: list[Trial] = field(default_factory=list)
     objectives: tuple[str, ...] = ("accuracy",)
+    space: str = ""
+    choices: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    seed: int = 0
+    method: str = ""
+    embedding: tuple[float, ...] = ()
 
     @property
     def best(self) -> Trial:

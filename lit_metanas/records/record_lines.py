@@ -1,0 +1,132 @@
+"""Records of many searches in one file, a line of JSON for each: what later searches learn from."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from lit_metanas.atomic import replacing
+from lit_metanas.records.plain import from_plain, to_plain
+from lit_metanas.records.record import Record
+from lit_metanas.spaces.choice_space import ChoiceSpace
+
+LINE_SCHEMA = 1
+"""Version of a line. A line of a newer version is left out."""
+
+
+def write_record_lines(path: str | os.PathLike[str], records: Iterable[Record]) -> None:
+    """Write ``{"schema": 1, "task_id": ..., "trials": [...], ...}`` for each search, atomically."""
+    _write(path, [_line(record) for record in records])
+
+
+def read_record_lines(path: str | os.PathLike[str], space: ChoiceSpace | None = None) -> list[Record]:
+    """Read what ``write_record_lines`` wrote, or several such files one after the other.
+
+    A line that is damaged, foreign, of a newer version, or of another space than ``space``, is left out, with a
+    warning that says why. The searches of a smaller space are also of the larger one.
+
+    Args:
+        path: the file.
+        space: what every architecture must be one of; None takes all lines.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: no line is left.
+    """
+    parsed = list(_parsed(path, space))
+    records = [found for _, found in parsed if isinstance(found, Record)]
+    refused = [found for _, found in parsed if isinstance(found, str)]
+    if not records:
+        why = f": {refused[0]}" if refused else ", it is empty"
+        raise ValueError(f"'{os.fspath(path)}' has no record of a search that can be used{why}.")
+    for reason in refused:
+        warnings.warn(f"'{os.fspath(path)}', left out: {reason}.", stacklevel=2)
+    return records
+
+
+def merge_record_lines(path: str | os.PathLike[str], records: Iterable[Record]) -> None:
+    """Add searches to a file, which may be absent, atomically.
+
+    A search of the same task, space, method and seed is replaced; lines that cannot be read are left as they are.
+    """
+    added = list(records)
+    replaced = {_search(record) for record in added}
+    kept = [
+        line
+        for line, found in (_parsed(path, None) if Path(path).is_file() else ())
+        if isinstance(found, str) or _search(found) not in replaced
+    ]
+    _write(path, [*kept, *(_line(record) for record in added)])
+
+
+def _search(record: Record) -> tuple[str, str, str, int]:
+    return record.task_id, record.space, record.method, record.seed
+
+
+def _line(record: Record) -> bytes:
+    document = {"schema": LINE_SCHEMA, **to_plain(record)}
+    return json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
+
+
+def _write(path: str | os.PathLike[str], lines: Iterable[bytes]) -> None:
+    with replacing(path) as temporary:
+        temporary.write_bytes(b"".join(line + b"\n" for line in lines))
+
+
+def _parsed(path: str | os.PathLike[str], space: ChoiceSpace | None) -> Iterator[tuple[bytes, Record | str]]:
+    """Each line with its record, or with why it is none."""
+    file = Path(path)
+    if not file.is_file():
+        raise FileNotFoundError(f"There is no file '{file}': run `lit-metanas search` first, or give the right path.")
+    for number, line in enumerate(file.read_bytes().splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            record = _record(line)
+            if space is not None:
+                _check_space(record, space)
+        except ValueError as error:
+            yield line, f"line {number} {error}"
+        else:
+            yield line, record
+
+
+def _record(line: bytes) -> Record:
+    """Read one line.
+
+    Raises:
+        ValueError: it is no record, in words that go on after ``line 7``.
+    """
+    try:
+        document = json.loads(line)
+    except (ValueError, RecursionError):
+        raise ValueError("is not valid JSON, it was truncated or is of another kind of file") from None
+    if not isinstance(document, dict) or type(document.get("schema")) is not int:
+        raise ValueError("has no schema number and so is no record of a search")
+    schema = document.pop("schema")
+    if schema > LINE_SCHEMA:
+        raise ValueError(f"has schema {schema}, of a newer version of the program (this one reads up to {LINE_SCHEMA})")
+    try:
+        return from_plain(Record, document, "record")
+    except ValueError as error:
+        raise ValueError(f"is no record of a search: {error}") from None
+
+
+def _check_space(record: Record, space: ChoiceSpace) -> None:
+    """Compare a record with the space that it is to be of.
+
+    Raises:
+        ValueError: it has another name, or an architecture is not of the space.
+    """
+    if record.space and record.space != space.name:
+        raise ValueError(f"is of task '{record.task_id}' in the space {record.space}, not {space.name}")
+    try:
+        for trial in record.trials:
+            space.canonical(trial.architecture)
+    except ValueError as error:
+        raise ValueError(
+            f"is of task '{record.task_id}' in another space than this {space.name}: {str(error).rstrip('.')}"
+        ) from None

@@ -1,0 +1,150 @@
+"""Records of searches by the line: what comes back, what is left out, and what is said of it."""
+
+import json
+import math
+import warnings
+
+import pytest
+
+from lit_metanas.records import Cost, Record, Trial, merge_record_lines, read_record_lines, write_record_lines
+from lit_metanas.records.files import read_records, write_records
+from lit_metanas.records.plain import to_plain
+from lit_metanas.spaces import LayeredSpace
+from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.nas_bench_graph import PROTEINS_OPERATIONS, NASBenchGraph
+
+SPACE = NASBenchGraph()
+CELLS = list(NASBenchGraph(PROTEINS_OPERATIONS).architectures())[:3]
+
+
+def a_record(task="cora", **changes):
+    trials = [
+        Trial(CELLS[0], 0.5, Cost(1, 2, 3, 4, 0.5)),
+        Trial(CELLS[1], 0.25, Cost(2, 2, 3, 4, 1.0), fidelity=0.5, pruned=True, measures={"parameters": 7.0}),
+        Trial(CELLS[0], 0.5, Cost(2, 2, 3, 4, 1.0), duplicate=True, recipe={"epochs": 3}),
+        Trial(CELLS[2], -math.inf, Cost(3, 2, 3, 4, 1.5), failure="it was lost — für immer"),
+    ]
+    fields = {
+        "space": SPACE.name,
+        "choices": {choice.name: choice.labels for choice in SPACE.choices},
+        "seed": 3,
+        "method": "évolution",
+        "embedding": (0.25, -1.5),
+    }
+    return Record(task, trials, **{**fields, **changes})
+
+
+def test_records_come_back_equal(tmp_path):
+    path = tmp_path / "records.jsonl"
+    records = [a_record(), a_record("pubmed", objectives=("accuracy", "parameters")), Record("empty")]
+    write_record_lines(path, records)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert read_record_lines(path) == records
+        assert read_record_lines(path, SPACE) == records
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["schema"] for line in lines] == [1, 1, 1]
+    assert [json.loads(line)["task_id"] for line in lines] == ["cora", "pubmed", "empty"]
+
+
+def test_files_may_be_joined_by_hand(tmp_path):
+    first, second, both = (tmp_path / name for name in ("1.jsonl", "2.jsonl", "both.jsonl"))
+    write_record_lines(first, [a_record()])
+    write_record_lines(second, [a_record("pubmed")])
+    both.write_bytes(first.read_bytes() + b"\r\n" + second.read_bytes().rstrip())
+    assert [record.task_id for record in read_record_lines(both, SPACE)] == ["cora", "pubmed"]
+
+
+def line(record, **changes):
+    return json.dumps({"schema": 1, **to_plain(record), **changes}).encode()
+
+
+BAD = {
+    "line 2 is not valid JSON, it was truncated": line(a_record())[:-30],
+    "line 2 is not valid JSON": b"\xff\xfe\x00garbage",
+    "line 2 has no schema number": b'{"results": []}',
+    "line 2 has no schema number and": b"[1, 2]",
+    "line 2 has schema 9, of a newer version": line(a_record(), schema=9, further=1),
+    "line 2 is no record of a search: record has an unknown field 'sparkle'": line(a_record(), sparkle=1),
+    r"line 2 is no record of a search: record.trials\[0\] must be an object": line(a_record(), trials=[1]),
+    "line 2 is of task 'fish' in the space LayeredSpace, not NASBenchGraph": line(
+        a_record("fish", space="LayeredSpace")
+    ),
+    "line 2 is of task 'cora' in another space than this NASBenchGraph: Choice 'op1' has no label 'cubic'": line(
+        Record("cora", [Trial(Architecture({**CELLS[0], "op1": "cubic"}), 0.5, Cost())])
+    ),
+}
+
+
+@pytest.mark.parametrize("message", BAD)
+def test_a_bad_line_gets_one_sentence_and_the_others_are_kept(tmp_path, message):
+    path = tmp_path / "records.jsonl"
+    path.write_bytes(b"\n".join([line(a_record()), BAD[message], line(a_record("pubmed"))]))
+    with pytest.warns(UserWarning, match=message) as caught:
+        assert [record.task_id for record in read_record_lines(path, SPACE)] == ["cora", "pubmed"]
+    (warning,) = caught
+    text = str(warning.message)
+    assert text.startswith(f"'{path}', left out: ")
+    assert text.endswith(".")
+    assert not text.endswith("..")
+    assert "\n" not in text
+    path.write_bytes(b"\n" + BAD[message])
+    with pytest.raises(ValueError, match=rf"no record of a search that can be used: {message}") as refused:
+        read_record_lines(path, SPACE)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_smaller_space_is_part_of_the_larger_one_only(tmp_path):
+    small = NASBenchGraph(PROTEINS_OPERATIONS)
+    wide = Architecture({"link": "0,0,0,0", "op1": "gat", "op2": "gat", "op3": "gat", "op4": "gat"})
+    path = tmp_path / "records.jsonl"
+    of_cora = Record("cora", [Trial(SPACE.canonical(wide), 0.5, Cost())], space=SPACE.name)
+    records = [a_record("proteins"), of_cora]
+    write_record_lines(path, records)
+    assert len(read_record_lines(path, SPACE)) == 2
+    with pytest.warns(UserWarning, match="task 'cora' in another space than this NASBenchGraph: .*'gat'"):
+        assert [record.task_id for record in read_record_lines(path, small)] == ["proteins"]
+    with pytest.raises(ValueError, match="line 1 is of task 'proteins' in the space NASBenchGraph, not LayeredSpace"):
+        read_record_lines(path, LayeredSpace())
+
+
+def test_no_file_and_an_empty_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no file '.*records\.jsonl': run `lit-metanas search` first"):
+        read_record_lines(tmp_path / "records.jsonl")
+    (tmp_path / "records.jsonl").write_text("\n\n")
+    with pytest.raises(ValueError, match="can be used, it is empty"):
+        read_record_lines(tmp_path / "records.jsonl")
+
+
+def test_merging_replaces_the_same_search(tmp_path):
+    path = tmp_path / "records.jsonl"
+    merge_record_lines(path, [a_record(), a_record("pubmed"), a_record(seed=4)])
+    newer = a_record(embedding=())
+    merge_record_lines(path, [newer, a_record(method="random")])
+    found = read_record_lines(path)
+    assert found == [a_record("pubmed"), a_record(seed=4), newer, a_record(method="random")]
+    path.write_bytes(path.read_bytes() + line(a_record(), schema=9, further=1) + b"\n")
+    merge_record_lines(path, [newer])
+    with pytest.warns(UserWarning, match="line 4 has schema 9"):
+        assert read_record_lines(path) == [*found[:2], found[3], newer]
+
+
+def test_an_interrupted_write_leaves_the_old_file(tmp_path):
+    path = tmp_path / "records.jsonl"
+    write_record_lines(path, [a_record()])
+    before = path.read_bytes()
+    with pytest.raises(TypeError):
+        write_record_lines(path, [a_record("pubmed"), a_record(seed=object())])
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["records.jsonl"]
+
+
+def test_records_of_before_are_still_read(tmp_path):
+    path = tmp_path / "record.json"
+    write_records(path, [a_record()])
+    document = json.loads(path.read_text())
+    for name in ("space", "choices", "seed", "method", "embedding"):
+        del document["records"][0][name]
+    path.write_text(json.dumps(document))
+    (record,) = read_records(path)
+    assert record == a_record(space="", choices={}, seed=0, method="", embedding=())
