@@ -2,39 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from math import nan, sqrt
-from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import torch
-from lightning.pytorch import LightningModule
-from torch import distributed
 
 from lit_metanas.episodes.task import Split, Task
 from lit_metanas.modules.child import Child, accuracy, fit_child
 from lit_metanas.modules.exported import export_child
 from lit_metanas.modules.recipe import Recipe
-from lit_metanas.records.budget import Budget, Cost
+from lit_metanas.records.budget import Cost
 from lit_metanas.records.chosen import Chosen
 from lit_metanas.records.hardware import hardware
 from lit_metanas.records.record import Found
 from lit_metanas.records.result import Protocol, Result
 from lit_metanas.records.weights import write_weights
-from lit_metanas.searchers.finished_pairs import FinishedPairs, Pair
+from lit_metanas.searchers.comparison import Comparison
+from lit_metanas.searchers.finished_pairs import Pair
 from lit_metanas.searchers.searcher import Searcher
-from lit_metanas.searchers.settings import settings_of, tensor_digest
+from lit_metanas.searchers.settings import tensor_digest
 from lit_metanas.spaces.space import SearchSpace, Shape
 
 
-class TargetSearch(LightningModule):
+class TargetSearch(Comparison[Task, Searcher]):
     """Searches each target task with each method under the same budget, trains what was found, and scores it.
 
     All methods see identical tasks, and all children are trained by one recipe, but for hyper-parameters that a method
-    searched. The search reads a task's train and val parts; the test part is read once, by the trained child. Each
-    finished pair of task and method is kept at once: a search that was interrupted skips those when it is started
-    again in its directory, except where a method's arguments, a file that it starts from, or a task's images have
-    changed since.
+    searched. The search reads a task's train and val parts; the test part is read once, by the trained child. A search
+    that was interrupted goes on when it is started again in its directory (see ``Comparison``).
 
     Args:
         space: what is searched.
@@ -66,36 +64,31 @@ class TargetSearch(LightningModule):
         export: bool = False,
         config: str = "",
     ) -> None:
-        super().__init__()
-        if not methods:
-            raise ValueError("TargetSearch has no methods: give at least one searcher with its name.")
+        super().__init__(
+            methods=methods,
+            budget_flops=budget_flops,
+            budget_queries=budget_queries,
+            seed=seed,
+            directory=directory,
+            config=config,
+        )
         self.space = space
-        self.methods = methods
         self.recipe = recipe or Recipe()
-        self.budget_flops, self.budget_queries = budget_flops, budget_queries
-        self.seed = seed
-        self.directory = Path(directory)
         self.shape = shape
         self.export = export
-        self.config = config
-        self.pairs: list[Pair] = []
-        self.results: tuple[Result, ...] = ()
-        self.finished: FinishedPairs | None = None
 
-    def on_predict_start(self) -> None:
-        """Look what an interrupted search has finished.
+    def settings(self) -> Mapping[str, Any]:
+        """Space and recipe."""
+        space = {choice.name: list(choice.labels) for choice in self.space.choices}
+        return {"space": space, "recipe": asdict(self.recipe)}
 
-        Raises:
-            ValueError: the directory holds a search with other settings.
-        """
-        settings = {
-            "space": {choice.name: list(choice.labels) for choice in self.space.choices},
-            "recipe": asdict(self.recipe),
-            "budget": {"flops": self.budget_flops, "queries": self.budget_queries},
-            "seed": self.seed,
-        }
-        self.pairs, self.results = [], ()
-        self.finished = FinishedPairs(self.directory, settings)
+    def name(self, problem: Task) -> str:
+        """The task's id."""
+        return problem.id
+
+    def told(self, problem: Task) -> Mapping[str, Any]:
+        """Classes and images, and whether programs are written."""
+        return {"task": _describe(problem), "export": self.export}
 
     def predict_step(self, batch: Task, batch_idx: int) -> list[Result]:
         """Run every method on one task.
@@ -108,52 +101,25 @@ class TargetSearch(LightningModule):
                 f"Task '{batch.id}' has inputs of shape {batch.shape}, but the search is set up for "
                 f"{tuple(self.shape)}: resize the images or change the channels of the task."
             )
-        assert self.finished is not None
-        done: list[Pair] = []
-        # Prediction runs without gradients, and tensors made there can never have any: search on copies.
-        with torch.inference_mode(False), torch.enable_grad():
+        with torch.inference_mode(False):  # tensors made in it can never have gradients: search on copies
             task = _copy(batch)
-            data = _describe(task)
-            for method, searcher in self.methods.items():
-                settings = {"method": settings_of(searcher), "task": data, "export": self.export}
-                pair = self.finished.read(task.id, method, settings)
-                if pair is None:
-                    pair = self._run(task, method, searcher)
-                    self.finished.write(pair, settings)
-                done.append(pair)
-        self.pairs += done
-        return [pair.result for pair in done]
+        return super().predict_step(task, batch_idx)
 
-    def on_predict_epoch_end(self) -> None:
-        """Write the rows of all processes, by task and method."""
-        gathered: list[list[Pair] | None] = [self.pairs]
-        if distributed.is_available() and distributed.is_initialized():
-            gathered = [None] * distributed.get_world_size()
-            distributed.all_gather_object(gathered, self.pairs)
-        if not self.trainer.is_global_zero:
-            return
-        order = {method: place for place, method in enumerate(self.methods)}
-        pairs = [pair for part in gathered for pair in part or ()]
-        pairs.sort(key=lambda pair: (pair.result.task_id, order[pair.result.method]))
-        assert self.finished is not None
-        self.finished.conclude(pairs)
-        self.results = tuple(pair.result for pair in pairs)
-
-    def _run(self, task: Task, method: str, searcher: Searcher) -> Pair:
+    def compared(self, problem: Task, method: str, searcher: Searcher) -> Pair:
         """Search, train, score, and write the child."""
         assert self.finished is not None
-        budget = Budget(queries=self.budget_queries, flops=self.budget_flops)
+        budget = self.budget()
         begin = perf_counter()
-        found = searcher.search(task, self.space, budget, self.seed)
+        found = searcher.search(problem, self.space, budget, self.seed)
         cost = replace(budget.spent, seconds=perf_counter() - begin)
-        child = self._trained(task, found)
-        pair = self._rows(task, method, found, cost, searcher.meta_cost, accuracy(child, task.test))
-        folder = self.finished.folder(task.id, method)
+        child = self._trained(problem, found)
+        pair = self._rows(problem, method, found, cost, searcher.meta_cost, accuracy(child, problem.test))
+        folder = self.finished.folder(problem.id, method)
         write_weights(folder / "weights.pt", child.network.state_dict())
         if self.export:
-            names = task.classes or tuple(str(label) for label in range(task.way))
+            names = problem.classes or tuple(str(label) for label in range(problem.way))
             labels = found.architecture.to_json()
-            export_child(child.network, folder, architecture=labels, classes=names, shape=task.shape)
+            export_child(child.network, folder, architecture=labels, classes=names, shape=problem.shape)
         return pair
 
     def _trained(self, task: Task, found: Found) -> Child:
