@@ -201,7 +201,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(1)
     rows = kept(options.output)
     for dataset in options.datasets:
-        table = NASBench201Table(options.table, dataset)
+        table = NASBench201Table(dataset, options.table)
         for searcher in options.searchers:
             if not any(row.dataset == dataset and row.searcher == searcher for row in rows):
                 rows += searched(table, searcher, options.queries, options.seeds)

@@ -146,7 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows = [int(row) for row in np.random.default_rng(0).choice(known, options.cells, replace=False)]
     accuracy = None
     if options.table:
-        table = NASBench201Table(options.table, DATASET)
+        table = NASBench201Table(DATASET, options.table)
         accuracy = np.array([table.score(table.space.from_index(row), "test_200") for row in rows])
     train = minibatch(options.images, options.batch)
     task = Task("zero cost", WAY, train, None, train)

@@ -22,6 +22,9 @@ from lit_metanas.spaces.nas_bench_101 import NASBench101
 
 SOURCE = "https://storage.googleapis.com/nasbench/nasbench_only108.tfrecord"
 
+DATASET = "cifar10"
+"""What all were trained on."""
+
 TRAINING_IMAGES = 40_000
 """Of CIFAR-10 an epoch; the other 10,000 of its training images give the validation scores."""
 
@@ -59,17 +62,20 @@ class NASBench101Table(Table):
     file has them: the means over the trainings. Reading takes a minute or several.
 
     Args:
+        dataset: ``cifar10``, the only one.
         path: the file, as published.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is damaged or no table of NAS-Bench-101.
+        ValueError: the data set is another one, or the file is damaged or no table of NAS-Bench-101.
     """
 
     space: NASBench101
-    dataset = "cifar10"
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, dataset: str, path: str | os.PathLike[str]) -> None:
+        if dataset != DATASET:
+            raise ValueError(f"NAS-Bench-101 has no data set '{dataset}': use {DATASET}.")
+        self.dataset = dataset
         self.space = NASBench101()
         self.file = Path(path)
         self._rows: dict[str, int] = {}

@@ -48,8 +48,8 @@ class NASBench201Table(Table):
     that chooses by a test signal has seen the test data.
 
     Args:
-        path: the file, ``.npz``.
         dataset: ``cifar10``, ``cifar100`` or ``ImageNet16-120``.
+        path: the file, ``.npz``.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -59,7 +59,7 @@ class NASBench201Table(Table):
     space: NASBench201
     signals = ("val_12", "val_200", "test_12", "test_200")
 
-    def __init__(self, path: str | os.PathLike[str], dataset: str) -> None:
+    def __init__(self, dataset: str, path: str | os.PathLike[str]) -> None:
         self.column = check_dataset(dataset)
         self.dataset = dataset
         self.space = NASBench201()
@@ -146,7 +146,10 @@ def read_arrays(path: str | os.PathLike[str], shapes: Mapping[str, tuple[int, ..
     """
     file = Path(path)
     if not file.is_file():
-        raise FileNotFoundError(f"There is no table '{file}': give the path of a NAS-Bench-201 .npz file.")
+        raise FileNotFoundError(
+            f"There is no table '{file}': give the path of a NAS-Bench-201 .npz file, or take NATSFiles, which reads the "
+            "records of https://github.com/D-X-Y/NATS-Bench as published."
+        )
     try:
         with file.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in shapes if name in stored.files}

@@ -47,8 +47,8 @@ class NATSFiles(Table):
     ``NASBench201Table``, and the two agree.
 
     Args:
-        folder: where the records lie: the unpacked ``NATS-tss-v1_0-3ffb9-simple``.
         dataset: ``cifar10``, ``cifar100`` or ``ImageNet16-120``.
+        folder: where the records lie: the unpacked ``NATS-tss-v1_0-3ffb9-simple``.
 
     Raises:
         FileNotFoundError: there is no such folder.
@@ -58,7 +58,7 @@ class NATSFiles(Table):
     space: NASBench201
     signals = ("val_12", "val_200", "test_12", "test_200")
 
-    def __init__(self, folder: str | os.PathLike[str], dataset: str) -> None:
+    def __init__(self, dataset: str, folder: str | os.PathLike[str]) -> None:
         check_dataset(dataset)
         self.dataset = dataset
         self.space = NASBench201()

@@ -73,7 +73,7 @@ def full(tmp_path):
         ]
         records += [record(DIAMOND, epochs, 567, 0.875, 0.125, epochs)]
     records += [record(FIRST, parameters=8_555_530, val=0.9264155824979147, test=0.9206063151359558)]
-    return NASBench101Table(write(tmp_path / "nasbench_full.tfrecord", records))
+    return NASBench101Table("cifar10", write(tmp_path / "nasbench_full.tfrecord", records))
 
 
 def test_scores_are_means_over_trainings(full):
@@ -104,7 +104,7 @@ def test_isomorphic_cells_have_one_row(full):
 
 
 def test_the_published_hash_is_the_key(tmp_path):
-    table = NASBench101Table(write(tmp_path / "t", [record(FIRST, module_hash=FIRST_HASH, val=0.25)]))
+    table = NASBench101Table("cifar10", write(tmp_path / "t", [record(FIRST, module_hash=FIRST_HASH, val=0.25)]))
     assert table.score(SPACE.from_matrix(*FIRST), "val_108") == 0.25
     assert table.signals == ("val_108", "test_108")
     assert table.early("val_108") is None
@@ -141,7 +141,9 @@ def test_an_absent_table_says_where_to_get_it(tmp_path):
         r"https://storage.googleapis.com/nasbench/nasbench_only108.tfrecord and give its path\.$"
     )
     with pytest.raises(FileNotFoundError, match=text):
-        NASBench101Table(tmp_path / "nasbench_only108.tfrecord")
+        NASBench101Table("cifar10", tmp_path / "nasbench_only108.tfrecord")
+    with pytest.raises(ValueError, match="NAS-Bench-101 has no data set 'mnist': use cifar10"):
+        NASBench101Table("mnist", tmp_path / "nasbench_only108.tfrecord")
 
 
 def test_damaged_files_are_refused_in_one_sentence(full):
@@ -149,16 +151,16 @@ def test_damaged_files_are_refused_in_one_sentence(full):
     for cut in (1, 11, 12, 100, len(data) // 2, len(data) - 1):
         full.file.write_bytes(data[:cut])
         with pytest.raises(ValueError, match=r"^'.*' ends within a record: get it again from https://\S+\.$"):
-            NASBench101Table(full.file)
+            NASBench101Table("cifar10", full.file)
     for place in range(3, len(data), 701):
         wrong = bytearray(data)
         wrong[place] ^= 16
         full.file.write_bytes(wrong)
         with pytest.raises(ValueError, match=r"^'.*' is damaged .*: get it again from https://\S+\.$"):
-            NASBench101Table(full.file)
+            NASBench101Table("cifar10", full.file)
     full.file.write_bytes(b"")
     with pytest.raises(ValueError, match="holds no records"):
-        NASBench101Table(full.file)
+        NASBench101Table("cifar10", full.file)
 
 
 def changed(place, value):
@@ -199,14 +201,14 @@ def with_metrics(message):
 )
 def test_other_records_are_refused(tmp_path, text):
     with pytest.raises(ValueError, match=r"^'.*other' is no table of NAS-Bench-101: get it from https://\S+\.$"):
-        NASBench101Table(write(tmp_path / "other", [record(DIAMOND), text]))
+        NASBench101Table("cifar10", write(tmp_path / "other", [record(DIAMOND), text]))
 
 
 def test_the_official_file(data_folder):
     path = data_folder / "nasbench_only108.tfrecord"
     if not path.is_file():
         pytest.skip("no nasbench_only108.tfrecord")
-    table = NASBench101Table(path)
+    table = NASBench101Table("cifar10", path)
     assert len(table) == 423_624
     first = SPACE.from_matrix(*FIRST)
     assert table.parameters(first) == SPACE.cost(first, (3, 32, 32), 10).parameters == 8_555_530

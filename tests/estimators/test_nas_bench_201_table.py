@@ -44,7 +44,7 @@ def path(arrays, tmp_path_factory):
 
 @pytest.mark.parametrize("column", range(3))
 def test_rows_are_official_indices_and_columns_data_sets(arrays, path, column):
-    table = NASBench201Table(path, DATASETS[column])
+    table = NASBench201Table(DATASETS[column], path)
     for merged in (True, False):
         space = NASBench201(merge_isomorphs=merged)
         for index in (0, 7, 9999, CELLS - 1):
@@ -69,13 +69,13 @@ def test_the_account_is_of_one_published_training(path):
         ("cifar100", "val_200", 50_000 * 200),
         ("ImageNet16-120", "val_12", 151_700 * 12),
     ):
-        table = NASBench201Table(path, dataset)
+        table = NASBench201Table(dataset, path)
         architecture = table.space.from_index(5)
         assert table.training_flops(architecture, signal) == 3 * table.flops(architecture) * images
 
 
 def test_a_lower_fidelity_is_the_training_of_twelve_epochs(path):
-    table = NASBench201Table(path, "cifar100")
+    table = NASBench201Table("cifar100", path)
     estimator = TabularEstimator(table, "val_200", "phone")
     architecture = table.space.from_index(5)
     assert estimator(architecture, fidelity=0.06).value == table.score(architecture, "val_12")
@@ -91,13 +91,13 @@ def test_a_lower_fidelity_is_the_training_of_twelve_epochs(path):
 
 def test_mistakes_are_named_in_one_sentence(arrays, path, tmp_path):
     with pytest.raises(ValueError, match="no data set 'cifar': use cifar10, cifar100, ImageNet16-120"):
-        NASBench201Table(path, "cifar")
+        NASBench201Table("cifar", path)
     with pytest.raises(ValueError, match="no signal 'val_100': use val_12, val_200, test_12, test_200"):
-        NASBench201Table(path, "cifar10").score(NASBench201().from_index(0), "val_100")
+        NASBench201Table("cifar10", path).score(NASBench201().from_index(0), "val_100")
     with pytest.raises(ValueError, match="knows no latency on 'toaster': use phone, gpu_32, fpga_latency"):
-        TabularEstimator(NASBench201Table(path, "cifar10"), "val_200", "toaster")
+        TabularEstimator(NASBench201Table("cifar10", path), "val_200", "toaster")
     with pytest.raises(FileNotFoundError, match=r"There is no table '.*absent.npz': give the path"):
-        NASBench201Table(tmp_path / "absent.npz", "cifar10")
+        NASBench201Table("cifar10", tmp_path / "absent.npz")
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_a_table_that_lacks_something_is_refused(arrays, tmp_path, change, text)
     changed = {name: array for name, array in {**arrays, **change}.items() if array is not None}
     np.savez(tmp_path / "table.npz", **changed)
     with pytest.raises(ValueError, match=text):
-        NASBench201Table(tmp_path / "table.npz", "cifar10")
+        NASBench201Table("cifar10", tmp_path / "table.npz")
 
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.3, 0.9, 0.9999])
@@ -123,7 +123,7 @@ def test_a_truncated_table_is_refused(path, tmp_path, share):
     data = path.read_bytes()
     (tmp_path / "part.npz").write_bytes(data[: int(share * len(data))])
     with pytest.raises(ValueError, match=r"'.*part.npz' is damaged or no .npz file: get the table again\."):
-        NASBench201Table(tmp_path / "part.npz", "cifar10")
+        NASBench201Table("cifar10", tmp_path / "part.npz")
 
 
 @pytest.mark.parametrize("position", [0.2, 0.5, 0.8])
@@ -132,13 +132,13 @@ def test_a_table_with_a_wrong_byte_is_refused(path, tmp_path, position):
     data[int(position * len(data))] ^= 255
     (tmp_path / "wrong.npz").write_bytes(data)
     with pytest.raises(ValueError, match=r"is damaged or no .npz file"):
-        NASBench201Table(tmp_path / "wrong.npz", "cifar10")
+        NASBench201Table("cifar10", tmp_path / "wrong.npz")
 
 
 def test_a_lone_array_is_no_table(tmp_path):
     np.save(tmp_path / "lone.npy", np.zeros(3))
     with pytest.raises(ValueError, match=r"is damaged or no .npz file"):
-        NASBench201Table(tmp_path / "lone.npy", "cifar10")
+        NASBench201Table("cifar10", tmp_path / "lone.npy")
 
 
 def test_the_real_table_lists_the_operations_of_each_index(data_folder):
@@ -154,7 +154,7 @@ def test_the_real_table_equals_the_published_records(data_folder):
     records = json.loads((data_folder / "nats_bench_reference_3archs.json").read_text())
     short = {"cifar10": "c10", "cifar100": "c100", "ImageNet16-120": "in"}
     for dataset in DATASETS:
-        table = NASBench201Table(data_folder / "nas_bench_201.npz", dataset)
+        table = NASBench201Table(dataset, data_folder / "nas_bench_201.npz")
         for index in (0, 11, 284):
             architecture = table.space.from_index(index)
             record = records[f"{index}/200"]
@@ -167,6 +167,6 @@ def test_the_real_table_equals_the_published_records(data_folder):
 
 def test_the_best_cells_of_the_real_table_are_the_published_ones(data_folder):
     for dataset, best in (("cifar10", 94.37), ("cifar100", 73.51), ("ImageNet16-120", 47.31)):
-        table = NASBench201Table(data_folder / "nas_bench_201.npz", dataset)
+        table = NASBench201Table(dataset, data_folder / "nas_bench_201.npz")
         tests = [table.score(table.space.from_index(index), "test_200") for index in range(CELLS)]
         assert 100 * max(tests) == pytest.approx(best, abs=0.005)

@@ -46,7 +46,7 @@ def store(folder, content, index=3):
 )
 def test_scores_are_means_over_seeds_after_the_last_epoch(tmp_path, dataset, val, test):
     store(tmp_path, made_record())
-    table = NATSFiles(tmp_path, dataset)
+    table = NATSFiles(dataset, tmp_path)
     architecture = table.space.from_index(3)
     for epochs in (12, 200):
         for part, base in (("val", val), ("test", test)):
@@ -65,7 +65,7 @@ def test_scores_are_means_over_seeds_after_the_last_epoch(tmp_path, dataset, val
 
 def test_a_record_is_read_once(tmp_path):
     store(tmp_path, made_record())
-    table = NATSFiles(tmp_path, "cifar10")
+    table = NATSFiles("cifar10", tmp_path)
     architecture = table.space.from_index(3)
     first = table.score(architecture, "val_200")
     (tmp_path / "tss_000003.pickle.pbz2").unlink()
@@ -82,7 +82,7 @@ class Hostile:
 
 def test_a_hostile_record_is_refused_and_not_run(tmp_path):
     store(tmp_path, {**made_record(), "more": Hostile(tmp_path / "witness")})
-    table = NATSFiles(tmp_path, "cifar10")
+    table = NATSFiles("cifar10", tmp_path)
     with pytest.raises(
         ValueError, match=r"'.*tss_000003.pickle.pbz2' asks for (posix|nt).mkdir, which is no plain data"
     ):
@@ -110,7 +110,7 @@ def lacking(change):
 )
 def test_a_record_that_lacks_something_is_refused(tmp_path, content):
     store(tmp_path, content)
-    table = NATSFiles(tmp_path, "cifar100")
+    table = NATSFiles("cifar100", tmp_path)
     with pytest.raises(
         ValueError, match=r"tss_000003.pickle.pbz2' is no NATS-Bench record of 'cifar100': get it again"
     ):
@@ -122,28 +122,28 @@ def test_a_truncated_record_is_refused(tmp_path, share):
     store(tmp_path, made_record())
     file = tmp_path / "tss_000003.pickle.pbz2"
     file.write_bytes(file.read_bytes()[: int(share * file.stat().st_size)])
-    table = NATSFiles(tmp_path, "cifar10")
+    table = NATSFiles("cifar10", tmp_path)
     with pytest.raises(ValueError, match=r"tss_000003.pickle.pbz2' is damaged \(\w+\): get the published file again"):
         table.score(table.space.from_index(3), "val_200")
 
 
 def test_what_is_absent_is_named(tmp_path):
-    table = NATSFiles(tmp_path, "cifar10")
+    table = NATSFiles("cifar10", tmp_path)
     with pytest.raises(FileNotFoundError, match=r"lacks 'tss_000009.pickle.pbz2', the record of edge"):
         table.score(table.space.from_index(9), "val_200")
     with pytest.raises(
         FileNotFoundError, match=r"no folder '.*absent': unpack NATS-tss-v1_0-3ffb9-simple.tar from http"
     ):
-        NATSFiles(tmp_path / "absent", "cifar10")
+        NATSFiles("cifar10", tmp_path / "absent")
     with pytest.raises(ValueError, match="no data set 'mnist'"):
-        NATSFiles(tmp_path, "mnist")
+        NATSFiles("mnist", tmp_path)
 
 
 def test_the_published_samples_have_the_published_means(data_folder):
     records = json.loads((data_folder / "nats_bench_reference_3archs.json").read_text())
     short = {"cifar10": "c10", "cifar100": "c100", "ImageNet16-120": "in"}
     for dataset, column in short.items():
-        table = NATSFiles(data_folder / "nats_samples", dataset)
+        table = NATSFiles(dataset, data_folder / "nats_samples")
         for index in (0, 11, 284):
             architecture = table.space.from_index(index)
             for epochs in (12, 200):
