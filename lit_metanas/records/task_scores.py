@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lit_metanas.spaces.architecture import Architecture
+
 
 # Not frozen, for Lightning's precision plugins refuse frozen dataclasses in batches; treat it as immutable.
 @dataclass(eq=False)
@@ -19,6 +21,7 @@ class TaskScores:
         scores: their validation scores as the searches gave them, the higher the better, shape ``(n,)``, float64.
         order: how many architectures the search that scored each had scored before it, shape ``(n,)``, int64.
         embedding: features of the task itself, shape ``(e,)``, float64; of length 0 where the records have none.
+        architectures: what was scored, in the same order; may be left empty.
     """
 
     task_id: str
@@ -26,6 +29,7 @@ class TaskScores:
     scores: Tensor
     order: Tensor
     embedding: Tensor
+    architectures: tuple[Architecture, ...] = ()
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -33,4 +37,5 @@ class TaskScores:
     def to(self, device: torch.device | str, non_blocking: bool = False) -> TaskScores:
         """Return the same scores on another device."""
         tensors = (self.features, self.scores, self.order, self.embedding)
-        return TaskScores(self.task_id, *(tensor.to(device, non_blocking=non_blocking) for tensor in tensors))
+        moved = (tensor.to(device, non_blocking=non_blocking) for tensor in tensors)
+        return TaskScores(self.task_id, *moved, architectures=self.architectures)

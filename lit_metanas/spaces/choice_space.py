@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import product
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -84,6 +85,16 @@ class ChoiceSpace(ABC):
         proposed = {choice.name: self.proposed(choice) for choice in self.choices}
         draw = {n: labels[int(torch.randint(len(labels), (), generator=generator))] for n, labels in proposed.items()}
         return self.canonical(draw)
+
+    def architectures(self) -> Iterator[Architecture]:
+        """All that can be built, each once, in a fixed order; only for small spaces."""
+        seen: set[Architecture] = set()
+        for labels in product(*(self.proposed(choice) for choice in self.choices)):
+            names = (choice.name for choice in self.choices)
+            architecture = self.canonical(dict(zip(names, labels, strict=True)))
+            if architecture not in seen and self.violation(architecture) is None:
+                seen.add(architecture)
+                yield architecture
 
     def distributions(self) -> dict[str, BaseDistribution]:
         """Optuna's distributions of all choices, under the prefix ``arch.``."""
