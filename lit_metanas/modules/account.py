@@ -17,11 +17,12 @@ class Account:
         earlier: cost of the trainings that this one started from.
         images: training images seen, with repetition, over all processes.
         seconds: wall time, with the validations between steps.
+        skipped: tasks that were left out.
     """
 
     def __init__(self) -> None:
         self.earlier = Cost()
-        self.images, self.seconds = 0, 0.0
+        self.images, self.seconds, self.skipped = 0, 0.0, 0
         self._clock = 0.0
 
     def begin(self) -> None:
@@ -40,8 +41,10 @@ class Account:
 
     def state(self) -> dict[str, Any]:
         """Plain values."""
-        return {"images": self.images, "seconds": self.seconds, "earlier": asdict(self.earlier)}
+        own = {"images": self.images, "seconds": self.seconds, "skipped": self.skipped}
+        return {**own, "earlier": asdict(self.earlier)}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take up what ``state`` gave."""
         self.images, self.seconds, self.earlier = state["images"], state["seconds"], Cost(**state["earlier"])
+        self.skipped = int(state.get("skipped", 0))  # checkpoints of version 0.1 do not know

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import warnings
+from functools import partial
 from typing import Any
 
 import torch
 from lightning.pytorch.cli import OptimizerCallable
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
 
 from lit_metanas.episodes.task import Episode
@@ -25,7 +27,9 @@ from lit_metanas.meta import (
 )
 from lit_metanas.meta.cost import training_flops
 from lit_metanas.meta.learner import BatchNorm
+from lit_metanas.meta.task_map import Metrics
 from lit_metanas.modules.architecture_schedule import ArchitectureSchedule
+from lit_metanas.modules.finite_tasks import identity, mean_of_finite, rescaled
 from lit_metanas.modules.fixed_labels import fixed_labels
 from lit_metanas.modules.meta_learned import MetaLearned
 from lit_metanas.modules.outer_average import average
@@ -72,6 +76,7 @@ class MetaSearch(MetaLearned):
         query_dropout: whether dropout is on for the query set in training. Off, adapted networks are judged as they
             will be used; on, a search sees the harm of dropout only. Without an inner loop it must be on.
         gradient_clip: largest norm of the outer gradient of the weights; None does not clip.
+        skipped: how many tasks without a finite loss and gradient the whole training may leave out; one more stops it.
         seed: of everything that is drawn in training and evaluation, except initial weights and episodes.
 
     Raises:
@@ -98,6 +103,7 @@ class MetaSearch(MetaLearned):
         adapt_architecture: bool = False,
         query_dropout: bool = True,
         gradient_clip: float | None = None,
+        skipped: int = 20,
         seed: int = 0,
     ) -> None:
         schedule = schedule or ArchitectureSchedule()
@@ -119,6 +125,8 @@ class MetaSearch(MetaLearned):
             raise ValueError(f"MetaSearch: flops is {flops}; give a positive number, or none to train for epochs.")
         if not query_dropout and not self.inner_loop.steps:
             raise ValueError("MetaSearch: without an inner loop query_dropout must be on, or there is no dropout.")
+        if skipped < 0:
+            raise ValueError(f"MetaSearch: skipped is {skipped}; give the number of tasks that may be left out, or 0.")
         self.automatic_optimization = False
         self.meta_gradient = meta_gradient or PrototypeLoss()
         self.meta_gradient.check(self.learner, self.inner_loop)
@@ -128,6 +136,7 @@ class MetaSearch(MetaLearned):
         self.flops = flops
         self.query_dropout = query_dropout
         self.gradient_clip = gradient_clip
+        self.skipped = skipped
         self._whole_steps = WholeSteps()
 
     @property
@@ -162,13 +171,17 @@ class MetaSearch(MetaLearned):
         self.trainer.should_stop |= self._finished
 
     def training_step(self, batch: list[Episode], batch_idx: int) -> None:
-        """One outer step."""
+        """One outer step.
+
+        Raises:
+            ValueError: more tasks than ``skipped`` have had no finite loss or gradient.
+        """
         progress = self.progress
         parameters = self.meta_parameters()
         tied = progress < self.schedule.tied_until
         noises = [self._noise(parameters, episode, place, tied) for place, episode in enumerate(batch)]
-        mean = self.meta_gradient.mean
-        gradients, metrics = mean(self.learner, self.inner_loop, parameters, batch, noises, progress)
+        mean = partial(self.meta_gradient.mean, self.learner, self.inner_loop, parameters, progress=progress)
+        gradients, metrics, metrics["finite"] = mean_of_finite(mean, batch, noises)
         flops = sum(
             training_flops(
                 self.inner_loop, self.meta_gradient, parameters, Adaptation(self.learner, episode, noise, progress)
@@ -177,19 +190,23 @@ class MetaSearch(MetaLearned):
         )
         trainer = self.trainer
         gradients, metrics, flops = average(gradients, metrics, flops, trainer)
-        self._check_finite(metrics["losses"], batch)
-        gradients = self.meta_gradient.finished(gradients, metrics)
-        if tied:
-            gradients = gradients._replace(logits=self.logits.tied(gradients.logits))
+        good = metrics["finite"] > 0
+        if not bool(good.all()):
+            self._leave_out(metrics, batch, batch_idx)
         self._whole_steps.begin()
-        self._step(gradients, progress)
+        if bool(good.any()):
+            gradients, metrics = rescaled(gradients, metrics, good)
+            gradients = self.meta_gradient.finished(gradients, metrics)
+            if tied:
+                gradients = gradients._replace(logits=self.logits.tied(gradients.logits))
+            self._step(gradients, progress)
+            self.log("train/loss", metrics["loss"], prog_bar=True)
+            self.log("train/accuracy", metrics["accuracy"], prog_bar=True)
         self.outer_steps += 1
         self.spent += flops
         self.account.step(trainer.world_size * sum(len(episode.support) + len(episode.query) for episode in batch))
         self.statistics.add(batch, trainer.world_size)
         trainer.should_stop |= self._finished
-        self.log("train/loss", metrics["loss"], prog_bar=True)
-        self.log("train/accuracy", metrics["accuracy"], prog_bar=True)
 
     def on_train_batch_end(self, outputs: object, batch: list[Episode], batch_idx: int) -> None:
         """Let interruptions through: Lightning has counted the step."""
@@ -206,16 +223,36 @@ class MetaSearch(MetaLearned):
         noise = draw(self.learner, self.inner_loop, parameters, episode, generator, query_dropout=dropout)
         return noise._replace(relaxation=self.logits.tied_noise(noise.relaxation)) if tied else noise
 
-    def _check_finite(self, losses: Tensor, batch: list[Episode]) -> None:
-        """Stop all processes together: one that raised alone would leave the others waiting."""
-        world, rank = self.trainer.world_size, self.trainer.global_rank
-        for place, loss in enumerate(losses.tolist()):
-            if not math.isfinite(loss):
-                which = batch[place // world].id if place % world == rank else f"{place} (process {place % world})"
-                raise ValueError(
-                    f"The loss of episode {which} is {loss} at step {int(self.outer_steps)}: "
-                    "lower the learning rates or clip the gradient."
+    def _leave_out(self, metrics: Metrics, batch: list[Episode], batch_idx: int) -> None:
+        """Count the tasks that are not finite, and stop all processes together past the limit.
+
+        Args:
+            metrics: of all tasks of all processes, so that these agree.
+            batch: this process's tasks.
+            batch_idx: place of the outer step in its epoch.
+        """
+        world, limit = self.trainer.world_size, self.skipped
+        for place in (metrics["finite"] == 0).nonzero().flatten().tolist():
+            said, owner = "", place % world
+            if owner == self.trainer.global_rank:
+                data = getattr(self.trainer, "datamodule", None)
+                said = identity(
+                    batch[place // world],
+                    seed=getattr(data, "seed", self.seed),
+                    epoch=self.trainer.current_epoch,
+                    index=batch_idx * world * len(batch) + place,
                 )
+                said += f" has no finite loss and gradient at step {int(self.outer_steps)}"
+            self.account.skipped += 1
+            if self.account.skipped > limit:
+                said = self.trainer.strategy.broadcast(said, owner)
+                raise ValueError(
+                    f"{said}, and {limit} were left out before it: lower the learning rates, clip the gradient, or "
+                    "allow more with 'skipped'."
+                )
+            if said:
+                warnings.warn(f"{said}: it is left out ({self.account.skipped} of at most {limit}).", stacklevel=2)
+        self.log("train/skipped", float(self.account.skipped))
 
     def _step(self, gradients: Parameters, progress: float) -> None:
         optimizers = self.optimizers()

@@ -45,8 +45,10 @@ class RunningStatistics:
         self._mine: deque[Tensor] = deque()
 
     def add(self, episodes: Sequence[Episode], world: int) -> None:
-        """Keep this process's tasks, and forget the oldest."""
-        self._mine.extend(torch.cat([episode.support.inputs, episode.query.inputs]) for episode in episodes)
+        """Keep this process's tasks, and forget the oldest; what is no number in a spoiled image counts as zero."""
+        for episode in episodes:
+            images = torch.cat([episode.support.inputs, episode.query.inputs])
+            self._mine.append(images.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0))
         while len(self._mine) > -(-self.tasks // world):
             self._mine.popleft()
 
