@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pickle
-import warnings
 from pathlib import Path
 
 KEYWORDS = ("last", "best", "hpc")
@@ -20,9 +19,7 @@ def check_checkpoint(path: str | os.PathLike[str]) -> None:
     """
     if str(path) in KEYWORDS:
         return
-    import torch
-
-    from lit_metanas.records.weights import DAMAGED
+    from lit_metanas.records.weights import DAMAGED, load_plain
 
     file = Path(path)
     mend = "give a checkpoint that `lit-metanas fit` wrote"
@@ -33,9 +30,7 @@ def check_checkpoint(path: str | os.PathLike[str]) -> None:
     if not file.is_file():
         raise FileNotFoundError(f"There is no checkpoint '{path}': {mend}.")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about unusual files, which are refused in any case
-            content = torch.load(file, map_location="cpu", weights_only=True)
+        content = load_plain(file)
     except pickle.UnpicklingError:
         raise ValueError(
             f"The checkpoint '{path}' was not loaded, since it is damaged or holds objects that would execute code: "

@@ -13,6 +13,7 @@ import torch
 import yaml
 from jsonargparse import ArgumentError, Namespace
 from jsonargparse.typing import PositiveInt
+from lightning.fabric.plugins import CheckpointIO
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
@@ -22,6 +23,7 @@ from lightning.pytorch.loggers import CSVLogger
 from lit_metanas.atomic import replacing
 from lit_metanas.callbacks.preemption import Preemption
 from lit_metanas.checkpoint import check_checkpoint
+from lit_metanas.checkpoint_io import WholeCheckpoints
 from lit_metanas.mistakes import UsageError, broken_yaml, explain
 from lit_metanas.wandb_run import name_run
 
@@ -187,7 +189,11 @@ class Program(LightningCLI):
                 kwargs["enable_checkpointing"] = False
         if verb == "fit" and SLURMEnvironment.detect() and not any(isinstance(each, Preemption) for each in callbacks):
             callbacks.append(Preemption())
-        return super().instantiate_trainer(callbacks=callbacks, **kwargs)
+        plugins = settings.plugins or []
+        plugins = list(plugins) if isinstance(plugins, list) else [plugins]
+        if not any(isinstance(each, CheckpointIO) for each in plugins):
+            plugins.append(WholeCheckpoints())
+        return super().instantiate_trainer(callbacks=callbacks, plugins=plugins, **kwargs)
 
 
 def _cause(error: Exception) -> BaseException:

@@ -98,6 +98,6 @@ class ProbabilityHistory:
             )
         try:
             document = json.loads(file.read_text(encoding="utf-8"))
-        except ValueError:
+        except (ValueError, RecursionError):
             raise ValueError(f"'{file}' is not valid JSON: give the file that a fit wrote.") from None
         return cls.from_json(document, f"'{file}'")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import zipfile
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lit_metanas.arrays import read_npz
 from lit_metanas.atomic import replacing
 from lit_metanas.episodes.distortion import Distortion
 from lit_metanas.episodes.glyph_faces import CANVAS, FACES, Letter, font_file, letters, master
@@ -173,8 +173,7 @@ def _default_cache() -> Path:
 def _read(file: Path, shape: tuple[int, ...]) -> Tensor | None:
     """Read cached images; None if the file is absent, damaged or of another form."""
     try:
-        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            images = archive["images"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        images = read_npz(file, "it is rendered anew")["images"]
+    except (ValueError, KeyError):
         return None
     return torch.from_numpy(images) if images.shape == shape and images.dtype == np.uint8 else None

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from lit_metanas.arrays import DAMAGED, read_npz
 from lit_metanas.episodes.image_files import image_files, read_images
 from lit_metanas.episodes.source import Subset, TaskSource
 
@@ -129,13 +130,19 @@ class Omniglot(TaskSource):
 
     def _read_file(self) -> tuple[list[_Character], list[_Character]]:
         """Read the compact file: two pixels of 16 grey levels a byte, ink 15."""
+        mend = "give a compact Omniglot file, or a folder that torchvision has filled"
+        arrays = read_npz(self.root, mend)
         try:
-            with self.root.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-                packed, owner = archive["images_u4"], archive["char_index"]
-                alphabets, numbers = archive["alphabet_names"][archive["char_alphabet"]], archive["char_number"]
-                splits = archive["split_names"][archive["char_split"]]
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise ValueError(f"{self.root} is not a compact Omniglot file, or is damaged.") from error
+            return self._unpacked(arrays)
+        except DAMAGED:
+            raise ValueError(f"'{self.root}' is not a compact Omniglot file: {mend}.") from None
+
+    @staticmethod
+    def _unpacked(arrays: Mapping[str, np.ndarray[Any, Any]]) -> tuple[list[_Character], list[_Character]]:
+        """The characters in the file's arrays; one of ``DAMAGED`` where they are others, or do not fit together."""
+        packed, owner = arrays["images_u4"], arrays["char_index"]
+        alphabets, numbers = arrays["alphabet_names"][arrays["char_alphabet"]], arrays["char_number"]
+        splits = arrays["split_names"][arrays["char_split"]]
         pixels = np.empty((len(packed), _SIDE * _SIDE), np.uint8)
         pixels[:, 0::2] = (packed >> 4) * 17
         pixels[:, 1::2] = (packed & 15) * 17

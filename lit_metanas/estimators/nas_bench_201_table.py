@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import zipfile
-import zlib
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from lit_metanas.arrays import read_npz
 from lit_metanas.estimators.measures import Measure
 from lit_metanas.estimators.tabular import Table
 from lit_metanas.spaces.architecture import Architecture
@@ -21,9 +20,6 @@ DATASETS = ("cifar10", "cifar100", "ImageNet16-120")
 """The data sets, in the order of the file's columns."""
 
 CELLS = 15625
-
-DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, LookupError, ValueError, TypeError, AttributeError)
-"""What ``numpy.load`` raises for a damaged or foreign file, and looking into what it gave."""
 
 TRAINING_IMAGES = {
     ("cifar10", "val"): 25_000,
@@ -62,6 +58,7 @@ class NASBench201Table(Table):
     def __init__(self, dataset: str, path: str | os.PathLike[str]) -> None:
         self.column = check_dataset(dataset)
         self.dataset = dataset
+        self.path = Path(path)
         self.space = NASBench201()
         rows = {name: (CELLS, len(DATASETS)) for name in ("params", "flops_M", *map(_array_name, self.signals))}
         arrays = read_arrays(path, rows)
@@ -147,14 +144,10 @@ def read_arrays(path: str | os.PathLike[str], shapes: Mapping[str, tuple[int, ..
     file = Path(path)
     if not file.is_file():
         raise FileNotFoundError(
-            f"There is no table '{file}': give the path of a NAS-Bench-201 .npz file, or take NATSFiles, which reads the "
-            "records of https://github.com/D-X-Y/NATS-Bench as published."
+            f"There is no table '{file}': give the path of a NAS-Bench-201 .npz file, or take NATSFiles, which reads "
+            "the records of https://github.com/D-X-Y/NATS-Bench as published."
         )
-    try:
-        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in shapes if name in stored.files}
-    except DAMAGED:
-        raise ValueError(f"'{file}' is damaged or no .npz file: get the table again.") from None
+    arrays = read_npz(file, "get the table again")
     for name, shape in shapes.items():
         if name not in arrays:
             raise ValueError(f"'{file}' lacks the array '{name}': give a NAS-Bench-201 table.")
@@ -162,7 +155,7 @@ def read_arrays(path: str | os.PathLike[str], shapes: Mapping[str, tuple[int, ..
         if len(found) != len(shape) or any(want not in (-1, have) for want, have in zip(shape, found, strict=True)):
             wanted = " x ".join("any" if length == -1 else str(length) for length in shape)
             raise ValueError(f"'{file}' holds '{name}' of shape {found} instead of {wanted}: get the table again.")
-    return arrays
+    return {name: arrays[name] for name in shapes}
 
 
 def _array_name(signal: str) -> str:

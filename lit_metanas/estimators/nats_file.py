@@ -6,6 +6,7 @@ import bz2
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -81,9 +82,10 @@ class NATSFiles(Table):
         if index not in self._read:
             file = self.folder / f"tss_{index:06d}.pickle.pbz2"
             if not file.is_file():
-                raise FileNotFoundError(f"'{self.folder}' lacks '{file.name}', the record of {architecture}.")
-            with bz2.open(file) as stream:
-                content = restricted_load(stream, str(file))
+                raise FileNotFoundError(
+                    f"'{self.folder}' lacks '{file.name}', the record of {architecture}: unpack all records there."
+                )
+            content = restricted_load(BytesIO(_unpacked(file)), str(file))
             try:
                 self._read[index] = _measured(content, self.dataset)
             except (LookupError, TypeError, ValueError, AttributeError):
@@ -115,6 +117,14 @@ class NATSFiles(Table):
         """Parameters and flops."""
         self.check_device(device)
         return {"parameters": self.parameters, "flops": self.flops}
+
+
+def _unpacked(file: Path) -> bytes:
+    """The whole content, its checksum compared."""
+    try:
+        return bz2.decompress(file.read_bytes())
+    except (OSError, ValueError, EOFError) as error:
+        raise ValueError(f"'{file}' is damaged ({type(error).__name__}): get the published file again.") from None
 
 
 def _measured(content: Any, dataset: str) -> Measured:

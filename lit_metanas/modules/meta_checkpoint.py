@@ -14,7 +14,7 @@ from torch import Tensor
 from lit_metanas.atomic import replacing
 from lit_metanas.meta.parameters import Parameters
 from lit_metanas.records.budget import Cost
-from lit_metanas.records.weights import DAMAGED
+from lit_metanas.records.weights import DAMAGED, load_plain
 from lit_metanas.relaxations.relaxation import PRUNED
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace, Shape, inherit
@@ -156,8 +156,7 @@ def read_meta_checkpoint(path: str | os.PathLike[str]) -> MetaCheckpoint:
     if not file.is_file():
         raise FileNotFoundError(f"There is no checkpoint '{file}': give the path of one that `fit` wrote.")
     try:
-        content = torch.load(file, map_location="cpu", weights_only=True)
-        checkpoint = _content(content)
+        checkpoint = _content(load_plain(file))
     except DAMAGED:
         raise ValueError(
             f"'{file}' is damaged or was not written by meta-training: give a checkpoint that `fit` wrote."

@@ -50,14 +50,14 @@ class FinishedPairs:
         self.directory = directory
         text = _text(settings)
         file = directory / "search.json"
-        if file.is_file() and file.read_text(encoding="utf-8") != text:
+        if file.is_file() and file.read_bytes() != text.encode():
             raise ValueError(
                 f"'{directory}' holds a search with another space, recipe, budget or seed ('{file.name}' tells which): "
                 "give another directory, or delete this one."
             )
         if not file.is_file():
             with replacing(file) as temporary:
-                temporary.write_text(text, encoding="utf-8")
+                temporary.write_bytes(text.encode())
 
     def folder(self, task_id: str, method: str) -> Path:
         """Where one pair is kept, and its child network."""
@@ -69,11 +69,18 @@ class FinishedPairs:
         result, file = folder / "result.json", folder / "settings.json"
         if not result.is_file():
             return None
-        if not file.is_file() or file.read_text(encoding="utf-8") != _text(settings):
+        if not file.is_file() or file.read_bytes() != _text(settings).encode():
             result.unlink()
             return None
-        (record,) = read_records(folder / "record.json")
-        return Pair(read_results(result)[0], read_architectures(folder / "architecture.json")[0], record)
+        try:
+            (record,) = read_records(folder / "record.json")
+            (row,), (chosen,) = read_results(result), read_architectures(folder / "architecture.json")
+        except (ValueError, FileNotFoundError) as error:
+            raise ValueError(
+                f"What was kept of '{method}' on task '{task_id}' is damaged: delete '{folder}', and the same command "
+                f"does it anew ({error})."
+            ) from None
+        return Pair(row, chosen, record)
 
     def write(self, pair: Pair, settings: Mapping[str, Any]) -> None:
         """Keep a pair; its result last, as that marks it as finished."""
@@ -81,7 +88,7 @@ class FinishedPairs:
         write_architectures(folder / "architecture.json", [pair.chosen])
         write_records(folder / "record.json", [pair.record])
         with replacing(folder / "settings.json") as temporary:
-            temporary.write_text(_text(settings), encoding="utf-8")
+            temporary.write_bytes(_text(settings).encode())
         write_results(folder / "result.json", [pair.result])
 
     def conclude(self, pairs: list[Pair]) -> None:

@@ -170,7 +170,7 @@ class _Hostile:
     ("content", "words"),
     [
         ("hostile", "would execute code"),
-        ("pickle", "would execute code"),
+        ("pickle", "another kind of file"),
         ("text", "damaged"),
         ("truncated", "damaged"),
         ("foreign", "not a Lightning checkpoint"),
