@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.strategies import SingleDeviceStrategy
 
 
 @contextmanager
-def quiet_trainer(device: torch.device, *, epochs: int = 1) -> Iterator[Trainer]:
+def quiet_trainer(device: torch.device, *, epochs: int = 1, callbacks: Sequence[Callback] = ()) -> Iterator[Trainer]:
     """Give a silent Trainer that stays on ``device``; the caller's random state is left as it was."""
     names = ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.accelerators.cuda")
     levels = {name: logging.getLogger(name).level for name in names}
@@ -25,6 +25,7 @@ def quiet_trainer(device: torch.device, *, epochs: int = 1) -> Iterator[Trainer]
             yield Trainer(
                 strategy=SingleDeviceStrategy(device=device),
                 max_epochs=epochs,
+                callbacks=list(callbacks),
                 logger=False,
                 enable_checkpointing=False,
                 enable_progress_bar=False,

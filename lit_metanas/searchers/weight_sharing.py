@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
+from lightning.pytorch import Callback
 from torch import Tensor
 
 from lit_metanas.episodes.task import Task
@@ -39,6 +42,8 @@ class WeightSharingSearcher(Searcher):
         start: meta-trained parameters, or the checkpoint that holds them; None starts anew.
         head: with ``start``, how the classifier starts from the train part: a head with a weight and a bias. None
             starts anew.
+        callbacks: Lightning's, of the Trainer that runs the search: they see its logits and its record as it goes on,
+            and may stop it. One callback serves all tasks, one after the other.
     """
 
     def __init__(
@@ -51,6 +56,7 @@ class WeightSharingSearcher(Searcher):
         batch_size: int = 64,
         start: Parameters | str | None = None,
         head: Head | None = None,
+        callbacks: Sequence[Callback] = (),
     ) -> None:
         if epochs < 1 or batch_size < 2:
             raise ValueError(f"A search needs epochs >= 1 and a batch size >= 2, not {epochs} and {batch_size}.")
@@ -61,6 +67,7 @@ class WeightSharingSearcher(Searcher):
         self.batch_size = batch_size
         self.start = start
         self.head = head
+        self.callbacks = tuple(callbacks)
 
     @property
     def meta_cost(self) -> Cost:
@@ -95,7 +102,7 @@ class WeightSharingSearcher(Searcher):
         if self.start is not None:
             self._start_from(module, task, self._initial(space, task))
         pairs = Minibatches(task.train, val, batch_size=self.batch_size, steps=self.epochs * an_epoch, seed=seed)
-        with quiet_trainer(device) as trainer:
+        with quiet_trainer(device, callbacks=self.callbacks) as trainer:
             trainer.fit(module.train(), train_dataloaders=pairs)
         module.to(device)
         architecture = module.architecture()
