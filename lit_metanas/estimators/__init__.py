@@ -7,6 +7,7 @@ from lit_metanas.estimators.nas_bench_graph_table import NASBenchGraphTable
 from lit_metanas.estimators.nats_file import NATSFiles
 from lit_metanas.estimators.overlay import fresh_weights, overlay
 from lit_metanas.estimators.proxy import Proxy, ProxyEstimator
+from lit_metanas.estimators.proxy_embedding import ProxyEmbedding
 from lit_metanas.estimators.proxy_gradients import GradNorm, Snip
 from lit_metanas.estimators.proxy_jacov import Jacov
 from lit_metanas.estimators.proxy_nwot import Nwot
@@ -30,6 +31,7 @@ __all__ = [
     "Nwot",
     "ParameterCount",
     "Proxy",
+    "ProxyEmbedding",
     "ProxyEstimator",
     "Score",
     "Snip",

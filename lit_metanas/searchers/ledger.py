@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from math import inf
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from optuna.trial import FrozenTrial, TrialState
 
@@ -25,6 +26,20 @@ class Query(NamedTuple):
     def of(architecture: Mapping[str, str], recipe: Mapping[str, Value]) -> Query:
         """The same for equal values, in whatever order they are given."""
         return Query(Architecture(architecture), tuple(sorted(recipe.items())))
+
+
+def noted(
+    query: Query, cost: Cost, *, measures: Mapping[str, float], fidelity: float | None
+) -> dict[str, Any]:
+    """What a trial's user attributes say of it, to be read by a ledger; what is empty is left out."""
+    said = {
+        "architecture": query.architecture.to_json(),
+        "recipe": dict(query.recipe),
+        "measures": dict(measures),
+        "fidelity": fidelity,
+        "cost": asdict(cost),
+    }
+    return {name: value for name, value in said.items() if value}
 
 
 class Ledger:
@@ -85,7 +100,7 @@ class Ledger:
             query.architecture,
             trial.values[0] if trial.values else -inf,
             self.budget.spent,
-            duplicate=query in self.known and cost.queries == 0,
+            duplicate=kept.get("duplicate", query in self.known and cost.queries == 0),
             fidelity=kept.get("fidelity"),
             pruned=trial.state == TrialState.PRUNED,
             failure=kept.get("failure", ""),

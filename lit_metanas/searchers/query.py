@@ -9,6 +9,7 @@ from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler, RandomSampler
 
 from lit_metanas.episodes.task import Task
+from lit_metanas.episodes.task_embedding import TaskEmbedding
 from lit_metanas.estimators.estimator import Estimator, EstimatorCallable
 from lit_metanas.estimators.training import TrainingEstimator
 from lit_metanas.records.budget import Budget
@@ -20,6 +21,7 @@ from lit_metanas.searchers.query_study import open_study, quiet
 from lit_metanas.searchers.recipe_range import RecipeRange, check_ranges
 from lit_metanas.searchers.scoring import Scoring
 from lit_metanas.searchers.searcher import Searcher
+from lit_metanas.searchers.study_record import describe
 from lit_metanas.searchers.team import Team, team_storage
 from lit_metanas.searchers.trial_loop import TrialLoop
 from lit_metanas.spaces.choice_space import ChoiceSpace
@@ -55,7 +57,11 @@ class QuerySearcher(Searcher):
         worker: this process's number where several work on one study at once, each with another number and the same
             budget, which is then the study's; None where one process does. What is drawn then depends on timing.
         heartbeat: seconds between the signs of life of a worker's trial; after two without, others begin it anew.
+        embedding: tells what the task is like; it goes into the record, and into the study's user attribute
+            ``embedding``, where samplers may look at it. Its computation is not charged.
     """
+
+    embedding: TaskEmbedding | None = None
 
     def __init__(
         self,
@@ -75,6 +81,7 @@ class QuerySearcher(Searcher):
         study: str = "",
         worker: int | None = None,
         heartbeat: int = 30,
+        embedding: TaskEmbedding | None = None,
     ) -> None:
         for name, value in {"patience": patience, "failures": failures, "heartbeat": heartbeat}.items():
             if value < 1:
@@ -100,15 +107,28 @@ class QuerySearcher(Searcher):
         self.study = study
         self.worker = worker
         self.heartbeat = heartbeat
+        if embedding is not None:  # else a search that was finished without this argument would count as another one
+            self.embedding = embedding
         self._ladder = FidelityLadder(self.fidelities, fidelity)
         self._goal = Goal(self.objectives, self.constraints)
         check_ranges(self.train)
 
     def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> Found:
         """Run, or resume, the study of this task."""
-        return self.run(self.estimator(task, space, seed), space, budget, seed, problem=task.id)
+        embedding = () if self.embedding is None else self.embedding(task)
+        estimator = self.estimator(task, space, seed)
+        return self.run(estimator, space, budget, seed, problem=task.id, embedding=embedding)
 
-    def run(self, estimator: Estimator, space: ChoiceSpace, budget: Budget, seed: int, *, problem: str) -> Found:
+    def run(
+        self,
+        estimator: Estimator,
+        space: ChoiceSpace,
+        budget: Budget,
+        seed: int,
+        *,
+        problem: str,
+        embedding: tuple[float, ...] = (),
+    ) -> Found:
         """Run, or resume, the study of whatever problem the estimator holds.
 
         Args:
@@ -117,6 +137,7 @@ class QuerySearcher(Searcher):
             budget: never overdrawn.
             seed: of all draws.
             problem: the problem's name in the record and in the storage.
+            embedding: features of the problem, where there are any.
 
         Raises:
             ValueError: the stored study was made under other settings; the budget pays for no architecture, or none
@@ -131,8 +152,18 @@ class QuerySearcher(Searcher):
                 directions=self._goal.directions,
                 settings=self._settings(space, estimator),
             )
+            record = Record(
+                problem,
+                objectives=self.objectives,
+                space=space.name,
+                choices={choice.name: space.proposed(choice) for choice in space.choices},
+                seed=seed,
+                method=self.study,
+                embedding=embedding,
+            )
+            describe(study, record)
             team = Team(study, storage, self.heartbeat) if storage else None
-            ledger = Ledger(budget, Record(problem, objectives=self.objectives))
+            ledger = Ledger(budget, record)
             scoring = Scoring(
                 study, space, estimator, ledger, self._goal, self._ladder, self.train, self.failures, team
             )
@@ -156,6 +187,7 @@ class QuerySearcher(Searcher):
             "objectives": list(self.objectives[1:]),
             "constraints": self.constraints,
             "train": {name: asdict(given) for name, given in self.train.items()},
+            "embedding": self.embedding and type(self.embedding).__name__,
         }
         return {
             "choices": {choice.name: list(choice.labels) for choice in space.choices},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from math import isnan
 from time import perf_counter
 
@@ -17,7 +17,7 @@ from lit_metanas.records.budget import Cost, Exhausted
 from lit_metanas.records.record import Trial
 from lit_metanas.searchers.fidelity_ladder import FidelityLadder
 from lit_metanas.searchers.goal import Goal
-from lit_metanas.searchers.ledger import Ledger, Query
+from lit_metanas.searchers.ledger import Ledger, Query, noted
 from lit_metanas.searchers.recipe_range import RecipeRange, suggest_recipe
 from lit_metanas.searchers.team import Team
 from lit_metanas.spaces.architecture import Architecture
@@ -208,16 +208,8 @@ class Scoring:
         fidelity: float | None = None,
     ) -> None:
         """Write what a trial was into the study."""
-        noted = {
-            "architecture": query.architecture.to_json(),
-            "recipe": dict(query.recipe),
-            "measures": dict(measures),
-            "fidelity": fidelity,
-            "cost": asdict(cost),
-        }
-        for name, value in noted.items():
-            if value:
-                trial.set_user_attr(name, value)
+        for name, value in noted(query, cost, measures=measures, fidelity=fidelity).items():
+            trial.set_user_attr(name, value)
 
     def _finish(
         self, trial: optuna.Trial, *, values: Sequence[float] | None = None, state: TrialState | None = None

@@ -1,0 +1,153 @@
+"""An Optuna study as the record of a search, and back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import replace
+from typing import Any
+
+import optuna
+from optuna.distributions import CategoricalDistribution
+from optuna.storages import BaseStorage
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from lit_metanas.records.budget import Budget, Cost
+from lit_metanas.records.plain import from_plain, to_plain
+from lit_metanas.records.record import Record, Trial
+from lit_metanas.searchers.identities import PREFIX
+from lit_metanas.searchers.ledger import Ledger, Query, noted
+
+IDENTITY = "search"
+"""The study's user attribute that says what it searched: the fields of a record but for trials and embedding."""
+
+EMBEDDING = "embedding"
+"""The study's user attribute that says what the task is like, a list of numbers, where that is known."""
+
+
+def describe(study: optuna.Study, record: Record) -> None:
+    """Write into a study what it searches, for who reads it later and for samplers that look at the task."""
+    fields = to_plain(replace(record, trials=[], embedding=()))
+    del fields["trials"], fields["embedding"]
+    study.set_user_attr(IDENTITY, fields)
+    if record.embedding:
+        study.set_user_attr(EMBEDDING, list(record.embedding))
+
+
+def record_of(study: optuna.Study) -> Record:
+    """The record of a study: of one of this project's exactly, of anyone's as far as its trials tell.
+
+    In anyone's study the parameters that begin with ``arch.`` are the architecture, the study's name is the task, the
+    first objective the score (with the opposite sign where it is minimised), and each completed or pruned trial cost
+    one query. Failed trials of such studies, and trials without such parameters, are left out.
+
+    Raises:
+        ValueError: no trial has an architecture, or what the study says of itself cannot be read.
+    """
+    trials = study.get_trials(deepcopy=False)
+    embedding = tuple(float(number) for number in study.user_attrs.get(EMBEDDING, ()))
+    if IDENTITY in study.user_attrs:
+        record = from_plain(Record, study.user_attrs[IDENTITY], f"study '{study.study_name}'")
+    else:
+        sign = 1.0 if study.directions[0] == StudyDirection.MAXIMIZE else -1.0
+        trials = [_explained(trial, sign) for trial in trials]
+        record = Record(study.study_name, choices=_labels(trials))
+    record.embedding = embedding
+    Ledger(Budget(), record).read(trials)
+    if not record.trials:
+        raise ValueError(
+            f"The study '{study.study_name}' has no finished trial with an architecture, that is with parameters "
+            f"whose names begin with '{PREFIX}'"
+        )
+    return record
+
+
+def add_study(record: Record, name: str, storage: str | BaseStorage | None) -> optuna.Study:
+    """Make a study whose finished trials are those of a record, in its order, for any sampler and Optuna's dashboard.
+
+    The parameters are the choices, inactive ones with their first label. A trial whose score is not a number is a
+    failed one.
+
+    Raises:
+        optuna.exceptions.DuplicatedStudyError: there is a study of that name.
+    """
+    directions = [StudyDirection.MAXIMIZE, *(StudyDirection.MINIMIZE for _ in record.objectives[1:])]
+    study = optuna.create_study(study_name=name, storage=storage, directions=directions)
+    describe(study, record)
+    distributions = _distributions(record)
+    before = Cost()
+    for trial in record.trials:
+        study.add_trial(_finished(trial, before, record.objectives, distributions))
+        before = trial.cost
+    return study
+
+
+def _finished(
+    trial: Trial, before: Cost, objectives: Sequence[str], distributions: dict[str, CategoricalDistribution]
+) -> FrozenTrial:
+    """Optuna's form of a trial, after a search that had cost so much."""
+    cost = Cost(
+        queries=trial.cost.queries - before.queries,
+        steps=trial.cost.steps - before.steps,
+        images=trial.cost.images - before.images,
+        flops=trial.cost.flops - before.flops,
+        seconds=trial.cost.seconds - before.seconds,
+    )
+    query = Query.of(trial.architecture, trial.recipe)
+    attributes = noted(query, cost, measures=trial.measures, fidelity=trial.fidelity)
+    attributes["duplicate"] = trial.duplicate
+    state, values = TrialState.COMPLETE, [trial.value, *(trial.measures[name] for name in objectives[1:])]
+    if trial.failure or math.isnan(trial.value):
+        state, values = TrialState.FAIL, []
+        attributes["failure"] = trial.failure or "its score is not a number"
+    elif trial.pruned:
+        state = TrialState.PRUNED
+    labels = {PREFIX + name: label for name, label in trial.architecture.items()}
+    return create_trial(
+        state=state,
+        values=values or None,
+        params={name: labels.get(name, kind.choices[0]) for name, kind in distributions.items()},
+        distributions=dict(distributions),
+        user_attrs=attributes,
+        # What a pruner compares: percent of the training.
+        intermediate_values={max(1, round(100 * (trial.fidelity or 1))): trial.value} if trial.pruned else None,
+    )
+
+
+def _distributions(record: Record) -> dict[str, CategoricalDistribution]:
+    """What could be chosen, and labels beyond it that were."""
+    labels = {name: list(given) for name, given in record.choices.items()}
+    for trial in record.trials:
+        for name, label in trial.architecture.items():
+            if label not in labels.setdefault(name, []):
+                labels[name].append(label)
+    return {PREFIX + name: CategoricalDistribution(given) for name, given in labels.items()}
+
+
+def _explained(trial: FrozenTrial, sign: float) -> FrozenTrial:
+    """A trial of anyone's study with what this project's trials say of themselves."""
+    labels = _choices(trial.params)
+    explained = copy(trial)
+    if not labels or trial.state not in (TrialState.COMPLETE, TrialState.PRUNED) or not trial.values:
+        explained.state = TrialState.FAIL
+        explained.user_attrs = {}
+        return explained
+    explained.user_attrs = noted(Query.of(labels, {}), Cost(queries=1), measures={}, fidelity=None)
+    explained.values = [sign * trial.values[0]]
+    return explained
+
+
+def _labels(trials: Sequence[FrozenTrial]) -> dict[str, tuple[str, ...]]:
+    """What could be chosen, as the trials' parameters tell."""
+    found: dict[str, tuple[str, ...]] = {}
+    for trial in trials:
+        for name, kind in trial.distributions.items():
+            if name.startswith(PREFIX) and isinstance(kind, CategoricalDistribution):
+                found[name.removeprefix(PREFIX)] = tuple(str(label) for label in kind.choices)
+    return found
+
+
+def _choices(parameters: Mapping[str, Any]) -> dict[str, str]:
+    return {name.removeprefix(PREFIX): str(label) for name, label in parameters.items() if name.startswith(PREFIX)}
