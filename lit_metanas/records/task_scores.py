@@ -36,6 +36,8 @@ class TaskScores:
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> TaskScores:
         """Return the same scores on another device."""
-        tensors = (self.features, self.scores, self.order, self.embedding)
-        moved = (tensor.to(device, non_blocking=non_blocking) for tensor in tensors)
-        return TaskScores(self.task_id, *moved, architectures=self.architectures)
+        features, scores, order, embedding = (
+            tensor.to(device, non_blocking=non_blocking)
+            for tensor in (self.features, self.scores, self.order, self.embedding)
+        )
+        return TaskScores(self.task_id, features, scores, order, embedding, self.architectures)

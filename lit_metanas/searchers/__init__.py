@@ -5,6 +5,7 @@ from lit_metanas.searchers.evolving_halving import EvolvingHalving
 from lit_metanas.searchers.fixed import Borrowed, FixedArchitecture, RandomArchitecture
 from lit_metanas.searchers.halving import Halving
 from lit_metanas.searchers.local_search import LocalSearch
+from lit_metanas.searchers.meta_sampler import MetaSampler
 from lit_metanas.searchers.meta_searched import MetaSearched
 from lit_metanas.searchers.one_shot import OneShot
 from lit_metanas.searchers.query import QuerySearcher
@@ -22,6 +23,7 @@ __all__ = [
     "FixedArchitecture",
     "Halving",
     "LocalSearch",
+    "MetaSampler",
     "MetaSearched",
     "OneShot",
     "QuerySearcher",

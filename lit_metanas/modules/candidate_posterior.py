@@ -1,0 +1,117 @@
+"""The posterior of a Gaussian process over a fixed set of candidates, which grows with each score."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from lit_metanas.modules.grouped_kernel import GroupedKernel
+
+CHUNK = 2048
+"""Candidates whose rows are solved for at once, so that no second copy of all rows is made."""
+
+ROOM = 16
+"""Rows that are laid out ahead."""
+
+
+class Pool:
+    """The features of all candidates, laid out for one row of their covariance at a time.
+
+    Args:
+        kernel: of these features.
+        features: shape ``(n, d)``.
+    """
+
+    def __init__(self, kernel: GroupedKernel, features: Tensor) -> None:
+        self.kernel = kernel
+        self.columns = features.T.contiguous()  # (d, n): features of one candidate are mostly zeros
+        squares = [(part**2).sum(0) for part in self.columns.split(kernel.widths)]
+        self.norms = torch.stack(squares)  # (groups, n)
+
+    def __len__(self) -> int:
+        return self.columns.shape[1]
+
+    def covariance(self, parameters: Tensor, place: int) -> Tensor:
+        """The covariance of one candidate with all, shape ``(n,)``."""
+        own = self.columns[:, place]
+        used = own.nonzero()[:, 0]
+        weights = self.kernel.weights(parameters)
+        by_group = parameters[:-2].exp() / self.kernel.scales
+        common = (weights * own)[used] @ self.columns[used]
+        distance = by_group @ self.norms + by_group @ self.norms[:, place] - 2 * common
+        return self.kernel.of_distance(parameters, distance.clamp(min=0))
+
+
+class CandidatePosterior:
+    """What the scores of some candidates tell of all, for parameters of the kernel that stay.
+
+    The rows of ``L⁻¹ k(scored, all)``, with ``L`` the Cholesky factor of the covariance of the scores, are kept: one
+    more score adds one row, in a time that grows with the number of rows, and nothing is inverted again.
+
+    Args:
+        pool: the candidates.
+        parameters: of the kernel.
+        places: the candidates that have been scored.
+    """
+
+    def __init__(self, pool: Pool, parameters: Tensor, places: Sequence[int]) -> None:
+        self.pool, self.parameters = pool, parameters
+        self.places = list(places)
+        count, capacity = len(self.places), len(self.places) + ROOM
+        self._rows = torch.empty(capacity, len(pool), dtype=torch.float64)
+        self._factor = torch.zeros(capacity, capacity, dtype=torch.float64)
+        self._variance = torch.full((len(pool),), pool.kernel.variance(parameters), dtype=torch.float64)
+        rows = self._rows[:count]
+        for row, place in zip(rows, self.places, strict=True):
+            row.copy_(pool.covariance(parameters, place))
+        noise = torch.diag(parameters[-1].exp().expand(count))
+        factor = self._factor[:count, :count]
+        factor.copy_(torch.linalg.cholesky(rows[:, self.places] + noise))
+        for part in rows.split(CHUNK, dim=1):
+            part.copy_(torch.linalg.solve_triangular(factor, part.contiguous(), upper=False))
+        for row in rows:
+            self._variance -= row**2
+
+    @property
+    def deviation(self) -> Tensor:
+        """Of the scores without noise, shape ``(n,)``."""
+        return self._variance.clamp(min=1e-12).sqrt()
+
+    def mean(self, values: Tensor) -> Tensor:
+        """What is expected of all candidates, shape ``(n,)``, where those added have these scores, in their order."""
+        count = len(self.places)
+        solved = torch.linalg.solve_triangular(self._factor[:count, :count], values.double()[:, None], upper=False)
+        return solved[:, 0] @ self._rows[:count]
+
+    def add(self, place: int) -> None:
+        """Take one candidate as scored, or scored once more."""
+        count = len(self.places)
+        if count == len(self._rows):
+            self._rows = torch.cat([self._rows, self._rows.new_empty(ROOM, len(self.pool))])
+            self._factor = torch.nn.functional.pad(self._factor, (0, ROOM, 0, ROOM))
+        known = self._rows[:count, place].clone()
+        covariance = self.pool.covariance(self.parameters, place)
+        diagonal = (covariance[place] + self.parameters[-1].exp() - known @ known).clamp(min=1e-12).sqrt()
+        row = (covariance - known @ self._rows[:count]) / diagonal
+        self._factor[count, :count], self._factor[count, count] = known, diagonal
+        self._rows[count] = row
+        self._variance -= row**2
+        self.places.append(place)
+
+    def deviation_beside(self, pending: Sequence[int]) -> Tensor:
+        """The deviation once these candidates, too, have been scored: it does not depend on what they score.
+
+        That is the deviation beside scores that are as expected, which leave the mean as it is ("kriging believer",
+        Ginsbourger et al. 2010).
+        """
+        if not pending:
+            return self.deviation
+        kept, variance = len(self.places), self._variance.clone()
+        for place in pending:
+            self.add(place)
+        deviation = self.deviation
+        del self.places[kept:]
+        self._variance = variance
+        return deviation

@@ -1,0 +1,80 @@
+"""What was learned from the searches of one earlier task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from lit_metanas.modules.gaussian_process import GaussianProcess, fitted
+from lit_metanas.modules.grouped_kernel import GroupedKernel
+from lit_metanas.records.rank_gaussian import rank_gaussian
+from lit_metanas.records.task_scores import TaskScores
+from lit_metanas.spaces.architecture import Architecture
+
+FITTED = 400
+"""Scores by which the kernel's parameters are fitted, evenly over their ranks; the process then takes all."""
+ELITE = 32
+"""Best architectures of the searches that are kept by name."""
+CHUNK = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class SourceProcess:
+    """The posterior mean of a Gaussian process on the rank-Gaussian scores of one task.
+
+    Attributes:
+        task_id: the task.
+        parameters: of the kernel, shape ``(groups + 2,)``.
+        features: of the scored architectures, shape ``(n, d)``.
+        weights: of their covariances in the posterior mean, shape ``(n,)``.
+        location: mean of the posterior mean over the space.
+        spread: its deviation over the space.
+        embedding: of the task, shape ``(e,)``, or of length 0.
+        elite: the best architectures, the best first.
+    """
+
+    task_id: str
+    parameters: Tensor
+    features: Tensor
+    weights: Tensor
+    location: float
+    spread: float
+    embedding: Tensor
+    elite: tuple[Architecture, ...] = ()
+
+    def mean(self, kernel: GroupedKernel, features: Tensor) -> Tensor:
+        """The posterior mean in standard units over the space, shape ``(m,)``, for features of shape ``(m, d)``."""
+        parts = [self.weights @ kernel(self.parameters, self.features, part) for part in features.split(CHUNK)]
+        return (torch.cat(parts) - self.location) / self.spread if parts else self.weights.new_empty(0)
+
+
+def learned(scores: TaskScores, kernel: GroupedKernel, space: Tensor) -> SourceProcess:
+    """Learn from the scores of one task.
+
+    Args:
+        scores: of at least two architectures.
+        kernel: of their features.
+        space: features of the architectures over which the posterior mean is standardised, shape ``(m, d)``.
+    """
+    values = rank_gaussian(scores.scores)
+    features = scores.features.double()
+    order = values.argsort(descending=True, stable=True)
+    even = order[torch.linspace(0, len(order) - 1, min(FITTED, len(order))).round().long()]
+    parameters = fitted(kernel, features[even], values[even], kernel.prior)
+    process = GaussianProcess(kernel, parameters, features, values)
+    best = order[:ELITE].tolist() if scores.architectures else []
+    raw = SourceProcess(
+        task_id=scores.task_id,
+        parameters=parameters,
+        features=features,
+        weights=process.weights,
+        location=0.0,
+        spread=1.0,
+        embedding=scores.embedding.double(),
+        elite=tuple(scores.architectures[place] for place in best),
+    )
+    means = raw.mean(kernel, space)
+    spread = float(means.std(correction=0)) if len(means) else 1.0
+    return replace(raw, location=float(means.mean()), spread=max(spread, 1e-6))

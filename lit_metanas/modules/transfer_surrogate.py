@@ -1,0 +1,58 @@
+"""Predicts the scores of a new task from a few of them and from earlier tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from lit_metanas.modules.gaussian_process import GaussianProcess, Prediction, fitted
+from lit_metanas.modules.grouped_kernel import Gaussians, GroupedKernel
+from lit_metanas.modules.source_process import SourceProcess
+from lit_metanas.modules.transfer import combined, evidence_weights
+from lit_metanas.records.rank_gaussian import rank_gaussian
+
+DEVIATION = 0.5
+"""Of the logarithms of a kernel's parameters on a new task, around their mean over the sources."""
+
+
+class TransferSurrogate:
+    """A Gaussian process on the new task's scores, and the processes of earlier tasks as far as these agree with them.
+
+    The mean is the weighted mean of all (``transfer.combined``), the deviation that of the task's own process. With no
+    sources it is a Gaussian process and nothing else.
+
+    Args:
+        kernel: of all processes.
+        sources: the earlier tasks' processes.
+        mean: the mean over the sources of the parameters of the kernel, shape ``(groups + 2,)``; without sources it
+            is not used.
+    """
+
+    def __init__(self, kernel: GroupedKernel, sources: Sequence[SourceProcess], mean: Tensor) -> None:
+        self.kernel = kernel
+        self.sources = tuple(sources)
+        self.prior = Gaussians(mean.double(), torch.full_like(mean, DEVIATION).double()) if sources else kernel.prior
+
+    def fit(self, features: Tensor, values: Tensor) -> Tensor:
+        """The parameters of the task's own process, for features ``(n, d)`` and rank-Gaussian scores ``(n,)``."""
+        return fitted(self.kernel, features, values, self.prior)
+
+    def source_means(self, features: Tensor) -> Tensor:
+        """What each source expects, in standard units, shape ``(sources, n)``."""
+        means = [source.mean(self.kernel, features) for source in self.sources]
+        return torch.stack(means) if means else features.new_empty(0, len(features), dtype=torch.float64)
+
+    def __call__(self, features: Tensor, scores: Tensor, candidates: Tensor) -> Prediction:
+        """Predict the rank-Gaussian scores of candidates.
+
+        Args:
+            features: of the architectures that were scored, shape ``(n, d)``, in any order.
+            scores: the higher the better, on any scale, shape ``(n,)``.
+            candidates: shape ``(m, d)``.
+        """
+        values = rank_gaussian(scores)
+        own = GaussianProcess(self.kernel, self.fit(features, values), features, values)(candidates)
+        weights = evidence_weights(values, self.source_means(features))
+        return Prediction(combined(own.mean, weights, self.source_means(candidates)), own.deviation)

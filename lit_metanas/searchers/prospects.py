@@ -1,0 +1,109 @@
+"""Among which architectures a model of scores chooses the next one."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lit_metanas.modules.candidate_posterior import Pool
+from lit_metanas.modules.transfer_surrogate import TransferSurrogate
+from lit_metanas.searchers.mutation import mutate
+from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.candidates import Candidates, drawn
+from lit_metanas.spaces.encoding import Encoding
+
+DRAWN = 500
+"""Architectures of a large space that are drawn anew for each proposal."""
+MUTANTS = 500
+"""And those that are mutated from good ones, once or twice."""
+PARENTS = 10
+
+
+class Prospects:
+    """Architectures, with what the sources expect of them.
+
+    Args:
+        surrogate: holds the sources.
+        architectures: each once.
+        features: shape ``(n, d)``.
+
+    Attributes:
+        architectures: as given.
+        pool: their features, laid out for a posterior.
+        sources: what each source expects, shape ``(sources, n)``.
+        places: the inverse of ``architectures``.
+    """
+
+    def __init__(self, surrogate: TransferSurrogate, architectures: Sequence[Architecture], features: Tensor) -> None:
+        self.architectures = architectures
+        self.pool = Pool(surrogate.kernel, features)
+        self.sources = surrogate.source_means(features)
+        self.places = {architecture: place for place, architecture in enumerate(architectures)}
+
+    def __len__(self) -> int:
+        return len(self.architectures)
+
+
+class Outlook(ABC):
+    """Gives the prospects of each proposal."""
+
+    first: Prospects
+    """Those of a task of which nothing is known."""
+
+    @abstractmethod
+    def __call__(
+        self, known: Sequence[Architecture], best: Sequence[Architecture], draw: np.random.Generator
+    ) -> Prospects:
+        """The prospects beside what is known, which they contain.
+
+        Args:
+            known: what was tried.
+            best: the best of it.
+            draw: of whatever is drawn.
+        """
+
+
+class WholeOutlook(Outlook):
+    """All architectures of a small space."""
+
+    def __init__(self, surrogate: TransferSurrogate, candidates: Candidates) -> None:
+        self.first = Prospects(surrogate, candidates.architectures, candidates.features)
+
+    def __call__(
+        self, known: Sequence[Architecture], best: Sequence[Architecture], draw: np.random.Generator
+    ) -> Prospects:
+        """The same ones, whatever is known."""
+        return self.first
+
+
+class DrawnOutlook(Outlook):
+    """Architectures of a large space: drawn ones, and mutants of the best and of what was best on the sources."""
+
+    def __init__(self, surrogate: TransferSurrogate, candidates: Candidates, encoding: Encoding) -> None:
+        self.surrogate, self.encoding = surrogate, encoding
+        known = dict.fromkeys(architecture for source in surrogate.sources for architecture in source.elite)
+        space = encoding.space
+        # Records may be of a space that this one restricts.
+        labels = {choice.name: space.proposed(choice) for choice in space.choices}
+        self.elite = [one for one in known if all(label in labels[name] for name, label in one.items())]
+        both = tuple(dict.fromkeys([*self.elite, *candidates.architectures]))
+        self.first = Prospects(surrogate, both, encoding(both))
+
+    def __call__(
+        self, known: Sequence[Architecture], best: Sequence[Architecture], draw: np.random.Generator
+    ) -> Prospects:
+        """New ones for each proposal."""
+        space = self.encoding.space
+        generator = torch.Generator().manual_seed(int(draw.integers(2**62)))
+        parents = [*best[:PARENTS], *self.elite[:PARENTS]]
+        mutants = []
+        for number in range(MUTANTS if parents else 0):
+            mutant = mutate(space, parents[number % len(parents)], generator)
+            mutants.append(mutant if number % 2 else mutate(space, mutant, generator))
+        new = [*(one for one in mutants if space.violation(one) is None), *drawn(space, DRAWN, generator)]
+        both = tuple(dict.fromkeys([*known, *self.elite, *new]))
+        return Prospects(self.surrogate, both, self.encoding(both))
