@@ -28,9 +28,7 @@ class Query(NamedTuple):
         return Query(Architecture(architecture), tuple(sorted(recipe.items())))
 
 
-def noted(
-    query: Query, cost: Cost, *, measures: Mapping[str, float], fidelity: float | None
-) -> dict[str, Any]:
+def noted(query: Query, cost: Cost, *, measures: Mapping[str, float], fidelity: float | None) -> dict[str, Any]:
     """What a trial's user attributes say of it, to be read by a ledger; what is empty is left out."""
     said = {
         "architecture": query.architecture.to_json(),
