@@ -9,6 +9,8 @@ from lit_metanas.spaces.encoding import Encoding
 from lit_metanas.spaces.layered import LayeredSpace
 from lit_metanas.spaces.metanas_cell import MetaNASCell
 from lit_metanas.spaces.mixture import Gate, Mixture, one_hot
+from lit_metanas.spaces.mobile_layout import MobileStage
+from lit_metanas.spaces.mobile_macro import MobileMacro
 from lit_metanas.spaces.nas_bench_101 import NASBench101
 from lit_metanas.spaces.nas_bench_201 import NASBench201
 from lit_metanas.spaces.nas_bench_201_encoding import NASBench201Encoding
@@ -29,6 +31,8 @@ __all__ = [
     "LayeredSpace",
     "MetaNASCell",
     "Mixture",
+    "MobileMacro",
+    "MobileStage",
     "NASBench101",
     "NASBench201",
     "NASBench201Encoding",

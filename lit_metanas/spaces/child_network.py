@@ -47,8 +47,8 @@ class ChildNetwork(nn.Module, ABC):
 
     @torch.no_grad()
     def _inherit_head(self, weights: Mapping[str, Tensor]) -> None:
-        """Copy the classifier where it has the same shape."""
+        """Copy the classifier where it has as many classes, for the leading features."""
         head = weights.get("head.weight")
-        if head is not None and head.shape == self.head.weight.shape:
-            self.head.weight.copy_(head)
+        if head is not None and head.shape[0] == self.head.out_features and head.shape[1] >= self.features:
+            self.head.weight.copy_(head[:, : self.features])
             self.head.bias.copy_(weights["head.bias"])

@@ -109,10 +109,7 @@ class LayeredChild(ChildNetwork):
             if module.projection is not None:
                 convolution, norm = module.projection[0], module.projection[1]
                 _inherit_normed(convolution, norm, weights, f"{prefix}.projection", f"{prefix}.skip")
-        head = weights.get("head.weight")
-        if head is not None and head.shape[0] == self.head.out_features and head.shape[1] >= self.features:
-            self.head.weight.copy_(head[:, : self.features])
-            self.head.bias.copy_(weights["head.bias"])
+        self._inherit_head(weights)
 
     def _tensors(self) -> dict[str, Tensor]:
         """Parameters and statistics but the classifier's, under the supernet's names."""

@@ -24,7 +24,7 @@ class Moments(NamedTuple):
 
 
 class SuperNorm(nn.Module):
-    """Batch-norm of a supernet: it keeps no statistics.
+    """Batch-norm of a supernet: it keeps no statistics. Fewer channels than ``width`` are the leading ones.
 
     Attributes:
         key: names the statistics; see ``name_norms``.
@@ -39,7 +39,8 @@ class SuperNorm(nn.Module):
     def forward(self, inputs: Tensor, moments: Moments) -> Tensor:
         """Normalise each channel of ``(n, channels, height, width)``."""
         given, record = moments
-        return batch_normalise(inputs, self.scale, self.shift, key=self.key, statistics=given, record=record)
+        scale, shift = (None if own is None else own[: inputs.shape[1]] for own in (self.scale, self.shift))
+        return batch_normalise(inputs, scale, shift, key=self.key, statistics=given, record=record)
 
 
 class Norms(Protocol):

@@ -1,4 +1,4 @@
-"""Cells of two inputs under meta-training and under DARTS's search, and what the searched child inherits."""
+"""Cells of two inputs and macro spaces under meta-training and under DARTS's search, and what the searched child inherits."""
 
 import math
 
@@ -19,10 +19,16 @@ from lit_metanas.meta import (
 from lit_metanas.records import Budget
 from lit_metanas.relaxations import AnnealedSoftmax, Argmax, Derived, SampledChild, Softmax
 from lit_metanas.searchers import WeightSharingSearcher
-from lit_metanas.spaces import DARTSCell, ENASMacro, MetaNASCell, one_hot
+from lit_metanas.spaces import DARTSCell, ENASMacro, MetaNASCell, MobileMacro, MobileStage, one_hot
 
 SPACES = {"darts": DARTSCell(channels=2, cells=2), "metanas": MetaNASCell(channels=2, cells=2)}
 SPACES["enas"] = ENASMacro(layers=4, channels=4)
+SPACES["mobile"] = MobileMacro(
+    stages=[MobileStage(4, depths=(1, 2)), MobileStage(4, 2, depths=(2,), skips=("none", "identity"))],
+    stem=4,
+    last=8,
+    divisor=1,
+)
 
 
 def inner(meta_gradient, relaxation=None, inner_loop=None):
@@ -49,6 +55,7 @@ METHODS = {
     [
         *((name, method) for name in SPACES for method in ("softmax", "sampled child", "paired score")),
         ("enas", "maml"),
+        ("mobile", "maml"),
         pytest.param("darts", "maml", marks=pytest.mark.slow),
         pytest.param("metanas", "maml", marks=pytest.mark.slow),
         pytest.param("darts", "tnas", marks=pytest.mark.slow),
@@ -65,7 +72,8 @@ def test_two_steps(name, method):
     assert all(math.isfinite(loss) for loss in losses)
     assert float((model.logits.values.detach() - before).abs().max()) > 1e-5
     after = dict(model.supernet.named_parameters())
-    assert not torch.equal(after["body.stem.0.weight"], weights["body.stem.0.weight"])
+    stem = next(name for name in weights if "stem" in name)
+    assert not torch.equal(after[stem], weights[stem])
     architecture = model.architecture()
     child = space.child(architecture, SHAPE, 3, model.inheritance()).eval()
     inputs = torch.rand(4, *SHAPE, generator=torch.Generator().manual_seed(0))
