@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import lit_metanas
-from lit_metanas.mistakes import UsageError, broken_yaml, explain, near_miss
+from lit_metanas.mistakes import UsageError, near_miss, refused
 
 DEBUG = "LIT_METANAS_DEBUG"
 """Environment variable: ``1`` shows tracebacks and all that Lightning says, like ``--debug``."""
@@ -55,6 +55,7 @@ _OBVIOUS = (
     ".*The dirpath has changed.*",
     ".*LeafSpec.*is deprecated.*",
     ".*Checkpoint directory .* exists and is not empty.*",
+    ".*Total length of .* across ranks is zero.*",  # no tasks are held out for validation
 )
 
 
@@ -146,8 +147,8 @@ def _call(function: Callable[..., None], verb: str, args: list[str], **given: ob
     keys = parser.add_function_arguments(function, skip=set(given))
     try:
         settings: Any = parser.instantiate(parser.parse_args(args))
-    except ArgumentError as error:
-        raise UsageError(broken_yaml(args) or explain(str(error), keys)) from None
+    except Exception as error:  # whatever a configuration makes a parser raise, it is wrong
+        raise refused(error, args, keys) from (None if isinstance(error, ArgumentError) else error)
     function(**{key: settings[key] for key in keys}, **given)
 
 

@@ -155,6 +155,7 @@ def test_a_trainer_gets_the_tasks(many, tmp_path, held_out):
     )  # fmt: skip
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*configure_optimizers.*")
+        warnings.filterwarnings("ignore", message=".*across ranks is zero.*")
         trainer.fit(module, SearchRecords(many, ENCODING, val_tasks=held_out))
     assert len(module.train_tasks) == 12 - len(held_out)
     assert {kind for _, kind in module.train_tasks} == {torch.float64}
