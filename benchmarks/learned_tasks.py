@@ -1,0 +1,313 @@
+"""Learning from searches of earlier tasks where to look on a new one, end to end, on trained networks.
+
+A pool of networks is trained on 12 source and 4 target tasks (``learned_pool.py``); searches from random
+initialisation on the sources make the records; ``lit-metanas fit`` trains the meta-surrogate on them; and each target
+is searched, by what the pool's trainings gave, with and without it. Everything is kept as it finishes, so that an
+interrupted run goes on:
+
+    python benchmarks/learned_tasks.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import product
+from pathlib import Path
+from statistics import NormalDist, median
+
+import numpy as np
+import torch
+from learned_pool import RECIPE, REPEATED, RESULTS, SOURCES, SPACE, TARGETS, Pool, PoolTable, Problem, show
+from optuna.samplers import BaseSampler, TPESampler
+from pool_sampler import PoolSampler
+from pool_space import PoolSpace
+from regret_figure import draw
+
+from lit_metanas.atomic import replacing
+from lit_metanas.cli import main as lit_metanas
+from lit_metanas.estimators import TabularEstimator
+from lit_metanas.modules.recipe import Recipe
+from lit_metanas.records import Budget, Record, read_record_lines, write_record_lines
+from lit_metanas.records.hardware import hardware
+from lit_metanas.report.statistics import bootstrap_means
+from lit_metanas.searchers import MetaSampler, QuerySearcher, RegularisedEvolution
+from lit_metanas.spaces import Architecture, OneHotEncoding
+
+CONFIGS = Path(__file__).parent.parent / "configs"
+META, GP, TPE, RANDOM, EVOLUTION, MEAN = "meta-learned", "Gaussian process", "TPE", "random", "evolution", "source mean"
+BASELINES = (RANDOM, TPE, GP, EVOLUTION, MEAN)
+SHOWN = (3, 5, 10, 20)
+"""Trained children after which the regret is printed."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is searched; by default what is reported.
+
+    Attributes:
+        sources: tasks that records are made of.
+        targets: tasks that are held out.
+        source_seeds: searches of each source by random search, and as many by evolution.
+        source_queries: architectures in each.
+        seeds: searches of each target by each searcher.
+        queries: architectures in each.
+    """
+
+    sources: tuple[Problem, ...] = SOURCES
+    targets: tuple[Problem, ...] = TARGETS
+    source_seeds: int = 3
+    source_queries: int = 30
+    seeds: int = 20
+    queries: int = 40
+
+
+def sampler_of(name: str, pool: Pool, checkpoint: Path | None = None) -> BaseSampler:
+    """The sampler of this name, held to the pool; its seed comes with the search."""
+    if name == RANDOM:
+        return PoolSampler(pool.architectures, SPACE)
+    if name == TPE:
+        return PoolSampler(pool.architectures, SPACE, TPESampler())
+    if name == EVOLUTION:
+        return PoolSampler(pool.architectures, SPACE, RegularisedEvolution(population=8, sample=3, space=SPACE))
+    members = PoolSpace(pool.architectures, SPACE)
+    source = str(checkpoint) if name == META else None
+    return PoolSampler(
+        pool.architectures, SPACE, MetaSampler(space=members, encoding=OneHotEncoding(members), checkpoint=source)
+    )
+
+
+def search(name: str, pool: Pool, problem: Problem, queries: int, seed: int, checkpoint: Path | None = None) -> Record:
+    """Search one task by validation scores alone."""
+    searcher = QuerySearcher(sampler=sampler_of(name, pool, checkpoint), study=name)
+    estimator = TabularEstimator(PoolTable(pool, problem), "val")
+    return searcher.run(estimator, SPACE, Budget(queries=queries), seed, problem=problem.id).record
+
+
+def make_records(pool: Pool, plan: Plan, path: Path) -> list[Record]:
+    """Search the sources from random initialisation, unless the file holds these searches."""
+    wanted = [
+        (name, problem, seed)
+        for problem, name, seed in product(plan.sources, (RANDOM, EVOLUTION), range(plan.source_seeds))
+    ]
+    queries = min(plan.source_queries, len(pool.architectures))
+    kept = read_record_lines(path, SPACE) if path.exists() else []
+    by_search = {(record.method, record.task_id, record.seed): record for record in kept}
+    records = [
+        known
+        if (known := by_search.get((name, problem.id, seed))) and len(known.trials) == queries
+        else search(name, pool, problem, queries, seed)
+        for name, problem, seed in wanted
+    ]
+    if records != kept:
+        write_record_lines(path, records)
+    return records
+
+
+def fit(records: Path, directory: Path) -> Path:
+    """Train the meta-surrogate as a user does."""
+    config = CONFIGS / "amortised" / "layered_surrogate.yaml"
+    paths = f"--data.init_args.paths=[{json.dumps(str(records))}]"
+    lit_metanas(["fit", "-c", str(config), paths, f"--trainer.default_root_dir={directory}"])
+    (checkpoint,) = directory.rglob("last.ckpt")
+    return checkpoint
+
+
+def source_mean(records: Sequence[Record], pool: Sequence[Architecture]) -> list[int]:
+    """Members by the mean over tasks of their normal score among what was tried there; those never tried count 0."""
+    scores: dict[str, dict[Architecture, float]] = {}
+    for record in records:
+        scores.setdefault(record.task_id, {}).update({t.architecture: t.value for t in record.trials if t.scored})
+    totals = np.zeros(len(pool))
+    for found in scores.values():
+        values = np.array(list(found.values()))
+        for place, member in enumerate(pool):
+            if member in found:
+                below = (values < found[member]).mean() + (values == found[member]).mean() / 2
+                totals[place] += NormalDist().inv_cdf(float(below)) / len(scores)
+    return np.argsort(-totals, kind="stable").tolist()
+
+
+class Replays:
+    """The members that each search tried, in order, in a file that grows.
+
+    Args:
+        path: the file.
+        digest: of what the searchers learned from; the searches of another one are done anew.
+    """
+
+    def __init__(self, path: Path, digest: str) -> None:
+        self.path, self.digest = path, digest
+        self.orders: dict[str, list[int]] = {}
+        if path.exists():
+            document = json.loads(path.read_text(encoding="utf-8"))
+            self.orders = document["orders"] if document["learned from"] == digest else {}
+
+    def fill(self, pool: Pool, plan: Plan, records: Sequence[Record], checkpoint: Path) -> None:
+        """Search what the file does not hold yet."""
+        places = {architecture: place for place, architecture in enumerate(pool.architectures)}
+        queries = min(plan.queries, len(pool.architectures))
+        means = source_mean(records, pool.architectures)[:queries]
+        for problem, name, seed in product(plan.targets, (META, *BASELINES), range(plan.seeds)):
+            key = _key(problem, name, seed)
+            if len(self.orders.get(key, ())) >= queries:
+                continue
+            if name == MEAN:
+                self.orders[key] = means
+                continue
+            record = search(name, pool, problem, queries, seed, checkpoint)
+            self.orders[key] = [places[trial.architecture] for trial in record.trials if not trial.duplicate]
+            if seed == plan.seeds - 1:
+                self.write()
+                print(f"{problem.id}: {name}", flush=True)
+        self.write()
+
+    def write(self) -> None:
+        """Write the file atomically, one search a line."""
+        rows = ",\n".join(f"{json.dumps(key)}: {json.dumps(order)}" for key, order in self.orders.items())
+        with replacing(self.path) as temporary:
+            text = f'{{"schema": 1, "learned from": "{self.digest}", "orders": {{\n{rows}\n}}}}\n'
+            temporary.write_text(text, encoding="utf-8")
+
+
+def _key(problem: Problem, name: str, seed: int) -> str:
+    return f"{problem.id}, {name}, {seed}"
+
+
+@dataclass(frozen=True)
+class Regrets:
+    """How far the chosen networks are behind the pool's best, in points of accuracy.
+
+    Attributes:
+        val: of the best by validation so far, shape ``(tasks, seeds, queries)``.
+        test: of the same network's test accuracy.
+        arrived: trained children until one of the best three by validation, shape ``(tasks, seeds)``.
+    """
+
+    val: np.ndarray
+    test: np.ndarray
+    arrived: np.ndarray
+
+
+def regrets(replays: Replays, pool: Pool, plan: Plan, name: str) -> Regrets:
+    """Of one searcher. Who chooses sees validation alone; the test accuracies are read here, afterwards."""
+    queries = min(plan.queries, len(pool.architectures))
+    val = np.zeros((len(plan.targets), plan.seeds, queries))
+    test, arrived = np.zeros_like(val), np.zeros(val.shape[:2])
+    for place, problem in enumerate(plan.targets):
+        by_val, by_test = pool.scores(problem, "val"), pool.scores(problem, "test")
+        good = by_val >= np.sort(by_val)[-min(3, len(by_val))]
+        for seed in range(plan.seeds):
+            order = np.array(replays.orders[_key(problem, name, seed)][:queries])
+            chosen = [order[int(np.argmax(by_val[order[: n + 1]]))] for n in range(queries)]
+            val[place, seed] = 100 * (by_val.max() - by_val[chosen])
+            test[place, seed] = 100 * (by_test.max() - by_test[chosen])
+            arrived[place, seed] = 1 + np.argmax(good[order]) if good[order].any() else np.inf
+    return Regrets(val, test, arrived)
+
+
+def difference(ours: np.ndarray, theirs: np.ndarray) -> tuple[float, float, float]:
+    """The mean of paired differences with its 95 % interval: tasks are drawn again, then seeds within each.
+
+    Args:
+        ours: shape ``(tasks, seeds)``.
+        theirs: the same tasks and seeds.
+    """
+    pairs = ours - theirs
+    low, high = np.quantile(bootstrap_means(list(pairs), seed=0, draws=10_000), [0.025, 0.975])
+    return float(pairs.mean()), float(low), float(high)
+
+
+def summary(found: dict[str, Regrets], shown: Sequence[int]) -> list[dict[str, object]]:
+    """Print, and return, mean regrets of all searchers, and how much lower the meta-learned one's are."""
+    rows: list[dict[str, object]] = []
+    for signal in ("val", "test"):
+        print(f"\nregret by {signal}, points, after" + "".join(f"{count:>24}" for count in shown))
+        for name, regret in found.items():
+            line = f"{name:32}"
+            for count in shown:
+                values, best = getattr(regret, signal)[..., count - 1], getattr(found[META], signal)[..., count - 1]
+                mean, low, high = difference(best, values)
+                line += f"{values.mean():7.2f}" + (
+                    " " * 17 if name == META else f" {mean:+6.2f} ({low:+.1f},{high:+.1f})"
+                )
+                interval = None if name == META else {"mean": mean, "low": low, "high": high}
+                by_task = [round(float(value), 3) for value in values.mean(1)]
+                rows.append(
+                    {
+                        "signal": signal,
+                        "searcher": name,
+                        "children": count,
+                        "regret": float(values.mean()),
+                        "by task": by_task,
+                        "meta-learned minus this": interval,
+                    }
+                )
+            print(line)
+    print("\nmedian of trained children until one of the best three by validation, over tasks and by task")
+    for name, regret in found.items():
+        by_task = [median(row) for row in regret.arrived.tolist()]
+        print(f"{name:32}{median(regret.arrived.flatten().tolist()):5.1f}  " + " ".join(f"{m:5.1f}" for m in by_task))
+        rows.append({"searcher": name, "median to best three": median(regret.arrived.flatten().tolist())})
+    return rows
+
+
+def run(pool: Pool, plan: Plan, work: Path, results: Path) -> dict[str, Regrets]:
+    """From a filled pool to the regrets."""
+    work.mkdir(parents=True, exist_ok=True)
+    lines = work / "records.jsonl"
+    records = make_records(pool, plan, lines)
+    learned = [[record.method, record.task_id, [t.value for t in record.trials]] for record in records]
+    digest = sha256(json.dumps(learned).encode()).hexdigest()[:16]
+    checkpoints = work / f"surrogate-{digest}"
+    found = sorted(checkpoints.rglob("last.ckpt"))
+    checkpoint = found[0] if found else fit(lines, checkpoints)
+    print(f"{len(records)} searches of {len(plan.sources)} tasks, from random initialisation", flush=True)
+    replays = Replays(results / "replays.json", digest)
+    replays.fill(pool, plan, records, checkpoint)
+    return {name: regrets(replays, pool, plan, name) for name in (META, *BASELINES)}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--results", type=Path, default=RESULTS, help="folder of the pool, the searches and the figures"
+    )
+    parser.add_argument(
+        "--work", type=Path, default=Path("runs/learned_tasks"), help="folder of records and checkpoint"
+    )
+    parser.add_argument("--members", type=int, default=64, help="architectures in the pool")
+    parser.add_argument("--epochs", type=int, default=RECIPE.epochs, help="of each training")
+    parser.add_argument("--sources", type=int, default=len(SOURCES), help="source tasks")
+    parser.add_argument("--targets", type=int, default=len(TARGETS), help="target tasks")
+    parser.add_argument("--seeds", type=int, default=Plan.seeds, help="searches of each target by each searcher")
+    parser.add_argument("--queries", type=int, default=Plan.queries, help="trained children of each search")
+    parser.add_argument("--processes", type=int, default=2, help="trainings at a time")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    plan = Plan(
+        sources=SOURCES[: options.sources],
+        targets=TARGETS[: options.targets],
+        seeds=options.seeds,
+        queries=options.queries,
+    )
+    recipe = Recipe(epochs=options.epochs, batch_size=RECIPE.batch_size)
+    pool = Pool(options.results / "pool.json", options.members, recipe)
+    problems = [*plan.sources, *plan.targets]
+    repeated = [problem for problem in REPEATED if problem in problems]
+    pool.fill([*((p, 0) for p in problems), *((p, 1) for p in repeated)], options.processes)
+    correlations = show(pool, problems, repeated)
+    found = run(pool, plan, options.work, options.results)
+    shown = [count for count in SHOWN if count <= next(iter(found.values())).val.shape[-1]]
+    rows = summary(found, shown)
+    document = {"benchmark": "learned tasks", "hardware": hardware(), "rank correlations": correlations, "rows": rows}
+    with replacing(options.results / "regrets.json") as temporary:
+        temporary.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    draw(found, options.results / "regrets.png")
+
+
+if __name__ == "__main__":
+    main()
