@@ -14,6 +14,7 @@ from lit_metanas.estimators.proxy_nwot import Nwot
 from lit_metanas.estimators.proxy_size import FlopCount, L2Norm, ParameterCount
 from lit_metanas.estimators.proxy_synflow import Synflow
 from lit_metanas.estimators.supernet import SupernetEstimator
+from lit_metanas.estimators.table_data import TableDataModule
 from lit_metanas.estimators.tabular import Table, TabularEstimator
 from lit_metanas.estimators.training import TrainingEstimator
 
@@ -38,6 +39,7 @@ __all__ = [
     "SupernetEstimator",
     "Synflow",
     "Table",
+    "TableDataModule",
     "TabularEstimator",
     "TrainingEstimator",
     "fresh_weights",

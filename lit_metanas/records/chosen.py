@@ -22,7 +22,7 @@ class Chosen:
         metric: what ``value`` is.
         cost: of the search.
         recipe: the child's training hyper-parameters.
-        shape: channels, height and width of an input.
+        shape: channels, height and width of an input; zeros where none was seen.
         way: number of classes.
         classes: the classes' names, in the order of their labels.
         weights: file of the trained child's weights, relative to this file; empty where none was kept.

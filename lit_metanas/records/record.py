@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import inf
+from typing import Literal
 
 from torch import Tensor
 
@@ -93,11 +94,15 @@ class Record:
 
     @property
     def curve(self) -> tuple[tuple[float, float], ...]:
-        """The anytime curve: (FLOPs spent, best score so far) at each improvement, by full scores alone."""
+        """The anytime curve over FLOPs."""
+        return self.curve_over("flops")
+
+    def curve_over(self, account: Literal["flops", "queries"]) -> tuple[tuple[float, float], ...]:
+        """The anytime curve: (spent so far, best score so far) at each improvement, by full scores alone."""
         points: list[tuple[float, float]] = []
         for trial in self.trials:
             if trial.scored and trial.value > (points[-1][1] if points else -inf):
-                points.append((float(trial.cost.flops), trial.value))
+                points.append((float(getattr(trial.cost, account)), trial.value))
         return tuple(points)
 
     def _undominated(self, trials: list[Trial]) -> list[Trial]:

@@ -14,16 +14,19 @@ class Protocol:
     """How a result was measured.
 
     Attributes:
-        name: ``episodes`` (few-shot) or ``target`` (many examples a class).
-        way: classes a task.
+        name: ``episodes`` (few-shot), ``target`` (many examples a class), or in words what was looked up.
+        way: classes a task; 0 where no images were seen.
         shot: training examples a class.
-        batch_norm: where statistics come from: ``transductive``, ``support`` or ``running``.
+        batch_norm: where statistics come from: ``transductive``, ``support`` or ``running``; empty where there are
+            none.
+        account: what a search's cost and its anytime curve are counted in: ``flops`` or ``queries``.
     """
 
     name: str
     way: int
     shot: int
     batch_norm: str
+    account: str = "flops"
 
 
 @dataclass(frozen=True)
@@ -42,10 +45,10 @@ class Result:
         ci95: half width of the 95 % confidence interval of ``value`` over examples or episodes.
         cost: of the search on this task.
         meta_cost: of meta-training, paid once.
-        parameters: trainable parameters of the network.
-        flops: forward multiply-adds of the network for one input.
+        parameters: trainable parameters of the network; 0 where that is unknown.
+        flops: forward multiply-adds of the network for one input; 0 where that is unknown.
         values: one score an episode, in the episodes' order, for paired comparisons; empty for one task.
-        curve: anytime curve of the search: (flops spent, best validation score so far).
+        curve: anytime curve of the search: (spent in the protocol's account, best validation score so far).
         metric: what ``value`` is.
         hardware: the machine.
         config: where the run's configuration was saved.

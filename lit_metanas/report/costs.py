@@ -7,7 +7,19 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from lit_metanas.callbacks.canvas import COLOURS, FAINT, INK, figure
-from lit_metanas.report.panel import ABOVE, BELOW, HEIGHT, LEFT, PANEL, frame, name_room, names, side_by_side, ticks
+from lit_metanas.report.panel import (
+    ABOVE,
+    ACCOUNTS,
+    BELOW,
+    HEIGHT,
+    LEFT,
+    PANEL,
+    frame,
+    name_room,
+    names,
+    side_by_side,
+    ticks,
+)
 from lit_metanas.report.table import ProtocolTable, Row
 
 if TYPE_CHECKING:
@@ -19,7 +31,7 @@ MARKERS = "oDs^vX<>"
 
 
 def draw_costs(tables: Sequence[ProtocolTable]) -> Figure:
-    """Draw for each protocol every method's accuracy over the FLOPs of one search.
+    """Draw for each protocol every method's accuracy over the cost of one search, in FLOPs or queries.
 
     Thin bars are 95 % intervals over episodes or tasks, thick ones over seeds. Methods that do not search stand left
     of the logarithmic axis; points of equal cost stand side by side. Names stand on the right at their methods'
@@ -51,12 +63,12 @@ def _name(table: ProtocolTable, row: Row) -> str:
 
 def _panel(axes: Axes, table: ProtocolTable, colours: Mapping[str, int]) -> None:
     """One protocol."""
-    logs = [math.log10(row.search_flops) for row in table.rows if row.search_flops > 0]
+    logs = [math.log10(row.search_cost) for row in table.rows if row.search_cost > 0]
     low, high = (math.floor(min(logs)), max(math.ceil(max(logs)), math.floor(min(logs)) + 1)) if logs else (0, 0)
     resting = len(table.rows) - len(logs)
     step = 0.045 * (high - low) if logs else 1.0
     start = low - step * (resting + 2)
-    wanted = [math.log10(row.search_flops) if row.search_flops > 0 else start for row in table.rows]
+    wanted = [math.log10(row.search_cost) if row.search_cost > 0 else start for row in table.rows]
     places = side_by_side(wanted, step)
     ends = []
     for row, place in zip(table.rows, places, strict=True):
@@ -69,7 +81,7 @@ def _panel(axes: Axes, table: ProtocolTable, colours: Mapping[str, int]) -> None
         axes.plot([place], [mean], MARKERS[index % len(MARKERS)], color=colour, markersize=7, markeredgecolor="white",
                   markeredgewidth=0.8, zorder=3)  # fmt: skip
         ends.append((place, mean, colour, _name(table, row)))
-    frame(axes, table.title, "training FLOPs of one task's search")
+    frame(axes, table.title, f"{ACCOUNTS[table.account]} of one task's search")
     axes.set_ylabel("accuracy, %", fontsize=9, color=INK)
     axes.text(1, 1.015, f"95 %: thin over {table.units}, thick over seeds", transform=axes.transAxes, fontsize=7.5,
               color=FAINT, ha="right", va="bottom")  # fmt: skip

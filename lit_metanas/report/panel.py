@@ -1,4 +1,4 @@
-"""What the report's panels share: margins, ticks of FLOPs, names beside points."""
+"""What the report's panels share: margins, ticks of costs, names beside points."""
 
 from __future__ import annotations
 
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 PANEL, HEIGHT, LEFT, ABOVE, BELOW = 4.6, 3.1, 0.75, 0.55, 0.75
 """Inches: a panel's width and height, and the margins around it."""
+
+
+ACCOUNTS = {"flops": "training FLOPs", "queries": "queries"}
+"""Words for what a search's cost is counted in."""
 
 
 def name_room(names: Sequence[str]) -> float:
@@ -41,7 +45,7 @@ def frame(axes: Axes, title: str, below: str) -> None:
 
 
 def ticks(axes: Axes, low: float, high: float, rest: float | None = None, searched: bool = True) -> None:
-    """Ticks at powers of ten of FLOPs, the axis being in decimal logarithms; ``rest`` is where no search stands."""
+    """Ticks at powers of ten of the cost, the axis being in decimal logarithms; ``rest`` is where no search stands."""
     stride = max(1, math.ceil((high - low) / 5))
     powers = list(range(math.ceil(low), math.floor(high) + 1, stride)) if searched else []
     marks = ([(rest, "no search")] if rest is not None else []) + [

@@ -34,7 +34,8 @@ class Row:
         seeds: mean and interval over seeds.
         seed_numbers: the seeds.
         difference: paired difference to the reference method; None for itself and where no pair exists.
-        search_flops: training cost of the search on one task.
+        account: what a search's cost is counted in: ``flops`` or ``queries``.
+        search_cost: cost of the search on one task.
         search_seconds: its time.
         meta_flops: training cost of meta-training, paid once.
         meta_seconds: its time.
@@ -51,7 +52,8 @@ class Row:
     seeds: Interval
     seed_numbers: tuple[int, ...]
     difference: Difference | None
-    search_flops: float
+    account: str
+    search_cost: float
     search_seconds: float
     meta_flops: float
     meta_seconds: float
@@ -68,22 +70,22 @@ class ProtocolTable:
 
     Attributes:
         title: the protocol in words.
-        name: the protocol as part of a file name.
         units: what intervals are over: ``episodes`` or ``target tasks``.
         reference: the method that differences are taken to; None without.
         scratch: the from-scratch search that pay-off is counted against; None without.
+        account: what a search's cost is counted in: ``flops`` or ``queries``.
         rows: one a method and batch-norm mode.
     """
 
     title: str
-    name: str
     units: str
     reference: str | None
     scratch: str | None
+    account: str
     rows: tuple[Row, ...]
 
 
-Key = tuple[str, int, int]
+Key = tuple[str, int, int, str]
 
 
 def tables(results: Sequence[Result], reference: str | None = None, scratch: str | None = None) -> list[ProtocolTable]:
@@ -133,12 +135,12 @@ def cells(row: Row) -> list[str]:
         percent(row.accuracy),
         percent(row.seeds) if len(row.seed_numbers) > 1 else "–",
         points(row.difference) if row.difference else "–",
-        _spent(row.search_flops, row.search_seconds),
-        _spent(row.meta_flops, row.meta_seconds),
+        _spent(row.search_cost, row.search_seconds, row.account),
+        _spent(row.meta_flops, row.meta_seconds, "flops"),
         tasks(row.pays_after) if row.meta_flops else "–",
-        count(row.parameters),
-        count(row.flops),
-        row.batch_norm,
+        count(row.parameters) if row.parameters else "–",
+        count(row.flops) if row.flops else "–",
+        row.batch_norm or "–",
         ", ".join(map(str, row.seed_numbers)),
     ]
 
@@ -183,7 +185,12 @@ def notes(table: ProtocolTable) -> str:
     )
     if table.reference is not None:
         text += f" Difference: to '{table.reference}', in points, paired bootstrap, 95 %."
-    text += " Costs are training FLOPs (3 × forward multiply-adds × images); network FLOPs are forward multiply-adds."
+    text += (
+        " Costs are training FLOPs (3 × forward multiply-adds × images);"
+        if table.account == "flops"
+        else " Costs are queries, architectures whose score was looked up;"
+    )
+    text += " network FLOPs are forward multiply-adds."
     if table.scratch is not None:
         text += (
             " Pays after: tasks until meta-training costs less than searching each anew by "
@@ -200,17 +207,20 @@ def _table(results: list[Result], reference: str | None, scratch: str | None) ->
     by_method: dict[str, list[Result]] = {}
     for (method, _), own in groups.items():
         by_method.setdefault(method, own)
-    scratch = _scratch(by_method) if scratch is None else scratch
+    if any(result.meta_cost.flops for result in results):
+        scratch = _scratch(by_method) if scratch is None else scratch
+    else:
+        scratch = None  # nothing has to pay for itself
     named = reference if reference in by_method else None
     rows = [
         _row(own, by_method.get(reference or ""), by_method.get(scratch or "")) for own in groups.values()
     ]  # a method without results under this protocol is no reference in its table
     return ProtocolTable(
         title=protocol_title(protocol),
-        name=f"{protocol.name}-{protocol.way}-way-{protocol.shot}-shot",
         units="episodes" if any(result.values for result in results) else "target tasks",
         reference=named,
         scratch=scratch if scratch in by_method else None,
+        account=protocol.account,
         rows=tuple(rows),
     )
 
@@ -218,7 +228,9 @@ def _table(results: list[Result], reference: str | None, scratch: str | None) ->
 def _row(results: list[Result], reference: list[Result] | None, scratch: list[Result] | None) -> Row:
     first = results[0]
     compared = reference is not None and reference[0].method != first.method
-    meta, search = fmean(result.meta_cost.flops for result in results), fmean(result.cost.flops for result in results)
+    account = first.protocol.account
+    meta = fmean(result.meta_cost.flops for result in results)
+    search = fmean(getattr(result.cost, account) for result in results)
     pays = None
     if meta and scratch is not None:
         pays = tasks_until_it_pays(meta, search, _cheapest(scratch))
@@ -229,7 +241,8 @@ def _row(results: list[Result], reference: list[Result] | None, scratch: list[Re
         seeds=over_seeds(results),
         seed_numbers=tuple(sorted({result.seed for result in results})),
         difference=paired_difference(results, reference) if compared and reference is not None else None,
-        search_flops=search,
+        account=account,
+        search_cost=search,
         search_seconds=fmean(result.cost.seconds for result in results),
         meta_flops=meta,
         meta_seconds=fmean(result.meta_cost.seconds for result in results),
@@ -257,15 +270,17 @@ def _scratch(by_method: dict[str, list[Result]]) -> str | None:
     return max(candidates, key=lambda method: over_units(by_method[method]).mean, default=None)
 
 
-def _spent(flops: float, seconds: float) -> str:
-    return "–" if not flops and not seconds else f"{count(flops)}, {duration(seconds)}"
+def _spent(cost: float, seconds: float, account: str) -> str:
+    if not cost and not seconds:
+        return "–"
+    return f"{count(cost)}{'' if account == 'flops' else f' {account}'}, {duration(seconds)}"
 
 
 def _key(protocol: Protocol) -> Key:
-    return protocol.name, protocol.way, protocol.shot
+    return protocol.name, protocol.way, protocol.shot, protocol.account
 
 
 def protocol_title(protocol: Protocol) -> str:
     """The protocol in words."""
     kind = {"episodes": "Few-shot episodes", "target": "Target tasks"}.get(protocol.name, protocol.name)
-    return f"{kind}: {protocol.way}-way {protocol.shot}-shot"
+    return f"{kind}: {protocol.way}-way {protocol.shot}-shot" if protocol.way else kind

@@ -13,6 +13,7 @@ from lit_metanas.searchers.regularised_evolution import RegularisedEvolution
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.searchers.source_search import SourceSearch
 from lit_metanas.searchers.successive_halving import SuccessiveHalving
+from lit_metanas.searchers.table_search import TableSearch
 from lit_metanas.searchers.target_search import TargetSearch
 from lit_metanas.searchers.weight_sharing import WeightSharingSearcher
 
@@ -32,6 +33,7 @@ __all__ = [
     "Searcher",
     "SourceSearch",
     "SuccessiveHalving",
+    "TableSearch",
     "TargetSearch",
     "WeightSharingSearcher",
 ]

@@ -41,6 +41,18 @@ class HistorySampler(BaseSampler, ABC):
         """The space that was given."""
         return self._memory.identities.space
 
+    def check(self, space: ChoiceSpace) -> None:
+        """Refuse to search another space than the one that was given, whose choices would be drawn in vain.
+
+        Raises:
+            ValueError: the two differ in a choice or a label.
+        """
+        if self.space is not None and self.space.distributions() != space.distributions():
+            raise ValueError(
+                f"{type(self).__name__} was given a space ({self.space.name}) whose choices are not those of the space "
+                f"that is searched ({space.name}): give it the same one."
+            )
+
     @abstractmethod
     def propose(
         self, study: Study, trial: FrozenTrial, history: History, generator: np.random.Generator

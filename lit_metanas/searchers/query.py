@@ -16,12 +16,14 @@ from lit_metanas.records.budget import Budget
 from lit_metanas.records.record import Found, Record
 from lit_metanas.searchers.fidelity_ladder import FidelityLadder
 from lit_metanas.searchers.goal import SCORE, Goal
+from lit_metanas.searchers.history_sampler import HistorySampler
 from lit_metanas.searchers.ledger import Ledger, Query
 from lit_metanas.searchers.query_study import open_study, quiet
 from lit_metanas.searchers.recipe_range import RecipeRange, check_ranges
 from lit_metanas.searchers.scoring import Scoring
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.searchers.study_record import describe
+from lit_metanas.searchers.study_storage import storage_faults
 from lit_metanas.searchers.team import Team, team_storage
 from lit_metanas.searchers.trial_loop import TrialLoop
 from lit_metanas.spaces.choice_space import ChoiceSpace
@@ -39,7 +41,7 @@ class QuerySearcher(Searcher):
     Args:
         sampler: any of Optuna's samplers; it is seeded anew from (seed, trial number) before each trial, so that a
             resumed search goes on as an uninterrupted one. None draws at random.
-        estimator: makes the estimator of a task.
+        estimator: makes the estimator of a task; None trains each architecture by the default recipe.
         fidelity: share of the full training that each architecture gets.
         fidelities: growing shares below ``fidelity`` at which it is scored before, and given up where the pruner says
             so. Each goes on from the weights of the last, where the estimator gives weights, else it is paid in full.
@@ -67,7 +69,7 @@ class QuerySearcher(Searcher):
         self,
         *,
         sampler: BaseSampler | None = None,
-        estimator: EstimatorCallable = TrainingEstimator,
+        estimator: EstimatorCallable | None = None,
         fidelity: float = 1.0,
         fidelities: tuple[float, ...] = (),
         pruner: BasePruner | None = None,
@@ -116,7 +118,7 @@ class QuerySearcher(Searcher):
     def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> Found:
         """Run, or resume, the study of this task."""
         embedding = () if self.embedding is None else self.embedding(task)
-        estimator = self.estimator(task, space, seed)
+        estimator = (self.estimator or TrainingEstimator)(task, space, seed)
         return self.run(estimator, space, budget, seed, problem=task.id, embedding=embedding)
 
     def run(
@@ -141,10 +143,13 @@ class QuerySearcher(Searcher):
 
         Raises:
             ValueError: the stored study was made under other settings; the budget pays for no architecture, or none
-                meets the constraints; too many failed in a row; or the estimator does not know a measure.
+                meets the constraints; too many failed in a row; the estimator does not know a measure; or the sampler
+                was made for another space.
         """
         self._goal.check(estimator)
-        with quiet():
+        if isinstance(self.sampler, HistorySampler):
+            self.sampler.check(space)
+        with quiet(), storage_faults(self.storage):
             storage = team_storage(self.storage, self.heartbeat) if self.storage and self.worker is not None else None
             study = open_study(
                 "/".join(part for part in (self.study, problem, space.name, f"seed {seed}") if part),

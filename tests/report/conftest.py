@@ -1,5 +1,7 @@
 """Results with known means."""
 
+from dataclasses import replace
+
 import pytest
 
 from lit_metanas.records.budget import Cost
@@ -8,6 +10,7 @@ from lit_metanas.spaces.architecture import Architecture
 
 EPISODES = Protocol("episodes", 5, 1, "support")
 TARGET = Protocol("target", 10, 100, "running")
+LOOKED_UP = Protocol("Cells on cifar10: test by val", 0, 0, "", "queries")
 ARCHITECTURE = Architecture({"depth": "2", "kernel": "3", "pool": "avg", "activation": "ReLU"})
 
 
@@ -27,6 +30,18 @@ def result(
 @pytest.fixture(scope="session")
 def make():
     return result
+
+
+@pytest.fixture(scope="session")
+def looked_up():
+    """Two searches of a table, that of the second over in fewer queries; nothing known of their networks."""
+    return [
+        replace(
+            result(method, value=value, task="cifar10", protocol=LOOKED_UP, curve=[(1, 0.4), (queries, value)]),
+            cost=Cost(queries=queries, flops=10**15, seconds=0.5), parameters=0, flops=0,
+        )
+        for method, queries, value in (("random", 100, 0.7), ("evolution", 40, 0.8))
+    ]  # fmt: skip
 
 
 @pytest.fixture(scope="session")

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 from matplotlib.text import Text
 
@@ -63,6 +65,18 @@ def test_curves_mark_saturation(many):
     assert "DARTS from scratch (within 0.5: 384 G)" in texts  # 96 % of 400 G lies 0.4 points below the end
     assert axes.get_ylabel() == "best validation accuracy so far, %"
     assert inside(figure)
+
+
+def test_axes_count_in_the_account_of_their_protocol(many, looked_up):
+    rows = [*many, *looked_up]
+    below = [axes.get_xlabel() for axes in draw_curves(rows).axes]
+    assert below == ["training FLOPs spent on one task's search", "queries spent on one task's search"]
+    assert "evolution (within 0.5: 40)" in {text.get_text() for text in draw_curves(rows).axes[1].texts}
+    costs = draw_costs(tables(rows)).axes
+    assert [axes.get_xlabel() for axes in costs] == [*["training FLOPs of one task's search"] * 2,
+                                                     "queries of one task's search"]  # fmt: skip
+    points = [line.get_xdata()[0] for line in costs[2].lines if len(line.get_xydata()) == 1]
+    assert points == pytest.approx([2, math.log10(40)])
 
 
 def test_no_curves_no_figure(make):

@@ -76,6 +76,17 @@ def test_pay_off_is_counted_against_the_best_search_without_meta_training(many):
     assert cells(target.rows[3])[6] == "never"
 
 
+def test_what_was_looked_up_is_counted_in_queries(looked_up):
+    (table,) = tables(looked_up)
+    assert table.title == "Cells on cifar10: test by val"
+    assert cells(table.rows[1]) == [
+        "evolution", "80.0 ± 3.0", "–", "–", "40 queries, 0.5 s", "–", "–", "–", "–", "–", "0",
+    ]  # fmt: skip
+    text = to_markdown(table)
+    assert "Costs are queries, architectures whose score was looked up;" in text
+    assert "Pays after" not in text  # nothing was meta-trained
+
+
 def test_batch_norm_modes_are_rows_of_their_own(make):
     from dataclasses import replace
 

@@ -13,6 +13,7 @@ from lit_metanas.estimators.estimator import Estimator, Score
 from lit_metanas.records import Budget, Cost
 from lit_metanas.searchers import LocalSearch, QuerySearcher, RegularisedEvolution
 from lit_metanas.searchers.reseed import reseed
+from lit_metanas.spaces import NASBench201, NASBenchGraph
 from lit_metanas.spaces.architecture import Choice
 from lit_metanas.spaces.choice_space import ChoiceSpace
 
@@ -199,6 +200,14 @@ def test_a_study_that_begins_with_failures_begins(make):
     study = optuna.create_study(sampler=make(seed=0))
     study.optimize(late, n_trials=12, catch=(MemoryError,))
     assert len(study.get_trials(states=[TrialState.COMPLETE])) == 9
+
+
+def test_a_space_that_is_not_searched_is_refused():
+    cells, wide = NASBench201(), NASBench201(merge_isomorphs=False)
+    RegularisedEvolution(space=wide).check(cells)  # the same choices
+    RegularisedEvolution().check(cells)
+    with pytest.raises(ValueError, match=r"given a space \(NASBenchGraph\) .* that is searched \(NASBench201\)"):
+        RegularisedEvolution(space=NASBenchGraph()).check(cells)
 
 
 @every_sampler
