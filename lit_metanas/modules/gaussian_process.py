@@ -19,10 +19,12 @@ class Prediction(NamedTuple):
     Attributes:
         mean: of the score without noise, shape ``(n,)``.
         deviation: of the same.
+        noise: deviation of a score around it.
     """
 
     mean: Tensor
     deviation: Tensor
+    noise: float
 
 
 class GaussianProcess:
@@ -45,7 +47,8 @@ class GaussianProcess:
         covariance = self.kernel(self.parameters, self.features, features)
         explained = torch.linalg.solve_triangular(self.factor, covariance, upper=False)
         variance = self.kernel.variance(self.parameters) - (explained**2).sum(0)
-        return Prediction(self.weights @ covariance, variance.clamp(min=1e-12).sqrt())
+        noise = float((self.parameters[-1] / 2).exp())
+        return Prediction(self.weights @ covariance, variance.clamp(min=1e-12).sqrt(), noise)
 
 
 def objective(

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.core.optimizer import LightningOptimizer
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.optim import SGD, Optimizer
 
 from lit_metanas.modules.gaussian_process import Prediction
@@ -25,10 +25,11 @@ from lit_metanas.spaces.encoding import Encoding
 class MetaSurrogate(LightningModule):
     """A two-stage transfer surrogate, meta-trained on ``SearchRecords`` in one epoch.
 
-    A training step takes one task and fits its Gaussian process (``SourceProcess``), then moves the prior of a new
-    task's kernel to the mean over the tasks so far. Validation takes tasks that were not trained on: from a few of
-    their scores all others are predicted, by the surrogate and, to compare, without the sources. Logged are Spearman's
-    rank correlation and the mean log-likelihood (nats) of the rank-Gaussian scores, by the number of scores given.
+    A training step takes one task in each process and fits its Gaussian process (``SourceProcess``), then moves the
+    prior of a new task's kernel to the mean over the tasks so far. Validation takes tasks that were not trained on:
+    from a few of their scores all others are predicted, by the surrogate and, to compare, without the sources. Logged
+    are Spearman's rank correlation and the mean log-likelihood (nats) of the rank-Gaussian scores, by the number of
+    scores given.
 
     ``MetaSampler`` searches with its checkpoint, which holds tensors and plain values.
 
@@ -73,7 +74,8 @@ class MetaSurrogate(LightningModule):
         scores = batch.to("cpu")
         if len(scores) < 2:
             raise ValueError(f"Task '{scores.task_id}' has {len(scores)} scores: leave out tasks with fewer than two.")
-        self.sources[scores.task_id] = learned(scores, self.kernel, self._space)
+        found = _gathered(learned(scores, self.kernel, self._space))
+        self.sources = dict(sorted({**self.sources, **{source.task_id: source for source in found}}.items()))
         mean = torch.stack([source.parameters for source in self.sources.values()]).mean(0)
         self.mean.grad = self.mean.detach() - mean.to(self.mean)
         optimizer = self.optimizers()
@@ -107,13 +109,23 @@ class MetaSurrogate(LightningModule):
         self.sources = {source.task_id: source for source in surrogate.sources}
 
 
+def _gathered(source: SourceProcess) -> list[SourceProcess]:
+    """What all processes have learned in this step."""
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return [source]
+    found: list[Any] = [None] * distributed.get_world_size()
+    distributed.all_gather_object(found, source)
+    return found
+
+
 def _quality(model: TransferSurrogate, scores: TaskScores, known: Tensor, others: Tensor) -> tuple[float, float]:
     """Spearman's correlation and mean log-likelihood of the other scores."""
     features = scores.features.double()
     predicted = model(features[known], scores.scores[known], features[others])
     truth = rank_gaussian(scores.scores)[others]
     correlation = torch.corrcoef(torch.stack([_ranks(predicted.mean), _ranks(truth)]))[0, 1].nan_to_num()
-    likelihood = torch.distributions.Normal(predicted.mean, predicted.deviation).log_prob(truth).mean()
+    deviation = (predicted.deviation**2 + predicted.noise**2).sqrt()
+    likelihood = torch.distributions.Normal(predicted.mean, deviation).log_prob(truth).mean()
     return float(correlation), float(likelihood)
 
 

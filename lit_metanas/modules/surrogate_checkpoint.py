@@ -8,12 +8,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from lit_metanas.modules.grouped_kernel import GroupedKernel
 from lit_metanas.modules.source_process import SourceProcess
 from lit_metanas.modules.transfer_surrogate import TransferSurrogate
-from lit_metanas.records.weights import DAMAGED
+from lit_metanas.records.weights import DAMAGED, load_plain
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.encoding import Encoding
 
@@ -46,7 +44,7 @@ def read_surrogate(path: str | os.PathLike[str], encoding: Encoding) -> Transfer
     if not file.is_file():
         raise FileNotFoundError(f"There is no checkpoint '{file}': give the path of one that `fit` wrote.")
     try:
-        content = torch.load(file, map_location="cpu", weights_only=True)
+        content = load_plain(file)
     except DAMAGED:
         raise ValueError(f"'{file}' is damaged: give a checkpoint that `fit` of MetaSurrogate wrote.") from None
     return restored(content, encoding, str(file))

@@ -55,4 +55,4 @@ class TransferSurrogate:
         values = rank_gaussian(scores)
         own = GaussianProcess(self.kernel, self.fit(features, values), features, values)(candidates)
         weights = evidence_weights(values, self.source_means(features))
-        return Prediction(combined(own.mean, weights, self.source_means(candidates)), own.deviation)
+        return own._replace(mean=combined(own.mean, weights, self.source_means(candidates)))
