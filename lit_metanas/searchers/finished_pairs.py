@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
+from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -21,6 +23,7 @@ from lit_metanas.records.files import (
     write_results,
 )
 from lit_metanas.records.record import Record
+from lit_metanas.records.record_lines import merge_record_lines
 from lit_metanas.records.result import Result
 
 
@@ -92,9 +95,24 @@ class FinishedPairs:
         write_results(folder / "result.json", [pair.result])
 
     def conclude(self, pairs: list[Pair]) -> None:
-        """Write ``results.json`` and ``architectures.json``, beside rows of other methods, tasks and seeds in them."""
+        """Write ``results.json``, ``architectures.json`` and ``records.jsonl``, what the searches tried.
+
+        All go beside rows of other methods, tasks and seeds in them. A search that scored nothing leaves no record.
+        """
         merge_results(self.directory / "results.json", [pair.result for pair in pairs])
         merge_architectures(self.directory / "architectures.json", [pair.chosen for pair in pairs])
+        if records := [_named(pair) for pair in pairs if _scored(pair.record)]:
+            merge_record_lines(self.directory / "records.jsonl", records)
+
+
+def _named(pair: Pair) -> Record:
+    """The record with what the searcher did not know of itself."""
+    row = pair.chosen
+    return replace(pair.record, method=row.method, seed=row.seed, space=pair.record.space or row.space)
+
+
+def _scored(record: Record) -> bool:
+    return any(trial.scored and isfinite(trial.value) for trial in record.trials)
 
 
 def _text(settings: Mapping[str, Any]) -> str:

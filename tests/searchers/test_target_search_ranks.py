@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lit_metanas.records import read_architectures, read_results
+from lit_metanas.records import read_architectures, read_record_lines, read_results
 
 SCRIPT = """
 import sys
@@ -62,6 +62,8 @@ def run(folder: Path, processes: int) -> list:
     assert done.returncode == 0, done.stderr[-2000:]
     rows = read_results(output / "results.json")
     chosen = read_architectures(output / "architectures.json")
+    lines = read_record_lines(output / "records.jsonl")
+    assert [(line.task_id, line.method) for line in lines] == [(task, "darts") for task in "abc"]
     return [
         (r.task_id, r.method, r.architecture, r.value, r.cost.flops, c.value) for r, c in zip(rows, chosen, strict=True)
     ]

@@ -1,0 +1,135 @@
+"""A search leaves a line for each task and method that scored something; nothing of it comes from the test part."""
+
+import math
+from dataclasses import replace
+
+import optuna
+import pytest
+import torch
+from lightning.pytorch import Trainer
+from torch.utils.data import DataLoader
+
+from lit_metanas.episodes import DataStatistics, Split, Task
+from lit_metanas.estimators import TrainingEstimator
+from lit_metanas.modules.recipe import Recipe
+from lit_metanas.records import Budget, read_record_lines
+from lit_metanas.searchers import QuerySearcher, RandomArchitecture, TargetSearch
+from lit_metanas.searchers.query_study import quiet
+from lit_metanas.searchers.settings import settings_of
+from lit_metanas.spaces import LayeredSpace
+
+SPACE = LayeredSpace(kernels=(1, 3), activations=("ReLU",), depths=(1, 2), widths=(2, 4))
+
+
+def make_task(name, seed):
+    generator = torch.Generator().manual_seed(seed)
+    splits = [Split(torch.rand(12, 1, 8, 8, generator=generator), torch.arange(12) % 3) for _ in range(3)]
+    return Task(name, 3, *splits)
+
+
+TASKS = [make_task("noise/0", 0), make_task("noise/1", 1)]
+
+
+def brief(task, space, seed):
+    return TrainingEstimator(task, space, seed, Recipe(epochs=1, batch_size=12))
+
+
+def methods():
+    sampler = optuna.samplers.TPESampler(n_startup_trials=2)
+    return {
+        "fixed choice": RandomArchitecture(),
+        "random": QuerySearcher(estimator=brief, trials=4),
+        "tpe": QuerySearcher(sampler=sampler, estimator=brief, trials=4, embedding=DataStatistics()),
+    }
+
+
+def run(directory, tasks=TASKS, searchers=None, seed=1):
+    module = TargetSearch(
+        space=SPACE,
+        methods=searchers or methods(),
+        recipe=Recipe(epochs=1, batch_size=12),
+        seed=seed,
+        directory=str(directory),
+    )
+    trainer = Trainer(accelerator="cpu", devices=1, logger=False, enable_progress_bar=False, enable_checkpointing=False)
+    loader = DataLoader(tasks, batch_size=None, collate_fn=lambda task: task)
+    trainer.predict(module, loader, return_predictions=False)
+    return plain(read_record_lines(directory / "records.jsonl", SPACE))
+
+
+def plain(records):
+    """Without wall time."""
+    return [
+        replace(record, trials=[replace(trial, cost=replace(trial.cost, seconds=0.0)) for trial in record.trials])
+        for record in records
+    ]
+
+
+@pytest.fixture(scope="module")
+def left(tmp_path_factory):
+    return run(tmp_path_factory.mktemp("records"))
+
+
+def test_each_scored_search_is_a_line(left):
+    assert [(record.task_id, record.method) for record in left] == [
+        (task.id, method) for task in TASKS for method in ("random", "tpe")
+    ]
+    for record in left:
+        assert (record.space, record.seed) == (SPACE.name, 1)
+        assert record.choices == {choice.name: choice.labels for choice in SPACE.choices}
+        assert len(record.trials) == 4
+        assert all(math.isfinite(trial.value) for trial in record.trials)
+        queries = [trial.cost.queries for trial in record.trials]
+        assert queries == sorted(queries)
+    embeddings = [DataStatistics()(task) for task in TASKS]
+    assert [record.embedding for record in left] == [(), embeddings[0], (), embeddings[1]]
+
+
+def test_the_records_are_those_of_the_searchers(left):
+    with quiet():
+        expected = [
+            methods()[record.method].search(task, SPACE, Budget(), 1).record
+            for record, task in zip(left, [task for task in TASKS for _ in range(2)], strict=True)
+        ]
+    assert left == plain([replace(record, method=found.method) for record, found in zip(expected, left, strict=True)])
+
+
+def test_poisoned_test_parts_leave_the_same_records(left, tmp_path):
+    poison = Split(torch.full((12, 1, 8, 8), math.nan), torch.zeros(12, dtype=torch.int64))
+    assert run(tmp_path, [replace(task, test=poison) for task in TASKS]) == left
+
+
+def test_an_interrupted_search_leaves_the_records_of_an_uninterrupted_one(left, tmp_path):
+    def pull_the_plug(task, space, seed):
+        if task.id == "noise/1":
+            raise KeyError("pulled the plug")
+        return brief(task, space, seed)
+
+    broken = {**methods(), "tpe": QuerySearcher(estimator=pull_the_plug, trials=4)}
+    with pytest.raises(KeyError, match="pulled the plug"):
+        run(tmp_path, searchers=broken)
+    assert not (tmp_path / "records.jsonl").exists()
+    assert run(tmp_path) == left
+    assert run(tmp_path) == left
+
+
+def test_searches_that_score_nothing_leave_no_file(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        run(tmp_path, searchers={"fixed choice": RandomArchitecture()})
+
+
+def test_an_embedding_that_is_not_given_is_not_among_the_settings():
+    """So that searches that were finished before there were embeddings still count as finished."""
+    assert "embedding" not in settings_of(QuerySearcher())
+    assert settings_of(QuerySearcher(embedding=DataStatistics()))["embedding"]["class"].endswith("DataStatistics")
+
+
+def test_a_study_knows_its_embedding_and_keeps_to_it(tmp_path):
+    storage = f"sqlite:///{tmp_path / 'studies.db'}"
+    task = TASKS[0]
+    options = {"estimator": brief, "trials": 1, "storage": storage}
+    QuerySearcher(embedding=DataStatistics(), **options).search(task, SPACE, Budget(), 0)
+    study = optuna.load_study(study_name=None, storage=storage)
+    assert study.user_attrs["embedding"] == list(DataStatistics()(task))
+    with pytest.raises(ValueError, match="made with another space, estimator"):
+        QuerySearcher(**options).search(task, SPACE, Budget(), 0)
