@@ -82,6 +82,15 @@ def test_method(name: str, photographs: Path, tmp_path: Path, monkeypatch: pytes
     assert isinstance(program.model, TableSearch) or program.model.shape == (1, 28, 28)
 
 
+@pytest.mark.parametrize("name", names("amortised"))
+def test_amortised(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = CONFIGS / "amortised" / f"{name}.yaml"
+    built = str(Program(layered(path), run=False).config)
+    for class_path in re.findall(r"class_path: ([\w.]+)", path.read_text()):
+        assert class_path in built
+
+
 @pytest.mark.parametrize("name", names("loggers"))
 def test_logger(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("WANDB_SILENT", "true")
