@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import product
@@ -29,6 +29,7 @@ from regret_figure import draw
 
 from lit_metanas.atomic import replacing
 from lit_metanas.cli import main as lit_metanas
+from lit_metanas.episodes import DataStatistics
 from lit_metanas.estimators import TabularEstimator
 from lit_metanas.modules.recipe import Recipe
 from lit_metanas.records import Budget, Record, read_record_lines, write_record_lines
@@ -39,7 +40,9 @@ from lit_metanas.spaces import Architecture, OneHotEncoding
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 META, GP, TPE, RANDOM, EVOLUTION, MEAN = "meta-learned", "Gaussian process", "TPE", "random", "evolution", "source mean"
-BASELINES = (RANDOM, TPE, GP, EVOLUTION, MEAN)
+EMBEDDED = "meta-learned, embedding"
+"""Its first proposals come from sources whose images have statistics like the target's."""
+SEARCHERS = (META, EMBEDDED, RANDOM, TPE, GP, EVOLUTION, MEAN)
 SHOWN = (3, 5, 10, 20)
 """Trained children after which the regret is printed."""
 
@@ -74,20 +77,44 @@ def sampler_of(name: str, pool: Pool, checkpoint: Path | None = None) -> BaseSam
     if name == EVOLUTION:
         return PoolSampler(pool.architectures, SPACE, RegularisedEvolution(population=8, sample=3, space=SPACE))
     members = PoolSpace(pool.architectures, SPACE)
-    source = str(checkpoint) if name == META else None
+    source = str(checkpoint) if name in (META, EMBEDDED) else None
     return PoolSampler(
         pool.architectures, SPACE, MetaSampler(space=members, encoding=OneHotEncoding(members), checkpoint=source)
     )
 
 
-def search(name: str, pool: Pool, problem: Problem, queries: int, seed: int, checkpoint: Path | None = None) -> Record:
+Embeddings = Mapping[str, tuple[float, ...]]
+"""What tasks are like, by their ids."""
+
+
+def embeddings_of(problems: Sequence[Problem], path: Path) -> Embeddings:
+    """Statistics of the training images of each task, kept in a file."""
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    found = {p.id: kept[p.id] if p.id in kept else DataStatistics()(p.draw()) for p in problems}
+    if found.keys() - kept.keys():
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps({**kept, **found}, indent=1) + "\n", encoding="utf-8")
+    return {name: tuple(values) for name, values in found.items()}
+
+
+def search(
+    name: str,
+    pool: Pool,
+    problem: Problem,
+    *,
+    queries: int,
+    seed: int,
+    embedding: tuple[float, ...] = (),
+    checkpoint: Path | None = None,
+) -> Record:
     """Search one task by validation scores alone."""
     searcher = QuerySearcher(sampler=sampler_of(name, pool, checkpoint), study=name)
     estimator = TabularEstimator(PoolTable(pool, problem), "val")
-    return searcher.run(estimator, SPACE, Budget(queries=queries), seed, problem=problem.id).record
+    budget = Budget(queries=queries)
+    return searcher.run(estimator, SPACE, budget, seed, problem=problem.id, embedding=embedding).record
 
 
-def make_records(pool: Pool, plan: Plan, path: Path) -> list[Record]:
+def make_records(pool: Pool, plan: Plan, embeddings: Embeddings, path: Path) -> list[Record]:
     """Search the sources from random initialisation, unless the file holds these searches."""
     wanted = [
         (name, problem, seed)
@@ -99,7 +126,7 @@ def make_records(pool: Pool, plan: Plan, path: Path) -> list[Record]:
     records = [
         known
         if (known := by_search.get((name, problem.id, seed))) and len(known.trials) == queries
-        else search(name, pool, problem, queries, seed)
+        else search(name, pool, problem, queries=queries, seed=seed, embedding=embeddings[problem.id])
         for name, problem, seed in wanted
     ]
     if records != kept:
@@ -146,19 +173,20 @@ class Replays:
             document = json.loads(path.read_text(encoding="utf-8"))
             self.orders = document["orders"] if document["learned from"] == digest else {}
 
-    def fill(self, pool: Pool, plan: Plan, records: Sequence[Record], checkpoint: Path) -> None:
+    def fill(self, pool: Pool, plan: Plan, records: Sequence[Record], embeddings: Embeddings, checkpoint: Path) -> None:
         """Search what the file does not hold yet."""
         places = {architecture: place for place, architecture in enumerate(pool.architectures)}
         queries = min(plan.queries, len(pool.architectures))
         means = source_mean(records, pool.architectures)[:queries]
-        for problem, name, seed in product(plan.targets, (META, *BASELINES), range(plan.seeds)):
+        for problem, name, seed in product(plan.targets, SEARCHERS, range(plan.seeds)):
             key = _key(problem, name, seed)
             if len(self.orders.get(key, ())) >= queries:
                 continue
             if name == MEAN:
                 self.orders[key] = means
                 continue
-            record = search(name, pool, problem, queries, seed, checkpoint)
+            embedding = embeddings[problem.id] if name == EMBEDDED else ()
+            record = search(name, pool, problem, queries=queries, seed=seed, embedding=embedding, checkpoint=checkpoint)
             self.orders[key] = [places[trial.architecture] for trial in record.trials if not trial.duplicate]
             if seed == plan.seeds - 1:
                 self.write()
@@ -249,26 +277,27 @@ def summary(found: dict[str, Regrets], shown: Sequence[int]) -> list[dict[str, o
             print(line)
     print("\nmedian of trained children until one of the best three by validation, over tasks and by task")
     for name, regret in found.items():
-        by_task = [median(row) for row in regret.arrived.tolist()]
-        print(f"{name:32}{median(regret.arrived.flatten().tolist()):5.1f}  " + " ".join(f"{m:5.1f}" for m in by_task))
-        rows.append({"searcher": name, "median to best three": median(regret.arrived.flatten().tolist())})
+        medians = [median(counts) for counts in (regret.arrived.flatten().tolist(), *regret.arrived.tolist())]
+        print(f"{name:32}{medians[0]:5.1f}  " + " ".join(f"{number:5.1f}" for number in medians[1:]))
+        whole, *by_task = [number if number < np.inf else None for number in medians]
+        rows.append({"searcher": name, "median to best three": whole, "by task": by_task})
     return rows
 
 
-def run(pool: Pool, plan: Plan, work: Path, results: Path) -> dict[str, Regrets]:
+def run(pool: Pool, plan: Plan, embeddings: Embeddings, work: Path, results: Path) -> dict[str, Regrets]:
     """From a filled pool to the regrets."""
     work.mkdir(parents=True, exist_ok=True)
     lines = work / "records.jsonl"
-    records = make_records(pool, plan, lines)
-    learned = [[record.method, record.task_id, [t.value for t in record.trials]] for record in records]
+    records = make_records(pool, plan, embeddings, lines)
+    learned = [[r.method, r.task_id, r.embedding, [trial.value for trial in r.trials]] for r in records]
     digest = sha256(json.dumps(learned).encode()).hexdigest()[:16]
     checkpoints = work / f"surrogate-{digest}"
     found = sorted(checkpoints.rglob("last.ckpt"))
     checkpoint = found[0] if found else fit(lines, checkpoints)
     print(f"{len(records)} searches of {len(plan.sources)} tasks, from random initialisation", flush=True)
     replays = Replays(results / "replays.json", digest)
-    replays.fill(pool, plan, records, checkpoint)
-    return {name: regrets(replays, pool, plan, name) for name in (META, *BASELINES)}
+    replays.fill(pool, plan, records, embeddings, checkpoint)
+    return {name: regrets(replays, pool, plan, name) for name in SEARCHERS}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -300,7 +329,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     repeated = [problem for problem in REPEATED if problem in problems]
     pool.fill([*((p, 0) for p in problems), *((p, 1) for p in repeated)], options.processes)
     correlations = show(pool, problems, repeated)
-    found = run(pool, plan, options.work, options.results)
+    embeddings = embeddings_of(problems, options.results / "embeddings.json")
+    found = run(pool, plan, embeddings, options.work, options.results)
     shown = [count for count in SHOWN if count <= next(iter(found.values())).val.shape[-1]]
     rows = summary(found, shown)
     document = {"benchmark": "learned tasks", "hardware": hardware(), "rank correlations": correlations, "rows": rows}

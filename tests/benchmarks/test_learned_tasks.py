@@ -199,7 +199,8 @@ def test_the_whole_way_from_a_pool_to_regrets(benchmark, plan, tmp_path, capsys,
     monkeypatch.chdir(tmp_path)
     module, pools = benchmark("learned_tasks"), benchmark("learned_pool")
     pool = filled(pools, tmp_path / "pool.json")
-    found = module.run(pool, plan, tmp_path / "work", tmp_path)
+    embeddings = {p.id: (float(n), 1.0) for n, p in enumerate((*plan.sources, *plan.targets))}
+    found = module.run(pool, plan, embeddings, tmp_path / "work", tmp_path)
     lines = read_record_lines(tmp_path / "work" / "records.jsonl", pools.SPACE)
     assert [(r.task_id, r.method) for r in lines] == [
         (problem.id, name) for problem in plan.sources for name in (module.RANDOM, module.EVOLUTION)
@@ -223,10 +224,12 @@ def test_the_whole_way_from_a_pool_to_regrets(benchmark, plan, tmp_path, capsys,
     # No search is told a test accuracy: others of these leave all as it was, and nothing is searched again.
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "search", None)
-        assert np.array_equal(module.run(pool, plan, tmp_path / "work", tmp_path)["TPE"].val, found["TPE"].val)
+        assert np.array_equal(
+            module.run(pool, plan, embeddings, tmp_path / "work", tmp_path)["TPE"].val, found["TPE"].val
+        )
     for number, row in enumerate(pool.rows):
         pool.rows[number] = pools.Row(row.task, row.member, row.seed, row.val, 1 - row.test, 0.0)
-    again = module.run(pool, plan, tmp_path / "poisoned", tmp_path / "poisoned")
+    again = module.run(pool, plan, embeddings, tmp_path / "poisoned", tmp_path / "poisoned")
     for name, regret in found.items():
         assert np.array_equal(again[name].val, regret.val), name
         assert not np.array_equal(again[name].test, regret.test), name
@@ -240,7 +243,7 @@ def test_one_command_trains_searches_and_writes(benchmark, tmp_path, monkeypatch
     arguments = [*few, "--processes", "1", "--results", str(tmp_path / "results"), "--work", str(tmp_path / "work")]
     module.main(arguments)
     written = {path.name for path in (tmp_path / "results").iterdir()}
-    assert written == {"pool.json", "replays.json", "regrets.json", "regrets.png"}
+    assert written == {"pool.json", "embeddings.json", "replays.json", "regrets.json", "regrets.png"}
     document = json.loads((tmp_path / "results" / "regrets.json").read_text())
     assert set(document["rank correlations"]["two seeds"]) == {"small/train/0"}
     before = (tmp_path / "results" / "pool.json").read_bytes()
