@@ -72,9 +72,13 @@ class History:
         return parameters
 
     def mutant(self, parameters: Mapping[str, Any], generator: np.random.Generator) -> dict[str, Any]:
-        """Give one parameter that matters another value."""
+        """Give one parameter that matters another value.
+
+        Where several parameter sets stand for one architecture, that of one of them: see ``ChoiceSpace.equivalent``.
+        """
+        parameters = self._identities.equivalent(parameters, lambda number: int(generator.integers(number)))
         if not (names := self._open(parameters)):
-            return dict(parameters)
+            return parameters
         name = names[int(generator.integers(len(names)))]
         return {**parameters, name: other_value(self._distributions[name], parameters[name], generator)}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from itertools import count
 from typing import Any, NamedTuple
 
@@ -51,6 +51,13 @@ class Identities:
         if found is None:
             found = self._seen[key] = self._identify(dict(key))
         return found
+
+    def equivalent(self, parameters: Mapping[str, Any], below: Callable[[int], int]) -> dict[str, Any]:
+        """Parameters of the same identity, drawn where the space has several: see ``ChoiceSpace.equivalent``."""
+        if self.space is None or not all(name in parameters for name, _ in self._choices):
+            return dict(parameters)
+        drawn = self.space.equivalent({choice: parameters[name] for name, choice in self._choices}, below)
+        return {**parameters, **{name: drawn[choice] for name, choice in self._choices}}
 
     def _identify(self, parameters: dict[str, Any]) -> Identity:
         architecture, allowed, inactive = None, True, frozenset[str]()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 
 import torch
 
@@ -50,17 +51,19 @@ def mutate(
 ) -> Architecture:
     """Give one active choice another label, or with probability ``whole_groups`` all choices of its group.
 
+    Where several labels stand for one architecture, those of one of them are changed: see ``ChoiceSpace.equivalent``.
     An architecture whose active choices have one candidate each is returned unchanged.
     """
-    open_choices = [c for c in space.choices if c.name in architecture and len(space.proposed(c)) > 1]
+    labels = space.equivalent(architecture, partial(_below, generator=generator))
+    open_choices = [c for c in space.choices if c.name in labels and len(space.proposed(c)) > 1]
     if not open_choices:
         return architecture
     choice = open_choices[_below(len(open_choices), generator)]
-    others = [label for label in space.proposed(choice) if label != architecture[choice.name]]
+    others = [label for label in space.proposed(choice) if label != labels[choice.name]]
     label = others[_below(len(others), generator)]
     together = bool(torch.rand((), generator=generator) < whole_groups)
     changed = {c.name: label for c in open_choices if c is choice or (together and _tied(c, choice, label))}
-    return complete(space, {**architecture, **changed})
+    return complete(space, {**labels, **changed})
 
 
 def _tied(choice: Choice, other: Choice, label: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import product
 from math import prod
 from typing import TYPE_CHECKING
@@ -71,6 +71,19 @@ class ChoiceSpace(ABC):
         """Why ``architecture`` cannot be built, or None."""
         del architecture
         return None
+
+    def equivalent(self, labels: Mapping[str, str], below: Callable[[int], int]) -> dict[str, str]:
+        """Labels of the same canonical architecture, drawn at random where a space has several; these ones elsewhere.
+
+        A change of one label leads from each of them to other architectures, so that searches that change what they
+        know begin here.
+
+        Args:
+            labels: of all choices that matter.
+            below: draws a number of 0, 1, … that is less than the given one.
+        """
+        del below
+        return dict(labels)
 
     def derive(self, logits: Mapping[str, Tensor]) -> Architecture:
         """The architecture of the largest logits (``(labels,)`` for each choice)."""

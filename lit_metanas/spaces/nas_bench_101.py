@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from itertools import combinations
 
@@ -27,11 +27,14 @@ from lit_metanas.spaces.nas_bench_101_child import NASBench101Child
 from lit_metanas.spaces.nas_bench_101_cost import convolutions, network_cost
 from lit_metanas.spaces.nas_bench_101_derived import likeliest_edges
 from lit_metanas.spaces.nas_bench_101_supernet import NASBench101Supernet
+from lit_metanas.spaces.nas_bench_101_unpruned import unpruned
 from lit_metanas.spaces.restriction import check_labels, narrowed
 from lit_metanas.spaces.space import NetworkCost, SearchSpace, Shape
 
 ATTEMPTS = 10_000
 """Draws after which a space counts as without any cell that can be built."""
+EQUIVALENTS = 100
+"""Draws of a cell that is pruned to a given one, until one of a restricted space is found."""
 
 
 class NASBench101(SearchSpace):
@@ -151,6 +154,25 @@ class NASBench101(SearchSpace):
                     return Architecture(answer)
         raise AssertionError(f"{cell} is not among its own isomorphs")
 
+    def equivalent(self, labels: Mapping[str, str], below: Callable[[int], int]) -> dict[str, str]:
+        """A cell of all vertices that is pruned to the same one, or to an isomorphic one where these are merged.
+
+        The paper's evolution changes such cells: an edge to a vertex that lies on no path may bring that back.
+        """
+        found = pruned(self._cell(super().canonical(labels)))
+        if found is None:
+            return dict(labels)
+        cell, kept = found
+        forms = isomorphs(cell) if self.merge_isomorphs else [cell]
+        sets = combinations(range(1, self.vertices - 1), cell.vertices - 2)
+        places = [(0, *middle, self.vertices - 1) for middle in sets] if self.merge_isomorphs else [kept]
+        for _ in range(EQUIVALENTS):
+            form, place = forms[below(len(forms))], places[below(len(places))]
+            drawn = self._spelled(unpruned(form, place, self.vertices, below))
+            if not self.fixed or all(drawn[choice.name] in choice.labels for choice in self.choices):
+                return drawn
+        return dict(labels)
+
     def violation(self, architecture: Architecture) -> str | None:
         """Why the benchmark lacks a cell: too many edges, or none to the output."""
         found = pruned(self._cell(architecture))
@@ -265,6 +287,11 @@ class NASBench101(SearchSpace):
         """The cell that the labels spell out, not pruned."""
         edges = sum(edge_bit(*edge) for edge, choice in self._edges.items() if labels[choice.name] == "yes")
         return Cell(edges, tuple(OPERATIONS.index(labels[f"op{vertex}"]) for vertex in range(1, self.vertices - 1)))
+
+    def _spelled(self, cell: Cell) -> dict[str, str]:
+        """The labels of a cell of all vertices."""
+        labels = {choice.name: "yes" if cell.joins(*ends) else "no" for ends, choice in self._edges.items()}
+        return labels | {f"op{vertex}": OPERATIONS[operation] for vertex, operation in enumerate(cell.operations, 1)}
 
     def _pruned(self, labels: Mapping[str, str]) -> tuple[Cell, tuple[int, ...]]:
         """The pruned cell and the number of each of its vertices, checked but not merged."""

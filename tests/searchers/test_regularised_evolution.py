@@ -12,6 +12,7 @@ from optuna.trial import TrialState, create_trial
 from lit_metanas.searchers import RegularisedEvolution
 from lit_metanas.spaces.architecture import Choice
 from lit_metanas.spaces.choice_space import ChoiceSpace
+from lit_metanas.spaces.nas_bench_101 import NASBench101
 
 LABELS = tuple("abcde")
 NAMES = tuple(f"edge{place}" for place in range(6))
@@ -144,6 +145,21 @@ def parents(trials, direction="maximize", population=5):
         labels = [trial.suggest_categorical(name, LABELS) for name in NAMES]
         found.add(max(LABELS, key=labels[:4].count))
     return found
+
+
+def test_children_of_the_smallest_cell_bring_vertices_back():
+    """Each label of the parent itself, changed alone, leads to nothing new that can be built."""
+    space = NASBench101()
+    lean = {f"arch.{choice.name}": choice.labels[0] for choice in space.choices} | {"arch.edge0-6": "yes"}
+    for seed in range(8):
+        sampler = RegularisedEvolution(population=1, sample=1, seed=seed, space=space)
+        study = optuna.create_study(sampler=sampler)
+        study.enqueue_trial(lean)
+        study.optimize(lambda trial: 0.0 * len(space.suggest(trial)), n_trials=2)
+        child = space.canonical({name.removeprefix("arch."): label for name, label in study.trials[1].params.items()})
+        matrix, _ = space.to_matrix(child)
+        assert len(matrix) > 2
+        assert matrix[0][-1] == 1  # which every second random cell lacks
 
 
 def test_the_oldest_by_completion_die():

@@ -371,3 +371,62 @@ def test_mutants_are_canonical(space):
     mutants = {mutate(space, architecture, generator) for _ in range(60)}
     assert len(mutants) > 10
     assert all(space.canonical(mutant) == mutant for mutant in mutants)
+
+
+def classes(space):
+    """All labels of a space by their canonical architecture."""
+    found = {}
+    for labels in every(space):
+        found.setdefault(space.canonical(labels), set()).add(Architecture(labels))
+    return found
+
+
+@pytest.mark.parametrize("merge", [True, False])
+@pytest.mark.parametrize("fixed", [{}, {"edge1-2": ["yes"], "op1": [C1, POOL]}])
+def test_equivalent_cells_are_all_cells_that_are_pruned_to_the_same(merge, fixed):
+    space = NASBench101(vertices=4, merge_isomorphs=merge, fixed=fixed)
+    generator = torch.Generator().manual_seed(0)
+
+    def below(number):
+        return int(torch.randint(number, (), generator=generator))
+
+    for architecture, members in classes(space).items():
+        if "no path" in (space.violation(architecture) or ""):
+            assert Architecture(space.equivalent(architecture, below)) == architecture
+            continue
+        drawn = {Architecture(space.equivalent(architecture, below)) for _ in range(20 * len(members))}
+        assert drawn == members
+
+
+@pytest.mark.parametrize("merge", [True, False])
+def test_mutants_are_all_neighbours_in_matrices(merge):
+    """Unused vertices can come back: one label of any cell that is pruned to the parent is changed."""
+    space = NASBench101(vertices=4, merge_isomorphs=merge, fixed={"op1": [C1], "op2": [C1]})
+    by_class = classes(space)
+    neighbours = {
+        parent: {
+            space.canonical({**member, choice.name: label})
+            for member in members
+            for choice in space.choices
+            for label in choice.labels
+        }
+        for parent, members in by_class.items()
+    }
+    generator = torch.Generator().manual_seed(1)
+    straight = space.canonical({**next(every(space)), "edge0-3": "yes"})
+    line = space.canonical({**straight, "edge0-1": "yes", "edge1-3": "yes", "edge0-3": "no"})
+    for parent in (straight, line):
+        mutants = {mutate(space, parent, generator) for _ in range(1500)}
+        assert mutants | {parent} == neighbours[parent]
+    assert any(mutant["edge1-3"] == "yes" for mutant in neighbours[straight])  # a vertex that was unused
+
+
+def test_a_vertex_comes_back_into_the_largest_cells(space):
+    """From the shortest cell to every one that a single edge to a lone vertex makes of it."""
+    generator = torch.Generator().manual_seed(0)
+    shortest = space.from_matrix([[0, 1], [0, 0]], ["input", "output"])
+    one = [[0, 1, 1], [0, 0, 1], [0, 0, 0]]
+    wanted = {space.from_matrix(one, ["input", operation, "output"]) for operation in (C3, C1, POOL)}
+    mutants = {mutate(space, shortest, generator) for _ in range(600)}
+    assert wanted <= mutants
+    assert {len(space.to_matrix(mutant)[1]) for mutant in mutants if not space.violation(mutant)} >= {2, 3, 4}
