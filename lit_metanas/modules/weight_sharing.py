@@ -12,12 +12,14 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from lit_metanas.episodes.task import Split, Task
+from lit_metanas.meta.parameters import Parameters
 from lit_metanas.modules.architecture_gradient import ArchitectureGradient, Tensors
 from lit_metanas.modules.minibatches import Pair
-from lit_metanas.modules.shared_weights import SharedWeights, WeightRates
+from lit_metanas.modules.shared_weights import SharedWeights, WeightRates, take_over
 from lit_metanas.records.budget import Budget, Cost
 from lit_metanas.relaxations.relaxation import Relaxation
 from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.mixture import Mixture
 from lit_metanas.spaces.space import SearchSpace
 
 
@@ -99,6 +101,20 @@ class WeightSharing(SharedWeights):
     def architecture(self) -> Architecture:
         """The architecture of the largest logits."""
         return self.space.derive({name: alpha.detach() for name, alpha in self.logits.items()})
+
+    @torch.no_grad()
+    def begin(self, parameters: Parameters) -> Mixture:
+        """Start from meta-trained weights and logits.
+
+        Returns:
+            The relaxation of these logits.
+
+        Raises:
+            ValueError: they are of another space or input shape.
+        """
+        super().begin(parameters)
+        take_over(self.logits, parameters.logits, self.space)
+        return self.relaxation(self.logits, self.draw_noise(1).relaxation, 0.0)
 
     def configure_optimizers(self) -> Sequence[Optimizer]:
         """SGD for the weights, Adam for the logits."""

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import torch
-
 from lit_metanas.episodes.task import Task
 from lit_metanas.estimators.supernet import SupernetEstimator
-from lit_metanas.estimators.training import validation_part
+from lit_metanas.meta.head import Head
+from lit_metanas.meta.parameters import Parameters
 from lit_metanas.modules.controller_sharing import ControllerRates, ControllerSharing
-from lit_metanas.modules.minibatches import Minibatches
-from lit_metanas.modules.quiet_trainer import quiet_trainer
 from lit_metanas.modules.shared_weights import WeightRates
 from lit_metanas.records.budget import Budget
 from lit_metanas.records.record import Found, Trial
-from lit_metanas.searchers.searcher import Searcher
+from lit_metanas.searchers.shared_weights import SharedWeightsSearcher
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 
 
-class ENAS(Searcher):
+class ENAS(SharedWeightsSearcher):
     """Trains shared weights and a controller in turn, draws children from it, and keeps the best (Pham et al. 2018).
 
     What it finds carries the supernet's weights, its classifier, and batch-norm statistics. One trial is recorded an
@@ -31,6 +28,10 @@ class ENAS(Searcher):
         candidates: children that are drawn in the end, of which the best by validation is found.
         epochs: passes over the train part; the training ends sooner where the budget does.
         batch_size: images of a minibatch.
+        start: meta-trained parameters, or the checkpoint that holds them, whose weights the search starts from; the
+            controller starts anew. None starts all anew.
+        head: with ``start``, how the classifier starts from the train part, under the architecture of the meta-trained
+            logits: a head with a weight and a bias. None starts anew.
     """
 
     def __init__(
@@ -41,34 +42,18 @@ class ENAS(Searcher):
         candidates: int = 10,
         epochs: int = 50,
         batch_size: int = 64,
+        start: Parameters | str | None = None,
+        head: Head | None = None,
     ) -> None:
-        if candidates < 1 or epochs < 1 or batch_size < 2:
-            raise ValueError(
-                f"ENAS needs candidates and epochs >= 1 and a batch size >= 2, not {candidates}, {epochs} and "
-                f"{batch_size}."
-            )
+        if candidates < 1:
+            raise ValueError(f"ENAS: candidates is {candidates}; give at least 1.")
+        super().__init__(epochs=epochs, batch_size=batch_size, start=start, head=head)
         self.controller = controller or ControllerRates()
         self.rates = rates or WeightRates()
         self.candidates = candidates
-        self.epochs = epochs
-        self.batch_size = batch_size
 
-    def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> Found:
-        """Search one task on the device that it lies on.
-
-        Raises:
-            ValueError: the task has no validation part, or the controller draws nothing that can be built.
-        """
-        # Also where it is called from a prediction, which has gradients switched off.
-        with torch.inference_mode(False), torch.enable_grad():
-            module = self._train(task, space, budget, seed)
-            architecture = self._best(module, seed)
-            return Found(architecture, module.inherited(architecture), module.record)
-
-    def _train(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> ControllerSharing:
-        val = validation_part(task)
-        device = task.train.inputs.device
-        an_epoch = max(1, len(task.train) // self.batch_size)
+    def _search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> Found:
+        an_epoch = self._an_epoch(task)
         module = ControllerSharing(
             space=space,
             task=task,
@@ -78,11 +63,10 @@ class ENAS(Searcher):
             steps=self.epochs * an_epoch,
             validate_every=an_epoch,
             seed=seed,
-        ).to(device)
-        pairs = Minibatches(task.train, val, batch_size=self.batch_size, steps=self.epochs * an_epoch, seed=seed)
-        with quiet_trainer(device) as trainer:
-            trainer.fit(module.train(), train_dataloaders=pairs)
-        return module.to(device)
+        )
+        module = self._fit(module, seed)
+        architecture = self._best(module, seed)
+        return Found(architecture, module.inherited(architecture), module.record)
 
     def _best(self, module: ControllerSharing, seed: int) -> Architecture:
         """The best of the last draws by validation, the earliest of equals."""

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import torch
 from optuna.samplers import BaseSampler, RandomSampler
 
 from lit_metanas.episodes.task import Task
 from lit_metanas.estimators.supernet import SupernetEstimator
-from lit_metanas.estimators.training import validation_part
-from lit_metanas.modules.minibatches import Minibatches
-from lit_metanas.modules.quiet_trainer import quiet_trainer
+from lit_metanas.meta.head import Head
+from lit_metanas.meta.parameters import Parameters
 from lit_metanas.modules.shared_weights import WeightRates
 from lit_metanas.modules.single_path import SinglePath
 from lit_metanas.records.budget import Budget
 from lit_metanas.records.record import Found
 from lit_metanas.searchers.query import QuerySearcher
-from lit_metanas.searchers.searcher import Searcher
+from lit_metanas.searchers.shared_weights import SharedWeightsSearcher
 from lit_metanas.spaces.space import SearchSpace
 
 
-class OneShot(Searcher):
+class OneShot(SharedWeightsSearcher):
     """Trains a supernet by uniformly drawn architectures, then ranks candidates by their accuracy with its weights.
 
     With a random sampler it is random search with weight sharing (Li and Talwalkar 2019), with an evolutionary one
@@ -35,6 +33,10 @@ class OneShot(Searcher):
         rates: how the weights are trained.
         epochs: passes over the train part; the training ends sooner where the budget does.
         batch_size: images of a minibatch.
+        start: meta-trained parameters, or the checkpoint that holds them, whose weights the training starts from; None
+            starts anew.
+        head: with ``start``, how the classifier starts from the train part, under the architecture of the meta-trained
+            logits: a head with a weight and a bias. None starts anew.
     """
 
     def __init__(
@@ -46,40 +48,23 @@ class OneShot(Searcher):
         rates: WeightRates | None = None,
         epochs: int = 50,
         batch_size: int = 64,
+        start: Parameters | str | None = None,
+        head: Head | None = None,
     ) -> None:
-        if candidates < 1 or epochs < 1 or batch_size < 2:
-            raise ValueError(
-                f"OneShot needs candidates and epochs >= 1 and a batch size >= 2, not {candidates}, {epochs} and "
-                f"{batch_size}."
-            )
+        if candidates < 1:
+            raise ValueError(f"OneShot: candidates is {candidates}; give at least 1.")
+        super().__init__(epochs=epochs, batch_size=batch_size, start=start, head=head)
         self.sampler = sampler or RandomSampler()
         self.candidates = candidates
         self.constraints = constraints or {}
         self.rates = rates or WeightRates()
-        self.epochs = epochs
-        self.batch_size = batch_size
 
-    def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> Found:
-        """Search one task on the device that it lies on.
-
-        Raises:
-            ValueError: the task has no validation part, or no candidate was scored.
-        """
-        # Also where it is called from a prediction, which has gradients switched off.
-        with torch.inference_mode(False), torch.enable_grad():
-            trained = self._train(task, space, budget, seed)
-            weights = {name: tensor.detach() for name, tensor in trained.weights.items()}
-            ranking = QuerySearcher(sampler=self.sampler, trials=self.candidates, constraints=self.constraints)
-            estimator = SupernetEstimator(task, space, seed, weights)
-            found = ranking.run(estimator, space, budget, seed, problem=task.id)
-            return replace(found, weights=trained.inherited(found.architecture))
-
-    def _train(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SinglePath:
-        val = validation_part(task)
-        device = task.train.inputs.device
-        steps = self.epochs * max(1, len(task.train) // self.batch_size)
-        module = SinglePath(space=space, task=task, rates=self.rates, budget=budget, steps=steps, seed=seed).to(device)
-        pairs = Minibatches(task.train, val, batch_size=self.batch_size, steps=steps, seed=seed)
-        with quiet_trainer(device) as trainer:
-            trainer.fit(module.train(), train_dataloaders=pairs)
-        return module.to(device)
+    def _search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> Found:
+        steps = self.epochs * self._an_epoch(task)
+        module = SinglePath(space=space, task=task, rates=self.rates, budget=budget, steps=steps, seed=seed)
+        trained = self._fit(module, seed)
+        weights = {name: tensor.detach() for name, tensor in trained.weights.items()}
+        ranking = QuerySearcher(sampler=self.sampler, trials=self.candidates, constraints=self.constraints)
+        estimator = SupernetEstimator(task, space, seed, weights)
+        found = ranking.run(estimator, space, budget, seed, problem=task.id)
+        return replace(found, weights=trained.inherited(found.architecture))

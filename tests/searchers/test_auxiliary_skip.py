@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from lightning.pytorch import Callback
 
 from lit_metanas.callbacks.diagnosis import skip_share
 from lit_metanas.episodes.task import Split, Task
@@ -10,7 +11,9 @@ from lit_metanas.records import Budget
 from lit_metanas.relaxations import AnnealedSoftmax, AuxiliarySkip, SampledChild, Softmax
 from lit_metanas.searchers import WeightSharingSearcher
 from lit_metanas.spaces.architecture import Choice
+from lit_metanas.spaces.darts_cell import OPERATIONS, DARTSCell
 from lit_metanas.spaces.layered import LayeredSpace
+from lit_metanas.spaces.layers import Moments
 from lit_metanas.spaces.nas_bench_201 import NASBench201
 from lit_metanas.spaces.space import SearchSpace, Supernet
 
@@ -116,6 +119,64 @@ def test_only_skips_of_open_choices_get_more_and_the_cost_stays():
         assert added == pytest.approx(wanted, abs=1e-6)
     supernet = space.supernet((1, 8, 8))
     assert supernet.flops(more) == supernet.flops(plain)
+
+
+def plain_cells(supernet, inputs, shares, beta):
+    """The network of DARTS's cells in plain loops, with one more skip of weight ``beta`` on each edge."""
+    moments = Moments()
+    before = last = supernet.body.stem(inputs, moments)
+    for cell in supernet.body.cells:
+        states = [cell.before(before, moments), cell.last(last, moments)]
+        for node in range(2, 6):
+            total = 0
+            for source in range(node):
+                edge, share = cell.edges[f"{source}-{node}"], shares[f"{cell.kind}.edge{source}-{node}"]
+                for place, label in enumerate(OPERATIONS[1:], start=1):
+                    total = total + share[place] * edge[label](states[source], moments)
+                total = total + beta * edge["skip_connect"](states[source], moments)
+            states.append(total)
+        before, last = last, torch.cat(states[2:], 1)
+    return last.mean((2, 3))
+
+
+@pytest.mark.parametrize("progress", [0.0, 0.6, 1.0])
+def test_each_edge_of_darts_cells_gets_one_more_skip(progress):
+    torch.manual_seed(0)
+    space = DARTSCell(channels=2, cells=3)
+    supernet = space.supernet((1, 8, 8)).double()
+    inputs = torch.randn(5, 1, 8, 8, dtype=torch.float64)
+    logits = {choice.name: torch.randn(len(choice.labels), dtype=torch.float64) for choice in space.choices}
+    found = supernet(inputs, AuxiliarySkip(space=space)(logits, {}, progress))
+    shares = {name: row.exp() / row.exp().sum() for name, row in logits.items()}
+    torch.testing.assert_close(found, plain_cells(supernet, inputs, shares, 1 - progress), rtol=0, atol=1e-9)
+    assert (found - plain_cells(supernet, inputs, shares, 0.5)).abs().max() > 1e-3
+
+
+class Weights(Callback):
+    """The sum of an edge's weights before each step of a search."""
+
+    def __init__(self):
+        self.sums = []
+
+    def on_train_batch_start(self, trainer, module, batch, batch_idx):
+        mixture = module.relaxation(module.logits, {}, module.progress)
+        self.sums.append(float(mixture["normal.edge0-2"].weights.detach().sum()))
+
+
+def test_the_auxiliary_skips_of_darts_cells_fade_over_a_search():
+    edges = [choice.name for choice in DARTSCell().choices if ".edge" in choice.name]
+    few = ["none", "skip_connect", "sep_conv_3x3"]
+    space = DARTSCell(channels=2, cells=3, fixed=dict.fromkeys(edges, few))
+    weights, budget = Weights(), Budget()
+    generator = torch.Generator().manual_seed(0)
+    part = Split(torch.rand(16, 1, 8, 8, generator=generator), torch.arange(16) % 4)
+    searcher = WeightSharingSearcher(relaxation=AuxiliarySkip(space=space), epochs=2, batch_size=4, callbacks=[weights])
+    found = searcher.search(Task("noise", 4, part, part, part), space, budget, 0)
+    assert weights.sums == pytest.approx([2 - step / 8 for step in range(8)], abs=1e-6)
+    assert budget.spent.steps == 2 * 8
+    assert space.violation(found.architecture) is None
+    child = space.child(found.architecture, (1, 8, 8), 4, found.weights)
+    assert torch.isfinite(child(part.inputs)).all()
 
 
 def test_mistakes_are_named():

@@ -173,7 +173,9 @@ def test_cells_are_searched_too(space):
 
 
 def test_mistakes_are_named():
-    with pytest.raises(ValueError, match="candidates and epochs >= 1"):
+    with pytest.raises(ValueError, match="candidates is 0"):
+        ENAS(candidates=0)
+    with pytest.raises(ValueError, match="needs epochs >= 1"):
         ENAS(epochs=0)
     with pytest.raises(ValueError, match="children is 0"):
         ControllerRates(children=0)

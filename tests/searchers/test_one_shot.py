@@ -152,5 +152,5 @@ def test_cells_are_searched_too(space):
 
 
 def test_mistakes_are_named():
-    with pytest.raises(ValueError, match="candidates and epochs >= 1"):
+    with pytest.raises(ValueError, match="candidates is 0"):
         OneShot(candidates=0)

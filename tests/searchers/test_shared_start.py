@@ -1,0 +1,92 @@
+"""ENAS and single-path one-shot that start from meta-trained weights."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from lit_metanas.episodes.task import Split, Task
+from lit_metanas.meta.parameters import Parameters
+from lit_metanas.meta.prototype_head import PrototypeHead
+from lit_metanas.meta.prototype_linear_head import PrototypeLinearHead
+from lit_metanas.modules.controller_sharing import ControllerRates
+from lit_metanas.modules.meta_checkpoint import KEY, describe
+from lit_metanas.modules.shared_weights import WeightRates
+from lit_metanas.records import Budget, Cost
+from lit_metanas.searchers import ENAS, OneShot
+from lit_metanas.spaces.layered import LayeredSpace
+
+SHAPE = (1, 8, 8)
+SPACE = LayeredSpace(kernels=(1, 3), activations=("ReLU", "Tanh"), dropouts=(0.0,), depths=(1, 2), widths=(2, 4))
+LIKELIEST = SPACE.canonical({choice.name: choice.labels[-1] for choice in SPACE.choices})
+
+
+def split(seed):
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.arange(3).repeat_interleave(8)
+    patterns = torch.rand(3, *SHAPE, generator=torch.Generator().manual_seed(9))
+    return Split((patterns[labels] + 0.3 * torch.rand(24, *SHAPE, generator=generator)).clamp(0, 1), labels)
+
+
+TASK = Task("task", 3, split(0), split(1), split(2))
+
+
+def meta_trained():
+    torch.manual_seed(7)
+    weights = {name: p.detach() for name, p in SPACE.supernet(SHAPE).named_parameters()}
+    logits = {c.name: F.one_hot(torch.tensor(len(c.labels) - 1), len(c.labels)).float() for c in SPACE.choices}
+    return Parameters(weights, logits, {})
+
+
+def searcher(kind, **options):
+    rates = WeightRates(weights=0.1)
+    more = {"controller": ControllerRates(children=2, hidden=8)} if kind is ENAS else {}
+    return kind(rates=rates, candidates=3, epochs=1, batch_size=8, **more, **options)
+
+
+@pytest.fixture(params=[ENAS, OneShot], ids=lambda kind: kind.__name__)
+def kind(request):
+    return request.param
+
+
+def test_weights_are_taken_over_and_the_classifier_is_made_under_the_likeliest_architecture(kind):
+    init = meta_trained()
+    found = searcher(kind, start=init, head=PrototypeLinearHead()).search(TASK, SPACE, Budget(flops=0), 0)
+    assert all(torch.equal(found.weights[name], init.weights[name]) for name in init.weights)
+    child = SPACE.child(LIKELIEST, SHAPE, 3, init.weights).train()  # normalises by the batch, as the supernet does
+    with torch.no_grad():
+        features = child.embed(TASK.train.inputs)
+    means = torch.stack([features[TASK.train.labels == label].mean(0) for label in range(3)])
+    torch.testing.assert_close(found.weights["head.weight"], 0.2 * means)
+    torch.testing.assert_close(found.weights["head.bias"], -0.1 * (means**2).sum(1))
+
+
+def test_the_training_goes_on_from_them(kind):
+    init = meta_trained()
+    budgets = [Budget(), Budget()]
+    ours = searcher(kind, start=init).search(TASK, SPACE, budgets[0], 0)
+    anew = searcher(kind).search(TASK, SPACE, budgets[1], 0)
+    assert budgets[0].spent.steps == budgets[1].spent.steps > 0
+    assert not torch.equal(ours.weights["layers.0.scale"], init.weights["layers.0.scale"])
+    kernel = "layers.0.kernels.3"
+    near, far = ((ours.weights[kernel] - other[kernel]).norm() for other in (init.weights, anew.weights))
+    assert near < far / 2
+
+
+def test_a_checkpoint_serves_too_and_its_cost_is_told(kind, tmp_path):
+    init, path = meta_trained(), tmp_path / "meta.ckpt"
+    state = {f"supernet.{name}": value for name, value in init.weights.items()}
+    torch.save({"state_dict": state, KEY: describe(SPACE, SHAPE, init.logits, {}, Cost(flops=123))}, path)
+    made = searcher(kind, start=str(path))
+    assert made.meta_cost.flops == 123
+    assert searcher(kind).meta_cost == Cost()
+    found = made.search(TASK, SPACE, Budget(flops=0), 0)
+    assert all(torch.equal(found.weights[name], init.weights[name]) for name in init.weights)
+
+
+def test_what_does_not_fit_is_refused(kind):
+    init = meta_trained()
+    wrong = init._replace(logits={**init.logits, "depth": torch.zeros(3)})
+    with pytest.raises(ValueError, match=r"do not fit LayeredSpace: 'depth'"):
+        searcher(kind, start=wrong).search(TASK, SPACE, Budget(), 0)
+    with pytest.raises(ValueError, match="PrototypeHead is not a linear head"):
+        searcher(kind, start=init, head=PrototypeHead()).search(TASK, SPACE, Budget(), 0)
