@@ -290,7 +290,7 @@ def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
     return float(np.corrcoef(*ranks)[0, 1])
 
 
-def show(pool: Pool, problems: Sequence[Problem], repeated: Sequence[Problem]) -> dict[str, object]:
+def agreement(pool: Pool, problems: Sequence[Problem], repeated: Sequence[Problem]) -> dict[str, object]:
     """Print, and return, how far rankings agree between seeds, between signals and between tasks."""
     ceilings = {p.id: rank_correlation(pool.scores(p, "val"), pool.scores(p, "val", seed=1)) for p in repeated}
     signals = {p.id: rank_correlation(pool.scores(p, "val"), pool.scores(p, "test")) for p in problems}
@@ -313,7 +313,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     pool = Pool(options.output)
     problems = [*SOURCES, *TARGETS]
     pool.fill([*((p, 0) for p in problems), *((p, 1) for p in REPEATED)], options.processes)
-    show(pool, problems, REPEATED)
+    agreement(pool, problems, REPEATED)
 
 
 if __name__ == "__main__":

@@ -13,19 +13,20 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from itertools import product
 from pathlib import Path
-from statistics import NormalDist, median
+from statistics import NormalDist
 
 import numpy as np
 import torch
-from learned_pool import RECIPE, REPEATED, RESULTS, SOURCES, SPACE, TARGETS, Pool, PoolTable, Problem, show
+from learned_pool import RECIPE, REPEATED, RESULTS, SOURCES, SPACE, TARGETS, Pool, PoolTable, Problem, agreement
 from optuna.samplers import BaseSampler, TPESampler
 from pool_sampler import PoolSampler
 from pool_space import PoolSpace
 from regret_figure import draw
+from regrets import Regrets, arrivals, regrets, rows_of, show
 
 from lit_metanas.atomic import replacing
 from lit_metanas.cli import main as lit_metanas
@@ -34,7 +35,6 @@ from lit_metanas.estimators import TabularEstimator
 from lit_metanas.modules.recipe import Recipe
 from lit_metanas.records import Budget, Record, read_record_lines, write_record_lines
 from lit_metanas.records.hardware import hardware
-from lit_metanas.report.statistics import bootstrap_means
 from lit_metanas.searchers import MetaSampler, QuerySearcher, RegularisedEvolution
 from lit_metanas.spaces import Architecture, OneHotEncoding
 
@@ -205,83 +205,14 @@ def _key(problem: Problem, name: str, seed: int) -> str:
     return f"{problem.id}, {name}, {seed}"
 
 
-@dataclass(frozen=True)
-class Regrets:
-    """How far the chosen networks are behind the pool's best, in points of accuracy.
-
-    Attributes:
-        val: of the best by validation so far, shape ``(tasks, seeds, queries)``.
-        test: of the same network's test accuracy.
-        arrived: trained children until one of the best three by validation, shape ``(tasks, seeds)``.
-    """
-
-    val: np.ndarray
-    test: np.ndarray
-    arrived: np.ndarray
-
-
-def regrets(replays: Replays, pool: Pool, plan: Plan, name: str) -> Regrets:
-    """Of one searcher. Who chooses sees validation alone; the test accuracies are read here, afterwards."""
+def outcome(replays: Replays, pool: Pool, plan: Plan, name: str) -> Regrets:
+    """What one searcher's searches came to."""
     queries = min(plan.queries, len(pool.architectures))
-    val = np.zeros((len(plan.targets), plan.seeds, queries))
-    test, arrived = np.zeros_like(val), np.zeros(val.shape[:2])
-    for place, problem in enumerate(plan.targets):
-        by_val, by_test = pool.scores(problem, "val"), pool.scores(problem, "test")
-        good = by_val >= np.sort(by_val)[-min(3, len(by_val))]
-        for seed in range(plan.seeds):
-            order = np.array(replays.orders[_key(problem, name, seed)][:queries])
-            chosen = [order[int(np.argmax(by_val[order[: n + 1]]))] for n in range(queries)]
-            val[place, seed] = 100 * (by_val.max() - by_val[chosen])
-            test[place, seed] = 100 * (by_test.max() - by_test[chosen])
-            arrived[place, seed] = 1 + np.argmax(good[order]) if good[order].any() else np.inf
-    return Regrets(val, test, arrived)
-
-
-def difference(ours: np.ndarray, theirs: np.ndarray) -> tuple[float, float, float]:
-    """The mean of paired differences with its 95 % interval: tasks are drawn again, then seeds within each.
-
-    Args:
-        ours: shape ``(tasks, seeds)``.
-        theirs: the same tasks and seeds.
-    """
-    pairs = ours - theirs
-    low, high = np.quantile(bootstrap_means(list(pairs), seed=0, draws=10_000), [0.025, 0.975])
-    return float(pairs.mean()), float(low), float(high)
-
-
-def summary(found: dict[str, Regrets], shown: Sequence[int]) -> list[dict[str, object]]:
-    """Print, and return, mean regrets of all searchers, and how much lower the meta-learned one's are."""
-    rows: list[dict[str, object]] = []
-    for signal in ("val", "test"):
-        print(f"\nregret by {signal}, points, after" + "".join(f"{count:>24}" for count in shown))
-        for name, regret in found.items():
-            line = f"{name:32}"
-            for count in shown:
-                values, best = getattr(regret, signal)[..., count - 1], getattr(found[META], signal)[..., count - 1]
-                mean, low, high = difference(best, values)
-                line += f"{values.mean():7.2f}" + (
-                    " " * 17 if name == META else f" {mean:+6.2f} ({low:+.1f},{high:+.1f})"
-                )
-                interval = None if name == META else {"mean": mean, "low": low, "high": high}
-                by_task = [round(float(value), 3) for value in values.mean(1)]
-                rows.append(
-                    {
-                        "signal": signal,
-                        "searcher": name,
-                        "children": count,
-                        "regret": float(values.mean()),
-                        "by task": by_task,
-                        "meta-learned minus this": interval,
-                    }
-                )
-            print(line)
-    print("\nmedian of trained children until one of the best three by validation, over tasks and by task")
-    for name, regret in found.items():
-        medians = [median(counts) for counts in (regret.arrived.flatten().tolist(), *regret.arrived.tolist())]
-        print(f"{name:32}{medians[0]:5.1f}  " + " ".join(f"{number:5.1f}" for number in medians[1:]))
-        whole, *by_task = [number if number < np.inf else None for number in medians]
-        rows.append({"searcher": name, "median to best three": whole, "by task": by_task})
-    return rows
+    orders = [
+        [replays.orders[_key(problem, name, seed)][:queries] for seed in range(plan.seeds)] for problem in plan.targets
+    ]
+    val, test = (np.stack([pool.scores(problem, signal) for problem in plan.targets]) for signal in ("val", "test"))
+    return regrets(np.array(orders), val, test)
 
 
 def run(pool: Pool, plan: Plan, embeddings: Embeddings, work: Path, results: Path) -> dict[str, Regrets]:
@@ -297,7 +228,7 @@ def run(pool: Pool, plan: Plan, embeddings: Embeddings, work: Path, results: Pat
     print(f"{len(records)} searches of {len(plan.sources)} tasks, from random initialisation", flush=True)
     replays = Replays(results / "replays.json", digest)
     replays.fill(pool, plan, records, embeddings, checkpoint)
-    return {name: regrets(replays, pool, plan, name) for name in SEARCHERS}
+    return {name: outcome(replays, pool, plan, name) for name in SEARCHERS}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -328,12 +259,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     problems = [*plan.sources, *plan.targets]
     repeated = [problem for problem in REPEATED if problem in problems]
     pool.fill([*((p, 0) for p in problems), *((p, 1) for p in repeated)], options.processes)
-    correlations = show(pool, problems, repeated)
+    correlations = agreement(pool, problems, repeated)
     embeddings = embeddings_of(problems, options.results / "embeddings.json")
     found = run(pool, plan, embeddings, options.work, options.results)
     shown = [count for count in SHOWN if count <= next(iter(found.values())).val.shape[-1]]
-    rows = summary(found, shown)
-    document = {"benchmark": "learned tasks", "hardware": hardware(), "rank correlations": correlations, "rows": rows}
+    rows, medians = rows_of(found, shown), arrivals(found)
+    show(rows, medians)
+    document = {
+        "benchmark": "learned tasks",
+        "hardware": hardware(),
+        "rank correlations": correlations,
+        "medians to the best": medians,
+        "rows": [asdict(row) for row in rows],
+    }
     with replacing(options.results / "regrets.json") as temporary:
         temporary.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     draw(found, options.results / "regrets.png")

@@ -4,28 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
 
 import matplotlib
 import numpy as np
+from regrets import Regrets
 
 from lit_metanas.atomic import replacing
 
 
-class Regret(Protocol):
-    """What one searcher's networks lack, in points.
-
-    Attributes:
-        val: shape ``(tasks, seeds, queries)``.
-        test: the same.
-    """
-
-    val: np.ndarray
-    test: np.ndarray
-
-
-def draw(found: Mapping[str, Regret], path: Path) -> None:
-    """Two panels, validation and test: means, and between which values 95 % of bootstrapped means lie."""
+def draw(found: Mapping[str, Regrets], path: Path) -> None:
+    """Two panels, validation and test: means over tasks and seeds, with 95 % bands over seeds."""
     matplotlib.use("Agg")
     from matplotlib import pyplot
 

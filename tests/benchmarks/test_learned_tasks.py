@@ -187,12 +187,31 @@ def test_members_are_ordered_by_their_place_on_the_sources(benchmark):
 
 
 def test_the_interval_of_a_difference_is_over_tasks_and_seeds(benchmark):
-    module = benchmark("learned_tasks")
+    module = benchmark("regrets")
     ours = np.array([[1.0, 1.0], [3.0, 3.0]])
     assert module.difference(ours, ours - 0.5) == pytest.approx((0.5, 0.5, 0.5))
     mean, low, high = module.difference(ours, np.zeros((2, 2)))
     # Drawn with replacement, both tasks are the same in half of the draws.
     assert (mean, low, high) == pytest.approx((2.0, 1.0, 3.0))
+
+
+def test_regrets_are_those_of_the_best_by_validation_so_far(benchmark):
+    module = benchmark("regrets")
+    draw = np.random.default_rng(0)
+    # Few values, so that there are ties: of equals the first is kept.
+    val, test = (draw.integers(6, size=(2, MEMBERS)) / 10 for _ in range(2))
+    orders = np.stack([[draw.permutation(MEMBERS)[:9] for _ in range(5)] for _ in range(2)])
+    found = module.regrets(orders, val, test)
+    for task, seed in product(range(2), range(5)):
+        order, third = orders[task, seed].tolist(), sorted(val[task])[-3]
+        for count in range(1, 10):
+            chosen = max(order[:count], key=lambda member: val[task, member])
+            for signal, scores in (("val", val[task]), ("test", test[task])):
+                expected = 100 * (scores.max() - scores[chosen])
+                assert getattr(found, signal)[task, seed, count - 1] == pytest.approx(expected)
+        arrived = [count for count, member in enumerate(order, start=1) if val[task, member] >= third]
+        assert found.arrived[task, seed] == min(arrived, default=np.inf)
+    assert module.arrivals({"x": module.regrets(orders[..., :1], val, test)})["x"][0] in (None, 1.0)
 
 
 def test_the_whole_way_from_a_pool_to_regrets(benchmark, plan, tmp_path, capsys, monkeypatch):
@@ -215,9 +234,10 @@ def test_the_whole_way_from_a_pool_to_regrets(benchmark, plan, tmp_path, capsys,
     chosen = max(order[:4], key=lambda member: by_val[member])
     assert found["random"].val[0, 1, 3] == pytest.approx(100 * (by_val.max() - by_val[chosen]))
     assert found["random"].test[0, 1, 3] == pytest.approx(100 * (by_test.max() - by_test[chosen]))
-    rows = module.summary(found, (3, 5))
-    assert f"{found['TPE'].val[..., 2].mean():7.2f}" in capsys.readouterr().out
-    assert len([row for row in rows if row.get("children") == 5]) == 2 * len(found)
+    rows = module.rows_of(found, (3, 5))
+    module.show(rows, module.arrivals(found))
+    assert f"{found['TPE'].val[..., 2].mean():5.2f} [" in capsys.readouterr().out
+    assert [(row.searcher, row.children) for row in rows] == 2 * list(product(found, (3, 5)))
     module.draw(found, tmp_path / "regrets.png")
     assert (tmp_path / "regrets.png").read_bytes().startswith(b"\x89PNG")
 
