@@ -21,7 +21,8 @@ from statistics import NormalDist
 
 import numpy as np
 import torch
-from learned_pool import RECIPE, REPEATED, RESULTS, SOURCES, SPACE, TARGETS, Pool, PoolTable, Problem, agreement
+from glyph_problems import REPEATED, SOURCES, TARGETS, Problem
+from learned_pool import RECIPE, RESULTS, SPACE, Pool, PoolTable, agreement
 from optuna.samplers import BaseSampler, TPESampler
 from pool_sampler import PoolSampler
 from pool_space import PoolSpace
@@ -63,7 +64,7 @@ class Plan:
     sources: tuple[Problem, ...] = SOURCES
     targets: tuple[Problem, ...] = TARGETS
     source_seeds: int = 3
-    source_queries: int = 30
+    source_queries: int = 16
     seeds: int = 20
     queries: int = 40
 
