@@ -14,14 +14,13 @@ import yaml
 from jsonargparse import ArgumentError, Namespace
 from jsonargparse.typing import PositiveInt
 from lightning.fabric.plugins import CheckpointIO
-from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger
 
 from lit_metanas.atomic import replacing
-from lit_metanas.callbacks.preemption import Preemption
+from lit_metanas.callbacks import Preemption, RankCheck, RankWatch
 from lit_metanas.checkpoint import check_checkpoint
 from lit_metanas.checkpoint_io import WholeCheckpoints
 from lit_metanas.mistakes import UsageError, broken_yaml, explain
@@ -71,7 +70,8 @@ class Program(LightningCLI):
 
     A run's directory is ``trainer.default_root_dir``. In it every verb leaves ``config.<verb>.yaml`` and, without
     other instructions, ``logs/<verb>/metrics.csv``, and ``fit`` leaves ``checkpoints/last.ckpt`` after every epoch.
-    Under SLURM it does so, too, before the job is taken off its nodes.
+    A ``fit`` that gets SIGTERM does so, too, and before SLURM takes the job off its nodes. Several processes stop
+    together where one is lost (RankWatch) or holds other numbers than the rest (RankCheck).
 
     Args:
         args: the command line.
@@ -187,8 +187,9 @@ class Program(LightningCLI):
                 callbacks.append(_last_epoch(root / "checkpoints"))
             else:
                 kwargs["enable_checkpointing"] = False
-        if verb == "fit" and SLURMEnvironment.detect() and not any(isinstance(each, Preemption) for each in callbacks):
-            callbacks.append(Preemption())
+        guards = (RankWatch, RankCheck, Preemption) if verb == "fit" else (RankWatch,)
+        lacking = [guard() for guard in guards if not any(isinstance(each, guard) for each in callbacks)]
+        callbacks = [*lacking, *callbacks]  # the first to hear of an error is RankWatch: others would send messages
         plugins = settings.plugins or []
         plugins = list(plugins) if isinstance(plugins, list) else [plugins]
         if not any(isinstance(each, CheckpointIO) for each in plugins):
