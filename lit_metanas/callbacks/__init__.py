@@ -5,6 +5,8 @@ from lit_metanas.callbacks.architecture_logger import ArchitectureLogger
 from lit_metanas.callbacks.history import ProbabilityHistory
 from lit_metanas.callbacks.preemption import Preemption
 from lit_metanas.callbacks.progress_bar import EpisodeProgressBar
+from lit_metanas.callbacks.rank_check import RankCheck
+from lit_metanas.callbacks.rank_watch import RankWatch
 from lit_metanas.callbacks.results_file import ResultsFile
 from lit_metanas.callbacks.results_table import ResultsTable
 from lit_metanas.callbacks.searching import Searched, Searching, Tested
@@ -16,6 +18,8 @@ __all__ = [
     "EpisodeProgressBar",
     "Preemption",
     "ProbabilityHistory",
+    "RankCheck",
+    "RankWatch",
     "ResultsFile",
     "ResultsTable",
     "Searched",

@@ -37,6 +37,27 @@ class Searching(Protocol):
 
 
 @runtime_checkable
+class Sampling(Protocol):
+    """A module whose training draws children."""
+
+    def sampled_child(self) -> Mapping[str, Tensor]:
+        """For each choice the candidates' weights for the first task of the coming step, shape ``(labels,)``."""
+
+
+@runtime_checkable
+class Agreeing(Protocol):
+    """A module whose training steps tell all processes of a signal, in the one message that they send anyway.
+
+    Attributes:
+        signalled: whether this process has had a signal; callbacks set it.
+        any_signalled: whether any process had, by the time of the last step's message; the same on all.
+    """
+
+    signalled: bool
+    any_signalled: bool
+
+
+@runtime_checkable
 class Accounted(Protocol):
     """A module that knows how its training began and what it cost.
 

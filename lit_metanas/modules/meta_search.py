@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch.cli import OptimizerCallable
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from lit_metanas.episodes.task import Episode
@@ -137,6 +137,7 @@ class MetaSearch(MetaLearned):
         self.query_dropout = query_dropout
         self.gradient_clip = gradient_clip
         self.skipped = skipped
+        self.signalled = self.any_signalled = False
         self._whole_steps = WholeSteps()
 
     @property
@@ -148,6 +149,17 @@ class MetaSearch(MetaLearned):
             return 0.0  # to ask for the number of steps would make the loader, before a resumed run gives it its state
         steps = float(self.trainer.estimated_stepping_batches)
         return min(1.0, int(self.outer_steps) / steps)
+
+    def sampled_child(self) -> dict[str, Tensor]:
+        """What the relaxation makes of the logits for the first task of the coming step, the same on all processes.
+
+        Returns:
+            For each choice the candidates' weights, shape ``(labels,)``: a one-hot vector where a child is drawn.
+        """
+        logits, relaxation = self.logits.tree(), self.learner.relaxation
+        noise = relaxation.draw_noise(logits, task_generator(self.seed, int(self.outer_steps), 0))
+        mixture = relaxation(logits, noise, self.progress)
+        return {name: gate.weights.detach() for name, gate in mixture.items()}
 
     def configure_optimizers(self) -> list[Optimizer]:
         """One optimizer for weights and head, one for logits."""
@@ -189,7 +201,8 @@ class MetaSearch(MetaLearned):
             for episode, noise in zip(batch, noises, strict=True)
         )
         trainer = self.trainer
-        gradients, metrics, flops = average(gradients, metrics, flops, trainer)
+        mean_of_all = average(gradients, metrics, flops, trainer, signalled=self.signalled)
+        gradients, metrics, flops, self.any_signalled = mean_of_all
         good = metrics["finite"] > 0
         if not bool(good.all()):
             self._leave_out(metrics, batch, batch_idx)

@@ -22,14 +22,18 @@ class OuterAverage(NamedTuple):
         gradients: mean over all tasks.
         metrics: of all tasks in their order, as ``MetaGradient`` gives them.
         flops: sum over all tasks.
+        signalled: whether any process had a signal.
     """
 
     gradients: Parameters
     metrics: Metrics
     flops: int
+    signalled: bool
 
 
-def average(gradients: Parameters, metrics: Metrics, flops: int, trainer: Trainer) -> OuterAverage:
+def average(
+    gradients: Parameters, metrics: Metrics, flops: int, trainer: Trainer, *, signalled: bool = False
+) -> OuterAverage:
     """Average over processes that have as many tasks each.
 
     Args:
@@ -37,6 +41,7 @@ def average(gradients: Parameters, metrics: Metrics, flops: int, trainer: Traine
         metrics: of this process's tasks; those of shape ``(tasks,)`` are joined.
         flops: sum over this process's tasks.
         trainer: knows the processes.
+        signalled: whether this process had a signal.
     """
     world, rank = trainer.world_size, trainer.global_rank
     losses = metrics["losses"]
@@ -48,16 +53,16 @@ def average(gradients: Parameters, metrics: Metrics, flops: int, trainer: Traine
             joined[name] = torch.zeros(len(value) * world, dtype=dtype, device=losses.device)
             joined[name][rank::world] = value
     tensors = gradients.flat()
-    flops_parts = torch.tensor([flops // _UNIT, flops % _UNIT], dtype=dtype, device=losses.device)
-    parts = [*tensors.values(), *joined.values(), flops_parts]
+    numbers = torch.tensor([flops // _UNIT, flops % _UNIT, signalled], dtype=dtype, device=losses.device)
+    parts = [*tensors.values(), *joined.values(), numbers]
     message = trainer.strategy.reduce(torch.cat([part.reshape(-1).to(dtype) for part in parts]), reduce_op="sum")
     assert isinstance(message, Tensor)
-    *pieces, total_flops = message.split([part.numel() for part in parts])
+    *pieces, sums = message.split([part.numel() for part in parts])
     means = {
         name: (piece / world).view_as(value).to(value)
         for (name, value), piece in zip(tensors.items(), pieces, strict=False)
     }
     everything = dict(zip(joined, pieces[len(tensors) :], strict=True))
     everything |= {"loss": everything["losses"].mean(), "accuracy": everything["accuracies"].mean()}
-    high, low = total_flops.tolist()
-    return OuterAverage(gradients.updated(means), everything, int(high) * _UNIT + int(low))
+    high, low, signals = sums.tolist()
+    return OuterAverage(gradients.updated(means), everything, int(high) * _UNIT + int(low), signals > 0)

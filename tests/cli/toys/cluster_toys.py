@@ -2,6 +2,8 @@
 
 import os
 import signal
+import time
+from pathlib import Path
 
 from lightning.pytorch import Callback
 
@@ -21,3 +23,33 @@ class Signal(Callback):
     def on_before_optimizer_step(self, trainer, pl_module, optimizer):
         if trainer.global_rank == self.rank and int(pl_module.outer_steps) == self.step:
             os.kill(os.getpid(), self.number)
+
+
+class Fault(Callback):
+    """Does something bad to one process in the middle of one outer step, and leaves all processes' ids in a folder.
+
+    Args:
+        what: ``kill``, ``stop``, ``hang``, ``raise`` or ``spoil``.
+        rank: the process.
+        step: the outer step.
+        folder: where each process leaves a file with its id.
+    """
+
+    def __init__(self, what: str, rank: int = 1, step: int = 5, folder: str = "pids") -> None:
+        self.what, self.rank, self.step, self.folder = what, rank, step, Path(folder)
+
+    def on_train_start(self, trainer, pl_module):
+        self.folder.mkdir(exist_ok=True)
+        (self.folder / str(trainer.global_rank)).write_text(str(os.getpid()))
+
+    def on_before_optimizer_step(self, trainer, pl_module, optimizer):
+        if trainer.global_rank != self.rank or int(pl_module.outer_steps) != self.step:
+            return
+        if self.what in ("kill", "stop"):
+            os.kill(os.getpid(), signal.SIGKILL if self.what == "kill" else signal.SIGSTOP)
+        elif self.what == "hang":
+            time.sleep(300)
+        elif self.what == "raise":
+            raise OSError("The disk of this machine is broken.")
+        else:
+            next(pl_module.supernet.parameters()).data.view(-1)[0].add_(0.1)

@@ -1,0 +1,98 @@
+"""Processes that no longer hold the same are stopped before they spoil a checkpoint."""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.strategies import DDPStrategy
+from torch import distributed
+
+from lit_metanas.callbacks.rank_state import checksum, checksums, rank_state
+
+
+class RankCheck(Callback):
+    """Compares over all processes what a training goes on from, bit for bit, and stops all where it differs.
+
+    Each process sends two numbers, a checksum of ``rank_state`` and one of its names: after the first step, then every
+    so many, and before an epoch's checkpoint. Only where they differ do all tensors' checksums follow, so that the
+    tensor and the process can be named. On one process, and under strategies that split a model, it does nothing.
+
+    Args:
+        every_n_steps: training steps from one comparison to the next.
+
+    Raises:
+        ValueError: the number is below 1.
+    """
+
+    def __init__(self, every_n_steps: int = 50) -> None:
+        if every_n_steps < 1:
+            raise ValueError(f"RankCheck: every_n_steps is {every_n_steps}; give at least 1.")
+        self.every_n_steps = every_n_steps
+        self._steps = 0
+        self._checked = 0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Count from here."""
+        self._steps = self._checked = 0
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Compare when it is time to."""
+        self._steps += 1
+        if self._steps == 1 or self._steps - self._checked >= self.every_n_steps:
+            self.compare(trainer, pl_module)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Compare what goes into the checkpoint."""
+        if self._steps > self._checked:
+            self.compare(trainer, pl_module)
+
+    def compare(self, trainer: Trainer, module: LightningModule) -> None:
+        """Compare now, on all processes.
+
+        Raises:
+            ChildProcessError: processes differ; on all of them, with the same sentence.
+        """
+        self._checked = self._steps
+        if trainer.world_size == 1 or not isinstance(trainer.strategy, DDPStrategy):
+            return
+        device = trainer.strategy.root_device
+        state = rank_state(trainer, module)
+        own = checksums(state, device)
+        names = torch.tensor(zlib.crc32("\n".join(state).encode()), device=device)
+        rows = trainer.strategy.all_gather(torch.stack([checksum(own), names])).tolist()
+        if all(row == rows[0] for row in rows):
+            return
+        mine = dict(zip(state, own.tolist(), strict=True))
+        gathered: list[dict[str, int]] = [{} for _ in range(trainer.world_size)]
+        distributed.all_gather_object(gathered, mine)
+        raise ChildProcessError(f"After {trainer.global_step} training steps {difference(gathered)}")
+
+
+def difference(gathered: Sequence[dict[str, int]]) -> str:
+    """Say which process has another tensor than the others.
+
+    Args:
+        gathered: for each process the checksums by name; not all are the same.
+    """
+    names = list(dict.fromkeys(name for row in gathered for name in row))
+    odd: dict[str, list[int]] = {}
+    for name in names:
+        values = [row.get(name) for row in gathered]
+        # Of two that differ nobody knows which is right: the first process's counts.
+        usual = Counter(values).most_common(1)[0][0]
+        if ranks := [rank for rank, value in enumerate(values) if value != usual]:
+            odd[name] = ranks
+    name, ranks = next(iter(odd.items()))
+    others = f", and {len(odd) - 1} other tensors differ, too" if len(odd) > 1 else ""
+    who = f"process {ranks[0]} has" if len(ranks) == 1 else f"processes {', '.join(map(str, ranks))} have"
+    return (
+        f"{who} another '{name}' than the {'other' if len(gathered) == 2 else 'others'}{others}: the training stops "
+        "before it writes that into a checkpoint; go on from the last one."
+    )

@@ -1,0 +1,117 @@
+"""Processes that differ are stopped, with the name of the tensor and the process."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from lightning.pytorch import LightningModule
+from torch import nn
+
+from lit_metanas.callbacks import RankCheck
+from lit_metanas.callbacks.rank_check import difference
+from lit_metanas.callbacks.rank_state import checksum, checksums, rank_state
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "modules" / "toys"))
+
+from meta_toys import fit, make_model
+
+SCRIPT = Path(__file__).with_name("toys") / "spoiled_ranks.py"
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.int64, torch.bool])
+def test_every_change_of_an_element_changes_the_checksum(dtype):
+    value = torch.rand(7, 5, generator=torch.Generator().manual_seed(0)).mul(2).to(dtype)
+    seen = {int(checksum(value))}
+    for place in range(value.numel()):
+        other = value.clone().reshape(-1)
+        other[place] = ~other[place] if dtype == torch.bool else other[place] + 1
+        seen.add(int(checksum(other.view(7, 5))))
+    assert len(seen) == 36
+    assert int(checksum(value.to(memory_format=torch.contiguous_format))) in seen
+
+
+def test_the_checksum_is_of_bits_in_their_places():
+    value = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+    bits = value.view(-1).view(torch.int32).tolist()
+    expected = sum((2 * place + 1) * number for place, number in enumerate(bits))
+    assert int(checksum(value)) == (expected + 2**63) % 2**64 - 2**63
+    assert int(checksum(value.T)) != int(checksum(value))
+    assert int(checksum(value.T.contiguous())) == int(checksum(value.T))  # not of the memory's layout
+    assert int(checksum(torch.tensor([0.0]))) != int(checksum(torch.tensor([-0.0])))
+    assert int(checksum(torch.tensor([float("nan")]))) == int(checksum(torch.tensor([float("nan")])))
+    assert checksums({"a": value, "b": value.T}, torch.device("cpu")).tolist() == [
+        int(checksum(value)),
+        int(checksum(value.T)),
+    ]
+
+
+def test_what_is_compared():
+    model = make_model()
+    trainer, _ = fit(model)
+    names = list(rank_state(trainer, model))
+    assert len(names) == len(set(names))
+    parameters = [name for name, _ in model.named_parameters()]
+    assert names[: len(parameters)] == parameters
+    expected = ["logits.pruned", "outer_steps", "spent", "chosen architecture", "learning rates of optimizer 1"]
+    assert set(expected) < set(names)
+    for key in ("exp_avg", "exp_avg_sq", "step"):
+        assert {f"{key} of {name}" for name in parameters} < set(names)
+    assert sum(name.startswith("sampled child, ") for name in names) == len(model.space.choices)
+
+
+def test_batch_norm_statistics_are_each_processes_own():
+    class Module(LightningModule):
+        def __init__(self):
+            super().__init__()
+            self.network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
+            self.register_buffer("own", torch.zeros(1))
+
+    trainer, _ = fit(make_model(), max_steps=1)
+    names = [name for name in rank_state(trainer, Module()) if " " not in name]
+    assert names == ["network.0.weight", "network.0.bias", "network.1.weight", "network.1.bias", "own"]
+
+
+def test_the_process_that_differs_from_most_is_named():
+    same, other = {"a": 1, "b": 2, "c": 3}, {"a": 1, "b": 5, "c": 7}
+    assert difference([same, same, other]).startswith("process 2 has another 'b' than the others, and 1 other tensors")
+    assert difference([other, same, same]).startswith("process 0 has another 'b' than the others")
+    assert difference([same, {**same, "c": 4}]).startswith("process 1 has another 'c' than the other: the training")
+    assert difference([same, {**same, "c": 4}, {**same, "c": 5}, same]).startswith("processes 1, 2 have another 'c'")
+    assert difference([same, {"a": 1, "b": 2}]).startswith("process 1 has another 'c'")
+
+
+def test_one_process_has_nothing_to_compare(monkeypatch):
+    monkeypatch.setattr("lit_metanas.callbacks.rank_check.rank_state", None)
+    fit(make_model(), callbacks=[RankCheck(every_n_steps=1)])
+    with pytest.raises(ValueError, match="every_n_steps is 0; give at least 1"):
+        RankCheck(every_n_steps=0)
+
+
+@pytest.mark.slow
+def test_a_spoiled_tensor_is_named_on_both_processes(tmp_path):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, str(Path.cwd())]), "OMP_NUM_THREADS": "1"}
+    command = ["timeout", "-k", "5", "200", sys.executable, str(SCRIPT), str(tmp_path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=250)
+    assert done.returncode == 0, done.stderr
+    first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1))
+    assert first == second
+    assert first["before"] == ""
+    weight = next(name for name, _ in make_model().named_parameters() if name.startswith("supernet."))
+    names = {
+        "weight": weight,
+        "logits": "logits.values",
+        "buffer": "logits.pruned",
+        "average": f"exp_avg of {weight}",
+        "step": "step of logits.values",
+        "rate": "learning rates of optimizer 0",
+        "lacking": f"exp_avg of {weight}",
+        "child": "sampled child, ",
+    }
+    for way, name in names.items():
+        assert f"process 1 has another '{name}" in first[way], way
+    # Spoiled in step 5, compared after steps 1, 4 and 7.
+    assert first["stopped"].startswith(f"After 7 training steps process 1 has another '{weight}' than the other: the ")

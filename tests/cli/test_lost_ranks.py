@@ -1,0 +1,112 @@
+"""A process of several that dies, is stopped, hangs or fails: the others name it and end, and nothing is left over."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+TOYS = Path(__file__).with_name("toys")
+ROOT = Path(__file__).parents[2]
+FIT = {
+    "model": {
+        "class_path": "lit_metanas.modules.meta_search.MetaSearch",
+        "init_args": {
+            "space": {
+                "class_path": "lit_metanas.spaces.LayeredSpace",
+                "init_args": {"kernels": [1, 3], "depths": [2], "widths": [4, 6], "pools": ["max"]},
+            },
+            "shape": [1, 8, 8],
+        },
+    },
+    "data": {
+        "class_path": "lit_metanas.episodes.EpisodeDataModule",
+        "init_args": {
+            "source": {"class_path": "meta_toys.Patterns"},
+            **{"way": 3, "shot": 2, "query": 3, "tasks_per_step": 2, "steps_per_epoch": 4, "val_episodes": 4},
+        },
+    },
+}
+WATCH = {"class_path": "lit_metanas.callbacks.RankWatch", "init_args": {"limit": 5, "stuck": 6}}
+CHECK = {"class_path": "lit_metanas.callbacks.RankCheck", "init_args": {"every_n_steps": 1}}
+
+
+@pytest.fixture
+def fit(tmp_path, monkeypatch):
+    """Starts a training on two processes one of which has a fault."""
+    monkeypatch.chdir(tmp_path)
+    paths = [ROOT, TOYS, ROOT / "tests" / "modules" / "toys", *(path for path in sys.path if path)]
+    variables = {"PYTHONPATH": os.pathsep.join(map(str, paths)), "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+
+    def start(what: str, rank: int = 1) -> tuple[int, str, float]:
+        fault = {"class_path": "cluster_toys.Fault", "init_args": {"what": what, "rank": rank}}
+        trainer = {"accelerator": "cpu", "devices": 2, "strategy": "ddp", "max_epochs": 3, "default_root_dir": "run"}
+        trainer |= {"enable_progress_bar": False, "callbacks": [WATCH, CHECK, fault]}
+        Path("fit.yaml").write_text(yaml.safe_dump({**FIT, "trainer": trainer}))
+        process = subprocess.Popen(
+            ["timeout", "-k", "5", "150", sys.executable, "-m", "lit_metanas.cli", "fit", "-c", "fit.yaml"],
+            env={**os.environ, **variables},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        while process.poll() is None and not Path("pids", "1").exists():
+            time.sleep(0.05)
+        begin = time.monotonic()
+        _, errors = process.communicate(timeout=170)
+        return process.returncode, errors, time.monotonic() - begin
+
+    yield start
+    for file in Path("pids").glob("*"):
+        with suppress(ProcessLookupError):
+            os.kill(int(file.read_text()), signal.SIGKILL)
+
+
+def none_left() -> bool:
+    """Whether both processes are gone, soon."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        if not any(Path("/proc", file.read_text()).exists() for file in Path("pids").glob("*")):
+            return True
+        time.sleep(0.1)
+    return False
+
+
+TOLD = {
+    "kill": "Process 1 was killed by SIGKILL: the other processes stop, too; started again, the run goes on from its",
+    "stop": "Process 1 has given no sign of life for 5 s: the other",
+    "hang": "Process 1 has come no further for 6 s, while process 0 waits for it: the other",
+    "raise": "Process 1 has stopped (The disk of this machine is broken.): the other",
+    "spoil": "After 6 training steps process 1 has another 'supernet.layers.0.scale' than the other: the",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", TOLD)
+def test_the_other_process_names_it_and_nothing_is_left(what, fit):
+    code, errors, seconds = fit(what)
+    assert code == 1, errors
+    lines = [line for line in errors.splitlines() if line.startswith("lit-metanas: ")]
+    assert any(line.startswith(f"lit-metanas: {TOLD[what]}") for line in lines), errors
+    assert "Traceback" not in errors
+    assert seconds < 60
+    assert none_left()
+    checkpoint = torch.load("run/checkpoints/last.ckpt", weights_only=True)
+    assert int(checkpoint["state_dict"]["outer_steps"]) == 4
+    assert not list(Path("run").rglob("*.part"))
+
+
+@pytest.mark.slow
+def test_where_the_first_process_dies_the_other_says_so(fit):
+    code, errors, _ = fit("kill", rank=0)
+    assert code in (-signal.SIGKILL, 128 + signal.SIGKILL)
+    assert "lit-metanas: Process 0 is gone: the other processes stop, too" in errors
+    assert none_left()
