@@ -35,6 +35,7 @@ class MetaCheckpoint:
         shape: channels, height and width of an input.
         cost: of all meta-training so far.
         head: the head's meta-parameters by name; empty where each task makes its own.
+        own: what the checkpoint's space derives from the logits; None where the file does not tell.
     """
 
     weights: dict[str, Tensor]
@@ -44,6 +45,7 @@ class MetaCheckpoint:
     shape: Shape
     cost: Cost
     head: dict[str, Tensor] = field(default_factory=dict)
+    own: Architecture | None = None
 
     def architecture(self) -> dict[str, str]:
         """The label of the largest logit for each choice, inactive ones, too."""
@@ -91,6 +93,7 @@ def describe(
         "logits": {name: value.detach().cpu().clone() for name, value in logits.items()},
         "statistics": {name: value.detach().cpu().clone() for name, value in statistics.items()},
         "cost": asdict(cost),
+        "derived": space.derive(logits).to_json(),
     }
 
 
@@ -183,6 +186,7 @@ def _content(content: Mapping[str, Any]) -> MetaCheckpoint | None:
         shape=(channels, height, width),
         cost=Cost(**entry["cost"]),
         head=_within(state, "head."),
+        own=Architecture(entry["derived"]) if "derived" in entry else None,
     )
 
 

@@ -248,9 +248,7 @@ class MetaLearned(LightningModule):
 
     def _derived_by(self, found: MetaCheckpoint) -> bool:
         """Whether a checkpoint's statistics are those of this model's architecture."""
-        own = self.architecture()
-        if found.labels == {choice.name: list(choice.labels) for choice in self.space.choices}:
-            return found.derived(self.space) == own
-        # A larger space, which is not at hand, may derive what this one has no label for.
-        theirs = found.architecture()
-        return all(theirs[name] == label for name, label in own.items())
+        if found.own is not None:
+            return found.own == self.architecture()
+        same = found.labels == {choice.name: list(choice.labels) for choice in self.space.choices}
+        return same and found.derived(self.space) == self.architecture()

@@ -1,4 +1,4 @@
-"""Cells of two inputs and macro spaces under meta-training and under DARTS's search, and what the searched child inherits."""
+"""Cells of two inputs and macro spaces under meta-training and under DARTS's search; what the searched child inherits."""
 
 import math
 
@@ -79,6 +79,26 @@ def test_two_steps(name, method):
     inputs = torch.rand(4, *SHAPE, generator=torch.Generator().manual_seed(0))
     features = model.supernet(inputs, one_hot(space.choices, architecture), statistics=model.statistics.values)
     torch.testing.assert_close(child.embed(inputs), features, rtol=1e-4, atol=1e-5)
+
+
+def test_statistics_of_a_larger_space_that_derives_the_same_are_taken_over(tmp_path):
+    space = SPACES["darts"]
+    model = make_model(space=space, **METHODS["softmax"]())
+    trainer, _ = fit(model, make_data(steps_per_epoch=2, val_episodes=1))
+    trainer.save_checkpoint(tmp_path / "large.ckpt")
+    largest = space.canonical({c.name: c.labels[int(row.argmax())] for c, row in logit_rows(model)})
+    assert largest != model.architecture()  # "none" is in the way, and the pairs of inputs are not weighed
+    small = make_model(space=space, architecture=model.architecture().to_json(), start=str(tmp_path / "large.ckpt"))
+    assert small.architecture() == model.architecture()
+    assert small.statistics.values.keys() == model.statistics.values.keys() != set()
+    assert all(torch.equal(small.statistics.values[name], value) for name, value in model.statistics.values.items())
+    other = make_model(space=space, architecture=largest.to_json(), start=str(tmp_path / "large.ckpt"))
+    assert other.statistics.values == {}
+
+
+def logit_rows(model):
+    tree = model.logits.tree()
+    return [(choice, tree[choice.name]) for choice in model.space.choices]
 
 
 def test_derived_relaxation_is_the_derived_architecture():
