@@ -1,4 +1,4 @@
-"""Cells of two inputs and macro spaces under meta-training and under DARTS's search; what the searched child inherits."""
+"""Cells of two inputs and macro spaces, meta-trained and searched by DARTS; what the searched child inherits."""
 
 import math
 
