@@ -209,8 +209,8 @@ class PoolTable(Table):
 
 def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
     """Spearman's: Pearson's correlation of mean ranks."""
-    ranks = [np.array([(v < values).mean() - (v > values).mean() for v in values]) for values in (first, second)]
-    return float(np.corrcoef(*ranks)[0, 1])
+    ranks = np.array([[(v > values).mean() - (v < values).mean() for v in values] for values in (first, second)])
+    return float(np.corrcoef(ranks)[0, 1])
 
 
 def agreement(pool: Pool, problems: Sequence[Problem], repeated: Sequence[Problem]) -> dict[str, object]:

@@ -69,7 +69,8 @@ def regrets(orders: np.ndarray, val: np.ndarray, test: np.ndarray) -> Regrets:
     chosen = np.take_along_axis(orders, places, axis=2)
     good = (val >= np.sort(val, axis=1)[:, [-min(BEST, val.shape[1])]])[tasks, orders]
     arrived = np.where(good.any(2), 1.0 + good.argmax(2), np.inf)
-    return Regrets(*(100 * (v.max(1)[:, None, None] - v[tasks, chosen]) for v in (val, test)), arrived)
+    behind_val, behind_test = (100 * (v.max(1)[:, None, None] - v[tasks, chosen]) for v in (val, test))
+    return Regrets(behind_val, behind_test, arrived)
 
 
 def _firsts(values: np.ndarray) -> np.ndarray:
@@ -130,6 +131,6 @@ def show(rows: Sequence[Row], medians: Mapping[str, Sequence[float | None]]) -> 
 
 
 def _cell(row: Row) -> str:
-    if row.difference is None:
+    if row.difference is None or row.low is None or row.high is None:
         return f"{row.regret:5.2f}"
     return f"{row.regret:5.2f} [{-row.difference:+.2f}, {-row.high:+.2f} to {-row.low:+.2f}]"
