@@ -24,6 +24,7 @@ VERBS = {
     "search": "search an architecture for each target task, train it, score it, export it",
     "predict": "classify new images with an exported network",
     "report": "turn results into a table, figures and a Markdown page",
+    "records": "move searches between an Optuna storage and files of records",
     "dashboard": "make a Weights & Biases workspace of what was logged",
 }
 
@@ -107,6 +108,10 @@ def execute(args: list[str], *, debug: bool = False) -> None:
         from lit_metanas.report import report
 
         _call(report, verb, rest)
+    elif verb == "records":
+        from lit_metanas.record_exchange import records
+
+        _call(records, verb, rest)
     elif verb == "dashboard":
         from lit_metanas.report.dashboard import dashboard
 
