@@ -52,6 +52,7 @@ SEARCHES = {
     "duplicates": {"space": Few(), "estimator": OfFew(), "trials": 12},
     "failures": {"estimator": Sums(fails), "failures": 20},
     "pruned": {
+        "seed": 2,
         "fidelities": (0.125, 0.5),
         "pruner": optuna.pruners.SuccessiveHalvingPruner(reduction_factor=2),
     },
