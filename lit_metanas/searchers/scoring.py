@@ -120,6 +120,8 @@ class Scoring:
         cost = outcome.cost + Cost(seconds=perf_counter() - begin - outcome.cost.seconds)
         self._note(trial, query, cost, measures=measures, fidelity=outcome.fidelity)
         self.streak = 0
+        if outcome.weights is not None:
+            trial.set_user_attr("trained", True)
         if outcome.pruned:
             self._finish(trial, state=TrialState.PRUNED)
             return None
@@ -135,6 +137,7 @@ class Scoring:
         """Begin only what the budget can pay to its end."""
         others = self.team.reserve(trial, planned, self.ledger) if self.team else Cost()
         if not self.ledger.budget.affords(others + planned):
+            trial.set_user_attr("unpaid", "the budget does not pay for it")  # for who sees a failed trial there
             self._finish(trial, state=TrialState.FAIL)
             raise Exhausted
 
@@ -156,6 +159,21 @@ class Scoring:
             if fidelity < self.ladder.fidelities[-1] and not decided and trial.should_prune():
                 return replace(outcome, pruned=True)
         return outcome
+
+    def again(self, query: Query) -> dict[str, Tensor] | None:
+        """What training a query to the end gives once more: a process that was killed took it along.
+
+        It was charged when it was told of, and is not again.
+        """
+        weights, reached = None, 0.0
+        try:
+            estimator = self.estimator.with_recipe(dict(query.recipe)) if query.recipe else self.estimator
+            for fidelity, _ in self.ladder:
+                share = fidelity - reached if weights is not None else fidelity
+                weights, reached = estimator(query.architecture, fidelity=share, start=weights).weights, fidelity
+        except FAILURES:
+            return None
+        return weights
 
     def _constrain(self, trial: optuna.Trial, measures: Mapping[str, float]) -> None:
         for name, excess in self.goal.excess(measures).items() if measures else ():

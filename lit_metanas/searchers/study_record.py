@@ -19,6 +19,7 @@ from lit_metanas.records.plain import from_plain, to_plain
 from lit_metanas.records.record import Record, Trial
 from lit_metanas.searchers.identities import PREFIX
 from lit_metanas.searchers.ledger import Ledger, Query, noted
+from lit_metanas.searchers.query_study import quiet
 
 IDENTITY = "search"
 """The study's user attribute that says what it searched: the fields of a record but for trials and embedding."""
@@ -32,6 +33,8 @@ def describe(study: optuna.Study, record: Record) -> None:
     fields = to_plain(replace(record, trials=[], embedding=()))
     del fields["trials"], fields["embedding"]
     study.set_user_attr(IDENTITY, fields)
+    with quiet():
+        study.set_metric_names(list(record.objectives))
     if record.embedding:
         study.set_user_attr(EMBEDDING, list(record.embedding))
 

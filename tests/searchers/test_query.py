@@ -191,6 +191,15 @@ def test_parameters_in_the_study_have_the_prefix_and_violations_are_pruned(tmp_p
     assert all(t.params["arch.x"] == t.params["arch.y"] == "b" and t.user_attrs["violation"] for t in pruned)
 
 
+def test_the_study_names_its_objectives_and_says_why_its_last_trial_failed(tmp_path):
+    storage = f"sqlite:///{tmp_path}/studies.db"
+    search(Budget(queries=3), storage=storage)
+    study = optuna.load_study(study_name="letters/Letters/seed 0", storage=storage)
+    assert study.metric_names == ["accuracy"]
+    assert [trial.state.name for trial in study.trials if "unpaid" in trial.user_attrs] == ["FAIL"]
+    assert study.trials[-1].user_attrs["unpaid"] == "the budget does not pay for it"
+
+
 def test_a_trial_that_somebody_queued_is_the_first_to_be_scored():
     storage = optuna.storages.InMemoryStorage()
     search(Budget(queries=1), storage=storage)
