@@ -49,6 +49,7 @@ class Ledger:
         budget: charged with each trial's cost.
         record: gets each trial that was scored, given up or failed.
         known: the first trial of each query.
+        trained: the queries whose scoring gave weights.
         told: trials that were finished, those at no cost too.
         free: how many of the last ones in a row were at no cost.
         reason: why the last trial without a score has none.
@@ -58,6 +59,7 @@ class Ledger:
         self.budget = budget
         self.record = record
         self.known: dict[Query, Trial] = {}
+        self.trained: set[Query] = set()
         self.told = 0
         self.free = 0
         self.reason = ""
@@ -94,6 +96,8 @@ class Ledger:
         cost = Cost(**kept["cost"])
         self.budget.charge(cost)
         query = Query.of(kept["architecture"], kept.get("recipe", {}))
+        if kept.get("trained"):
+            self.trained.add(query)
         entry = Trial(
             query.architecture,
             trial.values[0] if trial.values else -inf,

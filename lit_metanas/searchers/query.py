@@ -204,7 +204,7 @@ class QuerySearcher(Searcher):
 
 
 def _found(ledger: Ledger, loop: TrialLoop) -> Found:
-    """What the search chose, with what was trained for it where this process did that."""
+    """What the search chose, with what was trained for it, where the estimator trains."""
     record = ledger.record
     if ledger.reason and not any(trial.scored for trial in record.trials):
         raise ValueError(
@@ -212,6 +212,8 @@ def _found(ledger: Ledger, loop: TrialLoop) -> Found:
             f"none because: {ledger.reason}. Loosen the constraints, or give it a larger budget or more patience."
         )
     best = record.best
+    chosen = Query.of(best.architecture, best.recipe)
     query, weights = loop.trained or (None, None)
-    own = query == Query.of(best.architecture, best.recipe)
-    return Found(best.architecture, weights if own else None, record, best.recipe)
+    if query != chosen:  # another process trained it, perhaps this one before it was killed
+        weights = loop.scoring.again(chosen) if chosen in ledger.trained else None
+    return Found(best.architecture, weights, record, best.recipe)

@@ -120,7 +120,7 @@ class Scoring:
         cost = outcome.cost + Cost(seconds=perf_counter() - begin - outcome.cost.seconds)
         self._note(trial, query, cost, measures=measures, fidelity=outcome.fidelity)
         self.streak = 0
-        if outcome.weights is not None:
+        if outcome.weights:
             trial.set_user_attr("trained", True)
         if outcome.pruned:
             self._finish(trial, state=TrialState.PRUNED)
