@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
 import yaml
+
+LONGEST = 200
+"""Characters of a reason that is told as it is."""
 
 ROOMS = ("episodes", "spaces", "records", "relaxations", "meta", "modules", "estimators", "searchers", "callbacks")
 
@@ -30,7 +34,11 @@ _LEAVES = (
     re.compile(r"Not of type \w+: (?P<value>\S+) does not conform to restriction (?P<restriction>.*)"),
     re.compile(r"Unable to load config ['\"](?P<scalar>[^'\"]*)['\"]"),
     re.compile(r"File does not exist: '(?P<file>[^']+)'"),
-    re.compile(r"Expected (?:a|an|any of:?|one of:?) (?P<type>.+?)\. Got value: (?P<value>.*)"),
+    re.compile(r"Expected an instantiatable class, but (?P<abstract>[\w.]+) is abstract"),
+    re.compile(r"(?P<nameless>Empty nested key)"),
+    re.compile(r"(?P<flat>'\w+' object has no attribute 'keys')"),
+    re.compile(r"Not a valid subclass of (?P<parent>\w+)(?:\. Got value: (?P<value>.*))?"),
+    re.compile(r"Expected (?:a|an|any of:?|one of:?) (?P<type>.+?)\. Got value: (?P<value>.*?)(?:\. Got value: .*)?$"),
     re.compile(r"Expected a <class '(?P<type>[^']+)'>$"),
 )
 
@@ -49,6 +57,7 @@ def explain(message: str, keys: Iterable[str] = ()) -> str:
     path: list[tuple[int, str]] = []
     class_path = ""
     wrong_types: list[str] = []
+    given = re.search(r"Given value: (.*)", message)
     found: tuple[int, str] | None = None
     for line in message.splitlines():
         indent = len(line) - len(line.lstrip(" -"))
@@ -60,7 +69,7 @@ def explain(message: str, keys: Iterable[str] = ()) -> str:
         for pattern in _LEAVES:
             if (leaf := pattern.search(line)) is None:
                 continue
-            parts = leaf.groupdict()
+            parts = {"given": given[1] if given else "", **leaf.groupdict()}
             if "type" in parts and "value" not in parts:
                 wrong_types.append(parts["type"])
             elif found is None or indent > found[0]:
@@ -69,28 +78,83 @@ def explain(message: str, keys: Iterable[str] = ()) -> str:
     if found is not None:
         return _file_instead(message) or found[1]
     where = f"'{'.'.join(name for _, name in path)}'" if path else ""
-    value = re.search(r"Given value: (.*)", message)
-    if where and wrong_types and value:
-        kinds = " or ".join(kind for kind in wrong_types if kind != "NoneType")
-        return f"{where} cannot be '{value[1]}': it takes {kinds}."
-    if "subclass of" in message and where:
-        base = re.search(r"subclass of (\w+)", message)
-        return f"{where} cannot be '{value[1] if value else ''}': it takes a {base[1] if base else 'class path'}."
-    flat = re.sub(r"\s+", " ", _KEY.sub("", message).lstrip(": ")).strip(" .")
+    kinds = " or ".join(kind for kind in wrong_types if kind != "NoneType")
+    if where and given:
+        return f"{where} cannot be '{_shown(given[1])}': it takes {kinds or 'a class path and its arguments'}."
+    flat = _shown(re.sub(r"\s+", " ", _KEY.sub("", message).lstrip(": ")).strip(" ."), LONGEST)
     return f"{where}: {flat}." if where else f"{flat}."
 
 
-def broken_yaml(args: Iterable[str]) -> str | None:
-    """A sentence on the first of the files among the arguments that is not YAML, or None."""
-    for path in (Path(argument.rpartition("=")[2]) for argument in args):
-        if path.suffix not in (".yaml", ".yml") or not path.is_file():
-            continue
-        try:
-            yaml.safe_load(path.read_text())
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            mark = getattr(error, "problem_mark", None)
-            place = f" near line {mark.line + 1}" if mark else ""
-            return f"'{path}' is not valid YAML{place}: mend its brackets, colons or indentation."
+def refused(error: Exception, args: Sequence[str], keys: Iterable[str] = ()) -> UsageError:
+    """What to raise instead of whatever reading a command line has raised.
+
+    Args:
+        error: what it has raised; an ``ArgumentError`` as a rule.
+        args: the command line.
+        keys: the parser's known keys, dotted, to suggest from.
+    """
+    if (broken := broken_yaml(args)) is not None:
+        return UsageError(broken)
+    if type(error).__name__ == "ArgumentError":  # importing it would slow down help
+        return UsageError(_shown(explain(str(error), keys), 2 * LONGEST))
+    files = " and ".join(f"'{path}'" for path, _ in _files(args)) or "The command line"
+    text = _shown(" ".join(str(error).split()), LONGEST)
+    return UsageError(f"{files} cannot be understood ({type(error).__name__}: {text}).")
+
+
+def broken_yaml(args: Sequence[str]) -> str | None:
+    """A sentence on the first of the files among the arguments, or named in those, that is no YAML; else None."""
+    seen: set[Path] = set()
+    for path, whole in _files(args):
+        if (sentence := _broken(path, whole, seen)) is not None:
+            return sentence
+    return None
+
+
+def _files(args: Sequence[str]) -> Iterator[tuple[Path, bool]]:
+    """The YAML files among arguments, and whether each is a whole configuration, not a value."""
+    for before, argument in zip(["", *args], args, strict=False):
+        option, _, name = argument.rpartition("=")
+        path = Path(name)
+        if path.suffix in (".yaml", ".yml") and path.is_file():
+            yield path, (option or before) in ("-c", "--config")
+
+
+def _broken(path: Path, whole: bool, seen: set[Path]) -> str | None:
+    """What is wrong with one file, or with one that it names."""
+    if path in seen:
+        return None
+    seen.add(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+        tree = yaml.safe_load(text)
+        json.dumps(tree, default=str, skipkeys=True)  # raises where something holds itself
+    except UnicodeDecodeError:
+        return f"'{path}' is no text in UTF-8: give a YAML file."
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f" near line {mark.line + 1}" if mark else ""
+        return f"'{path}' is not valid YAML{place}: mend its brackets, colons or indentation."
+    except RecursionError:
+        return f"'{path}' is nested too deeply: mend its brackets or indentation."
+    except ValueError as error:
+        return f"'{path}' holds a value that cannot be read: {_shown(str(error))}."
+    if whole and not isinstance(tree, dict):
+        return f"'{path}' holds {'nothing' if tree is None else 'no keys'}: it takes a mapping of keys and values."
+    if (place := _nameless(tree)) is not None:
+        return f"'{path}' has a key without a name{f' in {place!r}' if place else ''}: give it one, or remove it."
+    inner = (path.parent / name for name in re.findall(r"[\w./-]+\.ya?ml", text))
+    return next((found for file in inner if file.is_file() and (found := _broken(file, False, seen))), None)
+
+
+def _nameless(tree: object, place: str = "") -> str | None:
+    """Where in a tree a mapping has an empty key; None if none has."""
+    pairs = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    for name, value in pairs:
+        if name is None or name == "":
+            return place
+        if (found := _nameless(value, _join(place, str(name)))) is not None:
+            return found
     return None
 
 
@@ -117,15 +181,37 @@ def _sentence(leaf: dict[str, str], where: str, class_path: str, keys: Iterable[
     if "absent" in leaf or "absent_module" in leaf or "short" in leaf:
         name = leaf.get("short") or class_path
         near = near_miss(name.rpartition(".")[2], _classes(name))
-        return f"'{where}' names '{name}', which does not exist{near}"
+        return f"'{where}' names '{_shown(name)}', which does not exist{near}"
     if base := leaf.get("base"):
         return f"'{where}' names a class that is no {base}."
     if restriction := leaf.get("restriction"):
         return f"'{where}' cannot be '{leaf['value']}': it must be {restriction.removeprefix('v')}."
     if "scalar" in leaf:
-        return f"'{where.partition('.')[0]}' cannot be '{leaf['scalar']}': it takes a mapping of keys and values."
+        root = where.partition(".")[0]
+        return f"'{root}' cannot be '{_shown(leaf['scalar'])}': it takes a mapping of keys and values."
+    if "nameless" in leaf:
+        return f"'{where}' holds a key without a name: give it one, or remove it."
+    if "flat" in leaf:
+        return f"'{_join(where, 'init_args')}' is no mapping: it takes the arguments of {_last(class_path)} by name."
+    if abstract := leaf.get("abstract"):
+        return (
+            f"'{where}' cannot be '{_shown(leaf['given'])}': it takes the class_path of a {_last(abstract)}, with its "
+            "init_args."
+        )
+    if parent := leaf.get("parent"):
+        value = _shown(leaf["value"] or leaf["given"])
+        return f"'{where}' cannot be '{value}': it takes a mapping that describes a {parent}."
     kind = re.sub(r"<class '([^']+)'>", r"\1", leaf["type"])
-    return f"'{where}' cannot be '{leaf['value']}': it takes {kind}."
+    return f"'{where}' cannot be '{_shown(leaf['value'])}': it takes {kind}."
+
+
+def _last(class_path: str) -> str:
+    return class_path.rpartition(".")[2]
+
+
+def _shown(text: str, longest: int = 80) -> str:
+    """A text that is short enough for a sentence."""
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def _unknown_key(argument: str, keys: list[str]) -> str:
@@ -163,7 +249,10 @@ def _import(path: str) -> object | None:
 
 def _parameters(class_path: str) -> list[str]:
     found = _import(class_path)
-    return list(inspect.signature(found).parameters) if callable(found) else []
+    try:
+        return list(inspect.signature(found).parameters) if callable(found) else []
+    except ValueError:  # a class that is not written in Python
+        return []
 
 
 def _classes(name: str) -> list[str]:
