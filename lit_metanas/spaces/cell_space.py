@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from copy import copy
 from typing import Self
 
 from torch import Tensor, nn
@@ -14,12 +13,13 @@ from lit_metanas.spaces.cell_child import CellChild
 from lit_metanas.spaces.cell_cost import cell_costs
 from lit_metanas.spaces.cell_layout import KINDS, CellLayout, edge_name, inputs_name, pairs, sources
 from lit_metanas.spaces.cell_supernet import CellSupernet
+from lit_metanas.spaces.child_space import ChildSpace
 from lit_metanas.spaces.layers import ChildNorms, SuperNorms
-from lit_metanas.spaces.restriction import check_labels, restrict
-from lit_metanas.spaces.space import NetworkCost, SearchSpace, Shape
+from lit_metanas.spaces.restriction import restrict
+from lit_metanas.spaces.space import NetworkCost, Shape
 
 
-class CellSpace(SearchSpace):
+class CellSpace(ChildSpace):
     """Each node of a cell has two inputs, and an operation on each of the two edges.
 
     The choices are those of NAS-Bench-301 (Zela et al. 2022): for each node the pair of its inputs, for instance
@@ -50,7 +50,9 @@ class CellSpace(SearchSpace):
         self.layout = layout
         self.normalised_pools = normalised_pools
         self.auxiliary = auxiliary
-        self._restrict({name: tuple(labels) for name, labels in (fixed or {}).items()})
+        self._pairs = {inputs_name(kind, node): node for kind in KINDS for node in layout.targets()}
+        every = [choice for kind in KINDS for node in layout.targets() for choice in self._node(kind, node)]
+        self.choices = self._consistent(restrict(every, fixed or {}, self.name))
 
     @property
     @abstractmethod
@@ -67,19 +69,13 @@ class CellSpace(SearchSpace):
             norms=SuperNorms(self.normalised_pools),
         )
 
-    def child(
-        self,
-        architecture: Architecture,
-        shape: Shape,
-        way: int,
-        weights: Mapping[str, Tensor] | None = None,
-    ) -> CellChild:
-        """Build the plain network. Its classifiers inherit where they fit ``way`` classes.
+    def build(self, architecture: Architecture, shape: Shape, way: int) -> CellChild:
+        """The child with newly initialised weights.
 
         Raises:
-            ValueError: the weights are of another space, or the image is too small for an auxiliary classifier.
+            ValueError: the image is too small for an auxiliary classifier.
         """
-        child = CellChild(
+        return CellChild(
             self.kept(architecture),
             layout=self.layout,
             shape=shape,
@@ -87,14 +83,6 @@ class CellSpace(SearchSpace):
             norms=ChildNorms(self.normalised_pools),
             auxiliary=self.auxiliary,
         )
-        if weights is not None:
-            child.inherit(weights)
-        return child
-
-    def learned(self, child: nn.Module) -> dict[str, Tensor]:
-        """What a trained child holds, under the supernet's names; scales and shifts, too, for further children."""
-        assert isinstance(child, CellChild)
-        return child.learned()
 
     def training_scores(self, child: nn.Module, inputs: Tensor) -> list[Tensor]:
         """The classifier's scores, and the auxiliary classifier's where there is one."""
@@ -110,24 +98,14 @@ class CellSpace(SearchSpace):
         return {name: label for name, label in self.canonical(architecture).items() if name not in self._pairs}
 
     def restricted(self, labels: Mapping[str, str]) -> Self:
-        """The space in which the named choices have just the given label.
+        """The space in which the named choices have just the given label, and others none that these rule out.
 
         Raises:
             ValueError: a choice is unknown, or the label is not among its candidates that are left.
         """
-        left = {choice.name: choice.labels for choice in self.choices}
-        fixed = {name: (label,) for name, label in labels.items()}
-        check_labels(fixed, left, self.name, nearest=True)
-        space = copy(self)
-        space._restrict({**left, **fixed})
+        space = super().restricted(labels)
+        space.choices = space._consistent(space.choices)
         return space
-
-    def _restrict(self, fixed: Mapping[str, Sequence[str]]) -> None:
-        """Set the choices: all labels, or those of ``fixed`` in the usual order."""
-        every = [choice for kind in KINDS for node in self.layout.targets() for choice in self._node(kind, node)]
-        restricted = restrict(every, fixed, self.name)
-        self._pairs = {inputs_name(kind, node): node for kind in KINDS for node in self.layout.targets()}
-        self.choices = self._consistent(restricted)
 
     def _consistent(self, choices: tuple[Choice, ...]) -> tuple[Choice, ...]:
         """The choices without labels that others rule out."""

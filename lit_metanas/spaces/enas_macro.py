@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from copy import copy
-
-from torch import Tensor, nn
 
 from lit_metanas.spaces.architecture import Architecture, Choice
 from lit_metanas.spaces.body_networks import BodyChild
+from lit_metanas.spaces.child_space import ChildSpace
 from lit_metanas.spaces.enas_macro_network import (
     MacroLayout,
     MacroNetwork,
@@ -18,13 +16,13 @@ from lit_metanas.spaces.enas_macro_network import (
 )
 from lit_metanas.spaces.layers import ChildNorms
 from lit_metanas.spaces.restriction import restrict
-from lit_metanas.spaces.space import NetworkCost, SearchSpace, Shape
+from lit_metanas.spaces.space import NetworkCost, Shape
 
 OPERATIONS = ("conv_3x3", "conv_5x5", "sep_conv_3x3", "sep_conv_5x5", "avg_pool_3x3", "max_pool_3x3")
 SKIPS = ("none", "skip_connect")
 
 
-class ENASMacro(SearchSpace):
+class ENASMacro(ChildSpace):
     """Layers in a row, an operation for each and a connection or none to each earlier layer (Pham et al. 2018).
 
     With 12 layers these are 6^12 * 2^66 architectures. Layer ``k`` is the normalised sum of its operation on layer
@@ -60,41 +58,17 @@ class ENASMacro(SearchSpace):
         """Build the network that holds all candidates."""
         return MacroSupernet(self._layout(shape), {choice.name: choice.labels for choice in self.choices})
 
-    def child(
-        self,
-        architecture: Architecture,
-        shape: Shape,
-        way: int,
-        weights: Mapping[str, Tensor] | None = None,
-    ) -> BodyChild:
-        """Build the plain network. Its classifier inherits where it fits ``way`` classes."""
+    def build(self, architecture: Architecture, shape: Shape, way: int) -> BodyChild:
+        """The child with newly initialised weights."""
         labels = {name: (label,) for name, label in self.canonical(architecture).items()}
         body = MacroNetwork(self._layout(shape), labels, ChildNorms(pools=True))
         flops = self.cost(architecture, shape, way).flops
-        child = BodyChild(body, features=self.channels, way=way, flops=flops)
-        if weights is not None:
-            child.inherit(weights)
-        return child
-
-    def learned(self, child: nn.Module) -> dict[str, Tensor]:
-        """What a trained child holds, under the supernet's names; scales and shifts, too, for further children."""
-        assert isinstance(child, BodyChild)
-        return child.learned()
+        return BodyChild(body, features=self.channels, way=way, flops=flops)
 
     def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
         """Parameters and multiply-adds of the child: convolutions and the classifier."""
         full = self.canonical(architecture)
         return self._layout(shape).cost([(full[operation_name(k)],) for k in range(1, self.layers + 1)], way)
-
-    def restricted(self, labels: Mapping[str, str]) -> ENASMacro:
-        """The space in which the named choices have just the given label.
-
-        Raises:
-            ValueError: a choice is unknown, or the label is not among its candidates that are left.
-        """
-        space = copy(self)
-        space.choices = restrict(self.choices, {name: (label,) for name, label in labels.items()}, self.name)
-        return space
 
     def _layout(self, shape: Shape) -> MacroLayout:
         return MacroLayout(self.layers, self.channels, shape)

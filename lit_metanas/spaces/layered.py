@@ -7,16 +7,17 @@ from difflib import get_close_matches
 from typing import get_args
 
 import torch
-from torch import Tensor, nn
 
 from lit_metanas.spaces.architecture import Architecture, Choice
+from lit_metanas.spaces.child_space import ChildSpace
 from lit_metanas.spaces.layered_child import Block, LayeredChild
 from lit_metanas.spaces.layered_supernet import LayeredSupernet, Mix
 from lit_metanas.spaces.operations import ACTIVATIONS, NORMS, POOLS, SKIPS
-from lit_metanas.spaces.space import NetworkCost, SearchSpace, Shape
+from lit_metanas.spaces.restriction import restrict
+from lit_metanas.spaces.space import NetworkCost, Shape
 
 
-class LayeredSpace(SearchSpace):
+class LayeredSpace(ChildSpace):
     """Blocks of convolution, normalisation, activation, pooling and dropout, followed by a global average.
 
     With the default arguments and ``shared`` the space has 3 * 2 * 3 * 3 = 54 architectures. A block halves the
@@ -70,8 +71,7 @@ class LayeredSpace(SearchSpace):
             "dropout": tuple(f"{rate:g}" for rate in dropouts),
         }
         self.depths = tuple(str(depth) for depth in sorted(depths))
-        self.fixed = {name: tuple(labels) for name, labels in (fixed or {}).items()}
-        self.choices = self._restrict(self._open_choices())
+        self.choices = restrict(self._open_choices(), fixed or {}, self.name)
 
     def supernet(self, shape: Shape) -> LayeredSupernet:
         """Build the network that holds all candidates; its soft mixtures follow ``mix``."""
@@ -79,56 +79,15 @@ class LayeredSpace(SearchSpace):
         blocks = [self._block_choices(place) for place in range(1, max(map(int, depth.labels)) + 1)]
         return LayeredSupernet(shape=shape, depth=depth, blocks=blocks, mix=self.mix)
 
-    def child(
-        self,
-        architecture: Architecture,
-        shape: Shape,
-        way: int,
-        weights: Mapping[str, Tensor] | None = None,
-    ) -> LayeredChild:
-        """Build the plain network, with a linear classifier on the averaged features.
-
-        The classifier inherits ``head.weight`` and ``head.bias`` where these fit ``way`` classes.
-        """
-        child = LayeredChild(self._blocks(architecture), shape=shape, way=way)
-        if weights is not None:
-            child.inherit(weights)
-        return child
-
-    def learned(self, child: nn.Module) -> dict[str, Tensor]:
-        """What a trained child holds, under the supernet's names."""
-        assert isinstance(child, LayeredChild)
-        return child.learned()
+    def build(self, architecture: Architecture, shape: Shape, way: int) -> LayeredChild:
+        """The child with newly initialised weights."""
+        return LayeredChild(self._blocks(architecture), shape=shape, way=way)
 
     def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
         """Parameters and multiply-adds of the child: convolutions and the classifier."""
         with torch.device("meta"):
-            child = LayeredChild(self._blocks(architecture), shape=shape, way=way)
+            child = self.build(architecture, shape, way)
         return NetworkCost(sum(p.numel() for p in child.parameters()), child.flops)
-
-    def restricted(self, labels: Mapping[str, str]) -> LayeredSpace:
-        """The space in which the named choices have just the given label.
-
-        Raises:
-            ValueError: a choice is unknown, or the label is not among its candidates that are left.
-        """
-        for choice in self.choices:
-            if choice.name in labels:
-                _known(choice.name, (labels[choice.name],), choice.labels)
-        fixed = {**self.fixed, **{name: (label,) for name, label in labels.items()}}
-        return LayeredSpace(
-            kernels=[int(label) for label in self.questions["kernel"]],
-            pools=self.questions["pool"],
-            activations=self.questions["activation"],
-            dropouts=[float(label) for label in self.questions["dropout"]],
-            depths=[int(label) for label in self.depths],
-            widths=[int(label) for label in self.questions["width"]],
-            skips=self.questions["skip"],
-            norms=self.questions["norm"],
-            shared=self.shared,
-            fixed=fixed,
-            mix=self.mix,
-        )
 
     def _open_choices(self) -> list[Choice]:
         choices = [Choice("depth", self.depths, "depth")]
@@ -141,18 +100,6 @@ class LayeredSpace(SearchSpace):
                 Choice(f"layer{place}.{group}", labels, group, active) for group, labels in self.questions.items()
             ]
         return choices
-
-    def _restrict(self, choices: list[Choice]) -> tuple[Choice, ...]:
-        names = [choice.name for choice in choices]
-        for name in self.fixed:
-            if name not in names:
-                near = get_close_matches(name, names, n=1) or names
-                raise ValueError(f"Unknown choice '{name}' in fixed: {self.name} has '{near[0]}'.")
-        kept = []
-        for choice in choices:
-            labels = _known(choice.name, self.fixed.get(choice.name, choice.labels), choice.labels)
-            kept.append(Choice(choice.name, labels, choice.group, choice.active_if))
-        return tuple(kept)
 
     def _block_choices(self, place: int) -> dict[str, Choice]:
         prefix = "" if self.shared else f"layer{place}."

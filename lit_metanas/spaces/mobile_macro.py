@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from copy import copy
 from itertools import combinations
 
-from torch import Tensor, nn
-
 from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.child_space import ChildSpace
 from lit_metanas.spaces.mobile_child import MobileChild
 from lit_metanas.spaces.mobile_choices import block_names, computed_places, stage_choices
 from lit_metanas.spaces.mobile_layout import Bottleneck, MobileFrame, MobileStage, rounded
 from lit_metanas.spaces.mobile_superblock import Width
 from lit_metanas.spaces.mobile_supernet import MobileSupernet, StageChoices
 from lit_metanas.spaces.restriction import restrict
-from lit_metanas.spaces.space import NetworkCost, SearchSpace, Shape
+from lit_metanas.spaces.space import NetworkCost, Shape
 
 STAGES = (MobileStage(24, stride=2), MobileStage(40, stride=2), MobileStage(64, stride=2))
 
 
-class MobileMacro(SearchSpace):
+class MobileMacro(ChildSpace):
     """Stages of inverted residual blocks (MobileNetV2, Sandler et al. 2018) after a 3x3 convolution.
 
     Open are depth and width of a stage, and kernel and expansion of a block, as in once-for-all (Cai et al. 2020);
@@ -103,38 +101,14 @@ class MobileMacro(SearchSpace):
             stages.append(StageChoices(depth, Width(numbers, width.name), blocks, stage.stride))
         return MobileSupernet(self._frame(shape), stages)
 
-    def child(
-        self,
-        architecture: Architecture,
-        shape: Shape,
-        way: int,
-        weights: Mapping[str, Tensor] | None = None,
-    ) -> MobileChild:
-        """Build the plain network. Its classifier inherits where it fits ``way`` classes."""
-        child = MobileChild(self._frame(shape), self._blocks(architecture), way)
-        if weights is not None:
-            child.inherit(weights)
-        return child
-
-    def learned(self, child: nn.Module) -> dict[str, Tensor]:
-        """What a trained child holds, under the supernet's names."""
-        assert isinstance(child, MobileChild)
-        return child.learned()
+    def build(self, architecture: Architecture, shape: Shape, way: int) -> MobileChild:
+        """The child with newly initialised weights."""
+        return MobileChild(self._frame(shape), self._blocks(architecture), way)
 
     def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
         """Parameters and multiply-adds of the child: convolutions and the classifier."""
         blocks = self._blocks(architecture)
         return self._frame(shape).cost([block for stage in blocks for block in stage.values()], way)
-
-    def restricted(self, labels: Mapping[str, str]) -> MobileMacro:
-        """The space in which the named choices have just the given label.
-
-        Raises:
-            ValueError: a choice is unknown, or the label is not among its candidates that are left.
-        """
-        space = copy(self)
-        space.choices = restrict(self.choices, {name: (label,) for name, label in labels.items()}, self.name)
-        return space
 
     def _check(self, number: int, stage: MobileStage) -> None:
         if mistake := stage.mistake():

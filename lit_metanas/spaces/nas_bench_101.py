@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property, partial
+from functools import partial
 from itertools import combinations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lit_metanas.spaces.architecture import Architecture, Choice
+from lit_metanas.spaces.child_space import ChildSpace
 from lit_metanas.spaces.nas_bench_101_cells import (
     MAX_EDGES,
     MAX_VERTICES,
@@ -28,8 +29,8 @@ from lit_metanas.spaces.nas_bench_101_cost import convolutions, network_cost
 from lit_metanas.spaces.nas_bench_101_derived import likeliest_edges
 from lit_metanas.spaces.nas_bench_101_supernet import NASBench101Supernet
 from lit_metanas.spaces.nas_bench_101_unpruned import unpruned
-from lit_metanas.spaces.restriction import check_labels, narrowed
-from lit_metanas.spaces.space import NetworkCost, SearchSpace, Shape
+from lit_metanas.spaces.restriction import restrict
+from lit_metanas.spaces.space import NetworkCost, Shape
 
 ATTEMPTS = 10_000
 """Draws after which a space counts as without any cell that can be built."""
@@ -37,7 +38,7 @@ EQUIVALENTS = 100
 """Draws of a cell that is pruned to a given one, until one of a restricted space is found."""
 
 
-class NASBench101(SearchSpace):
+class NASBench101(ChildSpace):
     """Acyclic graphs of an input, an output and operations between them (Ying et al. 2019): 423,624 different cells.
 
     Choices: ``edge0-1`` and so on, from vertex 0 (the input) to the last (the output), and ``op1`` to ``op5`` of the
@@ -78,15 +79,10 @@ class NASBench101(SearchSpace):
                 raise ValueError(f"NASBench101: {what} is {number}; give at least {least}.")
         self.vertices, self.channels, self.stacks, self.cells = vertices, channels, stacks, cells
         self.merge_isomorphs = merge_isomorphs
-        self.fixed = {name: tuple(labels) for name, labels in (fixed or {}).items()}
-        edges = {f"edge{source}-{target}": ("no", "yes") for source, target in all_edges(vertices)}
-        operations = {f"op{vertex}": OPERATIONS for vertex in range(1, vertices - 1)}
-        known: dict[str, tuple[str, ...]] = {**edges, **operations}
-        check_labels(self.fixed, known, self.name)
-        self.choices = tuple(
-            Choice(name, self.fixed.get(name, labels), "edge" if name in edges else "op")
-            for name, labels in known.items()
-        )
+        self._edges = {(source, target): f"edge{source}-{target}" for source, target in all_edges(vertices)}
+        edges = [Choice(name, ("no", "yes"), "edge") for name in self._edges.values()]
+        operations = [Choice(f"op{vertex}", OPERATIONS, "op") for vertex in range(1, vertices - 1)]
+        self.choices = restrict([*edges, *operations], fixed or {}, self.name)
 
     def from_matrix(self, matrix: Sequence[Sequence[int]], operations: Sequence[str]) -> Architecture:
         """The architecture of the benchmark's notation.
@@ -146,11 +142,12 @@ class NASBench101(SearchSpace):
         cell, names = found
         if not self.merge_isomorphs:
             return Architecture(self._labels(cell, names))
-        forms = isomorphs(cell) if self.fixed else [canonical(cell)]
+        whole = self._whole
+        forms = [canonical(cell)] if whole else isomorphs(cell)
         for middle in combinations(range(1, self.vertices - 1), cell.vertices - 2):
             for form in forms:
                 answer = self._labels(form, (0, *middle, self.vertices - 1))
-                if not self.fixed or self._holds(answer, form):
+                if whole or self._holds(answer, form):
                     return Architecture(answer)
         raise AssertionError(f"{cell} is not among its own isomorphs")
 
@@ -169,7 +166,7 @@ class NASBench101(SearchSpace):
         for _ in range(EQUIVALENTS):
             form, place = forms[below(len(forms))], places[below(len(places))]
             drawn = self._spelled(unpruned(form, place, self.vertices, below))
-            if not self.fixed or all(drawn[choice.name] in choice.labels for choice in self.choices):
+            if self._whole or all(drawn[choice.name] in choice.labels for choice in self.choices):
                 return drawn
         return dict(labels)
 
@@ -204,7 +201,7 @@ class NASBench101(SearchSpace):
 
     def architectures(self) -> Iterator[Architecture]:
         """Every architecture that the benchmark has trained, of at most this many vertices."""
-        assert not self.fixed, "a restricted space cannot be listed"
+        assert self._whole, "a restricted space cannot be listed"
         for cell in unique_cells(self.vertices):
             yield Architecture(self._labels(cell, (*range(cell.vertices - 1), self.vertices - 1)))
 
@@ -228,32 +225,16 @@ class NASBench101(SearchSpace):
             cells=self.cells,
         )
 
-    def child(
-        self,
-        architecture: Architecture,
-        shape: Shape,
-        way: int,
-        weights: Mapping[str, Tensor] | None = None,
-    ) -> NASBench101Child:
-        """Build the benchmark's network of exactly this architecture, not of an isomorphic one.
-
-        The classifier inherits ``head.weight`` and ``head.bias`` where these fit ``way`` classes.
+    def build(self, architecture: Architecture, shape: Shape, way: int) -> NASBench101Child:
+        """The benchmark's network of exactly this architecture, not of an isomorphic one, with new weights.
 
         Raises:
             ValueError: the output is not connected.
         """
         cell, names = self._pruned(architecture)
-        child = NASBench101Child(
+        return NASBench101Child(
             cell, names, shape=shape, way=way, channels=self.channels, stacks=self.stacks, cells=self.cells
         )
-        if weights is not None:
-            child.inherit(weights)
-        return child
-
-    def learned(self, child: nn.Module) -> dict[str, Tensor]:
-        """What a trained child holds, under the supernet's names: leading slices of its tensors."""
-        assert isinstance(child, NASBench101Child)
-        return child.learned()
 
     def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
         """Parameters and multiply-adds of the child: convolutions and the classifier."""
@@ -262,35 +243,19 @@ class NASBench101(SearchSpace):
             convolved, shape=shape, channels=self.channels, stacks=self.stacks, cells=self.cells, way=way
         )
 
-    def restricted(self, labels: Mapping[str, str]) -> NASBench101:
-        """The space in which the named choices have just the given label.
-
-        Raises:
-            ValueError: a choice is unknown, or the label is not among its candidates that are left.
-        """
-        return NASBench101(
-            vertices=self.vertices,
-            channels=self.channels,
-            stacks=self.stacks,
-            cells=self.cells,
-            merge_isomorphs=self.merge_isomorphs,
-            fixed=narrowed(self.fixed, labels, self.choices, self.name),
-        )
-
-    @cached_property
-    def _edges(self) -> dict[tuple[int, int], Choice]:
-        """The choice of each edge."""
-        choices = {choice.name: choice for choice in self.choices}
-        return {edge: choices[f"edge{edge[0]}-{edge[1]}"] for edge in all_edges(self.vertices)}
+    @property
+    def _whole(self) -> bool:
+        """Whether no choice is restricted."""
+        return self.size == 2 ** len(self._edges) * len(OPERATIONS) ** (self.vertices - 2)
 
     def _cell(self, labels: Mapping[str, str]) -> Cell:
         """The cell that the labels spell out, not pruned."""
-        edges = sum(edge_bit(*edge) for edge, choice in self._edges.items() if labels[choice.name] == "yes")
+        edges = sum(edge_bit(*edge) for edge, name in self._edges.items() if labels[name] == "yes")
         return Cell(edges, tuple(OPERATIONS.index(labels[f"op{vertex}"]) for vertex in range(1, self.vertices - 1)))
 
     def _spelled(self, cell: Cell) -> dict[str, str]:
         """The labels of a cell of all vertices."""
-        labels = {choice.name: "yes" if cell.joins(*ends) else "no" for ends, choice in self._edges.items()}
+        labels = {name: "yes" if cell.joins(*ends) else "no" for ends, name in self._edges.items()}
         return labels | {f"op{vertex}": OPERATIONS[operation] for vertex, operation in enumerate(cell.operations, 1)}
 
     def _pruned(self, labels: Mapping[str, str]) -> tuple[Cell, tuple[int, ...]]:
@@ -303,7 +268,7 @@ class NASBench101(SearchSpace):
     def _labels(self, cell: Cell, places: Sequence[int]) -> dict[str, str]:
         """Labels of a cell whose vertices have these numbers; what is not there is ``no`` and the first operation."""
         labels = {choice.name: choice.labels[0] for choice in self.choices}
-        labels |= {choice.name: "no" for choice in self._edges.values() if "no" in choice.labels}
+        labels |= {choice.name: "no" for choice in self.choices if "no" in choice.labels}
         for source, target in all_edges(cell.vertices):
             if cell.joins(source, target):
                 labels[f"edge{places[source]}-{places[target]}"] = "yes"

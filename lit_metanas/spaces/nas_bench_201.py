@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
-
-from torch import Tensor, nn
+from functools import lru_cache
 
 from lit_metanas.spaces.architecture import Architecture, Choice
+from lit_metanas.spaces.child_space import ChildSpace
 from lit_metanas.spaces.nas_bench_201_cells import (
     EDGES,
     OPERATIONS,
@@ -22,13 +21,13 @@ from lit_metanas.spaces.nas_bench_201_cells import (
 from lit_metanas.spaces.nas_bench_201_child import KERNELS, NASBench201Child
 from lit_metanas.spaces.nas_bench_201_cost import network_cost
 from lit_metanas.spaces.nas_bench_201_supernet import NASBench201Supernet
-from lit_metanas.spaces.restriction import check_labels, narrowed
-from lit_metanas.spaces.space import NetworkCost, SearchSpace, Shape
+from lit_metanas.spaces.restriction import restrict
+from lit_metanas.spaces.space import NetworkCost, Shape
 
 NAMES = tuple(edge_name(edge) for edge in EDGES)
 
 
-class NASBench201(SearchSpace):
+class NASBench201(ChildSpace):
     """Six edges of a cell, each with one of five operations (Dong and Yang 2020): 15,625 architectures.
 
     ``from_index``, ``to_index``, ``from_string`` and ``to_string`` tell the benchmark's index and notation; they take
@@ -61,9 +60,7 @@ class NASBench201(SearchSpace):
         self.channels = channels
         self.cells = cells
         self.merge_isomorphs = merge_isomorphs
-        self.fixed = {name: tuple(labels) for name, labels in (fixed or {}).items()}
-        check_labels(self.fixed, dict.fromkeys(NAMES, OPERATIONS), self.name)
-        self.choices = tuple(Choice(name, self.fixed.get(name, OPERATIONS), "edge") for name in NAMES)
+        self.choices = restrict([Choice(name, OPERATIONS, "edge") for name in NAMES], fixed or {}, self.name)
 
     def from_index(self, index: int) -> Architecture:
         """The architecture of an index of NAS-Bench-201 and NATS-Bench (topology).
@@ -114,27 +111,10 @@ class NASBench201(SearchSpace):
             )
         return NASBench201Supernet(self.choices, shape=shape, channels=self.channels, cells=self.cells)
 
-    def child(
-        self,
-        architecture: Architecture,
-        shape: Shape,
-        way: int,
-        weights: Mapping[str, Tensor] | None = None,
-    ) -> NASBench201Child:
-        """Build the benchmark's network of exactly this architecture, not of an isomorphic one.
-
-        The classifier inherits ``head.weight`` and ``head.bias`` where these fit ``way`` classes.
-        """
+    def build(self, architecture: Architecture, shape: Shape, way: int) -> NASBench201Child:
+        """The benchmark's network of exactly this architecture, not of an isomorphic one, with new weights."""
         cell = self._cell(architecture)
-        child = NASBench201Child(cell, shape=shape, way=way, channels=self.channels, cells=self.cells)
-        if weights is not None:
-            child.inherit(weights)
-        return child
-
-    def learned(self, child: nn.Module) -> dict[str, Tensor]:
-        """What a trained child holds, under the supernet's names."""
-        assert isinstance(child, NASBench201Child)
-        return child.learned()
+        return NASBench201Child(cell, shape=shape, way=way, channels=self.channels, cells=self.cells)
 
     def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
         """Parameters and multiply-adds of the child: convolutions and the classifier.
@@ -144,32 +124,24 @@ class NASBench201(SearchSpace):
         kernels = [KERNELS[label] for label in self._cell(architecture) if label in KERNELS]
         return network_cost(kernels=kernels, shape=shape, channels=self.channels, cells=self.cells, way=way)
 
-    def restricted(self, labels: Mapping[str, str]) -> NASBench201:
-        """The space in which the named choices have just the given label.
-
-        Raises:
-            ValueError: a choice is unknown, or the label is not among its candidates that are left.
-        """
-        return NASBench201(
-            channels=self.channels,
-            cells=self.cells,
-            merge_isomorphs=self.merge_isomorphs,
-            fixed=narrowed(self.fixed, labels, self.choices, self.name),
-        )
-
     def _cell(self, architecture: Mapping[str, str]) -> Cell:
         """The operations by edge, checked but not merged."""
         return _cell(super().canonical(architecture))
 
-    @cached_property
-    def _representatives(self) -> dict[Cell, Cell]:
+    @property
+    def _representatives(self) -> Mapping[Cell, Cell]:
         """For each cell of the space the isomorphic one of the lowest index."""
-        first: dict[str, Cell] = {}
-        return {
-            cell: first.setdefault(expression, cell)
-            for cell, expression in zip(official_cells(), expressions(), strict=True)
-            if all(label in choice.labels for label, choice in zip(cell, self.choices, strict=True))
-        }
+        return _representatives(tuple(choice.labels for choice in self.choices))
+
+
+@lru_cache(maxsize=64)
+def _representatives(labels: tuple[tuple[str, ...], ...]) -> dict[Cell, Cell]:
+    first: dict[str, Cell] = {}
+    return {
+        cell: first.setdefault(expression, cell)
+        for cell, expression in zip(official_cells(), expressions(), strict=True)
+        if all(label in left for label, left in zip(cell, labels, strict=True))
+    }
 
 
 def _architecture(cell: Cell) -> Architecture:

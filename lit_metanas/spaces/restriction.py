@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 
 from lit_metanas.spaces.architecture import Choice
@@ -30,19 +30,6 @@ def check_labels(
         for label in wanted:
             if label not in left[name]:
                 raise ValueError(f"Choice '{name}' has no label '{label}': use {', '.join(left[name])}.")
-
-
-def narrowed(
-    fixed: Mapping[str, Sequence[str]], labels: Mapping[str, str], choices: Iterable[Choice], space: str
-) -> dict[str, Sequence[str]]:
-    """What is fixed once the named choices have just the given label, too.
-
-    Raises:
-        ValueError: a choice is unknown, or the label is not among its candidates that are left.
-    """
-    single = {name: (label,) for name, label in labels.items()}
-    check_labels(single, {choice.name: choice.labels for choice in choices}, space)
-    return {**fixed, **single}
 
 
 def restrict(choices: Sequence[Choice], fixed: Mapping[str, Sequence[str]], space: str) -> tuple[Choice, ...]:

@@ -387,7 +387,7 @@ def test_choices_that_an_architecture_leaves_inactive_are_closed():
         ({"flops": 0.0}, "flops is 0.0; give a positive number"),
         ({"meta_gradient": TNAS()}, "TNAS steps on weights and logits together"),
         ({"meta_gradient": PairedScore()}, "PairedScore draws children"),
-        ({"architecture": {"layer1.kernel": "9"}}, "Unknown label '9' of 'layer1.kernel'"),
+        ({"architecture": {"layer1.kernel": "9"}}, "Choice 'layer1.kernel' has no label '9'"),
         ({"architecture": {"layer1.kernal": "3"}}, "Unknown choice 'layer1.kernal'"),
         ({"schedule": ArchitectureSchedule(prior={"kernal": "3"})}, "the space has no choice 'kernal'"),
         ({"schedule": ArchitectureSchedule(prior={"kernel": "9"})}, "'kernel' has no label '9' in layer1.kernel"),

@@ -269,7 +269,11 @@ def test_restricted(space):
     assert (labels["edge0-1"], labels["op3"], labels["op4"]) == (("yes",), (POOL,), (C3, C1, POOL))
     assert narrow.size == space.size // 6
     again = narrow.restricted({"op4": C1})
-    assert again.fixed == {"edge0-1": ("yes",), "op3": (POOL,), "op4": (C1,)}
+    assert {c.name: c.labels for c in again.choices if len(c.labels) == 1} == {
+        "edge0-1": ("yes",),
+        "op3": (POOL,),
+        "op4": (C1,),
+    }
     with pytest.raises(ValueError, match="Choice 'edge0-1' has no label 'no': use yes"):
         again.restricted({"edge0-1": "no"})
     dead = NASBench101(vertices=3, fixed={"edge0-1": ["no"], "edge0-2": ["no"]})
@@ -330,7 +334,7 @@ def test_derived_edges_are_the_likeliest():
         ({"vertices": 2, "channels": 0}, "NASBench101: channels is 0; give at least 1."),
         ({"stacks": 0}, "NASBench101: stacks is 0; give at least 1."),
         ({"cells": 0}, "NASBench101: cells is 0; give at least 1."),
-        ({"fixed": {"edge0-7": ["no"]}}, "Unknown choice 'edge0-7': NASBench101 has edge0-1, edge0-2,"),
+        ({"fixed": {"edge0-7": ["no"]}}, "Unknown choice 'edge0-7': NASBench101 has 'edge"),
         ({"fixed": {"op1": ["none"]}}, "Choice 'op1' has no label 'none': use conv3x3-bn-relu, "),
     ],
 )

@@ -187,7 +187,7 @@ def test_restricted_spaces_merge_among_what_is_left(space):
     # Node 1 is empty, so that of its edges only the empty ones are left.
     assert len(merged) < 2 * 5**3
     assert len({everything.canonical(each) for each in every}) == len(merged)
-    with pytest.raises(ValueError, match="Choice 'edge1-2' has no label 'nor_conv_1x1': use skip_connect, none"):
+    with pytest.raises(ValueError, match="Choice 'edge1-2' has no label 'nor_conv_1x1': use none, skip_connect"):
         narrow.restricted({"edge1-2": "nor_conv_1x1"})
 
 
@@ -196,7 +196,7 @@ def test_restricted_spaces_merge_among_what_is_left(space):
     [
         ({"channels": 0}, "NASBench201: channels is 0; give at least 1."),
         ({"cells": -1}, "NASBench201: cells is -1; give at least 1."),
-        ({"fixed": {"edge0-4": ["none"]}}, "Unknown choice 'edge0-4': NASBench201 has edge0-1, edge0-2,"),
+        ({"fixed": {"edge0-4": ["none"]}}, "Unknown choice 'edge0-4': NASBench201 has 'edge"),
         ({"fixed": {"edge0-1": ["max_pool"]}}, "Choice 'edge0-1' has no label 'max_pool': use none, skip_connect,"),
     ],
 )
