@@ -6,6 +6,7 @@ import inspect
 import itertools
 import warnings
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,9 @@ from lit_metanas.atomic import replacing
 from lit_metanas.callbacks import Preemption, RankCheck, RankWatch
 from lit_metanas.checkpoint import check_checkpoint
 from lit_metanas.checkpoint_io import WholeCheckpoints
-from lit_metanas.mistakes import UsageError, broken_yaml, explain
+from lit_metanas.lock import alone, further
+from lit_metanas.marks import set_aside
+from lit_metanas.mistakes import UsageError, refused
 from lit_metanas.wandb_run import name_run
 
 VERBS = ("fit", "validate", "test", "predict", "search")
@@ -73,6 +76,9 @@ class Program(LightningCLI):
     A ``fit`` that gets SIGTERM does so, too, and before SLURM takes the job off its nodes. Several processes stop
     together where one is lost (RankWatch) or holds other numbers than the rest (RankCheck).
 
+    One ``fit`` at a time runs in a directory. One that does not go on from a checkpoint sets those of an earlier one
+    aside.
+
     Args:
         args: the command line.
         run: whether the first argument is a verb to run; otherwise the objects are only built.
@@ -82,26 +88,28 @@ class Program(LightningCLI):
         quiet = {"exit_on_error": False, "allow_abbrev": False}
         of_verb: dict[str, dict[str, Any]] = {verb: {**quiet, "prog": f"lit-metanas {verb}"} for verb in VERBS}
         of_verb["predict"]["default_config_files"] = [str(Path(__file__).with_name("predict.yaml"))]
-        super().__init__(
-            model_class=LightningModule,
-            datamodule_class=LightningDataModule,
-            subclass_mode_model=True,
-            subclass_mode_data=True,
-            trainer_class=MetaTrainer,
-            trainer_defaults={
-                "default_root_dir": "runs/latest",
-                "inference_mode": False,  # adaptation needs gradients in every verb
-                "use_distributed_sampler": False,  # the data modules spread tasks over processes themselves
-                "enable_model_summary": False,
-            },
-            save_config_callback=SaveConfig,
-            save_config_kwargs={"overwrite": True, "save_to_log_dir": False},
-            seed_everything_default=0,
-            parser_kwargs={**quiet, "prog": "lit-metanas", **of_verb},
-            auto_configure_optimizers=False,
-            args=args,
-            run=run,
-        )
+        self._held, self._begins_at = ExitStack(), -1
+        with self._held:
+            super().__init__(
+                model_class=LightningModule,
+                datamodule_class=LightningDataModule,
+                subclass_mode_model=True,
+                subclass_mode_data=True,
+                trainer_class=MetaTrainer,
+                trainer_defaults={
+                    "default_root_dir": "runs/latest",
+                    "inference_mode": False,  # adaptation needs gradients in every verb
+                    "use_distributed_sampler": False,  # the data modules spread tasks over processes themselves
+                    "enable_model_summary": False,
+                },
+                save_config_callback=SaveConfig,
+                save_config_kwargs={"overwrite": True, "save_to_log_dir": False},
+                seed_everything_default=0,
+                parser_kwargs={**quiet, "prog": "lit-metanas", **of_verb},
+                auto_configure_optimizers=False,
+                args=args,
+                run=run,
+            )
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
@@ -127,9 +135,9 @@ class Program(LightningCLI):
         try:
             parsed = parser.parse_args(args) if args is None or isinstance(args, list) else parser.parse_object(args)
             self.config = parsed
-        except ArgumentError as error:
-            broken = broken_yaml(args) if isinstance(args, list) else None
-            raise UsageError(broken or explain(str(error), known)) from None
+        except Exception as error:  # whatever a configuration makes a parser raise, it is wrong
+            words = args if isinstance(args, list) else []
+            raise refused(error, words, known) from (None if isinstance(error, ArgumentError) else error)
         chosen = _chosen(self.config)
         for key in ("trainer", "model", "data"):
             if not isinstance(chosen.get(key), Namespace):
@@ -170,12 +178,29 @@ class Program(LightningCLI):
                 return key
         return None
 
+    def before_fit(self) -> None:
+        """Note where a resumed training goes on."""
+        path = _chosen(self.config).get("ckpt_path")
+        if path is not None and Path(path).is_file():
+            self._begins_at = int(torch.load(path, map_location="cpu", weights_only=True, mmap=True)["global_step"])
+
+    def after_fit(self) -> None:
+        """Say so where the training was finished before."""
+        if self.trainer.global_step == self._begins_at and self.trainer.is_global_zero:
+            path = _chosen(self.config).ckpt_path
+            print(
+                f"lit-metanas: the training of '{path}' is finished, and nothing was done: raise trainer.max_epochs, "
+                "max_steps or the model's flops to go on."
+            )
+
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Build the Trainer, with a logger and checkpoints in the run's directory where none are configured."""
         chosen = _chosen(self.config_init)
         settings = chosen.trainer
         verb = self.config.get("subcommand", "fit")
         root = Path(settings.default_root_dir)
+        if verb == "fit" and "subcommand" in self.config:
+            self._held.enter_context(alone(root, verb, "trainer.default_root_dir"))
         if settings.logger is None or settings.logger is True:
             kwargs["logger"] = CSVLogger(root, name="logs", version=_free(root / "logs", verb))
         elif "subcommand" in self.config:
@@ -184,6 +209,8 @@ class Program(LightningCLI):
         callbacks = list(callbacks) if isinstance(callbacks, list) else [callbacks]
         if settings.enable_checkpointing is None and not any(isinstance(each, Checkpoint) for each in callbacks):
             if verb == "fit":
+                if "subcommand" in self.config and not chosen.get("ckpt_path"):
+                    _set_aside(root / "checkpoints")
                 callbacks.append(_last_epoch(root / "checkpoints"))
             else:
                 kwargs["enable_checkpointing"] = False
@@ -195,6 +222,13 @@ class Program(LightningCLI):
         if not any(isinstance(each, CheckpointIO) for each in plugins):
             plugins.append(WholeCheckpoints())
         return super().instantiate_trainer(callbacks=callbacks, plugins=plugins, **kwargs)
+
+
+def _set_aside(folder: Path) -> None:
+    """Rename an earlier training's checkpoints: what is called the last one is to be of the training that begins."""
+    aside = None if further() else set_aside(folder)
+    if aside is not None:
+        print(f"lit-metanas: set aside what an earlier training left: {aside}")
 
 
 def _cause(error: Exception) -> BaseException:

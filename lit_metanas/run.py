@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from lit_metanas.lock import alone
 from lit_metanas.marks import last_checkpoint, mark, set_aside, state
 from lit_metanas.mistakes import UsageError
 from lit_metanas.phases import Phase, Step, plan
@@ -46,13 +47,16 @@ def run(
     if jobs < 1:
         raise UsageError(f"'jobs' is {jobs}: give 1, or how many seeds run side by side.")
     steps = plan(phases, directory, seeds or [0], inputs or {})
-    if jobs == 1:
-        rows = _in_order(steps, directory, execute)
-    else:
-        minutes = Schedule(steps, jobs).minutes_left(set(), {})
-        print(f"{len(steps)} steps into {directory}, about {duration(60 * minutes)} with {jobs} jobs.", flush=True)
-        rows = SideBySide(steps, jobs).run()
+    with alone(directory, "run", "directory"):
+        if jobs == 1:
+            rows = _in_order(steps, directory, execute)
+        else:
+            minutes = Schedule(steps, jobs).minutes_left(set(), {})
+            print(f"{len(steps)} steps into {directory}, about {duration(60 * minutes)} with {jobs} jobs.", flush=True)
+            rows = SideBySide(steps, jobs).run()
     _summary(steps, rows)
+    if all(row == "skipped" for row in rows):
+        print(f"\nEverything in {directory} was finished before: nothing was done.")
 
 
 def _in_order(steps: list[Step], directory: Path, execute: Execute) -> list[str]:

@@ -11,7 +11,7 @@ ROOT = Path(lit_metanas.__file__).parent
 ROOMS = (
     "episodes", "spaces", "records", "relaxations", "meta", "modules", "estimators", "searchers", "callbacks", "report"
 )  # fmt: skip
-BELOW = {"arrays", "atomic"}
+BELOW = {"arrays", "atomic", "lock"}
 """Modules that every room may import."""
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -11,6 +13,7 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import distributed
 
+from lit_metanas.lock import alone
 from lit_metanas.records.budget import Budget
 from lit_metanas.records.result import Result
 from lit_metanas.searchers.finished_pairs import FinishedPairs, Pair
@@ -19,6 +22,9 @@ from lit_metanas.searchers.settings import settings_of
 
 Problem = TypeVar("Problem")
 Method = TypeVar("Method", bound=Searcher)
+
+PATIENCE = timedelta(days=100)
+"""How long a process that is done waits for the others."""
 
 
 class Comparison(LightningModule, ABC, Generic[Problem, Method]):
@@ -60,6 +66,9 @@ class Comparison(LightningModule, ABC, Generic[Problem, Method]):
         self.pairs: list[Pair] = []
         self.results: tuple[Result, ...] = ()
         self.finished: FinishedPairs | None = None
+        self._anew = 0
+        self._group: Any = None
+        self._lock = ExitStack()
 
     @abstractmethod
     def settings(self) -> Mapping[str, Any]:
@@ -81,10 +90,15 @@ class Comparison(LightningModule, ABC, Generic[Problem, Method]):
         """Look what an interrupted search has finished.
 
         Raises:
-            ValueError: the directory holds a search with other settings.
+            ValueError: the directory holds a search with other settings, or one is at work in it.
         """
         budget = {"flops": self.budget_flops, "queries": self.budget_queries}
-        self.pairs, self.results = [], ()
+        self.pairs, self.results, self._anew = [], (), 0
+        self._lock.close()
+        self._lock.enter_context(alone(self.directory, "search", "model.init_args.directory"))
+        if self.trainer.world_size > 1:
+            # Problems differ: who is done may wait for others for longer than a group of processes usually does.
+            self._group = distributed.new_group(backend="gloo", timeout=PATIENCE)
         self.finished = FinishedPairs(self.directory, {**self.settings(), "budget": budget, "seed": self.seed})
 
     def predict_step(self, batch: Problem, batch_idx: int) -> list[Result]:
@@ -102,6 +116,7 @@ class Comparison(LightningModule, ABC, Generic[Problem, Method]):
                 settings = {"method": settings_of(searcher), **told}
                 pair = self.finished.read(name, method, settings)
                 if pair is None:
+                    self._anew += 1
                     pair = self.compared(batch, method, searcher)
                     self.finished.write(pair, settings)
                 done.append(pair)
@@ -110,19 +125,22 @@ class Comparison(LightningModule, ABC, Generic[Problem, Method]):
 
     def on_predict_epoch_end(self) -> None:
         """Write the rows of all processes, by problem and method."""
-        gathered: list[list[Pair] | None] = [self.pairs]
-        if distributed.is_available() and distributed.is_initialized():
-            gathered = [None] * distributed.get_world_size()
-            distributed.all_gather_object(gathered, self.pairs)
-        if not self.trainer.is_global_zero:
-            return
-        order = {method: place for place, method in enumerate(self.methods)}
-        pairs = [pair for part in gathered for pair in part or ()]
-        pairs.sort(key=lambda pair: (pair.result.task_id, order[pair.result.method]))
-        assert self.finished is not None
-        self.finished.conclude(pairs)
-        self.results = tuple(pair.result for pair in pairs)
+        gathered = [(self.pairs, self._anew)] * self.trainer.world_size
+        if self._group is not None:
+            distributed.all_gather_object(gathered, (self.pairs, self._anew), group=self._group)
+        if self.trainer.is_global_zero:
+            self._conclude([pair for pairs, _ in gathered for pair in pairs], sum(anew for _, anew in gathered))
+        self._lock.close()
 
     def budget(self) -> Budget:
         """A new one, for one search."""
         return Budget(queries=self.budget_queries, flops=self.budget_flops)
+
+    def _conclude(self, pairs: list[Pair], anew: int) -> None:
+        order = {method: place for place, method in enumerate(self.methods)}
+        pairs.sort(key=lambda pair: (pair.result.task_id, order[pair.result.method]))
+        assert self.finished is not None
+        self.finished.conclude(pairs)
+        self.results = tuple(pair.result for pair in pairs)
+        if not anew:
+            print(f"All {len(pairs)} searches in '{self.directory}' were finished before: nothing was done.")

@@ -45,7 +45,7 @@ def test_help_of_a_verb(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
 def test_each_verb_works_in_the_run_directory(toy: Toy, toy_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert toy("fit", "--trainer.default_root_dir=out") == 0
     made = {str(path.relative_to(toy_folder / "out")) for path in (toy_folder / "out").rglob("*") if path.is_file()}
-    assert made == {"config.fit.yaml", "logs/fit/metrics.csv", "checkpoints/last.ckpt"}
+    assert made == {".fit.lock", "config.fit.yaml", "logs/fit/metrics.csv", "checkpoints/last.ckpt"}
     last = "--ckpt_path=out/checkpoints/last.ckpt"
     assert toy("validate", "--trainer.default_root_dir=val", last) == 0
     for verb in ("test", "search"):
