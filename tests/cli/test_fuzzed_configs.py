@@ -1,0 +1,307 @@
+"""Shipped configurations, broken at random: parsed, or refused in one sentence that names what was broken."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+import math
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from lit_metanas.cli import main
+from lit_metanas.program import Program
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+FUZZED = "fuzzed.yaml"
+FOLDERS = ("experiments", "loggers", "methods", "protocols", "sources", "spaces")
+FILES = sorted(path.relative_to(CONFIGS).as_posix() for name in FOLDERS for path in (CONFIGS / name).glob("*.yaml"))
+ROOTED = 3
+Place = tuple[str | int, ...]
+
+VALUES: list[Any] = [
+    math.nan,
+    math.inf,
+    -math.inf,
+    -1,
+    0,
+    2**70,
+    10**400,
+    1e308,
+    True,
+    None,
+    "",
+    " ",
+    "none",
+    "~",
+    "é☃\u202e",
+    "a: b",
+    "{",
+    "%d {} {x}",
+    "x" * 3000,
+    "../..",
+    "absent.yaml",
+    "1e3",
+    "2020-01-01",
+    [],
+    [[]],
+    {},
+    [None],
+    {"a": {"b": [1, {"c": None}]}},
+    {None: 1},
+    {1: 2},
+    {"": ""},
+    {"class_path": None},
+    {"class_path": 3},
+    {"class_path": ""},
+    {"class_path": "."},
+    {"class_path": ["a"]},
+    {"class_path": "lit_metanas"},
+    {"class_path": "lit_metanas.spaces"},
+    {"class_path": "lit_metanas.spaces.LayeredSpaces"},
+    {"class_path": "lit_metanas.nowhere.Nothing"},
+    {"class_path": "os.system", "init_args": {"command": "touch executed"}},
+    {"class_path": "builtins.int", "init_args": {"x": 3}},
+    {"class_path": "lit_metanas.spaces.LayeredSpace", "init_args": 3},
+    {"class_path": "lit_metanas.spaces.LayeredSpace", "init_args": [1]},
+    {"class_path": "lit_metanas.spaces.LayeredSpace", "init_args": {"kernel": [3]}},
+    {"class_path": "lit_metanas.meta.MAML", "init_args": {}, "more": 1},
+    {"init_args": {}},
+]
+NAMES = ["", " ", "é☃", "a.b", "a b", "--x", "0", "class_path", "init_args", "help", "config", "x" * 300, "__class__"]
+TEXTS = [
+    "\t",
+    "[",
+    "}",
+    "&a ",
+    "*a ",
+    "!!python/object/apply:os.mkdir [executed]",
+    "- ",
+    ": ",
+    "\x07",
+    "\x00",
+    "'",
+    "---\n",
+    "<<: ",
+    "\ufeff",
+]
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A broken configuration.
+
+    Attributes:
+        file: the one that it was.
+        text: what it is now.
+        place: where it was broken; empty where the text as a whole was.
+        names: words of which the refusal has to name one.
+    """
+
+    file: str
+    text: str | bytes
+    place: Place
+    names: tuple[str, ...]
+
+
+def places(tree: Any, place: Place = ()) -> Iterator[Place]:
+    """Where there is something in a tree, its root left out."""
+    children = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    for name, value in children:
+        yield (*place, name)
+        yield from places(value, (*place, name))
+
+
+def at(tree: Any, place: Place) -> Any:
+    for name in place:
+        tree = tree[name]
+    return tree
+
+
+@st.composite
+def broken(draw: st.DrawFn) -> Broken:
+    """A shipped configuration with one mistake in it, sometimes with two."""
+    file = draw(st.sampled_from(FILES))
+    text = (CONFIGS / file).read_text()
+    if draw(st.integers(0, 9)) == 0:
+        return Broken(file, draw(broken_text(text)), (), (FUZZED, "'"))  # of half a text no one knows what it meant
+    tree = yaml.safe_load(text)
+    place: Place = ()
+    names: list[str] = []
+    for _ in range(draw(st.sampled_from([1, 1, 1, 2]))):
+        if not (known := list(places(tree))):
+            break
+        place = draw(st.sampled_from(known))
+        names += [str(part) for part in place]
+        names += draw(mutated(tree, place))
+    return Broken(file, yaml.safe_dump(tree, allow_unicode=True, sort_keys=False), place, tuple(names))
+
+
+@st.composite
+def mutated(draw: st.DrawFn, tree: Any, place: Place) -> list[str]:
+    """Break a tree in place; returns further words that a refusal may name."""
+    parent, name = at(tree, place[:-1]), place[-1]
+    before = words(parent[name])
+    kind = draw(st.sampled_from(["drop", "rename", "add", "value", "value", "list", "nest", "text"]))
+    if kind == "drop":
+        del parent[name]
+    elif kind == "rename" and isinstance(parent, dict):
+        new = draw(st.sampled_from([str(name)[1:], f"{name}s", str(name)[::-1], str(name).upper(), *NAMES]))
+        parent[new] = parent.pop(name)
+        return [new, *before]
+    elif kind == "add" and isinstance(parent[name], dict):
+        new = draw(st.sampled_from(NAMES))
+        parent[name][new] = copy.deepcopy(draw(st.sampled_from(VALUES)))
+        return [new, *words(parent[name][new])]
+    elif kind == "list":
+        parent[name] = [parent[name]] * draw(st.integers(1, 2))
+        return before
+    elif kind == "nest":
+        for _ in range(draw(st.sampled_from([1, 3, 30]))):
+            parent[name] = {"deep": parent[name]}
+        return ["deep", *before]
+    elif kind == "text" and isinstance(parent[name], str):
+        word = parent[name]
+        parent[name] = draw(
+            st.sampled_from([word[:-1], word[1:], f"{word}x", word.replace(".", "/"), word.upper(), f"{word}.x"])
+        )
+        return words(parent[name])
+    else:
+        parent[name] = copy.deepcopy(draw(st.sampled_from(VALUES)))
+        return words(parent[name])
+    return []
+
+
+def words(value: Any) -> list[str]:
+    """What of a value may stand in a sentence about it."""
+    if isinstance(value, dict):
+        return [*map(str, value), *(word for part in value.values() for word in words(part))]
+    if isinstance(value, list):
+        return [word for part in value for word in words(part)]
+    return str(value).split()
+
+
+@st.composite
+def broken_text(draw: st.DrawFn, text: str) -> str | bytes:
+    """A configuration that is cut off, has something thrown in, or is none at all."""
+    cut = draw(st.integers(0, len(text) - 1))
+    thrown = draw(st.sampled_from(TEXTS))
+    return draw(
+        st.sampled_from(
+            [
+                text[:cut],
+                text[:cut] + thrown + text[cut:],
+                text[:cut] + thrown,
+                text.encode("utf-16"),
+                text.encode() + b"\xff\xfe",
+                "[" * 3000,
+                "a: " * 500,
+                f"{text}\n{text}",
+                "3",
+                "",
+                "- a\n- b",
+                "x: &a [*a]",
+            ]
+        )
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Copies of the shipped configurations; verbs stop after the parser, experiments after their plan."""
+    home = tmp_path_factory.mktemp("fuzzed")
+    for name in FOLDERS:
+        shutil.copytree(CONFIGS / name, home / "configs" / name)
+
+    def stop(program: Program) -> None:
+        raise SystemExit(0)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Program, "before_instantiate_classes", stop)
+        patch.setattr("lit_metanas.program.check_checkpoint", lambda path: None)
+        patch.setattr("lit_metanas.run._in_order", lambda steps, directory, execute: [])
+        patch.setattr("lit_metanas.run._summary", lambda steps, rows: None)
+        patch.setattr("lit_metanas.run.SideBySide.run", lambda self: [])
+        patch.chdir(home)
+        yield home
+
+
+def command(file: str, home: Path) -> list[str]:
+    """The command line that reads the broken file in the place of another."""
+    room = file.split("/")[0]
+    fuzzed = f"configs/{room}/{FUZZED}"
+    if room in ("sources", "spaces"):
+        key = "model.init_args.space" if room == "spaces" else "data.init_args.source"
+        return ["fit", "-c", "configs/methods/meta_search.yaml", f"--{key}={fuzzed}"]
+    base = re.match(r"# Over (\S+?\.yaml)[:,]", (CONFIGS / file).read_text())
+    layers = [str(layer) for layer in (home / "configs").glob(f"*/{base[1]}")] if base else []
+    verb = "run" if room == "experiments" else "search" if "Search" in (CONFIGS / file).read_text() else "fit"
+    return [verb, *(word for layer in [*layers, fuzzed] for word in ("-c", layer))]
+
+
+def complaint(case: Broken, home: Path) -> str | None:
+    """What is wrong with how a broken configuration was received; None if nothing is."""
+    room = case.file.split("/")[0]
+    fuzzed = home / "configs" / room / FUZZED
+    fuzzed.write_bytes(case.text if isinstance(case.text, bytes) else case.text.encode("utf-8", "surrogatepass"))
+    said, printed = io.StringIO(), io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(printed):
+            code = main(command(case.file, home))
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    finally:
+        fuzzed.unlink()
+    sentence = said.getvalue()
+    if (home / "executed").exists():
+        return "code was executed"
+    if code == 0:
+        return None if not sentence else f"exit code 0, but: {sentence}"
+    if code != 2 or not sentence.startswith("lit-metanas: ") or sentence.count("\n") != 1:
+        return f"exit code {code}: {sentence}"
+    if len(sentence) > 450:
+        return f"too long: {sentence}"
+    # A mistake near the root may be told of the root; a deeper one has to be told of what is deeper.
+    roots = () if len(case.place) <= ROOTED else ("model", "data", "trainer", "init_args")
+    key = {"spaces": "model.space", "sources": "data.source"}.get(room, FUZZED)  # where the file as a whole stands
+    known = [name.removesuffix("+") for name in (*case.names, FUZZED, key) if name not in roots]
+    if not any(name and name[:40] in sentence for name in known):
+        return f"names none of {known}: {sentence}"
+    return None
+
+
+def check(case: Broken, home: Path) -> None:
+    found = complaint(case, home)
+    assert found is None, f"{case.file}, {case.place}: {found}\n{case.text!r}"
+
+
+common = settings(
+    deadline=None,
+    database=None,
+    derandomize=True,
+    phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+@settings(common, max_examples=25)
+@given(case=broken())
+def test_a_broken_configuration_gets_a_sentence_that_names_what_is_wrong(case: Broken, folder: Path) -> None:
+    check(case, folder)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@settings(common, max_examples=1000)
+@given(case=broken())
+def test_a_thousand_broken_configurations(case: Broken, folder: Path) -> None:
+    check(case, folder)
