@@ -15,12 +15,13 @@ from lit_metanas.estimators.measures import Measure, network_measures
 from lit_metanas.estimators.training import validation_part
 from lit_metanas.meta.prototype_head import PrototypeHead
 from lit_metanas.modules.accuracy import share_right
+from lit_metanas.modules.meta_checkpoint import read_meta_checkpoint
 from lit_metanas.modules.statistics import embed_and_record
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.weights import read_weights
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.mixture import one_hot
-from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.spaces.space import SearchSpace, Shape
 
 
 class SupernetEstimator(Estimator):
@@ -35,20 +36,27 @@ class SupernetEstimator(Estimator):
         space: the space that the supernet was built from.
         seed: unused: nothing is random.
         weights: the supernet's parameters by name, or a file of them.
+        start: instead of weights a checkpoint of meta-training, on a space that is as large or larger.
 
     Raises:
-        ValueError: the task has no validation part, or the weights are not this space's.
+        FileNotFoundError: there is no such file.
+        ValueError: the task has no validation part, the weights are not this space's, or both or neither are given.
     """
 
     def __init__(
-        self, task: Task, space: SearchSpace, seed: int, weights: Mapping[str, Tensor] | str | os.PathLike[str]
+        self,
+        task: Task,
+        space: SearchSpace,
+        seed: int,
+        weights: Mapping[str, Tensor] | str | os.PathLike[str] | None = None,
+        start: str | None = None,
     ) -> None:
         del seed
         self.task = task
         self.space = space
         self.val = validation_part(task)
         device = self.val.inputs.device
-        given = weights if isinstance(weights, Mapping) else read_weights(weights)
+        given = _given(weights, start, space, task.shape)
         self.weights = {name: tensor.detach().to(device) for name, tensor in given.items()}
         with torch.random.fork_rng(devices=[]):
             self.supernet = space.supernet(task.shape).to(device)
@@ -93,3 +101,22 @@ class SupernetEstimator(Estimator):
         if weight is not None and weight.shape == (self.task.way, embedded.shape[1]):
             return embedded @ weight.T + self.weights["head.bias"]
         return PrototypeHead().scores({}, embedded, features, self.task.train.labels, self.task.way)
+
+
+def _given(
+    weights: Mapping[str, Tensor] | str | os.PathLike[str] | None, start: str | None, space: SearchSpace, shape: Shape
+) -> Mapping[str, Tensor]:
+    """The supernet's parameters, from wherever they are.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: both or neither are given, or the checkpoint is of another space or shape.
+    """
+    if start is not None and weights is None:
+        return read_meta_checkpoint(start).parameters(space, shape).weights
+    if weights is None or start is not None:
+        raise ValueError(
+            "SupernetEstimator takes the supernet's weights, or as its start a checkpoint of meta-training: give one "
+            "of both."
+        )
+    return weights if isinstance(weights, Mapping) else read_weights(weights)

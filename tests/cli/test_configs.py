@@ -6,13 +6,14 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from jsonargparse import ArgumentParser
 from PIL import Image
 
 from lit_metanas.callbacks import ResultsFile
 from lit_metanas.cli import VERBS
-from lit_metanas.episodes import TaskSource
+from lit_metanas.episodes import Split, Task, TaskEmbedding, TaskSource
 from lit_metanas.modules.exported_model import ExportedModel
 from lit_metanas.phases import LIGHTNING_VERBS, plan
 from lit_metanas.program import Program
@@ -54,6 +55,18 @@ def test_space(name: str) -> None:
     space = parser.instantiate(parser.parse_args([f"--space={path}"])).space
     assert space.size >= 1
     assert space.name in str(yaml.safe_load(path.read_text())["class_path"])
+
+
+@pytest.mark.parametrize("name", names("embeddings"))
+def test_embedding(name: str) -> None:
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(TaskEmbedding, "embedding")
+    embedding = parser.instantiate(
+        parser.parse_args([f"--embedding={CONFIGS / 'embeddings' / f'{name}.yaml'}"])
+    ).embedding
+    labels = torch.arange(12) % 3
+    images = torch.rand(12, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    assert len(embedding(Task("t", 3, Split(images, labels), None, Split(images[:0], labels[:0])))) > 1
 
 
 @pytest.fixture

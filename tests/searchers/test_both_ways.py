@@ -1,0 +1,162 @@
+"""The whole loop on toys: search source tasks, learn from the records, meta-train a supernet, search with both."""
+
+import math
+import warnings
+from dataclasses import replace
+
+import pytest
+import torch
+from lightning.pytorch import Trainer
+from torch import nn
+
+from lit_metanas.episodes import DataStatistics, DrawnTasks, EpisodeDataModule, Split, TargetTaskDataModule, TaskSource
+from lit_metanas.estimators import SupernetEstimator, TrainingEstimator
+from lit_metanas.meta import PrototypeLoss
+from lit_metanas.modules.meta_checkpoint import read_meta_checkpoint
+from lit_metanas.modules.meta_search import MetaSearch
+from lit_metanas.modules.meta_surrogate import MetaSurrogate
+from lit_metanas.modules.recipe import Recipe
+from lit_metanas.modules.search_records import SearchRecords
+from lit_metanas.records import Budget, read_record_lines
+from lit_metanas.relaxations import Softmax
+from lit_metanas.searchers import MetaSampler, QuerySearcher, TargetSearch
+from lit_metanas.searchers.query_study import quiet
+from lit_metanas.spaces import LayeredSpace, OneHotEncoding
+
+SHAPE = (1, 8, 8)
+SPACE = LayeredSpace(kernels=(1, 3), activations=("ReLU", "Tanh"), dropouts=(0.0,), depths=(1, 2), widths=(2, 4))
+EMBEDDING = DataStatistics()
+
+
+class Patterns(TaskSource):
+    """Each class is a random picture, each instance another noise on it."""
+
+    shape = SHAPE
+
+    def classes(self, subset):
+        return tuple(f"{subset}{place}" for place in range(6))
+
+    def instances(self, subset, class_index, held_out=False):
+        return 20
+
+    def images(self, subset, class_index, instances, held_out=False):
+        number = 100 * ("train", "val", "test").index(subset) + class_index
+        picture = 200 * torch.rand(SHAPE, generator=torch.Generator().manual_seed(number))
+        noise = [torch.Generator().manual_seed(1000 * number + 2 * i + held_out) for i in instances]
+        return torch.stack([picture + 55 * torch.rand(SHAPE, generator=generator) for generator in noise]).byte()
+
+
+def trainer(folder, **options):
+    return Trainer(
+        accelerator="cpu", devices=1, logger=False, enable_progress_bar=False, enable_model_summary=False,
+        enable_checkpointing=False, default_root_dir=folder, inference_mode=False, use_distributed_sampler=False,
+        **options,
+    )  # fmt: skip
+
+
+def tasks(subset, number):
+    return DrawnTasks(Patterns(), subset, way=3, train=5, val=5, test=5, tasks=number)
+
+
+def brief(task, space, seed):
+    return TrainingEstimator(task, space, seed, Recipe(epochs=1, batch_size=15))
+
+
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory):
+    """Checkpoints of both ways of meta-training."""
+    folder = tmp_path_factory.mktemp("learned")
+    source = TargetSearch(
+        space=SPACE,
+        methods={"random": QuerySearcher(estimator=brief, embedding=EMBEDDING)},
+        recipe=Recipe(epochs=1, batch_size=15),
+        budget_queries=6,
+        directory=str(folder),
+    )
+    with quiet():
+        trainer(folder).predict(source, TargetTaskDataModule(tasks("train", 3)), return_predictions=False)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*across ranks is zero.*")
+        fit = trainer(folder, max_epochs=1)
+        fit.fit(
+            MetaSurrogate(encoding=OneHotEncoding(SPACE)),
+            SearchRecords([str(folder / "records.jsonl")], OneHotEncoding(SPACE)),
+        )
+        fit.save_checkpoint(folder / "surrogate.ckpt")
+    search = MetaSearch(space=SPACE, shape=SHAPE, meta_gradient=PrototypeLoss(), relaxation=Softmax())
+    fit = trainer(folder, max_epochs=1, limit_val_batches=0)
+    fit.fit(search, EpisodeDataModule(Patterns(), way=3, tasks_per_step=1, steps_per_epoch=3))
+    fit.save_checkpoint(folder / "supernet.ckpt")
+    return folder
+
+
+def both_ways(folder):
+    sampler = MetaSampler(space=SPACE, checkpoint=str(folder / "surrogate.ckpt"), first=2)
+    start = str(folder / "supernet.ckpt")
+
+    def estimator(task, space, seed):
+        return SupernetEstimator(task, space, seed, start=start)
+
+    return QuerySearcher(sampler=sampler, estimator=estimator, embedding=EMBEDDING)
+
+
+def told(found):
+    return [(trial.architecture, trial.value, trial.cost.queries) for trial in found.record.trials]
+
+
+def test_records_hold_source_tasks_alone(learned):
+    records = read_record_lines(learned / "records.jsonl", SPACE)
+    assert [record.task_id for record in records] == [f"patterns/train/{number}" for number in range(3)]
+    assert all(len(record.embedding) == 15 and len(record.trials) == 6 for record in records)
+    kept = torch.load(learned / "surrogate.ckpt", weights_only=True)
+    assert "patterns/train/0" in str(kept)
+    assert "patterns/test" not in str(kept)
+
+
+def test_a_target_task_is_searched_with_both(learned):
+    task = tasks("test", 1)[0]
+    with quiet():
+        found = both_ways(learned).search(task, SPACE, Budget(queries=8), 0)
+    trials = found.record.trials
+    assert len({trial.architecture for trial in trials}) == len(trials) == 8
+    assert found.record.embedding == EMBEDDING(task)
+    weights = read_meta_checkpoint(learned / "supernet.ckpt").weights
+    estimator = SupernetEstimator(task, SPACE, 0, weights)
+    assert [trial.value for trial in trials] == [estimator(t.architecture, fidelity=1.0).value for t in trials]
+    assert found.architecture == max(trials, key=lambda trial: trial.value).architecture
+    plain = QuerySearcher(sampler=MetaSampler(space=SPACE, first=2), estimator=lambda *_: estimator)
+    with quiet():
+        other = plain.search(task, SPACE, Budget(queries=8), 0)
+    assert told(other) != told(found)  # the records are not for nothing
+
+
+def test_the_test_part_is_never_read(learned):
+    task = tasks("test", 1)[0]
+    poison = Split(torch.full((15, *SHAPE), math.nan), torch.zeros(15, dtype=torch.int64))
+    with quiet():
+        one, other = (
+            both_ways(learned).search(each, SPACE, Budget(queries=6), 0) for each in (task, replace(task, test=poison))
+        )
+        nothing = both_ways(learned).search(replace(task, test=None), SPACE, Budget(queries=6), 0)
+    assert told(one) == told(other) == told(nothing)
+    assert one.record.embedding == other.record.embedding == nothing.record.embedding
+
+
+def test_a_supernet_needs_one_of_weights_and_start(learned):
+    task = tasks("test", 1)[0]
+    weights = read_meta_checkpoint(learned / "supernet.ckpt").weights
+    for options in ({}, {"weights": weights, "start": str(learned / "supernet.ckpt")}):
+        with pytest.raises(ValueError, match="give one of both"):
+            SupernetEstimator(task, SPACE, 0, **options)
+    with pytest.raises(FileNotFoundError, match=r"no checkpoint 'nowhere\.ckpt'"):
+        SupernetEstimator(task, SPACE, 0, start="nowhere.ckpt")
+    larger = LayeredSpace(kernels=(1, 3, 5), activations=("ReLU",), dropouts=(0.0,), depths=(1,), widths=(2,))
+    with pytest.raises(ValueError, match="of another search space"):
+        SupernetEstimator(task, larger, 0, start=str(learned / "supernet.ckpt"))
+    smaller = LayeredSpace(kernels=(1,), activations=("ReLU",), dropouts=(0.0,), depths=(1,), widths=(2,))
+    estimator = SupernetEstimator(task, smaller, 0, start=str(learned / "supernet.ckpt"))
+    assert isinstance(estimator.supernet, nn.Module)
+    (architecture,) = {smaller.sample(torch.Generator().manual_seed(0))}
+    whole = SupernetEstimator(task, SPACE, 0, weights)
+    same = estimator(architecture, fidelity=1.0).value
+    assert same == pytest.approx(whole(SPACE.canonical(dict(architecture)), fidelity=1.0).value)
