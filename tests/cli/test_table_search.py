@@ -3,9 +3,14 @@
 import json
 import pickle
 import re
+import warnings
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
+from wsgiref.util import setup_testing_defaults
 
 import numpy as np
+import optuna
 import pytest
 
 from lit_metanas.cli import main
@@ -139,3 +144,49 @@ def test_the_real_table(data_folder: Path, tmp_path: Path, monkeypatch: pytest.M
     best = {"cifar10": 0.9437, "cifar100": 0.7351, "ImageNet16-120": 0.4731}
     for row in read_results("search/results.json"):
         assert best[row.task_id] - 0.03 < row.value <= best[row.task_id] + 1e-4
+
+
+@pytest.mark.skipif(find_spec("optuna_dashboard") is None, reason="optuna-dashboard is not installed")
+def test_optuna_dashboard_shows_what_a_search_left(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "kept.yaml").write_text(
+        "model: {init_args: {methods: {TPE: {init_args: {storage: 'sqlite:///studies.db', study: TPE,"
+        " objectives: [accuracy, parameters]}}}}}"
+    )
+    args = ["--data.datasets=[cifar10]", "--model.budget_queries=4", f"--data.table.path={table}", "--config=kept.yaml"]
+    assert search("tabular.yaml", *args) == 0
+    storage = optuna.storages.RDBStorage("sqlite:///studies.db")
+    (study,) = served(storage, "")["study_summaries"]
+    assert study["study_name"] == "TPE/cifar10/NASBench201/seed 0"
+    assert study["directions"] == ["maximize", "minimize"]
+    shown = served(storage, f"/{study['study_id']}")
+    assert shown["objective_names"] == ["accuracy", "parameters"]
+    *scored, unpaid = shown["trials"]
+    assert {trial["state"] for trial in scored} == {"Complete"}
+    assert len(scored) >= 4
+    assert all(json.loads(attributes(trial)["architecture"]) for trial in scored)
+    assert "the budget does not pay for it" in attributes(unpaid)["unpaid"]
+    storage.remove_session()
+    storage.engine.dispose()
+
+
+def served(storage: optuna.storages.BaseStorage, path: str) -> Any:
+    """What the dashboard's server answers of the studies."""
+    import optuna_dashboard
+
+    environment: dict[str, Any] = {}
+    setup_testing_defaults(environment)
+    environment["PATH_INFO"] = f"/api/studies{path}"
+    answers: list[str] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its own
+        body = b"".join(optuna_dashboard.wsgi(storage)(environment, lambda status, *_: answers.append(status)))
+    assert answers == ["200 OK"]
+    return json.loads(body)
+
+
+def attributes(trial: dict[str, Any]) -> dict[str, str]:
+    """The user attributes that the dashboard shows beside a trial."""
+    return {attribute["key"]: attribute["value"] for attribute in trial["user_attrs"]}
