@@ -2,12 +2,22 @@
 
 import pytest
 import torch
-import torch.nn.functional as F
+from space_toys import (
+    PlainNetwork,
+    check_channels_last,
+    check_child,
+    check_computed_flops,
+    check_cost,
+    check_export,
+    check_statistics,
+    convolution,
+    decided,
+    images,
+    widened,
+)
 from torch import nn
-from torch.export import Dim
-from torch.utils.flop_counter import FlopCounterMode
 
-from lit_metanas.spaces import DARTSCell, Gate, MetaNASCell, inherit, one_hot
+from lit_metanas.spaces import DARTSCell, Gate, MetaNASCell, inherit
 
 SPACES = {"darts": DARTSCell, "metanas": MetaNASCell}
 
@@ -17,49 +27,8 @@ def tiny(request):
     return lambda **options: SPACES[request.param](**{"channels": 2, "cells": 3, **options})
 
 
-def images(examples, shape, seed=0, dtype=torch.float64):
-    return torch.randn(examples, *shape, dtype=dtype, generator=torch.Generator().manual_seed(seed))
-
-
-def convolution(inputs, kernel, stride=1, dilation=1):
-    """Cross-correlation with zeros around the image, one tap after the other; depthwise where the kernel is."""
-    rows, columns = kernel.shape[2:]
-    height, width = inputs.shape[2:]
-    top, left = dilation * (rows // 2), dilation * (columns // 2)
-    padded = F.pad(inputs, (left, left, top, top))
-    formula = "nchw,c->nchw" if kernel.shape[1] == 1 and inputs.shape[1] > 1 else "nchw,oc->nohw"
-    total = 0.0
-    for row in range(rows):
-        for column in range(columns):
-            y, x = dilation * row, dilation * column
-            window = padded[:, :, y : y + height : stride, x : x + width : stride]
-            tap = kernel[:, :, row, column]
-            total = total + torch.einsum(formula, window, tap[:, 0] if formula.endswith("nchw") else tap)
-    return total
-
-
-class Reference:
+class Reference(PlainNetwork):
     """Plain sums over all candidates: gates count by their weights alone."""
-
-    def __init__(self, space, parameters, gates, statistics=None):
-        self.space, self.parameters, self.statistics = space, parameters, statistics
-        self.gates = {
-            choice.name: dict(zip(choice.labels, gates[choice.name].weights, strict=True)) for choice in space.choices
-        }
-        self.seen = {}
-
-    def normalise(self, x, key):
-        mean = x.mean((0, 2, 3))
-        var = ((x - mean[None, :, None, None]) ** 2).mean((0, 2, 3))
-        self.seen |= {f"{key}.mean": mean, f"{key}.var": var}
-        if self.statistics is not None:
-            mean, var = self.statistics[f"{key}.mean"], self.statistics[f"{key}.var"]
-        x = (x - mean[None, :, None, None]) / (var[None, :, None, None] + 1e-5).sqrt()
-        if f"{key}.scale" in self.parameters:
-            assert key == "body.stem.1"
-            scale, shift = self.parameters[f"{key}.scale"], self.parameters[f"{key}.shift"]
-            x = x * scale[None, :, None, None] + shift[None, :, None, None]
-        return x
 
     def kernel(self, key):
         return self.parameters[f"{key}.weight"]
@@ -153,20 +122,9 @@ def test_statistics_are_recorded_and_used(tiny, double_supernet, random_gates, k
     space, shape = tiny(), (2, 7, 8)
     net, parameters = double_supernet(space, shape)
     gates = random_gates(space, kind, torch.Generator().manual_seed(2))
-    record = {}
-    support, query = images(6, shape, seed=1), images(3, shape, seed=2)
-    net(support, gates, record=record)
-    reference = Reference(space, parameters, gates)
-    reference.features(support)
-    assert set(record) <= set(reference.seen)
-    assert kind == "index" or set(record) == set(reference.seen)
-    for name, value in record.items():
-        torch.testing.assert_close(value, reference.seen[name], rtol=1e-9, atol=1e-10)
-    expected = Reference(space, parameters, gates, statistics=reference.seen).features(query)
-    actual = net(query, gates, statistics=record)
-    torch.testing.assert_close(actual, expected, rtol=1e-9, atol=1e-9)
-    torch.testing.assert_close(net(query[:1], gates, statistics=record), actual[:1])
-    assert net.draw_noise(3, torch.Generator()) == {}
+    check_statistics(
+        net, lambda seen: Reference(space, parameters, gates, seen), gates, shape, all_computed=kind == "soft"
+    )
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-9), (torch.float32, 1e-5)])
@@ -176,24 +134,10 @@ def test_one_hot_supernet_is_the_child(tiny, dtype, tolerance, hard):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         net = space.supernet(shape).to(dtype)
-    weights = dict(net.named_parameters())
     generator = torch.Generator().manual_seed(0)
-    support, query = images(8, shape, 1, dtype), images(4, shape, 2, dtype)
-    head = {"head.weight": images(5, (net.features,), 3, dtype), "head.bias": images(1, (5,), 4, dtype)[0]}
     for _ in range(2):
         architecture = space.sample(generator)
-        gates = {
-            name: Gate(gate.weights.to(dtype), None if hard else gate.index)
-            for name, gate in one_hot(space.choices, architecture).items()
-        }
-        statistics = {}
-        features = net(support, gates, record=statistics)
-        child = space.child(architecture, shape, 5).to(dtype)
-        child.inherit({**weights, **statistics, **head})
-        child.eval()
-        scores = net(query, gates, statistics=statistics) @ head["head.weight"].T + head["head.bias"]
-        torch.testing.assert_close(child(query), scores, rtol=10 * tolerance, atol=10 * tolerance)
-        torch.testing.assert_close(child.train().embed(support), features, rtol=tolerance, atol=tolerance)
+        check_child(space, net, decided(space, architecture, dtype, hard), architecture, shape, tolerance)
 
 
 def test_what_a_child_learned_comes_back(tiny):
@@ -228,37 +172,10 @@ def test_restricted_supernet_is_the_larger_one_with_fewer_candidates(tiny, doubl
     small_net = small.supernet(shape).double()
     small_net.load_state_dict(inherit(weights, dict(small_net.named_parameters())))
     gates = random_gates(small, "soft", torch.Generator().manual_seed(0))
-    large = {}
-    for choice in small.choices:
-        by_label = dict(zip(choice.labels, gates[choice.name].weights.tolist(), strict=True))
-        labels = next(c.labels for c in space.choices if c.name == choice.name)
-        large[choice.name] = Gate(torch.tensor([by_label.get(label, 0.0) for label in labels], dtype=torch.float64))
+    large = widened(space, small, gates)
     inputs = images(4, shape)
     torch.testing.assert_close(small_net(inputs, gates), net(inputs, large), rtol=0, atol=1e-9)
     assert small_net.flops(gates) < net.flops(large)
-
-
-def hook_count(child, shape):
-    """Parameters and multiply-adds by hooks on the layers that have weights."""
-    counts = {"parameters": 0, "flops": 0}
-
-    def count(module, inputs, output):
-        counts["parameters"] += sum(p.numel() for p in module.parameters())
-        if isinstance(module, nn.Conv2d):
-            counts["flops"] += module.weight[0].numel() * output[0].numel()
-        elif isinstance(module, nn.Linear):
-            counts["flops"] += module.weight.numel()
-
-    handles = [
-        module.register_forward_hook(count)
-        for module in child.modules()
-        if isinstance(module, (nn.Conv2d, nn.Linear, nn.BatchNorm2d))
-    ]
-    with torch.no_grad():
-        child.eval()(torch.zeros(1, *shape))
-    for handle in handles:
-        handle.remove()
-    return counts["parameters"], counts["flops"]
 
 
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 15, 22)])
@@ -266,13 +183,7 @@ def hook_count(child, shape):
 def test_child_costs_what_its_layers_cost(tiny, shape, cells):
     space = tiny(cells=cells)
     generator = torch.Generator().manual_seed(sum(shape))
-    architecture = space.sample(generator)
-    cost = space.cost(architecture, shape, 5)
-    child = space.child(architecture, shape, 5)
-    assert (cost.parameters, cost.flops) == hook_count(child, shape)
-    assert child.flops == cost.flops
-    assert cost.parameters == sum(p.numel() for p in child.parameters())
-    assert space.supernet(shape).flops(one_hot(space.choices, architecture)) == cost.flops - 5 * child.features
+    check_cost(space, space.sample(generator), shape)
 
 
 @pytest.mark.parametrize("kind", ["soft", "hard", "index"])
@@ -280,11 +191,7 @@ def test_supernet_costs_what_it_computes(tiny, random_gates, kind):
     space, shape = tiny(), (3, 13, 10)
     net = space.supernet(shape)
     gates = random_gates(space, kind, torch.Generator().manual_seed(0))
-    gates = {name: Gate(gate.weights.float(), gate.index) for name, gate in gates.items()}
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        net(images(2, shape, dtype=torch.float32), gates)
-    # The counter's flop is half a multiply-add, and there are two images.
-    assert net.flops(gates) * 4 == counter.get_flop_counts()["Global"][torch.ops.aten.convolution]
+    check_computed_flops(net, gates, shape)
 
 
 def test_every_weighed_gate_gets_a_gradient(tiny, double_supernet):
@@ -305,23 +212,12 @@ def test_every_weighed_gate_gets_a_gradient(tiny, double_supernet):
 
 def test_child_exports(tiny, tmp_path):
     space = tiny()
-    child = space.child(space.sample(torch.Generator().manual_seed(4)), (3, 9, 7), 5).eval()
-    inputs = images(6, (3, 9, 7), dtype=torch.float32)
-    program = torch.export.export(child, (inputs[:2],), dynamic_shapes={"inputs": {0: Dim("n")}})
-    torch.export.save(program, tmp_path / "child.pt2")
-    loaded = torch.export.load(tmp_path / "child.pt2").module()
-    torch.testing.assert_close(loaded(inputs), child(inputs))
+    architecture = space.sample(torch.Generator().manual_seed(4))
+    check_export(space.child(architecture, (3, 9, 7), 5), tmp_path / "child.pt2")
 
 
 def test_channels_last_stays_channels_last(tiny, random_gates):
     space = tiny()
-    net = space.supernet((3, 8, 8)).to(memory_format=torch.channels_last)
-    layouts = []
-    for module in net.body.cells:
-        module.register_forward_hook(
-            lambda module, inputs, output: layouts.append(output.is_contiguous(memory_format=torch.channels_last))
-        )
+    net = space.supernet((3, 8, 8))
     gates = random_gates(space, "soft", torch.Generator().manual_seed(0))
-    inputs = images(4, (3, 8, 8), dtype=torch.float32).contiguous(memory_format=torch.channels_last)
-    net(inputs, {name: Gate(gate.weights.float()) for name, gate in gates.items()})
-    assert layouts == [True] * 3
+    check_channels_last(net, list(net.body.cells), gates, 3)

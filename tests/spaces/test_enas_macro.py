@@ -4,8 +4,8 @@ import optuna
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
+from space_toys import check_child, check_computed_flops, check_cost, check_learned, decided
+from space_toys import images as drawn
 
 from lit_metanas.spaces import ENASMacro, Gate, inherit, one_hot
 
@@ -13,7 +13,7 @@ SHAPE = (2, 9, 7)
 
 
 def images(examples, seed=0, dtype=torch.float64):
-    return torch.randn(examples, *SHAPE, dtype=dtype, generator=torch.Generator().manual_seed(seed))
+    return drawn(examples, SHAPE, seed, dtype)
 
 
 def normalised(x):
@@ -78,49 +78,28 @@ def test_one_hot_supernet_is_the_child(dtype, tolerance, hard):
         torch.manual_seed(0)
         net = space.supernet(SHAPE).to(dtype)
     generator = torch.Generator().manual_seed(0)
-    support, query = images(8, 1, dtype), images(4, 2, dtype)
     for _ in range(3):
         architecture = space.sample(generator)
-        gates = {
-            name: Gate(gate.weights.to(dtype), None if hard else gate.index)
-            for name, gate in one_hot(space.choices, architecture).items()
-        }
-        statistics = {}
-        features = net(support, gates, record=statistics)
-        child = space.child(architecture, SHAPE, 5).to(dtype)
-        child.inherit({**dict(net.named_parameters()), **statistics})
-        torch.testing.assert_close(
-            child.eval().embed(query), net(query, gates, statistics=statistics), rtol=tolerance, atol=tolerance
-        )
-        twin = space.child(architecture, SHAPE, 5, space.learned(child)).to(dtype).eval()
-        torch.testing.assert_close(twin(query), child(query), rtol=1e-4, atol=1e-5)  # born in float32
-        torch.testing.assert_close(child.train().embed(support), features, rtol=tolerance, atol=tolerance)
+        check_child(space, net, decided(space, architecture, dtype, hard), architecture, SHAPE, tolerance)
+
+
+def test_what_a_child_learned_comes_back():
+    space = ENASMacro(layers=5, channels=4)
+    weights = dict(space.supernet(SHAPE).named_parameters())
+    check_learned(space, weights, space.sample(torch.Generator().manual_seed(0)), SHAPE)
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3, 7])
 def test_costs_are_those_of_the_layers(layers):
     space = ENASMacro(layers=layers, channels=4)
-    architecture = space.sample(torch.Generator().manual_seed(layers))
-    child = space.child(architecture, SHAPE, 5).eval()
-    counted = []
-    for module in child.modules():
-        if isinstance(module, nn.Conv2d):
-            module.register_forward_hook(lambda m, _, out: counted.append(m.weight[0].numel() * out[0].numel()))
-    with torch.no_grad():
-        child(torch.zeros(1, *SHAPE))
-    cost = space.cost(architecture, SHAPE, 5)
-    assert cost.flops == child.flops == sum(counted) + 5 * child.features
-    assert cost.parameters == sum(p.numel() for p in child.parameters())
-    assert space.supernet(SHAPE).flops(one_hot(space.choices, architecture)) == sum(counted)
+    check_cost(space, space.sample(torch.Generator().manual_seed(layers)), SHAPE)
 
 
 def test_supernet_costs_what_it_computes(random_gates):
     space = ENASMacro(layers=4, channels=4)
     net = space.supernet(SHAPE).double()
     gates = random_gates(space, "soft", torch.Generator().manual_seed(0))
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        net(images(2), gates)
-    assert net.flops(gates) * 4 == counter.get_flop_counts()["Global"][torch.ops.aten.convolution]
+    check_computed_flops(net, gates, SHAPE)
 
 
 def test_every_gate_gets_a_gradient(double_supernet):

@@ -5,7 +5,6 @@ import torch
 
 from lit_metanas.spaces import (
     Architecture,
-    Candidates,
     LayeredSpace,
     NASBench201,
     NASBench201Encoding,
@@ -99,11 +98,11 @@ def test_cell_encoding_counts_paths_without_skips(cell, paths):
 
 
 def test_small_spaces_are_listed_and_large_ones_sampled():
-    small = Candidates(OneHotEncoding(LayeredSpace(shared=True)))
+    small = OneHotEncoding(LayeredSpace(shared=True)).candidates
     assert small.whole
     assert len(set(small.architectures)) == len(small.architectures) == small.features.shape[0] == 54
     large = LayeredSpace()
-    drawn = [Candidates(OneHotEncoding(large)) for _ in range(2)]
+    drawn = [OneHotEncoding(large).candidates for _ in range(2)]
     assert not drawn[0].whole
     assert 4000 < len(set(drawn[0].architectures)) <= 4096
     assert drawn[0].architectures == drawn[1].architectures

@@ -3,25 +3,13 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from space_toys import convolution
 
 from lit_metanas.spaces import Gate, LayeredSpace
 from lit_metanas.spaces.operations import combine, merged_kernel
 
 ACTIVATIONS = {"ReLU": lambda x: x.clamp(min=0), "Sigmoid": lambda x: 1 / (1 + (-x).exp()), "Tanh": torch.tanh}
 POOLS = {"max": F.max_pool2d, "avg": F.avg_pool2d}
-
-
-def convolution(inputs, kernel):
-    """Same-size cross-correlation, one tap of the kernel after the other."""
-    size = kernel.shape[-1]
-    height, width = inputs.shape[2:]
-    padded = F.pad(inputs, (size // 2,) * 4)
-    total = 0.0
-    for row in range(size):
-        for column in range(size):
-            window = padded[:, :, row : row + height, column : column + width]
-            total = total + torch.einsum("nchw,oc->nohw", window, kernel[:, :, row, column])
-    return total
 
 
 class Reference:

@@ -3,8 +3,20 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from space_toys import (
+    PlainNetwork,
+    check_channels_last,
+    check_child,
+    check_computed_flops,
+    check_cost,
+    check_export,
+    check_learned,
+    check_statistics,
+    decided,
+    widened,
+)
+from space_toys import images as drawn
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from lit_metanas.spaces import Gate, MobileMacro, MobileStage, inherit, one_hot
 
@@ -25,7 +37,7 @@ SPACES = pytest.mark.parametrize("space", [SPACE, BARE], ids=["skips", "bare"])
 
 
 def images(examples, seed=0, dtype=torch.float64):
-    return torch.randn(examples, *SHAPE, dtype=dtype, generator=torch.Generator().manual_seed(seed))
+    return drawn(examples, SHAPE, seed, dtype)
 
 
 def kernel_of(taps, size):
@@ -41,17 +53,11 @@ def kernel_of(taps, size):
     return kernel
 
 
-class Reference:
+class Reference(PlainNetwork):
     """Plain sums over all candidates at full width: gates count by their weights alone."""
 
-    def __init__(self, space, parameters, gates):
-        self.space, self.parameters = space, parameters
-        self.gates = {c.name: dict(zip(c.labels, gates[c.name].weights, strict=True)) for c in space.choices}
-
     def normal(self, x, key):
-        mean, var = x.mean((0, 2, 3), keepdim=True), x.var((0, 2, 3), keepdim=True, correction=0)
-        scale, shift = (self.parameters[f"body.{key}.norm.{name}"][:, None, None] for name in ("scale", "shift"))
-        return (x - mean) / (var + 1e-5).sqrt() * scale + shift
+        return self.normalise(x, f"body.{key}.norm")
 
     def pointwise(self, x, key):
         return self.normal(torch.einsum("nchw,oc->nohw", x, self.kernel(key)[:, :, 0, 0]), key)
@@ -125,26 +131,40 @@ def test_one_hot_supernet_is_the_child(space, dtype, tolerance, hard):
         torch.manual_seed(0)
         net = space.supernet(SHAPE).to(dtype)
     generator = torch.Generator().manual_seed(0)
-    support, query = images(8, 1, dtype), images(4, 2, dtype)
     for _ in range(6):
         architecture = space.sample(generator)
-        gates = {
-            name: Gate(gate.weights.to(dtype), None if hard else gate.index)
-            for name, gate in one_hot(space.choices, architecture).items()
-        }
-        statistics = {}
-        features = net(support, gates, record=statistics)
-        child = space.child(architecture, SHAPE, 5).to(dtype)
-        child.inherit({**dict(net.named_parameters()), **statistics})
-        width = child.features
-        expected = net(query, gates, statistics=statistics)
-        assert not expected[:, width:].any()
-        torch.testing.assert_close(child.eval().embed(query), expected[:, :width], rtol=tolerance, atol=tolerance)
-        twin = space.child(architecture, SHAPE, 5, space.learned(child)).to(dtype).eval()
-        torch.testing.assert_close(twin(query), child(query), rtol=1e-4, atol=1e-5)  # born in float32
-        torch.testing.assert_close(
-            child.train().embed(support), features[:, :width], rtol=10 * tolerance, atol=10 * tolerance
-        )
+        check_child(space, net, decided(space, architecture, dtype, hard), architecture, SHAPE, tolerance)
+
+
+@pytest.mark.parametrize("kind", ["soft", "index"])
+def test_statistics_are_recorded_and_used(double_supernet, random_gates, kind):
+    net, parameters = double_supernet(BARE, SHAPE)
+    gates = random_gates(BARE, kind, torch.Generator().manual_seed(2))
+    if kind == "index":  # at full width, as the reference computes
+        full = {c.name: max(c.labels, key=float) for c in BARE.choices if c.group in ("width", "expansion")}
+        gates |= {name: decided(BARE, full, torch.float64, False)[name] for name in full}
+    check_statistics(
+        net, lambda seen: Reference(BARE, parameters, gates, seen), gates, SHAPE, all_computed=kind == "soft"
+    )
+
+
+@SPACES
+def test_what_a_child_learned_comes_back(space):
+    weights = dict(space.supernet(SHAPE).named_parameters())
+    generator = torch.Generator().manual_seed(3)
+    for _ in range(6):
+        check_learned(space, weights, space.sample(generator), SHAPE)
+
+
+def test_child_exports(tmp_path):
+    check_export(BARE.child(BARE.sample(torch.Generator().manual_seed(4)), (3, 9, 7), 5), tmp_path / "child.pt2")
+
+
+@SPACES
+def test_channels_last_stays_channels_last(random_gates, space):
+    net = space.supernet((3, 8, 8))
+    gates = random_gates(space, "soft", torch.Generator().manual_seed(0))
+    check_channels_last(net, list(net.body.stages), gates, 3)
 
 
 def test_child_is_what_the_paper_draws():
@@ -185,28 +205,11 @@ def test_child_is_what_the_paper_draws():
     assert child.body.stages[1]["1"].depthwise.convolution.stride == (2, 2)
 
 
-def multiply_adds(child):
-    """Of each convolution, by hooks."""
-    counted = []
-    for module in child.modules():
-        if isinstance(module, nn.Conv2d):
-            module.register_forward_hook(lambda m, _, out: counted.append(m.weight[0].numel() * out[0].numel()))
-    with torch.no_grad():
-        child.eval()(torch.zeros(1, *SHAPE))
-    return sum(counted)
-
-
 @SPACES
 def test_costs_are_those_of_the_layers(space):
     generator = torch.Generator().manual_seed(3)
     for _ in range(8):
-        architecture = space.sample(generator)
-        child = space.child(architecture, SHAPE, 5)
-        counted = multiply_adds(child)
-        cost = space.cost(architecture, SHAPE, 5)
-        assert cost.flops == child.flops == counted + 5 * child.features
-        assert cost.parameters == sum(p.numel() for p in child.parameters())
-        assert space.supernet(SHAPE).flops(one_hot(space.choices, architecture)) == counted
+        check_cost(space, space.sample(generator), SHAPE)
 
 
 @SPACES
@@ -214,9 +217,7 @@ def test_costs_are_those_of_the_layers(space):
 def test_supernet_costs_what_it_computes(random_gates, space, kind):
     net = space.supernet(SHAPE).double()
     gates = random_gates(space, kind, torch.Generator().manual_seed(0))
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        net(images(2), gates)
-    assert net.flops(gates) * 4 == counter.get_flop_counts()["Global"][torch.ops.aten.convolution]
+    check_computed_flops(net, gates, SHAPE)
 
 
 @SPACES
@@ -276,12 +277,7 @@ def test_partly_restricted_supernet_under_soft_mixtures(double_supernet, random_
     small_net = small.supernet(SHAPE).double()
     small_net.load_state_dict(inherit(weights, dict(small_net.named_parameters())))
     gates = random_gates(small, "soft", torch.Generator().manual_seed(0))
-    large = {}
-    for before, after in zip(SPACE.choices, small.choices, strict=True):
-        given = dict(zip(after.labels, gates[after.name].weights, strict=True))
-        large[before.name] = Gate(
-            torch.stack([given.get(label, torch.tensor(0.0).double()) for label in before.labels])
-        )
+    large = widened(SPACE, small, gates)
     inputs = images(4)
     torch.testing.assert_close(small_net(inputs, gates), net(inputs, large), rtol=0, atol=1e-10)
 

@@ -6,6 +6,7 @@ from itertools import permutations, product
 import optuna
 import pytest
 import torch
+from nas_bench_101_examples import C1, C3, FIRST, INCEPTION, INCEPTION_TRAINED, POOL
 
 from lit_metanas.searchers.mutation import mutate
 from lit_metanas.spaces import Architecture, NASBench101
@@ -18,44 +19,6 @@ from lit_metanas.spaces.nas_bench_101_cells import (
     pruned,
     split_channels,
     unique_cells,
-)
-
-C3, C1, POOL = "conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3"
-INCEPTION = (
-    [
-        [0, 1, 1, 1, 0, 1, 0],
-        [0, 0, 0, 0, 0, 0, 1],
-        [0, 0, 0, 0, 0, 0, 1],
-        [0, 0, 0, 0, 1, 0, 0],
-        [0, 0, 0, 0, 0, 0, 1],
-        [0, 0, 0, 0, 0, 0, 1],
-        [0, 0, 0, 0, 0, 0, 0],
-    ],
-    ["input", C1, C3, C3, C3, POOL, "output"],
-)
-INCEPTION_TRAINED = (  # as the benchmark's notebook prints it
-    [
-        [0, 1, 1, 1, 1, 0, 0],
-        [0, 0, 0, 0, 0, 0, 1],
-        [0, 0, 0, 0, 0, 0, 1],
-        [0, 0, 0, 0, 0, 0, 1],
-        [0, 0, 0, 0, 0, 1, 0],
-        [0, 0, 0, 0, 0, 0, 1],
-        [0, 0, 0, 0, 0, 0, 0],
-    ],
-    ["input", C3, C1, POOL, C3, C3, "output"],
-)
-FIRST = (  # the first cell of the official files
-    [
-        [0, 1, 0, 0, 1, 1, 0],
-        [0, 0, 1, 0, 0, 0, 0],
-        [0, 0, 0, 1, 0, 0, 1],
-        [0, 0, 0, 0, 0, 1, 0],
-        [0, 0, 0, 0, 0, 1, 0],
-        [0, 0, 0, 0, 0, 0, 1],
-        [0, 0, 0, 0, 0, 0, 0],
-    ],
-    ["input", C3, POOL, C3, C3, C1, "output"],
 )
 
 

@@ -4,59 +4,28 @@ from itertools import product
 
 import pytest
 import torch
-import torch.nn.functional as F
-from torch import nn
-from torch.export import Dim
-from torch.utils.flop_counter import FlopCounterMode
+from nas_bench_101_examples import C1, C3, FIRST, INCEPTION, POOL
+from space_toys import (
+    PlainNetwork,
+    check_channels_last,
+    check_child,
+    check_classifier,
+    check_computed_flops,
+    check_cost,
+    check_export,
+    check_learned,
+    check_statistics,
+    convolution,
+    decided,
+    images,
+    widened,
+)
 
 from lit_metanas.spaces import Gate, NASBench101, inherit, one_hot
-
-C3, C1, POOL = "conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3"
-INCEPTION = (
-    [
-        [0, 1, 1, 1, 0, 1, 0],
-        [0, 0, 0, 0, 0, 0, 1],
-        [0, 0, 0, 0, 0, 0, 1],
-        [0, 0, 0, 0, 1, 0, 0],
-        [0, 0, 0, 0, 0, 0, 1],
-        [0, 0, 0, 0, 0, 0, 1],
-        [0, 0, 0, 0, 0, 0, 0],
-    ],
-    ["input", C1, C3, C3, C3, POOL, "output"],
-)
-FIRST = (  # the first cell of the official files
-    [
-        [0, 1, 0, 0, 1, 1, 0],
-        [0, 0, 1, 0, 0, 0, 0],
-        [0, 0, 0, 1, 0, 0, 1],
-        [0, 0, 0, 0, 0, 1, 0],
-        [0, 0, 0, 0, 0, 1, 0],
-        [0, 0, 0, 0, 0, 0, 1],
-        [0, 0, 0, 0, 0, 0, 0],
-    ],
-    ["input", C3, POOL, C3, C3, C1, "output"],
-)
 
 
 def tiny(**options):
     return NASBench101(**{"channels": 7, "stacks": 2, "cells": 1, "merge_isomorphs": False, **options})
-
-
-def images(examples, shape, seed=0, dtype=torch.float64):
-    return torch.randn(examples, *shape, dtype=dtype, generator=torch.Generator().manual_seed(seed))
-
-
-def convolution(inputs, kernel):
-    """Cross-correlation with zeros around the image, one tap of the kernel after the other."""
-    size = kernel.shape[-1]
-    height, width = inputs.shape[2:]
-    padded = F.pad(inputs, (size // 2,) * 4)
-    total = 0.0
-    for row in range(size):
-        for column in range(size):
-            window = padded[:, :, row : row + height, column : column + width]
-            total = total + torch.einsum("nchw,oc->nohw", window, kernel[:, :, row, column])
-    return total
 
 
 def maxima(inputs, step):
@@ -76,25 +45,13 @@ def maxima(inputs, step):
     return torch.stack(rows, -2)
 
 
-class Reference:
+class Reference(PlainNetwork):
     """All candidates at each vertex, and the mean over all sets of vertices that the output may concatenate."""
 
-    def __init__(self, space, parameters, gates, statistics=None):
-        self.space, self.parameters, self.statistics = space, parameters, statistics
-        self.last = space.vertices - 1
-        labels = {choice.name: choice.labels for choice in space.choices}
-        self.gates = {name: dict(zip(labels[name], gate.weights.tolist(), strict=True)) for name, gate in gates.items()}
-        self.seen = {}
-
-    def normalise(self, x, key):
-        mean = x.mean((0, 2, 3))
-        var = ((x - mean[None, :, None, None]) ** 2).mean((0, 2, 3))
-        self.seen |= {f"{key}.mean": mean, f"{key}.var": var}
-        if self.statistics is not None:
-            mean, var = self.statistics[f"{key}.mean"], self.statistics[f"{key}.var"]
-        x = (x - mean[None, :, None, None]) / (var[None, :, None, None] + 1e-5).sqrt()
-        scale, shift = self.parameters[f"{key}.scale"], self.parameters[f"{key}.shift"]
-        return x * scale[None, :, None, None] + shift[None, :, None, None]
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.last = self.space.vertices - 1
+        self.gates = {name: {k: float(w) for k, w in weights.items()} for name, weights in self.gates.items()}
 
     def convolve(self, x, key):
         return self.normalise(convolution(x, self.parameters[f"{key}.kernel"]), key).clamp(min=0)
@@ -191,8 +148,8 @@ def test_a_few_gates_may_be_decided(double_supernet, random_gates):
     inputs = images(4, shape)
     generator = torch.Generator().manual_seed(0)
     for _ in range(5):
-        gates, decided = random_gates(space, "soft", generator), random_gates(space, "index", generator)
-        gates |= {name: decided[name] for name in ("edge0-1", "edge1-2", "edge3-4", "op1")}
+        gates, one = random_gates(space, "soft", generator), random_gates(space, "index", generator)
+        gates |= {name: one[name] for name in ("edge0-1", "edge1-2", "edge3-4", "op1")}
         expected = Reference(space, parameters, gates).features(inputs)
         torch.testing.assert_close(net(inputs, gates), expected, rtol=1e-9, atol=1e-10)
 
@@ -205,39 +162,17 @@ def test_statistics_are_recorded_and_used(double_supernet, random_gates, kind):
     if kind == "index":
         ladder = ([[int(column > row) for column in range(4)] for row in range(4)], ["input", C3, C1, "output"])
         gates = decided(space, space.from_matrix(*ladder), torch.float64, False)
-    record = {}
-    support, query = images(6, shape, seed=1), images(3, shape, seed=2)
-    net(support, gates, record=record)
-    assert len(record) > 8
-    actual = net(query, gates, statistics=record)
-    if kind == "soft":
-        reference = Reference(space, parameters, gates)
-        reference.features(support)
-        assert set(record) == set(reference.seen)
-        for name, value in record.items():
-            torch.testing.assert_close(value, reference.seen[name], rtol=1e-9, atol=1e-12)
-        expected = Reference(space, parameters, gates, statistics=reference.seen).features(query)
-        torch.testing.assert_close(actual, expected, rtol=1e-9, atol=1e-10)
-    assert not torch.allclose(actual, net(query, gates))
-    torch.testing.assert_close(net(query[:1], gates, statistics=record), actual[:1])
-
-
-def test_noise_is_empty():
-    assert tiny().supernet((1, 8, 8)).draw_noise(3, torch.Generator()) == {}
+        record = {}
+        net(images(6, shape, seed=1), gates, record=record)
+        query = images(3, shape, seed=2)
+        assert len(record) > 8
+        assert not torch.allclose(net(query, gates, statistics=record), net(query, gates))
+        return
+    check_statistics(net, lambda seen: Reference(space, parameters, gates, seen), gates, shape, all_computed=True)
 
 
 def labels_of(space, generator):
     return {c.name: c.labels[int(torch.randint(len(c.labels), (), generator=generator))] for c in space.choices}
-
-
-def decided(space, labels, dtype, hard):
-    gates = {}
-    for choice in space.choices:
-        index = choice.labels.index(labels[choice.name])
-        weights = torch.zeros(len(choice.labels), dtype=dtype)
-        weights[index] = 1
-        gates[choice.name] = Gate(weights, None if hard else index)
-    return gates
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
@@ -248,25 +183,15 @@ def test_one_hot_supernet_is_the_child(double_supernet, dtype, tolerance, hard, 
     space, shape = tiny(channels=channels), (3, 9, 8)
     net, _ = double_supernet(space, shape)
     net = net.to(dtype)
-    weights = dict(net.named_parameters())
     generator, built = torch.Generator().manual_seed(channels), 0
-    support, query = images(8, shape, 1, dtype), images(4, shape, 2, dtype)
-    head = {"head.weight": images(5, (net.features,), 3, dtype), "head.bias": images(1, (5,), 4, dtype)[0]}
     for place in range(16):
         labels = labels_of(space, generator) if place % 2 else space.sample(generator)
         gates = decided(space, labels, dtype, hard)
-        statistics = {}
-        features = net(support, gates, record=statistics)
         if "no path" in str(space.violation(space.canonical(labels))):
-            assert not features.any()
+            assert not net(images(8, shape, 1, dtype), gates).any()
             continue
         built += 1
-        child = space.child(space.canonical(labels), shape, 5).to(dtype)
-        child.inherit({**weights, **statistics, **head})
-        child.eval()
-        scores = net(query, gates, statistics=statistics) @ head["head.weight"].T + head["head.bias"]
-        torch.testing.assert_close(child(query), scores, rtol=10 * tolerance, atol=10 * tolerance)
-        torch.testing.assert_close(child.train().embed(support), features, rtol=tolerance, atol=tolerance)
+        check_child(space, net, gates, space.canonical(labels), shape, tolerance)
     assert built > 10
 
 
@@ -287,28 +212,11 @@ def test_what_a_child_learned_comes_back(double_supernet):
     _, weights = double_supernet(space, shape)
     generator = torch.Generator().manual_seed(3)
     for _ in range(8):
-        architecture = space.sample(generator)
-        child = space.child(architecture, shape, 5, weights)
-        child(images(6, shape, dtype=torch.float32))  # moves the running statistics
-        learned = space.learned(child)
-        twin = space.child(architecture, shape, 5, learned)
-        inputs = images(3, shape, 1, torch.float32)
-        torch.testing.assert_close(twin.eval()(inputs), child.eval()(inputs), rtol=0, atol=0)
-        names = {name for name in learned if name.split(".")[0] != "head" and not name.endswith((".mean", ".var"))}
-        assert names <= weights.keys()
-        assert all(a <= b for name in names for a, b in zip(learned[name].shape, weights[name].shape, strict=True))
-        with torch.no_grad():
-            child.stem.convolution.weight.add_(1.0)
-        assert torch.equal(learned["stem.kernel"], twin.stem.convolution.weight)
+        check_learned(space, weights, space.sample(generator), shape)
 
 
 def test_classifier_is_inherited_only_where_it_fits():
-    space = tiny()
-    weights = dict(space.supernet((1, 8, 8)).named_parameters())
-    for way, inherits in ((5, True), (4, False)):
-        given = {**weights, "head.weight": torch.ones(5, 14), "head.bias": torch.ones(5)}
-        child = space.child(space.from_matrix(*FIRST), (1, 8, 8), way, given)
-        assert bool((child.head.weight == 1).all()) is inherits
+    check_classifier(tiny(), tiny().from_matrix(*FIRST), 14)
 
 
 def test_foreign_weights_are_refused():
@@ -334,10 +242,7 @@ def test_restricted_supernet_is_the_larger_one_with_fewer_candidates(double_supe
     small_net.load_state_dict(inherit(weights, dict(small_net.named_parameters())))
     assert len(list(small_net.parameters())) < len(weights)
     gates = random_gates(small, "soft", torch.Generator().manual_seed(0))
-    large = {}
-    for choice, all_labels in zip(small.choices, (c.labels for c in space.choices), strict=True):
-        by_label = dict(zip(choice.labels, gates[choice.name].weights.tolist(), strict=True))
-        large[choice.name] = Gate(torch.tensor([by_label.get(label, 0.0) for label in all_labels], dtype=torch.float64))
+    large = widened(space, small, gates)
     inputs = images(4, shape)
     torch.testing.assert_close(small_net(inputs, gates), net(inputs, large), rtol=0, atol=1e-10)
     assert small_net.flops(gates) < net.flops(large)
@@ -354,16 +259,9 @@ def test_a_supernet_takes_isomorphs_apart():
 @pytest.mark.parametrize("channels", [1, 3])
 def test_channels_last_stays_channels_last(random_gates, channels):
     space = tiny(cells=2)
-    net = space.supernet((channels, 8, 8)).to(memory_format=torch.channels_last)
-    layouts = []
-    for module in net.cells:
-        module.register_forward_hook(
-            lambda module, inputs, output: layouts.append(output.is_contiguous(memory_format=torch.channels_last))
-        )
+    net = space.supernet((channels, 8, 8))
     gates = random_gates(space, "soft", torch.Generator().manual_seed(0))
-    inputs = images(4, (channels, 8, 8), dtype=torch.float32).contiguous(memory_format=torch.channels_last)
-    net(inputs, {name: Gate(gate.weights.float()) for name, gate in gates.items()})
-    assert layouts == [True] * 4
+    check_channels_last(net, list(net.cells), gates, channels)
 
 
 def test_every_gate_of_a_soft_mixture_gets_a_gradient(double_supernet):
@@ -421,37 +319,12 @@ def test_every_size_of_image(random_gates, shape):
     assert outputs.isfinite().all()
 
 
-def hook_count(network, shape):
-    """Parameters and multiply-adds, counted by forward hooks on a real image."""
-    counts = {"parameters": 0, "flops": 0}
-
-    def hook(module, inputs, output):
-        counts["parameters"] += sum(p.numel() for p in module.parameters(recurse=False))
-        if isinstance(module, nn.Conv2d):
-            counts["flops"] += output.numel() * inputs[0].shape[1] * module.kernel_size[0] * module.kernel_size[1]
-        elif isinstance(module, nn.Linear):
-            counts["flops"] += output.numel() * inputs[0].shape[-1]
-
-    for module in network.modules():
-        module.register_forward_hook(hook)
-    with torch.no_grad():
-        network.eval()(torch.zeros(1, *shape))
-    return counts["parameters"], counts["flops"]
-
-
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 15, 22), (2, 1, 9)])
 def test_child_costs_what_its_layers_cost(shape):
     space = tiny(cells=2)
-    supernet = space.supernet(shape)
     generator = torch.Generator().manual_seed(sum(shape))
     for _ in range(10):
-        architecture = space.sample(generator)
-        cost = space.cost(architecture, shape, 5)
-        child = space.child(architecture, shape, 5)
-        assert (cost.parameters, cost.flops) == hook_count(child, shape)
-        assert child.flops == cost.flops
-        assert cost.parameters == sum(p.numel() for p in child.parameters())
-        assert supernet.flops(one_hot(space.choices, architecture)) == cost.flops - 5 * child.features
+        check_cost(space, space.sample(generator), shape)
 
 
 @pytest.mark.parametrize("kind", ["soft", "hard", "index", "mixed"])
@@ -464,10 +337,7 @@ def test_supernet_costs_what_it_computes(double_supernet, random_gates, kind):
         if kind == "mixed":
             some = random_gates(space, "index", generator)
             gates |= {name: some[name] for name in list(gates)[: 5 * seed]}
-        with FlopCounterMode(display=False) as counter, torch.no_grad():
-            net(images(2, shape), gates)
-        # The counter's flop is half a multiply-add, and there are two images.
-        assert net.flops(gates) * 4 == counter.get_flop_counts()["Global"][torch.ops.aten.convolution]
+        check_computed_flops(net, gates, shape)
 
 
 @pytest.mark.parametrize(("cell", "parameters"), [(INCEPTION, 2_694_282), (FIRST, 8_555_530)])
@@ -483,9 +353,4 @@ def test_published_parameters(cell, parameters, merge):
 
 def test_child_exports(tmp_path):
     space = tiny()
-    child = space.child(space.from_matrix(*INCEPTION), (3, 9, 7), 5).eval()
-    inputs = images(6, (3, 9, 7), dtype=torch.float32)
-    program = torch.export.export(child, (inputs[:2],), dynamic_shapes={"inputs": {0: Dim("n")}})
-    torch.export.save(program, tmp_path / "child.pt2")
-    loaded = torch.export.load(tmp_path / "child.pt2").module()
-    torch.testing.assert_close(loaded(inputs), child(inputs))
+    check_export(space.child(space.from_matrix(*INCEPTION), (3, 9, 7), 5), tmp_path / "child.pt2")

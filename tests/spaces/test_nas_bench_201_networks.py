@@ -3,36 +3,29 @@
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
-from torch import nn
-from torch.export import Dim
-from torch.utils.flop_counter import FlopCounterMode
+from space_toys import (
+    PlainNetwork,
+    check_channels_last,
+    check_child,
+    check_classifier,
+    check_computed_flops,
+    check_cost,
+    check_export,
+    check_learned,
+    check_statistics,
+    convolution,
+    decided,
+    images,
+    widened,
+)
 
-from lit_metanas.spaces import Gate, NASBench201, inherit, one_hot
+from lit_metanas.spaces import Gate, NASBench201, inherit
 
-OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 DATASETS = {"cifar10": ((3, 32, 32), 10), "cifar100": ((3, 32, 32), 100), "ImageNet16-120": ((3, 16, 16), 120)}
 
 
 def tiny(**options):
     return NASBench201(**{"channels": 4, "cells": 1, "merge_isomorphs": False, **options})
-
-
-def images(examples, shape, seed=0, dtype=torch.float64):
-    return torch.randn(examples, *shape, dtype=dtype, generator=torch.Generator().manual_seed(seed))
-
-
-def convolution(inputs, kernel, stride=1):
-    """Cross-correlation with zeros around the image, one tap of the kernel after the other."""
-    size = kernel.shape[-1]
-    height, width = inputs.shape[2:]
-    padded = F.pad(inputs, (size // 2,) * 4)
-    total = 0.0
-    for row in range(size):
-        for column in range(size):
-            window = padded[:, :, row : row + height : stride, column : column + width : stride]
-            total = total + torch.einsum("nchw,oc->nohw", window, kernel[:, :, row, column])
-    return total
 
 
 def neighbourhood(inputs):
@@ -52,25 +45,8 @@ def halved(inputs):
     return torch.stack(rows, -2)
 
 
-class Reference:
+class Reference(PlainNetwork):
     """Plain sums over all candidates of all edges: gates count by their weights alone."""
-
-    def __init__(self, space, parameters, gates, statistics=None):
-        self.space, self.parameters, self.statistics = space, parameters, statistics
-        self.gates = {
-            choice.name: dict(zip(choice.labels, gates[choice.name].weights, strict=True)) for choice in space.choices
-        }
-        self.seen = {}
-
-    def normalise(self, x, key):
-        mean = x.mean((0, 2, 3))
-        var = ((x - mean[None, :, None, None]) ** 2).mean((0, 2, 3))
-        self.seen |= {f"{key}.mean": mean, f"{key}.var": var}
-        if self.statistics is not None:
-            mean, var = self.statistics[f"{key}.mean"], self.statistics[f"{key}.var"]
-        x = (x - mean[None, :, None, None]) / (var[None, :, None, None] + 1e-5).sqrt()
-        scale, shift = self.parameters[f"{key}.scale"], self.parameters[f"{key}.shift"]
-        return x * scale[None, :, None, None] + shift[None, :, None, None]
 
     def convolve(self, x, key, stride=1):
         x = x if key == "stem" else x.clamp(min=0)
@@ -124,25 +100,9 @@ def test_statistics_are_recorded_and_used(double_supernet, random_gates, kind):
     space, shape = tiny(), (2, 7, 8)
     net, parameters = double_supernet(space, shape)
     gates = random_gates(space, kind, torch.Generator().manual_seed(2))
-    record = {}
-    support, query = images(6, shape, seed=1), images(3, shape, seed=2)
-    net(support, gates, record=record)
-    reference = Reference(space, parameters, gates)
-    reference.features(support)
-    assert set(record) <= set(reference.seen)
-    assert kind == "index" or set(record) == set(reference.seen)
-    for name, value in record.items():
-        torch.testing.assert_close(value, reference.seen[name], rtol=1e-10, atol=1e-12)
-    expected = Reference(space, parameters, gates, statistics=reference.seen).features(query)
-    actual = net(query, gates, statistics=record)
-    torch.testing.assert_close(actual, expected, rtol=1e-10, atol=1e-10)
-    assert not torch.allclose(actual, net(query, gates))
-    torch.testing.assert_close(net(query[:1], gates, statistics=record), actual[:1])
-
-
-def test_noise_is_empty():
-    space = tiny()
-    assert space.supernet((1, 8, 8)).draw_noise(3, torch.Generator()) == {}
+    check_statistics(
+        net, lambda seen: Reference(space, parameters, gates, seen), gates, shape, all_computed=kind == "soft"
+    )
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
@@ -151,24 +111,10 @@ def test_one_hot_supernet_is_the_child(double_supernet, dtype, tolerance, hard):
     space, shape = tiny(cells=2), (3, 9, 8)
     net, _ = double_supernet(space, shape)
     net = net.to(dtype)
-    weights = dict(net.named_parameters())
     generator = torch.Generator().manual_seed(0)
-    support, query = images(8, shape, 1, dtype), images(4, shape, 2, dtype)
-    head = {"head.weight": images(5, (net.features,), 3, dtype), "head.bias": images(1, (5,), 4, dtype)[0]}
     for _ in range(12):
         architecture = space.sample(generator)
-        gates = {
-            name: Gate(gate.weights.to(dtype), None if hard else gate.index)
-            for name, gate in one_hot(space.choices, architecture).items()
-        }
-        statistics = {}
-        features = net(support, gates, record=statistics)
-        child = space.child(architecture, shape, 5).to(dtype)
-        child.inherit({**weights, **statistics, **head})
-        child.eval()
-        scores = net(query, gates, statistics=statistics) @ head["head.weight"].T + head["head.bias"]
-        torch.testing.assert_close(child(query), scores, rtol=10 * tolerance, atol=10 * tolerance)
-        torch.testing.assert_close(child.train().embed(support), features, rtol=tolerance, atol=tolerance)
+        check_child(space, net, decided(space, architecture, dtype, hard), architecture, shape, tolerance)
 
 
 def test_what_a_child_learned_comes_back(double_supernet):
@@ -176,28 +122,11 @@ def test_what_a_child_learned_comes_back(double_supernet):
     _, weights = double_supernet(space, shape)
     generator = torch.Generator().manual_seed(3)
     for _ in range(10):
-        architecture = space.sample(generator)
-        child = space.child(architecture, shape, 5, weights)
-        child(images(6, shape, dtype=torch.float32))  # moves the running statistics
-        learned = space.learned(child)
-        twin = space.child(architecture, shape, 5, learned)
-        inputs = images(3, shape, 1, torch.float32)
-        torch.testing.assert_close(twin.eval()(inputs), child.eval()(inputs), rtol=0, atol=0)
-        assert {name for name in learned if name.split(".")[0] != "head" and not name.endswith((".mean", ".var"))} <= (
-            weights.keys()
-        )
-        with torch.no_grad():
-            child.stem.convolution.weight.add_(1.0)
-        assert torch.equal(learned["stem.kernel"], twin.stem.convolution.weight)
+        check_learned(space, weights, space.sample(generator), shape)
 
 
 def test_classifier_is_inherited_only_where_it_fits():
-    space = tiny()
-    weights = dict(space.supernet((1, 8, 8)).named_parameters())
-    for way, inherits in ((5, True), (4, False)):
-        given = {**weights, "head.weight": torch.ones(5, 16), "head.bias": torch.ones(5)}
-        child = space.child(space.from_index(0), (1, 8, 8), way, given)
-        assert bool((child.head.weight == 1).all()) is inherits
+    check_classifier(tiny(), tiny().from_index(0), 16)
 
 
 def test_foreign_weights_are_refused():
@@ -224,12 +153,7 @@ def test_restricted_supernet_is_the_larger_one_with_fewer_candidates(double_supe
     small_net = small.supernet(shape).double()
     small_net.load_state_dict(inherit(weights, dict(small_net.named_parameters())))
     gates = random_gates(small, "soft", torch.Generator().manual_seed(0))
-    large = {}
-    for choice in small.choices:
-        weights_by_label = dict(zip(choice.labels, gates[choice.name].weights.tolist(), strict=True))
-        large[choice.name] = Gate(
-            torch.tensor([weights_by_label.get(label, 0.0) for label in OPERATIONS], dtype=torch.float64)
-        )
+    large = widened(space, small, gates)
     inputs = images(4, shape)
     torch.testing.assert_close(small_net(inputs, gates), net(inputs, large), rtol=0, atol=1e-10)
     assert small_net.flops(gates) < net.flops(large)
@@ -238,16 +162,9 @@ def test_restricted_supernet_is_the_larger_one_with_fewer_candidates(double_supe
 @pytest.mark.parametrize("channels", [1, 3])
 def test_channels_last_stays_channels_last(random_gates, channels):
     space = tiny(cells=2)
-    net = space.supernet((channels, 8, 8)).to(memory_format=torch.channels_last)
-    layouts = []
-    for module in [*net.cells, *net.reductions]:
-        module.register_forward_hook(
-            lambda module, inputs, output: layouts.append(output.is_contiguous(memory_format=torch.channels_last))
-        )
+    net = space.supernet((channels, 8, 8))
     gates = random_gates(space, "soft", torch.Generator().manual_seed(0))
-    inputs = images(4, (channels, 8, 8), dtype=torch.float32).contiguous(memory_format=torch.channels_last)
-    net(inputs, {name: Gate(gate.weights.float()) for name, gate in gates.items()})
-    assert layouts == [True] * 8
+    check_channels_last(net, [*net.cells, *net.reductions], gates, channels)
 
 
 def test_a_supernet_takes_isomorphs_apart():
@@ -302,36 +219,12 @@ def test_every_size_of_image(random_gates, shape):
     assert outputs.isfinite().all()
 
 
-def hook_count(network, shape):
-    """Parameters and multiply-adds, counted by forward hooks on a real image."""
-    counts = {"parameters": 0, "flops": 0}
-
-    def hook(module, inputs, output):
-        counts["parameters"] += sum(p.numel() for p in module.parameters(recurse=False))
-        if isinstance(module, nn.Conv2d):
-            counts["flops"] += output.numel() * inputs[0].shape[1] * module.kernel_size[0] * module.kernel_size[1]
-        elif isinstance(module, nn.Linear):
-            counts["flops"] += output.numel() * inputs[0].shape[-1]
-
-    for module in network.modules():
-        module.register_forward_hook(hook)
-    with torch.no_grad():
-        network.eval()(torch.zeros(1, *shape))
-    return counts["parameters"], counts["flops"]
-
-
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 15, 22), (2, 1, 9)])
 def test_child_costs_what_its_layers_cost(shape):
     space = tiny(cells=2)
     generator = torch.Generator().manual_seed(sum(shape))
     for _ in range(15):
-        architecture = space.sample(generator)
-        cost = space.cost(architecture, shape, 5)
-        child = space.child(architecture, shape, 5)
-        assert (cost.parameters, cost.flops) == hook_count(child, shape)
-        assert child.flops == cost.flops
-        assert cost.parameters == sum(p.numel() for p in child.parameters())
-        assert space.supernet(shape).flops(one_hot(space.choices, architecture)) == cost.flops - 5 * child.features
+        check_cost(space, space.sample(generator), shape)
 
 
 @pytest.mark.parametrize("kind", ["soft", "hard", "index"])
@@ -340,10 +233,7 @@ def test_supernet_costs_what_it_computes(double_supernet, random_gates, kind):
     net, _ = double_supernet(space, shape)
     for seed in range(5):
         gates = random_gates(space, kind, torch.Generator().manual_seed(seed))
-        with FlopCounterMode(display=False) as counter, torch.no_grad():
-            net(images(2, shape), gates)
-        # The counter's flop is half a multiply-add, and there are two images.
-        assert net.flops(gates) * 4 == counter.get_flop_counts()["Global"][torch.ops.aten.convolution]
+        check_computed_flops(net, gates, shape)
 
 
 def test_published_example():
@@ -383,10 +273,4 @@ def test_parameters_of_built_networks_are_those_of_the_table(data_folder, step):
 
 
 def test_child_exports(tmp_path):
-    space = tiny()
-    child = space.child(space.from_index(0), (3, 9, 7), 5).eval()
-    inputs = images(6, (3, 9, 7), dtype=torch.float32)
-    program = torch.export.export(child, (inputs[:2],), dynamic_shapes={"inputs": {0: Dim("n")}})
-    torch.export.save(program, tmp_path / "child.pt2")
-    loaded = torch.export.load(tmp_path / "child.pt2").module()
-    torch.testing.assert_close(loaded(inputs), child(inputs))
+    check_export(tiny().child(tiny().from_index(0), (3, 9, 7), 5), tmp_path / "child.pt2")

@@ -1,0 +1,195 @@
+"""Plain counterparts of supernets and children, and what every space's networks must do."""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.export import Dim
+from torch.utils.flop_counter import FlopCounterMode
+
+from lit_metanas.spaces import Gate, one_hot
+
+
+def images(examples, shape, seed=0, dtype=torch.float64):
+    return torch.randn(examples, *shape, dtype=dtype, generator=torch.Generator().manual_seed(seed))
+
+
+def convolution(inputs, kernel, stride=1, dilation=1):
+    """Cross-correlation with zeros around the image, one tap after the other; depthwise where the kernel is."""
+    rows, columns = kernel.shape[2:]
+    height, width = inputs.shape[2:]
+    top, left = dilation * (rows // 2), dilation * (columns // 2)
+    padded = F.pad(inputs, (left, left, top, top))
+    formula = "nchw,c->nchw" if kernel.shape[1] == 1 and inputs.shape[1] > 1 else "nchw,oc->nohw"
+    total = 0.0
+    for row in range(rows):
+        for column in range(columns):
+            y, x = dilation * row, dilation * column
+            window = padded[:, :, y : y + height : stride, x : x + width : stride]
+            tap = kernel[:, :, row, column]
+            total = total + torch.einsum(formula, window, tap[:, 0] if formula.endswith("nchw") else tap)
+    return total
+
+
+class PlainNetwork:
+    """A supernet's parameters and gates, the latter by choice and label, and its batch-norm."""
+
+    def __init__(self, space, parameters, gates, statistics=None):
+        self.space, self.parameters, self.statistics = space, parameters, statistics
+        self.gates = {c.name: dict(zip(c.labels, gates[c.name].weights, strict=True)) for c in space.choices}
+        self.seen = {}
+
+    def normalise(self, x, key):
+        mean = x.mean((0, 2, 3))
+        var = ((x - mean[None, :, None, None]) ** 2).mean((0, 2, 3))
+        self.seen |= {f"{key}.mean": mean, f"{key}.var": var}
+        if self.statistics is not None:
+            mean, var = self.statistics[f"{key}.mean"], self.statistics[f"{key}.var"]
+        x = (x - mean[None, :, None, None]) / (var[None, :, None, None] + 1e-5).sqrt()
+        if f"{key}.scale" not in self.parameters:
+            return x
+        scale, shift = self.parameters[f"{key}.scale"], self.parameters[f"{key}.shift"]
+        return x * scale[None, :, None, None] + shift[None, :, None, None]
+
+
+def check_statistics(net, reference, gates, shape, *, all_computed):
+    """Means and variances are recorded, and normalise other images; ``reference`` takes statistics."""
+    record = {}
+    support, query = images(6, shape, seed=1), images(3, shape, seed=2)
+    net(support, gates, record=record)
+    plain = reference(None)
+    plain.features(support)
+    assert set(record) <= set(plain.seen)
+    assert not all_computed or set(record) == set(plain.seen)
+    for name, value in record.items():
+        torch.testing.assert_close(value, plain.seen[name], rtol=1e-9, atol=1e-10)
+    actual = net(query, gates, statistics=record)
+    torch.testing.assert_close(actual, reference(plain.seen).features(query), rtol=1e-9, atol=1e-9)
+    assert not torch.allclose(actual, net(query, gates))
+    torch.testing.assert_close(net(query[:1], gates, statistics=record), actual[:1])
+    assert net.draw_noise(3, torch.Generator()) == {}
+
+
+def decided(space, labels, dtype, hard):
+    """One-hot gates of an architecture or of any labels; ``hard`` ones compute all candidates."""
+    return {
+        name: Gate(gate.weights.to(dtype), None if hard else gate.index)
+        for name, gate in one_hot(space.choices, labels).items()
+    }
+
+
+def check_child(space, net, gates, architecture, shape, tolerance):
+    """The child that inherits a supernet's weights, statistics and classifier computes what the supernet does."""
+    weights = dict(net.named_parameters())
+    dtype = next(iter(weights.values())).dtype
+    support, query = images(8, shape, 1, dtype), images(4, shape, 2, dtype)
+    head = {"head.weight": images(5, (net.features,), 3, dtype), "head.bias": images(1, (5,), 4, dtype)[0]}
+    statistics = {}
+    features = net(support, gates, record=statistics)
+    child = space.child(architecture, shape, 5).to(dtype)
+    child.inherit({**weights, **statistics, **head})
+    child.eval()
+    scores = net(query, gates, statistics=statistics) @ head["head.weight"].T + head["head.bias"]
+    torch.testing.assert_close(child(query), scores, rtol=10 * tolerance, atol=10 * tolerance)
+    assert not features[:, child.features :].any()
+    torch.testing.assert_close(
+        child.train().embed(support), features[:, : child.features], rtol=10 * tolerance, atol=10 * tolerance
+    )
+
+
+def check_learned(space, weights, architecture, shape):
+    """What a child has learned makes a twin, and has no tensor in common with it."""
+    child = space.child(architecture, shape, 5, weights)
+    child(images(6, shape, dtype=torch.float32))  # moves the running statistics
+    learned = space.learned(child)
+    twin = space.child(architecture, shape, 5, learned)
+    inputs = images(3, shape, 1, torch.float32)
+    expected = child.eval()(inputs)
+    torch.testing.assert_close(twin.eval()(inputs), expected, rtol=0, atol=0)
+    names = {name for name in learned if name.split(".")[0] != "head" and not name.endswith((".mean", ".var"))}
+    kernels = {name for name in names if not name.endswith((".scale", ".shift"))}
+    assert kernels <= weights.keys()
+    for name in names & weights.keys():
+        assert all(a <= b for a, b in zip(learned[name].shape, weights[name].shape, strict=True))
+    with torch.no_grad():
+        for parameter in child.parameters():
+            parameter.add_(1.0)
+    again = space.child(architecture, shape, 5, learned).eval()
+    torch.testing.assert_close(again(inputs), expected, rtol=0, atol=0)
+
+
+def check_classifier(space, architecture, features):
+    """A classifier is inherited only where it fits."""
+    weights = dict(space.supernet((1, 8, 8)).named_parameters())
+    for way, inherits in ((5, True), (4, False)):
+        given = {**weights, "head.weight": torch.ones(5, features), "head.bias": torch.ones(5)}
+        child = space.child(architecture, (1, 8, 8), way, given)
+        assert bool((child.head.weight == 1).all()) is inherits
+
+
+def widened(space, small, gates):
+    """A larger space's gates that put all weight on what is left of each choice."""
+    large = {}
+    for before, after in zip(space.choices, small.choices, strict=True):
+        given = dict(zip(after.labels, gates[after.name].weights.tolist(), strict=True))
+        large[before.name] = Gate(torch.tensor([given.get(label, 0.0) for label in before.labels], dtype=torch.float64))
+    return large
+
+
+def hook_count(network, shape):
+    """Parameters and multiply-adds, counted by forward hooks on a real image."""
+    counts = {"parameters": 0, "flops": 0}
+
+    def hook(module, inputs, output):
+        counts["parameters"] += sum(p.numel() for p in module.parameters(recurse=False))
+        if isinstance(module, nn.Conv2d):
+            counts["flops"] += module.weight[0].numel() * output.numel()
+        elif isinstance(module, nn.Linear):
+            counts["flops"] += module.weight.numel()
+
+    handles = [module.register_forward_hook(hook) for module in network.modules()]
+    with torch.no_grad():
+        network.eval()(torch.zeros(1, *shape))
+    for handle in handles:
+        handle.remove()
+    return counts["parameters"], counts["flops"]
+
+
+def check_cost(space, architecture, shape):
+    """Cost is that of the child's layers, and the one-hot supernet's but for the classifier."""
+    cost = space.cost(architecture, shape, 5)
+    child = space.child(architecture, shape, 5)
+    assert (cost.parameters, cost.flops) == hook_count(child, shape)
+    assert child.flops == cost.flops
+    assert cost.parameters == sum(p.numel() for p in child.parameters())
+    assert space.supernet(shape).flops(one_hot(space.choices, architecture)) == cost.flops - 5 * child.features
+
+
+def check_computed_flops(net, gates, shape):
+    """A supernet tells the multiply-adds of the convolutions that it computes."""
+    dtype = next(net.parameters()).dtype
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        net(images(2, shape, dtype=dtype), {n: Gate(gate.weights.to(dtype), gate.index) for n, gate in gates.items()})
+    # The counter's flop is half a multiply-add, and there are two images.
+    assert net.flops(gates) * 4 == counter.get_flop_counts()["Global"][torch.ops.aten.convolution]
+
+
+def check_channels_last(net, modules, gates, channels):
+    """Images and weights that are channels-last stay so in all ``modules``."""
+    net.to(memory_format=torch.channels_last)
+    layouts = []
+    for module in modules:
+        module.register_forward_hook(
+            lambda module, inputs, output: layouts.append(output.is_contiguous(memory_format=torch.channels_last))
+        )
+    inputs = images(4, (channels, 8, 8), dtype=torch.float32).contiguous(memory_format=torch.channels_last)
+    net(inputs, {name: Gate(gate.weights.float()) for name, gate in gates.items()})
+    assert layouts == [True] * len(modules)
+
+
+def check_export(child, path):
+    """A child for images of 3x9x7 is the same after an export, for any number of images."""
+    child.eval()
+    inputs = images(6, (3, 9, 7), dtype=torch.float32)
+    program = torch.export.export(child, (inputs[:2],), dynamic_shapes={"inputs": {0: Dim("n")}})
+    torch.export.save(program, path)
+    torch.testing.assert_close(torch.export.load(path).module()(inputs), child(inputs))
