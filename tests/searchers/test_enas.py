@@ -4,36 +4,20 @@ from dataclasses import replace
 
 import pytest
 import torch
+from sharing_toys import TASK, check_found, every_space
 
-from lit_metanas.episodes.task import Split, Task
 from lit_metanas.modules.controller_sharing import ControllerRates, ControllerSharing
 from lit_metanas.modules.minibatches import Minibatches
 from lit_metanas.modules.quiet_trainer import quiet_trainer
 from lit_metanas.modules.shared_weights import WeightRates
 from lit_metanas.records import Budget
 from lit_metanas.searchers import ENAS
-from lit_metanas.spaces.darts_cell import DARTSCell
 from lit_metanas.spaces.layered import LayeredSpace
 from lit_metanas.spaces.mixture import one_hot
-from lit_metanas.spaces.nas_bench_101 import NASBench101
-from lit_metanas.spaces.nas_bench_201 import NASBench201
 
 SPACE = LayeredSpace(kernels=(1, 3), activations=("ReLU", "Tanh"), depths=(1, 2), widths=(2, 4))
 
 
-def make_task(way=3, each=8, size=8):
-    generator = torch.Generator().manual_seed(0)
-    patterns = torch.rand(way, 1, size, size, generator=generator)
-
-    def split():
-        labels = torch.arange(way).repeat_interleave(each)
-        noise = torch.rand(way * each, 1, size, size, generator=generator)
-        return Split((patterns[labels] + 0.3 * noise).clamp(0, 1), labels)
-
-    return Task("patterns", way, split(), split(), split())
-
-
-TASK = make_task()
 RATES = ControllerRates(children=2, hidden=8, learning_rate=0.02)
 
 
@@ -155,21 +139,10 @@ def test_the_budget_is_never_overdrawn(flops, queries):
     assert found.architecture in [trial.architecture for trial in found.record.trials]
 
 
-@pytest.mark.parametrize(
-    "space",
-    [
-        NASBench201(channels=2, cells=1, merge_isomorphs=False),
-        NASBench101(vertices=4, channels=4, stacks=1, cells=1, merge_isomorphs=False),
-        DARTSCell(channels=2, cells=3),
-    ],
-    ids=lambda space: space.name,
-)
-def test_cells_are_searched_too(space):
+@every_space
+def test_other_spaces_are_searched_too(space):
     found = search(space=space, epochs=1, candidates=3)
-    assert space.violation(found.architecture) is None
-    child = space.child(found.architecture, TASK.shape, 3, found.weights).eval()
-    right = (child(TASK.val.inputs).argmax(1) == TASK.val.labels).float().mean().item()
-    assert right == pytest.approx(max(t.value for t in found.record.trials[-3:]))
+    check_found(found, space, max(t.value for t in found.record.trials[-3:]))
 
 
 def test_mistakes_are_named():

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from sharing_toys import TASK, check_found, every_space
 
 from lit_metanas.episodes.task import Split, Task
 from lit_metanas.modules.minibatches import Minibatches
@@ -13,27 +14,11 @@ from lit_metanas.modules.shared_weights import WeightRates
 from lit_metanas.modules.single_path import SinglePath
 from lit_metanas.records import Budget
 from lit_metanas.searchers import OneShot, RegularisedEvolution
-from lit_metanas.spaces.darts_cell import DARTSCell
 from lit_metanas.spaces.layered import LayeredSpace
-from lit_metanas.spaces.nas_bench_101 import NASBench101
-from lit_metanas.spaces.nas_bench_201 import NASBench201
 
 SPACE = LayeredSpace(kernels=(1, 3), activations=("ReLU", "Tanh"), depths=(1, 2), widths=(2, 4), dropouts=(0.0,))
 
 
-def make_task(way=3, each=8, size=8):
-    generator = torch.Generator().manual_seed(0)
-    patterns = torch.rand(way, 1, size, size, generator=generator)
-
-    def split():
-        labels = torch.arange(way).repeat_interleave(each)
-        noise = torch.rand(way * each, 1, size, size, generator=generator)
-        return Split((patterns[labels] + 0.3 * noise).clamp(0, 1), labels)
-
-    return Task("patterns", way, split(), split(), split())
-
-
-TASK = make_task()
 RATES = WeightRates(weights=0.1, least_weights=0.02, weight_decay=1e-2, clip=0.5)
 
 
@@ -134,21 +119,10 @@ def test_candidates_that_break_a_constraint_are_not_found():
     assert all(trial.measures["flops"] <= limit for trial in found.record.trials if trial.scored)
 
 
-@pytest.mark.parametrize(
-    "space",
-    [
-        NASBench201(channels=2, cells=1, merge_isomorphs=False),
-        NASBench101(vertices=4, channels=4, stacks=1, cells=1, merge_isomorphs=False),
-        DARTSCell(channels=2, cells=3),
-    ],
-    ids=lambda space: space.name,
-)
-def test_cells_are_searched_too(space):
+@every_space
+def test_other_spaces_are_searched_too(space):
     found = search(space=space, epochs=1, candidates=3)
-    assert space.violation(found.architecture) is None
-    child = space.child(found.architecture, TASK.shape, 3, found.weights).eval()
-    right = (child(TASK.val.inputs).argmax(1) == TASK.val.labels).float().mean().item()
-    assert right == pytest.approx(found.record.best.value)
+    check_found(found, space, found.record.best.value)
 
 
 def test_mistakes_are_named():
