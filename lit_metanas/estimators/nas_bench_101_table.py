@@ -168,7 +168,7 @@ class NASBench101Table(Table):
             known = isinstance(module_hash, str) and isinstance(epochs, int) and epochs > 0
             if not known or not 0 <= val <= 1 or not 0 <= test <= 1 or not math.isfinite(seconds):
                 raise ValueError("a value is out of range")
-        except (ValueError, TypeError, LookupError, AttributeError):
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
             raise ValueError(f"'{self.file}' is no table of NAS-Bench-101: get it from {SOURCE}.") from None
         return Training(module_hash, epochs, parameters, val, test, seconds)
 

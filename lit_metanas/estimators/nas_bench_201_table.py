@@ -86,7 +86,7 @@ class NASBench201Table(Table):
         return float(self._scores[signal][self.space.to_index(architecture)])
 
     def early(self, signal: str) -> str | None:
-        """The 12-epoch signal."""
+        """The 12-epoch signal; None for that itself."""
         return early_signal(signal)
 
     def training_flops(self, architecture: Architecture, signal: str) -> int:
@@ -123,9 +123,10 @@ def check_dataset(dataset: str) -> int:
     return DATASETS.index(dataset)
 
 
-def early_signal(signal: str) -> str:
+def early_signal(signal: str) -> str | None:
     """The signal of the same kind after 12 epochs: a training of its own, with its own learning-rate schedule."""
-    return f"{signal.partition('_')[0]}_12"
+    part, _, epochs = signal.partition("_")
+    return f"{part}_12" if epochs != "12" else None
 
 
 def training_images(dataset: str, signal: str) -> int:

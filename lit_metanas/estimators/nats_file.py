@@ -98,7 +98,7 @@ class NATSFiles(Table):
         return self.measured(architecture).scores[signal]
 
     def early(self, signal: str) -> str | None:
-        """The 12-epoch signal."""
+        """The 12-epoch signal; None for that itself."""
         return early_signal(signal)
 
     def training_flops(self, architecture: Architecture, signal: str) -> int:

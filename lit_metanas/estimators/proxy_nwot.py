@@ -22,6 +22,9 @@ RELU = frozenset(
 )
 """Operations with a kink at zero, whether a module or a function calls them."""
 
+CLAMPS = frozenset({torch.ops.aten.hardtanh.default, torch.ops.aten.hardtanh_.default})
+"""Operations with a kink at a lower bound, which is zero for ReLU6; the upper one is left out."""
+
 
 class Nwot(Proxy):
     """How well the signs before the ReLUs tell images apart (Mellor et al. 2021, Eq. 2).
@@ -62,7 +65,7 @@ class _SignCounter(TorchDispatchMode):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        if func in RELU:
+        if func in RELU or (func in CLAMPS and args[1:2] == (0,)):
             positive = (args[0] > 0).flatten(1).float()
             signs = 2 * positive - 1
             agreement = signs @ signs.T  # equal signs minus unequal ones; whole numbers, exact below 2^24

@@ -18,6 +18,7 @@ from lit_metanas.modules.accuracy import share_right
 from lit_metanas.modules.meta_checkpoint import read_meta_checkpoint
 from lit_metanas.modules.statistics import embed_and_record
 from lit_metanas.records.budget import Cost
+from lit_metanas.records.digest import tensor_digest
 from lit_metanas.records.weights import read_weights
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.mixture import one_hot
@@ -73,6 +74,11 @@ class SupernetEstimator(Estimator):
         """One query; the account is of training, and nothing is trained."""
         del architecture, fidelity
         return Cost(queries=1)
+
+    @property
+    def settings(self) -> Mapping[str, float | int | str | bool]:
+        """The weights, classifier and all, by their digest."""
+        return {"weights": tensor_digest(*(self.weights[name] for name in sorted(self.weights)))}
 
     @property
     def measures(self) -> Mapping[str, Measure]:

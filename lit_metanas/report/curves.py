@@ -10,7 +10,7 @@ from lit_metanas.callbacks.canvas import COLOURS, INK, figure
 from lit_metanas.records.result import Result
 from lit_metanas.report.panel import ABOVE, ACCOUNTS, BELOW, HEIGHT, LEFT, PANEL, frame, name_room, names, ticks
 from lit_metanas.report.statistics import mean_curve, saturation
-from lit_metanas.report.table import protocol_title
+from lit_metanas.report.table import methods_of, protocol_title
 from lit_metanas.report.units import count
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def draw_curves(results: Sequence[Result]) -> Figure | None:
 
     A ring marks the cheapest cost that comes within half a point of the end. None where no result has a curve.
     """
-    methods = list(dict.fromkeys(result.method for result in results))
+    methods = methods_of(results)
     panels: dict[tuple[str, str], dict[str, Curve]] = {}
     for panel in dict.fromkeys(_panel_of(result) for result in results):
         for method in methods:

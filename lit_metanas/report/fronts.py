@@ -9,6 +9,7 @@ from lit_metanas.callbacks.canvas import COLOURS, FAINT, INK, figure
 from lit_metanas.records.record import Trial
 from lit_metanas.records.result import Result
 from lit_metanas.report.panel import ABOVE, BELOW, HEIGHT, LEFT, PANEL, frame, name_room, names
+from lit_metanas.report.table import methods_of
 from lit_metanas.report.units import count
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def draw_fronts(results: Sequence[Result]) -> Figure | None:
     if not panels:
         return None
     shown = list(panels.items())[:PANELS]
-    methods = list(dict.fromkeys(result.method for result in results))
+    methods = methods_of(results)
     width = LEFT + PANEL + name_room([_name(result) for _, own in shown for result in own])
     tall = ABOVE + HEIGHT + BELOW
     height = len(shown) * tall + 0.1

@@ -106,10 +106,19 @@ def tables(results: Sequence[Result], reference: str | None = None, scratch: str
     for name in (reference, scratch):
         if name is not None and name not in methods:
             raise ValueError(f"No result has the method '{name}': the results have {', '.join(methods)}.")
+    return [_table(own, reference, scratch) for own in _by_protocol(results)]
+
+
+def methods_of(results: Sequence[Result]) -> list[str]:
+    """All methods, in the order in which the tables show them: by it each has one colour in all figures."""
+    return list(dict.fromkeys(result.method for own in _by_protocol(results) for result in own))
+
+
+def _by_protocol(results: Sequence[Result]) -> list[list[Result]]:
     groups: dict[Key, list[Result]] = {}
     for result in results:
         groups.setdefault(_key(result.protocol), []).append(result)
-    return [_table(own, reference, scratch) for own in groups.values()]
+    return list(groups.values())
 
 
 COLUMNS = (

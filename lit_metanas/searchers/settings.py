@@ -11,8 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
+
+from lit_metanas.records.digest import tensor_digest
 
 
 def settings_of(value: object) -> Any:
@@ -37,16 +38,6 @@ def settings_of(value: object) -> Any:
     if isinstance(value, type) or inspect.isroutine(value):
         return _name(value)
     return {"class": _name(type(value)), **{name: settings_of(item) for name, item in _arguments(value).items()}}
-
-
-def tensor_digest(*tensors: Tensor) -> str:
-    """A digest of shapes, types and values."""
-    digest = hashlib.sha256()
-    for tensor in tensors:
-        flat = tensor.detach().cpu().contiguous()
-        digest.update(f"{tuple(flat.shape)} {flat.dtype}".encode())
-        digest.update(flat.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
 
 
 def _text(text: str) -> Any:

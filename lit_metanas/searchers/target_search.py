@@ -16,6 +16,7 @@ from lit_metanas.modules.exported import export_child
 from lit_metanas.modules.recipe import Recipe
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.chosen import Chosen
+from lit_metanas.records.digest import tensor_digest
 from lit_metanas.records.hardware import hardware
 from lit_metanas.records.record import Found
 from lit_metanas.records.result import Protocol, Result
@@ -23,7 +24,6 @@ from lit_metanas.records.weights import write_weights
 from lit_metanas.searchers.comparison import Comparison
 from lit_metanas.searchers.finished_pairs import Pair
 from lit_metanas.searchers.searcher import Searcher
-from lit_metanas.searchers.settings import tensor_digest
 from lit_metanas.spaces.space import SearchSpace, Shape
 
 

@@ -148,6 +148,9 @@ def test_weights_of_another_space_are_refused():
 
 def test_estimators_state_what_decides_their_scores():
     assert TrainingEstimator(make_task(), SPACE, 0, RECIPE).settings["epochs"] == 4
-    supernet = SupernetEstimator(make_task(), SPACE, 0, weights=fresh_weights(SPACE, (1, 8, 8), 1))
-    assert supernet.settings == {}
+    told = [
+        SupernetEstimator(make_task(), SPACE, 0, weights=fresh_weights(SPACE, (1, 8, 8), seed)).settings
+        for seed in (1, 1, 2)
+    ]
+    assert told[0] == told[1] != told[2]
     assert isinstance(WIDE, Architecture)

@@ -197,6 +197,7 @@ def with_metrics(message):
         with_metrics(metrics(108, 5, float("nan"), 0.4, 1.0)),
         with_metrics(metrics(108, 5, 0.5, 0.4, float("inf"))),
         with_metrics(b"\x0a\x00" * 3),
+        b"[" * 100_000,
     ],
 )
 def test_other_records_are_refused(tmp_path, text):

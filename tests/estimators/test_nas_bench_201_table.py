@@ -92,6 +92,8 @@ def test_a_lower_fidelity_is_the_training_of_twelve_epochs(path):
 def test_mistakes_are_named_in_one_sentence(arrays, path, tmp_path):
     with pytest.raises(ValueError, match="no data set 'cifar': use cifar10, cifar100, ImageNet16-120"):
         NASBench201Table("cifar", path)
+    with pytest.raises(ValueError, match="knows no shorter training than that of 'val_12': search at fidelity 1"):
+        TabularEstimator(NASBench201Table("cifar10", path), "val_12")(NASBench201().from_index(0), fidelity=0.5)
     with pytest.raises(ValueError, match="no signal 'val_100': use val_12, val_200, test_12, test_200"):
         NASBench201Table("cifar10", path).score(NASBench201().from_index(0), "val_100")
     with pytest.raises(ValueError, match="knows no latency on 'toaster': use phone, gpu_32, fpga_latency"):

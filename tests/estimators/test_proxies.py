@@ -226,6 +226,17 @@ def test_a_value_that_is_not_finite_is_refused_in_one_sentence(network, batch):
             proxy()(network, *batch)
 
 
+@pytest.mark.parametrize("clamp", [nn.ReLU6(), nn.ReLU6(inplace=True), nn.Hardtanh(0.0, 6.0)])
+def test_the_kink_of_a_relu_that_ends_at_six_counts_too(clamp):
+    images = torch.randn(4, 1, 6, 6, generator=torch.Generator().manual_seed(0))
+    layers = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(64, WAY))
+    labels = torch.zeros(4, dtype=torch.long)
+    other = nn.Sequential(*layers[:1], clamp, *layers[2:])
+    assert Nwot()(other, images, labels) == Nwot()(layers, images, labels)
+    with pytest.raises(ValueError, match="Nwot of this network is -inf"):  # no kink at zero
+        Nwot()(nn.Sequential(*layers[:1], nn.Hardtanh(-1.0, 1.0), *layers[2:]), images, labels)
+
+
 def test_images_that_cannot_be_told_apart_are_refused(network, batch):
     inputs = batch[0][:1].expand(4, -1, -1, -1)
     with pytest.raises(ValueError, match="Nwot of this network is -inf"):

@@ -1,8 +1,10 @@
 import math
+from dataclasses import replace
 
 import pytest
 from matplotlib.text import Text
 
+from lit_metanas.records.result import Protocol
 from lit_metanas.report.costs import draw_costs
 from lit_metanas.report.curves import draw_curves
 from lit_metanas.report.panel import side_by_side, spread
@@ -77,6 +79,23 @@ def test_axes_count_in_the_account_of_their_protocol(many, looked_up):
                                                      "queries of one task's search"]  # fmt: skip
     points = [line.get_xdata()[0] for line in costs[2].lines if len(line.get_xydata()) == 1]
     assert points == pytest.approx([2, math.log10(40)])
+
+
+def test_a_method_has_one_colour_in_all_figures(make):
+    def row(method, protocol, search):
+        return replace(make(method, value=0.5, search=search, curve=[(search, 0.5)], task="t"), protocol=protocol)
+
+    episodes, target = Protocol("episodes", 5, 1, "support"), Protocol("target", 10, 100, "running")
+    rows = [row("a", episodes, 10), row("b", target, 10), row("c", episodes, 100), row("b", episodes, 1000)]
+    curves = draw_curves(rows)
+    costs = draw_costs(tables(rows))
+
+    def colours(figure):
+        return {text.get_text().split(" (")[0]: text.get_color() for axes in figure.axes for text in axes.texts
+                if text.get_text()[0] in "abc"}  # fmt: skip
+
+    assert len(set(colours(costs).values())) == 3
+    assert colours(costs) == colours(curves)
 
 
 def test_no_curves_no_figure(make):
