@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import torch
 from lightning.pytorch import Trainer
-from torch import Tensor
+from torch import distributed
 
 from lit_metanas.meta.parameters import Parameters
 from lit_metanas.meta.task_map import Metrics
@@ -55,8 +55,9 @@ def average(
     tensors = gradients.flat()
     numbers = torch.tensor([flops // _UNIT, flops % _UNIT, signalled], dtype=dtype, device=losses.device)
     parts = [*tensors.values(), *joined.values(), numbers]
-    message = trainer.strategy.reduce(torch.cat([part.reshape(-1).to(dtype) for part in parts]), reduce_op="sum")
-    assert isinstance(message, Tensor)
+    message = torch.cat([part.reshape(-1).to(dtype) for part in parts])
+    if world > 1:
+        distributed.all_reduce(message)  # a strategy's reduce would have all meet before, in a message of its own
     *pieces, sums = message.split([part.numel() for part in parts])
     means = {
         name: (piece / world).view_as(value).to(value)

@@ -4,13 +4,16 @@ import json
 import logging
 import sys
 import warnings
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.pytorch.strategies import DDPStrategy
 from meta_toys import Losses, make_data, make_model, make_trainer, state_of
+from torch import distributed
 
+from lit_metanas.callbacks import Preemption, RankCheck, RankWatch
 from lit_metanas.meta import FOMAML, JointInnerLoop, LinearHead, PrototypeLoss
 from lit_metanas.modules.architecture_schedule import ArchitectureSchedule
 from lit_metanas.relaxations import GumbelSoftmax, Softmax
@@ -33,27 +36,35 @@ METHODS = {
 }
 
 
-class Counting(DDPStrategy):
-    """Counts messages."""
-
-    reduces = 0
-
-    def reduce(self, *args, **kwargs):
-        self.reduces += 1
-        return super().reduce(*args, **kwargs)
+KINDS = ("allreduce", "broadcast", "allgather", "_allgather_base", "reduce", "reduce_scatter", "gather", "scatter")
+KINDS += ("alltoall", "alltoall_base", "send", "recv", "barrier", "monitored_barrier")
 
 
-class CountInSteps(Losses):
-    """Counts the messages of the training steps."""
+class Messages(Losses):
+    """Counts what is sent in the training steps, between the second one's start and the last one's end."""
 
-    before, reduces = 0, 0
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts: Counter[str] = Counter()
+        self.counting = False
+        for kind in KINDS:
+            setattr(distributed.ProcessGroup, kind, self.counted(kind, getattr(distributed.ProcessGroup, kind)))
+
+    def counted(self, kind: str, function: Any) -> Any:
+        def counting(*args: Any, **kwargs: Any) -> Any:
+            self.counts[kind] += self.counting
+            return function(*args, **kwargs)
+
+        return counting
 
     def on_train_batch_start(self, trainer, pl_module, *args):
-        self.before = getattr(trainer.strategy, "reduces", 0)
+        if int(pl_module.outer_steps) == 1:
+            self.counting = True  # in the first step DDP itself shares out the buffers, never again
+        assert not (self.counting and getattr(trainer.strategy.model, "require_forward_param_sync", False))
 
     def on_train_batch_end(self, trainer, pl_module, *args):
         super().on_train_batch_end(trainer, pl_module, *args)
-        self.reduces += getattr(trainer.strategy, "reduces", 0) - self.before
+        self.counting &= not trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
 
 
 def train(folder: Path, **options: Any) -> dict[str, Any]:
@@ -62,9 +73,10 @@ def train(folder: Path, **options: Any) -> dict[str, Any]:
     steps, resume = options.pop("steps"), options.pop("resume", None)
     data = make_data(steps_per_epoch=steps, tasks_per_step=4, val_episodes=4, test_episodes=12)
     model = make_model(**METHODS[method]())
-    losses = CountInSteps()
-    strategy = Counting(process_group_backend="gloo") if devices > 1 else "auto"
-    trainer = make_trainer(devices=devices, strategy=strategy, callbacks=[losses], **options)
+    losses = Messages() if resume is None else Losses()
+    strategy = DDPStrategy(process_group_backend="gloo") if devices > 1 else "auto"
+    guards = [RankWatch(), RankCheck(every_n_steps=5), Preemption()]
+    trainer = make_trainer(devices=devices, strategy=strategy, callbacks=[*guards, losses], **options)
     trainer.fit(model, data, ckpt_path=resume)
     state = state_of(model)
     metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
@@ -77,7 +89,7 @@ def train(folder: Path, **options: Any) -> dict[str, Any]:
         "losses": losses.values,
         "architecture": model.architecture().to_json(),
         "test": model.test_values,
-        "reduces": losses.reduces,
+        "messages": {kind: count for kind, count in getattr(losses, "counts", {}).items() if count},
         "images": model.cost().images,
     }
 
