@@ -4,11 +4,15 @@ Run: ``python benchmarks/processes.py --output processes.json``. Glyphs, 8 episo
 gloo; the first five steps do not count. The target is for tasks of equal cost, with the whole mixture in each; children
 that are sampled for each task differ in cost, so that one process waits for the other: evenly drawn ones allow 1.8 at
 most. It needs two idle cores.
+
+All guards of several processes are on, as in ``lit-metanas fit``. The time that their comparisons of what they hold
+take, with waiting for each other, is also given as a share of the whole, at the default of one in 50 steps.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -24,6 +28,7 @@ from fitting import fit, glyphs, sampled, soft
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from lit_metanas.allocator import tune_allocator
+from lit_metanas.callbacks import Preemption, RankCheck, RankWatch
 from lit_metanas.records.hardware import hardware
 
 TARGETS = {"soft": 2 * 0.9, "sampled": None}
@@ -44,33 +49,59 @@ class Clock(Callback):
         self.times.append(time.perf_counter())
 
     @property
+    def seconds(self) -> float:
+        """Of the steps that count."""
+        return self.times[-1] - self.times[SKIPPED - 1]
+
+    @property
     def episodes_per_second(self) -> float:
         """Over all processes."""
-        return TASKS * (len(self.times) - SKIPPED) / (self.times[-1] - self.times[SKIPPED - 1])
+        return TASKS * (len(self.times) - SKIPPED) / self.seconds
+
+
+class TimedCheck(RankCheck):
+    """Takes the time of each comparison."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.times: list[float] = []
+
+    def compare(self, trainer: Trainer, module: LightningModule) -> None:
+        """Compare, and look at the clock."""
+        begin = time.perf_counter()
+        super().compare(trainer, module)
+        self.times.append(time.perf_counter() - begin)
+
+    @property
+    def seconds_a_step(self) -> float:
+        """The median comparison, shared by the steps from one to the next."""
+        return median(self.times) / self.every_n_steps
 
 
 def train(search: str, processes: int, steps: int, file: Path) -> None:
     """Fit in this process and its siblings; the first one writes the speed."""
     torch.set_num_threads(1)
     tune_allocator()
-    clock = Clock()
+    clock, check = Clock(), TimedCheck()
     fit(
         SEARCHES[search],
         glyphs(way=5, tasks_per_step=TASKS, steps=steps + SKIPPED),
-        callbacks=[clock],
+        callbacks=[RankWatch(), check, Preemption(), clock],
         devices=processes,
         strategy="ddp" if processes > 1 else "auto",
     )
     if int(os.environ.get("LOCAL_RANK", "0")) == 0:
-        file.write_text(repr(clock.episodes_per_second))
+        share = check.seconds_a_step * steps / clock.seconds
+        file.write_text(json.dumps([clock.episodes_per_second, share]))
 
 
-def speed(search: str, processes: int, steps: int, folder: Path) -> float:
-    """Episodes a second of a fit on some processes."""
+def speed(search: str, processes: int, steps: int, folder: Path) -> tuple[float, float]:
+    """Episodes a second of a fit on some processes, and the comparisons' share of its time."""
     file = folder / f"{processes}.txt"
     command = [sys.executable, __file__, "--steps", str(steps), "--worker", search, str(processes), str(file)]
     subprocess.run(command, check=True, capture_output=True)
-    return float(file.read_text())
+    episodes, share = json.loads(file.read_text())
+    return episodes, share
 
 
 def main() -> None:
@@ -93,9 +124,16 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as name:
             runs = [[speed(search, n, options.steps, Path(name)) for n in (1, 2)] for _ in range(options.repeats)]
         figures += [
-            Figure(f"{search}, one process", median(one for one, _ in runs), "episodes/s"),
-            Figure(f"{search}, two processes", median(two for _, two in runs), "episodes/s"),
-            of_pairs(f"{search}, two, times as fast", [two / one for one, two in runs], target),
+            Figure(f"{search}, one process", median(one for (one, _), _ in runs), "episodes/s"),
+            Figure(f"{search}, two processes", median(two for _, (two, _) in runs), "episodes/s"),
+            of_pairs(f"{search}, two, times as fast", [two / one for (one, _), (two, _) in runs], target),
+            Figure(
+                f"{search}, two, comparisons",
+                median(100 * share for _, (_, share) in runs),
+                "%",
+                target=1.0,
+                wanted="at most",
+            ),
         ]
     show(figures)
     if options.output:
