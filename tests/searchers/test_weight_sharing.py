@@ -7,8 +7,9 @@ import torch
 import torch.nn.functional as F
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from sharing_toys import TASK, make_task
 
-from lit_metanas.episodes.task import Split, Task
+from lit_metanas.episodes.task import Split
 from lit_metanas.meta.parameters import Parameters
 from lit_metanas.meta.prototype_head import PrototypeHead
 from lit_metanas.meta.prototype_linear_head import PrototypeLinearHead
@@ -26,21 +27,6 @@ from lit_metanas.spaces.layered import LayeredSpace
 from lit_metanas.spaces.space import SearchSpace, Supernet
 
 SPACE = LayeredSpace(kernels=(1, 3), activations=("ReLU", "Tanh"), depths=(1, 2), widths=(2, 4))
-
-
-def make_task(way=3, each=8, size=8, dtype=torch.float32):
-    generator = torch.Generator().manual_seed(0)
-    patterns = torch.rand(way, 1, size, size, generator=generator)
-
-    def split():
-        labels = torch.arange(way).repeat_interleave(each)
-        noise = torch.rand(way * each, 1, size, size, generator=generator)
-        return Split((patterns[labels] + 0.3 * noise).clamp(0, 1).to(dtype), labels)
-
-    return Task("patterns", way, split(), split(), split())
-
-
-TASK = make_task()
 
 
 class TwoLayerSupernet(Supernet):

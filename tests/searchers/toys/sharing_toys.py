@@ -7,14 +7,14 @@ from lit_metanas.episodes.task import Split, Task
 from lit_metanas.spaces import DARTSCell, MobileMacro, MobileStage, NASBench101, NASBench201
 
 
-def make_task(way=3, each=8, size=8):
+def make_task(way=3, each=8, size=8, dtype=torch.float32):
     generator = torch.Generator().manual_seed(0)
     patterns = torch.rand(way, 1, size, size, generator=generator)
 
     def split():
         labels = torch.arange(way).repeat_interleave(each)
         noise = torch.rand(way * each, 1, size, size, generator=generator)
-        return Split((patterns[labels] + 0.3 * noise).clamp(0, 1), labels)
+        return Split((patterns[labels] + 0.3 * noise).clamp(0, 1).to(dtype), labels)
 
     return Task("patterns", way, split(), split(), split())
 
