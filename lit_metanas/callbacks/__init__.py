@@ -10,6 +10,7 @@ from lit_metanas.callbacks.rank_watch import RankWatch
 from lit_metanas.callbacks.results_file import ResultsFile
 from lit_metanas.callbacks.results_table import ResultsTable
 from lit_metanas.callbacks.searching import Searched, Searching, Tested
+from lit_metanas.callbacks.skip_stop import SkipStop
 from lit_metanas.callbacks.stable_architecture import StableArchitecture
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "ResultsTable",
     "Searched",
     "Searching",
+    "SkipStop",
     "StableArchitecture",
     "Tested",
 ]

@@ -1,0 +1,67 @@
+"""Early stopping by the share of skips."""
+
+import pytest
+import torch
+from lightning.pytorch import Callback
+
+from lit_metanas.callbacks import SkipStop
+from lit_metanas.episodes.task import Split, Task
+from lit_metanas.records import Budget
+from lit_metanas.searchers import WeightSharingSearcher
+from lit_metanas.spaces.darts_cell import DARTSCell
+from lit_metanas.spaces.layered import LayeredSpace
+
+EDGES = [choice.name for choice in DARTSCell().choices if ".edge" in choice.name]
+SPACE = DARTSCell(channels=2, cells=3, fixed=dict.fromkeys(EDGES, ("none", "skip_connect", "sep_conv_3x3")))
+PART = Split(torch.rand(8, 1, 4, 4, generator=torch.Generator().manual_seed(0)), torch.arange(8) % 4)
+TASK = Task("noise", 4, PART, PART, PART)
+
+
+class Push(Callback):
+    """Sets the logits of one operation on all edges of a kind before a step."""
+
+    def __init__(self, **at):
+        self.at = at
+
+    def on_train_batch_start(self, trainer, module, batch, batch_idx):
+        if f"step{batch_idx}" in self.at:
+            kind, label = self.at[f"step{batch_idx}"]
+            for choice, row in zip(module.space.choices, module.alphas, strict=True):
+                if choice.name.startswith(f"{kind}.edge"):
+                    row.data = torch.tensor([3.0 * (other == label) for other in choice.labels])
+
+
+def search(*callbacks):
+    searcher = WeightSharingSearcher(epochs=6, batch_size=4, callbacks=callbacks)
+    budget = Budget()
+    return searcher.search(TASK, SPACE, budget, 0), budget.spent.steps // 2
+
+
+def normal_skips(architecture):
+    return [label for name, label in architecture.items() if name.startswith("normal.edge")].count("skip_connect")
+
+
+def test_it_stops_at_the_validation_with_too_many_skips_and_goes_back():
+    stop = SkipStop()
+    pushes = Push(step0=("normal", "sep_conv_3x3"), step5=("normal", "skip_connect"))
+    found, steps = search(pushes, stop)
+    assert steps == 6  # two an epoch: the third validation is the first after the push
+    assert [normal_skips(trial.architecture) for trial in found.record.trials] == [0, 0, 8]
+    assert found.architecture == found.record.trials[1].architecture
+    again, steps = search(Push(step0=("normal", "sep_conv_3x3"), step1=("reduce", "skip_connect")), stop)
+    assert steps == 12  # the reduction cell is not counted
+    assert normal_skips(again.architecture) == 0
+
+
+def test_a_search_that_begins_with_too_many_stops_at_once():
+    found, steps = search(Push(step0=("normal", "skip_connect")), SkipStop(most=0.25))
+    assert steps == 2
+    assert normal_skips(found.architecture) == 8
+
+
+def test_mistakes_are_named():
+    with pytest.raises(ValueError, match=r"most is 1\.0, a share that never stops"):
+        SkipStop(most=1.0)
+    layered = LayeredSpace(kernels=(1, 3), depths=(1,), widths=(2,))
+    with pytest.raises(ValueError, match="no choice of LayeredSpace whose name begins"):
+        WeightSharingSearcher(callbacks=[SkipStop()]).search(TASK, layered, Budget(), 0)
