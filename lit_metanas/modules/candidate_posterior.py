@@ -43,6 +43,15 @@ class Pool:
         distance = by_group @ self.norms + by_group @ self.norms[:, place] - 2 * common
         return self.kernel.of_distance(parameters, distance.clamp(min=0))
 
+    def covariances(self, parameters: Tensor, places: Sequence[int], others: slice) -> Tensor:
+        """The covariance of some candidates with others, shape ``(len(places), len(others))``."""
+        weights = self.kernel.weights(parameters)
+        by_group = parameters[:-2].exp() / self.kernel.scales
+        norms = by_group @ self.norms
+        common = (self.columns[:, places].T * weights) @ self.columns[:, others]
+        distance = norms[others] + norms[places][:, None] - 2 * common
+        return self.kernel.of_distance(parameters, distance.clamp(min=0))
+
 
 class CandidatePosterior:
     """What the scores of some candidates tell of all, for parameters of the kernel that stay.
@@ -64,8 +73,8 @@ class CandidatePosterior:
         self._factor = torch.zeros(capacity, capacity, dtype=torch.float64)
         self._variance = torch.full((len(pool),), pool.kernel.variance(parameters), dtype=torch.float64)
         rows = self._rows[:count]
-        for row, place in zip(rows, self.places, strict=True):
-            row.copy_(pool.covariance(parameters, place))
+        for start in range(0, len(pool), CHUNK):
+            rows[:, start : start + CHUNK] = pool.covariances(parameters, self.places, slice(start, start + CHUNK))
         noise = torch.diag(parameters[-1].exp().expand(count))
         factor = self._factor[:count, :count]
         factor.copy_(torch.linalg.cholesky(rows[:, self.places] + noise))

@@ -18,7 +18,6 @@ from lit_metanas.modules.surrogate_checkpoint import KEY, describe, restored
 from lit_metanas.modules.transfer_surrogate import TransferSurrogate
 from lit_metanas.records.rank_gaussian import rank_gaussian
 from lit_metanas.records.task_scores import TaskScores
-from lit_metanas.spaces.candidates import Candidates
 from lit_metanas.spaces.encoding import Encoding
 
 
@@ -48,8 +47,7 @@ class MetaSurrogate(LightningModule):
         self.given = tuple(given)
         self.seed = seed
         self.sources: dict[str, SourceProcess] = {}
-        self._space = Candidates(encoding).features
-        self.kernel = GroupedKernel(encoding.groups, mean_distances(self._space, encoding.groups))
+        self.kernel = GroupedKernel(encoding.groups, mean_distances(encoding.candidates.features, encoding.groups))
         self.mean = nn.Parameter(self.kernel.prior.mean.clone())
 
     @property
@@ -74,7 +72,7 @@ class MetaSurrogate(LightningModule):
         scores = batch.to("cpu")
         if len(scores) < 2:
             raise ValueError(f"Task '{scores.task_id}' has {len(scores)} scores: leave out tasks with fewer than two.")
-        found = _gathered(learned(scores, self.kernel, self._space))
+        found = _gathered(learned(scores, self.kernel, self.encoding.candidates.features))
         self.sources = dict(sorted({**self.sources, **{source.task_id: source for source in found}}.items()))
         mean = torch.stack([source.parameters for source in self.sources.values()]).mean(0)
         self.mean.grad = self.mean.detach() - mean.to(self.mean)

@@ -29,8 +29,9 @@ class SourceProcess:
         parameters: of the kernel, shape ``(groups + 2,)``.
         features: of the scored architectures, shape ``(n, d)``.
         weights: of their covariances in the posterior mean, shape ``(n,)``.
-        location: mean of the posterior mean over the space.
-        spread: its deviation over the space.
+        location: mean of the posterior mean over the candidates.
+        spread: its deviation over the candidates.
+        candidates: the posterior mean of the encoding's candidates, in standard units, shape ``(m,)``.
         embedding: of the task, shape ``(e,)``, or of length 0.
         elite: the best architectures, the best first.
     """
@@ -41,22 +42,23 @@ class SourceProcess:
     weights: Tensor
     location: float
     spread: float
+    candidates: Tensor
     embedding: Tensor
     elite: tuple[Architecture, ...] = ()
 
     def mean(self, kernel: GroupedKernel, features: Tensor) -> Tensor:
-        """The posterior mean in standard units over the space, shape ``(m,)``, for features of shape ``(m, d)``."""
+        """The posterior mean in standard units over the candidates, shape ``(m,)``, for features ``(m, d)``."""
         parts = [self.weights @ kernel(self.parameters, self.features, part) for part in features.split(CHUNK)]
         return (torch.cat(parts) - self.location) / self.spread if parts else self.weights.new_empty(0)
 
 
-def learned(scores: TaskScores, kernel: GroupedKernel, space: Tensor) -> SourceProcess:
+def learned(scores: TaskScores, kernel: GroupedKernel, candidates: Tensor) -> SourceProcess:
     """Learn from the scores of one task.
 
     Args:
         scores: of at least two architectures.
         kernel: of their features.
-        space: features of the architectures over which the posterior mean is standardised, shape ``(m, d)``.
+        candidates: features of the encoding's candidates, over which the posterior mean is standardised, ``(m, d)``.
     """
     values = rank_gaussian(scores.scores)
     features = scores.features.double()
@@ -72,9 +74,10 @@ def learned(scores: TaskScores, kernel: GroupedKernel, space: Tensor) -> SourceP
         weights=process.weights,
         location=0.0,
         spread=1.0,
+        candidates=features.new_empty(0),
         embedding=scores.embedding.double(),
         elite=tuple(scores.architectures[place] for place in best),
     )
-    means = raw.mean(kernel, space)
-    spread = float(means.std(correction=0)) if len(means) else 1.0
-    return replace(raw, location=float(means.mean()), spread=max(spread, 1e-6))
+    means = raw.mean(kernel, candidates)
+    location, spread = float(means.mean()), max(float(means.std(correction=0)), 1e-6)
+    return replace(raw, location=location, spread=spread, candidates=(means - location) / spread)

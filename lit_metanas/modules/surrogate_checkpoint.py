@@ -8,6 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from lit_metanas.atomic import replacing
 from lit_metanas.modules.grouped_kernel import GroupedKernel
 from lit_metanas.modules.source_process import SourceProcess
 from lit_metanas.modules.transfer_surrogate import TransferSurrogate
@@ -24,13 +27,19 @@ def describe(encoding: Encoding, surrogate: TransferSurrogate) -> dict[str, Any]
     return {
         "schema": SCHEMA,
         **_frame(encoding),
-        "scales": surrogate.kernel.scales,
-        "mean": surrogate.prior.mean,
+        "scales": surrogate.source_kernel.scales,
+        "mean": surrogate.mean,
         "sources": [
             {**asdict(source), "elite": [architecture.to_json() for architecture in source.elite]}
             for source in surrogate.sources
         ],
     }
+
+
+def write_surrogate(path: str | os.PathLike[str], encoding: Encoding, surrogate: TransferSurrogate) -> None:
+    """Write, atomically, what ``read_surrogate`` reads, not a run to resume."""
+    with replacing(path) as temporary:
+        torch.save({KEY: describe(encoding, surrogate)}, temporary)
 
 
 def read_surrogate(path: str | os.PathLike[str], encoding: Encoding) -> TransferSurrogate:

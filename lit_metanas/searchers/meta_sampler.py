@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,8 @@ class MetaSampler(HistorySampler):
     sources count the more the nearer the embedding of their task, if the study and the checkpoint have embeddings.
     Then each trial has the largest expected improvement over the best score so far under the transfer surrogate (after
     Wistuba, Schilling and Schmidt-Thieme 2016), in which a source counts as far as it orders the architectures that
-    were scored as their scores do. Sources that mislead so drop out; without any this is a plain Gaussian process.
+    were scored as their scores do. What the sources expect is also a feature of the surrogate's kernel at every other
+    trial. Sources that mislead so drop out; without any this is a plain Gaussian process.
 
     In a space of up to 100,000 combinations all architectures are weighed, in a larger one 500 drawn ones, as many
     mutants of the best, and the best of the sources. Trials that other workers run count as if they scored what is
@@ -67,10 +68,8 @@ class MetaSampler(HistorySampler):
         if encoding is not None and encoding.space.distributions() != space.distributions():
             raise ValueError(f"The encoding is of another space than {space.name}: give both the same.")
         super().__init__(seed=seed, space=space)
-        self.encoding = encoding or OneHotEncoding(space)
-        self.checkpoint = checkpoint
         self.first = first
-        self._choice = SurrogateChoice(self.encoding, checkpoint, refit=refit, context=context)
+        self._choice = SurrogateChoice(encoding or OneHotEncoding(space), checkpoint, refit=refit, context=context)
 
     def propose(
         self, study: Study, trial: FrozenTrial, history: History, generator: np.random.Generator
@@ -78,18 +77,25 @@ class MetaSampler(HistorySampler):
         """The next of the portfolio, or what promises most."""
         tried = self._tried(history)
         asked = len(history.trials)
+        wanted: Iterable[Architecture] = ()
         if asked >= self.first and len(tried.architectures) >= 2:
             wanted = self._choice.next(tried, generator)
         elif self._choice.surrogate.sources:
             embedding = [float(number) for number in study.user_attrs.get(EMBEDDING, ())]
             wanted = self._choice.first(embedding, max(self.first, asked + 1))
-        else:
-            wanted = []
+        skipped = self._deciding(trial, history)
         for architecture in wanted:
             parameters = self._parameters(architecture)
             if history.is_new(parameters):
-                return parameters
+                if not skipped:
+                    return parameters
+                skipped -= 1
         return history.draw(generator)
+
+    def _deciding(self, trial: FrozenTrial, history: History) -> int:
+        """How many earlier trials of other workers are about to take what promises most."""
+        running = [one for one in history.trials if one.state == TrialState.RUNNING and one.number < trial.number]
+        return sum(not any(name.startswith(PREFIX) for name in one.params) for one in running)
 
     def _tried(self, history: History) -> Tried:
         """What the study tells. Constraints come before scores, and only the order of these counts."""
@@ -108,7 +114,7 @@ class MetaSampler(HistorySampler):
 
     def _parameters(self, architecture: Architecture) -> dict[str, Any]:
         """An architecture as parameters; inactive choices have the first label."""
+        space = self._choice.encoding.space
         return {
-            PREFIX + choice.name: architecture.get(choice.name, self.encoding.space.proposed(choice)[0])
-            for choice in self.encoding.space.choices
+            PREFIX + choice.name: architecture.get(choice.name, space.proposed(choice)[0]) for choice in space.choices
         }

@@ -30,6 +30,7 @@ class Prospects:
         surrogate: holds the sources.
         architectures: each once.
         features: shape ``(n, d)``.
+        sources: what each source expects, shape ``(sources, n)``; None works it out.
 
     Attributes:
         architectures: as given.
@@ -38,10 +39,16 @@ class Prospects:
         places: the inverse of ``architectures``.
     """
 
-    def __init__(self, surrogate: TransferSurrogate, architectures: Sequence[Architecture], features: Tensor) -> None:
+    def __init__(
+        self,
+        surrogate: TransferSurrogate,
+        architectures: Sequence[Architecture],
+        features: Tensor,
+        sources: Tensor | None = None,
+    ) -> None:
         self.architectures = architectures
-        self.pool = Pool(surrogate.kernel, features)
-        self.sources = surrogate.source_means(features)
+        self.sources = surrogate.source_means(features) if sources is None else sources
+        self.pool = Pool(surrogate.kernel, surrogate.extended(features, self.sources))
         self.places = {architecture: place for place, architecture in enumerate(architectures)}
 
     def __len__(self) -> int:
@@ -71,7 +78,9 @@ class WholeOutlook(Outlook):
     """All architectures of a small space."""
 
     def __init__(self, surrogate: TransferSurrogate, candidates: Candidates) -> None:
-        self.first = Prospects(surrogate, candidates.architectures, candidates.features)
+        known = [source.candidates for source in surrogate.sources]
+        sources = torch.stack(known) if known else None
+        self.first = Prospects(surrogate, candidates.architectures, candidates.features, sources)
 
     def __call__(
         self, known: Sequence[Architecture], best: Sequence[Architecture], draw: np.random.Generator
@@ -83,14 +92,14 @@ class WholeOutlook(Outlook):
 class DrawnOutlook(Outlook):
     """Architectures of a large space: drawn ones, and mutants of the best and of what was best on the sources."""
 
-    def __init__(self, surrogate: TransferSurrogate, candidates: Candidates, encoding: Encoding) -> None:
+    def __init__(self, surrogate: TransferSurrogate, encoding: Encoding) -> None:
         self.surrogate, self.encoding = surrogate, encoding
         known = dict.fromkeys(architecture for source in surrogate.sources for architecture in source.elite)
         space = encoding.space
         # Records may be of a space that this one restricts.
         labels = {choice.name: space.proposed(choice) for choice in space.choices}
         self.elite = [one for one in known if all(label in labels[name] for name, label in one.items())]
-        both = tuple(dict.fromkeys([*self.elite, *candidates.architectures]))
+        both = tuple(dict.fromkeys([*self.elite, *encoding.candidates.architectures]))
         self.first = Prospects(surrogate, both, encoding(both))
 
     def __call__(

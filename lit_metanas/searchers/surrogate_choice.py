@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from threading import RLock
 from typing import Any, NamedTuple, Self
@@ -13,14 +13,13 @@ from torch import Tensor
 
 from lit_metanas.modules.candidate_posterior import CandidatePosterior
 from lit_metanas.modules.grouped_kernel import GroupedKernel, mean_distances
-from lit_metanas.modules.log_expected_improvement import log_expected_improvement
+from lit_metanas.modules.log_expected_improvement import by_improvement
 from lit_metanas.modules.surrogate_checkpoint import read_surrogate
 from lit_metanas.modules.transfer import closeness, combined, evidence_weights, portfolio
 from lit_metanas.modules.transfer_surrogate import TransferSurrogate
 from lit_metanas.records.rank_gaussian import rank_gaussian
 from lit_metanas.searchers.prospects import DrawnOutlook, Outlook, Prospects, WholeOutlook
 from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.spaces.candidates import Candidates
 from lit_metanas.spaces.encoding import Encoding
 
 
@@ -55,18 +54,14 @@ class SurrogateChoice:
         self.refit, self.context = refit, context
         self._lock = RLock()
         self._named: dict[tuple[tuple[str, str], ...], Architecture | None] = {}
-        self._parameters: tuple[object, Tensor] | None = None
-        self._posterior: tuple[object, CandidatePosterior] | None = None
+        self._parameters: dict[bool, tuple[object, Tensor]] = {}
+        self._posteriors: dict[bool, tuple[object, CandidatePosterior]] = {}
 
     def __deepcopy__(self, memo: dict[int, object]) -> Self:
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
         return partial(type(self), refit=self.refit, context=self.context), (self.encoding, self.checkpoint)
-
-    @cached_property
-    def _candidates(self) -> Candidates:
-        return Candidates(self.encoding)
 
     @cached_property
     def surrogate(self) -> TransferSurrogate:
@@ -78,19 +73,21 @@ class SurrogateChoice:
         """
         if self.checkpoint is not None:
             return read_surrogate(self.checkpoint, self.encoding)
-        scales = mean_distances(self._candidates.features, self.encoding.groups)
+        scales = mean_distances(self.encoding.candidates.features, self.encoding.groups)
         kernel = GroupedKernel(self.encoding.groups, scales)
         return TransferSurrogate(kernel, (), kernel.prior.mean)
 
     @cached_property
     def _outlook(self) -> Outlook:
-        if self._candidates.whole:
-            return WholeOutlook(self.surrogate, self._candidates)
-        return DrawnOutlook(self.surrogate, self._candidates, self.encoding)
+        if self.encoding.candidates.whole:
+            return WholeOutlook(self.surrogate, self.encoding.candidates)
+        return DrawnOutlook(self.surrogate, self.encoding)
 
     def named(self, labels: Mapping[str, str]) -> Architecture | None:
         """The canonical architecture of all choices' labels; None where one is missing or not of the space."""
         key = tuple(labels.items())
+        if any(choice.name not in labels for choice in self.encoding.space.choices):
+            return None
         if key not in self._named:
             try:
                 self._named[key] = self.encoding.space.canonical(labels)
@@ -108,7 +105,7 @@ class SurrogateChoice:
                 weights = closeness(torch.tensor(embedding, dtype=torch.float64), others)
             return [prospects.architectures[place] for place in portfolio(prospects.sources, weights, number)]
 
-    def next(self, tried: Tried, draw: np.random.Generator) -> list[Architecture]:
+    def next(self, tried: Tried, draw: np.random.Generator) -> Iterator[Architecture]:
         """All prospects, the most promising first, those that were tried among them.
 
         Args:
@@ -119,19 +116,18 @@ class SurrogateChoice:
             order = tried.scores.argsort(descending=True, stable=True).tolist()
             known = [*tried.architectures, *tried.pending]
             prospects = self._outlook(known, [tried.architectures[place] for place in order], draw)
-            acquisition = self._acquisition(tried, prospects)
-            places = acquisition.argsort(descending=True, stable=True).tolist()
-            return [prospects.architectures[place] for place in places]
+            mean, deviation = self._prediction(tried, prospects)
+        best = float(rank_gaussian(tried.scores).max())
+        return (prospects.architectures[place] for place in by_improvement(mean, deviation, best))
 
-    def _acquisition(self, tried: Tried, prospects: Prospects) -> Tensor:
-        """The logarithm of the expected improvement of each prospect, in rank-Gaussian scores, shape ``(n,)``."""
+    def _prediction(self, tried: Tried, prospects: Prospects) -> tuple[Tensor, Tensor]:
+        """Mean and deviation of the rank-Gaussian score of each prospect, shape ``(n,)``."""
         base, later = self._taken(tried.scores)
         posterior = self._extended(tried, prospects, base, later)
         values = rank_gaussian(tried.scores)[[*base, *later]]
         weights = evidence_weights(values, prospects.sources[:, posterior.places])
         mean = combined(posterior.mean(values), weights, prospects.sources)
-        deviation = posterior.deviation_beside([prospects.places[one] for one in tried.pending])
-        return log_expected_improvement(mean, deviation, float(values.max()))
+        return mean, posterior.deviation_beside([prospects.places[one] for one in tried.pending])
 
     def _taken(self, scores: Tensor) -> tuple[list[int], list[int]]:
         """Places of the scores by which the parameters are fitted, and of the later ones."""
@@ -146,20 +142,25 @@ class SurrogateChoice:
         return sorted(base), list(range(fitted, number))
 
     def _extended(self, tried: Tried, prospects: Prospects, base: list[int], later: list[int]) -> CandidatePosterior:
-        """The posterior, made anew at each fit of the parameters and else extended by what came since."""
+        """The posterior, made anew at each fit of the parameters and else extended by what came since.
+
+        The informed process and the other one take turns: where the sources mislead, or misled the kernel alone, every
+        other proposal is free of that.
+        """
+        informed = not self.surrogate.sources or len(tried.scores) % 2 == 0
         places = [prospects.places[one] for one in tried.architectures]
         order = rank_gaussian(tried.scores[base])
         key = (tuple(tried.architectures[place] for place in base), tuple(order.tolist()))
-        if self._parameters is None or self._parameters[0] != key:
-            features = prospects.pool.columns[:, [places[place] for place in base]].T
-            self._parameters = key, self.surrogate.fit(features.contiguous(), order)
+        if informed not in self._parameters or self._parameters[informed][0] != key:
+            features = prospects.pool.columns[:, [places[place] for place in base]].T.contiguous()
+            self._parameters[informed] = key, self.surrogate.fit(features, order, informed=informed)
         wanted = [places[place] for place in [*base, *later]]
-        kept = self._posterior
+        kept = self._posteriors.pop(informed, None)
         if kept is None or kept[0] != key or kept[1].pool is not prospects.pool or not _begins(kept[1].places, wanted):
-            kept = key, CandidatePosterior(prospects.pool, self._parameters[1], wanted[: len(base)])
+            kept = key, CandidatePosterior(prospects.pool, self._parameters[informed][1], wanted[: len(base)])
         for place in wanted[len(kept[1].places) :]:
             kept[1].add(place)
-        self._posterior = kept
+        self._posteriors[informed] = kept
         return kept[1]
 
 

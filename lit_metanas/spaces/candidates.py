@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.choice_space import ChoiceSpace
-from lit_metanas.spaces.encoding import Encoding
 
 LIMIT = 100_000
 """Combinations of labels up to which a space counts as small."""
@@ -21,7 +20,8 @@ class Candidates:
     """All architectures of a small space, or a fixed sample of a large one.
 
     Args:
-        encoding: of the space.
+        space: the space.
+        encoding: of its architectures.
 
     Attributes:
         architectures: those that can be built, each once.
@@ -29,8 +29,7 @@ class Candidates:
         whole: whether these are all.
     """
 
-    def __init__(self, encoding: Encoding) -> None:
-        space = encoding.space
+    def __init__(self, space: ChoiceSpace, encoding: Callable[[Sequence[Architecture]], Tensor]) -> None:
         self.whole = space.size <= LIMIT
         found = space.architectures() if self.whole else drawn(space, SAMPLE, torch.Generator().manual_seed(0))
         self.architectures: tuple[Architecture, ...] = tuple(found)

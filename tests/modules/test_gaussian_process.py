@@ -10,7 +10,7 @@ import torch
 from lit_metanas.modules.candidate_posterior import ROOM, CandidatePosterior, Pool
 from lit_metanas.modules.gaussian_process import GaussianProcess, fitted, objective
 from lit_metanas.modules.grouped_kernel import GroupedKernel, mean_distances
-from lit_metanas.modules.log_expected_improvement import log_expected_improvement
+from lit_metanas.modules.log_expected_improvement import SHORT, by_improvement, log_expected_improvement
 
 WIDTHS = (3, 1, 2)
 
@@ -180,3 +180,13 @@ def test_log_expected_improvement_is_the_integral_and_continuous():
         near = torch.tensor([place - 1e-9, place + 1e-9], dtype=torch.float64)
         low, high = log_expected_improvement(near, torch.ones(2).double(), 0.0)
         assert 0 < float(high - low) < 1e-6 * abs(place)
+
+
+@pytest.mark.parametrize("number", [7, 5 * SHORT])
+@pytest.mark.parametrize("spread", [0.0, 3.0])
+def test_order_by_improvement_is_that_of_all(number, spread):
+    generator = torch.Generator().manual_seed(number)
+    mean = torch.randn(number, generator=generator).double()
+    deviation = (0.3 + spread * torch.rand(number, generator=generator)).double()
+    expected = log_expected_improvement(mean, deviation, 2.0).argsort(descending=True, stable=True).tolist()
+    assert list(by_improvement(mean, deviation, 2.0)) == expected

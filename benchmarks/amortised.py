@@ -1,0 +1,316 @@
+"""What the benchmarks of amortised search share: problems, source records, searches, paired comparisons.
+
+Source records are searches from random initialisation on the other data sets, by the plain loops of
+``plain_search.py``; what a search on a data set learns from is never a search of that data set.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from statistics import fmean, median
+
+import torch
+from figure import load
+from optuna.samplers import BaseSampler, TPESampler
+from plain_search import Candidate, random_search, regularised_evolution
+from torch import Tensor
+
+from lit_metanas.atomic import replacing
+from lit_metanas.estimators import Estimator, Score
+from lit_metanas.modules.grouped_kernel import GroupedKernel, mean_distances
+from lit_metanas.modules.source_process import SourceProcess, learned
+from lit_metanas.modules.surrogate_checkpoint import write_surrogate
+from lit_metanas.modules.transfer_surrogate import TransferSurrogate
+from lit_metanas.records import Budget, Cost
+from lit_metanas.records.hardware import hardware
+from lit_metanas.records.task_scores import TaskScores
+from lit_metanas.searchers import MetaSampler, QuerySearcher
+from lit_metanas.spaces import Architecture, Encoding
+
+POPULATION, SAMPLE = 20, 5
+RESAMPLES = 10_000
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One data set as a table.
+
+    Attributes:
+        name: the data set.
+        encoding: of the space.
+        scores: of the encoding's candidates, the higher the better, by which is searched.
+        goal: the score to reach.
+    """
+
+    name: str
+    encoding: Encoding
+    scores: Mapping[Architecture, float]
+    goal: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """One search.
+
+    Attributes:
+        dataset: the data set.
+        searcher: its name.
+        seed: of the search and of the source records.
+        queries: until the goal; None where it was not reached.
+        regrets: by number of queries how far the best score so far is from the best of all.
+    """
+
+    dataset: str
+    searcher: str
+    seed: int
+    queries: int | None
+    regrets: dict[str, float]
+
+
+class UntilGoal(Estimator):
+    """Looks scores up until the goal is reached, but at least so many; after that no budget pays for another.
+
+    Args:
+        problem: the table.
+        least: queries that are made in any case.
+    """
+
+    def __init__(self, problem: Problem, least: int) -> None:
+        self.problem = problem
+        self.least = least
+        self.values: list[float] = []
+
+    def cost(self, architecture: Architecture, fidelity: float) -> Cost:
+        """One query, or more than there is."""
+        done = len(self.values) >= self.least and max(self.values) >= self.problem.goal
+        return Cost(queries=10**9 if done else 1)
+
+    def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:
+        """Look up."""
+        self.values.append(self.problem.scores[architecture])
+        return Score(self.values[-1], Cost(queries=1))
+
+
+def row_of(problem: Problem, searcher: str, seed: int, values: Sequence[float], budgets: Sequence[int]) -> Row:
+    """What a search found, from its scores in order."""
+    reached = [place for place, value in enumerate(values, start=1) if value >= problem.goal]
+    best = max(problem.scores.values())
+    regrets = {str(number): best - max(values[:number]) for number in budgets}
+    return Row(problem.name, searcher, seed, reached[0] if reached else None, regrets)
+
+
+def searched(
+    problem: Problem, searcher: str, sampler: BaseSampler, seed: int, limit: int, budgets: Sequence[int]
+) -> Row:
+    """Search with a sampler, for at least as many queries as the largest of ``budgets``."""
+    estimator = UntilGoal(problem, max(budgets))
+    space = problem.encoding.space
+    QuerySearcher(sampler=sampler, patience=1000).run(
+        estimator, space, Budget(queries=limit), seed, problem=problem.name
+    )
+    return row_of(problem, searcher, seed, estimator.values, budgets)
+
+
+class Records:
+    """The source searches of each data set and seed: random ones, then evolutions, from random initialisation.
+
+    Args:
+        problems: all data sets.
+        random: how many random searches.
+        evolutions: how many evolutions.
+        queries: of each.
+    """
+
+    def __init__(self, problems: Sequence[Problem], *, random: int, evolutions: int, queries: int) -> None:
+        self.problems = problems
+        self.random, self.evolutions, self.queries = random, evolutions, queries
+        self.encoding = problems[0].encoding
+        space, features = self.encoding.space, self.encoding.candidates.features
+        self.kernel = GroupedKernel(self.encoding.groups, mean_distances(features, self.encoding.groups))
+        self._architectures = self.encoding.candidates.architectures
+        places = {architecture: place for place, architecture in enumerate(self._architectures)}
+
+        @cache
+        def identity(candidate: Candidate) -> int:
+            labels = {c.name: c.labels[label] for c, label in zip(space.choices, candidate, strict=True)}
+            return places.get(space.canonical(labels), -1)
+
+        self._identity = identity
+        self._labels = [len(choice.labels) for choice in space.choices]
+        self._sources: dict[tuple[str, int], SourceProcess] = {}
+
+    def searches(self, problem: Problem, seed: int) -> list[list[Architecture]]:
+        """Each search's architectures in order."""
+        found = []
+        for number in range(self.random + self.evolutions):
+            draw = random.Random(f"{problem.name} {seed} {number}")
+            if number < self.random:
+                tried = random_search(self._labels, self._identity, self.queries + 1, draw)
+            else:
+                tried = regularised_evolution(
+                    self._labels,
+                    self._identity,
+                    lambda place: problem.scores[self._architectures[place]] if place >= 0 else 0.0,
+                    self.queries + 1,
+                    draw,
+                    population=POPULATION,
+                    sample=SAMPLE,
+                )
+            # one more than wanted, as -1 stands for what cannot be built
+            found.append([self._architectures[place] for place in tried if place >= 0][: self.queries])
+        return found
+
+    def source(self, problem: Problem, seed: int) -> SourceProcess:
+        """What is learned from a data set's searches."""
+        key = problem.name, seed
+        if key not in self._sources:
+            tried = tuple(dict.fromkeys(one for search in self.searches(problem, seed) for one in search))
+            scores = TaskScores(
+                task_id=problem.name,
+                features=self.encoding(tried),
+                scores=torch.tensor([problem.scores[one] for one in tried], dtype=torch.float64),
+                order=torch.arange(len(tried)),
+                embedding=torch.empty(0),
+                architectures=tried,
+            )
+            self._sources[key] = learned(scores, self.kernel, self.encoding.candidates.features)
+        return self._sources[key]
+
+    def surrogate(self, target: Problem, seed: int) -> TransferSurrogate:
+        """What is learned from all data sets but one."""
+        sources = [self.source(problem, seed) for problem in self.problems if problem.name != target.name]
+        mean = torch.stack([source.parameters for source in sources]).mean(0)
+        return TransferSurrogate(self.kernel, sources, mean)
+
+    def forget(self) -> None:
+        """Drop the sources of seeds that are done."""
+        self._sources.clear()
+
+
+def meta_searched(records: Records, problem: Problem, seed: int, limit: int, budgets: Sequence[int]) -> Row:
+    """Search with what was learned from the other data sets."""
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoint = Path(folder) / "surrogate.ckpt"
+        write_surrogate(checkpoint, problem.encoding, records.surrogate(problem, seed))
+        sampler = MetaSampler(
+            space=problem.encoding.space, encoding=problem.encoding, checkpoint=str(checkpoint), seed=seed
+        )
+        return searched(problem, "MetaSampler", sampler, seed, limit, budgets)
+
+
+def plain_searched(problem: Problem, seed: int, limit: int, budgets: Sequence[int]) -> Row:
+    """Search with the same Gaussian process without sources."""
+    sampler = MetaSampler(space=problem.encoding.space, encoding=problem.encoding, seed=seed)
+    return searched(problem, "GP", sampler, seed, limit, budgets)
+
+
+def tpe_searched(problem: Problem, seed: int, limit: int, budgets: Sequence[int]) -> Row:
+    """Search with Optuna's tree-structured Parzen estimator."""
+    return searched(problem, "TPE", TPESampler(seed=seed), seed, limit, budgets)
+
+
+def recorded(records: Records, problem: Problem, seed: int, limit: int, budgets: Sequence[int]) -> list[Row]:
+    """The first random search and the first evolution among the source records of this data set."""
+    searches = records.searches(problem, seed)
+    chosen = {"random": searches[0], "evolution": searches[records.random]}
+    return [
+        row_of(problem, name, seed, [problem.scores[one] for one in tried[:limit]], budgets)
+        for name, tried in chosen.items()
+    ]
+
+
+def run_all(
+    path: Path | None,
+    seeds: Sequence[int],
+    targets: Sequence[Problem],
+    make: Mapping[str, Callable[[Problem, int], Row]],
+    records: Records,
+) -> list[Row]:
+    """Do what is not done yet, seed by seed, and keep each row as it comes."""
+    rows = kept(path)
+    done = {(row.dataset, row.searcher, row.seed) for row in rows}
+    for seed in seeds:
+        for name, search in make.items():
+            for problem in targets:
+                if (problem.name, name, seed) not in done:
+                    rows.append(search(problem, seed))
+                    if path is not None:
+                        write(path, rows, {})
+        records.forget()
+    return rows
+
+
+def kept(path: Path | None) -> list[Row]:
+    """The rows that an interrupted run has left."""
+    if path is None or not path.exists():
+        return []
+    return [Row(**row) for row in json.loads(path.read_text(encoding="utf-8"))["rows"]]
+
+
+def write(path: Path, rows: Sequence[Row], summary: Mapping[str, object]) -> None:
+    """Write all rows as JSON, with the machine and the figures that were printed."""
+    document = {
+        "benchmark": path.stem,
+        "hardware": hardware(),
+        "load": round(load(), 1),
+        **summary,
+        "rows": [asdict(row) for row in rows],
+    }
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+
+def queries_of(rows: Sequence[Row], searcher: str, dataset: str | None, limit: int) -> list[float]:
+    """Queries until the goal by data set and seed, the limit where it was not reached."""
+    found = [row for row in rows if row.searcher == searcher and dataset in (None, row.dataset)]
+    found.sort(key=lambda row: (row.dataset, row.seed))
+    return [float(min(row.queries or limit, limit)) for row in found]
+
+
+def ratio(own: Sequence[float], other: Sequence[float]) -> tuple[float, float, float]:
+    """Ratio of the mean queries of paired searches, with its 95 % interval by a paired bootstrap over seeds."""
+    pairs = torch.tensor([own, other], dtype=torch.float64)
+    draws = torch.randint(len(own), (RESAMPLES, len(own)), generator=torch.Generator().manual_seed(0))
+    means = pairs[:, draws].mean(2)
+    low, high = (means[0] / means[1]).quantile(torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
+    return fmean(own) / fmean(other), low, high
+
+
+def summarised(rows: Sequence[Row], datasets: Sequence[str], baseline: str, own: str, limit: int) -> dict[str, object]:
+    """Print the table; returns its figures."""
+    searchers = list(dict.fromkeys(row.searcher for row in rows))
+    seeds = {name: len({row.seed for row in rows if row.searcher == name}) for name in searchers}
+    print(f"queries, median / mean, at most {limit}; seeds: {seeds}")
+    print(f"{'':16}" + "".join(f"{name:>16}" for name in searchers) + f"   {own} / {baseline}")
+    found: dict[str, object] = {}
+    for dataset in (*datasets, None):
+        numbers = {name: queries_of(rows, name, dataset, limit) for name in searchers}
+        cells = "".join(f"{f'{median(n):g} / {fmean(n):.1f}' if n else '–':>16}" for n in numbers.values())
+        paired = len(numbers.get(own, ())) == len(numbers.get(baseline, ())) > 1
+        pair = ratio(numbers[own], numbers[baseline]) if paired else None
+        interval = f"   {pair[0]:.2f} ({pair[1]:.2f} to {pair[2]:.2f})" if pair else ""
+        print(f"{dataset or 'all':16}{cells}{interval}")
+        found[dataset or "all"] = {
+            "median": {name: median(n) for name, n in numbers.items() if n},
+            "mean": {name: round(fmean(n), 2) for name, n in numbers.items() if n},
+            "ratio": pair,
+        }
+    budgets = list(rows[0].regrets)
+    print("mean simple regret in points after " + ", ".join(budgets) + " queries")
+    regrets = {
+        name: [100 * fmean(row.regrets[number] for row in rows if row.searcher == name) for number in budgets]
+        for name in searchers
+    }
+    for name, values in regrets.items():
+        print(f"{name:16}" + "".join(f"{value:10.3f}" for value in values))
+    return {
+        "limit": limit,
+        "summary": found,
+        "regrets in points": {n: dict(zip(budgets, v, strict=True)) for n, v in regrets.items()},
+    }

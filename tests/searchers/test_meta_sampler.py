@@ -1,0 +1,460 @@
+"""The meta-sampler against a plain loop of textbook formulas, and in anyone's study."""
+
+import gc
+import math
+import pickle
+import resource
+from copy import deepcopy
+from dataclasses import replace
+from functools import cache
+from itertools import product
+from statistics import NormalDist
+from time import process_time, sleep
+
+import numpy as np
+import optuna
+import pytest
+import torch
+from optuna.trial import TrialState
+
+from lit_metanas.estimators.estimator import Estimator, Score
+from lit_metanas.modules.grouped_kernel import GroupedKernel, mean_distances
+from lit_metanas.modules.source_process import learned
+from lit_metanas.modules.surrogate_checkpoint import write_surrogate
+from lit_metanas.modules.transfer_surrogate import TransferSurrogate
+from lit_metanas.records import Budget, Cost
+from lit_metanas.records.task_scores import TaskScores
+from lit_metanas.searchers import MetaSampler, QuerySearcher
+from lit_metanas.searchers.surrogate_choice import Tried
+from lit_metanas.spaces import LayeredSpace, OneHotEncoding
+from lit_metanas.spaces.architecture import Choice
+from lit_metanas.spaces.choice_space import ChoiceSpace
+
+LABELS = tuple("abc")
+
+
+class Letters(ChoiceSpace):
+    """The third letter matters only after an a; two b's cannot be built; the order of the last two does not matter."""
+
+    choices = (
+        Choice("x", LABELS),
+        Choice("y", LABELS),
+        Choice("z", LABELS, active_if=(("x", frozenset({"a"})),)),
+        Choice("v", LABELS, group="tail"),
+        Choice("w", LABELS, group="tail"),
+    )
+
+    def canonical(self, labels):
+        low, high = sorted((labels["v"], labels["w"]))
+        return super().canonical({**labels, "v": low, "w": high})
+
+    def violation(self, architecture):
+        return "two b's" if architecture["x"] == architecture["y"] == "b" else None
+
+
+SPACE = Letters()
+ENCODING = OneHotEncoding(SPACE)
+ALL = tuple(SPACE.architectures())
+
+
+@cache
+def value(architecture, task=0):
+    """Higher is better; tasks differ a little, and no two architectures are equal."""
+    draw = torch.Generator().manual_seed(100 + task)
+    own = torch.randn(16, generator=draw).double()
+    places = enumerate(sorted(architecture.items()))
+    common = sum((place + 2) ** 1.5 * "bca".index(label) for place, (_, label) in places) % 23
+    return common + float(own @ ENCODING([architecture])[0, :16]) + 1e-3 * ALL.index(architecture)
+
+
+def letters(trial):
+    return value(SPACE.suggest(trial))
+
+
+def scores_of(task, number, sign=1.0, embedding=()):
+    places = torch.randperm(len(ALL), generator=torch.Generator().manual_seed(task))[:number]
+    architectures = tuple(ALL[place] for place in places)
+    return TaskScores(
+        task_id=str(task),
+        features=ENCODING(architectures),
+        scores=torch.tensor([sign * value(one, task) for one in architectures], dtype=torch.float64),
+        order=torch.arange(number),
+        embedding=torch.tensor(embedding, dtype=torch.float64),
+        architectures=architectures,
+    )
+
+
+def write(path, tasks, encoding=ENCODING):
+    """A checkpoint of these tasks."""
+    features = encoding.candidates.features
+    kernel = GroupedKernel(encoding.groups, mean_distances(features, encoding.groups))
+    sources = [learned(task, kernel, features) for task in tasks]
+    mean = torch.stack([one.parameters for one in sources]).mean(0) if sources else kernel.prior.mean
+    write_surrogate(path, encoding, TransferSurrogate(kernel, sources, mean))
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    tasks = [scores_of(task, 60, embedding=(float(task), 5.0)) for task in (1, 2, 3)]
+    return write(tmp_path_factory.mktemp("surrogate") / "last.ckpt", tasks)
+
+
+def make(checkpoint=None, seed=0, **options):
+    return MetaSampler(space=SPACE, encoding=ENCODING, checkpoint=checkpoint, seed=seed, **options)
+
+
+@pytest.fixture(autouse=True)
+def _quiet():
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    yield
+    optuna.logging.set_verbosity(level)
+
+
+def tried(study):
+    return [SPACE.canonical({name[5:]: label for name, label in trial.params.items()}) for trial in study.trials]
+
+
+def optimized(sampler, number, function=letters, direction="maximize", **options):
+    study = optuna.create_study(sampler=sampler, direction=direction)
+    study.optimize(function, n_trials=number, **options)
+    return study
+
+
+def first(sampler, wanted):
+    """Trials before an architecture is asked for."""
+    study = optuna.create_study(sampler=sampler, direction="maximize")
+    for number in range(len(ALL)):
+        study.optimize(letters, n_trials=1)
+        if tried(study)[-1] == wanted:
+            return number
+    raise AssertionError(wanted)
+
+
+class PlainSearch:
+    """The whole search in loops: portfolio, parameters given, posterior by inversion, expected improvement by name."""
+
+    def __init__(self, surrogate):
+        self.surrogate = surrogate
+        self.features = ENCODING(ALL).numpy()
+        self.widths, self.scales = ENCODING.groups, surrogate.source_kernel.scales.tolist()
+        self.sources = [self.expected(source) for source in surrogate.sources]
+        if self.sources:
+            self.features = np.concatenate([self.features, np.array(self.sources).T], axis=1)
+            self.widths, self.scales = (*self.widths, len(self.sources)), [*self.scales, 2 * len(self.sources)]
+
+    def covariance(self, parameters, one, other):
+        total, start = 0.0, 0
+        for group, width in enumerate(self.widths[: len(parameters) - 2]):
+            part = slice(start, start + width)
+            total += math.exp(parameters[group]) * ((one[part] - other[part]) ** 2).sum() / self.scales[group]
+            start += width
+        return math.exp(parameters[-2] - total) + 1
+
+    def expected(self, source):
+        """Posterior mean over all, standardised."""
+        parameters = source.parameters.numpy()
+        means = np.array([
+            sum(w * self.covariance(parameters, f, a)
+                for f, w in zip(source.features.numpy(), source.weights.numpy(), strict=True)) for a in self.features
+        ])  # fmt: skip
+        return (means - means.mean()) / means.std()
+
+    def next(self, places, scores):
+        """The untried one of the largest improvement."""
+        number = len(places)
+        by_rank = [NormalDist().inv_cdf((1 + sum(o < s for o in scores) - 0.5) / number) for s in scores]
+        fitted = number - number % 10 if number >= 10 else number
+        first = torch.tensor([
+            NormalDist().inv_cdf((1 + sum(o < s for o in scores[:fitted]) - 0.5) / fitted) for s in scores[:fitted]
+        ], dtype=torch.float64)  # fmt: skip
+        informed = number % 2 == 0
+        parameters = self.surrogate.fit(torch.from_numpy(self.features[places[:fitted]]), first, informed=informed)
+        parameters = parameters.numpy()
+        known = self.features[places]
+        noisy = np.array([[self.covariance(parameters, a, b) for b in known] for a in known])
+        inverse = np.linalg.inv(noisy + math.exp(parameters[-1]) * np.eye(number))
+        weights = [self.weight(by_rank, [source[place] for place in places]) for source in self.sources]
+        best, chosen = -math.inf, -1
+        for place, features in enumerate(self.features):
+            cross = np.array([self.covariance(parameters, features, one) for one in known])
+            mean = 0.75 * (cross @ inverse @ by_rank) + sum(
+                w * s[place] for w, s in zip(weights, self.sources, strict=True)
+            )
+            mean /= 0.75 + sum(weights)
+            deviation = math.sqrt(math.exp(parameters[-2]) + 1 - cross @ inverse @ cross)
+            z = (mean - max(by_rank)) / deviation
+            improvement = deviation * (NormalDist().pdf(z) + z * NormalDist().cdf(z))
+            if place not in places and improvement > best:
+                best, chosen = improvement, place
+        return chosen
+
+    @staticmethod
+    def weight(values, predictions):
+        pairs = [(a, b) for a, b in product(range(len(values)), repeat=2) if values[a] > values[b]]
+        wrong = sum(predictions[a] < predictions[b] for a, b in pairs) / len(pairs)
+        return 0.75 * max(0.0, 1 - (wrong / 0.3) ** 2)
+
+
+@pytest.mark.parametrize("transfer", [False, True])
+def test_proposals_are_those_of_plain_loops(transfer, checkpoint):
+    sampler = make(checkpoint if transfer else None)
+    found = [ALL.index(one) for one in tried(optimized(sampler, 13))]
+    plain = PlainSearch(sampler._choice.surrogate)
+    scores = [value(ALL[place]) for place in found]
+    for number in (5, 8, 12) if transfer else (9,):
+        assert plain.next(found[:number], scores[:number]) == found[number]
+
+
+def test_without_sources_it_is_the_plain_surrogate(tmp_path):
+    empty = write(tmp_path / "empty.ckpt", [])
+    found = {seed: tried(optimized(make(None, seed), 12)) for seed in (0, 1)}
+    assert found[0] != found[1]
+    for seed in (0, 1):
+        assert tried(optimized(make(empty, seed), 12)) == found[seed]
+
+
+def test_sources_speed_the_search_up(checkpoint):
+    best = max(ALL, key=value)
+    queries = [first(make(given), best) for given in (checkpoint, None)]
+    assert queries[0] < queries[1]
+    assert queries[0] < 12
+
+
+def test_misleading_sources_do_little_harm(tmp_path):
+    wrong = write(tmp_path / "wrong.ckpt", [scores_of(task, 60, sign=-1.0) for task in (1, 2)])
+    best = max(ALL, key=value)
+    assert first(make(wrong), best) <= first(make(), best) + 10
+
+
+def test_minimising_mirrors_maximising(checkpoint):
+    up = tried(optimized(make(checkpoint), 15))
+    down = tried(optimized(make(checkpoint), 15, lambda trial: -letters(trial), direction="minimize"))
+    assert up == down
+
+
+@pytest.mark.parametrize("transfer", [False, True])
+def test_a_resumed_study_is_an_uninterrupted_one(transfer, checkpoint):
+    given = checkpoint if transfer else None
+    whole = optimized(make(given, 4), 14)
+    storage = optuna.storages.InMemoryStorage()
+    optuna.create_study(study_name="s", storage=storage, direction="maximize")
+    for number in (1, 7, 6):
+        part = optuna.load_study(study_name="s", storage=storage, sampler=pickle.loads(pickle.dumps(make(given, 4))))
+        part.optimize(letters, n_trials=number)
+    assert tried(part) == tried(whole)
+
+
+def test_a_whole_space_is_searched_without_asking_for_anything_twice(checkpoint):
+    asked = tried(optimized(make(checkpoint), len(ALL)))
+    assert sorted(map(str, asked)) == sorted(map(str, ALL))
+
+
+def test_pending_trials_count(checkpoint):
+    study = optimized(make(checkpoint), 8)
+    others = [study.ask() for _ in range(6)]
+    asked = [SPACE.suggest(trial) for trial in others]
+    assert len({*asked, *tried(study)[:8]}) == 14
+    # What is pending narrows the deviation beside it, so that the next is not the second best of the first look.
+    alone = optimized(make(checkpoint), 8)
+    choice = alone.sampler._choice
+    history = list(tried(alone))
+    scores = torch.tensor([value(one) for one in history], dtype=torch.float64)
+    order = list(choice.next(Tried(history, scores, []), np.random.default_rng(0)))
+    beside = list(choice.next(Tried(history, scores, asked[:3]), np.random.default_rng(0)))
+    assert order != beside
+    assert list(choice.next(Tried(history, scores, []), np.random.default_rng(0))) == order
+
+
+def test_many_workers_begin_with_different_architectures(checkpoint):
+    for given in (checkpoint, None):
+        study = optuna.create_study(sampler=make(given), direction="maximize")
+        asked = [SPACE.suggest(study.ask()) for _ in range(9)]
+        assert len(set(asked)) == 9
+
+
+def test_threads_ask_for_different_things(checkpoint):
+    def slow(trial):
+        found = letters(trial)
+        sleep(0.3)
+        return found
+
+    study = optimized(make(checkpoint), 15, slow, n_jobs=3)
+    assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 15
+    assert len(set(tried(study))) >= 13
+
+
+def test_failures_and_pruning_do_not_stop_the_search(checkpoint):
+    def fragile(trial):
+        found = letters(trial)
+        if trial.number % 4 == 2:
+            raise MemoryError
+        if trial.number % 4 == 3:
+            raise optuna.TrialPruned
+        return found
+
+    study = optimized(make(checkpoint), 20, fragile, catch=(MemoryError,))
+    done = [place for place, trial in enumerate(study.trials) if trial.state != TrialState.FAIL]
+    assert len({tried(study)[place] for place in done}) == len(done) == 15
+
+
+def test_other_parameters_and_foreign_trials_are_left_alone(checkpoint):
+    def both(trial):
+        return letters(trial) - abs(trial.suggest_float("train.rate", 1e-3, 1.0, log=True) - 0.1)
+
+    study = optuna.create_study(sampler=make(checkpoint), direction="maximize")
+    study.add_trial(optuna.create_trial(value=3.0))
+    study.enqueue_trial({"arch.x": "c", "arch.y": "c", "arch.z": "c", "arch.v": "c", "arch.w": "c"})
+    study.optimize(both, n_trials=8)
+    assert len({trial.params["train.rate"] for trial in study.trials[1:]}) == 8
+
+
+def test_constraints_come_before_scores(checkpoint):
+    def constrained(trial):
+        architecture = SPACE.suggest(trial)
+        trial.set_constraint("letters", 1.0 if architecture["y"] == "a" else -1.0)
+        return value(architecture)
+
+    study = optimized(make(checkpoint), 24, constrained)
+    late = tried(study)[12:]
+    assert sum(one["y"] == "a" for one in late) < len(late) / 3
+
+
+def test_the_embedding_decides_which_source_comes_first(tmp_path):
+    tasks = [scores_of(1, 60, embedding=(0.0, 1.0)), scores_of(2, 60, -1.0, embedding=(9.0, 1.0))]
+    given = write(tmp_path / "two.ckpt", tasks)
+    firsts = []
+    for embedding in ([0.1, 1.0], [8.9, 1.0], None, [1.0]):
+        study = optuna.create_study(sampler=make(given), direction="maximize")
+        if embedding:
+            study.set_user_attr("embedding", embedding)
+        firsts.append(SPACE.suggest(study.ask()))
+    assert value(firsts[0], 1) > value(firsts[1], 1)
+    assert value(firsts[1], 2) < value(firsts[0], 2)
+    assert firsts[2] == firsts[3]
+
+
+class Scores(Estimator):
+    """Validation scores to be read, and test scores that are not."""
+
+    def __init__(self, test):
+        self.test = test
+
+    @property
+    def settings(self):
+        return {}
+
+    def cost(self, architecture, fidelity):
+        return Cost(queries=1)
+
+    def __call__(self, architecture, *, fidelity, start=None):
+        return Score(
+            value(architecture), self.cost(architecture, fidelity), {"test": torch.tensor(self.test(architecture))}
+        )
+
+
+def test_test_scores_are_not_read(checkpoint):
+    found = []
+    for test in (lambda one: value(one), lambda one: math.nan, lambda one: -1e9 * value(one)):
+        searcher = QuerySearcher(sampler=make(checkpoint))
+        record = searcher.run(Scores(test), SPACE, Budget(queries=9), 0, problem="letters").record
+        found.append([replace(trial, cost=Cost()) for trial in record.trials])
+    assert found[0] == found[1] == found[2]
+    assert len(found[0]) == 9
+
+
+def test_a_query_search_resumes_as_if_uninterrupted(checkpoint, tmp_path):
+    def search(trials, storage=None):
+        searcher = QuerySearcher(sampler=make(checkpoint), storage=storage, trials=trials)
+        record = searcher.run(Scores(value), SPACE, Budget(queries=20), 3, problem="letters").record
+        return [replace(trial, cost=Cost()) for trial in record.trials]
+
+    storage = f"sqlite:///{tmp_path}/study.db"
+    search(6, storage)
+    assert search(11, storage) == search(11)
+
+
+def test_a_large_space_is_sampled_and_mutated(tmp_path):
+    space = LayeredSpace(depths=(2, 3, 4), skips=("none", "residual"))
+    encoding = OneHotEncoding(space)
+    target = space.sample(torch.Generator().manual_seed(3))
+
+    def match(architecture):
+        return sum(architecture.get(name) == label for name, label in target.items())
+
+    def function(trial):
+        return match(space.suggest(trial))
+
+    def scores(task):
+        generator = torch.Generator().manual_seed(task)
+        architectures = tuple(space.sample(generator) for _ in range(50))
+        values = torch.tensor([float(match(one)) for one in architectures]).double()
+        none = torch.empty(0)
+        return TaskScores(str(task), encoding(architectures), values, torch.arange(50), none, architectures)
+
+    given = write(tmp_path / "layered.ckpt", [scores(1), scores(2)], encoding)
+    found = []
+    for source in (None, given, given):
+        sampler = MetaSampler(space=space, encoding=encoding, checkpoint=source, seed=0)
+        found.append(optimized(sampler, 15, function))
+    assert [trial.params for trial in found[1].trials] == [trial.params for trial in found[2].trials]
+    draws = torch.Generator().manual_seed(9)
+    by_chance = max(match(space.sample(draws)) for _ in range(15))
+    assert max(trial.value for trial in found[1].trials[:6]) > by_chance
+    assert found[0].best_value > by_chance
+
+
+def test_a_long_context_is_cut_to_the_best_and_the_latest(checkpoint):
+    choice = make(checkpoint, context=6, refit=5)._choice
+    scores = torch.tensor([9.0, 1.0, 8.0, 2.0, 7.0, 3.0, 0.0, 0.5, 4.0, 5.0, 6.0, 6.5])
+    assert choice._taken(scores) == ([0, 2, 4, 7, 8, 9], [10, 11])
+    assert choice._taken(scores[:4]) == ([0, 1, 2, 3], [])
+    assert tried(optimized(make(checkpoint, context=6, refit=5), 16)) != tried(optimized(make(checkpoint, refit=5), 16))
+
+
+def test_copies_share_and_pickles_forget(checkpoint):
+    sampler = make(checkpoint)
+    optimized(sampler, 8)
+    assert deepcopy(sampler)._choice is sampler._choice
+    other = pickle.loads(pickle.dumps(sampler))
+    assert other._choice is not sampler._choice
+    assert len(pickle.dumps(sampler)) < 10_000
+
+
+def test_what_cannot_be_is_refused(checkpoint, tmp_path):
+    for name in ("first", "refit", "context"):
+        with pytest.raises(ValueError, match=f"{name} is -1"):
+            make(**{name: -1})
+    with pytest.raises(ValueError, match="encoding is of another space"):
+        MetaSampler(space=LayeredSpace(), encoding=ENCODING)
+    with pytest.raises(FileNotFoundError, match="There is no checkpoint"):
+        optimized(make(str(tmp_path / "absent.ckpt")), 1)
+    sampler = MetaSampler(space=LayeredSpace(shared=True), checkpoint=checkpoint)
+    with pytest.raises(ValueError, match="fitted with another space"):
+        _ = optuna.create_study(sampler=sampler).ask().relative_params
+    study = optuna.create_study(sampler=make(checkpoint), directions=["minimize", "maximize"])
+    with pytest.raises(ValueError, match="one objective"):
+        _ = study.ask().relative_params
+
+
+@pytest.mark.slow
+def test_memory_is_flat_and_proposals_are_fast_over_a_thousand_trials():
+    """In the largest enumerated space: resident memory of the second half of a thousand trials, and CPU seconds."""
+    from lit_metanas.spaces import NASBenchGraph, NASBenchGraphEncoding
+
+    space = NASBenchGraph()
+    encoding = NASBenchGraphEncoding(space)
+    weights = torch.randn(sum(encoding.groups), generator=torch.Generator().manual_seed(0)).double()
+    study = optuna.create_study(sampler=MetaSampler(space=space, encoding=encoding, seed=0), direction="maximize")
+    times, memory = [], []
+    for _ in range(1000):
+        begin = process_time()
+        trial = study.ask(space.distributions())
+        times.append(process_time() - begin)
+        study.tell(trial, float(encoding([space.canonical({n[5:]: v for n, v in trial.params.items()})])[0] @ weights))
+        gc.collect(0)
+        memory.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3)
+    assert max(times[6:]) < 1.0
+    assert sum(times[6:]) / 994 < 0.2
+    assert memory[-1] - memory[400] < 30
