@@ -15,8 +15,11 @@ from rich.table import Table
 from torch import Tensor
 
 from lit_metanas.callbacks.meter import EpisodeMeter, clock_time
-from lit_metanas.callbacks.searching import searches
+from lit_metanas.callbacks.searching import Searched, searches
 from lit_metanas.episodes.task import Task
+
+UNITS = {"search": "tasks", "predict": "batches"}
+"""What is counted in these phases; in the others it is episodes."""
 
 
 class EpisodeProgressBar(ProgressBar):
@@ -125,13 +128,13 @@ class EpisodeProgressBar(ProgressBar):
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Open the line."""
-        self._open("predict", EpisodeMeter())
+        self._open("search" if isinstance(pl_module, Searched) else "predict", EpisodeMeter())
 
     def on_predict_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:  # fmt: skip
-        """Count the batch's episodes over all ranks."""
+        """Count the batch's tasks over all ranks."""
         self._count(trainer, batch, (batch_idx + 1) / _whole(trainer.num_predict_batches, dataloader_idx))
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -193,8 +196,8 @@ def line_parts(phase: str, meter: EpisodeMeter, note: str, numbers: Mapping[str,
     ]
     return [
         phase,
-        f"{meter.done:,}/{total} episodes".replace(",", " "),
-        f"{meter.rate:.1f}/s",
+        f"{meter.done:,}/{total} {UNITS.get(phase, 'episodes')}".replace(",", " "),
+        f"{meter.rate:.1f}/s" if meter.rate >= 0.05 or not meter.done else f"{60 * meter.rate:.1f}/min",
         f"elapsed {clock_time(meter.elapsed)}",
         f"left {clock_time(meter.left)}",
         *shown,

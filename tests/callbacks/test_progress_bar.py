@@ -1,7 +1,9 @@
 import re
+from pathlib import Path
 
 import pytest
-from lightning.pytorch import Trainer
+from lightning.pytorch import LightningModule, Trainer
+from torch.utils.data import DataLoader
 
 from lit_metanas.callbacks import EpisodeProgressBar
 from lit_metanas.callbacks.meter import EpisodeMeter, clock_time
@@ -122,6 +124,34 @@ def test_other_ranks_are_silent(module, batches, tmp_path, capfd):
     bar.disable()
     trainer_with(bar, tmp_path, max_epochs=1, limit_val_batches=0).fit(module, batches(), batches())
     assert "episodes" not in capfd.readouterr().err
+
+
+class Searching(LightningModule):
+    results = ()
+    directory = Path()
+
+    def predict_step(self, batch, batch_idx):
+        return batch
+
+
+class Predicting(LightningModule):
+    def predict_step(self, batch, batch_idx):
+        return batch
+
+
+@pytest.mark.parametrize(("made", "line"), [(Searching, "search  3/3 tasks"), (Predicting, "predict  3/3 batches")])
+def test_a_search_counts_tasks(made, line, tmp_path, capfd):
+    trainer = trainer_with(EpisodeProgressBar(interval=1000), tmp_path)
+    trainer.predict(made(), DataLoader(range(3), batch_size=None), return_predictions=False)
+    assert any(each.startswith(line) for each in capfd.readouterr().err.splitlines())
+
+
+def test_slow_tasks_are_counted_by_the_minute():
+    clock = Clock()
+    meter = EpisodeMeter(clock=clock)
+    clock.now += 100
+    meter.update(2, 0.5)
+    assert line_parts("search", meter, "", {})[1:3] == ["2/4 tasks", "1.2/min"]
 
 
 @pytest.mark.parametrize(("columns", "bar", "elapsed"), [(200, True, True), (120, True, True), (79, False, False)])
