@@ -95,3 +95,21 @@ def test_one_process_goes_on_where_two_left_off(tmp_path):
     assert len(resumed["losses"]) == 6
     compared = {name for name in resumed["state"] if name.startswith("statistics")}
     assert compared == {name for name in one["state"] if name.startswith("statistics")}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(2000)
+def test_two_processes_go_on_where_two_left_off_bit_for_bit(tmp_path):
+    options = {"method": "paired", "devices": 2, "steps": 4, "max_epochs": 3}
+    whole = run(tmp_path / "whole", saves=[6], **options)
+    assert len(whole[0]["losses"]) == 12
+    for name, done in {"epoch": 4, "step6": 6}.items():
+        checkpoint = str(tmp_path / "whole" / f"{name}.ckpt")
+        resumed = run(tmp_path / name, resume=checkpoint, **options)
+        for first, second in zip(whole, resumed, strict=True):
+            assert second["losses"] == first["losses"][done:]
+            assert second["metrics"] == first["metrics"]
+            assert second["test"] == first["test"]
+            assert second["state"].keys() == first["state"].keys()
+            for key, value in first["state"].items():
+                assert torch.equal(second["state"][key], value), f"{name}: {key}"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.pytorch import Callback
 from lightning.pytorch.strategies import DDPStrategy
 from meta_toys import Losses, make_data, make_model, make_trainer, state_of
 from torch import distributed
@@ -67,16 +68,32 @@ class Messages(Losses):
         self.counting &= not trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
 
 
+class Saves(Callback):
+    """Leaves a checkpoint after some outer steps, and one at the first epoch's end."""
+
+    def __init__(self, folder: Path, steps: list[int]) -> None:
+        self.folder, self.steps = folder, steps
+
+    def on_train_batch_end(self, trainer, pl_module, *args):
+        if int(pl_module.outer_steps) in self.steps:
+            trainer.save_checkpoint(self.folder / f"step{int(pl_module.outer_steps)}.ckpt")
+
+    def on_train_epoch_end(self, trainer, pl_module):
+        if self.steps and trainer.current_epoch == 0:
+            trainer.save_checkpoint(self.folder / "epoch.ckpt")
+
+
 def train(folder: Path, **options: Any) -> dict[str, Any]:
     """Fit, save, test; returns what came of it on this process."""
     devices, method = options.pop("devices"), options.pop("method")
     steps, resume = options.pop("steps"), options.pop("resume", None)
     data = make_data(steps_per_epoch=steps, tasks_per_step=4, val_episodes=4, test_episodes=12)
-    model = make_model(**METHODS[method]())
+    saves = Saves(folder, options.pop("saves", []))
+    model = make_model(weights_seed=0 if resume is None else 99, **METHODS[method]())
     losses = Messages() if resume is None else Losses()
     strategy = DDPStrategy(process_group_backend="gloo") if devices > 1 else "auto"
     guards = [RankWatch(), RankCheck(every_n_steps=5), Preemption()]
-    trainer = make_trainer(devices=devices, strategy=strategy, callbacks=[*guards, losses], **options)
+    trainer = make_trainer(devices=devices, strategy=strategy, callbacks=[*guards, losses, saves], **options)
     trainer.fit(model, data, ckpt_path=resume)
     state = state_of(model)
     metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}

@@ -1,0 +1,137 @@
+"""`test` and `search` on two processes give what one process gives."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+ROOT = Path(__file__).parents[2]
+SPACE = {
+    "class_path": "lit_metanas.spaces.LayeredSpace",
+    "init_args": {"kernels": [1, 3], "depths": [2], "widths": [4, 6], "pools": ["max"]},
+}
+SIZES = {"tasks": 3, "way": 3, "train": 4, "val": 4, "test": 6}
+EPISODES = {
+    "class_path": "lit_metanas.episodes.EpisodeDataModule",
+    "init_args": {
+        "source": {"class_path": "meta_toys.Patterns"},
+        **{"way": 3, "shot": 2, "query": 3, "tasks_per_step": 2, "steps_per_epoch": 4, "val_episodes": 4},
+        "test_episodes": 12,
+    },
+}
+TRAINER = {"accelerator": "cpu", "enable_progress_bar": False}
+RESULTS = {
+    "class_path": "lit_metanas.callbacks.ResultsFile",
+    "init_args": {"path": "{folder}/results.json", "method": "toy"},
+}
+FIT = {
+    "model": {
+        "class_path": "lit_metanas.modules.meta_search.MetaSearch",
+        "init_args": {"space": SPACE, "shape": [1, 8, 8]},
+    },
+    "data": EPISODES,
+    "trainer": {**TRAINER, "max_epochs": 1},
+}
+SEARCH = {
+    "model": {
+        "class_path": "lit_metanas.searchers.TargetSearch",
+        "init_args": {
+            "space": SPACE,
+            "methods": {
+                "random": {"class_path": "lit_metanas.searchers.RandomArchitecture"},
+                "darts": {
+                    "class_path": "lit_metanas.searchers.WeightSharingSearcher",
+                    "init_args": {"epochs": 1, "batch_size": 6},
+                },
+            },
+            "recipe": {"epochs": 1, "batch_size": 6},
+            "budget_flops": 1e6,
+        },
+    },
+    "data": {
+        "class_path": "lit_metanas.episodes.TargetTaskDataModule",
+        "init_args": {
+            "tasks": {
+                "class_path": "lit_metanas.episodes.DrawnTasks",
+                "init_args": {
+                    "source": {"class_path": "meta_toys.Patterns"},
+                    **dict.fromkeys(("tasks", "way"), 3),
+                    **SIZES,
+                },
+            }
+        },
+    },
+    "trainer": TRAINER,
+}
+
+
+@pytest.fixture
+def verb(tmp_path, monkeypatch):
+    """Runs a verb on some processes, into a folder."""
+    monkeypatch.chdir(tmp_path)
+    paths = [ROOT, ROOT / "tests" / "modules" / "toys", *(path for path in sys.path if path)]
+    variables = {"PYTHONPATH": os.pathsep.join(map(str, paths)), "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+
+    def run(name: str, config: dict[str, Any], folder: str, processes: int, *args: str) -> str:
+        Path("config.yaml").write_text(yaml.safe_dump(config).replace("{folder}", folder))
+        command = ["timeout", "-k", "5", "300", sys.executable, "-m", "lit_metanas.cli", name, "-c", "config.yaml"]
+        command += [f"--trainer.default_root_dir={folder}", f"--trainer.devices={processes}", *args]
+        command += ["--trainer.strategy=ddp"] if processes > 1 else []
+        done = subprocess.run(command, env={**os.environ, **variables}, capture_output=True, text=True, timeout=350)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
+
+
+def without_time(value: Any) -> Any:
+    """A JSON value without what differs from run to run."""
+    if isinstance(value, dict):
+        own = ("seconds", "hardware", "config")
+        return {key: without_time(part) for key, part in value.items() if key not in own}
+    return [without_time(part) for part in value] if isinstance(value, list) else value
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
+def test_a_test_on_two_processes_gives_the_numbers_of_one(verb):
+    verb("fit", FIT, "fit", 1)
+    config = {**FIT, "trainer": {**TRAINER, "callbacks": [RESULTS]}}
+    said = [verb("test", config, f"test{n}", n, "--ckpt_path=fit/checkpoints/last.ckpt") for n in (1, 2)]
+    one, two = (without_time(json.loads(Path(f"test{n}/results.json").read_text())) for n in (1, 2))
+    assert one == two
+    assert len(json.dumps(one)) > 200
+    tables = [[line for line in text.splitlines() if "test/" in line] for text in said]
+    assert tables[0] == tables[1] != []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
+def test_a_search_on_two_processes_leaves_the_files_of_one_and_a_second_start_does_nothing(verb):
+    for n in (1, 2):
+        verb("search", SEARCH, f"search{n}", n, f"--model.init_args.directory=search{n}")
+    for name in ("results.json", "architectures.json"):
+        one, two = (without_time(json.loads(Path(f"search{n}/{name}").read_text())) for n in (1, 2))
+        assert one == two, name
+    first, second = (
+        sorted(p.relative_to(f"search{n}") for p in Path(f"search{n}/children").rglob("*")) for n in (1, 2)
+    )
+    assert first == second
+    children = [path for path in first if path.name == "weights.pt"]
+    assert len(children) == 6
+    for path in children:
+        one, two = (torch.load(f"search{n}/{path}", weights_only=True) for n in (1, 2))
+        assert one.keys() == two.keys()
+        assert all(torch.equal(value, two[key]) for key, value in one.items()), path
+    times = {path: path.stat().st_mtime_ns for path in Path("search2/children").rglob("*") if path.is_file()}
+    said = verb("search", SEARCH, "search2", 2, "--model.init_args.directory=search2")
+    assert "All 6 searches in 'search2' were finished before: nothing was done." in said
+    assert {path: path.stat().st_mtime_ns for path in times} == times
