@@ -8,6 +8,14 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from lit_metanas.spaces.space import inherit
+
+
+def copy_leading(statistic: Tensor, own: Tensor) -> None:
+    """Copy a batch-norm statistic of more or fewer channels, shape ``(channels,)``, for those that both have."""
+    common = min(len(statistic), len(own))
+    own[:common].copy_(statistic[:common])
+
 
 class ChildNetwork(nn.Module, ABC):
     """A network of one architecture, which inherits from its space's supernet and tells what it has learned.
@@ -44,6 +52,23 @@ class ChildNetwork(nn.Module, ABC):
         """The inverse of ``inherit``: copies of all tensors under the supernet's names, or of leading slices there."""
         tensors = {**self._tensors(), "head.weight": self.head.weight, "head.bias": self.head.bias}
         return {name: tensor.detach().clone() for name, tensor in tensors.items()}
+
+    @torch.no_grad()
+    def _leading(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What a supernet of the space holds for each of ``_tensors``: leading slices of larger parameters.
+
+        Batch-norm statistics may be missing, or be those of a narrower child: further channels keep their own.
+
+        Raises:
+            ValueError: a parameter is missing or too small.
+        """
+        own = self._tensors()
+        statistics = {name for name in own if name.endswith((".mean", ".var"))}
+        found = inherit(weights, {name: tensor for name, tensor in own.items() if name not in statistics})
+        for name in statistics & weights.keys():
+            found[name] = own[name].clone()
+            copy_leading(weights[name], found[name])
+        return found
 
     @torch.no_grad()
     def _inherit_head(self, weights: Mapping[str, Tensor]) -> None:

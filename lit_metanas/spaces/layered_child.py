@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lit_metanas.spaces.child_network import ChildNetwork
+from lit_metanas.spaces.child_network import ChildNetwork, copy_leading
 from lit_metanas.spaces.operations import ACTIVATIONS, POOLS
 from lit_metanas.spaces.space import Shape
 
@@ -157,8 +157,8 @@ def _inherit_normed(
     if isinstance(norm, nn.BatchNorm2d) and f"{norm_key}.mean" in weights:
         assert norm.running_mean is not None
         assert norm.running_var is not None
-        norm.running_mean.copy_(weights[f"{norm_key}.mean"][:out])
-        norm.running_var.copy_(weights[f"{norm_key}.var"][:out])
+        copy_leading(weights[f"{norm_key}.mean"], norm.running_mean)
+        copy_leading(weights[f"{norm_key}.var"], norm.running_var)
 
 
 def _learned_normed(convolution: nn.Module, norm: nn.Module, kernel_key: str, norm_key: str) -> dict[str, Tensor]:

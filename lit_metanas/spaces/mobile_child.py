@@ -13,7 +13,6 @@ from lit_metanas.spaces.body_networks import BodyChild
 from lit_metanas.spaces.layers import inheritable
 from lit_metanas.spaces.mobile_layout import Bottleneck, MobileFrame
 from lit_metanas.spaces.mobile_taps import as_kernel, as_taps
-from lit_metanas.spaces.space import inherit
 
 
 class Convolution(nn.Sequential):
@@ -94,10 +93,8 @@ class MobileChild(BodyChild):
         Raises:
             ValueError: a parameter that this network needs is not among ``weights``, or is too small.
         """
-        optional = (".mean", ".var")
-        wanted = {n: tensor for n, tensor in self._tensors().items() if n in weights or not n.endswith(optional)}
         own = inheritable(self)
-        for name, value in inherit(weights, wanted).items():
+        for name, value in self._leading(weights).items():
             own[name].copy_(as_kernel(value) if value.dim() == 2 else value)
         self._inherit_head(weights)
 

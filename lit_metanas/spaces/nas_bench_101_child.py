@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from lit_metanas.spaces.child_network import ChildNetwork
 from lit_metanas.spaces.nas_bench_101_cells import OPERATIONS, Cell, split_channels
 from lit_metanas.spaces.nas_bench_101_cost import KERNELS, convolutions, network_cost
-from lit_metanas.spaces.space import Shape, inherit
+from lit_metanas.spaces.space import Shape
 
 
 def strongest(inputs: Tensor) -> Tensor:
@@ -142,17 +142,14 @@ class NASBench101Child(ChildNetwork):
         Raises:
             ValueError: a parameter that this network needs is not among ``weights``, or has another shape.
         """
-        own = self._tensors()
         stem, given = self.stem.convolution.weight, weights.get("stem.kernel")
         if given is not None and given.shape != stem.shape:  # whose slice would be another network's
             raise ValueError(
                 f"The weights hold 'stem.kernel' {tuple(given.shape)}, not {tuple(stem.shape)}: "
                 "they come from another search space."
             )
-        wanted = {
-            name: tensor for name, tensor in own.items() if name in weights or not name.endswith((".mean", ".var"))
-        }
-        for name, value in inherit(weights, wanted).items():
+        own = self._tensors()
+        for name, value in self._leading(weights).items():
             own[name].copy_(value)
         self._inherit_head(weights)
 
