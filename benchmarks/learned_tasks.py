@@ -55,7 +55,8 @@ class Plan:
     Attributes:
         sources: tasks that records are made of.
         targets: tasks that are held out.
-        source_seeds: searches of each source by random search, and as many by evolution.
+        source_seeds: searches of each source by random search, and as many by evolution, for each seed of the targets:
+            so the spread over seeds has that of the records in it.
         source_queries: architectures in each.
         seeds: searches of each target by each searcher.
         queries: architectures in each.
@@ -71,17 +72,15 @@ class Plan:
 
 def sampler_of(name: str, pool: Pool, checkpoint: Path | None = None) -> BaseSampler:
     """The sampler of this name, held to the pool; its seed comes with the search."""
-    if name == RANDOM:
-        return PoolSampler(pool.architectures, SPACE)
-    if name == TPE:
-        return PoolSampler(pool.architectures, SPACE, TPESampler())
-    if name == EVOLUTION:
-        return PoolSampler(pool.architectures, SPACE, RegularisedEvolution(population=8, sample=3, space=SPACE))
     members = PoolSpace(pool.architectures, SPACE)
+    if name == RANDOM:
+        return PoolSampler(members)
+    if name == TPE:
+        return PoolSampler(members, TPESampler())
+    if name == EVOLUTION:
+        return PoolSampler(members, RegularisedEvolution(population=8, sample=3, space=SPACE))
     source = str(checkpoint) if name in (META, EMBEDDED) else None
-    return PoolSampler(
-        pool.architectures, SPACE, MetaSampler(space=members, encoding=OneHotEncoding(members), checkpoint=source)
-    )
+    return PoolSampler(members, MetaSampler(space=members, encoding=OneHotEncoding(members), checkpoint=source))
 
 
 Embeddings = Mapping[str, tuple[float, ...]]
@@ -115,32 +114,57 @@ def search(
     return searcher.run(estimator, SPACE, budget, seed, problem=problem.id, embedding=embedding).record
 
 
-def make_records(pool: Pool, plan: Plan, embeddings: Embeddings, path: Path) -> list[Record]:
+def make_records(pool: Pool, plan: Plan, embeddings: Embeddings, path: Path, seed: int) -> list[Record]:
     """Search the sources from random initialisation, unless the file holds these searches."""
-    wanted = [
-        (name, problem, seed)
-        for problem, name, seed in product(plan.sources, (RANDOM, EVOLUTION), range(plan.source_seeds))
-    ]
+    seeds = range(seed * plan.source_seeds, (seed + 1) * plan.source_seeds)
+    wanted = list(product((RANDOM, EVOLUTION), plan.sources, seeds))
     queries = min(plan.source_queries, len(pool.architectures))
     kept = read_record_lines(path, SPACE) if path.exists() else []
     by_search = {(record.method, record.task_id, record.seed): record for record in kept}
     records = [
         known
-        if (known := by_search.get((name, problem.id, seed))) and len(known.trials) == queries
-        else search(name, pool, problem, queries=queries, seed=seed, embedding=embeddings[problem.id])
-        for name, problem, seed in wanted
+        if (known := by_search.get((name, problem.id, own))) and len(known.trials) == queries
+        else search(name, pool, problem, queries=queries, seed=own, embedding=embeddings[problem.id])
+        for name, problem, own in wanted
     ]
     if records != kept:
         write_record_lines(path, records)
     return records
 
 
-def fit(records: Path, directory: Path) -> Path:
+@dataclass(frozen=True)
+class Lesson:
+    """What was learned for one seed.
+
+    Attributes:
+        records: of the searches of the sources.
+        checkpoint: of the meta-surrogate that was trained on them.
+        digest: of the records.
+    """
+
+    records: list[Record]
+    checkpoint: Path
+    digest: str
+
+
+def learn(pool: Pool, plan: Plan, embeddings: Embeddings, work: Path, seed: int) -> Lesson:
+    """Make records and train the meta-surrogate on them, unless that was done."""
+    lines = work / f"records-{seed}.jsonl"
+    records = make_records(pool, plan, embeddings, lines, seed)
+    told = [[r.method, r.task_id, r.embedding, [(str(t.architecture), t.value) for t in r.trials]] for r in records]
+    digest = sha256(json.dumps(told).encode()).hexdigest()[:16]
+    folder = work / f"surrogate-{seed}-{digest}"
+    found = list(folder.rglob("last.ckpt"))
+    return Lesson(records, found[0] if found else fit(lines, folder), digest)
+
+
+def fit(records: Path, folder: Path) -> Path:
     """Train the meta-surrogate as a user does."""
     config = CONFIGS / "amortised" / "layered_surrogate.yaml"
     paths = f"--data.init_args.paths=[{json.dumps(str(records))}]"
-    lit_metanas(["fit", "-c", str(config), paths, f"--trainer.default_root_dir={directory}"])
-    (checkpoint,) = directory.rglob("last.ckpt")
+    quiet = "--trainer.enable_progress_bar=false"
+    lit_metanas(["fit", "-c", str(config), paths, quiet, f"--trainer.default_root_dir={folder}"])
+    (checkpoint,) = folder.rglob("last.ckpt")
     return checkpoint
 
 
@@ -164,42 +188,48 @@ class Replays:
 
     Args:
         path: the file.
-        digest: of what the searchers learned from; the searches of another one are done anew.
+        digests: of what was learned for each seed; searches with something else are done anew.
     """
 
-    def __init__(self, path: Path, digest: str) -> None:
-        self.path, self.digest = path, digest
+    def __init__(self, path: Path, digests: Sequence[str]) -> None:
+        self.path, self.digests = path, list(digests)
         self.orders: dict[str, list[int]] = {}
         if path.exists():
             document = json.loads(path.read_text(encoding="utf-8"))
-            self.orders = document["orders"] if document["learned from"] == digest else {}
+            same = {
+                str(n) for n, pair in enumerate(zip(document["learned"], digests, strict=False)) if len(set(pair)) == 1
+            }
+            self.orders = {key: order for key, order in document["orders"].items() if key.split(", ")[-1] in same}
 
-    def fill(self, pool: Pool, plan: Plan, records: Sequence[Record], embeddings: Embeddings, checkpoint: Path) -> None:
+    def fill(self, pool: Pool, plan: Plan, embeddings: Embeddings, lessons: Sequence[Lesson]) -> None:
         """Search what the file does not hold yet."""
-        places = {architecture: place for place, architecture in enumerate(pool.architectures)}
-        queries = min(plan.queries, len(pool.architectures))
-        means = source_mean(records, pool.architectures)[:queries]
-        for problem, name, seed in product(plan.targets, SEARCHERS, range(plan.seeds)):
-            key = _key(problem, name, seed)
-            if len(self.orders.get(key, ())) >= queries:
-                continue
-            if name == MEAN:
-                self.orders[key] = means
-                continue
-            embedding = embeddings[problem.id] if name == EMBEDDED else ()
-            record = search(name, pool, problem, queries=queries, seed=seed, embedding=embedding, checkpoint=checkpoint)
-            self.orders[key] = [places[trial.architecture] for trial in record.trials if not trial.duplicate]
-            if seed == plan.seeds - 1:
-                self.write()
-                print(f"{problem.id}: {name}", flush=True)
-        self.write()
+        for problem, name in product(plan.targets, SEARCHERS):
+            for seed in range(plan.seeds):
+                key = _key(problem, name, seed)
+                if len(self.orders.get(key, ())) < min(plan.queries, len(pool.architectures)):
+                    embedding = embeddings[problem.id] if name == EMBEDDED else ()
+                    self.orders[key] = _order(pool, plan, problem, name, seed, embedding, lessons[seed])
+            self.write()
+            print(f"{problem.id}: {name}", flush=True)
 
     def write(self) -> None:
         """Write the file atomically, one search a line."""
         rows = ",\n".join(f"{json.dumps(key)}: {json.dumps(order)}" for key, order in self.orders.items())
         with replacing(self.path) as temporary:
-            text = f'{{"schema": 1, "learned from": "{self.digest}", "orders": {{\n{rows}\n}}}}\n'
+            text = f'{{"schema": 1, "learned": {json.dumps(self.digests)}, "orders": {{\n{rows}\n}}}}\n'
             temporary.write_text(text, encoding="utf-8")
+
+
+def _order(
+    pool: Pool, plan: Plan, problem: Problem, name: str, seed: int, embedding: tuple[float, ...], lesson: Lesson
+) -> list[int]:
+    """The members that one search tries, by their places in the pool."""
+    queries = min(plan.queries, len(pool.architectures))
+    if name == MEAN:
+        return source_mean(lesson.records, pool.architectures)[:queries]
+    record = search(name, pool, problem, queries=queries, seed=seed, embedding=embedding, checkpoint=lesson.checkpoint)
+    places = {architecture: place for place, architecture in enumerate(pool.architectures)}
+    return [places[trial.architecture] for trial in record.trials if not trial.duplicate]
 
 
 def _key(problem: Problem, name: str, seed: int) -> str:
@@ -219,16 +249,13 @@ def outcome(replays: Replays, pool: Pool, plan: Plan, name: str) -> Regrets:
 def run(pool: Pool, plan: Plan, embeddings: Embeddings, work: Path, results: Path) -> dict[str, Regrets]:
     """From a filled pool to the regrets."""
     work.mkdir(parents=True, exist_ok=True)
-    lines = work / "records.jsonl"
-    records = make_records(pool, plan, embeddings, lines)
-    learned = [[r.method, r.task_id, r.embedding, [trial.value for trial in r.trials]] for r in records]
-    digest = sha256(json.dumps(learned).encode()).hexdigest()[:16]
-    checkpoints = work / f"surrogate-{digest}"
-    found = sorted(checkpoints.rglob("last.ckpt"))
-    checkpoint = found[0] if found else fit(lines, checkpoints)
-    print(f"{len(records)} searches of {len(plan.sources)} tasks, from random initialisation", flush=True)
-    replays = Replays(results / "replays.json", digest)
-    replays.fill(pool, plan, records, embeddings, checkpoint)
+    lessons = [learn(pool, plan, embeddings, work, seed) for seed in range(plan.seeds)]
+    searches = len(lessons[0].records)
+    print(
+        f"{len(lessons)} times {searches} searches of {len(plan.sources)} tasks from random initialisation", flush=True
+    )
+    replays = Replays(results / "replays.json", [lesson.digest for lesson in lessons])
+    replays.fill(pool, plan, embeddings, lessons)
     return {name: outcome(replays, pool, plan, name) for name in SEARCHERS}
 
 

@@ -9,9 +9,10 @@ from optuna import Study
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
+from pool_space import PoolSpace
 
 from lit_metanas.searchers.trial_generator import TrialGenerator
-from lit_metanas.spaces import Architecture, ChoiceSpace
+from lit_metanas.spaces import Architecture
 
 PREFIX = "arch."
 
@@ -23,13 +24,11 @@ class PoolSampler(BaseSampler):
     one is drawn. The study holds the members' labels, so that the other sampler learns from what was scored.
 
     Args:
-        pool: the members, each once.
-        space: theirs.
+        space: the members.
         sampler: of the whole space; None draws members uniformly.
     """
 
-    def __init__(self, pool: Sequence[Architecture], space: ChoiceSpace, sampler: BaseSampler | None = None) -> None:
-        self.pool = tuple(pool)
+    def __init__(self, space: PoolSpace, sampler: BaseSampler | None = None) -> None:
         self.space = space
         self.sampler = sampler
         self._generator = TrialGenerator(0)
@@ -45,7 +44,7 @@ class PoolSampler(BaseSampler):
         """A member; its inactive choices are as the other sampler proposes."""
         known = (TrialState.COMPLETE, TrialState.RUNNING)
         tried = {self._named(t.params) for t in study.get_trials(deepcopy=False, states=known) if t.params}
-        open_members = [member for member in self.pool if member not in tried] or list(self.pool)
+        open_members = [member for member in self.space.pool if member not in tried] or list(self.space.pool)
         generator = self._generator.of(trial.number)
         proposed = {} if self.sampler is None else self._proposed(self.sampler, study, trial, search_space)
         if proposed:
@@ -93,5 +92,7 @@ class PoolSampler(BaseSampler):
 
 def distance(one: Architecture, other: Architecture) -> float:
     """The share of choices, of those active in either, whose labels differ."""
-    names = one.keys() | other.keys()
-    return sum(one.get(name) != other.get(name) for name in names) / len(names)
+    mine, theirs = dict(one), dict(other)
+    same = len(mine.items() & theirs.items())
+    names = len(mine.keys() | theirs.keys())
+    return (names - same) / names

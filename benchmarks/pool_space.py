@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Self
 
 import torch
 
@@ -21,6 +22,10 @@ class PoolSpace(ChoiceSpace):
         self.pool = tuple(pool)
         self.space = space
         self.choices = space.choices
+        self._members = frozenset(pool)
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
+        return self  # it never changes, and each trial has a sampler of its own
 
     @property
     def name(self) -> str:
@@ -38,7 +43,7 @@ class PoolSpace(ChoiceSpace):
 
     def violation(self, architecture: Architecture) -> str | None:
         """Whether it is no member."""
-        return None if architecture in self.pool else "it is not in the pool"
+        return None if architecture in self._members else "it is not in the pool"
 
     def sample(self, generator: torch.Generator) -> Architecture:
         """Draw a member."""

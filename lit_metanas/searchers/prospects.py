@@ -79,7 +79,9 @@ class WholeOutlook(Outlook):
 
     def __init__(self, surrogate: TransferSurrogate, candidates: Candidates) -> None:
         known = [source.candidates for source in surrogate.sources]
-        sources = torch.stack(known) if known else None
+        # The checkpoint of a space that this one restricts has other candidates.
+        same = bool(known) and all(len(own) == len(candidates.architectures) for own in known)
+        sources = torch.stack(known) if same else None
         self.first = Prospects(surrogate, candidates.architectures, candidates.features, sources)
 
     def __call__(

@@ -132,7 +132,8 @@ def test_the_nearest_untried_member_is_proposed(benchmark):
     module, pools = benchmark("pool_sampler"), benchmark("learned_pool")
     pool = pools.draw_pool(pools.SPACE, MEMBERS)
     wanted = pool[5]
-    order = asked(module.PoolSampler(pool, pools.SPACE, Says(wanted)), pools.SPACE, MEMBERS)
+    members = benchmark("pool_space").PoolSpace(pool, pools.SPACE)
+    order = asked(module.PoolSampler(members, Says(wanted)), pools.SPACE, MEMBERS)
     assert order[0] == wanted
     assert set(order) == set(pool)
 
@@ -152,7 +153,7 @@ def test_all_members_come_once_in_another_order_for_each_seed(benchmark, inner):
     pool = pools.draw_pool(pools.SPACE, MEMBERS)
     orders = []
     for seed in range(2):
-        sampler = module.PoolSampler(pool, pools.SPACE, inner)
+        sampler = module.PoolSampler(benchmark("pool_space").PoolSpace(pool, pools.SPACE), inner)
         reseed(sampler, seed)
         orders.append(asked(sampler, pools.SPACE, MEMBERS))
     assert orders[0] != orders[1]
@@ -220,9 +221,9 @@ def test_the_whole_way_from_a_pool_to_regrets(benchmark, plan, tmp_path, capsys,
     pool = filled(pools, tmp_path / "pool.json")
     embeddings = {p.id: (float(n), 1.0) for n, p in enumerate((*plan.sources, *plan.targets))}
     found = module.run(pool, plan, embeddings, tmp_path / "work", tmp_path)
-    lines = read_record_lines(tmp_path / "work" / "records.jsonl", pools.SPACE)
-    assert [(r.task_id, r.method) for r in lines] == [
-        (problem.id, name) for problem in plan.sources for name in (module.RANDOM, module.EVOLUTION)
+    lines = read_record_lines(tmp_path / "work" / "records-1.jsonl", pools.SPACE)
+    assert [(r.method, r.task_id, r.seed) for r in lines] == [
+        (name, problem.id, 1) for name in (module.RANDOM, module.EVOLUTION) for problem in plan.sources
     ]
     assert all(len({t.architecture for t in record.trials}) == plan.source_queries for record in lines)
     for name, regret in found.items():
