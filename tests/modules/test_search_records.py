@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -160,6 +161,23 @@ def test_a_trainer_gets_the_tasks(many, tmp_path, held_out):
     assert len(module.train_tasks) == 12 - len(held_out)
     assert {kind for _, kind in module.train_tasks} == {torch.float64}
     assert module.val_tasks == held_out
+
+
+def test_processes_share_the_tasks(many):
+    seen = []
+    for rank in range(2):
+        data = SearchRecords(many, ENCODING, val_tasks=["task 3", "task 5", "task 7"])
+        data.trainer = SimpleNamespace(world_size=2, global_rank=rank)
+        data.setup("fit")
+        seen.append(([b.task_id for b in data.train_dataloader()], [b.task_id for b in data.val_dataloader()[0]]))
+    (train, val), (other_train, other_val) = seen
+    assert len(train) == len(other_train) == 5  # one of nine twice, so that no process waits
+    assert {*train, *other_train} == {f"task {t}" for t in range(12)} - {"task 3", "task 5", "task 7"}
+    assert sorted([*val, *other_val]) == ["task 3", "task 5", "task 7"]
+    data.trainer.world_size = 10
+    data.train = ()
+    with pytest.raises(ValueError, match="to learn from, 10 are needed, one for each process"):
+        data.setup("fit")
 
 
 def test_smaller_spaces_are_taken(tmp_path):

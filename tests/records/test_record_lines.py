@@ -5,6 +5,8 @@ import math
 import warnings
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lit_metanas.records import Cost, Record, Trial, merge_record_lines, read_record_lines, write_record_lines
 from lit_metanas.records.files import read_records, write_records
@@ -148,3 +150,18 @@ def test_records_of_before_are_still_read(tmp_path):
     path.write_text(json.dumps(document))
     (record,) = read_records(path)
     assert record == a_record(space="", choices={}, seed=0, method="", embedding=())
+
+
+WHOLE = b"\n".join(line(a_record(f"task {number}")) for number in range(3))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, len(WHOLE) - 1), st.binary(max_size=12), st.integers(0, 40))
+def test_whatever_happens_to_a_file_it_is_told_in_words(tmp_path_factory, place, put, cut):
+    path = tmp_path_factory.mktemp("spoiled") / "records.jsonl"
+    path.write_bytes(WHOLE[:place] + put + WHOLE[place + cut :])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        records = read_record_lines(path, SPACE)  # at most two of three lines are hit
+    assert records
+    assert all("left out: line " in str(warning.message) for warning in caught)
