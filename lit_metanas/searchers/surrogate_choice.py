@@ -116,7 +116,7 @@ class SurrogateChoice:
             order = tried.scores.argsort(descending=True, stable=True).tolist()
             known = [*tried.architectures, *tried.pending]
             prospects = self._outlook(known, [tried.architectures[place] for place in order], draw)
-            mean, deviation = self._prediction(tried, prospects)
+            mean, deviation = self._prediction(_within(tried, prospects), prospects)
         best = float(rank_gaussian(tried.scores).max())
         return (prospects.architectures[place] for place in by_improvement(mean, deviation, best))
 
@@ -144,8 +144,8 @@ class SurrogateChoice:
     def _extended(self, tried: Tried, prospects: Prospects, base: list[int], later: list[int]) -> CandidatePosterior:
         """The posterior, made anew at each fit of the parameters and else extended by what came since.
 
-        The informed process and the other one take turns: where the sources mislead, or misled the kernel alone, every
-        other proposal is free of that.
+        The informed process and the other one take turns: where the sources mislead, every other proposal does not ask
+        them what is alike.
         """
         informed = not self.surrogate.sources or len(tried.scores) % 2 == 0
         places = [prospects.places[one] for one in tried.architectures]
@@ -162,6 +162,16 @@ class SurrogateChoice:
             kept[1].add(place)
         self._posteriors[informed] = kept
         return kept[1]
+
+
+def _within(tried: Tried, prospects: Prospects) -> Tried:
+    """What is known of prospects; others may have scored what this space cannot build."""
+    found = [place for place, one in enumerate(tried.architectures) if one in prospects.places]
+    return Tried(
+        [tried.architectures[place] for place in found],
+        tried.scores[found],
+        [one for one in tried.pending if one in prospects.places],
+    )
 
 
 def _begins(start: list[int], whole: list[int]) -> bool:
