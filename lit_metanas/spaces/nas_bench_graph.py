@@ -122,13 +122,20 @@ def _written(link: Sequence[int]) -> str:
 def _standard(link: tuple[int, ...], ops: tuple[str, ...]) -> tuple[tuple[int, ...], tuple[str, ...]]:
     """The published representative: skips in front, a published link, operations as early as its symmetry allows."""
     link, ops = _skips_in_front(link, ops)
-    candidates = []
+    candidates = [(moved, tuple(ops[node] for node in order)) for order, moved in _orders(link)]
+    return min(candidates, key=lambda pair: [OPERATIONS.index(operation) for operation in pair[1]])
+
+
+@cache
+def _orders(link: tuple[int, ...]) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """The orders of the nodes in which a link is a published one, with that."""
+    found = []
     for order in permutations(range(NODES)):
         place = {0: 0, **{node + 1: new + 1 for new, node in enumerate(order)}}
         moved = tuple(place[link[node]] for node in order)
         if moved in LINKS:
-            candidates.append((moved, tuple(ops[node] for node in order)))
-    return min(candidates, key=lambda pair: [OPERATIONS.index(operation) for operation in pair[1]])
+            found.append((order, moved))
+    return found
 
 
 def _skips_in_front(link: tuple[int, ...], ops: tuple[str, ...]) -> tuple[tuple[int, ...], tuple[str, ...]]:
