@@ -67,7 +67,7 @@ class Plan:
     source_seeds: int = 3
     source_queries: int = 16
     seeds: int = 20
-    queries: int = 40
+    queries: int = 30
 
 
 def sampler_of(name: str, pool: Pool, checkpoint: Path | None = None) -> BaseSampler:

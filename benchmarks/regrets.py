@@ -133,4 +133,5 @@ def show(rows: Sequence[Row], medians: Mapping[str, Sequence[float | None]]) -> 
 def _cell(row: Row) -> str:
     if row.difference is None or row.low is None or row.high is None:
         return f"{row.regret:5.2f}"
-    return f"{row.regret:5.2f} [{-row.difference:+.2f}, {-row.high:+.2f} to {-row.low:+.2f}]"
+    less, least, most = (0.0 - number for number in (row.difference, row.high, row.low))
+    return f"{row.regret:5.2f} [{less:+.2f}, {least:+.2f} to {most:+.2f}]"
