@@ -49,6 +49,19 @@ options:
   --debug     show tracebacks, and all that Lightning says
 """
 
+_FULL = "make room, and go on as after an interruption: what was complete is kept."
+_CLOSED = "give a path that can be read and, for results, written to."
+_MENDS = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EFBIG: _FULL,
+    errno.EROFS: _CLOSED,
+    errno.EACCES: _CLOSED,
+    errno.EPERM: _CLOSED,
+    errno.EMFILE: "raise the limit of open files (ulimit -n).",
+}
+"""What to do about errors of the operating system."""
+
 _OBVIOUS = (
     ".*does not have many workers.*",
     ".*The number of training batches.*",
@@ -160,10 +173,9 @@ def _call(function: Callable[..., None], verb: str, args: list[str], **given: ob
 def _sentence(error: Exception) -> str | None:
     """What to tell a user about an error; None for one that only a developer can mend."""
     text = " ".join(str(error).split())
-    if (isinstance(error, OSError) and error.errno == errno.ENOSPC) or "PytorchStreamWriter failed" in text:
-        return f"The disk is full or cannot be written to: {text}"
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.strerror}: '{error.filename}'." if error.filename else f"{error.strerror}."
+        what = f"{error.strerror}: '{error.filename}'" if error.filename else error.strerror
+        return f"{what}: {mend}" if (mend := _MENDS.get(error.errno or 0)) else f"{what}."
     if isinstance(error, UsageError | ValueError | OSError):
         return text
     if isinstance(error, RuntimeError) and text.startswith("Error(s) in loading state_dict"):
@@ -171,6 +183,12 @@ def _sentence(error: Exception) -> str | None:
         return (
             "The checkpoint does not fit the configured model: give the configuration that it was trained with "
             f"({reason[:300]}{'…' if len(reason) > 300 else ''})."
+        )
+    if type(error).__module__.partition(".")[0] == "wandb":
+        reason = text.partition(" Consider")[0][:200].rstrip(".")
+        return (
+            f"Weights & Biases cannot be used ({reason}): log in by `wandb login`, mend the network, or keep the run "
+            "here with --trainer.logger.init_args.offline true."
         )
     if type(error).__name__ in ("MisconfigurationException", "OutOfMemoryError"):
         return text

@@ -67,7 +67,7 @@ class ArchitectureLogger(Callback):
         for logger in trainer.loggers:
             logger.log_metrics(scalars, step)
         rows = {name: [float(p) for p in probabilities[name]] for name in self.history.labels}
-        self.history.moments.append(Moment(step, float(module.progress), rows))
+        self.history.add(Moment(step, float(module.progress), rows))
         self.history.write(self._file(trainer))
         if self.picture_every and len(self.history.moments) % self.picture_every == 0:
             self._log_pictures(trainer, pl_module, step)

@@ -14,6 +14,9 @@ from lit_metanas.atomic import replacing
 SCHEMA = 1
 """Version of the file. A reader of an older version refuses a newer one."""
 
+LIMIT = 1000
+"""Most moments that a history keeps."""
+
 
 @dataclass(frozen=True)
 class Moment:
@@ -41,6 +44,12 @@ class ProbabilityHistory:
 
     labels: dict[str, list[str]]
     moments: list[Moment] = field(default_factory=list)
+
+    def add(self, moment: Moment) -> None:
+        """Append a moment. Above ``LIMIT`` every second one goes, so that the longest training keeps a short file."""
+        self.moments.append(moment)
+        if len(self.moments) > LIMIT:
+            del self.moments[1:-1:2]
 
     def to_json(self) -> dict[str, Any]:
         """Plain values that ``from_json`` reads back."""

@@ -9,6 +9,7 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger, WandbLogger
 
 from lit_metanas.callbacks import ArchitectureLogger, ProbabilityHistory
+from lit_metanas.callbacks.history import LIMIT, Moment
 
 
 def expected(direction: torch.Tensor, steps: int) -> list[float]:
@@ -132,3 +133,14 @@ def test_foreign_history_files_are_refused(tmp_path, text, message):
 def test_missing_history_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"nowhere\.json"):
         ProbabilityHistory.read(os.fspath(tmp_path / "nowhere.json"))
+
+
+def test_a_history_stays_short_and_keeps_its_ends():
+    history = ProbabilityHistory({"a": ["1", "2"]})
+    for step in range(1, 10_001):
+        history.add(Moment(step, step / 10_000, {"a": [0.5, 0.5]}))
+        assert history.moments[0].step == 1
+        assert history.moments[-1].step == step
+        assert len(history.moments) == step if step <= LIMIT else LIMIT / 2 <= len(history.moments) <= LIMIT
+    steps = [moment.step for moment in history.moments]
+    assert steps == sorted(set(steps))
