@@ -68,10 +68,12 @@ class SignsOfLife(threading.Thread):
         self.progress = 0
         self._main = threading.main_thread().ident
         self._peers: dict[int, Connection] = {}
+        self._parted: list[Connection] = []
         self._silent: dict[int, int] = {}
         self._states: dict[int, tuple[str, int]] = {}
         self._said = ""
-        self._known, self._over = threading.Event(), threading.Event()
+        self._known, self._alone, self._over = threading.Event(), threading.Event(), threading.Event()
+        self._speaking, self._parting = threading.Lock(), False
 
     def open(self, host: str, everywhere: bool, others: int) -> Meeting:
         """Listen, as the first process, and let the others in.
@@ -107,7 +109,9 @@ class SignsOfLife(threading.Thread):
         last = time.monotonic()
         while not (self._over.is_set() or self._said):
             if not self._peers:
+                self._alone.set()
                 self._over.wait(BEAT)
+                continue
             for ready in wait(list(self._peers.values()), timeout=BEAT):
                 self._hear(next(rank for rank, peer in self._peers.items() if peer is ready))
             now = time.monotonic()
@@ -123,9 +127,16 @@ class SignsOfLife(threading.Thread):
         return self._said
 
     def leave(self, reason: str = "") -> None:
-        """Say farewell; with a reason, why all others are to stop."""
+        """Say why all others are to stop; or, without a reason, part once the others have said farewell, too.
+
+        Who closed a connection with something unread in it would take back what he had said last.
+        """
+        with self._speaking:
+            self._tell(f"!{reason}" if reason else ".")
+            self._parting = True
+        if not (reason or self._said):
+            self._alone.wait(GRACE)
         self._over.set()
-        self._tell(f"!{reason}" if reason else ".")
 
     def _add(self, rank: int, peer: Connection) -> None:
         self._peers[rank], self._silent[rank] = peer, 0
@@ -134,12 +145,13 @@ class SignsOfLife(threading.Thread):
         try:
             text = self._peers[rank].recv_bytes().decode()
         except (EOFError, OSError):
-            self._peers.pop(rank).close()
-            self._lose(rank, "is gone")
+            self._parted.append(self._peers.pop(rank))
+            if not self._parting:
+                self._lose(rank, "is gone")
             return
         self._silent[rank] = 0
         if text == ".":
-            self._peers.pop(rank).close()
+            self._parted.append(self._peers.pop(rank))
         elif text.startswith("!"):
             self._decide(text[1:])
         else:
@@ -152,7 +164,10 @@ class SignsOfLife(threading.Thread):
             suspended: whether this process was stopped itself, and so could hear nobody.
         """
         own = f"{self.progress} {int(_waits(self._main))}"
-        self._tell(own)
+        with self._speaking:
+            if self._parting:
+                return
+            self._tell(own)
         self._note(self.rank, own)
         for rank in self._peers:
             self._silent[rank] = 0 if suspended else self._silent[rank] + 1

@@ -50,11 +50,21 @@ def join(signs):
         assert not each.is_alive()
 
 
+def part(signs):
+    """All at once, as after a barrier."""
+    leaving = [threading.Thread(target=each.leave) for each in signs]
+    for thread in leaving:
+        thread.start()
+    for thread in leaving:
+        thread.join(20)
+    join(signs)
+
+
 def vanish(signs):
     """As the kernel does it when a process dies."""
     signs._over.set()
     signs.join(20)
-    for peer in signs._peers.values():
+    for peer in list(signs._peers.values()):
         peer.close()
 
 
@@ -62,9 +72,7 @@ def test_processes_that_part_are_not_missed():
     signs, ended = star(3, limit=5 * BEAT)
     time.sleep(15 * BEAT)
     assert all(each.is_alive() for each in signs)
-    for each in signs:
-        each.leave()
-    join(signs)
+    part(signs)
     assert ended == {}
 
 
@@ -97,9 +105,7 @@ def test_who_was_stopped_himself_blames_nobody():
     for _ in range(10):
         silent[1] = 100
         signs[0]._beat(suspended=True)
-    for each in signs:
-        each.leave()
-    join(signs)
+    part(signs)
     assert ended == {}
 
 
@@ -124,9 +130,7 @@ def test_one_that_comes_further_does_not_hang(monkeypatch):
     for _ in range(30):
         signs[1].progress += 1
         time.sleep(BEAT)
-    for each in signs:
-        each.leave()
-    join(signs)
+    part(signs)
     assert ended == {}
 
 
@@ -173,9 +177,7 @@ def test_strangers_are_not_let_in():
     signs[1].join_in(meeting)
     time.sleep(4 * BEAT)
     assert set(signs[0]._peers) == {1}
-    for each in signs:
-        each.leave()
-    join(signs)
+    part(signs)
 
 
 def test_waiting_is_seen_in_the_main_threads_stack():
