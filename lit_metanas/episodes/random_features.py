@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lit_metanas.episodes.task import Split
-from lit_metanas.episodes.task_embedding import TaskEmbedding
+from lit_metanas.episodes.task_embedding import TaskEmbedding, over_classes
 
 CHUNK = 256
 """Images that are convolved at a time."""
@@ -40,11 +40,8 @@ class RandomFeatures(TaskEmbedding):
 
     def features(self, train: Split, way: int) -> Tensor:
         """The features, shape ``(2 * width,)``: means over classes, then their standard deviations."""
-        found = torch.cat([self._encoded(part) for part in train.inputs.split(CHUNK)]).double()
-        members = F.one_hot(train.labels, way).double()
-        members = members[:, members.sum(dim=0) > 0]
-        means = members.T @ found / members.sum(dim=0)[:, None]
-        return torch.cat([means.mean(dim=0), means.std(dim=0, correction=0)])
+        found = torch.cat([self._encoded(part) for part in train.inputs.split(CHUNK)])
+        return over_classes(found, train.labels, way)
 
     def _encoded(self, images: Tensor) -> Tensor:
         """Random features, shape ``(n, width)``."""

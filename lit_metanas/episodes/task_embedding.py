@@ -6,6 +6,7 @@ import hashlib
 from abc import ABC, abstractmethod
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from lit_metanas.episodes.task import Split, Task
@@ -40,6 +41,17 @@ class TaskEmbedding(ABC):
     @abstractmethod
     def features(self, train: Split, way: int) -> Tensor:
         """The features, shape ``(e,)``, of training examples of ``way`` classes."""
+
+
+def over_classes(features: Tensor, labels: Tensor, way: int) -> Tensor:
+    """Pool features of examples, shape ``(n, d)``: mean and standard deviation of the class means, shape ``(2 * d,)``.
+
+    Classes without examples are left out.
+    """
+    members = F.one_hot(labels, way).double()
+    members = members[:, members.sum(dim=0) > 0]
+    means = members.T @ features.double() / members.sum(dim=0)[:, None]
+    return torch.cat([means.mean(dim=0), means.std(dim=0, correction=0)])
 
 
 def _ordered(split: Split) -> Split:

@@ -15,11 +15,12 @@ from lit_metanas.meta import PrototypeLoss
 from lit_metanas.modules.meta_checkpoint import read_meta_checkpoint
 from lit_metanas.modules.meta_search import MetaSearch
 from lit_metanas.modules.meta_surrogate import MetaSurrogate
+from lit_metanas.modules.meta_trained_embedding import MetaTrainedEmbedding
 from lit_metanas.modules.recipe import Recipe
 from lit_metanas.modules.search_records import SearchRecords
 from lit_metanas.records import Budget, read_record_lines
 from lit_metanas.relaxations import Softmax
-from lit_metanas.searchers import MetaSampler, QuerySearcher, TargetSearch
+from lit_metanas.searchers import MetaSampler, MetaSearched, QuerySearcher, TargetSearch
 from lit_metanas.searchers.query_study import quiet
 from lit_metanas.spaces import LayeredSpace, OneHotEncoding
 
@@ -160,3 +161,23 @@ def test_a_supernet_needs_one_of_weights_and_start(learned):
     whole = SupernetEstimator(task, SPACE, 0, weights)
     same = estimator(architecture, fidelity=1.0).value
     assert same == pytest.approx(whole(SPACE.canonical(dict(architecture)), fidelity=1.0).value)
+
+
+def test_the_meta_trained_network_tells_tasks_apart(learned):
+    start = str(learned / "supernet.ckpt")
+    embedding = MetaTrainedEmbedding(SPACE, start)
+    one, two = tasks("test", 2)[0], tasks("test", 2)[1]
+    found = embedding(one)
+    assert embedding(two) != found
+    order = torch.randperm(len(one.train), generator=torch.Generator().manual_seed(0))
+    shuffled = replace(one, train=Split(one.train.inputs[order], one.train.labels[order]), val=None, test=None)
+    assert embedding(shuffled) == found
+    child = MetaSearched(start).search(one, SPACE, Budget(), 0)
+    network = SPACE.child(child.architecture, SHAPE, 3, child.weights).eval()
+    with torch.no_grad():
+        features = network.embed(one.train.inputs).double()
+    means = torch.stack([features[one.train.labels == label].mean(0) for label in range(3)])
+    expected = torch.cat([means.mean(0), means.std(0, correction=0)])
+    torch.testing.assert_close(torch.tensor(found, dtype=torch.float64), expected, rtol=1e-4, atol=1e-5)
+    with pytest.raises(FileNotFoundError, match="no checkpoint"):
+        MetaTrainedEmbedding(SPACE, "nowhere.ckpt")(one)
