@@ -1,5 +1,6 @@
 """Processes hear of each other, and name the one that is lost."""
 
+import re
 import subprocess
 import sys
 import threading
@@ -120,7 +121,9 @@ def test_one_that_hangs_is_named_if_another_waits_for_it(monkeypatch):
     assert ended == {}  # nobody waits
     waiting.set()
     join(signs)
-    assert set(ended.values()) == {"Process 1 has come no further for 0.5 s, while process 0 waits for it"}
+    assert set(ended) >= {0, 2}
+    (said,) = set(ended.values())
+    assert re.fullmatch("Process 1 has come no further for 0.5 s, while process [02] waits for it", said)
 
 
 def test_one_that_comes_further_does_not_hang(monkeypatch):
