@@ -16,7 +16,7 @@ from lit_metanas.phases import Phase, Step, plan
 from lit_metanas.schedule import Schedule, duration
 from lit_metanas.side_by_side import SideBySide
 
-SHOWN = (".md", ".png", ".svg", ".json", ".csv", ".pt", ".pt2", ".ckpt")
+SHOWN = (".md", ".png", ".svg", ".json", ".jsonl", ".csv", ".pt", ".pt2", ".ckpt")
 
 Execute = Callable[[list[str]], None]
 
@@ -135,7 +135,8 @@ def _summary(steps: list[Step], rows: list[str]) -> None:
         print(f"{step.title:<{width}}  {text}")
     print("\nFiles")
     for step in steps:
-        files = [file for file in sorted(step.folder.rglob("*")) if file.suffix in SHOWN and file.name != "phase.json"]
+        found = sorted(step.folder.rglob("*"), key=lambda file: (len(file.parts), file))
+        files = [file for file in found if file.suffix in SHOWN and file.name != "phase.json"]
         for file in files[:8]:
             print(f"  {file}")
         if len(files) > 8:
