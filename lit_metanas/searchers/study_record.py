@@ -40,25 +40,28 @@ def describe(study: optuna.Study, record: Record) -> None:
 
 
 def record_of(study: optuna.Study) -> Record:
-    """The record of a study: of one of this project's exactly, of anyone's as far as its trials tell.
+    """The record of a study: what this project's searches tried exactly, anyone's trials as far as they tell.
 
-    In anyone's study the parameters that begin with ``arch.`` are the architecture, the study's name is the task, the
-    first objective the score (with the opposite sign where it is minimised), and each completed or pruned trial cost
-    one query. Failed trials of such studies, and trials without such parameters, are left out.
+    In anyone's trials the parameters that begin with ``arch.`` are the architecture, the first objective is the score
+    (with the opposite sign where it is minimised), and each completed or pruned trial cost one query. Failed ones, and
+    trials without such parameters, are left out. Anyone's study is named after its task.
 
     Raises:
         ValueError: no trial has an architecture, or what the study says of itself cannot be read.
     """
-    trials = study.get_trials(deepcopy=False)
-    embedding = tuple(float(number) for number in study.user_attrs.get(EMBEDDING, ()))
-    if IDENTITY in study.user_attrs:
-        record = from_plain(Record, study.user_attrs[IDENTITY], f"study '{study.study_name}'")
-    else:
-        sign = 1.0 if study.directions[0] == StudyDirection.MAXIMIZE else -1.0
-        trials = [_explained(trial, sign) for trial in trials]
-        record = Record(study.study_name, choices=_labels(trials))
-    record.embedding = embedding
-    Ledger(Budget(), record).read(trials)
+    sign = 1.0 if study.directions[0] == StudyDirection.MAXIMIZE else -1.0
+    trials = [_explained(trial, sign) for trial in study.get_trials(deepcopy=False)]
+    try:
+        if IDENTITY in study.user_attrs:
+            record = from_plain(Record, study.user_attrs[IDENTITY], f"study '{study.study_name}'")
+        else:
+            record = Record(study.study_name, choices=_labels(trials))
+        record.embedding = tuple(float(number) for number in study.user_attrs.get(EMBEDDING, ()))
+        Ledger(Budget(), record).read(trials)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ValueError(
+            f"The study '{study.study_name}' says of itself or of a trial what cannot be read: {error}"
+        ) from None
     if not record.trials:
         raise ValueError(
             f"The study '{study.study_name}' has no finished trial with an architecture, that is with parameters "
@@ -130,15 +133,18 @@ def _distributions(record: Record) -> dict[str, CategoricalDistribution]:
 
 
 def _explained(trial: FrozenTrial, sign: float) -> FrozenTrial:
-    """A trial of anyone's study with what this project's trials say of themselves."""
-    labels = _choices(trial.params)
+    """A trial that says what a ledger reads: itself, if it is of this project, else what anyone's trial tells."""
+    kept = trial.user_attrs
+    refused = trial.state == TrialState.PRUNED and ("violation" in kept or "constraint" in kept)
+    if refused or (isinstance(kept.get("architecture"), Mapping) and isinstance(kept.get("cost"), Mapping)):
+        return trial
     explained = copy(trial)
-    if not labels or trial.state not in (TrialState.COMPLETE, TrialState.PRUNED) or not trial.values:
-        explained.state = TrialState.FAIL
-        explained.user_attrs = {}
-        return explained
-    explained.user_attrs = noted(Query.of(labels, {}), Cost(queries=1), measures={}, fidelity=None)
-    explained.values = [sign * trial.values[0]]
+    labels = _choices(trial.params)
+    if labels and trial.state in (TrialState.COMPLETE, TrialState.PRUNED) and trial.values:
+        explained.user_attrs = noted(Query.of(labels, {}), Cost(queries=1), measures={}, fidelity=None)
+        explained.values = [sign * trial.values[0]]
+    else:
+        explained.state, explained.user_attrs = TrialState.FAIL, {}
     return explained
 
 

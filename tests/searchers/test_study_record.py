@@ -129,7 +129,12 @@ def test_what_was_imported_is_anyones_study():
             study.sampler = sampler
             study.optimize(lambda trial: float(small.suggest(trial)["x"]), n_trials=2)
         assert len(study.trials) == 8
-    assert [trial.value for trial in record_of(study).trials[:2]] == [0.5, 0.75]
+    again = record_of(study)
+    assert [trial.value for trial in again.trials[:2]] == [0.5, 0.75]
+    assert [dict(trial.architecture) for trial in again.trials[4:]] == [
+        {name: trial.params[f"arch.{name}"] for name in "xy"} for trial in study.trials[4:]
+    ]
+    assert [trial.cost.queries for trial in again.trials] == [1, 2, 3, 4, 5, 6, 7, 8]
 
 
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
@@ -169,6 +174,36 @@ def test_a_study_without_architectures_is_none():
         study = optuna.create_study(study_name="other")
         study.optimize(lambda trial: trial.suggest_float("rate", 0, 1), n_trials=2)
     with pytest.raises(ValueError, match="'other' has no finished trial with an architecture"):
+        record_of(study)
+
+
+SPOILED = {
+    "embedding": ["far", "near"],
+    "search": {"task_id": 3},
+}
+
+
+@pytest.mark.parametrize("name", SPOILED)
+def test_a_study_that_says_something_odd_of_itself_is_refused(name):
+    with quiet():
+        study = add_study(Record("t", [Trial(Architecture({"x": "1"}), 0.5, Cost(queries=1))]), "odd", None)
+    study.set_user_attr(name, SPOILED[name])
+    with pytest.raises(ValueError, match="The study 'odd' says of itself or of a trial what cannot be read"):
+        record_of(study)
+
+
+def test_a_trial_that_says_something_odd_of_itself_is_refused_or_explained():
+    with quiet():
+        study = optuna.create_study(study_name="odd", direction="maximize")
+        for attributes in ({"cost": 3.5}, {"architecture": {"x": "1"}, "cost": {"money": 3}}):
+            trial = study.ask()
+            trial.suggest_categorical("arch.x", ["0", "1"])
+            for name, value in attributes.items():
+                trial.set_user_attr(name, value)
+            study.tell(trial, 0.5)
+            if "architecture" not in attributes:
+                assert [found.cost for found in record_of(study).trials] == [Cost(queries=1)]
+    with pytest.raises(ValueError, match=r"The study 'odd' says .* what cannot be read: .*'money'"):
         record_of(study)
 
 
