@@ -1,5 +1,6 @@
 """A toy configuration that the command line can drive."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from lit_metanas.cli import main
 
 TOYS = Path(__file__).with_name("toys")
+sys.path.insert(0, str(TOYS))
 
 
 @pytest.fixture

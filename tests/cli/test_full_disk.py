@@ -1,0 +1,164 @@
+"""A disk that is full or cannot be written to: one sentence, what was complete is kept, and it goes on from there."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import tiny
+import torch
+
+from lit_metanas.atomic import replacing
+from lit_metanas.cli import main
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*is replaced. this run changes trainer.callbacks")
+needs_mount = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
+
+
+class Disk:
+    """A small disk that is mounted on ``out``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir()
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)], capture_output=True)
+        if done.returncode:
+            pytest.skip(f"no small disk can be mounted here: {done.stderr.decode().strip()}")
+
+    def clear(self) -> None:
+        (self.folder / "ballast").unlink()
+
+    def seal(self) -> None:
+        """Let nothing be written any more."""
+        subprocess.run(["mount", "-o", "remount,ro", str(self.folder)], check=True)
+
+    def unseal(self) -> None:
+        subprocess.run(["mount", "-o", "remount,rw", str(self.folder)], check=True)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    tiny.write(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def disk(home: Path) -> Iterator[Disk]:
+    made = Disk(home / "out")
+    yield made
+    subprocess.run(["umount", "--lazy", str(made.folder)], check=True)
+
+
+def refused(args: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """The one sentence that a command fails with."""
+    capsys.readouterr()
+    assert main(args) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("lit-metanas: ")
+    assert said.count("\n") == 1, said
+    return said
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """All files' contents, without those that only tell the time and who is at work."""
+    kept = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix not in (".lock", ".csv")]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in kept if path.name != "ballast"}
+
+
+FULL = "No space left on device"
+SEALED = "Read-only file system"
+IN_MEMORY = ["search", "-c", "search.yaml", "--trainer.default_root_dir=out", "--model.directory=out"]
+START = ["--trainer.max_epochs=1"]
+
+
+@needs_mount
+@pytest.mark.slow
+@pytest.mark.parametrize("leave", [0, 4096, 16384])
+def test_fit_on_a_full_disk(leave: int, home: Path, disk: Disk, capsys: pytest.CaptureFixture[str]) -> None:
+    fit = ["fit", "-c", "fit.yaml", "--trainer.default_root_dir=whole"]
+    assert main(fit) == 0
+    filling = f"{{class_path: tiny.FillsDisk, init_args: {{folder: out, leave: {leave}}}}}"
+    assert FULL in refused([*tiny.command("fit", home), f"--trainer.callbacks+={filling}"], capsys)
+    last = home / "out" / "checkpoints" / "last.ckpt"
+    assert [entry.name for entry in last.parent.iterdir()] == ["last.ckpt"]
+    assert torch.load(last, weights_only=True)["epoch"] == 0
+    disk.clear()
+    assert main(tiny.command("fit", home)) == 0
+    whole, parts = (tiny.end_state(home / name) for name in ("whole", "out"))
+    assert whole.keys() == parts.keys()
+    assert all(whole[name] == parts[name] for name in whole if name.endswith(".json"))
+    name = "checkpoints/last.ckpt"
+    for key in ("state_dict", "optimizer_states", "lit_metanas", "global_step"):
+        assert parts[name][key] == whole[name][key]
+
+
+@needs_mount
+@pytest.mark.slow
+@pytest.mark.parametrize("leave", [0, 8192])
+def test_search_on_a_full_disk(leave: int, home: Path, disk: Disk, capsys: pytest.CaptureFixture[str]) -> None:
+    args = tiny.command("search", home)
+    assert main([*args, "--data.tasks.tasks=1"]) == 0
+    before = files(home / "out")
+    tiny.fill(disk.folder, leave)
+    said = refused(args, capsys)
+    assert FULL in said or "database or disk is full" in said
+    after = files(home / "out")
+    assert {name: after[name] for name in before if not name.endswith(("search.yaml", ".db"))} == {
+        name: content for name, content in before.items() if not name.endswith(("search.yaml", ".db"))
+    }
+    disk.clear()
+    assert main(args) == 0
+    assert main(["search", "-c", "search.yaml", "--trainer.default_root_dir=whole", "--model.directory=whole"]) == 0
+    whole, parts = (tiny.end_state(home / name) for name in ("whole", "out"))
+    assert whole.keys() == parts.keys()
+    assert all(whole[name] == parts[name] for name in whole if not name.endswith("settings.json"))  # name the storage
+
+
+@needs_mount
+def test_report_on_a_full_disk(home: Path, disk: Disk, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*tiny.command("search", home), "--data.tasks.tasks=1"]) == 0
+    report = ["report", "--results+=out/results.json", "--output=out/report"]
+    assert main(report) == 0
+    before = files(home / "out")
+    tiny.fill(disk.folder, 0)
+    assert FULL in refused([*report, "--reference=darts"], capsys)
+    assert files(home / "out") == before
+    disk.clear()
+    assert main([*report, "--reference=darts"]) == 0
+
+
+@needs_mount
+@pytest.mark.slow
+def test_a_disk_that_is_read_only(home: Path, disk: Disk, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*tiny.command("fit", home), *START]) == 0
+    assert main([*IN_MEMORY, "--data.tasks.tasks=1"]) == 0
+    before = files(home / "out")
+    disk.seal()
+    try:
+        for args in (
+            tiny.command("fit", home),
+            ["fit", "-c", "fit.yaml", "--trainer.default_root_dir=out/new"],
+            IN_MEMORY,
+            ["report", "--results+=out/results.json", "--output=out/report"],
+            tiny.command("run", home),
+        ):
+            said = refused(args, capsys)
+            assert SEALED in said or "readonly database" in said, said
+            assert "'out" in said or "sqlite:///out" in said or str(home) in said, said
+    finally:
+        disk.unseal()
+    assert files(home / "out") == before
+
+
+def test_a_write_that_fails_names_the_file_and_keeps_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    path.write_text("old")
+    with pytest.raises(OSError, match="No space left on device") as caught, replacing(path):
+        Path("/dev/full").write_text("new")
+    assert caught.value.filename == str(path)
+    assert path.read_text() == "old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["results.json"]
