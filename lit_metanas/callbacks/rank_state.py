@@ -49,7 +49,7 @@ def checksum(value: Tensor) -> Tensor:
     """
     bits = value.detach().reshape(-1)
     bits = bits.view(_INTEGERS[bits.element_size()])
-    factors = torch.arange(1, 2 * len(bits), 2, device=bits.device)
+    factors = 2 * torch.arange(len(bits), device=bits.device) + 1
     return (bits * factors).sum()
 
 

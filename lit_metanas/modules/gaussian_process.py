@@ -81,7 +81,13 @@ def objective(
 
 
 def fitted(kernel: GroupedKernel, features: Tensor, values: Tensor, prior: Gaussians) -> Tensor:
-    """The parameters of the largest posterior density, by L-BFGS from the prior's mean, shape ``(groups + 2,)``."""
+    """The parameters of the largest posterior density, by L-BFGS from the prior's mean, shape ``(groups + 2,)``.
+
+    Equal scores tell nothing of them, but that there is no noise: without it no covariance could be inverted, so the
+    prior's mean is kept.
+    """
+    if len(values.unique()) < 2:
+        return prior.mean.clone()
     distances = kernel.distances(features, features)
     parameters = prior.mean.clone().requires_grad_()
     search = torch.optim.LBFGS([parameters], max_iter=STEPS, tolerance_grad=1e-3, line_search_fn="strong_wolfe")

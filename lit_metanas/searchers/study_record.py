@@ -104,12 +104,12 @@ def _finished(
     query = Query.of(trial.architecture, trial.recipe)
     attributes = noted(query, cost, measures=trial.measures, fidelity=trial.fidelity)
     attributes["duplicate"] = trial.duplicate
-    state, values = TrialState.COMPLETE, [trial.value, *(trial.measures[name] for name in objectives[1:])]
     if trial.failure or math.isnan(trial.value):
         state, values = TrialState.FAIL, []
         attributes["failure"] = trial.failure or "its score is not a number"
-    elif trial.pruned:
-        state = TrialState.PRUNED
+    else:
+        state = TrialState.PRUNED if trial.pruned else TrialState.COMPLETE
+        values = [trial.value, *(trial.measures[name] for name in objectives[1:])]
     labels = {PREFIX + name: label for name, label in trial.architecture.items()}
     return create_trial(
         state=state,

@@ -34,6 +34,10 @@ def test_every_change_of_an_element_changes_the_checksum(dtype):
     assert int(checksum(value.to(memory_format=torch.contiguous_format))) in seen
 
 
+def test_a_tensor_without_elements_has_a_checksum():
+    assert int(checksum(torch.empty(0, 3))) == 0
+
+
 def test_the_checksum_is_of_bits_in_their_places():
     value = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
     bits = value.view(-1).view(torch.int32).tolist()

@@ -124,6 +124,14 @@ def test_fit_finds_a_minimum():
             assert objective(moved, distances, values, kernel.prior, kernel)[0] > value
 
 
+def test_equal_scores_however_many_are_no_evidence_of_a_kernel():
+    features, _, _, kernel, _ = problem(number=200)
+    values = torch.zeros(200, dtype=torch.float64)
+    parameters = fitted(kernel, features, values, kernel.prior)
+    assert torch.equal(parameters, kernel.prior.mean)
+    assert float(GaussianProcess(kernel, parameters, features, values)(features).mean.abs().max()) < 1e-12
+
+
 def test_growing_posterior_equals_the_one_made_at_once():
     features, _, _, kernel, parameters = problem(number=ROOM + 20, others=0)
     pool = Pool(kernel, features)

@@ -137,6 +137,18 @@ def test_what_was_imported_is_anyones_study():
     assert [trial.cost.queries for trial in again.trials] == [1, 2, 3, 4, 5, 6, 7, 8]
 
 
+def test_a_failed_trial_without_measures_is_a_failed_one_of_a_study_of_several_objectives():
+    trials = [
+        Trial(Architecture({"x": "0"}), 0.5, Cost(queries=1), measures={"parameters": 7.0}),
+        Trial(Architecture({"x": "1"}), -math.inf, Cost(queries=2), failure="it broke"),
+    ]
+    record = Record("t", trials, objectives=("accuracy", "parameters"))
+    with quiet():
+        study = add_study(record, "t", None)
+    assert [trial.state for trial in study.trials] == [TrialState.COMPLETE, TrialState.FAIL]
+    assert record_of(study).trials == trials
+
+
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
 def test_anyones_study_is_read_as_far_as_it_tells(direction):
     sign = 1 if direction == "maximize" else -1
