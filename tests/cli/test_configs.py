@@ -11,7 +11,7 @@ import yaml
 from jsonargparse import ArgumentParser
 from PIL import Image
 
-from lit_metanas.callbacks import ResultsFile
+from lit_metanas.callbacks import Preemption, RankCheck, RankWatch, ResultsFile
 from lit_metanas.cli import VERBS
 from lit_metanas.episodes import Split, Task, TaskEmbedding, TaskSource
 from lit_metanas.modules.exported_model import ExportedModel
@@ -161,3 +161,13 @@ class Parsed(Program):
             super().__init__(args)
         except StopIteration:
             return
+
+
+def test_guards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    layers = [CONFIGS / "methods" / "meta_search.yaml", CONFIGS / "cluster" / "guards.yaml"]
+    program = Program([f"--config={layer}" for layer in layers], run=False)
+    guards = [each for each in program.trainer.callbacks if isinstance(each, RankWatch | RankCheck | Preemption)]
+    assert [type(guard) for guard in guards] == [RankWatch, RankCheck, Preemption]
+    assert vars(guards[0]) == vars(RankWatch())  # the file states the defaults
+    assert vars(guards[1]) == vars(RankCheck())

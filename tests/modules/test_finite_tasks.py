@@ -1,7 +1,11 @@
 """Tasks without a finite loss and gradient are left out of their step, counted, and too many of them named."""
 
+import os
+import subprocess
+import sys
 import warnings
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
@@ -131,3 +135,23 @@ def test_the_count_survives_an_interruption(tmp_path):
 def test_a_limit_below_zero_is_refused():
     with pytest.raises(ValueError, match="skipped is -1"):
         make_model(skipped=-1)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1000)
+def test_two_processes_leave_out_the_same_tasks_and_stop_together(tmp_path):
+    script = Path(__file__).with_name("toys") / "spoiled_episodes.py"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, str(Path.cwd())]), "OMP_NUM_THREADS": "1"}
+    for processes in (1, 2):
+        command = ["timeout", "-k", "5", "400", sys.executable, str(script), str(tmp_path), str(processes)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=450)
+        assert done.returncode == 0, done.stderr
+    one, first, second = (torch.load(tmp_path / f"{name}.pt", weights_only=True) for name in ("1-0", "2-0", "2-1"))
+    assert one["said"] == first["said"] == second["said"]
+    assert "index 13, classes " in one["said"]
+    assert "at step 3, and 2 were left out before it" in one["said"]
+    assert one["skipped"] == first["skipped"] == second["skipped"] == 3
+    assert int(one["state"]["outer_steps"]) == 3
+    for name, value in first["state"].items():
+        assert torch.equal(value, second["state"][name]), name
+        torch.testing.assert_close(value, one["state"][name], rtol=0, atol=1e-5, msg=lambda m, n=name: n + m)
