@@ -8,7 +8,8 @@ so that an interrupted run goes on:
     pip install 'lit-metanas[graph]'
     python benchmarks/amortised_nas_bench_graph.py --output benchmarks/results/amortised_nas_bench_graph.json
 
-What is in the sampler was chosen on seeds 1000 to 1005; those that are reported are 0 to 13.
+What is in the sampler was chosen on seeds 1000 to 1005. Those that are reported are 14 to 27: on 0 to 13 an earlier
+sampler was measured, whose weighted mean held the informed process, too (median 42.5).
 """
 
 from __future__ import annotations
@@ -58,7 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--folder", type=Path, help="where the tables lie; default: the package nas-bench-graph")
     parser.add_argument("--targets", nargs="+", default=list(DATASETS), choices=DATASETS)
     parser.add_argument("--searchers", nargs="+", default=list(SEARCHERS), choices=SEARCHERS)
-    parser.add_argument("--seeds", type=int, default=14, help="seeds 0, 1, …")
+    parser.add_argument("--seeds", type=int, default=14, help="how many, from the first")
+    parser.add_argument("--first-seed", type=int, default=14)
     parser.add_argument("--tuning", action="store_true", help="the seeds on which the sampler was chosen instead")
     parser.add_argument("--limit", type=int, default=LIMIT, help="most queries of a search")
     parser.add_argument("--queries", type=int, default=200, help="of each source search")
@@ -75,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "evolution": lambda problem, seed: recorded(records, problem, seed, limit, BUDGETS)[1],
         "TPE": lambda problem, seed: tpe_searched(problem, seed, limit, BUDGETS),
     }
-    seeds = list(TUNING) if options.tuning else list(range(options.seeds))
+    seeds = list(TUNING) if options.tuning else list(range(options.first_seed, options.first_seed + options.seeds))
     chosen = {name: make[name] for name in options.searchers}
     targets = [problem for problem in problems if problem.name in options.targets]
     rows = run_all(options.output, seeds, targets, chosen, records)

@@ -24,7 +24,8 @@ class TransferSurrogate:
     they did alike elsewhere, as far as the task's scores bear it out, which the fit of the kernel decides. And the mean
     is the weighted mean of the process and of those sources that order the task's scores rightly
     (``transfer.combined``); the deviation is that of the process. With no sources it is a Gaussian process and nothing
-    else. A search may take turns between this, the *informed* process, and one without that group of features.
+    else. ``MetaSampler`` takes turns between the two ways: the *informed* process, with that group of features, and the
+    weighted mean with a process that lacks it.
 
     Args:
         source_kernel: of the sources' processes.

@@ -121,12 +121,19 @@ class SurrogateChoice:
         return (prospects.architectures[place] for place in by_improvement(mean, deviation, best))
 
     def _prediction(self, tried: Tried, prospects: Prospects) -> tuple[Tensor, Tensor]:
-        """Mean and deviation of the rank-Gaussian score of each prospect, shape ``(n,)``."""
+        """Mean and deviation of the rank-Gaussian score of each prospect, shape ``(n,)``.
+
+        Two ways to hear the sources take turns: as features of the process, and as members of the weighted mean. Where
+        one of them is misled, every other proposal is not.
+        """
+        informed = not self.surrogate.sources or len(tried.scores) % 2 == 0
         base, later = self._taken(tried.scores)
-        posterior = self._extended(tried, prospects, base, later)
+        posterior = self._extended(tried, prospects, base, later, informed)
         values = rank_gaussian(tried.scores)[[*base, *later]]
-        weights = evidence_weights(values, prospects.sources[:, posterior.places])
-        mean = combined(posterior.mean(values), weights, prospects.sources)
+        mean = posterior.mean(values)
+        if not informed:
+            weights = evidence_weights(values, prospects.sources[:, posterior.places])
+            mean = combined(mean, weights, prospects.sources)
         return mean, posterior.deviation_beside([prospects.places[one] for one in tried.pending])
 
     def _taken(self, scores: Tensor) -> tuple[list[int], list[int]]:
@@ -141,13 +148,10 @@ class SurrogateChoice:
             base = {*best, *latest[: self.context - half]}
         return sorted(base), list(range(fitted, number))
 
-    def _extended(self, tried: Tried, prospects: Prospects, base: list[int], later: list[int]) -> CandidatePosterior:
-        """The posterior, made anew at each fit of the parameters and else extended by what came since.
-
-        The informed process and the other one take turns: where the sources mislead, every other proposal does not ask
-        them what is alike.
-        """
-        informed = not self.surrogate.sources or len(tried.scores) % 2 == 0
+    def _extended(
+        self, tried: Tried, prospects: Prospects, base: list[int], later: list[int], informed: bool
+    ) -> CandidatePosterior:
+        """The posterior, made anew at each fit of the parameters and else extended by what came since."""
         places = [prospects.places[one] for one in tried.architectures]
         order = rank_gaussian(tried.scores[base])
         key = (tuple(tried.architectures[place] for place in base), tuple(order.tolist()))

@@ -175,7 +175,9 @@ class PlainSearch:
         known = self.features[places]
         noisy = np.array([[self.covariance(parameters, a, b) for b in known] for a in known])
         inverse = np.linalg.inv(noisy + math.exp(parameters[-1]) * np.eye(number))
-        weights = [self.weight(by_rank, [source[place] for place in places]) for source in self.sources]
+        weights = [
+            0.0 if informed else self.weight(by_rank, [source[place] for place in places]) for source in self.sources
+        ]
         best, chosen = -math.inf, -1
         for place, features in enumerate(self.features):
             cross = np.array([self.covariance(parameters, features, one) for one in known])
@@ -441,6 +443,7 @@ def test_what_cannot_be_is_refused(checkpoint, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
 def test_memory_is_flat_and_proposals_are_fast_over_a_thousand_trials():
     """In the largest enumerated space: resident memory of the second half of a thousand trials, and CPU seconds."""
     from lit_metanas.spaces import NASBenchGraph, NASBenchGraphEncoding
