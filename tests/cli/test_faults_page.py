@@ -1,0 +1,115 @@
+"""The page of faults: its sentences are what the program says, and its tests exist."""
+
+from __future__ import annotations
+
+import errno
+import fnmatch
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from optuna.study import StudyDirection
+from wandb.errors import CommError
+
+from lit_metanas.checkpoint import check_checkpoint
+from lit_metanas.cli import _sentence
+from lit_metanas.episodes.image_files import read_image
+from lit_metanas.estimators import NASBench201Table
+from lit_metanas.lock import _in_use
+from lit_metanas.mistakes import broken_yaml, explain
+from lit_metanas.modules.meta_checkpoint import read_meta_checkpoint
+from lit_metanas.records import read_results
+from lit_metanas.searchers.finished_pairs import FinishedPairs
+from lit_metanas.searchers.query_study import open_study
+from lit_metanas.searchers.study_storage import storage_faults
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "faults.md"
+
+
+class Hostile:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, ("executed",)
+
+
+def rows() -> list[list[str]]:
+    """The cells of the table's rows."""
+    lines = [line for line in PAGE.read_text().splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[1:]]
+
+
+def bad(name: str, content: bytes = b"neither") -> Path:
+    path = Path(name)
+    path.write_bytes(content)
+    return path
+
+
+def hostile_checkpoint() -> None:
+    torch.save({"state_dict": {}, "extra": Hostile()}, "last.ckpt")
+    check_checkpoint("last.ckpt")
+
+
+def damaged_pair() -> None:
+    pairs = FinishedPairs(Path("out"), {})
+    folder = pairs.folder("letters", "darts")
+    folder.mkdir(parents=True)
+    (folder / "settings.json").write_text("{}")
+    (folder / "result.json").write_text('{"schema": 1, "resu')
+    pairs.read("letters", "darts", {})
+
+
+def foreign_studies() -> None:
+    storage = f"sqlite:///{bad('studies.db')}"
+    with storage_faults(storage):
+        open_study("s", storage=storage, directions=[StudyDirection.MAXIMIZE], settings={})
+
+
+def system_says(number: int) -> Callable[[], str | None]:
+    return lambda: _sentence(OSError(number, os.strerror(number), "last.ckpt"))
+
+
+SAID: dict[str, Callable[[], object]] = {
+    "a checkpoint is truncated": lambda: check_checkpoint(bad("last.ckpt")),
+    "a checkpoint would execute code": hostile_checkpoint,
+    "start weights are damaged": lambda: read_meta_checkpoint(bad("start.ckpt")),
+    "`results.json`": lambda: read_results(bad("results.json")),
+    "what a search keeps": damaged_pair,
+    "an image is damaged": lambda: read_image(bad("cat.png"), (1, 8, 8)),
+    "an `.npz` file": lambda: NASBench201Table("cifar10", bad("table.npz")),
+    "the data base of studies": foreign_studies,
+    "the disk is full": system_says(errno.ENOSPC),
+    "the disk cannot be written to": system_says(errno.EROFS),
+    "a key or a value is wrong": lambda: explain(
+        "Parser key \"trainer.max_epochs\":\n  Expected a <class 'int'>. Got value: many"
+    ),
+    "a configuration is no YAML": lambda: broken_yaml(["-c", str(bad("broken.yaml", b"model: [\n"))]),
+    "two runs in one directory": lambda: _in_use(Path("out/.fit.lock"), "fit", "trainer.default_root_dir"),
+    "Weights & Biases is out of reach": lambda: _sentence(CommError("no route to host")),
+}
+"""What brings each sentence about; the other rows' tests assert theirs themselves."""
+
+
+@pytest.mark.parametrize("fault", SAID)
+def test_each_sentence_is_what_the_program_says(fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (row,) = [row for row in rows() if row[0].startswith(fault)]
+    try:
+        said = SAID[fault]()
+    except (ValueError, FileNotFoundError) as error:
+        said = str(error)
+    assert not Path("executed").exists()
+    pattern = row[1].strip("`").replace("``", "`").replace("…", "*")
+    assert fnmatch.fnmatchcase(str(said), f"{pattern.rstrip('*')}*"), said
+
+
+@pytest.mark.parametrize("row", rows(), ids=lambda row: row[0])
+def test_each_row_has_a_test(row: list[str]) -> None:
+    fault, seen, lost, test = row
+    assert fault
+    assert seen.startswith(("`", "–"))
+    assert lost
+    file, _, name = test.strip("`").partition("::")
+    assert (ROOT / file).is_file()
+    assert f"def {name}(" in (ROOT / file).read_text() if name else True
