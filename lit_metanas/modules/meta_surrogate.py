@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from statistics import fmean
+from typing import Any, TypeVar
 
 import torch
 from lightning.pytorch import LightningModule
@@ -19,6 +20,8 @@ from lit_metanas.modules.transfer_surrogate import TransferSurrogate
 from lit_metanas.records.rank_gaussian import rank_gaussian
 from lit_metanas.records.task_scores import TaskScores
 from lit_metanas.spaces.encoding import Encoding
+
+T = TypeVar("T")
 
 
 class MetaSurrogate(LightningModule):
@@ -49,6 +52,7 @@ class MetaSurrogate(LightningModule):
         self.sources: dict[str, SourceProcess] = {}
         self.kernel = GroupedKernel(encoding.groups, mean_distances(encoding.candidates.features, encoding.groups))
         self.mean = nn.Parameter(self.kernel.prior.mean.clone())
+        self._validated: list[dict[str, float]] = []
 
     @property
     def surrogate(self) -> TransferSurrogate:
@@ -72,7 +76,7 @@ class MetaSurrogate(LightningModule):
         scores = batch.to("cpu")
         if len(scores) < 2:
             raise ValueError(f"Task '{scores.task_id}' has {len(scores)} scores: leave out tasks with fewer than two.")
-        found = _gathered(learned(scores, self.kernel, self.encoding.candidates.features))
+        found = _gathered([learned(scores, self.kernel, self.encoding.candidates.features)])
         self.sources = dict(sorted({**self.sources, **{source.task_id: source for source in found}}.items()))
         mean = torch.stack([source.parameters for source in self.sources.values()]).mean(0)
         self.mean.grad = self.mean.detach() - mean.to(self.mean)
@@ -81,17 +85,30 @@ class MetaSurrogate(LightningModule):
         optimizer.step()
         self.log("train/tasks", float(len(self.sources)), batch_size=1, prog_bar=True)
 
+    def on_validation_epoch_start(self) -> None:
+        """Forget earlier tasks."""
+        self._validated = []
+
     def validation_step(self, batch: TaskScores, batch_idx: int) -> None:
         """Predict the other scores of a task from a few of them."""
         scores = batch.to("cpu")
-        generator = torch.Generator().manual_seed(self.seed + batch_idx)
+        place = batch_idx * self.trainer.world_size + self.trainer.global_rank  # whatever the number of processes
+        generator = torch.Generator().manual_seed(self.seed + place)
         order = torch.randperm(len(scores), generator=generator)
         plain = TransferSurrogate(self.kernel, (), self.mean)
+        found: dict[str, float] = {}
         for number in (n for n in self.given if n + 2 <= len(scores)):
             for name, model in (("", self.surrogate), ("plain_", plain)):
                 correlation, likelihood = _quality(model, scores, order[:number], order[number:])
-                self.log(f"val/{name}spearman_{number}", correlation, batch_size=1)
-                self.log(f"val/{name}log_likelihood_{number}", likelihood, batch_size=1)
+                found[f"val/{name}spearman_{number}"] = correlation
+                found[f"val/{name}log_likelihood_{number}"] = likelihood
+        self._validated.append(found)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log means over the tasks of all processes, each over those that have so many scores."""
+        tasks = _gathered(self._validated)
+        for name in sorted({name for task in tasks for name in task}):
+            self.log(name, fmean(task[name] for task in tasks if name in task), sync_dist=True)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what the sampler reads."""
@@ -107,13 +124,13 @@ class MetaSurrogate(LightningModule):
         self.sources = {source.task_id: source for source in surrogate.sources}
 
 
-def _gathered(source: SourceProcess) -> list[SourceProcess]:
-    """What all processes have learned in this step."""
+def _gathered(mine: list[T]) -> list[T]:
+    """What all processes have."""
     if not (distributed.is_available() and distributed.is_initialized()):
-        return [source]
+        return mine
     found: list[Any] = [None] * distributed.get_world_size()
-    distributed.all_gather_object(found, source)
-    return found
+    distributed.all_gather_object(found, mine)
+    return [each for own in found for each in own]
 
 
 def _quality(model: TransferSurrogate, scores: TaskScores, known: Tensor, others: Tensor) -> tuple[float, float]:

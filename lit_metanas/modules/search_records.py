@@ -91,6 +91,11 @@ class SearchRecords(LightningDataModule):
                 f"The records have scores of {len(tasks)} tasks, of which {len(self.val)} are held out: to learn from, "
                 f"{self._world} are needed, one for each process, so search more tasks, or hold out fewer."
             )
+        if 0 < len(self.val) < self._world:
+            raise ValueError(
+                f"{len(self.val)} tasks are held out for {self._world} processes, one of which would have none: hold "
+                "out more, or lower trainer.devices."
+            )
 
     def train_dataloader(self) -> DataLoader[TaskScores]:
         """Return a loader of this process's tasks, in another order each epoch."""

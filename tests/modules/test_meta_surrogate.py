@@ -3,6 +3,7 @@
 import math
 import pickle
 from itertools import product
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -265,3 +266,23 @@ def test_an_uninformed_fit_is_that_of_the_features_alone(fitted):
     other = GaussianProcess(model.kernel, inner, task.features, values)(ENCODING(ALL))
     torch.testing.assert_close(one.mean, other.mean, rtol=1e-8, atol=1e-8)
     torch.testing.assert_close(one.deviation, other.deviation, rtol=1e-8, atol=1e-8)
+
+
+def test_validation_is_of_the_tasks_of_all_processes(fitted, monkeypatch):
+    model = fitted[0]
+    tasks = [scores_of(task, number) for task, number in ((4, 60), (5, 30), (6, 20))]
+    found = {}
+    for world in (1, 2):
+        tasks_of_all, logged = [], {}
+        for rank in range(world):
+            monkeypatch.setattr(model, "_trainer", SimpleNamespace(world_size=world, global_rank=rank))
+            model.on_validation_epoch_start()
+            for place, task in enumerate(tasks[rank::world]):
+                model.validation_step(task, place)
+            tasks_of_all += model._validated
+        monkeypatch.setattr("lit_metanas.modules.meta_surrogate._gathered", lambda mine, found=tasks_of_all: found)
+        monkeypatch.setattr(model, "log", lambda name, value, logged=logged, **_: logged.update({name: value}))
+        model.on_validation_epoch_end()
+        found[world] = logged
+    assert found[2] == pytest.approx(found[1], rel=1e-12)
+    assert len(found[1]) == 8

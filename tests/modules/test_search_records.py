@@ -178,6 +178,10 @@ def test_processes_share_the_tasks(many):
     data.train = ()
     with pytest.raises(ValueError, match="to learn from, 10 are needed, one for each process"):
         data.setup("fit")
+    data.trainer.world_size = 4
+    data.train = ()
+    with pytest.raises(ValueError, match="3 tasks are held out for 4 processes"):
+        data.setup("fit")
 
 
 def test_smaller_spaces_are_taken(tmp_path):
