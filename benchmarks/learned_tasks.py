@@ -3,7 +3,7 @@
 A pool of networks is trained on 12 source and 4 target tasks (``learned_pool.py``); searches from random
 initialisation on the sources make the records; ``lit-metanas fit`` trains the meta-surrogate on them; and each target
 is searched, by what the pool's trainings gave, with and without it. Everything is kept as it finishes, so that an
-interrupted run goes on:
+interrupted run goes on; without ``replays.json`` the targets are searched anew:
 
     python benchmarks/learned_tasks.py
 """
@@ -196,9 +196,8 @@ class Replays:
         self.orders: dict[str, list[int]] = {}
         if path.exists():
             document = json.loads(path.read_text(encoding="utf-8"))
-            same = {
-                str(n) for n, pair in enumerate(zip(document["learned"], digests, strict=False)) if len(set(pair)) == 1
-            }
+            pairs = zip(document["learned"], digests, strict=False)
+            same = {str(seed) for seed, (then, now) in enumerate(pairs) if then == now}
             self.orders = {key: order for key, order in document["orders"].items() if key.split(", ")[-1] in same}
 
     def fill(self, pool: Pool, plan: Plan, embeddings: Embeddings, lessons: Sequence[Lesson]) -> None:
@@ -250,10 +249,7 @@ def run(pool: Pool, plan: Plan, embeddings: Embeddings, work: Path, results: Pat
     """From a filled pool to the regrets."""
     work.mkdir(parents=True, exist_ok=True)
     lessons = [learn(pool, plan, embeddings, work, seed) for seed in range(plan.seeds)]
-    searches = len(lessons[0].records)
-    print(
-        f"{len(lessons)} times {searches} searches of {len(plan.sources)} tasks from random initialisation", flush=True
-    )
+    print(f"{len(lessons)} times {len(lessons[0].records)} searches of {len(plan.sources)} sources", flush=True)
     replays = Replays(results / "replays.json", [lesson.digest for lesson in lessons])
     replays.fill(pool, plan, embeddings, lessons)
     return {name: outcome(replays, pool, plan, name) for name in SEARCHERS}
