@@ -129,7 +129,7 @@ def _standard(link: tuple[int, ...], ops: tuple[str, ...]) -> tuple[tuple[int, .
 @cache
 def _orders(link: tuple[int, ...]) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
     """The orders of the nodes in which a link is a published one, with that."""
-    found = []
+    found: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
     for order in permutations(range(NODES)):
         place = {0: 0, **{node + 1: new + 1 for new, node in enumerate(order)}}
         moved = tuple(place[link[node]] for node in order)
