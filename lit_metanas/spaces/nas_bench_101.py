@@ -200,8 +200,13 @@ class NASBench101(ChildSpace):
         raise ValueError(f"NASBench101: of {ATTEMPTS} draws none could be built; fix fewer choices.")
 
     def architectures(self) -> Iterator[Architecture]:
-        """Every architecture that the benchmark has trained, of at most this many vertices."""
-        assert self._whole, "a restricted space cannot be listed"
+        """Every architecture that the benchmark has trained, of at most this many vertices.
+
+        Of a restricted space, and where isomorphs are apart, all that can be built.
+        """
+        if not (self._whole and self.merge_isomorphs):
+            yield from super().architectures()
+            return
         for cell in unique_cells(self.vertices):
             yield Architecture(self._labels(cell, (*range(cell.vertices - 1), self.vertices - 1)))
 

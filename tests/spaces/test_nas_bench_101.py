@@ -224,6 +224,10 @@ def test_restricted_spaces_merge_among_what_is_left(fixed, merge):
         answers.setdefault(whole.canonical(labels), set()).add(architecture)
     if merge:
         assert all(len(answer) == 1 for answer in answers.values())
+    listed = list(space.architectures())
+    buildable = {one for answer in answers.values() for one in answer if space.violation(one) is None}
+    assert len(listed) == len(set(listed))
+    assert set(listed) == buildable
 
 
 def test_restricted(space):
