@@ -13,14 +13,12 @@ from optuna.trial import FrozenTrial, TrialState
 from lit_metanas.searchers.history import History
 from lit_metanas.searchers.history_sampler import HistorySampler
 from lit_metanas.searchers.identities import PREFIX
+from lit_metanas.searchers.study_record import EMBEDDING
 from lit_metanas.searchers.surrogate_choice import SurrogateChoice, Tried
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.choice_space import ChoiceSpace
 from lit_metanas.spaces.encoding import Encoding
 from lit_metanas.spaces.one_hot_encoding import OneHotEncoding
-
-EMBEDDING = "embedding"
-"""User attribute of a study: the embedding of its task, a list of numbers."""
 
 
 class MetaSampler(HistorySampler):

@@ -96,12 +96,21 @@ class SurrogateChoice:
         return self._named[key]
 
     def first(self, embedding: Sequence[float], number: int) -> list[Architecture]:
-        """What to try on a task of which nothing is known but, maybe, its embedding."""
+        """What to try on a task of which nothing is known but, maybe, its embedding.
+
+        Raises:
+            ValueError: the sources have embeddings of another length.
+        """
         with self._lock:
             prospects, sources = self._outlook.first, self.surrogate.sources
             weights = torch.full((len(sources),), 1 / max(len(sources), 1), dtype=torch.float64)
-            if embedding and all(len(source.embedding) == len(embedding) for source in sources):
+            if embedding and all(len(source.embedding) for source in sources):
                 others = torch.stack([source.embedding for source in sources])
+                if others.shape[1] != len(embedding):
+                    raise ValueError(
+                        f"The study's task has an embedding of {len(embedding)} numbers, those of '{self.checkpoint}' "
+                        f"have {others.shape[1]}: give the searcher the embedding of their records, or none."
+                    )
                 weights = closeness(torch.tensor(embedding, dtype=torch.float64), others)
             return [prospects.architectures[place] for place in portfolio(prospects.sources, weights, number)]
 

@@ -106,6 +106,10 @@ MISTAKES = {
         ["--model.methods.TPE.estimator=lit_metanas.estimators.TrainingEstimator"],
         r"'model': Method 'TPE' brings an estimator, where the table gives the scores: leave it out",
     ),
+    "embedding": (
+        ["--model.methods.TPE.embedding=lit_metanas.episodes.DataStatistics"],
+        r"'model': Method 'TPE' brings an embedding, but a table has no images: leave it out",
+    ),
 }
 
 
