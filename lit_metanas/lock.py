@@ -35,7 +35,7 @@ def alone(directory: str | os.PathLike[str], name: str, key: str) -> Iterator[No
     with open(path, "a+", encoding="utf-8") as file:
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        except (BlockingIOError, PermissionError):  # which of them depends on the file system
             raise ValueError(_in_use(path, name, key)) from None
         except OSError:
             yield
