@@ -141,8 +141,8 @@ def _broken(path: Path, whole: bool, seen: set[Path]) -> str | None:
         return f"'{path}' holds a value that cannot be read: {_shown(str(error))}."
     if whole and not isinstance(tree, dict):
         return f"'{path}' holds {'nothing' if tree is None else 'no keys'}: it takes a mapping of keys and values."
-    if (place := _nameless(tree)) is not None:
-        return f"'{path}' has a key without a name{f' in {place!r}' if place else ''}: give it one, or remove it."
+    if (within := _nameless(tree)) is not None:
+        return f"'{path}' has a key without a name{f' in {within!r}' if within else ''}: give it one, or remove it."
     inner = (path.parent / name for name in re.findall(r"[\w./-]+\.ya?ml", text))
     return next((found for file in inner if file.is_file() and (found := _broken(file, False, seen))), None)
 
