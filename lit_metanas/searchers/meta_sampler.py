@@ -68,6 +68,7 @@ class MetaSampler(HistorySampler):
             raise ValueError(f"The encoding is of another space than {space.name}: give both the same.")
         super().__init__(seed=seed, space=space)
         self.first = first
+        self.encoding, self.checkpoint, self.refit, self.context = encoding, checkpoint, refit, context
         self._choice = SurrogateChoice(encoding or OneHotEncoding(space), checkpoint, refit=refit, context=context)
 
     def propose(

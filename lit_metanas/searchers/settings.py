@@ -14,12 +14,14 @@ from typing import Any
 from torch import Tensor
 
 from lit_metanas.records.digest import tensor_digest
+from lit_metanas.spaces.choice_space import ChoiceSpace
 
 
 def settings_of(value: object) -> Any:
     """Describe an object by its class and its constructor's arguments, which it keeps as attributes of their names.
 
-    Files are told by their content, tensors by their values; what an object does not keep is left out.
+    Files are told by their content, tensors by their values, spaces by their choices, too; what an object does not keep
+    is left out.
     """
     if isinstance(value, str | os.PathLike):
         return _text(os.fspath(value))
@@ -37,7 +39,10 @@ def settings_of(value: object) -> Any:
         return {"class": _name(made), **{name: settings_of(item) for name, item in value.keywords.items()}}
     if isinstance(value, type) or inspect.isroutine(value):
         return _name(value)
-    return {"class": _name(type(value)), **{name: settings_of(item) for name, item in _arguments(value).items()}}
+    described = {"class": _name(type(value)), **{name: settings_of(item) for name, item in _arguments(value).items()}}
+    if isinstance(value, ChoiceSpace):  # which keeps some arguments as choices only
+        described["choices"] = {choice.name: list(choice.labels) for choice in value.choices}
+    return described
 
 
 def _text(text: str) -> Any:

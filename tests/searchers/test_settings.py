@@ -12,8 +12,16 @@ from lit_metanas.modules.recipe import Recipe
 from lit_metanas.modules.weight_sharing import Rates
 from lit_metanas.records.digest import tensor_digest
 from lit_metanas.relaxations.softmax import Softmax
-from lit_metanas.searchers import Borrowed, FixedArchitecture, QuerySearcher, Searcher, WeightSharingSearcher
+from lit_metanas.searchers import (
+    Borrowed,
+    FixedArchitecture,
+    MetaSampler,
+    QuerySearcher,
+    Searcher,
+    WeightSharingSearcher,
+)
 from lit_metanas.searchers.settings import settings_of
+from lit_metanas.spaces import LayeredSpace, OneHotEncoding
 
 
 def from_yaml(**arguments):
@@ -31,6 +39,11 @@ def estimator(**arguments):
     return {"class_path": "lit_metanas.estimators.TrainingEstimator", "init_args": {"recipe": arguments}}
 
 
+def meta_sampler(**changed):
+    space = LayeredSpace()
+    return MetaSampler(space=space, **{"encoding": OneHotEncoding(space), "checkpoint": "a.ckpt", **changed})
+
+
 @pytest.mark.parametrize(
     ("make", "other"),
     [
@@ -46,6 +59,12 @@ def estimator(**arguments):
         (lambda: torch.zeros(2, 3), lambda: torch.zeros(3, 2)),
         (lambda: torch.zeros(4), lambda: torch.zeros(4, dtype=torch.int32)),
         (lambda: Softmax, lambda: Searcher),
+        *(
+            (lambda: meta_sampler(), lambda changed=changed: meta_sampler(**changed))
+            for changed in ({"checkpoint": "b.ckpt"}, {"first": 6}, {"refit": 2}, {"context": 9}, {"encoding": None})
+        ),
+        (lambda: LayeredSpace(), lambda: LayeredSpace(kernels=[3])),
+        (lambda: LayeredSpace(), lambda: LayeredSpace(fixed={"depth": ["4"]}, depths=[3, 4])),
     ],
 )
 def test_equal_objects_are_described_equally_and_others_are_not(make, other):
