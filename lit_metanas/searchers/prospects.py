@@ -79,7 +79,7 @@ class WholeOutlook(Outlook):
 
     def __init__(self, surrogate: TransferSurrogate, candidates: Candidates) -> None:
         known = [source.candidates for source in surrogate.sources]
-        # The checkpoint of a space that this one restricts has other candidates.
+        # A space of the same choices that merges isomorphs otherwise has other candidates.
         same = bool(known) and all(len(own) == len(candidates.architectures) for own in known)
         sources = torch.stack(known) if same else None
         self.first = Prospects(surrogate, candidates.architectures, candidates.features, sources)
