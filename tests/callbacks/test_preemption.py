@@ -130,3 +130,19 @@ def test_where_a_loader_cannot_be_resumed_the_last_epochs_checkpoint_stands(slur
         with pytest.raises(SIGTERMException):
             fit(make_model(), data, callbacks=[Interrupt("batch start", step), Preemption()], **options)
         assert (slurm / "checkpoints" / "last.ckpt").is_file() == kept
+
+
+def test_without_slurm_a_terminated_training_leaves_a_checkpoint(tmp_path, monkeypatch):
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGUSR1, signal.SIGTERM)}
+    seen = []
+
+    class Look(Callback):
+        def on_train_batch_start(self, *args):
+            seen.append(signal.getsignal(signal.SIGUSR1))
+
+    with pytest.raises(SIGTERMException):
+        train(tmp_path, Look(), Interrupt("step", 5, signal.SIGTERM))
+    assert set(seen) == {handlers[signal.SIGUSR1]}
+    assert torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]["outer_steps"] == 6
+    assert {number: signal.getsignal(number) for number in handlers} == handlers
