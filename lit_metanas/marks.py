@@ -22,7 +22,8 @@ def state(step: Step, anew: set[int | None]) -> str:
         marker = json.loads((step.folder / "phase.json").read_text())
     except (OSError, ValueError):
         return "new"
-    return str(marker["state"]) if marker.get("fingerprint") == step.fingerprint else "new"
+    known = isinstance(marker, dict) and marker.get("fingerprint") == step.fingerprint
+    return str(marker.get("state", "new")) if known else "new"
 
 
 def mark(step: Step, state: str) -> None:

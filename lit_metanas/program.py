@@ -59,11 +59,12 @@ class SaveConfig(SaveConfigCallback):
         text = self.parser.dump(self.config, skip_none=True)
         path = Path(trainer.default_root_dir) / self.config_filename
         if path.is_file() and self.config.get("ckpt_path"):
-            before, now = dict(_leaves(yaml.safe_load(path.read_text()))), dict(_leaves(yaml.safe_load(text)))
+            before, now = dict(_leaves(_saved(path))), dict(_leaves(yaml.safe_load(text)))
             names = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
             changed = [name for name in names if name not in ("ckpt_path", "config")]
             if changed:
-                warnings.warn(f"'{path}' is replaced: this run changes {', '.join(changed)}.", stacklevel=2)
+                how = f"this run changes {', '.join(changed)}" if "" not in before else "it was damaged"
+                warnings.warn(f"'{path}' is replaced: {how}.", stacklevel=2)
         with replacing(path) as temporary:
             temporary.write_text(text)
 
@@ -182,7 +183,13 @@ class Program(LightningCLI):
         """Note where a resumed training goes on."""
         path = _chosen(self.config).get("ckpt_path")
         if path is not None and Path(path).is_file():
-            self._begins_at = int(torch.load(path, map_location="cpu", weights_only=True, mmap=True)["global_step"])
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+            if not {"global_step", "loops", "optimizer_states"} <= content.keys():
+                raise ValueError(
+                    f"The checkpoint '{path}' holds weights, but no training to go on with: give one that `lit-metanas "
+                    "fit` wrote."
+                )
+            self._begins_at = int(content["global_step"])
 
     def after_fit(self) -> None:
         """Say so where the training was finished before."""
@@ -256,6 +263,14 @@ def _chosen(config: Namespace) -> Namespace:
     chosen = config if verb is None else config[verb]
     assert isinstance(chosen, Namespace)
     return chosen
+
+
+def _saved(path: Path) -> object:
+    """An earlier run's configuration; None where the file is damaged."""
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (ValueError, yaml.YAMLError):
+        return None
 
 
 def _leaves(tree: object, prefix: str = "") -> Iterator[tuple[str, object]]:

@@ -1,0 +1,49 @@
+"""A run's own files, damaged: it goes on without them, or says in a sentence why it cannot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from lit_metanas.marks import mark, state
+from lit_metanas.phases import Step
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "3", '{"state": "finished"}', '{"fingerprint": "other", "state": "finished"}', "\ufffd"]
+)
+def test_a_damaged_mark_counts_as_none(text, tmp_path):
+    step = Step("fit", "fit", tmp_path, ["fit"], 0, 1.0, "this")
+    mark(step, "finished")
+    assert state(step, set()) == "finished"
+    (tmp_path / "phase.json").write_text(text)
+    assert state(step, set()) == "new"
+    (tmp_path / "phase.json").write_text('{"fingerprint": "this"}')
+    assert state(step, set()) == "new"
+
+
+def test_a_resumed_fit_replaces_a_damaged_configuration(toy, toy_folder):
+    assert toy("fit", "--trainer.default_root_dir=out", "--trainer.max_epochs=1") == 0
+    saved = toy_folder / "out" / "config.fit.yaml"
+    text = saved.read_text()
+    for damaged in (b"model: [\n", b"\xff\xfe\x00"):
+        saved.write_bytes(damaged)
+        with pytest.warns(UserWarning, match=r"config.fit.yaml' is replaced: it was damaged\."):
+            toy("fit", "--trainer.default_root_dir=out", "--ckpt_path=out/checkpoints/last.ckpt")
+        assert saved.read_text().splitlines()[0] == text.splitlines()[0]
+
+
+@pytest.mark.parametrize("lacks", ["optimizer_states", "loops", "global_step"])
+def test_weights_alone_are_no_training_to_go_on_with(lacks, toy, capsys):
+    assert toy("fit", "--trainer.default_root_dir=out", "--trainer.max_epochs=1") == 0
+    content = torch.load("out/checkpoints/last.ckpt", weights_only=True)
+    del content[lacks]
+    torch.save(content, "weights.ckpt")
+    capsys.readouterr()
+    assert toy("fit", "--trainer.default_root_dir=out", "--ckpt_path=weights.ckpt") == 1
+    said = capsys.readouterr().err
+    assert said.startswith("lit-metanas: The checkpoint 'weights.ckpt' holds weights, but no training to go on with:")
+    assert said.count("\n") == 1
+    assert Path("out/checkpoints/last.ckpt").is_file()
