@@ -89,6 +89,7 @@ class Scoring:
         """
         architecture = self.space.suggest(trial)
         recipe = suggest_recipe(trial, self.ranges)
+        trial.set_user_attr("drawn", True)
         if (reason := self.space.violation(architecture)) is not None:
             self._refuse(trial, "violation", reason)
             return None

@@ -22,7 +22,8 @@ class TrialLoop:
     """Asks a study for trials and has them scored, until the budget, a limit or the space ends it.
 
     Samplers and pruners remember what they saw: each trial gets new copies of both, which see the stored trials alone.
-    A trial that an interrupted search left unfinished is taken over, under its number and with what it had drawn.
+    A trial that an interrupted search left unfinished is taken over, under its number and with what it had drawn; one
+    that was not drawn to its end is drawn anew.
 
     Args:
         scoring: scores the study's trials.
@@ -91,9 +92,14 @@ class TrialLoop:
 
     def _next(self) -> tuple[optuna.Trial, list[int]]:
         """A trial, and the steps of it that its pruner was told of."""
-        if self._left:
+        while self._left:
             left = self._left.pop(0)
-            return optuna.Trial(self.study, left._trial_id), list(left.intermediate_values)
+            if "drawn" in left.user_attrs:
+                return optuna.Trial(self.study, left._trial_id), list(left.intermediate_values)
+            # It was broken off between two draws, of which the second would be another than in one go: both anew.
+            self.study.tell(left.number, state=TrialState.FAIL)
+            if "fixed_params" in left.system_attrs:
+                self.study.enqueue_trial(left.system_attrs["fixed_params"])
         if self.team is not None:
             self.team.revive()
         return self.study.ask(), []

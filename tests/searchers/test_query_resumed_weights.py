@@ -38,3 +38,23 @@ def test_a_finished_search_that_is_asked_again_trains_its_choice_alone():
     assert all(torch.equal(found.weights[name], whole.weights[name]) for name in whole.weights)
     broken = Sums(lambda architecture: torch.OutOfMemoryError(), weights=True)
     assert search(broken, storage=storage).weights is None
+
+
+@pytest.mark.parametrize("suggestion", [0, 1, 2, 7, 16, 29])
+def test_a_trial_that_was_broken_off_while_it_was_drawn_is_drawn_as_in_one_go(suggestion, monkeypatch):
+    storage = optuna.storages.InMemoryStorage()
+    options = {"sampler": optuna.samplers.TPESampler(n_startup_trials=4)}
+    whole = search(Sums(weights=True), **options)
+    original, count = optuna.Trial.suggest_categorical, iter(range(1000))
+
+    def broken(self, *args):
+        if next(count) == suggestion:
+            raise KeyboardInterrupt
+        return original(self, *args)
+
+    monkeypatch.setattr(optuna.Trial, "suggest_categorical", broken)
+    with pytest.raises(KeyboardInterrupt):
+        search(Sums(weights=True), storage=storage, **options)
+    monkeypatch.undo()
+    found = search(Sums(weights=True), storage=storage, **options)
+    assert told(found.record) == told(whole.record)
