@@ -130,9 +130,10 @@ class SkipCurve(Callback):
 
 
 def stopped(points: list[Row]) -> int:
-    """Place of the last point before the normal cell has more skips than it may; the first where none is before."""
-    beyond = [place for place, point in enumerate(points) if point["skips"] > MOST]
-    return max(0, beyond[0] - 1) if beyond else len(points) - 1
+    """Place of the last point before the cell again has more skips than it may; the last where it never has."""
+    fewer = [point["skips"] <= MOST for point in points]
+    ends = [place for place in range(1, len(points)) if fewer[place - 1] and not fewer[place]]
+    return ends[0] - 1 if ends else len(points) - 1
 
 
 def run_all(options: argparse.Namespace) -> None:

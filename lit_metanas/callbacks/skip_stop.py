@@ -16,8 +16,9 @@ class SkipStop(Callback):
     """Stops a search whose derived architecture has too many skips, and goes back to its logits before that.
 
     Early stopping by the number of skips in the normal cell (Liang et al. 2019, DARTS+). There two skips of eight edges
-    end a search, which begins with none; here a share, that of a random cell is a third to a half where there are few
-    other operations. The search is looked at where it validates, and keeps the weights that it has in the end.
+    end a search, which begins with none. Here a share does, but only after the cell has had no more than it: where
+    there are few other operations, a random cell may begin with more. The search is looked at where it validates, and
+    keeps the weights that it has in the end.
 
     Args:
         most: the largest share of skips among the edges that could be one.
@@ -62,9 +63,10 @@ class SkipStop(Callback):
         if share <= self.most:
             self._before = [row.detach().clone() for row in logits]
             return
-        for row, before in zip(logits, self._before, strict=False):
-            row.copy_(before)
-        trainer.should_stop = True
+        if self._before:  # a random cell may begin with more
+            for row, before in zip(logits, self._before, strict=True):
+                row.copy_(before)
+            trainer.should_stop = True
 
     def _share(self, module: WeightSharing) -> float | None:
         counted = tuple(choice for choice in module.space.choices if choice.name.startswith(self.cell))

@@ -104,7 +104,8 @@ def test_the_table_has_the_interval_over_seeds_and_the_oracles_rank(benchmark_mo
 
 
 @pytest.mark.parametrize(
-    ("skips", "place"), [([0.5, 0.25, 0.625, 0.25], 1), ([0.75, 0.0], 0), ([0.0, 0.5, 0.5], 2), ([0.0, 0.5, 1.0], 1)]
+    ("skips", "place"),
+    [([0.5, 0.25, 0.625, 0.25], 1), ([0.75, 0.0, 0.75], 1), ([0.0, 0.5, 0.5], 2), ([0.0, 0.5, 1.0], 1)],
 )
 def test_a_search_stops_before_its_cell_is_mostly_skips(benchmark_module, skips, place):
     assert benchmark_module("skip_collapse").stopped([{"skips": share} for share in skips]) == place

@@ -53,10 +53,12 @@ def test_it_stops_at_the_validation_with_too_many_skips_and_goes_back():
     assert normal_skips(again.architecture) == 0
 
 
-def test_a_search_that_begins_with_too_many_stops_at_once():
-    found, steps = search(Push(step0=("normal", "skip_connect")), SkipStop(most=0.25))
-    assert steps == 2
-    assert normal_skips(found.architecture) == 8
+def test_a_search_that_begins_with_too_many_goes_on_until_it_has_had_fewer():
+    pushes = Push(step0=("normal", "skip_connect"), step2=("normal", "sep_conv_3x3"), step4=("normal", "skip_connect"))
+    found, steps = search(pushes, SkipStop(most=0.25))
+    assert steps == 6
+    assert [normal_skips(trial.architecture) for trial in found.record.trials] == [8, 0, 8]
+    assert normal_skips(found.architecture) == 0
 
 
 def test_mistakes_are_named():
