@@ -135,7 +135,7 @@ def broken(draw: st.DrawFn) -> Broken:
     if draw(st.integers(0, 9)) == 0:
         return Broken(file, draw(broken_text(text)), (), (FUZZED, "'"))  # of half a text no one knows what it meant
     tree = yaml.safe_load(text)
-    place: Place = ()
+    broken_at: list[Place] = []
     names: list[str] = []
     for _ in range(draw(st.sampled_from([1, 1, 1, 2]))):
         if not (known := list(places(tree))):
@@ -143,6 +143,8 @@ def broken(draw: st.DrawFn) -> Broken:
         place = draw(st.sampled_from(known))
         names += [str(part) for part in place]
         names += draw(mutated(tree, place))
+        broken_at.append(place)
+    place = min(broken_at, key=len)  # of two mistakes the outer one may be told
     return Broken(file, yaml.safe_dump(tree, allow_unicode=True, sort_keys=False), place, tuple(names))
 
 
