@@ -221,8 +221,7 @@ def broken_text(draw: st.DrawFn, text: str) -> str | bytes:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Copies of the shipped configurations; verbs stop after the parser, experiments after their plan."""
     home = tmp_path_factory.mktemp("fuzzed")
-    for name in FOLDERS:
-        shutil.copytree(CONFIGS / name, home / "configs" / name)
+    shutil.copytree(CONFIGS, home / "configs")
 
     def stop(program: Program) -> None:
         raise SystemExit(0)
