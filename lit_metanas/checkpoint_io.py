@@ -19,9 +19,7 @@ class WholeCheckpoints(TorchCheckpointIO):
     means copying it, and a process that is killed meanwhile leaves a part of the only checkpoint.
     """
 
-    def save_checkpoint(
-        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None
-    ) -> None:
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
         """Write a checkpoint; an address on the network is left to Lightning."""
         if "://" in str(path):
             super().save_checkpoint(checkpoint, path, storage_options)

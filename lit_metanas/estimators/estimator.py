@@ -57,6 +57,11 @@ class Estimator(ABC):
         """What else it knows of an architecture, without training, by name: further objectives and constraints."""
         return {}
 
+    @property
+    def meta_cost(self) -> Cost:
+        """What was paid once, before any task, for what it knows."""
+        return Cost()
+
     def with_recipe(self, changes: Mapping[str, float | int | str | bool]) -> Estimator:
         """The same estimator under changed training hyper-parameters.
 

@@ -57,7 +57,7 @@ class SupernetEstimator(Estimator):
         self.space = space
         self.val = validation_part(task)
         device = self.val.inputs.device
-        given = _given(weights, start, space, task.shape)
+        given, self._meta_cost = _given(weights, start, space, task.shape)
         self.weights = {name: tensor.detach().to(device) for name, tensor in given.items()}
         with torch.random.fork_rng(devices=[]):
             self.supernet = space.supernet(task.shape).to(device)
@@ -74,6 +74,11 @@ class SupernetEstimator(Estimator):
         """One query; the account is of training, and nothing is trained."""
         del architecture, fidelity
         return Cost(queries=1)
+
+    @property
+    def meta_cost(self) -> Cost:
+        """Of the meta-training, where the weights are those of its checkpoint."""
+        return self._meta_cost
 
     @property
     def settings(self) -> Mapping[str, float | int | str | bool]:
@@ -111,18 +116,19 @@ class SupernetEstimator(Estimator):
 
 def _given(
     weights: Mapping[str, Tensor] | str | os.PathLike[str] | None, start: str | None, space: SearchSpace, shape: Shape
-) -> Mapping[str, Tensor]:
-    """The supernet's parameters, from wherever they are.
+) -> tuple[Mapping[str, Tensor], Cost]:
+    """The supernet's parameters, from wherever they are, and what meta-training them has cost, where that is known.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: both or neither are given, or the checkpoint is of another space or shape.
     """
     if start is not None and weights is None:
-        return read_meta_checkpoint(start).parameters(space, shape).weights
+        checkpoint = read_meta_checkpoint(start)
+        return checkpoint.parameters(space, shape).weights, checkpoint.cost
     if weights is None or start is not None:
         raise ValueError(
             "SupernetEstimator takes the supernet's weights, or as its start a checkpoint of meta-training: give one "
             "of both."
         )
-    return weights if isinstance(weights, Mapping) else read_weights(weights)
+    return (weights if isinstance(weights, Mapping) else read_weights(weights)), Cost()

@@ -11,6 +11,7 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from lit_metanas.episodes.target_task_data import RankSampler
+from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import Record, Trial
 from lit_metanas.records.record_lines import read_record_lines
 from lit_metanas.records.task_scores import TaskScores
@@ -138,6 +139,7 @@ class SearchRecords(LightningDataModule):
             order=torch.tensor([place for _, place in best.values()], dtype=torch.int64),
             embedding=torch.tensor(embedding, dtype=torch.float64),
             architectures=tuple(best),
+            cost=sum((record.trials[-1].cost for record in records if record.trials), Cost()),
         )
 
     def _held_out(self, names: list[str]) -> set[str]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from lit_metanas.modules.gaussian_process import GaussianProcess, fitted
 from lit_metanas.modules.grouped_kernel import GroupedKernel
+from lit_metanas.records.budget import Cost
 from lit_metanas.records.rank_gaussian import rank_gaussian
 from lit_metanas.records.task_scores import TaskScores
 from lit_metanas.spaces.architecture import Architecture
@@ -34,6 +35,7 @@ class SourceProcess:
         candidates: the posterior mean of the encoding's candidates, in standard units, shape ``(m,)``.
         embedding: of the task, shape ``(e,)``, or of length 0.
         elite: the best architectures, the best first.
+        cost: of the searches that scored them.
     """
 
     task_id: str
@@ -45,6 +47,7 @@ class SourceProcess:
     candidates: Tensor
     embedding: Tensor
     elite: tuple[Architecture, ...] = ()
+    cost: Cost = field(default_factory=Cost)
 
     def mean(self, kernel: GroupedKernel, features: Tensor) -> Tensor:
         """The posterior mean in standard units over the candidates, shape ``(m,)``, for features ``(m, d)``."""
@@ -77,6 +80,7 @@ def learned(scores: TaskScores, kernel: GroupedKernel, candidates: Tensor) -> So
         candidates=features.new_empty(0),
         embedding=scores.embedding.double(),
         elite=tuple(scores.architectures[place] for place in best),
+        cost=scores.cost,
     )
     means = raw.mean(kernel, candidates)
     location, spread = float(means.mean()), max(float(means.std(correction=0)), 1e-6)

@@ -14,6 +14,7 @@ from lit_metanas.atomic import replacing
 from lit_metanas.modules.grouped_kernel import GroupedKernel
 from lit_metanas.modules.source_process import SourceProcess
 from lit_metanas.modules.transfer_surrogate import TransferSurrogate
+from lit_metanas.records.budget import Cost
 from lit_metanas.records.weights import DAMAGED, load_plain
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.encoding import Encoding
@@ -95,4 +96,5 @@ def _frame(encoding: Encoding) -> dict[str, Any]:
 
 
 def _source(row: Mapping[str, Any]) -> SourceProcess:
-    return SourceProcess(**{**row, "elite": tuple(Architecture(labels) for labels in row["elite"])})
+    elite = tuple(Architecture(labels) for labels in row["elite"])
+    return SourceProcess(**{**row, "elite": elite, "cost": Cost(**row["cost"])})

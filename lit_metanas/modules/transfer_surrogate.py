@@ -11,6 +11,7 @@ from lit_metanas.modules.gaussian_process import GaussianProcess, Prediction, fi
 from lit_metanas.modules.grouped_kernel import Gaussians, GroupedKernel
 from lit_metanas.modules.source_process import SourceProcess
 from lit_metanas.modules.transfer import combined, evidence_weights
+from lit_metanas.records.budget import Cost
 from lit_metanas.records.rank_gaussian import rank_gaussian
 
 DEVIATION = 0.5
@@ -49,6 +50,11 @@ class TransferSurrogate:
             scales = torch.cat([source_kernel.scales, torch.tensor([2.0 * number], dtype=torch.float64)])
             self.kernel = GroupedKernel((*source_kernel.widths, number), scales)
             self.prior = _with_group(self.mean, self.kernel.prior)
+
+    @property
+    def cost(self) -> Cost:
+        """Of all searches of the earlier tasks."""
+        return sum((source.cost for source in self.sources), Cost())
 
     def source_means(self, features: Tensor) -> Tensor:
         """What each source expects, in standard units, shape ``(sources, n)``, for features ``(n, d)``."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
+from lit_metanas.records.budget import Cost
 from lit_metanas.spaces.architecture import Architecture
 
 
@@ -22,6 +23,7 @@ class TaskScores:
         order: how many architectures the search that scored each had scored before it, shape ``(n,)``, int64.
         embedding: features of the task itself, shape ``(e,)``, float64; of length 0 where the records have none.
         architectures: what was scored, in the same order; may be left empty.
+        cost: of all these searches.
     """
 
     task_id: str
@@ -30,6 +32,7 @@ class TaskScores:
     order: Tensor
     embedding: Tensor
     architectures: tuple[Architecture, ...] = ()
+    cost: Cost = field(default_factory=Cost)
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -40,4 +43,4 @@ class TaskScores:
             tensor.to(device, non_blocking=non_blocking)
             for tensor in (self.features, self.scores, self.order, self.embedding)
         )
-        return TaskScores(self.task_id, features, scores, order, embedding, self.architectures)
+        return TaskScores(self.task_id, features, scores, order, embedding, self.architectures, self.cost)

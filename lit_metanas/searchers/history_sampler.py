@@ -12,6 +12,7 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
+from lit_metanas.records.budget import Cost
 from lit_metanas.searchers.history import History
 from lit_metanas.searchers.memory import Memory
 from lit_metanas.searchers.trial_generator import TrialGenerator
@@ -52,6 +53,11 @@ class HistorySampler(BaseSampler, ABC):
                 f"{type(self).__name__} was given a space ({self.space.name}) whose choices are not those of the space "
                 f"that is searched ({space.name}): give it the same one."
             )
+
+    @property
+    def meta_cost(self) -> Cost:
+        """What was paid once, before any study, for what the sampler knows."""
+        return Cost()
 
     @abstractmethod
     def propose(

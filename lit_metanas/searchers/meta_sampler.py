@@ -10,6 +10,7 @@ import torch
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from lit_metanas.records.budget import Cost
 from lit_metanas.searchers.history import History
 from lit_metanas.searchers.history_sampler import HistorySampler
 from lit_metanas.searchers.identities import PREFIX
@@ -70,6 +71,11 @@ class MetaSampler(HistorySampler):
         self.first = first
         self.encoding, self.checkpoint, self.refit, self.context = encoding, checkpoint, refit, context
         self._choice = SurrogateChoice(encoding or OneHotEncoding(space), checkpoint, refit=refit, context=context)
+
+    @property
+    def meta_cost(self) -> Cost:
+        """That of the searches from which the checkpoint learned."""
+        return self._choice.surrogate.cost
 
     def propose(
         self, study: Study, trial: FrozenTrial, history: History, generator: np.random.Generator

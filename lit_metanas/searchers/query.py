@@ -12,7 +12,7 @@ from lit_metanas.episodes.task import Task
 from lit_metanas.episodes.task_embedding import TaskEmbedding
 from lit_metanas.estimators.estimator import Estimator, EstimatorCallable
 from lit_metanas.estimators.training import TrainingEstimator
-from lit_metanas.records.budget import Budget
+from lit_metanas.records.budget import Budget, Cost
 from lit_metanas.records.record import Found, Record
 from lit_metanas.searchers.fidelity_ladder import FidelityLadder
 from lit_metanas.searchers.goal import SCORE, Goal
@@ -111,9 +111,16 @@ class QuerySearcher(Searcher):
         self.heartbeat = heartbeat
         if embedding is not None:  # else a search that was finished without this argument would count as another one
             self.embedding = embedding
+        self._known = Cost()
         self._ladder = FidelityLadder(self.fidelities, fidelity)
         self._goal = Goal(self.objectives, self.constraints)
         check_ranges(self.train)
+
+    @property
+    def meta_cost(self) -> Cost:
+        """Of the searches that the sampler learned from, and of what the last task's estimator knew before it."""
+        sampler = self.sampler.meta_cost if isinstance(self.sampler, HistorySampler) else Cost()
+        return sampler + self._known
 
     def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> Found:
         """Run, or resume, the study of this task."""
@@ -147,6 +154,7 @@ class QuerySearcher(Searcher):
                 was made for another space.
         """
         self._goal.check(estimator)
+        self._known = estimator.meta_cost
         if isinstance(self.sampler, HistorySampler):
             self.sampler.check(space)
         with quiet(), storage_faults(self.storage):

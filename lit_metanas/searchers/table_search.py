@@ -101,10 +101,10 @@ class TableSearch(Comparison[Table, QuerySearcher]):
         begin = perf_counter()
         found = searcher.run(estimator, problem.space, budget, self.seed, problem=problem.dataset)
         cost = replace(budget.spent, seconds=perf_counter() - begin)
-        result, chosen = self._result(problem, method, found, cost), self._chosen(problem, method, found, cost)
-        return Pair(result, chosen, found.record)
+        result = self._result(problem, method, found, cost, searcher.meta_cost)
+        return Pair(result, self._chosen(problem, method, found, cost), found.record)
 
-    def _result(self, table: Table, method: str, found: Found, cost: Cost) -> Result:
+    def _result(self, table: Table, method: str, found: Found, cost: Cost, meta_cost: Cost) -> Result:
         known = table.measures(self.latency_device)
         size = {name: round(known[name](found.architecture)) for name in ("parameters", "flops") if name in known}
         space = table.space.name
@@ -119,7 +119,7 @@ class TableSearch(Comparison[Table, QuerySearcher]):
             value=table.score(found.architecture, self.test),
             ci95=nan,
             cost=cost,
-            meta_cost=Cost(),
+            meta_cost=meta_cost,
             parameters=size.get("parameters", 0),
             flops=size.get("flops", 0),
             curve=found.record.curve_over("queries"),

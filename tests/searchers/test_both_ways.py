@@ -18,7 +18,7 @@ from lit_metanas.modules.meta_surrogate import MetaSurrogate
 from lit_metanas.modules.meta_trained_embedding import MetaTrainedEmbedding
 from lit_metanas.modules.recipe import Recipe
 from lit_metanas.modules.search_records import SearchRecords
-from lit_metanas.records import Budget, read_record_lines
+from lit_metanas.records import Budget, Cost, read_record_lines
 from lit_metanas.relaxations import Softmax
 from lit_metanas.searchers import MetaSampler, MetaSearched, QuerySearcher, TargetSearch
 from lit_metanas.searchers.query_study import quiet
@@ -129,6 +129,19 @@ def test_a_target_task_is_searched_with_both(learned):
     with quiet():
         other = plain.search(task, SPACE, Budget(queries=8), 0)
     assert told(other) != told(found)  # the records are not for nothing
+
+
+def test_what_was_learned_before_has_its_cost(learned):
+    searcher = both_ways(learned)
+    with quiet():
+        searcher.search(tasks("test", 1)[0], SPACE, Budget(queries=3), 0)
+    searches = [record.trials[-1].cost for record in read_record_lines(learned / "records.jsonl", SPACE)]
+    supernet = read_meta_checkpoint(learned / "supernet.ckpt").cost
+    assert searches[0].flops > 0
+    assert supernet.flops > 0
+    assert searcher.meta_cost.flops == sum(cost.flops for cost in searches) + supernet.flops
+    assert searcher.meta_cost.queries == 18
+    assert QuerySearcher(sampler=MetaSampler(space=SPACE)).meta_cost == Cost()
 
 
 def test_the_test_part_is_never_read(learned):
