@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -74,8 +75,7 @@ def test_batch_norm_statistics_are_each_processes_own():
             self.network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
             self.register_buffer("own", torch.zeros(1))
 
-    trainer, _ = fit(make_model(), max_steps=1)
-    names = [name for name in rank_state(trainer, Module()) if " " not in name]
+    names = list(rank_state(SimpleNamespace(optimizers=[]), Module()))
     assert names == ["network.0.weight", "network.0.bias", "network.1.weight", "network.1.bias", "own"]
 
 

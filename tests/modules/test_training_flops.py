@@ -87,9 +87,9 @@ def test_a_training_sums_its_steps():
     counter = MultiplyAdds()
     mean = model.meta_gradient.mean
 
-    def counted(*args):
+    def counted(*args, progress):
         with counter:
-            return mean(*args)
+            return mean(*args, progress=progress)
 
     model.meta_gradient.mean = counted
     fit(model, make_data(steps_per_epoch=6))

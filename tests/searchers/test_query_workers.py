@@ -43,7 +43,17 @@ def storage(request, tmp_path):
 def start(storage, worker, queries, seconds=0.05, hang_at=-1):
     command = [sys.executable, str(SCRIPT), storage, *map(str, (worker, queries, seconds, hang_at))]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    return subprocess.Popen(command, text=True, env=environment, **pipes)
+
+
+def begin(*processes):
+    """Let all begin at once, however long each took to start."""
+    for process in processes:
+        assert process.stdout.readline() == "ready\n", process.stderr.read()
+    for process in processes:
+        process.stdin.write("\n")
+        process.stdin.flush()
 
 
 def end(process):
@@ -63,7 +73,8 @@ def trials(storage):
 
 
 def test_two_processes_share_a_study_and_its_budget(storage):
-    processes = [start(storage, worker, 16) for worker in (1, 2)]
+    processes = [start(storage, worker, 16, seconds=0.2) for worker in (1, 2)]
+    begin(*processes)
     (began, one), (also, other) = map(end, processes)
     assert began
     assert also
@@ -79,11 +90,12 @@ def test_two_processes_share_a_study_and_its_budget(storage):
 
 
 def test_the_trial_of_a_killed_process_is_begun_anew_by_another(storage):
-    doomed = start(storage, 1, 8, hang_at=3)
+    doomed, witness = start(storage, 1, 8, hang_at=3), start(storage, 2, 8)
+    begin(doomed)
     for _ in range(3):
         doomed.stdout.readline()
     lost = json.loads(doomed.stdout.readline())["began"]
-    witness = start(storage, 2, 8)
+    begin(witness)
     os.kill(doomed.pid, signal.SIGKILL)
     doomed.communicate()
     began, result = end(witness)

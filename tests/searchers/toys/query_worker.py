@@ -1,7 +1,8 @@
 """One of several processes on one study: ``query_worker.py STORAGE WORKER QUERIES SECONDS HANG_AT``.
 
-Each training takes some seconds; the one at call HANG_AT never ends. Prints each architecture as its training begins,
-and at the end how many trials the record has, what was spent, and the best value.
+It says when it is ready, and waits for a line. Each training takes some seconds; the one at call HANG_AT never ends.
+Prints each architecture as its training begins, and at the end how many trials the record has, what was spent, and the
+best value.
 """
 
 import json
@@ -23,6 +24,8 @@ class Slow(Sums):
 STORAGE, WORKER, QUERIES, SECONDS, HANG_AT = sys.argv[1], *map(float, sys.argv[2:])
 
 if __name__ == "__main__":
+    print("ready", flush=True)
+    sys.stdin.readline()
     budget = Budget(queries=int(QUERIES))
     found = search(Slow(), budget=budget, storage=STORAGE, worker=int(WORKER), heartbeat=1)
     scored = {str(trial.architecture): trial.value for trial in found.record.trials if trial.scored}
