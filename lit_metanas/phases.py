@@ -12,7 +12,10 @@ from pathlib import Path
 from jsonargparse.typing import Path_fr
 
 import lit_metanas
-from lit_metanas.mistakes import UsageError
+from lit_metanas.mistakes import UsageError, near_miss
+
+WORD = re.compile(r"\{(\w+)\}")
+"""A name in an argument, which a word replaces."""
 
 LIGHTNING_VERBS = ("fit", "validate", "test", "predict", "search")
 
@@ -62,6 +65,9 @@ def plan(phases: list[Phase], directory: Path, seeds: list[int], inputs: dict[st
     names = [phase.name for phase in phases]
     if not phases or len(set(names)) < len(names):
         raise UsageError("'phases' needs at least one phase, and each a 'name' of its own.")
+    used = {name for phase in phases for argument in phase.args for name in WORD.findall(argument)}
+    for name in inputs.keys() - used:
+        raise UsageError(f"'inputs.{name}' is asked for by no phase{near_miss(name, used)}")
     steps: list[Step] = []
     start = 0
     while start < len(phases):
@@ -111,7 +117,7 @@ def _replaced(argument: str, words: dict[str, str], phase: str) -> str:
             raise UsageError(f"'{match[0]}' in the args of phase '{phase}' is not one of {', '.join(words)}.")
         return words[match[1]]
 
-    return re.sub(r"\{(\w+)\}", word, argument)
+    return WORD.sub(word, argument)
 
 
 def _texts(path: Path, seen: set[Path]) -> Iterator[str]:

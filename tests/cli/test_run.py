@@ -81,6 +81,15 @@ def test_inputs_are_given_on_the_command_line(toy_folder: Path, capsys: pytest.C
     assert saved["model"]["init_args"]["rate"] == 0.25
 
 
+def test_an_input_that_no_phase_asks_for_is_a_mistake(toy_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    phase = {"verb": "validate", "name": "look", "config": ["toy.yaml"], "args": ["--model.rate={rate}"]}
+    experiment = {"directory": "out", "inputs": {"rate": "0.1"}, "phases": [phase]}
+    Path("experiment.yaml").write_text(yaml.safe_dump(experiment))
+    assert main(["run", "-c", "experiment.yaml", "--inputs.rates=0.25"]) == 2
+    assert "'inputs.rates' is asked for by no phase: did you mean 'rate'?" in capsys.readouterr().err
+    assert not Path("out").exists()
+
+
 def test_what_is_finished_is_skipped(phases: list[Phase], recorder: Recorder) -> None:
     run(phases, Path("out"), execute=recorder)
     run(phases, Path("out"), execute=recorder)
