@@ -10,6 +10,7 @@ from torch import Tensor
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.choice_space import ChoiceSpace
 from lit_metanas.spaces.encoding import Encoding
+from lit_metanas.spaces.restriction import check_labels
 
 
 class OneHotEncoding(Encoding):
@@ -40,10 +41,17 @@ class OneHotEncoding(Encoding):
             place += len(active)
 
     def __call__(self, architectures: Sequence[Architecture]) -> Tensor:
-        """The vectors, shape ``(n, d)``, float64, all 0 or 1."""
+        """The vectors, shape ``(n, d)``, float64, all 0 or 1.
+
+        Raises:
+            ValueError: an architecture has a choice or a label that the space has not.
+        """
         rows, columns = [], []
         for row, architecture in enumerate(architectures):
             for item in architecture.items():
+                if item not in self._places:
+                    known = {choice.name: choice.labels for choice in self.space.choices}
+                    check_labels({item[0]: (item[1],)}, known, self.space.name)
                 for column in self._places[item]:
                     rows.append(row)
                     columns.append(column)

@@ -41,6 +41,14 @@ def test_one_hot_has_a_bit_for_what_is_active_and_groups_stand_together():
     assert found.dtype == torch.float64
 
 
+def test_one_hot_names_what_the_space_has_not():
+    encoding = OneHotEncoding(Toy())
+    with pytest.raises(ValueError, match="^Choice 'x' has no label 'z': use a, b.$"):
+        encoding([Architecture({"x": "z", "v1": "e", "v2": "f", "w": "g"})])
+    with pytest.raises(ValueError, match="^Unknown choice 'u': Toy has x, y, v1, w, v2.$"):
+        encoding([Architecture({"u": "a"})])
+
+
 def test_graph_encoding_counts_the_forest():
     space = NASBenchGraph()
     # 0 -> gcn -> gat, and gcn -> gat -> fc: one root, two leaves
