@@ -19,6 +19,10 @@ from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 
 
+class UndefinedProxyError(ValueError):
+    """A proxy is no finite number for a network."""
+
+
 class Proxy(ABC):
     """A number that is to rank untrained networks as training would; higher is better.
 
@@ -41,7 +45,7 @@ class Proxy(ABC):
             labels: class indices, shape ``(n,)``.
 
         Raises:
-            ValueError: the score is not a finite number.
+            UndefinedProxyError: the score is not a finite number.
         """
         with torch.inference_mode(False), torch.enable_grad():
             copy = deepcopy(network).train(self.needs_data)
@@ -50,7 +54,7 @@ class Proxy(ABC):
                     module.eval()
             value = self.value(copy, inputs.clone(), labels.clone())
         if not math.isfinite(value):
-            raise ValueError(
+            raise UndefinedProxyError(
                 f"{type(self).__name__} of this network is {value}: it tells nothing about it, so leave the network "
                 "out or take another proxy."
             )
@@ -126,7 +130,7 @@ class ProxyEstimator(Estimator):
         """Score; ``start`` is unused, for proxies look at fresh networks.
 
         Raises:
-            ValueError: the proxy's value is not a finite number.
+            UndefinedProxyError: the proxy's value is not a finite number.
         """
         del start
         cost = self.cost(architecture, fidelity)

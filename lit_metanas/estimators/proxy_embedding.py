@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lit_metanas.episodes.task import Split, Task
 from lit_metanas.episodes.task_embedding import TaskEmbedding
-from lit_metanas.estimators.proxy import Proxy, ProxyEstimator
+from lit_metanas.estimators.proxy import Proxy, ProxyEstimator, UndefinedProxyError
 from lit_metanas.estimators.proxy_gradients import GradNorm
 from lit_metanas.estimators.proxy_jacov import Jacov
 from lit_metanas.spaces.architecture import Architecture
@@ -49,7 +49,11 @@ class ProxyEmbedding(TaskEmbedding):
         self.seed = seed
 
     def features(self, train: Split, way: int) -> Tensor:
-        """The features, shape ``(proxies * architectures,)``."""
+        """The features, shape ``(proxies * architectures,)``.
+
+        Raises:
+            ValueError: a proxy refuses the images, such as too few of them.
+        """
         nothing = Split(train.inputs[:0], train.labels[:0])
         task = Task("", way, train, None, nothing)
         values = []
@@ -74,5 +78,5 @@ class ProxyEmbedding(TaskEmbedding):
 def _value(estimator: ProxyEstimator, architecture: Architecture) -> float:
     try:
         return estimator(architecture, fidelity=1.0).value
-    except ValueError:  # the proxy is no number for this network
+    except UndefinedProxyError:
         return 0.0

@@ -49,3 +49,8 @@ def test_a_proxy_that_is_no_number_tells_nothing():
     assert ProxyEmbedding(space, [Nwot()], architectures=2)(make_task()) == (0.0, 0.0)
     with pytest.raises(ValueError, match="0 architectures tell nothing"):
         ProxyEmbedding(space, architectures=0)
+
+
+def test_what_a_proxy_refuses_is_told_and_no_feature():
+    with pytest.raises(ValueError, match="Jacov compares images: give at least 2 in a minibatch instead of 1"):
+        ProxyEmbedding(SPACE, [Jacov()], architectures=2, images=1)(make_task())
