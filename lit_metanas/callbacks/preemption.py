@@ -25,7 +25,8 @@ class Preemption(Callback):
     of them has had a signal, so that the resumed training is the uninterrupted one, bit for bit. A module that sends a
     message in each step (``Agreeing``) carries the signal along; processes of others send one more.
 
-    Where the loader cannot be resumed within an epoch, the checkpoint of the last epoch's end stands.
+    Where the loader cannot be resumed within an epoch, the checkpoint of the last epoch's end stands; within the first
+    one there is none, and the training begins anew.
 
     Args:
         path: the checkpoint; by default ``checkpoints/last.ckpt`` in the run's directory.
@@ -59,9 +60,11 @@ class Preemption(Callback):
         path = Path(self.path or Path(trainer.default_root_dir) / "checkpoints" / "last.ckpt")
         if batch_idx == 0 or hasattr(trainer.train_dataloader, "load_state_dict"):
             trainer.save_checkpoint(path)
+        stands = path.exists()
         if self._any(trainer, signal.SIGUSR1 in self._received) and trainer.is_global_zero:
-            _requeue()
-        rank_zero_info(f"Stopped by a signal; '{path}' is where it goes on.")
+            _requeue(stands)
+        goes_on = f"'{path}' is where it goes on" if stands else f"there is no '{path}' yet, so that it begins anew"
+        rank_zero_info(f"Stopped by a signal; {goes_on}.")
         raise SIGTERMException
 
     def _note(self, number: int, frame: FrameType | None) -> None:
@@ -85,13 +88,12 @@ def _say_nothing() -> None:
     pass
 
 
-def _requeue() -> None:
+def _requeue(stands: bool) -> None:
     array, task = (os.environ.get(f"SLURM_ARRAY_{name}") for name in ("JOB_ID", "TASK_ID"))
     job = f"{array}_{task}" if array else os.environ["SLURM_JOB_ID"]
     try:
         subprocess.run(["scontrol", "requeue", job], check=True, capture_output=True, text=True)
     except (OSError, subprocess.CalledProcessError) as error:
         said = " ".join(str(getattr(error, "stderr", "") or error).split())
-        raise ChildProcessError(
-            f"The checkpoint is written, but job {job} is not queued again ({said}): submit it anew."
-        ) from None
+        begin = f"The checkpoint is written, but job {job}" if stands else f"Job {job} has no checkpoint yet, and"
+        raise ChildProcessError(f"{begin} is not queued again ({said}): submit it anew.") from None

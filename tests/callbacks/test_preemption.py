@@ -121,7 +121,9 @@ def test_a_job_that_is_not_queued_again(slurm):
     assert (slurm / "checkpoints" / "last.ckpt").is_file()
 
 
-def test_where_a_loader_cannot_be_resumed_the_last_epochs_checkpoint_stands(slurm):
+def test_where_a_loader_cannot_be_resumed_the_last_epochs_checkpoint_stands(slurm, monkeypatch):
+    said = []
+    monkeypatch.setattr("lit_metanas.callbacks.preemption.rank_zero_info", said.append)
     data = make_data()
     batches = [[data.stream("train")[0, 2 * step], data.stream("train")[0, 2 * step + 1]] for step in range(4)]
     data.train_dataloader = lambda: torch.utils.data.DataLoader(batches, batch_size=None)
@@ -130,6 +132,15 @@ def test_where_a_loader_cannot_be_resumed_the_last_epochs_checkpoint_stands(slur
         with pytest.raises(SIGTERMException):
             fit(make_model(), data, callbacks=[Interrupt("batch start", step), Preemption()], **options)
         assert (slurm / "checkpoints" / "last.ckpt").is_file() == kept
+    path = slurm / "checkpoints" / "last.ckpt"
+    assert said == [
+        f"Stopped by a signal; there is no '{path}' yet, so that it begins anew.",
+        f"Stopped by a signal; '{path}' is where it goes on.",
+    ]
+    path.unlink()
+    (slurm / "scontrol").write_text("#!/usr/bin/env bash\necho 'No' >&2\nexit 1\n")
+    with pytest.raises(ChildProcessError, match=r"^Job 4242 has no checkpoint yet, and is not queued again \(No\): "):
+        fit(make_model(), data, callbacks=[Interrupt("batch start", 2), Preemption()], **options)
 
 
 def test_without_slurm_a_terminated_training_leaves_a_checkpoint(tmp_path, monkeypatch):
