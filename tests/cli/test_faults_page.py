@@ -34,9 +34,9 @@ class Hostile:
         return os.mkdir, ("executed",)
 
 
-def rows() -> list[list[str]]:
-    """The cells of the table's rows."""
-    lines = [line for line in PAGE.read_text().splitlines() if line.startswith("| ")]
+def rows(page: Path = PAGE) -> list[list[str]]:
+    """The cells of the rows of a page's tables."""
+    lines = [line for line in page.read_text().splitlines() if line.startswith("| ")]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[1:]]
 
 
@@ -113,3 +113,11 @@ def test_each_row_has_a_test(row: list[str]) -> None:
     file, _, name = test.strip("`").partition("::")
     assert (ROOT / file).is_file()
     assert f"def {name}(" in (ROOT / file).read_text() if name else True
+
+
+def test_the_readme_tells_the_same_loss() -> None:
+    lost = {row[0]: row[2] for row in rows(ROOT / "README.md") if len(row) == 3}
+    here = {row[0]: row[2] for row in rows()}
+    assert lost["a process dies or is killed"] == here["one of several processes dies"]
+    assert here["one of several processes dies"] == here["one of several processes hangs"]
+    assert lost["a process hangs"] == "the same"
