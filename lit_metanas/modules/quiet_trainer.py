@@ -23,6 +23,7 @@ def quiet_trainer(device: torch.device, *, epochs: int = 1, callbacks: Sequence[
             logging.getLogger(name).setLevel(logging.WARNING)
         try:
             yield Trainer(
+                accelerator=device.type,  # else a GPU's where the machine has one, which refuses a CPU
                 strategy=SingleDeviceStrategy(device=device),
                 max_epochs=epochs,
                 callbacks=list(callbacks),
