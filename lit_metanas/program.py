@@ -27,6 +27,7 @@ from lit_metanas.checkpoint_io import WholeCheckpoints
 from lit_metanas.lock import alone, further
 from lit_metanas.marks import set_aside
 from lit_metanas.mistakes import UsageError, refused
+from lit_metanas.parser import Parser
 from lit_metanas.wandb_run import name_run
 
 VERBS = ("fit", "validate", "test", "predict", "search")
@@ -106,6 +107,7 @@ class Program(LightningCLI):
                 save_config_callback=SaveConfig,
                 save_config_kwargs={"overwrite": True, "save_to_log_dir": False},
                 seed_everything_default=0,
+                parser_class=Parser,
                 parser_kwargs={**quiet, "prog": "lit-metanas", **of_verb},
                 auto_configure_optimizers=False,
                 args=args,

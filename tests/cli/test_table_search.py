@@ -15,6 +15,7 @@ import pytest
 
 from lit_metanas.cli import main
 from lit_metanas.estimators import NASBench201Table
+from lit_metanas.program import Program
 from lit_metanas.records import read_architectures, read_results
 from lit_metanas.spaces import NASBenchGraph
 
@@ -91,6 +92,24 @@ def test_a_search_goes_on_where_it_stopped_but_not_with_another_table(
     halves = {row.method: row.value for row in read_results("search/results.json")}
     wholes = {row["method"]: row["value"] for row in json.loads(before)["results"]}
     assert halves == pytest.approx({method: value / 2 for method, value in wholes.items()})
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--model.methods.TPE.init_args.storage=null", "--model.methods.TPE.init_args.trials=null"],
+        ["--model.methods.TPE.storage", "null", "--model.methods.TPE.sampler.seed", "null"],
+        ['--model.methods.TPE={"init_args": {"storage": null, "study": "None of these"}}'],
+    ],
+)
+def test_null_is_no_text_at_any_depth(words: list[str]) -> None:
+    before = ["--model.methods.TPE.init_args.storage=sqlite:///a.db", "--model.methods.TPE.init_args.trials=7"]
+    before += ["--model.methods.TPE.init_args.study=None of these", "--model.methods.TPE.sampler.seed=5"]
+    program = Program(["-c", str(CONFIGS / "tabular.yaml"), *before, *words], run=False)
+    searcher = program.model.methods["TPE"]
+    assert searcher.storage is None
+    assert searcher.study == "None of these"
+    assert len(program.model.methods) == 4
 
 
 MISTAKES = {
