@@ -131,6 +131,8 @@ class SignsOfLife(threading.Thread):
 
         Who closed a connection with something unread in it would take back what he had said last.
         """
+        if reason:
+            self._over.set()  # the others will say it, too
         with self._speaking:
             self._tell(f"!{reason}" if reason else ".")
             self._parting = True

@@ -1,6 +1,8 @@
-"""Processes hear of each other, and name the one that is lost."""
+"""Processes hear of each other, and name the one that is lost.
 
-import re
+Where seconds matter, signs of life are given by hand, in rounds: no thread of a busy machine falls behind another.
+"""
+
 import subprocess
 import sys
 import threading
@@ -12,6 +14,9 @@ from lit_metanas.callbacks import RankWatch, signs_of_life
 from lit_metanas.callbacks.signs_of_life import SignsOfLife
 
 BEAT = 0.05
+PATIENCE = 300
+"""Seconds that the busiest machine may take."""
+
 WAITS = signs_of_life._waits
 
 
@@ -23,9 +28,19 @@ def _quickly(monkeypatch):
     monkeypatch.setattr(signs_of_life, "_waits", lambda thread: False)
 
 
-def star(size, *, limit=60.0, stuck=None, children=None):
-    """As many processes, here threads, and what they ended with."""
-    ended = {}
+def until(happens):
+    deadline = time.monotonic() + PATIENCE
+    while not happens():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def star(size, *, limit=PATIENCE, stuck=None, children=None, by_hand=False):
+    """As many processes, here threads, and what they ended with.
+
+    By hand, ``beats`` stands for the threads until ``run`` starts them; the main threads are known by the ranks.
+    """
+    ended, begun = {}, []
     signs = [
         SignsOfLife(
             rank=rank,
@@ -36,18 +51,41 @@ def star(size, *, limit=60.0, stuck=None, children=None):
         )
         for rank in range(size)
     ]
+    if by_hand:
+        for each in signs:
+            each.start, each._main = lambda rank=each.rank: begun.append(rank), each.rank
     meeting = signs[0].open("127.0.0.1", False, size - 1)
     for each in signs[1:]:
         each.join_in(meeting)
-    deadline = time.monotonic() + 10
-    while not signs[0].is_alive() and time.monotonic() < deadline:
-        time.sleep(0.01)
+    until(lambda: 0 in begun or signs[0].is_alive())
     return signs, ended
+
+
+def beats(signs, count, silent=None):
+    """So many signs of life of all but one, each heard by all."""
+    for _ in range(count):
+        for each in signs:
+            if each.rank != silent:
+                each._beat(suspended=False)
+        for each in signs:
+            for rank in set(each._peers) - {silent}:
+                each._hear(rank)
+
+
+def run(signs):
+    """Leave the rest to the threads, which have all the time that they need."""
+    for each in signs:
+        each.limit, each.stuck = PATIENCE, None
+        threading.Thread.start(each)
+
+
+def said(signs):
+    return [each._said for each in signs if each._said]
 
 
 def join(signs):
     for each in signs:
-        each.join(20)
+        each.join(PATIENCE)
         assert not each.is_alive()
 
 
@@ -57,21 +95,24 @@ def part(signs):
     for thread in leaving:
         thread.start()
     for thread in leaving:
-        thread.join(20)
+        thread.join(PATIENCE)
     join(signs)
 
 
 def vanish(signs):
     """As the kernel does it when a process dies."""
     signs._over.set()
-    signs.join(20)
+    signs.join(PATIENCE)
     for peer in list(signs._peers.values()):
         peer.close()
 
 
 def test_processes_that_part_are_not_missed():
-    signs, ended = star(3, limit=5 * BEAT)
-    time.sleep(15 * BEAT)
+    signs, ended = star(3, limit=5 * BEAT, by_hand=True)
+    beats(signs, 15)
+    assert not said(signs)
+    run(signs)
+    until(lambda: min(count for _, count in signs[0]._states.values()) >= 30)  # the threads beat, too
     assert all(each.is_alive() for each in signs)
     part(signs)
     assert ended == {}
@@ -92,59 +133,67 @@ def test_where_the_first_dies_all_say_so():
     assert ended == dict.fromkeys([1, 2], "Process 0 is gone")
 
 
-def test_one_that_falls_silent_is_named(monkeypatch):
-    signs, ended = star(3, limit=4 * BEAT)
-    monkeypatch.setattr(signs[1], "_tell", lambda text: None)
+def test_one_that_falls_silent_is_named():
+    signs, ended = star(3, limit=4 * BEAT, by_hand=True)
+    beats(signs, 5)
+    beats(signs, 3, silent=1)
+    assert not said(signs)
+    signs[0]._beat(suspended=False)
+    assert said(signs) == ["Process 1 has given no sign of life for 0.2 s"]
+    run(signs)
     join(signs)
-    assert set(ended.values()) == {"Process 1 has given no sign of life for 0.2 s"}
-    assert {0, 2} <= set(ended)
+    assert ended == dict.fromkeys(range(3), "Process 1 has given no sign of life for 0.2 s")
 
 
 def test_who_was_stopped_himself_blames_nobody():
-    signs, ended = star(2, limit=4 * BEAT)
-    silent = signs[0]._silent
+    signs, ended = star(2, limit=4 * BEAT, by_hand=True)
     for _ in range(10):
-        silent[1] = 100
+        signs[0]._silent[1] = 100
         signs[0]._beat(suspended=True)
+    assert not said(signs)
+    run(signs)
     part(signs)
     assert ended == {}
 
 
 def test_one_that_hangs_is_named_if_another_waits_for_it(monkeypatch):
-    signs, ended = star(3, stuck=10 * BEAT)
-    waiting = threading.Event()
-    by_thread = {each.ident: each.rank for each in signs}
-    monkeypatch.setattr(
-        signs_of_life, "_waits", lambda _: waiting.is_set() and by_thread[threading.get_ident()] in (0, 2)
-    )
-    time.sleep(20 * BEAT)
-    assert ended == {}  # nobody waits
-    waiting.set()
+    signs, ended = star(3, stuck=10 * BEAT, by_hand=True)
+    waiting = set()
+    monkeypatch.setattr(signs_of_life, "_waits", lambda main: main in waiting)
+    beats(signs, 20)
+    assert not said(signs)  # nobody waits
+    waiting |= {0, 2}
+    beats(signs, 10)
+    assert not said(signs)
+    signs[0]._beat(suspended=False)
+    run(signs)
     join(signs)
-    assert set(ended) >= {0, 2}
-    (said,) = set(ended.values())
-    assert re.fullmatch("Process 1 has come no further for 0.5 s, while process [02] waits for it", said)
+    assert ended == dict.fromkeys(range(3), "Process 1 has come no further for 0.5 s, while process 0 waits for it")
 
 
 def test_one_that_comes_further_does_not_hang(monkeypatch):
-    signs, ended = star(2, stuck=10 * BEAT)
-    first = signs[0].ident
-    monkeypatch.setattr(signs_of_life, "_waits", lambda _: threading.get_ident() == first)
+    signs, ended = star(2, stuck=10 * BEAT, by_hand=True)
+    monkeypatch.setattr(signs_of_life, "_waits", lambda main: main == 0)
     for _ in range(30):
         signs[1].progress += 1
-        time.sleep(BEAT)
+        beats(signs, 1)
+    assert not said(signs)
+    run(signs)
     part(signs)
     assert ended == {}
 
 
 def test_a_reason_reaches_all():
     signs, ended = star(3)
+    tell = signs[1]._tell
+    signs[1]._tell = lambda text: (tell(text), join(signs[::2]))  # it is slow to leave, and hears it from them, too
     signs[1].leave("Process 1 has stopped (the disk is full)")
     join(signs)
     assert ended == dict.fromkeys([0, 2], "Process 1 has stopped (the disk is full)")
 
 
-def test_the_main_thread_may_end_by_itself():
+def test_the_main_thread_may_end_by_itself(monkeypatch):
+    monkeypatch.setattr(signs_of_life, "GRACE", PATIENCE)
     signs, ended = star(2)
     signs[1].leave("Process 1 has stopped")
     assert signs[0].verdict() == "Process 1 has stopped"
@@ -155,11 +204,14 @@ def test_the_main_thread_may_end_by_itself():
 
 def test_how_a_child_ended_is_told_and_a_stopped_one_is_killed():
     child = subprocess.Popen([sys.executable, "-c", "import os; os.kill(os.getpid(), 19)"])
-    signs, ended = star(2, limit=6 * BEAT, children={1: child})
+    signs, ended = star(2, children={1: child})
     signs[1]._tell = lambda text: None
+    beat = signs[0]._beat
+    signs[0]._beat = lambda *, suspended: beat(suspended=False)  # as on a machine that is never busy
+    signs[0].limit = 6 * BEAT
     join(signs)
-    assert ended[0].startswith("Process 1 has given no sign of life")
-    assert child.wait(10) == -9
+    assert ended == dict.fromkeys([0, 1], "Process 1 has given no sign of life for 0.3 s")
+    assert child.wait(PATIENCE) == -9
     child = subprocess.Popen([sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"])
     signs, ended = star(2, children={1: child})
     join(signs)
@@ -173,24 +225,30 @@ def test_how_a_child_ended_is_told_and_a_stopped_one_is_killed():
 def test_strangers_are_not_let_in():
     import socket
 
-    signs = [SignsOfLife(rank=rank, limit=60, stuck=None, children={}, end=print) for rank in range(2)]
+    signs = [SignsOfLife(rank=rank, limit=PATIENCE, stuck=None, children={}, end=print) for rank in range(2)]
     meeting = signs[0].open("127.0.0.1", False, 1)
     with socket.create_connection((meeting.host, meeting.port)) as stranger:
         stranger.sendall(b"GET / HTTP/1.1\r\n\r\n")
     signs[1].join_in(meeting)
-    time.sleep(4 * BEAT)
+    until(signs[0].is_alive)
     assert set(signs[0]._peers) == {1}
     part(signs)
 
 
 def test_waiting_is_seen_in_the_main_threads_stack():
     module = type(sys)("torch.distributed.made_up")
-    code = "def wait(event):\n    event.wait(10)\n"
+    code = "def wait(inside, over):\n    inside.set()\n    over.wait()\n"
     exec(code, vars(module))
-    over = threading.Event()
-    threads = [threading.Thread(target=target, args=(over,)) for target in (module.wait, lambda event: event.wait(10))]
-    for thread in threads:
+    here = {}
+    exec(code, here)
+    over, inside = threading.Event(), [threading.Event(), threading.Event()]
+    targets = (module.wait, here["wait"])
+    threads = [
+        threading.Thread(target=target, args=(event, over)) for target, event in zip(targets, inside, strict=True)
+    ]
+    for thread, event in zip(threads, inside, strict=True):
         thread.start()
+        assert event.wait(PATIENCE)
     assert [WAITS(thread.ident) for thread in threads] == [True, False]
     over.set()
     for thread in threads:

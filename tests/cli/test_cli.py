@@ -23,7 +23,7 @@ Toy = Callable[..., int]
 
 def test_help_names_every_verb_and_imports_no_torch() -> None:
     code = "import sys; from lit_metanas.cli import main; main(['--help']); sys.exit('torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0
     assert all(f"  {verb}" in done.stdout for verb in VERBS)
     assert max(map(len, done.stdout.splitlines())) <= 120

@@ -81,7 +81,7 @@ def test_loading_needs_torch_alone(network: nn.Module, folder: Path) -> None:
         f"weights = torch.load({str(folder / 'weights.pt')!r}, weights_only=True)\n"
         f"print(len(weights), program(torch.load({str(folder / 'images.pt')!r})).tolist())"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     count, _, scores = done.stdout.partition(" ")
     assert int(count) == len(network.state_dict())

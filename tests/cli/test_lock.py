@@ -23,7 +23,7 @@ import os, sys, time
 from lit_metanas.lock import alone
 with alone(sys.argv[1], "fit", "trainer.default_root_dir"):
     if os.fork() == 0:
-        time.sleep(30)  # as a worker process that outlives its parent
+        time.sleep(600)  # as a worker process that outlives its parent
         os._exit(0)
     print("held", flush=True)
     sys.stdin.readline()

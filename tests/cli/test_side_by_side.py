@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -23,6 +24,8 @@ from lit_metanas.run import run
 from lit_metanas.schedule import Schedule
 
 FAKE = Path(__file__).with_name("toys") / "fake_steps.py"
+PATIENCE = 600
+"""Seconds that the busiest machine may take."""
 REPORT = Phase("report", "report", args=["--output={directory}/{name}"], per_seed=False)
 
 
@@ -32,7 +35,8 @@ def never(args: list[str]) -> None:
 
 def events() -> list[tuple[str, str, float, int, dict[str, str]]]:
     path = Path("events.jsonl")
-    return [tuple(json.loads(line)) for line in path.read_text().splitlines()] if path.exists() else []
+    *lines, _ = path.read_text().split("\n") if path.exists() else [""]  # the last one may be half there
+    return [tuple(json.loads(line)) for line in lines]
 
 
 def times(what: str) -> dict[str, float]:
@@ -55,7 +59,7 @@ def later(happens: Callable[[], bool], what: Callable[[], object]) -> threading.
     """Do something as soon as something has happened."""
 
     def wait() -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE
         while not happens() and time.monotonic() < deadline:
             time.sleep(0.02)
         what()
@@ -98,7 +102,7 @@ def test_two_at_once_in_the_order_of_each_seed(
     out = capsys.readouterr().out
     assert out.startswith("10 steps into out, about ")
     assert "[4/10] seed 1: find …\n" in out
-    assert "[7/10] report took 0 s; about " in out
+    assert re.search(r"^\[7/10\] report took \d.*; about ", out, re.MULTILINE)
     assert "about 0 s left" in out
     assert "  out/seed2/train/made.json" in out
     assert "says" not in out  # that goes to the logs
@@ -189,11 +193,10 @@ def test_a_signal_stops_all_and_the_run_goes_on(number: signal.Signals, capsys: 
 def test_who_does_not_listen_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(side_by_side, "GRACE", 0.3)
     thread = later(lambda: len(begun()) == 2, lambda: os.kill(os.getpid(), signal.SIGINT))
-    start = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         run(phases("--wait=never", "--deaf=1"), Path("out"), [0, 1], jobs=2, execute=never)
     thread.join()
-    assert time.monotonic() - start < 10
+    assert [event for event, *_ in events()] == ["begins"] * 2
     assert not any(alive(number) for *_, number, _ in events())
 
 
@@ -227,7 +230,7 @@ def test_a_step_that_is_terminated_has_not_finished(toy_folder: Path) -> None:
         [sys.executable, "-m", "lit_metanas.cli", "fit", "-c", "toy.yaml", *args], env=environment
     )
     later(Path("out/checkpoints/last.ckpt").is_file, process.terminate)
-    assert process.wait(timeout=60) == 130
+    assert process.wait(timeout=PATIENCE) == 130
 
 
 @pytest.mark.slow
@@ -241,7 +244,7 @@ def test_real_steps_side_by_side(toy_folder: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     command = [sys.executable, "-m", "lit_metanas.cli", "run", "-c", "experiment.yaml", "--jobs=2"]
     settings = {"env": environment, "text": True}
-    done = subprocess.run(command, capture_output=True, timeout=120, **settings)
+    done = subprocess.run(command, capture_output=True, timeout=PATIENCE, **settings)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "adapted with a gradient" in Path("out/seed1/look/log.txt").read_text()
     assert main(["run", "-c", "experiment.yaml", "--directory=alone"]) == 0
@@ -251,7 +254,7 @@ def test_real_steps_side_by_side(toy_folder: Path) -> None:
 
     fit["args"] = ["--model.rate=-1"]
     Path("experiment.yaml").write_text(yaml.safe_dump({**experiment, "directory": "wrong"}))
-    done = subprocess.run(command, capture_output=True, timeout=120, **settings)
+    done = subprocess.run(command, capture_output=True, timeout=PATIENCE, **settings)
     assert done.returncode == 2
     assert "lit-metanas: 'model': rate = -1.0 must be above 0." in done.stdout
     assert done.stderr.startswith("lit-metanas: The step 'seed ")
@@ -261,11 +264,11 @@ def test_real_steps_side_by_side(toy_folder: Path) -> None:
     Path("experiment.yaml").write_text(yaml.safe_dump({**experiment, "directory": "long"}))
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **settings)
     checkpoints = [Path(f"long/seed{seed}/train/checkpoints/last.ckpt") for seed in (0, 1)]
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while not all(path.is_file() for path in checkpoints) and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=40)
+    _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert "stopped" in errors
     for path in checkpoints:

