@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from optuna import Study
 from optuna.distributions import BaseDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
@@ -29,7 +28,8 @@ class History:
     """The other trials of a study, and parameter sets near to theirs or far from them.
 
     Args:
-        study: of one objective.
+        trials: of a study of one objective, all.
+        direction: of the study.
         trial: the one that asks.
         distributions: of the parameters that are to be proposed.
         memory: tells which parameter sets are the same, and of what was read before.
@@ -40,18 +40,22 @@ class History:
     """
 
     def __init__(
-        self, study: Study, trial: FrozenTrial, distributions: Mapping[str, BaseDistribution], memory: Memory
+        self,
+        trials: Sequence[FrozenTrial],
+        direction: StudyDirection,
+        trial: FrozenTrial,
+        distributions: Mapping[str, BaseDistribution],
+        memory: Memory,
     ) -> None:
-        everything = study.get_trials(deepcopy=False)
-        self.trials = [t for t in everything if t.state in UNFAILED and t.number != trial.number]
+        self.trials = [t for t in trials if t.state in UNFAILED and t.number != trial.number]
         self._running = [t for t in self.trials if t.state == TrialState.RUNNING]
-        self._digest = memory.read(everything)
+        self._digest = memory.read(trials)
         self.completed = list(self._digest.completed)
         self._identities = memory.identities
         self._asked = {self._identities(t.params).number: t for t in self._running}
         # Storages differ in the order in which they give parameters, and draws are to be the same.
         self._distributions = dict(sorted(distributions.items()))
-        self._sign = -1.0 if study.direction == StudyDirection.MAXIMIZE else 1.0
+        self._sign = -1.0 if direction == StudyDirection.MAXIMIZE else 1.0
 
     def rank(self, trial: FrozenTrial) -> tuple[float, float]:
         """What orders completed trials, the best first: the sum of their constraints' violations, then the value."""

@@ -15,6 +15,7 @@ from optuna.trial import FrozenTrial
 from lit_metanas.records.budget import Cost
 from lit_metanas.searchers.history import History
 from lit_metanas.searchers.memory import Memory
+from lit_metanas.searchers.proposals import Proposals
 from lit_metanas.searchers.trial_generator import TrialGenerator
 from lit_metanas.searchers.values import any_value
 from lit_metanas.spaces.choice_space import ChoiceSpace
@@ -23,8 +24,9 @@ from lit_metanas.spaces.choice_space import ChoiceSpace
 class HistorySampler(BaseSampler, ABC):
     """Proposes parameters from the stored trials, for any Optuna study of one objective.
 
-    With a seed and one worker a study is the same each time, stopped and resumed or not. Workers share nothing but
-    the storage. A parameter that no trial has had yet, or that the proposal leaves open, is drawn at random.
+    With a seed and one worker a study is the same each time, stopped and resumed or not. Threads propose one after the
+    other and know what was proposed to each other's trials; other workers share nothing but the storage. A parameter
+    that no trial has had yet, or that the proposal leaves open, is drawn at random.
 
     Args:
         seed: of all draws, together with the trial's number; None takes one from the operating system.
@@ -36,6 +38,7 @@ class HistorySampler(BaseSampler, ABC):
     def __init__(self, *, seed: int | None = None, space: ChoiceSpace | None = None) -> None:
         self._generator = TrialGenerator(seed)
         self._memory = Memory(space)
+        self._proposals = Proposals()
 
     @property
     def space(self) -> ChoiceSpace | None:
@@ -85,9 +88,13 @@ class HistorySampler(BaseSampler, ABC):
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """Propose the parameters in ``search_space``."""
-        history = History(study, trial, search_space, self._memory)
-        proposal = self.propose(study, trial, history, self._generator.of(trial.number))
-        return {name: value for name, value in proposal.items() if name in search_space}
+        with self._proposals.lock:
+            trials = self._proposals.shown(study.study_name, study.get_trials(deepcopy=False))
+            history = History(trials, study.direction, trial, search_space, self._memory)
+            wanted = self.propose(study, trial, history, self._generator.of(trial.number))
+            proposal = {name: value for name, value in wanted.items() if name in search_space}
+            self._proposals.keep(study.study_name, trial.number, proposal)
+        return proposal
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution

@@ -2,6 +2,7 @@
 
 import math
 import pickle
+import random
 import resource
 from copy import deepcopy
 from dataclasses import replace
@@ -278,14 +279,17 @@ def test_many_workers_begin_with_different_architectures(checkpoint):
 
 
 def test_threads_ask_for_different_things(checkpoint):
+    # A random while passes before each label is told, so that what others see of a trial is mostly nothing or a part.
     def slow(trial):
-        found = letters(trial)
-        sleep(0.3)
-        return found
+        draw = random.Random(trial.number)
+        for choice in SPACE.choices:
+            sleep(0.02 * draw.random())
+            trial.suggest_categorical(f"arch.{choice.name}", choice.labels)
+        return letters(trial)
 
-    study = optimized(make(checkpoint), 15, slow, n_jobs=3)
-    assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 15
-    assert len(set(tried(study))) >= 13
+    study = optimized(make(checkpoint), 30, slow, n_jobs=3)
+    assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 30
+    assert len(set(tried(study))) == 30
 
 
 def test_failures_and_pruning_do_not_stop_the_search(checkpoint):

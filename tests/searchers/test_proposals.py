@@ -1,0 +1,64 @@
+"""What was proposed to running trials, and threads that propose side by side."""
+
+import pickle
+import random
+from copy import deepcopy
+from time import sleep
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from lit_metanas.searchers import LocalSearch, RegularisedEvolution
+from lit_metanas.searchers.proposals import Proposals
+from lit_metanas.spaces.architecture import Choice
+from lit_metanas.spaces.choice_space import ChoiceSpace
+
+
+class Letters(ChoiceSpace):
+    """All words of six letters."""
+
+    choices = tuple(Choice(name, ("a", "b", "c")) for name in "uvwxyz")
+
+
+SPACE = Letters()
+
+
+def test_a_proposal_is_shown_until_its_trial_ends():
+    study = optuna.create_study()
+    proposals = Proposals()
+    trial, other = study.ask(), study.ask()
+    proposals.keep(study.study_name, trial.number, {"x": 1, "y": "a"})
+    proposals.keep("another study", other.number, {"x": 2})
+    assert [one.params for one in proposals.shown(study.study_name, study.trials)] == [{"x": 1, "y": "a"}, {}]
+    trial.suggest_int("x", 3, 3)
+    assert proposals.shown(study.study_name, study.trials)[0].params == {"x": 3, "y": "a"}
+    study.tell(trial, 0.0)
+    shown = proposals.shown(study.study_name, study.trials)
+    assert [one.params for one in shown] == [{"x": 3}, {}]
+    assert [one.state for one in shown] == [TrialState.COMPLETE, TrialState.RUNNING]
+    assert [one.params for one in proposals.shown("another study", study.trials)] == [{"x": 3}, {"x": 2}]
+
+
+def test_copies_share_and_pickles_begin_anew():
+    study = optuna.create_study()
+    proposals = Proposals()
+    copy = deepcopy(proposals)
+    proposals.keep(study.study_name, study.ask().number, {"x": 1})
+    assert [one.params for one in copy.shown(study.study_name, study.trials)] == [{"x": 1}]
+    fresh = pickle.loads(pickle.dumps(proposals))
+    assert [one.params for one in fresh.shown(study.study_name, study.trials)] == [{}]
+
+
+@pytest.mark.parametrize("sampler", [LocalSearch, RegularisedEvolution])
+def test_threads_try_nothing_twice(sampler):
+    def slow(trial):
+        draw = random.Random(trial.number)
+        for choice in SPACE.choices:
+            sleep(0.002 * draw.random())
+            trial.suggest_categorical(f"arch.{choice.name}", SPACE.proposed(choice))
+        return draw.random()
+
+    study = optuna.create_study(sampler=sampler(space=SPACE, seed=0))
+    study.optimize(slow, n_trials=60, n_jobs=4)
+    assert len({SPACE.suggest(optuna.trial.FixedTrial(trial.params)) for trial in study.trials}) == 60
