@@ -10,6 +10,7 @@ import optuna
 from optuna.storages import BaseStorage, get_storage
 from sqlalchemy.engine import make_url
 
+from lit_metanas.plural import number_of
 from lit_metanas.records.record import Record
 from lit_metanas.records.record_lines import read_record_lines, write_record_lines
 from lit_metanas.searchers.query_study import quiet
@@ -97,7 +98,8 @@ def _names(found: Iterable[Record], begin: str, storage: BaseStorage) -> list[st
 
 def _told(found: list[Record]) -> str:
     tasks = len({record.task_id for record in found})
-    return f"{len(found)} searches of {tasks} tasks, {sum(len(record.trials) for record in found)} trials,"
+    trials = number_of(sum(len(record.trials) for record in found), "trial")
+    return f"{number_of(len(found), 'search')} of {number_of(tasks, 'task')}, {trials},"
 
 
 def _some(names: list[str]) -> str:

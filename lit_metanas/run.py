@@ -13,6 +13,7 @@ from lit_metanas.lock import alone
 from lit_metanas.marks import last_checkpoint, mark, set_aside, state
 from lit_metanas.mistakes import UsageError
 from lit_metanas.phases import Phase, Step, plan
+from lit_metanas.plural import number_of
 from lit_metanas.schedule import Schedule, duration
 from lit_metanas.side_by_side import SideBySide
 
@@ -52,7 +53,8 @@ def run(
             rows = _in_order(steps, directory, execute)
         else:
             minutes = Schedule(steps, jobs).minutes_left(set(), {})
-            print(f"{len(steps)} steps into {directory}, about {duration(60 * minutes)} with {jobs} jobs.", flush=True)
+            what = number_of(len(steps), "step")
+            print(f"{what} into {directory}, about {duration(60 * minutes)} with {jobs} jobs.", flush=True)
             rows = SideBySide(steps, jobs).run()
     _summary(steps, rows)
     if all(row == "skipped" for row in rows):
@@ -62,7 +64,8 @@ def run(
 def _in_order(steps: list[Step], directory: Path, execute: Execute) -> list[str]:
     """Do the steps in this process, and return for each what it took, or "skipped"."""
     left = sum(step.minutes for step in steps)
-    print(f"{len(steps)} steps into {directory}, about {duration(60 * left)} on two CPU cores.", flush=True)
+    what = number_of(len(steps), "step")
+    print(f"{what} into {directory}, about {duration(60 * left)} on two CPU cores.", flush=True)
     rows: list[str] = []
     anew: set[int | None] = set()  # seeds of which a phase ran anew; None for the phases of all seeds
     pace = 1.0

@@ -11,7 +11,7 @@ ROOT = Path(lit_metanas.__file__).parent
 ROOMS = (
     "episodes", "spaces", "records", "relaxations", "meta", "modules", "estimators", "searchers", "callbacks", "report"
 )  # fmt: skip
-BELOW = {"arrays", "atomic", "lock"}
+BELOW = {"arrays", "atomic", "lock", "plural"}
 """Modules that every room may import."""
 
 

@@ -13,6 +13,7 @@ from lightning.pytorch.strategies import DDPStrategy
 from torch import distributed
 
 from lit_metanas.callbacks.rank_state import checksum, checksums, rank_state
+from lit_metanas.plural import number_of
 
 
 class RankCheck(Callback):
@@ -72,7 +73,7 @@ class RankCheck(Callback):
         mine = dict(zip(state, own.tolist(), strict=True))
         gathered: list[dict[str, int]] = [{} for _ in range(trainer.world_size)]
         distributed.all_gather_object(gathered, mine)
-        raise ChildProcessError(f"After {trainer.global_step} training steps {difference(gathered)}")
+        raise ChildProcessError(f"After {number_of(trainer.global_step, 'training step')} {difference(gathered)}")
 
 
 def difference(gathered: Sequence[dict[str, int]]) -> str:
@@ -90,7 +91,7 @@ def difference(gathered: Sequence[dict[str, int]]) -> str:
         if ranks := [rank for rank, value in enumerate(values) if value != usual]:
             odd[name] = ranks
     name, ranks = next(iter(odd.items()))
-    others = f", and {len(odd) - 1} other tensors differ, too" if len(odd) > 1 else ""
+    others = f", and so it is with {number_of(len(odd) - 1, 'other tensor')}" if len(odd) > 1 else ""
     who = f"process {ranks[0]} has" if len(ranks) == 1 else f"processes {', '.join(map(str, ranks))} have"
     return (
         f"{who} another '{name}' than the {'other' if len(gathered) == 2 else 'others'}{others}: the training stops "

@@ -11,6 +11,7 @@ from torch import Tensor
 from lit_metanas.episodes.image_files import class_folders, read_images, require_shape
 from lit_metanas.episodes.task import Split, Task
 from lit_metanas.episodes.task_collection import TaskCollection
+from lit_metanas.plural import number_of
 
 
 class FolderTask(TaskCollection):
@@ -95,9 +96,8 @@ class FolderTask(TaskCollection):
         test = max(1, round(self.test * images))
         train = min(max(1, round(self.train * images)), images - val - test)
         if train < 1:
-            raise ValueError(
-                f"{self.root / name} has {images} images, too few for a train, val and test part: add some."
-            )
+            has = number_of(images, "image")
+            raise ValueError(f"{self.root / name} has {has}, too few for a train, val and test part: add some.")
         return train, val, test
 
 

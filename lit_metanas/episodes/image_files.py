@@ -9,6 +9,8 @@ import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from lit_metanas.plural import number_of
+
 _SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 
 
@@ -54,7 +56,8 @@ def class_folders(root: Path) -> dict[str, list[Path]]:
     folders = sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     if len(folders) < 2:
         raise ValueError(
-            f"{root} has {len(folders)} class folder(s): give a sub-folder of images for each of two or more classes."
+            f"{root} has {number_of(len(folders), 'class folder')}: give a sub-folder of images for each of two or "
+            "more classes."
         )
     classes = {folder.name: image_files(folder) for folder in folders}
     for name, files in classes.items():

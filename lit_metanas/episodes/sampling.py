@@ -9,6 +9,7 @@ import torch
 
 from lit_metanas.episodes.source import SUBSETS, Subset, TaskSource
 from lit_metanas.episodes.task import Episode, Split, Task
+from lit_metanas.plural import number_of
 
 # First number of every random key, so that no episode shares its stream with a task.
 _EPISODE, _TASK = 0, 1
@@ -123,7 +124,8 @@ def _choose_classes(
     count = len(source.classes(subset))
     if count < way:
         raise ValueError(
-            f"{source.name}/{subset} has {count} classes, fewer than way = {way}: choose a smaller way or add classes."
+            f"{source.name}/{subset} has {number_of(count, 'class')}, fewer than way = {way}: choose a smaller way or "
+            "add classes."
         )
     if not within_group:
         return [int(c) for c in generator.permutation(count)[:way]]
@@ -145,8 +147,8 @@ def _require(source: TaskSource, subset: Subset, class_index: int, available: in
     """Raise if a class has fewer images than needed."""
     if available < needed:
         raise ValueError(
-            f"Class {source.classes(subset)[class_index]!r} of {source.name}/{subset} has {available} images, "
-            f"fewer than {wanted}: ask for fewer or add images."
+            f"Class {source.classes(subset)[class_index]!r} of {source.name}/{subset} has "
+            f"{number_of(available, 'image')}, fewer than {wanted}: ask for fewer or add images."
         )
 
 

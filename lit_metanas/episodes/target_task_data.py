@@ -79,8 +79,8 @@ class TargetTaskDataModule(LightningDataModule):
         world = 1 if self.trainer is None else self.trainer.world_size
         if len(self.tasks) < world:
             raise ValueError(
-                f"There are {len(self.tasks)} target tasks for {world} processes, one of which would have none: "
-                "give more tasks, or lower trainer.devices."
+                f"Too few target tasks: {len(self.tasks)} for {world} processes, one of which would have none: give "
+                "more tasks, or lower trainer.devices."
             )
 
     def predict_dataloader(self) -> DataLoader[Task]:

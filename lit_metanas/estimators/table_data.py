@@ -44,7 +44,7 @@ class TableDataModule(LightningDataModule):
         world = 1 if self.trainer is None else self.trainer.world_size
         if len(self.datasets) < world:
             raise ValueError(
-                f"There are {len(self.datasets)} data sets for {world} processes, one of which would have none: lower "
+                f"Too few data sets: {len(self.datasets)} for {world} processes, one of which would have none: lower "
                 "trainer.devices."
             )
         self.tables = [self.table(dataset) for dataset in self.datasets]

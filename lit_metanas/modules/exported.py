@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from lit_metanas.atomic import replacing
 from lit_metanas.modules.plain_program import plain_program
+from lit_metanas.plural import number_of
 from lit_metanas.records.weights import write_weights
 from lit_metanas.spaces.space import Shape
 
@@ -106,7 +107,8 @@ def export_child(
     with torch.no_grad():
         ways = network(example).shape[1]
     if ways != len(classes):
-        raise ValueError(f"The network tells {ways} classes apart, but {len(classes)} names are given: name each once.")
+        given = number_of(len(classes), "name")
+        raise ValueError(f"The network tells {number_of(ways, 'class')} apart, but {given} came: name each once.")
     program = torch.export.export(network, (example,), dynamic_shapes=({0: torch.export.Dim("batch")},))
     with replacing(folder / PROGRAM) as temporary:
         buffer = BytesIO()

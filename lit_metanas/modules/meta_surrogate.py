@@ -17,6 +17,7 @@ from lit_metanas.modules.grouped_kernel import GroupedKernel, mean_distances
 from lit_metanas.modules.source_process import SourceProcess, learned
 from lit_metanas.modules.surrogate_checkpoint import KEY, describe, restored
 from lit_metanas.modules.transfer_surrogate import TransferSurrogate
+from lit_metanas.plural import number_of
 from lit_metanas.records.rank_gaussian import rank_gaussian
 from lit_metanas.records.task_scores import TaskScores
 from lit_metanas.spaces.encoding import Encoding
@@ -75,7 +76,8 @@ class MetaSurrogate(LightningModule):
         """
         scores = batch.to("cpu")
         if len(scores) < 2:
-            raise ValueError(f"Task '{scores.task_id}' has {len(scores)} scores: leave out tasks with fewer than two.")
+            has = number_of(len(scores), "score")
+            raise ValueError(f"Task '{scores.task_id}' has {has}: leave out tasks with fewer than two.")
         found = _gathered([learned(scores, self.kernel, self.encoding.candidates.features)])
         self.sources = dict(sorted({**self.sources, **{source.task_id: source for source in found}}.items()))
         mean = torch.stack([source.parameters for source in self.sources.values()]).mean(0)

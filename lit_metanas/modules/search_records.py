@@ -11,6 +11,7 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from lit_metanas.episodes.target_task_data import RankSampler
+from lit_metanas.plural import number_of
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import Record, Trial
 from lit_metanas.records.record_lines import read_record_lines
@@ -82,20 +83,21 @@ class SearchRecords(LightningDataModule):
             if len(scores) > 1:
                 tasks[name] = scores
             else:
-                warnings.warn(f"Task '{name}', left out: {len(scores)} of its architectures have scores.", stacklevel=2)
+                warnings.warn(f"Task '{name}', left out: it has {number_of(len(scores), 'score')}.", stacklevel=2)
         _check_embeddings(tasks)
         held_out = self._held_out(list(tasks))
         self.train = tuple(scores for name, scores in tasks.items() if name not in held_out)
         self.val = tuple(scores for name, scores in tasks.items() if name in held_out)
         if len(self.train) < self._world:
             raise ValueError(
-                f"The records have scores of {len(tasks)} tasks, of which {len(self.val)} are held out: to learn from, "
-                f"{self._world} are needed, one for each process, so search more tasks, or hold out fewer."
+                f"The records have scores of {number_of(len(tasks), 'task')}, {len(self.val)} of them held out: to "
+                f"learn from, there must be {number_of(self._world, 'other')}, one for each process, so search more "
+                "tasks, or hold out fewer."
             )
         if 0 < len(self.val) < self._world:
             raise ValueError(
-                f"{len(self.val)} tasks are held out for {self._world} processes, one of which would have none: hold "
-                "out more, or lower trainer.devices."
+                f"Too few held-out tasks: {len(self.val)} for {self._world} processes, one of which would have none: "
+                "hold out more, or lower trainer.devices."
             )
 
     def train_dataloader(self) -> DataLoader[TaskScores]:

@@ -60,5 +60,5 @@ class Budget:
             Exhausted: it does not fit; nothing is charged then.
         """
         if not self.affords(cost):
-            raise Exhausted(f"The search budget ({self.queries} queries, {self.flops} FLOPs) is spent.")
+            raise Exhausted(f"The search budget is spent: queries {self.queries}, FLOPs {self.flops}.")
         self.spent = self.spent + cost

@@ -143,4 +143,6 @@ class Comparison(LightningModule, ABC, Generic[Problem, Method]):
         self.finished.conclude(pairs)
         self.results = tuple(pair.result for pair in pairs)
         if not anew:
-            print(f"All {len(pairs)} searches in '{self.directory}' were finished before: nothing was done.")
+            what = f"All {len(pairs)} searches" if len(pairs) > 1 else "The search"
+            were = "were" if len(pairs) > 1 else "was"
+            print(f"{what} in '{self.directory}' {were} finished before: nothing was done.")

@@ -9,6 +9,7 @@ import torch
 
 from lit_metanas.estimators.estimator import Estimator, EstimatorCallable
 from lit_metanas.estimators.training import TrainingEstimator
+from lit_metanas.plural import number_of
 from lit_metanas.records.budget import Budget
 from lit_metanas.records.record import Found, Record
 from lit_metanas.searchers.halving import Halving
@@ -49,8 +50,8 @@ class EvolvingHalving(Halving):
         super().__init__(estimator, rungs, finish)
         if len(candidates) != len(rungs) or survivors < 1 or min(candidates) < survivors:
             raise ValueError(
-                f"EvolvingHalving needs one number of candidates a rung, each at least the {survivors} survivors (and "
-                f"these at least 1): got {list(candidates)} for {len(rungs)} rungs."
+                f"EvolvingHalving needs one number of candidates a rung, each at least {survivors}, the survivors (and "
+                f"these at least 1): got {list(candidates)} for {number_of(len(rungs), 'rung')}."
             )
         self.incumbent = dict(incumbent or {})
         self.candidates = tuple(candidates)

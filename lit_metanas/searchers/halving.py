@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from lit_metanas.episodes.task import Task
 from lit_metanas.estimators.estimator import Estimator, EstimatorCallable
+from lit_metanas.plural import number_of
 from lit_metanas.records.budget import Budget
 from lit_metanas.records.record import Found, Record
 from lit_metanas.searchers.rung import Contender, check_rungs, climb, left
@@ -57,15 +58,15 @@ class Halving(Searcher):
             ValueError: nothing could be tried, or everything failed.
         """
         if not record.trials:
-            queries = "any number of" if budget.queries is None else budget.queries
+            queries = "any number of queries" if budget.queries is None else number_of(budget.queries, "query")
             raise ValueError(
-                f"The budget of {budget.flops:g} FLOPs and {queries} queries pays for no architecture on "
+                f"The budget of {budget.flops:g} FLOPs and {queries} pays for no architecture on "
                 f"'{record.task_id}': raise it, or lower the number of candidates."
             )
         if not any(trial.scored for trial in record.trials):
             raise ValueError(
-                f"All {len(record.trials)} trainings on '{record.task_id}' failed, the last because of "
-                f"{record.trials[-1].failure}."
+                f"{number_of(len(record.trials), 'training')} on '{record.task_id}', and none succeeded, the last "
+                f"because of {record.trials[-1].failure}."
             )
         winner = contenders[0]
         if self.finish:

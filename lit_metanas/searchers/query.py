@@ -12,6 +12,7 @@ from lit_metanas.episodes.task import Task
 from lit_metanas.episodes.task_embedding import TaskEmbedding
 from lit_metanas.estimators.estimator import Estimator, EstimatorCallable
 from lit_metanas.estimators.training import TrainingEstimator
+from lit_metanas.plural import number_of
 from lit_metanas.records.budget import Budget, Cost
 from lit_metanas.records.record import Found, Record
 from lit_metanas.searchers.fidelity_ladder import FidelityLadder
@@ -216,8 +217,9 @@ def _found(ledger: Ledger, loop: TrialLoop) -> Found:
     record = ledger.record
     if ledger.reason and not any(trial.scored for trial in record.trials):
         raise ValueError(
-            f"The search on task '{record.task_id}' scored no architecture in {ledger.told} trials; the last one had "
-            f"none because: {ledger.reason}. Loosen the constraints, or give it a larger budget or more patience."
+            f"The search on task '{record.task_id}' scored no architecture in {number_of(ledger.told, 'trial')}; the "
+            f"last one had none because: {ledger.reason}. Loosen the constraints, or give it a larger budget or more "
+            "patience."
         )
     best = record.best
     chosen = Query.of(best.architecture, best.recipe)

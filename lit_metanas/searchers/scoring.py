@@ -13,6 +13,7 @@ from torch import Tensor
 
 from lit_metanas.estimators.estimator import Estimator
 from lit_metanas.estimators.failure import FAILURES, reason_of
+from lit_metanas.plural import number_of
 from lit_metanas.records.budget import Cost, Exhausted
 from lit_metanas.records.record import Trial
 from lit_metanas.searchers.fidelity_ladder import FidelityLadder
@@ -213,8 +214,8 @@ class Scoring:
         self.streak += 1
         if self.streak >= self.failures:
             raise ValueError(
-                f"The search was stopped after {self.streak} failures in a row, the last of {query.architecture}: "
-                f"{reason}. Mend the cause and start it again, or raise 'failures'."
+                f"The search was stopped after {number_of(self.streak, 'failure')} in a row, the last of "
+                f"{query.architecture}: {reason}. Mend the cause and start it again, or raise 'failures'."
             )
 
     def _note(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping, Sequence
 
+from lit_metanas.plural import number_of
 from lit_metanas.spaces.cell_layout import INPUTS, KINDS, edge_name, inputs_name, pairs
 
 NODES = 4
@@ -39,7 +40,8 @@ def read(text: str) -> dict[str, str]:
             raise ValueError(f"The genotype's {kind}_concat is {list(concat)}: a DARTS cell's output is nodes 2 to 5.")
         steps = fields[kind]
         if len(steps) != 2 * NODES:
-            raise ValueError(f"The genotype's {kind} cell has {len(steps)} pairs (operation, input): give {2 * NODES}.")
+            pairs = number_of(len(steps), "pair")
+            raise ValueError(f"The genotype's {kind} cell has {pairs} (operation, input): give {2 * NODES}.")
         for place in range(NODES):
             labels |= _node(kind, INPUTS + place, steps[2 * place : 2 * place + 2])
     return labels

@@ -81,7 +81,9 @@ def test_batch_norm_statistics_are_each_processes_own():
 
 def test_the_process_that_differs_from_most_is_named():
     same, other = {"a": 1, "b": 2, "c": 3}, {"a": 1, "b": 5, "c": 7}
-    assert difference([same, same, other]).startswith("process 2 has another 'b' than the others, and 1 other tensors")
+    assert difference([same, same, other]).startswith(
+        "process 2 has another 'b' than the others, and so it is with 1 other tensor:"
+    )
     assert difference([other, same, same]).startswith("process 0 has another 'b' than the others")
     assert difference([same, {**same, "c": 4}]).startswith("process 1 has another 'c' than the other: the training")
     assert difference([same, {**same, "c": 4}, {**same, "c": 5}, same]).startswith("processes 1, 2 have another 'c'")

@@ -61,7 +61,7 @@ def test_errors_of_folders_name_the_culprit(photographs, tmp_path, kind):
     with pytest.raises(FileNotFoundError, match=r"^There is no folder .*nowhere"):
         kind(str(tmp_path / "nowhere"))
     (tmp_path / "one" / "only").mkdir(parents=True)
-    with pytest.raises(ValueError, match=r"one has 1 class folder\(s\)"):
+    with pytest.raises(ValueError, match=r"one has 1 class folder: give"):
         kind(str(tmp_path / "one"))
     (photographs / "gnu").mkdir()
     (photographs / "gnu" / "notes.txt").write_text("no image")

@@ -208,7 +208,7 @@ def test_foreign_checkpoints_are_refused(fitted, tmp_path):
 
 
 def test_too_few_scores_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="'task1' has 1 scores"):
+    with pytest.raises(ValueError, match="'task1' has 1 score:"):
         fit(tmp_path, [scores_of(1, 1)])
     with pytest.raises(ValueError, match="at least 2"):
         MetaSurrogate(encoding=ENCODING, given=(1,))

@@ -176,11 +176,11 @@ def test_processes_share_the_tasks(many):
     assert sorted([*val, *other_val]) == ["task 3", "task 5", "task 7"]
     data.trainer.world_size = 10
     data.train = ()
-    with pytest.raises(ValueError, match="to learn from, 10 are needed, one for each process"):
+    with pytest.raises(ValueError, match="to learn from, there must be 10 others, one for each process"):
         data.setup("fit")
     data.trainer.world_size = 4
     data.train = ()
-    with pytest.raises(ValueError, match="3 tasks are held out for 4 processes"):
+    with pytest.raises(ValueError, match="Too few held-out tasks: 3 for 4 processes"):
         data.setup("fit")
 
 
@@ -198,7 +198,7 @@ def test_smaller_spaces_are_taken(tmp_path):
 def test_refusals(many, tmp_path):
     with pytest.raises(ValueError, match="no task 'task 33' to validate on: they have task 0, task 1, task 10"):
         set_up(*many, val_tasks=["task 33"])
-    with pytest.raises(ValueError, match="scores of 12 tasks, of which 12 are held out: to learn from, 1 are needed"):
+    with pytest.raises(ValueError, match="scores of 12 tasks, 12 of them held out: to learn from, there must be 1 o"):
         set_up(*many, val_tasks=[f"task {t}" for t in range(12)])
     with pytest.raises(FileNotFoundError, match=r"no file 'nowhere\.jsonl'"):
         set_up(*many, "nowhere.jsonl")
@@ -213,5 +213,5 @@ def test_refusals(many, tmp_path):
     with pytest.raises(ValueError, match="Tasks 'task 9' and 'v' have embeddings of 0 and 1 numbers"):
         set_up(*many, embedded)
     single = written(tmp_path / "s.jsonl", a_record("w", trial("ab", 1)))
-    with pytest.warns(UserWarning, match="Task 'w', left out: 1 of its architectures have scores"):
+    with pytest.warns(UserWarning, match="Task 'w', left out: it has 1 score\\."):
         assert len(set_up(*many, single).train) == 12

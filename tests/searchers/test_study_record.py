@@ -229,7 +229,7 @@ def test_the_verb_moves_searches_both_ways(tmp_path, capsys):
     lines, again = tmp_path / "lines.jsonl", tmp_path / "again.jsonl"
     with pytest.warns(UserWarning, match="Left out: The study 'not one' has no finished trial"):
         assert main(["records", f"--storage={storage_of(tmp_path)}", f"--write={lines}"]) == 0
-    assert capsys.readouterr().out == f"2 searches of 1 tasks, 8 trials, are in {lines}.\n"
+    assert capsys.readouterr().out == f"2 searches of 1 task, 8 trials, are in {lines}.\n"
     assert read_record_lines(lines, Digits()) == found
     (tmp_path / "new").mkdir()
     new = storage_of(tmp_path / "new")
@@ -257,7 +257,7 @@ def test_the_verb_refuses_in_one_sentence(tmp_path, capsys):
     assert "There is no file '" in refusal(capsys, storage, f"--read=[{lines}]")
     write_record_lines(lines, [Record("t", [Trial(Architecture({"x": "1"}), 0.5, Cost(queries=1))])])
     assert main(["records", storage, f"--read=[{lines},{lines}]"]) == 0
-    assert "2 searches of 1 tasks, 2 trials" in capsys.readouterr().out
+    assert "2 searches of 1 task, 2 trials" in capsys.readouterr().out
     assert "The storage has a study 't/seed 0' already" in refusal(capsys, storage, f"--read=[{lines}]")
     assert "no study whose name begins with 'u': it has 't/seed 0', 't/seed 0 (2)'" in refusal(
         capsys, storage, f"--write={lines}", "--study=u"
