@@ -1,9 +1,11 @@
 """What all tests share."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from torch.utils._pytree import tree_leaves
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -23,6 +25,30 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)
+
+
+class OnAccelerator(torch.Tensor):
+    """Pretends to lie on an accelerator without double precision, such as Apple's."""
+
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if func is torch.Tensor.cpu:
+            return args[0].as_subclass(torch.Tensor)
+        if func is torch.cat and len({type(part) for part in args[0]}) > 1:
+            raise RuntimeError("torch.cat of tensors on two devices")
+        found = super().__torch_function__(func, types, args, kwargs)
+        for leaf in tree_leaves(found):
+            with torch._C.DisableTorchFunctionSubclass():
+                if isinstance(leaf, cls) and leaf.dtype == torch.float64:
+                    raise TypeError(f"{func} in double precision on an accelerator")
+        return found
+
+
+@pytest.fixture
+def on_accelerator() -> Callable[[torch.Tensor], torch.Tensor]:
+    """Makes tensors pretend so."""
+    return lambda tensor: tensor.as_subclass(OnAccelerator)
 
 
 @pytest.fixture

@@ -31,15 +31,16 @@ class ClassDistances(TaskEmbedding):
 
     def features(self, train: Split, way: int) -> Tensor:
         """The features, shape ``(8,)``."""
-        points = F.adaptive_avg_pool2d(train.inputs.double(), self.size).flatten(1)
-        members = F.one_hot(train.labels, way).double()
+        inputs, labels = train.inputs.cpu().double(), train.labels.cpu()  # not every accelerator has double precision
+        points = F.adaptive_avg_pool2d(inputs, self.size).flatten(1)
+        members = F.one_hot(labels, way).double()
         members = members[:, members.sum(dim=0) > 0]
         counts = members.sum(dim=0)
         means = members.T @ points / counts[:, None]
         spread = ((points - members @ means) ** 2).sum(dim=1).mean().sqrt().clamp(min=1e-6)
         first, second = torch.triu_indices(len(means), len(means), offset=1)
         apart = (means[first] - means[second]).norm(dim=1) / spread
-        quantiles = torch.tensor(QUANTILES, dtype=apart.dtype, device=apart.device)
+        quantiles = torch.tensor(QUANTILES, dtype=apart.dtype)
         spans = torch.quantile(apart, quantiles) if len(apart) else apart.new_zeros(len(QUANTILES))
         whole = ((points - points.mean(dim=0)) ** 2).sum(dim=1).mean()
         between = 1 - (spread**2 / whole.clamp(min=1e-12)).clamp(max=1)

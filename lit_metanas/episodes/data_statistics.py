@@ -20,9 +20,9 @@ class DataStatistics(TaskEmbedding):
 
     def features(self, train: Split, way: int) -> Tensor:
         """The features, shape ``(15,)``."""
-        images = train.inputs.double()
+        images, labels = train.inputs.cpu().double(), train.labels.cpu()  # not every accelerator has double precision
         number, channels, height, width = images.shape
-        shares = torch.bincount(train.labels, minlength=way).double() / number
+        shares = torch.bincount(labels, minlength=way).double() / number
         entropy = torch.special.entr(shares).sum() / torch.tensor(max(way, 2)).log()
         sizes = torch.tensor([way, number, channels, height, width], dtype=torch.float64).log()
         mean, deviation = images.mean(), images.std(correction=0)
@@ -31,7 +31,7 @@ class DataStatistics(TaskEmbedding):
         pixels = [mean, deviation, (scaled**3).mean(), (scaled**4).mean() - 3, own.mean(), own.std(correction=0)]
         edges = [_mean(images.diff(dim=3).abs()), _mean(images.diff(dim=2).abs())]
         colour = (images - images.mean(dim=1, keepdim=True)).abs().mean()
-        return torch.cat([sizes.to(images.device), torch.stack([entropy.to(images.device), *pixels, *edges, colour])])
+        return torch.cat([sizes, torch.stack([entropy, *pixels, *edges, colour])])
 
 
 def _mean(values: Tensor) -> Tensor:

@@ -23,4 +23,4 @@ class JoinedEmbedding(TaskEmbedding):
 
     def features(self, train: Split, way: int) -> Tensor:
         """The features, one part after the other."""
-        return torch.cat([part.features(train, way).double() for part in self.parts])
+        return torch.cat([part.features(train, way).cpu().double() for part in self.parts])

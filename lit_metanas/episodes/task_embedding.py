@@ -29,7 +29,7 @@ class TaskEmbedding(ABC):
         if not len(task.train):
             raise ValueError(f"Task '{task.id}' has no training examples for {name} to look at: give it some.")
         with torch.inference_mode(False), torch.no_grad():
-            found = self.features(_ordered(task.train), task.way).double().cpu()
+            found = self.features(_ordered(task.train), task.way).cpu().double()
         assert found.dim() == 1
         if not bool(torch.isfinite(found).all()):
             raise ValueError(
@@ -48,9 +48,10 @@ def over_classes(features: Tensor, labels: Tensor, way: int) -> Tensor:
 
     Classes without examples are left out.
     """
-    members = F.one_hot(labels, way).double()
+    # On the CPU: not every accelerator has double precision.
+    members = F.one_hot(labels.cpu(), way).double()
     members = members[:, members.sum(dim=0) > 0]
-    means = members.T @ features.double() / members.sum(dim=0)[:, None]
+    means = members.T @ features.cpu().double() / members.sum(dim=0)[:, None]
     return torch.cat([means.mean(dim=0), means.std(dim=0, correction=0)])
 
 

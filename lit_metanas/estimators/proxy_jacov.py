@@ -36,7 +36,7 @@ class Jacov(Proxy):
         network.requires_grad_(False)
         inputs.requires_grad_(True)
         (jacobian,) = gradients(network(inputs).sum(), [inputs])
-        correlation = torch.corrcoef(jacobian.flatten(1).double().cpu())
+        correlation = torch.corrcoef(jacobian.flatten(1).cpu().double())
         if not bool(torch.isfinite(correlation).all()):
             return math.nan
         shifted = torch.linalg.eigvalsh(correlation) + OFFSET

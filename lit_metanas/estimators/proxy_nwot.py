@@ -69,5 +69,5 @@ class _SignCounter(TorchDispatchMode):
             positive = (args[0] > 0).flatten(1).float()
             signs = 2 * positive - 1
             agreement = signs @ signs.T  # equal signs minus unequal ones; whole numbers, exact below 2^24
-            self.kernel += (agreement.double().cpu() + signs.shape[1]) / 2
+            self.kernel += (agreement.cpu().double() + signs.shape[1]) / 2
         return func(*args, **(kwargs or {}))

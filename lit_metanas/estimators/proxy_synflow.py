@@ -23,11 +23,11 @@ class Synflow(Proxy):
     def value(self, network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
         """The score; images and labels do not matter."""
         del labels
-        network.double()
+        network.cpu().double()  # not every accelerator has double precision
         with torch.no_grad():
             for parameter in network.parameters():
                 parameter.abs_()
-        flow = network(torch.ones_like(inputs[:1], dtype=torch.float64)).sum()
+        flow = network(torch.ones(1, *inputs.shape[1:], dtype=torch.float64)).sum()
         weights = layer_weights(network)
         terms = zip(weights, gradients(flow, weights), strict=True)
         return sum(float((weight.detach() * gradient).abs().sum()) for weight, gradient in terms)

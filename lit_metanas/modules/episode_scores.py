@@ -43,6 +43,8 @@ class EpisodeScores:
 
     def gathered(self, trainer: Trainer) -> list[float]:
         """The accuracies of all processes, which have judged as many episodes each, in the episodes' order."""
+        if trainer.world_size == 1:
+            return list(self.mine)  # double precision, which not every accelerator has
         mine = torch.tensor(self.mine, dtype=torch.float64, device=trainer.strategy.root_device)
         values: list[float] = interleaved(mine, trainer).tolist()
         return values

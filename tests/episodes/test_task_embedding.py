@@ -136,3 +136,31 @@ def test_refusals():
         RandomFeatures(width=0)
     with pytest.raises(ValueError, match="images of size 0"):
         ClassDistances(0)
+
+
+@pytest.mark.parametrize("embedding", [*EMBEDDINGS, JoinedEmbedding(EMBEDDINGS)], ids=lambda e: type(e).__name__)
+def test_accelerators_without_double_precision(embedding, on_accelerator):
+    task = make_task()
+    train = Split(on_accelerator(task.train.inputs), task.train.labels)
+    assert embedding(replace(task, train=train)) == pytest.approx(embedding(task), rel=1e-6)
+
+
+class OnCPU(TaskEmbedding):
+    """Makes its features on the CPU, wherever the images are."""
+
+    def features(self, train, way):
+        return torch.ones(2)
+
+
+class Means(TaskEmbedding):
+    """Makes its features where the images are."""
+
+    def features(self, train, way):
+        return train.inputs.mean((0, 2, 3))
+
+
+def test_joined_parts_may_lie_on_different_devices(on_accelerator):
+    inputs = torch.rand(6, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    train = Split(on_accelerator(inputs), torch.arange(6) % 3)
+    found = JoinedEmbedding([OnCPU(), Means()])(replace(make_task(), train=train))
+    assert found == pytest.approx([1, 1, *inputs.mean((0, 2, 3)).tolist()])

@@ -300,3 +300,9 @@ def test_the_published_values_of_synflow_and_l2_norm_are_reproduced(data_folder)
         published = values[rows, names.index(name)]
         assert np.corrcoef(ranks(ours), ranks(published))[0, 1] >= 0.9  # Spearman's correlation
         np.testing.assert_allclose(ours, published, rtol=0.02)
+
+
+def test_jacov_on_an_accelerator_without_double_precision(network, batch, on_accelerator):
+    inputs, labels = batch[0].float(), batch[1]
+    found = Jacov()(network.float(), on_accelerator(inputs), labels)
+    assert found == pytest.approx(Jacov()(network, inputs, labels), rel=1e-6)
