@@ -117,7 +117,7 @@ def mean_curve(curves: Iterable[Sequence[tuple[float, float]]]) -> list[tuple[fl
 
 
 def tasks_until_it_pays(meta: float, search: float, scratch: float) -> float:
-    """Number of tasks after which meta-training has paid: ``meta / (scratch - search)``, all in FLOPs.
+    """Number of tasks after which meta-training has paid: ``meta / (scratch - search)``, all in one account.
 
     Infinite where a search is not cheaper than from scratch; 0 where there was no meta-training.
     """

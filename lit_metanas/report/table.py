@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Literal
 
+from rich.markup import escape
 from rich.table import Table
 
+from lit_metanas.records.budget import Cost
 from lit_metanas.records.interval import Interval
 from lit_metanas.records.result import Protocol, Result
 from lit_metanas.report.statistics import (
@@ -37,7 +39,7 @@ class Row:
         account: what a search's cost is counted in: ``flops`` or ``queries``.
         search_cost: cost of the search on one task.
         search_seconds: its time.
-        meta_flops: training cost of meta-training, paid once.
+        meta_flops: cost of meta-training, paid once; in queries where those are the account.
         meta_seconds: its time.
         pays_after: tasks until meta-training has paid; None where there was none, or nothing to compare with.
         parameters: trainable parameters of the network.
@@ -145,7 +147,7 @@ def cells(row: Row) -> list[str]:
         percent(row.seeds) if len(row.seed_numbers) > 1 else "–",
         points(row.difference) if row.difference else "–",
         _spent(row.search_cost, row.search_seconds, row.account),
-        _spent(row.meta_flops, row.meta_seconds, "flops"),
+        _spent(row.meta_flops, row.meta_seconds, row.account),
         tasks(row.pays_after) if row.meta_flops else "–",
         count(row.parameters) if row.parameters else "–",
         count(row.flops) if row.flops else "–",
@@ -168,14 +170,16 @@ def to_rich(table: ProtocolTable, width: int = 200) -> list[Table]:
     parts: Sequence[Sequence[int]] = [range(len(COLUMNS))] if needed <= width else PARTS
     drawn = []
     for part in parts:
-        own = Table(title=table.title if part is parts[0] else None, title_justify="left", caption_justify="left")
+        own = Table(
+            title=escape(table.title) if part is parts[0] else None, title_justify="left", caption_justify="left"
+        )
         for column in part:
             justify: Literal["left", "right"] = "left" if column in TEXTS else "right"
             own.add_column(COLUMNS[column], justify=justify, no_wrap=0 < column < 10, min_width=0 if column else 16)
         for line in lines[1:]:
-            own.add_row(*(line[column] for column in part))
+            own.add_row(*(escape(line[column]) for column in part))
         drawn.append(own)
-    drawn[-1].caption = notes(table)
+    drawn[-1].caption = escape(notes(table))
     return drawn
 
 
@@ -216,8 +220,8 @@ def _table(results: list[Result], reference: str | None, scratch: str | None) ->
     by_method: dict[str, list[Result]] = {}
     for (method, _), own in groups.items():
         by_method.setdefault(method, own)
-    if any(result.meta_cost.flops for result in results):
-        scratch = _scratch(by_method) if scratch is None else scratch
+    if any(_counted(result.meta_cost, protocol.account) for result in results):
+        scratch = _scratch(by_method, protocol.account) if scratch is None else scratch
     else:
         scratch = None  # nothing has to pay for itself
     named = reference if reference in by_method else None
@@ -238,11 +242,11 @@ def _row(results: list[Result], reference: list[Result] | None, scratch: list[Re
     first = results[0]
     compared = reference is not None and reference[0].method != first.method
     account = first.protocol.account
-    meta = fmean(result.meta_cost.flops for result in results)
-    search = fmean(getattr(result.cost, account) for result in results)
+    meta = fmean(_counted(result.meta_cost, account) for result in results)
+    search = fmean(_counted(result.cost, account) for result in results)
     pays = None
     if meta and scratch is not None:
-        pays = tasks_until_it_pays(meta, search, _cheapest(scratch))
+        pays = tasks_until_it_pays(meta, search, _cheapest(scratch, account))
     return Row(
         method=first.method,
         batch_norm=first.protocol.batch_norm,
@@ -263,20 +267,26 @@ def _row(results: list[Result], reference: list[Result] | None, scratch: list[Re
     )
 
 
-def _cheapest(scratch: list[Result]) -> float:
+def _cheapest(scratch: list[Result], account: str) -> float:
     """The cheapest cost of a search that is within half a point of its end; its whole cost where no curve was kept."""
-    whole = fmean(result.cost.flops for result in scratch)
+    whole = fmean(_counted(result.cost, account) for result in scratch)
     return saturation(mean_curve(result.curve for result in scratch)) or whole
 
 
-def _scratch(by_method: dict[str, list[Result]]) -> str | None:
+def _scratch(by_method: dict[str, list[Result]], account: str) -> str | None:
     """The most accurate method that searches each task and was never meta-trained."""
     candidates = [
         method
         for method, own in by_method.items()
-        if fmean(result.cost.flops for result in own) > 0 and fmean(result.meta_cost.flops for result in own) == 0
+        if any(_counted(result.cost, account) for result in own)
+        and not any(_counted(result.meta_cost, account) for result in own)
     ]
     return max(candidates, key=lambda method: over_units(by_method[method]).mean, default=None)
+
+
+def _counted(cost: Cost, account: str) -> float:
+    """What of a cost the account counts."""
+    return float(getattr(cost, account))
 
 
 def _spent(cost: float, seconds: float, account: str) -> str:

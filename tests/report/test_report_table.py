@@ -1,9 +1,11 @@
 import math
+from dataclasses import replace
 from io import StringIO
 
 import pytest
 from rich.console import Console
 
+from lit_metanas.records.budget import Cost
 from lit_metanas.records.interval import Interval
 from lit_metanas.report.statistics import Difference
 from lit_metanas.report.table import cells, tables, to_markdown, to_rich
@@ -87,9 +89,32 @@ def test_what_was_looked_up_is_counted_in_queries(looked_up):
     assert "Pays after" not in text  # nothing was meta-trained
 
 
-def test_batch_norm_modes_are_rows_of_their_own(make):
-    from dataclasses import replace
+@pytest.mark.parametrize("flops", [10**15, 0])
+def test_where_queries_are_the_account_meta_training_is_counted_in_them_too(looked_up, flops):
+    """Training FLOPs over a difference of queries are no number of tasks, and unknown FLOPs are no meta-training."""
+    plain, learned = (replace(row, cost=replace(row.cost, flops=flops)) for row in looked_up)
+    learned = replace(learned, meta_cost=Cost(queries=7000, flops=70 * flops, seconds=60))
+    (table,) = tables([plain, learned])
+    assert table.scratch == "random"
+    assert cells(table.rows[0])[4:7] == ["100 queries, 0.5 s", "–", "–"]
+    # 7,000 / (100 - 40)
+    assert cells(table.rows[1])[4:7] == ["40 queries, 0.5 s", "7.00 k queries, 60 s", "117"]
+    (table,) = tables([replace(plain, curve=()), learned])
+    assert table.rows[1].pays_after == 117  # the whole cost, where no curve was kept
 
+
+def test_brackets_in_names_are_names(make):
+    """The terminal's library takes words in brackets for styles."""
+    names = ["ours [v2]", "a [/b]", "[red]c"]
+    console = Console(file=StringIO(), width=200)
+    for own in to_rich(tables([make(name, value=0.5) for name in names], reference="a [/b]")[0], 200):
+        console.print(own)
+    text = console.file.getvalue()
+    assert all(f"│ {name} " in text for name in names)
+    assert "Difference: to 'a [/b]'" in text
+
+
+def test_batch_norm_modes_are_rows_of_their_own(make):
     row = make("a", values=[0.5, 0.6])
     other = replace(row, protocol=replace(row.protocol, batch_norm="transductive"))
     (table,) = tables([row, other])
