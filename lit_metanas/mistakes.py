@@ -19,6 +19,7 @@ ROOMS = ("episodes", "spaces", "records", "relaxations", "meta", "modules", "est
 
 _KEY = re.compile(r'Parser key "(?P<key>[^"]+)"')
 _CLASS = re.compile(r"Problem with given class_path '(?P<path>[^']+)'")
+_CALLABLE = re.compile(r"a callable class: .*\. Got value: Namespace\(class_path='(?P<path>[^']+)'")
 _LEAVES = (
     re.compile(r"Option '(?P<unknown>[^']+)' is not accepted"),
     re.compile(r"Subcommand '[^']+' does not accept option '(?P<unknown>[^']+)'"),
@@ -64,7 +65,7 @@ def explain(message: str, keys: Iterable[str] = ()) -> str:
         if key := _KEY.search(line):
             path = [(depth, name) for depth, name in path if depth < indent] if path else []
             path.append((indent, key["key"]))
-        if match := _CLASS.search(line):
+        if match := _CLASS.search(line) or _CALLABLE.search(line):
             class_path = match["path"]
         for pattern in _LEAVES:
             if (leaf := pattern.search(line)) is None:
@@ -168,8 +169,10 @@ def _sentence(leaf: dict[str, str], where: str, class_path: str, keys: Iterable[
     if unknown := leaf.get("unknown"):
         if not class_path:
             return _unknown_key(unknown, list(keys))
-        near = near_miss(unknown, _parameters(class_path))
-        return f"'{_join(where, unknown)}' is not a key of {class_path.rpartition('.')[2]}{near}"
+        key, known = _key_of(unknown), _parameters(class_path)
+        root = key.partition(".")[0]
+        near = near_miss(key if root in known else root, known)
+        return f"'{_join(where, key)}' is not a key of {class_path.rpartition('.')[2]}{near}"
     if required := leaf.get("required"):
         names = ", ".join(f"'{_join(where, _without_verb(name.strip()))}'" for name in required.split(","))
         return f"{names} must be given, in a configuration file (-c) or on the command line."
@@ -217,9 +220,13 @@ def _shown(text: str, longest: int = 80) -> str:
 def _unknown_key(argument: str, keys: list[str]) -> str:
     if not argument.startswith("--") and "." not in argument:
         return f"'{argument}' is not understood{near_miss(argument, keys)}"
-    key = argument.lstrip("-").partition("=")[0]
+    key = _key_of(argument)
     root, _, _ = key.partition(".")
     return f"There is no key '{key}'{near_miss(key if root in keys else root, keys)}"
+
+
+def _key_of(argument: str) -> str:
+    return argument.lstrip("-").partition("=")[0]
 
 
 def _file_instead(message: str) -> str | None:
