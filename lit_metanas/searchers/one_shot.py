@@ -12,7 +12,7 @@ from lit_metanas.meta.head import Head
 from lit_metanas.meta.parameters import Parameters
 from lit_metanas.modules.shared_weights import WeightRates
 from lit_metanas.modules.single_path import SinglePath
-from lit_metanas.records.budget import Budget
+from lit_metanas.records.budget import Budget, Cost
 from lit_metanas.records.record import Found
 from lit_metanas.searchers.query import QuerySearcher
 from lit_metanas.searchers.shared_weights import SharedWeightsSearcher
@@ -58,13 +58,18 @@ class OneShot(SharedWeightsSearcher):
         self.candidates = candidates
         self.constraints = constraints or {}
         self.rates = rates or WeightRates()
+        self._ranking = QuerySearcher(sampler=self.sampler, trials=candidates, constraints=self.constraints)
+
+    @property
+    def meta_cost(self) -> Cost:
+        """Of the meta-training that the weights start from, and of the searches that the sampler learned from."""
+        return super().meta_cost + self._ranking.meta_cost
 
     def _search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> Found:
         steps = self.epochs * self._an_epoch(task)
         module = SinglePath(space=space, task=task, rates=self.rates, budget=budget, steps=steps, seed=seed)
         trained = self._fit(module, seed)
         weights = {name: tensor.detach() for name, tensor in trained.weights.items()}
-        ranking = QuerySearcher(sampler=self.sampler, trials=self.candidates, constraints=self.constraints)
         estimator = SupernetEstimator(task, space, seed, weights)
-        found = ranking.run(estimator, space, budget, seed, problem=task.id)
+        found = self._ranking.run(estimator, space, budget, seed, problem=task.id)
         return replace(found, weights=trained.inherited(found.architecture))

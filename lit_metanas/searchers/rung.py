@@ -40,12 +40,20 @@ def climb(
     size, as nearly as the estimator can divide its training: ``TrainingEstimator`` trains whole epochs, rounded down
     but at least one, so that a small part can be exceeded. One that the budget can no longer pay for is left out, and
     so is one whose training fails, which is charged in full. A contender that was scored before costs no query.
+
+    Raises:
+        ValueError: the estimator trains nothing that could be divided.
     """
     known = {trial.architecture for trial in record.trials}
     done: list[Contender] = []
     for contender in contenders:
         architecture = contender.architecture
         full = estimator.cost(architecture, 1.0).flops
+        if full == 0:
+            raise ValueError(
+                f"{type(estimator).__name__} costs no training FLOPs, which halving shares out: take an estimator that "
+                "trains, such as TrainingEstimator."
+            )
         fidelity = min(1.0, flops / len(contenders) / full)
         price = _once(estimator.cost(architecture, fidelity), architecture in known) if fidelity > 0 else None
         if price is None or not budget.affords(price):

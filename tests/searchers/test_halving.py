@@ -275,3 +275,13 @@ def test_a_failing_training_is_recorded_and_leaves_the_others_in_the_running(sea
 def test_a_search_in_which_all_trainings_fail_names_the_last_reason():
     with pytest.raises(ValueError, match="8 trainings on 'curve', and none succeeded, the last because of OutOf"):
         SuccessiveHalving().run(Fragile(limit=-1), SPACE, Budget(flops=9000), 0, problem="curve")
+
+
+@pytest.mark.parametrize("searcher", [EvolvingHalving(), SuccessiveHalving()], ids=["evolving", "halving"])
+def test_an_estimator_that_trains_nothing_is_refused(searcher):
+    class Free(Curve):
+        def full(self, architecture):
+            return 0
+
+    with pytest.raises(ValueError, match=r"^Free costs no training FLOPs, which halving shares out: take an estimator"):
+        searcher.run(Free(None, SPACE, 0), SPACE, Budget(flops=9000), 0, problem="curve")

@@ -12,7 +12,7 @@ from lit_metanas.modules.minibatches import Minibatches
 from lit_metanas.modules.quiet_trainer import quiet_trainer
 from lit_metanas.modules.shared_weights import WeightRates
 from lit_metanas.modules.single_path import SinglePath
-from lit_metanas.records import Budget
+from lit_metanas.records import Budget, Cost
 from lit_metanas.searchers import OneShot, RegularisedEvolution
 from lit_metanas.spaces.layered import LayeredSpace
 
@@ -128,3 +128,18 @@ def test_other_spaces_are_searched_too(space):
 def test_mistakes_are_named():
     with pytest.raises(ValueError, match="candidates is 0"):
         OneShot(candidates=0)
+
+
+def test_what_its_sampler_learned_from_has_its_cost():
+    class Learned(RegularisedEvolution):
+        @property
+        def meta_cost(self):
+            return Cost(queries=18, flops=7)
+
+    assert OneShot(sampler=Learned(seed=0)).meta_cost == Cost(queries=18, flops=7)
+    assert OneShot().meta_cost == Cost()
+
+
+def test_constraints_that_cannot_be_met_are_refused_before_the_training():
+    with pytest.raises(ValueError, match="parameters <= -1 cannot be met"):
+        OneShot(constraints={"parameters": -1})
