@@ -11,6 +11,7 @@ from lightning.pytorch.cli import OptimizerCallable
 
 from lit_metanas.episodes.episode_data import EpisodeDataModule
 from lit_metanas.estimators.meta_training import MetaTrainingEstimator
+from lit_metanas.lock import alone
 from lit_metanas.meta import Head
 from lit_metanas.modules.meta_checkpoint import MetaCheckpoint, write_meta_checkpoint
 from lit_metanas.modules.meta_search import default_weight_optimizer
@@ -77,7 +78,11 @@ class SourceSearch(LightningModule):
             )
 
     def predict_step(self, batch: EpisodeDataModule, batch_idx: int) -> Found:
-        """Search with all episodes of a data module, and write what was found."""
+        """Search with all episodes of a data module, and write what was found.
+
+        Raises:
+            ValueError: another search is at work in the directory.
+        """
         estimator = MetaTrainingEstimator(
             data=batch,
             space=self.space,
@@ -91,9 +96,10 @@ class SourceSearch(LightningModule):
         budget = Budget(flops=self.flops)
         name = batch.source.name
         begin = perf_counter()
-        with torch.inference_mode(False), torch.enable_grad():
-            found = self.searcher.run(estimator, self.space, budget, self.seed, problem=name)
-        self._write(found, budget, name, perf_counter() - begin)
+        with alone(self.directory, "search", "model.init_args.directory"):
+            with torch.inference_mode(False), torch.enable_grad():
+                found = self.searcher.run(estimator, self.space, budget, self.seed, problem=name)
+            self._write(found, budget, name, perf_counter() - begin)
         return found
 
     def _write(self, found: Found, budget: Budget, problem: str, seconds: float) -> None:

@@ -1,5 +1,9 @@
 """One architecture for a whole source: what candidates cost, and what is written."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -80,6 +84,31 @@ def search(directory):
         flops=1e6,
         directory=str(directory),
     )
+
+
+HOLD = """
+import sys
+from lit_metanas.lock import alone
+with alone(sys.argv[1], "search", "model.init_args.directory"):
+    print("held", flush=True)
+    sys.stdin.readline()
+"""
+
+
+def test_a_directory_in_which_another_search_is_at_work_is_refused(tmp_path):
+    command = [sys.executable, "-c", HOLD, str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path.cwd()), *filter(None, sys.path)])}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, env=environment, text=True, **pipes) as process:
+        assert process.stdout.readline() == "held\n"
+        with pytest.raises(
+            ValueError, match=r"is in use by another search \(process \d+ on .*'model.init_args.directory'"
+        ):
+            search(tmp_path).predict_step(EpisodeDataModule(Grey(), **DATA), 0)
+        process.communicate("over\n")
+    assert not (tmp_path / "architectures.json").exists()
+    search(tmp_path).predict_step(EpisodeDataModule(Grey(), **DATA), 0)
+    assert (tmp_path / "architectures.json").is_file()
 
 
 def test_both_files_tell_what_was_spent(tmp_path):
