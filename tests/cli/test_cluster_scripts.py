@@ -81,7 +81,7 @@ def port() -> str:
 def bash(*command: object, **variables: str) -> subprocess.Popen[str]:
     # A hung process ignores SIGTERM.
     return subprocess.Popen(
-        ["timeout", "-k", "5", "400", "bash", *map(str, command)],
+        ["timeout", "-k", "5", "900", "bash", *map(str, command)],
         env={**os.environ, **variables},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -119,12 +119,12 @@ def slurm(nodes: int, *args: str, run: str) -> tuple[int, str]:
     job |= {"NTASKS": str(nodes), "NNODES": str(nodes)}
     variables = {f"SLURM_{name}": value for name, value in job.items()}
     process = bash(CLUSTER / "slurm.sh", "-c", "toy.yaml", *args, **variables, MASTER_PORT=port(), RUN=run)
-    output, _ = process.communicate(timeout=450)
+    output, _ = process.communicate(timeout=950)
     return process.returncode, output
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1500)
+@pytest.mark.timeout(4000)
 @pytest.mark.parametrize("nodes", [1, 2])
 @pytest.mark.usefixtures("programs")
 def test_slurm_queues_a_preempted_training_again_and_it_goes_on(nodes: int) -> None:
@@ -153,16 +153,16 @@ def test_slurm_queues_a_preempted_training_again_and_it_goes_on(nodes: int) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1500)
+@pytest.mark.timeout(4000)
 @pytest.mark.usefixtures("programs")
 def test_two_nodes_by_torchrun_agree_with_one_process() -> None:
     args = ("-c", "toy.yaml", "--trainer.max_epochs=5")
     variables = {"HEAD": "127.0.0.1", "PORT": port(), "RUN": "two"}
     nodes = [bash(CLUSTER / "torchrun.sh", *args, **variables, NODE=str(node)) for node in range(2)]
-    outputs = [node.communicate(timeout=450)[0] for node in nodes]
+    outputs = [node.communicate(timeout=950)[0] for node in nodes]
     assert [node.returncode for node in nodes] == [0, 0], "\n".join(outputs)
     one = bash("-c", 'lit-metanas fit "$@" --trainer.default_root_dir one', "fit", *args)
-    output, _ = one.communicate(timeout=450)
+    output, _ = one.communicate(timeout=950)
     assert one.returncode == 0, output
     first, second = checkpoint("one"), checkpoint("two")
     assert int(second["state_dict"]["outer_steps"]) == 20

@@ -82,10 +82,10 @@ def verb(tmp_path, monkeypatch):
 
     def run(name: str, config: dict[str, Any], folder: str, processes: int, *args: str) -> str:
         Path("config.yaml").write_text(yaml.safe_dump(config).replace("{folder}", folder))
-        command = ["timeout", "-k", "5", "300", sys.executable, "-m", "lit_metanas.cli", name, "-c", "config.yaml"]
+        command = ["timeout", "-k", "5", "900", sys.executable, "-m", "lit_metanas.cli", name, "-c", "config.yaml"]
         command += [f"--trainer.default_root_dir={folder}", f"--trainer.devices={processes}", *args]
         command += ["--trainer.strategy=ddp"] if processes > 1 else []
-        done = subprocess.run(command, env={**os.environ, **variables}, capture_output=True, text=True, timeout=350)
+        done = subprocess.run(command, env={**os.environ, **variables}, capture_output=True, text=True, timeout=950)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -101,7 +101,7 @@ def without_time(value: Any) -> Any:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1500)
+@pytest.mark.timeout(4000)
 def test_a_test_on_two_processes_gives_the_numbers_of_one(verb):
     verb("fit", FIT, "fit", 1)
     config = {**FIT, "trainer": {**TRAINER, "callbacks": [RESULTS]}}
@@ -114,7 +114,7 @@ def test_a_test_on_two_processes_gives_the_numbers_of_one(verb):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1500)
+@pytest.mark.timeout(4000)
 def test_a_search_on_two_processes_leaves_the_files_of_one_and_a_second_start_does_nothing(verb):
     for n in (1, 2):
         verb("search", SEARCH, f"search{n}", n, f"--model.init_args.directory=search{n}")

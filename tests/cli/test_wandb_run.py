@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -68,8 +69,16 @@ def offline(toy_folder, monkeypatch):
     return toy_folder
 
 
+def next_second():
+    """W&B names a run's folder by the second in which it begins."""
+    begin = int(time.time())
+    while int(time.time()) == begin:
+        time.sleep(0.01)
+
+
 def test_fit_and_its_resumption_write_one_run(offline, toy):
     assert toy("fit", *WANDB) == 0
+    next_second()
     assert toy("fit", *WANDB, "--ckpt_path=runs/latest/checkpoints/last.ckpt") == 0
     assert toy("test", *WANDB, "--ckpt_path=runs/latest/checkpoints/last.ckpt") == 0
     kept = Path("runs/latest/wandb.fit.id").read_text().strip()
@@ -86,7 +95,7 @@ def test_two_processes_write_one_run(offline):
     service = "WANDB_SERVICE"  # of this process, whose working folder is another
     environment = {name: value for name, value in os.environ.items() if service not in name}
     environment |= {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "OMP_NUM_THREADS": "1"}
-    command = ["timeout", "-k", "5", "280", sys.executable, "-m", "lit_metanas.cli", "fit", "-c", "toy.yaml", *WANDB]
+    command = ["timeout", "-k", "5", "900", sys.executable, "-m", "lit_metanas.cli", "fit", "-c", "toy.yaml", *WANDB]
     command += ["--trainer.devices=2", "--trainer.strategy=ddp"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -46,7 +46,7 @@ def fit(folder, **more):
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=900,
     )
 
 

@@ -21,11 +21,11 @@ def run(folder, **options):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, str(Path.cwd())]), "OMP_NUM_THREADS": "1"}
     process = subprocess.run(
         # A hung rank ignores SIGTERM.
-        ["timeout", "-k", "5", "600", sys.executable, str(SCRIPT), str(folder), json.dumps(options)],
+        ["timeout", "-k", "5", "1500", sys.executable, str(SCRIPT), str(folder), json.dumps(options)],
         env=environment,
         capture_output=True,
         text=True,
-        timeout=650,
+        timeout=1550,
     )
     assert process.returncode == 0, process.stdout + process.stderr
     return [torch.load(folder / f"rank{rank}.pt", weights_only=True) for rank in range(options["devices"])]
@@ -63,7 +63,7 @@ def test_two_processes_agree_with_one(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(2000)
+@pytest.mark.timeout(7000)
 @pytest.mark.parametrize("method", ["soft", "fomaml", "paired, SGD"])
 def test_other_methods_on_two_and_four_processes(method, tmp_path):
     options = {"method": method, "steps": 20}
@@ -73,7 +73,7 @@ def test_other_methods_on_two_and_four_processes(method, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(2000)
+@pytest.mark.timeout(7000)
 def test_processes_agree_in_double_precision_for_long(tmp_path):
     options = {"method": "paired", "steps": 200, "precision": "64-true"}
     (one,) = run(tmp_path / "one", devices=1, **options)
@@ -84,7 +84,7 @@ def test_processes_agree_in_double_precision_for_long(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(2000)
+@pytest.mark.timeout(7000)
 def test_one_process_goes_on_where_two_left_off(tmp_path):
     options = {"method": "paired", "precision": "64-true", "max_steps": 12, "max_epochs": -1}
     (one,) = run(tmp_path / "one", devices=1, steps=6, **options)
@@ -98,7 +98,7 @@ def test_one_process_goes_on_where_two_left_off(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(2000)
+@pytest.mark.timeout(7000)
 def test_two_processes_go_on_where_two_left_off_bit_for_bit(tmp_path):
     options = {"method": "paired", "devices": 2, "steps": 4, "max_epochs": 3}
     whole = run(tmp_path / "whole", saves=[6], **options)

@@ -155,7 +155,7 @@ def test_interrupted_at_any_moment(moment, tmp_path):
 def train(folder, *args):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, str(Path.cwd())])}
     return subprocess.Popen(
-        ["timeout", "-k", "5", "120", sys.executable, str(TRAIN), str(folder), *args],
+        ["timeout", "-k", "5", "600", sys.executable, str(TRAIN), str(folder), *args],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -166,7 +166,7 @@ def train(folder, *args):
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
-    output = train(folder).communicate(timeout=120)[0]
+    output = train(folder).communicate(timeout=650)[0]
     assert (folder / "end.pt").exists(), output
     return torch.load(folder / "end.pt", weights_only=True)
 
@@ -175,15 +175,15 @@ def uninterrupted(tmp_path_factory):
 @pytest.mark.parametrize("delay", [0.0, 0.41])
 def test_an_interrupted_process_goes_on(delay, tmp_path, uninterrupted):
     process = train(tmp_path, "--pause", "0.05")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 600
     while not (tmp_path / "started").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     time.sleep(delay)
     os.kill(int((tmp_path / "started").read_text()), signal.SIGINT)
-    output = process.communicate(timeout=60)[0]
+    output = process.communicate(timeout=650)[0]
     assert not (tmp_path / "end.pt").exists()
     (checkpoint,) = tmp_path.glob("*.ckpt")
-    output += train(tmp_path, "--resume", str(checkpoint)).communicate(timeout=120)[0]
+    output += train(tmp_path, "--resume", str(checkpoint)).communicate(timeout=650)[0]
     assert (tmp_path / "end.pt").exists(), output
     resumed = torch.load(tmp_path / "end.pt", weights_only=True)
     assert 0 < len(resumed["losses"]) < len(uninterrupted["losses"]) == 40

@@ -57,7 +57,7 @@ def run(folder: Path, processes: int) -> list:
     script = folder / "script.py"
     script.write_text(SCRIPT)
     output = folder / str(processes)
-    command = ["timeout", "-k", "5", "200", sys.executable, str(script), str(output), str(processes)]
+    command = ["timeout", "-k", "5", "900", sys.executable, str(script), str(output), str(processes)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2], check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     rows = read_results(output / "results.json")

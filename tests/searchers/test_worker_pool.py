@@ -1,6 +1,7 @@
 """The pool's members, as its containers start them, on a PostgreSQL server."""
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -54,7 +55,7 @@ def variables(postgres, tmp_path):
 
 
 def healthy(variables):
-    return subprocess.run([POOL, "healthy"], env=variables, capture_output=True, timeout=60).returncode == 0
+    return subprocess.run([POOL, "healthy"], env=variables, capture_output=True, timeout=600).returncode == 0
 
 
 @pytest.mark.slow
@@ -88,15 +89,18 @@ def test_workers_share_a_study(variables, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1500)
 @pytest.mark.skipif(find_spec("optuna_dashboard") is None, reason="optuna-dashboard is not installed")
 def test_dashboard_shows_the_studies(variables):
-    process = subprocess.Popen([POOL, "dashboard"], env={**variables, "HOST": "127.0.0.1", "PORT": "18080"})
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen([POOL, "dashboard"], env={**variables, "HOST": "127.0.0.1", "PORT": str(port)})
     try:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 600
         while time.monotonic() < deadline and process.poll() is None:
             try:
-                with urllib.request.urlopen("http://127.0.0.1:18080/dashboard/", timeout=5) as page:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/dashboard/", timeout=60) as page:
                     assert page.status == 200
                 break
             except urllib.error.URLError:
@@ -105,4 +109,4 @@ def test_dashboard_shows_the_studies(variables):
             raise AssertionError("no dashboard")
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        process.wait(timeout=600)
