@@ -17,6 +17,9 @@ from lit_metanas.mistakes import UsageError, near_miss
 WORD = re.compile(r"\{(\w+)\}")
 """A name in an argument, which a word replaces."""
 
+OWN = frozenset({"directory", "seed", "name"})
+"""Words that every experiment has."""
+
 LIGHTNING_VERBS = ("fit", "validate", "test", "predict", "search")
 
 
@@ -65,7 +68,11 @@ def plan(phases: list[Phase], directory: Path, seeds: list[int], inputs: dict[st
     names = [phase.name for phase in phases]
     if not phases or len(set(names)) < len(names):
         raise UsageError("'phases' needs at least one phase, and each a 'name' of its own.")
+    if len(set(seeds)) < len(seeds):
+        raise UsageError(f"'seeds' is {seeds}: give each seed once, since it has one folder.")
     used = {name for phase in phases for argument in phase.args for name in WORD.findall(argument)}
+    for name in sorted(inputs.keys() & OWN):
+        raise UsageError(f"'inputs.{name}' cannot be given: '{{{name}}}' is the experiment's own; choose another name.")
     for name in inputs.keys() - used:
         raise UsageError(f"'inputs.{name}' is asked for by no phase{near_miss(name, used)}")
     steps: list[Step] = []

@@ -136,6 +136,14 @@ def test_mistakes_in_the_phases(phases: list[Phase], recorder: Recorder) -> None
     phases[0].args = ["--x={sed}"]
     with pytest.raises(UsageError, match=r"'\{sed\}' in the args of phase 'train'"):
         run(phases, Path("out"), execute=recorder)
+    phases[0].args = []
+    with pytest.raises(UsageError, match=r"'seeds' is \[3, 0, 3\]: give each seed once"):
+        run(phases, Path("out"), [3, 0, 3], execute=recorder)
+    for word in ("directory", "seed", "name"):  # an input of that name would be ignored
+        with pytest.raises(
+            UsageError, match=rf"'inputs.{word}' cannot be given: '\{{{word}\}}' is the experiment's own"
+        ):
+            run(phases, Path("out"), inputs={word: "x"}, execute=recorder)
     assert recorder.calls == []
 
 
