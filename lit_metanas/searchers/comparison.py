@@ -17,6 +17,7 @@ from lit_metanas.lock import alone
 from lit_metanas.records.budget import Budget
 from lit_metanas.records.result import Result
 from lit_metanas.searchers.finished_pairs import FinishedPairs, Pair
+from lit_metanas.searchers.query import QuerySearcher
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.searchers.settings import settings_of
 
@@ -43,6 +44,9 @@ class Comparison(LightningModule, ABC, Generic[Problem, Method]):
 
     Attributes:
         results: a row for each problem and method, of all processes, on the first one, once the search has ended.
+
+    Raises:
+        ValueError: there are no methods, or two would find each other's trials in a storage.
     """
 
     def __init__(
@@ -58,6 +62,7 @@ class Comparison(LightningModule, ABC, Generic[Problem, Method]):
         super().__init__()
         if not methods:
             raise ValueError(f"{type(self).__name__} has no methods: give at least one searcher with its name.")
+        _check_studies(methods)
         self.methods = methods
         self.budget_flops, self.budget_queries = budget_flops, budget_queries
         self.seed = seed
@@ -146,3 +151,16 @@ class Comparison(LightningModule, ABC, Generic[Problem, Method]):
             what = f"All {len(pairs)} searches" if len(pairs) > 1 else "The search"
             were = "were" if len(pairs) > 1 else "was"
             print(f"{what} in '{self.directory}' {were} finished before: nothing was done.")
+
+
+def _check_studies(methods: Mapping[str, Searcher]) -> None:
+    """Refuse two methods with one study, of which the second would take the first one's trials for its own."""
+    owners: dict[tuple[str, str], str] = {}
+    for name, searcher in methods.items():
+        if not isinstance(searcher, QuerySearcher) or searcher.storage is None:
+            continue
+        owner = owners.setdefault((searcher.storage, searcher.study), name)
+        if owner != name:
+            raise ValueError(
+                f"Methods '{owner}' and '{name}' have one study in one storage: give each another name in 'study'."
+            )

@@ -230,6 +230,19 @@ def test_a_search_needs_methods(tmp_path):
         TargetSearch(space=SPACE, methods={}, directory=str(tmp_path))
 
 
+def test_two_methods_with_one_study_are_refused(tmp_path):
+    """The second would find the first one's trials, spend nothing, and give its result as its own."""
+    methods = {
+        "a": QuerySearcher(storage="sqlite:///studies.db", study="same"),
+        "b": QuerySearcher(storage="sqlite:///other.db", study="same"),
+        "c": QuerySearcher(study="same"),
+    }
+    TargetSearch(space=SPACE, methods=methods, directory=str(tmp_path))
+    methods["d"] = QuerySearcher(storage="sqlite:///studies.db", study="same")
+    with pytest.raises(ValueError, match=r"^Methods 'a' and 'd' have one study in one storage: give each another name"):
+        TargetSearch(space=SPACE, methods=methods, directory=str(tmp_path))
+
+
 def test_children_inherit_only_if_the_recipe_says_so(tmp_path):
     still = replace(RECIPE, epochs=1, learning_rate=0.0, weight_decay=0.0)
     kept = {}
