@@ -19,8 +19,8 @@ class Difference:
 
     Attributes:
         mean: mean of the differences.
-        low: lower bound.
-        high: upper bound.
+        low: lower bound; NaN for a single pair, which tells nothing of how differences vary.
+        high: upper bound; likewise.
         pairs: number of pairs.
     """
 
@@ -80,6 +80,8 @@ def paired_difference(
     means = bootstrap_means(differences, seed=seed, draws=draws)
     low, high = np.quantile(means, [0.025, 0.975])
     pairs = sum(len(own) for own in differences)
+    if pairs == 1:
+        low = high = math.nan
     return Difference(float(np.concatenate(differences).mean()), float(low), float(high), pairs)
 
 

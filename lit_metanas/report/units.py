@@ -41,9 +41,10 @@ def percent(interval: Interval) -> str:
 
 
 def points(difference: Difference) -> str:
-    """``+1.2 [+0.4, +2.1]``, in percentage points."""
+    """``+1.2 [+0.4, +2.1]``, in percentage points; without the bounds where there are none."""
     mean, low, high = (100 * value for value in (difference.mean, difference.low, difference.high))
-    return f"{mean:+.1f} [{low:+.1f}, {high:+.1f}]".replace("-", "−")
+    bounds = "" if math.isnan(low) else f" [{low:+.1f}, {high:+.1f}]"
+    return f"{mean:+.1f}{bounds}".replace("-", "−")
 
 
 def tasks(number: float | None) -> str:

@@ -102,6 +102,13 @@ def test_seeds_that_disagree_widen_the_interval(make):
     assert difference.high == pytest.approx(0.2)
 
 
+def test_a_single_pair_has_a_difference_but_no_interval(make):
+    difference = paired_difference([make("a", value=0.7, task="x")], [make("b", value=0.5, task="x")])
+    assert (difference.mean, difference.pairs) == (pytest.approx(0.2), 1)
+    assert math.isnan(difference.low)
+    assert math.isnan(difference.high)
+
+
 def test_no_pairs_no_difference(make):
     assert paired_difference([make("a", seed=0, values=[0.5])], [make("b", seed=1, values=[0.5])]) is None
 
