@@ -14,6 +14,7 @@ from lit_metanas.estimators.estimator import Estimator, EstimatorCallable
 from lit_metanas.estimators.training import TrainingEstimator
 from lit_metanas.plural import number_of
 from lit_metanas.records.budget import Budget, Cost
+from lit_metanas.records.digest import tensor_digest
 from lit_metanas.records.record import Found, Record
 from lit_metanas.searchers.fidelity_ladder import FidelityLadder
 from lit_metanas.searchers.goal import SCORE, Goal
@@ -127,7 +128,8 @@ class QuerySearcher(Searcher):
         """Run, or resume, the study of this task."""
         embedding = () if self.embedding is None else self.embedding(task)
         estimator = (self.estimator or TrainingEstimator)(task, space, seed)
-        return self.run(estimator, space, budget, seed, problem=task.id, embedding=embedding)
+        examples = _examples(task) if self.storage else ""
+        return self.run(estimator, space, budget, seed, problem=task.id, embedding=embedding, examples=examples)
 
     def run(
         self,
@@ -138,6 +140,7 @@ class QuerySearcher(Searcher):
         *,
         problem: str,
         embedding: tuple[float, ...] = (),
+        examples: str = "",
     ) -> Found:
         """Run, or resume, the study of whatever problem the estimator holds.
 
@@ -148,11 +151,12 @@ class QuerySearcher(Searcher):
             seed: of all draws.
             problem: the problem's name in the record and in the storage.
             embedding: features of the problem, where there are any.
+            examples: a digest of the problem's examples, by which a stored study knows them again.
 
         Raises:
-            ValueError: the stored study was made under other settings; the budget pays for no architecture, or none
-                meets the constraints; too many failed in a row; the estimator does not know a measure; or the sampler
-                was made for another space.
+            ValueError: the stored study was made under other settings or of other examples; the budget pays for no
+                architecture, or none meets the constraints; too many failed in a row; the estimator does not know a
+                measure; or the sampler was made for another space.
         """
         self._goal.check(estimator)
         self._known = estimator.meta_cost
@@ -165,6 +169,7 @@ class QuerySearcher(Searcher):
                 storage=storage or self.storage,
                 directions=self._goal.directions,
                 settings=self._settings(space, estimator),
+                examples=examples,
             )
             record = Record(
                 problem,
@@ -210,6 +215,12 @@ class QuerySearcher(Searcher):
             "fidelity": self.fidelity,
             **{name: value for name, value in extras.items() if value},
         }
+
+
+def _examples(task: Task) -> str:
+    """A digest of what a search sees of a task."""
+    splits = [split for split in (task.train, task.val) if split is not None]
+    return tensor_digest(*(tensor for split in splits for tensor in (split.inputs, split.labels)))
 
 
 def _found(ledger: Ledger, loop: TrialLoop) -> Found:

@@ -16,12 +16,24 @@ from optuna.study import StudyDirection
 
 
 def open_study(
-    name: str, *, storage: str | BaseStorage | None, directions: Sequence[StudyDirection], settings: Mapping[str, Any]
+    name: str,
+    *,
+    storage: str | BaseStorage | None,
+    directions: Sequence[StudyDirection],
+    settings: Mapping[str, Any],
+    examples: str = "",
 ) -> optuna.Study:
     """Make a study, or find it in the storage and check that it is the same search.
 
+    Args:
+        name: of the study.
+        storage: where it is kept; None is memory.
+        directions: of the objectives.
+        settings: what it must have in common with a study that was found.
+        examples: a digest of the task's examples, which must be the same, too, where both are known.
+
     Raises:
-        ValueError: it was made under other settings.
+        ValueError: it was made under other settings, or of other examples.
     """
     study = optuna.create_study(study_name=name, storage=storage, directions=list(directions), load_if_exists=True)
     text = json.dumps(settings, sort_keys=True)
@@ -31,6 +43,13 @@ def open_study(
             "give the settings it was made with, or another name in 'study'."
         )
     study.set_user_attr("settings", text)
+    if examples:
+        if study.user_attrs.get("examples", examples) != examples:
+            raise ValueError(
+                f"The study '{name}' in the storage was made of other images or labels under the same task's id: "
+                "give those it was made of, or another name in 'study'."
+            )
+        study.set_user_attr("examples", examples)
     return study
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import optuna
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -72,7 +73,7 @@ class Table(Estimator):
         return Score(plain_value(architecture), self.cost(architecture, fidelity), {})
 
 
-EMPTY = Split(inputs=None, labels=())
+EMPTY = Split(torch.zeros(0, 1, 1, 1), torch.zeros(0, dtype=torch.long))
 TASK = Task("letters", 2, EMPTY, EMPTY, EMPTY)
 SPACE = Letters()
 
@@ -179,6 +180,22 @@ def test_a_study_of_other_settings_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"study 'letters/Letters/seed 0' .* was made with another"):
         search(storage=storage, table={"bonus": 1})
     search(storage=storage, table={"bonus": 1}, study="second")
+
+
+def test_a_study_of_other_images_under_one_id_is_refused(tmp_path):
+    storage = f"sqlite:///{tmp_path}/studies.db"
+    dark, bright = (Split(torch.full((2, 1, 2, 2), grey), torch.arange(2)) for grey in (0.1, 0.9))
+
+    def resume(**parts):
+        task = replace(TASK, **{"train": dark, "val": dark, **parts})
+        searcher = QuerySearcher(estimator=Table, storage=storage)
+        return tried(searcher.search(task, SPACE, Budget(queries=4), 0).record)
+
+    found = resume()
+    for other in ({"train": bright}, {"val": bright}, {"val": None}, {"train": Split(dark.inputs, 1 - dark.labels)}):
+        with pytest.raises(ValueError, match=r"'letters/Letters/seed 0' .* other images or labels under the same task"):
+            resume(**other)
+    assert resume(test=bright) == found  # which no search sees
 
 
 def test_parameters_in_the_study_have_the_prefix_and_violations_are_pruned(tmp_path):
