@@ -11,8 +11,8 @@ from torch import distributed
 from lit_metanas.meta.parameters import Parameters
 from lit_metanas.meta.task_map import Metrics
 
-_UNIT = 1 << 20
-"""FLOPs travel as two numbers that float32 holds exactly."""
+_SHIFTS = (0, 16, 32, 48)
+"""FLOPs travel as numbers of 16 bits, whose sums over up to 256 processes float32 holds exactly."""
 
 
 class OuterAverage(NamedTuple):
@@ -53,7 +53,9 @@ def average(
             joined[name] = torch.zeros(len(value) * world, dtype=dtype, device=losses.device)
             joined[name][rank::world] = value
     tensors = gradients.flat()
-    numbers = torch.tensor([flops // _UNIT, flops % _UNIT, signalled], dtype=dtype, device=losses.device)
+    numbers = torch.tensor(
+        [*(flops >> shift & 0xFFFF for shift in _SHIFTS), signalled], dtype=dtype, device=losses.device
+    )
     parts = [*tensors.values(), *joined.values(), numbers]
     message = torch.cat([part.reshape(-1).to(dtype) for part in parts])
     if world > 1:
@@ -65,5 +67,6 @@ def average(
     }
     everything = dict(zip(joined, pieces[len(tensors) :], strict=True))
     everything |= {"loss": everything["losses"].mean(), "accuracy": everything["accuracies"].mean()}
-    high, low, signals = sums.tolist()
-    return OuterAverage(gradients.updated(means), everything, int(high) * _UNIT + int(low), signals > 0)
+    *parts_of_flops, signals = sums.tolist()
+    flops = sum(int(part) << shift for part, shift in zip(parts_of_flops, _SHIFTS, strict=True))
+    return OuterAverage(gradients.updated(means), everything, flops, signals > 0)
