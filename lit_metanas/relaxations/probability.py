@@ -39,7 +39,9 @@ def perturbed(logits: Tensor, noise: Tensor) -> Tensor:
     Returns:
         Shape ``(labels,)``; minus infinity for pruned candidates.
     """
-    return without_pruned(logits) - torch.log(-torch.log(noise.to(logits.dtype)))
+    # In half precision a number near one would be one, and its Gumbel noise infinite.
+    noise = noise.to(torch.promote_types(noise.dtype, logits.dtype))
+    return without_pruned(logits) - torch.log(-torch.log(noise)).to(logits.dtype)
 
 
 def hard(scores: Tensor) -> Tensor:

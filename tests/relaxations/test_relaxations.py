@@ -203,3 +203,13 @@ def test_temperature_must_be_positive(make):
 def test_schedule_must_be_positive(make):
     with pytest.raises(ValueError, match=r"from 1\.0 to -0\.1"):
         make(end=-0.1)
+
+
+@pytest.mark.parametrize("relaxation", [GumbelSoftmax(), StraightThrough(), SampledChild()], ids=name)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_noise_near_its_ends_is_finite_in_half_precision(relaxation, dtype):
+    largest, least = 1 - 2**-24, torch.finfo(torch.float32).tiny  # what ``draw_noise`` can draw
+    noise = torch.tensor([largest, 0.5, least])
+    gate = gate_of(relaxation, torch.zeros(3, dtype=dtype), noise)
+    assert gate.weights.dtype == dtype
+    assert gate.weights.tolist() == pytest.approx([1, 0, 0], abs=1e-3)
