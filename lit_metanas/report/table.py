@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Literal
@@ -72,7 +72,8 @@ class ProtocolTable:
 
     Attributes:
         title: the protocol in words.
-        units: what intervals are over: ``episodes`` or ``target tasks``.
+        units: what intervals are over: ``episodes``, ``target tasks``, or the ``test examples`` of a single task that
+            was searched with one seed.
         reference: the method that differences are taken to; None without.
         scratch: the from-scratch search that pay-off is counted against; None without.
         account: what a search's cost is counted in: ``flops`` or ``queries``.
@@ -196,6 +197,8 @@ def notes(table: ProtocolTable) -> str:
     text = (
         f"Accuracy: mean ± half width of the 95 % t-interval over {table.units} (averaged over seeds), and over seeds."
     )
+    if table.units == "test examples":
+        text = "Accuracy: share ± half width of the 95 % interval over the task's test examples."
     if table.reference is not None:
         text += f" Difference: to '{table.reference}', in points, paired bootstrap, 95 %."
     text += (
@@ -230,12 +233,19 @@ def _table(results: list[Result], reference: str | None, scratch: str | None) ->
     ]  # a method without results under this protocol is no reference in its table
     return ProtocolTable(
         title=protocol_title(protocol),
-        units="episodes" if any(result.values for result in results) else "target tasks",
+        units=_units(results, groups.values()),
         reference=named,
         scratch=scratch if scratch in by_method else None,
         account=protocol.account,
         rows=tuple(rows),
     )
+
+
+def _units(results: list[Result], rows: Collection[list[Result]]) -> str:
+    """What the intervals of all rows are over."""
+    if any(result.values for result in results):
+        return "episodes"
+    return "test examples" if all(len(row) == 1 for row in rows) else "target tasks"
 
 
 def _row(results: list[Result], reference: list[Result] | None, scratch: list[Result] | None) -> Row:

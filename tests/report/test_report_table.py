@@ -104,6 +104,15 @@ def test_where_queries_are_the_account_meta_training_is_counted_in_them_too(look
     assert table.rows[1].pays_after == 117  # the whole cost, where no curve was kept
 
 
+def test_what_intervals_are_over(make, many):
+    """A person's single folder of images: the interval is over its test examples, as it came."""
+    (table,) = tables([make("a", value=0.5, task="folder", protocol=many[-1].protocol)])
+    assert table.units == "test examples"
+    assert cells(table.rows[0])[1] == "50.0 ± 3.0"
+    assert "share ± half width of the 95 % interval over the task's test examples." in to_markdown(table)
+    assert "95 % t-interval over target tasks (averaged over seeds), and over seeds." in to_markdown(tables(many)[1])
+
+
 def test_brackets_in_names_are_names(make):
     """The terminal's library takes words in brackets for styles."""
     names = ["ours [v2]", "a [/b]", "[red]c"]
