@@ -66,7 +66,7 @@ def climb(
             record.trials.append(Trial(architecture, -inf, budget.spent, failure=reason_of(error)))
             continue
         cost = _once(score.cost, architecture in known)
-        budget.charge(replace(cost, seconds=perf_counter() - begin))
+        budget.charge(replace(cost, seconds=cost.seconds + perf_counter() - begin))  # those of a kept score, too
         record.trials.append(Trial(architecture, score.value, budget.spent))
         done.append(Contender(architecture, score.value, score.weights))
     return sorted(done, key=lambda contender: -contender.value)

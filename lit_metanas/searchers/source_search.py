@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
-from time import perf_counter
+from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import OptimizerCallable
 
+from lit_metanas.atomic import replacing
 from lit_metanas.episodes.episode_data import EpisodeDataModule
+from lit_metanas.estimators.kept_scores import KeptScores
 from lit_metanas.estimators.meta_training import MetaTrainingEstimator
 from lit_metanas.lock import alone
 from lit_metanas.meta import Head
 from lit_metanas.modules.meta_checkpoint import MetaCheckpoint, write_meta_checkpoint
 from lit_metanas.modules.meta_search import default_weight_optimizer
+from lit_metanas.plural import number_of
 from lit_metanas.records.budget import Budget
 from lit_metanas.records.chosen import Chosen
+from lit_metanas.records.digest import tensor_digest
 from lit_metanas.records.files import write_architectures
 from lit_metanas.records.record import Found
+from lit_metanas.records.record_lines import merge_record_lines
 from lit_metanas.searchers.halving import Halving
+from lit_metanas.searchers.settings import settings_of
 from lit_metanas.spaces import SearchSpace, Shape, inherit
 
 
@@ -27,7 +36,10 @@ class SourceSearch(LightningModule):
     """Searches one architecture for all tasks of a source by halving over meta-trainings.
 
     Candidates are judged by meta-validation episodes only. It writes ``architectures.json`` and ``start.ckpt``, from
-    both of which ``fit`` of ``MetaSearch`` goes on with the rest of the budget.
+    both of which ``fit`` of ``MetaSearch`` goes on with the rest of the budget, and ``records.jsonl``, what it tried.
+
+    Each training is kept until the search has ended: one that was interrupted goes on when it is started again in its
+    directory, and one that has ended is not done again under the same settings.
 
     Args:
         space: what is searched.
@@ -38,7 +50,7 @@ class SourceSearch(LightningModule):
         head: features to scores; prototypes by default.
         weight_optimizer: steps the weights; MetaSearch's by default.
         seed: of candidates, initial weights and training.
-        directory: where both files are written.
+        directory: where the files are written.
     """
 
     def __init__(
@@ -77,12 +89,41 @@ class SourceSearch(LightningModule):
                 "search: set trainer.devices and trainer.num_nodes to 1."
             )
 
-    def predict_step(self, batch: EpisodeDataModule, batch_idx: int) -> Found:
-        """Search with all episodes of a data module, and write what was found.
+    def predict_step(self, batch: EpisodeDataModule, batch_idx: int) -> Found | None:
+        """Search with all episodes of a data module, and write what was found; None if that was done before.
 
         Raises:
             ValueError: another search is at work in the directory.
         """
+        settings = self._settings(batch)
+        text = json.dumps(settings, indent=1, sort_keys=True)
+        finished = self.directory / "finished.json"
+        outputs = [self.directory / name for name in ("start.ckpt", "architectures.json", "records.jsonl")]
+        with alone(self.directory, "search", "model.init_args.directory"):
+            if finished.is_file() and finished.read_bytes() == text.encode() and all(map(Path.is_file, outputs)):
+                print(f"The search in '{self.directory}' was finished before: nothing was done.")
+                return None
+            finished.unlink(missing_ok=True)
+            found = self._searched(batch, settings)
+            with replacing(finished) as temporary:
+                temporary.write_bytes(text.encode())
+            shutil.rmtree(self._trainings, ignore_errors=True)
+        return found
+
+    @property
+    def _trainings(self) -> Path:
+        return self.directory / "trainings"
+
+    def _settings(self, data: EpisodeDataModule) -> dict[str, Any]:
+        """What decides the result, as plain values; the first episodes stand for all images."""
+        parts = ("space", "shape", "searcher", "flops", "method", "head", "weight_optimizer", "seed")
+        described = settings_of(data)
+        described.pop("num_workers", None)
+        episodes = [data.stream("train")[0, 0], data.stream("val")[0, 0]]
+        digest = tensor_digest(*(tensor for each in episodes for tensor in (each.support.inputs, each.query.inputs)))
+        return {**{part: settings_of(getattr(self, part)) for part in parts}, "data": described, "episodes": digest}
+
+    def _searched(self, batch: EpisodeDataModule, settings: dict[str, Any]) -> Found:
         estimator = MetaTrainingEstimator(
             data=batch,
             space=self.space,
@@ -95,14 +136,13 @@ class SourceSearch(LightningModule):
         )
         budget = Budget(flops=self.flops)
         name = batch.source.name
-        begin = perf_counter()
-        with alone(self.directory, "search", "model.init_args.directory"):
-            with torch.inference_mode(False), torch.enable_grad():
-                found = self.searcher.run(estimator, self.space, budget, self.seed, problem=name)
-            self._write(found, budget, name, perf_counter() - begin)
+        kept = KeptScores(estimator, self._trainings, settings)
+        with torch.inference_mode(False), torch.enable_grad():
+            found = self.searcher.run(kept, self.space, budget, self.seed, problem=name)
+        self._write(found, budget, name)
         return found
 
-    def _write(self, found: Found, budget: Budget, problem: str, seconds: float) -> None:
+    def _write(self, found: Found, budget: Budget, problem: str) -> None:
         assert found.weights is not None
         cost = budget.spent
         restricted = self.space.restricted(found.architecture)
@@ -122,4 +162,7 @@ class SourceSearch(LightningModule):
             shape=self.shape,
         )
         write_architectures(self.directory / "architectures.json", [chosen])
-        print(f"{self.method}: {found.architecture}, {len(found.record.trials)} trainings in {seconds:.0f} s.")
+        record = replace(found.record, method=self.method, seed=self.seed, space=self.space.name)
+        merge_record_lines(self.directory / "records.jsonl", [record])
+        trainings = number_of(len(record.trials), "training")
+        print(f"{self.method}: {found.architecture}, {trainings} in {cost.seconds:.0f} s.")

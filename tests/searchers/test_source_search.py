@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,7 +14,7 @@ from lit_metanas.episodes import EpisodeDataModule
 from lit_metanas.episodes.source import SUBSETS, TaskSource
 from lit_metanas.estimators.meta_training import MetaTrainingEstimator
 from lit_metanas.modules.meta_checkpoint import read_meta_checkpoint
-from lit_metanas.records import Budget, Record, read_architectures
+from lit_metanas.records import Budget, Record, read_architectures, read_record_lines
 from lit_metanas.searchers import SourceSearch, SuccessiveHalving
 from lit_metanas.searchers.rung import Contender, climb
 from lit_metanas.spaces.layered import LayeredSpace
@@ -119,6 +120,64 @@ def test_both_files_tell_what_was_spent(tmp_path):
     assert 0 < spent.flops <= 1e6
     assert chosen.cost == spent == read_meta_checkpoint(tmp_path / "start.ckpt").cost
     assert chosen.value == max(t.value for t in found.record.trials if t.architecture == found.architecture)
+
+
+def end_state(folder):
+    """All files but for times."""
+    (record,) = read_record_lines(folder / "records.jsonl")
+    (chosen,) = read_architectures(folder / "architectures.json")
+    untimed = [replace(trial, cost=replace(trial.cost, seconds=0.0)) for trial in record.trials]
+    checkpoint = read_meta_checkpoint(folder / "start.ckpt")
+    weights = {name: tensor.tolist() for name, tensor in checkpoint.weights.items()}
+    assert sorted(file.name for file in folder.iterdir()) == [
+        ".search.lock", "architectures.json", "finished.json", "records.jsonl", "start.ckpt"
+    ]  # fmt: skip
+    return replace(record, trials=untimed), replace(chosen, cost=replace(chosen.cost, seconds=0.0)), weights
+
+
+def counted(monkeypatch, fail_at=None):
+    """Calls of the estimator, the last of which is interrupted."""
+    calls, train = [], TRAIN
+
+    def call(self, architecture, **options):
+        calls.append(architecture)
+        if len(calls) == fail_at:
+            raise KeyboardInterrupt
+        return train(self, architecture, **options)
+
+    monkeypatch.setattr(MetaTrainingEstimator, "__call__", call)
+    return calls
+
+
+TRAIN = MetaTrainingEstimator.__call__
+
+
+def test_an_interrupted_search_goes_on_from_its_last_training(tmp_path, monkeypatch, capsys):
+    whole, parts = search(tmp_path / "whole"), search(tmp_path / "parts")
+    data = EpisodeDataModule(Grey(), **DATA)
+    calls = counted(monkeypatch)
+    whole.predict_step(data, 0)
+    assert len(calls) == 3
+    counted(monkeypatch, fail_at=3)
+    with pytest.raises(KeyboardInterrupt):
+        parts.predict_step(data, 0)
+    first, second = sorted((tmp_path / "parts" / "trainings").iterdir())
+    first.write_bytes(second.read_bytes()[:100])  # a damaged one counts as absent
+    again = counted(monkeypatch)
+    found = parts.predict_step(data, 0)
+    assert len(again) == 2
+    assert found.record.trials[0].cost.seconds > 0
+    assert end_state(tmp_path / "parts") == end_state(tmp_path / "whole")
+    assert end_state(tmp_path / "whole")[0].method == "halving"
+    capsys.readouterr()
+    before = (tmp_path / "whole" / "records.jsonl").read_bytes()
+    assert whole.predict_step(data, 0) is None
+    assert capsys.readouterr().out == f"The search in '{tmp_path / 'whole'}' was finished before: nothing was done.\n"
+    assert (tmp_path / "whole" / "records.jsonl").read_bytes() == before
+    assert len(again) == 2
+    for change in ({"shot": 1}, {"val_episodes": 2}):
+        assert whole.predict_step(EpisodeDataModule(Grey(), **{**DATA, **change}), 0) is not None
+    assert len(again) == 2 + 3 + 3
 
 
 def test_several_processes_are_refused(tmp_path, monkeypatch):
