@@ -36,7 +36,8 @@ def postgres(request):
             shutil.chown(folder, user)
 
         def run(*command):
-            subprocess.run(command, check=True, user=user, cwd=folder, stdout=subprocess.DEVNULL)
+            variables = {**os.environ, "PGCTLTIMEOUT": "600"}
+            subprocess.run(command, check=True, user=user, cwd=folder, env=variables, stdout=subprocess.DEVNULL)
 
         data = f"{folder}/data"
         run(initdb, "-D", data, "-U", "postgres", "-A", "trust", "--no-sync")

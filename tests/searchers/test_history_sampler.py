@@ -258,8 +258,13 @@ def test_threads_ask_for_different_things(make):
     assert len({tuple(sorted(trial.params.items())) for trial in study.trials}) >= 35
 
 
+def patient(storage):
+    """SQLite's own five seconds for a lock may be too few."""
+    return optuna.storages.RDBStorage(storage, engine_kwargs={"connect_args": {"timeout": 600}})
+
+
 def work(make, storage, number):
-    study = optuna.load_study(study_name="s", storage=storage, sampler=make(seed=0, space=SPACE))
+    study = optuna.load_study(study_name="s", storage=patient(storage), sampler=make(seed=0, space=SPACE))
     study.optimize(letters, n_trials=number)
 
 

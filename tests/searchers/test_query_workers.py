@@ -5,17 +5,20 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import uuid
+from contextlib import contextmanager
 from pathlib import Path
 
 import optuna
 import pytest
 import query_toys
 from optuna.trial import TrialState
+from sqlalchemy import text
 
 from lit_metanas.records import Budget
 from lit_metanas.searchers import QuerySearcher
-from lit_metanas.searchers.team import TRIES, retry
+from lit_metanas.searchers.team import TRIES, Team, retry, team_storage
 
 SCRIPT = Path(query_toys.__file__).with_name("query_worker.py")
 NAME = "digits/Digits/seed 0"
@@ -28,7 +31,7 @@ def storage(request, tmp_path):
         yield f"sqlite:///{tmp_path}/studies.db"
         return
     url = request.getfixturevalue("postgres")
-    from sqlalchemy import create_engine, make_url, text
+    from sqlalchemy import create_engine, make_url
 
     name = f"test_{uuid.uuid4().hex}"
     engine = create_engine(url, isolation_level="AUTOCOMMIT")
@@ -47,39 +50,61 @@ def start(storage, worker, queries, seconds=0.05, hang_at=-1):
     return subprocess.Popen(command, text=True, env=environment, **pipes)
 
 
-def begin(*processes):
-    """Let all begin at once, however long each took to start."""
-    for process in processes:
-        assert process.stdout.readline() == "ready\n", process.stderr.read()
+def go(*processes):
     for process in processes:
         process.stdin.write("\n")
         process.stdin.flush()
 
 
+def began(process):
+    return json.loads(process.stdout.readline())["began"]
+
+
+def begin(*processes):
+    """Let all begin at once, however long each took to start; none ends its first training before all are in it."""
+    for process in processes:
+        assert process.stdout.readline() == "ready\n", process.stderr.read()
+    go(*processes)
+    first = [began(process) for process in processes]
+    go(*processes)
+    return first
+
+
 def end(process):
     """What a process printed: what it began, and what it came to."""
-    output, errors = process.communicate(timeout=280)
+    output, errors = process.communicate(timeout=900)
     assert process.returncode == 0, errors
     lines = [json.loads(line) for line in output.splitlines()]
     return [line["began"] for line in lines[:-1]], lines[-1]
 
 
+@contextmanager
+def opened(storage):
+    known = optuna.storages.RDBStorage(storage)
+    yield known
+    known.remove_session()
+    known.engine.dispose()
+
+
 def trials(storage):
-    opened = optuna.storages.RDBStorage(storage)
-    kept = optuna.load_study(study_name=NAME, storage=opened).trials
-    opened.remove_session()
-    opened.engine.dispose()
-    return kept
+    with opened(storage) as known:
+        return optuna.load_study(study_name=NAME, storage=known).trials
+
+
+def let_hours_pass(storage, lost):
+    """The last sign of life of the trial that has this architecture in hand becomes an old one."""
+    (trial,) = (trial for trial in trials(storage) if trial.state == TrialState.RUNNING and trial.params == lost)
+    with opened(storage) as known, known.engine.begin() as connection:
+        words = "UPDATE trial_heartbeats SET heartbeat = '2000-01-01 00:00:00.000000' WHERE trial_id = :trial"
+        assert connection.execute(text(words), {"trial": trial._trial_id}).rowcount == 1
 
 
 def test_two_processes_share_a_study_and_its_budget(storage):
     processes = [start(storage, worker, 16, seconds=0.2) for worker in (1, 2)]
-    begin(*processes)
-    (began, one), (also, other) = map(end, processes)
-    assert began
-    assert also
+    both = begin(*processes)
+    (more, one), (also, other) = map(end, processes)
     assert one == other
-    assert one["spent"] == len(began) + len(also) == 16
+    assert one["spent"] == len(both) + len(more) + len(also) == 16
     assert len(one["scored"]) >= 14  # both may have had the same architecture in hand at the same time
     kept = trials(storage)
     assert len({trial.number for trial in kept}) == len(kept)
@@ -92,22 +117,37 @@ def test_two_processes_share_a_study_and_its_budget(storage):
 def test_the_trial_of_a_killed_process_is_begun_anew_by_another(storage):
     doomed, witness = start(storage, 1, 8, hang_at=3), start(storage, 2, 8)
     begin(doomed)
-    for _ in range(3):
-        doomed.stdout.readline()
-    lost = json.loads(doomed.stdout.readline())["began"]
+    *_, lost = (began(doomed) for _ in range(3))
     begin(witness)
     os.kill(doomed.pid, signal.SIGKILL)
     doomed.communicate()
-    began, result = end(witness)
-    assert lost in began
+    params = {f"arch.{name}": label for name, label in lost.items()}
+    let_hours_pass(storage, params)
+    more, result = end(witness)
+    assert lost in more
     assert result["spent"] == len(result["scored"]) == 8
     kept = trials(storage)
     (stale,) = (trial for trial in kept if trial.state == TrialState.FAIL and "reserved" in trial.user_attrs
                 and any(other.user_attrs.get("retry of") == trial.number for other in kept))  # fmt: skip
     (again,) = (trial for trial in kept if trial.user_attrs.get("retry of") == stale.number)
-    assert again.params == stale.params == {f"arch.{name}": label for name, label in lost.items()}
+    assert again.params == stale.params == params
     assert again.state == TrialState.COMPLETE
     assert not any(trial.state in (TrialState.RUNNING, TrialState.WAITING) for trial in kept)
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+@pytest.mark.filterwarnings("ignore:Heartbeat of storage is supposed")
+def test_a_trial_in_hand_shows_signs_of_life(storage):
+    known = team_storage(storage, 1)
+    study = optuna.create_study(storage=known)
+    trial, seen = study.ask(), set()
+    with Team(study, known, 1).beating(trial):
+        while len(seen) < 2:
+            with known.engine.connect() as connection:
+                seen |= {row.heartbeat for row in connection.execute(text("SELECT heartbeat FROM trial_heartbeats"))}
+            time.sleep(0.02)
+    known.remove_session()
+    known.engine.dispose()
 
 
 def test_a_search_by_one_process_goes_on_from_what_several_left(tmp_path):

@@ -1,6 +1,7 @@
 """One of several processes on one study: ``query_worker.py STORAGE WORKER QUERIES SECONDS HANG_AT``.
 
-It says when it is ready, and waits for a line. Each training takes some seconds; the one at call HANG_AT never ends.
+It says when it is ready, and waits for a line; in its first training it waits for another one. Each training takes
+some seconds; the one at call HANG_AT never ends. No process counts as dead because the machine is slow.
 Prints each architecture as its training begins, and at the end how many trials the record has, what was spent, and the
 best value.
 """
@@ -17,6 +18,8 @@ from lit_metanas.records.budget import Budget
 class Slow(Sums):
     def __call__(self, architecture, *, fidelity, start=None):
         print(json.dumps({"began": architecture.to_json()}), flush=True)
+        if not self.calls:
+            sys.stdin.readline()
         time.sleep(1000 if len(self.calls) == HANG_AT else SECONDS)
         return super().__call__(architecture, fidelity=fidelity, start=start)
 
@@ -27,6 +30,6 @@ if __name__ == "__main__":
     print("ready", flush=True)
     sys.stdin.readline()
     budget = Budget(queries=int(QUERIES))
-    found = search(Slow(), budget=budget, storage=STORAGE, worker=int(WORKER), heartbeat=1)
+    found = search(Slow(), budget=budget, storage=STORAGE, worker=int(WORKER), heartbeat=3600)
     scored = {str(trial.architecture): trial.value for trial in found.record.trials if trial.scored}
     print(json.dumps({"scored": scored, "spent": budget.spent.queries, "best": found.record.best.value}))
