@@ -24,12 +24,14 @@ from lit_metanas.plural import number_of
 from lit_metanas.records.budget import Budget
 from lit_metanas.records.chosen import Chosen
 from lit_metanas.records.digest import tensor_digest
-from lit_metanas.records.files import write_architectures
+from lit_metanas.records.files import read_architectures, write_architectures
 from lit_metanas.records.record import Found
-from lit_metanas.records.record_lines import merge_record_lines
+from lit_metanas.records.record_lines import merge_record_lines, read_record_lines
 from lit_metanas.searchers.halving import Halving
 from lit_metanas.searchers.settings import settings_of
 from lit_metanas.spaces import SearchSpace, Shape, inherit
+
+OUTPUTS = ("start.ckpt", "architectures.json", "records.jsonl")
 
 
 class SourceSearch(LightningModule):
@@ -89,8 +91,8 @@ class SourceSearch(LightningModule):
                 "search: set trainer.devices and trainer.num_nodes to 1."
             )
 
-    def predict_step(self, batch: EpisodeDataModule, batch_idx: int) -> Found | None:
-        """Search with all episodes of a data module, and write what was found; None if that was done before.
+    def predict_step(self, batch: EpisodeDataModule, batch_idx: int) -> Found:
+        """Search with all episodes of a data module, and write what was found, unless that was done before.
 
         Raises:
             ValueError: another search is at work in the directory.
@@ -98,11 +100,11 @@ class SourceSearch(LightningModule):
         settings = self._settings(batch)
         text = json.dumps(settings, indent=1, sort_keys=True)
         finished = self.directory / "finished.json"
-        outputs = [self.directory / name for name in ("start.ckpt", "architectures.json", "records.jsonl")]
         with alone(self.directory, "search", "model.init_args.directory"):
-            if finished.is_file() and finished.read_bytes() == text.encode() and all(map(Path.is_file, outputs)):
+            same = finished.is_file() and finished.read_bytes() == text.encode()
+            if same and (known := self._written(batch.source.name)) is not None:
                 print(f"The search in '{self.directory}' was finished before: nothing was done.")
-                return None
+                return known
             finished.unlink(missing_ok=True)
             found = self._searched(batch, settings)
             with replacing(finished) as temporary:
@@ -122,6 +124,16 @@ class SourceSearch(LightningModule):
         episodes = [data.stream("train")[0, 0], data.stream("val")[0, 0]]
         digest = tensor_digest(*(tensor for each in episodes for tensor in (each.support.inputs, each.query.inputs)))
         return {**{part: settings_of(getattr(self, part)) for part in parts}, "data": described, "episodes": digest}
+
+    def _written(self, problem: str) -> Found | None:
+        """What an earlier search has written, but for weights; None where a file is absent."""
+        start, architectures, records = (self.directory / name for name in OUTPUTS)
+        if not start.is_file() or not architectures.is_file() or not records.is_file():
+            return None
+        search = (problem, self.method, self.seed, self.space.name)
+        kept = [r for r in read_record_lines(records) if (r.task_id, r.method, r.seed, r.space) == search]
+        chosen = [row for row in read_architectures(architectures) if row.method == self.method]
+        return Found(chosen[0].architecture, None, kept[0]) if kept and chosen else None
 
     def _searched(self, batch: EpisodeDataModule, settings: dict[str, Any]) -> Found:
         estimator = MetaTrainingEstimator(
@@ -150,7 +162,8 @@ class SourceSearch(LightningModule):
         logits = {choice.name: torch.zeros(len(choice.labels)) for choice in restricted.choices}
         labels = {choice.name: list(choice.labels) for choice in restricted.choices}
         checkpoint = MetaCheckpoint(weights, logits, labels, {}, self.shape, cost)
-        write_meta_checkpoint(self.directory / "start.ckpt", checkpoint)
+        start, architectures, records = (self.directory / name for name in OUTPUTS)
+        write_meta_checkpoint(start, checkpoint)
         chosen = Chosen(
             task_id=problem,
             method=self.method,
@@ -161,8 +174,8 @@ class SourceSearch(LightningModule):
             cost=cost,
             shape=self.shape,
         )
-        write_architectures(self.directory / "architectures.json", [chosen])
+        write_architectures(architectures, [chosen])
         record = replace(found.record, method=self.method, seed=self.seed, space=self.space.name)
-        merge_record_lines(self.directory / "records.jsonl", [record])
+        merge_record_lines(records, [record])
         trainings = number_of(len(record.trials), "training")
         print(f"{self.method}: {found.architecture}, {trainings} in {cost.seconds:.0f} s.")

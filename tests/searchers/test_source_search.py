@@ -171,12 +171,14 @@ def test_an_interrupted_search_goes_on_from_its_last_training(tmp_path, monkeypa
     assert end_state(tmp_path / "whole")[0].method == "halving"
     capsys.readouterr()
     before = (tmp_path / "whole" / "records.jsonl").read_bytes()
-    assert whole.predict_step(data, 0) is None
+    known = whole.predict_step(data, 0)
+    assert known.architecture == found.architecture
+    assert [trial.value for trial in known.record.trials] == [trial.value for trial in found.record.trials]
     assert capsys.readouterr().out == f"The search in '{tmp_path / 'whole'}' was finished before: nothing was done.\n"
     assert (tmp_path / "whole" / "records.jsonl").read_bytes() == before
     assert len(again) == 2
     for change in ({"shot": 1}, {"val_episodes": 2}):
-        assert whole.predict_step(EpisodeDataModule(Grey(), **{**DATA, **change}), 0) is not None
+        whole.predict_step(EpisodeDataModule(Grey(), **{**DATA, **change}), 0)
     assert len(again) == 2 + 3 + 3
 
 
