@@ -43,9 +43,11 @@ class RunningStatistics:
         self.values: dict[str, Tensor] = {}
         self.step = 0
         self._mine: deque[Tensor] = deque()
+        self._restored: list[Tensor] = []  # the tasks of all processes, until there are further ones
 
     def add(self, episodes: Sequence[Episode], world: int) -> None:
         """Keep this process's tasks, and forget the oldest; what is no number in a spoiled image counts as zero."""
+        self._restored = []
         for episode in episodes:
             images = torch.cat([episode.support.inputs, episode.query.inputs])
             self._mine.append(images.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0))
@@ -80,14 +82,19 @@ class RunningStatistics:
         return {"tasks": [_packed(task) for task in self._all(trainer)]}
 
     def restore(self, state: Mapping[str, Any], values: Mapping[str, Tensor], step: int, trainer: Trainer) -> None:
-        """Take up a state, on any number of processes, with the statistics of its step."""
+        """Take up a state, on any number of processes, with the statistics of its step.
+
+        Training goes on with as many tasks on each process: the oldest that do not go round are then forgotten.
+        """
         self.values, self.step = dict(values), step
-        self._mine = deque(_unpacked(task) for task in state["tasks"][trainer.global_rank :: trainer.world_size])
+        self._restored = [_unpacked(task) for task in state["tasks"]]
+        first = len(self._restored) % trainer.world_size
+        self._mine = deque(self._restored[first + trainer.global_rank :: trainer.world_size])
 
     def _all(self, trainer: Trainer) -> list[Tensor]:
         """The tasks of all processes in their order in training."""
-        if trainer.world_size == 1 or not self._mine:
-            return list(self._mine)
+        if self._restored or trainer.world_size == 1 or not self._mine:
+            return self._restored or list(self._mine)
         device = trainer.strategy.root_device
         return list(interleaved(torch.stack([task.to(device) for task in self._mine]), trainer))
 

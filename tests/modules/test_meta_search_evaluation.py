@@ -145,6 +145,28 @@ def test_kept_images_are_exact(images):
     assert torch.equal(again._mine[0], images)
 
 
+@pytest.mark.parametrize("world", [1, 2, 3, 8])
+def test_kept_images_go_round_any_number_of_processes(world):
+    class Rank:
+        world_size, strategy = world, None  # there is nobody to gather from
+
+        def __init__(self, rank):
+            self.global_rank = rank
+
+    model = make_model()
+    tasks = [torch.full((1, *SHAPE), place / 255) for place in range(5)]
+    kept = []
+    for rank in map(Rank, range(world)):
+        statistics = RunningStatistics(model.supernet, SHAPE, model.space)
+        statistics.restore({"tasks": tasks}, {}, 0, rank)
+        like = next(model.supernet.parameters())
+        assert torch.equal(statistics.images(rank, like), torch.cat(tasks))  # of all, before training goes on
+        assert len(statistics.state(rank)["tasks"]) == 5
+        kept.append([int(255 * task.max()) for task in statistics._mine])
+    rounds = [place for one in zip(*kept, strict=True) for place in one]  # as many on each process
+    assert rounds == list(range(5 % world, 5))
+
+
 def inner(**options):
     return {
         "meta_gradient": FOMAML(),
