@@ -98,7 +98,8 @@ def main(args: list[str] | None = None) -> int:
         sentence = _sentence(error)
         if debug or sentence is None:
             raise
-        print(f"lit-metanas: {sentence}", file=sys.stderr)
+        if not _told_by_another(error):
+            print(f"lit-metanas: {sentence}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
     return 0
 
@@ -193,6 +194,12 @@ def _sentence(error: Exception) -> str | None:
     if type(error).__name__ in ("MisconfigurationException", "OutOfMemoryError"):
         return text
     return None
+
+
+def _told_by_another(error: Exception) -> bool:
+    """Whether the first process on this machine is known to say the same."""
+    local = os.environ.get("LOCAL_RANK") or os.environ.get("SLURM_LOCALID") or "0"
+    return type(error).__name__ == "AgreedError" and local != "0"
 
 
 def _stopped() -> int:

@@ -16,6 +16,10 @@ from lit_metanas.callbacks.rank_state import checksum, checksums, rank_state
 from lit_metanas.plural import number_of
 
 
+class AgreedError(ChildProcessError):
+    """All processes raise it, with the same sentence, which the first one on each machine tells."""
+
+
 class RankCheck(Callback):
     """Compares over all processes what a training goes on from, bit for bit, and stops all where it differs.
 
@@ -58,7 +62,7 @@ class RankCheck(Callback):
         """Compare now, on all processes.
 
         Raises:
-            ChildProcessError: processes differ; on all of them, with the same sentence.
+            AgreedError: processes differ; on all of them, with the same sentence.
         """
         self._checked = self._steps
         if trainer.world_size == 1 or not isinstance(trainer.strategy, DDPStrategy):
@@ -73,7 +77,7 @@ class RankCheck(Callback):
         mine = dict(zip(state, own.tolist(), strict=True))
         gathered: list[dict[str, int]] = [{} for _ in range(trainer.world_size)]
         distributed.all_gather_object(gathered, mine)
-        raise ChildProcessError(f"After {number_of(trainer.global_step, 'training step')} {difference(gathered)}")
+        raise AgreedError(f"After {number_of(trainer.global_step, 'training step')} {difference(gathered)}")
 
 
 def difference(gathered: Sequence[dict[str, int]]) -> str:

@@ -14,6 +14,7 @@ import yaml
 from lightning.pytorch.loggers import CSVLogger
 
 import lit_metanas
+from lit_metanas.callbacks.rank_check import AgreedError
 from lit_metanas.cli import VERBS, main
 from lit_metanas.mistakes import UsageError
 from lit_metanas.program import Program
@@ -234,3 +235,33 @@ def test_a_directory_that_cannot_be_made_gets_one_sentence(
     captured = capsys.readouterr()
     assert captured.err.count("\n") == 1
     assert "taken" in captured.err
+
+
+@pytest.mark.parametrize(
+    ("variables", "agreed", "told"),
+    [
+        ({}, True, True),
+        ({"LOCAL_RANK": "0"}, True, True),
+        ({"LOCAL_RANK": "1"}, True, False),
+        ({"SLURM_LOCALID": "2"}, True, False),
+        ({"LOCAL_RANK": "1"}, False, True),
+    ],
+)
+def test_what_all_processes_know_is_told_once_on_a_machine(
+    variables: dict[str, str],
+    agreed: bool,
+    told: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in ("LOCAL_RANK", "SLURM_LOCALID"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    def fail(*args: object, **options: object) -> None:
+        raise (AgreedError if agreed else ChildProcessError)("Process 1 has another 'w'.")
+
+    monkeypatch.setattr("lit_metanas.cli.execute", fail)
+    assert main(["fit"]) == 1
+    assert capsys.readouterr().err == ("lit-metanas: Process 1 has another 'w'.\n" if told else "")
