@@ -36,11 +36,11 @@ class DrawnTasks(TaskCollection):
         tasks: int = 10,
         seed: int = 0,
     ) -> None:
-        for name, value, least in (("way", way, 2), ("train", train, 1), ("val", val, 0), ("test", test, 1)):
-            if value < least:
-                raise ValueError(f"DrawnTasks: {name} = {value} must be at least {least}.")
-        if tasks < 1:
-            raise ValueError(f"DrawnTasks: tasks = {tasks} must be at least 1.")
+        least = {"way": (way, 2), "train": (train, 1), "val": (val, 0), "test": (test, 1)}
+        least |= {"tasks": (tasks, 1), "seed": (seed, 0)}
+        for name, (value, bound) in least.items():
+            if value < bound:
+                raise ValueError(f"DrawnTasks: {name} = {value} must be at least {bound}.")
         self.source = source
         self.subset: Subset = subset
         self.way = way

@@ -29,7 +29,7 @@ class FolderTask(TaskCollection):
     Raises:
         FileNotFoundError: there is no such folder.
         ValueError: the folder has fewer than two classes, one has no image or too few, an image is unreadable, or the
-            fractions are out of range.
+            fractions or the seed are out of range.
     """
 
     def __init__(
@@ -47,6 +47,8 @@ class FolderTask(TaskCollection):
                 f"FolderTask: train = {train}, val = {val}, test = {test} must be shares above 0 (val: at least 0) "
                 f"with a sum of at most 1."
             )
+        if seed < 0:
+            raise ValueError(f"FolderTask: seed = {seed} must be at least 0.")
         self.root = Path(root)
         self._shape = (shape[0], shape[1], shape[2])
         self.train = train

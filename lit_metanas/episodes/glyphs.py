@@ -48,7 +48,7 @@ class Glyphs(TaskSource):
         distortion: how hard the images are distorted.
 
     Raises:
-        ValueError: ``pool`` is below 1 or above ``ordinary``.
+        ValueError: ``pool`` is below 1 or above ``ordinary``, or another number is negative.
     """
 
     def __init__(
@@ -62,6 +62,9 @@ class Glyphs(TaskSource):
     ) -> None:
         if not 1 <= pool <= ordinary:
             raise ValueError(f"Glyphs: pool = {pool} must lie between 1 and ordinary = {ordinary}.")
+        for name, value in (("seed", seed), ("held_out", held_out)):
+            if value < 0:
+                raise ValueError(f"Glyphs: {name} = {value} must be at least 0.")
         self.seed = seed
         self.cache = Path(cache) if cache else _default_cache()
         self.pool = pool

@@ -30,13 +30,25 @@ def read_image(file: Path, shape: tuple[int, int, int]) -> Tensor:
     channels, height, width = shape
     try:
         with Image.open(file) as image:
-            upright = ImageOps.exif_transpose(image).convert("L" if channels == 1 else "RGB")
+            upright = _in_eight_bits(image, ImageOps.exif_transpose(image)).convert("L" if channels == 1 else "RGB")
             if upright.size != (width, height):
                 upright = upright.resize((width, height), Image.Resampling.BILINEAR)
             pixels = np.array(upright, dtype=np.uint8)
     except (OSError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError) as error:
         raise ValueError(f"{file} is not a readable image: replace or remove it.") from error
     return torch.from_numpy(pixels.reshape(height, width, channels)).permute(2, 0, 1).contiguous()
+
+
+def _in_eight_bits(image: Image.Image, upright: Image.Image) -> Image.Image:
+    """Scale grey values of 16 bits, which Pillow would cut off at 255; other images stay as they are.
+
+    Args:
+        image: as it was opened, which tells its format.
+        upright: the same image, turned.
+    """
+    if not (image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM"))):
+        return upright
+    return Image.fromarray((np.asarray(upright) / 257).round().astype(np.uint8))
 
 
 def read_images(files: list[Path], shape: tuple[int, int, int]) -> Tensor:

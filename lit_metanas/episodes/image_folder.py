@@ -28,7 +28,7 @@ class ImageFolder(TaskSource):
     Raises:
         FileNotFoundError: there is no such folder.
         ValueError: a class folder has no image, a named class does not exist or is named twice, or the fractions are
-            negative or do not sum to 1.
+            negative or do not sum to 1, or the seed is negative.
     """
 
     def __init__(
@@ -42,6 +42,8 @@ class ImageFolder(TaskSource):
         seed: int = 0,
     ) -> None:
         require_shape("ImageFolder", shape)
+        if seed < 0:
+            raise ValueError(f"ImageFolder: seed = {seed} must be at least 0.")
         self.root = Path(root)
         self._shape = (shape[0], shape[1], shape[2])
         self._files = class_folders(self.root)

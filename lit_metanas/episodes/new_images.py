@@ -16,10 +16,15 @@ class NewImages(LightningDataModule):
     Args:
         folder: the folder.
         batch_size: images a batch.
+
+    Raises:
+        ValueError: ``batch_size`` is below 1.
     """
 
     def __init__(self, folder: str, batch_size: int = 64) -> None:
         super().__init__()
+        if batch_size < 1:
+            raise ValueError(f"NewImages: batch_size = {batch_size} must be at least 1.")
         self.folder = Path(folder)
         self.batch_size = batch_size
 

@@ -190,7 +190,7 @@ def test_target_tasks_under_the_trainer(coded, tmp_path):
 
 
 def test_numbers_of_drawn_tasks_out_of_range(coded):
-    for name, value in (("way", 1), ("train", 0), ("val", -1), ("test", 0), ("tasks", 0)):
+    for name, value in (("way", 1), ("train", 0), ("val", -1), ("test", 0), ("tasks", 0), ("seed", -1)):
         with pytest.raises(ValueError, match=rf"^DrawnTasks: {name} = {value} must be at least"):
             DrawnTasks(coded(), **{name: value})
     with pytest.raises(IndexError):

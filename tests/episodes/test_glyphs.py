@@ -146,6 +146,9 @@ def test_where_the_cache_lies(monkeypatch, tmp_path):
 def test_pool_out_of_range():
     with pytest.raises(ValueError, match=r"^Glyphs: pool = 300 must lie between 1 and ordinary = 200"):
         Glyphs(pool=300)
+    for name in ("seed", "held_out"):
+        with pytest.raises(ValueError, match=rf"^Glyphs: {name} = -1 must be at least 0"):
+            Glyphs(**{name: -1})
 
 
 def test_episodes_and_tasks_of_glyphs(glyphs):

@@ -7,6 +7,8 @@ import torch
 from PIL import Image
 
 from lit_metanas.episodes import FolderTask, ImageFolder
+from lit_metanas.episodes.image_files import read_image
+from lit_metanas.episodes.new_images import NewImages
 
 SUBSETS = ("train", "val", "test")
 
@@ -34,6 +36,15 @@ def test_photographs_are_turned_upright(photographs):
     image = ImageFolder(str(photographs), shape=(1, 20, 40), train=["ant"]).images("train", 0, [0])[0, 0]
     assert image[0, 0] == 0
     assert image[-1, 0] == 255
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".pgm"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_sixteen_bits_a_pixel_are_scaled(tmp_path, suffix, channels):
+    grey = torch.arange(0, 256, 17).view(4, 4)
+    Image.fromarray((257 * grey).numpy().astype("uint16")).save(tmp_path / f"deep{suffix}")
+    image = read_image(tmp_path / f"deep{suffix}", (channels, 4, 4))
+    assert torch.equal(image.long(), grey.expand(channels, 4, 4))
 
 
 def test_drawn_class_split_is_disjoint_and_seeded(photographs):
@@ -104,7 +115,16 @@ def test_folder_task_splits_each_class(photographs: Path):
 def test_errors_of_folder_task(photographs):
     with pytest.raises(ValueError, match=r"train = 0.8, val = 0.2, test = 0.2 must be shares"):
         FolderTask(str(photographs), train=0.8)
+    for kind in (FolderTask, ImageFolder):
+        with pytest.raises(ValueError, match=rf"^{kind.__name__}: seed = -1 must be at least 0"):
+            kind(str(photographs), seed=-1)
     for i in (0, 1, 2):
         (photographs / "eel" / f"{i}.png").unlink()
     with pytest.raises(ValueError, match=r"eel has 2 images, too few"):
         FolderTask(str(photographs))[0]
+
+
+@pytest.mark.parametrize("size", [0, -1])
+def test_batches_of_new_images_hold_some(photographs, size):
+    with pytest.raises(ValueError, match=rf"^NewImages: batch_size = {size} must be at least 1"):
+        NewImages(str(photographs), batch_size=size)
