@@ -31,6 +31,8 @@ class Recipe:
             least = 1 if name in ("epochs", "batch_size") else 0
             if value < least:
                 raise ValueError(f"Recipe: {name} is {value}; it must be at least {least}.")
+        if self.label_smoothing > 1:
+            raise ValueError(f"Recipe: label_smoothing is {self.label_smoothing}; it must be at most 1.")
 
     def changed(self, changes: Mapping[str, float | int | str | bool]) -> Recipe:
         """The recipe with new values of numeric fields.

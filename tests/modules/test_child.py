@@ -164,6 +164,7 @@ def test_batches_without_a_seed_keep_the_order():
         ({"batch_size": 0}, "batch_size is 0; it must be at least 1"),
         ({"learning_rate": -1.0}, "learning_rate is -1.0; it must be at least 0"),
         ({"label_smoothing": -0.1}, "label_smoothing is -0.1; it must be at least 0"),
+        ({"label_smoothing": 1.5}, "label_smoothing is 1.5; it must be at most 1"),
     ],
 )
 def test_recipes_out_of_range(options, sentence):
