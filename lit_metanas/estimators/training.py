@@ -13,7 +13,7 @@ from lit_metanas.episodes.task import Split, Task
 from lit_metanas.estimators.estimator import Estimator, Score
 from lit_metanas.estimators.measures import Measure, network_measures
 from lit_metanas.estimators.overlay import fresh_weights, overlay
-from lit_metanas.modules.child import Child, accuracy, fit_child, training_cost
+from lit_metanas.modules.child import Child, accuracy, fit_child, images_an_epoch, training_cost
 from lit_metanas.modules.recipe import Recipe
 from lit_metanas.records.budget import Cost
 from lit_metanas.spaces.architecture import Architecture
@@ -61,7 +61,7 @@ class TrainingEstimator(Estimator):
 
     def cost(self, architecture: Architecture, fidelity: float) -> Cost:
         """One query, and 3 x forward multiply-adds x training images."""
-        images = self._epochs(fidelity) * len(self.task.train)
+        images = self._epochs(fidelity) * images_an_epoch(len(self.task.train), self.recipe.batch_size)
         cost = training_cost(self.space, architecture, self.task.shape, self.task.way, images=images)
         return replace(cost, queries=1)
 

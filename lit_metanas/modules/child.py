@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -82,7 +83,16 @@ class Child(LightningModule):
         self._evaluate("test/accuracy", self.test_accuracy, batch)
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        """AdamW with a half cosine over all steps."""
+        """AdamW with a half cosine over all steps.
+
+        Raises:
+            ValueError: the trainer does not know their number.
+        """
+        if math.isinf(self.trainer.estimated_stepping_batches):
+            raise ValueError(
+                "The learning rate falls until the end of training, and there is none: set the trainer's max_epochs or "
+                "max_steps."
+            )
         optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=self.recipe.learning_rate, weight_decay=self.recipe.weight_decay
         )
@@ -105,12 +115,13 @@ def batches(split: Split, batch_size: int, seed: int | None = None) -> DataLoade
     if seed is None:
         return DataLoader(data, batch_size=None, sampler=BatchSampler(SequentialSampler(data), batch_size, False))
     shuffled = RandomSampler(data, generator=torch.Generator().manual_seed(seed))
-    drop_last = _left_out(len(split), batch_size) > 0
+    drop_last = images_an_epoch(len(split), batch_size) < len(split)
     return DataLoader(data, batch_size=None, sampler=BatchSampler(shuffled, min(batch_size, len(split)), drop_last))
 
 
-def _left_out(images: int, batch_size: int) -> int:
-    return int(images > 1 and images % min(batch_size, images) == 1)
+def images_an_epoch(images: int, batch_size: int) -> int:
+    """How many of so many images an epoch of training sees: a last batch of a single one is left out."""
+    return images - int(images > 1 and images % min(batch_size, images) == 1)
 
 
 def training_cost(space: SearchSpace, architecture: Architecture, shape: Shape, way: int, *, images: int) -> Cost:
@@ -132,7 +143,7 @@ def fit_child(child: Child, train: Split, *, seed: int) -> Cost:
         loader = batches(data, child.recipe.batch_size, seed)
         torch.manual_seed(seed)
         trainer.fit(child, train_dataloaders=loader)
-    images = (len(train) - _left_out(len(train), child.recipe.batch_size)) * child.recipe.epochs
+    images = images_an_epoch(len(train), child.recipe.batch_size) * child.recipe.epochs
     cost = training_cost(child.space, child.architecture, child.shape, child.way, images=images)
     return replace(cost, steps=trainer.global_step)
 

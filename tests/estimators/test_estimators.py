@@ -84,6 +84,12 @@ def test_training_cost_is_known_beforehand_and_follows_the_formula():
         assert score.cost.steps == 2 * epochs
 
 
+def test_an_image_that_no_batch_takes_costs_nothing():
+    task = make_task()  # of 18 images: a second batch would hold a single one
+    cost = TrainingEstimator(task, SPACE, 0, Recipe(epochs=3, batch_size=17)).cost(NARROW, 1.0)
+    assert (cost.images, cost.flops) == (3 * 17, 3 * SPACE.cost(NARROW, task.shape, task.way).flops * 3 * 17)
+
+
 def test_training_is_repeatable_learns_and_goes_on_from_weights():
     task = make_task()
     state = torch.random.get_rng_state()

@@ -138,6 +138,16 @@ def test_a_child_is_an_ordinary_lightning_module(tmp_path):
     assert restored == values
 
 
+@pytest.mark.parametrize("options", [{"max_epochs": -1}, {"max_epochs": -1, "max_time": {"seconds": 1}}])
+def test_a_training_without_an_end_is_refused(options):
+    trainer = Trainer(
+        accelerator="cpu", devices=1, logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False, **options,
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="falls until the end of training, and there is none: set the trainer's max"):
+        trainer.fit(child(), batches(split(), 8, seed=0), batches(split(12, seed=1), 5))
+
+
 def test_a_child_can_be_trained_within_a_prediction():
     train, free, bound = split(), child(), child()
     fit_child(free, train, seed=0)
