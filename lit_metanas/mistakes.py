@@ -79,7 +79,8 @@ def explain(message: str, keys: Iterable[str] = ()) -> str:
     if found is not None:
         return _file_instead(message) or found[1]
     where = f"'{'.'.join(name for _, name in path)}'" if path else ""
-    kinds = " or ".join(kind for kind in wrong_types if kind != "NoneType")
+    value = given[1] if given else ""
+    kinds = " or ".join(_kind(kind, value) for kind in wrong_types if kind != "NoneType")
     if where and given:
         return f"{where} cannot be '{_shown(given[1])}': it takes {kinds or 'a class path and its arguments'}."
     flat = _shown(re.sub(r"\s+", " ", _KEY.sub("", message).lstrip(": ")).strip(" ."), LONGEST)
@@ -205,7 +206,13 @@ def _sentence(leaf: dict[str, str], where: str, class_path: str, keys: Iterable[
         value = _shown(leaf["value"] or leaf["given"])
         return f"'{where}' cannot be '{value}': it takes a mapping that describes a {parent}."
     kind = re.sub(r"<class '([^']+)'>", r"\1", leaf["type"])
-    return f"'{where}' cannot be '{_shown(leaf['value'])}': it takes {kind}."
+    return f"'{where}' cannot be '{_shown(leaf['value'])}': it takes {_kind(kind, leaf['value'])}."
+
+
+def _kind(kind: str, value: str) -> str:
+    """A type for a sentence; of a list that lacks its brackets how it is written."""
+    bare = value and not set(value) & set("[]{}'\"")
+    return f"a list, such as [{_shown(value)}]" if kind == "list" and bare else kind
 
 
 def _last(class_path: str) -> str:
