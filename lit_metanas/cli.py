@@ -58,6 +58,9 @@ _MENDS = {
     errno.EROFS: _CLOSED,
     errno.EACCES: _CLOSED,
     errno.EPERM: _CLOSED,
+    errno.EEXIST: "give the path of a folder.",
+    errno.ENOTDIR: "give the path of a folder.",
+    errno.EISDIR: "give the path of a file.",
     errno.EMFILE: "raise the limit of open files (ulimit -n).",
 }
 """What to do about errors of the operating system."""

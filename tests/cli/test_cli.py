@@ -231,10 +231,11 @@ def test_a_directory_that_cannot_be_made_gets_one_sentence(
     toy: Toy, toy_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (toy_folder / "taken").write_text("a file")
-    assert toy("fit", "--trainer.default_root_dir=taken/out") == 1
-    captured = capsys.readouterr()
-    assert captured.err.count("\n") == 1
-    assert "taken" in captured.err
+    for folder in ("taken", "taken/out"):
+        assert toy("fit", f"--trainer.default_root_dir={folder}") == 1
+        captured = capsys.readouterr()
+        assert captured.err.count("\n") == 1
+        assert captured.err.endswith(f": '{folder}': give the path of a folder.\n")
 
 
 @pytest.mark.parametrize(
