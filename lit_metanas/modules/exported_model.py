@@ -13,8 +13,11 @@ from torch import Tensor
 from lit_metanas.atomic import replacing
 from lit_metanas.episodes.image_files import read_images
 from lit_metanas.modules.exported import DESCRIPTION, load_exported
+from lit_metanas.modules.gathered import gathered
 
 SHOWN = 20
+
+Row = dict[str, str | float]
 
 
 class ExportedModel(LightningModule):
@@ -32,15 +35,20 @@ class ExportedModel(LightningModule):
         self.output = Path(output)
         if self.output.suffix not in (".csv", ".json"):
             raise ValueError(f"The output '{output}' is neither CSV nor JSON: let its name end in .csv or .json.")
-        self._rows: list[dict[str, str | float]] = []
+        self._batches: list[tuple[int, list[Row]]] = []
+
+    def on_predict_start(self) -> None:
+        """Forget earlier images."""
+        self._batches = []
 
     def predict_step(self, batch: list[Path], batch_idx: int) -> Tensor:
         """Probabilities, shape ``(n, classes)``, of a batch of image files."""
         probabilities = self.exported.predict(read_images(batch, self.exported.shape))
+        rows: list[Row] = []
         for file, row in zip(batch, probabilities, strict=True):
             by_class = {name: round(float(value), 6) for name, value in zip(self.exported.classes, row, strict=True)}
             best = max(by_class, key=by_class.__getitem__)
-            self._rows.append(
+            rows.append(
                 {
                     "file": str(file),
                     "class": best,
@@ -48,26 +56,30 @@ class ExportedModel(LightningModule):
                     **{f"p({name})": value for name, value in by_class.items()},
                 }
             )
+        # Batches go round the processes.
+        self._batches.append((batch_idx * self.trainer.world_size + self.trainer.global_rank, rows))
         return probabilities
 
     def on_predict_end(self) -> None:
-        """Print the classes and write the file, on the first process."""
+        """Print the classes and write the file, of the images of all processes, on the first one."""
+        batches = sorted(gathered(self._batches), key=lambda batch: batch[0])
         if not self.trainer.is_global_zero:
             return
-        for row in self._rows[:SHOWN]:
+        rows = [row for _, batch in batches for row in batch]
+        for row in rows[:SHOWN]:
             print(f"{row['file']}: {row['class']} ({float(row['probability']):.1%})")
         with replacing(self.output) as temporary:
-            temporary.write_text(self._text())
-        more = len(self._rows) - SHOWN
+            temporary.write_text(self._text(rows), encoding="utf-8")
+        more = len(rows) - SHOWN
         print(f"{f'… and {more} more; all' if more > 0 else 'All'} probabilities are in {self.output}.")
 
-    def _text(self) -> str:
+    def _text(self, rows: list[Row]) -> str:
         if self.output.suffix == ".json":
-            return json.dumps(self._rows, indent=1, ensure_ascii=False)
+            return json.dumps(rows, indent=1, ensure_ascii=False)
         text = io.StringIO()
-        writer = csv.DictWriter(text, list(self._rows[0]))
+        writer = csv.DictWriter(text, list(rows[0]))
         writer.writeheader()
-        writer.writerows(self._rows)
+        writer.writerows(rows)
         return text.getvalue()
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from statistics import fmean
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.core.optimizer import LightningOptimizer
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
+from lit_metanas.modules.gathered import gathered
 from lit_metanas.modules.gaussian_process import Prediction
 from lit_metanas.modules.grouped_kernel import GroupedKernel, mean_distances
 from lit_metanas.modules.source_process import SourceProcess, learned
@@ -21,8 +22,6 @@ from lit_metanas.plural import number_of
 from lit_metanas.records.rank_gaussian import rank_gaussian
 from lit_metanas.records.task_scores import TaskScores
 from lit_metanas.spaces.encoding import Encoding
-
-T = TypeVar("T")
 
 
 class MetaSurrogate(LightningModule):
@@ -78,7 +77,7 @@ class MetaSurrogate(LightningModule):
         if len(scores) < 2:
             has = number_of(len(scores), "score")
             raise ValueError(f"Task '{scores.task_id}' has {has}: leave out tasks with fewer than two.")
-        found = _gathered([learned(scores, self.kernel, self.encoding.candidates.features)])
+        found = gathered([learned(scores, self.kernel, self.encoding.candidates.features)])
         self.sources = dict(sorted({**self.sources, **{source.task_id: source for source in found}}.items()))
         mean = torch.stack([source.parameters for source in self.sources.values()]).mean(0)
         self.mean.grad = self.mean.detach() - mean.to(self.mean)
@@ -108,7 +107,7 @@ class MetaSurrogate(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log means over the tasks of all processes, each over those that have so many scores."""
-        tasks = _gathered(self._validated)
+        tasks = gathered(self._validated)
         for name in sorted({name for task in tasks for name in task}):
             self.log(name, fmean(task[name] for task in tasks if name in task), sync_dist=True)
 
@@ -124,15 +123,6 @@ class MetaSurrogate(LightningModule):
         """
         surrogate = restored(checkpoint, self.encoding, "The checkpoint")
         self.sources = {source.task_id: source for source in surrogate.sources}
-
-
-def _gathered(mine: list[T]) -> list[T]:
-    """What all processes have."""
-    if not (distributed.is_available() and distributed.is_initialized()):
-        return mine
-    found: list[Any] = [None] * distributed.get_world_size()
-    distributed.all_gather_object(found, mine)
-    return [each for own in found for each in own]
 
 
 def _quality(model: TransferSurrogate, scores: TaskScores, known: Tensor, others: Tensor) -> tuple[float, float]:

@@ -13,6 +13,7 @@ import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -247,6 +248,26 @@ def test_the_verb_predict(
     assert np.allclose([float(rows[1][f"p({name})"]) for name in CLASSES], expected, atol=2e-6)
     assert rows[1]["class"] == CLASSES[int(expected.argmax())]
     assert f"grey.png: {rows[1]['class']}" in capsys.readouterr().out
+
+
+def test_predictions_of_all_processes_are_written_in_order(
+    folder: Path, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files, output = [photographs / "colour.png", photographs / "more" / "grey.png"], tmp_path / "found.csv"
+    model = ExportedModel(str(folder), str(output))
+    for _ in range(2):  # a second prediction does not repeat the first
+        of_all = []
+        for rank in (1, 0):
+            trainer = SimpleNamespace(world_size=2, global_rank=rank, is_global_zero=not rank)
+            monkeypatch.setattr(model, "_trainer", trainer)
+            model.on_predict_start()
+            for place, batch in enumerate([[files[rank]], [files[1 - rank], files[rank]]]):
+                model.predict_step(batch, place)
+            of_all += model._batches
+        monkeypatch.setattr("lit_metanas.modules.exported_model.gathered", lambda mine, of_all=of_all: of_all)
+        model.on_predict_end()
+        rows = list(csv.DictReader(io.StringIO(output.read_text(encoding="utf-8"))))
+        assert [Path(row["file"]).stem for row in rows] == ["colour", "grey", "grey", "colour", "colour", "grey"]
 
 
 def test_one_exported_network_is_found_below_a_folder(folder: Path, tmp_path: Path) -> None:

@@ -280,7 +280,7 @@ def test_validation_is_of_the_tasks_of_all_processes(fitted, monkeypatch):
             for place, task in enumerate(tasks[rank::world]):
                 model.validation_step(task, place)
             tasks_of_all += model._validated
-        monkeypatch.setattr("lit_metanas.modules.meta_surrogate._gathered", lambda mine, found=tasks_of_all: found)
+        monkeypatch.setattr("lit_metanas.modules.meta_surrogate.gathered", lambda mine, found=tasks_of_all: found)
         monkeypatch.setattr(model, "log", lambda name, value, logged=logged, **_: logged.update({name: value}))
         model.on_validation_epoch_end()
         found[world] = logged
