@@ -45,10 +45,12 @@ def checksum(value: Tensor) -> Tensor:
     """One number of all bits of a tensor and their places, int64 on the tensor's device.
 
     Each element's bits, as an integer, times an odd number of its own, summed modulo 2^64: no single element can change
-    without the sum, and no two elements can change places.
+    without the sum; several that change, or change places, go unnoticed by a rare chance only.
     """
     bits = value.detach().reshape(-1)
     bits = bits.view(_INTEGERS[bits.element_size()])
+    if bits.element_size() == 8:  # two odd factors have an even sum, in which the sign's own bit, the highest, is lost
+        bits = bits ^ ((bits >> 32) & 0xFFFFFFFF)
     factors = 2 * torch.arange(len(bits), device=bits.device) + 1
     return (bits * factors).sum()
 
