@@ -125,7 +125,7 @@ def export_child(
         "program_sha256": hashlib.sha256(buffer.getvalue()).hexdigest(),
     }
     with replacing(folder / DESCRIPTION) as temporary:
-        temporary.write_text(json.dumps(description, indent=1, ensure_ascii=False))
+        temporary.write_text(json.dumps(description, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
 def load_exported(directory: str | os.PathLike[str]) -> Exported:
@@ -140,7 +140,7 @@ def load_exported(directory: str | os.PathLike[str]) -> Exported:
         if not (folder / name).is_file():
             raise FileNotFoundError(f"There is no '{name}' in '{folder}': give the folder of an exported network.")
     try:
-        description = json.loads((folder / DESCRIPTION).read_text())
+        description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
         if description["schema"] > SCHEMA:
             raise ValueError(
                 f"'{folder / DESCRIPTION}' has schema {description['schema']}, newer than {SCHEMA}: update lit-metanas."

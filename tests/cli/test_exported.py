@@ -270,6 +270,18 @@ def test_predictions_of_all_processes_are_written_in_order(
         assert [Path(row["file"]).stem for row in rows] == ["colour", "grey", "grey", "colour", "colour", "grey"]
 
 
+def test_class_names_are_written_alike_on_any_machine(
+    network: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As on a machine whose own encoding is not UTF-8.
+    write, read = Path.write_text, Path.read_text
+    monkeypatch.setattr(Path, "write_text", lambda path, text, encoding="ascii": write(path, text, encoding))
+    monkeypatch.setattr(Path, "read_text", lambda path, encoding="ascii": read(path, encoding))
+    names = ("кот", "犬", "oiseau")
+    export_child(network, tmp_path, architecture={"kernel": "3"}, classes=names, shape=SHAPE)
+    assert load_exported(tmp_path).classes == names
+
+
 def test_one_exported_network_is_found_below_a_folder(folder: Path, tmp_path: Path) -> None:
     for name in ("first", "second"):
         (tmp_path / "run" / name).mkdir(parents=True)
