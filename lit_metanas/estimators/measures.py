@@ -54,7 +54,7 @@ def latency(network: nn.Module, shape: Shape, *, repeats: int = 21, warmup: int 
     for _ in range(warmup + repeats):
         begin = perf_counter()
         network(inputs)
-        if inputs.is_cuda:
-            torch.cuda.synchronize(inputs.device)
+        if not inputs.is_cpu:
+            torch.accelerator.synchronize(inputs.device)
         times.append(perf_counter() - begin)
     return median(times[warmup:])

@@ -79,3 +79,13 @@ def test_estimators_that_build_children_know_their_measures():
         state = torch.get_rng_state()
         assert estimator.measures["latency"](own) > 0
         assert torch.equal(state, torch.get_rng_state())
+
+
+def test_latency_waits_for_any_accelerator(monkeypatch):
+    waited = []
+    monkeypatch.setattr(torch.accelerator, "synchronize", waited.append)
+    device = torch.device("meta")  # computes nothing, and is not the CPU
+    latency(nn.Conv2d(1, 2, 3, device=device), SHAPE, repeats=5, warmup=1)
+    assert waited == [device] * 6
+    latency(nn.Conv2d(1, 2, 3), SHAPE, repeats=5, warmup=1)
+    assert len(waited) == 6
