@@ -46,7 +46,7 @@ class Comparison(LightningModule, ABC, Generic[Problem, Method]):
         results: a row for each problem and method, of all processes, on the first one, once the search has ended.
 
     Raises:
-        ValueError: there are no methods, or two would find each other's trials in a storage.
+        ValueError: there are no methods, two would find each other's trials in a storage, or the seed is negative.
     """
 
     def __init__(
@@ -62,6 +62,8 @@ class Comparison(LightningModule, ABC, Generic[Problem, Method]):
         super().__init__()
         if not methods:
             raise ValueError(f"{type(self).__name__} has no methods: give at least one searcher with its name.")
+        if seed < 0:
+            raise ValueError(f"{type(self).__name__}: seed = {seed} must be at least 0.")
         _check_studies(methods)
         self.methods = methods
         self.budget_flops, self.budget_queries = budget_flops, budget_queries

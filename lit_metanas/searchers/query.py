@@ -90,6 +90,8 @@ class QuerySearcher(Searcher):
         for name, value in {"patience": patience, "failures": failures, "heartbeat": heartbeat}.items():
             if value < 1:
                 raise ValueError(f"The {name} {value} is below 1: give at least one.")
+        if worker is not None and worker < 0:
+            raise ValueError(f"Worker {worker} has no number to draw by: give each worker another one, 0 or more.")
         if worker is not None and storage is None:
             raise ValueError(f"Worker {worker} has no study to share: give a storage, such as sqlite:///studies.db.")
         if (pruner is None) == bool(fidelities):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from math import inf
 
 import optuna
 
@@ -20,7 +21,7 @@ class RecipeRange:
         log: whether they are drawn evenly over orders of magnitude.
 
     Raises:
-        ValueError: the range is empty, or is logarithmic and reaches 0.
+        ValueError: the range is empty or has no end, or is logarithmic and reaches 0.
     """
 
     low: float
@@ -28,10 +29,10 @@ class RecipeRange:
     log: bool = False
 
     def __post_init__(self) -> None:
-        if self.low > self.high or (self.log and self.low <= 0):
+        if not -inf < self.low <= self.high < inf or (self.log and self.low <= 0):
             raise ValueError(
                 f"The range from {self.low} to {self.high}{' (log)' if self.log else ''} is empty or reaches 0: give "
-                "low <= high, and for a logarithmic one low > 0."
+                "low <= high, both finite, and for a logarithmic one low > 0."
             )
 
 
@@ -44,6 +45,8 @@ def check_ranges(ranges: Mapping[str, RecipeRange]) -> None:
     for name, given in ranges.items():
         for bound in (given.low, given.high):
             Recipe().changed({name: bound})
+            if isinstance(asdict(Recipe())[name], int) and bound != int(bound):
+                raise ValueError(f"The {name} of a recipe is a whole number, and {bound} is none: give whole bounds.")
 
 
 def suggest_recipe(trial: optuna.Trial, ranges: Mapping[str, RecipeRange]) -> dict[str, float | int | str | bool]:

@@ -107,8 +107,13 @@ def test_ranges_that_no_recipe_can_have_are_refused():
         QuerySearcher(train={"inherit": RecipeRange(0, 1)})
     with pytest.raises(ValueError, match="epochs is 0"):
         QuerySearcher(train={"epochs": RecipeRange(0, 5)})
+    with pytest.raises(ValueError, match=r"The epochs of a recipe is a whole number, and 1\.5 is none"):
+        QuerySearcher(train={"epochs": RecipeRange(1.5, 1.9)})  # not all values would be within the range
     with pytest.raises(ValueError, match="is empty"):
         RecipeRange(2, 1)
+    for low, high in ((math.nan, 1), (0, math.inf)):
+        with pytest.raises(ValueError, match="both finite"):
+            RecipeRange(low, high)
     with pytest.raises(ValueError, match="for a logarithmic one low > 0"):
         RecipeRange(0, 1, log=True)
     with pytest.raises(ValueError, match="Sums has no recipe"):

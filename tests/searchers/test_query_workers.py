@@ -192,5 +192,7 @@ def test_a_trial_that_costs_every_process_is_given_up():
 
 
 def test_workers_need_a_storage():
+    with pytest.raises(ValueError, match="Worker -1 has no number to draw by: give each worker another one, 0 or more"):
+        QuerySearcher(worker=-1, storage="sqlite:///studies.db")
     with pytest.raises(ValueError, match="Worker 0 has no study to share: give a storage"):
         QuerySearcher(worker=0)

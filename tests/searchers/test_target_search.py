@@ -228,6 +228,8 @@ def test_a_task_of_another_shape_is_named(tmp_path):
 def test_a_search_needs_methods(tmp_path):
     with pytest.raises(ValueError, match="no methods"):
         TargetSearch(space=SPACE, methods={}, directory=str(tmp_path))
+    with pytest.raises(ValueError, match="TargetSearch: seed = -1 must be at least 0"):
+        TargetSearch(space=SPACE, methods={"a": RandomArchitecture()}, seed=-1, directory=str(tmp_path))
 
 
 def test_two_methods_with_one_study_are_refused(tmp_path):
