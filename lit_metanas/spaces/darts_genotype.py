@@ -9,6 +9,8 @@ from lit_metanas.plural import number_of
 from lit_metanas.spaces.cell_layout import INPUTS, KINDS, edge_name, inputs_name, pairs
 
 NODES = 4
+LONGEST = 100
+"""Numbers of a range that are looked at: more would fill the memory."""
 FORM = "Genotype(normal=[('sep_conv_3x3', 0), …], normal_concat=range(2, 6), reduce=[…], reduce_concat=range(2, 6))"
 
 
@@ -91,6 +93,8 @@ def _value(node: ast.expr) -> Sequence[object]:
     """A literal, or the range of two literal whole numbers."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "range":
         first, last = (int(ast.literal_eval(bound)) for bound in node.args)
+        if last - first > LONGEST:
+            raise ValueError("a long range")
         return range(first, last)
     value: Sequence[object] = ast.literal_eval(node)
     return value

@@ -88,6 +88,7 @@ def test_order_of_inputs_and_kind_of_lists_do_not_matter():
         (("normal=[", "normal=["), None),
         ((", reduce_concat=range(2, 6))", ")"), "is no genotype"),
         (("reduce_concat=range(2, 6)", "reduce_concat=5"), "is no genotype"),
+        (("reduce_concat=range(2, 6)", f"reduce_concat=range(2, {10**30})"), "is no genotype"),
         (("normal_concat=range(2, 6)", "normal_concat=range(3, 6)"), r"normal_concat is \[3, 4, 5\]"),
         (("('dil_conv_3x3', 2)", "('dil_conv_3x3', 5)"), "node 5 of the genotype's normal cell"),
         (("('dil_conv_3x3', 2)", "('dil_conv_3x3', 0)"), "Node 5 of the genotype's normal cell has input 0 twice"),
