@@ -28,7 +28,7 @@ def describe(encoding: Encoding, surrogate: TransferSurrogate) -> dict[str, Any]
     return {
         "schema": SCHEMA,
         **_frame(encoding),
-        "scales": surrogate.source_kernel.scales,
+        "scales": surrogate.kernel.scales,
         "mean": surrogate.mean,
         "sources": [
             {**asdict(source), "elite": [architecture.to_json() for architecture in source.elite]}

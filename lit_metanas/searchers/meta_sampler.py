@@ -27,11 +27,10 @@ class MetaSampler(HistorySampler):
 
     First comes a portfolio: architectures of which at least one is expected to be good on each source task, where
     sources count the more the nearer the embedding of their task, if the study and the checkpoint have embeddings.
-    Then each trial has the largest expected improvement over the best score so far under a Gaussian process that hears
-    the sources, by turns in two ways. What they expect is a group of features of its kernel, as far as the scores bear
-    it out. Or its mean is averaged with theirs, in which a source counts as far as it orders the architectures that
-    were scored as their scores do (after Wistuba, Schilling and Schmidt-Thieme 2016). Sources that mislead so drop out;
-    without any this is a plain Gaussian process.
+    Then each trial has the largest expected improvement over the best score so far under a ``TransferSurrogate``: a
+    Gaussian process with what the sources tell of its kernel, whose mean is averaged with those of the sources that
+    order the architectures that were scored nearly as their scores do. Sources that mislead so drop out; without any
+    this is a plain Gaussian process.
 
     In a space of up to 100,000 combinations all architectures are weighed, in a larger one 500 drawn ones, as many
     mutants of the best, and the best of the sources. Trials that other workers run count as if they scored what is

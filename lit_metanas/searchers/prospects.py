@@ -48,7 +48,7 @@ class Prospects:
     ) -> None:
         self.architectures = architectures
         self.sources = surrogate.source_means(features) if sources is None else sources
-        self.pool = Pool(surrogate.kernel, surrogate.extended(features, self.sources))
+        self.pool = Pool(surrogate.kernel, features.double())
         self.places = {architecture: place for place, architecture in enumerate(architectures)}
 
     def __len__(self) -> int:

@@ -54,8 +54,8 @@ class SurrogateChoice:
         self.refit, self.context = refit, context
         self._lock = RLock()
         self._named: dict[tuple[tuple[str, str], ...], Architecture | None] = {}
-        self._parameters: dict[bool, tuple[object, Tensor]] = {}
-        self._posteriors: dict[bool, tuple[object, CandidatePosterior]] = {}
+        self._parameters: tuple[object, Tensor] | None = None
+        self._posterior: tuple[object, CandidatePosterior] | None = None
 
     def __deepcopy__(self, memo: dict[int, object]) -> Self:
         return self
@@ -130,19 +130,12 @@ class SurrogateChoice:
         return (prospects.architectures[place] for place in by_improvement(mean, deviation, best))
 
     def _prediction(self, tried: Tried, prospects: Prospects) -> tuple[Tensor, Tensor]:
-        """Mean and deviation of the rank-Gaussian score of each prospect, shape ``(n,)``.
-
-        Two ways to hear the sources take turns: as features of the process, and as members of the weighted mean. Where
-        one of them is misled, every other proposal is not.
-        """
-        informed = not self.surrogate.sources or len(tried.scores) % 2 == 0
+        """Mean and deviation of the rank-Gaussian score of each prospect, shape ``(n,)``, as of the surrogate."""
         base, later = self._taken(tried.scores)
-        posterior = self._extended(tried, prospects, base, later, informed)
+        posterior = self._extended(tried, prospects, base, later)
         values = rank_gaussian(tried.scores)[[*base, *later]]
-        mean = posterior.mean(values)
-        if not informed:
-            weights = evidence_weights(values, prospects.sources[:, posterior.places])
-            mean = combined(mean, weights, prospects.sources)
+        weights = evidence_weights(values, prospects.sources[:, posterior.places])
+        mean = combined(posterior.mean(values), weights, prospects.sources)
         return mean, posterior.deviation_beside([prospects.places[one] for one in tried.pending])
 
     def _taken(self, scores: Tensor) -> tuple[list[int], list[int]]:
@@ -157,23 +150,21 @@ class SurrogateChoice:
             base = {*best, *latest[: self.context - half]}
         return sorted(base), list(range(fitted, number))
 
-    def _extended(
-        self, tried: Tried, prospects: Prospects, base: list[int], later: list[int], informed: bool
-    ) -> CandidatePosterior:
+    def _extended(self, tried: Tried, prospects: Prospects, base: list[int], later: list[int]) -> CandidatePosterior:
         """The posterior, made anew at each fit of the parameters and else extended by what came since."""
         places = [prospects.places[one] for one in tried.architectures]
         order = rank_gaussian(tried.scores[base])
         key = (tuple(tried.architectures[place] for place in base), tuple(order.tolist()))
-        if informed not in self._parameters or self._parameters[informed][0] != key:
+        if self._parameters is None or self._parameters[0] != key:
             features = prospects.pool.columns[:, [places[place] for place in base]].T.contiguous()
-            self._parameters[informed] = key, self.surrogate.fit(features, order, informed=informed)
+            self._parameters = key, self.surrogate.fit(features, order)
         wanted = [places[place] for place in [*base, *later]]
-        kept = self._posteriors.pop(informed, None)
+        kept, self._posterior = self._posterior, None  # what an interruption leaves half extended is not kept
         if kept is None or kept[0] != key or kept[1].pool is not prospects.pool or not _begins(kept[1].places, wanted):
-            kept = key, CandidatePosterior(prospects.pool, self._parameters[informed][1], wanted[: len(base)])
+            kept = key, CandidatePosterior(prospects.pool, self._parameters[1], wanted[: len(base)])
         for place in wanted[len(kept[1].places) :]:
             kept[1].add(place)
-        self._posteriors[informed] = kept
+        self._posterior = kept
         return kept[1]
 
 

@@ -82,16 +82,9 @@ def fitted(tmp_path_factory):
     return fit(folder, [scores_of(task, 100) for task in (2, 1, 3)], [scores_of(4, 120)])
 
 
-def with_sources(model, features):
-    """Features beside what each source expects."""
-    return torch.cat(
-        [features, *(source.mean(model.kernel, features)[:, None] for source in model.sources.values())], 1
-    )
-
-
 def own_process(model, task, values):
-    surrogate, inputs = model.surrogate, with_sources(model, task.features)
-    return GaussianProcess(surrogate.kernel, surrogate.fit(inputs, values), inputs, values)
+    surrogate = model.surrogate
+    return GaussianProcess(surrogate.kernel, surrogate.fit(task.features, values), task.features, values)
 
 
 def test_validation_gains_from_the_sources(fitted):
@@ -109,9 +102,8 @@ def test_prior_is_the_mean_over_the_tasks(fitted):
     mean = torch.stack([source.parameters for source in model.sources.values()]).mean(0)
     torch.testing.assert_close(model.mean.detach(), mean, rtol=1e-12, atol=1e-12)
     prior = model.surrogate.prior
-    torch.testing.assert_close(prior.mean[[0, 1, 2, 3, 4, 6, 7]], mean, rtol=1e-12, atol=1e-12)
-    assert prior.deviation.tolist() == [0.5] * 5 + [1.0, 0.5, 0.5]
-    assert float(prior.mean[5]) == pytest.approx(math.log(0.3))
+    torch.testing.assert_close(prior.mean, mean, rtol=1e-12, atol=1e-12)
+    assert prior.deviation.tolist() == [0.5] * 7
 
 
 def test_prediction_is_the_weighted_mean_of_processes(fitted):
@@ -121,13 +113,13 @@ def test_prediction_is_the_weighted_mean_of_processes(fitted):
     candidates = ENCODING(ALL[:40])
     found = model(new.features, new.scores, candidates)
     values = rank_gaussian(new.scores)
-    own = own_process(model, new, values)(with_sources(model, candidates))
+    own = own_process(model, new, values)(candidates)
     total, weight = 0.75 * own.mean, 0.75
     for source in model.sources.values():
         process_mean = [float(x) for x in source.mean(model.kernel, new.features)]
         pairs = [(a, b) for a, b in product(range(12), repeat=2) if new.scores[a] > new.scores[b]]
         wrong = sum(process_mean[a] < process_mean[b] for a, b in pairs) / len(pairs)
-        share = 0.75 * max(0.0, 1 - (wrong / 0.3) ** 2)
+        share = 0.75 * max(0.0, 1 - (wrong / 0.15) ** 2)
         total, weight = total + share * source.mean(model.kernel, candidates), weight + share
     assert weight > 0.75
     torch.testing.assert_close(found.mean, total / weight, rtol=1e-9, atol=1e-9)
@@ -149,7 +141,7 @@ def test_misleading_sources_drop_out(fitted, tmp_path):
     new, candidates = scores_of(5, 25), ENCODING(ALL)
     found = model(new.features, new.scores, candidates)
     values = rank_gaussian(new.scores)
-    own = own_process(model, new, values)(with_sources(model, candidates))
+    own = own_process(model, new, values)(candidates)
     torch.testing.assert_close(found.mean, own.mean, rtol=1e-12, atol=1e-12)
 
 
@@ -239,8 +231,9 @@ def test_evidence_counts_pairs_and_fades():
     predictions = torch.tensor([[3.0, 2.0, 1.0, 5.0], [3, 2, 1, 1], [1, 1, 1, 1], [1, 2, 3, 4]])
     assert discordance(values, predictions).tolist() == [2 / 5, 0, 1 / 2, 1]
     torch.testing.assert_close(evidence_weights(values, predictions), torch.tensor([0, 0.75, 0, 0]).double())
-    near = torch.tensor([[3.0, 2.0, 2.5, 1.0]])  # one of five pairs
-    torch.testing.assert_close(evidence_weights(values, near), 0.75 * torch.tensor([1 - (0.2 / 0.3) ** 2]).double())
+    near = torch.tensor([[5.0, 4.0, 3.0, 1.0, 2.0]])  # one of ten pairs
+    found = evidence_weights(torch.tensor([5.0, 4.0, 3.0, 2.0, 1.0]), near)
+    torch.testing.assert_close(found, 0.75 * torch.tensor([1 - (0.1 / 0.15) ** 2]).double())
     torch.testing.assert_close(combined(torch.ones(2).double(), torch.zeros(0).double(), torch.zeros(0, 2).double()),
                                torch.ones(2).double())  # fmt: skip
 
@@ -252,20 +245,6 @@ def test_closeness_does_not_depend_on_units():
     assert float(weights.sum()) == pytest.approx(1)
     torch.testing.assert_close(closeness(torch.tensor([100.0, 10.0]), others * torch.tensor([1000.0, 1.0])), weights)
     torch.testing.assert_close(closeness(torch.zeros(2), torch.zeros(3, 2)), torch.full((3,), 1 / 3).double())
-
-
-def test_an_uninformed_fit_is_that_of_the_features_alone(fitted):
-    model, _, _ = fitted
-    surrogate, task = model.surrogate, scores_of(5, 20)
-    values, inputs = rank_gaussian(task.scores), with_sources(model, task.features)
-    parameters = surrogate.fit(inputs, values, informed=False)
-    assert parameters[5] == -math.inf
-    wide = with_sources(model, ENCODING(ALL))
-    inner = parameters[[0, 1, 2, 3, 4, 6, 7]]
-    one = GaussianProcess(surrogate.kernel, parameters, inputs, values)(wide)
-    other = GaussianProcess(model.kernel, inner, task.features, values)(ENCODING(ALL))
-    torch.testing.assert_close(one.mean, other.mean, rtol=1e-8, atol=1e-8)
-    torch.testing.assert_close(one.deviation, other.deviation, rtol=1e-8, atol=1e-8)
 
 
 def test_validation_is_of_the_tasks_of_all_processes(fitted, monkeypatch):

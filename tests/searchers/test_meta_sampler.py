@@ -140,15 +140,12 @@ class PlainSearch:
     def __init__(self, surrogate):
         self.surrogate = surrogate
         self.features = ENCODING(ALL).numpy()
-        self.widths, self.scales = ENCODING.groups, surrogate.source_kernel.scales.tolist()
+        self.widths, self.scales = ENCODING.groups, surrogate.kernel.scales.tolist()
         self.sources = [self.expected(source) for source in surrogate.sources]
-        if self.sources:
-            self.features = np.concatenate([self.features, np.array(self.sources).T], axis=1)
-            self.widths, self.scales = (*self.widths, len(self.sources)), [*self.scales, 2 * len(self.sources)]
 
     def covariance(self, parameters, one, other):
         total, start = 0.0, 0
-        for group, width in enumerate(self.widths[: len(parameters) - 2]):
+        for group, width in enumerate(self.widths):
             part = slice(start, start + width)
             total += math.exp(parameters[group]) * ((one[part] - other[part]) ** 2).sum() / self.scales[group]
             start += width
@@ -171,15 +168,11 @@ class PlainSearch:
         first = torch.tensor([
             NormalDist().inv_cdf((1 + sum(o < s for o in scores[:fitted]) - 0.5) / fitted) for s in scores[:fitted]
         ], dtype=torch.float64)  # fmt: skip
-        informed = number % 2 == 0
-        parameters = self.surrogate.fit(torch.from_numpy(self.features[places[:fitted]]), first, informed=informed)
-        parameters = parameters.numpy()
+        parameters = self.surrogate.fit(torch.from_numpy(self.features[places[:fitted]]), first).numpy()
         known = self.features[places]
         noisy = np.array([[self.covariance(parameters, a, b) for b in known] for a in known])
         inverse = np.linalg.inv(noisy + math.exp(parameters[-1]) * np.eye(number))
-        weights = [
-            0.0 if informed else self.weight(by_rank, [source[place] for place in places]) for source in self.sources
-        ]
+        weights = [self.weight(by_rank, [source[place] for place in places]) for source in self.sources]
         best, chosen = -math.inf, -1
         for place, features in enumerate(self.features):
             cross = np.array([self.covariance(parameters, features, one) for one in known])
@@ -198,7 +191,7 @@ class PlainSearch:
     def weight(values, predictions):
         pairs = [(a, b) for a, b in product(range(len(values)), repeat=2) if values[a] > values[b]]
         wrong = sum(predictions[a] < predictions[b] for a, b in pairs) / len(pairs)
-        return 0.75 * max(0.0, 1 - (wrong / 0.3) ** 2)
+        return 0.75 * max(0.0, 1 - (wrong / 0.15) ** 2)
 
 
 @pytest.mark.parametrize("transfer", [False, True])
