@@ -22,9 +22,9 @@ class TransferSurrogate:
     """A Gaussian process on the new task's scores that knows what earlier tasks expect.
 
     From the sources it has two things. The prior of its kernel's parameters is around their mean over the sources: what
-    of an architecture matters, how smoothly and how noisily, is much the same on related tasks. And its mean is averaged
-    with the means of those sources that order the task's scores nearly rightly (``transfer.combined``); the deviation
-    is that of the process. With no sources it is a Gaussian process and nothing else.
+    of an architecture matters, how smoothly and how noisily, is much the same on related tasks. And its mean is
+    averaged with the means of those sources that order the task's scores nearly rightly (``transfer.combined``); the
+    deviation is that of the process. With no sources it is a Gaussian process and nothing else.
 
     Args:
         kernel: of the sources' processes and of the new task's.
