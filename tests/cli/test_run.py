@@ -130,6 +130,14 @@ def test_only_what_depends_on_a_change_runs_anew(phases: list[Phase], recorder: 
     assert recorder.names[5:] == ["fit", "search", "report"]
 
 
+def test_what_follows_a_phase_of_all_seeds_runs_anew_with_it(phases: list[Phase], recorder: Recorder) -> None:
+    phases = [phases[0], Phase("report", "middle", args=["--output={directory}/{name}"], per_seed=False), phases[1]]
+    run(phases, Path("out"), [0, 7], execute=recorder)
+    Path("out/middle/phase.json").unlink()
+    run(phases, Path("out"), [0, 7], execute=recorder)
+    assert recorder.names == ["fit", "fit", "report", "search", "search", "report", "search", "search"]
+
+
 def test_mistakes_in_the_phases(phases: list[Phase], recorder: Recorder) -> None:
     with pytest.raises(UsageError, match="a 'name' of its own"):
         run([*phases, phases[0]], Path("out"), execute=recorder)

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from lit_metanas.episodes.task import Split, Task
 from lit_metanas.estimators.estimator import Estimator, Score
-from lit_metanas.records import Budget, Cost
+from lit_metanas.records import Budget, Cost, Record
 from lit_metanas.searchers import QuerySearcher
+from lit_metanas.searchers.ledger import Ledger, Query, noted
 from lit_metanas.searchers.reseed import reseed
 from lit_metanas.spaces.architecture import Choice
 from lit_metanas.spaces.space import SearchSpace
@@ -112,6 +113,21 @@ def test_the_budget_is_never_overdrawn_and_the_record_adds_up(flops, queries, se
         assert SPACE.violation(trial.architecture) is None
         known.add(trial.architecture)
     assert found.architecture == max(calls, key=plain_value)
+
+
+def test_trials_at_no_cost_count_in_a_row():
+    study = optuna.create_study(direction="maximize")
+    ledger = Ledger(Budget(), Record("r"))
+    one, other = SPACE.sample(torch.Generator().manual_seed(0)), SPACE.sample(torch.Generator().manual_seed(1))
+    assert one != other
+    free = []
+    for architecture, queries in ((one, 1), (one, 0), (one, 0), (other, 1), (one, 0)):
+        attributes = noted(Query.of(architecture, {}), Cost(queries=queries), measures={}, fidelity=None)
+        study.add_trial(optuna.trial.create_trial(value=0.5, user_attrs=attributes))
+        ledger.read(study.get_trials())
+        free.append(ledger.free)
+    assert free == [0, 1, 2, 0, 1]
+    assert ledger.told == 5
 
 
 def test_the_search_ends_when_the_space_is_exhausted():
