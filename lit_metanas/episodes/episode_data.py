@@ -98,7 +98,9 @@ class EpisodeDataModule(LightningDataModule):
                     f"EpisodeDataModule: {name} = {getattr(self, name)} must be a multiple of the number of processes, "
                     f"{self.world_size}."
                 )
-        stages: dict[str, tuple[Subset, ...]] = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}
+        validated = getattr(self.trainer, "limit_val_batches", 1)
+        fit: tuple[Subset, ...] = ("train", "val") if validated else ("train",)
+        stages: dict[str, tuple[Subset, ...]] = {"fit": fit, "validate": ("val",), "test": ("test",)}
         for subset in stages.get(stage, ()):
             # in the main process: so its errors come early and its images are in memory before workers fork
             self.stream(subset)[0, 0]

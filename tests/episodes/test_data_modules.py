@@ -108,6 +108,10 @@ def test_numbers_out_of_range(coded):
 def test_a_source_that_is_too_small_is_refused_before_training(coded, tmp_path):
     with pytest.raises(ValueError, match=r"coded/val has 8 classes, fewer than way = 9"):
         trainer(tmp_path, max_epochs=1).fit(Reader(), data(coded, eval_way=9))
+    module = Reader()  # which is not validated, and so needs no classes for that
+    trainer(tmp_path, max_epochs=1, limit_val_batches=0).fit(module, data(coded, eval_way=9))
+    assert module.seen
+    assert not module.judged
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
