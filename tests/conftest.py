@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from torch.utils._pytree import tree_leaves
 LAUNCHERS = ["RANK", "LOCAL_RANK", "GROUP_RANK", "NODE_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE"]
 TERMINALS = ["COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"]
 
-# Nothing may depend on where the tests run: not on a scheduler, an account or a terminal, not on how fast the machine
-# is, and not on luck.
+# Nothing may depend on where the tests run: not on a scheduler, an account or a terminal, not on a shell that starts
+# them in the background and so without Ctrl-C, not on how fast the machine is, and not on luck.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 for name in [name for name in os.environ if name.startswith(("LIT_METANAS_", "SLURM_", "WANDB_"))]:
     del os.environ[name]
 for name in LAUNCHERS + TERMINALS:

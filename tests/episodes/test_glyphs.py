@@ -1,5 +1,7 @@
 """The embedded source: classes, distortions, cache."""
 
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 import torch
@@ -10,18 +12,31 @@ from lit_metanas.episodes.glyph_faces import letters, master
 from lit_metanas.episodes.glyphs import SCRIPTS
 
 
+@contextmanager
+def only(chosen):
+    """The source has these letters."""
+    clear = (glyphs_module._letters_of.cache_clear, glyphs_module._names.cache_clear)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(glyphs_module, "letters", lambda: chosen)
+        for call in clear:
+            call()
+        yield chosen
+    for call in clear:
+        call()
+
+
 @pytest.fixture(scope="module")
 def few_letters():
     """Every fortieth letter only, so that a test can render all of them."""
-    everything = letters()
-    clear = (glyphs_module._letters_of.cache_clear, glyphs_module._names.cache_clear)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(glyphs_module, "letters", lambda: everything[::40])
-        for call in clear:
-            call()
-        yield everything[::40]
-    for call in clear:
-        call()
+    with only(letters()[::40]) as few:
+        yield few
+
+
+@pytest.fixture
+def _all_letters():
+    """All, whichever tests ran before."""
+    with only(letters()):
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +46,7 @@ def glyphs(tmp_path_factory, few_letters) -> Glyphs:
     return source
 
 
+@pytest.mark.usefixtures("_all_letters")
 def test_scripts_are_split_and_classes_disjoint():
     glyphs = Glyphs()
     assert sum(len(scripts) for scripts in SCRIPTS.values()) == len(set().union(*SCRIPTS.values())) == 15
