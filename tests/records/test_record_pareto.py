@@ -1,6 +1,7 @@
 """The Pareto front against pairwise comparison, and files from before there were fronts."""
 
 import json
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -36,7 +37,9 @@ def test_a_grid_and_its_antidiagonal():
 def test_the_front_and_the_best_of_a_record():
     rows = [("a", 0.5, 30), ("b", 0.7, 50), ("c", 0.7, 40), ("d", 0.4, 30), ("e", 0.1, 10), ("f", 0.9, 5)]
     trials = [Trial(Architecture({"n": n}), v, Cost(), pruned=n == "f", measures={"parameters": p}) for n, v, p in rows]
-    record = Record("t", [*trials, trials[2]], objectives=("accuracy", "parameters"))
+    record = Record(
+        "t", [*trials, trials[2], replace(trials[2], duplicate=True)], objectives=("accuracy", "parameters")
+    )
     assert "".join(trial.architecture["n"] for trial in record.front) == "acec"
     assert record.best.architecture["n"] == "c"
     assert Record("t", trials).best.architecture["n"] == "b"
