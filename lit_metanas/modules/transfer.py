@@ -9,7 +9,7 @@ from torch import Tensor
 
 OWN = 0.75
 """Weight of the new task's own process, and the largest of each source's."""
-BANDWIDTH = 0.15
+BANDWIDTH = 0.2
 """Share of discordant pairs from which on a source counts nothing; 0.5 is chance."""
 
 

@@ -14,7 +14,7 @@ from lit_metanas.modules.transfer import combined, evidence_weights
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.rank_gaussian import rank_gaussian
 
-DEVIATION = 0.5
+DEVIATION = 1.0
 """Of the logarithms of a kernel's parameters on a new task, around their mean over the sources."""
 
 

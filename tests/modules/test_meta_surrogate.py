@@ -103,7 +103,7 @@ def test_prior_is_the_mean_over_the_tasks(fitted):
     torch.testing.assert_close(model.mean.detach(), mean, rtol=1e-12, atol=1e-12)
     prior = model.surrogate.prior
     torch.testing.assert_close(prior.mean, mean, rtol=1e-12, atol=1e-12)
-    assert prior.deviation.tolist() == [0.5] * 7
+    assert prior.deviation.tolist() == [1.0] * 7
 
 
 def test_prediction_is_the_weighted_mean_of_processes(fitted):
@@ -119,7 +119,7 @@ def test_prediction_is_the_weighted_mean_of_processes(fitted):
         process_mean = [float(x) for x in source.mean(model.kernel, new.features)]
         pairs = [(a, b) for a, b in product(range(12), repeat=2) if new.scores[a] > new.scores[b]]
         wrong = sum(process_mean[a] < process_mean[b] for a, b in pairs) / len(pairs)
-        share = 0.75 * max(0.0, 1 - (wrong / 0.15) ** 2)
+        share = 0.75 * max(0.0, 1 - (wrong / 0.2) ** 2)
         total, weight = total + share * source.mean(model.kernel, candidates), weight + share
     assert weight > 0.75
     torch.testing.assert_close(found.mean, total / weight, rtol=1e-9, atol=1e-9)
@@ -233,7 +233,7 @@ def test_evidence_counts_pairs_and_fades():
     torch.testing.assert_close(evidence_weights(values, predictions), torch.tensor([0, 0.75, 0, 0]).double())
     near = torch.tensor([[5.0, 4.0, 3.0, 1.0, 2.0]])  # one of ten pairs
     found = evidence_weights(torch.tensor([5.0, 4.0, 3.0, 2.0, 1.0]), near)
-    torch.testing.assert_close(found, 0.75 * torch.tensor([1 - (0.1 / 0.15) ** 2]).double())
+    torch.testing.assert_close(found, 0.75 * torch.tensor([1 - (0.1 / 0.2) ** 2]).double())
     torch.testing.assert_close(combined(torch.ones(2).double(), torch.zeros(0).double(), torch.zeros(0, 2).double()),
                                torch.ones(2).double())  # fmt: skip
 

@@ -191,7 +191,7 @@ class PlainSearch:
     def weight(values, predictions):
         pairs = [(a, b) for a, b in product(range(len(values)), repeat=2) if values[a] > values[b]]
         wrong = sum(predictions[a] < predictions[b] for a, b in pairs) / len(pairs)
-        return 0.75 * max(0.0, 1 - (wrong / 0.15) ** 2)
+        return 0.75 * max(0.0, 1 - (wrong / 0.2) ** 2)
 
 
 @pytest.mark.parametrize("transfer", [False, True])
