@@ -8,9 +8,11 @@ so that an interrupted run goes on:
     pip install 'lit-metanas[graph]'
     python benchmarks/amortised_nas_bench_graph.py --output benchmarks/results/amortised_nas_bench_graph.json
 
-What is in the sampler was chosen on seeds 1000 to 1005 (--tuning). Of those that are reported, 0 to 27, an earlier
-sampler, in which both turns took the weighted mean, had been measured on the first 14 (median 42.5, mean 55.9 queries);
-the last 14 were seen once.
+What is in the sampler was chosen on seeds 1000 to 1035 (--tuning), and the reported ones, 112 to 153, were seen once.
+Seeds 0 to 111 had shown earlier samplers. One in which the sources' expectations were features of the kernel at every
+other proposal had a median of 39.5 queries (mean 56.1; the process alone 55 and 73.8) on seeds 0 to 27, and of 41
+(59.6; 52 and 69.1) on 28 to 69. One with half the prior's deviation and sources that count up to 15 % of discordant
+pairs had 35 (51.7; 55 and 71.1) on 70 to 111, but on photo 1.38 times (1.04 to 1.86) the queries of the process alone.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ TOP = 0.001
 LIMIT = 200
 BUDGETS = (10, 25, 50)
 SEARCHERS = ("MetaSampler", "GP", "random", "evolution", "TPE")
-TUNING = range(1000, 1006)
+TUNING = range(1000, 1036)
 
 
 def problems_of(folder: Path | None) -> list[Problem]:
@@ -60,8 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--folder", type=Path, help="where the tables lie; default: the package nas-bench-graph")
     parser.add_argument("--targets", nargs="+", default=list(DATASETS), choices=DATASETS)
     parser.add_argument("--searchers", nargs="+", default=list(SEARCHERS), choices=SEARCHERS)
-    parser.add_argument("--seeds", type=int, default=28, help="how many, from the first")
-    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--seeds", type=int, default=42, help="how many, from the first")
+    parser.add_argument("--first-seed", type=int, default=112)
     parser.add_argument("--tuning", action="store_true", help="the seeds on which the sampler was chosen instead")
     parser.add_argument("--limit", type=int, default=LIMIT, help="most queries of a search")
     parser.add_argument("--queries", type=int, default=200, help="of each source search")
