@@ -19,7 +19,7 @@ def state(step: Step, anew: set[int | None]) -> str:
     if anew if step.seed is None else anew & {None, step.seed}:
         return "new"
     try:
-        marker = json.loads((step.folder / "phase.json").read_text())
+        marker = json.loads((step.folder / "phase.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return "new"
     known = isinstance(marker, dict) and marker.get("fingerprint") == step.fingerprint
@@ -30,7 +30,7 @@ def mark(step: Step, state: str) -> None:
     """Leave the step's state in its folder."""
     marker = {"state": state, "fingerprint": step.fingerprint, "args": step.args}
     with replacing(step.folder / "phase.json") as temporary:
-        temporary.write_text(json.dumps(marker, indent=1))
+        temporary.write_text(json.dumps(marker, indent=1), encoding="utf-8")
 
 
 def set_aside(folder: Path) -> Path | None:

@@ -132,7 +132,7 @@ def _texts(path: Path, seen: set[Path]) -> Iterator[str]:
     if path in seen:
         return
     seen.add(path)
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     yield text
     for name in re.findall(r"[\w./-]+\.ya?ml", text):
         if (path.parent / name).is_file():

@@ -67,7 +67,7 @@ class SaveConfig(SaveConfigCallback):
                 how = f"this run changes {', '.join(changed)}" if "" not in before else "it was damaged"
                 warnings.warn(f"'{path}' is replaced: {how}.", stacklevel=2)
         with replacing(path) as temporary:
-            temporary.write_text(text)
+            temporary.write_text(text, encoding="utf-8")
 
 
 class Program(LightningCLI):
