@@ -140,14 +140,15 @@ def test_the_trial_of_a_killed_process_is_begun_anew_by_another(storage):
 def test_a_trial_in_hand_shows_signs_of_life(storage):
     known = team_storage(storage, 1)
     study = optuna.create_study(storage=known)
-    trial, seen = study.ask(), set()
+    trial, seen, begun = study.ask(), set(), time.monotonic()
     with Team(study, known, 1).beating(trial):
-        while len(seen) < 2:
+        while len(seen) < 2 and time.monotonic() - begun < 600:
             with known.engine.connect() as connection:
                 seen |= {row.heartbeat for row in connection.execute(text("SELECT heartbeat FROM trial_heartbeats"))}
             time.sleep(0.02)
     known.remove_session()
     known.engine.dispose()
+    assert len(seen) >= 2
 
 
 def test_a_search_by_one_process_goes_on_from_what_several_left(tmp_path):
