@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import struct
 import zipfile
 import zlib
@@ -15,6 +16,7 @@ DAMAGED = (
     zipfile.BadZipFile,
     zlib.error,
     struct.error,
+    pickle.UnpicklingError,
     EOFError,
     OSError,
     LookupError,
@@ -25,7 +27,7 @@ DAMAGED = (
     OverflowError,
     MemoryError,
 )
-"""What ``numpy.load`` raises for a damaged or foreign file, and looking into what it gave."""
+"""What a reader raises for a damaged, hostile or foreign file, and for content of another form than it expects."""
 
 
 def read_npz(path: str | os.PathLike[str], mend: str) -> dict[str, np.ndarray[Any, Any]]:

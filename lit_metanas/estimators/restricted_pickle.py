@@ -10,19 +10,7 @@ from typing import IO, Any, Literal, cast
 
 import numpy as np
 
-DAMAGED = (
-    pickle.UnpicklingError,
-    EOFError,
-    LookupError,
-    TypeError,
-    ValueError,
-    AttributeError,
-    MemoryError,
-    OverflowError,
-    RecursionError,
-    OSError,
-)
-"""What unpickling raises for a truncated or damaged file."""
+from lit_metanas.arrays import DAMAGED
 
 
 class Refused(Exception):  # noqa: N818 (what was done to it, as in the message)

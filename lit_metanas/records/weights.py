@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import pickle
 import warnings
 import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,21 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lit_metanas.arrays import DAMAGED
 from lit_metanas.atomic import replacing
-
-DAMAGED = (
-    zipfile.BadZipFile,
-    zlib.error,
-    pickle.UnpicklingError,
-    RuntimeError,
-    EOFError,
-    OSError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-)
-"""What ``load_plain`` raises for a damaged, hostile or foreign file, and looking into what it gave."""
 
 
 def load_plain(path: str | os.PathLike[str]) -> Any:
