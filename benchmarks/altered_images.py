@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lit_metanas.episodes import Subset, TaskSource
+from lit_metanas.tasks import Subset, TaskSource
 
 
 class AlteredImages(TaskSource):

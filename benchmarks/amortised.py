@@ -21,17 +21,16 @@ from optuna.samplers import BaseSampler, TPESampler
 from plain_search import Candidate, random_search, regularised_evolution
 from torch import Tensor
 
-from lit_metanas.atomic import replacing
 from lit_metanas.estimators import Estimator, Score
-from lit_metanas.modules.grouped_kernel import GroupedKernel, mean_distances
-from lit_metanas.modules.source_process import SourceProcess, learned
-from lit_metanas.modules.surrogate_checkpoint import write_surrogate
-from lit_metanas.modules.transfer_surrogate import TransferSurrogate
-from lit_metanas.records import Budget, Cost
-from lit_metanas.records.hardware import hardware
-from lit_metanas.records.task_scores import TaskScores
+from lit_metanas.io.files import replacing
+from lit_metanas.io.text import hardware
+from lit_metanas.records import Budget, Cost, TaskScores
 from lit_metanas.searchers import MetaSampler, QuerySearcher
 from lit_metanas.spaces import Architecture, Encoding
+from lit_metanas.surrogates import TransferSurrogate
+from lit_metanas.surrogates.kernel import GroupedKernel, mean_distances
+from lit_metanas.surrogates.surrogate_checkpoint import write_surrogate
+from lit_metanas.surrogates.transfer import SourceProcess, learned
 
 POPULATION, SAMPLE = 20, 5
 RESAMPLES = 10_000

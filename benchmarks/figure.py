@@ -12,8 +12,8 @@ from typing import Literal
 
 from ratio import Ratio
 
-from lit_metanas.atomic import replacing
-from lit_metanas.records.hardware import hardware
+from lit_metanas.io.files import replacing
+from lit_metanas.io.text import hardware
 
 
 @dataclass(frozen=True)

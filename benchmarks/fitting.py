@@ -9,11 +9,11 @@ from typing import Any
 
 from lightning.pytorch import Callback, Trainer, seed_everything
 
-from lit_metanas.episodes import EpisodeDataModule, Glyphs
 from lit_metanas.meta import PrototypeLoss
-from lit_metanas.modules.meta_search import MetaSearch
 from lit_metanas.relaxations import Softmax
 from lit_metanas.spaces import LayeredSpace
+from lit_metanas.tasks import EpisodeDataModule, Glyphs
+from lit_metanas.training import MetaSearch
 
 
 def glyphs(*, way: int, tasks_per_step: int, steps: int, num_workers: int = 0) -> EpisodeDataModule:

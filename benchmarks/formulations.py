@@ -23,14 +23,13 @@ import torch
 from lightning.pytorch import Trainer, seed_everything
 from oracle import ranking
 
-from lit_metanas.allocator import tune_allocator
-from lit_metanas.atomic import replacing
-from lit_metanas.episodes import EpisodeDataModule, Glyphs
+from lit_metanas.cli.environment import tune_allocator
+from lit_metanas.io.files import replacing
 from lit_metanas.meta import PairedScore, PrototypeLoss
-from lit_metanas.modules.architecture_schedule import ArchitectureSchedule
-from lit_metanas.modules.meta_search import MetaSearch
 from lit_metanas.relaxations import AnnealedSoftmax, Categorical, GumbelSoftmax, SampledChild, Softmax, StraightThrough
 from lit_metanas.spaces import Architecture, LayeredSpace
+from lit_metanas.tasks import EpisodeDataModule, Glyphs
+from lit_metanas.training import ArchitectureSchedule, MetaSearch
 
 Options = dict[str, Any]
 

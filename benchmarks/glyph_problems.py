@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from altered_images import AlteredImages
 
-from lit_metanas.episodes import Glyphs, Subset, Task, draw_task
+from lit_metanas.tasks import Glyphs, Subset, Task, draw_task
 
 VAL = TEST = 40
 """Images a class."""

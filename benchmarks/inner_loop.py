@@ -31,12 +31,12 @@ from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 from torch.profiler import ProfilerActivity, profile
 
-from lit_metanas.allocator import tune_allocator
-from lit_metanas.episodes import Episode, Split
+from lit_metanas.cli.environment import tune_allocator
+from lit_metanas.io.text import hardware
 from lit_metanas.meta import FOMAML, MAML, JointInnerLoop, Learner, LinearHead, Parameters
-from lit_metanas.records.hardware import hardware
 from lit_metanas.relaxations import Argmax
 from lit_metanas.spaces import LayeredSpace
+from lit_metanas.tasks import Episode, Split
 
 PEAK = Path("/proc/self/clear_refs")
 TARGETS = {"FOMAML": 1.2, "MAML": 1.0}

@@ -24,13 +24,13 @@ import numpy as np
 import torch
 from glyph_problems import REPEATED, SOURCES, TARGETS, Problem
 
-from lit_metanas.allocator import tune_allocator
-from lit_metanas.atomic import replacing
-from lit_metanas.episodes import Task
+from lit_metanas.cli.environment import tune_allocator
 from lit_metanas.estimators import Table
-from lit_metanas.modules.child import Child, accuracy, fit_child
-from lit_metanas.modules.recipe import Recipe
+from lit_metanas.io.files import replacing
 from lit_metanas.spaces import Architecture, LayeredSpace
+from lit_metanas.tasks import Task
+from lit_metanas.training import Child, Recipe
+from lit_metanas.training.child import accuracy, fit_child
 
 RESULTS = Path(__file__).parent / "results" / "learned_tasks"
 SPACE = LayeredSpace(

@@ -29,15 +29,15 @@ from pool_space import PoolSpace
 from regret_figure import draw
 from regrets import Regrets, arrivals, regrets, rows_of, show
 
-from lit_metanas.atomic import replacing
-from lit_metanas.cli import main as lit_metanas
-from lit_metanas.episodes import DataStatistics
+from lit_metanas.cli.command_line import main as lit_metanas
 from lit_metanas.estimators import TabularEstimator
-from lit_metanas.modules.recipe import Recipe
+from lit_metanas.io.files import replacing
+from lit_metanas.io.text import hardware
 from lit_metanas.records import Budget, Record, read_record_lines, write_record_lines
-from lit_metanas.records.hardware import hardware
 from lit_metanas.searchers import MetaSampler, QuerySearcher, RegularisedEvolution
 from lit_metanas.spaces import Architecture, OneHotEncoding
+from lit_metanas.tasks import DataStatistics
+from lit_metanas.training import Recipe
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 META, GP, TPE, RANDOM, EVOLUTION, MEAN = "meta-learned", "Gaussian process", "TPE", "random", "evolution", "source mean"

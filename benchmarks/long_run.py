@@ -27,13 +27,13 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor
 
-from lit_metanas.allocator import tune_allocator
 from lit_metanas.callbacks import ArchitectureFile, ArchitectureLogger
-from lit_metanas.episodes import EpisodeDataModule, TaskSource
+from lit_metanas.cli.environment import tune_allocator
 from lit_metanas.meta import PairedScore
-from lit_metanas.modules.meta_search import MetaSearch
 from lit_metanas.relaxations import Categorical
 from lit_metanas.spaces import LayeredSpace
+from lit_metanas.tasks import EpisodeDataModule, TaskSource
+from lit_metanas.training import MetaSearch
 
 STEPS, EPOCH, EVERY, PARTS = 10_000, 100, 10, 20
 STUDENT = 2.101

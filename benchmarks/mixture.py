@@ -15,9 +15,9 @@ import torch
 from ratio import compare, table, write
 from torch import Tensor
 
-from lit_metanas.records.hardware import hardware
+from lit_metanas.io.text import hardware
 from lit_metanas.spaces import Gate, LayeredSpace, Mixture, one_hot
-from lit_metanas.spaces.layered_supernet import Mix
+from lit_metanas.spaces.layered.layered_supernet import Mix
 
 TARGETS = {"merged, channels last": 1.4, "sampled child": 2.0}
 SHAPE = (1, 28, 28)

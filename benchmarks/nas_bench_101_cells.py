@@ -12,8 +12,8 @@ import json
 import time
 from pathlib import Path
 
-from lit_metanas.atomic import replacing
-from lit_metanas.spaces.nas_bench_101_cells import MAX_VERTICES, module_hash, unique_cells
+from lit_metanas.io.files import replacing
+from lit_metanas.spaces.nas_bench_101.nas_bench_101_cells import MAX_VERTICES, module_hash, unique_cells
 
 PUBLISHED = {7: 423_624}
 """Cells of at most so many vertices."""

@@ -24,10 +24,10 @@ from figure import load
 from plain_search import Candidate, random_search, regularised_evolution
 from query_searchers import POPULATION, QUICK, SAMPLE, SEARCHERS, search
 
-from lit_metanas.atomic import replacing
 from lit_metanas.estimators import NASBench201Table, TabularEstimator
+from lit_metanas.io.files import replacing
+from lit_metanas.io.text import hardware
 from lit_metanas.records import Record
-from lit_metanas.records.hardware import hardware
 from lit_metanas.spaces import Architecture
 
 DATASETS = ("cifar10", "cifar100", "ImageNet16-120")

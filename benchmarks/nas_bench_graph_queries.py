@@ -21,10 +21,10 @@ from figure import load
 from query_searchers import QUICK, SEARCHERS, search
 from torch import Tensor
 
-from lit_metanas.atomic import replacing
 from lit_metanas.estimators import Estimator, NASBenchGraphTable, Score, TabularEstimator
+from lit_metanas.io.files import replacing
+from lit_metanas.io.text import hardware
 from lit_metanas.records import Cost
-from lit_metanas.records.hardware import hardware
 from lit_metanas.spaces import Architecture
 
 DATASETS = ("cora", "citeseer", "pubmed", "cs", "physics", "photo", "computers", "arxiv")

@@ -16,13 +16,12 @@ from pathlib import Path
 
 import torch
 
-from lit_metanas.allocator import tune_allocator
-from lit_metanas.atomic import replacing
-from lit_metanas.episodes import Glyphs
-from lit_metanas.episodes.sampling import draw_task
-from lit_metanas.modules.child import Child, accuracy, fit_child
-from lit_metanas.modules.recipe import Recipe
+from lit_metanas.cli.environment import tune_allocator
+from lit_metanas.io.files import replacing
 from lit_metanas.spaces import Architecture, LayeredSpace
+from lit_metanas.tasks import Glyphs, draw_task
+from lit_metanas.training import Child, Recipe
+from lit_metanas.training.child import accuracy, fit_child
 
 TASKS = 4
 RECIPE = Recipe(epochs=10)

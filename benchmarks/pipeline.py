@@ -14,8 +14,8 @@ from figure import Figure, show, write
 from fitting import fit, glyphs, sampled
 from lightning.pytorch.profilers import SimpleProfiler
 
-from lit_metanas.allocator import tune_allocator
-from lit_metanas.records.hardware import hardware
+from lit_metanas.cli.environment import tune_allocator
+from lit_metanas.io.text import hardware
 
 TARGET = 5.0
 SETTINGS = {"5-way": (5, 0), "20-way": (20, 0), "5-way, one worker": (5, 1)}

@@ -27,9 +27,9 @@ from figure import Figure, of_pairs, show, write
 from fitting import fit, glyphs, sampled, soft
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from lit_metanas.allocator import tune_allocator
 from lit_metanas.callbacks import Preemption, RankCheck, RankWatch
-from lit_metanas.records.hardware import hardware
+from lit_metanas.cli.environment import tune_allocator
+from lit_metanas.io.text import hardware
 
 TARGETS = {"soft": 2 * 0.9, "sampled": None}
 SEARCHES = {"soft": soft, "sampled": sampled}

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
-from lit_metanas.atomic import replacing
-from lit_metanas.records.hardware import hardware
+from lit_metanas.io.files import replacing
+from lit_metanas.io.text import hardware
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import matplotlib
 import numpy as np
 from regrets import Regrets
 
-from lit_metanas.atomic import replacing
+from lit_metanas.io.files import replacing
 
 
 def draw(found: Mapping[str, Regrets], path: Path) -> None:

@@ -8,7 +8,7 @@ from statistics import median
 
 import numpy as np
 
-from lit_metanas.report.statistics import bootstrap_means
+from lit_metanas.report.paired_statistics import bootstrap_means
 
 BEST = 3
 """Members of the pool that count as found."""

@@ -19,7 +19,7 @@ import optuna
 from figure import Figure, show, write
 from optuna.samplers import BaseSampler
 
-from lit_metanas.records.hardware import hardware
+from lit_metanas.io.text import hardware
 from lit_metanas.searchers import LocalSearch, RegularisedEvolution
 from lit_metanas.spaces import NASBench201
 

@@ -9,16 +9,14 @@ from pathlib import Path
 
 import torch.nn.functional as F
 
-from lit_metanas.episodes import Glyphs, Omniglot, TaskSource
-from lit_metanas.episodes.sampling import draw_task
-from lit_metanas.episodes.task import Split, Task
-from lit_metanas.modules.controller_sharing import ControllerRates
-from lit_metanas.modules.recipe import Recipe
-from lit_metanas.modules.shared_weights import WeightRates
-from lit_metanas.modules.weight_sharing import Rates
 from lit_metanas.relaxations import AuxiliarySkip, SampledChild, Softmax
 from lit_metanas.searchers import ENAS, FixedArchitecture, OneShot, RandomArchitecture, Searcher, WeightSharingSearcher
 from lit_metanas.spaces import DARTSCell, LayeredSpace, SearchSpace
+from lit_metanas.tasks import Glyphs, Omniglot, Split, Task, TaskSource, draw_task
+from lit_metanas.training import Recipe
+from lit_metanas.training.weight_sharing.darts import Rates
+from lit_metanas.training.weight_sharing.enas import ControllerRates
+from lit_metanas.training.weight_sharing.shared_weights import WeightRates
 
 WAY = 10
 EPOCHS = 1000

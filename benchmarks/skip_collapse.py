@@ -26,14 +26,14 @@ from matplotlib.figure import Figure
 from sharing_blocks import Block, cells, draw
 from weight_sharing import HERE, RelaxedAccuracy, Row, read, train, write
 
-from lit_metanas.allocator import tune_allocator
-from lit_metanas.episodes.task import Task
-from lit_metanas.modules.recipe import Recipe
-from lit_metanas.modules.weight_sharing import Rates, WeightSharing
+from lit_metanas.cli.environment import tune_allocator
 from lit_metanas.records import Budget
 from lit_metanas.relaxations import AuxiliarySkip, Softmax
 from lit_metanas.searchers import WeightSharingSearcher
 from lit_metanas.spaces import Architecture, NASBench201, SearchSpace
+from lit_metanas.tasks import Task
+from lit_metanas.training import Recipe, WeightSharing
+from lit_metanas.training.weight_sharing.darts import Rates
 
 SOME = ("none", "skip_connect", "sep_conv_3x3")
 

@@ -14,7 +14,7 @@ from statistics import median
 
 from figure import Figure, show, write
 
-from lit_metanas.records.hardware import hardware
+from lit_metanas.io.text import hardware
 
 TARGET = 5.0
 COMMANDS = (("--help",), ("report", "--help"), ("fit", "--help"))
@@ -22,7 +22,7 @@ COMMANDS = (("--help",), ("report", "--help"), ("fit", "--help"))
 
 def seconds(arguments: tuple[str, ...]) -> float:
     """Wall time of one command."""
-    command = [sys.executable, "-m", "lit_metanas.cli", *arguments]
+    command = [sys.executable, "-m", "lit_metanas", *arguments]
     start = time.perf_counter()
     subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
     return time.perf_counter() - start

@@ -25,20 +25,18 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from oracle import ranking
 from sharing_blocks import BLOCKS, FREE, Block, draw, searchers
 
-from lit_metanas.allocator import tune_allocator
-from lit_metanas.atomic import replacing
-from lit_metanas.episodes.task import Task
-from lit_metanas.modules.accuracy import share_right
-from lit_metanas.modules.child import Child, accuracy, fit_child
-from lit_metanas.modules.recipe import Recipe
-from lit_metanas.modules.statistics import embed_and_record
-from lit_metanas.modules.weight_sharing import WeightSharing
+from lit_metanas.cli.environment import tune_allocator
+from lit_metanas.io.files import replacing
+from lit_metanas.io.text import hardware
 from lit_metanas.records import Budget
-from lit_metanas.records.hardware import hardware
-from lit_metanas.records.interval import t_interval
+from lit_metanas.records.statistics import t_interval
 from lit_metanas.relaxations import SampledChild
 from lit_metanas.searchers import WeightSharingSearcher
 from lit_metanas.spaces import Architecture, DARTSCell, SearchSpace
+from lit_metanas.tasks import Task
+from lit_metanas.training import Child, Recipe, WeightSharing
+from lit_metanas.training.child import accuracy, fit_child, share_right
+from lit_metanas.training.meta_search.batch_norm_statistics import embed_and_record
 
 HERE = Path(__file__).parent
 Row = dict[str, Any]

@@ -23,7 +23,6 @@ import torch
 import torch.nn.functional as F
 from figure import Figure, show, write
 
-from lit_metanas.episodes import DrawnTasks, Glyphs, Split, Task
 from lit_metanas.estimators import (
     FlopCount,
     GradNorm,
@@ -38,6 +37,7 @@ from lit_metanas.estimators import (
     Synflow,
 )
 from lit_metanas.spaces import NASBench201
+from lit_metanas.tasks import DrawnTasks, Glyphs, Split, Task
 
 PROXIES: Mapping[str, Proxy] = {
     "synflow": Synflow(),

@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 from torch.utils._pytree import tree_leaves
+
+sys.path += map(str, sorted(Path(__file__).parent.glob("*/toys")))  # modules that tests and their subprocesses share
 
 LAUNCHERS = ["RANK", "LOCAL_RANK", "GROUP_RANK", "NODE_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE"]
 TERMINALS = ["COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"]

@@ -15,6 +15,6 @@ resume=()
 
 exec torchrun --nnodes "${NODES:=2}" --nproc-per-node "${PROCESSES:=1}" --node-rank "$NODE" \
   --master-addr "$HEAD" --master-port "${PORT:-29500}" \
-  -m lit_metanas.cli fit "$@" --trainer.default_root_dir "$run" \
+  -m lit_metanas fit "$@" --trainer.default_root_dir "$run" \
   --trainer.accelerator "${ACCELERATOR:-gpu}" --trainer.strategy ddp \
   --trainer.num_nodes "$NODES" --trainer.devices "$PROCESSES" "${resume[@]}"

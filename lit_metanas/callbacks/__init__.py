@@ -2,16 +2,12 @@
 
 from lit_metanas.callbacks.architecture_file import ArchitectureFile
 from lit_metanas.callbacks.architecture_logger import ArchitectureLogger
-from lit_metanas.callbacks.history import ProbabilityHistory
-from lit_metanas.callbacks.preemption import Preemption
+from lit_metanas.callbacks.early_stopping import SkipStop, StableArchitecture
+from lit_metanas.callbacks.guards import Preemption, RankCheck, RankWatch
+from lit_metanas.callbacks.probability_history import ProbabilityHistory
 from lit_metanas.callbacks.progress_bar import EpisodeProgressBar
-from lit_metanas.callbacks.rank_check import RankCheck
-from lit_metanas.callbacks.rank_watch import RankWatch
-from lit_metanas.callbacks.results_file import ResultsFile
-from lit_metanas.callbacks.results_table import ResultsTable
+from lit_metanas.callbacks.results import ResultsFile, ResultsTable
 from lit_metanas.callbacks.searching import Searched, Searching, Tested
-from lit_metanas.callbacks.skip_stop import SkipStop
-from lit_metanas.callbacks.stable_architecture import StableArchitecture
 
 __all__ = [
     "ArchitectureFile",

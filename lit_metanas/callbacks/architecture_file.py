@@ -1,18 +1,19 @@
-"""Keeps the best architecture so far in a file."""
+"""Writes the chosen architecture to a file, and offers it to W&B as an artifact."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import Logger, WandbLogger
 
-from lit_metanas.callbacks.artifact import keep_architectures
 from lit_metanas.callbacks.searching import Accounted, searching, validates_fit
-from lit_metanas.records.chosen import Chosen
-from lit_metanas.records.files import write_architectures
+from lit_metanas.records.result import Chosen
+from lit_metanas.records.result_files import write_architectures
 
 
 class ArchitectureFile(Callback):
@@ -96,3 +97,24 @@ class ArchitectureFile(Callback):
         if not isinstance(pl_module, Accounted):
             return row
         return replace(row, seed=pl_module.seed, shape=pl_module.shape, cost=pl_module.cost())
+
+
+def keep_architectures(loggers: Iterable[Logger], path: Path) -> None:
+    """Attach an ``architectures.json`` to the runs of those loggers that are W&B's; without the file do nothing.
+
+    An offline run keeps its artifact beside itself until ``wandb sync`` uploads both.
+
+    Args:
+        loggers: the trainer's.
+        path: the file.
+    """
+    takers = [logger for logger in loggers if isinstance(logger, WandbLogger)]
+    if not takers or not path.is_file():
+        return
+    import wandb
+
+    for logger in takers:
+        run = logger.experiment
+        artifact = wandb.Artifact(f"architectures-{run.id}", type="architecture")
+        artifact.add_file(str(path), name="architectures.json")
+        run.log_artifact(artifact)

@@ -6,14 +6,14 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from lit_metanas.callbacks.canvas import COLOURS, FAINT, INK, figure
-from lit_metanas.callbacks.diagnosis import skips
-from lit_metanas.callbacks.heat_map import natural
+from lit_metanas.callbacks.architecture_logger import skips
+from lit_metanas.callbacks.figures import COLOURS, FAINT, INK, figure, natural
 from lit_metanas.spaces.architecture import Architecture, Choice
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
 
 BLOCK, GAP, BAND = 1.5, 0.55, 0.3
 """Inches: a block's width, the room between blocks, the height of one operation."""

@@ -1,18 +1,28 @@
-"""How good an architecture is."""
+"""The base of estimators, failures, and measures of a network."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from statistics import median
+from time import perf_counter
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
-from lit_metanas.episodes.task import Task
-from lit_metanas.estimators.measures import Measure
 from lit_metanas.records.budget import Cost
 from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.spaces.space import SearchSpace, Shape
+from lit_metanas.tasks.task import Task
+
+FAILURES = (ArithmeticError, MemoryError, RuntimeError, ValueError)
+"""What a child raises that cannot be built, does not fit into memory, or whose training diverges."""
+
+
+def reason_of(error: Exception) -> str:
+    """An error in one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split()) or 'without a reason'}"
 
 
 @dataclass(frozen=True)
@@ -79,3 +89,51 @@ class Estimator(ABC):
 
 EstimatorCallable = Callable[[Task, SearchSpace, int], Estimator]
 """Makes the estimator of a task, a space and a seed: a class, its further arguments given or left at their defaults."""
+
+
+Measure = Callable[[Architecture], float]
+"""Something about an architecture that is better the smaller it is."""
+
+
+def network_measures(space: SearchSpace, shape: Shape, way: int, device: torch.device) -> Mapping[str, Measure]:
+    """The measures of child networks.
+
+    Args:
+        space: where architectures come from.
+        shape: channels, height and width of an input.
+        way: number of classes.
+        device: where latency is measured.
+
+    Returns:
+        ``parameters``; ``flops``, forward multiply-adds for one input; and ``latency``, seconds for one input, which
+        is measured anew at each call and so differs a little between calls.
+    """
+
+    def parameters(architecture: Architecture) -> float:
+        return float(space.cost(architecture, shape, way).parameters)
+
+    def flops(architecture: Architecture) -> float:
+        return float(space.cost(architecture, shape, way).flops)
+
+    def seconds(architecture: Architecture) -> float:
+        with torch.random.fork_rng(devices=[]):
+            network = space.child(architecture, shape, way)
+        return latency(network.to(device), shape)
+
+    return {"parameters": parameters, "flops": flops, "latency": seconds}
+
+
+@torch.no_grad()
+def latency(network: nn.Module, shape: Shape, *, repeats: int = 21, warmup: int = 3) -> float:
+    """Median seconds of a forward pass of one input, in evaluation mode, on the network's device."""
+    parameter = next(network.parameters(), torch.empty(0))
+    inputs = torch.zeros(1, *shape, device=parameter.device)
+    network.eval()
+    times = []
+    for _ in range(warmup + repeats):
+        begin = perf_counter()
+        network(inputs)
+        if not inputs.is_cpu:
+            torch.accelerator.synchronize(inputs.device)
+        times.append(perf_counter() - begin)
+    return median(times[warmup:])

@@ -1,23 +1,33 @@
-"""Performance estimation by meta-training one architecture on episodes."""
+"""Scores by meta-training one architecture on a source, kept in files."""
 
 from __future__ import annotations
 
+import hashlib
+import io
+import json
 from collections.abc import Mapping
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import asdict, replace
+from pathlib import Path
+from time import perf_counter
+from typing import Any
 
 import torch
 from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor
 
-from lit_metanas.episodes.episode_data import EpisodeDataModule
 from lit_metanas.estimators.estimator import Estimator, Score
-from lit_metanas.estimators.overlay import fresh_weights, overlay
+from lit_metanas.estimators.training_estimator import fresh_weights, overlay
+from lit_metanas.io.checkpoints import DAMAGED, load_plain
+from lit_metanas.io.files import replacing
+from lit_metanas.io.text import tensor_digest
 from lit_metanas.meta import Adaptation, Head, PrototypeLoss
 from lit_metanas.meta.cost import training_flops
-from lit_metanas.modules.meta_search import MetaSearch, default_weight_optimizer
-from lit_metanas.modules.quiet_trainer import quiet_trainer
 from lit_metanas.records.budget import Cost
 from lit_metanas.spaces import Architecture, SearchSpace, Shape, inherit
+from lit_metanas.tasks.episode_data import EpisodeDataModule
+from lit_metanas.training.meta_search.meta_search import MetaSearch, default_weight_optimizer
+from lit_metanas.training.trainers import quiet_trainer
 
 
 class MetaTrainingEstimator(Estimator):
@@ -109,3 +119,53 @@ class MetaTrainingEstimator(Estimator):
                 seed=self.seed,
                 weight_optimizer=self.weight_optimizer,
             )
+
+
+class KeptScores(Estimator):
+    """Keeps what an estimator gives in a folder, where the same call finds it later.
+
+    A search that was killed and draws the same architectures again goes on from there. A kept score says how many
+    seconds it took. A file that is damaged counts as absent; failures are not kept.
+
+    Args:
+        estimator: its scores must depend on nothing but its settings, the architecture, fidelity and start.
+        folder: where they are kept.
+        settings: plain values that decide the estimator's scores.
+    """
+
+    def __init__(self, estimator: Estimator, folder: Path, settings: Mapping[str, Any]) -> None:
+        self.estimator = estimator
+        self.folder = folder
+        self._settings = json.dumps(settings, sort_keys=True)
+
+    @property
+    def settings(self) -> Mapping[str, float | int | str | bool]:
+        """Those of the estimator."""
+        return self.estimator.settings
+
+    def cost(self, architecture: Architecture, fidelity: float) -> Cost:
+        """What the estimator says."""
+        return self.estimator.cost(architecture, fidelity)
+
+    def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:
+        """Look it up, or estimate and keep it."""
+        file = self.folder / f"{self._digest(architecture, fidelity, start)}.pt"
+        with suppress(*DAMAGED):
+            kept = load_plain(file)
+            return Score(kept["value"], Cost(**kept["cost"]), kept["weights"])
+        begin = perf_counter()
+        score = self.estimator(architecture, fidelity=fidelity, start=start)
+        weights = score.weights and {name: tensor.detach().cpu().clone() for name, tensor in score.weights.items()}
+        cost = replace(score.cost, seconds=perf_counter() - begin)
+        content = io.BytesIO()  # a full disk is then an OSError, which no search takes for a failed training
+        torch.save({"value": score.value, "cost": asdict(cost), "weights": weights}, content)
+        with replacing(file) as temporary:
+            temporary.write_bytes(content.getbuffer())
+        return score
+
+    def _digest(self, architecture: Architecture, fidelity: float, start: dict[str, Tensor] | None) -> str:
+        """A file's name for a call: the same for equal ones alone."""
+        names = None if start is None else list(start)
+        tensors = () if start is None else start.values()
+        call = [self._settings, architecture.to_json(), fidelity, names, tensor_digest(*tensors)]
+        return hashlib.sha256(json.dumps(call).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Adaptation to one task."""
+"""The inner loop: adaptation of weights and logits on a support set."""
 
 from __future__ import annotations
 
@@ -9,13 +9,10 @@ from typing import get_args
 import torch
 from torch import Tensor
 
-from lit_metanas.episodes.task import Episode
-from lit_metanas.meta.adaptation import Adaptation
-from lit_metanas.meta.learner import Adapted
-from lit_metanas.meta.noise import row
-from lit_metanas.meta.parameters import Group, Parameters
-from lit_metanas.meta.sgd import SGD
-from lit_metanas.meta.update_rule import Tensors, UpdateRule
+from lit_metanas.meta.inner_optimizers import SGD, Tensors, UpdateRule
+from lit_metanas.meta.learner import Adaptation, Adapted, Learner
+from lit_metanas.meta.parameters import Group, Parameters, draw, row
+from lit_metanas.tasks.task import Episode
 
 
 class InnerLoop(ABC):
@@ -135,3 +132,63 @@ def checked(groups: tuple[Group, ...]) -> tuple[Group, ...]:
     if not groups or not set(groups) <= set(known):
         raise ValueError(f"Inner loop groups {list(groups)}: give at least one of {', '.join(known)}.")
     return tuple(group for group in known if group in groups)
+
+
+class NoInnerLoop(InnerLoop):
+    """Leave the parameters as they are: the head's start, or its comparison with the support set, is all."""
+
+    def __init__(self) -> None:
+        super().__init__(steps=0)
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """Nothing moves."""
+        return ()
+
+    def run(self, parameters: Parameters, adaptation: Adaptation) -> Parameters:
+        """Return the tree."""
+        del adaptation
+        return parameters
+
+
+def evaluate(
+    learner: Learner,
+    inner_loop: InnerLoop,
+    parameters: Parameters,
+    episode: Episode,
+    generator: torch.Generator,
+    *,
+    support_dropout: bool = False,
+    progress: float = 1.0,
+) -> tuple[Tensor, Adapted]:
+    """Adapt to one episode and score its query set without dropout.
+
+    Learners without an inner loop go the same way, with ``NoInnerLoop``.
+
+    Args:
+        learner: supernet, relaxation and head; with ``Argmax`` the architecture that would be derived is judged.
+        inner_loop: adaptation.
+        parameters: the meta-parameters.
+        episode: the task.
+        generator: for stochastic relaxations and dropout.
+        support_dropout: whether dropout is on while adapting.
+        progress: place in the outer schedule.
+
+    Returns:
+        Query scores, shape ``(queries, way)``, and the adapted state (parameters, batch-norm statistics), both
+        without graph.
+    """
+    noise = draw(
+        learner.supernet,
+        learner.relaxation,
+        parameters.logits,
+        episode,
+        generator,
+        steps=inner_loop.steps,
+        support_dropout=support_dropout,
+        query_dropout=False,
+    )
+    with torch.no_grad():
+        adaptation = Adaptation(learner, episode, noise, progress)
+        state, scores = inner_loop.judge(inner_loop.adapt(parameters, adaptation), adaptation)
+    return scores, state

@@ -1,22 +1,21 @@
-"""What is adapted: supernet, relaxation and head as pure functions of the parameter tree."""
+"""The learner: supernet, relaxation and head as pure functions of the parameter tree."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from torch import Tensor
 from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 
-from lit_metanas.episodes.task import Episode, Split
-from lit_metanas.meta.head import Head
-from lit_metanas.meta.noise import TaskNoise, row
-from lit_metanas.meta.parameters import Parameters
+from lit_metanas.meta.differentiation import Autograd, Differentiation
+from lit_metanas.meta.heads import Head
+from lit_metanas.meta.parameters import Parameters, TaskNoise, row
 from lit_metanas.relaxations.relaxation import Relaxation
-from lit_metanas.spaces.mixture import Mixture
-from lit_metanas.spaces.space import Supernet
+from lit_metanas.spaces.space import Mixture, Supernet
+from lit_metanas.tasks.task import Episode, Split
 
 BatchNorm = Literal["transductive", "support", "running"]
 """Where the query set's batch-norm statistics come from."""
@@ -114,3 +113,22 @@ class Learner:
             tree.weights, episode.query.inputs, mixture, noise=noise.query, statistics=statistics or None
         )
         return self.head.scores(tree.head, features, support, episode.support.labels, episode.way)
+
+
+@dataclass(frozen=True)
+class Adaptation:
+    """One task, and how it is adapted to.
+
+    Attributes:
+        learner: supernet, relaxation and head.
+        episode: the task.
+        noise: what is random in it, drawn for at least as many steps as the inner loop takes.
+        progress: place in the outer schedule, from 0 to 1.
+        differentiate: takes the inner gradients.
+    """
+
+    learner: Learner
+    episode: Episode
+    noise: TaskNoise
+    progress: float = 1.0
+    differentiate: Differentiation = field(default_factory=Autograd)

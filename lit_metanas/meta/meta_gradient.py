@@ -9,15 +9,21 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from lit_metanas.episodes.task import Episode
-from lit_metanas.meta.adaptation import Adaptation
-from lit_metanas.meta.differentiation import Autograd, Differentiation, Functional
+from lit_metanas.meta.differentiation import (
+    Autograd,
+    Differentiation,
+    Functional,
+    Metrics,
+    TaskMap,
+    mean_loop,
+    mean_vmap,
+    vectorised,
+)
 from lit_metanas.meta.inner_loop import InnerLoop
-from lit_metanas.meta.learner import Learner
-from lit_metanas.meta.noise import TaskNoise, draw
-from lit_metanas.meta.parameters import Parameters
-from lit_metanas.meta.task_map import Metrics, TaskMap, mean_loop, mean_vmap, vectorised
-from lit_metanas.meta.update_rule import Tensors
+from lit_metanas.meta.inner_optimizers import Tensors
+from lit_metanas.meta.learner import Adaptation, Learner
+from lit_metanas.meta.parameters import Parameters, TaskNoise, draw
+from lit_metanas.tasks.task import Episode
 
 
 class MetaGradient(ABC):

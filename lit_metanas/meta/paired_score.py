@@ -6,15 +6,13 @@ from dataclasses import replace
 
 import torch
 
-from lit_metanas.meta.adaptation import Adaptation
+from lit_metanas.meta.differentiation import Metrics, TaskMap
 from lit_metanas.meta.inner_loop import InnerLoop
-from lit_metanas.meta.learner import Learner
+from lit_metanas.meta.inner_optimizers import Tensors
+from lit_metanas.meta.learner import Adaptation, Learner
 from lit_metanas.meta.meta_gradient import MetaGradient, differentiation, query_gradient
-from lit_metanas.meta.noise import TaskNoise
-from lit_metanas.meta.parameters import Parameters
-from lit_metanas.meta.task_map import Metrics, TaskMap
-from lit_metanas.meta.update_rule import Tensors
-from lit_metanas.relaxations.categorical import Categorical
+from lit_metanas.meta.parameters import Parameters, TaskNoise
+from lit_metanas.relaxations.discrete import Categorical
 
 
 class PairedScore(MetaGradient):

@@ -1,8 +1,10 @@
 """What is kept: budgets, records of searches, results and their files."""
 
 from lit_metanas.records.budget import Budget, Cost, Exhausted
-from lit_metanas.records.chosen import Chosen
-from lit_metanas.records.files import (
+from lit_metanas.records.record import Found, Record, TaskScores, Trial
+from lit_metanas.records.record_lines import merge_record_lines, read_record_lines, write_record_lines
+from lit_metanas.records.result import Chosen, Protocol, Result
+from lit_metanas.records.result_files import (
     merge_architectures,
     merge_results,
     read_architectures,
@@ -12,12 +14,7 @@ from lit_metanas.records.files import (
     write_records,
     write_results,
 )
-from lit_metanas.records.rank_gaussian import rank_gaussian
-from lit_metanas.records.record import Found, Record, Trial
-from lit_metanas.records.record_lines import merge_record_lines, read_record_lines, write_record_lines
-from lit_metanas.records.result import Protocol, Result
-from lit_metanas.records.task_scores import TaskScores
-from lit_metanas.records.weights import read_weights, write_weights
+from lit_metanas.records.statistics import rank_gaussian
 
 __all__ = [
     "Budget",
@@ -38,10 +35,8 @@ __all__ = [
     "read_record_lines",
     "read_records",
     "read_results",
-    "read_weights",
     "write_architectures",
     "write_record_lines",
     "write_records",
     "write_results",
-    "write_weights",
 ]

@@ -13,6 +13,7 @@ from lit_metanas.spaces.architecture import Architecture
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+
 T = TypeVar("T", bound="DataclassInstance")
 
 NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}

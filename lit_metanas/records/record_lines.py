@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from lit_metanas.atomic import replacing
+from lit_metanas.io.files import replacing
 from lit_metanas.records.plain import from_plain, to_plain
 from lit_metanas.records.record import Record
 from lit_metanas.spaces.choice_space import ChoiceSpace

@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 
 from lit_metanas.relaxations.relaxation import Relaxation
-from lit_metanas.relaxations.softmax import Softmax
-from lit_metanas.spaces.mixture import Gate, Mixture
-from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.relaxations.soft import Softmax
+from lit_metanas.spaces.space import Gate, Mixture, SearchSpace
 
 
 class AuxiliarySkip(Relaxation):

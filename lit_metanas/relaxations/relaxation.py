@@ -1,4 +1,4 @@
-"""From architecture logits to a mixture over candidates, or one sampled candidate."""
+"""The base of relaxations, and probabilities from logits."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from lit_metanas.spaces.mixture import Mixture
+from lit_metanas.spaces.space import Gate, Mixture
 
 PRUNED = -1e4
 """A logit at or below half of this value belongs to a pruned candidate: never mixed, never sampled."""
@@ -34,3 +34,92 @@ class Relaxation(ABC):
             name: torch.rand(value.shape, generator=generator).clamp_(min=tiny).to(value.device)
             for name, value in logits.items()
         }
+
+
+class ChoicewiseRelaxation(Relaxation):
+    """Makes one gate after another; a choice of a single label costs nothing."""
+
+    def __call__(self, logits: Mapping[str, Tensor], noise: Mapping[str, Tensor], progress: float) -> Mixture:
+        """Relax every choice."""
+        missing = torch.empty(0)
+        return {
+            name: Gate(torch.ones_like(value), 0)
+            if len(value) == 1
+            else self.gate(value, noise.get(name, missing), progress)
+            for name, value in logits.items()
+        }
+
+    @abstractmethod
+    def gate(self, logits: Tensor, noise: Tensor, progress: float) -> Gate:
+        """Relax one choice of several labels.
+
+        Args:
+            logits: shape ``(labels,)``.
+            noise: uniform numbers in (0, 1), shape ``(labels,)``.
+            progress: place in the schedule, from 0 to 1.
+        """
+
+
+class DiscreteRelaxation(ChoicewiseRelaxation):
+    """Computes one candidate a choice, so that ``Gate.index`` is set.
+
+    The index is read from the logits' values; such a relaxation runs task by task, never under ``vmap``.
+    """
+
+
+def without_pruned(logits: Tensor) -> Tensor:
+    """Replace the logits of pruned candidates by minus infinity, through which no gradient flows."""
+    return logits.masked_fill(logits <= PRUNED / 2, float("-inf"))
+
+
+def probabilities(logits: Tensor, temperature: float = 1.0) -> Tensor:
+    """Softmax over the candidates that are left; exactly 0 for pruned ones.
+
+    Args:
+        logits: shape ``(labels,)``; at least one is not pruned.
+        temperature: divides the logits.
+
+    Returns:
+        Shape ``(labels,)``, summing to one.
+    """
+    return torch.softmax(without_pruned(logits) / temperature, dim=-1)
+
+
+def perturbed(logits: Tensor, noise: Tensor) -> Tensor:
+    """Logits plus standard Gumbel noise; their argmax is a draw from ``softmax(logits)``.
+
+    Args:
+        logits: shape ``(labels,)``.
+        noise: uniform numbers in (0, 1), shape ``(labels,)``.
+
+    Returns:
+        Shape ``(labels,)``; minus infinity for pruned candidates.
+    """
+    # In half precision a number near one would be one, and its Gumbel noise infinite.
+    noise = noise.to(torch.promote_types(noise.dtype, logits.dtype))
+    return without_pruned(logits) - torch.log(-torch.log(noise)).to(logits.dtype)
+
+
+def hard(scores: Tensor) -> Tensor:
+    """One at the largest score and zero elsewhere, without gradient; shape ``(labels,)`` in and out."""
+    places = torch.arange(scores.shape[-1], device=scores.device)
+    return (places == scores.argmax(dim=-1, keepdim=True)).to(scores.dtype)
+
+
+def log_probability(logits: Mapping[str, Tensor], mixture: Mixture) -> Tensor:
+    """Log-probability of the child that a mixture computes, under independent ``softmax(logits)``.
+
+    Args:
+        logits: for each choice, shape ``(labels,)``.
+        mixture: gates with an index, as a discrete relaxation makes them.
+
+    Returns:
+        A scalar: the sum over choices of more than one label.
+    """
+    total = torch.zeros(())
+    for name, value in logits.items():
+        index = mixture[name].index
+        assert index is not None, f"choice {name} is mixed, not sampled"
+        if len(value) > 1:
+            total = total.to(value) + torch.log_softmax(without_pruned(value), dim=-1)[index]
+    return total

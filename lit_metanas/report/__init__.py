@@ -1,7 +1,7 @@
 """From result files to tables with confidence intervals, figures and a Markdown report."""
 
-from lit_metanas.report.report import Report, report, write_report
-from lit_metanas.report.statistics import Difference, paired_difference
+from lit_metanas.report.paired_statistics import Difference, paired_difference
+from lit_metanas.report.report_verb import Report, report, write_report
 from lit_metanas.report.table import ProtocolTable, Row, tables, to_markdown, to_rich
 
 __all__ = [

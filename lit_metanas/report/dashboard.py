@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lit_metanas.atomic import replacing
+from lit_metanas.io.files import replacing
 
 if TYPE_CHECKING:
     from wandb_workspaces.reports.v2.interface import PanelTypes
     from wandb_workspaces.workspaces import Workspace
+
 
 STEP = "trainer/global_step"
 """W&B's name for the batches trained so far, or, in a search, for the number of the target task."""

@@ -11,9 +11,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from lit_metanas.records.budget import Cost
-from lit_metanas.records.interval import Interval
 from lit_metanas.records.result import Protocol, Result
-from lit_metanas.report.statistics import (
+from lit_metanas.records.statistics import Interval
+from lit_metanas.report.paired_statistics import (
     Difference,
     mean_curve,
     over_seeds,

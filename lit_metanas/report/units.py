@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from lit_metanas.records.interval import Interval
-from lit_metanas.report.statistics import Difference
+from lit_metanas.records.statistics import Interval
+from lit_metanas.report.paired_statistics import Difference
 
 PREFIXES = ("", "k", "M", "G", "T", "P", "E")
 

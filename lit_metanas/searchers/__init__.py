@@ -1,21 +1,11 @@
 """How one task is searched under a budget."""
 
-from lit_metanas.searchers.enas import ENAS
-from lit_metanas.searchers.evolving_halving import EvolvingHalving
-from lit_metanas.searchers.fixed import Borrowed, FixedArchitecture, RandomArchitecture
-from lit_metanas.searchers.halving import Halving
-from lit_metanas.searchers.local_search import LocalSearch
-from lit_metanas.searchers.meta_sampler import MetaSampler
-from lit_metanas.searchers.meta_searched import MetaSearched
-from lit_metanas.searchers.one_shot import OneShot
+from lit_metanas.searchers.fixed import Borrowed, FixedArchitecture, MetaSearched, RandomArchitecture
+from lit_metanas.searchers.halving import EvolvingHalving, Halving, SuccessiveHalving
 from lit_metanas.searchers.query import QuerySearcher
-from lit_metanas.searchers.regularised_evolution import RegularisedEvolution
+from lit_metanas.searchers.samplers import LocalSearch, MetaSampler, RegularisedEvolution
 from lit_metanas.searchers.searcher import Searcher
-from lit_metanas.searchers.source_search import SourceSearch
-from lit_metanas.searchers.successive_halving import SuccessiveHalving
-from lit_metanas.searchers.table_search import TableSearch
-from lit_metanas.searchers.target_search import TargetSearch
-from lit_metanas.searchers.weight_sharing import WeightSharingSearcher
+from lit_metanas.searchers.weight_sharing import ENAS, OneShot, WeightSharingSearcher
 
 __all__ = [
     "ENAS",
@@ -31,9 +21,6 @@ __all__ = [
     "RandomArchitecture",
     "RegularisedEvolution",
     "Searcher",
-    "SourceSearch",
     "SuccessiveHalving",
-    "TableSearch",
-    "TargetSearch",
     "WeightSharingSearcher",
 ]

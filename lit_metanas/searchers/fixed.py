@@ -1,4 +1,4 @@
-"""Methods that do not look at the task: a fixed architecture, a random one, a borrowed one."""
+"""Methods that do not search the task: fixed, random, borrowed and meta-searched architectures."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ from hashlib import blake2b
 
 import torch
 
-from lit_metanas.episodes.task import Task
-from lit_metanas.records.budget import Budget
-from lit_metanas.records.files import read_architectures
+from lit_metanas.meta.heads import Head, PrototypeLinearHead
+from lit_metanas.records.budget import Budget, Cost
 from lit_metanas.records.record import Found, Record, Trial
+from lit_metanas.records.result_files import read_architectures
 from lit_metanas.searchers.mutation import complete, draw_new
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.spaces.space import SearchSpace, one_hot
+from lit_metanas.tasks.task import Task
+from lit_metanas.training.meta_search.batch_norm_statistics import embed_and_record
+from lit_metanas.training.meta_search.meta_checkpoint import read_meta_checkpoint
 
 
 class FixedArchitecture(Searcher):
@@ -96,3 +99,50 @@ def _unscored(architecture: Architecture, task: Task, space: SearchSpace, budget
     if reason is not None:
         raise ValueError(f"The architecture cannot be built ({reason}): choose other labels.")
     return Found(architecture, None, Record(task.id, [Trial(architecture, math.nan, budget.spent)]))
+
+
+class MetaSearched(Searcher):
+    """Takes the architecture that meta-training chose or was given, the same for every task, at no cost on the task.
+
+    The child inherits the meta-trained weights, a classifier made from the task's train part, and the batch-norm
+    statistics of that part.
+
+    Args:
+        start: the checkpoint that holds the meta-trained parameters.
+        head: how the classifier starts: a head with a weight and a bias, such as ``PrototypeLinearHead``, the default.
+    """
+
+    def __init__(self, start: str, head: Head | None = None) -> None:
+        self.start = start
+        self.head = head or PrototypeLinearHead()
+
+    @property
+    def meta_cost(self) -> Cost:
+        """Of the meta-training."""
+        return read_meta_checkpoint(self.start).cost
+
+    @torch.no_grad()
+    def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> Found:
+        """Derive the architecture, and embed the train part once.
+
+        Raises:
+            FileNotFoundError: there is no such checkpoint.
+            ValueError: the checkpoint is damaged, foreign, or of another space or shape.
+        """
+        checkpoint = read_meta_checkpoint(self.start)
+        try:
+            architecture = checkpoint.derived(space)
+        except ValueError as error:
+            raise ValueError(f"'{self.start}' is of another search space: {error}") from None
+        restricted = space.restricted(architecture)
+        device = task.train.inputs.device
+        with torch.random.fork_rng(devices=[]):
+            parameters = checkpoint.parameters(restricted, task.shape)
+            supernet = restricted.supernet(task.shape).to(device)
+        weights = {name: tensor.to(device) for name, tensor in parameters.weights.items()}
+        mixture = one_hot(restricted.choices, architecture)
+        features, statistics = embed_and_record(supernet, weights, mixture, task.train.inputs)
+        head = self.head.start({}, features, task.train.labels, task.way)
+        classifier = {f"head.{name}": tensor for name, tensor in head.items()}
+        record = Record(task.id, [Trial(architecture, math.nan, budget.spent)])
+        return Found(architecture, {**weights, **statistics, **classifier}, record)

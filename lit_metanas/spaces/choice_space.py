@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from lit_metanas.spaces.architecture import Architecture, Choice
-from lit_metanas.spaces.restriction import check_labels
+from lit_metanas.spaces.architecture import Architecture, Choice, check_labels
 
 if TYPE_CHECKING:
     from optuna import Trial

@@ -9,9 +9,7 @@ import pytest
 import torch
 
 import lit_metanas
-from lit_metanas.spaces import OneHotEncoding
-from lit_metanas.spaces.architecture import Choice
-from lit_metanas.spaces.choice_space import ChoiceSpace
+from lit_metanas.spaces import Choice, ChoiceSpace, OneHotEncoding
 
 FOLDER = Path(lit_metanas.__file__).parent.parent / "benchmarks"
 BUDGETS = (3, 8)

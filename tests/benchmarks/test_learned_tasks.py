@@ -12,9 +12,9 @@ import torch
 from optuna.samplers import RandomSampler, TPESampler
 
 import lit_metanas
-from lit_metanas.episodes import Glyphs
 from lit_metanas.records import read_record_lines
 from lit_metanas.spaces import Architecture
+from lit_metanas.tasks import Glyphs
 
 FOLDER = Path(lit_metanas.__file__).parent.parent / "benchmarks"
 MEMBERS = 16
@@ -149,7 +149,7 @@ def test_the_nearest_untried_member_is_proposed(benchmark):
 @pytest.mark.parametrize("inner", [None, TPESampler(seed=0, n_startup_trials=4)])
 def test_all_members_come_once_in_another_order_for_each_seed(benchmark, inner):
     module, pools = benchmark("pool_sampler"), benchmark("learned_pool")
-    reseed = importlib.import_module("lit_metanas.searchers.reseed").reseed
+    reseed = importlib.import_module("lit_metanas.searchers.samplers.seeding").reseed
     pool = pools.draw_pool(pools.SPACE, MEMBERS)
     orders = []
     for seed in range(2):

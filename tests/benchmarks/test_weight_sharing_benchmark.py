@@ -11,9 +11,9 @@ import pytest
 import torch
 
 import lit_metanas
-from lit_metanas.episodes.task import Split, Task
-from lit_metanas.modules.recipe import Recipe
 from lit_metanas.spaces import LayeredSpace
+from lit_metanas.tasks import Split, Task
+from lit_metanas.training import Recipe
 
 FOLDER = Path(lit_metanas.__file__).parent.parent / "benchmarks"
 ORACLE = FOLDER / "oracle_glyphs.json"

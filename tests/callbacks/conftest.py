@@ -8,11 +8,9 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from lit_metanas.episodes.task import Episode, Split
-from lit_metanas.records.budget import Cost
-from lit_metanas.records.result import Protocol
-from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.spaces.layered import LayeredSpace
+from lit_metanas.records import Cost, Protocol
+from lit_metanas.spaces import Architecture, LayeredSpace
+from lit_metanas.tasks import Episode, Split
 
 BATCHES = 4
 

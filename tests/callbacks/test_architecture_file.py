@@ -3,7 +3,7 @@ import math
 import pytest
 
 from lit_metanas.callbacks import ArchitectureFile
-from lit_metanas.records.files import read_architectures
+from lit_metanas.records import read_architectures
 
 
 class Writes(ArchitectureFile):

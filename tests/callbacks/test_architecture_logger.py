@@ -9,7 +9,7 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger, WandbLogger
 
 from lit_metanas.callbacks import ArchitectureLogger, ProbabilityHistory
-from lit_metanas.callbacks.history import LIMIT, Moment
+from lit_metanas.callbacks.probability_history import LIMIT, Moment
 
 
 def expected(direction: torch.Tensor, steps: int) -> list[float]:

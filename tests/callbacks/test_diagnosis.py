@@ -3,8 +3,8 @@ import math
 import pytest
 import torch
 
-from lit_metanas.callbacks.diagnosis import entropy, gap, skip_share
-from lit_metanas.spaces.architecture import Architecture, Choice
+from lit_metanas.callbacks.architecture_logger import entropy, gap, skip_share
+from lit_metanas.spaces import Architecture, Choice
 
 
 def test_entropy_of_uniform_and_decided():

@@ -2,12 +2,11 @@ import pytest
 import torch
 from PIL import Image
 
+from lit_metanas.callbacks import ProbabilityHistory
 from lit_metanas.callbacks.architecture_picture import draw_architecture
-from lit_metanas.callbacks.canvas import pixels, save
-from lit_metanas.callbacks.heat_map import draw_probabilities, natural
-from lit_metanas.callbacks.history import Moment, ProbabilityHistory
-from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.spaces.layered import LayeredSpace
+from lit_metanas.callbacks.figures import draw_probabilities, natural, pixels, save
+from lit_metanas.callbacks.probability_history import Moment
+from lit_metanas.spaces import Architecture, LayeredSpace
 
 
 def texts(figure) -> list[str]:

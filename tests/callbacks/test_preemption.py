@@ -2,20 +2,15 @@
 
 import os
 import signal
-import sys
-from pathlib import Path
 
 import pytest
 import torch
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.pytorch import Callback
 from lightning.pytorch.utilities.exceptions import SIGTERMException
+from meta_toys import fit, make_data, make_model, state_of
 
 from lit_metanas.callbacks import Preemption
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "modules" / "toys"))
-
-from meta_toys import fit, make_data, make_model, state_of
 
 
 class Interrupt(Callback):
@@ -123,7 +118,7 @@ def test_a_job_that_is_not_queued_again(slurm):
 
 def test_where_a_loader_cannot_be_resumed_the_last_epochs_checkpoint_stands(slurm, monkeypatch):
     said = []
-    monkeypatch.setattr("lit_metanas.callbacks.preemption.rank_zero_info", said.append)
+    monkeypatch.setattr("lit_metanas.callbacks.guards.preemption.rank_zero_info", said.append)
     data = make_data()
     batches = [[data.stream("train")[0, 2 * step], data.stream("train")[0, 2 * step + 1]] for step in range(4)]
     data.train_dataloader = lambda: torch.utils.data.DataLoader(batches, batch_size=None)

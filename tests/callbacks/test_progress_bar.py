@@ -6,8 +6,7 @@ from lightning.pytorch import LightningModule, Trainer
 from torch.utils.data import DataLoader
 
 from lit_metanas.callbacks import EpisodeProgressBar
-from lit_metanas.callbacks.meter import EpisodeMeter, clock_time
-from lit_metanas.callbacks.progress_bar import episodes_in, line_parts
+from lit_metanas.callbacks.progress_bar import EpisodeMeter, clock_time, episodes_in, line_parts
 
 
 class Clock:

@@ -10,8 +10,9 @@ import time
 
 import pytest
 
-from lit_metanas.callbacks import RankWatch, signs_of_life
-from lit_metanas.callbacks.signs_of_life import SignsOfLife
+from lit_metanas.callbacks import RankWatch
+from lit_metanas.callbacks.guards import heartbeat as signs_of_life
+from lit_metanas.callbacks.guards.heartbeat import SignsOfLife
 
 BEAT = 0.05
 PATIENCE = 300

@@ -6,7 +6,7 @@ import pytest
 from lightning.pytorch import Trainer
 
 from lit_metanas.callbacks import ResultsFile
-from lit_metanas.records.files import merge_results, read_results
+from lit_metanas.records import merge_results, read_results
 
 
 @pytest.fixture

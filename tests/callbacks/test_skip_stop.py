@@ -5,11 +5,10 @@ import torch
 from lightning.pytorch import Callback
 
 from lit_metanas.callbacks import SkipStop
-from lit_metanas.episodes.task import Split, Task
 from lit_metanas.records import Budget
 from lit_metanas.searchers import WeightSharingSearcher
-from lit_metanas.spaces.darts_cell import DARTSCell
-from lit_metanas.spaces.layered import LayeredSpace
+from lit_metanas.spaces import DARTSCell, LayeredSpace
+from lit_metanas.tasks import Split, Task
 
 EDGES = [choice.name for choice in DARTSCell().choices if ".edge" in choice.name]
 SPACE = DARTSCell(channels=2, cells=3, fixed=dict.fromkeys(EDGES, ("none", "skip_connect", "sep_conv_3x3")))

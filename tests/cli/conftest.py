@@ -1,15 +1,13 @@
 """A toy configuration that the command line can drive."""
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from lit_metanas.cli import main
+from lit_metanas.cli.command_line import main
 
 TOYS = Path(__file__).with_name("toys")
-sys.path.insert(0, str(TOYS))
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from lit_metanas.checkpoint_io import WholeCheckpoints
-from lit_metanas.cli import main
+from lit_metanas.cli.command_line import main
+from lit_metanas.io.checkpoints import WholeCheckpoints
 
 
 def test_a_checkpoint_is_written_beside_the_one_that_it_replaces(tmp_path, monkeypatch):

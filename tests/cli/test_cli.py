@@ -14,16 +14,18 @@ import yaml
 from lightning.pytorch.loggers import CSVLogger
 
 import lit_metanas
-from lit_metanas.callbacks.rank_check import AgreedError
-from lit_metanas.cli import VERBS, main
-from lit_metanas.mistakes import UsageError
-from lit_metanas.program import Program
+from lit_metanas.callbacks.guards.rank_check import AgreedError
+from lit_metanas.cli.command_line import VERBS, main
+from lit_metanas.cli.errors import UsageError
+from lit_metanas.cli.program import Program
 
 Toy = Callable[..., int]
 
 
 def test_help_names_every_verb_and_imports_no_torch() -> None:
-    code = "import sys; from lit_metanas.cli import main; main(['--help']); sys.exit('torch' in sys.modules)"
+    code = (
+        "import sys; from lit_metanas.cli.command_line import main; main(['--help']); sys.exit('torch' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0
     assert all(f"  {verb}" in done.stdout for verb in VERBS)
@@ -263,6 +265,6 @@ def test_what_all_processes_know_is_told_once_on_a_machine(
     def fail(*args: object, **options: object) -> None:
         raise (AgreedError if agreed else ChildProcessError)("Process 1 has another 'w'.")
 
-    monkeypatch.setattr("lit_metanas.cli.execute", fail)
+    monkeypatch.setattr("lit_metanas.cli.command_line.execute", fail)
     assert main(["fit"]) == 1
     assert capsys.readouterr().err == ("lit-metanas: Process 1 has another 'w'.\n" if told else "")

@@ -16,7 +16,7 @@ import pytest
 import torch
 import yaml
 
-from lit_metanas.program import Program
+from lit_metanas.cli.program import Program
 
 ROOT = Path(__file__).parents[2]
 CLUSTER = ROOT / "configs" / "cluster"
@@ -24,7 +24,7 @@ TOYS = Path(__file__).with_name("toys")
 SCRIPTS = sorted([*CLUSTER.glob("*.sh"), *(ROOT / "docker").glob("*.sh"), ROOT / ".ci" / "run"])
 CONFIG = {
     "model": {
-        "class_path": "lit_metanas.modules.meta_search.MetaSearch",
+        "class_path": "lit_metanas.training.MetaSearch",
         "init_args": {
             "space": {
                 "class_path": "lit_metanas.spaces.LayeredSpace",
@@ -38,7 +38,7 @@ CONFIG = {
         },
     },
     "data": {
-        "class_path": "lit_metanas.episodes.EpisodeDataModule",
+        "class_path": "lit_metanas.tasks.EpisodeDataModule",
         "init_args": {
             "source": {"class_path": "meta_toys.Patterns"},
             **{"way": 3, "shot": 2, "query": 3, "tasks_per_step": 2, "steps_per_epoch": 4, "val_episodes": 4},
@@ -53,12 +53,12 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of programs that come first, with `lit-metanas` in it; the working folder is an empty one."""
     folder = tmp_path / "bin"
     folder.mkdir()
-    program(folder / "lit-metanas", f'exec "{sys.executable}" -m lit_metanas.cli "$@"')
+    program(folder / "lit-metanas", f'exec "{sys.executable}" -m lit_metanas "$@"')
     program(folder / "torchrun", f'exec "{sys.executable}" -m torch.distributed.run "$@"')
     program(folder / "srun", f'exec "{sys.executable}" "{TOYS / "srun.py"}" "$@"')
     program(folder / "scontrol", 'echo "$@" >>requeued')
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
-    paths = [ROOT, TOYS, ROOT / "tests" / "modules" / "toys", *(path for path in sys.path if path)]
+    paths = [ROOT, TOYS, ROOT / "tests" / "training" / "toys", *(path for path in sys.path if path)]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, paths)))
     for name, value in {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo", "ACCELERATOR": "cpu"}.items():
         monkeypatch.setenv(name, value)

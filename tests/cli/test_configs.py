@@ -12,15 +12,15 @@ from jsonargparse import ArgumentParser
 from PIL import Image
 
 from lit_metanas.callbacks import Preemption, RankCheck, RankWatch, ResultsFile
-from lit_metanas.cli import VERBS
-from lit_metanas.episodes import Split, Task, TaskEmbedding, TaskSource
-from lit_metanas.modules.exported_model import ExportedModel
-from lit_metanas.modules.meta_trained_embedding import MetaTrainedEmbedding
-from lit_metanas.phases import LIGHTNING_VERBS, plan
-from lit_metanas.program import Program
-from lit_metanas.run import run
-from lit_metanas.searchers import TableSearch
+from lit_metanas.cli.command_line import VERBS
+from lit_metanas.cli.experiment.plan import LIGHTNING_VERBS, plan
+from lit_metanas.cli.experiment.run import run
+from lit_metanas.cli.program import Program
+from lit_metanas.comparisons import TableSearch
 from lit_metanas.spaces import SearchSpace
+from lit_metanas.surrogates import MetaTrainedEmbedding
+from lit_metanas.tasks import Split, Task, TaskEmbedding, TaskSource
+from lit_metanas.training import ExportedModel
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -136,7 +136,7 @@ def test_experiment(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     seeds = (settings.seeds or [0])[:1]  # the others differ in nothing but the number
     steps = plan(settings.phases, Path(settings.directory), seeds, settings.inputs or {})
     assert {step.args[0] for step in steps} <= VERBS.keys()
-    monkeypatch.setattr("lit_metanas.program.check_checkpoint", lambda path: None)  # earlier phases make them
+    monkeypatch.setattr("lit_metanas.cli.program.check_checkpoint", lambda path: None)  # earlier phases make them
     monkeypatch.chdir(tmp_path)
     for step in steps:
         if step.args[0] in LIGHTNING_VERBS:

@@ -20,12 +20,11 @@ import pytest
 import torch
 from PIL import Image
 
-from lit_metanas.callbacks.history import Moment, ProbabilityHistory
-from lit_metanas.checkpoint import check_checkpoint
-from lit_metanas.episodes import Omniglot
-from lit_metanas.episodes.image_files import read_image
+from lit_metanas.callbacks import ProbabilityHistory
+from lit_metanas.callbacks.probability_history import Moment
+from lit_metanas.cli.checkpoint_check import check_checkpoint
 from lit_metanas.estimators import NASBench201Table, NASBenchGraphTable, NATSFiles
-from lit_metanas.modules.meta_checkpoint import MetaCheckpoint, read_meta_checkpoint, write_meta_checkpoint
+from lit_metanas.io.checkpoints import read_weights, write_weights
 from lit_metanas.records import (
     Chosen,
     Cost,
@@ -40,10 +39,11 @@ from lit_metanas.records import (
     write_records,
     write_results,
 )
-from lit_metanas.records.weights import read_weights, write_weights
-from lit_metanas.searchers.query_study import open_study, quiet
-from lit_metanas.searchers.study_storage import storage_faults
-from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.searchers.query.study import open_study, quiet, storage_faults
+from lit_metanas.spaces import Architecture
+from lit_metanas.tasks import Omniglot
+from lit_metanas.tasks.images.image_files import read_image
+from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint, read_meta_checkpoint, write_meta_checkpoint
 
 LABELS = Architecture({"a": "1"})
 FLIPS = 25

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lit_metanas.marks import mark, state
-from lit_metanas.phases import Step
+from lit_metanas.cli.experiment.plan import Step, mark, state
 
 
 @pytest.mark.parametrize(

@@ -21,11 +21,10 @@ import torch
 from PIL import Image
 from torch import nn
 
-from lit_metanas.cli import main
-from lit_metanas.modules.exported import Exported, export_child, fit_images, load_exported
-from lit_metanas.modules.exported_model import ExportedModel
-from lit_metanas.modules.plain_program import plain_program
+from lit_metanas.cli.command_line import main
 from lit_metanas.spaces import LayeredSpace
+from lit_metanas.training import Exported, ExportedModel, export_child, load_exported
+from lit_metanas.training.export.exported_program import fit_images, plain_program
 
 SHAPE = (1, 28, 28)
 CLASSES = ("cat", "dog", "bird")
@@ -264,7 +263,7 @@ def test_predictions_of_all_processes_are_written_in_order(
             for place, batch in enumerate([[files[rank]], [files[1 - rank], files[rank]]]):
                 model.predict_step(batch, place)
             of_all += model._batches
-        monkeypatch.setattr("lit_metanas.modules.exported_model.gathered", lambda mine, of_all=of_all: of_all)
+        monkeypatch.setattr("lit_metanas.training.export.exported_model.gathered", lambda mine, of_all=of_all: of_all)
         model.on_predict_end()
         rows = list(csv.DictReader(io.StringIO(output.read_text(encoding="utf-8"))))
         assert [Path(row["file"]).stem for row in rows] == ["colour", "grey", "grey", "colour", "colour", "grey"]

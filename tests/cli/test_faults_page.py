@@ -13,17 +13,16 @@ import torch
 from optuna.study import StudyDirection
 from wandb.errors import CommError
 
-from lit_metanas.checkpoint import check_checkpoint
-from lit_metanas.cli import _sentence
-from lit_metanas.episodes.image_files import read_image
+from lit_metanas.cli.checkpoint_check import check_checkpoint
+from lit_metanas.cli.command_line import _sentence
+from lit_metanas.cli.errors import broken_yaml, explain
+from lit_metanas.comparisons.finished_pairs import FinishedPairs
 from lit_metanas.estimators import NASBench201Table
-from lit_metanas.lock import _in_use
-from lit_metanas.mistakes import broken_yaml, explain
-from lit_metanas.modules.meta_checkpoint import read_meta_checkpoint
+from lit_metanas.io.files import _in_use
 from lit_metanas.records import read_results
-from lit_metanas.searchers.finished_pairs import FinishedPairs
-from lit_metanas.searchers.query_study import open_study
-from lit_metanas.searchers.study_storage import storage_faults
+from lit_metanas.searchers.query.study import open_study, storage_faults
+from lit_metanas.tasks.images.image_files import read_image
+from lit_metanas.training.meta_search.meta_checkpoint import read_meta_checkpoint
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "faults.md"

@@ -11,8 +11,8 @@ import pytest
 import tiny
 import torch
 
-from lit_metanas.atomic import replacing
-from lit_metanas.cli import main
+from lit_metanas.cli.command_line import main
+from lit_metanas.io.files import replacing
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*is replaced. this run changes trainer.callbacks")
 needs_mount = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")

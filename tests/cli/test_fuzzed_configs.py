@@ -18,8 +18,8 @@ import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from lit_metanas.cli import main
-from lit_metanas.program import Program
+from lit_metanas.cli.command_line import main
+from lit_metanas.cli.program import Program
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 FUZZED = "fuzzed.yaml"
@@ -228,10 +228,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Program, "before_instantiate_classes", stop)
-        patch.setattr("lit_metanas.program.check_checkpoint", lambda path: None)
-        patch.setattr("lit_metanas.run._in_order", lambda steps, directory, execute: [])
-        patch.setattr("lit_metanas.run._summary", lambda steps, rows: None)
-        patch.setattr("lit_metanas.run.SideBySide.run", lambda self: [])
+        patch.setattr("lit_metanas.cli.program.check_checkpoint", lambda path: None)
+        patch.setattr("lit_metanas.cli.experiment.run._in_order", lambda steps, directory, execute: [])
+        patch.setattr("lit_metanas.cli.experiment.run._summary", lambda steps, rows: None)
+        patch.setattr("lit_metanas.cli.experiment.run.SideBySide.run", lambda self: [])
         patch.chdir(home)
         yield home
 

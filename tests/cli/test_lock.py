@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from lit_metanas.cli import main
-from lit_metanas.lock import alone
+from lit_metanas.cli.command_line import main
+from lit_metanas.io.files import alone
 
 HOLD = """
 import os, sys, time
-from lit_metanas.lock import alone
+from lit_metanas.io.files import alone
 with alone(sys.argv[1], "fit", "trainer.default_root_dir"):
     if os.fork() == 0:
         time.sleep(600)  # as a worker process that outlives its parent

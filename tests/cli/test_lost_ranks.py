@@ -18,7 +18,7 @@ TOYS = Path(__file__).with_name("toys")
 ROOT = Path(__file__).parents[2]
 FIT = {
     "model": {
-        "class_path": "lit_metanas.modules.meta_search.MetaSearch",
+        "class_path": "lit_metanas.training.MetaSearch",
         "init_args": {
             "space": {
                 "class_path": "lit_metanas.spaces.LayeredSpace",
@@ -28,7 +28,7 @@ FIT = {
         },
     },
     "data": {
-        "class_path": "lit_metanas.episodes.EpisodeDataModule",
+        "class_path": "lit_metanas.tasks.EpisodeDataModule",
         "init_args": {
             "source": {"class_path": "meta_toys.Patterns"},
             **{"way": 3, "shot": 2, "query": 3, "tasks_per_step": 2, "steps_per_epoch": 4, "val_episodes": 4},
@@ -43,7 +43,7 @@ CHECK = {"class_path": "lit_metanas.callbacks.RankCheck", "init_args": {"every_n
 def fit(tmp_path, monkeypatch):
     """Starts a training on two processes one of which has a fault."""
     monkeypatch.chdir(tmp_path)
-    paths = [ROOT, TOYS, ROOT / "tests" / "modules" / "toys", *(path for path in sys.path if path)]
+    paths = [ROOT, TOYS, ROOT / "tests" / "training" / "toys", *(path for path in sys.path if path)]
     variables = {"PYTHONPATH": os.pathsep.join(map(str, paths)), "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
 
     def start(what: str, rank: int = 1) -> tuple[int, str, float]:
@@ -52,7 +52,18 @@ def fit(tmp_path, monkeypatch):
         trainer |= {"enable_progress_bar": False, "callbacks": [WATCH, CHECK, fault]}
         Path("fit.yaml").write_text(yaml.safe_dump({**FIT, "trainer": trainer}))
         process = subprocess.Popen(
-            ["timeout", "-k", "5", "600", sys.executable, "-m", "lit_metanas.cli", "fit", "-c", "fit.yaml"],
+            [
+                "timeout",
+                "-k",
+                "5",
+                "600",
+                sys.executable,
+                "-m",
+                "lit_metanas.cli.command_line",
+                "fit",
+                "-c",
+                "fit.yaml",
+            ],
             env={**os.environ, **variables},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

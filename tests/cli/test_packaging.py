@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import lit_metanas
-from lit_metanas.cli import main
+from lit_metanas.cli.command_line import main
 
 ROOT = Path(__file__).parents[2]
 
@@ -19,7 +19,9 @@ def test_console_script() -> None:
         assert script.load() is main
     parsed = configparser.ConfigParser()
     parsed.read(ROOT / "setup.cfg")
-    assert parsed["options.entry_points"]["console_scripts"].strip() == "lit-metanas = lit_metanas.cli:main"
+    assert (
+        parsed["options.entry_points"]["console_scripts"].strip() == "lit-metanas = lit_metanas.cli.command_line:main"
+    )
     assert parsed["metadata"]["version"] == "attr: lit_metanas.__version__"
     assert lit_metanas.__version__.count(".") == 2
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 import yaml
 
-COMMAND = [sys.executable, "-m", "lit_metanas.cli"]
+COMMAND = [sys.executable, "-m", "lit_metanas"]
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lit_metanas.cli import main
-from lit_metanas.mistakes import UsageError
-from lit_metanas.phases import Phase
-from lit_metanas.run import run
+from lit_metanas.cli.command_line import main
+from lit_metanas.cli.errors import UsageError
+from lit_metanas.cli.experiment.plan import Phase
+from lit_metanas.cli.experiment.run import run
 
 
 class Recorder:

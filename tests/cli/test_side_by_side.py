@@ -16,12 +16,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lit_metanas import side_by_side
-from lit_metanas.cli import main
-from lit_metanas.mistakes import UsageError
-from lit_metanas.phases import Phase, Step
-from lit_metanas.run import run
-from lit_metanas.schedule import Schedule
+from lit_metanas.cli.command_line import main
+from lit_metanas.cli.errors import UsageError
+from lit_metanas.cli.experiment import parallel_runner as side_by_side
+from lit_metanas.cli.experiment.plan import Phase, Step
+from lit_metanas.cli.experiment.run import run
+from lit_metanas.cli.experiment.schedule import Schedule
 
 FAKE = Path(__file__).with_name("toys") / "fake_steps.py"
 PATIENCE = 600
@@ -226,9 +226,7 @@ def test_wall_time_of_what_is_left() -> None:
 def test_a_step_that_is_terminated_has_not_finished(toy_folder: Path) -> None:
     args = ["--trainer.max_epochs=400", "--model.pause=0.05", "--trainer.default_root_dir=out"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "lit_metanas.cli", "fit", "-c", "toy.yaml", *args], env=environment
-    )
+    process = subprocess.Popen([sys.executable, "-m", "lit_metanas", "fit", "-c", "toy.yaml", *args], env=environment)
     later(Path("out/checkpoints/last.ckpt").is_file, process.terminate)
     assert process.wait(timeout=PATIENCE) == 130
 
@@ -242,7 +240,7 @@ def test_real_steps_side_by_side(toy_folder: Path) -> None:
     experiment = {"directory": "out", "seeds": [0, 1], "phases": [fit, test]}
     Path("experiment.yaml").write_text(yaml.safe_dump(experiment))
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    command = [sys.executable, "-m", "lit_metanas.cli", "run", "-c", "experiment.yaml", "--jobs=2"]
+    command = [sys.executable, "-m", "lit_metanas", "run", "-c", "experiment.yaml", "--jobs=2"]
     settings = {"env": environment, "text": True}
     done = subprocess.run(command, capture_output=True, timeout=PATIENCE, **settings)
     assert done.returncode == 0, done.stdout + done.stderr

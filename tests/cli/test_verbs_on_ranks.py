@@ -20,7 +20,7 @@ SPACE = {
 }
 SIZES = {"tasks": 3, "way": 3, "train": 4, "val": 4, "test": 6}
 EPISODES = {
-    "class_path": "lit_metanas.episodes.EpisodeDataModule",
+    "class_path": "lit_metanas.tasks.EpisodeDataModule",
     "init_args": {
         "source": {"class_path": "meta_toys.Patterns"},
         **{"way": 3, "shot": 2, "query": 3, "tasks_per_step": 2, "steps_per_epoch": 4, "val_episodes": 4},
@@ -34,7 +34,7 @@ RESULTS = {
 }
 FIT = {
     "model": {
-        "class_path": "lit_metanas.modules.meta_search.MetaSearch",
+        "class_path": "lit_metanas.training.MetaSearch",
         "init_args": {"space": SPACE, "shape": [1, 8, 8]},
     },
     "data": EPISODES,
@@ -42,7 +42,7 @@ FIT = {
 }
 SEARCH = {
     "model": {
-        "class_path": "lit_metanas.searchers.TargetSearch",
+        "class_path": "lit_metanas.comparisons.TargetSearch",
         "init_args": {
             "space": SPACE,
             "methods": {
@@ -57,10 +57,10 @@ SEARCH = {
         },
     },
     "data": {
-        "class_path": "lit_metanas.episodes.TargetTaskDataModule",
+        "class_path": "lit_metanas.tasks.TargetTaskDataModule",
         "init_args": {
             "tasks": {
-                "class_path": "lit_metanas.episodes.DrawnTasks",
+                "class_path": "lit_metanas.tasks.DrawnTasks",
                 "init_args": {
                     "source": {"class_path": "meta_toys.Patterns"},
                     **dict.fromkeys(("tasks", "way"), 3),
@@ -77,12 +77,23 @@ SEARCH = {
 def verb(tmp_path, monkeypatch):
     """Runs a verb on some processes, into a folder."""
     monkeypatch.chdir(tmp_path)
-    paths = [ROOT, ROOT / "tests" / "modules" / "toys", *(path for path in sys.path if path)]
+    paths = [ROOT, ROOT / "tests" / "training" / "toys", *(path for path in sys.path if path)]
     variables = {"PYTHONPATH": os.pathsep.join(map(str, paths)), "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
 
     def run(name: str, config: dict[str, Any], folder: str, processes: int, *args: str) -> str:
         Path("config.yaml").write_text(yaml.safe_dump(config).replace("{folder}", folder))
-        command = ["timeout", "-k", "5", "900", sys.executable, "-m", "lit_metanas.cli", name, "-c", "config.yaml"]
+        command = [
+            "timeout",
+            "-k",
+            "5",
+            "900",
+            sys.executable,
+            "-m",
+            "lit_metanas.cli.command_line",
+            name,
+            "-c",
+            "config.yaml",
+        ]
         command += [f"--trainer.default_root_dir={folder}", f"--trainer.devices={processes}", *args]
         command += ["--trainer.strategy=ddp"] if processes > 1 else []
         done = subprocess.run(command, env={**os.environ, **variables}, capture_output=True, text=True, timeout=950)

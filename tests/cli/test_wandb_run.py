@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from lightning.pytorch.loggers import CSVLogger, WandbLogger
 
-from lit_metanas.wandb_run import ID, NAME, name_run, own_run
+from lit_metanas.cli.environment import ID, NAME, name_run, own_run
 
 WANDB = ["--trainer.logger=lightning.pytorch.loggers.WandbLogger", "--trainer.logger.offline=true"]
 
@@ -95,7 +95,19 @@ def test_two_processes_write_one_run(offline):
     service = "WANDB_SERVICE"  # of this process, whose working folder is another
     environment = {name: value for name, value in os.environ.items() if service not in name}
     environment |= {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "OMP_NUM_THREADS": "1"}
-    command = ["timeout", "-k", "5", "900", sys.executable, "-m", "lit_metanas.cli", "fit", "-c", "toy.yaml", *WANDB]
+    command = [
+        "timeout",
+        "-k",
+        "5",
+        "900",
+        sys.executable,
+        "-m",
+        "lit_metanas.cli.command_line",
+        "fit",
+        "-c",
+        "toy.yaml",
+        *WANDB,
+    ]
     command += ["--trainer.devices=2", "--trainer.strategy=ddp"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

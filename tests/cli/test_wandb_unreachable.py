@@ -41,7 +41,7 @@ def fit(folder, **more):
     environment |= {"WANDB_BASE_URL": "http://127.0.0.1:9", **more}
     command = ["fit", "-c", "toy.yaml", "--trainer.default_root_dir=out", f"--trainer.logger={ONLINE}"]
     return subprocess.run(
-        [sys.executable, "-m", "lit_metanas.cli", *command],
+        [sys.executable, "-m", "lit_metanas", *command],
         env=environment,
         stdin=subprocess.DEVNULL,
         capture_output=True,

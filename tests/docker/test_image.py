@@ -205,7 +205,7 @@ def test_the_images_steps_install_the_program_into_a_clean_environment(tmp_path:
             do("bash", "docker/install.sh", text.split()[-1])
     shutil.rmtree(sources / "lit_metanas")  # what is installed is no link to the sources
     assert do("lit-metanas", "--version").startswith("lit-metanas 0.")
-    assert "postgresql" in do("python", "-c", "import psycopg, lit_metanas.cli; print('postgresql')")
+    assert "postgresql" in do("python", "-c", "import psycopg, lit_metanas.cli.command_line; print('postgresql')")
 
 
 @pytest.mark.skipif(find_spec("optuna_dashboard") is None, reason="optuna-dashboard is not installed")

@@ -4,13 +4,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lit_metanas.episodes.task import Split, Task
-from lit_metanas.estimators import SupernetEstimator, TrainingEstimator, fresh_weights, overlay
-from lit_metanas.modules.recipe import Recipe
-from lit_metanas.records import write_weights
-from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.spaces.layered import LayeredSpace
-from lit_metanas.spaces.mixture import one_hot
+from lit_metanas.estimators import SupernetEstimator, TrainingEstimator, fresh_weights
+from lit_metanas.estimators import training_estimator as overlay
+from lit_metanas.io.checkpoints import write_weights
+from lit_metanas.spaces import Architecture, LayeredSpace, one_hot
+from lit_metanas.tasks import Split, Task
+from lit_metanas.training import Recipe
 
 SPACE = LayeredSpace(kernels=(1, 3), activations=("ReLU", "Tanh"), dropouts=(0.0,), depths=(2,), widths=(2, 4))
 WIDE = SPACE.canonical({c.name: c.labels[-1] for c in SPACE.choices})

@@ -5,10 +5,10 @@ import torch
 from torch import nn
 from torch.nn.modules.module import register_module_forward_hook
 
-from lit_metanas.episodes.task import Split, Task
 from lit_metanas.estimators import SupernetEstimator, TrainingEstimator
-from lit_metanas.estimators.measures import latency, network_measures
-from lit_metanas.spaces.layered import LayeredSpace
+from lit_metanas.estimators.estimator import latency, network_measures
+from lit_metanas.spaces import LayeredSpace
+from lit_metanas.tasks import Split, Task
 
 SPACE = LayeredSpace(kernels=(1, 7), activations=("ReLU",), depths=(1, 3), widths=(2, 32))
 SHAPE = (1, 28, 28)
@@ -26,7 +26,7 @@ class Clock:
 
     def __init__(self, monkeypatch):
         self.now = 100.0
-        monkeypatch.setattr("lit_metanas.estimators.measures.perf_counter", lambda: self.now)
+        monkeypatch.setattr("lit_metanas.estimators.estimator.perf_counter", lambda: self.now)
 
 
 def test_measures_are_those_of_the_child(monkeypatch):

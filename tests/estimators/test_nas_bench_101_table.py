@@ -8,7 +8,7 @@ import zlib
 import pytest
 
 from lit_metanas.estimators import NASBench101Table, TabularEstimator
-from lit_metanas.estimators.tfrecord import masked_checksums
+from lit_metanas.io.tfrecord import masked_checksums
 from lit_metanas.spaces import NASBench101
 
 C3, C1, POOL = "conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3"

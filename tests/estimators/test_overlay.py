@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lit_metanas.estimators.overlay import fresh_weights, overlay
+from lit_metanas.estimators import fresh_weights, overlay
 from lit_metanas.spaces import LayeredSpace, MobileMacro, MobileStage, NASBench101
 
 SHAPE = (1, 8, 8)

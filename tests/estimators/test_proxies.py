@@ -9,8 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from lit_metanas.estimators import FlopCount, GradNorm, Jacov, L2Norm, Nwot, ParameterCount, Snip, Synflow
-from lit_metanas.spaces import NASBench201
-from lit_metanas.spaces.layered import LayeredSpace
+from lit_metanas.spaces import LayeredSpace, NASBench201
 
 PROXIES = (FlopCount, GradNorm, Jacov, L2Norm, Nwot, ParameterCount, Snip, Synflow)
 STEP = 1e-30  # of complex-step derivatives, which are exact to rounding: no difference of near numbers is taken

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lit_metanas.episodes import Split, Task
 from lit_metanas.estimators import GradNorm, Jacov, Nwot, ProxyEmbedding, ProxyEstimator
 from lit_metanas.spaces import LayeredSpace
+from lit_metanas.tasks import Split, Task
 
 SPACE = LayeredSpace(kernels=(1, 3), activations=("ReLU", "Tanh"), depths=(1, 2), widths=(2, 4))
 

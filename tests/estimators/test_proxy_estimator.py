@@ -6,7 +6,6 @@ from optuna.samplers import RandomSampler
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from lit_metanas.episodes.task import Split, Task
 from lit_metanas.estimators import (
     FlopCount,
     GradNorm,
@@ -21,8 +20,8 @@ from lit_metanas.estimators import (
 )
 from lit_metanas.records import Budget
 from lit_metanas.searchers import QuerySearcher, RegularisedEvolution
-from lit_metanas.spaces import NASBench201
-from lit_metanas.spaces.layered import LayeredSpace
+from lit_metanas.spaces import LayeredSpace, NASBench201
+from lit_metanas.tasks import Split, Task
 
 SPACE = NASBench201(channels=2, cells=1)
 PROXIES = (FlopCount, GradNorm, Jacov, L2Norm, Nwot, ParameterCount, Snip, Synflow)

@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lit_metanas.episodes.task import Episode, Split
 from lit_metanas.meta import Learner, NoInnerLoop, Parameters
-from lit_metanas.spaces.space import Supernet
+from lit_metanas.spaces import Supernet
+from lit_metanas.tasks import Episode, Split
 
 CHOICES = ("conv1", "act1", "conv2", "act2")
 

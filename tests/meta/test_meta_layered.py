@@ -4,7 +4,6 @@ import pytest
 import torch
 from jsonargparse import ArgumentError, ArgumentParser
 
-from lit_metanas.episodes.task import Episode, Split
 from lit_metanas.meta import (
     MAML,
     AlternatingInnerLoop,
@@ -22,7 +21,8 @@ from lit_metanas.meta import (
     task_generator,
 )
 from lit_metanas.relaxations import AnnealedSoftmax, Categorical, GumbelSoftmax, Relaxation, Softmax
-from lit_metanas.spaces.layered import LayeredSpace
+from lit_metanas.spaces import LayeredSpace
+from lit_metanas.tasks import Episode, Split
 
 SPACE = LayeredSpace(
     kernels=(1, 3),

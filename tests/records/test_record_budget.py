@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lit_metanas.records import Budget, Cost, Exhausted, Record, Trial
-from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces import Architecture
 
 costs = st.builds(Cost, queries=st.integers(0, 3), flops=st.integers(0, 50), images=st.integers(0, 9))
 

@@ -24,7 +24,7 @@ from lit_metanas.records import (
     write_records,
     write_results,
 )
-from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces import Architecture
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 costs = st.builds(

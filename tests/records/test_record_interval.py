@@ -3,8 +3,8 @@ import re
 
 import pytest
 
-from lit_metanas.records.hardware import hardware
-from lit_metanas.records.interval import t_interval, t_quantile
+from lit_metanas.io.text import hardware
+from lit_metanas.records.statistics import t_interval, t_quantile
 
 
 def integrated(t: float, freedom: int, steps: int = 20_000) -> float:

@@ -8,12 +8,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lit_metanas.records import Cost, Record, Trial, merge_record_lines, read_record_lines, write_record_lines
-from lit_metanas.records.files import read_records, write_records
+from lit_metanas.records import (
+    Cost,
+    Record,
+    Trial,
+    merge_record_lines,
+    read_record_lines,
+    read_records,
+    write_record_lines,
+    write_records,
+)
 from lit_metanas.records.plain import to_plain
-from lit_metanas.spaces import LayeredSpace
-from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.spaces.nas_bench_graph import PROTEINS_OPERATIONS, NASBenchGraph
+from lit_metanas.spaces import Architecture, LayeredSpace, NASBenchGraph
+from lit_metanas.spaces.nas_bench_graph import PROTEINS_OPERATIONS
 
 SPACE = NASBenchGraph()
 CELLS = list(NASBenchGraph(PROTEINS_OPERATIONS).architectures())[:3]

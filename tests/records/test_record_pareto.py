@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lit_metanas.records import Cost, Record, Trial, read_records, read_results, write_records
-from lit_metanas.records.pareto import non_dominated
-from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.records.statistics import non_dominated
+from lit_metanas.spaces import Architecture
 
 
 def plain_front(points):

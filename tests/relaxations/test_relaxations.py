@@ -16,7 +16,7 @@ from lit_metanas.relaxations import (
     log_probability,
     probabilities,
 )
-from lit_metanas.spaces.mixture import Gate
+from lit_metanas.spaces import Gate
 
 SOFT = [Softmax(), AnnealedSoftmax(), GumbelSoftmax(), StraightThrough()]
 DISCRETE = [SampledChild(), Uniform(), Categorical(), Argmax()]

@@ -5,9 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from lit_metanas.relaxations import SampledChild, Softmax
-from lit_metanas.spaces.layered import LayeredSpace
-from lit_metanas.spaces.mixture import one_hot
-from lit_metanas.spaces.nas_bench_201 import NASBench201
+from lit_metanas.spaces import LayeredSpace, NASBench201, one_hot
 
 COMMON = {"kernels": (1, 3), "depths": (3,), "widths": (6,), "dropouts": (0.0,)}
 

@@ -4,9 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from lit_metanas.records.budget import Cost
-from lit_metanas.records.result import Protocol, Result
-from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.records import Cost, Protocol, Result
+from lit_metanas.spaces import Architecture
 
 EPISODES = Protocol("episodes", 5, 1, "support")
 TARGET = Protocol("target", 10, 100, "running")

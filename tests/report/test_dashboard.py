@@ -21,16 +21,14 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from lit_metanas.callbacks import ArchitectureFile, ArchitectureLogger, ResultsTable
-from lit_metanas.cli import main
-from lit_metanas.episodes import EpisodeDataModule, TargetTaskDataModule
-from lit_metanas.episodes.source import SUBSETS, TaskSource
-from lit_metanas.episodes.task import Split, Task
-from lit_metanas.episodes.task_collection import TaskCollection
-from lit_metanas.modules.meta_search import MetaSearch
-from lit_metanas.modules.recipe import Recipe
+from lit_metanas.cli.command_line import main
+from lit_metanas.comparisons import TargetSearch
 from lit_metanas.records import read_results
-from lit_metanas.searchers import RandomArchitecture, TargetSearch
-from lit_metanas.spaces.layered import LayeredSpace
+from lit_metanas.searchers import RandomArchitecture
+from lit_metanas.spaces import LayeredSpace
+from lit_metanas.tasks import EpisodeDataModule, Split, TargetTaskDataModule, Task, TaskCollection, TaskSource
+from lit_metanas.tasks.source import SUBSETS
+from lit_metanas.training import MetaSearch, Recipe
 
 sys.path.insert(0, str(Path(__file__).parent))
 from wandb_file import records

@@ -4,11 +4,11 @@ from dataclasses import replace
 import pytest
 from matplotlib.text import Text
 
-from lit_metanas.records.result import Protocol
-from lit_metanas.report.costs import draw_costs
-from lit_metanas.report.curves import draw_curves
-from lit_metanas.report.panel import side_by_side, spread
-from lit_metanas.report.table import tables
+from lit_metanas.records import Protocol
+from lit_metanas.report import tables
+from lit_metanas.report.figures.costs import draw_costs
+from lit_metanas.report.figures.curves import draw_curves
+from lit_metanas.report.figures.panel import side_by_side, spread
 
 
 def names_overlap(figure) -> bool:

@@ -8,8 +8,8 @@ from PIL import Image
 
 from lit_metanas.records import Cost, Trial
 from lit_metanas.report import write_report
-from lit_metanas.report.fronts import draw_fronts
-from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.report.figures.fronts import draw_fronts
+from lit_metanas.spaces import Architecture
 
 
 def trial(parameters, value, **measures):

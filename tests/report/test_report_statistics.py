@@ -4,12 +4,12 @@ from statistics import fmean, stdev
 import numpy as np
 import pytest
 
-from lit_metanas.report.statistics import (
+from lit_metanas.report import paired_difference
+from lit_metanas.report.paired_statistics import (
     bootstrap_means,
     mean_curve,
     over_seeds,
     over_units,
-    paired_difference,
     saturation,
     tasks_until_it_pays,
 )

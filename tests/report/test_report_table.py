@@ -5,10 +5,10 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from lit_metanas.records.budget import Cost
-from lit_metanas.records.interval import Interval
-from lit_metanas.report.statistics import Difference
-from lit_metanas.report.table import cells, tables, to_markdown, to_rich
+from lit_metanas.records import Cost
+from lit_metanas.records.statistics import Interval
+from lit_metanas.report import Difference, tables, to_markdown, to_rich
+from lit_metanas.report.table import cells
 from lit_metanas.report.units import count, duration, percent, points, tasks
 
 

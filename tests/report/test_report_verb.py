@@ -3,11 +3,12 @@ import re
 import pytest
 from PIL import Image
 
-from lit_metanas.callbacks.history import Moment, ProbabilityHistory
-from lit_metanas.records.chosen import Chosen
-from lit_metanas.records.files import write_architectures, write_results
-from lit_metanas.report import report, write_report
-from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.callbacks import ProbabilityHistory
+from lit_metanas.callbacks.probability_history import Moment
+from lit_metanas.records import Chosen, write_architectures, write_results
+from lit_metanas.report import report_verb as report
+from lit_metanas.report import write_report
+from lit_metanas.spaces import Architecture
 
 
 @pytest.fixture

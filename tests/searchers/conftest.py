@@ -4,14 +4,12 @@ import os
 import pwd
 import shutil
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import pytest
 
 TOYS = Path(__file__).with_name("toys")
-sys.path.insert(0, str(TOYS))
 
 DEBIAN = Path("/usr/lib/postgresql")
 """Where Debian's packages put the server's programs."""

@@ -4,18 +4,15 @@ import pytest
 import torch
 from lightning.pytorch import Callback
 
-from lit_metanas.callbacks.diagnosis import skip_share
-from lit_metanas.episodes.task import Split, Task
-from lit_metanas.modules.weight_sharing import Rates
+from lit_metanas.callbacks.architecture_logger import skip_share
 from lit_metanas.records import Budget
 from lit_metanas.relaxations import AnnealedSoftmax, AuxiliarySkip, SampledChild, Softmax
 from lit_metanas.searchers import WeightSharingSearcher
-from lit_metanas.spaces.architecture import Choice
-from lit_metanas.spaces.darts_cell import OPERATIONS, DARTSCell
-from lit_metanas.spaces.layered import LayeredSpace
+from lit_metanas.spaces import Choice, DARTSCell, LayeredSpace, NASBench201, SearchSpace, Supernet
+from lit_metanas.spaces.cells.darts_cell import OPERATIONS
 from lit_metanas.spaces.layers import Moments
-from lit_metanas.spaces.nas_bench_201 import NASBench201
-from lit_metanas.spaces.space import SearchSpace, Supernet
+from lit_metanas.tasks import Split, Task
+from lit_metanas.training.weight_sharing.darts import Rates
 
 UNITS, EDGES = 8, 6
 

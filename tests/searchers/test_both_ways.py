@@ -9,20 +9,18 @@ import torch
 from lightning.pytorch import Trainer
 from torch import nn
 
-from lit_metanas.episodes import DataStatistics, DrawnTasks, EpisodeDataModule, Split, TargetTaskDataModule, TaskSource
+from lit_metanas.comparisons import TargetSearch
 from lit_metanas.estimators import SupernetEstimator, TrainingEstimator
 from lit_metanas.meta import PrototypeLoss
-from lit_metanas.modules.meta_checkpoint import read_meta_checkpoint
-from lit_metanas.modules.meta_search import MetaSearch
-from lit_metanas.modules.meta_surrogate import MetaSurrogate
-from lit_metanas.modules.meta_trained_embedding import MetaTrainedEmbedding
-from lit_metanas.modules.recipe import Recipe
-from lit_metanas.modules.search_records import SearchRecords
 from lit_metanas.records import Budget, Cost, read_record_lines
 from lit_metanas.relaxations import Softmax
-from lit_metanas.searchers import MetaSampler, MetaSearched, QuerySearcher, TargetSearch
-from lit_metanas.searchers.query_study import quiet
+from lit_metanas.searchers import MetaSampler, MetaSearched, QuerySearcher
+from lit_metanas.searchers.query.study import quiet
 from lit_metanas.spaces import LayeredSpace, OneHotEncoding
+from lit_metanas.surrogates import MetaSurrogate, MetaTrainedEmbedding, SearchRecords
+from lit_metanas.tasks import DataStatistics, DrawnTasks, EpisodeDataModule, Split, TargetTaskDataModule, TaskSource
+from lit_metanas.training import MetaSearch, Recipe
+from lit_metanas.training.meta_search.meta_checkpoint import read_meta_checkpoint
 
 SHAPE = (1, 8, 8)
 SPACE = LayeredSpace(kernels=(1, 3), activations=("ReLU", "Tanh"), dropouts=(0.0,), depths=(1, 2), widths=(2, 4))

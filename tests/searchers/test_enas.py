@@ -6,14 +6,14 @@ import pytest
 import torch
 from sharing_toys import TASK, check_found, every_space
 
-from lit_metanas.modules.controller_sharing import ControllerRates, ControllerSharing
-from lit_metanas.modules.minibatches import Minibatches
-from lit_metanas.modules.quiet_trainer import quiet_trainer
-from lit_metanas.modules.shared_weights import WeightRates
 from lit_metanas.records import Budget
 from lit_metanas.searchers import ENAS
-from lit_metanas.spaces.layered import LayeredSpace
-from lit_metanas.spaces.mixture import one_hot
+from lit_metanas.spaces import LayeredSpace, one_hot
+from lit_metanas.training import ControllerSharing
+from lit_metanas.training.trainers import quiet_trainer
+from lit_metanas.training.weight_sharing.enas import ControllerRates
+from lit_metanas.training.weight_sharing.minibatches import Minibatches
+from lit_metanas.training.weight_sharing.shared_weights import WeightRates
 
 SPACE = LayeredSpace(kernels=(1, 3), activations=("ReLU", "Tanh"), depths=(1, 2), widths=(2, 4))
 

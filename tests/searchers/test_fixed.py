@@ -4,10 +4,10 @@ import math
 
 import pytest
 
-from lit_metanas.episodes.task import Split, Task
 from lit_metanas.records import Budget, Chosen, write_architectures
 from lit_metanas.searchers import Borrowed, FixedArchitecture, RandomArchitecture
-from lit_metanas.spaces.layered import LayeredSpace
+from lit_metanas.spaces import LayeredSpace
+from lit_metanas.tasks import Split, Task
 
 SPACE = LayeredSpace(depths=(2,))
 EMPTY = Split(inputs=None, labels=())

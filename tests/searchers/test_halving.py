@@ -8,14 +8,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lit_metanas.episodes.task import Split, Task
-from lit_metanas.estimators.estimator import Estimator, Score
-from lit_metanas.modules.recipe import Recipe
+from lit_metanas.estimators import Estimator, Score
 from lit_metanas.records import Budget, Cost
 from lit_metanas.searchers import EvolvingHalving, SuccessiveHalving
 from lit_metanas.searchers.mutation import complete, mutate
-from lit_metanas.spaces.architecture import Architecture, Choice
-from lit_metanas.spaces.layered import LayeredSpace
+from lit_metanas.spaces import Architecture, Choice, LayeredSpace
+from lit_metanas.tasks import Split, Task
+from lit_metanas.training import Recipe
 
 SPACE = LayeredSpace(depths=(1, 2), widths=(8, 16))
 START = complete(SPACE, {})
@@ -213,7 +212,7 @@ def test_both_search_a_real_task_by_training_children():
     space = LayeredSpace(kernels=(1, 3), activations=("ReLU",), dropouts=(0.0,), depths=(1, 2), widths=(2, 4))
 
     def estimator(task, space, seed):
-        from lit_metanas.estimators.training import TrainingEstimator
+        from lit_metanas.estimators import TrainingEstimator
 
         return TrainingEstimator(task, space, seed, Recipe(epochs=4, batch_size=6))
 

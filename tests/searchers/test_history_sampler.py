@@ -9,13 +9,11 @@ import pytest
 from optuna.samplers import PartialFixedSampler
 from optuna.trial import TrialState
 
-from lit_metanas.estimators.estimator import Estimator, Score
+from lit_metanas.estimators import Estimator, Score
 from lit_metanas.records import Budget, Cost
 from lit_metanas.searchers import LocalSearch, QuerySearcher, RegularisedEvolution
-from lit_metanas.searchers.reseed import reseed
-from lit_metanas.spaces import NASBench201, NASBenchGraph
-from lit_metanas.spaces.architecture import Choice
-from lit_metanas.spaces.choice_space import ChoiceSpace
+from lit_metanas.searchers.samplers.seeding import reseed
+from lit_metanas.spaces import Choice, ChoiceSpace, NASBench201, NASBenchGraph
 
 LABELS = tuple("abc")
 SAMPLERS = {

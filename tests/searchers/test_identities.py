@@ -2,11 +2,9 @@
 
 import torch
 
-from lit_metanas.searchers.identities import Identities
-from lit_metanas.searchers.trial_generator import TrialGenerator
-from lit_metanas.spaces.architecture import Choice
-from lit_metanas.spaces.choice_space import ChoiceSpace
-from lit_metanas.spaces.nas_bench_101 import NASBench101
+from lit_metanas.searchers.samplers.memory import Identities
+from lit_metanas.searchers.samplers.seeding import TrialGenerator
+from lit_metanas.spaces import Choice, ChoiceSpace, NASBench101
 
 
 class Pair(ChoiceSpace):

@@ -9,8 +9,7 @@ from optuna.distributions import CategoricalDistribution
 from optuna.trial import TrialState, create_trial
 
 from lit_metanas.searchers import LocalSearch
-from lit_metanas.spaces.architecture import Choice
-from lit_metanas.spaces.choice_space import ChoiceSpace
+from lit_metanas.spaces import Choice, ChoiceSpace
 
 LABELS = tuple("abcd")
 NAMES = tuple(f"edge{place}" for place in range(4))

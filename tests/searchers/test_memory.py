@@ -7,7 +7,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
 
-from lit_metanas.searchers.memory import Memory
+from lit_metanas.searchers.samplers.memory import Memory
 
 STATES = (TrialState.COMPLETE, TrialState.FAIL, TrialState.PRUNED, TrialState.RUNNING)
 

@@ -18,19 +18,16 @@ import pytest
 import torch
 from optuna.trial import TrialState
 
-from lit_metanas.estimators.estimator import Estimator, Score
-from lit_metanas.modules.grouped_kernel import GroupedKernel, mean_distances
-from lit_metanas.modules.source_process import learned
-from lit_metanas.modules.surrogate_checkpoint import write_surrogate
-from lit_metanas.modules.transfer_surrogate import TransferSurrogate
-from lit_metanas.records import Budget, Cost
-from lit_metanas.records.task_scores import TaskScores
+from lit_metanas.estimators import Estimator, Score
+from lit_metanas.records import Budget, Cost, TaskScores
 from lit_metanas.searchers import MetaSampler, QuerySearcher
-from lit_metanas.searchers.surrogate_choice import Tried
-from lit_metanas.spaces import LayeredSpace, NASBenchGraph, NASBenchGraphEncoding, OneHotEncoding
-from lit_metanas.spaces.architecture import Choice
-from lit_metanas.spaces.choice_space import ChoiceSpace
+from lit_metanas.searchers.samplers.surrogate_choice import Tried
+from lit_metanas.spaces import Choice, ChoiceSpace, LayeredSpace, NASBenchGraph, NASBenchGraphEncoding, OneHotEncoding
 from lit_metanas.spaces.nas_bench_graph import OPERATIONS, PROTEINS_OPERATIONS
+from lit_metanas.surrogates import TransferSurrogate
+from lit_metanas.surrogates.kernel import GroupedKernel, mean_distances
+from lit_metanas.surrogates.surrogate_checkpoint import write_surrogate
+from lit_metanas.surrogates.transfer import learned
 
 LABELS = tuple("abc")
 

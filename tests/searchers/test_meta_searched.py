@@ -6,11 +6,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lit_metanas.episodes.task import Split, Task
-from lit_metanas.modules.meta_checkpoint import KEY, describe
 from lit_metanas.records import Budget, Cost
 from lit_metanas.searchers import MetaSearched, WeightSharingSearcher
-from lit_metanas.spaces.layered import LayeredSpace
+from lit_metanas.spaces import LayeredSpace
+from lit_metanas.tasks import Split, Task
+from lit_metanas.training.meta_search.meta_checkpoint import KEY, describe
 
 SHAPE = (1, 8, 8)
 SPACE = LayeredSpace(kernels=(1, 3), activations=("ReLU", "Tanh"), dropouts=(0.0,), depths=(2,), widths=(4,))
@@ -59,7 +59,7 @@ def test_the_child_is_the_meta_trained_network_with_nearest_class_means(checkpoi
 
 def supernet_nearest(supernet):
     """Nearest class means in plain torch, on the statistics of the train part."""
-    from lit_metanas.spaces.mixture import one_hot
+    from lit_metanas.spaces import one_hot
 
     record = {}
     mixture = one_hot(SPACE.choices, EXPECTED)

@@ -7,14 +7,14 @@ import torch
 import torch.nn.functional as F
 from sharing_toys import TASK, check_found, every_space
 
-from lit_metanas.episodes.task import Split, Task
-from lit_metanas.modules.minibatches import Minibatches
-from lit_metanas.modules.quiet_trainer import quiet_trainer
-from lit_metanas.modules.shared_weights import WeightRates
-from lit_metanas.modules.single_path import SinglePath
 from lit_metanas.records import Budget, Cost
 from lit_metanas.searchers import OneShot, RegularisedEvolution
-from lit_metanas.spaces.layered import LayeredSpace
+from lit_metanas.spaces import LayeredSpace
+from lit_metanas.tasks import Split, Task
+from lit_metanas.training import SinglePath
+from lit_metanas.training.trainers import quiet_trainer
+from lit_metanas.training.weight_sharing.minibatches import Minibatches
+from lit_metanas.training.weight_sharing.shared_weights import WeightRates
 
 SPACE = LayeredSpace(kernels=(1, 3), activations=("ReLU", "Tanh"), depths=(1, 2), widths=(2, 4), dropouts=(0.0,))
 

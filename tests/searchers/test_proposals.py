@@ -10,9 +10,8 @@ import pytest
 from optuna.trial import TrialState
 
 from lit_metanas.searchers import LocalSearch, RegularisedEvolution
-from lit_metanas.searchers.proposals import Proposals
-from lit_metanas.spaces.architecture import Choice
-from lit_metanas.spaces.choice_space import ChoiceSpace
+from lit_metanas.searchers.samplers.memory import Proposals
+from lit_metanas.spaces import Choice, ChoiceSpace
 
 
 class Letters(ChoiceSpace):

@@ -8,14 +8,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lit_metanas.episodes.task import Split, Task
-from lit_metanas.estimators.estimator import Estimator, Score
+from lit_metanas.estimators import Estimator, Score
 from lit_metanas.records import Budget, Cost, Record
 from lit_metanas.searchers import QuerySearcher
-from lit_metanas.searchers.ledger import Ledger, Query, noted
-from lit_metanas.searchers.reseed import reseed
-from lit_metanas.spaces.architecture import Choice
-from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.searchers.query.ledger import Ledger, Query, noted
+from lit_metanas.searchers.samplers.seeding import reseed
+from lit_metanas.spaces import Choice, SearchSpace
+from lit_metanas.tasks import Split, Task
 
 LABELS = ("a", "b", "c")
 

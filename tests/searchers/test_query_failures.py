@@ -7,11 +7,11 @@ import pytest
 import torch
 from query_toys import SPACE, Sums, search, told, value
 
-from lit_metanas.episodes.task import Split, Task
 from lit_metanas.estimators import Score, TrainingEstimator
-from lit_metanas.modules.recipe import Recipe
 from lit_metanas.records import Budget, Record, Trial
-from lit_metanas.spaces.layered import LayeredSpace
+from lit_metanas.spaces import LayeredSpace
+from lit_metanas.tasks import Split, Task
+from lit_metanas.training import Recipe
 
 
 def odd_fails(error):

@@ -6,7 +6,7 @@ import optuna
 import pytest
 from query_toys import DIGITS, SPACE, Sums, parameters, search, told, value
 
-from lit_metanas.estimators.estimator import Estimator
+from lit_metanas.estimators import Estimator
 from lit_metanas.records import Budget
 from lit_metanas.searchers import QuerySearcher
 

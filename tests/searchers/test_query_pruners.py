@@ -9,7 +9,7 @@ from query_toys import Sums, search, told, value
 
 from lit_metanas.records import Budget
 from lit_metanas.searchers import QuerySearcher
-from lit_metanas.searchers.fidelity_ladder import FidelityLadder
+from lit_metanas.searchers.query.objectives import FidelityLadder
 
 EARLY = (0.1, 0.3)
 PRUNERS = {

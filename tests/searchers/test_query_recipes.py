@@ -8,13 +8,12 @@ import pytest
 import torch
 from query_toys import SPACE, Sums, search, told
 
-from lit_metanas.episodes.task import Split, Task
-from lit_metanas.estimators import SupernetEstimator, TrainingEstimator
-from lit_metanas.estimators.estimator import Score
-from lit_metanas.modules.recipe import Recipe
+from lit_metanas.estimators import Score, SupernetEstimator, TrainingEstimator
 from lit_metanas.records import Budget
 from lit_metanas.searchers import QuerySearcher
-from lit_metanas.searchers.recipe_range import RecipeRange
+from lit_metanas.searchers.query.objectives import RecipeRange
+from lit_metanas.tasks import Split, Task
+from lit_metanas.training import Recipe
 
 RANGES = {"learning_rate": RecipeRange(1e-3, 1e-1, log=True), "batch_size": RecipeRange(2, 5)}
 
@@ -80,7 +79,7 @@ def test_a_search_of_recipes_resumes_as_if_uninterrupted(tmp_path):
 
 
 def test_a_training_under_another_recipe_costs_and_scores_as_by_that_recipe():
-    from lit_metanas.spaces.layered import LayeredSpace
+    from lit_metanas.spaces import LayeredSpace
 
     space = LayeredSpace(kernels=(3,), activations=("ReLU",), depths=(1,), widths=(2,))
     generator = torch.Generator().manual_seed(0)

@@ -18,7 +18,7 @@ from sqlalchemy import text
 
 from lit_metanas.records import Budget
 from lit_metanas.searchers import QuerySearcher
-from lit_metanas.searchers.team import TRIES, Team, retry, team_storage
+from lit_metanas.searchers.query.worker_group import TRIES, Team, retry, team_storage
 
 SCRIPT = Path(query_toys.__file__).with_name("query_worker.py")
 NAME = "digits/Digits/seed 0"

@@ -10,9 +10,7 @@ from optuna.distributions import CategoricalDistribution
 from optuna.trial import TrialState, create_trial
 
 from lit_metanas.searchers import RegularisedEvolution
-from lit_metanas.spaces.architecture import Choice
-from lit_metanas.spaces.choice_space import ChoiceSpace
-from lit_metanas.spaces.nas_bench_101 import NASBench101
+from lit_metanas.spaces import Choice, ChoiceSpace, NASBench101
 
 LABELS = tuple("abcde")
 NAMES = tuple(f"edge{place}" for place in range(6))

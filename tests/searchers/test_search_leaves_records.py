@@ -9,14 +9,15 @@ import torch
 from lightning.pytorch import Trainer
 from torch.utils.data import DataLoader
 
-from lit_metanas.episodes import DataStatistics, Split, Task
+from lit_metanas.comparisons import TargetSearch
 from lit_metanas.estimators import TrainingEstimator
-from lit_metanas.modules.recipe import Recipe
 from lit_metanas.records import Budget, read_record_lines
-from lit_metanas.searchers import QuerySearcher, RandomArchitecture, TargetSearch
-from lit_metanas.searchers.query_study import quiet
-from lit_metanas.searchers.settings import settings_of
+from lit_metanas.searchers import QuerySearcher, RandomArchitecture
+from lit_metanas.searchers.query.study import quiet
+from lit_metanas.searchers.searcher import settings_of
 from lit_metanas.spaces import LayeredSpace
+from lit_metanas.tasks import DataStatistics, Split, Task
+from lit_metanas.training import Recipe
 
 SPACE = LayeredSpace(kernels=(1, 3), activations=("ReLU",), depths=(1, 2), widths=(2, 4))
 

@@ -6,18 +6,19 @@ import optuna
 import pytest
 from jsonargparse import ArgumentParser
 
-from lit_metanas.episodes.task import Split, Task
+from lit_metanas.comparisons import TargetSearch
 from lit_metanas.estimators import TrainingEstimator
-from lit_metanas.modules.architecture_gradient import SecondOrder
-from lit_metanas.searchers import EvolvingHalving, QuerySearcher, TargetSearch, WeightSharingSearcher
-from lit_metanas.spaces.layered import LayeredSpace
+from lit_metanas.searchers import EvolvingHalving, QuerySearcher, WeightSharingSearcher
+from lit_metanas.spaces import LayeredSpace
+from lit_metanas.tasks import Split, Task
+from lit_metanas.training import SecondOrder
 
 YAML = """
 search:
-  class_path: lit_metanas.searchers.TargetSearch
+  class_path: lit_metanas.comparisons.TargetSearch
   init_args:
     space:
-      class_path: lit_metanas.spaces.layered.LayeredSpace
+      class_path: lit_metanas.spaces.LayeredSpace
       init_args: {depths: [2]}
     budget_flops: 1.0e+9
     recipe: {epochs: 7}
@@ -58,14 +59,14 @@ search:
         class_path: lit_metanas.searchers.WeightSharingSearcher
         init_args:
           relaxation:
-            class_path: lit_metanas.relaxations.sampled_child.SampledChild
+            class_path: lit_metanas.relaxations.SampledChild
           gradient:
-            class_path: lit_metanas.modules.architecture_gradient.SecondOrder
+            class_path: lit_metanas.training.SecondOrder
             init_args: {epsilon: 0.02}
           rates: {logits: 0.1}
           start: meta.ckpt
           head:
-            class_path: lit_metanas.meta.prototype_linear_head.PrototypeLinearHead
+            class_path: lit_metanas.meta.PrototypeLinearHead
 """
 
 

@@ -8,10 +8,8 @@ import torch
 from jsonargparse import ArgumentParser
 
 from lit_metanas.estimators import TrainingEstimator
-from lit_metanas.modules.recipe import Recipe
-from lit_metanas.modules.weight_sharing import Rates
-from lit_metanas.records.digest import tensor_digest
-from lit_metanas.relaxations.softmax import Softmax
+from lit_metanas.io.text import tensor_digest
+from lit_metanas.relaxations import Softmax
 from lit_metanas.searchers import (
     Borrowed,
     FixedArchitecture,
@@ -20,8 +18,10 @@ from lit_metanas.searchers import (
     Searcher,
     WeightSharingSearcher,
 )
-from lit_metanas.searchers.settings import settings_of
+from lit_metanas.searchers.searcher import settings_of
 from lit_metanas.spaces import LayeredSpace, OneHotEncoding
+from lit_metanas.training import Recipe
+from lit_metanas.training.weight_sharing.darts import Rates
 
 
 def from_yaml(**arguments):
@@ -91,10 +91,10 @@ def test_texts_that_are_no_paths_are_kept():
 
 def test_a_class_with_its_recipe_is_described_readably():
     described = settings_of(from_yaml(estimator=estimator(epochs=5)))
-    assert described["class"] == "lit_metanas.searchers.query.QuerySearcher"
+    assert described["class"] == "lit_metanas.searchers.QuerySearcher"
     recipe = settings_of(Recipe(epochs=5))
-    assert described["estimator"] == {"class": "lit_metanas.estimators.training.TrainingEstimator", "recipe": recipe}
-    assert settings_of(TrainingEstimator) == "lit_metanas.estimators.training.TrainingEstimator"
+    assert described["estimator"] == {"class": "lit_metanas.estimators.TrainingEstimator", "recipe": recipe}
+    assert settings_of(TrainingEstimator) == "lit_metanas.estimators.TrainingEstimator"
     assert settings_of(QuerySearcher())["estimator"] is None
     assert settings_of(optuna.samplers.TPESampler(n_startup_trials=5))["n_startup_trials"] == 5
 

@@ -4,16 +4,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lit_metanas.episodes.task import Split, Task
-from lit_metanas.meta.parameters import Parameters
-from lit_metanas.meta.prototype_head import PrototypeHead
-from lit_metanas.meta.prototype_linear_head import PrototypeLinearHead
-from lit_metanas.modules.controller_sharing import ControllerRates
-from lit_metanas.modules.meta_checkpoint import KEY, describe
-from lit_metanas.modules.shared_weights import WeightRates
+from lit_metanas.meta import Parameters, PrototypeHead, PrototypeLinearHead
 from lit_metanas.records import Budget, Cost
 from lit_metanas.searchers import ENAS, OneShot
-from lit_metanas.spaces.layered import LayeredSpace
+from lit_metanas.spaces import LayeredSpace
+from lit_metanas.tasks import Split, Task
+from lit_metanas.training.meta_search.meta_checkpoint import KEY, describe
+from lit_metanas.training.weight_sharing.enas import ControllerRates
+from lit_metanas.training.weight_sharing.shared_weights import WeightRates
 
 SHAPE = (1, 8, 8)
 SPACE = LayeredSpace(kernels=(1, 3), activations=("ReLU", "Tanh"), dropouts=(0.0,), depths=(1, 2), widths=(2, 4))

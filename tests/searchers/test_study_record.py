@@ -11,14 +11,13 @@ import pytest
 from optuna.trial import TrialState
 from query_toys import SPACE, Digits, Sums, search
 
-from lit_metanas.cli import main
+from lit_metanas.cli.command_line import main
 from lit_metanas.records import Budget, Cost, Record, Trial, read_record_lines, write_record_lines
 from lit_metanas.searchers import RegularisedEvolution
-from lit_metanas.searchers.query_study import quiet
-from lit_metanas.searchers.recipe_range import RecipeRange
-from lit_metanas.searchers.study_record import add_study, record_of
-from lit_metanas.spaces.architecture import Architecture, Choice
-from lit_metanas.spaces.choice_space import ChoiceSpace
+from lit_metanas.searchers.query.objectives import RecipeRange
+from lit_metanas.searchers.query.study import quiet
+from lit_metanas.searchers.query.study_record import add_study, record_of
+from lit_metanas.spaces import Architecture, Choice, ChoiceSpace
 
 EMBEDDING = (0.5, -2.0)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from lit_metanas.searchers.values import any_value, next_values, other_value
+from lit_metanas.searchers.mutation import any_value, next_values, other_value
 
 NAN = float("nan")
 DISTRIBUTIONS = [

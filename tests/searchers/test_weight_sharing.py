@@ -9,22 +9,16 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sharing_toys import TASK, make_task
 
-from lit_metanas.episodes.task import Split
-from lit_metanas.meta.parameters import Parameters
-from lit_metanas.meta.prototype_head import PrototypeHead
-from lit_metanas.meta.prototype_linear_head import PrototypeLinearHead
-from lit_metanas.modules.architecture_gradient import FirstOrder, SecondOrder
-from lit_metanas.modules.minibatches import Minibatches
-from lit_metanas.modules.quiet_trainer import quiet_trainer
-from lit_metanas.modules.weight_sharing import Rates, WeightSharing
+from lit_metanas.meta import Parameters, PrototypeHead, PrototypeLinearHead
 from lit_metanas.records import Budget
-from lit_metanas.relaxations.sampled_child import SampledChild
-from lit_metanas.relaxations.softmax import Softmax
-from lit_metanas.relaxations.straight_through import StraightThrough
+from lit_metanas.relaxations import SampledChild, Softmax, StraightThrough
 from lit_metanas.searchers import WeightSharingSearcher
-from lit_metanas.spaces.architecture import Choice
-from lit_metanas.spaces.layered import LayeredSpace
-from lit_metanas.spaces.space import SearchSpace, Supernet
+from lit_metanas.spaces import Choice, LayeredSpace, SearchSpace, Supernet
+from lit_metanas.tasks import Split
+from lit_metanas.training import FirstOrder, SecondOrder, WeightSharing
+from lit_metanas.training.trainers import quiet_trainer
+from lit_metanas.training.weight_sharing.darts import Rates
+from lit_metanas.training.weight_sharing.minibatches import Minibatches
 
 SPACE = LayeredSpace(kernels=(1, 3), activations=("ReLU", "Tanh"), depths=(1, 2), widths=(2, 4))
 

@@ -9,9 +9,9 @@ from jsonargparse import ArgumentParser
 from lightning.pytorch import Trainer
 from torch.utils.data import DataLoader
 
-from lit_metanas.episodes.task import Split, Task
+from lit_metanas.comparisons import TargetSearch
 from lit_metanas.records import read_records, read_results
-from lit_metanas.searchers import TargetSearch
+from lit_metanas.tasks import Split, Task
 
 METHODS = Path(__file__).parents[2] / "configs" / "methods"
 FLOPS = 3e8
@@ -51,7 +51,7 @@ def test_a_shipped_method_searches_a_target_task(config, space, tmp_path, monkey
     }
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(TargetSearch, "search")
-    text = yaml.safe_dump({"search": {"class_path": "lit_metanas.searchers.TargetSearch", "init_args": given}})
+    text = yaml.safe_dump({"search": {"class_path": "lit_metanas.comparisons.TargetSearch", "init_args": given}})
     module = parser.instantiate(parser.parse_string(text)).search
     trainer = Trainer(accelerator="cpu", devices=1, logger=False, enable_progress_bar=False, enable_checkpointing=False)
     loader = DataLoader([make_task()], batch_size=None, collate_fn=lambda task: task)

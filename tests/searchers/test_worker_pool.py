@@ -33,7 +33,7 @@ def variables(postgres, tmp_path):
         connection.execute(text(f"CREATE DATABASE {name}"))
     programs = tmp_path / "bin"
     programs.mkdir()
-    (programs / "lit-metanas").write_text(f'#!/usr/bin/env bash\nexec "{sys.executable}" -m lit_metanas.cli "$@"\n')
+    (programs / "lit-metanas").write_text(f'#!/usr/bin/env bash\nexec "{sys.executable}" -m lit_metanas "$@"\n')
     (programs / "lit-metanas").chmod(0o755)
     (tmp_path / "password").write_text(url.password or "unused")
     folders = [str(programs), str(Path(sys.executable).parent), os.environ["PATH"]]

@@ -1,8 +1,6 @@
 """What the tests of spaces share: spaces with every kind of choice, random gates and parameters."""
 
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -11,7 +9,6 @@ from torch import Tensor
 
 from lit_metanas.spaces import Gate, LayeredSpace, SearchSpace, Supernet
 
-sys.path.insert(0, str(Path(__file__).with_name("toys")))
 pytest.register_assert_rewrite("space_toys")
 
 Kind = Literal["soft", "hard", "index"]

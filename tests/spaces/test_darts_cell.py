@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import nn
 
-from lit_metanas.modules.child import Child
 from lit_metanas.searchers.mutation import mutate
 from lit_metanas.spaces import Architecture, DARTSCell, MetaNASCell, one_hot
+from lit_metanas.training import Child
 
 V1 = (
     "Genotype(normal=[('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('skip_connect', 0), ('sep_conv_3x3', 1), "

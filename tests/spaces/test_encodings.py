@@ -5,6 +5,8 @@ import torch
 
 from lit_metanas.spaces import (
     Architecture,
+    Choice,
+    ChoiceSpace,
     LayeredSpace,
     NASBench201,
     NASBench201Encoding,
@@ -12,9 +14,7 @@ from lit_metanas.spaces import (
     NASBenchGraphEncoding,
     OneHotEncoding,
 )
-from lit_metanas.spaces.architecture import Choice
-from lit_metanas.spaces.choice_space import ChoiceSpace
-from lit_metanas.spaces.nas_bench_201_encoding import PATHS
+from lit_metanas.spaces.nas_bench_201.nas_bench_201_space import PATHS
 from lit_metanas.spaces.nas_bench_graph import LINKS
 
 

@@ -10,7 +10,7 @@ from nas_bench_101_examples import C1, C3, FIRST, INCEPTION, INCEPTION_TRAINED, 
 
 from lit_metanas.searchers.mutation import mutate
 from lit_metanas.spaces import Architecture, NASBench101
-from lit_metanas.spaces.nas_bench_101_cells import (
+from lit_metanas.spaces.nas_bench_101.nas_bench_101_cells import (
     Cell,
     canonical,
     edge_bit,

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from lightning.pytorch import Callback
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "modules" / "toys"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "training" / "toys"))
 
 from meta_toys import fit, make_data, make_model
 

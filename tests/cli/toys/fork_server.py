@@ -18,8 +18,8 @@ import torch
 
 import lit_metanas.report
 import lit_metanas.searchers
-from lit_metanas.cli import main
-from lit_metanas.program import Program
+from lit_metanas.cli.command_line import main
+from lit_metanas.cli.program import Program
 
 IMPORTED = (lit_metanas.report, lit_metanas.searchers, Program)
 

@@ -19,13 +19,13 @@ SPACE = {
     "init_args": {"shared": True, "kernels": [3, 5], "activations": ["ReLU"], "widths": [4], "depths": [2]},
 }
 SOURCE = {
-    "class_path": "lit_metanas.episodes.ImageFolder",
+    "class_path": "lit_metanas.tasks.ImageFolder",
     "init_args": {"root": "images", "shape": [1, 8, 8], "fractions": [0.4, 0.3, 0.3]},
 }
 ON = {"accelerator": "cpu", "devices": 1, "enable_progress_bar": False}
 FIT = {
     "model": {
-        "class_path": "lit_metanas.modules.meta_search.MetaSearch",
+        "class_path": "lit_metanas.training.MetaSearch",
         "init_args": {
             "space": SPACE,
             "shape": [1, 8, 8],
@@ -35,7 +35,7 @@ FIT = {
         },
     },
     "data": {
-        "class_path": "lit_metanas.episodes.EpisodeDataModule",
+        "class_path": "lit_metanas.tasks.EpisodeDataModule",
         "init_args": {
             "source": SOURCE,
             "way": 3,
@@ -59,7 +59,7 @@ FIT = {
 }
 SEARCH = {
     "model": {
-        "class_path": "lit_metanas.searchers.TargetSearch",
+        "class_path": "lit_metanas.comparisons.TargetSearch",
         "init_args": {
             "space": SPACE,
             "shape": [1, 8, 8],
@@ -85,10 +85,10 @@ SEARCH = {
         },
     },
     "data": {
-        "class_path": "lit_metanas.episodes.TargetTaskDataModule",
+        "class_path": "lit_metanas.tasks.TargetTaskDataModule",
         "init_args": {
             "tasks": {
-                "class_path": "lit_metanas.episodes.DrawnTasks",
+                "class_path": "lit_metanas.tasks.DrawnTasks",
                 "init_args": {"source": SOURCE, "subset": "val", "way": 3, "train": 4, "val": 4, "test": 4, "tasks": 2},
             }
         },

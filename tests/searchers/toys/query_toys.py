@@ -4,11 +4,10 @@ import math
 
 import torch
 
-from lit_metanas.estimators.estimator import Estimator, Score
-from lit_metanas.records.budget import Budget, Cost
+from lit_metanas.estimators import Estimator, Score
+from lit_metanas.records import Budget, Cost
 from lit_metanas.searchers import QuerySearcher
-from lit_metanas.spaces.architecture import Choice
-from lit_metanas.spaces.choice_space import ChoiceSpace
+from lit_metanas.spaces import Choice, ChoiceSpace
 
 DIGITS = tuple("01234567")
 

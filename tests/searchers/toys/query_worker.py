@@ -12,7 +12,7 @@ import time
 
 from query_toys import Sums, search
 
-from lit_metanas.records.budget import Budget
+from lit_metanas.records import Budget
 
 
 class Slow(Sums):

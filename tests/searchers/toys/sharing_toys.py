@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from lit_metanas.episodes.task import Split, Task
 from lit_metanas.spaces import DARTSCell, MobileMacro, MobileStage, NASBench101, NASBench201
+from lit_metanas.tasks import Split, Task
 
 
 def make_task(way=3, each=8, size=8, dtype=torch.float32):

@@ -1,0 +1,150 @@
+"""Figures that callbacks draw."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from typing import TYPE_CHECKING
+
+from lit_metanas.callbacks.probability_history import ProbabilityHistory
+from lit_metanas.io.files import replacing
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy import uint8
+    from numpy.typing import NDArray
+
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#B8860B", "#3A9AD9", "#000000", "#7F3C8D")
+"""Okabe and Ito's palette, its yellow and sky blue darkened to be legible on white, and one more."""
+
+INK = "#222222"
+"""Text."""
+
+FAINT = "#8A8A8A"
+"""What helps to read but says nothing itself."""
+
+
+def figure(width: float, height: float) -> Figure:
+    """An empty figure, in inches, that belongs to no window system and no global state."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    blank = Figure(figsize=(width, height), dpi=150, facecolor="white")
+    FigureCanvasAgg(blank)
+    return blank
+
+
+def quiet(axes: Axes) -> None:
+    """Leave only the left and lower frame, thin ticks, dark grey text."""
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_color(FAINT)
+    axes.tick_params(colors=INK, labelsize=8, width=0.6, color=FAINT)
+
+
+def pixels(drawn: Figure) -> NDArray[uint8]:
+    """The figure as RGB, shape ``(height, width, 3)``."""
+    import numpy
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    drawn.savefig(buffer, format="png")
+    buffer.seek(0)
+    with Image.open(buffer) as image:
+        return numpy.asarray(image.convert("RGB"))
+
+
+def save(drawn: Figure, path: str | os.PathLike[str]) -> None:
+    """Write the figure as a PNG file, atomically."""
+    with replacing(path) as temporary:
+        drawn.savefig(temporary, format="png")
+
+
+COLOUR_MAP = "cividis"
+"""Rises in lightness for readers with and without colour vision alike."""
+
+
+ROW, TITLE, ABOVE, BELOW, STRIP = 0.19, 0.3, 0.65, 1.0, 1.7
+"""Inches: a label's row, a choice's title, the margins above and below all strips, a strip's width."""
+
+
+def draw_probabilities(history: ProbabilityHistory) -> Figure:
+    """Draw one strip a choice: labels downwards, meta-training from left to right, probability as colour.
+
+    Choices named ``place.question`` stand in a column a place, the others in the first column. The label that is
+    most probable at the end is printed bold, with its probability.
+
+    Raises:
+        ValueError: the history is empty.
+    """
+    if not history.moments or not history.labels:
+        raise ValueError("There is no history of probabilities to draw: validate at least once, with open choices.")
+    columns: dict[str, list[str]] = {}
+    for name in sorted(history.labels, key=lambda name: natural(name.rpartition(".")[0])):
+        columns.setdefault(name.rpartition(".")[0], []).append(name)
+    tall = {place: sum(TITLE + ROW * len(history.labels[name]) for name in own) for place, own in columns.items()}
+    gutter = 0.45 + 0.075 * max(len(label) for labels in history.labels.values() for label in labels)
+    strip = STRIP if len(columns) > 1 else 2 * STRIP
+    height = ABOVE + max(tall.values()) + BELOW
+    width = max(4.6, len(columns) * (strip + gutter) + 0.5)
+    drawn = figure(width, height)
+    for column, (place, names) in enumerate(columns.items()):
+        left, top = gutter + column * (strip + gutter), height - ABOVE
+        drawn.text(left / width, (top - 0.04) / height, place, fontsize=10, fontweight="bold", color=INK)
+        for name in names:
+            tallness = ROW * len(history.labels[name])
+            top -= TITLE + tallness
+            axes = drawn.add_axes((left / width, top / height, strip / width, tallness / height))
+            _strip(axes, history, name)
+            axes.set_title(name.rpartition(".")[2], fontsize=8.5, color=INK, loc="left", pad=3)
+        axes.tick_params(labelbottom=True)
+        axes.set_xlabel("batches trained", fontsize=8.5, color=INK)
+    drawn.text(0.15 / width, 1 - 0.35 / height, "Probability of each candidate over meta-training", fontsize=11,
+               fontweight="bold", color=INK)  # fmt: skip
+    _scale(drawn, width, height)
+    return drawn
+
+
+def natural(text: str) -> list[tuple[int, str]]:
+    """Sort key by which ``layer2`` comes before ``layer10``."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", text) if part]
+
+
+def _strip(axes: Axes, history: ProbabilityHistory, name: str) -> None:
+    """One choice: rows are labels, columns reach from the validation before to this one."""
+    labels = history.labels[name]
+    values = [[moment.probabilities[name][row] for moment in history.moments] for row in range(len(labels))]
+    steps = [moment.step for moment in history.moments]
+    edges = [0, *steps] if steps[0] > 0 else [steps[0] - 1, *steps]
+    rows = [row - 0.5 for row in range(len(labels) + 1)]
+    axes.pcolormesh(edges, rows, values, vmin=0, vmax=1, cmap=COLOUR_MAP, rasterized=True)
+    for row in rows[1:-1]:
+        axes.axhline(row, color="white", linewidth=0.8)
+    axes.set_yticks(range(len(labels)), labels)
+    axes.invert_yaxis()
+    axes.tick_params(labelsize=8, labelcolor=INK, length=0, labelbottom=False)
+    axes.tick_params(axis="x", length=2, color=FAINT)
+    axes.locator_params(axis="x", nbins=4)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    last = [row[-1] for row in values]
+    best = last.index(max(last))
+    axes.get_yticklabels()[best].set_fontweight("bold")
+    axes.annotate(f"{last[best]:.2f}", (1, best), (3, 0), xycoords=("axes fraction", "data"), va="center",
+                  textcoords="offset points", fontsize=7.5, fontweight="bold", color=INK)  # fmt: skip
+
+
+def _scale(drawn: Figure, width: float, height: float) -> None:
+    """The colour scale, below on the left."""
+    from matplotlib.cm import ScalarMappable
+
+    axes = drawn.add_axes((0.25 / width, 0.28 / height, 1.6 / width, 0.1 / height))
+    drawn.colorbar(ScalarMappable(cmap=COLOUR_MAP), cax=axes, orientation="horizontal", ticks=[0, 0.5, 1])
+    axes.tick_params(labelsize=7.5, labelcolor=INK, length=2, color=FAINT)
+    axes.set_title("probability", fontsize=7.5, color=INK, pad=2, loc="left")
+    for spine in axes.spines.values():
+        spine.set_visible(False)

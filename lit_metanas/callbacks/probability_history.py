@@ -1,0 +1,112 @@
+"""The probabilities of all candidates over meta-training, and their file."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lit_metanas.io.files import replacing
+
+SCHEMA = 1
+"""Version of the file. A reader of an older version refuses a newer one."""
+
+LIMIT = 1000
+"""Most moments that a history keeps."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The probabilities at one validation.
+
+    Attributes:
+        step: batches trained so far.
+        progress: spent share of the training, in [0, 1].
+        probabilities: for each choice, one number a label.
+    """
+
+    step: int
+    progress: float
+    probabilities: dict[str, list[float]]
+
+
+@dataclass
+class ProbabilityHistory:
+    """How the probabilities of each choice moved.
+
+    Attributes:
+        labels: for each choice the labels of its candidates.
+        moments: one entry a validation, in order.
+    """
+
+    labels: dict[str, list[str]]
+    moments: list[Moment] = field(default_factory=list)
+
+    def add(self, moment: Moment) -> None:
+        """Append a moment. Above ``LIMIT`` every second one goes, so that the longest training keeps a short file."""
+        self.moments.append(moment)
+        if len(self.moments) > LIMIT:
+            del self.moments[1:-1:2]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values that ``from_json`` reads back."""
+        rows = [{"step": m.step, "progress": m.progress, "probabilities": m.probabilities} for m in self.moments]
+        return {"schema": SCHEMA, "labels": self.labels, "moments": rows}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any], source: str = "The history") -> ProbabilityHistory:
+        """Read what ``to_json`` made.
+
+        Raises:
+            ValueError: the document is foreign, of a newer schema, or its numbers do not fit its labels.
+        """
+        if not isinstance(document, Mapping) or not {"schema", "labels", "moments"} <= set(document):
+            raise ValueError(f"{source} is not a history of probabilities: give the file that a fit wrote.")
+        if document["schema"] != SCHEMA:
+            raise ValueError(
+                f"{source} has schema {document['schema']}, this version reads {SCHEMA}: update lit-metanas."
+            )
+        try:
+            labels = {str(name): [str(label) for label in own] for name, own in document["labels"].items()}
+            moments = [
+                Moment(
+                    int(row["step"]),
+                    float(row["progress"]),
+                    {name: [float(p) for p in row["probabilities"][name]] for name in labels},
+                )
+                for row in document["moments"]
+            ]
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise ValueError(f"{source} is damaged: write it anew by another fit.") from None
+        for moment in moments:
+            for name, values in moment.probabilities.items():
+                if len(values) != len(labels[name]):
+                    raise ValueError(f"{source} has {len(values)} probabilities for '{name}', not {len(labels[name])}.")
+        return cls(labels, moments)
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write the history as JSON, atomically."""
+        with replacing(path) as temporary:
+            temporary.write_text(f"{json.dumps(self.to_json())}\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> ProbabilityHistory:
+        """Read a file that ``write`` made.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: it is no such file.
+        """
+        file = Path(path)
+        if not file.is_file():
+            raise FileNotFoundError(
+                f"There is no file '{file}': fit with an ArchitectureLogger, or give its right path."
+            )
+        try:
+            document = json.loads(file.read_text(encoding="utf-8"))
+        except (ValueError, RecursionError):
+            raise ValueError(f"'{file}' is not valid JSON: give the file that a fit wrote.") from None
+        return cls.from_json(document, f"'{file}'")

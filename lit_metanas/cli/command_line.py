@@ -1,0 +1,218 @@
+"""The command line ``lit-metanas VERB``. Heavy imports wait until a verb is known."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import lit_metanas
+from lit_metanas.cli.errors import UsageError, near_miss, refused
+
+DEBUG = "LIT_METANAS_DEBUG"
+"""Environment variable: ``1`` shows tracebacks and all that Lightning says, like ``--debug``."""
+
+VERBS = {
+    "run": "go through the phases of an experiment, in one directory",
+    "fit": "meta-train on episodes, or train one child network",
+    "validate": "score a checkpoint on the validation episodes",
+    "test": "score a checkpoint on the held-out episodes",
+    "search": "search an architecture for each target task, train it, score it, export it",
+    "predict": "classify new images with an exported network",
+    "report": "turn results into a table, figures and a Markdown page",
+    "records": "move searches between an Optuna storage and files of records",
+    "dashboard": "make a Weights & Biases workspace of what was logged",
+}
+
+HELP = f"""usage: lit-metanas VERB [-c CONFIG ...] [--KEY VALUE ...]
+
+Meta-learned neural architecture search: meta-train on many small tasks, then find a good network for a new task
+in a few steps.
+
+verbs:
+{chr(10).join(f"  {verb:<9} {text}" for verb, text in VERBS.items())}
+
+Configurations are YAML files; later ones and the command line override earlier ones, key by key.
+
+examples:
+  lit-metanas run -c configs/experiments/quick.yaml
+  lit-metanas run -c configs/experiments/my_images.yaml --help
+  lit-metanas predict --model.directory runs/mine/exported --data.folder new_images
+
+options:
+  --help      this text; after a verb, its keys
+  --version   the version
+  --debug     show tracebacks, and all that Lightning says
+"""
+
+_FULL = "make room, and go on as after an interruption: what was complete is kept."
+_CLOSED = "give a path that can be read and, for results, written to."
+_MENDS = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EFBIG: _FULL,
+    errno.EROFS: _CLOSED,
+    errno.EACCES: _CLOSED,
+    errno.EPERM: _CLOSED,
+    errno.EEXIST: "give the path of a folder.",
+    errno.ENOTDIR: "give the path of a folder.",
+    errno.EISDIR: "give the path of a file.",
+    errno.EMFILE: "raise the limit of open files (ulimit -n).",
+}
+"""What to do about errors of the operating system."""
+
+_OBVIOUS = (
+    ".*does not have many workers.*",
+    ".*The number of training batches.*",
+    ".*callbacks used to create the checkpoint.*",
+    ".*The dirpath has changed.*",
+    ".*LeafSpec.*is deprecated.*",
+    ".*Checkpoint directory .* exists and is not empty.*",
+    ".*Total length of .* across ranks is zero.*",  # no tasks are held out for validation
+)
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        args: the arguments; those of the process if None.
+
+    Returns:
+        The exit code: 0; 1 if the work failed, 2 if the command or a configuration is wrong, 130 if interrupted.
+    """
+    words = list(sys.argv[1:] if args is None else args)
+    debug = "--debug" in words or os.environ.get(DEBUG, "0") == "1"
+    words = [word for word in words if word != "--debug"]
+    try:
+        execute(words, debug=debug)
+    except KeyboardInterrupt:
+        return _stopped()
+    except SystemExit as stop:
+        # Lightning has shut the run down, after SIGINT or SIGTERM.
+        if isinstance(stop.__context__, KeyboardInterrupt) or type(stop).__name__ == "SIGTERMException":
+            return _stopped()
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except Exception as error:
+        sentence = _sentence(error)
+        if debug or sentence is None:
+            raise
+        if not _told_by_another(error):
+            print(f"lit-metanas: {sentence}", file=sys.stderr)
+        return 2 if isinstance(error, UsageError) else 1
+    return 0
+
+
+def execute(args: list[str], *, debug: bool = False) -> None:
+    """Do what the arguments say, raising what goes wrong.
+
+    Raises:
+        UsageError: the command or a configuration is wrong.
+    """
+    verb, rest = (args[0], args[1:]) if args else ("--help", [])
+    if verb in ("-h", "--help", "help"):
+        print(HELP, end="")
+    elif verb == "--version":
+        print(f"lit-metanas {lit_metanas.__version__}")
+    elif verb not in VERBS:
+        what = "option" if verb.startswith("-") else "verb"
+        raise UsageError(f"There is no {what} '{verb}'{near_miss(verb, VERBS)} See `lit-metanas --help`.")
+    elif verb == "report":
+        from lit_metanas.report import report_verb as report
+
+        _call(report, verb, rest)
+    elif verb == "records":
+        from lit_metanas.cli.record_exchange import records
+
+        _call(records, verb, rest)
+    elif verb == "dashboard":
+        from lit_metanas.report.dashboard import dashboard
+
+        _call(dashboard, verb, rest)
+    elif verb == "run":
+        from lit_metanas.cli.experiment.run import run
+
+        if debug:
+            os.environ[DEBUG] = "1"  # for the processes of its phases
+        _call(run, verb, rest, execute=lambda phase: execute(phase, debug=debug))
+    else:
+        from lit_metanas.cli.environment import own_run, tune_allocator
+        from lit_metanas.cli.program import Program
+
+        tune_allocator()
+        if not debug:
+            _quieten()
+        with own_run():
+            Program(args)
+        _leave_process_group()
+
+
+def _leave_process_group() -> None:
+    """End the process group of a finished job: threads of it that outlive the interpreter abort the process."""
+    from torch import distributed
+
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()
+
+
+def _call(function: Callable[..., None], verb: str, args: list[str], **given: object) -> None:
+    """Call a function with arguments from configurations and the command line."""
+    from jsonargparse import ArgumentError, ArgumentParser
+
+    parser = ArgumentParser(prog=f"lit-metanas {verb}", description=VERBS[verb], exit_on_error=False)
+    parser.add_argument("-c", "--config", action="config", help="A configuration, in YAML.")
+    keys = parser.add_function_arguments(function, skip=set(given))
+    try:
+        settings: Any = parser.instantiate(parser.parse_args(args))
+    except Exception as error:  # whatever a configuration makes a parser raise, it is wrong
+        raise refused(error, args, keys) from (None if isinstance(error, ArgumentError) else error)
+    function(**{key: settings[key] for key in keys}, **given)
+
+
+def _sentence(error: Exception) -> str | None:
+    """What to tell a user about an error; None for one that only a developer can mend."""
+    text = " ".join(str(error).split())
+    if isinstance(error, OSError) and error.strerror:
+        what = f"{error.strerror}: '{error.filename}'" if error.filename else error.strerror
+        return f"{what}: {mend}" if (mend := _MENDS.get(error.errno or 0)) else f"{what}."
+    if isinstance(error, UsageError | ValueError | OSError):
+        return text
+    if isinstance(error, RuntimeError) and text.startswith("Error(s) in loading state_dict"):
+        reason = text.partition(": ")[2]
+        return (
+            "The checkpoint does not fit the configured model: give the configuration that it was trained with "
+            f"({reason[:300]}{'…' if len(reason) > 300 else ''})."
+        )
+    if type(error).__module__.partition(".")[0] == "wandb":
+        reason = text.partition(" Consider")[0][:200].rstrip(".")
+        return (
+            f"Weights & Biases cannot be used ({reason}): log in by `wandb login`, mend the network, or keep the run "
+            "here with --trainer.logger.init_args.offline true."
+        )
+    if type(error).__name__ in ("MisconfigurationException", "OutOfMemoryError"):
+        return text
+    return None
+
+
+def _told_by_another(error: Exception) -> bool:
+    """Whether the first process on this machine is known to say the same."""
+    local = os.environ.get("LOCAL_RANK") or os.environ.get("SLURM_LOCALID") or "0"
+    return type(error).__name__ == "AgreedError" and local != "0"
+
+
+def _stopped() -> int:
+    print("lit-metanas: stopped. `run` goes on where it was, given the same command;", file=sys.stderr)
+    print("`fit` with --ckpt_path checkpoints/last.ckpt, in the run's directory.", file=sys.stderr)
+    return 130
+
+
+def _quieten() -> None:
+    """Silence what Lightning says on every run."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for message in _OBVIOUS:
+        warnings.filterwarnings("ignore", message=message)

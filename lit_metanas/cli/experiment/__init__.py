@@ -1,0 +1,1 @@
+"""Experiments: phases that run one after the other."""

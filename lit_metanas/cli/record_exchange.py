@@ -1,0 +1,105 @@
+"""The verb ``records``: searches move between an Optuna storage and files of records."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+
+import optuna
+from optuna.storages import BaseStorage, get_storage
+from sqlalchemy.engine import make_url
+
+from lit_metanas.io.text import number_of
+from lit_metanas.records.record import Record
+from lit_metanas.records.record_lines import read_record_lines, write_record_lines
+from lit_metanas.searchers.query.study import quiet, storage_faults
+from lit_metanas.searchers.query.study_record import add_study, record_of
+
+
+def records(storage: str, write: Path | None = None, read: list[Path] | None = None, study: str = "") -> None:
+    """Write the studies of an Optuna storage to a file of records, or read files of records into a storage as studies.
+
+    Args:
+        storage: address of Optuna's storage, such as ``sqlite:///studies.db``.
+        write: a file that gets a line for each study; it is replaced.
+        read: files such as the ``records.jsonl`` of a search; each line becomes a study with finished trials.
+        study: with ``write``, only studies whose names begin so; with ``read``, what the new names begin with.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: not exactly one of ``write`` and ``read`` is given; the storage cannot be used, has no studies to
+            write, or has a study of that name already; or a file has no record.
+    """
+    if (write is None) == (not read):
+        raise ValueError("Give either --write, a file for the studies, or --read, files of records for the storage.")
+    with quiet(), storage_faults(storage):
+        if write is not None:
+            _export(storage, write, study)
+        else:
+            _import(storage, read or [], study)
+
+
+def _export(address: str, path: Path, begin: str) -> None:
+    url = make_url(address)
+    if url.get_backend_name() == "sqlite" and url.database and not Path(url.database).is_file():
+        raise FileNotFoundError(f"There is no file '{url.database}': give the storage that a search has kept.")
+    storage = get_storage(address)
+    names = [name for name in optuna.get_all_study_names(storage) if name.startswith(begin)]
+    if not names:
+        wanted = f" whose name begins with '{begin}'" if begin else ""
+        raise ValueError(f"The storage has no study{wanted}: it has {_some(optuna.get_all_study_names(storage))}.")
+    found: list[Record] = []
+    refused: list[str] = []
+    for name in names:
+        try:
+            found.append(record_of(optuna.load_study(study_name=name, storage=storage)))
+        except ValueError as error:
+            refused.append(str(error).rstrip("."))
+    if not found:
+        raise ValueError(f"The storage has no study that can be written: {refused[0]}.")
+    for reason in refused:
+        warnings.warn(f"Left out: {reason}.", stacklevel=4)
+    write_record_lines(path, found)
+    print(f"{_told(found)} are in {path}.")
+
+
+def _import(address: str, paths: Iterable[Path], begin: str) -> None:
+    found = [record for path in paths for record in read_record_lines(path)]
+    storage = get_storage(address)
+    for name, record in zip(_names(found, begin, storage), found, strict=True):
+        add_study(record, name, storage)
+    print(f"{_told(found)} are in the storage.")
+
+
+def _names(found: Iterable[Record], begin: str, storage: BaseStorage) -> list[str]:
+    """A name for each new study, of the parts that a search gives its own; equal ones are numbered.
+
+    Raises:
+        ValueError: the storage has one of the names.
+    """
+    taken = set(optuna.get_all_study_names(storage))
+    names: dict[str, int] = {}
+    new = []
+    for record in found:
+        parts = (begin, record.method, record.task_id, record.space, f"seed {record.seed}")
+        name = "/".join(part for part in parts if part)
+        names[name] = names.get(name, 0) + 1
+        new.append(name if names[name] == 1 else f"{name} ({names[name]})")
+    for name in new:
+        if name in taken:
+            raise ValueError(
+                f"The storage has a study '{name}' already: give another storage, or --study, with which the new names "
+                "are to begin."
+            )
+    return new
+
+
+def _told(found: list[Record]) -> str:
+    tasks = len({record.task_id for record in found})
+    trials = number_of(sum(len(record.trials) for record in found), "trial")
+    return f"{number_of(len(found), 'search')} of {number_of(tasks, 'task')}, {trials},"
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names[:5]) + (", …" if len(names) > 5 else "") if names else "none"

@@ -1,0 +1,167 @@
+"""Methods compared on problems under one budget: each pair once, and kept at once."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from contextlib import ExitStack
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import distributed
+
+from lit_metanas.comparisons.finished_pairs import FinishedPairs, Pair
+from lit_metanas.io.files import alone
+from lit_metanas.records.budget import Budget
+from lit_metanas.records.result import Result
+from lit_metanas.searchers.query.query_searcher import QuerySearcher
+from lit_metanas.searchers.searcher import Searcher, settings_of
+
+Problem = TypeVar("Problem")
+Method = TypeVar("Method", bound=Searcher)
+
+PATIENCE = timedelta(days=100)
+"""How long a process that is done waits for the others."""
+
+
+class Comparison(LightningModule, ABC, Generic[Problem, Method]):
+    """Runs each method on each problem under the same budget.
+
+    Each finished pair is kept at once: a comparison that was interrupted skips those when it is started again in its
+    directory, except where a method's arguments, a file that it starts from, or the problem have changed since.
+
+    Args:
+        methods: the searchers, by their name in tables.
+        budget_flops: training FLOPs (3 x forward multiply-adds x images) of each search; None is no limit.
+        budget_queries: architectures that each search may evaluate; None is no limit.
+        seed: of all searches.
+        directory: where results and architectures are written.
+        config: where the run's configuration is kept.
+
+    Attributes:
+        results: a row for each problem and method, of all processes, on the first one, once the search has ended.
+
+    Raises:
+        ValueError: there are no methods, two would find each other's trials in a storage, or the seed is negative.
+    """
+
+    def __init__(
+        self,
+        *,
+        methods: dict[str, Method],
+        budget_flops: float | None,
+        budget_queries: int | None,
+        seed: int,
+        directory: str,
+        config: str,
+    ) -> None:
+        super().__init__()
+        if not methods:
+            raise ValueError(f"{type(self).__name__} has no methods: give at least one searcher with its name.")
+        if seed < 0:
+            raise ValueError(f"{type(self).__name__}: seed = {seed} must be at least 0.")
+        _check_studies(methods)
+        self.methods = methods
+        self.budget_flops, self.budget_queries = budget_flops, budget_queries
+        self.seed = seed
+        self.directory = Path(directory)
+        self.config = config
+        self.pairs: list[Pair] = []
+        self.results: tuple[Result, ...] = ()
+        self.finished: FinishedPairs | None = None
+        self._anew = 0
+        self._group: Any = None
+        self._lock = ExitStack()
+
+    @abstractmethod
+    def settings(self) -> Mapping[str, Any]:
+        """What all pairs have in common beside budget and seed, as plain values."""
+
+    @abstractmethod
+    def name(self, problem: Problem) -> str:
+        """The problem's name in all files."""
+
+    @abstractmethod
+    def told(self, problem: Problem) -> Mapping[str, Any]:
+        """What tells a problem from another of the same name, as plain values."""
+
+    @abstractmethod
+    def compared(self, problem: Problem, method: str, searcher: Method) -> Pair:
+        """What one method comes to on one problem."""
+
+    def on_predict_start(self) -> None:
+        """Look what an interrupted search has finished.
+
+        Raises:
+            ValueError: the directory holds a search with other settings, or one is at work in it.
+        """
+        budget = {"flops": self.budget_flops, "queries": self.budget_queries}
+        self.pairs, self.results, self._anew = [], (), 0
+        self._lock.close()
+        self._lock.enter_context(alone(self.directory, "search", "model.init_args.directory"))
+        if self.trainer.world_size > 1:
+            # Problems differ: who is done may wait for others for longer than a group of processes usually does.
+            self._group = distributed.new_group(backend="gloo", timeout=PATIENCE)
+        self.finished = FinishedPairs(self.directory, {**self.settings(), "budget": budget, "seed": self.seed})
+
+    def predict_step(self, batch: Problem, batch_idx: int) -> list[Result]:
+        """Run every method on one problem.
+
+        Raises:
+            ValueError: a searcher refuses it.
+        """
+        assert self.finished is not None
+        done: list[Pair] = []
+        # Prediction runs without gradients, which a search needs.
+        with torch.inference_mode(False), torch.enable_grad():
+            name, told = self.name(batch), self.told(batch)
+            for method, searcher in self.methods.items():
+                settings = {"method": settings_of(searcher), **told}
+                pair = self.finished.read(name, method, settings)
+                if pair is None:
+                    self._anew += 1
+                    pair = self.compared(batch, method, searcher)
+                    self.finished.write(pair, settings)
+                done.append(pair)
+        self.pairs += done
+        return [pair.result for pair in done]
+
+    def on_predict_epoch_end(self) -> None:
+        """Write the rows of all processes, by problem and method."""
+        gathered = [(self.pairs, self._anew)] * self.trainer.world_size
+        if self._group is not None:
+            distributed.all_gather_object(gathered, (self.pairs, self._anew), group=self._group)
+        if self.trainer.is_global_zero:
+            self._conclude([pair for pairs, _ in gathered for pair in pairs], sum(anew for _, anew in gathered))
+        self._lock.close()
+
+    def budget(self) -> Budget:
+        """A new one, for one search."""
+        return Budget(queries=self.budget_queries, flops=self.budget_flops)
+
+    def _conclude(self, pairs: list[Pair], anew: int) -> None:
+        order = {method: place for place, method in enumerate(self.methods)}
+        pairs.sort(key=lambda pair: (pair.result.task_id, order[pair.result.method]))
+        assert self.finished is not None
+        self.finished.conclude(pairs)
+        self.results = tuple(pair.result for pair in pairs)
+        if not anew:
+            what = f"All {len(pairs)} searches" if len(pairs) > 1 else "The search"
+            were = "were" if len(pairs) > 1 else "was"
+            print(f"{what} in '{self.directory}' {were} finished before: nothing was done.")
+
+
+def _check_studies(methods: Mapping[str, Searcher]) -> None:
+    """Refuse two methods with one study, of which the second would take the first one's trials for its own."""
+    owners: dict[tuple[str, str], str] = {}
+    for name, searcher in methods.items():
+        if not isinstance(searcher, QuerySearcher) or searcher.storage is None:
+            continue
+        owner = owners.setdefault((searcher.storage, searcher.study), name)
+        if owner != name:
+            raise ValueError(
+                f"Methods '{owner}' and '{name}' have one study in one storage: give each another name in 'study'."
+            )

@@ -1,0 +1,124 @@
+"""What a search of many tasks has finished already, kept so that an interrupted one goes on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from math import isfinite
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from lit_metanas.io.files import replacing
+from lit_metanas.records.record import Record
+from lit_metanas.records.record_lines import merge_record_lines
+from lit_metanas.records.result import Chosen, Result
+from lit_metanas.records.result_files import (
+    merge_architectures,
+    merge_results,
+    read_architectures,
+    read_records,
+    read_results,
+    write_architectures,
+    write_records,
+    write_results,
+)
+
+
+class Pair(NamedTuple):
+    """What came of one method on one task."""
+
+    result: Result
+    chosen: Chosen
+    record: Record
+
+
+class FinishedPairs:
+    """A folder for each task and method, complete once its ``result.json`` is there.
+
+    Beside it lie ``architecture.json``, ``record.json`` (everything the search tried), and ``settings.json``, what of
+    method and task decides the result.
+
+    Args:
+        directory: the run's directory.
+        settings: plain values that all pairs have in common.
+
+    Raises:
+        ValueError: the directory holds a search with other settings.
+    """
+
+    def __init__(self, directory: Path, settings: Mapping[str, Any]) -> None:
+        self.directory = directory
+        text = _text(settings)
+        file = directory / "search.json"
+        if file.is_file() and file.read_bytes() != text.encode():
+            raise ValueError(
+                f"'{directory}' holds a search with another space, recipe, budget or seed ('{file.name}' tells which): "
+                "give another directory, or delete this one."
+            )
+        if not file.is_file():
+            with replacing(file) as temporary:
+                temporary.write_bytes(text.encode())
+
+    def folder(self, task_id: str, method: str) -> Path:
+        """Where one pair is kept, and its child network."""
+        return self.directory / "children" / _name(task_id) / _name(method)
+
+    def read(self, task_id: str, method: str, settings: Mapping[str, Any]) -> Pair | None:
+        """A pair that was finished under the same settings; or None, and what other settings left is no longer one."""
+        folder = self.folder(task_id, method)
+        result, file = folder / "result.json", folder / "settings.json"
+        if not result.is_file():
+            return None
+        if not file.is_file() or file.read_bytes() != _text(settings).encode():
+            result.unlink()
+            return None
+        try:
+            (record,) = read_records(folder / "record.json")
+            (row,), (chosen,) = read_results(result), read_architectures(folder / "architecture.json")
+        except (ValueError, FileNotFoundError) as error:
+            raise ValueError(
+                f"What was kept of '{method}' on task '{task_id}' is damaged: delete '{folder}', and the same command "
+                f"does it anew ({error})."
+            ) from None
+        return Pair(row, chosen, record)
+
+    def write(self, pair: Pair, settings: Mapping[str, Any]) -> None:
+        """Keep a pair; its result last, as that marks it as finished."""
+        folder = self.folder(pair.result.task_id, pair.result.method)
+        write_architectures(folder / "architecture.json", [pair.chosen])
+        write_records(folder / "record.json", [pair.record])
+        with replacing(folder / "settings.json") as temporary:
+            temporary.write_bytes(_text(settings).encode())
+        write_results(folder / "result.json", [pair.result])
+
+    def conclude(self, pairs: list[Pair]) -> None:
+        """Write ``results.json``, ``architectures.json`` and ``records.jsonl``, what the searches tried.
+
+        All go beside rows of other methods, tasks and seeds in them. A search that scored nothing leaves no record.
+        """
+        merge_results(self.directory / "results.json", [pair.result for pair in pairs])
+        merge_architectures(self.directory / "architectures.json", [pair.chosen for pair in pairs])
+        if records := [_named(pair) for pair in pairs if _scored(pair.record)]:
+            merge_record_lines(self.directory / "records.jsonl", records)
+
+
+def _named(pair: Pair) -> Record:
+    """The record with what the searcher did not know of itself."""
+    row = pair.chosen
+    return replace(pair.record, method=row.method, seed=row.seed, space=pair.record.space or row.space)
+
+
+def _scored(record: Record) -> bool:
+    return any(trial.scored and isfinite(trial.value) for trial in record.trials)
+
+
+def _text(settings: Mapping[str, Any]) -> str:
+    return json.dumps(settings, indent=1, sort_keys=True)
+
+
+def _name(text: str) -> str:
+    """A file name for any text, one to one."""
+    quoted = quote(text, safe=" ")
+    return quoted.replace(".", "%2E") if not quoted.strip(".") else quoted

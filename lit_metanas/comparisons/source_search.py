@@ -1,0 +1,178 @@
+"""One architecture for a whole task source, found by meta-training candidates."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.cli import OptimizerCallable
+
+from lit_metanas.estimators.meta_training import KeptScores, MetaTrainingEstimator
+from lit_metanas.io.files import alone, replacing
+from lit_metanas.io.text import number_of, tensor_digest
+from lit_metanas.meta import Head
+from lit_metanas.records.budget import Budget
+from lit_metanas.records.record import Found
+from lit_metanas.records.record_lines import merge_record_lines, read_record_lines
+from lit_metanas.records.result import Chosen
+from lit_metanas.records.result_files import read_architectures, write_architectures
+from lit_metanas.searchers.halving.rungs import Halving
+from lit_metanas.searchers.searcher import settings_of
+from lit_metanas.spaces import SearchSpace, Shape, inherit
+from lit_metanas.tasks.episode_data import EpisodeDataModule
+from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint, write_meta_checkpoint
+from lit_metanas.training.meta_search.meta_search import default_weight_optimizer
+
+OUTPUTS = ("start.ckpt", "architectures.json", "records.jsonl")
+
+
+class SourceSearch(LightningModule):
+    """Searches one architecture for all tasks of a source by halving over meta-trainings.
+
+    Candidates are judged by meta-validation episodes only. It writes ``architectures.json`` and ``start.ckpt``, from
+    both of which ``fit`` of ``MetaSearch`` goes on with the rest of the budget, and ``records.jsonl``, what it tried.
+
+    Each training is kept until the search has ended: one that was interrupted goes on when it is started again in its
+    directory, and one that has ended is not done again under the same settings.
+
+    Args:
+        space: what is searched.
+        shape: channels, height and width of an input.
+        searcher: which candidates are trained, and for how long.
+        flops: the whole training budget, of which the searcher's rungs are shares.
+        method: the row's name in tables.
+        head: features to scores; prototypes by default.
+        weight_optimizer: steps the weights; MetaSearch's by default.
+        seed: of candidates, initial weights and training.
+        directory: where the files are written.
+    """
+
+    def __init__(
+        self,
+        *,
+        space: SearchSpace,
+        shape: Shape,
+        searcher: Halving,
+        flops: float,
+        method: str = "halving",
+        head: Head | None = None,
+        weight_optimizer: OptimizerCallable = default_weight_optimizer,
+        seed: int = 0,
+        directory: str = "search",
+    ) -> None:
+        super().__init__()
+        self.space = space
+        self.shape = shape
+        self.searcher = searcher
+        self.flops = flops
+        self.method = method
+        self.head = head
+        self.weight_optimizer = weight_optimizer
+        self.seed = seed
+        self.directory = Path(directory)
+
+    def on_predict_start(self) -> None:
+        """Refuse several processes.
+
+        Raises:
+            ValueError: there are several.
+        """
+        if self.trainer.world_size > 1:
+            raise ValueError(
+                f"SourceSearch runs in one process, not in {self.trainer.world_size}, each of which would do the whole "
+                "search: set trainer.devices and trainer.num_nodes to 1."
+            )
+
+    def predict_step(self, batch: EpisodeDataModule, batch_idx: int) -> Found:
+        """Search with all episodes of a data module, and write what was found, unless that was done before.
+
+        Raises:
+            ValueError: another search is at work in the directory.
+        """
+        settings = self._settings(batch)
+        text = json.dumps(settings, indent=1, sort_keys=True)
+        finished = self.directory / "finished.json"
+        with alone(self.directory, "search", "model.init_args.directory"):
+            same = finished.is_file() and finished.read_bytes() == text.encode()
+            if same and (known := self._written(batch.source.name)) is not None:
+                print(f"The search in '{self.directory}' was finished before: nothing was done.")
+                return known
+            finished.unlink(missing_ok=True)
+            found = self._searched(batch, settings)
+            with replacing(finished) as temporary:
+                temporary.write_bytes(text.encode())
+            shutil.rmtree(self._trainings, ignore_errors=True)
+        return found
+
+    @property
+    def _trainings(self) -> Path:
+        return self.directory / "trainings"
+
+    def _settings(self, data: EpisodeDataModule) -> dict[str, Any]:
+        """What decides the result, as plain values; the first episodes stand for all images."""
+        parts = ("space", "shape", "searcher", "flops", "method", "head", "weight_optimizer", "seed")
+        described = settings_of(data)
+        described.pop("num_workers", None)
+        episodes = [data.stream("train")[0, 0], data.stream("val")[0, 0]]
+        digest = tensor_digest(*(tensor for each in episodes for tensor in (each.support.inputs, each.query.inputs)))
+        return {**{part: settings_of(getattr(self, part)) for part in parts}, "data": described, "episodes": digest}
+
+    def _written(self, problem: str) -> Found | None:
+        """What an earlier search has written, but for weights; None where a file is absent."""
+        start, architectures, records = (self.directory / name for name in OUTPUTS)
+        if not start.is_file() or not architectures.is_file() or not records.is_file():
+            return None
+        search = (problem, self.method, self.seed, self.space.name)
+        kept = [r for r in read_record_lines(records) if (r.task_id, r.method, r.seed, r.space) == search]
+        chosen = [row for row in read_architectures(architectures) if row.method == self.method]
+        return Found(chosen[0].architecture, None, kept[0]) if kept and chosen else None
+
+    def _searched(self, batch: EpisodeDataModule, settings: dict[str, Any]) -> Found:
+        estimator = MetaTrainingEstimator(
+            data=batch,
+            space=self.space,
+            shape=self.shape,
+            flops=self.flops,
+            seed=self.seed,
+            head=self.head,
+            weight_optimizer=self.weight_optimizer,
+            device=self.device,
+        )
+        budget = Budget(flops=self.flops)
+        name = batch.source.name
+        kept = KeptScores(estimator, self._trainings, settings)
+        with torch.inference_mode(False), torch.enable_grad():
+            found = self.searcher.run(kept, self.space, budget, self.seed, problem=name)
+        self._write(found, budget, name)
+        return found
+
+    def _write(self, found: Found, budget: Budget, problem: str) -> None:
+        assert found.weights is not None
+        cost = budget.spent
+        restricted = self.space.restricted(found.architecture)
+        weights = inherit(found.weights, restricted.supernet(self.shape).state_dict())
+        logits = {choice.name: torch.zeros(len(choice.labels)) for choice in restricted.choices}
+        labels = {choice.name: list(choice.labels) for choice in restricted.choices}
+        checkpoint = MetaCheckpoint(weights, logits, labels, {}, self.shape, cost)
+        start, architectures, records = (self.directory / name for name in OUTPUTS)
+        write_meta_checkpoint(start, checkpoint)
+        chosen = Chosen(
+            task_id=problem,
+            method=self.method,
+            space=self.space.name,
+            architecture=found.architecture,
+            value=max(trial.value for trial in found.record.trials if trial.architecture == found.architecture),
+            seed=self.seed,
+            cost=cost,
+            shape=self.shape,
+        )
+        write_architectures(architectures, [chosen])
+        record = replace(found.record, method=self.method, seed=self.seed, space=self.space.name)
+        merge_record_lines(records, [record])
+        trainings = number_of(len(record.trials), "training")
+        print(f"{self.method}: {found.architecture}, {trainings} in {cost.seconds:.0f} s.")

@@ -1,0 +1,141 @@
+"""Query searchers on the data sets of a tabular benchmark."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from math import nan
+from time import perf_counter
+from typing import Any
+
+from lit_metanas.comparisons.comparison import Comparison
+from lit_metanas.comparisons.finished_pairs import Pair
+from lit_metanas.estimators.tables.tabular import Table, TabularEstimator
+from lit_metanas.io.text import hardware
+from lit_metanas.records.budget import Cost
+from lit_metanas.records.record import Found
+from lit_metanas.records.result import Chosen, Protocol, Result
+from lit_metanas.searchers.query.query_searcher import QuerySearcher
+from lit_metanas.searchers.searcher import settings_of
+
+
+class TableSearch(Comparison[Table, QuerySearcher]):
+    """Searches each table with each method, by scores that are looked up: no images, and nothing is trained.
+
+    A result's value is what the table tells of the chosen architecture under ``test``, which no search sees; the
+    anytime curve counts queries. A search that was interrupted goes on when it is started again in its directory
+    (see ``Comparison``).
+
+    Args:
+        methods: the searchers, by their name in tables; the table is their estimator.
+        signal: the score that a search sees, such as ``val_200``.
+        test: the score that it is judged by, such as ``test_200``.
+        device: whose latency is a measure; None where the table knows but one, or latency does not matter.
+        budget_queries: architectures that each search may look up, a known one again at no cost; None is no limit.
+        budget_flops: training FLOPs that the table's authors paid for them; None is no limit.
+        seed: of all searches.
+        directory: where results and architectures are written.
+        config: where the run's configuration is kept.
+
+    Attributes:
+        results: a row for each table and method, of all processes, on the first one, once the search has ended.
+
+    Raises:
+        ValueError: there are no methods, or one brings an estimator of its own, or an embedding of images.
+    """
+
+    def __init__(
+        self,
+        *,
+        methods: dict[str, QuerySearcher],
+        signal: str,
+        test: str,
+        device: str | None = None,
+        budget_queries: int | None = 100,
+        budget_flops: float | None = None,
+        seed: int = 0,
+        directory: str = "search",
+        config: str = "",
+    ) -> None:
+        super().__init__(
+            methods=methods,
+            budget_flops=budget_flops,
+            budget_queries=budget_queries,
+            seed=seed,
+            directory=directory,
+            config=config,
+        )
+        own = [name for name, searcher in methods.items() if searcher.estimator is not None]
+        if own:
+            raise ValueError(f"Method '{own[0]}' brings an estimator, where the table gives the scores: leave it out.")
+        embedded = [name for name, searcher in methods.items() if searcher.embedding is not None]
+        if embedded:
+            raise ValueError(f"Method '{embedded[0]}' brings an embedding, but a table has no images: leave it out.")
+        self.signal = signal
+        self.test = test
+        self.latency_device = device
+
+    def settings(self) -> Mapping[str, Any]:
+        """Which scores are looked up."""
+        return {"signal": self.signal, "test": self.test, "device": self.latency_device}
+
+    def name(self, problem: Table) -> str:
+        """The data set."""
+        return problem.dataset
+
+    def told(self, problem: Table) -> Mapping[str, Any]:
+        """What the table was made of, and the space's choices."""
+        space = {choice.name: list(choice.labels) for choice in problem.space.choices}
+        return {"table": settings_of(problem), "space": space}
+
+    def compared(self, problem: Table, method: str, searcher: QuerySearcher) -> Pair:
+        """Search, and look up how good the choice is.
+
+        Raises:
+            ValueError: the table has no such signal or device, or the searcher was made for another space.
+        """
+        problem.check_signal(self.test)
+        estimator = TabularEstimator(problem, self.signal, self.latency_device)
+        budget = self.budget()
+        begin = perf_counter()
+        found = searcher.run(estimator, problem.space, budget, self.seed, problem=problem.dataset)
+        cost = replace(budget.spent, seconds=perf_counter() - begin)
+        result = self._result(problem, method, found, cost, searcher.meta_cost)
+        return Pair(result, self._chosen(problem, method, found, cost), found.record)
+
+    def _result(self, table: Table, method: str, found: Found, cost: Cost, meta_cost: Cost) -> Result:
+        known = table.measures(self.latency_device)
+        size = {name: round(known[name](found.architecture)) for name in ("parameters", "flops") if name in known}
+        space = table.space.name
+        return Result(
+            method=method,
+            task_id=table.dataset,
+            space=space,
+            architecture=found.architecture,
+            recipe={},
+            seed=self.seed,
+            protocol=Protocol(f"{space} on {table.dataset}: {self.test} by {self.signal}", 0, 0, "", "queries"),
+            value=table.score(found.architecture, self.test),
+            ci95=nan,
+            cost=cost,
+            meta_cost=meta_cost,
+            parameters=size.get("parameters", 0),
+            flops=size.get("flops", 0),
+            curve=found.record.curve_over("queries"),
+            front=found.record.front if len(found.record.objectives) > 1 else (),
+            hardware=hardware(),
+            config=self.config,
+        )
+
+    def _chosen(self, table: Table, method: str, found: Found, cost: Cost) -> Chosen:
+        return Chosen(
+            task_id=table.dataset,
+            method=method,
+            space=table.space.name,
+            architecture=found.architecture,
+            value=found.record.best.value,
+            seed=self.seed,
+            metric=self.signal,
+            cost=cost,
+            shape=(0, 0, 0),
+        )

@@ -1,0 +1,28 @@
+"""Zero-cost proxies."""
+
+from lit_metanas.estimators.proxies.proxy import Proxy, ProxyEstimator
+from lit_metanas.estimators.proxies.proxy_embedding import ProxyEmbedding
+from lit_metanas.estimators.proxies.zero_cost import (
+    FlopCount,
+    GradNorm,
+    Jacov,
+    L2Norm,
+    Nwot,
+    ParameterCount,
+    Snip,
+    Synflow,
+)
+
+__all__ = [
+    "FlopCount",
+    "GradNorm",
+    "Jacov",
+    "L2Norm",
+    "Nwot",
+    "ParameterCount",
+    "Proxy",
+    "ProxyEmbedding",
+    "ProxyEstimator",
+    "Snip",
+    "Synflow",
+]

@@ -1,0 +1,163 @@
+"""Zero-cost proxies: what a freshly initialised network tells about the accuracy that it would reach."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from copy import deepcopy
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import convert_conv2d_weight_memory_format
+
+from lit_metanas.estimators.estimator import Estimator, Measure, Score, network_measures
+from lit_metanas.records.budget import Cost
+from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.tasks.task import Split, Task
+
+
+class UndefinedProxyError(ValueError):
+    """A proxy is no finite number for a network."""
+
+
+class Proxy(ABC):
+    """A number that is to rank untrained networks as training would; higher is better.
+
+    Attributes:
+        passes: what it computes for each image, in units of the forward multiply-adds: 1 forward, and 1 each for the
+            gradients of weights and of activations. What it does with the results is left out.
+        needs_data: whether it looks at images; one that does not looks at the shape of ``inputs`` only.
+    """
+
+    passes: int
+    needs_data: bool
+
+    def __call__(self, network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
+        """Score a network, which is left as it was.
+
+        Args:
+            network: images in, class scores out. Its batch-norm uses the batch's statistics where the proxy needs
+                data. Its dropout is switched off: it would add nothing but noise.
+            inputs: shape ``(n, channels, height, width)``, on the network's device.
+            labels: class indices, shape ``(n,)``.
+
+        Raises:
+            UndefinedProxyError: the score is not a finite number.
+        """
+        with torch.inference_mode(False), torch.enable_grad():
+            copy = deepcopy(network).train(self.needs_data)
+            for module in copy.modules():
+                if isinstance(module, nn.modules.dropout._DropoutNd):
+                    module.eval()
+            value = self.value(copy, inputs.clone(), labels.clone())
+        if not math.isfinite(value):
+            raise UndefinedProxyError(
+                f"{type(self).__name__} of this network is {value}: it tells nothing about it, so leave the network "
+                "out or take another proxy."
+            )
+        return value
+
+    @abstractmethod
+    def value(self, network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
+        """The score; ``network`` is a copy that may be changed."""
+
+
+def layer_weights(network: nn.Module) -> list[Tensor]:
+    """Weights of all convolutions and linear layers, without biases: what the literature's proxies sum over."""
+    return [module.weight for module in network.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
+
+
+def gradients(value: Tensor, weights: list[Tensor]) -> list[Tensor]:
+    """Of each weight; zero where ``value`` does not depend on it."""
+    if not value.requires_grad:
+        return [torch.zeros_like(weight) for weight in weights]
+    found = torch.autograd.grad(value, weights, allow_unused=True)
+    return [torch.zeros_like(w) if g is None else g for w, g in zip(weights, found, strict=True)]
+
+
+class ProxyEstimator(Estimator):
+    """A zero-cost proxy of the child, newly initialised from the seed, on one minibatch of the task's train part.
+
+    The score is the proxy's value: only its order means something, and no validation part is needed. It is the same
+    at any fidelity, and nothing is inherited. A canonical architecture is scored once; asked again, the value is
+    looked up, while the account does not depend on what was asked before.
+
+    Args:
+        task: whose train part the minibatch is drawn from.
+        space: where architectures come from.
+        seed: of initial weights and minibatch: all architectures see the same images.
+        proxy: scores a network.
+        images: in the minibatch; the whole train part where it has fewer. A proxy without data takes none.
+
+    Raises:
+        ValueError: ``images`` is below 1, or the proxy needs data and the train part is empty.
+    """
+
+    def __init__(self, task: Task, space: SearchSpace, seed: int, proxy: Proxy, images: int = 64) -> None:
+        if images < 1:
+            raise ValueError(f"ProxyEstimator: a minibatch of {images} images is too small; give at least 1.")
+        self.task = task
+        self.space = space
+        self.seed = seed
+        self.proxy = proxy
+        self.images = images
+        self.batch = self._drawn() if proxy.needs_data else self._blank()
+        self._values: dict[Architecture, float] = {}
+
+    @property
+    def settings(self) -> Mapping[str, float | int | str | bool]:
+        """The proxy and the size of the minibatch."""
+        return {"proxy": type(self.proxy).__name__, "images": self.images}
+
+    @property
+    def measures(self) -> Mapping[str, Measure]:
+        """Parameters, flops and latency of the child."""
+        return network_measures(self.space, self.task.shape, self.task.way, self.batch.inputs.device)
+
+    def cost(self, architecture: Architecture, fidelity: float) -> Cost:
+        """One query, and the proxy's passes x forward multiply-adds x images (of one blank image without data)."""
+        assert 0 < fidelity <= 1, fidelity
+        images = len(self.batch)
+        forward = self.space.cost(self.space.canonical(architecture), self.task.shape, self.task.way).flops
+        return Cost(
+            queries=1, images=images if self.proxy.needs_data else 0, flops=self.proxy.passes * forward * images
+        )
+
+    def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:
+        """Score; ``start`` is unused, for proxies look at fresh networks.
+
+        Raises:
+            UndefinedProxyError: the proxy's value is not a finite number.
+        """
+        del start
+        cost = self.cost(architecture, fidelity)
+        canonical = self.space.canonical(architecture)
+        if canonical not in self._values:
+            self._values[canonical] = self.proxy(self._network(canonical), self.batch.inputs, self.batch.labels)
+        return Score(self._values[canonical], cost)
+
+    def _network(self, architecture: Architecture) -> nn.Module:
+        """The child with weights that are a function of the seed; the caller's random state is left as it was."""
+        with torch.inference_mode(False), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            network = self.space.child(architecture, self.task.shape, self.task.way)
+        network = network.to(self.batch.inputs.device)
+        return convert_conv2d_weight_memory_format(network, torch.channels_last)  # faster on a CPU
+
+    def _drawn(self) -> Split:
+        """Random examples of the train part, each at most once."""
+        train = self.task.train
+        if not len(train):
+            raise ValueError(
+                f"Task '{self.task.id}' has no training examples for {type(self.proxy).__name__} to look at: give it "
+                "some, or take a proxy without data, such as Synflow."
+            )
+        order = torch.randperm(len(train), generator=torch.Generator().manual_seed(self.seed))
+        chosen = order[: self.images].to(train.inputs.device)
+        return Split(train.inputs[chosen].contiguous(memory_format=torch.channels_last), train.labels[chosen])
+
+    def _blank(self) -> Split:
+        inputs = self.task.train.inputs.new_ones(1, *self.task.shape)
+        return Split(inputs, self.task.train.labels.new_zeros(1))

@@ -1,0 +1,81 @@
+"""What zero-cost proxies tell of a task."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from lit_metanas.estimators.proxies.proxy import Proxy, ProxyEstimator, UndefinedProxyError
+from lit_metanas.estimators.proxies.zero_cost import GradNorm, Jacov
+from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.tasks.embeddings import TaskEmbedding
+from lit_metanas.tasks.task import Split, Task
+
+
+class ProxyEmbedding(TaskEmbedding):
+    """Zero-cost proxies (Abdelfattah et al. 2021) of a few fixed architectures on one minibatch of the task.
+
+    How the untrained networks of a space respond to the images of a task, which differs between tasks while the
+    networks are the same. Signed logarithms, ``sign(v) * ln(1 + |v|)``; a proxy that is no number for a network tells
+    nothing, 0. One feature for each proxy and architecture; a forward and backward pass each.
+
+    Args:
+        space: where the architectures are drawn from.
+        proxies: by default jacov and the gradient's norm; only those that look at images tell tasks apart.
+        architectures: how many are drawn.
+        images: in the minibatch.
+        seed: of architectures, initial weights and minibatch.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        proxies: Sequence[Proxy] | None = None,
+        architectures: int = 4,
+        images: int = 64,
+        seed: int = 0,
+    ) -> None:
+        if architectures < 1:
+            raise ValueError(f"ProxyEmbedding: {architectures} architectures tell nothing; give at least 1.")
+        self.space = space
+        self.proxies = [Jacov(), GradNorm()] if proxies is None else list(proxies)
+        self.architectures = architectures
+        self.images = images
+        self.seed = seed
+
+    def features(self, train: Split, way: int) -> Tensor:
+        """The features, shape ``(proxies * architectures,)``.
+
+        Raises:
+            ValueError: a proxy refuses the images, such as too few of them.
+        """
+        nothing = Split(train.inputs[:0], train.labels[:0])
+        task = Task("", way, train, None, nothing)
+        values = []
+        for proxy in self.proxies:
+            estimator = ProxyEstimator(task, self.space, self.seed, proxy, self.images)
+            values += [_value(estimator, architecture) for architecture in self._probes()]
+        return torch.tensor([math.copysign(math.log1p(abs(value)), value) for value in values], dtype=torch.float64)
+
+    def _probes(self) -> list[Architecture]:
+        """Architectures that can be built, no two the same where the space has so many."""
+        generator = torch.Generator().manual_seed(self.seed)
+        drawn: dict[Architecture, None] = {}
+        for _ in range(100 * self.architectures):
+            if len(drawn) == self.architectures:
+                break
+            architecture = self.space.sample(generator)
+            if self.space.violation(architecture) is None:
+                drawn.setdefault(architecture)
+        return list(drawn)
+
+
+def _value(estimator: ProxyEstimator, architecture: Architecture) -> float:
+    try:
+        return estimator(architecture, fidelity=1.0).value
+    except UndefinedProxyError:
+        return 0.0

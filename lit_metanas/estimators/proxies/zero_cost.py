@@ -1,0 +1,207 @@
+"""Zero-cost proxies: synflow, gradient norms, snip, jacov, nwot, sizes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode
+
+from lit_metanas.estimators.proxies.proxy import Proxy, gradients, layer_weights
+
+
+class Snip(Proxy):
+    """Sensitivity of the loss to leaving single weights out (Lee et al. 2019, Eq. 6; Abdelfattah et al. 2021).
+
+    Sum over the weights of convolutions and linear layers of ``|w dL/dw|``, which is the size of the gradient of a
+    mask of ones; ``L`` is the mean cross-entropy.
+    """
+
+    passes = 3
+    needs_data = True
+
+    def value(self, network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
+        """The score."""
+        weights, found = _loss_gradients(network, inputs, labels)
+        return sum(
+            float((weight.detach() * gradient).abs().sum()) for weight, gradient in zip(weights, found, strict=True)
+        )
+
+
+class GradNorm(Proxy):
+    """Sum over convolutions and linear layers of the norm of the loss's gradient (Abdelfattah et al. 2021)."""
+
+    passes = 3
+    needs_data = True
+
+    def value(self, network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
+        """The score."""
+        return sum(float(gradient.norm()) for gradient in _loss_gradients(network, inputs, labels)[1])
+
+
+def _loss_gradients(network: nn.Module, inputs: Tensor, labels: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+    weights = layer_weights(network)
+    return weights, gradients(F.cross_entropy(network(inputs), labels), weights)
+
+
+OFFSET = 1e-5
+"""Added to eigenvalues."""
+
+
+class Jacov(Proxy):
+    """How differently the network responds to different images (Mellor et al. 2020, first version; Abdelfattah 2021).
+
+    A row for each image: the gradient of its summed class scores with respect to its pixels. Of the rows' correlation
+    matrix with eigenvalues ``v`` the score is ``-sum(log(v + k) + 1 / (v + k))``, ``k = 1e-5``. No number where the
+    scores do not depend on an image, such as in a cell without a path from input to output.
+    """
+
+    passes = 2
+    needs_data = True
+
+    def value(self, network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
+        """The score; labels do not matter.
+
+        Raises:
+            ValueError: there are less than two images.
+        """
+        del labels
+        if len(inputs) < 2:
+            raise ValueError(f"Jacov compares images: give at least 2 in a minibatch instead of {len(inputs)}.")
+        network.requires_grad_(False)
+        inputs.requires_grad_(True)
+        (jacobian,) = gradients(network(inputs).sum(), [inputs])
+        correlation = torch.corrcoef(jacobian.flatten(1).cpu().double())
+        if not bool(torch.isfinite(correlation).all()):
+            return math.nan
+        shifted = torch.linalg.eigvalsh(correlation) + OFFSET
+        return -float((shifted.log() + 1 / shifted).sum())
+
+
+RELU = frozenset(
+    {
+        torch.ops.aten.relu.default,
+        torch.ops.aten.relu_.default,
+        torch.ops.aten.leaky_relu.default,
+        torch.ops.aten.leaky_relu_.default,
+    }
+)
+"""Operations with a kink at zero, whether a module or a function calls them."""
+
+CLAMPS = frozenset({torch.ops.aten.hardtanh.default, torch.ops.aten.hardtanh_.default})
+"""Operations with a kink at a lower bound, which is zero for ReLU6; the upper one is left out."""
+
+
+class Nwot(Proxy):
+    """How well the signs before the ReLUs tell images apart (Mellor et al. 2021, Eq. 2).
+
+    Entry ``(i, j)`` of the kernel is the number of ReLU inputs, over all layers and pixels, that are positive for both
+    of two images or for neither; the score is the logarithm of the kernel's determinant. No number where two images
+    have the same signs, or where there is no ReLU.
+    """
+
+    passes = 1
+    needs_data = True
+
+    @torch.no_grad()
+    def value(self, network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
+        """The score; labels do not matter."""
+        del labels
+        with _SignCounter(len(inputs)) as counter:
+            network(inputs)
+        sign, logarithm = torch.linalg.slogdet(counter.kernel)
+        return float(logarithm) if float(sign) > 0 else -math.inf
+
+
+class _SignCounter(TorchDispatchMode):
+    """Sums the kernel over the ReLUs that are called.
+
+    Attributes:
+        kernel: equal signs of each pair of images, shape ``(images, images)``.
+    """
+
+    def __init__(self, images: int) -> None:
+        super().__init__()
+        self.kernel = torch.zeros(images, images, dtype=torch.float64)
+
+    def __torch_dispatch__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        if func in RELU or (func in CLAMPS and args[1:2] == (0,)):
+            positive = (args[0] > 0).flatten(1).float()
+            signs = 2 * positive - 1
+            agreement = signs @ signs.T  # equal signs minus unequal ones; whole numbers, exact below 2^24
+            self.kernel += (agreement.cpu().double() + signs.shape[1]) / 2
+        return func(*args, **(kwargs or {}))
+
+
+class L2Norm(Proxy):
+    """Sum over convolutions and linear layers of the norm of their weights (Abdelfattah et al. 2021)."""
+
+    passes = 0
+    needs_data = False
+
+    def value(self, network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
+        """The score; images and labels do not matter."""
+        del inputs, labels
+        return sum(float(weight.detach().norm()) for weight in layer_weights(network))
+
+
+class ParameterCount(Proxy):
+    """Number of trainable parameters."""
+
+    passes = 0
+    needs_data = False
+
+    def value(self, network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
+        """The score; images and labels do not matter."""
+        del inputs, labels
+        return float(sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad))
+
+
+class FlopCount(Proxy):
+    """Forward multiply-adds of convolutions and matrix products for one image, counted without computing them."""
+
+    passes = 0
+    needs_data = False
+
+    def value(self, network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
+        """The score; images and labels do not matter."""
+        del labels
+        with FlopCounterMode(display=False) as counter:
+            network.to("meta")(inputs[:1].to("meta"))
+        return counter.get_total_flops() / 2
+
+
+class Synflow(Proxy):
+    """How much flows through all paths (Tanaka et al. 2020, Eq. 2; summed as by Abdelfattah et al. 2021).
+
+    Sum over the weights of convolutions and linear layers of ``|w dR/dw|``, where ``R`` is the sum of class scores for
+    an image of ones in the network of absolute parameters. Batch-norm uses its running statistics: in a fresh network
+    it is then the identity, as in the published version, which leaves it out. In double precision, for the product
+    of a deep network's layers leaves the range of single precision.
+    """
+
+    passes = 3
+    needs_data = False
+
+    def value(self, network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
+        """The score; images and labels do not matter."""
+        del labels
+        network.cpu().double()  # not every accelerator has double precision
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.abs_()
+        flow = network(torch.ones(1, *inputs.shape[1:], dtype=torch.float64)).sum()
+        weights = layer_weights(network)
+        terms = zip(weights, gradients(flow, weights), strict=True)
+        return sum(float((weight.detach() * gradient).abs().sum()) for weight, gradient in terms)

@@ -1,0 +1,132 @@
+"""Performance estimation with the weights of a supernet, without training."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.func import functional_call
+
+from lit_metanas.estimators.estimator import Estimator, Measure, Score, network_measures
+from lit_metanas.estimators.training_estimator import validation_part
+from lit_metanas.io.checkpoints import read_weights
+from lit_metanas.io.text import tensor_digest
+from lit_metanas.meta.heads import PrototypeHead
+from lit_metanas.records.budget import Cost
+from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.space import SearchSpace, Shape, one_hot
+from lit_metanas.tasks.task import Task
+from lit_metanas.training.child import share_right
+from lit_metanas.training.meta_search.batch_norm_statistics import embed_and_record
+from lit_metanas.training.meta_search.meta_checkpoint import read_meta_checkpoint
+
+
+class SupernetEstimator(Estimator):
+    """Validation accuracy of the one-hot child of a trained supernet (Bender et al. 2018).
+
+    Batch-norm statistics are those of the task's train part. The classifier is the supernet's own where it has one
+    for as many classes, else the nearest class mean of the train features. An estimate costs one query and no
+    training, at any fidelity.
+
+    Args:
+        task: what to validate on.
+        space: the space that the supernet was built from.
+        seed: unused: nothing is random.
+        weights: the supernet's parameters by name, or a file of them.
+        start: instead of weights a checkpoint of meta-training, on a space that is as large or larger.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the task has no validation part, the weights are not this space's, or both or neither are given.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        space: SearchSpace,
+        seed: int,
+        weights: Mapping[str, Tensor] | str | os.PathLike[str] | None = None,
+        start: str | None = None,
+    ) -> None:
+        del seed
+        self.task = task
+        self.space = space
+        self.val = validation_part(task)
+        device = self.val.inputs.device
+        given, self._meta_cost = _given(weights, start, space, task.shape)
+        self.weights = {name: tensor.detach().to(device) for name, tensor in given.items()}
+        with torch.random.fork_rng(devices=[]):
+            self.supernet = space.supernet(task.shape).to(device)
+        own = dict(self.supernet.named_parameters())
+        for name, parameter in own.items():
+            if name not in self.weights or self.weights[name].shape != parameter.shape:
+                raise ValueError(
+                    f"The supernet's weights do not fit {space.name} on task '{task.id}': '{name}' is missing or has "
+                    "another shape; give the weights of this space and input shape."
+                )
+        self.parameters = {name: self.weights[name] for name in own}
+
+    def cost(self, architecture: Architecture, fidelity: float) -> Cost:
+        """One query; the account is of training, and nothing is trained."""
+        del architecture, fidelity
+        return Cost(queries=1)
+
+    @property
+    def meta_cost(self) -> Cost:
+        """Of the meta-training, where the weights are those of its checkpoint."""
+        return self._meta_cost
+
+    @property
+    def settings(self) -> Mapping[str, float | int | str | bool]:
+        """The weights, classifier and all, by their digest."""
+        return {"weights": tensor_digest(*(self.weights[name] for name in sorted(self.weights)))}
+
+    @property
+    def measures(self) -> Mapping[str, Measure]:
+        """Parameters, flops and latency of the child."""
+        return network_measures(self.space, self.task.shape, self.task.way, self.val.inputs.device)
+
+    @torch.no_grad()
+    def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:
+        """Validate; ``start`` is laid over the supernet's weights where given."""
+        parameters = {**self.parameters, **{k: v for k, v in (start or {}).items() if k in self.parameters}}
+        mixture = one_hot(self.space.choices, architecture)
+        train = self.task.train
+        features, statistics = embed_and_record(self.supernet, parameters, mixture, train.inputs)
+
+        def scores(inputs: Tensor) -> Tensor:
+            embedded = functional_call(
+                self.supernet, parameters, (inputs, mixture), {"statistics": statistics}, tie_weights=False
+            )
+            return self._scores(embedded, features)
+
+        return Score(share_right(scores, self.val), self.cost(architecture, fidelity))
+
+    def _scores(self, embedded: Tensor, features: Tensor) -> Tensor:
+        """Class scores, shape ``(n, way)``, from the features of these examples and of the train part."""
+        weight = self.weights.get("head.weight")
+        if weight is not None and weight.shape == (self.task.way, embedded.shape[1]):
+            return embedded @ weight.T + self.weights["head.bias"]
+        return PrototypeHead().scores({}, embedded, features, self.task.train.labels, self.task.way)
+
+
+def _given(
+    weights: Mapping[str, Tensor] | str | os.PathLike[str] | None, start: str | None, space: SearchSpace, shape: Shape
+) -> tuple[Mapping[str, Tensor], Cost]:
+    """The supernet's parameters, from wherever they are, and what meta-training them has cost, where that is known.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: both or neither are given, or the checkpoint is of another space or shape.
+    """
+    if start is not None and weights is None:
+        checkpoint = read_meta_checkpoint(start)
+        return checkpoint.parameters(space, shape).weights, checkpoint.cost
+    if weights is None or start is not None:
+        raise ValueError(
+            "SupernetEstimator takes the supernet's weights, or as its start a checkpoint of meta-training: give one "
+            "of both."
+        )
+    return (weights if isinstance(weights, Mapping) else read_weights(weights)), Cost()

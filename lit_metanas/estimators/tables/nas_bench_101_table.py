@@ -1,0 +1,185 @@
+"""NAS-Bench-101's official files: every cell trained several times."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import os
+from array import array
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lit_metanas.estimators.estimator import Measure
+from lit_metanas.estimators.tables.tabular import Table
+from lit_metanas.io.tfrecord import fields, read_records
+from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.nas_bench_101.nas_bench_101_space import NASBench101
+
+SOURCE = "https://storage.googleapis.com/nasbench/nasbench_only108.tfrecord"
+
+DATASET = "cifar10"
+"""What all were trained on."""
+
+TRAINING_IMAGES = 40_000
+"""Of CIFAR-10 an epoch; the other 10,000 of its training images give the validation scores."""
+
+EVALUATION_DATA, TRAINABLE_PARAMETERS = 1, 2
+"""Fields of the published message ``ModelMetrics``."""
+TRAINING_TIME, VALIDATION_ACCURACY, TEST_ACCURACY = 2, 4, 5
+"""Fields of its ``EvaluationData``: seconds, and shares of right answers."""
+
+EVALUATIONS = 3
+"""Before, in the middle and at the end of a training."""
+
+COLUMNS = 4
+"""Of the sums over a cell's trainings."""
+
+CHECKED = 100
+"""Cells whose hash is compared with that of their matrix and operations; all would take as long as the reading."""
+
+
+class Training(NamedTuple):
+    """One training of a cell."""
+
+    hash: str
+    epochs: int
+    parameters: int
+    val: float
+    test: float
+    seconds: float
+
+
+class NASBench101Table(Table):
+    """NAS-Bench-101 (Ying et al. 2019): every cell trained three times for 108 epochs on CIFAR-10.
+
+    The file ``nasbench_only108.tfrecord`` has these; ``nasbench_full.tfrecord`` has trainings for 4, 12 and 36 epochs,
+    too, each with a learning-rate schedule of its own. Signals are ``val_108``, ``test_108`` and so on, as far as the
+    file has them: the means over the trainings. Reading takes a minute or several.
+
+    Args:
+        dataset: ``cifar10``, the only one.
+        path: the file, as published.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the data set is another one, or the file is damaged or no table of NAS-Bench-101.
+    """
+
+    space: NASBench101
+
+    def __init__(self, dataset: str, path: str | os.PathLike[str]) -> None:
+        if dataset != DATASET:
+            raise ValueError(f"NAS-Bench-101 has no data set '{dataset}': use {DATASET}.")
+        self.dataset = dataset
+        self.space = NASBench101()
+        self.file = Path(path)
+        self._rows: dict[str, int] = {}
+        parameters: list[int] = []
+        sums: dict[int, array[float]] = {}  # by epochs, for each row: trainings, val, test, seconds
+        for record in read_records(self.file, SOURCE):
+            one = self._training(record)
+            row = self._rows.setdefault(one.hash, len(self._rows))
+            if row == len(parameters):
+                parameters.append(one.parameters)
+            table = sums.setdefault(one.epochs, array("d"))
+            table.extend([0.0] * (COLUMNS * (row + 1) - len(table)))
+            for place, value in enumerate((1.0, one.val, one.test, one.seconds), start=COLUMNS * row):
+                table[place] += value
+        if not self._rows:
+            raise ValueError(f"'{self.file}' holds no records: get it again from {SOURCE}.")
+        self._parameters = np.array(parameters)
+        self._means = {epochs: _means(np.array(sums[epochs]).reshape(-1, COLUMNS)) for epochs in sorted(sums)}
+        self.epochs = tuple(self._means)
+        self.signals = tuple(f"{part}_{epochs}" for part in ("val", "test") for epochs in self.epochs)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def score(self, architecture: Architecture, signal: str) -> float:
+        """Mean accuracy over the published trainings, in [0, 1]."""
+        self.check_signal(signal)
+        part, _, epochs = signal.partition("_")
+        return self._value(architecture, int(epochs), 0 if part == "val" else 1)
+
+    def early(self, signal: str) -> str | None:
+        """The signal of the same kind after the next shorter training that the file has."""
+        part, _, epochs = signal.partition("_")
+        shorter = [known for known in self.epochs if known < int(epochs)]
+        return f"{part}_{shorter[-1]}" if shorter else None
+
+    def training_flops(self, architecture: Architecture, signal: str) -> int:
+        """3 x forward multiply-adds x training images x epochs of one training."""
+        return 3 * self.flops(architecture) * TRAINING_IMAGES * int(signal.partition("_")[2])
+
+    def training_seconds(self, architecture: Architecture, signal: str) -> float:
+        """Mean seconds that a training took on the authors' device, evaluation left out."""
+        self.check_signal(signal)
+        return self._value(architecture, int(signal.partition("_")[2]), 2)
+
+    def parameters(self, architecture: Architecture) -> int:
+        """Trainable parameters of the whole network."""
+        return int(self._parameters[self._row(architecture)])
+
+    def flops(self, architecture: Architecture) -> int:
+        """Forward multiply-adds for one image: counted, as the file has none."""
+        return self.space.cost(architecture, (3, 32, 32), 10).flops
+
+    def measures(self, device: str | None = None) -> Mapping[str, Measure]:
+        """Parameters and flops."""
+        self.check_device(device)
+        return {"parameters": self.parameters, "flops": self.flops}
+
+    def _row(self, architecture: Architecture) -> int:
+        row = self._rows.get(self.space.hash(architecture))
+        if row is None:
+            reason = self.space.violation(architecture)
+            raise ValueError(f"'{self.file}' does not list the cell {architecture}{f': {reason}' if reason else ''}.")
+        return row
+
+    def _value(self, architecture: Architecture, epochs: int, column: int) -> float:
+        means, row = self._means[epochs], self._row(architecture)
+        if row >= len(means) or math.isnan(means[row, column]):
+            raise ValueError(f"'{self.file}' has no training for {epochs} epochs of the cell {architecture}.")
+        return float(means[row, column])
+
+    def _training(self, record: bytes) -> Training:
+        """What a record tells: a JSON list of hash, epochs, matrix, operations, and metrics in base 64.
+
+        Raises:
+            ValueError: it tells something else.
+        """
+        try:
+            module_hash, epochs, matrix, operations, metrics = json.loads(record)
+            if module_hash not in self._rows and len(self._rows) < CHECKED:
+                self._check(module_hash, matrix, operations.split(","))
+            evaluations, parameters = [], 0
+            for number, value in fields(base64.b64decode(metrics, validate=True)):
+                if number == EVALUATION_DATA and isinstance(value, bytes):
+                    evaluations.append(value)
+                elif number == TRAINABLE_PARAMETERS and isinstance(value, int):
+                    parameters = value
+            last = dict(fields(evaluations[EVALUATIONS - 1]))
+            val, test, seconds = (float(last[number]) for number in (VALIDATION_ACCURACY, TEST_ACCURACY, TRAINING_TIME))
+            known = isinstance(module_hash, str) and isinstance(epochs, int) and epochs > 0
+            if not known or not 0 <= val <= 1 or not 0 <= test <= 1 or not math.isfinite(seconds):
+                raise ValueError("a value is out of range")
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+            raise ValueError(f"'{self.file}' is no table of NAS-Bench-101: get it from {SOURCE}.") from None
+        return Training(module_hash, epochs, parameters, val, test, seconds)
+
+    def _check(self, module_hash: str, matrix: str, operations: list[str]) -> None:
+        """Compare a hash with that of a matrix, row after row of digits, and its operations."""
+        size = len(operations)
+        rows = [[int(digit) for digit in matrix[begin : begin + size]] for begin in range(0, len(matrix), size)]
+        if self.space.hash(self.space.from_matrix(rows, operations)) != module_hash:
+            raise ValueError("the hash is another cell's")
+
+
+def _means(sums: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Validation and test accuracy and seconds of each row; NaN where there was no training."""
+    trainings = np.where(sums[:, :1] == 0, np.nan, sums[:, :1])
+    return sums[:, 1:] / trainings

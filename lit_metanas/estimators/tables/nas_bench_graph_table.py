@@ -1,0 +1,105 @@
+"""NAS-Bench-Graph's published tables, one a data set."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from lit_metanas.estimators.estimator import Measure
+from lit_metanas.estimators.tables.tabular import Table
+from lit_metanas.io.arrays import restricted_load
+from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.nas_bench_graph import OPERATIONS, PROTEINS_OPERATIONS, NASBenchGraph
+
+DATASETS = ("cora", "citeseer", "pubmed", "cs", "physics", "photo", "computers", "arxiv", "proteins")
+"""The data sets; the last has a space of its own."""
+
+FIELDS = {"val": "valid_perf", "test": "perf"}
+"""The table's name of each signal."""
+
+
+class NASBenchGraphTable(Table):
+    """NAS-Bench-Graph (Qin et al. 2022): every network of its space, trained on nine graphs.
+
+    Signals are ``val`` and ``test``: accuracy, on ``proteins`` the area under the ROC curve. The tables come with the
+    package ``nas-bench-graph``, whose own reader would run whatever is in them; here they are plain data.
+
+    Args:
+        dataset: ``cora``, ``citeseer``, ``pubmed``, ``cs``, ``physics``, ``photo``, ``computers``, ``arxiv``, or
+            ``proteins``, whose space has five operations.
+        folder: where ``cora.bench`` and its like lie; None takes the installed package's.
+
+    Raises:
+        FileNotFoundError: the table, or the package, is absent.
+        ValueError: the data set is unknown, or the table is damaged or no table of this space.
+    """
+
+    space: NASBenchGraph
+    signals = tuple(FIELDS)
+
+    def __init__(self, dataset: str, folder: str | os.PathLike[str] | None = None) -> None:
+        if dataset not in DATASETS:
+            raise ValueError(f"NAS-Bench-Graph has no data set '{dataset}': use {', '.join(DATASETS)}.")
+        self.dataset = dataset
+        self.space = NASBenchGraph(PROTEINS_OPERATIONS if dataset == "proteins" else OPERATIONS)
+        self.file = (_installed() if folder is None else Path(folder)) / f"{dataset}.bench"
+        if not self.file.is_file():
+            raise FileNotFoundError(f"There is no table '{self.file}': {SOURCE}")
+        with self.file.open("rb") as stream:
+            self._rows = _checked(restricted_load(stream, str(self.file)), self.file)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def score(self, architecture: Architecture, signal: str) -> float:
+        """The published score, in [0, 1]."""
+        self.check_signal(signal)
+        return float(self._row(architecture)[FIELDS[signal]])
+
+    def parameters(self, architecture: Architecture) -> int:
+        """Parameters of the network."""
+        return round(1e6 * self._row(architecture)["para"])
+
+    def latency(self, architecture: Architecture) -> float:
+        """Measured seconds of one pass, on the device of the table's authors."""
+        return float(self._row(architecture)["latency"])
+
+    def measures(self, device: str | None = None) -> Mapping[str, Measure]:
+        """Parameters and latency."""
+        self.check_device(device)
+        return {"parameters": self.parameters, "latency": self.latency}
+
+    def _row(self, architecture: Architecture) -> Mapping[str, float]:
+        key = self.space.key(architecture)
+        if key not in self._rows:
+            raise ValueError(f"'{self.file}' does not list the architecture {architecture}.")
+        return self._rows[key]
+
+
+SOURCE = "install the package nas-bench-graph, which holds it (pip install 'lit-metanas[graph]')."
+
+
+def _installed() -> Path:
+    """The folder of tables in the installed package, which is not imported."""
+    found = find_spec("nas_bench_graph")
+    if found is None or not found.submodule_search_locations:
+        raise FileNotFoundError(f"NAS-Bench-Graph's tables are not installed: {SOURCE}")
+    return Path(found.submodule_search_locations[0]) / "light"
+
+
+def _checked(content: Any, file: Path) -> dict[int, Mapping[str, float]]:
+    """The rows by the published hash of their architecture.
+
+    Raises:
+        ValueError: the file holds something else.
+    """
+    fields = {*FIELDS.values(), "para", "latency"}
+    if not isinstance(content, dict) or not content:
+        raise ValueError(f"'{file}' is no table of NAS-Bench-Graph: {SOURCE}")
+    for key, row in content.items():
+        if not isinstance(row, dict) or not fields <= set(row):
+            raise ValueError(f"'{file}' lacks {', '.join(sorted(fields))} in its row {key}: {SOURCE}")
+    return content

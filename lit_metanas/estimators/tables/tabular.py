@@ -1,0 +1,186 @@
+"""Scores from the table of a benchmark, and its data sets as tasks."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from lightning.pytorch import LightningDataModule
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from lit_metanas.estimators.estimator import Estimator, Measure, Score
+from lit_metanas.records.budget import Cost
+from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.choice_space import ChoiceSpace
+from lit_metanas.tasks.target_data import RankSampler
+
+
+class Table(ABC):
+    """Measured scores of the architectures of a space on one data set.
+
+    Attributes:
+        space: whose architectures the table lists.
+        dataset: the data set's name.
+        signals: names of the scores that the table holds.
+        devices: whose latency it knows.
+    """
+
+    space: ChoiceSpace
+    dataset: str
+    signals: tuple[str, ...]
+    devices: tuple[str, ...] = ()
+
+    @abstractmethod
+    def score(self, architecture: Architecture, signal: str) -> float:
+        """The score, in [0, 1], higher is better.
+
+        Raises:
+            ValueError: the table has no such signal, or lacks the architecture.
+        """
+
+    def early(self, signal: str) -> str | None:
+        """The signal of the same kind after a shortened training, or None."""
+        del signal
+        return None
+
+    def training_flops(self, architecture: Architecture, signal: str) -> int:
+        """What training for this signal cost: 3 x forward multiply-adds x images; 0 where that is unknown."""
+        del architecture, signal
+        return 0
+
+    def measures(self, device: str | None = None) -> Mapping[str, Measure]:
+        """What the table knows beside scores: among ``parameters``, ``flops`` and, in seconds, ``latency``.
+
+        Args:
+            device: one of ``devices``; None where there is but one, or where latency does not matter.
+
+        Raises:
+            ValueError: the device is unknown.
+        """
+        self.check_device(device)
+        return {}
+
+    def check_device(self, device: str | None) -> None:
+        """Refuse a device whose latency the table does not know.
+
+        Raises:
+            ValueError: it does not know it.
+        """
+        if device is not None and device not in self.devices:
+            known = ", ".join(self.devices) or "none"
+            raise ValueError(f"{type(self).__name__} knows no latency on '{device}': use {known}.")
+
+    def check_signal(self, signal: str) -> None:
+        """Refuse a signal that the table does not hold.
+
+        Raises:
+            ValueError: it does not hold it.
+        """
+        if signal not in self.signals:
+            raise ValueError(f"{type(self).__name__} has no signal '{signal}': use {', '.join(self.signals)}.")
+
+
+TableCallable = Callable[[str], Table]
+"""Makes the table of a data set: a class, its further arguments given."""
+
+
+class TableDataModule(LightningDataModule):
+    """One table a batch; process ``rank`` gets those whose index equals its number modulo the number of processes.
+
+    Args:
+        table: makes the table of a data set.
+        datasets: the data sets.
+
+    Raises:
+        ValueError: there are no data sets.
+    """
+
+    def __init__(self, table: TableCallable, datasets: list[str]) -> None:
+        super().__init__()
+        if not datasets:
+            raise ValueError("TableDataModule has no data sets: give at least one of the table's.")
+        self.table = table
+        self.datasets = datasets
+        self.tables: list[Table] = []
+
+    def setup(self, stage: str) -> None:
+        """Read the tables, all of them before the first is searched.
+
+        Raises:
+            FileNotFoundError: a table is absent.
+            ValueError: a table is damaged or unknown, or there are fewer of them than processes.
+        """
+        world = 1 if self.trainer is None else self.trainer.world_size
+        if len(self.datasets) < world:
+            raise ValueError(
+                f"Too few data sets: {len(self.datasets)} for {world} processes, one of which would have none: lower "
+                "trainer.devices."
+            )
+        self.tables = [self.table(dataset) for dataset in self.datasets]
+
+    def predict_dataloader(self) -> DataLoader[Any]:
+        """Return a loader of this process's tables."""
+        rank, world = (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+        tables: Any = self.tables  # a list serves as a data set
+        return DataLoader(tables, batch_size=None, sampler=RankSampler(len(self.tables), rank, world))
+
+
+class TabularEstimator(Estimator):
+    """Looks a score up: one query, and no time.
+
+    The account is of the training that the table's authors paid, where the table knows it. At a fidelity below 1 the
+    score is that of the table's shortened training, whatever the share: NAS-Bench-201 has trainings of 200 and, with
+    a learning-rate schedule of their own, of 12 epochs, and nothing between.
+
+    Args:
+        table: measured scores on one data set.
+        signal: which of them, such as ``val_200``.
+        device: whose latency is a measure; None where the table knows but one device, or latency does not matter.
+
+    Raises:
+        ValueError: the table has no such signal, or does not know the device.
+    """
+
+    def __init__(self, table: Table, signal: str, device: str | None = None) -> None:
+        table.check_signal(signal)
+        table.check_device(device)
+        self.table = table
+        self.signal = signal
+        self.device = device
+
+    @property
+    def settings(self) -> Mapping[str, float | int | str | bool]:
+        """The table, its data set, the signal and the device."""
+        table = self.table
+        device = self.device or ""
+        return {"table": type(table).__name__, "dataset": table.dataset, "signal": self.signal, "device": device}
+
+    @property
+    def measures(self) -> Mapping[str, Measure]:
+        """What the table knows beside scores."""
+        return self.table.measures(self.device)
+
+    def cost(self, architecture: Architecture, fidelity: float) -> Cost:
+        """One query, and the training of the table's authors."""
+        return Cost(queries=1, flops=self.table.training_flops(architecture, self._signal(fidelity)))
+
+    def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:
+        """Look up; there are no weights to start from, so ``start`` is unused.
+
+        Raises:
+            ValueError: the fidelity is below 1, and the table knows one training only.
+        """
+        del start
+        return Score(self.table.score(architecture, self._signal(fidelity)), self.cost(architecture, fidelity))
+
+    def _signal(self, fidelity: float) -> str:
+        assert 0 < fidelity <= 1, fidelity
+        signal = self.signal if fidelity == 1 else self.table.early(self.signal)
+        if signal is None:
+            raise ValueError(
+                f"{type(self.table).__name__} knows no shorter training than that of '{self.signal}': search at "
+                "fidelity 1."
+            )
+        return signal

@@ -1,0 +1,140 @@
+"""Scores by training a child, and overlays of a space for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import copy
+from dataclasses import asdict, replace
+
+import torch
+from torch import Tensor, nn
+
+from lit_metanas.estimators.estimator import Estimator, Measure, Score, network_measures
+from lit_metanas.records.budget import Cost
+from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.space import SearchSpace, Shape
+from lit_metanas.tasks.task import Split, Task
+from lit_metanas.training.child import Child, Recipe, accuracy, fit_child, images_an_epoch, training_cost
+
+
+class TrainingEstimator(Estimator):
+    """Validation accuracy of a child network that is trained on the task's train part.
+
+    The fidelity is the share of the recipe's epochs, rounded down to whole ones but at least one. All
+    architectures see the same batches and, where they share layers, start from the same weights.
+
+    Args:
+        task: what to train on and validate with.
+        space: where architectures come from.
+        seed: of initial weights, batches and dropout.
+        recipe: training hyper-parameters; the epochs are those of fidelity 1.
+
+    Raises:
+        ValueError: the task has no validation part.
+    """
+
+    def __init__(self, task: Task, space: SearchSpace, seed: int, recipe: Recipe | None = None) -> None:
+        self.task = task
+        self.space = space
+        self.seed = seed
+        self.recipe = recipe or Recipe()
+        self.val = validation_part(task)
+
+    @property
+    def settings(self) -> Mapping[str, float | int | str | bool]:
+        """The recipe."""
+        return asdict(self.recipe)
+
+    @property
+    def measures(self) -> Mapping[str, Measure]:
+        """Parameters, flops and latency of the child."""
+        return network_measures(self.space, self.task.shape, self.task.way, self.val.inputs.device)
+
+    def with_recipe(self, changes: Mapping[str, float | int | str | bool]) -> TrainingEstimator:
+        """The same trainings by a changed recipe."""
+        other = copy(self)
+        other.recipe = self.recipe.changed(changes)
+        return other
+
+    def cost(self, architecture: Architecture, fidelity: float) -> Cost:
+        """One query, and 3 x forward multiply-adds x training images."""
+        images = self._epochs(fidelity) * images_an_epoch(len(self.task.train), self.recipe.batch_size)
+        cost = training_cost(self.space, architecture, self.task.shape, self.task.way, images=images)
+        return replace(cost, queries=1)
+
+    def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:
+        """Train and validate; the weights returned have the supernet's names.
+
+        Raises:
+            ArithmeticError: training ended in weights that are not finite.
+        """
+        weights = fresh_weights(self.space, self.task.shape, self.seed)
+        weights = overlay({name: tensor.to(self.val.inputs.device) for name, tensor in weights.items()}, start or {})
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            child = Child(
+                space=self.space,
+                architecture=architecture,
+                shape=self.task.shape,
+                way=self.task.way,
+                recipe=replace(self.recipe, epochs=self._epochs(fidelity)),
+                weights=weights,
+            )
+            spent = fit_child(child, self.task.train, seed=self.seed)
+            check_finite(child.network)
+            value = accuracy(child.to(self.val.inputs.device), self.val)
+        cost = replace(self.cost(architecture, fidelity), steps=spent.steps)
+        return Score(value, cost, overlay(weights, self.space.learned(child.network)))
+
+    def _epochs(self, fidelity: float) -> int:
+        assert 0 < fidelity <= 1, fidelity
+        return max(1, int(fidelity * self.recipe.epochs + 1e-9))
+
+
+def check_finite(network: nn.Module) -> None:
+    """Refuse a network that training broke: its accuracy would be that of guessing one class, and look like a score.
+
+    Raises:
+        ArithmeticError: a parameter is not finite.
+    """
+    for name, parameter in network.named_parameters():
+        if not bool(torch.isfinite(parameter).all()):
+            raise ArithmeticError(f"training diverged: the weights '{name}' are not finite")
+
+
+def validation_part(task: Task) -> Split:
+    """The task's validation examples.
+
+    Raises:
+        ValueError: it has none.
+    """
+    if task.val is None or not len(task.val):
+        raise ValueError(f"Task '{task.id}' has no validation examples to choose an architecture by: give it some.")
+    return task.val
+
+
+def fresh_weights(space: SearchSpace, shape: Shape, seed: int) -> dict[str, Tensor]:
+    """Newly initialised parameters of the space's supernet, a function of the seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        supernet: nn.Module = space.supernet(shape)
+    return {name: parameter.detach() for name, parameter in supernet.named_parameters()}
+
+
+def overlay(base: Mapping[str, Tensor], top: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Lay ``top`` over ``base``: a tensor of the same name covers the leading part that both have.
+
+    So a narrow layer is written into the leading channels of the wide one, and a wide one lends its leading
+    channels. Names that ``base`` lacks are added, and so are tensors with another number of dimensions.
+    """
+    result = dict(base)
+    for name, tensor in top.items():
+        below = result.get(name)
+        if below is None or below.shape == tensor.shape or below.dim() != tensor.dim():
+            result[name] = tensor.detach()
+            continue
+        part = tuple(slice(min(old, new)) for old, new in zip(below.shape, tensor.shape, strict=True))
+        merged = below.detach().clone()
+        merged[part] = tensor.detach()[part].to(merged)
+        result[name] = merged
+    return result

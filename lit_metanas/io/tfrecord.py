@@ -1,0 +1,168 @@
+"""Records of TensorFlow's TFRecord format, read without TensorFlow."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator, Sequence
+from functools import cache
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+
+VARINT, DOUBLE, BYTES, FLOAT = 0, 1, 2, 5
+"""Wire types: a number of seven bits a byte, 8 bytes, a length and so many bytes, 4 bytes."""
+
+
+def fields(message: bytes) -> Iterator[tuple[int, int | float | bytes]]:
+    """Number and value of each field in its order; 8 and 4 bytes are taken for floating-point numbers.
+
+    Raises:
+        ValueError: the message is truncated, or has a field of an unknown kind.
+    """
+    place, end = 0, len(message)
+    while place < end:
+        tag, place = _varint(message, place)
+        number, kind = tag >> 3, tag & 7
+        value: int | float | bytes
+        if kind == VARINT:
+            value, place = _varint(message, place)
+        elif kind in (DOUBLE, FLOAT):
+            size = 8 if kind == DOUBLE else 4
+            if place + size > end:
+                raise ValueError("a message ends within a number")
+            value = struct.unpack_from("<d" if kind == DOUBLE else "<f", message, place)[0]
+            place += size
+        elif kind == BYTES:
+            length, place = _varint(message, place)
+            if place + length > end:
+                raise ValueError("a message ends within a text")
+            value, place = message[place : place + length], place + length
+        else:
+            raise ValueError(f"a field is of the unknown kind {kind}")
+        yield number, value
+
+
+def _varint(message: bytes, place: int) -> tuple[int, int]:
+    """A number, lowest seven bits first, and the place behind it."""
+    value = shift = 0
+    while place < len(message) and shift < 64:
+        byte = message[place]
+        value |= (byte & 0x7F) << shift
+        place += 1
+        if byte < 0x80:
+            return value, place
+        shift += 7
+    raise ValueError("a message ends within a number")
+
+
+POLYNOMIAL = 0x82F63B78
+"""Of CRC-32C (Castagnoli), bits reversed."""
+
+MASK = 0xA282EAD8
+"""Added to a rotated checksum, so that checksums of data that hold checksums stay good."""
+
+BATCH = 4096
+"""Records whose checksums are computed at once, byte by byte of all of them."""
+
+
+class Framed(NamedTuple):
+    """A record and the checksum that the file has for it."""
+
+    data: bytes
+    checksum: int
+
+
+def read_records(path: str | os.PathLike[str], source: str) -> Iterator[bytes]:
+    """The records of a file, each checked.
+
+    A record is its length (8 bytes, the lowest first), the length's masked checksum (4 bytes), the data, and their
+    masked checksum (4 bytes).
+
+    Args:
+        path: the file.
+        source: where to get it, for messages.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is truncated or damaged.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise FileNotFoundError(f"There is no table '{file}': get it from {source} and give its path.")
+    with file.open("rb") as stream:
+        place = 0
+        frames = _frames(stream, file, source)
+        while batch := list(islice(frames, BATCH)):
+            wrong = np.flatnonzero(masked_checksums([one.data for one in batch]) != [one.checksum for one in batch])
+            for one in batch[: wrong[0]] if len(wrong) else batch:
+                yield one.data
+            if len(wrong):
+                raise ValueError(
+                    f"'{file}' is damaged in record {place + int(wrong[0]) + 1}: get it again from {source}."
+                )
+            place += len(batch)
+
+
+def masked_checksums(texts: Sequence[bytes]) -> np.ndarray[Any, Any]:
+    """The masked CRC-32C of each text, as the framing has it."""
+    order = sorted(range(len(texts)), key=lambda place: -len(texts[place]))
+    lengths = np.array([len(texts[place]) for place in order])
+    width = int(lengths.max(initial=0))
+    table = np.zeros((width, len(texts)), dtype=np.uint8)  # a row for each byte's place: texts that have it come first
+    for column, place in enumerate(order):
+        table[: lengths[column], column] = np.frombuffer(texts[place], dtype=np.uint8)
+    states = np.full(len(texts), 0xFFFFFFFF, dtype=np.uint32)
+    ends = np.searchsorted(-lengths, -np.arange(width), side="left")
+    steps = _steps()
+    for row, end in zip(table, ends, strict=True):
+        part = states[:end]
+        states[:end] = steps[(part ^ row[:end]) & 0xFF] ^ (part >> np.uint32(8))
+    states ^= np.uint32(0xFFFFFFFF)
+    masked = ((states >> np.uint32(15)) | (states << np.uint32(17))) + np.uint32(MASK)
+    result = np.empty_like(masked)
+    result[order] = masked
+    return result
+
+
+def _frames(stream: IO[bytes], file: Path, source: str) -> Iterator[Framed]:
+    """The records of a stream, their lengths checked."""
+    left = file.stat().st_size
+    while left:
+        head = stream.read(12)
+        length = int.from_bytes(head[:8], "little")
+        if len(head) == 12 and int.from_bytes(head[8:], "little") != _masked(head[:8]):
+            raise ValueError(
+                f"'{file}' is damaged or no TFRecord file {file.stat().st_size - left} bytes from its start: "
+                f"get it again from {source}."
+            )
+        left -= 12 + length + 4
+        if len(head) < 12 or left < 0:
+            raise ValueError(f"'{file}' ends within a record: get it again from {source}.")
+        data = stream.read(length)
+        yield Framed(data, int.from_bytes(stream.read(4), "little"))
+
+
+@cache
+def _steps() -> np.ndarray[Any, Any]:
+    """What a byte does to a checksum, for each of the 256 bytes."""
+    states = np.arange(256, dtype=np.uint32)
+    for _ in range(8):
+        states = np.where(states & 1, np.uint32(POLYNOMIAL) ^ (states >> np.uint32(1)), states >> np.uint32(1))
+    return states
+
+
+@cache
+def _plain_steps() -> tuple[int, ...]:
+    return tuple(int(step) for step in _steps())
+
+
+def _masked(text: bytes) -> int:
+    """The masked checksum of a few bytes, for which arrays would be slower."""
+    steps, state = _plain_steps(), 0xFFFFFFFF
+    for byte in text:
+        state = steps[(state ^ byte) & 0xFF] ^ state >> 8
+    state ^= 0xFFFFFFFF
+    return ((state >> 15 | state << 17) + MASK) & 0xFFFFFFFF

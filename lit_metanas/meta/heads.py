@@ -1,0 +1,143 @@
+"""Heads: features to scores of classes."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+
+
+class Head(ABC):
+    """Scores classes from features, for one task at a time; a pure function of its parameters.
+
+    Attributes:
+        starts_from_support: ``start`` reads the support set's features.
+        compares: ``scores`` reads the support set's features.
+    """
+
+    starts_from_support: bool = False
+    compares: bool = False
+
+    def initial(self, features: int, generator: torch.Generator) -> dict[str, Tensor]:
+        """The head's meta-parameters (``Parameters.head``) before training; none unless a head says so."""
+        del features, generator
+        return {}
+
+    @abstractmethod
+    def start(self, meta: dict[str, Tensor], support: Tensor, labels: Tensor, way: int) -> dict[str, Tensor]:
+        """The head with which adaptation to a task starts.
+
+        Args:
+            meta: ``Parameters.head``.
+            support: features of the support set, shape ``(n, features)``; empty unless ``starts_from_support``.
+            labels: its classes, shape ``(n,)``.
+            way: number of classes.
+        """
+
+    @abstractmethod
+    def scores(self, head: dict[str, Tensor], features: Tensor, support: Tensor, labels: Tensor, way: int) -> Tensor:
+        """Score.
+
+        Args:
+            head: what ``start`` gave, or what adaptation made of it.
+            features: shape ``(m, features)``.
+            support: features of the support set, shape ``(n, features)``; empty unless ``compares``.
+            labels: classes of the support set, shape ``(n,)``.
+            way: number of classes.
+
+        Returns:
+            Scores (logits of a cross-entropy), shape ``(m, way)``.
+        """
+
+
+def prototypes(features: Tensor, labels: Tensor, way: int) -> Tensor:
+    """Class means (Snell et al. 2017, Eq. 1): features ``(n, features)``, labels ``(n,)`` to ``(way, features)``."""
+    members = (labels.unsqueeze(-1) == torch.arange(way, device=labels.device)).to(features.dtype)  # (n, way)
+    return members.T @ features / members.sum(0).unsqueeze(-1)
+
+
+class LinearHead(Head):
+    """Linear with meta-learned start, as in MAML (Finn et al. 2017).
+
+    Args:
+        way: the number of classes of every task.
+    """
+
+    def __init__(self, *, way: int) -> None:
+        self.way = way
+
+    def initial(self, features: int, generator: torch.Generator) -> dict[str, Tensor]:
+        """Weight ``(way, features)``, uniform within ``1 / sqrt(features)``, and bias ``(way,)`` of zeros."""
+        weight = (2 * torch.rand(self.way, features, generator=generator) - 1) / features**0.5
+        return {"weight": weight, "bias": torch.zeros(self.way)}
+
+    def start(self, meta: dict[str, Tensor], support: Tensor, labels: Tensor, way: int) -> dict[str, Tensor]:
+        """The meta-learned parameters.
+
+        Raises:
+            ValueError: the task has another number of classes.
+        """
+        del support, labels
+        if way != self.way:
+            raise ValueError(f"LinearHead has {self.way} classes and the task {way}: use PrototypeLinearHead.")
+        return meta
+
+    def scores(self, head: dict[str, Tensor], features: Tensor, support: Tensor, labels: Tensor, way: int) -> Tensor:
+        """Apply the linear map."""
+        del support, labels, way
+        return features @ head["weight"].T + head["bias"]
+
+
+class PrototypeHead(Head):
+    """Negative scaled squared distances to the class means of the support set (Snell et al. 2017, Eq. 2).
+
+    It has no parameters. In an inner loop its loss compares support examples with means that contain them: at one shot
+    each distance to the own class is zero, and adaptation only drives classes apart.
+
+    Args:
+        scale: multiplies the distances.
+    """
+
+    compares = True
+
+    def __init__(self, *, scale: float = 0.1) -> None:
+        self.scale = scale
+
+    def start(self, meta: dict[str, Tensor], support: Tensor, labels: Tensor, way: int) -> dict[str, Tensor]:
+        """Nothing to adapt."""
+        del meta, support, labels, way
+        return {}
+
+    def scores(self, head: dict[str, Tensor], features: Tensor, support: Tensor, labels: Tensor, way: int) -> Tensor:
+        """Compare with the class means."""
+        del head
+        means = prototypes(support, labels, way)
+        return -self.scale * (features.unsqueeze(1) - means.unsqueeze(0)).square().sum(-1)
+
+
+class PrototypeLinearHead(Head):
+    """Linear, initialised from class means, then adapted (Triantafillou et al. 2020, Proto-MAML, Section 3).
+
+    ``-scale * |x - c|^2`` is, up to what all classes share, linear in ``x`` with weight ``2 * scale * c`` and bias
+    ``-scale * |c|^2``. One meta-training serves every way and shot.
+
+    Args:
+        scale: multiplies the squared distances (1 in the paper).
+    """
+
+    starts_from_support = True
+
+    def __init__(self, *, scale: float = 0.1) -> None:
+        self.scale = scale
+
+    def start(self, meta: dict[str, Tensor], support: Tensor, labels: Tensor, way: int) -> dict[str, Tensor]:
+        """Weight ``(way, features)`` and bias ``(way,)`` from the class means."""
+        del meta
+        means = prototypes(support, labels, way)
+        return {"weight": 2 * self.scale * means, "bias": -self.scale * means.square().sum(-1)}
+
+    def scores(self, head: dict[str, Tensor], features: Tensor, support: Tensor, labels: Tensor, way: int) -> Tensor:
+        """Apply the linear map."""
+        del support, labels, way
+        return features @ head["weight"].T + head["bias"]

@@ -1,0 +1,193 @@
+"""Inner loops that move all parameters, the head, or logits and weights in turn."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from lit_metanas.meta.inner_loop import InnerLoop, checked
+from lit_metanas.meta.inner_optimizers import Tensors, UpdateRule
+from lit_metanas.meta.learner import Adaptation
+from lit_metanas.meta.parameters import Group, Parameters, row
+from lit_metanas.tasks.task import Episode, Split
+
+
+class JointInnerLoop(InnerLoop):
+    """One gradient step on [weights; logits] and head together (Lian et al. 2020, T-NAS, Eq. 5).
+
+    Args:
+        steps: number of steps.
+        learning_rate: of weights.
+        logit_learning_rate: of logits.
+        head_learning_rate: of the head; that of weights where None.
+        groups: what moves: some of ``weights``, ``logits`` and ``head``.
+        rule: what a step does with a gradient; ``SGD()`` where None.
+        restart: whether the relaxation's progress runs from 0 to 1 inside every task.
+    """
+
+    def __init__(
+        self,
+        *,
+        steps: int,
+        learning_rate: float = 0.1,
+        logit_learning_rate: float = 0.1,
+        head_learning_rate: float | None = None,
+        groups: tuple[Group, ...] = ("weights", "logits", "head"),
+        rule: UpdateRule | None = None,
+        restart: bool = False,
+    ) -> None:
+        super().__init__(
+            steps=steps,
+            learning_rate=learning_rate,
+            logit_learning_rate=logit_learning_rate,
+            head_learning_rate=head_learning_rate,
+            rule=rule,
+            restart=restart,
+        )
+        self._groups = checked(groups)
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """What moves."""
+        return self._groups
+
+    def run(self, parameters: Parameters, adaptation: Adaptation) -> Parameters:
+        """Step jointly."""
+        state = self.rule.start(parameters.flat(self.groups))
+        for step in range(self.steps):
+            parameters, state = self.step(parameters, adaptation, self.groups, state, step)
+        return parameters
+
+
+class HeadInnerLoop(InnerLoop):
+    """Adapt the head on features that are computed once (Raghu et al. 2020, ANIL).
+
+    The support set's mixture and dropout masks are therefore the same in all steps.
+
+    Args:
+        steps: number of steps.
+        learning_rate: of the head.
+        rule: what a step does with a gradient; ``SGD()`` where None.
+        restart: whether the relaxation's progress runs from 0 to 1 inside every task.
+    """
+
+    def __init__(
+        self, *, steps: int, learning_rate: float = 0.1, rule: UpdateRule | None = None, restart: bool = False
+    ) -> None:
+        super().__init__(steps=steps, learning_rate=learning_rate, rule=rule, restart=restart)
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """The head moves."""
+        return ("head",)
+
+    def run(self, parameters: Parameters, adaptation: Adaptation) -> Parameters:
+        """Embed the support set once, then step on the head."""
+        learner, noise, episode = adaptation.learner, adaptation.noise, adaptation.episode
+        support = episode.support
+        mixture = learner.mixture(parameters.logits, noise, 0, self.progress(0, adaptation.progress))
+        features = learner.features(parameters.weights, support.inputs, mixture, noise=row(noise.support, 0))
+        if not adaptation.differentiate.second_order:
+            features = features.detach()
+
+        def loss(moving: Tensors) -> tuple[Tensor, Tensor]:
+            head = parameters.updated(moving).head
+            scores = learner.head.scores(head, features, features, support.labels, episode.way)
+            value = cross_entropy(scores, support.labels)
+            return value, value.detach()
+
+        state = self.rule.start(parameters.flat(self.groups))
+        for step in range(self.steps):
+            moving = parameters.flat(self.groups)
+            gradients, _ = adaptation.differentiate(loss, moving)
+            moved, state = self.rule(moving, gradients, state, self.rates(parameters, moving, step), step)
+            parameters = parameters.updated(moved)
+        return parameters
+
+    def support_images(self, episode: Episode, step: int) -> int:
+        """The support set is embedded before the first step only."""
+        return 0 if step else len(episode.support)
+
+
+class AlternatingInnerLoop(InnerLoop):
+    """In each step logits move, then weights and head under the new logits (Elsken et al. 2020, MetaNAS, Section 3.2).
+
+    Args:
+        steps: number of steps.
+        learning_rate: of weights.
+        logit_learning_rate: of logits.
+        head_learning_rate: of the head; that of weights where None.
+        logit_split: share of each class's support examples on which logits move, weights on the others; 0 moves both
+            on the whole support set.
+        rule: what a step does with a gradient; ``SGD()`` where None.
+        restart: whether the relaxation's progress runs from 0 to 1 inside every task, as in the paper.
+    """
+
+    def __init__(
+        self,
+        *,
+        steps: int,
+        learning_rate: float = 0.1,
+        logit_learning_rate: float = 0.1,
+        head_learning_rate: float | None = None,
+        logit_split: float = 0.0,
+        rule: UpdateRule | None = None,
+        restart: bool = True,
+    ) -> None:
+        super().__init__(
+            steps=steps,
+            learning_rate=learning_rate,
+            logit_learning_rate=logit_learning_rate,
+            head_learning_rate=head_learning_rate,
+            rule=rule,
+            restart=restart,
+        )
+        if not 0 <= logit_split < 1:
+            raise ValueError(f"logit_split {logit_split} is outside [0, 1): give the share of the support for logits.")
+        self.logit_split = logit_split
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """All move."""
+        return ("weights", "logits", "head")
+
+    def run(self, parameters: Parameters, adaptation: Adaptation) -> Parameters:
+        """Alternate."""
+        moving: tuple[tuple[Group, ...], ...] = (("logits",), ("weights", "head"))
+        parts = (adaptation, adaptation)
+        if self.logit_split:
+            first, second = self._split(adaptation.episode)
+            parts = (_part(adaptation, first), _part(adaptation, second))
+        states = [self.rule.start(parameters.flat(groups)) for groups in moving]
+        for step in range(self.steps):
+            for turn, (groups, part) in enumerate(zip(moving, parts, strict=True)):
+                parameters, states[turn] = self.step(parameters, part, groups, states[turn], step)
+        return parameters
+
+    def support_images(self, episode: Episode, step: int) -> int:
+        """The whole support set once for logits and once for weights, or each half of it."""
+        del step
+        return len(episode.support) * (1 if self.logit_split else 2)
+
+    def _split(self, episode: Episode) -> tuple[Tensor, Tensor]:
+        """Positions of the logits' and of the weights' examples, the same share of every class."""
+        cut = max(1, round(self.logit_split * episode.shot))
+        if cut >= episode.shot:
+            raise ValueError(
+                f"logit_split {self.logit_split} leaves no support example for weights at {episode.shot} shot: "
+                "give 0 or more shots."
+            )
+        places = torch.arange(episode.way * episode.shot, device=episode.support.labels.device)
+        by_class = places.view(episode.way, episode.shot)
+        return by_class[:, :cut].reshape(-1), by_class[:, cut:].reshape(-1)
+
+
+def _part(adaptation: Adaptation, members: Tensor) -> Adaptation:
+    """The adaptation with some examples of the support set, and their dropout noise."""
+    episode, noise = adaptation.episode, adaptation.noise
+    part = replace(episode, train=Split(episode.support.inputs[members], episode.support.labels[members]))
+    rows = {name: value[:, members] for name, value in noise.support.items()}
+    return replace(adaptation, episode=part, noise=noise._replace(support=rows))

@@ -1,0 +1,125 @@
+"""The files by which one phase hands its work to the next: results, architectures, and records of searches."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from lit_metanas.io.files import replacing
+from lit_metanas.records.plain import from_plain, to_plain
+from lit_metanas.records.record import Record
+from lit_metanas.records.result import Chosen, Result
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+
+T = TypeVar("T", bound="DataclassInstance")
+Row = TypeVar("Row", bound=Result | Chosen)
+
+SCHEMA = 1
+"""Version of these files. A reader of an older version refuses a newer one."""
+
+
+def write_results(path: str | os.PathLike[str], results: Iterable[Result]) -> None:
+    """Write ``{"schema": 1, "results": [...]}`` atomically."""
+    _write(path, "results", results)
+
+
+def read_results(path: str | os.PathLike[str]) -> list[Result]:
+    """Read what ``write_results`` wrote.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is truncated, foreign, of a newer schema, or has a wrong field.
+    """
+    return _read(path, "results", Result)
+
+
+def write_architectures(path: str | os.PathLike[str], rows: Iterable[Chosen]) -> None:
+    """Write ``{"schema": 1, "architectures": [...]}`` atomically."""
+    _write(path, "architectures", rows)
+
+
+def read_architectures(path: str | os.PathLike[str]) -> list[Chosen]:
+    """Read what ``write_architectures`` wrote.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is truncated, foreign, of a newer schema, or has a wrong field.
+    """
+    return _read(path, "architectures", Chosen)
+
+
+def write_records(path: str | os.PathLike[str], records: Iterable[Record]) -> None:
+    """Write ``{"schema": 1, "records": [...]}`` atomically."""
+    _write(path, "records", records)
+
+
+def read_records(path: str | os.PathLike[str]) -> list[Record]:
+    """Read what ``write_records`` wrote.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is truncated, foreign, of a newer schema, or has a wrong field.
+    """
+    return _read(path, "records", Record)
+
+
+def merge_results(path: str | os.PathLike[str], rows: Iterable[Result]) -> None:
+    """Add rows to a file, which may be absent, atomically; the same rows in it are replaced (see ``same_row``)."""
+    kept = read_results(path) if Path(path).is_file() else []
+    write_results(path, _merged(kept, list(rows)))
+
+
+def merge_architectures(path: str | os.PathLike[str], rows: Iterable[Chosen]) -> None:
+    """Add rows to a file, which may be absent, atomically; the same rows in it are replaced (see ``same_row``)."""
+    kept = read_architectures(path) if Path(path).is_file() else []
+    write_architectures(path, _merged(kept, list(rows)))
+
+
+def same_row(row: Result | Chosen) -> tuple[object, ...]:
+    """What two rows have in common if the later one replaces the earlier: method, task, seed, and protocol."""
+    return row.method, row.task_id, row.seed, row.protocol if isinstance(row, Result) else None
+
+
+def _merged(kept: list[Row], rows: list[Row]) -> list[Row]:
+    replaced = {same_row(row) for row in rows}
+    return [*(row for row in kept if same_row(row) not in replaced), *rows]
+
+
+def _write(path: str | os.PathLike[str], key: str, rows: Iterable[object]) -> None:
+    document = {"schema": SCHEMA, key: [to_plain(row) for row in rows]}
+    text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
+    with replacing(path) as temporary:
+        temporary.write_text(f"{text}\n", encoding="utf-8")
+
+
+def _read(path: str | os.PathLike[str], key: str, kind: type[T]) -> list[T]:
+    file = Path(path)
+    if not file.is_file():
+        raise FileNotFoundError(f"There is no file '{file}': run `lit-metanas search` first, or give the right path.")
+    mend = "give a file that `lit-metanas search` wrote, or write it anew"
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        raise ValueError(f"'{file}' is not valid JSON (truncated, or another kind of file): {mend}.") from None
+    if not isinstance(document, dict) or type(document.get("schema")) is not int:
+        raise ValueError(f"'{file}' has no schema number and so is not a file of {key}: {mend}.")
+    rows = document.get(key)
+    inner = [row.get("schema", 1) for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    newest = max([document["schema"], *(number for number in inner if type(number) is int)])
+    if newest > SCHEMA:
+        raise ValueError(
+            f"'{file}' has schema {newest}, which a newer version of the program wrote (this one reads up to "
+            f"{SCHEMA}): update lit-metanas."
+        )
+    if not isinstance(rows, list):
+        raise ValueError(f"'{file}' has no list '{key}': {mend}.")
+    try:
+        return [from_plain(kind, row, f"{key}[{index}]") for index, row in enumerate(rows)]
+    except ValueError as error:
+        raise ValueError(f"'{file}' cannot be read: {error}: {mend}.") from None

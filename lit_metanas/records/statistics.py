@@ -1,0 +1,121 @@
+"""Confidence intervals, Pareto fronts, and ranks as Gaussian quantiles."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from statistics import NormalDist, fmean, stdev
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean with the half width of its 95 % confidence interval.
+
+    Attributes:
+        mean: the mean.
+        half: half width; NaN where a single value gives none.
+        count: number of values.
+    """
+
+    mean: float
+    half: float
+    count: int
+
+
+def t_interval(values: Sequence[float]) -> Interval:
+    """Student's 95 % interval of the mean: ``t(0.975, n - 1) * s / sqrt(n)``.
+
+    Raises:
+        ValueError: there are no values.
+    """
+    if not values:
+        raise ValueError("A mean needs at least one value: the list of scores is empty.")
+    count = len(values)
+    half = t_quantile(0.975, count - 1) * stdev(values) / math.sqrt(count) if count > 1 else math.nan
+    return Interval(fmean(values), half, count)
+
+
+@lru_cache(maxsize=256)
+def t_quantile(probability: float, freedom: int) -> float:
+    """Quantile of Student's t distribution for ``probability`` in [0.5, 1) and at least one degree of freedom.
+
+    Up to 500 degrees by bisection of the closed form of its distribution function (Abramowitz and Stegun, 26.7.3
+    and 26.7.4), beyond by the expansion 26.7.5, which is then exact to 1e-9.
+    """
+    if not 0.5 <= probability < 1 or freedom < 1:
+        raise ValueError(f"No t quantile for probability {probability} and {freedom} degrees of freedom.")
+    if freedom > 500:
+        z = NormalDist().inv_cdf(probability)
+        first = (z**3 + z) / 4
+        second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
+        third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
+        return z + first / freedom + second / freedom**2 + third / freedom**3
+    low, high = 0.0, 1.0
+    while _central(high, freedom) < 2 * probability - 1:
+        high *= 2
+    for _ in range(80):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _central(middle, freedom) < 2 * probability - 1 else (low, middle)
+    return (low + high) / 2
+
+
+def _central(t: float, freedom: int) -> float:
+    """Probability that a variable of Student's distribution lies within ``t`` of zero."""
+    theta = math.atan(t / math.sqrt(freedom))
+    cosine = math.cos(theta) ** 2
+    odd = freedom % 2
+    term = total = math.cos(theta) if odd else 1.0
+    for k in range(2 + odd, freedom - 1, 2):
+        term *= cosine * (k - 1) / k
+        total += term
+    if odd:
+        return 2 / math.pi * (theta + (math.sin(theta) * total if freedom > 1 else 0.0))
+    return math.sin(theta) * total
+
+
+def non_dominated(points: Sequence[Sequence[float]]) -> list[int]:
+    """Indices, in ascending order, of the points that no other point dominates.
+
+    A point dominates another if it is at least as large in every coordinate and larger in one. In descending
+    lexicographic order a point can be dominated by earlier ones only, and then by one of the front so far.
+    """
+    front: list[int] = []
+    for index in sorted(range(len(points)), key=lambda index: tuple(points[index]), reverse=True):
+        if not any(_dominates(points[other], points[index]) for other in front):
+            front.append(index)
+    return sorted(front)
+
+
+def _dominates(one: Sequence[float], other: Sequence[float]) -> bool:
+    return tuple(one) != tuple(other) and all(a >= b for a, b in zip(one, other, strict=True))
+
+
+def rank_gaussian(scores: Tensor) -> Tensor:
+    """Replace scores by the normal quantiles of their ranks, ``Φ⁻¹((rank - 1/2) / n)``; equal scores stay equal.
+
+    Tasks differ in how high their scores are and how far they lie apart, and only the order of the architectures is
+    theirs to share. Ties get the mean of their ranks (Conover and Iman, 1981, rank transformations; the quantiles are
+    Hazen's). It is made anew whenever a score is added.
+
+    Args:
+        scores: of one task's architectures, the higher the better, shape ``(n,)``; infinite ones count as extremes.
+
+    Returns:
+        Shape ``(n,)``, float64, in the order of the scores.
+
+    Raises:
+        ValueError: a score is not a number, or they are not a vector.
+    """
+    if scores.dim() != 1:
+        raise ValueError(f"Scores of one task are a vector, not a tensor of shape {tuple(scores.shape)}.")
+    if bool(torch.isnan(scores).any()):
+        raise ValueError("A score is not a number (NaN): leave out the architectures that were not scored.")
+    values, places, counts = torch.unique(scores.double(), sorted=True, return_inverse=True, return_counts=True)
+    del values
+    ranks = counts.cumsum(0).double() - (counts.double() - 1) / 2  # the mean of the ranks, from 1, of those that tie
+    return torch.special.ndtri((ranks[places] - 0.5) / max(len(scores), 1))

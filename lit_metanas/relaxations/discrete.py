@@ -1,0 +1,93 @@
+"""Discrete relaxations: one candidate of each choice is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from lit_metanas.relaxations.relaxation import PRUNED, DiscreteRelaxation, hard, perturbed
+from lit_metanas.relaxations.soft import LinearTemperature
+from lit_metanas.spaces.space import Gate, Mixture, SearchSpace, one_hot
+
+
+class Argmax(DiscreteRelaxation):
+    """Compute the candidate of the largest logit, without gradient: what a search would derive now."""
+
+    def gate(self, logits: Tensor, noise: Tensor, progress: float) -> Gate:
+        """Take the best candidate; ``noise`` and ``progress`` are not used."""
+        del noise, progress
+        weights = hard(logits.detach())
+        return Gate(weights, int(weights.argmax()))
+
+
+class Derived(Argmax):
+    """Compute what the space derives from all logits together, which need not be the largest of each choice.
+
+    Args:
+        space: whose architecture is derived.
+    """
+
+    def __init__(self, space: SearchSpace) -> None:
+        self.space = space
+
+    def __call__(self, logits: Mapping[str, Tensor], noise: Mapping[str, Tensor], progress: float) -> Mixture:
+        """Derive; ``noise`` and ``progress`` are not used, and no gradient flows."""
+        del noise, progress
+        architecture = self.space.derive({name: value.detach() for name, value in logits.items()})
+        gates = one_hot(self.space.choices, architecture)
+        return {name: Gate(gate.weights.to(logits[name]), gate.index) for name, gate in gates.items()}
+
+
+class Categorical(DiscreteRelaxation):
+    """Sample a candidate from ``softmax(logits)`` by Gumbel-max; the gate passes no gradient to the logits."""
+
+    def gate(self, logits: Tensor, noise: Tensor, progress: float) -> Gate:
+        """Sample one candidate; ``progress`` is not used."""
+        del progress
+        weights = hard(perturbed(logits.detach(), noise))
+        return Gate(weights, int(weights.argmax()))
+
+
+class Uniform(DiscreteRelaxation):
+    """Sample uniformly among the candidates that are not pruned (Guo et al. 2020, single path one-shot, Section 3.1).
+
+    The logits only say which candidates are pruned, and get no gradient.
+    """
+
+    def gate(self, logits: Tensor, noise: Tensor, progress: float) -> Gate:
+        """Sample one candidate; ``progress`` is not used."""
+        del progress
+        left = torch.where(logits.detach() <= PRUNED / 2, PRUNED, 0.0).to(logits.dtype)
+        weights = hard(perturbed(left, noise))
+        return Gate(weights, int(weights.argmax()))
+
+
+class SampledChild(DiscreteRelaxation):
+    """Sample a candidate by Gumbel-max and compute only that one (Dong and Yang 2019, GDAS, Eq. 6 and 7).
+
+    The chosen weight is exactly one; its gradient is that of ``softmax((logits + Gumbel noise) / temperature)`` at the
+    chosen place. In the paper the temperature falls linearly from 10 to 0.1.
+
+    The gate scales an output. Where all that uses it is normalised next, at once or behind maps that keep a scale
+    (convolution, pooling, ReLU), the scale is cancelled, and with it this gradient: the choice is then a random walk
+    until it is decided. So it is with most choices of single blocks of the layered space, whose next block begins with
+    convolution and normalisation; not where blocks share their choices, nor where several gated outputs are summed, as
+    in the nodes of a cell.
+
+    Args:
+        temperature: of the soft weights whose gradient is taken; at progress 0 where it changes.
+        end: temperature at progress 1; None keeps it.
+    """
+
+    def __init__(self, *, temperature: float = 1.0, end: float | None = None) -> None:
+        self.temperature = temperature
+        self.end = end
+        self._schedule = LinearTemperature(temperature, temperature if end is None else end)
+
+    def gate(self, logits: Tensor, noise: Tensor, progress: float) -> Gate:
+        """Sample one candidate."""
+        scores = perturbed(logits, noise)
+        soft = torch.softmax(scores / self._schedule(progress), dim=-1)
+        return Gate(hard(scores) + (soft - soft.detach()), int(scores.argmax()))

@@ -1,0 +1,93 @@
+"""Accuracy against search cost, one panel a protocol."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from lit_metanas.callbacks.figures import COLOURS, FAINT, INK, figure
+from lit_metanas.report.figures.panel import (
+    ABOVE,
+    ACCOUNTS,
+    BELOW,
+    HEIGHT,
+    LEFT,
+    PANEL,
+    frame,
+    name_room,
+    names,
+    side_by_side,
+    ticks,
+)
+from lit_metanas.report.table import ProtocolTable, Row
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+MARKERS = "oDs^vX<>"
+"""Shapes that tell methods apart without colour."""
+
+
+def draw_costs(tables: Sequence[ProtocolTable]) -> Figure:
+    """Draw for each protocol every method's accuracy over the cost of one search, in FLOPs or queries.
+
+    Thin bars are 95 % intervals over episodes or tasks, thick ones over seeds. Methods that do not search stand left
+    of the logarithmic axis; points of equal cost stand side by side. Names stand on the right at their methods'
+    height, moved apart where they would touch.
+    """
+    colours = _colours(tables)
+    width = LEFT + PANEL + name_room([_name(table, row) for table in tables for row in table.rows])
+    tall = ABOVE + HEIGHT + BELOW
+    height = len(tables) * tall + 0.1
+    drawn = figure(width, height)
+    for number, table in enumerate(tables):
+        bottom = height - number * tall - ABOVE - HEIGHT
+        axes = drawn.add_axes((LEFT / width, bottom / height, PANEL / width, HEIGHT / height))
+        _panel(axes, table, colours)
+    return drawn
+
+
+def _colours(tables: Sequence[ProtocolTable]) -> dict[str, int]:
+    """One number a method, equal in all panels."""
+    methods = dict.fromkeys(row.method for table in tables for row in table.rows)
+    return {method: index for index, method in enumerate(methods)}
+
+
+def _name(table: ProtocolTable, row: Row) -> str:
+    """The method, with its batch-norm mode where there are several."""
+    several = sum(other.method == row.method for other in table.rows) > 1
+    return f"{row.method} ({row.batch_norm})" if several else row.method
+
+
+def _panel(axes: Axes, table: ProtocolTable, colours: Mapping[str, int]) -> None:
+    """One protocol."""
+    logs = [math.log10(row.search_cost) for row in table.rows if row.search_cost > 0]
+    low, high = (math.floor(min(logs)), max(math.ceil(max(logs)), math.floor(min(logs)) + 1)) if logs else (0, 0)
+    resting = len(table.rows) - len(logs)
+    step = 0.045 * (high - low) if logs else 1.0
+    start = low - step * (resting + 2)
+    wanted = [math.log10(row.search_cost) if row.search_cost > 0 else start for row in table.rows]
+    places = side_by_side(wanted, step)
+    ends = []
+    for row, place in zip(table.rows, places, strict=True):
+        index, mean = colours[row.method], 100 * row.accuracy.mean
+        colour = COLOURS[index % len(COLOURS)]
+        for half, thickness in ((row.accuracy.half, 1.0), (row.seeds.half, 3.0)):
+            if not math.isnan(half):
+                axes.plot([place] * 2, [mean - 100 * half, mean + 100 * half], color=colour, linewidth=thickness,
+                          alpha=1.0 if thickness == 1 else 0.45, solid_capstyle="butt")  # fmt: skip
+        axes.plot([place], [mean], MARKERS[index % len(MARKERS)], color=colour, markersize=7, markeredgecolor="white",
+                  markeredgewidth=0.8, zorder=3)  # fmt: skip
+        ends.append((place, mean, colour, _name(table, row)))
+    frame(axes, table.title, f"{ACCOUNTS[table.account]} of one task's search")
+    axes.set_ylabel("accuracy, %", fontsize=9, color=INK)
+    axes.text(1, 1.015, f"95 %: thin over {table.units}, thick over seeds", transform=axes.transAxes, fontsize=7.5,
+              color=FAINT, ha="right", va="bottom")  # fmt: skip
+    axes.set_xlim(start - step, max(high, max(places)) + step)
+    ticks(axes, low, high, rest=start + step * (resting - 1) / 2 if resting else None, searched=bool(logs))
+    if resting and logs:
+        axes.axvline(low - step * 1.5, color=FAINT, linewidth=0.7, linestyle=(0, (2, 3)))
+    names(axes, ends)

@@ -1,0 +1,101 @@
+"""Pareto fronts of searches with several objectives: accuracy against parameters, multiply-adds or latency."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from lit_metanas.callbacks.figures import COLOURS, FAINT, INK, figure
+from lit_metanas.records.record import Trial
+from lit_metanas.records.result import Result
+from lit_metanas.report.figures.panel import ABOVE, BELOW, HEIGHT, LEFT, PANEL, frame, name_room, names
+from lit_metanas.report.table import methods_of
+from lit_metanas.report.units import count
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+PANELS = 6
+"""Most panels that are drawn."""
+
+UNITS = {"latency": ("milliseconds for one input", 1e3), "flops": ("forward multiply-adds for one input", 1.0)}
+"""Words for measures whose name does not say their unit, and what they are multiplied by."""
+
+
+def draw_fronts(results: Sequence[Result]) -> Figure | None:
+    """Draw each search's front, a panel for each task and measure; a ring marks what was chosen.
+
+    Between two points the line shows what one gets for at most so much of the measure. With more than two objectives
+    a panel shows all of the front, of which some points may lie below the line. None where no result has a front.
+    """
+    panels: dict[tuple[str, str], list[Result]] = {}
+    for result in results:
+        for measure in result.front[0].measures if result.front else ():
+            panels.setdefault((result.task_id, measure), []).append(result)
+    if not panels:
+        return None
+    shown = list(panels.items())[:PANELS]
+    methods = methods_of(results)
+    width = LEFT + PANEL + name_room([_name(result) for _, own in shown for result in own])
+    tall = ABOVE + HEIGHT + BELOW
+    height = len(shown) * tall + 0.1
+    drawn = figure(width, height)
+    for number, ((task, measure), own) in enumerate(shown):
+        bottom = height - number * tall - ABOVE - HEIGHT
+        axes = drawn.add_axes((LEFT / width, bottom / height, PANEL / width, HEIGHT / height))
+        _panel(axes, f"Task {task}", measure, own, methods)
+    return drawn
+
+
+def _panel(axes: Axes, title: str, measure: str, results: Sequence[Result], methods: Sequence[str]) -> None:
+    """One measure on one task."""
+    label, scale = UNITS.get(measure, (measure, 1.0))
+    ends = []
+    for result in results:
+        colour = COLOURS[methods.index(result.method) % len(COLOURS)]
+        points = sorted((scale * trial.measures[measure], 100 * trial.value) for trial in result.front)
+        line = _attained(points)
+        axes.step([x for x, _ in line], [y for _, y in line], where="post", color=colour, linewidth=1.4)
+        axes.plot([x for x, _ in points], [y for _, y in points], "o", color=colour, markersize=4)
+        best = _chosen(result)
+        axes.plot([scale * best.measures[measure]], [100 * best.value], "o", color=colour, markersize=10,
+                  markerfacecolor="none", markeredgewidth=1.6)  # fmt: skip
+        ends.append((*line[-1], colour, _name(result)))
+    axes.set_xscale("log")
+    frame(axes, title, label)
+    axes.set_ylabel("validation accuracy, %", fontsize=9, color=INK)
+    axes.text(1, 1.015, "ring: chosen", transform=axes.transAxes, fontsize=7.5, color=FAINT, ha="right", va="bottom")
+    _ticks(axes, [scale * trial.measures[measure] for result in results for trial in result.front])
+    names(axes, ends)
+
+
+def _attained(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The best second coordinate so far at each rise; ``points`` ascend."""
+    line: list[tuple[float, float]] = []
+    for x, y in points:
+        if not line or y > line[-1][1]:
+            line.append((x, y))
+    return line
+
+
+def _chosen(result: Result) -> Trial:
+    """The front's point that was chosen: the most accurate one, the earliest of equals."""
+    return max(result.front, key=lambda trial: trial.value)
+
+
+def _ticks(axes: Axes, values: Sequence[float]) -> None:
+    """Ticks at 1, 2 and 5 times powers of ten within the values, thinned where they are many."""
+    low, high = min(values) / 1.15, max(values) * 1.15
+    for steps in ((1, 2, 5), (1, 3), (1,)):
+        marks = [step * 10.0**power for power in range(-9, 16) for step in steps if low <= step * 10.0**power <= high]
+        if len(marks) <= 6:
+            break
+    axes.minorticks_off()
+    axes.set_xlim(low, high)
+    axes.set_xticks(marks, [count(mark, exact=True) if mark >= 1 else f"{mark:g}" for mark in marks])
+
+
+def _name(result: Result) -> str:
+    return f"{result.method} (seed {result.seed})"

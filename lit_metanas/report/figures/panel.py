@@ -1,0 +1,94 @@
+"""What the report's panels share: margins, ticks of costs, names beside points."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from lit_metanas.callbacks.figures import INK, quiet
+from lit_metanas.report.units import count
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+PANEL, HEIGHT, LEFT, ABOVE, BELOW = 4.6, 3.1, 0.75, 0.55, 0.75
+"""Inches: a panel's width and height, and the margins around it."""
+
+
+ACCOUNTS = {"flops": "training FLOPs", "queries": "queries"}
+"""Words for what a search's cost is counted in."""
+
+
+def name_room(names: Sequence[str]) -> float:
+    """Inches that the names need."""
+    return 0.45 + 0.083 * max(map(len, names))
+
+
+def side_by_side(wanted: Sequence[float], step: float) -> list[float]:
+    """Move points right until neighbours are at least ``step`` apart, in the order given among equals."""
+    placed = list(wanted)
+    last = -math.inf
+    for index in sorted(range(len(wanted)), key=lambda index: wanted[index]):
+        placed[index] = last = max(wanted[index], last + step)
+    return placed
+
+
+def frame(axes: Axes, title: str, below: str) -> None:
+    """Title, axis label, grid."""
+    quiet(axes)
+    axes.set_title(title, fontsize=10.5, fontweight="bold", color=INK, loc="left", pad=18)
+    axes.set_xlabel(below, fontsize=9, color=INK)
+    axes.yaxis.grid(True, color="#E6E6E6", linewidth=0.7)
+    axes.set_axisbelow(True)
+    axes.margins(y=0.08)
+
+
+def ticks(axes: Axes, low: float, high: float, rest: float | None = None, searched: bool = True) -> None:
+    """Ticks at powers of ten of the cost, the axis being in decimal logarithms; ``rest`` is where no search stands."""
+    stride = max(1, math.ceil((high - low) / 5))
+    powers = list(range(math.ceil(low), math.floor(high) + 1, stride)) if searched else []
+    marks = ([(rest, "no search")] if rest is not None else []) + [
+        (float(p), count(10.0**p, exact=True)) for p in powers
+    ]
+    axes.set_xticks([place for place, _ in marks], [text for _, text in marks])
+
+
+def names(axes: Axes, ends: Sequence[tuple[float, float, str, str]]) -> None:
+    """Write names right of the axes, each with a thin line to its point ``(x, y, colour, name)``."""
+    low, high = axes.get_ylim()
+    low, high = max(low, 0.0), min(high, 102.0)  # an interval over few tasks may leave what is possible
+    axes.set_ylim(low, high)
+    room = high - low
+    placed = spread([y for _, y, _, _ in ends], room * 0.062, low + 0.02 * room, high - 0.02 * room)
+    for (x, y, colour, text), height in zip(ends, placed, strict=True):
+        line = {"arrowstyle": "-", "color": colour, "lw": 0.6, "alpha": 0.5, "shrinkA": 1, "shrinkB": 4,
+                "relpos": (0, 0.5)}  # fmt: skip
+        axes.annotate(
+            text, (x, y), (1.04, (height - low) / room), xycoords="data", textcoords="axes fraction", fontsize=8.5,
+            color=colour, va="center", fontweight="bold", annotation_clip=False, arrowprops=line,
+        )  # fmt: skip
+
+
+def spread(heights: Sequence[float], room: float, low: float, high: float) -> list[float]:
+    """Move labels apart: as near to ``heights`` as ``room`` between neighbours allows, in [low, high] if they fit."""
+    order = sorted(range(len(heights)), key=lambda index: heights[index])
+    clusters: list[tuple[float, list[int]]] = []  # (lowest position, labels upwards)
+    for index in order:
+        clusters.append((heights[index], [index]))
+        while len(clusters) > 1 and clusters[-1][0] - clusters[-2][0] < room * len(clusters[-2][1]) - 1e-12:
+            members = clusters[-2][1] + clusters[-1][1]
+            clusters[-2:] = [(_lowest(heights, members, room, low, high), members)]
+    placed = [0.0] * len(heights)
+    for bottom, members in clusters:
+        for rank, index in enumerate(members):
+            placed[index] = bottom + rank * room
+    return placed
+
+
+def _lowest(heights: Sequence[float], members: Sequence[int], room: float, low: float, high: float) -> float:
+    """Where a cluster's lowest label stands: its labels' mean is kept, then it is pushed into the range."""
+    centre = sum(heights[index] for index in members) / len(members)
+    bottom = centre - room * (len(members) - 1) / 2
+    return max(min(bottom, high - room * (len(members) - 1)), low)

@@ -1,0 +1,151 @@
+"""Means, intervals and paired differences of results."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lit_metanas.records.result import Result
+from lit_metanas.records.statistics import Interval, t_interval
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A mean paired difference with the bounds of its 95 % interval.
+
+    Attributes:
+        mean: mean of the differences.
+        low: lower bound; NaN for a single pair, which tells nothing of how differences vary.
+        high: upper bound; likewise.
+        pairs: number of pairs.
+    """
+
+    mean: float
+    low: float
+    high: float
+    pairs: int
+
+
+def over_units(results: Sequence[Result]) -> Interval:
+    """Mean and interval over episodes, or over target tasks, of one method's results.
+
+    What was measured with several seeds is first averaged over them, for these values are not independent. A single
+    task without episodes keeps the interval over its examples that it came with.
+    """
+    units = _units(results)
+    if len(units) == 1 and len(results) == 1:
+        return Interval(results[0].value, results[0].ci95, 1)
+    return t_interval([sum(values) / len(values) for values in units.values()])
+
+
+def over_seeds(results: Sequence[Result]) -> Interval:
+    """Mean and interval over the means of seeds."""
+    seeds = sorted({result.seed for result in results})
+    means = []
+    for seed in seeds:
+        values = [value for unit in _units([r for r in results if r.seed == seed]).values() for value in unit]
+        means.append(sum(values) / len(values))
+    return t_interval(means)
+
+
+def paired_difference(
+    results: Sequence[Result], reference: Sequence[Result], *, seed: int = 0, draws: int = 5000
+) -> Difference | None:
+    """Bootstrap the difference to a reference method on identical episodes, or identical tasks, and equal seeds.
+
+    Pairs are (task, seed, episode). A draw takes seeds with replacement, then pairs within each: differences of one
+    seed share its meta-training, so that taking all pairs as independent would make the interval too narrow
+    (Davison and Hinkley 1997, section 3.8). With one seed it is the plain paired bootstrap.
+
+    Args:
+        results: of one method under one protocol.
+        reference: of the other method under the same protocol.
+        seed: of the draws.
+        draws: number of bootstrap draws.
+
+    Returns:
+        The difference with percentile bounds; None where no pair exists.
+    """
+    mine, theirs = _by_pair(results), _by_pair(reference)
+    groups: dict[int, list[float]] = {}
+    for key in sorted(mine.keys() & theirs.keys()):
+        groups.setdefault(key[0], []).append(mine[key] - theirs[key])
+    if not groups:
+        return None
+    differences = [np.array(own) for own in groups.values()]
+    means = bootstrap_means(differences, seed=seed, draws=draws)
+    low, high = np.quantile(means, [0.025, 0.975])
+    pairs = sum(len(own) for own in differences)
+    if pairs == 1:
+        low = high = math.nan
+    return Difference(float(np.concatenate(differences).mean()), float(low), float(high), pairs)
+
+
+def bootstrap_means(groups: Sequence[NDArray[np.float64]], *, seed: int, draws: int) -> NDArray[np.float64]:
+    """Means of ``draws`` bootstrap samples: groups with replacement, then values within each; shape ``(draws,)``."""
+    generator = np.random.default_rng(seed)
+    count = len(groups)
+    totals, sizes = np.zeros(draws), np.zeros(draws)
+    chosen = generator.integers(count, size=(draws, count)) if count > 1 else np.zeros((draws, 1), dtype=np.int64)
+    for slot in range(count):
+        for index, values in enumerate(groups):
+            rows = np.flatnonzero(chosen[:, slot] == index)
+            for part in np.array_split(rows, max(1, len(rows) * len(values) // 4_000_000)):  # bounds the memory
+                picks = generator.integers(len(values), size=(len(part), len(values)))
+                totals[part] += values[picks].sum(axis=1)
+                sizes[part] += len(values)
+    return totals / sizes
+
+
+def saturation(curve: Sequence[tuple[float, float]], within: float = 0.005) -> float | None:
+    """The cheapest cost at which an anytime curve is within half a point of its last value; None for no curve."""
+    if not curve:
+        return None
+    return min(cost for cost, value in curve if value >= curve[-1][1] - within)
+
+
+def mean_curve(curves: Iterable[Sequence[tuple[float, float]]]) -> list[tuple[float, float]]:
+    """Average anytime curves as step functions, from the first cost at which all have a value."""
+    own = [sorted(curve) for curve in curves if curve]
+    if not own:
+        return []
+    start = max(curve[0][0] for curve in own)
+    costs = sorted({cost for curve in own for cost, _ in curve if cost >= start})
+    return [(cost, sum(_at(curve, cost) for curve in own) / len(own)) for cost in costs]
+
+
+def tasks_until_it_pays(meta: float, search: float, scratch: float) -> float:
+    """Number of tasks after which meta-training has paid: ``meta / (scratch - search)``, all in one account.
+
+    Infinite where a search is not cheaper than from scratch; 0 where there was no meta-training.
+    """
+    if meta == 0:
+        return 0.0
+    return math.ceil(meta / (scratch - search)) if search < scratch else math.inf
+
+
+def _at(curve: Sequence[tuple[float, float]], cost: float) -> float:
+    """Value of a step function."""
+    return [value for at, value in curve if at <= cost][-1]
+
+
+def _units(results: Iterable[Result]) -> Mapping[tuple[str, int], list[float]]:
+    """For each (task, episode) its scores over seeds."""
+    units: dict[tuple[str, int], list[float]] = {}
+    for result in results:
+        for episode, value in enumerate(result.values or (result.value,)):
+            units.setdefault((result.task_id, episode), []).append(value)
+    return units
+
+
+def _by_pair(results: Iterable[Result]) -> dict[tuple[int, str, int], float]:
+    """Scores by (seed, task, episode)."""
+    return {
+        (result.seed, result.task_id, episode): value
+        for result in results
+        for episode, value in enumerate(result.values or (result.value,))
+    }

@@ -1,0 +1,178 @@
+"""The verb ``report``: results to tables, figures and a Markdown page."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from lit_metanas.callbacks.architecture_picture import draw_architecture
+from lit_metanas.callbacks.figures import draw_probabilities, save
+from lit_metanas.callbacks.probability_history import ProbabilityHistory
+from lit_metanas.io.files import replacing
+from lit_metanas.records.result import Chosen, Result
+from lit_metanas.records.result_files import read_architectures, read_results
+from lit_metanas.report.figures.costs import draw_costs
+from lit_metanas.report.figures.curves import draw_curves
+from lit_metanas.report.figures.fronts import draw_fronts
+from lit_metanas.report.table import ProtocolTable, tables, to_markdown, to_rich
+from lit_metanas.report.units import duration
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a report consists of.
+
+    Attributes:
+        tables: one a protocol.
+        files: the written files, each with what it is.
+    """
+
+    tables: tuple[ProtocolTable, ...]
+    files: dict[Path, str]
+
+
+def report(
+    results: list[str],
+    output: str = "report",
+    reference: str | None = None,
+    scratch: str | None = None,
+    probabilities: str | None = None,
+    architectures: str | None = None,
+    next_step: str | None = None,
+) -> None:
+    """Make tables, figures and a Markdown report of result files, and tell where they lie.
+
+    Args:
+        results: one or several results.json.
+        output: folder for the report; it is created.
+        reference: method that all others are compared with, pair by pair.
+        scratch: from-scratch search that the pay-off of meta-training is counted against; if not given, the most
+            accurate method without meta-training that searches.
+        probabilities: probabilities.json of a fit, for the heat map.
+        architectures: architectures.json, whose architectures are drawn.
+        next_step: command to suggest at the end.
+    """
+    made = write_report(
+        output,
+        [row for path in results for row in read_results(path)],
+        reference=reference,
+        scratch=scratch,
+        history=None if probabilities is None else ProbabilityHistory.read(probabilities),
+        architectures=[] if architectures is None else read_architectures(architectures),
+    )
+    console = Console()
+    for table in made.tables:
+        for part in to_rich(table, console.width):
+            console.print(part)
+        console.print()
+    width = max(len(what) for what in made.files.values())
+    for path, what in made.files.items():
+        console.print(f"{what:<{width}}  {path}", soft_wrap=True, highlight=False, markup=False)
+    if next_step is not None:
+        console.print(f"\nNext: {next_step}", soft_wrap=True, highlight=False, markup=False)
+
+
+def write_report(
+    directory: str | os.PathLike[str],
+    results: Sequence[Result],
+    *,
+    reference: str | None = None,
+    scratch: str | None = None,
+    history: ProbabilityHistory | None = None,
+    architectures: Sequence[Chosen] = (),
+) -> Report:
+    """Write ``report.md`` and its figures into a folder.
+
+    Args:
+        directory: the folder; it is created.
+        results: rows of one or several files.
+        reference: method that differences are taken to.
+        scratch: from-scratch search that pay-off is counted against.
+        history: probabilities over meta-training.
+        architectures: what was chosen; each different architecture is drawn once, at most ``DRAWN``.
+
+    Raises:
+        ValueError: there are no results, or a named method has none.
+    """
+    folder = Path(directory)
+    made = tables(results, reference=reference, scratch=scratch)
+    pictures = [Picture("accuracy_against_cost.png", "Accuracy against search cost", "")]
+    save(draw_costs(made), folder / pictures[0].file)
+    if (curves := draw_curves(results)) is not None:
+        pictures.append(
+            Picture("anytime.png", "Anytime curves of the search", "A ring marks half a point below the end.")
+        )
+        save(curves, folder / "anytime.png")
+    if (fronts := draw_fronts(results)) is not None:
+        pictures.append(Picture("fronts.png", "Pareto fronts of the searches", "Nothing a search tried beats a point."))
+        save(fronts, folder / "fronts.png")
+    if history is not None and history.moments and history.labels:
+        pictures.append(Picture("probabilities.png", "Probabilities of each choice over meta-training", ""))
+        save(draw_probabilities(history), folder / "probabilities.png")
+    pictures += _draw_architectures(folder, architectures)
+    write_markdown(folder / "report.md", made, pictures)
+    files = {folder / "report.md": "report", **{folder / picture.file: picture.title for picture in pictures}}
+    return Report(tuple(made), files)
+
+
+DRAWN = 6
+"""Most architectures that one report draws."""
+
+
+def _draw_architectures(folder: Path, architectures: Sequence[Chosen]) -> list[Picture]:
+    """Draw each different architecture once, with those that chose it in its caption."""
+    users: dict[object, list[Chosen]] = {}
+    for row in architectures:
+        users.setdefault(row.architecture, []).append(row)
+    pictures = []
+    for number, rows in enumerate(list(users.values())[:DRAWN], start=1):
+        file = "architecture.png" if len(users) == 1 else f"architecture-{number}.png"
+        caption = "; ".join(dict.fromkeys(f"{row.method}, {row.task_id}, seed {row.seed}" for row in rows))
+        save(draw_architecture(rows[0].architecture, f"Chosen: {rows[0].method}"), folder / file)
+        pictures.append(Picture(file, "Chosen architecture", f"`{rows[0].architecture}` ({caption})"))
+    return pictures
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure of the report: its ``file`` beside the report, a ``title`` and a ``caption`` (may be empty)."""
+
+    file: str
+    title: str
+    caption: str
+
+
+def write_markdown(path: str | os.PathLike[str], tables: Sequence[ProtocolTable], pictures: Sequence[Picture]) -> None:
+    """Write tables, figures, and where each row comes from, atomically."""
+    parts = ["# Report\n", "## Results\n", *(to_markdown(table) for table in tables), "## Figures\n"]
+    for picture in pictures:
+        text = f"\n{picture.caption}\n" if picture.caption else ""
+        parts.append(f"### {picture.title}\n\n![{picture.title}]({picture.file})\n{text}")
+    parts += ["## Where each row comes from\n", *(_origins(table) for table in tables)]
+    with replacing(path) as temporary:
+        temporary.write_text("\n".join(parts), encoding="utf-8")
+
+
+def _origins(table: ProtocolTable) -> str:
+    """Seeds, batch-norm mode, times, machine and configuration of each row."""
+    lines = [
+        f"### {table.title}\n",
+        "| method | seeds | batch norm | meta-training | search a task | hardware | configuration |",
+        "| --- | --- | --- | ---: | ---: | --- | --- |",
+    ]
+    for row in table.rows:
+        cells = (
+            row.method,
+            ", ".join(map(str, row.seed_numbers)),
+            row.batch_norm,
+            duration(row.meta_seconds),
+            duration(row.search_seconds),
+            "; ".join(row.hardware) or "unknown",
+            ", ".join(f"`{config}`" for config in row.configs) or "unknown",
+        )
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,6 @@
+"""Successive halving."""
+
+from lit_metanas.searchers.halving.rungs import Halving
+from lit_metanas.searchers.halving.successive_halving import EvolvingHalving, SuccessiveHalving
+
+__all__ = ["EvolvingHalving", "Halving", "SuccessiveHalving"]

@@ -1,0 +1,165 @@
+"""Rungs of halving searches: many architectures trained a little, few of them on."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import inf
+from time import perf_counter
+
+from torch import Tensor
+
+from lit_metanas.estimators.estimator import FAILURES, Estimator, EstimatorCallable, reason_of
+from lit_metanas.io.text import number_of
+from lit_metanas.records.budget import Budget, Cost
+from lit_metanas.records.record import Found, Record, Trial
+from lit_metanas.searchers.searcher import Searcher
+from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.tasks.task import Task
+
+
+@dataclass(frozen=True)
+class Contender:
+    """An architecture in the running.
+
+    Attributes:
+        architecture: what is trained.
+        value: its last validation score.
+        weights: what to go on from, or None for a fresh start.
+    """
+
+    architecture: Architecture
+    value: float = float("-inf")
+    weights: dict[str, Tensor] | None = None
+
+
+def climb(
+    contenders: Sequence[Contender], *, estimator: Estimator, budget: Budget, flops: float, record: Record
+) -> list[Contender]:
+    """Train each contender on for an equal part of ``flops``, and order them by the score, best first.
+
+    The fidelity follows from the known cost of a full training, so every contender gets the same FLOPs whatever its
+    size, as nearly as the estimator can divide its training: ``TrainingEstimator`` trains whole epochs, rounded down
+    but at least one, so that a small part can be exceeded. One that the budget can no longer pay for is left out, and
+    so is one whose training fails, which is charged in full. A contender that was scored before costs no query.
+
+    Raises:
+        ValueError: the estimator trains nothing that could be divided.
+    """
+    known = {trial.architecture for trial in record.trials}
+    done: list[Contender] = []
+    for contender in contenders:
+        architecture = contender.architecture
+        full = estimator.cost(architecture, 1.0).flops
+        if full == 0:
+            raise ValueError(
+                f"{type(estimator).__name__} costs no training FLOPs, which halving shares out: take an estimator that "
+                "trains, such as TrainingEstimator."
+            )
+        fidelity = min(1.0, flops / len(contenders) / full)
+        price = _once(estimator.cost(architecture, fidelity), architecture in known) if fidelity > 0 else None
+        if price is None or not budget.affords(price):
+            continue
+        begin = perf_counter()
+        try:
+            score = estimator(architecture, fidelity=fidelity, start=contender.weights)
+        except FAILURES as error:
+            budget.charge(replace(price, seconds=perf_counter() - begin))
+            record.trials.append(Trial(architecture, -inf, budget.spent, failure=reason_of(error)))
+            continue
+        cost = _once(score.cost, architecture in known)
+        budget.charge(replace(cost, seconds=cost.seconds + perf_counter() - begin))  # those of a kept score, too
+        record.trials.append(Trial(architecture, score.value, budget.spent))
+        done.append(Contender(architecture, score.value, score.weights))
+    return sorted(done, key=lambda contender: -contender.value)
+
+
+def left(budget: Budget, who: str) -> float:
+    """FLOPs that a budget still holds.
+
+    Raises:
+        ValueError: the budget has no limit on FLOPs.
+    """
+    if budget.flops is None:
+        raise ValueError(f"{who} shares out training FLOPs: give the search a budget in FLOPs.")
+    return budget.flops - budget.spent.flops
+
+
+def check_rungs(rungs: Sequence[float], who: str) -> tuple[float, ...]:
+    """The shares of the budget, checked.
+
+    Raises:
+        ValueError: there are none, or they are not positive, or they sum to more than one.
+    """
+    if not rungs or min(rungs) <= 0 or sum(rungs) > 1 + 1e-9:
+        raise ValueError(f"{who}: the rungs {list(rungs)} are not positive shares of a budget that sum to at most 1.")
+    return tuple(rungs)
+
+
+def _once(cost: Cost, known: bool) -> Cost:
+    return replace(cost, queries=0) if known else cost
+
+
+class Halving(Searcher):
+    """Climbs rungs of training, each for a share of the budget; only the best of a rung go on into the next.
+
+    Attributes:
+        estimator: makes the estimator of a task.
+        rungs: share of the budget's FLOPs for each rung.
+        finish: whether the winner is trained on with what is left of the budget.
+    """
+
+    def __init__(self, estimator: EstimatorCallable, rungs: Sequence[float], finish: bool) -> None:
+        self.estimator = estimator
+        self.rungs = check_rungs(rungs, type(self).__name__)
+        self.finish = finish
+
+    def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> Found:
+        """Search on one task."""
+        return self.run(self.estimator(task, space, seed), space, budget, seed, problem=task.id)
+
+    @abstractmethod
+    def run(self, estimator: Estimator, space: SearchSpace, budget: Budget, seed: int, *, problem: str) -> Found:
+        """Search on whatever problem the estimator holds.
+
+        Args:
+            estimator: scores architectures on the problem.
+            space: what can be built.
+            budget: in FLOPs; never overdrawn.
+            seed: of what is drawn.
+            problem: the problem's name in the record.
+
+        Raises:
+            ValueError: the budget has no limit on FLOPs, or pays for no architecture; or the space cannot build what
+                the search starts from.
+        """
+
+    def _finished(
+        self, contenders: Sequence[Contender], *, estimator: Estimator, budget: Budget, record: Record
+    ) -> Found:
+        """The first contender, trained on with what is left of the budget if wished.
+
+        Raises:
+            ValueError: nothing could be tried, or everything failed.
+        """
+        if not record.trials:
+            queries = "any number of queries" if budget.queries is None else number_of(budget.queries, "query")
+            raise ValueError(
+                f"The budget of {budget.flops:g} FLOPs and {queries} pays for no architecture on "
+                f"'{record.task_id}': raise it, or lower the number of candidates."
+            )
+        if not any(trial.scored for trial in record.trials):
+            raise ValueError(
+                f"{number_of(len(record.trials), 'training')} on '{record.task_id}', and none succeeded, the last "
+                f"because of {record.trials[-1].failure}."
+            )
+        winner = contenders[0]
+        if self.finish:
+            rest = left(budget, type(self).__name__)
+            winner = next(
+                iter(climb([winner], estimator=estimator, budget=budget, flops=rest, record=record)),
+                winner,
+            )
+        return Found(winner.architecture, winner.weights, record)

@@ -1,0 +1,148 @@
+"""Successive halving, and its evolving variant with mutants and inherited weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import torch
+
+from lit_metanas.estimators.estimator import Estimator, EstimatorCallable
+from lit_metanas.estimators.training_estimator import TrainingEstimator
+from lit_metanas.io.text import number_of
+from lit_metanas.records.budget import Budget
+from lit_metanas.records.record import Found, Record
+from lit_metanas.searchers.halving.rungs import Contender, Halving, climb, left
+from lit_metanas.searchers.mutation import complete, draw_new, mutate
+from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.space import SearchSpace
+
+
+class SuccessiveHalving(Halving):
+    """Random architectures, of which each rung of training keeps the best (Jamieson and Talwalkar 2016).
+
+    Differs from the paper in that a rung's part of the budget is given in FLOPs, not in iterations: large and small
+    networks get the same.
+
+    Args:
+        estimator: makes the estimator of a task.
+        candidates: architectures in the first rung.
+        eta: each rung keeps this fraction, one in ``eta``, rounded up.
+        rungs: share of the budget's FLOPs for each rung; None gives equal shares to as many as are needed to be
+            left with one.
+        finish: whether the winner is trained on with what is left of the budget.
+    """
+
+    def __init__(
+        self,
+        *,
+        estimator: EstimatorCallable = TrainingEstimator,
+        candidates: int = 8,
+        eta: int = 2,
+        rungs: Sequence[float] | None = None,
+        finish: bool = False,
+    ) -> None:
+        if candidates < 1 or eta < 2:
+            raise ValueError(f"Halving needs candidates >= 1 and eta >= 2, not {candidates} and {eta}.")
+        if rungs is None:
+            number, kept = 1, candidates
+            while kept > eta:
+                number, kept = number + 1, -(-kept // eta)
+            rungs = [1 / number] * number
+        super().__init__(estimator, rungs, finish)
+        self.candidates = candidates
+        self.eta = eta
+
+    def run(self, estimator: Estimator, space: SearchSpace, budget: Budget, seed: int, *, problem: str) -> Found:
+        """Halve; see the base class."""
+        generator = torch.Generator().manual_seed(seed)
+        total = left(budget, "SuccessiveHalving")
+        record = Record(problem)
+        drawn = draw_new(lambda: space.sample(generator), space, self.candidates, ())
+        contenders = [Contender(architecture) for architecture in drawn]
+        for share in self.rungs:
+            ranked = climb(contenders, estimator=estimator, budget=budget, flops=share * total, record=record)
+            if not ranked:
+                break
+            contenders = ranked[: -(-len(ranked) // self.eta)]
+        return self._finished(contenders, estimator=estimator, budget=budget, record=record)
+
+
+class EvolvingHalving(Halving):
+    """Starts around an incumbent; each rung trains the best so far and new mutants of the very best.
+
+    A mutant starts from the weights of its parent where the two share layers, so that later rungs go on from what
+    earlier ones paid for. The incumbent is in the first rung, and the best of a rung is in the next: it is given up
+    only for what beat it under the same training.
+
+    Args:
+        estimator: makes the estimator of a task.
+        incumbent: labels to start around; open ones take the label of the same choice one layer below, or the first.
+        candidates: architectures in each rung.
+        rungs: share of the budget's FLOPs for each rung.
+        survivors: how many of a rung go on into the next.
+        whole_groups: probability that a mutation changes all layers' choices of one kind together.
+        finish: whether the winner is trained on with what is left of the budget.
+    """
+
+    def __init__(
+        self,
+        *,
+        estimator: EstimatorCallable = TrainingEstimator,
+        incumbent: Mapping[str, str] | None = None,
+        candidates: Sequence[int] = (6, 4, 4),
+        rungs: Sequence[float] = (0.14, 0.14, 0.10),
+        survivors: int = 1,
+        whole_groups: float = 0.5,
+        finish: bool = True,
+    ) -> None:
+        super().__init__(estimator, rungs, finish)
+        if len(candidates) != len(rungs) or survivors < 1 or min(candidates) < survivors:
+            raise ValueError(
+                f"EvolvingHalving needs one number of candidates a rung, each at least {survivors}, the survivors (and "
+                f"these at least 1): got {list(candidates)} for {number_of(len(rungs), 'rung')}."
+            )
+        self.incumbent = dict(incumbent or {})
+        self.candidates = tuple(candidates)
+        self.survivors = survivors
+        self.whole_groups = whole_groups
+
+    def run(self, estimator: Estimator, space: SearchSpace, budget: Budget, seed: int, *, problem: str) -> Found:
+        """Evolve; see the base class."""
+        generator = torch.Generator().manual_seed(seed)
+        total = left(budget, "EvolvingHalving")
+        record = Record(problem)
+        contenders = [Contender(self._start(space))]
+        for number, share in zip(self.candidates, self.rungs, strict=True):
+            rung = self._filled(contenders, number, space, record, generator)
+            ranked = climb(rung, estimator=estimator, budget=budget, flops=share * total, record=record)
+            if not ranked:
+                break
+            contenders = ranked[: self.survivors]
+        return self._finished(contenders, estimator=estimator, budget=budget, record=record)
+
+    def _start(self, space: SearchSpace) -> Architecture:
+        start = complete(space, self.incumbent)
+        reason = space.violation(start)
+        if reason is not None:
+            raise ValueError(f"The incumbent cannot be built ({reason}): give other labels.")
+        return start
+
+    def _filled(
+        self,
+        contenders: Sequence[Contender],
+        number: int,
+        space: SearchSpace,
+        record: Record,
+        generator: torch.Generator,
+    ) -> list[Contender]:
+        """The contenders and new mutants of the first, ``number`` in all."""
+        parent = contenders[0]
+        known = {trial.architecture for trial in record.trials} | {c.architecture for c in contenders}
+        mutants = draw_new(
+            lambda: mutate(space, parent.architecture, generator, whole_groups=self.whole_groups),
+            space,
+            number - len(contenders),
+            known,
+        )
+        return [*contenders, *(replace(parent, architecture=mutant) for mutant in mutants)]

@@ -1,0 +1,169 @@
+"""Objectives, fidelities and training hyper-parameters of a study."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from math import inf
+
+import optuna
+from optuna.study import StudyDirection
+
+from lit_metanas.estimators.estimator import Estimator
+from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.training.child import Recipe
+
+SCORE = "accuracy"
+"""The estimator's score among the objectives."""
+
+
+@dataclass(frozen=True)
+class Goal:
+    """Objectives and constraints.
+
+    Attributes:
+        objectives: ``accuracy``, and measures to keep small beside it.
+        constraints: the largest value that each named measure may have.
+
+    Raises:
+        ValueError: ``accuracy`` is not the first objective, or a name is repeated, or a limit is not positive.
+    """
+
+    objectives: tuple[str, ...]
+    constraints: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        if self.objectives[:1] != (SCORE,) or len(set(self.objectives)) < len(self.objectives):
+            raise ValueError(
+                f"The objectives {', '.join(self.objectives) or '(none)'} must be '{SCORE}' and then measures, each "
+                "once."
+            )
+        for name, limit in self.constraints.items():
+            if not limit > 0:
+                raise ValueError(f"The constraint {name} <= {limit} cannot be met: give a limit above 0.")
+
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """The measures that must be known of each architecture."""
+        return tuple(dict.fromkeys((*self.objectives[1:], *self.constraints)))
+
+    @property
+    def directions(self) -> list[StudyDirection]:
+        """Optuna's directions of the objectives."""
+        return [StudyDirection.MAXIMIZE, *(StudyDirection.MINIMIZE for _ in self.objectives[1:])]
+
+    def check(self, estimator: Estimator) -> None:
+        """Refuse measures that the estimator does not know.
+
+        Raises:
+            ValueError: it does not know one.
+        """
+        known = estimator.measures
+        for name in self.measured:
+            if name not in known:
+                raise ValueError(
+                    f"{type(estimator).__name__} does not know the {name} of an architecture: take objectives and "
+                    f"constraints from {', '.join(known) or 'another estimator, as it knows none'}."
+                )
+
+    def measure(self, estimator: Estimator, architecture: Architecture) -> dict[str, float]:
+        """Measure an architecture."""
+        return {name: float(estimator.measures[name](architecture)) for name in self.measured}
+
+    def excess(self, measures: Mapping[str, float]) -> dict[str, float]:
+        """By which part of its limit each constrained measure exceeds it; a constraint is met by 0 or less."""
+        return {name: measures[name] / limit - 1 for name, limit in self.constraints.items()}
+
+    def broken(self, measures: Mapping[str, float]) -> str:
+        """The constraints that are not met, in words; empty where all are."""
+        return ", ".join(
+            f"{name} is {measures[name]:g}, above {limit:g}"
+            for name, limit in self.constraints.items()
+            if measures[name] > limit
+        )
+
+
+class FidelityLadder:
+    """The fidelities of one scoring, each with the step under which a pruner is told of it.
+
+    Steps count in units of the smallest fidelity, rounded: 1/9, 1/3 and 1 are the steps 1, 3 and 9. So a pruner's
+    resources and reduction factor mean shares of the training.
+
+    Args:
+        early: fidelities at which an architecture may be given up.
+        full: the fidelity of a full score.
+
+    Raises:
+        ValueError: the fidelities are not growing shares, or so close that two have one step.
+    """
+
+    def __init__(self, early: Sequence[float], full: float) -> None:
+        fidelities = (*early, full)
+        if not 0 < full <= 1:
+            raise ValueError(f"The fidelity {full} is not a share: give a number above 0 and at most 1.")
+        growing = all(low < high for low, high in pairwise(fidelities))
+        if not fidelities[0] > 0 or not growing:
+            raise ValueError(f"The fidelities {list(early)} must be above 0, grow, and stay below {full}.")
+        self.fidelities = fidelities
+        self.steps = tuple(round(fidelity / fidelities[0]) for fidelity in fidelities)
+        if len(set(self.steps)) < len(self.steps):
+            raise ValueError(f"The fidelities {list(fidelities)} are too close: let the second be twice the first.")
+
+    def __iter__(self) -> Iterator[tuple[float, int]]:
+        """Fidelities with their steps."""
+        return iter(zip(self.fidelities, self.steps, strict=True))
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self.fidelities)
+
+
+@dataclass(frozen=True)
+class RecipeRange:
+    """The values that one number of a recipe may take.
+
+    Attributes:
+        low: the smallest.
+        high: the largest.
+        log: whether they are drawn evenly over orders of magnitude.
+
+    Raises:
+        ValueError: the range is empty or has no end, or is logarithmic and reaches 0.
+    """
+
+    low: float
+    high: float
+    log: bool = False
+
+    def __post_init__(self) -> None:
+        if not -inf < self.low <= self.high < inf or (self.log and self.low <= 0):
+            raise ValueError(
+                f"The range from {self.low} to {self.high}{' (log)' if self.log else ''} is empty or reaches 0: give "
+                "low <= high, both finite, and for a logarithmic one low > 0."
+            )
+
+
+def check_ranges(ranges: Mapping[str, RecipeRange]) -> None:
+    """Refuse ranges that no recipe can have.
+
+    Raises:
+        ValueError: a name is no number of a recipe, or a bound is refused by it.
+    """
+    for name, given in ranges.items():
+        for bound in (given.low, given.high):
+            Recipe().changed({name: bound})
+            if isinstance(asdict(Recipe())[name], int) and bound != int(bound):
+                raise ValueError(f"The {name} of a recipe is a whole number, and {bound} is none: give whole bounds.")
+
+
+def suggest_recipe(trial: optuna.Trial, ranges: Mapping[str, RecipeRange]) -> dict[str, float | int | str | bool]:
+    """Ask a trial for a value of each range, under the prefix ``train.``; whole numbers where a recipe has them."""
+    defaults = asdict(Recipe())
+    values: dict[str, float | int | str | bool] = {}
+    for name, given in ranges.items():
+        if isinstance(defaults[name], int):
+            values[name] = trial.suggest_int(f"train.{name}", int(given.low), int(given.high), log=given.log)
+        else:
+            values[name] = trial.suggest_float(f"train.{name}", given.low, given.high, log=given.log)
+    return values

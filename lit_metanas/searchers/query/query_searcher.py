@@ -1,0 +1,238 @@
+"""Search by queries: an Optuna study of one task."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from optuna.pruners import BasePruner
+from optuna.samplers import BaseSampler, RandomSampler
+
+from lit_metanas.estimators.estimator import Estimator, EstimatorCallable
+from lit_metanas.estimators.training_estimator import TrainingEstimator
+from lit_metanas.io.text import number_of, tensor_digest
+from lit_metanas.records.budget import Budget, Cost
+from lit_metanas.records.record import Found, Record
+from lit_metanas.searchers.query.ledger import Ledger, Query
+from lit_metanas.searchers.query.objectives import SCORE, FidelityLadder, Goal, RecipeRange, check_ranges
+from lit_metanas.searchers.query.scoring import Scoring
+from lit_metanas.searchers.query.study import open_study, quiet, storage_faults
+from lit_metanas.searchers.query.study_record import describe
+from lit_metanas.searchers.query.trial_loop import TrialLoop
+from lit_metanas.searchers.query.worker_group import Team, team_storage
+from lit_metanas.searchers.samplers.history_sampler import HistorySampler
+from lit_metanas.searchers.searcher import Searcher
+from lit_metanas.spaces.choice_space import ChoiceSpace
+from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.tasks.embeddings import TaskEmbedding
+from lit_metanas.tasks.task import Task
+
+
+class QuerySearcher(Searcher):
+    """Asks a sampler for architectures and an estimator for their scores, until the budget is spent.
+
+    A known architecture costs nothing and is recorded as a duplicate. One that cannot be built, or breaks a
+    constraint, is a pruned trial at no cost; one whose training fails is a failed trial, charged in full. The search
+    ends before the first architecture that the budget cannot pay. Random search is this with a ``RandomSampler``,
+    Bayesian search with a ``TPESampler`` or ``GPSampler``, Hyperband with a ``HyperbandPruner`` and fidelities.
+
+    Args:
+        sampler: any of Optuna's samplers; it is seeded anew from (seed, trial number) before each trial, so that a
+            resumed search goes on as an uninterrupted one. None draws at random.
+        estimator: makes the estimator of a task; None trains each architecture by the default recipe.
+        fidelity: share of the full training that each architecture gets.
+        fidelities: growing shares below ``fidelity`` at which it is scored before, and given up where the pruner says
+            so. Each goes on from the weights of the last, where the estimator gives weights, else it is paid in full.
+        pruner: any of Optuna's pruners, for one objective; its steps are fidelities in units of the smallest.
+        objectives: ``accuracy`` (the score) and measures that the estimator knows and that are to be small, such as
+            ``parameters``, ``flops`` or ``latency``. Of the Pareto front the most accurate is chosen.
+        constraints: largest values of such measures.
+        train: ranges of training hyper-parameters that are searched with the architecture, by field of the recipe.
+        failures: architectures in a row that may fail before the search is stopped.
+        trials: most trials, free ones counted; None leaves the end to the budget.
+        patience: trials at no cost in a row after which the space counts as exhausted.
+        storage: address of Optuna's storage, such as ``sqlite:///studies.db``, in which an interrupted search is
+            found and resumed; None keeps the study in memory.
+        study: a name that tells this searcher's studies from others in one storage.
+        worker: this process's number where several work on one study at once, each with another number and the same
+            budget, which is then the study's; None where one process does. What is drawn then depends on timing.
+        heartbeat: seconds between the signs of life of a worker's trial; after two without, others begin it anew.
+        embedding: tells what the task is like; it goes into the record, and into the study's user attribute
+            ``embedding``, where samplers may look at it. Its computation is not charged.
+    """
+
+    embedding: TaskEmbedding | None = None
+
+    def __init__(
+        self,
+        *,
+        sampler: BaseSampler | None = None,
+        estimator: EstimatorCallable | None = None,
+        fidelity: float = 1.0,
+        fidelities: tuple[float, ...] = (),
+        pruner: BasePruner | None = None,
+        objectives: tuple[str, ...] = (SCORE,),
+        constraints: dict[str, float] | None = None,
+        train: dict[str, RecipeRange] | None = None,
+        failures: int = 3,
+        trials: int | None = None,
+        patience: int = 100,
+        storage: str | None = None,
+        study: str = "",
+        worker: int | None = None,
+        heartbeat: int = 30,
+        embedding: TaskEmbedding | None = None,
+    ) -> None:
+        for name, value in {"patience": patience, "failures": failures, "heartbeat": heartbeat}.items():
+            if value < 1:
+                raise ValueError(f"The {name} {value} is below 1: give at least one.")
+        if worker is not None and worker < 0:
+            raise ValueError(f"Worker {worker} has no number to draw by: give each worker another one, 0 or more.")
+        if worker is not None and storage is None:
+            raise ValueError(f"Worker {worker} has no study to share: give a storage, such as sqlite:///studies.db.")
+        if (pruner is None) == bool(fidelities):
+            raise ValueError("A pruner and fidelities below the full one need each other: give both or neither.")
+        if pruner is not None and len(objectives) > 1:
+            raise ValueError(f"A pruner weighs one objective: leave it out, or search for '{SCORE}' alone.")
+        self.sampler = sampler or RandomSampler()
+        self.estimator = estimator
+        self.fidelity = fidelity
+        self.fidelities = tuple(fidelities)
+        self.pruner = pruner
+        self.objectives = tuple(objectives)
+        self.constraints = constraints or {}
+        self.train = train or {}
+        self.failures = failures
+        self.trials = trials
+        self.patience = patience
+        self.storage = storage
+        self.study = study
+        self.worker = worker
+        self.heartbeat = heartbeat
+        if embedding is not None:  # else a search that was finished without this argument would count as another one
+            self.embedding = embedding
+        self._known = Cost()
+        self._ladder = FidelityLadder(self.fidelities, fidelity)
+        self._goal = Goal(self.objectives, self.constraints)
+        check_ranges(self.train)
+
+    @property
+    def meta_cost(self) -> Cost:
+        """Of the searches that the sampler learned from, and of what the last task's estimator knew before it."""
+        sampler = self.sampler.meta_cost if isinstance(self.sampler, HistorySampler) else Cost()
+        return sampler + self._known
+
+    def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> Found:
+        """Run, or resume, the study of this task."""
+        embedding = () if self.embedding is None else self.embedding(task)
+        estimator = (self.estimator or TrainingEstimator)(task, space, seed)
+        examples = _examples(task) if self.storage else ""
+        return self.run(estimator, space, budget, seed, problem=task.id, embedding=embedding, examples=examples)
+
+    def run(
+        self,
+        estimator: Estimator,
+        space: ChoiceSpace,
+        budget: Budget,
+        seed: int,
+        *,
+        problem: str,
+        embedding: tuple[float, ...] = (),
+        examples: str = "",
+    ) -> Found:
+        """Run, or resume, the study of whatever problem the estimator holds.
+
+        Args:
+            estimator: scores architectures on the problem.
+            space: what can be chosen.
+            budget: never overdrawn.
+            seed: of all draws.
+            problem: the problem's name in the record and in the storage.
+            embedding: features of the problem, where there are any.
+            examples: a digest of the problem's examples, by which a stored study knows them again.
+
+        Raises:
+            ValueError: the stored study was made under other settings or of other examples; the budget pays for no
+                architecture, or none meets the constraints; too many failed in a row; the estimator does not know a
+                measure; or the sampler was made for another space.
+        """
+        self._goal.check(estimator)
+        self._known = estimator.meta_cost
+        if isinstance(self.sampler, HistorySampler):
+            self.sampler.check(space)
+        with quiet(), storage_faults(self.storage):
+            storage = team_storage(self.storage, self.heartbeat) if self.storage and self.worker is not None else None
+            study = open_study(
+                "/".join(part for part in (self.study, problem, space.name, f"seed {seed}") if part),
+                storage=storage or self.storage,
+                directions=self._goal.directions,
+                settings=self._settings(space, estimator),
+                examples=examples,
+            )
+            record = Record(
+                problem,
+                objectives=self.objectives,
+                space=space.name,
+                choices={choice.name: space.proposed(choice) for choice in space.choices},
+                seed=seed,
+                method=self.study,
+                embedding=embedding,
+            )
+            describe(study, record)
+            team = Team(study, storage, self.heartbeat) if storage else None
+            ledger = Ledger(budget, record)
+            scoring = Scoring(
+                study, space, estimator, ledger, self._goal, self._ladder, self.train, self.failures, team
+            )
+            loop = TrialLoop(
+                scoring,
+                sampler=self.sampler,
+                pruner=self.pruner,
+                seed=seed,
+                trials=self.trials,
+                patience=self.patience,
+                worker=self.worker,
+            )
+            loop.run()
+        return _found(ledger, loop)
+
+    def _settings(self, space: ChoiceSpace, estimator: Estimator) -> dict[str, Any]:
+        """What a stored study must have in common with this search; what is off is left out."""
+        extras = {
+            "fidelities": list(self.fidelities),
+            "pruner": self.pruner and type(self.pruner).__name__,
+            "objectives": list(self.objectives[1:]),
+            "constraints": self.constraints,
+            "train": {name: asdict(given) for name, given in self.train.items()},
+            "embedding": self.embedding and type(self.embedding).__name__,
+        }
+        return {
+            "choices": {choice.name: list(choice.labels) for choice in space.choices},
+            "estimator": {"name": type(estimator).__name__, **estimator.settings},
+            "sampler": type(self.sampler).__name__,
+            "fidelity": self.fidelity,
+            **{name: value for name, value in extras.items() if value},
+        }
+
+
+def _examples(task: Task) -> str:
+    """A digest of what a search sees of a task."""
+    splits = [split for split in (task.train, task.val) if split is not None]
+    return tensor_digest(*(tensor for split in splits for tensor in (split.inputs, split.labels)))
+
+
+def _found(ledger: Ledger, loop: TrialLoop) -> Found:
+    """What the search chose, with what was trained for it, where the estimator trains."""
+    record = ledger.record
+    if ledger.reason and not any(trial.scored for trial in record.trials):
+        raise ValueError(
+            f"The search on task '{record.task_id}' scored no architecture in {number_of(ledger.told, 'trial')}; the "
+            f"last one had none because: {ledger.reason}. Loosen the constraints, or give it a larger budget or more "
+            "patience."
+        )
+    best = record.best
+    chosen = Query.of(best.architecture, best.recipe)
+    query, weights = loop.trained or (None, None)
+    if query != chosen:  # another process trained it, perhaps this one before it was killed
+        weights = loop.scoring.again(chosen) if chosen in ledger.trained else None
+    return Found(best.architecture, weights, record, best.recipe)

@@ -1,0 +1,235 @@
+"""How one trial of a study is asked, scored and told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import isnan
+from time import perf_counter
+
+import optuna
+from optuna.trial import TrialState
+from torch import Tensor
+
+from lit_metanas.estimators.estimator import FAILURES, Estimator, reason_of
+from lit_metanas.io.text import number_of
+from lit_metanas.records.budget import Cost, Exhausted
+from lit_metanas.records.record import Trial
+from lit_metanas.searchers.query.ledger import Ledger, Query, noted
+from lit_metanas.searchers.query.objectives import FidelityLadder, Goal, RecipeRange, suggest_recipe
+from lit_metanas.searchers.query.worker_group import Team
+from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.choice_space import ChoiceSpace
+
+
+@dataclass
+class Outcome:
+    """What the rungs of one architecture came to.
+
+    Attributes:
+        fidelity: the last one reached.
+        value: its score.
+        cost: of all rungs.
+        weights: what was trained, to go on from.
+        pruned: whether it was given up there.
+    """
+
+    fidelity: float = 0.0
+    value: float = float("-inf")
+    cost: Cost = field(default_factory=Cost)
+    weights: dict[str, Tensor] | None = None
+    pruned: bool = False
+
+
+@dataclass
+class Scoring:
+    """Scores the trials of one study.
+
+    Everything that is to be known of a trial is written to the study before the trial is told, and read from there.
+
+    Attributes:
+        study: the study.
+        space: what can be chosen.
+        estimator: scores architectures.
+        ledger: what is known and spent.
+        goal: objectives and constraints.
+        ladder: fidelities.
+        ranges: training hyper-parameters to search.
+        failures: how many architectures in a row may fail.
+        team: the other processes that work on the study; None where there are none.
+        streak: how many failed in a row.
+    """
+
+    study: optuna.Study
+    space: ChoiceSpace
+    estimator: Estimator
+    ledger: Ledger
+    goal: Goal
+    ladder: FidelityLadder
+    ranges: Mapping[str, RecipeRange]
+    failures: int
+    team: Team | None
+    streak: int = 0
+
+    def tell(self, trial: optuna.Trial, reported: Sequence[int] = ()) -> tuple[Query, dict[str, Tensor] | None] | None:
+        """Score one trial.
+
+        Args:
+            trial: newly asked, or taken over from an interrupted search.
+            reported: steps that the pruner was told of by then.
+
+        Returns:
+            A query that was fully scored just now, with what was trained; else None.
+
+        Raises:
+            Exhausted: the budget does not pay for it.
+            ValueError: too many failed in a row.
+        """
+        architecture = self.space.suggest(trial)
+        recipe = suggest_recipe(trial, self.ranges)
+        trial.set_user_attr("drawn", True)
+        if (reason := self.space.violation(architecture)) is not None:
+            self._refuse(trial, "violation", reason)
+            return None
+        query = Query.of(architecture, recipe)
+        if (known := self.ledger.known.get(query)) is not None:
+            self._repeat(trial, query, known)
+            return None
+        return self._try(trial, query, reported)
+
+    def _try(
+        self, trial: optuna.Trial, query: Query, reported: Sequence[int]
+    ) -> tuple[Query, dict[str, Tensor] | None] | None:
+        """Measure, and score if the constraints are met."""
+        planned, begin = Cost(), perf_counter()
+        measures: dict[str, float] = {}
+        try:
+            estimator = self.estimator.with_recipe(dict(query.recipe)) if query.recipe else self.estimator
+            measures = self.goal.measure(estimator, query.architecture)
+            self._constrain(trial, measures)
+            if reason := self.goal.broken(measures):
+                self._refuse(trial, "constraint", reason)
+                return None
+            planned = self._planned(estimator, query.architecture)
+            self._reserve(trial, planned)
+            outcome = self._climb(trial, estimator, query.architecture, reported)
+        except FAILURES as error:
+            self._fail(trial, query, planned + Cost(seconds=perf_counter() - begin), reason_of(error), measures)
+            return None
+        cost = outcome.cost + Cost(seconds=perf_counter() - begin - outcome.cost.seconds)
+        self._note(trial, query, cost, measures=measures, fidelity=outcome.fidelity)
+        self.streak = 0
+        if outcome.weights:
+            trial.set_user_attr("trained", True)
+        if outcome.pruned:
+            self._finish(trial, state=TrialState.PRUNED)
+            return None
+        self._finish(trial, values=[outcome.value, *(measures[name] for name in self.goal.objectives[1:])])
+        return query, outcome.weights
+
+    def _planned(self, estimator: Estimator, architecture: Architecture) -> Cost:
+        """The most that a full score costs; one query, whatever the number of rungs."""
+        rungs = [estimator.cost(architecture, fidelity) for fidelity in self.ladder.fidelities]
+        return replace(sum(rungs, Cost()), queries=rungs[-1].queries)
+
+    def _reserve(self, trial: optuna.Trial, planned: Cost) -> None:
+        """Begin only what the budget can pay to its end."""
+        others = self.team.reserve(trial, planned, self.ledger) if self.team else Cost()
+        if not self.ledger.budget.affords(others + planned):
+            trial.set_user_attr("unpaid", "the budget does not pay for it")  # for who sees a failed trial there
+            self._finish(trial, state=TrialState.FAIL)
+            raise Exhausted
+
+    def _climb(
+        self, trial: optuna.Trial, estimator: Estimator, architecture: Architecture, reported: Sequence[int]
+    ) -> Outcome:
+        """Train from rung to rung, each going on from the weights of the last where there are any."""
+        outcome = Outcome()
+        for fidelity, step in self.ladder:
+            share = fidelity - outcome.fidelity if outcome.weights is not None else fidelity
+            score = estimator(architecture, fidelity=share, start=outcome.weights)
+            if isnan(score.value):
+                raise ArithmeticError("its score is not a number")
+            cost = replace(score.cost, queries=0) if outcome.fidelity else score.cost
+            outcome = Outcome(fidelity, score.value, outcome.cost + cost, score.weights)
+            if len(self.ladder) > 1 and step not in reported:
+                trial.report(score.value, step)
+            decided = step in reported and step < max(reported)  # by the search that was interrupted
+            if fidelity < self.ladder.fidelities[-1] and not decided and trial.should_prune():
+                return replace(outcome, pruned=True)
+        return outcome
+
+    def again(self, query: Query) -> dict[str, Tensor] | None:
+        """What training a query to the end gives once more: a process that was killed took it along.
+
+        It was charged when it was told of, and is not again.
+        """
+        weights, reached = None, 0.0
+        try:
+            estimator = self.estimator.with_recipe(dict(query.recipe)) if query.recipe else self.estimator
+            for fidelity, _ in self.ladder:
+                share = fidelity - reached if weights is not None else fidelity
+                weights, reached = estimator(query.architecture, fidelity=share, start=weights).weights, fidelity
+        except FAILURES:
+            return None
+        return weights
+
+    def _constrain(self, trial: optuna.Trial, measures: Mapping[str, float]) -> None:
+        for name, excess in self.goal.excess(measures).items() if measures else ():
+            if name not in trial.constraints:  # a trial that was taken over may have it
+                trial.set_constraint(name, excess)
+
+    def _repeat(self, trial: optuna.Trial, query: Query, known: Trial) -> None:
+        """Tell again what is known, at no cost."""
+        self._constrain(trial, known.measures)
+        self._note(trial, query, Cost(), measures=known.measures, fidelity=known.fidelity)
+        if known.failure:
+            trial.set_user_attr("failure", known.failure)
+            self._finish(trial, state=TrialState.FAIL)
+        elif known.pruned:
+            steps = dict(self.ladder)
+            assert known.fidelity is not None
+            trial.report(known.value, steps[known.fidelity])
+            self._finish(trial, state=TrialState.PRUNED)
+        else:
+            self._finish(trial, values=[known.value, *(known.measures[name] for name in self.goal.objectives[1:])])
+
+    def _refuse(self, trial: optuna.Trial, what: str, reason: str) -> None:
+        """Give up before anything was paid."""
+        trial.set_user_attr(what, reason)
+        self._finish(trial, state=TrialState.PRUNED)
+
+    def _fail(self, trial: optuna.Trial, query: Query, cost: Cost, reason: str, measures: Mapping[str, float]) -> None:
+        """Keep the reason; the training is charged in full, as how far it came is unknown.
+
+        Raises:
+            ValueError: too many failed in a row.
+        """
+        trial.set_user_attr("failure", reason)
+        self._note(trial, query, cost, measures=measures)
+        self._finish(trial, state=TrialState.FAIL)
+        self.streak += 1
+        if self.streak >= self.failures:
+            raise ValueError(
+                f"The search was stopped after {number_of(self.streak, 'failure')} in a row, the last of "
+                f"{query.architecture}: {reason}. Mend the cause and start it again, or raise 'failures'."
+            )
+
+    def _note(
+        self,
+        trial: optuna.Trial,
+        query: Query,
+        cost: Cost,
+        *,
+        measures: Mapping[str, float],
+        fidelity: float | None = None,
+    ) -> None:
+        """Write what a trial was into the study."""
+        for name, value in noted(query, cost, measures=measures, fidelity=fidelity).items():
+            trial.set_user_attr(name, value)
+
+    def _finish(
+        self, trial: optuna.Trial, *, values: Sequence[float] | None = None, state: TrialState | None = None
+    ) -> None:
+        # With other processes, a trial that was slow to show life may have been given up by them.
+        self.study.tell(trial, values, state=state, skip_if_finished=self.team is not None)

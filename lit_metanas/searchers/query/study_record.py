@@ -1,0 +1,159 @@
+"""An Optuna study as the record of a search, and back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import replace
+from typing import Any
+
+import optuna
+from optuna.distributions import CategoricalDistribution
+from optuna.storages import BaseStorage
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from lit_metanas.records.budget import Budget, Cost
+from lit_metanas.records.plain import from_plain, to_plain
+from lit_metanas.records.record import Record, Trial
+from lit_metanas.searchers.query.ledger import Ledger, Query, noted
+from lit_metanas.searchers.query.study import quiet
+from lit_metanas.searchers.samplers.memory import EMBEDDING, PREFIX
+
+IDENTITY = "search"
+"""The study's user attribute that says what it searched: the fields of a record but for trials and embedding."""
+
+
+def describe(study: optuna.Study, record: Record) -> None:
+    """Write into a study what it searches, for who reads it later and for samplers that look at the task."""
+    fields = to_plain(replace(record, trials=[], embedding=()))
+    del fields["trials"], fields["embedding"]
+    study.set_user_attr(IDENTITY, fields)
+    with quiet():
+        study.set_metric_names(list(record.objectives))
+    if record.embedding:
+        study.set_user_attr(EMBEDDING, list(record.embedding))
+
+
+def record_of(study: optuna.Study) -> Record:
+    """The record of a study: what this project's searches tried exactly, anyone's trials as far as they tell.
+
+    In anyone's trials the parameters that begin with ``arch.`` are the architecture, the first objective is the score
+    (with the opposite sign where it is minimised), and each completed or pruned trial cost one query. Failed ones, and
+    trials without such parameters, are left out. Anyone's study is named after its task.
+
+    Raises:
+        ValueError: no trial has an architecture, or what the study says of itself cannot be read.
+    """
+    sign = 1.0 if study.directions[0] == StudyDirection.MAXIMIZE else -1.0
+    trials = [_explained(trial, sign) for trial in study.get_trials(deepcopy=False)]
+    try:
+        if IDENTITY in study.user_attrs:
+            record = from_plain(Record, study.user_attrs[IDENTITY], f"study '{study.study_name}'")
+        else:
+            record = Record(study.study_name, choices=_labels(trials))
+        record.embedding = tuple(float(number) for number in study.user_attrs.get(EMBEDDING, ()))
+        Ledger(Budget(), record).read(trials)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ValueError(
+            f"The study '{study.study_name}' says of itself or of a trial what cannot be read: {error}"
+        ) from None
+    if not record.trials:
+        raise ValueError(
+            f"The study '{study.study_name}' has no finished trial with an architecture, that is with parameters "
+            f"whose names begin with '{PREFIX}'"
+        )
+    return record
+
+
+def add_study(record: Record, name: str, storage: str | BaseStorage | None) -> optuna.Study:
+    """Make a study whose finished trials are those of a record, in its order, for any sampler and Optuna's dashboard.
+
+    The parameters are the choices, inactive ones with their first label. A trial whose score is not a number is a
+    failed one.
+
+    Raises:
+        optuna.exceptions.DuplicatedStudyError: there is a study of that name.
+    """
+    directions = [StudyDirection.MAXIMIZE, *(StudyDirection.MINIMIZE for _ in record.objectives[1:])]
+    study = optuna.create_study(study_name=name, storage=storage, directions=directions)
+    describe(study, record)
+    distributions = _distributions(record)
+    before = Cost()
+    for trial in record.trials:
+        study.add_trial(_finished(trial, before, record.objectives, distributions))
+        before = trial.cost
+    return study
+
+
+def _finished(
+    trial: Trial, before: Cost, objectives: Sequence[str], distributions: dict[str, CategoricalDistribution]
+) -> FrozenTrial:
+    """Optuna's form of a trial, after a search that had cost so much."""
+    cost = Cost(
+        queries=trial.cost.queries - before.queries,
+        steps=trial.cost.steps - before.steps,
+        images=trial.cost.images - before.images,
+        flops=trial.cost.flops - before.flops,
+        seconds=trial.cost.seconds - before.seconds,
+    )
+    query = Query.of(trial.architecture, trial.recipe)
+    attributes = noted(query, cost, measures=trial.measures, fidelity=trial.fidelity)
+    attributes["duplicate"] = trial.duplicate
+    if trial.failure or math.isnan(trial.value):
+        state, values = TrialState.FAIL, []
+        attributes["failure"] = trial.failure or "its score is not a number"
+    else:
+        state = TrialState.PRUNED if trial.pruned else TrialState.COMPLETE
+        values = [trial.value, *(trial.measures[name] for name in objectives[1:])]
+    labels = {PREFIX + name: label for name, label in trial.architecture.items()}
+    return create_trial(
+        state=state,
+        values=values or None,
+        params={name: labels.get(name, kind.choices[0]) for name, kind in distributions.items()},
+        distributions=dict(distributions),
+        user_attrs=attributes,
+        # What a pruner compares: percent of the training.
+        intermediate_values={max(1, round(100 * (trial.fidelity or 1))): trial.value} if trial.pruned else None,
+    )
+
+
+def _distributions(record: Record) -> dict[str, CategoricalDistribution]:
+    """What could be chosen, and labels beyond it that were."""
+    labels = {name: list(given) for name, given in record.choices.items()}
+    for trial in record.trials:
+        for name, label in trial.architecture.items():
+            if label not in labels.setdefault(name, []):
+                labels[name].append(label)
+    return {PREFIX + name: CategoricalDistribution(given) for name, given in labels.items()}
+
+
+def _explained(trial: FrozenTrial, sign: float) -> FrozenTrial:
+    """A trial that says what a ledger reads: itself, if it is of this project, else what anyone's trial tells."""
+    kept = trial.user_attrs
+    refused = trial.state == TrialState.PRUNED and ("violation" in kept or "constraint" in kept)
+    if refused or (isinstance(kept.get("architecture"), Mapping) and isinstance(kept.get("cost"), Mapping)):
+        return trial
+    explained = copy(trial)
+    labels = _choices(trial.params)
+    if labels and trial.state in (TrialState.COMPLETE, TrialState.PRUNED) and trial.values:
+        explained.user_attrs = noted(Query.of(labels, {}), Cost(queries=1), measures={}, fidelity=None)
+        explained.values = [sign * trial.values[0]]
+    else:
+        explained.state, explained.user_attrs = TrialState.FAIL, {}
+    return explained
+
+
+def _labels(trials: Sequence[FrozenTrial]) -> dict[str, tuple[str, ...]]:
+    """What could be chosen, as the trials' parameters tell."""
+    found: dict[str, tuple[str, ...]] = {}
+    for trial in trials:
+        for name, kind in trial.distributions.items():
+            if name.startswith(PREFIX) and isinstance(kind, CategoricalDistribution):
+                found[name.removeprefix(PREFIX)] = tuple(str(label) for label in kind.choices)
+    return found
+
+
+def _choices(parameters: Mapping[str, Any]) -> dict[str, str]:
+    return {name.removeprefix(PREFIX): str(label) for name, label in parameters.items() if name.startswith(PREFIX)}

@@ -1,0 +1,172 @@
+"""Regularised evolution and local search."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from optuna import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from lit_metanas.searchers.mutation import ATTEMPTS
+from lit_metanas.searchers.samplers.history_sampler import History, HistorySampler
+from lit_metanas.spaces.choice_space import ChoiceSpace
+
+AGE = "regularised_evolution:age"
+"""System attribute of a trial: how many were finished when it was. Clocks of several machines differ."""
+FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+
+
+class RegularisedEvolution(HistorySampler):
+    """Mutates the best of a random sample of the youngest trials (Real et al. 2019, Algorithm 1).
+
+    The population are the trials completed last, whoever proposed them. A parent is the best of ``sample`` members,
+    drawn with replacement; a child has one parameter changed. Trials that violate constraints rank behind those that
+    do not. Unlike in the paper a child that was tried already is not evaluated again: sample and mutation are drawn
+    anew, and after many vain draws the whole parameter set.
+
+    Args:
+        population: number of members; as many trials at the start are drawn at random.
+        sample: number of members among which the parent is the best.
+        seed: of all draws, together with the trial's number; None takes one from the operating system.
+        space: tells which architectures are the same, cannot be built, or have inactive choices; the study's
+            parameters are its choices with the prefix ``arch.``, and any others.
+    """
+
+    def __init__(
+        self, *, population: int = 20, sample: int = 5, seed: int | None = None, space: ChoiceSpace | None = None
+    ) -> None:
+        if population < 1 or sample < 1:
+            raise ValueError(
+                f"RegularisedEvolution needs a population and a sample of at least one: got {population} and {sample}."
+            )
+        super().__init__(seed=seed, space=space)
+        self.population = population
+        self.sample = sample
+
+    def propose(
+        self, study: Study, trial: FrozenTrial, history: History, generator: np.random.Generator
+    ) -> Mapping[str, Any]:
+        """A child of the population, or at the start anything."""
+        if len(history.completed) < self.population:
+            return history.draw(generator)
+        # Sorting keeps the order of the numbers where workers finished at one time.
+        members = sorted(history.completed, key=_age)[-self.population :]
+        ranks = [history.rank(member) for member in members]
+        for _ in range(ATTEMPTS):
+            sample: list[int] = generator.integers(len(members), size=self.sample).tolist()
+            parent = members[min(sample, key=ranks.__getitem__)]
+            child = history.mutant(parent.params, generator)
+            if history.is_new(child):
+                return child
+        return history.draw(generator)
+
+    def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
+        """Note the place of a completed trial in the order of completion."""
+        if state == TrialState.COMPLETE:
+            finished = len(study.get_trials(deepcopy=False, states=FINISHED))
+            study._storage.set_trial_system_attr(trial._trial_id, AGE, finished)
+
+
+def _age(trial: FrozenTrial) -> int:
+    """Place in the order of completion; that of trials from elsewhere is taken to be their number."""
+    return trial.system_attrs.get(AGE, trial.number)
+
+
+MARK = "local_search"
+"""System attribute of a trial: the number of its climb, whether it is a start of it, and the oldest open climb."""
+
+
+class LocalSearch(HistorySampler):
+    """Tries all neighbours of the best so far, moves, and starts anew at a local optimum (White et al. 2021).
+
+    A climb starts from the best of ``initial`` random trials. Neighbours differ in one parameter: in the label of a
+    categorical one, by one step of a number, which is a tenth of the range where that has no steps. What was tried in
+    whatever climb is not tried again, but its value counts. Trials that violate constraints rank behind those that do
+    not. Trials that came from elsewhere are further starts of the climb in which they came.
+
+    Several workers share a climb; while its last neighbours are being evaluated, the others begin the next one.
+
+    Args:
+        initial: number of random trials at the start of each climb; the paper has one, its authors' code ten.
+        first_improvement: move as soon as a neighbour is better, and not to the best of all neighbours.
+        seed: of all draws, together with the trial's number; None takes one from the operating system.
+        space: tells which architectures are the same, cannot be built, or have inactive choices; the study's
+            parameters are its choices with the prefix ``arch.``, and any others.
+    """
+
+    def __init__(
+        self,
+        *,
+        initial: int = 10,
+        first_improvement: bool = False,
+        seed: int | None = None,
+        space: ChoiceSpace | None = None,
+    ) -> None:
+        if initial < 1:
+            raise ValueError(f"LocalSearch starts from at least one random trial: got {initial} as 'initial'.")
+        super().__init__(seed=seed, space=space)
+        self.initial = initial
+        self.first_improvement = first_improvement
+
+    def propose(
+        self, study: Study, trial: FrozenTrial, history: History, generator: np.random.Generator
+    ) -> Mapping[str, Any]:
+        """A neighbour in the oldest climb that is not at its end, or a random start."""
+        starts, oldest = _climbs(history)
+        start = True
+        for climb in range(oldest, len(starts) + 1):
+            if climb == len(starts) or len(starts[climb]) < self.initial:
+                proposal = history.draw(generator)
+                break
+            fresh, ended = self._climb(history, starts[climb])
+            if fresh:
+                proposal = fresh[int(generator.integers(len(fresh)))]
+                start = False
+                break
+            if ended and climb == oldest:
+                oldest += 1
+        mark = {"climb": climb, "start": start, "oldest": oldest}
+        study._storage.set_trial_system_attr(trial._trial_id, MARK, mark)
+        return proposal
+
+    def _climb(self, history: History, starts: list[FrozenTrial]) -> tuple[list[dict[str, Any]], bool]:
+        """Climb on what is known.
+
+        Returns:
+            The untried neighbours of the place where knowledge ends, and whether the climb is at its end without any.
+        """
+        running = [start for start in starts if start.state == TrialState.RUNNING]
+        if len(running) == len(starts):
+            return [], False
+        place = min((start for start in starts if start.state == TrialState.COMPLETE), key=history.rank)
+        while True:
+            neighbours = history.neighbours(place)
+            known = [trial for neighbour in neighbours for trial in neighbour.trials]
+            fresh = [neighbour.parameters for neighbour in neighbours if not neighbour.trials]
+            completed = [trial for trial in known if trial.state == TrialState.COMPLETE]
+            better = [trial for trial in completed if history.rank(trial) < history.rank(place)]
+            if self.first_improvement and better:
+                place = min(better, key=lambda trial: trial.number)
+            elif fresh or not better:
+                running += [trial for trial in known if trial.state == TrialState.RUNNING]
+                return fresh, not running
+            else:
+                place = min(better, key=lambda trial: (history.rank(trial), trial.number))
+
+
+def _climbs(history: History) -> tuple[list[list[FrozenTrial]], int]:
+    """The starts of each climb that have a value or will, and the oldest climb that may go on."""
+    starts: list[list[FrozenTrial]] = [[]]
+    oldest = 0
+    for trial in history.trials:
+        mark = trial.system_attrs.get(MARK) or {"climb": len(starts) - 1, "start": True, "oldest": oldest}
+        if not mark["start"]:
+            continue
+        oldest = max(oldest, mark["oldest"])
+        while len(starts) <= mark["climb"]:
+            starts.append([])
+        if trial.state != TrialState.PRUNED:
+            starts[mark["climb"]].append(trial)
+    return starts, oldest

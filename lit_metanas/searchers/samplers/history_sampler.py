@@ -1,0 +1,214 @@
+"""The history of a study, and samplers whose whole state it is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from optuna import Study
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from lit_metanas.records.budget import Cost
+from lit_metanas.searchers.mutation import ATTEMPTS, any_value, next_values, other_value
+from lit_metanas.searchers.samplers.memory import CHANCES, Memory, Proposals
+from lit_metanas.searchers.samplers.seeding import TrialGenerator
+from lit_metanas.spaces.choice_space import ChoiceSpace
+
+UNFAILED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
+
+
+class Neighbour(NamedTuple):
+    """Parameters near to others, and the trials that tell of them: none where they were not tried."""
+
+    parameters: dict[str, Any]
+    trials: list[FrozenTrial]
+
+
+class History:
+    """The other trials of a study, and parameter sets near to theirs or far from them.
+
+    Args:
+        trials: of a study of one objective, all.
+        direction: of the study.
+        trial: the one that asks.
+        distributions: of the parameters that are to be proposed.
+        memory: tells which parameter sets are the same, and of what was read before.
+
+    Attributes:
+        trials: completed, pruned and running ones in the order of their numbers.
+        completed: those that have a value.
+    """
+
+    def __init__(
+        self,
+        trials: Sequence[FrozenTrial],
+        direction: StudyDirection,
+        trial: FrozenTrial,
+        distributions: Mapping[str, BaseDistribution],
+        memory: Memory,
+    ) -> None:
+        self.trials = [t for t in trials if t.state in UNFAILED and t.number != trial.number]
+        self._running = [t for t in self.trials if t.state == TrialState.RUNNING]
+        self._digest = memory.read(trials)
+        self.completed = list(self._digest.completed)
+        self._identities = memory.identities
+        self._asked = {self._identities(t.params).number: t for t in self._running}
+        # Storages differ in the order in which they give parameters, and draws are to be the same.
+        self._distributions = dict(sorted(distributions.items()))
+        self._sign = -1.0 if direction == StudyDirection.MAXIMIZE else 1.0
+
+    def rank(self, trial: FrozenTrial) -> tuple[float, float]:
+        """What orders completed trials, the best first: the sum of their constraints' violations, then the value."""
+        assert trial.value is not None
+        return sum(value for value in trial.constraints.values() if value > 0), self._sign * trial.value
+
+    def is_new(self, parameters: Mapping[str, Any]) -> bool:
+        """Whether parameters are worth a trial: they can be built and were not tried."""
+        identity = self._identities(parameters)
+        return identity.allowed and self._tried(identity.number) is None
+
+    def draw(self, generator: np.random.Generator) -> dict[str, Any]:
+        """Draw parameters, new ones if some are found."""
+        for _ in range(ATTEMPTS):
+            parameters = {name: any_value(kind, generator) for name, kind in self._distributions.items()}
+            if self.is_new(parameters):
+                break
+        return parameters
+
+    def mutant(self, parameters: Mapping[str, Any], generator: np.random.Generator) -> dict[str, Any]:
+        """Give one parameter that matters another value.
+
+        Where several parameter sets stand for one architecture, that of one of them: see ``ChoiceSpace.equivalent``.
+        """
+        parameters = self._identities.equivalent(parameters, lambda number: int(generator.integers(number)))
+        if not (names := self._open(parameters)):
+            return parameters
+        name = names[int(generator.integers(len(names)))]
+        return {**parameters, name: other_value(self._distributions[name], parameters[name], generator)}
+
+    def neighbours(self, place: FrozenTrial) -> list[Neighbour]:
+        """All that can be built and differ in one parameter, no two the same."""
+        found = []
+        seen = {self._identities(place.params).number}
+        for name in self._open(place.params):
+            for value in next_values(self._distributions[name], place.params[name]):
+                parameters = {**place.params, name: value}
+                identity = self._identities(parameters)
+                if identity.allowed and identity.number not in seen:
+                    seen.add(identity.number)
+                    trial = self._tried(identity.number)
+                    found.append(Neighbour(parameters, [trial] if trial else self._stand_ins(parameters, name)))
+        return found
+
+    def _tried(self, number: int) -> FrozenTrial | None:
+        return self._digest.tried.get(number) or self._asked.get(number)
+
+    def _stand_ins(self, parameters: Mapping[str, Any], changed: str) -> list[FrozenTrial]:
+        """What stands for a neighbour in which other parameters are asked for: its other parameters are drawn anew."""
+        found = [
+            trial
+            for names, group in [*self._digest.by_names.items(), *((tuple(t.params), [t]) for t in self._running)]
+            if changed in names and set(names) != parameters.keys()
+            for trial in group
+            if all(trial.params[name] == parameters[name] for name in names if name in parameters)
+        ]
+        failed = sum(trial.state == TrialState.FAIL for trial in found)
+        return [] if failed == len(found) < CHANCES else found
+
+    def _open(self, parameters: Mapping[str, Any]) -> list[str]:
+        inactive = self._identities(parameters).inactive
+        return [
+            name
+            for name, kind in self._distributions.items()
+            if name in parameters and name not in inactive and not kind.single()
+        ]
+
+
+class HistorySampler(BaseSampler, ABC):
+    """Proposes parameters from the stored trials, for any Optuna study of one objective.
+
+    With a seed and one worker a study is the same each time, stopped and resumed or not. Threads propose one after the
+    other and know what was proposed to each other's trials; other workers share nothing but the storage. A parameter
+    that no trial has had yet, or that the proposal leaves open, is drawn at random.
+
+    Args:
+        seed: of all draws, together with the trial's number; None takes one from the operating system.
+        space: the space whose choices, with the prefix ``arch.``, are among the parameters. Then the first trials,
+            too, are proposed as a whole; architectures that are isomorphic to a tried one or cannot be built are not
+            proposed; and inactive choices are not searched.
+    """
+
+    def __init__(self, *, seed: int | None = None, space: ChoiceSpace | None = None) -> None:
+        self._generator = TrialGenerator(seed)
+        self._memory = Memory(space)
+        self._proposals = Proposals()
+
+    @property
+    def space(self) -> ChoiceSpace | None:
+        """The space that was given."""
+        return self._memory.identities.space
+
+    def check(self, space: ChoiceSpace) -> None:
+        """Refuse to search another space than the one that was given, whose choices would be drawn in vain.
+
+        Raises:
+            ValueError: the two differ in a choice or a label.
+        """
+        if self.space is not None and self.space.distributions() != space.distributions():
+            raise ValueError(
+                f"{type(self).__name__} was given a space ({self.space.name}) whose choices are not those of the space "
+                f"that is searched ({space.name}): give it the same one."
+            )
+
+    @property
+    def meta_cost(self) -> Cost:
+        """What was paid once, before any study, for what the sampler knows."""
+        return Cost()
+
+    @abstractmethod
+    def propose(
+        self, study: Study, trial: FrozenTrial, history: History, generator: np.random.Generator
+    ) -> Mapping[str, Any]:
+        """Parameters for ``trial``; names that it was not asked for are left out."""
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """All parameters that a trial has had: where some depend on others, these are inherited, too.
+
+        Raises:
+            ValueError: the study has several objectives.
+        """
+        if len(study.directions) > 1:
+            raise ValueError(
+                f"{type(self).__name__} searches for one objective, and the study has {len(study.directions)}: "
+                "use a sampler for several, such as NSGAIISampler."
+            )
+        found = dict(self._memory.read(study.get_trials(deepcopy=False)).distributions)
+        if self.space is not None:
+            found.update(self.space.distributions())
+        return found
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Propose the parameters in ``search_space``."""
+        with self._proposals.lock:
+            trials = self._proposals.shown(study.study_name, study.get_trials(deepcopy=False))
+            history = History(trials, study.direction, trial, search_space, self._memory)
+            wanted = self.propose(study, trial, history, self._generator.of(trial.number))
+            proposal = {name: value for name, value in wanted.items() if name in search_space}
+            self._proposals.keep(study.study_name, trial.number, proposal)
+        return proposal
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """Draw one parameter at random."""
+        return any_value(param_distribution, self._generator.of(trial.number, param_name))
+
+    def reseed_rng(self) -> None:
+        """Do nothing: no two trials draw the same, in whatever worker."""

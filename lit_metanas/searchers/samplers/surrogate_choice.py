@@ -1,0 +1,181 @@
+"""Which architectures a surrogate would try next, and what of its work is kept from trial to trial."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property, partial
+from threading import RLock
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lit_metanas.records.statistics import rank_gaussian
+from lit_metanas.searchers.samplers.candidate_pool import DrawnOutlook, Outlook, Prospects, WholeOutlook
+from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.encodings import Encoding
+from lit_metanas.surrogates.acquisition import by_improvement
+from lit_metanas.surrogates.gaussian_process import CandidatePosterior
+from lit_metanas.surrogates.kernel import GroupedKernel, mean_distances
+from lit_metanas.surrogates.surrogate_checkpoint import read_surrogate
+from lit_metanas.surrogates.transfer import TransferSurrogate, closeness, combined, evidence_weights, portfolio
+
+
+class Tried(NamedTuple):
+    """What is known of a task.
+
+    Attributes:
+        architectures: those that have a score, in the order of their trials.
+        scores: the higher the better, on any scale, shape ``(n,)``.
+        pending: those that are being scored.
+    """
+
+    architectures: Sequence[Architecture]
+    scores: Tensor
+    pending: Sequence[Architecture]
+
+
+class SurrogateChoice:
+    """Orders architectures by what the scores of others promise.
+
+    What it keeps saves time and changes nothing, so that copies share it. A pickled one begins without.
+
+    Args:
+        encoding: of the space.
+        checkpoint: of a ``MetaSurrogate``; None has no sources.
+        refit: scores after which the kernel's parameters are fitted again.
+        context: most scores that the posterior takes: the best half of them and the latest.
+    """
+
+    def __init__(self, encoding: Encoding, checkpoint: str | None, *, refit: int, context: int) -> None:
+        self.encoding, self.checkpoint = encoding, checkpoint
+        self.refit, self.context = refit, context
+        self._lock = RLock()
+        self._named: dict[tuple[tuple[str, str], ...], Architecture | None] = {}
+        self._parameters: tuple[object, Tensor] | None = None
+        self._posterior: tuple[object, CandidatePosterior] | None = None
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(type(self), refit=self.refit, context=self.context), (self.encoding, self.checkpoint)
+
+    @cached_property
+    def surrogate(self) -> TransferSurrogate:
+        """That of the checkpoint, or one without sources.
+
+        Raises:
+            FileNotFoundError: there is no such checkpoint.
+            ValueError: it is of something else.
+        """
+        if self.checkpoint is not None:
+            return read_surrogate(self.checkpoint, self.encoding)
+        scales = mean_distances(self.encoding.candidates.features, self.encoding.groups)
+        kernel = GroupedKernel(self.encoding.groups, scales)
+        return TransferSurrogate(kernel, (), kernel.prior.mean)
+
+    @cached_property
+    def _outlook(self) -> Outlook:
+        if self.encoding.candidates.whole:
+            return WholeOutlook(self.surrogate, self.encoding.candidates)
+        return DrawnOutlook(self.surrogate, self.encoding)
+
+    def named(self, labels: Mapping[str, str]) -> Architecture | None:
+        """The canonical architecture of all choices' labels; None where one is missing or not of the space."""
+        key = tuple(labels.items())
+        if any(choice.name not in labels for choice in self.encoding.space.choices):
+            return None
+        if key not in self._named:
+            try:
+                self._named[key] = self.encoding.space.canonical(labels)
+            except ValueError:
+                self._named[key] = None
+        return self._named[key]
+
+    def first(self, embedding: Sequence[float], number: int) -> list[Architecture]:
+        """What to try on a task of which nothing is known but, maybe, its embedding.
+
+        Raises:
+            ValueError: the sources have embeddings of another length.
+        """
+        with self._lock:
+            prospects, sources = self._outlook.first, self.surrogate.sources
+            weights = torch.full((len(sources),), 1 / max(len(sources), 1), dtype=torch.float64)
+            if embedding and all(len(source.embedding) for source in sources):
+                others = torch.stack([source.embedding for source in sources])
+                if others.shape[1] != len(embedding):
+                    raise ValueError(
+                        f"The study's task has an embedding of {len(embedding)} numbers, those of '{self.checkpoint}' "
+                        f"have {others.shape[1]}: give the searcher the embedding of their records, or none."
+                    )
+                weights = closeness(torch.tensor(embedding, dtype=torch.float64), others)
+            return [prospects.architectures[place] for place in portfolio(prospects.sources, weights, number)]
+
+    def next(self, tried: Tried, draw: np.random.Generator) -> Iterator[Architecture]:
+        """All prospects, the most promising first, those that were tried among them.
+
+        Args:
+            tried: of at least two architectures.
+            draw: of the prospects in a large space.
+        """
+        with self._lock:
+            order = tried.scores.argsort(descending=True, stable=True).tolist()
+            known = [*tried.architectures, *tried.pending]
+            prospects = self._outlook(known, [tried.architectures[place] for place in order], draw)
+            mean, deviation = self._prediction(_within(tried, prospects), prospects)
+        best = float(rank_gaussian(tried.scores).max())
+        return (prospects.architectures[place] for place in by_improvement(mean, deviation, best))
+
+    def _prediction(self, tried: Tried, prospects: Prospects) -> tuple[Tensor, Tensor]:
+        """Mean and deviation of the rank-Gaussian score of each prospect, shape ``(n,)``, as of the surrogate."""
+        base, later = self._taken(tried.scores)
+        posterior = self._extended(tried, prospects, base, later)
+        values = rank_gaussian(tried.scores)[[*base, *later]]
+        weights = evidence_weights(values, prospects.sources[:, posterior.places])
+        mean = combined(posterior.mean(values), weights, prospects.sources)
+        return mean, posterior.deviation_beside([prospects.places[one] for one in tried.pending])
+
+    def _taken(self, scores: Tensor) -> tuple[list[int], list[int]]:
+        """Places of the scores by which the parameters are fitted, and of the later ones."""
+        number = len(scores)
+        fitted = number - number % self.refit if number >= self.refit else number
+        base = set(range(fitted))
+        if fitted > self.context:
+            half = self.context // 2
+            best = scores[:fitted].argsort(descending=True, stable=True)[:half].tolist()
+            latest = [place for place in reversed(range(fitted)) if place not in set(best)]
+            base = {*best, *latest[: self.context - half]}
+        return sorted(base), list(range(fitted, number))
+
+    def _extended(self, tried: Tried, prospects: Prospects, base: list[int], later: list[int]) -> CandidatePosterior:
+        """The posterior, made anew at each fit of the parameters and else extended by what came since."""
+        places = [prospects.places[one] for one in tried.architectures]
+        order = rank_gaussian(tried.scores[base])
+        key = (tuple(tried.architectures[place] for place in base), tuple(order.tolist()))
+        if self._parameters is None or self._parameters[0] != key:
+            features = prospects.pool.columns[:, [places[place] for place in base]].T.contiguous()
+            self._parameters = key, self.surrogate.fit(features, order)
+        wanted = [places[place] for place in [*base, *later]]
+        kept, self._posterior = self._posterior, None  # what an interruption leaves half extended is not kept
+        if kept is None or kept[0] != key or kept[1].pool is not prospects.pool or not _begins(kept[1].places, wanted):
+            kept = key, CandidatePosterior(prospects.pool, self._parameters[1], wanted[: len(base)])
+        for place in wanted[len(kept[1].places) :]:
+            kept[1].add(place)
+        self._posterior = kept
+        return kept[1]
+
+
+def _within(tried: Tried, prospects: Prospects) -> Tried:
+    """What is known of prospects; others may have scored what this space cannot build."""
+    found = [place for place, one in enumerate(tried.architectures) if one in prospects.places]
+    return Tried(
+        [tried.architectures[place] for place in found],
+        tried.scores[found],
+        [one for one in tried.pending if one in prospects.places],
+    )
+
+
+def _begins(start: list[int], whole: list[int]) -> bool:
+    return start == whole[: len(start)]

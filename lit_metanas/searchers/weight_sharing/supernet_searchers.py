@@ -1,0 +1,212 @@
+"""DARTS, ENAS and one-shot search."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from lightning.pytorch import Callback
+from optuna.samplers import BaseSampler, RandomSampler
+
+from lit_metanas.estimators.supernet_estimator import SupernetEstimator
+from lit_metanas.meta.heads import Head
+from lit_metanas.meta.parameters import Parameters
+from lit_metanas.records.budget import Budget, Cost
+from lit_metanas.records.record import Found, Trial
+from lit_metanas.relaxations.relaxation import Relaxation
+from lit_metanas.relaxations.soft import Softmax
+from lit_metanas.searchers.query.query_searcher import QuerySearcher
+from lit_metanas.searchers.weight_sharing.supernet_searcher import SharedWeightsSearcher
+from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.tasks.task import Task
+from lit_metanas.training.weight_sharing.darts import Rates, WeightSharing
+from lit_metanas.training.weight_sharing.enas import ControllerRates, ControllerSharing
+from lit_metanas.training.weight_sharing.hypergradient import ArchitectureGradient, FirstOrder
+from lit_metanas.training.weight_sharing.shared_weights import SinglePath, WeightRates
+
+
+class WeightSharingSearcher(SharedWeightsSearcher):
+    """Trains one supernet on the task, weights and logits in turn, and derives the architecture of the largest logits.
+
+    With the defaults it is first-order DARTS from scratch (Liu et al. 2019). Started from meta-trained parameters it
+    is the meta-searched search. What it finds carries the supernet's weights, its classifier, and the
+    batch-norm statistics of the chosen architecture. One trial is recorded an epoch.
+
+    Args:
+        relaxation: logits to mixture.
+        gradient: how the logits' gradient is derived: ``FirstOrder`` or ``SecondOrder``.
+        rates: learning rates and their like.
+        epochs: passes over the train part; the search ends sooner where the budget does.
+        batch_size: images of a minibatch.
+        start: meta-trained parameters, or the checkpoint that holds them; None starts anew.
+        head: with ``start``, how the classifier starts from the train part: a head with a weight and a bias. None
+            starts anew.
+        callbacks: Lightning's, of the Trainer that runs the search: they see its logits and its record as it goes on,
+            and may stop it. One callback serves all tasks, one after the other.
+    """
+
+    def __init__(
+        self,
+        *,
+        relaxation: Relaxation | None = None,
+        gradient: ArchitectureGradient | None = None,
+        rates: Rates | None = None,
+        epochs: int = 50,
+        batch_size: int = 64,
+        start: Parameters | str | None = None,
+        head: Head | None = None,
+        callbacks: Sequence[Callback] = (),
+    ) -> None:
+        super().__init__(epochs=epochs, batch_size=batch_size, start=start, head=head, callbacks=callbacks)
+        self.relaxation = relaxation or Softmax()
+        self.gradient = gradient or FirstOrder()
+        self.rates = rates or Rates()
+
+    def _search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> Found:
+        an_epoch = self._an_epoch(task)
+        module = WeightSharing(
+            space=space,
+            task=task,
+            relaxation=self.relaxation,
+            gradient=self.gradient,
+            rates=self.rates,
+            budget=budget,
+            steps=self.epochs * an_epoch,
+            validate_every=an_epoch,
+            seed=seed,
+        )
+        module = self._fit(module, seed)
+        architecture = module.architecture()
+        return Found(architecture, module.inherited(architecture), module.record)
+
+
+class ENAS(SharedWeightsSearcher):
+    """Trains shared weights and a controller in turn, draws children from it, and keeps the best (Pham et al. 2018).
+
+    What it finds carries the supernet's weights, its classifier, and batch-norm statistics. One trial is recorded an
+    epoch, of the controller's likeliest architecture, and one for each child of the end, which costs a query unless it
+    was drawn there before. Where the budget pays for none of these, the likeliest architecture is found.
+
+    Args:
+        controller: how the controller is made and trained.
+        rates: how the weights are trained.
+        candidates: children that are drawn in the end, of which the best by validation is found.
+        epochs: passes over the train part; the training ends sooner where the budget does.
+        batch_size: images of a minibatch.
+        start: meta-trained parameters, or the checkpoint that holds them, whose weights the search starts from; the
+            controller starts anew. None starts all anew.
+        head: with ``start``, how the classifier starts from the train part, under the architecture of the meta-trained
+            logits: a head with a weight and a bias. None starts anew.
+    """
+
+    def __init__(
+        self,
+        *,
+        controller: ControllerRates | None = None,
+        rates: WeightRates | None = None,
+        candidates: int = 10,
+        epochs: int = 50,
+        batch_size: int = 64,
+        start: Parameters | str | None = None,
+        head: Head | None = None,
+    ) -> None:
+        if candidates < 1:
+            raise ValueError(f"ENAS: candidates is {candidates}; give at least 1.")
+        super().__init__(epochs=epochs, batch_size=batch_size, start=start, head=head)
+        self.controller = controller or ControllerRates()
+        self.rates = rates or WeightRates()
+        self.candidates = candidates
+
+    def _search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> Found:
+        an_epoch = self._an_epoch(task)
+        module = ControllerSharing(
+            space=space,
+            task=task,
+            rates=self.rates,
+            controller=self.controller,
+            budget=budget,
+            steps=self.epochs * an_epoch,
+            validate_every=an_epoch,
+            seed=seed,
+        )
+        module = self._fit(module, seed)
+        architecture = self._best(module, seed)
+        return Found(architecture, module.inherited(architecture), module.record)
+
+    def _best(self, module: ControllerSharing, seed: int) -> Architecture:
+        """The best of the last draws by validation, the earliest of equals."""
+        estimator = SupernetEstimator(module.task, module.space, seed, module.weights)
+        scores: dict[Architecture, float] = {}
+        for _ in range(self.candidates):
+            architecture = module.draw()
+            known = architecture in scores
+            if not known:
+                cost = estimator.cost(architecture, 1.0)
+                if not module.budget.affords(cost):
+                    break
+                module.budget.charge(cost)
+                scores[architecture] = estimator(architecture, fidelity=1.0).value
+            module.record.trials.append(Trial(architecture, scores[architecture], module.budget.spent, duplicate=known))
+        if scores:
+            return max(scores, key=lambda one: scores[one])
+        if not module.record.trials:
+            module.validate()
+        likeliest = module.likeliest()
+        return likeliest if module.space.violation(likeliest) is None else module.draw()
+
+
+class OneShot(SharedWeightsSearcher):
+    """Trains a supernet by uniformly drawn architectures, then ranks candidates by their accuracy with its weights.
+
+    With a random sampler it is random search with weight sharing (Li and Talwalkar 2019), with an evolutionary one
+    single-path one-shot (Guo et al. 2020). The budget's FLOPs go into the training; a candidate costs a query. What it
+    finds carries the supernet's weights, its classifier, and batch-norm statistics. One trial is recorded a candidate.
+
+    Args:
+        sampler: any of Optuna's samplers, seeded anew for each candidate; None draws at random.
+        candidates: trials of the ranking, those at no cost counted; the ranking ends sooner where the budget does.
+        constraints: largest values of ``parameters``, ``flops`` or ``latency`` of a candidate.
+        rates: how the weights are trained.
+        epochs: passes over the train part; the training ends sooner where the budget does.
+        batch_size: images of a minibatch.
+        start: meta-trained parameters, or the checkpoint that holds them, whose weights the training starts from; None
+            starts anew.
+        head: with ``start``, how the classifier starts from the train part, under the architecture of the meta-trained
+            logits: a head with a weight and a bias. None starts anew.
+    """
+
+    def __init__(
+        self,
+        *,
+        sampler: BaseSampler | None = None,
+        candidates: int = 100,
+        constraints: dict[str, float] | None = None,
+        rates: WeightRates | None = None,
+        epochs: int = 50,
+        batch_size: int = 64,
+        start: Parameters | str | None = None,
+        head: Head | None = None,
+    ) -> None:
+        if candidates < 1:
+            raise ValueError(f"OneShot: candidates is {candidates}; give at least 1.")
+        super().__init__(epochs=epochs, batch_size=batch_size, start=start, head=head)
+        self.sampler = sampler or RandomSampler()
+        self.candidates = candidates
+        self.constraints = constraints or {}
+        self.rates = rates or WeightRates()
+        self._ranking = QuerySearcher(sampler=self.sampler, trials=candidates, constraints=self.constraints)
+
+    @property
+    def meta_cost(self) -> Cost:
+        """Of the meta-training that the weights start from, and of the searches that the sampler learned from."""
+        return super().meta_cost + self._ranking.meta_cost
+
+    def _search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> Found:
+        steps = self.epochs * self._an_epoch(task)
+        module = SinglePath(space=space, task=task, rates=self.rates, budget=budget, steps=steps, seed=seed)
+        trained = self._fit(module, seed)
+        weights = {name: tensor.detach() for name, tensor in trained.weights.items()}
+        estimator = SupernetEstimator(task, space, seed, weights)
+        found = self._ranking.run(estimator, space, budget, seed, problem=task.id)
+        return replace(found, weights=trained.inherited(found.architecture))

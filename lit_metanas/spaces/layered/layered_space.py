@@ -1,0 +1,145 @@
+"""The layered search space: a stack of convolution blocks with choices in each, or one choice for all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import get_args
+
+import torch
+
+from lit_metanas.spaces.architecture import Architecture, Choice, restrict
+from lit_metanas.spaces.child_network import ChildSpace
+from lit_metanas.spaces.layered.layered_child import Block, LayeredChild
+from lit_metanas.spaces.layered.layered_supernet import LayeredSupernet, Mix
+from lit_metanas.spaces.operations import ACTIVATIONS, NORMS, POOLS, SKIPS
+from lit_metanas.spaces.space import NetworkCost, Shape
+
+
+class LayeredSpace(ChildSpace):
+    """Blocks of convolution, normalisation, activation, pooling and dropout, followed by a global average.
+
+    With the default arguments and ``shared`` the space has 3 * 2 * 3 * 3 = 54 architectures. A block halves the
+    image as long as it is larger than one pixel. A ``residual`` skip adds a normalised 1x1 convolution of the
+    block's input before the activation.
+
+    Args:
+        kernels: sizes of the convolution, odd.
+        pools: ``max``, ``avg``.
+        activations: names of activations, such as ``ReLU``, ``Sigmoid``, ``Tanh``.
+        dropouts: probabilities that a channel is dropped at the end of a block (Tompson et al. 2015).
+        depths: numbers of blocks.
+        widths: numbers of channels.
+        skips: ``none``, ``residual``.
+        norms: ``batch``, ``layer``, ``none``.
+        shared: one choice for the whole network instead of one a block; depth is always one choice.
+        fixed: labels that single choices are restricted to, for instance ``{layer1.width: ["16"]}``.
+        mix: how a soft mixture of kernels is computed: ``merged`` into one convolution before the normalisation,
+            or each candidate ``normalised`` and then mixed.
+
+    Raises:
+        ValueError: a label is unknown or cannot be built.
+    """
+
+    def __init__(
+        self,
+        *,
+        kernels: Sequence[int] = (3, 5, 7),
+        pools: Sequence[str] = ("max", "avg"),
+        activations: Sequence[str] = ("ReLU", "Sigmoid", "Tanh"),
+        dropouts: Sequence[float] = (0.0, 0.2, 0.5),
+        depths: Sequence[int] = (4,),
+        widths: Sequence[int] = (32,),
+        skips: Sequence[str] = ("none",),
+        norms: Sequence[str] = ("batch",),
+        shared: bool = False,
+        fixed: Mapping[str, Sequence[str]] | None = None,
+        mix: Mix = "merged",
+    ) -> None:
+        _check(kernels=kernels, dropouts=dropouts, depths=depths, widths=widths)
+        self.shared = shared
+        self.mix: Mix = mix
+        _known("mix", (mix,), get_args(Mix))
+        self.questions: dict[str, tuple[str, ...]] = {
+            "kernel": tuple(str(size) for size in kernels),
+            "width": tuple(str(width) for width in widths),
+            "norm": _known("norm", norms, NORMS),
+            "skip": _known("skip", skips, SKIPS),
+            "activation": _known("activation", activations, ACTIVATIONS),
+            "pool": _known("pool", pools, POOLS),
+            "dropout": tuple(f"{rate:g}" for rate in dropouts),
+        }
+        self.depths = tuple(str(depth) for depth in sorted(depths))
+        self.choices = restrict(self._open_choices(), fixed or {}, self.name)
+
+    def supernet(self, shape: Shape) -> LayeredSupernet:
+        """Build the network that holds all candidates; its soft mixtures follow ``mix``."""
+        depth = next(choice for choice in self.choices if choice.name == "depth")
+        blocks = [self._block_choices(place) for place in range(1, max(map(int, depth.labels)) + 1)]
+        return LayeredSupernet(shape=shape, depth=depth, blocks=blocks, mix=self.mix)
+
+    def build(self, architecture: Architecture, shape: Shape, way: int) -> LayeredChild:
+        """The child with newly initialised weights."""
+        return LayeredChild(self._blocks(architecture), shape=shape, way=way)
+
+    def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
+        """Parameters and multiply-adds of the child: convolutions and the classifier."""
+        with torch.device("meta"):
+            child = self.build(architecture, shape, way)
+        return NetworkCost(sum(p.numel() for p in child.parameters()), child.flops)
+
+    def _open_choices(self) -> list[Choice]:
+        choices = [Choice("depth", self.depths, "depth")]
+        if self.shared:
+            return choices + [Choice(group, labels, group) for group, labels in self.questions.items()]
+        for place in range(1, int(self.depths[-1]) + 1):
+            deep_enough = frozenset(depth for depth in self.depths if int(depth) >= place)
+            active = () if len(deep_enough) == len(self.depths) else (("depth", deep_enough),)
+            choices += [
+                Choice(f"layer{place}.{group}", labels, group, active) for group, labels in self.questions.items()
+            ]
+        return choices
+
+    def _block_choices(self, place: int) -> dict[str, Choice]:
+        prefix = "" if self.shared else f"layer{place}."
+        by_name = {choice.name: choice for choice in self.choices}
+        return {group: by_name[prefix + group] for group in self.questions}
+
+    def _blocks(self, architecture: Architecture) -> list[Block]:
+        full = self.canonical(architecture)
+        prefixes = ["" if self.shared else f"layer{place}." for place in range(1, int(full["depth"]) + 1)]
+        return [
+            Block(
+                kernel=int(full[prefix + "kernel"]),
+                width=int(full[prefix + "width"]),
+                norm=full[prefix + "norm"],
+                skip=full[prefix + "skip"],
+                activation=full[prefix + "activation"],
+                pool=full[prefix + "pool"],
+                dropout=float(full[prefix + "dropout"]),
+            )
+            for prefix in prefixes
+        ]
+
+
+def _known(group: str, labels: Sequence[str], candidates: Mapping[str, object] | Sequence[str]) -> tuple[str, ...]:
+    for label in labels:
+        if label not in candidates:
+            lower = {str(candidate).lower(): candidate for candidate in candidates}
+            near = get_close_matches(str(label).lower(), list(lower), n=1)
+            hint = f"did you mean '{lower[near[0]]}'?" if near else f"use {', '.join(candidates)}."
+            raise ValueError(f"Unknown label '{label}' of '{group}': {hint}")
+    return tuple(labels)
+
+
+def _check(*, kernels: Sequence[int], dropouts: Sequence[float], depths: Sequence[int], widths: Sequence[int]) -> None:
+    for size in kernels:
+        if size < 1 or size % 2 == 0:
+            raise ValueError(f"Kernel size {size} is not an odd positive number: use 1, 3, 5, 7, …")
+    for rate in dropouts:
+        if not 0 <= rate < 1:
+            raise ValueError(f"Dropout {rate} is not a probability below 1: use for instance 0.2.")
+    for what, numbers in (("Depth", depths), ("Width", widths)):
+        for number in numbers:
+            if number < 1:
+                raise ValueError(f"{what} {number} is not a positive number: use at least 1.")

@@ -1,0 +1,208 @@
+"""A macro space of inverted residual blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
+
+from lit_metanas.spaces.architecture import Architecture, Choice, restrict
+from lit_metanas.spaces.child_network import ChildSpace
+from lit_metanas.spaces.mobile.mobile_child import MobileChild
+from lit_metanas.spaces.mobile.mobile_layout import Bottleneck, MobileFrame, MobileStage, rounded
+from lit_metanas.spaces.mobile.mobile_supernet import MobileSupernet, StageChoices
+from lit_metanas.spaces.mobile.superblock import Width
+from lit_metanas.spaces.space import NetworkCost, Shape
+
+QUESTIONS = ("kernel", "expansion", "skip")
+
+
+def stage_choices(number: int, stage: MobileStage) -> Iterator[Choice]:
+    """All choices of a stage; the number counts from 1."""
+    depth_name = f"stage{number}.depth"
+    depths = sorted(stage.depths)
+    yield Choice(depth_name, tuple(map(str, depths)), "depth")
+    yield Choice(f"stage{number}.width", tuple(f"{multiplier:g}" for multiplier in stage.widths), "width")
+    labels = {
+        "skip": tuple(stage.skips),
+        "kernel": tuple(map(str, stage.kernels)),
+        "expansion": tuple(map(str, stage.expansions)),
+    }
+    for place in range(1, depths[-1] + 1):
+        names = block_names(number, place)
+        deep = frozenset(str(depth) for depth in depths if depth >= place)
+        active = ((depth_name, deep),) if len(deep) < len(depths) else ()
+        if place > 1:
+            yield Choice(names["skip"], labels["skip"], "skip", active)
+            if "identity" in stage.skips:
+                active = (*active, (names["skip"], frozenset({"none"})))
+        for question in ("kernel", "expansion"):
+            yield Choice(names[question], labels[question], question, active)
+
+
+def block_names(number: int, place: int) -> dict[str, str]:
+    """The names of a block's choices by question."""
+    return {question: f"stage{number}.block{place}.{question}" for question in QUESTIONS}
+
+
+def computed_places(number: int, labels: Mapping[str, str]) -> list[int]:
+    """The places of a stage's blocks that are computed."""
+    return [
+        place
+        for place in range(1, int(labels[f"stage{number}.depth"]) + 1)
+        if labels.get(block_names(number, place)["skip"]) != "identity"
+    ]
+
+
+STAGES = (MobileStage(24, stride=2), MobileStage(40, stride=2), MobileStage(64, stride=2))
+
+
+class MobileMacro(ChildSpace):
+    """Stages of inverted residual blocks (MobileNetV2, Sandler et al. 2018) after a 3x3 convolution.
+
+    Open are depth and width of a stage, and kernel and expansion of a block, as in once-for-all (Cai et al. 2020);
+    and whether a block other than a stage's first is skipped, as in ProxylessNAS (Cai et al. 2019). A block is added
+    to its input unless it is a stage's first. All candidates share the weights of the largest: the leading channels,
+    and the centre of a kernel, without once-for-all's transformation of it. The defaults are for images of 28x28 and
+    32x32 pixels.
+
+    Args:
+        stages: from input to output.
+        stem: channels of the first convolution.
+        stem_stride: of the first convolution.
+        last: channels of the 1x1 convolution before the global average; None for none.
+        divisor: the numbers of channels are rounded to multiples of it.
+        merge_isomorphs: whether a stage that computes the same blocks at other places is the same architecture: that
+            of the least depth and the earliest places. A supernet needs ``false``: it has other weights for each
+            place. Blocks skipped at a stage's end are always left out.
+        fixed: labels that single choices are restricted to, for instance ``{stage1.depth: ["2"]}``.
+
+    Raises:
+        ValueError: something cannot be built, two widths of a stage are the same, or a choice or label is unknown.
+    """
+
+    def __init__(
+        self,
+        *,
+        stages: Sequence[MobileStage] = STAGES,
+        stem: int = 16,
+        stem_stride: int = 1,
+        last: int | None = 128,
+        divisor: int = 8,
+        merge_isomorphs: bool = False,
+        fixed: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        numbers = {"stem": stem, "stem_stride": stem_stride, "last": 1 if last is None else last, "divisor": divisor}
+        for what, number in {**numbers, "number of stages": len(stages)}.items():
+            if number < 1:
+                raise ValueError(f"MobileMacro: {what} is {number}; give at least 1.")
+        self.stages = tuple(stages)
+        self.stem, self.stem_stride, self.last = stem, stem_stride, last
+        self.divisor = divisor
+        self.merge_isomorphs = merge_isomorphs
+        for number, stage in enumerate(self.stages, start=1):
+            self._check(number, stage)
+        choices = [c for number, stage in enumerate(self.stages, start=1) for c in stage_choices(number, stage)]
+        self.choices = restrict(choices, fixed or {}, self.name)
+
+    def canonical(self, labels: Mapping[str, str]) -> Architecture:
+        """Drop inactive choices and blocks that are skipped at a stage's end; merge isomorphs if these are merged.
+
+        Raises:
+            ValueError: a choice is missing or unknown, or a label is not among its candidates.
+        """
+        kept: dict[str, str] = dict(super().canonical(labels))
+        for number in range(1, len(self.stages) + 1):
+            own = {name: kept.pop(name) for name in list(kept) if name.startswith(f"stage{number}.")}
+            kept |= next(other for other in self._equal(number, own) if self._known(other))
+        return Architecture(kept)
+
+    def supernet(self, shape: Shape) -> MobileSupernet:
+        """Build the network that holds all candidates.
+
+        Raises:
+            ValueError: isomorphs are merged, so that the derived architecture would have other weights.
+        """
+        by_name = {choice.name: choice for choice in self.choices}
+        if self.merge_isomorphs and any("identity" in c.labels and len(c.labels) > 1 for c in self.choices):
+            raise ValueError(
+                "MobileMacro: a supernet has other weights for each place of a block; set merge_isomorphs to false."
+            )
+        stages = []
+        for number, stage in enumerate(self.stages, start=1):
+            width = by_name[f"stage{number}.width"]
+            numbers = tuple(self._channels(number, label) for label in width.labels)
+            blocks = [
+                {question: by_name[name] for question, name in block_names(number, place).items() if name in by_name}
+                for place in range(1, max(stage.depths) + 1)
+            ]
+            depth = by_name[f"stage{number}.depth"]
+            stages.append(StageChoices(depth, Width(numbers, width.name), blocks, stage.stride))
+        return MobileSupernet(self._frame(shape), stages)
+
+    def build(self, architecture: Architecture, shape: Shape, way: int) -> MobileChild:
+        """The child with newly initialised weights."""
+        return MobileChild(self._frame(shape), self._blocks(architecture), way)
+
+    def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
+        """Parameters and multiply-adds of the child: convolutions and the classifier."""
+        blocks = self._blocks(architecture)
+        return self._frame(shape).cost([block for stage in blocks for block in stage.values()], way)
+
+    def _check(self, number: int, stage: MobileStage) -> None:
+        if mistake := stage.mistake():
+            raise ValueError(f"MobileMacro: stage {number}: {mistake}")
+        widths = [rounded(stage.channels * multiplier, self.divisor) for multiplier in stage.widths]
+        if len(set(widths)) < len(widths):
+            raise ValueError(
+                f"MobileMacro: stage {number}: two widths are the same number of channels "
+                f"({', '.join(map(str, widths))}); use others or a smaller divisor."
+            )
+
+    def _frame(self, shape: Shape) -> MobileFrame:
+        return MobileFrame(shape, self.stem, self.stem_stride, self.last)
+
+    def _channels(self, number: int, label: str) -> int:
+        stage = self.stages[number - 1]
+        multipliers = {f"{multiplier:g}": multiplier for multiplier in stage.widths}
+        return rounded(stage.channels * multipliers[label], self.divisor)
+
+    def _blocks(self, architecture: Mapping[str, str]) -> list[dict[int, Bottleneck]]:
+        """For each stage the blocks that are computed, by their places."""
+        full = self.canonical(architecture)
+        channels = self.stem
+        stages = []
+        for number, stage in enumerate(self.stages, start=1):
+            width = self._channels(number, full[f"stage{number}.width"])
+            blocks = {}
+            for place in computed_places(number, full):
+                names = block_names(number, place)
+                expansion = int(full[names["expansion"]])
+                blocks[place] = Bottleneck(
+                    channels=channels,
+                    hidden=channels * expansion,
+                    width=width,
+                    kernel=int(full[names["kernel"]]),
+                    stride=1 if place > 1 else stage.stride,
+                    expanded=expansion > 1,
+                    residual=place > 1,
+                )
+                channels = width
+            stages.append(blocks)
+        return stages
+
+    def _equal(self, number: int, own: Mapping[str, str]) -> Iterator[dict[str, str]]:
+        """Labels of a stage that computes the same blocks, shallow ones first; they may be unknown."""
+        before = computed_places(number, own)
+        least = len(before) if self.merge_isomorphs else before[-1]
+        for depth in range(least, int(own[f"stage{number}.depth"]) + 1):
+            later = combinations(range(2, depth + 1), len(before) - 1) if self.merge_isomorphs else [before[1:]]
+            for places in later:
+                labels = {f"stage{number}.depth": str(depth), f"stage{number}.width": own[f"stage{number}.width"]}
+                labels |= {block_names(number, place)["skip"]: "identity" for place in range(2, depth + 1)}
+                for old, new in zip(before, (1, *places), strict=True):
+                    names = block_names(number, new)
+                    labels |= {names[key]: own[name] for key, name in block_names(number, old).items() if name in own}
+                yield labels
+
+    def _known(self, labels: Mapping[str, str]) -> bool:
+        return all(labels[choice.name] in choice.labels for choice in self.choices if choice.name in labels)

@@ -1,0 +1,267 @@
+"""Cells of NAS-Bench-101: matrices, pruning, hashes, and the choices that lead to one cell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache, lru_cache
+from hashlib import md5
+from itertools import combinations, pairwise, permutations, product
+from typing import NamedTuple
+
+import numpy as np
+from torch import Tensor
+
+from lit_metanas.spaces.architecture import Choice
+
+OPERATIONS = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
+"""The operations of the middle vertices, in the published order."""
+
+MAX_VERTICES = 7
+MAX_EDGES = 9
+
+
+class Cell(NamedTuple):
+    """A labelled acyclic graph. Vertex 0 is the input, the last one the output, and edges lead to later vertices.
+
+    Attributes:
+        edges: the set of edges as bits, in the published order: 0-1, 0-2, 1-2, 0-3, 1-3, 2-3, and so on.
+        operations: of each middle vertex, a place in ``OPERATIONS``.
+    """
+
+    edges: int
+    operations: tuple[int, ...]
+
+    @property
+    def vertices(self) -> int:
+        """Number of vertices, input and output among them."""
+        return len(self.operations) + 2
+
+    def joins(self, source: int, target: int) -> bool:
+        """Whether an edge leads from one vertex to the other."""
+        return bool(self.edges & edge_bit(source, target))
+
+    def sources(self, target: int) -> int:
+        """The vertices from which edges lead to this one, as bits."""
+        return self.edges >> target * (target - 1) // 2 & (1 << target) - 1
+
+
+def edge_bit(source: int, target: int) -> int:
+    """The bit of an edge."""
+    return 1 << source + target * (target - 1) // 2
+
+
+def all_edges(vertices: int) -> tuple[tuple[int, int], ...]:
+    """Source and target of each possible edge, in the order of the bits."""
+    return tuple((source, target) for target in range(vertices) for source in range(target))
+
+
+def pruned(cell: Cell) -> tuple[Cell, tuple[int, ...]] | None:
+    """Keep what lies on a path from input to output.
+
+    Returns:
+        The smaller cell, and for each of its vertices the number that it had; None where there is no path.
+    """
+    last = cell.vertices - 1
+    reached, needed = 1, 1 << last
+    for vertex in range(1, cell.vertices):
+        reached |= bool(cell.sources(vertex) & reached) << vertex
+    for vertex in range(last, 0, -1):
+        needed |= cell.sources(vertex) if needed >> vertex & 1 else 0
+    kept = tuple(vertex for vertex in range(cell.vertices) if (reached & needed) >> vertex & 1)
+    if last not in kept or 0 not in kept:
+        return None
+    edges = sum(
+        edge_bit(new_source, new_target)
+        for new_target, target in enumerate(kept)
+        for new_source, source in enumerate(kept[:new_target])
+        if cell.joins(source, target)
+    )
+    return Cell(edges, tuple(cell.operations[vertex - 1] for vertex in kept[1:-1])), kept
+
+
+def canonical(cell: Cell) -> Cell:
+    """Of all isomorphic pruned cells the least by edges, then operations: the one that the benchmark trained."""
+    edges, orders = _least(cell.edges, cell.vertices)
+    return Cell(edges, min(_reordered(cell.operations, order) for order in orders))
+
+
+def isomorphs(cell: Cell) -> list[Cell]:
+    """All orders of the vertices of a pruned cell in which edges lead to later vertices, the canonical one first."""
+    orders = _orders(cell.edges, cell.vertices)
+    return sorted({Cell(edges, _reordered(cell.operations, order)) for edges, order in orders})
+
+
+def module_hash(cell: Cell) -> str:
+    """The published hash of a pruned cell, by which tables list it: equal for isomorphic cells.
+
+    Each vertex has a hash of its degrees and operation, into which those of its neighbours are mixed as many times as
+    there are vertices (Ying et al. 2019, Section 2.2). No two cells of the benchmark that differ share one.
+    """
+    vertices = range(cell.vertices)
+    into = [[source for source in range(vertex) if cell.joins(source, vertex)] for vertex in vertices]
+    out = [[target for target in range(vertex + 1, cell.vertices) if cell.joins(vertex, target)] for vertex in vertices]
+    labels = (-1, *cell.operations, -2)
+    hashes = [_md5(str((len(out[vertex]), len(into[vertex]), labels[vertex]))) for vertex in vertices]
+    for _ in vertices:
+        mixed = []
+        for vertex in vertices:
+            before, after = ("".join(sorted(hashes[other] for other in side[vertex])) for side in (into, out))
+            mixed.append(_md5(f"{before}|{after}|{hashes[vertex]}"))
+        hashes = mixed
+    return _md5(str(sorted(hashes)))
+
+
+def split_channels(cell: Cell, channels: int) -> tuple[int, ...]:
+    """The channels of each middle vertex of a pruned cell (Ying et al. 2019, Appendix S1).
+
+    Those that lead to the output share its channels, as it concatenates them; the first ones get one more where the
+    division leaves a rest. Any other vertex has as many as the largest that it leads to.
+    """
+    last = cell.vertices - 1
+    joined = [vertex for vertex in range(1, last) if cell.joins(vertex, last)]
+    widths = [0] * cell.vertices
+    for place, vertex in enumerate(joined):
+        widths[vertex] = channels // len(joined) + (place < channels % len(joined))
+    for vertex in range(last - 1, 0, -1):
+        if vertex not in joined:
+            widths[vertex] = max(widths[target] for target in range(vertex + 1, last) if cell.joins(vertex, target))
+    return tuple(widths[1:last])
+
+
+def unique_cells(vertices: int = MAX_VERTICES) -> Iterator[Cell]:
+    """Every canonical pruned cell of at most so many vertices and nine edges, in the published order."""
+    for size in range(2, vertices + 1):
+        for edges in _graphs(size):
+            least, orders = _least(edges, size)
+            if least != edges:
+                continue
+            for operations in product(range(len(OPERATIONS)), repeat=size - 2):
+                if len(orders) == 1 or operations == min(_reordered(operations, order) for order in orders):
+                    yield Cell(edges, operations)
+
+
+def _graphs(vertices: int) -> list[int]:
+    """The edges of all graphs without anything to prune, with at most nine edges."""
+    graphs = np.arange(1 << vertices * (vertices - 1) // 2, dtype=np.int64)
+    graphs = graphs[np.bitwise_count(graphs) <= MAX_EDGES]
+    for vertex in range(vertices):
+        into = sum(edge_bit(source, vertex) for source in range(vertex))
+        out = sum(edge_bit(vertex, target) for target in range(vertex + 1, vertices))
+        for side in (into, out):
+            graphs = graphs[(graphs & side) != 0] if side else graphs
+    return [int(edges) for edges in graphs]
+
+
+@lru_cache(maxsize=1 << 16)
+def _least(edges: int, vertices: int) -> tuple[int, tuple[tuple[int, ...], ...]]:
+    """The least form of a graph, and the orders of its middle vertices that lead to it."""
+    found = list(_orders(edges, vertices))
+    least = min(form for form, _ in found)
+    return least, tuple(order for form, order in found if form == least)
+
+
+def _orders(edges: int, vertices: int) -> Iterator[tuple[int, tuple[int, ...]]]:
+    """What a graph becomes under each order of its middle vertices in which edges lead to later vertices."""
+    bits = [bit for bit in range(edges.bit_length()) if edges >> bit & 1]
+    for order, moved in _moves(vertices):
+        form = 0
+        for bit in bits:
+            form |= moved[bit]
+            if not moved[bit]:
+                break
+        else:
+            yield form, order
+
+
+@cache  # at most 5! orders of 21 edges
+def _moves(vertices: int) -> tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]:
+    """For each order of the middle vertices the bit that each edge moves to; 0 where it would lead backwards."""
+    moves = []
+    for order in permutations(range(vertices - 2)):
+        place = {0: 0, vertices - 1: vertices - 1, **{old + 1: new + 1 for new, old in enumerate(order)}}
+        ends = [(place[source], place[target]) for source, target in all_edges(vertices)]
+        moves.append((order, tuple(edge_bit(*end) if end[0] < end[1] else 0 for end in ends)))
+    return tuple(moves)
+
+
+def _reordered(operations: Sequence[int], order: Sequence[int]) -> tuple[int, ...]:
+    return tuple(operations[old] for old in order)
+
+
+def _md5(text: str) -> str:
+    return md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def unpruned(cell: Cell, places: Sequence[int], vertices: int, below: Callable[[int], int]) -> Cell:
+    """Draw a cell that is pruned to a given one; each has a chance.
+
+    Args:
+        cell: a pruned one.
+        places: the number of each of its vertices in the larger cell.
+        vertices: of the larger cell.
+        below: draws a number of 0, 1, … that is less than the given one.
+    """
+    old = {place: vertex for vertex, place in enumerate(places)}
+    # A vertex that falls to pruning is not led to from the input, or else it does not lead to the output.
+    dead_end = {vertex: bool(below(2)) for vertex in range(1, vertices - 1) if vertex not in old}
+    edges = 0
+    for source, target in all_edges(vertices):
+        if source in old and target in old:
+            joined = cell.joins(old[source], old[target])
+        else:
+            reached, needed = dead_end.get(source, True), not dead_end.get(target, False)
+            joined = not (reached and needed) and bool(below(2))
+        edges |= joined * edge_bit(source, target)
+    operations = (
+        cell.operations[old[vertex] - 1] if vertex in old else below(len(OPERATIONS))
+        for vertex in range(1, vertices - 1)
+    )
+    return Cell(edges, tuple(operations))
+
+
+Edge = tuple[int, int]
+
+
+def likeliest_edges(choices: Sequence[Choice], logits: Mapping[str, Tensor], vertices: int) -> dict[str, str] | None:
+    """Labels of all edges, at most nine and a path from input to output among them, whose logits have the largest sum.
+
+    Args:
+        choices: one for each edge, among others.
+        logits: for each choice, shape ``(labels,)``.
+        vertices: of the cell.
+
+    Returns:
+        A label for each edge's choice; None where no such set of edges is left.
+    """
+    by_name = {choice.name: choice for choice in choices}
+    forced: set[Edge] = set()
+    gains: dict[Edge, float] = {}
+    for edge in all_edges(vertices):
+        name = _name(edge)
+        labels, values = by_name[name].labels, logits[name].tolist()
+        if labels == ("yes",):
+            forced.add(edge)
+        elif "yes" in labels:
+            gains[edge] = values[labels.index("yes")] - values[labels.index("no")]
+    best: tuple[float, set[Edge]] | None = None
+    for path in _paths(vertices):
+        kept = forced | path
+        if len(kept) > MAX_EDGES or not path <= forced | gains.keys():
+            continue
+        others = sorted((edge for edge in gains if edge not in kept and gains[edge] > 0), key=gains.__getitem__)
+        kept |= set(others[::-1][: MAX_EDGES - len(kept)])
+        gain = sum(gains.get(edge, 0.0) for edge in kept)
+        if best is None or gain > best[0]:
+            best = gain, kept
+    return None if best is None else {_name(edge): "yes" if edge in best[1] else "no" for edge in forced | gains.keys()}
+
+
+def _paths(vertices: int) -> Iterator[set[Edge]]:
+    """All paths from input to output, the longest first: it is taken where the logits do not care."""
+    for size in range(vertices - 2, -1, -1):
+        for middle in combinations(range(1, vertices - 1), size):
+            yield set(pairwise((0, *middle, vertices - 1)))
+
+
+def _name(edge: Edge) -> str:
+    return f"edge{edge[0]}-{edge[1]}"

@@ -1,0 +1,226 @@
+"""The child network of a NAS-Bench-101 cell, and its cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial, reduce
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lit_metanas.spaces.child_network import ChildNetwork
+from lit_metanas.spaces.nas_bench_101.nas_bench_101_cells import OPERATIONS, Cell, split_channels
+from lit_metanas.spaces.space import NetworkCost, Shape
+
+
+def strongest(inputs: Tensor) -> Tensor:
+    """The maximum over each pixel's 3x3 neighbourhood."""
+    return F.max_pool2d(inputs, 3, stride=1, padding=1)
+
+
+def halve(inputs: Tensor) -> Tensor:
+    """The maxima of 2x2 pixels; an odd last row or column, which the benchmark's images lack, is kept."""
+    return F.max_pool2d(inputs, 2, ceil_mode=True)
+
+
+class Convolution(nn.Module):
+    """Convolution, batch-norm and ReLU; ``key`` is its name in the supernet."""
+
+    def __init__(self, key: str, before: int, after: int, kernel: int) -> None:
+        super().__init__()
+        self.key = key
+        self.convolution = nn.Conv2d(before, after, kernel, padding=kernel // 2, bias=False)
+        self.norm = nn.BatchNorm2d(after)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Shape ``(n, before, height, width)`` to ``(n, after, height, width)``."""
+        outputs = self.norm(self.convolution(inputs)).relu()
+        assert isinstance(outputs, Tensor)
+        return outputs
+
+
+class CellNetwork(nn.Module):
+    """One cell: what enters a vertex is summed, what enters the output concatenated, and the input is projected.
+
+    Args:
+        key: the cell's name in the supernet.
+        cell: pruned.
+        names: the number of each of its vertices in the supernet.
+        before: channels of its input.
+        width: channels of its output.
+    """
+
+    def __init__(self, key: str, cell: Cell, names: Sequence[int], *, before: int, width: int) -> None:
+        super().__init__()
+        self.cell = cell
+        self.names = tuple(names)
+        self.widths = (before, *split_channels(cell, width), width)
+        self.projections = nn.ModuleDict()
+        self.operations = nn.ModuleDict()
+        for vertex in range(1, cell.vertices):
+            if cell.joins(0, vertex):
+                name = f"edge0-{names[vertex]}"
+                self.projections[name] = Convolution(f"{key}.projections.{name}", before, self.widths[vertex], 1)
+        for vertex, operation in enumerate(cell.operations, start=1):
+            label, channels = OPERATIONS[operation], self.widths[vertex]
+            if label in KERNELS:
+                name = f"op{names[vertex]}"
+                path = f"{key}.operations.{name}.{label}"
+                self.operations[name] = Convolution(path, channels, channels, KERNELS[label])
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Shape ``(n, before, height, width)`` to ``(n, width, height, width)``."""
+        values = [inputs]
+        for vertex in range(1, self.cell.vertices - 1):
+            terms = [
+                values[source][:, : self.widths[vertex]]
+                for source in range(1, vertex)
+                if self.cell.joins(source, vertex)
+            ]
+            total = reduce(torch.add, terms + self._projected(inputs, vertex))
+            name = f"op{self.names[vertex]}"
+            values.append(self.operations[name](total) if name in self.operations else strongest(total))
+        last = len(values)
+        joined = [values[vertex] for vertex in range(1, last) if self.cell.joins(vertex, last)]
+        whole = [torch.cat(joined, 1)] if joined else []
+        return reduce(torch.add, whole + self._projected(inputs, last))
+
+    def _projected(self, inputs: Tensor, vertex: int) -> list[Tensor]:
+        name = f"edge0-{self.names[vertex]}"
+        return [self.projections[name](inputs)] if name in self.projections else []
+
+
+class NASBench101Child(ChildNetwork):
+    """Stem, stacks of equal cells with a max-pooling between stacks, global average and a linear classifier.
+
+    Args:
+        cell: pruned.
+        names: the number of each of its vertices in the supernet.
+        shape: channels, height and width of an input.
+        way: number of classes.
+        channels: of the stem and the first stack; each further one has twice as many.
+        stacks: number of them.
+        cells: in each stack.
+
+    Attributes:
+        features: length of the feature vector.
+        flops: forward multiply-adds for one input.
+    """
+
+    def __init__(
+        self, cell: Cell, names: Sequence[int], *, shape: Shape, way: int, channels: int, stacks: int, cells: int
+    ) -> None:
+        super().__init__()
+        self.stem = Convolution("stem", shape[0], channels, 3)
+        self.size = cells
+        self.features = channels
+        blocks = []
+        for place in range(stacks * cells):
+            width = channels * 2 ** (place // cells)
+            blocks.append(CellNetwork(f"cells.{place}", cell, names, before=self.features, width=width))
+            self.features = width
+        self.cells = nn.ModuleList(blocks)
+        self.head = nn.Linear(self.features, way)
+        self.flops = network_cost(
+            partial(convolutions, cell), shape=shape, channels=channels, stacks=stacks, cells=cells, way=way
+        ).flops
+
+    def embed(self, inputs: Tensor) -> Tensor:
+        """Features, shape ``(n, features)``."""
+        outputs = self.stem(inputs)
+        for place, cell in enumerate(self.cells):
+            outputs = cell(halve(outputs) if place and place % self.size == 0 else outputs)
+        assert isinstance(outputs, Tensor)
+        return outputs.mean((2, 3))
+
+    @torch.no_grad()
+    def inherit(self, weights: Mapping[str, Tensor]) -> None:
+        """Copy the leading slices of the parameters, and where present the statistics, of a supernet of the space.
+
+        Raises:
+            ValueError: a parameter that this network needs is not among ``weights``, or has another shape.
+        """
+        stem, given = self.stem.convolution.weight, weights.get("stem.kernel")
+        if given is not None and given.shape != stem.shape:  # whose slice would be another network's
+            raise ValueError(
+                f"The weights hold 'stem.kernel' {tuple(given.shape)}, not {tuple(stem.shape)}: "
+                "they come from another search space."
+            )
+        own = self._tensors()
+        for name, value in self._leading(weights).items():
+            own[name].copy_(value)
+        self._inherit_head(weights)
+
+    def _tensors(self) -> dict[str, Tensor]:
+        """Parameters and statistics but the classifier's, under the supernet's names."""
+        tensors: dict[str, Tensor] = {}
+        for module in self.modules():
+            if isinstance(module, Convolution):
+                mean, var = module.norm.running_mean, module.norm.running_var
+                assert mean is not None
+                assert var is not None
+                parts = {"kernel": module.convolution.weight, "scale": module.norm.weight, "shift": module.norm.bias}
+                tensors |= {f"{module.key}.{name}": part for name, part in {**parts, "mean": mean, "var": var}.items()}
+        return tensors
+
+
+KERNELS = {"conv3x3-bn-relu": 3, "conv1x1-bn-relu": 1}
+"""Sizes of the operations that are convolutions."""
+
+
+class Convolved(NamedTuple):
+    """A convolution with batch-norm: channels before and after it, and the kernel's size."""
+
+    before: int
+    after: int
+    kernel: int
+
+
+def convolutions(cell: Cell, before: int, width: int) -> list[Convolved]:
+    """The convolutions of a pruned cell that turns ``before`` channels into ``width``."""
+    last = cell.vertices - 1
+    result = [Convolved(before, width, 1)] if cell.joins(0, last) else []
+    for vertex, channels in enumerate(split_channels(cell, width), start=1):
+        if cell.joins(0, vertex):
+            result.append(Convolved(before, channels, 1))
+        kernel = KERNELS.get(OPERATIONS[cell.operations[vertex - 1]])
+        if kernel is not None:
+            result.append(Convolved(channels, channels, kernel))
+    return result
+
+
+def network_cost(
+    convolved: Callable[[int, int], Sequence[Convolved]],
+    *,
+    shape: Shape,
+    channels: int,
+    stacks: int,
+    cells: int,
+    way: int,
+) -> NetworkCost:
+    """Parameters and multiply-adds (of convolutions and classifier) of a network.
+
+    Args:
+        convolved: the convolutions of a cell, given its channels before and after it.
+        shape: channels, height and width of an input.
+        channels: of the stem and the first stack; each further stack has twice as many at half the height and width.
+        stacks: number of them.
+        cells: in each stack.
+        way: number of classes; 0 leaves the classifier out.
+    """
+    _, height, width = shape
+    parameters, flops = (9 * shape[0] + 2) * channels, 9 * shape[0] * channels * height * width
+    before = channels
+    for stack in range(stacks):
+        after = channels * 2**stack
+        if stack:
+            height, width = (height + 1) // 2, (width + 1) // 2
+        for _ in range(cells):
+            for one in convolved(before, after):
+                weights = one.before * one.after * one.kernel**2
+                parameters += weights + 2 * one.after
+                flops += weights * height * width
+            before = after
+    return NetworkCost(parameters + (before + 1) * way, flops + before * way)

@@ -1,0 +1,286 @@
+"""The search space of NAS-Bench-101: cells of at most seven vertices and nine edges, stacked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import combinations
+
+import torch
+from torch import Tensor
+
+from lit_metanas.spaces.architecture import Architecture, Choice, restrict
+from lit_metanas.spaces.child_network import ChildSpace
+from lit_metanas.spaces.nas_bench_101.nas_bench_101_cells import (
+    MAX_EDGES,
+    MAX_VERTICES,
+    OPERATIONS,
+    Cell,
+    all_edges,
+    canonical,
+    edge_bit,
+    isomorphs,
+    likeliest_edges,
+    module_hash,
+    pruned,
+    unique_cells,
+    unpruned,
+)
+from lit_metanas.spaces.nas_bench_101.nas_bench_101_child import NASBench101Child, convolutions, network_cost
+from lit_metanas.spaces.nas_bench_101.nas_bench_101_supernet import NASBench101Supernet
+from lit_metanas.spaces.space import NetworkCost, Shape
+
+ATTEMPTS = 10_000
+"""Draws after which a space counts as without any cell that can be built."""
+EQUIVALENTS = 100
+"""Draws of a cell that is pruned to a given one, until one of a restricted space is found."""
+
+
+class NASBench101(ChildSpace):
+    """Acyclic graphs of an input, an output and operations between them (Ying et al. 2019): 423,624 different cells.
+
+    Choices: ``edge0-1`` and so on, from vertex 0 (the input) to the last (the output), and ``op1`` to ``op5`` of the
+    vertices between them. What lies on no path from input to output is not there: in an architecture its edges are
+    ``no`` and its operations the first. The output concatenates what enters it, each vertex a share of its channels;
+    other vertices add.
+
+    ``from_matrix``, ``to_matrix`` and ``hash`` tell the benchmark's notation.
+
+    Args:
+        vertices: of a cell, input and output among them; 2 to 7.
+        channels: of the stem and the first stack; each further one has twice as many.
+        stacks: number of them, each but the first at half the height and width.
+        cells: in each stack.
+        merge_isomorphs: whether isomorphic cells are one architecture, the one that the benchmark has trained. A
+            supernet needs ``false``: it has other weights for each isomorph.
+        fixed: labels that single choices are restricted to, for instance ``{op1: [maxpool3x3]}``.
+
+    Raises:
+        ValueError: a number is out of range, or a choice or label is unknown.
+    """
+
+    def __init__(
+        self,
+        *,
+        vertices: int = MAX_VERTICES,
+        channels: int = 128,
+        stacks: int = 3,
+        cells: int = 3,
+        merge_isomorphs: bool = True,
+        fixed: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        if not 2 <= vertices <= MAX_VERTICES:
+            raise ValueError(f"NASBench101: vertices is {vertices}; give 2 to {MAX_VERTICES}.")
+        shares = max(1, vertices - 2)
+        for what, number, least in (("channels", channels, shares), ("stacks", stacks, 1), ("cells", cells, 1)):
+            if number < least:
+                raise ValueError(f"NASBench101: {what} is {number}; give at least {least}.")
+        self.vertices, self.channels, self.stacks, self.cells = vertices, channels, stacks, cells
+        self.merge_isomorphs = merge_isomorphs
+        self._edges = {(source, target): f"edge{source}-{target}" for source, target in all_edges(vertices)}
+        edges = [Choice(name, ("no", "yes"), "edge") for name in self._edges.values()]
+        operations = [Choice(f"op{vertex}", OPERATIONS, "op") for vertex in range(1, vertices - 1)]
+        self.choices = restrict([*edges, *operations], fixed or {}, self.name)
+
+    def from_matrix(self, matrix: Sequence[Sequence[int]], operations: Sequence[str]) -> Architecture:
+        """The architecture of the benchmark's notation.
+
+        Args:
+            matrix: of zeros and ones, 1 for an edge from the row's vertex to the column's.
+            operations: of each vertex; ``input`` is the first one and ``output`` the last.
+
+        Raises:
+            ValueError: this is not a cell of at most ``vertices`` vertices.
+        """
+        size = len(operations)
+        square = len(matrix) == size and all(len(row) == size for row in matrix)
+        forward = square and all(not matrix[row][column] for row in range(size) for column in range(row + 1))
+        if not forward or not 2 <= size <= self.vertices or (operations[0], operations[-1]) != ("input", "output"):
+            raise ValueError(
+                f"{matrix} with {', '.join(operations)} is no cell of NAS-Bench-101: give 2 to {self.vertices} "
+                "vertices from input to output, and a square matrix of their edges, all above the diagonal."
+            )
+        for operation in operations[1:-1]:
+            if operation not in OPERATIONS:
+                raise ValueError(f"NAS-Bench-101 has no operation '{operation}': use {', '.join(OPERATIONS)}.")
+        edges = sum(edge_bit(source, target) for source, target in all_edges(size) if matrix[source][target])
+        places = (*range(size - 1), self.vertices - 1)
+        return self.canonical(self._labels(Cell(edges, tuple(map(OPERATIONS.index, operations[1:-1]))), places))
+
+    def to_matrix(self, architecture: Mapping[str, str]) -> tuple[list[list[int]], list[str]]:
+        """The benchmark's notation of the pruned cell.
+
+        Raises:
+            ValueError: nothing is left of it.
+        """
+        cell, _ = self._pruned(architecture)
+        vertices = range(cell.vertices)
+        matrix = [[int(source < target and cell.joins(source, target)) for target in vertices] for source in vertices]
+        return matrix, ["input", *(OPERATIONS[operation] for operation in cell.operations), "output"]
+
+    def hash(self, architecture: Mapping[str, str]) -> str:
+        """The benchmark's hash, equal for isomorphic cells.
+
+        Raises:
+            ValueError: the output is not connected.
+        """
+        return module_hash(self._pruned(architecture)[0])
+
+    def canonical(self, labels: Mapping[str, str]) -> Architecture:
+        """The pruned architecture; of isomorphic ones the one that the benchmark trained, unless they are apart.
+
+        In a restricted space, where that may not be among the architectures, it is the first that is.
+
+        Raises:
+            ValueError: a choice is missing or unknown, or a label is not among its candidates.
+        """
+        found = pruned(self._cell(super().canonical(labels)))
+        if found is None:
+            return Architecture(self._labels(Cell(0, ()), (0, self.vertices - 1)))
+        cell, names = found
+        if not self.merge_isomorphs:
+            return Architecture(self._labels(cell, names))
+        whole = self._whole
+        forms = [canonical(cell)] if whole else isomorphs(cell)
+        for middle in combinations(range(1, self.vertices - 1), cell.vertices - 2):
+            for form in forms:
+                answer = self._labels(form, (0, *middle, self.vertices - 1))
+                if whole or self._holds(answer, form):
+                    return Architecture(answer)
+        raise AssertionError(f"{cell} is not among its own isomorphs")
+
+    def equivalent(self, labels: Mapping[str, str], below: Callable[[int], int]) -> dict[str, str]:
+        """A cell of all vertices that is pruned to the same one, or to an isomorphic one where these are merged.
+
+        The paper's evolution changes such cells: an edge to a vertex that lies on no path may bring that back.
+        """
+        found = pruned(self._cell(super().canonical(labels)))
+        if found is None:
+            return dict(labels)
+        cell, kept = found
+        forms = isomorphs(cell) if self.merge_isomorphs else [cell]
+        sets = combinations(range(1, self.vertices - 1), cell.vertices - 2)
+        places = [(0, *middle, self.vertices - 1) for middle in sets] if self.merge_isomorphs else [kept]
+        for _ in range(EQUIVALENTS):
+            form, place = forms[below(len(forms))], places[below(len(places))]
+            drawn = self._spelled(unpruned(form, place, self.vertices, below))
+            if self._whole or all(drawn[choice.name] in choice.labels for choice in self.choices):
+                return drawn
+        return dict(labels)
+
+    def violation(self, architecture: Architecture) -> str | None:
+        """Why the benchmark lacks a cell: too many edges, or none to the output."""
+        found = pruned(self._cell(architecture))
+        if found is None:
+            return "no path leads from input to output"
+        edges = found[0].edges.bit_count()
+        return f"{edges} edges are more than {MAX_EDGES}" if edges > MAX_EDGES else None
+
+    def derive(self, logits: Mapping[str, Tensor]) -> Architecture:
+        """The architecture of the largest logits, among those that can be built where that one cannot."""
+        labels = {choice.name: choice.labels[int(logits[choice.name].argmax())] for choice in self.choices}
+        largest = self.canonical(labels)
+        if self.violation(largest) is None:
+            return largest
+        edges = likeliest_edges(self.choices, logits, self.vertices)
+        return largest if edges is None else self.canonical({**labels, **edges})
+
+    def sample(self, generator: torch.Generator) -> Architecture:
+        """Draw every choice uniformly until the cell can be built, as in the paper's random search.
+
+        Raises:
+            ValueError: the space has hardly any such cell.
+        """
+        for _ in range(ATTEMPTS):
+            architecture = super().sample(generator)
+            if self.violation(architecture) is None:
+                return architecture
+        raise ValueError(f"NASBench101: of {ATTEMPTS} draws none could be built; fix fewer choices.")
+
+    def architectures(self) -> Iterator[Architecture]:
+        """Every architecture that the benchmark has trained, of at most this many vertices.
+
+        Of a restricted space, and where isomorphs are apart, all that can be built.
+        """
+        if not (self._whole and self.merge_isomorphs):
+            yield from super().architectures()
+            return
+        for cell in unique_cells(self.vertices):
+            yield Architecture(self._labels(cell, (*range(cell.vertices - 1), self.vertices - 1)))
+
+    def supernet(self, shape: Shape) -> NASBench101Supernet:
+        """Build the network that holds all candidates.
+
+        Raises:
+            ValueError: isomorphs are merged, so that the derived architecture would have other weights.
+        """
+        if self.merge_isomorphs and self.size > 1:
+            raise ValueError(
+                "NASBench101: a supernet has other weights for each of several isomorphic cells; "
+                "set merge_isomorphs to false."
+            )
+        return NASBench101Supernet(
+            self.choices,
+            vertices=self.vertices,
+            shape=shape,
+            channels=self.channels,
+            stacks=self.stacks,
+            cells=self.cells,
+        )
+
+    def build(self, architecture: Architecture, shape: Shape, way: int) -> NASBench101Child:
+        """The benchmark's network of exactly this architecture, not of an isomorphic one, with new weights.
+
+        Raises:
+            ValueError: the output is not connected.
+        """
+        cell, names = self._pruned(architecture)
+        return NASBench101Child(
+            cell, names, shape=shape, way=way, channels=self.channels, stacks=self.stacks, cells=self.cells
+        )
+
+    def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
+        """Parameters and multiply-adds of the child: convolutions and the classifier."""
+        convolved = partial(convolutions, self._pruned(architecture)[0])
+        return network_cost(
+            convolved, shape=shape, channels=self.channels, stacks=self.stacks, cells=self.cells, way=way
+        )
+
+    @property
+    def _whole(self) -> bool:
+        """Whether no choice is restricted."""
+        return self.size == 2 ** len(self._edges) * len(OPERATIONS) ** (self.vertices - 2)
+
+    def _cell(self, labels: Mapping[str, str]) -> Cell:
+        """The cell that the labels spell out, not pruned."""
+        edges = sum(edge_bit(*edge) for edge, name in self._edges.items() if labels[name] == "yes")
+        return Cell(edges, tuple(OPERATIONS.index(labels[f"op{vertex}"]) for vertex in range(1, self.vertices - 1)))
+
+    def _spelled(self, cell: Cell) -> dict[str, str]:
+        """The labels of a cell of all vertices."""
+        labels = {name: "yes" if cell.joins(*ends) else "no" for ends, name in self._edges.items()}
+        return labels | {f"op{vertex}": OPERATIONS[operation] for vertex, operation in enumerate(cell.operations, 1)}
+
+    def _pruned(self, labels: Mapping[str, str]) -> tuple[Cell, tuple[int, ...]]:
+        """The pruned cell and the number of each of its vertices, checked but not merged."""
+        found = pruned(self._cell(super().canonical(labels)))
+        if found is None:
+            raise ValueError("This cell of NAS-Bench-101 computes nothing: no path leads from input to output.")
+        return found
+
+    def _labels(self, cell: Cell, places: Sequence[int]) -> dict[str, str]:
+        """Labels of a cell whose vertices have these numbers; what is not there is ``no`` and the first operation."""
+        labels = {choice.name: choice.labels[0] for choice in self.choices}
+        labels |= {choice.name: "no" for choice in self.choices if "no" in choice.labels}
+        for source, target in all_edges(cell.vertices):
+            if cell.joins(source, target):
+                labels[f"edge{places[source]}-{places[target]}"] = "yes"
+        for place, operation in zip(places[1:-1], cell.operations, strict=True):
+            labels[f"op{place}"] = OPERATIONS[operation]
+        return labels
+
+    def _holds(self, labels: Mapping[str, str], cell: Cell) -> bool:
+        """Whether the labels are among those of a restricted space, and what is not of the cell falls to pruning."""
+        found = pruned(self._cell(labels))
+        allowed = all(labels[choice.name] in choice.labels for choice in self.choices)
+        return allowed and found is not None and found[0] == cell

@@ -1,0 +1,112 @@
+"""The weight-sharing network of NAS-Bench-101."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from lit_metanas.spaces.architecture import Choice
+from lit_metanas.spaces.nas_bench_101.nas_bench_101_cells import OPERATIONS, Cell, edge_bit, pruned
+from lit_metanas.spaces.nas_bench_101.nas_bench_101_child import halve, network_cost
+from lit_metanas.spaces.nas_bench_101.supercell import (
+    ChannelSplit,
+    EmptyPlan,
+    MixedPlan,
+    Plan,
+    SampledPlan,
+    SuperCell,
+    SuperConvolution,
+    wire,
+)
+from lit_metanas.spaces.operations import as_channels_last
+from lit_metanas.spaces.space import Mixture, Shape, Supernet
+
+
+class NASBench101Supernet(Supernet):
+    """Stem, stacks of cells with a max-pooling between stacks, and the global average.
+
+    All cells have the same architecture, and each its own weights for every candidate. Candidates are sliced from full
+    widths, as in the one-shot networks of Yu et al. (2020) on this space; the soft mixture of the cells' wiring is
+    like that of NAS-Bench-1Shot1 (Zela et al. 2020), but with one weight an edge, not one an input of each vertex.
+
+    Gates follow normalisation. Yet the batch-norm behind them cancels a gate that scales all that a convolution reads.
+
+    Args:
+        choices: one for each edge and one for each middle vertex.
+        vertices: of a cell.
+        shape: channels, height and width of an input.
+        channels: of the stem and the first stack; each further one has twice as many.
+        stacks: number of them.
+        cells: in each stack.
+    """
+
+    def __init__(
+        self, choices: Sequence[Choice], *, vertices: int, shape: Shape, channels: int, stacks: int, cells: int
+    ) -> None:
+        super().__init__()
+        self.choices = {choice.name: choice for choice in choices}
+        self.vertices, self.shape, self.channels, self.stacks, self.size = vertices, shape, channels, stacks, cells
+        self.stem = SuperConvolution("stem", shape[0], channels, 3)
+        self.features = channels
+        blocks = []
+        for place in range(stacks * cells):
+            width = channels * 2 ** (place // cells)
+            blocks.append(
+                SuperCell(self.choices, vertices=vertices, key=f"cells.{place}", before=self.features, width=width)
+            )
+            self.features = width
+        self.cells = nn.ModuleList(blocks)
+        self.splits = nn.ModuleList(ChannelSplit(vertices - 2, channels * 2**stack) for stack in range(stacks))
+
+    def forward(
+        self,
+        inputs: Tensor,
+        mixture: Mixture,
+        noise: Mapping[str, Tensor] | None = None,
+        statistics: Mapping[str, Tensor] | None = None,
+        record: dict[str, Tensor] | None = None,
+    ) -> Tensor:
+        """Embed inputs: see ``Supernet.forward``. There is no dropout, so that ``noise`` does nothing."""
+        del noise
+        if inputs.shape[1] == 1 and self.stem.kernel.stride(1) == 1:
+            inputs = as_channels_last(inputs)
+        plan = self.plan(mixture)
+        outputs = self.stem(inputs, self.channels, statistics, record)
+        for place, cell in enumerate(self.cells):
+            outputs = halve(outputs) if place and place % self.size == 0 else outputs
+            outputs = cell(outputs, plan, statistics, record)
+        assert isinstance(outputs, Tensor)
+        return outputs.mean((2, 3))
+
+    def draw_noise(self, examples: int, generator: torch.Generator) -> dict[str, Tensor]:
+        """Nothing: the space has no dropout."""
+        del examples, generator
+        return {}
+
+    def flops(self, mixture: Mixture) -> int:
+        """Forward multiply-adds that one input costs under ``mixture``."""
+        convolved = self.plan(mixture).convolutions
+        return network_cost(
+            convolved, shape=self.shape, channels=self.channels, stacks=self.stacks, cells=self.size, way=0
+        ).flops
+
+    def plan(self, mixture: Mixture) -> Plan:
+        """What the mixture computes in every cell: one candidate of each choice, or all."""
+        edges: dict[tuple[int, int], Tensor] = {}
+        for target in range(self.vertices):
+            for source in range(target):
+                name = f"edge{source}-{target}"
+                gate, labels = mixture[name], self.choices[name].labels
+                if "yes" in labels and gate.index in (None, labels.index("yes")):
+                    edges[source, target] = gate.weights[labels.index("yes")]
+        names = [f"op{vertex}" for vertex in range(1, self.vertices - 1)]
+        indices = [gate.index for gate in mixture.values()]
+        if any(index is None for index in indices):
+            splits = {split.moves.shape[1]: split for split in self.splits if isinstance(split, ChannelSplit)}
+            wiring = wire(edges, next(iter(splits.values())).members)
+            return MixedPlan(self.choices, mixture, wiring, splits)
+        operations = tuple(OPERATIONS.index(self.choices[name].labels[mixture[name].index or 0]) for name in names)
+        found = pruned(Cell(sum(edge_bit(*edge) for edge in edges), operations))
+        return EmptyPlan() if found is None else SampledPlan(*found, mixture)

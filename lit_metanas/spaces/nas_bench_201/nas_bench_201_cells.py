@@ -1,0 +1,99 @@
+"""Cells of NAS-Bench-201: strings, indices, isomorphisms."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from functools import cache
+from itertools import product
+
+NODES = 4
+EDGES: tuple[tuple[int, int], ...] = tuple((source, target) for target in range(NODES) for source in range(target))
+"""Source and target of each edge, in the order of the notation. Node 0 is the input, the last node the output."""
+
+OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+
+Cell = tuple[str, ...]
+"""An operation for each edge of ``EDGES``."""
+
+
+def edge_name(edge: tuple[int, int]) -> str:
+    """The name of an edge's choice, for instance ``edge0-1``."""
+    return f"edge{edge[0]}-{edge[1]}"
+
+
+def written(cell: Sequence[str]) -> str:
+    """The literature's notation, ``|nor_conv_3x3~0|+|none~0|skip_connect~1|+|…|``: inputs of nodes 1, 2 and 3."""
+    nodes = []
+    for node in range(1, NODES):
+        inputs = (f"{operation}~{edge[0]}" for operation, edge in zip(cell, EDGES, strict=True) if edge[1] == node)
+        nodes.append(f"|{'|'.join(inputs)}|")
+    return "+".join(nodes)
+
+
+def read(text: str) -> Cell:
+    """The inverse of ``written``.
+
+    Raises:
+        ValueError: the text is not that of a cell.
+    """
+    by_edge: dict[tuple[str, int], str] = {}
+    for node, inputs in enumerate(text.strip().split("+"), start=1):
+        for item in inputs.strip("|").split("|"):
+            operation, _, source = item.partition("~")
+            by_edge[source, node] = operation
+    cell = tuple(by_edge.get((str(source), target), "") for source, target in EDGES)
+    if not set(cell) <= set(OPERATIONS) or written(cell) != text.strip():
+        raise ValueError(
+            f"'{text}' is no cell of NAS-Bench-201: write |x~0|+|x~0|x~1|+|x~0|x~1|x~2| "
+            f"where each x is one of {', '.join(OPERATIONS)}."
+        )
+    return cell
+
+
+@cache
+def official_cells() -> tuple[Cell, ...]:
+    """All 15,625 cells; a cell's place is its index in NAS-Bench-201 and NATS-Bench.
+
+    The benchmark shuffled the product of all operations (the last edge varies fastest) with Python's generator,
+    seed 88, so that the order can be computed.
+    """
+    cells = list(product(OPERATIONS, repeat=len(EDGES)))
+    random.Random(88).shuffle(cells)
+    return tuple(cells)
+
+
+@cache
+def official_indices() -> dict[Cell, int]:
+    """The inverse of ``official_cells``."""
+    return {cell: index for index, cell in enumerate(official_cells())}
+
+
+@cache
+def expressions() -> tuple[str, ...]:
+    """For each cell in official order its ``expression``."""
+    return tuple(expression(cell) for cell in official_cells())
+
+
+def expression(cell: Sequence[str]) -> str:
+    """The benchmark's formula of what a cell computes: cells of one formula are isomorphic, and 6,466 formulas exist.
+
+    A skip is its input, and an operation on nothing (``#``) is nothing. The formula is that of the benchmark's authors
+    (Dong and Yang 2020), symbol for symbol, since its order of terms decides what is merged: a skip's sum keeps its
+    place among the sorted terms and ``#`` stays a term. So some equal graphs are apart; with sums sorted anew and
+    without ``#`` there would be 4,930.
+    """
+    nothing = "#"
+    nodes = ["0"]
+    for target in range(1, NODES):
+        terms = []
+        for operation, (source, end) in zip(cell, EDGES, strict=True):
+            if end != target:
+                continue
+            value = nodes[source]
+            if operation == "none" or value == nothing:
+                terms.append(nothing)
+            else:
+                terms.append(value if operation == "skip_connect" else f"({value})@{operation}")
+        nodes.append("+".join(sorted(terms)))
+    return nodes[-1]

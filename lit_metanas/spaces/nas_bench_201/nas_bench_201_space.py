@@ -1,0 +1,197 @@
+"""The search space of NAS-Bench-201, one cell of four nodes, stacked, and its encoding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from itertools import product
+
+from torch import Tensor
+
+from lit_metanas.spaces.architecture import Architecture, Choice, restrict
+from lit_metanas.spaces.child_network import ChildSpace
+from lit_metanas.spaces.encodings import Encoding, counted
+from lit_metanas.spaces.nas_bench_201.nas_bench_201_cells import (
+    EDGES,
+    NODES,
+    OPERATIONS,
+    Cell,
+    edge_name,
+    expressions,
+    official_cells,
+    official_indices,
+    read,
+    written,
+)
+from lit_metanas.spaces.nas_bench_201.nas_bench_201_child import KERNELS, NASBench201Child, network_cost
+from lit_metanas.spaces.nas_bench_201.nas_bench_201_supernet import NASBench201Supernet
+from lit_metanas.spaces.space import NetworkCost, Shape
+
+NAMES = tuple(edge_name(edge) for edge in EDGES)
+COMPUTING = tuple(operation for operation in OPERATIONS if operation not in ("none", "skip_connect"))
+PATHS = {path: place for place, path in enumerate(p for n in range(NODES) for p in product(COMPUTING, repeat=n))}
+"""What a path from input to output can compute, in the order of its length."""
+
+
+class NASBench201(ChildSpace):
+    """Six edges of a cell, each with one of five operations (Dong and Yang 2020): 15,625 architectures.
+
+    ``from_index``, ``to_index``, ``from_string`` and ``to_string`` tell the benchmark's index and notation; they take
+    isomorphic cells apart. The 341 cells without a path from input to output are architectures like the others: they
+    can be built, and the benchmark has trained them.
+
+    Args:
+        channels: of the first of three stages; each further one has twice as many.
+        cells: in each stage.
+        merge_isomorphs: whether cells that the benchmark's authors count as one graph (skips are identities, ``none``
+            is no edge) are one architecture: that of the lowest index. 6,466 are left. A supernet needs ``false``:
+            it has other weights for each isomorph.
+        fixed: labels that single choices are restricted to, for instance ``{edge0-1: [nor_conv_3x3]}``.
+
+    Raises:
+        ValueError: a number is not positive, or a choice or label is unknown.
+    """
+
+    def __init__(
+        self,
+        *,
+        channels: int = 16,
+        cells: int = 5,
+        merge_isomorphs: bool = True,
+        fixed: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        for what, number in (("channels", channels), ("cells", cells)):
+            if number < 1:
+                raise ValueError(f"NASBench201: {what} is {number}; give at least 1.")
+        self.channels = channels
+        self.cells = cells
+        self.merge_isomorphs = merge_isomorphs
+        self.choices = restrict([Choice(name, OPERATIONS, "edge") for name in NAMES], fixed or {}, self.name)
+
+    def from_index(self, index: int) -> Architecture:
+        """The architecture of an index of NAS-Bench-201 and NATS-Bench (topology).
+
+        Raises:
+            ValueError: the index is not between 0 and 15,624.
+        """
+        cells = official_cells()
+        if not 0 <= index < len(cells):
+            raise ValueError(f"NAS-Bench-201 has no index {index}: use 0 to {len(cells) - 1}.")
+        return _architecture(cells[index])
+
+    def to_index(self, architecture: Mapping[str, str]) -> int:
+        """The inverse of ``from_index``."""
+        return official_indices()[self._cell(architecture)]
+
+    def from_string(self, text: str) -> Architecture:
+        """The architecture of a notation such as ``|nor_conv_3x3~0|+|none~0|skip_connect~1|+|…~0|…~1|…~2|``.
+
+        Raises:
+            ValueError: the text is not that of a cell.
+        """
+        return _architecture(read(text))
+
+    def to_string(self, architecture: Mapping[str, str]) -> str:
+        """The inverse of ``from_string``."""
+        return written(self._cell(architecture))
+
+    def canonical(self, labels: Mapping[str, str]) -> Architecture:
+        """The architecture of the lowest index that is isomorphic; the same one unless isomorphs are merged.
+
+        Raises:
+            ValueError: a choice is missing or unknown, or a label is not among its candidates.
+        """
+        architecture = super().canonical(labels)
+        return _architecture(self._representatives[_cell(architecture)]) if self.merge_isomorphs else architecture
+
+    def supernet(self, shape: Shape) -> NASBench201Supernet:
+        """Build the network that holds all candidates.
+
+        Raises:
+            ValueError: isomorphs are merged, so that the derived architecture would have other weights.
+        """
+        if self.merge_isomorphs and any(cell != first for cell, first in self._representatives.items()):
+            raise ValueError(
+                "NASBench201: a supernet has other weights for each of several isomorphic cells; "
+                "set merge_isomorphs to false."
+            )
+        return NASBench201Supernet(self.choices, shape=shape, channels=self.channels, cells=self.cells)
+
+    def build(self, architecture: Architecture, shape: Shape, way: int) -> NASBench201Child:
+        """The benchmark's network of exactly this architecture, not of an isomorphic one, with new weights."""
+        cell = self._cell(architecture)
+        return NASBench201Child(cell, shape=shape, way=way, channels=self.channels, cells=self.cells)
+
+    def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
+        """Parameters and multiply-adds of the child: convolutions and the classifier.
+
+        The benchmark's own FLOPs count the classifier's bias, too: ``way`` more.
+        """
+        kernels = [KERNELS[label] for label in self._cell(architecture) if label in KERNELS]
+        return network_cost(kernels=kernels, shape=shape, channels=self.channels, cells=self.cells, way=way)
+
+    def _cell(self, architecture: Mapping[str, str]) -> Cell:
+        """The operations by edge, checked but not merged."""
+        return _cell(super().canonical(architecture))
+
+    @property
+    def _representatives(self) -> Mapping[Cell, Cell]:
+        """For each cell of the space the isomorphic one of the lowest index."""
+        return _representatives(tuple(choice.labels for choice in self.choices))
+
+
+@lru_cache(maxsize=64)
+def _representatives(labels: tuple[tuple[str, ...], ...]) -> dict[Cell, Cell]:
+    first: dict[str, Cell] = {}
+    return {
+        cell: first.setdefault(expression, cell)
+        for cell, expression in zip(official_cells(), expressions(), strict=True)
+        if all(label in left for label, left in zip(cell, labels, strict=True))
+    }
+
+
+def _architecture(cell: Cell) -> Architecture:
+    return Architecture(dict(zip(NAMES, cell, strict=True)))
+
+
+def _cell(architecture: Mapping[str, str]) -> Cell:
+    return tuple(architecture[name] for name in NAMES)
+
+
+class NASBench201Encoding(Encoding):
+    """Operations by edge, operations counted, and the paths from input to output, in three groups.
+
+    Paths are those of White, Neiswanger and Savani (2021), counted, without skips, which compute nothing.
+
+    Args:
+        space: whose architectures are encoded; one that merges isomorphs, for these to have equal vectors.
+    """
+
+    def __init__(self, space: NASBench201) -> None:
+        self.space: NASBench201 = space
+        self._widths = {"edges": len(EDGES) * len(OPERATIONS), "operations": len(OPERATIONS), "paths": len(PATHS)}
+        self.groups = tuple(self._widths.values())
+
+    def __call__(self, architectures: Sequence[Architecture]) -> Tensor:
+        """The vectors, shape ``(n, d)``, float64: counts."""
+        return counted([_places([cell[edge_name(edge)] for edge in EDGES]) for cell in architectures], self._widths)
+
+
+def _places(cell: Sequence[str]) -> dict[str, Iterable[int]]:
+    numbers = [OPERATIONS.index(operation) for operation in cell]
+    return {
+        "edges": [place * len(OPERATIONS) + number for place, number in enumerate(numbers)],
+        "operations": numbers,
+        "paths": [PATHS[path] for path in _paths(cell)],
+    }
+
+
+def _paths(cell: Sequence[str]) -> list[tuple[str, ...]]:
+    """What each path from input to output computes."""
+    reaching: list[list[tuple[str, ...]]] = [[()], *([] for _ in range(NODES - 1))]
+    for target in range(1, NODES):
+        for operation, (source, end) in zip(cell, EDGES, strict=True):
+            if end == target and operation != "none":
+                step = () if operation == "skip_connect" else (operation,)
+                reaching[target] += [(*path, *step) for path in reaching[source]]
+    return reaching[-1]

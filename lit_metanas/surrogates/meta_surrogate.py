@@ -1,0 +1,140 @@
+"""Learns from records of earlier searches to predict the scores of a new task from a few of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import fmean
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.core.optimizer import LightningOptimizer
+from torch import Tensor, nn
+from torch.optim import SGD, Optimizer
+
+from lit_metanas.io.text import number_of
+from lit_metanas.records.record import TaskScores
+from lit_metanas.records.statistics import rank_gaussian
+from lit_metanas.spaces.encodings import Encoding
+from lit_metanas.surrogates.gaussian_process import Prediction
+from lit_metanas.surrogates.kernel import GroupedKernel, mean_distances
+from lit_metanas.surrogates.surrogate_checkpoint import KEY, describe, restored
+from lit_metanas.surrogates.transfer import SourceProcess, TransferSurrogate, learned
+from lit_metanas.training.collectives import gathered
+
+
+class MetaSurrogate(LightningModule):
+    """A two-stage transfer surrogate, meta-trained on ``SearchRecords`` in one epoch.
+
+    A training step takes one task in each process and fits its Gaussian process (``SourceProcess``), then moves the
+    prior of a new task's kernel to the mean over the tasks so far. Validation takes tasks that were not trained on:
+    from a few of their scores all others are predicted, by the surrogate and, to compare, without the sources. Logged
+    are Spearman's rank correlation and the mean log-likelihood (nats) of the rank-Gaussian scores, by the number of
+    scores given.
+
+    ``MetaSampler`` searches with its checkpoint, which holds tensors and plain values.
+
+    Args:
+        encoding: of the space that was searched.
+        given: numbers of scores from which validation predicts the others.
+        seed: of the draws of those.
+    """
+
+    def __init__(self, *, encoding: Encoding, given: Sequence[int] = (5, 10, 25, 50), seed: int = 0) -> None:
+        super().__init__()
+        if any(number < 2 for number in given):
+            raise ValueError(f"MetaSurrogate: given is {list(given)}; predict from at least 2 scores.")
+        self.automatic_optimization = False
+        self.encoding = encoding
+        self.given = tuple(given)
+        self.seed = seed
+        self.sources: dict[str, SourceProcess] = {}
+        self.kernel = GroupedKernel(encoding.groups, mean_distances(encoding.candidates.features, encoding.groups))
+        self.mean = nn.Parameter(self.kernel.prior.mean.clone())
+        self._validated: list[dict[str, float]] = []
+
+    @property
+    def surrogate(self) -> TransferSurrogate:
+        """What was learned so far; without any task a plain Gaussian process."""
+        return TransferSurrogate(self.kernel, list(self.sources.values()), self.mean.detach().cpu())
+
+    def forward(self, features: Tensor, scores: Tensor, candidates: Tensor) -> Prediction:
+        """Predict rank-Gaussian scores of candidates ``(m, d)`` from scored architectures, ``(n, d)`` and ``(n,)``."""
+        return self.surrogate(features, scores, candidates)
+
+    def configure_optimizers(self) -> Optimizer:
+        """The step that moves the prior's mean to that of the tasks, whatever its scale."""
+        return SGD(self.parameters(), lr=1.0)
+
+    def training_step(self, batch: TaskScores, batch_idx: int) -> None:
+        """Learn from one task.
+
+        Raises:
+            ValueError: it has fewer than two scores.
+        """
+        scores = batch.to("cpu")
+        if len(scores) < 2:
+            has = number_of(len(scores), "score")
+            raise ValueError(f"Task '{scores.task_id}' has {has}: leave out tasks with fewer than two.")
+        found = gathered([learned(scores, self.kernel, self.encoding.candidates.features)])
+        self.sources = dict(sorted({**self.sources, **{source.task_id: source for source in found}}.items()))
+        mean = torch.stack([source.parameters for source in self.sources.values()]).mean(0)
+        self.mean.grad = self.mean.detach() - mean.to(self.mean)
+        optimizer = self.optimizers()
+        assert isinstance(optimizer, LightningOptimizer)
+        optimizer.step()
+        self.log("train/tasks", float(len(self.sources)), batch_size=1, prog_bar=True)
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget earlier tasks."""
+        self._validated = []
+
+    def validation_step(self, batch: TaskScores, batch_idx: int) -> None:
+        """Predict the other scores of a task from a few of them."""
+        scores = batch.to("cpu")
+        place = batch_idx * self.trainer.world_size + self.trainer.global_rank  # whatever the number of processes
+        generator = torch.Generator().manual_seed(self.seed + place)
+        order = torch.randperm(len(scores), generator=generator)
+        plain = TransferSurrogate(self.kernel, (), self.mean)
+        found: dict[str, float] = {}
+        for number in (n for n in self.given if n + 2 <= len(scores)):
+            for name, model in (("", self.surrogate), ("plain_", plain)):
+                correlation, likelihood = _quality(model, scores, order[:number], order[number:])
+                found[f"val/{name}spearman_{number}"] = correlation
+                found[f"val/{name}log_likelihood_{number}"] = likelihood
+        self._validated.append(found)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log means over the tasks of all processes, each over those that have so many scores."""
+        tasks = gathered(self._validated)
+        for name in sorted({name for task in tasks for name in task}):
+            self.log(name, fmean(task[name] for task in tasks if name in task), sync_dist=True)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what the sampler reads."""
+        checkpoint[KEY] = describe(self.encoding, self.surrogate)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take back the sources.
+
+        Raises:
+            ValueError: the checkpoint is of another space or encoding, or of something else.
+        """
+        surrogate = restored(checkpoint, self.encoding, "The checkpoint")
+        self.sources = {source.task_id: source for source in surrogate.sources}
+
+
+def _quality(model: TransferSurrogate, scores: TaskScores, known: Tensor, others: Tensor) -> tuple[float, float]:
+    """Spearman's correlation and mean log-likelihood of the other scores."""
+    features = scores.features.double()
+    predicted = model(features[known], scores.scores[known], features[others])
+    truth = rank_gaussian(scores.scores)[others]
+    correlation = torch.corrcoef(torch.stack([_ranks(predicted.mean), _ranks(truth)]))[0, 1].nan_to_num()
+    deviation = (predicted.deviation**2 + predicted.noise**2).sqrt()
+    likelihood = torch.distributions.Normal(predicted.mean, deviation).log_prob(truth).mean()
+    return float(correlation), float(likelihood)
+
+
+def _ranks(scores: Tensor) -> Tensor:
+    """Ranks, the mean of those that tie."""
+    return (scores[:, None] > scores[None, :]).sum(1) + (scores[:, None] == scores[None, :]).sum(1) / 2.0

@@ -1,0 +1,48 @@
+"""A set encoder whose network was meta-trained."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from lit_metanas.spaces.space import SearchSpace, one_hot
+from lit_metanas.tasks.embeddings import TaskEmbedding, over_classes
+from lit_metanas.tasks.task import Split
+from lit_metanas.training.meta_search.batch_norm_statistics import embed_and_record
+from lit_metanas.training.meta_search.meta_checkpoint import read_meta_checkpoint
+
+
+class MetaTrainedEmbedding(TaskEmbedding):
+    """Mean and spread over the classes of a meta-trained network's features, twice as many as it has.
+
+    The network is the architecture that meta-training chose, with the meta-trained weights and the batch-norm
+    statistics of the task's train part. As it was trained to tell classes of new tasks apart, tasks are near that look
+    alike to it.
+
+    Args:
+        space: the space of the meta-training.
+        start: its checkpoint.
+    """
+
+    def __init__(self, space: SearchSpace, start: str) -> None:
+        self.space = space
+        self.start = start
+
+    def features(self, train: Split, way: int) -> Tensor:
+        """The features, shape ``(2 * features,)``.
+
+        Raises:
+            FileNotFoundError: there is no such checkpoint.
+            ValueError: the checkpoint is damaged, foreign, or of another space or shape.
+        """
+        checkpoint = read_meta_checkpoint(self.start)
+        channels, height, width = train.inputs.shape[1:]
+        architecture = checkpoint.derived(self.space)
+        restricted = self.space.restricted(architecture)
+        parameters = checkpoint.parameters(restricted, (channels, height, width))
+        with torch.random.fork_rng(devices=[]):
+            supernet = restricted.supernet((channels, height, width)).to(train.inputs.device)
+        weights = {name: tensor.to(train.inputs.device) for name, tensor in parameters.weights.items()}
+        mixture = one_hot(restricted.choices, architecture)
+        found, _ = embed_and_record(supernet, weights, mixture, train.inputs)
+        return over_classes(found, train.labels, way)

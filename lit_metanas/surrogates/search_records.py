@@ -1,0 +1,195 @@
+"""Records of earlier searches, one task a batch, as a Lightning data module."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from math import isfinite
+
+import torch
+from lightning.pytorch import LightningDataModule
+from torch.utils.data import DataLoader, Dataset, DistributedSampler
+
+from lit_metanas.io.text import number_of
+from lit_metanas.records.budget import Cost
+from lit_metanas.records.record import Record, TaskScores, Trial
+from lit_metanas.records.record_lines import read_record_lines
+from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.choice_space import ChoiceSpace
+from lit_metanas.spaces.encodings import Encoding
+from lit_metanas.tasks.target_data import RankSampler
+
+
+class SearchRecords(LightningDataModule):
+    """What searches of many tasks have found, for models that learn from it where to look on a new task.
+
+    All searches of one task are one batch, a ``TaskScores``. An architecture is in it once, however often it was tried:
+    with the score of the highest fidelity, of equals the first. What failed, was given up or has no score is left out,
+    and so are tasks with fewer than two scores.
+    Whole tasks are held out for validation, never single trials, so that it tells how well a new task is met.
+
+    Args:
+        paths: files of records, such as the ``records.jsonl`` of several searches.
+        encoding: of the space that was searched.
+        space: of the records; by default the encoding's. Records of a smaller space are taken, too.
+        val_tasks: the ids of the tasks to validate on, or their share; 0 for none.
+        seed: of the drawn share and of the order of the tasks in each epoch.
+
+    Attributes:
+        train: the tasks to learn from, once set up.
+        val: the held-out tasks, once set up.
+    """
+
+    def __init__(
+        self,
+        paths: list[str],
+        encoding: Encoding,
+        space: ChoiceSpace | None = None,
+        val_tasks: list[str] | float = 0.0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if not paths:
+            raise ValueError("SearchRecords has no files: give at least one, such as RUN/records.jsonl.")
+        if not isinstance(val_tasks, list) and not 0 <= val_tasks < 1:
+            raise ValueError(f"SearchRecords: val_tasks = {val_tasks} is no share; give task ids, or 0 to below 1.")
+        self.paths = paths
+        self.encoding = encoding
+        self.space = space or encoding.space
+        self.val_tasks = val_tasks
+        self.seed = seed
+        self.train: tuple[TaskScores, ...] = ()
+        self.val: tuple[TaskScores, ...] = ()
+
+    def setup(self, stage: str) -> None:
+        """Read the files and split the tasks.
+
+        Raises:
+            FileNotFoundError: a file is missing.
+            ValueError: a file has no usable record of this space; there are too few tasks, or none of a given id; or
+                tasks have embeddings of several lengths.
+        """
+        del stage
+        if self.train:
+            return
+        records = [record for path in self.paths for record in read_record_lines(path, self.space)]
+        by_task: dict[str, list[Record]] = {}
+        for record in records:
+            by_task.setdefault(record.task_id, []).append(record)
+        tasks = {}
+        for name in sorted(by_task):
+            scores = self._merged(name, by_task[name])
+            if len(scores) > 1:
+                tasks[name] = scores
+            else:
+                warnings.warn(f"Task '{name}', left out: it has {number_of(len(scores), 'score')}.", stacklevel=2)
+        _check_embeddings(tasks)
+        held_out = self._held_out(list(tasks))
+        self.train = tuple(scores for name, scores in tasks.items() if name not in held_out)
+        self.val = tuple(scores for name, scores in tasks.items() if name in held_out)
+        if len(self.train) < self._world:
+            raise ValueError(
+                f"The records have scores of {number_of(len(tasks), 'task')}, {len(self.val)} of them held out: to "
+                f"learn from, there must be {number_of(self._world, 'other')}, one for each process, so search more "
+                "tasks, or hold out fewer."
+            )
+        if 0 < len(self.val) < self._world:
+            raise ValueError(
+                f"Too few held-out tasks: {len(self.val)} for {self._world} processes, one of which would have none: "
+                "hold out more, or lower trainer.devices."
+            )
+
+    def train_dataloader(self) -> DataLoader[TaskScores]:
+        """Return a loader of this process's tasks, in another order each epoch."""
+        data = _Tasks(self.train)
+        sampler: DistributedSampler[TaskScores] = DistributedSampler(
+            data, num_replicas=self._world, rank=self._rank, seed=self.seed
+        )
+        return DataLoader(data, batch_size=1, sampler=sampler, collate_fn=_only)
+
+    def val_dataloader(self) -> list[DataLoader[TaskScores]]:
+        """Return a loader of this process's held-out tasks; none where none are held out."""
+        if not self.val:
+            return []
+        sampler = RankSampler(len(self.val), self._rank, self._world)
+        return [DataLoader(_Tasks(self.val), batch_size=1, sampler=sampler, collate_fn=_only)]
+
+    @property
+    def _world(self) -> int:
+        return 1 if self.trainer is None else self.trainer.world_size
+
+    @property
+    def _rank(self) -> int:
+        return 0 if self.trainer is None else self.trainer.global_rank
+
+    def _merged(self, name: str, records: Sequence[Record]) -> TaskScores:
+        """All searches of a task."""
+        best: dict[Architecture, tuple[Trial, int]] = {}
+        for record in records:
+            scored = [trial for trial in record.trials if trial.scored and isfinite(trial.value)]
+            for place, trial in enumerate(trial for trial in scored if not trial.duplicate):
+                architecture = self.space.canonical(trial.architecture)
+                known = best.get(architecture)
+                if known is None or _fidelity(trial) > _fidelity(known[0]):
+                    best[architecture] = trial, place
+        embedding = next((record.embedding for record in records if record.embedding), ())
+        return TaskScores(
+            task_id=name,
+            features=self.encoding(list(best)),
+            scores=torch.tensor([trial.value for trial, _ in best.values()], dtype=torch.float64),
+            order=torch.tensor([place for _, place in best.values()], dtype=torch.int64),
+            embedding=torch.tensor(embedding, dtype=torch.float64),
+            architectures=tuple(best),
+            cost=sum((record.trials[-1].cost for record in records if record.trials), Cost()),
+        )
+
+    def _held_out(self, names: list[str]) -> set[str]:
+        """The tasks to validate on."""
+        if isinstance(self.val_tasks, list):
+            for name in self.val_tasks:
+                if name not in names:
+                    raise ValueError(
+                        f"The records have no task '{name}' to validate on: they have {', '.join(names[:20])}"
+                        f"{', …' if len(names) > 20 else ''}."
+                    )
+            return set(self.val_tasks)
+        number = max(1, round(self.val_tasks * len(names))) if self.val_tasks else 0
+        order = torch.randperm(len(names), generator=torch.Generator().manual_seed(self.seed))
+        return {names[place] for place in order[:number].tolist()}
+
+
+class _Tasks(Dataset[TaskScores]):
+    """A list of tasks."""
+
+    def __init__(self, tasks: Sequence[TaskScores]) -> None:
+        self.tasks = tasks
+
+    def __len__(self) -> int:
+        return len(self.tasks)
+
+    def __getitem__(self, index: int) -> TaskScores:
+        return self.tasks[index]
+
+
+def _only(tasks: list[TaskScores]) -> TaskScores:
+    (task,) = tasks
+    return task
+
+
+def _fidelity(trial: Trial) -> float:
+    return 1.0 if trial.fidelity is None else trial.fidelity
+
+
+def _check_embeddings(tasks: dict[str, TaskScores]) -> None:
+    """Refuse tasks that cannot be compared by their embeddings.
+
+    Raises:
+        ValueError: two have embeddings of different lengths.
+    """
+    by_length = {len(scores.embedding): name for name, scores in tasks.items()}
+    if len(by_length) > 1:
+        (one, first), (other, second) = sorted(by_length.items())[:2]
+        raise ValueError(
+            f"Tasks '{first}' and '{second}' have embeddings of {one} and {other} numbers: make the records with one "
+            "and the same embedding, or leave some files out."
+        )

@@ -1,0 +1,54 @@
+"""Where tasks come from: tasks, episodes, and the sources that they are drawn from."""
+
+from typing import TYPE_CHECKING, Any
+
+from lit_metanas.tasks.embeddings import ClassDistances, DataStatistics, JoinedEmbedding, RandomFeatures, TaskEmbedding
+from lit_metanas.tasks.episode_loader import EpisodeLoader, EpisodeSampler, EpisodeStream
+from lit_metanas.tasks.images import Distortion, FolderTask, Glyphs, ImageFolder, Omniglot
+from lit_metanas.tasks.sampling import DrawnTasks, draw_episode, draw_task
+from lit_metanas.tasks.source import Subset, TaskSource
+from lit_metanas.tasks.task import Episode, Split, Task, TaskCollection
+
+if TYPE_CHECKING:
+    from lit_metanas.tasks.episode_data import EpisodeDataModule
+    from lit_metanas.tasks.target_data import TargetTaskDataModule
+
+__all__ = [
+    "ClassDistances",
+    "DataStatistics",
+    "Distortion",
+    "DrawnTasks",
+    "Episode",
+    "EpisodeDataModule",
+    "EpisodeLoader",
+    "EpisodeSampler",
+    "EpisodeStream",
+    "FolderTask",
+    "Glyphs",
+    "ImageFolder",
+    "JoinedEmbedding",
+    "Omniglot",
+    "RandomFeatures",
+    "Split",
+    "Subset",
+    "TargetTaskDataModule",
+    "Task",
+    "TaskCollection",
+    "TaskEmbedding",
+    "TaskSource",
+    "draw_episode",
+    "draw_task",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the data modules, and Lightning with them, when first asked for."""
+    if name == "EpisodeDataModule":
+        from lit_metanas.tasks.episode_data import EpisodeDataModule
+
+        return EpisodeDataModule
+    if name == "TargetTaskDataModule":
+        from lit_metanas.tasks.target_data import TargetTaskDataModule
+
+        return TargetTaskDataModule
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

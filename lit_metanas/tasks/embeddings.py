@@ -1,0 +1,208 @@
+"""Task embeddings: vectors that describe a task by its training examples."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from abc import ABC, abstractmethod
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lit_metanas.tasks.task import Split, Task
+
+
+class TaskEmbedding(ABC):
+    """Features of a data set, by which a search can begin differently on different tasks (Dataset2Vec, Jomaa 2021).
+
+    Only the train part is looked at. Its examples come in an order of their own, so that the order in which a task
+    holds them makes no difference, to the last bit, whatever an implementation does with them.
+    """
+
+    def __call__(self, task: Task) -> tuple[float, ...]:
+        """The embedding of a task; of the same length for all.
+
+        Raises:
+            ValueError: the train part is empty, or a feature is not a finite number.
+        """
+        name = type(self).__name__
+        if not len(task.train):
+            raise ValueError(f"Task '{task.id}' has no training examples for {name} to look at: give it some.")
+        with torch.inference_mode(False), torch.no_grad():
+            found = self.features(_ordered(task.train), task.way).cpu().double()
+        assert found.dim() == 1
+        if not bool(torch.isfinite(found).all()):
+            raise ValueError(
+                f"{name} of task '{task.id}' is not a finite number: look for infinite values in its images, or take "
+                "another embedding."
+            )
+        return tuple(float(number) for number in found)
+
+    @abstractmethod
+    def features(self, train: Split, way: int) -> Tensor:
+        """The features, shape ``(e,)``, of training examples of ``way`` classes."""
+
+
+def over_classes(features: Tensor, labels: Tensor, way: int) -> Tensor:
+    """Pool features of examples, shape ``(n, d)``: mean and standard deviation of the class means, shape ``(2 * d,)``.
+
+    Classes without examples are left out.
+    """
+    # On the CPU: not every accelerator has double precision.
+    members = F.one_hot(labels.cpu(), way).double()
+    members = members[:, members.sum(dim=0) > 0]
+    means = members.T @ features.cpu().double() / members.sum(dim=0)[:, None]
+    return torch.cat([means.mean(dim=0), means.std(dim=0, correction=0)])
+
+
+def _ordered(split: Split) -> Split:
+    """The examples sorted by label and by a digest of their pixels."""
+    inputs, labels = split.inputs.detach().contiguous(), split.labels
+    rows = inputs.cpu().flatten(1).contiguous().view(torch.uint8).numpy()
+    keys = [(label, hashlib.blake2b(row.tobytes()).digest()) for label, row in zip(labels.tolist(), rows, strict=True)]
+    order = torch.tensor(sorted(range(len(keys)), key=keys.__getitem__), device=labels.device)
+    return Split(inputs[order], labels[order])
+
+
+class DataStatistics(TaskEmbedding):
+    """Simple and statistical meta-features (Brazdil et al. 2022, chapter 4), 15 of them.
+
+    Logarithms of the number of classes, of examples and of channels, height and width; entropy of the class shares,
+    divided by its maximum; of all pixels mean, standard deviation, skewness and excess kurtosis; of the images the mean
+    and the standard deviation of their own standard deviations, mean absolute difference of neighbours in a row and in
+    a column (how many edges there are), and mean distance of the channels from grey.
+    """
+
+    def features(self, train: Split, way: int) -> Tensor:
+        """The features, shape ``(15,)``."""
+        images, labels = train.inputs.cpu().double(), train.labels.cpu()  # not every accelerator has double precision
+        number, channels, height, width = images.shape
+        shares = torch.bincount(labels, minlength=way).double() / number
+        entropy = torch.special.entr(shares).sum() / torch.tensor(max(way, 2)).log()
+        sizes = torch.tensor([way, number, channels, height, width], dtype=torch.float64).log()
+        mean, deviation = images.mean(), images.std(correction=0)
+        scaled = (images - mean) / deviation.clamp(min=1e-6)
+        own = images.flatten(1).std(dim=1, correction=0)
+        pixels = [mean, deviation, (scaled**3).mean(), (scaled**4).mean() - 3, own.mean(), own.std(correction=0)]
+        edges = [_mean(images.diff(dim=3).abs()), _mean(images.diff(dim=2).abs())]
+        colour = (images - images.mean(dim=1, keepdim=True)).abs().mean()
+        return torch.cat([sizes, torch.stack([entropy, *pixels, *edges, colour])])
+
+
+def _mean(values: Tensor) -> Tensor:
+    """The mean; 0 where there are none, as in images of one row."""
+    return values.mean() if values.numel() else values.new_zeros(())
+
+
+QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+
+class ClassDistances(TaskEmbedding):
+    """Distances between class means in units of the spread inside the classes, 8 features.
+
+    Of the images, shrunk to ``size`` times ``size`` pixels: minimum, quartiles and maximum over pairs of classes of the
+    distance of their means, divided by the root mean square distance of examples from the mean of their class; the
+    share of all variance that lies between classes; the accuracy of the nearest mean, each example left out of its
+    own; and the logarithm of the spread. Classes without examples are left out.
+
+    Args:
+        size: height and width to which images are shrunk, by averaging.
+    """
+
+    def __init__(self, size: int = 8) -> None:
+        if size < 1:
+            raise ValueError(f"ClassDistances: images of size {size} hold nothing; give at least 1.")
+        self.size = size
+
+    def features(self, train: Split, way: int) -> Tensor:
+        """The features, shape ``(8,)``."""
+        inputs, labels = train.inputs.cpu().double(), train.labels.cpu()  # not every accelerator has double precision
+        points = F.adaptive_avg_pool2d(inputs, self.size).flatten(1)
+        members = F.one_hot(labels, way).double()
+        members = members[:, members.sum(dim=0) > 0]
+        counts = members.sum(dim=0)
+        means = members.T @ points / counts[:, None]
+        spread = ((points - members @ means) ** 2).sum(dim=1).mean().sqrt().clamp(min=1e-6)
+        first, second = torch.triu_indices(len(means), len(means), offset=1)
+        apart = (means[first] - means[second]).norm(dim=1) / spread
+        quantiles = torch.tensor(QUANTILES, dtype=apart.dtype)
+        spans = torch.quantile(apart, quantiles) if len(apart) else apart.new_zeros(len(QUANTILES))
+        whole = ((points - points.mean(dim=0)) ** 2).sum(dim=1).mean()
+        between = 1 - (spread**2 / whole.clamp(min=1e-12)).clamp(max=1)
+        return torch.cat([spans, torch.stack([between, _nearest(points, members, means, counts), spread.log()])])
+
+
+def _nearest(points: Tensor, members: Tensor, means: Tensor, counts: Tensor) -> Tensor:
+    """Share of examples that are nearest to the mean of the others of their class; those alone in it are wrong."""
+    own = members @ counts
+    distances = torch.cdist(points, means, compute_mode="donot_use_mm_for_euclid_dist")
+    # Without the example itself, the mean of its class is farther by n / (n - 1).
+    factor = torch.where(own > 1, own / (own - 1).clamp(min=1), torch.inf)
+    distances = torch.where(members > 0, distances * factor[:, None], distances)
+    right = distances.nan_to_num(nan=torch.inf).argmin(dim=1) == members.argmax(dim=1)
+    return (right & (own > 1)).double().mean()
+
+
+CHUNK = 256
+"""Images that are convolved at a time."""
+
+
+class RandomFeatures(TaskEmbedding):
+    """Mean and spread over the classes of random convolutional features, ``2 * width`` features.
+
+    A set encoder (Deep Sets, Zaheer et al. 2017; of a data set, Dataset2Vec, Jomaa et al. 2021): every image goes
+    through one network, and what comes out is averaged, first over the images of a class, then over classes. It is two
+    random convolutions of 5x5 and 3x3 with rectifiers and average pooling, averaged over what is left of the
+    image: random features keep much of what tells images apart (Jarrett et al. 2009; Rahimi and Recht 2008), and are
+    the same in every run. Images are brought to a common size, grey ones to three equal channels.
+
+    Args:
+        width: features of an image.
+        size: height and width to which images are brought.
+        seed: of the network.
+    """
+
+    def __init__(self, width: int = 8, size: int = 28, seed: int = 0) -> None:
+        for name, value, least in (("width", width, 1), ("size", size, 4), ("seed", seed, 0)):
+            if value < least:
+                raise ValueError(f"RandomFeatures: {name} = {value} must be at least {least}.")
+        self.width = width
+        self.size = size
+        self.seed = seed
+
+    def features(self, train: Split, way: int) -> Tensor:
+        """The features, shape ``(2 * width,)``: means over classes, then their standard deviations."""
+        found = torch.cat([self._encoded(part) for part in train.inputs.split(CHUNK)])
+        return over_classes(found, train.labels, way)
+
+    def _encoded(self, images: Tensor) -> Tensor:
+        """Random features, shape ``(n, width)``."""
+        if images.shape[1] != 3:
+            images = images.mean(dim=1, keepdim=True).expand(-1, 3, -1, -1)
+        if images.shape[2:] != (self.size, self.size):
+            images = F.interpolate(images, (self.size, self.size), mode="bilinear", antialias=True)
+        generator = torch.Generator().manual_seed(self.seed)
+        hidden = 2 * self.width
+        first = torch.randn(hidden, 3, 5, 5, generator=generator) * math.sqrt(2 / (3 * 25))
+        second = torch.randn(self.width, hidden, 3, 3, generator=generator) * math.sqrt(2 / (hidden * 9))
+        found = F.conv2d(2 * images.float() - 1, first.to(images.device), padding=2)
+        found = F.conv2d(F.avg_pool2d(F.relu(found), 2), second.to(images.device), padding=1)
+        return F.relu(found).mean(dim=(2, 3))
+
+
+class JoinedEmbedding(TaskEmbedding):
+    """The features of all parts.
+
+    Args:
+        parts: the embeddings, in order.
+    """
+
+    def __init__(self, parts: list[TaskEmbedding]) -> None:
+        if not parts:
+            raise ValueError("JoinedEmbedding joins nothing: give at least one embedding.")
+        self.parts = parts
+
+    def features(self, train: Split, way: int) -> Tensor:
+        """The features, one part after the other."""
+        return torch.cat([part.features(train, way).cpu().double() for part in self.parts])

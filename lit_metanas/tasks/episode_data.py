@@ -1,0 +1,179 @@
+"""Episodes for meta-training, meta-validation and meta-test, as a Lightning data module."""
+
+from __future__ import annotations
+
+from lightning.pytorch import LightningDataModule
+from torch.utils.data import DataLoader, Dataset
+
+from lit_metanas.tasks.episode_loader import EpisodeLoader, EpisodeSampler, EpisodeStream
+from lit_metanas.tasks.source import Subset, TaskSource
+
+
+class EpisodeDataModule(LightningDataModule):
+    """Batches are lists of episodes, ``tasks_per_step`` over all processes.
+
+    A training episode is a function of (seed, epoch, index), whatever the number of processes and workers. Validation
+    and test episodes are the same in every epoch and every run.
+
+    Args:
+        source: where the images come from.
+        way: classes a training episode.
+        shot: support images a class.
+        query: query images a class.
+        eval_way: classes a validation or test episode; by default as in training.
+        eval_shot: support images a class of these; by default as in training.
+        eval_query: query images a class of these; by default as in training.
+        tasks_per_step: training episodes an outer step, over all processes.
+        eval_tasks_per_step: validation or test episodes a batch, over all processes.
+        steps_per_epoch: outer steps an epoch.
+        val_episodes: validation episodes, over all processes.
+        test_episodes: test episodes, over all processes.
+        seed: seed of the training episodes, at least 0.
+        eval_seed: seed of the validation and test episodes, at least 0; not ``seed``, so that runs with other seeds
+            are judged by the same episodes.
+        within_group: draw the classes of each episode from one alphabet or script.
+        num_workers: processes that draw episodes ahead; 0 draws in the training process.
+
+    Raises:
+        ValueError: a number is out of its range.
+    """
+
+    def __init__(
+        self,
+        source: TaskSource,
+        way: int = 5,
+        shot: int = 1,
+        query: int = 5,
+        eval_way: int | None = None,
+        eval_shot: int | None = None,
+        eval_query: int | None = None,
+        tasks_per_step: int = 4,
+        eval_tasks_per_step: int = 4,
+        steps_per_epoch: int = 100,
+        val_episodes: int = 100,
+        test_episodes: int = 600,
+        seed: int = 0,
+        eval_seed: int = 0,
+        within_group: bool = False,
+        num_workers: int = 0,
+    ) -> None:
+        super().__init__()
+        self.source = source
+        self.way = way
+        self.shot = shot
+        self.query = query
+        self.eval_way = way if eval_way is None else eval_way
+        self.eval_shot = shot if eval_shot is None else eval_shot
+        self.eval_query = query if eval_query is None else eval_query
+        self.tasks_per_step = tasks_per_step
+        self.eval_tasks_per_step = eval_tasks_per_step
+        self.steps_per_epoch = steps_per_epoch
+        self.val_episodes = val_episodes
+        self.test_episodes = test_episodes
+        self.seed = seed
+        self.eval_seed = eval_seed
+        self.within_group = within_group
+        self.num_workers = num_workers
+        self._require_ranges()
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Shape of one input: ``(channels, height, width)``."""
+        return self.source.shape
+
+    def prepare_data(self) -> None:
+        """Prepare the source, on one process."""
+        self.source.prepare()
+
+    def setup(self, stage: str) -> None:
+        """Check the division over processes, and draw one episode of each subset that the stage needs.
+
+        Raises:
+            ValueError: a number of episodes is not a multiple of the number of processes, or the source is too small.
+        """
+        counts = ("tasks_per_step", "eval_tasks_per_step", "val_episodes", "test_episodes")
+        for name in counts:
+            if getattr(self, name) % self.world_size:
+                raise ValueError(
+                    f"EpisodeDataModule: {name} = {getattr(self, name)} must be a multiple of the number of processes, "
+                    f"{self.world_size}."
+                )
+        validated = getattr(self.trainer, "limit_val_batches", 1)
+        fit: tuple[Subset, ...] = ("train", "val") if validated else ("train",)
+        stages: dict[str, tuple[Subset, ...]] = {"fit": fit, "validate": ("val",), "test": ("test",)}
+        for subset in stages.get(stage, ()):
+            # in the main process: so its errors come early and its images are in memory before workers fork
+            self.stream(subset)[0, 0]
+
+    @property
+    def world_size(self) -> int:
+        """Number of processes."""
+        return 1 if self.trainer is None else self.trainer.world_size
+
+    def stream(self, subset: Subset) -> EpisodeStream:
+        """Return all episodes of a subset, by (epoch, index)."""
+        train = subset == "train"
+        return EpisodeStream(
+            source=self.source,
+            subset=subset,
+            seed=self.seed if train else self.eval_seed,
+            way=self.way if train else self.eval_way,
+            shot=self.shot if train else self.eval_shot,
+            query=self.query if train else self.eval_query,
+            within_group=self.within_group,
+        )
+
+    def train_dataloader(self) -> EpisodeLoader:
+        """Return a loader of ``steps_per_epoch`` batches an epoch."""
+        episodes = self.steps_per_epoch * self.tasks_per_step
+        sampler = EpisodeSampler(episodes, self.tasks_per_step, self._rank, self.world_size)
+        return EpisodeLoader(self.stream("train"), sampler, self.num_workers, done=self._trained_batches)
+
+    def val_dataloader(self) -> EpisodeLoader:
+        """Return a loader of the validation episodes."""
+        return self._eval_loader("val", self.val_episodes)
+
+    def predict_dataloader(self) -> DataLoader[EpisodeDataModule]:
+        """Return a loader of the one problem that a search for all tasks has: this data module itself."""
+        return DataLoader(_Problem(self), batch_size=None)
+
+    def test_dataloader(self) -> EpisodeLoader:
+        """Return a loader of the test episodes."""
+        return self._eval_loader("test", self.test_episodes)
+
+    def _eval_loader(self, subset: Subset, episodes: int) -> EpisodeLoader:
+        sampler = EpisodeSampler(episodes, self.eval_tasks_per_step, self._rank, self.world_size, renewed=False)
+        return EpisodeLoader(self.stream(subset), sampler, self.num_workers)
+
+    @property
+    def _rank(self) -> int:
+        return 0 if self.trainer is None else self.trainer.global_rank
+
+    def _trained_batches(self) -> int | None:
+        """Return how many batches of this epoch the trainer has trained on."""
+        if self.trainer is None:
+            return None
+        progress = self.trainer.fit_loop.epoch_loop.batch_progress.state_dict()
+        return int(progress["current"]["processed"])
+
+    def _require_ranges(self) -> None:
+        """Raise if a number is out of its range."""
+        least = {"way": 2, "shot": 1, "query": 1, "eval_way": 2, "eval_shot": 1, "eval_query": 1}
+        least |= {"tasks_per_step": 1, "eval_tasks_per_step": 1, "steps_per_epoch": 1, "val_episodes": 1}
+        least |= {"test_episodes": 1, "seed": 0, "eval_seed": 0, "num_workers": 0}
+        for name, bound in least.items():
+            if getattr(self, name) < bound:
+                raise ValueError(f"EpisodeDataModule: {name} = {getattr(self, name)} must be at least {bound}.")
+
+
+class _Problem(Dataset[EpisodeDataModule]):
+    """A data set of a single data module."""
+
+    def __init__(self, data: EpisodeDataModule) -> None:
+        self.data = data
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, index: int) -> EpisodeDataModule:
+        return self.data

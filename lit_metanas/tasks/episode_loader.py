@@ -1,0 +1,149 @@
+"""Batches of episodes: the same ones on any number of processes, resumable in the middle of an epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from lit_metanas.tasks.sampling import draw_episode
+from lit_metanas.tasks.source import Subset, TaskSource
+from lit_metanas.tasks.task import Episode
+
+Key = tuple[int, int]
+"""Epoch, and index in it."""
+
+
+@dataclass(frozen=True)
+class EpisodeStream(Dataset[Episode]):
+    """All episodes of one seed: maps (epoch, index) to an episode.
+
+    Attributes are the arguments of :func:`lit_metanas.tasks.draw_episode`.
+    """
+
+    source: TaskSource
+    subset: Subset
+    seed: int
+    way: int
+    shot: int
+    query: int
+    within_group: bool = False
+
+    def __getitem__(self, key: Key) -> Episode:
+        """Draw one episode."""
+        epoch, index = key
+        return draw_episode(
+            self.source,
+            self.subset,
+            seed=self.seed,
+            epoch=epoch,
+            index=index,
+            way=self.way,
+            shot=self.shot,
+            query=self.query,
+            within_group=self.within_group,
+        )
+
+
+class EpisodeSampler(Sampler[list[Key]]):
+    """Yields the keys of this process's episodes, a list a batch.
+
+    Batch ``b`` of the epoch consists, over all processes, of the indices ``b * per_batch`` to
+    ``(b + 1) * per_batch - 1``; process ``rank`` of ``world`` takes those that equal ``rank`` modulo ``world``.
+
+    Args:
+        episodes: episodes an epoch, over all processes; divisible by ``world``.
+        per_batch: episodes a batch, over all processes; divisible by ``world``.
+        rank: number of this process.
+        world: number of processes.
+        renewed: draw other episodes in each epoch; else those of epoch 0 for ever.
+    """
+
+    def __init__(self, episodes: int, per_batch: int, rank: int = 0, world: int = 1, renewed: bool = True) -> None:
+        assert episodes % world == 0
+        assert per_batch % world == 0
+        self.episodes = episodes
+        self.per_batch = per_batch
+        self.rank = rank
+        self.world = world
+        self.renewed = renewed
+        self.epoch = 0
+        self.first_batch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose keys come next; Lightning calls it before each epoch."""
+        self.epoch = epoch if self.renewed else 0
+
+    def __len__(self) -> int:
+        """Return the number of batches of a whole epoch."""
+        return -(-self.episodes // self.per_batch)
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        """Yield the batches from ``first_batch`` on."""
+        for batch in range(self.first_batch, len(self)):
+            start = batch * self.per_batch
+            stop = min(start + self.per_batch, self.episodes)
+            yield [(self.epoch, index) for index in range(start + self.rank, stop, self.world)]
+
+
+class EpisodeLoader:
+    """Loads batches, each a list of episodes. It has a state, so that Lightning can resume within an epoch.
+
+    Not a ``DataLoader`` itself, for Lightning would wrap its sampler in a second distributed one, but around one.
+
+    Args:
+        stream: where the episodes come from.
+        sampler: which of them, in which order.
+        num_workers: processes that draw episodes ahead; 0 draws in this process.
+        done: tells how many batches of the epoch have been trained on; by default those handed out are counted. It
+            matters where training is interrupted in the middle of a step.
+    """
+
+    def __init__(
+        self,
+        stream: EpisodeStream,
+        sampler: EpisodeSampler,
+        num_workers: int = 0,
+        done: Callable[[], int | None] | None = None,
+    ) -> None:
+        self.stream = stream
+        self.sampler = sampler
+        self.batch_sampler: None = None  # where Lightning finds a sampler, it looks for this, too
+        self._done = done
+        self._handed_out = 0
+        self._resume: Key | None = None
+        self._loader: DataLoader[Episode] = DataLoader(
+            stream,
+            batch_sampler=sampler,
+            num_workers=num_workers,
+            collate_fn=_as_list,
+            persistent_workers=num_workers > 0,
+        )
+
+    def __len__(self) -> int:
+        """Return the number of batches of a whole epoch."""
+        return len(self.sampler)
+
+    def __iter__(self) -> Iterator[list[Episode]]:
+        """Yield the batches of the sampler's epoch, once after a resume only those that are left of it."""
+        # A generator: nothing is drawn before the first batch is asked for, by when Lightning has set the epoch.
+        resume, self._resume = self._resume, None
+        first = resume[1] if resume is not None and resume[0] == self.sampler.epoch else 0
+        self.sampler.first_batch = self._handed_out = first
+        for batch in self._loader:
+            self._handed_out += 1
+            yield batch
+
+    def state_dict(self) -> dict[str, int]:
+        """Return the epoch and the number of its batches that are done."""
+        done = self._done() if self._done is not None else None
+        return {"epoch": self.sampler.epoch, "batch": self._handed_out if done is None else done}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Continue after the batches that were done, if the next epoch to be loaded is theirs."""
+        self._resume = state["epoch"], state["batch"]
+
+
+def _as_list(episodes: list[Episode]) -> list[Episode]:
+    return episodes

@@ -1,0 +1,140 @@
+"""Image files as tensors, and new images to predict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningDataModule
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from lit_metanas.io.text import number_of
+
+_SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+
+
+def read_image(file: Path, shape: tuple[int, int, int]) -> Tensor:
+    """Read one image and bring it to a shape.
+
+    Args:
+        file: the image file.
+        shape: ``(channels, height, width)``; one channel gives grey, three colour.
+
+    Returns:
+        uint8, of the given shape.
+
+    Raises:
+        ValueError: the file is not a readable image.
+    """
+    channels, height, width = shape
+    try:
+        with Image.open(file) as image:
+            upright = _in_eight_bits(image, ImageOps.exif_transpose(image)).convert("L" if channels == 1 else "RGB")
+            if upright.size != (width, height):
+                upright = upright.resize((width, height), Image.Resampling.BILINEAR)
+            pixels = np.array(upright, dtype=np.uint8)
+    except (OSError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise ValueError(f"{file} is not a readable image: replace or remove it.") from error
+    return torch.from_numpy(pixels.reshape(height, width, channels)).permute(2, 0, 1).contiguous()
+
+
+def _in_eight_bits(image: Image.Image, upright: Image.Image) -> Image.Image:
+    """Scale grey values of 16 bits, which Pillow would cut off at 255; other images stay as they are.
+
+    Args:
+        image: as it was opened, which tells its format.
+        upright: the same image, turned.
+    """
+    if not (image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM"))):
+        return upright
+    return Image.fromarray((np.asarray(upright) / 257).round().astype(np.uint8))
+
+
+def read_images(files: list[Path], shape: tuple[int, int, int]) -> Tensor:
+    """Read several images, uint8, shape ``(n, channels, height, width)``."""
+    return torch.stack([read_image(file, shape) for file in files])
+
+
+def class_folders(root: Path) -> dict[str, list[Path]]:
+    """Return the image files of each class: the sub-folders of a folder, by name.
+
+    Raises:
+        FileNotFoundError: the folder does not exist.
+        ValueError: the folder has fewer than two sub-folders, or one of them has no image.
+    """
+    if not root.is_dir():
+        raise FileNotFoundError(f"There is no folder {root}: give a folder with one sub-folder of images per class.")
+    folders = sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    if len(folders) < 2:
+        raise ValueError(
+            f"{root} has {number_of(len(folders), 'class folder')}: give a sub-folder of images for each of two or "
+            "more classes."
+        )
+    classes = {folder.name: image_files(folder) for folder in folders}
+    for name, files in classes.items():
+        if not files:
+            raise ValueError(f"{root / name} has no images ({', '.join(sorted(_SUFFIXES))}): add some or remove it.")
+    return classes
+
+
+def image_files(folder: Path) -> list[Path]:
+    """Return the image files directly in a folder, by name."""
+    return sorted(f for f in folder.iterdir() if f.suffix.lower() in _SUFFIXES and not f.name.startswith("."))
+
+
+def require_shape(owner: str, shape: tuple[int, int, int]) -> None:
+    """Raise ``ValueError`` unless a shape is one or three channels and a positive height and width."""
+    if len(shape) != 3 or shape[0] not in (1, 3) or min(shape) < 1:
+        raise ValueError(f"{owner}: shape = {tuple(shape)} must be (channels, height, width) with 1 or 3 channels.")
+
+
+class NewImages(LightningDataModule):
+    """The image files of a folder and its sub-folders, in batches of paths: the model knows the shape to read them in.
+
+    Args:
+        folder: the folder.
+        batch_size: images a batch.
+
+    Raises:
+        ValueError: ``batch_size`` is below 1.
+    """
+
+    def __init__(self, folder: str, batch_size: int = 64) -> None:
+        super().__init__()
+        if batch_size < 1:
+            raise ValueError(f"NewImages: batch_size = {batch_size} must be at least 1.")
+        self.folder = Path(folder)
+        self.batch_size = batch_size
+
+    def setup(self, stage: str) -> None:
+        """Find the images.
+
+        Raises:
+            FileNotFoundError: there is no such folder.
+            ValueError: it has no images.
+        """
+        if not self.folder.is_dir():
+            raise FileNotFoundError(f"There is no folder '{self.folder}': give a folder with images.")
+        folders = [self.folder, *sorted(entry for entry in self.folder.rglob("*") if entry.is_dir())]
+        self.files = [file for folder in folders for file in image_files(folder)]
+        if not self.files:
+            raise ValueError(f"There is no image in '{self.folder}' or its sub-folders: give a folder with images.")
+
+    def predict_dataloader(self) -> DataLoader[list[Path]]:
+        """Return a loader of lists of paths."""
+        batches = [self.files[start : start + self.batch_size] for start in range(0, len(self.files), self.batch_size)]
+        return DataLoader(_Batches(batches), batch_size=None)
+
+
+class _Batches(Dataset[list[Path]]):
+    def __init__(self, batches: list[list[Path]]) -> None:
+        self.batches = batches
+
+    def __getitem__(self, index: int) -> list[Path]:
+        return self.batches[index]
+
+    def __len__(self) -> int:
+        return len(self.batches)

@@ -1,0 +1,236 @@
+"""Episodes and target tasks as pure functions of a source and a few numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from lit_metanas.io.text import number_of
+from lit_metanas.tasks.source import SUBSETS, Subset, TaskSource
+from lit_metanas.tasks.task import Episode, Split, Task, TaskCollection
+
+# First number of every random key, so that no episode shares its stream with a task.
+_EPISODE, _TASK = 0, 1
+
+
+def draw_episode(
+    source: TaskSource,
+    subset: Subset,
+    *,
+    seed: int,
+    epoch: int,
+    index: int,
+    way: int,
+    shot: int,
+    query: int,
+    within_group: bool = False,
+) -> Episode:
+    """Draw one episode; the same arguments always give the same episode.
+
+    Args:
+        source: where the images come from.
+        subset: which of its class-disjoint subsets.
+        seed: seed of the stream of episodes, at least 0.
+        epoch: epoch in the stream, at least 0.
+        index: position in the epoch, at least 0, the same number whatever the number of processes.
+        way: number of classes.
+        shot: support images a class.
+        query: query images a class.
+        within_group: draw all classes from one group (alphabet, script) of the source.
+
+    Returns:
+        An episode whose support, ``(way * shot, channels, height, width)``, and query,
+        ``(way * query, channels, height, width)``, are ordered by class.
+
+    Raises:
+        ValueError: the subset has too few classes, or one of them too few images.
+    """
+    generator = np.random.default_rng((_EPISODE, SUBSETS.index(subset), seed, epoch, index))
+    chosen = _choose_classes(source, subset, way=way, within_group=within_group, generator=generator)
+    support, queries = [], []
+    for class_index in chosen:
+        available = source.episode_instances(subset, class_index)
+        _require(source, subset, class_index, available, shot + query, f"shot + query = {shot} + {query}")
+        picked = generator.permutation(available)[: shot + query].tolist()
+        support.append(picked[:shot])
+        queries.append(picked[shot:])
+    names = source.classes(subset)
+    return Episode(
+        id=f"{source.name}/{subset}/{epoch}/{index}",
+        way=way,
+        train=_gather(source, subset, chosen, support),
+        val=None,
+        test=_gather(source, subset, chosen, queries),
+        classes=tuple(names[c] for c in chosen),
+    )
+
+
+def draw_task(
+    source: TaskSource, subset: Subset, *, seed: int, index: int, way: int, train: int, val: int, test: int
+) -> Task:
+    """Draw one target task; the same arguments always give the same task.
+
+    Train and validation images are ordinary ones. Test images are held-out ones (other faces, …) where the source
+    has such, else ordinary ones that are in neither of the other parts.
+
+    Args:
+        source: where the images come from.
+        subset: which of its class-disjoint subsets.
+        seed: seed of the list of tasks, at least 0.
+        index: position in the list.
+        way: number of classes.
+        train: training images a class.
+        val: validation images a class.
+        test: test images a class.
+
+    Raises:
+        ValueError: the subset has too few classes, or one of them too few images.
+    """
+    generator = np.random.default_rng((_TASK, SUBSETS.index(subset), seed, index))
+    chosen = _choose_classes(source, subset, way=way, within_group=False, generator=generator)
+    parts: tuple[list[list[int]], ...] = ([], [], [])
+    held_out = all(source.instances(subset, c, held_out=True) > 0 for c in chosen)
+    for class_index in chosen:
+        needed = train + val if held_out else train + val + test
+        available = source.instances(subset, class_index)
+        wanted = f"train + val = {train} + {val}" if held_out else f"train + val + test = {train} + {val} + {test}"
+        _require(source, subset, class_index, available, needed, wanted)
+        picked = generator.permutation(available)[:needed].tolist()
+        if held_out:
+            reserved = source.instances(subset, class_index, held_out=True)
+            _require(source, subset, class_index, reserved, test, f"test = {test} held-out images")
+            picked += generator.permutation(reserved)[:test].tolist()
+        for part, instances in zip(
+            parts, (picked[:train], picked[train : train + val], picked[train + val :]), strict=True
+        ):
+            part.append(instances)
+    names = source.classes(subset)
+    return Task(
+        id=f"{source.name}/{subset}/{index}",
+        way=way,
+        train=_gather(source, subset, chosen, parts[0]),
+        val=_gather(source, subset, chosen, parts[1]) if val else None,
+        test=_gather(source, subset, chosen, parts[2], held_out=held_out),
+        classes=tuple(names[c] for c in chosen),
+    )
+
+
+def _choose_classes(
+    source: TaskSource, subset: Subset, *, way: int, within_group: bool, generator: np.random.Generator
+) -> list[int]:
+    """Draw distinct class indices, from the whole subset or from one group that has enough of them."""
+    count = len(source.classes(subset))
+    if count < way:
+        raise ValueError(
+            f"{source.name}/{subset} has {number_of(count, 'class')}, fewer than way = {way}: choose a smaller way or "
+            "add classes."
+        )
+    if not within_group:
+        return [int(c) for c in generator.permutation(count)[:way]]
+    members: dict[str, list[int]] = {}
+    for class_index, group in enumerate(source.groups(subset)):
+        members.setdefault(group, []).append(class_index)
+    large = sorted(group for group, indices in members.items() if len(indices) >= way)
+    if not large:
+        best = max(members, key=lambda group: len(members[group]))
+        raise ValueError(
+            f"{source.name}/{subset} has no group of way = {way} classes (the largest, {best!r}, has "
+            f"{len(members[best])}): choose a smaller way or within_group: false."
+        )
+    candidates = members[large[int(generator.integers(len(large)))]]
+    return [candidates[i] for i in generator.permutation(len(candidates))[:way]]
+
+
+def _require(source: TaskSource, subset: Subset, class_index: int, available: int, needed: int, wanted: str) -> None:
+    """Raise if a class has fewer images than needed."""
+    if available < needed:
+        raise ValueError(
+            f"Class {source.classes(subset)[class_index]!r} of {source.name}/{subset} has "
+            f"{number_of(available, 'image')}, fewer than {wanted}: ask for fewer or add images."
+        )
+
+
+def _gather(
+    source: TaskSource,
+    subset: Subset,
+    chosen: Sequence[int],
+    instances: Sequence[Sequence[int]],
+    held_out: bool = False,
+) -> Split:
+    """Collect images, ordered by class, as floats in [0, 1]."""
+    images = [source.images(subset, c, i, held_out) for c, i in zip(chosen, instances, strict=True)]
+    labels = torch.repeat_interleave(torch.arange(len(chosen)), torch.tensor([len(i) for i in instances]))
+    return Split(inputs=torch.cat(images).float().div_(255), labels=labels)
+
+
+class DrawnTasks(TaskCollection):
+    """Target tasks over held-out classes: task ``i`` is a function of the source, the subset, the seed and ``i``.
+
+    Args:
+        source: where the images come from.
+        subset: choose by ``val``, report on ``test``.
+        way: classes a task.
+        train: training images a class.
+        val: validation images a class.
+        test: test images a class.
+        tasks: number of tasks, at least 1.
+        seed: seed of the list, at least 0.
+
+    Raises:
+        ValueError: a number is out of its range.
+    """
+
+    def __init__(
+        self,
+        source: TaskSource,
+        subset: Subset = "test",
+        way: int = 10,
+        train: int = 100,
+        val: int = 100,
+        test: int = 100,
+        tasks: int = 10,
+        seed: int = 0,
+    ) -> None:
+        least = {"way": (way, 2), "train": (train, 1), "val": (val, 0), "test": (test, 1)}
+        least |= {"tasks": (tasks, 1), "seed": (seed, 0)}
+        for name, (value, bound) in least.items():
+            if value < bound:
+                raise ValueError(f"DrawnTasks: {name} = {value} must be at least {bound}.")
+        self.source = source
+        self.subset: Subset = subset
+        self.way = way
+        self.train = train
+        self.val = val
+        self.test = test
+        self.tasks = tasks
+        self.seed = seed
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """The source's shape."""
+        return self.source.shape
+
+    def prepare(self) -> None:
+        """Prepare the source."""
+        self.source.prepare()
+
+    def __len__(self) -> int:
+        """Return the number of tasks."""
+        return self.tasks
+
+    def __getitem__(self, index: int) -> Task:
+        """Draw one task."""
+        if not 0 <= index < self.tasks:
+            raise IndexError(f"task {index} of {self.tasks}")
+        return draw_task(
+            self.source,
+            self.subset,
+            seed=self.seed,
+            index=index,
+            way=self.way,
+            train=self.train,
+            val=self.val,
+            test=self.test,
+        )

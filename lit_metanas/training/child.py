@@ -1,0 +1,207 @@
+"""The child network as a LightningModule, its recipe, and its training on one task."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields, replace
+
+import torch
+import torch.nn.functional as F
+from lightning.pytorch import LightningModule
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
+from torch import Tensor, nn
+from torch.utils.data import BatchSampler, DataLoader, RandomSampler, SequentialSampler, TensorDataset
+from torchmetrics.classification import MulticlassAccuracy
+
+from lit_metanas.meta.cost import TRAINING_PASSES
+from lit_metanas.records.budget import Cost
+from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.space import SearchSpace, Shape
+from lit_metanas.tasks.task import Split
+from lit_metanas.training.trainers import quiet_trainer
+
+
+@torch.no_grad()
+def share_right(scores: Callable[[Tensor], Tensor], split: Split, *, batch_size: int = 500) -> float:
+    """Share of a split's examples whose own class has the largest score.
+
+    Args:
+        scores: inputs ``(n, channels, height, width)`` to class scores ``(n, way)``.
+        split: the examples.
+        batch_size: inputs scored at once.
+    """
+    batches = zip(split.inputs.split(batch_size), split.labels.split(batch_size), strict=True)
+    return sum(int((scores(inputs).argmax(1) == labels).sum()) for inputs, labels in batches) / len(split)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a child network is trained on one task; not a part of its architecture.
+
+    Attributes:
+        epochs: passes over the train part.
+        batch_size: images a step; a smaller train part is one batch.
+        learning_rate: of AdamW at the start; it falls to zero as a half cosine.
+        weight_decay: of AdamW.
+        label_smoothing: of the cross-entropy.
+        inherit: start from the weights that a search hands over, where there are any.
+    """
+
+    epochs: int = 30
+    batch_size: int = 50
+    learning_rate: float = 1e-2
+    weight_decay: float = 1e-3
+    label_smoothing: float = 0.0
+    inherit: bool = True
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            least = 1 if name in ("epochs", "batch_size") else 0
+            if value < least:
+                raise ValueError(f"Recipe: {name} is {value}; it must be at least {least}.")
+        if self.label_smoothing > 1:
+            raise ValueError(f"Recipe: label_smoothing is {self.label_smoothing}; it must be at most 1.")
+
+    def changed(self, changes: Mapping[str, float | int | str | bool]) -> Recipe:
+        """The recipe with new values of numeric fields.
+
+        Raises:
+            ValueError: a name is no field of a recipe.
+        """
+        names = [field.name for field in fields(self) if field.name != "inherit"]
+        for name in changes:
+            if name not in names:
+                raise ValueError(f"A recipe has no number '{name}': use {', '.join(names)}.")
+        return Recipe(**{**asdict(self), **changes})
+
+
+AUXILIARY_WEIGHT = 0.4
+"""Of the loss of an auxiliary classifier (Liu et al. 2019)."""
+
+
+class Child(LightningModule):
+    """Trains the network of one architecture on one task: cross-entropy, AdamW, half-cosine learning rate.
+
+    Args:
+        space: the search space that the architecture belongs to.
+        architecture: one label for each active choice.
+        shape: channels, height and width of an input.
+        way: number of classes.
+        recipe: training hyper-parameters.
+        weights: a supernet's parameters to inherit by name; None starts anew.
+    """
+
+    def __init__(
+        self,
+        *,
+        space: SearchSpace,
+        architecture: Mapping[str, str],
+        shape: Shape,
+        way: int,
+        recipe: Recipe | None = None,
+        weights: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        super().__init__()
+        self.space = space
+        self.architecture: Architecture = space.canonical(architecture)
+        self.shape = shape
+        self.way = way
+        self.recipe = recipe or Recipe()
+        self.network: nn.Module = space.child(self.architecture, shape, way, weights)
+        self.val_accuracy = MulticlassAccuracy(way, average="micro")
+        self.test_accuracy = MulticlassAccuracy(way, average="micro")
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Scores, shape ``(n, way)``, for inputs of shape ``(n, channels, height, width)``."""
+        scores = self.network(inputs)
+        assert isinstance(scores, Tensor)
+        return scores
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """Cross-entropy of a batch of inputs and labels."""
+        inputs, labels = batch
+        scores = self.space.training_scores(self.network, inputs)
+        loss, *auxiliary = (F.cross_entropy(s, labels, label_smoothing=self.recipe.label_smoothing) for s in scores)
+        loss = loss + AUXILIARY_WEIGHT * sum(auxiliary) if auxiliary else loss
+        self.log("train/loss", loss, prog_bar=True)
+        return loss
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """Accuracy on the validation part."""
+        self._evaluate("val/accuracy", self.val_accuracy, batch)
+
+    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """Accuracy on the test part."""
+        self._evaluate("test/accuracy", self.test_accuracy, batch)
+
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
+        """AdamW with a half cosine over all steps.
+
+        Raises:
+            ValueError: the trainer does not know their number.
+        """
+        if math.isinf(self.trainer.estimated_stepping_batches):
+            raise ValueError(
+                "The learning rate falls until the end of training, and there is none: set the trainer's max_epochs or "
+                "max_steps."
+            )
+        optimizer = torch.optim.AdamW(
+            self.network.parameters(), lr=self.recipe.learning_rate, weight_decay=self.recipe.weight_decay
+        )
+        steps = max(1, int(self.trainer.estimated_stepping_batches))
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _evaluate(self, key: str, metric: MulticlassAccuracy, batch: tuple[Tensor, Tensor]) -> None:
+        inputs, labels = batch
+        metric.update(self(inputs), labels)
+        self.log(key, metric, on_epoch=True, prog_bar=True)
+
+
+def batches(split: Split, batch_size: int, seed: int | None = None) -> DataLoader[tuple[Tensor, ...]]:
+    """Batches of inputs and labels; shuffled anew in each epoch, from ``seed``, unless it is None.
+
+    A last batch of a single image is left out of training: batch-norm needs two.
+    """
+    data = TensorDataset(split.inputs, split.labels)
+    if seed is None:
+        return DataLoader(data, batch_size=None, sampler=BatchSampler(SequentialSampler(data), batch_size, False))
+    shuffled = RandomSampler(data, generator=torch.Generator().manual_seed(seed))
+    drop_last = images_an_epoch(len(split), batch_size) < len(split)
+    return DataLoader(data, batch_size=None, sampler=BatchSampler(shuffled, min(batch_size, len(split)), drop_last))
+
+
+def images_an_epoch(images: int, batch_size: int) -> int:
+    """How many of so many images an epoch of training sees: a last batch of a single one is left out."""
+    return images - int(images > 1 and images % min(batch_size, images) == 1)
+
+
+def training_cost(space: SearchSpace, architecture: Architecture, shape: Shape, way: int, *, images: int) -> Cost:
+    """Cost of training a child on ``images`` images, with repetition."""
+    flops = space.cost(architecture, shape, way).flops
+    return Cost(images=images, flops=TRAINING_PASSES * flops * images)
+
+
+def fit_child(child: Child, train: Split, *, seed: int) -> Cost:
+    """Train a child on one split, on the device that the split lies on, and return what it cost.
+
+    The seed orders the batches and drives dropout; the caller's random state is left as it was.
+    """
+    epochs, device = child.recipe.epochs, train.inputs.device
+    with torch.inference_mode(False), torch.enable_grad(), quiet_trainer(device, epochs=epochs) as trainer:
+        child.to(memory_format=torch.channels_last)
+        # Copies: what a prediction step is given are inference tensors.
+        data = Split(train.inputs.clone(memory_format=torch.channels_last), train.labels.clone())
+        loader = batches(data, child.recipe.batch_size, seed)
+        torch.manual_seed(seed)
+        trainer.fit(child, train_dataloaders=loader)
+    images = images_an_epoch(len(train), child.recipe.batch_size) * child.recipe.epochs
+    cost = training_cost(child.space, child.architecture, child.shape, child.way, images=images)
+    return replace(cost, steps=trainer.global_step)
+
+
+def accuracy(child: Child, split: Split, *, batch_size: int = 500) -> float:
+    """Share of the split's images that the child classifies rightly, in evaluation mode."""
+    child.eval()
+    return share_right(child, split, batch_size=batch_size)

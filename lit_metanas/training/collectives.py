@@ -1,0 +1,99 @@
+"""What several processes exchange: one average an outer step, and gathered objects."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, TypeVar
+
+import torch
+from lightning.pytorch import Trainer
+from torch import Tensor, distributed
+
+from lit_metanas.meta.differentiation import Metrics
+from lit_metanas.meta.parameters import Parameters
+
+_SHIFTS = (0, 16, 32, 48)
+"""FLOPs travel as numbers of 16 bits, whose sums over up to 256 processes float32 holds exactly."""
+
+
+class OuterAverage(NamedTuple):
+    """One outer step's gradient and metrics, the same on all processes.
+
+    Attributes:
+        gradients: mean over all tasks.
+        metrics: of all tasks in their order, as ``MetaGradient`` gives them.
+        flops: sum over all tasks.
+        signalled: whether any process had a signal.
+    """
+
+    gradients: Parameters
+    metrics: Metrics
+    flops: int
+    signalled: bool
+
+
+def average(
+    gradients: Parameters, metrics: Metrics, flops: int, trainer: Trainer, *, signalled: bool = False
+) -> OuterAverage:
+    """Average over processes that have as many tasks each.
+
+    Args:
+        gradients: mean over this process's tasks.
+        metrics: of this process's tasks; those of shape ``(tasks,)`` are joined.
+        flops: sum over this process's tasks.
+        trainer: knows the processes.
+        signalled: whether this process had a signal.
+    """
+    world, rank = trainer.world_size, trainer.global_rank
+    losses = metrics["losses"]
+    # Half precision could not hold the FLOPs, nor the sum of many gradients.
+    dtype = torch.promote_types(losses.dtype, torch.float32)
+    joined = {}
+    for name, value in metrics.items():
+        if value.dim():
+            joined[name] = torch.zeros(len(value) * world, dtype=dtype, device=losses.device)
+            joined[name][rank::world] = value
+    tensors = gradients.flat()
+    numbers = torch.tensor(
+        [*(flops >> shift & 0xFFFF for shift in _SHIFTS), signalled], dtype=dtype, device=losses.device
+    )
+    parts = [*tensors.values(), *joined.values(), numbers]
+    message = torch.cat([part.reshape(-1).to(dtype) for part in parts])
+    if world > 1:
+        distributed.all_reduce(message)  # a strategy's reduce would have all meet before, in a message of its own
+    *pieces, sums = message.split([part.numel() for part in parts])
+    means = {
+        name: (piece / world).view_as(value).to(value)
+        for (name, value), piece in zip(tensors.items(), pieces, strict=False)
+    }
+    everything = dict(zip(joined, pieces[len(tensors) :], strict=True))
+    everything |= {"loss": everything["losses"].mean(), "accuracy": everything["accuracies"].mean()}
+    *parts_of_flops, signals = sums.tolist()
+    flops = sum(int(part) << shift for part, shift in zip(parts_of_flops, _SHIFTS, strict=True))
+    return OuterAverage(gradients.updated(means), everything, flops, signals > 0)
+
+
+T = TypeVar("T")
+
+
+def gathered(mine: list[T]) -> list[T]:
+    """The lists of all processes joined, that of the first one first."""
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return mine
+    found: list[Any] = [None] * distributed.get_world_size()
+    distributed.all_gather_object(found, mine)
+    return [each for own in found for each in own]
+
+
+def interleaved(mine: Tensor, trainer: Trainer) -> Tensor:
+    """Gather the rows of all processes.
+
+    Args:
+        mine: rows of this process, shape ``(n, ...)``, as many on each.
+        trainer: row ``i`` of process ``rank`` belongs to the place ``i * world_size + rank``.
+
+    Returns:
+        All rows by place, shape ``(n * world_size, ...)``.
+    """
+    if trainer.world_size == 1:
+        return mine
+    return trainer.strategy.all_gather(mine).transpose(0, 1).flatten(0, 1)

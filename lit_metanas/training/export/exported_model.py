@@ -1,0 +1,100 @@
+"""An exported network as a LightningModule, to classify new images with the verb ``predict``."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+from lightning.pytorch import LightningModule
+from torch import Tensor
+
+from lit_metanas.io.files import replacing
+from lit_metanas.tasks.images.image_files import read_images
+from lit_metanas.training.collectives import gathered
+from lit_metanas.training.export.exported_program import DESCRIPTION, load_exported
+
+SHOWN = 20
+
+Row = dict[str, str | float]
+
+
+class ExportedModel(LightningModule):
+    """Classifies image files; prints each one's class and writes all probabilities to a file.
+
+    Args:
+        directory: the folder of an exported network, or one in which it is the only one.
+        output: the file to write, CSV, or JSON if it is so named.
+    """
+
+    def __init__(self, directory: str, output: str = "predictions.csv") -> None:
+        super().__init__()
+        # No submodule: an exported program has no training mode to be switched to. It stays on the CPU.
+        self.exported = load_exported(_only_export(Path(directory)))
+        self.output = Path(output)
+        if self.output.suffix not in (".csv", ".json"):
+            raise ValueError(f"The output '{output}' is neither CSV nor JSON: let its name end in .csv or .json.")
+        self._batches: list[tuple[int, list[Row]]] = []
+
+    def on_predict_start(self) -> None:
+        """Forget earlier images."""
+        self._batches = []
+
+    def predict_step(self, batch: list[Path], batch_idx: int) -> Tensor:
+        """Probabilities, shape ``(n, classes)``, of a batch of image files."""
+        probabilities = self.exported.predict(read_images(batch, self.exported.shape))
+        rows: list[Row] = []
+        for file, row in zip(batch, probabilities, strict=True):
+            by_class = {name: round(float(value), 6) for name, value in zip(self.exported.classes, row, strict=True)}
+            best = max(by_class, key=by_class.__getitem__)
+            rows.append(
+                {
+                    "file": str(file),
+                    "class": best,
+                    "probability": by_class[best],
+                    **{f"p({name})": value for name, value in by_class.items()},
+                }
+            )
+        # Batches go round the processes.
+        self._batches.append((batch_idx * self.trainer.world_size + self.trainer.global_rank, rows))
+        return probabilities
+
+    def on_predict_end(self) -> None:
+        """Print the classes and write the file, of the images of all processes, on the first one."""
+        batches = sorted(gathered(self._batches), key=lambda batch: batch[0])
+        if not self.trainer.is_global_zero:
+            return
+        rows = [row for _, batch in batches for row in batch]
+        for row in rows[:SHOWN]:
+            print(f"{row['file']}: {row['class']} ({float(row['probability']):.1%})")
+        with replacing(self.output) as temporary:
+            temporary.write_text(self._text(rows), encoding="utf-8")
+        more = len(rows) - SHOWN
+        print(f"{f'… and {more} more; all' if more > 0 else 'All'} probabilities are in {self.output}.")
+
+    def _text(self, rows: list[Row]) -> str:
+        if self.output.suffix == ".json":
+            return json.dumps(rows, indent=1, ensure_ascii=False)
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+        return text.getvalue()
+
+
+def _only_export(directory: Path) -> Path:
+    """The folder itself, or the one below it that holds an exported network.
+
+    Raises:
+        ValueError: several do.
+    """
+    if (directory / DESCRIPTION).is_file():
+        return directory
+    found = sorted(path.parent for path in directory.rglob(DESCRIPTION))
+    if len(found) > 1:
+        raise ValueError(
+            f"There are {len(found)} exported networks in '{directory}': give the folder of one, for instance "
+            f"'{found[0]}'."
+        )
+    return found[0] if found else directory

@@ -1,0 +1,7 @@
+"""Bilevel meta-training of weights and architecture logits."""
+
+from lit_metanas.training.meta_search.architecture_logits import ArchitectureSchedule
+from lit_metanas.training.meta_search.meta_learned import MetaLearned
+from lit_metanas.training.meta_search.meta_search import MetaSearch
+
+__all__ = ["ArchitectureSchedule", "MetaLearned", "MetaSearch"]

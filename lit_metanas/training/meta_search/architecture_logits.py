@@ -1,0 +1,182 @@
+"""Architecture logits, their schedule, and labels that are fixed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor, nn
+
+from lit_metanas.records.result_files import read_architectures
+from lit_metanas.relaxations.relaxation import PRUNED, probabilities
+from lit_metanas.spaces import SearchSpace
+from lit_metanas.spaces.architecture import Choice
+
+
+class ArchitectureLogits(nn.Module):
+    """One logit a candidate, all in one vector, so that choices with dots in their names can be parameters.
+
+    Args:
+        choices: of the search space.
+        prior: labels to start from, by group or by the choice's own name, which goes first. It says nothing to a
+            choice of a single label.
+        strength: how much larger the prior label's logit is than the others of its choice at the start.
+
+    Raises:
+        ValueError: the prior names no choice or group of the space, or a label that it does not have.
+    """
+
+    def __init__(
+        self, choices: Sequence[Choice], *, prior: Mapping[str, str] | None = None, strength: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.choices = tuple(choices)
+        self.sizes = [len(choice.labels) for choice in self.choices]
+        self.values = nn.Parameter(self._initial(prior or {}, strength))
+        self.register_buffer("pruned", torch.zeros(sum(self.sizes), dtype=torch.bool))
+        self.pruned: Tensor
+
+    @property
+    def open(self) -> bool:
+        """Whether any choice has more than one candidate left."""
+        left = (~self.pruned).split(self.sizes)
+        return any(int(row.sum()) > 1 for row in left)
+
+    def tree(self) -> dict[str, Tensor]:
+        """The logits by choice, each of shape ``(labels,)``, pruned candidates far below all others; detached."""
+        masked = self.values.detach().masked_fill(self.pruned, PRUNED)
+        return self._by_choice(masked)
+
+    def probabilities(self) -> dict[str, Tensor]:
+        """Softmax of the logits by choice, each of shape ``(labels,)``, detached."""
+        return {name: probabilities(logits) for name, logits in self.tree().items()}
+
+    def flat(self, tree: Mapping[str, Tensor]) -> Tensor:
+        """One vector of a tree's tensors, zero for pruned candidates: a gradient of ``values``."""
+        joined = torch.cat([tree[choice.name] for choice in self.choices])
+        return joined.masked_fill(self.pruned, 0.0)
+
+    @torch.no_grad()
+    def prune(self, below: float) -> None:
+        """Drop the candidates whose probability is less than ``below``; the likeliest of a choice always stays."""
+        for row, gone in zip(self.probabilities().values(), self.pruned.split(self.sizes), strict=True):
+            gone |= (row < below) & (row < row.max())
+
+    def tied(self, tree: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Replace each tensor by the mean over the choices of its group."""
+        means: dict[str, Tensor] = {}
+        for group in self._groups():
+            means |= dict.fromkeys(group, torch.stack([tree[name] for name in group]).mean(0))
+        return {choice.name: means[choice.name] for choice in self.choices}
+
+    def tied_noise(self, noise: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Give all choices of a group the noise of its first, so that they take the same label."""
+        shared: dict[str, Tensor] = {}
+        for group in self._groups():
+            shared |= dict.fromkeys(group, noise[group[0]])
+        return {choice.name: shared[choice.name] for choice in self.choices}
+
+    def _groups(self) -> list[list[str]]:
+        """Names of the choices that are tied; one without a group is tied to none."""
+        groups: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+        for choice in self.choices:
+            groups.setdefault((choice.group or choice.name, choice.labels), []).append(choice.name)
+        return list(groups.values())
+
+    @torch.no_grad()
+    def inherit(self, labels: Mapping[str, Sequence[str]], logits: Mapping[str, Tensor]) -> None:
+        """Take over another space's logits for the labels that both have; what is pruned there is pruned here.
+
+        Args:
+            labels: the other space's labels by choice.
+            logits: its logits by choice, each of shape ``(labels,)``.
+        """
+        for choice, row in zip(self.choices, self.values.split(self.sizes), strict=True):
+            theirs = list(labels.get(choice.name, ()))
+            for place, label in enumerate(choice.labels):
+                if label in theirs:
+                    row[place] = logits[choice.name][theirs.index(label)]
+        for row, gone in zip(self.values.split(self.sizes), self.pruned.split(self.sizes), strict=True):
+            pruned = row <= PRUNED / 2
+            gone |= pruned & ~pruned.all()
+            row.masked_fill_(pruned, 0.0)
+
+    def _by_choice(self, values: Tensor) -> dict[str, Tensor]:
+        return {choice.name: row for choice, row in zip(self.choices, values.split(self.sizes), strict=True)}
+
+    def _initial(self, prior: Mapping[str, str], strength: float) -> Tensor:
+        used = set()
+        rows = []
+        for choice in self.choices:
+            row = torch.zeros(len(choice.labels))
+            keys = [key for key in (choice.name, choice.group) if key in prior]
+            used.update(keys)
+            for key in keys[:1] if len(choice.labels) > 1 else ():
+                if prior[key] not in choice.labels:
+                    raise ValueError(
+                        f"prior: '{key}' has no label '{prior[key]}' in {choice.name}: use {', '.join(choice.labels)}."
+                    )
+                row[choice.labels.index(prior[key])] = strength
+            rows.append(row)
+        unknown = prior.keys() - used
+        if unknown:
+            names = sorted({choice.group for choice in self.choices})
+            raise ValueError(f"prior: the space has no choice '{min(unknown)}': use {', '.join(names)}.")
+        return torch.cat(rows)
+
+
+@dataclass(frozen=True)
+class ArchitectureSchedule:
+    """How the architecture is learned over the course of meta-training; times are shares of the whole.
+
+    Attributes:
+        warm_up: until then logits stay as they are and only weights are trained.
+        tied_until: until then all choices of a group (the kernels of all layers, …) are one choice for the network.
+        prune_below: candidates whose probability falls below this are dropped after the warm-up; 0 keeps all.
+        prior: labels to start from, by group or by choice.
+        prior_strength: how much larger the logit of a prior label is at the start.
+    """
+
+    warm_up: float = 0.0
+    tied_until: float = 0.0
+    prune_below: float = 0.0
+    prior: Mapping[str, str] | None = None
+    prior_strength: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if name in ("warm_up", "tied_until", "prune_below") and not 0 <= value <= 1:
+                raise ValueError(f"ArchitectureSchedule: {name} is {value}; it must lie between 0 and 1.")
+
+
+def fixed_labels(architecture: dict[str, str] | str | None, space: SearchSpace) -> dict[str, str]:
+    """The labels to restrict a space to.
+
+    Args:
+        architecture: labels of some or all choices, each for one choice or for all of a group; or the path of an
+            ``architectures.json``, of which the best entry of this space is taken.
+        space: the search space.
+
+    Returns:
+        A label for each choice that is no longer open: choices that the fixed labels make inactive get their first.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file holds no architecture of this space.
+    """
+    labels = _best(architecture, space) if isinstance(architecture, str) else space.by_choice(architecture or {})
+    inactive: set[str] = set()
+    for choice in space.choices:
+        if any(n in inactive or (n in labels and labels[n] not in allowed) for n, allowed in choice.active_if):
+            inactive.add(choice.name)
+            labels.setdefault(choice.name, choice.labels[0])
+    return labels
+
+
+def _best(path: str, space: SearchSpace) -> dict[str, str]:
+    entries = [entry for entry in read_architectures(path) if entry.space == space.name]
+    if not entries:
+        raise ValueError(f"'{path}' holds no architecture of {space.name}: give the file of a search in it.")
+    return max(entries, key=lambda entry: -math.inf if math.isnan(entry.value) else entry.value).architecture.to_json()

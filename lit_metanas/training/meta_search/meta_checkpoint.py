@@ -1,0 +1,223 @@
+"""What a checkpoint of meta-training says about itself, and what can be taken from it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lit_metanas.io.checkpoints import DAMAGED, load_plain
+from lit_metanas.io.files import replacing
+from lit_metanas.meta.parameters import Parameters
+from lit_metanas.records.budget import Cost
+from lit_metanas.relaxations.relaxation import PRUNED
+from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.space import SearchSpace, Shape, inherit
+
+KEY = "lit_metanas"
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class MetaCheckpoint:
+    """The plain content of a meta-training checkpoint.
+
+    Attributes:
+        weights: the supernet's parameters by name.
+        logits: architecture logits by choice, pruned candidates far below the others.
+        labels: the candidates by choice.
+        statistics: batch-norm means and variances of the derived architecture; may be empty.
+        shape: channels, height and width of an input.
+        cost: of all meta-training so far.
+        head: the head's meta-parameters by name; empty where each task makes its own.
+        own: what the checkpoint's space derives from the logits; None where the file does not tell.
+    """
+
+    weights: dict[str, Tensor]
+    logits: dict[str, Tensor]
+    labels: dict[str, list[str]]
+    statistics: dict[str, Tensor]
+    shape: Shape
+    cost: Cost
+    head: dict[str, Tensor] = field(default_factory=dict)
+    own: Architecture | None = None
+
+    def architecture(self) -> dict[str, str]:
+        """The label of the largest logit for each choice, inactive ones, too."""
+        return {name: self.labels[name][int(row.argmax())] for name, row in self.logits.items()}
+
+    def derived(self, space: SearchSpace) -> Architecture:
+        """What a space, which may be larger than the checkpoint's, derives from the logits.
+
+        Raises:
+            ValueError: the space lacks a choice or a label.
+        """
+        space.canonical(self.architecture())
+        logits = {}
+        for choice in space.choices:
+            row = torch.full((len(choice.labels),), PRUNED)
+            for label, value in zip(self.labels[choice.name], self.logits[choice.name].cpu(), strict=True):
+                if label in choice.labels:
+                    row[choice.labels.index(label)] = value
+            logits[choice.name] = row
+        return space.derive(logits)
+
+    def parameters(self, space: SearchSpace, shape: Shape) -> Parameters:
+        """Weights and logits, cut to a space that is as large or smaller.
+
+        Raises:
+            ValueError: the checkpoint is of another space or shape.
+        """
+        check(self, space, shape)
+        weights = inherit(self.weights, dict(space.supernet(shape).named_parameters()))
+        logits = {}
+        for choice in space.choices:
+            theirs = self.labels[choice.name]
+            logits[choice.name] = self.logits[choice.name][[theirs.index(label) for label in choice.labels]].clone()
+        return Parameters(weights, logits, {})
+
+
+def describe(
+    space: SearchSpace, shape: Shape, logits: Mapping[str, Tensor], statistics: Mapping[str, Tensor], cost: Cost
+) -> dict[str, Any]:
+    """The entry that goes into the checkpoint under ``KEY``: plain values and tensors only."""
+    return {
+        "schema": SCHEMA,
+        "labels": {choice.name: list(choice.labels) for choice in space.choices},
+        "shape": list(shape),
+        "logits": {name: value.detach().cpu().clone() for name, value in logits.items()},
+        "statistics": {name: value.detach().cpu().clone() for name, value in statistics.items()},
+        "cost": asdict(cost),
+        "derived": space.derive(logits).to_json(),
+    }
+
+
+def check(checkpoint: MetaCheckpoint, space: SearchSpace, shape: Shape) -> None:
+    """Compare a checkpoint with what it is loaded into.
+
+    Raises:
+        ValueError: it was made for other images or for another space.
+    """
+    if checkpoint.shape != tuple(shape):
+        raise ValueError(
+            f"The checkpoint is for inputs of shape {checkpoint.shape}, the model for {tuple(shape)}: "
+            "use the checkpoint's shape."
+        )
+    for choice in space.choices:
+        theirs = checkpoint.labels.get(choice.name)
+        if theirs is None or not set(choice.labels) <= set(theirs):
+            has = "no such choice" if theirs is None else f"only {', '.join(theirs)}"
+            raise ValueError(
+                f"The checkpoint is of another search space: for '{choice.name}' the model has "
+                f"{', '.join(choice.labels)}, the checkpoint {has}."
+            )
+
+
+def check_resumable(content: Mapping[str, Any], space: SearchSpace, shape: Shape, head: Mapping[str, Tensor]) -> None:
+    """Compare a whole checkpoint with the model that would go on from it.
+
+    Raises:
+        ValueError: it was not made by meta-training, is damaged or newer; as of ``check``; its space is larger than the
+            model's, or its head is another.
+    """
+    entry = content.get(KEY)
+    if entry is None:
+        raise ValueError("The checkpoint was not written by meta-training: give one that `fit` of MetaSearch wrote.")
+    try:
+        checkpoint = _content(content)
+    except DAMAGED:
+        raise ValueError("The checkpoint is damaged: give one that `fit` of MetaSearch wrote.") from None
+    if checkpoint is None:
+        raise ValueError(
+            f"The checkpoint has schema {entry['schema']}, written by a newer version of lit_metanas: upgrade."
+        )
+    check(checkpoint, space, shape)
+    if "own" not in entry:
+        raise ValueError("The checkpoint is a start, not a run to resume: give it as the model's start.")
+    if checkpoint.labels != {choice.name: list(choice.labels) for choice in space.choices}:
+        raise ValueError(
+            "The checkpoint's search space is larger than the model's: give the checkpoint as the model's start."
+        )
+    theirs = {name: tuple(value.shape) for name, value in checkpoint.head.items()}
+    if theirs != {name: tuple(value.shape) for name, value in head.items()}:
+        raise ValueError("The checkpoint has another head than the model: use the head that it was trained with.")
+
+
+def read_meta_checkpoint(path: str | os.PathLike[str]) -> MetaCheckpoint:
+    """Read a checkpoint that ``fit`` of ``MetaSearch`` wrote, onto the CPU; no code in it is executed.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is damaged, of a newer version, or was not written by meta-training.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise FileNotFoundError(f"There is no checkpoint '{file}': give the path of one that `fit` wrote.")
+    try:
+        checkpoint = _content(load_plain(file))
+    except DAMAGED:
+        raise ValueError(
+            f"'{file}' is damaged or was not written by meta-training: give a checkpoint that `fit` wrote."
+        ) from None
+    if checkpoint is None:
+        raise ValueError(f"'{file}' was written by a newer version of lit_metanas: upgrade.")
+    return checkpoint
+
+
+def _content(content: Mapping[str, Any]) -> MetaCheckpoint | None:
+    """What a loaded file tells; None where it is of a newer schema. Raises one of ``DAMAGED`` where it is not one."""
+    entry, state = content[KEY], content["state_dict"]
+    if entry["schema"] > SCHEMA:
+        return None
+    channels, height, width = entry["shape"]
+    labels = {name: list(row) for name, row in entry["labels"].items()}
+    if any(entry["logits"][name].shape != (len(row),) for name, row in labels.items()):
+        raise ValueError("There are not as many logits as labels.")
+    return MetaCheckpoint(
+        weights=_within(state, "supernet."),
+        logits=entry["logits"],
+        labels=labels,
+        statistics=entry["statistics"],
+        shape=(channels, height, width),
+        cost=Cost(**entry["cost"]),
+        head=_within(state, "head."),
+        own=Architecture(entry["derived"]) if "derived" in entry else None,
+    )
+
+
+def _within(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+
+
+def write_meta_checkpoint(path: str | os.PathLike[str], checkpoint: MetaCheckpoint) -> None:
+    """Write, atomically, what ``read_meta_checkpoint`` reads: a start for ``MetaSearch``, not a run to resume."""
+    entry = {
+        "schema": SCHEMA,
+        "labels": checkpoint.labels,
+        "shape": list(checkpoint.shape),
+        "logits": checkpoint.logits,
+        "statistics": checkpoint.statistics,
+        "cost": asdict(checkpoint.cost),
+    }
+    named = {
+        **{f"supernet.{name}": value for name, value in checkpoint.weights.items()},
+        **{f"head.{name}": value for name, value in checkpoint.head.items()},
+    }
+    state = {name: value.detach().cpu().clone() for name, value in named.items()}
+    with replacing(path) as temporary:
+        torch.save({KEY: entry, "state_dict": state}, temporary)
+
+
+def read_parameters(path: str | os.PathLike[str], space: SearchSpace, shape: Shape) -> Parameters:
+    """The meta-trained weights and logits of a checkpoint, cut to ``space``, to start a task's search from.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the checkpoint is damaged, foreign, or of another space or shape.
+    """
+    return read_meta_checkpoint(path).parameters(space, shape)

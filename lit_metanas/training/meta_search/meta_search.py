@@ -1,0 +1,296 @@
+"""The bilevel optimisation of architecture logits and weights over episodes."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from functools import partial
+from typing import Any
+
+import torch
+from lightning.pytorch.cli import OptimizerCallable
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from lit_metanas.meta import (
+    Adaptation,
+    Head,
+    InnerLoop,
+    MetaGradient,
+    NoInnerLoop,
+    Parameters,
+    PrototypeHead,
+    PrototypeLoss,
+    TaskNoise,
+    task_generator,
+)
+from lit_metanas.meta.cost import training_flops
+from lit_metanas.meta.differentiation import Metrics
+from lit_metanas.meta.learner import BatchNorm
+from lit_metanas.relaxations import Relaxation, Softmax
+from lit_metanas.spaces import SearchSpace, Shape
+from lit_metanas.tasks.task import Episode
+from lit_metanas.training.collectives import average
+from lit_metanas.training.meta_search.architecture_logits import ArchitectureSchedule, fixed_labels
+from lit_metanas.training.meta_search.episode_scores import identity, mean_of_finite, rescaled
+from lit_metanas.training.meta_search.meta_learned import MetaLearned
+from lit_metanas.training.trainers import WholeSteps
+
+
+def default_weight_optimizer(parameters: Any) -> Optimizer:
+    """Adam at 1e-2."""
+    return torch.optim.Adam(parameters, lr=1e-2)
+
+
+def _logit_optimizer(parameters: Any) -> Optimizer:
+    return torch.optim.Adam(parameters, lr=5e-2, betas=(0.5, 0.999))
+
+
+class MetaSearch(MetaLearned):
+    """Meta-trains a supernet and its architecture logits; with one candidate a choice, a plain network.
+
+    Every training step takes a batch of episodes, asks the meta-gradient for the outer gradient, averages it over all
+    processes and steps both optimizers. It is a function of (seed, step, position of the task), whatever the number
+    of processes.
+
+    Args:
+        space: the search space.
+        shape: channels, height and width of an input.
+        meta_gradient: how the outer update is derived; by default the prototype loss.
+        relaxation: logits to mixture in training; by default the softmax.
+        inner_loop: adaptation to an episode.
+        head: features to scores.
+        batch_norm: where an evaluated query set's batch-norm statistics come from: its own batch
+            (``transductive``), the support set, or the last training tasks (``running``).
+        weight_optimizer: steps weights and head.
+        logit_optimizer: steps the logits.
+        anneal: whether both learning rates fall to zero as a half cosine.
+        schedule: warm-up, tying, pruning and prior of the logits.
+        flops: training budget, 3 x forward multiply-adds x images; None trains for the Trainer's steps.
+        architecture: labels to fix: a mapping, or the path of an ``architectures.json`` whose best entry is taken.
+        start: checkpoint to take weights, head and logits from, for instance of the search that found
+            ``architecture``.
+        adapt_architecture: whether each evaluated episode derives an architecture of its own, from its support set in
+            an inner loop that moves logits; else all use that of the meta-trained logits.
+        query_dropout: whether dropout is on for the query set in training. Off, adapted networks are judged as they
+            will be used; on, a search sees the harm of dropout only. Without an inner loop it must be on.
+        gradient_clip: largest norm of the outer gradient of the weights; None does not clip.
+        skipped: how many tasks without a finite loss and gradient the whole training may leave out; one more stops it.
+        seed: of everything that is drawn in training and evaluation, except initial weights and episodes.
+
+    Raises:
+        ValueError: arguments do not go together, or a file is not what it should be.
+    """
+
+    def __init__(
+        self,
+        *,
+        space: SearchSpace,
+        shape: Shape,
+        meta_gradient: MetaGradient | None = None,
+        relaxation: Relaxation | None = None,
+        inner_loop: InnerLoop | None = None,
+        head: Head | None = None,
+        batch_norm: BatchNorm = "running",
+        weight_optimizer: OptimizerCallable = default_weight_optimizer,
+        logit_optimizer: OptimizerCallable = _logit_optimizer,
+        anneal: bool = True,
+        schedule: ArchitectureSchedule | None = None,
+        flops: float | None = None,
+        architecture: dict[str, str] | str | None = None,
+        start: str | None = None,
+        adapt_architecture: bool = False,
+        query_dropout: bool = True,
+        gradient_clip: float | None = None,
+        skipped: int = 20,
+        seed: int = 0,
+    ) -> None:
+        schedule = schedule or ArchitectureSchedule()
+        fixed = fixed_labels(architecture, space)
+        super().__init__(
+            space=space.restricted(fixed) if fixed else space,
+            shape=shape,
+            relaxation=relaxation or Softmax(),
+            inner_loop=inner_loop or NoInnerLoop(),
+            head=head or PrototypeHead(),
+            batch_norm=batch_norm,
+            prior=schedule.prior,
+            prior_strength=schedule.prior_strength,
+            start=start,
+            adapt_architecture=adapt_architecture,
+            seed=seed,
+        )
+        if flops is not None and not flops > 0:
+            raise ValueError(f"MetaSearch: flops is {flops}; give a positive number, or none to train for epochs.")
+        if not query_dropout and not self.inner_loop.steps:
+            raise ValueError("MetaSearch: without an inner loop query_dropout must be on, or there is no dropout.")
+        if skipped < 0:
+            raise ValueError(f"MetaSearch: skipped is {skipped}; give the number of tasks that may be left out, or 0.")
+        self.automatic_optimization = False
+        self.meta_gradient = meta_gradient or PrototypeLoss()
+        self.meta_gradient.check(self.learner, self.inner_loop)
+        self.weight_optimizer, self.logit_optimizer = weight_optimizer, logit_optimizer
+        self.anneal = anneal
+        self.schedule = schedule
+        self.flops = flops
+        self.query_dropout = query_dropout
+        self.gradient_clip = gradient_clip
+        self.skipped = skipped
+        self.signalled = self.any_signalled = False
+        self._whole_steps = WholeSteps()
+
+    @property
+    def progress(self) -> float:
+        """Spent share of the whole training, from 0 to 1."""
+        if self.flops is not None:
+            return min(1.0, int(self.spent) / self.flops)
+        if self.trainer.train_dataloader is None:
+            return 0.0  # to ask for the number of steps would make the loader, before a resumed run gives it its state
+        steps = float(self.trainer.estimated_stepping_batches)
+        return min(1.0, int(self.outer_steps) / steps)
+
+    def sampled_child(self) -> dict[str, Tensor]:
+        """What the relaxation makes of the logits for the first task of the coming step, the same on all processes.
+
+        Returns:
+            For each choice the candidates' weights, shape ``(labels,)``: a one-hot vector where a child is drawn.
+        """
+        logits, relaxation = self.logits.tree(), self.learner.relaxation
+        noise = relaxation.draw_noise(logits, task_generator(self.seed, int(self.outer_steps), 0))
+        mixture = relaxation(logits, noise, self.progress)
+        return {name: gate.weights.detach() for name, gate in mixture.items()}
+
+    def configure_optimizers(self) -> list[Optimizer]:
+        """One optimizer for weights and head, one for logits."""
+        return [
+            self.weight_optimizer([*self.supernet.parameters(), *self.head.parameters()]),
+            self.logit_optimizer([self.logits.values]),
+        ]
+
+    def on_train_start(self) -> None:
+        """Start the clock; a run that has spent its budget ends here.
+
+        Raises:
+            ValueError: neither the module nor the trainer has an end, or the trainer scales losses.
+        """
+        # Not in an earlier hook: see ``progress``.
+        if self.flops is None and math.isinf(float(self.trainer.estimated_stepping_batches)):
+            raise ValueError("Training has no end: set the model's flops, or the trainer's max_epochs or max_steps.")
+        if getattr(self.trainer.precision_plugin, "scaler", None) is not None:
+            raise ValueError("Precision 16-mixed scales losses, meta-gradients do not: use bf16-mixed or 32-true.")
+        self.account.begin()
+        self.trainer.should_stop |= self._finished
+
+    def training_step(self, batch: list[Episode], batch_idx: int) -> None:
+        """One outer step.
+
+        Raises:
+            ValueError: more tasks than ``skipped`` have had no finite loss or gradient.
+        """
+        progress = self.progress
+        parameters = self.meta_parameters()
+        tied = progress < self.schedule.tied_until
+        noises = [self._noise(parameters, episode, place, tied) for place, episode in enumerate(batch)]
+        mean = partial(self.meta_gradient.mean, self.learner, self.inner_loop, parameters, progress=progress)
+        gradients, metrics, metrics["finite"] = mean_of_finite(mean, batch, noises)
+        flops = sum(
+            training_flops(
+                self.inner_loop, self.meta_gradient, parameters, Adaptation(self.learner, episode, noise, progress)
+            )
+            for episode, noise in zip(batch, noises, strict=True)
+        )
+        trainer = self.trainer
+        mean_of_all = average(gradients, metrics, flops, trainer, signalled=self.signalled)
+        gradients, metrics, flops, self.any_signalled = mean_of_all
+        good = metrics["finite"] > 0
+        if not bool(good.all()):
+            self._leave_out(metrics, batch, batch_idx)
+        self._whole_steps.begin()
+        if bool(good.any()):
+            gradients, metrics = rescaled(gradients, metrics, good)
+            gradients = self.meta_gradient.finished(gradients, metrics)
+            if tied:
+                gradients = gradients._replace(logits=self.logits.tied(gradients.logits))
+            self._step(gradients, progress)
+            self.log("train/loss", metrics["loss"], prog_bar=True)
+            self.log("train/accuracy", metrics["accuracy"], prog_bar=True)
+        self.outer_steps += 1
+        self.spent += flops
+        self.account.step(trainer.world_size * sum(len(episode.support) + len(episode.query) for episode in batch))
+        self.statistics.add(batch, trainer.world_size)
+        trainer.should_stop |= self._finished
+
+    def on_train_batch_end(self, outputs: object, batch: list[Episode], batch_idx: int) -> None:
+        """Let interruptions through: Lightning has counted the step."""
+        self._whole_steps.end()
+
+    def on_train_end(self) -> None:
+        """Give the trained weights their batch-norm statistics."""
+        self._refresh()
+
+    def _noise(self, parameters: Parameters, episode: Episode, place: int, tied: bool) -> TaskNoise:
+        task = place * self.trainer.world_size + self.trainer.global_rank
+        generator = task_generator(self.seed, int(self.outer_steps), task)
+        draw, dropout = self.meta_gradient.draw, self.query_dropout
+        noise = draw(self.learner, self.inner_loop, parameters, episode, generator, query_dropout=dropout)
+        return noise._replace(relaxation=self.logits.tied_noise(noise.relaxation)) if tied else noise
+
+    def _leave_out(self, metrics: Metrics, batch: list[Episode], batch_idx: int) -> None:
+        """Count the tasks that are not finite, and stop all processes together past the limit.
+
+        Args:
+            metrics: of all tasks of all processes, so that these agree.
+            batch: this process's tasks.
+            batch_idx: place of the outer step in its epoch.
+        """
+        world, limit = self.trainer.world_size, self.skipped
+        for place in (metrics["finite"] == 0).nonzero().flatten().tolist():
+            said, owner = "", place % world
+            if owner == self.trainer.global_rank:
+                data = getattr(self.trainer, "datamodule", None)
+                said = identity(
+                    batch[place // world],
+                    seed=getattr(data, "seed", self.seed),
+                    epoch=self.trainer.current_epoch,
+                    index=batch_idx * world * len(batch) + place,
+                )
+                said += f" has no finite loss and gradient at step {int(self.outer_steps)}"
+            self.account.skipped += 1
+            if self.account.skipped > limit:
+                said = self.trainer.strategy.broadcast(said, owner)
+                raise ValueError(
+                    f"{said}, and {limit} were left out before it: lower the learning rates, clip the gradient, or "
+                    "allow more with 'skipped'."
+                )
+            if said:
+                warnings.warn(f"{said}: it is left out ({self.account.skipped} of at most {limit}).", stacklevel=2)
+        self.log("train/skipped", float(self.account.skipped))
+
+    def _step(self, gradients: Parameters, progress: float) -> None:
+        optimizers = self.optimizers()
+        assert isinstance(optimizers, list)
+        weights, logits = optimizers
+        rate = 0.5 * (1 + math.cos(math.pi * progress)) if self.anneal else 1.0
+        for name, parameter in self.supernet.named_parameters():
+            parameter.grad = gradients.weights[name]
+        for name, parameter in self.head.items():
+            parameter.grad = gradients.head[name]
+        if self.gradient_clip is not None:
+            nn.utils.clip_grad_norm_([*self.supernet.parameters(), *self.head.parameters()], self.gradient_clip)
+        _stepped(weights, rate)
+        # Lightning counts an outer step once; the logits are stepped beside its back.
+        if progress >= self.schedule.warm_up and self.logits.open:
+            self.logits.values.grad = self.logits.flat(gradients.logits)
+            _stepped(logits.optimizer, rate)
+            self.logits.prune(self.schedule.prune_below)
+
+    @property
+    def _finished(self) -> bool:
+        return self.flops is not None and int(self.spent) >= self.flops
+
+
+def _stepped(optimizer: Any, rate: float) -> None:
+    """Step at ``rate`` times the configured learning rate."""
+    for group in optimizer.param_groups:
+        group["lr"] = group.setdefault("initial_lr", group["lr"]) * rate
+    optimizer.step()

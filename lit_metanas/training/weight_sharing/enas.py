@@ -1,0 +1,164 @@
+"""Shared weights and the policy that draws architectures, trained in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch.optim import Adam, Optimizer
+
+from lit_metanas.records.budget import Budget, Cost
+from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.space import SearchSpace, one_hot
+from lit_metanas.tasks.task import Split, Task
+from lit_metanas.training.weight_sharing.controller import Controller, policy_loss
+from lit_metanas.training.weight_sharing.minibatches import Pair
+from lit_metanas.training.weight_sharing.shared_weights import SharedWeights, WeightRates
+
+ATTEMPTS = 1000
+"""Draws after which a policy counts as without any architecture that can be built."""
+
+
+@dataclass(frozen=True)
+class ControllerRates:
+    """How a controller is made and trained.
+
+    Attributes:
+        learning_rate: of Adam; 0.0035 in the published code.
+        children: architectures that are drawn and rewarded in each of its steps.
+        entropy: weight of the policy's entropy (nats) beside the reward; 1e-4 in the paper.
+        baseline: share of the baseline that is kept at each step; the rest is the mean of the step's rewards.
+        warm_up: share of the search in which only the weights are trained.
+        hidden: size of the LSTM.
+        temperature: divides the logits.
+        bound: largest size of a logit.
+    """
+
+    learning_rate: float = 3.5e-3
+    children: int = 4
+    entropy: float = 1e-4
+    baseline: float = 0.95
+    warm_up: float = 0.0
+    hidden: int = 100
+    temperature: float = 5.0
+    bound: float = 2.5
+
+    def __post_init__(self) -> None:
+        if self.children < 1:
+            raise ValueError(f"ControllerRates: children is {self.children}; give at least 1.")
+        if not 0 <= self.baseline < 1:
+            raise ValueError(f"ControllerRates: baseline is {self.baseline}; give a number from 0 to below 1.")
+
+
+class ControllerSharing(SharedWeights):
+    """Trains a supernet on train minibatches and a controller on validation minibatches, in turn.
+
+    ENAS (Pham et al. 2018, Section 2.2): the weights are trained under one architecture drawn from the controller, the
+    controller by the rewards of several, each the accuracy on the validation minibatch. One that cannot be built has
+    the reward 0. The two take turns step by step, as in DARTS, not a pass over the data each, so that a budget that
+    ends early is shared alike. A reward's images are charged as those of training are.
+
+    Args:
+        space: what is searched.
+        task: its train part trains the weights, its val part the controller.
+        rates: how the weights are trained.
+        controller: how the controller is.
+        budget: the account.
+        steps: steps of the whole schedule.
+        validate_every: steps between validations of the controller's likeliest architecture.
+        seed: of weights, controller and draws.
+    """
+
+    def __init__(
+        self,
+        *,
+        space: SearchSpace,
+        task: Task,
+        rates: WeightRates,
+        controller: ControllerRates,
+        budget: Budget,
+        steps: int,
+        validate_every: int,
+        seed: int,
+    ) -> None:
+        super().__init__(space=space, task=task, rates=rates, budget=budget, steps=steps, seed=seed)
+        self.validate_every = validate_every
+        self.rates = controller
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.controller = Controller(
+                space, hidden=controller.hidden, temperature=controller.temperature, bound=controller.bound
+            )
+        # What guessing is rewarded with.
+        self.baseline = 1 / task.way
+
+    def configure_optimizers(self) -> Sequence[Optimizer]:
+        """SGD for the weights, Adam for the controller."""
+        weights = super().configure_optimizers()
+        assert isinstance(weights, Sequence)
+        return [*weights, Adam(self.controller.parameters(), lr=self.rates.learning_rate)]
+
+    def training_step(self, batch: Pair, batch_idx: int) -> None:
+        """One step of the weights on the train minibatch, then one of the controller on the validation minibatch."""
+        warming = self.progress < self.rates.warm_up
+        if not (self.train_path(self.draw(), batch.train) and (warming or self._train_controller(batch.val))):
+            self.trainer.should_stop = True
+            return
+        self.done += 1
+        if self.done % self.validate_every == 0:
+            self.validate()
+
+    def on_train_end(self) -> None:
+        """Validate what was trained since the last validation."""
+        if not self.recorded:
+            self.validate()
+
+    def draw(self) -> Architecture:
+        """Draw an architecture that can be built.
+
+        Raises:
+            ValueError: the controller draws none.
+        """
+        for _ in range(ATTEMPTS):
+            with torch.no_grad():
+                architecture = self.space.canonical(self.controller.draw(self.generator).labels)
+            if self.space.violation(architecture) is None:
+                return architecture
+        raise ValueError(f"Of {ATTEMPTS} draws of the controller in {self.space.name} none can be built.")
+
+    def likeliest(self) -> Architecture:
+        """The controller's likeliest decisions."""
+        with torch.no_grad():
+            return self.space.canonical(self.controller.likeliest().labels)
+
+    def validate(self) -> None:
+        """Record the validation accuracy of the likeliest architecture, where it can be built."""
+        architecture = self.likeliest()
+        if self.space.violation(architecture) is None:
+            self.enter(architecture)
+
+    def _train_controller(self, val: Split) -> bool:
+        """One step of the controller, if the budget can pay it."""
+        draws = [self.controller.draw(self.generator) for _ in range(self.rates.children)]
+        drawn = [self.space.canonical(draw.labels) for draw in draws]
+        built = {one for one in drawn if self.space.violation(one) is None}
+        prices = [self.price(len(val), one_hot(self.space.choices, one)) for one in drawn if one in built]
+        if not self.pays(sum(prices, Cost())):
+            return False
+        rewards = [self._reward(one, val) if one in built else 0.0 for one in drawn]
+        loss = policy_loss(draws, rewards, baseline=self.baseline, entropy=self.rates.entropy)
+        optimizer = self.optimizer(1)
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        optimizer.step()
+        bonus = self.rates.entropy * sum(draw.entropy.item() for draw in draws)
+        mean = (sum(rewards) + bonus) / len(draws)
+        self.baseline = self.rates.baseline * self.baseline + (1 - self.rates.baseline) * mean
+        return True
+
+    @torch.no_grad()
+    def _reward(self, architecture: Architecture, val: Split) -> float:
+        """Share of a validation minibatch that is classified rightly, without dropout."""
+        scores = self.scores(self.weights, one_hot(self.space.choices, architecture), val.inputs, None)
+        return int((scores.argmax(1) == val.labels).sum()) / len(val)

@@ -1,0 +1,235 @@
+"""The training of a supernet on one task, and its single-path variant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import cos, pi
+
+import torch
+import torch.nn.functional as F
+from lightning.pytorch import LightningModule
+from lightning.pytorch.core.optimizer import LightningOptimizer
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.optim import SGD, Optimizer
+
+from lit_metanas.meta.cost import TRAINING_PASSES
+from lit_metanas.meta.parameters import Parameters
+from lit_metanas.records.budget import Budget, Cost
+from lit_metanas.records.record import Record, Trial
+from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.space import Mixture, SearchSpace, one_hot
+from lit_metanas.tasks.task import Split, Task
+from lit_metanas.training.child import share_right
+from lit_metanas.training.meta_search.batch_norm_statistics import embed_and_record
+from lit_metanas.training.weight_sharing.minibatches import Pair
+
+
+@dataclass(frozen=True)
+class WeightRates:
+    """How the weights of a supernet are trained; the defaults are those of DARTS.
+
+    Attributes:
+        weights: learning rate of the weights' SGD at the start.
+        least_weights: and at the end of the half cosine by which it falls.
+        momentum: of the weights.
+        weight_decay: of the weights.
+        clip: largest norm of the weights' gradient.
+    """
+
+    weights: float = 0.025
+    least_weights: float = 0.001
+    momentum: float = 0.9
+    weight_decay: float = 3e-4
+    clip: float = 5.0
+
+
+class SharedWeights(LightningModule):
+    """A supernet and its classifier, trained by steps that are charged beforehand.
+
+    Batches are normalised by their own statistics. Forward passes without training (validation) are not part of the
+    account. A subclass says under which mixture each step is.
+
+    Args:
+        space: what is searched.
+        task: its train part trains the weights.
+        rates: how they are trained.
+        budget: the account.
+        steps: steps of the whole schedule.
+        seed: of weights and noise.
+
+    Attributes:
+        generator: of all that is drawn in the search.
+        record: gets the architectures that are validated.
+        done: steps so far.
+    """
+
+    def __init__(
+        self, *, space: SearchSpace, task: Task, rates: WeightRates, budget: Budget, steps: int, seed: int
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        assert task.val is not None
+        self.space, self.task, self.val = space, task, task.val
+        self.weight_rates, self.budget, self.steps = rates, budget, steps
+        self.generator = torch.Generator().manual_seed(seed)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.supernet = space.supernet(task.shape)
+            self.head = nn.Linear(self.supernet.features, task.way)
+        # Faster on a CPU, up to 1.6 times for cells.
+        self.to(memory_format=torch.channels_last)
+        self.record = Record(task.id)
+        self.done = 0
+        self.spent_before = budget.spent.flops
+
+    @property
+    def weights(self) -> dict[str, Tensor]:
+        """The supernet's parameters by name, and the classifier's, ``head.weight`` and ``head.bias``."""
+        head = {f"head.{name}": parameter for name, parameter in self.head.named_parameters()}
+        return {**dict(self.supernet.named_parameters()), **head}
+
+    @property
+    def progress(self) -> float:
+        """Share of the schedule, or of the budget where that ends sooner, in [0, 1]."""
+        share = self.done / self.steps
+        if self.budget.flops is not None:
+            rest = self.budget.flops - self.spent_before
+            share = max(share, (self.budget.spent.flops - self.spent_before) / rest if rest > 0 else 1.0)
+        return min(1.0, share)
+
+    @property
+    def recorded(self) -> bool:
+        """Whether the record's last trial knows all that was trained."""
+        return bool(self.record.trials) and self.record.trials[-1].cost == self.budget.spent
+
+    @torch.no_grad()
+    def begin(self, parameters: Parameters) -> Mixture:
+        """Start from meta-trained weights.
+
+        Returns:
+            The mixture that they are to be used under: here the architecture of the largest meta-trained logits.
+
+        Raises:
+            ValueError: they are of another space or input shape.
+        """
+        take_over(dict(self.supernet.named_parameters()), parameters.weights, self.space)
+        logits = {choice.name: torch.zeros(len(choice.labels)) for choice in self.space.choices}
+        take_over(logits, parameters.logits, self.space)
+        return one_hot(self.space.choices, self.space.derive(logits))
+
+    def configure_optimizers(self) -> Optimizer | Sequence[Optimizer]:
+        """SGD for the weights."""
+        rates = self.weight_rates
+        return [
+            SGD(list(self.weights.values()), lr=rates.weights, momentum=rates.momentum, weight_decay=rates.weight_decay)
+        ]
+
+    def weight_rate(self, progress: float) -> float:
+        """The weights' learning rate: a half cosine over the progress."""
+        share = (1 + cos(pi * progress)) / 2
+        return self.weight_rates.least_weights + share * (self.weight_rates.weights - self.weight_rates.least_weights)
+
+    def draw_dropout(self, examples: int) -> dict[str, Tensor]:
+        """Draw the dropout's uniform numbers for one minibatch."""
+        noise = self.supernet.draw_noise(examples, self.generator)
+        return {name: value.to(self.head.weight) for name, value in noise.items()}
+
+    def scores(
+        self, weights: Mapping[str, Tensor], mixture: Mixture, inputs: Tensor, dropout: Mapping[str, Tensor] | None
+    ) -> Tensor:
+        """Class scores of one batch, normalised by itself: shape ``(n, way)``."""
+        supernet = {name: weight for name, weight in weights.items() if not name.startswith("head.")}
+        features = functional_call(self.supernet, supernet, (inputs, mixture, dropout))
+        return F.linear(features, weights["head.weight"], weights["head.bias"])
+
+    def train_weights(self, loss: Tensor, progress: float) -> None:
+        """One step of the weights along the gradient of a loss; those that it does not depend on only decay."""
+        weights = list(self.weights.values())
+        for weight, slope in zip(weights, torch.autograd.grad(loss, weights, allow_unused=True), strict=True):
+            weight.grad = torch.zeros_like(weight) if slope is None else slope
+        nn.utils.clip_grad_norm_(weights, self.weight_rates.clip)
+        optimizer = self.optimizer(0)
+        for group in optimizer.param_groups:
+            group["lr"] = self.weight_rate(progress)
+        optimizer.step()
+
+    def train_path(self, architecture: Architecture, train: Split) -> bool:
+        """One step of the weights under one architecture, if the budget can pay it."""
+        mixture, progress = one_hot(self.space.choices, architecture), self.progress
+        if not self.pays(self.price(len(train), mixture)):
+            return False
+        scores = self.scores(self.weights, mixture, train.inputs, self.draw_dropout(len(train)))
+        self.train_weights(F.cross_entropy(scores, train.labels), progress)
+        return True
+
+    def price(self, images: int, mixture: Mixture) -> Cost:
+        """What forward-backward passes over so many images cost: 3 x forward multiply-adds each."""
+        forward = self.supernet.flops(mixture) + self.head.weight.numel()
+        return Cost(images=images, flops=TRAINING_PASSES * forward * images)
+
+    def pays(self, cost: Cost) -> bool:
+        """Charge one step, if the budget can pay it."""
+        cost = replace(cost, steps=1)
+        affordable = self.budget.affords(cost)
+        if affordable:
+            self.budget.charge(cost)
+        return affordable
+
+    @torch.no_grad()
+    def enter(self, architecture: Architecture) -> None:
+        """Record the validation accuracy of an architecture, with the train part's batch statistics."""
+        mixture = one_hot(self.space.choices, architecture)
+        statistics = self.statistics(architecture)
+        value = share_right(lambda inputs: self.head(self.supernet(inputs, mixture, None, statistics)), self.val)
+        self.record.trials.append(Trial(architecture, value, self.budget.spent))
+
+    def statistics(self, architecture: Architecture) -> dict[str, Tensor]:
+        """Batch-norm means and variances of an architecture on the train part."""
+        supernet = dict(self.supernet.named_parameters())
+        mixture = one_hot(self.space.choices, architecture)
+        return embed_and_record(self.supernet, supernet, mixture, self.task.train.inputs)[1]
+
+    def inherited(self, architecture: Architecture) -> dict[str, Tensor]:
+        """What a child inherits: weights, classifier, and its batch-norm statistics."""
+        weights = {name: tensor.detach() for name, tensor in self.weights.items()}
+        return {**weights, **self.statistics(architecture)}
+
+    def optimizer(self, place: int) -> LightningOptimizer:
+        """One of the optimizers, in the order in which they were configured."""
+        found = self.optimizers()
+        chosen = found[place] if isinstance(found, list) else found
+        assert isinstance(chosen, LightningOptimizer)
+        return chosen
+
+
+def take_over(own: Mapping[str, Tensor], given: Mapping[str, Tensor], space: SearchSpace) -> None:
+    """Copy tensors by name.
+
+    Raises:
+        ValueError: one is missing or has another shape.
+    """
+    for name, tensor in own.items():
+        if name not in given or given[name].shape != tensor.shape:
+            raise ValueError(
+                f"The initial parameters do not fit {space.name}: '{name}' is missing or has another shape; give "
+                "those that were meta-trained in this space for this input shape."
+            )
+        tensor.data.copy_(given[name])
+
+
+class SinglePath(SharedWeights):
+    """Trains shared weights alone: each train minibatch under an architecture that is drawn from the space.
+
+    Single-path one-shot (Guo et al. 2020, Section 3.1), and the first phase of random search with weight sharing (Li
+    and Talwalkar 2019). Drawn are whole architectures that can be built, so that also choices of a cell's inputs are
+    obeyed. The training ends before the first step that the budget cannot pay.
+    """
+
+    def training_step(self, batch: Pair, batch_idx: int) -> None:
+        """One step of the weights."""
+        if self.train_path(self.space.sample(self.generator), batch.train):
+            self.done += 1
+        else:
+            self.trainer.should_stop = True

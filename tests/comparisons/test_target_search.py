@@ -1,0 +1,297 @@
+"""All methods on all tasks: rows, files, resume, one seed one answer."""
+
+import json
+import math
+from dataclasses import asdict, replace
+
+import pytest
+import torch
+from lightning.pytorch import Trainer
+from torch.utils.data import DataLoader
+
+from lit_metanas.comparisons import TargetSearch
+from lit_metanas.comparisons.target_search import wilson
+from lit_metanas.estimators import TrainingEstimator
+from lit_metanas.io.checkpoints import read_weights
+from lit_metanas.records import Budget, Cost, read_architectures, read_records, read_results, write_results
+from lit_metanas.searchers import FixedArchitecture, QuerySearcher, RandomArchitecture, Searcher, WeightSharingSearcher
+from lit_metanas.searchers.query.objectives import RecipeRange
+from lit_metanas.spaces import LayeredSpace
+from lit_metanas.tasks import Split, Task
+from lit_metanas.training import Child, Recipe, load_exported
+from lit_metanas.training.child import fit_child
+
+SPACE = LayeredSpace(kernels=(1, 3), activations=("ReLU",), depths=(1, 2), widths=(2, 4))
+RECIPE = Recipe(epochs=3, batch_size=8)
+
+
+def make_task(name, seed, way=3, each=6):
+    generator = torch.Generator().manual_seed(seed)
+    patterns = torch.rand(way, 1, 8, 8, generator=generator)
+
+    def split():
+        labels = torch.arange(way).repeat_interleave(each)
+        noise = torch.rand(way * each, 1, 8, 8, generator=generator)
+        return Split((patterns[labels] + 0.3 * noise).clamp(0, 1), labels)
+
+    return Task(name, way, split(), split(), split(), classes=("a", "b", "c"))
+
+
+TASKS = [make_task("glyphs/0", 0), make_task("glyphs/1", 1)]
+
+
+class Counting(Searcher):
+    """Passes searches on, counts them, and stops the run at one of them."""
+
+    def __init__(self, searcher):
+        self.searcher = searcher
+        self.calls = []
+        self.fail_at = None
+
+    @property
+    def meta_cost(self):
+        return Cost(flops=77)
+
+    def search(self, task, space, budget, seed):
+        if len(self.calls) == self.fail_at:
+            raise RuntimeError("pulled the plug")
+        self.calls.append(task.id)
+        return self.searcher.search(task, space, budget, seed)
+
+
+def brief_training(task, space, seed):
+    return TrainingEstimator(task, space, seed, Recipe(epochs=1, batch_size=8))
+
+
+def methods():
+    return {
+        "fixed": FixedArchitecture({}),
+        "random": RandomArchitecture(),
+        "queries": QuerySearcher(estimator=brief_training),
+        "darts": WeightSharingSearcher(epochs=2, batch_size=8),
+    }
+
+
+def run(directory, searchers=None, inference_mode=True, tasks=None, **options):
+    module = TargetSearch(
+        space=SPACE,
+        methods=searchers or methods(),
+        recipe=options.pop("recipe", RECIPE),
+        budget_flops=options.pop("budget_flops", 2e6),
+        seed=options.pop("seed", 1),
+        directory=str(directory),
+        **options,
+    )
+    trainer = Trainer(
+        accelerator="cpu",
+        devices=1,
+        logger=False,
+        enable_progress_bar=False,
+        enable_checkpointing=False,
+        inference_mode=inference_mode,
+    )
+    loader = DataLoader(tasks or TASKS, batch_size=None, collate_fn=lambda task: task)
+    trainer.predict(module, loader, return_predictions=False)
+    return module
+
+
+def plain(rows):
+    return [replace(row, cost=replace(row.cost, seconds=0.0)) for row in rows]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("search")
+    run(directory)
+    return directory
+
+
+def test_each_method_has_a_row_on_each_task(finished):
+    rows = read_results(finished / "results.json")
+    assert [(row.task_id, row.method) for row in rows] == [(task.id, name) for task in TASKS for name in methods()]
+    for row in rows:
+        assert row.cost.flops <= 2e6
+        assert (row.cost.flops > 0) == (row.method in ("queries", "darts"))
+        assert row.protocol.way == 3
+        assert (row.protocol.shot, row.protocol.name) == (6, "target")
+        assert row.recipe == asdict(RECIPE)
+        assert row.flops == SPACE.cost(row.architecture, (1, 8, 8), 3).flops
+        assert row.ci95 == pytest.approx(wilson(row.value, 18))
+        assert bool(row.curve) == (row.method in ("queries", "darts"))
+
+
+def test_the_score_is_that_of_the_written_child_on_the_test_part(finished):
+    chosen = {(row.task_id, row.method): row for row in read_architectures(finished / "architectures.json")}
+    for result in read_results(finished / "results.json"):
+        row = chosen[result.task_id, result.method]
+        assert row.architecture == result.architecture
+        network = SPACE.child(row.architecture, row.shape, row.way)
+        network.load_state_dict(read_weights(finished / row.weights))
+        task = next(task for task in TASKS if task.id == row.task_id)
+        right = (network.eval()(task.test.inputs).argmax(1) == task.test.labels).float().mean().item()
+        assert right == pytest.approx(result.value)
+        assert math.isnan(row.value) == (row.method in ("fixed", "random"))
+        assert row.classes == ("a", "b", "c")
+
+
+def test_the_same_seed_gives_the_same_rows_with_and_without_inference_mode(finished, tmp_path):
+    run(tmp_path, inference_mode=False)
+    for read, name in ((read_results, "results.json"), (read_architectures, "architectures.json")):
+        assert repr(plain(read(tmp_path / name))) == repr(plain(read(finished / name)))  # NaN is not equal to itself
+
+
+def test_an_interrupted_search_goes_on_where_it_stopped(finished, tmp_path):
+    counting = Counting(FixedArchitecture({}))
+    counting.fail_at = 1
+    with pytest.raises(RuntimeError, match="pulled the plug"):
+        run(tmp_path, {"fixed": counting, "random": RandomArchitecture()})
+    assert not (tmp_path / "results.json").exists()
+    again = Counting(FixedArchitecture({}))
+    run(tmp_path, {"fixed": again, "random": RandomArchitecture()})
+    assert counting.calls == ["glyphs/0"]
+    assert again.calls == ["glyphs/1"]
+    rows = read_results(tmp_path / "results.json")
+    expected = [row for row in read_results(finished / "results.json") if row.method in ("fixed", "random")]
+    assert [row.meta_cost.flops for row in rows] == [77, 0, 77, 0]
+    assert plain(replace(row, meta_cost=Cost()) for row in rows) == plain(expected)
+
+
+def test_a_pair_is_searched_anew_where_its_method_or_data_changed(tmp_path):
+    def count(labels, tasks=None, **options):
+        counting = Counting(FixedArchitecture(labels))
+        run(tmp_path, {"fixed": counting}, tasks=tasks, **options)
+        return counting.calls
+
+    first, second = TASKS
+    kernel = {"layer1.kernel": "3"}
+    assert count({}) == ["glyphs/0", "glyphs/1"]
+    assert count({}) == []
+    assert count(kernel) == ["glyphs/0", "glyphs/1"]
+    assert read_results(tmp_path / "results.json")[0].architecture["layer1.kernel"] == "3"
+    other = replace(second, train=replace(second.train, inputs=second.train.inputs.flip(0)))
+    assert count(kernel, [first, other]) == ["glyphs/1"]
+    other = replace(other, classes=("a", "b", "d"))
+    assert count(kernel, [first, other]) == ["glyphs/1"]
+    assert count(kernel, [first, other]) == []
+    assert count(kernel, [first, other], export=True) == ["glyphs/0", "glyphs/1"]
+
+
+def test_the_record_of_each_search_is_kept(finished):
+    for task in TASKS:
+        for name, searcher in methods().items():
+            folder = finished / "children" / task.id.replace("/", "%2F") / name
+            (record,) = read_records(folder / "record.json")
+            budget = Budget(flops=2e6)
+            expected = searcher.search(task, SPACE, budget, 1).record
+            assert record.task_id == task.id
+
+            def told(record):
+                return [(t.architecture, repr(t.value), t.cost.flops, t.duplicate) for t in record.trials]
+
+            assert told(record) == told(expected)
+
+
+def test_rows_of_others_in_the_files_are_kept(finished, tmp_path):
+    other = replace(read_results(finished / "results.json")[0], method="other")
+    write_results(tmp_path / "results.json", [other])
+    run(tmp_path, {"random": RandomArchitecture()})
+    run(tmp_path, {"random": RandomArchitecture()})
+    assert [row.method for row in read_results(tmp_path / "results.json")] == ["other", "random", "random"]
+
+
+def test_a_directory_of_another_search_is_refused(finished):
+    with pytest.raises(ValueError, match="holds a search with another space, recipe, budget or seed"):
+        run(finished, seed=2)
+    with pytest.raises(ValueError, match="holds a search with another"):
+        run(finished, recipe=Recipe(epochs=4))
+
+
+def test_a_task_of_another_shape_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"Task 'glyphs/0' has inputs of shape \(1, 8, 8\).*\(3, 8, 8\)"):
+        run(tmp_path, shape=(3, 8, 8))
+
+
+def test_a_search_needs_methods(tmp_path):
+    with pytest.raises(ValueError, match="no methods"):
+        TargetSearch(space=SPACE, methods={}, directory=str(tmp_path))
+    with pytest.raises(ValueError, match="TargetSearch: seed = -1 must be at least 0"):
+        TargetSearch(space=SPACE, methods={"a": RandomArchitecture()}, seed=-1, directory=str(tmp_path))
+
+
+def test_two_methods_with_one_study_are_refused(tmp_path):
+    """The second would find the first one's trials, spend nothing, and give its result as its own."""
+    methods = {
+        "a": QuerySearcher(storage="sqlite:///studies.db", study="same"),
+        "b": QuerySearcher(storage="sqlite:///other.db", study="same"),
+        "c": QuerySearcher(study="same"),
+    }
+    TargetSearch(space=SPACE, methods=methods, directory=str(tmp_path))
+    methods["d"] = QuerySearcher(storage="sqlite:///studies.db", study="same")
+    with pytest.raises(ValueError, match=r"^Methods 'a' and 'd' have one study in one storage: give each another name"):
+        TargetSearch(space=SPACE, methods=methods, directory=str(tmp_path))
+
+
+def test_children_inherit_only_if_the_recipe_says_so(tmp_path):
+    still = replace(RECIPE, epochs=1, learning_rate=0.0, weight_decay=0.0)
+    kept = {}
+    for inherit in (True, False):
+        directory = tmp_path / str(inherit)
+        run(directory, {"darts": WeightSharingSearcher(epochs=2, batch_size=8)}, recipe=replace(still, inherit=inherit))
+        row = read_architectures(directory / "architectures.json")[0]
+        kept[inherit] = row, read_weights(directory / row.weights)
+    assert kept[True][0].architecture == kept[False][0].architecture
+    name = "blocks.0.convolution.weight"
+    assert not torch.equal(kept[True][1][name], kept[False][1][name])
+    task = TASKS[0]
+    found = WeightSharingSearcher(epochs=2, batch_size=8).search(task, SPACE, Budget(flops=2e6), 1)
+    twin = SPACE.child(found.architecture, task.shape, 3, found.weights).state_dict()
+    assert torch.equal(kept[True][1][name], twin[name])
+
+
+def test_exported_children_load_and_agree(tmp_path):
+    run(tmp_path, {"fixed": FixedArchitecture({})}, export=True)
+    row = read_architectures(tmp_path / "architectures.json")[0]
+    exported = load_exported((tmp_path / row.weights).parent)
+    network = SPACE.child(row.architecture, row.shape, row.way)
+    network.load_state_dict(read_weights(tmp_path / row.weights))
+    inputs = TASKS[0].test.inputs
+    with torch.no_grad():
+        torch.testing.assert_close(exported.network(inputs), network.eval()(inputs))
+    assert json.loads((tmp_path / "search.json").read_text())["seed"] == 1
+
+
+def test_what_a_search_finds_beside_the_architecture_lands_in_its_rows(tmp_path):
+    searchers = {
+        "recipe": QuerySearcher(estimator=brief_training, train={"learning_rate": RecipeRange(0.02, 0.05, log=True)}),
+        "front": QuerySearcher(estimator=brief_training, objectives=("accuracy", "parameters")),
+    }
+    run(tmp_path, searchers, tasks=TASKS[:1])
+    recipe, front = read_results(tmp_path / "results.json")
+    folder = tmp_path / "children" / "glyphs%2F0"
+    (tried,), (both,) = (read_records(folder / name / "record.json") for name in ("recipe", "front"))
+    assert recipe.recipe == asdict(replace(RECIPE, **tried.best.recipe))
+    assert 0.02 <= recipe.recipe["learning_rate"] <= 0.05
+    assert read_architectures(tmp_path / "architectures.json")[0].recipe == recipe.recipe
+    assert recipe.front == ()
+    assert front.front == both.front
+    assert both.objectives == ("accuracy", "parameters")
+    assert both.best in front.front
+    for trial in front.front:
+        assert trial.measures == {"parameters": SPACE.cost(trial.architecture, (1, 8, 8), 3).parameters}
+    child = Child(space=SPACE, architecture=recipe.architecture, shape=(1, 8, 8), way=3, recipe=Recipe(**recipe.recipe))
+    torch.manual_seed(1)
+    found = searchers["recipe"].search(TASKS[0], SPACE, Budget(flops=2e6), 1)
+    child.network = SPACE.child(found.architecture, (1, 8, 8), 3, found.weights)
+    fit_child(child, TASKS[0].train, seed=1)
+    written = read_weights(folder / "recipe" / "weights.pt")
+    for name, tensor in child.network.state_dict().items():
+        torch.testing.assert_close(written[name], tensor)
+
+
+@pytest.mark.parametrize(("right", "number"), [(0, 10), (7, 10), (50, 100), (100, 100)])
+def test_wilsons_interval_solves_its_equation(right, number):
+    share, z = right / number, 1.959964
+    half = wilson(share, number)
+    centre = (share + z**2 / (2 * number)) / (1 + z**2 / number)
+    for bound in (centre - half, centre + half):
+        assert (share - bound) ** 2 == pytest.approx(z**2 * bound * (1 - bound) / number, abs=1e-9)

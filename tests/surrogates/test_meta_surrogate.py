@@ -1,0 +1,264 @@
+"""The meta-surrogate is fitted by a Trainer, predicts held-out tasks, and comes back from its checkpoint."""
+
+import math
+import pickle
+from itertools import product
+from types import SimpleNamespace
+
+import pytest
+import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from torch.utils.data import DataLoader
+
+from lit_metanas.records import TaskScores
+from lit_metanas.records import statistics as rank_gaussian
+from lit_metanas.spaces import Choice, ChoiceSpace, OneHotEncoding
+from lit_metanas.surrogates import GaussianProcess, MetaSurrogate
+from lit_metanas.surrogates.surrogate_checkpoint import KEY, read_surrogate
+from lit_metanas.surrogates.transfer import closeness, combined, discordance, evidence_weights, portfolio
+
+
+class Letters(ChoiceSpace):
+    """Five choices of three letters."""
+
+    choices = tuple(Choice(name, tuple("abc")) for name in "vwxyz")
+
+
+SPACE = Letters()
+ENCODING = OneHotEncoding(SPACE)
+ALL = tuple(SPACE.architectures())
+
+
+def truth(task):
+    """Scores of all architectures: additive with a common part, and one interaction."""
+    generator = torch.Generator().manual_seed(0)
+    common = torch.randn(15, generator=generator, dtype=torch.float64)
+    own = torch.randn(15, generator=generator.manual_seed(task), dtype=torch.float64)
+    features = ENCODING(ALL)
+    return features @ (common + 0.4 * own) + features[:, 0] * features[:, 4]
+
+
+def scores_of(task, number, seed=0, sign=1.0):
+    """Some architectures of a task, drawn at random."""
+    places = torch.randperm(len(ALL), generator=torch.Generator().manual_seed(seed + 100 * task))[:number]
+    architectures = tuple(ALL[place] for place in places)
+    return TaskScores(
+        task_id=f"task{task}",
+        features=ENCODING(architectures),
+        scores=sign * truth(task)[places],
+        order=torch.arange(number),
+        embedding=torch.tensor([float(task), 1.0], dtype=torch.float64),
+        architectures=architectures,
+    )
+
+
+class Tasks(list):
+    """A data set of tasks."""
+
+
+def loader(tasks):
+    return DataLoader(Tasks(tasks), batch_size=1, collate_fn=lambda found: found[0])
+
+
+def fit(folder, tasks, val=(), epochs=1, checkpoint=None):
+    model = MetaSurrogate(encoding=ENCODING, given=(5, 20))
+    saving = ModelCheckpoint(dirpath=folder, save_last=True)
+    trainer = Trainer(
+        max_epochs=epochs, accelerator="cpu", logger=False, callbacks=[saving], num_sanity_val_steps=0,
+        enable_progress_bar=False, enable_model_summary=False, default_root_dir=folder,
+        limit_val_batches=1.0 if val else 0,
+    )  # fmt: skip
+    trainer.fit(model, loader(tasks), loader(val or tasks), ckpt_path=checkpoint, weights_only=True)
+    return model, folder / "last.ckpt", trainer
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("surrogate")
+    return fit(folder, [scores_of(task, 100) for task in (2, 1, 3)], [scores_of(4, 120)])
+
+
+def own_process(model, task, values):
+    surrogate = model.surrogate
+    return GaussianProcess(surrogate.kernel, surrogate.fit(task.features, values), task.features, values)
+
+
+def test_validation_gains_from_the_sources(fitted):
+    _, _, trainer = fitted
+    found = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    assert found["val/spearman_5"] > found["val/plain_spearman_5"] + 0.1
+    assert found["val/spearman_20"] > 0.6
+    assert found["val/log_likelihood_5"] > found["val/plain_log_likelihood_5"]
+    assert found["train/tasks"] == 3
+
+
+def test_prior_is_the_mean_over_the_tasks(fitted):
+    model, _, _ = fitted
+    assert list(model.sources) == ["task1", "task2", "task3"]
+    mean = torch.stack([source.parameters for source in model.sources.values()]).mean(0)
+    torch.testing.assert_close(model.mean.detach(), mean, rtol=1e-12, atol=1e-12)
+    prior = model.surrogate.prior
+    torch.testing.assert_close(prior.mean, mean, rtol=1e-12, atol=1e-12)
+    assert prior.deviation.tolist() == [1.0] * 7
+
+
+def test_prediction_is_the_weighted_mean_of_processes(fitted):
+    """By loops over pairs, and processes made here."""
+    model, _, _ = fitted
+    new = scores_of(5, 12)
+    candidates = ENCODING(ALL[:40])
+    found = model(new.features, new.scores, candidates)
+    values = rank_gaussian(new.scores)
+    own = own_process(model, new, values)(candidates)
+    total, weight = 0.75 * own.mean, 0.75
+    for source in model.sources.values():
+        process_mean = [float(x) for x in source.mean(model.kernel, new.features)]
+        pairs = [(a, b) for a, b in product(range(12), repeat=2) if new.scores[a] > new.scores[b]]
+        wrong = sum(process_mean[a] < process_mean[b] for a, b in pairs) / len(pairs)
+        share = 0.75 * max(0.0, 1 - (wrong / 0.2) ** 2)
+        total, weight = total + share * source.mean(model.kernel, candidates), weight + share
+    assert weight > 0.75
+    torch.testing.assert_close(found.mean, total / weight, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(found.deviation, own.deviation)
+
+
+def test_prediction_does_not_depend_on_the_order(fitted):
+    model, _, _ = fitted
+    new, candidates = scores_of(5, 25), ENCODING(ALL[:60])
+    order = torch.randperm(25, generator=torch.Generator().manual_seed(1))
+    one = model(new.features, new.scores, candidates)
+    other = model(new.features[order], new.scores[order], candidates)
+    torch.testing.assert_close(one.mean, other.mean, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(one.deviation, other.deviation, rtol=1e-6, atol=1e-6)
+
+
+def test_misleading_sources_drop_out(fitted, tmp_path):
+    model, _, _ = fit(tmp_path, [scores_of(task, 100, sign=-1.0) for task in (1, 2)])
+    new, candidates = scores_of(5, 25), ENCODING(ALL)
+    found = model(new.features, new.scores, candidates)
+    values = rank_gaussian(new.scores)
+    own = own_process(model, new, values)(candidates)
+    torch.testing.assert_close(found.mean, own.mean, rtol=1e-12, atol=1e-12)
+
+
+def test_means_are_standardised_over_the_space(fitted):
+    model, _, _ = fitted
+    for task, source in enumerate(model.sources.values(), start=1):
+        means = source.mean(model.kernel, ENCODING(ALL))
+        assert float(means.mean()) == pytest.approx(0, abs=1e-9)
+        assert float(means.std(correction=0)) == pytest.approx(1, rel=1e-9)
+        assert float(torch.corrcoef(torch.stack([means, rank_gaussian(truth(task))]))[0, 1]) > 0.9
+        known = scores_of(task, 100)
+        assert source.elite[0] == known.architectures[int(known.scores.argmax())]
+
+
+def test_checkpoint_is_plain_and_gives_the_same_surrogate(fitted):
+    model, file, _ = fitted
+    content = torch.load(file, weights_only=True)
+    assert {"state_dict", KEY} <= content.keys()
+    surrogate = read_surrogate(file, ENCODING)
+    new, candidates = scores_of(5, 25), ENCODING(ALL[:60])
+    for one, other in zip(model(new.features, new.scores, candidates), surrogate(new.features, new.scores, candidates),
+                          strict=True):  # fmt: skip
+        torch.testing.assert_close(one, other, rtol=0, atol=0)
+    assert [source.elite for source in surrogate.sources] == [source.elite for source in model.sources.values()]
+
+
+@pytest.mark.filterwarnings("ignore:The dirpath has changed")
+def test_a_resumed_fit_keeps_its_sources(fitted, tmp_path):
+    _, file, _ = fitted
+    model, _, _ = fit(tmp_path, [scores_of(6, 60)], epochs=2, checkpoint=file)
+    assert list(model.sources) == ["task1", "task2", "task3", "task6"]
+
+
+def test_foreign_checkpoints_are_refused(fitted, tmp_path):
+    _, file, _ = fitted
+
+    class Other(Letters):
+        choices = tuple(Choice(name, tuple("abcd")) for name in "vwxyz")
+
+    with pytest.raises(ValueError, match="fitted with another space"):
+        read_surrogate(file, OneHotEncoding(Other()))
+    with pytest.raises(FileNotFoundError, match="There is no checkpoint"):
+        read_surrogate(tmp_path / "absent.ckpt", ENCODING)
+    (tmp_path / "broken.ckpt").write_bytes(file.read_bytes()[:1000])
+    with pytest.raises(ValueError, match="is damaged"):
+        read_surrogate(tmp_path / "broken.ckpt", ENCODING)
+    torch.save({"state_dict": {}}, tmp_path / "foreign.ckpt")
+    with pytest.raises(ValueError, match="is no meta-surrogate"):
+        read_surrogate(tmp_path / "foreign.ckpt", ENCODING)
+    torch.save({KEY: {**torch.load(file, weights_only=True)[KEY], "schema": 99}}, tmp_path / "newer.ckpt")
+    with pytest.raises(ValueError, match="newer version"):
+        read_surrogate(tmp_path / "newer.ckpt", ENCODING)
+    (tmp_path / "hostile.ckpt").write_bytes(pickle.dumps(print))
+    with pytest.raises(ValueError, match="is damaged"):
+        read_surrogate(tmp_path / "hostile.ckpt", ENCODING)
+
+
+def test_too_few_scores_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="'task1' has 1 score:"):
+        fit(tmp_path, [scores_of(1, 1)])
+    with pytest.raises(ValueError, match="at least 2"):
+        MetaSurrogate(encoding=ENCODING, given=(1,))
+
+
+def test_portfolio_is_greedy():
+    """Against trying every candidate at each step."""
+    predictions = torch.randn(3, 30, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    weights = torch.tensor([0.5, 0.2, 0.3], dtype=torch.float64)
+    rows = predictions.tolist()
+    merit = [[-math.log((1 + sum(other > value for other in row)) / 30) for value in row] for row in rows]
+    chosen: list[int] = []
+    for _ in range(6):
+        gains = [
+            sum(w * max(0.0, *(row[c] for c in [*chosen, new])) for w, row in zip(weights.tolist(), merit, strict=True))
+            if new not in chosen else -1 for new in range(30)
+        ]  # fmt: skip
+        chosen.append(max(range(30), key=lambda place: round(gains[place], 12)))
+    found = portfolio(predictions, weights, 6)
+    assert found[:3] == chosen[:3]
+    assert len(set(found)) == 6
+    assert portfolio(predictions, weights, 3) == found[:3]
+    assert len(portfolio(predictions, weights, 50)) == 30
+
+
+def test_evidence_counts_pairs_and_fades():
+    values = torch.tensor([3.0, 2.0, 1.0, 1.0])
+    predictions = torch.tensor([[3.0, 2.0, 1.0, 5.0], [3, 2, 1, 1], [1, 1, 1, 1], [1, 2, 3, 4]])
+    assert discordance(values, predictions).tolist() == [2 / 5, 0, 1 / 2, 1]
+    torch.testing.assert_close(evidence_weights(values, predictions), torch.tensor([0, 0.75, 0, 0]).double())
+    near = torch.tensor([[5.0, 4.0, 3.0, 1.0, 2.0]])  # one of ten pairs
+    found = evidence_weights(torch.tensor([5.0, 4.0, 3.0, 2.0, 1.0]), near)
+    torch.testing.assert_close(found, 0.75 * torch.tensor([1 - (0.1 / 0.2) ** 2]).double())
+    torch.testing.assert_close(combined(torch.ones(2).double(), torch.zeros(0).double(), torch.zeros(0, 2).double()),
+                               torch.ones(2).double())  # fmt: skip
+
+
+def test_closeness_does_not_depend_on_units():
+    others = torch.tensor([[0.0, 10.0], [1.0, 20.0], [5.0, 11.0]])
+    weights = closeness(torch.tensor([0.1, 10.0]), others)
+    assert weights.argmax() == 0
+    assert float(weights.sum()) == pytest.approx(1)
+    torch.testing.assert_close(closeness(torch.tensor([100.0, 10.0]), others * torch.tensor([1000.0, 1.0])), weights)
+    torch.testing.assert_close(closeness(torch.zeros(2), torch.zeros(3, 2)), torch.full((3,), 1 / 3).double())
+
+
+def test_validation_is_of_the_tasks_of_all_processes(fitted, monkeypatch):
+    model = fitted[0]
+    tasks = [scores_of(task, number) for task, number in ((4, 60), (5, 30), (6, 20))]
+    found = {}
+    for world in (1, 2):
+        tasks_of_all, logged = [], {}
+        for rank in range(world):
+            monkeypatch.setattr(model, "_trainer", SimpleNamespace(world_size=world, global_rank=rank))
+            model.on_validation_epoch_start()
+            for place, task in enumerate(tasks[rank::world]):
+                model.validation_step(task, place)
+            tasks_of_all += model._validated
+        monkeypatch.setattr("lit_metanas.surrogates.meta_surrogate.gathered", lambda mine, found=tasks_of_all: found)
+        monkeypatch.setattr(model, "log", lambda name, value, logged=logged, **_: logged.update({name: value}))
+        model.on_validation_epoch_end()
+        found[world] = logged
+    assert found[2] == pytest.approx(found[1], rel=1e-12)
+    assert len(found[1]) == 8

@@ -1,0 +1,210 @@
+"""Data modules: the same episodes on any number of processes and workers, and after a resume."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from lit_metanas.tasks import DrawnTasks, EpisodeDataModule, TargetTaskDataModule
+from lit_metanas.tasks.target_data import RankSampler
+
+
+class Reader(LightningModule):
+    """Notes which episodes it gets."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(()))
+        self.seen: list[list[str]] = []
+        self.judged: list[list[str]] = []
+        self.predicted: list[str] = []
+        self.interrupt_at = -1
+
+    def training_step(self, batch, batch_idx):
+        assert all(episode.query.inputs.dtype == self.weight.dtype for episode in batch)
+        if len(self.seen) == self.interrupt_at:
+            raise RuntimeError("interrupted in the middle of a step")
+        self.seen.append([episode.id for episode in batch])
+        return self.weight * batch[0].support.inputs.mean()
+
+    def validation_step(self, batch, batch_idx):
+        self.judged.append([episode.id for episode in batch])
+
+    def test_step(self, batch, batch_idx):
+        self.judged.append([episode.id for episode in batch])
+
+    def predict_step(self, batch, batch_idx):
+        self.predicted.append(batch.id)
+        return batch.id
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+class Saver(Callback):
+    """Saves after each step and after each epoch."""
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        trainer.save_checkpoint(f"{trainer.default_root_dir}/step={trainer.global_step}.ckpt")
+
+    def on_train_epoch_end(self, trainer, pl_module):
+        trainer.save_checkpoint(f"{trainer.default_root_dir}/epoch={trainer.current_epoch}.ckpt")
+
+
+def trainer(tmp_path, **more) -> Trainer:
+    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "accelerator": "cpu"}
+    return Trainer(
+        **({"enable_checkpointing": False, "num_sanity_val_steps": 0} | quiet | more), default_root_dir=tmp_path
+    )
+
+
+def data(coded, **more) -> EpisodeDataModule:
+    small = {"tasks_per_step": 4, "eval_tasks_per_step": 4, "steps_per_epoch": 3, "val_episodes": 6, "test_episodes": 2}
+    return EpisodeDataModule(coded(), way=3, **(small | more))
+
+
+def on_rank(module, rank: int, world: int):
+    module.trainer = SimpleNamespace(global_rank=rank, world_size=world)
+    module.prepare_data()
+    return module
+
+
+def want(epochs: range, first: int = 0) -> list[list[str]]:
+    """The ids of four episodes a step, three steps an epoch, in a plain loop."""
+    steps = [[f"coded/train/{e}/{4 * step + i}" for i in range(4)] for e in epochs for step in range(3)]
+    return steps[first:]
+
+
+def test_ranks_share_each_step_and_agree_with_one_process(coded):
+    def batches(rank: int, world: int, loader: str):
+        module = on_rank(data(coded), rank, world)
+        module.setup("fit")
+        return [list(batch) for batch in getattr(module, loader)()]
+
+    for loader in ("train_dataloader", "val_dataloader", "test_dataloader"):
+        whole, halves = batches(0, 1, loader), [batches(rank, 2, loader) for rank in (0, 1)]
+        assert len(halves[0]) == len(halves[1]) == len(whole)
+        for alone, first, second in zip(whole, *halves, strict=True):
+            assert [e.id for e in alone[0::2]] == [e.id for e in first]
+            assert [e.id for e in alone[1::2]] == [e.id for e in second]
+            for a, b in zip(alone[1::2], second, strict=True):
+                assert torch.equal(a.query.inputs, b.query.inputs)
+
+
+@pytest.mark.parametrize("name", ["tasks_per_step", "eval_tasks_per_step", "val_episodes", "test_episodes"])
+def test_counts_that_do_not_divide(coded, name):
+    module = on_rank(data(coded, **{name: 3}), 0, 2)
+    with pytest.raises(ValueError, match=rf"{name} = 3 must be a multiple of the number of processes, 2\.$"):
+        module.setup("fit")
+
+
+def test_numbers_out_of_range(coded):
+    for name, value in (("eval_way", 1), ("shot", 0), ("seed", -1)):
+        with pytest.raises(ValueError, match=rf"^EpisodeDataModule: {name} = {value} must be at least"):
+            data(coded, **{name: value})
+
+
+def test_a_source_that_is_too_small_is_refused_before_training(coded, tmp_path):
+    with pytest.raises(ValueError, match=r"coded/val has 8 classes, fewer than way = 9"):
+        trainer(tmp_path, max_epochs=1).fit(Reader(), data(coded, eval_way=9))
+    module = Reader()  # which is not validated, and so needs no classes for that
+    trainer(tmp_path, max_epochs=1, limit_val_batches=0).fit(module, data(coded, eval_way=9))
+    assert module.seen
+    assert not module.judged
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_epochs_differ_and_validation_does_not(coded, tmp_path, num_workers):
+    reader = Reader()
+    trainer(tmp_path, max_epochs=2).fit(reader, data(coded, num_workers=num_workers))
+    assert reader.seen == want(range(2))
+    once = [[f"coded/val/0/{i}" for i in range(4)], ["coded/val/0/4", "coded/val/0/5"]]
+    assert reader.judged == once * 2
+
+
+def test_other_protocol_and_seed_for_evaluation(coded):
+    module = data(coded, seed=5, eval_way=4, eval_shot=2, eval_query=1)
+    (train, *_), (val, *_) = next(iter(module.train_dataloader())), next(iter(module.val_dataloader()))
+    assert (train.way, train.shot, len(train.query)) == (3, 1, 15)
+    assert (val.way, val.shot, len(val.query)) == (4, 2, 4)
+    (other, *_) = next(iter(data(coded, seed=6, eval_way=4, eval_shot=2, eval_query=1).val_dataloader()))
+    assert torch.equal(val.support.inputs, other.support.inputs)
+    assert module.shape == (3, 2, 2)
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_resume_after_every_step(coded, tmp_path, num_workers):
+    """A run that is resumed from any step's checkpoint sees exactly the episodes that were left."""
+    trainer(tmp_path, max_epochs=3, callbacks=[Saver()]).fit(Reader(), data(coded))
+    for step in (2, 3, 4) if num_workers == 0 else (4,):
+        reader = Reader()
+        resumed = trainer(tmp_path, max_epochs=3)
+        resumed.fit(reader, data(coded, num_workers=num_workers), ckpt_path=tmp_path / f"step={step}.ckpt")
+        assert reader.seen == want(range(3), first=step), step
+        assert resumed.global_step == 9
+
+
+def test_resume_from_the_end_of_an_epoch(coded, tmp_path):
+    trainer(tmp_path, max_epochs=2, callbacks=[Saver()]).fit(Reader(), data(coded))
+    reader = Reader()
+    trainer(tmp_path, max_epochs=3).fit(reader, data(coded), ckpt_path=tmp_path / "epoch=0.ckpt")
+    assert reader.seen == want(range(1, 3))
+
+
+def test_resume_after_an_interrupted_step_repeats_that_step(coded, tmp_path):
+    reader = Reader()
+    reader.interrupt_at = 4
+    first = trainer(tmp_path, max_epochs=3)
+    with pytest.raises(RuntimeError, match="interrupted"):
+        first.fit(reader, data(coded))
+    first.save_checkpoint(tmp_path / "interrupted.ckpt")
+    resumed = Reader()
+    trainer(tmp_path, max_epochs=3).fit(resumed, data(coded), ckpt_path=tmp_path / "interrupted.ckpt")
+    assert reader.seen + resumed.seen == want(range(3))
+
+
+def test_double_precision(coded, tmp_path):
+    reader = Reader()
+    trainer(tmp_path, max_epochs=1, precision="64-true").fit(reader, data(coded))
+    assert reader.seen == want(range(1))
+
+
+def test_test_episodes_under_the_trainer(coded, tmp_path):
+    reader = Reader()
+    trainer(tmp_path).test(reader, data(coded), verbose=False)
+    assert reader.judged == [["coded/test/0/0", "coded/test/0/1"]]
+
+
+def test_target_tasks_are_spread_over_ranks(coded):
+    tasks = DrawnTasks(coded(), way=3, train=2, val=1, test=2, tasks=5)
+    loaders = [on_rank(TargetTaskDataModule(tasks), rank, 2).predict_dataloader() for rank in (0, 1)]
+    assert [len(loader) for loader in loaders] == [3, 2]
+    ids = [[task.id for task in loader] for loader in loaders]
+    assert ids == [["coded/test/0", "coded/test/2", "coded/test/4"], ["coded/test/1", "coded/test/3"]]
+    assert list(RankSampler(1, rank=1, world=2)) == []
+
+
+def test_target_tasks_under_the_trainer(coded, tmp_path):
+    reader = Reader()
+    module = TargetTaskDataModule(DrawnTasks(coded(), way=3, train=2, val=1, test=2, tasks=3))
+    trainer(tmp_path).predict(reader, module)
+    assert reader.predicted == ["coded/test/0", "coded/test/1", "coded/test/2"]
+    assert module.shape == (3, 2, 2)
+
+
+def test_numbers_of_drawn_tasks_out_of_range(coded):
+    for name, value in (("way", 1), ("train", 0), ("val", -1), ("test", 0), ("tasks", 0), ("seed", -1)):
+        with pytest.raises(ValueError, match=rf"^DrawnTasks: {name} = {value} must be at least"):
+            DrawnTasks(coded(), **{name: value})
+    with pytest.raises(IndexError):
+        DrawnTasks(coded(), tasks=2)[2]
+
+
+def test_a_process_without_a_task_is_refused(coded):
+    data = TargetTaskDataModule(DrawnTasks(coded(), way=3, train=2, val=1, test=2, tasks=3))
+    data.trainer = SimpleNamespace(world_size=len(data.tasks))
+    data.setup("predict")
+    data.trainer = SimpleNamespace(world_size=len(data.tasks) + 1)
+    with pytest.raises(ValueError, match="one of which would have none: give more tasks"):
+        data.setup("predict")

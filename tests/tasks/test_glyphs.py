@@ -1,0 +1,196 @@
+"""The embedded source: classes, distortions, cache."""
+
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import torch
+
+from lit_metanas.tasks import Distortion, Glyphs, draw_episode, draw_task
+from lit_metanas.tasks.images import glyphs as glyphs_module
+from lit_metanas.tasks.images.glyph_faces import letters, master
+from lit_metanas.tasks.images.glyphs import SCRIPTS
+
+
+@contextmanager
+def only(chosen):
+    """The source has these letters."""
+    clear = (glyphs_module._letters_of.cache_clear, glyphs_module._names.cache_clear)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(glyphs_module, "letters", lambda: chosen)
+        for call in clear:
+            call()
+        yield chosen
+    for call in clear:
+        call()
+
+
+@pytest.fixture(scope="module")
+def few_letters():
+    """Every fortieth letter only, so that a test can render all of them."""
+    with only(letters()[::40]) as few:
+        yield few
+
+
+@pytest.fixture
+def _all_letters():
+    """All, whichever tests ran before."""
+    with only(letters()):
+        yield
+
+
+@pytest.fixture(scope="module")
+def glyphs(tmp_path_factory, few_letters) -> Glyphs:
+    source = Glyphs(cache=str(tmp_path_factory.mktemp("glyphs")), pool=6)
+    source.prepare()
+    return source
+
+
+@pytest.mark.usefixtures("_all_letters")
+def test_scripts_are_split_and_classes_disjoint():
+    glyphs = Glyphs()
+    assert sum(len(scripts) for scripts in SCRIPTS.values()) == len(set().union(*SCRIPTS.values())) == 15
+    names = {subset: set(glyphs.classes(subset)) for subset in SCRIPTS}
+    assert len(names["train"] | names["val"] | names["test"]) == sum(map(len, names.values())) == len(letters())
+    assert 1300 <= len(letters()) <= 1500
+    assert min(len(names["val"]), len(names["test"])) >= 100
+    for subset, scripts in SCRIPTS.items():
+        assert set(glyphs.groups(subset)) == set(scripts)
+        assert len(glyphs.groups(subset)) == len(glyphs.classes(subset))
+
+
+def test_no_two_classes_look_alike():
+    rows = np.stack(
+        [
+            master(letter.code_point, "DejaVuSans").view(28, 2, 28, 2).mean((1, 3)).numpy().ravel()
+            for letter in letters()
+        ]
+    )
+    correlation = np.corrcoef(rows)
+    np.fill_diagonal(correlation, 0)
+    assert correlation.max() <= 0.921
+
+
+def test_held_out_faces_are_shown_nowhere_else():
+    for letter in letters():
+        assert letter.faces
+        assert letter.held_out_faces
+        assert not set(letter.faces) & set(letter.held_out_faces)
+
+
+def test_images_are_ink_on_nothing_and_none_is_blank(glyphs):
+    for subset in SCRIPTS:
+        for index in range(len(glyphs.classes(subset))):
+            images = glyphs.images(subset, index, range(6))
+            assert images.shape == (6, 1, 28, 28)
+            assert images.dtype == torch.uint8
+            assert (images.flatten(1).float().mean(1) > 2).all()
+            assert (images.flatten(1).amax(1) > 40).all()
+            assert images.float().mean() < 127
+            assert images[..., 0, 0].float().mean() < 60
+
+
+def test_an_instance_depends_on_letter_number_and_seed_only(glyphs, tmp_path):
+    whole = glyphs.images("test", 3, range(30))
+    assert torch.equal(glyphs.images("test", 3, [27, 4, 12]), whole[[27, 4, 12]])
+    fresh = Glyphs(cache=str(tmp_path), pool=1)
+    assert torch.equal(fresh.images("test", 3, [25]), whole[[25]])
+    assert torch.equal(fresh._render_pool(letters()[5]), fresh._render(letters()[5], False, 0)[:1])
+    assert len({image.numpy().tobytes() for image in whole}) == 30
+    other = Glyphs(seed=1, cache=str(tmp_path), pool=1)
+    assert not torch.equal(other.images("test", 3, [25]), whole[[25]])
+    assert not torch.equal(glyphs.images("test", 3, [25], held_out=True), whole[[25]])
+    assert glyphs.images("test", 3, []).shape == (0, 1, 28, 28)
+
+
+def test_cached_and_rendered_images_agree(glyphs):
+    letter = letters()[0]
+    assert torch.equal(glyphs.images("train", 0, range(6))[:, 0], glyphs._render(letter, False, 0)[:6])
+    assert torch.equal(glyphs.images("train", 0, range(7))[:6], glyphs.images("train", 0, range(6)))
+
+
+def test_a_damaged_cache_file_is_rendered_again(tmp_path, few_letters):
+    first = Glyphs(cache=str(tmp_path), pool=3)
+    first.prepare()
+    want = first._cached_pools()
+    intact = first.cache_file.read_bytes()
+    assert [file.name for file in tmp_path.iterdir()] == [first.cache_file.name]
+    middle = len(intact) // 2
+    flipped = intact[:middle] + bytes([intact[middle] ^ 255]) + intact[middle + 1 :]
+    for damaged in (b"", b"not an archive", intact[:middle], flipped):
+        first.cache_file.write_bytes(damaged)
+        again = Glyphs(cache=str(tmp_path), pool=3)
+        again.prepare()
+        assert again.cache_file.read_bytes()[:4] == intact[:4]
+        got = again._cached_pools()
+        assert got.keys() == want.keys()
+        assert all(torch.equal(got[code_point], want[code_point]) for code_point in want)
+    np.savez(first.cache_file, images=np.array([{}], dtype=object))  # code in a file is not run, but replaced
+    assert Glyphs(cache=str(tmp_path), pool=3)._cached_pools().keys() == want.keys()
+
+
+def test_the_cache_is_written_whole_or_not_at_all(tmp_path, few_letters, monkeypatch):
+    def fails(*_args: object) -> None:
+        raise OSError("disk full")
+
+    source = Glyphs(cache=str(tmp_path / "new"), pool=3)
+    monkeypatch.setattr(glyphs_module.os, "replace", fails)
+    with pytest.raises(OSError, match="disk full"):
+        source.prepare()
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_the_cache_files_name_tells_what_it_depends_on(tmp_path, monkeypatch):
+    make = lambda **more: Glyphs(cache=str(tmp_path), **more).cache_file  # noqa: E731
+    files = {make(), make(seed=1), make(pool=5), make(distortion=Distortion(warp=0.2))}
+    monkeypatch.setattr(glyphs_module, "_VERSION", 99)
+    assert len(files | {make()}) == 5
+    assert make() == make(distortion=Distortion())
+
+
+def test_where_the_cache_lies(monkeypatch, tmp_path):
+    monkeypatch.delenv("LIT_METANAS_CACHE", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert Glyphs().cache == tmp_path / "xdg" / "lit_metanas"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert Glyphs().cache == tmp_path / ".cache" / "lit_metanas"
+    monkeypatch.setenv("LIT_METANAS_CACHE", str(tmp_path / "own"))
+    assert Glyphs().cache == tmp_path / "own"
+
+
+def test_pool_out_of_range():
+    with pytest.raises(ValueError, match=r"^Glyphs: pool = 300 must lie between 1 and ordinary = 200"):
+        Glyphs(pool=300)
+    for name in ("seed", "held_out"):
+        with pytest.raises(ValueError, match=rf"^Glyphs: {name} = -1 must be at least 0"):
+            Glyphs(**{name: -1})
+
+
+def test_episodes_and_tasks_of_glyphs(glyphs):
+    episode = draw_episode(glyphs, "test", seed=0, epoch=0, index=0, way=5, shot=1, query=5)
+    assert episode.support.inputs.shape == (5, 1, 28, 28)
+    assert 0.5 < episode.support.inputs.max() <= 1
+    task = draw_task(glyphs, "test", seed=0, index=3, way=3, train=20, val=10, test=20)
+    assert task.id == "glyphs/test/3"
+    assert len(task.test) == 60
+    with pytest.raises(ValueError, match=r"glyphs/test has 6 images, fewer than shot \+ query = 5 \+ 2"):
+        draw_episode(glyphs, "test", seed=0, epoch=0, index=0, way=5, shot=5, query=2)
+
+
+def test_no_distortion_is_the_master_itself():
+    still = Distortion(rotation=0, scale=1, stretch=0, shear=0, shift=0, warp=0, stroke=0)
+    image = master(ord("R"), "DejaVuSans")
+    still_scaled = still(image[None], np.random.default_rng(0))[0].float() / 255
+    # the largest size is 1.15: the ink covers 1.15 squared times as much
+    assert still_scaled.sum() / (image.sum() / 4) == pytest.approx(1.15**2, rel=0.02)
+    centre = lambda ink: (torch.arange(len(ink)) * ink.sum(0)).sum().item() / ink.sum().item() - (len(ink) - 1) / 2  # noqa: E731
+    assert centre(still_scaled) == pytest.approx(centre(image) / 2 * 1.15, abs=0.2)
+
+
+def test_strokes_grow_and_shrink():
+    image = master(ord("R"), "DejaVuSans")[None]
+    distortion = Distortion()
+    thick, same, thin = (distortion._stroke(image, torch.tensor([amount])).sum() for amount in (1.0, 0.0, -1.0))
+    assert thin < same < thick
+    assert same == image.sum()

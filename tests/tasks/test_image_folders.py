@@ -1,0 +1,129 @@
+"""Folders of images: as a source, and as one target task."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from lit_metanas.tasks import FolderTask, ImageFolder
+from lit_metanas.tasks.images.image_files import NewImages, read_image
+
+SUBSETS = ("train", "val", "test")
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_any_image_gets_the_shape(photographs, channels):
+    source = ImageFolder(str(photographs), shape=(channels, 16, 12), train=["cat", "ant"])
+    images = source.images("train", 0, [0, 1, 2, 4])
+    assert images.shape == (4, channels, 16, 12)
+    assert images.dtype == torch.uint8
+    assert (images.float().mean((1, 2, 3)) - 80).abs().max() < 10  # the fixture's colour of the third class
+    assert source.name == "animals"
+    assert source.classes("train") == ("cat", "ant")
+    assert source.instances("train", 0) == 5
+    assert source.instances("train", 0, held_out=True) == 0
+
+
+def test_photographs_are_turned_upright(photographs):
+    pixels = torch.zeros(20, 40, 3, dtype=torch.uint8)
+    pixels[:10] = 255
+    picture = Image.fromarray(pixels.numpy())
+    exif = picture.getexif()
+    exif[0x0112] = 3  # taken upside down
+    picture.save(photographs / "ant" / "0.png", exif=exif)
+    image = ImageFolder(str(photographs), shape=(1, 20, 40), train=["ant"]).images("train", 0, [0])[0, 0]
+    assert image[0, 0] == 0
+    assert image[-1, 0] == 255
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".pgm"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_sixteen_bits_a_pixel_are_scaled(tmp_path, suffix, channels):
+    grey = torch.arange(0, 256, 17).view(4, 4)
+    Image.fromarray((257 * grey).numpy().astype("uint16")).save(tmp_path / f"deep{suffix}")
+    image = read_image(tmp_path / f"deep{suffix}", (channels, 4, 4))
+    assert torch.equal(image.long(), grey.expand(channels, 4, 4))
+
+
+def test_drawn_class_split_is_disjoint_and_seeded(photographs):
+    make = lambda seed: ImageFolder(str(photographs), fractions=(0.5, 0.17, 0.33), seed=seed)  # noqa: E731
+    parts = [make(0).classes(subset) for subset in SUBSETS]
+    assert [len(part) for part in parts] == [3, 1, 2]
+    assert len(set().union(*parts)) == 6
+    assert parts == [make(0).classes(subset) for subset in SUBSETS]
+    assert any(parts != [make(seed).classes(subset) for subset in SUBSETS] for seed in range(1, 4))
+
+
+def test_errors_of_class_lists(photographs):
+    with pytest.raises(ValueError, match=r"has no class folder 'bea' \(named in val\): did you mean 'bee'\?"):
+        ImageFolder(str(photographs), val=["bea"])
+    with pytest.raises(ValueError, match=r"Class 'ant' of .*animals is named in train and in test: name it once"):
+        ImageFolder(str(photographs), train=["ant", "bee"], test=["ant"])
+    with pytest.raises(ValueError, match=r"fractions = \(0.5, 0.5, 0.5\) must be at least 0 and sum to 1"):
+        ImageFolder(str(photographs), fractions=(0.5, 0.5, 0.5))
+    with pytest.raises(ValueError, match=r"shape = \(2, 8, 8\) must be"):
+        ImageFolder(str(photographs), shape=(2, 8, 8))
+
+
+@pytest.mark.parametrize("kind", [ImageFolder, FolderTask])
+def test_errors_of_folders_name_the_culprit(photographs, tmp_path, kind):
+    with pytest.raises(FileNotFoundError, match=r"^There is no folder .*nowhere"):
+        kind(str(tmp_path / "nowhere"))
+    (tmp_path / "one" / "only").mkdir(parents=True)
+    with pytest.raises(ValueError, match=r"one has 1 class folder: give"):
+        kind(str(tmp_path / "one"))
+    (photographs / "gnu").mkdir()
+    (photographs / "gnu" / "notes.txt").write_text("no image")
+    with pytest.raises(ValueError, match=r"gnu has no images"):
+        kind(str(photographs))
+
+
+def test_unreadable_image_is_named(photographs):
+    whole = (photographs / "bee" / "3.png").read_bytes()
+    for damaged in (b"", b"<html>", whole[: len(whole) // 2]):
+        (photographs / "bee" / "3.png").write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"bee/3.png is not a readable image"):
+            FolderTask(str(photographs))[0]
+
+
+def test_folder_task_splits_each_class(photographs: Path):
+    for name in ("ant", "bee"):  # each image gets a grey level of its own
+        for i in range(5):
+            Image.new("L", (9, 9), 20 * i + (100 if name == "bee" else 0)).save(photographs / name / f"{i}.png")
+    for name in ("cat", "dog", "eel", "fox"):
+        for file in (photographs / name).iterdir():
+            file.unlink()
+        (photographs / name).rmdir()
+    tasks = FolderTask(str(photographs), shape=(1, 4, 4))
+    assert len(tasks) == 1
+    assert tasks.shape == (1, 4, 4)
+    task = tasks[0]
+    assert (task.id, task.way, task.classes) == ("animals", 2, ("ant", "bee"))
+    assert [len(split) for split in (task.train, task.val, task.test)] == [6, 2, 2]
+    levels = [(split.inputs[:, 0, 0, 0] * 255).round() for split in (task.train, task.val, task.test)]
+    assert sorted(torch.cat(levels).tolist()) == [20.0 * i + 100 * c for c in range(2) for i in range(5)]
+    for split, level in zip((task.train, task.val, task.test), levels, strict=True):
+        assert torch.equal(split.labels, (level >= 100).long())
+    assert torch.equal(FolderTask(str(photographs), shape=(1, 4, 4))[0].train.inputs, task.train.inputs)
+    assert FolderTask(str(photographs), shape=(1, 4, 4), train=0.5, val=0.0)[0].val is None
+    with pytest.raises(IndexError):
+        tasks[1]
+
+
+def test_errors_of_folder_task(photographs):
+    with pytest.raises(ValueError, match=r"train = 0.8, val = 0.2, test = 0.2 must be shares"):
+        FolderTask(str(photographs), train=0.8)
+    for kind in (FolderTask, ImageFolder):
+        with pytest.raises(ValueError, match=rf"^{kind.__name__}: seed = -1 must be at least 0"):
+            kind(str(photographs), seed=-1)
+    for i in (0, 1, 2):
+        (photographs / "eel" / f"{i}.png").unlink()
+    with pytest.raises(ValueError, match=r"eel has 2 images, too few"):
+        FolderTask(str(photographs))[0]
+
+
+@pytest.mark.parametrize("size", [0, -1])
+def test_batches_of_new_images_hold_some(photographs, size):
+    with pytest.raises(ValueError, match=rf"^NewImages: batch_size = {size} must be at least 1"):
+        NewImages(str(photographs), batch_size=size)

@@ -1,0 +1,102 @@
+"""Episodes and tasks are pure, disjoint and ordered, and refuse in one sentence."""
+
+import pytest
+import torch
+
+from lit_metanas.tasks import draw_episode, draw_task
+
+EPISODE = {"seed": 1, "epoch": 2, "index": 3, "way": 4, "shot": 2, "query": 3}
+
+
+def test_episode_is_a_pure_function_and_every_argument_matters(coded):
+    source = coded()
+    first = draw_episode(source, "train", **EPISODE)
+    torch.rand(3)  # the global generator has no say
+    again = draw_episode(source, "train", **EPISODE)
+    assert torch.equal(first.support.inputs, again.support.inputs)
+    assert torch.equal(first.query.inputs, again.query.inputs)
+    assert first.classes == again.classes
+    assert first.id == again.id == "coded/train/2/3"
+    for name in ("seed", "epoch", "index"):
+        other = draw_episode(source, "train", **(EPISODE | {name: EPISODE[name] + 1}))
+        assert not torch.equal(first.support.inputs, other.support.inputs)
+    assert not torch.equal(first.support.inputs, draw_episode(source, "val", **EPISODE).support.inputs)
+
+
+def test_episode_is_ordered_by_class_and_its_parts_are_disjoint(coded, decode):
+    for index in range(20):
+        episode = draw_episode(coded(), "train", **(EPISODE | {"index": index}))
+        support, query = decode(episode.support.inputs), decode(episode.query.inputs)
+        assert episode.support.labels.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+        assert episode.query.labels.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3]
+        for part, labels in ((support, episode.support.labels), (query, episode.query.labels)):
+            assert [f"train-{code[0]}" for code in part] == [episode.classes[label] for label in labels]
+        assert len(set(support + query)) == len(support) + len(query) == 4 * 5
+        assert len(set(episode.classes)) == 4
+        assert episode.shot == 2
+        assert episode.shape == (3, 2, 2)
+        assert episode.val is None
+
+
+def test_every_class_and_instance_is_drawn_about_equally_often(coded, decode):
+    counts: dict[tuple[int, ...], int] = {}
+    for index in range(600):
+        episode = draw_episode(coded(), "train", **(EPISODE | {"index": index}))
+        for code in decode(episode.support.inputs):
+            counts[code] = counts.get(code, 0) + 1
+    assert len(counts) == 8 * 12
+    assert min(counts.values()) > 25  # 50 expected, standard deviation 7
+    assert max(counts.values()) < 75
+
+
+def test_within_group_keeps_to_one_group_that_is_large_enough(coded):
+    source = coded(classes=10)
+    groups = source.groups("train")
+    seen = set()
+    for index in range(30):
+        episode = draw_episode(source, "train", **(EPISODE | {"index": index}), within_group=True)
+        of = {groups[int(name.split("-")[1])] for name in episode.classes}
+        assert len(of) == 1
+        seen |= of
+    assert seen == {"large0", "large1"}
+    with pytest.raises(
+        ValueError, match=r"^coded/train has no group of way = 5 classes \(the largest, 'large0', has 4"
+    ):
+        draw_episode(source, "train", **(EPISODE | {"way": 5}), within_group=True)
+
+
+def test_too_few_classes_or_images_of_an_episode(coded):
+    with pytest.raises(ValueError, match=r"^coded/val has 3 classes, fewer than way = 4"):
+        draw_episode(coded(classes=3), "val", **EPISODE)
+    with pytest.raises(ValueError, match=r"^Class 'val-\d' of coded/val has 4 images, fewer than shot \+ query ="):
+        draw_episode(coded(ordinary=4), "val", **EPISODE)
+
+
+TASK = {"seed": 0, "index": 3, "way": 4, "train": 5, "val": 3, "test": 4}
+
+
+@pytest.mark.parametrize("reserved", [0, 6])
+def test_task_parts_are_disjoint_and_test_is_held_out_where_it_can_be(coded, decode, reserved):
+    task = draw_task(coded(reserved=reserved), "test", **TASK)
+    parts = [decode(split.inputs) for split in (task.train, task.val, task.test)]
+    assert [len(part) for part in parts] == [20, 12, 16]
+    assert len({code for part in parts for code in part}) == 48
+    assert {code[2] for code in parts[0] + parts[1]} == {0}
+    assert {code[2] for code in parts[2]} == {int(reserved > 0)}
+    assert task.id == "coded/test/3"
+    assert task.train.labels.tolist() == [label for label in range(4) for _ in range(5)]
+    again = draw_task(coded(reserved=reserved), "test", **TASK)
+    assert torch.equal(task.test.inputs, again.test.inputs)
+    other = draw_task(coded(reserved=reserved), "test", **(TASK | {"index": 4}))
+    assert not torch.equal(task.train.inputs, other.train.inputs)
+
+
+def test_task_without_validation_part(coded):
+    assert draw_task(coded(), "test", **(TASK | {"val": 0})).val is None
+
+
+def test_too_few_images_of_a_task(coded):
+    with pytest.raises(ValueError, match=r"has 11 images, fewer than train \+ val \+ test = 5 \+ 3 \+ 4"):
+        draw_task(coded(ordinary=11), "test", **TASK)
+    with pytest.raises(ValueError, match=r"has 3 images, fewer than test = 4 held-out images"):
+        draw_task(coded(reserved=3), "test", **TASK)

@@ -1,0 +1,124 @@
+"""The logits as one vector: prior, pruning, ties, inheritance."""
+
+import pytest
+import torch
+
+from lit_metanas.relaxations import PRUNED
+from lit_metanas.spaces import Choice
+from lit_metanas.training.meta_search.architecture_logits import ArchitectureLogits
+
+CHOICES = (
+    Choice("a.kernel", ("1", "3", "5"), "kernel"),
+    Choice("b.kernel", ("1", "3", "5"), "kernel"),
+    Choice("depth", ("2",), "depth"),
+    Choice("b.pool", ("max", "avg"), "pool"),
+)
+
+
+def set_values(logits, *rows):
+    with torch.no_grad():
+        logits.values.copy_(torch.tensor([value for row in rows for value in row]))
+
+
+def test_tree_and_flat_are_inverse():
+    logits = ArchitectureLogits(CHOICES)
+    set_values(logits, (1, 2, 3), (4, 5, 6), (7,), (8, 9))
+    tree = logits.tree()
+    assert {name: row.tolist() for name, row in tree.items()} == {
+        "a.kernel": [1, 2, 3],
+        "b.kernel": [4, 5, 6],
+        "depth": [7],
+        "b.pool": [8, 9],
+    }
+    assert torch.equal(logits.flat(dict(reversed(tree.items()))), logits.values.detach())
+    assert not any(row.requires_grad for row in tree.values())
+
+
+def test_the_name_of_a_choice_goes_before_its_group():
+    logits = ArchitectureLogits(CHOICES, prior={"kernel": "3", "b.kernel": "5"}, strength=2.0)
+    assert logits.tree()["a.kernel"].tolist() == [0, 2, 0]
+    assert logits.tree()["b.kernel"].tolist() == [0, 0, 2]
+    assert logits.tree()["b.pool"].tolist() == [0, 0]
+
+
+def test_a_prior_says_nothing_to_a_settled_choice():
+    logits = ArchitectureLogits(CHOICES, prior={"depth": "4"}, strength=2.0)
+    assert logits.tree()["depth"].tolist() == [0]
+
+
+def test_unknown_priors():
+    with pytest.raises(ValueError, match=r"prior: 'kernel' has no label '7' in a\.kernel: use 1, 3, 5"):
+        ArchitectureLogits(CHOICES, prior={"kernel": "7"})
+    with pytest.raises(ValueError, match="prior: the space has no choice 'activation': use depth, kernel, pool"):
+        ArchitectureLogits(CHOICES, prior={"activation": "ReLU"})
+
+
+def test_pruning():
+    logits = ArchitectureLogits(CHOICES)
+    set_values(logits, (0, 0, 0), (3, 0, -1), (0,), (1, 0))
+    logits.prune(0.2)
+    assert logits.pruned.tolist() == [False] * 3 + [False, True, True] + [False] + [False] * 2
+    set_values(logits, (0, 0, 0), (-5, 9, 9), (0,), (9, -9))
+    assert logits.tree()["b.kernel"].tolist() == [-5, PRUNED, PRUNED]
+    assert logits.probabilities()["b.kernel"].tolist() == [1, 0, 0]
+    assert logits.flat({name: torch.ones_like(row) for name, row in logits.tree().items()}).tolist() == [
+        1, 1, 1, 1, 0, 0, 1, 1, 1,
+    ]  # fmt: skip
+    logits.prune(0.2)  # what was pruned stays so
+    assert logits.pruned.tolist() == [False] * 3 + [False, True, True] + [False] + [False, True]
+    assert logits.open
+    logits.prune(1.0)
+    assert logits.open  # three equally likely candidates: all of them are the likeliest
+    set_values(logits, (0, 0, 1), (-5, 9, 9), (0,), (9, -9))
+    logits.prune(1.0)
+    assert not logits.open
+
+
+def test_nothing_is_pruned_by_default():
+    logits = ArchitectureLogits(CHOICES)
+    set_values(logits, (9, -9, -9), (0, 0, 0), (0,), (0, 0))
+    logits.prune(0.0)
+    assert not bool(logits.pruned.any())
+
+
+def test_ties():
+    logits = ArchitectureLogits(CHOICES)
+    set_values(logits, (1, 2, 3), (3, 2, 7), (5,), (8, 9))
+    tied = logits.tied(logits.tree())
+    assert tied["a.kernel"].tolist() == tied["b.kernel"].tolist() == [2, 2, 5]
+    assert tied["b.pool"].tolist() == [8, 9]
+    noise = logits.tied_noise({name: row + 0.5 for name, row in logits.tree().items()})
+    assert noise["b.kernel"].tolist() == noise["a.kernel"].tolist() == [1.5, 2.5, 3.5]
+
+
+def test_inheritance_goes_by_label():
+    theirs = {"a.kernel": ["5", "7", "1"], "b.pool": ["avg", "max"], "other": ["x"]}
+    logits = ArchitectureLogits(CHOICES)
+    logits.inherit(theirs, {"a.kernel": torch.tensor([5.0, 7.0, 1.0]), "b.pool": torch.tensor([2.0, PRUNED])})
+    assert logits.tree()["a.kernel"].tolist() == [1, 0, 5]
+    assert logits.tree()["b.pool"].tolist() == [PRUNED, 2]
+    assert logits.pruned.tolist() == [False] * 7 + [True, False]
+
+
+def test_a_choice_whose_candidates_were_all_pruned_is_open_again():
+    logits = ArchitectureLogits((Choice("b.pool", ("max",), "pool"), Choice("c.pool", ("max", "min"), "pool")))
+    pruned = torch.tensor([PRUNED, PRUNED])
+    logits.inherit({"b.pool": ["max", "avg"], "c.pool": ["max", "min"]}, {"b.pool": pruned, "c.pool": pruned})
+    assert {name: row.tolist() for name, row in logits.probabilities().items()} == {"b.pool": [1], "c.pool": [0.5, 0.5]}
+
+
+def test_state_holds_what_was_pruned():
+    logits = ArchitectureLogits(CHOICES)
+    set_values(logits, (9, 0, 0), (0, 0, 0), (0,), (0, 0))
+    logits.prune(0.1)
+    again = ArchitectureLogits(CHOICES)
+    again.load_state_dict(logits.state_dict())
+    assert torch.equal(again.pruned, logits.pruned)
+    assert bool(again.pruned.any())
+
+
+def test_choices_without_a_group_are_tied_to_none():
+    logits = ArchitectureLogits([Choice("gate", ("on", "off")), Choice("skip", ("on", "off"))])
+    tree = {"gate": torch.tensor([1.0, 0.0]), "skip": torch.tensor([0.0, 3.0])}
+    assert all(torch.equal(value, tree[name]) for name, value in logits.tied(tree).items())
+    assert all(torch.equal(value, tree[name]) for name, value in logits.tied_noise(tree).items())

@@ -1,0 +1,187 @@
+"""The training of a child against a plain loop."""
+
+import copy
+import math
+
+import pytest
+import torch
+from counting import MultiplyAdds
+from lightning.pytorch import Trainer
+from torch.nn.functional import cross_entropy
+
+from lit_metanas.records import Cost
+from lit_metanas.spaces import LayeredSpace
+from lit_metanas.tasks import Split
+from lit_metanas.training import Child, Recipe
+from lit_metanas.training.child import accuracy, batches, fit_child, training_cost
+
+SHAPE = (1, 8, 8)
+SPACE = LayeredSpace(kernels=(1, 3), depths=(2,), widths=(4, 8), dropouts=(0.0, 0.2), pools=("max",))
+LABELS = {choice.name: choice.labels[-1] for choice in SPACE.choices}
+PLAIN = {**LABELS, "layer1.dropout": "0", "layer2.dropout": "0", "layer1.activation": "ReLU"}
+
+
+def split(examples=24, way=3, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.arange(examples) % way
+    stripes = torch.sin(torch.arange(8) * (0.5 + labels[:, None])).view(-1, 1, 1, 8).expand(-1, 1, 8, 8)
+    return Split((0.5 + 0.2 * stripes + 0.3 * torch.rand(examples, *SHAPE, generator=generator)).clamp(0, 1), labels)
+
+
+def child(architecture=LABELS, seed=0, **options):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        options = {"recipe": Recipe(epochs=3, batch_size=8), **options}
+        return Child(space=SPACE, architecture=architecture, shape=SHAPE, way=3, **options)
+
+
+def weights_of(one):
+    return torch.cat([value.detach().flatten() for value in one.network.parameters()])
+
+
+def test_training_is_a_function_of_the_seed_and_leaves_the_random_state():
+    torch.manual_seed(11)
+    state = torch.get_rng_state()
+    results = []
+    for noise, seed in ((1, 5), (2, 5), (1, 6)):
+        one = child()
+        torch.rand(noise)
+        before = torch.get_rng_state()
+        fit_child(one, split(), seed=seed)
+        assert torch.equal(torch.get_rng_state(), before)
+        results.append(weights_of(one))
+    assert torch.equal(results[0], results[1])
+    assert not torch.equal(results[0], results[2])
+    assert not torch.equal(torch.get_rng_state(), state)
+
+
+def test_training_against_a_plain_loop():
+    recipe = Recipe(epochs=4, batch_size=10, learning_rate=0.02, weight_decay=0.1, label_smoothing=0.1)
+    one = child(PLAIN, recipe=recipe)
+    network = copy.deepcopy(one.network)
+    train = split(24)
+    fit_child(one, train, seed=3)
+
+    optimizer = torch.optim.AdamW(network.parameters(), lr=0.02, weight_decay=0.1)
+    generator = torch.Generator().manual_seed(3)
+    for epoch in range(4):
+        for batch, places in enumerate(torch.randperm(24, generator=generator).split(10)):
+            for group in optimizer.param_groups:
+                group["lr"] = 0.02 * (1 + math.cos(math.pi * (3 * epoch + batch) / 12)) / 2
+            optimizer.zero_grad()
+            cross_entropy(network(train.inputs[places]), train.labels[places], label_smoothing=0.1).backward()
+            optimizer.step()
+        torch.randperm(24, generator=generator)  # torch's random sampler draws once more for what is left over
+    expected = torch.cat([value.detach().flatten() for value in network.parameters()])
+    torch.testing.assert_close(weights_of(one), expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(("examples", "seen", "steps"), [(24, 24, 3), (25, 24, 3), (20, 20, 3), (5, 5, 1)])
+def test_the_account_is_what_was_computed(examples, seen, steps):
+    one = child()
+    images = []
+    one.network.register_forward_pre_hook(lambda module, inputs: images.append(len(inputs[0])))
+    with MultiplyAdds() as counter:
+        cost = fit_child(one, split(examples), seed=0)
+    assert sum(images) == 3 * seen
+    assert min(images) > 1  # batch-norm needs two
+    assert cost == Cost(steps=3 * steps, images=3 * seen, flops=3 * counter.total)
+
+
+def test_cost_of_a_training_beforehand():
+    one = child()
+    cost = training_cost(SPACE, one.architecture, SHAPE, 3, images=7)
+    assert cost == Cost(images=7, flops=3 * 7 * SPACE.cost(one.architecture, SHAPE, 3).flops)
+
+
+def test_accuracy_against_a_plain_loop():
+    one = child(recipe=Recipe(epochs=20, batch_size=8))
+    fit_child(one, split(), seed=0)
+    test = split(31, seed=4)
+    one.network.eval()
+    right = 0
+    with torch.no_grad():
+        for image, label in zip(test.inputs, test.labels, strict=True):
+            right += int(one.network(image[None]).argmax()) == int(label)
+    assert accuracy(one, test, batch_size=7) == right / 31
+    assert accuracy(one, test) == right / 31
+    assert right > 20
+
+
+def test_inherited_weights_are_where_the_training_starts():
+    first = child()
+    fit_child(first, split(), seed=0)
+    second = child(seed=9, weights=SPACE.learned(first.network))
+    images = split(seed=2).inputs
+    with torch.no_grad():
+        torch.testing.assert_close(second.network.eval()(images), first.network.eval()(images))
+
+
+def test_a_child_is_an_ordinary_lightning_module(tmp_path):
+    one = child()
+    trainer = Trainer(
+        max_epochs=20, accelerator="cpu", devices=1, default_root_dir=tmp_path, logger=False, enable_progress_bar=False,
+        enable_model_summary=False, num_sanity_val_steps=0,
+    )  # fmt: skip
+    train, val, test = split(), split(12, seed=1), split(30, seed=2)
+    trainer.fit(one, batches(train, 8, seed=0), batches(val, 5))
+    assert float(trainer.callback_metrics["val/accuracy"]) == pytest.approx(accuracy(one, val))
+    (values,) = trainer.test(one, batches(test, 7), verbose=False)
+    assert values["test/accuracy"] == pytest.approx(accuracy(one, test))
+    assert values["test/accuracy"] > 0.6
+    # a half cosine that ends at zero
+    assert trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(0.0, abs=1e-12)
+    again = child(seed=5)
+    (restored,) = trainer.test(
+        again, batches(test, 7), ckpt_path=trainer.checkpoint_callback.best_model_path, verbose=False
+    )
+    assert restored == values
+
+
+@pytest.mark.parametrize("options", [{"max_epochs": -1}, {"max_epochs": -1, "max_time": {"seconds": 1}}])
+def test_a_training_without_an_end_is_refused(options):
+    trainer = Trainer(
+        accelerator="cpu", devices=1, logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False, **options,
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="falls until the end of training, and there is none: set the trainer's max"):
+        trainer.fit(child(), batches(split(), 8, seed=0), batches(split(12, seed=1), 5))
+
+
+def test_a_child_can_be_trained_within_a_prediction():
+    train, free, bound = split(), child(), child()
+    fit_child(free, train, seed=0)
+    with torch.inference_mode():
+        fit_child(bound, Split(train.inputs.clone(), train.labels.clone()), seed=0)
+    assert torch.equal(weights_of(bound), weights_of(free))
+
+
+def test_batches_without_a_seed_keep_the_order():
+    whole = split(10)
+    found = list(batches(whole, 4))
+    assert [len(labels) for _, labels in found] == [4, 4, 2]
+    assert torch.equal(torch.cat([labels for _, labels in found]), whole.labels)
+    shuffled = batches(whole, 4, seed=0)
+    first, second = (torch.cat([images for images, _ in shuffled]) for _ in range(2))
+    assert not torch.equal(first, second)
+    assert torch.equal(first.flatten(1).sum(1).sort().values, whole.inputs.flatten(1).sum(1).sort().values)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"epochs": 0}, "epochs is 0; it must be at least 1"),
+        ({"batch_size": 0}, "batch_size is 0; it must be at least 1"),
+        ({"learning_rate": -1.0}, "learning_rate is -1.0; it must be at least 0"),
+        ({"label_smoothing": -0.1}, "label_smoothing is -0.1; it must be at least 0"),
+        ({"label_smoothing": 1.5}, "label_smoothing is 1.5; it must be at most 1"),
+    ],
+)
+def test_recipes_out_of_range(options, sentence):
+    with pytest.raises(ValueError, match=f"Recipe: {sentence}"):
+        Recipe(**options)
+
+
+def test_an_unknown_label_is_named():
+    with pytest.raises(ValueError, match=r"Choice 'layer1\.kernel' has no label '9': use 1, 3"):
+        child({**LABELS, "layer1.kernel": "9"})

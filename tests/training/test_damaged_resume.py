@@ -1,0 +1,60 @@
+"""A damaged checkpoint, handed to the Trainer to go on from, gets a sentence."""
+
+import pytest
+import torch
+from meta_toys import SHAPE, SPACE, make_data, make_model, make_trainer
+
+from lit_metanas.records import Cost
+from lit_metanas.training.meta_search.meta_checkpoint import KEY, check_resumable, describe
+
+
+def content():
+    logits = {choice.name: torch.zeros(len(choice.labels)) for choice in SPACE.choices}
+    return {KEY: {**describe(SPACE, SHAPE, logits, {}, Cost()), "own": {}}, "state_dict": {}}
+
+
+DAMAGE = {
+    "no schema": lambda entry: entry.pop("schema"),
+    "no labels": lambda entry: entry.pop("labels"),
+    "labels that are none": lambda entry: entry.update(labels=3),
+    "no shape": lambda entry: entry.pop("shape"),
+    "a short shape": lambda entry: entry.update(shape=[1]),
+    "fewer logits": lambda entry: entry.update(logits={name: row[1:] for name, row in entry["logits"].items()}),
+    "an unknown cost": lambda entry: entry.update(cost={"pounds": 3}),
+    "a word for a schema": lambda entry: entry.update(schema="1"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damage_is_said_in_a_sentence(damage):
+    damaged = content()
+    check_resumable(damaged, SPACE, SHAPE, {})
+    DAMAGE[damage](damaged[KEY])
+    with pytest.raises(ValueError, match=r"The checkpoint is damaged: give one that `fit` of MetaSearch wrote\."):
+        check_resumable(damaged, SPACE, SHAPE, {})
+
+
+def test_the_trainer_says_it_too(tmp_path):
+    path = tmp_path / "bad.ckpt"
+    torch.save({"pytorch-lightning_version": "2.6.0", "state_dict": {}, KEY: {"schema": 1}}, path)
+    with pytest.raises(ValueError, match="The checkpoint is damaged"):
+        make_trainer().test(make_model(), make_data(), ckpt_path=path, verbose=False)
+
+
+OWN = {
+    "no images": lambda own: own.pop("images"),
+    "an unknown earlier cost": lambda own: own.update(earlier={"pounds": 3}),
+    "tasks that are none": lambda own: own.update(tasks=3),
+}
+
+
+@pytest.mark.parametrize("damage", OWN)
+def test_a_damaged_account_is_said_in_a_sentence(damage, tmp_path):
+    trainer, path = make_trainer(), tmp_path / "bad.ckpt"
+    trainer.fit(make_model(), make_data(steps_per_epoch=1))
+    trainer.save_checkpoint(path)
+    checkpoint = torch.load(path, weights_only=True)
+    OWN[damage](checkpoint[KEY]["own"])
+    torch.save(checkpoint, path)
+    with pytest.raises(ValueError, match=r"The checkpoint is damaged: give one that `fit` of MetaSearch wrote\."):
+        make_trainer().test(make_model(), make_data(), ckpt_path=path, verbose=False)

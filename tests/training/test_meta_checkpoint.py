@@ -1,0 +1,202 @@
+"""What is said where a checkpoint does not fit, and that none is executed."""
+
+import pickle
+
+import pytest
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from meta_toys import SHAPE, SPACE, fit, make_data, make_model, make_trainer
+
+from lit_metanas.meta import FOMAML, JointInnerLoop, LinearHead
+from lit_metanas.records import Cost
+from lit_metanas.relaxations import Softmax
+from lit_metanas.spaces import LayeredSpace
+from lit_metanas.training.meta_search.meta_checkpoint import (
+    KEY,
+    MetaCheckpoint,
+    read_meta_checkpoint,
+    read_parameters,
+    write_meta_checkpoint,
+)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    model = make_model()
+    trainer, _ = fit(model)
+    path = tmp_path_factory.mktemp("saved") / "end.ckpt"
+    trainer.save_checkpoint(path)
+    return model, path
+
+
+def changed(path, folder, change):
+    content = torch.load(path, weights_only=True)
+    change(content)
+    torch.save(content, folder / "changed.ckpt")
+    return folder / "changed.ckpt"
+
+
+def resume(path, **options):
+    make_trainer().test(make_model(**options), make_data(), ckpt_path=path, verbose=False)
+
+
+def test_a_checkpoint_tells_everything(saved):
+    model, path = saved
+    found = read_meta_checkpoint(path)
+    assert found.architecture() == dict(model.space.derive(model.logits.tree()))
+    assert found.shape == SHAPE
+    assert found.cost == model.cost()
+    assert found.head == {}
+    assert all(torch.equal(found.weights[name], value) for name, value in model.supernet.named_parameters())
+    assert all(torch.equal(found.statistics[name], value) for name, value in model.statistics.values.items())
+    parameters = read_parameters(path, SPACE, SHAPE)
+    assert all(torch.equal(parameters.logits[name], value) for name, value in model.logits.tree().items())
+
+
+def test_parameters_are_cut_to_a_restricted_space(saved):
+    model, path = saved
+    small = SPACE.restricted({"layer1.width": "4", "layer2.kernel": "3"})
+    parameters = read_parameters(path, small, SHAPE)
+    whole = dict(model.supernet.named_parameters())
+    assert torch.equal(parameters.weights["layers.0.scale"], whole["layers.0.scale"][:4])
+    assert torch.equal(parameters.weights["layers.1.kernels.3"], whole["layers.1.kernels.3"][:, :4])
+    assert "layers.1.kernels.1" not in parameters.weights
+    assert torch.equal(parameters.logits["layer2.kernel"], model.logits.tree()["layer2.kernel"][1:])
+
+
+def test_a_start_is_written_and_read(tmp_path):
+    weights = {"layers.0.scale": torch.rand(3)}
+    logits, labels = {"a": torch.tensor([1.0, 2.0])}, {"a": ["x", "y"]}
+    head = {"w": torch.ones(2)}
+    written = MetaCheckpoint(weights, logits, labels, {"s": torch.ones(1)}, SHAPE, Cost(flops=7), head)
+    write_meta_checkpoint(tmp_path / "start.ckpt", written)
+    read = read_meta_checkpoint(tmp_path / "start.ckpt")
+    assert read.architecture() == {"a": "y"}
+    assert torch.equal(read.weights["layers.0.scale"], weights["layers.0.scale"])
+    assert (read.labels, read.shape, read.cost) == (written.labels, written.shape, written.cost)
+    assert torch.equal(read.head["w"], torch.ones(2))
+
+
+OTHER = LayeredSpace(kernels=(5,), depths=(2,), widths=(4, 6), pools=("max",), dropouts=(0.0, 0.2))
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"shape": (3, 8, 8)}, r"for inputs of shape \(1, 8, 8\), the model for \(3, 8, 8\)"),
+        ({"space": OTHER}, "another search space: for 'layer1.kernel' the model has 5, the checkpoint only 1, 3"),
+        ({"space": LayeredSpace(shared=True)}, "for 'depth' the model has 4, the checkpoint only 2"),
+        ({"space": LayeredSpace(shared=True, depths=(2,))}, "for 'kernel' the model has .*, the checkpoint no such"),
+        ({"architecture": {"layer1.kernel": "3"}}, "search space is larger than the model's: give .* model's start"),
+        (
+            {
+                "head": LinearHead(way=3),
+                "meta_gradient": FOMAML(),
+                "relaxation": Softmax(),
+                "inner_loop": JointInnerLoop(steps=1),
+            },
+            "another head than the model",
+        ),
+    ],
+)
+def test_other_models_are_refused(options, sentence, saved):
+    with pytest.raises(ValueError, match=sentence):
+        resume(saved[1], **options)
+
+
+@pytest.mark.parametrize("options", [{"shape": (3, 8, 8)}, {"space": OTHER}])
+def test_other_models_do_not_start(options, saved):
+    with pytest.raises(ValueError, match="The checkpoint is "):
+        make_model(start=str(saved[1]), **options)
+
+
+def test_a_newer_schema_is_named(saved, tmp_path):
+    path = changed(saved[1], tmp_path, lambda content: content[KEY].update(schema=2))
+    with pytest.raises(ValueError, match="written by a newer version of lit_metanas: upgrade"):
+        resume(path)
+    with pytest.raises(ValueError, match=r"changed.ckpt' was written by a newer version of lit_metanas: upgrade"):
+        make_model(start=str(path))
+
+
+class Foreign(LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(2, 2)
+
+    def training_step(self, batch, batch_idx):
+        return self.layer(batch).sum()
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def test_a_foreign_checkpoint_is_refused(tmp_path):
+    trainer = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
+                      enable_model_summary=False, max_epochs=1)  # fmt: skip
+    trainer.fit(Foreign(), torch.utils.data.DataLoader(torch.ones(4, 2)))
+    trainer.save_checkpoint(tmp_path / "foreign.ckpt")
+    with pytest.raises(ValueError, match="was not written by meta-training: give one that `fit` of MetaSearch wrote"):
+        resume(tmp_path / "foreign.ckpt")
+    with pytest.raises(ValueError, match=r"foreign.ckpt' is damaged or was not written by meta-training"):
+        make_model(start=str(tmp_path / "foreign.ckpt"))
+
+
+def test_a_start_cannot_be_resumed(saved, tmp_path):
+    def shorten(content):
+        del content[KEY]["own"]
+
+    with pytest.raises(ValueError, match="give it as the model's start"):
+        resume(changed(saved[1], tmp_path, shorten))
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"There is no checkpoint '.*none.ckpt'"):
+        make_model(start=str(tmp_path / "none.ckpt"))
+
+
+@pytest.mark.parametrize("damage", ["truncated", "text", "empty", "list", "tensor", "fields"])
+def test_a_damaged_file_is_named(damage, saved, tmp_path):
+    path = tmp_path / "bad.ckpt"
+    whole = saved[1].read_bytes()
+    if damage in ("list", "tensor"):
+        torch.save([1, 2] if damage == "list" else torch.ones(3), path)
+    elif damage == "fields":
+        torch.save({KEY: {"schema": 1}, "state_dict": {}}, path)
+    else:
+        path.write_bytes({"truncated": whole[: len(whole) // 2], "text": b"not a checkpoint", "empty": b""}[damage])
+    with pytest.raises(ValueError, match=r"bad.ckpt' is damaged or was not written by meta-training"):
+        make_model(start=str(path))
+
+
+class Malice:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (self.path, "w")
+
+
+def test_a_hostile_pickle_is_not_executed(tmp_path):
+    mark, path = tmp_path / "executed", tmp_path / "hostile.ckpt"
+    content = {KEY: Malice(str(mark)), "state_dict": {}, "pytorch-lightning_version": "2.6.0"}
+    torch.save(content, path)
+    with pytest.raises(ValueError, match="is damaged or was not written by meta-training"):
+        make_model(start=str(path))
+    with pytest.raises(pickle.UnpicklingError):
+        resume(path)
+    assert not mark.exists()
+    whole = path.read_bytes()
+    path.write_bytes(pickle.dumps(content, protocol=2))
+    with pytest.raises(ValueError, match="is damaged or was not written by meta-training"):
+        make_model(start=str(path))
+    assert not mark.exists()
+    path.write_bytes(whole)
+    torch.load(path, weights_only=False)[KEY].close()  # it could have been
+    assert mark.exists()
+
+
+def test_checkpoints_hold_plain_values_only(saved):
+    content = torch.load(saved[1], weights_only=True)
+    assert content["state_dict"]["logits.values"].numel() == sum(len(choice.labels) for choice in SPACE.choices)
+    assert content[KEY]["labels"]["layer1.kernel"] == ["1", "3"]
+    assert "hyper_parameters" not in content

@@ -1,0 +1,133 @@
+"""Cells of two inputs and macro spaces, meta-trained and searched by DARTS; what the searched child inherits."""
+
+import math
+
+import pytest
+import torch
+from meta_toys import SHAPE, fit, make_data, make_model
+
+from lit_metanas.meta import (
+    MAML,
+    TNAS,
+    AlternatingInnerLoop,
+    JointInnerLoop,
+    MetaNAS,
+    PrototypeLinearHead,
+    PrototypeLoss,
+)
+from lit_metanas.records import Budget
+from lit_metanas.relaxations import AnnealedSoftmax, Argmax, Derived, SampledChild, Softmax
+from lit_metanas.searchers import WeightSharingSearcher
+from lit_metanas.spaces import DARTSCell, ENASMacro, MetaNASCell, MobileMacro, MobileStage, one_hot
+from lit_metanas.tasks import Split, Task
+
+SPACES = {"darts": DARTSCell(channels=2, cells=2), "metanas": MetaNASCell(channels=2, cells=2)}
+SPACES["enas"] = ENASMacro(layers=4, channels=4)
+SPACES["mobile"] = MobileMacro(
+    stages=[MobileStage(4, depths=(1, 2)), MobileStage(4, 2, depths=(2,), skips=("none", "identity"))],
+    stem=4,
+    last=8,
+    divisor=1,
+)
+
+
+def inner(meta_gradient, relaxation=None, inner_loop=None):
+    return {
+        "meta_gradient": meta_gradient,
+        "relaxation": relaxation or Softmax(),
+        "head": PrototypeLinearHead(),
+        "inner_loop": inner_loop or JointInnerLoop(steps=1),
+    }
+
+
+METHODS = {
+    "softmax": lambda: {"meta_gradient": PrototypeLoss(), "relaxation": Softmax()},
+    "sampled child": lambda: {"meta_gradient": PrototypeLoss(), "relaxation": SampledChild()},
+    "paired score": lambda: {},
+    "maml": lambda: inner(MAML()),
+    "tnas": lambda: inner(TNAS()),
+    "meta_nas": lambda: inner(MetaNAS(), AnnealedSoftmax(), AlternatingInnerLoop(steps=1)),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "method"),
+    [
+        *((name, method) for name in SPACES for method in ("softmax", "sampled child", "paired score")),
+        ("enas", "maml"),
+        ("mobile", "maml"),
+        pytest.param("darts", "maml", marks=pytest.mark.slow),
+        pytest.param("metanas", "maml", marks=pytest.mark.slow),
+        pytest.param("darts", "tnas", marks=pytest.mark.slow),
+        ("metanas", "meta_nas"),
+    ],
+)
+def test_two_steps(name, method):
+    space = SPACES[name]
+    model = make_model(space=space, **METHODS[method]())
+    before = model.logits.values.detach().clone()
+    weights = {name: value.detach().clone() for name, value in model.supernet.named_parameters()}
+    _, losses = fit(model, make_data(steps_per_epoch=2, val_episodes=1))
+    assert len(losses) == 2
+    assert all(math.isfinite(loss) for loss in losses)
+    assert float((model.logits.values.detach() - before).abs().max()) > 1e-5
+    after = dict(model.supernet.named_parameters())
+    stem = next(name for name in weights if "stem" in name)
+    assert not torch.equal(after[stem], weights[stem])
+    architecture = model.architecture()
+    child = space.child(architecture, SHAPE, 3, model.inheritance()).eval()
+    inputs = torch.rand(4, *SHAPE, generator=torch.Generator().manual_seed(0))
+    features = model.supernet(inputs, one_hot(space.choices, architecture), statistics=model.statistics.values)
+    torch.testing.assert_close(child.embed(inputs), features, rtol=1e-4, atol=1e-5)
+
+
+def test_statistics_of_a_larger_space_that_derives_the_same_are_taken_over(tmp_path):
+    space = SPACES["darts"]
+    model = make_model(space=space, **METHODS["softmax"]())
+    trainer, _ = fit(model, make_data(steps_per_epoch=2, val_episodes=1))
+    trainer.save_checkpoint(tmp_path / "large.ckpt")
+    largest = space.canonical({c.name: c.labels[int(row.argmax())] for c, row in logit_rows(model)})
+    assert largest != model.architecture()  # "none" is in the way, and the pairs of inputs are not weighed
+    small = make_model(space=space, architecture=model.architecture().to_json(), start=str(tmp_path / "large.ckpt"))
+    assert small.architecture() == model.architecture()
+    assert small.statistics.values.keys() == model.statistics.values.keys() != set()
+    assert all(torch.equal(small.statistics.values[name], value) for name, value in model.statistics.values.items())
+    other = make_model(space=space, architecture=largest.to_json(), start=str(tmp_path / "large.ckpt"))
+    assert other.statistics.values == {}
+
+
+def logit_rows(model):
+    tree = model.logits.tree()
+    return [(choice, tree[choice.name]) for choice in model.space.choices]
+
+
+def test_derived_relaxation_is_the_derived_architecture():
+    space = SPACES["darts"]
+    generator = torch.Generator().manual_seed(0)
+    logits = {c.name: torch.randn(len(c.labels), generator=generator, requires_grad=True) for c in space.choices}
+    gates = Derived(space)(logits, {}, 0.0)
+    expected = one_hot(space.choices, space.derive(logits))
+    assert {name: gate.index for name, gate in gates.items()} == {n: g.index for n, g in expected.items()}
+    assert not any(gate.weights.requires_grad for gate in gates.values())
+    # The largest logit of each edge by itself would keep more than two inputs.
+    assert sum(g.index != 0 for n, g in gates.items() if "edge" in n) == 16
+    assert sum(g.index != 0 for n, g in Argmax()(logits, {}, 0.0).items() if "edge" in n) > 16
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_darts_searches_a_task(name):
+    space, shape = SPACES[name], (1, 8, 8)
+    generator = torch.Generator().manual_seed(0)
+    means = torch.rand(3, 1, 1, 1, generator=generator)
+
+    def split(size):
+        labels = torch.arange(size) % 3
+        return Split(means[labels] + 0.1 * torch.rand(size, *shape, generator=generator), labels)
+
+    task = Task(id="toy", way=3, train=split(18), val=split(9), test=split(9))
+    found = WeightSharingSearcher(epochs=1, batch_size=9).search(task, space, Budget(), 0)
+    assert space.canonical(found.architecture) == found.architecture
+    child = space.child(found.architecture, shape, 3, found.weights).eval()
+    with torch.no_grad():
+        right = (child(task.val.inputs).argmax(1) == task.val.labels).double().mean()
+    assert float(right) == pytest.approx(found.record.trials[-1].value, abs=1e-6)

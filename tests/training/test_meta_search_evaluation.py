@@ -1,0 +1,304 @@
+"""Evaluation of meta-learned parameters against plain networks, and what goes from one training to the next."""
+
+import copy
+import math
+
+import pytest
+import torch
+from meta_toys import SHAPE, SPACE, fit, make_data, make_model, make_trainer
+
+from lit_metanas.meta import FOMAML, Adam, JointInnerLoop, LinearHead, PrototypeLinearHead, evaluate, task_generator
+from lit_metanas.records import Chosen, write_architectures
+from lit_metanas.relaxations import Argmax, Softmax
+from lit_metanas.spaces import Architecture, LayeredSpace
+from lit_metanas.training import ArchitectureSchedule
+from lit_metanas.training.meta_search.batch_norm_statistics import RunningStatistics
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A model after 12 steps of 2 tasks, and its checkpoint."""
+    model = make_model()
+    trainer, _ = fit(model, make_data(steps_per_epoch=12))
+    path = tmp_path_factory.mktemp("trained") / "end.ckpt"
+    trainer.save_checkpoint(path)
+    return model, str(path)
+
+
+def child_of(model, **batch_norm):
+    """The plain network of the derived architecture, with the trained weights, dropout off."""
+    weights = {**model.meta_parameters().weights, **batch_norm}
+    child = model.space.child(model.architecture(), SHAPE, 3, weights).train()
+    for module in child.modules():
+        if isinstance(module, torch.nn.Dropout2d):
+            module.eval()
+    return child
+
+
+def batch_statistics(child, images):
+    """Means and biased variances of what reaches each batch-norm of a network in training mode."""
+    found = {}
+    norms = [module for module in child.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    hooks = [
+        module.register_forward_hook(
+            lambda module, inputs, output, place=place: found.update(
+                {
+                    f"layers.{place}.mean": inputs[0].mean((0, 2, 3)),
+                    f"layers.{place}.var": inputs[0].var((0, 2, 3), correction=0),
+                }
+            )
+        )
+        for place, module in enumerate(norms)
+    ]
+    with torch.no_grad():
+        child.embed(images)
+    for hook in hooks:
+        hook.remove()
+    return found
+
+
+def nearest(support, queries):
+    return torch.cdist(queries, support.view(3, 2, -1).mean(1)).argmin(1)
+
+
+@pytest.mark.parametrize("mode", ["transductive", "support", "running"])
+def test_batch_norm_modes_against_the_plain_child(mode, trained):
+    _, path = trained
+    model = make_model(batch_norm=mode)
+    data = make_data()
+    make_trainer().test(model, data, ckpt_path=path, verbose=False)
+    expected = []
+    for index in range(6):
+        episode = data.stream("test")[0, index]
+        if mode == "running":
+            child = child_of(model, **model.statistics.values).eval()
+        elif mode == "support":
+            child = child_of(model, **batch_statistics(child_of(model), episode.support.inputs)).eval()
+        else:
+            child = child_of(model)
+        with torch.no_grad():
+            support, queries = child.embed(episode.support.inputs), child.embed(episode.query.inputs)
+        expected.append((nearest(support, queries) == episode.query.labels).double().mean().item())
+    assert model.test_values == pytest.approx(expected, abs=1e-12)
+    assert model.result_fields()["protocol"].batch_norm == mode
+
+
+def test_running_statistics_are_those_of_the_last_tasks_under_the_present_weights(trained):
+    model, _ = trained
+    stream = make_data().stream("train")
+    episodes = [stream[0, index] for index in range(24 - 16, 24)]
+    images = torch.cat([torch.cat([e.support.inputs, e.query.inputs]) for e in episodes])
+    expected = batch_statistics(child_of(model), images)
+    assert model.statistics.values.keys() == expected.keys()
+    for name, value in model.statistics.values.items():
+        torch.testing.assert_close(value, expected[name], rtol=1e-4, atol=1e-6)
+
+
+def test_a_checkpoint_within_an_epoch_holds_the_statistics_of_its_weights(tmp_path):
+    from lightning.pytorch import Callback
+
+    class Save(Callback):
+        def on_train_batch_end(self, trainer, pl_module, *args):
+            if trainer.global_step == 10:
+                trainer.save_checkpoint(tmp_path / "10.ckpt")
+
+    fit(make_model(), make_data(steps_per_epoch=12), callbacks=[Save()], val_check_interval=8)
+    model = make_model()
+    make_trainer().test(model, make_data(), ckpt_path=tmp_path / "10.ckpt", verbose=False)
+    stream = make_data().stream("train")
+    episodes = [stream[0, index] for index in range(20 - 16, 20)]
+    images = torch.cat([torch.cat([e.support.inputs, e.query.inputs]) for e in episodes])
+    for name, value in batch_statistics(child_of(model), images).items():
+        torch.testing.assert_close(model.statistics.values[name], value, rtol=1e-4, atol=1e-6)
+
+
+def test_statistics_are_known_without_validation():
+    model = make_model()
+    fit(model, limit_val_batches=0)
+    child = model.space.child(model.architecture(), SHAPE, 3, model.inheritance())
+    norm = next(module for module in child.modules() if isinstance(module, torch.nn.BatchNorm2d))
+    assert torch.equal(norm.running_mean, model.statistics.values["layers.0.mean"][: len(norm.running_mean)])
+
+
+@pytest.mark.parametrize("images", [torch.arange(12).view(1, 1, 3, 4) / 255, torch.randn(1, 1, 3, 4)])
+def test_kept_images_are_exact(images):
+    class Alone:
+        world_size, global_rank = 1, 0
+
+    model = make_model()
+    statistics = RunningStatistics(model.supernet, SHAPE, model.space)
+    statistics._mine.append(images)
+    state = copy.deepcopy(statistics.state(Alone()))
+    assert state["tasks"][0].dtype == (torch.uint8 if images.max() < 0.1 else torch.float32)
+    again = RunningStatistics(model.supernet, SHAPE, model.space)
+    again.restore(state, {}, 0, Alone())
+    assert torch.equal(again._mine[0], images)
+
+
+@pytest.mark.parametrize("world", [1, 2, 3, 8])
+def test_kept_images_go_round_any_number_of_processes(world):
+    class Rank:
+        world_size, strategy = world, None  # there is nobody to gather from
+
+        def __init__(self, rank):
+            self.global_rank = rank
+
+    model = make_model()
+    tasks = [torch.full((1, *SHAPE), place / 255) for place in range(5)]
+    kept = []
+    for rank in map(Rank, range(world)):
+        statistics = RunningStatistics(model.supernet, SHAPE, model.space)
+        statistics.restore({"tasks": tasks}, {}, 0, rank)
+        like = next(model.supernet.parameters())
+        assert torch.equal(statistics.images(rank, like), torch.cat(tasks))  # of all, before training goes on
+        assert len(statistics.state(rank)["tasks"]) == 5
+        kept.append([int(255 * task.max()) for task in statistics._mine])
+    rounds = [place for one in zip(*kept, strict=True) for place in one]  # as many on each process
+    assert rounds == list(range(5 % world, 5))
+
+
+def inner(**options):
+    return {
+        "meta_gradient": FOMAML(),
+        "relaxation": Softmax(),
+        "inner_loop": JointInnerLoop(steps=2, learning_rate=0.1, rule=Adam()),
+        "head": PrototypeLinearHead(),
+        "batch_norm": "support",
+        **options,
+    }
+
+
+@pytest.mark.parametrize("inference_mode", [True, False])
+def test_adaptation_works_in_a_test_whatever_the_mode(inference_mode):
+    model = make_model(**inner())
+    data = make_data()
+    trainer = make_trainer(inference_mode=inference_mode)
+    trainer.test(model, data, verbose=False)
+    learner = copy.copy(model.learner)
+    object.__setattr__(learner, "relaxation", Argmax())
+    expected = []
+    for index in range(6):
+        episode = data.stream("test")[0, index]
+        generator = task_generator(0, -1, index)
+        scores, adapted = evaluate(learner, model.inner_loop, model.meta_parameters(), episode, generator)
+        expected.append((scores.argmax(1) == episode.query.labels).double().mean().item())
+        before = model.meta_parameters().weights
+        assert any(not torch.equal(value, before[name]) for name, value in adapted.parameters.weights.items())
+    assert model.test_values == pytest.approx(expected, abs=1e-12)
+    trainer.validate(model, data, verbose=False)
+    trainer.fit(model, data)  # the parameters are still trainable
+
+
+def test_adaptation_with_restored_statistics(tmp_path):
+    model = make_model(**inner(batch_norm="running"))
+    trainer, _ = fit(model)
+    (first,) = trainer.test(model, make_data(), verbose=False)
+    trainer.save_checkpoint(tmp_path / "end.ckpt")
+    again = make_model(weights_seed=7, **inner(batch_norm="running"))
+    (second,) = make_trainer().test(again, make_data(), ckpt_path=tmp_path / "end.ckpt", verbose=False)
+    assert second == first
+    assert again.test_values == model.test_values
+
+
+def test_interval_of_the_test():
+    model = make_model(batch_norm="support")
+    (values,) = make_trainer().test(model, make_data(), verbose=False)
+    mean = sum(model.test_values) / 6
+    deviation = math.sqrt(sum((value - mean) ** 2 for value in model.test_values) / 5)
+    assert values["test/accuracy"] == pytest.approx(mean)
+    assert values["test/ci95"] == pytest.approx(2.5706 * deviation / math.sqrt(6), rel=1e-4)  # Student's t, 5 d.o.f.
+
+
+def test_running_mode_asks_for_training():
+    with pytest.raises(ValueError, match="'running' needs statistics from training"):
+        make_trainer().test(make_model(), make_data(), verbose=False)
+
+
+def test_networks_without_batch_norm_need_no_statistics():
+    space = LayeredSpace(kernels=(1, 3), depths=(2,), widths=(4,), norms=("layer", "none"), dropouts=(0.0,))
+    model = make_model(space=space)
+    make_trainer().test(model, make_data(), verbose=False)
+    assert len(model.test_values) == 6
+    fit(model)
+    assert model.statistics.values == {}
+
+
+def test_a_restricted_model_starts_from_the_checkpoint_with_the_same_function(trained):
+    model, path = trained
+    architecture = model.architecture()
+    small = make_model(weights_seed=8, architecture=architecture.to_json(), start=path)
+    assert not small.logits.open
+    assert small.architecture() == architecture
+    theirs = dict(model.supernet.named_parameters())
+    for name, value in small.supernet.named_parameters():
+        assert torch.equal(value, theirs[name][tuple(slice(size) for size in value.shape)])
+    assert sum(p.numel() for p in small.supernet.parameters()) < sum(p.numel() for p in model.supernet.parameters())
+    data = make_data(test_episodes=12)
+    for one in (model, small):
+        make_trainer().test(one, data, verbose=False)
+    assert small.test_values == model.test_values
+    assert small.cost() == model.cost()
+    before = model.cost()
+    fit(small, make_data(steps_per_epoch=2))
+    assert small.cost().steps == before.steps + 2
+    assert small.cost().flops == before.flops + int(small.spent)
+
+
+def test_a_search_can_go_on_in_the_same_space(trained):
+    model, path = trained
+    again = make_model(weights_seed=8, start=path)
+    assert torch.equal(again.logits.values, model.logits.values)
+    assert int(again.outer_steps) == 0  # a new schedule
+
+
+def test_a_start_brings_its_head_and_what_it_has_pruned(tmp_path):
+    options = inner(head=LinearHead(way=3), schedule=ArchitectureSchedule(prune_below=0.499))
+    model = make_model(**options)
+    trainer, _ = fit(model)
+    trainer.save_checkpoint(tmp_path / "end.ckpt")
+    assert bool(model.logits.pruned.any())
+    again = make_model(weights_seed=8, seed=9, start=str(tmp_path / "end.ckpt"), **options)
+    assert torch.equal(again.head["weight"], model.head["weight"])
+    assert torch.equal(again.logits.pruned, model.logits.pruned)
+    assert again.probabilities().keys() == model.probabilities().keys()
+    for name, row in again.probabilities().items():
+        torch.testing.assert_close(row, model.probabilities()[name])
+
+
+def test_statistics_of_another_architecture_are_not_taken_over(trained):
+    model, path = trained
+    other = {
+        choice.name: next(label for label in choice.labels[::-1] if label != model.architecture()[choice.name])
+        for choice in SPACE.choices
+        if len(choice.labels) > 1
+    }
+    small = make_model(architecture=other, start=path)
+    with pytest.raises(ValueError, match="'running' needs statistics"):
+        make_trainer().test(small, make_data(), verbose=False)
+
+
+def test_the_best_architecture_of_a_file_is_taken(tmp_path):
+    labels = {choice.name: choice.labels[0] for choice in SPACE.choices}
+    rows = [
+        Chosen("task", "a", "LayeredSpace", Architecture({**labels, "layer1.kernel": "1"}), 0.4),
+        Chosen("task", "b", "LayeredSpace", Architecture({**labels, "layer1.kernel": "3"}), 0.6),
+        Chosen("task", "c", "LayeredSpace", Architecture(labels), math.nan),
+        Chosen("task", "d", "OtherSpace", Architecture({"a": "b"}), 0.9),
+    ]
+    write_architectures(tmp_path / "architectures.json", rows)
+    model = make_model(architecture=str(tmp_path / "architectures.json"))
+    assert model.architecture() == rows[1].architecture
+    write_architectures(tmp_path / "others.json", rows[3:])
+    with pytest.raises(ValueError, match=r"others.json' holds no architecture of LayeredSpace"):
+        make_model(architecture=str(tmp_path / "others.json"))
+    with pytest.raises(FileNotFoundError, match="There is no file"):
+        make_model(architecture=str(tmp_path / "none.json"))
+
+
+def test_validation_judges_the_relaxed_architecture_in_a_search_only(trained):
+    model, _ = trained
+    (values,) = make_trainer().validate(model, make_data(), verbose=False)
+    assert set(values) == {"val/accuracy", "val/ci95", "val/accuracy_relaxed", "val/accuracy_one_hot"}
+    settled = make_model(architecture=model.architecture().to_json(), batch_norm="support")
+    (values,) = make_trainer().validate(settled, make_data(), verbose=False)
+    assert set(values) == {"val/accuracy", "val/ci95"}

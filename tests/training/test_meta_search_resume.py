@@ -1,0 +1,237 @@
+"""A training that was interrupted and resumed is the uninterrupted one, bit for bit."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from lightning.pytorch import Callback
+from lightning.pytorch.callbacks import ModelCheckpoint
+from meta_toys import fit, make_data, make_model, make_trainer, state_of
+
+from lit_metanas.meta import MAML, JointInnerLoop, LinearHead
+from lit_metanas.relaxations import GumbelSoftmax
+from lit_metanas.training import ArchitectureSchedule
+from lit_metanas.training.trainers import WholeSteps
+
+# Lightning remarks that a resumed run writes into the folder that it resumes from.
+pytestmark = pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty")
+TRAIN = Path(__file__).with_name("toys") / "train.py"
+METHODS = {
+    "paired": lambda: {"schedule": ArchitectureSchedule(warm_up=0.1, tied_until=0.5, prune_below=0.47)},
+    "maml": lambda: {
+        "meta_gradient": MAML(),
+        "relaxation": GumbelSoftmax(),
+        "head": LinearHead(way=3),
+        "inner_loop": JointInnerLoop(steps=1),
+        "gradient_clip": 1.0,
+    },
+}
+
+
+def assert_same(one, other):
+    assert one.keys() == other.keys()
+    for name, value in one.items():
+        assert torch.equal(value, other[name]), name
+
+
+class AtEpochEnds(Callback):
+    """Keeps the whole state and the validation accuracy at each epoch's end."""
+
+    def __init__(self):
+        self.states = {}
+
+    def on_train_epoch_end(self, trainer, pl_module):
+        self.states[trainer.current_epoch] = state_of(pl_module) | {
+            "accuracy": trainer.callback_metrics["val/accuracy"].clone()
+        }
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_resumed_at_an_epoch_end(method, tmp_path):
+    whole = AtEpochEnds()
+    _, expected = fit(make_model(**METHODS[method]()), max_epochs=4, callbacks=[whole])
+
+    saver = ModelCheckpoint(tmp_path, save_last=True, save_top_k=-1, filename="{epoch}", every_n_epochs=1)
+    fit(make_model(**METHODS[method]()), max_epochs=4, callbacks=[saver], enable_checkpointing=True)
+    rest = AtEpochEnds()
+    # Other initial weights and another global state: everything comes from the checkpoint.
+    resumed = make_model(weights_seed=99, **METHODS[method]())
+    torch.manual_seed(123)
+    again = ModelCheckpoint(tmp_path, save_last=True, save_top_k=-1, filename="again {epoch}", every_n_epochs=1)
+    options = {"max_epochs": 4, "enable_checkpointing": True}
+    _, losses = fit(resumed, callbacks=[rest, again], ckpt_path=tmp_path / "epoch=1.ckpt", **options)
+    assert losses == expected[8:]
+    assert set(rest.states) == {2, 3}
+    for epoch, state in rest.states.items():
+        assert_same(state, whole.states[epoch])
+    assert any(name.startswith("statistics") for name in whole.states[3])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_resumed_in_the_middle_of_an_epoch(method, tmp_path):
+    whole = AtEpochEnds()
+    _, expected = fit(make_model(**METHODS[method]()), max_epochs=2, callbacks=[whole])
+
+    class Save(Callback):
+        def on_train_batch_end(self, trainer, pl_module, *args):
+            if pl_module.outer_steps == 6:  # the second of four steps of the second epoch
+                trainer.save_checkpoint(tmp_path / "middle.ckpt")
+
+    fit(make_model(**METHODS[method]()), max_epochs=2, callbacks=[Save()])
+    rest = AtEpochEnds()
+    resumed = make_model(weights_seed=99, **METHODS[method]())
+    _, losses = fit(resumed, max_epochs=2, callbacks=[rest], ckpt_path=tmp_path / "middle.ckpt")
+    assert losses == expected[6:]
+    assert_same(rest.states[1], whole.states[1])
+
+
+@pytest.mark.parametrize(
+    "moment", ["batch start", "forward", "weights", "logits", "batch end", "validation", "epoch end"]
+)
+def test_interrupted_at_any_moment(moment, tmp_path):
+    whole = AtEpochEnds()
+    _, expected = fit(make_model(), max_epochs=2, callbacks=[whole])
+
+    model = make_model()
+    done = []
+
+    def interrupt(name):
+        before = name in ("batch start", "forward", "weights", "logits")  # the step is counted
+        if name == moment and not done and int(model.outer_steps) + before >= 4:
+            done.append(name)
+            signal.raise_signal(signal.SIGINT)
+
+    class Interrupt(Callback):
+        def on_train_batch_start(self, *args):
+            interrupt("batch start")
+
+        def on_train_batch_end(self, *args):
+            interrupt("batch end")
+
+        def on_validation_batch_end(self, *args):
+            interrupt("validation")
+
+        def on_train_epoch_end(self, *args):
+            interrupt("epoch end")
+
+    gradient, prune = model.meta_gradient.finished, model.logits.prune
+
+    def finished(*args):
+        interrupt("forward")
+        return gradient(*args)
+
+    def pruned(below):
+        interrupt("logits")
+        prune(below)
+
+    def optimizer(parameters):
+        adam = torch.optim.Adam(parameters, lr=1e-2)
+        adam.register_step_pre_hook(lambda *_: interrupt("weights"))
+        return adam
+
+    model.meta_gradient.finished, model.logits.prune, model.weight_optimizer = finished, pruned, optimizer
+    saver, again = (ModelCheckpoint(tmp_path, save_last=False, save_top_k=0, save_on_exception=True) for _ in range(2))
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        with pytest.raises(SystemExit):
+            fit(model, max_epochs=2, callbacks=[Interrupt(), saver], enable_checkpointing=True)
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    assert done == [moment]
+    (checkpoint,) = tmp_path.glob("*.ckpt")
+    rest = AtEpochEnds()
+    resumed = make_model(weights_seed=99)
+    _, losses = fit(resumed, max_epochs=2, callbacks=[rest, again], enable_checkpointing=True, ckpt_path=checkpoint)
+    assert losses == expected[len(expected) - len(losses) :]
+    assert 4 <= len(losses) <= 5
+    assert_same(rest.states[1], whole.states[1])
+
+
+def train(folder, *args):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, str(Path.cwd())])}
+    return subprocess.Popen(
+        ["timeout", "-k", "5", "600", sys.executable, str(TRAIN), str(folder), *args],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    output = train(folder).communicate(timeout=650)[0]
+    assert (folder / "end.pt").exists(), output
+    return torch.load(folder / "end.pt", weights_only=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("delay", [0.0, 0.41])
+def test_an_interrupted_process_goes_on(delay, tmp_path, uninterrupted):
+    process = train(tmp_path, "--pause", "0.05")
+    deadline = time.monotonic() + 600
+    while not (tmp_path / "started").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(delay)
+    os.kill(int((tmp_path / "started").read_text()), signal.SIGINT)
+    output = process.communicate(timeout=650)[0]
+    assert not (tmp_path / "end.pt").exists()
+    (checkpoint,) = tmp_path.glob("*.ckpt")
+    output += train(tmp_path, "--resume", str(checkpoint)).communicate(timeout=650)[0]
+    assert (tmp_path / "end.pt").exists(), output
+    resumed = torch.load(tmp_path / "end.pt", weights_only=True)
+    assert 0 < len(resumed["losses"]) < len(uninterrupted["losses"]) == 40
+    assert resumed["losses"] == uninterrupted["losses"][-len(resumed["losses"]) :]
+    assert_same(resumed["state"], uninterrupted["state"])
+
+
+def test_signals_wait_for_the_end_of_a_step():
+    steps, seen = WholeSteps(), []
+    handler = signal.signal(signal.SIGINT, lambda number, frame: seen.append(number))
+    try:
+        steps.begin()
+        steps.begin()
+        signal.raise_signal(signal.SIGINT)
+        assert seen == []
+        steps.end()
+        assert seen == [signal.SIGINT]
+        steps.end()
+        signal.raise_signal(signal.SIGINT)
+        assert len(seen) == 2
+        steps.begin()
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)  # the second one is in earnest
+        assert len(seen) == 3
+        signal.raise_signal(signal.SIGINT)
+        assert len(seen) == 4
+    finally:
+        signal.signal(signal.SIGINT, handler)
+
+
+def test_an_account_survives_several_interruptions(tmp_path):
+    model = make_model()
+    trainer, _ = fit(model, max_epochs=1)
+    trainer.save_checkpoint(tmp_path / "1.ckpt")
+    spent = model.cost()
+    for epoch in (2, 3):
+        model = make_model()
+        trainer, _ = fit(model, max_epochs=epoch, ckpt_path=tmp_path / f"{epoch - 1}.ckpt")
+        trainer.save_checkpoint(tmp_path / f"{epoch}.ckpt")
+        assert model.cost().steps == 4 * epoch
+        assert model.cost().images == epoch * spent.images
+        assert model.cost().seconds > spent.seconds
+        spent = model.cost() if epoch == 1 else spent
+    begun = make_model(start=str(tmp_path / "3.ckpt"))
+    fit(begun, max_epochs=1)
+    assert begun.cost().steps == 16
+    assert begun.cost().flops == model.cost().flops + int(begun.spent)
+    begun.trainer.save_checkpoint(tmp_path / "4.ckpt")
+    again = make_model()
+    make_trainer().test(again, make_data(), ckpt_path=tmp_path / "4.ckpt", verbose=False)
+    assert again.cost() == begun.cost()

@@ -1,0 +1,424 @@
+"""Meta-training: every meta-gradient, the schedule of the logits, budget and progress."""
+
+import dataclasses
+import itertools
+import math
+from collections import defaultdict
+
+import pytest
+import torch
+from meta_toys import SHAPE, SPACE, Losses, fit, make_data, make_model, make_trainer
+
+from lit_metanas.meta import (
+    ANIL,
+    FOMAML,
+    MAML,
+    TNAS,
+    AlternatingInnerLoop,
+    HeadInnerLoop,
+    JointInnerLoop,
+    LinearHead,
+    MetaNAS,
+    PairedScore,
+    PrototypeLinearHead,
+    PrototypeLoss,
+    Reptile,
+)
+from lit_metanas.records import Cost
+from lit_metanas.relaxations import AnnealedSoftmax, GumbelSoftmax, SampledChild, Softmax
+from lit_metanas.spaces import LayeredSpace
+from lit_metanas.training import ArchitectureSchedule, MetaSearch
+
+
+def sgd(rate):
+    return lambda parameters: torch.optim.SGD(parameters, lr=rate)
+
+
+METHODS = {
+    "prototype loss": lambda: {"meta_gradient": PrototypeLoss(), "relaxation": GumbelSoftmax()},
+    "sampled child": lambda: {
+        "meta_gradient": PrototypeLoss(),
+        "relaxation": SampledChild(),
+        "weight_optimizer": lambda parameters: torch.optim.Adam(parameters, lr=3e-2),
+    },
+    "paired score": lambda: {},
+    "maml": lambda: {
+        "meta_gradient": MAML(),
+        "relaxation": Softmax(),
+        "head": PrototypeLinearHead(),
+        "inner_loop": JointInnerLoop(steps=1),
+    },
+    "fomaml": lambda: {
+        "meta_gradient": FOMAML(),
+        "relaxation": Softmax(),
+        "head": LinearHead(way=3),
+        "inner_loop": JointInnerLoop(steps=2, learning_rate=0.3),
+    },
+    "anil": lambda: {
+        "meta_gradient": ANIL(),
+        "relaxation": Softmax(),
+        "head": LinearHead(way=3),
+        "inner_loop": HeadInnerLoop(steps=2, learning_rate=0.5),
+    },
+    "reptile": lambda: {
+        "meta_gradient": Reptile(),
+        "relaxation": Softmax(),
+        "head": PrototypeLinearHead(),
+        "inner_loop": JointInnerLoop(steps=2, learning_rate=0.5),
+        "weight_optimizer": sgd(1.0),
+        "logit_optimizer": sgd(1.0),
+        "anneal": False,
+    },
+    "metanas": lambda: {
+        "meta_gradient": MetaNAS(),
+        "relaxation": AnnealedSoftmax(),
+        "head": PrototypeLinearHead(),
+        "inner_loop": AlternatingInnerLoop(steps=2, learning_rate=0.5),
+        "weight_optimizer": sgd(1.0),
+        "logit_optimizer": sgd(1.0),
+        "anneal": False,
+    },
+    "tnas": lambda: {
+        "meta_gradient": TNAS(),
+        "relaxation": Softmax(),
+        "head": PrototypeLinearHead(),
+        "inner_loop": JointInnerLoop(steps=2),
+    },
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_loss_falls_and_logits_move(method):
+    model = make_model(batch_norm="support", **METHODS[method]())
+    before = model.logits.values.detach().clone()
+    _, losses = fit(model, make_data(tasks_per_step=3, steps_per_epoch=24, val_episodes=1))
+    assert sum(losses[-6:]) < 0.96 * sum(losses[:6])
+    assert all(math.isfinite(loss) for loss in losses)
+    moved = (model.logits.values.detach() - before).abs().split(model.logits.sizes)
+    assert all(float(row.max()) > 1e-4 for row in moved if len(row) > 1)
+    assert int(model.outer_steps) == 24
+    assert model.trainer.global_step == 24
+
+
+def test_logits_stay_in_the_warm_up():
+    model = make_model(schedule=ArchitectureSchedule(warm_up=0.5))
+    rows = []
+
+    class Watch(Losses):
+        def on_train_batch_end(self, trainer, pl_module, *args):
+            rows.append(pl_module.logits.values.detach().clone())
+
+    fit(model, make_data(steps_per_epoch=8), callbacks=[Watch()])
+    zero = torch.zeros_like(rows[0])
+    assert all(torch.equal(row, zero) for row in rows[:4])  # progress 0, 1/8, 2/8, 3/8
+    assert all(not torch.equal(row, zero) for row in rows[4:])
+
+
+def test_tied_choices_have_one_label_and_equal_logits_until_they_are_freed():
+    model = make_model(schedule=ArchitectureSchedule(tied_until=0.5))
+    drawn, equal = [], []
+    original = model.supernet.forward
+
+    def spy(inputs, mixture, *args, **options):
+        labels = defaultdict(set)
+        for choice in model.space.choices:
+            labels[choice.group].add(mixture[choice.name].index)
+        if not options:  # no running statistics
+            drawn.append((model.progress, max(len(found) for found in labels.values())))
+        return original(inputs, mixture, *args, **options)
+
+    class Watch(Losses):
+        def on_train_batch_end(self, trainer, pl_module, *args):
+            groups = defaultdict(list)
+            for choice in pl_module.space.choices:
+                groups[choice.group].append(pl_module.logits.tree()[choice.name])
+            equal.append(all(torch.equal(row, rows[0]) for rows in groups.values() for row in rows))
+
+    model.supernet.forward = spy
+    fit(model, make_data(steps_per_epoch=8), callbacks=[Watch()], limit_val_batches=0)
+    assert all(differing == 1 for progress, differing in drawn if progress < 0.5)
+    assert any(differing > 1 for progress, differing in drawn if progress >= 0.5)
+    assert equal == [True] * 4 + [False] * 4
+
+
+def test_pruned_candidates_never_return_and_the_likeliest_stays():
+    model = make_model(
+        schedule=ArchitectureSchedule(warm_up=0.25, prune_below=0.499),
+        logit_optimizer=lambda parameters: torch.optim.Adam(parameters, lr=0.3, weight_decay=0.5),
+    )
+    gone, drawn = [], []
+    original = model.supernet.forward
+
+    def spy(inputs, mixture, *args, **options):
+        if gone:
+            drawn.append((gone[-1], {name: gate.index for name, gate in mixture.items()}))
+        return original(inputs, mixture, *args, **options)
+
+    class Watch(Losses):
+        def on_train_batch_end(self, trainer, pl_module, *args):
+            likeliest = {name: int(row.argmax()) for name, row in pl_module.probabilities().items()}
+            rows = dict(zip(likeliest, pl_module.logits.pruned.split(pl_module.logits.sizes), strict=True))
+            assert not any(bool(rows[name][place]) for name, place in likeliest.items())
+            gone.append({(name, place) for name, row in rows.items() for place in row.nonzero().flatten().tolist()})
+
+    model.supernet.forward = spy
+    fit(model, make_data(steps_per_epoch=16, tasks_per_step=2), callbacks=[Watch()], limit_val_batches=0)
+    assert not gone[3]
+    assert gone[-1]
+    assert all(early <= late for early, late in itertools.pairwise(gone))
+    assert all((name, index) not in pruned for pruned, drawing in drawn for name, index in drawing.items())
+    pruned_probabilities = [float(model.probabilities()[name][place]) for name, place in gone[-1]]
+    assert pruned_probabilities == [0.0] * len(pruned_probabilities)
+
+
+def test_with_every_choice_settled_only_weights_are_trained():
+    model = make_model(schedule=ArchitectureSchedule(prune_below=1.0))
+    trainer, _ = fit(model, make_data(steps_per_epoch=6))
+    assert not model.logits.open
+    assert "val/accuracy" in trainer.callback_metrics
+    assert "val/accuracy_relaxed" not in trainer.callback_metrics
+
+
+def test_prior_is_the_derived_architecture_at_the_start():
+    prior = {"kernel": "3", "layer2.width": "6", "activation": "Tanh"}
+    model = make_model(schedule=ArchitectureSchedule(prior=prior, prior_strength=2.0))
+    found = model.architecture()
+    assert found["layer1.kernel"] == found["layer2.kernel"] == "3"
+    assert found["layer2.width"] == "6"
+    assert found["layer1.activation"] == "Tanh"
+    assert float(model.probabilities()["layer1.kernel"][1]) == pytest.approx(math.exp(2) / (1 + math.exp(2)))
+    assert float(model.probabilities()["layer1.width"][1]) == 0.5
+
+
+def test_flops_end_the_training_at_the_first_step_past_the_budget():
+    whole = make_model()
+    fit(whole, make_data(steps_per_epoch=12))
+    budget = 0.5 * int(whole.spent)
+    model = make_model(flops=budget, anneal=False)
+    spent, progress = [0], []
+
+    class Watch(Losses):
+        def on_train_batch_start(self, trainer, pl_module, *args):
+            progress.append(pl_module.progress)
+
+        def on_train_batch_end(self, trainer, pl_module, *args):
+            spent.append(int(pl_module.spent))
+
+    trainer, _ = fit(model, make_data(steps_per_epoch=10**6), callbacks=[Watch()], max_epochs=-1)
+    assert spent[-2] < budget <= spent[-1]
+    assert progress == pytest.approx([value / budget for value in spent[:-1]])
+    assert model.progress == 1.0
+    assert "val/accuracy" in trainer.callback_metrics  # the last weights are validated
+    assert 0 < len(progress) < 12
+
+
+def test_a_finished_run_is_not_trained_further(tmp_path):
+    model = make_model(flops=1.0)
+    trainer, losses = fit(model, make_data(steps_per_epoch=5), max_epochs=-1)
+    assert len(losses) == 1
+    trainer.save_checkpoint(tmp_path / "end.ckpt")
+    again = make_model(flops=1.0)
+    _, more = fit(again, make_data(steps_per_epoch=5), max_epochs=-1, ckpt_path=tmp_path / "end.ckpt")
+    assert more == []
+    assert int(again.outer_steps) == 1
+
+
+def test_progress_and_rates_follow_the_steps():
+    model = make_model()
+    progress, rates = [], []
+
+    class Watch(Losses):
+        def on_train_batch_start(self, trainer, pl_module, *args):
+            progress.append(pl_module.progress)
+
+        def on_train_batch_end(self, trainer, pl_module, *args):
+            rates.append([optimizer.param_groups[0]["lr"] for optimizer in trainer.optimizers])
+
+    fit(model, make_data(steps_per_epoch=4), callbacks=[Watch()], max_epochs=2)
+    assert progress == [step / 8 for step in range(8)]
+    cosine = [(1 + math.cos(math.pi * step / 8)) / 2 for step in range(8)]
+    assert [row[0] for row in rates] == pytest.approx([1e-2 * value for value in cosine])
+    assert [row[1] for row in rates] == pytest.approx([5e-2 * value for value in cosine])
+    assert model.progress == 1.0
+
+
+def test_max_steps_bound_the_progress():
+    model = make_model()
+    fit(model, make_data(steps_per_epoch=100), max_epochs=-1, max_steps=3)
+    assert int(model.outer_steps) == 3
+    assert model.progress == 1.0
+
+
+def test_every_group_of_an_optimizer_has_its_own_rate():
+    def optimizer(parameters):
+        parameters = list(parameters)
+        groups = [{"params": parameters[:1], "lr": 0.0}, {"params": parameters[1:], "lr": 0.1}]
+        return torch.optim.SGD(groups, lr=1.0)
+
+    model = make_model(weight_optimizer=optimizer)
+    before = {name: value.detach().clone() for name, value in model.supernet.named_parameters()}
+    trainer, _ = fit(model, make_data(steps_per_epoch=4))
+    moved = [not torch.equal(value, before[name]) for name, value in model.supernet.named_parameters()]
+    assert not moved[0]
+    assert all(moved[1:])
+    last = (1 + math.cos(math.pi * 3 / 4)) / 2
+    assert [group["lr"] for group in trainer.optimizers[0].param_groups] == pytest.approx([0.0, 0.1 * last])
+
+
+def test_gradient_clip_bounds_the_step():
+    model = make_model(weight_optimizer=sgd(1.0), gradient_clip=1e-3, anneal=False)
+    before = torch.cat([value.detach().flatten() for value in model.supernet.parameters()])
+    fit(model, make_data(steps_per_epoch=1))
+    after = torch.cat([value.detach().flatten() for value in model.supernet.parameters()])
+    assert float((after - before).norm()) == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_weights_step_down_the_mean_gradient_of_the_tasks():
+    model = make_model(
+        space=SPACE.restricted({choice.name: choice.labels[0] for choice in SPACE.choices}),
+        meta_gradient=PrototypeLoss(),
+        weight_optimizer=sgd(0.5),
+        anneal=False,
+    )
+    data = make_data(steps_per_epoch=1)
+    weights = {name: value.detach().clone().requires_grad_() for name, value in model.supernet.named_parameters()}
+    total = 0.0
+    for index in range(2):  # prototypes in plain torch
+        episode = data.stream("train")[0, index]
+        embed = lambda inputs: reference(weights, inputs)  # noqa: E731
+        support = embed(episode.support.inputs).view(3, 2, -1).mean(1)
+        distances = ((embed(episode.query.inputs)[:, None] - support) ** 2).sum(-1)
+        total = total + torch.nn.functional.cross_entropy(-0.1 * distances, episode.query.labels) / 2
+    total.backward()
+    _, losses = fit(model, data)
+    assert losses == pytest.approx([total.item()], rel=1e-5)
+    for name, value in model.supernet.named_parameters():
+        torch.testing.assert_close(value.detach(), (weights[name] - 0.5 * weights[name].grad).detach())
+
+
+def reference(weights, images):
+    """Two blocks of 1x1 convolution, batch-norm, ReLU and max-pooling, then the average."""
+    for layer in range(2):
+        prefix = f"layers.{layer}"
+        images = torch.nn.functional.conv2d(images, weights[f"{prefix}.kernels.1"])
+        scale, shift = weights[f"{prefix}.scale"], weights[f"{prefix}.shift"]
+        images = torch.nn.functional.batch_norm(images, None, None, scale, shift, training=True)
+        images = torch.nn.functional.max_pool2d(images.relu(), 2)
+    return images.mean((2, 3))
+
+
+def test_the_same_seed_gives_the_same_training_whatever_the_global_state():
+    results = []
+    for noise in (1, 2):
+        model = make_model(seed=5)
+        torch.manual_seed(noise)
+        _, losses = fit(model)
+        results.append((losses, model.logits.values.tolist()))
+    assert results[0] == results[1]
+    _, other = fit(make_model(seed=6))
+    assert other != results[0][0]
+
+
+def test_a_training_without_end_is_refused():
+    with pytest.raises(ValueError, match="Training has no end: set the model's flops"):
+        fit(make_model(), max_epochs=-1)
+
+
+def test_scaled_losses_are_refused():
+    from lightning.pytorch.plugins.precision import MixedPrecision
+
+    plugin = MixedPrecision("16-mixed", "cpu", scaler=torch.amp.GradScaler("cpu"))
+    with pytest.raises(ValueError, match="use bf16-mixed or 32-true"):
+        fit(make_model(), plugins=[plugin])
+
+
+def test_other_precisions():
+    space = LayeredSpace(kernels=(1, 3), depths=(1, 2), widths=(4,), dropouts=(0.0,))
+    options = {"space": space, "meta_gradient": PrototypeLoss(), "relaxation": Softmax()}
+    double = make_model(**options)
+    _, losses = fit(double, precision="64-true")
+    assert all(value.dtype == torch.float64 for value in double.supernet.parameters())
+    _, single = fit(make_model(**options))
+    assert losses == pytest.approx(single, rel=1e-4)
+    mixed = make_model(**options)
+    _, rough = fit(mixed, precision="bf16-mixed")
+    assert rough[0] == pytest.approx(single[0], rel=0.05)
+    assert int(mixed.spent) == int(double.spent)
+
+
+def test_cost_adds_up():
+    model = make_model()
+    fit(model, make_data(steps_per_epoch=5))
+    cost = model.cost()
+    assert dataclasses.replace(cost, seconds=0.0) == Cost(steps=5, images=5 * 2 * 15, flops=int(model.spent))
+    assert cost.seconds > 0
+
+
+def test_a_fixed_architecture_is_trained_alone():
+    architecture = {choice.name: choice.labels[-1] for choice in SPACE.choices}
+    model = make_model(architecture=architecture, meta_gradient=PrototypeLoss())
+    assert model.architecture() == SPACE.canonical(architecture)
+    assert not model.logits.open
+    assert {name for name, _ in model.supernet.named_parameters() if "kernels" in name} == {
+        "layers.0.kernels.3",
+        "layers.1.kernels.3",
+    }
+    fit(model)
+
+
+def test_choices_that_an_architecture_leaves_inactive_are_closed():
+    space = LayeredSpace(kernels=(1, 3), depths=(1, 2, 3), widths=(4,), pools=("max",), activations=("ReLU",))
+    shallow = {"depth": "1", "layer1.kernel": "1", "layer1.dropout": "0"}
+    model = make_model(space=space, architecture=shallow)
+    assert not model.logits.open
+    assert model.architecture() == space.canonical({c.name: c.labels[0] for c in space.choices})
+    partial = make_model(space=space, architecture={"depth": "2"})
+    assert {n for n, row in partial.probabilities().items() if len(row) > 1 and "kernel" in n} == {
+        "layer1.kernel",
+        "layer2.kernel",
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"query_dropout": False}, "without an inner loop query_dropout must be on"),
+        ({"flops": 0.0}, "flops is 0.0; give a positive number"),
+        ({"meta_gradient": TNAS()}, "TNAS steps on weights and logits together"),
+        ({"meta_gradient": PairedScore()}, "PairedScore draws children"),
+        ({"architecture": {"layer1.kernel": "9"}}, "Choice 'layer1.kernel' has no label '9'"),
+        ({"architecture": {"layer1.kernal": "3"}}, "Unknown choice 'layer1.kernal'"),
+        ({"schedule": ArchitectureSchedule(prior={"kernal": "3"})}, "the space has no choice 'kernal'"),
+        ({"schedule": ArchitectureSchedule(prior={"kernel": "9"})}, "'kernel' has no label '9' in layer1.kernel"),
+    ],
+)
+def test_what_does_not_go_together(options, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        make_model(**options)
+
+
+@pytest.mark.parametrize("name", ["warm_up", "tied_until", "prune_below"])
+def test_shares_lie_between_0_and_1(name):
+    with pytest.raises(ValueError, match=f"{name} is 1.5; it must lie between 0 and 1"):
+        ArchitectureSchedule(**{name: 1.5})
+
+
+def test_lightning_and_python_users_see_the_same_verbs(tmp_path):
+    model = make_model()
+    trainer = make_trainer(default_root_dir=tmp_path)
+    trainer.fit(model, make_data())
+    (values,) = trainer.validate(model, make_data(), verbose=False)
+    assert set(values) == {"val/accuracy", "val/ci95", "val/accuracy_relaxed", "val/accuracy_one_hot"}
+    (values,) = trainer.test(model, make_data(), verbose=False)
+    assert set(values) == {"test/accuracy", "test/ci95"}
+    fields = model.result_fields()
+    network = SPACE.cost(model.architecture(), SHAPE, 3)
+    assert (fields["parameters"], fields["flops"]) == (network.parameters, network.flops)
+    assert fields["protocol"].shot == 2
+
+
+def test_default_is_the_prototype_loss_of_a_mixture():
+    model = MetaSearch(space=SPACE, shape=SHAPE)
+    assert isinstance(model.meta_gradient, PrototypeLoss)
+    assert isinstance(model.learner.relaxation, Softmax)
+    assert model.learner.batch_norm == "running"
