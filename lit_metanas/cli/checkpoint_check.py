@@ -19,7 +19,8 @@ def check_checkpoint(path: str | os.PathLike[str]) -> None:
     """
     if str(path) in KEYWORDS:
         return
-    from lit_metanas.io.checkpoints import DAMAGED, load_plain
+    from lit_metanas.io.arrays import DAMAGED
+    from lit_metanas.io.checkpoints import load_plain
 
     file = Path(path)
     mend = "give a checkpoint that `lit-metanas fit` wrote"

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-import lit_metanas
+from lit_metanas import __version__
 from lit_metanas.cli.errors import UsageError, near_miss, refused
 
 DEBUG = "LIT_METANAS_DEBUG"
@@ -117,12 +117,12 @@ def execute(args: list[str], *, debug: bool = False) -> None:
     if verb in ("-h", "--help", "help"):
         print(HELP, end="")
     elif verb == "--version":
-        print(f"lit-metanas {lit_metanas.__version__}")
+        print(f"lit-metanas {__version__}")
     elif verb not in VERBS:
         what = "option" if verb.startswith("-") else "verb"
         raise UsageError(f"There is no {what} '{verb}'{near_miss(verb, VERBS)} See `lit-metanas --help`.")
     elif verb == "report":
-        from lit_metanas.report import report_verb as report
+        from lit_metanas.report.report_verb import report
 
         _call(report, verb, rest)
     elif verb == "records":

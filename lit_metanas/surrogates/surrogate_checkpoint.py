@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 
-from lit_metanas.io.checkpoints import DAMAGED, load_plain
+from lit_metanas.io.arrays import DAMAGED
+from lit_metanas.io.checkpoints import load_plain
 from lit_metanas.io.files import replacing
 from lit_metanas.records.budget import Cost
 from lit_metanas.spaces.architecture import Architecture

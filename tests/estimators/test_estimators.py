@@ -4,8 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lit_metanas.estimators import SupernetEstimator, TrainingEstimator, fresh_weights
-from lit_metanas.estimators import training_estimator as overlay
+from lit_metanas.estimators import SupernetEstimator, TrainingEstimator, fresh_weights, overlay
 from lit_metanas.io.checkpoints import write_weights
 from lit_metanas.spaces import Architecture, LayeredSpace, one_hot
 from lit_metanas.tasks import Split, Task

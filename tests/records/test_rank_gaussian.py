@@ -6,7 +6,7 @@ from statistics import NormalDist, fmean
 import pytest
 import torch
 
-from lit_metanas.records import statistics as rank_gaussian
+from lit_metanas.records import rank_gaussian
 
 
 def by_loops(scores: list[float]) -> list[float]:

@@ -6,8 +6,8 @@ from PIL import Image
 from lit_metanas.callbacks import ProbabilityHistory
 from lit_metanas.callbacks.probability_history import Moment
 from lit_metanas.records import Chosen, write_architectures, write_results
-from lit_metanas.report import report_verb as report
 from lit_metanas.report import write_report
+from lit_metanas.report.report_verb import report
 from lit_metanas.spaces import Architecture
 
 

@@ -27,7 +27,7 @@ from lit_metanas.training.weight_sharing.darts import Rates
 def from_yaml(**arguments):
     parser = ArgumentParser()
     parser.add_argument("--searcher", type=Searcher)
-    searcher = {"class_path": "lit_metanas.searchers.QuerySearcher", "init_args": arguments}
+    searcher = {"class_path": "lit_metanas.searchers.query.query_searcher.QuerySearcher", "init_args": arguments}
     return parser.instantiate(parser.parse_object({"searcher": searcher})).searcher
 
 
@@ -36,7 +36,7 @@ def sampler(**arguments):
 
 
 def estimator(**arguments):
-    return {"class_path": "lit_metanas.estimators.TrainingEstimator", "init_args": {"recipe": arguments}}
+    return {"class_path": "lit_metanas.estimators.training_estimator.TrainingEstimator", "init_args": {"recipe": arguments}}
 
 
 def meta_sampler(**changed):
@@ -91,10 +91,10 @@ def test_texts_that_are_no_paths_are_kept():
 
 def test_a_class_with_its_recipe_is_described_readably():
     described = settings_of(from_yaml(estimator=estimator(epochs=5)))
-    assert described["class"] == "lit_metanas.searchers.QuerySearcher"
+    assert described["class"] == "lit_metanas.searchers.query.query_searcher.QuerySearcher"
     recipe = settings_of(Recipe(epochs=5))
-    assert described["estimator"] == {"class": "lit_metanas.estimators.TrainingEstimator", "recipe": recipe}
-    assert settings_of(TrainingEstimator) == "lit_metanas.estimators.TrainingEstimator"
+    assert described["estimator"] == {"class": "lit_metanas.estimators.training_estimator.TrainingEstimator", "recipe": recipe}
+    assert settings_of(TrainingEstimator) == "lit_metanas.estimators.training_estimator.TrainingEstimator"
     assert settings_of(QuerySearcher())["estimator"] is None
     assert settings_of(optuna.samplers.TPESampler(n_startup_trials=5))["n_startup_trials"] == 5
 

@@ -11,8 +11,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch.utils.data import DataLoader
 
-from lit_metanas.records import TaskScores
-from lit_metanas.records import statistics as rank_gaussian
+from lit_metanas.records import TaskScores, rank_gaussian
 from lit_metanas.spaces import Choice, ChoiceSpace, OneHotEncoding
 from lit_metanas.surrogates import GaussianProcess, MetaSurrogate
 from lit_metanas.surrogates.surrogate_checkpoint import KEY, read_surrogate

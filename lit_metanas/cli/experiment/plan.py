@@ -11,7 +11,7 @@ from pathlib import Path
 
 from jsonargparse.typing import Path_fr
 
-import lit_metanas
+from lit_metanas import __version__
 from lit_metanas.cli.errors import UsageError, near_miss
 from lit_metanas.io.files import replacing
 
@@ -107,7 +107,7 @@ def _arguments(phase: Phase, folder: Path, seed: int | None, seeds: list[int], w
 def _step(phase: Phase, folder: Path, seed: int | None, args: list[str], earlier: list[Step]) -> Step:
     before = [step.fingerprint for step in earlier if seed is None or step.seed in (None, seed)]
     texts = [text for path in phase.config for text in _texts(Path(path), set())]
-    content = json.dumps([lit_metanas.__version__, args, texts, before])
+    content = json.dumps([__version__, args, texts, before])
     return Step(
         name=phase.name,
         title=phase.name if seed is None else f"{phase.name}, seed {seed}",

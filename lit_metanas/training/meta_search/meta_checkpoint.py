@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lit_metanas.io.checkpoints import DAMAGED, load_plain
+from lit_metanas.io.arrays import DAMAGED
+from lit_metanas.io.checkpoints import load_plain
 from lit_metanas.io.files import replacing
 from lit_metanas.meta.parameters import Parameters
 from lit_metanas.records.budget import Cost

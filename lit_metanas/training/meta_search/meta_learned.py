@@ -11,7 +11,7 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
-from lit_metanas.io.checkpoints import DAMAGED
+from lit_metanas.io.arrays import DAMAGED
 from lit_metanas.meta import Head, InnerLoop, Learner, Parameters
 from lit_metanas.meta.cost import Account
 from lit_metanas.meta.learner import BatchNorm

@@ -1,0 +1,540 @@
+"""The numbers of today, pinned: a change of the code's form must leave all of them as they are.
+
+``golden.json`` holds them. ``GOLDEN=write pytest tests/regression`` writes it anew.
+
+All is computed in float64 and compared to a relative 1e-9: the order in which a sum is taken may differ between CPUs,
+and twenty steps make the difference a little larger. Names, labels and counts must be equal.
+"""
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from optuna.pruners import SuccessiveHalvingPruner
+from optuna.samplers import RandomSampler, TPESampler
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from lit_metanas.comparisons import TargetSearch
+from lit_metanas.estimators import TrainingEstimator
+from lit_metanas.io.checkpoints import read_weights
+from lit_metanas.meta import (
+    ANIL,
+    FOMAML,
+    MAML,
+    TNAS,
+    Adam,
+    AlternatingInnerLoop,
+    HeadInnerLoop,
+    JointInnerLoop,
+    LinearHead,
+    MetaNAS,
+    PairedScore,
+    PrototypeLinearHead,
+    PrototypeLoss,
+    Reptile,
+)
+from lit_metanas.records import Chosen, read_architectures, read_records, read_results, write_architectures
+from lit_metanas.relaxations import (
+    AnnealedSoftmax,
+    AuxiliarySkip,
+    Categorical,
+    GumbelSoftmax,
+    SampledChild,
+    Softmax,
+    StraightThrough,
+    Uniform,
+)
+from lit_metanas.searchers import (
+    ENAS,
+    Borrowed,
+    EvolvingHalving,
+    FixedArchitecture,
+    LocalSearch,
+    MetaSampler,
+    MetaSearched,
+    OneShot,
+    QuerySearcher,
+    RandomArchitecture,
+    RegularisedEvolution,
+    Searcher,
+    SuccessiveHalving,
+    WeightSharingSearcher,
+)
+from lit_metanas.searchers.query.objectives import RecipeRange
+from lit_metanas.spaces import (
+    Architecture,
+    DARTSCell,
+    ENASMacro,
+    LayeredSpace,
+    MetaNASCell,
+    MobileMacro,
+    MobileStage,
+    NASBench101,
+    NASBench201,
+    SearchSpace,
+    Shape,
+    one_hot,
+)
+from lit_metanas.tasks import EpisodeDataModule, Split, Subset, Task, TaskSource
+from lit_metanas.tasks.source import SUBSETS
+from lit_metanas.training import ArchitectureSchedule, MetaSearch, Recipe, SecondOrder
+from lit_metanas.training.weight_sharing.darts import Rates
+
+GOLDEN = Path(__file__).with_name("golden.json")
+WRITES = os.environ.get("GOLDEN") == "write"
+TOLERANCE = 1e-9
+SHAPE: Shape = (1, 8, 8)
+LAYERED = LayeredSpace(kernels=(1, 3), depths=(1, 2), widths=(4, 6), activations=("ReLU", "Tanh"), dropouts=(0.0, 0.2))
+PLAIN: dict[str, Any] = {
+    "logger": False,
+    "enable_checkpointing": False,
+    "enable_progress_bar": False,
+    "enable_model_summary": False,
+}
+"""What no Trainer here has."""
+
+
+@pytest.fixture(autouse=True)
+def _float64() -> Iterator[None]:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(before)
+
+
+def differences(found: object, kept: object, place: str = "") -> list[str]:
+    """Where two JSON values differ, each in a line."""
+    if isinstance(found, dict) and isinstance(kept, dict) and list(found) == list(kept):
+        return [line for name in found for line in differences(found[name], kept[name], f"{place}.{name}")]
+    if isinstance(found, list) and isinstance(kept, list) and len(found) == len(kept):
+        pairs = enumerate(zip(found, kept, strict=True))
+        return [line for number, pair in pairs for line in differences(*pair, f"{place}[{number}]")]
+    if isinstance(found, float) and isinstance(kept, float):
+        same = math.isclose(found, kept, rel_tol=TOLERANCE, abs_tol=1e-12)
+    else:
+        same = type(found) is type(kept) and found == kept
+    return [] if same else [f"{place}: {found!r}, was {kept!r}"]
+
+
+def check(kind: str, name: str, found: Mapping[str, object]) -> None:
+    """Compare with what is kept under a name, or keep it."""
+    plain = json.loads(json.dumps(found, allow_nan=False))
+    kept = json.loads(GOLDEN.read_text(encoding="utf-8")) if GOLDEN.is_file() else {}
+    if WRITES:
+        kept[kind] = {**kept.get(kind, {}), name: plain}
+        GOLDEN.write_text(json.dumps(kept, indent=1, sort_keys=False) + "\n", encoding="utf-8")
+    assert name in kept.get(kind, {}), f"golden.json lacks '{name}': write it with GOLDEN=write"
+    assert not differences(plain, kept[kind][name])
+
+
+def named_hash(state: Mapping[str, Tensor]) -> str:
+    """Of names and shapes in their order, by which checkpoints are read."""
+    lines = [f"{name} {list(tensor.shape)}" for name, tensor in state.items()]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def size_of(state: Mapping[str, Tensor]) -> float:
+    """The sum of all absolute values: one number that all weights go into."""
+    return sum(float(tensor.detach().double().abs().sum()) for tensor in state.values())
+
+
+class Patterns(TaskSource):
+    """Each class is a stripe pattern of its own width and brightness; instances add noise."""
+
+    shape = SHAPE
+
+    def classes(self, subset: Subset) -> tuple[str, ...]:
+        """Eight a subset."""
+        return tuple(f"{subset}{place}" for place in range(8))
+
+    def instances(self, subset: Subset, class_index: int, held_out: bool = False) -> int:
+        """As many of each."""
+        return 20
+
+    def images(self, subset: Subset, class_index: int, instances: Sequence[int], held_out: bool = False) -> Tensor:
+        """Integers, so that they are the same everywhere."""
+        number = SUBSETS.index(subset) * 8 + class_index
+        stripes = torch.arange(8).expand(SHAPE) * (number % 5 + 1) % 9 * 12 + 5 * (7 * number % 24)
+        noises = [torch.randint(0, 40, SHAPE, generator=_generator(1000 * number + i)) for i in instances]
+        return torch.stack([(stripes + noise).byte() for noise in noises])
+
+
+def _generator(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+class Losses(Callback):
+    """Keeps the training losses."""
+
+    def __init__(self) -> None:
+        self.values: list[float] = []
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+        """Take the last one."""
+        self.values.append(float(trainer.callback_metrics["train/loss"]))
+
+
+def sgd(rate: float) -> Callable[[Any], torch.optim.Optimizer]:
+    """An outer optimizer of one rate."""
+    return lambda parameters: torch.optim.SGD(parameters, lr=rate)
+
+
+def meta_train(steps: int, **options: Any) -> tuple[MetaSearch, Trainer, list[float]]:
+    """Meta-train in float64; returns the module, its trainer and all training losses."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = MetaSearch(**{"space": LAYERED, "shape": SHAPE, **options})
+    sizes: dict[str, Any] = {
+        "way": 3,
+        "shot": 2,
+        "query": 3,
+        "tasks_per_step": 2,
+        "val_episodes": 4,
+        "test_episodes": 4,
+    }
+    data = EpisodeDataModule(Patterns(), steps_per_epoch=steps, **sizes)
+    losses = Losses()
+    trainer = Trainer(
+        accelerator="cpu",
+        devices=1,
+        precision="64-true",
+        max_epochs=1,
+        callbacks=[losses],
+        use_distributed_sampler=False,
+        num_sanity_val_steps=0,
+        inference_mode=False,
+        **PLAIN,
+    )
+    trainer.fit(model, data)
+    trainer.test(model, data, verbose=False)
+    return model, trainer, losses.values
+
+
+META: dict[str, Callable[[], dict[str, Any]]] = {
+    "MAML": lambda: {
+        "meta_gradient": MAML(),
+        "relaxation": Softmax(),
+        "head": PrototypeLinearHead(),
+        "inner_loop": JointInnerLoop(steps=2),
+    },
+    "MAML, Gumbel-softmax, Adam": lambda: {
+        "meta_gradient": MAML(),
+        "relaxation": GumbelSoftmax(),
+        "head": LinearHead(way=3),
+        "inner_loop": JointInnerLoop(steps=2, learning_rate=0.01, rule=Adam(epsilon=1e-3)),
+        "gradient_clip": 1.0,
+    },
+    "MAML, vmap": lambda: {
+        "meta_gradient": MAML(task_map="vmap"),
+        "relaxation": Softmax(),
+        "head": PrototypeLinearHead(),
+        "inner_loop": JointInnerLoop(steps=1),
+    },
+    "FOMAML": lambda: {
+        "meta_gradient": FOMAML(),
+        "relaxation": AnnealedSoftmax(),
+        "head": LinearHead(way=3),
+        "inner_loop": JointInnerLoop(steps=2, learning_rate=0.3),
+        "schedule": ArchitectureSchedule(warm_up=0.2, prior={"kernel": "3"}, prior_strength=0.5),
+    },
+    "ANIL": lambda: {
+        "meta_gradient": ANIL(),
+        "relaxation": Softmax(temperature=0.5),
+        "head": LinearHead(way=3),
+        "inner_loop": HeadInnerLoop(steps=2, learning_rate=0.5),
+        "query_dropout": False,
+    },
+    "Reptile": lambda: {
+        "meta_gradient": Reptile(),
+        "relaxation": Softmax(),
+        "head": PrototypeLinearHead(),
+        "inner_loop": JointInnerLoop(steps=2, learning_rate=0.5),
+        "weight_optimizer": sgd(1.0),
+        "logit_optimizer": sgd(1.0),
+        "anneal": False,
+    },
+    "MetaNAS": lambda: {
+        "meta_gradient": MetaNAS(),
+        "relaxation": AnnealedSoftmax(),
+        "head": PrototypeLinearHead(),
+        "inner_loop": AlternatingInnerLoop(steps=2, learning_rate=0.5, logit_split=0.5),
+        "weight_optimizer": sgd(1.0),
+        "logit_optimizer": sgd(1.0),
+        "anneal": False,
+        "adapt_architecture": True,
+    },
+    "T-NAS": lambda: {
+        "meta_gradient": TNAS(),
+        "relaxation": StraightThrough(),
+        "head": PrototypeLinearHead(),
+        "inner_loop": JointInnerLoop(steps=2),
+        "batch_norm": "support",
+    },
+    "PrototypeLoss, Gumbel-softmax": lambda: {
+        "relaxation": GumbelSoftmax(),
+        "schedule": ArchitectureSchedule(tied_until=0.5, prune_below=0.3),
+    },
+    "PrototypeLoss, straight-through": lambda: {"relaxation": StraightThrough(), "batch_norm": "transductive"},
+    "PrototypeLoss, sampled child": lambda: {"meta_gradient": PrototypeLoss(), "relaxation": SampledChild(end=0.1)},
+    "PrototypeLoss, uniform": lambda: {"relaxation": Uniform()},
+    "PairedScore": lambda: {"meta_gradient": PairedScore(normalise=True), "relaxation": Categorical()},
+}
+EVERY_BLOCK = LayeredSpace(
+    kernels=(1, 3), depths=(2,), widths=(4,), activations=("ReLU",), dropouts=(0.0,), skips=("none", "residual"),
+    norms=("batch", "layer", "none"), mix="normalised",
+)  # fmt: skip
+META["PrototypeLoss, all skips and norms"] = lambda: {"space": EVERY_BLOCK}
+
+
+@pytest.mark.parametrize("method", META)
+def test_meta_training(method: str) -> None:
+    model, _, losses = meta_train(20, **META[method]())
+    assert len(losses) == 20
+    found = {
+        "losses": losses,
+        "test accuracies": list(model.test_values),
+        "logits": model.logits.values.tolist(),
+        "weights": size_of(dict(model.supernet.named_parameters())),
+        "statistics": size_of(model.statistics.values),
+        "architecture": model.architecture().to_json(),
+        "flops": int(model.spent),
+        "state": named_hash(model.state_dict()),
+    }
+    check("meta-training", method, found)
+
+
+SEARCHED = LayeredSpace(kernels=(1, 3), activations=("ReLU", "Tanh"), dropouts=(0.0,), depths=(1, 2), widths=(4, 8))
+EDGES = NASBench201(channels=2, cells=1, merge_isomorphs=False)
+GIVEN = {"depth": "2", "layer1.kernel": "3", "layer1.width": "4", "layer2.width": "8"}
+BUDGET = 4e7
+
+
+def make_task() -> Task:
+    """Three classes, so noisy that no network has all of them right."""
+    generator = _generator(0)
+    patterns = torch.rand(3, *SHAPE, generator=generator)
+
+    def split() -> Split:
+        labels = torch.arange(3).repeat_interleave(16)
+        noise = torch.rand(48, *SHAPE, generator=generator)
+        return Split(0.3 * patterns[labels] + 0.7 * noise, labels)
+
+    return Task("patterns/0", 3, split(), split(), split(), classes=("a", "b", "c"))
+
+
+def brief_training(task: Task, space: SearchSpace, seed: int) -> TrainingEstimator:
+    """A few epochs of a network."""
+    return TrainingEstimator(task, space, seed, Recipe(epochs=4, batch_size=8, learning_rate=0.03))
+
+
+def queries(**options: Any) -> QuerySearcher:
+    """A search by brief trainings."""
+    return QuerySearcher(estimator=brief_training, **options)
+
+
+def sharing(**options: Any) -> WeightSharingSearcher:
+    """A brief search by shared weights."""
+    return WeightSharingSearcher(**{"rates": Rates(weights=0.1, logits=0.1), "epochs": 6, "batch_size": 8, **options})
+
+
+SEARCHERS: dict[str, Callable[[Path], Searcher]] = {
+    "fixed": lambda _: FixedArchitecture(GIVEN),
+    "random": lambda _: RandomArchitecture(),
+    "borrowed": lambda folder: Borrowed(written_architectures(folder)),
+    "meta-searched": lambda folder: MetaSearched(written_checkpoint(folder)),
+    "meta-searched, adapted": lambda folder: sharing(start=written_checkpoint(folder), head=PrototypeLinearHead()),
+    "DARTS, first order": lambda _: sharing(),
+    "DARTS, second order": lambda _: sharing(gradient=SecondOrder()),
+    "DARTS-": lambda _: sharing(relaxation=AuxiliarySkip(space=EDGES)),
+    "GDAS": lambda _: sharing(relaxation=SampledChild(temperature=10.0, end=0.1)),
+    "ENAS": lambda _: ENAS(epochs=6, batch_size=8, candidates=3),
+    "one-shot": lambda _: OneShot(epochs=6, batch_size=8, candidates=4),
+    "one-shot, evolution": lambda _: OneShot(
+        sampler=RegularisedEvolution(population=3, sample=2, space=SEARCHED), epochs=6, batch_size=8, candidates=6
+    ),
+    "queries, random": lambda _: queries(sampler=RandomSampler()),
+    "queries, TPE": lambda _: queries(sampler=TPESampler(n_startup_trials=3)),
+    "queries, evolution": lambda _: queries(sampler=RegularisedEvolution(population=3, sample=2, space=SEARCHED)),
+    "queries, local search": lambda _: queries(sampler=LocalSearch(initial=2, space=SEARCHED)),
+    "queries, MetaSampler": lambda _: queries(sampler=MetaSampler(space=SEARCHED, first=3)),
+    "queries, pruner": lambda _: queries(pruner=SuccessiveHalvingPruner(reduction_factor=2), fidelities=(0.5,)),
+    "queries, recipe and front": lambda _: queries(
+        train={"learning_rate": RecipeRange(0.005, 0.05, log=True)},
+        objectives=("accuracy", "parameters"),
+        constraints={"flops": 20000.0},
+    ),
+    "halving": lambda _: SuccessiveHalving(estimator=brief_training, candidates=4, finish=True),
+    "evolving halving": lambda _: EvolvingHalving(
+        estimator=brief_training, candidates=(3, 2), rungs=(0.4, 0.3), incumbent={"depth": "2"}
+    ),
+}
+
+
+def written_architectures(folder: Path) -> Path:
+    """What was found for other tasks."""
+    labels = [SEARCHED.canonical({c.name: c.labels[place] for c in SEARCHED.choices}) for place in (0, -1)]
+    rows = [Chosen(f"other/{place}", "toy", SEARCHED.name, one, 0.5 + place / 4) for place, one in enumerate(labels)]
+    write_architectures(folder / "borrowed.json", rows)
+    return folder / "borrowed.json"
+
+
+def written_checkpoint(folder: Path) -> str:
+    """Of a few steps of meta-training."""
+    _, trainer, _ = meta_train(4, space=SEARCHED)
+    trainer.save_checkpoint(folder / "meta.ckpt")
+    return str(folder / "meta.ckpt")
+
+
+@pytest.mark.parametrize("method", SEARCHERS)
+def test_search(method: str, tmp_path: Path) -> None:
+    module = TargetSearch(
+        space=EDGES if method == "DARTS-" else SEARCHED,
+        methods={"method": SEARCHERS[method](tmp_path)},
+        recipe=Recipe(epochs=6, batch_size=8, learning_rate=0.03),
+        budget_flops=BUDGET,
+        budget_queries=8,
+        seed=1,
+        directory=str(tmp_path / "search"),
+    )
+    loader: DataLoader[Task] = DataLoader(
+        [make_task()],  # type: ignore[arg-type]
+        batch_size=None,
+        collate_fn=lambda task: task,
+    )
+    Trainer(accelerator="cpu", devices=1, **PLAIN).predict(module, loader, return_predictions=False)
+    (result,) = read_results(tmp_path / "search" / "results.json")
+    (chosen,) = read_architectures(tmp_path / "search" / "architectures.json")
+    (record,) = read_records((tmp_path / "search" / chosen.weights).with_name("record.json"))
+    assert chosen.architecture == result.architecture
+    assert result.architecture is not None
+    weights = read_weights(tmp_path / "search" / chosen.weights)
+    costs = {"cost": result.cost, "cost of meta-training": result.meta_cost}
+    found = {
+        "architecture": result.architecture.to_json(),
+        "accuracy": result.value,
+        **{name: [cost.queries, cost.steps, cost.images, cost.flops] for name, cost in costs.items()},
+        "size": [result.parameters, result.flops],
+        "recipe": result.recipe,
+        "front": [[str(trial.architecture), trial.value] for trial in result.front],
+        "trials": [[str(one.architecture), _number(one.value), one.cost.flops, one.duplicate] for one in record.trials],
+        "weights": size_of(weights),
+        "state": named_hash(weights),
+    }
+    check("search", method, found)
+
+
+def _number(value: float) -> float | str:
+    return value if math.isfinite(value) else str(value)  # JSON has no NaN
+
+
+SPACES: dict[str, Callable[[], SearchSpace]] = {
+    "DARTS cell": lambda: DARTSCell(channels=2, cells=3, auxiliary=True),
+    "MetaNAS cell": lambda: MetaNASCell(channels=2, cells=2),
+    "ENAS macro": lambda: ENASMacro(layers=4, channels=4),
+    "mobile": lambda: MobileMacro(
+        stages=[MobileStage(4, depths=(1, 2)), MobileStage(4, 2, depths=(2,), skips=("none", "identity"))],
+        stem=4,
+        last=8,
+        divisor=1,
+    ),
+    "NAS-Bench-101": lambda: NASBench101(vertices=5, channels=4, stacks=2, cells=1, merge_isomorphs=False),
+    "NAS-Bench-201": lambda: NASBench201(channels=4, cells=1, merge_isomorphs=False),
+    "layered": lambda: LAYERED,
+    "layered, all skips and norms": lambda: EVERY_BLOCK,
+    "layered, shared": lambda: LayeredSpace(shared=True, widths=(4,)),
+}
+TABLES: dict[str, Callable[[], SearchSpace]] = {
+    "NAS-Bench-101": NASBench101,
+    "NAS-Bench-201": NASBench201,
+    "DARTS cell": DARTSCell,
+}
+
+
+def sampled(space: SearchSpace, number: int) -> list[Architecture]:
+    """The first random architectures that can be built."""
+    generator = _generator(3)
+    found: list[Architecture] = []
+    while len(found) < number:
+        one = space.sample(generator)
+        if space.violation(one) is None:
+            found.append(one)
+    return found
+
+
+def sums(values: Tensor) -> list[float]:
+    """Two numbers of a tensor: a ramp goes over the sum, which batch-norm makes zero."""
+    flat = values.flatten()
+    return [float((flat * torch.linspace(1, 2, len(flat))).sum()), float(flat.square().sum())]
+
+
+def networks(space: SearchSpace, architecture: Architecture, images: Tensor) -> dict[str, object]:
+    """Sums of what supernet and child give, the child with the supernet's weights and statistics."""
+    torch.manual_seed(5)
+    supernet = space.supernet(SHAPE)
+    mixture = one_hot(space.choices, architecture)
+    soft = Softmax()({choice.name: torch.zeros(len(choice.labels)) for choice in space.choices}, {}, 0.0)
+    statistics: dict[str, Tensor] = {}
+    with torch.no_grad():
+        features = supernet(images, mixture, record=statistics)
+        weights = {**dict(supernet.named_parameters()), **statistics}
+        child = space.child(architecture, SHAPE, 3, weights)
+        assert isinstance(child, nn.Module)
+        scores = child.eval()(images)
+        noise = supernet.draw_noise(len(images), _generator(7))
+        noisy = supernet(images, soft, noise)
+    return {
+        "one-hot": [*sums(features), supernet.flops(mixture)],
+        "soft": [*sums(noisy), supernet.flops(soft)],
+        "child": sums(scores),
+        "learned": named_hash(space.learned(child)),
+        "child state": named_hash(child.state_dict()),
+        "statistics": named_hash(statistics),
+        "state": named_hash(supernet.state_dict()),
+    }
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_space(name: str) -> None:
+    space = SPACES[name]()
+    drawn = sampled(space, 3)
+    costs = [space.cost(one, SHAPE, 3) for one in drawn]
+    generator = _generator(11)
+    logits = {choice.name: torch.randn(len(choice.labels), generator=generator) for choice in space.choices}
+    images = torch.rand(4, *SHAPE, generator=generator)
+    found = {
+        "choices": hashlib.sha256(repr([(c.name, c.labels, c.group) for c in space.choices]).encode()).hexdigest(),
+        "architectures": [one.to_json() for one in drawn],
+        "costs": [[cost.parameters, cost.flops] for cost in costs],
+        "derived": space.derive(logits).to_json(),
+        "networks": [networks(space, one, images) for one in drawn],
+    }
+    check("space", name, found)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_published_sizes(name: str) -> None:
+    space = TABLES[name]()
+    drawn = sampled(space, 3)
+    costs = [space.cost(one, (3, 32, 32), 10) for one in drawn]
+    found = {"architectures": [str(one) for one in drawn], "costs": [[cost.parameters, cost.flops] for cost in costs]}
+    check("published size", name, found)
+
+
+@pytest.mark.skipif(WRITES, reason="golden.json is being written")
+def test_nothing_else_is_kept() -> None:
+    kept = json.loads(GOLDEN.read_text(encoding="utf-8"))
+    cases: dict[str, dict[str, Any]] = {
+        "meta-training": META,
+        "search": SEARCHERS,
+        "space": SPACES,
+        "published size": TABLES,
+    }
+    assert {kind: set(found) for kind, found in kept.items()} == {kind: set(names) for kind, names in cases.items()}
