@@ -30,7 +30,7 @@ from lit_metanas.spaces import Architecture, Encoding
 from lit_metanas.surrogates import TransferSurrogate
 from lit_metanas.surrogates.kernel import GroupedKernel, mean_distances
 from lit_metanas.surrogates.surrogate_checkpoint import write_surrogate
-from lit_metanas.surrogates.transfer import SourceProcess, learned
+from lit_metanas.surrogates.transfer import SourceGP, learned
 
 POPULATION, SAMPLE = 20, 5
 RESAMPLES = 10_000
@@ -142,7 +142,7 @@ class Records:
 
         self._identity = identity
         self._labels = [len(choice.labels) for choice in space.choices]
-        self._sources: dict[tuple[str, int], SourceProcess] = {}
+        self._sources: dict[tuple[str, int], SourceGP] = {}
 
     def searches(self, problem: Problem, seed: int) -> list[list[Architecture]]:
         """Each search's architectures in order."""
@@ -165,7 +165,7 @@ class Records:
             found.append([self._architectures[place] for place in tried if place >= 0][: self.queries])
         return found
 
-    def source(self, problem: Problem, seed: int) -> SourceProcess:
+    def source(self, problem: Problem, seed: int) -> SourceGP:
         """What is learned from a data set's searches."""
         key = problem.name, seed
         if key not in self._sources:

@@ -25,7 +25,7 @@ from oracle import ranking
 
 from lit_metanas.cli.environment import tune_allocator
 from lit_metanas.io.files import replacing
-from lit_metanas.meta import PairedScore, PrototypeLoss
+from lit_metanas.meta import PairedReinforce, PrototypeLoss
 from lit_metanas.relaxations import AnnealedSoftmax, Categorical, GumbelSoftmax, SampledChild, Softmax, StraightThrough
 from lit_metanas.spaces import Architecture, LayeredSpace
 from lit_metanas.tasks import EpisodeDataModule, Glyphs
@@ -53,7 +53,7 @@ def paired(*, isolate: bool = True, **schedule: Any) -> Options:
     return {
         "space": SHARED,
         "relaxation": Categorical(),
-        "meta_gradient": PairedScore(isolate=isolate),
+        "meta_gradient": PairedReinforce(isolate=isolate),
         "schedule": ArchitectureSchedule(**schedule),
     }
 

@@ -33,7 +33,7 @@ from lit_metanas.cli.command_line import main as lit_metanas
 from lit_metanas.estimators import TabularEstimator
 from lit_metanas.io.files import replacing
 from lit_metanas.io.text import hardware
-from lit_metanas.records import Budget, Record, read_record_lines, write_record_lines
+from lit_metanas.records import Budget, SearchRecord, read_record_lines, write_record_lines
 from lit_metanas.searchers import MetaSampler, QuerySearcher, RegularisedEvolution
 from lit_metanas.spaces import Architecture, OneHotEncoding
 from lit_metanas.tasks import DataStatistics
@@ -106,7 +106,7 @@ def search(
     seed: int,
     embedding: tuple[float, ...] = (),
     checkpoint: Path | None = None,
-) -> Record:
+) -> SearchRecord:
     """Search one task by validation scores alone."""
     searcher = QuerySearcher(sampler=sampler_of(name, pool, checkpoint), study=name)
     estimator = TabularEstimator(PoolTable(pool, problem), "val")
@@ -114,7 +114,7 @@ def search(
     return searcher.run(estimator, SPACE, budget, seed, problem=problem.id, embedding=embedding).record
 
 
-def make_records(pool: Pool, plan: Plan, embeddings: Embeddings, path: Path, seed: int) -> list[Record]:
+def make_records(pool: Pool, plan: Plan, embeddings: Embeddings, path: Path, seed: int) -> list[SearchRecord]:
     """Search the sources from random initialisation, unless the file holds these searches."""
     seeds = range(seed * plan.source_seeds, (seed + 1) * plan.source_seeds)
     wanted = list(product((RANDOM, EVOLUTION), plan.sources, seeds))
@@ -142,7 +142,7 @@ class Lesson:
         digest: of the records.
     """
 
-    records: list[Record]
+    records: list[SearchRecord]
     checkpoint: Path
     digest: str
 
@@ -168,7 +168,7 @@ def fit(records: Path, folder: Path) -> Path:
     return checkpoint
 
 
-def source_mean(records: Sequence[Record], pool: Sequence[Architecture]) -> list[int]:
+def source_mean(records: Sequence[SearchRecord], pool: Sequence[Architecture]) -> list[int]:
     """Members by the mean over tasks of their normal score among what was tried there; those never tried count 0."""
     scores: dict[str, dict[Architecture, float]] = {}
     for record in records:

@@ -27,7 +27,7 @@ from query_searchers import POPULATION, QUICK, SAMPLE, SEARCHERS, search
 from lit_metanas.estimators import NASBench201Table, TabularEstimator
 from lit_metanas.io.files import replacing
 from lit_metanas.io.text import hardware
-from lit_metanas.records import Record
+from lit_metanas.records import SearchRecord
 from lit_metanas.spaces import Architecture
 
 DATASETS = ("cifar10", "cifar100", "ImageNet16-120")
@@ -74,7 +74,7 @@ class Row:
         return self.std / sqrt(self.seeds)
 
 
-def chosen(record: Record, queries: int) -> Architecture:
+def chosen(record: SearchRecord, queries: int) -> Architecture:
     """The best by validation among the first so many queries."""
     trials = [trial for trial in record.trials if trial.cost.queries <= queries]
     return max(trials, key=lambda trial: trial.value).architecture

@@ -27,7 +27,7 @@ from figure import Figure, of_pairs, show, write
 from fitting import fit, glyphs, sampled, soft
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from lit_metanas.callbacks import Preemption, RankCheck, RankWatch
+from lit_metanas.callbacks import Preemption, RankMonitor, ReplicaCheck
 from lit_metanas.cli.environment import tune_allocator
 from lit_metanas.io.text import hardware
 
@@ -59,7 +59,7 @@ class Clock(Callback):
         return TASKS * (len(self.times) - SKIPPED) / self.seconds
 
 
-class TimedCheck(RankCheck):
+class TimedCheck(ReplicaCheck):
     """Takes the time of each comparison."""
 
     def __init__(self) -> None:
@@ -86,7 +86,7 @@ def train(search: str, processes: int, steps: int, file: Path) -> None:
     fit(
         SEARCHES[search],
         glyphs(way=5, tasks_per_step=TASKS, steps=steps + SKIPPED),
-        callbacks=[RankWatch(), check, Preemption(), clock],
+        callbacks=[RankMonitor(), check, Preemption(), clock],
         devices=processes,
         strategy="ddp" if processes > 1 else "auto",
     )

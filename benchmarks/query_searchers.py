@@ -7,7 +7,7 @@ from collections.abc import Callable
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 
 from lit_metanas.estimators import Estimator
-from lit_metanas.records import Budget, Record
+from lit_metanas.records import Budget, SearchRecord
 from lit_metanas.searchers import LocalSearch, QuerySearcher, RegularisedEvolution
 from lit_metanas.spaces import ChoiceSpace
 
@@ -28,7 +28,9 @@ QUICK = ("random", "TPE", "evolution", "local search")
 """Those that take milliseconds a query. NSGA-II proposes duplicates by hundreds once its population is of one kind."""
 
 
-def search(name: str, estimator: Estimator, space: ChoiceSpace, queries: int, seed: int, *, problem: str) -> Record:
+def search(
+    name: str, estimator: Estimator, space: ChoiceSpace, queries: int, seed: int, *, problem: str
+) -> SearchRecord:
     """The record of one search. Isomorphs of what was tried cost nothing and are not counted."""
     searcher = QuerySearcher(sampler=SEARCHERS[name](space), patience=1000)
     return searcher.run(estimator, space, Budget(queries=queries), seed, problem=problem).record

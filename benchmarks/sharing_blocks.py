@@ -10,13 +10,20 @@ from pathlib import Path
 import torch.nn.functional as F
 
 from lit_metanas.relaxations import AuxiliarySkip, SampledChild, Softmax
-from lit_metanas.searchers import ENAS, FixedArchitecture, OneShot, RandomArchitecture, Searcher, WeightSharingSearcher
+from lit_metanas.searchers import (
+    DARTSSearcher,
+    ENASSearcher,
+    FixedArchitecture,
+    OneShotSearcher,
+    RandomArchitecture,
+    Searcher,
+)
 from lit_metanas.spaces import DARTSCell, LayeredSpace, SearchSpace
 from lit_metanas.tasks import Glyphs, Omniglot, Split, Task, TaskSource, draw_task
 from lit_metanas.training import Recipe
-from lit_metanas.training.weight_sharing.darts import Rates
-from lit_metanas.training.weight_sharing.enas import ControllerRates
-from lit_metanas.training.weight_sharing.shared_weights import WeightRates
+from lit_metanas.training.weight_sharing.darts_training import Rates
+from lit_metanas.training.weight_sharing.enas_training import ControllerRates
+from lit_metanas.training.weight_sharing.supernet_training import WeightRates
 
 WAY = 10
 EPOCHS = 1000
@@ -111,16 +118,16 @@ def searchers(block: Block) -> dict[str, Searcher]:
     rates, weights = Rates(weights=0.1, logits=0.1), WeightRates(weights=0.1)
     run = {"epochs": EPOCHS, "batch_size": block.batch_size}
     found: dict[str, Searcher] = {
-        "DARTS": WeightSharingSearcher(relaxation=Softmax(), rates=rates, **run),
-        "GDAS": WeightSharingSearcher(relaxation=SampledChild(temperature=10.0, end=0.1), rates=rates, **run),
-        "ENAS": ENAS(controller=ControllerRates(learning_rate=0.01), rates=weights, candidates=4, **run),
-        "one-shot": OneShot(rates=weights, candidates=8, **run),
+        "DARTS": DARTSSearcher(relaxation=Softmax(), rates=rates, **run),
+        "GDAS": DARTSSearcher(relaxation=SampledChild(temperature=10.0, end=0.1), rates=rates, **run),
+        "ENAS": ENASSearcher(controller=ControllerRates(learning_rate=0.01), rates=weights, candidates=4, **run),
+        "one-shot": OneShotSearcher(rates=weights, candidates=8, **run),
         "random per task": RandomArchitecture(),
         "fixed": FixedArchitecture(block.reference),
     }
     if isinstance(block.space, DARTSCell):
         skips = AuxiliarySkip(space=block.space)
-        found = {"DARTS-": WeightSharingSearcher(relaxation=skips, rates=rates, **run), **found}
+        found = {"DARTS-": DARTSSearcher(relaxation=skips, rates=rates, **run), **found}
     return found
 
 

@@ -29,11 +29,11 @@ from weight_sharing import HERE, RelaxedAccuracy, Row, read, train, write
 from lit_metanas.cli.environment import tune_allocator
 from lit_metanas.records import Budget
 from lit_metanas.relaxations import AuxiliarySkip, Softmax
-from lit_metanas.searchers import WeightSharingSearcher
+from lit_metanas.searchers import DARTSSearcher
 from lit_metanas.spaces import Architecture, NASBench201, SearchSpace
 from lit_metanas.tasks import Task
-from lit_metanas.training import Recipe, WeightSharing
-from lit_metanas.training.weight_sharing.darts import Rates
+from lit_metanas.training import DARTSTraining, Recipe
+from lit_metanas.training.weight_sharing.darts_training import Rates
 
 SOME = ("none", "skip_connect", "sep_conv_3x3")
 
@@ -91,7 +91,7 @@ class WithoutNone(Callback):
     @torch.no_grad()
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Set the logits far below the others."""
-        assert isinstance(pl_module, WeightSharing)
+        assert isinstance(pl_module, DARTSTraining)
         for choice, row in zip(pl_module.space.choices, pl_module.alphas, strict=True):
             if "none" in choice.labels:
                 row[choice.labels.index("none")] = -50.0
@@ -113,7 +113,7 @@ class SkipCurve(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Look where the search has just validated."""
-        assert isinstance(pl_module, WeightSharing)
+        assert isinstance(pl_module, DARTSTraining)
         if pl_module.done % pl_module.validate_every:
             return
         trial, likely = pl_module.record.trials[-1], pl_module.probabilities()
@@ -155,7 +155,7 @@ def search(condition: Condition, method: str, task: Task, seed: int, epochs: int
     """One long search."""
     curve, relaxed, budget, start = SkipCurve(condition), RelaxedAccuracy(), Budget(), time.perf_counter()
     callbacks = [curve, relaxed] if condition.none else [WithoutNone(), curve, relaxed]
-    searcher = WeightSharingSearcher(
+    searcher = DARTSSearcher(
         relaxation=AuxiliarySkip(space=condition.space) if method == "DARTS-" else Softmax(),
         rates=Rates(weights=0.1, logits=0.03, logits_decay=1e-3 if condition.none else 0.0),
         epochs=epochs,

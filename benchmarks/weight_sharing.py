@@ -31,10 +31,10 @@ from lit_metanas.io.text import hardware
 from lit_metanas.records import Budget
 from lit_metanas.records.statistics import t_interval
 from lit_metanas.relaxations import SampledChild
-from lit_metanas.searchers import WeightSharingSearcher
+from lit_metanas.searchers import DARTSSearcher
 from lit_metanas.spaces import Architecture, DARTSCell, SearchSpace
 from lit_metanas.tasks import Task
-from lit_metanas.training import Child, Recipe, WeightSharing
+from lit_metanas.training import Child, DARTSTraining, Recipe
 from lit_metanas.training.child import accuracy, fit_child, share_right
 from lit_metanas.training.meta_search.batch_norm_statistics import embed_and_record
 
@@ -55,7 +55,7 @@ class RelaxedAccuracy(Callback):
     @torch.no_grad()
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Validate with the train part's batch statistics, as the chosen architecture is."""
-        assert isinstance(pl_module, WeightSharing)
+        assert isinstance(pl_module, DARTSTraining)
         module, supernet = pl_module, pl_module.supernet
         mixture = module.relaxation(module.logits, module.draw_noise(1).relaxation, 1.0)
         own = dict(supernet.named_parameters())
@@ -83,7 +83,7 @@ def shares(space: SearchSpace, architecture: Architecture) -> dict[str, float]:
 def search(block: Block, method: str, task: Task, *, seed: int, flops: float) -> Row:
     """One search: what it chose, its cost, and how well the choice does with the search's weights."""
     searcher, relaxed = searchers(block)[method], RelaxedAccuracy()
-    if isinstance(searcher, WeightSharingSearcher) and not isinstance(searcher.relaxation, SampledChild):
+    if isinstance(searcher, DARTSSearcher) and not isinstance(searcher.relaxation, SampledChild):
         searcher.callbacks = (relaxed,)
     budget, start = Budget(flops=flops), time.perf_counter()
     found = searcher.search(task, block.space, budget, seed)

@@ -3,11 +3,11 @@
 from lit_metanas.callbacks.architecture_file import ArchitectureFile
 from lit_metanas.callbacks.architecture_logger import ArchitectureLogger
 from lit_metanas.callbacks.early_stopping import SkipStop, StableArchitecture
-from lit_metanas.callbacks.guards import Preemption, RankCheck, RankWatch
+from lit_metanas.callbacks.guards import Preemption, RankMonitor, ReplicaCheck
 from lit_metanas.callbacks.probability_history import ProbabilityHistory
 from lit_metanas.callbacks.progress_bar import EpisodeProgressBar
+from lit_metanas.callbacks.protocols import Searched, Searching, Tested
 from lit_metanas.callbacks.results import ResultsFile, ResultsTable
-from lit_metanas.callbacks.searching import Searched, Searching, Tested
 
 __all__ = [
     "ArchitectureFile",
@@ -15,8 +15,8 @@ __all__ = [
     "EpisodeProgressBar",
     "Preemption",
     "ProbabilityHistory",
-    "RankCheck",
-    "RankWatch",
+    "RankMonitor",
+    "ReplicaCheck",
     "ResultsFile",
     "ResultsTable",
     "Searched",

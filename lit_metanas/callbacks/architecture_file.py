@@ -11,9 +11,9 @@ from typing import Any, Literal
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import Logger, WandbLogger
 
-from lit_metanas.callbacks.searching import Accounted, searching, validates_fit
-from lit_metanas.records.result import Chosen
+from lit_metanas.callbacks.protocols import Accounted, searching, validates_fit
 from lit_metanas.records.result_files import write_architectures
+from lit_metanas.records.rows import ArchitectureRow
 
 
 class ArchitectureFile(Callback):
@@ -83,10 +83,10 @@ class ArchitectureFile(Callback):
     def _better(self, value: float, best: float) -> bool:
         return value > best if self.mode == "max" else value < best
 
-    def _row(self, pl_module: LightningModule, value: float) -> Chosen:
+    def _row(self, pl_module: LightningModule, value: float) -> ArchitectureRow:
         """The architecture with what the module knows about its training."""
         module = searching(pl_module, self)
-        row = Chosen(
+        row = ArchitectureRow(
             task_id=self.task_id,
             method=self.method,
             space=module.space.name,

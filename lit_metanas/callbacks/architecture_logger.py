@@ -13,7 +13,7 @@ from lightning.pytorch.loggers.logger import Logger
 from torch import Tensor
 
 from lit_metanas.callbacks.probability_history import Moment, ProbabilityHistory
-from lit_metanas.callbacks.searching import searching, validates_fit
+from lit_metanas.callbacks.protocols import searching, validates_fit
 from lit_metanas.spaces.architecture import Architecture, Choice
 
 if TYPE_CHECKING:

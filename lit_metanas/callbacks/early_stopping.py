@@ -10,9 +10,9 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
 from lit_metanas.callbacks.architecture_logger import entropy, skip_share
-from lit_metanas.callbacks.searching import Searching, searching, validates_fit
+from lit_metanas.callbacks.protocols import Searching, searching, validates_fit
 from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.training.weight_sharing.darts import WeightSharing
+from lit_metanas.training.weight_sharing.darts_training import DARTSTraining
 
 
 class SkipStop(Callback):
@@ -44,8 +44,8 @@ class SkipStop(Callback):
         Raises:
             ValueError: there are no logits, or no skips among what they weigh.
         """
-        if not isinstance(pl_module, WeightSharing):
-            raise ValueError("SkipStop stops searches that train logits: give it to a WeightSharingSearcher.")
+        if not isinstance(pl_module, DARTSTraining):
+            raise ValueError("SkipStop stops searches that train logits: give it to a DARTSSearcher.")
         if self._share(pl_module) is None:
             raise ValueError(
                 f"SkipStop: no choice of {pl_module.space.name} whose name begins with '{self.cell}' could be a skip; "
@@ -58,7 +58,7 @@ class SkipStop(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Look at what was just validated."""
-        assert isinstance(pl_module, WeightSharing)
+        assert isinstance(pl_module, DARTSTraining)
         share = self._share(pl_module)
         if pl_module.done % pl_module.validate_every or share is None:
             return
@@ -71,7 +71,7 @@ class SkipStop(Callback):
                 row.copy_(before)
             trainer.should_stop = True
 
-    def _share(self, module: WeightSharing) -> float | None:
+    def _share(self, module: DARTSTraining) -> float | None:
         counted = tuple(choice for choice in module.space.choices if choice.name.startswith(self.cell))
         return skip_share(counted, module.architecture())
 

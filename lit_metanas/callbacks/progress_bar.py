@@ -15,7 +15,7 @@ from rich.progress_bar import ProgressBar as RichBar
 from rich.table import Table
 from torch import Tensor
 
-from lit_metanas.callbacks.searching import Searched, searches
+from lit_metanas.callbacks.protocols import Searched, searches
 from lit_metanas.tasks.task import Task
 
 

@@ -10,11 +10,11 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
 from lit_metanas.callbacks.architecture_file import keep_architectures
-from lit_metanas.callbacks.searching import Searched, Tested, searches
+from lit_metanas.callbacks.protocols import Searched, Tested, searches
 from lit_metanas.io.text import hardware
 from lit_metanas.records.budget import Cost
-from lit_metanas.records.result import Result
 from lit_metanas.records.result_files import merge_results
+from lit_metanas.records.rows import ResultRow
 from lit_metanas.records.statistics import t_interval
 
 
@@ -46,7 +46,7 @@ class ResultsFile(Callback):
             return
         merge_results(self.path, [self._result(pl_module)])
 
-    def _result(self, module: LightningModule) -> Result:
+    def _result(self, module: LightningModule) -> ResultRow:
         """The row: what was measured, and what the module knows."""
         if not isinstance(module, Tested) or not len(module.test_values):
             raise ValueError(
@@ -58,7 +58,7 @@ class ResultsFile(Callback):
         fields = dict(module.result_fields())
         if searches(module):
             fields = {"space": module.space.name, "architecture": module.architecture(), **fields}
-        return Result(
+        return ResultRow(
             method=self.method,
             task_id=self.task_id,
             space=fields.get("space", ""),
@@ -134,7 +134,7 @@ def _searched(module: LightningModule) -> Searched:
     return module
 
 
-def _scalars(rows: Sequence[Result]) -> dict[str, float]:
+def _scalars(rows: Sequence[ResultRow]) -> dict[str, float]:
     """The numbers of one task. Signs that TensorBoard would replace are replaced for all loggers alike."""
     scalars: dict[str, float] = {}
     for row in rows:
@@ -143,7 +143,7 @@ def _scalars(rows: Sequence[Result]) -> dict[str, float]:
     return scalars
 
 
-def _cells(row: Result) -> list[str | int | float]:
+def _cells(row: ResultRow) -> list[str | int | float]:
     return [
         row.task_id, row.method, row.value, row.ci95, row.protocol.way, row.protocol.shot, row.seed, row.parameters,
         row.flops, row.cost.flops, row.cost.seconds, "" if row.architecture is None else str(row.architecture),

@@ -22,13 +22,13 @@ from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger
 
-from lit_metanas.callbacks import Preemption, RankCheck, RankWatch
+from lit_metanas.callbacks import Preemption, RankMonitor, ReplicaCheck
 from lit_metanas.cli.checkpoint_check import check_checkpoint
 from lit_metanas.cli.environment import name_run
 from lit_metanas.cli.errors import UsageError, refused
 from lit_metanas.cli.experiment.plan import set_aside
-from lit_metanas.io.checkpoints import WholeCheckpoints
-from lit_metanas.io.files import alone, further, replacing
+from lit_metanas.io.checkpoints import AtomicCheckpointIO
+from lit_metanas.io.files import directory_lock, is_further_process, replacing
 
 
 class Parser(LightningArgumentParser):
@@ -105,7 +105,7 @@ class Program(LightningCLI):
     A run's directory is ``trainer.default_root_dir``. In it every verb leaves ``config.<verb>.yaml`` and, without
     other instructions, ``logs/<verb>/metrics.csv``, and ``fit`` leaves ``checkpoints/last.ckpt`` after every epoch.
     A ``fit`` that gets SIGTERM does so, too, and before SLURM takes the job off its nodes. Several processes stop
-    together where one is lost (RankWatch) or holds other numbers than the rest (RankCheck).
+    together where one is lost (RankMonitor) or holds other numbers than the rest (ReplicaCheck).
 
     One ``fit`` at a time runs in a directory. One that does not go on from a checkpoint sets those of an earlier one
     aside.
@@ -238,7 +238,7 @@ class Program(LightningCLI):
         verb = self.config.get("subcommand", "fit")
         root = Path(settings.default_root_dir)
         if verb == "fit" and "subcommand" in self.config:
-            self._held.enter_context(alone(root, verb, "trainer.default_root_dir"))
+            self._held.enter_context(directory_lock(root, verb, "trainer.default_root_dir"))
         if settings.logger is None or settings.logger is True:
             kwargs["logger"] = CSVLogger(root, name="logs", version=_free(root / "logs", verb))
         elif "subcommand" in self.config:
@@ -252,19 +252,19 @@ class Program(LightningCLI):
                 callbacks.append(_last_epoch(root / "checkpoints"))
             else:
                 kwargs["enable_checkpointing"] = False
-        guards = (RankWatch, RankCheck, Preemption) if verb == "fit" else (RankWatch,)
+        guards = (RankMonitor, ReplicaCheck, Preemption) if verb == "fit" else (RankMonitor,)
         lacking = [guard() for guard in guards if not any(isinstance(each, guard) for each in callbacks)]
-        callbacks = [*lacking, *callbacks]  # the first to hear of an error is RankWatch: others would send messages
+        callbacks = [*lacking, *callbacks]  # the first to hear of an error is RankMonitor: others would send messages
         plugins = settings.plugins or []
         plugins = list(plugins) if isinstance(plugins, list) else [plugins]
         if not any(isinstance(each, CheckpointIO) for each in plugins):
-            plugins.append(WholeCheckpoints())
+            plugins.append(AtomicCheckpointIO())
         return super().instantiate_trainer(callbacks=callbacks, plugins=plugins, **kwargs)
 
 
 def _set_aside(folder: Path) -> None:
     """Rename an earlier training's checkpoints: what is called the last one is to be of the training that begins."""
-    aside = None if further() else set_aside(folder)
+    aside = None if is_further_process() else set_aside(folder)
     if aside is not None:
         print(f"lit-metanas: set aside what an earlier training left: {aside}")
 

@@ -11,7 +11,7 @@ from optuna.storages import BaseStorage, get_storage
 from sqlalchemy.engine import make_url
 
 from lit_metanas.io.text import number_of
-from lit_metanas.records.record import Record
+from lit_metanas.records.record import SearchRecord
 from lit_metanas.records.record_lines import read_record_lines, write_record_lines
 from lit_metanas.searchers.query.study import quiet, storage_faults
 from lit_metanas.searchers.query.study_record import add_study, record_of
@@ -49,7 +49,7 @@ def _export(address: str, path: Path, begin: str) -> None:
     if not names:
         wanted = f" whose name begins with '{begin}'" if begin else ""
         raise ValueError(f"The storage has no study{wanted}: it has {_some(optuna.get_all_study_names(storage))}.")
-    found: list[Record] = []
+    found: list[SearchRecord] = []
     refused: list[str] = []
     for name in names:
         try:
@@ -72,7 +72,7 @@ def _import(address: str, paths: Iterable[Path], begin: str) -> None:
     print(f"{_told(found)} are in the storage.")
 
 
-def _names(found: Iterable[Record], begin: str, storage: BaseStorage) -> list[str]:
+def _names(found: Iterable[SearchRecord], begin: str, storage: BaseStorage) -> list[str]:
     """A name for each new study, of the parts that a search gives its own; equal ones are numbered.
 
     Raises:
@@ -95,7 +95,7 @@ def _names(found: Iterable[Record], begin: str, storage: BaseStorage) -> list[st
     return new
 
 
-def _told(found: list[Record]) -> str:
+def _told(found: list[SearchRecord]) -> str:
     tasks = len({record.task_id for record in found})
     trials = number_of(sum(len(record.trials) for record in found), "trial")
     return f"{number_of(len(found), 'search')} of {number_of(tasks, 'task')}, {trials},"

@@ -13,10 +13,10 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import distributed
 
-from lit_metanas.comparisons.finished_pairs import FinishedPairs, Pair
-from lit_metanas.io.files import alone
+from lit_metanas.comparisons.finished_pairs import ComparisonRow, FinishedPairs
+from lit_metanas.io.files import directory_lock
 from lit_metanas.records.budget import Budget
-from lit_metanas.records.result import Result
+from lit_metanas.records.rows import ResultRow
 from lit_metanas.searchers.query.query_searcher import QuerySearcher
 from lit_metanas.searchers.searcher import Searcher, settings_of
 
@@ -69,8 +69,8 @@ class Comparison(LightningModule, ABC, Generic[Problem, Method]):
         self.seed = seed
         self.directory = Path(directory)
         self.config = config
-        self.pairs: list[Pair] = []
-        self.results: tuple[Result, ...] = ()
+        self.pairs: list[ComparisonRow] = []
+        self.results: tuple[ResultRow, ...] = ()
         self.finished: FinishedPairs | None = None
         self._anew = 0
         self._group: Any = None
@@ -89,7 +89,7 @@ class Comparison(LightningModule, ABC, Generic[Problem, Method]):
         """What tells a problem from another of the same name, as plain values."""
 
     @abstractmethod
-    def compared(self, problem: Problem, method: str, searcher: Method) -> Pair:
+    def compared(self, problem: Problem, method: str, searcher: Method) -> ComparisonRow:
         """What one method comes to on one problem."""
 
     def on_predict_start(self) -> None:
@@ -101,20 +101,20 @@ class Comparison(LightningModule, ABC, Generic[Problem, Method]):
         budget = {"flops": self.budget_flops, "queries": self.budget_queries}
         self.pairs, self.results, self._anew = [], (), 0
         self._lock.close()
-        self._lock.enter_context(alone(self.directory, "search", "model.init_args.directory"))
+        self._lock.enter_context(directory_lock(self.directory, "search", "model.init_args.directory"))
         if self.trainer.world_size > 1:
             # Problems differ: who is done may wait for others for longer than a group of processes usually does.
             self._group = distributed.new_group(backend="gloo", timeout=PATIENCE)
         self.finished = FinishedPairs(self.directory, {**self.settings(), "budget": budget, "seed": self.seed})
 
-    def predict_step(self, batch: Problem, batch_idx: int) -> list[Result]:
+    def predict_step(self, batch: Problem, batch_idx: int) -> list[ResultRow]:
         """Run every method on one problem.
 
         Raises:
             ValueError: a searcher refuses it.
         """
         assert self.finished is not None
-        done: list[Pair] = []
+        done: list[ComparisonRow] = []
         # Prediction runs without gradients, which a search needs.
         with torch.inference_mode(False), torch.enable_grad():
             name, told = self.name(batch), self.told(batch)
@@ -142,7 +142,7 @@ class Comparison(LightningModule, ABC, Generic[Problem, Method]):
         """A new one, for one search."""
         return Budget(queries=self.budget_queries, flops=self.budget_flops)
 
-    def _conclude(self, pairs: list[Pair], anew: int) -> None:
+    def _conclude(self, pairs: list[ComparisonRow], anew: int) -> None:
         order = {method: place for place, method in enumerate(self.methods)}
         pairs.sort(key=lambda pair: (pair.result.task_id, order[pair.result.method]))
         assert self.finished is not None

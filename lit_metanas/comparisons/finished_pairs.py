@@ -11,9 +11,8 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from lit_metanas.io.files import replacing
-from lit_metanas.records.record import Record
+from lit_metanas.records.record import SearchRecord
 from lit_metanas.records.record_lines import merge_record_lines
-from lit_metanas.records.result import Chosen, Result
 from lit_metanas.records.result_files import (
     merge_architectures,
     merge_results,
@@ -24,14 +23,15 @@ from lit_metanas.records.result_files import (
     write_records,
     write_results,
 )
+from lit_metanas.records.rows import ArchitectureRow, ResultRow
 
 
-class Pair(NamedTuple):
+class ComparisonRow(NamedTuple):
     """What came of one method on one task."""
 
-    result: Result
-    chosen: Chosen
-    record: Record
+    result: ResultRow
+    chosen: ArchitectureRow
+    record: SearchRecord
 
 
 class FinishedPairs:
@@ -65,7 +65,7 @@ class FinishedPairs:
         """Where one pair is kept, and its child network."""
         return self.directory / "children" / _name(task_id) / _name(method)
 
-    def read(self, task_id: str, method: str, settings: Mapping[str, Any]) -> Pair | None:
+    def read(self, task_id: str, method: str, settings: Mapping[str, Any]) -> ComparisonRow | None:
         """A pair that was finished under the same settings; or None, and what other settings left is no longer one."""
         folder = self.folder(task_id, method)
         result, file = folder / "result.json", folder / "settings.json"
@@ -82,9 +82,9 @@ class FinishedPairs:
                 f"What was kept of '{method}' on task '{task_id}' is damaged: delete '{folder}', and the same command "
                 f"does it anew ({error})."
             ) from None
-        return Pair(row, chosen, record)
+        return ComparisonRow(row, chosen, record)
 
-    def write(self, pair: Pair, settings: Mapping[str, Any]) -> None:
+    def write(self, pair: ComparisonRow, settings: Mapping[str, Any]) -> None:
         """Keep a pair; its result last, as that marks it as finished."""
         folder = self.folder(pair.result.task_id, pair.result.method)
         write_architectures(folder / "architecture.json", [pair.chosen])
@@ -93,7 +93,7 @@ class FinishedPairs:
             temporary.write_bytes(_text(settings).encode())
         write_results(folder / "result.json", [pair.result])
 
-    def conclude(self, pairs: list[Pair]) -> None:
+    def conclude(self, pairs: list[ComparisonRow]) -> None:
         """Write ``results.json``, ``architectures.json`` and ``records.jsonl``, what the searches tried.
 
         All go beside rows of other methods, tasks and seeds in them. A search that scored nothing leaves no record.
@@ -104,13 +104,13 @@ class FinishedPairs:
             merge_record_lines(self.directory / "records.jsonl", records)
 
 
-def _named(pair: Pair) -> Record:
+def _named(pair: ComparisonRow) -> SearchRecord:
     """The record with what the searcher did not know of itself."""
     row = pair.chosen
     return replace(pair.record, method=row.method, seed=row.seed, space=pair.record.space or row.space)
 
 
-def _scored(record: Record) -> bool:
+def _scored(record: SearchRecord) -> bool:
     return any(trial.scored and isfinite(trial.value) for trial in record.trials)
 
 

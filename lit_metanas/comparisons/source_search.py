@@ -13,14 +13,14 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import OptimizerCallable
 
 from lit_metanas.estimators.meta_training import KeptScores, MetaTrainingEstimator
-from lit_metanas.io.files import alone, replacing
+from lit_metanas.io.files import directory_lock, replacing
 from lit_metanas.io.text import number_of, tensor_digest
 from lit_metanas.meta import Head
 from lit_metanas.records.budget import Budget
-from lit_metanas.records.record import Found
+from lit_metanas.records.record import SearchOutcome
 from lit_metanas.records.record_lines import merge_record_lines, read_record_lines
-from lit_metanas.records.result import Chosen
 from lit_metanas.records.result_files import read_architectures, write_architectures
+from lit_metanas.records.rows import ArchitectureRow
 from lit_metanas.searchers.halving.rungs import Halving
 from lit_metanas.searchers.searcher import settings_of
 from lit_metanas.spaces import SearchSpace, Shape, inherit
@@ -88,7 +88,7 @@ class SourceSearch(LightningModule):
                 "search: set trainer.devices and trainer.num_nodes to 1."
             )
 
-    def predict_step(self, batch: EpisodeDataModule, batch_idx: int) -> Found:
+    def predict_step(self, batch: EpisodeDataModule, batch_idx: int) -> SearchOutcome:
         """Search with all episodes of a data module, and write what was found, unless that was done before.
 
         Raises:
@@ -97,7 +97,7 @@ class SourceSearch(LightningModule):
         settings = self._settings(batch)
         text = json.dumps(settings, indent=1, sort_keys=True)
         finished = self.directory / "finished.json"
-        with alone(self.directory, "search", "model.init_args.directory"):
+        with directory_lock(self.directory, "search", "model.init_args.directory"):
             same = finished.is_file() and finished.read_bytes() == text.encode()
             if same and (known := self._written(batch.source.name)) is not None:
                 print(f"The search in '{self.directory}' was finished before: nothing was done.")
@@ -122,7 +122,7 @@ class SourceSearch(LightningModule):
         digest = tensor_digest(*(tensor for each in episodes for tensor in (each.support.inputs, each.query.inputs)))
         return {**{part: settings_of(getattr(self, part)) for part in parts}, "data": described, "episodes": digest}
 
-    def _written(self, problem: str) -> Found | None:
+    def _written(self, problem: str) -> SearchOutcome | None:
         """What an earlier search has written, but for weights; None where a file is absent."""
         start, architectures, records = (self.directory / name for name in OUTPUTS)
         if not start.is_file() or not architectures.is_file() or not records.is_file():
@@ -130,9 +130,9 @@ class SourceSearch(LightningModule):
         search = (problem, self.method, self.seed, self.space.name)
         kept = [r for r in read_record_lines(records) if (r.task_id, r.method, r.seed, r.space) == search]
         chosen = [row for row in read_architectures(architectures) if row.method == self.method]
-        return Found(chosen[0].architecture, None, kept[0]) if kept and chosen else None
+        return SearchOutcome(chosen[0].architecture, None, kept[0]) if kept and chosen else None
 
-    def _searched(self, batch: EpisodeDataModule, settings: dict[str, Any]) -> Found:
+    def _searched(self, batch: EpisodeDataModule, settings: dict[str, Any]) -> SearchOutcome:
         estimator = MetaTrainingEstimator(
             data=batch,
             space=self.space,
@@ -151,7 +151,7 @@ class SourceSearch(LightningModule):
         self._write(found, budget, name)
         return found
 
-    def _write(self, found: Found, budget: Budget, problem: str) -> None:
+    def _write(self, found: SearchOutcome, budget: Budget, problem: str) -> None:
         assert found.weights is not None
         cost = budget.spent
         restricted = self.space.restricted(found.architecture)
@@ -161,7 +161,7 @@ class SourceSearch(LightningModule):
         checkpoint = MetaCheckpoint(weights, logits, labels, {}, self.shape, cost)
         start, architectures, records = (self.directory / name for name in OUTPUTS)
         write_meta_checkpoint(start, checkpoint)
-        chosen = Chosen(
+        chosen = ArchitectureRow(
             task_id=problem,
             method=self.method,
             space=self.space.name,

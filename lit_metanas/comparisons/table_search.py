@@ -9,12 +9,12 @@ from time import perf_counter
 from typing import Any
 
 from lit_metanas.comparisons.comparison import Comparison
-from lit_metanas.comparisons.finished_pairs import Pair
+from lit_metanas.comparisons.finished_pairs import ComparisonRow
 from lit_metanas.estimators.tables.tabular import Table, TabularEstimator
 from lit_metanas.io.text import hardware
 from lit_metanas.records.budget import Cost
-from lit_metanas.records.record import Found
-from lit_metanas.records.result import Chosen, Protocol, Result
+from lit_metanas.records.record import SearchOutcome
+from lit_metanas.records.rows import ArchitectureRow, Protocol, ResultRow
 from lit_metanas.searchers.query.query_searcher import QuerySearcher
 from lit_metanas.searchers.searcher import settings_of
 
@@ -88,7 +88,7 @@ class TableSearch(Comparison[Table, QuerySearcher]):
         space = {choice.name: list(choice.labels) for choice in problem.space.choices}
         return {"table": settings_of(problem), "space": space}
 
-    def compared(self, problem: Table, method: str, searcher: QuerySearcher) -> Pair:
+    def compared(self, problem: Table, method: str, searcher: QuerySearcher) -> ComparisonRow:
         """Search, and look up how good the choice is.
 
         Raises:
@@ -101,13 +101,13 @@ class TableSearch(Comparison[Table, QuerySearcher]):
         found = searcher.run(estimator, problem.space, budget, self.seed, problem=problem.dataset)
         cost = replace(budget.spent, seconds=perf_counter() - begin)
         result = self._result(problem, method, found, cost, searcher.meta_cost)
-        return Pair(result, self._chosen(problem, method, found, cost), found.record)
+        return ComparisonRow(result, self._chosen(problem, method, found, cost), found.record)
 
-    def _result(self, table: Table, method: str, found: Found, cost: Cost, meta_cost: Cost) -> Result:
+    def _result(self, table: Table, method: str, found: SearchOutcome, cost: Cost, meta_cost: Cost) -> ResultRow:
         known = table.measures(self.latency_device)
         size = {name: round(known[name](found.architecture)) for name in ("parameters", "flops") if name in known}
         space = table.space.name
-        return Result(
+        return ResultRow(
             method=method,
             task_id=table.dataset,
             space=space,
@@ -127,8 +127,8 @@ class TableSearch(Comparison[Table, QuerySearcher]):
             config=self.config,
         )
 
-    def _chosen(self, table: Table, method: str, found: Found, cost: Cost) -> Chosen:
-        return Chosen(
+    def _chosen(self, table: Table, method: str, found: SearchOutcome, cost: Cost) -> ArchitectureRow:
+        return ArchitectureRow(
             task_id=table.dataset,
             method=method,
             space=table.space.name,

@@ -11,12 +11,12 @@ from typing import Any
 import torch
 
 from lit_metanas.comparisons.comparison import Comparison
-from lit_metanas.comparisons.finished_pairs import Pair
+from lit_metanas.comparisons.finished_pairs import ComparisonRow
 from lit_metanas.io.checkpoints import write_weights
 from lit_metanas.io.text import hardware, tensor_digest
 from lit_metanas.records.budget import Cost
-from lit_metanas.records.record import Found
-from lit_metanas.records.result import Chosen, Protocol, Result
+from lit_metanas.records.record import SearchOutcome
+from lit_metanas.records.rows import ArchitectureRow, Protocol, ResultRow
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.space import SearchSpace, Shape
 from lit_metanas.tasks.task import Split, Task
@@ -87,7 +87,7 @@ class TargetSearch(Comparison[Task, Searcher]):
         """Classes and images, and whether programs are written."""
         return {"task": _describe(problem), "export": self.export}
 
-    def predict_step(self, batch: Task, batch_idx: int) -> list[Result]:
+    def predict_step(self, batch: Task, batch_idx: int) -> list[ResultRow]:
         """Run every method on one task.
 
         Raises:
@@ -102,7 +102,7 @@ class TargetSearch(Comparison[Task, Searcher]):
             task = _copy(batch)
         return super().predict_step(task, batch_idx)
 
-    def compared(self, problem: Task, method: str, searcher: Searcher) -> Pair:
+    def compared(self, problem: Task, method: str, searcher: Searcher) -> ComparisonRow:
         """Search, train, score, and write the child."""
         assert self.finished is not None
         budget = self.budget()
@@ -119,7 +119,7 @@ class TargetSearch(Comparison[Task, Searcher]):
             export_child(child.network, folder, architecture=labels, classes=names, shape=problem.shape)
         return pair
 
-    def _trained(self, task: Task, found: Found) -> Child:
+    def _trained(self, task: Task, found: SearchOutcome) -> Child:
         recipe = self.recipe.changed(found.recipe)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
@@ -134,11 +134,13 @@ class TargetSearch(Comparison[Task, Searcher]):
             fit_child(child, task.train, seed=self.seed)
         return child.to(task.train.inputs.device)
 
-    def _rows(self, task: Task, method: str, found: Found, cost: Cost, meta_cost: Cost, value: float) -> Pair:
+    def _rows(
+        self, task: Task, method: str, found: SearchOutcome, cost: Cost, meta_cost: Cost, value: float
+    ) -> ComparisonRow:
         """The rows of one method on one task, for both files."""
         size = self.space.cost(found.architecture, task.shape, task.way)
         recipe: dict[str, float | int | str | bool] = asdict(self.recipe.changed(found.recipe))
-        result = Result(
+        result = ResultRow(
             method=method,
             task_id=task.id,
             space=self.space.name,
@@ -160,7 +162,7 @@ class TargetSearch(Comparison[Task, Searcher]):
         assert self.finished is not None
         folder = self.finished.folder(task.id, method).relative_to(self.directory)
         own = [trial for trial in found.record.trials if trial.scored and trial.architecture == found.architecture]
-        chosen = Chosen(
+        chosen = ArchitectureRow(
             task_id=task.id,
             method=method,
             space=self.space.name,
@@ -174,7 +176,7 @@ class TargetSearch(Comparison[Task, Searcher]):
             classes=task.classes,
             weights=(folder / "weights.pt").as_posix(),
         )
-        return Pair(result, chosen, found.record)
+        return ComparisonRow(result, chosen, found.record)
 
 
 def wilson(share: float, number: int, z: float = 1.959964) -> float:

@@ -67,7 +67,7 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     return weights
 
 
-class WholeCheckpoints(TorchCheckpointIO):
+class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes a checkpoint beside the one that it replaces, and only then moves it there.
 
     Lightning writes it into the system's temporary folder first. Where a run's directory is on another disk, moving it

@@ -54,7 +54,7 @@ def _flush(file: Path) -> None:
 
 
 @contextmanager
-def alone(directory: str | os.PathLike[str], name: str, key: str) -> Iterator[None]:
+def directory_lock(directory: str | os.PathLike[str], name: str, key: str) -> Iterator[None]:
     """Hold a lock in a directory; the kernel gives it back when this process ends, however it does.
 
     The file ``.<name>.lock`` says who holds it, and stays. Further processes of one run go on without, and so do all on
@@ -68,7 +68,7 @@ def alone(directory: str | os.PathLike[str], name: str, key: str) -> Iterator[No
     Raises:
         ValueError: another process holds it.
     """
-    if further():
+    if is_further_process():
         yield
         return
     path = Path(directory) / f".{name}.lock"
@@ -88,7 +88,7 @@ def alone(directory: str | os.PathLike[str], name: str, key: str) -> Iterator[No
         yield
 
 
-def further() -> bool:
+def is_further_process() -> bool:
     """Whether this is not the first of several processes."""
     return any(os.environ.get(name, "0") not in ("", "0") for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
 

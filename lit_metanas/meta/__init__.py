@@ -7,7 +7,7 @@ from lit_metanas.meta.inner_optimizers import SGD, Adam, UpdateRule
 from lit_metanas.meta.learner import Adaptation, Adapted, Learner
 from lit_metanas.meta.maml import ANIL, FOMAML, MAML, TNAS, PrototypeLoss
 from lit_metanas.meta.meta_gradient import MetaGradient
-from lit_metanas.meta.paired_score import PairedScore
+from lit_metanas.meta.paired_reinforce import PairedReinforce
 from lit_metanas.meta.parameters import Parameters, TaskNoise, draw, task_generator
 from lit_metanas.meta.reptile import MetaNAS, Reptile
 
@@ -30,7 +30,7 @@ __all__ = [
     "MetaGradient",
     "MetaNAS",
     "NoInnerLoop",
-    "PairedScore",
+    "PairedReinforce",
     "Parameters",
     "PrototypeHead",
     "PrototypeLinearHead",

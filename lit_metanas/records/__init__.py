@@ -1,9 +1,8 @@
 """What is kept: budgets, records of searches, results and their files."""
 
 from lit_metanas.records.budget import Budget, Cost, Exhausted
-from lit_metanas.records.record import Found, Record, TaskScores, Trial
+from lit_metanas.records.record import SearchOutcome, SearchRecord, TaskScores, Trial
 from lit_metanas.records.record_lines import merge_record_lines, read_record_lines, write_record_lines
-from lit_metanas.records.result import Chosen, Protocol, Result
 from lit_metanas.records.result_files import (
     merge_architectures,
     merge_results,
@@ -14,17 +13,18 @@ from lit_metanas.records.result_files import (
     write_records,
     write_results,
 )
+from lit_metanas.records.rows import ArchitectureRow, Protocol, ResultRow
 from lit_metanas.records.statistics import rank_gaussian
 
 __all__ = [
+    "ArchitectureRow",
     "Budget",
-    "Chosen",
     "Cost",
     "Exhausted",
-    "Found",
     "Protocol",
-    "Record",
-    "Result",
+    "ResultRow",
+    "SearchOutcome",
+    "SearchRecord",
     "TaskScores",
     "Trial",
     "merge_architectures",

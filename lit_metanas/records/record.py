@@ -47,7 +47,7 @@ class Trial:
 
 
 @dataclass
-class Record:
+class SearchRecord:
     """Every architecture that one search tried on one task, in order.
 
     Attributes:
@@ -112,7 +112,7 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchOutcome:
     """What a search returns.
 
     Attributes:
@@ -124,7 +124,7 @@ class Found:
 
     architecture: Architecture
     weights: dict[str, Tensor] | None
-    record: Record
+    record: SearchRecord
     recipe: dict[str, float | int | str | bool] = field(default_factory=dict)
 
 

@@ -10,19 +10,19 @@ from pathlib import Path
 
 from lit_metanas.io.files import replacing
 from lit_metanas.records.plain import from_plain, to_plain
-from lit_metanas.records.record import Record
+from lit_metanas.records.record import SearchRecord
 from lit_metanas.spaces.choice_space import ChoiceSpace
 
 LINE_SCHEMA = 1
 """Version of a line. A line of a newer version is left out."""
 
 
-def write_record_lines(path: str | os.PathLike[str], records: Iterable[Record]) -> None:
+def write_record_lines(path: str | os.PathLike[str], records: Iterable[SearchRecord]) -> None:
     """Write ``{"schema": 1, "task_id": ..., "trials": [...], ...}`` for each search, atomically."""
     _write(path, [_line(record) for record in records])
 
 
-def read_record_lines(path: str | os.PathLike[str], space: ChoiceSpace | None = None) -> list[Record]:
+def read_record_lines(path: str | os.PathLike[str], space: ChoiceSpace | None = None) -> list[SearchRecord]:
     """Read what ``write_record_lines`` wrote, or several such files one after the other.
 
     A line that is damaged, foreign, of a newer version, or of another space than ``space``, is left out, with a
@@ -37,7 +37,7 @@ def read_record_lines(path: str | os.PathLike[str], space: ChoiceSpace | None = 
         ValueError: no line is left.
     """
     parsed = list(_parsed(path, space))
-    records = [found for _, found in parsed if isinstance(found, Record)]
+    records = [found for _, found in parsed if isinstance(found, SearchRecord)]
     refused = [found for _, found in parsed if isinstance(found, str)]
     if not records:
         why = f": {refused[0]}" if refused else ", it is empty"
@@ -47,7 +47,7 @@ def read_record_lines(path: str | os.PathLike[str], space: ChoiceSpace | None = 
     return records
 
 
-def merge_record_lines(path: str | os.PathLike[str], records: Iterable[Record]) -> None:
+def merge_record_lines(path: str | os.PathLike[str], records: Iterable[SearchRecord]) -> None:
     """Add searches to a file, which may be absent, atomically.
 
     A search of the same task, space, method and seed is replaced; lines that cannot be read are left as they are.
@@ -62,11 +62,11 @@ def merge_record_lines(path: str | os.PathLike[str], records: Iterable[Record]) 
     _write(path, [*kept, *(_line(record) for record in added)])
 
 
-def _search(record: Record) -> tuple[str, str, str, int]:
+def _search(record: SearchRecord) -> tuple[str, str, str, int]:
     return record.task_id, record.space, record.method, record.seed
 
 
-def _line(record: Record) -> bytes:
+def _line(record: SearchRecord) -> bytes:
     document = {"schema": LINE_SCHEMA, **to_plain(record)}
     return json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
 
@@ -76,7 +76,7 @@ def _write(path: str | os.PathLike[str], lines: Iterable[bytes]) -> None:
         temporary.write_bytes(b"".join(line + b"\n" for line in lines))
 
 
-def _parsed(path: str | os.PathLike[str], space: ChoiceSpace | None) -> Iterator[tuple[bytes, Record | str]]:
+def _parsed(path: str | os.PathLike[str], space: ChoiceSpace | None) -> Iterator[tuple[bytes, SearchRecord | str]]:
     """Each line with its record, or with why it is none."""
     file = Path(path)
     if not file.is_file():
@@ -94,7 +94,7 @@ def _parsed(path: str | os.PathLike[str], space: ChoiceSpace | None) -> Iterator
             yield line, record
 
 
-def _record(line: bytes) -> Record:
+def _record(line: bytes) -> SearchRecord:
     """Read one line.
 
     Raises:
@@ -110,12 +110,12 @@ def _record(line: bytes) -> Record:
     if schema > LINE_SCHEMA:
         raise ValueError(f"has schema {schema}, of a newer version of the program (this one reads up to {LINE_SCHEMA})")
     try:
-        return from_plain(Record, document, "record")
+        return from_plain(SearchRecord, document, "record")
     except ValueError as error:
         raise ValueError(f"is no record of a search: {error}") from None
 
 
-def _check_space(record: Record, space: ChoiceSpace) -> None:
+def _check_space(record: SearchRecord, space: ChoiceSpace) -> None:
     """Compare a record with the space that it is to be of.
 
     Raises:

@@ -10,80 +10,80 @@ from typing import TYPE_CHECKING, TypeVar
 
 from lit_metanas.io.files import replacing
 from lit_metanas.records.plain import from_plain, to_plain
-from lit_metanas.records.record import Record
-from lit_metanas.records.result import Chosen, Result
+from lit_metanas.records.record import SearchRecord
+from lit_metanas.records.rows import ArchitectureRow, ResultRow
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 
 T = TypeVar("T", bound="DataclassInstance")
-Row = TypeVar("Row", bound=Result | Chosen)
+Row = TypeVar("Row", bound=ResultRow | ArchitectureRow)
 
 SCHEMA = 1
 """Version of these files. A reader of an older version refuses a newer one."""
 
 
-def write_results(path: str | os.PathLike[str], results: Iterable[Result]) -> None:
+def write_results(path: str | os.PathLike[str], results: Iterable[ResultRow]) -> None:
     """Write ``{"schema": 1, "results": [...]}`` atomically."""
     _write(path, "results", results)
 
 
-def read_results(path: str | os.PathLike[str]) -> list[Result]:
+def read_results(path: str | os.PathLike[str]) -> list[ResultRow]:
     """Read what ``write_results`` wrote.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the file is truncated, foreign, of a newer schema, or has a wrong field.
     """
-    return _read(path, "results", Result)
+    return _read(path, "results", ResultRow)
 
 
-def write_architectures(path: str | os.PathLike[str], rows: Iterable[Chosen]) -> None:
+def write_architectures(path: str | os.PathLike[str], rows: Iterable[ArchitectureRow]) -> None:
     """Write ``{"schema": 1, "architectures": [...]}`` atomically."""
     _write(path, "architectures", rows)
 
 
-def read_architectures(path: str | os.PathLike[str]) -> list[Chosen]:
+def read_architectures(path: str | os.PathLike[str]) -> list[ArchitectureRow]:
     """Read what ``write_architectures`` wrote.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the file is truncated, foreign, of a newer schema, or has a wrong field.
     """
-    return _read(path, "architectures", Chosen)
+    return _read(path, "architectures", ArchitectureRow)
 
 
-def write_records(path: str | os.PathLike[str], records: Iterable[Record]) -> None:
+def write_records(path: str | os.PathLike[str], records: Iterable[SearchRecord]) -> None:
     """Write ``{"schema": 1, "records": [...]}`` atomically."""
     _write(path, "records", records)
 
 
-def read_records(path: str | os.PathLike[str]) -> list[Record]:
+def read_records(path: str | os.PathLike[str]) -> list[SearchRecord]:
     """Read what ``write_records`` wrote.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the file is truncated, foreign, of a newer schema, or has a wrong field.
     """
-    return _read(path, "records", Record)
+    return _read(path, "records", SearchRecord)
 
 
-def merge_results(path: str | os.PathLike[str], rows: Iterable[Result]) -> None:
+def merge_results(path: str | os.PathLike[str], rows: Iterable[ResultRow]) -> None:
     """Add rows to a file, which may be absent, atomically; the same rows in it are replaced (see ``same_row``)."""
     kept = read_results(path) if Path(path).is_file() else []
     write_results(path, _merged(kept, list(rows)))
 
 
-def merge_architectures(path: str | os.PathLike[str], rows: Iterable[Chosen]) -> None:
+def merge_architectures(path: str | os.PathLike[str], rows: Iterable[ArchitectureRow]) -> None:
     """Add rows to a file, which may be absent, atomically; the same rows in it are replaced (see ``same_row``)."""
     kept = read_architectures(path) if Path(path).is_file() else []
     write_architectures(path, _merged(kept, list(rows)))
 
 
-def same_row(row: Result | Chosen) -> tuple[object, ...]:
+def same_row(row: ResultRow | ArchitectureRow) -> tuple[object, ...]:
     """What two rows have in common if the later one replaces the earlier: method, task, seed, and protocol."""
-    return row.method, row.task_id, row.seed, row.protocol if isinstance(row, Result) else None
+    return row.method, row.task_id, row.seed, row.protocol if isinstance(row, ResultRow) else None
 
 
 def _merged(kept: list[Row], rows: list[Row]) -> list[Row]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lit_metanas.records.result import Result
+from lit_metanas.records.rows import ResultRow
 from lit_metanas.records.statistics import Interval, t_interval
 
 
@@ -30,7 +30,7 @@ class Difference:
     pairs: int
 
 
-def over_units(results: Sequence[Result]) -> Interval:
+def over_units(results: Sequence[ResultRow]) -> Interval:
     """Mean and interval over episodes, or over target tasks, of one method's results.
 
     What was measured with several seeds is first averaged over them, for these values are not independent. A single
@@ -42,7 +42,7 @@ def over_units(results: Sequence[Result]) -> Interval:
     return t_interval([sum(values) / len(values) for values in units.values()])
 
 
-def over_seeds(results: Sequence[Result]) -> Interval:
+def over_seeds(results: Sequence[ResultRow]) -> Interval:
     """Mean and interval over the means of seeds."""
     seeds = sorted({result.seed for result in results})
     means = []
@@ -53,7 +53,7 @@ def over_seeds(results: Sequence[Result]) -> Interval:
 
 
 def paired_difference(
-    results: Sequence[Result], reference: Sequence[Result], *, seed: int = 0, draws: int = 5000
+    results: Sequence[ResultRow], reference: Sequence[ResultRow], *, seed: int = 0, draws: int = 5000
 ) -> Difference | None:
     """Bootstrap the difference to a reference method on identical episodes, or identical tasks, and equal seeds.
 
@@ -133,7 +133,7 @@ def _at(curve: Sequence[tuple[float, float]], cost: float) -> float:
     return [value for at, value in curve if at <= cost][-1]
 
 
-def _units(results: Iterable[Result]) -> Mapping[tuple[str, int], list[float]]:
+def _units(results: Iterable[ResultRow]) -> Mapping[tuple[str, int], list[float]]:
     """For each (task, episode) its scores over seeds."""
     units: dict[tuple[str, int], list[float]] = {}
     for result in results:
@@ -142,7 +142,7 @@ def _units(results: Iterable[Result]) -> Mapping[tuple[str, int], list[float]]:
     return units
 
 
-def _by_pair(results: Iterable[Result]) -> dict[tuple[int, str, int], float]:
+def _by_pair(results: Iterable[ResultRow]) -> dict[tuple[int, str, int], float]:
     """Scores by (seed, task, episode)."""
     return {
         (result.seed, result.task_id, episode): value

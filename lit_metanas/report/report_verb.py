@@ -13,8 +13,8 @@ from lit_metanas.callbacks.architecture_picture import draw_architecture
 from lit_metanas.callbacks.figures import draw_probabilities, save
 from lit_metanas.callbacks.probability_history import ProbabilityHistory
 from lit_metanas.io.files import replacing
-from lit_metanas.records.result import Chosen, Result
 from lit_metanas.records.result_files import read_architectures, read_results
+from lit_metanas.records.rows import ArchitectureRow, ResultRow
 from lit_metanas.report.figures.costs import draw_costs
 from lit_metanas.report.figures.curves import draw_curves
 from lit_metanas.report.figures.fronts import draw_fronts
@@ -78,12 +78,12 @@ def report(
 
 def write_report(
     directory: str | os.PathLike[str],
-    results: Sequence[Result],
+    results: Sequence[ResultRow],
     *,
     reference: str | None = None,
     scratch: str | None = None,
     history: ProbabilityHistory | None = None,
-    architectures: Sequence[Chosen] = (),
+    architectures: Sequence[ArchitectureRow] = (),
 ) -> Report:
     """Write ``report.md`` and its figures into a folder.
 
@@ -123,9 +123,9 @@ DRAWN = 6
 """Most architectures that one report draws."""
 
 
-def _draw_architectures(folder: Path, architectures: Sequence[Chosen]) -> list[Picture]:
+def _draw_architectures(folder: Path, architectures: Sequence[ArchitectureRow]) -> list[Picture]:
     """Draw each different architecture once, with those that chose it in its caption."""
-    users: dict[object, list[Chosen]] = {}
+    users: dict[object, list[ArchitectureRow]] = {}
     for row in architectures:
         users.setdefault(row.architecture, []).append(row)
     pictures = []

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from lit_metanas.records.budget import Cost
-from lit_metanas.records.result import Protocol, Result
+from lit_metanas.records.rows import Protocol, ResultRow
 from lit_metanas.records.statistics import Interval
 from lit_metanas.report.paired_statistics import (
     Difference,
@@ -91,7 +91,9 @@ class ProtocolTable:
 Key = tuple[str, int, int, str]
 
 
-def tables(results: Sequence[Result], reference: str | None = None, scratch: str | None = None) -> list[ProtocolTable]:
+def tables(
+    results: Sequence[ResultRow], reference: str | None = None, scratch: str | None = None
+) -> list[ProtocolTable]:
     """Make one table a protocol.
 
     Args:
@@ -112,13 +114,13 @@ def tables(results: Sequence[Result], reference: str | None = None, scratch: str
     return [_table(own, reference, scratch) for own in _by_protocol(results)]
 
 
-def methods_of(results: Sequence[Result]) -> list[str]:
+def methods_of(results: Sequence[ResultRow]) -> list[str]:
     """All methods, in the order in which the tables show them: by it each has one colour in all figures."""
     return list(dict.fromkeys(result.method for own in _by_protocol(results) for result in own))
 
 
-def _by_protocol(results: Sequence[Result]) -> list[list[Result]]:
-    groups: dict[Key, list[Result]] = {}
+def _by_protocol(results: Sequence[ResultRow]) -> list[list[ResultRow]]:
+    groups: dict[Key, list[ResultRow]] = {}
     for result in results:
         groups.setdefault(_key(result.protocol), []).append(result)
     return list(groups.values())
@@ -215,12 +217,12 @@ def notes(table: ProtocolTable) -> str:
     return text
 
 
-def _table(results: list[Result], reference: str | None, scratch: str | None) -> ProtocolTable:
-    groups: dict[tuple[str, str], list[Result]] = {}
+def _table(results: list[ResultRow], reference: str | None, scratch: str | None) -> ProtocolTable:
+    groups: dict[tuple[str, str], list[ResultRow]] = {}
     for result in results:
         groups.setdefault((result.method, result.protocol.batch_norm), []).append(result)
     protocol = results[0].protocol
-    by_method: dict[str, list[Result]] = {}
+    by_method: dict[str, list[ResultRow]] = {}
     for (method, _), own in groups.items():
         by_method.setdefault(method, own)
     if any(_counted(result.meta_cost, protocol.account) for result in results):
@@ -241,14 +243,14 @@ def _table(results: list[Result], reference: str | None, scratch: str | None) ->
     )
 
 
-def _units(results: list[Result], rows: Collection[list[Result]]) -> str:
+def _units(results: list[ResultRow], rows: Collection[list[ResultRow]]) -> str:
     """What the intervals of all rows are over."""
     if any(result.values for result in results):
         return "episodes"
     return "test examples" if all(len(row) == 1 for row in rows) else "target tasks"
 
 
-def _row(results: list[Result], reference: list[Result] | None, scratch: list[Result] | None) -> Row:
+def _row(results: list[ResultRow], reference: list[ResultRow] | None, scratch: list[ResultRow] | None) -> Row:
     first = results[0]
     compared = reference is not None and reference[0].method != first.method
     account = first.protocol.account
@@ -277,13 +279,13 @@ def _row(results: list[Result], reference: list[Result] | None, scratch: list[Re
     )
 
 
-def _cheapest(scratch: list[Result], account: str) -> float:
+def _cheapest(scratch: list[ResultRow], account: str) -> float:
     """The cheapest cost of a search that is within half a point of its end; its whole cost where no curve was kept."""
     whole = fmean(_counted(result.cost, account) for result in scratch)
     return saturation(mean_curve(result.curve for result in scratch)) or whole
 
 
-def _scratch(by_method: dict[str, list[Result]], account: str) -> str | None:
+def _scratch(by_method: dict[str, list[ResultRow]], account: str) -> str | None:
     """The most accurate method that searches each task and was never meta-trained."""
     candidates = [
         method

@@ -11,7 +11,7 @@ import torch
 
 from lit_metanas.meta.heads import Head, PrototypeLinearHead
 from lit_metanas.records.budget import Budget, Cost
-from lit_metanas.records.record import Found, Record, Trial
+from lit_metanas.records.record import SearchOutcome, SearchRecord, Trial
 from lit_metanas.records.result_files import read_architectures
 from lit_metanas.searchers.mutation import complete, draw_new
 from lit_metanas.searchers.searcher import Searcher
@@ -32,7 +32,7 @@ class FixedArchitecture(Searcher):
     def __init__(self, labels: Mapping[str, str]) -> None:
         self.labels = dict(labels)
 
-    def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> Found:
+    def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:
         """Return the architecture.
 
         Raises:
@@ -44,7 +44,7 @@ class FixedArchitecture(Searcher):
 class RandomArchitecture(Searcher):
     """A uniformly drawn architecture for each task, at no cost: a function of the seed and the task's id."""
 
-    def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> Found:
+    def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:
         """Draw the architecture.
 
         Raises:
@@ -58,7 +58,7 @@ class RandomArchitecture(Searcher):
         return _unscored(drawn[0], task, space, budget)
 
 
-class Borrowed(Searcher):
+class BorrowedArchitecture(Searcher):
     """The architecture that scored best, by validation examples, on another task; at no cost on this one.
 
     Args:
@@ -70,7 +70,7 @@ class Borrowed(Searcher):
         self.path = path
         self.method = method
 
-    def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> Found:
+    def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:
         """Choose among the other tasks' architectures; the earliest of equal ones in the file.
 
         Raises:
@@ -94,14 +94,14 @@ class Borrowed(Searcher):
         return _unscored(space.canonical(best.architecture), task, space, budget)
 
 
-def _unscored(architecture: Architecture, task: Task, space: SearchSpace, budget: Budget) -> Found:
+def _unscored(architecture: Architecture, task: Task, space: SearchSpace, budget: Budget) -> SearchOutcome:
     reason = space.violation(architecture)
     if reason is not None:
         raise ValueError(f"The architecture cannot be built ({reason}): choose other labels.")
-    return Found(architecture, None, Record(task.id, [Trial(architecture, math.nan, budget.spent)]))
+    return SearchOutcome(architecture, None, SearchRecord(task.id, [Trial(architecture, math.nan, budget.spent)]))
 
 
-class MetaSearched(Searcher):
+class MetaSearchedArchitecture(Searcher):
     """Takes the architecture that meta-training chose or was given, the same for every task, at no cost on the task.
 
     The child inherits the meta-trained weights, a classifier made from the task's train part, and the batch-norm
@@ -122,7 +122,7 @@ class MetaSearched(Searcher):
         return read_meta_checkpoint(self.start).cost
 
     @torch.no_grad()
-    def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> Found:
+    def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:
         """Derive the architecture, and embed the train part once.
 
         Raises:
@@ -144,5 +144,5 @@ class MetaSearched(Searcher):
         features, statistics = embed_and_record(supernet, weights, mixture, task.train.inputs)
         head = self.head.start({}, features, task.train.labels, task.way)
         classifier = {f"head.{name}": tensor for name, tensor in head.items()}
-        record = Record(task.id, [Trial(architecture, math.nan, budget.spent)])
-        return Found(architecture, {**weights, **statistics, **classifier}, record)
+        record = SearchRecord(task.id, [Trial(architecture, math.nan, budget.spent)])
+        return SearchOutcome(architecture, {**weights, **statistics, **classifier}, record)

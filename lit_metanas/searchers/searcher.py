@@ -16,7 +16,7 @@ from torch import Tensor
 
 from lit_metanas.io.text import tensor_digest
 from lit_metanas.records.budget import Budget, Cost
-from lit_metanas.records.record import Found
+from lit_metanas.records.record import SearchOutcome
 from lit_metanas.spaces.choice_space import ChoiceSpace
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Task
@@ -26,7 +26,7 @@ class Searcher(ABC):
     """Searches the architecture for one task."""
 
     @abstractmethod
-    def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> Found:
+    def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:
         """Search until the budget is exhausted or the searcher is done.
 
         Args:

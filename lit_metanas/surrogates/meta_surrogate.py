@@ -19,14 +19,14 @@ from lit_metanas.spaces.encodings import Encoding
 from lit_metanas.surrogates.gaussian_process import Prediction
 from lit_metanas.surrogates.kernel import GroupedKernel, mean_distances
 from lit_metanas.surrogates.surrogate_checkpoint import KEY, describe, restored
-from lit_metanas.surrogates.transfer import SourceProcess, TransferSurrogate, learned
+from lit_metanas.surrogates.transfer import SourceGP, TransferSurrogate, learned
 from lit_metanas.training.collectives import gathered
 
 
 class MetaSurrogate(LightningModule):
-    """A two-stage transfer surrogate, meta-trained on ``SearchRecords`` in one epoch.
+    """A two-stage transfer surrogate, meta-trained on ``RecordDataModule`` in one epoch.
 
-    A training step takes one task in each process and fits its Gaussian process (``SourceProcess``), then moves the
+    A training step takes one task in each process and fits its Gaussian process (``SourceGP``), then moves the
     prior of a new task's kernel to the mean over the tasks so far. Validation takes tasks that were not trained on:
     from a few of their scores all others are predicted, by the surrogate and, to compare, without the sources. Logged
     are Spearman's rank correlation and the mean log-likelihood (nats) of the rank-Gaussian scores, by the number of
@@ -48,7 +48,7 @@ class MetaSurrogate(LightningModule):
         self.encoding = encoding
         self.given = tuple(given)
         self.seed = seed
-        self.sources: dict[str, SourceProcess] = {}
+        self.sources: dict[str, SourceGP] = {}
         self.kernel = GroupedKernel(encoding.groups, mean_distances(encoding.candidates.features, encoding.groups))
         self.mean = nn.Parameter(self.kernel.prior.mean.clone())
         self._validated: list[dict[str, float]] = []

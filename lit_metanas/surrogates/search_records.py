@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from lit_metanas.io.text import number_of
 from lit_metanas.records.budget import Cost
-from lit_metanas.records.record import Record, TaskScores, Trial
+from lit_metanas.records.record import SearchRecord, TaskScores, Trial
 from lit_metanas.records.record_lines import read_record_lines
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.choice_space import ChoiceSpace
@@ -20,7 +20,7 @@ from lit_metanas.spaces.encodings import Encoding
 from lit_metanas.tasks.target_data import RankSampler
 
 
-class SearchRecords(LightningDataModule):
+class RecordDataModule(LightningDataModule):
     """What searches of many tasks have found, for models that learn from it where to look on a new task.
 
     All searches of one task are one batch, a ``TaskScores``. An architecture is in it once, however often it was tried:
@@ -50,9 +50,9 @@ class SearchRecords(LightningDataModule):
     ) -> None:
         super().__init__()
         if not paths:
-            raise ValueError("SearchRecords has no files: give at least one, such as RUN/records.jsonl.")
+            raise ValueError("RecordDataModule has no files: give at least one, such as RUN/records.jsonl.")
         if not isinstance(val_tasks, list) and not 0 <= val_tasks < 1:
-            raise ValueError(f"SearchRecords: val_tasks = {val_tasks} is no share; give task ids, or 0 to below 1.")
+            raise ValueError(f"RecordDataModule: val_tasks = {val_tasks} is no share; give task ids, or 0 to below 1.")
         self.paths = paths
         self.encoding = encoding
         self.space = space or encoding.space
@@ -73,7 +73,7 @@ class SearchRecords(LightningDataModule):
         if self.train:
             return
         records = [record for path in self.paths for record in read_record_lines(path, self.space)]
-        by_task: dict[str, list[Record]] = {}
+        by_task: dict[str, list[SearchRecord]] = {}
         for record in records:
             by_task.setdefault(record.task_id, []).append(record)
         tasks = {}
@@ -122,7 +122,7 @@ class SearchRecords(LightningDataModule):
     def _rank(self) -> int:
         return 0 if self.trainer is None else self.trainer.global_rank
 
-    def _merged(self, name: str, records: Sequence[Record]) -> TaskScores:
+    def _merged(self, name: str, records: Sequence[SearchRecord]) -> TaskScores:
         """All searches of a task."""
         best: dict[Architecture, tuple[Trial, int]] = {}
         for record in records:

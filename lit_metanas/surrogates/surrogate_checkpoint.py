@@ -17,7 +17,7 @@ from lit_metanas.records.budget import Cost
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.encodings import Encoding
 from lit_metanas.surrogates.kernel import GroupedKernel
-from lit_metanas.surrogates.transfer import SourceProcess, TransferSurrogate
+from lit_metanas.surrogates.transfer import SourceGP, TransferSurrogate
 
 KEY = "lit_metanas_surrogate"
 SCHEMA = 1
@@ -95,6 +95,6 @@ def _frame(encoding: Encoding) -> dict[str, Any]:
     }
 
 
-def _source(row: Mapping[str, Any]) -> SourceProcess:
+def _source(row: Mapping[str, Any]) -> SourceGP:
     elite = tuple(Architecture(labels) for labels in row["elite"])
-    return SourceProcess(**{**row, "elite": elite, "cost": Cost(**row["cost"])})
+    return SourceGP(**{**row, "elite": elite, "cost": Cost(**row["cost"])})

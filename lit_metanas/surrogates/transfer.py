@@ -111,7 +111,7 @@ CHUNK = 4096
 
 
 @dataclass(frozen=True, eq=False)
-class SourceProcess:
+class SourceGP:
     """The posterior mean of a Gaussian process on the rank-Gaussian scores of one task.
 
     Attributes:
@@ -144,7 +144,7 @@ class SourceProcess:
         return (torch.cat(parts) - self.location) / self.spread if parts else self.weights.new_empty(0)
 
 
-def learned(scores: TaskScores, kernel: GroupedKernel, candidates: Tensor) -> SourceProcess:
+def learned(scores: TaskScores, kernel: GroupedKernel, candidates: Tensor) -> SourceGP:
     """Learn from the scores of one task.
 
     Args:
@@ -159,7 +159,7 @@ def learned(scores: TaskScores, kernel: GroupedKernel, candidates: Tensor) -> So
     parameters = fitted(kernel, features[even], values[even], kernel.prior)
     process = GaussianProcess(kernel, parameters, features, values)
     best = order[:ELITE].tolist() if scores.architectures else []
-    raw = SourceProcess(
+    raw = SourceGP(
         task_id=scores.task_id,
         parameters=parameters,
         features=features,
@@ -198,7 +198,7 @@ class TransferSurrogate:
         prior: of the parameters of the new task's kernel.
     """
 
-    def __init__(self, kernel: GroupedKernel, sources: Sequence[SourceProcess], mean: Tensor) -> None:
+    def __init__(self, kernel: GroupedKernel, sources: Sequence[SourceGP], mean: Tensor) -> None:
         self.kernel = kernel
         self.sources = tuple(sources)
         self.mean = mean.double()

@@ -4,28 +4,28 @@ from lit_metanas.training.child import Child, Recipe
 from lit_metanas.training.export import Exported, ExportedModel, export_child, load_exported
 from lit_metanas.training.meta_search import ArchitectureSchedule, MetaLearned, MetaSearch
 from lit_metanas.training.weight_sharing import (
-    ArchitectureGradient,
-    ControllerSharing,
+    DARTSTraining,
+    ENASTraining,
     FirstOrder,
+    Hypergradient,
     SecondOrder,
-    SinglePath,
-    WeightSharing,
+    SinglePathTraining,
 )
 
 __all__ = [
-    "ArchitectureGradient",
     "ArchitectureSchedule",
     "Child",
-    "ControllerSharing",
+    "DARTSTraining",
+    "ENASTraining",
     "Exported",
     "ExportedModel",
     "FirstOrder",
+    "Hypergradient",
     "MetaLearned",
     "MetaSearch",
     "Recipe",
     "SecondOrder",
-    "SinglePath",
-    "WeightSharing",
+    "SinglePathTraining",
     "export_child",
     "load_exported",
 ]

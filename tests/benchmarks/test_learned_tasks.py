@@ -180,7 +180,7 @@ def test_members_are_ordered_by_their_place_on_the_sources(benchmark):
 
     def record(task, **scores):
         trials = [records.Trial(Architecture({"x": x}), value, records.Cost()) for x, value in scores.items()]
-        return records.Record(task, trials)
+        return records.SearchRecord(task, trials)
 
     # On both tasks b is above the middle of what was tried and a below; c is in the middle; d was never tried.
     found = module.source_mean([record("one", a=0.1, b=0.9, c=0.5), record("two", a=10.0, b=20.0)], pool)

@@ -11,7 +11,7 @@ import pytest
 
 import lit_metanas
 from lit_metanas.estimators import NASBenchGraphTable, Table, TabularEstimator
-from lit_metanas.records import Cost, Record, Trial
+from lit_metanas.records import Cost, SearchRecord, Trial
 from lit_metanas.spaces import Architecture, Choice, ChoiceSpace, NASBenchGraph
 
 FOLDER = Path(lit_metanas.__file__).parent.parent / "benchmarks"
@@ -94,7 +94,7 @@ def test_what_was_chosen_is_the_best_by_validation_among_the_first_queries(bench
     values, queries = (0.2, 0.3, 0.3, 0.9), (1, 2, 2, 3)
     order = (names[0], names[1], names[1], names[2])
     trials = [Trial(a, v, Cost(queries=q)) for a, v, q in zip(order, values, queries, strict=True)]
-    record = Record("problem", trials)
+    record = SearchRecord("problem", trials)
     assert [module.chosen(record, queries) for queries in (1, 2, 3, 50)] == [names[0], names[1], names[2], names[2]]
 
 

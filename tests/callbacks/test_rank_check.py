@@ -13,8 +13,8 @@ from lightning.pytorch import LightningModule
 from meta_toys import fit, make_model
 from torch import nn
 
-from lit_metanas.callbacks import RankCheck
-from lit_metanas.callbacks.guards.rank_check import checksum, checksums, difference, rank_state
+from lit_metanas.callbacks import ReplicaCheck
+from lit_metanas.callbacks.guards.replica_check import checksum, checksums, difference, rank_state
 
 SCRIPT = Path(__file__).with_name("toys") / "spoiled_ranks.py"
 
@@ -94,10 +94,10 @@ def test_the_process_that_differs_from_most_is_named():
 
 
 def test_one_process_has_nothing_to_compare(monkeypatch):
-    monkeypatch.setattr("lit_metanas.callbacks.guards.rank_check.rank_state", None)
-    fit(make_model(), callbacks=[RankCheck(every_n_steps=1)])
+    monkeypatch.setattr("lit_metanas.callbacks.guards.replica_check.rank_state", None)
+    fit(make_model(), callbacks=[ReplicaCheck(every_n_steps=1)])
     with pytest.raises(ValueError, match="every_n_steps is 0; give at least 1"):
-        RankCheck(every_n_steps=0)
+        ReplicaCheck(every_n_steps=0)
 
 
 @pytest.mark.slow

@@ -10,9 +10,9 @@ import time
 
 import pytest
 
-from lit_metanas.callbacks import RankWatch
+from lit_metanas.callbacks import RankMonitor
 from lit_metanas.callbacks.guards import heartbeat as signs_of_life
-from lit_metanas.callbacks.guards.heartbeat import SignsOfLife
+from lit_metanas.callbacks.guards.heartbeat import Heartbeat
 
 BEAT = 0.05
 PATIENCE = 300
@@ -43,7 +43,7 @@ def star(size, *, limit=PATIENCE, stuck=None, children=None, by_hand=False):
     """
     ended, begun = {}, []
     signs = [
-        SignsOfLife(
+        Heartbeat(
             rank=rank,
             limit=limit,
             stuck=stuck,
@@ -226,7 +226,7 @@ def test_how_a_child_ended_is_told_and_a_stopped_one_is_killed():
 def test_strangers_are_not_let_in():
     import socket
 
-    signs = [SignsOfLife(rank=rank, limit=PATIENCE, stuck=None, children={}, end=print) for rank in range(2)]
+    signs = [Heartbeat(rank=rank, limit=PATIENCE, stuck=None, children={}, end=print) for rank in range(2)]
     meeting = signs[0].open("127.0.0.1", False, 1)
     with socket.create_connection((meeting.host, meeting.port)) as stranger:
         stranger.sendall(b"GET / HTTP/1.1\r\n\r\n")
@@ -259,4 +259,4 @@ def test_waiting_is_seen_in_the_main_threads_stack():
 
 def test_seconds_below_two_are_refused():
     with pytest.raises(ValueError, match="limit is 1 and stuck"):
-        RankWatch(limit=1)
+        RankMonitor(limit=1)

@@ -6,7 +6,7 @@ from lightning.pytorch import Callback
 
 from lit_metanas.callbacks import SkipStop
 from lit_metanas.records import Budget
-from lit_metanas.searchers import WeightSharingSearcher
+from lit_metanas.searchers import DARTSSearcher
 from lit_metanas.spaces import DARTSCell, LayeredSpace
 from lit_metanas.tasks import Split, Task
 
@@ -31,7 +31,7 @@ class Push(Callback):
 
 
 def search(*callbacks):
-    searcher = WeightSharingSearcher(epochs=6, batch_size=4, callbacks=callbacks)
+    searcher = DARTSSearcher(epochs=6, batch_size=4, callbacks=callbacks)
     budget = Budget()
     return searcher.search(TASK, SPACE, budget, 0), budget.spent.steps // 2
 
@@ -73,4 +73,4 @@ def test_mistakes_are_named():
         SkipStop(most=1.0)
     layered = LayeredSpace(kernels=(1, 3), depths=(1,), widths=(2,))
     with pytest.raises(ValueError, match="no choice of LayeredSpace whose name begins"):
-        WeightSharingSearcher(callbacks=[SkipStop()]).search(TASK, layered, Budget(), 0)
+        DARTSSearcher(callbacks=[SkipStop()]).search(TASK, layered, Budget(), 0)

@@ -9,27 +9,27 @@ import pytest
 import torch
 
 from lit_metanas.cli.command_line import main
-from lit_metanas.io.checkpoints import WholeCheckpoints
+from lit_metanas.io.checkpoints import AtomicCheckpointIO
 
 
 def test_a_checkpoint_is_written_beside_the_one_that_it_replaces(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", "/nowhere")  # another file system, to which a move would be a copy
     path = tmp_path / "deep" / "last.ckpt"
     for epoch in (1, 2):
-        WholeCheckpoints().save_checkpoint({"epoch": epoch, "weight": torch.ones(3)}, path)
+        AtomicCheckpointIO().save_checkpoint({"epoch": epoch, "weight": torch.ones(3)}, path)
         assert torch.load(path, weights_only=True)["epoch"] == epoch
     assert [entry.name for entry in path.parent.iterdir()] == ["last.ckpt"]
 
 
 def test_what_cannot_be_saved_leaves_the_old_one_and_half_ones_are_cleared_away(tmp_path, monkeypatch):
     path = tmp_path / "last.ckpt"
-    WholeCheckpoints().save_checkpoint({"epoch": 1}, path)
+    AtomicCheckpointIO().save_checkpoint({"epoch": 1}, path)
     (tmp_path / ".last.ckpt.abc.part").write_text("of a run that was killed")
     (tmp_path / ".other.ckpt.abc.part").write_text("of another file")
     with pytest.raises(AttributeError, match="pickle"):
-        WholeCheckpoints().save_checkpoint({"epoch": lambda: 2}, path)
+        AtomicCheckpointIO().save_checkpoint({"epoch": lambda: 2}, path)
     assert torch.load(path, weights_only=True)["epoch"] == 1
-    WholeCheckpoints().save_checkpoint({"epoch": 3}, path)
+    AtomicCheckpointIO().save_checkpoint({"epoch": 3}, path)
     assert torch.load(path, weights_only=True)["epoch"] == 3
     assert sorted(entry.name for entry in tmp_path.iterdir()) == [".other.ckpt.abc.part", "last.ckpt"]
 

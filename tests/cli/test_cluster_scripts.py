@@ -31,7 +31,7 @@ CONFIG = {
                 "init_args": {"kernels": [1, 3], "depths": [2], "widths": [4, 6], "pools": ["max"]},
             },
             "shape": [1, 8, 8],
-            "meta_gradient": {"class_path": "lit_metanas.meta.PairedScore", "init_args": {"normalise": True}},
+            "meta_gradient": {"class_path": "lit_metanas.meta.PairedReinforce", "init_args": {"normalise": True}},
             "relaxation": {"class_path": "lit_metanas.relaxations.Categorical"},
             # Adam would turn the rounding errors of a gradient of zero into steps.
             "weight_optimizer": {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.5, "momentum": 0.5}},

@@ -11,7 +11,7 @@ import yaml
 from jsonargparse import ArgumentParser
 from PIL import Image
 
-from lit_metanas.callbacks import Preemption, RankCheck, RankWatch, ResultsFile
+from lit_metanas.callbacks import Preemption, RankMonitor, ReplicaCheck, ResultsFile
 from lit_metanas.cli.command_line import VERBS
 from lit_metanas.cli.experiment.plan import LIGHTNING_VERBS, plan
 from lit_metanas.cli.experiment.run import run
@@ -167,7 +167,7 @@ def test_guards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     layers = [CONFIGS / "methods" / "meta_search.yaml", CONFIGS / "cluster" / "guards.yaml"]
     program = Program([f"--config={layer}" for layer in layers], run=False)
-    guards = [each for each in program.trainer.callbacks if isinstance(each, RankWatch | RankCheck | Preemption)]
-    assert [type(guard) for guard in guards] == [RankWatch, RankCheck, Preemption]
-    assert vars(guards[0]) == vars(RankWatch())  # the file states the defaults
-    assert vars(guards[1]) == vars(RankCheck())
+    guards = [each for each in program.trainer.callbacks if isinstance(each, RankMonitor | ReplicaCheck | Preemption)]
+    assert [type(guard) for guard in guards] == [RankMonitor, ReplicaCheck, Preemption]
+    assert vars(guards[0]) == vars(RankMonitor())  # the file states the defaults
+    assert vars(guards[1]) == vars(ReplicaCheck())

@@ -26,11 +26,11 @@ from lit_metanas.cli.checkpoint_check import check_checkpoint
 from lit_metanas.estimators import NASBench201Table, NASBenchGraphTable, NATSFiles
 from lit_metanas.io.checkpoints import read_weights, write_weights
 from lit_metanas.records import (
-    Chosen,
+    ArchitectureRow,
     Cost,
     Protocol,
-    Record,
-    Result,
+    ResultRow,
+    SearchRecord,
     Trial,
     read_architectures,
     read_records,
@@ -73,9 +73,9 @@ class Kind:
     summed: bool = False
 
 
-def a_result() -> Result:
+def a_result() -> ResultRow:
     protocol = Protocol("target", 10, 100, "running")
-    return Result("darts", "t", "Tiny", LABELS, {}, 1, protocol, 0.5, 0.01, Cost(flops=5), Cost(), 3, 4)
+    return ResultRow("darts", "t", "Tiny", LABELS, {}, 1, protocol, 0.5, 0.01, Cost(flops=5), Cost(), 3, 4)
 
 
 def write_checkpoint(path: Path) -> None:
@@ -184,7 +184,7 @@ def read_study(path: Path) -> object:
         return len(study.trials)
 
 
-RECORD = Record("t", [Trial(LABELS, 0.5, Cost(flops=3))])
+RECORD = SearchRecord("t", [Trial(LABELS, 0.5, Cost(flops=3))])
 KINDS = {
     "checkpoint": Kind("last.ckpt", write_checkpoint, read_checkpoint, summed=True),
     "start": Kind("start.ckpt", write_meta, read_meta, summed=True),
@@ -192,7 +192,7 @@ KINDS = {
     "results": Kind("results.json", lambda path: write_results(path, [a_result()]), read_results),
     "architectures": Kind(
         "architectures.json",
-        lambda path: write_architectures(path, [Chosen("t", "m", "S", LABELS, 0.5)]),
+        lambda path: write_architectures(path, [ArchitectureRow("t", "m", "S", LABELS, 0.5)]),
         read_architectures,
     ),
     "records": Kind("record.json", lambda path: write_records(path, [RECORD]), read_records),

@@ -231,7 +231,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setattr("lit_metanas.cli.program.check_checkpoint", lambda path: None)
         patch.setattr("lit_metanas.cli.experiment.run._in_order", lambda steps, directory, execute: [])
         patch.setattr("lit_metanas.cli.experiment.run._summary", lambda steps, rows: None)
-        patch.setattr("lit_metanas.cli.experiment.run.SideBySide.run", lambda self: [])
+        patch.setattr("lit_metanas.cli.experiment.run.ParallelRunner.run", lambda self: [])
         patch.chdir(home)
         yield home
 

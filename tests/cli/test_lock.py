@@ -16,12 +16,12 @@ import pytest
 import torch
 
 from lit_metanas.cli.command_line import main
-from lit_metanas.io.files import alone
+from lit_metanas.io.files import directory_lock
 
 HOLD = """
 import os, sys, time
-from lit_metanas.io.files import alone
-with alone(sys.argv[1], "fit", "trainer.default_root_dir"):
+from lit_metanas.io.files import directory_lock
+with directory_lock(sys.argv[1], "fit", "trainer.default_root_dir"):
     if os.fork() == 0:
         time.sleep(600)  # as a worker process that outlives its parent
         os._exit(0)
@@ -47,16 +47,19 @@ def held(folder: Path) -> Iterator[subprocess.Popen[str]]:
 
 def test_a_second_run_is_told_who_holds_the_directory(tmp_path):
     with held(tmp_path) as process:
-        with pytest.raises(ValueError, match="is in use") as caught, alone(tmp_path, "fit", "trainer.default_root_dir"):
+        with (
+            pytest.raises(ValueError, match="is in use") as caught,
+            directory_lock(tmp_path, "fit", "trainer.default_root_dir"),
+        ):
             pass
         said = rf"'{re.escape(str(tmp_path))}' is in use by another fit \(process {process.pid} on \S+, since 20\S+\): "
         assert re.fullmatch(said + "wait for its end, or give another 'trainer.default_root_dir'.", str(caught.value))
-        with alone(tmp_path, "search", "directory"):
+        with directory_lock(tmp_path, "search", "directory"):
             pass  # another verb may run beside it
         os.kill(process.pid, signal.SIGKILL)
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         # Its worker, which has inherited all open files, is alive.
-        with alone(tmp_path, "fit", "trainer.default_root_dir"):
+        with directory_lock(tmp_path, "fit", "trainer.default_root_dir"):
             assert json.loads((tmp_path / ".fit.lock").read_text())["pid"] == os.getpid()
 
 
@@ -66,11 +69,11 @@ def test_further_processes_of_a_run_and_other_file_systems_go_on_without(tmp_pat
 
     with held(tmp_path) as process:
         monkeypatch.setenv("LOCAL_RANK", "1")
-        with alone(tmp_path, "fit", "trainer.default_root_dir"):
+        with directory_lock(tmp_path, "fit", "trainer.default_root_dir"):
             pass
         monkeypatch.delenv("LOCAL_RANK")
         monkeypatch.setattr("fcntl.lockf", without)
-        with alone(tmp_path, "fit", "trainer.default_root_dir"):
+        with directory_lock(tmp_path, "fit", "trainer.default_root_dir"):
             pass
         assert process.poll() is None
 

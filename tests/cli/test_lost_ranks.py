@@ -35,8 +35,8 @@ FIT = {
         },
     },
 }
-WATCH = {"class_path": "lit_metanas.callbacks.RankWatch", "init_args": {"limit": 5, "stuck": 6}}
-CHECK = {"class_path": "lit_metanas.callbacks.RankCheck", "init_args": {"every_n_steps": 1}}
+WATCH = {"class_path": "lit_metanas.callbacks.RankMonitor", "init_args": {"limit": 5, "stuck": 6}}
+CHECK = {"class_path": "lit_metanas.callbacks.ReplicaCheck", "init_args": {"every_n_steps": 1}}
 
 
 @pytest.fixture

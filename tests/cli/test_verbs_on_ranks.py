@@ -48,7 +48,7 @@ SEARCH = {
             "methods": {
                 "random": {"class_path": "lit_metanas.searchers.RandomArchitecture"},
                 "darts": {
-                    "class_path": "lit_metanas.searchers.WeightSharingSearcher",
+                    "class_path": "lit_metanas.searchers.DARTSSearcher",
                     "init_args": {"epochs": 1, "batch_size": 6},
                 },
             },

@@ -12,7 +12,7 @@ import torch
 
 from lit_metanas.comparisons import SourceSearch
 from lit_metanas.estimators.meta_training import MetaTrainingEstimator
-from lit_metanas.records import Budget, Record, read_architectures, read_record_lines
+from lit_metanas.records import Budget, SearchRecord, read_architectures, read_record_lines
 from lit_metanas.searchers import SuccessiveHalving
 from lit_metanas.searchers.halving.rungs import Contender, climb
 from lit_metanas.spaces import LayeredSpace, one_hot
@@ -72,7 +72,7 @@ def test_a_rung_trains_every_contender_within_its_flops():
     contenders = [Contender(SPACE.sample(generator)) for _ in range(3)]
     flops = 3 * 2.5 * max(step_by_hand(contender.architecture) for contender in contenders)
     budget = Budget(flops=flops)
-    done = climb(contenders, estimator=make_estimator(flops), budget=budget, flops=flops, record=Record("grey"))
+    done = climb(contenders, estimator=make_estimator(flops), budget=budget, flops=flops, record=SearchRecord("grey"))
     assert len(done) == 3
     assert flops - sum(step_by_hand(contender.architecture) for contender in contenders) < budget.spent.flops <= flops
 
@@ -89,8 +89,8 @@ def search(directory):
 
 HOLD = """
 import sys
-from lit_metanas.io.files import alone
-with alone(sys.argv[1], "search", "model.init_args.directory"):
+from lit_metanas.io.files import directory_lock
+with directory_lock(sys.argv[1], "search", "model.init_args.directory"):
     print("held", flush=True)
     sys.stdin.readline()
 """

@@ -14,7 +14,7 @@ from lit_metanas.comparisons.target_search import wilson
 from lit_metanas.estimators import TrainingEstimator
 from lit_metanas.io.checkpoints import read_weights
 from lit_metanas.records import Budget, Cost, read_architectures, read_records, read_results, write_results
-from lit_metanas.searchers import FixedArchitecture, QuerySearcher, RandomArchitecture, Searcher, WeightSharingSearcher
+from lit_metanas.searchers import DARTSSearcher, FixedArchitecture, QuerySearcher, RandomArchitecture, Searcher
 from lit_metanas.searchers.query.objectives import RecipeRange
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.tasks import Split, Task
@@ -68,7 +68,7 @@ def methods():
         "fixed": FixedArchitecture({}),
         "random": RandomArchitecture(),
         "queries": QuerySearcher(estimator=brief_training),
-        "darts": WeightSharingSearcher(epochs=2, batch_size=8),
+        "darts": DARTSSearcher(epochs=2, batch_size=8),
     }
 
 
@@ -236,14 +236,14 @@ def test_children_inherit_only_if_the_recipe_says_so(tmp_path):
     kept = {}
     for inherit in (True, False):
         directory = tmp_path / str(inherit)
-        run(directory, {"darts": WeightSharingSearcher(epochs=2, batch_size=8)}, recipe=replace(still, inherit=inherit))
+        run(directory, {"darts": DARTSSearcher(epochs=2, batch_size=8)}, recipe=replace(still, inherit=inherit))
         row = read_architectures(directory / "architectures.json")[0]
         kept[inherit] = row, read_weights(directory / row.weights)
     assert kept[True][0].architecture == kept[False][0].architecture
     name = "blocks.0.convolution.weight"
     assert not torch.equal(kept[True][1][name], kept[False][1][name])
     task = TASKS[0]
-    found = WeightSharingSearcher(epochs=2, batch_size=8).search(task, SPACE, Budget(flops=2e6), 1)
+    found = DARTSSearcher(epochs=2, batch_size=8).search(task, SPACE, Budget(flops=2e6), 1)
     twin = SPACE.child(found.architecture, task.shape, 3, found.weights).state_dict()
     assert torch.equal(kept[True][1][name], twin[name])
 

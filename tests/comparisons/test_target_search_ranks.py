@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 from lit_metanas.tasks.target_data import RankSampler
 from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.child import Recipe
-from lit_metanas.searchers import RandomArchitecture, TargetSearch, WeightSharingSearcher
+from lit_metanas.searchers import RandomArchitecture, TargetSearch, DARTSSearcher
 from lit_metanas.spaces.layered import LayeredSpace
 
 torch.set_num_threads(1)
@@ -40,7 +40,7 @@ class Loaders(TargetSearch):
 processes = int(sys.argv[2])
 module = Loaders(
     space=LayeredSpace(kernels=(1, 3), depths=(1, 2), widths=(2, 4)),
-    methods={"random": RandomArchitecture(), "darts": WeightSharingSearcher(epochs=1, batch_size=6)},
+    methods={"random": RandomArchitecture(), "darts": DARTSSearcher(epochs=1, batch_size=6)},
     recipe=Recipe(epochs=1, batch_size=6),
     budget_flops=1e6,
     directory=sys.argv[1],

@@ -17,7 +17,7 @@ from lit_metanas.meta import (
     LinearHead,
     MetaNAS,
     NoInnerLoop,
-    PairedScore,
+    PairedReinforce,
     Parameters,
     PrototypeHead,
     PrototypeLinearHead,
@@ -311,7 +311,7 @@ def noise_for(run, children):
 def test_paired_score_expectation_by_enumeration(tiny, inner_loop):
     head = LinearHead(way=3) if inner_loop.steps else PrototypeHead()
     options = {"relaxation": Categorical(), "head": head, "inner_loop": inner_loop}
-    method = PairedScore(task_map="loop")
+    method = PairedReinforce(task_map="loop")
     run = tiny.call(method, **options, tasks=1)
     # two open choices, so that all pairs of children can be tried
     logits = {"conv1": run.parameters.logits["conv1"], "act2": run.parameters.logits["act2"]}
@@ -358,7 +358,7 @@ def test_paired_score_expectation_by_enumeration(tiny, inner_loop):
 
 def test_paired_score_normalised_is_free_of_scale(tiny):
     options = {"relaxation": Categorical(), "head": PrototypeHead(), "tasks": 4}
-    plain, scaled = tiny.call(PairedScore(), **options), tiny.call(PairedScore(normalise=True), **options)
+    plain, scaled = tiny.call(PairedReinforce(), **options), tiny.call(PairedReinforce(normalise=True), **options)
     size = plain.metrics["differences"].square().mean().sqrt()
     assert size > 0
     for name, value in plain.gradients.logits.items():
@@ -370,7 +370,7 @@ def test_paired_score_normalised_is_free_of_scale(tiny):
 def test_paired_score_never_moves_pruned_logits(tiny):
     parameters = tiny.parameters(tiny.supernet())
     parameters.logits["conv1"][1] = -1e4
-    run = tiny.call(PairedScore(), relaxation=Categorical(), head=PrototypeHead(), tasks=8, parameters=parameters)
+    run = tiny.call(PairedReinforce(), relaxation=Categorical(), head=PrototypeHead(), tasks=8, parameters=parameters)
     assert run.gradients.logits["conv1"].tolist() == [0.0, 0.0]
     assert run.gradients.logits["act1"].abs().max() > 0
 
@@ -387,7 +387,7 @@ def test_single_sample_gate_gradient_vanishes_through_batch_norm(tiny):
 
     sampled = sizes(PrototypeLoss(), SampledChild())
     soft = sizes(PrototypeLoss(), Softmax())
-    paired = sizes(PairedScore(), Categorical())
+    paired = sizes(PairedReinforce(), Categorical())
     for name in ("conv1", "act1", "conv2"):
         assert sampled[name] <= 1e-4
         assert soft[name] >= 5e-3
@@ -501,7 +501,7 @@ def test_vmap_refuses_unequal_episodes_and_loop_takes_them(tiny):
         (MetaNAS(), Softmax(), PrototypeLinearHead(), JointInnerLoop(steps=1), "use AlternatingInnerLoop"),
         (PrototypeLoss(), Softmax(), PrototypeHead(), JointInnerLoop(steps=1), "use NoInnerLoop"),
         (PrototypeLoss(), Softmax(), LinearHead(way=3), NoInnerLoop(), "use NoInnerLoop with PrototypeHead"),
-        (PairedScore(), Argmax(), PrototypeHead(), NoInnerLoop(), "use the relaxation Categorical"),
+        (PairedReinforce(), Argmax(), PrototypeHead(), NoInnerLoop(), "use the relaxation Categorical"),
         (MAML(), Softmax(), LinearHead(way=5), JointInnerLoop(steps=1), "has 5 classes and the task 3"),
     ],
 )
@@ -552,7 +552,7 @@ def test_second_order_dropout_logits_and_unused_parts_are_zero(tiny):
 
 
 def test_isolated_pairs_have_the_same_expectation(tiny):
-    method = PairedScore(task_map="loop", isolate=True)
+    method = PairedReinforce(task_map="loop", isolate=True)
     options = {"relaxation": Categorical(), "head": PrototypeHead(), "inner_loop": NoInnerLoop()}
     run = tiny.call(method, **options, tasks=1)
     logits = {"conv1": run.parameters.logits["conv1"], "act2": run.parameters.logits["act2"]}
@@ -577,7 +577,7 @@ def test_isolated_pairs_have_the_same_expectation(tiny):
                 for name in mean:
                     mean[name] = mean[name] + p[first] * p[second] * got[name] / 2
 
-    plain = PairedScore(task_map="loop")
+    plain = PairedReinforce(task_map="loop")
     want = dict.fromkeys(logits, 0.0)
     for first in children:
         for second in children:

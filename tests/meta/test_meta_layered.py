@@ -13,7 +13,7 @@ from lit_metanas.meta import (
     MetaGradient,
     MetaNAS,
     NoInnerLoop,
-    PairedScore,
+    PairedReinforce,
     Parameters,
     PrototypeHead,
     PrototypeLinearHead,
@@ -68,7 +68,7 @@ def test_loop_and_vmap_agree_on_the_layered_space(make, relaxation, head, inner_
 
 
 def test_paired_score_reaches_every_block():
-    found = gradients(PairedScore(), Categorical(), PrototypeHead(), NoInnerLoop())
+    found = gradients(PairedReinforce(), Categorical(), PrototypeHead(), NoInnerLoop())
     for layer in (1, 2):
         assert max(v.abs().max() for k, v in found.logits.items() if k.startswith(f"layer{layer}.")) > 1e-6
     assert all(value.isfinite().all() for value in found.flat().values())

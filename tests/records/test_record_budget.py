@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lit_metanas.records import Budget, Cost, Exhausted, Record, Trial
+from lit_metanas.records import Budget, Cost, Exhausted, SearchRecord, Trial
 from lit_metanas.spaces import Architecture
 
 costs = st.builds(Cost, queries=st.integers(0, 3), flops=st.integers(0, 50), images=st.integers(0, 9))
@@ -30,8 +30,8 @@ def test_a_budget_is_never_overdrawn_and_counts_what_it_took(limit, queries, cha
 def test_the_best_is_the_earliest_of_equals_and_the_curve_only_rises():
     values = [0.2, 0.5, 0.1, 0.5, 0.6]
     trials = [Trial(Architecture({"a": str(i)}), v, Cost(i + 1, flops=10 * i)) for i, v in enumerate(values)]
-    assert Record("t", trials[:4]).best is trials[1]
-    assert Record("t", trials).curve == ((0.0, 0.2), (10.0, 0.5), (40.0, 0.6))
-    assert Record("t", trials).curve_over("queries") == ((1.0, 0.2), (2.0, 0.5), (5.0, 0.6))
+    assert SearchRecord("t", trials[:4]).best is trials[1]
+    assert SearchRecord("t", trials).curve == ((0.0, 0.2), (10.0, 0.5), (40.0, 0.6))
+    assert SearchRecord("t", trials).curve_over("queries") == ((1.0, 0.2), (2.0, 0.5), (5.0, 0.6))
     with pytest.raises(ValueError, match="task 't' tried no architecture"):
-        _ = Record("t").best
+        _ = SearchRecord("t").best

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lit_metanas.records import (
-    Chosen,
+    ArchitectureRow,
     Cost,
     Protocol,
-    Record,
-    Result,
+    ResultRow,
+    SearchRecord,
     Trial,
     merge_architectures,
     merge_results,
@@ -36,7 +36,7 @@ costs = st.builds(
     seconds=finite,
 )
 results = st.builds(
-    Result,
+    ResultRow,
     method=st.text(),
     task_id=st.text(),
     space=st.text(),
@@ -57,7 +57,7 @@ results = st.builds(
 
 
 def a_result(**changes):
-    result = Result(
+    result = ResultRow(
         method="darts",
         task_id="task-3",
         space="Tiny",
@@ -98,7 +98,9 @@ def test_numbers_that_json_lacks_come_back(tmp_path):
 
 def test_architectures_come_back_equal(tmp_path):
     rows = [
-        Chosen("t", "random", "Tiny", Architecture({"a": "1"}), 0.5, seed=3, shape=(3, 8, 9), way=2, classes=("a", "b"))
+        ArchitectureRow(
+            "t", "random", "Tiny", Architecture({"a": "1"}), 0.5, seed=3, shape=(3, 8, 9), way=2, classes=("a", "b")
+        )
     ]
     write_architectures(tmp_path / "architectures.json", rows)
     assert read_architectures(tmp_path / "architectures.json") == rows
@@ -114,7 +116,7 @@ def test_merged_rows_replace_the_same_ones_only(tmp_path):
     merge_results(path, others)
     merge_results(path, [a_result(value=0.75)])
     assert read_results(path) == [*others, a_result(value=0.75)]
-    chosen = [Chosen(task, method, "Tiny", Architecture({"a": "1"}), 0.5) for task in "tu" for method in "mn"]
+    chosen = [ArchitectureRow(task, method, "Tiny", Architecture({"a": "1"}), 0.5) for task in "tu" for method in "mn"]
     for row in chosen:
         merge_architectures(tmp_path / "architectures.json", [row])
     merge_architectures(tmp_path / "architectures.json", [replace(chosen[0], space="Large", value=0.25)])
@@ -186,7 +188,7 @@ def test_records_come_back_equal(tmp_path):
         Trial(Architecture({"a": "1"}), 0.5, Cost(queries=1, flops=3), duplicate=True),
         Trial(Architecture({"a": "2"}), -math.inf, Cost(queries=2, flops=5)),
     ]
-    records = [Record("t", trials), Record("u")]
+    records = [SearchRecord("t", trials), SearchRecord("u")]
     write_records(path, records)
     assert read_records(path) == records
     assert json.loads(path.read_text())["schema"] == 1

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lit_metanas.records import (
     Cost,
-    Record,
+    SearchRecord,
     Trial,
     merge_record_lines,
     read_record_lines,
@@ -40,12 +40,12 @@ def a_record(task="cora", **changes):
         "method": "évolution",
         "embedding": (0.25, -1.5),
     }
-    return Record(task, trials, **{**fields, **changes})
+    return SearchRecord(task, trials, **{**fields, **changes})
 
 
 def test_records_come_back_equal(tmp_path):
     path = tmp_path / "records.jsonl"
-    records = [a_record(), a_record("pubmed", objectives=("accuracy", "parameters")), Record("empty")]
+    records = [a_record(), a_record("pubmed", objectives=("accuracy", "parameters")), SearchRecord("empty")]
     write_record_lines(path, records)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -80,7 +80,7 @@ BAD = {
         a_record("fish", space="LayeredSpace")
     ),
     "line 2 is of task 'cora' in another space than this NASBenchGraph: Choice 'op1' has no label 'cubic'": line(
-        Record("cora", [Trial(Architecture({**CELLS[0], "op1": "cubic"}), 0.5, Cost())])
+        SearchRecord("cora", [Trial(Architecture({**CELLS[0], "op1": "cubic"}), 0.5, Cost())])
     ),
 }
 
@@ -107,7 +107,7 @@ def test_a_smaller_space_is_part_of_the_larger_one_only(tmp_path):
     small = NASBenchGraph(PROTEINS_OPERATIONS)
     wide = Architecture({"link": "0,0,0,0", "op1": "gat", "op2": "gat", "op3": "gat", "op4": "gat"})
     path = tmp_path / "records.jsonl"
-    of_cora = Record("cora", [Trial(SPACE.canonical(wide), 0.5, Cost())], space=SPACE.name)
+    of_cora = SearchRecord("cora", [Trial(SPACE.canonical(wide), 0.5, Cost())], space=SPACE.name)
     records = [a_record("proteins"), of_cora]
     write_record_lines(path, records)
     assert len(read_record_lines(path, SPACE)) == 2

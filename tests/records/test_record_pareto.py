@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lit_metanas.records import Cost, Record, Trial, read_records, read_results, write_records
+from lit_metanas.records import Cost, SearchRecord, Trial, read_records, read_results, write_records
 from lit_metanas.records.statistics import non_dominated
 from lit_metanas.spaces import Architecture
 
@@ -37,12 +37,12 @@ def test_a_grid_and_its_antidiagonal():
 def test_the_front_and_the_best_of_a_record():
     rows = [("a", 0.5, 30), ("b", 0.7, 50), ("c", 0.7, 40), ("d", 0.4, 30), ("e", 0.1, 10), ("f", 0.9, 5)]
     trials = [Trial(Architecture({"n": n}), v, Cost(), pruned=n == "f", measures={"parameters": p}) for n, v, p in rows]
-    record = Record(
+    record = SearchRecord(
         "t", [*trials, trials[2], replace(trials[2], duplicate=True)], objectives=("accuracy", "parameters")
     )
     assert "".join(trial.architecture["n"] for trial in record.front) == "acec"
     assert record.best.architecture["n"] == "c"
-    assert Record("t", trials).best.architecture["n"] == "b"
+    assert SearchRecord("t", trials).best.architecture["n"] == "b"
 
 
 def test_records_with_all_that_a_trial_may_have_come_back_equal(tmp_path):
@@ -50,7 +50,7 @@ def test_records_with_all_that_a_trial_may_have_come_back_equal(tmp_path):
         Architecture({"a": "1"}), 0.5, Cost(queries=1), fidelity=0.25, pruned=True, failure="OutOfMemoryError: much",
         measures={"latency": 1e-4}, recipe={"learning_rate": 0.1, "batch_size": 20},
     )  # fmt: skip
-    record = Record("t", [trial], ("accuracy", "latency"))
+    record = SearchRecord("t", [trial], ("accuracy", "latency"))
     write_records(tmp_path / "record.json", [record])
     assert repr(read_records(tmp_path / "record.json")) == repr([record])
 

@@ -36,12 +36,12 @@ from lit_metanas.meta import (
     JointInnerLoop,
     LinearHead,
     MetaNAS,
-    PairedScore,
+    PairedReinforce,
     PrototypeLinearHead,
     PrototypeLoss,
     Reptile,
 )
-from lit_metanas.records import Chosen, read_architectures, read_records, read_results, write_architectures
+from lit_metanas.records import ArchitectureRow, read_architectures, read_records, read_results, write_architectures
 from lit_metanas.relaxations import (
     AnnealedSoftmax,
     AuxiliarySkip,
@@ -53,20 +53,20 @@ from lit_metanas.relaxations import (
     Uniform,
 )
 from lit_metanas.searchers import (
-    ENAS,
-    Borrowed,
+    BorrowedArchitecture,
+    DARTSSearcher,
+    ENASSearcher,
     EvolvingHalving,
     FixedArchitecture,
     LocalSearch,
     MetaSampler,
-    MetaSearched,
-    OneShot,
+    MetaSearchedArchitecture,
+    OneShotSearcher,
     QuerySearcher,
     RandomArchitecture,
     RegularisedEvolution,
     Searcher,
     SuccessiveHalving,
-    WeightSharingSearcher,
 )
 from lit_metanas.searchers.query.objectives import RecipeRange
 from lit_metanas.spaces import (
@@ -86,7 +86,7 @@ from lit_metanas.spaces import (
 from lit_metanas.tasks import EpisodeDataModule, Split, Subset, Task, TaskSource
 from lit_metanas.tasks.source import SUBSETS
 from lit_metanas.training import ArchitectureSchedule, MetaSearch, Recipe, SecondOrder
-from lit_metanas.training.weight_sharing.darts import Rates
+from lit_metanas.training.weight_sharing.darts_training import Rates
 
 GOLDEN = Path(__file__).with_name("golden.json")
 WRITES = os.environ.get("GOLDEN") == "write"
@@ -285,7 +285,7 @@ META: dict[str, Callable[[], dict[str, Any]]] = {
     "PrototypeLoss, straight-through": lambda: {"relaxation": StraightThrough(), "batch_norm": "transductive"},
     "PrototypeLoss, sampled child": lambda: {"meta_gradient": PrototypeLoss(), "relaxation": SampledChild(end=0.1)},
     "PrototypeLoss, uniform": lambda: {"relaxation": Uniform()},
-    "PairedScore": lambda: {"meta_gradient": PairedScore(normalise=True), "relaxation": Categorical()},
+    "PairedReinforce": lambda: {"meta_gradient": PairedReinforce(normalise=True), "relaxation": Categorical()},
 }
 EVERY_BLOCK = LayeredSpace(
     kernels=(1, 3), depths=(2,), widths=(4,), activations=("ReLU",), dropouts=(0.0,), skips=("none", "residual"),
@@ -340,24 +340,24 @@ def queries(**options: Any) -> QuerySearcher:
     return QuerySearcher(estimator=brief_training, **options)
 
 
-def sharing(**options: Any) -> WeightSharingSearcher:
+def sharing(**options: Any) -> DARTSSearcher:
     """A brief search by shared weights."""
-    return WeightSharingSearcher(**{"rates": Rates(weights=0.1, logits=0.1), "epochs": 6, "batch_size": 8, **options})
+    return DARTSSearcher(**{"rates": Rates(weights=0.1, logits=0.1), "epochs": 6, "batch_size": 8, **options})
 
 
 SEARCHERS: dict[str, Callable[[Path], Searcher]] = {
     "fixed": lambda _: FixedArchitecture(GIVEN),
     "random": lambda _: RandomArchitecture(),
-    "borrowed": lambda folder: Borrowed(written_architectures(folder)),
-    "meta-searched": lambda folder: MetaSearched(written_checkpoint(folder)),
+    "borrowed": lambda folder: BorrowedArchitecture(written_architectures(folder)),
+    "meta-searched": lambda folder: MetaSearchedArchitecture(written_checkpoint(folder)),
     "meta-searched, adapted": lambda folder: sharing(start=written_checkpoint(folder), head=PrototypeLinearHead()),
     "DARTS, first order": lambda _: sharing(),
     "DARTS, second order": lambda _: sharing(gradient=SecondOrder()),
     "DARTS-": lambda _: sharing(relaxation=AuxiliarySkip(space=EDGES)),
     "GDAS": lambda _: sharing(relaxation=SampledChild(temperature=10.0, end=0.1)),
-    "ENAS": lambda _: ENAS(epochs=6, batch_size=8, candidates=3),
-    "one-shot": lambda _: OneShot(epochs=6, batch_size=8, candidates=4),
-    "one-shot, evolution": lambda _: OneShot(
+    "ENAS": lambda _: ENASSearcher(epochs=6, batch_size=8, candidates=3),
+    "one-shot": lambda _: OneShotSearcher(epochs=6, batch_size=8, candidates=4),
+    "one-shot, evolution": lambda _: OneShotSearcher(
         sampler=RegularisedEvolution(population=3, sample=2, space=SEARCHED), epochs=6, batch_size=8, candidates=6
     ),
     "queries, random": lambda _: queries(sampler=RandomSampler()),
@@ -381,7 +381,10 @@ SEARCHERS: dict[str, Callable[[Path], Searcher]] = {
 def written_architectures(folder: Path) -> Path:
     """What was found for other tasks."""
     labels = [SEARCHED.canonical({c.name: c.labels[place] for c in SEARCHED.choices}) for place in (0, -1)]
-    rows = [Chosen(f"other/{place}", "toy", SEARCHED.name, one, 0.5 + place / 4) for place, one in enumerate(labels)]
+    rows = [
+        ArchitectureRow(f"other/{place}", "toy", SEARCHED.name, one, 0.5 + place / 4)
+        for place, one in enumerate(labels)
+    ]
     write_architectures(folder / "borrowed.json", rows)
     return folder / "borrowed.json"
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from lit_metanas.records import Cost, Protocol, Result
+from lit_metanas.records import Cost, Protocol, ResultRow
 from lit_metanas.spaces import Architecture
 
 EPISODES = Protocol("episodes", 5, 1, "support")
@@ -16,7 +16,7 @@ ARCHITECTURE = Architecture({"depth": "2", "kernel": "3", "pool": "avg", "activa
 def result(
     method, *, seed=0, values=(), value=0.0, task="test episodes", protocol=EPISODES, search=0, meta=0, curve=()
 ):
-    return Result(
+    return ResultRow(
         method=method, task_id=task, space="LayeredSpace", architecture=ARCHITECTURE, recipe={}, seed=seed,
         protocol=protocol, value=sum(values) / len(values) if values else value, ci95=0.03,
         cost=Cost(flops=search, seconds=search / 1e9),

@@ -5,7 +5,7 @@ from PIL import Image
 
 from lit_metanas.callbacks import ProbabilityHistory
 from lit_metanas.callbacks.probability_history import Moment
-from lit_metanas.records import Chosen, write_architectures, write_results
+from lit_metanas.records import ArchitectureRow, write_architectures, write_results
 from lit_metanas.report import write_report
 from lit_metanas.report.report_verb import report
 from lit_metanas.spaces import Architecture
@@ -19,7 +19,9 @@ def files(many, tmp_path):
     moments = [Moment(i, i / 3, {"kernel": [0.5 + i / 10, 0.5 - i / 10]}) for i in (1, 2, 3)]
     ProbabilityHistory({"kernel": ["3", "5"]}, moments).write(tmp_path / "probabilities.json")
     rows = [
-        Chosen(f"task {task}", "meta-searched", "LayeredSpace", Architecture({"kernel": kernel, "depth": "2"}), 0.8)
+        ArchitectureRow(
+            f"task {task}", "meta-searched", "LayeredSpace", Architecture({"kernel": kernel, "depth": "2"}), 0.8
+        )
         for task, kernel in enumerate("353")
     ]
     write_architectures(tmp_path / "architectures.json", rows)
@@ -63,7 +65,7 @@ def test_report_says_where_each_row_comes_from(files, many):
 
 
 def test_architectures_chosen_twice_are_drawn_once(files, many):
-    rows = [Chosen(f"task {i}", "m", "LayeredSpace", Architecture({"kernel": "3"}), 0.5) for i in range(2)]
+    rows = [ArchitectureRow(f"task {i}", "m", "LayeredSpace", Architecture({"kernel": "3"}), 0.5) for i in range(2)]
     write_report(files / "out", many, architectures=rows)
     text = (files / "out" / "report.md").read_text()
     assert "`kernel=3` (m, task 0, seed 0; m, task 1, seed 0)" in text

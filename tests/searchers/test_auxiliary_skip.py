@@ -7,12 +7,12 @@ from lightning.pytorch import Callback
 from lit_metanas.callbacks.architecture_logger import skip_share
 from lit_metanas.records import Budget
 from lit_metanas.relaxations import AnnealedSoftmax, AuxiliarySkip, SampledChild, Softmax
-from lit_metanas.searchers import WeightSharingSearcher
+from lit_metanas.searchers import DARTSSearcher
 from lit_metanas.spaces import Choice, DARTSCell, LayeredSpace, NASBench201, SearchSpace, Supernet
 from lit_metanas.spaces.cells.darts_cell import OPERATIONS
 from lit_metanas.spaces.layers import Moments
 from lit_metanas.tasks import Split, Task
-from lit_metanas.training.weight_sharing.darts import Rates
+from lit_metanas.training.weight_sharing.darts_training import Rates
 
 UNITS, EDGES = 8, 6
 
@@ -77,7 +77,7 @@ def make_task():
 def test_darts_collapses_to_skips_and_auxiliary_skips_mend_it():
     shares = {}
     for name, relaxation in (("DARTS", Softmax()), ("DARTS-", AuxiliarySkip(space=SPACE))):
-        searcher = WeightSharingSearcher(
+        searcher = DARTSSearcher(
             relaxation=relaxation,
             epochs=100,
             batch_size=128,
@@ -167,7 +167,7 @@ def test_the_auxiliary_skips_of_darts_cells_fade_over_a_search():
     weights, budget = Weights(), Budget()
     generator = torch.Generator().manual_seed(0)
     part = Split(torch.rand(16, 1, 8, 8, generator=generator), torch.arange(16) % 4)
-    searcher = WeightSharingSearcher(relaxation=AuxiliarySkip(space=space), epochs=2, batch_size=4, callbacks=[weights])
+    searcher = DARTSSearcher(relaxation=AuxiliarySkip(space=space), epochs=2, batch_size=4, callbacks=[weights])
     found = searcher.search(Task("noise", 4, part, part, part), space, budget, 0)
     assert weights.sums == pytest.approx([2 - step / 8 for step in range(8)], abs=1e-6)
     assert budget.spent.steps == 2 * 8

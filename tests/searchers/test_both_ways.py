@@ -14,10 +14,10 @@ from lit_metanas.estimators import SupernetEstimator, TrainingEstimator
 from lit_metanas.meta import PrototypeLoss
 from lit_metanas.records import Budget, Cost, read_record_lines
 from lit_metanas.relaxations import Softmax
-from lit_metanas.searchers import MetaSampler, MetaSearched, QuerySearcher
+from lit_metanas.searchers import MetaSampler, MetaSearchedArchitecture, QuerySearcher
 from lit_metanas.searchers.query.study import quiet
 from lit_metanas.spaces import LayeredSpace, OneHotEncoding
-from lit_metanas.surrogates import MetaSurrogate, MetaTrainedEmbedding, SearchRecords
+from lit_metanas.surrogates import MetaSurrogate, MetaTrainedEmbedding, RecordDataModule
 from lit_metanas.tasks import DataStatistics, DrawnTasks, EpisodeDataModule, Split, TargetTaskDataModule, TaskSource
 from lit_metanas.training import MetaSearch, Recipe
 from lit_metanas.training.meta_search.meta_checkpoint import read_meta_checkpoint
@@ -79,7 +79,7 @@ def learned(tmp_path_factory):
         fit = trainer(folder, max_epochs=1)
         fit.fit(
             MetaSurrogate(encoding=OneHotEncoding(SPACE)),
-            SearchRecords([str(folder / "records.jsonl")], OneHotEncoding(SPACE)),
+            RecordDataModule([str(folder / "records.jsonl")], OneHotEncoding(SPACE)),
         )
         fit.save_checkpoint(folder / "surrogate.ckpt")
     search = MetaSearch(space=SPACE, shape=SHAPE, meta_gradient=PrototypeLoss(), relaxation=Softmax())
@@ -183,7 +183,7 @@ def test_the_meta_trained_network_tells_tasks_apart(learned):
     order = torch.randperm(len(one.train), generator=torch.Generator().manual_seed(0))
     shuffled = replace(one, train=Split(one.train.inputs[order], one.train.labels[order]), val=None, test=None)
     assert embedding(shuffled) == found
-    child = MetaSearched(start).search(one, SPACE, Budget(), 0)
+    child = MetaSearchedArchitecture(start).search(one, SPACE, Budget(), 0)
     network = SPACE.child(child.architecture, SHAPE, 3, child.weights).eval()
     with torch.no_grad():
         features = network.embed(one.train.inputs).double()

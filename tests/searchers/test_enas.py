@@ -7,13 +7,13 @@ import torch
 from sharing_toys import TASK, check_found, every_space
 
 from lit_metanas.records import Budget
-from lit_metanas.searchers import ENAS
+from lit_metanas.searchers import ENASSearcher
 from lit_metanas.spaces import LayeredSpace, one_hot
-from lit_metanas.training import ControllerSharing
+from lit_metanas.training import ENASTraining
 from lit_metanas.training.trainers import quiet_trainer
-from lit_metanas.training.weight_sharing.enas import ControllerRates
+from lit_metanas.training.weight_sharing.enas_training import ControllerRates
 from lit_metanas.training.weight_sharing.minibatches import Minibatches
-from lit_metanas.training.weight_sharing.shared_weights import WeightRates
+from lit_metanas.training.weight_sharing.supernet_training import WeightRates
 
 SPACE = LayeredSpace(kernels=(1, 3), activations=("ReLU", "Tanh"), depths=(1, 2), widths=(2, 4))
 
@@ -23,11 +23,11 @@ RATES = ControllerRates(children=2, hidden=8, learning_rate=0.02)
 
 def search(budget=None, seed=0, space=SPACE, **options):
     options = {"controller": RATES, "candidates": 5, "epochs": 2, "batch_size": 8, **options}
-    return ENAS(rates=WeightRates(weights=0.1), **options).search(TASK, space, budget or Budget(), seed)
+    return ENASSearcher(rates=WeightRates(weights=0.1), **options).search(TASK, space, budget or Budget(), seed)
 
 
 def module(budget=None, rates=RATES, steps=6):
-    return ControllerSharing(
+    return ENASTraining(
         space=SPACE,
         task=TASK,
         rates=WeightRates(weights=0.1),
@@ -147,9 +147,9 @@ def test_other_spaces_are_searched_too(space):
 
 def test_mistakes_are_named():
     with pytest.raises(ValueError, match="candidates is 0"):
-        ENAS(candidates=0)
+        ENASSearcher(candidates=0)
     with pytest.raises(ValueError, match="needs epochs >= 1"):
-        ENAS(epochs=0)
+        ENASSearcher(epochs=0)
     with pytest.raises(ValueError, match="children is 0"):
         ControllerRates(children=0)
     with pytest.raises(ValueError, match="baseline is 1"):

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from lit_metanas.records import Budget, Chosen, write_architectures
-from lit_metanas.searchers import Borrowed, FixedArchitecture, RandomArchitecture
+from lit_metanas.records import ArchitectureRow, Budget, write_architectures
+from lit_metanas.searchers import BorrowedArchitecture, FixedArchitecture, RandomArchitecture
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.tasks import Split, Task
 
@@ -51,7 +51,7 @@ def write(path):
         ("d", "fixed", SPACE.name, labels("max", "5"), math.nan),
         ("e", "darts", "Other", labels("max", "5"), 0.99),
     ]
-    write_architectures(path, [Chosen(*row) for row in rows])
+    write_architectures(path, [ArchitectureRow(*row) for row in rows])
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def write(path):
 )
 def test_the_best_of_another_task_is_borrowed(tmp_path, name, method, expected):
     write(tmp_path / "architectures.json")
-    found = Borrowed(str(tmp_path / "architectures.json"), method).search(task(name), SPACE, Budget(), 0)
+    found = BorrowedArchitecture(str(tmp_path / "architectures.json"), method).search(task(name), SPACE, Budget(), 0)
     assert found.architecture == labels(*expected)
     assert found.record.best.cost.flops == 0
 
@@ -75,6 +75,6 @@ def test_nothing_to_borrow_is_said(tmp_path):
     path = tmp_path / "architectures.json"
     write(path)
     with pytest.raises(ValueError, match="holds no architecture of LayeredSpace"):
-        Borrowed(str(path), "random").search(task("c"), SPACE, Budget(), 0)
+        BorrowedArchitecture(str(path), "random").search(task("c"), SPACE, Budget(), 0)
     with pytest.raises(FileNotFoundError):
-        Borrowed(str(tmp_path / "none.json")).search(task("c"), SPACE, Budget(), 0)
+        BorrowedArchitecture(str(tmp_path / "none.json")).search(task("c"), SPACE, Budget(), 0)

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from lit_metanas.records import Budget, Cost
-from lit_metanas.searchers import MetaSearched, WeightSharingSearcher
+from lit_metanas.searchers import DARTSSearcher, MetaSearchedArchitecture
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.tasks import Split, Task
 from lit_metanas.training.meta_search.meta_checkpoint import KEY, describe
@@ -41,7 +41,7 @@ def checkpoint(tmp_path):
 def test_the_child_is_the_meta_trained_network_with_nearest_class_means(checkpoint):
     path, supernet = checkpoint
     budget = Budget(flops=0, queries=0)
-    found = MetaSearched(path).search(TASK, SPACE, budget, 0)
+    found = MetaSearchedArchitecture(path).search(TASK, SPACE, budget, 0)
     assert found.architecture == EXPECTED
     assert budget.spent == Cost()
     assert math.isnan(found.record.best.value)
@@ -71,14 +71,14 @@ def supernet_nearest(supernet):
 
 def test_the_meta_training_is_accounted_for_once(checkpoint):
     path, _ = checkpoint
-    assert MetaSearched(path).meta_cost.flops == 123
-    assert WeightSharingSearcher(start=path).meta_cost.flops == 123
-    assert WeightSharingSearcher().meta_cost == Cost()
+    assert MetaSearchedArchitecture(path).meta_cost.flops == 123
+    assert DARTSSearcher(start=path).meta_cost.flops == 123
+    assert DARTSSearcher().meta_cost == Cost()
 
 
 def test_a_weight_sharing_search_starts_from_the_checkpoint(checkpoint):
     path, supernet = checkpoint
-    found = WeightSharingSearcher(start=path).search(TASK, SPACE, Budget(flops=0), 0)
+    found = DARTSSearcher(start=path).search(TASK, SPACE, Budget(flops=0), 0)
     assert found.architecture == EXPECTED
     assert all(torch.equal(found.weights[name], value) for name, value in supernet.named_parameters())
 
@@ -86,8 +86,8 @@ def test_a_weight_sharing_search_starts_from_the_checkpoint(checkpoint):
 def test_a_checkpoint_of_another_space_or_shape_is_refused(checkpoint):
     path, _ = checkpoint
     with pytest.raises(ValueError, match="another search space"):
-        MetaSearched(path).search(TASK, LayeredSpace(depths=(2,), widths=(8,)), Budget(), 0)
+        MetaSearchedArchitecture(path).search(TASK, LayeredSpace(depths=(2,), widths=(8,)), Budget(), 0)
     images = torch.rand(3, 3, 8, 8)
     colour = Split(images, torch.arange(3))
     with pytest.raises(ValueError, match=r"shape \(1, 8, 8\)"):
-        MetaSearched(path).search(Task("c", 3, colour, colour, colour), SPACE, Budget(), 0)
+        MetaSearchedArchitecture(path).search(Task("c", 3, colour, colour, colour), SPACE, Budget(), 0)

@@ -8,13 +8,13 @@ import torch.nn.functional as F
 from sharing_toys import TASK, check_found, every_space
 
 from lit_metanas.records import Budget, Cost
-from lit_metanas.searchers import OneShot, RegularisedEvolution
+from lit_metanas.searchers import OneShotSearcher, RegularisedEvolution
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.tasks import Split, Task
-from lit_metanas.training import SinglePath
+from lit_metanas.training import SinglePathTraining
 from lit_metanas.training.trainers import quiet_trainer
 from lit_metanas.training.weight_sharing.minibatches import Minibatches
-from lit_metanas.training.weight_sharing.shared_weights import WeightRates
+from lit_metanas.training.weight_sharing.supernet_training import WeightRates
 
 SPACE = LayeredSpace(kernels=(1, 3), activations=("ReLU", "Tanh"), depths=(1, 2), widths=(2, 4), dropouts=(0.0,))
 
@@ -56,7 +56,7 @@ def test_the_training_equals_plain_loops_over_the_children_in_float64():
     task = TASK
     double = {part: Split(getattr(task, part).inputs.double(), getattr(task, part).labels) for part in ("train", "val")}
     task = Task("patterns", 3, double["train"], double["val"], double["val"])
-    module = SinglePath(space=SPACE, task=task, rates=RATES, budget=Budget(), steps=12, seed=3).double()
+    module = SinglePathTraining(space=SPACE, task=task, rates=RATES, budget=Budget(), steps=12, seed=3).double()
     start = {name: weight.detach().clone() for name, weight in module.weights.items()}
     generator = torch.Generator().manual_seed(3)
     architectures = [SPACE.sample(generator) for _ in range(12)]
@@ -77,7 +77,7 @@ def test_the_training_equals_plain_loops_over_the_children_in_float64():
 
 def search(budget=None, seed=0, space=SPACE, **options):
     options = {"candidates": 8, "epochs": 2, "batch_size": 8, "rates": WeightRates(weights=0.1), **options}
-    return OneShot(**options).search(TASK, space, budget or Budget(), seed)
+    return OneShotSearcher(**options).search(TASK, space, budget or Budget(), seed)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_other_spaces_are_searched_too(space):
 
 def test_mistakes_are_named():
     with pytest.raises(ValueError, match="candidates is 0"):
-        OneShot(candidates=0)
+        OneShotSearcher(candidates=0)
 
 
 def test_what_its_sampler_learned_from_has_its_cost():
@@ -136,10 +136,10 @@ def test_what_its_sampler_learned_from_has_its_cost():
         def meta_cost(self):
             return Cost(queries=18, flops=7)
 
-    assert OneShot(sampler=Learned(seed=0)).meta_cost == Cost(queries=18, flops=7)
-    assert OneShot().meta_cost == Cost()
+    assert OneShotSearcher(sampler=Learned(seed=0)).meta_cost == Cost(queries=18, flops=7)
+    assert OneShotSearcher().meta_cost == Cost()
 
 
 def test_constraints_that_cannot_be_met_are_refused_before_the_training():
     with pytest.raises(ValueError, match="parameters <= -1 cannot be met"):
-        OneShot(constraints={"parameters": -1})
+        OneShotSearcher(constraints={"parameters": -1})

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lit_metanas.estimators import Estimator, Score
-from lit_metanas.records import Budget, Cost, Record
+from lit_metanas.records import Budget, Cost, SearchRecord
 from lit_metanas.searchers import QuerySearcher
 from lit_metanas.searchers.query.ledger import Ledger, Query, noted
 from lit_metanas.searchers.samplers.seeding import reseed
@@ -116,7 +116,7 @@ def test_the_budget_is_never_overdrawn_and_the_record_adds_up(flops, queries, se
 
 def test_trials_at_no_cost_count_in_a_row():
     study = optuna.create_study(direction="maximize")
-    ledger = Ledger(Budget(), Record("r"))
+    ledger = Ledger(Budget(), SearchRecord("r"))
     one, other = SPACE.sample(torch.Generator().manual_seed(0)), SPACE.sample(torch.Generator().manual_seed(1))
     assert one != other
     free = []

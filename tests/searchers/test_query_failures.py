@@ -8,7 +8,7 @@ import torch
 from query_toys import SPACE, Sums, search, told, value
 
 from lit_metanas.estimators import Score, TrainingEstimator
-from lit_metanas.records import Budget, Record, Trial
+from lit_metanas.records import Budget, SearchRecord, Trial
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.tasks import Split, Task
 from lit_metanas.training import Recipe
@@ -119,7 +119,7 @@ def test_the_best_of_a_record_is_neither_pruned_nor_failed():
     def trial(number, **more):
         return Trial(SPACE.canonical(dict.fromkeys("xyz", str(number))), number / 10, Budget().spent, **more)
 
-    record = Record("t", [trial(1), trial(5, pruned=True), trial(7, failure="lost"), trial(2)])
+    record = SearchRecord("t", [trial(1), trial(5, pruned=True), trial(7, failure="lost"), trial(2)])
     assert record.best.value == 0.2
     with pytest.raises(ValueError, match="tried no architecture"):
-        _ = Record("t", record.trials[1:3]).best
+        _ = SearchRecord("t", record.trials[1:3]).best

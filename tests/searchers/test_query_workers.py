@@ -18,7 +18,7 @@ from sqlalchemy import text
 
 from lit_metanas.records import Budget
 from lit_metanas.searchers import QuerySearcher
-from lit_metanas.searchers.query.worker_group import TRIES, Team, retry, team_storage
+from lit_metanas.searchers.query.worker_group import TRIES, WorkerGroup, retry, team_storage
 
 SCRIPT = Path(query_toys.__file__).with_name("query_worker.py")
 NAME = "digits/Digits/seed 0"
@@ -141,7 +141,7 @@ def test_a_trial_in_hand_shows_signs_of_life(storage):
     known = team_storage(storage, 1)
     study = optuna.create_study(storage=known)
     trial, seen, begun = study.ask(), set(), time.monotonic()
-    with Team(study, known, 1).beating(trial):
+    with WorkerGroup(study, known, 1).beating(trial):
         while len(seen) < 2 and time.monotonic() - begun < 600:
             with known.engine.connect() as connection:
                 seen |= {row.heartbeat for row in connection.execute(text("SELECT heartbeat FROM trial_heartbeats"))}

@@ -8,7 +8,7 @@ from jsonargparse import ArgumentParser
 
 from lit_metanas.comparisons import TargetSearch
 from lit_metanas.estimators import TrainingEstimator
-from lit_metanas.searchers import EvolvingHalving, QuerySearcher, WeightSharingSearcher
+from lit_metanas.searchers import DARTSSearcher, EvolvingHalving, QuerySearcher
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.tasks import Split, Task
 from lit_metanas.training import SecondOrder
@@ -30,10 +30,10 @@ search:
       random:
         class_path: lit_metanas.searchers.RandomArchitecture
       borrowed:
-        class_path: lit_metanas.searchers.Borrowed
+        class_path: lit_metanas.searchers.BorrowedArchitecture
         init_args: {path: architectures.json}
       meta:
-        class_path: lit_metanas.searchers.MetaSearched
+        class_path: lit_metanas.searchers.MetaSearchedArchitecture
         init_args: {start: meta.ckpt}
       bayes:
         class_path: lit_metanas.searchers.QuerySearcher
@@ -56,7 +56,7 @@ search:
       halving:
         class_path: lit_metanas.searchers.SuccessiveHalving
       darts:
-        class_path: lit_metanas.searchers.WeightSharingSearcher
+        class_path: lit_metanas.searchers.DARTSSearcher
         init_args:
           relaxation:
             class_path: lit_metanas.relaxations.SampledChild
@@ -85,7 +85,7 @@ def test_the_search_is_built_as_told(search):
     bayes, darts, evolving = (search.methods[name] for name in ("bayes", "darts", "evolving"))
     assert isinstance(bayes, QuerySearcher)
     assert isinstance(bayes.sampler, optuna.samplers.TPESampler)
-    assert isinstance(darts, WeightSharingSearcher)
+    assert isinstance(darts, DARTSSearcher)
     assert isinstance(darts.gradient, SecondOrder)
     assert (darts.gradient.epsilon, darts.rates.logits, darts.start) == (0.02, 0.1, "meta.ckpt")
     assert isinstance(evolving, EvolvingHalving)

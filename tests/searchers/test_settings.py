@@ -11,17 +11,17 @@ from lit_metanas.estimators import TrainingEstimator
 from lit_metanas.io.text import tensor_digest
 from lit_metanas.relaxations import Softmax
 from lit_metanas.searchers import (
-    Borrowed,
+    BorrowedArchitecture,
+    DARTSSearcher,
     FixedArchitecture,
     MetaSampler,
     QuerySearcher,
     Searcher,
-    WeightSharingSearcher,
 )
 from lit_metanas.searchers.searcher import settings_of
 from lit_metanas.spaces import LayeredSpace, OneHotEncoding
 from lit_metanas.training import Recipe
-from lit_metanas.training.weight_sharing.darts import Rates
+from lit_metanas.training.weight_sharing.darts_training import Rates
 
 
 def from_yaml(**arguments):
@@ -36,7 +36,10 @@ def sampler(**arguments):
 
 
 def estimator(**arguments):
-    return {"class_path": "lit_metanas.estimators.training_estimator.TrainingEstimator", "init_args": {"recipe": arguments}}
+    return {
+        "class_path": "lit_metanas.estimators.training_estimator.TrainingEstimator",
+        "init_args": {"recipe": arguments},
+    }
 
 
 def meta_sampler(**changed):
@@ -48,10 +51,10 @@ def meta_sampler(**changed):
     ("make", "other"),
     [
         (lambda: FixedArchitecture({"a": "1"}), lambda: FixedArchitecture({"a": "2"})),
-        (lambda: Borrowed("x.json"), lambda: Borrowed("y.json")),
-        (lambda: Borrowed("x.json"), lambda: Borrowed("x.json", "darts")),
-        (lambda: WeightSharingSearcher(epochs=2), lambda: WeightSharingSearcher(epochs=3)),
-        (WeightSharingSearcher, lambda: WeightSharingSearcher(rates=Rates(logits=0.1))),
+        (lambda: BorrowedArchitecture("x.json"), lambda: BorrowedArchitecture("y.json")),
+        (lambda: BorrowedArchitecture("x.json"), lambda: BorrowedArchitecture("x.json", "darts")),
+        (lambda: DARTSSearcher(epochs=2), lambda: DARTSSearcher(epochs=3)),
+        (DARTSSearcher, lambda: DARTSSearcher(rates=Rates(logits=0.1))),
         (lambda: from_yaml(sampler=sampler(n_startup_trials=5)), lambda: from_yaml(sampler=sampler())),
         (lambda: from_yaml(estimator=estimator(epochs=5)), lambda: from_yaml(estimator=estimator(epochs=6))),
         (from_yaml, lambda: from_yaml(fidelity=0.5)),
@@ -76,12 +79,12 @@ def test_equal_objects_are_described_equally_and_others_are_not(make, other):
 def test_a_file_is_told_by_its_content(tmp_path):
     path = tmp_path / "start.ckpt"
     path.write_bytes(b"one")
-    before = settings_of(Borrowed(str(path)))
+    before = settings_of(BorrowedArchitecture(str(path)))
     moved = tmp_path / "moved.ckpt"
     moved.write_bytes(b"one")
-    assert settings_of(Borrowed(moved)) == before
+    assert settings_of(BorrowedArchitecture(moved)) == before
     path.write_bytes(b"two")
-    assert settings_of(Borrowed(str(path))) != before
+    assert settings_of(BorrowedArchitecture(str(path))) != before
 
 
 def test_texts_that_are_no_paths_are_kept():
@@ -93,7 +96,10 @@ def test_a_class_with_its_recipe_is_described_readably():
     described = settings_of(from_yaml(estimator=estimator(epochs=5)))
     assert described["class"] == "lit_metanas.searchers.query.query_searcher.QuerySearcher"
     recipe = settings_of(Recipe(epochs=5))
-    assert described["estimator"] == {"class": "lit_metanas.estimators.training_estimator.TrainingEstimator", "recipe": recipe}
+    assert described["estimator"] == {
+        "class": "lit_metanas.estimators.training_estimator.TrainingEstimator",
+        "recipe": recipe,
+    }
     assert settings_of(TrainingEstimator) == "lit_metanas.estimators.training_estimator.TrainingEstimator"
     assert settings_of(QuerySearcher())["estimator"] is None
     assert settings_of(optuna.samplers.TPESampler(n_startup_trials=5))["n_startup_trials"] == 5

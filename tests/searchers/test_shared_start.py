@@ -6,12 +6,12 @@ import torch.nn.functional as F
 
 from lit_metanas.meta import Parameters, PrototypeHead, PrototypeLinearHead
 from lit_metanas.records import Budget, Cost
-from lit_metanas.searchers import ENAS, OneShot
+from lit_metanas.searchers import ENASSearcher, OneShotSearcher
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.tasks import Split, Task
 from lit_metanas.training.meta_search.meta_checkpoint import KEY, describe
-from lit_metanas.training.weight_sharing.enas import ControllerRates
-from lit_metanas.training.weight_sharing.shared_weights import WeightRates
+from lit_metanas.training.weight_sharing.enas_training import ControllerRates
+from lit_metanas.training.weight_sharing.supernet_training import WeightRates
 
 SHAPE = (1, 8, 8)
 SPACE = LayeredSpace(kernels=(1, 3), activations=("ReLU", "Tanh"), dropouts=(0.0,), depths=(1, 2), widths=(2, 4))
@@ -37,11 +37,11 @@ def meta_trained():
 
 def searcher(kind, **options):
     rates = WeightRates(weights=0.1)
-    more = {"controller": ControllerRates(children=2, hidden=8)} if kind is ENAS else {}
+    more = {"controller": ControllerRates(children=2, hidden=8)} if kind is ENASSearcher else {}
     return kind(rates=rates, candidates=3, epochs=1, batch_size=8, **more, **options)
 
 
-@pytest.fixture(params=[ENAS, OneShot], ids=lambda kind: kind.__name__)
+@pytest.fixture(params=[ENASSearcher, OneShotSearcher], ids=lambda kind: kind.__name__)
 def kind(request):
     return request.param
 

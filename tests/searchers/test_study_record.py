@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 from query_toys import SPACE, Digits, Sums, search
 
 from lit_metanas.cli.command_line import main
-from lit_metanas.records import Budget, Cost, Record, Trial, read_record_lines, write_record_lines
+from lit_metanas.records import Budget, Cost, SearchRecord, Trial, read_record_lines, write_record_lines
 from lit_metanas.searchers import RegularisedEvolution
 from lit_metanas.searchers.query.objectives import RecipeRange
 from lit_metanas.searchers.query.study import quiet
@@ -111,7 +111,9 @@ def test_what_was_imported_is_anyones_study():
         Trial(Architecture(o), v, Cost(queries=n + 1)) for n, (o, v) in enumerate(zip(labels, values, strict=True))
     ]
     trials[3] = replace(trials[3], pruned=True, fidelity=0.5)
-    record = Record("t", trials, choices={choice.name: choice.labels for choice in small.choices}, embedding=EMBEDDING)
+    record = SearchRecord(
+        "t", trials, choices={choice.name: choice.labels for choice in small.choices}, embedding=EMBEDDING
+    )
     with quiet():
         study = add_study(record, "t", None)
         assert [trial.state for trial in study.trials] == [
@@ -141,7 +143,7 @@ def test_a_failed_trial_without_measures_is_a_failed_one_of_a_study_of_several_o
         Trial(Architecture({"x": "0"}), 0.5, Cost(queries=1), measures={"parameters": 7.0}),
         Trial(Architecture({"x": "1"}), -math.inf, Cost(queries=2), failure="it broke"),
     ]
-    record = Record("t", trials, objectives=("accuracy", "parameters"))
+    record = SearchRecord("t", trials, objectives=("accuracy", "parameters"))
     with quiet():
         study = add_study(record, "t", None)
     assert [trial.state for trial in study.trials] == [TrialState.COMPLETE, TrialState.FAIL]
@@ -197,7 +199,7 @@ SPOILED = {
 @pytest.mark.parametrize("name", SPOILED)
 def test_a_study_that_says_something_odd_of_itself_is_refused(name):
     with quiet():
-        study = add_study(Record("t", [Trial(Architecture({"x": "1"}), 0.5, Cost(queries=1))]), "odd", None)
+        study = add_study(SearchRecord("t", [Trial(Architecture({"x": "1"}), 0.5, Cost(queries=1))]), "odd", None)
     study.set_user_attr(name, SPOILED[name])
     with pytest.raises(ValueError, match="The study 'odd' says of itself or of a trial what cannot be read"):
         record_of(study)
@@ -254,7 +256,7 @@ def test_the_verb_refuses_in_one_sentence(tmp_path, capsys):
     assert "'storage' must be given" in refusal(capsys, f"--write={lines}")
     assert "There is no file '" in refusal(capsys, storage, f"--write={lines}")
     assert "There is no file '" in refusal(capsys, storage, f"--read=[{lines}]")
-    write_record_lines(lines, [Record("t", [Trial(Architecture({"x": "1"}), 0.5, Cost(queries=1))])])
+    write_record_lines(lines, [SearchRecord("t", [Trial(Architecture({"x": "1"}), 0.5, Cost(queries=1))])])
     assert main(["records", storage, f"--read=[{lines},{lines}]"]) == 0
     assert "2 searches of 1 task, 2 trials" in capsys.readouterr().out
     assert "The storage has a study 't/seed 0' already" in refusal(capsys, storage, f"--read=[{lines}]")
@@ -272,7 +274,7 @@ def test_the_dashboard_shows_what_was_imported():
     trials = [Trial(Architecture({"x": x}), 0.5, Cost(queries=1), failure=reason) for x, reason in failures.items()]
     storage = optuna.storages.InMemoryStorage()
     with quiet():
-        add_study(Record("t", trials, embedding=EMBEDDING), "imported", storage)
+        add_study(SearchRecord("t", trials, embedding=EMBEDDING), "imported", storage)
     environment = {}
     setup_testing_defaults(environment)
     environment["PATH_INFO"] = "/api/studies/0"

@@ -12,12 +12,12 @@ from sharing_toys import TASK, make_task
 from lit_metanas.meta import Parameters, PrototypeHead, PrototypeLinearHead
 from lit_metanas.records import Budget
 from lit_metanas.relaxations import SampledChild, Softmax, StraightThrough
-from lit_metanas.searchers import WeightSharingSearcher
+from lit_metanas.searchers import DARTSSearcher
 from lit_metanas.spaces import Choice, LayeredSpace, SearchSpace, Supernet
 from lit_metanas.tasks import Split
-from lit_metanas.training import FirstOrder, SecondOrder, WeightSharing
+from lit_metanas.training import DARTSTraining, FirstOrder, SecondOrder
 from lit_metanas.training.trainers import quiet_trainer
-from lit_metanas.training.weight_sharing.darts import Rates
+from lit_metanas.training.weight_sharing.darts_training import Rates
 from lit_metanas.training.weight_sharing.minibatches import Minibatches
 
 SPACE = LayeredSpace(kernels=(1, 3), activations=("ReLU", "Tanh"), depths=(1, 2), widths=(2, 4))
@@ -67,7 +67,7 @@ RATES = Rates(weights=0.1, least_weights=0.02, logits=0.05, weight_decay=1e-2, l
 
 
 def module(task, gradient, budget=None, steps=12, rates=RATES):
-    made = WeightSharing(
+    made = DARTSTraining(
         space=Smooth(),
         task=task,
         relaxation=Softmax(),
@@ -197,7 +197,7 @@ def test_warm_up_leaves_the_logits_alone_and_costs_half():
 
 
 def search(budget, relaxation=None, gradient=None, seed=0, epochs=2, **options):
-    searcher = WeightSharingSearcher(
+    searcher = DARTSSearcher(
         relaxation=relaxation, gradient=gradient, epochs=epochs, batch_size=8, rates=Rates(logits=0.1), **options
     )
     return searcher.search(TASK, SPACE, budget, seed)
@@ -291,7 +291,7 @@ def test_parameters_that_do_not_fit_are_refused():
     with pytest.raises(FileNotFoundError, match=r"nowhere.ckpt"):
         search(Budget(), start="nowhere.ckpt")
     with pytest.raises(ValueError, match="epochs >= 1"):
-        WeightSharingSearcher(epochs=0)
+        DARTSSearcher(epochs=0)
     with pytest.raises(ValueError, match="finite difference is 0"):
         SecondOrder(epsilon=0)
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 from lightning.pytorch import LightningModule, Trainer
 
-from lit_metanas.records import Cost, Record, TaskScores, Trial, write_record_lines
+from lit_metanas.records import Cost, SearchRecord, TaskScores, Trial, write_record_lines
 from lit_metanas.spaces import Architecture, Choice, ChoiceSpace, NASBenchGraph, OneHotEncoding
 from lit_metanas.spaces.nas_bench_graph import PROTEINS_OPERATIONS
-from lit_metanas.surrogates import SearchRecords
+from lit_metanas.surrogates import RecordDataModule
 
 
 class Pairs(ChoiceSpace):
@@ -33,7 +33,7 @@ def trial(letters, value, **fields):
 
 
 def a_record(task, *trials, **fields):
-    return Record(task, list(trials), space="Pairs", **fields)
+    return SearchRecord(task, list(trials), space="Pairs", **fields)
 
 
 def written(path, *records):
@@ -42,7 +42,7 @@ def written(path, *records):
 
 
 def set_up(*paths, **options):
-    data = SearchRecords(list(paths), ENCODING, **options)
+    data = RecordDataModule(list(paths), ENCODING, **options)
     data.setup("fit")
     return data
 
@@ -155,7 +155,7 @@ def test_a_trainer_gets_the_tasks(many, tmp_path, held_out):
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*configure_optimizers.*")
         warnings.filterwarnings("ignore", message=".*across ranks is zero.*")
-        trainer.fit(module, SearchRecords(many, ENCODING, val_tasks=held_out))
+        trainer.fit(module, RecordDataModule(many, ENCODING, val_tasks=held_out))
     assert len(module.train_tasks) == 12 - len(held_out)
     assert {kind for _, kind in module.train_tasks} == {torch.float64}
     assert module.val_tasks == held_out
@@ -164,7 +164,7 @@ def test_a_trainer_gets_the_tasks(many, tmp_path, held_out):
 def test_processes_share_the_tasks(many):
     seen = []
     for rank in range(2):
-        data = SearchRecords(many, ENCODING, val_tasks=["task 3", "task 5", "task 7"])
+        data = RecordDataModule(many, ENCODING, val_tasks=["task 3", "task 5", "task 7"])
         data.trainer = SimpleNamespace(world_size=2, global_rank=rank)
         data.setup("fit")
         seen.append(([b.task_id for b in data.train_dataloader()], [b.task_id for b in data.val_dataloader()[0]]))
@@ -186,8 +186,8 @@ def test_smaller_spaces_are_taken(tmp_path):
     small, large = NASBenchGraph(PROTEINS_OPERATIONS), NASBenchGraph()
     cells = list(small.architectures())[:4]
     trials = [Trial(cell, value, Cost()) for value, cell in enumerate(cells)]
-    path = written(tmp_path / "r.jsonl", Record("proteins", trials, space="NASBenchGraph"))
-    data = SearchRecords([path], OneHotEncoding(large))
+    path = written(tmp_path / "r.jsonl", SearchRecord("proteins", trials, space="NASBenchGraph"))
+    data = RecordDataModule([path], OneHotEncoding(large))
     data.setup("fit")
     assert data.train[0].features.shape[1] == sum(OneHotEncoding(large).groups)
     assert len(data.train[0]) == 4
@@ -201,10 +201,10 @@ def test_refusals(many, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no file 'nowhere\.jsonl'"):
         set_up(*many, "nowhere.jsonl")
     with pytest.raises(ValueError, match="no files"):
-        SearchRecords([], ENCODING)
+        RecordDataModule([], ENCODING)
     with pytest.raises(ValueError, match=r"val_tasks = 1\.5 is no share"):
-        SearchRecords(many, ENCODING, val_tasks=1.5)
-    data = SearchRecords(many, OneHotEncoding(NASBenchGraph()))
+        RecordDataModule(many, ENCODING, val_tasks=1.5)
+    data = RecordDataModule(many, OneHotEncoding(NASBenchGraph()))
     with pytest.raises(ValueError, match=r"can be used: line 1 is of task 'task 0' in the space Pairs, not NASBench"):
         data.setup("fit")
     embedded = written(tmp_path / "e.jsonl", a_record("v", trial("ab", 1), trial("cd", 2), embedding=(1.0,)))

@@ -15,7 +15,7 @@ from torch import nn
 from lit_metanas.meta import PrototypeLoss
 from lit_metanas.records import Budget
 from lit_metanas.relaxations import Softmax
-from lit_metanas.searchers import QuerySearcher, RegularisedEvolution, WeightSharingSearcher
+from lit_metanas.searchers import DARTSSearcher, QuerySearcher, RegularisedEvolution
 from lit_metanas.spaces import Architecture, SearchSpace, one_hot
 from lit_metanas.tasks import Split, Task
 
@@ -107,7 +107,7 @@ def test_it_is_meta_trained(space):
 
 
 def test_it_is_searched(space, task):
-    darts = WeightSharingSearcher(epochs=2, batch_size=6).search(task, space, Budget(), seed=0)
+    darts = DARTSSearcher(epochs=2, batch_size=6).search(task, space, Budget(), seed=0)
     assert darts.weights is not None
     assert space.child(darts.architecture, SHAPE, WAY, darts.weights)(task.test.inputs).shape == (12, WAY)
     sampler = RegularisedEvolution(population=2, sample=2, space=space)

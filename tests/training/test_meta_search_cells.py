@@ -17,7 +17,7 @@ from lit_metanas.meta import (
 )
 from lit_metanas.records import Budget
 from lit_metanas.relaxations import AnnealedSoftmax, Argmax, Derived, SampledChild, Softmax
-from lit_metanas.searchers import WeightSharingSearcher
+from lit_metanas.searchers import DARTSSearcher
 from lit_metanas.spaces import DARTSCell, ENASMacro, MetaNASCell, MobileMacro, MobileStage, one_hot
 from lit_metanas.tasks import Split, Task
 
@@ -125,7 +125,7 @@ def test_darts_searches_a_task(name):
         return Split(means[labels] + 0.1 * torch.rand(size, *shape, generator=generator), labels)
 
     task = Task(id="toy", way=3, train=split(18), val=split(9), test=split(9))
-    found = WeightSharingSearcher(epochs=1, batch_size=9).search(task, space, Budget(), 0)
+    found = DARTSSearcher(epochs=1, batch_size=9).search(task, space, Budget(), 0)
     assert space.canonical(found.architecture) == found.architecture
     child = space.child(found.architecture, shape, 3, found.weights).eval()
     with torch.no_grad():

@@ -8,7 +8,7 @@ import torch
 from meta_toys import SHAPE, SPACE, fit, make_data, make_model, make_trainer
 
 from lit_metanas.meta import FOMAML, Adam, JointInnerLoop, LinearHead, PrototypeLinearHead, evaluate, task_generator
-from lit_metanas.records import Chosen, write_architectures
+from lit_metanas.records import ArchitectureRow, write_architectures
 from lit_metanas.relaxations import Argmax, Softmax
 from lit_metanas.spaces import Architecture, LayeredSpace
 from lit_metanas.training import ArchitectureSchedule
@@ -280,10 +280,10 @@ def test_statistics_of_another_architecture_are_not_taken_over(trained):
 def test_the_best_architecture_of_a_file_is_taken(tmp_path):
     labels = {choice.name: choice.labels[0] for choice in SPACE.choices}
     rows = [
-        Chosen("task", "a", "LayeredSpace", Architecture({**labels, "layer1.kernel": "1"}), 0.4),
-        Chosen("task", "b", "LayeredSpace", Architecture({**labels, "layer1.kernel": "3"}), 0.6),
-        Chosen("task", "c", "LayeredSpace", Architecture(labels), math.nan),
-        Chosen("task", "d", "OtherSpace", Architecture({"a": "b"}), 0.9),
+        ArchitectureRow("task", "a", "LayeredSpace", Architecture({**labels, "layer1.kernel": "1"}), 0.4),
+        ArchitectureRow("task", "b", "LayeredSpace", Architecture({**labels, "layer1.kernel": "3"}), 0.6),
+        ArchitectureRow("task", "c", "LayeredSpace", Architecture(labels), math.nan),
+        ArchitectureRow("task", "d", "OtherSpace", Architecture({"a": "b"}), 0.9),
     ]
     write_architectures(tmp_path / "architectures.json", rows)
     model = make_model(architecture=str(tmp_path / "architectures.json"))

@@ -21,7 +21,7 @@ BEAT = 1.0
 GRACE = 3.0
 """Seconds in which the main thread may end a process by itself, before the thread does."""
 
-_WAITING = ("torch.distributed", "lit_metanas.training.collectives", "lit_metanas.callbacks.guards.rank_check")
+_WAITING = ("torch.distributed", "lit_metanas.training.collectives", "lit_metanas.callbacks.guards.replica_check")
 """Modules in which a main thread waits for others: the latter two copy what all have sent from a GPU."""
 
 
@@ -39,7 +39,7 @@ class Meeting(NamedTuple):
     key: bytes
 
 
-class SignsOfLife(threading.Thread):
+class Heartbeat(threading.Thread):
     """Tells the first process that this one lives, and hears from it of others: a star of TCP connections.
 
     A process that dies closes its connection; one that is stopped, or whose machine is gone, falls silent; one whose

@@ -14,7 +14,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_info
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from lit_metanas.callbacks.searching import Agreeing
+from lit_metanas.callbacks.protocols import Agreeing
 
 
 class Preemption(Callback):

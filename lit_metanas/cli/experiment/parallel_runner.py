@@ -21,7 +21,7 @@ GRACE = 30.0
 """Seconds that interrupted steps have to leave what they have in order."""
 
 
-class SideBySide:
+class ParallelRunner:
     """Does all steps, as many at once as there are jobs.
 
     What a step prints goes to the end of ``log.txt`` in its folder. When one fails, or SIGINT, SIGTERM or SIGHUP

@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lit_metanas.cli.errors import UsageError
-from lit_metanas.cli.experiment.parallel_runner import SideBySide
+from lit_metanas.cli.experiment.parallel_runner import ParallelRunner
 from lit_metanas.cli.experiment.plan import Phase, Step, last_checkpoint, mark, plan, set_aside, state
 from lit_metanas.cli.experiment.schedule import Schedule, duration
-from lit_metanas.io.files import alone
+from lit_metanas.io.files import directory_lock
 from lit_metanas.io.text import number_of
 
 SHOWN = (".md", ".png", ".svg", ".json", ".jsonl", ".csv", ".pt", ".pt2", ".ckpt")
@@ -47,14 +47,14 @@ def run(
     if jobs < 1:
         raise UsageError(f"'jobs' is {jobs}: give 1, or how many seeds run side by side.")
     steps = plan(phases, directory, seeds or [0], inputs or {})
-    with alone(directory, "run", "directory"):
+    with directory_lock(directory, "run", "directory"):
         if jobs == 1:
             rows = _in_order(steps, directory, execute)
         else:
             minutes = Schedule(steps, jobs).minutes_left(set(), {})
             what = number_of(len(steps), "step")
             print(f"{what} into {directory}, about {duration(60 * minutes)} with {jobs} jobs.", flush=True)
-            rows = SideBySide(steps, jobs).run()
+            rows = ParallelRunner(steps, jobs).run()
     _summary(steps, rows)
     if all(row == "skipped" for row in rows):
         print(f"\nEverything in {directory} was finished before: nothing was done.")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lit_metanas.callbacks.figures import COLOURS, INK, figure
-from lit_metanas.records.result import Result
+from lit_metanas.records.rows import ResultRow
 from lit_metanas.report.figures.panel import ABOVE, ACCOUNTS, BELOW, HEIGHT, LEFT, PANEL, frame, name_room, names, ticks
 from lit_metanas.report.paired_statistics import mean_curve, saturation
 from lit_metanas.report.table import methods_of, protocol_title
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Curve = list[tuple[float, float]]
 
 
-def draw_curves(results: Sequence[Result]) -> Figure | None:
+def draw_curves(results: Sequence[ResultRow]) -> Figure | None:
     """Draw the best validation score so far over what was spent, averaged over tasks and seeds, a panel a protocol.
 
     A ring marks the cheapest cost that comes within half a point of the end. None where no result has a curve.
@@ -46,7 +46,7 @@ def draw_curves(results: Sequence[Result]) -> Figure | None:
     return drawn
 
 
-def _panel_of(result: Result) -> tuple[str, str]:
+def _panel_of(result: ResultRow) -> tuple[str, str]:
     """The title of the panel that shows a result, and what its costs are counted in."""
     return protocol_title(result.protocol), result.protocol.account
 

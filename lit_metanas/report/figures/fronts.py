@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lit_metanas.callbacks.figures import COLOURS, FAINT, INK, figure
 from lit_metanas.records.record import Trial
-from lit_metanas.records.result import Result
+from lit_metanas.records.rows import ResultRow
 from lit_metanas.report.figures.panel import ABOVE, BELOW, HEIGHT, LEFT, PANEL, frame, name_room, names
 from lit_metanas.report.table import methods_of
 from lit_metanas.report.units import count
@@ -24,13 +24,13 @@ UNITS = {"latency": ("milliseconds for one input", 1e3), "flops": ("forward mult
 """Words for measures whose name does not say their unit, and what they are multiplied by."""
 
 
-def draw_fronts(results: Sequence[Result]) -> Figure | None:
+def draw_fronts(results: Sequence[ResultRow]) -> Figure | None:
     """Draw each search's front, a panel for each task and measure; a ring marks what was chosen.
 
     Between two points the line shows what one gets for at most so much of the measure. With more than two objectives
     a panel shows all of the front, of which some points may lie below the line. None where no result has a front.
     """
-    panels: dict[tuple[str, str], list[Result]] = {}
+    panels: dict[tuple[str, str], list[ResultRow]] = {}
     for result in results:
         for measure in result.front[0].measures if result.front else ():
             panels.setdefault((result.task_id, measure), []).append(result)
@@ -49,7 +49,7 @@ def draw_fronts(results: Sequence[Result]) -> Figure | None:
     return drawn
 
 
-def _panel(axes: Axes, title: str, measure: str, results: Sequence[Result], methods: Sequence[str]) -> None:
+def _panel(axes: Axes, title: str, measure: str, results: Sequence[ResultRow], methods: Sequence[str]) -> None:
     """One measure on one task."""
     label, scale = UNITS.get(measure, (measure, 1.0))
     ends = []
@@ -80,7 +80,7 @@ def _attained(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]
     return line
 
 
-def _chosen(result: Result) -> Trial:
+def _chosen(result: ResultRow) -> Trial:
     """The front's point that was chosen: the most accurate one, the earliest of equals."""
     return max(result.front, key=lambda trial: trial.value)
 
@@ -97,5 +97,5 @@ def _ticks(axes: Axes, values: Sequence[float]) -> None:
     axes.set_xticks(marks, [count(mark, exact=True) if mark >= 1 else f"{mark:g}" for mark in marks])
 
 
-def _name(result: Result) -> str:
+def _name(result: ResultRow) -> str:
     return f"{result.method} (seed {result.seed})"

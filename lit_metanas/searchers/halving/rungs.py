@@ -13,7 +13,7 @@ from torch import Tensor
 from lit_metanas.estimators.estimator import FAILURES, Estimator, EstimatorCallable, reason_of
 from lit_metanas.io.text import number_of
 from lit_metanas.records.budget import Budget, Cost
-from lit_metanas.records.record import Found, Record, Trial
+from lit_metanas.records.record import SearchOutcome, SearchRecord, Trial
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
@@ -36,7 +36,7 @@ class Contender:
 
 
 def climb(
-    contenders: Sequence[Contender], *, estimator: Estimator, budget: Budget, flops: float, record: Record
+    contenders: Sequence[Contender], *, estimator: Estimator, budget: Budget, flops: float, record: SearchRecord
 ) -> list[Contender]:
     """Train each contender on for an equal part of ``flops``, and order them by the score, best first.
 
@@ -116,12 +116,14 @@ class Halving(Searcher):
         self.rungs = check_rungs(rungs, type(self).__name__)
         self.finish = finish
 
-    def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> Found:
+    def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:
         """Search on one task."""
         return self.run(self.estimator(task, space, seed), space, budget, seed, problem=task.id)
 
     @abstractmethod
-    def run(self, estimator: Estimator, space: SearchSpace, budget: Budget, seed: int, *, problem: str) -> Found:
+    def run(
+        self, estimator: Estimator, space: SearchSpace, budget: Budget, seed: int, *, problem: str
+    ) -> SearchOutcome:
         """Search on whatever problem the estimator holds.
 
         Args:
@@ -137,8 +139,8 @@ class Halving(Searcher):
         """
 
     def _finished(
-        self, contenders: Sequence[Contender], *, estimator: Estimator, budget: Budget, record: Record
-    ) -> Found:
+        self, contenders: Sequence[Contender], *, estimator: Estimator, budget: Budget, record: SearchRecord
+    ) -> SearchOutcome:
         """The first contender, trained on with what is left of the budget if wished.
 
         Raises:
@@ -162,4 +164,4 @@ class Halving(Searcher):
                 iter(climb([winner], estimator=estimator, budget=budget, flops=rest, record=record)),
                 winner,
             )
-        return Found(winner.architecture, winner.weights, record)
+        return SearchOutcome(winner.architecture, winner.weights, record)

@@ -11,7 +11,7 @@ from lit_metanas.estimators.estimator import Estimator, EstimatorCallable
 from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.io.text import number_of
 from lit_metanas.records.budget import Budget
-from lit_metanas.records.record import Found, Record
+from lit_metanas.records.record import SearchOutcome, SearchRecord
 from lit_metanas.searchers.halving.rungs import Contender, Halving, climb, left
 from lit_metanas.searchers.mutation import complete, draw_new, mutate
 from lit_metanas.spaces.architecture import Architecture
@@ -53,11 +53,13 @@ class SuccessiveHalving(Halving):
         self.candidates = candidates
         self.eta = eta
 
-    def run(self, estimator: Estimator, space: SearchSpace, budget: Budget, seed: int, *, problem: str) -> Found:
+    def run(
+        self, estimator: Estimator, space: SearchSpace, budget: Budget, seed: int, *, problem: str
+    ) -> SearchOutcome:
         """Halve; see the base class."""
         generator = torch.Generator().manual_seed(seed)
         total = left(budget, "SuccessiveHalving")
-        record = Record(problem)
+        record = SearchRecord(problem)
         drawn = draw_new(lambda: space.sample(generator), space, self.candidates, ())
         contenders = [Contender(architecture) for architecture in drawn]
         for share in self.rungs:
@@ -107,11 +109,13 @@ class EvolvingHalving(Halving):
         self.survivors = survivors
         self.whole_groups = whole_groups
 
-    def run(self, estimator: Estimator, space: SearchSpace, budget: Budget, seed: int, *, problem: str) -> Found:
+    def run(
+        self, estimator: Estimator, space: SearchSpace, budget: Budget, seed: int, *, problem: str
+    ) -> SearchOutcome:
         """Evolve; see the base class."""
         generator = torch.Generator().manual_seed(seed)
         total = left(budget, "EvolvingHalving")
-        record = Record(problem)
+        record = SearchRecord(problem)
         contenders = [Contender(self._start(space))]
         for number, share in zip(self.candidates, self.rungs, strict=True):
             rung = self._filled(contenders, number, space, record, generator)
@@ -133,7 +137,7 @@ class EvolvingHalving(Halving):
         contenders: Sequence[Contender],
         number: int,
         space: SearchSpace,
-        record: Record,
+        record: SearchRecord,
         generator: torch.Generator,
     ) -> list[Contender]:
         """The contenders and new mutants of the first, ``number`` in all."""

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from optuna.trial import FrozenTrial, TrialState
 
 from lit_metanas.records.budget import Budget, Cost
-from lit_metanas.records.record import Record, Trial
+from lit_metanas.records.record import SearchRecord, Trial
 from lit_metanas.spaces.architecture import Architecture
 
 Value = float | int | str | bool
@@ -55,7 +55,7 @@ class Ledger:
         reason: why the last trial without a score has none.
     """
 
-    def __init__(self, budget: Budget, record: Record) -> None:
+    def __init__(self, budget: Budget, record: SearchRecord) -> None:
         self.budget = budget
         self.record = record
         self.known: dict[Query, Trial] = {}

@@ -19,7 +19,7 @@ SCORE = "accuracy"
 
 
 @dataclass(frozen=True)
-class Goal:
+class Objectives:
     """Objectives and constraints.
 
     Attributes:

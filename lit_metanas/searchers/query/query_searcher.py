@@ -12,14 +12,14 @@ from lit_metanas.estimators.estimator import Estimator, EstimatorCallable
 from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.io.text import number_of, tensor_digest
 from lit_metanas.records.budget import Budget, Cost
-from lit_metanas.records.record import Found, Record
+from lit_metanas.records.record import SearchOutcome, SearchRecord
 from lit_metanas.searchers.query.ledger import Ledger, Query
-from lit_metanas.searchers.query.objectives import SCORE, FidelityLadder, Goal, RecipeRange, check_ranges
+from lit_metanas.searchers.query.objectives import SCORE, FidelityLadder, Objectives, RecipeRange, check_ranges
 from lit_metanas.searchers.query.scoring import Scoring
 from lit_metanas.searchers.query.study import open_study, quiet, storage_faults
 from lit_metanas.searchers.query.study_record import describe
 from lit_metanas.searchers.query.trial_loop import TrialLoop
-from lit_metanas.searchers.query.worker_group import Team, team_storage
+from lit_metanas.searchers.query.worker_group import WorkerGroup, team_storage
 from lit_metanas.searchers.samplers.history_sampler import HistorySampler
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.choice_space import ChoiceSpace
@@ -113,7 +113,7 @@ class QuerySearcher(Searcher):
             self.embedding = embedding
         self._known = Cost()
         self._ladder = FidelityLadder(self.fidelities, fidelity)
-        self._goal = Goal(self.objectives, self.constraints)
+        self._goal = Objectives(self.objectives, self.constraints)
         check_ranges(self.train)
 
     @property
@@ -122,7 +122,7 @@ class QuerySearcher(Searcher):
         sampler = self.sampler.meta_cost if isinstance(self.sampler, HistorySampler) else Cost()
         return sampler + self._known
 
-    def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> Found:
+    def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:
         """Run, or resume, the study of this task."""
         embedding = () if self.embedding is None else self.embedding(task)
         estimator = (self.estimator or TrainingEstimator)(task, space, seed)
@@ -139,7 +139,7 @@ class QuerySearcher(Searcher):
         problem: str,
         embedding: tuple[float, ...] = (),
         examples: str = "",
-    ) -> Found:
+    ) -> SearchOutcome:
         """Run, or resume, the study of whatever problem the estimator holds.
 
         Args:
@@ -169,7 +169,7 @@ class QuerySearcher(Searcher):
                 settings=self._settings(space, estimator),
                 examples=examples,
             )
-            record = Record(
+            record = SearchRecord(
                 problem,
                 objectives=self.objectives,
                 space=space.name,
@@ -179,7 +179,7 @@ class QuerySearcher(Searcher):
                 embedding=embedding,
             )
             describe(study, record)
-            team = Team(study, storage, self.heartbeat) if storage else None
+            team = WorkerGroup(study, storage, self.heartbeat) if storage else None
             ledger = Ledger(budget, record)
             scoring = Scoring(
                 study, space, estimator, ledger, self._goal, self._ladder, self.train, self.failures, team
@@ -221,7 +221,7 @@ def _examples(task: Task) -> str:
     return tensor_digest(*(tensor for split in splits for tensor in (split.inputs, split.labels)))
 
 
-def _found(ledger: Ledger, loop: TrialLoop) -> Found:
+def _found(ledger: Ledger, loop: TrialLoop) -> SearchOutcome:
     """What the search chose, with what was trained for it, where the estimator trains."""
     record = ledger.record
     if ledger.reason and not any(trial.scored for trial in record.trials):
@@ -235,4 +235,4 @@ def _found(ledger: Ledger, loop: TrialLoop) -> Found:
     query, weights = loop.trained or (None, None)
     if query != chosen:  # another process trained it, perhaps this one before it was killed
         weights = loop.scoring.again(chosen) if chosen in ledger.trained else None
-    return Found(best.architecture, weights, record, best.recipe)
+    return SearchOutcome(best.architecture, weights, record, best.recipe)

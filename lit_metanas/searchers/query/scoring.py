@@ -16,8 +16,8 @@ from lit_metanas.io.text import number_of
 from lit_metanas.records.budget import Cost, Exhausted
 from lit_metanas.records.record import Trial
 from lit_metanas.searchers.query.ledger import Ledger, Query, noted
-from lit_metanas.searchers.query.objectives import FidelityLadder, Goal, RecipeRange, suggest_recipe
-from lit_metanas.searchers.query.worker_group import Team
+from lit_metanas.searchers.query.objectives import FidelityLadder, Objectives, RecipeRange, suggest_recipe
+from lit_metanas.searchers.query.worker_group import WorkerGroup
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.choice_space import ChoiceSpace
 
@@ -64,11 +64,11 @@ class Scoring:
     space: ChoiceSpace
     estimator: Estimator
     ledger: Ledger
-    goal: Goal
+    goal: Objectives
     ladder: FidelityLadder
     ranges: Mapping[str, RecipeRange]
     failures: int
-    team: Team | None
+    team: WorkerGroup | None
     streak: int = 0
 
     def tell(self, trial: optuna.Trial, reported: Sequence[int] = ()) -> tuple[Query, dict[str, Tensor] | None] | None:

@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from lit_metanas.records.budget import Budget, Cost
 from lit_metanas.records.plain import from_plain, to_plain
-from lit_metanas.records.record import Record, Trial
+from lit_metanas.records.record import SearchRecord, Trial
 from lit_metanas.searchers.query.ledger import Ledger, Query, noted
 from lit_metanas.searchers.query.study import quiet
 from lit_metanas.searchers.samplers.memory import EMBEDDING, PREFIX
@@ -25,7 +25,7 @@ IDENTITY = "search"
 """The study's user attribute that says what it searched: the fields of a record but for trials and embedding."""
 
 
-def describe(study: optuna.Study, record: Record) -> None:
+def describe(study: optuna.Study, record: SearchRecord) -> None:
     """Write into a study what it searches, for who reads it later and for samplers that look at the task."""
     fields = to_plain(replace(record, trials=[], embedding=()))
     del fields["trials"], fields["embedding"]
@@ -36,7 +36,7 @@ def describe(study: optuna.Study, record: Record) -> None:
         study.set_user_attr(EMBEDDING, list(record.embedding))
 
 
-def record_of(study: optuna.Study) -> Record:
+def record_of(study: optuna.Study) -> SearchRecord:
     """The record of a study: what this project's searches tried exactly, anyone's trials as far as they tell.
 
     In anyone's trials the parameters that begin with ``arch.`` are the architecture, the first objective is the score
@@ -50,9 +50,9 @@ def record_of(study: optuna.Study) -> Record:
     trials = [_explained(trial, sign) for trial in study.get_trials(deepcopy=False)]
     try:
         if IDENTITY in study.user_attrs:
-            record = from_plain(Record, study.user_attrs[IDENTITY], f"study '{study.study_name}'")
+            record = from_plain(SearchRecord, study.user_attrs[IDENTITY], f"study '{study.study_name}'")
         else:
-            record = Record(study.study_name, choices=_labels(trials))
+            record = SearchRecord(study.study_name, choices=_labels(trials))
         record.embedding = tuple(float(number) for number in study.user_attrs.get(EMBEDDING, ()))
         Ledger(Budget(), record).read(trials)
     except (TypeError, ValueError, AttributeError) as error:
@@ -67,7 +67,7 @@ def record_of(study: optuna.Study) -> Record:
     return record
 
 
-def add_study(record: Record, name: str, storage: str | BaseStorage | None) -> optuna.Study:
+def add_study(record: SearchRecord, name: str, storage: str | BaseStorage | None) -> optuna.Study:
     """Make a study whose finished trials are those of a record, in its order, for any sampler and Optuna's dashboard.
 
     The parameters are the choices, inactive ones with their first label. A trial whose score is not a number is a
@@ -119,7 +119,7 @@ def _finished(
     )
 
 
-def _distributions(record: Record) -> dict[str, CategoricalDistribution]:
+def _distributions(record: SearchRecord) -> dict[str, CategoricalDistribution]:
     """What could be chosen, and labels beyond it that were."""
     labels = {name: list(given) for name, given in record.choices.items()}
     for trial in record.trials:

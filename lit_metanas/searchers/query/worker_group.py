@@ -49,7 +49,7 @@ def retry(study: optuna.Study, trial: FrozenTrial) -> None:
         study.enqueue_trial(trial.params, user_attrs={"tries": tries + 1, "retry of": trial.number})
 
 
-class Team:
+class WorkerGroup:
     """What one of several processes knows of the others, all of it through the storage.
 
     The budget is the study's: a process sets aside what its trial will cost before it begins. It counts what is set

@@ -22,7 +22,7 @@ MUTANTS = 500
 PARENTS = 10
 
 
-class Prospects:
+class CandidatePool:
     """Architectures, with what the sources expect of them.
 
     Args:
@@ -54,16 +54,16 @@ class Prospects:
         return len(self.architectures)
 
 
-class Outlook(ABC):
+class CandidateProvider(ABC):
     """Gives the prospects of each proposal."""
 
-    first: Prospects
+    first: CandidatePool
     """Those of a task of which nothing is known."""
 
     @abstractmethod
     def __call__(
         self, known: Sequence[Architecture], best: Sequence[Architecture], draw: np.random.Generator
-    ) -> Prospects:
+    ) -> CandidatePool:
         """The prospects beside what is known, which they contain.
 
         Args:
@@ -73,7 +73,7 @@ class Outlook(ABC):
         """
 
 
-class WholeOutlook(Outlook):
+class WholeSpaceProvider(CandidateProvider):
     """All architectures of a small space."""
 
     def __init__(self, surrogate: TransferSurrogate, candidates: Candidates) -> None:
@@ -81,16 +81,16 @@ class WholeOutlook(Outlook):
         # A space of the same choices that merges isomorphs otherwise has other candidates.
         same = bool(known) and all(len(own) == len(candidates.architectures) for own in known)
         sources = torch.stack(known) if same else None
-        self.first = Prospects(surrogate, candidates.architectures, candidates.features, sources)
+        self.first = CandidatePool(surrogate, candidates.architectures, candidates.features, sources)
 
     def __call__(
         self, known: Sequence[Architecture], best: Sequence[Architecture], draw: np.random.Generator
-    ) -> Prospects:
+    ) -> CandidatePool:
         """The same ones, whatever is known."""
         return self.first
 
 
-class DrawnOutlook(Outlook):
+class DrawnCandidateProvider(CandidateProvider):
     """Architectures of a large space: drawn ones, and mutants of the best and of what was best on the sources."""
 
     def __init__(self, surrogate: TransferSurrogate, encoding: Encoding) -> None:
@@ -101,11 +101,11 @@ class DrawnOutlook(Outlook):
         labels = {choice.name: space.proposed(choice) for choice in space.choices}
         self.elite = [one for one in known if all(label in labels[name] for name, label in one.items())]
         both = tuple(dict.fromkeys([*self.elite, *encoding.candidates.architectures]))
-        self.first = Prospects(surrogate, both, encoding(both))
+        self.first = CandidatePool(surrogate, both, encoding(both))
 
     def __call__(
         self, known: Sequence[Architecture], best: Sequence[Architecture], draw: np.random.Generator
-    ) -> Prospects:
+    ) -> CandidatePool:
         """New ones for each proposal."""
         space = self.encoding.space
         generator = torch.Generator().manual_seed(int(draw.integers(2**62)))
@@ -116,4 +116,4 @@ class DrawnOutlook(Outlook):
             mutants.append(mutant if number % 2 else mutate(space, mutant, generator))
         new = [*(one for one in mutants if space.violation(one) is None), *drawn(space, DRAWN, generator)]
         both = tuple(dict.fromkeys([*known, *self.elite, *new]))
-        return Prospects(self.surrogate, both, self.encoding(both))
+        return CandidatePool(self.surrogate, both, self.encoding(both))

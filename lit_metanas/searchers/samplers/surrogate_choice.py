@@ -12,7 +12,12 @@ import torch
 from torch import Tensor
 
 from lit_metanas.records.statistics import rank_gaussian
-from lit_metanas.searchers.samplers.candidate_pool import DrawnOutlook, Outlook, Prospects, WholeOutlook
+from lit_metanas.searchers.samplers.candidate_pool import (
+    CandidatePool,
+    CandidateProvider,
+    DrawnCandidateProvider,
+    WholeSpaceProvider,
+)
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.encodings import Encoding
 from lit_metanas.surrogates.acquisition import by_improvement
@@ -77,10 +82,10 @@ class SurrogateChoice:
         return TransferSurrogate(kernel, (), kernel.prior.mean)
 
     @cached_property
-    def _outlook(self) -> Outlook:
+    def _outlook(self) -> CandidateProvider:
         if self.encoding.candidates.whole:
-            return WholeOutlook(self.surrogate, self.encoding.candidates)
-        return DrawnOutlook(self.surrogate, self.encoding)
+            return WholeSpaceProvider(self.surrogate, self.encoding.candidates)
+        return DrawnCandidateProvider(self.surrogate, self.encoding)
 
     def named(self, labels: Mapping[str, str]) -> Architecture | None:
         """The canonical architecture of all choices' labels; None where one is missing or not of the space."""
@@ -128,7 +133,7 @@ class SurrogateChoice:
         best = float(rank_gaussian(tried.scores).max())
         return (prospects.architectures[place] for place in by_improvement(mean, deviation, best))
 
-    def _prediction(self, tried: Tried, prospects: Prospects) -> tuple[Tensor, Tensor]:
+    def _prediction(self, tried: Tried, prospects: CandidatePool) -> tuple[Tensor, Tensor]:
         """Mean and deviation of the rank-Gaussian score of each prospect, shape ``(n,)``, as of the surrogate."""
         base, later = self._taken(tried.scores)
         posterior = self._extended(tried, prospects, base, later)
@@ -149,7 +154,9 @@ class SurrogateChoice:
             base = {*best, *latest[: self.context - half]}
         return sorted(base), list(range(fitted, number))
 
-    def _extended(self, tried: Tried, prospects: Prospects, base: list[int], later: list[int]) -> CandidatePosterior:
+    def _extended(
+        self, tried: Tried, prospects: CandidatePool, base: list[int], later: list[int]
+    ) -> CandidatePosterior:
         """The posterior, made anew at each fit of the parameters and else extended by what came since."""
         places = [prospects.places[one] for one in tried.architectures]
         order = rank_gaussian(tried.scores[base])
@@ -167,7 +174,7 @@ class SurrogateChoice:
         return kept[1]
 
 
-def _within(tried: Tried, prospects: Prospects) -> Tried:
+def _within(tried: Tried, prospects: CandidatePool) -> Tried:
     """What is known of prospects; others may have scored what this space cannot build."""
     found = [place for place, one in enumerate(tried.architectures) if one in prospects.places]
     return Tried(

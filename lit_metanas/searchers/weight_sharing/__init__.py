@@ -1,5 +1,5 @@
 """Searchers that train a supernet."""
 
-from lit_metanas.searchers.weight_sharing.supernet_searchers import ENAS, OneShot, WeightSharingSearcher
+from lit_metanas.searchers.weight_sharing.supernet_searchers import DARTSSearcher, ENASSearcher, OneShotSearcher
 
-__all__ = ["ENAS", "OneShot", "WeightSharingSearcher"]
+__all__ = ["DARTSSearcher", "ENASSearcher", "OneShotSearcher"]

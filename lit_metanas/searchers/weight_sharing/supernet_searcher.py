@@ -13,7 +13,7 @@ from lit_metanas.estimators.training_estimator import validation_part
 from lit_metanas.meta.heads import Head
 from lit_metanas.meta.parameters import Parameters
 from lit_metanas.records.budget import Budget, Cost
-from lit_metanas.records.record import Found
+from lit_metanas.records.record import SearchOutcome
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Task
@@ -21,12 +21,12 @@ from lit_metanas.training.meta_search.batch_norm_statistics import embed_and_rec
 from lit_metanas.training.meta_search.meta_checkpoint import read_meta_checkpoint, read_parameters
 from lit_metanas.training.trainers import quiet_trainer
 from lit_metanas.training.weight_sharing.minibatches import Minibatches
-from lit_metanas.training.weight_sharing.shared_weights import SharedWeights, take_over
+from lit_metanas.training.weight_sharing.supernet_training import SupernetTraining, take_over
 
-Module = TypeVar("Module", bound=SharedWeights)
+Module = TypeVar("Module", bound=SupernetTraining)
 
 
-class SharedWeightsSearcher(Searcher):
+class SupernetSearcher(Searcher):
     """Trains one supernet on the task, anew or from meta-trained parameters, and chooses with its weights.
 
     Args:
@@ -60,7 +60,7 @@ class SharedWeightsSearcher(Searcher):
         """Of the meta-training, where the search starts from its checkpoint."""
         return read_meta_checkpoint(self.start).cost if isinstance(self.start, str) else Cost()
 
-    def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> Found:
+    def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:
         """Search one task on the device that it lies on.
 
         Raises:
@@ -73,7 +73,7 @@ class SharedWeightsSearcher(Searcher):
             return self._search(task, space, budget, seed)
 
     @abstractmethod
-    def _search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> Found:
+    def _search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:
         """Search a task that has a validation part."""
 
     def _an_epoch(self, task: Task) -> int:
@@ -92,7 +92,7 @@ class SharedWeightsSearcher(Searcher):
         return module.to(device)
 
     @torch.no_grad()
-    def _start_from(self, module: SharedWeights) -> None:
+    def _start_from(self, module: SupernetTraining) -> None:
         """Begin from meta-trained parameters, and make the classifier."""
         task, space = module.task, module.space
         start = self.start

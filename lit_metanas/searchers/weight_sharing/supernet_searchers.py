@@ -12,21 +12,21 @@ from lit_metanas.estimators.supernet_estimator import SupernetEstimator
 from lit_metanas.meta.heads import Head
 from lit_metanas.meta.parameters import Parameters
 from lit_metanas.records.budget import Budget, Cost
-from lit_metanas.records.record import Found, Trial
+from lit_metanas.records.record import SearchOutcome, Trial
 from lit_metanas.relaxations.relaxation import Relaxation
 from lit_metanas.relaxations.soft import Softmax
 from lit_metanas.searchers.query.query_searcher import QuerySearcher
-from lit_metanas.searchers.weight_sharing.supernet_searcher import SharedWeightsSearcher
+from lit_metanas.searchers.weight_sharing.supernet_searcher import SupernetSearcher
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Task
-from lit_metanas.training.weight_sharing.darts import Rates, WeightSharing
-from lit_metanas.training.weight_sharing.enas import ControllerRates, ControllerSharing
-from lit_metanas.training.weight_sharing.hypergradient import ArchitectureGradient, FirstOrder
-from lit_metanas.training.weight_sharing.shared_weights import SinglePath, WeightRates
+from lit_metanas.training.weight_sharing.darts_training import DARTSTraining, Rates
+from lit_metanas.training.weight_sharing.enas_training import ControllerRates, ENASTraining
+from lit_metanas.training.weight_sharing.hypergradient import FirstOrder, Hypergradient
+from lit_metanas.training.weight_sharing.supernet_training import SinglePathTraining, WeightRates
 
 
-class WeightSharingSearcher(SharedWeightsSearcher):
+class DARTSSearcher(SupernetSearcher):
     """Trains one supernet on the task, weights and logits in turn, and derives the architecture of the largest logits.
 
     With the defaults it is first-order DARTS from scratch (Liu et al. 2019). Started from meta-trained parameters it
@@ -50,7 +50,7 @@ class WeightSharingSearcher(SharedWeightsSearcher):
         self,
         *,
         relaxation: Relaxation | None = None,
-        gradient: ArchitectureGradient | None = None,
+        gradient: Hypergradient | None = None,
         rates: Rates | None = None,
         epochs: int = 50,
         batch_size: int = 64,
@@ -63,9 +63,9 @@ class WeightSharingSearcher(SharedWeightsSearcher):
         self.gradient = gradient or FirstOrder()
         self.rates = rates or Rates()
 
-    def _search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> Found:
+    def _search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:
         an_epoch = self._an_epoch(task)
-        module = WeightSharing(
+        module = DARTSTraining(
             space=space,
             task=task,
             relaxation=self.relaxation,
@@ -78,10 +78,10 @@ class WeightSharingSearcher(SharedWeightsSearcher):
         )
         module = self._fit(module, seed)
         architecture = module.architecture()
-        return Found(architecture, module.inherited(architecture), module.record)
+        return SearchOutcome(architecture, module.inherited(architecture), module.record)
 
 
-class ENAS(SharedWeightsSearcher):
+class ENASSearcher(SupernetSearcher):
     """Trains shared weights and a controller in turn, draws children from it, and keeps the best (Pham et al. 2018).
 
     What it finds carries the supernet's weights, its classifier, and batch-norm statistics. One trial is recorded an
@@ -118,9 +118,9 @@ class ENAS(SharedWeightsSearcher):
         self.rates = rates or WeightRates()
         self.candidates = candidates
 
-    def _search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> Found:
+    def _search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:
         an_epoch = self._an_epoch(task)
-        module = ControllerSharing(
+        module = ENASTraining(
             space=space,
             task=task,
             rates=self.rates,
@@ -132,9 +132,9 @@ class ENAS(SharedWeightsSearcher):
         )
         module = self._fit(module, seed)
         architecture = self._best(module, seed)
-        return Found(architecture, module.inherited(architecture), module.record)
+        return SearchOutcome(architecture, module.inherited(architecture), module.record)
 
-    def _best(self, module: ControllerSharing, seed: int) -> Architecture:
+    def _best(self, module: ENASTraining, seed: int) -> Architecture:
         """The best of the last draws by validation, the earliest of equals."""
         estimator = SupernetEstimator(module.task, module.space, seed, module.weights)
         scores: dict[Architecture, float] = {}
@@ -156,7 +156,7 @@ class ENAS(SharedWeightsSearcher):
         return likeliest if module.space.violation(likeliest) is None else module.draw()
 
 
-class OneShot(SharedWeightsSearcher):
+class OneShotSearcher(SupernetSearcher):
     """Trains a supernet by uniformly drawn architectures, then ranks candidates by their accuracy with its weights.
 
     With a random sampler it is random search with weight sharing (Li and Talwalkar 2019), with an evolutionary one
@@ -189,7 +189,7 @@ class OneShot(SharedWeightsSearcher):
         head: Head | None = None,
     ) -> None:
         if candidates < 1:
-            raise ValueError(f"OneShot: candidates is {candidates}; give at least 1.")
+            raise ValueError(f"OneShotSearcher: candidates is {candidates}; give at least 1.")
         super().__init__(epochs=epochs, batch_size=batch_size, start=start, head=head)
         self.sampler = sampler or RandomSampler()
         self.candidates = candidates
@@ -202,9 +202,9 @@ class OneShot(SharedWeightsSearcher):
         """Of the meta-training that the weights start from, and of the searches that the sampler learned from."""
         return super().meta_cost + self._ranking.meta_cost
 
-    def _search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> Found:
+    def _search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:
         steps = self.epochs * self._an_epoch(task)
-        module = SinglePath(space=space, task=task, rates=self.rates, budget=budget, steps=steps, seed=seed)
+        module = SinglePathTraining(space=space, task=task, rates=self.rates, budget=budget, steps=steps, seed=seed)
         trained = self._fit(module, seed)
         weights = {name: tensor.detach() for name, tensor in trained.weights.items()}
         estimator = SupernetEstimator(task, space, seed, weights)

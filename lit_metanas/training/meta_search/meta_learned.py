@@ -16,7 +16,7 @@ from lit_metanas.meta import Head, InnerLoop, Learner, Parameters
 from lit_metanas.meta.cost import Account
 from lit_metanas.meta.learner import BatchNorm
 from lit_metanas.records.budget import Cost
-from lit_metanas.records.result import Protocol
+from lit_metanas.records.rows import Protocol
 from lit_metanas.records.statistics import t_interval
 from lit_metanas.relaxations import Derived, Relaxation
 from lit_metanas.spaces import Architecture, SearchSpace, Shape, inherit

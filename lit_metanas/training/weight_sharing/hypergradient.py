@@ -19,7 +19,7 @@ class Loss(Protocol):
         """A scalar."""
 
 
-class ArchitectureGradient(ABC):
+class Hypergradient(ABC):
     """Gradient of the validation loss with respect to the logits.
 
     Attributes:
@@ -48,7 +48,7 @@ class ArchitectureGradient(ABC):
         """
 
 
-class FirstOrder(ArchitectureGradient):
+class FirstOrder(Hypergradient):
     """The gradient at the current weights, as if these were optimal already (Liu et al. 2019, Eq. 6 with xi = 0)."""
 
     train_passes = 0
@@ -61,7 +61,7 @@ class FirstOrder(ArchitectureGradient):
         return _gradient(val_loss(weights, logits), logits)
 
 
-class SecondOrder(ArchitectureGradient):
+class SecondOrder(Hypergradient):
     """The gradient through one step of the weights (Liu et al. 2019, Eq. 6 to 8).
 
     With ``w' = w - xi dL_train/dw`` and ``v = dL_val/dw'`` it is ``dL_val(w')/da - xi H v``, where the product of the

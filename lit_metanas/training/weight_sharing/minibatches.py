@@ -11,7 +11,7 @@ from torch import Tensor
 from lit_metanas.tasks.task import Split
 
 
-class Pair(NamedTuple):
+class Minibatch(NamedTuple):
     """A train minibatch for the weights and a validation minibatch for the logits."""
 
     train: Split
@@ -42,11 +42,11 @@ class Minibatches:
     def __len__(self) -> int:
         return self.steps
 
-    def __iter__(self) -> Iterator[Pair]:
+    def __iter__(self) -> Iterator[Minibatch]:
         train = _endless(self.train, self.batch_size, torch.Generator().manual_seed(2 * self.seed))
         val = _endless(self.val, self.batch_size, torch.Generator().manual_seed(2 * self.seed + 1))
         for _ in range(self.steps):
-            yield Pair(next(train), next(val))
+            yield Minibatch(next(train), next(val))
 
 
 def _endless(split: Split, batch_size: int, generator: torch.Generator) -> Iterator[Split]:

@@ -13,14 +13,14 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "training" / "toys"))
 
 from meta_toys import fit, make_data, make_model
 
-from lit_metanas.callbacks import RankCheck
+from lit_metanas.callbacks import ReplicaCheck
 
 
 class Spoil(Callback):
     """Spoils one process's state in one way after the other, and mends it again."""
 
     def __init__(self) -> None:
-        self.check = RankCheck()
+        self.check = ReplicaCheck()
         self.told: dict[str, str] = {}
 
     def on_train_batch_end(self, trainer, pl_module, *args):
@@ -75,7 +75,7 @@ def main() -> None:
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    spoil, check = Spoil(), RankCheck(every_n_steps=3)
+    spoil, check = Spoil(), ReplicaCheck(every_n_steps=3)
     told = ""
     try:
         fit(

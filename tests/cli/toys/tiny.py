@@ -29,7 +29,7 @@ FIT = {
         "init_args": {
             "space": SPACE,
             "shape": [1, 8, 8],
-            "meta_gradient": {"class_path": "lit_metanas.meta.PairedScore", "init_args": {"isolate": True}},
+            "meta_gradient": {"class_path": "lit_metanas.meta.PairedReinforce", "init_args": {"isolate": True}},
             "relaxation": {"class_path": "lit_metanas.relaxations.Categorical"},
             "schedule": {"warm_up": 0.1},
         },
@@ -67,7 +67,7 @@ SEARCH = {
             "budget_queries": 3,
             "methods": {
                 "darts": {
-                    "class_path": "lit_metanas.searchers.WeightSharingSearcher",
+                    "class_path": "lit_metanas.searchers.DARTSSearcher",
                     "init_args": {"epochs": 2, "rates": {"weights": 0.1, "logits": 0.03}},
                 },
                 "TPE": {

@@ -13,7 +13,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor, distributed, nn
 
-from lit_metanas.callbacks.searching import Sampling, searches
+from lit_metanas.callbacks.protocols import Sampling, searches
 from lit_metanas.io.text import number_of
 
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
@@ -85,7 +85,7 @@ class AgreedError(ChildProcessError):
     """All processes raise it, with the same sentence, which the first one on each machine tells."""
 
 
-class RankCheck(Callback):
+class ReplicaCheck(Callback):
     """Compares over all processes what a training goes on from, bit for bit, and stops all where it differs.
 
     Each process sends two numbers, a checksum of ``rank_state`` and one of its names: after the first step, then every
@@ -101,7 +101,7 @@ class RankCheck(Callback):
 
     def __init__(self, every_n_steps: int = 50) -> None:
         if every_n_steps < 1:
-            raise ValueError(f"RankCheck: every_n_steps is {every_n_steps}; give at least 1.")
+            raise ValueError(f"ReplicaCheck: every_n_steps is {every_n_steps}; give at least 1.")
         self.every_n_steps = every_n_steps
         self._steps = 0
         self._checked = 0

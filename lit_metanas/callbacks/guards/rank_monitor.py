@@ -10,13 +10,13 @@ from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import distributed
 
-from lit_metanas.callbacks.guards.heartbeat import SignsOfLife, end_process
+from lit_metanas.callbacks.guards.heartbeat import Heartbeat, end_process
 
 _LAST = 30.0
 """Seconds that a process takes at most to end that knows that another is lost."""
 
 
-class RankWatch(Callback):
+class RankMonitor(Callback):
     """Stops all processes, with one sentence that names it, when one of them died, was stopped, hangs or failed.
 
     Without it the others wait in the next message for half an hour, or for ever. A thread beside the training does it;
@@ -34,10 +34,10 @@ class RankWatch(Callback):
 
     def __init__(self, limit: float = 60.0, stuck: float = 1800.0) -> None:
         if min(limit, stuck) < 2:
-            raise ValueError(f"RankWatch: limit is {limit} and stuck {stuck}; give at least 2 seconds.")
+            raise ValueError(f"RankMonitor: limit is {limit} and stuck {stuck}; give at least 2 seconds.")
         self.limit = limit
         self.stuck = stuck
-        self._signs: SignsOfLife | None = None
+        self._signs: Heartbeat | None = None
         self._speaks = True
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -45,7 +45,7 @@ class RankWatch(Callback):
         if trainer.world_size == 1 or self._signs is not None:
             return
         self._speaks = trainer.local_rank == 0
-        signs = SignsOfLife(
+        signs = Heartbeat(
             rank=trainer.global_rank,
             limit=self.limit,
             stuck=self.stuck if trainer.state.fn == TrainerFn.FITTING else None,

@@ -30,7 +30,7 @@ class Protocol:
 
 
 @dataclass(frozen=True)
-class Result:
+class ResultRow:
     """The score of one method, for one seed, on one target task or on a series of episodes.
 
     Attributes:
@@ -78,7 +78,7 @@ class Result:
 
 
 @dataclass(frozen=True)
-class Chosen:
+class ArchitectureRow:
     """The architecture that one method chose for one task, and how good it looked on validation examples.
 
     Attributes:

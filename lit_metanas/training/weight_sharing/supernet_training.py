@@ -17,13 +17,13 @@ from torch.optim import SGD, Optimizer
 from lit_metanas.meta.cost import TRAINING_PASSES
 from lit_metanas.meta.parameters import Parameters
 from lit_metanas.records.budget import Budget, Cost
-from lit_metanas.records.record import Record, Trial
+from lit_metanas.records.record import SearchRecord, Trial
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import Mixture, SearchSpace, one_hot
 from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.child import share_right
 from lit_metanas.training.meta_search.batch_norm_statistics import embed_and_record
-from lit_metanas.training.weight_sharing.minibatches import Pair
+from lit_metanas.training.weight_sharing.minibatches import Minibatch
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class WeightRates:
     clip: float = 5.0
 
 
-class SharedWeights(LightningModule):
+class SupernetTraining(LightningModule):
     """A supernet and its classifier, trained by steps that are charged beforehand.
 
     Batches are normalised by their own statistics. Forward passes without training (validation) are not part of the
@@ -80,7 +80,7 @@ class SharedWeights(LightningModule):
             self.head = nn.Linear(self.supernet.features, task.way)
         # Faster on a CPU, up to 1.6 times for cells.
         self.to(memory_format=torch.channels_last)
-        self.record = Record(task.id)
+        self.record = SearchRecord(task.id)
         self.done = 0
         self.spent_before = budget.spent.flops
 
@@ -219,7 +219,7 @@ def take_over(own: Mapping[str, Tensor], given: Mapping[str, Tensor], space: Sea
         tensor.data.copy_(given[name])
 
 
-class SinglePath(SharedWeights):
+class SinglePathTraining(SupernetTraining):
     """Trains shared weights alone: each train minibatch under an architecture that is drawn from the space.
 
     Single-path one-shot (Guo et al. 2020, Section 3.1), and the first phase of random search with weight sharing (Li
@@ -227,7 +227,7 @@ class SinglePath(SharedWeights):
     obeyed. The training ends before the first step that the budget cannot pay.
     """
 
-    def training_step(self, batch: Pair, batch_idx: int) -> None:
+    def training_step(self, batch: Minibatch, batch_idx: int) -> None:
         """One step of the weights."""
         if self.train_path(self.space.sample(self.generator), batch.train):
             self.done += 1

@@ -17,9 +17,9 @@ from lit_metanas.relaxations.relaxation import Relaxation
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import Mixture, SearchSpace
 from lit_metanas.tasks.task import Split, Task
-from lit_metanas.training.weight_sharing.hypergradient import ArchitectureGradient, Tensors
-from lit_metanas.training.weight_sharing.minibatches import Pair
-from lit_metanas.training.weight_sharing.shared_weights import SharedWeights, WeightRates, take_over
+from lit_metanas.training.weight_sharing.hypergradient import Hypergradient, Tensors
+from lit_metanas.training.weight_sharing.minibatches import Minibatch
+from lit_metanas.training.weight_sharing.supernet_training import SupernetTraining, WeightRates, take_over
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Noise(NamedTuple):
     dropout: dict[str, Tensor]
 
 
-class WeightSharing(SharedWeights):
+class DARTSTraining(SupernetTraining):
     """Trains a supernet on train minibatches and its logits on validation minibatches, in turn.
 
     Algorithm 1 of DARTS (Liu et al. 2019): at each step the logits are trained first, on the current weights. Each
@@ -73,7 +73,7 @@ class WeightSharing(SharedWeights):
         space: SearchSpace,
         task: Task,
         relaxation: Relaxation,
-        gradient: ArchitectureGradient,
+        gradient: Hypergradient,
         rates: Rates,
         budget: Budget,
         steps: int,
@@ -122,7 +122,7 @@ class WeightSharing(SharedWeights):
         rate, decay = self.rates.logits, self.rates.logits_decay
         return [*weights, Adam(list(self.alphas.parameters()), lr=rate, betas=(0.5, 0.999), weight_decay=decay)]
 
-    def training_step(self, batch: Pair, batch_idx: int) -> None:
+    def training_step(self, batch: Minibatch, batch_idx: int) -> None:
         """One step of the logits on the validation minibatch, then one of the weights on the train minibatch."""
         progress = self.progress
         paid = progress < self.rates.warm_up or self._step_logits(batch, progress)
@@ -133,7 +133,7 @@ class WeightSharing(SharedWeights):
         if self.done % self.validate_every == 0:
             self.validate()
 
-    def _step_logits(self, batch: Pair, progress: float) -> bool:
+    def _step_logits(self, batch: Minibatch, progress: float) -> bool:
         """One step of the logits, if the budget can pay it."""
         train, val = batch
         train_noise, val_noise = self.draw_noise(len(train)), self.draw_noise(len(val))

@@ -15,7 +15,7 @@ from lit_metanas.meta.parameters import Parameters, TaskNoise
 from lit_metanas.relaxations.discrete import Categorical
 
 
-class PairedScore(MetaGradient):
+class PairedReinforce(MetaGradient):
     """Score-function gradient of the logits with a paired baseline.
 
     Two children a1 and a2 are drawn from ``p = softmax(logits)`` and judged by the query losses L1 and L2 on the same
@@ -45,8 +45,8 @@ class PairedScore(MetaGradient):
         del inner_loop
         if not isinstance(learner.relaxation, Categorical):
             raise ValueError(
-                f"PairedScore draws children from softmax(logits), which {type(learner.relaxation).__name__} does not: "
-                "use the relaxation Categorical."
+                f"PairedReinforce draws children from softmax(logits), which {type(learner.relaxation).__name__} does "
+                "not: use the relaxation Categorical."
             )
 
     def task_gradient(

@@ -11,7 +11,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
 from lit_metanas.records.budget import Cost
-from lit_metanas.records.result import Result
+from lit_metanas.records.rows import ResultRow
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace, Shape
 
@@ -96,7 +96,7 @@ class Searched(Protocol):
         directory: where ``architectures.json`` lies.
     """
 
-    results: Sequence[Result]
+    results: Sequence[ResultRow]
     directory: Path
 
 

@@ -13,8 +13,8 @@ from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace, one_hot
 from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.weight_sharing.controller import Controller, policy_loss
-from lit_metanas.training.weight_sharing.minibatches import Pair
-from lit_metanas.training.weight_sharing.shared_weights import SharedWeights, WeightRates
+from lit_metanas.training.weight_sharing.minibatches import Minibatch
+from lit_metanas.training.weight_sharing.supernet_training import SupernetTraining, WeightRates
 
 ATTEMPTS = 1000
 """Draws after which a policy counts as without any architecture that can be built."""
@@ -51,7 +51,7 @@ class ControllerRates:
             raise ValueError(f"ControllerRates: baseline is {self.baseline}; give a number from 0 to below 1.")
 
 
-class ControllerSharing(SharedWeights):
+class ENASTraining(SupernetTraining):
     """Trains a supernet on train minibatches and a controller on validation minibatches, in turn.
 
     ENAS (Pham et al. 2018, Section 2.2): the weights are trained under one architecture drawn from the controller, the
@@ -99,7 +99,7 @@ class ControllerSharing(SharedWeights):
         assert isinstance(weights, Sequence)
         return [*weights, Adam(self.controller.parameters(), lr=self.rates.learning_rate)]
 
-    def training_step(self, batch: Pair, batch_idx: int) -> None:
+    def training_step(self, batch: Minibatch, batch_idx: int) -> None:
         """One step of the weights on the train minibatch, then one of the controller on the validation minibatch."""
         warming = self.progress < self.rates.warm_up
         if not (self.train_path(self.draw(), batch.train) and (warming or self._train_controller(batch.val))):
