@@ -1,0 +1,250 @@
+"""What the body of a search space is built with: layers, some of which are choices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from torch import Tensor, nn
+
+from lit_metanas.spaces.architecture import Choice
+from lit_metanas.spaces.mixed_layers import (
+    MixedChannels,
+    MixedChoice,
+    MixedDepth,
+    MixedDropout,
+    MixedNorm,
+    OpenNumber,
+    SlicedConv2d,
+    Sum,
+    by_label,
+    key_of,
+)
+
+Make = Callable[[], nn.Module]
+"""Makes a layer, for instance ``nn.ReLU``."""
+
+Conditions = dict[str, frozenset[str]]
+
+
+class Builder:
+    """Builds the layers of a body: those of a supernet, or the plain ones of a child.
+
+    A supernet's layers mix the candidates that are left of a choice. A child's hold one, under the same names.
+
+    Args:
+        labels: the candidates that are left of each choice; None finds the choices out, which are then in ``choices``.
+        mixed: whether layers are those of a supernet.
+
+    Attributes:
+        choices: those that were asked for, in order.
+    """
+
+    def __init__(self, labels: Mapping[str, Sequence[str]] | None = None, *, mixed: bool = True) -> None:
+        self.choices: dict[str, Choice] = {}
+        self._labels = labels
+        self._mixed = mixed
+        self._conditions: list[tuple[str, frozenset[str]]] = []
+
+    def choice(
+        self,
+        name: str,
+        candidates: Mapping[str, Make | None],
+        *,
+        norm: int | None = None,
+        merge: bool = True,
+        group: str | None = None,
+    ) -> nn.Module:
+        """A choice among layers.
+
+        Choices that are asked for within a candidate matter only where it is chosen. A sampled candidate's gate stands
+        behind the norm. Convolutions from ``conv`` that differ in nothing but their size are mixed as one.
+
+        Args:
+            name: of the choice; the same name again is the same choice.
+            candidates: for each label what makes the layer; None adds nothing and is for layers of a ``sum``.
+            norm: channels of a batch-norm behind the chosen layer; None for no batch-norm.
+            merge: whether convolutions are mixed as one before the norm, or each normalised and then mixed.
+            group: see ``Choice``; None takes what stands after the name's last dot.
+
+        Raises:
+            ValueError: a candidate is a layer, where a function that makes one is expected.
+        """
+        layers: dict[str, nn.Module | None] = {}
+        for label in self._ask(name, tuple(candidates), group):
+            make = candidates[label]
+            if isinstance(make, nn.Module):
+                raise ValueError(
+                    f"Candidate '{label}' of '{name}' is a layer: give what makes it, for instance nn.ReLU or "
+                    "partial(build.conv, 16, 32, 3)."
+                )
+            with self._where(name, (label,)):
+                layers[label] = None if make is None else make()
+        if not self._mixed:
+            return ChosenLayer(layers, None if norm is None else nn.BatchNorm2d(norm))
+        mixed = MixedChoice(name, layers, None if norm is None else MixedNorm(int(norm), affine=True), merge)
+        return nn.Sequential(mixed, MixedChannels(norm)) if isinstance(norm, OpenNumber) else mixed
+
+    def number(self, name: str, numbers: Sequence[int], *, group: str | None = None) -> int:
+        """A choice among numbers, for the channels of ``conv`` and ``norm``; small ones take the leading weights.
+
+        Products with it are open, too. In a child it is the chosen number.
+        """
+        by_name = {str(number): number for number in numbers}
+        left = tuple(by_name[label] for label in self._ask(name, tuple(by_name), group))
+        return OpenNumber([(name, left)]) if self._mixed else left[0]
+
+    def conv(
+        self,
+        channels: int,
+        width: int,
+        size: int,
+        *,
+        stride: int = 1,
+        depthwise: bool = False,
+        bias: bool = False,
+    ) -> nn.Conv2d:
+        """A convolution that keeps the image's size, but for the stride; numbers of channels may be open.
+
+        Raises:
+            ValueError: the size is even.
+        """
+        if size % 2 == 0:
+            raise ValueError(f"A kernel of size {size} has no centre: use an odd size.")
+        if self._mixed:
+            return SlicedConv2d(channels, width, size, stride=stride, depthwise=depthwise, bias=bias)
+        groups = channels if depthwise else 1
+        return nn.Conv2d(channels, width, size, stride, size // 2, groups=groups, bias=bias)
+
+    def norm(self, width: int, *, affine: bool = True) -> nn.Module:
+        """Batch-norm of so many channels, which may be open.
+
+        Args:
+            width: number of channels.
+            affine: whether a supernet's has a scale and a shift, as a child's always has.
+        """
+        if not self._mixed:
+            return nn.BatchNorm2d(width)
+        norm = MixedNorm(int(width), affine=affine)
+        return nn.Sequential(norm, MixedChannels(width)) if isinstance(width, OpenNumber) else norm
+
+    def dropout(self, name: str, rates: Sequence[float], width: int, *, group: str | None = None) -> nn.Module:
+        """A choice among probabilities that a channel is dropped; ``width`` is the number of channels."""
+        by_name = {f"{rate:g}": rate for rate in rates}
+        left = [by_name[label] for label in self._ask(name, tuple(by_name), group)]
+        return MixedDropout(name, left, width) if self._mixed else nn.Dropout2d(left[0])
+
+    def depth(
+        self,
+        name: str,
+        layers: Sequence[Make],
+        depths: Sequence[int],
+        *,
+        averaged: bool = False,
+        group: str | None = None,
+    ) -> nn.Module:
+        """A choice how many of some layers are computed, one after the other.
+
+        Choices that are asked for within a layer matter only where it is computed.
+
+        Args:
+            name: of the choice.
+            layers: what makes each of the layers, from input to output.
+            depths: the candidates' numbers of layers.
+            averaged: whether outputs are averaged over their pixels before they are mixed, as they must be where they
+                differ in size or width.
+            group: see ``Choice``.
+
+        Raises:
+            ValueError: a depth is not a number of layers.
+        """
+        if not depths or min(depths) < 1 or max(depths) > len(layers):
+            raise ValueError(f"'{name}' has {len(layers)} layers, and depths {list(depths)}: give 1 to {len(layers)}.")
+        labels = tuple(str(depth) for depth in depths)
+        left = [int(label) for label in self._ask(name, labels, group)]
+        made = []
+        for place, make in enumerate(layers[: max(left)], start=1):
+            with self._where(name, [label for label in labels if int(label) >= place]):
+                made.append(make())
+        if self._mixed:
+            return MixedDepth(name, made, left, averaged)
+        return nn.Sequential(*made)
+
+    def sum(self, *layers: nn.Module) -> nn.Module:
+        """The sum of what layers make of the same inputs, for instance of ``nn.Identity()`` and a block."""
+        return Sum(layers)
+
+    def _ask(self, name: str, labels: tuple[str, ...], group: str | None) -> tuple[str, ...]:
+        """The labels that are left of a choice.
+
+        Raises:
+            ValueError: it was asked for before with other labels, or under conditions that cannot be told together; or
+                it is not among the space's choices.
+        """
+        choice = Choice(name, labels, name.rpartition(".")[2] if group is None else group)
+        before = self.choices.get(name)
+        conditions = _spelled(self._conditions, self.choices)
+        if before is not None:
+            if before.labels != labels:
+                raise ValueError(f"Choice '{name}' is asked for twice, with {before.labels} and with {labels}.")
+            joined = _either(dict(before.active_if), conditions)
+            if joined is None:
+                raise ValueError(f"Choice '{name}' is asked for in two places that depend on different choices.")
+            conditions = joined
+        self.choices[name] = Choice(name, labels, choice.group, tuple(conditions.items()))
+        if self._labels is None:
+            return labels
+        if name not in self._labels:
+            raise ValueError(f"Choice '{name}' is new: the choices of a body may not depend on the shape of an image.")
+        return tuple(label for label in labels if label in self._labels[name])
+
+    @contextmanager
+    def _where(self, name: str, labels: Collection[str]) -> Iterator[None]:
+        """Choices that are asked for within matter only where a choice has one of the labels."""
+        self._conditions.append((name, frozenset(labels)))
+        try:
+            yield
+        finally:
+            self._conditions.pop()
+
+
+class ChosenLayer(nn.Module):
+    """The one candidate of a choice in a child, and the batch-norm behind it.
+
+    Args:
+        candidates: the layer by its label; None makes nothing.
+        norm: behind the layer.
+    """
+
+    def __init__(self, candidates: Mapping[str, nn.Module | None], norm: nn.Module | None) -> None:
+        super().__init__()
+        ((label, layer),) = candidates.items()
+        self.candidates = by_label(candidates)
+        self.norm = norm
+        self.key = None if layer is None else key_of(label)
+
+    def forward(self, inputs: Tensor) -> Tensor | None:
+        """The layer's output for inputs of shape ``(n, channels, ...)``; None for nothing."""
+        if self.key is None:
+            return None
+        outputs: Tensor = self.candidates[self.key](inputs)
+        return outputs if self.norm is None else self.norm(outputs)
+
+
+def _spelled(conditions: Sequence[tuple[str, frozenset[str]]], choices: Mapping[str, Choice]) -> Conditions:
+    """Conditions by choice, but for those that are always fulfilled."""
+    spelled: Conditions = {}
+    for name, labels in conditions:
+        spelled[name] = spelled.get(name, frozenset(choices[name].labels)) & labels
+    return {name: labels for name, labels in spelled.items() if labels != frozenset(choices[name].labels)}
+
+
+def _either(one: Conditions, other: Conditions) -> Conditions | None:
+    """The conditions under which one or the other are fulfilled; None where they are no product."""
+    for weak, strong in ((one, other), (other, one)):
+        if all(name in strong and strong[name] <= labels for name, labels in weak.items()):
+            return weak
+    differing = [name for name in one if one[name] != other.get(name)]
+    if one.keys() == other.keys() and len(differing) == 1:
+        return {**one, differing[0]: one[differing[0]] | other[differing[0]]}
+    return None
