@@ -13,7 +13,8 @@ from torch import Tensor
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.rows import ResultRow
 from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.spaces.space import SearchSpace, Shape
+from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.spaces.supernet import Shape
 
 
 class Searching(Protocol):

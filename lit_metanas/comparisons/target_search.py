@@ -18,7 +18,8 @@ from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import SearchOutcome
 from lit_metanas.records.rows import ArchitectureRow, Protocol, ResultRow
 from lit_metanas.searchers.searcher import Searcher
-from lit_metanas.spaces.space import SearchSpace, Shape
+from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.spaces.supernet import Shape
 from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.child import Child, Recipe, accuracy, fit_child
 from lit_metanas.training.export.exported_program import export_child

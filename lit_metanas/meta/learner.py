@@ -14,7 +14,7 @@ from lit_metanas.meta.differentiation import Autograd, Differentiation
 from lit_metanas.meta.heads import Head
 from lit_metanas.meta.parameters import Parameters, TaskNoise, row
 from lit_metanas.relaxations.relaxation import Relaxation
-from lit_metanas.spaces.space import Mixture, Supernet
+from lit_metanas.spaces.supernet import Mixture, Supernet
 from lit_metanas.tasks.task import Episode, Split
 
 BatchNorm = Literal["transductive", "support", "running"]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lit_metanas.relaxations.relaxation import Relaxation
-from lit_metanas.spaces.space import Supernet
+from lit_metanas.spaces.supernet import Supernet
 from lit_metanas.tasks.task import Episode
 
 Group = Literal["weights", "logits", "head", "rates"]

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from lit_metanas.relaxations.relaxation import Relaxation
 from lit_metanas.relaxations.soft import Softmax
-from lit_metanas.spaces.space import Gate, Mixture, SearchSpace
+from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.spaces.supernet import Gate, Mixture
 
 
 class AuxiliarySkip(Relaxation):

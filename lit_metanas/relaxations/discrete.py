@@ -9,7 +9,8 @@ from torch import Tensor
 
 from lit_metanas.relaxations.relaxation import PRUNED, DiscreteRelaxation, hard, perturbed
 from lit_metanas.relaxations.soft import LinearTemperature
-from lit_metanas.spaces.space import Gate, Mixture, SearchSpace, one_hot
+from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.spaces.supernet import Gate, Mixture, one_hot
 
 
 class Argmax(DiscreteRelaxation):

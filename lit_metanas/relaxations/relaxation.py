@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from lit_metanas.spaces.space import Gate, Mixture
+from lit_metanas.spaces.supernet import Gate, Mixture
 
 PRUNED = -1e4
 """A logit at or below half of this value belongs to a pruned candidate: never mixed, never sampled."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lit_metanas.relaxations.relaxation import ChoicewiseRelaxation, hard, perturbed, probabilities
-from lit_metanas.spaces.space import Gate
+from lit_metanas.spaces.supernet import Gate
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from lit_metanas.spaces.mobile import MobileMacro, MobileStage
 from lit_metanas.spaces.nas_bench_101 import NASBench101
 from lit_metanas.spaces.nas_bench_201 import NASBench201, NASBench201Encoding
 from lit_metanas.spaces.nas_bench_graph import NASBenchGraph, NASBenchGraphEncoding
-from lit_metanas.spaces.space import Gate, Mixture, NetworkCost, SearchSpace, Shape, Supernet, inherit, one_hot
+from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.spaces.supernet import Gate, Mixture, NetworkCost, Shape, Supernet, inherit, one_hot
 
 __all__ = [
     "Architecture",

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from lit_metanas.spaces.child_network import ChildNetwork
 from lit_metanas.spaces.layers import Moments, inherit_by_name, inheritable, name_norms
-from lit_metanas.spaces.space import Mixture, Supernet
+from lit_metanas.spaces.supernet import Mixture, Supernet
 
 
 class BodySupernet(Supernet):

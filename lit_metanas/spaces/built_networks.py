@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -14,12 +14,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from lit_metanas.spaces.architecture import Choice
 from lit_metanas.spaces.child_network import ChildNetwork
 from lit_metanas.spaces.layers import Moments
-from lit_metanas.spaces.mixed_layers import ForwardPass, MixedDropout, averages, name_layers, running
-from lit_metanas.spaces.mixture import Gate, Mixture
+from lit_metanas.spaces.mixed_layers import ForwardPass, MixedChoice, MixedDropout, averages, name_layers, running
 from lit_metanas.spaces.operations import as_channels_last
-from lit_metanas.spaces.space import Shape, Supernet
-
-Indices = tuple[int | None, ...]
+from lit_metanas.spaces.supernet import Gate, Mixture, Shape, Supernet
 
 
 class BuiltSupernet(Supernet):
@@ -36,16 +33,19 @@ class BuiltSupernet(Supernet):
 
     def __init__(self, body: nn.Module, shape: Shape, choices: Sequence[Choice]) -> None:
         super().__init__()
+        for name, layer in body.named_modules():
+            _refuse(name, layer)
         self.body = body
         self.shape = shape
         self.labels = {choice.name: len(choice.labels) for choice in choices}
-        for name, layer in body.named_modules():
-            _refuse(name, layer)
         name_layers(self)
-        self._last = [name for name, tensor in self.named_parameters() if tensor.dim() == 4 and tensor.shape[1] > 1][-1:]
-        self._costs: dict[Indices, int] = {}
-        everything = {name: Gate(torch.ones(count), None) for name, count in self.labels.items()}
-        self.features, _ = self._measure(everything)
+        kernels = [name for name, tensor in self.named_parameters() if tensor.dim() == 4 and tensor.shape[1] > 1]
+        self._last_kernel = kernels[-1] if kernels else ""
+        whole = self._measure(dict.fromkeys(self.labels))
+        self.features = whole.features
+        free = _free(body, whole)
+        self._priced = [name for name in self.labels if name not in free]
+        self._counted: dict[tuple[int | None, ...], int] = {}
 
     def forward(
         self,
@@ -56,7 +56,7 @@ class BuiltSupernet(Supernet):
         record: dict[str, Tensor] | None = None,
     ) -> Tensor:
         """Embed inputs: see ``Supernet.forward``."""
-        if inputs.shape[1] == 1 and inputs.dim() == 4 and self._channels_last():
+        if inputs.dim() == 4 and inputs.shape[1] == 1 and self._channels_last():
             inputs = as_channels_last(inputs)
         with running(ForwardPass(mixture, noise, Moments(statistics, record))):
             features = averages(self.body(inputs))
@@ -72,17 +72,18 @@ class BuiltSupernet(Supernet):
 
     def flops(self, mixture: Mixture) -> int:
         """Forward multiply-adds that one input costs under ``mixture``."""
-        indices = tuple(mixture[name].index for name in self.labels)
-        if indices not in self._costs:
-            self._costs[indices] = self._measure(mixture)[1]
-        return self._costs[indices]
+        indices = tuple(mixture[name].index for name in self._priced)
+        if indices not in self._counted:
+            self._counted[indices] = self._measure({name: mixture[name].index for name in self.labels}).flops
+        return self._counted[indices]
 
-    def _measure(self, mixture: Mixture) -> tuple[int, int]:
-        gates = {n: Gate(torch.ones(count, device="meta"), mixture[n].index) for n, count in self.labels.items()}
-        return measure(self.body, self.shape, ForwardPass(gates))
+    def _measure(self, indices: Mapping[str, int | None]) -> Measured:
+        gates = {n: Gate(torch.ones(count, device="meta"), indices[n]) for n, count in self.labels.items()}
+        with running(ForwardPass(gates)):
+            return measure(self.body, self.shape)
 
     def _channels_last(self) -> bool:
-        return bool(self._last) and self.get_parameter(self._last[0]).stride(1) == 1
+        return bool(self._last_kernel) and self.get_parameter(self._last_kernel).stride(1) == 1
 
 
 class BuiltChild(ChildNetwork):
@@ -97,9 +98,10 @@ class BuiltChild(ChildNetwork):
     def __init__(self, body: nn.Module, shape: Shape, way: int) -> None:
         super().__init__()
         self.body = body
-        self.features, flops = measure(body, shape)
+        measured = measure(body, shape)
+        self.features = measured.features
         self.head = nn.Linear(self.features, way)
-        self.flops = flops + self.features * way
+        self.flops = measured.flops + self.features * way
 
     def embed(self, inputs: Tensor) -> Tensor:
         """Features, shape ``(n, features)``."""
@@ -109,12 +111,14 @@ class BuiltChild(ChildNetwork):
     def inherit(self, weights: Mapping[str, Tensor]) -> None:
         """Copy the leading parts of a supernet's parameters, batch-norm statistics where present, a fitting classifier.
 
+        A supernet's batch-norm without scale and shift has ones and zeros.
+
         Raises:
             ValueError: a parameter that this network needs is not among ``weights``, or is too small.
         """
         own = self._tensors()
-        ends = (".scale", 1.0), (".shift", 0.0)
-        plain = {n: torch.full_like(t, value) for n, t in own.items() for end, value in ends if n.endswith(end)}
+        ends = {".scale": 1.0, ".shift": 0.0}
+        plain = {n: torch.full_like(t, value) for n, t in own.items() for end, value in ends.items() if n.endswith(end)}
         for name, value in self._leading({**plain, **weights}).items():
             own[name].copy_(value)
         self._inherit_head(weights)
@@ -123,29 +127,57 @@ class BuiltChild(ChildNetwork):
         """Parameters and statistics of the body under the supernet's names."""
         kinds = {"weight": "scale", "bias": "shift", "running_mean": "mean", "running_var": "var"}
         norms = {name for name, layer in self.named_modules() if isinstance(layer, nn.BatchNorm2d)}
-        tensors = {}
-        for name, tensor in (*self.named_parameters(), *self.named_buffers()):
+        tensors: dict[str, Tensor] = {}
+        for name, tensor in (*self.body.named_parameters("body"), *self.body.named_buffers("body")):
             layer, _, kind = name.rpartition(".")
-            if layer in norms and kind in kinds:
-                tensors[f"{layer}.{kinds[kind]}"] = tensor
-            elif isinstance(tensor, nn.Parameter) and layer != "head":
+            if layer in norms:
+                tensors |= {f"{layer}.{kinds[kind]}": tensor} if kind in kinds else {}
+            elif isinstance(tensor, nn.Parameter):
                 tensors[name] = tensor
         return tensors
 
 
-def measure(body: nn.Module, shape: Shape, forward_pass: ForwardPass | None = None) -> tuple[int, int]:
-    """Length of a body's feature vector, and its multiply-adds for one input of ``shape``; nothing is computed."""
-    tensors = {n: torch.empty_like(tensor, device="meta") for n, tensor in (*body.named_parameters(), *body.named_buffers())}
-    images = torch.zeros(2, *shape, device="meta")
+class Measured(NamedTuple):
+    """What one input costs.
+
+    Attributes:
+        features: length of the feature vector.
+        flops: forward multiply-adds.
+        by_layer: those of each layer, by its name in the body.
+    """
+
+    features: int
+    flops: int
+    by_layer: dict[str, int]
+
+
+def measure(body: nn.Module, shape: Shape) -> Measured:
+    """Count the multiply-adds of a body for one input of ``shape``, without computing anything."""
+    own = (*body.named_parameters(), *body.named_buffers())
+    tensors = {name: torch.empty_like(tensor, device="meta") for name, tensor in own}
     with torch.no_grad(), torch.device("meta"), FlopCounterMode(display=False) as counter:
-        with running(forward_pass) if forward_pass else nullcontext():
-            outputs: Tensor = functional_call(body, tensors, (images,))
+        outputs: Tensor = functional_call(body, tensors, (torch.zeros(2, *shape),))
     # The counter's flop is half a multiply-add, and there are two images: batch-norm refuses a single value.
-    return outputs.shape[1], counter.get_total_flops() // 4
+    counts = {name: sum(operations.values()) // 4 for name, operations in counter.get_flop_counts().items()}
+    start = type(body).__name__
+    by_layer = {name.removeprefix(start).removeprefix("."): count for name, count in counts.items()}
+    return Measured(outputs.shape[1], counts.get("Global", 0), by_layer)
+
+
+def _free(body: nn.Module, whole: Measured) -> set[str]:
+    """Names of the choices whose candidates cost nothing, such as rates of dropout, and activations."""
+    layers = [(path, layer) for path, layer in body.named_modules() if isinstance(layer, MixedChoice | MixedDropout)]
+    priced = {layer.name for path, layer in layers if whole.by_layer.get(path, 0)}
+    return {layer.name for _, layer in layers} - priced
 
 
 def _refuse(name: str, layer: nn.Module) -> None:
-    if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+    """Refuse a layer that depends on more than its inputs and parameters.
+
+    Raises:
+        ValueError: it does.
+    """
+    if getattr(layer, "track_running_stats", False):
         raise ValueError(f"'{name}' keeps batch-norm statistics, which tasks may not share: use build.norm.")
-    if isinstance(layer, nn.modules.dropout._DropoutNd) and layer.p:
+    if isinstance(layer, nn.Dropout | nn.Dropout1d | nn.Dropout2d | nn.Dropout3d | nn.AlphaDropout) and layer.p:
         raise ValueError(f"'{name}' draws noise of its own: use build.dropout.")

@@ -17,9 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_metanas.spaces.layers import Moments, SuperNorm
-from lit_metanas.spaces.mixture import Gate, Mixture
-from lit_metanas.spaces.nested import chosen, leading
 from lit_metanas.spaces.operations import batch_normalise, combine, dropout_scale, merged_kernel, through
+from lit_metanas.spaces.supernet import Gate, Mixture, chosen, leading
 
 
 class ForwardPass(NamedTuple):
@@ -70,6 +69,7 @@ class OpenNumber(int):
     factors: tuple[tuple[str, tuple[int, ...]], ...]
 
     def __new__(cls, factors: Sequence[tuple[str, tuple[int, ...]]]) -> OpenNumber:
+        """The product of the largest candidates."""
         number = super().__new__(cls, reduce(int.__mul__, (max(numbers) for _, numbers in factors), 1))
         number.factors = tuple(factors)
         return number
@@ -198,10 +198,10 @@ class MixedChoice(nn.Module):
         return self.candidates[key](inputs) if key in self.candidates else None
 
     def _one_convolution(self, gate: Gate, inputs: Tensor) -> Tensor:
-        layers = [self.candidates[key] for key in self.labels.values()]
+        layers = [layer for layer in self.candidates.values() if isinstance(layer, SlicedConv2d)]
         kernels, constants = zip(*(layer.kernel(inputs.shape[1]) for layer in layers), strict=True)
         bias = None if constants[0] is None else gate.weights @ torch.stack(constants)
-        outputs: Tensor = layers[0].convolve(inputs, merged_kernel(gate, kernels), bias)
+        outputs = layers[0].convolve(inputs, merged_kernel(gate, kernels), bias)
         return outputs if self.norm is None else self.norm(outputs)
 
 

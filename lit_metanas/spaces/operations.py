@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lit_metanas.spaces.space import Gate
+from lit_metanas.spaces.supernet import Gate
 
 EPSILON = 1e-5
 """Added to variances, as in ``torch.nn.BatchNorm2d``."""

@@ -1,160 +1,75 @@
-"""The search space, its supernet, and the mixture of candidates."""
+"""The search space: a set of choices, and how to build networks from them."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from copy import copy
+from functools import cached_property
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 
-from lit_metanas.spaces.architecture import Architecture, Choice
+from lit_metanas.spaces.architecture import Architecture, Choice, restrict
+from lit_metanas.spaces.builder import Builder
+from lit_metanas.spaces.built_networks import BuiltChild, BuiltSupernet
+from lit_metanas.spaces.child_network import ChildNetwork
 from lit_metanas.spaces.choice_space import ChoiceSpace
-
-
-@dataclass(frozen=True)
-class Gate:
-    """How the candidates of one choice are combined.
-
-    Attributes:
-        weights: one weight a candidate, shape ``(labels,)``.
-        index: the one candidate that is computed; its output is multiplied by ``weights[index]``, whose value
-            is one and whose gradient reaches the logits. None where all candidates are computed and summed.
-    """
-
-    weights: Tensor
-    index: int | None = None
-
-
-Mixture = Mapping[str, Gate]
-
-
-def one_hot(choices: tuple[Choice, ...], architecture: Architecture) -> dict[str, Gate]:
-    """The mixture that computes exactly ``architecture``; inactive choices take their first label."""
-    gates = {}
-    for choice in choices:
-        index = choice.labels.index(architecture.get(choice.name, choice.labels[0]))
-        weights = torch.zeros(len(choice.labels))
-        weights[index] = 1.0
-        gates[choice.name] = Gate(weights, index)
-    return gates
-
-
-def chosen(gate: Gate, numbers: Sequence[int]) -> int:
-    """The number of parts that are computed: those of one candidate, or of the largest."""
-    return max(numbers) if gate.index is None else numbers[gate.index]
-
-
-def leading(*factors: tuple[Gate, Sequence[int]]) -> Tensor | None:
-    """Weight of each computed part: the sum over the candidates that have it; None where all are one.
-
-    Under a gate of one candidate the weights are ones, whose gradient is that of the parts that are computed. One
-    factor on all of the candidate would be cancelled by the next batch-norm, and its gradient with it.
-
-    Args:
-        factors: gates and the numbers of parts of their candidates; the parts together are the product.
-    """
-    counts, weights, parts = [1], torch.ones(1), 1
-    for gate, numbers in factors:
-        parts *= chosen(gate, numbers)
-        if gate.index is not None and not gate.weights.requires_grad:
-            counts = [count * numbers[gate.index] for count in counts]
-            continue
-        weights = torch.outer(weights.to(gate.weights), gate.weights).flatten()
-        counts = [count * number for count in counts for number in numbers]
-    if len(counts) == 1:
-        return None
-    part = torch.arange(parts, device=weights.device)
-    return weights @ torch.stack([(part < count).to(weights.dtype) for count in counts])
-
-
-Shape = tuple[int, int, int]
-"""Channels, height and width of one input."""
-
-
-@dataclass(frozen=True)
-class NetworkCost:
-    """Size of a network: trainable ``parameters``, and ``flops``: forward multiply-adds for one input."""
-
-    parameters: int
-    flops: int
-
-
-class Supernet(nn.Module, ABC):
-    """The weight-sharing network that holds all candidates of a space.
-
-    Attributes:
-        features: length of the feature vector that ``forward`` returns.
-    """
-
-    features: int
-
-    @abstractmethod
-    def forward(
-        self,
-        inputs: Tensor,
-        mixture: Mixture,
-        noise: Mapping[str, Tensor] | None = None,
-        statistics: Mapping[str, Tensor] | None = None,
-        record: dict[str, Tensor] | None = None,
-    ) -> Tensor:
-        """Embed inputs.
-
-        Args:
-            inputs: shape ``(n, channels, height, width)``.
-            mixture: a gate for every choice of the space.
-            noise: what ``draw_noise`` gave for ``n`` examples; None switches dropout off.
-            statistics: batch-norm means and variances to normalise with; None takes those of this batch.
-            record: filled with this batch's batch-norm means and variances when given.
-
-        Returns:
-            Features, shape ``(n, features)``.
-        """
-
-    @abstractmethod
-    def draw_noise(self, examples: int, generator: torch.Generator) -> dict[str, Tensor]:
-        """Draw the uniform numbers in [0, 1) from which dropout masks are made, for ``examples`` inputs."""
-
-    @abstractmethod
-    def flops(self, mixture: Mixture) -> int:
-        """Forward multiply-adds that one input costs under ``mixture``."""
-
-
-def inherit(weights: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Cut the parameters of a larger supernet to those of a restricted one.
-
-    Args:
-        weights: parameters of the supernet of the whole space.
-        target: parameters of the supernet of the restricted space, for their names and shapes.
-
-    Returns:
-        For each name in ``target`` the leading slice of the larger parameter.
-
-    Raises:
-        ValueError: a parameter is missing or too small.
-    """
-    cut = {}
-    for name, value in target.items():
-        source = weights.get(name)
-        if (
-            source is None
-            or source.dim() != value.dim()
-            or any(a < b for a, b in zip(source.shape, value.shape, strict=True))
-        ):
-            raise ValueError(f"The weights do not hold '{name}' {tuple(value.shape)}: they come from another space.")
-        cut[name] = source[tuple(slice(size) for size in value.shape)].clone()
-    return cut
+from lit_metanas.spaces.supernet import NetworkCost, Shape, Supernet
 
 
 class SearchSpace(ChoiceSpace):
-    """A set of choices and how to build a network from them."""
+    """A set of choices and how to build a network from them.
 
-    @abstractmethod
+    A space defines ``body``, from which everything else follows. One that needs networks of its own sets ``choices``
+    and defines ``supernet``, ``build`` and ``cost`` instead.
+
+    Example:
+        >>> from functools import partial
+        >>> from torch import nn
+        >>> class Widths(SearchSpace):
+        ...     def body(self, shape, build):
+        ...         width = build.number("width", (8, 16))
+        ...         kernels = {"3": partial(build.conv, shape[0], width, 3), "none": None}
+        ...         return nn.Sequential(build.choice("kernel", {"3": kernels["3"]}, norm=width), nn.ReLU())
+        >>> space = Widths()
+        >>> space.cost(space.canonical({"width": "8", "kernel": "3"}), shape=(1, 28, 28), way=5).flops
+        56488
+    """
+
+    @cached_property
+    def choices(self) -> tuple[Choice, ...]:  # type: ignore[override]
+        """The open questions, in a fixed order: those of the body."""
+        build = Builder()
+        with torch.device("meta"):
+            self.body((3, 32, 32), build)
+        return tuple(build.choices.values())
+
+    def body(self, shape: Shape, build: Builder) -> nn.Module:
+        """Build the network up to its features, of layers some of which are choices.
+
+        It is called once to find the choices, and again for each supernet and each child.
+
+        Args:
+            shape: channels, height and width of an input. The choices may not depend on it.
+            build: makes the layers that are open; others are ordinary modules.
+
+        Returns:
+            A module from inputs of ``shape`` to features, shape ``(n, features, ...)``, which are then averaged over
+            the pixels.
+        """
+        raise NotImplementedError(f"{self.name} has no body: define it, or choices, supernet, build and cost.")
+
     def supernet(self, shape: Shape) -> Supernet:
         """Build the network that holds all candidates, for inputs of ``shape``."""
+        labels = {choice.name: choice.labels for choice in self.choices}
+        return BuiltSupernet(self.body(shape, Builder(labels)), shape, self.choices)
 
-    @abstractmethod
+    def build(self, architecture: Architecture, shape: Shape, way: int) -> ChildNetwork:
+        """The child with newly initialised weights: see ``child``."""
+        labels = {name: (label,) for name, label in self.canonical(architecture).items()}
+        return BuiltChild(self.body(shape, Builder(labels, mixed=False)), shape, way)
+
     def child(
         self,
         architecture: Architecture,
@@ -168,8 +83,16 @@ class SearchSpace(ChoiceSpace):
             architecture: one label for each active choice.
             shape: channels, height and width of an input.
             way: number of classes.
-            weights: a supernet's parameters to inherit; batch-norm statistics, too, where they are among them.
+            weights: a supernet's parameters to inherit; batch-norm statistics, too, where they are among them, and
+                classifiers where they fit ``way`` classes.
+
+        Raises:
+            ValueError: the architecture cannot be built, or the weights are of another space.
         """
+        child = self.build(architecture, shape, way)
+        if weights is not None:
+            child.inherit(weights)
+        return child
 
     def training_scores(self, child: nn.Module, inputs: Tensor) -> list[Tensor]:
         """The scores that a child is trained on: its classifier's, then those of auxiliary classifiers if it has any.
@@ -181,18 +104,24 @@ class SearchSpace(ChoiceSpace):
     def learned(self, child: nn.Module) -> dict[str, Tensor]:
         """What a trained child holds, under the names by which ``child(..., weights=...)`` inherits it.
 
-        Tensors may be leading slices of the supernet's. Empty where a space cannot tell: nothing is inherited then.
+        Tensors may be leading slices of the supernet's. Empty where a child cannot tell: nothing is inherited then.
         """
-        del child
-        return {}
+        return child.learned() if isinstance(child, ChildNetwork) else {}
 
-    @abstractmethod
-    def restricted(self, labels: Mapping[str, str]) -> SearchSpace:
+    def restricted(self, labels: Mapping[str, str]) -> Self:
         """The space in which the named choices have just the given label.
 
         Its supernet's parameters are a subset (by name; by slice for widths) of this space's.
-        """
 
-    @abstractmethod
+        Raises:
+            ValueError: a choice is unknown, or the label is not among its candidates that are left.
+        """
+        space = copy(self)
+        space.choices = restrict(self.choices, {name: (label,) for name, label in labels.items()}, self.name)
+        return space
+
     def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
         """Parameters and multiply-adds of the child network."""
+        with torch.device("meta"):
+            child = self.build(architecture, shape, way)
+        return NetworkCost(sum(own.numel() for own in child.parameters()), child.flops)

@@ -13,7 +13,7 @@ from torch import nn
 
 from lit_metanas.spaces.cells.cell_operations import OPERATIONS, convolve, halve
 from lit_metanas.spaces.layers import ChildNorms
-from lit_metanas.spaces.space import NetworkCost, Shape
+from lit_metanas.spaces.supernet import NetworkCost, Shape
 
 KINDS = ("normal", "reduce")
 """Cells that keep the size of the image, and cells that halve it."""

@@ -14,7 +14,7 @@ from lit_metanas.spaces.cells.cell_layout import CellLayout, Site, cell_costs, e
 from lit_metanas.spaces.cells.cell_operations import OPERATIONS, convolve, halve
 from lit_metanas.spaces.layers import ChildNorms, Moments, Norms, Stack, SuperNorms
 from lit_metanas.spaces.operations import through, total
-from lit_metanas.spaces.space import Gate, Mixture, Shape
+from lit_metanas.spaces.supernet import Gate, Mixture, Shape
 
 Labels = Mapping[str, Sequence[str]]
 """The candidates by the name of the choice; an edge without a name there is absent."""

@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from lit_metanas.spaces.architecture import Architecture, Choice, restrict
 from lit_metanas.spaces.cells.cell_layout import KINDS, CellLayout, cell_costs, edge_name, inputs_name, pairs, sources
 from lit_metanas.spaces.cells.cell_networks import CellChild, CellSupernet
-from lit_metanas.spaces.child_network import ChildSpace
 from lit_metanas.spaces.layers import ChildNorms, SuperNorms
-from lit_metanas.spaces.space import NetworkCost, Shape
+from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.spaces.supernet import NetworkCost, Shape
 
 
-class CellSpace(ChildSpace):
+class CellSpace(SearchSpace):
     """Each node of a cell has two inputs, and an operation on each of the two edges.
 
     The choices are those of NAS-Bench-301 (Zela et al. 2022): for each node the pair of its inputs, for instance

@@ -14,7 +14,7 @@ from lit_metanas.spaces.body_networks import BodySupernet
 from lit_metanas.spaces.cells.cell_operations import OPERATIONS
 from lit_metanas.spaces.layers import ChildNorms, Moments, Norms, Stack, SuperNorm, SuperNorms
 from lit_metanas.spaces.operations import total
-from lit_metanas.spaces.space import Gate, Mixture, NetworkCost, Shape
+from lit_metanas.spaces.supernet import Gate, Mixture, NetworkCost, Shape
 
 ONLY = Gate(torch.ones(1), 0)
 """The gate of a child's choice, which has one candidate."""

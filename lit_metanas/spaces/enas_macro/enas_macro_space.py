@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 from lit_metanas.spaces.architecture import Architecture, Choice, restrict
 from lit_metanas.spaces.body_networks import BodyChild
-from lit_metanas.spaces.child_network import ChildSpace
 from lit_metanas.spaces.enas_macro.enas_macro_networks import (
     MacroLayout,
     MacroNetwork,
@@ -15,13 +14,14 @@ from lit_metanas.spaces.enas_macro.enas_macro_networks import (
     skip_name,
 )
 from lit_metanas.spaces.layers import ChildNorms
-from lit_metanas.spaces.space import NetworkCost, Shape
+from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.spaces.supernet import NetworkCost, Shape
 
 OPERATIONS = ("conv_3x3", "conv_5x5", "sep_conv_3x3", "sep_conv_5x5", "avg_pool_3x3", "max_pool_3x3")
 SKIPS = ("none", "skip_connect")
 
 
-class ENASMacro(ChildSpace):
+class ENASMacro(SearchSpace):
     """Layers in a row, an operation for each and a connection or none to each earlier layer (Pham et al. 2018).
 
     With 12 layers these are 6^12 * 2^66 architectures. Layer ``k`` is the normalised sum of its operation on layer

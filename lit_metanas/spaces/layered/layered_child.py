@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from lit_metanas.spaces.child_network import ChildNetwork, copy_leading
 from lit_metanas.spaces.operations import ACTIVATIONS, POOLS
-from lit_metanas.spaces.space import Shape
+from lit_metanas.spaces.supernet import Shape
 
 
 @dataclass(frozen=True)

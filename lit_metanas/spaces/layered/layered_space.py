@@ -9,14 +9,14 @@ from typing import get_args
 import torch
 
 from lit_metanas.spaces.architecture import Architecture, Choice, restrict
-from lit_metanas.spaces.child_network import ChildSpace
 from lit_metanas.spaces.layered.layered_child import Block, LayeredChild
 from lit_metanas.spaces.layered.layered_supernet import LayeredSupernet, Mix
 from lit_metanas.spaces.operations import ACTIVATIONS, NORMS, POOLS, SKIPS
-from lit_metanas.spaces.space import NetworkCost, Shape
+from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.spaces.supernet import NetworkCost, Shape
 
 
-class LayeredSpace(ChildSpace):
+class LayeredSpace(SearchSpace):
     """Blocks of convolution, normalisation, activation, pooling and dropout, followed by a global average.
 
     With the default arguments and ``shared`` the space has 3 * 2 * 3 * 3 = 54 architectures. A block halves the

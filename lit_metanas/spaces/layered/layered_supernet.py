@@ -26,7 +26,7 @@ from lit_metanas.spaces.operations import (
     random_kernel,
     through,
 )
-from lit_metanas.spaces.space import Gate, Mixture, Shape, Supernet
+from lit_metanas.spaces.supernet import Gate, Mixture, Shape, Supernet
 
 Statistics = Mapping[str, Tensor] | None
 Mix = Literal["merged", "normalised"]

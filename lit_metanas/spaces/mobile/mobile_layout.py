@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from lit_metanas.spaces.space import NetworkCost, Shape
+from lit_metanas.spaces.supernet import NetworkCost, Shape
 
 SKIPS = ("none", "identity")
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 
 from lit_metanas.spaces.architecture import Architecture, Choice, restrict
-from lit_metanas.spaces.child_network import ChildSpace
 from lit_metanas.spaces.mobile.mobile_child import MobileChild
 from lit_metanas.spaces.mobile.mobile_layout import Bottleneck, MobileFrame, MobileStage, rounded
 from lit_metanas.spaces.mobile.mobile_supernet import MobileSupernet, StageChoices
 from lit_metanas.spaces.mobile.superblock import Width
-from lit_metanas.spaces.space import NetworkCost, Shape
+from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.spaces.supernet import NetworkCost, Shape
 
 QUESTIONS = ("kernel", "expansion", "skip")
 
@@ -56,7 +56,7 @@ def computed_places(number: int, labels: Mapping[str, str]) -> list[int]:
 STAGES = (MobileStage(24, stride=2), MobileStage(40, stride=2), MobileStage(64, stride=2))
 
 
-class MobileMacro(ChildSpace):
+class MobileMacro(SearchSpace):
     """Stages of inverted residual blocks (MobileNetV2, Sandler et al. 2018) after a 3x3 convolution.
 
     Open are depth and width of a stage, and kernel and expansion of a block, as in once-for-all (Cai et al. 2020);

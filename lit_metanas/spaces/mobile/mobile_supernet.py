@@ -14,7 +14,7 @@ from lit_metanas.spaces.layers import Moments
 from lit_metanas.spaces.mobile.mobile_layout import Bottleneck, MobileFrame
 from lit_metanas.spaces.mobile.superblock import SuperBlock, SuperConvolution, Width
 from lit_metanas.spaces.operations import total
-from lit_metanas.spaces.space import Mixture, chosen, leading
+from lit_metanas.spaces.supernet import Mixture, chosen, leading
 
 
 class StageChoices(NamedTuple):

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from lit_metanas.spaces.architecture import Choice
 from lit_metanas.spaces.layers import Moments, SuperNorm
 from lit_metanas.spaces.mobile.mobile_layout import Bottleneck
-from lit_metanas.spaces.space import Gate, Mixture, chosen, leading
+from lit_metanas.spaces.supernet import Gate, Mixture, chosen, leading
 
 
 def as_taps(kernel: Tensor) -> Tensor:

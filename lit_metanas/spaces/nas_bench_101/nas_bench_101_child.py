@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lit_metanas.spaces.child_network import ChildNetwork
 from lit_metanas.spaces.nas_bench_101.nas_bench_101_cells import OPERATIONS, Cell, split_channels
-from lit_metanas.spaces.space import NetworkCost, Shape
+from lit_metanas.spaces.supernet import NetworkCost, Shape
 
 
 def strongest(inputs: Tensor) -> Tensor:

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from lit_metanas.spaces.architecture import Architecture, Choice, restrict
-from lit_metanas.spaces.child_network import ChildSpace
 from lit_metanas.spaces.nas_bench_101.nas_bench_101_cells import (
     MAX_EDGES,
     MAX_VERTICES,
@@ -28,7 +27,8 @@ from lit_metanas.spaces.nas_bench_101.nas_bench_101_cells import (
 )
 from lit_metanas.spaces.nas_bench_101.nas_bench_101_child import NASBench101Child, convolutions, network_cost
 from lit_metanas.spaces.nas_bench_101.nas_bench_101_supernet import NASBench101Supernet
-from lit_metanas.spaces.space import NetworkCost, Shape
+from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.spaces.supernet import NetworkCost, Shape
 
 ATTEMPTS = 10_000
 """Draws after which a space counts as without any cell that can be built."""
@@ -36,7 +36,7 @@ EQUIVALENTS = 100
 """Draws of a cell that is pruned to a given one, until one of a restricted space is found."""
 
 
-class NASBench101(ChildSpace):
+class NASBench101(SearchSpace):
     """Acyclic graphs of an input, an output and operations between them (Ying et al. 2019): 423,624 different cells.
 
     Choices: ``edge0-1`` and so on, from vertex 0 (the input) to the last (the output), and ``op1`` to ``op5`` of the

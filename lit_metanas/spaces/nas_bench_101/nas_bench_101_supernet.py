@@ -21,7 +21,7 @@ from lit_metanas.spaces.nas_bench_101.supercell import (
     wire,
 )
 from lit_metanas.spaces.operations import as_channels_last
-from lit_metanas.spaces.space import Mixture, Shape, Supernet
+from lit_metanas.spaces.supernet import Mixture, Shape, Supernet
 
 
 class NASBench101Supernet(Supernet):

@@ -15,7 +15,7 @@ from lit_metanas.spaces.architecture import Choice
 from lit_metanas.spaces.nas_bench_101.nas_bench_101_cells import OPERATIONS, Cell, split_channels
 from lit_metanas.spaces.nas_bench_101.nas_bench_101_child import KERNELS, Convolved, convolutions, strongest
 from lit_metanas.spaces.operations import batch_normalise, combine, random_kernel, through
-from lit_metanas.spaces.space import Mixture
+from lit_metanas.spaces.supernet import Mixture
 
 
 @dataclass(frozen=True)

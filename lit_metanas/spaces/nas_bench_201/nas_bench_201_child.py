@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from lit_metanas.spaces.child_network import ChildNetwork
 from lit_metanas.spaces.nas_bench_201.nas_bench_201_cells import EDGES, NODES, edge_name
 from lit_metanas.spaces.operations import average
-from lit_metanas.spaces.space import NetworkCost, Shape
+from lit_metanas.spaces.supernet import NetworkCost, Shape
 
 KERNELS: Mapping[str, int] = {"nor_conv_1x1": 1, "nor_conv_3x3": 3}
 """Sizes of the operations that are convolutions."""

@@ -9,7 +9,6 @@ from itertools import product
 from torch import Tensor
 
 from lit_metanas.spaces.architecture import Architecture, Choice, restrict
-from lit_metanas.spaces.child_network import ChildSpace
 from lit_metanas.spaces.encodings import Encoding, counted
 from lit_metanas.spaces.nas_bench_201.nas_bench_201_cells import (
     EDGES,
@@ -25,7 +24,8 @@ from lit_metanas.spaces.nas_bench_201.nas_bench_201_cells import (
 )
 from lit_metanas.spaces.nas_bench_201.nas_bench_201_child import KERNELS, NASBench201Child, network_cost
 from lit_metanas.spaces.nas_bench_201.nas_bench_201_supernet import NASBench201Supernet
-from lit_metanas.spaces.space import NetworkCost, Shape
+from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.spaces.supernet import NetworkCost, Shape
 
 NAMES = tuple(edge_name(edge) for edge in EDGES)
 COMPUTING = tuple(operation for operation in OPERATIONS if operation not in ("none", "skip_connect"))
@@ -33,7 +33,7 @@ PATHS = {path: place for place, path in enumerate(p for n in range(NODES) for p 
 """What a path from input to output can compute, in the order of its length."""
 
 
-class NASBench201(ChildSpace):
+class NASBench201(SearchSpace):
     """Six edges of a cell, each with one of five operations (Dong and Yang 2020): 15,625 architectures.
 
     ``from_index``, ``to_index``, ``from_string`` and ``to_string`` tell the benchmark's index and notation; they take

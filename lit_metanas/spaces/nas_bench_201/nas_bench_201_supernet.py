@@ -12,7 +12,7 @@ from lit_metanas.spaces.architecture import Choice
 from lit_metanas.spaces.nas_bench_201.nas_bench_201_cells import EDGES, NODES, edge_name
 from lit_metanas.spaces.nas_bench_201.nas_bench_201_child import KERNELS, STAGES, halve, network_cost
 from lit_metanas.spaces.operations import as_channels_last, average, batch_normalise, random_kernel, total
-from lit_metanas.spaces.space import Gate, Mixture, Shape, Supernet
+from lit_metanas.spaces.supernet import Gate, Mixture, Shape, Supernet
 
 Statistics = Mapping[str, Tensor] | None
 Record = dict[str, Tensor] | None

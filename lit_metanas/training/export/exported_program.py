@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from lit_metanas.io.checkpoints import write_weights
 from lit_metanas.io.files import replacing
 from lit_metanas.io.text import number_of
-from lit_metanas.spaces.space import Shape
+from lit_metanas.spaces.supernet import Shape
 
 _PROGRAM = "archive/models/model.json"
 _SAMPLES = "archive/data/sample_inputs/model.pt"

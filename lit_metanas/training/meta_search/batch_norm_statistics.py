@@ -13,7 +13,8 @@ from torch.func import functional_call
 
 from lit_metanas.meta.parameters import Parameters
 from lit_metanas.relaxations import Derived
-from lit_metanas.spaces.space import Mixture, SearchSpace, Shape, Supernet
+from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.spaces.supernet import Mixture, Shape, Supernet
 from lit_metanas.tasks.task import Episode
 from lit_metanas.training.collectives import interleaved
 

@@ -18,7 +18,8 @@ from lit_metanas.meta.parameters import Parameters
 from lit_metanas.records.budget import Cost
 from lit_metanas.relaxations.relaxation import PRUNED
 from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.spaces.space import SearchSpace, Shape, inherit
+from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.spaces.supernet import Shape, inherit
 
 KEY = "lit_metanas"
 SCHEMA = 1

@@ -10,7 +10,8 @@ from torch.optim import Adam, Optimizer
 
 from lit_metanas.records.budget import Budget, Cost
 from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.spaces.space import SearchSpace, one_hot
+from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.spaces.supernet import one_hot
 from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.weight_sharing.controller import Controller, policy_loss
 from lit_metanas.training.weight_sharing.minibatches import Minibatch

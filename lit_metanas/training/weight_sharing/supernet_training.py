@@ -19,7 +19,8 @@ from lit_metanas.meta.parameters import Parameters
 from lit_metanas.records.budget import Budget, Cost
 from lit_metanas.records.record import SearchRecord, Trial
 from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.spaces.space import Mixture, SearchSpace, one_hot
+from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.spaces.supernet import Mixture, one_hot
 from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.child import share_right
 from lit_metanas.training.meta_search.batch_norm_statistics import embed_and_record

@@ -1,0 +1,146 @@
+"""The supernet, and the mixture of candidates that it computes."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from lit_metanas.spaces.architecture import Architecture, Choice
+
+
+@dataclass(frozen=True)
+class Gate:
+    """How the candidates of one choice are combined.
+
+    Attributes:
+        weights: one weight a candidate, shape ``(labels,)``.
+        index: the one candidate that is computed; its output is multiplied by ``weights[index]``, whose value
+            is one and whose gradient reaches the logits. None where all candidates are computed and summed.
+    """
+
+    weights: Tensor
+    index: int | None = None
+
+
+Mixture = Mapping[str, Gate]
+
+
+def one_hot(choices: tuple[Choice, ...], architecture: Architecture) -> dict[str, Gate]:
+    """The mixture that computes exactly ``architecture``; inactive choices take their first label."""
+    gates = {}
+    for choice in choices:
+        index = choice.labels.index(architecture.get(choice.name, choice.labels[0]))
+        weights = torch.zeros(len(choice.labels))
+        weights[index] = 1.0
+        gates[choice.name] = Gate(weights, index)
+    return gates
+
+
+def chosen(gate: Gate, numbers: Sequence[int]) -> int:
+    """The number of parts that are computed: those of one candidate, or of the largest."""
+    return max(numbers) if gate.index is None else numbers[gate.index]
+
+
+def leading(*factors: tuple[Gate, Sequence[int]]) -> Tensor | None:
+    """Weight of each computed part: the sum over the candidates that have it; None where all are one.
+
+    Under a gate of one candidate the weights are ones, whose gradient is that of the parts that are computed. One
+    factor on all of the candidate would be cancelled by the next batch-norm, and its gradient with it.
+
+    Args:
+        factors: gates and the numbers of parts of their candidates; the parts together are the product.
+    """
+    counts, weights, parts = [1], torch.ones(1), 1
+    for gate, numbers in factors:
+        parts *= chosen(gate, numbers)
+        if gate.index is not None and not gate.weights.requires_grad:
+            counts = [count * numbers[gate.index] for count in counts]
+            continue
+        weights = torch.outer(weights.to(gate.weights), gate.weights).flatten()
+        counts = [count * number for count in counts for number in numbers]
+    if len(counts) == 1:
+        return None
+    part = torch.arange(parts, device=weights.device)
+    return weights @ torch.stack([(part < count).to(weights.dtype) for count in counts])
+
+
+Shape = tuple[int, int, int]
+"""Channels, height and width of one input."""
+
+
+@dataclass(frozen=True)
+class NetworkCost:
+    """Size of a network: trainable ``parameters``, and ``flops``: forward multiply-adds for one input."""
+
+    parameters: int
+    flops: int
+
+
+class Supernet(nn.Module, ABC):
+    """The weight-sharing network that holds all candidates of a space.
+
+    Attributes:
+        features: length of the feature vector that ``forward`` returns.
+    """
+
+    features: int
+
+    @abstractmethod
+    def forward(
+        self,
+        inputs: Tensor,
+        mixture: Mixture,
+        noise: Mapping[str, Tensor] | None = None,
+        statistics: Mapping[str, Tensor] | None = None,
+        record: dict[str, Tensor] | None = None,
+    ) -> Tensor:
+        """Embed inputs.
+
+        Args:
+            inputs: shape ``(n, channels, height, width)``.
+            mixture: a gate for every choice of the space.
+            noise: what ``draw_noise`` gave for ``n`` examples; None switches dropout off.
+            statistics: batch-norm means and variances to normalise with; None takes those of this batch.
+            record: filled with this batch's batch-norm means and variances when given.
+
+        Returns:
+            Features, shape ``(n, features)``.
+        """
+
+    @abstractmethod
+    def draw_noise(self, examples: int, generator: torch.Generator) -> dict[str, Tensor]:
+        """Draw the uniform numbers in [0, 1) from which dropout masks are made, for ``examples`` inputs."""
+
+    @abstractmethod
+    def flops(self, mixture: Mixture) -> int:
+        """Forward multiply-adds that one input costs under ``mixture``."""
+
+
+def inherit(weights: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Cut the parameters of a larger supernet to those of a restricted one.
+
+    Args:
+        weights: parameters of the supernet of the whole space.
+        target: parameters of the supernet of the restricted space, for their names and shapes.
+
+    Returns:
+        For each name in ``target`` the leading slice of the larger parameter.
+
+    Raises:
+        ValueError: a parameter is missing or too small.
+    """
+    cut = {}
+    for name, value in target.items():
+        source = weights.get(name)
+        if (
+            source is None
+            or source.dim() != value.dim()
+            or any(a < b for a, b in zip(source.shape, value.shape, strict=True))
+        ):
+            raise ValueError(f"The weights do not hold '{name}' {tuple(value.shape)}: they come from another space.")
+        cut[name] = source[tuple(slice(size) for size in value.shape)].clone()
+    return cut
