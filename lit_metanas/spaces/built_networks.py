@@ -39,7 +39,7 @@ class BuiltSupernet(Supernet):
         self.shape = shape
         self.labels = {choice.name: len(choice.labels) for choice in choices}
         name_layers(self)
-        kernels = [name for name, tensor in self.named_parameters() if tensor.dim() == 4 and tensor.shape[1] > 1]
+        kernels = [name for name, tensor in body.named_parameters() if tensor.dim() == 4 and tensor.shape[1] > 1]
         self._last_kernel = kernels[-1] if kernels else ""
         whole = self._measure(dict.fromkeys(self.labels))
         self.features = whole.features
@@ -83,7 +83,8 @@ class BuiltSupernet(Supernet):
             return measure(self.body, self.shape)
 
     def _channels_last(self) -> bool:
-        return bool(self._last_kernel) and self.get_parameter(self._last_kernel).stride(1) == 1
+        layer, _, kind = self._last_kernel.rpartition(".")
+        return bool(kind) and getattr(self.body.get_submodule(layer), kind).stride(1) == 1
 
 
 class BuiltChild(ChildNetwork):

@@ -1,0 +1,91 @@
+"""Whether a space's choices and architectures keep what searchers rely on."""
+
+from __future__ import annotations
+
+import json
+from random import Random
+
+import torch
+
+from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.choice_space import ChoiceSpace
+
+ATTEMPTS = 1000
+
+
+def require(condition: bool, failure: str) -> None:
+    """Raise ``failure`` as an ``AssertionError`` unless the condition holds."""
+    if not condition:
+        raise AssertionError(f"{failure[0].upper()}{failure[1:]}.")
+
+
+def sampled(space: ChoiceSpace, seed: int, number: int = 6) -> list[Architecture]:
+    """Different architectures that can be built, as many as are found, at most ``number``.
+
+    Raises:
+        AssertionError: there is none.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    found: dict[Architecture, None] = {}
+    for _ in range(ATTEMPTS):
+        architecture = space.sample(generator)
+        if space.violation(architecture) is None:
+            found[architecture] = None
+        if len(found) == min(number, space.size):
+            break
+    require(bool(found), f"of {ATTEMPTS} architectures none can be built")
+    return list(found)
+
+
+def check_choices(space: ChoiceSpace, seed: int) -> None:
+    """Check labels, ``canonical``, ``derive``, suggestions and JSON.
+
+    Raises:
+        AssertionError: the space fails; one sentence says in what.
+    """
+    names = [choice.name for choice in space.choices]
+    require(len(set(names)) == len(names), f"two choices have one name among {', '.join(names)}")
+    for place, choice in enumerate(space.choices):
+        require(all(isinstance(label, str) for label in choice.labels), f"'{choice.name}' has a label that is no text")
+        require(set(space.proposed(choice)) <= set(choice.labels), f"'{choice.name}' proposes a label that it lacks")
+        for name, labels in choice.active_if:
+            require(name in names[:place], f"'{choice.name}' depends on '{name}', which does not come before it")
+            other = next(c for c in space.choices if c.name == name)
+            require(labels <= set(other.labels), f"'{choice.name}' depends on a label that '{name}' lacks")
+    draws = Random(seed)
+    for _ in range(20):
+        labels = {choice.name: draws.choice(space.proposed(choice)) for choice in space.choices}
+        _check_labels(space, labels, draws)
+    for architecture in sampled(space, seed):
+        require(architecture == space.canonical(architecture), f"the sampled {architecture} is not canonical")
+    again, other = sampled(space, seed), sampled(space, seed)
+    require(again == other, "two generators of one seed sample different architectures")
+    generator = torch.Generator().manual_seed(seed)
+    logits = {choice.name: torch.randn(len(choice.labels), generator=generator) for choice in space.choices}
+    derived = space.derive(logits)
+    require(derived == space.canonical(derived), f"the derived {derived} is not canonical")
+
+
+def _check_labels(space: ChoiceSpace, labels: dict[str, str], draws: Random) -> None:
+    import optuna
+    from optuna.distributions import distribution_to_json, json_to_distribution
+
+    architecture = space.canonical(labels)
+    require(architecture == space.canonical(architecture), f"canonical changes {architecture} a second time")
+    given = set(labels)
+    require(set(architecture) <= given, f"{architecture} answers a choice that the space does not have")
+    plain = json.loads(json.dumps(architecture.to_json()))
+    require(Architecture(plain) == architecture, f"{architecture} is another architecture after JSON")
+    distributions = space.distributions()
+    require(
+        list(distributions) == [f"arch.{name}" for name in labels],
+        "the distributions for Optuna are not one for each choice, under the prefix 'arch.'",
+    )
+    for name, distribution in distributions.items():
+        back = json_to_distribution(distribution_to_json(distribution))
+        require(back == distribution, f"the distribution of '{name}' is another after Optuna's storage")
+    trial = optuna.trial.FixedTrial({f"arch.{name}": label for name, label in labels.items()})
+    require(space.suggest(trial) == architecture, f"a trial of {labels} suggests another architecture")
+    if space.violation(architecture) is None:
+        equal = space.equivalent({**labels, **architecture}, draws.randrange)
+        require(space.canonical(equal) == architecture, f"equivalent labels of {architecture} are another architecture")

@@ -1,0 +1,232 @@
+"""Whether a search space keeps what searchers and meta-gradients rely on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from random import Random
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.utils.flop_counter import FlopCounterMode
+
+from lit_metanas.relaxations.soft import Softmax
+from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.choice_space import ChoiceSpace
+from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.spaces.supernet import Gate, Mixture, Shape, Supernet, inherit, one_hot
+from lit_metanas.testing.choice_check import check_choices, require, sampled
+from lit_metanas.testing.network_count import count
+
+TOLERANCE = 1e-5
+LEAST_GRADIENT = 1e-9
+"""Of a logit, as a share of the largest one."""
+MIXING = 0.02
+"""The share of a supernet's multiply-adds that weighing channels may take; the account leaves it out."""
+
+
+def check_space(space: ChoiceSpace, shape: Shape = (1, 28, 28), way: int = 5, seed: int = 0) -> None:
+    """Check that a search space keeps what searchers and meta-gradients rely on.
+
+    Of its choices: labels are unique strings, survive Optuna and JSON, and ``canonical`` changes nothing twice. Of its
+    networks, on sampled architectures in float64: the child that inherits computes what the supernet computes under
+    one-hot gates, in training and in evaluation, to 1e-5; ``cost`` and ``flops`` are what is counted by hooks; a
+    restricted space has some of the labels and of the parameters, and the same function; a sampled child computes its
+    own candidates alone; under the softmax relaxation the gradient reaches every logit whose gate the supernet looks
+    at; noise is a function of the generator. A space without networks has its choices checked.
+
+    Args:
+        space: the space.
+        shape: channels, height and width of the images that networks are built for.
+        way: number of classes.
+        seed: of the sampled architectures, weights and images.
+
+    Raises:
+        AssertionError: the space fails; one sentence says in what.
+
+    Example:
+        >>> from lit_metanas.spaces import LayeredSpace
+        >>> check_space(LayeredSpace(depths=(1, 2), widths=(4,)), shape=(1, 8, 8))
+    """
+    check_choices(space, seed)
+    if not isinstance(space, SearchSpace):
+        return
+    with _double_precision(seed):
+        check = _NetworkCheck(space, shape, way, seed)
+        for architecture in sampled(space, seed):
+            check.child(architecture)
+            check.cost(architecture)
+            check.restriction(architecture)
+        check.gradients()
+        check.noise()
+
+
+class _NetworkCheck:
+    """The checks of one supernet, whose weights are drawn at random, and its children."""
+
+    def __init__(self, space: SearchSpace, shape: Shape, way: int, seed: int) -> None:
+        self.space, self.shape, self.way, self.seed = space, shape, way, seed
+        self.supernet: Supernet = space.supernet(shape)
+        with torch.no_grad():
+            for parameter in self.supernet.parameters():
+                parameter.add_(0.1 * torch.randn(parameter.shape))
+        self.weights = dict(self.supernet.named_parameters())
+        self.support, self.query = torch.randn(8, *shape), torch.randn(4, *shape)
+        self.head = torch.randn(way, self.supernet.features), torch.randn(way)
+
+    def child(self, architecture: Architecture) -> None:
+        """The child computes what the supernet computes under one-hot gates."""
+        gates, record = one_hot(self.space.choices, architecture), dict[str, Tensor]()
+        weight, bias = self.head
+        with torch.no_grad():
+            features = self.supernet(self.support, gates, record=record)
+            require(
+                features.shape == (len(self.support), self.supernet.features),
+                f"the supernet's features have shape {tuple(features.shape)}, not (n, {self.supernet.features})",
+            )
+            self._same(
+                features, self.supernet(self.support, _all_computed(gates)), architecture, "one candidate", "all"
+            )
+            inherited = {**self.weights, **record, "head.weight": weight, "head.bias": bias}
+            child = self.space.child(architecture, self.shape, self.way, inherited)
+            for layer in child.modules():
+                if isinstance(layer, nn.Dropout | nn.Dropout1d | nn.Dropout2d | nn.Dropout3d):
+                    layer.p = 0.0
+            expected = self.supernet(self.query, gates, statistics=record) @ weight.T + bias
+            self._same(child.eval()(self.query), expected, architecture, "the child in evaluation", "the supernet")
+            learned = self.space.learned(child)
+            if learned:
+                twin = self.space.child(architecture, self.shape, self.way, learned).eval()
+                self._same(twin(self.query), expected, architecture, "a child that inherits from the child", "it")
+            scores = child.train()(self.support)
+            self._same(scores, features @ weight.T + bias, architecture, "the child in training", "the supernet")
+
+    def cost(self, architecture: Architecture) -> None:
+        """Costs are what is counted, and a sampled child computes its own candidates alone."""
+        child = self.space.child(architecture, self.shape, self.way).eval()
+        cost, counted = self.space.cost(architecture, self.shape, self.way), count(child, self.query[:1])
+        for what, told, found in (
+            ("parameters", cost.parameters, counted.parameters),
+            ("multiply-adds", cost.flops, counted.flops),
+        ):
+            require(told == found, f"{architecture} costs {told} {what}, but its child has {found}")
+        gates = one_hot(self.space.choices, architecture)
+        computed = self._computed(gates)
+        told = self.supernet.flops(gates)
+        require(told == computed, f"the supernet tells {told} multiply-adds of {architecture}, but computes {computed}")
+        head = self.way * getattr(child, "features", self.supernet.features)
+        require(
+            computed == counted.flops - head,
+            f"under one sampled child ({architecture}) the supernet computes {computed} multiply-adds, but the child "
+            f"{counted.flops - head}: it computes other candidates, too",
+        )
+
+    def restriction(self, architecture: Architecture) -> None:
+        """A restricted space has some of the labels, some of the parameters and the same function."""
+        names = sorted(architecture)
+        some = Random(self.seed).sample(names, len(names) // 2)
+        for kept in (names, some):
+            small = self.space.restricted({name: architecture[name] for name in kept})
+            before = {choice.name: choice.labels for choice in self.space.choices}
+            after = {choice.name: choice.labels for choice in small.choices}
+            require(list(before) == list(after), f"restricted to {kept} the space has other choices")
+            for name, labels in after.items():
+                require(set(labels) <= set(before[name]), f"restricted to {kept} the choice '{name}' has new labels")
+            for name in kept:
+                require(after[name] == (architecture[name],), f"'{name}' is restricted, but has labels {after[name]}")
+            net = small.supernet(self.shape)
+            try:
+                weights = inherit(self.weights, dict(net.named_parameters()))
+            except ValueError as error:
+                raise AssertionError(f"{self.space.name}: restricted to {kept}: {error}") from None
+            with torch.no_grad():
+                whole = self.supernet(self.query, one_hot(self.space.choices, architecture))
+                gates = one_hot(small.choices, architecture)
+                features = functional_call(net, weights, (self.query, gates))
+            self._same(features, whole[:, : net.features], architecture, "a restricted supernet", "the whole one")
+
+    def gradients(self) -> None:
+        """Under the softmax relaxation a gradient reaches every logit of a gate that the supernet looks at."""
+        logits = {c.name: torch.randn(len(c.labels), requires_grad=True) for c in self.space.choices}
+        mixture = _Watched(Softmax()(logits, {}, 0.0))
+        noise = self.supernet.draw_noise(len(self.support), torch.Generator().manual_seed(self.seed))
+        features = functional_call(self.supernet, self.weights, (self.support, mixture, noise))
+        told, computed = self.supernet.flops(mixture), self._computed(mixture)
+        require(
+            told <= computed <= (1 + MIXING) * told,
+            f"the supernet tells {told} multiply-adds of all candidates, but computes {computed}",
+        )
+        looked_at = [n for n, logit in logits.items() if n in mixture.names and len(logit) > 1]
+        if not looked_at:
+            return
+        loss = (features * torch.randn(features.shape)).sum() + (features**2).sum()
+        found = torch.autograd.grad(loss, [logits[name] for name in looked_at], allow_unused=True)
+        largest = max(float(gradient.abs().max()) for gradient in found if gradient is not None)
+        labels = {choice.name: choice.labels for choice in self.space.choices}
+        for name, gradient in zip(looked_at, found, strict=True):
+            for place, label in enumerate(labels[name]):
+                require(
+                    gradient is not None and float(gradient[place].abs()) > LEAST_GRADIENT * largest,
+                    f"under the softmax relaxation no gradient reaches the logit of '{label}' of '{name}'",
+                )
+
+    def noise(self) -> None:
+        """Noise is a function of the generator, and a forward pass draws none by itself."""
+        first, again, other = (self.supernet.draw_noise(4, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
+        require(
+            first.keys() == again.keys() and all(torch.equal(first[name], again[name]) for name in first),
+            "two generators of one seed draw different noise",
+        )
+        require(
+            not first or any(not torch.equal(first[name], other[name]) for name in first),
+            "generators of two seeds draw the same noise",
+        )
+        require(all(len(value) == 4 for value in first.values()), "noise for 4 images has not 4 rows")
+        before = torch.get_rng_state()
+        (architecture,) = sampled(self.space, self.seed, 1)
+        gates = one_hot(self.space.choices, architecture)
+        with torch.no_grad():
+            once, twice = (self.supernet(self.query, gates, first) for _ in range(2))
+        require(torch.equal(once, twice), "the supernet gives other features for the same noise")
+        require(torch.equal(before, torch.get_rng_state()), "the supernet draws from PyTorch's global generator")
+
+    def _computed(self, mixture: Mixture) -> int:
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            self.supernet(self.query[:2], mixture)
+        # The counter's flop is half a multiply-add, and there are two images.
+        return counter.get_total_flops() // 4
+
+    def _same(self, found: Tensor, expected: Tensor, architecture: Architecture, one: str, other: str) -> None:
+        require(found.shape == expected.shape, f"{one} gives shape {tuple(found.shape)}, {other} {expected.shape}")
+        gap = float((found - expected).abs().max()) / max(1.0, float(expected.abs().max()))
+        require(gap <= TOLERANCE, f"{one} and {other} differ by {gap:.1e} for {architecture}")
+
+
+class _Watched(dict[str, Gate]):
+    """A mixture that notes which gates are looked at."""
+
+    def __init__(self, mixture: Mixture) -> None:
+        super().__init__(mixture)
+        self.names: set[str] = set()
+
+    def __getitem__(self, name: str) -> Gate:
+        self.names.add(name)
+        return super().__getitem__(name)
+
+
+def _all_computed(gates: Mixture) -> dict[str, Gate]:
+    return {name: Gate(gate.weights, gate.index if len(gate.weights) == 1 else None) for name, gate in gates.items()}
+
+
+@contextmanager
+def _double_precision(seed: int) -> Iterator[None]:
+    """Everything is built and drawn in float64, and PyTorch's global generator is left as it was."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            yield
+    finally:
+        torch.set_default_dtype(before)
