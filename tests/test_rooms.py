@@ -9,8 +9,8 @@ import lit_metanas
 
 ROOT = Path(lit_metanas.__file__).parent
 ROOMS = (
-    "io", "tasks", "spaces", "records", "relaxations", "testing", "meta", "training", "surrogates", "estimators", "searchers",
-    "comparisons", "callbacks", "report", "cli",
+    "io", "tasks", "spaces", "records", "relaxations", "testing", "meta", "training", "surrogates", "estimators",
+    "searchers", "comparisons", "callbacks", "report", "cli",
 )  # fmt: skip
 
 

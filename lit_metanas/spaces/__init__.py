@@ -1,6 +1,7 @@
 """What can be built: architectures, search spaces, and the networks they describe."""
 
 from lit_metanas.spaces.architecture import Architecture, Choice
+from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.cells import DARTSCell, MetaNASCell
 from lit_metanas.spaces.choice_space import ChoiceSpace
 from lit_metanas.spaces.enas_macro import ENASMacro
@@ -15,6 +16,7 @@ from lit_metanas.spaces.supernet import Gate, Mixture, NetworkCost, Shape, Super
 
 __all__ = [
     "Architecture",
+    "Builder",
     "Candidates",
     "Choice",
     "ChoiceSpace",

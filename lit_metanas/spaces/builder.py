@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from lit_metanas.spaces.architecture import Choice
 from lit_metanas.spaces.mixed_layers import (
-    MixedChannels,
     MixedChoice,
     MixedDepth,
     MixedDropout,
@@ -38,6 +37,18 @@ class Builder:
 
     Attributes:
         choices: those that were asked for, in order.
+
+    Example:
+        >>> build = Builder()
+        >>> _ = build.choice("activation", {"relu": nn.ReLU, "tanh": nn.Tanh})
+        >>> build.choices["activation"].labels
+        ('relu', 'tanh')
+        >>> Builder({"activation": ("tanh",)}, mixed=False).choice("activation", {"relu": nn.ReLU, "tanh": nn.Tanh})
+        ChosenLayer(
+          (candidates): ModuleDict(
+            (tanh): Tanh()
+          )
+        )
     """
 
     def __init__(self, labels: Mapping[str, Sequence[str]] | None = None, *, mixed: bool = True) -> None:
@@ -82,8 +93,7 @@ class Builder:
                 layers[label] = None if make is None else make()
         if not self._mixed:
             return ChosenLayer(layers, None if norm is None else nn.BatchNorm2d(norm))
-        mixed = MixedChoice(name, layers, None if norm is None else MixedNorm(int(norm), affine=True), merge)
-        return nn.Sequential(mixed, MixedChannels(norm)) if isinstance(norm, OpenNumber) else mixed
+        return MixedChoice(name, layers, None if norm is None else MixedNorm(norm, affine=True), merge)
 
     def number(self, name: str, numbers: Sequence[int], *, group: str | None = None) -> int:
         """A choice among numbers, for the channels of ``conv`` and ``norm``; small ones take the leading weights.
@@ -123,10 +133,9 @@ class Builder:
             width: number of channels.
             affine: whether a supernet's has a scale and a shift, as a child's always has.
         """
-        if not self._mixed:
-            return nn.BatchNorm2d(width)
-        norm = MixedNorm(int(width), affine=affine)
-        return nn.Sequential(norm, MixedChannels(width)) if isinstance(width, OpenNumber) else norm
+        if self._mixed:
+            return MixedNorm(width, affine=affine)
+        return nn.BatchNorm2d(width) if affine else UnsharedScale(width)
 
     def dropout(self, name: str, rates: Sequence[float], width: int, *, group: str | None = None) -> nn.Module:
         """A choice among probabilities that a channel is dropped; ``width`` is the number of channels."""
@@ -206,6 +215,10 @@ class Builder:
             yield
         finally:
             self._conditions.pop()
+
+
+class UnsharedScale(nn.BatchNorm2d):
+    """Batch-norm of a child whose supernet has no scale and shift there."""
 
 
 class ChosenLayer(nn.Module):

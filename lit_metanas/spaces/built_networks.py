@@ -12,6 +12,7 @@ from torch.func import functional_call
 from torch.utils.flop_counter import FlopCounterMode
 
 from lit_metanas.spaces.architecture import Choice
+from lit_metanas.spaces.builder import UnsharedScale
 from lit_metanas.spaces.child_network import ChildNetwork
 from lit_metanas.spaces.layers import Moments
 from lit_metanas.spaces.mixed_layers import ForwardPass, MixedChoice, MixedDropout, averages, name_layers, running
@@ -112,14 +113,15 @@ class BuiltChild(ChildNetwork):
     def inherit(self, weights: Mapping[str, Tensor]) -> None:
         """Copy the leading parts of a supernet's parameters, batch-norm statistics where present, a fitting classifier.
 
-        A supernet's batch-norm without scale and shift has ones and zeros.
+        Where a supernet's batch-norm has no scale and shift, these are one and zero.
 
         Raises:
             ValueError: a parameter that this network needs is not among ``weights``, or is too small.
         """
         own = self._tensors()
-        ends = {".scale": 1.0, ".shift": 0.0}
-        plain = {n: torch.full_like(t, value) for n, t in own.items() for end, value in ends.items() if n.endswith(end)}
+        unshared = [name for name, layer in self.named_modules() if isinstance(layer, UnsharedScale)]
+        plain = {f"{name}.scale": torch.ones_like(own[f"{name}.scale"]) for name in unshared}
+        plain |= {f"{name}.shift": torch.zeros_like(own[f"{name}.shift"]) for name in unshared}
         for name, value in self._leading({**plain, **weights}).items():
             own[name].copy_(value)
         self._inherit_head(weights)

@@ -14,8 +14,8 @@ from torch import Tensor
 from lit_metanas.spaces.architecture import Architecture, Choice, check_labels
 
 if TYPE_CHECKING:
-    from optuna import Trial
     from optuna.distributions import BaseDistribution
+    from optuna.trial import BaseTrial
 
 
 class ChoiceSpace(ABC):
@@ -114,7 +114,7 @@ class ChoiceSpace(ABC):
 
         return {f"arch.{choice.name}": CategoricalDistribution(self.proposed(choice)) for choice in self.choices}
 
-    def suggest(self, trial: Trial) -> Architecture:
+    def suggest(self, trial: BaseTrial) -> Architecture:
         """Ask a trial for every choice, active or not, and return the canonical architecture."""
         return self.canonical(
             {c.name: trial.suggest_categorical(f"arch.{c.name}", self.proposed(c)) for c in self.choices}

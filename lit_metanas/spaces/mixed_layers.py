@@ -93,31 +93,27 @@ class OpenNumber(int):
 
 
 class MixedNorm(SuperNorm):
-    """Batch-norm of a supernet within its forward pass; fewer channels than ``width`` are the leading ones."""
+    """Batch-norm of a supernet within its forward pass; fewer channels than ``width`` are the leading ones.
+
+    An open width has its channels weighed behind the norm, which would cancel the weights otherwise.
+
+    Args:
+        width: number of channels.
+        affine: whether there is a scale and a shift.
+    """
+
+    def __init__(self, width: int, *, affine: bool) -> None:
+        super().__init__(int(width), affine=affine)
+        self.width = width
 
     def forward(self, inputs: Tensor, label: str = "") -> Tensor:  # type: ignore[override]
         """Normalise each channel of ``(n, channels, ...)``; candidates told by a label have statistics of their own."""
         given, record = current().moments
         scale, shift = (None if own is None else own[: inputs.shape[1]] for own in (self.scale, self.shift))
         key = f"{self.key}.{label}" if label else self.key
-        return batch_normalise(inputs, scale, shift, key=key, statistics=given, record=record)
-
-
-class MixedChannels(nn.Module):
-    """Weighs the channels of an open width: the leading ones of each candidate. It stands behind a norm.
-
-    Args:
-        width: number of channels.
-    """
-
-    def __init__(self, width: OpenNumber) -> None:
-        super().__init__()
-        self.width = width
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Shape ``(n, channels, ...)``, unchanged."""
-        weights = leading(*self.width.gates())
-        return inputs if weights is None else inputs * weights.view(-1, *[1] * (inputs.dim() - 2))
+        outputs = batch_normalise(inputs, scale, shift, key=key, statistics=given, record=record)
+        weights = leading(*self.width.gates()) if isinstance(self.width, OpenNumber) else None
+        return outputs if weights is None else outputs * weights.view(-1, *[1] * (outputs.dim() - 2))
 
 
 class SlicedConv2d(nn.Conv2d):
@@ -200,7 +196,8 @@ class MixedChoice(nn.Module):
     def _one_convolution(self, gate: Gate, inputs: Tensor) -> Tensor:
         layers = [layer for layer in self.candidates.values() if isinstance(layer, SlicedConv2d)]
         kernels, constants = zip(*(layer.kernel(inputs.shape[1]) for layer in layers), strict=True)
-        bias = None if constants[0] is None else gate.weights @ torch.stack(constants)
+        weighted = zip(gate.weights.unbind(), constants, strict=True)
+        bias = None if constants[0] is None else reduce(torch.add, (weight * one for weight, one in weighted))
         outputs = layers[0].convolve(inputs, merged_kernel(gate, kernels), bias)
         return outputs if self.norm is None else self.norm(outputs)
 

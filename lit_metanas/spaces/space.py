@@ -26,15 +26,18 @@ class SearchSpace(ChoiceSpace):
 
     Example:
         >>> from functools import partial
-        >>> from torch import nn
-        >>> class Widths(SearchSpace):
+        >>> class Block(SearchSpace):
         ...     def body(self, shape, build):
         ...         width = build.number("width", (8, 16))
-        ...         kernels = {"3": partial(build.conv, shape[0], width, 3), "none": None}
-        ...         return nn.Sequential(build.choice("kernel", {"3": kernels["3"]}, norm=width), nn.ReLU())
-        >>> space = Widths()
-        >>> space.cost(space.canonical({"width": "8", "kernel": "3"}), shape=(1, 28, 28), way=5).flops
-        56488
+        ...         kernels = {str(size): partial(build.conv, shape[0], width, size) for size in (3, 5)}
+        ...         return nn.Sequential(build.choice("kernel", kernels, norm=width), nn.ReLU())
+        >>> space = Block()
+        >>> space.size
+        4
+        >>> space.cost(space.canonical({"width": "8", "kernel": "3"}), shape=(1, 28, 28), way=5)
+        NetworkCost(parameters=133, flops=56488)
+        >>> space.supernet(shape=(1, 28, 28)).features
+        16
     """
 
     @cached_property

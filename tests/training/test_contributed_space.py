@@ -3,21 +3,20 @@
 import re
 import sys
 from importlib import import_module
-from itertools import product
 from pathlib import Path
 
 import pytest
 import torch
 from jsonargparse import ArgumentParser
 from meta_toys import SHAPE, fit, make_model
-from torch import nn
 
 from lit_metanas.meta import PrototypeLoss
 from lit_metanas.records import Budget
 from lit_metanas.relaxations import Softmax
 from lit_metanas.searchers import DARTSSearcher, QuerySearcher, RegularisedEvolution
-from lit_metanas.spaces import Architecture, SearchSpace, one_hot
+from lit_metanas.spaces import SearchSpace
 from lit_metanas.tasks import Split, Task
+from lit_metanas.testing import check_space
 
 PAGE = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text()
 WAY = 3
@@ -43,14 +42,6 @@ def space(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def architectures(space):
-    labels = product(*(choice.labels for choice in space.choices))
-    return [
-        Architecture(dict(zip((choice.name for choice in space.choices), chosen, strict=True))) for chosen in labels
-    ]
-
-
-@pytest.fixture(scope="module")
 def task():
     generator = torch.Generator().manual_seed(0)
     labels = torch.arange(WAY).repeat(4)
@@ -58,42 +49,15 @@ def task():
     return Task("stripes", WAY, *splits)
 
 
-def test_a_child_computes_what_the_one_hot_supernet_computes(space, architectures):
-    assert (space.name, len(architectures), space.width) == ("Blocks", 16, 32)
-    supernet, head = space.supernet(SHAPE), nn.Linear(32, WAY)
-    weights = {**supernet.state_dict(), "head.weight": head.weight, "head.bias": head.bias}
-    images = torch.rand(5, *SHAPE, generator=torch.Generator().manual_seed(1))
-    for architecture in architectures:
-        child = space.child(architecture, SHAPE, WAY, weights)
-        expected = head(supernet(images, one_hot(space.choices, architecture)))
-        assert torch.allclose(child(images), expected, atol=1e-5)
-        again = space.child(architecture, SHAPE, WAY, space.learned(child))
-        assert torch.equal(again(images), child(images))
+def test_it_is_thirty_lines_that_the_toys_have_too():
+    (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    assert code == (Path(__file__).parents[1] / "spaces/toys/blocks.py").read_text()
+    assert len([line for line in code.splitlines() if line.strip()]) <= 30
 
 
-def test_costs_are_those_of_the_layers(space, architectures):
-    shape = (2, 7, 9)
-    for architecture in architectures:
-        child, found = space.child(architecture, shape, WAY), []
-
-        def count(layer, inputs, output, found=found):
-            size = layer.weight[0].numel() * output.numel()
-            found.append((size, sum(own.numel() for own in layer.parameters())))
-
-        for layer in child.modules():
-            if isinstance(layer, nn.Conv2d | nn.Linear):
-                layer.register_forward_hook(count)
-        child(torch.zeros(1, *shape))
-        cost = space.cost(architecture, shape, WAY)
-        assert (cost.flops, cost.parameters) == tuple(map(sum, zip(*found, strict=True)))
-
-
-def test_a_restricted_supernet_has_parameters_of_the_whole_one(space, architectures):
-    whole = {name: tensor.shape for name, tensor in space.supernet(SHAPE).state_dict().items()}
-    for labels in ({"block1.kernel": "5"}, {"kernel": "3"}, architectures[0]):
-        own = {name: tensor.shape for name, tensor in space.restricted(labels).supernet(SHAPE).state_dict().items()}
-        assert own.items() < whole.items()
-    assert space.restricted(architectures[0]).size == 1
+def test_it_keeps_what_the_page_promises(space):
+    assert (space.name, space.size, space.width) == ("Blocks", 64, 32)
+    check_space(space, shape=(2, 7, 9), way=WAY)
 
 
 def test_it_is_meta_trained(space):
@@ -103,7 +67,7 @@ def test_it_is_meta_trained(space):
         fit(model)
         assert model.architecture().keys() == {choice.name for choice in space.choices}
         moved = [name for name, value in model.state_dict().items() if not torch.equal(value, before[name])]
-        assert {name.split(".")[-1] for name in moved} >= {"weight", "bias"}
+        assert {name.split(".")[-1] for name in moved} >= {"weight", "scale", "shift"}
 
 
 def test_it_is_searched(space, task):

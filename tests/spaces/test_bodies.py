@@ -1,0 +1,307 @@
+"""Spaces of one body, against plain formulas, and what a body may not do."""
+
+import copy
+import pickle
+from functools import partial
+
+import pytest
+import torch
+from body_toys import DEPTHS, Everything, everything
+from space_toys import check_export, images
+from torch import nn
+from torch.func import functional_call, grad, vmap
+
+from lit_metanas.spaces import Builder, Gate, SearchSpace, one_hot
+from lit_metanas.spaces.mixed_layers import OpenNumber
+from lit_metanas.testing import check_space
+
+SHAPE = (2, 6, 5)
+
+
+class Body(SearchSpace):
+    """A space of any function from a shape and a builder to a module."""
+
+    def __init__(self, make):
+        self.make = make
+
+    def body(self, shape, build):
+        return self.make(shape, build)
+
+
+def conv(build, channels, width):
+    return {str(size): partial(build.conv, channels, width, size) for size in (1, 3)}
+
+
+@pytest.fixture(params=[True, False], ids=["merged", "normalised"])
+def space(request):
+    return Everything(merge=request.param)
+
+
+@pytest.mark.parametrize("kind", ["soft", "hard"])
+@pytest.mark.parametrize("dropped", [True, False])
+def test_the_supernet_computes_the_plain_formulas(space, double_supernet, random_gates, kind, dropped):
+    net, weights = double_supernet(space, SHAPE)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(3):
+        gates = random_gates(space, kind, generator)
+        noise = {n: v.double() for n, v in net.draw_noise(7, generator).items()} if dropped else None
+        found = net(images(7, SHAPE), gates, noise)
+        expected = everything(space, weights, gates, images(7, SHAPE), noise)
+        torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-10)
+
+
+def test_a_sampled_child_is_the_hard_mixture_of_its_gates(space, double_supernet, random_gates):
+    net, _ = double_supernet(space, SHAPE)
+    for seed in range(20):
+        gates = random_gates(space, "index", torch.Generator().manual_seed(seed))
+        hard = {name: Gate(gate.weights) for name, gate in gates.items()}
+        torch.testing.assert_close(net(images(7, SHAPE), gates), net(images(7, SHAPE), hard), rtol=0, atol=1e-10)
+
+
+def test_it_passes_the_test_kit(space):
+    check_space(space, SHAPE)
+    check_space(space.restricted({"depth": "3", "block2.kernel": "5", "block3.skip": "none", "width": "4"}), SHAPE)
+
+
+def test_choices_within_a_candidate_matter_only_where_it_is_chosen(space):
+    conditions = {choice.name: dict(choice.active_if) for choice in space.choices}
+    deep = {"depth": frozenset({"2", "3"})}
+    assert conditions["width"] == conditions["depth"] == conditions["block1.kernel"] == {}
+    assert conditions["block1.pool"] == {"block1.skip": frozenset({"pool"})}
+    assert conditions["block2.dropout"] == deep
+    assert conditions["block2.pool"] == {**deep, "block2.skip": frozenset({"pool"})}
+    assert conditions["block3.kernel"] == {"depth": frozenset({"3"})}
+    assert [choice.group for choice in space.choices][:3] == ["width", "depth", "kernel"]
+    labels = {choice.name: choice.labels[0] for choice in space.choices}
+    assert set(space.canonical({**labels, "depth": "1"})) == {
+        "depth", "width", "block1.kernel", "block1.skip", "block1.activation", "block1.dropout"
+    }  # fmt: skip
+
+
+def test_a_supernet_and_a_child_hold_what_is_left_alone(space):
+    small = space.restricted({"depth": "1", "block1.kernel": "3", "block1.skip": "none", "width": "4"})
+    names = {"body.0.0.0.candidates.3.weight", "body.0.0.0.candidates.3.bias"}
+    names |= {"body.0.0.0.norm.scale", "body.0.0.0.norm.shift"}
+    assert {name for name, _ in small.supernet(SHAPE).named_parameters()} == names
+    labels = {choice.name: choice.labels[0] for choice in small.choices}
+    child = small.child(small.canonical(labels), SHAPE, 5)
+    shapes = [tuple(parameter.shape) for parameter in child.parameters()]
+    assert shapes == [(4, 2, 3, 3), (4,), (4,), (4,), (5, 4), (5,)]
+
+
+def test_tasks_may_be_mapped(space, double_supernet):
+    net, weights = double_supernet(space, SHAPE)
+    start = {c.name: images(3, (len(c.labels),), seed=place) for place, c in enumerate(space.choices)}
+    tasks = torch.stack([images(6, SHAPE, seed=seed) for seed in range(3)])
+    noise = {n: torch.stack([v.double()] * 3) for n, v in net.draw_noise(6, torch.Generator()).items()}
+
+    def loss(weights, logits, inputs, noise):
+        mixture = {name: Gate(torch.softmax(value, 0)) for name, value in logits.items()}
+        return (functional_call(net, weights, (inputs, mixture, noise)) ** 2).sum()
+
+    slope = grad(loss, argnums=(0, 1))
+    plain = {name: value.detach() for name, value in weights.items()}
+    mapped = vmap(slope, in_dims=(None, 0, 0, 0))(plain, start, tasks, noise)
+    for task in range(3):
+        one = slope(plain, *({n: v[task] for n, v in tree.items()} for tree in (start,)), tasks[task],
+                    {n: v[task] for n, v in noise.items()})  # fmt: skip
+        for found, expected in zip(mapped, one, strict=True):
+            for name, value in expected.items():
+                torch.testing.assert_close(found[name][task], value, rtol=1e-8, atol=1e-8)
+
+
+def test_the_gradient_of_a_sampled_layer_is_not_cancelled_by_the_norm_behind_it():
+    """It is where the norm follows the gate."""
+
+    def behind(shape, build):
+        return build.choice("kernel", conv(build, shape[0], 4), norm=4)
+
+    def before(shape, build):
+        return nn.Sequential(build.choice("kernel", conv(build, shape[0], 4)), build.norm(4))
+
+    found = []
+    for make in (behind, before):
+        net = Body(make).supernet(SHAPE).double()
+        weights = torch.tensor([0.0, 1.0], dtype=torch.float64, requires_grad=True)
+        features = net(images(6, SHAPE), {"kernel": Gate(weights, 1)}) ** 2
+        found.append(float(torch.autograd.grad(features.sum(), weights)[0][1]))
+    assert found[0] > 0.01
+    assert abs(found[1]) < 1e-4 * found[0]
+
+
+def test_means_and_variances_are_recorded_and_normalise_others(space, double_supernet):
+    net, _ = double_supernet(space, SHAPE)
+    gates = one_hot(space.choices, {"depth": "2", "block2.skip": "pool", "block1.skip": "none"})
+    gates = {name: Gate(gate.weights.double(), gate.index) for name, gate in gates.items()}
+    record = {}
+    net(images(8, SHAPE), gates, record=record)
+    norms = {"body.0.0.0.norm", "body.0.1.0.norm", "body.0.1.1.1.candidates.pool.1"}
+    assert set(record) == {f"{norm}.{kind}" for norm in norms for kind in ("mean", "var")}
+    query = images(3, SHAPE, seed=1)
+    together = net(query, gates, statistics=record)
+    torch.testing.assert_close(net(query[:1], gates, statistics=record), together[:1])
+    assert not torch.allclose(net(query, gates), together)
+
+
+def test_a_soft_mixture_normalised_apart_has_statistics_for_each_candidate(double_supernet):
+    space = Body(lambda shape, build: build.choice("kernel", conv(build, shape[0], 4), norm=4, merge=False))
+    net, _ = double_supernet(space, SHAPE)
+    record = {}
+    net(images(8, SHAPE), {"kernel": Gate(torch.tensor([0.5, 0.5], dtype=torch.float64))}, record=record)
+    assert set(record) == {f"body.norm.{size}.{kind}" for size in (1, 3) for kind in ("mean", "var")}
+
+
+def test_a_child_is_exported(space, tmp_path):
+    for depth in DEPTHS:
+        labels = {choice.name: choice.labels[-1] for choice in space.choices}
+        architecture = space.canonical({**labels, "depth": str(depth)})
+        check_export(space.child(architecture, (3, 9, 7), 5), tmp_path / "child.pt2")
+
+
+def test_multiply_adds_are_counted_once_for_what_costs_the_same(space):
+    net = space.supernet(SHAPE)
+    labels = {choice.name: choice.labels[0] for choice in space.choices}
+    for change in ({}, {"block1.activation": "relu"}, {"block1.dropout": "0.2"}, {"block1.skip": "pool"}):
+        net.flops(one_hot(space.choices, {**labels, **change}))
+    assert len(net._counted) == 1
+    net.flops(one_hot(space.choices, {**labels, "block1.kernel": "1"}))
+    assert len(net._counted) == 2
+
+
+def test_one_choice_may_stand_at_several_places():
+    def make(shape, build):
+        blocks = [lambda: build.choice("activation", {"relu": nn.ReLU, "tanh": nn.Tanh}) for _ in range(3)]
+        return nn.Sequential(build.conv(shape[0], 4, 3), build.norm(4), build.depth("depth", blocks, (2, 3)))
+
+    space = Body(make)
+    assert [(choice.name, choice.active_if) for choice in space.choices] == [("depth", ()), ("activation", ())]
+    check_space(space, SHAPE)
+
+
+def test_a_choice_of_several_conditions_has_either():
+    def make(shape, build):
+        one = {"relu": nn.ReLU, "tanh": nn.Tanh}
+        kinds = {"a": partial(build.choice, "kind", one), "b": partial(build.choice, "kind", one), "c": nn.SiLU}
+        return nn.Sequential(build.conv(shape[0], 4, 3), build.norm(4), build.choice("which", kinds))
+
+    assert Body(make).choices[1].active_if == (("which", frozenset({"a", "b"})),)
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (
+            lambda shape, build: build.choice("kernel", {"3": nn.Conv2d(1, 4, 3)}),
+            "Candidate '3' of 'kernel' is a layer: give what makes it, for instance nn.ReLU",
+        ),
+        (lambda shape, build: build.conv(1, 4, 2), "A kernel of size 2 has no centre: use an odd size."),
+        (
+            lambda shape, build: build.depth("depth", [nn.ReLU], (1, 2)),
+            "'depth' has 1 layers, and depths [1, 2]: give 1 to 1.",
+        ),
+        (
+            lambda shape, build: nn.Sequential(build.number("a", (1, 2)) and nn.ReLU(), build.dropout("a", (0.1,), 3)),
+            "Choice 'a' is asked for twice, with ('1', '2') and with ('0.1',).",
+        ),
+        (
+            lambda shape, build: nn.Sequential(
+                *(build.choice(n, {"a": partial(build.choice, "in", {"r": nn.ReLU}), "b": nn.ReLU}) for n in "xy")
+            ),
+            "Choice 'in' is asked for in two places that depend on different choices.",
+        ),
+    ],
+)
+def test_a_wrong_body_is_told_in_a_sentence(make, text):
+    with pytest.raises(ValueError) as caught:
+        _ = Body(make).choices
+    assert text in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (
+            lambda shape, build: nn.BatchNorm2d(2),
+            "'' keeps batch-norm statistics, which tasks may not share: use build",
+        ),
+        (
+            lambda shape, build: nn.Sequential(nn.Dropout(0.5)),
+            "'0' draws noise of its own: use build.dropout.",
+        ),
+        (
+            lambda shape, build: build.choice(f"kernel{shape[0]}", conv(build, shape[0], 4)),
+            "Choice 'kernel2' is new: the choices of a body may not depend on the shape of an image.",
+        ),
+    ],
+)
+def test_a_body_that_no_supernet_can_have_is_refused(make, text):
+    with pytest.raises(ValueError) as caught:
+        Body(make).supernet(SHAPE)
+    assert text in str(caught.value)
+
+
+def test_a_space_without_a_body_says_so():
+    with pytest.raises(
+        NotImplementedError, match="SearchSpace has no body: define it, or choices, supernet, build and"
+    ):
+        _ = SearchSpace().choices
+
+
+def test_a_mixed_layer_is_computed_by_its_supernet_alone(space):
+    with pytest.raises(RuntimeError, match="only its supernet knows how: call the supernet"):
+        space.supernet(SHAPE).body(images(2, SHAPE))
+
+
+def test_weights_of_another_space_are_refused(space):
+    architecture = space.sample(torch.Generator().manual_seed(0))
+    with pytest.raises(ValueError, match="they come from another space"):
+        space.child(architecture, SHAPE, 5, {"body.0.weight": torch.ones(1)})
+
+
+def test_networks_are_copied_and_pickled(space):
+    net = space.supernet(SHAPE)
+    gates = {choice.name: Gate(torch.full((len(choice.labels),), 0.4)) for choice in space.choices}
+    inputs = images(4, SHAPE, dtype=torch.float32)
+    for twin in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
+        assert torch.equal(twin(inputs, gates), net(inputs, gates))
+        assert twin.flops(gates) == net.flops(gates)
+
+
+def test_products_of_open_numbers_are_open():
+    one, other = OpenNumber([("a", (2, 3))]), OpenNumber([("b", (5, 4))])
+    product = 2 * one * other
+    assert (int(product), product.factors) == (30, (("a", (2, 3)), ("", (2,)), ("b", (5, 4))))
+    assert copy.deepcopy(product).factors == product.factors
+    child = Builder({"a": ("2",)}, mixed=False).number("a", (2, 3))
+    assert type(child) is int
+    assert child == 2
+
+
+def test_hidden_channels_that_are_a_product_are_the_leading_ones():
+    def make(shape, build):
+        width, expansion = build.number("width", (2, 4)), build.number("expansion", (3, 1))
+        hidden = width * expansion
+        return nn.Sequential(
+            build.conv(shape[0], width, 1),
+            build.norm(width),
+            build.conv(width, hidden, 1),
+            build.norm(hidden),
+            nn.ReLU(),
+            build.conv(hidden, hidden, 3, stride=2, depthwise=True),
+            build.norm(hidden),
+            build.conv(hidden, 5, 1),
+        )
+
+    check_space(Body(make), SHAPE)
+
+
+def test_channels_last_images_stay_so(space):
+    net = space.supernet((1, 8, 8)).to(memory_format=torch.channels_last)
+    layouts = []
+    block = net.body[0][0]
+    block.register_forward_hook(
+        lambda module, inputs, output: layouts.append(output.is_contiguous(memory_format=torch.channels_last))
+    )
+    gates = {choice.name: Gate(torch.full((len(choice.labels),), 0.4)) for choice in space.choices}
+    net(images(4, (1, 8, 8), dtype=torch.float32), gates)
+    assert layouts == [True]

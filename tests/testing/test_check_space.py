@@ -1,0 +1,322 @@
+"""The test kit: all spaces pass it, and each fault is told."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from lit_metanas.spaces import (
+    Architecture,
+    Choice,
+    DARTSCell,
+    ENASMacro,
+    Gate,
+    LayeredSpace,
+    MetaNASCell,
+    MobileMacro,
+    MobileStage,
+    NASBench101,
+    NASBench201,
+    NASBenchGraph,
+    NetworkCost,
+)
+from lit_metanas.spaces.layered.layered_supernet import LayeredSupernet
+from lit_metanas.testing import check_space
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "spaces/toys"))
+SHAPE = (1, 8, 8)
+WIDE = {"activations": ("Tanh", "ReLU"), "dropouts": (0.5, 0.0), "norms": ("none", "batch", "layer")}
+OPEN = {**WIDE, "kernels": (7, 1, 3), "depths": (3, 1, 2), "widths": (6, 2, 4), "skips": ("residual", "none")}
+STAGES = (MobileStage(16, depths=(1, 2), skips=("none", "identity")), MobileStage(32, stride=2, kernels=(3,)))
+SPACES = {
+    "layered": LayeredSpace(),
+    "layered, one choice for all": LayeredSpace(shared=True),
+    "layered, all open": LayeredSpace(**OPEN),
+    "layered, normalised apart": LayeredSpace(**OPEN, mix="normalised", shared=True),
+    "mobile": MobileMacro(),
+    "mobile, blocks skipped": MobileMacro(stages=STAGES, stem_stride=2, last=None),
+    "mobile, nothing open": MobileMacro(
+        stages=(MobileStage(8, depths=(1,), widths=(1,), kernels=(3,), expansions=(1,)),)
+    ),
+    "macro": ENASMacro(layers=6, channels=8),
+    "DARTS": DARTSCell(channels=4, cells=3),
+    "DARTS, auxiliary classifier": DARTSCell(channels=4, cells=3, auxiliary=True, normalised_pools=False),
+    "MetaNAS": MetaNASCell(),
+    "NAS-Bench-201": NASBench201(channels=4, cells=1, merge_isomorphs=False),
+    "NAS-Bench-101": NASBench101(channels=10, cells=1, merge_isomorphs=False),
+    "NAS-Bench-101, four vertices": NASBench101(vertices=4, channels=8, cells=2, stacks=1, merge_isomorphs=False),
+    "NAS-Bench-Graph": NASBenchGraph(),
+}
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_every_space_passes(name):
+    before = torch.get_rng_state()
+    check_space(SPACES[name])
+    assert torch.get_default_dtype() == torch.float32
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("name", ["layered, all open", "mobile, blocks skipped", "macro", "MetaNAS", "NAS-Bench-101"])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_they_pass_for_other_images_classes_and_seeds(name, seed):
+    check_space(SPACES[name], shape=(3, 13, 10), way=3, seed=seed)
+
+
+def test_a_space_of_one_body_passes():
+    from blocks import Blocks
+
+    check_space(Blocks())
+
+
+class Faulty(LayeredSpace):
+    """A sound space, of which each subclass breaks one thing."""
+
+    def __init__(self):
+        super().__init__(
+            kernels=(1, 3), activations=("ReLU", "Tanh"), dropouts=(0.0, 0.2), depths=(1, 2), widths=(2, 4)
+        )
+
+
+class Net(LayeredSupernet):
+    def __init__(self, space, shape):
+        whole = super(type(space), space).supernet(shape)
+        blocks = [layer.choices for layer in whole.layers]
+        super().__init__(shape=shape, depth=whole.depth, blocks=blocks, mix="merged")
+
+
+class TwoNames(Faulty):
+    def __init__(self):
+        super().__init__()
+        self.choices = (*self.choices, self.choices[0])
+
+
+class Numbers(Faulty):
+    def __init__(self):
+        super().__init__()
+        self.choices = (*self.choices, Choice("number", (1, 2)))
+
+
+class Late(Faulty):
+    def __init__(self):
+        super().__init__()
+        self.choices = self.choices[::-1]
+
+
+class Alternating(Faulty):
+    def canonical(self, labels):
+        kernel = {"1": "3", "3": "1"}[labels["layer1.kernel"]]
+        return super().canonical({**labels, "layer1.kernel": kernel})
+
+
+class Stubborn(Faulty):
+    def suggest(self, trial):
+        super().suggest(trial)
+        return self.canonical({choice.name: choice.labels[0] for choice in self.choices})
+
+
+class Unheard(Faulty):
+    def distributions(self):
+        return dict(list(super().distributions().items())[1:])
+
+
+class Impossible(Faulty):
+    def violation(self, architecture):
+        return "too large"
+
+
+class Wandering(Faulty):
+    def equivalent(self, labels, below):
+        return {**labels, "layer1.kernel": "1"}
+
+
+class OtherChild(Faulty):
+    def child(self, architecture, shape, way, weights=None):
+        child = super().child(architecture, shape, way, weights)
+        if weights:
+            with torch.no_grad():
+                next(child.parameters()).add_(0.01)
+        return child
+
+
+class Forgetful(Faulty):
+    def learned(self, child):
+        return {name: value * 1.1 for name, value in super().learned(child).items()}
+
+
+class Cheap(Faulty):
+    def cost(self, architecture, shape, way):
+        cost = super().cost(architecture, shape, way)
+        return NetworkCost(cost.parameters, cost.flops - 1)
+
+
+class Light(Faulty):
+    def cost(self, architecture, shape, way):
+        cost = super().cost(architecture, shape, way)
+        return NetworkCost(cost.parameters - 1, cost.flops)
+
+
+class Careless(Faulty):
+    class Supernet(Net):
+        def flops(self, mixture):
+            return 1
+
+    def supernet(self, shape):
+        return self.Supernet(self, shape)
+
+
+class Thorough(Faulty):
+    """Computes all, whatever is sampled."""
+
+    class Supernet(Net):
+        def forward(self, inputs, mixture, *rest, **named):
+            return super().forward(inputs, {n: Gate(g.weights) for n, g in mixture.items()}, *rest, **named)
+
+        def flops(self, mixture):
+            return super().flops({n: Gate(g.weights) for n, g in mixture.items()})
+
+    def supernet(self, shape):
+        return self.Supernet(self, shape)
+
+
+class Unrestrained(Faulty):
+    def restricted(self, labels):
+        return self
+
+
+class Regrouped(Faulty):
+    def restricted(self, labels):
+        space = super().restricted(labels)
+        space.choices = space.choices[::-1]
+        return space
+
+
+class Grown(Faulty):
+    """A restricted space's supernet has a parameter of its own."""
+
+    class Supernet(Net):
+        def __init__(self, space, shape):
+            super().__init__(space, shape)
+            if space.size < Faulty().size:
+                self.more = nn.Parameter(torch.zeros(1))
+
+    def supernet(self, shape):
+        return self.Supernet(self, shape)
+
+
+class Shifted(Faulty):
+    """A restricted space's supernet computes something else."""
+
+    class Supernet(Net):
+        def __init__(self, space, shape):
+            super().__init__(space, shape)
+            self.shift = float(space.size < Faulty().size)
+
+        def forward(self, *given, **named):
+            return super().forward(*given, **named) + self.shift
+
+    def supernet(self, shape):
+        return self.Supernet(self, shape)
+
+
+class Deaf(Faulty):
+    class Supernet(Net):
+        def forward(self, inputs, mixture, *rest, **named):
+            gates = dict(mixture)
+            gate = mixture["layer2.activation"]
+            gates["layer2.activation"] = Gate(gate.weights.detach(), gate.index)
+            for name in mixture:
+                mixture[name]
+            return super().forward(inputs, gates, *rest, **named)
+
+    def supernet(self, shape):
+        return self.Supernet(self, shape)
+
+
+class Lucky(Faulty):
+    class Supernet(Net):
+        def draw_noise(self, examples, generator):
+            return {name: torch.rand(value.shape) for name, value in super().draw_noise(examples, generator).items()}
+
+    def supernet(self, shape):
+        return self.Supernet(self, shape)
+
+
+class Fixed(Faulty):
+    class Supernet(Net):
+        def draw_noise(self, examples, generator):
+            return super().draw_noise(examples, torch.Generator().manual_seed(0))
+
+    def supernet(self, shape):
+        return self.Supernet(self, shape)
+
+
+class Short(Faulty):
+    class Supernet(Net):
+        def draw_noise(self, examples, generator):
+            return {name: value[:1] for name, value in super().draw_noise(examples, generator).items()}
+
+    def supernet(self, shape):
+        return self.Supernet(self, shape)
+
+
+class Noisy(Faulty):
+    class Supernet(Net):
+        def forward(self, inputs, *rest, **named):
+            return super().forward(inputs, *rest, **named) + 1e-9 * torch.rand(())
+
+    def supernet(self, shape):
+        return self.Supernet(self, shape)
+
+
+class Drawing(Faulty):
+    class Supernet(Net):
+        def forward(self, inputs, *rest, **named):
+            torch.rand(1)
+            return super().forward(inputs, *rest, **named)
+
+    def supernet(self, shape):
+        return self.Supernet(self, shape)
+
+
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [
+        (TwoNames, "Two choices have one name among depth, layer1.kernel, "),
+        (Numbers, "'number' has a label that is no text."),
+        (Late, "'layer2.dropout' depends on 'depth', which does not come before it."),
+        (Alternating, "Canonical changes "),
+        (Stubborn, "A trial of {'depth': "),
+        (Unheard, "The distributions for Optuna are not one for each choice, under the prefix 'arch.'."),
+        (Impossible, "Of 1000 architectures none can be built."),
+        (Wandering, "Equivalent labels of "),
+        (OtherChild, "The child in evaluation and the supernet differ by "),
+        (Forgetful, "A child that inherits from the child and it differ by "),
+        (Cheap, "multiply-adds, but its child has "),
+        (Light, "parameters, but its child has "),
+        (Careless, "The supernet tells 1 multiply-adds of "),
+        (Thorough, "it computes other candidates, too."),
+        (Unrestrained, "is restricted, but has labels ("),
+        (Regrouped, "the space has other choices."),
+        (Grown, "The weights do not hold 'more' (1,): they come from another space."),
+        (Shifted, "A restricted supernet and the whole one differ by "),
+        (Deaf, "Under the softmax relaxation no gradient reaches the logit of 'ReLU' of 'layer2.activation'."),
+        (Lucky, "Two generators of one seed draw different noise."),
+        (Fixed, "Generators of two seeds draw the same noise."),
+        (Short, "Noise for 4 images has not 4 rows."),
+        (Noisy, "The supernet gives other features for the same noise."),
+        (Drawing, "The supernet draws from PyTorch's global generator."),
+    ],
+)
+def test_a_fault_is_told_in_a_sentence(fault, sentence):
+    with pytest.raises(AssertionError) as caught:
+        check_space(fault(), SHAPE)
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_space_that_is_broken_is_sound():
+    check_space(Faulty(), SHAPE)
+    assert Faulty().canonical(Architecture({"depth": "1"} | {c.name: c.labels[0] for c in Faulty().choices[1:8]}))
