@@ -37,7 +37,7 @@ def figure(width: float, height: float) -> Figure:
     return blank
 
 
-def quiet(axes: Axes) -> None:
+def plain_frame(axes: Axes) -> None:
     """Leave only the left and lower frame, thin ticks, dark grey text."""
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)

@@ -11,10 +11,10 @@ from typing import Any
 
 from lit_metanas.io.files import replacing
 
-SCHEMA = 1
+HISTORY_SCHEMA = 1
 """Version of the file. A reader of an older version refuses a newer one."""
 
-LIMIT = 1000
+MOST_MOMENTS = 1000
 """Most moments that a history keeps."""
 
 
@@ -46,15 +46,15 @@ class ProbabilityHistory:
     moments: list[Moment] = field(default_factory=list)
 
     def add(self, moment: Moment) -> None:
-        """Append a moment. Above ``LIMIT`` every second one goes, so that the longest training keeps a short file."""
+        """Append a moment. Above ``MOST_MOMENTS`` every second one goes, so that the file stays short."""
         self.moments.append(moment)
-        if len(self.moments) > LIMIT:
+        if len(self.moments) > MOST_MOMENTS:
             del self.moments[1:-1:2]
 
     def to_json(self) -> dict[str, Any]:
         """Plain values that ``from_json`` reads back."""
         rows = [{"step": m.step, "progress": m.progress, "probabilities": m.probabilities} for m in self.moments]
-        return {"schema": SCHEMA, "labels": self.labels, "moments": rows}
+        return {"schema": HISTORY_SCHEMA, "labels": self.labels, "moments": rows}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any], source: str = "The history") -> ProbabilityHistory:
@@ -65,9 +65,9 @@ class ProbabilityHistory:
         """
         if not isinstance(document, Mapping) or not {"schema", "labels", "moments"} <= set(document):
             raise ValueError(f"{source} is not a history of probabilities: give the file that a fit wrote.")
-        if document["schema"] != SCHEMA:
+        if document["schema"] != HISTORY_SCHEMA:
             raise ValueError(
-                f"{source} has schema {document['schema']}, this version reads {SCHEMA}: update lit-metanas."
+                f"{source} has schema {document['schema']}, this version reads {HISTORY_SCHEMA}: update lit-metanas."
             )
         try:
             labels = {str(name): [str(label) for label in own] for name, own in document["labels"].items()}

@@ -73,7 +73,7 @@ def clock_time(seconds: float | None) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-UNITS = {"search": "tasks", "predict": "batches"}
+COUNTED = {"search": "tasks", "predict": "batches"}
 """What is counted in these phases; in the others it is episodes."""
 
 
@@ -251,7 +251,7 @@ def line_parts(phase: str, meter: EpisodeMeter, note: str, numbers: Mapping[str,
     ]
     return [
         phase,
-        f"{meter.done:,}/{total} {UNITS.get(phase, 'episodes')}".replace(",", " "),
+        f"{meter.done:,}/{total} {COUNTED.get(phase, 'episodes')}".replace(",", " "),
         f"{meter.rate:.1f}/s" if meter.rate >= 0.05 or not meter.done else f"{60 * meter.rate:.1f}/min",
         f"elapsed {clock_time(meter.elapsed)}",
         f"left {clock_time(meter.left)}",

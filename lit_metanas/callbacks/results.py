@@ -78,13 +78,13 @@ class ResultsFile(Callback):
         )
 
 
-COLUMNS = (
+TARGET_COLUMNS = (
     "task", "method", "accuracy", "± 95 %", "way", "shot", "seed", "parameters", "multiply-adds", "search FLOPs",
     "search seconds", "architecture",
 )  # fmt: skip
 """Of the table, in order."""
 
-KEY = "target/results"
+TARGET_TABLE = "target/results"
 """Under which the table is logged."""
 
 
@@ -153,13 +153,13 @@ def _cells(row: ResultRow) -> list[str | int | float]:
 def _log_table(logger: Logger, rows: list[list[str | int | float]]) -> None:
     """Hand the table to a logger that takes one."""
     if isinstance(logger, TakesTables):
-        logger.log_table(KEY, list(COLUMNS), rows)
+        logger.log_table(TARGET_TABLE, list(TARGET_COLUMNS), rows)
     elif isinstance(logger, TensorBoardLogger):
-        logger.experiment.add_text(KEY, _markdown(rows), 0)
+        logger.experiment.add_text(TARGET_TABLE, _markdown(rows), 0)
 
 
 def _markdown(rows: list[list[str | int | float]]) -> str:
-    lines = [list(COLUMNS), ["---"] * len(COLUMNS), *([_text(cell) for cell in row] for row in rows)]
+    lines = [list(TARGET_COLUMNS), ["---"] * len(TARGET_COLUMNS), *([_text(cell) for cell in row] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

@@ -12,21 +12,10 @@ from typing import Any
 
 from lit_metanas import __version__
 from lit_metanas.cli.errors import UsageError, near_miss, refused
+from lit_metanas.cli.verbs import VERBS
 
 DEBUG = "LIT_METANAS_DEBUG"
 """Environment variable: ``1`` shows tracebacks and all that Lightning says, like ``--debug``."""
-
-VERBS = {
-    "run": "go through the phases of an experiment, in one directory",
-    "fit": "meta-train on episodes, or train one child network",
-    "validate": "score a checkpoint on the validation episodes",
-    "test": "score a checkpoint on the held-out episodes",
-    "search": "search an architecture for each target task, train it, score it, export it",
-    "predict": "classify new images with an exported network",
-    "report": "turn results into a table, figures and a Markdown page",
-    "records": "move searches between an Optuna storage and files of records",
-    "dashboard": "make a Weights & Biases workspace of what was logged",
-}
 
 HELP = f"""usage: lit-metanas VERB [-c CONFIG ...] [--KEY VALUE ...]
 
@@ -140,7 +129,7 @@ def execute(args: list[str], *, debug: bool = False) -> None:
             os.environ[DEBUG] = "1"  # for the processes of its phases
         _call(run, verb, rest, execute=lambda phase: execute(phase, debug=debug))
     else:
-        from lit_metanas.cli.environment import own_run, tune_allocator
+        from lit_metanas.cli.environment import leave_process_group, own_run, tune_allocator
         from lit_metanas.cli.program import Program
 
         tune_allocator()
@@ -148,15 +137,7 @@ def execute(args: list[str], *, debug: bool = False) -> None:
             _quieten()
         with own_run():
             Program(args)
-        _leave_process_group()
-
-
-def _leave_process_group() -> None:
-    """End the process group of a finished job: threads of it that outlive the interpreter abort the process."""
-    from torch import distributed
-
-    if distributed.is_available() and distributed.is_initialized():
-        distributed.destroy_process_group()
+        leave_process_group()
 
 
 def _call(function: Callable[..., None], verb: str, args: list[str], **given: object) -> None:

@@ -42,6 +42,16 @@ def tune_allocator() -> bool:
     return all(accepted)
 
 
+def leave_process_group() -> None:
+    """End the process group of a finished job: threads of it that outlive the interpreter abort the process."""
+    if "torch" not in sys.modules:
+        return
+    from torch import distributed
+
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()
+
+
 def _has_accelerator() -> bool:
     import torch
 

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import yaml
 
-LONGEST = 200
+from lit_metanas.cli.verbs import TRAINER_VERBS
+
+LONGEST_REASON = 200
 """Characters of a reason that is told as it is."""
 
 ROOMS = (
@@ -95,7 +97,7 @@ def explain(message: str, keys: Iterable[str] = ()) -> str:
     kinds = " or ".join(_kind(kind, value) for kind in wrong_types if kind != "NoneType")
     if where and given:
         return f"{where} cannot be '{_shown(given[1])}': it takes {kinds or 'a class path and its arguments'}."
-    flat = _shown(re.sub(r"\s+", " ", _KEY.sub("", message).lstrip(": ")).strip(" ."), LONGEST)
+    flat = _shown(re.sub(r"\s+", " ", _KEY.sub("", message).lstrip(": ")).strip(" ."), LONGEST_REASON)
     return f"{where}: {flat}." if where else f"{flat}."
 
 
@@ -110,9 +112,9 @@ def refused(error: Exception, args: Sequence[str], keys: Iterable[str] = ()) -> 
     if (broken := broken_yaml(args)) is not None:
         return UsageError(broken)
     if type(error).__name__ == "ArgumentError":  # importing it would slow down help
-        return UsageError(_shown(explain(str(error), keys), 2 * LONGEST))
+        return UsageError(_shown(explain(str(error), keys), 2 * LONGEST_REASON))
     files = " and ".join(f"'{path}'" for path, _ in _files(args)) or "The command line"
-    text = _shown(" ".join(str(error).split()), LONGEST)
+    text = _shown(" ".join(str(error).split()), LONGEST_REASON)
     return UsageError(f"{files} cannot be understood ({type(error).__name__}: {text}).")
 
 
@@ -262,7 +264,8 @@ def _join(where: str, name: str) -> str:
 
 
 def _without_verb(name: str) -> str:
-    return re.sub(r"^(fit|validate|test|predict|search)\.", "", name)
+    verb, _, rest = name.partition(".")
+    return rest if verb in TRAINER_VERBS else name
 
 
 def _import(path: str) -> object | None:

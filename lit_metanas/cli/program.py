@@ -27,6 +27,7 @@ from lit_metanas.cli.checkpoint_check import check_checkpoint
 from lit_metanas.cli.environment import name_run
 from lit_metanas.cli.errors import UsageError, refused
 from lit_metanas.cli.experiment.plan import set_aside
+from lit_metanas.cli.verbs import TRAINER_VERBS
 from lit_metanas.io.checkpoints import AtomicCheckpointIO
 from lit_metanas.io.files import directory_lock, is_further_process, replacing
 
@@ -57,9 +58,6 @@ def _with_null(text: str) -> str:
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return text
     return json.dumps(value) if value is None or isinstance(value, dict | list) else text
-
-
-VERBS = ("fit", "validate", "test", "predict", "search")
 
 
 class MetaTrainer(Trainer):
@@ -117,7 +115,7 @@ class Program(LightningCLI):
 
     def __init__(self, args: ArgsType = None, run: bool = True) -> None:
         quiet = {"exit_on_error": False, "allow_abbrev": False}
-        of_verb: dict[str, dict[str, Any]] = {verb: {**quiet, "prog": f"lit-metanas {verb}"} for verb in VERBS}
+        of_verb: dict[str, dict[str, Any]] = {verb: {**quiet, "prog": f"lit-metanas {verb}"} for verb in TRAINER_VERBS}
         of_verb["predict"]["default_config_files"] = [str(Path(__file__).with_name("predict.yaml"))]
         self._held, self._begins_at = ExitStack(), -1
         with self._held:
@@ -147,9 +145,10 @@ class Program(LightningCLI):
     def subcommands() -> dict[str, set[str]]:
         """The verbs, and what of each method's arguments is not the user's to give."""
         # Checkpoints are always loaded without executing code, so `weights_only` is not offered.
-        verbs = {verb: {*skipped, "weights_only"} for verb, skipped in LightningCLI.subcommands().items()}
+        lightnings = LightningCLI.subcommands()
+        verbs = {verb: {"model", "datamodule", "weights_only", *lightnings.get(verb, ())} for verb in TRAINER_VERBS}
         verbs["predict"].add("return_predictions")
-        return {**verbs, "search": {"model", "datamodule"}}
+        return verbs
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add what is neither the Trainer's, the model's nor the data's."""

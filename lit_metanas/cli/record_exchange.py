@@ -13,7 +13,7 @@ from sqlalchemy.engine import make_url
 from lit_metanas.io.text import number_of
 from lit_metanas.records.record import SearchRecord
 from lit_metanas.records.record_lines import read_record_lines, write_record_lines
-from lit_metanas.searchers.query.study import quiet, storage_faults
+from lit_metanas.searchers.query.study import quiet_optuna, storage_faults
 from lit_metanas.searchers.query.study_record import add_study, record_of
 
 
@@ -33,7 +33,7 @@ def records(storage: str, write: Path | None = None, read: list[Path] | None = N
     """
     if (write is None) == (not read):
         raise ValueError("Give either --write, a file for the studies, or --read, files of records for the storage.")
-    with quiet(), storage_faults(storage):
+    with quiet_optuna(), storage_faults(storage):
         if write is not None:
             _export(storage, write, study)
         else:

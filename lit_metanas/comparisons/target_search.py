@@ -12,8 +12,8 @@ import torch
 
 from lit_metanas.comparisons.comparison import Comparison
 from lit_metanas.comparisons.finished_pairs import ComparisonRow
-from lit_metanas.io.checkpoints import write_weights
-from lit_metanas.io.text import hardware, tensor_digest
+from lit_metanas.io.checkpoints import tensor_digest, write_weights
+from lit_metanas.io.text import hardware
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import SearchOutcome
 from lit_metanas.records.rows import ArchitectureRow, Protocol, ResultRow

@@ -19,9 +19,8 @@ from torch import Tensor
 from lit_metanas.estimators.estimator import Estimator, Score
 from lit_metanas.estimators.training_estimator import fresh_weights, overlay
 from lit_metanas.io.arrays import DAMAGED
-from lit_metanas.io.checkpoints import load_plain
+from lit_metanas.io.checkpoints import load_plain, tensor_digest
 from lit_metanas.io.files import replacing
-from lit_metanas.io.text import tensor_digest
 from lit_metanas.meta import Adaptation, Head, PrototypeLoss
 from lit_metanas.meta.cost import training_flops
 from lit_metanas.records.budget import Cost

@@ -1,15 +1,11 @@
-"""Small texts: counted nouns, digests of tensors, the name of the hardware."""
+"""Small texts: counted nouns, durations, the name of the hardware."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 from functools import lru_cache
 from pathlib import Path
-
-import torch
-from torch import Tensor
 
 
 def number_of(number: int, noun: str) -> str:
@@ -26,20 +22,23 @@ def number_of(number: int, noun: str) -> str:
     return f"{number} {noun[:-1]}ies" if noun.endswith("y") and noun[-2] not in "aeou" else f"{number} {noun}s"
 
 
-def tensor_digest(*tensors: Tensor) -> str:
-    """A digest of shapes, types and values."""
-    digest = hashlib.sha256()
-    for tensor in tensors:
-        flat = tensor.detach().cpu().contiguous()
-        digest.update(f"{tuple(flat.shape)} {flat.dtype}".encode())
-        digest.update(flat.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
+def duration(seconds: float) -> str:
+    """``0 s``, ``0.42 s``, ``12 s``, ``3.4 min``, ``2.1 h``."""
+    if seconds == 0:
+        return "0 s"
+    if seconds < 9.95:
+        return f"{seconds:.2g} s"
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 5970 else f"{seconds / 3600:.1f} h"
 
 
 @lru_cache(maxsize=1)
 def hardware() -> str:
     """Describe the machine in one line: processor, usable cores, accelerator if any, torch's version."""
-    parts = [_processor(), _count(_cores(), "core")]
+    import torch  # the command line counts nouns before it needs torch
+
+    parts = [_processor(), number_of(_cores(), "core")]
     if torch.cuda.is_available():
         parts.append(f"{torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}")
     return ", ".join([*parts, f"torch {torch.__version__}"])
@@ -61,7 +60,3 @@ def _cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

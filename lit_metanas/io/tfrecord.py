@@ -75,7 +75,7 @@ class Framed(NamedTuple):
     checksum: int
 
 
-def read_records(path: str | os.PathLike[str], source: str) -> Iterator[bytes]:
+def read_tfrecords(path: str | os.PathLike[str], source: str) -> Iterator[bytes]:
     """The records of a file, each checked.
 
     A record is its length (8 bytes, the lowest first), the length's masked checksum (4 bytes), the data, and their

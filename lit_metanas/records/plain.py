@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 
-T = TypeVar("T", bound="DataclassInstance")
+_T = TypeVar("_T", bound="DataclassInstance")
 
 NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 """How numbers that JSON does not have are written."""
@@ -35,7 +35,7 @@ def to_plain(value: object) -> Any:
     return value
 
 
-def from_plain(kind: type[T], value: object, place: str) -> T:
+def from_plain(kind: type[_T], value: object, place: str) -> _T:
     """Read one dataclass back.
 
     Args:

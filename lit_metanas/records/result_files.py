@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 
-T = TypeVar("T", bound="DataclassInstance")
-Row = TypeVar("Row", bound=ResultRow | ArchitectureRow)
+_T = TypeVar("_T", bound="DataclassInstance")
+_Row = TypeVar("_Row", bound=ResultRow | ArchitectureRow)
 
-SCHEMA = 1
+RESULT_SCHEMA = 1
 """Version of these files. A reader of an older version refuses a newer one."""
 
 
@@ -86,19 +86,19 @@ def same_row(row: ResultRow | ArchitectureRow) -> tuple[object, ...]:
     return row.method, row.task_id, row.seed, row.protocol if isinstance(row, ResultRow) else None
 
 
-def _merged(kept: list[Row], rows: list[Row]) -> list[Row]:
+def _merged(kept: list[_Row], rows: list[_Row]) -> list[_Row]:
     replaced = {same_row(row) for row in rows}
     return [*(row for row in kept if same_row(row) not in replaced), *rows]
 
 
 def _write(path: str | os.PathLike[str], key: str, rows: Iterable[object]) -> None:
-    document = {"schema": SCHEMA, key: [to_plain(row) for row in rows]}
+    document = {"schema": RESULT_SCHEMA, key: [to_plain(row) for row in rows]}
     text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
     with replacing(path) as temporary:
         temporary.write_text(f"{text}\n", encoding="utf-8")
 
 
-def _read(path: str | os.PathLike[str], key: str, kind: type[T]) -> list[T]:
+def _read(path: str | os.PathLike[str], key: str, kind: type[_T]) -> list[_T]:
     file = Path(path)
     if not file.is_file():
         raise FileNotFoundError(f"There is no file '{file}': run `lit-metanas search` first, or give the right path.")
@@ -112,10 +112,10 @@ def _read(path: str | os.PathLike[str], key: str, kind: type[T]) -> list[T]:
     rows = document.get(key)
     inner = [row.get("schema", 1) for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
     newest = max([document["schema"], *(number for number in inner if type(number) is int)])
-    if newest > SCHEMA:
+    if newest > RESULT_SCHEMA:
         raise ValueError(
             f"'{file}' has schema {newest}, which a newer version of the program wrote (this one reads up to "
-            f"{SCHEMA}): update lit-metanas."
+            f"{RESULT_SCHEMA}): update lit-metanas."
         )
     if not isinstance(rows, list):
         raise ValueError(f"'{file}' has no list '{key}': {mend}.")

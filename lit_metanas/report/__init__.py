@@ -2,13 +2,13 @@
 
 from lit_metanas.report.paired_statistics import Difference, paired_difference
 from lit_metanas.report.report_verb import Report, report, write_report
-from lit_metanas.report.table import ProtocolTable, Row, tables, to_markdown, to_rich
+from lit_metanas.report.table import MethodRow, ProtocolTable, tables, to_markdown, to_rich
 
 __all__ = [
     "Difference",
+    "MethodRow",
     "ProtocolTable",
     "Report",
-    "Row",
     "paired_difference",
     "report",
     "tables",

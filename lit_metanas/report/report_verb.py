@@ -13,13 +13,13 @@ from lit_metanas.callbacks.architecture_picture import draw_architecture
 from lit_metanas.callbacks.figures import draw_probabilities, save
 from lit_metanas.callbacks.probability_history import ProbabilityHistory
 from lit_metanas.io.files import replacing
+from lit_metanas.io.text import duration
 from lit_metanas.records.result_files import read_architectures, read_results
 from lit_metanas.records.rows import ArchitectureRow, ResultRow
 from lit_metanas.report.figures.costs import draw_costs
 from lit_metanas.report.figures.curves import draw_curves
 from lit_metanas.report.figures.fronts import draw_fronts
 from lit_metanas.report.table import ProtocolTable, tables, to_markdown, to_rich
-from lit_metanas.report.units import duration
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def write_report(
         reference: method that differences are taken to.
         scratch: from-scratch search that pay-off is counted against.
         history: probabilities over meta-training.
-        architectures: what was chosen; each different architecture is drawn once, at most ``DRAWN``.
+        architectures: what was chosen; each different architecture is drawn once, at most ``MOST_DRAWN``.
 
     Raises:
         ValueError: there are no results, or a named method has none.
@@ -119,7 +119,7 @@ def write_report(
     return Report(tuple(made), files)
 
 
-DRAWN = 6
+MOST_DRAWN = 6
 """Most architectures that one report draws."""
 
 
@@ -129,7 +129,7 @@ def _draw_architectures(folder: Path, architectures: Sequence[ArchitectureRow]) 
     for row in architectures:
         users.setdefault(row.architecture, []).append(row)
     pictures = []
-    for number, rows in enumerate(list(users.values())[:DRAWN], start=1):
+    for number, rows in enumerate(list(users.values())[:MOST_DRAWN], start=1):
         file = "architecture.png" if len(users) == 1 else f"architecture-{number}.png"
         caption = "; ".join(dict.fromkeys(f"{row.method}, {row.task_id}, seed {row.seed}" for row in rows))
         save(draw_architecture(rows[0].architecture, f"Chosen: {rows[0].method}"), folder / file)

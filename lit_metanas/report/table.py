@@ -10,6 +10,7 @@ from typing import Literal
 from rich.markup import escape
 from rich.table import Table
 
+from lit_metanas.io.text import duration
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.rows import Protocol, ResultRow
 from lit_metanas.records.statistics import Interval
@@ -22,11 +23,11 @@ from lit_metanas.report.paired_statistics import (
     saturation,
     tasks_until_it_pays,
 )
-from lit_metanas.report.units import count, duration, percent, points, tasks
+from lit_metanas.report.units import count, percent, points, tasks
 
 
 @dataclass(frozen=True)
-class Row:
+class MethodRow:
     """One method under one protocol; means over its seeds and tasks.
 
     Attributes:
@@ -85,10 +86,10 @@ class ProtocolTable:
     reference: str | None
     scratch: str | None
     account: str
-    rows: tuple[Row, ...]
+    rows: tuple[MethodRow, ...]
 
 
-Key = tuple[str, int, int, str]
+ProtocolKey = tuple[str, int, int, str]
 
 
 def tables(
@@ -120,7 +121,7 @@ def methods_of(results: Sequence[ResultRow]) -> list[str]:
 
 
 def _by_protocol(results: Sequence[ResultRow]) -> list[list[ResultRow]]:
-    groups: dict[Key, list[ResultRow]] = {}
+    groups: dict[ProtocolKey, list[ResultRow]] = {}
     for result in results:
         groups.setdefault(_key(result.protocol), []).append(result)
     return list(groups.values())
@@ -142,7 +143,7 @@ COLUMNS = (
 """Headings of the cells that ``cells`` makes."""
 
 
-def cells(row: Row) -> list[str]:
+def cells(row: MethodRow) -> list[str]:
     """The row's texts in the order of ``COLUMNS``."""
     return [
         row.method,
@@ -250,7 +251,7 @@ def _units(results: list[ResultRow], rows: Collection[list[ResultRow]]) -> str:
     return "test examples" if all(len(row) == 1 for row in rows) else "target tasks"
 
 
-def _row(results: list[ResultRow], reference: list[ResultRow] | None, scratch: list[ResultRow] | None) -> Row:
+def _row(results: list[ResultRow], reference: list[ResultRow] | None, scratch: list[ResultRow] | None) -> MethodRow:
     first = results[0]
     compared = reference is not None and reference[0].method != first.method
     account = first.protocol.account
@@ -259,7 +260,7 @@ def _row(results: list[ResultRow], reference: list[ResultRow] | None, scratch: l
     pays = None
     if meta and scratch is not None:
         pays = tasks_until_it_pays(meta, search, _cheapest(scratch, account))
-    return Row(
+    return MethodRow(
         method=first.method,
         batch_norm=first.protocol.batch_norm,
         accuracy=over_units(results),
@@ -307,7 +308,7 @@ def _spent(cost: float, seconds: float, account: str) -> str:
     return f"{count(cost)}{'' if account == 'flops' else f' {account}'}, {duration(seconds)}"
 
 
-def _key(protocol: Protocol) -> Key:
+def _key(protocol: Protocol) -> ProtocolKey:
     return protocol.name, protocol.way, protocol.shot, protocol.account
 
 

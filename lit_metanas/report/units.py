@@ -23,17 +23,6 @@ def count(number: float, exact: bool = False) -> str:
     return f"{number:.{digits}f} {PREFIXES[power]}".strip()
 
 
-def duration(seconds: float) -> str:
-    """``0 s``, ``0.42 s``, ``12 s``, ``3.4 min``, ``2.1 h``."""
-    if seconds == 0:
-        return "0 s"
-    if seconds < 9.95:
-        return f"{seconds:.2g} s"
-    if seconds < 99.5:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 5970 else f"{seconds / 3600:.1f} h"
-
-
 def percent(interval: Interval) -> str:
     """``71.3 ± 0.9``; without the half width where there is none."""
     mean = f"{100 * interval.mean:.1f}"

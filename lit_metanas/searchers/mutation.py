@@ -14,7 +14,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from lit_metanas.spaces.architecture import Architecture, Choice
 from lit_metanas.spaces.choice_space import ChoiceSpace
 
-STEPS = 10
+RANGE_STEPS = 10
 """Steps into which a range without steps of its own is cut, on a logarithmic scale where it has one."""
 
 
@@ -56,10 +56,10 @@ def next_values(distribution: BaseDistribution, value: Any) -> list[Any]:
         place = round((value - distribution.low) / distribution.step)
         return [_at(distribution, near) for near in (place - 1, place + 1) if 0 <= near < number]
     if distribution.log:
-        factor = (distribution.high / distribution.low) ** (1 / STEPS)
+        factor = (distribution.high / distribution.low) ** (1 / RANGE_STEPS)
         down, up = value / factor, value * factor
     else:
-        width = (distribution.high - distribution.low) / STEPS
+        width = (distribution.high - distribution.low) / RANGE_STEPS
         down, up = value - width, value + width
     if isinstance(distribution, IntDistribution):
         down, up = min(down, value - 1), max(up, value + 1)
@@ -83,7 +83,7 @@ def _clipped(distribution: IntDistribution | FloatDistribution, value: float) ->
     return round(value) if isinstance(distribution, IntDistribution) else float(value)
 
 
-ATTEMPTS = 200
+FRUITLESS_DRAWS = 200
 """Draws in a row without anything new after which a space, or a neighbourhood, counts as exhausted."""
 
 
@@ -93,7 +93,7 @@ def draw_new(
     """Draw up to ``number`` different architectures that can be built and are not among ``known``."""
     found: dict[Architecture, None] = {}
     misses = 0
-    while len(found) < number and misses < ATTEMPTS:
+    while len(found) < number and misses < FRUITLESS_DRAWS:
         architecture = draw()
         if architecture in known or architecture in found or space.violation(architecture) is not None:
             misses += 1

@@ -14,7 +14,7 @@ from typing import Any
 
 from torch import Tensor
 
-from lit_metanas.io.text import tensor_digest
+from lit_metanas.io.checkpoints import tensor_digest
 from lit_metanas.records.budget import Budget, Cost
 from lit_metanas.records.record import SearchOutcome
 from lit_metanas.spaces.choice_space import ChoiceSpace

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lit_metanas.surrogates.kernel import Gaussians, GroupedKernel
 
-STEPS = 60
+LIKELIHOOD_STEPS = 60
 """Most steps of L-BFGS; it settles after about 25."""
 
 
@@ -91,7 +91,9 @@ def fitted(kernel: GroupedKernel, features: Tensor, values: Tensor, prior: Gauss
         return prior.mean.clone()
     distances = kernel.distances(features, features)
     parameters = prior.mean.clone().requires_grad_()
-    search = torch.optim.LBFGS([parameters], max_iter=STEPS, tolerance_grad=1e-3, line_search_fn="strong_wolfe")
+    search = torch.optim.LBFGS(
+        [parameters], max_iter=LIKELIHOOD_STEPS, tolerance_grad=1e-3, line_search_fn="strong_wolfe"
+    )
 
     def evaluate() -> Tensor:
         with torch.no_grad():
@@ -106,7 +108,7 @@ def _noisy(covariance: Tensor, parameters: Tensor) -> Tensor:
     return covariance + torch.diag(parameters[-1].exp().expand(len(covariance)))
 
 
-CHUNK = 2048
+POOL_CHUNK = 2048
 """Candidates whose rows are solved for at once, so that no second copy of all rows is made."""
 
 ROOM = 16
@@ -170,12 +172,14 @@ class CandidatePosterior:
         self._factor = torch.zeros(capacity, capacity, dtype=torch.float64)
         self._variance = torch.full((len(pool),), pool.kernel.variance(parameters), dtype=torch.float64)
         rows = self._rows[:count]
-        for start in range(0, len(pool), CHUNK):
-            rows[:, start : start + CHUNK] = pool.covariances(parameters, self.places, slice(start, start + CHUNK))
+        for start in range(0, len(pool), POOL_CHUNK):
+            rows[:, start : start + POOL_CHUNK] = pool.covariances(
+                parameters, self.places, slice(start, start + POOL_CHUNK)
+            )
         noise = torch.diag(parameters[-1].exp().expand(count))
         factor = self._factor[:count, :count]
         factor.copy_(torch.linalg.cholesky(rows[:, self.places] + noise))
-        for part in rows.split(CHUNK, dim=1):
+        for part in rows.split(POOL_CHUNK, dim=1):
             part.copy_(torch.linalg.solve_triangular(factor, part.contiguous(), upper=False))
         for row in rows:
             self._variance -= row**2

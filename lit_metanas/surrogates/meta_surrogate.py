@@ -18,7 +18,7 @@ from lit_metanas.records.statistics import rank_gaussian
 from lit_metanas.spaces.encodings import Encoding
 from lit_metanas.surrogates.gaussian_process import Prediction
 from lit_metanas.surrogates.kernel import GroupedKernel, mean_distances
-from lit_metanas.surrogates.surrogate_checkpoint import KEY, describe, restored
+from lit_metanas.surrogates.surrogate_checkpoint import SURROGATE_KEY, restored, surrogate_entry
 from lit_metanas.surrogates.transfer import SourceGP, TransferSurrogate, learned
 from lit_metanas.training.collectives import gathered
 
@@ -112,7 +112,7 @@ class MetaSurrogate(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what the sampler reads."""
-        checkpoint[KEY] = describe(self.encoding, self.surrogate)
+        checkpoint[SURROGATE_KEY] = surrogate_entry(self.encoding, self.surrogate)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take back the sources.

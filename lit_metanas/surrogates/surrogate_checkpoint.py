@@ -19,14 +19,14 @@ from lit_metanas.spaces.encodings import Encoding
 from lit_metanas.surrogates.kernel import GroupedKernel
 from lit_metanas.surrogates.transfer import SourceGP, TransferSurrogate
 
-KEY = "lit_metanas_surrogate"
-SCHEMA = 1
+SURROGATE_KEY = "lit_metanas_surrogate"
+SURROGATE_SCHEMA = 1
 
 
-def describe(encoding: Encoding, surrogate: TransferSurrogate) -> dict[str, Any]:
-    """The entry that goes into the checkpoint under ``KEY``."""
+def surrogate_entry(encoding: Encoding, surrogate: TransferSurrogate) -> dict[str, Any]:
+    """The entry that goes into the checkpoint under ``SURROGATE_KEY``."""
     return {
-        "schema": SCHEMA,
+        "schema": SURROGATE_SCHEMA,
         **_frame(encoding),
         "scales": surrogate.kernel.scales,
         "mean": surrogate.mean,
@@ -40,7 +40,7 @@ def describe(encoding: Encoding, surrogate: TransferSurrogate) -> dict[str, Any]
 def write_surrogate(path: str | os.PathLike[str], encoding: Encoding, surrogate: TransferSurrogate) -> None:
     """Write, atomically, what ``read_surrogate`` reads, not a run to resume."""
     with replacing(path) as temporary:
-        torch.save({KEY: describe(encoding, surrogate)}, temporary)
+        torch.save({SURROGATE_KEY: surrogate_entry(encoding, surrogate)}, temporary)
 
 
 def read_surrogate(path: str | os.PathLike[str], encoding: Encoding) -> TransferSurrogate:
@@ -66,11 +66,11 @@ def restored(content: Any, encoding: Encoding, name: str) -> TransferSurrogate:
     Raises:
         ValueError: as of ``read_surrogate``.
     """
-    entry = content.get(KEY) if isinstance(content, Mapping) else None
+    entry = content.get(SURROGATE_KEY) if isinstance(content, Mapping) else None
     if entry is None:
         raise ValueError(f"'{name}' is no meta-surrogate: give a checkpoint that `fit` of MetaSurrogate wrote.")
     try:
-        if entry["schema"] > SCHEMA:
+        if entry["schema"] > SURROGATE_SCHEMA:
             raise ValueError(f"'{name}' was written by a newer version of lit_metanas: upgrade.")
         theirs = {key: entry[key] for key in _frame(encoding)}
         sources = [_source(row) for row in entry["sources"]]

@@ -16,7 +16,7 @@ from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.surrogates.gaussian_process import GaussianProcess, Prediction, fitted
 from lit_metanas.surrogates.kernel import Gaussians, GroupedKernel
 
-OWN = 0.75
+OWN_WEIGHT = 0.75
 """Weight of the new task's own process, and the largest of each source's."""
 BANDWIDTH = 0.2
 """Share of discordant pairs from which on a source counts nothing; 0.5 is chance."""
@@ -42,12 +42,12 @@ def discordance(values: Tensor, predictions: Tensor) -> Tensor:
 
 
 def evidence_weights(values: Tensor, predictions: Tensor) -> Tensor:
-    """The weight of each source beside ``OWN``: ``OWN · max(0, 1 - (d / BANDWIDTH)²)`` with ``d`` its discordance.
+    """The weight of each source: ``OWN_WEIGHT · max(0, 1 - (d / BANDWIDTH)²)`` with ``d`` its discordance.
 
     Wistuba, Schilling and Schmidt-Thieme (2016), "Two-stage transfer surrogate model", Section 5: the Epanechnikov
     kernel. A source that misleads loses its weight, and without any the plain process is left.
     """
-    return OWN * (1 - (discordance(values, predictions) / BANDWIDTH) ** 2).clamp(min=0)
+    return OWN_WEIGHT * (1 - (discordance(values, predictions) / BANDWIDTH) ** 2).clamp(min=0)
 
 
 def combined(own: Tensor, weights: Tensor, predictions: Tensor) -> Tensor:
@@ -58,7 +58,7 @@ def combined(own: Tensor, weights: Tensor, predictions: Tensor) -> Tensor:
         weights: shape ``(sources,)``.
         predictions: shape ``(sources, n)``.
     """
-    return (OWN * own + weights @ predictions) / (OWN + weights.sum())
+    return (OWN_WEIGHT * own + weights @ predictions) / (OWN_WEIGHT + weights.sum())
 
 
 def portfolio(predictions: Tensor, weights: Tensor, size: int) -> list[int]:
@@ -107,7 +107,7 @@ FITTED = 400
 """Scores by which the kernel's parameters are fitted, evenly over their ranks; the process then takes all."""
 ELITE = 32
 """Best architectures of the searches that are kept by name."""
-CHUNK = 4096
+PREDICTION_CHUNK = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,7 +140,9 @@ class SourceGP:
 
     def mean(self, kernel: GroupedKernel, features: Tensor) -> Tensor:
         """The posterior mean in standard units over the candidates, shape ``(m,)``, for features ``(m, d)``."""
-        parts = [self.weights @ kernel(self.parameters, self.features, part) for part in features.split(CHUNK)]
+        parts = [
+            self.weights @ kernel(self.parameters, self.features, part) for part in features.split(PREDICTION_CHUNK)
+        ]
         return (torch.cat(parts) - self.location) / self.spread if parts else self.weights.new_empty(0)
 
 

@@ -9,7 +9,7 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger, WandbLogger
 
 from lit_metanas.callbacks import ArchitectureLogger, ProbabilityHistory
-from lit_metanas.callbacks.probability_history import LIMIT, Moment
+from lit_metanas.callbacks.probability_history import MOST_MOMENTS, Moment
 
 
 def expected(direction: torch.Tensor, steps: int) -> list[float]:
@@ -141,6 +141,10 @@ def test_a_history_stays_short_and_keeps_its_ends():
         history.add(Moment(step, step / 10_000, {"a": [0.5, 0.5]}))
         assert history.moments[0].step == 1
         assert history.moments[-1].step == step
-        assert len(history.moments) == step if step <= LIMIT else LIMIT / 2 <= len(history.moments) <= LIMIT
+        assert (
+            len(history.moments) == step
+            if step <= MOST_MOMENTS
+            else MOST_MOMENTS / 2 <= len(history.moments) <= MOST_MOMENTS
+        )
     steps = [moment.step for moment in history.moments]
     assert steps == sorted(set(steps))

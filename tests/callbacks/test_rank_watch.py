@@ -9,10 +9,12 @@ import threading
 import time
 
 import pytest
+from lightning.pytorch import Trainer
 
 from lit_metanas.callbacks import RankMonitor
 from lit_metanas.callbacks.guards import heartbeat as signs_of_life
 from lit_metanas.callbacks.guards.heartbeat import Heartbeat
+from lit_metanas.callbacks.guards.rank_monitor import _children
 
 BEAT = 0.05
 PATIENCE = 300
@@ -24,7 +26,7 @@ WAITS = signs_of_life._waits
 @pytest.fixture(autouse=True)
 def _quickly(monkeypatch):
     monkeypatch.setattr(signs_of_life, "BEAT", BEAT)
-    monkeypatch.setattr(signs_of_life, "GRACE", 0.5)
+    monkeypatch.setattr(signs_of_life, "EXIT_GRACE", 0.5)
     # What runs here waits in no collective: tests say who does.
     monkeypatch.setattr(signs_of_life, "_waits", lambda thread: False)
 
@@ -194,7 +196,7 @@ def test_a_reason_reaches_all():
 
 
 def test_the_main_thread_may_end_by_itself(monkeypatch):
-    monkeypatch.setattr(signs_of_life, "GRACE", PATIENCE)
+    monkeypatch.setattr(signs_of_life, "EXIT_GRACE", PATIENCE)
     signs, ended = star(2)
     signs[1].leave("Process 1 has stopped")
     assert signs[0].verdict() == "Process 1 has stopped"
@@ -260,3 +262,21 @@ def test_waiting_is_seen_in_the_main_threads_stack():
 def test_seconds_below_two_are_refused():
     with pytest.raises(ValueError, match="limit is 1 and stuck"):
         RankMonitor(limit=1)
+
+
+def test_lightnings_observer_is_left_nothing_to_watch(monkeypatch):
+    module = "lightning.pytorch.strategies.launchers.subprocess_script"
+    watched = []
+    monkeypatch.setattr(f"{module}._launch_process_observer", watched.append)
+    monkeypatch.setattr(f"{module}._basic_subprocess_cmd", lambda: [sys.executable, "-c", ""])
+    for name in ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE"):
+        monkeypatch.setenv(name, "")  # what the launcher sets is put back
+        monkeypatch.delenv(name)
+    trainer = Trainer(accelerator="cpu", devices=2, strategy="ddp", logger=False, enable_checkpointing=False)
+    trainer.strategy.launcher.launch(lambda: None)
+    assert len(watched[0]) == 1
+    (child,) = watched[0]
+    assert _children(trainer) == {1: child}
+    assert watched == [[]]
+    assert trainer.strategy.launcher.procs == [child]
+    assert child.wait(PATIENCE) == 0

@@ -15,9 +15,10 @@ from lightning.pytorch.loggers import CSVLogger
 
 import lit_metanas
 from lit_metanas.callbacks.guards.replica_check import AgreedError
-from lit_metanas.cli.command_line import VERBS, main
+from lit_metanas.cli.command_line import main
 from lit_metanas.cli.errors import UsageError
 from lit_metanas.cli.program import Program
+from lit_metanas.cli.verbs import VERBS
 
 Toy = Callable[..., int]
 

@@ -12,10 +12,10 @@ from jsonargparse import ArgumentParser
 from PIL import Image
 
 from lit_metanas.callbacks import Preemption, RankMonitor, ReplicaCheck, ResultsFile
-from lit_metanas.cli.command_line import VERBS
-from lit_metanas.cli.experiment.plan import LIGHTNING_VERBS, plan
+from lit_metanas.cli.experiment.plan import plan
 from lit_metanas.cli.experiment.run import run
 from lit_metanas.cli.program import Program
+from lit_metanas.cli.verbs import TRAINER_VERBS, VERBS
 from lit_metanas.comparisons import TableSearch
 from lit_metanas.spaces import SearchSpace
 from lit_metanas.surrogates import MetaTrainedEmbedding
@@ -139,7 +139,7 @@ def test_experiment(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("lit_metanas.cli.program.check_checkpoint", lambda path: None)  # earlier phases make them
     monkeypatch.chdir(tmp_path)
     for step in steps:
-        if step.args[0] in LIGHTNING_VERBS:
+        if step.args[0] in TRAINER_VERBS:
             assert Parsed(step.args).config[step.args[0]].trainer.default_root_dir == str(step.folder)
 
 

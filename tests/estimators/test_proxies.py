@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from lit_metanas.estimators import FlopCount, GradNorm, Jacov, L2Norm, Nwot, ParameterCount, Snip, Synflow
+from lit_metanas.estimators.proxies.proxy import DROPOUTS
 from lit_metanas.spaces import LayeredSpace, NASBench201
 
 PROXIES = (FlopCount, GradNorm, Jacov, L2Norm, Nwot, ParameterCount, Snip, Synflow)
@@ -305,3 +306,7 @@ def test_jacov_on_an_accelerator_without_double_precision(network, batch, on_acc
     inputs, labels = batch[0].float(), batch[1]
     found = Jacov()(network.float(), on_accelerator(inputs), labels)
     assert found == pytest.approx(Jacov()(network, inputs, labels), rel=1e-6)
+
+
+def test_all_dropouts_of_torch_are_known():
+    assert set(DROPOUTS) == set(nn.modules.dropout._DropoutNd.__subclasses__())

@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from lit_metanas.io.tfrecord import fields, masked_checksums, read_records
+from lit_metanas.io.tfrecord import fields, masked_checksums, read_tfrecords
 
 SOURCE = "https://example.org/table"
 
@@ -51,14 +51,14 @@ def test_published_checksums():
 
 
 def test_records_come_back(path, monkeypatch):
-    assert list(read_records(path, SOURCE)) == RECORDS
+    assert list(read_tfrecords(path, SOURCE)) == RECORDS
     monkeypatch.setattr("lit_metanas.io.tfrecord.BATCH", 2)
-    assert list(read_records(path, SOURCE)) == RECORDS
+    assert list(read_tfrecords(path, SOURCE)) == RECORDS
 
 
 def test_absent(tmp_path):
     with pytest.raises(FileNotFoundError, match=rf"There is no table '.*absent': get it from {SOURCE} and give its"):
-        list(read_records(tmp_path / "absent", SOURCE))
+        list(read_tfrecords(tmp_path / "absent", SOURCE))
 
 
 def test_every_truncation_is_found(path):
@@ -68,10 +68,10 @@ def test_every_truncation_is_found(path):
     for length in range(len(data)):
         path.write_bytes(data[:length])
         if length in places:  # a whole number of records: nothing tells that there were more
-            assert list(read_records(path, SOURCE)) == RECORDS[: sorted(places).index(length)]
+            assert list(read_tfrecords(path, SOURCE)) == RECORDS[: sorted(places).index(length)]
             continue
         with pytest.raises(ValueError, match=r"^'.*some.tfrecord' ends within a record: get it again from http"):
-            list(read_records(path, SOURCE))
+            list(read_tfrecords(path, SOURCE))
 
 
 def test_every_flipped_bit_is_found(path):
@@ -84,7 +84,7 @@ def test_every_flipped_bit_is_found(path):
             with pytest.raises(
                 ValueError, match=r"^'.*some.tfrecord' is damaged (in record \d|or no TFRecord file \d+)"
             ):
-                list(read_records(path, SOURCE))
+                list(read_tfrecords(path, SOURCE))
 
 
 def test_the_damaged_record_is_named(path, monkeypatch):
@@ -92,7 +92,7 @@ def test_the_damaged_record_is_named(path, monkeypatch):
     wrong = bytearray(path.read_bytes())
     wrong[-5] ^= 1
     path.write_bytes(wrong)
-    records = read_records(path, SOURCE)
+    records = read_tfrecords(path, SOURCE)
     assert [next(records) for _ in RECORDS[:-1]] == RECORDS[:-1]
     with pytest.raises(ValueError, match=rf"is damaged in record 6: get it again from {SOURCE}\.$"):
         next(records)
@@ -101,7 +101,7 @@ def test_the_damaged_record_is_named(path, monkeypatch):
 def test_another_file_is_refused(path):
     path.write_bytes(b"something else, of some length")
     with pytest.raises(ValueError, match="is damaged or no TFRecord file 0 bytes from its start"):
-        list(read_records(path, SOURCE))
+        list(read_tfrecords(path, SOURCE))
 
 
 def test_fields_of_every_kind():

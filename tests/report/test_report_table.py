@@ -5,11 +5,12 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
+from lit_metanas.io.text import duration
 from lit_metanas.records import Cost
 from lit_metanas.records.statistics import Interval
 from lit_metanas.report import Difference, tables, to_markdown, to_rich
 from lit_metanas.report.table import cells
-from lit_metanas.report.units import count, duration, percent, points, tasks
+from lit_metanas.report.units import count, percent, points, tasks
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from lit_metanas.meta import PrototypeLoss
 from lit_metanas.records import Budget, Cost, read_record_lines
 from lit_metanas.relaxations import Softmax
 from lit_metanas.searchers import MetaSampler, MetaSearchedArchitecture, QuerySearcher
-from lit_metanas.searchers.query.study import quiet
+from lit_metanas.searchers.query.study import quiet_optuna
 from lit_metanas.spaces import LayeredSpace, OneHotEncoding
 from lit_metanas.surrogates import MetaSurrogate, MetaTrainedEmbedding, RecordDataModule
 from lit_metanas.tasks import DataStatistics, DrawnTasks, EpisodeDataModule, Split, TargetTaskDataModule, TaskSource
@@ -72,7 +72,7 @@ def learned(tmp_path_factory):
         budget_queries=6,
         directory=str(folder),
     )
-    with quiet():
+    with quiet_optuna():
         trainer(folder).predict(source, TargetTaskDataModule(tasks("train", 3)), return_predictions=False)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*across ranks is zero.*")
@@ -114,7 +114,7 @@ def test_records_hold_source_tasks_alone(learned):
 
 def test_a_target_task_is_searched_with_both(learned):
     task = tasks("test", 1)[0]
-    with quiet():
+    with quiet_optuna():
         found = both_ways(learned).search(task, SPACE, Budget(queries=8), 0)
     trials = found.record.trials
     assert len({trial.architecture for trial in trials}) == len(trials) == 8
@@ -124,14 +124,14 @@ def test_a_target_task_is_searched_with_both(learned):
     assert [trial.value for trial in trials] == [estimator(t.architecture, fidelity=1.0).value for t in trials]
     assert found.architecture == max(trials, key=lambda trial: trial.value).architecture
     plain = QuerySearcher(sampler=MetaSampler(space=SPACE, first=2), estimator=lambda *_: estimator)
-    with quiet():
+    with quiet_optuna():
         other = plain.search(task, SPACE, Budget(queries=8), 0)
     assert told(other) != told(found)  # the records are not for nothing
 
 
 def test_what_was_learned_before_has_its_cost(learned):
     searcher = both_ways(learned)
-    with quiet():
+    with quiet_optuna():
         searcher.search(tasks("test", 1)[0], SPACE, Budget(queries=3), 0)
     searches = [record.trials[-1].cost for record in read_record_lines(learned / "records.jsonl", SPACE)]
     supernet = read_meta_checkpoint(learned / "supernet.ckpt").cost
@@ -145,7 +145,7 @@ def test_what_was_learned_before_has_its_cost(learned):
 def test_the_test_part_is_never_read(learned):
     task = tasks("test", 1)[0]
     poison = Split(torch.full((15, *SHAPE), math.nan), torch.zeros(15, dtype=torch.int64))
-    with quiet():
+    with quiet_optuna():
         one, other = (
             both_ways(learned).search(each, SPACE, Budget(queries=6), 0) for each in (task, replace(task, test=poison))
         )

@@ -7,7 +7,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
 
-from lit_metanas.searchers.samplers.memory import Memory
+from lit_metanas.searchers.samplers.memory import Memory, note_on_trial, trial_id
 
 STATES = (TrialState.COMPLETE, TrialState.FAIL, TrialState.PRUNED, TrialState.RUNNING)
 
@@ -82,3 +82,14 @@ def test_copies_share_the_memory_and_pickles_begin_without():
 @pytest.mark.parametrize("number", [0, 9])
 def test_only_finished_trials_are_digested(number):
     assert all(trial.state.is_finished() for trial in Memory().read(trials(number)).trials)
+
+
+def test_a_note_on_a_trial_is_kept_in_the_studys_storage_where_optuna_has_it():
+    storage = optuna.storages.InMemoryStorage()
+    study = optuna.create_study(storage=storage)
+    study.ask()
+    trial = study.ask()
+    number = storage.get_trial_id_from_study_id_trial_number(storage.get_study_id_from_name(study.study_name), 1)
+    assert trial_id(trial) == trial_id(study.trials[1]) == number
+    note_on_trial(study, study.trials[1], "age", 3)
+    assert [each.system_attrs for each in study.trials] == [{}, {"age": 3}]

@@ -13,7 +13,7 @@ from lit_metanas.comparisons import TargetSearch
 from lit_metanas.estimators import TrainingEstimator
 from lit_metanas.records import Budget, read_record_lines
 from lit_metanas.searchers import QuerySearcher, RandomArchitecture
-from lit_metanas.searchers.query.study import quiet
+from lit_metanas.searchers.query.study import quiet_optuna
 from lit_metanas.searchers.searcher import settings_of
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.tasks import DataStatistics, Split, Task
@@ -87,7 +87,7 @@ def test_each_scored_search_is_a_line(left):
 
 
 def test_the_records_are_those_of_the_searchers(left):
-    with quiet():
+    with quiet_optuna():
         expected = [
             methods()[record.method].search(task, SPACE, Budget(), 1).record
             for record, task in zip(left, [task for task in TASKS for _ in range(2)], strict=True)

@@ -8,7 +8,7 @@ import torch
 from jsonargparse import ArgumentParser
 
 from lit_metanas.estimators import TrainingEstimator
-from lit_metanas.io.text import tensor_digest
+from lit_metanas.io.checkpoints import tensor_digest
 from lit_metanas.relaxations import Softmax
 from lit_metanas.searchers import (
     BorrowedArchitecture,

@@ -15,7 +15,7 @@ from lit_metanas.cli.command_line import main
 from lit_metanas.records import Budget, Cost, SearchRecord, Trial, read_record_lines, write_record_lines
 from lit_metanas.searchers import RegularisedEvolution
 from lit_metanas.searchers.query.objectives import RecipeRange
-from lit_metanas.searchers.query.study import quiet
+from lit_metanas.searchers.query.study import quiet_optuna
 from lit_metanas.searchers.query.study_record import add_study, record_of
 from lit_metanas.spaces import Architecture, Choice, ChoiceSpace
 
@@ -80,7 +80,7 @@ def same(record, other):
 
 @pytest.mark.parametrize("name", SEARCHES)
 def test_a_search_goes_through_studies_and_lines_and_stays_what_it_was(tmp_path, name):
-    with quiet():
+    with quiet_optuna():
         storage = storage_of(tmp_path)
         options = {"seed": 3, **SEARCHES[name]}
         found = search(storage=storage, budget=Budget(queries=8), **options).record
@@ -114,7 +114,7 @@ def test_what_was_imported_is_anyones_study():
     record = SearchRecord(
         "t", trials, choices={choice.name: choice.labels for choice in small.choices}, embedding=EMBEDDING
     )
-    with quiet():
+    with quiet_optuna():
         study = add_study(record, "t", None)
         assert [trial.state for trial in study.trials] == [
             TrialState.COMPLETE, TrialState.COMPLETE, TrialState.FAIL, TrialState.PRUNED
@@ -144,7 +144,7 @@ def test_a_failed_trial_without_measures_is_a_failed_one_of_a_study_of_several_o
         Trial(Architecture({"x": "1"}), -math.inf, Cost(queries=2), failure="it broke"),
     ]
     record = SearchRecord("t", trials, objectives=("accuracy", "parameters"))
-    with quiet():
+    with quiet_optuna():
         study = add_study(record, "t", None)
     assert [trial.state for trial in study.trials] == [TrialState.COMPLETE, TrialState.FAIL]
     assert record_of(study).trials == trials
@@ -164,7 +164,7 @@ def test_anyones_study_is_read_as_far_as_it_tells(direction):
             raise optuna.TrialPruned
         return sign * float(architecture["x"])
 
-    with quiet():
+    with quiet_optuna():
         study = optuna.create_study(
             study_name="mine", direction=direction, sampler=optuna.samplers.RandomSampler(seed=0)
         )
@@ -183,7 +183,7 @@ def test_anyones_study_is_read_as_far_as_it_tells(direction):
 
 
 def test_a_study_without_architectures_is_none():
-    with quiet():
+    with quiet_optuna():
         study = optuna.create_study(study_name="other")
         study.optimize(lambda trial: trial.suggest_float("rate", 0, 1), n_trials=2)
     with pytest.raises(ValueError, match="'other' has no finished trial with an architecture"):
@@ -198,7 +198,7 @@ SPOILED = {
 
 @pytest.mark.parametrize("name", SPOILED)
 def test_a_study_that_says_something_odd_of_itself_is_refused(name):
-    with quiet():
+    with quiet_optuna():
         study = add_study(SearchRecord("t", [Trial(Architecture({"x": "1"}), 0.5, Cost(queries=1))]), "odd", None)
     study.set_user_attr(name, SPOILED[name])
     with pytest.raises(ValueError, match="The study 'odd' says of itself or of a trial what cannot be read"):
@@ -206,7 +206,7 @@ def test_a_study_that_says_something_odd_of_itself_is_refused(name):
 
 
 def test_a_trial_that_says_something_odd_of_itself_is_refused_or_explained():
-    with quiet():
+    with quiet_optuna():
         study = optuna.create_study(study_name="odd", direction="maximize")
         for attributes in ({"cost": 3.5}, {"architecture": {"x": "1"}, "cost": {"money": 3}}):
             trial = study.ask()
@@ -221,7 +221,7 @@ def test_a_trial_that_says_something_odd_of_itself_is_refused_or_explained():
 
 
 def test_the_verb_moves_searches_both_ways(tmp_path, capsys):
-    with quiet():
+    with quiet_optuna():
         found = [
             search(storage=storage_of(tmp_path), budget=Budget(queries=4), seed=seed, study="random").record
             for seed in range(2)
@@ -273,7 +273,7 @@ def test_the_dashboard_shows_what_was_imported():
     failures = {"1": "", "2": "lost"}
     trials = [Trial(Architecture({"x": x}), 0.5, Cost(queries=1), failure=reason) for x, reason in failures.items()]
     storage = optuna.storages.InMemoryStorage()
-    with quiet():
+    with quiet_optuna():
         add_study(SearchRecord("t", trials, embedding=EMBEDDING), "imported", storage)
     environment = {}
     setup_testing_defaults(environment)

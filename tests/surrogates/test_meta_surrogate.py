@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 from lit_metanas.records import TaskScores, rank_gaussian
 from lit_metanas.spaces import Choice, ChoiceSpace, OneHotEncoding
 from lit_metanas.surrogates import GaussianProcess, MetaSurrogate
-from lit_metanas.surrogates.surrogate_checkpoint import KEY, read_surrogate
+from lit_metanas.surrogates.surrogate_checkpoint import SURROGATE_KEY, read_surrogate
 from lit_metanas.surrogates.transfer import closeness, combined, discordance, evidence_weights, portfolio
 
 
@@ -155,7 +155,7 @@ def test_means_are_standardised_over_the_space(fitted):
 def test_checkpoint_is_plain_and_gives_the_same_surrogate(fitted):
     model, file, _ = fitted
     content = torch.load(file, weights_only=True)
-    assert {"state_dict", KEY} <= content.keys()
+    assert {"state_dict", SURROGATE_KEY} <= content.keys()
     surrogate = read_surrogate(file, ENCODING)
     new, candidates = scores_of(5, 25), ENCODING(ALL[:60])
     for one, other in zip(model(new.features, new.scores, candidates), surrogate(new.features, new.scores, candidates),
@@ -187,7 +187,9 @@ def test_foreign_checkpoints_are_refused(fitted, tmp_path):
     torch.save({"state_dict": {}}, tmp_path / "foreign.ckpt")
     with pytest.raises(ValueError, match="is no meta-surrogate"):
         read_surrogate(tmp_path / "foreign.ckpt", ENCODING)
-    torch.save({KEY: {**torch.load(file, weights_only=True)[KEY], "schema": 99}}, tmp_path / "newer.ckpt")
+    torch.save(
+        {SURROGATE_KEY: {**torch.load(file, weights_only=True)[SURROGATE_KEY], "schema": 99}}, tmp_path / "newer.ckpt"
+    )
     with pytest.raises(ValueError, match="newer version"):
         read_surrogate(tmp_path / "newer.ckpt", ENCODING)
     (tmp_path / "hostile.ckpt").write_bytes(pickle.dumps(print))

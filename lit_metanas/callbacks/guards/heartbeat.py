@@ -15,13 +15,18 @@ from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client, Connection, Listener, wait
 from typing import NamedTuple
 
+from torch import distributed
+
+from lit_metanas.callbacks.guards import replica_check
+from lit_metanas.training import collectives
+
 BEAT = 1.0
 """Seconds between two signs of life."""
 
-GRACE = 3.0
+EXIT_GRACE = 3.0
 """Seconds in which the main thread may end a process by itself, before the thread does."""
 
-_WAITING = ("torch.distributed", "lit_metanas.training.collectives", "lit_metanas.callbacks.guards.replica_check")
+_WAITING = (distributed.__name__, collectives.__name__, replica_check.__name__)
 """Modules in which a main thread waits for others: the latter two copy what all have sent from a GPU."""
 
 
@@ -118,12 +123,12 @@ class Heartbeat(threading.Thread):
             if now - last >= BEAT:
                 self._beat(suspended=now - last > 5 * BEAT)
                 last = now
-        if self._said and not self._over.wait(GRACE):
+        if self._said and not self._over.wait(EXIT_GRACE):
             self._end(self._said)
 
     def verdict(self) -> str:
         """Wait until it is known which process was lost; empty where none was within the limit."""
-        self._known.wait(self.limit + GRACE)
+        self._known.wait(self.limit + EXIT_GRACE)
         return self._said
 
     def leave(self, reason: str = "") -> None:
@@ -137,7 +142,7 @@ class Heartbeat(threading.Thread):
             self._tell(f"!{reason}" if reason else ".")
             self._parting = True
         if not (reason or self._said):
-            self._alone.wait(GRACE)
+            self._alone.wait(EXIT_GRACE)
         self._over.set()
 
     def _add(self, rank: int, peer: Connection) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import distributed
 
@@ -129,17 +129,22 @@ class RankMonitor(Callback):
         return f"{said}: the other processes stop, too; started again, the run goes on from its last checkpoint."
 
 
-def _children(trainer: Trainer) -> dict[int, Any]:
-    """The processes that this one has started, by rank, taken from the care of Lightning's observer.
+def _children(trainer: Trainer) -> dict[int, subprocess.Popen[bytes]]:
+    """The processes that this one has started by its own command line, by rank, taken from Lightning's observer.
 
-    That one kills this process, without a word, up to five seconds after one of them has ended.
+    The observer would kill this process, without a word, up to five seconds after one of them has ended. It cannot be
+    switched off, but it watches the launcher's own list: that is emptied, and the launcher gets a copy, by which it
+    passes signals on.
     """
-    launcher = trainer.strategy.launcher
-    if not isinstance(launcher, _SubprocessScriptLauncher):
-        return {}
-    observed, launcher.procs = launcher.procs, list(launcher.procs)
-    observed.clear()
-    return {trainer.global_rank + place: process for place, process in enumerate(launcher.procs, start=1)}
+    launcher: Any = trainer.strategy.launcher
+    observed = getattr(launcher, "procs", [])
+    if not all(isinstance(process, subprocess.Popen) for process in observed):
+        return {}  # forked, which no observer watches
+    processes = list(observed)
+    if processes:
+        observed.clear()
+        launcher.procs = processes
+    return {trainer.global_rank + place: process for place, process in enumerate(processes, start=1)}
 
 
 def _lost(exception: BaseException) -> bool:

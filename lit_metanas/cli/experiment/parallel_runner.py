@@ -14,7 +14,8 @@ from pathlib import Path
 
 from lit_metanas.cli.errors import UsageError
 from lit_metanas.cli.experiment.plan import Step, last_checkpoint, mark, set_aside, state
-from lit_metanas.cli.experiment.schedule import Schedule, duration
+from lit_metanas.cli.experiment.schedule import Schedule
+from lit_metanas.io.text import duration
 
 COMMAND = [sys.executable, "-u", "-m", "lit_metanas"]  # unbuffered: an error is the log's last line
 GRACE = 30.0

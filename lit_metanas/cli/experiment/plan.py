@@ -13,6 +13,7 @@ from jsonargparse.typing import Path_fr
 
 from lit_metanas import __version__
 from lit_metanas.cli.errors import UsageError, near_miss
+from lit_metanas.cli.verbs import TRAINER_VERBS
 from lit_metanas.io.files import replacing
 
 WORD = re.compile(r"\{(\w+)\}")
@@ -20,8 +21,6 @@ WORD = re.compile(r"\{(\w+)\}")
 
 OWN = frozenset({"directory", "seed", "name"})
 """Words that every experiment has."""
-
-LIGHTNING_VERBS = ("fit", "validate", "test", "predict", "search")
 
 
 @dataclass
@@ -95,7 +94,7 @@ def plan(phases: list[Phase], directory: Path, seeds: list[int], inputs: dict[st
 def _arguments(phase: Phase, folder: Path, seed: int | None, seeds: list[int], words: dict[str, str]) -> list[str]:
     """The phase's command line."""
     args = [phase.verb, *(f"--config={Path(path)}" for path in phase.config)]
-    if phase.verb in LIGHTNING_VERBS:
+    if phase.verb in TRAINER_VERBS:
         args.append(f"--trainer.default_root_dir={folder}")
         args += [] if seed is None else [f"--seed_everything={seed}"]
     for argument in phase.args:

@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from lit_metanas.cli.environment import leave_process_group
 from lit_metanas.cli.errors import UsageError
 from lit_metanas.cli.experiment.parallel_runner import ParallelRunner
 from lit_metanas.cli.experiment.plan import Phase, Step, last_checkpoint, mark, plan, set_aside, state
-from lit_metanas.cli.experiment.schedule import Schedule, duration
+from lit_metanas.cli.experiment.schedule import Schedule
 from lit_metanas.io.files import directory_lock
-from lit_metanas.io.text import number_of
+from lit_metanas.io.text import duration, number_of
 
 SHOWN = (".md", ".png", ".svg", ".json", ".jsonl", ".csv", ".pt", ".pt2", ".ckpt")
 
@@ -118,16 +119,7 @@ def _alone(args: list[str]) -> Iterator[list[str]]:
         sys.argv = argv
         os.environ.clear()
         os.environ.update(environment)
-        _leave_process_group()
-
-
-def _leave_process_group() -> None:
-    if "torch" not in sys.modules:
-        return
-    from torch import distributed
-
-    if distributed.is_available() and distributed.is_initialized():
-        distributed.destroy_process_group()
+        leave_process_group()
 
 
 def _summary(steps: list[Step], rows: list[str]) -> None:

@@ -56,9 +56,3 @@ class Schedule:
             first = min(ends, key=lambda number: ends[number])
             now = ends.pop(first)
             finished.add(first)
-
-
-def duration(seconds: float) -> str:
-    """Seconds in words."""
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

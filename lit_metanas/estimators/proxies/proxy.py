@@ -17,6 +17,9 @@ from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Split, Task
 
+DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
+"""All of torch's; their common base is not public."""
+
 
 class UndefinedProxyError(ValueError):
     """A proxy is no finite number for a network."""
@@ -49,7 +52,7 @@ class Proxy(ABC):
         with torch.inference_mode(False), torch.enable_grad():
             copy = deepcopy(network).train(self.needs_data)
             for module in copy.modules():
-                if isinstance(module, nn.modules.dropout._DropoutNd):
+                if isinstance(module, DROPOUTS):
                     module.eval()
             value = self.value(copy, inputs.clone(), labels.clone())
         if not math.isfinite(value):

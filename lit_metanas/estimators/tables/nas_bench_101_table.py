@@ -15,16 +15,16 @@ import numpy as np
 
 from lit_metanas.estimators.estimator import Measure
 from lit_metanas.estimators.tables.tabular import Table
-from lit_metanas.io.tfrecord import fields, read_records
+from lit_metanas.io.tfrecord import fields, read_tfrecords
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.nas_bench_101.nas_bench_101_space import NASBench101
 
-SOURCE = "https://storage.googleapis.com/nasbench/nasbench_only108.tfrecord"
+TABLE_101_ADDRESS = "https://storage.googleapis.com/nasbench/nasbench_only108.tfrecord"
 
 DATASET = "cifar10"
 """What all were trained on."""
 
-TRAINING_IMAGES = 40_000
+CIFAR_10_TRAINING_IMAGES = 40_000
 """Of CIFAR-10 an epoch; the other 10,000 of its training images give the validation scores."""
 
 EVALUATION_DATA, TRAINABLE_PARAMETERS = 1, 2
@@ -35,7 +35,7 @@ TRAINING_TIME, VALIDATION_ACCURACY, TEST_ACCURACY = 2, 4, 5
 EVALUATIONS = 3
 """Before, in the middle and at the end of a training."""
 
-COLUMNS = 4
+SUMS = 4
 """Of the sums over a cell's trainings."""
 
 CHECKED = 100
@@ -80,19 +80,19 @@ class NASBench101Table(Table):
         self._rows: dict[str, int] = {}
         parameters: list[int] = []
         sums: dict[int, array[float]] = {}  # by epochs, for each row: trainings, val, test, seconds
-        for record in read_records(self.file, SOURCE):
+        for record in read_tfrecords(self.file, TABLE_101_ADDRESS):
             one = self._training(record)
             row = self._rows.setdefault(one.hash, len(self._rows))
             if row == len(parameters):
                 parameters.append(one.parameters)
             table = sums.setdefault(one.epochs, array("d"))
-            table.extend([0.0] * (COLUMNS * (row + 1) - len(table)))
-            for place, value in enumerate((1.0, one.val, one.test, one.seconds), start=COLUMNS * row):
+            table.extend([0.0] * (SUMS * (row + 1) - len(table)))
+            for place, value in enumerate((1.0, one.val, one.test, one.seconds), start=SUMS * row):
                 table[place] += value
         if not self._rows:
-            raise ValueError(f"'{self.file}' holds no records: get it again from {SOURCE}.")
+            raise ValueError(f"'{self.file}' holds no records: get it again from {TABLE_101_ADDRESS}.")
         self._parameters = np.array(parameters)
-        self._means = {epochs: _means(np.array(sums[epochs]).reshape(-1, COLUMNS)) for epochs in sorted(sums)}
+        self._means = {epochs: _means(np.array(sums[epochs]).reshape(-1, SUMS)) for epochs in sorted(sums)}
         self.epochs = tuple(self._means)
         self.signals = tuple(f"{part}_{epochs}" for part in ("val", "test") for epochs in self.epochs)
 
@@ -113,7 +113,7 @@ class NASBench101Table(Table):
 
     def training_flops(self, architecture: Architecture, signal: str) -> int:
         """3 x forward multiply-adds x training images x epochs of one training."""
-        return 3 * self.flops(architecture) * TRAINING_IMAGES * int(signal.partition("_")[2])
+        return 3 * self.flops(architecture) * CIFAR_10_TRAINING_IMAGES * int(signal.partition("_")[2])
 
     def training_seconds(self, architecture: Architecture, signal: str) -> float:
         """Mean seconds that a training took on the authors' device, evaluation left out."""
@@ -168,7 +168,7 @@ class NASBench101Table(Table):
             if not known or not 0 <= val <= 1 or not 0 <= test <= 1 or not math.isfinite(seconds):
                 raise ValueError("a value is out of range")
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
-            raise ValueError(f"'{self.file}' is no table of NAS-Bench-101: get it from {SOURCE}.") from None
+            raise ValueError(f"'{self.file}' is no table of NAS-Bench-101: get it from {TABLE_101_ADDRESS}.") from None
         return Training(module_hash, epochs, parameters, val, test, seconds)
 
     def _check(self, module_hash: str, matrix: str, operations: list[str]) -> None:

@@ -16,7 +16,7 @@ from lit_metanas.io.arrays import read_npz
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.nas_bench_201.nas_bench_201_space import NASBench201
 
-DATASETS = ("cifar10", "cifar100", "ImageNet16-120")
+IMAGE_DATASETS = ("cifar10", "cifar100", "ImageNet16-120")
 """The data sets, in the order of the file's columns."""
 
 CELLS = 15625
@@ -60,7 +60,7 @@ class NASBench201Table(Table):
         self.dataset = dataset
         self.path = Path(path)
         self.space = NASBench201()
-        rows = {name: (CELLS, len(DATASETS)) for name in ("params", "flops_M", *map(_array_name, self.signals))}
+        rows = {name: (CELLS, len(IMAGE_DATASETS)) for name in ("params", "flops_M", *map(_array_name, self.signals))}
         arrays = read_arrays(path, rows)
         self._scores = {signal: arrays[_array_name(signal)][:, self.column] / 100 for signal in self.signals}
         self._parameters = arrays["params"][:, self.column]
@@ -72,7 +72,7 @@ class NASBench201Table(Table):
         """Milliseconds of every cell, by device: HELP's, then HW-NAS-Bench's on this data set."""
         names = read_arrays(path, {"latency_devices": (-1,), "hw_metrics": (-1,)})
         devices, metrics = names["latency_devices"].tolist(), names["hw_metrics"].tolist()
-        shapes = {"latency_ms": (CELLS, len(devices)), "hw": (len(DATASETS), CELLS, len(metrics))}
+        shapes = {"latency_ms": (CELLS, len(devices)), "hw": (len(IMAGE_DATASETS), CELLS, len(metrics))}
         arrays = read_arrays(path, shapes)
         by_device = {device: arrays["latency_ms"][:, column] for column, device in enumerate(devices)}
         for column, metric in enumerate(metrics):
@@ -118,9 +118,9 @@ def check_dataset(dataset: str) -> int:
     Raises:
         ValueError: it is not among NAS-Bench-201's.
     """
-    if dataset not in DATASETS:
-        raise ValueError(f"NAS-Bench-201 has no data set '{dataset}': use {', '.join(DATASETS)}.")
-    return DATASETS.index(dataset)
+    if dataset not in IMAGE_DATASETS:
+        raise ValueError(f"NAS-Bench-201 has no data set '{dataset}': use {', '.join(IMAGE_DATASETS)}.")
+    return IMAGE_DATASETS.index(dataset)
 
 
 def early_signal(signal: str) -> str | None:

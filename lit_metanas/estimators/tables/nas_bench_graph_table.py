@@ -14,7 +14,7 @@ from lit_metanas.io.arrays import restricted_load
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.nas_bench_graph import OPERATIONS, PROTEINS_OPERATIONS, NASBenchGraph
 
-DATASETS = ("cora", "citeseer", "pubmed", "cs", "physics", "photo", "computers", "arxiv", "proteins")
+GRAPH_DATASETS = ("cora", "citeseer", "pubmed", "cs", "physics", "photo", "computers", "arxiv", "proteins")
 """The data sets; the last has a space of its own."""
 
 FIELDS = {"val": "valid_perf", "test": "perf"}
@@ -41,13 +41,13 @@ class NASBenchGraphTable(Table):
     signals = tuple(FIELDS)
 
     def __init__(self, dataset: str, folder: str | os.PathLike[str] | None = None) -> None:
-        if dataset not in DATASETS:
-            raise ValueError(f"NAS-Bench-Graph has no data set '{dataset}': use {', '.join(DATASETS)}.")
+        if dataset not in GRAPH_DATASETS:
+            raise ValueError(f"NAS-Bench-Graph has no data set '{dataset}': use {', '.join(GRAPH_DATASETS)}.")
         self.dataset = dataset
         self.space = NASBenchGraph(PROTEINS_OPERATIONS if dataset == "proteins" else OPERATIONS)
         self.file = (_installed() if folder is None else Path(folder)) / f"{dataset}.bench"
         if not self.file.is_file():
-            raise FileNotFoundError(f"There is no table '{self.file}': {SOURCE}")
+            raise FileNotFoundError(f"There is no table '{self.file}': {INSTALL}")
         with self.file.open("rb") as stream:
             self._rows = _checked(restricted_load(stream, str(self.file)), self.file)
 
@@ -79,14 +79,14 @@ class NASBenchGraphTable(Table):
         return self._rows[key]
 
 
-SOURCE = "install the package nas-bench-graph, which holds it (pip install 'lit-metanas[graph]')."
+INSTALL = "install the package nas-bench-graph, which holds it (pip install 'lit-metanas[graph]')."
 
 
 def _installed() -> Path:
     """The folder of tables in the installed package, which is not imported."""
     found = find_spec("nas_bench_graph")
     if found is None or not found.submodule_search_locations:
-        raise FileNotFoundError(f"NAS-Bench-Graph's tables are not installed: {SOURCE}")
+        raise FileNotFoundError(f"NAS-Bench-Graph's tables are not installed: {INSTALL}")
     return Path(found.submodule_search_locations[0]) / "light"
 
 
@@ -98,8 +98,8 @@ def _checked(content: Any, file: Path) -> dict[int, Mapping[str, float]]:
     """
     fields = {*FIELDS.values(), "para", "latency"}
     if not isinstance(content, dict) or not content:
-        raise ValueError(f"'{file}' is no table of NAS-Bench-Graph: {SOURCE}")
+        raise ValueError(f"'{file}' is no table of NAS-Bench-Graph: {INSTALL}")
     for key, row in content.items():
         if not isinstance(row, dict) or not fields <= set(row):
-            raise ValueError(f"'{file}' lacks {', '.join(sorted(fields))} in its row {key}: {SOURCE}")
+            raise ValueError(f"'{file}' lacks {', '.join(sorted(fields))} in its row {key}: {INSTALL}")
     return content

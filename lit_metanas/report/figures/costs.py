@@ -20,7 +20,7 @@ from lit_metanas.report.figures.panel import (
     side_by_side,
     ticks,
 )
-from lit_metanas.report.table import ProtocolTable, Row
+from lit_metanas.report.table import MethodRow, ProtocolTable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,7 +56,7 @@ def _colours(tables: Sequence[ProtocolTable]) -> dict[str, int]:
     return {method: index for index, method in enumerate(methods)}
 
 
-def _name(table: ProtocolTable, row: Row) -> str:
+def _name(table: ProtocolTable, row: MethodRow) -> str:
     """The method, with its batch-norm mode where there are several."""
     several = sum(other.method == row.method for other in table.rows) > 1
     return f"{row.method} ({row.batch_norm})" if several else row.method

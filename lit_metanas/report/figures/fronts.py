@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 PANELS = 6
 """Most panels that are drawn."""
 
-UNITS = {"latency": ("milliseconds for one input", 1e3), "flops": ("forward multiply-adds for one input", 1.0)}
+MEASURE_UNITS = {"latency": ("milliseconds for one input", 1e3), "flops": ("forward multiply-adds for one input", 1.0)}
 """Words for measures whose name does not say their unit, and what they are multiplied by."""
 
 
@@ -51,7 +51,7 @@ def draw_fronts(results: Sequence[ResultRow]) -> Figure | None:
 
 def _panel(axes: Axes, title: str, measure: str, results: Sequence[ResultRow], methods: Sequence[str]) -> None:
     """One measure on one task."""
-    label, scale = UNITS.get(measure, (measure, 1.0))
+    label, scale = MEASURE_UNITS.get(measure, (measure, 1.0))
     ends = []
     for result in results:
         colour = COLOURS[methods.index(result.method) % len(COLOURS)]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lit_metanas.callbacks.figures import INK, quiet
+from lit_metanas.callbacks.figures import INK, plain_frame
 from lit_metanas.report.units import count
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def side_by_side(wanted: Sequence[float], step: float) -> list[float]:
 
 def frame(axes: Axes, title: str, below: str) -> None:
     """Title, axis label, grid."""
-    quiet(axes)
+    plain_frame(axes)
     axes.set_title(title, fontsize=10.5, fontweight="bold", color=INK, loc="left", pad=18)
     axes.set_xlabel(below, fontsize=9, color=INK)
     axes.yaxis.grid(True, color="#E6E6E6", linewidth=0.7)

@@ -10,14 +10,15 @@ from optuna.samplers import BaseSampler, RandomSampler
 
 from lit_metanas.estimators.estimator import Estimator, EstimatorCallable
 from lit_metanas.estimators.training_estimator import TrainingEstimator
-from lit_metanas.io.text import number_of, tensor_digest
+from lit_metanas.io.checkpoints import tensor_digest
+from lit_metanas.io.text import number_of
 from lit_metanas.records.budget import Budget, Cost
 from lit_metanas.records.record import SearchOutcome, SearchRecord
 from lit_metanas.searchers.query.ledger import Ledger, Query
 from lit_metanas.searchers.query.objectives import SCORE, FidelityLadder, Objectives, RecipeRange, check_ranges
 from lit_metanas.searchers.query.scoring import Scoring
-from lit_metanas.searchers.query.study import open_study, quiet, storage_faults
-from lit_metanas.searchers.query.study_record import describe
+from lit_metanas.searchers.query.study import open_study, quiet_optuna, storage_faults
+from lit_metanas.searchers.query.study_record import describe_study
 from lit_metanas.searchers.query.trial_loop import TrialLoop
 from lit_metanas.searchers.query.worker_group import WorkerGroup, team_storage
 from lit_metanas.searchers.samplers.history_sampler import HistorySampler
@@ -160,7 +161,7 @@ class QuerySearcher(Searcher):
         self._known = estimator.meta_cost
         if isinstance(self.sampler, HistorySampler):
             self.sampler.check(space)
-        with quiet(), storage_faults(self.storage):
+        with quiet_optuna(), storage_faults(self.storage):
             storage = team_storage(self.storage, self.heartbeat) if self.storage and self.worker is not None else None
             study = open_study(
                 "/".join(part for part in (self.study, problem, space.name, f"seed {seed}") if part),
@@ -178,7 +179,7 @@ class QuerySearcher(Searcher):
                 method=self.study,
                 embedding=embedding,
             )
-            describe(study, record)
+            describe_study(study, record)
             team = WorkerGroup(study, storage, self.heartbeat) if storage else None
             ledger = Ledger(budget, record)
             scoring = Scoring(

@@ -18,7 +18,7 @@ from optuna.study import StudyDirection
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
-PATIENCE = 60.0
+LOCK_TIMEOUT = 60.0
 """Seconds to wait for others who hold a file's lock."""
 
 
@@ -54,7 +54,7 @@ def _check(storage: str) -> None:
     if url.get_backend_name() != "sqlite" or not url.database or not Path(url.database).exists():
         return
     # Not read-only: what a killed process left half written has to be rolled back.
-    with closing(sqlite3.connect(url.database, timeout=PATIENCE)) as connection:
+    with closing(sqlite3.connect(url.database, timeout=LOCK_TIMEOUT)) as connection:
         tables = {name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")}
         if tables and "studies" not in tables:
             raise sqlite3.DatabaseError("another program's data base")
@@ -123,7 +123,7 @@ def open_study(
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def quiet_optuna() -> Iterator[None]:
     """Keep Optuna from reporting each trial, and from warning of what is done with care."""
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(logging.WARNING)

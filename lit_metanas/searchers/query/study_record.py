@@ -18,19 +18,19 @@ from lit_metanas.records.budget import Budget, Cost
 from lit_metanas.records.plain import from_plain, to_plain
 from lit_metanas.records.record import SearchRecord, Trial
 from lit_metanas.searchers.query.ledger import Ledger, Query, noted
-from lit_metanas.searchers.query.study import quiet
+from lit_metanas.searchers.query.study import quiet_optuna
 from lit_metanas.searchers.samplers.memory import EMBEDDING, PREFIX
 
 IDENTITY = "search"
 """The study's user attribute that says what it searched: the fields of a record but for trials and embedding."""
 
 
-def describe(study: optuna.Study, record: SearchRecord) -> None:
+def describe_study(study: optuna.Study, record: SearchRecord) -> None:
     """Write into a study what it searches, for who reads it later and for samplers that look at the task."""
     fields = to_plain(replace(record, trials=[], embedding=()))
     del fields["trials"], fields["embedding"]
     study.set_user_attr(IDENTITY, fields)
-    with quiet():
+    with quiet_optuna():
         study.set_metric_names(list(record.objectives))
     if record.embedding:
         study.set_user_attr(EMBEDDING, list(record.embedding))
@@ -78,7 +78,7 @@ def add_study(record: SearchRecord, name: str, storage: str | BaseStorage | None
     """
     directions = [StudyDirection.MAXIMIZE, *(StudyDirection.MINIMIZE for _ in record.objectives[1:])]
     study = optuna.create_study(study_name=name, storage=storage, directions=directions)
-    describe(study, record)
+    describe_study(study, record)
     distributions = _distributions(record)
     before = Cost()
     for trial in record.trials:

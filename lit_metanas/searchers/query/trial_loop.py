@@ -15,6 +15,7 @@ from torch import Tensor
 from lit_metanas.records.budget import Exhausted
 from lit_metanas.searchers.query.ledger import Query
 from lit_metanas.searchers.query.scoring import Scoring
+from lit_metanas.searchers.samplers.memory import trial_id
 from lit_metanas.searchers.samplers.seeding import reseed
 
 
@@ -95,7 +96,7 @@ class TrialLoop:
         while self._left:
             left = self._left.pop(0)
             if "drawn" in left.user_attrs:
-                return optuna.Trial(self.study, left._trial_id), list(left.intermediate_values)
+                return optuna.Trial(self.study, trial_id(left)), list(left.intermediate_values)
             # It was broken off between two draws, of which the second would be another than in one go: both anew.
             self.study.tell(left.number, state=TrialState.FAIL)
             if "fixed_params" in left.system_attrs:

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from lit_metanas.records.budget import Cost
 from lit_metanas.searchers.query.ledger import Ledger
+from lit_metanas.searchers.samplers.memory import trial_id
 
 TRIES = 3
 """How often a trial is begun whose process dies each time, and a data base is opened."""
@@ -71,7 +72,7 @@ class WorkerGroup:
     @contextmanager
     def beating(self, trial: optuna.Trial) -> Iterator[None]:
         """Show signs of life of a trial meanwhile."""
-        number, over = trial._trial_id, Event()
+        number, over = trial_id(trial), Event()
         self.storage.record_heartbeat(number)
         trial.set_user_attr("alive", True)
 

@@ -15,7 +15,7 @@ from lit_metanas.spaces.encodings import Candidates, Encoding, drawn
 from lit_metanas.surrogates.gaussian_process import Pool
 from lit_metanas.surrogates.transfer import TransferSurrogate
 
-DRAWN = 500
+DRAWN_ANEW = 500
 """Architectures of a large space that are drawn anew for each proposal."""
 MUTANTS = 500
 """And those that are mutated from good ones, once or twice."""
@@ -114,6 +114,6 @@ class DrawnCandidateProvider(CandidateProvider):
         for number in range(MUTANTS if parents else 0):
             mutant = mutate(space, parents[number % len(parents)], generator)
             mutants.append(mutant if number % 2 else mutate(space, mutant, generator))
-        new = [*(one for one in mutants if space.violation(one) is None), *drawn(space, DRAWN, generator)]
+        new = [*(one for one in mutants if space.violation(one) is None), *drawn(space, DRAWN_ANEW, generator)]
         both = tuple(dict.fromkeys([*known, *self.elite, *new]))
         return CandidatePool(self.surrogate, both, self.encoding(both))

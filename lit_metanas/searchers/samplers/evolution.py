@@ -9,8 +9,9 @@ import numpy as np
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from lit_metanas.searchers.mutation import ATTEMPTS
+from lit_metanas.searchers.mutation import FRUITLESS_DRAWS
 from lit_metanas.searchers.samplers.history_sampler import History, HistorySampler
+from lit_metanas.searchers.samplers.memory import note_on_trial
 from lit_metanas.spaces.choice_space import ChoiceSpace
 
 AGE = "regularised_evolution:age"
@@ -54,7 +55,7 @@ class RegularisedEvolution(HistorySampler):
         # Sorting keeps the order of the numbers where workers finished at one time.
         members = sorted(history.completed, key=_age)[-self.population :]
         ranks = [history.rank(member) for member in members]
-        for _ in range(ATTEMPTS):
+        for _ in range(FRUITLESS_DRAWS):
             sample: list[int] = generator.integers(len(members), size=self.sample).tolist()
             parent = members[min(sample, key=ranks.__getitem__)]
             child = history.mutant(parent.params, generator)
@@ -66,7 +67,7 @@ class RegularisedEvolution(HistorySampler):
         """Note the place of a completed trial in the order of completion."""
         if state == TrialState.COMPLETE:
             finished = len(study.get_trials(deepcopy=False, states=FINISHED))
-            study._storage.set_trial_system_attr(trial._trial_id, AGE, finished)
+            note_on_trial(study, trial, AGE, finished)
 
 
 def _age(trial: FrozenTrial) -> int:
@@ -128,7 +129,7 @@ class LocalSearch(HistorySampler):
             if ended and climb == oldest:
                 oldest += 1
         mark = {"climb": climb, "start": start, "oldest": oldest}
-        study._storage.set_trial_system_attr(trial._trial_id, MARK, mark)
+        note_on_trial(study, trial, MARK, mark)
         return proposal
 
     def _climb(self, history: History, starts: list[FrozenTrial]) -> tuple[list[dict[str, Any]], bool]:

@@ -14,7 +14,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from lit_metanas.records.budget import Cost
-from lit_metanas.searchers.mutation import ATTEMPTS, any_value, next_values, other_value
+from lit_metanas.searchers.mutation import FRUITLESS_DRAWS, any_value, next_values, other_value
 from lit_metanas.searchers.samplers.memory import CHANCES, Memory, Proposals
 from lit_metanas.searchers.samplers.seeding import TrialGenerator
 from lit_metanas.spaces.choice_space import ChoiceSpace
@@ -74,7 +74,7 @@ class History:
 
     def draw(self, generator: np.random.Generator) -> dict[str, Any]:
         """Draw parameters, new ones if some are found."""
-        for _ in range(ATTEMPTS):
+        for _ in range(FRUITLESS_DRAWS):
             parameters = {name: any_value(kind, generator) for name, kind in self._distributions.items()}
             if self.is_new(parameters):
                 break

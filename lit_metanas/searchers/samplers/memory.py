@@ -1,4 +1,4 @@
-"""What a sampler keeps between trials: trials read once, equal parameter sets, open proposals."""
+"""What a sampler keeps between trials: trials read once, equal parameter sets, open proposals, notes on trials."""
 
 from __future__ import annotations
 
@@ -10,13 +10,29 @@ from operator import is_
 from threading import Lock, RLock
 from typing import Any, NamedTuple, Self
 
+from optuna import Study
 from optuna.distributions import BaseDistribution
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from lit_metanas.spaces.choice_space import ChoiceSpace
 
 CHANCES = 2
 """How often parameters may fail before they count as tried: once may be the machine's fault."""
+
+
+def trial_id(trial: Trial | FrozenTrial) -> int:
+    """A trial's key in its storage. Optuna tells it to its own samplers only; this is the one place that looks."""
+    number: int = trial._trial_id
+    return number
+
+
+def note_on_trial(study: Study, trial: FrozenTrial, name: str, value: Any) -> None:
+    """Keep a sampler's own note with a running trial, for whoever reads the study later.
+
+    A user attribute would show up in tables and in Optuna's dashboard, and a sampler is given no ``Trial``: like
+    Optuna's own samplers this writes into the storage, which a study does not hand out.
+    """
+    study._storage.set_trial_system_attr(trial_id(trial), name, value)
 
 
 class Digest:
