@@ -23,8 +23,8 @@ def number_of(number: int, noun: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """``0 s``, ``0.42 s``, ``12 s``, ``3.4 min``, ``2.1 h``."""
-    if seconds == 0:
+    """``0 s`` (below 5 ms), ``0.42 s``, ``12 s``, ``3.4 min``, ``2.1 h``."""
+    if seconds < 0.005:
         return "0 s"
     if seconds < 9.95:
         return f"{seconds:.2g} s"

@@ -23,7 +23,7 @@ from lit_metanas.report.paired_statistics import (
     saturation,
     tasks_until_it_pays,
 )
-from lit_metanas.report.units import count, percent, points, tasks
+from lit_metanas.report.units import percent, points, tasks, with_prefix
 
 
 @dataclass(frozen=True)
@@ -153,8 +153,8 @@ def cells(row: MethodRow) -> list[str]:
         _spent(row.search_cost, row.search_seconds, row.account),
         _spent(row.meta_flops, row.meta_seconds, row.account),
         tasks(row.pays_after) if row.meta_flops else "–",
-        count(row.parameters) if row.parameters else "–",
-        count(row.flops) if row.flops else "–",
+        with_prefix(row.parameters) if row.parameters else "–",
+        with_prefix(row.flops) if row.flops else "–",
         row.batch_norm or "–",
         ", ".join(map(str, row.seed_numbers)),
     ]
@@ -305,7 +305,7 @@ def _counted(cost: Cost, account: str) -> float:
 def _spent(cost: float, seconds: float, account: str) -> str:
     if not cost and not seconds:
         return "–"
-    return f"{count(cost)}{'' if account == 'flops' else f' {account}'}, {duration(seconds)}"
+    return f"{with_prefix(cost)}{'' if account == 'flops' else f' {account}'}, {duration(seconds)}"
 
 
 def _key(protocol: Protocol) -> ProtocolKey:

@@ -10,7 +10,7 @@ from lit_metanas.report.paired_statistics import Difference
 PREFIXES = ("", "k", "M", "G", "T", "P", "E")
 
 
-def count(number: float, exact: bool = False) -> str:
+def with_prefix(number: float, exact: bool = False) -> str:
     """Three digits and a prefix: ``0``, ``950``, ``12.3 k``, ``4.56 M``, ``1.00 G``; ``exact`` for ``1 G``."""
     if number == 0:
         return "0"
@@ -42,4 +42,4 @@ def tasks(number: float | None) -> str:
         return "–"
     if number == 0:
         return "at once"
-    return "never" if math.isinf(number) else count(number)
+    return "never" if math.isinf(number) else with_prefix(number)

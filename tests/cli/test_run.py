@@ -67,7 +67,7 @@ def test_order_and_arguments(phases: list[Phase], recorder: Recorder, capsys: py
     assert recorder.argv == recorder.calls  # what Lightning's other processes are started with
     assert sys.argv == argv
     out = capsys.readouterr().out
-    assert out.startswith("5 steps into out, about 9 min")
+    assert out.startswith("5 steps into out, about 9.0 min")
     assert "[3/5] train, seed 7" in out
     assert "  out/seed7/search/made.json" in out
 

@@ -10,7 +10,7 @@ from lit_metanas.records import Cost
 from lit_metanas.records.statistics import Interval
 from lit_metanas.report import Difference, tables, to_markdown, to_rich
 from lit_metanas.report.table import cells
-from lit_metanas.report.units import count, percent, points, tasks
+from lit_metanas.report.units import percent, points, tasks, with_prefix
 
 
 @pytest.mark.parametrize(
@@ -19,11 +19,11 @@ from lit_metanas.report.units import count, percent, points, tasks
      (10**9, "1.00 G"), (3.2e12, "3.20 T"), (1.5e15, "1.50 P"), (99_960, "100 k"), (0.25, "0.25")],
 )  # fmt: skip
 def test_count(number, text):
-    assert count(number) == text
+    assert with_prefix(number) == text
 
 
 def test_exact_count():
-    assert [count(10.0**power, exact=True) for power in (9, 10, 11, 12)] == ["1 G", "10 G", "100 G", "1 T"]
+    assert [with_prefix(10.0**power, exact=True) for power in (9, 10, 11, 12)] == ["1 G", "10 G", "100 G", "1 T"]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from lit_metanas.cli.experiment.schedule import Schedule
 from lit_metanas.io.files import directory_lock
 from lit_metanas.io.text import duration, number_of
 
-SHOWN = (".md", ".png", ".svg", ".json", ".jsonl", ".csv", ".pt", ".pt2", ".ckpt")
+LISTED = (".md", ".png", ".svg", ".json", ".jsonl", ".csv", ".pt", ".pt2", ".ckpt")
 
 Execute = Callable[[list[str]], None]
 
@@ -130,7 +130,7 @@ def _summary(steps: list[Step], rows: list[str]) -> None:
     print("\nFiles")
     for step in steps:
         found = sorted(step.folder.rglob("*"), key=lambda file: (len(file.parts), file))
-        files = [file for file in found if file.suffix in SHOWN and file.name != "phase.json"]
+        files = [file for file in found if file.suffix in LISTED and file.name != "phase.json"]
         for file in files[:8]:
             print(f"  {file}")
         if len(files) > 8:

@@ -27,7 +27,7 @@ RUNS = {
 
 
 @dataclass(frozen=True)
-class Measured:
+class NATSMeasures:
     """What one record says about one data set.
 
     Attributes:
@@ -69,9 +69,9 @@ class NATSFiles(Table):
                 f"There is no folder '{self.folder}': unpack NATS-tss-v1_0-3ffb9-simple.tar from "
                 "https://github.com/D-X-Y/NATS-Bench there."
             )
-        self._read: dict[int, Measured] = {}
+        self._read: dict[int, NATSMeasures] = {}
 
-    def measured(self, architecture: Architecture) -> Measured:
+    def measured(self, architecture: Architecture) -> NATSMeasures:
         """The architecture's record.
 
         Raises:
@@ -127,7 +127,7 @@ def _unpacked(file: Path) -> bytes:
         raise ValueError(f"'{file}' is damaged ({type(error).__name__}): get the published file again.") from None
 
 
-def _measured(content: Any, dataset: str) -> Measured:
+def _measured(content: Any, dataset: str) -> NATSMeasures:
     """Means over the seeds of a record: epochs -> all_results -> (training, seed) -> eval_acc1es -> part@last epoch."""
     scores = {}
     for epochs in (12, 200):
@@ -135,7 +135,7 @@ def _measured(content: Any, dataset: str) -> Measured:
             results = _of_training(content[str(epochs)]["all_results"], training)
             scores[f"{part}_{epochs}"] = fmean(float(r["eval_acc1es"][f"{name}@{epochs - 1}"]) / 100 for r in results)
     one = _of_training(content["200"]["all_results"], RUNS[dataset]["test"][0])[0]
-    return Measured(scores, round(1e6 * float(one["params"])), round(1e6 * float(one["flop"])))
+    return NATSMeasures(scores, round(1e6 * float(one["params"])), round(1e6 * float(one["flop"])))
 
 
 def _of_training(results: Mapping[tuple[str, int], Any], training: str) -> list[Any]:

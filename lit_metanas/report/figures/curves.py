@@ -11,7 +11,7 @@ from lit_metanas.records.rows import ResultRow
 from lit_metanas.report.figures.panel import ABOVE, ACCOUNTS, BELOW, HEIGHT, LEFT, PANEL, frame, name_room, names, ticks
 from lit_metanas.report.paired_statistics import mean_curve, saturation
 from lit_metanas.report.table import methods_of, protocol_title
-from lit_metanas.report.units import count
+from lit_metanas.report.units import with_prefix
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,4 +69,4 @@ def _panel(axes: Axes, title: str, account: str, curves: dict[str, Curve], metho
 
 
 def _text(method: str, curve: Curve) -> str:
-    return f"{method} (within 0.5: {count(saturation(curve) or 0.0)})"
+    return f"{method} (within 0.5: {with_prefix(saturation(curve) or 0.0)})"

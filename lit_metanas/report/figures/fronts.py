@@ -10,7 +10,7 @@ from lit_metanas.records.record import Trial
 from lit_metanas.records.rows import ResultRow
 from lit_metanas.report.figures.panel import ABOVE, BELOW, HEIGHT, LEFT, PANEL, frame, name_room, names
 from lit_metanas.report.table import methods_of
-from lit_metanas.report.units import count
+from lit_metanas.report.units import with_prefix
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -94,7 +94,7 @@ def _ticks(axes: Axes, values: Sequence[float]) -> None:
             break
     axes.minorticks_off()
     axes.set_xlim(low, high)
-    axes.set_xticks(marks, [count(mark, exact=True) if mark >= 1 else f"{mark:g}" for mark in marks])
+    axes.set_xticks(marks, [with_prefix(mark, exact=True) if mark >= 1 else f"{mark:g}" for mark in marks])
 
 
 def _name(result: ResultRow) -> str:

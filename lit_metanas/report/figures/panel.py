@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lit_metanas.callbacks.figures import INK, plain_frame
-from lit_metanas.report.units import count
+from lit_metanas.report.units import with_prefix
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,7 +50,7 @@ def ticks(axes: Axes, low: float, high: float, rest: float | None = None, search
     stride = max(1, math.ceil((high - low) / 5))
     powers = list(range(math.ceil(low), math.floor(high) + 1, stride)) if searched else []
     marks = ([(rest, "no search")] if rest is not None else []) + [
-        (float(p), count(10.0**p, exact=True)) for p in powers
+        (float(p), with_prefix(10.0**p, exact=True)) for p in powers
     ]
     axes.set_xticks([place for place, _ in marks], [text for _, text in marks])
 
