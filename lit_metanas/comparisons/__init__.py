@@ -1,7 +1,8 @@
-"""Many methods compared on many tasks."""
+"""One task searched by one method, and many methods compared on many tasks."""
 
+from lit_metanas.comparisons.single_task import SearchResult, search
 from lit_metanas.comparisons.source_search import SourceSearch
 from lit_metanas.comparisons.table_search import TableSearch
 from lit_metanas.comparisons.target_search import TargetSearch
 
-__all__ = ["SourceSearch", "TableSearch", "TargetSearch"]
+__all__ = ["SearchResult", "SourceSearch", "TableSearch", "TargetSearch", "search"]

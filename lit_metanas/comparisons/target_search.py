@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
-from math import nan, sqrt
-from time import perf_counter
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
-
-import torch
 
 from lit_metanas.comparisons.comparison import Comparison
 from lit_metanas.comparisons.finished_pairs import ComparisonRow
+from lit_metanas.comparisons.single_task import SearchResult, search
 from lit_metanas.io.checkpoints import tensor_digest, write_weights
 from lit_metanas.io.text import hardware
-from lit_metanas.records.budget import Cost
-from lit_metanas.records.record import SearchOutcome
 from lit_metanas.records.rows import ArchitectureRow, Protocol, ResultRow
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import Shape
-from lit_metanas.tasks.task import Split, Task
-from lit_metanas.training.child import Child, Recipe, accuracy, fit_child
-from lit_metanas.training.export.exported_program import export_child
+from lit_metanas.tasks.task import Task
+from lit_metanas.training.child import Recipe
 
 
 class TargetSearch(Comparison[Task, Searcher]):
@@ -99,93 +94,64 @@ class TargetSearch(Comparison[Task, Searcher]):
                 f"Task '{batch.id}' has inputs of shape {batch.shape}, but the search is set up for "
                 f"{tuple(self.shape)}: resize the images or change the channels of the task."
             )
-        with torch.inference_mode(False):  # tensors made in it can never have gradients: search on copies
-            task = _copy(batch)
-        return super().predict_step(task, batch_idx)
+        return super().predict_step(batch, batch_idx)
 
     def compared(self, problem: Task, method: str, searcher: Searcher) -> ComparisonRow:
         """Search, train, score, and write the child."""
         assert self.finished is not None
-        budget = self.budget()
-        begin = perf_counter()
-        found = searcher.search(problem, self.space, budget, self.seed)
-        cost = replace(budget.spent, seconds=perf_counter() - begin)
-        child = self._trained(problem, found)
-        pair = self._rows(problem, method, found, cost, searcher.meta_cost, accuracy(child, problem.test))
+        found = search(
+            problem,
+            self.space,
+            method=searcher,
+            flops=self.budget_flops,
+            queries=self.budget_queries,
+            recipe=self.recipe,
+            seed=self.seed,
+        )
         folder = self.finished.folder(problem.id, method)
-        write_weights(folder / "weights.pt", child.network.state_dict())
         if self.export:
-            names = problem.classes or tuple(str(label) for label in range(problem.way))
-            labels = found.architecture.to_json()
-            export_child(child.network, folder, architecture=labels, classes=names, shape=problem.shape)
-        return pair
+            found.export(folder)
+        else:
+            write_weights(folder / "weights.pt", found.network.state_dict())
+        return self._rows(problem, method, found, folder)
 
-    def _trained(self, task: Task, found: SearchOutcome) -> Child:
-        recipe = self.recipe.changed(found.recipe)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
-            child = Child(
-                space=self.space,
-                architecture=found.architecture,
-                shape=task.shape,
-                way=task.way,
-                recipe=recipe,
-                weights=found.weights if recipe.inherit else None,
-            )
-            fit_child(child, task.train, seed=self.seed)
-        return child.to(task.train.inputs.device)
-
-    def _rows(
-        self, task: Task, method: str, found: SearchOutcome, cost: Cost, meta_cost: Cost, value: float
-    ) -> ComparisonRow:
+    def _rows(self, task: Task, method: str, found: SearchResult, folder: Path) -> ComparisonRow:
         """The rows of one method on one task, for both files."""
-        size = self.space.cost(found.architecture, task.shape, task.way)
-        recipe: dict[str, float | int | str | bool] = asdict(self.recipe.changed(found.recipe))
+        recipe: dict[str, float | int | str | bool] = asdict(found.recipe)
         result = ResultRow(
             method=method,
             task_id=task.id,
-            space=self.space.name,
+            space=found.space,
             architecture=found.architecture,
             recipe=recipe,
             seed=self.seed,
             protocol=Protocol("target", task.way, len(task.train) // task.way, "running"),
-            value=value,
-            ci95=wilson(value, len(task.test)),
-            cost=cost,
-            meta_cost=meta_cost,
-            parameters=size.parameters,
-            flops=size.flops,
+            value=found.test_accuracy,
+            ci95=found.ci95,
+            cost=found.cost,
+            meta_cost=found.meta_cost,
+            parameters=found.parameters,
+            flops=found.flops,
             curve=found.record.curve,
             front=found.record.front if len(found.record.objectives) > 1 else (),
             hardware=hardware(),
             config=self.config,
         )
-        assert self.finished is not None
-        folder = self.finished.folder(task.id, method).relative_to(self.directory)
-        own = [trial for trial in found.record.trials if trial.scored and trial.architecture == found.architecture]
         chosen = ArchitectureRow(
             task_id=task.id,
             method=method,
-            space=self.space.name,
+            space=found.space,
             architecture=found.architecture,
-            value=max((trial.value for trial in own), default=nan),
+            value=found.val_accuracy,
             seed=self.seed,
-            cost=cost,
+            cost=found.cost,
             recipe=recipe,
             shape=task.shape,
             way=task.way,
             classes=task.classes,
-            weights=(folder / "weights.pt").as_posix(),
+            weights=(folder / "weights.pt").relative_to(self.directory).as_posix(),
         )
         return ComparisonRow(result, chosen, found.record)
-
-
-def wilson(share: float, number: int, z: float = 1.959964) -> float:
-    """Half width of the 95 % confidence interval of a share of ``number`` examples (Wilson 1927).
-
-    Unlike the normal approximation it is not zero where all or none are right.
-    """
-    return z * sqrt(share * (1 - share) / number + z**2 / (4 * number**2)) / (1 + z**2 / number)
 
 
 def _describe(task: Task) -> dict[str, object]:
@@ -193,11 +159,3 @@ def _describe(task: Task) -> dict[str, object]:
     splits = {"train": task.train, "val": task.val, "test": task.test}
     digests = {name: split and tensor_digest(split.inputs, split.labels) for name, split in splits.items()}
     return {"id": task.id, "way": task.way, "classes": list(task.classes), **digests}
-
-
-def _copy(task: Task) -> Task:
-    def copied(split: Split) -> Split:
-        return Split(split.inputs.clone(), split.labels.clone())
-
-    val = None if task.val is None else copied(task.val)
-    return replace(task, train=copied(task.train), val=val, test=copied(task.test))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import inf
+from math import inf, nan
 from typing import Literal
 
 import torch
@@ -87,6 +87,11 @@ class SearchRecord:
         if len(self.objectives) == 1:
             return best
         return self._undominated([trial for trial in scored if trial.value == best.value])[0]
+
+    def value_of(self, architecture: Architecture) -> float:
+        """The best score of an architecture; NaN where it has none."""
+        own = [trial.value for trial in self.trials if trial.scored and trial.architecture == architecture]
+        return max(own, default=nan)
 
     @property
     def front(self) -> tuple[Trial, ...]:

@@ -40,6 +40,14 @@ def t_interval(values: Sequence[float]) -> Interval:
     return Interval(fmean(values), half, count)
 
 
+def wilson(share: float, number: int, z: float = 1.959964) -> float:
+    """Half width of the 95 % confidence interval of a share of ``number`` examples (Wilson 1927).
+
+    Unlike the normal approximation it is not zero where all or none are right.
+    """
+    return z * math.sqrt(share * (1 - share) / number + z**2 / (4 * number**2)) / (1 + z**2 / number)
+
+
 @lru_cache(maxsize=256)
 def t_quantile(probability: float, freedom: int) -> float:
     """Quantile of Student's t distribution for ``probability`` in [0.5, 1) and at least one degree of freedom.

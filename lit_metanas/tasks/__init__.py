@@ -7,7 +7,7 @@ from lit_metanas.tasks.episode_loader import EpisodeLoader, EpisodeSampler, Epis
 from lit_metanas.tasks.images import Distortion, FolderTask, Glyphs, ImageFolder, Omniglot
 from lit_metanas.tasks.sampling import DrawnTasks, draw_episode, draw_task
 from lit_metanas.tasks.source import Subset, TaskSource
-from lit_metanas.tasks.task import Episode, Split, Task, TaskCollection
+from lit_metanas.tasks.task import Episode, Split, Task, TaskCollection, check_task
 
 if TYPE_CHECKING:
     from lit_metanas.tasks.episode_data import EpisodeDataModule
@@ -36,6 +36,7 @@ __all__ = [
     "TaskCollection",
     "TaskEmbedding",
     "TaskSource",
+    "check_task",
     "draw_episode",
     "draw_task",
 ]

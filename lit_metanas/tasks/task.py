@@ -91,6 +91,47 @@ class Episode(Task):
         return len(self.train) // self.way
 
 
+def check_task(task: Task) -> None:
+    """Check that the parts of a task fit together: shapes, types, labels, finite values.
+
+    Raises:
+        ValueError: something does not; one sentence names it.
+    """
+    if task.classes and len(task.classes) != task.way:
+        names = ", ".join(task.classes)
+        raise ValueError(f"Task '{task.id}' has way = {task.way}, but the class names {names}: name each class once.")
+    for name, part in (("train", task.train), ("val", task.val), ("test", task.test)):
+        if part is not None:
+            _check_split(f"The {name} part of task '{task.id}'", part, task)
+    if not len(task.train) or not len(task.test):
+        empty = "training" if not len(task.train) else "test"
+        raise ValueError(f"Task '{task.id}' has no {empty} examples: give it some.")
+
+
+def _check_split(name: str, part: Split, task: Task) -> None:
+    inputs, labels = part.inputs, part.labels
+    if not isinstance(inputs, Tensor) or not isinstance(labels, Tensor):
+        raise ValueError(f"{name} holds no tensors: make the task with task_from_arrays.")
+    if inputs.dim() != 4 or inputs.shape[1:] != task.train.inputs.shape[1:]:
+        raise ValueError(
+            f"{name} has images of shape {tuple(inputs.shape)}: give all parts one shape (n, channels, height, width)."
+        )
+    if inputs.dtype != task.train.inputs.dtype or not inputs.is_floating_point():
+        raise ValueError(f"{name} has images of type {inputs.dtype}: give all parts floating point, such as float32.")
+    if labels.shape != inputs.shape[:1] or labels.dtype != torch.int64:
+        raise ValueError(
+            f"{name} has {len(inputs)} images, but labels of shape {tuple(labels.shape)} and type {labels.dtype}: give "
+            "one int64 an image."
+        )
+    if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < task.way:
+        raise ValueError(
+            f"{name} has labels from {int(labels.min())} to {int(labels.max())}, but way = {task.way}: give labels "
+            "from 0 to way - 1."
+        )
+    if not bool(torch.isfinite(inputs).all()):
+        raise ValueError(f"{name} has images with values that are not finite: leave them out.")
+
+
 class TaskCollection(Dataset[Task]):
     """Target tasks, each with train, validation and test examples, all of one input shape."""
 

@@ -10,10 +10,10 @@ from lightning.pytorch import Trainer
 from torch.utils.data import DataLoader
 
 from lit_metanas.comparisons import TargetSearch
-from lit_metanas.comparisons.target_search import wilson
 from lit_metanas.estimators import TrainingEstimator
 from lit_metanas.io.checkpoints import read_weights
 from lit_metanas.records import Budget, Cost, read_architectures, read_records, read_results, write_results
+from lit_metanas.records.statistics import wilson
 from lit_metanas.searchers import DARTSSearcher, FixedArchitecture, QuerySearcher, RandomArchitecture, Searcher
 from lit_metanas.searchers.query.objectives import RecipeRange
 from lit_metanas.spaces import LayeredSpace
@@ -286,12 +286,3 @@ def test_what_a_search_finds_beside_the_architecture_lands_in_its_rows(tmp_path)
     written = read_weights(folder / "recipe" / "weights.pt")
     for name, tensor in child.network.state_dict().items():
         torch.testing.assert_close(written[name], tensor)
-
-
-@pytest.mark.parametrize(("right", "number"), [(0, 10), (7, 10), (50, 100), (100, 100)])
-def test_wilsons_interval_solves_its_equation(right, number):
-    share, z = right / number, 1.959964
-    half = wilson(share, number)
-    centre = (share + z**2 / (2 * number)) / (1 + z**2 / number)
-    for bound in (centre - half, centre + half):
-        assert (share - bound) ** 2 == pytest.approx(z**2 * bound * (1 - bound) / number, abs=1e-9)

@@ -4,7 +4,7 @@ import re
 import pytest
 
 from lit_metanas.io.text import hardware
-from lit_metanas.records.statistics import t_interval, t_quantile
+from lit_metanas.records.statistics import t_interval, t_quantile, wilson
 
 
 def integrated(t: float, freedom: int, steps: int = 20_000) -> float:
@@ -58,3 +58,12 @@ def test_hardware_is_one_line_with_cores_and_torch():
     line = hardware()
     assert re.search(r", \d+ cores?, .*torch \d", line)
     assert "\n" not in line
+
+
+@pytest.mark.parametrize(("right", "number"), [(0, 10), (7, 10), (50, 100), (100, 100)])
+def test_wilsons_interval_solves_its_equation(right, number):
+    share, z = right / number, 1.959964
+    half = wilson(share, number)
+    centre = (share + z**2 / (2 * number)) / (1 + z**2 / number)
+    for bound in (centre - half, centre + half):
+        assert (share - bound) ** 2 == pytest.approx(z**2 * bound * (1 - bound) / number, abs=1e-9)

@@ -1,0 +1,221 @@
+"""One task searched by one method: the choice, its trained network, and what it cost."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from time import perf_counter
+
+import torch
+from torch import nn
+
+from lit_metanas.io.text import number_of
+from lit_metanas.records.budget import Budget, Cost
+from lit_metanas.records.record import SearchOutcome, SearchRecord
+from lit_metanas.records.statistics import wilson
+from lit_metanas.searchers.searcher import Searcher
+from lit_metanas.searchers.weight_sharing import DARTSSearcher
+from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.spaces.supernet import Shape
+from lit_metanas.tasks.task import Split, Task, check_task
+from lit_metanas.training.child import Child, Recipe, accuracy, fit_child
+from lit_metanas.training.export.exported_program import export_child
+from lit_metanas.training.weight_sharing.darts_training import Rates
+
+DEFAULT_STEPS = 300
+"""Steps of the default method, at least."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SearchResult:
+    """What a search of one task found.
+
+    Attributes:
+        task_id: the task.
+        space: the search space's name.
+        architecture: the chosen architecture.
+        recipe: how the network was trained.
+        network: the trained network, in evaluation mode, on the task's device: images ``(n, channels, height, width)``
+            in, scores ``(n, classes)`` out.
+        classes: the classes' names, in the order of the scores.
+        shape: channels, height and width of an image.
+        test_accuracy: share of the test images that the network classifies correctly.
+        ci95: half width of the 95 % confidence interval of ``test_accuracy``.
+        cost: of the search; the training of the network is not in it.
+        meta_cost: of the meta-training that the method starts from, paid once; zero where there is none.
+        parameters: trainable parameters of the network.
+        flops: forward multiply-adds of the network for one image.
+        record: everything that the search tried.
+    """
+
+    task_id: str
+    space: str
+    architecture: Architecture
+    recipe: Recipe
+    network: nn.Module
+    classes: tuple[str, ...]
+    shape: Shape
+    test_accuracy: float
+    ci95: float
+    cost: Cost
+    meta_cost: Cost
+    parameters: int
+    flops: int
+    record: SearchRecord
+
+    @property
+    def val_accuracy(self) -> float:
+        """The chosen architecture's best validation score in the search; NaN where the method scored nothing."""
+        return self.record.value_of(self.architecture)
+
+    def export(self, folder: str | os.PathLike[str]) -> None:
+        """Write the network as a program that runs with torch alone, its weights, and a description in JSON.
+
+        Args:
+            folder: gets ``model.pt2``, ``weights.pt`` and ``model.json``; made if absent. Each file is replaced whole.
+        """
+        labels = self.architecture.to_json()
+        with torch.inference_mode(False):
+            export_child(self.network, folder, architecture=labels, classes=self.classes, shape=self.shape)
+
+    def __repr__(self) -> str:
+        percent, half = 100 * self.test_accuracy, 100 * self.ci95
+        spent = f"{self.cost.flops:.3g} training FLOPs, {number_of(self.cost.queries, 'query')}"
+        return (
+            f"Found in {self.space} for task '{self.task_id}':\n"
+            f"  architecture: {self.architecture}\n"
+            f"  test accuracy: {percent:.1f} % ± {half:.1f} (95 % interval)\n"
+            f"  network: {self.parameters:,} parameters, {self.flops:,} multiply-adds an image\n"
+            f"  cost of the search: {spent}, {self.cost.seconds:.1f} s"
+        )
+
+
+def search(
+    task: Task,
+    space: SearchSpace,
+    *,
+    method: Searcher | None = None,
+    flops: float | None = None,
+    queries: int | None = None,
+    recipe: Recipe | None = None,
+    seed: int = 0,
+) -> SearchResult:
+    """Search the architecture for one task, train the chosen network, and score it on the task's test part.
+
+    The search reads the train and val parts, the training the train part; the test part is read once, in the end. All
+    runs on the device that the task lies on (``task.to("cuda")``). Nothing global is changed: neither random states,
+    gradient mode, default dtype, threads nor warnings.
+
+    Args:
+        task: what the network is for; input shape and number of classes are taken from it.
+        space: what can be built.
+        method: how it is searched. By default first-order DARTS with the learning rates of our comparison of
+            weight-sharing searches, where it was the best that starts from scratch in the layered spaces, and no worse
+            than the others in cells; 10 epochs, or more until there are 300 steps.
+        flops: training FLOPs (3 x forward multiply-adds x images) that the search may spend; None leaves the end to the
+            method.
+        queries: architectures that the search may evaluate; None is no limit.
+        recipe: how the chosen network is trained; hyper-parameters that the method searched replace its own.
+        seed: of search and training; the same seed gives the same result.
+
+    Raises:
+        ValueError: the task is malformed, the method refuses it, or the budget pays for no architecture.
+
+    Example:
+        >>> from lit_metanas.searchers import RandomArchitecture
+        >>> from lit_metanas.spaces import LayeredSpace
+        >>> from lit_metanas.tasks import Split, Task
+        >>> part = Split(torch.rand(8, 1, 8, 8), torch.arange(8) % 2)
+        >>> task = Task("toy", way=2, train=part, val=part, test=part)
+        >>> result = search(task, LayeredSpace(widths=(4,)), method=RandomArchitecture(), recipe=Recipe(epochs=1))
+        >>> result.network(part.inputs).shape
+        torch.Size([8, 2])
+    """
+    _check_arguments(task, space, method, seed)
+    searcher, recipe = method or default_method(task), recipe or Recipe()
+    # Also where the caller has gradients switched off, or works in another precision than the task's.
+    with torch.inference_mode(False), torch.enable_grad(), _default_dtype(task.train.inputs.dtype):
+        task = _trainable(task)
+        budget, begin = Budget(queries=queries, flops=flops), perf_counter()
+        found = searcher.search(task, space, budget, seed)
+        cost = replace(budget.spent, seconds=perf_counter() - begin)
+        child = _trained(task, space, found, recipe, seed)
+        share = accuracy(child, task.test)
+        size = space.cost(found.architecture, task.shape, task.way)
+    return SearchResult(
+        task_id=task.id,
+        space=space.name,
+        architecture=found.architecture,
+        recipe=child.recipe,
+        network=child.network.eval(),
+        classes=task.classes or tuple(str(label) for label in range(task.way)),
+        shape=task.shape,
+        test_accuracy=share,
+        ci95=wilson(share, len(task.test)),
+        cost=cost,
+        meta_cost=searcher.meta_cost,
+        parameters=size.parameters,
+        flops=size.flops,
+        record=found.record,
+    )
+
+
+def default_method(task: Task) -> DARTSSearcher:
+    """First-order DARTS, of enough steps for the task; see ``search``."""
+    searcher = DARTSSearcher(rates=Rates(weights=0.1, logits=0.1))
+    batch = min(searcher.batch_size, len(task.train))
+    searcher.epochs = max(10, math.ceil(DEFAULT_STEPS * batch / len(task.train)))
+    return searcher
+
+
+def _check_arguments(task: Task, space: SearchSpace, method: Searcher | None, seed: int) -> None:
+    for name, value, kind in (("task", task, Task), ("space", space, SearchSpace), ("method", method, Searcher)):
+        if value is not None and not isinstance(value, kind):
+            given = value.__name__ if isinstance(value, type) else type(value).__name__
+            made = f"make one, {given}(...)" if isinstance(value, type) and issubclass(value, kind) else "give one"
+            raise ValueError(f"search: {name} is no {kind.__name__} but {given}: {made}.")
+    if seed < 0:
+        raise ValueError(f"search: seed = {seed} must be at least 0.")
+    check_task(task)
+
+
+def _trained(task: Task, space: SearchSpace, found: SearchOutcome, recipe: Recipe, seed: int) -> Child:
+    """The chosen network, trained by the recipe on the train part."""
+    recipe = recipe.changed(found.recipe)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        child = Child(
+            space=space,
+            architecture=found.architecture,
+            shape=task.shape,
+            way=task.way,
+            recipe=recipe,
+            weights=found.weights if recipe.inherit else None,
+        )
+        fit_child(child, task.train, seed=seed)
+    return child.to(task.train.inputs.device)
+
+
+def _trainable(task: Task) -> Task:
+    """The task with copies of tensors that were made in inference mode, which can never have gradients."""
+
+    def copied(split: Split) -> Split:
+        tensors = (split.inputs, split.labels)
+        return Split(*(tensor.clone() if tensor.is_inference() else tensor for tensor in tensors))
+
+    val = None if task.val is None else copied(task.val)
+    return replace(task, train=copied(task.train), val=val, test=copied(task.test))
+
+
+@contextmanager
+def _default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)

@@ -1,0 +1,255 @@
+"""One task, one method: as by hand, as a comparison writes it, and nothing global changed."""
+
+import logging
+import os
+import random
+import signal
+import warnings
+from dataclasses import asdict, replace
+
+import numpy as np
+import optuna
+import pytest
+import torch
+from lightning.pytorch import Trainer
+from torch import nn
+from torch.utils.data import DataLoader
+
+from lit_metanas.comparisons import SearchResult, TargetSearch, search
+from lit_metanas.comparisons.single_task import default_method
+from lit_metanas.estimators import TrainingEstimator
+from lit_metanas.io.checkpoints import read_weights
+from lit_metanas.records import Budget, read_architectures, read_records, read_results
+from lit_metanas.records.statistics import wilson
+from lit_metanas.searchers import DARTSSearcher, FixedArchitecture, QuerySearcher, RandomArchitecture
+from lit_metanas.searchers.query.objectives import RecipeRange
+from lit_metanas.spaces import LayeredSpace
+from lit_metanas.tasks import Split, Task
+from lit_metanas.training import Child, Recipe, load_exported
+from lit_metanas.training.child import fit_child
+
+SPACE = LayeredSpace(kernels=(1, 3), activations=("ReLU",), depths=(1, 2), widths=(2, 4))
+RECIPE = Recipe(epochs=3, batch_size=8)
+
+
+def make_task(seed=0, way=3, each=6, size=8):
+    generator = torch.Generator().manual_seed(seed)
+    patterns = torch.rand(way, 1, size, size, generator=generator)
+
+    def split():
+        labels = torch.arange(way).repeat_interleave(each)
+        noise = torch.rand(way * each, 1, size, size, generator=generator)
+        return Split((patterns[labels] + 0.3 * noise).clamp(0, 1), labels)
+
+    return Task("glyphs/0", way, split(), split(), split(), classes=("a", "b", "c"))
+
+
+TASK = make_task()
+
+
+def brief_training(task, space, seed):
+    return TrainingEstimator(task, space, seed, Recipe(epochs=1, batch_size=8))
+
+
+METHODS = {
+    "fixed": lambda: FixedArchitecture({}),
+    "random": RandomArchitecture,
+    "queries": lambda: QuerySearcher(
+        estimator=brief_training,
+        train={"learning_rate": RecipeRange(0.02, 0.05, log=True)},
+        objectives=("accuracy", "parameters"),
+    ),
+    "darts": lambda: DARTSSearcher(epochs=2, batch_size=8),
+}
+
+
+def searched(method="darts", task=TASK, **options):
+    given = {"method": METHODS[method](), "flops": 2e6, "queries": 3, "recipe": RECIPE, "seed": 1, **options}
+    return search(task, SPACE, **given)
+
+
+@pytest.fixture(scope="module")
+def found():
+    return searched()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_result_is_what_a_comparison_writes(method, tmp_path):
+    result = searched(method)
+    module = TargetSearch(
+        space=SPACE,
+        methods={method: METHODS[method]()},
+        recipe=RECIPE,
+        budget_flops=2e6,
+        budget_queries=3,
+        seed=1,
+        directory=str(tmp_path),
+        export=True,
+    )
+    trainer = Trainer(accelerator="cpu", devices=1, logger=False, enable_progress_bar=False, enable_checkpointing=False)
+    loader = DataLoader([TASK], batch_size=None, collate_fn=lambda task: task)
+    trainer.predict(module, loader, return_predictions=False)
+    (row,) = read_results(tmp_path / "results.json")
+    (chosen,) = read_architectures(tmp_path / "architectures.json")
+    folder = (tmp_path / chosen.weights).parent
+    (record,) = read_records(folder / "record.json")
+    assert (row.task_id, row.space, row.architecture) == (result.task_id, result.space, result.architecture)
+    assert (row.value, row.ci95) == (result.test_accuracy, result.ci95)
+    assert (row.parameters, row.flops, row.meta_cost) == (result.parameters, result.flops, result.meta_cost)
+    assert row.recipe == chosen.recipe == asdict(result.recipe)
+    assert repr(chosen.value) == repr(result.val_accuracy)  # which may be NaN
+    assert replace(row.cost, seconds=0.0) == replace(result.cost, seconds=0.0)
+    assert [trial.architecture for trial in record.trials] == [trial.architecture for trial in result.record.trials]
+    for name, tensor in read_weights(folder / "weights.pt").items():
+        assert torch.equal(tensor, result.network.state_dict()[name])
+    assert load_exported(folder).classes == result.classes
+
+
+@pytest.mark.parametrize("method", ["queries", "darts"])
+def test_the_result_is_that_of_the_steps_by_hand(method):
+    result = searched(method)
+    budget = Budget(flops=2e6, queries=3)
+    by_hand = METHODS[method]().search(TASK, SPACE, budget, 1)
+    torch.manual_seed(1)
+    recipe = RECIPE.changed(by_hand.recipe)
+    child = Child(
+        space=SPACE, architecture=by_hand.architecture, shape=(1, 8, 8), way=3, recipe=recipe, weights=by_hand.weights
+    )
+    fit_child(child, TASK.train, seed=1)
+    scores = child.network.eval()(TASK.test.inputs)
+    share = (scores.argmax(1) == TASK.test.labels).float().mean().item()
+    assert result.architecture == by_hand.architecture
+    assert result.recipe == recipe
+    assert result.test_accuracy == pytest.approx(share)
+    assert result.ci95 == wilson(result.test_accuracy, len(TASK.test))
+    assert (result.cost.flops, result.cost.queries) == (budget.spent.flops, budget.spent.queries)
+    assert result.val_accuracy == max(t.value for t in by_hand.record.trials if t.architecture == result.architecture)
+    assert torch.equal(result.network(TASK.test.inputs), scores)
+
+
+def test_the_network_is_plain_and_in_evaluation_mode(found):
+    assert isinstance(found.network, nn.Module)
+    assert not isinstance(found.network, Child)
+    assert not any(module.training for module in found.network.modules())
+    assert found.network(TASK.test.inputs).requires_grad  # and can be trained on
+    assert sum(p.numel() for p in found.network.parameters()) == found.parameters
+
+
+def test_the_program_runs_with_torch_alone(found, tmp_path):
+    with torch.inference_mode():
+        found.export(tmp_path / "new" / "folder")
+    folder = tmp_path / "new" / "folder"
+    assert sorted(path.name for path in folder.iterdir()) == ["model.json", "model.pt2", "weights.pt"]
+    program = torch.export.load(folder / "model.pt2").module()
+    inputs = TASK.test.inputs[:5]
+    torch.testing.assert_close(program(inputs), found.network(inputs), atol=1e-5, rtol=0)
+    assert load_exported(folder).classes == ("a", "b", "c")
+    assert load_exported(folder).architecture == found.architecture.to_json()
+    assert not found.network.training
+    found.export(folder)  # again
+
+
+def test_a_task_without_class_names_can_be_exported(tmp_path):
+    result = searched("fixed", replace(TASK, classes=()))
+    result.export(tmp_path)
+    assert load_exported(tmp_path).classes == result.classes == ("0", "1", "2")
+
+
+def test_it_reads_well(found):
+    assert repr(found) == str(found)
+    lines = str(found).splitlines()
+    assert lines[0] == "Found in LayeredSpace for task 'glyphs/0':"
+    assert lines[1] == f"  architecture: {found.architecture}"
+    assert f"{100 * found.test_accuracy:.1f} % ± " in lines[2]
+    assert len(lines) == 5
+    assert all(len(line) < 200 for line in lines)
+
+
+def snapshot():
+    return {
+        "torch": torch.get_rng_state().tolist(),
+        "numpy": repr(np.random.get_state()),
+        "random": random.getstate(),
+        "dtype": torch.get_default_dtype(),
+        "threads": (torch.get_num_threads(), torch.get_num_interop_threads()),
+        "gradients": (torch.is_grad_enabled(), torch.is_inference_mode_enabled()),
+        "warnings": list(warnings.filters),
+        "deterministic": (torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark),
+        "precision": torch.get_float32_matmul_precision(),
+        "environment": dict(os.environ),
+        "folder": os.getcwd(),
+        "signals": [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)],
+        "levels": {name: logging.getLogger(name).level for name in ("", "lightning", "lightning.pytorch", "optuna")},
+        "optuna": optuna.logging.get_verbosity(),
+    }
+
+
+@pytest.mark.parametrize("method", ["queries", "darts"])
+def test_nothing_global_is_changed(method, capfd, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    searched(method)  # what is imported on the way may set things once
+    torch.manual_seed(77)
+    before = snapshot()
+    searched(method)
+    after = snapshot()
+    assert {name for name in before if before[name] != after[name]} == set()
+    assert list(tmp_path.iterdir()) == []
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_it_works_where_gradients_are_off(mode, found):
+    with mode():
+        task = replace(TASK, train=Split(TASK.train.inputs.clone(), TASK.train.labels.clone()))
+        result = searched(task=task)
+        scores = result.network(TASK.test.inputs)
+    assert not scores.requires_grad
+    assert result.test_accuracy == found.test_accuracy
+    assert torch.equal(scores, found.network(TASK.test.inputs))
+
+
+def test_the_precision_is_the_tasks(found):
+    torch.set_default_dtype(torch.float64)
+    try:
+        result = searched()
+        assert torch.get_default_dtype() == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert torch.equal(result.network(TASK.test.inputs), found.network(TASK.test.inputs))
+
+
+@pytest.mark.parametrize(("images", "epochs"), [(18, 300), (64, 300), (128, 150), (6400, 10), (64_000, 10)])
+def test_the_default_method_has_enough_steps(images, epochs):
+    part = Split(torch.zeros(images, 1, 1, 1), torch.zeros(images, dtype=torch.int64))
+    method = default_method(replace(TASK, train=part))
+    assert isinstance(method, DARTSSearcher)
+    assert method.epochs == epochs
+    assert method.epochs * max(1, images // method.batch_size) >= 300
+
+
+def test_no_method_need_be_given():
+    result = search(TASK, SPACE, flops=1e6, recipe=RECIPE)
+    assert isinstance(result, SearchResult)
+    assert 0 < result.cost.flops <= 1e6
+    by_name = search(TASK, SPACE, method=default_method(TASK), flops=1e6, recipe=RECIPE)
+    assert torch.equal(by_name.network(TASK.test.inputs), result.network(TASK.test.inputs))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"method": DARTSSearcher}, "search: method is no Searcher but DARTSSearcher: make one, DARTSSearcher(...)."),
+        ({"method": "darts"}, "search: method is no Searcher but str: give one."),
+        ({"space": LayeredSpace}, "search: space is no SearchSpace but LayeredSpace: make one, LayeredSpace(...)."),
+        ({"task": torch.rand(3)}, "search: task is no Task but Tensor: give one."),
+        ({"seed": -1}, "search: seed = -1 must be at least 0."),
+        (
+            {"task": replace(TASK, val=None)},
+            "Task 'glyphs/0' has no validation examples to choose an architecture by: give it some.",
+        ),
+    ],
+)
+def test_a_mistake_gets_one_sentence(arguments, message):
+    with pytest.raises(ValueError) as caught:
+        search(**{"task": TASK, "space": SPACE, **arguments})
+    assert str(caught.value) == message

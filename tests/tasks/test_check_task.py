@@ -1,0 +1,80 @@
+"""What no network can be trained on gets one sentence."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from lit_metanas.tasks import Split, Task, check_task
+
+
+def part(**changes):
+    return Split(**{"inputs": torch.rand(4, 1, 8, 8), "labels": torch.tensor([0, 1, 0, 1]), **changes})
+
+
+TASK = Task("toy", 2, part(), part(), part(), classes=("a", "b"))
+
+
+def nan():
+    inputs = torch.rand(4, 1, 8, 8)
+    inputs[2, 0, 3, 3] = float("nan")
+    return inputs
+
+
+def test_a_good_task_passes():
+    check_task(TASK)
+    check_task(replace(TASK, val=None, classes=()))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"classes": ("a",)}, "Task 'toy' has way = 2, but the class names a: name each class once."),
+        (
+            {"val": part(inputs=torch.rand(4, 8, 8))},
+            "The val part of task 'toy' has images of shape (4, 8, 8): give all parts one shape (n, channels, height, "
+            "width).",
+        ),
+        (
+            {"test": part(inputs=torch.rand(4, 1, 8, 9))},
+            "The test part of task 'toy' has images of shape (4, 1, 8, 9): give all parts one shape",
+        ),
+        (
+            {"train": part(inputs=torch.zeros(4, 1, 8, 8, dtype=torch.uint8))},
+            "The train part of task 'toy' has images of type torch.uint8: give all parts floating point, such as "
+            "float32.",
+        ),
+        (
+            {"test": part(inputs=torch.rand(4, 1, 8, 8, dtype=torch.float64))},
+            "The test part of task 'toy' has images of type torch.float64",
+        ),
+        (
+            {"train": part(labels=torch.tensor([0, 1, 0]))},
+            "The train part of task 'toy' has 4 images, but labels of shape (3,) and type torch.int64: give one int64 "
+            "an image.",
+        ),
+        ({"train": part(labels=torch.tensor([0.0, 1, 0, 1]))}, "labels of shape (4,) and type torch.float32"),
+        (
+            {"test": part(labels=torch.tensor([0, 2, 0, 1]))},
+            "The test part of task 'toy' has labels from 0 to 2, but way = 2: give labels from 0 to way - 1.",
+        ),
+        ({"test": part(labels=torch.tensor([0, -1, 0, 1]))}, "has labels from -1 to 1"),
+        (
+            {"train": part(inputs=nan())},
+            "The train part of task 'toy' has images with values that are not finite: leave them out.",
+        ),
+        (
+            {"train": part(inputs=torch.rand(4, 1, 8, 8).numpy())},
+            "The train part of task 'toy' holds no tensors: make the task with task_from_arrays.",
+        ),
+        (
+            {"test": part(inputs=torch.rand(0, 1, 8, 8), labels=torch.zeros(0, dtype=torch.int64))},
+            "Task 'toy' has no test examples: give it some.",
+        ),
+    ],
+)
+def test_a_mistake_gets_one_sentence(changes, message):
+    with pytest.raises(ValueError) as caught:
+        check_task(replace(TASK, **changes))
+    assert str(caught.value).startswith(message) or message in str(caught.value)
+    assert str(caught.value).count(". ") == 0
