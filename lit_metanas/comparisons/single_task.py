@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -87,11 +88,18 @@ class SearchResult:
         spent = f"{self.cost.flops:.3g} training FLOPs, {number_of(self.cost.queries, 'query')}"
         return (
             f"Found in {self.space} for task '{self.task_id}':\n"
-            f"  architecture: {self.architecture}\n"
+            f"{_wrapped(f'architecture: {self.architecture}')}\n"
             f"  test accuracy: {percent:.1f} % ± {half:.1f} (95 % interval)\n"
             f"  network: {self.parameters:,} parameters, {self.flops:,} multiply-adds an image\n"
             f"  cost of the search: {spent}, {self.cost.seconds:.1f} s"
         )
+
+
+def _wrapped(text: str) -> str:
+    """Lines of 100 characters: an architecture may have many labels."""
+    return textwrap.fill(
+        text, 100, initial_indent="  ", subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+    )
 
 
 def search(
@@ -126,6 +134,7 @@ def search(
         ValueError: the task is malformed, the method refuses it, or the budget pays for no architecture.
 
     Example:
+        >>> import torch
         >>> from lit_metanas.searchers import RandomArchitecture
         >>> from lit_metanas.spaces import LayeredSpace
         >>> from lit_metanas.tasks import Split, Task

@@ -157,12 +157,14 @@ def test_a_task_without_class_names_can_be_exported(tmp_path):
 
 def test_it_reads_well(found):
     assert repr(found) == str(found)
-    lines = str(found).splitlines()
+    text = str(found)
+    lines = text.splitlines()
     assert lines[0] == "Found in LayeredSpace for task 'glyphs/0':"
-    assert lines[1] == f"  architecture: {found.architecture}"
-    assert f"{100 * found.test_accuracy:.1f} % ± " in lines[2]
-    assert len(lines) == 5
-    assert all(len(line) < 200 for line in lines)
+    assert f"architecture: {found.architecture}" in " ".join(text.split())
+    assert f"  test accuracy: {100 * found.test_accuracy:.1f} % ± {100 * found.ci95:.1f} (95 % interval)" in lines
+    assert f"  network: {found.parameters:,} parameters, {found.flops:,} multiply-adds an image" in lines
+    assert lines[-1].startswith(f"  cost of the search: {found.cost.flops:.3g} training FLOPs, 0 queries, ")
+    assert all(len(line) <= 100 for line in lines)
 
 
 def snapshot():
