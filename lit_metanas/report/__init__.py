@@ -1,7 +1,7 @@
 """From result files to tables with confidence intervals, figures and a Markdown report."""
 
 from lit_metanas.report.paired_statistics import Difference, paired_difference
-from lit_metanas.report.report_verb import Report, report, write_report
+from lit_metanas.report.report_verb import Report, write_report
 from lit_metanas.report.table import MethodRow, ProtocolTable, tables, to_markdown, to_rich
 
 __all__ = [
@@ -10,7 +10,6 @@ __all__ = [
     "ProtocolTable",
     "Report",
     "paired_difference",
-    "report",
     "tables",
     "to_markdown",
     "to_rich",

@@ -1,0 +1,79 @@
+"""All public names stand at the top of the package, and cost nothing until they are used."""
+
+import ast
+import subprocess
+import sys
+from collections import Counter
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import lit_metanas as lm
+
+ROOT = Path(lm.__file__).parent
+FACES = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"io", "cli", "testing"}
+
+
+def test_the_names_are_those_of_the_rooms():
+    names = Counter(name for room in FACES for name in import_module(f"lit_metanas.{room}").__all__)
+    assert names == Counter([name for name in lm.__all__ if name != "testing"])
+
+
+@pytest.mark.parametrize("name", lm.__all__)
+def test_a_name_leads_to_what_the_room_has(name):
+    found = getattr(lm, name)
+    rooms = [import_module(f"lit_metanas.{room}") for room in sorted(FACES)]
+    theirs = [vars(room).get(name, getattr(room, name, None)) for room in rooms if name in room.__all__]
+    assert theirs == ([] if name == "testing" else [found])
+    assert getattr(lm, name) is found
+
+
+def test_type_checkers_see_all_rooms():
+    tree = ast.parse((ROOT / "__init__.py").read_text())
+    stars = {
+        node.module
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and [alias.name for alias in node.names] == ["*"]
+    }
+    assert stars == {f"lit_metanas.{room}" for room in FACES}
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="module 'lit_metanas' has no attribute 'LayeredSpaces'"):
+        _ = lm.LayeredSpaces
+
+
+def test_all_names_are_listed():
+    assert set(lm.__all__) <= set(dir(lm))
+    assert "__version__" in dir(lm)
+
+
+def fresh(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_the_import_is_light():
+    heavy = {"torch", "lightning", "numpy", "optuna", "matplotlib"}
+    loaded = fresh("import sys; import lit_metanas; dir(lit_metanas); print(*sys.modules)").split()
+    assert "lit_metanas" in loaded
+    assert not heavy & set(loaded)
+
+
+def test_the_import_takes_less_than_a_tenth_of_a_second():
+    code = "import time; began = time.process_time(); import lit_metanas; print(time.process_time() - began)"
+    assert float(fresh(code)) <= 0.1
+
+
+def test_one_name_loads_its_room_only():
+    loaded = fresh("import sys; import lit_metanas as lm; lm.Architecture; print(*sys.modules)").split()
+    assert "lit_metanas.spaces" in loaded
+    assert "lit_metanas.cli" not in loaded
+    assert "lightning" not in loaded
+
+
+def test_everything_can_be_imported_with_a_star():
+    assert fresh("from lit_metanas import *; print(Glyphs.__name__, testing.check_space.__name__)") == (
+        "Glyphs check_space"
+    )
