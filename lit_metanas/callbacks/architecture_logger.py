@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 from lightning.pytorch.loggers.logger import Logger
-from torch import Tensor
 
 from lit_metanas.callbacks.probability_history import Moment, ProbabilityHistory
 from lit_metanas.callbacks.protocols import searching, validates_fit
-from lit_metanas.spaces.architecture import Architecture, Choice
+from lit_metanas.callbacks.search_measures import entropy, gap, skip_share
 
 if TYPE_CHECKING:
     from numpy import uint8
@@ -117,43 +114,3 @@ def _log_picture(logger: Logger, key: str, picture: NDArray[uint8], step: int) -
         logger.log_image(key, [picture], step)
     elif isinstance(logger, TensorBoardLogger):
         logger.experiment.add_image(key, picture, step, dataformats="HWC")
-
-
-ABSENT = frozenset({"no", "none", "off", "false", "0", "without"})
-"""Labels by which a question about a skip connection is answered with no."""
-
-SKIPPING = ("skip", "identity")
-"""Words in the labels of operations that hand their input on."""
-
-
-def entropy(probabilities: Tensor) -> float:
-    """Entropy in nats of probabilities of shape ``(labels,)``: 0 once decided, ``log(labels)`` at the start."""
-    return float(torch.special.entr(probabilities.double()).sum())
-
-
-def skip_share(choices: tuple[Choice, ...], architecture: Architecture) -> float | None:
-    """Share of skips among the architecture's choices that could be one; None where none could.
-
-    A choice could be a skip where its group is ``skip``, or where one of its labels names such an operation.
-    """
-    taken = [
-        skips(choice, architecture[choice.name])
-        for choice in choices
-        if choice.name in architecture and len({skips(choice, label) for label in choice.labels}) == 2
-    ]
-    return sum(taken) / len(taken) if taken else None
-
-
-def skips(choice: Choice, label: str) -> bool:
-    """Whether ``label`` puts a skip connection or an identity there."""
-    question = choice.group or choice.name.rpartition(".")[2]
-    if "skip" in question:
-        return label.lower() not in ABSENT
-    return any(word in label.lower() for word in SKIPPING)
-
-
-def gap(metrics: Mapping[str, Tensor]) -> float | None:
-    """Accuracy under the relaxation minus that of the derived architecture; None where one was not logged."""
-    if "val/accuracy_relaxed" not in metrics or "val/accuracy_one_hot" not in metrics:
-        return None
-    return float(metrics["val/accuracy_relaxed"]) - float(metrics["val/accuracy_one_hot"])

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from lit_metanas.callbacks.architecture_logger import skips
 from lit_metanas.callbacks.figures import COLOURS, FAINT, INK, figure, natural
+from lit_metanas.callbacks.search_measures import skips
 from lit_metanas.spaces.architecture import Architecture, Choice
 
 if TYPE_CHECKING:

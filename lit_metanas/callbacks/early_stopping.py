@@ -9,8 +9,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
-from lit_metanas.callbacks.architecture_logger import entropy, skip_share
 from lit_metanas.callbacks.protocols import Searching, searching, validates_fit
+from lit_metanas.callbacks.search_measures import entropy, skip_share
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.training.weight_sharing.darts_training import DARTSTraining
 

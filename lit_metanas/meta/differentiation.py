@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lit_metanas.meta.parameters import Parameters, TaskNoise
-from lit_metanas.relaxations.relaxation import DiscreteRelaxation, Relaxation
+from lit_metanas.relaxations.relaxation import Relaxation
 from lit_metanas.tasks.task import Episode, Split
 
 Tensors = dict[str, Tensor]
@@ -86,12 +86,11 @@ def vectorised(task_map: TaskMap, relaxation: Relaxation, device: torch.device) 
     Raises:
         ValueError: ``vmap`` is asked for with a relaxation that computes one candidate a choice.
     """
-    discrete = isinstance(relaxation, DiscreteRelaxation)
-    if task_map == "vmap" and discrete:
+    if task_map == "vmap" and relaxation.discrete:
         raise ValueError(
             f"{type(relaxation).__name__} computes another child a task, which task_map 'vmap' cannot: use 'loop'."
         )
-    return task_map == "vmap" or (task_map == "auto" and device.type == "cuda" and not discrete)
+    return task_map == "vmap" or (task_map == "auto" and device.type == "cuda" and not relaxation.discrete)
 
 
 def mean_loop(

@@ -61,12 +61,14 @@ class ANIL(MAML):
             )
 
 
-class TNAS(FOMAML):
+class TNAS(MAML):
     """First-order outer step on weights and logits after joint inner steps on both (Lian et al. 2020, Eq. 5 and 6).
 
     Args:
         task_map: ``loop`` (one task after another), ``vmap`` (all at once) or ``auto`` (``vmap`` on a GPU).
     """
+
+    second_order = False
 
     def check(self, learner: Learner, inner_loop: InnerLoop) -> None:
         """Ask for ``JointInnerLoop`` that moves weights and logits."""
@@ -77,7 +79,7 @@ class TNAS(FOMAML):
             )
 
 
-class PrototypeLoss(FOMAML):
+class PrototypeLoss(MAML):
     """Gradient of the prototypical loss with respect to weights and logits (Snell et al. 2017, Algorithm 1).
 
     It is MAML without a step, which has one order; the logits' gradient comes through the relaxation.
@@ -85,6 +87,8 @@ class PrototypeLoss(FOMAML):
     Args:
         task_map: ``loop`` (one task after another), ``vmap`` (all at once) or ``auto`` (``vmap`` on a GPU).
     """
+
+    second_order = False
 
     def check(self, learner: Learner, inner_loop: InnerLoop) -> None:
         """Ask for a head made from the support set and no steps."""

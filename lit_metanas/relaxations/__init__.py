@@ -4,13 +4,15 @@ from lit_metanas.relaxations.auxiliary_skip import AuxiliarySkip
 from lit_metanas.relaxations.discrete import Argmax, Categorical, Derived, SampledChild, Uniform
 from lit_metanas.relaxations.relaxation import (
     PRUNED,
+    AnnealedSoftmax,
     ChoicewiseRelaxation,
-    DiscreteRelaxation,
+    GumbelSoftmax,
     Relaxation,
+    Softmax,
+    StraightThrough,
     log_probability,
     probabilities,
 )
-from lit_metanas.relaxations.soft import AnnealedSoftmax, GumbelSoftmax, Softmax, StraightThrough
 
 __all__ = [
     "PRUNED",
@@ -20,7 +22,6 @@ __all__ = [
     "Categorical",
     "ChoicewiseRelaxation",
     "Derived",
-    "DiscreteRelaxation",
     "GumbelSoftmax",
     "Relaxation",
     "SampledChild",

@@ -8,8 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from lit_metanas.relaxations.relaxation import Relaxation
-from lit_metanas.relaxations.soft import Softmax
+from lit_metanas.relaxations.relaxation import Relaxation, Softmax
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import Gate, Mixture
 

@@ -7,14 +7,22 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from lit_metanas.relaxations.relaxation import PRUNED, DiscreteRelaxation, hard, perturbed
-from lit_metanas.relaxations.soft import LinearTemperature
+from lit_metanas.relaxations.relaxation import (
+    PRUNED,
+    ChoicewiseRelaxation,
+    LinearTemperature,
+    Relaxation,
+    hard,
+    perturbed,
+)
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import Gate, Mixture, one_hot
 
 
-class Argmax(DiscreteRelaxation):
+class Argmax(ChoicewiseRelaxation):
     """Compute the candidate of the largest logit, without gradient: what a search would derive now."""
+
+    discrete = True
 
     def gate(self, logits: Tensor, noise: Tensor, progress: float) -> Gate:
         """Take the best candidate; ``noise`` and ``progress`` are not used."""
@@ -23,12 +31,14 @@ class Argmax(DiscreteRelaxation):
         return Gate(weights, int(weights.argmax()))
 
 
-class Derived(Argmax):
+class Derived(Relaxation):
     """Compute what the space derives from all logits together, which need not be the largest of each choice.
 
     Args:
         space: whose architecture is derived.
     """
+
+    discrete = True
 
     def __init__(self, space: SearchSpace) -> None:
         self.space = space
@@ -41,8 +51,10 @@ class Derived(Argmax):
         return {name: Gate(gate.weights.to(logits[name]), gate.index) for name, gate in gates.items()}
 
 
-class Categorical(DiscreteRelaxation):
+class Categorical(ChoicewiseRelaxation):
     """Sample a candidate from ``softmax(logits)`` by Gumbel-max; the gate passes no gradient to the logits."""
+
+    discrete = True
 
     def gate(self, logits: Tensor, noise: Tensor, progress: float) -> Gate:
         """Sample one candidate; ``progress`` is not used."""
@@ -51,11 +63,13 @@ class Categorical(DiscreteRelaxation):
         return Gate(weights, int(weights.argmax()))
 
 
-class Uniform(DiscreteRelaxation):
+class Uniform(ChoicewiseRelaxation):
     """Sample uniformly among the candidates that are not pruned (Guo et al. 2020, single path one-shot, Section 3.1).
 
     The logits only say which candidates are pruned, and get no gradient.
     """
+
+    discrete = True
 
     def gate(self, logits: Tensor, noise: Tensor, progress: float) -> Gate:
         """Sample one candidate; ``progress`` is not used."""
@@ -65,7 +79,7 @@ class Uniform(DiscreteRelaxation):
         return Gate(weights, int(weights.argmax()))
 
 
-class SampledChild(DiscreteRelaxation):
+class SampledChild(ChoicewiseRelaxation):
     """Sample a candidate by Gumbel-max and compute only that one (Dong and Yang 2019, GDAS, Eq. 6 and 7).
 
     The chosen weight is exactly one; its gradient is that of ``softmax((logits + Gumbel noise) / temperature)`` at the
@@ -81,6 +95,8 @@ class SampledChild(DiscreteRelaxation):
         temperature: of the soft weights whose gradient is taken; at progress 0 where it changes.
         end: temperature at progress 1; None keeps it.
     """
+
+    discrete = True
 
     def __init__(self, *, temperature: float = 1.0, end: float | None = None) -> None:
         self.temperature = temperature

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.utils.flop_counter import FlopCounterMode
 
-from lit_metanas.relaxations.soft import Softmax
+from lit_metanas.relaxations.relaxation import Softmax
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.choice_space import ChoiceSpace
 from lit_metanas.spaces.space import SearchSpace

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from lit_metanas.callbacks.architecture_logger import entropy, gap, skip_share
+from lit_metanas.callbacks.search_measures import entropy, gap, skip_share
 from lit_metanas.spaces import Architecture, Choice
 
 

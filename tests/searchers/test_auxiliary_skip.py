@@ -4,7 +4,7 @@ import pytest
 import torch
 from lightning.pytorch import Callback
 
-from lit_metanas.callbacks.architecture_logger import skip_share
+from lit_metanas.callbacks.search_measures import skip_share
 from lit_metanas.records import Budget
 from lit_metanas.relaxations import AnnealedSoftmax, AuxiliarySkip, SampledChild, Softmax
 from lit_metanas.searchers import DARTSSearcher

@@ -13,8 +13,7 @@ from lit_metanas.meta.heads import Head
 from lit_metanas.meta.parameters import Parameters
 from lit_metanas.records.budget import Budget, Cost
 from lit_metanas.records.record import SearchOutcome, Trial
-from lit_metanas.relaxations.relaxation import Relaxation
-from lit_metanas.relaxations.soft import Softmax
+from lit_metanas.relaxations.relaxation import Relaxation, Softmax
 from lit_metanas.searchers.query.query_searcher import QuerySearcher
 from lit_metanas.searchers.weight_sharing.supernet_searcher import SupernetSearcher
 from lit_metanas.spaces.architecture import Architecture
