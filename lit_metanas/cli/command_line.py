@@ -11,7 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 from lit_metanas import __version__
-from lit_metanas.cli.errors import UsageError, near_miss, refused
+from lit_metanas.cli.errors import UsageError, near_miss
+from lit_metanas.cli.parser_messages import refused
 from lit_metanas.cli.verbs import VERBS
 
 DEBUG = "LIT_METANAS_DEBUG"

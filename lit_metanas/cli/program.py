@@ -25,8 +25,9 @@ from lightning.pytorch.loggers import CSVLogger
 from lit_metanas.callbacks import Preemption, RankMonitor, ReplicaCheck
 from lit_metanas.cli.checkpoint_check import check_checkpoint
 from lit_metanas.cli.environment import name_run
-from lit_metanas.cli.errors import UsageError, refused
+from lit_metanas.cli.errors import UsageError
 from lit_metanas.cli.experiment.plan import set_aside
+from lit_metanas.cli.parser_messages import refused
 from lit_metanas.cli.verbs import TRAINER_VERBS
 from lit_metanas.io.checkpoints import AtomicCheckpointIO
 from lit_metanas.io.files import directory_lock, is_further_process, replacing

@@ -15,7 +15,8 @@ from wandb.errors import CommError
 
 from lit_metanas.cli.checkpoint_check import check_checkpoint
 from lit_metanas.cli.command_line import _sentence
-from lit_metanas.cli.errors import broken_yaml, explain
+from lit_metanas.cli.errors import broken_yaml
+from lit_metanas.cli.parser_messages import explain
 from lit_metanas.comparisons.finished_pairs import FinishedPairs
 from lit_metanas.estimators import NASBench201Table
 from lit_metanas.io.files import _in_use

@@ -1,0 +1,261 @@
+"""jsonargparse's messages as sentences for a user.
+
+jsonargparse says what is wrong in an indented tree of keys, class paths and reasons. All that this package knows of the
+words of these messages stands here, and ``setup.cfg`` bounds jsonargparse to the version whose words these are. What no
+pattern matches is passed on as jsonargparse says it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from lit_metanas.cli.errors import UsageError, broken_yaml, near_miss, shortened, yaml_files
+from lit_metanas.cli.verbs import TRAINER_VERBS
+
+LONGEST_REASON = 200
+"""Characters of a reason that is passed on as it is."""
+
+ROOMS = (
+    "tasks",
+    "spaces",
+    "records",
+    "relaxations",
+    "meta",
+    "training",
+    "surrogates",
+    "estimators",
+    "searchers",
+    "comparisons",
+    "callbacks",
+)
+
+
+def refused(error: Exception, args: Sequence[str], keys: Iterable[str] = ()) -> UsageError:
+    """What to raise instead of whatever reading a command line has raised.
+
+    Args:
+        error: what it has raised; an ``ArgumentError`` as a rule.
+        args: the command line.
+        keys: the parser's known keys, dotted, to suggest from.
+    """
+    if (broken := broken_yaml(args)) is not None:
+        return UsageError(broken)
+    if type(error).__name__ == "ArgumentError":  # importing it would slow down help
+        return UsageError(shortened(explain(str(error), keys), 2 * LONGEST_REASON))
+    files = " and ".join(f"'{path}'" for path, _ in yaml_files(args)) or "The command line"
+    text = shortened(" ".join(str(error).split()), LONGEST_REASON)
+    return UsageError(f"{files} cannot be understood ({type(error).__name__}: {text}).")
+
+
+@dataclass
+class _Place:
+    """What the lines above a reason say of it.
+
+    Attributes:
+        given: the value that the whole message is about; empty where it does not say.
+        keys: the parser's known keys, dotted.
+        path: depth and name of each key, from the root.
+        class_path: of the innermost class.
+    """
+
+    given: str
+    keys: Sequence[str]
+    path: list[tuple[int, str]]
+    class_path: str = ""
+
+    @property
+    def where(self) -> str:
+        return ".".join(name for _, name in self.path)
+
+
+def _unknown(match: re.Match[str], place: _Place) -> str:
+    argument = match[1]
+    key = argument.lstrip("-").partition("=")[0]
+    root = key.partition(".")[0]
+    if place.class_path:
+        known = _parameters(place.class_path)
+        near = near_miss(key if root in known else root, known)
+        return f"'{_join(place.where, key)}' is not a key of {_last(place.class_path)}{near}"
+    if not argument.startswith("--") and "." not in argument:
+        return f"'{argument}' is not understood{near_miss(argument, place.keys)}"
+    return f"There is no key '{key}'{near_miss(key if root in place.keys else root, place.keys)}"
+
+
+def _required(match: re.Match[str], place: _Place) -> str:
+    names = (name.strip() for name in match[1].split(","))
+    bare = (name.partition(".")[2] if name.partition(".")[0] in TRAINER_VERBS else name for name in names)
+    missing = ", ".join(f"'{_join(place.where, name)}'" for name in bare)
+    return f"{missing} must be given, in a configuration file (-c) or on the command line."
+
+
+def _no_choice(match: re.Match[str], place: _Place) -> str:
+    choices = re.findall(r"[\w-]+", match[2])
+    return f"There is no '{match[1]}'{near_miss(match[1], choices)} Choose from {', '.join(choices)}."
+
+
+def _no_file(match: re.Match[str], place: _Place) -> str:
+    return f"There is no file '{match[1]}': check the path given to '{place.where or 'config'}'."
+
+
+def _no_class(match: re.Match[str], place: _Place) -> str:
+    name = match.groupdict().get("name") or place.class_path or place.given
+    return f"'{place.where}' names '{shortened(name)}', which does not exist{near_miss(_last(name), _classes(name))}"
+
+
+def _other_class(match: re.Match[str], place: _Place) -> str:
+    return f"'{place.where}' names a class that is no {match[1]}."
+
+
+def _out_of_range(match: re.Match[str], place: _Place) -> str:
+    return f"'{place.where}' cannot be '{match[1]}': it must be {match[2].removeprefix('v')}."
+
+
+def _no_mapping(match: re.Match[str], place: _Place) -> str:
+    root = place.where.partition(".")[0]
+    return f"'{root}' cannot be '{shortened(match[1])}': it takes a mapping of keys and values."
+
+
+def _nameless(match: re.Match[str], place: _Place) -> str:
+    return f"'{place.where}' holds a key without a name: give it one, or remove it."
+
+
+def _no_arguments(match: re.Match[str], place: _Place) -> str:
+    arguments = _join(place.where, "init_args")
+    return f"'{arguments}' is no mapping: it takes the arguments of {_last(place.class_path)} by name."
+
+
+def _abstract(match: re.Match[str], place: _Place) -> str:
+    wanted = f"the class_path of a {_last(match[1] or place.given)}, with its init_args"
+    return f"'{place.where}' cannot be '{shortened(place.given)}': it takes {wanted}."
+
+
+def _no_description(match: re.Match[str], place: _Place) -> str:
+    value = shortened(match[2] or place.given)
+    return f"'{place.where}' cannot be '{value}': it takes a mapping that describes a {match[1]}."
+
+
+def _wrong_type(match: re.Match[str], place: _Place) -> str:
+    kind = re.sub(r"<class '([^']+)'>", r"\1", match[1])
+    return f"'{place.where}' cannot be '{shortened(match[2])}': it takes {_kind(kind, match[2])}."
+
+
+_KEY = re.compile(r'Parser key "(?P<key>[^"]+)"')
+_CLASSES = (
+    re.compile(r"Problem with given class_path '([^']+)'"),
+    re.compile(r"a callable class: .*\. Got value: Namespace\(class_path='([^']+)'"),
+)
+_GIVEN = re.compile(r"Given value: (.*)")
+_TYPE = re.compile(r"Expected a <class '([^']+)'>$")
+_YAML_FILE = re.compile(r"Expected a path but (\S+\.ya?ml) either not accessible")
+_REASONS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], _Place], str]], ...] = (
+    (re.compile(r"Option '([^']+)' is not accepted"), _unknown),
+    (re.compile(r"(?:Subcommand|Group) '[^']+' does not accept option '([^']+)'"), _unknown),
+    (re.compile(r"unrecognized arguments: (\S+)"), _unknown),
+    (re.compile(r"arguments? (?:is|are) required: (.+)"), _required),
+    (re.compile(r"invalid choice: '([^']*)' \(choose from (.*)\)"), _no_choice),
+    (re.compile(r"module '[^']+' has no attribute '[^']+'"), _no_class),
+    (re.compile(r"No module named "), _no_class),
+    (re.compile(r"Expected a dot import path string: (?P<name>\S+)"), _no_class),
+    (re.compile(r"Import path does not correspond to a subclass of (\w+)"), _other_class),
+    (re.compile(r"Not of type \w+: (\S+) does not conform to restriction (.*)"), _out_of_range),
+    (re.compile(r"Not of type (\w+): invalid literal .*: '(.*)'"), _wrong_type),
+    (re.compile(r"Unable to load config ['\"]([^'\"]*)['\"]"), _no_mapping),
+    (re.compile(r"File does not exist: '([^']+)'"), _no_file),
+    (re.compile(r"Expected an instantiatable class, but ([\w.]*) ?is abstract"), _abstract),
+    (re.compile(r"Empty nested key"), _nameless),
+    (re.compile(r"'\w+' object has no attribute 'keys'"), _no_arguments),
+    (re.compile(r"Not a valid subclass of (\w+)(?:\. Got value: (.*))?"), _no_description),
+    (re.compile(r"Expected (?:a|an|any of:?|one of:?) (.+?)\. Got value: (.*?)(?:\. Got value: .*)?$"), _wrong_type),
+)
+"""What jsonargparse 4.53 gives as reasons, and what to say instead. The first that matches a line counts."""
+
+
+def explain(message: str, keys: Iterable[str] = ()) -> str:
+    """Condense a parser's message into a sentence with the key's path and the near miss.
+
+    Args:
+        message: what jsonargparse says.
+        keys: the parser's known keys, dotted, to suggest from.
+
+    Returns:
+        The sentence of the innermost reason that is known here; jsonargparse's own words where none is.
+    """
+    given = _GIVEN.search(message)
+    place = _Place(given[1] if given else "", list(keys), [])
+    types: list[str] = []
+    deepest, sentence = -1, ""
+    for line in message.splitlines():
+        indent = len(line) - len(line.lstrip(" -"))
+        if key := _KEY.search(line):
+            place.path = [*((depth, name) for depth, name in place.path if depth < indent), (indent, key["key"])]
+        for pattern in _CLASSES:
+            if found := pattern.search(line):
+                place.class_path = found[1]
+        for pattern, told in _REASONS:
+            if reason := pattern.search(line):
+                if indent > deepest:
+                    deepest, sentence = indent, told(reason, place)
+                break
+        else:
+            types += _TYPE.findall(line)
+    if sentence:
+        return _file_instead(message) or sentence
+    kinds = " or ".join(_kind(kind, place.given) for kind in types if kind != "NoneType")
+    if place.where and kinds:
+        return f"'{place.where}' cannot be '{shortened(place.given)}': it takes {kinds}."
+    own = shortened(" ".join(_KEY.sub("", message).split()).strip(" :."), LONGEST_REASON)
+    return f"'{place.where}': {own}." if place.where else f"{own}."
+
+
+def _file_instead(message: str) -> str | None:
+    """Where a value looks like the path of a YAML file, its absence is the mistake."""
+    file, key = _YAML_FILE.search(message), _KEY.search(message)
+    if file is None or key is None:
+        return None
+    return f"There is no file '{file[1]}', to which '{key['key']}' points: paths are relative to the file they are in."
+
+
+def _kind(kind: str, value: str) -> str:
+    """A type for a sentence; of a list that lacks its brackets how it is written."""
+    bare = value and not set(value) & set("[]{}'\"")
+    return f"a list, such as [{shortened(value)}]" if kind == "list" and bare else kind
+
+
+def _last(class_path: str) -> str:
+    return class_path.rpartition(".")[2]
+
+
+def _join(where: str, name: str) -> str:
+    return f"{where}.{name}" if where else name
+
+
+def _parameters(class_path: str) -> list[str]:
+    """Names of a class's arguments."""
+    module, _, name = class_path.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module), name, None)
+        return list(inspect.signature(found).parameters) if callable(found) else []
+    except (ImportError, ValueError):  # no such module, or a class that is not written in Python
+        return []
+
+
+def _classes(name: str) -> list[str]:
+    """Names to suggest for a class: those of its module, if there is one, and this package's public ones."""
+    modules = [name.rpartition(".")[0], *(f"lit_metanas.{room}" for room in ROOMS), "lightning.pytorch.callbacks"]
+    names: list[str] = []
+    for module in modules:
+        try:
+            content = vars(importlib.import_module(module))
+        except (ImportError, ValueError):
+            continue
+        package = module.partition(".")[0]
+        names += [
+            public
+            for public, value in content.items()
+            if isinstance(value, type) and value.__module__.partition(".")[0] == package and public[:1].isupper()
+        ]
+    return names
