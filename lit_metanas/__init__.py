@@ -44,7 +44,7 @@ _NAMES = {
     ),
     "relaxations": (
         "PRUNED AnnealedSoftmax Argmax AuxiliarySkip Categorical ChoicewiseRelaxation Derived "
-        "DiscreteRelaxation GumbelSoftmax Relaxation SampledChild Softmax StraightThrough Uniform "
+        "GumbelSoftmax Relaxation SampledChild Softmax StraightThrough Uniform "
         "log_probability probabilities"
     ),
     "meta": (
