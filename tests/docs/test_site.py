@@ -26,7 +26,7 @@ def test_it_builds_without_a_warning(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     page = (tmp_path / "site" / "how_it_works" / "bilevel.html").read_text(encoding="utf-8")
     assert "<math" in page
-    assert "<script src=\"http" not in page  # nothing is fetched from elsewhere
+    assert '<script src="http' not in page  # nothing is fetched from elsewhere
 
 
 def test_each_room_has_a_page() -> None:
