@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from lit_metanas.surrogates.gaussian_process import GaussianProcess
 from lit_metanas.surrogates.kernel import GroupedKernel
-from lit_metanas.surrogates.transfer import BANDWIDTH, OWN, combined, discordance, evidence_weights
+from lit_metanas.surrogates.transfer import BANDWIDTH, OWN_WEIGHT, combined, discordance, evidence_weights
 
 PLACES = torch.linspace(0, 1, 200, dtype=torch.float64)[:, None]
 TRIED = torch.tensor([0.05, 0.3, 0.95], dtype=torch.float64)[:, None]
@@ -29,10 +29,15 @@ def draw() -> Figure:
     """Draw the weight of a source by its mistakes, and a prediction with and without a source that agrees."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.0, 3.0), layout="constrained", width_ratios=(1, 1.7))
     shares = np.linspace(0, 0.5, 200)
-    left.plot(shares, OWN * np.clip(1 - (shares / BANDWIDTH) ** 2, 0, None), color="#0072B2", linewidth=2)
-    left.axhline(OWN, color="#8a8a8a", linestyle=":", linewidth=1)
+    left.plot(shares, OWN_WEIGHT * np.clip(1 - (shares / BANDWIDTH) ** 2, 0, None), color="#0072B2", linewidth=2)
+    left.axhline(OWN_WEIGHT, color="#8a8a8a", linestyle=":", linewidth=1)
     left.annotate(
-        "weight of the task's own process", (0.5, OWN), (0, 3), textcoords="offset points", ha="right", fontsize=8
+        "weight of the task's own process",
+        (0.5, OWN_WEIGHT),
+        (0, 3),
+        textcoords="offset points",
+        ha="right",
+        fontsize=8,
     )
     left.set(xlabel="share of pairs that the source orders wrongly", ylabel="its weight", ylim=(0, 0.9), xlim=(0, 0.5))
     kernel = GroupedKernel((1,), torch.tensor([1 / 6]))
