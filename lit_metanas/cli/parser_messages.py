@@ -10,28 +10,15 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import lit_metanas
 from lit_metanas.cli.errors import UsageError, broken_yaml, near_miss, shortened, yaml_files
 from lit_metanas.cli.verbs import TRAINER_VERBS
 
 LONGEST_REASON = 200
 """Characters of a reason that is passed on as it is."""
-
-ROOMS = (
-    "tasks",
-    "spaces",
-    "records",
-    "relaxations",
-    "meta",
-    "training",
-    "surrogates",
-    "estimators",
-    "searchers",
-    "comparisons",
-    "callbacks",
-)
 
 
 def refused(error: Exception, args: Sequence[str], keys: Iterable[str] = ()) -> UsageError:
@@ -60,12 +47,14 @@ class _Place:
         keys: the parser's known keys, dotted.
         path: depth and name of each key, from the root.
         class_path: of the innermost class.
+        outer: the class that the outermost key takes, by its name.
     """
 
     given: str
     keys: Sequence[str]
     path: list[tuple[int, str]]
     class_path: str = ""
+    outer: str = ""
 
     @property
     def where(self) -> str:
@@ -77,7 +66,7 @@ def _unknown(match: re.Match[str], place: _Place) -> str:
     key = argument.lstrip("-").partition("=")[0]
     root = key.partition(".")[0]
     if place.class_path:
-        known = _parameters(place.class_path)
+        known = _signature(place.class_path)
         near = near_miss(key if root in known else root, known)
         return f"'{_join(place.where, key)}' is not a key of {_last(place.class_path)}{near}"
     if not argument.startswith("--") and "." not in argument:
@@ -103,6 +92,8 @@ def _no_file(match: re.Match[str], place: _Place) -> str:
 
 def _no_class(match: re.Match[str], place: _Place) -> str:
     name = match.groupdict().get("name") or place.class_path or place.given
+    if name in lit_metanas.__all__:
+        return f"'{place.where}' names {name}, which is no {_wanted(place)}."
     return f"'{place.where}' names '{shortened(name)}', which does not exist{near_miss(_last(name), _classes(name))}"
 
 
@@ -143,12 +134,22 @@ def _wrong_type(match: re.Match[str], place: _Place) -> str:
     return f"'{place.where}' cannot be '{shortened(match[2])}': it takes {_kind(kind, match[2])}."
 
 
+def _wanted(place: _Place) -> str:
+    """The class that the place takes, by its name."""
+    if place.class_path:
+        argument = _signature(place.class_path).get(place.path[-1][1])
+        annotation = argument.annotation if argument else "such class"
+        return str(getattr(annotation, "__name__", annotation)).partition(" | ")[0]
+    return place.outer
+
+
 _KEY = re.compile(r'Parser key "(?P<key>[^"]+)"')
 _CLASSES = (
     re.compile(r"Problem with given class_path '([^']+)'"),
     re.compile(r"a callable class: .*\. Got value: Namespace\(class_path='([^']+)'"),
 )
 _GIVEN = re.compile(r"Given value: (.*)")
+_OUTER = re.compile(r"Subtypes: .*?<class '[\w.]*?(\w+)'>")
 _TYPE = re.compile(r"Expected a <class '([^']+)'>$")
 _YAML_FILE = re.compile(r"Expected a path but (\S+\.ya?ml) either not accessible")
 _REASONS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], _Place], str]], ...] = (
@@ -185,7 +186,8 @@ def explain(message: str, keys: Iterable[str] = ()) -> str:
         The sentence of the innermost reason that is known here; jsonargparse's own words where none is.
     """
     given = _GIVEN.search(message)
-    place = _Place(given[1] if given else "", list(keys), [])
+    outer = _OUTER.search(message)
+    place = _Place(given[1] if given else "", list(keys), [], outer=outer[1] if outer else "other class")
     types: list[str] = []
     deepest, sentence = -1, ""
     for line in message.splitlines():
@@ -233,21 +235,20 @@ def _join(where: str, name: str) -> str:
     return f"{where}.{name}" if where else name
 
 
-def _parameters(class_path: str) -> list[str]:
-    """Names of a class's arguments."""
+def _signature(class_path: str) -> Mapping[str, inspect.Parameter]:
+    """A class's arguments."""
     module, _, name = class_path.rpartition(".")
     try:
         found = getattr(importlib.import_module(module), name, None)
-        return list(inspect.signature(found).parameters) if callable(found) else []
+        return inspect.signature(found).parameters if callable(found) else {}
     except (ImportError, ValueError):  # no such module, or a class that is not written in Python
-        return []
+        return {}
 
 
 def _classes(name: str) -> list[str]:
     """Names to suggest for a class: those of its module, if there is one, and this package's public ones."""
-    modules = [name.rpartition(".")[0], *(f"lit_metanas.{room}" for room in ROOMS), "lightning.pytorch.callbacks"]
-    names: list[str] = []
-    for module in modules:
+    names = [public for public in lit_metanas.__all__ if public[:1].isupper()]
+    for module in (name.rpartition(".")[0], "lightning.pytorch.callbacks"):
         try:
             content = vars(importlib.import_module(module))
         except (ImportError, ValueError):

@@ -22,6 +22,7 @@ from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger
 
+import lit_metanas
 from lit_metanas.callbacks import Preemption, RankMonitor, ReplicaCheck
 from lit_metanas.cli.checkpoint_check import check_checkpoint
 from lit_metanas.cli.environment import name_run
@@ -165,8 +166,7 @@ class Program(LightningCLI):
         known = ["config", "seed_everything", "threads", "trainer", "model", "data", "ckpt_path"]
         known += [f"trainer.{name}" for name in inspect.signature(Trainer).parameters]
         try:
-            parsed = parser.parse_args(args) if args is None or isinstance(args, list) else parser.parse_object(args)
-            self.config = parsed
+            self.config = _parsed(parser, args)
         except Exception as error:  # whatever a configuration makes a parser raise, it is wrong
             words = args if isinstance(args, list) else []
             raise refused(error, words, known) from (None if isinstance(error, ArgumentError) else error)
@@ -260,6 +260,24 @@ class Program(LightningCLI):
         if not any(isinstance(each, CheckpointIO) for each in plugins):
             plugins.append(AtomicCheckpointIO())
         return super().instantiate_trainer(callbacks=callbacks, plugins=plugins, **kwargs)
+
+
+def _parsed(parser: LightningArgumentParser, args: ArgsType) -> Namespace:
+    """Parse arguments in which a public class of this package may stand by its name alone.
+
+    jsonargparse knows the names of imported classes. The package is imported where the arguments are not understood
+    without: else each verb would pay for all rooms.
+    """
+
+    def parse() -> Namespace:
+        return parser.parse_args(args) if args is None or isinstance(args, list) else parser.parse_object(args)
+
+    try:
+        return parse()
+    except ArgumentError:
+        for name in lit_metanas.__all__:
+            getattr(lit_metanas, name)
+        return parse()
 
 
 def _set_aside(folder: Path) -> None:

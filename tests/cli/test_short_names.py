@@ -1,0 +1,91 @@
+"""Public classes stand in configurations by their names alone."""
+
+import inspect
+import re
+import subprocess
+import sys
+
+import pytest
+from jsonargparse import ArgumentError, ArgumentParser
+from lightning.pytorch import Callback, LightningDataModule, LightningModule
+
+import lit_metanas as lm
+from lit_metanas.cli.errors import UsageError
+from lit_metanas.cli.program import Program
+
+PUBLIC = [getattr(lm, name) for name in lm.__all__]
+CLASSES = [each for each in PUBLIC if inspect.isclass(each)]
+BASES = [each for each in CLASSES if inspect.isabstract(each)] + [Callback, LightningDataModule, LightningModule]
+NAMED = [
+    (base, each)
+    for base in BASES
+    for each in CLASSES
+    if issubclass(each, base) and not inspect.isabstract(each) and not getattr(each, "_is_protocol", False)
+]
+
+
+def test_there_are_many():
+    assert len({each for _, each in NAMED}) > 80
+
+
+@pytest.mark.parametrize(("base", "kind"), NAMED, ids=lambda each: each.__name__)
+def test_a_public_class_is_found_by_its_name(base: type, kind: type):
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(base, "value", required=False, instantiate=False)
+    try:
+        found = parser.parse_args([f"--value={kind.__name__}"]).value.class_path
+    except ArgumentError as error:  # it is found, and has arguments without which it is nothing
+        found = re.search(r"class_path '([\w.]+)':\s+the following arguments are required", str(error))[1]
+    assert found == f"lit_metanas.{kind.__name__}"
+
+
+YAML = """
+model:
+  class_path: TargetSearch
+  init_args:
+    space: {class_path: LayeredSpace, init_args: {shared: true}}
+    methods:
+      random:
+        class_path: QuerySearcher
+        init_args: {sampler: RegularisedEvolution, estimator: TrainingEstimator}
+      halving: {class_path: SuccessiveHalving}
+data: {class_path: TargetTaskDataModule, init_args: {tasks: {class_path: DrawnTasks, init_args: {source: Glyphs}}}}
+trainer: {callbacks: {class_path: ResultsTable}}
+"""
+
+
+def test_nothing_has_to_be_imported_before(tmp_path):
+    (tmp_path / "short.yaml").write_text(YAML)
+    args = ["-c", "short.yaml", "--model.shape=[1, 8, 8]"]
+    code = f"from lit_metanas.cli.program import Program; Program({args}, run=False)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+SPACE = ["--model=MetaSearch", "--model.space=LayeredSpace", "--model.shape=[1,8,8]"]
+DATA = ["--data=EpisodeDataModule", "--data.source=Glyphs"]
+
+
+@pytest.mark.parametrize(
+    ("args", "sentence"),
+    [
+        (["--model=MetaSerch"], "'model' names 'MetaSerch', which does not exist: did you mean 'MetaSearch'?"),
+        (["--model=Glyphs"], "'model' names Glyphs, which is no LightningModule."),
+        (
+            ["--model=MetaSearch", "--model.space=LayeredSpaces"],
+            "'model.space' names 'LayeredSpaces', which does not exist: did you mean 'LayeredSpace'?",
+        ),
+        ([*SPACE, "--model.head=Softmax"], "'model.head' names Softmax, which is no Head."),
+        ([*SPACE, "--model.weight_optimizer=Argmax"], "'model.weight_optimizer' names Argmax, which is no Optimizer"),
+        ([*SPACE, "--data=EpisodeDataModule", "--data.source=Fifty"], "'data.source' names 'Fifty', which does not"),
+        ([*SPACE, *DATA, "--trainer.callbacks=Softmax"], "'trainer.callbacks' names Softmax, which is no Callback."),
+        (
+            [*SPACE, *DATA, "--trainer.callbacks=[{class_path: ArchitectureFil}]"],
+            "'trainer.callbacks' names 'ArchitectureFil', which does not exist: did you mean 'ArchitectureFile'?",
+        ),
+    ],
+)
+def test_another_name_gets_one_sentence(args: list[str], sentence: str):
+    with pytest.raises(UsageError) as caught:
+        Program(args, run=False)
+    assert str(caught.value).startswith(sentence)
