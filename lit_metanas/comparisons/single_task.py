@@ -51,6 +51,15 @@ class SearchResult:
         parameters: trainable parameters of the network.
         flops: forward multiply-adds of the network for one image.
         record: everything that the search tried.
+
+    Example:
+        >>> from lit_metanas.searchers import RandomArchitecture
+        >>> from lit_metanas.spaces import LayeredSpace
+        >>> from lit_metanas.tasks import task_from_arrays
+        >>> task = task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
+        >>> result = search(task, LayeredSpace(widths=(4,)), method=RandomArchitecture(), recipe=Recipe(epochs=1))
+        >>> result.classes, result.network(task.test.inputs).shape
+        (('0', '1'), torch.Size([4, 2]))
     """
 
     task_id: str
@@ -134,15 +143,16 @@ def search(
         ValueError: the task is malformed, the method refuses it, or the budget pays for no architecture.
 
     Example:
-        >>> import torch
-        >>> from lit_metanas.searchers import RandomArchitecture
+        >>> import numpy as np
+        >>> from lit_metanas.searchers import DARTSSearcher
         >>> from lit_metanas.spaces import LayeredSpace
-        >>> from lit_metanas.tasks import Split, Task
-        >>> part = Split(torch.rand(8, 1, 8, 8), torch.arange(8) % 2)
-        >>> task = Task("toy", way=2, train=part, val=part, test=part)
-        >>> result = search(task, LayeredSpace(widths=(4,)), method=RandomArchitecture(), recipe=Recipe(epochs=1))
-        >>> result.network(part.inputs).shape
-        torch.Size([8, 2])
+        >>> from lit_metanas.tasks import task_from_arrays
+        >>> images, labels = np.random.rand(40, 8, 8), np.arange(40) % 2
+        >>> task = task_from_arrays(images, labels, classes=["cat", "dog"])
+        >>> space = LayeredSpace(kernels=(1, 3), depths=(1, 2), widths=(4,))
+        >>> result = search(task, space, method=DARTSSearcher(epochs=2, batch_size=8), recipe=Recipe(epochs=2))
+        >>> 0 <= result.test_accuracy <= 1
+        True
     """
     _check_arguments(task, space, method, seed)
     searcher, recipe = method or default_method(task), recipe or Recipe()

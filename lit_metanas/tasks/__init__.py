@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+from lit_metanas.tasks.arrays import ArraySource, task_from_arrays
+from lit_metanas.tasks.datasets import DatasetSource, task_from_dataset
 from lit_metanas.tasks.embeddings import ClassDistances, DataStatistics, JoinedEmbedding, RandomFeatures, TaskEmbedding
 from lit_metanas.tasks.episode_loader import EpisodeLoader, EpisodeSampler, EpisodeStream
 from lit_metanas.tasks.images import Distortion, FolderTask, Glyphs, ImageFolder, Omniglot
@@ -14,8 +16,10 @@ if TYPE_CHECKING:
     from lit_metanas.tasks.target_data import TargetTaskDataModule
 
 __all__ = [
+    "ArraySource",
     "ClassDistances",
     "DataStatistics",
+    "DatasetSource",
     "Distortion",
     "DrawnTasks",
     "Episode",
@@ -39,6 +43,8 @@ __all__ = [
     "check_task",
     "draw_episode",
     "draw_task",
+    "task_from_arrays",
+    "task_from_dataset",
 ]
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 
 from lit_metanas.io.text import number_of
 from lit_metanas.tasks.source import SUBSETS, Subset, TaskSource
+from lit_metanas.tasks.splits import joined
 from lit_metanas.tasks.task import Episode, Split, Task, TaskCollection
 
 # First number of every random key, so that no episode shares its stream with a task.
@@ -68,7 +68,15 @@ def draw_episode(
 
 
 def draw_task(
-    source: TaskSource, subset: Subset, *, seed: int, index: int, way: int, train: int, val: int, test: int
+    source: TaskSource,
+    subset: Subset = "test",
+    *,
+    seed: int = 0,
+    index: int = 0,
+    way: int = 10,
+    train: int = 100,
+    val: int = 100,
+    test: int = 100,
 ) -> Task:
     """Draw one target task; the same arguments always give the same task.
 
@@ -160,9 +168,7 @@ def _gather(
     held_out: bool = False,
 ) -> Split:
     """Collect images, ordered by class, as floats in [0, 1]."""
-    images = [source.images(subset, c, i, held_out) for c, i in zip(chosen, instances, strict=True)]
-    labels = torch.repeat_interleave(torch.arange(len(chosen)), torch.tensor([len(i) for i in instances]))
-    return Split(inputs=torch.cat(images).float().div_(255), labels=labels)
+    return joined([source.images(subset, c, i, held_out) for c, i in zip(chosen, instances, strict=True)])
 
 
 class DrawnTasks(TaskCollection):

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-import torch
 from torch import Tensor
 
-from lit_metanas.io.text import number_of
 from lit_metanas.tasks.images.image_files import class_folders, read_images, require_shape
-from lit_metanas.tasks.source import SUBSETS, Subset, TaskSource
-from lit_metanas.tasks.task import Split, Task, TaskCollection
+from lit_metanas.tasks.source import Subset, TaskSource
+from lit_metanas.tasks.splits import class_subsets, part_sizes, split_classes
+from lit_metanas.tasks.task import Task, TaskCollection
 
 
 class FolderTask(TaskCollection):
     """One's own images, a sub-folder per class, as a collection of a single task. Each class is split by the fractions.
+
+    The task is ``FolderTask("photos")[0]``. Images are brought to colour and 32x32 pixels unless ``shape`` says else.
 
     Args:
         root: the folder; each sub-folder is a class.
@@ -32,6 +31,19 @@ class FolderTask(TaskCollection):
         FileNotFoundError: there is no such folder.
         ValueError: the folder has fewer than two classes, one has no image or too few, an image is unreadable, or the
             fractions or the seed are out of range.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from PIL import Image
+        >>> with TemporaryDirectory() as photos:
+        ...     for name, grey in (("bright", 200), ("dark", 20)):
+        ...         (Path(photos) / name).mkdir()
+        ...         for number in range(5):
+        ...             Image.new("L", (40, 30), grey).save(Path(photos) / name / f"{number}.png")
+        ...     task = FolderTask(photos)[0]
+        >>> task.classes, task.shape, len(task.train), len(task.val), len(task.test)
+        (('bright', 'dark'), (3, 32, 32), 6, 2, 2)
     """
 
     def __init__(
@@ -77,38 +89,18 @@ class FolderTask(TaskCollection):
         """Read the images and split them."""
         if index != 0:
             raise IndexError(f"task {index} of 1")
-        parts: tuple[list[Tensor], ...] = ([], [], [])
-        for label, (name, files) in enumerate(self._files.items()):
-            images = read_images(files, self.shape)
-            order = torch.from_numpy(np.random.default_rng((self.seed, label)).permutation(len(files)))
-            start = 0
-            for part, count in zip(parts, self._counts(name, len(files)), strict=True):
-                part.append(images[order[start : start + count]])
-                start += count
+        images = [read_images(files, self.shape) for files in self._files.values()]
+        shares = {"train": self.train, "val": self.val, "test": self.test}
+        sizes = [part_sizes(str(self.root / name), len(files), **shares) for name, files in self._files.items()]
+        train, val, test = split_classes(images, sizes, self.seed)
         return Task(
             id=self.root.resolve().name,
             way=len(self._files),
-            train=_split(parts[0]),
-            val=_split(parts[1]) if self.val else None,
-            test=_split(parts[2]),
+            train=train,
+            val=val if self.val else None,
+            test=test,
             classes=self.classes,
         )
-
-    def _counts(self, name: str, images: int) -> tuple[int, int, int]:
-        """Return how many of a class's images go to train, val and test: at least one where the share is not 0."""
-        val = max(1, round(self.val * images)) if self.val else 0
-        test = max(1, round(self.test * images))
-        train = min(max(1, round(self.train * images)), images - val - test)
-        if train < 1:
-            has = number_of(images, "image")
-            raise ValueError(f"{self.root / name} has {has}, too few for a train, val and test part: add some.")
-        return train, val, test
-
-
-def _split(parts: list[Tensor]) -> Split:
-    """Join the images of all classes as floats in [0, 1]."""
-    labels = torch.repeat_interleave(torch.arange(len(parts)), torch.tensor([len(part) for part in parts]))
-    return Split(inputs=torch.cat(parts).float().div_(255), labels=labels)
 
 
 class ImageFolder(TaskSource):
@@ -140,15 +132,18 @@ class ImageFolder(TaskSource):
         seed: int = 0,
     ) -> None:
         require_shape("ImageFolder", shape)
-        if seed < 0:
-            raise ValueError(f"ImageFolder: seed = {seed} must be at least 0.")
         self.root = Path(root)
         self._shape = (shape[0], shape[1], shape[2])
         self._files = class_folders(self.root)
-        if train is None and val is None and test is None:
-            self._classes = self._drawn(fractions, seed)
-        else:
-            self._classes = self._given({"train": train or [], "val": val or [], "test": test or []})
+        self._classes = class_subsets(
+            list(self._files),
+            {"train": train, "val": val, "test": test},
+            fractions=fractions,
+            seed=seed,
+            owner="ImageFolder",
+            place=str(self.root),
+            noun="class folder",
+        )
         self._images: dict[str, Tensor] = {}
 
     @property
@@ -175,29 +170,3 @@ class ImageFolder(TaskSource):
         if name not in self._images:
             self._images[name] = read_images(self._files[name], self.shape)
         return self._images[name][list(instances)]
-
-    def _drawn(self, fractions: tuple[float, float, float], seed: int) -> dict[Subset, tuple[str, ...]]:
-        """Split the classes at random."""
-        if min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
-            raise ValueError(f"ImageFolder: fractions = {tuple(fractions)} must be at least 0 and sum to 1.")
-        names = list(self._files)
-        order = [names[i] for i in np.random.default_rng(seed).permutation(len(names))]
-        first, second = round(fractions[0] * len(names)), round((fractions[0] + fractions[1]) * len(names))
-        parts = (order[:first], order[first:second], order[second:])
-        return {subset: tuple(sorted(part)) for subset, part in zip(SUBSETS, parts, strict=True)}
-
-    def _given(self, lists: dict[Subset, list[str]]) -> dict[Subset, tuple[str, ...]]:
-        """Check the given lists."""
-        seen: dict[str, Subset] = {}
-        for subset, names in lists.items():
-            for name in names:
-                if name not in self._files:
-                    near = difflib.get_close_matches(name, self._files, n=1)
-                    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(list(self._files)[:5])}, …"
-                    raise ValueError(f"{self.root} has no class folder {name!r} (named in {subset}): {hint}")
-                if name in seen:
-                    raise ValueError(
-                        f"Class {name!r} of {self.root} is named in {seen[name]} and in {subset}: name it once."
-                    )
-                seen[name] = subset
-        return {subset: tuple(names) for subset, names in lists.items()}

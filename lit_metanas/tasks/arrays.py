@@ -1,0 +1,209 @@
+"""Arrays of images and labels as a target task or a task source."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+
+import torch
+from torch import Tensor
+
+from lit_metanas.tasks.conversion import (
+    Channels,
+    ClassNames,
+    Images,
+    Labels,
+    class_names,
+    image_tensor,
+    label_list,
+    plain_label,
+)
+from lit_metanas.tasks.source import Subset, TaskSource
+from lit_metanas.tasks.splits import class_subsets, in_unit_range, part_sizes, split_classes
+from lit_metanas.tasks.task import Split, Task, check_task
+
+
+def _by_class(images: Tensor, labels: Sequence[Hashable], order: Sequence[Hashable]) -> list[Tensor]:
+    """The images of each class, in their order."""
+    places: dict[Hashable, list[int]] = {label: [] for label in order}
+    for place, label in enumerate(labels):
+        places[label].append(place)
+    return [images[places[label]] for label in order]
+
+
+def task_from_arrays(
+    X: Images,
+    y: Labels,
+    X_test: Images | None = None,
+    y_test: Labels | None = None,
+    *,
+    val: float = 0.2,
+    test: float = 0.2,
+    seed: int = 0,
+    classes: ClassNames | None = None,
+    channels: Channels | None = None,
+    id: str = "arrays",
+) -> Task:
+    """Make a target task of arrays. Each class is split at random by the shares, unless the test part is given.
+
+    Args:
+        X: images, uint8 from 0 to 255 or floats in [0, 1]; shape ``(n, height, width)``, ``(n, channels, height,
+            width)`` or ``(n, height, width, channels)``.
+        y: one label an image: numbers, names, or whatever else is hashable.
+        X_test: images of the test part, in the order in which they stay.
+        y_test: their labels.
+        val: share of each class to choose architectures by; 0 leaves the task without a validation part.
+        test: share of each class to report accuracy on, where ``X_test`` is not given. What is left is for training.
+        seed: of the split, at least 0.
+        classes: names of the classes: by label, or in the order of the sorted labels; where labels are 0, 1, …, more
+            names than classes are taken by index. None takes the labels themselves.
+        channels: whether the channels come ``first`` or ``last``, where the shape does not tell.
+        id: the task's name in records and results.
+
+    Raises:
+        ValueError: images or labels are malformed, there are too few of a class, or an argument is out of its range.
+
+    Example:
+        >>> import numpy as np
+        >>> from lit_metanas.tasks import task_from_arrays
+        >>> X, y = np.random.rand(20, 8, 8), ["cat", "dog"] * 10
+        >>> task = task_from_arrays(X, y)
+        >>> task.shape, task.classes, len(task.train), len(task.val), len(task.test)
+        ((1, 8, 8), ('cat', 'dog'), 12, 4, 4)
+    """
+    if (X_test is None) != (y_test is None):
+        raise ValueError("X_test and y_test belong together: give both or neither.")
+    _check_shares(val, test if X_test is None else 0.0, least=X_test is None, seed=seed)
+    images = image_tensor(X, channels=channels)
+    labels = label_list(y, len(images))
+    names = class_names(labels, classes)
+    members = _by_class(images, labels, list(names))
+    share = test if X_test is None else 0.0
+    sizes = [
+        part_sizes(f"Class {name!r}", len(part), train=None, val=val, test=share)
+        for name, part in zip(names.values(), members, strict=True)
+    ]
+    train_part, val_part, test_part = split_classes(members, sizes, seed)
+    if X_test is not None and y_test is not None:
+        test_part = _given(X_test, y_test, list(names), channels)
+    task = Task(
+        id=id,
+        way=len(names),
+        train=train_part,
+        val=val_part if val else None,
+        test=test_part,
+        classes=tuple(names.values()),
+    )
+    check_task(task)
+    return task
+
+
+def _check_shares(val: float, test: float, *, least: bool, seed: int) -> None:
+    if not 0 <= val < 1 or not 0 <= test < 1 or val + test >= 1 or (least and test == 0):
+        raise ValueError(
+            f"val = {val}, test = {test} must be shares of each class (test: above 0) with a sum below 1; the rest is "
+            "for training."
+        )
+    if seed < 0:
+        raise ValueError(f"seed = {seed} must be at least 0.")
+
+
+def _given(X_test: Images, y_test: Labels, order: Sequence[Hashable], channels: Channels | None) -> Split:
+    """The test part in its own order."""
+    images = in_unit_range(image_tensor(X_test, channels=channels, name="X_test"))
+    labels = label_list(y_test, len(images), name="y_test", images="X_test")
+    index = {label: place for place, label in enumerate(order)}
+    foreign = next((label for label in labels if label not in index), None)
+    if foreign is not None:
+        raise ValueError(f"y_test has the label {foreign!r}, which y lacks: leave its images out.")
+    return Split(images, torch.tensor([index[label] for label in labels], dtype=torch.int64, device=images.device))
+
+
+class ArraySource(TaskSource):
+    """Arrays of images of many classes, from which episodes and tasks are drawn.
+
+    The classes are split as given, or at random by a seed. Images are kept as uint8, floats in [0, 1] rounded to it.
+
+    Args:
+        X: images, uint8 from 0 to 255 or floats in [0, 1]; shape ``(n, height, width)``, ``(n, channels, height,
+            width)`` or ``(n, height, width, channels)``.
+        y: one label an image: numbers, names, or whatever else is hashable.
+        train: names of the meta-training classes; if any of the three lists is given, no class is drawn at random.
+        val: names of the meta-validation classes.
+        test: names of the meta-test classes.
+        fractions: shares of the classes in the three subsets, if no list is given.
+        seed: seed of the random split, at least 0.
+        classes: names of the classes, as in ``task_from_arrays``; None takes the labels themselves.
+        channels: whether the channels come ``first`` or ``last``, where the shape does not tell.
+        name: the first part of the ids of this source's tasks.
+
+    Raises:
+        ValueError: images or labels are malformed, a named class does not exist or is named twice, or the fractions
+            are negative or do not sum to 1.
+
+    Example:
+        >>> import numpy as np
+        >>> from lit_metanas.tasks import ArraySource, draw_task
+        >>> X, y = np.random.rand(60, 8, 8), np.arange(60) % 6
+        >>> source = ArraySource(X, y, fractions=(0.5, 0.0, 0.5))
+        >>> source.classes("test")
+        ('0', '1', '4')
+        >>> draw_task(source, way=2, train=5, val=2, test=3).classes
+        ('0', '1')
+    """
+
+    def __init__(
+        self,
+        X: Images,
+        y: Labels,
+        *,
+        train: Sequence[Hashable] | None = None,
+        val: Sequence[Hashable] | None = None,
+        test: Sequence[Hashable] | None = None,
+        fractions: tuple[float, float, float] = (0.64, 0.16, 0.2),
+        seed: int = 0,
+        classes: ClassNames | None = None,
+        channels: Channels | None = None,
+        name: str = "arrays",
+    ) -> None:
+        images = image_tensor(X, channels=channels).cpu()
+        labels = label_list(y, len(images))
+        names = class_names(labels, classes)
+        index = {label: place for place, label in enumerate(names)}
+        # Under the arguments' names, by which a search tells one source from another.
+        self.X = images if images.dtype == torch.uint8 else images.mul_(255).round_().byte()
+        self.y = torch.tensor([index[label] for label in labels])
+        self.seed = seed
+        self._name = name
+        listed: dict[Subset, Sequence[Hashable] | None] = {"train": train, "val": val, "test": test}
+        self._classes = class_subsets(
+            list(names.values()),
+            {subset: None if one is None else [str(plain_label(x)) for x in one] for subset, one in listed.items()},
+            fractions=fractions,
+            seed=seed,
+            owner=type(self).__name__,
+            place=name,
+        )
+        self._members = dict(zip(names.values(), _by_class(self.X, labels, list(names)), strict=True))
+
+    @property
+    def name(self) -> str:
+        """The name that was given."""
+        return self._name
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Shape of one image: ``(channels, height, width)``."""
+        channels, height, width = self.X.shape[1:]
+        return channels, height, width
+
+    def classes(self, subset: Subset) -> tuple[str, ...]:
+        """Return the names of a subset's classes."""
+        return self._classes[subset]
+
+    def instances(self, subset: Subset, class_index: int, held_out: bool = False) -> int:
+        """Return how many images a class has; none is held out."""
+        return 0 if held_out else len(self._members[self._classes[subset][class_index]])
+
+    def images(self, subset: Subset, class_index: int, instances: Sequence[int], held_out: bool = False) -> Tensor:
+        """Return images of one class, uint8, shape ``(n, channels, height, width)``."""
+        return self._members[self._classes[subset][class_index]][list(instances)]

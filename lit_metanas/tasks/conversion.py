@@ -1,0 +1,159 @@
+"""Images and labels, as users have them, brought to one form."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+Images: TypeAlias = Tensor | NDArray[Any] | Sequence[Any]
+"""Shape ``(n, height, width)``, ``(n, channels, height, width)`` or ``(n, height, width, channels)``."""
+Labels: TypeAlias = Tensor | NDArray[Any] | Sequence[Hashable]
+"""One label an image, of any hashable kind."""
+ClassNames: TypeAlias = Sequence[str] | Mapping[Any, str]
+"""Names by label; or in the order of the sorted labels; or, where labels are 0, 1, …, by index."""
+Channels: TypeAlias = Literal["first", "last"]
+
+
+def image_tensor(images: Images, *, channels: Channels | None = None, name: str = "X") -> Tensor:
+    """A copy of images as a tensor, shape ``(n, channels, height, width)``, uint8 or float32 in [0, 1].
+
+    Args:
+        images: uint8 from 0 to 255, booleans, or floating point in [0, 1].
+        channels: whether the channels come before height and width or behind; None finds out by their number, 1 or 3,
+            or by its being the smallest.
+        name: of the argument, for messages.
+
+    Raises:
+        ValueError: the images have another type, other values, or a shape that tells no single layout.
+    """
+    if not isinstance(images, Tensor):
+        try:
+            array = np.asarray(images)
+        except ValueError:
+            raise ValueError(f"{name} holds images of different shapes: resize them to one.") from None
+        if array.dtype.kind not in "biuf":
+            raise ValueError(f"{name} holds {array.dtype}, not numbers: give uint8 or floats in [0, 1].")
+        # A copy in the machine's byte order, as negative strides and read-only memory are not for torch.
+        kept = array.dtype if array.dtype.kind != "f" else np.dtype(np.float32)
+        images = torch.from_numpy(np.array(array, dtype=kept.newbyteorder("="), order="C"))
+    images = images.detach().clone()
+    if images.dtype != torch.uint8:
+        if images.dtype != torch.bool and not images.is_floating_point():
+            kind = str(images.dtype).removeprefix("torch.")
+            raise ValueError(f"{name} holds {kind}: give uint8 from 0 to 255 or floats in [0, 1].")
+        images = images.float()
+        _check_range(images, name)
+    return _channels_first(images, channels, name).contiguous()
+
+
+def _check_range(images: Tensor, name: str) -> None:
+    if not bool(torch.isfinite(images).all()):
+        bad = int((~torch.isfinite(images)).nonzero()[0, 0])
+        raise ValueError(f"{name} has values that are not finite, the first in image {bad}: leave it out or repair it.")
+    if images.numel() and (float(images.min()) < 0 or float(images.max()) > 1):
+        low, high = float(images.min()), float(images.max())
+        fix = "divide them by 255" if low >= 0 and high <= 255 else "scale them to [0, 1]"
+        raise ValueError(f"{name} has floats from {low:g} to {high:g}: {fix}.")
+
+
+def _channels_first(images: Tensor, channels: Channels | None, name: str) -> Tensor:
+    shape = tuple(images.shape)
+    if channels not in (None, "first", "last"):
+        raise ValueError(f"channels = {channels!r} must be 'first', 'last' or None.")
+    if len(shape) == 3 and min(shape[1:]) > 0:
+        return images[:, None]
+    if len(shape) != 4 or min(shape[1:]) < 1:
+        raise ValueError(
+            f"{name} has shape {shape}: give (n, height, width), (n, channels, height, width) or (n, height, width, "
+            "channels)."
+        )
+    if channels is None:
+        usual = [place for place in (1, 3) if shape[place] in (1, 3)]
+        smallest = [place for place in (1, 3) if shape[place] < min(shape[2], shape[4 - place])]
+        places = usual or smallest
+        if len(places) != 1:
+            raise ValueError(
+                f"{name} has shape {shape}, in which the channels may come first or last: say channels='first' or "
+                "channels='last'."
+            )
+        channels = "first" if places == [1] else "last"
+    return images if channels == "first" else images.permute(0, 3, 1, 2)
+
+
+def label_list(labels: Labels, number: int, *, name: str = "y", images: str = "X") -> list[Hashable]:
+    """The labels of so many images as plain values.
+
+    Args:
+        labels: one an image.
+        number: how many images there are.
+        name: of the argument, for messages.
+        images: of the argument that holds the images.
+
+    Raises:
+        ValueError: there are more or fewer labels than images, or one cannot be a label.
+    """
+    if isinstance(labels, Tensor | np.ndarray):
+        if labels.ndim != 1:
+            raise ValueError(f"{name} has shape {tuple(labels.shape)}: give one label an image, shape ({number},).")
+        labels = labels.tolist()
+    found = [plain_label(label) for label in labels]
+    if len(found) != number:
+        raise ValueError(f"{images} has {number} images, but {name} has {len(found)} labels: give one an image.")
+    for place, label in enumerate(found):
+        if isinstance(label, Tensor) or not isinstance(label, Hashable):
+            raise ValueError(f"Label {place} in {name} is a {type(label).__name__}: give a number or a name.")
+        if label is None or label != label:
+            raise ValueError(f"Label {place} in {name} is {label}: leave out images without a label.")
+    return found
+
+
+def plain_label(label: Any) -> Any:
+    """A number for one of torch's or numpy's."""
+    single = isinstance(label, Tensor) and label.numel() == 1
+    return label.item() if single or (isinstance(label, np.ndarray | np.generic) and label.size == 1) else label
+
+
+def class_names(labels: Sequence[Hashable], classes: ClassNames | None) -> dict[Hashable, str]:
+    """The distinct labels in their order, with the names of their classes.
+
+    Args:
+        labels: of all images.
+        classes: the names; None takes the labels themselves.
+
+    Raises:
+        ValueError: there is but one class, a label has no name, or two have the same.
+    """
+    distinct = set(labels)
+    try:
+        order = sorted(distinct)  # type: ignore[type-var]
+    except TypeError:  # labels of different kinds
+        order = sorted(distinct, key=lambda label: (type(label).__name__, str(label)))
+    if not order:
+        raise ValueError("There are no images: give some of two or more classes.")
+    if len(order) < 2:
+        raise ValueError(f"All images have the label {order[0]!r}: give two or more classes.")
+    names = _named(order, classes)
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"Two classes are named {twice!r}: give each a name of its own.")
+    return dict(zip(order, names, strict=True))
+
+
+def _named(order: Sequence[Hashable], classes: ClassNames | None) -> list[str]:
+    if classes is None:
+        return [str(label) for label in order]
+    if isinstance(classes, Mapping):
+        absent = next((label for label in order if label not in classes), None)
+        if absent is not None:
+            raise ValueError(f"classes has no name for the label {absent!r}: give one.")
+        return [str(classes[label]) for label in order]
+    if len(classes) == len(order):
+        return [str(name) for name in classes]
+    if all(isinstance(label, int) and 0 <= label < len(classes) for label in order):
+        return [str(classes[label]) for label in order]  # type: ignore[call-overload]
+    raise ValueError(f"classes has {len(classes)} names for {len(order)} classes: name each once.")

@@ -1,0 +1,183 @@
+"""Torch's data sets of images and labels as a target task or a task source."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from lit_metanas.tasks.arrays import ArraySource, task_from_arrays
+from lit_metanas.tasks.conversion import Channels, ClassNames, plain_label
+from lit_metanas.tasks.task import Task
+
+
+def read_dataset(dataset: Dataset[Any]) -> tuple[Tensor, list[Any]]:
+    """Read all images and labels of a map-style data set into memory, each once.
+
+    Args:
+        dataset: of pairs (image, label); an image is a tensor, an array, or one of Pillow's.
+
+    Returns:
+        Images, all of one shape, and their labels.
+
+    Raises:
+        ValueError: the data set has no length or no items, an item is no pair of an image and a label, or two images
+            differ in shape or type.
+    """
+    kind = type(dataset).__name__
+    try:
+        number = len(dataset)  # type: ignore[arg-type]
+    except (TypeError, NotImplementedError):
+        raise ValueError(f"{kind} has no length: give a map-style data set, with __len__ and __getitem__.") from None
+    if not number:
+        raise ValueError(f"{kind} holds no images: give it some.")
+    images: list[Tensor] = []
+    labels: list[Any] = []
+    for place in range(number):
+        item = dataset[place]
+        if not isinstance(item, tuple | list) or len(item) != 2:
+            raise ValueError(f"Item {place} of {kind} is no pair of an image and a label: give such a data set.")
+        image = _pixels(item[0], f"Item {place} of {kind}")
+        if images and (image.shape != images[0].shape or image.dtype != images[0].dtype):
+            first, other = (f"{tuple(one.shape)} of {str(one.dtype)[6:]}" for one in (images[0], image))
+            raise ValueError(
+                f"Images 0 and {place} of {kind} are {first} and {other}: bring all to one shape in its transform."
+            )
+        images.append(image)
+        labels.append(item[1])
+    return torch.stack(images), labels
+
+
+def _pixels(image: Any, place: str) -> Tensor:
+    if isinstance(image, Image.Image):
+        if image.mode[0] in "IF":
+            raise ValueError(f"{place} has pixels of mode {image.mode}: bring them to 8 bits in its transform.")
+        grey = image.mode in ("1", "L", "LA")
+        image = np.asarray(image.convert("L" if grey else "RGB"))
+    if isinstance(image, np.ndarray) and image.dtype.kind in "biuf":
+        return torch.from_numpy(image.copy())
+    if isinstance(image, Tensor):
+        return image.detach()
+    kind = type(image).__name__
+    raise ValueError(f"{place} begins with a {kind}, not with an image: give tensors, arrays or Pillow's images.")
+
+
+def _names(dataset: Dataset[Any], labels: Sequence[Any], classes: ClassNames | None) -> ClassNames | None:
+    """The names given, else those that the data set has for its numbers, as torchvision's have."""
+    own = getattr(dataset, "classes", None)
+    if classes is not None or not isinstance(own, list | tuple):
+        return classes
+    numbers = {number for label in labels if isinstance(number := plain_label(label), int)}
+    return {number: str(own[number]) for number in numbers} if numbers and max(numbers) < len(own) else None
+
+
+def task_from_dataset(
+    dataset: Dataset[Any],
+    test_dataset: Dataset[Any] | None = None,
+    *,
+    val: float = 0.2,
+    test: float = 0.2,
+    seed: int = 0,
+    classes: ClassNames | None = None,
+    channels: Channels | None = None,
+    id: str | None = None,
+) -> Task:
+    """Make a target task of a map-style data set of pairs (image, label), such as torchvision's.
+
+    It is read into memory. Leave transforms that normalise out: images are uint8 or in [0, 1].
+
+    Args:
+        dataset: images are tensors, arrays or Pillow's, all of one shape.
+        test_dataset: the test part, in the order in which it stays.
+        val: share of each class to choose architectures by; 0 leaves the task without a validation part.
+        test: share of each class to report accuracy on, where ``test_dataset`` is not given.
+        seed: of the split, at least 0.
+        classes: names of the classes, as in ``task_from_arrays``; None takes those of the data set if it has any.
+        channels: whether the channels come ``first`` or ``last``, where the shape does not tell.
+        id: the task's name in records and results; the data set's class by default.
+
+    Raises:
+        ValueError: the data set is malformed, has too few examples of a class, or an argument is out of its range.
+
+    Example:
+        >>> import torch
+        >>> from torch.utils.data import TensorDataset
+        >>> from lit_metanas.tasks import task_from_dataset
+        >>> data = TensorDataset(torch.rand(20, 3, 8, 8), torch.arange(20) % 2)
+        >>> task_from_dataset(data, classes=["cat", "dog"]).shape
+        (3, 8, 8)
+    """
+    images, labels = read_dataset(dataset)
+    given = (None, None) if test_dataset is None else read_dataset(test_dataset)
+    return task_from_arrays(
+        images,
+        labels,
+        *given,
+        val=val,
+        test=test,
+        seed=seed,
+        classes=_names(dataset, labels, classes),
+        channels=channels,
+        id=type(dataset).__name__.lower() if id is None else id,
+    )
+
+
+class DatasetSource(ArraySource):
+    """A map-style data set of pairs (image, label), from which episodes and tasks are drawn. It is read into memory.
+
+    Args:
+        dataset: images are tensors, arrays or Pillow's, all of one shape, uint8 or in [0, 1].
+        train: names of the meta-training classes; if any of the three lists is given, no class is drawn at random.
+        val: names of the meta-validation classes.
+        test: names of the meta-test classes.
+        fractions: shares of the classes in the three subsets, if no list is given.
+        seed: seed of the random split, at least 0.
+        classes: names of the classes, as in ``task_from_arrays``; None takes those of the data set if it has any.
+        channels: whether the channels come ``first`` or ``last``, where the shape does not tell.
+        name: the first part of the ids of this source's tasks; the data set's class by default.
+
+    Raises:
+        ValueError: the data set is malformed, a named class does not exist or is named twice, or the fractions are
+            negative or do not sum to 1.
+
+    Example:
+        >>> import torch
+        >>> from torch.utils.data import TensorDataset
+        >>> from lit_metanas.tasks import DatasetSource, draw_episode
+        >>> data = TensorDataset(torch.rand(60, 3, 8, 8), torch.arange(60) % 6)
+        >>> source = DatasetSource(data, train=[0, 1, 2, 3], test=[4, 5])
+        >>> draw_episode(source, "train", seed=0, epoch=0, index=0, way=2, shot=1, query=3).query.inputs.shape
+        torch.Size([6, 3, 8, 8])
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset[Any],
+        *,
+        train: Sequence[Hashable] | None = None,
+        val: Sequence[Hashable] | None = None,
+        test: Sequence[Hashable] | None = None,
+        fractions: tuple[float, float, float] = (0.64, 0.16, 0.2),
+        seed: int = 0,
+        classes: ClassNames | None = None,
+        channels: Channels | None = None,
+        name: str | None = None,
+    ) -> None:
+        images, labels = read_dataset(dataset)
+        super().__init__(
+            images,
+            labels,
+            train=train,
+            val=val,
+            test=test,
+            fractions=fractions,
+            seed=seed,
+            classes=_names(dataset, labels, classes),
+            channels=channels,
+            name=type(dataset).__name__.lower() if name is None else name,
+        )

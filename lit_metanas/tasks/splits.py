@@ -1,0 +1,120 @@
+"""How examples are divided into train, val and test parts, and classes into meta-train, meta-val and meta-test."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lit_metanas.io.text import number_of
+from lit_metanas.tasks.source import SUBSETS, Subset
+from lit_metanas.tasks.task import Split
+
+
+def in_unit_range(images: Tensor) -> Tensor:
+    """Floating point in [0, 1]: uint8 is divided by 255, floating point stays."""
+    return images.float().div_(255) if images.dtype == torch.uint8 else images
+
+
+def joined(classes: Sequence[Tensor]) -> Split:
+    """One split of the images of all classes, ordered by class; uint8 becomes floating point in [0, 1].
+
+    Args:
+        classes: the images of each class, shape ``(n, channels, height, width)``, in the order of the labels.
+    """
+    images = torch.cat(list(classes))
+    counts = torch.tensor([len(part) for part in classes], device=images.device)
+    labels = torch.repeat_interleave(torch.arange(len(classes), device=images.device), counts)
+    return Split(inputs=in_unit_range(images), labels=labels)
+
+
+def part_sizes(culprit: str, images: int, *, train: float | None, val: float, test: float) -> tuple[int, int, int]:
+    """How many of a class's images go to train, val and test: at least one where the share is not 0.
+
+    Args:
+        culprit: the class, as a message begins with it.
+        images: how many it has.
+        train: share of the train part; None is all that is left.
+        val: share of the val part.
+        test: share of the test part.
+
+    Raises:
+        ValueError: there are too few.
+    """
+    validation = max(1, round(val * images)) if val else 0
+    tested = max(1, round(test * images)) if test else 0
+    rest = images - validation - tested
+    trained = rest if train is None else min(max(1, round(train * images)), rest)
+    if trained < 1:
+        parts = ["train", *(name for name, share in (("val", val), ("test", test)) if share)]
+        wanted = f"{', '.join(parts[:-1])} and {parts[-1]} part" if parts[1:] else "train part"
+        raise ValueError(f"{culprit} has {number_of(images, 'image')}, too few for a {wanted}: add some.")
+    return trained, validation, tested
+
+
+def split_classes(classes: Sequence[Tensor], sizes: Sequence[tuple[int, int, int]], seed: int) -> list[Split]:
+    """Deal the images of each class out to train, val and test, in an order drawn from the seed and the label.
+
+    Args:
+        classes: the images of each class, shape ``(n, channels, height, width)``, in the order of the labels.
+        sizes: how many of each class go into each part.
+        seed: of the order.
+    """
+    parts: tuple[list[Tensor], ...] = ([], [], [])
+    for label, (images, counts) in enumerate(zip(classes, sizes, strict=True)):
+        order = torch.from_numpy(np.random.default_rng((seed, label)).permutation(len(images))).to(images.device)
+        start = 0
+        for part, count in zip(parts, counts, strict=True):
+            part.append(images[order[start : start + count]])
+            start += count
+    return [joined(part) for part in parts]
+
+
+def class_subsets(
+    names: Sequence[str],
+    lists: Mapping[Subset, Sequence[str] | None],
+    *,
+    fractions: tuple[float, float, float],
+    seed: int,
+    owner: str,
+    place: str,
+    noun: str = "class",
+) -> dict[Subset, tuple[str, ...]]:
+    """The classes of each subset: as listed, or drawn by the seed where there is no list at all.
+
+    Args:
+        names: of all classes.
+        lists: the classes of each subset; if any is given, no class is drawn.
+        fractions: shares of the classes in the three subsets.
+        seed: of the draw, at least 0.
+        owner: the source's class, for messages about its arguments.
+        place: where the classes are, for messages about their names.
+        noun: what a class is there.
+
+    Raises:
+        ValueError: a listed class does not exist or is listed twice, the fractions are negative or do not sum to 1, or
+            the seed is negative.
+    """
+    if seed < 0:
+        raise ValueError(f"{owner}: seed = {seed} must be at least 0.")
+    if all(one is None for one in lists.values()):
+        if min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
+            raise ValueError(f"{owner}: fractions = {tuple(fractions)} must be at least 0 and sum to 1.")
+        order = [names[i] for i in np.random.default_rng(seed).permutation(len(names))]
+        first, second = round(fractions[0] * len(names)), round((fractions[0] + fractions[1]) * len(names))
+        parts = (order[:first], order[first:second], order[second:])
+        return {subset: tuple(sorted(part)) for subset, part in zip(SUBSETS, parts, strict=True)}
+    seen: dict[str, Subset] = {}
+    for subset, listed in lists.items():
+        for name in listed or ():
+            if name not in names:
+                near = difflib.get_close_matches(name, names, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(names[:5])}, …"
+                raise ValueError(f"{place} has no {noun} {name!r} (named in {subset}): {hint}")
+            if name in seen:
+                raise ValueError(f"Class {name!r} of {place} is named in {seen[name]} and in {subset}: name it once.")
+            seen[name] = subset
+    return {subset: tuple(listed or ()) for subset, listed in lists.items()}

@@ -1,0 +1,300 @@
+"""Arrays as tasks and sources: every layout and kind of label, against plain loops and against folders of files."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from lit_metanas.tasks import ArraySource, EpisodeDataModule, FolderTask, draw_episode, draw_task, task_from_arrays
+
+GREY = np.random.default_rng(0).integers(0, 256, (30, 6, 5), dtype=np.uint8)
+LABELS = np.arange(30) % 3
+
+
+def rows(task):
+    """All images with the part and the class they are in."""
+    parts = {"train": task.train, "val": task.val, "test": task.test}
+    return {
+        image.numpy().tobytes(): (name, task.classes[label])
+        for name, part in parts.items()
+        if part is not None
+        for image, label in zip(part.inputs, part.labels.tolist(), strict=True)
+    }
+
+
+def test_each_image_is_in_one_part_under_its_own_label():
+    task = task_from_arrays(GREY, LABELS, val=0.3, test=0.1, seed=4)
+    assert (task.id, task.way, task.shape, task.classes) == ("arrays", 3, (1, 6, 5), ("0", "1", "2"))
+    found = rows(task)
+    for image, label in zip(GREY, LABELS, strict=True):
+        assert found[(image[None].astype(np.float32) / 255).tobytes()][1] == str(label)
+    assert Counter(found.values()) == {
+        (part, str(label)): number for part, number in (("train", 6), ("val", 3), ("test", 1)) for label in range(3)
+    }
+    for part in (task.train, task.val, task.test):
+        assert part.inputs.dtype == torch.float32
+        assert part.labels.tolist() == sorted(part.labels.tolist())
+
+
+def test_the_seed_alone_decides():
+    one, same, other = (task_from_arrays(GREY, LABELS, seed=seed) for seed in (1, 1, 2))
+    assert torch.equal(one.train.inputs, same.train.inputs)
+    assert not torch.equal(one.train.inputs, other.train.inputs)
+    before = torch.get_rng_state(), np.random.get_state()[1].tolist()
+    task_from_arrays(GREY, LABELS)
+    assert torch.equal(before[0], torch.get_rng_state())
+    assert before[1] == np.random.get_state()[1].tolist()
+
+
+def test_a_folder_of_the_same_images_gives_the_same_task(tmp_path):
+    labels = ["ant", "bee", "cat"] * 10
+    for place, (image, label) in enumerate(zip(GREY, labels, strict=True)):
+        (tmp_path / label).mkdir(exist_ok=True)
+        Image.fromarray(image).save(tmp_path / label / f"{place:02}.png")
+    folder = FolderTask(str(tmp_path), shape=(1, 6, 5), seed=3)[0]
+    task = task_from_arrays(GREY, labels, seed=3)
+    assert task.classes == folder.classes
+    for name in ("train", "val", "test"):
+        assert torch.equal(getattr(task, name).inputs, getattr(folder, name).inputs)
+        assert torch.equal(getattr(task, name).labels, getattr(folder, name).labels)
+
+
+COLOUR = np.random.default_rng(1).integers(0, 256, (30, 3, 8, 5), dtype=np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("images", "shape"),
+    [
+        (COLOUR, (3, 8, 5)),
+        (COLOUR.transpose(0, 2, 3, 1), (3, 8, 5)),
+        (COLOUR[:, :1], (1, 8, 5)),
+        (COLOUR[:, :1].transpose(0, 2, 3, 1), (1, 8, 5)),
+        (COLOUR[:, 0], (1, 8, 5)),
+        (COLOUR.repeat(2, 1)[:, :4], (4, 8, 5)),  # four channels, fewer than rows and columns
+        (COLOUR.repeat(2, 1)[:, :4].transpose(0, 2, 3, 1), (4, 8, 5)),
+    ],
+)
+@pytest.mark.parametrize(
+    "convert",
+    [
+        lambda x: x,
+        lambda x: x.astype(np.float32) / 255,
+        lambda x: x.astype(">f8") / 255,
+        lambda x: np.flip(np.flip(x, 1), 1),
+        lambda x: list(x),
+        lambda x: torch.tensor(x),
+        lambda x: torch.tensor(x).double() / 255,
+    ],
+)
+def test_every_layout_gives_the_same_pixels(images, shape, convert):
+    expected = images if images.ndim == 4 and images.shape[1] == shape[0] else None
+    expected = images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2) if expected is None else expected
+    task = task_from_arrays(convert(images), LABELS)
+    assert task.shape == shape
+    wanted = {(image.astype(np.float32) / 255).round(6).tobytes() for image in expected}
+    parts = torch.cat([task.train.inputs, task.val.inputs, task.test.inputs])
+    assert {image.numpy().round(6).tobytes() for image in parts} == wanted
+
+
+def test_a_shape_that_tells_no_layout_is_asked_about():
+    square = torch.rand(30, 3, 7, 3)
+    with pytest.raises(ValueError, match=r"shape \(30, 3, 7, 3\), in which the channels may come first or last: say"):
+        task_from_arrays(square, LABELS)
+    with pytest.raises(ValueError, match=r"\(30, 8, 8, 8\), in which the channels may"):
+        task_from_arrays(torch.rand(30, 8, 8, 8), LABELS)
+    assert task_from_arrays(square, LABELS, channels="first").shape == (3, 7, 3)
+    assert task_from_arrays(square, LABELS, channels="last").shape == (3, 3, 7)
+
+
+def test_booleans_are_black_and_white_and_nothing_is_shared():
+    images = GREY > 127
+    task = task_from_arrays(images, LABELS)
+    assert set(task.train.inputs.unique().tolist()) == {0.0, 1.0}
+    floats = torch.rand(30, 6, 5)
+    task = task_from_arrays(floats, LABELS)
+    before = task.train.inputs.clone()
+    floats.zero_()
+    assert torch.equal(task.train.inputs, before)
+    frozen = GREY.copy()
+    frozen.flags.writeable = False
+    task_from_arrays(frozen, LABELS)
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        (LABELS.tolist(), ("0", "1", "2")),
+        (torch.tensor(LABELS), ("0", "1", "2")),
+        (LABELS * 10 - 10, ("-10", "0", "10")),
+        (LABELS / 2, ("0.0", "0.5", "1.0")),
+        (np.array(["c", "a", "b"])[LABELS], ("a", "b", "c")),
+        ([("x", 1), ("x", 0), ("a", 5)] * 10, ("('a', 5)", "('x', 0)", "('x', 1)")),
+        ([7, "seven", None.__class__] * 10, ("7", "seven", "<class 'NoneType'>")),
+        ([torch.tensor(1), torch.tensor([0]), np.int64(2)] * 10, ("0", "1", "2")),
+    ],
+)
+def test_labels_of_any_kind(labels, classes):
+    task = task_from_arrays(GREY, labels)
+    assert sorted(task.classes) == sorted(classes)
+    plain = [str(label.item() if hasattr(label, "item") else label) for label in labels]
+    found = rows(task)
+    for image, label in zip(GREY, plain, strict=True):
+        assert found[(image[None].astype(np.float32) / 255).tobytes()][1] == label
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes", "expected"),
+    [
+        (LABELS, ["x", "y", "z"], ("x", "y", "z")),
+        (LABELS + 1, ["x", "y", "z"], ("x", "y", "z")),
+        (LABELS + 1, ["w", "x", "y", "z"], ("x", "y", "z")),
+        (LABELS, {2: "z", 0: "x", 1: "y"}, ("x", "y", "z")),
+        (np.array(["b", "a", "c"])[LABELS], {"a": "x", "b": "y", "c": "z"}, ("x", "y", "z")),
+    ],
+)
+def test_class_names(labels, classes, expected):
+    assert task_from_arrays(GREY, labels, classes=classes).classes == expected
+
+
+def test_a_test_part_that_is_given_keeps_its_order():
+    order = np.random.default_rng(5).permutation(30)
+    task = task_from_arrays(GREY, LABELS, COLOUR[order, 0, :6], LABELS[order], val=0.5)
+    assert torch.equal(task.test.inputs[:, 0], torch.tensor(COLOUR[order, 0, :6]).float() / 255)
+    assert task.test.labels.tolist() == LABELS[order].tolist()
+    assert (len(task.train), len(task.val)) == (15, 15)
+    some = task_from_arrays(GREY, LABELS, GREY[:2], LABELS[:2], val=0)
+    assert some.val is None
+    assert len(some.train) == 30
+
+
+def nan():
+    images = GREY / 255
+    images[4, 0, 0] = np.nan
+    return images
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"y": LABELS[:29]}, "X has 30 images, but y has 29 labels: give one an image."),
+        ({"y": LABELS[:, None]}, "y has shape (30, 1): give one label an image, shape (30,)."),
+        ({"y": [0] * 30}, "All images have the label 0: give two or more classes."),
+        ({"X": GREY[:0], "y": []}, "There are no images: give some of two or more classes."),
+        (
+            {"y": ["a"] * 2 + ["b"] * 28},
+            "Class 'a' has 2 images, too few for a train, val and test part: add some.",
+        ),
+        ({"y": [*LABELS[:29], float("nan")]}, "Label 29 in y is nan: leave out images without a label."),
+        ({"y": [*LABELS[:29], None]}, "Label 29 in y is None: leave out images without a label."),
+        ({"y": [[0]] * 30}, "Label 0 in y is a list: give a number or a name."),
+        ({"y": torch.eye(30)[:, :3]}, "y has shape (30, 3): give one label an image, shape (30,)."),
+        ({"y": [1, "1"] * 15}, "Two classes are named '1': give each a name of its own."),
+        ({"X": nan()}, "X has values that are not finite, the first in image 4: leave it out or repair it."),
+        ({"X": GREY.astype(np.float32)}, "X has floats from 0 to 255: divide them by 255."),
+        ({"X": torch.linspace(-1, 1, 900).view(30, 6, 5)}, "X has floats from -1 to 1: scale them to [0, 1]."),
+        ({"X": GREY.astype(np.int64)}, "X holds int64: give uint8 from 0 to 255 or floats in [0, 1]."),
+        ({"X": np.array([["a"]])}, "X holds <U1, not numbers: give uint8 or floats in [0, 1]."),
+        ({"X": [GREY[0], GREY[1][:3]]}, "X holds images of different shapes: resize them to one."),
+        (
+            {"X": GREY.reshape(30, 30)},
+            "X has shape (30, 30): give (n, height, width), (n, channels, height, width) or (n, height, width, "
+            "channels).",
+        ),
+        ({"channels": "middle"}, "channels = 'middle' must be 'first', 'last' or None."),
+        ({"classes": ["a", "b"]}, "classes has 2 names for 3 classes: name each once."),
+        ({"classes": ["a", "b", "a"]}, "Two classes are named 'a': give each a name of its own."),
+        ({"classes": {0: "a", 2: "b"}}, "classes has no name for the label 1: give one."),
+        ({"X_test": GREY}, "X_test and y_test belong together: give both or neither."),
+        (
+            {"X_test": GREY, "y_test": LABELS + 1},
+            "y_test has the label 3, which y lacks: leave its images out.",
+        ),
+        ({"X_test": GREY, "y_test": LABELS[:2]}, "X_test has 30 images, but y_test has 2 labels: give one an image."),
+        (
+            {"X_test": GREY[:, :4], "y_test": LABELS},
+            "The test part of task 'arrays' has images of shape (30, 1, 4, 5): give all parts one shape (n, channels, "
+            "height, width).",
+        ),
+        (
+            {"val": 0.5, "test": 0.5},
+            "val = 0.5, test = 0.5 must be shares of each class (test: above 0) with a sum below 1; the rest is for "
+            "training.",
+        ),
+        (
+            {"test": 0.0},
+            "val = 0.2, test = 0.0 must be shares of each class (test: above 0) with a sum below 1; the rest is for "
+            "training.",
+        ),
+        ({"seed": -1}, "seed = -1 must be at least 0."),
+    ],
+)
+def test_a_mistake_gets_one_sentence(change, message):
+    with pytest.raises(ValueError) as caught:
+        task_from_arrays(**{"X": GREY, "y": LABELS, **change})
+    assert str(caught.value) == message
+
+
+MANY = np.arange(60) % 10
+
+
+def make_source(**options):
+    images = np.random.default_rng(2).integers(0, 256, (60, 6, 6), dtype=np.uint8)
+    return images, ArraySource(images, MANY, **options)
+
+
+def test_a_source_holds_each_class_once_and_whole():
+    images, source = make_source(fractions=(0.5, 0.2, 0.3), seed=3)
+    parts = [source.classes(subset) for subset in ("train", "val", "test")]
+    assert [len(part) for part in parts] == [5, 2, 3]
+    assert sorted(name for part in parts for name in part) == [str(label) for label in range(10)]
+    for subset, part in zip(("train", "val", "test"), parts, strict=True):
+        for place, name in enumerate(part):
+            assert source.instances(subset, place) == 6
+            assert source.instances(subset, place, held_out=True) == 0
+            found = source.images(subset, place, [5, 0, 2])
+            assert np.array_equal(found[:, 0], images[int(name) == MANY][[5, 0, 2]])
+    assert parts == [make_source(fractions=(0.5, 0.2, 0.3), seed=3)[1].classes(s) for s in ("train", "val", "test")]
+    assert any(make_source(fractions=(0.5, 0.2, 0.3), seed=seed)[1].classes("train") != parts[0] for seed in range(3))
+
+
+def test_a_source_of_floats_is_rounded_to_bytes():
+    images, source = make_source(train=[3, 4])
+    floats = ArraySource(images.astype(np.float64)[..., None] / 255, MANY, train=["3", "4"], name="mine")
+    assert torch.equal(floats.images("train", 0, range(6)), source.images("train", 0, range(6)))
+    assert (floats.name, floats.shape, floats.classes("train"), floats.classes("val")) == (
+        "mine",
+        (1, 6, 6),
+        ("3", "4"),
+        (),
+    )
+
+
+def test_episodes_and_tasks_are_drawn_from_a_source():
+    _, source = make_source(train=range(6), val=[6, 7], test=[8, 9])
+    episode = draw_episode(source, "train", seed=0, epoch=0, index=0, way=3, shot=2, query=4)
+    assert episode.query.inputs.shape == (12, 1, 6, 6)
+    task = draw_task(source, way=2, train=3, val=1, test=2)
+    assert task.id == "arrays/test/0"
+    assert sorted(task.classes) == ["8", "9"]
+    data = EpisodeDataModule(source, way=3, shot=1, query=2, eval_way=2, steps_per_epoch=2)
+    assert data.stream("train")[0, 0].way == 3
+
+
+def test_a_task_is_drawn_with_defaults():
+    images = np.zeros((12 * 300, 2, 2), np.uint8)
+    source = ArraySource(images, np.arange(12 * 300) % 12, test=list(range(12)))
+    task = draw_task(source)
+    assert (task.way, len(task.train), len(task.val), len(task.test)) == (10, 1000, 1000, 1000)
+
+
+def test_errors_of_a_source():
+    with pytest.raises(ValueError, match=r"arrays has no class '11' \(named in val\): did you mean '1'\?"):
+        make_source(val=[11])
+    with pytest.raises(ValueError, match="Class '1' of arrays is named in train and in test: name it once"):
+        make_source(train=[1], test=[1])
+    with pytest.raises(ValueError, match="ArraySource: fractions"):
+        make_source(fractions=(1, 1, 1))
+    with pytest.raises(ValueError, match="ArraySource: seed = -1"):
+        make_source(seed=-1)

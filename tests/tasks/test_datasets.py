@@ -1,0 +1,126 @@
+"""Torch's data sets as tasks and sources: the same as the arrays in them."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.utils.data import Dataset, IterableDataset, Subset, TensorDataset
+
+from lit_metanas.tasks import ArraySource, DatasetSource, task_from_arrays, task_from_dataset
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (24, 7, 6, 3), dtype=np.uint8)
+LABELS = np.arange(24) % 4
+
+
+class Items(Dataset):
+    """Items as they are given, and torchvision's names."""
+
+    classes = ["ant", "bee", "cat", "dog", "eel"]  # noqa: RUF012
+
+    def __init__(self, items):
+        self.items = list(items)
+
+    def __len__(self):
+        return len(self.items)
+
+    def __getitem__(self, index):
+        return self.items[index]
+
+
+def same(one, other):
+    for name in ("train", "val", "test"):
+        assert torch.equal(getattr(one, name).inputs, getattr(other, name).inputs)
+        assert torch.equal(getattr(one, name).labels, getattr(other, name).labels)
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [
+        lambda image: image,
+        lambda image: torch.tensor(image).permute(2, 0, 1),
+        Image.fromarray,
+        lambda image: Image.fromarray(image).convert("RGBA"),
+    ],
+)
+@pytest.mark.parametrize("kind", [int, torch.tensor, np.int64])
+def test_a_data_set_gives_the_task_of_its_arrays(convert, kind):
+    data = Items((convert(image), kind(int(label))) for image, label in zip(IMAGES, LABELS, strict=True))
+    task = task_from_dataset(data, seed=2)
+    same(task, task_from_arrays(IMAGES, LABELS, seed=2))
+    assert (task.id, task.shape, task.classes) == ("items", (3, 7, 6), ("ant", "bee", "cat", "dog"))
+    assert task_from_dataset(data, classes=["a", "b", "c", "d"], id="mine").classes == ("a", "b", "c", "d")
+
+
+def test_grey_pictures_and_palettes():
+    grey = Items((Image.fromarray(image[..., 0]), "even" if i % 2 else "odd") for i, image in enumerate(IMAGES))
+    task = task_from_dataset(grey)
+    assert (task.shape, task.classes) == ((1, 7, 6), ("even", "odd"))
+    same(task, task_from_arrays(IMAGES[..., 0], ["even" if i % 2 else "odd" for i in range(24)]))
+    one = Image.fromarray(IMAGES[0, :, :, 0]).convert("P")
+    assert task_from_dataset(Items([(one, i % 2) for i in range(8)])).shape == (3, 7, 6)
+
+
+def test_a_test_set_stays_in_its_order():
+    images = torch.tensor(IMAGES).permute(0, 3, 1, 2) / 255
+    data = TensorDataset(images, torch.tensor(LABELS))
+    test = Subset(data, [5, 3, 8, 1])
+    task = task_from_dataset(data, test)
+    assert torch.equal(task.test.inputs, images[[5, 3, 8, 1]])
+    assert task.test.labels.tolist() == LABELS[[5, 3, 8, 1]].tolist()
+    assert task.classes == ("0", "1", "2", "3")
+    assert task.id == "tensordataset"
+
+
+def test_a_source_of_a_data_set_is_that_of_its_arrays():
+    data = Items(zip(IMAGES, LABELS.tolist(), strict=True))
+    source = DatasetSource(data, train=["ant", "dog"], test=["bee"])
+    arrays = ArraySource(IMAGES, LABELS, train=[0, 3], test=[1])
+    assert source.name == "items"
+    assert source.classes("train") == ("ant", "dog")
+    for subset, classes in (("train", 2), ("test", 1)):
+        for place in range(classes):
+            assert torch.equal(source.images(subset, place, range(6)), arrays.images(subset, place, range(6)))
+    assert DatasetSource(data, seed=5).classes("train") == DatasetSource(data, seed=5).classes("train")
+
+
+class Stream(IterableDataset):
+    def __iter__(self):
+        yield IMAGES[0], 0
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (Stream(), "Stream has no length: give a map-style data set, with __len__ and __getitem__."),
+        (Items([]), "Items holds no images: give it some."),
+        (
+            Items([(IMAGES[0], 0, 1)]),
+            "Item 0 of Items is no pair of an image and a label: give such a data set.",
+        ),
+        (
+            Items([(IMAGES[0], 0), ("a.png", 1)]),
+            "Item 1 of Items begins with a str, not with an image: give tensors, arrays or Pillow's images.",
+        ),
+        (
+            Items([(IMAGES[0], 0), (IMAGES[1][:4], 1)]),
+            "Images 0 and 1 of Items are (7, 6, 3) of uint8 and (4, 6, 3) of uint8: bring all to one shape in its "
+            "transform.",
+        ),
+        (
+            Items([(Image.fromarray(IMAGES[0, :, :, 0].astype(np.int32)), 0)]),
+            "Item 0 of Items has pixels of mode I: bring them to 8 bits in its transform.",
+        ),
+        (
+            Items([(torch.tensor(IMAGES[0]).permute(2, 0, 1) / 127.5 - 1, i % 2) for i in range(8)]),
+            "X has floats from -1 to 1: scale them to [0, 1].",
+        ),
+    ],
+)
+def test_a_mistake_gets_one_sentence(data, message):
+    with pytest.raises(ValueError) as caught:
+        task_from_dataset(data)
+    if "floats from" in message:
+        assert str(caught.value).startswith("X has floats from -")
+        assert str(caught.value).endswith(": scale them to [0, 1].")
+    else:
+        assert str(caught.value) == message
