@@ -25,10 +25,10 @@ __version__ = "0.1.0"
 
 _NAMES = {
     "tasks": (
-        "ClassDistances DataStatistics Distortion DrawnTasks Episode EpisodeDataModule EpisodeLoader "
-        "EpisodeSampler EpisodeStream FolderTask Glyphs ImageFolder JoinedEmbedding Omniglot RandomFeatures "
-        "Split Subset TargetTaskDataModule Task TaskCollection TaskEmbedding TaskSource check_task draw_episode "
-        "draw_task"
+        "ArraySource ClassDistances DataStatistics DatasetSource Distortion DrawnTasks Episode "
+        "EpisodeDataModule EpisodeLoader EpisodeSampler EpisodeStream FolderTask Glyphs ImageFolder "
+        "JoinedEmbedding Omniglot RandomFeatures Split Subset TargetTaskDataModule Task TaskCollection "
+        "TaskEmbedding TaskSource check_task draw_episode draw_task task_from_arrays task_from_dataset"
     ),
     "spaces": (
         "Architecture Builder Candidates Choice ChoiceSpace DARTSCell ENASMacro Encoding Gate LayeredSpace "

@@ -53,11 +53,9 @@ class SearchResult:
         record: everything that the search tried.
 
     Example:
-        >>> from lit_metanas.searchers import RandomArchitecture
-        >>> from lit_metanas.spaces import LayeredSpace
-        >>> from lit_metanas.tasks import task_from_arrays
-        >>> task = task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
-        >>> result = search(task, LayeredSpace(widths=(4,)), method=RandomArchitecture(), recipe=Recipe(epochs=1))
+        >>> import lit_metanas as lm
+        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
+        >>> result = lm.search(task, lm.LayeredSpace(widths=(4,)), method=lm.RandomArchitecture(), recipe=lm.Recipe(epochs=1))
         >>> result.classes, result.network(task.test.inputs).shape
         (('0', '1'), torch.Size([4, 2]))
     """
@@ -144,13 +142,11 @@ def search(
 
     Example:
         >>> import numpy as np
-        >>> from lit_metanas.searchers import DARTSSearcher
-        >>> from lit_metanas.spaces import LayeredSpace
-        >>> from lit_metanas.tasks import task_from_arrays
+        >>> import lit_metanas as lm
         >>> images, labels = np.random.rand(40, 8, 8), np.arange(40) % 2
-        >>> task = task_from_arrays(images, labels, classes=["cat", "dog"])
-        >>> space = LayeredSpace(kernels=(1, 3), depths=(1, 2), widths=(4,))
-        >>> result = search(task, space, method=DARTSSearcher(epochs=2, batch_size=8), recipe=Recipe(epochs=2))
+        >>> task = lm.task_from_arrays(images, labels, classes=["cat", "dog"])
+        >>> space = lm.LayeredSpace(kernels=(1, 3), depths=(1, 2), widths=(4,))
+        >>> result = lm.search(task, space, method=lm.DARTSSearcher(epochs=2, batch_size=8), recipe=lm.Recipe(epochs=2))
         >>> 0 <= result.test_accuracy <= 1
         True
     """

@@ -64,9 +64,9 @@ def task_from_arrays(
 
     Example:
         >>> import numpy as np
-        >>> from lit_metanas.tasks import task_from_arrays
+        >>> import lit_metanas as lm
         >>> X, y = np.random.rand(20, 8, 8), ["cat", "dog"] * 10
-        >>> task = task_from_arrays(X, y)
+        >>> task = lm.task_from_arrays(X, y)
         >>> task.shape, task.classes, len(task.train), len(task.val), len(task.test)
         ((1, 8, 8), ('cat', 'dog'), 12, 4, 4)
     """
@@ -142,12 +142,12 @@ class ArraySource(TaskSource):
 
     Example:
         >>> import numpy as np
-        >>> from lit_metanas.tasks import ArraySource, draw_task
+        >>> import lit_metanas as lm
         >>> X, y = np.random.rand(60, 8, 8), np.arange(60) % 6
-        >>> source = ArraySource(X, y, fractions=(0.5, 0.0, 0.5))
+        >>> source = lm.ArraySource(X, y, fractions=(0.5, 0.0, 0.5))
         >>> source.classes("test")
         ('0', '1', '4')
-        >>> draw_task(source, way=2, train=5, val=2, test=3).classes
+        >>> lm.draw_task(source, way=2, train=5, val=2, test=3).classes
         ('0', '1')
     """
 

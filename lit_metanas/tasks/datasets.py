@@ -107,9 +107,9 @@ def task_from_dataset(
     Example:
         >>> import torch
         >>> from torch.utils.data import TensorDataset
-        >>> from lit_metanas.tasks import task_from_dataset
+        >>> import lit_metanas as lm
         >>> data = TensorDataset(torch.rand(20, 3, 8, 8), torch.arange(20) % 2)
-        >>> task_from_dataset(data, classes=["cat", "dog"]).shape
+        >>> lm.task_from_dataset(data, classes=["cat", "dog"]).shape
         (3, 8, 8)
     """
     images, labels = read_dataset(dataset)
@@ -148,10 +148,10 @@ class DatasetSource(ArraySource):
     Example:
         >>> import torch
         >>> from torch.utils.data import TensorDataset
-        >>> from lit_metanas.tasks import DatasetSource, draw_episode
+        >>> import lit_metanas as lm
         >>> data = TensorDataset(torch.rand(60, 3, 8, 8), torch.arange(60) % 6)
-        >>> source = DatasetSource(data, train=[0, 1, 2, 3], test=[4, 5])
-        >>> draw_episode(source, "train", seed=0, epoch=0, index=0, way=2, shot=1, query=3).query.inputs.shape
+        >>> source = lm.DatasetSource(data, train=[0, 1, 2, 3], test=[4, 5])
+        >>> lm.draw_episode(source, "train", seed=0, epoch=0, index=0, way=2, shot=1, query=3).query.inputs.shape
         torch.Size([6, 3, 8, 8])
     """
 

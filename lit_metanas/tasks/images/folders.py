@@ -36,12 +36,13 @@ class FolderTask(TaskCollection):
         >>> from pathlib import Path
         >>> from tempfile import TemporaryDirectory
         >>> from PIL import Image
+        >>> import lit_metanas as lm
         >>> with TemporaryDirectory() as photos:
         ...     for name, grey in (("bright", 200), ("dark", 20)):
         ...         (Path(photos) / name).mkdir()
         ...         for number in range(5):
         ...             Image.new("L", (40, 30), grey).save(Path(photos) / name / f"{number}.png")
-        ...     task = FolderTask(photos)[0]
+        ...     task = lm.FolderTask(photos)[0]
         >>> task.classes, task.shape, len(task.train), len(task.val), len(task.test)
         (('bright', 'dark'), (3, 32, 32), 6, 2, 2)
     """
