@@ -55,7 +55,8 @@ class SearchResult:
     Example:
         >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
-        >>> result = lm.search(task, lm.LayeredSpace(widths=(4,)), method=lm.RandomArchitecture(), recipe=lm.Recipe(epochs=1))
+        >>> space = lm.LayeredSpace(widths=(4,))
+        >>> result = lm.search(task, space, method=lm.RandomArchitecture(), recipe=lm.Recipe(epochs=1))
         >>> result.classes, result.network(task.test.inputs).shape
         (('0', '1'), torch.Size([4, 2]))
     """

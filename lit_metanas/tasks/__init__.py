@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from lit_metanas.tasks.arrays import ArraySource, task_from_arrays
-from lit_metanas.tasks.datasets import DatasetSource, task_from_dataset
+from lit_metanas.tasks.array_tasks import ArraySource, task_from_arrays
+from lit_metanas.tasks.dataset_tasks import DatasetSource, task_from_dataset
 from lit_metanas.tasks.embeddings import ClassDistances, DataStatistics, JoinedEmbedding, RandomFeatures, TaskEmbedding
 from lit_metanas.tasks.episode_loader import EpisodeLoader, EpisodeSampler, EpisodeStream
 from lit_metanas.tasks.images import Distortion, FolderTask, Glyphs, ImageFolder, Omniglot

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from lit_metanas.tasks.arrays import ArraySource, task_from_arrays
+from lit_metanas.tasks.array_tasks import ArraySource, task_from_arrays
 from lit_metanas.tasks.conversion import Channels, ClassNames, plain_label
 from lit_metanas.tasks.task import Task
 
