@@ -35,8 +35,8 @@ from lit_metanas.searchers import DARTSSearcher
 from lit_metanas.spaces import Architecture, DARTSCell, SearchSpace
 from lit_metanas.tasks import Task
 from lit_metanas.training import Child, DARTSTraining, Recipe
+from lit_metanas.training.batch_norm_statistics import embed_and_record
 from lit_metanas.training.child import accuracy, fit_child, share_right
-from lit_metanas.training.meta_search.batch_norm_statistics import embed_and_record
 
 HERE = Path(__file__).parent
 Row = dict[str, Any]

@@ -50,7 +50,7 @@ _NAMES = {
     "meta": (
         "ANIL FOMAML MAML SGD TNAS Adam Adaptation Adapted AlternatingInnerLoop Head HeadInnerLoop InnerLoop "
         "JointInnerLoop Learner LinearHead MetaGradient MetaNAS NoInnerLoop PairedReinforce Parameters "
-        "PrototypeHead PrototypeLinearHead PrototypeLoss Reptile TaskNoise UpdateRule draw evaluate "
+        "PrototypeHead PrototypeLinearHead PrototypeLoss Reptile TaskNoise UpdateRule evaluate "
         "task_generator"
     ),
     "training": (

@@ -22,7 +22,6 @@ from lit_metanas.io.arrays import DAMAGED
 from lit_metanas.io.checkpoints import load_plain, tensor_digest
 from lit_metanas.io.files import replacing
 from lit_metanas.meta import Adaptation, Head, PrototypeLoss
-from lit_metanas.meta.cost import training_flops
 from lit_metanas.records.budget import Cost
 from lit_metanas.spaces import Architecture, SearchSpace, Shape, inherit
 from lit_metanas.tasks.episode_data import EpisodeDataModule
@@ -85,9 +84,9 @@ class MetaTrainingEstimator(Estimator):
             model = self._model(architecture, self.flops)
             parameters, episode = model.meta_parameters(), self.data.stream("train")[0, 0]
             parts = model.learner, model.inner_loop
-            noise = model.meta_gradient.draw(*parts, parameters, episode, torch.Generator().manual_seed(0))
+            noise = model.meta_gradient.draw_noise(*parts, parameters, episode, torch.Generator().manual_seed(0))
             adaptation = Adaptation(model.learner, episode, noise, 0.0)
-            one = training_flops(model.inner_loop, model.meta_gradient, parameters, adaptation)
+            one = model.meta_gradient.flops(model.inner_loop, parameters, adaptation)
             self._step_flops[architecture] = self.data.tasks_per_step * one
         return self._step_flops[architecture]
 

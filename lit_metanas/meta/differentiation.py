@@ -1,19 +1,17 @@
-"""Gradients with autograd or torch.func, and the map over tasks."""
+"""Differentiation: gradients by autograd or torch.func, update rules that have derivatives, and the map over tasks."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from lit_metanas.meta.parameters import Parameters, TaskNoise
+from lit_metanas.meta.learner import Parameters, TaskNoise, Tensors
 from lit_metanas.relaxations.relaxation import Relaxation
 from lit_metanas.tasks.task import Episode, Split
-
-Tensors = dict[str, Tensor]
 
 
 class Differentiation(ABC):
@@ -73,6 +71,92 @@ class Functional(Differentiation):
         return gradients, further
 
 
+class UpdateRule(ABC):
+    """A differentiable optimizer without state of its own."""
+
+    @abstractmethod
+    def start(self, values: Tensors) -> Tensors:
+        """The state before the first step."""
+
+    @abstractmethod
+    def __call__(
+        self, values: Tensors, gradients: Tensors, state: Tensors, rates: Mapping[str, Tensor | float], step: int
+    ) -> tuple[Tensors, Tensors]:
+        """Make a step.
+
+        Args:
+            values: tensors by name.
+            gradients: their gradients.
+            state: what ``start`` or the last step gave.
+            rates: a learning rate for each.
+            step: number of the step, from 0.
+
+        Returns:
+            New values and new state.
+        """
+
+
+class SGD(UpdateRule):
+    """Gradient descent, with momentum as in ``torch.optim.SGD``.
+
+    Args:
+        momentum: share of the last step's direction that is kept, in [0, 1).
+    """
+
+    def __init__(self, *, momentum: float = 0.0) -> None:
+        if not 0 <= momentum < 1:
+            raise ValueError(f"SGD momentum {momentum} is outside [0, 1): give a share such as 0.9.")
+        self.momentum = momentum
+
+    def start(self, values: Tensors) -> Tensors:
+        """Velocities of zero where there is momentum."""
+        return {name: torch.zeros_like(value) for name, value in values.items()} if self.momentum else {}
+
+    def __call__(
+        self, values: Tensors, gradients: Tensors, state: Tensors, rates: Mapping[str, Tensor | float], step: int
+    ) -> tuple[Tensors, Tensors]:
+        """Go against the velocity."""
+        del step
+        if self.momentum:
+            gradients = state = {name: self.momentum * state[name] + gradients[name] for name in values}
+        return {name: value - rates[name] * gradients[name] for name, value in values.items()}, state
+
+
+class Adam(UpdateRule):
+    """Adam (Kingma and Ba 2015, Algorithm 1), differentiable.
+
+    Departure from the paper: ``epsilon`` stands under the root, squared, since the root has no derivative at zero.
+
+    Args:
+        beta1: decay of the gradient's mean.
+        beta2: decay of its mean square.
+        epsilon: smallest divisor.
+    """
+
+    def __init__(self, *, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8) -> None:
+        self.beta1 = beta1
+        self.beta2 = beta2
+        self.epsilon = epsilon
+
+    def start(self, values: Tensors) -> Tensors:
+        """Both moments of zero."""
+        return {f"{moment}.{name}": torch.zeros_like(value) for moment in "mv" for name, value in values.items()}
+
+    def __call__(
+        self, values: Tensors, gradients: Tensors, state: Tensors, rates: Mapping[str, Tensor | float], step: int
+    ) -> tuple[Tensors, Tensors]:
+        """Go against the mean over the root mean square."""
+        moved: Tensors = {}
+        moments: Tensors = {}
+        for name, value in values.items():
+            mean = self.beta1 * state[f"m.{name}"] + (1 - self.beta1) * gradients[name]
+            square = self.beta2 * state[f"v.{name}"] + (1 - self.beta2) * gradients[name].square()
+            moments[f"m.{name}"], moments[f"v.{name}"] = mean, square
+            size = (square / (1 - self.beta2 ** (step + 1)) + self.epsilon**2).sqrt()
+            moved[name] = value - rates[name] * (mean / (1 - self.beta1 ** (step + 1))) / size
+        return moved, moments
+
+
 TaskMap = Literal["auto", "loop", "vmap"]
 """``loop`` needs the least memory and is the faster one on a CPU, ``vmap`` pays on a GPU; ``auto`` goes by device."""
 
@@ -96,13 +180,20 @@ def vectorised(task_map: TaskMap, relaxation: Relaxation, device: torch.device) 
 def mean_loop(
     function: TaskFunction, episodes: Sequence[Episode], noises: Sequence[TaskNoise]
 ) -> tuple[Parameters, Metrics]:
-    """Mean of the gradients over tasks, and the metrics stacked, shape ``(tasks, ...)``; one task after another."""
+    """Mean of the gradients over tasks, one task after another; one without a finite loss and gradient adds nothing.
+
+    Returns:
+        The sum over the finite tasks, divided by the number of all; the metrics of all tasks, stacked, each of shape
+        ``(tasks, ...)``; among them ``finite``, 1 for a task with a finite loss and gradient and 0 for another.
+    """
     total: Parameters | None = None
     rows: list[Metrics] = []
     for episode, noise in zip(episodes, noises, strict=True):
         gradients, metrics = function(episode, noise)
+        rows.append({**metrics, "finite": _finite(gradients, metrics["losses"])})
+        if not rows[-1]["finite"]:
+            gradients = gradients.mapped(torch.zeros_like)
         total = gradients if total is None else total.mapped(torch.add, gradients)
-        rows.append(metrics)
     assert total is not None, "no episodes"
     return total.mapped(lambda value: value / len(rows)), {k: torch.stack([row[k] for row in rows]) for k in rows[0]}
 
@@ -129,14 +220,24 @@ def mean_vmap(
             lambda e: e.query.labels,
         )
     )
-    noise = TaskNoise(*(_stack([getattr(n, field) for n in noises]) for field in TaskNoise._fields))
+    noise = TaskNoise(*(_stack([getattr(one, field) for one in noises]) for field in TaskNoise._fields))
 
     def one(data: tuple[Tensor, ...], noise: TaskNoise) -> tuple[Parameters, Metrics]:
         support, query = Split(data[0], data[1]), Split(data[2], data[3])
-        return function(Episode(first.id, first.way, support, None, query, first.classes), noise)
+        gradients, metrics = function(Episode(first.id, first.way, support, None, query, first.classes), noise)
+        return gradients, {**metrics, "finite": _finite(gradients, metrics["losses"])}
 
     gradients, metrics = torch.vmap(one)(data, noise)
+    finite = metrics["finite"] > 0
+    if not bool(finite.all()):
+        gradients = gradients.mapped(lambda value: torch.where(finite.view(-1, *[1] * (value.dim() - 1)), value, 0.0))
     return gradients.mapped(lambda value: value.mean(0)), metrics
+
+
+def _finite(gradients: Parameters, loss: Tensor) -> Tensor:
+    """1 where a task's loss and gradient are finite, else 0; a scalar of the loss's type."""
+    values = torch.cat([value.reshape(-1) for value in (*gradients.flat().values(), loss)])
+    return values.isfinite().all().to(loss.dtype)
 
 
 def _shape(episode: Episode) -> tuple[int, torch.Size, torch.Size]:

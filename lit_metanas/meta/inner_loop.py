@@ -1,18 +1,54 @@
-"""The inner loop: adaptation of weights and logits on a support set."""
+"""The inner loop: adaptation of weights, logits and head to one task."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import get_args
 
 import torch
 from torch import Tensor
 
-from lit_metanas.meta.inner_optimizers import SGD, Tensors, UpdateRule
-from lit_metanas.meta.learner import Adaptation, Adapted, Learner
-from lit_metanas.meta.parameters import Group, Parameters, draw, row
+from lit_metanas.meta.differentiation import SGD, Autograd, Differentiation, UpdateRule
+from lit_metanas.meta.learner import Adapted, Group, Learner, Parameters, TaskNoise, Tensors, noise_row
+from lit_metanas.records.budget import TRAINING_PASSES
 from lit_metanas.tasks.task import Episode
+
+
+@dataclass(frozen=True)
+class Adaptation:
+    """One task, and how it is adapted to.
+
+    Attributes:
+        learner: supernet, relaxation and head.
+        episode: the task.
+        noise: what is random in it, drawn for at least as many steps as the inner loop takes.
+        progress: place in the outer schedule, from 0 to 1.
+        differentiate: takes the inner gradients.
+    """
+
+    learner: Learner
+    episode: Episode
+    noise: TaskNoise
+    progress: float = 1.0
+    differentiate: Differentiation = field(default_factory=Autograd)
+
+    def flops(self, parameters: Parameters, images: list[int]) -> int:
+        """Training cost of so many images: 3 x forward multiply-adds x images.
+
+        Args:
+            parameters: of these only the logits are read.
+            images: for each of successive steps, under its mixture; the support set that the head's start is made
+                from comes on top of the first.
+        """
+        learner = self.learner
+        start = len(self.episode.support) if learner.head.starts_from_support else 0
+        counts = [images[0] + start, *images[1:]]
+        mixtures = (learner.mixture(parameters.logits, self.noise, step, self.progress) for step in range(len(counts)))
+        return TRAINING_PASSES * sum(
+            learner.supernet.flops(mixture) * count for mixture, count in zip(mixtures, counts, strict=True)
+        )
 
 
 class InnerLoop(ABC):
@@ -82,6 +118,11 @@ class InnerLoop(ABC):
         del step
         return len(episode.support)
 
+    def flops(self, parameters: Parameters, adaptation: Adaptation) -> int:
+        """Training cost of adapting to one task: the head's start and the inner steps."""
+        images = [self.support_images(adaptation.episode, step) for step in range(self.steps)]
+        return adaptation.flops(parameters, images or [0])
+
     def progress(self, step: int, outer: float) -> float:
         """The relaxation's progress before ``step``; that of the query comes after the last one."""
         return step / self.steps if self.restart and self.steps else outer
@@ -108,7 +149,7 @@ class InnerLoop(ABC):
     ) -> tuple[Parameters, Tensors]:
         """One step of some groups down the inner loss; returns the moved tree and the rule's state."""
         learner, episode, noise = adaptation.learner, adaptation.episode, adaptation.noise
-        dropout = row(noise.support, step)
+        dropout = noise_row(noise.support, step)
 
         def loss(moving: Tensors) -> tuple[Tensor, Tensor]:
             tree = parameters.updated(moving)
@@ -120,18 +161,6 @@ class InnerLoop(ABC):
         gradients, _ = adaptation.differentiate(loss, moving)
         moved, state = self.rule(moving, gradients, state, self.rates(parameters, moving, step), step)
         return parameters.updated(moved), state
-
-
-def checked(groups: tuple[Group, ...]) -> tuple[Group, ...]:
-    """Groups that an inner loop can move, in the tree's order.
-
-    Raises:
-        ValueError: one is unknown, or there is none.
-    """
-    known = [group for group in get_args(Group) if group != "rates"]
-    if not groups or not set(groups) <= set(known):
-        raise ValueError(f"Inner loop groups {list(groups)}: give at least one of {', '.join(known)}.")
-    return tuple(group for group in known if group in groups)
 
 
 class NoInnerLoop(InnerLoop):
@@ -151,6 +180,53 @@ class NoInnerLoop(InnerLoop):
         return parameters
 
 
+class JointInnerLoop(InnerLoop):
+    """One gradient step on [weights; logits] and head together (Lian et al. 2020, T-NAS, Eq. 5).
+
+    Args:
+        steps: number of steps.
+        learning_rate: of weights.
+        logit_learning_rate: of logits.
+        head_learning_rate: of the head; that of weights where None.
+        groups: what moves: some of ``weights``, ``logits`` and ``head``.
+        rule: what a step does with a gradient; ``SGD()`` where None.
+        restart: whether the relaxation's progress runs from 0 to 1 inside every task.
+    """
+
+    def __init__(
+        self,
+        *,
+        steps: int,
+        learning_rate: float = 0.1,
+        logit_learning_rate: float = 0.1,
+        head_learning_rate: float | None = None,
+        groups: tuple[Group, ...] = ("weights", "logits", "head"),
+        rule: UpdateRule | None = None,
+        restart: bool = False,
+    ) -> None:
+        super().__init__(
+            steps=steps,
+            learning_rate=learning_rate,
+            logit_learning_rate=logit_learning_rate,
+            head_learning_rate=head_learning_rate,
+            rule=rule,
+            restart=restart,
+        )
+        self._groups = _checked(groups)
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """What moves."""
+        return self._groups
+
+    def run(self, parameters: Parameters, adaptation: Adaptation) -> Parameters:
+        """Step jointly."""
+        state = self.rule.start(parameters.flat(self.groups))
+        for step in range(self.steps):
+            parameters, state = self.step(parameters, adaptation, self.groups, state, step)
+        return parameters
+
+
 def evaluate(
     learner: Learner,
     inner_loop: InnerLoop,
@@ -166,7 +242,7 @@ def evaluate(
     Learners without an inner loop go the same way, with ``NoInnerLoop``.
 
     Args:
-        learner: supernet, relaxation and head; with ``Argmax`` the architecture that would be derived is judged.
+        learner: supernet, relaxation and head; ``Derived`` judges what would be derived.
         inner_loop: adaptation.
         parameters: the meta-parameters.
         episode: the task.
@@ -178,9 +254,7 @@ def evaluate(
         Query scores, shape ``(queries, way)``, and the adapted state (parameters, batch-norm statistics), both
         without graph.
     """
-    noise = draw(
-        learner.supernet,
-        learner.relaxation,
+    noise = learner.draw_noise(
         parameters.logits,
         episode,
         generator,
@@ -192,3 +266,15 @@ def evaluate(
         adaptation = Adaptation(learner, episode, noise, progress)
         state, scores = inner_loop.judge(inner_loop.adapt(parameters, adaptation), adaptation)
     return scores, state
+
+
+def _checked(groups: tuple[Group, ...]) -> tuple[Group, ...]:
+    """Groups that an inner loop can move, in the tree's order.
+
+    Raises:
+        ValueError: one is unknown, or there is none.
+    """
+    known = [group for group in get_args(Group) if group != "rates"]
+    if not groups or not set(groups) <= set(known):
+        raise ValueError(f"Inner loop groups {list(groups)}: give at least one of {', '.join(known)}.")
+    return tuple(group for group in known if group in groups)

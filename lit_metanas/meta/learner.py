@@ -1,21 +1,88 @@
-"""The learner: supernet, relaxation and head as pure functions of the parameter tree."""
+"""The learner: the tree of meta-parameters, one task's noise, and a network with its head as pure functions of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Literal, NamedTuple
 
+import torch
 from torch import Tensor
 from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 
-from lit_metanas.meta.differentiation import Autograd, Differentiation
 from lit_metanas.meta.heads import Head
-from lit_metanas.meta.parameters import Parameters, TaskNoise, row
 from lit_metanas.relaxations.relaxation import Relaxation
 from lit_metanas.spaces.supernet import Mixture, Supernet
 from lit_metanas.tasks.task import Episode, Split
+
+Tensors = dict[str, Tensor]
+
+Group = Literal["weights", "logits", "head", "rates"]
+"""A part of the tree."""
+
+
+class Parameters(NamedTuple):
+    """Weights, logits and head of a learner: a pytree for ``torch.func``.
+
+    Attributes:
+        weights: the supernet's parameters by name.
+        logits: architecture logits by choice, each of shape ``(labels,)``.
+        head: the head's parameters; empty for a head that is made anew from each support set.
+        rates: learned inner learning rates (scalars) as ``InnerLoop.initial_rates`` names them; empty where the inner
+            loop's own constants are used.
+    """
+
+    weights: dict[str, Tensor]
+    logits: dict[str, Tensor]
+    head: dict[str, Tensor]
+    rates: dict[str, Tensor] = {}  # noqa: RUF012 (never changed in place)
+
+    def flat(self, groups: Collection[Group] = ("weights", "logits", "head", "rates")) -> dict[str, Tensor]:
+        """The tensors of some groups under the names ``group.name``."""
+        trees = {"weights": self.weights, "logits": self.logits, "head": self.head, "rates": self.rates}
+        return {f"{group}.{name}": value for group in groups for name, value in trees[group].items()}
+
+    def updated(self, flat: dict[str, Tensor]) -> Parameters:
+        """The tree with the tensors of ``flat`` (names as from ``flat()``) in place of its own."""
+        return Parameters(
+            {name: flat.get(f"weights.{name}", value) for name, value in self.weights.items()},
+            {name: flat.get(f"logits.{name}", value) for name, value in self.logits.items()},
+            {name: flat.get(f"head.{name}", value) for name, value in self.head.items()},
+            {name: flat.get(f"rates.{name}", value) for name, value in self.rates.items()},
+        )
+
+    def mapped(self, function: Callable[..., Tensor], *others: Parameters) -> Parameters:
+        """Apply ``function`` to each tensor and its namesakes in trees of the same structure."""
+        flats = [other.flat() for other in others]
+        return self.updated({key: function(value, *(f[key] for f in flats)) for key, value in self.flat().items()})
+
+
+class TaskNoise(NamedTuple):
+    """Uniform numbers for one task: a pytree of tensors, which ``vmap`` maps over.
+
+    Attributes:
+        relaxation: by choice, shape ``(steps + draws, labels)``: one row an inner step, then those of the query.
+        support: dropout of the support set, each of shape ``(steps + 1, examples, ...)``; empty switches it off.
+        query: dropout of the query set, each of shape ``(examples, ...)``; empty switches it off.
+    """
+
+    relaxation: dict[str, Tensor]
+    support: dict[str, Tensor]
+    query: dict[str, Tensor]
+
+
+def task_generator(seed: int, step: int, task: int) -> torch.Generator:
+    """A generator that is a function of (seed, step, task)."""
+    digest = blake2b(f"{seed} {step} {task}".encode(), digest_size=8).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)
+
+
+def noise_row(noise: dict[str, Tensor], step: int) -> dict[str, Tensor]:
+    """The noise of one step."""
+    return {name: value[step] for name, value in noise.items()}
+
 
 BatchNorm = Literal["transductive", "support", "running"]
 """Where the query set's batch-norm statistics come from."""
@@ -54,9 +121,41 @@ class Learner:
     batch_norm: BatchNorm = "support"
     statistics: Mapping[str, Tensor] | None = None
 
+    def draw_noise(
+        self,
+        logits: dict[str, Tensor],
+        episode: Episode,
+        generator: torch.Generator,
+        *,
+        steps: int,
+        draws: int = 1,
+        support_dropout: bool = True,
+        query_dropout: bool = True,
+    ) -> TaskNoise:
+        """Draw the noise of one task.
+
+        Args:
+            logits: for each choice, shape ``(labels,)``.
+            episode: gives the numbers of examples, and the device.
+            generator: the source of randomness.
+            steps: inner steps.
+            draws: mixtures that the query set is judged under.
+            support_dropout: whether dropout is on while adapting.
+            query_dropout: whether dropout is on for the query set.
+        """
+        device = episode.support.inputs.device
+        rows = [self.relaxation.draw_noise(logits, generator) for _ in range(steps + draws)]
+        support = [self.supernet.draw_noise(len(episode.support), generator) for _ in range(steps + 1)]
+        query = self.supernet.draw_noise(len(episode.query), generator)
+        return TaskNoise(
+            _stacked(rows, device),
+            _stacked(support, device) if support_dropout else {},
+            {name: value.to(device) for name, value in query.items()} if query_dropout else {},
+        )
+
     def mixture(self, logits: dict[str, Tensor], noise: TaskNoise, step: int, progress: float) -> Mixture:
         """The mixture at a step of the inner loop; the query's step comes after the last one."""
-        return self.relaxation(logits, row(noise.relaxation, step), progress)
+        return self.relaxation(logits, noise_row(noise.relaxation, step), progress)
 
     def features(
         self,
@@ -82,7 +181,7 @@ class Learner:
         features = support.inputs.new_empty(0)
         if self.head.starts_from_support:
             mixture = self.mixture(parameters.logits, noise, 0, progress)
-            features = self.features(parameters.weights, support.inputs, mixture, noise=row(noise.support, 0))
+            features = self.features(parameters.weights, support.inputs, mixture, noise=noise_row(noise.support, 0))
         head = self.head.start(parameters.head, features, support.labels, episode.way)
         return parameters._replace(head=head)
 
@@ -102,7 +201,7 @@ class Learner:
         inputs = episode.support.inputs
         features = inputs.new_empty(0)
         if self.head.compares or self.batch_norm == "support":
-            dropout = row(noise.support, -1) if noise.query else None
+            dropout = noise_row(noise.support, -1) if noise.query else None
             features = self.features(parameters.weights, inputs, mixture, noise=dropout, record=record)
         return Adapted(parameters, features, record if self.batch_norm == "support" else {})
 
@@ -115,20 +214,5 @@ class Learner:
         return self.head.scores(tree.head, features, support, episode.support.labels, episode.way)
 
 
-@dataclass(frozen=True)
-class Adaptation:
-    """One task, and how it is adapted to.
-
-    Attributes:
-        learner: supernet, relaxation and head.
-        episode: the task.
-        noise: what is random in it, drawn for at least as many steps as the inner loop takes.
-        progress: place in the outer schedule, from 0 to 1.
-        differentiate: takes the inner gradients.
-    """
-
-    learner: Learner
-    episode: Episode
-    noise: TaskNoise
-    progress: float = 1.0
-    differentiate: Differentiation = field(default_factory=Autograd)
+def _stacked(rows: list[dict[str, Tensor]], device: torch.device) -> dict[str, Tensor]:
+    return {name: torch.stack([row[name] for row in rows]).to(device) for name in rows[0]}

@@ -7,11 +7,9 @@ from dataclasses import replace
 import torch
 
 from lit_metanas.meta.differentiation import Metrics, TaskMap
-from lit_metanas.meta.inner_loop import InnerLoop
-from lit_metanas.meta.inner_optimizers import Tensors
-from lit_metanas.meta.learner import Adaptation, Learner
-from lit_metanas.meta.meta_gradient import MetaGradient, differentiation, query_gradient
-from lit_metanas.meta.parameters import Parameters, TaskNoise
+from lit_metanas.meta.inner_loop import Adaptation, InnerLoop
+from lit_metanas.meta.learner import Learner, Parameters, TaskNoise, Tensors
+from lit_metanas.meta.meta_gradients import MetaGradient, differentiation, query_gradient
 from lit_metanas.relaxations.discrete import Categorical
 
 
@@ -55,7 +53,7 @@ class PairedReinforce(MetaGradient):
         """Compare two children."""
         del functional
         learner, noise, progress = adaptation.learner, adaptation.noise, adaptation.progress
-        noises = self.draw_noises(learner, parameters, noise, inner_loop.steps, progress)
+        noises = self.mixture_noises(learner, parameters, noise, inner_loop.steps, progress)
         first, second = (_child(inner_loop, parameters, replace(adaptation, noise=one)) for one in noises)
         metrics = {name: (first[1][name] + second[1][name]) / 2 for name in first[1]}
         metrics["differences"] = first[1]["losses"] - second[1]["losses"]
@@ -67,7 +65,7 @@ class PairedReinforce(MetaGradient):
         mean = first[0].mapped(lambda one, two: (one + two) / 2, second[0])
         return mean._replace(logits=logits), metrics
 
-    def draw_noises(
+    def mixture_noises(
         self, learner: Learner, parameters: Parameters, noise: TaskNoise, steps: int, progress: float
     ) -> list[TaskNoise]:
         """The noise of each child, which stays the same in all inner steps and for the query."""

@@ -7,11 +7,10 @@ from dataclasses import replace
 import torch
 
 from lit_metanas.meta.differentiation import Metrics, TaskMap
-from lit_metanas.meta.inner_loop import InnerLoop
-from lit_metanas.meta.inner_loops import AlternatingInnerLoop
-from lit_metanas.meta.learner import Adaptation, Learner
-from lit_metanas.meta.meta_gradient import MetaGradient, differentiation, task_metrics
-from lit_metanas.meta.parameters import Parameters
+from lit_metanas.meta.inner_loop import Adaptation, InnerLoop
+from lit_metanas.meta.learner import Learner, Parameters
+from lit_metanas.meta.meta_gradients import MetaGradient, differentiation, task_metrics
+from lit_metanas.meta.partial_inner_loops import AlternatingInnerLoop
 
 
 class Reptile(MetaGradient):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
+TRAINING_PASSES = 3
+"""A pass with its gradient costs about three forward passes."""
+
 
 class Exhausted(Exception):  # noqa: N818 (the end of a search, not a fault)
     """The next charge does not fit into the budget."""

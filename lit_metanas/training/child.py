@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, SequentialSampler, TensorDataset
 from torchmetrics.classification import MulticlassAccuracy
 
-from lit_metanas.meta.cost import TRAINING_PASSES
-from lit_metanas.records.budget import Cost
+from lit_metanas.records.budget import TRAINING_PASSES, Cost
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import Shape

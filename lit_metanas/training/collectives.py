@@ -1,4 +1,4 @@
-"""What several processes exchange: one average an outer step, and gathered objects."""
+"""What several processes exchange: one message an outer step, and gathered objects."""
 
 from __future__ import annotations
 
@@ -9,35 +9,37 @@ from lightning.pytorch import Trainer
 from torch import Tensor, distributed
 
 from lit_metanas.meta.differentiation import Metrics
-from lit_metanas.meta.parameters import Parameters
+from lit_metanas.meta.learner import Parameters
 
 _SHIFTS = (0, 16, 32, 48)
 """FLOPs travel as numbers of 16 bits, whose sums over up to 256 processes float32 holds exactly."""
 
 
-class OuterAverage(NamedTuple):
+class OuterMean(NamedTuple):
     """One outer step's gradient and metrics, the same on all processes.
 
     Attributes:
-        gradients: mean over all tasks.
-        metrics: of all tasks in their order, as ``MetaGradient`` gives them.
+        gradients: mean over the finite tasks; zeros where there is none.
+        metrics: of the finite tasks in their order, as ``MetaGradient`` gives them.
+        finite: which of all tasks have a finite loss and gradient, shape ``(tasks,)``.
         flops: sum over all tasks.
         signalled: whether any process had a signal.
     """
 
     gradients: Parameters
     metrics: Metrics
+    finite: Tensor
     flops: int
     signalled: bool
 
 
-def average(
+def outer_mean(
     gradients: Parameters, metrics: Metrics, flops: int, trainer: Trainer, *, signalled: bool = False
-) -> OuterAverage:
-    """Average over processes that have as many tasks each.
+) -> OuterMean:
+    """The mean over the finite tasks of all processes, which have as many tasks each.
 
     Args:
-        gradients: mean over this process's tasks.
+        gradients: sum over this process's finite tasks, divided by the number of all of them.
         metrics: of this process's tasks; those of shape ``(tasks,)`` are joined.
         flops: sum over this process's tasks.
         trainer: knows the processes.
@@ -66,10 +68,15 @@ def average(
         for (name, value), piece in zip(tensors.items(), pieces, strict=False)
     }
     everything = dict(zip(joined, pieces[len(tensors) :], strict=True))
+    finite = everything.pop("finite") > 0
+    if not bool(finite.all()):
+        scale = len(finite) / max(1, int(finite.sum()))
+        means = {name: value * scale for name, value in means.items()}
+        everything = {name: value[finite] for name, value in everything.items()}
     everything |= {"loss": everything["losses"].mean(), "accuracy": everything["accuracies"].mean()}
     *parts_of_flops, signals = sums.tolist()
     flops = sum(int(part) << shift for part, shift in zip(parts_of_flops, _SHIFTS, strict=True))
-    return OuterAverage(gradients.updated(means), everything, flops, signals > 0)
+    return OuterMean(gradients.updated(means), everything, finite, flops, signals > 0)
 
 
 T = TypeVar("T")

@@ -102,7 +102,7 @@ def _noises(meta_gradient, learner, inner_loop, parameters, episodes, **options)
     from lit_metanas.meta import task_generator
 
     return [
-        meta_gradient.draw(learner, inner_loop, parameters, episode, task_generator(0, 0, i), **options)
+        meta_gradient.draw_noise(learner, inner_loop, parameters, episode, task_generator(0, 0, i), **options)
         for i, episode in enumerate(episodes)
     ]
 

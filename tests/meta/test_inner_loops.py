@@ -15,7 +15,6 @@ from lit_metanas.meta import (
     PrototypeHead,
     PrototypeLinearHead,
     PrototypeLoss,
-    draw,
     evaluate,
     task_generator,
 )
@@ -77,10 +76,10 @@ def test_linear_head_starts_the_same_from_the_same_seed():
 
 def test_noise_is_a_function_of_seed_step_and_task(tiny):
     supernet, episode = tiny.supernet(), tiny.episode(0)
-    logits = tiny.parameters(supernet).logits
+    logits, learner = tiny.parameters(supernet).logits, Learner(supernet, Softmax(), PrototypeHead())
 
     def noise(*numbers, **options):
-        return draw(supernet, Softmax(), logits, episode, task_generator(*numbers), steps=2, **options)
+        return learner.draw_noise(logits, episode, task_generator(*numbers), steps=2, **options)
 
     one, two, other = noise(1, 2, 3), noise(1, 2, 3), noise(1, 3, 2)
     assert one.relaxation["conv1"].shape == (3, 2)

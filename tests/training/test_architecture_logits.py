@@ -5,7 +5,7 @@ import torch
 
 from lit_metanas.relaxations import PRUNED
 from lit_metanas.spaces import Choice
-from lit_metanas.training.meta_search.architecture_logits import ArchitectureLogits
+from lit_metanas.training.architecture_logits import ArchitectureLogits
 
 CHOICES = (
     Choice("a.kernel", ("1", "3", "5"), "kernel"),

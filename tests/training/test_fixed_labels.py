@@ -1,7 +1,7 @@
 """Labels by choice, by group, and of choices that become inactive."""
 
 from lit_metanas.spaces import LayeredSpace
-from lit_metanas.training.meta_search.architecture_logits import fixed_labels
+from lit_metanas.training.architecture_logits import fixed_labels
 
 
 def test_a_group_stands_for_its_choices_but_those_that_are_named():

@@ -12,7 +12,7 @@ from lit_metanas.records import ArchitectureRow, write_architectures
 from lit_metanas.relaxations import Argmax, Softmax
 from lit_metanas.spaces import Architecture, LayeredSpace
 from lit_metanas.training import ArchitectureSchedule
-from lit_metanas.training.meta_search.batch_norm_statistics import RunningStatistics
+from lit_metanas.training.meta_search.training_state import RunningStatistics
 
 
 @pytest.fixture(scope="module")

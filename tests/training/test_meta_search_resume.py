@@ -16,7 +16,7 @@ from meta_toys import fit, make_data, make_model, make_trainer, state_of
 from lit_metanas.meta import MAML, JointInnerLoop, LinearHead
 from lit_metanas.relaxations import GumbelSoftmax
 from lit_metanas.training import ArchitectureSchedule
-from lit_metanas.training.trainers import WholeSteps
+from lit_metanas.training.meta_search.training_state import WholeSteps
 
 # Lightning remarks that a resumed run writes into the folder that it resumes from.
 pytestmark = pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty")

@@ -22,7 +22,6 @@ from lit_metanas.meta import (
     Reptile,
     task_generator,
 )
-from lit_metanas.meta.cost import training_flops
 from lit_metanas.relaxations import AnnealedSoftmax, Categorical, GumbelSoftmax, SampledChild, Softmax
 from lit_metanas.spaces import LayeredSpace
 
@@ -62,7 +61,7 @@ def test_three_times_the_forward_passes(case, batch_norm):
     episode = make_data().stream("train")[0, 0]
     for task in range(3):
         parameters = model.meta_parameters()
-        noise = method.draw(model.learner, inner_loop, parameters, episode, task_generator(0, 0, task))
+        noise = method.draw_noise(model.learner, inner_loop, parameters, episode, task_generator(0, 0, task))
         inner = MultiplyAdds()
         run = type(inner_loop).run
 
@@ -78,7 +77,7 @@ def test_three_times_the_forward_passes(case, batch_norm):
         object.__delattr__(inner_loop, "run")
         # The support set's pass in an inner step that is differentiated itself counts twice.
         again = inner.total if case == "maml" else 0
-        account = training_flops(inner_loop, method, parameters, Adaptation(model.learner, episode, noise, 0.3))
+        account = method.flops(inner_loop, parameters, Adaptation(model.learner, episode, noise, 0.3))
         assert account == 3 * (everything.total + again)
 
 

@@ -11,13 +11,13 @@ from lightning.pytorch import Callback
 
 from lit_metanas.estimators.training_estimator import validation_part
 from lit_metanas.meta.heads import Head
-from lit_metanas.meta.parameters import Parameters
+from lit_metanas.meta.learner import Parameters
 from lit_metanas.records.budget import Budget, Cost
 from lit_metanas.records.record import SearchOutcome
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Task
-from lit_metanas.training.meta_search.batch_norm_statistics import embed_and_record
+from lit_metanas.training.batch_norm_statistics import embed_and_record
 from lit_metanas.training.meta_search.meta_checkpoint import read_meta_checkpoint, read_parameters
 from lit_metanas.training.trainers import quiet_trainer
 from lit_metanas.training.weight_sharing.minibatches import Minibatches

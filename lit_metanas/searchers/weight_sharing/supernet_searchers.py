@@ -10,7 +10,7 @@ from optuna.samplers import BaseSampler, RandomSampler
 
 from lit_metanas.estimators.supernet_estimator import SupernetEstimator
 from lit_metanas.meta.heads import Head
-from lit_metanas.meta.parameters import Parameters
+from lit_metanas.meta.learner import Parameters
 from lit_metanas.records.budget import Budget, Cost
 from lit_metanas.records.record import SearchOutcome, Trial
 from lit_metanas.relaxations.relaxation import Relaxation, Softmax

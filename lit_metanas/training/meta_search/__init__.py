@@ -1,6 +1,6 @@
 """Bilevel meta-training of weights and architecture logits."""
 
-from lit_metanas.training.meta_search.architecture_logits import ArchitectureSchedule
+from lit_metanas.training.architecture_logits import ArchitectureSchedule
 from lit_metanas.training.meta_search.meta_learned import MetaLearned
 from lit_metanas.training.meta_search.meta_search import MetaSearch
 

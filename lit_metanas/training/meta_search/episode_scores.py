@@ -1,18 +1,16 @@
-"""Scores of evaluated episodes, architectures of theirs, and tasks without a finite loss."""
+"""Scores of evaluated episodes, and the architecture that each of them derives."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 from lightning.pytorch import Trainer
 from torch import Tensor
 
-from lit_metanas.meta import Adaptation, InnerLoop, Learner, Parameters, TaskNoise, draw, evaluate, task_generator
-from lit_metanas.meta.cost import adaptation_flops
-from lit_metanas.meta.differentiation import Metrics
+from lit_metanas.meta import Adaptation, InnerLoop, Learner, Parameters, evaluate, task_generator
 from lit_metanas.records.budget import Cost
 from lit_metanas.spaces import Architecture, SearchSpace
 from lit_metanas.tasks.task import Episode, Split
@@ -38,15 +36,21 @@ class EpisodeScores:
         return len(self.mine) * trainer.world_size + trainer.global_rank
 
     def judge(
-        self, learner: Learner, inner_loop: InnerLoop, parameters: Parameters, episode: Episode, trainer: Trainer
+        self,
+        learner: Learner,
+        inner_loop: InnerLoop,
+        parameters: Parameters,
+        episodes: Sequence[Episode],
+        trainer: Trainer,
     ) -> None:
-        """Adapt to this process's next episode and add its accuracy."""
-        generator = task_generator(self.seed, -1, self.number(trainer))
+        """Adapt to each of this process's next episodes, outside of inference mode, and add its accuracy."""
         # Dropout is a part of adaptation, but not of a mere look at the support set.
         dropout = inner_loop.steps > 0
-        scores, _ = evaluate(learner, inner_loop, parameters, episode, generator, support_dropout=dropout)
-        right = int((scores.argmax(1) == episode.query.labels).sum())
-        self.mine.append(right / len(episode.query))
+        for episode in map(normal, episodes):
+            generator = task_generator(self.seed, -1, self.number(trainer))
+            scores, _ = evaluate(learner, inner_loop, parameters, episode, generator, support_dropout=dropout)
+            right = int((scores.argmax(1) == episode.query.labels).sum())
+            self.mine.append(right / len(episode.query))
 
     def gathered(self, trainer: Trainer) -> list[float]:
         """The accuracies of all processes, which have judged as many episodes each, in the episodes' order."""
@@ -63,63 +67,6 @@ def normal(episode: Episode) -> Episode:
         return episode
     train, test = (Split(split.inputs.clone(), split.labels.clone()) for split in (episode.train, episode.test))
     return replace(episode, train=train, test=test)
-
-
-Mean = Callable[[Sequence[Episode], Sequence[TaskNoise]], tuple[Parameters, Metrics]]
-
-
-def mean_of_finite(
-    mean: Mean, episodes: Sequence[Episode], noises: Sequence[TaskNoise]
-) -> tuple[Parameters, Metrics, Tensor]:
-    """The mean over a process's tasks, to which the others add nothing.
-
-    Args:
-        mean: gives the mean gradient and the metrics of tasks.
-        episodes: the tasks, at least one.
-        noises: one for each.
-
-    Returns:
-        The gradient, a sum divided by the number of all tasks; the metrics of all tasks; and which of them are finite,
-        shape ``(tasks,)``: only where some are not does each get a pass of its own.
-    """
-    gradients, metrics = mean(episodes, noises)
-    if _finite(gradients, metrics):
-        return gradients, metrics, torch.ones_like(metrics["losses"])
-    parts = [mean([episode], [noise]) for episode, noise in zip(episodes, noises, strict=True)]
-    finite = [_finite(*part) for part in parts]
-    total = gradients.mapped(torch.zeros_like)
-    for (own, _), good in zip(parts, finite, strict=True):
-        total = total.mapped(torch.add, own) if good else total
-    rows = [own for _, own in parts]
-    joined = {k: torch.cat([row[k] for row in rows]) for k, value in metrics.items() if value.dim()}
-    metrics = {**metrics, **joined}
-    return total.mapped(lambda value: value / len(parts)), metrics, metrics["losses"].new_tensor(finite)
-
-
-def rescaled(gradients: Parameters, metrics: Metrics, good: Tensor) -> tuple[Parameters, Metrics]:
-    """The mean over the finite tasks, of which there is at least one, and their metrics.
-
-    Args:
-        gradients: sum over finite tasks, divided by the number of all.
-        metrics: of all tasks.
-        good: which are finite, shape ``(tasks,)``.
-    """
-    if bool(good.all()):
-        return gradients, metrics
-    scale = len(good) / int(good.sum())
-    kept = {name: value[good] for name, value in metrics.items() if value.dim()}
-    kept |= {"loss": kept["losses"].mean(), "accuracy": kept["accuracies"].mean()}
-    return gradients.mapped(lambda value: value * scale), kept
-
-
-def identity(episode: Episode, *, seed: int, epoch: int, index: int) -> str:
-    """What draws an episode again, in words."""
-    return f"Episode '{episode.id}' (seed {seed}, epoch {epoch}, index {index}, classes {', '.join(episode.classes)})"
-
-
-def _finite(gradients: Parameters, metrics: Metrics) -> bool:
-    values = torch.cat([value.reshape(-1) for value in (*gradients.flat().values(), metrics["losses"])])
-    return bool(values.isfinite().all())
 
 
 class TaskArchitectures:
@@ -182,14 +129,14 @@ class TaskArchitectures:
         begin = time.perf_counter()
         learner, inner_loop = self.learner, self.inner_loop
         steps, generator = inner_loop.steps, task_generator(self.seed, -2, number)
-        noise = draw(learner.supernet, learner.relaxation, parameters.logits, episode, generator, steps=steps)
+        noise = learner.draw_noise(parameters.logits, episode, generator, steps=steps)
         adaptation = Adaptation(learner, episode, noise)
         with torch.no_grad():
             adapted = inner_loop.adapt(parameters, adaptation)
         self.cost += Cost(
             steps=steps,
             images=sum(inner_loop.support_images(episode, step) for step in range(steps)),
-            flops=adaptation_flops(inner_loop, parameters, adaptation),
+            flops=inner_loop.flops(parameters, adaptation),
             seconds=time.perf_counter() - begin,
         )
         self.found.append(self.space.derive(adapted.logits))

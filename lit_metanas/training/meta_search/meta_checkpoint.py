@@ -14,7 +14,7 @@ from torch import Tensor
 from lit_metanas.io.arrays import DAMAGED
 from lit_metanas.io.checkpoints import load_plain
 from lit_metanas.io.files import replacing
-from lit_metanas.meta.parameters import Parameters
+from lit_metanas.meta.learner import Parameters
 from lit_metanas.records.budget import Cost
 from lit_metanas.relaxations.relaxation import PRUNED
 from lit_metanas.spaces.architecture import Architecture

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from lit_metanas.io.arrays import DAMAGED
 from lit_metanas.meta import Head, InnerLoop, Learner, Parameters
-from lit_metanas.meta.cost import Account
 from lit_metanas.meta.learner import BatchNorm
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.rows import Protocol
@@ -21,8 +20,7 @@ from lit_metanas.records.statistics import t_interval
 from lit_metanas.relaxations import Derived, Relaxation
 from lit_metanas.spaces import Architecture, SearchSpace, Shape, inherit
 from lit_metanas.tasks.task import Episode
-from lit_metanas.training.meta_search.architecture_logits import ArchitectureLogits
-from lit_metanas.training.meta_search.batch_norm_statistics import RunningStatistics
+from lit_metanas.training.architecture_logits import ArchitectureLogits
 from lit_metanas.training.meta_search.episode_scores import EpisodeScores, TaskArchitectures, normal
 from lit_metanas.training.meta_search.meta_checkpoint import (
     KEY,
@@ -31,6 +29,7 @@ from lit_metanas.training.meta_search.meta_checkpoint import (
     describe,
     read_meta_checkpoint,
 )
+from lit_metanas.training.meta_search.training_state import Account, RunningStatistics
 from lit_metanas.training.trainers import validate_anew
 
 
@@ -199,8 +198,7 @@ class MetaLearned(LightningModule):
         learner = replace(self.learner, relaxation=relaxation, statistics=statistics)
         # Trainers evaluate in inference mode by default, under which nothing can adapt.
         with torch.inference_mode(False), torch.enable_grad():
-            for episode in batch:
-                scores.judge(learner, self.inner_loop, self.meta_parameters(), normal(episode), self.trainer)
+            scores.judge(learner, self.inner_loop, self.meta_parameters(), batch, self.trainer)
 
     def _evaluate_derived(self, batch: list[Episode]) -> None:
         architectures = self.task_architectures
@@ -215,7 +213,7 @@ class MetaLearned(LightningModule):
                 if (own := architectures.found[-1]) not in statistics:
                     statistics[own] = self.statistics.under(parameters, self._images)
                 learner = replace(self.learner, relaxation=Derived(self.space), statistics=statistics[own])
-                self._derived.judge(learner, self.inner_loop, parameters, episode, self.trainer)
+                self._derived.judge(learner, self.inner_loop, parameters, [episode], self.trainer)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what describes the search, as plain values and tensors."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import warnings
-from functools import partial
 from typing import Any
 
 import torch
@@ -24,17 +23,14 @@ from lit_metanas.meta import (
     TaskNoise,
     task_generator,
 )
-from lit_metanas.meta.cost import training_flops
-from lit_metanas.meta.differentiation import Metrics
 from lit_metanas.meta.learner import BatchNorm
 from lit_metanas.relaxations import Relaxation, Softmax
 from lit_metanas.spaces import SearchSpace, Shape
 from lit_metanas.tasks.task import Episode
-from lit_metanas.training.collectives import average
-from lit_metanas.training.meta_search.architecture_logits import ArchitectureSchedule, fixed_labels
-from lit_metanas.training.meta_search.episode_scores import identity, mean_of_finite, rescaled
+from lit_metanas.training.architecture_logits import ArchitectureSchedule, fixed_labels
+from lit_metanas.training.collectives import outer_mean
 from lit_metanas.training.meta_search.meta_learned import MetaLearned
-from lit_metanas.training.trainers import WholeSteps
+from lit_metanas.training.meta_search.training_state import WholeSteps
 
 
 def default_weight_optimizer(parameters: Any) -> Optimizer:
@@ -191,23 +187,18 @@ class MetaSearch(MetaLearned):
         parameters = self.meta_parameters()
         tied = progress < self.schedule.tied_until
         noises = [self._noise(parameters, episode, place, tied) for place, episode in enumerate(batch)]
-        mean = partial(self.meta_gradient.mean, self.learner, self.inner_loop, parameters, progress=progress)
-        gradients, metrics, metrics["finite"] = mean_of_finite(mean, batch, noises)
-        flops = sum(
-            training_flops(
-                self.inner_loop, self.meta_gradient, parameters, Adaptation(self.learner, episode, noise, progress)
-            )
-            for episode, noise in zip(batch, noises, strict=True)
+        gradients, metrics = self.meta_gradient.mean(
+            self.learner, self.inner_loop, parameters, batch, noises, progress=progress
         )
+        adaptations = (Adaptation(self.learner, *each, progress) for each in zip(batch, noises, strict=True))
+        flops = sum(self.meta_gradient.flops(self.inner_loop, parameters, each) for each in adaptations)
         trainer = self.trainer
-        mean_of_all = average(gradients, metrics, flops, trainer, signalled=self.signalled)
-        gradients, metrics, flops, self.any_signalled = mean_of_all
-        good = metrics["finite"] > 0
-        if not bool(good.all()):
-            self._leave_out(metrics, batch, batch_idx)
+        mean = outer_mean(gradients, metrics, flops, trainer, signalled=self.signalled)
+        gradients, metrics, finite, flops, self.any_signalled = mean
+        if not bool(finite.all()):
+            self._leave_out(finite, batch, batch_idx)
         self._whole_steps.begin()
-        if bool(good.any()):
-            gradients, metrics = rescaled(gradients, metrics, good)
+        if bool(finite.any()):
             gradients = self.meta_gradient.finished(gradients, metrics)
             if tied:
                 gradients = gradients._replace(logits=self.logits.tied(gradients.logits))
@@ -231,30 +222,28 @@ class MetaSearch(MetaLearned):
     def _noise(self, parameters: Parameters, episode: Episode, place: int, tied: bool) -> TaskNoise:
         task = place * self.trainer.world_size + self.trainer.global_rank
         generator = task_generator(self.seed, int(self.outer_steps), task)
-        draw, dropout = self.meta_gradient.draw, self.query_dropout
+        draw, dropout = self.meta_gradient.draw_noise, self.query_dropout
         noise = draw(self.learner, self.inner_loop, parameters, episode, generator, query_dropout=dropout)
         return noise._replace(relaxation=self.logits.tied_noise(noise.relaxation)) if tied else noise
 
-    def _leave_out(self, metrics: Metrics, batch: list[Episode], batch_idx: int) -> None:
+    def _leave_out(self, finite: Tensor, batch: list[Episode], batch_idx: int) -> None:
         """Count the tasks that are not finite, and stop all processes together past the limit.
 
         Args:
-            metrics: of all tasks of all processes, so that these agree.
+            finite: which of the tasks of all processes are finite, so that these agree.
             batch: this process's tasks.
             batch_idx: place of the outer step in its epoch.
         """
         world, limit = self.trainer.world_size, self.skipped
-        for place in (metrics["finite"] == 0).nonzero().flatten().tolist():
+        for place in (~finite).nonzero().flatten().tolist():
             said, owner = "", place % world
             if owner == self.trainer.global_rank:
-                data = getattr(self.trainer, "datamodule", None)
-                said = identity(
-                    batch[place // world],
-                    seed=getattr(data, "seed", self.seed),
-                    epoch=self.trainer.current_epoch,
-                    index=batch_idx * world * len(batch) + place,
+                episode, index = batch[place // world], batch_idx * world * len(batch) + place
+                seed = getattr(getattr(self.trainer, "datamodule", None), "seed", self.seed)
+                said = (
+                    f"Episode '{episode.id}' (seed {seed}, epoch {self.trainer.current_epoch}, index {index}, classes "
+                    f"{', '.join(episode.classes)}) has no finite loss and gradient at step {int(self.outer_steps)}"
                 )
-                said += f" has no finite loss and gradient at step {int(self.outer_steps)}"
             self.account.skipped += 1
             if self.account.skipped > limit:
                 said = self.trainer.strategy.broadcast(said, owner)

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from lit_metanas.meta.parameters import Parameters
+from lit_metanas.meta.learner import Parameters
 from lit_metanas.records.budget import Budget, Cost
 from lit_metanas.relaxations.relaxation import Relaxation
 from lit_metanas.spaces.architecture import Architecture

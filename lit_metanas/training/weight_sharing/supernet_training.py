@@ -14,16 +14,15 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.optim import SGD, Optimizer
 
-from lit_metanas.meta.cost import TRAINING_PASSES
-from lit_metanas.meta.parameters import Parameters
-from lit_metanas.records.budget import Budget, Cost
+from lit_metanas.meta.learner import Parameters
+from lit_metanas.records.budget import TRAINING_PASSES, Budget, Cost
 from lit_metanas.records.record import SearchRecord, Trial
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import Mixture, one_hot
 from lit_metanas.tasks.task import Split, Task
+from lit_metanas.training.batch_norm_statistics import embed_and_record
 from lit_metanas.training.child import share_right
-from lit_metanas.training.meta_search.batch_norm_statistics import embed_and_record
 from lit_metanas.training.weight_sharing.minibatches import Minibatch
 
 

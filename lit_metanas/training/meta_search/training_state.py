@@ -1,60 +1,68 @@
-"""Batch-norm statistics of an architecture within a supernet."""
+"""The state of a meta-training beside its parameters, so that an interrupted one goes on as if it had not been."""
 
 from __future__ import annotations
 
+import signal
+import threading
+import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from types import FrameType
 from typing import Any
 
 import torch
 from lightning.pytorch import Trainer
 from torch import Tensor
-from torch.func import functional_call
 
-from lit_metanas.meta.parameters import Parameters
-from lit_metanas.relaxations import Derived
+from lit_metanas.meta.learner import Parameters
+from lit_metanas.records.budget import Cost
+from lit_metanas.relaxations.discrete import Derived
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.spaces.supernet import Mixture, Shape, Supernet
+from lit_metanas.spaces.supernet import Shape, Supernet
 from lit_metanas.tasks.task import Episode
+from lit_metanas.training.batch_norm_statistics import embed_and_record
 from lit_metanas.training.collectives import interleaved
 
 
-@torch.no_grad()
-def embed_and_record(
-    supernet: Supernet, weights: Mapping[str, Tensor], mixture: Mixture, inputs: Tensor, batch_size: int = 500
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """Embed inputs in batches, each normalised by itself, and pool their means and variances.
+class Account:
+    """Images and seconds of a training, and what the trainings before it cost.
 
-    Args:
-        supernet: the network that ``weights`` belong to.
-        weights: its parameters.
-        mixture: which candidates are computed.
-        inputs: shape ``(n, channels, height, width)``.
-        batch_size: inputs embedded at once.
-
-    Returns:
-        Features of shape ``(n, features)``, and the statistics ``<layer>.mean`` and ``<layer>.var``.
+    Attributes:
+        earlier: cost of the trainings that this one started from.
+        images: training images seen, with repetition, over all processes.
+        seconds: wall time, with the validations between steps.
+        skipped: tasks that were left out.
     """
-    parts = -(-len(inputs) // batch_size)
-    features = torch.empty(0)
-    sums: dict[str, Tensor] = {}
-    for part in range(parts):
-        record: dict[str, Tensor] = {}
-        # Every so-manieth input: examples ordered by class would give batches of few classes.
-        batch = inputs[part::parts]
-        embedded = functional_call(supernet, dict(weights), (batch, mixture), {"record": record}, tie_weights=False)
-        if not part:
-            features = embedded.new_empty(len(inputs), embedded.shape[1])
-        features[part::parts] = embedded
-        share = len(batch) / len(inputs)
-        for name, value in record.items():
-            if name.endswith(".var"):  # to second moments, which can be pooled
-                value = value + record[f"{name.removesuffix('.var')}.mean"] ** 2
-            sums[name] = sums.get(name, torch.zeros_like(value)) + share * value
-    for name in sums:
-        if name.endswith(".var"):
-            sums[name] = (sums[name] - sums[f"{name.removesuffix('.var')}.mean"] ** 2).clamp_min(0)
-    return features, sums
+
+    def __init__(self) -> None:
+        self.earlier = Cost()
+        self.images, self.seconds, self.skipped = 0, 0.0, 0
+        self._clock = 0.0
+
+    def begin(self) -> None:
+        """Start the clock."""
+        self._clock = time.perf_counter()
+
+    def step(self, images: int) -> None:
+        """Add one step's images, and the time since the last one."""
+        now = time.perf_counter()
+        self.seconds, self._clock = self.seconds + now - self._clock, now
+        self.images += images
+
+    def total(self, *, steps: int, flops: int) -> Cost:
+        """Everything; steps and FLOPs are those of this training."""
+        return self.earlier + Cost(steps=steps, images=self.images, flops=flops, seconds=round(self.seconds, 3))
+
+    def state(self) -> dict[str, Any]:
+        """Plain values."""
+        own = {"images": self.images, "seconds": self.seconds, "skipped": self.skipped}
+        return {**own, "earlier": asdict(self.earlier)}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take up what ``state`` gave."""
+        self.images, self.seconds, self.earlier = state["images"], state["seconds"], Cost(**state["earlier"])
+        self.skipped = int(state.get("skipped", 0))  # checkpoints of version 0.1 do not know
 
 
 class RunningStatistics:
@@ -152,3 +160,36 @@ def _packed(images: Tensor) -> Tensor:
 
 def _unpacked(images: Tensor) -> Tensor:
     return images.float().div(255) if images.dtype == torch.uint8 else images
+
+
+class WholeSteps:
+    """Holds SIGINT back while parameters change, so that a checkpoint written on interruption can be resumed exactly.
+
+    A second signal is not held back.
+    """
+
+    def __init__(self) -> None:
+        self._handler: Any = None
+        self._waiting = False
+
+    def begin(self) -> None:
+        """From here on a signal waits; nothing changes outside of the main thread, which alone gets signals."""
+        if self._handler is None and threading.current_thread() is threading.main_thread():
+            self._handler = signal.getsignal(signal.SIGINT)
+            if self._handler is not None:  # one that is not Python's could not be put back
+                signal.signal(signal.SIGINT, self._note)
+
+    def end(self) -> None:
+        """Let signals through again, the one that has waited first."""
+        handler, self._handler = self._handler, None
+        waiting, self._waiting = self._waiting, False
+        if handler is not None:
+            signal.signal(signal.SIGINT, handler)
+        if waiting:
+            signal.raise_signal(signal.SIGINT)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        del number, frame
+        again, self._waiting = self._waiting, True
+        if again:
+            self.end()

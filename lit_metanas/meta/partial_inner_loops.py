@@ -1,4 +1,4 @@
-"""Inner loops that move all parameters, the head, or logits and weights in turn."""
+"""Inner loops that move one part of the parameters at a time: the head alone, or logits and weights in turn."""
 
 from __future__ import annotations
 
@@ -8,58 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from lit_metanas.meta.inner_loop import InnerLoop, checked
-from lit_metanas.meta.inner_optimizers import Tensors, UpdateRule
-from lit_metanas.meta.learner import Adaptation
-from lit_metanas.meta.parameters import Group, Parameters, row
+from lit_metanas.meta.differentiation import UpdateRule
+from lit_metanas.meta.inner_loop import Adaptation, InnerLoop
+from lit_metanas.meta.learner import Group, Parameters, Tensors, noise_row
 from lit_metanas.tasks.task import Episode, Split
-
-
-class JointInnerLoop(InnerLoop):
-    """One gradient step on [weights; logits] and head together (Lian et al. 2020, T-NAS, Eq. 5).
-
-    Args:
-        steps: number of steps.
-        learning_rate: of weights.
-        logit_learning_rate: of logits.
-        head_learning_rate: of the head; that of weights where None.
-        groups: what moves: some of ``weights``, ``logits`` and ``head``.
-        rule: what a step does with a gradient; ``SGD()`` where None.
-        restart: whether the relaxation's progress runs from 0 to 1 inside every task.
-    """
-
-    def __init__(
-        self,
-        *,
-        steps: int,
-        learning_rate: float = 0.1,
-        logit_learning_rate: float = 0.1,
-        head_learning_rate: float | None = None,
-        groups: tuple[Group, ...] = ("weights", "logits", "head"),
-        rule: UpdateRule | None = None,
-        restart: bool = False,
-    ) -> None:
-        super().__init__(
-            steps=steps,
-            learning_rate=learning_rate,
-            logit_learning_rate=logit_learning_rate,
-            head_learning_rate=head_learning_rate,
-            rule=rule,
-            restart=restart,
-        )
-        self._groups = checked(groups)
-
-    @property
-    def groups(self) -> tuple[Group, ...]:
-        """What moves."""
-        return self._groups
-
-    def run(self, parameters: Parameters, adaptation: Adaptation) -> Parameters:
-        """Step jointly."""
-        state = self.rule.start(parameters.flat(self.groups))
-        for step in range(self.steps):
-            parameters, state = self.step(parameters, adaptation, self.groups, state, step)
-        return parameters
 
 
 class HeadInnerLoop(InnerLoop):
@@ -89,7 +41,7 @@ class HeadInnerLoop(InnerLoop):
         learner, noise, episode = adaptation.learner, adaptation.noise, adaptation.episode
         support = episode.support
         mixture = learner.mixture(parameters.logits, noise, 0, self.progress(0, adaptation.progress))
-        features = learner.features(parameters.weights, support.inputs, mixture, noise=row(noise.support, 0))
+        features = learner.features(parameters.weights, support.inputs, mixture, noise=noise_row(noise.support, 0))
         if not adaptation.differentiate.second_order:
             features = features.detach()
 

@@ -1,9 +1,10 @@
-"""How the outer update is derived from adapted tasks."""
+"""Meta-gradients: their base, and those of the query loss after adaptation (MAML and its kin)."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -19,10 +20,9 @@ from lit_metanas.meta.differentiation import (
     mean_vmap,
     vectorised,
 )
-from lit_metanas.meta.inner_loop import InnerLoop
-from lit_metanas.meta.inner_optimizers import Tensors
-from lit_metanas.meta.learner import Adaptation, Learner
-from lit_metanas.meta.parameters import Parameters, TaskNoise, draw
+from lit_metanas.meta.inner_loop import Adaptation, InnerLoop, JointInnerLoop
+from lit_metanas.meta.learner import Learner, Parameters, TaskNoise, Tensors
+from lit_metanas.meta.partial_inner_loops import HeadInnerLoop
 from lit_metanas.tasks.task import Episode
 
 
@@ -59,7 +59,7 @@ class MetaGradient(ABC):
             inner_loop: adaptation to a task.
             parameters: the meta-parameters.
             episodes: the meta-batch, at least one.
-            noises: what ``draw`` gave, one for each episode.
+            noises: what ``draw_noise`` gave, one for each episode.
             progress: place in the outer schedule, from 0 to 1.
 
         Returns:
@@ -115,7 +115,7 @@ class MetaGradient(ABC):
         del metrics
         return gradients
 
-    def draw(
+    def draw_noise(
         self,
         learner: Learner,
         inner_loop: InnerLoop,
@@ -126,10 +126,8 @@ class MetaGradient(ABC):
         support_dropout: bool = True,
         query_dropout: bool = True,
     ) -> TaskNoise:
-        """Draw one task's noise; see ``noise.draw``."""
-        return draw(
-            learner.supernet,
-            learner.relaxation,
+        """Draw one task's noise; arguments as of ``Learner.draw_noise``."""
+        return learner.draw_noise(
             parameters.logits,
             episode,
             generator,
@@ -139,12 +137,27 @@ class MetaGradient(ABC):
             query_dropout=query_dropout,
         )
 
-    def draw_noises(
+    def mixture_noises(
         self, learner: Learner, parameters: Parameters, noise: TaskNoise, steps: int, progress: float
     ) -> list[TaskNoise]:
         """The noise of each mixture that the query set is judged under: rows of the inner steps, then the query's."""
         del learner, parameters, steps, progress
         return [noise]
+
+    def flops(self, inner_loop: InnerLoop, parameters: Parameters, adaptation: Adaptation) -> int:
+        """Training cost of one task's outer gradient: 3 x forward multiply-adds x images, summed over all passes.
+
+        The support set is looked at in the inner steps as the inner loop says, and once more each for the head's
+        start, and for its comparison or batch-norm statistics; each mixture repeats the whole. Inner steps on weights
+        or logits that are differentiated themselves count twice. Of the parameters only the logits are read.
+        """
+        learner, episode, noise = adaptation.learner, adaptation.episode, adaptation.noise
+        again = len(episode.support) if learner.head.compares or learner.batch_norm == "support" else 0
+        times = 2 if self.second_order and {"weights", "logits"} & set(inner_loop.groups) else 1
+        images = [times * inner_loop.support_images(episode, step) for step in range(inner_loop.steps)]
+        noises = self.mixture_noises(learner, parameters, noise, inner_loop.steps, adaptation.progress)
+        images.append(again + len(episode.query))
+        return sum(replace(adaptation, noise=one).flops(parameters, images) for one in noises)
 
 
 def differentiation(functional: bool, *, second_order: bool = False) -> Differentiation:
@@ -182,3 +195,90 @@ def task_metrics(scores: Tensor, labels: Tensor) -> Metrics:
     scores = scores.detach()
     accuracy = (scores.argmax(-1) == labels).to(scores.dtype).mean()
     return {"losses": cross_entropy(scores, labels), "accuracies": accuracy}
+
+
+class MAML(MetaGradient):
+    """The query loss after adaptation, differentiated through all inner steps (Finn et al. 2017, Algorithm 1, line 8).
+
+    Args:
+        task_map: ``loop`` (one task after another), ``vmap`` (all at once) or ``auto`` (``vmap`` on a GPU).
+
+    Attributes:
+        second_order: whether inner gradients are differentiated, too.
+    """
+
+    second_order: bool = True
+
+    def task_gradient(
+        self, inner_loop: InnerLoop, parameters: Parameters, adaptation: Adaptation, functional: bool
+    ) -> tuple[Parameters, Metrics]:
+        """Differentiate one task's query loss."""
+        task = replace(adaptation, differentiate=differentiation(functional, second_order=self.second_order))
+        return query_gradient(inner_loop, parameters, task, differentiation(functional), parameters.flat())
+
+
+class FOMAML(MAML):
+    """MAML with inner gradients taken for constants (Finn et al. 2017, Section 5.2).
+
+    What else depends on the meta-parameters is differentiated: a head made from class means passes its gradient on to
+    the weights (Triantafillou et al. 2020, first-order Proto-MAML).
+
+    Args:
+        task_map: ``loop`` (one task after another), ``vmap`` (all at once) or ``auto`` (``vmap`` on a GPU).
+    """
+
+    second_order = False
+
+
+class ANIL(MAML):
+    """MAML whose inner loop moves the head only (Raghu et al. 2020, Section 4.1).
+
+    Args:
+        task_map: ``loop`` (one task after another), ``vmap`` (all at once) or ``auto`` (``vmap`` on a GPU).
+    """
+
+    def check(self, learner: Learner, inner_loop: InnerLoop) -> None:
+        """Ask for ``HeadInnerLoop`` and a head that has parameters."""
+        if not isinstance(inner_loop, HeadInnerLoop) or learner.head.compares:
+            raise ValueError(
+                f"ANIL adapts a linear head, not {type(learner.head).__name__} by {type(inner_loop).__name__}: "
+                "use HeadInnerLoop with PrototypeLinearHead or LinearHead."
+            )
+
+
+class TNAS(MAML):
+    """First-order outer step on weights and logits after joint inner steps on both (Lian et al. 2020, Eq. 5 and 6).
+
+    Args:
+        task_map: ``loop`` (one task after another), ``vmap`` (all at once) or ``auto`` (``vmap`` on a GPU).
+    """
+
+    second_order = False
+
+    def check(self, learner: Learner, inner_loop: InnerLoop) -> None:
+        """Ask for ``JointInnerLoop`` that moves weights and logits."""
+        if not isinstance(inner_loop, JointInnerLoop) or not {"weights", "logits"} <= set(inner_loop.groups):
+            raise ValueError(
+                f"TNAS steps on weights and logits together, which {type(inner_loop).__name__} over "
+                f"{', '.join(inner_loop.groups) or 'nothing'} does not: use JointInnerLoop with both groups."
+            )
+
+
+class PrototypeLoss(MAML):
+    """Gradient of the prototypical loss with respect to weights and logits (Snell et al. 2017, Algorithm 1).
+
+    It is MAML without a step, which has one order; the logits' gradient comes through the relaxation.
+
+    Args:
+        task_map: ``loop`` (one task after another), ``vmap`` (all at once) or ``auto`` (``vmap`` on a GPU).
+    """
+
+    second_order = False
+
+    def check(self, learner: Learner, inner_loop: InnerLoop) -> None:
+        """Ask for a head made from the support set and no steps."""
+        if inner_loop.steps or not (learner.head.compares or learner.head.starts_from_support):
+            raise ValueError(
+                f"PrototypeLoss takes class means, not {inner_loop.steps} steps of {type(inner_loop).__name__} with "
+                f"{type(learner.head).__name__}: use NoInnerLoop with PrototypeHead."
+            )
