@@ -22,7 +22,6 @@ from lit_metanas.meta import (
     PrototypeLoss,
     Reptile,
 )
-from lit_metanas.meta.cost import training_flops
 from lit_metanas.relaxations import Categorical, Relaxation, SampledChild, Softmax
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.tasks import Episode, Split
@@ -50,8 +49,8 @@ def draw() -> Figure:
     for _, meta_gradient, loop, relaxation in METHODS:
         head = PrototypeLinearHead() if loop.steps else PrototypeHead()
         learner = Learner(supernet, relaxation, head)
-        noise = meta_gradient.draw(learner, loop, parameters, episode, torch.Generator().manual_seed(0))
-        costs.append(training_flops(loop, meta_gradient, parameters, Adaptation(learner, episode, noise)))
+        noise = meta_gradient.draw_noise(learner, loop, parameters, episode, torch.Generator().manual_seed(0))
+        costs.append(meta_gradient.flops(loop, parameters, Adaptation(learner, episode, noise)))
     figure, axes = plt.subplots(figsize=(7.2, 2.5), layout="constrained")
     bars = axes.barh([name for name, *_ in METHODS], [cost / 1e9 for cost in costs], color="#0072B2", height=0.65)
     axes.bar_label(bars, fmt="%.1f", padding=3)
