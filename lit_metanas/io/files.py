@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import socket
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -42,6 +43,26 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def read_regular(path: str | os.PathLike[str], largest: int) -> bytes:
+    """Read a regular file: not a pipe or a device, which may never end.
+
+    Args:
+        path: the file.
+        largest: number of bytes beyond which it is not read.
+
+    Raises:
+        ValueError: it is no regular file, or larger; the message goes on after the file's name.
+        OSError: it cannot be read.
+    """
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:  # without waiting for a pipe's other end
+        status = os.fstat(stream.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise ValueError("is no regular file")
+        if status.st_size > largest:
+            raise ValueError(f"is larger than {largest >> 20} MB")
+        return stream.read(status.st_size)
 
 
 def _flush(file: Path) -> None:

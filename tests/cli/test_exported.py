@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import csv
-import hashlib
 import io
 import json
 import subprocess
 import sys
-import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -24,7 +20,7 @@ from torch import nn
 from lit_metanas.cli.command_line import main
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.training import Exported, ExportedModel, export_child, load_exported
-from lit_metanas.training.export.exported_program import fit_images, plain_program
+from lit_metanas.training.export.exported_program import fit_images
 
 SHAPE = (1, 28, 28)
 CLASSES = ("cat", "dog", "bird")
@@ -119,7 +115,7 @@ def test_damaged_newer_and_missing_files(copied: Path) -> None:
     with pytest.raises(ValueError, match="newer than 1"):
         load_exported(copied)
     (copied / "model.json").write_text("{")
-    with pytest.raises(ValueError, match=r"model.json' is damaged"):
+    with pytest.raises(ValueError, match=r"model.json' is not valid JSON"):
         load_exported(copied)
     (copied / "model.json").write_text(json.dumps(description))
     (copied / "model.pt2").write_bytes((copied / "model.pt2").read_bytes()[:-10])
@@ -128,97 +124,6 @@ def test_damaged_newer_and_missing_files(copied: Path) -> None:
     (copied / "model.pt2").unlink()
     with pytest.raises(FileNotFoundError, match=r"no 'model.pt2'"):
         load_exported(copied)
-
-
-def tampered(folder: Path, change: Callable[[str, bytes], bytes], more: dict[str, bytes]) -> None:
-    """Rewrite the program's archive, and the digest with it, as an attacker would."""
-    content = io.BytesIO()
-    with zipfile.ZipFile(folder / "model.pt2") as old, zipfile.ZipFile(content, "w") as new:
-        for name in old.namelist():
-            new.writestr(name, change(name, old.read(name)))
-        for name, data in more.items():
-            new.writestr(name, data)
-    (folder / "model.pt2").write_bytes(content.getvalue())
-    description = json.loads((folder / "model.json").read_text())
-    description["program_sha256"] = hashlib.sha256(content.getvalue()).hexdigest()
-    (folder / "model.json").write_text(json.dumps(description))
-
-
-HARMFUL = b"cos\nmkdir\n(S'executed'\ntR."
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "more"),
-    [
-        (b'"use_pickle": false', b'"use_pickle": true', {}),
-        (b"Symbol('s", b"__import__('os').mkdir('executed') or Symbol('s", {}),
-        (b"Symbol('s", b"9**9**9**9*Symbol('s", {}),
-        (b"Symbol('s", b"1+" * 200 + b"Symbol('s", {}),
-        (b'"torch.ops.aten.linear.default"', b'"torch.hub.os.mkdir"', {}),
-        (b'"torch.ops.aten.linear.default"', b'"torch.ops.aten.from_file.default"', {}),
-        (b"builtins.tuple", b"lit_metanas.Anything", {}),
-        (b'"inputs"', b"\"inputs=__import__('os').mkdir('executed')\"", {}),
-        (b"", b"", {"archive/data/constants/custom_obj_0": b"pickled"}),
-        (b"", b"", {"archive/data/sample_inputs/model.pt": HARMFUL}),
-        (b"", b"", {"archive/data/weights/model.pt": HARMFUL}),
-        (b"", b"", {"archive/extra/more.txt": b"text"}),
-        (b"", b"", {"archive/models/model.json": b"{}"}),
-    ],
-)
-@pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_a_program_that_would_execute_code_is_refused(
-    old: bytes, new: bytes, more: dict[str, bytes], copied: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(copied)
-
-    def change(name: str, data: bytes) -> bytes:
-        return data.replace(old, new) if old and name.endswith(".json") else data
-
-    tampered(copied, lambda name, data: data, {})
-    load_exported(copied)  # an unchanged archive, rewritten, is still accepted
-    tampered(copied, change, more)
-    with pytest.raises(ValueError, match="holds more than a program and tensors"):
-        load_exported(copied)
-    assert not (copied / "executed").exists()
-
-
-@pytest.mark.parametrize("attack", ["the same name twice", "another case"])
-@pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_entries_that_torch_would_read_instead_of_the_checked_ones(
-    attack: str, copied: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """zipfile and torch's reader find different entries; the one that torch finds declares a pickled weight."""
-    monkeypatch.chdir(copied)
-    config, weight = "archive/data/weights/model_weights_config.json", "archive/data/weights/weight_0"
-    with zipfile.ZipFile(copied / "model.pt2") as archive:
-        entries = {name: archive.read(name) for name in archive.namelist()}
-    pickled = entries[config].replace(b'"use_pickle": false', b'"use_pickle": true')
-    assert pickled != entries[config]
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as new:
-        for name, data in {config: pickled, weight: HARMFUL}.items():
-            new.writestr(name.replace("data", "DATA") if attack == "another case" else name, data)
-        for name, data in entries.items():
-            new.writestr(name, data)
-    (copied / "model.pt2").write_bytes(content.getvalue())
-    description = json.loads((copied / "model.json").read_text())
-    description["program_sha256"] = hashlib.sha256(content.getvalue()).hexdigest()
-    (copied / "model.json").write_text(json.dumps(description))
-    with pytest.raises(ValueError, match="holds more than a program and tensors"):
-        load_exported(copied)
-    assert not (copied / "executed").exists()
-    with contextlib.suppress(Exception):  # it would have been read: an attack, not only an odd file
-        torch.export.load(io.BytesIO(content.getvalue()))
-    assert (copied / "executed").exists()
-
-
-def test_what_is_loaded_is_a_copy_of_what_was_checked(folder: Path) -> None:
-    content = (folder / "model.pt2").read_bytes()
-    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(io.BytesIO(plain_program(content))) as new:
-        assert new.namelist() == old.namelist()
-        assert all(new.read(name) == old.read(name) for name in new.namelist() if not name.endswith(".json"))
-        assert b"File " in old.read("archive/models/model.json")
-        assert b"File " not in new.read("archive/models/model.json")  # no traces of the source
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import copy
 import hashlib
 import json
 import os
-import re
-import zipfile
+import warnings
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -18,75 +18,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_metanas.io.checkpoints import write_weights
-from lit_metanas.io.files import replacing
+from lit_metanas.io.files import read_regular, replacing
+from lit_metanas.io.json_files import read_json
 from lit_metanas.io.text import number_of
+from lit_metanas.records.plain import from_plain
 from lit_metanas.spaces.supernet import Shape
-
-_PROGRAM = "archive/models/model.json"
-_SAMPLES = "archive/data/sample_inputs/model.pt"
-_ENTRIES = re.compile(
-    r"archive/(models/model\.json|data/(weights|constants)/((weight|tensor)_[0-9]+|model_(weights|constants)_config\.json)"
-    r"|data/sample_inputs/model\.pt|archive_format|archive_version|byteorder|\.data/(version|serialization_id))"
-)
-_WORD = re.compile(r"[\w.+]*", re.ASCII)
-_OPERATION = re.compile(r"torch\.ops\.aten\.(?!from_file)\w+\.\w+", re.ASCII)
-_TREE = re.compile(r'([\[\]{}:, ]|[0-9]|null|"(type|context|children_spec|null|\[\]|builtins\.(tuple|list|dict))")*')
-_BATCH_SIZE = re.compile(r"(s[0-9]{1,6}|Symbol\('s[0-9]{1,6}', positive=True, integer=True\)|[0-9]{1,9}|[*+\-/() ])*")
-_LONGEST = 200
-
-
-def plain_program(content: bytes) -> bytes:
-    """Copy an exported program, entry by entry as checked, so that loading the copy runs no foreign code.
-
-    ``torch.export.load`` unpickles what an archive declares as pickled, evaluates size expressions, pastes names into
-    code, and calls whatever below ``torch`` a graph names. Its reader also finds entries by other rules than
-    ``zipfile`` (by any case, another one of two of the same name), hence the copy. Traces of the source are left out.
-
-    Raises:
-        ValueError: the archive is damaged, or holds anything but tensors and a graph of torch's operations.
-    """
-    copy = BytesIO()
-    try:
-        with zipfile.ZipFile(BytesIO(content)) as archive, zipfile.ZipFile(copy, "w") as plain:
-            names = archive.namelist()
-            if _PROGRAM not in names or len(set(names)) < len(names) or not all(map(_ENTRIES.fullmatch, names)):
-                raise ValueError("foreign entries")
-            for name in names:
-                data = archive.read(name)
-                if name.endswith(".json"):
-                    data = json.dumps(_checked(json.loads(data))).encode()
-                elif name == _SAMPLES:
-                    torch.load(BytesIO(data), weights_only=True)
-                plain.writestr(name, data)
-    except Exception as error:  # whatever else it is, it is not plain
-        raise ValueError("This is not an archive of a plain program.") from error
-    return copy.getvalue()
-
-
-def _checked(tree: object, key: str = "") -> object:
-    """The tree without metadata, if every text in it is harmless where it stands."""
-    if isinstance(tree, list):
-        return [_checked(value, key) for value in tree]
-    if isinstance(tree, dict):
-        if tree.get("use_pickle") or "as_custom_obj" in tree:
-            raise ValueError("pickled objects")
-        for name in tree:
-            _check_text(name, "")
-        return {name: {} if name == "metadata" else _checked(value, name) for name, value in tree.items()}
-    if isinstance(tree, str):
-        _check_text(tree, key)
-    return tree
-
-
-def _check_text(text: str, key: str) -> None:
-    if key == "expr_str":  # powers are left out: they make numbers that take for ever
-        harmless = len(text) <= _LONGEST and "**" not in text and _BATCH_SIZE.fullmatch(text)
-    else:
-        pattern = {"target": _OPERATION, "in_spec": _TREE, "out_spec": _TREE}.get(key, _WORD)
-        harmless = pattern.fullmatch(text)
-    if not harmless:
-        raise ValueError(f"'{text[:_LONGEST]}' as {key}")
-
+from lit_metanas.training.export.plain_program import OPERATIONS
+from lit_metanas.training.export.program_archive import LARGEST_PROGRAM, read_program
 
 SCHEMA = 1
 PROGRAM, WEIGHTS, DESCRIPTION = "model.pt2", "weights.pt", "model.json"
@@ -163,7 +101,7 @@ def export_child(
         shape: channels, height and width of an image.
 
     Raises:
-        ValueError: the number of class names is not the number of scores.
+        ValueError: the number of class names is not the number of scores, or two are the same.
     """
     folder = Path(directory)
     network = copy.deepcopy(network).cpu().eval()
@@ -176,7 +114,16 @@ def export_child(
     if ways != len(classes):
         given = number_of(len(classes), "name")
         raise ValueError(f"The network tells {number_of(ways, 'class')} apart, but {given} came: name each once.")
+    if (twice := _repeated(classes)) is not None:
+        raise ValueError(f"Two classes are called '{twice}': give each a name of its own.")
     program = torch.export.export(network, (example,), dynamic_shapes=({0: torch.export.Dim("batch")},))
+    called = {str(node.target).removeprefix("aten.") for node in program.graph.nodes if node.op == "call_function"}
+    if foreign := sorted(called - OPERATIONS.keys()):
+        warnings.warn(
+            f"The exported network calls {', '.join(foreign)}, which no space of this package does: `predict` refuses "
+            "it, but torch.export.load takes it.",
+            stacklevel=2,
+        )
     with replacing(folder / PROGRAM) as temporary:
         buffer = BytesIO()
         torch.export.save(program, buffer)
@@ -200,30 +147,68 @@ def load_exported(directory: str | os.PathLike[str]) -> Exported:
 
     Raises:
         FileNotFoundError: the folder lacks one of the files.
-        ValueError: a file is damaged, newer, or holds more than a program and tensors.
+        ValueError: a file is damaged, newer, or holds more than the program of a space's network and tensors.
     """
     folder = Path(directory)
     for name in (DESCRIPTION, PROGRAM):
         if not (folder / name).is_file():
             raise FileNotFoundError(f"There is no '{name}' in '{folder}': give the folder of an exported network.")
+    described = _read_description(folder / DESCRIPTION)
+    shape = (described.input.channels, described.input.height, described.input.width)
+    file = folder / PROGRAM
     try:
-        description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-        if description["schema"] > SCHEMA:
-            raise ValueError(
-                f"'{folder / DESCRIPTION}' has schema {description['schema']}, newer than {SCHEMA}: update lit-metanas."
-            )
-        shape = (description["input"]["channels"], description["input"]["height"], description["input"]["width"])
-        architecture, classes = dict(description["architecture"]), tuple(description["classes"])
-        digest = description["program_sha256"]
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
-        raise ValueError(f"'{folder / DESCRIPTION}' is damaged or another kind of file: export again.") from None
-    content = (folder / PROGRAM).read_bytes()
-    if hashlib.sha256(content).hexdigest() != digest:
-        raise ValueError(f"'{folder / PROGRAM}' is not the program that '{DESCRIPTION}' describes: export again.")
+        content = read_regular(file, LARGEST_PROGRAM)
+        if hashlib.sha256(content).hexdigest() != described.program_sha256:
+            raise ValueError(f"is not the program that '{DESCRIPTION}' describes")
+        network = read_program(content)
+        network.check(shape, len(described.classes))
+    except Exception as error:  # torch raises errors of many kinds for operations that do not fit each other
+        told = str(error) if type(error) is ValueError else "is damaged or holds more than a program and tensors"
+        raise ValueError(f"'{file}' {told}: export again.") from None
+    return Exported(network=network, architecture=described.architecture, classes=described.classes, shape=shape)
+
+
+@dataclass(frozen=True)
+class _Input:
+    channels: int
+    height: int
+    width: int
+    range: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class _Description:
+    """What ``model.json`` holds."""
+
+    schema: int
+    architecture: dict[str, str]
+    classes: tuple[str, ...]
+    input: _Input
+    output: str
+    program_sha256: str
+
+    def __post_init__(self) -> None:
+        for name, limit in (("channels", 64), ("height", 4096), ("width", 4096)):
+            if not 1 <= (found := getattr(self.input, name)) <= limit:
+                raise ValueError(f"an image's {name} cannot be {found}, but 1 to {limit}")
+        if not 1 <= len(self.classes) <= 10_000:
+            raise ValueError(f"there are {number_of(len(self.classes), 'class')}, but 1 to 10000 can be told apart")
+        if (twice := _repeated(self.classes)) is not None:
+            raise ValueError(f"two classes are called '{twice[:60]}'")
+
+
+def _read_description(file: Path) -> _Description:
+    mend = "export again"
+    document = read_json(file, mend)
+    schema = document.get("schema") if isinstance(document, dict) else None
+    if type(schema) is int and schema > SCHEMA:
+        raise ValueError(f"'{file}' has schema {schema}, newer than {SCHEMA}: update lit-metanas.")
     try:
-        network = torch.export.load(BytesIO(plain_program(content))).module()
-    except Exception:  # torch raises errors of many kinds for a program that is plain but makes no sense
-        raise ValueError(
-            f"'{folder / PROGRAM}' is damaged or holds more than a program and tensors: export again."
-        ) from None
-    return Exported(network=network, architecture=architecture, classes=classes, shape=shape)
+        return from_plain(_Description, document, "it")
+    except ValueError as error:
+        raise ValueError(f"'{file}' is damaged or another kind of file ({error}): {mend}.") from None
+
+
+def _repeated(names: Sequence[str]) -> str | None:
+    """A name that stands there twice."""
+    return next((name for name, number in Counter(names).items() if number > 1), None)

@@ -1,0 +1,115 @@
+"""JSON from files that anyone may have written: bounded in size, depth, numbers and texts."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from typing import Any, NoReturn
+
+from lit_metanas.io.files import read_regular
+
+LARGEST_FILE = 64 << 20
+"""Bytes of a file."""
+
+MOST_VALUES = 4_000_000
+"""Numbers, texts, lists and objects in a file: each takes up to 70 bytes of memory, whatever it takes in the file."""
+
+DEEPEST = 40
+"""Lists and objects within each other."""
+
+LONGEST_TEXT = 10_000
+"""Characters of a text or a name."""
+
+LARGEST_NUMBER = 3.5e38
+"""What single precision holds: beyond it is nothing that was measured, and sums of squares overflow."""
+
+
+def read_json(path: str | os.PathLike[str], mend: str) -> Any:
+    """Read a file of JSON.
+
+    Args:
+        path: the file.
+        mend: what to do about a damaged one, for the message.
+
+    Raises:
+        ValueError: it is no regular file, no JSON, or beyond a limit of this module.
+        OSError: it cannot be read.
+    """
+    try:
+        return parse_json(read_regular(path, LARGEST_FILE))
+    except ValueError as error:
+        raise ValueError(f"'{os.fspath(path)}' {error}: {mend}.") from None
+
+
+def parse_json(content: bytes, longest: int = LONGEST_TEXT) -> Any:
+    """Parse JSON.
+
+    Args:
+        content: in UTF-8.
+        longest: characters of a text or a name.
+
+    Raises:
+        ValueError: it is no JSON, or beyond a limit; the message goes on after a file's name.
+    """
+    if sum(map(content.count, (b",", b"[", b"{"))) > MOST_VALUES:
+        raise ValueError(f"holds more than {MOST_VALUES} values")
+    try:
+        document = json.loads(content.decode(), parse_int=_integer, parse_float=_number, parse_constant=_constant)
+    except _BeyondLimit as error:
+        raise ValueError(str(error)) from None
+    except (ValueError, RecursionError):
+        raise ValueError("is not valid JSON (truncated, or another kind of file)") from None
+    _check(document, longest)
+    return document
+
+
+class _BeyondLimit(Exception):  # noqa: N818 (not one of JSON's own errors)
+    """A value is valid JSON, but refused."""
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > 20 or not -(2**63) <= (value := int(digits)) < 2**63:
+        raise _BeyondLimit(f"holds a number that is too large ({digits[:10]}…)")
+    return value
+
+
+def _number(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value) or abs(value) > LARGEST_NUMBER:
+        raise _BeyondLimit(f"holds a number that is too large ({digits[:10]}…)")
+    return value
+
+
+def _constant(name: str) -> NoReturn:
+    raise _BeyondLimit(f"holds {name}, which is no number")
+
+
+def _check(document: object, longest: int) -> None:
+    """Compare depth and texts with the limits.
+
+    Raises:
+        ValueError: one is beyond them.
+    """
+    level, depth = [document], 0
+    while level:
+        depth += 1
+        if depth > DEEPEST:
+            raise ValueError(f"is nested deeper than {DEEPEST} levels")
+        inner: list[object] = []
+        for value in level:
+            if isinstance(value, str):
+                _check_text(value, longest)
+            elif isinstance(value, list):
+                inner += value
+            elif isinstance(value, dict):
+                inner += value.keys()
+                inner += value.values()
+        level = inner
+
+
+def _check_text(text: str, longest: int) -> None:
+    if len(text) > longest:
+        raise ValueError(f"holds a text of {len(text)} characters, more than {longest}")
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("holds a text that is no Unicode")  # half a pair: it could not be written again

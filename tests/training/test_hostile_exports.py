@@ -1,0 +1,438 @@
+"""Exported networks as an attacker would write them: refused in a sentence, and nothing of them is executed."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import subprocess
+import sys
+import zipfile
+from collections import defaultdict
+from collections.abc import Callable
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from lit_metanas.spaces import (
+    DARTSCell,
+    ENASMacro,
+    LayeredSpace,
+    MetaNASCell,
+    MobileMacro,
+    MobileStage,
+    NASBench101,
+    NASBench201,
+    SearchSpace,
+)
+from lit_metanas.spaces.operations import ACTIVATIONS, NORMS, POOLS, SKIPS
+from lit_metanas.training import export_child, load_exported
+from lit_metanas.training.export import plain_program
+from lit_metanas.training.export.plain_program import OPERATIONS
+
+SHAPE = (1, 28, 28)
+GRAPH, CONFIG = "archive/models/model.json", "archive/data/weights/model_weights_config.json"
+HARMFUL = b"cos\nmkdir\n(S'executed'\ntR."
+
+Document = dict[str, Any]
+Change = Callable[[Document], object]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    space = LayeredSpace(shared=True, widths=(8,), activations=("ReLU",), pools=("max",), kernels=(3,))
+    directory = tmp_path_factory.mktemp("exported")
+    child = space.child(space.sample(torch.Generator().manual_seed(3)), SHAPE, way=3)
+    export_child(child, directory, architecture={"kernel": "3"}, classes="abc", shape=SHAPE)
+    return directory
+
+
+@pytest.fixture
+def copied(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for file in folder.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def read(folder: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(folder / "model.pt2") as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def write(folder: Path, entries: list[tuple[str, bytes]], compression: int = zipfile.ZIP_STORED) -> None:
+    """Write a program's archive, and its digest."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", compression) as new:
+        for name, data in entries:
+            new.writestr(name, data)
+    (folder / "model.pt2").write_bytes(content.getvalue())
+    described = json.loads((folder / "model.json").read_text())
+    described["program_sha256"] = hashlib.sha256(content.getvalue()).hexdigest()
+    (folder / "model.json").write_text(json.dumps(described))
+
+
+def change(folder: Path, change: Change, entry: str = GRAPH) -> None:
+    entries = read(folder)
+    document = json.loads(entries[entry])
+    change(document)
+    entries[entry] = json.dumps(document).encode()
+    write(folder, list(entries.items()))
+
+
+def nodes(document: Document) -> list[Document]:
+    found: list[Document] = document["graph_module"]["graph"]["nodes"]
+    return found
+
+
+def node(document: Document, operation: str) -> Document:
+    return next(node for node in nodes(document) if node["target"].endswith(f".{operation}"))
+
+
+def argument(operation: str, name: str, value: Document) -> Change:
+    def change(document: Document) -> None:
+        own = node(document, operation)
+        own["inputs"] = [given for given in own["inputs"] if given["name"] != name]
+        own["inputs"].append({"name": name, "arg": value, "kind": 1})
+
+    return change
+
+
+def call(operation: str) -> Change:
+    return lambda document: node(document, "relu.default").update(target=operation)
+
+
+def refused(folder: Path) -> str:
+    with pytest.raises(ValueError) as caught:
+        load_exported(folder)
+    text = str(caught.value)
+    assert text.startswith(f"'{folder / 'model.'}")
+    assert text.endswith(": export again.")
+    assert "\n" not in text
+    assert len(text.replace(str(folder), "")) < 200
+    assert not (folder / "executed").exists()
+    return text
+
+
+@pytest.fixture(scope="module")
+def emitted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
+    """Operations and their arguments' names in random children of all spaces, each of which can be loaded."""
+    stage = MobileStage(
+        channels=16, depths=(1, 2), widths=(0.5, 1.0), kernels=(3, 5), expansions=(2, 3), skips=("none", "identity")
+    )
+    spaces: list[tuple[SearchSpace, int]] = [
+        (DARTSCell(channels=4, cells=2), 1),
+        (MetaNASCell(channels=4, cells=1, normalised_pools=False), 2),
+        (ENASMacro(layers=4, channels=4), 2),
+        (MobileMacro(stages=(stage,), stem=8), 1),
+        (NASBench101(channels=8, stacks=2, cells=1), 1),
+        (NASBench201(channels=4, cells=1), 3),
+    ]
+    for name, norm in zip(ACTIVATIONS, cycle(NORMS), strict=False):
+        options = {"pools": tuple(POOLS), "activations": (name,), "skips": SKIPS, "norms": (norm,)}
+        spaces.append((LayeredSpace(kernels=(3,), depths=(2,), widths=(4,), **options), 1))
+    generator = torch.Generator().manual_seed(1)
+    found = defaultdict(set)
+    for number, (space, count) in enumerate(spaces):
+        for draw in range(count):
+            shape = (3, 27, 30) if draw % 2 else SHAPE
+            directory = tmp_path_factory.mktemp(f"child-{number}-{draw}")
+            child = space.child(space.sample(generator), shape, way=3)
+            export_child(child, directory, architecture={}, classes="abc", shape=shape)
+            images = torch.rand(4, *shape, generator=generator)
+            with torch.no_grad():
+                assert torch.equal(load_exported(directory).network(images), child.eval()(images))
+            for own in nodes(json.loads(read(directory)[GRAPH])):
+                operation = own["target"].removeprefix("torch.ops.aten.")
+                found[operation] |= {given["name"] for given in own["inputs"]}
+    return found
+
+
+def test_just_the_operations_of_all_spaces_are_allowed(emitted: dict[str, set[str]]) -> None:
+    assert {operation: set(arguments) for operation, arguments in OPERATIONS.items()} == emitted
+
+
+def test_an_unchanged_archive_that_was_written_anew_is_accepted(copied: Path) -> None:
+    change(copied, lambda document: None)
+    assert load_exported(copied).classes == ("a", "b", "c")
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        "torch.hub.os.mkdir",
+        "torch.ops.aten.save.default",
+        "torch.ops.aten.from_file.default",
+        "torch.ops.aten._sparse_coo_tensor_unsafe.default",
+        "torch.ops.aten.to_dense.default",
+        "torch.ops.aten.as_strided.default",
+        "torch.ops.aten.set_.source_Storage",
+        "torch.ops.aten.relu_.default",
+        "torch.ops.aten.relu.out",
+        "torch.ops.inductor.resize_storage_bytes_.default",
+        "relu.default.__globals__",
+    ],
+)
+def test_other_operations_are_refused(operation: str, copied: Path) -> None:
+    change(copied, call(operation))
+    assert "asks for the operation" in refused(copied)
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        argument("conv2d.default", "stride", {"as_ints": [0, 0]}),
+        argument("conv2d.default", "padding", {"as_ints": [-1, -1]}),
+        argument("conv2d.default", "padding", {"as_ints": [10**6, 10**6]}),
+        argument("conv2d.default", "groups", {"as_int": 0}),
+        argument("conv2d.default", "groups", {"as_bool": True}),
+        argument("conv2d.default", "weight", {"as_none": True}),
+        argument("conv2d.default", "bias", {"as_tensor": {"name": "inputs"}}),
+        argument("conv2d.default", "input", {"as_tensor": {"name": "absent"}}),
+        argument("conv2d.default", "input", {"as_ints": [2, 2]}),
+        argument("conv2d.default", "input", {"as_string": "text"}),
+        argument("conv2d.default", "__class__", {"as_int": 1}),
+        argument("max_pool2d.default", "kernel_size", {"as_ints": [0, 0]}),
+        argument("max_pool2d.default", "kernel_size", {"as_ints": [2] * 10**4}),
+        argument("mean.dim", "dim", {"as_ints": [0, 1]}),
+        argument("mean.dim", "dtype", {"as_scalar_type": 5}),
+        argument("batch_norm.default", "training", {"as_bool": True}),
+        argument("batch_norm.default", "running_mean", {"as_tensor": {"name": "p_head_weight"}}),
+        argument("batch_norm.default", "eps", {"as_float": -1.0}),
+        argument("relu.default", "self", {"as_custom_obj": {"name": "x", "class_fqn": "y"}}),
+        lambda document: nodes(document).clear(),
+        lambda document: nodes(document)[0]["outputs"].clear(),
+        lambda document: document["schema_version"].update(major=9),
+        lambda document: document["graph_module"]["signature"]["input_specs"].pop(),
+        lambda document: document["graph_module"]["signature"].update(output_specs=[]),
+    ],
+)
+def test_arguments_of_other_kinds_and_sizes_are_refused(harm: Change, copied: Path) -> None:
+    change(copied, harm)
+    refused(copied)
+
+
+def repeated(document: Document) -> None:
+    """Each addition doubles the channels: 2 to the power of 40 times the memory."""
+    added = []
+    last = "inputs"
+    for number in range(40):
+        given = {"as_tensors": [{"name": last}, {"name": last}]}
+        inputs = [{"name": "tensors", "arg": given, "kind": 1}, {"name": "dim", "arg": {"as_int": 1}, "kind": 1}]
+        last = f"cat_{number}"
+        output = [{"as_tensor": {"name": last}}]
+        added.append({"target": "torch.ops.aten.cat.default", "inputs": inputs, "outputs": output, "metadata": {}})
+    nodes(document)[0:0] = added
+
+
+def long(document: Document) -> None:
+    """Far more work than a child takes."""
+    own = {"name": "self", "arg": {"as_tensor": {"name": "inputs"}}, "kind": 1}
+    pool = [{"name": name, "arg": {"as_ints": [255, 255]}, "kind": 1} for name in ("kernel_size",)]
+    pool += [
+        {"name": name, "arg": {"as_ints": [length] * 2}, "kind": 1}
+        for name, length in (("stride", 1), ("padding", 127))
+    ]
+    output = [{"as_tensor": {"name": "same"}}]
+    slow = {"target": "torch.ops.aten.max_pool2d.default", "inputs": [own, *pool], "outputs": output, "metadata": {}}
+    nodes(document)[0:0] = [slow] * 5000
+
+
+@pytest.mark.parametrize("harm", [repeated, long])
+def test_memory_and_work_are_known_before_they_are_spent(harm: Change, copied: Path) -> None:
+    change(copied, harm)
+    assert "takes too much memory or time" in refused(copied)
+
+
+def larger(document: Document) -> None:
+    meta = next(iter(document["config"].values()))["tensor_meta"]
+    meta["sizes"][0]["as_int"] = 10**12
+
+
+def strided(document: Document) -> None:
+    meta = next(iter(document["config"].values()))["tensor_meta"]
+    meta["strides"][0]["as_int"] = 0
+
+
+def beyond(document: Document) -> None:
+    next(iter(document["config"].values()))["tensor_meta"]["storage_offset"]["as_int"] = 10**9
+
+
+def pickled(document: Document) -> None:
+    next(iter(document["config"].values()))["use_pickle"] = True
+
+
+def of_objects(document: Document) -> None:
+    next(iter(document["config"].values()))["tensor_meta"]["dtype"] = 999
+
+
+@pytest.mark.parametrize("harm", [larger, strided, beyond, pickled, of_objects, lambda document: document.clear()])
+def test_weights_are_as_large_as_their_bytes(harm: Change, copied: Path) -> None:
+    change(copied, harm, CONFIG)
+    refused(copied)
+
+
+def test_weights_that_are_not_finite_are_refused(copied: Path) -> None:
+    entries = read(copied)
+    name = "archive/data/weights/weight_0"
+    entries[name] = b"\xff" * len(entries[name])
+    write(copied, list(entries.items()))
+    assert "not finite" in refused(copied)
+
+
+def test_a_compressed_archive_is_refused_before_it_is_inflated(copied: Path) -> None:
+    entries = read(copied) | {"archive/data/weights/weight_0": bytes(300 << 20)}
+    write(copied, list(entries.items()), zipfile.ZIP_DEFLATED)
+    assert (copied / "model.pt2").stat().st_size < 1 << 20
+    assert "compressed" in refused(copied)
+
+
+def test_a_larger_archive_is_not_read(copied: Path) -> None:
+    with (copied / "model.pt2").open("ab") as stream:
+        stream.truncate(1 << 40)
+    assert "larger than" in refused(copied)
+
+
+@pytest.mark.parametrize("name", ["archive/data/sample_inputs/model.pt", "archive/data/weights/model.pt", "extra"])
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_what_no_child_needs_is_not_read(name: str, copied: Path) -> None:
+    """torch.export.load would unpickle some of these entries."""
+    expected = load_exported(copied).predict(torch.ones(1, *SHAPE))
+    write(copied, [*read(copied).items(), (name, HARMFUL), (name.upper(), HARMFUL)])
+    assert torch.equal(load_exported(copied).predict(torch.ones(1, *SHAPE)), expected)
+    assert not Path("executed").exists()
+
+
+def test_memory_is_bounded_for_many_images(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = load_exported(copied).network
+    images = torch.rand(7, *SHAPE, generator=torch.Generator().manual_seed(0))
+    whole = network(images)
+    monkeypatch.setattr(plain_program, "LARGEST_MEMORY", 2 * network.memory)
+    assert torch.allclose(network(images), whole, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"schema": True},
+        {"schema": "1"},
+        {"schema": None},
+        {"classes": []},
+        {"classes": ["a", "b"]},
+        {"classes": ["a", "b", "a"]},
+        {"classes": ["a", "b", "\ud800"]},
+        {"classes": ["a", "b", "c" * 10**5]},
+        {"classes": "abc"},
+        {"classes": ["a"] * 10**5},
+        {"input": {"channels": 1, "height": 10**6, "width": 28, "range": [0, 1]}},
+        {"input": {"channels": 1, "height": 27, "width": 27.5, "range": [0, 1]}},
+        {"input": {"channels": 1, "height": "28", "width": 28, "range": [0, 1]}},
+        {"input": {"channels": 0, "height": 28, "width": 28, "range": [0, 1]}},
+        {"input": {"channels": 2, "height": 28, "width": 28, "range": [0, 1]}},
+        {"input": 28},
+        {"architecture": {"kernel": 3}},
+        {"architecture": ["kernel"]},
+        {"program_sha256": 10**400},
+        {"more": 1},
+    ],
+)
+def test_a_description_of_another_network_is_refused(wrong: Document, copied: Path) -> None:
+    described = json.loads((copied / "model.json").read_text())
+    sys.set_int_max_str_digits(0)
+    (copied / "model.json").write_text(json.dumps(described | wrong))
+    refused(copied)
+
+
+class Foreign(nn.Module):
+    """A network of a space that this package does not have."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(1, 3)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.head(images.mean((2, 3)).cos())
+
+
+def test_an_own_spaces_operations_are_named_at_once(tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match=r"calls cos.default, .*: `predict` refuses it, but torch.export.load takes"):
+        export_child(Foreign(), tmp_path, architecture={}, classes="abc", shape=SHAPE)
+    assert "asks for the operation 'cos.default'" in refused(tmp_path)
+
+
+def unsafe_sparse(document: Document) -> None:
+    """A sparse tensor whose one index lies far outside it, and its dense form: a write wherever the index says."""
+    graph = document["graph_module"]["graph"]
+    sizes = graph["tensor_values"]["p_head_bias"]
+    whole = {"as_tensor": {"name": "b_index"}}
+    given = [("indices", whole), ("values", {"as_tensor": {"name": "b_value"}}), ("size", {"as_ints": [3]})]
+    sparse = {
+        "target": "torch.ops.aten._sparse_coo_tensor_unsafe.default",
+        "inputs": [{"name": name, "arg": value, "kind": 1} for name, value in given],
+        "outputs": [{"as_tensor": {"name": "sparse"}}],
+        "metadata": {},
+        "is_hop_single_tensor_return": None,
+        "name": "sparse",
+    }
+    dense = {
+        **sparse,
+        "target": "torch.ops.aten.to_dense.default",
+        "inputs": [{"name": "self", "arg": {"as_tensor": {"name": "sparse"}}, "kind": 1}],
+        "outputs": [{"as_tensor": {"name": "dense"}}],
+        "name": "dense",
+    }
+    graph["nodes"][-1:-1] = [sparse, dense]
+    argument("linear.default", "bias", {"as_tensor": {"name": "dense"}})(document)
+    for name, own in (
+        ("sparse", sizes),
+        ("dense", sizes),
+        ("b_index", index_meta(sizes)),
+        ("b_value", value_meta(sizes)),
+    ):
+        graph["tensor_values"][name] = own
+    for name in ("b_index", "b_value"):
+        graph["inputs"].insert(0, {"as_tensor": {"name": name}})
+        buffer = {"arg": {"name": name}, "buffer_name": name, "persistent": True}
+        document["graph_module"]["signature"]["input_specs"].insert(0, {"buffer": buffer})
+
+
+def index_meta(like: Document) -> Document:
+    return {
+        **like,
+        "dtype": 5,
+        "sizes": [{"as_int": 1}, {"as_int": 1}],
+        "strides": [{"as_int": 1}] * 2,
+        "requires_grad": False,
+    }
+
+
+def value_meta(like: Document) -> Document:
+    return {**like, "sizes": [{"as_int": 1}], "strides": [{"as_int": 1}], "requires_grad": False}
+
+
+def test_a_write_outside_of_memory(copied: Path) -> None:
+    change(copied, unsafe_sparse)
+    entries = read(copied)
+    config = json.loads(entries[CONFIG])
+    like = config["config"]["head.bias"]
+    for name, meta, data in (
+        ("b_index", index_meta(like["tensor_meta"]), (2**44).to_bytes(8, "little")),
+        ("b_value", value_meta(like["tensor_meta"]), b"\0\0\0\0"),
+    ):
+        config["config"][name] = {
+            **like,
+            "is_param": False,
+            "path_name": f"weight_{len(config['config'])}",
+            "tensor_meta": meta,
+        }
+        entries[f"archive/data/weights/{config['config'][name]['path_name']}"] = data
+    entries[CONFIG] = json.dumps(config).encode()
+    write(copied, list(entries.items()))
+    code = "import torch; torch.export.load('model.pt2').module()(torch.ones(1, 1, 28, 28))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600, cwd=copied)
+    assert done.returncode < 0, done.stderr  # the attack is one: torch itself is killed by it
+    assert "_sparse_coo_tensor_unsafe" in refused(copied)
