@@ -27,7 +27,7 @@ _NAMES = {
     "tasks": (
         "ArraySource ClassDistances DataStatistics DatasetSource Distortion DrawnTasks Episode "
         "EpisodeDataModule EpisodeLoader EpisodeSampler EpisodeStream FolderTask Glyphs ImageFolder "
-        "JoinedEmbedding Omniglot RandomFeatures Split Subset TargetTaskDataModule Task TaskCollection "
+        "JoinedEmbedding NewImages Omniglot RandomFeatures Split Subset TargetTaskDataModule Task TaskCollection "
         "TaskEmbedding TaskSource check_task draw_episode draw_task task_from_arrays task_from_dataset"
     ),
     "spaces": (

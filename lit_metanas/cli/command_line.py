@@ -12,32 +12,12 @@ from typing import Any
 
 from lit_metanas import __version__
 from lit_metanas.cli.errors import UsageError, near_miss
+from lit_metanas.cli.help import summary, verb_help, whole_help
 from lit_metanas.cli.parser_messages import refused
-from lit_metanas.cli.verbs import VERBS
+from lit_metanas.cli.verbs import TRAINER_VERBS, VERBS
 
 DEBUG = "LIT_METANAS_DEBUG"
 """Environment variable: ``1`` shows tracebacks and all that Lightning says, like ``--debug``."""
-
-HELP = f"""usage: lit-metanas VERB [-c CONFIG ...] [--KEY VALUE ...]
-
-Meta-learned neural architecture search: meta-train on many small tasks, then find a good network for a new task
-in a few steps.
-
-verbs:
-{chr(10).join(f"  {verb:<9} {text}" for verb, text in VERBS.items())}
-
-Configurations are YAML files; later ones and the command line override earlier ones, key by key.
-
-examples:
-  lit-metanas run -c configs/experiments/quick.yaml
-  lit-metanas run -c configs/experiments/my_images.yaml --help
-  lit-metanas predict --model.directory runs/mine/exported --data.folder new_images
-
-options:
-  --help      this text; after a verb, its keys
-  --version   the version
-  --debug     show tracebacks, and all that Lightning says
-"""
 
 _FULL = "make room, and go on as after an interruption: what was complete is kept."
 _CLOSED = "give a path that can be read and, for results, written to."
@@ -105,12 +85,14 @@ def execute(args: list[str], *, debug: bool = False) -> None:
     """
     verb, rest = (args[0], args[1:]) if args else ("--help", [])
     if verb in ("-h", "--help", "help"):
-        print(HELP, end="")
+        print(whole_help(), end="")
     elif verb == "--version":
         print(f"lit-metanas {__version__}")
     elif verb not in VERBS:
         what = "option" if verb.startswith("-") else "verb"
         raise UsageError(f"There is no {what} '{verb}'{near_miss(verb, VERBS)} See `lit-metanas --help`.")
+    elif verb in TRAINER_VERBS and ("-h" in rest or "--help" in rest):
+        print(verb_help(verb), end="")
     elif verb == "report":
         from lit_metanas.report.report_verb import report
 
@@ -137,19 +119,24 @@ def execute(args: list[str], *, debug: bool = False) -> None:
         if not debug:
             _quieten()
         with own_run():
-            Program(args)
+            Program([verb, *_whole(rest)])
         leave_process_group()
+
+
+def _whole(args: list[str]) -> list[str]:
+    """The parser's help is the whole one."""
+    return ["--help" if argument == "--help-all" else argument for argument in args]
 
 
 def _call(function: Callable[..., None], verb: str, args: list[str], **given: object) -> None:
     """Call a function with arguments from configurations and the command line."""
     from jsonargparse import ArgumentError, ArgumentParser
 
-    parser = ArgumentParser(prog=f"lit-metanas {verb}", description=VERBS[verb], exit_on_error=False)
+    parser = ArgumentParser(prog=f"lit-metanas {verb}", description=summary(verb), exit_on_error=False)
     parser.add_argument("-c", "--config", action="config", help="A configuration, in YAML.")
     keys = parser.add_function_arguments(function, skip=set(given))
     try:
-        settings: Any = parser.instantiate(parser.parse_args(args))
+        settings: Any = parser.instantiate(parser.parse_args(_whole(args)))
     except Exception as error:  # whatever a configuration makes a parser raise, it is wrong
         raise refused(error, args, keys) from (None if isinstance(error, ArgumentError) else error)
     function(**{key: settings[key] for key in keys}, **given)

@@ -13,6 +13,7 @@ from lit_metanas.tasks.task import Episode, Split, Task, TaskCollection, check_t
 
 if TYPE_CHECKING:
     from lit_metanas.tasks.episode_data import EpisodeDataModule
+    from lit_metanas.tasks.images.new_images import NewImages
     from lit_metanas.tasks.target_data import TargetTaskDataModule
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "Glyphs",
     "ImageFolder",
     "JoinedEmbedding",
+    "NewImages",
     "Omniglot",
     "RandomFeatures",
     "Split",
@@ -54,6 +56,10 @@ def __getattr__(name: str) -> Any:
         from lit_metanas.tasks.episode_data import EpisodeDataModule
 
         return EpisodeDataModule
+    if name == "NewImages":
+        from lit_metanas.tasks.images.new_images import NewImages
+
+        return NewImages
     if name == "TargetTaskDataModule":
         from lit_metanas.tasks.target_data import TargetTaskDataModule
 

@@ -1,0 +1,134 @@
+"""Help texts of the command line, which load nothing: common keys, known classes, and where the rest is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lit_metanas.cli.verbs import VERBS
+
+META_SEARCH = {"MetaSearch": "learns, on episodes, weights and an architecture that adapt to new tasks"}
+EPISODES = {"EpisodeDataModule": "episodes of a task source: glyphs, Omniglot, a folder of images"}
+
+MODELS: Mapping[str, Mapping[str, str]] = {
+    "fit": {
+        **META_SEARCH,
+        "MetaSurrogate": "learns to predict scores from the records of earlier searches",
+        "Child": "trains the network of one architecture, on a data module of your own",
+    },
+    "validate": META_SEARCH,
+    "test": META_SEARCH,
+    "search": {
+        "TargetSearch": "searches each task by each method; trains, scores and exports what was found",
+        "SourceSearch": "searches one architecture for all tasks of a source, by successive halving",
+        "TableSearch": "searches tabular benchmarks by query-based methods; nothing is trained",
+    },
+    "predict": {"ExportedModel": "classifies with a network that `search` has exported (the default)"},
+}
+"""This package's models for each verb, by the names that ``--model`` takes."""
+
+DATA: Mapping[str, Mapping[str, str]] = {
+    "fit": {**EPISODES, "RecordDataModule": "records of earlier searches, for MetaSurrogate"},
+    "validate": EPISODES,
+    "test": EPISODES,
+    "search": {
+        "TargetTaskDataModule": "target tasks, for TargetSearch: own images, or drawn from a task source",
+        **{name: f"{text.partition(':')[0]}, for SourceSearch" for name, text in EPISODES.items()},
+        "TableDataModule": "tabular benchmarks, for TableSearch",
+    },
+    "predict": {"NewImages": "the image files of a folder (the default)"},
+}
+"""This package's data modules for each verb, by the names that ``--data`` takes."""
+
+EXAMPLES = {
+    "fit": "--model MetaSearch --model.space LayeredSpace --data EpisodeDataModule --data.source Glyphs",
+    "validate": "-c runs/latest/config.fit.yaml --ckpt_path runs/latest/checkpoints/last.ckpt",
+    "test": "-c runs/latest/config.fit.yaml --ckpt_path runs/latest/checkpoints/last.ckpt",
+    "search": "-c runs/latest/config.search.yaml --trainer.default_root_dir runs/again",
+    "predict": "--model.directory runs/mine/exported --data.folder new_images",
+}
+
+CHECKPOINTS = {
+    "fit": "go on from this checkpoint (default: begin anew)",
+    "validate": "the checkpoint to score",
+    "test": "the checkpoint to score",
+    "search": "a checkpoint of the model itself, which is rarely wanted",
+    "predict": "a checkpoint of the model itself, which is rarely wanted",
+}
+
+TRAINER = {
+    "max_epochs": "stop after so many epochs",
+    "accelerator": "cpu, gpu or another (default: the fastest that is there)",
+    "devices": "how many of them, or their numbers, as in [0,1] (default: all)",
+    "precision": "of numbers: 32-true, 16-mixed, bf16-mixed and others (default: 32-true)",
+    "default_root_dir": "the run's directory (default: runs/latest)",
+    "logger": "WandbLogger, TensorBoardLogger and others (default: CSV files)",
+    "callbacks": "ArchitectureLogger, EpisodeProgressBar, SkipStop and others, as a list",
+}
+"""The most common of the Trainer's arguments; ``fit`` has them all, the other verbs all but the first."""
+
+
+def whole_help() -> str:
+    """What ``lit-metanas --help`` prints."""
+    verbs = "\n".join(f"  {verb:<9} {text}" for verb, text in VERBS.items())
+    return f"""usage: lit-metanas VERB [-c CONFIG ...] [--KEY VALUE ...]
+
+Meta-learned neural architecture search: meta-train on many small tasks, then find a good network for a new task
+in a few steps.
+
+verbs:
+{verbs}
+
+Configurations are YAML files. Later ones override earlier ones, key by key, and the command line overrides them all.
+
+examples:
+  lit-metanas run -c configs/experiments/quick.yaml
+  lit-metanas run -c configs/experiments/my_images.yaml --help
+  lit-metanas predict --model.directory runs/mine/exported --data.folder new_images
+
+options:
+  --help      this text; after a verb, its common keys
+  --help-all  after a verb, all its keys
+  --version   the version
+  --debug     show tracebacks, and all that Lightning says
+"""
+
+
+def summary(verb: str) -> str:
+    """What a verb does, as a sentence."""
+    return f"{VERBS[verb][:1].upper()}{VERBS[verb][1:]}."
+
+
+def verb_help(verb: str) -> str:
+    """What ``lit-metanas VERB --help`` prints for a verb of the Trainer: what fits on a screen."""
+    model = next(iter(MODELS[verb]))
+    trainer = {f"--trainer.{key}": text for key, text in TRAINER.items() if verb == "fit" or key != "max_epochs"}
+    options = {
+        "-c, --config FILE": "a configuration, in YAML; may be given several times",
+        "--ckpt_path FILE": CHECKPOINTS[verb],
+        "--seed_everything N": "seed of all random numbers (default: 0)",
+        "--threads N": "torch's threads on a CPU (default: 1, the fastest for small images)",
+        "--print_config": "print the whole configuration, and stop",
+    }
+    more = {
+        f"lit-metanas {verb} --model.help {model}": "all arguments of a class",
+        f"lit-metanas {verb} --help-all": "all keys, the rest of the Trainer's too",
+    }
+    return "\n".join([
+        f"usage: lit-metanas {verb} [-c CONFIG ...] [--KEY VALUE ...]",
+        "",
+        summary(verb),
+        "",
+        *_section("options", options),
+        *_section("models (--model CLASS, with its arguments as --model.ARGUMENT VALUE)", MODELS[verb]),
+        *_section("data (--data CLASS, with its arguments as --data.ARGUMENT VALUE)", DATA[verb]),
+        *_section("Lightning's Trainer", trainer),
+        "Classes of this package go by their names, others by their paths, such as package.module.Class.",
+        "",
+        *_section("example", {f"lit-metanas {verb} {EXAMPLES[verb]}": ""}),
+        *_section("more", more),
+    ])  # fmt: skip
+
+
+def _section(title: str, rows: Mapping[str, str]) -> list[str]:
+    width = max(len(name) for name in rows)
+    return [f"{title}:", *(f"  {name:<{width}}  {text}".rstrip() for name, text in rows.items()), ""]

@@ -1,0 +1,94 @@
+"""Help that fits on a screen, is there at once, and names what there is."""
+
+import inspect
+import shlex
+import subprocess
+import sys
+
+import pytest
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+
+import lit_metanas as lm
+from lit_metanas.cli.command_line import main
+from lit_metanas.cli.help import DATA, EXAMPLES, MODELS, TRAINER, verb_help, whole_help
+from lit_metanas.cli.verbs import TRAINER_VERBS, VERBS
+
+COLUMNS, ROWS = 100, 45
+INNER = {"DARTSTraining", "ENASTraining", "SinglePathTraining", "MetaLearned"}
+"""Models that searchers train, and a base."""
+
+
+def test_the_whole_help_names_every_verb(capsys):
+    assert main(["--help"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert all(f"  {verb:<9} {text}" in lines for verb, text in VERBS.items())
+    assert max(map(len, lines)) <= 120
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_help_of_a_verb_fits_on_a_screen(verb, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(COLUMNS))
+    assert main([verb, "--help"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert f" {verb} [-" in lines[0]
+    assert sum(1 + len(line) // COLUMNS for line in lines) <= ROWS
+
+
+def test_help_loads_nothing():
+    code = (
+        "import sys; from lit_metanas.cli.command_line import main\n"
+        "for words in (['--help'], ['fit', '--help'], ['search', '-c', 'any.yaml', '-h']): main(words)\n"
+        "print(*(name for name in ('torch', 'lightning', 'jsonargparse', 'optuna', 'numpy') if name in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[-1] == ""
+
+
+def named(table: object, base: type) -> set[str]:
+    """The classes that a table names, which are public, concrete and of the right kind."""
+    names = {name for classes in table.values() for name in classes}
+    assert all(issubclass(getattr(lm, name), base) for name in names)
+    return names
+
+
+def test_the_named_classes_are_all_that_there_are():
+    public = {name: getattr(lm, name) for name in lm.__all__}
+    classes = {name: each for name, each in public.items() if inspect.isclass(each)}
+    assert named(MODELS, LightningModule) | INNER == {
+        name for name, each in classes.items() if issubclass(each, LightningModule)
+    }
+    assert named(DATA, LightningDataModule) == {
+        name for name, each in classes.items() if issubclass(each, LightningDataModule)
+    }
+
+
+def test_the_named_arguments_are_the_trainers():
+    assert TRAINER.keys() <= inspect.signature(Trainer).parameters.keys()
+    assert MODELS.keys() == DATA.keys() == EXAMPLES.keys() == set(TRAINER_VERBS)
+
+
+@pytest.mark.parametrize("verb", TRAINER_VERBS)
+def test_the_whole_of_a_verbs_keys_is_asked_for_by_its_own_option(verb, capsys):
+    with_help = verb_help(verb)
+    assert f"lit-metanas {verb} --help-all" in with_help
+    assert main([verb, "--help-all"]) == 0
+    whole = capsys.readouterr().out
+    assert "--trainer.gradient_clip_val" in whole
+    for line in with_help.splitlines():
+        if line.startswith(("  --", "  -c")):
+            assert line.split()[0].rstrip(",") in whole
+
+
+def test_the_help_of_a_class_is_what_it_says_it_is(capsys):
+    (command,) = (line.split("  ")[1] for line in verb_help("predict").splitlines() if "--model.help" in line)
+    assert main(shlex.split(command)[1:]) == 0
+    assert "--model.directory" in capsys.readouterr().out
+
+
+def test_help_all_of_a_verb_without_a_trainer_is_its_help(capsys):
+    assert main(["report", "--help"]) == 0
+    short = capsys.readouterr().out
+    assert main(["report", "--help-all"]) == 0
+    assert capsys.readouterr().out == short
+    assert "--help-all" in whole_help()
