@@ -24,6 +24,7 @@ from lit_metanas.records.result_files import (
     write_results,
 )
 from lit_metanas.records.rows import ArchitectureRow, ResultRow
+from lit_metanas.spaces.supernet import Shape
 
 
 class ComparisonRow(NamedTuple):
@@ -32,6 +33,47 @@ class ComparisonRow(NamedTuple):
     result: ResultRow
     chosen: ArchitectureRow
     record: SearchRecord
+
+    @classmethod
+    def of(
+        cls,
+        result: ResultRow,
+        record: SearchRecord,
+        *,
+        metric: str = "validation accuracy",
+        shape: Shape = (0, 0, 0),
+        way: int = 0,
+        classes: tuple[str, ...] = (),
+        weights: str = "",
+    ) -> ComparisonRow:
+        """The row of the chosen architecture beside a result's.
+
+        Args:
+            result: of the chosen architecture.
+            record: what the search tried.
+            metric: what the search saw of an architecture.
+            shape: channels, height and width of an input; zeros where none was seen.
+            way: number of classes.
+            classes: their names.
+            weights: file of the trained network's weights, relative to the run's directory.
+        """
+        assert result.architecture is not None
+        chosen = ArchitectureRow(
+            task_id=result.task_id,
+            method=result.method,
+            space=result.space,
+            architecture=result.architecture,
+            value=record.value_of(result.architecture),
+            seed=result.seed,
+            metric=metric,
+            cost=result.cost,
+            recipe=result.recipe,
+            shape=shape,
+            way=way,
+            classes=classes,
+            weights=weights,
+        )
+        return cls(result, chosen, record)
 
 
 class FinishedPairs:

@@ -17,7 +17,7 @@ from lit_metanas.io.checkpoints import tensor_digest
 from lit_metanas.io.files import directory_lock, replacing
 from lit_metanas.io.text import number_of
 from lit_metanas.meta import Head
-from lit_metanas.records.budget import Budget
+from lit_metanas.records.budget import Budget, Cost
 from lit_metanas.records.record import SearchOutcome
 from lit_metanas.records.record_lines import merge_record_lines, read_record_lines
 from lit_metanas.records.result_files import read_architectures, write_architectures
@@ -43,7 +43,7 @@ class SourceSearch(LightningModule):
 
     Args:
         space: what is searched.
-        shape: channels, height and width of an input.
+        shape: channels, height and width of an input; None takes those of the source.
         searcher: which candidates are trained, and for how long.
         flops: the whole training budget, of which the searcher's rungs are shares.
         method: the row's name in tables.
@@ -57,7 +57,7 @@ class SourceSearch(LightningModule):
         self,
         *,
         space: SearchSpace,
-        shape: Shape,
+        shape: Shape | None = None,
         searcher: Halving,
         flops: float,
         method: str = "halving",
@@ -93,7 +93,7 @@ class SourceSearch(LightningModule):
         """Search with all episodes of a data module, and write what was found, unless that was done before.
 
         Raises:
-            ValueError: another search is at work in the directory.
+            ValueError: another search is at work in the directory, or the source has another shape than was given.
         """
         settings = self._settings(batch)
         text = json.dumps(settings, indent=1, sort_keys=True)
@@ -116,12 +116,22 @@ class SourceSearch(LightningModule):
 
     def _settings(self, data: EpisodeDataModule) -> dict[str, Any]:
         """What decides the result, as plain values; the first episodes stand for all images."""
-        parts = ("space", "shape", "searcher", "flops", "method", "head", "weight_optimizer", "seed")
+        parts = ("space", "searcher", "flops", "method", "head", "weight_optimizer", "seed")
         described = settings_of(data)
         described.pop("num_workers", None)
         episodes = [data.stream("train")[0, 0], data.stream("val")[0, 0]]
         digest = tensor_digest(*(tensor for each in episodes for tensor in (each.support.inputs, each.query.inputs)))
-        return {**{part: settings_of(getattr(self, part)) for part in parts}, "data": described, "episodes": digest}
+        settings = {part: settings_of(getattr(self, part)) for part in parts}
+        return {**settings, "shape": list(self._shape_of(data)), "data": described, "episodes": digest}
+
+    def _shape_of(self, data: EpisodeDataModule) -> Shape:
+        shape = data.source.shape
+        if self.shape is not None and tuple(self.shape) != tuple(shape):
+            raise ValueError(
+                f"Images of {data.source.name} have shape {tuple(shape)}, but the search was given "
+                f"{tuple(self.shape)}: leave the shape out."
+            )
+        return shape
 
     def _written(self, problem: str) -> SearchOutcome | None:
         """What an earlier search has written, but for weights; None where a file is absent."""
@@ -137,7 +147,7 @@ class SourceSearch(LightningModule):
         estimator = MetaTrainingEstimator(
             data=batch,
             space=self.space,
-            shape=self.shape,
+            shape=self._shape_of(batch),
             flops=self.flops,
             seed=self.seed,
             head=self.head,
@@ -145,32 +155,31 @@ class SourceSearch(LightningModule):
             device=self.device,
         )
         budget = Budget(flops=self.flops)
-        name = batch.source.name
         kept = KeptScores(estimator, self._trainings, settings)
         with torch.inference_mode(False), torch.enable_grad():
-            found = self.searcher.run(kept, self.space, budget, self.seed, problem=name)
-        self._write(found, budget, name)
+            found = self.searcher.run(kept, self.space, budget, self.seed, problem=batch.source.name)
+        self._write(found, budget.spent, batch)
         return found
 
-    def _write(self, found: SearchOutcome, budget: Budget, problem: str) -> None:
+    def _write(self, found: SearchOutcome, cost: Cost, batch: EpisodeDataModule) -> None:
         assert found.weights is not None
-        cost = budget.spent
+        shape = self._shape_of(batch)
         restricted = self.space.restricted(found.architecture)
-        weights = inherit(found.weights, restricted.supernet(self.shape).state_dict())
+        weights = inherit(found.weights, restricted.supernet(shape).state_dict())
         logits = {choice.name: torch.zeros(len(choice.labels)) for choice in restricted.choices}
         labels = {choice.name: list(choice.labels) for choice in restricted.choices}
-        checkpoint = MetaCheckpoint(weights, logits, labels, {}, self.shape, cost)
+        checkpoint = MetaCheckpoint(weights, logits, labels, {}, shape, cost)
         start, architectures, records = (self.directory / name for name in OUTPUTS)
         write_meta_checkpoint(start, checkpoint)
         chosen = ArchitectureRow(
-            task_id=problem,
+            task_id=batch.source.name,
             method=self.method,
             space=self.space.name,
             architecture=found.architecture,
-            value=max(trial.value for trial in found.record.trials if trial.architecture == found.architecture),
+            value=found.record.value_of(found.architecture),
             seed=self.seed,
             cost=cost,
-            shape=self.shape,
+            shape=shape,
         )
         write_architectures(architectures, [chosen])
         record = replace(found.record, method=self.method, seed=self.seed, space=self.space.name)

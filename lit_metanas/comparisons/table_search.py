@@ -12,9 +12,7 @@ from lit_metanas.comparisons.comparison import Comparison
 from lit_metanas.comparisons.finished_pairs import ComparisonRow
 from lit_metanas.estimators.tables.tabular import Table, TabularEstimator
 from lit_metanas.io.text import hardware
-from lit_metanas.records.budget import Cost
-from lit_metanas.records.record import SearchOutcome
-from lit_metanas.records.rows import ArchitectureRow, Protocol, ResultRow
+from lit_metanas.records.rows import Protocol, ResultRow
 from lit_metanas.searchers.query.query_searcher import QuerySearcher
 from lit_metanas.searchers.searcher import settings_of
 
@@ -100,42 +98,26 @@ class TableSearch(Comparison[Table, QuerySearcher]):
         begin = perf_counter()
         found = searcher.run(estimator, problem.space, budget, self.seed, problem=problem.dataset)
         cost = replace(budget.spent, seconds=perf_counter() - begin)
-        result = self._result(problem, method, found, cost, searcher.meta_cost)
-        return ComparisonRow(result, self._chosen(problem, method, found, cost), found.record)
-
-    def _result(self, table: Table, method: str, found: SearchOutcome, cost: Cost, meta_cost: Cost) -> ResultRow:
-        known = table.measures(self.latency_device)
+        known = problem.measures(self.latency_device)
         size = {name: round(known[name](found.architecture)) for name in ("parameters", "flops") if name in known}
-        space = table.space.name
-        return ResultRow(
+        space = problem.space.name
+        result = ResultRow(
             method=method,
-            task_id=table.dataset,
+            task_id=problem.dataset,
             space=space,
             architecture=found.architecture,
             recipe={},
             seed=self.seed,
-            protocol=Protocol(f"{space} on {table.dataset}: {self.test} by {self.signal}", 0, 0, "", "queries"),
-            value=table.score(found.architecture, self.test),
+            protocol=Protocol(f"{space} on {problem.dataset}: {self.test} by {self.signal}", 0, 0, "", "queries"),
+            value=problem.score(found.architecture, self.test),
             ci95=nan,
             cost=cost,
-            meta_cost=meta_cost,
+            meta_cost=searcher.meta_cost,
             parameters=size.get("parameters", 0),
             flops=size.get("flops", 0),
             curve=found.record.curve_over("queries"),
-            front=found.record.front if len(found.record.objectives) > 1 else (),
+            front=found.record.trade_offs,
             hardware=hardware(),
             config=self.config,
         )
-
-    def _chosen(self, table: Table, method: str, found: SearchOutcome, cost: Cost) -> ArchitectureRow:
-        return ArchitectureRow(
-            task_id=table.dataset,
-            method=method,
-            space=table.space.name,
-            architecture=found.architecture,
-            value=found.record.best.value,
-            seed=self.seed,
-            metric=self.signal,
-            cost=cost,
-            shape=(0, 0, 0),
-        )
+        return ComparisonRow.of(result, found.record, metric=self.signal)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from lit_metanas.comparisons.comparison import Comparison
 from lit_metanas.comparisons.finished_pairs import ComparisonRow
-from lit_metanas.comparisons.single_task import SearchResult, search
+from lit_metanas.comparisons.single_task import search
 from lit_metanas.io.checkpoints import tensor_digest, write_weights
 from lit_metanas.io.text import hardware
-from lit_metanas.records.rows import ArchitectureRow, Protocol, ResultRow
+from lit_metanas.records.rows import Protocol, ResultRow
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import Shape
@@ -113,19 +112,14 @@ class TargetSearch(Comparison[Task, Searcher]):
             found.export(folder)
         else:
             write_weights(folder / "weights.pt", found.network.state_dict())
-        return self._rows(problem, method, found, folder)
-
-    def _rows(self, task: Task, method: str, found: SearchResult, folder: Path) -> ComparisonRow:
-        """The rows of one method on one task, for both files."""
-        recipe: dict[str, float | int | str | bool] = asdict(found.recipe)
         result = ResultRow(
             method=method,
-            task_id=task.id,
+            task_id=problem.id,
             space=found.space,
             architecture=found.architecture,
-            recipe=recipe,
+            recipe=asdict(found.recipe),
             seed=self.seed,
-            protocol=Protocol("target", task.way, len(task.train) // task.way, "running"),
+            protocol=Protocol("target", problem.way, len(problem.train) // problem.way, "running"),
             value=found.test_accuracy,
             ci95=found.ci95,
             cost=found.cost,
@@ -133,25 +127,18 @@ class TargetSearch(Comparison[Task, Searcher]):
             parameters=found.parameters,
             flops=found.flops,
             curve=found.record.curve,
-            front=found.record.front if len(found.record.objectives) > 1 else (),
+            front=found.record.trade_offs,
             hardware=hardware(),
             config=self.config,
         )
-        chosen = ArchitectureRow(
-            task_id=task.id,
-            method=method,
-            space=found.space,
-            architecture=found.architecture,
-            value=found.val_accuracy,
-            seed=self.seed,
-            cost=found.cost,
-            recipe=recipe,
-            shape=task.shape,
-            way=task.way,
-            classes=task.classes,
+        return ComparisonRow.of(
+            result,
+            found.record,
+            shape=problem.shape,
+            way=problem.way,
+            classes=problem.classes,
             weights=(folder / "weights.pt").relative_to(self.directory).as_posix(),
         )
-        return ComparisonRow(result, chosen, found.record)
 
 
 def _describe(task: Task) -> dict[str, object]:

@@ -99,6 +99,11 @@ class SearchRecord:
         return tuple(self._undominated([trial for trial in self.trials if trial.scored and not trial.duplicate]))
 
     @property
+    def trade_offs(self) -> tuple[Trial, ...]:
+        """The front of a search with several objectives; empty where there is but one."""
+        return self.front if len(self.objectives) > 1 else ()
+
+    @property
     def curve(self) -> tuple[tuple[float, float], ...]:
         """The anytime curve over FLOPs."""
         return self.curve_over("flops")

@@ -77,13 +77,13 @@ def test_a_rung_trains_every_contender_within_its_flops():
     assert flops - sum(step_by_hand(contender.architecture) for contender in contenders) < budget.spent.flops <= flops
 
 
-def search(directory):
+def search(directory, **options):
     return SourceSearch(
         space=SPACE,
-        shape=SHAPE,
         searcher=SuccessiveHalving(candidates=2, rungs=(0.5, 0.5)),
         flops=1e6,
         directory=str(directory),
+        **options,
     )
 
 
@@ -120,6 +120,17 @@ def test_both_files_tell_what_was_spent(tmp_path):
     assert 0 < spent.flops <= 1e6
     assert chosen.cost == spent == read_meta_checkpoint(tmp_path / "start.ckpt").cost
     assert chosen.value == max(t.value for t in found.record.trials if t.architecture == found.architecture)
+
+
+def test_the_shape_is_the_sources(tmp_path):
+    search(tmp_path / "given", shape=SHAPE).predict_step(EpisodeDataModule(Grey(), **DATA), 0)
+    search(tmp_path / "left out").predict_step(EpisodeDataModule(Grey(), **DATA), 0)
+    assert end_state(tmp_path / "given") == end_state(tmp_path / "left out")
+    assert end_state(tmp_path / "given")[1].shape == SHAPE
+    with pytest.raises(
+        ValueError, match=r"^Images of grey have shape \(1, 8, 8\), but the search was given \(3, 8, 8\):"
+    ):
+        search(tmp_path / "other", shape=(3, 8, 8)).predict_step(EpisodeDataModule(Grey(), **DATA), 0)
 
 
 def end_state(folder):

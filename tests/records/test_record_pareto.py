@@ -1,6 +1,7 @@
 """The Pareto front against pairwise comparison, and files from before there were fronts."""
 
 import json
+import math
 from dataclasses import replace
 from itertools import product
 
@@ -42,7 +43,12 @@ def test_the_front_and_the_best_of_a_record():
     )
     assert "".join(trial.architecture["n"] for trial in record.front) == "acec"
     assert record.best.architecture["n"] == "c"
+    assert record.trade_offs == record.front
     assert SearchRecord("t", trials).best.architecture["n"] == "b"
+    assert SearchRecord("t", trials).trade_offs == ()
+    assert record.value_of(Architecture({"n": "c"})) == 0.7
+    assert math.isnan(record.value_of(Architecture({"n": "f"})))  # given up
+    assert math.isnan(record.value_of(Architecture({"n": "z"})))
 
 
 def test_records_with_all_that_a_trial_may_have_come_back_equal(tmp_path):
