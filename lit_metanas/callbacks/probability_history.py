@@ -80,7 +80,7 @@ class ProbabilityHistory:
                 for row in document["moments"]
             ]
         except (AttributeError, KeyError, TypeError, ValueError):
-            raise ValueError(f"{source} is damaged: write it anew by another fit.") from None
+            raise ValueError(f"{source} is damaged: write it again by another fit.") from None
         for moment in moments:
             for name, values in moment.probabilities.items():
                 if len(values) != len(labels[name]):

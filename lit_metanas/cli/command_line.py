@@ -21,7 +21,7 @@ DEBUG = "LIT_METANAS_DEBUG"
 
 _FULL = "make room, and go on as after an interruption: what was complete is kept."
 _CLOSED = "give a path that can be read and, for results, written to."
-_MENDS = {
+_FIXES = {
     errno.ENOSPC: _FULL,
     errno.EDQUOT: _FULL,
     errno.EFBIG: _FULL,
@@ -143,11 +143,11 @@ def _call(function: Callable[..., None], verb: str, args: list[str], **given: ob
 
 
 def _sentence(error: Exception) -> str | None:
-    """What to tell a user about an error; None for one that only a developer can mend."""
+    """What to tell a user about an error; None for one that only a developer can fix."""
     text = " ".join(str(error).split())
     if isinstance(error, OSError) and error.strerror:
         what = f"{error.strerror}: '{error.filename}'" if error.filename else error.strerror
-        return f"{what}: {mend}" if (mend := _MENDS.get(error.errno or 0)) else f"{what}."
+        return f"{what}: {fix}" if (fix := _FIXES.get(error.errno or 0)) else f"{what}."
     if isinstance(error, UsageError | ValueError | OSError):
         return text
     if isinstance(error, RuntimeError) and text.startswith("Error(s) in loading state_dict"):
@@ -159,7 +159,7 @@ def _sentence(error: Exception) -> str | None:
     if type(error).__module__.partition(".")[0] == "wandb":
         reason = text.partition(" Consider")[0][:200].rstrip(".")
         return (
-            f"Weights & Biases cannot be used ({reason}): log in by `wandb login`, mend the network, or keep the run "
+            f"Weights & Biases cannot be used ({reason}): log in by `wandb login`, fix the network, or keep the run "
             "here with --trainer.logger.init_args.offline true."
         )
     if type(error).__name__ in ("MisconfigurationException", "OutOfMemoryError"):

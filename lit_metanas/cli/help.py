@@ -48,7 +48,7 @@ EXAMPLES = {
 }
 
 CHECKPOINTS = {
-    "fit": "go on from this checkpoint (default: begin anew)",
+    "fit": "go on from this checkpoint (default: start from the beginning)",
     "validate": "the checkpoint to score",
     "test": "the checkpoint to score",
     "search": "a checkpoint of the model itself, which is rarely wanted",

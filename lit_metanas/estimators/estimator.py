@@ -107,7 +107,7 @@ def network_measures(space: SearchSpace, shape: Shape, way: int, device: torch.d
 
     Returns:
         ``parameters``; ``flops``, forward multiply-adds for one input; and ``latency``, seconds for one input, which
-        is measured anew at each call and so differs a little between calls.
+        is measured again at each call and so differs a little between calls.
     """
 
     def parameters(architecture: Architecture) -> float:

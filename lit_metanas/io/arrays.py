@@ -33,12 +33,12 @@ DAMAGED = (
 """What a reader raises for a damaged, hostile or foreign file, and for content of another form than it expects."""
 
 
-def read_npz(path: str | os.PathLike[str], mend: str) -> dict[str, np.ndarray[Any, Any]]:
+def read_npz(path: str | os.PathLike[str], fix: str) -> dict[str, np.ndarray[Any, Any]]:
     """All arrays of an ``.npz`` file, by name; their checksums are compared.
 
     Args:
         path: the file.
-        mend: what to do about a damaged one, for the message.
+        fix: what to do about a damaged one, for the message.
 
     Raises:
         ValueError: the file is damaged, another kind of file, or holds more than numbers and texts.
@@ -48,7 +48,7 @@ def read_npz(path: str | os.PathLike[str], mend: str) -> dict[str, np.ndarray[An
         with file.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             return {name: stored[name] for name in stored.files}
     except DAMAGED:
-        raise ValueError(f"'{file}' is damaged or no .npz file: {mend}.") from None
+        raise ValueError(f"'{file}' is damaged or no .npz file: {fix}.") from None
 
 
 class Refused(Exception):  # noqa: N818 (what was done to it, as in the message)

@@ -25,12 +25,12 @@ LARGEST_NUMBER = 3.5e38
 """What single precision holds: beyond it is nothing that was measured, and sums of squares overflow."""
 
 
-def read_json(path: str | os.PathLike[str], mend: str) -> Any:
+def read_json(path: str | os.PathLike[str], fix: str) -> Any:
     """Read a file of JSON.
 
     Args:
         path: the file.
-        mend: what to do about a damaged one, for the message.
+        fix: what to do about a damaged one, for the message.
 
     Raises:
         ValueError: it is no regular file, no JSON, or beyond a limit of this module.
@@ -39,7 +39,7 @@ def read_json(path: str | os.PathLike[str], mend: str) -> Any:
     try:
         return parse_json(read_regular(path, LARGEST_FILE))
     except ValueError as error:
-        raise ValueError(f"'{os.fspath(path)}' {error}: {mend}.") from None
+        raise ValueError(f"'{os.fspath(path)}' {error}: {fix}.") from None
 
 
 def parse_json(content: bytes, longest: int = LONGEST_TEXT) -> Any:

@@ -102,13 +102,13 @@ def _read(path: str | os.PathLike[str], key: str, kind: type[_T]) -> list[_T]:
     file = Path(path)
     if not file.is_file():
         raise FileNotFoundError(f"There is no file '{file}': run `lit-metanas search` first, or give the right path.")
-    mend = "give a file that `lit-metanas search` wrote, or write it anew"
+    fix = "give a file that `lit-metanas search` wrote, or write it again"
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, RecursionError):
-        raise ValueError(f"'{file}' is not valid JSON (truncated, or another kind of file): {mend}.") from None
+        raise ValueError(f"'{file}' is not valid JSON (truncated, or another kind of file): {fix}.") from None
     if not isinstance(document, dict) or type(document.get("schema")) is not int:
-        raise ValueError(f"'{file}' has no schema number and so is not a file of {key}: {mend}.")
+        raise ValueError(f"'{file}' has no schema number and so is not a file of {key}: {fix}.")
     rows = document.get(key)
     inner = [row.get("schema", 1) for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
     newest = max([document["schema"], *(number for number in inner if type(number) is int)])
@@ -118,8 +118,8 @@ def _read(path: str | os.PathLike[str], key: str, kind: type[_T]) -> list[_T]:
             f"{RESULT_SCHEMA}): update lit-metanas."
         )
     if not isinstance(rows, list):
-        raise ValueError(f"'{file}' has no list '{key}': {mend}.")
+        raise ValueError(f"'{file}' has no list '{key}': {fix}.")
     try:
         return [from_plain(kind, row, f"{key}[{index}]") for index, row in enumerate(rows)]
     except ValueError as error:
-        raise ValueError(f"'{file}' cannot be read: {error}: {mend}.") from None
+        raise ValueError(f"'{file}' cannot be read: {error}: {fix}.") from None

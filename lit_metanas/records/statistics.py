@@ -108,7 +108,7 @@ def rank_gaussian(scores: Tensor) -> Tensor:
 
     Tasks differ in how high their scores are and how far they lie apart, and only the order of the architectures is
     theirs to share. Ties get the mean of their ranks (Conover and Iman, 1981, rank transformations; the quantiles are
-    Hazen's). It is made anew whenever a score is added.
+    Hazen's). It is made again whenever a score is added.
 
     Args:
         scores: of one task's architectures, the higher the better, shape ``(n,)``; infinite ones count as extremes.

@@ -212,7 +212,7 @@ def notes(table: ProtocolTable) -> str:
     text += " network FLOPs are forward multiply-adds."
     if table.scratch is not None:
         text += (
-            " Pays after: tasks until meta-training costs less than searching each anew by "
+            " Pays after: tasks until meta-training costs less than searching each from scratch by "
             f"'{table.scratch}', stopped where it is within half a point of its end."
         )
     return text

@@ -1,6 +1,6 @@
 """Processes hear of each other, and name the one that is lost.
 
-Where seconds matter, signs of life are given by hand, in rounds: no thread of a busy machine falls behind another.
+Where seconds matter, heartbeats are given by hand, in rounds: no thread of a busy machine falls behind another.
 """
 
 import subprocess
@@ -65,7 +65,7 @@ def star(size, *, limit=PATIENCE, stuck=None, children=None, by_hand=False):
 
 
 def beats(signs, count, silent=None):
-    """So many signs of life of all but one, each heard by all."""
+    """So many heartbeats of all but one, each heard by all."""
     for _ in range(count):
         for each in signs:
             if each.rank != silent:
@@ -142,10 +142,10 @@ def test_one_that_falls_silent_is_named():
     beats(signs, 3, silent=1)
     assert not said(signs)
     signs[0]._beat(suspended=False)
-    assert said(signs) == ["Process 1 has given no sign of life for 0.2 s"]
+    assert said(signs) == ["Process 1 has been silent for 0.2 s"]
     run(signs)
     join(signs)
-    assert ended == dict.fromkeys(range(3), "Process 1 has given no sign of life for 0.2 s")
+    assert ended == dict.fromkeys(range(3), "Process 1 has been silent for 0.2 s")
 
 
 def test_who_was_stopped_himself_blames_nobody():
@@ -213,7 +213,7 @@ def test_how_a_child_ended_is_told_and_a_stopped_one_is_killed():
     signs[0]._beat = lambda *, suspended: beat(suspended=False)  # as on a machine that is never busy
     signs[0].limit = 6 * BEAT
     join(signs)
-    assert ended == dict.fromkeys([0, 1], "Process 1 has given no sign of life for 0.3 s")
+    assert ended == dict.fromkeys([0, 1], "Process 1 has been silent for 0.3 s")
     assert child.wait(PATIENCE) == -9
     child = subprocess.Popen([sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"])
     signs, ended = star(2, children={1: child})

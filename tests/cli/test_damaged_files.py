@@ -301,7 +301,7 @@ def assert_sentence(text: str, path: Path) -> None:
     assert path.name in text, text
     assert "\n" not in text
     assert len(text.replace(str(path), "")) < 300, text
-    assert ": " in text, "no mend"
+    assert ": " in text, "no fix"
 
 
 @pytest.mark.parametrize("damage", DAMAGE)

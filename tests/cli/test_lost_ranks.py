@@ -93,7 +93,7 @@ def none_left() -> bool:
 
 TOLD = {
     "kill": "Process 1 was killed by SIGKILL: the other processes stop, too; started again, the run goes on from its",
-    "stop": "Process 1 has given no sign of life for 5 s: the other",
+    "stop": "Process 1 has been silent for 5 s: the other",
     "hang": "Process 1 has come no further for 6 s, while process 0 waits for it: the other",
     "raise": "Process 1 has stopped (The disk of this machine is broken.): the other",
     "spoil": "After 6 training steps process 1 has another 'supernet.layers.0.scale' than the other: the",

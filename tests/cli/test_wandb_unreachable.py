@@ -25,7 +25,7 @@ def test_a_refusal_gets_one_sentence(toy, monkeypatch, capsys):
         capsys.readouterr()
         .err.splitlines()[-1]
         .startswith(
-            "lit-metanas: Weights & Biases cannot be used (Timed out while retrying): log in by `wandb login`, mend the"
+            "lit-metanas: Weights & Biases cannot be used (Timed out while retrying): log in by `wandb login`, fix the"
         )
     )
 

@@ -1,4 +1,4 @@
-"""DARTS's collapse to skips on a deep chain, and its mend."""
+"""DARTS's collapse to skips on a deep chain, and its fix."""
 
 import pytest
 import torch

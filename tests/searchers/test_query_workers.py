@@ -92,7 +92,7 @@ def trials(storage):
 
 
 def let_hours_pass(storage, lost):
-    """The last sign of life of the trial that has this architecture in hand becomes an old one."""
+    """The last heartbeat of the trial that has this architecture in hand becomes an old one."""
     (trial,) = (trial for trial in trials(storage) if trial.state == TrialState.RUNNING and trial.params == lost)
     with opened(storage) as known, known.engine.begin() as connection:
         words = "UPDATE trial_heartbeats SET heartbeat = '2000-01-01 00:00:00.000000' WHERE trial_id = :trial"

@@ -21,7 +21,7 @@ from lit_metanas.callbacks.guards import replica_check
 from lit_metanas.training import collectives
 
 BEAT = 1.0
-"""Seconds between two signs of life."""
+"""Seconds between two heartbeats."""
 
 EXIT_GRACE = 3.0
 """Seconds in which the main thread may end a process by itself, before the thread does."""
@@ -68,7 +68,7 @@ class Heartbeat(threading.Thread):
         children: Mapping[int, subprocess.Popen[bytes]],
         end: Callable[[str], None],
     ) -> None:
-        super().__init__(name="signs of life", daemon=True)
+        super().__init__(name="heartbeat", daemon=True)
         self.rank, self.limit, self.stuck, self.children, self._end = rank, limit, stuck, children, end
         self.progress = 0
         self._main = threading.main_thread().ident
@@ -165,7 +165,7 @@ class Heartbeat(threading.Thread):
             self._note(rank, text)
 
     def _beat(self, *, suspended: bool) -> None:
-        """Send a sign of life, and count how long others have sent none.
+        """Send a heartbeat, and count how long others have sent none.
 
         Args:
             suspended: whether this process was stopped itself, and so could hear nobody.
@@ -179,7 +179,7 @@ class Heartbeat(threading.Thread):
         for rank in self._peers:
             self._silent[rank] = 0 if suspended else self._silent[rank] + 1
             if self._silent[rank] * BEAT >= self.limit:
-                self._lose(rank, f"has given no sign of life for {self.limit:g} s")
+                self._lose(rank, f"has been silent for {self.limit:g} s")
                 return
         for rank, child in self.children.items():
             if child.poll() and rank in self._peers:

@@ -26,7 +26,7 @@ class Preemption(Callback):
     message in each step (``Agreeing``) carries the signal along; processes of others send one more.
 
     Where the loader cannot be resumed within an epoch, the checkpoint of the last epoch's end stands; within the first
-    one there is none, and the training begins anew.
+    one there is none, and the training starts from the beginning.
 
     Args:
         path: the checkpoint; by default ``checkpoints/last.ckpt`` in the run's directory.
@@ -63,7 +63,11 @@ class Preemption(Callback):
         stands = path.exists()
         if self._any(trainer, signal.SIGUSR1 in self._received) and trainer.is_global_zero:
             _requeue(stands)
-        goes_on = f"'{path}' is where it goes on" if stands else f"there is no '{path}' yet, so that it begins anew"
+        goes_on = (
+            f"'{path}' is where it goes on"
+            if stands
+            else f"there is no '{path}' yet, so that it starts from the beginning"
+        )
         rank_zero_info(f"Stopped by a signal; {goes_on}.")
         raise SIGTERMException
 
@@ -96,4 +100,4 @@ def _requeue(stands: bool) -> None:
     except (OSError, subprocess.CalledProcessError) as error:
         said = " ".join(str(getattr(error, "stderr", "") or error).split())
         begin = f"The checkpoint is written, but job {job}" if stands else f"Job {job} has no checkpoint yet, and"
-        raise ChildProcessError(f"{begin} is not queued again ({said}): submit it anew.") from None
+        raise ChildProcessError(f"{begin} is not queued again ({said}): submit it again.") from None

@@ -24,7 +24,7 @@ class RankMonitor(Callback):
     process it does nothing.
 
     Args:
-        limit: seconds without a sign of life after which a process counts as gone; one that dies is noticed at once.
+        limit: seconds without a heartbeat after which a process counts as gone; one that dies is noticed at once.
         stuck: seconds after which a process counts as hanging that comes no further in its training while others wait
             for it. Searches of different tasks may take as different times as they like.
 

@@ -38,7 +38,7 @@ class QuerySearcher(Searcher):
     Bayesian search with a ``TPESampler`` or ``GPSampler``, Hyperband with a ``HyperbandPruner`` and fidelities.
 
     Args:
-        sampler: any of Optuna's samplers; it is seeded anew from (seed, trial number) before each trial, so that a
+        sampler: any of Optuna's samplers; it is seeded again from (seed, trial number) before each trial, so that a
             resumed search goes on as an uninterrupted one. None draws at random.
         estimator: makes the estimator of a task; None trains each architecture by the default recipe.
         fidelity: share of the full training that each architecture gets.
@@ -57,7 +57,7 @@ class QuerySearcher(Searcher):
         study: a name that tells this searcher's studies from others in one storage.
         worker: this process's number where several work on one study at once, each with another number and the same
             budget, which is then the study's; None where one process does. What is drawn then depends on timing.
-        heartbeat: seconds between the signs of life of a worker's trial; after two without, others begin it anew.
+        heartbeat: seconds between the heartbeats of a worker's trial; after two without, others start it again.
         embedding: tells what the task is like; it goes into the record, and into the study's user attribute
             ``embedding``, where samplers may look at it. Its computation is not charged.
     """

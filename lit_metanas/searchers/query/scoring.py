@@ -212,7 +212,7 @@ class Scoring:
         if self.streak >= self.failures:
             raise ValueError(
                 f"The search was stopped after {number_of(self.streak, 'failure')} in a row, the last of "
-                f"{query.architecture}: {reason}. Mend the cause and start it again, or raise 'failures'."
+                f"{query.architecture}: {reason}. Fix the cause and start it again, or raise 'failures'."
             )
 
     def _note(

@@ -40,7 +40,7 @@ def storage_faults(storage: str | BaseStorage | None) -> Iterator[None]:
         if not isinstance(storage, str):
             raise
         raise ValueError(
-            f"The studies in '{_shown(storage)}' cannot be used ({_reason(error)}): mend that, or give another storage."
+            f"The studies in '{_shown(storage)}' cannot be used ({_reason(error)}): fix that, or give another storage."
         ) from error
 
 

@@ -24,7 +24,7 @@ class TrialLoop:
 
     Samplers and pruners remember what they saw: each trial gets new copies of both, which see the stored trials alone.
     A trial that an interrupted search left unfinished is taken over, under its number and with what it had drawn; one
-    that was not drawn to its end is drawn anew.
+    that was not drawn to its end is drawn again.
 
     Args:
         scoring: scores the study's trials.
@@ -83,7 +83,7 @@ class TrialLoop:
         reseed(self.study.sampler, self.seeds[0], self.ledger.told, *self.seeds[1:])
         trial, reported = self._next()
         scored = None
-        # Others give up a trial that shows no sign of life, and begin it anew: what comes of it here is lost.
+        # Others give up a trial that has no heartbeat, and start it again: what comes of it here is lost.
         alive, lost = (self.team.beating(trial), (UpdateFinishedTrialError,)) if self.team else (nullcontext(), ())
         with suppress(*lost), alive:
             scored = self.scoring.tell(trial, reported)

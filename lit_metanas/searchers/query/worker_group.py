@@ -24,11 +24,11 @@ PAUSE = 0.1
 
 
 def team_storage(url: str, heartbeat: int) -> RDBStorage:
-    """A data base in which trials show that they are alive, and are begun anew elsewhere if they no longer do.
+    """A data base in which trials show that they are alive, and are started again elsewhere if they no longer do.
 
     Args:
         url: its address.
-        heartbeat: seconds between two signs of life; a trial is given up after two without.
+        heartbeat: seconds between two heartbeats; a trial is given up after two without.
     """
     patient = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else None  # others may hold its lock
     for attempt in range(1, TRIES + 1):
@@ -60,7 +60,7 @@ class WorkerGroup:
     Args:
         study: the study, in ``storage``.
         storage: what ``team_storage`` gave.
-        heartbeat: seconds between two signs of life.
+        heartbeat: seconds between two heartbeats.
     """
 
     def __init__(self, study: optuna.Study, storage: RDBStorage, heartbeat: int) -> None:
@@ -71,7 +71,7 @@ class WorkerGroup:
 
     @contextmanager
     def beating(self, trial: optuna.Trial) -> Iterator[None]:
-        """Show signs of life of a trial meanwhile."""
+        """Send heartbeats for a trial meanwhile."""
         number, over = trial_id(trial), Event()
         self.storage.record_heartbeat(number)
         trial.set_user_attr("alive", True)
@@ -96,7 +96,7 @@ class WorkerGroup:
         now = time.monotonic()
         self._silent = {number: self._silent.get(number, now) for number in silent}
         for number, since in self._silent.items():
-            if now - since > 2 * self.heartbeat:  # its process died before the first sign of life: nothing is lost
+            if now - since > 2 * self.heartbeat:  # its process died before its first heartbeat: nothing is lost
                 self.study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
         return trials
 

@@ -16,7 +16,7 @@ from lit_metanas.surrogates.gaussian_process import Pool
 from lit_metanas.surrogates.transfer import TransferSurrogate
 
 DRAWN_ANEW = 500
-"""Architectures of a large space that are drawn anew for each proposal."""
+"""Architectures of a large space that are drawn again for each proposal."""
 MUTANTS = 500
 """And those that are mutated from good ones, once or twice."""
 PARENTS = 10

@@ -80,7 +80,7 @@ MARK = "local_search"
 
 
 class LocalSearch(HistorySampler):
-    """Tries all neighbours of the best so far, moves, and starts anew at a local optimum (White et al. 2021).
+    """Tries all neighbours of the best so far, moves, and starts again at a local optimum (White et al. 2021).
 
     A climb starts from the best of ``initial`` random trials. Neighbours differ in one parameter: in the label of a
     categorical one, by one step of a number, which is a tenth of the range where that has no steps. What was tried in

@@ -109,7 +109,7 @@ class History:
         return self._digest.tried.get(number) or self._asked.get(number)
 
     def _stand_ins(self, parameters: Mapping[str, Any], changed: str) -> list[FrozenTrial]:
-        """What stands for a neighbour in which other parameters are asked for: its other parameters are drawn anew."""
+        """What stands for a neighbour in which other parameters are asked for: its other parameters are drawn again."""
         found = [
             trial
             for names, group in [*self._digest.by_names.items(), *((tuple(t.params), [t]) for t in self._running)]

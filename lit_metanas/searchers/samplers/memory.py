@@ -81,7 +81,7 @@ class Digest:
 class Memory:
     """Remembers what is known of parameter sets, and of the study that was read last.
 
-    It saves time and changes nothing: finished trials do not change, and others are read anew. So copies share it,
+    It saves time and changes nothing: finished trials do not change, and others are read again. So copies share it,
     which a copy of a sampler for each trial would lose otherwise; a pickled one begins without.
 
     Args:

@@ -157,7 +157,7 @@ class SurrogateChoice:
     def _extended(
         self, tried: Tried, prospects: CandidatePool, base: list[int], later: list[int]
     ) -> CandidatePosterior:
-        """The posterior, made anew at each fit of the parameters and else extended by what came since."""
+        """The posterior, made again at each fit of the parameters and else extended by what came since."""
         places = [prospects.places[one] for one in tried.architectures]
         order = rank_gaussian(tried.scores[base])
         key = (tuple(tried.architectures[place] for place in base), tuple(order.tolist()))

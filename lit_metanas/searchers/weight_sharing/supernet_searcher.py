@@ -27,14 +27,14 @@ Module = TypeVar("Module", bound=SupernetTraining)
 
 
 class SupernetSearcher(Searcher):
-    """Trains one supernet on the task, anew or from meta-trained parameters, and chooses with its weights.
+    """Trains one supernet on the task, from scratch or from meta-trained parameters, and chooses with its weights.
 
     Args:
         epochs: passes over the train part; the training ends sooner where the budget does.
         batch_size: images of a minibatch.
-        start: meta-trained parameters, or the checkpoint that holds them; None starts anew.
+        start: meta-trained parameters, or the checkpoint that holds them; None starts from scratch.
         head: with ``start``, how the classifier starts from the train part: a head with a weight and a bias. None
-            starts anew.
+            starts from scratch.
         callbacks: Lightning's, of the Trainer that trains the supernet.
     """
 

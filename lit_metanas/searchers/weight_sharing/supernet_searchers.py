@@ -38,9 +38,9 @@ class DARTSSearcher(SupernetSearcher):
         rates: learning rates and their like.
         epochs: passes over the train part; the search ends sooner where the budget does.
         batch_size: images of a minibatch.
-        start: meta-trained parameters, or the checkpoint that holds them; None starts anew.
+        start: meta-trained parameters, or the checkpoint that holds them; None starts from scratch.
         head: with ``start``, how the classifier starts from the train part: a head with a weight and a bias. None
-            starts anew.
+            starts from scratch.
         callbacks: Lightning's, of the Trainer that runs the search: they see its logits and its record as it goes on,
             and may stop it. One callback serves all tasks, one after the other.
     """
@@ -94,9 +94,9 @@ class ENASSearcher(SupernetSearcher):
         epochs: passes over the train part; the training ends sooner where the budget does.
         batch_size: images of a minibatch.
         start: meta-trained parameters, or the checkpoint that holds them, whose weights the search starts from; the
-            controller starts anew. None starts all anew.
+            controller starts from scratch. None starts all from scratch.
         head: with ``start``, how the classifier starts from the train part, under the architecture of the meta-trained
-            logits: a head with a weight and a bias. None starts anew.
+            logits: a head with a weight and a bias. None starts from scratch.
     """
 
     def __init__(
@@ -163,16 +163,16 @@ class OneShotSearcher(SupernetSearcher):
     finds carries the supernet's weights, its classifier, and batch-norm statistics. One trial is recorded a candidate.
 
     Args:
-        sampler: any of Optuna's samplers, seeded anew for each candidate; None draws at random.
+        sampler: any of Optuna's samplers, seeded again for each candidate; None draws at random.
         candidates: trials of the ranking, those at no cost counted; the ranking ends sooner where the budget does.
         constraints: largest values of ``parameters``, ``flops`` or ``latency`` of a candidate.
         rates: how the weights are trained.
         epochs: passes over the train part; the training ends sooner where the budget does.
         batch_size: images of a minibatch.
         start: meta-trained parameters, or the checkpoint that holds them, whose weights the training starts from; None
-            starts anew.
+            starts from scratch.
         head: with ``start``, how the classifier starts from the train part, under the architecture of the meta-trained
-            logits: a head with a weight and a bias. None starts anew.
+            logits: a head with a weight and a bias. None starts from scratch.
     """
 
     def __init__(

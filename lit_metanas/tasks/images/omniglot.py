@@ -130,12 +130,12 @@ class Omniglot(TaskSource):
 
     def _read_file(self) -> tuple[list[_Character], list[_Character]]:
         """Read the compact file: two pixels of 16 grey levels a byte, ink 15."""
-        mend = "give a compact Omniglot file, or a folder that torchvision has filled"
-        arrays = read_npz(self.root, mend)
+        fix = "give a compact Omniglot file, or a folder that torchvision has filled"
+        arrays = read_npz(self.root, fix)
         try:
             return self._unpacked(arrays)
         except DAMAGED:
-            raise ValueError(f"'{self.root}' is not a compact Omniglot file: {mend}.") from None
+            raise ValueError(f"'{self.root}' is not a compact Omniglot file: {fix}.") from None
 
     @staticmethod
     def _unpacked(arrays: Mapping[str, np.ndarray[Any, Any]]) -> tuple[list[_Character], list[_Character]]:

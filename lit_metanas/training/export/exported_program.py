@@ -198,15 +198,15 @@ class _Description:
 
 
 def _read_description(file: Path) -> _Description:
-    mend = "export again"
-    document = read_json(file, mend)
+    fix = "export again"
+    document = read_json(file, fix)
     schema = document.get("schema") if isinstance(document, dict) else None
     if type(schema) is int and schema > SCHEMA:
         raise ValueError(f"'{file}' has schema {schema}, newer than {SCHEMA}: update lit-metanas.")
     try:
         return from_plain(_Description, document, "it")
     except ValueError as error:
-        raise ValueError(f"'{file}' is damaged or another kind of file ({error}): {mend}.") from None
+        raise ValueError(f"'{file}' is damaged or another kind of file ({error}): {fix}.") from None
 
 
 def _repeated(names: Sequence[str]) -> str | None:
