@@ -174,8 +174,8 @@ def _told_by_another(error: Exception) -> bool:
 
 
 def _stopped() -> int:
-    print("lit-metanas: stopped. `run` goes on where it was, given the same command;", file=sys.stderr)
-    print("`fit` with --ckpt_path checkpoints/last.ckpt, in the run's directory.", file=sys.stderr)
+    print("lit-metanas: stopped. The same `run` command goes on from here; `fit` goes on with", file=sys.stderr)
+    print("--ckpt_path checkpoints/last.ckpt, a file in the run's directory.", file=sys.stderr)
     return 130
 
 

@@ -130,7 +130,7 @@ def test_where_a_loader_cannot_be_resumed_the_last_epochs_checkpoint_stands(slur
     path = slurm / "checkpoints" / "last.ckpt"
     assert said == [
         f"Stopped by a signal; there is no '{path}' yet, so that it starts from the beginning.",
-        f"Stopped by a signal; '{path}' is where it goes on.",
+        f"Stopped by a signal; it goes on from '{path}'.",
     ]
     path.unlink()
     (slurm / "scontrol").write_text("#!/usr/bin/env bash\necho 'No' >&2\nexit 1\n")

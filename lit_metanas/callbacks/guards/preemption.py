@@ -63,11 +63,7 @@ class Preemption(Callback):
         stands = path.exists()
         if self._any(trainer, signal.SIGUSR1 in self._received) and trainer.is_global_zero:
             _requeue(stands)
-        goes_on = (
-            f"'{path}' is where it goes on"
-            if stands
-            else f"there is no '{path}' yet, so that it starts from the beginning"
-        )
+        goes_on = f"it goes on from '{path}'" if stands else f"there is no '{path}' yet: it starts from the beginning"
         rank_zero_info(f"Stopped by a signal; {goes_on}.")
         raise SIGTERMException
 

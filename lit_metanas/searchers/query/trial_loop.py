@@ -97,7 +97,7 @@ class TrialLoop:
             left = self._left.pop(0)
             if "drawn" in left.user_attrs:
                 return optuna.Trial(self.study, trial_id(left)), list(left.intermediate_values)
-            # It was broken off between two draws, of which the second would be another than in one go: both anew.
+            # It was broken off between two draws, of which the second would now be another: both are drawn again.
             self.study.tell(left.number, state=TrialState.FAIL)
             if "fixed_params" in left.system_attrs:
                 self.study.enqueue_trial(left.system_attrs["fixed_params"])

@@ -25,7 +25,7 @@ class RegularisedEvolution(HistorySampler):
     The population are the trials completed last, whoever proposed them. A parent is the best of ``sample`` members,
     drawn with replacement; a child has one parameter changed. Trials that violate constraints rank behind those that
     do not. Unlike in the paper a child that was tried already is not evaluated again: sample and mutation are drawn
-    anew, and after many vain draws the whole parameter set.
+    again, and after many fruitless draws the whole parameter set.
 
     Args:
         population: number of members; as many trials at the start are drawn at random.

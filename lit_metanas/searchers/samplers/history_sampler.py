@@ -154,7 +154,7 @@ class HistorySampler(BaseSampler, ABC):
         return self._memory.identities.space
 
     def check(self, space: ChoiceSpace) -> None:
-        """Refuse to search another space than the one that was given, whose choices would be drawn in vain.
+        """Refuse to search another space than the one that was given, whose choices would not be used.
 
         Raises:
             ValueError: the two differ in a choice or a label.

@@ -42,7 +42,7 @@ class TrialGenerator:
     """Gives each trial a generator that is a function of the seed and the trial's number.
 
     So a resumed study draws what an uninterrupted one would have drawn, and parallel workers, which have trials of
-    different numbers, never draw the same. Whoever sets the state of ``rng`` for each trial anew has these draws
+    different numbers, never draw the same. Code that sets the state of ``rng`` for each trial gets these draws
     instead.
 
     Args:
