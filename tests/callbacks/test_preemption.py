@@ -129,7 +129,7 @@ def test_where_a_loader_cannot_be_resumed_the_last_epochs_checkpoint_stands(slur
         assert (slurm / "checkpoints" / "last.ckpt").is_file() == kept
     path = slurm / "checkpoints" / "last.ckpt"
     assert said == [
-        f"Stopped by a signal; there is no '{path}' yet, so that it starts from the beginning.",
+        f"Stopped by a signal; there is no '{path}' yet: it starts from the beginning.",
         f"Stopped by a signal; it goes on from '{path}'.",
     ]
     path.unlink()
