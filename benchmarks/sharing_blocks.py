@@ -21,7 +21,7 @@ from lit_metanas.searchers import (
 from lit_metanas.spaces import DARTSCell, LayeredSpace, SearchSpace
 from lit_metanas.tasks import Glyphs, Omniglot, Split, Task, TaskSource, draw_task
 from lit_metanas.training import Recipe
-from lit_metanas.training.weight_sharing.darts_training import Rates
+from lit_metanas.training.weight_sharing.darts_training import DARTSRates
 from lit_metanas.training.weight_sharing.enas_training import ControllerRates
 from lit_metanas.training.weight_sharing.supernet_training import WeightRates
 
@@ -115,7 +115,7 @@ BLOCKS: dict[str, Block] = {
 
 def searchers(block: Block) -> dict[str, Searcher]:
     """All methods on a block; DARTS- only where the space has skips."""
-    rates, weights = Rates(weights=0.1, logits=0.1), WeightRates(weights=0.1)
+    rates, weights = DARTSRates(weights=0.1, logits=0.1), WeightRates(weights=0.1)
     run = {"epochs": EPOCHS, "batch_size": block.batch_size}
     found: dict[str, Searcher] = {
         "DARTS": DARTSSearcher(relaxation=Softmax(), rates=rates, **run),

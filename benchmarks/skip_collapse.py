@@ -33,7 +33,7 @@ from lit_metanas.searchers import DARTSSearcher
 from lit_metanas.spaces import Architecture, NASBench201, SearchSpace
 from lit_metanas.tasks import Task
 from lit_metanas.training import DARTSTraining, Recipe
-from lit_metanas.training.weight_sharing.darts_training import Rates
+from lit_metanas.training.weight_sharing.darts_training import DARTSRates
 
 SOME = ("none", "skip_connect", "sep_conv_3x3")
 
@@ -92,7 +92,8 @@ class WithoutNone(Callback):
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Set the logits far below the others."""
         assert isinstance(pl_module, DARTSTraining)
-        for choice, row in zip(pl_module.space.choices, pl_module.alphas, strict=True):
+        logits = pl_module.logits
+        for choice, row in zip(pl_module.space.choices, logits.values.split(logits.sizes), strict=True):
             if "none" in choice.labels:
                 row[choice.labels.index("none")] = -50.0
 
@@ -114,7 +115,7 @@ class SkipCurve(Callback):
     ) -> None:
         """Look where the search has just validated."""
         assert isinstance(pl_module, DARTSTraining)
-        if pl_module.done % pl_module.validate_every:
+        if not pl_module.recorded:
             return
         trial, likely = pl_module.record.trials[-1], pl_module.probabilities()
         chances = [float(likely[name][place]) for name, place in self.condition.edges.items()]
@@ -157,7 +158,7 @@ def search(condition: Condition, method: str, task: Task, seed: int, epochs: int
     callbacks = [curve, relaxed] if condition.none else [WithoutNone(), curve, relaxed]
     searcher = DARTSSearcher(
         relaxation=AuxiliarySkip(space=condition.space) if method == "DARTS-" else Softmax(),
-        rates=Rates(weights=0.1, logits=0.03, logits_decay=1e-3 if condition.none else 0.0),
+        rates=DARTSRates(weights=0.1, logits=0.03, logits_decay=1e-3 if condition.none else 0.0),
         epochs=epochs,
         batch_size=BLOCK.batch_size,
         callbacks=callbacks,

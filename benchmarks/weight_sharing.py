@@ -57,7 +57,7 @@ class RelaxedAccuracy(Callback):
         """Validate with the train part's batch statistics, as the chosen architecture is."""
         assert isinstance(pl_module, DARTSTraining)
         module, supernet = pl_module, pl_module.supernet
-        mixture = module.relaxation(module.logits, module.draw_noise(1).relaxation, 1.0)
+        mixture = module.relaxation(module.logits.tree(), module.draw_noise(1).relaxation, 1.0)
         own = dict(supernet.named_parameters())
         statistics = embed_and_record(supernet, own, mixture, module.task.train.inputs)[1]
         self.value = share_right(lambda inputs: module.head(supernet(inputs, mixture, None, statistics)), module.val)

@@ -54,9 +54,9 @@ _NAMES = {
         "task_generator"
     ),
     "training": (
-        "ArchitectureSchedule Child DARTSTraining ENASTraining Exported ExportedModel FirstOrder "
-        "Hypergradient MetaLearned MetaSearch Recipe SecondOrder SinglePathTraining export_child "
-        "load_exported"
+        "ArchitectureSchedule Child ControllerRates DARTSRates DARTSTraining ENASTraining Exported "
+        "ExportedModel FirstOrder Hypergradient MetaLearned MetaSearch Recipe SecondOrder SinglePathTraining "
+        "WeightRates export_child load_exported"
     ),
     "surrogates": ("GaussianProcess MetaSurrogate MetaTrainedEmbedding RecordDataModule TransferSurrogate"),
     "estimators": (

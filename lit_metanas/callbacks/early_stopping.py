@@ -36,7 +36,7 @@ class SkipStop(Callback):
             raise ValueError(f"SkipStop: most is {most}, a share that never stops a search; give 0 to below 1.")
         self.most = most
         self.cell = cell
-        self._before: list[Tensor] = []
+        self._before: Tensor | None = None
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget the search before.
@@ -51,7 +51,7 @@ class SkipStop(Callback):
                 f"SkipStop: no choice of {pl_module.space.name} whose name begins with '{self.cell}' could be a skip; "
                 "change 'cell', or leave SkipStop out."
             )
-        self._before = []
+        self._before = None
 
     @torch.no_grad()
     def on_train_batch_end(
@@ -60,15 +60,13 @@ class SkipStop(Callback):
         """Look at what was just validated."""
         assert isinstance(pl_module, DARTSTraining)
         share = self._share(pl_module)
-        if pl_module.done % pl_module.validate_every or share is None:
+        if not pl_module.recorded or share is None:
             return
-        logits = list(pl_module.alphas)
+        logits = pl_module.logits.values
         if share <= self.most:
-            self._before = [row.detach().clone() for row in logits]
-            return
-        if self._before:  # a random cell may begin with more
-            for row, before in zip(logits, self._before, strict=True):
-                row.copy_(before)
+            self._before = logits.clone()
+        elif self._before is not None:  # a random cell may begin with more
+            logits.copy_(self._before)
             trainer.should_stop = True
 
     def _share(self, module: DARTSTraining) -> float | None:

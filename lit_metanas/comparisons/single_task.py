@@ -25,7 +25,7 @@ from lit_metanas.spaces.supernet import Shape
 from lit_metanas.tasks.task import Split, Task, check_task
 from lit_metanas.training.child import Child, Recipe, accuracy, fit_child
 from lit_metanas.training.export.exported_program import export_child
-from lit_metanas.training.weight_sharing.darts_training import Rates
+from lit_metanas.training.weight_sharing.darts_training import DARTSRates
 
 DEFAULT_STEPS = 300
 """Steps of the default method, at least."""
@@ -182,7 +182,7 @@ def search(
 
 def default_method(task: Task) -> DARTSSearcher:
     """First-order DARTS, of enough steps for the task; see ``search``."""
-    searcher = DARTSSearcher(rates=Rates(weights=0.1, logits=0.1))
+    searcher = DARTSSearcher(rates=DARTSRates(weights=0.1, logits=0.1))
     batch = min(searcher.batch_size, len(task.train))
     searcher.epochs = max(10, math.ceil(DEFAULT_STEPS * batch / len(task.train)))
     return searcher

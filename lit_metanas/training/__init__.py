@@ -4,17 +4,22 @@ from lit_metanas.training.child import Child, Recipe
 from lit_metanas.training.export import Exported, ExportedModel, export_child, load_exported
 from lit_metanas.training.meta_search import ArchitectureSchedule, MetaLearned, MetaSearch
 from lit_metanas.training.weight_sharing import (
+    ControllerRates,
+    DARTSRates,
     DARTSTraining,
     ENASTraining,
     FirstOrder,
     Hypergradient,
     SecondOrder,
     SinglePathTraining,
+    WeightRates,
 )
 
 __all__ = [
     "ArchitectureSchedule",
     "Child",
+    "ControllerRates",
+    "DARTSRates",
     "DARTSTraining",
     "ENASTraining",
     "Exported",
@@ -26,6 +31,7 @@ __all__ = [
     "Recipe",
     "SecondOrder",
     "SinglePathTraining",
+    "WeightRates",
     "export_child",
     "load_exported",
 ]

@@ -38,6 +38,12 @@ class ArchitectureLogits(nn.Module):
         self.register_buffer("pruned", torch.zeros(sum(self.sizes), dtype=torch.bool))
         self.pruned: Tensor
 
+    @torch.no_grad()
+    def perturb(self, deviation: float, generator: torch.Generator) -> None:
+        """Add normal noise, drawn for one choice after another."""
+        for row in self.values.split(self.sizes):
+            row += deviation * torch.randn(len(row), generator=generator)
+
     @property
     def open(self) -> bool:
         """Whether any choice has more than one candidate left."""

@@ -25,9 +25,10 @@ class Push(Callback):
     def on_train_batch_start(self, trainer, module, batch, batch_idx):
         if f"step{batch_idx}" in self.at:
             kind, label = self.at[f"step{batch_idx}"]
-            for choice, row in zip(module.space.choices, module.alphas, strict=True):
+            rows = module.logits.values.data.split(module.logits.sizes)
+            for choice, row in zip(module.space.choices, rows, strict=True):
                 if choice.name.startswith(f"{kind}.edge"):
-                    row.data = torch.tensor([3.0 * (other == label) for other in choice.labels])
+                    row.copy_(torch.tensor([3.0 * (other == label) for other in choice.labels]))
 
 
 def search(*callbacks):

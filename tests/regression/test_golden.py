@@ -86,7 +86,7 @@ from lit_metanas.spaces import (
 from lit_metanas.tasks import EpisodeDataModule, Split, Subset, Task, TaskSource
 from lit_metanas.tasks.source import SUBSETS
 from lit_metanas.training import ArchitectureSchedule, MetaSearch, Recipe, SecondOrder
-from lit_metanas.training.weight_sharing.darts_training import Rates
+from lit_metanas.training.weight_sharing.darts_training import DARTSRates
 
 GOLDEN = Path(__file__).with_name("golden.json")
 WRITES = os.environ.get("GOLDEN") == "write"
@@ -342,7 +342,7 @@ def queries(**options: Any) -> QuerySearcher:
 
 def sharing(**options: Any) -> DARTSSearcher:
     """A brief search by shared weights."""
-    return DARTSSearcher(**{"rates": Rates(weights=0.1, logits=0.1), "epochs": 6, "batch_size": 8, **options})
+    return DARTSSearcher(**{"rates": DARTSRates(weights=0.1, logits=0.1), "epochs": 6, "batch_size": 8, **options})
 
 
 SEARCHERS: dict[str, Callable[[Path], Searcher]] = {

@@ -12,7 +12,7 @@ from lit_metanas.spaces import Choice, DARTSCell, LayeredSpace, NASBench201, Sea
 from lit_metanas.spaces.cells.darts_cell import OPERATIONS
 from lit_metanas.spaces.layers import Moments
 from lit_metanas.tasks import Split, Task
-from lit_metanas.training.weight_sharing.darts_training import Rates
+from lit_metanas.training.weight_sharing.darts_training import DARTSRates
 
 UNITS, EDGES = 8, 6
 
@@ -81,7 +81,7 @@ def test_darts_collapses_to_skips_and_auxiliary_skips_mend_it():
             relaxation=relaxation,
             epochs=100,
             batch_size=128,
-            rates=Rates(weights=0.05, logits=0.1, logits_decay=0.0),
+            rates=DARTSRates(weights=0.05, logits=0.1, logits_decay=0.0),
         )
         found = searcher.search(make_task(), SPACE, Budget(), 0)
         shares[name] = skip_share(SPACE.choices, found.architecture)
@@ -156,7 +156,7 @@ class Weights(Callback):
         self.sums = []
 
     def on_train_batch_start(self, trainer, module, batch, batch_idx):
-        mixture = module.relaxation(module.logits, {}, module.progress)
+        mixture = module.relaxation(module.logits.tree(), {}, module.progress)
         self.sums.append(float(mixture["normal.edge0-2"].weights.detach().sum()))
 
 

@@ -90,7 +90,7 @@ def test_the_controller_learns_which_children_are_good():
     fit(made)
     depths = [made.draw()["depth"] for _ in range(50)]
     assert depths.count("2") > 45
-    assert made.likeliest()["depth"] == "2"
+    assert made.architecture()["depth"] == "2"
 
 
 def test_the_baseline_is_a_moving_average_of_rewards_from_chance_on():

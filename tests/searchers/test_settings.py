@@ -21,7 +21,7 @@ from lit_metanas.searchers import (
 from lit_metanas.searchers.searcher import settings_of
 from lit_metanas.spaces import LayeredSpace, OneHotEncoding
 from lit_metanas.training import Recipe
-from lit_metanas.training.weight_sharing.darts_training import Rates
+from lit_metanas.training.weight_sharing.darts_training import DARTSRates
 
 
 def from_yaml(**arguments):
@@ -54,7 +54,7 @@ def meta_sampler(**changed):
         (lambda: BorrowedArchitecture("x.json"), lambda: BorrowedArchitecture("y.json")),
         (lambda: BorrowedArchitecture("x.json"), lambda: BorrowedArchitecture("x.json", "darts")),
         (lambda: DARTSSearcher(epochs=2), lambda: DARTSSearcher(epochs=3)),
-        (DARTSSearcher, lambda: DARTSSearcher(rates=Rates(logits=0.1))),
+        (DARTSSearcher, lambda: DARTSSearcher(rates=DARTSRates(logits=0.1))),
         (lambda: from_yaml(sampler=sampler(n_startup_trials=5)), lambda: from_yaml(sampler=sampler())),
         (lambda: from_yaml(estimator=estimator(epochs=5)), lambda: from_yaml(estimator=estimator(epochs=6))),
         (from_yaml, lambda: from_yaml(fidelity=0.5)),

@@ -17,7 +17,7 @@ from lit_metanas.spaces import Choice, LayeredSpace, SearchSpace, Supernet
 from lit_metanas.tasks import Split
 from lit_metanas.training import DARTSTraining, FirstOrder, SecondOrder
 from lit_metanas.training.trainers import quiet_trainer
-from lit_metanas.training.weight_sharing.darts_training import Rates
+from lit_metanas.training.weight_sharing.darts_training import DARTSRates
 from lit_metanas.training.weight_sharing.minibatches import Minibatches
 
 SPACE = LayeredSpace(kernels=(1, 3), activations=("ReLU", "Tanh"), depths=(1, 2), widths=(2, 4))
@@ -63,7 +63,7 @@ class Smooth(SearchSpace):
         raise AssertionError("not counted here")
 
 
-RATES = Rates(weights=0.1, least_weights=0.02, logits=0.05, weight_decay=1e-2, logits_decay=1e-2, clip=0.5)
+RATES = DARTSRates(weights=0.1, least_weights=0.02, logits=0.05, weight_decay=1e-2, logits_decay=1e-2, clip=0.5)
 
 
 def module(task, gradient, budget=None, steps=12, rates=RATES):
@@ -133,12 +133,12 @@ def test_the_search_equals_plain_loops_in_float64(gradient, tolerance):
     task = make_task(size=4, dtype=torch.float64)
     made = module(task, gradient)
     pairs = Minibatches(task.train, task.val, batch_size=10, steps=12, seed=5)
-    start = [w.detach().clone() for w in made.weights.values()], [a.detach().clone() for a in made.alphas]
+    start = [w.detach().clone() for w in made.weights.values()], list(made.logits.tree().values())
     with quiet_trainer(torch.device("cpu")) as trainer:
         trainer.fit(made, train_dataloaders=pairs)
     weights, alphas = plain_darts(*start, pairs, 12, second=isinstance(gradient, SecondOrder))
     assert made.done == 12
-    for ours, plain in zip([*made.weights.values(), *made.alphas], [*weights, *alphas], strict=True):
+    for ours, plain in zip([*made.weights.values(), *made.logits.tree().values()], [*weights, *alphas], strict=True):
         torch.testing.assert_close(ours, plain, rtol=0, atol=tolerance)
     moved = max((a - b).abs().max().item() for a, b in zip(alphas, start[1], strict=True))
     assert moved > 0.03
@@ -148,14 +148,15 @@ def test_the_second_order_gradient_is_the_unrolled_one_and_not_the_first():
     task = make_task(size=4, dtype=torch.float64)
     made = module(task, SecondOrder())
     train, val = ((split.inputs, split.labels) for split in (task.train, task.val))
-    weights, alphas = list(made.weights.values()), list(made.alphas)
+    logits = {name: value.requires_grad_() for name, value in made.logits.tree().items()}
+    weights, alphas = list(made.weights.values()), list(logits.values())
     exact = unrolled(weights, alphas, train, val, rate=0.7)
 
     def loss(split):
         return lambda w, a: plain_loss(list(w.values()), list(a.values()), split.inputs, split.labels)
 
     losses = {"train_loss": loss(task.train), "val_loss": loss(task.val)}
-    state = {"weights": made.weights, "logits": made.logits}
+    state = {"weights": made.weights, "logits": logits}
     errors = []
     for epsilon in (1e-1, 1e-2, 1e-3):
         ours = SecondOrder(epsilon=epsilon)(**losses, **state, rate=0.7)
@@ -185,12 +186,11 @@ def test_warm_up_leaves_the_logits_alone_and_costs_half():
     spent = []
     for warm_up in (0.0, 1.0):
         budget = Budget()
-        made = module(task, FirstOrder(), budget, rates=Rates(warm_up=warm_up))
-        before = [alpha.detach().clone() for alpha in made.alphas]
+        made = module(task, FirstOrder(), budget, rates=DARTSRates(warm_up=warm_up))
+        before = made.logits.values.detach().clone()
         with quiet_trainer(torch.device("cpu")) as trainer:
             trainer.fit(made, train_dataloaders=Minibatches(task.train, task.val, batch_size=10, steps=12, seed=5))
-        same = [torch.equal(a, b) for a, b in zip(made.alphas, before, strict=True)]
-        assert all(same) == (warm_up == 1.0)
+        assert torch.equal(made.logits.values, before) == (warm_up == 1.0)
         spent.append(budget.spent.flops)
     forward = 4 * 16 + 3 * 4 + 3 * 3
     assert spent == [3 * forward * 12 * 20, 3 * forward * 12 * 10]
@@ -198,7 +198,7 @@ def test_warm_up_leaves_the_logits_alone_and_costs_half():
 
 def search(budget, relaxation=None, gradient=None, seed=0, epochs=2, **options):
     searcher = DARTSSearcher(
-        relaxation=relaxation, gradient=gradient, epochs=epochs, batch_size=8, rates=Rates(logits=0.1), **options
+        relaxation=relaxation, gradient=gradient, epochs=epochs, batch_size=8, rates=DARTSRates(logits=0.1), **options
     )
     return searcher.search(TASK, SPACE, budget, seed)
 

@@ -19,7 +19,7 @@ from lit_metanas.searchers.weight_sharing.supernet_searcher import SupernetSearc
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Task
-from lit_metanas.training.weight_sharing.darts_training import DARTSTraining, Rates
+from lit_metanas.training.weight_sharing.darts_training import DARTSRates, DARTSTraining
 from lit_metanas.training.weight_sharing.enas_training import ControllerRates, ENASTraining
 from lit_metanas.training.weight_sharing.hypergradient import FirstOrder, Hypergradient
 from lit_metanas.training.weight_sharing.supernet_training import SinglePathTraining, WeightRates
@@ -50,7 +50,7 @@ class DARTSSearcher(SupernetSearcher):
         *,
         relaxation: Relaxation | None = None,
         gradient: Hypergradient | None = None,
-        rates: Rates | None = None,
+        rates: DARTSRates | None = None,
         epochs: int = 50,
         batch_size: int = 64,
         start: Parameters | str | None = None,
@@ -60,7 +60,7 @@ class DARTSSearcher(SupernetSearcher):
         super().__init__(epochs=epochs, batch_size=batch_size, start=start, head=head, callbacks=callbacks)
         self.relaxation = relaxation or Softmax()
         self.gradient = gradient or FirstOrder()
-        self.rates = rates or Rates()
+        self.rates = rates or DARTSRates()
 
     def _search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:
         an_epoch = self._an_epoch(task)
@@ -77,7 +77,7 @@ class DARTSSearcher(SupernetSearcher):
         )
         module = self._fit(module, seed)
         architecture = module.architecture()
-        return SearchOutcome(architecture, module.inherited(architecture), module.record)
+        return SearchOutcome(architecture, module.inheritance(architecture), module.record)
 
 
 class ENASSearcher(SupernetSearcher):
@@ -131,7 +131,7 @@ class ENASSearcher(SupernetSearcher):
         )
         module = self._fit(module, seed)
         architecture = self._best(module, seed)
-        return SearchOutcome(architecture, module.inherited(architecture), module.record)
+        return SearchOutcome(architecture, module.inheritance(architecture), module.record)
 
     def _best(self, module: ENASTraining, seed: int) -> Architecture:
         """The best of the last draws by validation, the earliest of equals."""
@@ -151,8 +151,7 @@ class ENASSearcher(SupernetSearcher):
             return max(scores, key=lambda one: scores[one])
         if not module.record.trials:
             module.validate()
-        likeliest = module.likeliest()
-        return likeliest if module.space.violation(likeliest) is None else module.draw()
+        return module.derived() or module.draw()
 
 
 class OneShotSearcher(SupernetSearcher):
@@ -208,4 +207,4 @@ class OneShotSearcher(SupernetSearcher):
         weights = {name: tensor.detach() for name, tensor in trained.weights.items()}
         estimator = SupernetEstimator(task, space, seed, weights)
         found = self._ranking.run(estimator, space, budget, seed, problem=task.id)
-        return replace(found, weights=trained.inherited(found.architecture))
+        return replace(found, weights=trained.inheritance(found.architecture))

@@ -1,14 +1,14 @@
-"""Weight-sharing search of one task: weights and logits trained in turn."""
+"""DARTS: weights and architecture logits of one task trained in turn."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import Adam, Optimizer
 
 from lit_metanas.meta.learner import Parameters
@@ -18,13 +18,14 @@ from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import Mixture
 from lit_metanas.tasks.task import Split, Task
-from lit_metanas.training.weight_sharing.hypergradient import Hypergradient, Tensors
+from lit_metanas.training.architecture_logits import ArchitectureLogits
+from lit_metanas.training.weight_sharing.hypergradient import Hypergradient
 from lit_metanas.training.weight_sharing.minibatches import Minibatch
-from lit_metanas.training.weight_sharing.supernet_training import SupernetTraining, WeightRates, take_over
+from lit_metanas.training.weight_sharing.supernet_training import SupernetTraining, WeightRates
 
 
 @dataclass(frozen=True)
-class Rates(WeightRates):
+class DARTSRates(WeightRates):
     """How weights and logits of a weight-sharing search are trained; the defaults are those of DARTS.
 
     Attributes:
@@ -43,7 +44,7 @@ class Rates(WeightRates):
     warm_up: float = 0.0
 
 
-class Noise(NamedTuple):
+class MinibatchNoise(NamedTuple):
     """The uniform numbers of one minibatch, for the relaxation by choice and for dropout by layer."""
 
     relaxation: dict[str, Tensor]
@@ -75,32 +76,30 @@ class DARTSTraining(SupernetTraining):
         task: Task,
         relaxation: Relaxation,
         gradient: Hypergradient,
-        rates: Rates,
+        rates: DARTSRates,
         budget: Budget,
         steps: int,
         validate_every: int,
         seed: int,
     ) -> None:
-        super().__init__(space=space, task=task, rates=rates, budget=budget, steps=steps, seed=seed)
-        self.validate_every = validate_every
-        self.relaxation, self.derivation, self.rates = relaxation, gradient, rates
-        # A list, in the order of the choices: their names may hold dots. DARTS starts with a deviation of 0.001, too.
-        self.alphas = nn.ParameterList(
-            nn.Parameter(1e-3 * torch.randn(len(choice.labels), generator=self.generator)) for choice in space.choices
+        super().__init__(
+            space=space, task=task, rates=rates, budget=budget, steps=steps, seed=seed, validate_every=validate_every
         )
-
-    @property
-    def logits(self) -> dict[str, Tensor]:
-        """For each choice, shape ``(labels,)``."""
-        return {choice.name: alpha for choice, alpha in zip(self.space.choices, self.alphas, strict=True)}
+        self.relaxation, self.hypergradient, self.rates = relaxation, gradient, rates
+        self.logits = ArchitectureLogits(space.choices)
+        self.logits.perturb(1e-3, self.generator)  # as in DARTS
 
     def probabilities(self) -> dict[str, Tensor]:
-        """For each choice the softmax of its logits, shape ``(labels,)``."""
-        return {name: alpha.detach().softmax(0) for name, alpha in self.logits.items()}
+        """For each choice the candidates' probabilities, shape ``(labels,)``, detached."""
+        return self.logits.probabilities()
 
     def architecture(self) -> Architecture:
         """The architecture of the largest logits."""
-        return self.space.derive({name: alpha.detach() for name, alpha in self.logits.items()})
+        return self.space.derive(self.logits.tree())
+
+    def derived(self) -> Architecture:
+        """The same."""
+        return self.architecture()
 
     @torch.no_grad()
     def begin(self, parameters: Parameters) -> Mixture:
@@ -113,45 +112,39 @@ class DARTSTraining(SupernetTraining):
             ValueError: they are of another space or input shape.
         """
         super().begin(parameters)
-        take_over(self.logits, parameters.logits, self.space)
-        return self.relaxation(self.logits, self.draw_noise(1).relaxation, 0.0)
+        self.logits.inherit({choice.name: choice.labels for choice in self.space.choices}, parameters.logits)
+        return self.relaxation(self.logits.tree(), self.draw_noise(1).relaxation, 0.0)
 
     def configure_optimizers(self) -> Sequence[Optimizer]:
         """SGD for the weights, Adam for the logits."""
         weights = super().configure_optimizers()
         assert isinstance(weights, Sequence)
         rate, decay = self.rates.logits, self.rates.logits_decay
-        return [*weights, Adam(list(self.alphas.parameters()), lr=rate, betas=(0.5, 0.999), weight_decay=decay)]
+        return [*weights, Adam([self.logits.values], lr=rate, betas=(0.5, 0.999), weight_decay=decay)]
 
-    def training_step(self, batch: Minibatch, batch_idx: int) -> None:
+    def take_step(self, batch: Minibatch) -> bool:
         """One step of the logits on the validation minibatch, then one of the weights on the train minibatch."""
         progress = self.progress
         paid = progress < self.rates.warm_up or self._step_logits(batch, progress)
-        if not (paid and self._step_weights(batch.train, progress)):
-            self.trainer.should_stop = True
-            return
-        self.done += 1
-        if self.done % self.validate_every == 0:
-            self.validate()
+        return paid and self._step_weights(batch.train, progress)
 
     def _step_logits(self, batch: Minibatch, progress: float) -> bool:
         """One step of the logits, if the budget can pay it."""
         train, val = batch
         train_noise, val_noise = self.draw_noise(len(train)), self.draw_noise(len(val))
-        passes = self.derivation.train_passes, self.derivation.val_passes
+        passes = self.hypergradient.train_passes, self.hypergradient.val_passes
         cost = self.cost(passes[0] * len(train), train_noise, progress)
         cost += self.cost(passes[1] * len(val), val_noise, progress)
         if not self.pays(cost):
             return False
-        gradient = self.derivation(
+        gradient = self.hypergradient(
             train_loss=lambda weights, logits: self.loss(weights, logits, train, train_noise, progress),
             val_loss=lambda weights, logits: self.loss(weights, logits, val, val_noise, progress),
             weights=self.weights,
-            logits=self.logits,
+            logits={name: value.requires_grad_() for name, value in self.logits.tree().items()},
             rate=self.weight_rate(progress),
         )
-        for name, alpha in self.logits.items():
-            alpha.grad = gradient[name]
+        self.logits.values.grad = self.logits.flat(gradient)
         self.optimizer(1).step()
         return True
 
@@ -160,29 +153,27 @@ class DARTSTraining(SupernetTraining):
         noise = self.draw_noise(len(train))
         if not self.pays(self.cost(len(train), noise, progress)):
             return False
-        self.train_weights(self.loss(self.weights, self.logits, train, noise, progress), progress)
+        self.train_weights(self.loss(self.weights, self.logits.tree(), train, noise, progress), progress)
         return True
 
-    def on_train_end(self) -> None:
-        """Validate what was trained since the last validation."""
-        if not self.recorded:
-            self.validate()
-
-    def draw_noise(self, examples: int) -> Noise:
+    def draw_noise(self, examples: int) -> MinibatchNoise:
         """Draw the relaxation's and the dropout's uniform numbers for one minibatch."""
-        relaxation = self.relaxation.draw_noise(self.logits, self.generator)
-        return Noise({n: v.to(self.head.weight) for n, v in relaxation.items()}, self.draw_dropout(examples))
+        relaxation = self.relaxation.draw_noise(self.logits.tree(), self.generator)
+        return MinibatchNoise({n: v.to(self.head.weight) for n, v in relaxation.items()}, self.draw_dropout(examples))
 
-    def loss(self, weights: Tensors, logits: Tensors, split: Split, noise: Noise, progress: float) -> Tensor:
+    def loss(
+        self,
+        weights: Mapping[str, Tensor],
+        logits: Mapping[str, Tensor],
+        split: Split,
+        noise: MinibatchNoise,
+        progress: float,
+    ) -> Tensor:
         """Mean cross-entropy of one minibatch under the relaxed architecture."""
         mixture = self.relaxation(logits, noise.relaxation, progress)
         return F.cross_entropy(self.scores(weights, mixture, split.inputs, noise.dropout), split.labels)
 
     @torch.no_grad()
-    def cost(self, images: int, noise: Noise, progress: float) -> Cost:
+    def cost(self, images: int, noise: MinibatchNoise, progress: float) -> Cost:
         """What forward-backward passes over so many images cost: 3 x forward multiply-adds each."""
-        return self.price(images, self.relaxation(self.logits, noise.relaxation, progress))
-
-    def validate(self) -> None:
-        """Record the validation accuracy of the derived architecture."""
-        self.enter(self.architecture())
+        return self.price(images, self.relaxation(self.logits.tree(), noise.relaxation, progress))

@@ -1,4 +1,4 @@
-"""Shared weights and the policy that draws architectures, trained in turn."""
+"""ENAS: shared weights of one task and the policy that draws architectures, trained in turn."""
 
 from __future__ import annotations
 
@@ -83,8 +83,9 @@ class ENASTraining(SupernetTraining):
         validate_every: int,
         seed: int,
     ) -> None:
-        super().__init__(space=space, task=task, rates=rates, budget=budget, steps=steps, seed=seed)
-        self.validate_every = validate_every
+        super().__init__(
+            space=space, task=task, rates=rates, budget=budget, steps=steps, seed=seed, validate_every=validate_every
+        )
         self.rates = controller
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -100,20 +101,10 @@ class ENASTraining(SupernetTraining):
         assert isinstance(weights, Sequence)
         return [*weights, Adam(self.controller.parameters(), lr=self.rates.learning_rate)]
 
-    def training_step(self, batch: Minibatch, batch_idx: int) -> None:
+    def take_step(self, batch: Minibatch) -> bool:
         """One step of the weights on the train minibatch, then one of the controller on the validation minibatch."""
         warming = self.progress < self.rates.warm_up
-        if not (self.train_path(self.draw(), batch.train) and (warming or self._train_controller(batch.val))):
-            self.trainer.should_stop = True
-            return
-        self.done += 1
-        if self.done % self.validate_every == 0:
-            self.validate()
-
-    def on_train_end(self) -> None:
-        """Validate what was trained since the last validation."""
-        if not self.recorded:
-            self.validate()
+        return self.train_path(self.draw(), batch.train) and (warming or self._train_controller(batch.val))
 
     def draw(self) -> Architecture:
         """Draw an architecture that can be built.
@@ -128,16 +119,15 @@ class ENASTraining(SupernetTraining):
                 return architecture
         raise ValueError(f"Of {ATTEMPTS} draws of the controller in {self.space.name} none can be built.")
 
-    def likeliest(self) -> Architecture:
-        """The controller's likeliest decisions."""
+    def architecture(self) -> Architecture:
+        """The controller's likeliest decisions, which need not be an architecture that can be built."""
         with torch.no_grad():
             return self.space.canonical(self.controller.likeliest().labels)
 
-    def validate(self) -> None:
-        """Record the validation accuracy of the likeliest architecture, where it can be built."""
-        architecture = self.likeliest()
-        if self.space.violation(architecture) is None:
-            self.enter(architecture)
+    def derived(self) -> Architecture | None:
+        """The likeliest architecture, where it can be built."""
+        likeliest = self.architecture()
+        return likeliest if self.space.violation(likeliest) is None else None
 
     def _train_controller(self, val: Split) -> bool:
         """One step of the controller, if the budget can pay it."""

@@ -1,4 +1,4 @@
-"""How the logits' gradient is derived in a weight-sharing search."""
+"""Hypergradients: the gradient of the validation loss by the logits, through the weights or not."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-Tensors = Mapping[str, Tensor]
-
 
 class Loss(Protocol):
     """The loss of one minibatch as a function of weights and logits, with its noise fixed."""
 
-    def __call__(self, weights: Tensors, logits: Tensors) -> Tensor:
+    def __call__(self, weights: Mapping[str, Tensor], logits: Mapping[str, Tensor]) -> Tensor:
         """A scalar."""
 
 
@@ -32,7 +30,13 @@ class Hypergradient(ABC):
 
     @abstractmethod
     def __call__(
-        self, *, train_loss: Loss, val_loss: Loss, weights: Tensors, logits: Tensors, rate: float
+        self,
+        *,
+        train_loss: Loss,
+        val_loss: Loss,
+        weights: Mapping[str, Tensor],
+        logits: Mapping[str, Tensor],
+        rate: float,
     ) -> dict[str, Tensor]:
         """Derive the gradient.
 
@@ -55,7 +59,13 @@ class FirstOrder(Hypergradient):
     val_passes = 1
 
     def __call__(
-        self, *, train_loss: Loss, val_loss: Loss, weights: Tensors, logits: Tensors, rate: float
+        self,
+        *,
+        train_loss: Loss,
+        val_loss: Loss,
+        weights: Mapping[str, Tensor],
+        logits: Mapping[str, Tensor],
+        rate: float,
     ) -> dict[str, Tensor]:
         """Derive the gradient."""
         return _gradient(val_loss(weights, logits), logits)
@@ -81,7 +91,13 @@ class SecondOrder(Hypergradient):
         self.epsilon = epsilon
 
     def __call__(
-        self, *, train_loss: Loss, val_loss: Loss, weights: Tensors, logits: Tensors, rate: float
+        self,
+        *,
+        train_loss: Loss,
+        val_loss: Loss,
+        weights: Mapping[str, Tensor],
+        logits: Mapping[str, Tensor],
+        rate: float,
     ) -> dict[str, Tensor]:
         """Derive the gradient."""
         slope = _gradient(train_loss(weights, logits), weights)
@@ -100,11 +116,11 @@ class SecondOrder(Hypergradient):
         return {name: direct[name] - rate * (plus[name] - minus[name]) / (2 * step) for name in logits}
 
 
-def _prefixed(prefix: str, tensors: Tensors) -> dict[str, Tensor]:
+def _prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {f"{prefix} {name}": tensor for name, tensor in tensors.items()}
 
 
-def _gradient(loss: Tensor, inputs: Tensors) -> dict[str, Tensor]:
+def _gradient(loss: Tensor, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Gradients by name; zeros where the loss does not depend on an input."""
     values: Sequence[Tensor | None] = [None] * len(inputs)
     if loss.requires_grad:

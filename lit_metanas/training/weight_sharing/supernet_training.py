@@ -1,7 +1,8 @@
-"""The training of a supernet on one task, and its single-path variant."""
+"""The training of a supernet on one task, and single-path one-shot."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import cos, pi
@@ -49,7 +50,7 @@ class SupernetTraining(LightningModule):
     """A supernet and its classifier, trained by steps that are charged beforehand.
 
     Batches are normalised by their own statistics. Forward passes without training (validation) are not part of the
-    account. A subclass says under which mixture each step is.
+    account. A subclass says what a step does, and which architecture it would derive.
 
     Args:
         space: what is searched.
@@ -58,6 +59,7 @@ class SupernetTraining(LightningModule):
         budget: the account.
         steps: steps of the whole schedule.
         seed: of weights and noise.
+        validate_every: steps between validations of the derived architecture; None never validates.
 
     Attributes:
         generator: of all that is drawn in the search.
@@ -66,7 +68,15 @@ class SupernetTraining(LightningModule):
     """
 
     def __init__(
-        self, *, space: SearchSpace, task: Task, rates: WeightRates, budget: Budget, steps: int, seed: int
+        self,
+        *,
+        space: SearchSpace,
+        task: Task,
+        rates: WeightRates,
+        budget: Budget,
+        steps: int,
+        seed: int,
+        validate_every: int | None = None,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -82,6 +92,7 @@ class SupernetTraining(LightningModule):
         self.to(memory_format=torch.channels_last)
         self.record = SearchRecord(task.id)
         self.done = 0
+        self.validate_every = validate_every
         self.spent_before = budget.spent.flops
 
     @property
@@ -125,6 +136,39 @@ class SupernetTraining(LightningModule):
         return [
             SGD(list(self.weights.values()), lr=rates.weights, momentum=rates.momentum, weight_decay=rates.weight_decay)
         ]
+
+    def training_step(self, batch: Minibatch, batch_idx: int) -> None:
+        """One step; the training ends before the first one that the budget cannot pay."""
+        if not self.take_step(batch):
+            self.trainer.should_stop = True
+            return
+        self.done += 1
+        if self.validate_every is not None and self.done % self.validate_every == 0:
+            self.validate()
+
+    @abstractmethod
+    def take_step(self, batch: Minibatch) -> bool:
+        """Train on a pair of minibatches, if the budget can pay it; whether it could."""
+
+    def on_train_end(self) -> None:
+        """Validate what was trained since the last validation."""
+        if self.validate_every is not None and not self.recorded:
+            self.validate()
+
+    def derived(self) -> Architecture | None:
+        """The architecture to validate now; None where there is none that can be built."""
+        return None
+
+    @torch.no_grad()
+    def validate(self) -> None:
+        """Record the validation accuracy of the derived architecture, with the train part's batch statistics."""
+        architecture = self.derived()
+        if architecture is None:
+            return
+        mixture = one_hot(self.space.choices, architecture)
+        statistics = self.statistics(architecture)
+        value = share_right(lambda inputs: self.head(self.supernet(inputs, mixture, None, statistics)), self.val)
+        self.record.trials.append(Trial(architecture, value, self.budget.spent))
 
     def weight_rate(self, progress: float) -> float:
         """The weights' learning rate: a half cosine over the progress."""
@@ -177,21 +221,13 @@ class SupernetTraining(LightningModule):
             self.budget.charge(cost)
         return affordable
 
-    @torch.no_grad()
-    def enter(self, architecture: Architecture) -> None:
-        """Record the validation accuracy of an architecture, with the train part's batch statistics."""
-        mixture = one_hot(self.space.choices, architecture)
-        statistics = self.statistics(architecture)
-        value = share_right(lambda inputs: self.head(self.supernet(inputs, mixture, None, statistics)), self.val)
-        self.record.trials.append(Trial(architecture, value, self.budget.spent))
-
     def statistics(self, architecture: Architecture) -> dict[str, Tensor]:
         """Batch-norm means and variances of an architecture on the train part."""
         supernet = dict(self.supernet.named_parameters())
         mixture = one_hot(self.space.choices, architecture)
         return embed_and_record(self.supernet, supernet, mixture, self.task.train.inputs)[1]
 
-    def inherited(self, architecture: Architecture) -> dict[str, Tensor]:
+    def inheritance(self, architecture: Architecture) -> dict[str, Tensor]:
         """What a child inherits: weights, classifier, and its batch-norm statistics."""
         weights = {name: tensor.detach() for name, tensor in self.weights.items()}
         return {**weights, **self.statistics(architecture)}
@@ -224,12 +260,9 @@ class SinglePathTraining(SupernetTraining):
 
     Single-path one-shot (Guo et al. 2020, Section 3.1), and the first phase of random search with weight sharing (Li
     and Talwalkar 2019). Drawn are whole architectures that can be built, so that also choices of a cell's inputs are
-    obeyed. The training ends before the first step that the budget cannot pay.
+    obeyed.
     """
 
-    def training_step(self, batch: Minibatch, batch_idx: int) -> None:
+    def take_step(self, batch: Minibatch) -> bool:
         """One step of the weights."""
-        if self.train_path(self.space.sample(self.generator), batch.train):
-            self.done += 1
-        else:
-            self.trainer.should_stop = True
+        return self.train_path(self.space.sample(self.generator), batch.train)
