@@ -154,7 +154,7 @@ def search(
     _check_arguments(task, space, method, seed)
     searcher, recipe = method or default_method(task), recipe or Recipe()
     # Also where the caller has gradients switched off, or works in another precision than the task's.
-    with torch.inference_mode(False), torch.enable_grad(), _default_dtype(task.train.inputs.dtype):
+    with torch.inference_mode(False), torch.enable_grad(), _default_dtype(task.train.inputs.dtype), _interruptible():
         task = _trainable(task)
         budget, begin = Budget(queries=queries, flops=flops), perf_counter()
         found = searcher.search(task, space, budget, seed)
@@ -225,6 +225,17 @@ def _trainable(task: Task) -> Task:
 
     val = None if task.val is None else copied(task.val)
     return replace(task, train=copied(task.train), val=val, test=copied(task.test))
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Pass Ctrl-C on to the caller, where Lightning would end the program."""
+    try:
+        yield
+    except SystemExit as stop:
+        if isinstance(stop.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        raise
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import logging
 import os
 import random
 import signal
+import threading
 import warnings
 from dataclasses import asdict, replace
 
@@ -25,7 +26,7 @@ from lit_metanas.searchers import DARTSSearcher, FixedArchitecture, QuerySearche
 from lit_metanas.searchers.query.objectives import RecipeRange
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.tasks import Split, Task
-from lit_metanas.training import Child, Recipe, load_exported
+from lit_metanas.training import Child, DARTSTraining, Recipe, load_exported
 from lit_metanas.training.child import fit_child
 
 SPACE = LayeredSpace(kernels=(1, 3), activations=("ReLU",), depths=(1, 2), widths=(2, 4))
@@ -218,6 +219,39 @@ def test_the_precision_is_the_tasks(found):
     finally:
         torch.set_default_dtype(torch.float32)
     assert torch.equal(result.network(TASK.test.inputs), found.network(TASK.test.inputs))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"method": "darts", "flops": None, "recipe": RECIPE},
+        {"method": "fixed", "recipe": Recipe(epochs=100_000, batch_size=8)},
+    ],
+    ids=["in the search", "in the training"],
+)
+def test_ctrl_c_reaches_the_caller(options, monkeypatch):
+    before = signal.getsignal(signal.SIGINT)
+    calls = []
+
+    def step(self, *args, given=Child.training_step if options["method"] == "fixed" else DARTSTraining.training_step):
+        calls.append(1)
+        if len(calls) == 2:
+            signal.raise_signal(signal.SIGINT)
+        return given(self, *args)
+
+    monkeypatch.setattr(Child if options["method"] == "fixed" else DARTSTraining, "training_step", step)
+    with pytest.raises(KeyboardInterrupt):
+        searched(**options)
+    assert len(calls) == 2
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_it_works_in_a_thread(found):
+    results = []
+    thread = threading.Thread(target=lambda: results.append(searched()))
+    thread.start()
+    thread.join()
+    assert torch.equal(results[0].network(TASK.test.inputs), found.network(TASK.test.inputs))
 
 
 @pytest.mark.parametrize(("images", "epochs"), [(18, 300), (64, 300), (128, 150), (6400, 10), (64_000, 10)])

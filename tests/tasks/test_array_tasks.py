@@ -5,9 +5,12 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch import Trainer
 from PIL import Image
 
+from lit_metanas.spaces import LayeredSpace
 from lit_metanas.tasks import ArraySource, EpisodeDataModule, FolderTask, draw_episode, draw_task, task_from_arrays
+from lit_metanas.training import MetaSearch
 
 GREY = np.random.default_rng(0).integers(0, 256, (30, 6, 5), dtype=np.uint8)
 LABELS = np.arange(30) % 3
@@ -280,6 +283,18 @@ def test_episodes_and_tasks_are_drawn_from_a_source():
     assert sorted(task.classes) == ["8", "9"]
     data = EpisodeDataModule(source, way=3, shot=1, query=2, eval_way=2, steps_per_epoch=2)
     assert data.stream("train")[0, 0].way == 3
+
+
+def test_meta_training_works_on_a_source(tmp_path):
+    _, source = make_source(train=range(6), val=[6, 7], test=[8, 9])
+    space = LayeredSpace(kernels=(1, 3), depths=(1,), widths=(2,), shared=True)
+    data = EpisodeDataModule(source, way=2, shot=1, query=2, steps_per_epoch=2, val_episodes=2, test_episodes=2)
+    trainer = Trainer(
+        max_epochs=1, accelerator="cpu", devices=1, logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False, use_distributed_sampler=False, inference_mode=False, default_root_dir=tmp_path,
+    )  # fmt: skip
+    trainer.fit(MetaSearch(space=space, shape=source.shape), data)
+    assert trainer.global_step > 0
 
 
 def test_a_task_is_drawn_with_defaults():
