@@ -19,7 +19,7 @@ worker=$SLURM_ARRAY_TASK_ID
 run=${RUN:-runs/array-$SLURM_ARRAY_JOB_ID}/worker-$worker
 # SLURM ends the worker, too.
 trap 'exec scontrol requeue "${SLURM_ARRAY_JOB_ID}_$worker"' USR1
-lit-metanas search -c configs/methods/from_scratch.yaml -c configs/methods/pool.yaml "$@" \
+lit-metanas search -c configs/search/query/pool.yaml "$@" \
   --trainer.default_root_dir "$run" --model.init_args.directory "$run" \
   "--model.init_args.methods.${METHOD:-pool}.init_args.worker" "$worker" &
 wait $!

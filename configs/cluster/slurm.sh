@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Meta-training on several nodes under SLURM: sbatch configs/cluster/slurm.sh -c configs/methods/meta_search.yaml
+# Meta-training on several nodes under SLURM: sbatch configs/cluster/slurm.sh -c configs/fit/meta_search.yaml
 # Options of sbatch before the script override those here, keys of `lit-metanas fit` follow it. 90 seconds before its
 # time is up, or when the cluster sends SIGUSR1 before it takes the nodes away, the training writes a checkpoint and has
 # the job queued again; the job, whose number stays, goes on from the checkpoint. RUN, the run's directory, and

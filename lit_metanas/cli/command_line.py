@@ -130,11 +130,17 @@ def _whole(args: list[str]) -> list[str]:
 
 def _call(function: Callable[..., None], verb: str, args: list[str], **given: object) -> None:
     """Call a function with arguments from configurations and the command line."""
+    from argparse import SUPPRESS
+
     from jsonargparse import ArgumentError, ArgumentParser
+
+    from lit_metanas.cli.bases import KEY, with_bases
 
     parser = ArgumentParser(prog=f"lit-metanas {verb}", description=summary(verb), exit_on_error=False)
     parser.add_argument("-c", "--config", action="config", help="A configuration, in YAML.")
+    parser.add_argument(f"--{KEY}", type=str, help=SUPPRESS)
     keys = parser.add_function_arguments(function, skip=set(given))
+    args = with_bases(args)
     try:
         settings: Any = parser.instantiate(parser.parse_args(_whole(args)))
     except Exception as error:  # whatever a configuration makes a parser raise, it is wrong

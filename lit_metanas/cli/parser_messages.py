@@ -65,6 +65,8 @@ def _unknown(match: re.Match[str], place: _Place) -> str:
     argument = match[1]
     key = argument.lstrip("-").partition("=")[0]
     root = key.partition(".")[0]
+    if _last(place.class_path) in ("LightningModule", "LightningDataModule"):  # so it is where no class is given
+        return f"'{place.where}' has no class_path: give it one, or name the configuration that it lies over by 'base'."
     if place.class_path:
         known = _signature(place.class_path)
         near = near_miss(key if root in known else root, known)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
 import inspect
 import itertools
 import json
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -24,6 +26,7 @@ from lightning.pytorch.loggers import CSVLogger
 
 import lit_metanas
 from lit_metanas.callbacks import Preemption, RankMonitor, ReplicaCheck
+from lit_metanas.cli.bases import KEY, with_bases
 from lit_metanas.cli.checkpoint_check import check_checkpoint
 from lit_metanas.cli.environment import name_run
 from lit_metanas.cli.errors import UsageError
@@ -154,6 +157,7 @@ class Program(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add what is neither the Trainer's, the model's nor the data's."""
+        parser.add_argument(f"--{KEY}", type=str, help=argparse.SUPPRESS)  # no saved configuration has it
         parser.add_argument(
             "--threads",
             type=PositiveInt,
@@ -165,6 +169,8 @@ class Program(LightningCLI):
         """Parse, with one sentence for what is wrong."""
         known = ["config", "seed_everything", "threads", "trainer", "model", "data", "ckpt_path"]
         known += [f"trainer.{name}" for name in inspect.signature(Trainer).parameters]
+        args = sys.argv[1:] if args is None else args
+        args = with_bases(args) if isinstance(args, list) else args
         try:
             self.config = _parsed(parser, args)
         except Exception as error:  # whatever a configuration makes a parser raise, it is wrong
@@ -270,7 +276,7 @@ def _parsed(parser: LightningArgumentParser, args: ArgsType) -> Namespace:
     """
 
     def parse() -> Namespace:
-        return parser.parse_args(args) if args is None or isinstance(args, list) else parser.parse_object(args)
+        return parser.parse_args(args) if isinstance(args, list) else parser.parse_object(args)
 
     try:
         return parse()

@@ -12,11 +12,11 @@ from jsonargparse import ArgumentParser
 from PIL import Image
 
 from lit_metanas.callbacks import Preemption, RankMonitor, ReplicaCheck, ResultsFile
+from lit_metanas.cli.bases import with_bases
 from lit_metanas.cli.experiment.plan import plan
 from lit_metanas.cli.experiment.run import run
 from lit_metanas.cli.program import Program
 from lit_metanas.cli.verbs import TRAINER_VERBS, VERBS
-from lit_metanas.comparisons import TableSearch
 from lit_metanas.spaces import SearchSpace
 from lit_metanas.surrogates import MetaTrainedEmbedding
 from lit_metanas.tasks import Split, Task, TaskEmbedding, TaskSource
@@ -25,15 +25,17 @@ from lit_metanas.training import ExportedModel
 CONFIGS = Path(__file__).parents[2] / "configs"
 
 
-def names(folder: str) -> list[str]:
-    return sorted(path.stem for path in (CONFIGS / folder).glob("*.yaml"))
+META_SEARCH = f"--config={CONFIGS / 'fit' / 'meta_search.yaml'}"
 
 
-def layered(path: Path) -> list[str]:
-    """The options for a configuration and, first, the one that its first line says it lies over."""
-    base = re.match(r"# Over (\S+?\.yaml)[:,]", path.read_text())
-    layers = [*path.parents[1].glob(f"*/{base[1]}"), path] if base else [path]
-    return [f"--config={layer}" for layer in layers]
+def names(*folders: str) -> list[str]:
+    """Configurations of folders, relative to all configurations, without their extension."""
+    paths = [path for folder in folders for path in (CONFIGS / folder).rglob("*.yaml")]
+    return sorted(path.relative_to(CONFIGS).with_suffix("").as_posix() for path in paths)
+
+
+def option(name: str) -> str:
+    return f"--config={CONFIGS / name}.yaml"
 
 
 def parsed(kind: type, path: Path) -> object:
@@ -44,13 +46,13 @@ def parsed(kind: type, path: Path) -> object:
 
 @pytest.mark.parametrize("name", names("sources"))
 def test_source(name: str) -> None:
-    path = CONFIGS / "sources" / f"{name}.yaml"
+    path = CONFIGS / f"{name}.yaml"
     assert parsed(TaskSource, path).class_path == yaml.safe_load(path.read_text())["class_path"]
 
 
 @pytest.mark.parametrize("name", names("spaces"))
 def test_space(name: str) -> None:
-    path = CONFIGS / "spaces" / f"{name}.yaml"
+    path = CONFIGS / f"{name}.yaml"
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(SearchSpace, "space")
     space = parser.instantiate(parser.parse_args([f"--space={path}"])).space
@@ -63,7 +65,7 @@ def test_embedding(name: str) -> None:
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(TaskEmbedding, "embedding")
     embedding = parser.instantiate(
-        parser.parse_args([f"--embedding={CONFIGS / 'embeddings' / f'{name}.yaml'}"])
+        parser.parse_args([f"--embedding={CONFIGS / name}.yaml"])
     ).embedding
     if isinstance(embedding, MetaTrainedEmbedding):
         assert embedding.start  # meta-training has to make it first
@@ -83,46 +85,44 @@ def photographs(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("name", names("methods"))
-def test_method(name: str, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", names("fit", "search", "amortised"))
+def test_a_file_alone_is_a_whole_configuration(
+    name: str, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     if "omniglot" in name:
         (tmp_path / "data" / "omniglot-py").mkdir(parents=True)  # where the configuration looks unless told otherwise
-    path = CONFIGS / "methods" / f"{name}.yaml"
-    layers = layered(path)
-    if name == "search_folder":
-        layers = [f"--config={path}", f"--data.tasks.root={photographs}"]
-    program = Program(layers, run=False)
+    folder = [f"--data.tasks.root={photographs}"] if name == "search/folder" else []
+    program = Program([option(name), *folder], run=False)
     built = str(program.config)
-    for class_path in re.findall(r"class_path: ([\w.]+)", path.read_text()):
+    for class_path in re.findall(r"class_path: ([\w.]+)", (CONFIGS / f"{name}.yaml").read_text()):
         assert class_path in built
-    assert isinstance(program.model, TableSearch) or program.model.shape == (1, 28, 28)
-
-
-@pytest.mark.parametrize("name", names("amortised"))
-def test_amortised(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    path = CONFIGS / "amortised" / f"{name}.yaml"
-    built = str(Program(layered(path), run=False).config)
-    for class_path in re.findall(r"class_path: ([\w.]+)", path.read_text()):
-        assert class_path in built
+    assert getattr(program.model, "shape", (1, 28, 28)) == (1, 28, 28)
 
 
 @pytest.mark.parametrize("name", names("loggers"))
 def test_logger(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("WANDB_SILENT", "true")
     monkeypatch.chdir(tmp_path)
-    program = Program(layered(CONFIGS / "loggers" / f"{name}.yaml"), run=False)
-    assert type(program.trainer.logger).__name__.lower() == f"{name}logger"
+    program = Program([META_SEARCH, option(name)], run=False)
+    assert type(program.trainer.logger).__name__.lower() == f"{Path(name).name}logger"
 
 
-@pytest.mark.parametrize("name", names("protocols"))
+@pytest.mark.parametrize("name", [name for name in names("protocols") if name.endswith("shot")])
 def test_protocol(name: str) -> None:
-    program = Program(layered(CONFIGS / "protocols" / f"{name}.yaml"), run=False)
+    program = Program([META_SEARCH, option(name)], run=False)
     data = program.datamodule
-    assert name == f"{data.eval_way}way{data.eval_shot}shot"
+    assert Path(name).name == f"{data.eval_way}way{data.eval_shot}shot"
     (results,) = (callback for callback in program.trainer.callbacks if isinstance(callback, ResultsFile))
     assert f"{data.eval_way}-way {data.eval_shot}-shot" in results.task_id
+
+
+def test_omniglot_lies_over_any_configuration_on_episodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data" / "omniglot-py").mkdir(parents=True)
+    for name in ("fit/conv4", "search/evolving_halving"):
+        data = Program([option(name), option("protocols/omniglot")], run=False).datamodule
+        assert (type(data.source).__name__, data.way, data.eval_way) == ("Omniglot", 60, 20)
 
 
 @pytest.mark.parametrize("name", names("experiments"))
@@ -131,8 +131,8 @@ def test_experiment(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     parser = ArgumentParser(exit_on_error=False)
     parser.add_argument("--config", action="config")
     parser.add_function_arguments(run, skip={"execute"})
-    path = CONFIGS / "experiments" / f"{name}.yaml"
-    settings = parser.instantiate(parser.parse_args(layered(path)))
+    parser.add_argument("--base")
+    settings = parser.instantiate(parser.parse_args(with_bases([option(name)])))
     seeds = (settings.seeds or [0])[:1]  # the others differ in nothing but the number
     steps = plan(settings.phases, Path(settings.directory), seeds, settings.inputs or {})
     assert {step.args[0] for step in steps} <= VERBS.keys()
@@ -165,8 +165,7 @@ class Parsed(Program):
 
 def test_guards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    layers = [CONFIGS / "methods" / "meta_search.yaml", CONFIGS / "cluster" / "guards.yaml"]
-    program = Program([f"--config={layer}" for layer in layers], run=False)
+    program = Program([META_SEARCH, option("cluster/guards")], run=False)
     guards = [each for each in program.trainer.callbacks if isinstance(each, RankMonitor | ReplicaCheck | Preemption)]
     assert [type(guard) for guard in guards] == [RankMonitor, ReplicaCheck, Preemption]
     assert vars(guards[0]) == vars(RankMonitor())  # the file states the defaults

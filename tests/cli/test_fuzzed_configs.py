@@ -6,7 +6,6 @@ import contextlib
 import copy
 import io
 import math
-import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,8 +22,8 @@ from lit_metanas.cli.program import Program
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 FUZZED = "fuzzed.yaml"
-FOLDERS = ("experiments", "loggers", "methods", "protocols", "sources", "spaces")
-FILES = sorted(path.relative_to(CONFIGS).as_posix() for name in FOLDERS for path in (CONFIGS / name).glob("*.yaml"))
+FOLDERS = ("experiments", "fit", "loggers", "protocols", "search", "sources", "spaces")
+FILES = sorted(path.relative_to(CONFIGS).as_posix() for name in FOLDERS for path in (CONFIGS / name).rglob("*.yaml"))
 ROOTED = 3
 Place = tuple[str | int, ...]
 
@@ -143,6 +142,7 @@ def broken(draw: st.DrawFn) -> Broken:
         place = draw(st.sampled_from(known))
         names += [str(part) for part in place]
         names += draw(mutated(tree, place))
+        names += ["model", "data", "phases"] if place == ("base",) else []  # what the base has is missing
         broken_at.append(place)
     place = min(broken_at, key=len)  # of two mistakes the outer one may be told
     return Broken(file, yaml.safe_dump(tree, allow_unicode=True, sort_keys=False), place, tuple(names))
@@ -236,28 +236,26 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield home
 
 
-def command(file: str, home: Path) -> list[str]:
+def command(file: str) -> list[str]:
     """The command line that reads the broken file in the place of another."""
     room = file.split("/")[0]
-    fuzzed = f"configs/{room}/{FUZZED}"
+    fuzzed = f"configs/{Path(file).with_name(FUZZED)}"
     if room in ("sources", "spaces"):
         key = "model.init_args.space" if room == "spaces" else "data.init_args.source"
-        return ["fit", "-c", "configs/methods/meta_search.yaml", f"--{key}={fuzzed}"]
-    base = re.match(r"# Over (\S+?\.yaml)[:,]", (CONFIGS / file).read_text())
-    layers = [str(layer) for layer in (home / "configs").glob(f"*/{base[1]}")] if base else []
-    verb = "run" if room == "experiments" else "search" if "Search" in (CONFIGS / file).read_text() else "fit"
-    return [verb, *(word for layer in [*layers, fuzzed] for word in ("-c", layer))]
+        return ["fit", "-c", "configs/fit/meta_search.yaml", f"--{key}={fuzzed}"]
+    if room in ("loggers", "protocols"):
+        return ["fit", "-c", "configs/fit/meta_search.yaml", "-c", fuzzed]
+    return ["run" if room == "experiments" else room, "-c", fuzzed]
 
 
 def complaint(case: Broken, home: Path) -> str | None:
     """What is wrong with how a broken configuration was received; None if nothing is."""
-    room = case.file.split("/")[0]
-    fuzzed = home / "configs" / room / FUZZED
+    fuzzed = home / "configs" / Path(case.file).with_name(FUZZED)
     fuzzed.write_bytes(case.text if isinstance(case.text, bytes) else case.text.encode("utf-8", "surrogatepass"))
     said, printed = io.StringIO(), io.StringIO()
     try:
         with contextlib.redirect_stderr(said), contextlib.redirect_stdout(printed):
-            code = main(command(case.file, home))
+            code = main(command(case.file))
     except Exception as error:
         return f"{type(error).__name__}: {error}"
     finally:
@@ -273,7 +271,8 @@ def complaint(case: Broken, home: Path) -> str | None:
         return f"too long: {sentence}"
     # A mistake near the root may be told of the root; a deeper one has to be told of what is deeper.
     roots = () if len(case.place) <= ROOTED else ("model", "data", "trainer", "init_args")
-    key = {"spaces": "model.space", "sources": "data.source"}.get(room, FUZZED)  # where the file as a whole stands
+    # Where the file as a whole stands.
+    key = {"spaces": "model.space", "sources": "data.source"}.get(case.file.split("/")[0], FUZZED)
     known = [name.removesuffix("+") for name in (*case.names, FUZZED, key) if name not in roots]
     if not any(name and name[:40] in sentence for name in known):
         return f"names none of {known}: {sentence}"

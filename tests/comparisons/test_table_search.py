@@ -19,7 +19,7 @@ from lit_metanas.estimators import NASBench201Table
 from lit_metanas.records import read_architectures, read_results
 from lit_metanas.spaces import NASBenchGraph
 
-CONFIGS = Path(__file__).parents[2] / "configs" / "methods"
+CONFIGS = Path(__file__).parents[2] / "configs" / "search" / "tables"
 DATASETS = ("cifar10", "cifar100", "ImageNet16-120")
 CELLS = 15625
 
@@ -52,7 +52,7 @@ def test_searches_are_looked_up_and_reported(
     table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert search("tabular.yaml", f"--data.table.path={table}", "--model.budget_queries=12") == 0
+    assert search("nas_bench_201.yaml", f"--data.table.path={table}", "--model.budget_queries=12") == 0
     rows = read_results("search/results.json")
     methods = ["random search", "TPE", "regularised evolution", "local search"]
     assert [(row.task_id, row.method) for row in rows] == [
@@ -81,7 +81,7 @@ def test_a_search_goes_on_where_it_stopped_but_not_with_another_table(
     table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    same = ("tabular.yaml", "--model.budget_queries=5", "--data.datasets=[cifar10]")
+    same = ("nas_bench_201.yaml", "--model.budget_queries=5", "--data.datasets=[cifar10]")
     assert search(*same, f"--data.table.path={table}") == 0
     before = Path("search/results.json").read_text()
     assert search(*same, f"--data.table.path={table}") == 0
@@ -105,7 +105,7 @@ def test_a_search_goes_on_where_it_stopped_but_not_with_another_table(
 def test_null_is_no_text_at_any_depth(words: list[str]) -> None:
     before = ["--model.methods.TPE.init_args.storage=sqlite:///a.db", "--model.methods.TPE.init_args.trials=7"]
     before += ["--model.methods.TPE.init_args.study=None of these", "--model.methods.TPE.sampler.seed=5"]
-    program = Program(["-c", str(CONFIGS / "tabular.yaml"), *before, *words], run=False)
+    program = Program(["-c", str(CONFIGS / "nas_bench_201.yaml"), *before, *words], run=False)
     searcher = program.model.methods["TPE"]
     assert searcher.storage is None
     assert searcher.study == "None of these"
@@ -146,7 +146,7 @@ def test_a_mistake_gets_one_sentence(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     args, sentence = MISTAKES[mistake]
-    assert search("tabular.yaml", f"--data.table.path={table}", "--model.budget_queries=2", *args) > 0
+    assert search("nas_bench_201.yaml", f"--data.table.path={table}", "--model.budget_queries=2", *args) > 0
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith("lit-metanas: ")
     assert re.search(sentence, last)
@@ -155,8 +155,8 @@ def test_a_mistake_gets_one_sentence(
 @pytest.mark.parametrize(
     ("config", "args", "sentence"),
     [
-        ("tabular_101.yaml", [], "'nasbench_only108.tfrecord': get it from https://storage.googleapis.com/nasbench/"),
-        ("tabular_graph.yaml", ["--data.table.folder=."], "'cora.bench': install the package nas-bench-graph"),
+        ("nas_bench_101.yaml", [], "'nasbench_only108.tfrecord': get it from https://storage.googleapis.com/nasbench/"),
+        ("nas_bench_graph.yaml", ["--data.table.folder=."], "'cora.bench': install the package nas-bench-graph"),
     ],
 )
 def test_other_absent_tables_say_where_to_get_them(
@@ -182,7 +182,7 @@ def test_nas_bench_graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     }
     (tmp_path / "cora.bench").write_bytes(pickle.dumps(content))
     args = ["--data.table.folder=.", "--data.datasets=[cora]", "--model.budget_queries=30"]
-    assert search("tabular_graph.yaml", *args) == 0
+    assert search("nas_bench_graph.yaml", *args) == 0
     for row in read_results("search/results.json"):
         best = row.curve[-1][1]
         assert row.value == pytest.approx(1 / (1 / best + 1))
@@ -191,7 +191,7 @@ def test_nas_bench_graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_the_real_table(data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert search("tabular.yaml", f"--data.table.path={data_folder / 'nas_bench_201.npz'}") == 0
+    assert search("nas_bench_201.yaml", f"--data.table.path={data_folder / 'nas_bench_201.npz'}") == 0
     best = {"cifar10": 0.9437, "cifar100": 0.7351, "ImageNet16-120": 0.4731}
     for row in read_results("search/results.json"):
         assert best[row.task_id] - 0.03 < row.value <= best[row.task_id] + 1e-4
@@ -207,7 +207,7 @@ def test_optuna_dashboard_shows_what_a_search_left(
         " objectives: [accuracy, parameters]}}}}}"
     )
     args = ["--data.datasets=[cifar10]", "--model.budget_queries=4", f"--data.table.path={table}", "--config=kept.yaml"]
-    assert search("tabular.yaml", *args) == 0
+    assert search("nas_bench_201.yaml", *args) == 0
     storage = optuna.storages.RDBStorage("sqlite:///studies.db")
     (study,) = served(storage, "")["study_summaries"]
     assert study["study_name"] == "TPE/cifar10/NASBench201/seed 0"

@@ -13,7 +13,7 @@ from lit_metanas.comparisons import TargetSearch
 from lit_metanas.records import read_records, read_results
 from lit_metanas.tasks import Split, Task
 
-METHODS = Path(__file__).parents[2] / "configs" / "methods"
+METHODS = Path(__file__).parents[2] / "configs" / "search"
 FLOPS = 3e8
 
 

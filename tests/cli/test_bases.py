@@ -1,0 +1,85 @@
+"""Configurations that lie over others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lit_metanas.cli.bases import with_bases
+from lit_metanas.cli.command_line import main
+from lit_metanas.cli.errors import UsageError
+from lit_metanas.cli.program import Program
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two chains of configurations on one base."""
+    monkeypatch.chdir(tmp_path)
+    Path("over").mkdir()
+    Path("base.yaml").write_text("width: 1\n")
+    Path("over/a.yaml").write_text("base: ../base.yaml\ndepth: 2\n")
+    Path("over/b.yaml").write_text("# The third layer.\ndepth: 3\nbase: a.yaml\n")
+    Path("over/other.yaml").write_text("base: ../base.yaml\n")
+
+
+@pytest.mark.parametrize("form", [["-c", "{}"], ["--config", "{}"], ["--config={}"], ["-c={}"], ["-c{}"]])
+@pytest.mark.usefixtures("files")
+def test_bases_come_before_what_lies_over_them(form: list[str]) -> None:
+    args = ["fit", "--x=1", *(word.format("over/b.yaml") for word in form), "--y", "2"]
+    layers = ["--config=over/../base.yaml", "--config=over/a.yaml", "--config=over/b.yaml"]
+    assert with_bases(args) == ["fit", "--x=1", *layers, "--y", "2"]
+
+
+@pytest.mark.usefixtures("files")
+def test_a_base_is_not_applied_over_what_lies_over_it() -> None:
+    first = ["--config=base.yaml", "--config=over/a.yaml"]
+    assert with_bases(["-c", "base.yaml", "-c", "over/a.yaml"]) == first
+    assert with_bases([*first, "-c", "over/other.yaml"]) == [*first, "--config=over/other.yaml"]
+    assert with_bases([*first, "-c", "base.yaml"]) == [*first, "--config=base.yaml"]  # as the user says
+
+
+@pytest.mark.parametrize("text", ["", "- a\n", "base: [\n", "base: 3\n", "base:\n"])
+@pytest.mark.usefixtures("files")
+def test_what_else_is_wrong_is_left_to_the_parser(text: str) -> None:
+    Path("odd.yaml").write_text(text)
+    assert with_bases(["-c", "odd.yaml"]) == ["--config=odd.yaml"]
+    assert with_bases(["-c", "absent.yaml", "-c"]) == ["--config=absent.yaml", "-c"]
+
+
+@pytest.mark.usefixtures("files")
+def test_mistakes() -> None:
+    Path("base.yaml").write_text("base: over/b.yaml\n")
+    with pytest.raises(UsageError, match=r"'over/a.yaml' lies over itself: remove the key 'base' from"):
+        with_bases(["-c", "over/a.yaml"])
+    Path("base.yaml").write_text("base: gone.yaml\n")
+    with pytest.raises(UsageError, match=r"no file 'gone.yaml', the 'base' of 'base.yaml': paths are relative"):
+        with_bases(["-c", "over/a.yaml"])
+    for args in (["--base=base.yaml"], ["--base", "base.yaml"]):
+        with pytest.raises(UsageError, match="'base' is a key of configuration files"):
+            with_bases(args)
+
+
+def test_every_verb_knows_bases(toy_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = toy_folder / "over"
+    folder.mkdir()
+    (folder / "fast.yaml").write_text("base: ../toy.yaml\nmodel: {init_args: {rate: 0.25}}\ntrainer: {max_epochs: 1}\n")
+    assert main(["fit", "-c", "over/fast.yaml", "--trainer.default_root_dir=out"]) == 0
+    saved = yaml.safe_load(Path("out/config.fit.yaml").read_text())
+    assert saved["model"]["init_args"]["rate"] == 0.25
+    assert saved["trainer"]["max_epochs"] == 1
+    assert "base" not in saved
+    assert Program(["-c", "out/config.fit.yaml"], run=False).model.rate == 0.25
+
+    phase = {"verb": "validate", "name": "look", "config": ["over/fast.yaml"]}
+    (toy_folder / "experiment.yaml").write_text(yaml.safe_dump({"directory": "run", "phases": [phase]}))
+    (folder / "two.yaml").write_text("base: ../experiment.yaml\nseeds: [3, 4]\n")
+    assert main(["run", "-c", "over/two.yaml"]) == 0
+    assert Path("run/seed4/look/config.validate.yaml").is_file()
+
+    (folder / "gone.yaml").write_text("base: toy.yaml\n")
+    for verb in ("fit", "run"):
+        capsys.readouterr()
+        assert main([verb, "-c", "over/gone.yaml"]) == 2
+        assert capsys.readouterr().err.startswith("lit-metanas: There is no file 'toy.yaml', the 'base' of")
