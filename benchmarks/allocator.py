@@ -20,7 +20,7 @@ import torch
 from figure import Figure, of_pairs, show, write
 from torch.nn.functional import cross_entropy
 
-from lit_metanas.cli.environment import SWITCH, tune_allocator
+from lit_metanas.io.allocator import SWITCH, tune_allocator
 from lit_metanas.io.text import hardware
 from lit_metanas.spaces import Architecture, LayeredSpace
 

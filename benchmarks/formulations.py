@@ -23,7 +23,7 @@ import torch
 from lightning.pytorch import Trainer, seed_everything
 from oracle import ranking
 
-from lit_metanas.cli.environment import tune_allocator
+from lit_metanas.io import tune_allocator
 from lit_metanas.io.files import replacing
 from lit_metanas.meta import PairedReinforce, PrototypeLoss
 from lit_metanas.relaxations import AnnealedSoftmax, Categorical, GumbelSoftmax, SampledChild, Softmax, StraightThrough

@@ -31,7 +31,7 @@ from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 from torch.profiler import ProfilerActivity, profile
 
-from lit_metanas.cli.environment import tune_allocator
+from lit_metanas.io import tune_allocator
 from lit_metanas.io.text import hardware
 from lit_metanas.meta import FOMAML, MAML, JointInnerLoop, Learner, LinearHead, Parameters
 from lit_metanas.relaxations import Argmax

@@ -24,8 +24,8 @@ import numpy as np
 import torch
 from glyph_problems import REPEATED, SOURCES, TARGETS, Problem
 
-from lit_metanas.cli.environment import tune_allocator
 from lit_metanas.estimators import Table
+from lit_metanas.io import tune_allocator
 from lit_metanas.io.files import replacing
 from lit_metanas.spaces import Architecture, LayeredSpace
 from lit_metanas.tasks import Task

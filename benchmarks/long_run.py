@@ -28,7 +28,7 @@ from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor
 
 from lit_metanas.callbacks import ArchitectureFile, ArchitectureLogger
-from lit_metanas.cli.environment import tune_allocator
+from lit_metanas.io import tune_allocator
 from lit_metanas.meta import PairedReinforce
 from lit_metanas.relaxations import Categorical
 from lit_metanas.spaces import LayeredSpace

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from lit_metanas.cli.environment import tune_allocator
+from lit_metanas.io import tune_allocator
 from lit_metanas.io.files import replacing
 from lit_metanas.spaces import Architecture, LayeredSpace
 from lit_metanas.tasks import Glyphs, draw_task

@@ -14,7 +14,7 @@ from figure import Figure, show, write
 from fitting import fit, glyphs, sampled
 from lightning.pytorch.profilers import SimpleProfiler
 
-from lit_metanas.cli.environment import tune_allocator
+from lit_metanas.io import tune_allocator
 from lit_metanas.io.text import hardware
 
 TARGET = 5.0

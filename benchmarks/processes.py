@@ -28,7 +28,7 @@ from fitting import fit, glyphs, sampled, soft
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from lit_metanas.callbacks import Preemption, RankMonitor, ReplicaCheck
-from lit_metanas.cli.environment import tune_allocator
+from lit_metanas.io import tune_allocator
 from lit_metanas.io.text import hardware
 
 TARGETS = {"soft": 2 * 0.9, "sampled": None}

@@ -26,7 +26,7 @@ from matplotlib.figure import Figure
 from sharing_blocks import Block, cells, draw
 from weight_sharing import HERE, RelaxedAccuracy, Row, read, train, write
 
-from lit_metanas.cli.environment import tune_allocator
+from lit_metanas.io import tune_allocator
 from lit_metanas.records import Budget
 from lit_metanas.relaxations import AuxiliarySkip, Softmax
 from lit_metanas.searchers import DARTSSearcher

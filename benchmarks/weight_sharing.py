@@ -25,7 +25,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from oracle import ranking
 from sharing_blocks import BLOCKS, FREE, Block, draw, searchers
 
-from lit_metanas.cli.environment import tune_allocator
+from lit_metanas.io import tune_allocator
 from lit_metanas.io.files import replacing
 from lit_metanas.io.text import hardware
 from lit_metanas.records import Budget

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from lit_metanas.callbacks import *  # noqa: F403
     from lit_metanas.comparisons import *  # noqa: F403
     from lit_metanas.estimators import *  # noqa: F403
+    from lit_metanas.io import *  # noqa: F403
     from lit_metanas.meta import *  # noqa: F403
     from lit_metanas.records import *  # noqa: F403
     from lit_metanas.relaxations import *  # noqa: F403
@@ -24,11 +25,13 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _NAMES = {
+    "io": ("tune_allocator"),
     "tasks": (
         "ArraySource ClassDistances DataStatistics DatasetSource Distortion DrawnTasks Episode "
         "EpisodeDataModule EpisodeLoader EpisodeSampler EpisodeStream FolderTask Glyphs ImageFolder "
-        "JoinedEmbedding NewImages Omniglot RandomFeatures Split Subset TargetTaskDataModule Task TaskCollection "
-        "TaskEmbedding TaskSource check_task draw_episode draw_task task_from_arrays task_from_dataset"
+        "JoinedEmbedding NewImages Omniglot RandomFeatures Split Subset TargetTaskDataModule Task "
+        "TaskCollection TaskEmbedding TaskSource check_task draw_episode draw_task task_from_arrays "
+        "task_from_dataset"
     ),
     "spaces": (
         "Architecture Builder Candidates Choice ChoiceSpace DARTSCell ENASMacro Encoding Gate LayeredSpace "
@@ -43,20 +46,18 @@ _NAMES = {
         "write_results"
     ),
     "relaxations": (
-        "PRUNED AnnealedSoftmax Argmax AuxiliarySkip Categorical ChoicewiseRelaxation Derived "
-        "GumbelSoftmax Relaxation SampledChild Softmax StraightThrough Uniform "
-        "log_probability probabilities"
+        "PRUNED AnnealedSoftmax Argmax AuxiliarySkip Categorical ChoicewiseRelaxation Derived GumbelSoftmax "
+        "Relaxation SampledChild Softmax StraightThrough Uniform log_probability probabilities"
     ),
     "meta": (
         "ANIL FOMAML MAML SGD TNAS Adam Adaptation Adapted AlternatingInnerLoop Head HeadInnerLoop InnerLoop "
         "JointInnerLoop Learner LinearHead MetaGradient MetaNAS NoInnerLoop PairedReinforce Parameters "
-        "PrototypeHead PrototypeLinearHead PrototypeLoss Reptile TaskNoise UpdateRule evaluate "
-        "task_generator"
+        "PrototypeHead PrototypeLinearHead PrototypeLoss Reptile TaskNoise UpdateRule evaluate task_generator"
     ),
     "training": (
         "ArchitectureSchedule Child ControllerRates DARTSRates DARTSTraining ENASTraining Exported "
         "ExportedModel FirstOrder Hypergradient MetaLearned MetaSearch Recipe SecondOrder SinglePathTraining "
-        "WeightRates export_child load_exported"
+        "Trainer WeightRates export_child load_exported"
     ),
     "surrogates": ("GaussianProcess MetaSurrogate MetaTrainedEmbedding RecordDataModule TransferSurrogate"),
     "estimators": (

@@ -112,8 +112,9 @@ def execute(args: list[str], *, debug: bool = False) -> None:
             os.environ[DEBUG] = "1"  # for the processes of its phases
         _call(run, verb, rest, execute=lambda phase: execute(phase, debug=debug))
     else:
-        from lit_metanas.cli.environment import leave_process_group, own_run, tune_allocator
+        from lit_metanas.cli.environment import leave_process_group, own_run
         from lit_metanas.cli.program import Program
+        from lit_metanas.io import tune_allocator
 
         tune_allocator()
         if not debug:

@@ -1,10 +1,8 @@
-"""The process's environment: glibc's allocator, and the W&B run of a folder."""
+"""The process's environment: its process group, and the W&B run of a folder."""
 
 from __future__ import annotations
 
-import ctypes
 import os
-import platform
 import re
 import secrets
 import sys
@@ -13,33 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lit_metanas.io.files import replacing
-
-SWITCH = "LIT_METANAS_ALLOCATOR"
-"""Environment variable: ``0`` leaves the allocator as it is."""
-
-_KEEP = 1 << 30
-_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3  # malloc.h
-_PAD = 64 << 20
-
-
-def tune_allocator() -> bool:
-    """Let freed memory be reused rather than returned to the system; a no-op but under glibc, on a CPU.
-
-    By default glibc maps every large tensor anew and unmaps it when it is freed, so that each step of a small network
-    faults ten thousand pages in again: almost half of the step's time. With high thresholds tensors come from the
-    heap, which keeps its pages: the same peak memory, nearly twice the speed. Call it before the first large tensor.
-
-    Returns:
-        Whether the allocator was tuned.
-    """
-    if os.environ.get(SWITCH, "1") == "0" or platform.libc_ver()[0] != "glibc" or _has_accelerator():
-        return False
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is None:
-        return False
-    settings = ((_M_MMAP_THRESHOLD, _KEEP), (_M_TRIM_THRESHOLD, _KEEP), (_M_TOP_PAD, _PAD))
-    accepted = [mallopt(ctypes.c_int(option), ctypes.c_int(value)) == 1 for option, value in settings]
-    return all(accepted)
 
 
 def leave_process_group() -> None:
@@ -50,12 +21,6 @@ def leave_process_group() -> None:
 
     if distributed.is_available() and distributed.is_initialized():
         distributed.destroy_process_group()
-
-
-def _has_accelerator() -> bool:
-    import torch
-
-    return torch.accelerator.is_available()
 
 
 ID, NAME = "WANDB_RUN_ID", "WANDB_NAME"

@@ -59,6 +59,7 @@ TRAINER = {
     "max_epochs": "stop after so many epochs",
     "accelerator": "cpu, gpu or another (default: the fastest that is there)",
     "devices": "how many of them, or their numbers, as in [0,1] (default: all)",
+    "threads": "torch's threads on a CPU (default: 1, the fastest for small images)",
     "precision": "of numbers: 32-true, 16-mixed, bf16-mixed and others (default: 32-true)",
     "default_root_dir": "the run's directory (default: runs/latest)",
     "logger": "WandbLogger, TensorBoardLogger and others (default: CSV files)",
@@ -106,7 +107,6 @@ def verb_help(verb: str) -> str:
         "-c, --config FILE": "a configuration, in YAML; may be given several times",
         "--ckpt_path FILE": CHECKPOINTS[verb],
         "--seed_everything N": "seed of all random numbers (default: 0)",
-        "--threads N": "torch's threads on a CPU (default: 1, the fastest for small images)",
         "--print_config": "print the whole configuration, and stop",
     }
     more = {

@@ -17,9 +17,9 @@ from typing import Any
 import torch
 import yaml
 from jsonargparse import ArgumentError, Namespace
-from jsonargparse.typing import PositiveInt
+from lightning import pytorch
 from lightning.fabric.plugins import CheckpointIO
-from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+from lightning.pytorch import LightningDataModule, LightningModule
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger
@@ -35,6 +35,7 @@ from lit_metanas.cli.parser_messages import refused
 from lit_metanas.cli.verbs import TRAINER_VERBS
 from lit_metanas.io.checkpoints import AtomicCheckpointIO
 from lit_metanas.io.files import directory_lock, is_further_process, replacing
+from lit_metanas.training import Trainer
 
 
 class Parser(LightningArgumentParser):
@@ -65,29 +66,10 @@ def _with_null(text: str) -> str:
     return json.dumps(value) if value is None or isinstance(value, dict | list) else text
 
 
-class MetaTrainer(Trainer):
-    """Lightning's Trainer with one more verb."""
-
-    def search(
-        self,
-        model: LightningModule,
-        datamodule: LightningDataModule | None = None,
-        ckpt_path: str | None = None,
-    ) -> None:
-        """Searches an architecture for each target task, trains it and scores it.
-
-        Args:
-            model: what searches; its ``predict_step`` takes one task.
-            datamodule: the target tasks.
-            ckpt_path: a checkpoint of ``model``.
-        """
-        self.predict(model, datamodule=datamodule, return_predictions=False, ckpt_path=ckpt_path)
-
-
 class SaveConfig(SaveConfigCallback):
     """Saves the configuration as ``config.<verb>.yaml`` in the run's directory; says what a resumed run changed."""
 
-    def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+    def save_config(self, trainer: pytorch.Trainer, pl_module: LightningModule, stage: str) -> None:
         """Write the file, on the first process."""
         text = self.parser.dump(self.config, skip_none=True)
         path = Path(trainer.default_root_dir) / self.config_filename
@@ -129,13 +111,8 @@ class Program(LightningCLI):
                 datamodule_class=LightningDataModule,
                 subclass_mode_model=True,
                 subclass_mode_data=True,
-                trainer_class=MetaTrainer,
-                trainer_defaults={
-                    "default_root_dir": "runs/latest",
-                    "inference_mode": False,  # adaptation needs gradients in every verb
-                    "use_distributed_sampler": False,  # the data modules spread tasks over processes themselves
-                    "enable_model_summary": False,
-                },
+                trainer_class=Trainer,
+                trainer_defaults={"default_root_dir": "runs/latest"},
                 save_config_callback=SaveConfig,
                 save_config_kwargs={"overwrite": True, "save_to_log_dir": False},
                 seed_everything_default=0,
@@ -158,17 +135,11 @@ class Program(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add what is neither the Trainer's, the model's nor the data's."""
         parser.add_argument(f"--{KEY}", type=str, help=argparse.SUPPRESS)  # no saved configuration has it
-        parser.add_argument(
-            "--threads",
-            type=PositiveInt,
-            default=1,
-            help="Torch's threads for one process, on a CPU: small images are fastest with one.",
-        )
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Parse, with one sentence for what is wrong."""
-        known = ["config", "seed_everything", "threads", "trainer", "model", "data", "ckpt_path"]
-        known += [f"trainer.{name}" for name in inspect.signature(Trainer).parameters]
+        known = ["config", "seed_everything", "trainer", "model", "data", "ckpt_path", "trainer.threads"]
+        known += [f"trainer.{name}" for name in inspect.signature(pytorch.Trainer).parameters]
         args = sys.argv[1:] if args is None else args
         args = with_bases(args) if isinstance(args, list) else args
         try:
@@ -184,11 +155,8 @@ class Program(LightningCLI):
             check_checkpoint(chosen.ckpt_path)
 
     def before_instantiate_classes(self) -> None:
-        """Settle what objects are built under."""
-        chosen = _chosen(self.config)
+        """Name the file that the configuration is saved in."""
         self.save_config_kwargs["config_filename"] = f"config.{self.config.get('subcommand', 'fit')}.yaml"
-        if not torch.accelerator.is_available():
-            torch.set_num_threads(chosen.threads)
 
     def instantiate_classes(self) -> None:
         """Build the objects.
@@ -237,7 +205,7 @@ class Program(LightningCLI):
                 "max_steps or the model's flops to go on."
             )
 
-    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+    def instantiate_trainer(self, **kwargs: Any) -> pytorch.Trainer:
         """Build the Trainer, with a logger and checkpoints in the run's directory where none are configured."""
         chosen = _chosen(self.config_init)
         settings = chosen.trainer

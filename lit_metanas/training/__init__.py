@@ -3,6 +3,7 @@
 from lit_metanas.training.child import Child, Recipe
 from lit_metanas.training.export import Exported, ExportedModel, export_child, load_exported
 from lit_metanas.training.meta_search import ArchitectureSchedule, MetaLearned, MetaSearch
+from lit_metanas.training.trainers import Trainer
 from lit_metanas.training.weight_sharing import (
     ControllerRates,
     DARTSRates,
@@ -31,6 +32,7 @@ __all__ = [
     "Recipe",
     "SecondOrder",
     "SinglePathTraining",
+    "Trainer",
     "WeightRates",
     "export_child",
     "load_exported",

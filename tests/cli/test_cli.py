@@ -89,13 +89,6 @@ def test_later_configurations_and_the_command_line_override(toy_folder: Path) ->
     assert isinstance(program.trainer.logger, CSVLogger)
 
 
-def test_threads(toy: Toy) -> None:
-    assert toy("validate", "--threads=2") == 0
-    assert torch.get_num_threads() == 2
-    assert toy("validate") == 0
-    assert torch.get_num_threads() == 1
-
-
 @pytest.mark.parametrize(
     ("args", "words"),
     [
@@ -117,7 +110,6 @@ def test_threads(toy: Toy) -> None:
         (["fit", "-c", "absent.yaml"], ["absent.yaml"]),
         (["fit", "-c", "broken.yaml"], ["broken.yaml", "near line 2"]),
         (["fit", "-c", "typo.yaml"], ["'trainer.max_epoch'", "did you mean 'trainer.max_epochs'"]),
-        (["fit", "--threads=0"], ["'threads'", "'0'", ">0"]),
     ],
 )
 def test_a_mistake_gets_one_sentence_with_the_keys_path(

@@ -6,11 +6,11 @@ import sys
 
 import pytest
 
-from lit_metanas.cli.environment import SWITCH, tune_allocator
+from lit_metanas.io.allocator import SWITCH, tune_allocator
 
 FAULTS = """
 import resource, sys, torch
-from lit_metanas.cli.environment import tune_allocator
+from lit_metanas.io import tune_allocator
 print(tune_allocator())
 torch.set_num_threads(1)
 def step(): return torch.ones(16, 1 << 20).add_(1)

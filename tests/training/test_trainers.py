@@ -1,0 +1,104 @@
+"""Trainers with the defaults of this package."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from lightning import pytorch
+from lightning.fabric.accelerators import CUDAAccelerator as FabricCUDA
+from lightning.pytorch import Callback
+from lightning.pytorch.accelerators import CPUAccelerator, CUDAAccelerator
+from meta_toys import make_data, make_model
+from torch import Tensor
+
+import lit_metanas as lm
+from lit_metanas.training.trainers import quiet_trainer
+
+QUIET: dict[str, Any] = {
+    "accelerator": "cpu", "devices": 1, "logger": False, "enable_checkpointing": False, "enable_progress_bar": False,
+    "max_epochs": 1, "num_sanity_val_steps": 0,
+}  # fmt: skip
+
+
+class Watching(Callback):
+    """Keeps the number of threads in each step; fails in the first where it is told to."""
+
+    def __init__(self, fail: bool = False) -> None:
+        self.threads: list[int] = []
+        self.fail = fail
+
+    def on_train_batch_start(self, *args: Any) -> None:
+        self.threads.append(torch.get_num_threads())
+        if self.fail:
+            raise RuntimeError("stopped")
+
+    def on_test_batch_start(self, *args: Any) -> None:
+        self.threads.append(torch.get_num_threads())
+
+
+@pytest.fixture
+def _two_threads() -> Iterator[None]:
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(1)
+
+
+@pytest.mark.usefixtures("_two_threads")
+def test_small_images_get_one_thread_while_a_run_lasts() -> None:
+    watching = Watching()
+    trainer = lm.Trainer(callbacks=watching, **QUIET)
+    assert torch.get_num_threads() == 2
+    trainer.fit(make_model(), make_data())
+    assert torch.get_num_threads() == 2
+    trainer.test(trainer.lightning_module, make_data(), verbose=False)
+    assert torch.get_num_threads() == 2
+    assert set(watching.threads) == {1}
+
+
+@pytest.mark.usefixtures("_two_threads")
+def test_threads_are_put_back_after_an_error() -> None:
+    with pytest.raises(RuntimeError, match="stopped"):
+        lm.Trainer(callbacks=[Watching(fail=True)], **QUIET).fit(make_model(), make_data())
+    assert torch.get_num_threads() == 2
+
+
+@pytest.mark.usefixtures("_two_threads")
+def test_threads_can_be_chosen_or_left() -> None:
+    left, chosen = Watching(), Watching()
+    lm.Trainer(threads=None, callbacks=left, **QUIET).fit(make_model(), make_data())
+    lm.Trainer(threads=3, callbacks=[chosen], **QUIET).fit(make_model(), make_data())
+    assert (set(left.threads), set(chosen.threads)) == ({2}, {3})
+    with pytest.raises(ValueError, match="threads is 0; give at least 1"):
+        lm.Trainer(threads=0)
+
+
+def test_lightnings_own_trainer_gives_the_same_numbers() -> None:
+    def trained(kind: type[pytorch.Trainer]) -> tuple[dict[str, Tensor], list[float]]:
+        model = make_model()
+        trainer = kind(**QUIET)  # in Lightning's defaults adaptation would have no gradients
+        trainer.fit(model, make_data())
+        trainer.test(model, make_data(), verbose=False)
+        return model.state_dict(), model.test_values
+
+    (ours, our_values), (theirs, their_values) = trained(lm.Trainer), trained(pytorch.Trainer)
+    assert our_values == their_values
+    assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
+
+
+@pytest.fixture
+def _gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make Lightning believe that the machine has a GPU, which it then prefers."""
+    for kind in (FabricCUDA, CUDAAccelerator):
+        monkeypatch.setattr(kind, "is_available", staticmethod(lambda: True))
+    monkeypatch.setattr(CUDAAccelerator, "auto_device_count", staticmethod(lambda: 1))
+    monkeypatch.setattr(CUDAAccelerator, "parse_devices", staticmethod(lambda devices: [0]))
+    monkeypatch.setattr(CUDAAccelerator, "get_parallel_devices", staticmethod(lambda devices: [torch.device("cuda:0")]))
+
+
+@pytest.mark.usefixtures("_gpu")
+def test_a_search_on_the_cpu_of_a_machine_with_a_gpu_trains_on_the_cpu() -> None:
+    with quiet_trainer(torch.device("cpu")) as trainer:
+        trainer.strategy.setup_environment()  # where an accelerator refuses a foreign device
+        assert isinstance(trainer.accelerator, CPUAccelerator)
+        assert trainer.strategy.root_device == torch.device("cpu")
