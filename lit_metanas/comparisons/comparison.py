@@ -107,8 +107,8 @@ class Comparison(LightningModule, ABC, Generic[Problem, Method]):
             self._group = distributed.new_group(backend="gloo", timeout=PATIENCE)
         self.finished = FinishedPairs(self.directory, {**self.settings(), "budget": budget, "seed": self.seed})
 
-    def predict_step(self, batch: Problem, batch_idx: int) -> list[ResultRow]:
-        """Run every method on one problem.
+    def predict_step(self, batch: Problem, batch_idx: int) -> dict[str, float]:
+        """Run every method on one problem; the scores by method, as Lightning does not hand on whole rows.
 
         Raises:
             ValueError: a searcher refuses it.
@@ -127,7 +127,7 @@ class Comparison(LightningModule, ABC, Generic[Problem, Method]):
                     self.finished.write(pair, settings)
                 done.append(pair)
         self.pairs += done
-        return [pair.result for pair in done]
+        return {pair.result.method: pair.result.value for pair in done}
 
     def on_predict_epoch_end(self) -> None:
         """Write the rows of all processes, by problem and method."""

@@ -51,6 +51,21 @@ class SourceSearch(LightningModule):
         weight_optimizer: steps the weights; MetaSearch's by default.
         seed: of candidates, initial weights and training.
         directory: where the files are written.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> source = lm.ArraySource(torch.rand(48, 8, 8), torch.arange(48) % 12, fractions=(0.5, 0.25, 0.25))
+        >>> episodes = lm.EpisodeDataModule(source, way=2, query=2, steps_per_epoch=2, val_episodes=2)
+        >>> space = lm.LayeredSpace(kernels=(1, 3), depths=(1,), widths=(2,), shared=True)
+        >>> with TemporaryDirectory() as folder:
+        ...     halving = lm.SuccessiveHalving(candidates=2)
+        ...     found = lm.SourceSearch(space=space, searcher=halving, flops=1e5, directory=folder).search(episodes)
+        ... # doctest: +ELLIPSIS
+        halving: activation=... in ... s.
+        >>> found.architecture["depth"]
+        '1'
     """
 
     def __init__(
@@ -89,22 +104,26 @@ class SourceSearch(LightningModule):
                 "search: set trainer.devices and trainer.num_nodes to 1."
             )
 
-    def predict_step(self, batch: EpisodeDataModule, batch_idx: int) -> SearchOutcome:
+    def predict_step(self, batch: EpisodeDataModule, batch_idx: int) -> dict[str, str]:
+        """Search with all episodes of a data module; the labels of what was found. See ``search``."""
+        return self.search(batch).architecture.to_json()
+
+    def search(self, data: EpisodeDataModule) -> SearchOutcome:
         """Search with all episodes of a data module, and write what was found, unless that was done before.
 
         Raises:
             ValueError: another search is at work in the directory, or the source has another shape than was given.
         """
-        settings = self._settings(batch)
+        settings = self._settings(data)
         text = json.dumps(settings, indent=1, sort_keys=True)
         finished = self.directory / "finished.json"
         with directory_lock(self.directory, "search", "model.init_args.directory"):
             same = finished.is_file() and finished.read_bytes() == text.encode()
-            if same and (known := self._written(batch.source.name)) is not None:
+            if same and (known := self._written(data.source.name)) is not None:
                 print(f"The search in '{self.directory}' was finished before: nothing was done.")
                 return known
             finished.unlink(missing_ok=True)
-            found = self._searched(batch, settings)
+            found = self._searched(data, settings)
             with replacing(finished) as temporary:
                 temporary.write_bytes(text.encode())
             shutil.rmtree(self._trainings, ignore_errors=True)

@@ -40,6 +40,24 @@ class TableSearch(Comparison[Table, QuerySearcher]):
 
     Raises:
         ValueError: there are no methods, or one brings an estimator of its own, or an embedding of images.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> from lightning.pytorch import Trainer
+        >>> from torch.utils.data import DataLoader
+        >>> import lit_metanas as lm
+        >>> class Kernels(lm.Table):
+        ...     space, dataset, signals = lm.LayeredSpace(shared=True), "toy", ("val", "test")
+        ...     def score(self, architecture, signal):
+        ...         return int(architecture["kernel"]) / 10
+        >>> trainer = Trainer(accelerator="cpu", logger=False, enable_progress_bar=False)
+        >>> with TemporaryDirectory() as folder:
+        ...     methods = {"random": lm.QuerySearcher()}
+        ...     comparison = lm.TableSearch(
+        ...         methods=methods, signal="val", test="test", budget_queries=10, directory=folder
+        ...     )
+        ...     trainer.predict(comparison, DataLoader([Kernels()], batch_size=None, collate_fn=lambda one: one))
+        [{'random': 0.7}]
     """
 
     def __init__(

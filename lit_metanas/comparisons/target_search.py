@@ -40,6 +40,22 @@ class TargetSearch(Comparison[Task, Searcher]):
 
     Attributes:
         results: a row for each task and method, of all processes, on the first one, once the search has ended.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> import torch
+        >>> from lightning.pytorch import Trainer
+        >>> from torch.utils.data import DataLoader
+        >>> import lit_metanas as lm
+        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2, id="noise")
+        >>> methods = {"random": lm.RandomArchitecture(), "first labels": lm.FixedArchitecture({})}
+        >>> space, recipe = lm.LayeredSpace(widths=(4,)), lm.Recipe(epochs=1)
+        >>> trainer = Trainer(accelerator="cpu", logger=False, enable_progress_bar=False)
+        >>> with TemporaryDirectory() as folder:
+        ...     comparison = lm.TargetSearch(space=space, methods=methods, recipe=recipe, directory=folder)
+        ...     (scores,) = trainer.predict(comparison, DataLoader([task], batch_size=None, collate_fn=lambda one: one))
+        >>> list(scores), [row.task_id for row in comparison.results]
+        (['random', 'first labels'], ['noise', 'noise'])
     """
 
     def __init__(
@@ -82,8 +98,8 @@ class TargetSearch(Comparison[Task, Searcher]):
         """Classes and images, and whether programs are written."""
         return {"task": _describe(problem), "export": self.export}
 
-    def predict_step(self, batch: Task, batch_idx: int) -> list[ResultRow]:
-        """Run every method on one task.
+    def predict_step(self, batch: Task, batch_idx: int) -> dict[str, float]:
+        """Run every method on one task; the test accuracies by method.
 
         Raises:
             ValueError: the task has another shape than the search was set up for, or a searcher refuses it.

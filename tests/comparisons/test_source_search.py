@@ -9,6 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from lightning.pytorch import Trainer
+from torch.utils.data import DataLoader
 
 from lit_metanas.comparisons import SourceSearch
 from lit_metanas.estimators.meta_training import MetaTrainingEstimator
@@ -105,15 +107,22 @@ def test_a_directory_in_which_another_search_is_at_work_is_refused(tmp_path):
         with pytest.raises(
             ValueError, match=r"is in use by another search \(process \d+ on .*'model.init_args.directory'"
         ):
-            search(tmp_path).predict_step(EpisodeDataModule(Grey(), **DATA), 0)
+            search(tmp_path).search(EpisodeDataModule(Grey(), **DATA))
         process.communicate("over\n")
     assert not (tmp_path / "architectures.json").exists()
-    search(tmp_path).predict_step(EpisodeDataModule(Grey(), **DATA), 0)
+    search(tmp_path).search(EpisodeDataModule(Grey(), **DATA))
     assert (tmp_path / "architectures.json").is_file()
 
 
+def test_a_trainer_gets_the_labels(tmp_path):
+    module, data = search(tmp_path), EpisodeDataModule(Grey(), **DATA)
+    loader = DataLoader([data], batch_size=None, collate_fn=lambda one: one)
+    trainer = Trainer(accelerator="cpu", devices=1, logger=False, enable_progress_bar=False)
+    assert trainer.predict(module, loader) == [module.search(data).architecture.to_json()]
+
+
 def test_both_files_tell_what_was_spent(tmp_path):
-    found = search(tmp_path).predict_step(EpisodeDataModule(Grey(), **DATA), 0)
+    found = search(tmp_path).search(EpisodeDataModule(Grey(), **DATA))
     (chosen,) = read_architectures(tmp_path / "architectures.json")
     spent = found.record.trials[-1].cost
     assert chosen.architecture == found.architecture
@@ -123,14 +132,14 @@ def test_both_files_tell_what_was_spent(tmp_path):
 
 
 def test_the_shape_is_the_sources(tmp_path):
-    search(tmp_path / "given", shape=SHAPE).predict_step(EpisodeDataModule(Grey(), **DATA), 0)
-    search(tmp_path / "left out").predict_step(EpisodeDataModule(Grey(), **DATA), 0)
+    search(tmp_path / "given", shape=SHAPE).search(EpisodeDataModule(Grey(), **DATA))
+    search(tmp_path / "left out").search(EpisodeDataModule(Grey(), **DATA))
     assert end_state(tmp_path / "given") == end_state(tmp_path / "left out")
     assert end_state(tmp_path / "given")[1].shape == SHAPE
     with pytest.raises(
         ValueError, match=r"^Images of grey have shape \(1, 8, 8\), but the search was given \(3, 8, 8\):"
     ):
-        search(tmp_path / "other", shape=(3, 8, 8)).predict_step(EpisodeDataModule(Grey(), **DATA), 0)
+        search(tmp_path / "other", shape=(3, 8, 8)).search(EpisodeDataModule(Grey(), **DATA))
 
 
 def end_state(folder):
@@ -167,29 +176,29 @@ def test_an_interrupted_search_goes_on_from_its_last_training(tmp_path, monkeypa
     whole, parts = search(tmp_path / "whole"), search(tmp_path / "parts")
     data = EpisodeDataModule(Grey(), **DATA)
     calls = counted(monkeypatch)
-    whole.predict_step(data, 0)
+    whole.search(data)
     assert len(calls) == 3
     counted(monkeypatch, fail_at=3)
     with pytest.raises(KeyboardInterrupt):
-        parts.predict_step(data, 0)
+        parts.search(data)
     first, second = sorted((tmp_path / "parts" / "trainings").iterdir())
     first.write_bytes(second.read_bytes()[:100])  # a damaged one counts as absent
     again = counted(monkeypatch)
-    found = parts.predict_step(data, 0)
+    found = parts.search(data)
     assert len(again) == 2
     assert found.record.trials[0].cost.seconds > 0
     assert end_state(tmp_path / "parts") == end_state(tmp_path / "whole")
     assert end_state(tmp_path / "whole")[0].method == "halving"
     capsys.readouterr()
     before = (tmp_path / "whole" / "records.jsonl").read_bytes()
-    known = whole.predict_step(data, 0)
+    known = whole.search(data)
     assert known.architecture == found.architecture
     assert [trial.value for trial in known.record.trials] == [trial.value for trial in found.record.trials]
     assert capsys.readouterr().out == f"The search in '{tmp_path / 'whole'}' was finished before: nothing was done.\n"
     assert (tmp_path / "whole" / "records.jsonl").read_bytes() == before
     assert len(again) == 2
     for change in ({"shot": 1}, {"val_episodes": 2}):
-        whole.predict_step(EpisodeDataModule(Grey(), **{**DATA, **change}), 0)
+        whole.search(EpisodeDataModule(Grey(), **{**DATA, **change}))
     assert len(again) == 2 + 3 + 3
 
 

@@ -91,7 +91,9 @@ def run(directory, searchers=None, inference_mode=True, tasks=None, **options):
         inference_mode=inference_mode,
     )
     loader = DataLoader(tasks or TASKS, batch_size=None, collate_fn=lambda task: task)
-    trainer.predict(module, loader, return_predictions=False)
+    scores = trainer.predict(module, loader)
+    if inference_mode:
+        assert [score for one in scores for score in one.values()] == [row.value for row in module.results]
     return module
 
 
