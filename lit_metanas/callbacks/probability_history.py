@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lit_metanas.io.files import replacing
+from lit_metanas.io.json_files import read_json
 
 HISTORY_SCHEMA = 1
 """Version of the file. A reader of an older version refuses a newer one."""
@@ -105,8 +106,4 @@ class ProbabilityHistory:
             raise FileNotFoundError(
                 f"There is no file '{file}': fit with an ArchitectureLogger, or give its right path."
             )
-        try:
-            document = json.loads(file.read_text(encoding="utf-8"))
-        except (ValueError, RecursionError):
-            raise ValueError(f"'{file}' is not valid JSON: give the file that a fit wrote.") from None
-        return cls.from_json(document, f"'{file}'")
+        return cls.from_json(read_json(file, "give the file that a fit wrote"), f"'{file}'")

@@ -34,7 +34,8 @@ from lit_metanas.cli.experiment.plan import set_aside
 from lit_metanas.cli.parser_messages import refused
 from lit_metanas.cli.verbs import TRAINER_VERBS
 from lit_metanas.io.checkpoints import AtomicCheckpointIO
-from lit_metanas.io.files import directory_lock, is_further_process, replacing
+from lit_metanas.io.files import replacing
+from lit_metanas.io.locks import directory_lock, is_further_process
 from lit_metanas.training import Trainer
 
 

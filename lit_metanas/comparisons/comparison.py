@@ -14,7 +14,7 @@ from lightning.pytorch import LightningModule
 from torch import distributed
 
 from lit_metanas.comparisons.finished_pairs import ComparisonRow, FinishedPairs
-from lit_metanas.io.files import directory_lock
+from lit_metanas.io.locks import directory_lock
 from lit_metanas.records.budget import Budget
 from lit_metanas.records.rows import ResultRow
 from lit_metanas.searchers.query.query_searcher import QuerySearcher

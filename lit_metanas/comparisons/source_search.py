@@ -14,7 +14,8 @@ from lightning.pytorch.cli import OptimizerCallable
 
 from lit_metanas.estimators.meta_training import KeptScores, MetaTrainingEstimator
 from lit_metanas.io.checkpoints import tensor_digest
-from lit_metanas.io.files import directory_lock, replacing
+from lit_metanas.io.files import replacing
+from lit_metanas.io.locks import directory_lock
 from lit_metanas.io.text import number_of
 from lit_metanas.meta import Head
 from lit_metanas.records.budget import Budget, Cost

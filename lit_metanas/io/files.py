@@ -1,16 +1,13 @@
-"""Files written whole, and folders held by one process at a time."""
+"""Files written whole, and read and opened only where they are plain files."""
 
 from __future__ import annotations
 
-import fcntl
-import json
+import errno
 import os
-import socket
 import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime
 from pathlib import Path
 
 
@@ -36,6 +33,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.chmod(0o666 & ~umask)  # mkstemp makes private files; results are to be read by others
         _flush(temporary)
         os.replace(temporary, target)
+        with suppress(OSError):  # not all file systems can do so with a folder
+            _flush(target.parent)
     except OSError as error:
         if error.errno is not None and error.filename in (None, str(temporary)):
             error.filename = str(target)  # what a user knows
@@ -65,58 +64,44 @@ def read_regular(path: str | os.PathLike[str], largest: int) -> bytes:
         return stream.read(status.st_size)
 
 
-def _flush(file: Path) -> None:
-    """Bring a file to the disk before it is moved: else, after a loss of power, an empty one may have its name."""
-    handle = os.open(file, os.O_RDONLY)
+def open_own(path: str | os.PathLike[str], flags: int) -> int:
+    """Open a file of a run's folder to write in it, and make it where it is absent; it is not truncated.
+
+    The folder may come from others. What it calls by the name of our file may be a link to a file elsewhere, which
+    would then be written to.
+
+    Args:
+        path: the file.
+        flags: of ``os.open``, for instance ``os.O_RDWR``.
+
+    Returns:
+        The file's descriptor.
+
+    Raises:
+        ValueError: there is a link, a pipe or another thing that is no plain file.
+        OSError: it cannot be opened.
+    """
+    refusal = ValueError(f"'{os.fspath(path)}' is a link or no plain file, and was left as it is: remove it.")
+    try:
+        handle = os.open(path, flags | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):  # a symbolic link; a pipe that nobody reads
+            raise refusal from None
+        raise
+    status = os.fstat(handle)
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+        os.close(handle)
+        raise refusal
+    return handle
+
+
+def _flush(path: Path) -> None:
+    """Bring a file to the disk before it is moved, and its name afterwards.
+
+    Else, after a loss of power, an empty file may have the name, or none may.
+    """
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-@contextmanager
-def directory_lock(directory: str | os.PathLike[str], name: str, key: str) -> Iterator[None]:
-    """Hold a lock in a directory; the kernel gives it back when this process ends, however it does.
-
-    The file ``.<name>.lock`` says who holds it, and stays. Further processes of one run go on without, and so do all on
-    file systems without locks. A lock is of a process: worker processes that outlive it do not keep it.
-
-    Args:
-        directory: is created.
-        name: of what runs there; others may run beside it.
-        key: by which the user may give another directory.
-
-    Raises:
-        ValueError: another process holds it.
-    """
-    if is_further_process():
-        yield
-        return
-    path = Path(directory) / f".{name}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a+", encoding="utf-8") as file:
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError):  # which of them depends on the file system
-            raise ValueError(_in_use(path, name, key)) from None
-        except OSError:
-            yield
-            return
-        file.truncate(0)
-        owner = {"pid": os.getpid(), "host": socket.gethostname()}
-        file.write(json.dumps({**owner, "since": datetime.now().astimezone().isoformat(timespec="seconds")}))
-        file.flush()
-        yield
-
-
-def is_further_process() -> bool:
-    """Whether this is not the first of several processes."""
-    return any(os.environ.get(name, "0") not in ("", "0") for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
-
-
-def _in_use(path: Path, name: str, key: str) -> str:
-    who = "another process"
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        owner = json.loads(path.read_text(encoding="utf-8"))
-        who = f"process {owner['pid']} on {owner['host']}, since {owner['since']}"
-    return f"'{path.parent}' is in use by another {name} ({who}): wait for its end, or give another '{key}'."

@@ -52,6 +52,8 @@ def parse_json(content: bytes, longest: int = LONGEST_TEXT) -> Any:
     Raises:
         ValueError: it is no JSON, or beyond a limit; the message goes on after a file's name.
     """
+    if len(content) > LARGEST_FILE:
+        raise ValueError(f"is larger than {LARGEST_FILE >> 20} MB")
     if sum(map(content.count, (b",", b"[", b"{"))) > MOST_VALUES:
         raise ValueError(f"holds more than {MOST_VALUES} values")
     try:

@@ -8,10 +8,15 @@ import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from lit_metanas.io.files import replacing
+from lit_metanas.io.files import read_regular, replacing
+from lit_metanas.io.json_files import parse_json
+from lit_metanas.io.locks import changing
 from lit_metanas.records.plain import from_plain, to_plain
 from lit_metanas.records.record import SearchRecord
 from lit_metanas.spaces.choice_space import ChoiceSpace
+
+LARGEST_RECORDS = 1 << 28
+"""Bytes of a file of records."""
 
 LINE_SCHEMA = 1
 """Version of a line. A line of a newer version is left out."""
@@ -54,12 +59,13 @@ def merge_record_lines(path: str | os.PathLike[str], records: Iterable[SearchRec
     """
     added = list(records)
     replaced = {_search(record) for record in added}
-    kept = [
-        line
-        for line, found in (_parsed(path, None) if Path(path).is_file() else ())
-        if isinstance(found, str) or _search(found) not in replaced
-    ]
-    _write(path, [*kept, *(_line(record) for record in added)])
+    with changing(path):
+        kept = [
+            line
+            for line, found in (_parsed(path, None) if Path(path).is_file() else ())
+            if isinstance(found, str) or _search(found) not in replaced
+        ]
+        _write(path, [*kept, *(_line(record) for record in added)])
 
 
 def _search(record: SearchRecord) -> tuple[str, str, str, int]:
@@ -81,7 +87,11 @@ def _parsed(path: str | os.PathLike[str], space: ChoiceSpace | None) -> Iterator
     file = Path(path)
     if not file.is_file():
         raise FileNotFoundError(f"There is no file '{file}': run `lit-metanas search` first, or give the right path.")
-    for number, line in enumerate(file.read_bytes().splitlines(), start=1):
+    try:
+        content = read_regular(file, LARGEST_RECORDS)
+    except ValueError as error:
+        raise ValueError(f"'{file}' {error}: give a file that `lit-metanas search` wrote.") from None
+    for number, line in enumerate(content.splitlines(), start=1):
         if not line.strip():
             continue
         try:
@@ -100,10 +110,7 @@ def _record(line: bytes) -> SearchRecord:
     Raises:
         ValueError: it is no record, in words that go on after ``line 7``.
     """
-    try:
-        document = json.loads(line)
-    except (ValueError, RecursionError):
-        raise ValueError("is not valid JSON, it was truncated or is of another kind of file") from None
+    document = parse_json(line)
     if not isinstance(document, dict) or type(document.get("schema")) is not int:
         raise ValueError("has no schema number and so is no record of a search")
     schema = document.pop("schema")

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from lit_metanas.io.files import replacing
+from lit_metanas.io.json_files import read_json
+from lit_metanas.io.locks import changing
 from lit_metanas.records.plain import from_plain, to_plain
 from lit_metanas.records.record import SearchRecord
 from lit_metanas.records.rows import ArchitectureRow, ResultRow
@@ -71,14 +73,16 @@ def read_records(path: str | os.PathLike[str]) -> list[SearchRecord]:
 
 def merge_results(path: str | os.PathLike[str], rows: Iterable[ResultRow]) -> None:
     """Add rows to a file, which may be absent, atomically; the same rows in it are replaced (see ``same_row``)."""
-    kept = read_results(path) if Path(path).is_file() else []
-    write_results(path, _merged(kept, list(rows)))
+    with changing(path):
+        kept = read_results(path) if Path(path).is_file() else []
+        write_results(path, _merged(kept, list(rows)))
 
 
 def merge_architectures(path: str | os.PathLike[str], rows: Iterable[ArchitectureRow]) -> None:
     """Add rows to a file, which may be absent, atomically; the same rows in it are replaced (see ``same_row``)."""
-    kept = read_architectures(path) if Path(path).is_file() else []
-    write_architectures(path, _merged(kept, list(rows)))
+    with changing(path):
+        kept = read_architectures(path) if Path(path).is_file() else []
+        write_architectures(path, _merged(kept, list(rows)))
 
 
 def same_row(row: ResultRow | ArchitectureRow) -> tuple[object, ...]:
@@ -103,10 +107,7 @@ def _read(path: str | os.PathLike[str], key: str, kind: type[_T]) -> list[_T]:
     if not file.is_file():
         raise FileNotFoundError(f"There is no file '{file}': run `lit-metanas search` first, or give the right path.")
     fix = "give a file that `lit-metanas search` wrote, or write it again"
-    try:
-        document = json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError):
-        raise ValueError(f"'{file}' is not valid JSON (truncated, or another kind of file): {fix}.") from None
+    document = read_json(file, fix)
     if not isinstance(document, dict) or type(document.get("schema")) is not int:
         raise ValueError(f"'{file}' has no schema number and so is not a file of {key}: {fix}.")
     rows = document.get(key)

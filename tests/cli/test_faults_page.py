@@ -19,7 +19,7 @@ from lit_metanas.cli.errors import broken_yaml
 from lit_metanas.cli.parser_messages import explain
 from lit_metanas.comparisons.finished_pairs import FinishedPairs
 from lit_metanas.estimators import NASBench201Table
-from lit_metanas.io.files import _in_use
+from lit_metanas.io.locks import _in_use
 from lit_metanas.records import read_results
 from lit_metanas.searchers.query.study import open_study, storage_faults
 from lit_metanas.tasks.images.image_files import read_image

@@ -16,11 +16,11 @@ import pytest
 import torch
 
 from lit_metanas.cli.command_line import main
-from lit_metanas.io.files import directory_lock
+from lit_metanas.io.locks import directory_lock
 
 HOLD = """
 import os, sys, time
-from lit_metanas.io.files import directory_lock
+from lit_metanas.io.locks import directory_lock
 with directory_lock(sys.argv[1], "fit", "trainer.default_root_dir"):
     if os.fork() == 0:
         time.sleep(600)  # as a worker process that outlives its parent

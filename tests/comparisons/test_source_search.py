@@ -91,7 +91,7 @@ def search(directory, **options):
 
 HOLD = """
 import sys
-from lit_metanas.io.files import directory_lock
+from lit_metanas.io.locks import directory_lock
 with directory_lock(sys.argv[1], "search", "model.init_args.directory"):
     print("held", flush=True)
     sys.stdin.readline()
@@ -150,7 +150,7 @@ def end_state(folder):
     checkpoint = read_meta_checkpoint(folder / "start.ckpt")
     weights = {name: tensor.tolist() for name, tensor in checkpoint.weights.items()}
     assert sorted(file.name for file in folder.iterdir()) == [
-        ".search.lock", "architectures.json", "finished.json", "records.jsonl", "start.ckpt"
+        ".change.lock", ".search.lock", "architectures.json", "finished.json", "records.jsonl", "start.ckpt"
     ]  # fmt: skip
     return replace(record, trials=untimed), replace(chosen, cost=replace(chosen.cost, seconds=0.0)), weights
 

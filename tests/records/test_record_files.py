@@ -2,6 +2,8 @@
 
 import json
 import math
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -26,7 +28,8 @@ from lit_metanas.records import (
 )
 from lit_metanas.spaces import Architecture
 
-finite = st.floats(allow_nan=False, allow_infinity=False)
+finite = st.floats(-1e38, 1e38)  # what single precision holds
+whole = st.integers(-(2**63), 2**63 - 1)
 costs = st.builds(
     Cost,
     queries=st.integers(0, 10),
@@ -41,15 +44,15 @@ results = st.builds(
     task_id=st.text(),
     space=st.text(),
     architecture=st.none() | st.dictionaries(st.text(), st.text()).map(Architecture),
-    recipe=st.dictionaries(st.text(), st.text() | finite | st.integers() | st.booleans()),
-    seed=st.integers(),
-    protocol=st.builds(Protocol, st.text(), st.integers(), st.integers(), st.text()),
-    value=st.floats(allow_nan=False),
+    recipe=st.dictionaries(st.text(), st.text() | finite | whole | st.booleans()),
+    seed=whole,
+    protocol=st.builds(Protocol, st.text(), whole, whole, st.text()),
+    value=finite | st.sampled_from([math.inf, -math.inf]),
     ci95=finite,
     cost=costs,
     meta_cost=costs,
-    parameters=st.integers(0),
-    flops=st.integers(0),
+    parameters=st.integers(0, 2**63 - 1),
+    flops=st.integers(0, 2**63 - 1),
     values=st.lists(finite, max_size=3).map(tuple),
     curve=st.lists(st.tuples(finite, finite), max_size=3).map(tuple),
     schema=st.just(1),
@@ -195,3 +198,24 @@ def test_records_come_back_equal(tmp_path):
     path.write_text(path.read_text().replace('"duplicate": true', '"duplicate": 3'))
     with pytest.raises(ValueError, match=r"records\[0\].trials\[1\].duplicate must be true or false"):
         read_records(path)
+
+
+MERGE = """
+import sys
+from lit_metanas.records import merge_results, read_results
+from dataclasses import replace
+(row,) = read_results(sys.argv[1])
+for number in range(100):
+    merge_results(sys.argv[2], [replace(row, method=f"{sys.argv[3]}-{number}")])
+"""
+
+
+def test_no_row_is_lost_where_two_processes_merge(tmp_path):
+    seed, shared = tmp_path / "seed.json", tmp_path / "results.json"
+    write_results(seed, [a_result()])
+    names = ("one", "two")
+    commands = [[sys.executable, "-c", MERGE, str(seed), str(shared), name] for name in names]
+    processes = [subprocess.Popen(command) for command in commands]
+    assert [process.wait(timeout=600) for process in processes] == [0, 0]
+    expected = {f"{name}-{number}" for name in names for number in range(100)}
+    assert {row.method for row in read_results(shared)} == expected

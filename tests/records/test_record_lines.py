@@ -69,8 +69,16 @@ def line(record, **changes):
 
 
 BAD = {
-    "line 2 is not valid JSON, it was truncated": line(a_record())[:-30],
+    "line 2 is not valid JSON .truncated, or another": line(a_record())[:-30],
     "line 2 is not valid JSON": b"\xff\xfe\x00garbage",
+    "line 2 holds a number that is too large": line(a_record(), seed=10**400),
+    r"line 2 holds a number that is too large \(1e309": line(a_record(), embedding=[1.5]).replace(b"1.5", b"1e309"),
+    "line 2 holds NaN, which is no number": line(a_record(), embedding=[math.nan]),
+    "line 2 holds a text of 100000 characters": line(a_record(), method="m" * 10**5),
+    "line 2 holds a text that is no Unicode": line(a_record(), method="\ud800"),
+    "line 2 is nested deeper than 40 levels": b"[" * 41 + b"]" * 41,
+    "line 2 is not valid JSON .truncated": b"[" * 10**5,
+    "line 2 holds more than 4000000 values": b"[" + b"1," * 4 * 10**6 + b"1]",
     "line 2 has no schema number": b'{"results": []}',
     "line 2 has no schema number and": b"[1, 2]",
     "line 2 has schema 9, of a newer version": line(a_record(), schema=9, further=1),
@@ -145,7 +153,7 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path):
     with pytest.raises(TypeError):
         write_record_lines(path, [a_record("pubmed"), a_record(seed=object())])
     assert path.read_bytes() == before
-    assert [file.name for file in tmp_path.iterdir()] == ["records.jsonl"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == [".change.lock", "records.jsonl"]
 
 
 def test_records_of_before_are_still_read(tmp_path):

@@ -15,6 +15,7 @@ from pathlib import Path
 from lit_metanas.cli.errors import UsageError
 from lit_metanas.cli.experiment.plan import Step, last_checkpoint, mark, set_aside, state
 from lit_metanas.cli.experiment.schedule import Schedule
+from lit_metanas.io.files import open_own
 from lit_metanas.io.text import duration
 
 COMMAND = [sys.executable, "-u", "-m", "lit_metanas"]  # unbuffered: an error is the log's last line
@@ -153,7 +154,7 @@ class _Process:
         args = [*step.args, *more]
         self.step = step
         self.log = step.folder / "log.txt"
-        with open(self.log, "ab") as log:
+        with open(open_own(self.log, os.O_WRONLY | os.O_APPEND), "ab") as log:
             log.write(f"$ lit-metanas {shlex.join(args)}\n".encode())
             log.flush()
             self._offset = log.tell()

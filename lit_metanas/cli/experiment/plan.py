@@ -15,6 +15,7 @@ from lit_metanas import __version__
 from lit_metanas.cli.errors import UsageError, near_miss
 from lit_metanas.cli.verbs import TRAINER_VERBS
 from lit_metanas.io.files import replacing
+from lit_metanas.io.json_files import read_json
 
 WORD = re.compile(r"\{(\w+)\}")
 """A name in an argument, which a word replaces."""
@@ -149,7 +150,7 @@ def state(step: Step, anew: set[int | None]) -> str:
     if anew if step.seed is None else anew & {None, step.seed}:
         return "new"
     try:
-        marker = json.loads((step.folder / "phase.json").read_text(encoding="utf-8"))
+        marker = read_json(step.folder / "phase.json", "delete it")
     except (OSError, ValueError):
         return "new"
     known = isinstance(marker, dict) and marker.get("fingerprint") == step.fingerprint

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import math
 import os
 from array import array
@@ -15,6 +14,7 @@ import numpy as np
 
 from lit_metanas.estimators.estimator import Measure
 from lit_metanas.estimators.tables.tabular import Table
+from lit_metanas.io.json_files import parse_json
 from lit_metanas.io.tfrecord import fields, read_tfrecords
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.nas_bench_101.nas_bench_101_space import NASBench101
@@ -153,7 +153,7 @@ class NASBench101Table(Table):
             ValueError: it tells something else.
         """
         try:
-            module_hash, epochs, matrix, operations, metrics = json.loads(record)
+            module_hash, epochs, matrix, operations, metrics = parse_json(record)
             if module_hash not in self._rows and len(self._rows) < CHECKED:
                 self._check(module_hash, matrix, operations.split(","))
             evaluations, parameters = [], 0

@@ -1,0 +1,101 @@
+"""Folders held by one process at a time: for a whole run, or while a file in them is changed."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import IO
+
+from lit_metanas.io.files import open_own
+from lit_metanas.io.json_files import read_json
+
+PATIENCE = 60.0
+"""Seconds that one process waits for another to have changed a file."""
+
+
+@contextmanager
+def directory_lock(directory: str | os.PathLike[str], name: str, key: str) -> Iterator[None]:
+    """Hold a lock in a directory; the kernel gives it back when this process ends, however it does.
+
+    The file ``.<name>.lock`` says who holds it, and stays. Further processes of one run go on without, and so do all on
+    file systems without locks. A lock is of a process: worker processes that outlive it do not keep it.
+
+    Args:
+        directory: is created.
+        name: of what runs there; others may run beside it.
+        key: by which the user may give another directory.
+
+    Raises:
+        ValueError: another process holds it, or the file is not a plain one.
+    """
+    if is_further_process():
+        yield
+        return
+    path = Path(directory) / f".{name}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _opened(path) as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):  # which of them depends on the file system
+            raise ValueError(_in_use(path, name, key)) from None
+        except OSError:
+            yield
+            return
+        file.truncate(0)
+        owner = {"pid": os.getpid(), "host": socket.gethostname()}
+        file.write(json.dumps({**owner, "since": datetime.now().astimezone().isoformat(timespec="seconds")}))
+        file.flush()
+        yield
+
+
+@contextmanager
+def changing(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Hold a file's folder while the file is read, changed and replaced, so that no other's change is lost.
+
+    Waits for the process that holds it. The file ``.change.lock`` stays; on file systems without locks there is none.
+
+    Raises:
+        ValueError: another process holds it for longer than ``PATIENCE``, or the lock's file is not a plain one.
+    """
+    lock = Path(path).parent / ".change.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + PATIENCE
+    with _opened(lock) as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # of threads, too, unlike lockf
+            except (BlockingIOError, PermissionError):
+                if time.monotonic() > deadline:
+                    raise ValueError(
+                        f"'{path}' is being changed by another process since {PATIENCE:.0f} s: end that one, and go on."
+                    ) from None
+                time.sleep(0.02)
+                continue
+            except OSError:
+                pass
+            break
+        yield
+
+
+def is_further_process() -> bool:
+    """Whether this is not the first of several processes."""
+    return any(os.environ.get(name, "0") not in ("", "0") for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
+
+
+def _opened(path: Path) -> IO[str]:
+    return open(open_own(path, os.O_RDWR | os.O_APPEND), "a+", encoding="utf-8")
+
+
+def _in_use(path: Path, name: str, key: str) -> str:
+    who = "another process"
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        owner = read_json(path, "wait")
+        who = f"process {owner['pid']} on {owner['host']}, since {owner['since']}"[:200]
+    return f"'{path.parent}' is in use by another {name} ({who}): wait for its end, or give another '{key}'."
