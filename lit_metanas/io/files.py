@@ -55,12 +55,12 @@ def read_regular(path: str | os.PathLike[str], largest: int) -> bytes:
         ValueError: it is no regular file, or larger; the message goes on after the file's name.
         OSError: it cannot be read.
     """
-    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:  # without waiting for a pipe's other end
-        status = os.fstat(stream.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise ValueError("is no regular file")
-        if status.st_size > largest:
-            raise ValueError(f"is larger than {largest >> 20} MB")
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # without waiting for a pipe's other end
+    status = os.fstat(handle)
+    if not stat.S_ISREG(status.st_mode) or status.st_size > largest:
+        os.close(handle)
+        raise ValueError(f"is larger than {largest >> 20} MB" if stat.S_ISREG(status.st_mode) else "is no regular file")
+    with open(handle, "rb") as stream:
         return stream.read(status.st_size)
 
 

@@ -71,7 +71,6 @@ def test_a_large_file_is_not_read(tmp_path: Path) -> None:
         read_regular(tmp_path / "sparse", 1 << 20)
 
 
-
 @pytest.mark.parametrize("link", [Path.symlink_to, Path.hardlink_to])
 @pytest.mark.parametrize("name", [".fit.lock", ".change.lock"])
 def test_a_lock_writes_through_no_link(name: str, link: Callable[[Path, Path], None], tmp_path: Path) -> None:
@@ -104,7 +103,9 @@ def test_a_change_waits_for_another(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_a_new_name_is_on_the_disk_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     flushed: list[tuple[Path, list[str]]] = []
-    monkeypatch.setattr(files, "_flush", lambda path: flushed.append((path, [each.name for each in tmp_path.iterdir()])))
+    monkeypatch.setattr(
+        files, "_flush", lambda path: flushed.append((path, [each.name for each in tmp_path.iterdir()]))
+    )
     with replacing(tmp_path / "results.json") as temporary:
         temporary.write_text("{}")
-    assert flushed[-1] == (tmp_path, ["results.json"])
+    assert flushed[-1] == (tmp_path, [tmp_path / "results.json"])
