@@ -102,10 +102,8 @@ def test_a_change_waits_for_another(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_new_name_is_on_the_disk_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    flushed: list[tuple[Path, list[str]]] = []
-    monkeypatch.setattr(
-        files, "_flush", lambda path: flushed.append((path, [each.name for each in tmp_path.iterdir()]))
-    )
+    flushed: list[tuple[Path, list[Path]]] = []
+    monkeypatch.setattr(files, "_flush", lambda path: flushed.append((path, list(tmp_path.iterdir()))))
     with replacing(tmp_path / "results.json") as temporary:
         temporary.write_text("{}")
     assert flushed[-1] == (tmp_path, [tmp_path / "results.json"])
