@@ -11,7 +11,7 @@ import yaml
 
 from lit_metanas.cli.errors import UsageError
 
-KEY = "base"
+BASE = "base"
 
 
 def with_bases(args: Sequence[str]) -> list[str]:
@@ -33,8 +33,8 @@ def with_bases(args: Sequence[str]) -> list[str]:
     applied: set[Path] = set()
     words = iter(args)
     for word in words:
-        if word.partition("=")[0] == f"--{KEY}":
-            raise UsageError(f"'{KEY}' is a key of configuration files: give the file that it is to name by -c.")
+        if word.partition("=")[0] == f"--{BASE}":
+            raise UsageError(f"'{BASE}' is a key of configuration files: give the file that it is to name by -c.")
         glued = re.fullmatch(r"(?:--config=|-c=?)(.+)", word)
         path = glued[1] if glued else next(words, None) if word in ("-c", "--config") else None
         if path is None:  # an argument of another kind, or one that lacks its value, as the parser will say
@@ -53,10 +53,10 @@ def _layers(path: str) -> list[str]:
     while (base := _base(layers[0])) is not None:
         following = str(Path(layers[0]).parent / base)
         if not isfile(following):
-            what = f"There is no file '{base[:80]}', the '{KEY}' of '{normpath(layers[0])}'"
+            what = f"There is no file '{base[:80]}', the '{BASE}' of '{normpath(layers[0])}'"
             raise UsageError(f"{what}: paths are relative to the file they are in.")
         if any(samefile(following, layer) for layer in layers):
-            raise UsageError(f"'{normpath(following)}' lies over itself: remove the key '{KEY}' from one of its bases.")
+            raise UsageError(f"'{normpath(following)}' lies over itself: remove '{BASE}' from one of its bases.")
         layers.insert(0, following)
     return layers
 
@@ -67,5 +67,5 @@ def _base(path: str) -> str | None:
         tree = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError, yaml.YAMLError):
         return None
-    base = tree.get(KEY) if isinstance(tree, dict) else None
+    base = tree.get(BASE) if isinstance(tree, dict) else None
     return base if isinstance(base, str) else None

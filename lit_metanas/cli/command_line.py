@@ -135,11 +135,11 @@ def _call(function: Callable[..., None], verb: str, args: list[str], **given: ob
 
     from jsonargparse import ArgumentError, ArgumentParser
 
-    from lit_metanas.cli.bases import KEY, with_bases
+    from lit_metanas.cli.bases import BASE, with_bases
 
     parser = ArgumentParser(prog=f"lit-metanas {verb}", description=summary(verb), exit_on_error=False)
     parser.add_argument("-c", "--config", action="config", help="A configuration, in YAML.")
-    parser.add_argument(f"--{KEY}", type=str, help=SUPPRESS)
+    parser.add_argument(f"--{BASE}", type=str, help=SUPPRESS)
     keys = parser.add_function_arguments(function, skip=set(given))
     args = with_bases(args)
     try:

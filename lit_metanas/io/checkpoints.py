@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import pickle
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -76,6 +77,58 @@ def tensor_digest(*tensors: Tensor) -> str:
         digest.update(f"{tuple(flat.shape)} {flat.dtype}".encode())
         digest.update(flat.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
+
+
+KEYWORDS = ("last", "best", "hpc")
+"""What the Trainer resolves to a checkpoint by itself."""
+
+
+def check_checkpoint(path: str | os.PathLike[str]) -> None:
+    """Refuse a checkpoint that is missing, damaged, foreign, or would execute code.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it cannot be used; the sentence says why.
+    """
+    if str(path) in KEYWORDS:
+        return
+    file = Path(path)
+    fix = "give a checkpoint that `lit-metanas fit` wrote"
+    if "://" in str(path):
+        raise ValueError(f"The checkpoint '{path}' is not on this machine: download it and give its path.")
+    if file.is_dir():
+        raise ValueError(f"The checkpoint '{path}' is a folder: give the file in it, for instance 'last.ckpt'.")
+    if not file.is_file():
+        raise FileNotFoundError(f"There is no checkpoint '{path}': {fix}.")
+    try:
+        content = load_plain(file)
+    except pickle.UnpicklingError:
+        raise ValueError(
+            f"The checkpoint '{path}' was not loaded, since it is damaged or holds objects that would execute code: "
+            f"{fix}."
+        ) from None
+    except DAMAGED:
+        raise ValueError(f"The checkpoint '{path}' is damaged or is another kind of file: {fix}.") from None
+    if not isinstance(content, dict) or not {"state_dict", "pytorch-lightning_version"} <= content.keys():
+        raise ValueError(f"'{path}' is a file of tensors but not a Lightning checkpoint: {fix}.")
+    if content.get("hyper_parameters"):
+        # Lightning lets them override the configuration and the command line, class paths included.
+        raise ValueError(f"The checkpoint '{path}' holds hyper-parameters, which another program put there: {fix}.")
+
+
+def step_of_training(path: str | os.PathLike[str]) -> int:
+    """How many steps the training of a checkpoint has done.
+
+    Raises:
+        ValueError: the checkpoint holds weights, but no training that can go on.
+    """
+    content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    if not {"global_step", "loops", "optimizer_states"} <= content.keys():
+        raise ValueError(
+            f"The checkpoint '{path}' holds weights, but no training to go on with: give one that `lit-metanas fit` "
+            "wrote."
+        )
+    return int(content["global_step"])
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):

@@ -22,9 +22,8 @@ from PIL import Image
 
 from lit_metanas.callbacks import ProbabilityHistory
 from lit_metanas.callbacks.probability_history import Moment
-from lit_metanas.cli.checkpoint_check import check_checkpoint
 from lit_metanas.estimators import NASBench201Table, NASBenchGraphTable, NATSFiles
-from lit_metanas.io.checkpoints import read_weights, write_weights
+from lit_metanas.io.checkpoints import check_checkpoint, read_weights, write_weights
 from lit_metanas.records import (
     ArchitectureRow,
     Cost,

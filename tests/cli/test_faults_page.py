@@ -13,12 +13,12 @@ import torch
 from optuna.study import StudyDirection
 from wandb.errors import CommError
 
-from lit_metanas.cli.checkpoint_check import check_checkpoint
 from lit_metanas.cli.command_line import _sentence
 from lit_metanas.cli.errors import broken_yaml
 from lit_metanas.cli.parser_messages import explain
 from lit_metanas.comparisons.finished_pairs import FinishedPairs
 from lit_metanas.estimators import NASBench201Table
+from lit_metanas.io.checkpoints import check_checkpoint
 from lit_metanas.io.locks import _in_use
 from lit_metanas.records import read_results
 from lit_metanas.searchers.query.study import open_study, storage_faults

@@ -13,9 +13,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lit_metanas.cli.errors import UsageError
-from lit_metanas.cli.experiment.plan import Step, last_checkpoint, mark, set_aside, state
+from lit_metanas.cli.experiment.plan import Step, last_checkpoint, mark, state
 from lit_metanas.cli.experiment.schedule import Schedule
-from lit_metanas.io.files import open_own
+from lit_metanas.io.files import open_own, set_aside
 from lit_metanas.io.text import duration
 
 COMMAND = [sys.executable, "-u", "-m", "lit_metanas"]  # unbuffered: an error is the log's last line

@@ -164,17 +164,6 @@ def mark(step: Step, state: str) -> None:
         temporary.write_text(json.dumps(marker, indent=1), encoding="utf-8")
 
 
-def set_aside(folder: Path) -> Path | None:
-    """Rename a folder that has something in it; returns its new name."""
-    if not folder.exists() or not any(folder.iterdir()):
-        return None
-    number = 1
-    while (aside := folder.with_name(f"{folder.name}.{number}")).exists():
-        number += 1
-    folder.rename(aside)
-    return aside
-
-
 def last_checkpoint(step: Step) -> Path | None:
     """The checkpoint that an interrupted ``fit`` goes on from."""
     checkpoint = step.folder / "checkpoints" / "last.ckpt"

@@ -12,8 +12,9 @@ from pathlib import Path
 from lit_metanas.cli.environment import leave_process_group
 from lit_metanas.cli.errors import UsageError
 from lit_metanas.cli.experiment.parallel_runner import ParallelRunner
-from lit_metanas.cli.experiment.plan import Phase, Step, last_checkpoint, mark, plan, set_aside, state
+from lit_metanas.cli.experiment.plan import Phase, Step, last_checkpoint, mark, plan, state
 from lit_metanas.cli.experiment.schedule import Schedule
+from lit_metanas.io.files import set_aside
 from lit_metanas.io.locks import directory_lock
 from lit_metanas.io.text import duration, number_of
 

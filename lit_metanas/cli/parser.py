@@ -1,0 +1,94 @@
+"""The parser of the Trainer's verbs, and what it makes of a command line."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import sys
+from typing import Any
+
+from jsonargparse import ArgumentError, Namespace
+from lightning import pytorch
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser
+
+import lit_metanas
+from lit_metanas.cli.bases import with_bases
+from lit_metanas.cli.errors import UsageError
+from lit_metanas.cli.parser_messages import refused
+
+
+class Parser(LightningArgumentParser):
+    """Hands null down to the arguments of arguments.
+
+    Jsonargparse gives a value within a class to a parser of that class, as one word ``--key=value`` in which null has
+    become Python's word for it. A class within a class would take that for a text.
+    """
+
+    def parse_args(
+        self, args: Any = None, namespace: Any = None, env: bool | None = None, defaults: bool = True, **options: Any
+    ) -> Any:
+        """Parse a command line, or the one word of a class's argument."""
+        if isinstance(args, list) and len(args) == 1 and isinstance(args[0], str):
+            key, equals, value = args[0].partition("=")
+            args = [f"{key}{equals}{_with_null(value)}"]
+        return super().parse_args(args, namespace, env, defaults, **options)
+
+
+def _with_null(text: str) -> str:
+    """What Python prints of null, or of lists and mappings with null in them, as YAML."""
+    if "None" not in text:
+        return text
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return text
+    return json.dumps(value) if value is None or isinstance(value, dict | list) else text
+
+
+def configuration(parser: LightningArgumentParser, args: ArgsType) -> Namespace:
+    """Parse a command line, or a mapping of its keys.
+
+    Raises:
+        UsageError: something in it is wrong; one sentence says what.
+    """
+    args = sys.argv[1:] if args is None else args
+    args = with_bases(args) if isinstance(args, list) else args
+    known = ["config", "seed_everything", "trainer", "model", "data", "ckpt_path", "trainer.threads"]
+    known += [f"trainer.{name}" for name in inspect.signature(pytorch.Trainer).parameters]
+    try:
+        config = _parsed(parser, args)
+    except Exception as error:  # whatever a configuration makes a parser raise, it is wrong
+        words = args if isinstance(args, list) else []
+        raise refused(error, words, known) from (None if isinstance(error, ArgumentError) else error)
+    chosen = of_verb(config)
+    for key in ("trainer", "model", "data"):
+        if not isinstance(chosen.get(key), Namespace):
+            raise UsageError(f"'{key}' cannot be '{chosen.get(key)}': it takes a mapping of keys and values.")
+    return config
+
+
+def of_verb(config: Namespace) -> Namespace:
+    """The configuration of the chosen verb, or the whole where there are no verbs."""
+    verb = config.get("subcommand")
+    chosen = config if verb is None else config[verb]
+    assert isinstance(chosen, Namespace)
+    return chosen
+
+
+def _parsed(parser: LightningArgumentParser, args: ArgsType) -> Namespace:
+    """Parse arguments in which a public class of this package may stand by its name alone.
+
+    jsonargparse knows the names of imported classes. The package is imported where the arguments are not understood
+    without: else each verb would pay for all rooms.
+    """
+
+    def parse() -> Namespace:
+        return parser.parse_args(args) if isinstance(args, list) else parser.parse_object(args)
+
+    try:
+        return parse()
+    except ArgumentError:
+        for name in lit_metanas.__all__:
+            getattr(lit_metanas, name)
+        return parse()

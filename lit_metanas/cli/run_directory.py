@@ -1,0 +1,73 @@
+"""What a run leaves in its directory, unless it is told otherwise: configuration, logs, checkpoints."""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+from lightning import pytorch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.cli import SaveConfigCallback
+from lightning.pytorch.loggers import CSVLogger
+
+from lit_metanas.io.files import replacing, set_aside
+from lit_metanas.io.locks import is_further_process
+
+
+class SaveConfig(SaveConfigCallback):
+    """Saves the configuration as ``config.<verb>.yaml`` in the run's directory; says what a resumed run changed."""
+
+    def save_config(self, trainer: pytorch.Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Write the file, on the first process."""
+        text = self.parser.dump(self.config, skip_none=True)
+        path = Path(trainer.default_root_dir) / self.config_filename
+        if path.is_file() and self.config.get("ckpt_path"):
+            before, now = dict(_leaves(_saved(path))), dict(_leaves(yaml.safe_load(text)))
+            names = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
+            changed = [name for name in names if name not in ("ckpt_path", "config")]
+            if changed:
+                how = f"this run changes {', '.join(changed)}" if "" not in before else "it was damaged"
+                warnings.warn(f"'{path}' is replaced: {how}.", stacklevel=2)
+        with replacing(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+
+def csv_logger(root: Path, verb: str) -> CSVLogger:
+    """Logs to ``logs/<verb>``, or to ``logs/<verb>.1`` and so on where a previous run has left that."""
+    names = (verb if number == 0 else f"{verb}.{number}" for number in itertools.count())
+    free = next(name for name in names if not (root / "logs" / name).exists())
+    return CSVLogger(root, name="logs", version=free)
+
+
+def last_epoch(root: Path) -> ModelCheckpoint:
+    """Keeps ``checkpoints/last.ckpt``, replaced whenever an epoch is complete."""
+    return ModelCheckpoint(
+        root / "checkpoints", filename="last", save_on_train_epoch_end=True, enable_version_counter=False
+    )
+
+
+def set_checkpoints_aside(root: Path) -> None:
+    """Rename an earlier training's checkpoints: what is called the last one is to be of the training that begins."""
+    aside = None if is_further_process() else set_aside(root / "checkpoints")
+    if aside is not None:
+        print(f"lit-metanas: set aside what an earlier training left: {aside}")
+
+
+def _saved(path: Path) -> object:
+    """An earlier run's configuration; None where the file is damaged."""
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (ValueError, yaml.YAMLError):
+        return None
+
+
+def _leaves(tree: object, prefix: str = "") -> Iterator[tuple[str, object]]:
+    if isinstance(tree, dict) and tree:
+        for name, value in tree.items():
+            yield from _leaves(value, f"{prefix}.{name}" if prefix else str(name))
+    else:
+        yield prefix, tree
