@@ -53,6 +53,7 @@ class SearchResult:
         record: everything that the search tried.
 
     Example:
+        >>> import torch
         >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
         >>> space = lm.LayeredSpace(widths=(4,))

@@ -39,11 +39,14 @@ class Builder:
         choices: those that were asked for, in order.
 
     Example:
-        >>> build = Builder()
+        >>> from torch import nn
+        >>> import lit_metanas as lm
+        >>> build = lm.Builder()
         >>> _ = build.choice("activation", {"relu": nn.ReLU, "tanh": nn.Tanh})
         >>> build.choices["activation"].labels
         ('relu', 'tanh')
-        >>> Builder({"activation": ("tanh",)}, mixed=False).choice("activation", {"relu": nn.ReLU, "tanh": nn.Tanh})
+        >>> build = lm.Builder({"activation": ("tanh",)}, mixed=False)
+        >>> build.choice("activation", {"relu": nn.ReLU, "tanh": nn.Tanh})
         ChosenLayer(
           (candidates): ModuleDict(
             (tanh): Tanh()

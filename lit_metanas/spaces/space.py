@@ -26,7 +26,9 @@ class SearchSpace(ChoiceSpace):
 
     Example:
         >>> from functools import partial
-        >>> class Block(SearchSpace):
+        >>> from torch import nn
+        >>> import lit_metanas as lm
+        >>> class Block(lm.SearchSpace):
         ...     def body(self, shape, build):
         ...         width = build.number("width", (8, 16))
         ...         kernels = {str(size): partial(build.conv, shape[0], width, size) for size in (3, 5)}

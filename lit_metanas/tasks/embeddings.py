@@ -18,6 +18,16 @@ class TaskEmbedding(ABC):
 
     Only the train part is looked at. Its examples come in an order of their own, so that the order in which a task
     holds them makes no difference, to the last bit, whatever an implementation does with them.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> class Brightness(lm.TaskEmbedding):
+        ...     def features(self, train, way):
+        ...         return train.inputs.mean()[None]
+        >>> task = lm.task_from_arrays(torch.full((20, 8, 8), 0.5), torch.arange(20) % 2)
+        >>> Brightness()(task)
+        (0.5,)
     """
 
     def __call__(self, task: Task) -> tuple[float, ...]:
@@ -72,6 +82,13 @@ class DataStatistics(TaskEmbedding):
     divided by its maximum; of all pixels mean, standard deviation, skewness and excess kurtosis; of the images the mean
     and the standard deviation of their own standard deviations, mean absolute difference of neighbours in a row and in
     a column (how many edges there are), and mean distance of the channels from grey.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
+        >>> len(lm.DataStatistics()(task))
+        15
     """
 
     def features(self, train: Split, way: int) -> Tensor:
@@ -108,6 +125,13 @@ class ClassDistances(TaskEmbedding):
 
     Args:
         size: height and width to which images are shrunk, by averaging.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
+        >>> len(lm.ClassDistances(size=4)(task))
+        8
     """
 
     def __init__(self, size: int = 8) -> None:
@@ -161,6 +185,13 @@ class RandomFeatures(TaskEmbedding):
         width: features of an image.
         size: height and width to which images are brought.
         seed: of the network.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
+        >>> len(lm.RandomFeatures(width=8)(task))
+        16
     """
 
     def __init__(self, width: int = 8, size: int = 28, seed: int = 0) -> None:
@@ -196,6 +227,13 @@ class JoinedEmbedding(TaskEmbedding):
 
     Args:
         parts: the embeddings, in order.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
+        >>> len(lm.JoinedEmbedding([lm.DataStatistics(), lm.ClassDistances()])(task))
+        23
     """
 
     def __init__(self, parts: list[TaskEmbedding]) -> None:

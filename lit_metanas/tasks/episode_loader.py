@@ -20,6 +20,15 @@ class EpisodeStream(Dataset[Episode]):
     """All episodes of one seed: maps (epoch, index) to an episode.
 
     Attributes are the arguments of :func:`lit_metanas.tasks.draw_episode`.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> source = lm.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6, fractions=(0.5, 0.0, 0.5))
+        >>> stream = lm.EpisodeStream(source, "train", seed=0, way=3, shot=1, query=4)
+        >>> epoch, index = 2, 7
+        >>> stream[epoch, index].id
+        'arrays/train/2/7'
     """
 
     source: TaskSource
@@ -58,6 +67,11 @@ class EpisodeSampler(Sampler[list[Key]]):
         rank: number of this process.
         world: number of processes.
         renewed: draw other episodes in each epoch; else those of epoch 0 for ever.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> list(lm.EpisodeSampler(episodes=4, per_batch=2, rank=1, world=2))
+        [[(0, 1)], [(0, 3)]]
     """
 
     def __init__(self, episodes: int, per_batch: int, rank: int = 0, world: int = 1, renewed: bool = True) -> None:
@@ -98,6 +112,15 @@ class EpisodeLoader:
         num_workers: processes that draw episodes ahead; 0 draws in this process.
         done: tells how many batches of the epoch have been trained on; by default those handed out are counted. It
             matters where training is interrupted in the middle of a step.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> source = lm.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6, fractions=(0.5, 0.0, 0.5))
+        >>> stream = lm.EpisodeStream(source, "train", seed=0, way=3, shot=1, query=4)
+        >>> loader = lm.EpisodeLoader(stream, lm.EpisodeSampler(episodes=4, per_batch=2))
+        >>> [[episode.id for episode in batch] for batch in loader]
+        [['arrays/train/0/0', 'arrays/train/0/1'], ['arrays/train/0/2', 'arrays/train/0/3']]
     """
 
     def __init__(

@@ -186,6 +186,14 @@ class DrawnTasks(TaskCollection):
 
     Raises:
         ValueError: a number is out of its range.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> source = lm.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6, fractions=(0.5, 0.0, 0.5))
+        >>> tasks = lm.DrawnTasks(source, way=2, train=5, val=2, test=3, tasks=4)
+        >>> len(tasks), tasks[3].id
+        (4, 'arrays/test/3')
     """
 
     def __init__(

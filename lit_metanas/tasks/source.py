@@ -13,7 +13,22 @@ SUBSETS: tuple[Subset, ...] = ("train", "val", "test")
 
 
 class TaskSource(ABC):
-    """Labelled images, split into class-disjoint meta-train, meta-validation and meta-test subsets."""
+    """Labelled images, split into class-disjoint meta-train, meta-validation and meta-test subsets.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> class Greys(lm.TaskSource):
+        ...     shape = (1, 8, 8)
+        ...     def classes(self, subset):
+        ...         return ("black", "grey", "white")
+        ...     def instances(self, subset, class_index, held_out=False):
+        ...         return 0 if held_out else 10
+        ...     def images(self, subset, class_index, instances, held_out=False):
+        ...         return torch.full((len(instances), *self.shape), 100 * class_index, dtype=torch.uint8)
+        >>> lm.draw_task(Greys(), way=3, train=5, val=2, test=3).test.inputs.shape
+        torch.Size([9, 1, 8, 8])
+    """
 
     @property
     def name(self) -> str:

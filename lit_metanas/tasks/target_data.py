@@ -53,6 +53,14 @@ class TargetTaskDataModule(LightningDataModule):
     Args:
         tasks: the target tasks.
         num_workers: processes that draw tasks ahead; 0 draws in the main process.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> source = lm.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6, fractions=(0.5, 0.0, 0.5))
+        >>> data = lm.TargetTaskDataModule(lm.DrawnTasks(source, way=2, train=5, val=2, test=3, tasks=4))
+        >>> [task.id for task in data.predict_dataloader()]
+        ['arrays/test/0', 'arrays/test/1', 'arrays/test/2', 'arrays/test/3']
     """
 
     def __init__(self, tasks: TaskCollection, num_workers: int = 0) -> None:

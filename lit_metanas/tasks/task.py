@@ -19,6 +19,12 @@ class Split:
     Attributes:
         inputs: images, shape ``(n, channels, height, width)``, float32 in [0, 1].
         labels: class indices in ``[0, way)``, shape ``(n,)``, int64.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> len(lm.Split(inputs=torch.rand(4, 1, 8, 8), labels=torch.tensor([0, 1, 0, 1])))
+        4
     """
 
     inputs: Tensor
@@ -46,6 +52,13 @@ class Task:
         val: examples to choose architectures by; an episode has none.
         test: examples to report accuracy on.
         classes: the names of the classes, in the order of their labels.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> part = lm.Split(torch.rand(4, 1, 8, 8), torch.tensor([0, 1, 0, 1]))
+        >>> lm.Task("toy", way=2, train=part, val=part, test=part, classes=("cat", "dog")).shape
+        (1, 8, 8)
     """
 
     id: str
@@ -73,7 +86,16 @@ class Task:
 
 @dataclass(eq=False)
 class Episode(Task):
-    """A small task without validation part: ``support`` to adapt on, ``query`` to be judged by."""
+    """A small task without validation part: ``support`` to adapt on, ``query`` to be judged by.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> part = lm.Split(torch.rand(4, 1, 8, 8), torch.tensor([0, 0, 1, 1]))
+        >>> episode = lm.Episode("toy", way=2, train=part, val=None, test=part)
+        >>> episode.shot, len(episode.query)
+        (2, 4)
+    """
 
     @property
     def support(self) -> Split:
@@ -133,7 +155,21 @@ def _check_split(name: str, part: Split, task: Task) -> None:
 
 
 class TaskCollection(Dataset[Task]):
-    """Target tasks, each with train, validation and test examples, all of one input shape."""
+    """Target tasks, each with train, validation and test examples, all of one input shape.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
+        >>> class OneTask(lm.TaskCollection):
+        ...     shape = task.shape
+        ...     def __len__(self):
+        ...         return 1
+        ...     def __getitem__(self, index):
+        ...         return task
+        >>> lm.TargetTaskDataModule(OneTask()).shape
+        (1, 8, 8)
+    """
 
     @property
     @abstractmethod

@@ -120,6 +120,19 @@ class ImageFolder(TaskSource):
         FileNotFoundError: there is no such folder.
         ValueError: a class folder has no image, a named class does not exist or is named twice, or the fractions are
             negative or do not sum to 1, or the seed is negative.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from PIL import Image
+        >>> import lit_metanas as lm
+        >>> with TemporaryDirectory() as photos:
+        ...     for name in ("ant", "bee", "cat", "dog"):
+        ...         (Path(photos) / name).mkdir()
+        ...         Image.new("L", (40, 30)).save(Path(photos) / name / "0.png")
+        ...     source = lm.ImageFolder(photos, train=["ant", "bee"], test=["cat", "dog"])
+        >>> source.classes("test"), source.shape
+        (('cat', 'dog'), (3, 32, 32))
     """
 
     def __init__(

@@ -153,6 +153,11 @@ class Distortion:
         warp: standard deviation of the elastic displacement, as a fraction of half the image's side.
         warp_knots: knots of the elastic displacement a side, at least 2; more knots make finer waves.
         stroke: largest dilation or erosion: 1 adds or removes a pixel (of 56) on either side of a stroke.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> lm.Glyphs(distortion=lm.Distortion(rotation=0.0, warp=0.0)).distortion.scale
+        0.55
     """
 
     rotation: float = 22.0

@@ -48,6 +48,12 @@ class Glyphs(TaskSource):
 
     Raises:
         ValueError: ``pool`` is below 1 or above ``ordinary``, or another number is negative.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> glyphs = lm.Glyphs()
+        >>> glyphs.shape, glyphs.groups("test")[0], glyphs.instances("test", 0, held_out=True)
+        ((1, 28, 28), 'Georgian', 100)
     """
 
     def __init__(

@@ -45,6 +45,19 @@ class Omniglot(TaskSource):
     Raises:
         FileNotFoundError: there is no such file or folder.
         ValueError: the file has another content, or a validation alphabet does not exist.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from PIL import Image
+        >>> import lit_metanas as lm
+        >>> with TemporaryDirectory() as root:
+        ...     for split, alphabet in (("background", "Greek"), ("background", "Latin"), ("evaluation", "Manipuri")):
+        ...         folder = Path(root) / "omniglot-py" / f"images_{split}" / alphabet / "character01"
+        ...         folder.mkdir(parents=True)
+        ...         Image.new("1", (105, 105)).save(folder / "0001_01.png")
+        ...     lm.Omniglot(root, rotations=False, validation_alphabets=("Greek",)).classes("test")
+        ('Manipuri/character01',)
     """
 
     def __init__(
