@@ -30,7 +30,7 @@ from lit_metanas.spaces import Architecture, Encoding
 from lit_metanas.surrogates import TransferSurrogate
 from lit_metanas.surrogates.kernel import GroupedKernel, mean_distances
 from lit_metanas.surrogates.surrogate_checkpoint import write_surrogate
-from lit_metanas.surrogates.transfer import SourceGP, learned
+from lit_metanas.surrogates.transfer import SourceGP, fit_source
 
 POPULATION, SAMPLE = 20, 5
 RESAMPLES = 10_000
@@ -178,7 +178,7 @@ class Records:
                 embedding=torch.empty(0),
                 architectures=tried,
             )
-            self._sources[key] = learned(scores, self.kernel, self.encoding.candidates.features)
+            self._sources[key] = fit_source(scores, self.kernel, self.encoding.candidates.features)
         return self._sources[key]
 
     def surrogate(self, target: Problem, seed: int) -> TransferSurrogate:

@@ -19,7 +19,7 @@ from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import Shape, one_hot
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.batch_norm_statistics import embed_and_record
-from lit_metanas.training.child import share_right
+from lit_metanas.training.child import score_accuracy
 from lit_metanas.training.meta_search.meta_checkpoint import read_meta_checkpoint
 
 
@@ -102,7 +102,7 @@ class SupernetEstimator(Estimator):
             )
             return self._scores(embedded, features)
 
-        return Score(share_right(scores, self.val), self.cost(architecture, fidelity))
+        return Score(score_accuracy(scores, self.val), self.cost(architecture, fidelity))
 
     def _scores(self, embedded: Tensor, features: Tensor) -> Tensor:
         """Class scores, shape ``(n, way)``, from the features of these examples and of the train part."""

@@ -1,4 +1,4 @@
-"""Two sampled children, compared on one task."""
+"""Paired REINFORCE: a score-function gradient from two sampled children on one task."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class PairedReinforce(MetaGradient):
     def mixture_noises(
         self, learner: Learner, parameters: Parameters, noise: TaskNoise, steps: int, progress: float
     ) -> list[TaskNoise]:
-        """The noise of each child, which stays the same in all inner steps and for the query."""
+        """The noise of each child, the same in all inner steps and for the query."""
         one, two = (_kept(noise, steps, child) for child in (0, 1))
         questions = _questions(learner, parameters, noise, steps, progress) if self.isolate else {}
         if questions:
@@ -104,7 +104,7 @@ def _kept(noise: TaskNoise, steps: int, child: int) -> TaskNoise:
 def _questions(
     learner: Learner, parameters: Parameters, noise: TaskNoise, steps: int, progress: float
 ) -> dict[float, list[str]]:
-    """The choices on which two independent draws disagree, by the lot of the third row; tied ones share their lot."""
+    """The choices on which two independent draws disagree, by the number in the third row; tied ones share it."""
     one, two = (learner.mixture(parameters.logits, _kept(noise, steps, child), 0, progress) for child in (0, 1))
     questions: dict[float, list[str]] = {}
     for name in parameters.logits:

@@ -1,4 +1,4 @@
-"""Meta-gradients from the way that adaptation went: Reptile and MetaNAS."""
+"""Reptile and MetaNAS: meta-gradients from the difference between initial and adapted parameters."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lit_metanas.meta.partial_inner_loops import AlternatingInnerLoop
 
 
 class Reptile(MetaGradient):
-    """The way back from adapted parameters, ``rate * (phi - phi_adapted)``, as a gradient (Nichol et al. 2018, Alg. 2).
+    """The difference ``rate * (phi - phi_adapted)`` as a gradient (Nichol et al. 2018, Algorithm 2).
 
     Plain gradient descent with rate 1 then makes the paper's step. The query set is only measured. A head that each
     task makes anew has no meta-parameters to move.
@@ -33,7 +33,7 @@ class Reptile(MetaGradient):
     def task_gradient(
         self, inner_loop: InnerLoop, parameters: Parameters, adaptation: Adaptation, functional: bool
     ) -> tuple[Parameters, Metrics]:
-        """Adapt, and look back."""
+        """Adapt, and take the difference."""
         task = replace(adaptation, differentiate=differentiation(functional))
         with torch.no_grad():
             adapted = inner_loop.adapt(parameters, task)

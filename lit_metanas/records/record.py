@@ -53,7 +53,7 @@ class SearchRecord:
     Attributes:
         task_id: the task.
         trials: what was tried.
-        objectives: what was searched for: the score, called ``accuracy``, and measures to keep small beside it.
+        objectives: the score, called ``accuracy``, and the measures to keep small besides.
         space: the search space's name.
         choices: the labels that could be chosen, by choice.
         seed: of the search.

@@ -1,4 +1,4 @@
-"""The files by which one phase hands its work to the next: results, architectures, and records of searches."""
+"""Files of results, of architectures and of search records, by which one phase hands its work to the next."""
 
 from __future__ import annotations
 

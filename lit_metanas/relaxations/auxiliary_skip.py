@@ -1,4 +1,4 @@
-"""A second skip connection beside the mixture, which fades: against the collapse to skips."""
+"""DARTS-: a fading auxiliary skip connection beside the mixture, against the collapse to skips."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class AuxiliarySkip(Relaxation):
     In a supernet skips do two things: they are a candidate, and they lead signal and gradient through a deep network.
     For the second's sake DARTS prefers them. Here an auxiliary skip does that, of a weight that falls linearly from
     ``start`` to ``end`` with progress, and the candidate is left to compete. As both compute the same, the weight is
-    added to that of the candidate, outside the softmax. What is derived knows nothing of it.
+    added to that of the candidate, outside the softmax. The derived architecture has no such skip.
 
     It is for spaces whose edges sum their candidates, such as cells; a soft relaxation is needed.
 

@@ -1,4 +1,4 @@
-"""Discrete relaxations: one candidate of each choice is computed."""
+"""Discrete relaxations, which compute one candidate of each choice."""
 
 from __future__ import annotations
 

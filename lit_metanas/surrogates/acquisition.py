@@ -1,4 +1,4 @@
-"""The acquisition: how much better than the best an architecture may be."""
+"""The acquisition function: expected improvement over the best score."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from math import log, pi, sqrt
 import torch
 from torch import Tensor
 
-SHORT = 1024
+SHORTLIST = 1024
 """Architectures that are looked at first."""
 
 
@@ -43,9 +43,9 @@ def by_improvement(mean: Tensor, deviation: Tensor, best: float) -> Iterator[int
         best: the score to improve on.
     """
     short: list[int] = []
-    if len(mean) > 2 * SHORT:
+    if len(mean) > 2 * SHORTLIST:
         z = (mean - best) / deviation
-        top, places = z.topk(SHORT)
+        top, places = z.topk(SHORTLIST)
         places = places.sort().values
         values = log_expected_improvement(mean[places], deviation[places], best)
         bound = deviation.max().log() + _log_h(top[-1])

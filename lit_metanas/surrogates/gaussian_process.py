@@ -15,7 +15,7 @@ LIKELIHOOD_STEPS = 60
 
 
 class Prediction(NamedTuple):
-    """What is expected of architectures.
+    """The predicted scores of architectures.
 
     Attributes:
         mean: of the score without noise, shape ``(n,)``.
@@ -52,7 +52,7 @@ class GaussianProcess:
         return Prediction(self.weights @ covariance, variance.clamp(min=1e-12).sqrt(), noise)
 
 
-def objective(
+def negative_log_posterior(
     parameters: Tensor, distances: Tensor, values: Tensor, prior: Gaussians, kernel: GroupedKernel
 ) -> tuple[Tensor, Tensor]:
     """Minus the logarithm of the parameters' posterior density, up to a constant, and its gradient.
@@ -81,11 +81,11 @@ def objective(
     return value, torch.cat([by_scale, shared.sum()[None], by_noise[None]]) + standard / prior.deviation
 
 
-def fitted(kernel: GroupedKernel, features: Tensor, values: Tensor, prior: Gaussians) -> Tensor:
+def fit_parameters(kernel: GroupedKernel, features: Tensor, values: Tensor, prior: Gaussians) -> Tensor:
     """The parameters of the largest posterior density, by L-BFGS from the prior's mean, shape ``(groups + 2,)``.
 
-    Equal scores tell nothing of them, but that there is no noise: without it no covariance could be inverted, so the
-    prior's mean is kept.
+    Equal scores say nothing about them except that there is no noise, and without noise no covariance could be
+    inverted: the prior's mean is kept.
     """
     if len(values.unique()) < 2:
         return prior.mean.clone()
@@ -97,7 +97,7 @@ def fitted(kernel: GroupedKernel, features: Tensor, values: Tensor, prior: Gauss
 
     def evaluate() -> Tensor:
         with torch.no_grad():
-            value, parameters.grad = objective(parameters.detach(), distances, values, prior, kernel)
+            value, parameters.grad = negative_log_posterior(parameters.detach(), distances, values, prior, kernel)
         return value
 
     search.step(evaluate)
@@ -111,11 +111,11 @@ def _noisy(covariance: Tensor, parameters: Tensor) -> Tensor:
 POOL_CHUNK = 2048
 """Candidates whose rows are solved for at once, so that no second copy of all rows is made."""
 
-ROOM = 16
+SPARE_ROWS = 16
 """Rows that are laid out ahead."""
 
 
-class Pool:
+class CandidateFeatures:
     """The features of all candidates, laid out for one row of their covariance at a time.
 
     Args:
@@ -153,7 +153,7 @@ class Pool:
 
 
 class CandidatePosterior:
-    """What the scores of some candidates tell of all, for parameters of the kernel that stay.
+    """The posterior of all candidates given the scores of some, for fixed parameters of the kernel.
 
     The rows of ``L⁻¹ k(scored, all)``, with ``L`` the Cholesky factor of the covariance of the scores, are kept: one
     more score adds one row, in a time that grows with the number of rows, and nothing is inverted again.
@@ -164,10 +164,10 @@ class CandidatePosterior:
         places: the candidates that have been scored.
     """
 
-    def __init__(self, pool: Pool, parameters: Tensor, places: Sequence[int]) -> None:
+    def __init__(self, pool: CandidateFeatures, parameters: Tensor, places: Sequence[int]) -> None:
         self.pool, self.parameters = pool, parameters
         self.places = list(places)
-        count, capacity = len(self.places), len(self.places) + ROOM
+        count, capacity = len(self.places), len(self.places) + SPARE_ROWS
         self._rows = torch.empty(capacity, len(pool), dtype=torch.float64)
         self._factor = torch.zeros(capacity, capacity, dtype=torch.float64)
         self._variance = torch.full((len(pool),), pool.kernel.variance(parameters), dtype=torch.float64)
@@ -199,8 +199,8 @@ class CandidatePosterior:
         """Take one candidate as scored, or scored once more."""
         count = len(self.places)
         if count == len(self._rows):
-            self._rows = torch.cat([self._rows, self._rows.new_empty(ROOM, len(self.pool))])
-            self._factor = torch.nn.functional.pad(self._factor, (0, ROOM, 0, ROOM))
+            self._rows = torch.cat([self._rows, self._rows.new_empty(SPARE_ROWS, len(self.pool))])
+            self._factor = torch.nn.functional.pad(self._factor, (0, SPARE_ROWS, 0, SPARE_ROWS))
         known = self._rows[:count, place].clone()
         covariance = self.pool.covariance(self.parameters, place)
         diagonal = (covariance[place] + self.parameters[-1].exp() - known @ known).clamp(min=1e-12).sqrt()

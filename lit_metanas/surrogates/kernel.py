@@ -1,4 +1,4 @@
-"""The covariance of scores of similar architectures."""
+"""The kernel: the covariance of the scores of two architectures."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class GroupedKernel:
         return torch.stack([_squared_distances(own, other) / scale for own, other, scale in parts])
 
     def weights(self, parameters: Tensor) -> Tensor:
-        """What each feature's squared difference counts, shape ``(d,)``."""
+        """The weight of each feature's squared difference, shape ``(d,)``."""
         groups = len(self.widths)
         return (parameters[:groups].exp() / self.scales).repeat_interleave(torch.tensor(self.widths))
 

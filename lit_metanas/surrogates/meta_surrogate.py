@@ -1,4 +1,4 @@
-"""Learns from records of earlier searches to predict the scores of a new task from a few of them."""
+"""The LightningModule that fits a transfer surrogate to records of earlier searches."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lit_metanas.spaces.encodings import Encoding
 from lit_metanas.surrogates.gaussian_process import Prediction
 from lit_metanas.surrogates.kernel import GroupedKernel, mean_distances
 from lit_metanas.surrogates.surrogate_checkpoint import SURROGATE_KEY, restored, surrogate_entry
-from lit_metanas.surrogates.transfer import SourceGP, TransferSurrogate, learned
+from lit_metanas.surrogates.transfer import SourceGP, TransferSurrogate, fit_source
 from lit_metanas.training.collectives import gathered
 
 
@@ -76,7 +76,7 @@ class MetaSurrogate(LightningModule):
         if len(scores) < 2:
             has = number_of(len(scores), "score")
             raise ValueError(f"Task '{scores.task_id}' has {has}: leave out tasks with fewer than two.")
-        found = gathered([learned(scores, self.kernel, self.encoding.candidates.features)])
+        found = gathered([fit_source(scores, self.kernel, self.encoding.candidates.features)])
         self.sources = dict(sorted({**self.sources, **{source.task_id: source for source in found}}.items()))
         mean = torch.stack([source.parameters for source in self.sources.values()]).mean(0)
         self.mean.grad = self.mean.detach() - mean.to(self.mean)

@@ -1,4 +1,4 @@
-"""A set encoder whose network was meta-trained."""
+"""A task embedding from a meta-trained network."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class MetaTrainedEmbedding(TaskEmbedding):
     """Mean and spread over the classes of a meta-trained network's features, twice as many as it has.
 
     The network is the architecture that meta-training chose, with the meta-trained weights and the batch-norm
-    statistics of the task's train part. As it was trained to tell classes of new tasks apart, tasks are near that look
-    alike to it.
+    statistics of the task's train part. As it was trained to tell classes of new tasks apart, tasks are near that its
+    features do not distinguish.
 
     Args:
         space: the space of the meta-training.

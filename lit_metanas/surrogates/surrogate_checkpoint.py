@@ -1,4 +1,4 @@
-"""What a checkpoint of a meta-surrogate says, in tensors and plain values."""
+"""Checkpoints of meta-surrogates, in tensors and plain values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Transfer between tasks: the process of a source task, evidence weights, and predictions for a new task."""
+"""Transfer between tasks: Gaussian processes of source tasks, their weights by evidence, and the surrogate."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import TaskScores
 from lit_metanas.records.statistics import rank_gaussian
 from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.surrogates.gaussian_process import GaussianProcess, Prediction, fitted
+from lit_metanas.surrogates.gaussian_process import GaussianProcess, Prediction, fit_parameters
 from lit_metanas.surrogates.kernel import Gaussians, GroupedKernel
 
 OWN_WEIGHT = 0.75
@@ -146,7 +146,7 @@ class SourceGP:
         return (torch.cat(parts) - self.location) / self.spread if parts else self.weights.new_empty(0)
 
 
-def learned(scores: TaskScores, kernel: GroupedKernel, candidates: Tensor) -> SourceGP:
+def fit_source(scores: TaskScores, kernel: GroupedKernel, candidates: Tensor) -> SourceGP:
     """Learn from the scores of one task.
 
     Args:
@@ -158,7 +158,7 @@ def learned(scores: TaskScores, kernel: GroupedKernel, candidates: Tensor) -> So
     features = scores.features.double()
     order = values.argsort(descending=True, stable=True)
     even = order[torch.linspace(0, len(order) - 1, min(FITTED, len(order))).round().long()]
-    parameters = fitted(kernel, features[even], values[even], kernel.prior)
+    parameters = fit_parameters(kernel, features[even], values[even], kernel.prior)
     process = GaussianProcess(kernel, parameters, features, values)
     best = order[:ELITE].tolist() if scores.architectures else []
     raw = SourceGP(
@@ -183,12 +183,12 @@ DEVIATION = 1.0
 
 
 class TransferSurrogate:
-    """A Gaussian process on the new task's scores that knows what earlier tasks expect.
+    """A Gaussian process on the new task's scores, averaged with those of earlier tasks.
 
-    From the sources it has two things. The prior of its kernel's parameters is around their mean over the sources: what
-    of an architecture matters, how smoothly and how noisily, is much the same on related tasks. And its mean is
-    averaged with the means of those sources that order the task's scores nearly rightly (``transfer.combined``); the
-    deviation is that of the process. With no sources it is a Gaussian process and nothing else.
+    It takes two things from the sources. The prior of its kernel's parameters is centred on their mean over the
+    sources, for what matters in an architecture, how smoothly and how noisily, is much the same on related tasks. And
+    its mean is averaged with the means of those sources that order the task's scores nearly rightly
+    (``transfer.combined``); the deviation is that of the process. With no sources it is a plain Gaussian process.
 
     Args:
         kernel: of the sources' processes and of the new task's.
@@ -218,7 +218,7 @@ class TransferSurrogate:
 
     def fit(self, features: Tensor, values: Tensor) -> Tensor:
         """The parameters of the task's own process, for features ``(n, d)`` and rank-Gaussian scores ``(n,)``."""
-        return fitted(self.kernel, features, values, self.prior)
+        return fit_parameters(self.kernel, features, values, self.prior)
 
     def __call__(self, features: Tensor, scores: Tensor, candidates: Tensor) -> Prediction:
         """Predict the rank-Gaussian scores of candidates.

@@ -32,7 +32,7 @@ def embed_and_record(
     sums: dict[str, Tensor] = {}
     for part in range(parts):
         record: dict[str, Tensor] = {}
-        # Every so-manieth input: examples ordered by class would give batches of few classes.
+        # Every ``parts``-th input: examples ordered by class would give batches of few classes.
         batch = inputs[part::parts]
         embedded = functional_call(supernet, dict(weights), (batch, mixture), {"record": record}, tie_weights=False)
         if not part:

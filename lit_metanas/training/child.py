@@ -23,8 +23,8 @@ from lit_metanas.training.trainers import quiet_trainer
 
 
 @torch.no_grad()
-def share_right(scores: Callable[[Tensor], Tensor], split: Split, *, batch_size: int = 500) -> float:
-    """Share of a split's examples whose own class has the largest score.
+def score_accuracy(scores: Callable[[Tensor], Tensor], split: Split, *, batch_size: int = 500) -> float:
+    """Accuracy of scores: the share of a split's examples whose own class has the largest one.
 
     Args:
         scores: inputs ``(n, channels, height, width)`` to class scores ``(n, way)``.
@@ -204,4 +204,4 @@ def fit_child(child: Child, train: Split, *, seed: int) -> Cost:
 def accuracy(child: Child, split: Split, *, batch_size: int = 500) -> float:
     """Share of the split's images that the child classifies rightly, in evaluation mode."""
     child.eval()
-    return share_right(child, split, batch_size=batch_size)
+    return score_accuracy(child, split, batch_size=batch_size)

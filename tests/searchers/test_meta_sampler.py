@@ -27,7 +27,7 @@ from lit_metanas.spaces.nas_bench_graph import OPERATIONS, PROTEINS_OPERATIONS
 from lit_metanas.surrogates import TransferSurrogate
 from lit_metanas.surrogates.kernel import GroupedKernel, mean_distances
 from lit_metanas.surrogates.surrogate_checkpoint import write_surrogate
-from lit_metanas.surrogates.transfer import learned
+from lit_metanas.surrogates.transfer import fit_source
 
 LABELS = tuple("abc")
 
@@ -87,7 +87,7 @@ def write(path, tasks, encoding=ENCODING):
     """A checkpoint of these tasks."""
     features = encoding.candidates.features
     kernel = GroupedKernel(encoding.groups, mean_distances(features, encoding.groups))
-    sources = [learned(task, kernel, features) for task in tasks]
+    sources = [fit_source(task, kernel, features) for task in tasks]
     mean = torch.stack([one.parameters for one in sources]).mean(0) if sources else kernel.prior.mean
     write_surrogate(path, encoding, TransferSurrogate(kernel, sources, mean))
     return str(path)

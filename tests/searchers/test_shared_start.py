@@ -9,7 +9,7 @@ from lit_metanas.records import Budget, Cost
 from lit_metanas.searchers import ENASSearcher, OneShotSearcher
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.tasks import Split, Task
-from lit_metanas.training.meta_search.meta_checkpoint import KEY, describe
+from lit_metanas.training.meta_search.meta_checkpoint import META_KEY, meta_entry
 from lit_metanas.training.weight_sharing.enas_training import ControllerRates
 from lit_metanas.training.weight_sharing.supernet_training import WeightRates
 
@@ -73,7 +73,7 @@ def test_the_training_goes_on_from_them(kind):
 def test_a_checkpoint_serves_too_and_its_cost_is_told(kind, tmp_path):
     init, path = meta_trained(), tmp_path / "meta.ckpt"
     state = {f"supernet.{name}": value for name, value in init.weights.items()}
-    torch.save({"state_dict": state, KEY: describe(SPACE, SHAPE, init.logits, {}, Cost(flops=123))}, path)
+    torch.save({"state_dict": state, META_KEY: meta_entry(SPACE, SHAPE, init.logits, {}, Cost(flops=123))}, path)
     made = searcher(kind, start=str(path))
     assert made.meta_cost.flops == 123
     assert searcher(kind).meta_cost == Cost()

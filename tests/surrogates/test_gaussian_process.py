@@ -8,8 +8,14 @@ import pytest
 import torch
 
 from lit_metanas.surrogates import GaussianProcess
-from lit_metanas.surrogates.acquisition import SHORT, by_improvement, log_expected_improvement
-from lit_metanas.surrogates.gaussian_process import ROOM, CandidatePosterior, Pool, fitted, objective
+from lit_metanas.surrogates.acquisition import SHORTLIST, by_improvement, log_expected_improvement
+from lit_metanas.surrogates.gaussian_process import (
+    SPARE_ROWS,
+    CandidateFeatures,
+    CandidatePosterior,
+    fit_parameters,
+    negative_log_posterior,
+)
 from lit_metanas.surrogates.kernel import GroupedKernel, mean_distances
 
 WIDTHS = (3, 1, 2)
@@ -98,7 +104,7 @@ def plain_objective(kernel, parameters, features, values):
 def test_objective_and_gradient_equal_the_plain_formula_and_differences():
     features, values, _, kernel, parameters = problem()
     distances = kernel.distances(features, features)
-    value, gradient = objective(parameters, distances, values, kernel.prior, kernel)
+    value, gradient = negative_log_posterior(parameters, distances, values, kernel.prior, kernel)
     assert float(value) == pytest.approx(plain_objective(kernel, parameters.tolist(), features, values), rel=1e-10)
     for place in range(len(parameters)):
         step = [1e-5 * (k == place) for k in range(len(parameters))]
@@ -113,29 +119,29 @@ def test_objective_and_gradient_equal_the_plain_formula_and_differences():
 
 def test_fit_finds_a_minimum():
     features, values, _, kernel, _ = problem(number=30)
-    best = fitted(kernel, features, values, kernel.prior)
+    best = fit_parameters(kernel, features, values, kernel.prior)
     distances = kernel.distances(features, features)
-    value, gradient = objective(best, distances, values, kernel.prior, kernel)
+    value, gradient = negative_log_posterior(best, distances, values, kernel.prior, kernel)
     assert gradient.abs().max() < 1e-2
     for place in range(len(best)):
         for step in (-0.1, 0.1):
             moved = best.clone()
             moved[place] += step
-            assert objective(moved, distances, values, kernel.prior, kernel)[0] > value
+            assert negative_log_posterior(moved, distances, values, kernel.prior, kernel)[0] > value
 
 
 def test_equal_scores_however_many_are_no_evidence_of_a_kernel():
     features, _, _, kernel, _ = problem(number=200)
     values = torch.zeros(200, dtype=torch.float64)
-    parameters = fitted(kernel, features, values, kernel.prior)
+    parameters = fit_parameters(kernel, features, values, kernel.prior)
     assert torch.equal(parameters, kernel.prior.mean)
     assert float(GaussianProcess(kernel, parameters, features, values)(features).mean.abs().max()) < 1e-12
 
 
 def test_growing_posterior_equals_the_one_made_at_once():
-    features, _, _, kernel, parameters = problem(number=ROOM + 20, others=0)
-    pool = Pool(kernel, features)
-    order = [3, 17, 5, 9, *range(18, 18 + ROOM), 3]  # one is scored twice
+    features, _, _, kernel, parameters = problem(number=SPARE_ROWS + 20, others=0)
+    pool = CandidateFeatures(kernel, features)
+    order = [3, 17, 5, 9, *range(18, 18 + SPARE_ROWS), 3]  # one is scored twice
     values = torch.randn(len(order), generator=torch.Generator().manual_seed(3)).double()
     grown = CandidatePosterior(pool, parameters, order[:2])
     for count in range(2, len(order) + 1):
@@ -149,7 +155,7 @@ def test_growing_posterior_equals_the_one_made_at_once():
 
 def test_pending_ones_narrow_the_deviation_and_leave_no_trace():
     features, values, _, kernel, parameters = problem(number=20, others=0)
-    grown = CandidatePosterior(Pool(kernel, features), parameters, [1, 2])
+    grown = CandidatePosterior(CandidateFeatures(kernel, features), parameters, [1, 2])
     before = grown.deviation.clone(), grown.mean(values[:2])
     beside = grown.deviation_beside([5, 9])
     expected = GaussianProcess(kernel, parameters, features[[1, 2, 5, 9]], values[:4])(features)
@@ -190,7 +196,7 @@ def test_log_expected_improvement_is_the_integral_and_continuous():
         assert 0 < float(high - low) < 1e-6 * abs(place)
 
 
-@pytest.mark.parametrize("number", [7, 5 * SHORT])
+@pytest.mark.parametrize("number", [7, 5 * SHORTLIST])
 @pytest.mark.parametrize("spread", [0.0, 3.0])
 def test_order_by_improvement_is_that_of_all(number, spread):
     generator = torch.Generator().manual_seed(number)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lit_metanas.tasks import Split
-from lit_metanas.training.child import share_right
+from lit_metanas.training.child import score_accuracy
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 7, 500])
@@ -21,6 +21,6 @@ def test_it_is_a_count_whatever_the_batches(batch_size):
         max(range(3), key=row.__getitem__) == label for row, label in zip(inputs.tolist(), labels.tolist(), strict=True)
     )
     assert 0 < expected < 11
-    assert share_right(scores, Split(inputs, labels), batch_size=batch_size) == expected / 11
+    assert score_accuracy(scores, Split(inputs, labels), batch_size=batch_size) == expected / 11
     assert max(sizes) <= batch_size
     assert sum(sizes) == 11

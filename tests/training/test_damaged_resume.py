@@ -5,12 +5,12 @@ import torch
 from meta_toys import SHAPE, SPACE, make_data, make_model, make_trainer
 
 from lit_metanas.records import Cost
-from lit_metanas.training.meta_search.meta_checkpoint import KEY, check_resumable, describe
+from lit_metanas.training.meta_search.meta_checkpoint import META_KEY, check_resumable, meta_entry
 
 
 def content():
     logits = {choice.name: torch.zeros(len(choice.labels)) for choice in SPACE.choices}
-    return {KEY: {**describe(SPACE, SHAPE, logits, {}, Cost()), "own": {}}, "state_dict": {}}
+    return {META_KEY: {**meta_entry(SPACE, SHAPE, logits, {}, Cost()), "own": {}}, "state_dict": {}}
 
 
 DAMAGE = {
@@ -29,14 +29,14 @@ DAMAGE = {
 def test_damage_is_said_in_a_sentence(damage):
     damaged = content()
     check_resumable(damaged, SPACE, SHAPE, {})
-    DAMAGE[damage](damaged[KEY])
+    DAMAGE[damage](damaged[META_KEY])
     with pytest.raises(ValueError, match=r"The checkpoint is damaged: give one that `fit` of MetaSearch wrote\."):
         check_resumable(damaged, SPACE, SHAPE, {})
 
 
 def test_the_trainer_says_it_too(tmp_path):
     path = tmp_path / "bad.ckpt"
-    torch.save({"pytorch-lightning_version": "2.6.0", "state_dict": {}, KEY: {"schema": 1}}, path)
+    torch.save({"pytorch-lightning_version": "2.6.0", "state_dict": {}, META_KEY: {"schema": 1}}, path)
     with pytest.raises(ValueError, match="The checkpoint is damaged"):
         make_trainer().test(make_model(), make_data(), ckpt_path=path, verbose=False)
 
@@ -54,7 +54,7 @@ def test_a_damaged_account_is_said_in_a_sentence(damage, tmp_path):
     trainer.fit(make_model(), make_data(steps_per_epoch=1))
     trainer.save_checkpoint(path)
     checkpoint = torch.load(path, weights_only=True)
-    OWN[damage](checkpoint[KEY]["own"])
+    OWN[damage](checkpoint[META_KEY]["own"])
     torch.save(checkpoint, path)
     with pytest.raises(ValueError, match=r"The checkpoint is damaged: give one that `fit` of MetaSearch wrote\."):
         make_trainer().test(make_model(), make_data(), ckpt_path=path, verbose=False)

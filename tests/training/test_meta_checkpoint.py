@@ -12,7 +12,7 @@ from lit_metanas.records import Cost
 from lit_metanas.relaxations import Softmax
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.training.meta_search.meta_checkpoint import (
-    KEY,
+    META_KEY,
     MetaCheckpoint,
     read_meta_checkpoint,
     read_parameters,
@@ -111,7 +111,7 @@ def test_other_models_do_not_start(options, saved):
 
 
 def test_a_newer_schema_is_named(saved, tmp_path):
-    path = changed(saved[1], tmp_path, lambda content: content[KEY].update(schema=2))
+    path = changed(saved[1], tmp_path, lambda content: content[META_KEY].update(schema=2))
     with pytest.raises(ValueError, match="written by a newer version of lit_metanas: upgrade"):
         resume(path)
     with pytest.raises(ValueError, match=r"changed.ckpt' was written by a newer version of lit_metanas: upgrade"):
@@ -143,7 +143,7 @@ def test_a_foreign_checkpoint_is_refused(tmp_path):
 
 def test_a_start_cannot_be_resumed(saved, tmp_path):
     def shorten(content):
-        del content[KEY]["own"]
+        del content[META_KEY]["own"]
 
     with pytest.raises(ValueError, match="give it as the model's start"):
         resume(changed(saved[1], tmp_path, shorten))
@@ -161,7 +161,7 @@ def test_a_damaged_file_is_named(damage, saved, tmp_path):
     if damage in ("list", "tensor"):
         torch.save([1, 2] if damage == "list" else torch.ones(3), path)
     elif damage == "fields":
-        torch.save({KEY: {"schema": 1}, "state_dict": {}}, path)
+        torch.save({META_KEY: {"schema": 1}, "state_dict": {}}, path)
     else:
         path.write_bytes({"truncated": whole[: len(whole) // 2], "text": b"not a checkpoint", "empty": b""}[damage])
     with pytest.raises(ValueError, match=r"bad.ckpt' is damaged or was not written by meta-training"):
@@ -178,7 +178,7 @@ class Malice:
 
 def test_a_hostile_pickle_is_not_executed(tmp_path):
     mark, path = tmp_path / "executed", tmp_path / "hostile.ckpt"
-    content = {KEY: Malice(str(mark)), "state_dict": {}, "pytorch-lightning_version": "2.6.0"}
+    content = {META_KEY: Malice(str(mark)), "state_dict": {}, "pytorch-lightning_version": "2.6.0"}
     torch.save(content, path)
     with pytest.raises(ValueError, match="is damaged or was not written by meta-training"):
         make_model(start=str(path))
@@ -191,12 +191,12 @@ def test_a_hostile_pickle_is_not_executed(tmp_path):
         make_model(start=str(path))
     assert not mark.exists()
     path.write_bytes(whole)
-    torch.load(path, weights_only=False)[KEY].close()  # it could have been
+    torch.load(path, weights_only=False)[META_KEY].close()  # it could have been
     assert mark.exists()
 
 
 def test_checkpoints_hold_plain_values_only(saved):
     content = torch.load(saved[1], weights_only=True)
     assert content["state_dict"]["logits.values"].numel() == sum(len(choice.labels) for choice in SPACE.choices)
-    assert content[KEY]["labels"]["layer1.kernel"] == ["1", "3"]
+    assert content[META_KEY]["labels"]["layer1.kernel"] == ["1", "3"]
     assert "hyper_parameters" not in content

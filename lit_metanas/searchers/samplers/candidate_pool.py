@@ -12,7 +12,7 @@ from torch import Tensor
 from lit_metanas.searchers.mutation import mutate
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.encodings import Candidates, Encoding, drawn
-from lit_metanas.surrogates.gaussian_process import Pool
+from lit_metanas.surrogates.gaussian_process import CandidateFeatures
 from lit_metanas.surrogates.transfer import TransferSurrogate
 
 DRAWN_ANEW = 500
@@ -47,7 +47,7 @@ class CandidatePool:
     ) -> None:
         self.architectures = architectures
         self.sources = surrogate.source_means(features) if sources is None else sources
-        self.pool = Pool(surrogate.kernel, features.double())
+        self.pool = CandidateFeatures(surrogate.kernel, features.double())
         self.places = {architecture: place for place, architecture in enumerate(architectures)}
 
     def __len__(self) -> int:

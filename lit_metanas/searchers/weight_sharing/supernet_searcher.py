@@ -21,7 +21,7 @@ from lit_metanas.training.batch_norm_statistics import embed_and_record
 from lit_metanas.training.meta_search.meta_checkpoint import read_meta_checkpoint, read_parameters
 from lit_metanas.training.trainers import quiet_trainer
 from lit_metanas.training.weight_sharing.minibatches import Minibatches
-from lit_metanas.training.weight_sharing.supernet_training import SupernetTraining, take_over
+from lit_metanas.training.weight_sharing.supernet_training import SupernetTraining, copy_named
 
 Module = TypeVar("Module", bound=SupernetTraining)
 
@@ -111,4 +111,4 @@ class SupernetSearcher(Searcher):
                 f"{type(self.head).__name__} is not a linear head, which a weight-sharing search trains: use "
                 "PrototypeLinearHead."
             )
-        take_over(dict(module.head.named_parameters()), classifier, space)
+        copy_named(dict(module.head.named_parameters()), classifier, space)

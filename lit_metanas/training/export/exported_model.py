@@ -30,7 +30,7 @@ class ExportedModel(LightningModule):
 
     def __init__(self, directory: str, output: str = "predictions.csv") -> None:
         super().__init__()
-        # No submodule: an exported program has no training mode to be switched to. It stays on the CPU.
+        # Not a submodule: an exported program has no training mode, and stays on the CPU.
         self.exported = load_exported(_only_export(Path(directory)))
         self.output = Path(output)
         if self.output.suffix not in (".csv", ".json"):

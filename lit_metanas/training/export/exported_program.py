@@ -26,7 +26,7 @@ from lit_metanas.spaces.supernet import Shape
 from lit_metanas.training.export.plain_program import OPERATIONS
 from lit_metanas.training.export.program_archive import LARGEST_PROGRAM, read_program
 
-SCHEMA = 1
+DESCRIPTION_SCHEMA = 1
 PROGRAM, WEIGHTS, DESCRIPTION = "model.pt2", "weights.pt", "model.json"
 _GREY = (0.299, 0.587, 0.114)
 
@@ -131,7 +131,7 @@ def export_child(
     write_weights(folder / WEIGHTS, network.state_dict())
     channels, height, width = shape
     description = {
-        "schema": SCHEMA,
+        "schema": DESCRIPTION_SCHEMA,
         "architecture": dict(architecture),
         "classes": list(classes),
         "input": {"channels": channels, "height": height, "width": width, "range": [0, 1]},
@@ -201,8 +201,8 @@ def _read_description(file: Path) -> _Description:
     fix = "export again"
     document = read_json(file, fix)
     schema = document.get("schema") if isinstance(document, dict) else None
-    if type(schema) is int and schema > SCHEMA:
-        raise ValueError(f"'{file}' has schema {schema}, newer than {SCHEMA}: update lit-metanas.")
+    if type(schema) is int and schema > DESCRIPTION_SCHEMA:
+        raise ValueError(f"'{file}' has schema {schema}, newer than {DESCRIPTION_SCHEMA}: update lit-metanas.")
     try:
         return from_plain(_Description, document, "it")
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""What a checkpoint of meta-training says about itself, and what can be taken from it."""
+"""Checkpoints of meta-training: their own entry, reading, writing, and whether they fit a model."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import Shape, inherit
 
-KEY = "lit_metanas"
-SCHEMA = 1
+META_KEY = "lit_metanas"
+META_SCHEMA = 1
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class MetaCheckpoint:
         shape: channels, height and width of an input.
         cost: of all meta-training so far.
         head: the head's meta-parameters by name; empty where each task makes its own.
-        own: what the checkpoint's space derives from the logits; None where the file does not tell.
+        own: what the checkpoint's space derives from the logits; None where the file has no such entry.
     """
 
     weights: dict[str, Tensor]
@@ -75,7 +75,7 @@ class MetaCheckpoint:
         Raises:
             ValueError: the checkpoint is of another space or shape.
         """
-        check(self, space, shape)
+        check_fits(self, space, shape)
         weights = inherit(self.weights, dict(space.supernet(shape).named_parameters()))
         logits = {}
         for choice in space.choices:
@@ -84,12 +84,12 @@ class MetaCheckpoint:
         return Parameters(weights, logits, {})
 
 
-def describe(
+def meta_entry(
     space: SearchSpace, shape: Shape, logits: Mapping[str, Tensor], statistics: Mapping[str, Tensor], cost: Cost
 ) -> dict[str, Any]:
-    """The entry that goes into the checkpoint under ``KEY``: plain values and tensors only."""
+    """The entry that goes into the checkpoint under ``META_KEY``: plain values and tensors only."""
     return {
-        "schema": SCHEMA,
+        "schema": META_SCHEMA,
         "labels": {choice.name: list(choice.labels) for choice in space.choices},
         "shape": list(shape),
         "logits": {name: value.detach().cpu().clone() for name, value in logits.items()},
@@ -99,7 +99,7 @@ def describe(
     }
 
 
-def check(checkpoint: MetaCheckpoint, space: SearchSpace, shape: Shape) -> None:
+def check_fits(checkpoint: MetaCheckpoint, space: SearchSpace, shape: Shape) -> None:
     """Compare a checkpoint with what it is loaded into.
 
     Raises:
@@ -124,10 +124,10 @@ def check_resumable(content: Mapping[str, Any], space: SearchSpace, shape: Shape
     """Compare a whole checkpoint with the model that would go on from it.
 
     Raises:
-        ValueError: it was not made by meta-training, is damaged or newer; as of ``check``; its space is larger than the
-            model's, or its head is another.
+        ValueError: it was not made by meta-training, is damaged or newer, does not fit (``check_fits``), has a
+            larger space than the model, or has another head.
     """
-    entry = content.get(KEY)
+    entry = content.get(META_KEY)
     if entry is None:
         raise ValueError("The checkpoint was not written by meta-training: give one that `fit` of MetaSearch wrote.")
     try:
@@ -138,7 +138,7 @@ def check_resumable(content: Mapping[str, Any], space: SearchSpace, shape: Shape
         raise ValueError(
             f"The checkpoint has schema {entry['schema']}, written by a newer version of lit_metanas: upgrade."
         )
-    check(checkpoint, space, shape)
+    check_fits(checkpoint, space, shape)
     if "own" not in entry:
         raise ValueError("The checkpoint is a start, not a run to resume: give it as the model's start.")
     if checkpoint.labels != {choice.name: list(choice.labels) for choice in space.choices}:
@@ -172,9 +172,9 @@ def read_meta_checkpoint(path: str | os.PathLike[str]) -> MetaCheckpoint:
 
 
 def _content(content: Mapping[str, Any]) -> MetaCheckpoint | None:
-    """What a loaded file tells; None where it is of a newer schema. Raises one of ``DAMAGED`` where it is not one."""
-    entry, state = content[KEY], content["state_dict"]
-    if entry["schema"] > SCHEMA:
+    """The content of a loaded file; None for a newer schema. Raises one of ``DAMAGED`` for a file of another kind."""
+    entry, state = content[META_KEY], content["state_dict"]
+    if entry["schema"] > META_SCHEMA:
         return None
     channels, height, width = entry["shape"]
     labels = {name: list(row) for name, row in entry["labels"].items()}
@@ -199,7 +199,7 @@ def _within(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 def write_meta_checkpoint(path: str | os.PathLike[str], checkpoint: MetaCheckpoint) -> None:
     """Write, atomically, what ``read_meta_checkpoint`` reads: a start for ``MetaSearch``, not a run to resume."""
     entry = {
-        "schema": SCHEMA,
+        "schema": META_SCHEMA,
         "labels": checkpoint.labels,
         "shape": list(checkpoint.shape),
         "logits": checkpoint.logits,
@@ -212,7 +212,7 @@ def write_meta_checkpoint(path: str | os.PathLike[str], checkpoint: MetaCheckpoi
     }
     state = {name: value.detach().cpu().clone() for name, value in named.items()}
     with replacing(path) as temporary:
-        torch.save({KEY: entry, "state_dict": state}, temporary)
+        torch.save({META_KEY: entry, "state_dict": state}, temporary)
 
 
 def read_parameters(path: str | os.PathLike[str], space: SearchSpace, shape: Shape) -> Parameters:

@@ -23,10 +23,10 @@ from lit_metanas.tasks.task import Episode
 from lit_metanas.training.architecture_logits import ArchitectureLogits
 from lit_metanas.training.meta_search.episode_scores import EpisodeScores, TaskArchitectures, normal
 from lit_metanas.training.meta_search.meta_checkpoint import (
-    KEY,
+    META_KEY,
     MetaCheckpoint,
     check_resumable,
-    describe,
+    meta_entry,
     read_meta_checkpoint,
 )
 from lit_metanas.training.meta_search.training_state import Account, RunningStatistics
@@ -219,8 +219,8 @@ class MetaLearned(LightningModule):
         """Add what describes the search, as plain values and tensors."""
         self._refresh()
         logits, statistics = self.logits.tree(), self.statistics.values
-        checkpoint[KEY] = describe(self.space, self.shape, logits, statistics, self.cost())
-        checkpoint[KEY]["own"] = {**self.account.state(), **self.statistics.state(self.trainer)}
+        checkpoint[META_KEY] = meta_entry(self.space, self.shape, logits, statistics, self.cost())
+        checkpoint[META_KEY]["own"] = {**self.account.state(), **self.statistics.state(self.trainer)}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse foreign checkpoints, and restore statistics and account.
@@ -230,7 +230,7 @@ class MetaLearned(LightningModule):
         """
         check_resumable(checkpoint, self.space, self.shape, dict(self.head))
         validate_anew(checkpoint)
-        entry = checkpoint[KEY]
+        entry = checkpoint[META_KEY]
         try:
             self.account.restore(entry["own"])
             step = int(checkpoint["state_dict"]["outer_steps"])

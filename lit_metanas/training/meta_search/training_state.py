@@ -60,13 +60,13 @@ class Account:
         return {**own, "earlier": asdict(self.earlier)}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take up what ``state`` gave."""
+        """Continue from what ``state`` gave."""
         self.images, self.seconds, self.earlier = state["images"], state["seconds"], Cost(**state["earlier"])
-        self.skipped = int(state.get("skipped", 0))  # checkpoints of version 0.1 do not know
+        self.skipped = int(state["skipped"])
 
 
 class RunningStatistics:
-    """Means and variances over the images of the last training tasks of all processes, under today's weights.
+    """Means and variances over the images of the last training tasks of all processes, under the current weights.
 
     Precise batch-norm (Wu and Johnson 2021): it costs nothing in training, unlike moving averages, which every
     architecture would need its own of.
@@ -93,7 +93,7 @@ class RunningStatistics:
         self._restored: list[Tensor] = []  # the tasks of all processes, until there are further ones
 
     def add(self, episodes: Sequence[Episode], world: int) -> None:
-        """Keep this process's tasks, and forget the oldest; what is no number in a spoiled image counts as zero."""
+        """Keep this process's tasks, and forget the oldest; values that are not finite count as zero."""
         self._restored = []
         for episode in episodes:
             images = torch.cat([episode.support.inputs, episode.query.inputs])
@@ -129,9 +129,9 @@ class RunningStatistics:
         return {"tasks": [_packed(task) for task in self._all(trainer)]}
 
     def restore(self, state: Mapping[str, Any], values: Mapping[str, Tensor], step: int, trainer: Trainer) -> None:
-        """Take up a state, on any number of processes, with the statistics of its step.
+        """Continue from a state, on any number of processes, with the statistics of its step.
 
-        Training goes on with as many tasks on each process: the oldest that do not go round are then forgotten.
+        Each process then has as many tasks: the oldest ones that cannot be shared out evenly are forgotten.
         """
         self.values, self.step = dict(values), step
         self._restored = [_unpacked(task) for task in state["tasks"]]

@@ -55,7 +55,7 @@ class DARTSTraining(SupernetTraining):
     """Trains a supernet on train minibatches and its logits on validation minibatches, in turn.
 
     Algorithm 1 of DARTS (Liu et al. 2019): at each step the logits are trained first, on the current weights. Each
-    pass is charged beforehand; the search stops when the budget cannot pay the next step.
+    pass is charged beforehand; the search stops before the first step that the budget cannot pay.
 
     Args:
         space: what is searched.
@@ -63,7 +63,7 @@ class DARTSTraining(SupernetTraining):
         relaxation: logits to mixture.
         gradient: how the logits' gradient is derived.
         rates: learning rates and their like.
-        budget: the account.
+        budget: what the steps are charged to.
         steps: steps of the whole schedule.
         validate_every: steps between validations of the derived architecture.
         seed: of weights, logits and noise.
@@ -98,7 +98,7 @@ class DARTSTraining(SupernetTraining):
         return self.space.derive(self.logits.tree())
 
     def derived(self) -> Architecture:
-        """The same."""
+        """The architecture of the largest logits."""
         return self.architecture()
 
     @torch.no_grad()

@@ -17,7 +17,7 @@ from lit_metanas.training.weight_sharing.controller import Controller, policy_lo
 from lit_metanas.training.weight_sharing.minibatches import Minibatch
 from lit_metanas.training.weight_sharing.supernet_training import SupernetTraining, WeightRates
 
-ATTEMPTS = 1000
+MOST_DRAWS = 1000
 """Draws after which a policy counts as without any architecture that can be built."""
 
 
@@ -65,7 +65,7 @@ class ENASTraining(SupernetTraining):
         task: its train part trains the weights, its val part the controller.
         rates: how the weights are trained.
         controller: how the controller is.
-        budget: the account.
+        budget: what the steps are charged to.
         steps: steps of the whole schedule.
         validate_every: steps between validations of the controller's likeliest architecture.
         seed: of weights, controller and draws.
@@ -112,12 +112,12 @@ class ENASTraining(SupernetTraining):
         Raises:
             ValueError: the controller draws none.
         """
-        for _ in range(ATTEMPTS):
+        for _ in range(MOST_DRAWS):
             with torch.no_grad():
                 architecture = self.space.canonical(self.controller.draw(self.generator).labels)
             if self.space.violation(architecture) is None:
                 return architecture
-        raise ValueError(f"Of {ATTEMPTS} draws of the controller in {self.space.name} none can be built.")
+        raise ValueError(f"Of {MOST_DRAWS} draws of the controller in {self.space.name} none can be built.")
 
     def architecture(self) -> Architecture:
         """The controller's likeliest decisions, which need not be an architecture that can be built."""

@@ -23,7 +23,7 @@ from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import Mixture, one_hot
 from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.batch_norm_statistics import embed_and_record
-from lit_metanas.training.child import share_right
+from lit_metanas.training.child import score_accuracy
 from lit_metanas.training.weight_sharing.minibatches import Minibatch
 
 
@@ -47,23 +47,23 @@ class WeightRates:
 
 
 class SupernetTraining(LightningModule):
-    """A supernet and its classifier, trained by steps that are charged beforehand.
+    """A supernet and its classifier, trained by steps that are charged to a budget beforehand.
 
-    Batches are normalised by their own statistics. Forward passes without training (validation) are not part of the
-    account. A subclass says what a step does, and which architecture it would derive.
+    Batches are normalised by their own statistics. Forward passes without training (validation) are not
+    charged. A subclass says what a step does, and which architecture it would derive.
 
     Args:
         space: what is searched.
         task: its train part trains the weights.
         rates: how they are trained.
-        budget: the account.
+        budget: what the steps are charged to.
         steps: steps of the whole schedule.
         seed: of weights and noise.
         validate_every: steps between validations of the derived architecture; None never validates.
 
     Attributes:
-        generator: of all that is drawn in the search.
-        record: gets the architectures that are validated.
+        generator: draws everything that is random in the search.
+        record: of the architectures that were validated.
         done: steps so far.
     """
 
@@ -112,7 +112,7 @@ class SupernetTraining(LightningModule):
 
     @property
     def recorded(self) -> bool:
-        """Whether the record's last trial knows all that was trained."""
+        """Whether nothing was trained since the record's last trial."""
         return bool(self.record.trials) and self.record.trials[-1].cost == self.budget.spent
 
     @torch.no_grad()
@@ -125,9 +125,9 @@ class SupernetTraining(LightningModule):
         Raises:
             ValueError: they are of another space or input shape.
         """
-        take_over(dict(self.supernet.named_parameters()), parameters.weights, self.space)
+        copy_named(dict(self.supernet.named_parameters()), parameters.weights, self.space)
         logits = {choice.name: torch.zeros(len(choice.labels)) for choice in self.space.choices}
-        take_over(logits, parameters.logits, self.space)
+        copy_named(logits, parameters.logits, self.space)
         return one_hot(self.space.choices, self.space.derive(logits))
 
     def configure_optimizers(self) -> Optimizer | Sequence[Optimizer]:
@@ -167,7 +167,7 @@ class SupernetTraining(LightningModule):
             return
         mixture = one_hot(self.space.choices, architecture)
         statistics = self.statistics(architecture)
-        value = share_right(lambda inputs: self.head(self.supernet(inputs, mixture, None, statistics)), self.val)
+        value = score_accuracy(lambda inputs: self.head(self.supernet(inputs, mixture, None, statistics)), self.val)
         self.record.trials.append(Trial(architecture, value, self.budget.spent))
 
     def weight_rate(self, progress: float) -> float:
@@ -240,7 +240,7 @@ class SupernetTraining(LightningModule):
         return chosen
 
 
-def take_over(own: Mapping[str, Tensor], given: Mapping[str, Tensor], space: SearchSpace) -> None:
+def copy_named(own: Mapping[str, Tensor], given: Mapping[str, Tensor], space: SearchSpace) -> None:
     """Copy tensors by name.
 
     Raises:
@@ -259,8 +259,8 @@ class SinglePathTraining(SupernetTraining):
     """Trains shared weights alone: each train minibatch under an architecture that is drawn from the space.
 
     Single-path one-shot (Guo et al. 2020, Section 3.1), and the first phase of random search with weight sharing (Li
-    and Talwalkar 2019). Drawn are whole architectures that can be built, so that also choices of a cell's inputs are
-    obeyed.
+    and Talwalkar 2019). Whole architectures are drawn, such as can be built, so that choices of a cell's inputs count,
+    too.
     """
 
     def take_step(self, batch: Minibatch) -> bool:
