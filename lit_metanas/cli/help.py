@@ -40,10 +40,10 @@ DATA: Mapping[str, Mapping[str, str]] = {
 """This package's data modules for each verb, by the names that ``--data`` takes."""
 
 EXAMPLES = {
-    "fit": "--model MetaSearch --model.space LayeredSpace --data EpisodeDataModule --data.source Glyphs",
+    "fit": "-c configs/fit/meta_search.yaml --data.way 20 --trainer.max_epochs 3",
     "validate": "-c runs/latest/config.fit.yaml --ckpt_path runs/latest/checkpoints/last.ckpt",
     "test": "-c runs/latest/config.fit.yaml --ckpt_path runs/latest/checkpoints/last.ckpt",
-    "search": "-c runs/latest/config.search.yaml --trainer.default_root_dir runs/again",
+    "search": "-c configs/search/from_scratch.yaml --model.directory runs/mine",
     "predict": "--model.directory runs/mine/exported --data.folder new_images",
 }
 

@@ -4,6 +4,7 @@ import inspect
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
@@ -84,6 +85,13 @@ def test_the_help_of_a_class_is_what_it_says_it_is(capsys):
     (command,) = (line.split("  ")[1] for line in verb_help("predict").splitlines() if "--model.help" in line)
     assert main(shlex.split(command)[1:]) == 0
     assert "--model.directory" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("verb", ["fit", "search", "predict"])  # the others need what `fit` leaves
+def test_the_example_is_understood(verb, capsys, monkeypatch):
+    monkeypatch.chdir(Path(__file__).parents[2])
+    assert main([verb, *shlex.split(EXAMPLES[verb]), "--print_config"]) == 0
+    assert "class_path: lit_metanas" in capsys.readouterr().out
 
 
 def test_help_all_of_a_verb_without_a_trainer_is_its_help(capsys):
