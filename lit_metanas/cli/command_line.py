@@ -12,7 +12,7 @@ from typing import Any
 
 from lit_metanas import __version__
 from lit_metanas.cli.errors import UsageError, near_miss
-from lit_metanas.cli.help import summary, verb_help, whole_help
+from lit_metanas.cli.help import experiment_help, summary, verb_help, whole_help
 from lit_metanas.cli.parser_messages import refused
 from lit_metanas.cli.verbs import TRAINER_VERBS, VERBS
 
@@ -110,6 +110,8 @@ def execute(args: list[str], *, debug: bool = False) -> None:
 
         if debug:
             os.environ[DEBUG] = "1"  # for the processes of its phases
+        if any(word in ("-h", "--help", "--help-all") for word in rest):
+            print(experiment_help(rest), end="")
         _call(run, verb, rest, execute=lambda phase: execute(phase, debug=debug))
     else:
         from lit_metanas.cli.environment import leave_process_group, own_run

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from itertools import takewhile
+from pathlib import Path
 
 from lit_metanas.cli.verbs import VERBS
 
@@ -127,6 +130,25 @@ def verb_help(verb: str) -> str:
         *_section("example", {f"lit-metanas {verb} {EXAMPLES[verb]}": ""}),
         *_section("more", more),
     ])  # fmt: skip
+
+
+def experiment_help(args: Sequence[str]) -> str:
+    """What ``lit-metanas run -c FILE --help`` says of the files: their own first words, and their inputs' values."""
+    import yaml  # only where a file is given
+
+    from lit_metanas.cli.bases import with_bases
+
+    lines: list[str] = []
+    inputs: dict[str, str] = {}
+    for path in (word.removeprefix("--config=") for word in with_bases(args) if word.startswith("--config=")):
+        with suppress(OSError, ValueError, yaml.YAMLError):  # run without --help says what is wrong
+            text = Path(path).read_text(encoding="utf-8")
+            comments = takewhile(lambda line: line.startswith("#"), text.splitlines())
+            lines += [f"{path}:", *(f"  {comment.lstrip('# ')}" for comment in comments), ""]
+            tree = yaml.safe_load(text)
+            given = tree.get("inputs") if isinstance(tree, dict) else None
+            inputs |= {f"--inputs.{name}": str(value) for name, value in dict(given or {}).items()}
+    return "\n".join([*lines, *(_section("inputs, and what they are by default", inputs) if inputs else []), ""])
 
 
 def _section(title: str, rows: Mapping[str, str]) -> list[str]:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 
 import lit_metanas as lm
@@ -85,6 +86,30 @@ def test_the_help_of_a_class_is_what_it_says_it_is(capsys):
     (command,) = (line.split("  ")[1] for line in verb_help("predict").splitlines() if "--model.help" in line)
     assert main(shlex.split(command)[1:]) == 0
     assert "--model.directory" in capsys.readouterr().out
+
+
+EXPERIMENTS = sorted((Path(__file__).parents[2] / "configs" / "experiments").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("file", EXPERIMENTS, ids=lambda file: file.stem)
+def test_the_help_of_an_experiment_names_its_inputs(file, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(COLUMNS))
+    assert main(["run", "-c", str(file), "--help"]) == 0
+    printed = capsys.readouterr().out
+    comment = file.read_text().partition("\n")[0].removeprefix("# ")
+    assert f"{file}:\n  {comment}" in printed
+    inputs = yaml.safe_load(file.read_text()).get("inputs", {})
+    assert inputs
+    assert all(f"  --inputs.{name} " in printed and value in printed for name, value in inputs.items())
+    assert "--directory DIRECTORY" in printed
+    assert sum(1 + len(line) // COLUMNS for line in printed.splitlines()) <= ROWS + 10
+
+
+def test_help_of_a_broken_experiment_is_help(tmp_path, capsys):
+    (tmp_path / "broken.yaml").write_text("inputs: [")
+    for name in ("broken.yaml", "absent.yaml"):
+        assert main(["run", "--help", "-c", str(tmp_path / name)]) == 0
+        assert "--directory DIRECTORY" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("verb", ["fit", "search", "predict"])  # the others need what `fit` leaves
