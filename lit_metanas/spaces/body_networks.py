@@ -1,30 +1,49 @@
-"""A supernet and children that are built around one body, so that their weights have the same names."""
+"""The supernet and the children that are built around one body, so that their weights have the same names."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lit_metanas.spaces.architecture import Choice
+from lit_metanas.spaces.builder import UnsharedScale
 from lit_metanas.spaces.child_network import ChildNetwork
-from lit_metanas.spaces.layers import Moments, inherit_by_name, inheritable, name_norms
-from lit_metanas.spaces.supernet import Mixture, Supernet
+from lit_metanas.spaces.flop_count import LayerFlops
+from lit_metanas.spaces.forward_pass import ForwardPass, running
+from lit_metanas.spaces.mixed_layers import MixedDropout, MixedLayer, MixedNorm, averages, name_layers
+from lit_metanas.spaces.operations import as_channels_last
+from lit_metanas.spaces.supernet import Gate, Mixture, Shape, Supernet
 
 
 class BodySupernet(Supernet):
-    """A body of all candidates, and the global average of what it returns last.
+    """A body of all candidates, and the average of what it returns over the pixels.
 
     Args:
-        body: inputs, mixture and moments to a list of tensors, the last of shape ``(n, features, height, width)``.
-        features: length of the feature vector.
+        body: made with a ``Builder``; inputs to outputs of shape ``(n, features, ...)``.
+        shape: channels, height and width of an input.
+        choices: that the body looks at.
+        features: length of the feature vector; None finds it out.
+
+    Raises:
+        ValueError: a layer keeps statistics, draws its own noise, or is open and stands at two places.
     """
 
-    def __init__(self, body: nn.Module, features: int) -> None:
+    def __init__(
+        self, body: nn.Module, shape: Shape, choices: Sequence[Choice], *, features: int | None = None
+    ) -> None:
         super().__init__()
+        _refuse(body)
         self.body = body
-        self.features = features
-        name_norms(self)
+        self.shape = shape
+        self.labels = {choice.name: choice.labels for choice in choices}
+        name_layers(self)
+        kernels = [name for name, tensor in body.named_parameters() if tensor.dim() == 4 and tensor.shape[1] > 1]
+        self._last_kernel = kernels[-1] if kernels else ""
+        self._count: LayerFlops | None = None
+        self.features = self._counted().features if features is None else features
 
     def forward(
         self,
@@ -34,61 +53,116 @@ class BodySupernet(Supernet):
         statistics: Mapping[str, Tensor] | None = None,
         record: dict[str, Tensor] | None = None,
     ) -> Tensor:
-        """Embed inputs: see ``Supernet.forward``. There is no dropout, so that ``noise`` does nothing."""
-        del noise
-        features = self.body(inputs, mixture, Moments(statistics, record))[-1].mean((2, 3))
-        assert isinstance(features, Tensor)
-        return features
+        """Embed inputs: see ``Supernet.forward``."""
+        if inputs.dim() == 4 and inputs.shape[1] == 1 and self._channels_last():
+            inputs = as_channels_last(inputs)
+        with running(ForwardPass(mixture, noise, statistics, record)):
+            features = averages(self.body(inputs))
+        missing = self.features - features.shape[1]
+        return F.pad(features, (0, missing)) if missing else features
 
     def draw_noise(self, examples: int, generator: torch.Generator) -> dict[str, Tensor]:
-        """Nothing: there is no dropout."""
-        del examples, generator
-        return {}
+        """Uniform numbers of shape ``(examples, width)`` for each layer that may drop channels."""
+        device = next(iter(self.parameters()), torch.empty(0)).device
+        layers = [layer for layer in self.modules() if isinstance(layer, MixedDropout)]
+        drawn = {key: noise for layer in layers for key, noise in layer.draw(examples, generator).items()}
+        return {key: noise.to(device) for key, noise in drawn.items()}
+
+    def flops(self, mixture: Mixture) -> int:
+        """Forward multiply-adds that one input costs under ``mixture``."""
+        count = self._counted()
+        with running(ForwardPass(mixture)):
+            return count.computed(self.body)
+
+    def _counted(self) -> LayerFlops:
+        if self._count is None:
+            gates = {name: Gate(torch.ones(len(labels), device="meta")) for name, labels in self.labels.items()}
+            with running(ForwardPass(gates)):
+                self._count = LayerFlops(self.body, self.shape)
+        return self._count
+
+    def _channels_last(self) -> bool:
+        layer, _, kind = self._last_kernel.rpartition(".")
+        return bool(kind) and getattr(self.body.get_submodule(layer), kind).stride(1) == 1
 
 
 class BodyChild(ChildNetwork):
-    """A body of one candidate a choice, the global average and a linear classifier.
+    """A body of one candidate a choice, the average over the pixels and a linear classifier.
 
     Args:
-        body: inputs to a list of tensors, the last of shape ``(n, features, height, width)``.
-        features: length of the feature vector.
+        body: made with a ``Builder``; inputs to outputs of shape ``(n, features, ...)``.
+        shape: channels, height and width of an input.
         way: number of classes.
-        flops: forward multiply-adds for one input.
+        features: length of the feature vector; None finds it out.
+        flops: forward multiply-adds for one input; None counts them.
     """
 
-    def __init__(self, body: nn.Module, *, features: int, way: int, flops: int) -> None:
+    def __init__(
+        self, body: nn.Module, shape: Shape, way: int, *, features: int | None = None, flops: int | None = None
+    ) -> None:
         super().__init__()
         self.body = body
-        self.features = features
-        self.flops = flops
+        if features is None or flops is None:
+            count = LayerFlops(body, shape)
+            features = count.features
+            flops = count.whole(body) + features * way
+        self.features, self.flops = features, flops
         self.head = nn.Linear(features, way)
 
     def embed(self, inputs: Tensor) -> Tensor:
         """Features, shape ``(n, features)``."""
-        features = self.body(inputs)[-1].mean((2, 3))
-        assert isinstance(features, Tensor)
-        return features
+        return averages(self.body(inputs))
 
     @torch.no_grad()
     def inherit(self, weights: Mapping[str, Tensor]) -> None:
-        """Copy the kernels, and where present scales, shifts and statistics, of a supernet of the space.
+        """Copy the leading parts of a supernet's parameters, batch-norm statistics where present, a fitting classifier.
 
-        Classifiers are copied where they fit.
+        Where a supernet's batch-norm has no scale and shift, these are one and zero.
 
         Raises:
-            ValueError: a tensor that this network needs is not among ``weights``, or has another shape.
+            ValueError: a parameter that this network needs is not among ``weights``, or is too small.
         """
-        inherit_by_name(self.body, {n.removeprefix("body."): w for n, w in weights.items() if n.startswith("body.")})
-        for name, own in self._classifiers().items():
-            given = weights.get(name)
-            if given is not None and given.shape == own.shape:
-                own.copy_(given)
+        own = self._own()
+        unshared = [name for name, layer in self.named_modules() if isinstance(layer, UnsharedScale)]
+        plain = {f"{name}.scale": torch.ones_like(own[f"{name}.scale"]) for name in unshared}
+        plain |= {f"{name}.shift": torch.zeros_like(own[f"{name}.shift"]) for name in unshared}
+        for name, value in self._leading({**plain, **weights}).items():
+            own[name].copy_(self._as_own(value))
+        self._inherit_head(weights)
 
     def _tensors(self) -> dict[str, Tensor]:
-        """Those of the body and of all classifiers, under the supernet's names."""
-        body = {f"body.{name}": tensor for name, tensor in inheritable(self.body).items()}
-        return {**body, **self._classifiers()}
+        return self._own()
 
-    def _classifiers(self) -> dict[str, Tensor]:
-        tensors = self.state_dict(keep_vars=True)
-        return {name: tensor for name, tensor in tensors.items() if not name.startswith("body.")}
+    def _as_own(self, value: Tensor) -> Tensor:
+        """A tensor of ``_tensors`` in the form that this network holds it in."""
+        return value
+
+    def _own(self) -> dict[str, Tensor]:
+        """Parameters and statistics of the body under the supernet's names, layer by layer."""
+        kinds = {"scale": "weight", "shift": "bias", "mean": "running_mean", "var": "running_var"}
+        tensors: dict[str, Tensor] = {}
+        for name, layer in self.body.named_modules(prefix="body"):
+            if isinstance(layer, nn.BatchNorm2d):
+                entries = {kind: getattr(layer, own) for kind, own in kinds.items()}
+                tensors |= {f"{name}.{kind}": tensor for kind, tensor in entries.items() if tensor is not None}
+            else:
+                tensors |= {f"{name}.{kind}": tensor for kind, tensor in layer.named_parameters(recurse=False)}
+        return tensors
+
+
+def _refuse(body: nn.Module) -> None:
+    """Refuse layers that depend on more than their inputs and parameters, and open ones that stand at two places.
+
+    Raises:
+        ValueError: there is one.
+    """
+    dropouts = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
+    seen: set[nn.Module] = set()
+    for name, layer in body.named_modules(remove_duplicate=False):
+        if getattr(layer, "track_running_stats", False):
+            raise ValueError(f"'{name}' keeps batch-norm statistics, which tasks may not share: use build.norm.")
+        if isinstance(layer, dropouts) and layer.p:
+            raise ValueError(f"'{name}' draws noise of its own: use build.dropout.")
+        if layer in seen and isinstance(layer, MixedLayer | MixedNorm | MixedDropout):
+            raise ValueError(f"'{name}' depends on choices or tasks, and stands at two places: build it twice.")
+        seen.add(layer)

@@ -8,15 +8,16 @@ from contextlib import contextmanager
 from torch import Tensor, nn
 
 from lit_metanas.spaces.architecture import Choice
+from lit_metanas.spaces.forward_pass import OpenChoice, OpenNumber
 from lit_metanas.spaces.mixed_layers import (
+    MixedChannels,
     MixedChoice,
     MixedDepth,
     MixedDropout,
     MixedNorm,
-    OpenNumber,
     SlicedConv2d,
     Sum,
-    by_label,
+    add_candidates,
     key_of,
 )
 
@@ -36,6 +37,7 @@ class Builder:
         mixed: whether layers are those of a supernet.
 
     Attributes:
+        mixed: whether layers are those of a supernet.
         choices: those that were asked for, in order.
 
     Example:
@@ -48,16 +50,14 @@ class Builder:
         >>> build = lm.Builder({"activation": ("tanh",)}, mixed=False)
         >>> build.choice("activation", {"relu": nn.ReLU, "tanh": nn.Tanh})
         ChosenLayer(
-          (candidates): ModuleDict(
-            (tanh): Tanh()
-          )
+          (tanh): Tanh()
         )
     """
 
     def __init__(self, labels: Mapping[str, Sequence[str]] | None = None, *, mixed: bool = True) -> None:
         self.choices: dict[str, Choice] = {}
         self._labels = labels
-        self._mixed = mixed
+        self.mixed = mixed
         self._conditions: list[tuple[str, frozenset[str]]] = []
 
     def choice(
@@ -94,18 +94,28 @@ class Builder:
                 )
             with self._where(name, (label,)):
                 layers[label] = None if make is None else make()
-        if not self._mixed:
+        if not self.mixed:
             return ChosenLayer(layers, None if norm is None else nn.BatchNorm2d(norm))
         return MixedChoice(name, layers, None if norm is None else MixedNorm(norm, affine=True), merge)
 
-    def number(self, name: str, numbers: Sequence[int], *, group: str | None = None) -> int:
+    def number(self, name: str, numbers: Sequence[int] | Mapping[str, int], *, group: str | None = None) -> int:
         """A choice among numbers, for the channels of ``conv`` and ``norm``; small ones take the leading weights.
 
         Products with it are open, too. In a child it is the chosen number.
+
+        Args:
+            name: of the choice.
+            numbers: the candidates, by label where these are not the numbers themselves.
+            group: see ``Choice``.
         """
-        by_name = {str(number): number for number in numbers}
-        left = tuple(by_name[label] for label in self._ask(name, tuple(by_name), group))
-        return OpenNumber([(name, left)]) if self._mixed else left[0]
+        by_label = numbers if isinstance(numbers, Mapping) else {str(number): number for number in numbers}
+        left = tuple(by_label[label] for label in self._ask(name, tuple(by_label), group))
+        return OpenNumber([(name, left)]) if self.mixed else left[0]
+
+    def question(self, name: str, labels: Sequence[str], *, group: str | None = None) -> OpenChoice:
+        """A choice that a layer of one's own looks at, in ``forward``; in a child it has one label."""
+        left = self._ask(name, tuple(labels), group)
+        return OpenChoice(left, name if self.mixed else "")
 
     def conv(
         self,
@@ -124,27 +134,32 @@ class Builder:
         """
         if size % 2 == 0:
             raise ValueError(f"A kernel of size {size} has no centre: use an odd size.")
-        if self._mixed:
+        if self.mixed:
             return SlicedConv2d(channels, width, size, stride=stride, depthwise=depthwise, bias=bias)
         groups = channels if depthwise else 1
         return nn.Conv2d(channels, width, size, stride, size // 2, groups=groups, bias=bias)
 
-    def norm(self, width: int, *, affine: bool = True) -> nn.Module:
-        """Batch-norm of so many channels, which may be open.
+    def norm(self, width: int, *, affine: bool = True, shared: bool = True) -> nn.Module:
+        """Batch-norm of so many channels, which may be open, and weighs open ones.
 
         Args:
-            width: number of channels.
-            affine: whether a supernet's has a scale and a shift, as a child's always has.
+            width: number of channels; ``int(width)`` leaves the weights to ``channels``.
+            affine: whether there is a scale and a shift.
+            shared: whether the supernet has them, too.
         """
-        if self._mixed:
-            return MixedNorm(width, affine=affine)
-        return nn.BatchNorm2d(width) if affine else UnsharedScale(width)
+        if self.mixed:
+            return MixedNorm(width, affine=affine and shared)
+        return nn.BatchNorm2d(width, affine=affine) if shared or not affine else UnsharedScale(width)
+
+    def channels(self, width: int) -> nn.Module:
+        """Weighs the channels of an open width, behind the norm that would cancel the weights."""
+        return MixedChannels(width) if self.mixed else nn.Identity()
 
     def dropout(self, name: str, rates: Sequence[float], width: int, *, group: str | None = None) -> nn.Module:
         """A choice among probabilities that a channel is dropped; ``width`` is the number of channels."""
         by_name = {f"{rate:g}": rate for rate in rates}
         left = [by_name[label] for label in self._ask(name, tuple(by_name), group)]
-        return MixedDropout(name, left, width) if self._mixed else nn.Dropout2d(left[0])
+        return MixedDropout(name, left, width) if self.mixed else nn.Dropout2d(left[0])
 
     def depth(
         self,
@@ -178,7 +193,7 @@ class Builder:
         for place, make in enumerate(layers[: max(left)], start=1):
             with self._where(name, [label for label in labels if int(label) >= place]):
                 made.append(make())
-        if self._mixed:
+        if self.mixed:
             return MixedDepth(name, made, left, averaged)
         return nn.Sequential(*made)
 
@@ -235,7 +250,7 @@ class ChosenLayer(nn.Module):
     def __init__(self, candidates: Mapping[str, nn.Module | None], norm: nn.Module | None) -> None:
         super().__init__()
         ((label, layer),) = candidates.items()
-        self.candidates = by_label(candidates)
+        add_candidates(self, candidates)
         self.norm = norm
         self.key = None if layer is None else key_of(label)
 
@@ -243,7 +258,7 @@ class ChosenLayer(nn.Module):
         """The layer's output for inputs of shape ``(n, channels, ...)``; None for nothing."""
         if self.key is None:
             return None
-        outputs: Tensor = self.candidates[self.key](inputs)
+        outputs: Tensor = getattr(self, self.key)(inputs)
         return outputs if self.norm is None else self.norm(outputs)
 
 

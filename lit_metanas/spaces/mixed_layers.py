@@ -1,119 +1,85 @@
 """Layers of a supernet that compute a mixture of candidates.
 
-They are ordinary modules of one argument, so that any module may hold them. Gates, noise and batch-norm statistics are
-those of the forward pass that they are called in; no layer keeps them.
+They are ordinary modules of one argument, so that any module may hold them. What they are told besides comes from the
+forward pass that they are called in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Mapping, Sequence
 from functools import partial, reduce
-from typing import NamedTuple
+from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lit_metanas.spaces.layers import Moments, SuperNorm
+from lit_metanas.spaces.forward_pass import ONLY, OpenNumber, computed, current
 from lit_metanas.spaces.operations import batch_normalise, combine, dropout_scale, merged_kernel, through
-from lit_metanas.spaces.supernet import Gate, Mixture, chosen, leading
+from lit_metanas.spaces.supernet import Gate
 
 
-class ForwardPass(NamedTuple):
-    """What the layers of a supernet are told besides their inputs: see ``Supernet.forward``."""
+class FlopCount(Protocol):
+    """Multiply-adds of the layers of a supernet for one input."""
 
-    mixture: Mixture
-    noise: Mapping[str, Tensor] | None = None
-    moments: Moments = Moments()
+    def whole(self, layer: nn.Module) -> int:
+        """Where all candidates are computed."""
 
-
-_PASS: ContextVar[ForwardPass | None] = ContextVar("forward pass of a supernet", default=None)
-
-
-@contextmanager
-def running(forward_pass: ForwardPass) -> Iterator[None]:
-    """Layers that are called within take gates, noise and statistics from this forward pass."""
-    token = _PASS.set(forward_pass)
-    try:
-        yield
-    finally:
-        _PASS.reset(token)
+    def computed(self, layer: nn.Module) -> int:
+        """Under the gates of the current forward pass."""
 
 
-def current() -> ForwardPass:
-    """The forward pass that a layer is called in.
+@runtime_checkable
+class MixedLayer(Protocol):
+    """A layer whose cost depends on gates."""
 
-    Raises:
-        RuntimeError: there is none.
-    """
-    found = _PASS.get()
-    if found is None:
-        raise RuntimeError("This layer mixes candidates, and only its supernet knows how: call the supernet.")
-    return found
+    def computed_flops(self, count: FlopCount) -> int:
+        """Multiply-adds for one input under the gates of the current forward pass."""
 
 
-class OpenNumber(int):
-    """A number that is a choice, or a product of such numbers; as an ``int`` it is the largest one.
-
-    Attributes:
-        factors: names of choices (empty for a constant) and their candidates.
-
-    Example:
-        >>> width = OpenNumber([("width", (8, 16))])
-        >>> int(width), int(3 * width), (3 * width).factors
-        (16, 48, (('width', (8, 16)), ('', (3,))))
-    """
-
-    factors: tuple[tuple[str, tuple[int, ...]], ...]
-
-    def __new__(cls, factors: Sequence[tuple[str, tuple[int, ...]]]) -> OpenNumber:
-        """The product of the largest candidates."""
-        number = super().__new__(cls, reduce(int.__mul__, (max(numbers) for _, numbers in factors), 1))
-        number.factors = tuple(factors)
-        return number
-
-    def __getnewargs__(self) -> tuple[tuple[tuple[str, tuple[int, ...]], ...]]:  # type: ignore[override]
-        return (self.factors,)
-
-    def __mul__(self, other: int) -> OpenNumber:
-        return OpenNumber([*self.factors, *(other.factors if isinstance(other, OpenNumber) else [("", (other,))])])
-
-    __rmul__ = __mul__
-
-    def gates(self) -> list[tuple[Gate, tuple[int, ...]]]:
-        """The gate of each factor in this forward pass, and its candidates."""
-        only = Gate(torch.ones(1), 0)
-        return [(current().mixture[name] if name else only, numbers) for name, numbers in self.factors]
-
-    def computed(self) -> int:
-        """The number that is computed: the sampled one, or the largest."""
-        return reduce(int.__mul__, (chosen(gate, numbers) for gate, numbers in self.gates()), 1)
-
-
-class MixedNorm(SuperNorm):
-    """Batch-norm of a supernet within its forward pass; fewer channels than ``width`` are the leading ones.
+class MixedNorm(nn.Module):
+    """Batch-norm of a supernet: it keeps no statistics. Fewer channels than ``width`` are the leading ones.
 
     An open width has its channels weighed behind the norm, which would cancel the weights otherwise.
 
     Args:
         width: number of channels.
         affine: whether there is a scale and a shift.
+
+    Attributes:
+        key: names the statistics; see ``name_layers``.
     """
 
     def __init__(self, width: int, *, affine: bool) -> None:
-        super().__init__(int(width), affine=affine)
+        super().__init__()
+        self.key = ""
         self.width = width
+        self.scale = nn.Parameter(torch.ones(int(width))) if affine else None
+        self.shift = nn.Parameter(torch.zeros(int(width))) if affine else None
 
-    def forward(self, inputs: Tensor, label: str = "") -> Tensor:  # type: ignore[override]
+    def forward(self, inputs: Tensor, label: str = "") -> Tensor:
         """Normalise each channel of ``(n, channels, ...)``; candidates told by a label have statistics of their own."""
-        given, record = current().moments
+        _, _, given, record = current()
         scale, shift = (None if own is None else own[: inputs.shape[1]] for own in (self.scale, self.shift))
         key = f"{self.key}.{label}" if label else self.key
         outputs = batch_normalise(inputs, scale, shift, key=key, statistics=given, record=record)
-        weights = leading(*self.width.gates()) if isinstance(self.width, OpenNumber) else None
-        return outputs if weights is None else outputs * weights.view(-1, *[1] * (outputs.dim() - 2))
+        return weigh(outputs, self.width)
+
+
+class MixedChannels(nn.Module):
+    """Weighs the channels of an open width; for where a norm's channels are to be weighed further on.
+
+    Args:
+        width: number of channels.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.width = width
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Shape ``(n, channels, ...)``, unchanged."""
+        return weigh(inputs, self.width)
 
 
 class SlicedConv2d(nn.Conv2d):
@@ -133,7 +99,7 @@ class SlicedConv2d(nn.Conv2d):
     ) -> None:
         groups = int(channels) if depthwise else 1
         super().__init__(int(channels), int(width), size, stride, size // 2, groups=groups, bias=bias)
-        self.width = width
+        self.channels, self.width = channels, width
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, channels, height, width)`` to ``(n, width, height / stride, width / stride)``."""
@@ -141,7 +107,7 @@ class SlicedConv2d(nn.Conv2d):
 
     def kernel(self, channels: int) -> tuple[Tensor, Tensor | None]:
         """The leading weights and constants for inputs of so many channels."""
-        out = self.width.computed() if isinstance(self.width, OpenNumber) else self.width
+        out = computed(self.width)
         weight = self.weight[:out] if self.groups > 1 else self.weight[:out, :channels]
         return weight, None if self.bias is None else self.bias[:out]
 
@@ -149,6 +115,15 @@ class SlicedConv2d(nn.Conv2d):
         """Convolve with other weights of any odd size."""
         groups = inputs.shape[1] if self.groups > 1 else 1
         return F.conv2d(inputs, weight, bias, self.stride, weight.shape[-1] // 2, groups=groups)
+
+    def computed_flops(self, count: FlopCount) -> int:
+        """See ``MixedLayer``."""
+        return self.share(count.whole(self))
+
+    def share(self, flops: int) -> int:
+        """What is left of some multiply-adds for the channels that are computed."""
+        channels, into = (1, 1) if self.groups > 1 else (computed(self.channels), int(self.channels))
+        return flops * computed(self.width) * channels // (int(self.width) * into)
 
 
 class MixedChoice(nn.Module):
@@ -169,32 +144,47 @@ class MixedChoice(nn.Module):
     ) -> None:
         super().__init__()
         self.name = name
-        self.candidates = by_label(candidates)
-        self.labels = {label: key_of(label) for label in candidates}
-        self.norm = norm
+        self.labels = tuple(candidates)
         self.merged = merge and _differ_in_size_alone(list(candidates.values()))
+        add_candidates(self, candidates)
+        self.norm = norm
 
     def forward(self, inputs: Tensor) -> Tensor | None:
         """The mixture for inputs of shape ``(n, channels, ...)``; None where nothing is left."""
-        gate, labels = current().mixture[self.name], list(self.labels)
+        gate = current().mixture[self.name]
         if gate.index is not None:
-            outputs = self._candidate(labels[gate.index], inputs)
-            return None if outputs is None else through(gate, outputs if self.norm is None else self.norm(outputs))
+            layer = self._candidates()[gate.index]
+            if layer is None:
+                return None
+            outputs: Tensor = layer(inputs)
+            return through(gate, outputs if self.norm is None else self.norm(outputs))
         if self.merged:
             return self._one_convolution(gate, inputs)
         terms = []
-        for weight, label in zip(gate.weights.unbind(), labels, strict=True):
-            outputs = self._candidate(label, inputs)
-            if outputs is not None:
+        for weight, label, layer in zip(gate.weights.unbind(), self.labels, self._candidates(), strict=True):
+            if layer is not None:
+                outputs = layer(inputs)
                 terms.append(weight * (outputs if self.norm is None else self.norm(outputs, label)))
         return reduce(torch.add, terms) if terms else None
 
-    def _candidate(self, label: str, inputs: Tensor) -> Tensor | None:
-        key = self.labels[label]
-        return self.candidates[key](inputs) if key in self.candidates else None
+    def computed_flops(self, count: FlopCount) -> int:
+        """See ``MixedLayer``."""
+        index = current().mixture[self.name].index
+        layers = self._candidates()
+        if not self.merged:
+            wanted = layers if index is None else [layers[index]]
+            return sum(count.computed(layer) for layer in wanted if layer is not None)
+        sizes = [layer.kernel_size[0] ** 2 for layer in layers if isinstance(layer, SlicedConv2d)]
+        taps = max(sizes) if index is None else sizes[index]
+        first = layers[0]
+        assert isinstance(first, SlicedConv2d)
+        return first.share(count.whole(self)) * taps // max(sizes)
+
+    def _candidates(self) -> list[nn.Module | None]:
+        return [self._modules.get(key_of(label)) for label in self.labels]
 
     def _one_convolution(self, gate: Gate, inputs: Tensor) -> Tensor:
-        layers = [layer for layer in self.candidates.values() if isinstance(layer, SlicedConv2d)]
+        layers = [layer for layer in self._candidates() if isinstance(layer, SlicedConv2d)]
         kernels, constants = zip(*(layer.kernel(inputs.shape[1]) for layer in layers), strict=True)
         weighted = zip(gate.weights.unbind(), constants, strict=True)
         bias = None if constants[0] is None else reduce(torch.add, (weight * one for weight, one in weighted))
@@ -211,7 +201,7 @@ class MixedDropout(nn.Module):
         width: number of channels.
 
     Attributes:
-        key: names the noise.
+        key: names the noise; see ``name_layers``.
     """
 
     def __init__(self, name: str, rates: Sequence[float], width: int) -> None:
@@ -223,12 +213,11 @@ class MixedDropout(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, channels, ...)``, unchanged; without noise the inputs themselves."""
-        passing = current()
-        if passing.noise is None or not max(self.rates):
+        mixture, noise, _, _ = current()
+        if noise is None or not max(self.rates):
             return inputs
-        gate = passing.mixture[self.name] if self.name else Gate(torch.ones(1), 0)
-        uniform = passing.noise[self.key][:, : inputs.shape[1]]
-        scale = dropout_scale(gate, self.rates, uniform, inputs.dtype)
+        gate = mixture[self.name] if self.name else ONLY
+        scale = dropout_scale(gate, self.rates, noise[self.key][:, : inputs.shape[1]], inputs.dtype)
         return inputs * scale.view(*scale.shape, *[1] * (inputs.dim() - 2))
 
     def draw(self, examples: int, generator: torch.Generator) -> dict[str, Tensor]:
@@ -254,8 +243,7 @@ class MixedDepth(nn.ModuleList):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """The mixture of the outputs at the candidates' depths, for inputs of shape ``(n, channels, ...)``."""
-        gate = current().mixture[self.name]
-        wanted = self.depths if gate.index is None else (self.depths[gate.index],)
+        wanted = self._wanted()
         outputs = {}
         for depth, layer in enumerate(list(self)[: max(wanted)], start=1):
             inputs = layer(inputs)
@@ -264,7 +252,15 @@ class MixedDepth(nn.ModuleList):
         if self.averaged:  # fewer features are the leading ones
             features = max(output.shape[1] for output in outputs.values())
             outputs = {depth: F.pad(output, (0, features - output.shape[1])) for depth, output in outputs.items()}
-        return combine(gate, [partial(outputs.__getitem__, depth) for depth in self.depths])
+        return combine(current().mixture[self.name], [partial(outputs.__getitem__, depth) for depth in self.depths])
+
+    def computed_flops(self, count: FlopCount) -> int:
+        """See ``MixedLayer``."""
+        return sum(count.computed(layer) for layer in list(self)[: max(self._wanted())])
+
+    def _wanted(self) -> tuple[int, ...]:
+        index = current().mixture[self.name].index
+        return self.depths if index is None else (self.depths[index],)
 
 
 class Sum(nn.ModuleList):
@@ -277,20 +273,29 @@ class Sum(nn.ModuleList):
         return reduce(torch.add, terms) if terms else None
 
 
+def weigh(inputs: Tensor, width: int) -> Tensor:
+    """Weigh the channels of ``(n, channels, ...)`` where the width is open."""
+    weights = width.weights() if isinstance(width, OpenNumber) else None
+    return inputs if weights is None else inputs * weights.view(-1, *[1] * (inputs.dim() - 2))
+
+
 def averages(outputs: Tensor) -> Tensor:
     """Average ``(n, features, ...)`` over all but the first two dimensions."""
     return outputs.mean(tuple(range(2, outputs.dim()))) if outputs.dim() > 2 else outputs
 
 
-def by_label(candidates: Mapping[str, nn.Module | None]) -> nn.ModuleDict:
-    """Layers by label, but for those that are None."""
-    return nn.ModuleDict({key_of(label): layer for label, layer in candidates.items() if layer is not None})
+def add_candidates(choice: nn.Module, candidates: Mapping[str, nn.Module | None]) -> None:
+    """Give a module the layers of a choice, but for those that are None, under the names of ``key_of``."""
+    for label, layer in candidates.items():
+        if layer is not None:
+            choice.add_module(key_of(label), layer)
 
 
 def key_of(label: str) -> str:
-    """The label as ``nn.ModuleDict`` takes it: without dots, and not the name of a method."""
+    """The label as the name of a layer: without dots, and unlike the attributes of the modules that hold choices."""
     key = label.replace(".", "_")
-    return f"{key}_" if hasattr(nn.ModuleDict, key) or not key else key
+    taken = not key or key in ("name", "labels", "merged", "norm", "key") or hasattr(MixedChoice, key)
+    return f"{key}_" if taken else key
 
 
 def name_layers(network: nn.Module) -> None:

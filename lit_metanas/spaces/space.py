@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from lit_metanas.spaces.architecture import Architecture, Choice, restrict
+from lit_metanas.spaces.body_networks import BodyChild, BodySupernet
 from lit_metanas.spaces.builder import Builder
-from lit_metanas.spaces.built_networks import BuiltChild, BuiltSupernet
 from lit_metanas.spaces.child_network import ChildNetwork
 from lit_metanas.spaces.choice_space import ChoiceSpace
 from lit_metanas.spaces.supernet import NetworkCost, Shape, Supernet
@@ -68,12 +68,16 @@ class SearchSpace(ChoiceSpace):
     def supernet(self, shape: Shape) -> Supernet:
         """Build the network that holds all candidates, for inputs of ``shape``."""
         labels = {choice.name: choice.labels for choice in self.choices}
-        return BuiltSupernet(self.body(shape, Builder(labels)), shape, self.choices)
+        return BodySupernet(self.body(shape, Builder(labels)), shape, self.choices)
 
     def build(self, architecture: Architecture, shape: Shape, way: int) -> ChildNetwork:
         """The child with newly initialised weights: see ``child``."""
+        return BodyChild(self.child_body(architecture, shape), shape, way)
+
+    def child_body(self, architecture: Architecture, shape: Shape) -> nn.Module:
+        """The body of a child, with newly initialised weights."""
         labels = {name: (label,) for name, label in self.canonical(architecture).items()}
-        return BuiltChild(self.body(shape, Builder(labels, mixed=False)), shape, way)
+        return self.body(shape, Builder(labels, mixed=False))
 
     def child(
         self,

@@ -10,7 +10,7 @@ from lit_metanas.relaxations import AnnealedSoftmax, AuxiliarySkip, SampledChild
 from lit_metanas.searchers import DARTSSearcher
 from lit_metanas.spaces import Choice, DARTSCell, LayeredSpace, NASBench201, SearchSpace, Supernet
 from lit_metanas.spaces.cells.darts_cell import OPERATIONS
-from lit_metanas.spaces.layers import Moments
+from lit_metanas.spaces.forward_pass import ForwardPass, running
 from lit_metanas.tasks import Split, Task
 from lit_metanas.training.weight_sharing.darts_training import DARTSRates
 

@@ -225,7 +225,7 @@ def test_auxiliary_classifier_learns_beside_the_other():
     child = module.network
     inputs, labels = torch.rand(6, *shape, generator=torch.Generator().manual_seed(1)), torch.arange(6) % way
     child.eval()
-    outputs = child.body(inputs)
+    outputs = child.body.outputs(inputs)
     expected = nn.functional.cross_entropy(child.head(outputs[-1].mean((2, 3))), labels)
     expected = expected + 0.4 * nn.functional.cross_entropy(child.auxiliary(outputs[2]), labels)
     torch.testing.assert_close(module.training_step((inputs, labels), 0), expected)

@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from lit_metanas.spaces.layers import Halve
+from lit_metanas.spaces.cells.cell_operations import Halve
 
 MANY = """
 import torch
-from lit_metanas.spaces.layers import Halve
+from lit_metanas.spaces.cells.cell_operations import Halve
 torch.set_num_threads(1)
 halve = Halve(4, 8)
 for _ in range(1000):

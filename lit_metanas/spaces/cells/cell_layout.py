@@ -11,9 +11,12 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from lit_metanas.spaces.cells.cell_operations import OPERATIONS, convolve, halve
-from lit_metanas.spaces.layers import ChildNorms
+from lit_metanas.spaces.builder import Builder
+from lit_metanas.spaces.cells.cell_operations import OPERATIONS, Norms, convolve, halve
 from lit_metanas.spaces.supernet import NetworkCost, Shape
+
+NORMS = Norms(Builder({}, mixed=False), pools=False)
+"""Those of children."""
 
 KINDS = ("normal", "reduce")
 """Cells that keep the size of the image, and cells that halve it."""
@@ -163,14 +166,13 @@ class _Price(NamedTuple):
 @cache
 def _operation(label: str, width: int, stride: int) -> _Price:
     with torch.device("meta"):
-        return _price(OPERATIONS[label](width, stride, ChildNorms(pools=False)))
+        return _price(OPERATIONS[label](width, stride, NORMS))
 
 
 @cache
 def _entry(channels: int, width: int, shrunk: bool) -> _Price:
-    norms = ChildNorms(pools=False)
     with torch.device("meta"):
-        return _price(halve(channels, width, norms) if shrunk else convolve(channels, width, 1, norms))
+        return _price(halve(channels, width, NORMS) if shrunk else convolve(channels, width, 1, NORMS))
 
 
 def _price(module: nn.Module) -> _Price:

@@ -11,33 +11,9 @@ from torch import Tensor, nn
 from lit_metanas.spaces.architecture import Choice
 from lit_metanas.spaces.body_networks import BodyChild, BodySupernet
 from lit_metanas.spaces.cells.cell_layout import CellLayout, Site, cell_costs, edge_name, inputs_name, sources
-from lit_metanas.spaces.cells.cell_operations import OPERATIONS, convolve, halve
-from lit_metanas.spaces.layers import ChildNorms, Moments, Norms, Stack, SuperNorms
-from lit_metanas.spaces.operations import through, total
-from lit_metanas.spaces.supernet import Gate, Mixture, Shape
-
-Labels = Mapping[str, Sequence[str]]
-"""The candidates by the name of the choice; an edge without a name there is absent."""
-
-
-class Edge(nn.ModuleDict):
-    """The candidates of one edge by label; ``none`` is nothing."""
-
-    def __init__(self, labels: Sequence[str], *, width: int, stride: int, norms: Norms) -> None:
-        super().__init__({label: OPERATIONS[label](width, stride, norms) for label in labels if label != "none"})
-        self.labels = tuple(labels)
-
-    def forward(self, inputs: Tensor, gate: Gate | None, moments: Moments | None) -> Tensor | None:
-        """The candidates under a gate, or without one the only candidate; None for nothing."""
-        if gate is None:
-            (label,) = self.labels
-            return None if label == "none" else self._compute(inputs, moments, label)
-        return total(gate, self.labels, partial(self._compute, inputs, moments))
-
-    def _compute(self, inputs: Tensor, moments: Moments | None, label: str) -> Tensor:
-        outputs = self[label](inputs, moments)
-        assert isinstance(outputs, Tensor)
-        return outputs
+from lit_metanas.spaces.cells.cell_operations import OPERATIONS, Norms, convolve, halve
+from lit_metanas.spaces.operations import through
+from lit_metanas.spaces.supernet import Mixture, Shape
 
 
 class Cell(nn.Module):
@@ -46,63 +22,63 @@ class Cell(nn.Module):
     Args:
         site: where the cell stands.
         nodes: that are computed.
-        labels: the candidates of each edge, and of each node's inputs where pairs are weighed.
+        labels: the candidates of each edge that is there, and of each node's inputs where pairs are weighed.
         norms: makes the batch-norm layers.
     """
 
-    def __init__(self, site: Site, nodes: Sequence[int], labels: Labels, norms: Norms) -> None:
+    def __init__(self, site: Site, nodes: Sequence[int], labels: Mapping[str, Sequence[str]], norms: Norms) -> None:
         super().__init__()
-        kind, width = site.kind, site.width
-        self.kind, self.nodes, self.labels = kind, tuple(nodes), dict(labels)
+        kind, width, build = site.kind, site.width, norms.build
+        self.nodes = tuple(nodes)
         self.before = halve(site.before, width, norms) if site.shrunk else convolve(site.before, width, 1, norms)
         self.last = convolve(site.last, width, 1, norms)
         self.stride = 2 if kind == "reduce" else 1
         self.edges = nn.ModuleDict()
+        names = {node: inputs_name(kind, node) for node in self.nodes}
+        self.inputs = {node: build.question(name, labels[name]) for node, name in names.items() if name in labels}
         for node in self.nodes:
             for source in range(node):
                 name = edge_name(kind, source, node)
+                stride = self.stride if source < self.nodes[0] else 1
                 if name in labels:
-                    stride = self.stride if source < self.nodes[0] else 1
-                    edge = Edge(labels[name], width=width, stride=stride, norms=norms)
-                    self.edges[f"{source}-{node}"] = edge
+                    makes = {
+                        label: partial(OPERATIONS[label], width, stride, norms)
+                        for label in labels[name]
+                        if label != "none"
+                    }
+                    candidates = {label: makes.get(label) for label in labels[name]}
+                    self.edges[f"{source}-{node}"] = build.choice(name, candidates)
 
-    def forward(self, before: Tensor, last: Tensor, mixture: Mixture | None, moments: Moments | None) -> Tensor:
+    def forward(self, before: Tensor, last: Tensor) -> Tensor:
         """Outputs of the two cells before to ``(n, nodes * width, height / stride, width / stride)``."""
-        states = [self.before(before, moments), self.last(last, moments)]
+        states = [self.before(before), self.last(last)]
         for node in self.nodes:
-            outputs = {
-                source: self.edges[f"{source}-{node}"](
-                    states[source], mixture and mixture[edge_name(self.kind, source, node)], moments
-                )
-                for source in self._computed(node, mixture)
-            }
-            joined = self._join(node, outputs, mixture)
+            outputs = {source: self.edges[f"{source}-{node}"](states[source]) for source in self.computed(node)}
+            joined = self._join(node, {source: output for source, output in outputs.items() if output is not None})
             states.append(
                 torch.zeros_like(states[0][:, :, :: self.stride, :: self.stride]) if joined is None else joined
             )
         return torch.cat(states[self.nodes[0] :], 1)
 
-    def _computed(self, node: int, mixture: Mixture | None) -> list[int]:
-        """The sources of the edges that are not left out."""
-        name = inputs_name(self.kind, node)
+    def computed(self, node: int) -> list[int]:
+        """The sources of a node's edges that are not left out."""
         known = [source for source in range(node) if f"{source}-{node}" in self.edges]
-        if mixture is None or name not in self.labels:
+        if node not in self.inputs:
             return known
-        index = mixture[name].index
-        wanted = self.labels[name] if index is None else (self.labels[name][index],)
-        return [source for source in known if any(source in sources(pair) for pair in wanted)]
+        wanted = {source for pair in self.inputs[node].computed() for source in sources(pair)}
+        return [source for source in known if source in wanted]
 
-    def _join(self, node: int, outputs: Mapping[int, Tensor | None], mixture: Mixture | None) -> Tensor | None:
-        name = inputs_name(self.kind, node)
-        terms = {source: output for source, output in outputs.items() if output is not None}
-        if mixture is None or name not in self.labels:
-            return reduce(torch.add, terms.values()) if terms else None
-        gate = mixture[name]
+    def _join(self, node: int, terms: Mapping[int, Tensor]) -> Tensor | None:
+        if not terms:
+            return None
+        if node not in self.inputs:
+            return reduce(torch.add, terms.values())
+        gate = self.inputs[node].gate()
         if gate.index is not None:
-            return through(gate, reduce(torch.add, terms.values())) if terms else None
+            return through(gate, reduce(torch.add, terms.values()))
         # A sum over pairs is one over edges, each weighted by all pairs that it is part of.
         weights: dict[int, Tensor] = {}
-        for weight, pair in zip(gate.weights.unbind(), self.labels[name], strict=True):
+        for weight, pair in zip(gate.weights.unbind(), self.inputs[node].labels, strict=True):
             for source in sources(pair):
                 weights[source] = weights[source] + weight if source in weights else weight
         weighted = [weights[source] * output for source, output in terms.items() if source in weights]
@@ -115,24 +91,29 @@ class CellNetwork(nn.Module):
     Args:
         layout: how cells are stacked.
         shape: channels, height and width of an input.
-        labels: the candidates of each edge, and of each node's inputs where pairs are weighed.
+        labels: the candidates of each edge that is there, and of each node's inputs where pairs are weighed.
         norms: makes the batch-norm layers.
     """
 
-    def __init__(self, layout: CellLayout, shape: Shape, labels: Labels, norms: Norms) -> None:
+    def __init__(self, layout: CellLayout, shape: Shape, labels: Mapping[str, Sequence[str]], norms: Norms) -> None:
         super().__init__()
         channels, height, width = shape
-        self.stem = Stack(nn.Conv2d(channels, layout.stem, 3, padding=1, bias=False), norms(layout.stem, "stem"))
+        kernel = nn.Conv2d(channels, layout.stem, 3, padding=1, bias=False)
+        self.stem = nn.Sequential(kernel, norms(layout.stem, "stem"))
         self.cells = nn.ModuleList()
         for site in layout.sites(height, width):
             self.cells.append(Cell(site, layout.targets(), labels, norms))
 
-    def forward(self, inputs: Tensor, mixture: Mixture | None = None, moments: Moments | None = None) -> list[Tensor]:
-        """The output of each cell, for inputs of shape ``(n, channels, height, width)``."""
-        last = self.stem(inputs, moments)
+    def forward(self, inputs: Tensor) -> Tensor:
+        """The output of the last cell, for inputs of shape ``(n, channels, height, width)``."""
+        return self.outputs(inputs)[-1]
+
+    def outputs(self, inputs: Tensor) -> list[Tensor]:
+        """The output of each cell."""
+        last = self.stem(inputs)
         outputs = [last, last]
         for cell in self.cells:
-            outputs.append(cell(outputs[-2], outputs[-1], mixture, moments))
+            outputs.append(cell(outputs[-2], outputs[-1]))
         return outputs[2:]
 
 
@@ -159,13 +140,15 @@ class CellChild(BodyChild):
         layout: CellLayout,
         shape: Shape,
         way: int,
-        norms: ChildNorms,
+        norms: Norms,
         auxiliary: bool,
     ) -> None:
         labels = {name: (label,) for name, label in operations.items()}
         costs = cell_costs(layout, shape, tuple(sorted(set(operations.values()))))
         flops = costs.network(operations.items(), way).flops
-        super().__init__(CellNetwork(layout, shape, labels, norms), features=costs.features, way=way, flops=flops)
+        body = CellNetwork(layout, shape, labels, norms)
+        super().__init__(body, shape, way, features=costs.features, flops=flops)
+        self.body: CellNetwork = body
         self.auxiliary: AuxiliaryHead | None = None
         if auxiliary:
             site = layout.sites(*shape[1:])[layout.second_reduction]
@@ -174,9 +157,25 @@ class CellChild(BodyChild):
 
     def all_scores(self, inputs: Tensor) -> list[Tensor]:
         """The classifier's scores, and the auxiliary one's where there is one."""
-        outputs = self.body(inputs)
+        outputs = self.body.outputs(inputs)
         scores = [self.head(outputs[-1].mean((2, 3)))]
         return scores if self.auxiliary is None else [*scores, self.auxiliary(outputs[self.second_reduction])]
+
+    @torch.no_grad()
+    def inherit(self, weights: Mapping[str, Tensor]) -> None:
+        """See ``BodyChild.inherit``; an auxiliary classifier is copied where it fits."""
+        super().inherit(weights)
+        own = self._auxiliary()
+        if all(name in weights and weights[name].shape == tensor.shape for name, tensor in own.items()):
+            for name, tensor in own.items():
+                tensor.copy_(weights[name])
+
+    def learned(self) -> dict[str, Tensor]:
+        """See ``ChildNetwork.learned``; an auxiliary classifier is among them."""
+        return super().learned() | {name: tensor.detach().clone() for name, tensor in self._auxiliary().items()}
+
+    def _auxiliary(self) -> dict[str, Tensor]:
+        return {} if self.auxiliary is None else dict(self.auxiliary.state_dict(prefix="auxiliary.", keep_vars=True))
 
 
 class AuxiliaryHead(nn.Module):
@@ -237,12 +236,12 @@ class CellSupernet(BodySupernet):
         layout: CellLayout,
         shape: Shape,
         operations: tuple[str, ...],
-        norms: SuperNorms,
+        norms: Norms,
     ) -> None:
         labels = {choice.name: choice.labels for choice in choices}
         costs = cell_costs(layout, shape, operations)
-        super().__init__(CellNetwork(layout, shape, labels, norms), costs.features)
-        self.labels, self.costs = labels, costs
+        super().__init__(CellNetwork(layout, shape, labels, norms), shape, choices, features=costs.features)
+        self.costs = costs
 
     def flops(self, mixture: Mixture) -> int:
         """Forward multiply-adds that one input costs under ``mixture``."""

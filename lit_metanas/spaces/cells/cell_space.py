@@ -9,9 +9,10 @@ from typing import Self
 from torch import Tensor, nn
 
 from lit_metanas.spaces.architecture import Architecture, Choice, restrict
+from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.cells.cell_layout import KINDS, CellLayout, cell_costs, edge_name, inputs_name, pairs, sources
 from lit_metanas.spaces.cells.cell_networks import CellChild, CellSupernet
-from lit_metanas.spaces.layers import ChildNorms, SuperNorms
+from lit_metanas.spaces.cells.cell_operations import Norms
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost, Shape
 
@@ -58,12 +59,13 @@ class CellSpace(SearchSpace):
 
     def supernet(self, shape: Shape) -> CellSupernet:
         """Build the network that holds all candidates."""
+        choices = self.weighed
         return CellSupernet(
-            self.weighed,
+            choices,
             layout=self.layout,
             shape=shape,
             operations=self.operations,
-            norms=SuperNorms(self.normalised_pools),
+            norms=Norms(Builder({c.name: c.labels for c in choices}), self.normalised_pools),
         )
 
     def build(self, architecture: Architecture, shape: Shape, way: int) -> CellChild:
@@ -72,12 +74,13 @@ class CellSpace(SearchSpace):
         Raises:
             ValueError: the image is too small for an auxiliary classifier.
         """
+        kept = self.kept(architecture)
         return CellChild(
-            self.kept(architecture),
+            kept,
             layout=self.layout,
             shape=shape,
             way=way,
-            norms=ChildNorms(self.normalised_pools),
+            norms=Norms(Builder({n: (label,) for n, label in kept.items()}, mixed=False), self.normalised_pools),
             auxiliary=self.auxiliary,
         )
 

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
-from lit_metanas.spaces.architecture import Architecture, Choice, restrict
-from lit_metanas.spaces.body_networks import BodyChild
-from lit_metanas.spaces.enas_macro.enas_macro_networks import (
-    MacroLayout,
-    MacroNetwork,
-    MacroSupernet,
-    operation_name,
-    skip_name,
-)
-from lit_metanas.spaces.layers import ChildNorms
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lit_metanas.spaces.architecture import Choice, restrict
+from lit_metanas.spaces.builder import Builder
+from lit_metanas.spaces.cells.cell_operations import OPERATIONS, Norms
+from lit_metanas.spaces.operations import total
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.spaces.supernet import NetworkCost, Shape
+from lit_metanas.spaces.supernet import Shape
 
-OPERATIONS = ("conv_3x3", "conv_5x5", "sep_conv_3x3", "sep_conv_5x5", "avg_pool_3x3", "max_pool_3x3")
+CANDIDATES = ("conv_3x3", "conv_5x5", "sep_conv_3x3", "sep_conv_5x5", "avg_pool_3x3", "max_pool_3x3")
 SKIPS = ("none", "skip_connect")
 
 
@@ -49,25 +47,62 @@ class ENASMacro(SearchSpace):
         self.channels = channels
         choices = []
         for layer in range(1, layers + 1):
-            choices.append(Choice(operation_name(layer), OPERATIONS, "operation"))
+            choices.append(Choice(operation_name(layer), CANDIDATES, "operation"))
             choices += [Choice(skip_name(layer, source), SKIPS, "skip") for source in range(layer - 1)]
         self.choices = restrict(choices, fixed or {}, self.name)
 
-    def supernet(self, shape: Shape) -> MacroSupernet:
-        """Build the network that holds all candidates."""
-        return MacroSupernet(self._layout(shape), {choice.name: choice.labels for choice in self.choices})
+    def body(self, shape: Shape, build: Builder) -> MacroNetwork:
+        """Stem and layers."""
+        return MacroNetwork(self.layers, self.channels, shape, build)
 
-    def build(self, architecture: Architecture, shape: Shape, way: int) -> BodyChild:
-        """The child with newly initialised weights."""
-        labels = {name: (label,) for name, label in self.canonical(architecture).items()}
-        body = MacroNetwork(self._layout(shape), labels, ChildNorms(pools=True))
-        flops = self.cost(architecture, shape, way).flops
-        return BodyChild(body, features=self.channels, way=way, flops=flops)
 
-    def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
-        """Parameters and multiply-adds of the child: convolutions and the classifier."""
-        full = self.canonical(architecture)
-        return self._layout(shape).cost([(full[operation_name(k)],) for k in range(1, self.layers + 1)], way)
+class MacroNetwork(nn.Module):
+    """Stem and layers: each is the normalised sum of its operation on the layer before, and of earlier layers.
 
-    def _layout(self, shape: Shape) -> MacroLayout:
-        return MacroLayout(self.layers, self.channels, shape)
+    Args:
+        layers: how many.
+        channels: of each.
+        shape: channels, height and width of an input.
+        build: makes the open layers.
+    """
+
+    def __init__(self, layers: int, channels: int, shape: Shape, build: Builder) -> None:
+        super().__init__()
+        norms = Norms(build, pools=True)
+        self.stem = nn.Sequential(nn.Conv2d(shape[0], channels, 3, padding=1, bias=False), norms(channels, "stem"))
+        makes = {label: partial(OPERATIONS[label], channels, 1, norms) for label in CANDIDATES}
+        numbers = range(1, layers + 1)
+        self.layers = nn.ModuleList(build.choice(operation_name(layer), makes) for layer in numbers)
+        self.norms = nn.ModuleList(norms(channels, "operation") for _ in numbers)
+        self.skips = [
+            [build.question(skip_name(layer, source), SKIPS) for source in range(layer - 1)] for layer in numbers
+        ]
+        self.halved_after = {layers // 3, 2 * layers // 3} - {0, layers}
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """The last layer, for ``(n, channels, height, width)``."""
+        outputs = [self.stem(inputs)]
+        for layer, (operation, norm, skips) in enumerate(zip(self.layers, self.norms, self.skips, strict=True), 1):
+            joined = operation(outputs[-1])
+            for skip, source in zip(skips, outputs, strict=False):
+                term = total(skip.gate(), skip.labels, partial(_same, source))
+                joined = joined if term is None else joined + term
+            outputs.append(norm(joined))
+            if layer in self.halved_after:
+                outputs = [F.avg_pool2d(output, 2, ceil_mode=True) for output in outputs]
+        return outputs[-1]
+
+
+def operation_name(layer: int) -> str:
+    """The name of the choice of a layer's operation, for instance ``layer3.operation``."""
+    return f"layer{layer}.operation"
+
+
+def skip_name(layer: int, source: int) -> str:
+    """The name of the choice whether an earlier layer is added to a later one, for instance ``layer3.skip1``."""
+    return f"layer{layer}.skip{source}"
+
+
+def _same(value: Tensor, label: str) -> Tensor:
+    del label
+    return value

@@ -1,13 +1,14 @@
-"""The parts of a network of inverted residuals, in numbers, and what they cost."""
+"""What is open in a network of inverted residuals."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from lit_metanas.spaces.supernet import NetworkCost, Shape
+from lit_metanas.spaces.architecture import Choice
 
 SKIPS = ("none", "identity")
+QUESTIONS = ("kernel", "expansion", "skip")
 
 
 @dataclass(frozen=True)
@@ -62,73 +63,38 @@ def rounded(channels: float, divisor: int) -> int:
     return nearest if nearest >= 0.9 * channels else nearest + divisor
 
 
-@dataclass(frozen=True)
-class Bottleneck:
-    """An inverted residual block (Sandler et al. 2018): expand, convolve each channel by itself, project.
-
-    Attributes:
-        channels: of the input.
-        hidden: channels of the depthwise convolution.
-        width: channels of the output.
-        kernel: size of the depthwise convolution.
-        stride: of the depthwise convolution.
-        expanded: whether there is an expanding convolution.
-        residual: whether the input is added to the output.
-    """
-
-    channels: int
-    hidden: int
-    width: int
-    kernel: int
-    stride: int
-    expanded: bool
-    residual: bool
-
-
-@dataclass(frozen=True)
-class MobileFrame:
-    """What stands around the blocks.
-
-    Attributes:
-        shape: channels, height and width of an input.
-        stem: channels of the 3x3 convolution before the blocks.
-        stem_stride: of that convolution.
-        last: channels of the 1x1 convolution after the blocks; None for none.
-    """
-
-    shape: Shape
-    stem: int
-    stem_stride: int
-    last: int | None
-
-    def cost(self, blocks: Iterable[Bottleneck], way: int) -> NetworkCost:
-        """Of a network with these blocks; 0 classes leave the classifier out."""
-        total = _Sum(*self.shape[1:])
-        total.add(9 * self.shape[0], self.stem, self.stem_stride)
-        channels = self.stem
-        for block in blocks:
-            if block.expanded:
-                total.add(block.channels, block.hidden)
-            total.add(block.kernel**2, block.hidden, block.stride)
-            total.add(block.hidden, block.width)
-            channels = block.width
-        if self.last is not None:
-            total.add(channels, self.last)
-            channels = self.last
-        return NetworkCost(total.parameters + (channels + 1) * way, total.flops + channels * way)
+def stage_choices(number: int, stage: MobileStage) -> Iterator[Choice]:
+    """All choices of a stage; the number counts from 1."""
+    depth_name = f"stage{number}.depth"
+    depths = sorted(stage.depths)
+    yield Choice(depth_name, tuple(map(str, depths)), "depth")
+    yield Choice(f"stage{number}.width", tuple(f"{multiplier:g}" for multiplier in stage.widths), "width")
+    labels = {
+        "skip": tuple(stage.skips),
+        "kernel": tuple(map(str, stage.kernels)),
+        "expansion": tuple(map(str, stage.expansions)),
+    }
+    for place in range(1, depths[-1] + 1):
+        names = block_names(number, place)
+        deep = frozenset(str(depth) for depth in depths if depth >= place)
+        active = ((depth_name, deep),) if len(deep) < len(depths) else ()
+        if place > 1:
+            yield Choice(names["skip"], labels["skip"], "skip", active)
+            if "identity" in stage.skips:
+                active = (*active, (names["skip"], frozenset({"none"})))
+        for question in ("kernel", "expansion"):
+            yield Choice(names[question], labels[question], question, active)
 
 
-class _Sum:
-    """Adds convolutions up, each followed by a batch-norm, from input to output."""
+def block_names(number: int, place: int) -> dict[str, str]:
+    """The names of a block's choices by question."""
+    return {question: f"stage{number}.block{place}.{question}" for question in QUESTIONS}
 
-    def __init__(self, height: int, width: int) -> None:
-        self.size = (height, width)
-        self.parameters = 0
-        self.flops = 0
 
-    def add(self, taps: int, channels: int, stride: int = 1) -> None:
-        """A convolution with so many weights for each output channel."""
-        height, width = (-(-side // stride) for side in self.size)
-        self.size = height, width
-        self.parameters += (taps + 2) * channels
-        self.flops += taps * channels * height * width
+def computed_places(number: int, labels: Mapping[str, str]) -> list[int]:
+    """The places of a stage's blocks that are computed."""
+    return [
+        place
+        for place in range(1, int(labels[f"stage{number}.depth"]) + 1)
+        if labels.get(block_names(number, place)["skip"]) != "identity"
+    ]

@@ -5,53 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 
-from lit_metanas.spaces.architecture import Architecture, Choice, restrict
-from lit_metanas.spaces.mobile.mobile_child import MobileChild
-from lit_metanas.spaces.mobile.mobile_layout import Bottleneck, MobileFrame, MobileStage, rounded
-from lit_metanas.spaces.mobile.mobile_supernet import MobileSupernet, StageChoices
-from lit_metanas.spaces.mobile.superblock import Width
+from lit_metanas.spaces.architecture import Architecture, restrict
+from lit_metanas.spaces.builder import Builder
+from lit_metanas.spaces.mobile.mobile_layout import (
+    MobileStage,
+    block_names,
+    computed_places,
+    rounded,
+    stage_choices,
+)
+from lit_metanas.spaces.mobile.mobile_network import MobileChild, MobileNetwork
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.spaces.supernet import NetworkCost, Shape
-
-QUESTIONS = ("kernel", "expansion", "skip")
-
-
-def stage_choices(number: int, stage: MobileStage) -> Iterator[Choice]:
-    """All choices of a stage; the number counts from 1."""
-    depth_name = f"stage{number}.depth"
-    depths = sorted(stage.depths)
-    yield Choice(depth_name, tuple(map(str, depths)), "depth")
-    yield Choice(f"stage{number}.width", tuple(f"{multiplier:g}" for multiplier in stage.widths), "width")
-    labels = {
-        "skip": tuple(stage.skips),
-        "kernel": tuple(map(str, stage.kernels)),
-        "expansion": tuple(map(str, stage.expansions)),
-    }
-    for place in range(1, depths[-1] + 1):
-        names = block_names(number, place)
-        deep = frozenset(str(depth) for depth in depths if depth >= place)
-        active = ((depth_name, deep),) if len(deep) < len(depths) else ()
-        if place > 1:
-            yield Choice(names["skip"], labels["skip"], "skip", active)
-            if "identity" in stage.skips:
-                active = (*active, (names["skip"], frozenset({"none"})))
-        for question in ("kernel", "expansion"):
-            yield Choice(names[question], labels[question], question, active)
-
-
-def block_names(number: int, place: int) -> dict[str, str]:
-    """The names of a block's choices by question."""
-    return {question: f"stage{number}.block{place}.{question}" for question in QUESTIONS}
-
-
-def computed_places(number: int, labels: Mapping[str, str]) -> list[int]:
-    """The places of a stage's blocks that are computed."""
-    return [
-        place
-        for place in range(1, int(labels[f"stage{number}.depth"]) + 1)
-        if labels.get(block_names(number, place)["skip"]) != "identity"
-    ]
-
+from lit_metanas.spaces.supernet import Shape, Supernet
 
 STAGES = (MobileStage(24, stride=2), MobileStage(40, stride=2), MobileStage(64, stride=2))
 
@@ -116,37 +81,33 @@ class MobileMacro(SearchSpace):
             kept |= next(other for other in self._equal(number, own) if self._known(other))
         return Architecture(kept)
 
-    def supernet(self, shape: Shape) -> MobileSupernet:
+    def supernet(self, shape: Shape) -> Supernet:
         """Build the network that holds all candidates.
 
         Raises:
             ValueError: isomorphs are merged, so that the derived architecture would have other weights.
         """
-        by_name = {choice.name: choice for choice in self.choices}
         if self.merge_isomorphs and any("identity" in c.labels and len(c.labels) > 1 for c in self.choices):
             raise ValueError(
                 "MobileMacro: a supernet has other weights for each place of a block; set merge_isomorphs to false."
             )
-        stages = []
-        for number, stage in enumerate(self.stages, start=1):
-            width = by_name[f"stage{number}.width"]
-            numbers = tuple(self._channels(number, label) for label in width.labels)
-            blocks = [
-                {question: by_name[name] for question, name in block_names(number, place).items() if name in by_name}
-                for place in range(1, max(stage.depths) + 1)
-            ]
-            depth = by_name[f"stage{number}.depth"]
-            stages.append(StageChoices(depth, Width(numbers, width.name), blocks, stage.stride))
-        return MobileSupernet(self._frame(shape), stages)
+        return super().supernet(shape)
+
+    def body(self, shape: Shape, build: Builder) -> MobileNetwork:
+        """Stem, stages and last convolution."""
+        return MobileNetwork(
+            build,
+            self.stages,
+            [self._widths(stage) for stage in self.stages],
+            channels=shape[0],
+            stem=self.stem,
+            stem_stride=self.stem_stride,
+            last=self.last,
+        )
 
     def build(self, architecture: Architecture, shape: Shape, way: int) -> MobileChild:
         """The child with newly initialised weights."""
-        return MobileChild(self._frame(shape), self._blocks(architecture), way)
-
-    def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
-        """Parameters and multiply-adds of the child: convolutions and the classifier."""
-        blocks = self._blocks(architecture)
-        return self._frame(shape).cost([block for stage in blocks for block in stage.values()], way)
+        return MobileChild(self.child_body(architecture, shape), shape, way)
 
     def _check(self, number: int, stage: MobileStage) -> None:
         if mistake := stage.mistake():
@@ -158,37 +119,8 @@ class MobileMacro(SearchSpace):
                 f"({', '.join(map(str, widths))}); use others or a smaller divisor."
             )
 
-    def _frame(self, shape: Shape) -> MobileFrame:
-        return MobileFrame(shape, self.stem, self.stem_stride, self.last)
-
-    def _channels(self, number: int, label: str) -> int:
-        stage = self.stages[number - 1]
-        multipliers = {f"{multiplier:g}": multiplier for multiplier in stage.widths}
-        return rounded(stage.channels * multipliers[label], self.divisor)
-
-    def _blocks(self, architecture: Mapping[str, str]) -> list[dict[int, Bottleneck]]:
-        """For each stage the blocks that are computed, by their places."""
-        full = self.canonical(architecture)
-        channels = self.stem
-        stages = []
-        for number, stage in enumerate(self.stages, start=1):
-            width = self._channels(number, full[f"stage{number}.width"])
-            blocks = {}
-            for place in computed_places(number, full):
-                names = block_names(number, place)
-                expansion = int(full[names["expansion"]])
-                blocks[place] = Bottleneck(
-                    channels=channels,
-                    hidden=channels * expansion,
-                    width=width,
-                    kernel=int(full[names["kernel"]]),
-                    stride=1 if place > 1 else stage.stride,
-                    expanded=expansion > 1,
-                    residual=place > 1,
-                )
-                channels = width
-            stages.append(blocks)
-        return stages
+    def _widths(self, stage: MobileStage) -> dict[str, int]:
+        return {f"{multiplier:g}": rounded(stage.channels * multiplier, self.divisor) for multiplier in stage.widths}
 
     def _equal(self, number: int, own: Mapping[str, str]) -> Iterator[dict[str, str]]:
         """Labels of a stage that computes the same blocks, shallow ones first; they may be unknown."""

@@ -56,7 +56,7 @@ def everything(space, weights, gates, x, noise=None):
         )
         outputs = {}
         for size in (5, 1, 3):
-            layer = f"{start}.0.candidates.{size}"
+            layer = f"{start}.0.{size}"
             outputs[size] = F.conv2d(x, weights[f"{layer}.weight"], weights[f"{layer}.bias"], padding=size // 2)
         norm = partial(normalise, scale=weights[f"{start}.0.norm.scale"], shift=weights[f"{start}.0.norm.shift"])
         if space.merge:
@@ -65,7 +65,7 @@ def everything(space, weights, gates, x, noise=None):
             x = sum(own["kernel"][str(size)] * norm(output) for size, output in outputs.items())
         x = x * mask
         pooled = own["pool"]["max"] * F.max_pool2d(x, 3, 1, 1) + own["pool"]["avg"] * F.avg_pool2d(x, 3, 1, 1)
-        layer = f"{start}.1.1.candidates.pool.1"
+        layer = f"{start}.1.1.pool.1"
         added = mask * normalise(pooled, weights[f"{layer}.scale"], weights[f"{layer}.shift"])
         x = x + own["skip"]["pool"] * added
         x = own["activation"]["tanh"] * x.tanh() + own["activation"]["relu"] * x.relu()

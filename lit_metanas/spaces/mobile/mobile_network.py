@@ -1,0 +1,248 @@
+"""The network of the mobile space, of all candidates or of one: inverted residual blocks."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from functools import cache
+from math import isqrt
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lit_metanas.spaces.body_networks import BodyChild
+from lit_metanas.spaces.builder import Builder
+from lit_metanas.spaces.forward_pass import OpenChoice, computed
+from lit_metanas.spaces.mixed_layers import FlopCount
+from lit_metanas.spaces.mobile.mobile_layout import MobileStage, block_names
+from lit_metanas.spaces.operations import total
+from lit_metanas.spaces.supernet import chosen, leading
+
+
+def as_taps(kernel: Tensor) -> Tensor:
+    """Order a kernel's weights from the centre outwards, so that a smaller kernel's are the first ones.
+
+    Args:
+        kernel: shape ``(channels, 1, size, size)``.
+
+    Returns:
+        Shape ``(channels, size * size)``.
+    """
+    return kernel.flatten(1)[:, _order(kernel.shape[-1])]
+
+
+def as_kernel(taps: Tensor) -> Tensor:
+    """The inverse of ``as_taps``."""
+    size = isqrt(taps.shape[1])
+    return taps[:, _order(size).argsort()].view(-1, 1, size, size)
+
+
+class Taps(nn.Module):
+    """A depthwise convolution of an open size: small kernels are the centres of the large one.
+
+    Args:
+        channels: number of channels, which may be open.
+        kernel: the choice of the size, odd.
+        stride: of the kernel.
+
+    Attributes:
+        weight: of the largest kernel, from the centre outwards, shape ``(channels, size * size)``.
+    """
+
+    def __init__(self, channels: int, kernel: OpenChoice, stride: int) -> None:
+        super().__init__()
+        self.channels, self.kernel, self.stride = channels, kernel, stride
+        self.sizes = tuple(int(label) for label in kernel.labels)
+        self.weight = nn.Parameter(torch.randn(int(channels), max(self.sizes) ** 2) * 2**0.5 / max(self.sizes))
+        for size in self.sizes:
+            self.register_buffer(f"places{size}", _order(size).argsort(), persistent=False)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Shape ``(n, channels, height, width)`` to ``(n, channels, height / stride, width / stride)``.
+
+        Convolutions that are summed are one convolution, of the sum of their kernels.
+        """
+        gate, channels = self.kernel.gate(), inputs.shape[1]
+        size = chosen(gate, self.sizes)
+        taps = self.weight[:channels, : size**2]
+        weights = leading((gate, [size**2 for size in self.sizes]))
+        taps = taps if weights is None else taps * weights
+        kernel = taps[:, getattr(self, f"places{size}")].view(-1, 1, size, size)
+        return F.conv2d(inputs, kernel, None, self.stride, size // 2, groups=channels)
+
+    def computed_flops(self, count: FlopCount) -> int:
+        """See ``MixedLayer``."""
+        size = chosen(self.kernel.gate(), self.sizes)
+        whole = int(self.channels) * max(self.sizes) ** 2
+        return count.whole(self) * computed(self.channels) * size**2 // whole
+
+
+class InvertedResidual(nn.Module):
+    """One block: 1x1 expansion, depthwise convolution, 1x1 projection without an activation.
+
+    Args:
+        build: makes the open layers.
+        names: of the block's choices by question.
+        stage: what is open.
+        channels: of the input.
+        width: of the output.
+        stride: of the depthwise convolution.
+    """
+
+    def __init__(
+        self, build: Builder, names: Mapping[str, str], stage: MobileStage, *, channels: int, width: int, stride: int
+    ) -> None:
+        super().__init__()
+        kernel = build.question(names["kernel"], tuple(map(str, stage.kernels)))
+        expansion = build.number(names["expansion"], stage.expansions)
+        hidden = channels * expansion
+        self.expand = convolution(build, channels, hidden) if expansion > 1 else None
+        depthwise = (
+            Taps(hidden, kernel, stride)
+            if build.mixed
+            else build.conv(hidden, hidden, int(kernel.labels[0]), stride=stride, depthwise=True)
+        )
+        self.depthwise = nn.Sequential(OrderedDict(convolution=depthwise, norm=build.norm(int(hidden))))
+        # Not before the depthwise convolution, whose batch-norm would cancel the weights of channels.
+        self.weigh_hidden = build.channels(hidden)
+        self.project = convolution(build, hidden, width)
+        self.weigh = build.channels(width)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Shape ``(n, channels, height, width)`` to ``(n, width, height / stride, width / stride)``."""
+        hidden = inputs if self.expand is None else F.relu6(self.expand(inputs))
+        outputs: Tensor = self.weigh(self.project(self.weigh_hidden(F.relu6(self.depthwise(hidden)))))
+        return outputs
+
+
+class Stage(nn.ModuleDict):
+    """The blocks of a stage by their places, from 1; each but the first is added to its input.
+
+    A block that is always skipped is missing.
+
+    Args:
+        build: makes the open layers.
+        number: of the stage, from 1.
+        stage: what is open.
+        channels: of the input.
+        width: of the output.
+    """
+
+    def __init__(self, build: Builder, number: int, stage: MobileStage, *, channels: int, width: int) -> None:
+        super().__init__()
+        self.depth = build.question(f"stage{number}.depth", tuple(map(str, sorted(stage.depths))))
+        self.depths = [int(label) for label in self.depth.labels]
+        self.skips: dict[int, OpenChoice] = {}
+        for place in range(1, max(self.depths) + 1):
+            names = block_names(number, place)
+            if place > 1:
+                self.skips[place] = build.question(names["skip"], tuple(stage.skips))
+            if place == 1 or "none" in self.skips[place].labels:
+                self[str(place)] = InvertedResidual(
+                    build,
+                    names,
+                    stage,
+                    channels=width if place > 1 else channels,
+                    width=width,
+                    stride=1 if place > 1 else stage.stride,
+                )
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Shape ``(n, channels, height, width)`` to ``(n, width, height / stride, width / stride)``."""
+        gate = self.depth.gate()
+        weights = leading((gate, self.depths))
+        outputs: Tensor = self["1"](inputs)
+        joined = outputs if weights is None else weights[0] * outputs
+        for place in range(2, chosen(gate, self.depths) + 1):
+            added = self._added(place, outputs)
+            if added is not None:
+                outputs = outputs + added
+                joined = outputs if weights is None else joined + weights[place - 1] * added
+        return joined
+
+    def computed_flops(self, count: FlopCount) -> int:
+        """See ``MixedLayer``."""
+        places = range(1, chosen(self.depth.gate(), self.depths) + 1)
+        wanted = [str(place) for place in places if place == 1 or "none" in self.skips[place].computed()]
+        return sum(count.computed(self[place]) for place in wanted)
+
+    def _added(self, place: int, inputs: Tensor) -> Tensor | None:
+        """What a block adds to its input; None where it is skipped."""
+
+        def compute(label: str) -> Tensor:
+            del label
+            outputs: Tensor = self[str(place)](inputs)
+            return outputs
+
+        # An identity adds nothing, and ``none`` is a block that is not skipped.
+        skip = self.skips[place]
+        labels = ["none" if label == "identity" else "block" for label in skip.labels]
+        return total(skip.gate(), labels, compute)
+
+
+class MobileNetwork(nn.Module):
+    """Stem, stages and last convolution.
+
+    Args:
+        build: makes the open layers.
+        stages: what is open, from input to output.
+        widths: the candidates' numbers of channels of each stage, by label.
+        channels: of the input.
+        stem: channels of the 3x3 convolution before the stages.
+        stem_stride: of that convolution.
+        last: channels of the 1x1 convolution after the stages; None for none.
+    """
+
+    def __init__(
+        self,
+        build: Builder,
+        stages: Sequence[MobileStage],
+        widths: Sequence[Mapping[str, int]],
+        *,
+        channels: int,
+        stem: int,
+        stem_stride: int,
+        last: int | None,
+    ) -> None:
+        super().__init__()
+        self.stem = convolution(build, channels, stem, size=3, stride=stem_stride)
+        self.stages = nn.ModuleList()
+        channels = stem
+        for number, (stage, numbers) in enumerate(zip(stages, widths, strict=True), start=1):
+            width = build.number(f"stage{number}.width", numbers)
+            self.stages.append(Stage(build, number, stage, channels=channels, width=width))
+            channels = width
+        self.last = None if last is None else convolution(build, channels, last)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Shape ``(n, channels, height, width)`` to ``(n, features, …)``."""
+        outputs = F.relu6(self.stem(inputs))
+        for stage in self.stages:
+            outputs = stage(outputs)
+        return outputs if self.last is None else F.relu6(self.last(outputs))
+
+
+class MobileChild(BodyChild):
+    """The child of a mobile network, whose depthwise kernels the supernet holds as taps."""
+
+    def _tensors(self) -> dict[str, Tensor]:
+        own = self._own().items()
+        return {name: as_taps(t) if name.endswith("depthwise.convolution.weight") else t for name, t in own}
+
+    def _as_own(self, value: Tensor) -> Tensor:
+        return as_kernel(value) if value.dim() == 2 else value
+
+
+def convolution(build: Builder, channels: int, width: int, *, size: int = 1, stride: int = 1) -> nn.Sequential:
+    """Convolution and batch-norm; the channels of an open width are not weighed."""
+    layer = build.conv(channels, width, size, stride=stride)
+    return nn.Sequential(OrderedDict(convolution=layer, norm=build.norm(int(width))))
+
+
+@cache
+def _order(size: int) -> Tensor:
+    """Flat places of a kernel's weights by their distance from the centre, shape ``(size * size,)``."""
+    reach = range(-(size // 2), size // 2 + 1)
+    offsets = sorted(((row, column) for row in reach for column in reach), key=lambda at: (max(map(abs, at)), at))
+    return torch.tensor([(row + size // 2) * size + column + size // 2 for row, column in offsets], device="cpu")
