@@ -40,8 +40,11 @@ class BodySupernet(Supernet):
         self.shape = shape
         self.labels = {choice.name: choice.labels for choice in choices}
         name_layers(self)
-        kernels = [name for name, tensor in body.named_parameters() if tensor.dim() == 4 and tensor.shape[1] > 1]
-        self._last_kernel = kernels[-1] if kernels else ""
+        # Of one channel or one pixel, a kernel's strides do not tell whether it is channels-last.
+        told = [
+            n for n, own in body.named_parameters() if own.dim() == 4 and own.shape[1] > 1 and own[0, 0].numel() > 1
+        ]
+        self._last_kernel = told[-1] if told else ""
         self._count: LayerFlops | None = None
         self.features = self._counted().features if features is None else features
 
