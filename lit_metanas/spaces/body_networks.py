@@ -96,14 +96,23 @@ class BodyChild(ChildNetwork):
         body: made with a ``Builder``; inputs to outputs of shape ``(n, features, ...)``.
         shape: channels, height and width of an input.
         way: number of classes.
+        sliced: whether parameters may be leading parts of the supernet's.
         features: length of the feature vector; None finds it out.
         flops: forward multiply-adds for one input; None counts them.
     """
 
     def __init__(
-        self, body: nn.Module, shape: Shape, way: int, *, features: int | None = None, flops: int | None = None
+        self,
+        body: nn.Module,
+        shape: Shape,
+        way: int,
+        *,
+        sliced: bool = False,
+        features: int | None = None,
+        flops: int | None = None,
     ) -> None:
         super().__init__()
+        self.sliced = sliced
         self.body = body
         if features is None or flops is None:
             count = LayerFlops(body, shape)
@@ -118,17 +127,23 @@ class BodyChild(ChildNetwork):
 
     @torch.no_grad()
     def inherit(self, weights: Mapping[str, Tensor]) -> None:
-        """Copy the leading parts of a supernet's parameters, batch-norm statistics where present, a fitting classifier.
+        """Copy a supernet's parameters, batch-norm statistics where present, and the classifier where it fits.
 
         Where a supernet's batch-norm has no scale and shift, these are one and zero.
 
         Raises:
-            ValueError: a parameter that this network needs is not among ``weights``, or is too small.
+            ValueError: a parameter that this network needs is not among ``weights``, or has another size.
         """
         own = self._own()
         unshared = [name for name, layer in self.named_modules() if isinstance(layer, UnsharedScale)]
         plain = {f"{name}.scale": torch.ones_like(own[f"{name}.scale"]) for name in unshared}
         plain |= {f"{name}.shift": torch.zeros_like(own[f"{name}.shift"]) for name in unshared}
+        for name, tensor in () if self.sliced else self._tensors().items():
+            if name in weights and weights[name].shape != tensor.shape:
+                raise ValueError(
+                    f"The weights hold '{name}' {tuple(weights[name].shape)}, not {tuple(tensor.shape)}: they come "
+                    "from another space."
+                )
         for name, value in self._leading({**plain, **weights}).items():
             own[name].copy_(self._as_own(value))
         self._inherit_head(weights)

@@ -38,6 +38,7 @@ class Builder:
 
     Attributes:
         mixed: whether layers are those of a supernet.
+        sliced: whether a number has been open, so that a child's weights may be leading parts of the supernet's.
         choices: those that were asked for, in order.
 
     Example:
@@ -58,6 +59,7 @@ class Builder:
         self.choices: dict[str, Choice] = {}
         self._labels = labels
         self.mixed = mixed
+        self.sliced = False
         self._conditions: list[tuple[str, frozenset[str]]] = []
 
     def choice(
@@ -110,6 +112,7 @@ class Builder:
         """
         by_label = numbers if isinstance(numbers, Mapping) else {str(number): number for number in numbers}
         left = tuple(by_label[label] for label in self._ask(name, tuple(by_label), group))
+        self.sliced = self.sliced or len(by_label) > 1
         return OpenNumber([(name, left)]) if self.mixed else left[0]
 
     def question(self, name: str, labels: Sequence[str], *, group: str | None = None) -> OpenChoice:

@@ -19,7 +19,7 @@ from lit_metanas.spaces.operations import batch_normalise, combine, dropout_scal
 from lit_metanas.spaces.supernet import Gate
 
 
-class FlopCount(Protocol):
+class CountedFlops(Protocol):
     """Multiply-adds of the layers of a supernet for one input."""
 
     def whole(self, layer: nn.Module) -> int:
@@ -33,7 +33,7 @@ class FlopCount(Protocol):
 class MixedLayer(Protocol):
     """A layer whose cost depends on gates."""
 
-    def computed_flops(self, count: FlopCount) -> int:
+    def computed_flops(self, count: CountedFlops) -> int:
         """Multiply-adds for one input under the gates of the current forward pass."""
 
 
@@ -116,7 +116,7 @@ class SlicedConv2d(nn.Conv2d):
         groups = inputs.shape[1] if self.groups > 1 else 1
         return F.conv2d(inputs, weight, bias, self.stride, weight.shape[-1] // 2, groups=groups)
 
-    def computed_flops(self, count: FlopCount) -> int:
+    def computed_flops(self, count: CountedFlops) -> int:
         """See ``MixedLayer``."""
         return self.share(count.whole(self))
 
@@ -167,7 +167,7 @@ class MixedChoice(nn.Module):
                 terms.append(weight * (outputs if self.norm is None else self.norm(outputs, label)))
         return reduce(torch.add, terms) if terms else None
 
-    def computed_flops(self, count: FlopCount) -> int:
+    def computed_flops(self, count: CountedFlops) -> int:
         """See ``MixedLayer``."""
         index = current().mixture[self.name].index
         layers = self._candidates()
@@ -254,7 +254,7 @@ class MixedDepth(nn.ModuleList):
             outputs = {depth: F.pad(output, (0, features - output.shape[1])) for depth, output in outputs.items()}
         return combine(current().mixture[self.name], [partial(outputs.__getitem__, depth) for depth in self.depths])
 
-    def computed_flops(self, count: FlopCount) -> int:
+    def computed_flops(self, count: CountedFlops) -> int:
         """See ``MixedLayer``."""
         return sum(count.computed(layer) for layer in list(self)[: max(self._wanted())])
 

@@ -24,6 +24,9 @@ class SearchSpace(ChoiceSpace):
     A space defines ``body``, from which everything else follows. One that needs networks of its own sets ``choices``
     and defines ``supernet``, ``build`` and ``cost`` instead.
 
+    Attributes:
+        child_class: of the children that ``build`` makes of a body.
+
     Example:
         >>> from functools import partial
         >>> from torch import nn
@@ -41,6 +44,8 @@ class SearchSpace(ChoiceSpace):
         >>> space.supernet(shape=(1, 28, 28)).features
         16
     """
+
+    child_class: type[BodyChild] = BodyChild
 
     @cached_property
     def choices(self) -> tuple[Choice, ...]:  # type: ignore[override]
@@ -72,12 +77,9 @@ class SearchSpace(ChoiceSpace):
 
     def build(self, architecture: Architecture, shape: Shape, way: int) -> ChildNetwork:
         """The child with newly initialised weights: see ``child``."""
-        return BodyChild(self.child_body(architecture, shape), shape, way)
-
-    def child_body(self, architecture: Architecture, shape: Shape) -> nn.Module:
-        """The body of a child, with newly initialised weights."""
         labels = {name: (label,) for name, label in self.canonical(architecture).items()}
-        return self.body(shape, Builder(labels, mixed=False))
+        build = Builder(labels, mixed=False)
+        return self.child_class(self.body(shape, build), shape, way, sliced=build.sliced)
 
     def child(
         self,

@@ -215,6 +215,10 @@ def test_a_wrong_body_is_told_in_a_sentence(make, text):
             "'' keeps batch-norm statistics, which tasks may not share: use build",
         ),
         (
+            lambda shape, build: nn.Sequential(*[build.norm(2)] * 2),
+            "'1' depends on choices or tasks, and stands at two places: build it twice.",
+        ),
+        (
             lambda shape, build: nn.Sequential(nn.Dropout(0.5)),
             "'0' draws noise of its own: use build.dropout.",
         ),
@@ -246,6 +250,14 @@ def test_weights_of_another_space_are_refused(space):
     architecture = space.sample(torch.Generator().manual_seed(0))
     with pytest.raises(ValueError, match="they come from another space"):
         space.child(architecture, SHAPE, 5, {"body.0.weight": torch.ones(1)})
+
+
+def test_weights_of_another_size_are_refused_where_no_number_is_open():
+    small, large = (Body(lambda shape, build, width=w: build.conv(shape[0], width, 3)) for w in (2, 4))
+    weights = dict(large.supernet(SHAPE).named_parameters())
+    architecture = small.canonical({})
+    with pytest.raises(ValueError, match=r"hold 'body.weight' \(4, 2, 3, 3\), not \(2, 2, 3, 3\): they come from"):
+        small.child(architecture, SHAPE, 5, weights)
 
 
 def test_networks_are_copied_and_pickled(space):

@@ -160,7 +160,7 @@ def test_what_a_child_learned_comes_back(tiny):
     lacking = {name: value for name, value in weights.items() if name not in kernels}
     with pytest.raises(ValueError, match=r"weights do not hold '.*' .*: they come from another space"):
         space.child(architecture, shape, 5, lacking)
-    with pytest.raises(ValueError, match=r"hold 'stem.0.weight' \(6, 2, 3, 3\), not \(6, 3, 3, 3\)"):
+    with pytest.raises(ValueError, match=r"hold 'body.stem.0.weight' \(6, 2, 3, 3\), not \(6, 3, 3, 3\)"):
         space.child(architecture, (3, 8, 8), 5, weights)
 
 

@@ -45,6 +45,8 @@ class MobileMacro(SearchSpace):
         ValueError: something cannot be built, two widths of a stage are the same, or a choice or label is unknown.
     """
 
+    child_class = MobileChild
+
     def __init__(
         self,
         *,
@@ -104,10 +106,6 @@ class MobileMacro(SearchSpace):
             stem_stride=self.stem_stride,
             last=self.last,
         )
-
-    def build(self, architecture: Architecture, shape: Shape, way: int) -> MobileChild:
-        """The child with newly initialised weights."""
-        return MobileChild(self.child_body(architecture, shape), shape, way)
 
     def _check(self, number: int, stage: MobileStage) -> None:
         if mistake := stage.mistake():

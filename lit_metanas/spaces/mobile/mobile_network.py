@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from lit_metanas.spaces.body_networks import BodyChild
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.forward_pass import OpenChoice, computed
-from lit_metanas.spaces.mixed_layers import FlopCount
+from lit_metanas.spaces.mixed_layers import CountedFlops
 from lit_metanas.spaces.mobile.mobile_layout import MobileStage, block_names
 from lit_metanas.spaces.operations import total
 from lit_metanas.spaces.supernet import chosen, leading
@@ -71,7 +71,7 @@ class Taps(nn.Module):
         kernel = taps[:, getattr(self, f"places{size}")].view(-1, 1, size, size)
         return F.conv2d(inputs, kernel, None, self.stride, size // 2, groups=channels)
 
-    def computed_flops(self, count: FlopCount) -> int:
+    def computed_flops(self, count: CountedFlops) -> int:
         """See ``MixedLayer``."""
         size = chosen(self.kernel.gate(), self.sizes)
         whole = int(self.channels) * max(self.sizes) ** 2
@@ -161,7 +161,7 @@ class Stage(nn.ModuleDict):
                 joined = outputs if weights is None else joined + weights[place - 1] * added
         return joined
 
-    def computed_flops(self, count: FlopCount) -> int:
+    def computed_flops(self, count: CountedFlops) -> int:
         """See ``MixedLayer``."""
         places = range(1, chosen(self.depth.gate(), self.depths) + 1)
         wanted = [str(place) for place in places if place == 1 or "none" in self.skips[place].computed()]
