@@ -79,7 +79,7 @@ class BodySupernet(Supernet):
 
     def _counted(self) -> LayerFlops:
         if self._count is None:
-            gates = {name: Gate(torch.ones(len(labels), device="meta")) for name, labels in self.labels.items()}
+            gates = {name: Gate(torch.ones(len(labels), device="cpu")) for name, labels in self.labels.items()}
             with running(ForwardPass(gates)):
                 self._count = LayerFlops(self.body, self.shape)
         return self._count

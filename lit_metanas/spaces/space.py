@@ -133,6 +133,14 @@ class SearchSpace(ChoiceSpace):
 
     def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
         """Parameters and multiply-adds of the child network."""
-        with torch.device("meta"):
-            child = self.build(architecture, shape, way)
-        return NetworkCost(sum(own.numel() for own in child.parameters()), child.flops)
+        key = (self.canonical(architecture), shape, way)
+        if key not in self._costs:
+            with torch.random.fork_rng(devices=[]):
+                child = self.build(architecture, shape, way)
+            self._costs[key] = NetworkCost(sum(own.numel() for own in child.parameters()), child.flops)
+        return self._costs[key]
+
+    @cached_property
+    def _costs(self) -> dict[tuple[Architecture, Shape, int], NetworkCost]:
+        """Those that were asked for; a restricted space's networks have the same."""
+        return {}

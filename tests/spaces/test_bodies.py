@@ -260,6 +260,40 @@ def test_weights_of_another_size_are_refused_where_no_number_is_open():
         small.child(architecture, SHAPE, 5, weights)
 
 
+class Shares(nn.Module):
+    """A layer of one's own: as many halves of the input as the choice says."""
+
+    def __init__(self, choice):
+        super().__init__()
+        self.choice = choice
+
+    def forward(self, inputs):
+        gate = self.choice.gate()
+        weights = gate.weights if gate.index is None else [gate.weights[gate.index]]
+        return sum(
+            weight * int(label) * inputs / 2 for weight, label in zip(weights, self.choice.computed(), strict=True)
+        )
+
+
+def test_a_layer_of_ones_own_looks_at_a_choice():
+    def make(shape, build):
+        shares = Shares(build.question("shares", ("1", "3")))
+        return nn.Sequential(build.conv(shape[0], 4, 3), build.norm(4), shares, nn.Tanh())
+
+    space = Body(make)
+    check_space(space, SHAPE)
+    assert space.child(space.canonical({"shares": "3"}), SHAPE, 5).body[2].choice.labels == ("3",)
+
+
+def test_costs_are_counted_once():
+    space = Body(lambda shape, build: build.choice("kernel", conv(build, shape[0], 4)))
+    made = []
+    space.make = lambda shape, build, make=space.make: made.append(shape) or make(shape, build)
+    costs = [space.cost(space.canonical({"kernel": label}), SHAPE, 5) for label in ("1", "3", "1")]
+    assert [cost.flops for cost in costs] == [2 * 4 * 30 * taps + 20 for taps in (1, 9, 1)]
+    assert made.count(SHAPE) == 2
+
+
 def test_networks_are_copied_and_pickled(space):
     net = space.supernet(SHAPE)
     gates = {choice.name: Gate(torch.full((len(choice.labels),), 0.4)) for choice in space.choices}
