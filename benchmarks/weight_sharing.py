@@ -33,9 +33,9 @@ from lit_metanas.records.statistics import t_interval
 from lit_metanas.relaxations import SampledChild
 from lit_metanas.searchers import DARTSSearcher
 from lit_metanas.spaces import Architecture, DARTSCell, SearchSpace
+from lit_metanas.spaces.supernet import embed_and_record
 from lit_metanas.tasks import Task
 from lit_metanas.training import Child, DARTSTraining, Recipe
-from lit_metanas.training.batch_norm_statistics import embed_and_record
 from lit_metanas.training.child import accuracy, fit_child, score_accuracy
 
 HERE = Path(__file__).parent

@@ -7,8 +7,7 @@ import torch
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from lit_metanas.surrogates.gaussian_process import GaussianProcess
-from lit_metanas.surrogates.kernel import GroupedKernel
+from lit_metanas.surrogates.gaussian_process import GaussianProcess, GroupedKernel
 from lit_metanas.surrogates.transfer import BANDWIDTH, OWN_WEIGHT, combined, discordance, evidence_weights
 
 PLACES = torch.linspace(0, 1, 200, dtype=torch.float64)[:, None]

@@ -17,9 +17,8 @@ from lit_metanas.searchers.mutation import complete, draw_new
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.spaces.supernet import one_hot
+from lit_metanas.spaces.supernet import embed_and_record, one_hot
 from lit_metanas.tasks.task import Task
-from lit_metanas.training.batch_norm_statistics import embed_and_record
 from lit_metanas.training.meta_search.meta_checkpoint import read_meta_checkpoint
 
 

@@ -1,4 +1,4 @@
-"""A Gaussian process over architectures, and its posterior over a fixed set of candidates."""
+"""Gaussian processes over architectures: the kernel, the posterior, and the fit of the kernel's parameters."""
 
 from __future__ import annotations
 
@@ -8,10 +8,86 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lit_metanas.surrogates.kernel import Gaussians, GroupedKernel
-
 LIKELIHOOD_STEPS = 60
 """Most steps of L-BFGS; it settles after about 25."""
+
+
+class Gaussians(NamedTuple):
+    """Independent normal distributions of the parameters of a kernel.
+
+    Attributes:
+        mean: shape ``(groups + 2,)``.
+        deviation: of the same shape.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+
+class GroupedKernel:
+    """``k(x, y) = s² exp(-Σ_g θ_g d_g²(x, y)) + 1``, a squared exponential that weighs groups of features together.
+
+    ``d_g²`` is the squared distance in group ``g``, divided by its mean over pairs of architectures, so that one prior
+    of ``θ`` fits all groups. The 1 is the prior variance of a constant mean. Parameters are logarithms, in one tensor:
+    ``ln θ_g`` of each group, ``ln s²``, and the ``ln`` of the noise's variance, which is no part of ``k``.
+
+    Args:
+        widths: of the groups, as of an ``Encoding``.
+        scales: mean squared distances by group, shape ``(groups,)``, as from ``mean_distances``.
+    """
+
+    def __init__(self, widths: Sequence[int], scales: Tensor) -> None:
+        self.widths = tuple(widths)
+        self.scales = scales.double()
+        assert self.scales.shape == (len(self.widths),), self.scales.shape
+
+    @property
+    def prior(self) -> Gaussians:
+        """``ln θ ~ N(ln 0.3, 1)``, ``ln s² ~ N(0, 0.7)``, ``ln noise ~ N(ln 0.1, 1)``; the second are deviations."""
+        groups = len(self.widths)
+        mean = torch.tensor([0.3] * groups + [1.0, 0.1], dtype=torch.float64).log()
+        return Gaussians(mean, torch.tensor([1.0] * groups + [0.7, 1.0], dtype=torch.float64))
+
+    def distances(self, left: Tensor, right: Tensor) -> Tensor:
+        """Squared distances by group, in units of their mean.
+
+        Args:
+            left: shape ``(n, d)``.
+            right: shape ``(m, d)``.
+
+        Returns:
+            Shape ``(groups, n, m)``.
+        """
+        parts = zip(left.split(self.widths, dim=1), right.split(self.widths, dim=1), self.scales, strict=True)
+        return torch.stack([_squared_distances(own, other) / scale for own, other, scale in parts])
+
+    def weights(self, parameters: Tensor) -> Tensor:
+        """The weight of each feature's squared difference, shape ``(d,)``."""
+        groups = len(self.widths)
+        return (parameters[:groups].exp() / self.scales).repeat_interleave(torch.tensor(self.widths))
+
+    def __call__(self, parameters: Tensor, left: Tensor, right: Tensor) -> Tensor:
+        """The covariance, shape ``(n, m)``, of features of shapes ``(n, d)`` and ``(m, d)``."""
+        roots = self.weights(parameters).sqrt()
+        return self.of_distance(parameters, _squared_distances(left * roots, right * roots))
+
+    def of_distance(self, parameters: Tensor, distance: Tensor) -> Tensor:
+        """The covariance at a weighted squared distance ``Σ_g θ_g d_g²``, of any shape."""
+        return parameters[-2].exp() * (-distance).exp() + 1
+
+    def variance(self, parameters: Tensor) -> float:
+        """``k(x, x)``."""
+        return float(parameters[-2].exp()) + 1
+
+
+def mean_distances(features: Tensor, widths: Sequence[int]) -> Tensor:
+    """Mean squared distance of two rows in each group, shape ``(groups,)``; 1 where all rows are equal.
+
+    It is twice the sum of the features' variances.
+    """
+    variances = features.double().var(dim=0, correction=0) if len(features) else torch.zeros(features.shape[1])
+    means = torch.stack([2 * part.sum() for part in variances.split(tuple(widths))])
+    return torch.where(means > 1e-12, means, 1.0).double()
 
 
 class Prediction(NamedTuple):
@@ -108,120 +184,6 @@ def _noisy(covariance: Tensor, parameters: Tensor) -> Tensor:
     return covariance + torch.diag(parameters[-1].exp().expand(len(covariance)))
 
 
-POOL_CHUNK = 2048
-"""Candidates whose rows are solved for at once, so that no second copy of all rows is made."""
-
-SPARE_ROWS = 16
-"""Rows that are laid out ahead."""
-
-
-class CandidateFeatures:
-    """The features of all candidates, laid out for one row of their covariance at a time.
-
-    Args:
-        kernel: of these features.
-        features: shape ``(n, d)``.
-    """
-
-    def __init__(self, kernel: GroupedKernel, features: Tensor) -> None:
-        self.kernel = kernel
-        self.columns = features.T.contiguous()  # (d, n): features of one candidate are mostly zeros
-        squares = [(part**2).sum(0) for part in self.columns.split(kernel.widths)]
-        self.norms = torch.stack(squares)  # (groups, n)
-
-    def __len__(self) -> int:
-        return self.columns.shape[1]
-
-    def covariance(self, parameters: Tensor, place: int) -> Tensor:
-        """The covariance of one candidate with all, shape ``(n,)``."""
-        own = self.columns[:, place]
-        used = own.nonzero()[:, 0]
-        weights = self.kernel.weights(parameters)
-        by_group = parameters[:-2].exp() / self.kernel.scales
-        common = (weights * own)[used] @ self.columns[used]
-        distance = by_group @ self.norms + by_group @ self.norms[:, place] - 2 * common
-        return self.kernel.of_distance(parameters, distance.clamp(min=0))
-
-    def covariances(self, parameters: Tensor, places: Sequence[int], others: slice) -> Tensor:
-        """The covariance of some candidates with others, shape ``(len(places), len(others))``."""
-        weights = self.kernel.weights(parameters)
-        by_group = parameters[:-2].exp() / self.kernel.scales
-        norms = by_group @ self.norms
-        common = (self.columns[:, places].T * weights) @ self.columns[:, others]
-        distance = norms[others] + norms[places][:, None] - 2 * common
-        return self.kernel.of_distance(parameters, distance.clamp(min=0))
-
-
-class CandidatePosterior:
-    """The posterior of all candidates given the scores of some, for fixed parameters of the kernel.
-
-    The rows of ``L⁻¹ k(scored, all)``, with ``L`` the Cholesky factor of the covariance of the scores, are kept: one
-    more score adds one row, in a time that grows with the number of rows, and nothing is inverted again.
-
-    Args:
-        pool: the candidates.
-        parameters: of the kernel.
-        places: the candidates that have been scored.
-    """
-
-    def __init__(self, pool: CandidateFeatures, parameters: Tensor, places: Sequence[int]) -> None:
-        self.pool, self.parameters = pool, parameters
-        self.places = list(places)
-        count, capacity = len(self.places), len(self.places) + SPARE_ROWS
-        self._rows = torch.empty(capacity, len(pool), dtype=torch.float64)
-        self._factor = torch.zeros(capacity, capacity, dtype=torch.float64)
-        self._variance = torch.full((len(pool),), pool.kernel.variance(parameters), dtype=torch.float64)
-        rows = self._rows[:count]
-        for start in range(0, len(pool), POOL_CHUNK):
-            rows[:, start : start + POOL_CHUNK] = pool.covariances(
-                parameters, self.places, slice(start, start + POOL_CHUNK)
-            )
-        noise = torch.diag(parameters[-1].exp().expand(count))
-        factor = self._factor[:count, :count]
-        factor.copy_(torch.linalg.cholesky(rows[:, self.places] + noise))
-        for part in rows.split(POOL_CHUNK, dim=1):
-            part.copy_(torch.linalg.solve_triangular(factor, part.contiguous(), upper=False))
-        for row in rows:
-            self._variance -= row**2
-
-    @property
-    def deviation(self) -> Tensor:
-        """Of the scores without noise, shape ``(n,)``."""
-        return self._variance.clamp(min=1e-12).sqrt()
-
-    def mean(self, values: Tensor) -> Tensor:
-        """What is expected of all candidates, shape ``(n,)``, where those added have these scores, in their order."""
-        count = len(self.places)
-        solved = torch.linalg.solve_triangular(self._factor[:count, :count], values.double()[:, None], upper=False)
-        return solved[:, 0] @ self._rows[:count]
-
-    def add(self, place: int) -> None:
-        """Take one candidate as scored, or scored once more."""
-        count = len(self.places)
-        if count == len(self._rows):
-            self._rows = torch.cat([self._rows, self._rows.new_empty(SPARE_ROWS, len(self.pool))])
-            self._factor = torch.nn.functional.pad(self._factor, (0, SPARE_ROWS, 0, SPARE_ROWS))
-        known = self._rows[:count, place].clone()
-        covariance = self.pool.covariance(self.parameters, place)
-        diagonal = (covariance[place] + self.parameters[-1].exp() - known @ known).clamp(min=1e-12).sqrt()
-        row = (covariance - known @ self._rows[:count]) / diagonal
-        self._factor[count, :count], self._factor[count, count] = known, diagonal
-        self._rows[count] = row
-        self._variance -= row**2
-        self.places.append(place)
-
-    def deviation_beside(self, pending: Sequence[int]) -> Tensor:
-        """The deviation once these candidates, too, have been scored: it does not depend on what they score.
-
-        That is the deviation beside scores that are as expected, which leave the mean as it is ("kriging believer",
-        Ginsbourger et al. 2010).
-        """
-        if not pending:
-            return self.deviation
-        kept, variance = len(self.places), self._variance.clone()
-        for place in pending:
-            self.add(place)
-        deviation = self.deviation
-        del self.places[kept:]
-        self._variance = variance
-        return deviation
+def _squared_distances(left: Tensor, right: Tensor) -> Tensor:
+    squares = (left**2).sum(1)[:, None] + (right**2).sum(1)[None, :]
+    return (squares - 2 * left @ right.T).clamp(min=0)

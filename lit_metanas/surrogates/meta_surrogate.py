@@ -16,8 +16,7 @@ from lit_metanas.io.text import number_of
 from lit_metanas.records.record import TaskScores
 from lit_metanas.records.statistics import rank_gaussian
 from lit_metanas.spaces.encodings import Encoding
-from lit_metanas.surrogates.gaussian_process import Prediction
-from lit_metanas.surrogates.kernel import GroupedKernel, mean_distances
+from lit_metanas.surrogates.gaussian_process import GroupedKernel, Prediction, mean_distances
 from lit_metanas.surrogates.surrogate_checkpoint import SURROGATE_KEY, restored, surrogate_entry
 from lit_metanas.surrogates.transfer import SourceGP, TransferSurrogate, fit_source
 from lit_metanas.training.collectives import gathered

@@ -16,7 +16,7 @@ from lit_metanas.io.files import replacing
 from lit_metanas.records.budget import Cost
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.encodings import Encoding
-from lit_metanas.surrogates.kernel import GroupedKernel
+from lit_metanas.surrogates.gaussian_process import GroupedKernel
 from lit_metanas.surrogates.transfer import SourceGP, TransferSurrogate
 
 SURROGATE_KEY = "lit_metanas_surrogate"

@@ -13,8 +13,13 @@ from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import TaskScores
 from lit_metanas.records.statistics import rank_gaussian
 from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.surrogates.gaussian_process import GaussianProcess, Prediction, fit_parameters
-from lit_metanas.surrogates.kernel import Gaussians, GroupedKernel
+from lit_metanas.surrogates.gaussian_process import (
+    GaussianProcess,
+    Gaussians,
+    GroupedKernel,
+    Prediction,
+    fit_parameters,
+)
 
 OWN_WEIGHT = 0.75
 """Weight of the new task's own process, and the largest of each source's."""

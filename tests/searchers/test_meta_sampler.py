@@ -25,7 +25,7 @@ from lit_metanas.searchers.samplers.surrogate_choice import Tried
 from lit_metanas.spaces import Choice, ChoiceSpace, LayeredSpace, NASBenchGraph, NASBenchGraphEncoding, OneHotEncoding
 from lit_metanas.spaces.nas_bench_graph import OPERATIONS, PROTEINS_OPERATIONS
 from lit_metanas.surrogates import TransferSurrogate
-from lit_metanas.surrogates.kernel import GroupedKernel, mean_distances
+from lit_metanas.surrogates.gaussian_process import GroupedKernel, mean_distances
 from lit_metanas.surrogates.surrogate_checkpoint import write_surrogate
 from lit_metanas.surrogates.transfer import fit_source
 

@@ -8,15 +8,20 @@ import pytest
 import torch
 
 from lit_metanas.surrogates import GaussianProcess
-from lit_metanas.surrogates.acquisition import SHORTLIST, by_improvement, log_expected_improvement
-from lit_metanas.surrogates.gaussian_process import (
+from lit_metanas.surrogates.candidate_posterior import (
+    SHORTLIST,
     SPARE_ROWS,
     CandidateFeatures,
     CandidatePosterior,
+    by_improvement,
+    log_expected_improvement,
+)
+from lit_metanas.surrogates.gaussian_process import (
+    GroupedKernel,
     fit_parameters,
+    mean_distances,
     negative_log_posterior,
 )
-from lit_metanas.surrogates.kernel import GroupedKernel, mean_distances
 
 WIDTHS = (3, 1, 2)
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from lit_metanas.searchers.mutation import mutate
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.encodings import Candidates, Encoding, drawn
-from lit_metanas.surrogates.gaussian_process import CandidateFeatures
+from lit_metanas.surrogates.candidate_posterior import CandidateFeatures
 from lit_metanas.surrogates.transfer import TransferSurrogate
 
 DRAWN_ANEW = 500

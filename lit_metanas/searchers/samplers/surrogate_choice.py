@@ -20,9 +20,8 @@ from lit_metanas.searchers.samplers.candidate_pool import (
 )
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.encodings import Encoding
-from lit_metanas.surrogates.acquisition import by_improvement
-from lit_metanas.surrogates.gaussian_process import CandidatePosterior
-from lit_metanas.surrogates.kernel import GroupedKernel, mean_distances
+from lit_metanas.surrogates.candidate_posterior import CandidatePosterior, by_improvement
+from lit_metanas.surrogates.gaussian_process import GroupedKernel, mean_distances
 from lit_metanas.surrogates.surrogate_checkpoint import read_surrogate
 from lit_metanas.surrogates.transfer import TransferSurrogate, closeness, combined, evidence_weights, portfolio
 

@@ -19,9 +19,8 @@ from lit_metanas.meta.learner import Parameters
 from lit_metanas.records.budget import Cost
 from lit_metanas.relaxations.discrete import Derived
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.spaces.supernet import Shape, Supernet
+from lit_metanas.spaces.supernet import Shape, Supernet, embed_and_record
 from lit_metanas.tasks.task import Episode
-from lit_metanas.training.batch_norm_statistics import embed_and_record
 from lit_metanas.training.collectives import interleaved
 
 
