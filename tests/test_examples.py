@@ -7,7 +7,7 @@ import pytest
 
 import lit_metanas as lm
 
-WHOLE = ("comparisons", "tasks")
+WHOLE = ("callbacks", "comparisons", "estimators", "records", "report", "searchers", "surrogates", "tasks")
 """Rooms all of whose classes have an example."""
 ALL = {name: getattr(lm, name) for name in lm.__all__}
 SHOWN = [name for name, value in ALL.items() if callable(value) and "\n    Example:\n" in (value.__doc__ or "")]

@@ -27,6 +27,13 @@ class ArchitectureFile(Callback):
         mode: whether the metric is to be large (``max``) or small (``min``).
         method: the method's name in the file.
         task_id: the name of the tasks that the architecture is for.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> callback = lm.ArchitectureFile(method="meta-searched")
+        >>> trainer = lm.Trainer(max_epochs=3, callbacks=[callback], accelerator="cpu", logger=False)
+        >>> callback in trainer.callbacks
+        True
     """
 
     def __init__(

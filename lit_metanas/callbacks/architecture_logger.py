@@ -29,6 +29,13 @@ class ArchitectureLogger(Callback):
     Args:
         path: where the history goes, as JSON; ``probabilities.json`` in the trainer's root folder if not given.
         picture_every: draw pictures at each so many validations; 0 draws them at the end of training only.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> callback = lm.ArchitectureLogger(picture_every=0)
+        >>> trainer = lm.Trainer(max_epochs=3, callbacks=[callback], accelerator="cpu", logger=False)
+        >>> callback in trainer.callbacks
+        True
     """
 
     def __init__(self, path: str | None = None, picture_every: int = 5) -> None:

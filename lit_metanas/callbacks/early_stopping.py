@@ -29,6 +29,12 @@ class SkipStop(Callback):
 
     Raises:
         ValueError: the share is not below 1.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> searcher = lm.DARTSSearcher(epochs=5, callbacks=[lm.SkipStop(most=0.25)])
+        >>> searcher.callbacks[0].most
+        0.25
     """
 
     def __init__(self, *, most: float = 0.5, cell: str = "normal.") -> None:
@@ -82,6 +88,13 @@ class StableArchitecture(Callback):
         entropy: the mean entropy of the open choices, in nats, must also be below this; None asks for no bound.
         start: share of the training before which nothing counts; give at least the architecture's warm-up, in
             which its logits rest.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> callback = lm.StableArchitecture(patience=3)
+        >>> trainer = lm.Trainer(max_epochs=3, callbacks=[callback], accelerator="cpu", logger=False)
+        >>> callback in trainer.callbacks
+        True
     """
 
     def __init__(self, patience: int = 5, entropy: float | None = None, start: float = 0.5) -> None:

@@ -41,6 +41,14 @@ class ProbabilityHistory:
     Attributes:
         labels: for each choice the labels of its candidates.
         moments: one entry a validation, in order.
+
+    Example:
+        >>> from lit_metanas.callbacks.probability_history import Moment
+        >>> import lit_metanas as lm
+        >>> history = lm.ProbabilityHistory({"kernel": ["1", "3"]})
+        >>> history.add(Moment(step=100, progress=0.5, probabilities={"kernel": [0.2, 0.8]}))
+        >>> lm.ProbabilityHistory.from_json(history.to_json()) == history
+        True
     """
 
     labels: dict[str, list[str]]

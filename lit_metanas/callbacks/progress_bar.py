@@ -88,6 +88,13 @@ class EpisodeProgressBar(ProgressBar):
         interval: seconds between two lines where there is no terminal.
         loss: the metric that is shown as the loss in training.
         accuracy: the last part of the metric that is shown as the accuracy, after the phase's own prefix.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> callback = lm.EpisodeProgressBar(interval=30)
+        >>> trainer = lm.Trainer(max_epochs=3, callbacks=[callback], accelerator="cpu", logger=False)
+        >>> callback in trainer.callbacks
+        True
     """
 
     def __init__(self, interval: float = 10.0, loss: str = "train/loss", accuracy: str = "accuracy") -> None:

@@ -22,6 +22,21 @@ class Searching(Protocol):
 
     Attributes:
         space: the search space.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> class Undecided:
+        ...     space, progress = lm.LayeredSpace(shared=True), 0.0
+        ...
+        ...     def probabilities(self):
+        ...         return {choice.name: torch.ones(len(choice.labels)).softmax(0) for choice in self.space.choices}
+        ...
+        ...     def architecture(self):
+        ...         return self.space.canonical({choice.name: choice.labels[0] for choice in self.space.choices})
+        >>> module: lm.Searching = Undecided()
+        >>> module.probabilities()["kernel"]
+        tensor([0.3333, 0.3333, 0.3333])
     """
 
     space: SearchSpace
@@ -80,6 +95,16 @@ class Tested(Protocol):
 
     Attributes:
         test_values: one score an episode, in the episodes' order, gathered over all ranks.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> class Scores:
+        ...     test_values = (0.9, 0.8)
+        ...
+        ...     def result_fields(self):
+        ...         return {"seed": 0}
+        >>> isinstance(Scores(), lm.Tested)
+        True
     """
 
     test_values: Sequence[float]
@@ -95,6 +120,12 @@ class Searched(Protocol):
     Attributes:
         results: a row for each task and method, of all processes, on the first one; sorted by task.
         directory: where ``architectures.json`` lies.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> methods = {"random": lm.RandomArchitecture()}
+        >>> isinstance(lm.TargetSearch(space=lm.LayeredSpace(), methods=methods), lm.Searched)
+        True
     """
 
     results: Sequence[ResultRow]

@@ -28,6 +28,13 @@ class ResultsFile(Callback):
         method: the row's name in tables.
         task_id: the target task, or the name of the series of episodes.
         config: where the run's configuration is kept.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> callback = lm.ResultsFile("results.json", method="MAML")
+        >>> trainer = lm.Trainer(max_epochs=3, callbacks=[callback], accelerator="cpu", logger=False)
+        >>> callback in trainer.callbacks
+        True
     """
 
     def __init__(self, path: str, method: str, task_id: str = "test episodes", config: str = "") -> None:
@@ -102,6 +109,13 @@ class ResultsTable(Callback):
     Scalars, one step a task: ``target/<method>/accuracy`` and ``target/<method>/ci95``, the half width of its 95 %
     interval. Loggers that take tables (W&B) also get ``target/results``, a row for each task and method; TensorBoard
     gets it as text. W&B keeps the architectures as an artifact.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> callback = lm.ResultsTable()
+        >>> trainer = lm.Trainer(max_epochs=3, callbacks=[callback], accelerator="cpu", logger=False)
+        >>> callback in trainer.callbacks
+        True
     """
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

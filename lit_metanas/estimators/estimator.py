@@ -34,6 +34,11 @@ class Score:
         value: validation score, higher is better.
         cost: what the estimate cost.
         weights: what was trained, by name, to go on from; None where nothing was.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> lm.Score(0.9, lm.Cost(queries=1)).value
+        0.9
     """
 
     value: float
@@ -42,7 +47,19 @@ class Score:
 
 
 class Estimator(ABC):
-    """Scores architectures on one problem, which the implementation holds."""
+    """Scores architectures on one problem, which the implementation holds.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> class FewLayers(lm.Estimator):
+        ...     def __call__(self, architecture, *, fidelity, start=None):
+        ...         return lm.Score(-float(architecture["depth"]), self.cost(architecture, fidelity))
+        ...
+        ...     def cost(self, architecture, fidelity):
+        ...         return lm.Cost(queries=1)
+        >>> FewLayers()(lm.Architecture({"depth": "3"}), fidelity=1.0).value
+        -3.0
+    """
 
     @abstractmethod
     def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:

@@ -39,6 +39,16 @@ class SupernetEstimator(Estimator):
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the task has no validation part, the weights are not this space's, or both or neither are given.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
+        >>> space = lm.LayeredSpace(widths=(4,))
+        >>> weights = dict(space.supernet(task.shape).named_parameters())
+        >>> estimator = lm.SupernetEstimator(task, space, seed=0, weights=weights)
+        >>> 0 <= estimator(space.sample(torch.Generator().manual_seed(0)), fidelity=1.0).value <= 1
+        True
     """
 
     def __init__(

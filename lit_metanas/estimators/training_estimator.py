@@ -32,6 +32,17 @@ class TrainingEstimator(Estimator):
 
     Raises:
         ValueError: the task has no validation part.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
+        >>> space = lm.LayeredSpace(widths=(4,))
+        >>> estimator = lm.TrainingEstimator(task, space, seed=0, recipe=lm.Recipe(epochs=1))
+        >>> architecture = space.sample(torch.Generator().manual_seed(0))
+        >>> score = estimator(architecture, fidelity=1.0)
+        >>> 0 <= score.value <= 1, score.cost.queries
+        (True, 1)
     """
 
     def __init__(self, task: Task, space: SearchSpace, seed: int, recipe: Recipe | None = None) -> None:

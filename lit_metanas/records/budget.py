@@ -9,7 +9,18 @@ TRAINING_PASSES = 3
 
 
 class Exhausted(Exception):  # noqa: N818 (the end of a search, not a fault)
-    """The next charge does not fit into the budget."""
+    """The next charge does not fit into the budget.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> budget = lm.Budget(queries=1)
+        >>> budget.charge(lm.Cost(queries=1))
+        >>> try:
+        ...     budget.charge(lm.Cost(queries=1))
+        ... except lm.Exhausted:
+        ...     print("the search is over")
+        the search is over
+    """
 
 
 @dataclass(frozen=True)
@@ -22,6 +33,11 @@ class Cost:
         images: training images seen, with repetition.
         flops: training cost: 3 x forward multiply-adds x images.
         seconds: wall time; reported, never used to stop or to compare.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> lm.Cost(queries=1, flops=300) + lm.Cost(queries=2)
+        Cost(queries=3, steps=0, images=0, flops=300, seconds=0.0)
     """
 
     queries: int = 0
@@ -42,6 +58,13 @@ class Budget:
     Args:
         queries: most architectures to evaluate.
         flops: most training cost, 3 x forward multiply-adds x images.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> budget = lm.Budget(queries=10, flops=1e9)
+        >>> budget.charge(lm.Cost(queries=1, flops=400_000_000))
+        >>> budget.affords(lm.Cost(flops=700_000_000))
+        False
     """
 
     def __init__(self, *, queries: int | None = None, flops: float | None = None) -> None:

@@ -28,6 +28,12 @@ class Trial:
         failure: why it has no score; empty where it has one.
         measures: what else was known of it, by name, such as ``parameters``: the smaller the better.
         recipe: the training hyper-parameters that the search chose with it.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> trial = lm.Trial(lm.Architecture({"kernel": "3"}), value=0.9, cost=lm.Cost(queries=1))
+        >>> trial.scored
+        True
     """
 
     architecture: Architecture
@@ -59,6 +65,15 @@ class SearchRecord:
         seed: of the search.
         method: the searcher's row in tables.
         embedding: features of the task itself; empty where none were made.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> kernels = {label: lm.Architecture({"kernel": label}) for label in ("1", "3")}
+        >>> record = lm.SearchRecord("letters")
+        >>> record.trials.append(lm.Trial(kernels["1"], value=0.7, cost=lm.Cost(queries=1)))
+        >>> record.trials.append(lm.Trial(kernels["3"], value=0.9, cost=lm.Cost(queries=2)))
+        >>> record.best.architecture
+        Architecture({'kernel': '3'})
     """
 
     task_id: str
@@ -130,6 +145,14 @@ class SearchOutcome:
         weights: supernet parameters that the child may inherit, by name, or None.
         record: what was tried, and at what cost.
         recipe: the training hyper-parameters that were chosen with the architecture, by field of the recipe.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
+        >>> outcome = lm.RandomArchitecture().search(task, lm.LayeredSpace(), lm.Budget(), seed=0)
+        >>> outcome.record.task_id == task.id, outcome.weights
+        (True, None)
     """
 
     architecture: Architecture
@@ -151,6 +174,14 @@ class TaskScores:
         embedding: features of the task itself, shape ``(e,)``, float64; of length 0 where the records have none.
         architectures: what was scored, in the same order; may be left empty.
         cost: of all these searches.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> values, order, embedding = torch.tensor([0.7, 0.9, 0.8]), torch.arange(3), torch.zeros(0)
+        >>> scores = lm.TaskScores("letters", torch.eye(3), values, order, embedding)
+        >>> len(scores)
+        3
     """
 
     task_id: str

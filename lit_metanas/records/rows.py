@@ -20,6 +20,11 @@ class Protocol:
         batch_norm: where statistics come from: ``transductive``, ``support`` or ``running``; empty where there are
             none.
         account: what a search's cost and its anytime curve are counted in: ``flops`` or ``queries``.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> lm.Protocol("episodes", way=5, shot=1, batch_norm="support").account
+        'flops'
     """
 
     name: str
@@ -53,6 +58,26 @@ class ResultRow:
         hardware: the machine.
         config: where the run's configuration was saved.
         front: of a search with several objectives, what nothing else beat in all of them; else empty.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> row = lm.ResultRow(
+        ...     method="random",
+        ...     task_id="letters",
+        ...     space="",
+        ...     architecture=None,
+        ...     recipe={},
+        ...     seed=0,
+        ...     protocol=lm.Protocol("episodes", way=5, shot=1, batch_norm="support"),
+        ...     value=0.9,
+        ...     ci95=0.01,
+        ...     cost=lm.Cost(),
+        ...     meta_cost=lm.Cost(),
+        ...     parameters=0,
+        ...     flops=0,
+        ... )
+        >>> row.metric
+        'accuracy'
     """
 
     method: str
@@ -95,6 +120,12 @@ class ArchitectureRow:
         way: number of classes.
         classes: the classes' names, in the order of their labels.
         weights: file of the trained child's weights, relative to this file; empty where none was kept.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> row = lm.ArchitectureRow("letters", "random", "LayeredSpace", lm.Architecture({"kernel": "3"}), value=0.9)
+        >>> row.metric
+        'validation accuracy'
     """
 
     task_id: str

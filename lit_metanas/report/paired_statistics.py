@@ -22,6 +22,17 @@ class Difference:
         low: lower bound; NaN for a single pair, which tells nothing of how differences vary.
         high: upper bound; likewise.
         pairs: number of pairs.
+
+    Example:
+        >>> from dataclasses import replace
+        >>> import lit_metanas as lm
+        >>> protocol = lm.Protocol("episodes", way=5, shot=1, batch_norm="support")
+        >>> spent = lm.Cost()
+        >>> first = lm.ResultRow("MAML", "letters", "", None, {}, 0, protocol, 0.8, 0, spent, spent, 0, 0, (0.7, 0.9))
+        >>> second = replace(first, method="ANIL", values=(0.8, 1.0))
+        >>> difference = lm.paired_difference([second], [first])
+        >>> round(difference.mean, 2), difference.pairs
+        (0.1, 2)
     """
 
     mean: float

@@ -29,6 +29,18 @@ class Report:
     Attributes:
         tables: one a protocol.
         files: the written files, each with what it is.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> from dataclasses import replace
+        >>> import lit_metanas as lm
+        >>> protocol = lm.Protocol("episodes", way=5, shot=1, batch_norm="support")
+        >>> spent = lm.Cost()
+        >>> first = lm.ResultRow("MAML", "letters", "", None, {}, 0, protocol, 0.8, 0, spent, spent, 0, 0, (0.7, 0.9))
+        >>> with TemporaryDirectory() as folder:
+        ...     report = lm.write_report(folder, [first])
+        >>> sorted(file.name for file in report.files)
+        ['accuracy_against_cost.png', 'report.md']
     """
 
     tables: tuple[ProtocolTable, ...]

@@ -47,6 +47,17 @@ class MethodRow:
         flops: forward multiply-adds of the network for one input.
         hardware: the machines.
         configs: where the runs' configurations are.
+
+    Example:
+        >>> from dataclasses import replace
+        >>> import lit_metanas as lm
+        >>> protocol = lm.Protocol("episodes", way=5, shot=1, batch_norm="support")
+        >>> spent = lm.Cost()
+        >>> first = lm.ResultRow("MAML", "letters", "", None, {}, 0, protocol, 0.8, 0, spent, spent, 0, 0, (0.7, 0.9))
+        >>> (table,) = lm.tables([first])
+        >>> (row,) = table.rows
+        >>> row.method, round(row.accuracy.mean, 2)
+        ('MAML', 0.8)
     """
 
     method: str
@@ -79,6 +90,16 @@ class ProtocolTable:
         scratch: the from-scratch search that pay-off is counted against; None without.
         account: what a search's cost is counted in: ``flops`` or ``queries``.
         rows: one a method and batch-norm mode.
+
+    Example:
+        >>> from dataclasses import replace
+        >>> import lit_metanas as lm
+        >>> protocol = lm.Protocol("episodes", way=5, shot=1, batch_norm="support")
+        >>> spent = lm.Cost()
+        >>> first = lm.ResultRow("MAML", "letters", "", None, {}, 0, protocol, 0.8, 0, spent, spent, 0, 0, (0.7, 0.9))
+        >>> (table,) = lm.tables([first])
+        >>> table.title
+        'Few-shot episodes: 5-way 1-shot'
     """
 
     title: str

@@ -27,6 +27,15 @@ class FixedArchitecture(Searcher):
 
     Args:
         labels: one label a choice; open ones take the label of the same choice one layer below, or the first.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
+        >>> space, recipe = lm.LayeredSpace(widths=(4,), shared=True), lm.Recipe(epochs=1)
+        >>> result = lm.search(task, space, method=lm.FixedArchitecture({"kernel": "5"}), recipe=recipe)
+        >>> result.architecture["kernel"]
+        '5'
     """
 
     def __init__(self, labels: Mapping[str, str]) -> None:
@@ -42,7 +51,17 @@ class FixedArchitecture(Searcher):
 
 
 class RandomArchitecture(Searcher):
-    """A uniformly drawn architecture for each task, at no cost: a function of the seed and the task's id."""
+    """A uniformly drawn architecture for each task, at no cost: a function of the seed and the task's id.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
+        >>> space, recipe = lm.LayeredSpace(widths=(4,), shared=True), lm.Recipe(epochs=1)
+        >>> result = lm.search(task, space, method=lm.RandomArchitecture(), recipe=recipe)
+        >>> space.violation(result.architecture) is None
+        True
+    """
 
     def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:
         """Draw the architecture.
@@ -64,6 +83,12 @@ class BorrowedArchitecture(Searcher):
     Args:
         path: the ``architectures.json`` of an earlier search.
         method: borrow only what this method found; None takes any.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> searcher = lm.BorrowedArchitecture("search/architectures.json", method="DARTS from scratch")
+        >>> searcher.method
+        'DARTS from scratch'
     """
 
     def __init__(self, path: str | os.PathLike[str], method: str | None = None) -> None:
@@ -110,6 +135,12 @@ class MetaSearchedArchitecture(Searcher):
     Args:
         start: the checkpoint that holds the meta-trained parameters.
         head: how the classifier starts: a head with a weight and a bias, such as ``PrototypeLinearHead``, the default.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> searcher = lm.MetaSearchedArchitecture("runs/latest/checkpoints/last.ckpt")
+        >>> type(searcher.head).__name__
+        'PrototypeLinearHead'
     """
 
     def __init__(self, start: str, head: Head | None = None) -> None:

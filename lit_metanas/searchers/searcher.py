@@ -23,7 +23,20 @@ from lit_metanas.tasks.task import Task
 
 
 class Searcher(ABC):
-    """Searches the architecture for one task."""
+    """Searches the architecture for one task.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> class FirstLabels(lm.Searcher):
+        ...     def search(self, task, space, budget, seed):
+        ...         architecture = space.canonical({choice.name: choice.labels[0] for choice in space.choices})
+        ...         return lm.SearchOutcome(architecture, None, lm.SearchRecord(task.id))
+        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
+        >>> outcome = FirstLabels().search(task, lm.LayeredSpace(shared=True), lm.Budget(), seed=0)
+        >>> outcome.architecture["kernel"]
+        '3'
+    """
 
     @abstractmethod
     def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:

@@ -112,6 +112,17 @@ class GaussianProcess:
         parameters: its parameters, shape ``(groups + 2,)``.
         features: of the architectures that were scored, shape ``(n, d)``.
         values: their scores, shape ``(n,)``.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> encoding = lm.OneHotEncoding(lm.LayeredSpace(shared=True))
+        >>> features = encoding.candidates.features
+        >>> surrogate = lm.MetaSurrogate(encoding=encoding)
+        >>> kernel = surrogate.kernel
+        >>> process = lm.GaussianProcess(kernel, kernel.prior.mean, features[:3], torch.tensor([-1.0, 0.0, 1.0]))
+        >>> process(features).mean.shape == (len(features),)
+        True
     """
 
     def __init__(self, kernel: GroupedKernel, parameters: Tensor, features: Tensor, values: Tensor) -> None:

@@ -37,6 +37,12 @@ class MetaSurrogate(LightningModule):
         encoding: of the space that was searched.
         given: numbers of scores from which validation predicts the others.
         seed: of the draws of those.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> surrogate = lm.MetaSurrogate(encoding=lm.OneHotEncoding(lm.LayeredSpace(shared=True)), given=[5, 10])
+        >>> surrogate.given
+        (5, 10)
     """
 
     def __init__(self, *, encoding: Encoding, given: Sequence[int] = (5, 10, 25, 50), seed: int = 0) -> None:

@@ -22,6 +22,12 @@ class MetaTrainedEmbedding(TaskEmbedding):
     Args:
         space: the space of the meta-training.
         start: its checkpoint.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> embedding = lm.MetaTrainedEmbedding(lm.LayeredSpace(), start="runs/latest/checkpoints/last.ckpt")
+        >>> embedding.start
+        'runs/latest/checkpoints/last.ckpt'
     """
 
     def __init__(self, space: SearchSpace, start: str) -> None:

@@ -38,6 +38,13 @@ class RecordDataModule(LightningDataModule):
     Attributes:
         train: the tasks to learn from, once set up.
         val: the held-out tasks, once set up.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> encoding = lm.OneHotEncoding(lm.LayeredSpace(shared=True))
+        >>> data = lm.RecordDataModule(["search/records.jsonl"], encoding, val_tasks=0.25)
+        >>> data.val_tasks
+        0.25
     """
 
     def __init__(

@@ -203,6 +203,13 @@ class TransferSurrogate:
 
     Attributes:
         prior: of the parameters of the new task's kernel.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> kernel = lm.MetaSurrogate(encoding=lm.OneHotEncoding(lm.LayeredSpace(shared=True))).kernel
+        >>> plain = lm.TransferSurrogate(kernel, sources=[], mean=kernel.prior.mean)
+        >>> plain.cost
+        Cost(queries=0, steps=0, images=0, flops=0, seconds=0.0)
     """
 
     def __init__(self, kernel: GroupedKernel, sources: Sequence[SourceGP], mean: Tensor) -> None:

@@ -30,6 +30,13 @@ class Preemption(Callback):
 
     Args:
         path: the checkpoint; by default ``checkpoints/last.ckpt`` in the run's directory.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> callback = lm.Preemption()
+        >>> trainer = lm.Trainer(max_epochs=3, callbacks=[callback], accelerator="cpu", logger=False)
+        >>> callback in trainer.callbacks
+        True
     """
 
     def __init__(self, path: str | None = None) -> None:

@@ -30,6 +30,13 @@ class RankMonitor(Callback):
 
     Raises:
         ValueError: a number of seconds is below 2.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> callback = lm.RankMonitor(limit=120)
+        >>> trainer = lm.Trainer(max_epochs=3, callbacks=[callback], accelerator="cpu", logger=False)
+        >>> callback in trainer.callbacks
+        True
     """
 
     def __init__(self, limit: float = 60.0, stuck: float = 1800.0) -> None:

@@ -97,6 +97,13 @@ class ReplicaCheck(Callback):
 
     Raises:
         ValueError: the number is below 1.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> callback = lm.ReplicaCheck()
+        >>> trainer = lm.Trainer(max_epochs=3, callbacks=[callback], accelerator="cpu", logger=False)
+        >>> callback in trainer.callbacks
+        True
     """
 
     def __init__(self, every_n_steps: int = 50) -> None:

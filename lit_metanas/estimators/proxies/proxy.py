@@ -32,6 +32,19 @@ class Proxy(ABC):
         passes: what it computes for each image, in units of the forward multiply-adds: 1 forward, and 1 each for the
             gradients of weights and of activations. What it does with the results is left out.
         needs_data: whether it looks at images; one that does not looks at the shape of ``inputs`` only.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> import lit_metanas as lm
+        >>> class Biases(lm.Proxy):
+        ...     passes, needs_data = 0, False
+        ...
+        ...     def value(self, network, inputs, labels):
+        ...         named = network.named_parameters()
+        ...         return float(sum(weight.numel() for name, weight in named if name.endswith("bias")))
+        >>> Biases()(nn.Linear(3, 2), torch.rand(1, 3), torch.tensor([0]))
+        2.0
     """
 
     passes: int
@@ -96,6 +109,15 @@ class ProxyEstimator(Estimator):
 
     Raises:
         ValueError: ``images`` is below 1, or the proxy needs data and the train part is empty.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
+        >>> space = lm.LayeredSpace(widths=(4,))
+        >>> estimator = lm.ProxyEstimator(task, space, seed=0, proxy=lm.ParameterCount())
+        >>> estimator(space.sample(torch.Generator().manual_seed(0)), fidelity=1.0).cost.queries
+        1
     """
 
     def __init__(self, task: Task, space: SearchSpace, seed: int, proxy: Proxy, images: int = 64) -> None:

@@ -20,6 +20,17 @@ class Snip(Proxy):
 
     Sum over the weights of convolutions and linear layers of ``|w dL/dw|``, which is the size of the gradient of a
     mask of ones; ``L`` is the mean cross-entropy.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> import lit_metanas as lm
+        >>> _ = torch.manual_seed(0)
+        >>> network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2))
+        >>> images, labels = torch.rand(4, 1, 8, 8), torch.arange(4) % 2
+        >>> score = lm.Snip()(network, images, labels)
+        >>> type(score)
+        <class 'float'>
     """
 
     passes = 3
@@ -34,7 +45,19 @@ class Snip(Proxy):
 
 
 class GradNorm(Proxy):
-    """Sum over convolutions and linear layers of the norm of the loss's gradient (Abdelfattah et al. 2021)."""
+    """Sum over convolutions and linear layers of the norm of the loss's gradient (Abdelfattah et al. 2021).
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> import lit_metanas as lm
+        >>> _ = torch.manual_seed(0)
+        >>> network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2))
+        >>> images, labels = torch.rand(4, 1, 8, 8), torch.arange(4) % 2
+        >>> score = lm.GradNorm()(network, images, labels)
+        >>> type(score)
+        <class 'float'>
+    """
 
     passes = 3
     needs_data = True
@@ -59,6 +82,17 @@ class Jacov(Proxy):
     A row for each image: the gradient of its summed class scores with respect to its pixels. Of the rows' correlation
     matrix with eigenvalues ``v`` the score is ``-sum(log(v + k) + 1 / (v + k))``, ``k = 1e-5``. No number where the
     scores do not depend on an image, such as in a cell without a path from input to output.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> import lit_metanas as lm
+        >>> _ = torch.manual_seed(0)
+        >>> network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2))
+        >>> images, labels = torch.rand(4, 1, 8, 8), torch.arange(4) % 2
+        >>> score = lm.Jacov()(network, images, labels)
+        >>> type(score)
+        <class 'float'>
     """
 
     passes = 2
@@ -103,6 +137,17 @@ class Nwot(Proxy):
     Entry ``(i, j)`` of the kernel is the number of ReLU inputs, over all layers and pixels, that are positive for both
     of two images or for neither; the score is the logarithm of the kernel's determinant. No number where two images
     have the same signs, or where there is no ReLU.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> import lit_metanas as lm
+        >>> _ = torch.manual_seed(0)
+        >>> network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2))
+        >>> images, labels = torch.rand(4, 1, 8, 8), torch.arange(4) % 2
+        >>> score = lm.Nwot()(network, images, labels)
+        >>> type(score)
+        <class 'float'>
     """
 
     passes = 1
@@ -145,7 +190,19 @@ class _SignCounter(TorchDispatchMode):
 
 
 class L2Norm(Proxy):
-    """Sum over convolutions and linear layers of the norm of their weights (Abdelfattah et al. 2021)."""
+    """Sum over convolutions and linear layers of the norm of their weights (Abdelfattah et al. 2021).
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> import lit_metanas as lm
+        >>> _ = torch.manual_seed(0)
+        >>> network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2))
+        >>> images, labels = torch.rand(4, 1, 8, 8), torch.arange(4) % 2
+        >>> score = lm.L2Norm()(network, images, labels)
+        >>> type(score)
+        <class 'float'>
+    """
 
     passes = 0
     needs_data = False
@@ -157,7 +214,18 @@ class L2Norm(Proxy):
 
 
 class ParameterCount(Proxy):
-    """Number of trainable parameters."""
+    """Number of trainable parameters.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> import lit_metanas as lm
+        >>> _ = torch.manual_seed(0)
+        >>> network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2))
+        >>> images, labels = torch.rand(4, 1, 8, 8), torch.arange(4) % 2
+        >>> lm.ParameterCount()(network, images, labels)
+        330.0
+    """
 
     passes = 0
     needs_data = False
@@ -169,7 +237,18 @@ class ParameterCount(Proxy):
 
 
 class FlopCount(Proxy):
-    """Forward multiply-adds of convolutions and matrix products for one image, counted without computing them."""
+    """Forward multiply-adds of convolutions and matrix products for one image, counted without computing them.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> import lit_metanas as lm
+        >>> _ = torch.manual_seed(0)
+        >>> network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2))
+        >>> images, labels = torch.rand(4, 1, 8, 8), torch.arange(4) % 2
+        >>> lm.FlopCount()(network, images, labels)
+        1584.0
+    """
 
     passes = 0
     needs_data = False
@@ -189,6 +268,17 @@ class Synflow(Proxy):
     an image of ones in the network of absolute parameters. Batch-norm uses its running statistics: in a fresh network
     it is then the identity, as in the published version, which leaves it out. In double precision, for the product
     of a deep network's layers leaves the range of single precision.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> import lit_metanas as lm
+        >>> _ = torch.manual_seed(0)
+        >>> network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2))
+        >>> images, labels = torch.rand(4, 1, 8, 8), torch.arange(4) % 2
+        >>> score = lm.Synflow()(network, images, labels)
+        >>> type(score)
+        <class 'float'>
     """
 
     passes = 3

@@ -67,6 +67,11 @@ class NASBench101Table(Table):
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the data set is another one, or the file is damaged or no table of NAS-Bench-101.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> table = lm.NASBench101Table("cifar10", "nasbench_only108.tfrecord")  # doctest: +SKIP
+        >>> estimator = lm.TabularEstimator(table, "val_108")  # doctest: +SKIP
     """
 
     space: NASBench101

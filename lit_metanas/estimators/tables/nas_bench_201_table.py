@@ -50,6 +50,11 @@ class NASBench201Table(Table):
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the data set is unknown, or the file is damaged or lacks an array of the right shape.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> table = lm.NASBench201Table("cifar10", "nas_bench_201.npz")  # doctest: +SKIP
+        >>> estimator = lm.TabularEstimator(table, "val_200")  # doctest: +SKIP
     """
 
     space: NASBench201

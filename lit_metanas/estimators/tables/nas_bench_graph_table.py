@@ -35,6 +35,11 @@ class NASBenchGraphTable(Table):
     Raises:
         FileNotFoundError: the table, or the package, is absent.
         ValueError: the data set is unknown, or the table is damaged or no table of this space.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> table = lm.NASBenchGraphTable("cora")  # doctest: +SKIP
+        >>> estimator = lm.TabularEstimator(table, "val")  # doctest: +SKIP
     """
 
     space: NASBenchGraph

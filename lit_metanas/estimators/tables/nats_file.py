@@ -54,6 +54,11 @@ class NATSFiles(Table):
     Raises:
         FileNotFoundError: there is no such folder.
         ValueError: the data set is unknown.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> table = lm.NATSFiles("cifar10", "NATS-tss-v1_0-3ffb9-simple")  # doctest: +SKIP
+        >>> estimator = lm.TabularEstimator(table, "val_200")  # doctest: +SKIP
     """
 
     space: NASBench201

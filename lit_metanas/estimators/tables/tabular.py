@@ -25,6 +25,16 @@ class Table(ABC):
         dataset: the data set's name.
         signals: names of the scores that the table holds.
         devices: whose latency it knows.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> class Kernels(lm.Table):
+        ...     space, dataset, signals = lm.LayeredSpace(shared=True), "letters", ("val",)
+        ...
+        ...     def score(self, architecture, signal):
+        ...         return int(architecture["kernel"]) / 10
+        >>> Kernels().score(lm.Architecture({"kernel": "5"}), "val")
+        0.5
     """
 
     space: ChoiceSpace
@@ -95,6 +105,12 @@ class TableDataModule(LightningDataModule):
 
     Raises:
         ValueError: there are no data sets.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> data = lm.TableDataModule(lm.NASBenchGraphTable, ["cora", "citeseer"])
+        >>> data.datasets
+        ['cora', 'citeseer']
     """
 
     def __init__(self, table: TableCallable, datasets: list[str]) -> None:
@@ -141,6 +157,17 @@ class TabularEstimator(Estimator):
 
     Raises:
         ValueError: the table has no such signal, or does not know the device.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> class Kernels(lm.Table):
+        ...     space, dataset, signals = lm.LayeredSpace(shared=True), "letters", ("val",)
+        ...
+        ...     def score(self, architecture, signal):
+        ...         return int(architecture["kernel"]) / 10
+        >>> estimator = lm.TabularEstimator(Kernels(), "val")
+        >>> estimator(lm.Architecture({"kernel": "5"}), fidelity=1.0)
+        Score(value=0.5, cost=Cost(queries=1, steps=0, images=0, flops=0, seconds=0.0), weights=None)
     """
 
     def __init__(self, table: Table, signal: str, device: str | None = None) -> None:

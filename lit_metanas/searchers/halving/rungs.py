@@ -109,6 +109,13 @@ class Halving(Searcher):
         estimator: makes the estimator of a task.
         rungs: share of the budget's FLOPs for each rung.
         finish: whether the winner is trained on with what is left of the budget.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> isinstance(lm.SuccessiveHalving(candidates=4), lm.Halving)
+        True
+        >>> lm.SuccessiveHalving(candidates=4).rungs
+        (0.5, 0.5)
     """
 
     def __init__(self, estimator: EstimatorCallable, rungs: Sequence[float], finish: bool) -> None:

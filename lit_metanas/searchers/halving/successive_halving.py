@@ -31,6 +31,15 @@ class SuccessiveHalving(Halving):
         rungs: share of the budget's FLOPs for each rung; None gives equal shares to as many as are needed to be
             left with one.
         finish: whether the winner is trained on with what is left of the budget.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
+        >>> space, recipe = lm.LayeredSpace(widths=(4,), shared=True), lm.Recipe(epochs=1)
+        >>> result = lm.search(task, space, method=lm.SuccessiveHalving(candidates=2), flops=1e9, recipe=recipe)
+        >>> space.violation(result.architecture) is None
+        True
     """
 
     def __init__(
@@ -85,6 +94,16 @@ class EvolvingHalving(Halving):
         survivors: how many of a rung go on into the next.
         whole_groups: probability that a mutation changes all layers' choices of one kind together.
         finish: whether the winner is trained on with what is left of the budget.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
+        >>> space, recipe = lm.LayeredSpace(widths=(4,), shared=True), lm.Recipe(epochs=1)
+        >>> searcher = lm.EvolvingHalving(candidates=(2, 2), rungs=(0.2, 0.2))
+        >>> result = lm.search(task, space, method=searcher, flops=3e8, recipe=recipe)
+        >>> space.violation(result.architecture) is None
+        True
     """
 
     def __init__(

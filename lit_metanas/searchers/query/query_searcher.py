@@ -60,6 +60,15 @@ class QuerySearcher(Searcher):
         heartbeat: seconds between the heartbeats of a worker's trial; after two without, others start it again.
         embedding: tells what the task is like; it goes into the record, and into the study's user attribute
             ``embedding``, where samplers may look at it. Its computation is not charged.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
+        >>> space, recipe = lm.LayeredSpace(widths=(4,), shared=True), lm.Recipe(epochs=1)
+        >>> result = lm.search(task, space, method=lm.QuerySearcher(trials=2), recipe=recipe)
+        >>> space.violation(result.architecture) is None
+        True
     """
 
     embedding: TaskEmbedding | None = None

@@ -33,6 +33,16 @@ class RegularisedEvolution(HistorySampler):
         seed: of all draws, together with the trial's number; None takes one from the operating system.
         space: tells which architectures are the same, cannot be built, or have inactive choices; the study's
             parameters are its choices with the prefix ``arch.``, and any others.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
+        >>> space, recipe = lm.LayeredSpace(widths=(4,), shared=True), lm.Recipe(epochs=1)
+        >>> searcher = lm.QuerySearcher(sampler=lm.RegularisedEvolution(population=2, sample=1), trials=3)
+        >>> result = lm.search(task, space, method=searcher, recipe=recipe)
+        >>> space.violation(result.architecture) is None
+        True
     """
 
     def __init__(
@@ -95,6 +105,16 @@ class LocalSearch(HistorySampler):
         seed: of all draws, together with the trial's number; None takes one from the operating system.
         space: tells which architectures are the same, cannot be built, or have inactive choices; the study's
             parameters are its choices with the prefix ``arch.``, and any others.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
+        >>> space, recipe = lm.LayeredSpace(widths=(4,), shared=True), lm.Recipe(epochs=1)
+        >>> searcher = lm.QuerySearcher(sampler=lm.LocalSearch(initial=1), trials=2)
+        >>> result = lm.search(task, space, method=searcher, recipe=recipe)
+        >>> space.violation(result.architecture) is None
+        True
     """
 
     def __init__(

@@ -45,6 +45,13 @@ class MetaSampler(HistorySampler):
 
     Raises:
         ValueError: a number is too small, or the encoding is of another space.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> encoding = lm.OneHotEncoding(lm.LayeredSpace(shared=True))
+        >>> searcher = lm.QuerySearcher(sampler=lm.MetaSampler(space=encoding.space, encoding=encoding), trials=10)
+        >>> type(searcher.sampler).__name__
+        'MetaSampler'
     """
 
     def __init__(

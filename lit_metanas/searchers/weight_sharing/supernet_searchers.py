@@ -43,6 +43,15 @@ class DARTSSearcher(SupernetSearcher):
             starts from scratch.
         callbacks: Lightning's, of the Trainer that runs the search: they see its logits and its record as it goes on,
             and may stop it. One callback serves all tasks, one after the other.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
+        >>> space, recipe = lm.LayeredSpace(widths=(4,), shared=True), lm.Recipe(epochs=1)
+        >>> result = lm.search(task, space, method=lm.DARTSSearcher(epochs=1), recipe=recipe)
+        >>> space.violation(result.architecture) is None
+        True
     """
 
     def __init__(
@@ -97,6 +106,15 @@ class ENASSearcher(SupernetSearcher):
             controller starts from scratch. None starts all from scratch.
         head: with ``start``, how the classifier starts from the train part, under the architecture of the meta-trained
             logits: a head with a weight and a bias. None starts from scratch.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
+        >>> space, recipe = lm.LayeredSpace(widths=(4,), shared=True), lm.Recipe(epochs=1)
+        >>> result = lm.search(task, space, method=lm.ENASSearcher(epochs=1, candidates=2), recipe=recipe)
+        >>> space.violation(result.architecture) is None
+        True
     """
 
     def __init__(
@@ -172,6 +190,15 @@ class OneShotSearcher(SupernetSearcher):
             starts from scratch.
         head: with ``start``, how the classifier starts from the train part, under the architecture of the meta-trained
             logits: a head with a weight and a bias. None starts from scratch.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
+        >>> space, recipe = lm.LayeredSpace(widths=(4,), shared=True), lm.Recipe(epochs=1)
+        >>> result = lm.search(task, space, method=lm.OneShotSearcher(epochs=1, candidates=2), recipe=recipe)
+        >>> space.violation(result.architecture) is None
+        True
     """
 
     def __init__(
