@@ -19,9 +19,15 @@ class Head(ABC):
     starts_from_support: bool = False
     compares: bool = False
 
-    def initial(self, features: int, generator: torch.Generator) -> dict[str, Tensor]:
-        """The head's meta-parameters (``Parameters.head``) before training; none unless a head says so."""
-        del features, generator
+    def initial(self, features: int, generator: torch.Generator, way: int | None = None) -> dict[str, Tensor]:
+        """The head's meta-parameters (``Parameters.head``) before training; none unless a head says so.
+
+        Args:
+            features: their number.
+            generator: of what is drawn.
+            way: number of classes, where the data tell it.
+        """
+        del features, generator, way
         return {}
 
     @abstractmethod
@@ -61,16 +67,23 @@ class LinearHead(Head):
     """Linear with meta-learned start, as in MAML (Finn et al. 2017).
 
     Args:
-        way: the number of classes of every task.
+        way: the number of classes of every task; None takes that of the data.
     """
 
-    def __init__(self, *, way: int) -> None:
+    def __init__(self, *, way: int | None = None) -> None:
         self.way = way
 
-    def initial(self, features: int, generator: torch.Generator) -> dict[str, Tensor]:
-        """Weight ``(way, features)``, uniform within ``1 / sqrt(features)``, and bias ``(way,)`` of zeros."""
-        weight = (2 * torch.rand(self.way, features, generator=generator) - 1) / features**0.5
-        return {"weight": weight, "bias": torch.zeros(self.way)}
+    def initial(self, features: int, generator: torch.Generator, way: int | None = None) -> dict[str, Tensor]:
+        """Weight ``(way, features)``, uniform within ``1 / sqrt(features)``, and bias ``(way,)`` of zeros.
+
+        Raises:
+            ValueError: the number of classes is unknown.
+        """
+        rows = way if self.way is None else self.way
+        if rows is None:
+            raise ValueError("LinearHead does not know the number of classes: give it as 'way'.")
+        weight = (2 * torch.rand(rows, features, generator=generator) - 1) / features**0.5
+        return {"weight": weight, "bias": torch.zeros(rows)}
 
     def start(self, meta: dict[str, Tensor], support: Tensor, labels: Tensor, way: int) -> dict[str, Tensor]:
         """The meta-learned parameters.
@@ -79,8 +92,8 @@ class LinearHead(Head):
             ValueError: the task has another number of classes.
         """
         del support, labels
-        if way != self.way:
-            raise ValueError(f"LinearHead has {self.way} classes and the task {way}: use PrototypeLinearHead.")
+        if way != (rows := len(meta["bias"])):
+            raise ValueError(f"LinearHead has {rows} classes and the task {way}: use PrototypeLinearHead.")
         return meta
 
     def scores(self, head: dict[str, Tensor], features: Tensor, support: Tensor, labels: Tensor, way: int) -> Tensor:

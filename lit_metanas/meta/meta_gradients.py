@@ -20,9 +20,11 @@ from lit_metanas.meta.differentiation import (
     mean_vmap,
     vectorised,
 )
+from lit_metanas.meta.heads import Head
 from lit_metanas.meta.inner_loop import Adaptation, InnerLoop, JointInnerLoop
 from lit_metanas.meta.learner import Learner, Parameters, TaskNoise, Tensors
 from lit_metanas.meta.partial_inner_loops import HeadInnerLoop
+from lit_metanas.relaxations.relaxation import Relaxation
 from lit_metanas.tasks.task import Episode
 
 
@@ -82,7 +84,7 @@ class MetaGradient(ABC):
         progress: float,
     ) -> tuple[Parameters, Metrics]:
         """As a call, without ``finished``, which takes the metrics of all tasks where several processes share them."""
-        self.check(learner, inner_loop)
+        self.check(learner.head, learner.relaxation, inner_loop)
         functional = vectorised(self.task_map, learner.relaxation, episodes[0].support.inputs.device)
 
         def one(episode: Episode, noise: TaskNoise) -> tuple[Parameters, Metrics]:
@@ -93,9 +95,9 @@ class MetaGradient(ABC):
         metrics |= {"loss": metrics["losses"].mean(), "accuracy": metrics["accuracies"].mean()}
         return gradients, metrics
 
-    def check(self, learner: Learner, inner_loop: InnerLoop) -> None:
-        """Raise ValueError where learner and inner loop do not suit this meta-gradient."""
-        del learner, inner_loop
+    def check(self, head: Head, relaxation: Relaxation, inner_loop: InnerLoop) -> None:
+        """Raise ValueError where head, relaxation and inner loop do not suit this meta-gradient."""
+        del head, relaxation, inner_loop
 
     @abstractmethod
     def task_gradient(
@@ -237,11 +239,11 @@ class ANIL(MAML):
         task_map: ``loop`` (one task after another), ``vmap`` (all at once) or ``auto`` (``vmap`` on a GPU).
     """
 
-    def check(self, learner: Learner, inner_loop: InnerLoop) -> None:
+    def check(self, head: Head, relaxation: Relaxation, inner_loop: InnerLoop) -> None:
         """Ask for ``HeadInnerLoop`` and a head that has parameters."""
-        if not isinstance(inner_loop, HeadInnerLoop) or learner.head.compares:
+        if not isinstance(inner_loop, HeadInnerLoop) or head.compares:
             raise ValueError(
-                f"ANIL adapts a linear head, not {type(learner.head).__name__} by {type(inner_loop).__name__}: "
+                f"ANIL adapts a linear head, not {type(head).__name__} by {type(inner_loop).__name__}: "
                 "use HeadInnerLoop with PrototypeLinearHead or LinearHead."
             )
 
@@ -255,7 +257,7 @@ class TNAS(MAML):
 
     second_order = False
 
-    def check(self, learner: Learner, inner_loop: InnerLoop) -> None:
+    def check(self, head: Head, relaxation: Relaxation, inner_loop: InnerLoop) -> None:
         """Ask for ``JointInnerLoop`` that moves weights and logits."""
         if not isinstance(inner_loop, JointInnerLoop) or not {"weights", "logits"} <= set(inner_loop.groups):
             raise ValueError(
@@ -275,10 +277,10 @@ class PrototypeLoss(MAML):
 
     second_order = False
 
-    def check(self, learner: Learner, inner_loop: InnerLoop) -> None:
+    def check(self, head: Head, relaxation: Relaxation, inner_loop: InnerLoop) -> None:
         """Ask for a head made from the support set and no steps."""
-        if inner_loop.steps or not (learner.head.compares or learner.head.starts_from_support):
+        if inner_loop.steps or not (head.compares or head.starts_from_support):
             raise ValueError(
                 f"PrototypeLoss takes class means, not {inner_loop.steps} steps of {type(inner_loop).__name__} with "
-                f"{type(learner.head).__name__}: use NoInnerLoop with PrototypeHead."
+                f"{type(head).__name__}: use NoInnerLoop with PrototypeHead."
             )

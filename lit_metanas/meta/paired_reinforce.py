@@ -7,10 +7,12 @@ from dataclasses import replace
 import torch
 
 from lit_metanas.meta.differentiation import Metrics, TaskMap
+from lit_metanas.meta.heads import Head
 from lit_metanas.meta.inner_loop import Adaptation, InnerLoop
 from lit_metanas.meta.learner import Learner, Parameters, TaskNoise, Tensors
 from lit_metanas.meta.meta_gradients import MetaGradient, differentiation, query_gradient
 from lit_metanas.relaxations.discrete import Categorical
+from lit_metanas.relaxations.relaxation import Relaxation
 
 
 class PairedReinforce(MetaGradient):
@@ -38,12 +40,12 @@ class PairedReinforce(MetaGradient):
         self.isolate = isolate
         self.normalise = normalise
 
-    def check(self, learner: Learner, inner_loop: InnerLoop) -> None:
+    def check(self, head: Head, relaxation: Relaxation, inner_loop: InnerLoop) -> None:
         """Ask for the relaxation ``Categorical``."""
-        del inner_loop
-        if not isinstance(learner.relaxation, Categorical):
+        del head, inner_loop
+        if not isinstance(relaxation, Categorical):
             raise ValueError(
-                f"PairedReinforce draws children from softmax(logits), which {type(learner.relaxation).__name__} does "
+                f"PairedReinforce draws children from softmax(logits), which {type(relaxation).__name__} does "
                 "not: use the relaxation Categorical."
             )
 

@@ -7,10 +7,12 @@ from dataclasses import replace
 import torch
 
 from lit_metanas.meta.differentiation import Metrics, TaskMap
+from lit_metanas.meta.heads import Head
 from lit_metanas.meta.inner_loop import Adaptation, InnerLoop
-from lit_metanas.meta.learner import Learner, Parameters
+from lit_metanas.meta.learner import Parameters
 from lit_metanas.meta.meta_gradients import MetaGradient, differentiation, task_metrics
 from lit_metanas.meta.partial_inner_loops import AlternatingInnerLoop
+from lit_metanas.relaxations.relaxation import Relaxation
 
 
 class Reptile(MetaGradient):
@@ -62,7 +64,7 @@ class MetaNAS(Reptile):
     def __init__(self, *, weight_rate: float = 1.0, logit_rate: float = 0.6, task_map: TaskMap = "auto") -> None:
         super().__init__(weight_rate=weight_rate, logit_rate=logit_rate, task_map=task_map)
 
-    def check(self, learner: Learner, inner_loop: InnerLoop) -> None:
+    def check(self, head: Head, relaxation: Relaxation, inner_loop: InnerLoop) -> None:
         """Ask for ``AlternatingInnerLoop``."""
         if not isinstance(inner_loop, AlternatingInnerLoop):
             raise ValueError(

@@ -5,7 +5,7 @@ import torch
 from meta_toys import SHAPE, SPACE, make_data, make_model, make_trainer
 
 from lit_metanas.records import Cost
-from lit_metanas.training.meta_search.meta_checkpoint import META_KEY, check_resumable, meta_entry
+from lit_metanas.training.meta_search.meta_checkpoint import META_KEY, meta_entry, resumable
 
 
 def content():
@@ -28,10 +28,10 @@ DAMAGE = {
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_damage_is_said_in_a_sentence(damage):
     damaged = content()
-    check_resumable(damaged, SPACE, SHAPE, {})
+    resumable(damaged)
     DAMAGE[damage](damaged[META_KEY])
     with pytest.raises(ValueError, match=r"The checkpoint is damaged: give one that `fit` of MetaSearch wrote\."):
-        check_resumable(damaged, SPACE, SHAPE, {})
+        resumable(damaged)
 
 
 def test_the_trainer_says_it_too(tmp_path):

@@ -131,7 +131,7 @@ def test_kept_images_are_exact(images):
     state = copy.deepcopy(statistics.state(Alone()))
     assert state["tasks"][0].dtype == (torch.uint8 if images.max() < 0.1 else torch.float32)
     again = RunningStatistics(model.supernet, SHAPE, model.space)
-    again.restore(state, {}, 0, Alone())
+    again.restore(state, {}, 0, rank=0, world=1)
     assert torch.equal(again._mine[0], images)
 
 
@@ -148,7 +148,7 @@ def test_kept_images_go_round_any_number_of_processes(world):
     kept = []
     for rank in map(Rank, range(world)):
         statistics = RunningStatistics(model.supernet, SHAPE, model.space)
-        statistics.restore({"tasks": tasks}, {}, 0, rank)
+        statistics.restore({"tasks": tasks}, {}, 0, rank.global_rank, world)
         like = next(model.supernet.parameters())
         assert torch.equal(statistics.images(rank, like), torch.cat(tasks))  # of all, before training goes on
         assert len(statistics.state(rank)["tasks"]) == 5

@@ -24,9 +24,10 @@ TRAIN = Path(__file__).with_name("toys") / "train.py"
 METHODS = {
     "paired": lambda: {"schedule": ArchitectureSchedule(warm_up=0.1, tied_until=0.5, prune_below=0.47)},
     "maml": lambda: {
+        "shape": None,
         "meta_gradient": MAML(),
         "relaxation": GumbelSoftmax(),
-        "head": LinearHead(way=3),
+        "head": LinearHead(),
         "inner_loop": JointInnerLoop(steps=1),
         "gradient_clip": 1.0,
     },

@@ -78,7 +78,6 @@ class TaskArchitectures:
 
     Args:
         space: the search space.
-        learner: supernet, head and the relaxation to adapt under.
         inner_loop: adaptation that moves logits.
         seed: of what is drawn.
 
@@ -91,14 +90,13 @@ class TaskArchitectures:
         ValueError: the inner loop does not move logits.
     """
 
-    def __init__(self, space: SearchSpace, learner: Learner, inner_loop: InnerLoop, seed: int) -> None:
+    def __init__(self, space: SearchSpace, inner_loop: InnerLoop, seed: int) -> None:
         if not inner_loop.steps or "logits" not in inner_loop.groups:
             raise ValueError(
                 f"adapt_architecture needs an inner loop that moves logits, not {type(inner_loop).__name__} with "
                 f"{inner_loop.steps} steps: give JointInnerLoop or AlternatingInnerLoop."
             )
         self.space = space
-        self.learner = replace(learner, statistics=None)
         self.inner_loop = inner_loop
         self.seed = seed
         self.cost = Cost()
@@ -118,16 +116,17 @@ class TaskArchitectures:
         flops, seconds = round(total.flops / episodes), total.seconds / episodes
         return Cost(steps=total.steps // episodes, images=total.images // episodes, flops=flops, seconds=seconds)
 
-    def derive(self, parameters: Parameters, episode: Episode, number: int) -> Parameters:
+    def derive(self, learner: Learner, parameters: Parameters, episode: Episode, number: int) -> Parameters:
         """The meta-parameters with the logits that an episode adapts them to.
 
         Args:
+            learner: supernet, head and the relaxation to adapt under.
             parameters: the meta-parameters.
             episode: only its support set is read.
             number: place of the episode in its series.
         """
         begin = time.perf_counter()
-        learner, inner_loop = self.learner, self.inner_loop
+        learner, inner_loop = replace(learner, statistics=None), self.inner_loop
         steps, generator = inner_loop.steps, task_generator(self.seed, -2, number)
         noise = learner.draw_noise(parameters.logits, episode, generator, steps=steps)
         adaptation = Adaptation(learner, episode, noise)

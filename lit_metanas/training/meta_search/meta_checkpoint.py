@@ -120,12 +120,11 @@ def check_fits(checkpoint: MetaCheckpoint, space: SearchSpace, shape: Shape) -> 
             )
 
 
-def check_resumable(content: Mapping[str, Any], space: SearchSpace, shape: Shape, head: Mapping[str, Tensor]) -> None:
-    """Compare a whole checkpoint with the model that would go on from it.
+def resumable(content: Mapping[str, Any]) -> MetaCheckpoint:
+    """What a whole checkpoint, from which a model would go on, tells.
 
     Raises:
-        ValueError: it was not made by meta-training, is damaged or newer, does not fit (``check_fits``), has a
-            larger space than the model, or has another head.
+        ValueError: it was not made by meta-training, is damaged, newer, or a mere start.
     """
     entry = content.get(META_KEY)
     if entry is None:
@@ -138,9 +137,18 @@ def check_resumable(content: Mapping[str, Any], space: SearchSpace, shape: Shape
         raise ValueError(
             f"The checkpoint has schema {entry['schema']}, written by a newer version of lit_metanas: upgrade."
         )
-    check_fits(checkpoint, space, shape)
     if "own" not in entry:
         raise ValueError("The checkpoint is a start, not a run to resume: give it as the model's start.")
+    return checkpoint
+
+
+def check_resumable(checkpoint: MetaCheckpoint, space: SearchSpace, shape: Shape, head: Mapping[str, Tensor]) -> None:
+    """Compare a checkpoint with the model that would go on from it.
+
+    Raises:
+        ValueError: it does not fit (``check_fits``), its space is larger than the model's, or its head is another.
+    """
+    check_fits(checkpoint, space, shape)
     if checkpoint.labels != {choice.name: list(choice.labels) for choice in space.choices}:
         raise ValueError(
             "The checkpoint's search space is larger than the model's: give the checkpoint as the model's start."

@@ -18,7 +18,7 @@ from lit_metanas.records.budget import Cost
 from lit_metanas.records.rows import Protocol
 from lit_metanas.records.statistics import t_interval
 from lit_metanas.relaxations import Derived, Relaxation
-from lit_metanas.spaces import Architecture, SearchSpace, Shape, inherit
+from lit_metanas.spaces import Architecture, SearchSpace, Shape, Supernet, inherit
 from lit_metanas.tasks.task import Episode
 from lit_metanas.training.architecture_logits import ArchitectureLogits
 from lit_metanas.training.meta_search.episode_scores import EpisodeScores, TaskArchitectures, normal
@@ -28,6 +28,7 @@ from lit_metanas.training.meta_search.meta_checkpoint import (
     check_resumable,
     meta_entry,
     read_meta_checkpoint,
+    resumable,
 )
 from lit_metanas.training.meta_search.training_state import Account, RunningStatistics
 from lit_metanas.training.trainers import validate_anew
@@ -41,7 +42,7 @@ class MetaLearned(LightningModule):
 
     Args:
         space: the search space.
-        shape: channels, height and width of an input.
+        shape: channels, height and width of an input; None takes those of the Trainer's data module.
         relaxation: logits to mixture in training.
         inner_loop: adaptation to an episode.
         head: features to scores.
@@ -61,7 +62,7 @@ class MetaLearned(LightningModule):
         self,
         *,
         space: SearchSpace,
-        shape: Shape,
+        shape: Shape | None,
         relaxation: Relaxation,
         inner_loop: InnerLoop,
         head: Head,
@@ -74,30 +75,74 @@ class MetaLearned(LightningModule):
     ) -> None:
         super().__init__()
         self.space = space
-        self.shape = shape
         self.inner_loop = inner_loop
         self.seed = seed
-        self.supernet = space.supernet(shape)
+        # The order of a checkpoint's tensors is this one, whenever the modules are built.
+        self.register_module("supernet", None)
         self.logits = ArchitectureLogits(space.choices, prior=prior, strength=prior_strength)
-        initial = head.initial(self.supernet.features, torch.Generator().manual_seed(seed))
-        self.head = nn.ParameterDict({name: nn.Parameter(value) for name, value in initial.items()})
-        self.learner = Learner(self.supernet, relaxation, head, batch_norm)
+        self.register_module("head", None)
         self.register_buffer("outer_steps", torch.zeros((), dtype=torch.int64))
         self.register_buffer("spent", torch.zeros((), dtype=torch.int64))
         self.outer_steps: Tensor
         self.spent: Tensor
-        self.to(memory_format=torch.channels_last)
         self.account = Account()
-        self.statistics = RunningStatistics(self.supernet, shape, space)
         self._derived, self._one_hot, self._relaxed = (EpisodeScores(seed) for _ in range(3))
-        self.task_architectures: TaskArchitectures | None = None
-        if adapt_architecture:
-            self.task_architectures = TaskArchitectures(space, self.learner, inner_loop, seed)
+        self.task_architectures = TaskArchitectures(space, inner_loop, seed) if adapt_architecture else None
         self._images = torch.empty(0)
         self.test_values: list[float] = []
         self._protocol: Protocol | None = None
-        if start is not None:
-            self._start_from(start)
+        self._parts = relaxation, head, batch_norm
+        self._start = None if start is None else read_meta_checkpoint(start)
+        self._random_state = torch.get_rng_state() if shape is None else None
+        if shape is not None:
+            self._build(shape)
+
+    @property
+    def built(self) -> bool:
+        """Whether supernet and head are there."""
+        return self._modules["supernet"] is not None
+
+    def _build(self, shape: Shape, way: int | None = None) -> None:
+        """Make supernet and head, with the weights that they get when the module is made.
+
+        Raises:
+            ValueError: the head has to know the number of classes, or the checkpoint to start from does not fit.
+        """
+        relaxation, head, batch_norm = self._parts
+        self.shape: Shape = shape
+        with torch.random.fork_rng(devices=[], enabled=self._random_state is not None):
+            if self._random_state is not None:
+                torch.set_rng_state(self._random_state)
+            self.supernet: Supernet = self.space.supernet(shape)
+        initial = head.initial(self.supernet.features, torch.Generator().manual_seed(self.seed), way)
+        self.head = nn.ParameterDict({name: nn.Parameter(value) for name, value in initial.items()})
+        self.learner = Learner(self.supernet, relaxation, head, batch_norm)
+        self.to(memory_format=torch.channels_last)
+        self.statistics = RunningStatistics(self.supernet, shape, self.space)
+        if self._start is not None:
+            self._start_from(self._start)
+            self._start = None
+
+    def setup(self, stage: str) -> None:
+        """Learn from the data module what was not given.
+
+        Raises:
+            ValueError: neither was a shape given nor does a data module tell one, or they differ.
+        """
+        data = getattr(self.trainer, "datamodule", None)
+        shape = getattr(data, "shape", None)
+        if not self.built:
+            if shape is None:
+                raise ValueError(
+                    f"{type(self).__name__} does not know the shape of its inputs: give it as 'shape', or a data "
+                    "module that has one, such as EpisodeDataModule."
+                )
+            self._build(tuple(shape), getattr(data, "way", None))
+        elif shape is not None and tuple(shape) != tuple(self.shape):
+            raise ValueError(
+                f"{type(self).__name__} is for inputs of shape {tuple(self.shape)}, and the data module's have "
+                f"{tuple(shape)}: leave 'shape' out to take those of the data."
+            )
 
     def probabilities(self) -> dict[str, Tensor]:
         """For each choice the candidates' probabilities, shape ``(labels,)``, detached."""
@@ -208,7 +253,7 @@ class MetaLearned(LightningModule):
         with torch.inference_mode(False), torch.enable_grad():
             for episode in map(normal, batch):
                 number = self._derived.number(self.trainer)
-                parameters = architectures.derive(self.meta_parameters(), episode, number)
+                parameters = architectures.derive(self.learner, self.meta_parameters(), episode, number)
                 statistics = architectures.statistics
                 if (own := architectures.found[-1]) not in statistics:
                     statistics[own] = self.statistics.under(parameters, self._images)
@@ -228,18 +273,25 @@ class MetaLearned(LightningModule):
         Raises:
             ValueError: the checkpoint is not of this model.
         """
-        check_resumable(checkpoint, self.space, self.shape, dict(self.head))
+        found = resumable(checkpoint)
+        if not self.built:
+            # A head's parameters that depend on the number of classes have a row for each.
+            self._build(found.shape, next((len(value) for value in found.head.values() if value.ndim), None))
+        check_resumable(found, self.space, self.shape, dict(self.head))
         validate_anew(checkpoint)
+        try:
+            world = self.trainer.world_size
+        except RuntimeError:  # there is none in ``load_from_checkpoint``
+            world = 1
         entry = checkpoint[META_KEY]
         try:
             self.account.restore(entry["own"])
             step = int(checkpoint["state_dict"]["outer_steps"])
-            self.statistics.restore(entry["own"], entry["statistics"], step, self.trainer)
+            self.statistics.restore(entry["own"], entry["statistics"], step, self.global_rank, world)
         except DAMAGED:
             raise ValueError("The checkpoint is damaged: give one that `fit` of MetaSearch wrote.") from None
 
-    def _start_from(self, path: str) -> None:
-        found = read_meta_checkpoint(path)
+    def _start_from(self, found: MetaCheckpoint) -> None:
         weights = found.parameters(self.space, self.shape).weights
         self.supernet.load_state_dict(weights)
         if found.head.keys() == self.head.keys():

@@ -51,7 +51,7 @@ class MetaSearch(MetaLearned):
 
     Args:
         space: the search space.
-        shape: channels, height and width of an input.
+        shape: channels, height and width of an input; None takes those of the Trainer's data module.
         meta_gradient: how the outer update is derived; by default the prototype loss.
         relaxation: logits to mixture in training; by default the softmax.
         inner_loop: adaptation to an episode.
@@ -82,7 +82,7 @@ class MetaSearch(MetaLearned):
         self,
         *,
         space: SearchSpace,
-        shape: Shape,
+        shape: Shape | None = None,
         meta_gradient: MetaGradient | None = None,
         relaxation: Relaxation | None = None,
         inner_loop: InnerLoop | None = None,
@@ -103,12 +103,13 @@ class MetaSearch(MetaLearned):
     ) -> None:
         schedule = schedule or ArchitectureSchedule()
         fixed = fixed_labels(architecture, space)
+        relaxation, head = relaxation or Softmax(), head or PrototypeHead()
         super().__init__(
             space=space.restricted(fixed) if fixed else space,
             shape=shape,
-            relaxation=relaxation or Softmax(),
+            relaxation=relaxation,
             inner_loop=inner_loop or NoInnerLoop(),
-            head=head or PrototypeHead(),
+            head=head,
             batch_norm=batch_norm,
             prior=schedule.prior,
             prior_strength=schedule.prior_strength,
@@ -124,7 +125,7 @@ class MetaSearch(MetaLearned):
             raise ValueError(f"MetaSearch: skipped is {skipped}; give the number of tasks that may be left out, or 0.")
         self.automatic_optimization = False
         self.meta_gradient = meta_gradient or PrototypeLoss()
-        self.meta_gradient.check(self.learner, self.inner_loop)
+        self.meta_gradient.check(head, relaxation, self.inner_loop)
         self.weight_optimizer, self.logit_optimizer = weight_optimizer, logit_optimizer
         self.anneal = anneal
         self.schedule = schedule

@@ -127,15 +127,15 @@ class RunningStatistics:
         """The tasks of all processes, as plain tensors, so that a resumed training has the same statistics."""
         return {"tasks": [_packed(task) for task in self._all(trainer)]}
 
-    def restore(self, state: Mapping[str, Any], values: Mapping[str, Tensor], step: int, trainer: Trainer) -> None:
-        """Continue from a state, on any number of processes, with the statistics of its step.
+    def restore(self, state: Mapping[str, Any], values: Mapping[str, Tensor], step: int, rank: int, world: int) -> None:
+        """Continue from a state, on process ``rank`` of any number of processes, with the statistics of its step.
 
         Each process then has as many tasks: the oldest ones that cannot be shared out evenly are forgotten.
         """
         self.values, self.step = dict(values), step
         self._restored = [_unpacked(task) for task in state["tasks"]]
-        first = len(self._restored) % trainer.world_size
-        self._mine = deque(self._restored[first + trainer.global_rank :: trainer.world_size])
+        first = len(self._restored) % world
+        self._mine = deque(self._restored[first + rank :: world])
 
     def _all(self, trainer: Trainer) -> list[Tensor]:
         """The tasks of all processes in their order in training."""

@@ -79,6 +79,7 @@ def make_trainer(**options: Any) -> Trainer:
         "logger": False,
         "enable_checkpointing": False,
         "enable_progress_bar": False,
+        "enable_model_summary": False,
         "num_sanity_val_steps": 0,
     }
     return Trainer(**{**defaults, **options})

@@ -22,15 +22,17 @@ from lit_metanas.training import ArchitectureSchedule
 METHODS = {
     # Adam would turn the rounding errors of a gradient of zero into steps.
     "paired, SGD": lambda: {
+        "shape": None,
         "schedule": ArchitectureSchedule(warm_up=0.1, tied_until=0.3, prune_below=0.3),
         "weight_optimizer": lambda parameters: torch.optim.SGD(parameters, lr=0.5),
     },
     "paired": lambda: {"schedule": ArchitectureSchedule(warm_up=0.1, tied_until=0.3, prune_below=0.3)},
     "soft": lambda: {"meta_gradient": PrototypeLoss(), "relaxation": GumbelSoftmax()},
     "fomaml": lambda: {
+        "shape": None,
         "meta_gradient": FOMAML(),
         "relaxation": Softmax(),
-        "head": LinearHead(way=3),
+        "head": LinearHead(),
         "inner_loop": JointInnerLoop(steps=1),
         "batch_norm": "support",
     },

@@ -1,0 +1,129 @@
+"""What a model does not know of its data, the data module tells it; the numbers are the same."""
+
+from typing import Any
+
+import pytest
+import torch
+from meta_toys import SHAPE, SPACE, Patterns, fit, make_data, make_model, make_trainer
+from torch import Tensor
+
+import lit_metanas as lm
+
+LINEAR = {"meta_gradient": lm.FOMAML(), "relaxation": lm.Softmax(), "inner_loop": lm.JointInnerLoop(steps=1)}
+HEADS = {"prototypes": lambda: {}, "linear": lambda: {**LINEAR, "head": lm.LinearHead(), "batch_norm": "support"}}
+
+
+def assert_same(one: dict[str, Tensor], other: dict[str, Tensor]) -> None:
+    assert list(one) == list(other)
+    assert all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+@pytest.mark.parametrize("precision", ["32-true", "64-true"])
+@pytest.mark.parametrize("head", HEADS)
+def test_a_model_that_is_built_late_starts_and_trains_as_one_that_knows(head: str, precision: str) -> None:
+    known = {**HEADS[head](), **({"head": lm.LinearHead(way=3)} if head == "linear" else {})}
+    early, late = make_model(**known), make_model(shape=None, **HEADS[head]())
+    assert early.built
+    assert not late.built
+    torch.rand(1000)  # what is drawn between the model's making and its training changes nothing
+    _, losses = fit(late, limit_train_batches=0, precision=precision)
+    assert losses == []
+    reference = make_model(**known)
+    fit(reference, limit_train_batches=0, precision=precision)
+    assert_same(late.state_dict(), reference.state_dict())
+    _, expected = fit(early, precision=precision)
+    _, losses = fit(late, precision=precision)
+    assert losses == expected
+    assert len(set(losses)) > 1
+    assert_same(late.state_dict(), early.state_dict())
+    assert late.shape == SHAPE
+
+
+def test_a_late_model_leaves_the_global_state_alone() -> None:
+    model = make_model(shape=None)
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    model.trainer = make_trainer()
+    model.trainer.datamodule = make_data()
+    model.setup("fit")
+    assert torch.equal(torch.rand(3), expected)
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_checkpoints_load_before_a_shape_is_known(head: str, tmp_path: Any) -> None:
+    trained = make_model(**{**HEADS[head](), "shape": None})
+    trainer, _ = fit(trained)
+    trainer.save_checkpoint(tmp_path / "last.ckpt")
+    make_trainer().test(trained, make_data(), verbose=False)
+
+    blank = make_model(**{**HEADS[head](), "shape": None})
+    make_trainer().test(blank, make_data(), ckpt_path=tmp_path / "last.ckpt", verbose=False)
+    assert blank.test_values == trained.test_values
+    make_trainer().validate(make_model(**{**HEADS[head](), "shape": None}), make_data(), tmp_path / "last.ckpt")
+
+    options = {**HEADS[head](), "space": SPACE}
+    if head == "prototypes":
+        options |= {"meta_gradient": lm.PairedReinforce(normalise=True), "relaxation": lm.Categorical()}
+    loaded = lm.MetaSearch.load_from_checkpoint(tmp_path / "last.ckpt", **options)
+    assert loaded.shape == SHAPE
+    assert_same(loaded.state_dict(), trained.state_dict())
+    assert loaded.architecture() == trained.architecture()
+    assert loaded.cost() == trained.cost()
+    make_trainer().test(loaded, make_data(), verbose=False)
+    assert loaded.test_values == trained.test_values
+
+
+def test_a_start_waits_for_the_data(tmp_path: Any) -> None:
+    trained = make_model(shape=None)
+    trainer, _ = fit(trained)
+    trainer.save_checkpoint(tmp_path / "last.ckpt")
+    late = make_model(shape=None, start=str(tmp_path / "last.ckpt"))
+    fit(late, limit_train_batches=0)
+    assert_same(
+        {name: value for name, value in late.state_dict().items() if name.startswith("supernet")},
+        {name: value for name, value in trained.state_dict().items() if name.startswith("supernet")},
+    )
+    with pytest.raises(FileNotFoundError, match=r"There is no checkpoint 'absent\.ckpt'"):
+        make_model(shape=None, start="absent.ckpt")
+
+
+def test_what_does_not_go_together_is_still_said_at_once() -> None:
+    with pytest.raises(ValueError, match="PrototypeLoss takes class means"):
+        make_model(shape=None, meta_gradient=lm.PrototypeLoss(), head=lm.LinearHead())
+    with pytest.raises(ValueError, match="adapt_architecture needs an inner loop that moves logits"):
+        make_model(shape=None, adapt_architecture=True)
+
+
+def test_a_model_without_data_that_tell_says_what_is_missing() -> None:
+    loader = make_data().train_dataloader()
+    with pytest.raises(ValueError, match="MetaSearch does not know the shape of its inputs: give it as 'shape', or a"):
+        make_trainer().fit(make_model(shape=None), loader, loader)
+    with pytest.raises(ValueError, match="LinearHead does not know the number of classes: give it as 'way'"):
+        make_model(**LINEAR, head=lm.LinearHead())
+
+
+class Wide(Patterns):
+    """Wider images."""
+
+    shape = (1, 8, 12)
+
+
+def test_another_shape_than_was_given_is_refused() -> None:
+    data = lm.EpisodeDataModule(Wide(), way=3, tasks_per_step=2)
+    data.setup = lambda stage: None  # draws images
+    with pytest.raises(
+        ValueError, match=r"is for inputs of shape \(1, 8, 8\), and the data module's have \(1, 8, 12\)"
+    ):
+        make_trainer().fit(make_model(), data)
+
+
+def test_the_first_lines_of_a_user_run(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    trainer = lm.Trainer(
+        max_epochs=1, accelerator="cpu", limit_train_batches=2, limit_val_batches=1, log_every_n_steps=1,
+        enable_progress_bar=False,
+    )  # fmt: skip
+    trainer.fit(lm.MetaSearch(space=lm.LayeredSpace(shared=True)), lm.EpisodeDataModule(source=lm.Glyphs(), way=10))
+    assert trainer.global_step == 2
+    assert list(tmp_path.rglob("*.ckpt"))
