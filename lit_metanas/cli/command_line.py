@@ -45,6 +45,9 @@ _OBVIOUS = (
     ".*Total length of .* across ranks is zero.*",  # no tasks are held out for validation
 )
 
+STOPPED, AGREED, SELF_EXPLAINING = "SIGTERMException", "AgreedError", ("MisconfigurationException", "OutOfMemoryError")
+"""Exceptions of Lightning, this package and torch by their names: to import them would take seconds for each error."""
+
 
 def main(args: list[str] | None = None) -> int:
     """Run the command line.
@@ -64,7 +67,7 @@ def main(args: list[str] | None = None) -> int:
         return _stopped()
     except SystemExit as stop:
         # Lightning has shut the run down, after SIGINT or SIGTERM.
-        if isinstance(stop.__context__, KeyboardInterrupt) or type(stop).__name__ == "SIGTERMException":
+        if isinstance(stop.__context__, KeyboardInterrupt) or type(stop).__name__ == STOPPED:
             return _stopped()
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except Exception as error:
@@ -171,7 +174,7 @@ def _sentence(error: Exception) -> str | None:
             f"Weights & Biases cannot be used ({reason}): log in by `wandb login`, fix the network, or keep the run "
             "here with --trainer.logger.init_args.offline true."
         )
-    if type(error).__name__ in ("MisconfigurationException", "OutOfMemoryError"):
+    if type(error).__name__ in SELF_EXPLAINING:
         return text
     return None
 
@@ -179,7 +182,7 @@ def _sentence(error: Exception) -> str | None:
 def _told_by_another(error: Exception) -> bool:
     """Whether the first process on this machine is known to say the same."""
     local = os.environ.get("LOCAL_RANK") or os.environ.get("SLURM_LOCALID") or "0"
-    return type(error).__name__ == "AgreedError" and local != "0"
+    return type(error).__name__ == AGREED and local != "0"
 
 
 def _stopped() -> int:

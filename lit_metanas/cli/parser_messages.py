@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
+from argparse import ArgumentError
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -31,7 +32,7 @@ def refused(error: Exception, args: Sequence[str], keys: Iterable[str] = ()) -> 
     """
     if (broken := broken_yaml(args)) is not None:
         return UsageError(broken)
-    if type(error).__name__ == "ArgumentError":  # importing it would slow down help
+    if isinstance(error, ArgumentError):  # jsonargparse's is argparse's
         return UsageError(shortened(explain(str(error), keys), 2 * LONGEST_REASON))
     files = " and ".join(f"'{path}'" for path, _ in yaml_files(args)) or "The command line"
     text = shortened(" ".join(str(error).split()), LONGEST_REASON)

@@ -12,9 +12,11 @@ import pytest
 import torch
 import yaml
 from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
 
 import lit_metanas
 from lit_metanas.callbacks.guards.replica_check import AgreedError
+from lit_metanas.cli import command_line
 from lit_metanas.cli.command_line import main
 from lit_metanas.cli.errors import UsageError
 from lit_metanas.cli.program import Program
@@ -261,3 +263,9 @@ def test_what_all_processes_know_is_told_once_on_a_machine(
     monkeypatch.setattr("lit_metanas.cli.command_line.execute", fail)
     assert main(["fit"]) == 1
     assert capsys.readouterr().err == ("lit-metanas: Process 1 has another 'w'.\n" if told else "")
+
+
+def test_the_exceptions_that_are_known_by_name_are_there() -> None:
+    assert SIGTERMException.__name__ == command_line.STOPPED
+    assert AgreedError.__name__ == command_line.AGREED
+    assert (MisconfigurationException.__name__, torch.OutOfMemoryError.__name__) == command_line.SELF_EXPLAINING
