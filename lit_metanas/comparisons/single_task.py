@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
-import math
 import os
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from time import perf_counter
 
 import torch
 from torch import nn
 
+from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.io.text import number_of
 from lit_metanas.records.budget import Budget, Cost
 from lit_metanas.records.record import SearchOutcome, SearchRecord
 from lit_metanas.records.statistics import wilson
+from lit_metanas.searchers.halving import SuccessiveHalving
+from lit_metanas.searchers.mutation import draw_new
+from lit_metanas.searchers.query import QuerySearcher
 from lit_metanas.searchers.searcher import Searcher
-from lit_metanas.searchers.weight_sharing import DARTSSearcher
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import Shape
 from lit_metanas.tasks.task import Split, Task, check_task
-from lit_metanas.training.child import Child, Recipe, accuracy, fit_child
+from lit_metanas.training.child import Child, Recipe, accuracy, fit_child, images_an_epoch, training_cost
 from lit_metanas.training.export.exported_program import export_child
-from lit_metanas.training.weight_sharing.darts_training import DARTSRates
 
-DEFAULT_STEPS = 300
-"""Steps of the default method, at least."""
+CANDIDATES = 8
+"""Architectures that the default method begins with."""
+TRAININGS = 4
+"""Full trainings that its budget pays for, where no other is given."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -130,11 +134,11 @@ def search(
     Args:
         task: what the network is for; input shape and number of classes are taken from it.
         space: what can be built.
-        method: how it is searched. By default first-order DARTS with the learning rates of our comparison of
-            weight-sharing searches, where it was the best that starts from scratch in the layered spaces, and no worse
-            than the others in cells; 10 epochs, or more until there are 300 steps.
-        flops: training FLOPs (3 x forward multiply-adds x images) that the search may spend; None leaves the end to the
-            method.
+        method: how it is searched. By default successive halving of eight architectures drawn at random: of the methods
+            that start from scratch it found the best networks for the same training FLOPs
+            (``benchmarks/from_scratch.py``).
+        flops: training FLOPs (3 x forward multiply-adds x images) that the search may spend. None leaves the end to the
+            method; the default method then gets as much as four trainings by the recipe cost.
         queries: architectures that the search may evaluate; None is no limit.
         recipe: how the chosen network is trained; hyper-parameters that the method searched replace its own.
         seed: of search and training; the same seed gives the same result.
@@ -153,7 +157,12 @@ def search(
         True
     """
     _check_arguments(task, space, method, seed)
-    searcher, recipe = method or default_method(task), recipe or Recipe()
+    recipe = recipe or Recipe()
+    searcher = method or default_method(recipe)
+    if method is None and flops is None:
+        flops = default_flops(task, space, recipe, seed)
+    if isinstance(method, QuerySearcher) and method.trials is None and flops is None and queries is None:
+        raise ValueError("search: QuerySearcher goes on until its budget is spent: give flops, queries, or its trials.")
     # Also where the caller has gradients switched off, or works in another precision than the task's.
     with torch.inference_mode(False), torch.enable_grad(), _default_dtype(task.train.inputs.dtype), _interruptible():
         task = _trainable(task)
@@ -181,12 +190,20 @@ def search(
     )
 
 
-def default_method(task: Task) -> DARTSSearcher:
-    """First-order DARTS, of enough steps for the task; see ``search``."""
-    searcher = DARTSSearcher(rates=DARTSRates(weights=0.1, logits=0.1))
-    batch = min(searcher.batch_size, len(task.train))
-    searcher.epochs = max(10, math.ceil(DEFAULT_STEPS * batch / len(task.train)))
-    return searcher
+def default_method(recipe: Recipe) -> SuccessiveHalving:
+    """Successive halving of a few architectures, which are trained by the recipe; see ``search``."""
+    return SuccessiveHalving(estimator=partial(TrainingEstimator, recipe=recipe), candidates=CANDIDATES)
+
+
+def default_flops(task: Task, space: SearchSpace, recipe: Recipe, seed: int) -> float:
+    """A budget of some trainings by the recipe, of the mean cost of the architectures that halving begins with."""
+    generator = torch.Generator().manual_seed(seed)
+    drawn = draw_new(lambda: space.sample(generator), space, CANDIDATES, ())
+    if not drawn:
+        raise ValueError(f"No architecture drawn from {space.name} can be built: widen the space.")
+    images = images_an_epoch(len(task.train), recipe.batch_size) * recipe.epochs
+    costs = [training_cost(space, one, task.shape, task.way, images=images).flops for one in drawn]
+    return TRAININGS * sum(costs) / len(costs)
 
 
 def _check_arguments(task: Task, space: SearchSpace, method: Searcher | None, seed: int) -> None:

@@ -17,12 +17,11 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from lit_metanas.comparisons import SearchResult, TargetSearch, search
-from lit_metanas.comparisons.single_task import default_method
 from lit_metanas.estimators import TrainingEstimator
 from lit_metanas.io.checkpoints import read_weights
 from lit_metanas.records import Budget, read_architectures, read_records, read_results
 from lit_metanas.records.statistics import wilson
-from lit_metanas.searchers import DARTSSearcher, FixedArchitecture, QuerySearcher, RandomArchitecture
+from lit_metanas.searchers import DARTSSearcher, FixedArchitecture, QuerySearcher, RandomArchitecture, SuccessiveHalving
 from lit_metanas.searchers.query.objectives import RecipeRange
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.tasks import Split, Task
@@ -254,21 +253,27 @@ def test_it_works_in_a_thread(found):
     assert torch.equal(results[0].network(TASK.test.inputs), found.network(TASK.test.inputs))
 
 
-@pytest.mark.parametrize(("images", "epochs"), [(18, 300), (64, 300), (128, 150), (6400, 10), (64_000, 10)])
-def test_the_default_method_has_enough_steps(images, epochs):
-    part = Split(torch.zeros(images, 1, 1, 1), torch.zeros(images, dtype=torch.int64))
-    method = default_method(replace(TASK, train=part))
-    assert isinstance(method, DARTSSearcher)
-    assert method.epochs == epochs
-    assert method.epochs * max(1, images // method.batch_size) >= 300
-
-
 def test_no_method_need_be_given():
     result = search(TASK, SPACE, flops=1e6, recipe=RECIPE)
     assert isinstance(result, SearchResult)
     assert 0 < result.cost.flops <= 1e6
-    by_name = search(TASK, SPACE, method=default_method(TASK), flops=1e6, recipe=RECIPE)
+    halving = SuccessiveHalving(candidates=8, estimator=lambda *given: TrainingEstimator(*given, recipe=RECIPE))
+    by_name = search(TASK, SPACE, method=halving, flops=1e6, recipe=RECIPE)
     assert torch.equal(by_name.network(TASK.test.inputs), result.network(TASK.test.inputs))
+
+
+def test_no_budget_need_be_given():
+    result = search(TASK, SPACE, recipe=RECIPE)
+    generator = torch.Generator().manual_seed(0)
+    drawn = {}  # the first eight different ones
+    while len(drawn) < 8:
+        drawn[SPACE.sample(generator)] = None
+    mean = sum(SPACE.cost(one, (1, 8, 8), 3).flops for one in drawn) / 8
+    four_trainings = 4 * 3 * mean * len(TASK.train) * RECIPE.epochs
+    assert 0.5 * four_trainings < result.cost.flops <= four_trainings
+    assert result.cost.queries == 8
+    one = LayeredSpace(kernels=(1,), activations=("ReLU",), depths=(1,), widths=(2,), pools=("max",), dropouts=(0.0,))
+    assert search(TASK, one, recipe=RECIPE).cost.queries == 1  # which has no more
 
 
 @pytest.mark.parametrize(
@@ -278,6 +283,10 @@ def test_no_method_need_be_given():
         ({"method": "darts"}, "search: method is no Searcher but str: give one."),
         ({"space": LayeredSpace}, "search: space is no SearchSpace but LayeredSpace: make one, LayeredSpace(...)."),
         ({"task": torch.rand(3)}, "search: task is no Task but Tensor: give one."),
+        (
+            {"method": QuerySearcher()},
+            "search: QuerySearcher goes on until its budget is spent: give flops, queries, or its trials.",
+        ),
         ({"seed": -1}, "search: seed = -1 must be at least 0."),
         (
             {"task": replace(TASK, val=None)},
