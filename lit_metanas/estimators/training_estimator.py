@@ -126,7 +126,16 @@ def validation_part(task: Task) -> Split:
 
 
 def fresh_weights(space: SearchSpace, shape: Shape, seed: int) -> dict[str, Tensor]:
-    """Newly initialised parameters of the space's supernet, a function of the seed."""
+    """Newly initialised parameters of the space's supernet, a function of the seed.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> weights = lm.fresh_weights(lm.LayeredSpace(), shape=(1, 8, 8), seed=0)
+        >>> again = lm.fresh_weights(lm.LayeredSpace(), shape=(1, 8, 8), seed=0)
+        >>> all(torch.equal(value, again[name]) for name, value in weights.items())
+        True
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         supernet: nn.Module = space.supernet(shape)
@@ -138,6 +147,12 @@ def overlay(base: Mapping[str, Tensor], top: Mapping[str, Tensor]) -> dict[str, 
 
     So a narrow layer is written into the leading channels of the wide one, and a wide one lends its leading
     channels. Names that ``base`` lacks are added, and so are tensors with another number of dimensions.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> lm.overlay({"kernels": torch.zeros(3)}, {"kernels": torch.ones(2)})
+        {'kernels': tensor([1., 1., 0.])}
     """
     result = dict(base)
     for name, tensor in top.items():

@@ -23,7 +23,14 @@ LINE_SCHEMA = 1
 
 
 def write_record_lines(path: str | os.PathLike[str], records: Iterable[SearchRecord]) -> None:
-    """Write ``{"schema": 1, "task_id": ..., "trials": [...], ...}`` for each search, atomically."""
+    """Write ``{"schema": 1, "task_id": ..., "trials": [...], ...}`` for each search, atomically.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> lm.write_record_lines("records.jsonl", [lm.SearchRecord("letters"), lm.SearchRecord("digits")])
+        >>> [record.task_id for record in lm.read_record_lines("records.jsonl")]
+        ['letters', 'digits']
+    """
     _write(path, [_line(record) for record in records])
 
 
@@ -40,6 +47,12 @@ def read_record_lines(path: str | os.PathLike[str], space: ChoiceSpace | None = 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: no line is left.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> lm.write_record_lines("records.jsonl", [lm.SearchRecord("letters", method="random")])
+        >>> lm.read_record_lines("records.jsonl")[0].method
+        'random'
     """
     parsed = list(_parsed(path, space))
     records = [found for _, found in parsed if isinstance(found, SearchRecord)]
@@ -56,6 +69,13 @@ def merge_record_lines(path: str | os.PathLike[str], records: Iterable[SearchRec
     """Add searches to a file, which may be absent, atomically.
 
     A search of the same task, space, method and seed is replaced; lines that cannot be read are left as they are.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> for task in ("letters", "digits", "letters"):
+        ...     lm.merge_record_lines("records.jsonl", [lm.SearchRecord(task)])
+        >>> [record.task_id for record in lm.read_record_lines("records.jsonl")]
+        ['digits', 'letters']
     """
     added = list(records)
     replaced = {_search(record) for record in added}

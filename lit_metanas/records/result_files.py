@@ -27,7 +27,14 @@ RESULT_SCHEMA = 1
 
 
 def write_results(path: str | os.PathLike[str], results: Iterable[ResultRow]) -> None:
-    """Write ``{"schema": 1, "results": [...]}`` atomically."""
+    """Write ``{"schema": 1, "results": [...]}`` atomically.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> lm.write_results("results.json", [])
+        >>> lm.read_results("results.json")
+        []
+    """
     _write(path, "results", results)
 
 
@@ -37,12 +44,24 @@ def read_results(path: str | os.PathLike[str]) -> list[ResultRow]:
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the file is truncated, foreign, of a newer schema, or has a wrong field.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> lm.write_results("results.json", [])  # as a search does
+        >>> [row.value for row in lm.read_results("results.json")]
+        []
     """
     return _read(path, "results", ResultRow)
 
 
 def write_architectures(path: str | os.PathLike[str], rows: Iterable[ArchitectureRow]) -> None:
-    """Write ``{"schema": 1, "architectures": [...]}`` atomically."""
+    """Write ``{"schema": 1, "architectures": [...]}`` atomically.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> row = lm.ArchitectureRow("letters", "random", "LayeredSpace", lm.Architecture({"kernel": "3"}), value=0.9)
+        >>> lm.write_architectures("architectures.json", [row])
+    """
     _write(path, "architectures", rows)
 
 
@@ -52,12 +71,26 @@ def read_architectures(path: str | os.PathLike[str]) -> list[ArchitectureRow]:
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the file is truncated, foreign, of a newer schema, or has a wrong field.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> row = lm.ArchitectureRow("letters", "random", "LayeredSpace", lm.Architecture({"kernel": "3"}), value=0.9)
+        >>> lm.write_architectures("architectures.json", [row])
+        >>> lm.read_architectures("architectures.json")[0].architecture
+        Architecture({'kernel': '3'})
     """
     return _read(path, "architectures", ArchitectureRow)
 
 
 def write_records(path: str | os.PathLike[str], records: Iterable[SearchRecord]) -> None:
-    """Write ``{"schema": 1, "records": [...]}`` atomically."""
+    """Write ``{"schema": 1, "records": [...]}`` atomically.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> lm.write_records("records.json", [lm.SearchRecord("letters")])
+        >>> [record.task_id for record in lm.read_records("records.json")]
+        ['letters']
+    """
     _write(path, "records", records)
 
 
@@ -67,19 +100,41 @@ def read_records(path: str | os.PathLike[str]) -> list[SearchRecord]:
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the file is truncated, foreign, of a newer schema, or has a wrong field.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> lm.write_records("records.json", [lm.SearchRecord("letters")])
+        >>> len(lm.read_records("records.json")[0].trials)
+        0
     """
     return _read(path, "records", SearchRecord)
 
 
 def merge_results(path: str | os.PathLike[str], rows: Iterable[ResultRow]) -> None:
-    """Add rows to a file, which may be absent, atomically; the same rows in it are replaced (see ``same_row``)."""
+    """Add rows to a file, which may be absent, atomically; the same rows in it are replaced (see ``same_row``).
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> lm.merge_results("results.json", [])  # beside what is in the file, or into a new one
+        >>> lm.read_results("results.json")
+        []
+    """
     with changing(path):
         kept = read_results(path) if Path(path).is_file() else []
         write_results(path, _merged(kept, list(rows)))
 
 
 def merge_architectures(path: str | os.PathLike[str], rows: Iterable[ArchitectureRow]) -> None:
-    """Add rows to a file, which may be absent, atomically; the same rows in it are replaced (see ``same_row``)."""
+    """Add rows to a file, which may be absent, atomically; the same rows in it are replaced (see ``same_row``).
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> for value in (0.8, 0.9):  # of the same method on the same task, so that the second replaces the first
+        ...     row = lm.ArchitectureRow("letters", "random", "LayeredSpace", lm.Architecture({"kernel": "3"}), value)
+        ...     lm.merge_architectures("architectures.json", [row])
+        >>> [row.value for row in lm.read_architectures("architectures.json")]
+        [0.9]
+    """
     with changing(path):
         kept = read_architectures(path) if Path(path).is_file() else []
         write_architectures(path, _merged(kept, list(rows)))

@@ -118,6 +118,12 @@ def rank_gaussian(scores: Tensor) -> Tensor:
 
     Raises:
         ValueError: a score is not a number, or they are not a vector.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> lm.rank_gaussian(torch.tensor([0.9, 0.1, 0.5]))
+        tensor([ 0.9674, -0.9674,  0.0000], dtype=torch.float64)
     """
     if scores.dim() != 1:
         raise ValueError(f"Scores of one task are a vector, not a tensor of shape {tuple(scores.shape)}.")

@@ -32,6 +32,11 @@ class AuxiliarySkip(Relaxation):
 
     Raises:
         ValueError: the space has no such skip, or a weight is negative.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> space = lm.DARTSCell(channels=4, cells=3)
+        >>> searcher = lm.DARTSSearcher(relaxation=lm.AuxiliarySkip(space=space))
     """
 
     def __init__(

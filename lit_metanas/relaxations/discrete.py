@@ -20,7 +20,14 @@ from lit_metanas.spaces.supernet import Gate, Mixture, one_hot
 
 
 class Argmax(ChoicewiseRelaxation):
-    """Compute the candidate of the largest logit, without gradient: what a search would derive now."""
+    """Compute the candidate of the largest logit, without gradient: what a search would derive now.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> lm.Argmax()({"kernel": torch.tensor([0.0, 1.0])}, {}, progress=0.0)["kernel"].index
+        1
+    """
 
     discrete = True
 
@@ -36,6 +43,14 @@ class Derived(Relaxation):
 
     Args:
         space: whose architecture is derived.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> space = lm.LayeredSpace(shared=True)
+        >>> logits = {choice.name: torch.arange(float(len(choice.labels))) for choice in space.choices}
+        >>> lm.Derived(space)(logits, {}, progress=0.0)["kernel"].weights
+        tensor([0., 0., 1.])
     """
 
     discrete = True
@@ -52,7 +67,16 @@ class Derived(Relaxation):
 
 
 class Categorical(ChoicewiseRelaxation):
-    """Sample a candidate from ``softmax(logits)`` by Gumbel-max; the gate passes no gradient to the logits."""
+    """Sample a candidate from ``softmax(logits)`` by Gumbel-max; the gate passes no gradient to the logits.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> relaxation, logits = lm.Categorical(), {"kernel": torch.tensor([0.0, 9.0])}
+        >>> noise = relaxation.draw_noise(logits, torch.Generator().manual_seed(0))
+        >>> relaxation(logits, noise, progress=0.0)["kernel"].index
+        1
+    """
 
     discrete = True
 
@@ -67,6 +91,14 @@ class Uniform(ChoicewiseRelaxation):
     """Sample uniformly among the candidates that are not pruned (Guo et al. 2020, single path one-shot, Section 3.1).
 
     The logits only say which candidates are pruned, and get no gradient.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> relaxation, logits = lm.Uniform(), {"kernel": torch.tensor([0.0, lm.PRUNED])}
+        >>> noise = relaxation.draw_noise(logits, torch.Generator().manual_seed(0))
+        >>> relaxation(logits, noise, progress=0.0)["kernel"].index
+        0
     """
 
     discrete = True
@@ -94,6 +126,14 @@ class SampledChild(ChoicewiseRelaxation):
     Args:
         temperature: of the soft weights whose gradient is taken; at progress 0 where it changes.
         end: temperature at progress 1; None keeps it.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> relaxation = lm.SampledChild(temperature=10.0, end=0.1)
+        >>> logits, noise = {"kernel": torch.tensor([0.0, 1.0])}, {"kernel": torch.tensor([0.5, 0.5])}
+        >>> relaxation(logits, noise, progress=0.0)["kernel"].index
+        1
     """
 
     discrete = True

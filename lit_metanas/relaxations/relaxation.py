@@ -21,6 +21,15 @@ class Relaxation(ABC):
     Attributes:
         discrete: whether one candidate a choice is computed, so that ``Gate.index`` is set. As the index is read from
             the logits' values, such a relaxation runs task by task, never under ``vmap``.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> relaxation = lm.GumbelSoftmax()
+        >>> logits = {"kernel": torch.zeros(3)}
+        >>> noise = relaxation.draw_noise(logits, torch.Generator().manual_seed(0))
+        >>> relaxation(logits, noise, progress=0.5)["kernel"].weights.shape
+        torch.Size([3])
     """
 
     discrete: bool = False
@@ -45,7 +54,17 @@ class Relaxation(ABC):
 
 
 class ChoicewiseRelaxation(Relaxation):
-    """Makes one gate after another; a choice of a single label costs nothing."""
+    """Makes one gate after another; a choice of a single label costs nothing.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> class Sharp(lm.ChoicewiseRelaxation):
+        ...     def gate(self, logits, noise, progress):
+        ...         return lm.Gate((3 * logits).softmax(0))
+        >>> Sharp()({"kernel": torch.tensor([0.0, 1.0])}, {}, progress=0.0)["kernel"].weights
+        tensor([0.0474, 0.9526])
+    """
 
     def __call__(self, logits: Mapping[str, Tensor], noise: Mapping[str, Tensor], progress: float) -> Mixture:
         """Relax every choice."""
@@ -82,6 +101,12 @@ def probabilities(logits: Tensor, temperature: float = 1.0) -> Tensor:
 
     Returns:
         Shape ``(labels,)``, summing to one.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> lm.probabilities(torch.tensor([0.0, 0.0, lm.PRUNED]))
+        tensor([0.5000, 0.5000, 0.0000])
     """
     return torch.softmax(without_pruned(logits) / temperature, dim=-1)
 
@@ -116,6 +141,13 @@ def log_probability(logits: Mapping[str, Tensor], mixture: Mixture) -> Tensor:
 
     Returns:
         A scalar: the sum over choices of more than one label.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> logits = {"kernel": torch.tensor([0.0, 0.0])}
+        >>> lm.log_probability(logits, lm.Argmax()(logits, {}, progress=0.0))
+        tensor(-0.6931)
     """
     total = torch.zeros(())
     for name, value in logits.items():
@@ -152,6 +184,12 @@ class Softmax(ChoicewiseRelaxation):
 
     Args:
         temperature: divides the logits; smaller is closer to one candidate.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> lm.Softmax()({"kernel": torch.tensor([0.0, 1.0])}, {}, progress=0.0)["kernel"].weights
+        tensor([0.2689, 0.7311])
     """
 
     def __init__(self, *, temperature: float = 1.0) -> None:
@@ -174,6 +212,13 @@ class AnnealedSoftmax(ChoicewiseRelaxation):
     Args:
         start: temperature at progress 0.
         end: temperature at progress 1.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> relaxation = lm.AnnealedSoftmax(start=1.0, end=0.1)
+        >>> relaxation({"kernel": torch.tensor([0.0, 1.0])}, {}, progress=1.0)["kernel"].weights
+        tensor([4.5398e-05, 9.9995e-01])
     """
 
     def __init__(self, *, start: float = 1.0, end: float = 0.1) -> None:
@@ -193,6 +238,14 @@ class GumbelSoftmax(ChoicewiseRelaxation):
     Args:
         start: temperature at progress 0.
         end: temperature at progress 1.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> relaxation, logits = lm.GumbelSoftmax(), {"kernel": torch.tensor([0.0, 1.0])}
+        >>> noise = relaxation.draw_noise(logits, torch.Generator().manual_seed(0))
+        >>> len(relaxation(logits, noise, progress=0.0)["kernel"].weights)
+        2
     """
 
     def __init__(self, *, start: float = 1.0, end: float = 0.1) -> None:
@@ -213,6 +266,13 @@ class StraightThrough(ChoicewiseRelaxation):
 
     Args:
         temperature: of the soft weights whose gradient is taken.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> logits, noise = {"kernel": torch.tensor([0.0, 1.0])}, {"kernel": torch.tensor([0.5, 0.5])}
+        >>> lm.StraightThrough()(logits, noise, progress=0.0)["kernel"].weights
+        tensor([0., 1.])
     """
 
     def __init__(self, *, temperature: float = 1.0) -> None:

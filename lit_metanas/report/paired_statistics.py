@@ -80,6 +80,16 @@ def paired_difference(
 
     Returns:
         The difference with percentile bounds; None where no pair exists.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> protocol = lm.Protocol("episodes", way=5, shot=1, batch_norm="support")
+        >>> known = {"task_id": "letters", "protocol": protocol, "space": "", "architecture": None, "recipe": {}}
+        >>> known |= {"ci95": 0.01, "cost": lm.Cost(), "meta_cost": lm.Cost(), "parameters": 1000, "flops": 2000}
+        >>> accuracies = {"ours": 0.9, "random": 0.8}
+        >>> rows = [lm.ResultRow(method=name, seed=0, value=value, **known) for name, value in accuracies.items()]
+        >>> f"{lm.paired_difference(rows[:1], rows[1:]).mean:.1f}"
+        '0.1'
     """
     mine, theirs = _by_pair(results), _by_pair(reference)
     groups: dict[int, list[float]] = {}

@@ -109,6 +109,17 @@ def write_report(
 
     Raises:
         ValueError: there are no results, or a named method has none.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> protocol = lm.Protocol("episodes", way=5, shot=1, batch_norm="support")
+        >>> known = {"task_id": "letters", "protocol": protocol, "space": "", "architecture": None, "recipe": {}}
+        >>> known |= {"ci95": 0.01, "cost": lm.Cost(), "meta_cost": lm.Cost(), "parameters": 1000, "flops": 2000}
+        >>> accuracies = {"ours": 0.9, "random": 0.8}
+        >>> rows = [lm.ResultRow(method=name, seed=0, value=value, **known) for name, value in accuracies.items()]
+        >>> report = lm.write_report("report", rows)
+        >>> sorted(path.name for path in report.files)
+        ['accuracy_against_cost.png', 'report.md']
     """
     folder = Path(directory)
     made = tables(results, reference=reference, scratch=scratch)

@@ -126,6 +126,17 @@ def tables(
 
     Raises:
         ValueError: there are no results, or a named method has none.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> protocol = lm.Protocol("episodes", way=5, shot=1, batch_norm="support")
+        >>> known = {"task_id": "letters", "protocol": protocol, "space": "", "architecture": None, "recipe": {}}
+        >>> known |= {"ci95": 0.01, "cost": lm.Cost(), "meta_cost": lm.Cost(), "parameters": 1000, "flops": 2000}
+        >>> accuracies = {"ours": 0.9, "random": 0.8}
+        >>> rows = [lm.ResultRow(method=name, seed=0, value=value, **known) for name, value in accuracies.items()]
+        >>> (table,) = lm.tables(rows)
+        >>> [row.method for row in table.rows]
+        ['ours', 'random']
     """
     if not results:
         raise ValueError("There are no results to report: test or search first, and give the results file.")
@@ -189,7 +200,18 @@ PARTS = ((0, 1, 2, 3, 10), (0, 4, 5, 6), (0, 7, 8, 9))
 
 
 def to_rich(table: ProtocolTable, width: int = 200) -> list[Table]:
-    """The table for a terminal of ``width`` characters: in ``PARTS`` where it is narrow."""
+    """The table for a terminal of ``width`` characters: in ``PARTS`` where it is narrow.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> protocol = lm.Protocol("episodes", way=5, shot=1, batch_norm="support")
+        >>> known = {"task_id": "letters", "protocol": protocol, "space": "", "architecture": None, "recipe": {}}
+        >>> known |= {"ci95": 0.01, "cost": lm.Cost(), "meta_cost": lm.Cost(), "parameters": 1000, "flops": 2000}
+        >>> accuracies = {"ours": 0.9, "random": 0.8}
+        >>> rows = [lm.ResultRow(method=name, seed=0, value=value, **known) for name, value in accuracies.items()]
+        >>> [type(table).__name__ for table in lm.to_rich(lm.tables(rows)[0])]
+        ['Table']
+    """
     lines = [COLUMNS, *(cells(row) for row in table.rows)]
     needed = 1 + sum(3 + max(len(line[column]) for line in lines) for column in range(len(COLUMNS)))
     parts: Sequence[Sequence[int]] = [range(len(COLUMNS))] if needed <= width else PARTS
@@ -209,7 +231,18 @@ def to_rich(table: ProtocolTable, width: int = 200) -> list[Table]:
 
 
 def to_markdown(table: ProtocolTable) -> str:
-    """The table as Markdown, with its notes."""
+    """The table as Markdown, with its notes.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> protocol = lm.Protocol("episodes", way=5, shot=1, batch_norm="support")
+        >>> known = {"task_id": "letters", "protocol": protocol, "space": "", "architecture": None, "recipe": {}}
+        >>> known |= {"ci95": 0.01, "cost": lm.Cost(), "meta_cost": lm.Cost(), "parameters": 1000, "flops": 2000}
+        >>> accuracies = {"ours": 0.9, "random": 0.8}
+        >>> rows = [lm.ResultRow(method=name, seed=0, value=value, **known) for name, value in accuracies.items()]
+        >>> lm.to_markdown(lm.tables(rows)[0]).splitlines()[0]
+        '### Few-shot episodes: 5-way 1-shot'
+    """
     ruler = ["---" if index in TEXTS else "---:" for index in range(len(COLUMNS))]
     lines = [COLUMNS, ruler, *(cells(row) for row in table.rows)]
     body = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)

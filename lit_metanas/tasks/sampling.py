@@ -46,6 +46,14 @@ def draw_episode(
 
     Raises:
         ValueError: the subset has too few classes, or one of them too few images.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> source = lm.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
+        >>> episode = lm.draw_episode(source, "train", seed=0, epoch=0, index=0, way=2, shot=1, query=3)
+        >>> episode.support.inputs.shape, episode.query.inputs.shape
+        (torch.Size([2, 1, 8, 8]), torch.Size([6, 1, 8, 8]))
     """
     generator = np.random.default_rng((_EPISODE, SUBSETS.index(subset), seed, epoch, index))
     chosen = _choose_classes(source, subset, way=way, within_group=within_group, generator=generator)
@@ -95,6 +103,14 @@ def draw_task(
 
     Raises:
         ValueError: the subset has too few classes, or one of them too few images.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> source = lm.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
+        >>> task = lm.draw_task(source, "train", way=2, train=4, val=3, test=3)
+        >>> len(task.train), len(task.val), len(task.test)
+        (8, 6, 6)
     """
     generator = np.random.default_rng((_TASK, SUBSETS.index(subset), seed, index))
     chosen = _choose_classes(source, subset, way=way, within_group=False, generator=generator)

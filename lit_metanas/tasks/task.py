@@ -118,6 +118,11 @@ def check_task(task: Task) -> None:
 
     Raises:
         ValueError: something does not; one sentence names it.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> lm.check_task(lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2))
     """
     if task.classes and len(task.classes) != task.way:
         names = ", ".join(task.classes)
