@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lit_metanas import __version__
-from lit_metanas.cli.errors import UsageError, near_miss
+from lit_metanas.cli.errors import UsageError, is_from_checkpoint, near_miss
 from lit_metanas.cli.help import experiment_help, summary, verb_help, whole_help
 from lit_metanas.cli.parser_messages import refused
 from lit_metanas.cli.verbs import TRAINER_VERBS, VERBS
@@ -176,6 +176,11 @@ def _sentence(error: Exception) -> str | None:
         )
     if type(error).__name__ in SELF_EXPLAINING:
         return text
+    if is_from_checkpoint(error):
+        return (
+            f"The checkpoint cannot be gone on with ({type(error).__name__}: {text[:200]}): it is damaged or of "
+            "another configuration; give one that `lit-metanas fit` wrote with this one."
+        )
     return None
 
 

@@ -26,6 +26,17 @@ def shortened(text: str, longest: int = 80) -> str:
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
+def is_from_checkpoint(error: BaseException) -> bool:
+    """Whether an error came up while Lightning restored a training from a checkpoint."""
+    trace = error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        if Path(code.co_filename).name == "checkpoint_connector.py" and "restore" in code.co_name:
+            return True
+        trace = trace.tb_next
+    return False
+
+
 def yaml_files(args: Sequence[str]) -> Iterator[tuple[Path, bool]]:
     """The YAML files among arguments, and whether each is a whole configuration, not a value."""
     for before, argument in zip(["", *args], args, strict=False):

@@ -9,7 +9,6 @@ from typing import Any
 
 from jsonargparse import Namespace
 from lightning import pytorch
-from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch import LightningDataModule, LightningModule
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
@@ -21,7 +20,7 @@ from lit_metanas.cli.errors import UsageError
 from lit_metanas.cli.parser import Parser, configuration, of_verb
 from lit_metanas.cli.run_directory import SaveConfig, csv_logger, last_epoch, set_checkpoints_aside
 from lit_metanas.cli.verbs import TRAINER_VERBS
-from lit_metanas.io.checkpoints import AtomicCheckpointIO, check_checkpoint, step_of_training
+from lit_metanas.io.checkpoints import check_checkpoint
 from lit_metanas.io.locks import directory_lock
 from lit_metanas.training import Trainer
 
@@ -46,7 +45,8 @@ class Program(LightningCLI):
         quiet = {"exit_on_error": False, "allow_abbrev": False}
         own: dict[str, dict[str, Any]] = {verb: {**quiet, "prog": f"lit-metanas {verb}"} for verb in TRAINER_VERBS}
         own["predict"]["default_config_files"] = [str(Path(__file__).with_name("predict.yaml"))]
-        self._held, self._begins_at = ExitStack(), -1
+        self._held = ExitStack()
+        self._begins_at: int | None = None
         with self._held:
             super().__init__(
                 model_class=LightningModule,
@@ -82,7 +82,10 @@ class Program(LightningCLI):
         """Parse, and look at the checkpoint before anything is built."""
         self.config = configuration(parser, args)
         if (path := of_verb(self.config).get("ckpt_path")) is not None:
-            check_checkpoint(path)
+            self._begins_at = check_checkpoint(path, goes_on=self.verb == "fit")
+
+    def _parse_ckpt_path(self) -> None:
+        """Leave the configuration as it is: Lightning lets a checkpoint override it, class paths included."""
 
     @property
     def verb(self) -> str:
@@ -119,15 +122,9 @@ class Program(LightningCLI):
                 return key
         return None
 
-    def before_fit(self) -> None:
-        """Note where a resumed training goes on."""
-        path = of_verb(self.config).get("ckpt_path")
-        if path is not None and Path(path).is_file():
-            self._begins_at = step_of_training(path)
-
     def after_fit(self) -> None:
         """Say so where the training was finished before."""
-        if self.trainer.global_step == self._begins_at and self.trainer.is_global_zero:
+        if self._begins_at is not None and self.trainer.global_step == self._begins_at and self.trainer.is_global_zero:
             path = of_verb(self.config).ckpt_path
             print(
                 f"lit-metanas: the training of '{path}' is finished, and nothing was done: raise trainer.max_epochs, "
@@ -155,10 +152,7 @@ class Program(LightningCLI):
         guards = (RankMonitor, ReplicaCheck, Preemption) if self.verb == "fit" else (RankMonitor,)
         lacking = [guard() for guard in guards if not any(isinstance(each, guard) for each in callbacks)]
         callbacks = [*lacking, *callbacks]  # the first to hear of an error is RankMonitor: others would send messages
-        plugins = _several(settings.plugins)
-        if not any(isinstance(each, CheckpointIO) for each in plugins):
-            plugins.append(AtomicCheckpointIO())
-        return super().instantiate_trainer(callbacks=callbacks, plugins=plugins, **kwargs)
+        return super().instantiate_trainer(callbacks=callbacks, **kwargs)
 
 
 def _several(setting: Any) -> list[Any]:

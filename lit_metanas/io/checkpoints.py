@@ -19,22 +19,121 @@ from torch import Tensor
 from lit_metanas.io.arrays import DAMAGED
 from lit_metanas.io.files import replacing
 
+FIX = "give a checkpoint that `lit-metanas fit` wrote"
+
 
 def load_plain(path: str | os.PathLike[str]) -> Any:
     """Tensors and plain values of a file that ``torch.save`` wrote, onto the CPU; no code in it is executed.
 
     Checksums are compared, which torch leaves out: it would take a flipped bit for a weight. A file that is no archive
-    is not unpickled at all.
+    is not unpickled at all. Tensors are dense, and take no more memory than the file has bytes.
 
     Raises:
         Exception: one of ``DAMAGED``; ``UnpicklingError`` for an archive of objects that would execute code.
     """
-    with zipfile.ZipFile(path) as archive:
+    with open(path, "rb") as stream, zipfile.ZipFile(stream) as archive:
+        size = os.fstat(stream.fileno()).st_size
+        check_stored(archive, size)
         if (entry := archive.testzip()) is not None:
             raise zipfile.BadZipFile(f"The checksum of '{entry}' does not fit.")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about unusual files
-        return torch.load(path, map_location="cpu", weights_only=True)
+        stream.seek(0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about unusual files
+            # Explicit: else an environment variable of torch's could turn it off.
+            content = torch.load(stream, map_location="cpu", weights_only=True)
+    _check_dense(content, size)
+    return content
+
+
+def check_stored(archive: zipfile.ZipFile, size: int) -> None:
+    """Compare an archive with what torch writes: nothing in it is compressed, and so nothing larger than the file.
+
+    Args:
+        archive: the archive.
+        size: of its file in bytes.
+
+    Raises:
+        ValueError: it is compressed or has entries that overlap; the message goes on after the file's name.
+    """
+    entries = archive.infolist()
+    if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+        raise ValueError("is compressed")
+    if sum(entry.file_size for entry in entries) > size:
+        raise ValueError("has entries that overlap")
+
+
+def _check_dense(content: object, size: int) -> None:
+    """Compare all tensors in nested containers with the file's size.
+
+    A pickle of plain tensors may also hold sparse ones with indices outside of their memory, and views that repeat a
+    few numbers a billion times.
+
+    Raises:
+        ValueError: a tensor is not dense, or all of them are far larger than the file.
+    """
+    waiting, total = [content], 0
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, Tensor):
+            if value.layout != torch.strided or value.device.type != "cpu" or value.is_quantized or value.is_nested:
+                raise ValueError("holds a tensor that is not dense")
+            total += value.numel() * value.element_size()
+        elif isinstance(value, Mapping):
+            waiting += value.values()
+        elif isinstance(value, list | tuple | set):
+            waiting += value
+    if total > 4 * size:  # torch writes what several tensors share only once
+        raise ValueError("holds tensors that are larger than the file")
+
+
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    "state_dict": Mapping,
+    "pytorch-lightning_version": str,
+    "epoch": int,
+    "global_step": int,
+    "loops": Mapping,
+    "callbacks": Mapping,
+    "optimizer_states": list,
+    "lr_schedulers": list,
+}
+"""What Lightning keeps in a checkpoint."""
+
+
+def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read a checkpoint of Lightning's Trainer; no code in it is executed.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is damaged, foreign, or would execute code.
+    """
+    file = Path(path)
+    if "://" in str(path):
+        raise ValueError(f"The checkpoint '{path}' is not on this machine: download it and give its path.")
+    if file.is_dir():
+        raise ValueError(f"The checkpoint '{path}' is a folder: give the file in it, for instance 'last.ckpt'.")
+    if not file.is_file():
+        raise FileNotFoundError(f"There is no checkpoint '{path}': {FIX}.")
+    try:
+        content = load_plain(file)
+    except pickle.UnpicklingError:
+        raise ValueError(
+            f"The checkpoint '{path}' was not loaded, since it is damaged or holds objects that would execute code: "
+            f"{FIX}."
+        ) from None
+    except DAMAGED:
+        raise ValueError(f"The checkpoint '{path}' is damaged or is another kind of file: {FIX}.") from None
+    if not isinstance(content, dict) or not {"state_dict", "pytorch-lightning_version"} <= content.keys():
+        raise ValueError(f"'{path}' is a file of tensors but not a Lightning checkpoint: {FIX}.")
+    if content.get("hyper_parameters"):
+        # Lightning lets them override the configuration and the command line, class paths included.
+        raise ValueError(f"The checkpoint '{path}' holds hyper-parameters, which another program put there: {FIX}.")
+    for name, kind in _KINDS.items():
+        if name in content and not isinstance(content[name], kind):
+            raise ValueError(f"The checkpoint '{path}' is damaged, its '{name}' is of another kind: {FIX}.")
+    for name, tensor in content["state_dict"].items():
+        if isinstance(tensor, Tensor) and tensor.is_floating_point() and bool(tensor.isnan().any()):
+            raise ValueError(f"The checkpoint '{path}' holds weights that are not numbers ('{name}'): {FIX}.")
+    return content
 
 
 def write_weights(path: str | os.PathLike[str], weights: Mapping[str, Tensor]) -> None:
@@ -80,66 +179,49 @@ def tensor_digest(*tensors: Tensor) -> str:
 
 
 KEYWORDS = ("last", "best", "hpc")
-"""What the Trainer resolves to a checkpoint by itself."""
+"""What the Trainer resolves to a checkpoint by itself; it is read like any other."""
 
 
-def check_checkpoint(path: str | os.PathLike[str]) -> None:
+def check_checkpoint(path: str | os.PathLike[str], goes_on: bool = False) -> int | None:
     """Refuse a checkpoint that is missing, damaged, foreign, or would execute code.
+
+    Args:
+        path: the file, or a keyword.
+        goes_on: whether a training is to go on from it.
+
+    Returns:
+        How many steps its training has done; None where that is not known.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: it cannot be used; the sentence says why.
     """
     if str(path) in KEYWORDS:
-        return
-    file = Path(path)
-    fix = "give a checkpoint that `lit-metanas fit` wrote"
-    if "://" in str(path):
-        raise ValueError(f"The checkpoint '{path}' is not on this machine: download it and give its path.")
-    if file.is_dir():
-        raise ValueError(f"The checkpoint '{path}' is a folder: give the file in it, for instance 'last.ckpt'.")
-    if not file.is_file():
-        raise FileNotFoundError(f"There is no checkpoint '{path}': {fix}.")
-    try:
-        content = load_plain(file)
-    except pickle.UnpicklingError:
-        raise ValueError(
-            f"The checkpoint '{path}' was not loaded, since it is damaged or holds objects that would execute code: "
-            f"{fix}."
-        ) from None
-    except DAMAGED:
-        raise ValueError(f"The checkpoint '{path}' is damaged or is another kind of file: {fix}.") from None
-    if not isinstance(content, dict) or not {"state_dict", "pytorch-lightning_version"} <= content.keys():
-        raise ValueError(f"'{path}' is a file of tensors but not a Lightning checkpoint: {fix}.")
-    if content.get("hyper_parameters"):
-        # Lightning lets them override the configuration and the command line, class paths included.
-        raise ValueError(f"The checkpoint '{path}' holds hyper-parameters, which another program put there: {fix}.")
-
-
-def step_of_training(path: str | os.PathLike[str]) -> int:
-    """How many steps the training of a checkpoint has done.
-
-    Raises:
-        ValueError: the checkpoint holds weights, but no training that can go on.
-    """
-    content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    if not {"global_step", "loops", "optimizer_states"} <= content.keys():
+        return None
+    content = read_checkpoint(path)
+    if goes_on and not {"global_step", "loops", "optimizer_states"} <= content.keys():
         raise ValueError(
             f"The checkpoint '{path}' holds weights, but no training to go on with: give one that `lit-metanas fit` "
             "wrote."
         )
-    return int(content["global_step"])
+    return content.get("global_step")
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes a checkpoint beside the one that it replaces, and only then moves it there.
+    """Writes checkpoints whole, reads them without executing code, and removes only what it may have written.
 
-    Lightning writes it into the system's temporary folder first. Where a run's directory is on another disk, moving it
-    means copying it, and a process that is killed meanwhile leaves a part of the only checkpoint.
+    A checkpoint is written beside the one that it replaces, and only then moved there. Lightning writes it into the
+    system's temporary folder first. Where a run's directory is on another disk, moving it means copying it, and a
+    process that is killed meanwhile leaves a part of the only checkpoint.
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._folders: set[str] = set()
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
         """Write a checkpoint; an address on the network is left to Lightning."""
+        self._folders.add(_folder(path))
         if "://" in str(path):
             super().save_checkpoint(checkpoint, path, storage_options)
             return
@@ -150,3 +232,35 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             part.unlink(missing_ok=True)  # of a run that was killed: one process alone writes this file
         with replacing(target) as temporary:
             temporary.write_bytes(content.getbuffer())
+
+    def load_checkpoint(
+        self, path: str | Path, map_location: Any = lambda storage, location: storage, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        """Read a checkpoint, whatever led to it; see ``read_checkpoint``.
+
+        Args:
+            path: the file; an address on the network is left to Lightning, but no code in it is executed either.
+            map_location: where tensors of an address go.
+            weights_only: has no effect: code is never executed.
+        """
+        if "://" in str(path):
+            return super().load_checkpoint(path, map_location, weights_only=True)
+        return read_checkpoint(path)
+
+    def remove_checkpoint(self, path: str | Path) -> None:
+        """Remove a checkpoint's file, if it lies in a folder into which this object has written one.
+
+        Lightning removes what an earlier checkpoint has told it to be the one before, whole folders included.
+        """
+        if _folder(path) not in self._folders:
+            warnings.warn(f"'{path}' was not removed: this run has written no checkpoint there.", stacklevel=2)
+        elif "://" in str(path):
+            super().remove_checkpoint(path)
+        elif not Path(path).is_dir() or Path(path).is_symlink():
+            Path(path).unlink(missing_ok=True)
+
+
+def _folder(path: str | Path) -> str:
+    """Where a file lies, behind all links; of an address the part before its last slash."""
+    text = str(path)
+    return text.rpartition("/")[0] if "://" in text else str(Path(text).parent.resolve())

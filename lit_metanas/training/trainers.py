@@ -10,8 +10,15 @@ from typing import Any
 
 import torch
 from lightning import pytorch
+from lightning.fabric.plugins import CheckpointIO, ClusterEnvironment
 from lightning.pytorch import Callback, LightningDataModule, LightningModule
+from lightning.pytorch.plugins import LayerSync, Precision
 from lightning.pytorch.strategies import SingleDeviceStrategy
+
+from lit_metanas.io.checkpoints import AtomicCheckpointIO
+from lit_metanas.training.resume_check import ResumeCheck
+
+Plugin = Precision | ClusterEnvironment | CheckpointIO | LayerSync
 
 
 class Trainer(pytorch.Trainer):
@@ -27,6 +34,8 @@ class Trainer(pytorch.Trainer):
         threads: torch's threads during a run on a CPU, at least 1: small images are fastest with one, by up to 20
             times. They are put back after the run; None leaves them as they are.
         callbacks: one or several callbacks.
+        plugins: one or several plugins. Without another one for checkpoints, these are written whole and read without
+            executing code in them.
         **settings: all other arguments of Lightning's Trainer.
 
     Raises:
@@ -47,13 +56,18 @@ class Trainer(pytorch.Trainer):
         enable_model_summary: bool | None = False,
         threads: int | None = 1,
         callbacks: list[Callback] | Callback | None = None,
+        plugins: list[Plugin] | Plugin | None = None,
         **settings: Any,
     ) -> None:
         if threads is not None and threads < 1:
             raise ValueError(f"Trainer: threads is {threads}; give at least 1, or none to leave them as they are.")
         given = [callbacks] if isinstance(callbacks, Callback) else callbacks or []
+        plugged = list(plugins) if isinstance(plugins, list) else [] if plugins is None else [plugins]
+        if not any(isinstance(plugin, CheckpointIO) for plugin in plugged):
+            plugged.append(AtomicCheckpointIO())
         super().__init__(
-            callbacks=[*([] if threads is None else [_Threads(threads)]), *given],
+            plugins=plugged,
+            callbacks=[ResumeCheck(), *([] if threads is None else [_Threads(threads)]), *given],
             inference_mode=inference_mode,
             use_distributed_sampler=use_distributed_sampler,
             enable_model_summary=enable_model_summary,

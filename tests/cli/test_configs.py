@@ -134,7 +134,9 @@ def test_experiment(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     seeds = (settings.seeds or [0])[:1]  # the others differ in nothing but the number
     steps = plan(settings.phases, Path(settings.directory), seeds, settings.inputs or {})
     assert {step.args[0] for step in steps} <= VERBS.keys()
-    monkeypatch.setattr("lit_metanas.cli.program.check_checkpoint", lambda path: None)  # earlier phases make them
+    monkeypatch.setattr(
+        "lit_metanas.cli.program.check_checkpoint", lambda path, goes_on: None
+    )  # earlier phases make them
     monkeypatch.chdir(tmp_path)
     for step in steps:
         if step.args[0] in TRAINER_VERBS:

@@ -228,7 +228,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Program, "before_instantiate_classes", stop)
-        patch.setattr("lit_metanas.cli.program.check_checkpoint", lambda path: None)
+        patch.setattr("lit_metanas.cli.program.check_checkpoint", lambda path, goes_on: None)
         patch.setattr("lit_metanas.cli.experiment.run._in_order", lambda steps, directory, execute: [])
         patch.setattr("lit_metanas.cli.experiment.run._summary", lambda steps, rows: None)
         patch.setattr("lit_metanas.cli.experiment.run.ParallelRunner.run", lambda self: [])

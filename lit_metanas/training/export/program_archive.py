@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lit_metanas.io.checkpoints import check_stored
 from lit_metanas.io.json_files import parse_json
 from lit_metanas.training.export.plain_program import OPERATIONS, Node, PlainProgram, Reference
 
@@ -37,11 +38,7 @@ def read_program(content: bytes) -> PlainProgram:
         Exception: of any kind, for an archive that is damaged.
     """
     with zipfile.ZipFile(BytesIO(content)) as archive:
-        entries = archive.infolist()
-        if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
-            raise ValueError("is compressed")
-        if sum(entry.file_size for entry in entries) > len(content):
-            raise ValueError("has entries that overlap")
+        check_stored(archive, len(content))
         document = parse_json(archive.read(f"{_PREFIX}models/model.json"), longest=100_000)
         if document["schema_version"]["major"] != _FORMAT:
             raise ValueError("is of another version of torch's format")

@@ -1,0 +1,253 @@
+"""Checkpoints as an attacker would write them: nothing outside of the run is removed, nothing is executed."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+from lit_metanas.io.checkpoints import KEYWORDS, AtomicCheckpointIO, load_plain, read_checkpoint
+from lit_metanas.training import Trainer
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*is replaced. this run changes", "ignore:.*was not removed")
+
+LAST = Path("run/checkpoints/last.ckpt")
+GO_ON = ("--trainer.default_root_dir=run", f"--ckpt_path={LAST}", "--trainer.max_epochs=4")
+
+Content = dict[str, Any]
+Change = Callable[[Content], object]
+
+
+class Hostile:
+    """Makes a folder where it is unpickled."""
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, ("executed",)
+
+
+@pytest.fixture
+def trained(toy: Callable[..., int], toy_folder: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+    """A folder with a run, and a thesis beside it."""
+    assert toy("fit", "--trainer.default_root_dir=run", "--trainer.max_epochs=1") == 0
+    (toy_folder / "thesis").mkdir()
+    (toy_folder / "thesis" / "chapter.tex").write_text("five years")
+    (toy_folder / "run" / "link").symlink_to(toy_folder / "thesis")
+    (toy_folder / "run" / "checkpoints" / "link").symlink_to(toy_folder / "thesis")
+    capsys.readouterr()
+    return toy_folder
+
+
+def change(change: Change, path: Path = LAST) -> None:
+    content = torch.load(path, weights_only=True)
+    change(content)
+    torch.save(content, path)
+
+
+PATHS = [
+    "local://{folder}/thesis",
+    "file://{folder}/thesis",
+    "simplecache::local://{folder}/thesis",
+    "{folder}/thesis",
+    "{folder}/thesis/chapter.tex",
+    "{folder}/run/checkpoints/../../thesis",
+    "{folder}/run/checkpoints/link/chapter.tex",
+    "{folder}/run/checkpoints/link/../thesis",
+    "run/checkpoints/../../thesis/chapter.tex",
+    "thesis",
+    "{folder}/run/checkpoints",
+    "{folder}/run",
+    "/",
+    ".",
+    "..",
+]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_checkpoint_removes_nothing_outside_of_its_folder(path: str, trained: Path, toy: Callable[..., int]) -> None:
+    hostile = path.format(folder=trained)
+
+    def redirect(content: Content) -> None:
+        for state in content["callbacks"].values():
+            if "best_model_path" in state:
+                paths = ("best_model_path", "kth_best_model_path", "last_model_path")
+                state |= dict.fromkeys(paths, hostile)
+                state |= {"best_k_models": {hostile: torch.tensor(0.0)}, "kth_value": torch.tensor(9.0)}
+
+    change(redirect)
+    assert toy("fit", *GO_ON) == 0
+    assert (trained / "thesis" / "chapter.tex").read_text() == "five years"
+    assert (trained / "run" / "checkpoints" / "link").is_symlink()
+    assert torch.load(LAST, weights_only=True)["epoch"] == 3
+
+
+@pytest.mark.parametrize("path", ["local://{folder}/thesis", "{folder}/run/best/../../thesis", "/"])
+def test_nor_does_one_that_keeps_the_best(path: str, trained: Path, toy: Callable[..., int]) -> None:
+    hostile = path.format(folder=trained)
+    best = f"{{class_path: ModelCheckpoint, init_args: {{dirpath: {trained}/run/best, monitor: loss, save_top_k: 2}}}}"
+    again = ("--trainer.default_root_dir=run", f"--trainer.callbacks=[{best}]")
+    assert toy("fit", *again, "--trainer.max_epochs=2") == 0
+    kept = sorted(Path("run/best").iterdir())
+    assert len(kept) == 2
+
+    def redirect(content: Content) -> None:
+        (state,) = (state for state in content["callbacks"].values() if "best_model_path" in state)
+        worst = state["kth_best_model_path"]
+        state["best_k_models"][hostile] = state["best_k_models"].pop(worst)
+        state["kth_best_model_path"] = hostile
+        state["kth_value"] = torch.tensor(1e30)
+
+    change(redirect, kept[-1])
+    assert toy("fit", *again, "--trainer.max_epochs=6", f"--ckpt_path={kept[-1]}") == 0
+    assert (trained / "thesis" / "chapter.tex").read_text() == "five years"
+    assert len(list(Path("run/best").iterdir())) >= 2
+
+
+def test_the_best_ones_of_the_run_itself_are_still_replaced(trained: Path, toy: Callable[..., int]) -> None:
+    best = f"{{class_path: ModelCheckpoint, init_args: {{dirpath: {trained}/run/best, monitor: loss, save_top_k: 1}}}}"
+    again = ("--trainer.default_root_dir=run", f"--trainer.callbacks=[{best}]")
+    assert toy("fit", *again, "--trainer.max_epochs=1") == 0
+    (first,) = Path("run/best").iterdir()
+    copied = Path("copied.ckpt")  # Lightning keeps what it goes on from
+    copied.write_bytes(first.read_bytes())
+    assert toy("fit", *again, "--trainer.max_epochs=3", f"--ckpt_path={copied}") == 0
+    (last,) = Path("run/best").iterdir()
+    assert last != first
+
+
+def test_only_files_in_a_folder_with_an_own_checkpoint_are_removed(tmp_path: Path) -> None:
+    plugin = AtomicCheckpointIO()
+    plugin.save_checkpoint({"epoch": 1}, tmp_path / "own" / "last.ckpt")
+    (tmp_path / "other").mkdir()
+    for name in ("own/folder/inside", "other/file"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("kept")
+    for path in ("other/file", "own/../other/file", "own/folder/inside", "absent/file"):
+        with pytest.warns(UserWarning, match="was not removed: this run has written no checkpoint there"):
+            plugin.remove_checkpoint(tmp_path / path)
+    plugin.remove_checkpoint(tmp_path / "own" / "folder")
+    plugin.remove_checkpoint(tmp_path / "own" / "last.ckpt")
+    assert not (tmp_path / "own" / "last.ckpt").exists()
+    assert (tmp_path / "own" / "folder" / "inside").read_text() == "kept"
+    assert (tmp_path / "other" / "file").read_text() == "kept"
+
+
+@pytest.mark.parametrize("keyword", KEYWORDS)
+def test_a_file_that_is_called_by_a_keyword_overrides_nothing(
+    keyword: str, trained: Path, toy: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = torch.load(LAST, weights_only=True)
+    hostile = {"_class_path": "lit_toys.Hostile", "part": "part.yaml"}
+    torch.save(content | {"hyper_parameters": hostile}, keyword)
+    toy("fit", "--trainer.default_root_dir=run", f"--ckpt_path={keyword}", "--trainer.max_epochs=1")
+    assert "Hostile" not in capsys.readouterr().err + Path("run/config.fit.yaml").read_text()
+
+
+@pytest.mark.parametrize("force", ["0", "1"])
+def test_a_keyword_leads_to_the_same_checks(
+    force: str, trained: Path, toy: Callable[..., int], monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", force)
+    change(lambda content: content.update(extra=Hostile()))
+    Path("executed").rmdir() if Path("executed").exists() else None
+    for path in ("last", str(LAST)):
+        assert toy("fit", "--trainer.default_root_dir=run", f"--ckpt_path={path}", "--trainer.max_epochs=2") == 1
+        said = capsys.readouterr().err
+        assert "objects that would execute code" in said
+        assert said.count("\n") == 1
+        assert not Path("executed").exists()
+
+
+def test_a_path_that_begins_with_http_is_a_path(trained: Path, toy: Callable[..., int]) -> None:
+    Path("http_run").mkdir()
+    copied = Path("http_run/last.ckpt")
+    copied.write_bytes(LAST.read_bytes())
+    assert toy("fit", "--trainer.default_root_dir=other", f"--ckpt_path={copied}", "--trainer.max_epochs=2") == 0
+
+
+def progress(content: Content) -> Content:
+    found: Content = content["loops"]["fit_loop"]["epoch_loop.batch_progress"]["total"]
+    return found
+
+
+def checkpoint_state(content: Content) -> Content:
+    found: Content = next(state for state in content["callbacks"].values() if "best_model_path" in state)
+    return found
+
+
+DAMAGE: dict[str, Change] = {
+    "loops are empty": lambda content: content.update(loops={}),
+    "loops are none": lambda content: content.update(loops=None),
+    "loops are a number": lambda content: content.update(loops=3),
+    "a loop is a number": lambda content: content["loops"].update(fit_loop=3),
+    "progress is missing": lambda content: content["loops"]["fit_loop"].pop("epoch_progress"),
+    "progress is a text": lambda content: progress(content).update(ready="x"),
+    "progress is negative": lambda content: progress(content).update(ready=-1),
+    "progress is huge": lambda content: progress(content).update(ready=10**30),
+    "progress is a half": lambda content: progress(content).update(ready=0.5),
+    "callbacks are a number": lambda content: content.update(callbacks=3),
+    "callbacks are none": lambda content: content.update(callbacks=None),
+    "a callback is a number": lambda content: content["callbacks"].update(dict.fromkeys(content["callbacks"], 3)),
+    "a path is a number": lambda content: checkpoint_state(content).update(best_model_path=3),
+    "a score is a text": lambda content: checkpoint_state(content).update(kth_value="x"),
+    "the best are a list": lambda content: checkpoint_state(content).update(best_k_models=[1]),
+    "schedulers are a number": lambda content: content.update(lr_schedulers=7),
+    "schedulers of another training": lambda content: content.update(lr_schedulers=[{}]),
+    "optimizers are a number": lambda content: content.update(optimizer_states=7),
+    "no optimizers": lambda content: content.update(optimizer_states=[]),
+    "an empty optimizer": lambda content: content.update(optimizer_states=[{}]),
+    "an optimizer is a number": lambda content: content.update(optimizer_states=[3]),
+    "steps are a text": lambda content: content.update(global_step="x"),
+    "steps are none": lambda content: content.update(global_step=None),
+    "weights are a list": lambda content: content.update(state_dict=[1]),
+    "a weight is a text": lambda content: content["state_dict"].update({"layer.bias": "x"}),
+    "a weight is not a number": lambda content: content["state_dict"]["layer.bias"].fill_(torch.nan),
+    "a weight is sparse": lambda content: content["state_dict"].update({"layer.bias": torch.ones(1).to_sparse()}),
+    "a weight is expanded": lambda content: content["state_dict"].update({"layer.bias": torch.ones(1).expand(10**9)}),
+    "the version is a number": lambda content: content.update({"pytorch-lightning_version": 2}),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_part_gets_one_sentence(
+    damage: str, trained: Path, toy: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    change(DAMAGE[damage])
+    before = LAST.read_bytes()
+    assert toy("fit", *GO_ON) in (1, 2)
+    said = capsys.readouterr().err
+    assert said.startswith("lit-metanas: The checkpoint ")
+    assert said.count("\n") == 1
+    assert len(said) < 500
+    assert LAST.read_bytes() == before
+
+
+def test_a_compressed_checkpoint_is_not_inflated(trained: Path) -> None:
+    with zipfile.ZipFile(LAST) as old:
+        entries = {name: old.read(name) for name in old.namelist()}
+    with zipfile.ZipFile(LAST, "w", zipfile.ZIP_DEFLATED) as new:
+        for name, data in entries.items():
+            new.writestr(name, data)
+    with pytest.raises(ValueError, match="damaged or is another kind of file"):
+        read_checkpoint(LAST)
+
+
+def test_a_pickle_outside_of_an_archive_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("last.ckpt").write_bytes(pickle.dumps(Hostile()))
+    with pytest.raises(zipfile.BadZipFile):
+        load_plain("last.ckpt")
+    assert not Path("executed").exists()
+
+
+def test_the_trainer_of_the_package_is_guarded_too(trained: Path) -> None:
+    trainer = Trainer(accelerator="cpu", logger=False, default_root_dir="run")
+    assert isinstance(trainer.strategy.checkpoint_io, AtomicCheckpointIO)
+    assert any(isinstance(callback, ModelCheckpoint) for callback in trainer.callbacks)
