@@ -55,6 +55,8 @@ def leading(*factors: tuple[Gate, Sequence[int]]) -> Tensor | None:
     Args:
         factors: gates and the numbers of parts of their candidates; the parts together are the product.
     """
+    if all(gate.index is not None and not gate.weights.requires_grad for gate, _ in factors):
+        return None  # before any tensor is made: it would be in a child's exported program
     counts, weights, parts = [1], torch.ones(1), 1
     for gate, numbers in factors:
         parts *= chosen(gate, numbers)
