@@ -72,7 +72,14 @@ class Functional(Differentiation):
 
 
 class UpdateRule(ABC):
-    """A differentiable optimizer without state of its own."""
+    """A differentiable optimizer without state of its own.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> loop = lm.JointInnerLoop(steps=5, rule=lm.SGD(momentum=0.9))
+        >>> isinstance(loop.rule, lm.UpdateRule)
+        True
+    """
 
     @abstractmethod
     def start(self, values: Tensors) -> Tensors:
@@ -101,6 +108,10 @@ class SGD(UpdateRule):
 
     Args:
         momentum: share of the last step's direction that is kept, in [0, 1).
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> loop = lm.JointInnerLoop(steps=5, learning_rate=0.1, rule=lm.SGD(momentum=0.9))
     """
 
     def __init__(self, *, momentum: float = 0.0) -> None:
@@ -131,6 +142,10 @@ class Adam(UpdateRule):
         beta1: decay of the gradient's mean.
         beta2: decay of its mean square.
         epsilon: smallest divisor.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> loop = lm.JointInnerLoop(steps=5, learning_rate=1e-3, rule=lm.Adam(beta1=0.5))
     """
 
     def __init__(self, *, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8) -> None:

@@ -14,6 +14,15 @@ class Head(ABC):
     Attributes:
         starts_from_support: ``start`` reads the support set's features.
         compares: ``scores`` reads the support set's features.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> support, labels = torch.tensor([[0.0], [1.0]]), torch.tensor([0, 1])
+        >>> head: lm.Head = lm.PrototypeLinearHead(scale=1.0)
+        >>> start = head.start({}, support, labels, way=2)
+        >>> head.scores(start, torch.tensor([[0.9]]), support, labels, way=2).argmax()
+        tensor(1)
     """
 
     starts_from_support: bool = False
@@ -68,6 +77,15 @@ class LinearHead(Head):
 
     Args:
         way: the number of classes of every task; None takes that of the data.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> model = lm.MetaSearch(
+        ...     space=lm.LayeredSpace(shared=True),
+        ...     meta_gradient=lm.FOMAML(),
+        ...     inner_loop=lm.JointInnerLoop(steps=5),
+        ...     head=lm.LinearHead(),
+        ... )  # the number of classes comes from the data
     """
 
     def __init__(self, *, way: int | None = None) -> None:
@@ -110,6 +128,14 @@ class PrototypeHead(Head):
 
     Args:
         scale: multiplies the distances.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> head, support, labels = lm.PrototypeHead(scale=1.0), torch.tensor([[0.0], [1.0]]), torch.tensor([0, 1])
+        >>> head.scores({}, torch.tensor([[0.5], [1.0]]), support, labels, way=2)
+        tensor([[-0.2500, -0.2500],
+                [-1.0000, -0.0000]])
     """
 
     compares = True
@@ -137,6 +163,14 @@ class PrototypeLinearHead(Head):
 
     Args:
         scale: multiplies the squared distances (1 in the paper).
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> support, labels = torch.tensor([[0.0], [1.0]]), torch.tensor([0, 1])
+        >>> lm.PrototypeLinearHead(scale=1.0).start({}, support, labels, way=2)
+        {'weight': tensor([[0.],
+                [2.]]), 'bias': tensor([-0., -1.])}
     """
 
     starts_from_support = True

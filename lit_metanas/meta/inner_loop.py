@@ -26,6 +26,22 @@ class Adaptation:
         noise: what is random in it, drawn for at least as many steps as the inner loop takes.
         progress: place in the outer schedule, from 0 to 1.
         differentiate: takes the inner gradients.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> space = lm.LayeredSpace(shared=True)
+        >>> supernet = space.supernet((1, 8, 8))
+        >>> logits = {choice.name: torch.zeros(len(choice.labels)) for choice in space.choices}
+        >>> parameters = lm.Parameters(dict(supernet.named_parameters()), logits, {})
+        >>> source = lm.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
+        >>> episode = lm.draw_episode(source, "train", seed=0, epoch=0, index=0, way=2, shot=1, query=3)
+        >>> learner = lm.Learner(supernet, lm.Softmax(), lm.PrototypeLinearHead())
+        >>> noise = learner.draw_noise(logits, episode, torch.Generator(), steps=1)
+        >>> adaptation = lm.Adaptation(learner, episode, noise)
+        >>> adapted = lm.JointInnerLoop(steps=1).adapt(parameters, adaptation)
+        >>> adapted.head["bias"].shape
+        torch.Size([2])
     """
 
     learner: Learner
@@ -62,6 +78,21 @@ class InnerLoop(ABC):
         rule: what a step does with a gradient; ``SGD()`` where None.
         restart: whether the relaxation's progress runs from 0 to 1 inside every task (MetaNAS's soft pruning) instead
             of following the outer schedule.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> space = lm.LayeredSpace(shared=True)
+        >>> supernet = space.supernet((1, 8, 8))
+        >>> logits = {choice.name: torch.zeros(len(choice.labels)) for choice in space.choices}
+        >>> parameters = lm.Parameters(dict(supernet.named_parameters()), logits, {})
+        >>> source = lm.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
+        >>> episode = lm.draw_episode(source, "train", seed=0, epoch=0, index=0, way=2, shot=1, query=3)
+        >>> learner = lm.Learner(supernet, lm.Softmax(), lm.PrototypeLinearHead())
+        >>> noise = learner.draw_noise(logits, episode, torch.Generator(), steps=2)
+        >>> loop: lm.InnerLoop = lm.JointInnerLoop(steps=2)
+        >>> loop.query_scores(parameters, lm.Adaptation(learner, episode, noise)).shape
+        torch.Size([6, 2])
     """
 
     def __init__(
@@ -164,7 +195,13 @@ class InnerLoop(ABC):
 
 
 class NoInnerLoop(InnerLoop):
-    """Leave the parameters as they are: the head's start, or its comparison with the support set, is all."""
+    """Leave the parameters as they are: the head's start, or its comparison with the support set, is all.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> lm.NoInnerLoop().steps
+        0
+    """
 
     def __init__(self) -> None:
         super().__init__(steps=0)
@@ -191,6 +228,15 @@ class JointInnerLoop(InnerLoop):
         groups: what moves: some of ``weights``, ``logits`` and ``head``.
         rule: what a step does with a gradient; ``SGD()`` where None.
         restart: whether the relaxation's progress runs from 0 to 1 inside every task.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> model = lm.MetaSearch(
+        ...     space=lm.LayeredSpace(shared=True),
+        ...     meta_gradient=lm.FOMAML(),
+        ...     inner_loop=lm.JointInnerLoop(steps=5, learning_rate=0.1, rule=lm.Adam()),
+        ...     head=lm.PrototypeLinearHead(),
+        ... )
     """
 
     def __init__(
@@ -253,6 +299,20 @@ def evaluate(
     Returns:
         Query scores, shape ``(queries, way)``, and the adapted state (parameters, batch-norm statistics), both
         without graph.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> space = lm.LayeredSpace(shared=True)
+        >>> supernet = space.supernet((1, 8, 8))
+        >>> logits = {choice.name: torch.zeros(len(choice.labels)) for choice in space.choices}
+        >>> parameters = lm.Parameters(dict(supernet.named_parameters()), logits, {})
+        >>> source = lm.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
+        >>> episode = lm.draw_episode(source, "train", seed=0, epoch=0, index=0, way=2, shot=1, query=3)
+        >>> learner = lm.Learner(supernet, lm.Softmax(), lm.PrototypeHead())
+        >>> scores, _ = lm.evaluate(learner, lm.NoInnerLoop(), parameters, episode, torch.Generator())
+        >>> scores.shape
+        torch.Size([6, 2])
     """
     noise = learner.draw_noise(
         parameters.logits,

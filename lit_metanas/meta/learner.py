@@ -32,6 +32,16 @@ class Parameters(NamedTuple):
         head: the head's parameters; empty for a head that is made anew from each support set.
         rates: learned inner learning rates (scalars) as ``InnerLoop.initial_rates`` names them; empty where the inner
             loop's own constants are used.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> space = lm.LayeredSpace(shared=True)
+        >>> supernet = space.supernet((1, 8, 8))
+        >>> logits = {choice.name: torch.zeros(len(choice.labels)) for choice in space.choices}
+        >>> parameters = lm.Parameters(dict(supernet.named_parameters()), logits, {})
+        >>> sorted(parameters.flat(["logits"]))[:2]
+        ['logits.activation', 'logits.depth']
     """
 
     weights: dict[str, Tensor]
@@ -66,6 +76,19 @@ class TaskNoise(NamedTuple):
         relaxation: by choice, shape ``(steps + draws, labels)``: one row an inner step, then those of the query.
         support: dropout of the support set, each of shape ``(steps + 1, examples, ...)``; empty switches it off.
         query: dropout of the query set, each of shape ``(examples, ...)``; empty switches it off.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> space = lm.LayeredSpace(shared=True)
+        >>> supernet = space.supernet((1, 8, 8))
+        >>> source = lm.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
+        >>> episode = lm.draw_episode(source, "train", seed=0, epoch=0, index=0, way=2, shot=1, query=3)
+        >>> logits = {choice.name: torch.zeros(len(choice.labels)) for choice in space.choices}
+        >>> learner = lm.Learner(supernet, lm.GumbelSoftmax(), lm.PrototypeHead())
+        >>> noise = learner.draw_noise(logits, episode, lm.task_generator(0, step=0, task=0), steps=2)
+        >>> noise.relaxation["kernel"].shape  # a row for each of the two steps, and one for the query set
+        torch.Size([3, 3])
     """
 
     relaxation: dict[str, Tensor]
@@ -74,7 +97,15 @@ class TaskNoise(NamedTuple):
 
 
 def task_generator(seed: int, step: int, task: int) -> torch.Generator:
-    """A generator that is a function of (seed, step, task)."""
+    """A generator that is a function of (seed, step, task).
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> first, again = (lm.task_generator(seed=0, step=3, task=1) for _ in range(2))
+        >>> torch.equal(torch.rand(3, generator=first), torch.rand(3, generator=again))
+        True
+    """
     digest = blake2b(f"{seed} {step} {task}".encode(), digest_size=8).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)
 
@@ -95,6 +126,20 @@ class Adapted(NamedTuple):
         parameters: the adapted tree; ``head`` is the task's own.
         support: features of the support set, shape ``(n, features)``; empty unless the head compares.
         statistics: batch-norm means and variances of the support set; empty unless the mode is ``support``.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> space = lm.LayeredSpace(shared=True)
+        >>> supernet = space.supernet((1, 8, 8))
+        >>> logits = {choice.name: torch.zeros(len(choice.labels)) for choice in space.choices}
+        >>> parameters = lm.Parameters(dict(supernet.named_parameters()), logits, {})
+        >>> source = lm.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
+        >>> episode = lm.draw_episode(source, "train", seed=0, epoch=0, index=0, way=2, shot=1, query=3)
+        >>> learner = lm.Learner(supernet, lm.Softmax(), lm.PrototypeHead())
+        >>> _, adapted = lm.evaluate(learner, lm.NoInnerLoop(), parameters, episode, torch.Generator())
+        >>> adapted.support.shape == (2, supernet.features)
+        True
     """
 
     parameters: Parameters
@@ -113,6 +158,17 @@ class Learner:
         batch_norm: ``transductive`` normalises queries by their own batch, ``support`` by the support set under the
             adapted parameters, ``running`` normalises everything by ``statistics``.
         statistics: for ``running``; None (in training) normalises each batch by itself.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> space = lm.LayeredSpace(shared=True)
+        >>> supernet = space.supernet((1, 8, 8))
+        >>> learner = lm.Learner(supernet, lm.Softmax(), lm.PrototypeHead(), batch_norm="transductive")
+        >>> logits = {choice.name: torch.zeros(len(choice.labels)) for choice in space.choices}
+        >>> mixture = learner.relaxation(logits, {}, progress=0.0)
+        >>> learner.features(dict(supernet.named_parameters()), torch.rand(5, 1, 8, 8), mixture).shape[0]
+        5
     """
 
     supernet: Supernet

@@ -37,6 +37,22 @@ class MetaGradient(ABC):
     Attributes:
         draws: rows of relaxation noise that are drawn for each task's query set.
         second_order: whether inner gradients are differentiated, too.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> space = lm.LayeredSpace(shared=True)
+        >>> supernet = space.supernet((1, 8, 8))
+        >>> logits = {choice.name: torch.zeros(len(choice.labels)) for choice in space.choices}
+        >>> parameters = lm.Parameters(dict(supernet.named_parameters()), logits, {})
+        >>> source = lm.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
+        >>> episode = lm.draw_episode(source, "train", seed=0, epoch=0, index=0, way=2, shot=1, query=3)
+        >>> learner, loop = lm.Learner(supernet, lm.Softmax(), lm.PrototypeHead()), lm.NoInnerLoop()
+        >>> gradient: lm.MetaGradient = lm.PrototypeLoss()
+        >>> noise = gradient.draw_noise(learner, loop, parameters, episode, torch.Generator())
+        >>> gradients, metrics = gradient(learner, loop, parameters, [episode], [noise], progress=0.0)
+        >>> gradients.logits["kernel"].shape
+        torch.Size([3])
     """
 
     draws: int = 1
@@ -207,6 +223,15 @@ class MAML(MetaGradient):
 
     Attributes:
         second_order: whether inner gradients are differentiated, too.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> model = lm.MetaSearch(
+        ...     space=lm.LayeredSpace(shared=True),
+        ...     meta_gradient=lm.MAML(),
+        ...     inner_loop=lm.JointInnerLoop(steps=2, learning_rate=0.1),
+        ...     head=lm.PrototypeLinearHead(),
+        ... )
     """
 
     second_order: bool = True
@@ -227,6 +252,15 @@ class FOMAML(MAML):
 
     Args:
         task_map: ``loop`` (one task after another), ``vmap`` (all at once) or ``auto`` (``vmap`` on a GPU).
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> model = lm.MetaSearch(
+        ...     space=lm.LayeredSpace(shared=True),
+        ...     meta_gradient=lm.FOMAML(),
+        ...     inner_loop=lm.JointInnerLoop(steps=2, learning_rate=0.1),
+        ...     head=lm.PrototypeLinearHead(),
+        ... )
     """
 
     second_order = False
@@ -237,6 +271,15 @@ class ANIL(MAML):
 
     Args:
         task_map: ``loop`` (one task after another), ``vmap`` (all at once) or ``auto`` (``vmap`` on a GPU).
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> model = lm.MetaSearch(
+        ...     space=lm.LayeredSpace(shared=True),
+        ...     meta_gradient=lm.ANIL(),
+        ...     inner_loop=lm.HeadInnerLoop(steps=2),
+        ...     head=lm.PrototypeLinearHead(),
+        ... )
     """
 
     def check(self, head: Head, relaxation: Relaxation, inner_loop: InnerLoop) -> None:
@@ -253,6 +296,15 @@ class TNAS(MAML):
 
     Args:
         task_map: ``loop`` (one task after another), ``vmap`` (all at once) or ``auto`` (``vmap`` on a GPU).
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> model = lm.MetaSearch(
+        ...     space=lm.LayeredSpace(shared=True),
+        ...     meta_gradient=lm.TNAS(),
+        ...     inner_loop=lm.JointInnerLoop(steps=2, learning_rate=0.1),
+        ...     head=lm.PrototypeLinearHead(),
+        ... )
     """
 
     second_order = False
@@ -273,6 +325,10 @@ class PrototypeLoss(MAML):
 
     Args:
         task_map: ``loop`` (one task after another), ``vmap`` (all at once) or ``auto`` (``vmap`` on a GPU).
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> model = lm.MetaSearch(space=lm.LayeredSpace(shared=True), meta_gradient=lm.PrototypeLoss())
     """
 
     second_order = False

@@ -32,6 +32,14 @@ class PairedReinforce(MetaGradient):
         normalise: divide the logits' gradient by the root mean square of ``L1 - L2`` over the meta-batch, so that its
             size does not depend on the loss's scale; biased in scale, not in direction, for large batches.
         task_map: ``loop`` or ``auto``: children differ from task to task.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> model = lm.MetaSearch(
+        ...     space=lm.LayeredSpace(shared=True),
+        ...     meta_gradient=lm.PairedReinforce(),
+        ...     relaxation=lm.Categorical(),
+        ... )
     """
 
     def __init__(self, *, isolate: bool = False, normalise: bool = False, task_map: TaskMap = "auto") -> None:

@@ -24,6 +24,15 @@ class HeadInnerLoop(InnerLoop):
         learning_rate: of the head.
         rule: what a step does with a gradient; ``SGD()`` where None.
         restart: whether the relaxation's progress runs from 0 to 1 inside every task.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> model = lm.MetaSearch(
+        ...     space=lm.LayeredSpace(shared=True),
+        ...     meta_gradient=lm.ANIL(),
+        ...     inner_loop=lm.HeadInnerLoop(steps=5),
+        ...     head=lm.PrototypeLinearHead(),
+        ... )
     """
 
     def __init__(
@@ -76,6 +85,16 @@ class AlternatingInnerLoop(InnerLoop):
             on the whole support set.
         rule: what a step does with a gradient; ``SGD()`` where None.
         restart: whether the relaxation's progress runs from 0 to 1 inside every task, as in the paper.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> model = lm.MetaSearch(
+        ...     space=lm.LayeredSpace(shared=True),
+        ...     meta_gradient=lm.MetaNAS(),
+        ...     inner_loop=lm.AlternatingInnerLoop(steps=5, logit_learning_rate=0.01),
+        ...     head=lm.PrototypeLinearHead(),
+        ...     relaxation=lm.AnnealedSoftmax(),
+        ... )
     """
 
     def __init__(

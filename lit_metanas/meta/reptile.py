@@ -25,6 +25,15 @@ class Reptile(MetaGradient):
         weight_rate: multiplies the gradient of weights and head.
         logit_rate: multiplies the gradient of logits.
         task_map: ``loop`` (one task after another), ``vmap`` (all at once) or ``auto`` (``vmap`` on a GPU).
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> model = lm.MetaSearch(
+        ...     space=lm.LayeredSpace(shared=True),
+        ...     meta_gradient=lm.Reptile(weight_rate=0.5),
+        ...     inner_loop=lm.JointInnerLoop(steps=2, learning_rate=0.1),
+        ...     head=lm.PrototypeLinearHead(),
+        ... )
     """
 
     def __init__(self, *, weight_rate: float = 1.0, logit_rate: float = 1.0, task_map: TaskMap = "auto") -> None:
@@ -59,6 +68,16 @@ class MetaNAS(Reptile):
         weight_rate: multiplies the gradient of weights and head.
         logit_rate: multiplies the gradient of logits.
         task_map: ``loop`` (one task after another), ``vmap`` (all at once) or ``auto`` (``vmap`` on a GPU).
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> model = lm.MetaSearch(
+        ...     space=lm.LayeredSpace(shared=True),
+        ...     meta_gradient=lm.MetaNAS(),
+        ...     inner_loop=lm.AlternatingInnerLoop(steps=2),
+        ...     head=lm.PrototypeLinearHead(),
+        ...     relaxation=lm.AnnealedSoftmax(),
+        ... )
     """
 
     def __init__(self, *, weight_rate: float = 1.0, logit_rate: float = 0.6, task_map: TaskMap = "auto") -> None:
