@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import torch
 
-from lit_metanas.training.meta_search.episode_scores import EpisodeScores
+from lit_metanas.training.meta_search.episode_evaluation import EpisodeScores
 
 
 def test_a_single_process_needs_no_double_precision_on_its_device():

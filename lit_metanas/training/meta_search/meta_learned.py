@@ -1,27 +1,21 @@
-"""Meta-learned weights and architecture logits: evaluated on episodes, saved and restored."""
+"""Meta-learned weights, head and architecture logits: made, saved and restored."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
-from statistics import fmean
 from typing import Any
 
 import torch
-from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
 from lit_metanas.io.arrays import DAMAGED
 from lit_metanas.meta import Head, InnerLoop, Learner, Parameters
 from lit_metanas.meta.learner import BatchNorm
 from lit_metanas.records.budget import Cost
-from lit_metanas.records.rows import Protocol
-from lit_metanas.records.statistics import t_interval
-from lit_metanas.relaxations import Derived, Relaxation
-from lit_metanas.spaces import Architecture, SearchSpace, Shape, Supernet, inherit
-from lit_metanas.tasks.task import Episode
+from lit_metanas.relaxations import Relaxation
+from lit_metanas.spaces import SearchSpace, Shape, Supernet, inherit
 from lit_metanas.training.architecture_logits import ArchitectureLogits
-from lit_metanas.training.meta_search.episode_scores import EpisodeScores, TaskArchitectures, normal
+from lit_metanas.training.meta_search.episode_evaluation import EpisodeEvaluation
 from lit_metanas.training.meta_search.meta_checkpoint import (
     META_KEY,
     MetaCheckpoint,
@@ -34,11 +28,8 @@ from lit_metanas.training.meta_search.training_state import Account, RunningStat
 from lit_metanas.training.trainers import validate_anew
 
 
-class MetaLearned(LightningModule):
+class MetaLearned(EpisodeEvaluation):
     """A supernet, its architecture logits and a head, whatever trains them.
-
-    Validation and test judge the architecture that would be derived; a search's validation judges the relaxed one
-    beside it.
 
     Args:
         space: the search space.
@@ -73,10 +64,7 @@ class MetaLearned(LightningModule):
         adapt_architecture: bool,
         seed: int,
     ) -> None:
-        super().__init__()
-        self.space = space
-        self.inner_loop = inner_loop
-        self.seed = seed
+        super().__init__(space=space, inner_loop=inner_loop, adapt_architecture=adapt_architecture, seed=seed)
         # The order of a checkpoint's tensors is this one, whenever the modules are built.
         self.register_module("supernet", None)
         self.logits = ArchitectureLogits(space.choices, prior=prior, strength=prior_strength)
@@ -86,11 +74,6 @@ class MetaLearned(LightningModule):
         self.outer_steps: Tensor
         self.spent: Tensor
         self.account = Account()
-        self._derived, self._one_hot, self._relaxed = (EpisodeScores(seed) for _ in range(3))
-        self.task_architectures = TaskArchitectures(space, inner_loop, seed) if adapt_architecture else None
-        self._images = torch.empty(0)
-        self.test_values: list[float] = []
-        self._protocol: Protocol | None = None
         self._parts = relaxation, head, batch_norm
         self._start = None if start is None else read_meta_checkpoint(start)
         self._random_state = torch.get_rng_state() if shape is None else None
@@ -148,14 +131,14 @@ class MetaLearned(LightningModule):
         """For each choice the candidates' probabilities, shape ``(labels,)``, detached."""
         return self.logits.probabilities()
 
-    def architecture(self) -> Architecture:
-        """The architecture of the largest logits."""
-        return self.space.derive(self.logits.tree())
-
     def meta_parameters(self) -> Parameters:
         """Weights, logits and head as one detached tree."""
         weights = {name: value.detach() for name, value in self.supernet.named_parameters()}
         return Parameters(weights, self.logits.tree(), {k: v.detach() for k, v in self.head.items()})
+
+    def refresh_statistics(self) -> None:
+        """Bring the batch-norm statistics of the derived architecture up to the last step."""
+        self.statistics.refresh(self.meta_parameters(), int(self.outer_steps), self.trainer)
 
     def cost(self) -> Cost:
         """What meta-training has cost so far, with the runs that it started from."""
@@ -165,104 +148,9 @@ class MetaLearned(LightningModule):
         """Weights and batch-norm statistics that a child of the derived architecture inherits."""
         return {**self.meta_parameters().weights, **self.statistics.values}
 
-    def result_fields(self) -> dict[str, Any]:
-        """The fields of a result that are known here, after a test."""
-        assert self._protocol is not None
-        fields = {"seed": self.seed, "protocol": self._protocol, "meta_cost": self.cost()}
-        own = self.task_architectures
-        used = own.found if own else [self.architecture()]
-        costs = [self.space.cost(architecture, self.shape, self._protocol.way) for architecture in used]
-        size = {
-            "parameters": round(fmean(cost.parameters for cost in costs)),
-            "flops": round(fmean(cost.flops for cost in costs)),
-        }
-        return {**fields, **size, **({"architecture": None, "cost": own.mean_cost} if own else {})}
-
-    def on_validation_epoch_start(self) -> None:
-        """Take the batch-norm statistics of the derived architecture from the last training tasks."""
-        self._start_evaluation()
-
-    def validation_step(self, batch: list[Episode], batch_idx: int) -> None:
-        """Judge the derived architecture; in a search also the relaxed and the one-hot supernet, to see their gap."""
-        self._evaluate_derived(batch)
-        if self.logits.open:
-            # There are running statistics of the derived architecture only: for the gap each takes its batches' own.
-            self._evaluate(batch, self.learner.relaxation, self._relaxed, None)
-            self._evaluate(batch, Derived(self.space), self._one_hot, None)
-
-    def on_validation_epoch_end(self) -> None:
-        """Log mean accuracies over all episodes of all processes, and the 95 % interval of the derived network's."""
-        logged = {"": self._derived, "_relaxed": self._relaxed, "_one_hot": self._one_hot}
-        for suffix, scores in logged.items():
-            key = f"val/accuracy{suffix}"
-            if scores.mine:
-                values = scores.gathered(self.trainer)
-                self.log(key, sum(values) / len(values), prog_bar=key == "val/accuracy", sync_dist=True)
-                if not suffix:
-                    self.log("val/ci95", t_interval(values).half, sync_dist=True)
-
-    def on_test_epoch_start(self) -> None:
-        """Forget earlier scores."""
-        self._start_evaluation()
-
-    def test_step(self, batch: list[Episode], batch_idx: int) -> None:
-        """Judge the derived architecture."""
-        first = batch[0]
-        self._protocol = Protocol("episodes", first.way, first.shot, self.learner.batch_norm)
-        self._evaluate_derived(batch)
-
-    def on_test_epoch_end(self) -> None:
-        """Log the mean accuracy and the half width of its 95 % confidence interval over episodes."""
-        self.test_values = self._derived.gathered(self.trainer)
-        interval = t_interval(self.test_values)
-        self.log("test/accuracy", interval.mean, sync_dist=True)
-        self.log("test/ci95", interval.half, sync_dist=True)
-
-    def _start_evaluation(self) -> None:
-        for scores in (self._derived, self._relaxed, self._one_hot):
-            scores.mine.clear()
-        if self.task_architectures is not None:
-            self.task_architectures.clear()
-            self._images = self.statistics.images(self.trainer, next(self.supernet.parameters()))
-        self._refresh()
-        needed = self.learner.batch_norm == "running" and not self.trainer.sanity_checking
-        blank = self.task_architectures is not None and not len(self._images)
-        if needed and (blank or self.statistics.lacking(self.meta_parameters())):
-            raise ValueError("batch_norm 'running' needs statistics from training: give --ckpt_path, or train first.")
-
-    def _refresh(self) -> None:
-        self.statistics.refresh(self.meta_parameters(), int(self.outer_steps), self.trainer)
-
-    def _evaluate(
-        self,
-        batch: list[Episode],
-        relaxation: Relaxation,
-        scores: EpisodeScores,
-        statistics: dict[str, Tensor] | None,
-    ) -> None:
-        learner = replace(self.learner, relaxation=relaxation, statistics=statistics)
-        # Trainers evaluate in inference mode by default, under which nothing can adapt.
-        with torch.inference_mode(False), torch.enable_grad():
-            scores.judge(learner, self.inner_loop, self.meta_parameters(), batch, self.trainer)
-
-    def _evaluate_derived(self, batch: list[Episode]) -> None:
-        architectures = self.task_architectures
-        if architectures is None:
-            self._evaluate(batch, Derived(self.space), self._derived, self.statistics.values)
-            return
-        with torch.inference_mode(False), torch.enable_grad():
-            for episode in map(normal, batch):
-                number = self._derived.number(self.trainer)
-                parameters = architectures.derive(self.learner, self.meta_parameters(), episode, number)
-                statistics = architectures.statistics
-                if (own := architectures.found[-1]) not in statistics:
-                    statistics[own] = self.statistics.under(parameters, self._images)
-                learner = replace(self.learner, relaxation=Derived(self.space), statistics=statistics[own])
-                self._derived.judge(learner, self.inner_loop, parameters, [episode], self.trainer)
-
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what describes the search, as plain values and tensors."""
-        self._refresh()
+        self.refresh_statistics()
         logits, statistics = self.logits.tree(), self.statistics.values
         checkpoint[META_KEY] = meta_entry(self.space, self.shape, logits, statistics, self.cost())
         checkpoint[META_KEY]["own"] = {**self.account.state(), **self.statistics.state(self.trainer)}

@@ -179,7 +179,7 @@ class MetaSearch(MetaLearned):
         self.trainer.should_stop |= self._finished
 
     def training_step(self, batch: list[Episode], batch_idx: int) -> None:
-        """One outer step.
+        """One outer step: adapt to each task, average the meta-gradients of all processes, update, count the cost.
 
         Raises:
             ValueError: more tasks than ``skipped`` have had no finite loss or gradient.
@@ -218,9 +218,10 @@ class MetaSearch(MetaLearned):
 
     def on_train_end(self) -> None:
         """Give the trained weights their batch-norm statistics."""
-        self._refresh()
+        self.refresh_statistics()
 
     def _noise(self, parameters: Parameters, episode: Episode, place: int, tied: bool) -> TaskNoise:
+        """The noise of one task: a function of (seed, step, position of the task over all processes)."""
         task = place * self.trainer.world_size + self.trainer.global_rank
         generator = task_generator(self.seed, int(self.outer_steps), task)
         draw, dropout = self.meta_gradient.draw_noise, self.query_dropout
@@ -257,6 +258,7 @@ class MetaSearch(MetaLearned):
         self.log("train/skipped", float(self.account.skipped))
 
     def _step(self, gradients: Parameters, progress: float) -> None:
+        """Step weights and head and, after the warm-up, the logits; then prune."""
         optimizers = self.optimizers()
         assert isinstance(optimizers, list)
         weights, logits = optimizers
@@ -268,7 +270,7 @@ class MetaSearch(MetaLearned):
         if self.gradient_clip is not None:
             nn.utils.clip_grad_norm_([*self.supernet.parameters(), *self.head.parameters()], self.gradient_clip)
         _stepped(weights, rate)
-        # Lightning counts an outer step once; the logits are stepped beside its back.
+        # Not through Lightning's optimizer, each of whose steps it counts: an outer step is one.
         if progress >= self.schedule.warm_up and self.logits.open:
             self.logits.values.grad = self.logits.flat(gradients.logits)
             _stepped(logits.optimizer, rate)
