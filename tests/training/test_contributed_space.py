@@ -1,12 +1,12 @@
-"""The search space that CONTRIBUTING.md shows: its own code, under all that a space has to serve."""
+"""The search space that the tutorial shows: its own code, under all that a space has to serve."""
 
-import re
 import sys
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 import torch
+from fenced import blocks
 from jsonargparse import ArgumentParser
 from meta_toys import SHAPE, fit, make_model
 
@@ -18,27 +18,26 @@ from lit_metanas.spaces import SearchSpace
 from lit_metanas.tasks import Split, Task
 from lit_metanas.testing import check_space
 
-PAGE = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text()
+ROOT = Path(__file__).parents[2]
+FILES = {one.rest: one.code for one in blocks(ROOT / "docs/tutorials/own_space.md") if one.verb == "file"}
 WAY = 3
 
 
 @pytest.fixture(scope="module")
 def space(tmp_path_factory):
     """Built from the page's two files."""
-    (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    (settings,) = re.findall(r"```yaml\n(# configs/spaces/mine.yaml.*?)```", PAGE, re.DOTALL)
     folder = tmp_path_factory.mktemp("package")
-    (folder / "my_package.py").write_text(code)
-    (folder / "mine.yaml").write_text(settings)
+    for name, code in FILES.items():
+        (folder / name).write_text(code)
     sys.path.insert(0, str(folder))
     try:
-        import_module("my_package")
+        import_module("my_space")
         parser = ArgumentParser(exit_on_error=False)
         parser.add_subclass_arguments(SearchSpace, "space")
         yield parser.instantiate(parser.parse_args([f"--space={folder / 'mine.yaml'}", "--space.blocks=2"])).space
     finally:
         sys.path.remove(str(folder))
-        sys.modules.pop("my_package")
+        sys.modules.pop("my_space")
 
 
 @pytest.fixture(scope="module")
@@ -50,13 +49,13 @@ def task():
 
 
 def test_it_is_thirty_lines_that_the_toys_have_too():
-    (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    assert code == (Path(__file__).parents[1] / "spaces/toys/blocks.py").read_text()
+    code = FILES["my_space.py"]
+    assert code == (ROOT / "tests/spaces/toys/blocks.py").read_text()
     assert len([line for line in code.splitlines() if line.strip()]) <= 30
 
 
 def test_it_keeps_what_the_page_promises(space):
-    assert (space.name, space.size, space.width) == ("Blocks", 64, 32)
+    assert (space.name, space.size, space.width) == ("Blocks", 64, 8)
     check_space(space, shape=(2, 7, 9), way=WAY)
 
 

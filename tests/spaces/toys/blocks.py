@@ -4,10 +4,10 @@ from functools import partial
 
 from torch import nn
 
-from lit_metanas.spaces import Builder, SearchSpace, Shape
+import lit_metanas as lm
 
 
-class Blocks(SearchSpace):
+class Blocks(lm.SearchSpace):
     """A stack of blocks.
 
     Args:
@@ -18,7 +18,7 @@ class Blocks(SearchSpace):
     def __init__(self, blocks: int = 3, width: int = 16) -> None:
         self.blocks, self.width = blocks, width
 
-    def body(self, shape: Shape, build: Builder) -> nn.Module:
+    def body(self, shape: lm.Shape, build: lm.Builder) -> nn.Module:
         """The blocks, one after the other."""
         layers: list[nn.Module] = []
         channels = shape[0]
