@@ -28,6 +28,7 @@ from lit_metanas.spaces.supernet import Shape
 from lit_metanas.tasks.task import Split, Task, check_task
 from lit_metanas.training.child import Child, Recipe, accuracy, fit_child, images_an_epoch, training_cost
 from lit_metanas.training.export.exported_program import export_child
+from lit_metanas.training.trainers import torch_threads
 
 CANDIDATES = 8
 """Architectures that the default method begins with."""
@@ -124,6 +125,7 @@ def search(
     queries: int | None = None,
     recipe: Recipe | None = None,
     seed: int = 0,
+    threads: int | None = 1,
 ) -> SearchResult:
     """Search the architecture for one task, train the chosen network, and score it on the task's test part.
 
@@ -142,9 +144,12 @@ def search(
         queries: architectures that the search may evaluate; None is no limit.
         recipe: how the chosen network is trained; hyper-parameters that the method searched replace its own.
         seed: of search and training; the same seed gives the same result.
+        threads: torch's threads meanwhile, where the task lies on a CPU: small images are fastest with one, by up to 20
+            times. None leaves them as they are.
 
     Raises:
-        ValueError: the task is malformed, the method refuses it, or the budget pays for no architecture.
+        ValueError: the task is malformed, a number is out of its range, the method refuses the task, or the budget pays
+            for no architecture.
 
     Example:
         >>> import numpy as np
@@ -157,6 +162,8 @@ def search(
         True
     """
     _check_arguments(task, space, method, seed)
+    if threads is not None and threads < 1:
+        raise ValueError(f"search: threads is {threads}; give at least 1, or none to leave them as they are.")
     recipe = recipe or Recipe()
     searcher = method or default_method(recipe)
     if method is None and flops is None:
@@ -164,7 +171,13 @@ def search(
     if isinstance(method, QuerySearcher) and method.trials is None and flops is None and queries is None:
         raise ValueError("search: QuerySearcher goes on until its budget is spent: give flops, queries, or its trials.")
     # Also where the caller has gradients switched off, or works in another precision than the task's.
-    with torch.inference_mode(False), torch.enable_grad(), _default_dtype(task.train.inputs.dtype), _interruptible():
+    with (
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        _default_dtype(task.train.inputs.dtype),
+        torch_threads(threads if task.train.inputs.device.type == "cpu" else None),
+        _interruptible(),
+    ):
         task = _trainable(task)
         budget, begin = Budget(queries=queries, flops=flops), perf_counter()
         found = searcher.search(task, space, budget, seed)

@@ -122,6 +122,7 @@ class TargetSearch(Comparison[Task, Searcher]):
             queries=self.budget_queries,
             recipe=self.recipe,
             seed=self.seed,
+            threads=None,  # as the Trainer has set them
         )
         folder = self.finished.folder(problem.id, method)
         if self.export:

@@ -91,6 +91,17 @@ class Trainer(pytorch.Trainer):
         self.predict(model, datamodule=datamodule, return_predictions=False, ckpt_path=ckpt_path)
 
 
+@contextmanager
+def torch_threads(number: int | None) -> Iterator[None]:
+    """Give torch so many threads, and put back what it had; None leaves them as they are."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(before if number is None else number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 class _Threads(Callback):
     """Sets torch's threads while a Trainer runs on a CPU."""
 

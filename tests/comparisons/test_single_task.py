@@ -199,6 +199,22 @@ def test_nothing_global_is_changed(method, capfd, tmp_path, monkeypatch):
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize(("threads", "meanwhile"), [(1, 1), (2, 2), (None, 3)])
+def test_threads_are_set_and_put_back(threads, meanwhile):
+    class Counts(RandomArchitecture):
+        def search(self, *args, **kwargs):
+            counted.append(torch.get_num_threads())
+            return super().search(*args, **kwargs)
+
+    counted, before = [], torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        search(TASK, SPACE, method=Counts(), recipe=RECIPE, threads=threads)
+        assert (counted, torch.get_num_threads()) == ([meanwhile], 3)
+    finally:
+        torch.set_num_threads(before)
+
+
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
 def test_it_works_where_gradients_are_off(mode, found):
     with mode():
@@ -288,6 +304,7 @@ def test_no_budget_need_be_given():
             "search: QuerySearcher goes on until its budget is spent: give flops, queries, or its trials.",
         ),
         ({"seed": -1}, "search: seed = -1 must be at least 0."),
+        ({"threads": 0}, "search: threads is 0; give at least 1, or none to leave them as they are."),
         (
             {"task": replace(TASK, val=None)},
             "Task 'glyphs/0' has no validation examples to choose an architecture by: give it some.",
