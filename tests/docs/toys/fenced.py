@@ -5,6 +5,7 @@ A comment in front of a block says what a reader does with it:
 - nothing: Python runs in one namespace for the page, `bash` line by line; YAML must parse.
 - ``<!-- test: file NAME -->``: the block is saved under that name.
 - ``<!-- test: append ARGUMENTS -->``: they are added to the first command, to make it small.
+- ``<!-- test: replace OLD -> NEW -->``: in Python, to make it small.
 - ``<!-- test: parse (REASON) -->``: the shell's syntax is checked, and that the configurations and scripts exist.
 - ``<!-- test: skip (REASON) -->``: not run.
 """
@@ -25,7 +26,7 @@ import yaml
 
 from lit_metanas.cli.command_line import main
 
-_COMMENT = re.compile(r"<!-- test: (?P<verb>file|append|parse|skip) ?(?P<rest>.*?) -->")
+_COMMENT = re.compile(r"<!-- test: (?P<verb>file|append|replace|parse|skip) ?(?P<rest>.*?) -->")
 
 
 @dataclass(frozen=True)
@@ -102,8 +103,13 @@ class Reader:
                 self._shell(command, [] if place else shlex.split(block.rest), block)
 
     def _python(self, block: Block) -> None:
+        text = block.code
+        if block.verb == "replace":
+            old, new = block.rest.split(" -> ")
+            assert old in text, f"{block.page}:{block.line}: there is no '{old}'"
+            text = text.replace(old, new)
         # Lines of the page in a traceback.
-        code = compile("\n" * (block.line - 1) + block.code, str(block.page), "exec")
+        code = compile("\n" * (block.line - 1) + text, str(block.page), "exec")
         exec(code, self.names)
 
     def _shell(self, command: str, more: list[str], block: Block) -> None:
