@@ -56,8 +56,8 @@ _NAMES = {
     ),
     "training": (
         "ArchitectureSchedule Child ControllerRates DARTSRates DARTSTraining ENASTraining Exported "
-        "ExportedModel FirstOrder Hypergradient MetaLearned MetaSearch Recipe SecondOrder SinglePathTraining "
-        "Trainer WeightRates export_child load_exported"
+        "ExportedModel FirstOrder Hypergradient MetaSearch Recipe SecondOrder SinglePathTraining Trainer "
+        "WeightRates export_child load_exported"
     ),
     "surrogates": ("GaussianProcess MetaSurrogate MetaTrainedEmbedding RecordDataModule TransferSurrogate"),
     "estimators": (

@@ -17,6 +17,12 @@ class Choice:
         group: the question without its place, for instance ``kernel``: choices of one group have the
             same labels and can be tied.
         active_if: the choice matters only where each named choice has one of the given labels.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> kernel = lm.Choice("kernel", ("3", "5"))
+        >>> lm.Choice("dilation", ("1", "2"), active_if=(("kernel", frozenset({"3"})),)).active({"kernel": "5"})
+        False
     """
 
     name: str
@@ -36,7 +42,14 @@ class Choice:
 
 
 class Architecture(Mapping[str, str]):
-    """One label per active choice: frozen, hashable, ordered by name, JSON in and out."""
+    """One label per active choice: frozen, hashable, ordered by name, JSON in and out.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> architecture = lm.Architecture({"kernel": "3", "pool": "max"})
+        >>> architecture["kernel"], architecture.to_json()
+        ('3', {'kernel': '3', 'pool': 'max'})
+    """
 
     __slots__ = ("_labels",)
 

@@ -23,6 +23,15 @@ class ChoiceSpace(ABC):
 
     Attributes:
         choices: the open questions, in a fixed order.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> space: lm.ChoiceSpace = lm.NASBench201()
+        >>> space.size
+        15625
+        >>> space.sample(torch.Generator().manual_seed(0)).keys() == {choice.name for choice in space.choices}
+        True
     """
 
     choices: tuple[Choice, ...]

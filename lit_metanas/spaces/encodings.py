@@ -23,6 +23,12 @@ class Encoding(ABC):
     Attributes:
         space: whose architectures are encoded.
         groups: widths of the groups, which follow one another; their sum is the length ``d`` of a vector.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> encoding: lm.Encoding = lm.OneHotEncoding(lm.NASBench201())
+        >>> sum(encoding.groups) == encoding(encoding.candidates.architectures[:2]).shape[1]
+        True
     """
 
     space: ChoiceSpace
@@ -49,6 +55,13 @@ class OneHotEncoding(Encoding):
 
     Args:
         space: whose architectures are encoded.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> space = lm.NASBench201()
+        >>> lm.OneHotEncoding(space)([space.sample(torch.Generator())]).shape  # 6 choices of 5 labels
+        torch.Size([1, 30])
     """
 
     def __init__(self, space: ChoiceSpace) -> None:
@@ -105,6 +118,13 @@ class Candidates:
         architectures: those that can be built, each once.
         features: encoded, shape ``(n, d)``, float64.
         whole: whether these are all.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> space = lm.NASBench201(merge_isomorphs=False)
+        >>> candidates = lm.Candidates(space, lm.OneHotEncoding(space))
+        >>> candidates.whole, len(candidates.architectures)
+        (True, 15625)
     """
 
     def __init__(self, space: ChoiceSpace, encoding: Callable[[Sequence[Architecture]], Tensor]) -> None:

@@ -50,6 +50,13 @@ class NASBenchGraph(ChoiceSpace):
 
     Raises:
         ValueError: an operation is unknown, or there is none but skip.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> space = lm.NASBenchGraph()
+        >>> space.violation(space.sample(torch.Generator())) is None
+        True
     """
 
     def __init__(self, operations: Sequence[str] = OPERATIONS) -> None:
@@ -175,6 +182,12 @@ class NASBenchGraphEncoding(Encoding):
 
     Args:
         space: whose architectures are encoded.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> encoding = lm.NASBenchGraphEncoding(lm.NASBenchGraph(operations=("gcn", "skip")))
+        >>> encoding.candidates.whole
+        True
     """
 
     def __init__(self, space: NASBenchGraph) -> None:

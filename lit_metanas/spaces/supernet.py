@@ -21,6 +21,13 @@ class Gate:
         weights: one weight a candidate, shape ``(labels,)``.
         index: the one candidate that is computed; its output is multiplied by ``weights[index]``, whose value
             is one and whose gradient reaches the logits. None where all candidates are computed and summed.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> mixed, chosen = lm.Gate(torch.tensor([0.5, 0.5])), lm.Gate(torch.tensor([0.0, 1.0]), index=1)
+        >>> mixed.index, chosen.index
+        (None, 1)
     """
 
     weights: Tensor
@@ -31,7 +38,15 @@ Mixture = Mapping[str, Gate]
 
 
 def one_hot(choices: tuple[Choice, ...], architecture: Architecture) -> dict[str, Gate]:
-    """The mixture that computes exactly ``architecture``; inactive choices take their first label."""
+    """The mixture that computes exactly ``architecture``; inactive choices take their first label.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> space = lm.LayeredSpace(shared=True)
+        >>> lm.one_hot(space.choices, space.canonical({**space.sample(torch.Generator()), "kernel": "5"}))["kernel"]
+        Gate(weights=tensor([0., 1., 0.]), index=1)
+    """
     gates = {}
     for choice in choices:
         index = choice.labels.index(architecture.get(choice.name, choice.labels[0]))
@@ -79,7 +94,16 @@ Shape = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class NetworkCost:
-    """Size of a network: trainable ``parameters``, and ``flops``: forward multiply-adds for one input."""
+    """Size of a network: trainable ``parameters``, and ``flops``: forward multiply-adds for one input.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> space = lm.LayeredSpace(widths=(8,))
+        >>> cost: lm.NetworkCost = space.cost(space.sample(torch.Generator()), (1, 28, 28), way=10)
+        >>> cost.flops > cost.parameters
+        True
+    """
 
     parameters: int
     flops: int
@@ -90,6 +114,15 @@ class Supernet(nn.Module, ABC):
 
     Attributes:
         features: length of the feature vector that ``forward`` returns.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> space = lm.LayeredSpace(shared=True, widths=(8,))
+        >>> supernet: lm.Supernet = space.supernet((1, 28, 28))
+        >>> mixture = lm.one_hot(space.choices, space.sample(torch.Generator()))
+        >>> supernet(torch.rand(2, 1, 28, 28), mixture).shape == (2, supernet.features)
+        True
     """
 
     features: int
@@ -175,6 +208,12 @@ def inherit(weights: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> dict
 
     Raises:
         ValueError: a parameter is missing or too small.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> lm.inherit({"kernels": torch.arange(6.0).view(2, 3)}, {"kernels": torch.zeros(1, 2)})
+        {'kernels': tensor([[0., 1.]])}
     """
     cut = {}
     for name, value in target.items():

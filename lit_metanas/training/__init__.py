@@ -2,7 +2,7 @@
 
 from lit_metanas.training.child import Child, Recipe
 from lit_metanas.training.export import Exported, ExportedModel, export_child, load_exported
-from lit_metanas.training.meta_search import ArchitectureSchedule, MetaLearned, MetaSearch
+from lit_metanas.training.meta_search import ArchitectureSchedule, MetaSearch
 from lit_metanas.training.trainers import Trainer
 from lit_metanas.training.weight_sharing import (
     ControllerRates,
@@ -27,7 +27,6 @@ __all__ = [
     "ExportedModel",
     "FirstOrder",
     "Hypergradient",
-    "MetaLearned",
     "MetaSearch",
     "Recipe",
     "SecondOrder",

@@ -143,6 +143,11 @@ class ArchitectureSchedule:
         prune_below: candidates whose probability falls below this are dropped after the warm-up; 0 keeps all.
         prior: labels to start from, by group or by choice.
         prior_strength: how much larger the logit of a prior label is at the start.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> schedule = lm.ArchitectureSchedule(warm_up=0.2, prune_below=0.05, prior={"kernel": "3"}, prior_strength=1.0)
+        >>> model = lm.MetaSearch(space=lm.LayeredSpace(), schedule=schedule)
     """
 
     warm_up: float = 0.0

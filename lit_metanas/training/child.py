@@ -46,6 +46,12 @@ class Recipe:
         weight_decay: of AdamW.
         label_smoothing: of the cross-entropy.
         inherit: start from the weights that a search hands over, where there are any.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> recipe = lm.Recipe(epochs=100, label_smoothing=0.1)
+        >>> recipe.changed({"learning_rate": 1e-3}).epochs
+        100
     """
 
     epochs: int = 30
@@ -90,6 +96,14 @@ class Child(LightningModule):
         way: number of classes.
         recipe: training hyper-parameters.
         weights: a supernet's parameters to inherit by name; None starts anew.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> space = lm.LayeredSpace()
+        >>> child = lm.Child(space=space, architecture=space.sample(torch.Generator()), shape=(1, 28, 28), way=10)
+        >>> child(torch.rand(2, 1, 28, 28)).shape
+        torch.Size([2, 10])
     """
 
     def __init__(

@@ -16,7 +16,7 @@ from lit_metanas.cli.help import DATA, EXAMPLES, MODELS, TRAINER, verb_help, who
 from lit_metanas.cli.verbs import TRAINER_VERBS, VERBS
 
 COLUMNS, ROWS = 100, 45
-INNER = {"DARTSTraining", "ENASTraining", "SinglePathTraining", "MetaLearned"}
+INNER = {"DARTSTraining", "ENASTraining", "SinglePathTraining"}
 """Models that searchers train, and a base."""
 
 

@@ -140,6 +140,14 @@ class DARTSCell(CellSpace):
 
     Raises:
         ValueError: a number is not positive, a choice or label is unknown, or more than two edges of a node are kept.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> space = lm.DARTSCell(channels=8, cells=3)
+        >>> network = space.child(space.sample(torch.Generator()), (3, 32, 32), way=10)
+        >>> network(torch.rand(2, 3, 32, 32)).shape
+        torch.Size([2, 10])
     """
 
     def __init__(

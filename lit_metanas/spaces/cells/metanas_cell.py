@@ -35,6 +35,14 @@ class MetaNASCell(CellSpace):
 
     Raises:
         ValueError: a number is not positive, or a choice or label is unknown.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> space = lm.MetaNASCell(channels=8, cells=2)
+        >>> network = space.child(space.sample(torch.Generator()), (3, 32, 32), way=10)
+        >>> network(torch.rand(2, 3, 32, 32)).shape
+        torch.Size([2, 10])
     """
 
     def __init__(

@@ -35,6 +35,14 @@ class ENASMacro(SearchSpace):
 
     Raises:
         ValueError: a number is not positive, or a choice or label is unknown.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> space = lm.ENASMacro(layers=4, channels=8)
+        >>> network = space.child(space.sample(torch.Generator()), (3, 32, 32), way=10)
+        >>> network(torch.rand(2, 3, 32, 32)).shape
+        torch.Size([2, 10])
     """
 
     def __init__(

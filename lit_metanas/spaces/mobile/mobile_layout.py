@@ -23,6 +23,11 @@ class MobileStage:
         kernels: sizes of the depthwise convolution, odd.
         expansions: hidden channels for each channel of a block's input; 1 alone means no expanding convolution.
         skips: whether a block other than the first may be left out: ``none``, ``identity``.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> stage = lm.MobileStage(channels=16, stride=2, depths=(1, 2))
+        >>> space = lm.MobileMacro(stages=[stage], stem=8, last=None)
     """
 
     channels: int

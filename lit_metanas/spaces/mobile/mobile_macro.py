@@ -43,6 +43,14 @@ class MobileMacro(SearchSpace):
 
     Raises:
         ValueError: something cannot be built, two widths of a stage are the same, or a choice or label is unknown.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> space = lm.MobileMacro(stages=[lm.MobileStage(16, stride=2), lm.MobileStage(32, stride=2)], stem=8)
+        >>> network = space.child(space.sample(torch.Generator()), (3, 32, 32), way=10)
+        >>> network(torch.rand(2, 3, 32, 32)).shape
+        torch.Size([2, 10])
     """
 
     child_class = MobileChild

@@ -57,6 +57,14 @@ class NASBench101(SearchSpace):
 
     Raises:
         ValueError: a number is out of range, or a choice or label is unknown.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> space = lm.NASBench101(vertices=5, channels=8, stacks=2, cells=1)
+        >>> architecture = space.sample(torch.Generator())
+        >>> space.violation(architecture) is None
+        True
     """
 
     def __init__(

@@ -50,6 +50,14 @@ class NASBench201(SearchSpace):
 
     Raises:
         ValueError: a number is not positive, or a choice or label is unknown.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> space = lm.NASBench201(channels=8, cells=1)
+        >>> network = space.child(space.sample(torch.Generator()), (3, 32, 32), way=10)
+        >>> network(torch.rand(2, 3, 32, 32)).shape
+        torch.Size([2, 10])
     """
 
     def __init__(
@@ -165,6 +173,12 @@ class NASBench201Encoding(Encoding):
 
     Args:
         space: whose architectures are encoded; one that merges isomorphs, for these to have equal vectors.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> encoding = lm.NASBench201Encoding(lm.NASBench201())
+        >>> len(encoding.candidates.architectures) == len(encoding.candidates.features)
+        True
     """
 
     def __init__(self, space: NASBench201) -> None:

@@ -26,6 +26,17 @@ class ExportedModel(LightningModule):
     Args:
         directory: the folder of an exported network, or one in which it is the only one.
         output: the file to write, CSV, or JSON if it is so named.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> space = lm.LayeredSpace(depths=(1,), widths=(4,))
+        >>> architecture = space.sample(torch.Generator())
+        >>> network = space.child(architecture, (1, 8, 8), way=2)
+        >>> lm.export_child(network, "out", architecture=architecture, classes=("cat", "dog"), shape=(1, 8, 8))
+        >>> model = lm.ExportedModel("out")
+        >>> model.exported.classes
+        ('cat', 'dog')
     """
 
     def __init__(self, directory: str, output: str = "predictions.csv") -> None:

@@ -40,6 +40,14 @@ class Exported:
         architecture: the labels of its architecture.
         classes: the class names, in the order of the scores.
         shape: channels, height and width of an image.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 2))
+        >>> exported = lm.Exported(network, architecture={}, classes=("cat", "dog"), shape=(1, 8, 8))
+        >>> exported.predict(torch.rand(3, 3, 100, 80)).shape  # colour images of another size
+        torch.Size([3, 2])
     """
 
     network: nn.Module
@@ -102,6 +110,16 @@ def export_child(
 
     Raises:
         ValueError: the number of class names is not the number of scores, or two are the same.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> space = lm.LayeredSpace(depths=(1,), widths=(4,))
+        >>> architecture = space.sample(torch.Generator())
+        >>> network = space.child(architecture, (1, 8, 8), way=2)
+        >>> lm.export_child(network, "out", architecture=architecture, classes=("cat", "dog"), shape=(1, 8, 8))
+        >>> lm.load_exported("out").classes
+        ('cat', 'dog')
     """
     folder = Path(directory)
     network = copy.deepcopy(network).cpu().eval()
@@ -148,6 +166,17 @@ def load_exported(directory: str | os.PathLike[str]) -> Exported:
     Raises:
         FileNotFoundError: the folder lacks one of the files.
         ValueError: a file is damaged, newer, or holds more than the program of a space's network and tensors.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> space = lm.LayeredSpace(depths=(1,), widths=(4,))
+        >>> architecture = space.sample(torch.Generator())
+        >>> network = space.child(architecture, (1, 8, 8), way=2)
+        >>> lm.export_child(network, "out", architecture=architecture, classes=("cat", "dog"), shape=(1, 8, 8))
+        >>> exported = lm.load_exported("out")
+        >>> exported.predict(torch.rand(3, 1, 8, 8)).shape
+        torch.Size([3, 2])
     """
     folder = Path(directory)
     for name in (DESCRIPTION, PROGRAM):

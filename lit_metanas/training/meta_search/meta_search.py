@@ -76,6 +76,18 @@ class MetaSearch(MetaLearned):
 
     Raises:
         ValueError: arguments do not go together, or a file is not what it should be.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> source = lm.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
+        >>> data = lm.EpisodeDataModule(source, way=2, steps_per_epoch=2)
+        >>> model = lm.MetaSearch(space=lm.LayeredSpace(shared=True, widths=(8,)))
+        >>> quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+        >>> trainer = lm.Trainer(max_epochs=1, limit_val_batches=0, **quiet)
+        >>> trainer.fit(model, data)
+        >>> sorted(model.architecture())
+        ['activation', 'depth', 'dropout', 'kernel', 'norm', 'pool', 'skip', 'width']
     """
 
     def __init__(

@@ -37,6 +37,10 @@ class DARTSRates(WeightRates):
         logits: learning rate of the logits' Adam.
         logits_decay: weight decay of the logits.
         warm_up: share of the search in which only the weights are trained.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> searcher = lm.DARTSSearcher(rates=lm.DARTSRates(logits=1e-2, warm_up=0.2))
     """
 
     logits: float = 3e-3
@@ -67,6 +71,24 @@ class DARTSTraining(SupernetTraining):
         steps: steps of the whole schedule.
         validate_every: steps between validations of the derived architecture.
         seed: of weights, logits and noise.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
+        >>> training = lm.DARTSTraining(
+        ...     space=lm.LayeredSpace(),
+        ...     task=task,
+        ...     relaxation=lm.Softmax(),
+        ...     gradient=lm.FirstOrder(),
+        ...     rates=lm.DARTSRates(),
+        ...     budget=lm.Budget(flops=1e9),
+        ...     steps=10,
+        ...     validate_every=5,
+        ...     seed=0,
+        ... )
+        >>> training.probabilities()["layer1.pool"].shape
+        torch.Size([2])
     """
 
     def __init__(

@@ -34,6 +34,10 @@ class ControllerRates:
         hidden: size of the LSTM.
         temperature: divides the logits.
         bound: largest size of a logit.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> searcher = lm.ENASSearcher(controller=lm.ControllerRates(children=2))
     """
 
     learning_rate: float = 3.5e-3
@@ -69,6 +73,23 @@ class ENASTraining(SupernetTraining):
         steps: steps of the whole schedule.
         validate_every: steps between validations of the controller's likeliest architecture.
         seed: of weights, controller and draws.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
+        >>> training = lm.ENASTraining(
+        ...     space=lm.LayeredSpace(),
+        ...     task=task,
+        ...     rates=lm.WeightRates(),
+        ...     controller=lm.ControllerRates(),
+        ...     budget=lm.Budget(flops=1e9),
+        ...     steps=10,
+        ...     validate_every=5,
+        ...     seed=0,
+        ... )
+        >>> isinstance(training.draw(), lm.Architecture)
+        True
     """
 
     def __init__(

@@ -23,6 +23,11 @@ class Hypergradient(ABC):
     Attributes:
         train_passes: forward-backward passes over the train minibatch.
         val_passes: forward-backward passes over the validation minibatch.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> gradient: lm.Hypergradient = lm.SecondOrder()
+        >>> searcher = lm.DARTSSearcher(gradient=gradient)
     """
 
     train_passes: int
@@ -53,7 +58,12 @@ class Hypergradient(ABC):
 
 
 class FirstOrder(Hypergradient):
-    """The gradient at the current weights, as if these were optimal already (Liu et al. 2019, Eq. 6 with xi = 0)."""
+    """The gradient at the current weights, as if these were optimal already (Liu et al. 2019, Eq. 6 with xi = 0).
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> searcher = lm.DARTSSearcher(gradient=lm.FirstOrder())
+    """
 
     train_passes = 0
     val_passes = 1
@@ -80,6 +90,10 @@ class SecondOrder(Hypergradient):
 
     Args:
         epsilon: ``e`` is this divided by the norm of ``v`` (0.01 in the paper).
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> searcher = lm.DARTSSearcher(gradient=lm.SecondOrder(epsilon=0.01))
     """
 
     train_passes = 3

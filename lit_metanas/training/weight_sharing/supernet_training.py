@@ -36,6 +36,10 @@ class WeightRates:
         momentum: of the weights.
         weight_decay: of the weights.
         clip: largest norm of the weights' gradient.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> searcher = lm.OneShotSearcher(rates=lm.WeightRates(weights=0.05))
     """
 
     weights: float = 0.025
@@ -260,6 +264,21 @@ class SinglePathTraining(SupernetTraining):
     Single-path one-shot (Guo et al. 2020, Section 3.1), and the first phase of random search with weight sharing (Li
     and Talwalkar 2019). Whole architectures are drawn, such as can be built, so that choices of a cell's inputs count,
     too.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
+        >>> training = lm.SinglePathTraining(
+        ...     space=lm.LayeredSpace(),
+        ...     task=task,
+        ...     rates=lm.WeightRates(),
+        ...     budget=lm.Budget(flops=1e9),
+        ...     steps=10,
+        ...     seed=0,
+        ... )
+        >>> training.progress
+        0.0
     """
 
     def take_step(self, batch: Minibatch) -> bool:
