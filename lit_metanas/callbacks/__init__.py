@@ -1,4 +1,4 @@
-"""What is logged, kept and shown while a search runs."""
+"""Callbacks: logs, files, pictures, early stopping, and guards of several processes."""
 
 from lit_metanas.callbacks.architecture_file import ArchitectureFile
 from lit_metanas.callbacks.architecture_logger import ArchitectureLogger

@@ -1,4 +1,4 @@
-"""What the callbacks ask of the module that they observe."""
+"""Protocols of the modules that the callbacks observe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run leaves in its directory, unless it is told otherwise: configuration, logs, checkpoints."""
+"""The files of a run in its directory: configuration, logs, checkpoints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How good an architecture is on a task."""
+"""Performance estimation: training, supernets, proxies and tabular benchmarks."""
 
 from lit_metanas.estimators.estimator import Estimator, EstimatorCallable, Score
 from lit_metanas.estimators.proxies import (

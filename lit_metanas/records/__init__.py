@@ -1,4 +1,4 @@
-"""What is kept: budgets, records of searches, results and their files."""
+"""Budgets, records of searches, results and their files."""
 
 from lit_metanas.records.budget import Budget, Cost, Exhausted
 from lit_metanas.records.record import SearchOutcome, SearchRecord, TaskScores, Trial

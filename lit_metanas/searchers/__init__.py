@@ -1,4 +1,4 @@
-"""How one task is searched under a budget."""
+"""Searchers of one task under a budget."""
 
 from lit_metanas.searchers.fixed import (
     BorrowedArchitecture,

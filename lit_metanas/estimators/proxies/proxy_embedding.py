@@ -1,4 +1,4 @@
-"""What zero-cost proxies tell of a task."""
+"""Task embeddings by zero-cost proxies."""
 
 from __future__ import annotations
 

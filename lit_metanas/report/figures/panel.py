@@ -1,4 +1,4 @@
-"""What the report's panels share: margins, ticks of costs, names beside points."""
+"""Parts of the report's panels: margins, ticks of costs, names beside points."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a study has told so far: what is known, what was spent, and the record of it."""
+"""The account of a study: the known architectures, the cost so far, and the record."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How one trial of a study is asked, scored and told."""
+"""The scoring of one trial of a study."""
 
 from __future__ import annotations
 

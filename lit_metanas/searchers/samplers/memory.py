@@ -1,4 +1,4 @@
-"""What a sampler keeps between trials: trials read once, equal parameter sets, open proposals, notes on trials."""
+"""A sampler's memory between trials: trials read once, equal parameter sets, open proposals, notes on trials."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ import pytest
 from lightning.pytorch import Trainer
 
 from lit_metanas.callbacks import RankMonitor
-from lit_metanas.callbacks.guards import heartbeat as signs_of_life
+from lit_metanas.callbacks.guards import heartbeat
 from lit_metanas.callbacks.guards.heartbeat import Heartbeat
 from lit_metanas.callbacks.guards.rank_monitor import _children
 
@@ -20,15 +20,15 @@ BEAT = 0.05
 PATIENCE = 300
 """Seconds that the busiest machine may take."""
 
-WAITS = signs_of_life._waits
+WAITS = heartbeat._waits
 
 
 @pytest.fixture(autouse=True)
 def _quickly(monkeypatch):
-    monkeypatch.setattr(signs_of_life, "BEAT", BEAT)
-    monkeypatch.setattr(signs_of_life, "EXIT_GRACE", 0.5)
+    monkeypatch.setattr(heartbeat, "BEAT", BEAT)
+    monkeypatch.setattr(heartbeat, "EXIT_GRACE", 0.5)
     # What runs here waits in no collective: tests say who does.
-    monkeypatch.setattr(signs_of_life, "_waits", lambda thread: False)
+    monkeypatch.setattr(heartbeat, "_waits", lambda thread: False)
 
 
 def until(happens):
@@ -162,7 +162,7 @@ def test_who_was_stopped_himself_blames_nobody():
 def test_one_that_hangs_is_named_if_another_waits_for_it(monkeypatch):
     signs, ended = star(3, stuck=10 * BEAT, by_hand=True)
     waiting = set()
-    monkeypatch.setattr(signs_of_life, "_waits", lambda main: main in waiting)
+    monkeypatch.setattr(heartbeat, "_waits", lambda main: main in waiting)
     beats(signs, 20)
     assert not said(signs)  # nobody waits
     waiting |= {0, 2}
@@ -176,7 +176,7 @@ def test_one_that_hangs_is_named_if_another_waits_for_it(monkeypatch):
 
 def test_one_that_comes_further_does_not_hang(monkeypatch):
     signs, ended = star(2, stuck=10 * BEAT, by_hand=True)
-    monkeypatch.setattr(signs_of_life, "_waits", lambda main: main == 0)
+    monkeypatch.setattr(heartbeat, "_waits", lambda main: main == 0)
     for _ in range(30):
         signs[1].progress += 1
         beats(signs, 1)
@@ -196,7 +196,7 @@ def test_a_reason_reaches_all():
 
 
 def test_the_main_thread_may_end_by_itself(monkeypatch):
-    monkeypatch.setattr(signs_of_life, "EXIT_GRACE", PATIENCE)
+    monkeypatch.setattr(heartbeat, "EXIT_GRACE", PATIENCE)
     signs, ended = star(2)
     signs[1].leave("Process 1 has stopped")
     assert signs[0].verdict() == "Process 1 has stopped"
