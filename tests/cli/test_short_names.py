@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 from jsonargparse import ArgumentError, ArgumentParser
 from lightning.pytorch import Callback, LightningDataModule, LightningModule
 
@@ -56,14 +57,23 @@ trainer: {callbacks: {class_path: ResultsTable}}
 
 def test_nothing_has_to_be_imported_before(tmp_path):
     (tmp_path / "short.yaml").write_text(YAML)
-    args = ["-c", "short.yaml", "--model.shape=[1, 8, 8]"]
+    args = ["-c", "short.yaml"]
     code = f"from lit_metanas.cli.program import Program; Program({args}, run=False)"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 
-SPACE = ["--model=MetaSearch", "--model.space=LayeredSpace", "--model.shape=[1,8,8]"]
+SPACE = ["--model=MetaSearch", "--model.space=LayeredSpace"]
 DATA = ["--data=EpisodeDataModule", "--data.source=Glyphs"]
+
+
+def test_a_name_is_that_of_the_class_that_the_place_takes():
+    model = [*SPACE, "--model.meta_gradient=FOMAML", "--model.head=LinearHead", "--model.head.way=5"]
+    model += ["--model.inner_loop=JointInnerLoop", "--model.inner_loop.steps=1", "--model.inner_loop.rule=SGD"]
+    model += ["--model.weight_optimizer=SGD", "--model.weight_optimizer.lr=0.1"]
+    built = Program([*model, *DATA, "--trainer.logger=false"], run=False).model
+    assert isinstance(built.inner_loop.rule, lm.SGD)
+    assert isinstance(built.weight_optimizer([torch.nn.Parameter(torch.zeros(1))]), torch.optim.SGD)
 
 
 @pytest.mark.parametrize(

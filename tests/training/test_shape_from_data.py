@@ -8,6 +8,7 @@ from meta_toys import SHAPE, SPACE, Patterns, fit, make_data, make_model, make_t
 from torch import Tensor
 
 import lit_metanas as lm
+from lit_metanas.cli.command_line import main
 
 LINEAR = {"meta_gradient": lm.FOMAML(), "relaxation": lm.Softmax(), "inner_loop": lm.JointInnerLoop(steps=1)}
 HEADS = {"prototypes": lambda: {}, "linear": lambda: {**LINEAR, "head": lm.LinearHead(), "batch_norm": "support"}}
@@ -127,3 +128,17 @@ def test_the_first_lines_of_a_user_run(tmp_path: Any, monkeypatch: pytest.Monkey
     trainer.fit(lm.MetaSearch(space=lm.LayeredSpace(shared=True)), lm.EpisodeDataModule(source=lm.Glyphs(), way=10))
     assert trainer.global_step == 2
     assert list(tmp_path.rglob("*.ckpt"))
+
+
+def test_the_command_line_needs_no_shape(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["--model=MetaSearch", "--model.space=LayeredSpace", "--model.space.shared=true"]
+    words += ["--data=EpisodeDataModule", "--data.source=meta_toys.Patterns", "--data.way=3", "--data.query=2"]
+    words += ["--data.steps_per_epoch=2", "--data.val_episodes=4", "--data.test_episodes=4"]
+    checkpoint = "--ckpt_path=fit/checkpoints/last.ckpt"
+    assert main(["fit", *words, "--trainer.max_epochs=1", "--trainer.default_root_dir=fit"]) == 0
+    for verb in ("validate", "test"):
+        assert main([verb, *words, checkpoint, f"--trainer.default_root_dir={verb}"]) == 0
+    with pytest.warns(UserWarning, match="this run changes trainer.max_epochs"):
+        assert main(["fit", *words, checkpoint, "--trainer.max_epochs=2", "--trainer.default_root_dir=fit"]) == 0
+    assert torch.load("fit/checkpoints/last.ckpt", weights_only=True)["global_step"] == 4
