@@ -6,6 +6,7 @@ import html
 import importlib
 import inspect
 import sys
+from abc import ABC
 from pathlib import Path
 from typing import Any
 
@@ -88,9 +89,15 @@ def _data_doc(room: str, name: str) -> str:
     return ""
 
 
+def _leave_out_object(app: Any, name: str, value: object, options: object, bases: list[type]) -> None:
+    """Every class is an object: that says nothing."""
+    bases[:] = [base for base in bases if base not in (object, ABC)]
+
+
 def setup(app: Any) -> dict[str, bool]:
     """Add what the pages need; equations become MathML, which browsers draw without a script, a font or an image."""
     app.add_directive("room", Room)
+    app.connect("autodoc-process-bases", _leave_out_object)
     app.add_html_math_renderer("mathml", inline_renderers=(_inline, None), block_renderers=(_block, None))
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
