@@ -9,7 +9,8 @@ from pathlib import Path
 
 import yaml
 
-from lit_metanas.cli.errors import UsageError
+from lit_metanas.cli.errors import UsageError, refuse_large_yaml
+from lit_metanas.io.yaml_files import read_yaml
 
 BASE = "base"
 
@@ -27,8 +28,9 @@ def with_bases(args: Sequence[str]) -> list[str]:
         The same, where ``-c FILE`` has become ``--config=BASE --config=FILE``.
 
     Raises:
-        UsageError: a base is missing, is a base of itself, or stands on the command line.
+        UsageError: a file is too large, a base is missing, is a base of itself, or stands on the command line.
     """
+    refuse_large_yaml(args)
     layered: list[str] = []
     applied: set[Path] = set()
     words = iter(args)
@@ -64,7 +66,7 @@ def _layers(path: str) -> list[str]:
 def _base(path: str) -> str | None:
     """What a file says of its base; None where it says nothing, or nothing that the parser does not refuse."""
     try:
-        tree = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        tree = read_yaml(path)
     except (OSError, ValueError, RecursionError, yaml.YAMLError):
         return None
     base = tree.get(BASE) if isinstance(tree, dict) else None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
 import yaml
+
+from lit_metanas.io.yaml_files import YAMLLimit, read_yaml
 
 
 class UsageError(Exception):
@@ -46,6 +47,27 @@ def yaml_files(args: Sequence[str]) -> Iterator[tuple[Path, bool]]:
             yield path, (option or before) in ("-c", "--config")
 
 
+def refuse_large_yaml(args: Sequence[str]) -> None:
+    """Look at the files among the arguments, and at those named in them, before a parser builds anything of them.
+
+    Raises:
+        UsageError: one is beyond the limits of ``read_yaml``.
+    """
+    waiting, seen = [path for path, _ in yaml_files(args)], set[Path]()
+    while waiting:
+        path = waiting.pop()
+        if path in seen:
+            continue
+        seen.add(path)
+        try:
+            read_yaml(path)
+            waiting += _named_in(path)
+        except YAMLLimit as error:
+            raise UsageError(f"'{path}' {error}: give a smaller configuration.") from None
+        except (OSError, ValueError, RecursionError, yaml.YAMLError):
+            pass  # what the parser says of it
+
+
 def broken_yaml(args: Sequence[str]) -> str | None:
     """A sentence on the first of the files among the arguments, or named in those, that is no YAML; else None."""
     seen: set[Path] = set()
@@ -61,9 +83,7 @@ def _broken(path: Path, whole: bool, seen: set[Path]) -> str | None:
         return None
     seen.add(path)
     try:
-        text = path.read_text(encoding="utf-8")
-        tree = yaml.safe_load(text)
-        json.dumps(tree, default=str, skipkeys=True)  # raises where something holds itself
+        tree = read_yaml(path)
     except UnicodeDecodeError:
         return f"'{path}' is no text in UTF-8: give a YAML file."
     except yaml.YAMLError as error:
@@ -72,14 +92,21 @@ def _broken(path: Path, whole: bool, seen: set[Path]) -> str | None:
         return f"'{path}' is not valid YAML{place}: check its brackets, colons and indentation."
     except RecursionError:
         return f"'{path}' is nested too deeply: check its brackets and indentation."
+    except YAMLLimit as error:
+        return f"'{path}' {error}: give a smaller configuration."
     except ValueError as error:
         return f"'{path}' holds a value that cannot be read: {shortened(str(error))}."
     if whole and not isinstance(tree, dict):
         return f"'{path}' holds {'nothing' if tree is None else 'no keys'}: it takes a mapping of keys and values."
     if (within := _nameless_in(tree)) is not None:
         return f"'{path}' has a key without a name{f' in {within!r}' if within else ''}: give it one, or remove it."
-    inner = (path.parent / name for name in re.findall(r"[\w./-]+\.ya?ml", text))
-    return next((found for file in inner if file.is_file() and (found := _broken(file, False, seen))), None)
+    return next((found for file in _named_in(path) if (found := _broken(file, False, seen))), None)
+
+
+def _named_in(path: Path) -> list[Path]:
+    """The YAML files that a file names."""
+    names = re.findall(r"[\w./-]+\.ya?ml", path.read_text(encoding="utf-8"))
+    return [path.parent / name for name in names if (path.parent / name).is_file()]
 
 
 def _nameless_in(tree: object, place: str = "") -> str | None:

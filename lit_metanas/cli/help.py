@@ -137,15 +137,15 @@ def experiment_help(args: Sequence[str]) -> str:
     import yaml  # only where a file is given
 
     from lit_metanas.cli.bases import with_bases
+    from lit_metanas.io.yaml_files import read_yaml
 
     lines: list[str] = []
     inputs: dict[str, str] = {}
     for path in (word.removeprefix("--config=") for word in with_bases(args) if word.startswith("--config=")):
         with suppress(OSError, ValueError, yaml.YAMLError):  # run without --help says what is wrong
-            text = Path(path).read_text(encoding="utf-8")
+            tree, text = read_yaml(path), Path(path).read_text(encoding="utf-8")
             comments = takewhile(lambda line: line.startswith("#"), text.splitlines())
             lines += [f"{path}:", *(f"  {comment.lstrip('# ')}" for comment in comments), ""]
-            tree = yaml.safe_load(text)
             given = tree.get("inputs") if isinstance(tree, dict) else None
             inputs |= {f"--inputs.{name}": str(value) for name, value in dict(given or {}).items()}
     return "\n".join([*lines, *(_section("inputs, and what they are by default", inputs) if inputs else []), ""])

@@ -16,6 +16,7 @@ from lightning.pytorch.loggers import CSVLogger
 
 from lit_metanas.io.files import replacing, set_aside
 from lit_metanas.io.locks import is_further_process
+from lit_metanas.io.yaml_files import read_yaml
 
 
 class SaveConfig(SaveConfigCallback):
@@ -60,8 +61,8 @@ def set_checkpoints_aside(root: Path) -> None:
 def _saved(path: Path) -> object:
     """An earlier run's configuration; None where the file is damaged."""
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (ValueError, yaml.YAMLError):
+        return read_yaml(path)
+    except (ValueError, RecursionError, yaml.YAMLError):
         return None
 
 

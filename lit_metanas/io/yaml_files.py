@@ -1,0 +1,76 @@
+"""YAML from files: bounded in size, and in what its aliases stand for."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import yaml
+
+from lit_metanas.io.files import read_regular
+
+LARGEST_YAML = 1 << 20
+"""Bytes of a file."""
+
+MOST_NODES = 20_000
+"""Keys and values, those that aliases stand for counted each time."""
+
+
+class YAMLLimit(ValueError):  # noqa: N818 (what is beyond it is valid YAML)
+    """A file is beyond a limit; the message goes on after the file's name."""
+
+
+def read_yaml(path: str | os.PathLike[str]) -> Any:
+    """Read a file of YAML.
+
+    Raises:
+        YAMLLimit: it is beyond a limit of this module.
+        ValueError: it is no regular file, no text, or holds a value that cannot be read.
+        yaml.YAMLError: it is no YAML.
+        RecursionError: it is nested too deeply.
+        OSError: it cannot be read.
+    """
+    return parse_yaml(read_regular(path, LARGEST_YAML).decode())
+
+
+def parse_yaml(text: str) -> Any:
+    """Parse one document of YAML, whose aliases are counted before anything is built of them.
+
+    Nine lines of nine aliases each stand for 387 million values. They share their memory until someone copies them or
+    goes through them.
+
+    Raises:
+        Exception: see ``read_yaml``.
+    """
+    if len(text) > LARGEST_YAML:
+        raise YAMLLimit(f"is larger than {LARGEST_YAML >> 20} MB")
+    loader = yaml.SafeLoader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        if _expanded(node, {}) > MOST_NODES:
+            raise YAMLLimit(f"stands for more than {MOST_NODES} values")
+        return loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def _expanded(node: yaml.Node, known: dict[int, int]) -> int:
+    """How many nodes a node stands for.
+
+    Raises:
+        YAMLLimit: it stands for itself.
+    """
+    if id(node) in known:
+        if known[id(node)] == 0:
+            raise YAMLLimit("holds a value that holds itself")
+        return known[id(node)]
+    known[id(node)] = 0
+    number = 1
+    if isinstance(node, yaml.SequenceNode):
+        number += sum(_expanded(value, known) for value in node.value)
+    elif isinstance(node, yaml.MappingNode):
+        number += sum(_expanded(key, known) + _expanded(value, known) for key, value in node.value)
+    known[id(node)] = number
+    return number
