@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from lit_metanas.callbacks.figures import COLOURS, FAINT, INK, figure, natural
+from lit_metanas.callbacks.figures import COLOURS, FAINT, INK, figure, label, natural
 from lit_metanas.callbacks.search_measures import skips
 from lit_metanas.spaces.architecture import Architecture, Choice
 
@@ -18,15 +18,18 @@ if TYPE_CHECKING:
 BLOCK, GAP, BAND = 1.5, 0.55, 0.3
 """Inches: a block's width, the room between blocks, the height of one operation."""
 
+MOST_BLOCKS, MOST_BANDS = 100, 30
+"""Most blocks that are drawn, and most operations in one."""
+
 SHADES = {"kernel": COLOURS[0], "norm": FAINT, "activation": COLOURS[2], "pool": COLOURS[1], "dropout": COLOURS[3]}
 """A colour for each kind of operation; other choices are black."""
 
 WORDS: dict[str, Callable[[str], str]] = {
-    "kernel": lambda label: f"conv {label}×{label}" if label.isdigit() else f"conv {label}",
-    "norm": lambda label: f"{label} norm",
+    "kernel": lambda size: f"conv {size}×{size}" if size.isdecimal() else f"conv {size}",
+    "norm": lambda kind: f"{kind} norm",
     "activation": str,
-    "pool": lambda label: {"avg": "average", "max": "max"}.get(label, label) + " pool",
-    "dropout": lambda label: f"dropout {label}",
+    "pool": lambda kind: {"avg": "average", "max": "max"}.get(kind, kind) + " pool",
+    "dropout": lambda rate: f"dropout {rate}",
 }
 """How an operation is called in the picture; other choices appear as ``question: label``."""
 
@@ -53,7 +56,7 @@ def draw_architecture(architecture: Architecture, title: str = "") -> Figure:
     axes.set_ylim(0, height)
     middle = 0.5 + tallest / 2
     if title:
-        axes.text(0.2, height - 0.32, title, fontsize=11, fontweight="bold", color=INK)
+        axes.text(0.2, height - 0.32, label(title), fontsize=11, fontweight="bold", color=INK)
     left = 1.0 + GAP
     _stop(axes, 0.6, middle, "input")
     for place, labels in blocks.items():
@@ -76,9 +79,10 @@ def _blocks(architecture: Architecture) -> dict[str, dict[str, str]]:
         place, _, question = name.rpartition(".")
         placed.setdefault(place, {})[question] = architecture[name]
     if not placed:
-        places = [f"layer{i}" for i in range(1, int(depth) + 1)] if depth and depth.isdigit() else ["network"]
+        blocks = int(depth[:9]) if depth and depth.isdecimal() else 0
+        places = [f"layer{i}" for i in range(1, min(blocks, MOST_BLOCKS) + 1)] or ["network"]
         placed = {place: {} for place in places}
-    return {place: {**common, **own} for place, own in placed.items()}
+    return {place: {**common, **own} for place, own in list(placed.items())[:MOST_BLOCKS]}
 
 
 def _bands(labels: Mapping[str, str]) -> list[tuple[str, str]]:
@@ -88,16 +92,16 @@ def _bands(labels: Mapping[str, str]) -> list[tuple[str, str]]:
     width = rest.pop("width", None)
     bands = []
     for question, word in WORDS.items():
-        label = rest.pop(question, None)
-        if label is None or label in NOTHING.get(question, set()):
+        option = rest.pop(question, None)
+        if option is None or option in NOTHING.get(question, set()):
             continue
-        text = word(label)
+        text = word(option)
         if question == "kernel" and width is not None:
             text, width = f"{text}, {width}", None
         bands.append((text, SHADES[question]))
     if width is not None:
         rest["width"] = width
-    return bands + [(f"{question}: {label}", INK) for question, label in rest.items()]
+    return (bands + [(f"{question}: {option}", INK) for question, option in rest.items()])[:MOST_BANDS]
 
 
 def _takes_skip(labels: Mapping[str, str]) -> bool:
@@ -120,13 +124,15 @@ def _block(axes: Axes, left: float, middle: float, place: str, bands: list[tuple
         for patch in (band, edge):
             axes.add_patch(patch)
             patch.set_clip_path(frame)
-        size = min(8.5, 8.5 * 20 / len(text))  # long texts of foreign spaces shrink to fit
-        axes.text(left + 0.15, bottom + BAND / 2, text, fontsize=size, va="center", color=INK)
+        size = min(8.5, 8.5 * 20 / len(label(text)))  # long texts of foreign spaces shrink to fit
+        axes.text(left + 0.15, bottom + BAND / 2, label(text), fontsize=size, va="center", color=INK)
     axes.add_patch(
         FancyBboxPatch((left, low), BLOCK, height, boxstyle=style, facecolor="none", edgecolor=INK, linewidth=0.8)
     )
     name = re.sub(r"(\D)(\d+)$", r"\1 \2", place)
-    axes.text(left + BLOCK / 2, low - 0.08, name, fontsize=8.5, va="top", ha="center", color=INK, fontweight="bold")
+    axes.text(
+        left + BLOCK / 2, low - 0.08, label(name), fontsize=8.5, va="top", ha="center", color=INK, fontweight="bold"
+    )
 
 
 def _arrow(axes: Axes, start: float, end: float, height: float) -> None:
@@ -151,7 +157,7 @@ def _skip(axes: Axes, left: float, middle: float, top: float, joint: float, text
     axes.plot([start, start, turn, turn], [middle, above, above, joint], color=COLOURS[0], linewidth=1.2)
     axes.annotate("", (left + BLOCK, joint), (turn, joint), arrowprops={
         "arrowstyle": "-|>", "color": COLOURS[0], "lw": 1.2, "shrinkA": 0, "shrinkB": 0})  # fmt: skip
-    axes.text(left + BLOCK / 2, above + 0.06, text, fontsize=8, ha="center", color=COLOURS[0])
+    axes.text(left + BLOCK / 2, above + 0.06, label(text), fontsize=8, ha="center", color=COLOURS[0])
 
 
 def _stop(axes: Axes, centre: float, middle: float, text: str) -> None:

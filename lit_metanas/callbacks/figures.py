@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import re
 from typing import TYPE_CHECKING
 
 from lit_metanas.callbacks.probability_history import ProbabilityHistory
 from lit_metanas.io.files import replacing
+from lit_metanas.io.text import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,14 +29,24 @@ FAINT = "#8A8A8A"
 """What helps to read but says nothing itself."""
 
 
+MOST_PIXELS = 50_000_000
+"""Of a figure; a larger one is drawn less finely."""
+
+
 def figure(width: float, height: float) -> Figure:
     """An empty figure, in inches, that belongs to no window system and no global state."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    blank = Figure(figsize=(width, height), dpi=150, facecolor="white")
+    dpi = min(150.0, math.sqrt(MOST_PIXELS / (width * height)), 30_000 / max(width, height))
+    blank = Figure(figsize=(width, height), dpi=dpi, facecolor="white")
     FigureCanvasAgg(blank)
     return blank
+
+
+def label(text: str, longest: int = 60) -> str:
+    """A name of a file for a figure: short, and without formulas, as which matplotlib reads what is between dollars."""
+    return printable(text, longest).replace("$", r"\$")
 
 
 def plain_frame(axes: Axes) -> None:
@@ -87,20 +99,20 @@ def draw_probabilities(history: ProbabilityHistory) -> Figure:
     for name in sorted(history.labels, key=lambda name: natural(name.rpartition(".")[0])):
         columns.setdefault(name.rpartition(".")[0], []).append(name)
     tall = {place: sum(TITLE + ROW * len(history.labels[name]) for name in own) for place, own in columns.items()}
-    gutter = 0.45 + 0.075 * max(len(label) for labels in history.labels.values() for label in labels)
+    gutter = 0.45 + 0.075 * max(len(label(own)) for labels in history.labels.values() for own in labels)
     strip = STRIP if len(columns) > 1 else 2 * STRIP
     height = ABOVE + max(tall.values()) + BELOW
     width = max(4.6, len(columns) * (strip + gutter) + 0.5)
     drawn = figure(width, height)
     for column, (place, names) in enumerate(columns.items()):
         left, top = gutter + column * (strip + gutter), height - ABOVE
-        drawn.text(left / width, (top - 0.04) / height, place, fontsize=10, fontweight="bold", color=INK)
+        drawn.text(left / width, (top - 0.04) / height, label(place), fontsize=10, fontweight="bold", color=INK)
         for name in names:
             tallness = ROW * len(history.labels[name])
             top -= TITLE + tallness
             axes = drawn.add_axes((left / width, top / height, strip / width, tallness / height))
             _strip(axes, history, name)
-            axes.set_title(name.rpartition(".")[2], fontsize=8.5, color=INK, loc="left", pad=3)
+            axes.set_title(label(name.rpartition(".")[2]), fontsize=8.5, color=INK, loc="left", pad=3)
         axes.tick_params(labelbottom=True)
         axes.set_xlabel("batches trained", fontsize=8.5, color=INK)
     drawn.text(0.15 / width, 1 - 0.35 / height, "Probability of each candidate over meta-training", fontsize=11,
@@ -111,7 +123,9 @@ def draw_probabilities(history: ProbabilityHistory) -> Figure:
 
 def natural(text: str) -> list[tuple[int, str]]:
     """Sort key by which ``layer2`` comes before ``layer10``."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", text) if part]
+    parts = [part for part in re.split(r"(\d+)", text) if part]
+    # Of numbers without zeros before them the longer one is the larger one, however long they are.
+    return [(len(part.lstrip("0")), part.lstrip("0")) if part.isdecimal() else (-1, part) for part in parts]
 
 
 def _strip(axes: Axes, history: ProbabilityHistory, name: str) -> None:
@@ -124,7 +138,7 @@ def _strip(axes: Axes, history: ProbabilityHistory, name: str) -> None:
     axes.pcolormesh(edges, rows, values, vmin=0, vmax=1, cmap=COLOUR_MAP, rasterized=True)
     for row in rows[1:-1]:
         axes.axhline(row, color="white", linewidth=0.8)
-    axes.set_yticks(range(len(labels)), labels)
+    axes.set_yticks(range(len(labels)), [label(own) for own in labels])
     axes.invert_yaxis()
     axes.tick_params(labelsize=8, labelcolor=INK, length=0, labelbottom=False)
     axes.tick_params(axis="x", length=2, color=FAINT)

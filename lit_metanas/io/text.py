@@ -22,6 +22,17 @@ def number_of(number: int, noun: str) -> str:
     return f"{number} {noun[:-1]}ies" if noun.endswith("y") and noun[-2] not in "aeou" else f"{number} {noun}s"
 
 
+def printable(text: str, longest: int | None = None) -> str:
+    """A text of a file that others may have written, without line breaks and codes that a terminal would obey.
+
+    Args:
+        text: the text.
+        longest: the number of characters beyond which it is cut off; None leaves its length.
+    """
+    shown = "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text[:longest])
+    return f"{shown[:-1]}…" if longest is not None and len(text) > longest else shown
+
+
 def duration(seconds: float) -> str:
     """``0 s`` (below 5 ms), ``0.42 s``, ``12 s``, ``3.4 min``, ``2.1 h``."""
     if seconds < 0.005:

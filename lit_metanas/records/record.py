@@ -85,6 +85,16 @@ class SearchRecord:
     method: str = ""
     embedding: tuple[float, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Compare trials with objectives.
+
+        Raises:
+            ValueError: a scored trial lacks the measure of an objective.
+        """
+        for trial in self.trials:
+            if trial.scored and (lacking := [name for name in self.objectives[1:] if name not in trial.measures]):
+                raise ValueError(f"a trial lacks the measure '{lacking[0][:40]}', which is an objective")
+
     @property
     def best(self) -> Trial:
         """The trial of the highest score on the front, the earliest of equals.

@@ -33,6 +33,15 @@ class Protocol:
     batch_norm: str
     account: str = "flops"
 
+    def __post_init__(self) -> None:
+        """Refuse another account.
+
+        Raises:
+            ValueError: it is neither ``flops`` nor ``queries``.
+        """
+        if self.account not in ("flops", "queries"):
+            raise ValueError(f"costs are counted in flops or queries, not in '{self.account[:40]}'")
+
 
 @dataclass(frozen=True)
 class ResultRow:
@@ -100,6 +109,15 @@ class ResultRow:
     config: str = ""
     front: tuple[Trial, ...] = ()
     schema: int = field(default=1)
+
+    def __post_init__(self) -> None:
+        """Compare the trials of the front.
+
+        Raises:
+            ValueError: they do not have the same measures.
+        """
+        if any(trial.measures.keys() != self.front[0].measures.keys() for trial in self.front):
+            raise ValueError("the trials of its front have different measures")
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 
 from lit_metanas.records.rows import ResultRow
 from lit_metanas.records.statistics import Interval, t_interval
+
+MOST_DRAWN = 10**9
+"""Numbers drawn for one bootstrap."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,7 @@ def paired_difference(
     if not groups:
         return None
     differences = [np.array(own) for own in groups.values()]
+    draws = max(100, min(draws, MOST_DRAWN // sum(map(len, differences))))  # of many pairs the mean hardly varies
     means = bootstrap_means(differences, seed=seed, draws=draws)
     low, high = np.quantile(means, [0.025, 0.975])
     pairs = sum(len(own) for own in differences)
@@ -132,11 +137,13 @@ def saturation(curve: Sequence[tuple[float, float]], within: float = 0.005) -> f
 def mean_curve(curves: Iterable[Sequence[tuple[float, float]]]) -> list[tuple[float, float]]:
     """Average anytime curves as step functions, from the first cost at which all have a value."""
     own = [sorted(curve) for curve in curves if curve]
+    places = [[at for at, _ in curve] for curve in own]
     if not own:
         return []
     start = max(curve[0][0] for curve in own)
     costs = sorted({cost for curve in own for cost, _ in curve if cost >= start})
-    return [(cost, sum(_at(curve, cost) for curve in own) / len(own)) for cost in costs]
+    values = ([curve[bisect_right(at, cost) - 1][1] for curve, at in zip(own, places, strict=True)] for cost in costs)
+    return [(cost, sum(at_cost) / len(own)) for cost, at_cost in zip(costs, values, strict=True)]
 
 
 def tasks_until_it_pays(meta: float, search: float, scratch: float) -> float:
@@ -147,11 +154,6 @@ def tasks_until_it_pays(meta: float, search: float, scratch: float) -> float:
     if meta == 0:
         return 0.0
     return math.ceil(meta / (scratch - search)) if search < scratch else math.inf
-
-
-def _at(curve: Sequence[tuple[float, float]], cost: float) -> float:
-    """Value of a step function."""
-    return [value for at, value in curve if at <= cost][-1]
 
 
 def _units(results: Iterable[ResultRow]) -> Mapping[tuple[str, int], list[float]]:

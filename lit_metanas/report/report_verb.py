@@ -16,6 +16,7 @@ from lit_metanas.io.files import replacing
 from lit_metanas.io.text import duration
 from lit_metanas.records.result_files import read_architectures, read_results
 from lit_metanas.records.rows import ArchitectureRow, ResultRow
+from lit_metanas.report.drawable import drawable
 from lit_metanas.report.figures.costs import draw_costs
 from lit_metanas.report.figures.curves import draw_curves
 from lit_metanas.report.figures.fronts import draw_fronts
@@ -108,7 +109,7 @@ def write_report(
         architectures: what was chosen; each different architecture is drawn once, at most ``MOST_DRAWN``.
 
     Raises:
-        ValueError: there are no results, or a named method has none.
+        ValueError: there are no results, too many, or a named method has none.
 
     Example:
         >>> import lit_metanas as lm
@@ -122,6 +123,7 @@ def write_report(
         ['accuracy_against_cost.png', 'report.md']
     """
     folder = Path(directory)
+    results = drawable(results)
     made = tables(results, reference=reference, scratch=scratch)
     pictures = [Picture("accuracy_against_cost.png", "Accuracy against search cost", "")]
     save(draw_costs(made), folder / pictures[0].file)

@@ -28,9 +28,9 @@ CELLS = list(NASBenchGraph(PROTEINS_OPERATIONS).architectures())[:3]
 
 def a_record(task="cora", **changes):
     trials = [
-        Trial(CELLS[0], 0.5, Cost(1, 2, 3, 4, 0.5)),
+        Trial(CELLS[0], 0.5, Cost(1, 2, 3, 4, 0.5), measures={"parameters": 9.0}),
         Trial(CELLS[1], 0.25, Cost(2, 2, 3, 4, 1.0), fidelity=0.5, pruned=True, measures={"parameters": 7.0}),
-        Trial(CELLS[0], 0.5, Cost(2, 2, 3, 4, 1.0), duplicate=True, recipe={"epochs": 3}),
+        Trial(CELLS[0], 0.5, Cost(2, 2, 3, 4, 1.0), duplicate=True, measures={"parameters": 9.0}, recipe={"epochs": 3}),
         Trial(CELLS[2], -math.inf, Cost(3, 2, 3, 4, 1.5), failure="it was lost — für immer"),
     ]
     fields = {
@@ -73,6 +73,9 @@ BAD = {
     "line 2 is not valid JSON": b"\xff\xfe\x00garbage",
     "line 2 holds a number that is too large": line(a_record(), seed=10**400),
     r"line 2 holds a number that is too large \(1e309": line(a_record(), embedding=[1.5]).replace(b"1.5", b"1e309"),
+    "line 2 is no record of a search: a trial lacks the measure 'latency', which is an objective": line(
+        a_record(), objectives=["accuracy", "latency"]
+    ),
     "line 2 holds NaN, which is no number": line(a_record(), embedding=[math.nan]),
     "line 2 holds a text of 100000 characters": line(a_record(), method="m" * 10**5),
     "line 2 holds a text that is no Unicode": line(a_record(), method="\ud800"),

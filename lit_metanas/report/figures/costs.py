@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lit_metanas.callbacks.figures import COLOURS, FAINT, INK, figure
@@ -13,6 +14,8 @@ from lit_metanas.report.figures.panel import (
     BELOW,
     HEIGHT,
     LEFT,
+    MOST_METHODS,
+    MOST_PANELS,
     PANEL,
     frame,
     name_room,
@@ -38,6 +41,7 @@ def draw_costs(tables: Sequence[ProtocolTable]) -> Figure:
     of the logarithmic axis; points of equal cost stand side by side. Names stand on the right at their methods'
     height, moved apart where they would touch.
     """
+    tables = [replace(table, rows=table.rows[:MOST_METHODS]) for table in tables[:MOST_PANELS]]
     colours = _colours(tables)
     width = LEFT + PANEL + name_room([_name(table, row) for table in tables for row in table.rows])
     tall = ABOVE + HEIGHT + BELOW

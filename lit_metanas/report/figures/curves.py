@@ -8,7 +8,20 @@ from typing import TYPE_CHECKING
 
 from lit_metanas.callbacks.figures import COLOURS, INK, figure
 from lit_metanas.records.rows import ResultRow
-from lit_metanas.report.figures.panel import ABOVE, ACCOUNTS, BELOW, HEIGHT, LEFT, PANEL, frame, name_room, names, ticks
+from lit_metanas.report.figures.panel import (
+    ABOVE,
+    ACCOUNTS,
+    BELOW,
+    HEIGHT,
+    LEFT,
+    MOST_METHODS,
+    MOST_PANELS,
+    PANEL,
+    frame,
+    name_room,
+    names,
+    ticks,
+)
 from lit_metanas.report.paired_statistics import mean_curve, saturation
 from lit_metanas.report.table import methods_of, protocol_title
 from lit_metanas.report.units import with_prefix
@@ -26,12 +39,14 @@ def draw_curves(results: Sequence[ResultRow]) -> Figure | None:
 
     A ring marks the cheapest cost that comes within half a point of the end. None where no result has a curve.
     """
-    methods = methods_of(results)
+    methods = methods_of(results)[:MOST_METHODS]
+    curves_of: dict[tuple[str, str], dict[str, list[Sequence[tuple[float, float]]]]] = {}
+    for result in results:
+        curves_of.setdefault(_panel_of(result), {}).setdefault(result.method, []).append(result.curve)
     panels: dict[tuple[str, str], dict[str, Curve]] = {}
-    for panel in dict.fromkeys(_panel_of(result) for result in results):
+    for panel, by_method in list(curves_of.items())[:MOST_PANELS]:
         for method in methods:
-            own = [result.curve for result in results if result.method == method and _panel_of(result) == panel]
-            if curve := [(cost, value) for cost, value in mean_curve(own) if cost > 0]:
+            if curve := [(cost, value) for cost, value in mean_curve(by_method.get(method, ())) if cost > 0]:
                 panels.setdefault(panel, {})[method] = curve
     if not panels:
         return None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from lit_metanas.callbacks.figures import COLOURS, FAINT, INK, figure
 from lit_metanas.records.record import Trial
 from lit_metanas.records.rows import ResultRow
-from lit_metanas.report.figures.panel import ABOVE, BELOW, HEIGHT, LEFT, PANEL, frame, name_room, names
+from lit_metanas.report.figures.panel import ABOVE, BELOW, HEIGHT, LEFT, MOST_METHODS, PANEL, frame, name_room, names
 from lit_metanas.report.table import methods_of
 from lit_metanas.report.units import with_prefix
 
@@ -36,7 +36,7 @@ def draw_fronts(results: Sequence[ResultRow]) -> Figure | None:
             panels.setdefault((result.task_id, measure), []).append(result)
     if not panels:
         return None
-    shown = list(panels.items())[:PANELS]
+    shown = [(panel, own[:MOST_METHODS]) for panel, own in list(panels.items())[:PANELS]]
     methods = methods_of(results)
     width = LEFT + PANEL + name_room([_name(result) for _, own in shown for result in own])
     tall = ABOVE + HEIGHT + BELOW

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lit_metanas.callbacks.figures import INK, plain_frame
+from lit_metanas.callbacks.figures import INK, label, plain_frame
 from lit_metanas.report.units import with_prefix
 
 if TYPE_CHECKING:
@@ -17,13 +17,16 @@ PANEL, HEIGHT, LEFT, ABOVE, BELOW = 4.6, 3.1, 0.75, 0.55, 0.75
 """Inches: a panel's width and height, and the margins around it."""
 
 
+MOST_PANELS, MOST_METHODS = 20, 100
+"""Most panels of a figure, and most methods in one."""
+
 ACCOUNTS = {"flops": "training FLOPs", "queries": "queries"}
 """Words for what a search's cost is counted in."""
 
 
 def name_room(names: Sequence[str]) -> float:
     """Inches that the names need."""
-    return 0.45 + 0.083 * max(map(len, names))
+    return 0.45 + 0.083 * max(len(label(name)) for name in names)
 
 
 def side_by_side(wanted: Sequence[float], step: float) -> list[float]:
@@ -38,8 +41,8 @@ def side_by_side(wanted: Sequence[float], step: float) -> list[float]:
 def frame(axes: Axes, title: str, below: str) -> None:
     """Title, axis label, grid."""
     plain_frame(axes)
-    axes.set_title(title, fontsize=10.5, fontweight="bold", color=INK, loc="left", pad=18)
-    axes.set_xlabel(below, fontsize=9, color=INK)
+    axes.set_title(label(title), fontsize=10.5, fontweight="bold", color=INK, loc="left", pad=18)
+    axes.set_xlabel(label(below), fontsize=9, color=INK)
     axes.yaxis.grid(True, color="#E6E6E6", linewidth=0.7)
     axes.set_axisbelow(True)
     axes.margins(y=0.08)
@@ -66,8 +69,8 @@ def names(axes: Axes, ends: Sequence[tuple[float, float, str, str]]) -> None:
         line = {"arrowstyle": "-", "color": colour, "lw": 0.6, "alpha": 0.5, "shrinkA": 1, "shrinkB": 4,
                 "relpos": (0, 0.5)}  # fmt: skip
         axes.annotate(
-            text, (x, y), (1.04, (height - low) / room), xycoords="data", textcoords="axes fraction", fontsize=8.5,
-            color=colour, va="center", fontweight="bold", annotation_clip=False, arrowprops=line,
+            label(text), (x, y), (1.04, (height - low) / room), xycoords="data", textcoords="axes fraction",
+            fontsize=8.5, color=colour, va="center", fontweight="bold", annotation_clip=False, arrowprops=line,
         )  # fmt: skip
 
 
