@@ -15,6 +15,7 @@ from lit_metanas.cli.errors import UsageError, is_from_checkpoint, near_miss
 from lit_metanas.cli.help import experiment_help, summary, verb_help, whole_help
 from lit_metanas.cli.parser_messages import refused
 from lit_metanas.cli.verbs import TRAINER_VERBS, VERBS
+from lit_metanas.io.text import is_text, writable
 
 DEBUG = "LIT_METANAS_DEBUG"
 """Environment variable: ``1`` shows tracebacks and all that Lightning says, like ``--debug``."""
@@ -86,6 +87,9 @@ def execute(args: list[str], *, debug: bool = False) -> None:
     Raises:
         UsageError: the command or a configuration is wrong.
     """
+    for word in args:
+        if not is_text(word):
+            raise UsageError(f"'{writable(word)}' is not UTF-8: rename the file or folder.")
     verb, rest = (args[0], args[1:]) if args else ("--help", [])
     if verb in ("-h", "--help", "help"):
         print(whole_help(), end="")

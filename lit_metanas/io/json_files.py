@@ -8,6 +8,7 @@ import os
 from typing import Any, NoReturn
 
 from lit_metanas.io.files import read_regular
+from lit_metanas.io.text import is_text
 
 LARGEST_FILE = 64 << 20
 """Bytes of a file."""
@@ -113,5 +114,5 @@ def _check(document: object, longest: int) -> None:
 def _check_text(text: str, longest: int) -> None:
     if len(text) > longest:
         raise ValueError(f"holds a text of {len(text)} characters, more than {longest}")
-    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
-        raise ValueError("holds a text that is no Unicode")  # half a pair: it could not be written again
+    if not is_text(text):
+        raise ValueError("holds a text that is no Unicode")

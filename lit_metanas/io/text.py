@@ -22,6 +22,16 @@ def number_of(number: int, noun: str) -> str:
     return f"{number} {noun[:-1]}ies" if noun.endswith("y") and noun[-2] not in "aeou" else f"{number} {noun}s"
 
 
+def is_text(text: str) -> bool:
+    """Whether a text can be written in UTF-8. A file's name may have bytes that cannot: Python keeps them apart."""
+    return text.isascii() or not any("\ud800" <= each <= "\udfff" for each in text)
+
+
+def writable(text: str) -> str:
+    """The text with escapes for what cannot be written in UTF-8."""
+    return text if is_text(text) else text.encode("utf-8", "backslashreplace").decode()
+
+
 def printable(text: str, longest: int | None = None) -> str:
     """A text of a file that others may have written, without line breaks and codes that a terminal would obey.
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from lit_metanas.io.text import writable
 from lit_metanas.spaces.architecture import Architecture
 
 if TYPE_CHECKING:
@@ -27,7 +28,9 @@ def to_plain(value: object) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: to_plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
-        return {str(key): to_plain(item) for key, item in value.items()}
+        return {writable(str(key)): to_plain(item) for key, item in value.items()}
+    if isinstance(value, str):
+        return writable(value)  # at the end of a search it is too late for a refusal
     if isinstance(value, tuple | list):
         return [to_plain(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from lit_metanas.io.text import is_text, writable
+
 
 # Not frozen, for Lightning's precision plugins refuse frozen dataclasses in batches; treat all three as immutable.
 @dataclass(eq=False)
@@ -67,6 +69,16 @@ class Task:
     val: Split | None
     test: Split
     classes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Look at the names, which results are written under.
+
+        Raises:
+            ValueError: one cannot be written in UTF-8.
+        """
+        for name in (self.id, *self.classes):
+            if not is_text(name):
+                raise ValueError(f"A task or class is called '{writable(name)}', which is not UTF-8: rename it.")
 
     @property
     def shape(self) -> tuple[int, int, int]:

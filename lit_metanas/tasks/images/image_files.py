@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 from torch import Tensor
 
-from lit_metanas.io.text import number_of
+from lit_metanas.io.arrays import DAMAGED
+from lit_metanas.io.files import read_regular
+from lit_metanas.io.text import is_text, number_of, writable
+
+LARGEST_FILE, MOST_PIXELS = 1 << 28, 1 << 26
+"""Bytes of an image file, and pixels of an image."""
+
+_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+"""Those of the suffixes. Pillow tells formats by their first bytes, and for some it starts other programs."""
 
 _SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 
@@ -29,13 +38,15 @@ def read_image(file: Path, shape: tuple[int, int, int]) -> Tensor:
     """
     channels, height, width = shape
     try:
-        with Image.open(file) as image:
+        with Image.open(BytesIO(read_regular(file, LARGEST_FILE)), formats=_FORMATS) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise ValueError("it has too many pixels")
             upright = _in_eight_bits(image, ImageOps.exif_transpose(image)).convert("L" if channels == 1 else "RGB")
             if upright.size != (width, height):
                 upright = upright.resize((width, height), Image.Resampling.BILINEAR)
             pixels = np.array(upright, dtype=np.uint8)
-    except (OSError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{file} is not a readable image: replace or remove it.") from error
+    except (*DAMAGED, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(f"{writable(str(file))} is not a readable image: replace or remove it.") from error
     return torch.from_numpy(pixels.reshape(height, width, channels)).permute(2, 0, 1).contiguous()
 
 
@@ -61,7 +72,8 @@ def class_folders(root: Path) -> dict[str, list[Path]]:
 
     Raises:
         FileNotFoundError: the folder does not exist.
-        ValueError: the folder has fewer than two sub-folders, or one of them has no image.
+        ValueError: the folder has fewer than two sub-folders, or one of them has no image or a name that cannot be
+            written in UTF-8.
     """
     if not root.is_dir():
         raise FileNotFoundError(f"There is no folder {root}: give a folder with one sub-folder of images per class.")
@@ -71,6 +83,11 @@ def class_folders(root: Path) -> dict[str, list[Path]]:
             f"{root} has {number_of(len(folders), 'class folder')}: give a sub-folder of images for each of two or "
             "more classes."
         )
+    for name in (root.resolve().name, *(folder.name for folder in folders)):
+        if not is_text(name):
+            raise ValueError(
+                f"The name of the folder '{writable(name)}' in {writable(str(root))} is not UTF-8: rename it."
+            )
     classes = {folder.name: image_files(folder) for folder in folders}
     for name, files in classes.items():
         if not files:

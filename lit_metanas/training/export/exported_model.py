@@ -11,6 +11,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor
 
 from lit_metanas.io.files import replacing
+from lit_metanas.io.text import printable, writable
 from lit_metanas.tasks.images.image_files import read_images
 from lit_metanas.training.collectives import gathered
 from lit_metanas.training.export.exported_program import DESCRIPTION, load_exported
@@ -61,7 +62,7 @@ class ExportedModel(LightningModule):
             best = max(by_class, key=by_class.__getitem__)
             rows.append(
                 {
-                    "file": str(file),
+                    "file": writable(str(file)),
                     "class": best,
                     "probability": by_class[best],
                     **{f"p({name})": value for name, value in by_class.items()},
@@ -78,11 +79,11 @@ class ExportedModel(LightningModule):
             return
         rows = [row for _, batch in batches for row in batch]
         for row in rows[:SHOWN]:
-            print(f"{row['file']}: {row['class']} ({float(row['probability']):.1%})")
+            print(f"{printable(str(row['file']))}: {printable(str(row['class']))} ({float(row['probability']):.1%})")
         with replacing(self.output) as temporary:
             temporary.write_text(self._text(rows), encoding="utf-8")
         more = len(rows) - SHOWN
-        print(f"{f'… and {more} more; all' if more > 0 else 'All'} probabilities are in {self.output}.")
+        print(f"{f'… and {more} more; all' if more > 0 else 'All'} probabilities are in {writable(str(self.output))}.")
 
     def _text(self, rows: list[Row]) -> str:
         if self.output.suffix == ".json":

@@ -1,0 +1,141 @@
+"""Image files and names of folders as an attacker would give them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from lit_metanas.cli.command_line import main
+from lit_metanas.records import ArchitectureRow, read_architectures, write_architectures
+from lit_metanas.spaces import Architecture, LayeredSpace
+from lit_metanas.tasks import FolderTask, ImageFolder, Split, Task
+from lit_metanas.tasks.images.image_files import read_image
+from lit_metanas.training import export_child
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png(width: int, height: int, *more: bytes) -> bytes:
+    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    rows = zlib.compress(bytes(min(width + 1, 1000) * min(height, 1000)))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + b"".join(more) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+def large_text(path: Path) -> None:
+    text = b"Comment\0\0" + zlib.compress(bytes(64 << 20))
+    path.write_bytes(png(8, 8, chunk(b"zTXt", text)))
+
+
+def postscript(path: Path) -> None:
+    path.write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n(executed) (w) file closefile\n%%EOF\n")
+
+
+def sparse(path: Path) -> None:
+    with path.open("wb") as stream:
+        stream.truncate(1 << 40)
+
+
+HOSTILE: dict[str, Callable[[Path], object]] = {
+    "a pipe": os.mkfifo,
+    "a folder": Path.mkdir,
+    "a device": lambda path: path.symlink_to("/dev/zero"),
+    "a large file": sparse,
+    "a large text": large_text,
+    "many pixels": lambda path: path.write_bytes(png(60_000, 60_000)),
+    "no pixels": lambda path: path.write_bytes(png(0, 8)),
+    "PostScript": postscript,
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_image_gets_one_sentence(name: str, tmp_path: Path) -> None:
+    HOSTILE[name](tmp_path / "x.png")
+    with pytest.raises(ValueError, match=r"x.png is not a readable image: replace or remove it\.$"):
+        read_image(tmp_path / "x.png", (1, 8, 8))
+
+
+@pytest.fixture
+def exported(tmp_path: Path) -> Path:
+    space = LayeredSpace(shared=True, widths=(4,), depths=(1,))
+    child = space.child(space.sample(torch.Generator().manual_seed(0)), (1, 8, 8), way=2)
+    export_child(child, tmp_path / "exported", architecture={}, classes=("a", "b\x1b[2J"), shape=(1, 8, 8))
+    return tmp_path
+
+
+def images(folder: Path | bytes) -> None:
+    os.makedirs(folder)
+    for number in range(4):
+        pixels = np.full((8, 8), 60 * number, dtype=np.uint8)
+        name = f"{number}.png"
+        Image.fromarray(pixels).save(os.path.join(os.fsdecode(folder), name))
+
+
+def test_predict_does_not_wait_for_a_pipe(
+    exported: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(exported)
+    images(Path("new"))
+    os.mkfifo("new/pipe.png")
+    assert main(["predict", "--model.directory=exported", "--data.folder=new"]) == 1
+    assert capsys.readouterr().err == "lit-metanas: new/pipe.png is not a readable image: replace or remove it.\n"
+
+
+@pytest.mark.parametrize("suffix", ["csv", "json"])
+def test_predictions_of_files_with_any_name_are_written(
+    suffix: str, exported: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(exported)
+    images(Path("new"))
+    os.rename(b"new/0.png", b"new/\xff\x1b.png")
+    args = ["--model.directory=exported", "--data.folder=new", f"--model.output=out.{suffix}"]
+    assert main(["predict", *args]) == 0
+    text = Path(f"out.{suffix}").read_text()
+    rows = json.loads(text) if suffix == "json" else list(csv.DictReader(text.splitlines()))
+    assert sorted(row["file"] for row in rows) == ["new/1.png", "new/2.png", "new/3.png", "new/\\udcff\x1b.png"]
+    assert "\x1b" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("make", [FolderTask, ImageFolder])
+def test_names_are_looked_at_before_work_begins(make: Callable[[str], object], tmp_path: Path) -> None:
+    for name in (b"cat", b"caf\xe9", b"dog"):
+        images(os.fsencode(tmp_path) + b"/photos/" + name)
+    with pytest.raises(ValueError, match=r"The name of the folder 'caf\\udce9' in .*photos is not UTF-8: rename it\."):
+        make(str(tmp_path / "photos"))
+    os.rename(os.fsencode(tmp_path) + b"/photos/caf\xe9", tmp_path / "photos" / "café")
+    os.rename(tmp_path / "photos", os.fsencode(tmp_path) + b"/\xff")
+    with pytest.raises(ValueError, match="is not UTF-8"):
+        make(os.fsdecode(os.fsencode(tmp_path) + b"/\xff"))
+
+
+def test_so_are_those_of_any_task() -> None:
+    part = Split(torch.rand(4, 1, 8, 8), torch.tensor([0, 1, 0, 1]))
+    with pytest.raises(ValueError, match=r"A task or class is called 'a\\udcff', which is not UTF-8"):
+        Task("t", 2, part, part, part, classes=("a\udcff", "b"))
+    with pytest.raises(ValueError, match="is not UTF-8"):
+        Task("\ud800", 2, part, part, part)
+
+
+def test_no_search_is_lost_for_a_name(tmp_path: Path) -> None:
+    row = ArchitectureRow("t\udcff", "m", "S", Architecture({"a": "1"}), 0.5, classes=("\udcff",))
+    write_architectures(tmp_path / "architectures.json", [row])
+    (read,) = read_architectures(tmp_path / "architectures.json")
+    assert (read.task_id, read.classes) == ("t\\udcff", ("\\udcff",))
+
+
+def test_an_argument_that_is_not_utf_8_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fit", "--trainer.default_root_dir=\udcff"]) == 2
+    assert capsys.readouterr().err == (
+        "lit-metanas: '--trainer.default_root_dir=\\udcff' is not UTF-8: rename the file or folder.\n"
+    )
