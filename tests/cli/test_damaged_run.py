@@ -7,14 +7,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from lit_metanas.cli.experiment.plan import Step, mark, state
+from lit_metanas.cli.experiment.plan import Step
+from lit_metanas.cli.experiment.progress import mark, state
 
 
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", "3", '{"state": "finished"}', '{"fingerprint": "other", "state": "finished"}', "\ufffd"]
 )
 def test_a_damaged_mark_counts_as_none(text, tmp_path):
-    step = Step("fit", "fit", tmp_path, ["fit"], 0, 1.0, "this")
+    step = Step("fit", tmp_path, ["fit"], 0, 1.0, "this")
     mark(step, "finished")
     assert state(step, set()) == "finished"
     (tmp_path / "phase.json").write_text(text)

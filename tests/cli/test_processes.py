@@ -63,7 +63,7 @@ def test_phases_on_two_processes_do_not_disturb_each_other(environment: dict[str
     command = ["timeout", "-k", "5", "600", *COMMAND, "run", "-c", "experiment.yaml"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=650)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("[1/3]") == 1  # the second process does the phase, not the experiment
+    assert done.stdout.count("[1/3] seed 0: two …") == 1  # the second process does the phase, not the experiment
     found = [weights(f"out/seed0/{name}/checkpoints/last.ckpt") for name in ("two", "again", "one")]
     assert torch.equal(found[0], found[1])
     assert torch.allclose(found[0], found[2], atol=1e-6)  # both processes see the same data

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -48,7 +51,7 @@ def phases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Phase]:
     return [
         Phase("fit", "train", config=[Path("fit.yaml")], minutes=3),
         Phase("search", "search", args=["--ckpt_path={directory}/seed{seed}/train/checkpoints/last.ckpt"], minutes=1),
-        Phase("report", "report", args=["--results+=a/{seed}.json", "--output={directory}/{name}"], per_seed=False),
+        Phase("report", "report", args=["--results+=a/{seed}.json", "--output={folder}"], per_seed=False),
     ]
 
 
@@ -56,19 +59,18 @@ def test_order_and_arguments(phases: list[Phase], recorder: Recorder, capsys: py
     argv = list(sys.argv)
     run(phases, Path("out"), [0, 7], execute=recorder)
     assert recorder.names == ["fit", "search", "fit", "search", "report"]
-    assert recorder.calls[2] == [
-        "fit",
-        "--config=fit.yaml",
-        "--trainer.default_root_dir=out/seed7/train",
-        "--seed_everything=7",
-    ]
+    assert recorder.calls[2] == shlex.split(
+        "fit -c fit.yaml --trainer.default_root_dir=out/seed7/train --seed_everything=7"
+    )
     assert recorder.calls[3][-1] == "--ckpt_path=out/seed7/train/checkpoints/last.ckpt"
     assert recorder.calls[4] == ["report", "--results+=a/0.json", "--results+=a/7.json", "--output=out/report"]
     assert recorder.argv == recorder.calls  # what Lightning's other processes are started with
     assert sys.argv == argv
     out = capsys.readouterr().out
     assert out.startswith("5 steps into out, about 9.0 min")
-    assert "[3/5] train, seed 7" in out
+    command = "lit-metanas fit -c fit.yaml --trainer.default_root_dir=out/seed7/train --seed_everything=7"
+    assert f"[3/5] seed 7: train …\n      {command}\n" in out
+    assert "[3/5] seed 7: train took 0 s; about " in out
     assert "  out/seed7/search/made.json" in out
 
 
@@ -131,7 +133,7 @@ def test_only_what_depends_on_a_change_runs_anew(phases: list[Phase], recorder: 
 
 
 def test_what_follows_a_phase_of_all_seeds_runs_anew_with_it(phases: list[Phase], recorder: Recorder) -> None:
-    phases = [phases[0], Phase("report", "middle", args=["--output={directory}/{name}"], per_seed=False), phases[1]]
+    phases = [phases[0], Phase("report", "middle", args=["--output={folder}"], per_seed=False), phases[1]]
     run(phases, Path("out"), [0, 7], execute=recorder)
     Path("out/middle/phase.json").unlink()
     run(phases, Path("out"), [0, 7], execute=recorder)
@@ -142,17 +144,95 @@ def test_mistakes_in_the_phases(phases: list[Phase], recorder: Recorder) -> None
     with pytest.raises(UsageError, match="a 'name' of its own"):
         run([*phases, phases[0]], Path("out"), execute=recorder)
     phases[0].args = ["--x={sed}"]
-    with pytest.raises(UsageError, match=r"'\{sed\}' in the args of phase 'train'"):
+    with pytest.raises(UsageError, match=r"'\{sed\}' in phase 'train' is not one of directory, folder"):
         run(phases, Path("out"), execute=recorder)
     phases[0].args = []
     with pytest.raises(UsageError, match=r"'seeds' is \[3, 0, 3\]: give each seed once"):
         run(phases, Path("out"), [3, 0, 3], execute=recorder)
-    for word in ("directory", "seed", "name"):  # an input of that name would be ignored
+    for word in ("directory", "seed", "run", "folder", "protocol", "method"):  # an input of that name would be ignored
         with pytest.raises(
             UsageError, match=rf"'inputs.{word}' cannot be given: '\{{{word}\}}' is the experiment's own"
         ):
             run(phases, Path("out"), inputs={word: "x"}, execute=recorder)
     assert recorder.calls == []
+
+
+def test_seeds_protocols_and_methods_are_told_once(phases: list[Phase], recorder: Recorder) -> None:
+    for name in ("small", "large", "short", "long"):
+        Path(f"{name}.yaml").touch()
+    configs = [Path("{method}.yaml"), Path("{protocol}.yaml")]
+    test = Phase("test", "{method}-{protocol}", ["protocol", "method"], configs, ["--title={title}", "--from={found}"])
+    report = Phase("report", "report", args=["--results+={run}/{seed}.json", "--output={folder}"], per_seed=False)
+    run(
+        [test, report],
+        Path("out"),
+        [0, 7],
+        protocols=["short", "long"],
+        methods={
+            "small": {"title": "the small", "found": None},
+            "large": {"title": "large, {seed}", "found": "search"},
+        },
+        args={"test": ["--episodes={count}", "--file={folder}/{method}.json"]},
+        inputs={"count": "3"},
+        execute=recorder,
+    )
+    names = [f"{method}-{protocol}" for protocol in ("short", "long") for method in ("small", "large")]
+    assert [call[5].partition("=")[2] for call in recorder.calls[:-1]] == [
+        f"out/seed{seed}/{name}" for seed in (0, 7) for name in names
+    ]
+    common = "--trainer.default_root_dir=out/seed0/{0} --seed_everything=0 --episodes=3 --file=out/seed0/{0}/{1}.json"
+    small = f"test -c small.yaml -c short.yaml {common.format('small-short', 'small')} '--title=the small'"
+    large = f"test -c large.yaml -c short.yaml {common.format('large-short', 'large')} '--title=large, 0' --from=search"
+    assert recorder.calls[:2] == [shlex.split(small), shlex.split(large)]
+    results = ["--results+=out/seed0/0.json", "--results+=out/seed7/7.json"]
+    assert recorder.calls[-1] == ["report", *results, "--output=out/report"]
+
+
+@pytest.mark.parametrize(
+    ("phase", "given", "sentence"),
+    [
+        (Phase("fit", "{method}", ["method"]), {}, "Phase '{method}' is one of each method: give 'methods'."),
+        (Phase("fit", "train", ["protocol"]), {"protocols": ["a", "b"]}, "each a 'name' of its own"),
+        (Phase("fit", "train"), {"args": {"fti": []}}, "'args.fti' is for no phase: did you mean 'fit'?"),
+        (
+            Phase("fit", "train", config=[Path("{method}.yaml")]),
+            {"methods": {"small": {}}},
+            "'{method}' in phase 'train' is not one of",
+        ),
+        (
+            Phase("fit", "{method}", ["method"], [Path("{method}.yaml")]),
+            {"methods": {"small": {}}},
+            "There is no file 'small.yaml', a config of phase 'small': paths are relative",
+        ),
+        (
+            Phase("fit", "{method}", ["method"], args=["--x={title}"]),
+            {"methods": {"small": {"title": "a"}}, "inputs": {"title": "b"}},
+            "'inputs.title' cannot be given",
+        ),
+    ],
+)
+def test_mistakes_in_products(
+    phase: Phase, given: dict[str, Any], sentence: str, recorder: Recorder, phases: list[Phase]
+) -> None:
+    with pytest.raises(UsageError, match=re.escape(sentence)):
+        run([phase], Path("out"), execute=recorder, **given)
+
+
+def test_the_printed_command_does_the_same(toy_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (toy_folder / "over").mkdir()
+    (toy_folder / "over" / "more.yaml").write_text("base: ../toy.yaml\nmodel: {init_args: {rate: 0.25}}\n")
+    args = ["--trainer.max_epochs=1", "--trainer.logger={class_path: CSVLogger, init_args: {save_dir: '{folder}/a b'}}"]
+    phase = {"verb": "fit", "name": "train", "config": ["over/more.yaml"], "args": args}
+    (toy_folder / "experiment.yaml").write_text(yaml.safe_dump({"directory": "out", "phases": [phase]}))
+    assert main(["run", "-c", "experiment.yaml"]) == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "lit-metanas fit" in line]
+    program, *words = shlex.split(line)
+    assert program == "lit-metanas"
+    assert words[:3] == ["fit", "-c", "over/more.yaml"]
+    saved = Path("out/seed0/train/config.fit.yaml").read_bytes()
+    Path("out/seed0").rename("before")
+    assert main(words) == 0
+    assert Path("out/seed0/train/config.fit.yaml").read_bytes() == saved
 
 
 def test_the_verb_drives_the_others(toy_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

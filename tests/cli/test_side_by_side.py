@@ -19,14 +19,14 @@ import yaml
 from lit_metanas.cli.command_line import main
 from lit_metanas.cli.errors import UsageError
 from lit_metanas.cli.experiment import parallel_runner as side_by_side
+from lit_metanas.cli.experiment.parallel_runner import Schedule
 from lit_metanas.cli.experiment.plan import Phase, Step
 from lit_metanas.cli.experiment.run import run
-from lit_metanas.cli.experiment.schedule import Schedule
 
 FAKE = Path(__file__).with_name("toys") / "fake_steps.py"
 PATIENCE = 600
 """Seconds that the busiest machine may take."""
-REPORT = Phase("report", "report", args=["--output={directory}/{name}"], per_seed=False)
+REPORT = Phase("report", "report", args=["--output={folder}"], per_seed=False)
 
 
 def never(args: list[str]) -> None:
@@ -80,7 +80,7 @@ def phases(*args: str) -> list[Phase]:
 
 
 def step(seed: int | None, minutes: float) -> Step:
-    return Step("a", "a", Path("a"), ["fit"], seed, minutes, "")
+    return Step("a", Path("a"), ["fit"], seed, minutes, "")
 
 
 def test_two_at_once_in_the_order_of_each_seed(
@@ -101,7 +101,7 @@ def test_two_at_once_in_the_order_of_each_seed(
     assert Path("out/seed1/find/log.txt").read_text().splitlines()[1:] == ["search says hello"]
     out = capsys.readouterr().out
     assert out.startswith("10 steps into out, about ")
-    assert "[4/10] seed 1: find …\n" in out
+    assert "[4/10] seed 1: find …\n      lit-metanas search --trainer.default_root_dir=out/seed1/find" in out
     assert re.search(r"^\[7/10\] report took \d.*; about ", out, re.MULTILINE)
     assert "about 0 s left" in out
     assert "  out/seed2/train/made.json" in out

@@ -8,19 +8,70 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lit_metanas.cli.errors import UsageError
-from lit_metanas.cli.experiment.plan import Step, last_checkpoint, mark, state
-from lit_metanas.cli.experiment.schedule import Schedule
-from lit_metanas.io.files import open_own, set_aside
+from lit_metanas.cli.experiment.plan import Step
+from lit_metanas.cli.experiment.progress import Progress
+from lit_metanas.io.files import open_own
 from lit_metanas.io.text import duration
 
 COMMAND = [sys.executable, "-u", "-m", "lit_metanas"]  # unbuffered: an error is the log's last line
 GRACE = 30.0
 """Seconds that interrupted steps have to leave what they have in order."""
+
+
+class Schedule:
+    """Steps of different seeds side by side; within a seed in order; steps of all seeds alone.
+
+    Args:
+        steps: all steps, in the order in which one process would do them.
+        jobs: how many run at once.
+    """
+
+    def __init__(self, steps: list[Step], jobs: int) -> None:
+        self.steps = steps
+        self.jobs = jobs
+        self._after: list[set[int]] = []  # for each step, those that it directly waits for
+        last: dict[int | None, int] = {}  # the last step of each seed since the last of all seeds, and that one
+        for number, step in enumerate(steps):
+            if step.seed is None:
+                self._after.append(set(last.values()))
+                last = {None: number}
+            else:
+                before = last.get(step.seed, last.get(None))
+                self._after.append(set() if before is None else {before})
+                last[step.seed] = number
+
+    def next(self, done: Set[int], running: Set[int]) -> int | None:
+        """The step to start: of those that wait for nothing, one of the seed with most left to do."""
+        waiting = [number for number in range(len(self.steps)) if number not in done and number not in running]
+        free = [number for number in waiting if self._after[number] <= done]
+        left: dict[int | None, float] = {}
+        for number in waiting:
+            seed = self.steps[number].seed
+            left[seed] = left.get(seed, 0.0) + self.steps[number].minutes
+        return max(free, key=lambda number: left[self.steps[number].seed], default=None)
+
+    def minutes_left(self, done: Set[int], running: dict[int, float]) -> float:
+        """Wall-clock minutes until all is done, if each step takes its minutes.
+
+        Args:
+            done: steps that are done.
+            running: the minutes that the others which have begun have run.
+        """
+        finished, now = set(done), 0.0
+        ends = {number: max(self.steps[number].minutes - spent, 0.0) for number, spent in running.items()}
+        while True:
+            while len(ends) < self.jobs and (number := self.next(finished, ends.keys())) is not None:
+                ends[number] = now + self.steps[number].minutes
+            if not ends:
+                return now
+            first = min(ends, key=lambda number: ends[number])
+            now = ends.pop(first)
+            finished.add(first)
 
 
 class ParallelRunner:
@@ -30,23 +81,17 @@ class ParallelRunner:
     comes, the others are interrupted, as by Ctrl-C; a second signal kills them.
 
     Args:
-        steps: all steps, in order.
+        progress: of all steps.
         jobs: how many run at once.
     """
 
-    def __init__(self, steps: list[Step], jobs: int) -> None:
-        self.steps = steps
-        self.schedule = Schedule(steps, jobs)
-        self._done: dict[int, str] = {}
+    def __init__(self, progress: Progress, jobs: int) -> None:
+        self.progress = progress
+        self.schedule = Schedule(progress.steps, jobs)
         self._running: dict[int, _Process] = {}
-        self._anew: set[int | None] = set()
-        self._spent = self._expected = 0.0
 
-    def run(self) -> list[str]:
+    def run(self) -> None:
         """Do the steps.
-
-        Returns:
-            For each step what it took, or "skipped".
 
         Raises:
             ChildProcessError: a step failed.
@@ -55,7 +100,7 @@ class ParallelRunner:
         """
         with _caught() as signals:
             try:
-                while len(self._done) < len(self.steps):
+                while len(self.progress.done) < len(self.progress.steps):
                     self._start()
                     time.sleep(0.1 if self._running else 0)
                     if signals:
@@ -63,30 +108,16 @@ class ParallelRunner:
                     self._collect()
             finally:
                 self._stop(signals)
-        return [self._done[number] for number in range(len(self.steps))]
 
     def _start(self) -> None:
         """Start what may start."""
         while len(self._running) < self.schedule.jobs:
-            number = self.schedule.next(self._done.keys(), self._running.keys())
+            number = self.schedule.next(self.progress.done.keys(), self._running.keys())
             if number is None:
                 return
-            step = self.steps[number]
-            found = state(step, self._anew)
-            if found == "finished":
-                self._done[number] = "skipped"
-                self._say(number, ": finished before, skipped")
-                continue
-            aside = None
-            if found == "new":
-                self._anew.add(step.seed)
-                aside = set_aside(step.folder)
-            checkpoint = last_checkpoint(step)
-            mark(step, "started")
-            self._running[number] = _Process(step, [] if checkpoint is None else [f"--ckpt_path={checkpoint}"])
-            self._say(number, " …" if checkpoint is None else f": goes on from {checkpoint} …")
-            if aside is not None:
-                print(f"      set aside what another configuration left: {aside}", flush=True)
+            args = self.progress.begin(number)
+            if args is not None:
+                self._running[number] = _Process(self.progress.steps[number], args)
 
     def _collect(self) -> None:
         """Note which processes have ended."""
@@ -98,21 +129,14 @@ class ParallelRunner:
             if code != 0:
                 process.kill()  # what it may have started
                 self._failed(number, process, code)
-            seconds = self._finished(number, process)
-            self._spent += seconds
-            self._expected += 60 * process.step.minutes
-            self._say(number, f" took {duration(seconds)}; about {duration(self._seconds_left())} left")
-
-    def _finished(self, number: int, process: _Process) -> float:
-        mark(process.step, "finished")
-        seconds = process.seconds()
-        self._done[number] = duration(seconds)
-        return seconds
+            seconds = process.seconds()
+            self.progress.end(number, seconds)
+            self.progress.say(number, f" took {duration(seconds)}; about {duration(self._seconds_left())} left")
 
     def _failed(self, number: int, process: _Process, code: int) -> None:
         """Say which step failed and how."""
         how = f"exit code {code}" if code > 0 else f"killed by signal {-code}"
-        self._say(number, f" failed ({how}). The last lines of {process.log}:")
+        self.progress.say(number, f" failed ({how}). The last lines of {process.log}:")
         for line in process.last_lines():
             print(f"      {line}", flush=True)
         sentence = f"The step '{process.step.label}' failed ({how}): see {process.log}."
@@ -134,24 +158,19 @@ class ParallelRunner:
                 process.kill()
         for number, process in processes.items():
             if codes[number] == 0:  # it was done by then
-                self._finished(number, process)
+                self.progress.end(number, process.seconds())
 
     def _seconds_left(self) -> float:
         """Wall-clock seconds, at the pace of what is done."""
-        pace = self._spent / self._expected if self._expected else 1.0
-        unit = 60 * pace  # seconds that a minute of the plan takes
-        running = {number: process.seconds() / unit if unit else 0.0 for number, process in self._running.items()}
-        return unit * self.schedule.minutes_left(self._done.keys(), running)
-
-    def _say(self, number: int, text: str) -> None:
-        print(f"[{number + 1}/{len(self.steps)}] {self.steps[number].label}{text}", flush=True)
+        minute = 60 * self.progress.pace
+        running = {number: process.seconds() / minute if minute else 0.0 for number, process in self._running.items()}
+        return minute * self.schedule.minutes_left(self.progress.done.keys(), running)
 
 
 class _Process:
     """A step's process, which leads a group of its own: signals come from here alone, and reach what it starts."""
 
-    def __init__(self, step: Step, more: list[str]) -> None:
-        args = [*step.args, *more]
+    def __init__(self, step: Step, args: list[str]) -> None:
         self.step = step
         self.log = step.folder / "log.txt"
         with open(open_own(self.log, os.O_WRONLY | os.O_APPEND), "ab") as log:

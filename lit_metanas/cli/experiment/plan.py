@@ -1,46 +1,107 @@
-"""The phases of an experiment, and what is done of them."""
+"""Experiments: the phases that a user writes, and the steps that come of them.
+
+An experiment is a YAML file of the verb ``run``::
+
+    directory: runs/mine
+    seeds: [0, 1]
+    protocols: [5way1shot, 20way1shot]
+    methods: {conv4: {title: Conv-4}, pyramid: {title: the pyramid}}
+    inputs: {flops: "6.0e+11"}
+    args: {fit: ["--model.flops={flops}"]}
+    phases:
+      - {verb: fit, name: "{method}", each: [method], config: ["../fit/{method}.yaml"], minutes: 2}
+      - verb: test
+        name: "{method}-{protocol}"
+        each: [protocol, method]
+        config: ["../fit/{method}.yaml", "../protocols/{protocol}.yaml"]
+        args: ["--ckpt_path={run}/{method}/checkpoints/last.ckpt", "--trainer.callbacks.method={title}",
+          "--trainer.callbacks.path={run}/episodes.json"]
+      - {verb: report, name: report, per_seed: false, args: ["--results+={run}/episodes.json"]}
+
+Seeds, protocols and methods are named once. A phase with ``each`` stands for one phase of each protocol, of each
+method, or of each pair, the first of ``each`` outermost. Words in braces are replaced in names, paths and arguments:
+
+======================  ==============================================================================
+``{directory}``         the experiment's directory
+``{seed}``              the seed
+``{run}``               the seed's directory, ``{directory}/seed{seed}``
+``{folder}``            the phase's own folder: ``{run}/NAME``, or ``{directory}/NAME`` in a phase of all seeds
+``{protocol}``          a protocol's name, in a phase of each protocol
+``{method}``            a method's name, and what ``methods`` says of it, in a phase of each method
+an input's name         what ``inputs`` says, or ``--inputs.NAME`` on the command line
+======================  ==============================================================================
+
+In a phase of all seeds (``per_seed: false``) an argument with ``{seed}`` or ``{run}`` is repeated for each seed. An
+argument with a word that ``methods`` says is null is left out. ``args`` of the experiment are those of all phases of
+a verb. Paths are relative to the file that they stand in.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import product
 from pathlib import Path
+from typing import Literal, Self
 
-from jsonargparse.typing import Path_fr
+from jsonargparse.typing import register_type
 
 from lit_metanas import __version__
 from lit_metanas.cli.errors import UsageError, near_miss
 from lit_metanas.cli.verbs import TRAINER_VERBS
-from lit_metanas.io.files import replacing
-from lit_metanas.io.json_files import read_json
 
 WORD = re.compile(r"\{(\w+)\}")
-"""A name in an argument, which a word replaces."""
+"""A name in braces, which a word replaces."""
 
-OWN = frozenset({"directory", "seed", "name"})
-"""Words that every experiment has."""
+OWN = ("directory", "seed", "run", "folder", "protocol", "method")
+"""Words that are not the user's to give."""
+
+Words = Mapping[str, str | None]
+
+
+class ConfigPath(str):
+    """The path of a configuration, in which there may be words, relative to the file that it stands in."""
+
+    __slots__ = ()
+
+    def __new__(cls, path: str | os.PathLike[str]) -> Self:
+        """Make it absolute: the parser works in the folder of the file that it reads."""
+        return super().__new__(cls, os.path.join(os.getcwd(), path))
+
+    @property
+    def short(self) -> str:
+        """How a user writes it in the working folder."""
+        relative = os.path.relpath(self)
+        path = os.path.normpath(self) if relative.startswith("..") else relative
+        beyond_link = os.path.exists(self) and not os.path.exists(path)  # `..` there is not the folder before it
+        return str(self) if beyond_link else path
+
+
+register_type(ConfigPath, type_check=lambda value, kind: type(value) is kind)
 
 
 @dataclass
 class Phase:
-    """One command of an experiment.
+    """One command of an experiment, or several that differ in protocol and method.
 
     Args:
         verb: a verb of the command line.
         name: the phase's name, and the folder it works in.
+        each: ``protocol``, ``method`` or both: one phase for each.
         config: configurations, later ones overriding earlier ones.
-        args: further arguments, in which ``{directory}``, ``{seed}``, ``{name}`` and the experiment's inputs are
-            replaced. In a phase of all seeds an argument with ``{seed}`` is repeated for each seed.
-        per_seed: once for each seed, in ``{directory}/seed{seed}/{name}``, or once, in ``{directory}/{name}``.
+        args: further arguments.
+        per_seed: once for each seed, in ``{run}/{name}``, or once, in ``{directory}/{name}``.
         minutes: how long it takes on two CPU cores; only for the estimate of what is left.
     """
 
     verb: str
     name: str
-    config: list[Path_fr] = field(default_factory=list)
+    each: list[Literal["protocol", "method"]] = field(default_factory=list)
+    config: list[ConfigPath] = field(default_factory=list)
     args: list[str] = field(default_factory=list)
     per_seed: bool = True
     minutes: float = 1.0
@@ -48,10 +109,9 @@ class Phase:
 
 @dataclass(frozen=True)
 class Step:
-    """One phase for one seed, ready to be executed."""
+    """One phase for one seed, ready to be executed: ``args`` is its command line."""
 
     name: str
-    title: str
     folder: Path
     args: list[str]
     seed: int | None
@@ -60,22 +120,37 @@ class Step:
 
     @property
     def label(self) -> str:
-        """The seed before the name, where several seeds are at work."""
+        """The seed, if it has one, and the name."""
         return self.name if self.seed is None else f"seed {self.seed}: {self.name}"
 
 
-def plan(phases: list[Phase], directory: Path, seeds: list[int], inputs: dict[str, str]) -> list[Step]:
-    """All steps in order: consecutive phases of one seed stay together, phases of all seeds wait for every seed."""
+def plan(
+    phases: list[Phase],
+    directory: Path,
+    seeds: list[int],
+    *,
+    protocols: Sequence[str] | None = None,
+    methods: Mapping[str, Words] | None = None,
+    inputs: Mapping[str, str] | None = None,
+    args: Mapping[str, Sequence[str]] | None = None,
+) -> list[Step]:
+    """All steps in order: consecutive phases of one seed stay together, phases of all seeds wait for every seed.
+
+    Raises:
+        UsageError: names are given twice, words are unknown, or a configuration is missing.
+    """
+    protocols, methods, inputs, args = protocols or (), methods or {}, inputs or {}, args or {}
+    for verb in args.keys() - {phase.verb for phase in phases}:
+        raise UsageError(f"'args.{verb}' is for no phase{near_miss(verb, {phase.verb for phase in phases})}")
+    phases = [replace(phase, args=[*args.get(phase.verb, ()), *phase.args]) for phase in phases]
+    _check_inputs(inputs, phases, methods)
+    phases = [one for phase in phases for one in _expanded(phase, protocols, methods)]
     names = [phase.name for phase in phases]
     if not phases or len(set(names)) < len(names):
         raise UsageError("'phases' needs at least one phase, and each a 'name' of its own.")
     if len(set(seeds)) < len(seeds):
         raise UsageError(f"'seeds' is {seeds}: give each seed once, since it has one folder.")
-    used = {name for phase in phases for argument in phase.args for name in WORD.findall(argument)}
-    for name in sorted(inputs.keys() & OWN):
-        raise UsageError(f"'inputs.{name}' cannot be given: '{{{name}}}' is the experiment's own; choose another name.")
-    for name in inputs.keys() - used:
-        raise UsageError(f"'inputs.{name}' is asked for by no phase{near_miss(name, used)}")
+    words = {**inputs, "directory": str(directory)}
     steps: list[Step] = []
     start = 0
     while start < len(phases):
@@ -84,51 +159,90 @@ def plan(phases: list[Phase], directory: Path, seeds: list[int], inputs: dict[st
             end += 1
         for seed in seeds if phases[start].per_seed else [None]:
             for phase in phases[start:end]:
-                folder = directory / ("" if seed is None else f"seed{seed}") / phase.name
-                words = {**inputs, "directory": str(directory), "name": phase.name}
-                args = _arguments(phase, folder, seed, seeds, words)
-                steps.append(_step(phase, folder, seed, args, steps))
+                steps.append(_step(phase, seed, seeds, words, steps))
         start = end
     return steps
 
 
-def _arguments(phase: Phase, folder: Path, seed: int | None, seeds: list[int], words: dict[str, str]) -> list[str]:
-    """The phase's command line."""
-    args = [phase.verb, *(f"--config={Path(path)}" for path in phase.config)]
+def _check_inputs(inputs: Mapping[str, str], phases: list[Phase], methods: Mapping[str, Words]) -> None:
+    """Refuse inputs that would be ignored."""
+    taken = {*OWN, *(word for words in methods.values() for word in words)}
+    texts = [text for phase in phases for text in (*phase.args, *map(os.fspath, phase.config))]
+    used = {name for text in texts for name in WORD.findall(text)}
+    for name in sorted(inputs):
+        if name in taken:
+            raise UsageError(
+                f"'inputs.{name}' cannot be given: '{{{name}}}' is the experiment's own; choose another name."
+            )
+        if name not in used:
+            raise UsageError(f"'inputs.{name}' is asked for by no phase{near_miss(name, used)}")
+
+
+def _expanded(phase: Phase, protocols: Sequence[str], methods: Mapping[str, Words]) -> Iterator[Phase]:
+    """The phase for each protocol and method that it asks for, their words in place."""
+    variants: dict[str, list[Words]] = {
+        "protocol": [{"protocol": name} for name in protocols],
+        "method": [{**words, "method": name} for name, words in methods.items()],
+    }
+    for each in phase.each:
+        if not variants[each]:
+            raise UsageError(f"Phase '{phase.name}' is one of each {each}: give '{each}s'.")
+    for chosen in product(*(variants[each] for each in phase.each)):
+        words = {name: text for part in chosen for name, text in part.items()}
+        absent = {name for name, text in words.items() if text is None}
+        known = {name: text for name, text in words.items() if text is not None}
+        yield replace(
+            phase,
+            name=_put(phase.name, known),
+            config=[ConfigPath(_put(os.fspath(path), known)) for path in phase.config],
+            args=[_put(argument, known) for argument in phase.args if absent.isdisjoint(WORD.findall(argument))],
+        )
+
+
+def _step(phase: Phase, seed: int | None, seeds: list[int], words: dict[str, str], earlier: list[Step]) -> Step:
+    folder = Path(words["directory"], "" if seed is None else f"seed{seed}", phase.name)
+    words = {**words, "folder": str(folder)}
+    configs = [ConfigPath(_put(path, words, phase.name)) for path in phase.config]
+    for path in configs:
+        if not os.path.isfile(path):
+            raise UsageError(
+                f"There is no file '{path.short}', a config of phase '{phase.name}': paths are relative to the file "
+                "they are in."
+            )
+    given: list[str] = []
     if phase.verb in TRAINER_VERBS:
-        args.append(f"--trainer.default_root_dir={folder}")
-        args += [] if seed is None else [f"--seed_everything={seed}"]
+        given.append(f"--trainer.default_root_dir={folder}")
+        given += [] if seed is None else [f"--seed_everything={seed}"]
     for argument in phase.args:
-        for each in seeds if seed is None and "{seed}" in argument else [seed]:
-            args.append(_replaced(argument, {**words, "seed": str(each)}, phase.name))
-    return args
-
-
-def _step(phase: Phase, folder: Path, seed: int | None, args: list[str], earlier: list[Step]) -> Step:
+        of_seed = not {"seed", "run"}.isdisjoint(WORD.findall(argument))
+        for each in seeds if seed is None and of_seed else [seed]:
+            known = {**words, "seed": str(each), "run": f"{words['directory']}/seed{each}"}
+            given.append(_put(argument, known, phase.name))
     before = [step.fingerprint for step in earlier if seed is None or step.seed in (None, seed)]
-    texts = [text for path in phase.config for text in _texts(Path(path), set())]
-    content = json.dumps([__version__, args, texts, before])
+    texts = [text for path in configs for text in _texts(Path(path), set())]
+    content = json.dumps([__version__, phase.verb, configs, given, texts, before])
     return Step(
         name=phase.name,
-        title=phase.name if seed is None else f"{phase.name}, seed {seed}",
         folder=folder,
-        args=args,
+        args=[phase.verb, *(word for path in configs for word in ("-c", path.short)), *given],
         seed=seed,
         minutes=phase.minutes,
         fingerprint=hashlib.sha256(content.encode()).hexdigest(),
     )
 
 
-def _replaced(argument: str, words: dict[str, str], phase: str) -> str:
+def _put(text: str, words: Mapping[str, str], phase: str | None = None) -> str:
+    """Put words in the place of their names; with a phase's name, to complain of it, refuse other names."""
+
     def word(match: re.Match[str]) -> str:
-        if match[1] not in words:
-            raise UsageError(f"'{match[0]}' in the args of phase '{phase}' is not one of {', '.join(words)}.")
-        return words[match[1]]
+        if match[1] not in words and phase is not None:
+            raise UsageError(f"'{match[0]}' in phase '{phase}' is not one of {', '.join(words)}.")
+        return words.get(match[1], match[0])
 
-    return WORD.sub(word, argument)
+    return WORD.sub(word, text)
 
 
-def _texts(path: Path, seen: set[Path]) -> Iterator[str]:
+def _texts(path: Path, seen: set[Path]) -> Iterable[str]:
     """The text of a configuration and of those that it names."""
     if path in seen:
         return
@@ -138,33 +252,3 @@ def _texts(path: Path, seen: set[Path]) -> Iterator[str]:
     for name in re.findall(r"[\w./-]+\.ya?ml", text):
         if (path.parent / name).is_file():
             yield from _texts(path.parent / name, seen)
-
-
-def state(step: Step, anew: set[int | None]) -> str:
-    """``finished``, ``started`` (with this configuration), or ``new``.
-
-    Args:
-        step: the step.
-        anew: seeds of which an earlier step ran anew; None for the steps of all seeds.
-    """
-    if anew if step.seed is None else anew & {None, step.seed}:
-        return "new"
-    try:
-        marker = read_json(step.folder / "phase.json", "delete it")
-    except (OSError, ValueError):
-        return "new"
-    known = isinstance(marker, dict) and marker.get("fingerprint") == step.fingerprint
-    return str(marker.get("state", "new")) if known else "new"
-
-
-def mark(step: Step, state: str) -> None:
-    """Leave the step's state in its folder."""
-    marker = {"state": state, "fingerprint": step.fingerprint, "args": step.args}
-    with replacing(step.folder / "phase.json") as temporary:
-        temporary.write_text(json.dumps(marker, indent=1), encoding="utf-8")
-
-
-def last_checkpoint(step: Step) -> Path | None:
-    """The checkpoint that an interrupted ``fit`` goes on from."""
-    checkpoint = step.folder / "checkpoints" / "last.ckpt"
-    return checkpoint if step.args[0] == "fit" and checkpoint.is_file() else None

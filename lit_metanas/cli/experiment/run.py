@@ -11,10 +11,9 @@ from pathlib import Path
 
 from lit_metanas.cli.environment import leave_process_group
 from lit_metanas.cli.errors import UsageError
-from lit_metanas.cli.experiment.parallel_runner import ParallelRunner
-from lit_metanas.cli.experiment.plan import Phase, Step, last_checkpoint, mark, plan, state
-from lit_metanas.cli.experiment.schedule import Schedule
-from lit_metanas.io.files import set_aside
+from lit_metanas.cli.experiment.parallel_runner import ParallelRunner, Schedule
+from lit_metanas.cli.experiment.plan import Phase, plan
+from lit_metanas.cli.experiment.progress import Progress
 from lit_metanas.io.locks import directory_lock
 from lit_metanas.io.text import duration, number_of
 
@@ -27,86 +26,67 @@ def run(
     phases: list[Phase],
     directory: Path,
     seeds: list[int] | None = None,
+    protocols: list[str] | None = None,
+    methods: dict[str, dict[str, str | None]] | None = None,
     inputs: dict[str, str] | None = None,
+    args: dict[str, list[str]] | None = None,
     jobs: int = 1,
     *,
     execute: Execute,
 ) -> None:
     """Go through phases, skipping those that were finished with the same configuration.
 
-    An interrupted ``fit`` goes on from its last checkpoint. A folder that another configuration has left is set aside,
-    not deleted.
+    Each prints the one command that does the same. An interrupted ``fit`` goes on from its last checkpoint. A folder
+    that another configuration has left is set aside, not deleted.
 
     Args:
         phases: what to do, in order.
         directory: where everything goes.
         seeds: the phases of one seed come before those of the next; [0] by default.
+        protocols: for phases of each protocol.
+        methods: for phases of each method, and which words stand for what in a method's phases.
         inputs: what the user has to give, for instance the folder of a data set, by the names in the phases' args.
+        args: further arguments of all phases of a verb.
         jobs: how many seeds run side by side, each step in a process of its own whose output goes to ``log.txt`` in
             the step's folder; with one job all is done in this process.
         execute: runs one command line, when there is one job.
     """
     if jobs < 1:
         raise UsageError(f"'jobs' is {jobs}: give 1, or how many seeds run side by side.")
-    steps = plan(phases, directory, seeds or [0], inputs or {})
+    steps = plan(phases, directory, seeds or [0], protocols=protocols, methods=methods, inputs=inputs, args=args)
+    progress = Progress(steps)
     with directory_lock(directory, "run", "directory"):
+        minutes = Schedule(steps, jobs).minutes_left(set(), {})
+        where = "on two CPU cores" if jobs == 1 else f"with {jobs} jobs"
+        print(f"{number_of(len(steps), 'step')} into {directory}, about {duration(60 * minutes)} {where}.", flush=True)
         if jobs == 1:
-            rows = _in_order(steps, directory, execute)
+            _in_order(progress, execute)
         else:
-            minutes = Schedule(steps, jobs).minutes_left(set(), {})
-            what = number_of(len(steps), "step")
-            print(f"{what} into {directory}, about {duration(60 * minutes)} with {jobs} jobs.", flush=True)
-            rows = ParallelRunner(steps, jobs).run()
-    _summary(steps, rows)
-    if all(row == "skipped" for row in rows):
+            ParallelRunner(progress, jobs).run()
+    _summary(progress)
+    if all(text == "skipped" for text in progress.done.values()):
         print(f"\nEverything in {directory} was finished before: nothing was done.")
 
 
-def _in_order(steps: list[Step], directory: Path, execute: Execute) -> list[str]:
-    """Do the steps in this process, and return for each what it took, or "skipped"."""
-    left = sum(step.minutes for step in steps)
-    what = number_of(len(steps), "step")
-    print(f"{what} into {directory}, about {duration(60 * left)} on two CPU cores.", flush=True)
-    rows: list[str] = []
-    anew: set[int | None] = set()  # seeds of which a phase ran anew; None for the phases of all seeds
-    pace = 1.0
-    expected = spent = 0.0
-    for number, step in enumerate(steps, start=1):
+def _in_order(progress: Progress, execute: Execute) -> None:
+    """Do the steps in this process."""
+    left = sum(step.minutes for step in progress.steps)
+    for number, step in enumerate(progress.steps):
         left -= step.minutes
-        print(f"[{number}/{len(steps)}] {step.title}", end="", flush=True)
-        found = state(step, anew)
-        if found == "finished":
-            print(": finished before, skipped")
-            rows.append("skipped")
+        args = progress.begin(number)
+        if args is None:
             continue
-        if found == "new":
-            anew.add(step.seed)
-            aside = set_aside(step.folder)
-            if aside is not None:
-                print(f"\n      set aside what another configuration left: {aside}", end="")
-        checkpoint = last_checkpoint(step)
-        print("" if checkpoint is None else f": goes on from {checkpoint}", flush=True)
-        seconds = _timed(step, [] if checkpoint is None else [f"--ckpt_path={checkpoint}"], execute)
-        spent, expected = spent + seconds, expected + 60 * step.minutes
-        pace = spent / expected if expected else 1.0
-        rows.append(duration(seconds))
-        print(f"      took {duration(seconds)}; about {duration(60 * left * pace)} left", flush=True)
-    return rows
-
-
-def _timed(step: Step, more: list[str], execute: Execute) -> float:
-    """Execute a step between its two marks, and return the seconds it took."""
-    mark(step, "started")
-    start = time.monotonic()
-    with _alone([*step.args, *more]) as args:
-        execute(args)
-    seconds = time.monotonic() - start
-    mark(step, "finished")
-    return seconds
+        start = time.monotonic()
+        with _alone(args):
+            execute(args)
+        seconds = time.monotonic() - start
+        progress.end(number, seconds)
+        rest = duration(60 * left * progress.pace)
+        progress.say(number, f" took {duration(seconds)}; about {rest} left")
 
 
 @contextmanager
-def _alone(args: list[str]) -> Iterator[list[str]]:
+def _alone(args: list[str]) -> Iterator[None]:
     """Make the phase look like the process's only command.
 
     Under DDP, Lightning starts the other processes with this process's command line and environment: they must do
@@ -115,7 +95,7 @@ def _alone(args: list[str]) -> Iterator[list[str]]:
     argv, environment = sys.argv, dict(os.environ)
     sys.argv = [argv[0], *args]
     try:
-        yield args
+        yield
     finally:
         sys.argv = argv
         os.environ.clear()
@@ -123,13 +103,13 @@ def _alone(args: list[str]) -> Iterator[list[str]]:
         leave_process_group()
 
 
-def _summary(steps: list[Step], rows: list[str]) -> None:
-    width = max(len(step.title) for step in steps)
+def _summary(progress: Progress) -> None:
+    width = max(len(step.label) for step in progress.steps)
     print("\nStep" + " " * (width - 2) + "Time")
-    for step, text in zip(steps, rows, strict=True):
-        print(f"{step.title:<{width}}  {text}")
+    for number, step in enumerate(progress.steps):
+        print(f"{step.label:<{width}}  {progress.done[number]}")
     print("\nFiles")
-    for step in steps:
+    for step in progress.steps:
         found = sorted(step.folder.rglob("*"), key=lambda file: (len(file.parts), file))
         files = [file for file in found if file.suffix in LISTED and file.name != "phase.json"]
         for file in files[:8]:
