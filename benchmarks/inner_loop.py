@@ -87,7 +87,7 @@ def own(method: str, dtype: torch.dtype = torch.float32) -> Step:
     generator = torch.Generator().manual_seed(2)
 
     def step() -> dict[str, Tensor]:
-        noises = [meta_gradient.draw_noise(learner, inner_loop, parameters, task, generator) for task in tasks]
+        noises = [learner.draw_noise(parameters.logits, task, generator, steps=STEPS) for task in tasks]
         gradients, _ = meta_gradient(learner, inner_loop, parameters, tasks, noises, 0.0)
         return gradients.flat(("weights", "head"))
 

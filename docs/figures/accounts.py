@@ -49,7 +49,8 @@ def draw() -> Figure:
     for _, meta_gradient, loop, relaxation in METHODS:
         head = PrototypeLinearHead() if loop.steps else PrototypeHead()
         learner = Learner(supernet, relaxation, head)
-        noise = meta_gradient.draw_noise(learner, loop, parameters, episode, torch.Generator().manual_seed(0))
+        generator, draws = torch.Generator().manual_seed(0), meta_gradient.draws
+        noise = learner.draw_noise(logits, episode, generator, steps=loop.steps, draws=draws)
         costs.append(meta_gradient.flops(loop, parameters, Adaptation(learner, episode, noise)))
     figure, axes = plt.subplots(figsize=(7.2, 2.5), layout="constrained")
     bars = axes.barh([name for name, *_ in METHODS], [cost / 1e9 for cost in costs], color="#0072B2", height=0.65)

@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
 
-import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
@@ -21,7 +20,7 @@ from lit_metanas.meta.differentiation import (
     vectorised,
 )
 from lit_metanas.meta.heads import Head
-from lit_metanas.meta.inner_loop import Adaptation, InnerLoop, JointInnerLoop
+from lit_metanas.meta.inner_loop import Adaptation, InnerLoop
 from lit_metanas.meta.learner import Learner, Parameters, TaskNoise, Tensors
 from lit_metanas.meta.partial_inner_loops import HeadInnerLoop
 from lit_metanas.relaxations.relaxation import Relaxation
@@ -49,7 +48,7 @@ class MetaGradient(ABC):
         >>> episode = lm.draw_episode(source, "train", seed=0, epoch=0, index=0, way=2, shot=1, query=3)
         >>> learner, loop = lm.Learner(supernet, lm.Softmax(), lm.PrototypeHead()), lm.NoInnerLoop()
         >>> gradient: lm.MetaGradient = lm.PrototypeLoss()
-        >>> noise = gradient.draw_noise(learner, loop, parameters, episode, torch.Generator())
+        >>> noise = learner.draw_noise(parameters.logits, episode, torch.Generator(), steps=loop.steps)
         >>> gradients, metrics = gradient(learner, loop, parameters, [episode], [noise], progress=0.0)
         >>> gradients.logits["kernel"].shape
         torch.Size([3])
@@ -77,7 +76,7 @@ class MetaGradient(ABC):
             inner_loop: adaptation to a task.
             parameters: the meta-parameters.
             episodes: the meta-batch, at least one.
-            noises: what ``draw_noise`` gave, one for each episode.
+            noises: what ``Learner.draw_noise`` gave, one for each episode.
             progress: place in the outer schedule, from 0 to 1.
 
         Returns:
@@ -132,28 +131,6 @@ class MetaGradient(ABC):
         """The mean over tasks as it is returned; a method may rescale it by the whole batch's metrics."""
         del metrics
         return gradients
-
-    def draw_noise(
-        self,
-        learner: Learner,
-        inner_loop: InnerLoop,
-        parameters: Parameters,
-        episode: Episode,
-        generator: torch.Generator,
-        *,
-        support_dropout: bool = True,
-        query_dropout: bool = True,
-    ) -> TaskNoise:
-        """Draw one task's noise; arguments as of ``Learner.draw_noise``."""
-        return learner.draw_noise(
-            parameters.logits,
-            episode,
-            generator,
-            steps=inner_loop.steps,
-            draws=self.draws,
-            support_dropout=support_dropout,
-            query_dropout=query_dropout,
-        )
 
     def mixture_noises(
         self, learner: Learner, parameters: Parameters, noise: TaskNoise, steps: int, progress: float
@@ -288,33 +265,6 @@ class ANIL(MAML):
             raise ValueError(
                 f"ANIL adapts a linear head, not {type(head).__name__} by {type(inner_loop).__name__}: "
                 "use HeadInnerLoop with PrototypeLinearHead or LinearHead."
-            )
-
-
-class TNAS(MAML):
-    """First-order outer step on weights and logits after joint inner steps on both (Lian et al. 2020, Eq. 5 and 6).
-
-    Args:
-        task_map: ``loop`` (one task after another), ``vmap`` (all at once) or ``auto`` (``vmap`` on a GPU).
-
-    Example:
-        >>> import lit_metanas as lm
-        >>> model = lm.MetaSearch(
-        ...     space=lm.LayeredSpace(shared=True),
-        ...     meta_gradient=lm.TNAS(),
-        ...     inner_loop=lm.JointInnerLoop(steps=2, learning_rate=0.1),
-        ...     head=lm.PrototypeLinearHead(),
-        ... )
-    """
-
-    second_order = False
-
-    def check(self, head: Head, relaxation: Relaxation, inner_loop: InnerLoop) -> None:
-        """Ask for ``JointInnerLoop`` that moves weights and logits."""
-        if not isinstance(inner_loop, JointInnerLoop) or not {"weights", "logits"} <= set(inner_loop.groups):
-            raise ValueError(
-                f"TNAS steps on weights and logits together, which {type(inner_loop).__name__} over "
-                f"{', '.join(inner_loop.groups) or 'nothing'} does not: use JointInnerLoop with both groups."
             )
 
 

@@ -46,7 +46,8 @@ def gradients(method, relaxation, head, inner_loop):
         labels = torch.arange(3).repeat_interleave(2)
         images = torch.rand(2, 6, 1, 8, 8, generator=generator, dtype=torch.float64)
         episodes.append(Episode(f"{index}", 3, Split(images[0], labels), None, Split(images[1], labels)))
-        noises.append(method.draw_noise(learner, inner_loop, parameters, episodes[-1], task_generator(0, 0, index)))
+        generator, steps = task_generator(0, 0, index), inner_loop.steps
+        noises.append(learner.draw_noise(parameters.logits, episodes[-1], generator, steps=steps, draws=method.draws))
     return method(learner, inner_loop, parameters, episodes, noises, 0.5)[0]
 
 

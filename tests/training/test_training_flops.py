@@ -61,7 +61,8 @@ def test_three_times_the_forward_passes(case, batch_norm):
     episode = make_data().stream("train")[0, 0]
     for task in range(3):
         parameters = model.meta_parameters()
-        noise = method.draw_noise(model.learner, inner_loop, parameters, episode, task_generator(0, 0, task))
+        generator, steps = task_generator(0, 0, task), inner_loop.steps
+        noise = model.learner.draw_noise(parameters.logits, episode, generator, steps=steps, draws=method.draws)
         inner = MultiplyAdds()
         run = type(inner_loop).run
 

@@ -236,8 +236,14 @@ class MetaSearch(MetaLearned):
         """The noise of one task: a function of (seed, step, position of the task over all processes)."""
         task = place * self.trainer.world_size + self.trainer.global_rank
         generator = task_generator(self.seed, int(self.outer_steps), task)
-        draw, dropout = self.meta_gradient.draw_noise, self.query_dropout
-        noise = draw(self.learner, self.inner_loop, parameters, episode, generator, query_dropout=dropout)
+        noise = self.learner.draw_noise(
+            parameters.logits,
+            episode,
+            generator,
+            steps=self.inner_loop.steps,
+            draws=self.meta_gradient.draws,
+            query_dropout=self.query_dropout,
+        )
         return noise._replace(relaxation=self.logits.tied_noise(noise.relaxation)) if tied else noise
 
     def _leave_out(self, finite: Tensor, batch: list[Episode], batch_idx: int) -> None:

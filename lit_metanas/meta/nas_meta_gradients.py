@@ -1,4 +1,4 @@
-"""Reptile and MetaNAS: meta-gradients from the difference between initial and adapted parameters."""
+"""Meta-gradients of published architecture searches: T-NAS, after MAML, and MetaNAS, after Reptile."""
 
 from __future__ import annotations
 
@@ -8,11 +8,38 @@ import torch
 
 from lit_metanas.meta.differentiation import Metrics, TaskMap
 from lit_metanas.meta.heads import Head
-from lit_metanas.meta.inner_loop import Adaptation, InnerLoop
+from lit_metanas.meta.inner_loop import Adaptation, InnerLoop, JointInnerLoop
 from lit_metanas.meta.learner import Parameters
-from lit_metanas.meta.meta_gradients import MetaGradient, differentiation, task_metrics
+from lit_metanas.meta.meta_gradients import MAML, MetaGradient, differentiation, task_metrics
 from lit_metanas.meta.partial_inner_loops import AlternatingInnerLoop
 from lit_metanas.relaxations.relaxation import Relaxation
+
+
+class TNAS(MAML):
+    """First-order outer step on weights and logits after joint inner steps on both (Lian et al. 2020, Eq. 5 and 6).
+
+    Args:
+        task_map: ``loop`` (one task after another), ``vmap`` (all at once) or ``auto`` (``vmap`` on a GPU).
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> model = lm.MetaSearch(
+        ...     space=lm.LayeredSpace(shared=True),
+        ...     meta_gradient=lm.TNAS(),
+        ...     inner_loop=lm.JointInnerLoop(steps=2, learning_rate=0.1),
+        ...     head=lm.PrototypeLinearHead(),
+        ... )
+    """
+
+    second_order = False
+
+    def check(self, head: Head, relaxation: Relaxation, inner_loop: InnerLoop) -> None:
+        """Ask for ``JointInnerLoop`` that moves weights and logits."""
+        if not isinstance(inner_loop, JointInnerLoop) or not {"weights", "logits"} <= set(inner_loop.groups):
+            raise ValueError(
+                f"TNAS steps on weights and logits together, which {type(inner_loop).__name__} over "
+                f"{', '.join(inner_loop.groups) or 'nothing'} does not: use JointInnerLoop with both groups."
+            )
 
 
 class Reptile(MetaGradient):
