@@ -54,7 +54,7 @@ def image_tensor(images: Images, *, channels: Channels | None = None, name: str 
 def _check_range(images: Tensor, name: str) -> None:
     if not bool(torch.isfinite(images).all()):
         bad = int((~torch.isfinite(images)).nonzero()[0, 0])
-        raise ValueError(f"{name} has values that are not finite, the first in image {bad}: leave it out or repair it.")
+        raise ValueError(f"{name} has values that are not finite, the first in image {bad}: leave it out or fix it.")
     if images.numel() and (float(images.min()) < 0 or float(images.max()) > 1):
         low, high = float(images.min()), float(images.max())
         fix = "divide them by 255" if low >= 0 and high <= 255 else "scale them to [0, 1]"
