@@ -21,7 +21,7 @@ ROOMS = (
 SHORT = {"cli/verbs.py": "read by the command line before anything is loaded"}
 """Modules of fewer than 40 lines, and why."""
 TWICE = {
-    "Cell", "CellNetwork", "Convolution", "SuperBlock", "SuperCell", "SuperConvolution", "average", "edge_name",
+    "Cell", "CellNetwork", "Convolution", "SuperCell", "SuperConvolution", "edge_name",
     "halve", "network_cost", "read", "written",
 }  # fmt: skip
 """Public names that still stand twice."""

@@ -15,7 +15,7 @@ from lit_metanas.cli.errors import UsageError, is_from_checkpoint, near_miss
 from lit_metanas.cli.help import experiment_help, summary, verb_help, whole_help
 from lit_metanas.cli.parser_messages import refused
 from lit_metanas.cli.verbs import TRAINER_VERBS, VERBS
-from lit_metanas.io.text import is_text, writable
+from lit_metanas.io.text import is_text, without_passwords, writable
 
 DEBUG = "LIT_METANAS_DEBUG"
 """Environment variable: ``1`` shows tracebacks and all that Lightning says, like ``--debug``."""
@@ -76,7 +76,7 @@ def main(args: list[str] | None = None) -> int:
         if debug or sentence is None:
             raise
         if not _told_by_another(error):
-            print(f"lit-metanas: {sentence}", file=sys.stderr)
+            print(f"lit-metanas: {without_passwords(sentence)}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
     return 0
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 from functools import lru_cache
 from pathlib import Path
+
+_PASSWORD = re.compile(r"(\b[\w+.-]+://[^\s:/@]*:)[^\s/]+@")
 
 
 def number_of(number: int, noun: str) -> str:
@@ -30,6 +33,11 @@ def is_text(text: str) -> bool:
 def writable(text: str) -> str:
     """The text with escapes for what cannot be written in UTF-8."""
     return text if is_text(text) else text.encode("utf-8", "backslashreplace").decode()
+
+
+def without_passwords(text: str) -> str:
+    """The text with stars for the password of each address in it, such as that of a data base."""
+    return _PASSWORD.sub(r"\1***@", text)
 
 
 def printable(text: str, longest: int | None = None) -> str:

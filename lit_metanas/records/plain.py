@@ -115,6 +115,8 @@ def _read_scalar(hint: Any, value: object, place: str) -> Any:
     """Read a number, a word or a truth value; a whole number serves as a float."""
     if hint is float and isinstance(value, str) and value in NON_FINITE:
         return NON_FINITE[value]
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise ValueError(f"{place} is too large a number")
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if type(value) is not hint:

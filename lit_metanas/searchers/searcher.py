@@ -15,6 +15,7 @@ from typing import Any
 from torch import Tensor
 
 from lit_metanas.io.checkpoints import tensor_digest
+from lit_metanas.io.text import without_passwords
 from lit_metanas.records.budget import Budget, Cost
 from lit_metanas.records.record import SearchOutcome
 from lit_metanas.spaces.choice_space import ChoiceSpace
@@ -85,9 +86,11 @@ def settings_of(value: object) -> Any:
 
 def _text(text: str) -> Any:
     try:
-        return {"sha256": hashlib.sha256(Path(text).read_bytes()).hexdigest()} if Path(text).is_file() else text
+        if Path(text).is_file():
+            return {"sha256": hashlib.sha256(Path(text).read_bytes()).hexdigest()}
     except (OSError, ValueError):  # no path: too long, or with characters that paths cannot have
-        return text
+        pass
+    return without_passwords(text)
 
 
 def _arguments(value: object) -> dict[str, object]:

@@ -16,7 +16,7 @@ from lit_metanas.cli.errors import UsageError
 from lit_metanas.cli.experiment.plan import Step
 from lit_metanas.cli.experiment.progress import Progress
 from lit_metanas.io.files import open_own
-from lit_metanas.io.text import duration
+from lit_metanas.io.text import duration, without_passwords
 
 COMMAND = [sys.executable, "-u", "-m", "lit_metanas"]  # unbuffered: an error is the log's last line
 GRACE = 30.0
@@ -174,7 +174,7 @@ class _Process:
         self.step = step
         self.log = step.folder / "log.txt"
         with open(open_own(self.log, os.O_WRONLY | os.O_APPEND), "ab") as log:
-            log.write(f"$ lit-metanas {shlex.join(args)}\n".encode())
+            log.write(f"$ lit-metanas {without_passwords(shlex.join(args))}\n".encode())
             log.flush()
             self._offset = log.tell()
             self._process = subprocess.Popen(

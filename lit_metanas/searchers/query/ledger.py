@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field, fields
 from math import inf
 from typing import Any, NamedTuple
 
 from optuna.trial import FrozenTrial, TrialState
 
 from lit_metanas.records.budget import Budget, Cost
+from lit_metanas.records.plain import from_plain
 from lit_metanas.records.record import SearchRecord, Trial
 from lit_metanas.spaces.architecture import Architecture
 
@@ -38,6 +39,35 @@ def noted(query: Query, cost: Cost, *, measures: Mapping[str, float], fidelity: 
         "cost": asdict(cost),
     }
     return {name: value for name, value in said.items() if value}
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What a trial's user attributes say, read from a data base that anyone may have changed."""
+
+    architecture: Architecture = field(default_factory=lambda: Architecture({}))
+    recipe: dict[str, Value] = field(default_factory=dict)
+    measures: dict[str, float] = field(default_factory=dict)
+    fidelity: float | None = None
+    cost: Cost | None = None
+    trained: bool = False
+    duplicate: bool | None = None
+    failure: str = ""
+    violation: str = ""
+    constraint: str = ""
+
+    @staticmethod
+    def of(attributes: Mapping[str, Any]) -> _Kept:
+        """Read attributes, of which some are others' or a sampler's.
+
+        Raises:
+            ValueError: one is of another kind.
+        """
+        known = {each.name for each in fields(_Kept)}
+        kept = from_plain(_Kept, {name: value for name, value in attributes.items() if name in known}, "its note")
+        if kept.cost is not None and min(asdict(kept.cost).values()) < 0:
+            raise ValueError("its cost is negative")
+        return kept
 
 
 class Ledger:
@@ -86,27 +116,33 @@ class Ledger:
         return Query.of(best.architecture, best.recipe) == query
 
     def _enter(self, trial: FrozenTrial) -> None:
-        kept = trial.user_attrs
-        if trial.state == TrialState.FAIL and "failure" not in kept:
+        try:
+            kept = _Kept.of(trial.user_attrs)
+        except ValueError as error:
+            raise ValueError(
+                f"Trial {trial.number} says of itself what cannot be read ({error}): give another storage, or another "
+                "name in 'study'."
+            ) from None
+        if trial.state == TrialState.FAIL and "failure" not in trial.user_attrs:
             return  # nobody finished it, or nobody could pay for it
-        self.reason = kept.get("failure") or kept.get("violation") or kept.get("constraint") or self.reason
-        if "cost" not in kept:
+        self.reason = kept.failure or kept.violation or kept.constraint or self.reason
+        if kept.cost is None:
             self._count(free=True)
             return
-        cost = Cost(**kept["cost"])
-        self.budget.charge(cost)
-        query = Query.of(kept["architecture"], kept.get("recipe", {}))
-        if kept.get("trained"):
+        self.budget.charge(kept.cost)
+        query = Query.of(kept.architecture, kept.recipe)
+        if kept.trained:
             self.trained.add(query)
+        repeated = query in self.known and kept.cost.queries == 0
         entry = Trial(
             query.architecture,
             trial.values[0] if trial.values else -inf,
             self.budget.spent,
-            duplicate=kept.get("duplicate", query in self.known and cost.queries == 0),
-            fidelity=kept.get("fidelity"),
+            duplicate=repeated if kept.duplicate is None else kept.duplicate,
+            fidelity=kept.fidelity,
             pruned=trial.state == TrialState.PRUNED,
-            failure=kept.get("failure", ""),
-            measures=kept.get("measures", {}),
+            failure=kept.failure,
+            measures=kept.measures,
             recipe=dict(query.recipe),
         )
         self.record.trials.append(entry)

@@ -48,9 +48,11 @@ def _check(storage: str) -> None:
     """Look at a file of SQLite before Optuna lays out tables in it.
 
     Raises:
-        sqlite3.Error: it is damaged or another kind of file.
+        sqlite3.Error: it is damaged, another kind of file, or a link to one elsewhere, which would be written to.
     """
     url = make_url(storage)
+    if url.get_backend_name() == "sqlite" and url.database and Path(url.database).is_symlink():
+        raise sqlite3.DatabaseError("it is a link to another file")
     if url.get_backend_name() != "sqlite" or not url.database or not Path(url.database).exists():
         return
     # Not read-only: what a killed process left half written has to be rolled back.
