@@ -13,7 +13,11 @@ from PIL import Image
 import lit_metanas as lm
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "docs" / "get_started.md", *sorted((ROOT / "docs" / "tutorials").glob("*.md"))]
+PAGES = [
+    ROOT / "docs" / "get_started.md",
+    ROOT / "docs" / "configurations.md",
+    *sorted((ROOT / "docs" / "tutorials").glob("*.md")),
+]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
