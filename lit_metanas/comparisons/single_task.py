@@ -137,7 +137,7 @@ def search(
         task: what the network is for; input shape and number of classes are taken from it.
         space: what can be built.
         method: how it is searched. By default successive halving of eight architectures drawn at random: of the methods
-            that start from scratch it found the best networks for the same training FLOPs
+            that start from scratch none was clearly better for the same training FLOPs, and half of them were enough
             (``benchmarks/from_scratch.py``).
         flops: training FLOPs (3 x forward multiply-adds x images) that the search may spend. None leaves the end to the
             method; the default method then gets as much as four trainings by the recipe cost.
