@@ -112,13 +112,13 @@ def execute(args: list[str], *, debug: bool = False) -> None:
         from lit_metanas.report.dashboard import dashboard
 
         _call(dashboard, verb, rest)
+    elif verb == "run" and ("-h" in rest or "--help" in rest) and (text := experiment_help(rest)):
+        print(text, end="")
     elif verb == "run":
         from lit_metanas.cli.experiment.run import run
 
         if debug:
             os.environ[DEBUG] = "1"  # for the processes of its phases
-        if any(word in ("-h", "--help", "--help-all") for word in rest):
-            print(experiment_help(rest), end="")
         _call(run, verb, rest, execute=lambda phase: execute(phase, debug=debug))
     else:
         from lit_metanas.cli.environment import leave_process_group, own_run

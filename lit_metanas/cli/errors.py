@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -28,11 +29,15 @@ def shortened(text: str, longest: int = 80) -> str:
 
 
 def is_from_checkpoint(error: BaseException) -> bool:
-    """Whether an error came up while Lightning restored a training from a checkpoint."""
+    """Whether an error came up while Lightning restored a training from a checkpoint, which its type does not say."""
+    if "lightning" not in sys.modules:  # to import it would make each error take seconds
+        return False
+    from lightning.pytorch.trainer.connectors import checkpoint_connector
+
     trace = error.__traceback__
     while trace is not None:
         code = trace.tb_frame.f_code
-        if Path(code.co_filename).name == "checkpoint_connector.py" and "restore" in code.co_name:
+        if code.co_filename == checkpoint_connector.__file__ and "restore" in code.co_name:
             return True
         trace = trace.tb_next
     return False

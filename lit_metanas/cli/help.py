@@ -133,7 +133,10 @@ def verb_help(verb: str) -> str:
 
 
 def experiment_help(args: Sequence[str]) -> str:
-    """What ``lit-metanas run -c FILE --help`` says of the files: their own first words, and their inputs' values."""
+    """What ``lit-metanas run -c FILE --help`` prints: the first words of the files, and their inputs' values.
+
+    It is empty where there is no file, or none that can be read: the experiment's keys are all that there is to say.
+    """
     import yaml  # only where a file is given
 
     from lit_metanas.cli.bases import with_bases
@@ -148,7 +151,19 @@ def experiment_help(args: Sequence[str]) -> str:
             lines += [f"{path}:", *(f"  {comment.lstrip('# ')}" for comment in comments), ""]
             given = tree.get("inputs") if isinstance(tree, dict) else None
             inputs |= {f"--inputs.{name}": str(value) for name, value in dict(given or {}).items()}
-    return "\n".join([*lines, *(_section("inputs, and what they are by default", inputs) if inputs else []), ""])
+    if not lines:
+        return ""
+    options = {
+        "--directory FOLDER": "where everything goes",
+        "--seeds [N, ...]": "the seeds; each has a folder of its own",
+        "--jobs N": "how many seeds run side by side (default: 1)",
+    }
+    return "\n".join([
+        *lines,
+        *(_section("inputs, and what they are by default", inputs) if inputs else []),
+        *_section("options", options),
+        *_section("more", {"lit-metanas run --help": "all keys of an experiment"}),
+    ])  # fmt: skip
 
 
 def _section(title: str, rows: Mapping[str, str]) -> list[str]:

@@ -122,7 +122,7 @@ class FinishedPairs:
         except (ValueError, FileNotFoundError) as error:
             raise ValueError(
                 f"What was kept of '{method}' on task '{task_id}' is damaged: delete '{folder}', and the same command "
-                f"does it anew ({error})."
+                f"does it again ({error})."
             ) from None
         return ComparisonRow(row, chosen, record)
 

@@ -16,7 +16,7 @@ from typing import IO
 from lit_metanas.io.files import open_own
 from lit_metanas.io.json_files import read_json
 
-PATIENCE = 60.0
+MOST_WAIT = 60.0
 """Seconds that one process waits for another to have changed a file."""
 
 
@@ -62,11 +62,11 @@ def changing(path: str | os.PathLike[str]) -> Iterator[None]:
     Waits for the process that holds it. The file ``.change.lock`` stays; on file systems without locks there is none.
 
     Raises:
-        ValueError: another process holds it for longer than ``PATIENCE``, or the lock's file is not a plain one.
+        ValueError: another process holds it for longer than ``MOST_WAIT``, or the lock's file is not a plain one.
     """
     lock = Path(path).parent / ".change.lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + MOST_WAIT
     with _opened(lock) as file:
         while True:
             try:
@@ -74,7 +74,8 @@ def changing(path: str | os.PathLike[str]) -> Iterator[None]:
             except (BlockingIOError, PermissionError):
                 if time.monotonic() > deadline:
                     raise ValueError(
-                        f"'{path}' is being changed by another process since {PATIENCE:.0f} s: end that one, and go on."
+                        f"'{path}' is being changed by another process since {MOST_WAIT:.0f} s: end that one, and go "
+                        "on."
                     ) from None
                 time.sleep(0.02)
                 continue

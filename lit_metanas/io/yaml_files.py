@@ -12,7 +12,7 @@ from lit_metanas.io.files import read_regular
 LARGEST_YAML = 1 << 20
 """Bytes of a file."""
 
-MOST_NODES = 20_000
+MOST_PARTS = 20_000
 """Keys and values, those that aliases stand for counted each time."""
 
 
@@ -49,8 +49,8 @@ def parse_yaml(text: str) -> Any:
         node = loader.get_single_node()
         if node is None:
             return None
-        if _expanded(node, {}) > MOST_NODES:
-            raise YAMLLimit(f"stands for more than {MOST_NODES} values")
+        if _expanded(node, {}) > MOST_PARTS:
+            raise YAMLLimit(f"stands for more than {MOST_PARTS} values")
         return loader.construct_document(node)
     finally:
         loader.dispose()

@@ -29,7 +29,7 @@ class Parameters(NamedTuple):
     Attributes:
         weights: the supernet's parameters by name.
         logits: architecture logits by choice, each of shape ``(labels,)``.
-        head: the head's parameters; empty for a head that is made anew from each support set.
+        head: the head's parameters; empty for a head that is made again from each support set.
         rates: learned inner learning rates (scalars) as ``InnerLoop.initial_rates`` names them; empty where the inner
             loop's own constants are used.
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lit_metanas.records.rows import ResultRow
 from lit_metanas.records.statistics import Interval, t_interval
 
-MOST_DRAWN = 10**9
+MOST_RESAMPLED = 10**9
 """Numbers drawn for one bootstrap."""
 
 
@@ -102,7 +102,7 @@ def paired_difference(
     if not groups:
         return None
     differences = [np.array(own) for own in groups.values()]
-    draws = max(100, min(draws, MOST_DRAWN // sum(map(len, differences))))  # of many pairs the mean hardly varies
+    draws = max(100, min(draws, MOST_RESAMPLED // sum(map(len, differences))))  # of many pairs the mean hardly varies
     means = bootstrap_means(differences, seed=seed, draws=draws)
     low, high = np.quantile(means, [0.025, 0.975])
     pairs = sum(len(own) for own in differences)

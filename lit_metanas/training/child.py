@@ -95,7 +95,7 @@ class Child(LightningModule):
         shape: channels, height and width of an input.
         way: number of classes.
         recipe: training hyper-parameters.
-        weights: a supernet's parameters to inherit by name; None starts anew.
+        weights: a supernet's parameters to inherit by name; None starts from scratch.
 
     Example:
         >>> import torch
@@ -174,7 +174,7 @@ class Child(LightningModule):
 
 
 def batches(split: Split, batch_size: int, seed: int | None = None) -> DataLoader[tuple[Tensor, ...]]:
-    """Batches of inputs and labels; shuffled anew in each epoch, from ``seed``, unless it is None.
+    """Batches of inputs and labels; shuffled again in each epoch, from ``seed``, unless it is None.
 
     A last batch of a single image is left out of training: batch-norm needs two.
     """

@@ -11,14 +11,17 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from lightning.pytorch import Trainer
+from lightning.pytorch.cli import LightningCLI
 from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.trainer.connectors.checkpoint_connector import _CheckpointConnector
 from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
 
 import lit_metanas
 from lit_metanas.callbacks.guards.replica_check import AgreedError
 from lit_metanas.cli import command_line
 from lit_metanas.cli.command_line import main
-from lit_metanas.cli.errors import UsageError
+from lit_metanas.cli.errors import UsageError, is_from_checkpoint
 from lit_metanas.cli.program import Program
 from lit_metanas.cli.verbs import VERBS
 
@@ -269,3 +272,23 @@ def test_the_exceptions_that_are_known_by_name_are_there() -> None:
     assert SIGTERMException.__name__ == command_line.STOPPED
     assert AgreedError.__name__ == command_line.AGREED
     assert (MisconfigurationException.__name__, torch.OutOfMemoryError.__name__) == command_line.SELF_EXPLAINING
+
+
+def test_lightning_lets_its_reading_of_a_checkpoints_configuration_be_switched_off(
+    toy: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called: list[Program] = []
+    assert Program._parse_ckpt_path is not LightningCLI._parse_ckpt_path
+    monkeypatch.setattr(Program, "_parse_ckpt_path", lambda program: called.append(program))
+    assert toy("validate") == 0
+    assert len(called) == 1
+
+
+def test_an_error_while_lightning_restores_a_training_is_known() -> None:
+    trainer = Trainer(logger=False, enable_checkpointing=False, accelerator="cpu")
+    connector = _CheckpointConnector(trainer)
+    connector._loaded_checkpoint = {"optimizer_states": 3}
+    with pytest.raises(Exception) as caught:
+        connector.restore_optimizers()
+    assert is_from_checkpoint(caught.value)
+    assert not is_from_checkpoint(KeyError("elsewhere"))

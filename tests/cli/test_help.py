@@ -101,11 +101,13 @@ def test_the_help_of_an_experiment_names_its_inputs(file, capsys, monkeypatch):
     inputs = yaml.safe_load(file.read_text()).get("inputs", {})
     assert inputs
     assert all(f"  --inputs.{name} " in printed and value in printed for name, value in inputs.items())
-    assert "--directory DIRECTORY" in printed
-    assert sum(1 + len(line) // COLUMNS for line in printed.splitlines()) <= ROWS + 10
+    assert "  --directory FOLDER" in printed
+    assert sum(1 + len(line) // COLUMNS for line in printed.splitlines()) <= ROWS
 
 
 def test_help_of_a_broken_experiment_is_help(tmp_path, capsys):
+    assert main(["run", "-c", str(EXPERIMENTS[0]), "--help-all"]) == 0
+    assert "--directory DIRECTORY" in capsys.readouterr().out
     (tmp_path / "broken.yaml").write_text("inputs: [")
     for name in ("broken.yaml", "absent.yaml"):
         assert main(["run", "--help", "-c", str(tmp_path / name)]) == 0

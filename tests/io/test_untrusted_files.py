@@ -93,7 +93,7 @@ def test_a_lock_is_no_pipe(tmp_path: Path) -> None:
 
 
 def test_a_change_waits_for_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(locks, "PATIENCE", 0.1)
+    monkeypatch.setattr(locks, "MOST_WAIT", 0.1)
     refused = pytest.raises(ValueError, match=r"is being changed by another process")
     with changing(tmp_path / "results.json"), refused, changing(tmp_path / "architectures.json"):
         pass

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from lit_metanas.cli.command_line import main
-from lit_metanas.io.yaml_files import MOST_NODES, YAMLLimit, parse_yaml, read_yaml
+from lit_metanas.io.yaml_files import MOST_PARTS, YAMLLimit, parse_yaml, read_yaml
 
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
@@ -25,10 +25,10 @@ def test_aliases_come_back() -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (BOMB, f"stands for more than {MOST_NODES} values"),
+        (BOMB, f"stands for more than {MOST_PARTS} values"),
         ("&a [*a]", "holds a value that holds itself"),
         ("a: &a\n  b: *a\n", "holds a value that holds itself"),
-        ("[" + "1, " * MOST_NODES + "1]", f"stands for more than {MOST_NODES} values"),
+        ("[" + "1, " * MOST_PARTS + "1]", f"stands for more than {MOST_PARTS} values"),
         ("a: " + "x" * (1 << 20), "is larger than 1 MB"),
     ],
 )
@@ -56,7 +56,7 @@ def test_a_bomb_is_refused_on_the_command_line(
     Path("outer.yaml").write_text("model: bomb.yaml\n")
     assert main([verb, "-c", "outer.yaml" if inner else "bomb.yaml"]) == 2
     said = capsys.readouterr().err
-    assert said == f"lit-metanas: 'bomb.yaml' stands for more than {MOST_NODES} values: give a smaller configuration.\n"
+    assert said == f"lit-metanas: 'bomb.yaml' stands for more than {MOST_PARTS} values: give a smaller configuration.\n"
 
 
 def test_a_bomb_that_a_run_has_left_counts_as_damaged(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """The numbers of today, pinned: a change of the code's form must leave all of them as they are.
 
-``golden.json`` holds them. ``GOLDEN=write pytest tests/regression`` writes it anew.
+``golden.json`` holds them. ``GOLDEN=write pytest tests/regression`` writes it again.
 
 All is computed in float64 and compared to a relative 1e-9: the order in which a sum is taken may differ between CPUs,
 and twenty steps make the difference a little larger. Names, labels and counts must be equal.

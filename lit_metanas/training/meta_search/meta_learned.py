@@ -40,7 +40,7 @@ class MetaLearned(EpisodeEvaluation):
         batch_norm: where an evaluated query set's batch-norm statistics come from.
         prior: labels that the logits start from, by group or choice.
         prior_strength: how much larger their logits are.
-        start: checkpoint to take weights, head and logits from; None starts anew.
+        start: checkpoint to take weights, head and logits from; None starts from scratch.
         adapt_architecture: whether an evaluated episode derives an architecture of its own.
         seed: of everything that is drawn, except initial weights and episodes.
 

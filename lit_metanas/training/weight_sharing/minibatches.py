@@ -21,7 +21,7 @@ class Minibatch(NamedTuple):
 class Minibatches:
     """The minibatches of all steps of a search: a function of the seed.
 
-    Each part is shuffled anew for each pass over it; the smaller part is passed over more often. What is left at
+    Each part is shuffled again for each pass over it; the smaller part is passed over more often. What is left at
     the end of a pass is dropped.
 
     Args:
