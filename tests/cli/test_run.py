@@ -144,7 +144,7 @@ def test_mistakes_in_the_phases(phases: list[Phase], recorder: Recorder) -> None
     with pytest.raises(UsageError, match="a 'name' of its own"):
         run([*phases, phases[0]], Path("out"), execute=recorder)
     phases[0].args = ["--x={sed}"]
-    with pytest.raises(UsageError, match=r"'\{sed\}' in phase 'train' is not one of directory, folder"):
+    with pytest.raises(UsageError, match=r"'\{sed\}' in phase 'train' stands for nothing: did you mean 'seed'"):
         run(phases, Path("out"), execute=recorder)
     phases[0].args = []
     with pytest.raises(UsageError, match=r"'seeds' is \[3, 0, 3\]: give each seed once"):
@@ -192,12 +192,13 @@ def test_seeds_protocols_and_methods_are_told_once(phases: list[Phase], recorder
     ("phase", "given", "sentence"),
     [
         (Phase("fit", "{method}", ["method"]), {}, "Phase '{method}' is one of each method: give 'methods'."),
+        (Phase("fit", "a-{method}"), {}, "'{method}' in phase 'a-{method}' stands for nothing."),
         (Phase("fit", "train", ["protocol"]), {"protocols": ["a", "b"]}, "each a 'name' of its own"),
         (Phase("fit", "train"), {"args": {"fti": []}}, "'args.fti' is for no phase: did you mean 'fit'?"),
         (
             Phase("fit", "train", config=[Path("{method}.yaml")]),
             {"methods": {"small": {}}},
-            "'{method}' in phase 'train' is not one of",
+            "'{method}' in phase 'train' stands for nothing.",
         ),
         (
             Phase("fit", "{method}", ["method"], [Path("{method}.yaml")]),

@@ -193,7 +193,7 @@ def _expanded(phase: Phase, protocols: Sequence[str], methods: Mapping[str, Word
         known = {name: text for name, text in words.items() if text is not None}
         yield replace(
             phase,
-            name=_put(phase.name, known),
+            name=_put(phase.name, known, phase.name),
             config=[ConfigPath(_put(os.fspath(path), known)) for path in phase.config],
             args=[_put(argument, known) for argument in phase.args if absent.isdisjoint(WORD.findall(argument))],
         )
@@ -236,7 +236,7 @@ def _put(text: str, words: Mapping[str, str], phase: str | None = None) -> str:
 
     def word(match: re.Match[str]) -> str:
         if match[1] not in words and phase is not None:
-            raise UsageError(f"'{match[0]}' in phase '{phase}' is not one of {', '.join(words)}.")
+            raise UsageError(f"'{match[0]}' in phase '{phase}' stands for nothing{near_miss(match[1], words)}")
         return words.get(match[1], match[0])
 
     return WORD.sub(word, text)
