@@ -6,7 +6,7 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
 from lit_metanas.tasks.episode_loader import EpisodeLoader, EpisodeSampler, EpisodeStream
-from lit_metanas.tasks.source import Subset, TaskSource
+from lit_metanas.tasks.source import Subset, TaskSource, check_source
 
 
 class EpisodeDataModule(LightningDataModule):
@@ -35,7 +35,7 @@ class EpisodeDataModule(LightningDataModule):
         num_workers: processes that draw episodes ahead; 0 draws in the training process.
 
     Raises:
-        ValueError: a number is out of its range.
+        ValueError: a number is out of its range, or ``source`` is no TaskSource.
 
     Example:
         >>> import torch
@@ -66,6 +66,7 @@ class EpisodeDataModule(LightningDataModule):
         num_workers: int = 0,
     ) -> None:
         super().__init__()
+        check_source(source)
         self.source = source
         self.way = way
         self.shot = shot

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lit_metanas.io.text import number_of
-from lit_metanas.tasks.source import SUBSETS, Subset, TaskSource
+from lit_metanas.tasks.source import SUBSETS, Subset, TaskSource, check_source
 from lit_metanas.tasks.splits import joined
 from lit_metanas.tasks.task import Episode, Split, Task, TaskCollection
 
@@ -145,6 +145,7 @@ def _choose_classes(
     source: TaskSource, subset: Subset, *, way: int, within_group: bool, generator: np.random.Generator
 ) -> list[int]:
     """Draw distinct class indices, from the whole subset or from one group that has enough of them."""
+    check_source(source)
     count = len(source.classes(subset))
     if count < way:
         raise ValueError(
@@ -228,6 +229,7 @@ class DrawnTasks(TaskCollection):
         for name, (value, bound) in least.items():
             if value < bound:
                 raise ValueError(f"DrawnTasks: {name} = {value} must be at least {bound}.")
+        check_source(source)
         self.source = source
         self.subset: Subset = subset
         self.way = way

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from torch import Tensor
+from torch.utils.data import Dataset
 
 Subset = Literal["train", "val", "test"]
 SUBSETS: tuple[Subset, ...] = ("train", "val", "test")
@@ -69,3 +70,15 @@ class TaskSource(ABC):
     @abstractmethod
     def images(self, subset: Subset, class_index: int, instances: Sequence[int], held_out: bool = False) -> Tensor:
         """Return images of one class, uint8, shape ``(n, channels, height, width)``."""
+
+
+def check_source(source: object) -> None:
+    """Find what is no source of tasks, such as a data set of torch's.
+
+    Raises:
+        ValueError: it is none; the message says how to make one.
+    """
+    if not isinstance(source, TaskSource):
+        kind = type(source).__name__
+        wrapped = "lm.DatasetSource(...)" if isinstance(source, Dataset) else "lm.ArraySource(images, labels)"
+        raise ValueError(f"source is a {kind}, which is no source of tasks: make one by {wrapped}.")

@@ -11,12 +11,19 @@ from torch import Tensor
 
 from lit_metanas.io.text import number_of
 from lit_metanas.tasks.source import SUBSETS, Subset
-from lit_metanas.tasks.task import Split
+from lit_metanas.tasks.task import Split, check_brightness
 
 
 def in_unit_range(images: Tensor) -> Tensor:
-    """Floating point in [0, 1]: uint8 is divided by 255, floating point stays."""
-    return images.float().div_(255) if images.dtype == torch.uint8 else images
+    """Floating point in [0, 1]: uint8 is divided by 255, floating point stays.
+
+    Raises:
+        ValueError: floating point runs from 0 to 255.
+    """
+    if images.dtype == torch.uint8:
+        return images.float().div_(255)
+    check_brightness("A source", images)
+    return images
 
 
 def joined(classes: Sequence[Tensor]) -> Split:

@@ -12,6 +12,9 @@ from torch.utils.data import Dataset
 
 from lit_metanas.io.text import is_text, writable
 
+BRIGHTEST = 10.0
+"""No image scaled to [0, 1] has a larger value; one from 0 to 255 nearly always has."""
+
 
 # Not frozen, for Lightning's precision plugins refuse frozen dataclasses in batches; treat all three as immutable.
 @dataclass(eq=False)
@@ -125,6 +128,20 @@ class Episode(Task):
         return len(self.train) // self.way
 
 
+def check_brightness(name: str, images: Tensor) -> None:
+    """Find images whose values run from 0 to 255. Standardised ones leave [0, 1], too, but are not all positive.
+
+    Args:
+        name: of the images, as the message begins.
+        images: floating point.
+
+    Raises:
+        ValueError: no value is negative, and one is beyond ``BRIGHTEST``.
+    """
+    if images.numel() and float(images.max()) > BRIGHTEST and float(images.min()) >= 0:
+        raise ValueError(f"{name} has images with values up to {float(images.max()):g}: divide them by 255.")
+
+
 def check_task(task: Task) -> None:
     """Check that the parts of a task fit together: shapes, types, labels, finite values.
 
@@ -169,6 +186,7 @@ def _check_split(name: str, part: Split, task: Task) -> None:
         )
     if not bool(torch.isfinite(inputs).all()):
         raise ValueError(f"{name} has images with values that are not finite: leave them out.")
+    check_brightness(name, inputs)
 
 
 class TaskCollection(Dataset[Task]):

@@ -24,6 +24,7 @@ def nan():
 def test_a_good_task_passes():
     check_task(TASK)
     check_task(replace(TASK, val=None, classes=()))
+    check_task(replace(TASK, train=part(inputs=20 * torch.randn(4, 1, 8, 8))))  # standardised
 
 
 @pytest.mark.parametrize(
@@ -62,6 +63,10 @@ def test_a_good_task_passes():
         (
             {"train": part(inputs=nan())},
             "The train part of task 'toy' has images with values that are not finite: leave them out.",
+        ),
+        (
+            {"val": part(inputs=255 * torch.rand(4, 1, 8, 8))},
+            "The val part of task 'toy' has images with values up to 25",
         ),
         (
             {"train": part(inputs=torch.rand(4, 1, 8, 8).numpy())},

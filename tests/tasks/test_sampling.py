@@ -2,7 +2,9 @@
 
 import pytest
 import torch
+from torch.utils.data import TensorDataset
 
+import lit_metanas as lm
 from lit_metanas.tasks import draw_episode, draw_task
 
 EPISODE = {"seed": 1, "epoch": 2, "index": 3, "way": 4, "shot": 2, "query": 3}
@@ -100,3 +102,33 @@ def test_too_few_images_of_a_task(coded):
         draw_task(coded(ordinary=11), "test", **TASK)
     with pytest.raises(ValueError, match=r"has 3 images, fewer than test = 4 held-out images"):
         draw_task(coded(reserved=3), "test", **TASK)
+
+
+@pytest.mark.parametrize("use", [lm.EpisodeDataModule, lm.DrawnTasks, lm.draw_task])
+def test_a_data_set_is_no_source(use):
+    images, labels = torch.rand(8, 1, 4, 4), torch.arange(8) % 2
+    with pytest.raises(ValueError, match=r"^source is a TensorDataset, .* make one by lm.DatasetSource\(\.\.\.\)\.$"):
+        use(TensorDataset(images, labels))
+    with pytest.raises(ValueError, match=r"^source is a Tensor, .* make one by lm.ArraySource\(images, labels\)\.$"):
+        use(images)
+
+
+def test_floats_of_a_source_stay_as_they_are_unless_they_run_to_255():
+    class Floats(lm.TaskSource):
+        shape = (1, 4, 4)
+        brightness = 1.0
+
+        def classes(self, subset):
+            return ("a", "b")
+
+        def instances(self, subset, class_index, held_out=False):
+            return 0 if held_out else 10
+
+        def images(self, subset, class_index, instances, held_out=False):
+            return torch.full((len(instances), *self.shape), self.brightness)
+
+    source = Floats()
+    assert bool((lm.draw_task(source, way=2, train=2, val=2, test=2).train.inputs == 1).all())
+    source.brightness = 255.0
+    with pytest.raises(ValueError, match=r"^A source has images with values up to 255: divide them by 255\.$"):
+        lm.draw_task(source, way=2, train=2, val=2, test=2)
