@@ -12,7 +12,7 @@ from typing import Any
 
 from lit_metanas import __version__
 from lit_metanas.cli.errors import UsageError, is_from_checkpoint, near_miss
-from lit_metanas.cli.help import experiment_help, summary, verb_help, whole_help
+from lit_metanas.cli.help import experiment_help, verb_help, whole_help
 from lit_metanas.cli.parser_messages import refused
 from lit_metanas.cli.verbs import TRAINER_VERBS, VERBS
 from lit_metanas.io.text import is_text, without_passwords, writable
@@ -91,6 +91,7 @@ def execute(args: list[str], *, debug: bool = False) -> None:
         if not is_text(word):
             raise UsageError(f"'{writable(word)}' is not UTF-8: rename the file or folder.")
     verb, rest = (args[0], args[1:]) if args else ("--help", [])
+    helps = {"-h", "--help", "--help-all"} & set(rest)
     if verb in ("-h", "--help", "help"):
         print(whole_help(), end="")
     elif verb == "--version":
@@ -98,7 +99,9 @@ def execute(args: list[str], *, debug: bool = False) -> None:
     elif verb not in VERBS:
         what = "option" if verb.startswith("-") else "verb"
         raise UsageError(f"There is no {what} '{verb}'{near_miss(verb, VERBS)} See `lit-metanas --help`.")
-    elif verb in TRAINER_VERBS and ("-h" in rest or "--help" in rest):
+    elif verb == "run" and helps - {"--help-all"} and (text := experiment_help(rest)):
+        print(text, end="")
+    elif helps and not (verb in TRAINER_VERBS and helps == {"--help-all"}):
         print(verb_help(verb), end="")
     elif verb == "report":
         from lit_metanas.report.report_verb import report
@@ -112,8 +115,6 @@ def execute(args: list[str], *, debug: bool = False) -> None:
         from lit_metanas.report.dashboard import dashboard
 
         _call(dashboard, verb, rest)
-    elif verb == "run" and ("-h" in rest or "--help" in rest) and (text := experiment_help(rest)):
-        print(text, end="")
     elif verb == "run":
         from lit_metanas.cli.experiment.run import run
 
@@ -129,13 +130,9 @@ def execute(args: list[str], *, debug: bool = False) -> None:
         if not debug:
             _quieten()
         with own_run():
-            Program([verb, *_whole(rest)])
+            # The parser's help is the whole one.
+            Program([verb, *("--help" if word == "--help-all" else word for word in rest)])
         leave_process_group()
-
-
-def _whole(args: list[str]) -> list[str]:
-    """The parser's help is the whole one."""
-    return ["--help" if argument == "--help-all" else argument for argument in args]
 
 
 def _call(function: Callable[..., None], verb: str, args: list[str], **given: object) -> None:
@@ -146,13 +143,13 @@ def _call(function: Callable[..., None], verb: str, args: list[str], **given: ob
 
     from lit_metanas.cli.bases import BASE, with_bases
 
-    parser = ArgumentParser(prog=f"lit-metanas {verb}", description=summary(verb), exit_on_error=False)
+    parser = ArgumentParser(prog=f"lit-metanas {verb}", exit_on_error=False)
     parser.add_argument("-c", "--config", action="config", help="A configuration, in YAML.")
     parser.add_argument(f"--{BASE}", type=str, help=SUPPRESS)
     keys = parser.add_function_arguments(function, skip=set(given))
     args = with_bases(args)
     try:
-        settings: Any = parser.instantiate(parser.parse_args(_whole(args)))
+        settings: Any = parser.instantiate(parser.parse_args(args))
     except Exception as error:  # whatever a configuration makes a parser raise, it is wrong
         raise refused(error, args, keys) from (None if isinstance(error, ArgumentError) else error)
     function(**{key: settings[key] for key in keys}, **given)

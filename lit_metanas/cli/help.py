@@ -70,6 +70,60 @@ TRAINER = {
 }
 """The most common of the Trainer's arguments; ``fit`` has them all, the other verbs all but the first."""
 
+KEYS: Mapping[str, Mapping[str, str]] = {
+    "run": {
+        "phases": "in order, each a mapping of the keys below (must be given)",
+        "directory": "where everything goes (must be given)",
+        "seeds": "the seeds, as in [0,1,2]; each has a folder of its own (default: [0])",
+        "protocols": "names, for phases of each protocol",
+        "methods": "names, for phases of each method, and what stands for what in them",
+        "inputs": "what the user has to give, by name: --inputs.NAME VALUE",
+        "args": "further arguments of all phases of a verb",
+        "jobs": "how many seeds run side by side (default: 1)",
+    },
+    "report": {
+        "results": 'one or several results.json, as in \'["a.json","b.json"]\' (must be given)',
+        "output": "folder for the report (default: report)",
+        "reference": "method that all others are compared with",
+        "scratch": "search from scratch that the pay-off of meta-training is counted against",
+        "probabilities": "probabilities.json of a fit, for the heat map",
+        "architectures": "architectures.json, to draw",
+        "next_step": "command to suggest at the end",
+    },
+    "records": {
+        "storage": "address of Optuna's storage, as in sqlite:///studies.db (must be given)",
+        "write": "a file that gets a line for each study",
+        "read": "files of records, as in '[\"records.jsonl\"]', whose lines become studies",
+        "study": "only studies whose names begin so; with --read, what the new names begin with",
+    },
+    "dashboard": {
+        "entity": "the user or team of the project (default: the one that is logged in)",
+        "project": "the project of the runs (default: lit-metanas)",
+        "name": "the workspace's name (default: lit-metanas)",
+        "output": "a file for the specification; then nothing is sent, and no login is needed",
+    },
+}
+"""All keys of the verbs that are functions."""
+
+PHASE = {
+    "verb": "the command: fit, test, search, report and others (must be given)",
+    "name": "the phase's name, and its folder's (must be given)",
+    "each": "protocol, method or both: one phase for each",
+    "config": "configurations, relative to the file that names them",
+    "args": "further arguments of the command",
+    "per_seed": "once for each seed, or once (default: true)",
+    "minutes": "how long it takes, for the estimate of what is left (default: 1.0)",
+}
+"""All keys of an experiment's phase."""
+
+CALLS = {
+    "run": "-c configs/experiments/quick.yaml",
+    "report": "--results '[\"runs/scratch/results.json\"]'",
+    "records": "--storage sqlite:///studies.db --write studies.jsonl",
+    "dashboard": "--output dashboard.json",
+}
+"""An example of each."""
+
 
 def whole_help() -> str:
     """What ``lit-metanas --help`` prints."""
@@ -103,7 +157,9 @@ def summary(verb: str) -> str:
 
 
 def verb_help(verb: str) -> str:
-    """What ``lit-metanas VERB --help`` prints for a verb of the Trainer: what fits on a screen."""
+    """What ``lit-metanas VERB --help`` prints: what fits on a screen."""
+    if verb in KEYS:
+        return _all_keys(verb)
     model = next(iter(MODELS[verb]))
     trainer = {f"--trainer.{key}": text for key, text in TRAINER.items() if verb == "fit" or key != "max_epochs"}
     options = {
@@ -129,6 +185,26 @@ def verb_help(verb: str) -> str:
         "",
         *_section("example", {f"lit-metanas {verb} {EXAMPLES[verb]}": ""}),
         *_section("more", more),
+    ])  # fmt: skip
+
+
+def _all_keys(verb: str) -> str:
+    """The help of a verb that is a function."""
+    options = {
+        "-c, --config FILE": "a configuration, in YAML; may be given several times",
+        **{f"--{key} VALUE": text for key, text in KEYS[verb].items()},
+        "--print_config": "print the whole configuration, and stop",
+    }
+    more = {"lit-metanas run -c FILE --help": "what an experiment is for, and its inputs"}
+    return "\n".join([
+        f"usage: lit-metanas {verb} [-c CONFIG ...] [--KEY VALUE ...]",
+        "",
+        summary(verb),
+        "",
+        *_section("options", options),
+        *(_section("keys of a phase", PHASE) if verb == "run" else []),
+        *_section("example", {f"lit-metanas {verb} {CALLS[verb]}": ""}),
+        *(_section("more", more) if verb == "run" else []),
     ])  # fmt: skip
 
 

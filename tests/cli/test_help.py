@@ -12,10 +12,16 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 
 import lit_metanas as lm
 from lit_metanas.cli.command_line import main
-from lit_metanas.cli.help import DATA, EXAMPLES, MODELS, TRAINER, verb_help, whole_help
+from lit_metanas.cli.experiment.plan import Phase
+from lit_metanas.cli.experiment.run import run
+from lit_metanas.cli.help import CALLS, DATA, EXAMPLES, KEYS, MODELS, PHASE, TRAINER, verb_help, whole_help
+from lit_metanas.cli.record_exchange import records
 from lit_metanas.cli.verbs import TRAINER_VERBS, VERBS
+from lit_metanas.report.dashboard import dashboard
+from lit_metanas.report.report_verb import report
 
 COLUMNS, ROWS = 100, 45
+EXPERIMENTS = sorted((Path(__file__).parents[2] / "configs" / "experiments").glob("*.yaml"))
 INNER = {"DARTSTraining", "ENASTraining", "SinglePathTraining"}
 """Models that searchers train, and a base."""
 
@@ -38,8 +44,11 @@ def test_the_help_of_a_verb_fits_on_a_screen(verb, capsys, monkeypatch):
 
 def test_help_loads_nothing():
     code = (
-        "import sys; from lit_metanas.cli.command_line import main\n"
-        "for words in (['--help'], ['fit', '--help'], ['search', '-c', 'any.yaml', '-h']): main(words)\n"
+        "import sys; from lit_metanas.cli.command_line import main; from lit_metanas.cli.verbs import VERBS\n"
+        "for words in (['--help'], *([verb, '--help'] for verb in VERBS), ['search', '-c', 'any.yaml', '-h']):\n"
+        "    main(words)\n"
+        f"main(['run', '-c', {str(EXPERIMENTS[0])!r}, '--help'])\n"
+        "print()\n"
         "print(*(name for name in ('torch', 'lightning', 'jsonargparse', 'optuna', 'numpy') if name in sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600)
@@ -88,7 +97,19 @@ def test_the_help_of_a_class_is_what_it_says_it_is(capsys):
     assert "--model.directory" in capsys.readouterr().out
 
 
-EXPERIMENTS = sorted((Path(__file__).parents[2] / "configs" / "experiments").glob("*.yaml"))
+FUNCTIONS = {"run": run, "report": report, "records": records, "dashboard": dashboard}
+
+
+def test_the_verbs_without_a_trainer_tell_all_their_keys():
+    assert KEYS.keys() == CALLS.keys() == FUNCTIONS.keys() == VERBS.keys() - TRAINER_VERBS.keys()
+    for function, told in [(Phase, PHASE), *((FUNCTIONS[verb], KEYS[verb]) for verb in KEYS)]:
+        taken = {name: each.default for name, each in inspect.signature(function).parameters.items()}
+        taken.pop("execute", None)  # is not the user's to give
+        assert list(told) == list(taken)
+        for name, default in taken.items():
+            assert told[name].endswith("(must be given)") == (default is inspect.Parameter.empty)
+            if isinstance(default, str | int | float) and default:
+                assert told[name].endswith(f"(default: {str(default).lower()})")
 
 
 @pytest.mark.parametrize("file", EXPERIMENTS, ids=lambda file: file.stem)
@@ -107,11 +128,11 @@ def test_the_help_of_an_experiment_names_its_inputs(file, capsys, monkeypatch):
 
 def test_help_of_a_broken_experiment_is_help(tmp_path, capsys):
     assert main(["run", "-c", str(EXPERIMENTS[0]), "--help-all"]) == 0
-    assert "--directory DIRECTORY" in capsys.readouterr().out
+    assert "--directory VALUE" in capsys.readouterr().out
     (tmp_path / "broken.yaml").write_text("inputs: [")
     for name in ("broken.yaml", "absent.yaml"):
         assert main(["run", "--help", "-c", str(tmp_path / name)]) == 0
-        assert "--directory DIRECTORY" in capsys.readouterr().out
+        assert "--directory VALUE" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("verb", ["fit", "search", "predict"])  # the others need what `fit` leaves
