@@ -17,6 +17,7 @@ from lit_metanas.cli.experiment.plan import plan
 from lit_metanas.cli.experiment.run import run
 from lit_metanas.cli.program import Program
 from lit_metanas.cli.verbs import TRAINER_VERBS, VERBS
+from lit_metanas.estimators import ProxyEmbedding
 from lit_metanas.spaces import SearchSpace
 from lit_metanas.surrogates import MetaTrainedEmbedding
 from lit_metanas.tasks import Split, Task, TaskEmbedding, TaskSource
@@ -68,6 +69,7 @@ def test_embedding(name: str) -> None:
     if isinstance(embedding, MetaTrainedEmbedding):
         assert embedding.start  # meta-training has to make it first
         return
+    assert isinstance(embedding, ProxyEmbedding) == (name == "embeddings/zero_cost")
     labels = torch.arange(12) % 3
     images = torch.rand(12, 1, 28, 28, generator=torch.Generator().manual_seed(0))
     assert len(embedding(Task("t", 3, Split(images, labels), None, Split(images[:0], labels[:0])))) > 1
@@ -95,6 +97,11 @@ def test_a_file_alone_is_a_whole_configuration(
     built = str(program.config)
     for class_path in re.findall(r"class_path: ([\w.]+)", (CONFIGS / f"{name}.yaml").read_text()):
         assert class_path.rpartition(".")[2] in built
+
+
+def test_a_shape_is_left_to_the_data_unless_there_is_a_reason() -> None:
+    lines = [line for path in CONFIGS.rglob("*.yaml") for line in path.read_text().splitlines()]
+    assert [line for line in lines if re.search(r"\bshape:", line) and " # " not in line] == []
 
 
 @pytest.mark.parametrize("name", names("loggers"))
