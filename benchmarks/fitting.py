@@ -7,13 +7,13 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from lightning.pytorch import Callback, Trainer, seed_everything
+from lightning.pytorch import Callback, seed_everything
 
 from lit_metanas.meta import PrototypeLoss
 from lit_metanas.relaxations import Softmax
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.tasks import EpisodeDataModule, Glyphs
-from lit_metanas.training import MetaSearch
+from lit_metanas.training import MetaSearch, Trainer
 
 
 def glyphs(*, way: int, tasks_per_step: int, steps: int, num_workers: int = 0) -> EpisodeDataModule:
@@ -55,9 +55,7 @@ def fit(
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
-        enable_model_summary=False,
         limit_val_batches=0,
-        use_distributed_sampler=False,
         callbacks=callbacks,
         **settings,
     )

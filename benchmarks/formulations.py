@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch import seed_everything
 from oracle import ranking
 
 from lit_metanas.io import tune_allocator
@@ -29,7 +29,7 @@ from lit_metanas.meta import PairedReinforce, PrototypeLoss
 from lit_metanas.relaxations import AnnealedSoftmax, Categorical, GumbelSoftmax, SampledChild, Softmax, StraightThrough
 from lit_metanas.spaces import Architecture, LayeredSpace
 from lit_metanas.tasks import EpisodeDataModule, Glyphs
-from lit_metanas.training import ArchitectureSchedule, MetaSearch
+from lit_metanas.training import ArchitectureSchedule, MetaSearch, Trainer
 
 Options = dict[str, Any]
 
@@ -82,15 +82,7 @@ def search(options: Options, *, seed: int, flops: float) -> dict[str, Any]:
         source=Glyphs(), way=10, shot=1, query=5, tasks_per_step=1, steps_per_epoch=10**6, val_episodes=1, seed=seed
     )
     model = MetaSearch(shape=(1, 28, 28), flops=flops, seed=seed, **options)
-    trainer = Trainer(
-        max_epochs=1,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        limit_val_batches=0,
-        use_distributed_sampler=False,
-    )
+    trainer = Trainer(logger=False, enable_checkpointing=False, enable_progress_bar=False, limit_val_batches=0)
     start = time.perf_counter()
     trainer.fit(model, data)
     return {

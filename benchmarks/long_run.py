@@ -22,7 +22,7 @@ from typing import Any
 
 import torch
 from figure import Figure, show, write
-from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
+from lightning.pytorch import Callback, LightningModule, seed_everything
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor
@@ -33,7 +33,7 @@ from lit_metanas.meta import PairedReinforce
 from lit_metanas.relaxations import Categorical
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.tasks import EpisodeDataModule, TaskSource
-from lit_metanas.training import MetaSearch
+from lit_metanas.training import MetaSearch, Trainer
 
 STEPS, EPOCH, EVERY, PARTS = 10_000, 100, 10, 20
 STUDENT = 2.101
@@ -120,8 +120,6 @@ def train(folder: Path, steps: int, meter: Callback) -> None:
         logger=CSVLogger(folder, name="logs", version="fit"),
         callbacks=[ArchitectureLogger(), ArchitectureFile(), last, meter],
         enable_progress_bar=False,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
     ).fit(model, data)
 
 

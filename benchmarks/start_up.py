@@ -14,10 +14,11 @@ from statistics import median
 
 from figure import Figure, show, write
 
+from lit_metanas.cli.verbs import VERBS
 from lit_metanas.io.text import hardware
 
-TARGET = 5.0
-COMMANDS = (("--help",), ("report", "--help"), ("fit", "--help"))
+TARGET = 1.0
+COMMANDS = (("--help",), *((verb, "--help") for verb in VERBS))
 
 
 def seconds(arguments: tuple[str, ...]) -> float:

@@ -125,6 +125,18 @@ class Program(LightningCLI):
                 return key
         return None
 
+    def before_fit(self) -> None:
+        """Refuse a training without end.
+
+        Raises:
+            UsageError: nothing ends it.
+        """
+        assert isinstance(self.trainer, Trainer)
+        try:
+            self.trainer.check_end(self.model)
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+
     def after_fit(self) -> None:
         """Say so where the training was finished before."""
         if self._begins_at is not None and self.trainer.global_step == self._begins_at and self.trainer.is_global_zero:

@@ -12,6 +12,7 @@ import torch
 from lightning import pytorch
 from lightning.fabric.plugins import CheckpointIO, ClusterEnvironment
 from lightning.pytorch import Callback, LightningDataModule, LightningModule
+from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.plugins import LayerSync, Precision
 from lightning.pytorch.strategies import SingleDeviceStrategy
 
@@ -27,6 +28,8 @@ class Trainer(pytorch.Trainer):
     Everything else is as in Lightning, whose own Trainer works, too: this one spares its user the settings.
 
     Args:
+        max_epochs: stop after so many epochs; -1 does not. Without any limit, Lightning would take 1,000: here a model
+            that has a budget ends the training by itself (``ends_by_itself``), and others are refused.
         inference_mode: whether evaluation and search run in inference mode. Off, for adaptation needs gradients.
         use_distributed_sampler: whether Lightning spreads the data over processes. Off, for this package's data
             modules do so themselves.
@@ -51,6 +54,7 @@ class Trainer(pytorch.Trainer):
     def __init__(
         self,
         *,
+        max_epochs: int | None = None,
         inference_mode: bool = False,
         use_distributed_sampler: bool = False,
         enable_model_summary: bool | None = False,
@@ -61,19 +65,44 @@ class Trainer(pytorch.Trainer):
     ) -> None:
         if threads is not None and threads < 1:
             raise ValueError(f"Trainer: threads is {threads}; give at least 1, or none to leave them as they are.")
+        for name in _ADVERTISING:
+            logging.getLogger(name).addFilter(_no_advert)
         given = [callbacks] if isinstance(callbacks, Callback) else callbacks or []
         plugged = list(plugins) if isinstance(plugins, list) else [] if plugins is None else [plugins]
         if not any(isinstance(plugin, CheckpointIO) for plugin in plugged):
             plugged.append(AtomicCheckpointIO())
         super().__init__(
+            max_epochs=-1 if max_epochs is None else max_epochs,
             plugins=plugged,
-            callbacks=[ResumeCheck(), *([] if threads is None else [_Threads(threads)]), *given],
+            callbacks=[ResumeCheck(), _End(), *([] if threads is None else [_Threads(threads)]), *given],
             inference_mode=inference_mode,
             use_distributed_sampler=use_distributed_sampler,
             enable_model_summary=enable_model_summary,
             **settings,
         )
         self.threads = threads
+        timed = settings.get("max_time") is not None or any(isinstance(each, Timer) for each in given)
+        self._ends_otherwise = timed or max_epochs == -1
+
+    def check_end(self, model: LightningModule) -> None:
+        """Look whether something ends a training, before it begins.
+
+        Args:
+            model: what is trained; where it has ``ends_by_itself``, that tells whether a budget of its own ends it.
+
+        Raises:
+            ValueError: nothing does.
+        """
+        itself = getattr(model, "ends_by_itself", None)
+        if itself or self.max_epochs != -1 or self.max_steps != -1:
+            return
+        what = f"Nothing ends the training of {type(model).__name__}"
+        if itself is False:
+            raise ValueError(f"{what}: set the model's flops, or the Trainer's max_epochs or max_steps.")
+        if not self._ends_otherwise:
+            raise ValueError(
+                f"{what}: set the Trainer's max_epochs, max_steps or max_time, or max_epochs -1 if a callback ends it."
+            )
 
     def search(
         self,
@@ -100,6 +129,22 @@ def torch_threads(number: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+_ADVERTISING = ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.rank_zero")
+"""Lightning's loggers that advertise further products."""
+
+
+def _no_advert(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith("💡 Tip: For seamless cloud")
+
+
+class _End(Callback):
+    """Refuses a training without end."""
+
+    def setup(self, trainer: pytorch.Trainer, pl_module: LightningModule, stage: str) -> None:
+        if stage == "fit" and isinstance(trainer, Trainer):
+            trainer.check_end(pl_module)
 
 
 class _Threads(Callback):

@@ -162,6 +162,18 @@ def test_what_a_constructor_refuses_is_said_as_it_said_it_with_its_key(
     assert isinstance(caught.value.__cause__, ValueError | FileNotFoundError)
 
 
+def test_a_training_without_end_gets_one_sentence(toy: Toy, capsys: pytest.CaptureFixture[str]) -> None:
+    assert toy("fit", "--trainer.max_epochs=null") == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("lit-metanas: Nothing ends the training of ToyModel: set the Trainer's max_epochs, ")
+    assert captured.err.count("\n") == 1
+    assert toy("test", "--trainer.max_epochs=null") == 0
+    assert not Path("runs/latest/checkpoints").exists()
+    base = Path(__file__).parents[2] / "configs" / "fit" / "meta_search.yaml"
+    assert main(["fit", "-c", str(base), "--model.flops=null"]) == 2
+    assert "Nothing ends the training of MetaSearch: set the model's flops, " in capsys.readouterr().err
+
+
 class _Hostile:
     def __reduce__(self) -> tuple[object, tuple[str]]:
         return os.mkdir, ("executed",)

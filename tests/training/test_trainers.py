@@ -1,16 +1,18 @@
 """Trainers with the defaults of this package."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from lightning import pytorch
 from lightning.fabric.accelerators import CUDAAccelerator as FabricCUDA
-from lightning.pytorch import Callback
+from lightning.pytorch import Callback, LightningModule
 from lightning.pytorch.accelerators import CPUAccelerator, CUDAAccelerator
 from meta_toys import make_data, make_model
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 import lit_metanas as lm
 from lit_metanas.training.trainers import quiet_trainer
@@ -84,6 +86,77 @@ def test_lightnings_own_trainer_gives_the_same_numbers() -> None:
     (ours, our_values), (theirs, their_values) = trained(lm.Trainer), trained(pytorch.Trainer)
     assert our_values == their_values
     assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
+
+
+def without_limit(**settings: Any) -> lm.Trainer:
+    return lm.Trainer(**{**QUIET, "max_epochs": None, "limit_val_batches": 0, **settings})
+
+
+def test_a_budget_is_limit_enough() -> None:
+    model = make_model(flops=1e6)
+    trainer = without_limit()
+    trainer.fit(model, make_data(steps_per_epoch=1))
+    assert trainer.current_epoch > 1
+    assert int(model.spent) >= 1e6
+
+
+class Regression(LightningModule):
+    """Ten batches an epoch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = torch.nn.Linear(1, 1)
+
+    def train_dataloader(self) -> DataLoader[Tensor]:
+        return DataLoader(torch.rand(10, 1))  # type: ignore[arg-type]
+
+    def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
+        return self.layer(batch).square().mean()
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def test_what_nothing_ends_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^Nothing ends the training of MetaSearch: set the model's flops, or the "):
+        without_limit().fit(make_model(), make_data())
+    with pytest.raises(ValueError, match=r"^Nothing ends the training of Regression: set the Trainer's max_epochs, "):
+        without_limit().fit(Regression())
+
+
+class Stops(Callback):
+    def on_train_batch_end(self, trainer: pytorch.Trainer, *args: Any) -> None:
+        trainer.should_stop = trainer.global_step == 25
+
+
+@pytest.mark.parametrize(
+    ("settings", "steps"),
+    [
+        ({"max_steps": 15}, 15),
+        ({"max_epochs": 2}, 20),
+        ({"max_epochs": -1, "callbacks": [Stops()]}, 25),
+        ({"max_time": {"seconds": 0}}, 0),
+        ({"fast_dev_run": True}, 1),
+    ],
+)
+def test_every_other_limit_is_lightnings(settings: dict[str, Any], steps: int) -> None:
+    trainer = without_limit(**settings)
+    trainer.fit(Regression())
+    assert trainer.global_step == steps
+
+
+def test_what_does_not_train_needs_no_limit() -> None:
+    trainer = without_limit(num_sanity_val_steps=0)
+    (scores,) = trainer.test(make_model(batch_norm="support"), make_data(), verbose=False)
+    assert "test/accuracy" in scores
+
+
+def test_nothing_is_advertised(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    with caplog.at_level("INFO", "lightning.pytorch"):
+        lm.Trainer(**{**QUIET, "enable_checkpointing": True}, default_root_dir=tmp_path).fit(Regression())
+    said = [record.getMessage() for record in caplog.records]
+    assert any("GPU available" in line for line in said)  # as Lightning's own says
+    assert not any("Tip" in line or "pypi.org" in line for line in said)
 
 
 @pytest.fixture

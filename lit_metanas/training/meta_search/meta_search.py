@@ -158,6 +158,11 @@ class MetaSearch(MetaLearned):
         steps = float(self.trainer.estimated_stepping_batches)
         return min(1.0, int(self.outer_steps) / steps)
 
+    @property
+    def ends_by_itself(self) -> bool:
+        """Whether a budget of FLOPs ends the training."""
+        return self.flops is not None
+
     def sampled_child(self) -> dict[str, Tensor]:
         """What the relaxation makes of the logits for the first task of the coming step, the same on all processes.
 
@@ -183,7 +188,7 @@ class MetaSearch(MetaLearned):
             ValueError: neither the module nor the trainer has an end, or the trainer scales losses.
         """
         # Not in an earlier hook: see ``progress``.
-        if self.flops is None and math.isinf(float(self.trainer.estimated_stepping_batches)):
+        if not self.ends_by_itself and math.isinf(float(self.trainer.estimated_stepping_batches)):
             raise ValueError("Training has no end: set the model's flops, or the trainer's max_epochs or max_steps.")
         if getattr(self.trainer.precision_plugin, "scaler", None) is not None:
             raise ValueError("Precision 16-mixed scales losses, meta-gradients do not: use bf16-mixed or 32-true.")
