@@ -8,6 +8,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from lit_metanas import __version__
@@ -203,3 +204,13 @@ def _quieten() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in _OBVIOUS:
         warnings.filterwarnings("ignore", message=message)
+    warnings.formatwarning = _one_sentence
+
+
+def _one_sentence(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    """A warning of ours without the line of code that it comes from; others as Python has them."""
+    if Path(filename).is_relative_to(Path(__file__).parents[1]):
+        return f"lit-metanas: {message}\n"
+    return f"{filename}:{lineno}: {category.__name__}: {message}\n"

@@ -85,6 +85,12 @@ class TargetSearch(Comparison[Task, Searcher]):
         self.shape = shape
         self.export = export
 
+    @property
+    def input_shape(self) -> Shape | None:
+        """What tasks whose shape is open are brought to: the shape that all meta-trained methods share."""
+        shapes = {searcher.input_shape for searcher in self.methods.values()} - {None}
+        return self.shape or (shapes.pop() if len(shapes) == 1 else None)
+
     def settings(self) -> Mapping[str, Any]:
         """Space and recipe."""
         space = {choice.name: list(choice.labels) for choice in self.space.choices}

@@ -17,7 +17,7 @@ from lit_metanas.searchers.mutation import complete, draw_new
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.spaces.supernet import embed_and_record, one_hot
+from lit_metanas.spaces.supernet import Shape, embed_and_record, one_hot
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.meta_search.meta_checkpoint import read_meta_checkpoint
 
@@ -135,6 +135,8 @@ class MetaSearchedArchitecture(Searcher):
     Args:
         start: the checkpoint that holds the meta-trained parameters.
         head: how the classifier starts: a head with a weight and a bias, such as ``PrototypeLinearHead``, the default.
+        inherit: whether the child starts from the meta-trained weights. Without, the same network starts from random
+            ones, which shows what the weights are worth.
 
     Example:
         >>> import lit_metanas as lm
@@ -143,14 +145,20 @@ class MetaSearchedArchitecture(Searcher):
         'PrototypeLinearHead'
     """
 
-    def __init__(self, start: str, head: Head | None = None) -> None:
+    def __init__(self, start: str, head: Head | None = None, inherit: bool = True) -> None:
         self.start = start
         self.head = head or PrototypeLinearHead()
+        self.inherit = inherit
 
     @property
     def meta_cost(self) -> Cost:
         """Of the meta-training."""
         return read_meta_checkpoint(self.start).cost
+
+    @property
+    def input_shape(self) -> Shape | None:
+        """Of the images of the meta-training, whose weights take no other; None where the weights are not used."""
+        return read_meta_checkpoint(self.start).shape if self.inherit else None
 
     @torch.no_grad()
     def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:
@@ -165,6 +173,8 @@ class MetaSearchedArchitecture(Searcher):
             architecture = checkpoint.derived(space)
         except ValueError as error:
             raise ValueError(f"'{self.start}' is of another search space: {error}") from None
+        if not self.inherit:
+            return _unscored(architecture, task, space, budget)
         restricted = space.restricted(architecture)
         device = task.train.inputs.device
         with torch.random.fork_rng(devices=[]):

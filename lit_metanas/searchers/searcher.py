@@ -20,6 +20,7 @@ from lit_metanas.records.budget import Budget, Cost
 from lit_metanas.records.record import SearchOutcome
 from lit_metanas.spaces.choice_space import ChoiceSpace
 from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.spaces.supernet import Shape
 from lit_metanas.tasks.task import Task
 
 
@@ -54,6 +55,11 @@ class Searcher(ABC):
     def meta_cost(self) -> Cost:
         """What was paid once, before any task: the meta-training that the search starts from."""
         return Cost()
+
+    @property
+    def input_shape(self) -> Shape | None:
+        """Channels, height and width of the images that the search was meta-trained on; None takes any."""
+        return None
 
 
 def settings_of(value: object) -> Any:

@@ -78,11 +78,17 @@ class TargetTaskDataModule(LightningDataModule):
         self.tasks.prepare()
 
     def setup(self, stage: str) -> None:
-        """Check the division over processes: one without a task would keep the others waiting for ever.
+        """Bring the tasks to the ``input_shape`` of the module that is run on them, and check the division.
+
+        A process without a task would keep the others waiting for ever.
 
         Raises:
             ValueError: there are fewer tasks than processes.
         """
+        module = getattr(self.trainer, "lightning_module", None)
+        shape = getattr(module, "input_shape", None)
+        if shape is not None:
+            self.tasks.bring_to(shape)
         world = 1 if self.trainer is None else self.trainer.world_size
         if len(self.tasks) < world:
             raise ValueError(

@@ -214,6 +214,13 @@ class TaskCollection(Dataset[Task]):
     def prepare(self) -> None:
         """Do what is done once for all processes: render, cache. Called on one process only."""
 
+    def bring_to(self, shape: tuple[int, int, int]) -> None:
+        """Take the shape that what is run on the tasks was meta-trained on, if the collection leaves it open.
+
+        Args:
+            shape: channels, height and width of an input.
+        """
+
     @abstractmethod
     def __len__(self) -> int:
         """Return the number of tasks."""

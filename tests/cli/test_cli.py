@@ -304,3 +304,13 @@ def test_an_error_while_lightning_restores_a_training_is_known() -> None:
         connector.restore_optimizers()
     assert is_from_checkpoint(caught.value)
     assert not is_from_checkpoint(KeyError("elsewhere"))
+
+
+def test_a_warning_of_ours_is_a_sentence_without_code() -> None:
+    code = (
+        "import warnings; from lit_metanas.cli import command_line; command_line._quieten()\n"
+        "warnings.warn_explicit('Left out.', UserWarning, command_line.__file__, 3)\n"
+        "warnings.warn_explicit('Old.', UserWarning, 'elsewhere.py', 4)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600, check=True)
+    assert done.stderr == "lit-metanas: Left out.\nelsewhere.py:4: UserWarning: Old.\n"

@@ -92,7 +92,7 @@ def test_a_file_alone_is_a_whole_configuration(
     monkeypatch.chdir(tmp_path)
     if "omniglot" in name:
         (tmp_path / "data" / "omniglot-py").mkdir(parents=True)  # where the configuration looks unless told otherwise
-    folder = [f"--data.tasks.root={photographs}"] if name == "search/folder" else []
+    folder = [f"--data.tasks.root={photographs}"] if name.startswith("search/folder") else []
     program = Program([option(name), *folder], run=False)
     built = str(program.config)
     for class_path in re.findall(r"class_path: ([\w.]+)", (CONFIGS / f"{name}.yaml").read_text()):

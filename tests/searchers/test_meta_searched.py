@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from lit_metanas.comparisons import TargetSearch
 from lit_metanas.records import Budget, Cost
 from lit_metanas.searchers import DARTSSearcher, MetaSearchedArchitecture
 from lit_metanas.spaces import LayeredSpace
@@ -91,3 +92,24 @@ def test_a_checkpoint_of_another_space_or_shape_is_refused(checkpoint):
     colour = Split(images, torch.arange(3))
     with pytest.raises(ValueError, match=r"shape \(1, 8, 8\)"):
         MetaSearchedArchitecture(path).search(Task("c", 3, colour, colour, colour), SPACE, Budget(), 0)
+
+
+def test_without_its_weights_only_the_architecture_is_taken(checkpoint):
+    path, _ = checkpoint
+    searcher = MetaSearchedArchitecture(path, inherit=False)
+    colour = Split(torch.rand(3, 3, 8, 8), torch.arange(3))
+    found = searcher.search(Task("c", 3, colour, colour, colour), SPACE, Budget(), 0)
+    assert (found.architecture, found.weights, searcher.meta_cost.flops) == (EXPECTED, None, 123)
+
+
+def test_the_images_of_the_meta_training_are_known(checkpoint):
+    path, _ = checkpoint
+    methods = {
+        "start": MetaSearchedArchitecture(path),
+        "continued": DARTSSearcher(start=path),
+        "architecture": MetaSearchedArchitecture(path, inherit=False),
+        "scratch": DARTSSearcher(),
+    }
+    assert [searcher.input_shape for searcher in methods.values()] == [SHAPE, SHAPE, None, None]
+    assert TargetSearch(space=SPACE, methods=methods).input_shape == SHAPE
+    assert TargetSearch(space=SPACE, methods={"scratch": DARTSSearcher()}).input_shape is None

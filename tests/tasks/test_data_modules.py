@@ -208,3 +208,19 @@ def test_a_process_without_a_task_is_refused(coded):
     data.trainer = SimpleNamespace(world_size=len(data.tasks) + 1)
     with pytest.raises(ValueError, match="one of which would have none: give more tasks"):
         data.setup("predict")
+
+
+def test_target_tasks_take_the_shape_of_the_search(coded, tmp_path):
+    brought = []
+
+    class Open(DrawnTasks):
+        def bring_to(self, shape):
+            brought.append(shape)
+
+    quiet = trainer(tmp_path)
+    module = TargetTaskDataModule(Open(coded(), way=3, train=2, val=1, test=2, tasks=1))
+    reader = Reader()
+    quiet.predict(reader, module)
+    reader.input_shape = (1, 2, 3)
+    quiet.predict(reader, module)
+    assert brought == [(1, 2, 3)]

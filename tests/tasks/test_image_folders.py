@@ -127,3 +127,23 @@ def test_errors_of_folder_task(photographs):
 def test_batches_of_new_images_hold_some(photographs, size):
     with pytest.raises(ValueError, match=rf"^NewImages: batch_size = {size} must be at least 1"):
         NewImages(str(photographs), batch_size=size)
+
+
+def test_a_shape_that_is_left_open_is_the_searchs(photographs: Path):
+    tasks = FolderTask(str(photographs))
+    assert tasks.shape == (3, 32, 32)
+    with pytest.warns(UserWarning, match=rf"^The colour images in '{photographs}' are made grey, 4x5, as the meta-"):
+        tasks.bring_to((1, 4, 5))
+    assert tasks.shape == tasks[0].shape == (1, 4, 5)
+
+
+def test_a_shape_that_was_asked_for_stays(photographs: Path):
+    tasks = FolderTask(str(photographs), shape=(3, 8, 8))
+    tasks.bring_to((1, 4, 5))
+    assert tasks.shape == (3, 8, 8)
+
+
+def test_grey_images_lose_no_colour(photographs: Path):
+    for file in photographs.glob("*/*.png"):
+        Image.open(file).convert("L").convert("RGB").save(file)
+    FolderTask(str(photographs)).bring_to((1, 4, 5))  # a warning would be an error

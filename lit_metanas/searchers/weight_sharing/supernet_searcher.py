@@ -16,7 +16,7 @@ from lit_metanas.records.budget import Budget, Cost
 from lit_metanas.records.record import SearchOutcome
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.spaces.supernet import embed_and_record
+from lit_metanas.spaces.supernet import Shape, embed_and_record
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.meta_search.meta_checkpoint import read_meta_checkpoint, read_parameters
 from lit_metanas.training.trainers import quiet_trainer
@@ -59,6 +59,11 @@ class SupernetSearcher(Searcher):
     def meta_cost(self) -> Cost:
         """Of the meta-training, where the search starts from its checkpoint."""
         return read_meta_checkpoint(self.start).cost if isinstance(self.start, str) else Cost()
+
+    @property
+    def input_shape(self) -> Shape | None:
+        """Of the images of the meta-training, where the search starts from its checkpoint."""
+        return read_meta_checkpoint(self.start).shape if isinstance(self.start, str) else None
 
     def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:
         """Search one task on the device that it lies on.

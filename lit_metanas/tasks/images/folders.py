@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
-from lit_metanas.tasks.images.image_files import class_folders, read_images, require_shape
+from lit_metanas.tasks.images.image_files import class_folders, has_colour, read_images, require_shape
 from lit_metanas.tasks.source import Subset, TaskSource
 from lit_metanas.tasks.splits import class_subsets, part_sizes, split_classes
 from lit_metanas.tasks.task import Task, TaskCollection
@@ -16,12 +17,12 @@ from lit_metanas.tasks.task import Task, TaskCollection
 class FolderTask(TaskCollection):
     """One's own images, a sub-folder per class, as a collection of a single task. Each class is split by the fractions.
 
-    The task is ``FolderTask("photos")[0]``. Images are brought to colour and 32x32 pixels unless ``shape`` says else.
+    The task is ``FolderTask("photos")[0]``.
 
     Args:
         root: the folder; each sub-folder is a class.
-        shape: ``(channels, height, width)`` to bring the images to; one channel gives grey, three colour. It must be
-            the shape that a meta-trained checkpoint was trained on.
+        shape: ``(channels, height, width)`` to bring the images to; one channel gives grey, three colour. None takes
+            colour and 32x32 pixels; a search that starts from a meta-trained checkpoint takes that one's shape.
         train: share of each class's images to learn from.
         val: share to choose architectures by; 0 leaves the task without a validation part.
         test: share to report accuracy on.
@@ -50,13 +51,14 @@ class FolderTask(TaskCollection):
     def __init__(
         self,
         root: str,
-        shape: tuple[int, int, int] = (3, 32, 32),
+        shape: tuple[int, int, int] | None = None,
         train: float = 0.6,
         val: float = 0.2,
         test: float = 0.2,
         seed: int = 0,
     ) -> None:
-        require_shape("FolderTask", shape)
+        if shape is not None:
+            require_shape("FolderTask", shape)
         if min(train, test) <= 0 or val < 0 or train + val + test > 1 + 1e-6:
             raise ValueError(
                 f"FolderTask: train = {train}, val = {val}, test = {test} must be shares above 0 (val: at least 0) "
@@ -65,7 +67,7 @@ class FolderTask(TaskCollection):
         if seed < 0:
             raise ValueError(f"FolderTask: seed = {seed} must be at least 0.")
         self.root = Path(root)
-        self._shape = (shape[0], shape[1], shape[2])
+        self._shape = shape and (shape[0], shape[1], shape[2])
         self.train = train
         self.val = val
         self.test = test
@@ -74,8 +76,18 @@ class FolderTask(TaskCollection):
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """The shape asked for."""
-        return self._shape
+        """The shape that images are brought to."""
+        return self._shape or (3, 32, 32)
+
+    def bring_to(self, shape: tuple[int, int, int]) -> None:
+        """Take another shape unless one was asked for, and say so where images lose their colour."""
+        if self._shape is not None:
+            return
+        self._shape = shape
+        if shape[0] == 1 and any(has_colour(files[0]) for files in self._files.values()):
+            rank_zero_warn(
+                f"The colour images in '{self.root}' are made grey, {shape[1]}x{shape[2]}, as the meta-training's were."
+            )
 
     @property
     def classes(self) -> tuple[str, ...]:

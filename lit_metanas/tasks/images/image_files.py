@@ -50,6 +50,16 @@ def read_image(file: Path, shape: tuple[int, int, int]) -> Tensor:
     return torch.from_numpy(pixels.reshape(height, width, channels)).permute(2, 0, 1).contiguous()
 
 
+def has_colour(file: Path) -> bool:
+    """Whether any pixel of an image is not grey.
+
+    Raises:
+        ValueError: the file is not a readable image.
+    """
+    red, green, blue = read_image(file, (3, 32, 32))
+    return not (torch.equal(red, green) and torch.equal(green, blue))
+
+
 def _in_eight_bits(image: Image.Image, upright: Image.Image) -> Image.Image:
     """Scale grey values of 16 bits, which Pillow would cut off at 255; other images stay as they are.
 
