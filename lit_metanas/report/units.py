@@ -24,9 +24,13 @@ def with_prefix(number: float, exact: bool = False) -> str:
 
 
 def percent(interval: Interval) -> str:
-    """``71.3 ± 0.9``; without the half width where there is none."""
-    mean = f"{100 * interval.mean:.1f}"
-    return mean if math.isnan(interval.half) else f"{mean} ± {100 * interval.half:.1f}"
+    """``71.3 ± 0.9``; ``68.0 [4.3, 100.0]`` where a share would leave 0 to 100; ``71.3`` without an interval."""
+    mean, half = 100 * interval.mean, 100 * interval.half
+    if math.isnan(half):
+        return f"{mean:.1f}"
+    if 0 <= mean <= 100 and not 0 <= mean - half <= mean + half <= 100:
+        return f"{mean:.1f} [{max(mean - half, 0):.1f}, {min(mean + half, 100):.1f}]"
+    return f"{mean:.1f} ± {half:.1f}"
 
 
 def points(difference: Difference) -> str:

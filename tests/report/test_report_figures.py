@@ -4,11 +4,12 @@ from dataclasses import replace
 import pytest
 from matplotlib.text import Text
 
+from lit_metanas.callbacks.figures import figure
 from lit_metanas.records import Protocol
 from lit_metanas.report import tables
 from lit_metanas.report.figures.costs import draw_costs
 from lit_metanas.report.figures.curves import draw_curves
-from lit_metanas.report.figures.panel import side_by_side, spread
+from lit_metanas.report.figures.panel import side_by_side, spread, ticks
 
 
 def names_overlap(figure) -> bool:
@@ -57,6 +58,56 @@ def test_costs_of_equal_accuracy_keep_names_apart(make):
     assert not names_overlap(figure)
     points = [line.get_xdata()[0] for line in figure.axes[0].lines if len(line.get_xydata()) == 1]
     assert len(set(points)) == 8
+
+
+def test_one_method_alone_is_no_figure(make):
+    assert draw_costs(tables([make("Conv-4", values=[0.5, 0.6])])) is None
+
+
+def test_bars_end_where_shares_do(make):
+    rows = [make(name, value=value, seed=seed, task="t", protocol=Protocol("target", 10, 100, "running"))
+            for name in ("a", "b") for seed, value in enumerate((0.1, 0.99))]  # fmt: skip
+    (axes,) = draw_costs(tables(rows)).axes
+    bars = [line.get_ydata().tolist() for line in axes.lines if len(line.get_xydata()) == 2]
+    assert bars == [[0, 100]] * 2
+
+
+def test_thick_bars_are_explained_where_there_are_any(make, many):
+    def note(rows):
+        return next(text.get_text() for text in draw_costs(tables(rows)).axes[0].texts if "95 %" in text.get_text())
+
+    assert note(many) == "95 %: thin over episodes, thick over seeds"
+    assert note([row for row in many if row.seed == 0]) == "95 %: thin over episodes"
+
+
+def test_lines_to_names_do_not_cross(make):
+    accuracies = [0.99, 0.985, 0.98, 0.975, 0.97, 0.5]
+    rows = [make(f"method {i}", values=[v, v - 0.002], search=10 ** (9 + i)) for i, v in enumerate(accuracies)]
+    (axes,) = draw_costs(tables(rows)).axes
+    leaders = [line.get_xydata() for line in axes.lines if len(line.get_xydata()) == 3]
+    assert len(leaders) == 6
+    for leader in leaders:
+        assert leader[0][1] == leader[1][1]
+        assert leader[1][0] == axes.get_xlim()[1]
+    at_edge = sorted(leaders, key=lambda leader: leader[1][1])
+    beside = [leader[2][1] for leader in at_edge]
+    assert beside == sorted(beside)
+    assert beside != [leader[1][1] for leader in at_edge]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (9.0, 12.0, ["1 G", "10 G", "100 G", "1 T"]),
+        (9.9, 11.1, ["10 G", "20 G", "50 G", "100 G"]),
+        (10.2, 10.8, ["20 G", "50 G"]),
+        (0.0, 20.0, ["1", "10 k", "100 M", "1 T", "10 P", "100 E"]),
+    ],
+)
+def test_an_axis_has_several_ticks(low, high, expected):
+    axes = figure(3, 2).add_axes((0, 0, 1, 1))
+    ticks(axes, low, high)
+    assert [label.get_text() for label in axes.get_xticklabels()] == expected
 
 
 def test_curves_mark_saturation(many):

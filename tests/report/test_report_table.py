@@ -45,6 +45,9 @@ def test_duration(seconds, text):
 def test_percent_points_and_tasks():
     assert percent(Interval(0.7134, 0.0091, 10)) == "71.3 ± 0.9"
     assert percent(Interval(0.7134, math.nan, 1)) == "71.3"
+    assert percent(Interval(0.68, 0.637, 3)) == "68.0 [4.3, 100.0]"
+    assert percent(Interval(0.02, 0.03, 3)) == "2.0 [0.0, 5.0]"
+    assert percent(Interval(3.2, 4.0, 3)) == "320.0 ± 400.0"  # no share
     assert points(Difference(-0.012, -0.02, 0.004, 10)) == "−1.2 [−2.0, +0.4]"
     assert points(Difference(-0.012, math.nan, math.nan, 1)) == "−1.2"
     assert [tasks(n) for n in (None, 0, math.inf, 12.0)] == ["–", "at once", "never", "12"]

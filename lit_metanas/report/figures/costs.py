@@ -34,14 +34,16 @@ MARKERS = "oDs^vX<>"
 """Shapes that tell methods apart without colour."""
 
 
-def draw_costs(tables: Sequence[ProtocolTable]) -> Figure:
+def draw_costs(tables: Sequence[ProtocolTable]) -> Figure | None:
     """Draw for each protocol every method's accuracy over the cost of one search, in FLOPs or queries.
 
-    Thin bars are 95 % intervals over episodes or tasks, thick ones over seeds. Methods that do not search stand left
-    of the logarithmic axis; points of equal cost stand side by side. Names stand on the right at their methods'
-    height, moved apart where they would touch.
+    Thin bars are 95 % intervals over episodes or tasks, thick ones over seeds. Methods that do not search stand in a
+    grey field left of the logarithmic axis; points of equal cost stand side by side. Names stand on the right at their
+    methods' height, moved apart where they would touch. None where no protocol has two methods to compare.
     """
-    tables = [replace(table, rows=table.rows[:MOST_METHODS]) for table in tables[:MOST_PANELS]]
+    tables = [replace(table, rows=table.rows[:MOST_METHODS]) for table in tables[:MOST_PANELS] if len(table.rows) > 1]
+    if not tables:
+        return None
     colours = _colours(tables)
     width = LEFT + PANEL + name_room([_name(table, row) for table in tables for row in table.rows])
     tall = ABOVE + HEIGHT + BELOW
@@ -81,17 +83,19 @@ def _panel(axes: Axes, table: ProtocolTable, colours: Mapping[str, int]) -> None
         colour = COLOURS[index % len(COLOURS)]
         for half, thickness in ((row.accuracy.half, 1.0), (row.seeds.half, 3.0)):
             if not math.isnan(half):
-                axes.plot([place] * 2, [mean - 100 * half, mean + 100 * half], color=colour, linewidth=thickness,
+                bounds = [max(mean - 100 * half, min(mean, 0)), min(mean + 100 * half, max(mean, 100))]
+                axes.plot([place] * 2, bounds, color=colour, linewidth=thickness,
                           alpha=1.0 if thickness == 1 else 0.45, solid_capstyle="butt")  # fmt: skip
         axes.plot([place], [mean], MARKERS[index % len(MARKERS)], color=colour, markersize=7, markeredgecolor="white",
                   markeredgewidth=0.8, zorder=3)  # fmt: skip
         ends.append((place, mean, colour, _name(table, row)))
     frame(axes, table.title, f"{ACCOUNTS[table.account]} of one task's search")
     axes.set_ylabel("accuracy, %", fontsize=9, color=INK)
-    axes.text(1, 1.015, f"95 %: thin over {table.units}, thick over seeds", transform=axes.transAxes, fontsize=7.5,
+    seeds = ", thick over seeds" if any(not math.isnan(row.seeds.half) for row in table.rows) else ""
+    axes.text(1, 1.015, f"95 %: thin over {table.units}{seeds}", transform=axes.transAxes, fontsize=7.5,
               color=FAINT, ha="right", va="bottom")  # fmt: skip
     axes.set_xlim(start - step, max(high, max(places)) + step)
     ticks(axes, low, high, rest=start + step * (resting - 1) / 2 if resting else None, searched=bool(logs))
     if resting and logs:
-        axes.axvline(low - step * 1.5, color=FAINT, linewidth=0.7, linestyle=(0, (2, 3)))
+        axes.axvspan(start - step, low - step * 1.5, color="#F1F1F1", linewidth=0, zorder=0)
     names(axes, ends)

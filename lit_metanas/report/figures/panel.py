@@ -49,29 +49,36 @@ def frame(axes: Axes, title: str, below: str) -> None:
 
 
 def ticks(axes: Axes, low: float, high: float, rest: float | None = None, searched: bool = True) -> None:
-    """Ticks at powers of ten of the cost, the axis being in decimal logarithms; ``rest`` is where no search stands."""
+    """Ticks at powers of ten of the cost, the axis being in decimal logarithms; ``rest`` is where no search stands.
+
+    Between powers, too, where else there were fewer than three.
+    """
     stride = max(1, math.ceil((high - low) / 5))
-    powers = list(range(math.ceil(low), math.floor(high) + 1, stride)) if searched else []
-    marks = ([(rest, "no search")] if rest is not None else []) + [
-        (float(p), with_prefix(10.0**p, exact=True)) for p in powers
-    ]
+    powers = range(math.floor(low), math.floor(high) + 1, stride)
+    steps: Sequence[int] = (1,) if len([power for power in powers if power >= low]) > 2 else (1, 2, 5)
+    costs = [step * 10.0**power for power in powers for step in steps if low <= math.log10(step) + power <= high]
+    marks = [(rest, "no search")] if rest is not None else []
+    marks += [(math.log10(cost), with_prefix(cost, exact=True)) for cost in costs] if searched else []
     axes.set_xticks([place for place, _ in marks], [text for _, text in marks])
 
 
 def names(axes: Axes, ends: Sequence[tuple[float, float, str, str]]) -> None:
-    """Write names right of the axes, each with a thin line to its point ``(x, y, colour, name)``."""
+    """Write names right of the axes, each with a thin line to its point ``(x, y, colour, name)``.
+
+    The lines run level to the axes' edge, and bend behind it, so that no two of them cross.
+    """
     low, high = axes.get_ylim()
     low, high = max(low, 0.0), min(high, 102.0)  # an interval over few tasks may leave what is possible
     axes.set_ylim(low, high)
     room = high - low
     placed = spread([y for _, y, _, _ in ends], room * 0.062, low + 0.02 * room, high - 0.02 * room)
+    left, right = axes.get_xlim()
+    axes.set_xlim(left, right)
     for (x, y, colour, text), height in zip(ends, placed, strict=True):
-        line = {"arrowstyle": "-", "color": colour, "lw": 0.6, "alpha": 0.5, "shrinkA": 1, "shrinkB": 4,
-                "relpos": (0, 0.5)}  # fmt: skip
-        axes.annotate(
-            label(text), (x, y), (1.04, (height - low) / room), xycoords="data", textcoords="axes fraction",
-            fontsize=8.5, color=colour, va="center", fontweight="bold", annotation_clip=False, arrowprops=line,
-        )  # fmt: skip
+        beside = right + 0.03 * (right - left)
+        axes.plot([x, right, beside], [y, y, height], color=colour, linewidth=0.6, alpha=0.5, clip_on=False, zorder=1)
+        axes.text(1.04, (height - low) / room, label(text), transform=axes.transAxes, fontsize=8.5, color=colour,
+                  va="center", fontweight="bold")  # fmt: skip
 
 
 def spread(heights: Sequence[float], room: float, low: float, high: float) -> list[float]:
