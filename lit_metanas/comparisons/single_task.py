@@ -51,11 +51,13 @@ class SearchResult:
         shape: channels, height and width of an image.
         test_accuracy: share of the test images that the network classifies correctly.
         ci95: half width of the 95 % confidence interval of ``test_accuracy``.
-        cost: of the search; the training of the network is not in it.
+        cost: of the search alone: training FLOPs, seconds, and queries, the number of architectures tried.
+        training_cost: of the training of the chosen network, after the search.
         meta_cost: of the meta-training that the method starts from, paid once; zero where there is none.
         parameters: trainable parameters of the network.
         flops: forward multiply-adds of the network for one image.
         record: everything that the search tried.
+        untried: architectures that were to be tried, but that the budget did not pay for.
 
     Example:
         >>> import torch
@@ -77,10 +79,12 @@ class SearchResult:
     test_accuracy: float
     ci95: float
     cost: Cost
+    training_cost: Cost
     meta_cost: Cost
     parameters: int
     flops: int
     record: SearchRecord
+    untried: int
 
     @property
     def val_accuracy(self) -> float:
@@ -99,14 +103,26 @@ class SearchResult:
 
     def __repr__(self) -> str:
         percent, half = 100 * self.test_accuracy, 100 * self.ci95
-        spent = f"{self.cost.flops:.3g} training FLOPs, {number_of(self.cost.queries, 'query')}"
         return (
             f"Found in {self.space} for task '{self.task_id}':\n"
             f"{_wrapped(f'architecture: {self.architecture}')}\n"
             f"  test accuracy: {percent:.1f} % ± {half:.1f} (95 % interval)\n"
             f"  network: {self.parameters:,} parameters, {self.flops:,} multiply-adds an image\n"
-            f"  cost of the search: {spent}, {self.cost.seconds:.1f} s"
+            f"{self._tried()}"
+            f"  cost of the search: {_spent(self.cost)}\n"
+            f"  cost of training the network: {_spent(self.training_cost)}"
         )
+
+    def _tried(self) -> str:
+        """How many architectures were tried, and what the budget left out; empty where none was tried by itself."""
+        if not self.cost.queries:
+            return ""
+        tried = f"  tried: {number_of(self.cost.queries, 'architecture')}"
+        return f"{tried}; the budget did not pay for {self.untried} more\n" if self.untried else f"{tried}\n"
+
+
+def _spent(cost: Cost) -> str:
+    return f"{cost.flops:.3g} training FLOPs, {cost.seconds:.1f} s"
 
 
 def _wrapped(text: str) -> str:
@@ -182,7 +198,7 @@ def search(
         budget, begin = Budget(queries=queries, flops=flops), perf_counter()
         found = searcher.search(task, space, budget, seed)
         cost = replace(budget.spent, seconds=perf_counter() - begin)
-        child = _trained(task, space, found, recipe, seed)
+        child, training_cost = _trained(task, space, found, recipe, seed)
         share = accuracy(child, task.test)
         size = space.cost(found.architecture, task.shape, task.way)
     return SearchResult(
@@ -196,10 +212,12 @@ def search(
         test_accuracy=share,
         ci95=wilson(share, len(task.test)),
         cost=cost,
+        training_cost=training_cost,
         meta_cost=searcher.meta_cost,
         parameters=size.parameters,
         flops=size.flops,
         record=found.record,
+        untried=found.untried,
     )
 
 
@@ -230,9 +248,9 @@ def _check_arguments(task: Task, space: SearchSpace, method: Searcher | None, se
     check_task(task)
 
 
-def _trained(task: Task, space: SearchSpace, found: SearchOutcome, recipe: Recipe, seed: int) -> Child:
-    """The chosen network, trained by the recipe on the train part."""
-    recipe = recipe.changed(found.recipe)
+def _trained(task: Task, space: SearchSpace, found: SearchOutcome, recipe: Recipe, seed: int) -> tuple[Child, Cost]:
+    """The chosen network, trained by the recipe on the train part, and what that cost."""
+    recipe, begin = recipe.changed(found.recipe), perf_counter()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         child = Child(
@@ -243,8 +261,8 @@ def _trained(task: Task, space: SearchSpace, found: SearchOutcome, recipe: Recip
             recipe=recipe,
             weights=found.weights if recipe.inherit else None,
         )
-        fit_child(child, task.train, seed=seed)
-    return child.to(task.train.inputs.device)
+        cost = fit_child(child, task.train, seed=seed)
+    return child.to(task.train.inputs.device), replace(cost, seconds=perf_counter() - begin)
 
 
 def _trainable(task: Task) -> Task:

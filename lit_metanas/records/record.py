@@ -155,6 +155,7 @@ class SearchOutcome:
         weights: supernet parameters that the child may inherit, by name, or None.
         record: what was tried, and at what cost.
         recipe: the training hyper-parameters that were chosen with the architecture, by field of the recipe.
+        untried: architectures that were to be tried, but that the budget did not pay for.
 
     Example:
         >>> import torch
@@ -169,6 +170,7 @@ class SearchOutcome:
     weights: dict[str, Tensor] | None
     record: SearchRecord
     recipe: dict[str, float | int | str | bool] = field(default_factory=dict)
+    untried: int = 0
 
 
 # Not frozen, for Lightning's precision plugins refuse frozen dataclasses in batches; treat it as immutable.

@@ -7,6 +7,7 @@ import signal
 import threading
 import warnings
 from dataclasses import asdict, replace
+from functools import partial
 
 import numpy as np
 import optuna
@@ -21,7 +22,14 @@ from lit_metanas.estimators import TrainingEstimator
 from lit_metanas.io.checkpoints import read_weights
 from lit_metanas.records import Budget, read_architectures, read_records, read_results
 from lit_metanas.records.statistics import wilson
-from lit_metanas.searchers import DARTSSearcher, FixedArchitecture, QuerySearcher, RandomArchitecture, SuccessiveHalving
+from lit_metanas.searchers import (
+    DARTSSearcher,
+    EvolvingHalving,
+    FixedArchitecture,
+    QuerySearcher,
+    RandomArchitecture,
+    SuccessiveHalving,
+)
 from lit_metanas.searchers.query.objectives import RecipeRange
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.tasks import Split, Task
@@ -64,7 +72,8 @@ METHODS = {
 
 
 def searched(method="darts", task=TASK, **options):
-    given = {"method": METHODS[method](), "flops": 2e6, "queries": 3, "recipe": RECIPE, "seed": 1, **options}
+    made = METHODS[method]() if isinstance(method, str) else method
+    given = {"method": made, "flops": 2e6, "queries": 3, "recipe": RECIPE, "seed": 1, **options}
     return search(task, SPACE, **given)
 
 
@@ -163,8 +172,34 @@ def test_it_reads_well(found):
     assert f"architecture: {found.architecture}" in " ".join(text.split())
     assert f"  test accuracy: {100 * found.test_accuracy:.1f} % ± {100 * found.ci95:.1f} (95 % interval)" in lines
     assert f"  network: {found.parameters:,} parameters, {found.flops:,} multiply-adds an image" in lines
-    assert lines[-1].startswith(f"  cost of the search: {found.cost.flops:.3g} training FLOPs, 0 queries, ")
+    assert lines[-2] == f"  cost of the search: {found.cost.flops:.3g} training FLOPs, {found.cost.seconds:.1f} s"
+    spent = found.training_cost
+    assert lines[-1] == f"  cost of training the network: {spent.flops:.3g} training FLOPs, {spent.seconds:.1f} s"
+    assert "tried" not in text  # DARTS tries no architecture by itself
     assert all(len(line) <= 100 for line in lines)
+
+
+def test_the_cost_of_the_training_is_told_apart(found):
+    images = RECIPE.epochs * len(TASK.train)
+    assert (found.training_cost.flops, found.training_cost.images) == (3 * found.flops * images, images)
+    assert found.training_cost.steps == RECIPE.epochs * 3  # batches of 8 of 18 images
+    assert found.training_cost.queries == 0
+    assert found.training_cost.seconds > 0
+
+
+@pytest.mark.parametrize("searcher", ["halving", "evolving"])
+def test_what_the_budget_left_out_is_told(searcher):
+    estimator = partial(TrainingEstimator, recipe=RECIPE)
+    halving = SuccessiveHalving(estimator=estimator, candidates=8)
+    evolving = EvolvingHalving(estimator=estimator, candidates=(6, 2), rungs=(0.5, 0.3))
+    method, all_of_them = (halving, 8) if searcher == "halving" else (evolving, 7)  # the best of six, and a mutant
+    paid, short = (searched(method=method, flops=flops, queries=None, seed=0) for flops in (1e7, 2e5))
+    assert (paid.cost.queries, paid.untried) == (all_of_them, 0)
+    assert f"  tried: {all_of_them} architectures" in str(paid).splitlines()
+    assert 0 < short.cost.queries < all_of_them
+    assert short.untried == all_of_them - short.cost.queries
+    named = "1 architecture" if short.cost.queries == 1 else f"{short.cost.queries} architectures"
+    assert f"  tried: {named}; the budget did not pay for {short.untried} more" in str(short).splitlines()
 
 
 def snapshot():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from time import perf_counter
@@ -146,9 +146,22 @@ class Halving(Searcher):
         """
 
     def _finished(
-        self, contenders: Sequence[Contender], *, estimator: Estimator, budget: Budget, record: SearchRecord
+        self,
+        contenders: Sequence[Contender],
+        *,
+        entered: Collection[Architecture],
+        estimator: Estimator,
+        budget: Budget,
+        record: SearchRecord,
     ) -> SearchOutcome:
         """The first contender, trained on with what is left of the budget if wished.
+
+        Args:
+            contenders: those left of the last rung, best first.
+            entered: the architectures that were to be trained in any rung.
+            estimator: scores architectures.
+            budget: of the search.
+            record: what was tried.
 
         Raises:
             ValueError: nothing could be tried, or everything failed.
@@ -171,4 +184,5 @@ class Halving(Searcher):
                 iter(climb([winner], estimator=estimator, budget=budget, flops=rest, record=record)),
                 winner,
             )
-        return SearchOutcome(winner.architecture, winner.weights, record)
+        untried = set(entered) - {trial.architecture for trial in record.trials}
+        return SearchOutcome(winner.architecture, winner.weights, record, untried=len(untried))

@@ -76,7 +76,7 @@ class SuccessiveHalving(Halving):
             if not ranked:
                 break
             contenders = ranked[: -(-len(ranked) // self.eta)]
-        return self._finished(contenders, estimator=estimator, budget=budget, record=record)
+        return self._finished(contenders, entered=drawn, estimator=estimator, budget=budget, record=record)
 
 
 class EvolvingHalving(Halving):
@@ -136,13 +136,15 @@ class EvolvingHalving(Halving):
         total = left(budget, "EvolvingHalving")
         record = SearchRecord(problem)
         contenders = [Contender(self._start(space))]
+        entered: set[Architecture] = set()
         for number, share in zip(self.candidates, self.rungs, strict=True):
             rung = self._filled(contenders, number, space, record, generator)
+            entered |= {contender.architecture for contender in rung}
             ranked = climb(rung, estimator=estimator, budget=budget, flops=share * total, record=record)
             if not ranked:
                 break
             contenders = ranked[: self.survivors]
-        return self._finished(contenders, estimator=estimator, budget=budget, record=record)
+        return self._finished(contenders, entered=entered, estimator=estimator, budget=budget, record=record)
 
     def _start(self, space: SearchSpace) -> Architecture:
         start = complete(space, self.incumbent)
