@@ -22,7 +22,7 @@ def draw() -> Figure:
     figure = plt.figure(figsize=(9.6, 3.3))
     _title(figure, 0.015, "1  Meta-train on many small tasks")
     _title(figure, 0.375, "2  Learn what to prefer")
-    _title(figure, 0.715, "3  Get a network for a new task")
+    _title(figure, 0.705, "3  Get a network for a new task")
     _tasks(figure)
     _probabilities(figure)
     _network(figure)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 from fenced import Reader, blocks
 from PIL import Image
 
 import lit_metanas as lm
+from lit_metanas.tasks.images.image_files import read_images
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -31,6 +35,40 @@ def test_a_page_does_what_it_says(page: Path, tmp_path: Path, monkeypatch: pytes
     for name in set(sys.modules) - known:
         if (tmp_path / f"{name}.py").is_file():
             del sys.modules[name]
+
+
+# What only lit-metanas needs cannot be imported.
+ALONE = """
+import runpy, sys
+sys.modules.update(dict.fromkeys(("lit_metanas", "lightning", "numpy", "torchmetrics", "optuna")))
+runpy.run_path(sys.argv.pop(1), run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("shape", [(1, 12, 12), (3, 12, 10)])
+def test_torch_and_pillow_alone_classify_as_predict_does(shape: tuple[int, int, int], tmp_path: Path) -> None:
+    (script,) = (block for block in blocks(ROOT / "docs/tutorials/own_images.md") if block.rest == "classify.py")
+    assert len(script.code.replace("\n\n", "\n").splitlines()) <= 8
+    (tmp_path / "classify.py").write_text(script.code, encoding="utf-8")
+    generator = torch.Generator().manual_seed(0)
+    space = lm.LayeredSpace(depths=(2,), widths=(4,))
+    architecture = space.sample(generator)
+    network = space.child(architecture, shape, way=3)
+    lm.export_child(network, tmp_path / "out", architecture=architecture, classes=("a", "b", "c"), shape=shape)
+    pixels = torch.randint(0, 256, (30, 40, 3), dtype=torch.uint8, generator=generator).numpy()
+    colour = Image.fromarray(pixels)
+    turned = Image.Exif()
+    turned[0x0112] = 6  # to be turned by a quarter
+    colour.save(tmp_path / "turned.png", exif=turned)
+    colour.convert("L").save(tmp_path / "grey.png")
+    colour.convert("P").save(tmp_path / "palette.png")
+    for name in ("turned.png", "grey.png", "palette.png"):
+        command = [sys.executable, "-c", ALONE, "classify.py", name]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=300)
+        expected = lm.load_exported(tmp_path / "out").predict(read_images([tmp_path / name], shape))[0]
+        found = ast.literal_eval(done.stdout)
+        assert list(found) == ["a", "b", "c"]
+        torch.testing.assert_close(torch.tensor(list(found.values())), expected, atol=1e-5, rtol=0)
 
 
 def test_the_readme_does_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ import io
 import re
 import shlex
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,9 @@ class Reader:
 
     def _shell(self, command: str, more: list[str], block: Block) -> None:
         words = shlex.split(command.removeprefix("PYTHONPATH=. "), comments=True)  # the test's path has the folder
+        if words[:1] == ["python"]:
+            subprocess.run([sys.executable, *words[1:], *more], check=True, cwd=self.folder, timeout=600)
+            return
         if words[:1] != ["lit-metanas"]:
             subprocess.run(["bash", "-euo", "pipefail", "-c", command], check=True, cwd=self.folder, timeout=600)
             return
