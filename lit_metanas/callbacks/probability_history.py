@@ -11,12 +11,16 @@ from typing import Any
 
 from lit_metanas.io.files import replacing
 from lit_metanas.io.json_files import read_json
+from lit_metanas.records.plain import from_plain
 
 HISTORY_SCHEMA = 1
 """Version of the file. A reader of an older version refuses a newer one."""
 
 MOST_MOMENTS = 1000
 """Most moments that a history keeps."""
+
+MOST_LABELS = 5000
+"""Of all choices of a history that is read: each is a row of a figure."""
 
 
 @dataclass(frozen=True)
@@ -76,25 +80,36 @@ class ProbabilityHistory:
             raise ValueError(f"{source} is not a history of probabilities: give the file that a fit wrote.")
         if document["schema"] != HISTORY_SCHEMA:
             raise ValueError(
-                f"{source} has schema {document['schema']}, this version reads {HISTORY_SCHEMA}: update lit-metanas."
+                f"{source} has schema {str(document['schema'])[:40]}, this version reads {HISTORY_SCHEMA}: update "
+                "lit-metanas."
             )
         try:
-            labels = {str(name): [str(label) for label in own] for name, own in document["labels"].items()}
-            moments = [
-                Moment(
-                    int(row["step"]),
-                    float(row["progress"]),
-                    {name: [float(p) for p in row["probabilities"][name]] for name in labels},
-                )
-                for row in document["moments"]
-            ]
-        except (AttributeError, KeyError, TypeError, ValueError):
-            raise ValueError(f"{source} is damaged: write it again by another fit.") from None
-        for moment in moments:
+            history = from_plain(cls, {name: document[name] for name in ("labels", "moments")}, "it")
+            history._check()
+        except ValueError as error:
+            raise ValueError(f"{source} is damaged ({error}): write it again by another fit.") from None
+        return history
+
+    def _check(self) -> None:
+        """Compare the moments with the labels.
+
+        Raises:
+            ValueError: they do not fit, or are not in order.
+        """
+        last = 0
+        for moment in self.moments:
+            if moment.step < last or not 0 <= moment.progress <= 1:
+                raise ValueError("its moments are not in order")
+            last = moment.step
+            if moment.probabilities.keys() != self.labels.keys():
+                raise ValueError("a moment has the probabilities of other choices")
             for name, values in moment.probabilities.items():
-                if len(values) != len(labels[name]):
-                    raise ValueError(f"{source} has {len(values)} probabilities for '{name}', not {len(labels[name])}.")
-        return cls(labels, moments)
+                if len(values) != len(self.labels[name]):
+                    raise ValueError(
+                        f"there are {len(values)} probabilities for '{name[:40]}', not {len(self.labels[name])}"
+                    )
+                if not all(0 <= value <= 1.001 for value in values):
+                    raise ValueError("a probability is not between 0 and 1")
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write the history as JSON, atomically."""
@@ -114,4 +129,10 @@ class ProbabilityHistory:
             raise FileNotFoundError(
                 f"There is no file '{file}': fit with an ArchitectureLogger, or give its right path."
             )
-        return cls.from_json(read_json(file, "give the file that a fit wrote"), f"'{file}'")
+        history = cls.from_json(read_json(file, "give the file that a fit wrote"), f"'{file}'")
+        if len(history.moments) > MOST_MOMENTS or sum(map(len, history.labels.values())) > MOST_LABELS:
+            raise ValueError(
+                f"'{file}' has more than {MOST_MOMENTS} moments or {MOST_LABELS} labels: give the file that a fit "
+                "wrote."
+            )
+        return history

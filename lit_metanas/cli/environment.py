@@ -7,10 +7,10 @@ import re
 import secrets
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from lit_metanas.io.files import replacing
+from lit_metanas.io.files import read_regular, replacing
 
 
 def leave_process_group() -> None:
@@ -49,7 +49,10 @@ def name_run(loggers: object, root: Path, verb: str, *, goes_on: bool) -> None:
     if ID in os.environ:
         return
     path = root / f"wandb.{verb}.id"
-    kept = path.read_text(encoding="utf-8").strip() if goes_on and path.is_file() else ""
+    kept = ""
+    if goes_on and path.is_file():
+        with suppress(ValueError):
+            kept = read_regular(path, 1 << 20).decode().strip()
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", kept):
         kept = secrets.token_hex(5)
         with replacing(path) as temporary:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from lit_metanas.io.files import replacing
+from lit_metanas.io.files import has_content, replacing
 from lit_metanas.records.record import SearchRecord
 from lit_metanas.records.record_lines import merge_record_lines
 from lit_metanas.records.result_files import (
@@ -94,7 +94,7 @@ class FinishedPairs:
         self.directory = directory
         text = _text(settings)
         file = directory / "search.json"
-        if file.is_file() and file.read_bytes() != text.encode():
+        if file.is_file() and not has_content(file, text.encode()):
             raise ValueError(
                 f"'{directory}' holds a search with another space, recipe, budget or seed ('{file.name}' tells which): "
                 "give another directory, or delete this one."
@@ -113,7 +113,7 @@ class FinishedPairs:
         result, file = folder / "result.json", folder / "settings.json"
         if not result.is_file():
             return None
-        if not file.is_file() or file.read_bytes() != _text(settings).encode():
+        if not has_content(file, _text(settings).encode()):
             result.unlink()
             return None
         try:

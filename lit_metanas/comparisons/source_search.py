@@ -14,7 +14,7 @@ from lightning.pytorch.cli import OptimizerCallable
 
 from lit_metanas.estimators.meta_training import KeptScores, MetaTrainingEstimator
 from lit_metanas.io.checkpoints import tensor_digest
-from lit_metanas.io.files import replacing
+from lit_metanas.io.files import has_content, replacing
 from lit_metanas.io.locks import directory_lock
 from lit_metanas.io.text import number_of
 from lit_metanas.meta import Head
@@ -119,8 +119,7 @@ class SourceSearch(LightningModule):
         text = json.dumps(settings, indent=1, sort_keys=True)
         finished = self.directory / "finished.json"
         with directory_lock(self.directory, "search", "model.init_args.directory"):
-            same = finished.is_file() and finished.read_bytes() == text.encode()
-            if same and (known := self._written(data.source.name)) is not None:
+            if has_content(finished, text.encode()) and (known := self._written(data.source.name)) is not None:
                 print(f"The search in '{self.directory}' was finished before: nothing was done.")
                 return known
             finished.unlink(missing_ok=True)

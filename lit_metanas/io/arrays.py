@@ -1,19 +1,24 @@
-"""Arrays from files: NumPy archives, and pickles of plain data, read without executing anything in them."""
+"""Arrays from files: NumPy archives, and pickles of plain data, read within limits and without executing anything."""
 
 from __future__ import annotations
 
+import math
 import os
 import pickle
+import pickletools
 import re
 import struct
 import zipfile
 import zlib
-from collections import OrderedDict
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
-from typing import IO, Any, Literal, cast
+from tokenize import TokenError
+from typing import Any, Literal
 
 import numpy as np
+
+from lit_metanas.io.files import open_regular
 
 DAMAGED = (
     zipfile.BadZipFile,
@@ -26,29 +31,93 @@ DAMAGED = (
     ValueError,
     TypeError,
     AttributeError,
+    SyntaxError,
+    TokenError,
     RuntimeError,
     OverflowError,
     MemoryError,
 )
 """What a reader raises for a damaged, hostile or foreign file, and for content of another form than it expects."""
 
+LARGEST_ARRAYS = 1 << 28
+"""Bytes of a file, and of all its arrays in memory."""
 
-def read_npz(path: str | os.PathLike[str], fix: str) -> dict[str, np.ndarray[Any, Any]]:
+
+def read_npz(path: str | os.PathLike[str], fix: str, largest: int = LARGEST_ARRAYS) -> dict[str, np.ndarray[Any, Any]]:
     """All arrays of an ``.npz`` file, by name; their checksums are compared.
 
     Args:
         path: the file.
         fix: what to do about a damaged one, for the message.
+        largest: bytes of its arrays, beyond which none is read.
 
     Raises:
-        ValueError: the file is damaged, another kind of file, or holds more than numbers and texts.
+        ValueError: the file is damaged, another kind of file, larger, or holds more than numbers and texts.
     """
     file = Path(path)
     try:
-        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
-            return {name: stored[name] for name in stored.files}
+        with open_regular(file) as stream:
+            with zipfile.ZipFile(stream) as archive:
+                _check_arrays(archive, largest)
+            stream.seek(0)
+            with np.load(stream, allow_pickle=False) as stored:
+                return {name: stored[name] for name in stored.files}
+    except _TooLarge as error:
+        raise ValueError(f"'{file}' {error}: {fix}.") from None
     except DAMAGED:
         raise ValueError(f"'{file}' is damaged or no .npz file: {fix}.") from None
+
+
+class _TooLarge(Exception):  # noqa: N818 (what is beyond a limit is no error of the file's format)
+    """A file is beyond a limit; the message goes on after its name."""
+
+
+def _check_arrays(archive: zipfile.ZipFile, largest: int) -> None:
+    """Compare what arrays say of their size with the bytes they have, before memory is taken for them.
+
+    Raises:
+        _TooLarge: they are larger than the limit.
+        ValueError: one says something else, or holds neither numbers nor texts.
+    """
+    if sum(entry.file_size for entry in archive.infolist()) > largest:
+        raise _TooLarge(f"holds more than {largest >> 20} MB")
+    for entry in archive.infolist():
+        with archive.open(entry) as stream:
+            read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+            shape, _, kind = read[np.lib.format.read_magic(stream)](stream)
+            if kind.kind not in "biufcSU" or math.prod(shape) * kind.itemsize != entry.file_size - stream.tell():
+                raise ValueError("an array is more or less than its bytes")
+
+
+LARGEST_PICKLE, MOST_STEPS = 1 << 24, 2_000_000
+"""Bytes of a pickle, and its steps; a published table has a quarter of those. A step makes at most one small object."""
+
+_PLACES = {"PUT", "BINPUT", "LONG_BINPUT"}
+
+
+def check_pickle(content: bytes) -> None:
+    """Go through the steps of a pickle without doing them.
+
+    Few bytes can ask for memory without end, or for hours: an object kept at place 4,000,000,000, for which Python
+    makes room up to there, or numbers of a dictionary that all have the same hash.
+
+    Raises:
+        ValueError: it is larger than this module's limits, or does what no writer does.
+    """
+    if len(content) > LARGEST_PICKLE:
+        raise ValueError(f"holds more than {LARGEST_PICKLE >> 20} MB of values")
+    kept = 0
+    for step, (operation, argument, _) in enumerate(pickletools.genops(content)):
+        if step >= MOST_STEPS:
+            raise ValueError(f"holds more than {MOST_STEPS} values")
+        if operation.name in _PLACES:
+            if not isinstance(argument, int) or argument > kept:
+                raise ValueError("keeps a value where no writer does")
+            kept += 1
+        elif operation.name == "MEMOIZE":
+            kept += 1
+        elif isinstance(argument, int) and not -(2**63) <= argument < 2**64:
+            raise ValueError("holds a number that is too large")
 
 
 class Refused(Exception):  # noqa: N818 (what was done to it, as in the message)
@@ -56,10 +125,10 @@ class Refused(Exception):  # noqa: N818 (what was done to it, as in the message)
 
 
 class RestrictedUnpickler(pickle.Unpickler):
-    """Unpickles containers, numbers, texts and numpy's arrays and scalars; anything else a file names is refused.
+    """Unpickles containers, numbers and texts, among them numpy's single numbers; what else a file names is refused.
 
     A pickle is a program that may call any function of any installed package. Here a few names are understood, each
-    of which stands for something in this module that makes plain data and nothing else.
+    of which stands for a method that makes one small plain value.
     """
 
     def find_class(self, module: str, name: str) -> Any:
@@ -68,46 +137,60 @@ class RestrictedUnpickler(pickle.Unpickler):
         Raises:
             Refused: it stands for more than plain data.
         """
-        if (module, name) not in _ALLOWED:
+        known: dict[tuple[str, str], Callable[..., Any]] = {
+            ("collections", "OrderedDict"): self._ordered,
+            ("__builtin__", "bytes"): self._no_bytes,
+            ("_codecs", "encode"): self._encode,
+            ("numpy", "dtype"): self._kind,
+            ("numpy.core.multiarray", "scalar"): self._scalar,
+            ("numpy._core.multiarray", "scalar"): self._scalar,
+        }
+        if (module, name) not in known:
             raise Refused(f"{module}.{name}")
-        return _ALLOWED[module, name]
+        return known[module, name]
 
     def persistent_load(self, pid: Any) -> Any:
         """Refuse what lies outside the file."""
         raise Refused("an object outside the file")
 
+    # Not static: a file may set attributes of what it has got by name, and of a bound method there are none to set.
 
-def restricted_load(file: IO[bytes], source: str) -> Any:
-    """Read one pickled object.
+    def _ordered(self) -> dict[Any, Any]:
+        """What is filled afterwards, as it is since the second protocol."""
+        return {}
 
-    Args:
-        file: where to read from.
-        source: the file's name in messages.
+    def _no_bytes(self) -> bytes:
+        """Empty bytes, in the first pickle protocols."""
+        return b""
 
-    Raises:
-        ValueError: the file is damaged, or asks for anything but plain data, which the message names.
-    """
-    try:
-        return RestrictedUnpickler(file).load()
-    except Refused as refused:
-        raise ValueError(f"'{source}' asks for {refused}, which is no plain data: get the published file.") from None
-    except DAMAGED as error:
-        raise ValueError(f"'{source}' is damaged ({type(error).__name__}): get the published file again.") from None
+    def _encode(self, text: str, encoding: str) -> bytes:
+        """Other bytes, in the first pickle protocols: those of a number."""
+        if encoding != "latin1" or len(text) > 64:
+            raise Refused(f"the encoding '{encoding[:20]}' of {len(text)} characters")
+        return text.encode("latin1")
+
+    def _kind(self, code: str, align: bool = False, copy: bool = False) -> _Kind:
+        del align, copy
+        return _Kind(code)
+
+    def _scalar(self, kind: _Kind, value: bytes) -> Any:
+        return np.frombuffer(value, dtype=kind.dtype, count=1)[0]
 
 
 class _Kind:
-    """Stands for ``numpy.dtype``, of numbers and texts only; a pickle sets its byte order afterwards."""
+    """Stands for ``numpy.dtype``, of numbers only; a pickle sets its byte order afterwards."""
 
-    def __init__(self, code: str, align: bool = False, copy: bool = False) -> None:
-        del align, copy
-        if not re.fullmatch(r"[biufcSU][0-9]{1,9}", code):
-            raise Refused(f"a numpy array of '{code}'")
+    __slots__ = ("code", "order")
+
+    def __init__(self, code: str) -> None:
+        if not re.fullmatch(r"[biufc](1|2|4|8|16)", code):
+            raise Refused(f"numbers of the kind '{code[:20]}'")
         self.code = code
         self.order: Literal["<", ">", "|", "="] = "="
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         if state[1] not in ("<", ">", "|", "="):
-            raise Refused(f"the byte order '{state[1]}'")
+            raise Refused("another byte order")
         self.order = state[1]
 
     @property
@@ -115,54 +198,25 @@ class _Kind:
         return np.dtype(self.code).newbyteorder(self.order)
 
 
-class _Named:
-    """Stands for ``numpy.ndarray``, which a pickle only names."""
+def restricted_load(content: bytes, source: str) -> Any:
+    """Read one pickled object.
 
+    Args:
+        content: the pickle.
+        source: its file's name in messages.
 
-class _Array(np.ndarray[Any, Any]):
-    """An array that a pickle makes empty, and then fills."""
-
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
-        _, shape, kind, fortran, raw = state
-        if not isinstance(kind, _Kind) or not isinstance(raw, bytes):
-            raise Refused("a numpy array of objects")
-        super().__setstate__(cast(Any, (1, shape, kind.dtype, bool(fortran), raw)))
-
-
-def _empty(named: type, shape: tuple[int, ...], code: bytes) -> _Array:
-    del code
-    if named is not _Named or shape != (0,):
-        raise Refused("a numpy array of an unknown kind")
-    return _Array((0,), dtype=np.uint8)
-
-
-def _from_buffer(buffer: bytes, kind: _Kind, shape: tuple[int, ...], order: str) -> Any:
-    return np.frombuffer(buffer, dtype=kind.dtype).reshape(shape, order="F" if order == "F" else "C").copy(order="K")
-
-
-def _scalar(kind: _Kind, value: bytes) -> Any:
-    return np.frombuffer(value, dtype=kind.dtype, count=1)[0]
-
-
-def _no_bytes() -> bytes:
-    """Empty bytes, in the first pickle protocols."""
-    return b""
-
-
-def _encode(text: str, encoding: str) -> bytes:
-    """Other bytes, in the first pickle protocols."""
-    if encoding != "latin1":
-        raise Refused(f"the encoding '{encoding}'")
-    return text.encode("latin1")
-
-
-_ALLOWED: dict[tuple[str, str], Callable[..., Any]] = {
-    ("collections", "OrderedDict"): OrderedDict,
-    ("__builtin__", "bytes"): _no_bytes,
-    ("_codecs", "encode"): _encode,
-    ("numpy", "dtype"): _Kind,
-    ("numpy", "ndarray"): _Named,
-    **{(f"{core}.multiarray", "scalar"): _scalar for core in ("numpy.core", "numpy._core")},
-    **{(f"{core}.multiarray", "_reconstruct"): _empty for core in ("numpy.core", "numpy._core")},
-    **{(f"{core}.numeric", "_frombuffer"): _from_buffer for core in ("numpy.core", "numpy._core")},
-}
+    Raises:
+        ValueError: it is damaged, beyond the limits of ``check_pickle``, or asks for anything but plain data, which the
+            message names.
+    """
+    fix = "get the published file"
+    try:
+        check_pickle(content)
+    except Exception as error:  # of many kinds, by pickletools
+        raise ValueError(f"'{source}' is damaged ({type(error).__name__}): {fix} again.") from None
+    try:
+        return RestrictedUnpickler(BytesIO(content)).load()
+    except Refused as refused:
+        raise ValueError(f"'{source}' asks for {refused}, which is no plain data: {fix}.") from None
+    except DAMAGED as error:
+        raise ValueError(f"'{source}' is damaged ({type(error).__name__}): {fix} again.") from None

@@ -16,8 +16,8 @@ import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 from torch import Tensor
 
-from lit_metanas.io.arrays import DAMAGED
-from lit_metanas.io.files import replacing
+from lit_metanas.io.arrays import DAMAGED, LARGEST_PICKLE, check_pickle
+from lit_metanas.io.files import open_regular, replacing
 
 FIX = "give a checkpoint that `lit-metanas fit` wrote"
 
@@ -26,22 +26,28 @@ def load_plain(path: str | os.PathLike[str]) -> Any:
     """Tensors and plain values of a file that ``torch.save`` wrote, onto the CPU; no code in it is executed.
 
     Checksums are compared, which torch leaves out: it would take a flipped bit for a weight. A file that is no archive
-    is not unpickled at all. Tensors are dense, and take no more memory than the file has bytes.
+    is not unpickled at all. Tensors are dense, and take no more memory than the file has bytes; what lies around them
+    is bounded in number, depth and size.
 
     Raises:
         Exception: one of ``DAMAGED``; ``UnpicklingError`` for an archive of objects that would execute code.
     """
-    with open(path, "rb") as stream, zipfile.ZipFile(stream) as archive:
+    with open_regular(path) as stream, zipfile.ZipFile(stream) as archive:
         size = os.fstat(stream.fileno()).st_size
         check_stored(archive, size)
         if (entry := archive.testzip()) is not None:
             raise zipfile.BadZipFile(f"The checksum of '{entry}' does not fit.")
+        for own in archive.infolist():
+            if own.filename.lower().endswith(".pkl"):  # torch, too, finds names whatever their case
+                if own.file_size > LARGEST_PICKLE:
+                    raise ValueError(f"holds more than {LARGEST_PICKLE >> 20} MB of values")
+                check_pickle(archive.read(own))
         stream.seek(0)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about unusual files
             # Explicit: else an environment variable of torch's could turn it off.
             content = torch.load(stream, map_location="cpu", weights_only=True)
-    _check_dense(content, size)
+    check_plain(content, size)
     return content
 
 
@@ -62,28 +68,54 @@ def check_stored(archive: zipfile.ZipFile, size: int) -> None:
         raise ValueError("has entries that overlap")
 
 
-def _check_dense(content: object, size: int) -> None:
-    """Compare all tensors in nested containers with the file's size.
+MOST_VALUES, DEEPEST = 2_000_000, 50
+"""Values of a checkpoint, those that stand in several places counted each time, and containers within each other."""
 
-    A pickle of plain tensors may also hold sparse ones with indices outside of their memory, and views that repeat a
-    few numbers a billion times.
+_PLAIN = str | bytes | int | float | complex | bool | torch.dtype | torch.device | torch.memory_format | None
+
+
+def check_plain(content: object, size: int) -> None:
+    """Compare nested containers with what a checkpoint of so many bytes may hold.
+
+    A pickle of plain tensors may also hold sparse ones with indices outside of their memory, views that repeat a few
+    numbers a billion times, lists of lists that stand for billions of values, and one that holds itself.
 
     Raises:
-        ValueError: a tensor is not dense, or all of them are far larger than the file.
+        ValueError: a tensor is not dense, or all of them are far larger than the file; containers are too deep, hold
+            themselves, or more values than there is room for; a value is not plain.
     """
-    waiting, total = [content], 0
-    while waiting:
-        value = waiting.pop()
+    known: dict[int, tuple[int, int, int]] = {}  # values, bytes of tensors, and depth, of a container
+    under_way = (0, 0, 0)
+
+    def measured(value: object, depth: int) -> tuple[int, int, int]:
         if isinstance(value, Tensor):
             if value.layout != torch.strided or value.device.type != "cpu" or value.is_quantized or value.is_nested:
                 raise ValueError("holds a tensor that is not dense")
-            total += value.numel() * value.element_size()
-        elif isinstance(value, Mapping):
-            waiting += value.values()
-        elif isinstance(value, list | tuple | set):
-            waiting += value
-    if total > 4 * size:  # torch writes what several tensors share only once
-        raise ValueError("holds tensors that are larger than the file")
+            return 1, value.numel() * value.element_size(), 0
+        if not isinstance(value, Mapping | list | tuple | set | frozenset):
+            if not isinstance(value, _PLAIN):
+                raise ValueError("holds more than plain values")
+            return 1, 0, 0
+        if id(value) in known:
+            if known[id(value)] is under_way:
+                raise ValueError("holds a container that holds itself")
+            number, total, height = known[id(value)]
+        else:
+            known[id(value)] = under_way
+            number, total, height = 1, 0, 0
+            for inner in (*value.keys(), *value.values()) if isinstance(value, Mapping) else value:
+                if depth >= DEEPEST:
+                    raise ValueError(f"is nested deeper than {DEEPEST} levels")
+                found = measured(inner, depth + 1)
+                number, total, height = number + found[0], total + found[1], max(height, 1 + found[2])
+            known[id(value)] = number, total, height
+        if number > MOST_VALUES or total > 4 * size:  # torch writes what several tensors share only once
+            raise ValueError("holds more values than there is room for")
+        if depth + height > DEEPEST:
+            raise ValueError(f"is nested deeper than {DEEPEST} levels")
+        return number, total, height
+
+    measured(content, 0)
 
 
 _KINDS: dict[str, type | tuple[type, ...]] = {

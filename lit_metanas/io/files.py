@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 
 @contextmanager
@@ -44,8 +45,24 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def open_regular(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+    """Open a regular file to read it: not a pipe or a device, which may never end.
+
+    Raises:
+        ValueError: it is no regular file; the message goes on after the file's name.
+        OSError: it cannot be read.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # without waiting for a pipe's other end
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise ValueError("is no regular file")
+    with open(handle, "rb") as stream:
+        yield stream
+
+
 def read_regular(path: str | os.PathLike[str], largest: int) -> bytes:
-    """Read a regular file: not a pipe or a device, which may never end.
+    """Read a regular file.
 
     Args:
         path: the file.
@@ -55,13 +72,19 @@ def read_regular(path: str | os.PathLike[str], largest: int) -> bytes:
         ValueError: it is no regular file, or larger; the message goes on after the file's name.
         OSError: it cannot be read.
     """
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # without waiting for a pipe's other end
-    status = os.fstat(handle)
-    if not stat.S_ISREG(status.st_mode) or status.st_size > largest:
-        os.close(handle)
-        raise ValueError(f"is larger than {largest >> 20} MB" if stat.S_ISREG(status.st_mode) else "is no regular file")
-    with open(handle, "rb") as stream:
-        return stream.read(status.st_size)
+    with open_regular(path) as stream:
+        size = os.fstat(stream.fileno()).st_size
+        if size > largest:
+            raise ValueError(f"is larger than {largest >> 20} MB")
+        return stream.read(size)
+
+
+def has_content(path: str | os.PathLike[str], content: bytes) -> bool:
+    """Whether a regular file holds just these bytes; one of another size is not read."""
+    try:
+        return read_regular(path, len(content)) == content
+    except (OSError, ValueError):
+        return False
 
 
 def open_own(path: str | os.PathLike[str], flags: int) -> int:

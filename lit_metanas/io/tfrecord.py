@@ -67,6 +67,9 @@ MASK = 0xA282EAD8
 BATCH = 4096
 """Records whose checksums are computed at once, byte by byte of all of them."""
 
+LARGEST_RECORD = 1 << 14
+"""Bytes of a record: a batch of them is held at once, each with room for the largest."""
+
 
 class Framed(NamedTuple):
     """A record and the checksum that the file has for it."""
@@ -141,6 +144,8 @@ def _frames(stream: IO[bytes], file: Path, source: str) -> Iterator[Framed]:
         left -= 12 + length + 4
         if len(head) < 12 or left < 0:
             raise ValueError(f"'{file}' ends within a record: get it again from {source}.")
+        if length > LARGEST_RECORD:
+            raise ValueError(f"'{file}' holds a record of {length} bytes, which no table has: get it from {source}.")
         data = stream.read(length)
         yield Framed(data, int.from_bytes(stream.read(4), "little"))
 

@@ -130,6 +130,34 @@ def test_foreign_history_files_are_refused(tmp_path, text, message):
         ProbabilityHistory.read(file)
 
 
+def moment(**changed):
+    return {"step": 3, "progress": 0.5, "probabilities": {"a": [0.25, 0.75]}} | changed
+
+
+@pytest.mark.parametrize(
+    ("moments", "message"),
+    [
+        ([moment(step=3.5)], "must be a whole number"),
+        ([moment(step=-1)], "not in order"),
+        ([moment(), moment(step=2)], "not in order"),
+        ([moment(progress="1e400")], "must be a number"),
+        ([moment(progress="NaN")], "not in order"),
+        ([moment(progress=2)], "not in order"),
+        ([moment(probabilities={"b": [0.25, 0.75]})], "of other choices"),
+        ([moment(probabilities={"a": [0.25, "Infinity"]})], "not between 0 and 1"),
+        ([moment(probabilities={"a": [3e38, 0.5]})], "not between 0 and 1"),
+        ([moment(probabilities={"a": "25"})], "must be a list"),
+        ([moment(more=1)], "unknown field 'more'"),
+        ([moment()] * (MOST_MOMENTS + 1), "has more than 1000 moments"),
+    ],
+)
+def test_a_history_holds_probabilities_in_order(tmp_path, moments, message):
+    file = tmp_path / "probabilities.json"
+    file.write_text(json.dumps({"schema": 1, "labels": {"a": ["x", "y"]}, "moments": moments}))
+    with pytest.raises(ValueError, match=rf"^'.*probabilities.json' .*{message}"):
+        ProbabilityHistory.read(file)
+
+
 def test_missing_history_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"nowhere\.json"):
         ProbabilityHistory.read(os.fspath(tmp_path / "nowhere.json"))

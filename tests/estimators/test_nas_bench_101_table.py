@@ -184,6 +184,8 @@ def with_metrics(message):
         changed(0, "0" * 32),
         changed(1, "108"),
         changed(1, -1),
+        changed(1, 109),
+        changed(1, 108.0),
         changed(2, "01000100"),
         changed(2, "010001010"),
         changed(2, 7),
@@ -196,8 +198,9 @@ def with_metrics(message):
         with_metrics(metrics(108, 5, 1.5, 0.4, 1.0)),
         with_metrics(metrics(108, 5, float("nan"), 0.4, 1.0)),
         with_metrics(metrics(108, 5, 0.5, 0.4, float("inf"))),
+        with_metrics(metrics(108, 2**63, 0.5, 0.4, 1.0)),
         with_metrics(b"\x0a\x00" * 3),
-        b"[" * 100_000,
+        b"[" * 10_000,
     ],
 )
 def test_other_records_are_refused(tmp_path, text):

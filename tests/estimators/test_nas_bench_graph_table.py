@@ -75,6 +75,14 @@ def test_mistakes_are_named(tmp_path, chain, monkeypatch):
         store(tmp_path, content)
         with pytest.raises(ValueError, match=rf"cora.bench' {text}"):
             NASBenchGraphTable("cora", tmp_path)
+    for value in ("many", None, float("nan"), float("inf")):
+        store(tmp_path, {1: {**made_row(0.5), "para": value}})
+        with pytest.raises(ValueError, match=r"cora.bench' holds something else than numbers in its row 1: install"):
+            NASBenchGraphTable("cora", tmp_path)
+    with (tmp_path / "cora.bench").open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(ValueError, match=r"cora.bench' is larger than 16 MB: install"):
+        NASBenchGraphTable("cora", tmp_path)
     store(tmp_path, {1: made_row(0.5)})
     with pytest.raises(ValueError, match=r"cora.bench' does not list the architecture link=0,1,2,3 op1=gcn"):
         NASBenchGraphTable("cora", tmp_path).score(chain, "val")

@@ -4,6 +4,7 @@ import bz2
 import json
 import os
 import pickle
+import tracemalloc
 from collections import OrderedDict
 
 import numpy as np
@@ -125,6 +126,16 @@ def test_a_truncated_record_is_refused(tmp_path, share):
     table = NATSFiles("cifar10", tmp_path)
     with pytest.raises(ValueError, match=r"tss_000003.pickle.pbz2' is damaged \(\w+\): get the published file again"):
         table.score(table.space.from_index(3), "val_200")
+
+
+def test_a_record_is_not_unpacked_beyond_a_limit(tmp_path):
+    (tmp_path / "tss_000003.pickle.pbz2").write_bytes(bz2.compress(bytes(1 << 28)))
+    table = NATSFiles("cifar10", tmp_path)
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=r"tss_000003.pickle.pbz2' is damaged \(EOFError\): get the published"):
+        table.score(table.space.from_index(3), "val_200")
+    assert tracemalloc.get_traced_memory()[1] < 1 << 26
+    tracemalloc.stop()
 
 
 def test_what_is_absent_is_named(tmp_path):

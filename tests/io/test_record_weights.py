@@ -2,11 +2,14 @@
 
 import os
 import pickle
+import struct
+import zipfile
 
 import pytest
 import torch
 
-from lit_metanas.io.checkpoints import read_weights, write_weights
+from lit_metanas.io.arrays import DAMAGED
+from lit_metanas.io.checkpoints import DEEPEST, load_plain, read_weights, write_weights
 from lit_metanas.io.files import replacing
 
 
@@ -88,3 +91,63 @@ def test_replacing_keeps_the_old_file_when_the_block_fails(tmp_path):
     with replacing(path) as temporary:
         temporary.write_text("new")
     assert path.read_text() == "new"
+
+
+def nested(levels, inner=1):
+    for _ in range(levels):
+        inner = [inner]
+    return inner
+
+
+def doubled(times):
+    """Few lists, of which each stands twice in the next one: 2 to the power of ``times`` values."""
+    inner = ["value"]
+    for _ in range(times):
+        inner = [inner, inner]
+    return inner
+
+
+def endless():
+    holds = {}
+    holds["itself"] = [holds]
+    return holds
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        doubled(60),
+        endless(),
+        nested(DEEPEST + 1),
+        [nested(DEEPEST - 1, shared := ["shared"]), shared, nested(DEEPEST, shared)],
+        [2**63, 10**400],
+        {place * (2**61 - 1): None for place in range(100_000)},
+        torch.zeros(1).expand(10**12),
+        [torch.zeros(1000)] * 10**5,
+    ],
+    ids=["doubled", "endless", "deep", "deep by two ways", "numbers", "one hash", "expanded", "repeated"],
+)
+def test_few_bytes_that_stand_for_much_are_refused_at_once(content, tmp_path):
+    torch.save({"a": content}, tmp_path / "x.ckpt")
+    with pytest.raises(DAMAGED):
+        load_plain(tmp_path / "x.ckpt")
+
+
+def test_what_a_training_keeps_is_read(tmp_path):
+    content = {"a": [nested(DEEPEST - 2), (1.5, None, True, b"x"), torch.Size((2, 3)), torch.float32], 3: {4, 5}}
+    torch.save(content, tmp_path / "x.ckpt")
+    assert load_plain(tmp_path / "x.ckpt") == content
+
+
+def test_a_pickle_in_an_archive_is_looked_at_before_it_is_read(tmp_path):
+    """Its one step keeps a value at a place for which there is no memory."""
+    path = tmp_path / "x.ckpt"
+    torch.save({}, path)
+    with zipfile.ZipFile(path) as old:
+        entries = {name: old.read(name) for name in old.namelist()}
+    with zipfile.ZipFile(path, "w") as new:
+        for name, data in entries.items():
+            far = b"\x80\x02}r" + struct.pack("<I", 2**32 - 1) + b"."
+            new.writestr(name, far if name.endswith("data.pkl") else data)
+    with pytest.raises(ValueError, match="keeps a value where no writer does"):
+        load_plain(path)

@@ -1,22 +1,24 @@
-"""The restricted unpickler reads plain data and nothing else."""
+"""The restricted unpickler reads plain data and nothing else, in bounded time and memory."""
 
-import io
 import os
 import pickle
+import struct
 import sys
+import tracemalloc
 from collections import OrderedDict
 
 import numpy as np
 import pytest
 import torch
 
+from lit_metanas.io import arrays
 from lit_metanas.io.arrays import restricted_load
 
 PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)
 
 
 def load(data):
-    return restricted_load(io.BytesIO(data), "table.pickle")
+    return restricted_load(data, "table.pickle")
 
 
 class Call:
@@ -32,41 +34,16 @@ class Call:
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_plain_data_come_back_equal(protocol):
     data = {
-        "numbers": [1, -(2**70), 0.25, True, None, 1 + 2j],
+        "numbers": [1, -(2**63), 0.25, True, None, 1 + 2j],
         "texts": ("a", "ä", b"\x00\xff"),
         ("cifar10", 777): OrderedDict([("b", {1, 2}), ("a", frozenset({3}))]),
     }
-    if protocol < 3:  # these protocols write bytes, sets and complex numbers as calls of built-in functions
-        data = {
-            "numbers": [1, -(2**70), 0.25, True, None],
-            "texts": ("a", "ä"),
-            ("cifar10", 777): OrderedDict(b=1, a=2),
-        }
-    elif protocol < 4:
-        data[("cifar10", 777)] = OrderedDict(b=1, a=2)
-        data["numbers"].pop()
-    else:
-        data["numbers"].pop()
+    data["numbers"].pop()
+    if protocol < 4:  # these protocols write bytes, sets and complex numbers as calls of built-in functions
+        data[("cifar10", 777)] = OrderedDict(b=1, a=2) if protocol > 1 else {"b": 1, "a": 2}
+    if protocol < 3:
+        data["texts"] = ("a", "ä")
     assert load(pickle.dumps(data, protocol)) == data
-
-
-@pytest.mark.parametrize("protocol", PROTOCOLS)
-@pytest.mark.parametrize(
-    "array",
-    [
-        np.arange(6, dtype="<i4").reshape(2, 3),
-        np.arange(6, dtype=">f8").reshape(2, 3).T,
-        np.asfortranarray(np.arange(24, dtype="f4").reshape(2, 3, 4)),
-        np.array(["ab", "c"]),
-        np.array([b"ab", b"c"]),
-        np.zeros((0, 3), dtype=bool),
-    ],
-)
-def test_arrays_come_back_equal(protocol, array):
-    found = load(pickle.dumps({"x": array, "y": array}, protocol))["x"]
-    assert isinstance(found, np.ndarray)
-    assert found.dtype == pickle.loads(pickle.dumps(array, protocol)).dtype
-    assert np.array_equal(found, array)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -86,10 +63,11 @@ def test_scalars_come_back_equal(protocol, value):
         (Call(np.load, "{}"), r"numpy\S*.load"),
         (Call(torch.load, "{}"), "torch.serialization.load"),
         (Call(sys.setrecursionlimit, 1), "sys.setrecursionlimit"),
-        (np.array([1, "a"], dtype=object), "a numpy array of 'O8'"),
-        (np.zeros(2, dtype=[("a", "i4")]), "a numpy array of 'V4'"),
+        (np.array([1, 2]), r"numpy\._core\.\S+"),
+        (np.dtype("O"), "numbers of the kind 'O8'"),
+        (np.dtype([("a", "i4")]), "numbers of the kind 'V4'"),
+        (np.dtype("S64"), "numbers of the kind 'S64'"),
         (slice(1), r"(__builtin__|builtins).slice"),
-        (OrderedDict, None),
         (Call(bytearray, 10), r"(__builtin__|builtins).bytearray"),
     ],
 )
@@ -100,9 +78,6 @@ def test_a_pickle_that_wants_more_is_refused_and_nothing_is_run(hostile, named, 
         function, arguments = hostile.reduced
         hostile = Call(function, *(a.format(witness) if isinstance(a, str) else a for a in arguments))
     data = pickle.dumps({"x": hostile}, protocol)
-    if named is None:
-        assert load(data) == {"x": OrderedDict}
-        return
     with pytest.raises(
         ValueError, match=f"^'table.pickle' asks for {named}, which is no plain data: get the published"
     ):
@@ -110,17 +85,56 @@ def test_a_pickle_that_wants_more_is_refused_and_nothing_is_run(hostile, named, 
     assert not witness.exists()
 
 
-def test_what_stands_for_numpy_makes_nothing_but_small_arrays():
-    for hostile in (
-        b"cnumpy\nndarray\n(I9\ntR.",
-        b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I9\ntS'b'\ntR.",
-    ):
-        with pytest.raises(ValueError, match=r"^'table.pickle' (asks for a numpy array of an unknown kind|is damaged)"):
-            load(hostile)
+def repeated(made, times=20_000):
+    """A pickle that keeps something large, and then does ``made``, which uses it, many times."""
+    return b"\x80\x02" + made[0] + b"](" + made[1] * times + b"e."
+
+
+KEPT = b"(" + b"".join(b"K%cK\x01" % number for number in range(256)) + b"dq\x00"
+TEXT = b"X" + struct.pack("<I", 1 << 20) + b"x" * (1 << 20) + b"q\x00"
+BOMBS = {
+    "a place far beyond": b"\x80\x04]r" + struct.pack("<I", 2**32 - 1) + b".",
+    "a place in words": b"(lp4000000000\n.",
+    "numbers of one hash": b"\x80\x02}(" + b"".join(
+        b"\x8a\x10" + (place * (2**61 - 1)).to_bytes(16, "little") + b"N" for place in range(1, 50_000)
+    ) + b"u.",
+    "more bytes": b"\x80\x02X" + struct.pack("<I", 1 << 24) + b"x" * (1 << 24) + b".",
+    "copies of a dictionary": repeated((KEPT + b"ccollections\nOrderedDict\nq\x01", b"h\x01)Rh\x00b")),
+    "dictionaries of a dictionary": repeated((KEPT + b"ccollections\nOrderedDict\nq\x01", b"h\x01h\x00\x85R")),
+    "copies of a text": repeated(
+        (TEXT + b"c_codecs\nencode\nq\x01X\x06\x00\x00\x00latin1q\x02", b"h\x01h\x00h\x02\x86R")
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_few_bytes_take_neither_memory_nor_time(bomb):
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=r"^'table.pickle' (is damaged \(\w+\)|asks for the encoding .*): get the"):
+        load(BOMBS[bomb])
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 200 << 20
+
+
+def test_steps_are_counted(monkeypatch):
+    monkeypatch.setattr(arrays, "MOST_STEPS", 1000)
+    assert len(load(b"\x80\x02](" + b"]" * 900 + b"e.")) == 900
+    with pytest.raises(ValueError, match="is damaged"):
+        load(b"\x80\x02](" + b"]" * 1000 + b"e.")
+
+
+def test_nothing_of_the_process_is_set():
+    """What a file gets by name belongs to it alone."""
+    state = b"N}X\x08\x00\x00\x00__code__NsX\x0c\x00\x00\x00__defaults__)s\x86"
+    for name in (b"collections\nOrderedDict", b"numpy\ndtype", b"_codecs\nencode", b"numpy._core.multiarray\nscalar"):
+        with pytest.raises(ValueError, match="is damaged"):
+            load(b"\x80\x02c" + name + b"\n" + state + b"b.")
+    assert load(pickle.dumps([np.float64(0.5), OrderedDict(a=1)])) == [0.5, {"a": 1}]
 
 
 def test_an_encoding_that_is_not_that_of_bytes_is_refused():
-    with pytest.raises(ValueError, match="asks for the encoding 'rot13'"):
+    with pytest.raises(ValueError, match="asks for the encoding 'rot13' of 3 characters"):
         load(b"c_codecs\nencode\n(Vabc\nVrot13\ntR.")
 
 
@@ -148,7 +162,7 @@ def test_an_object_outside_the_file_is_refused():
 
 
 def test_a_truncated_file_is_damaged_at_every_length():
-    data = pickle.dumps({"a": [1, 2.5, "text"], "b": np.arange(3)})
+    data = pickle.dumps({"a": [1, 2.5, "text"], "b": np.float32(3)})
     for length in range(0, len(data), 7):
         with pytest.raises(ValueError, match=r"^'table.pickle' is damaged \(\w+\): get the published file again\.$"):
             load(data[:length])

@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from lit_metanas.io.tfrecord import fields, masked_checksums, read_tfrecords
+from lit_metanas.io.tfrecord import LARGEST_RECORD, fields, masked_checksums, read_tfrecords
 
 SOURCE = "https://example.org/table"
 
@@ -54,6 +54,13 @@ def test_records_come_back(path, monkeypatch):
     assert list(read_tfrecords(path, SOURCE)) == RECORDS
     monkeypatch.setattr("lit_metanas.io.tfrecord.BATCH", 2)
     assert list(read_tfrecords(path, SOURCE)) == RECORDS
+
+
+def test_a_large_record_is_refused_before_a_batch_is_laid_out_by_it(tmp_path):
+    path = tmp_path / "large.tfrecord"
+    path.write_bytes(framed([b"small"]) + framed([b"x" * (LARGEST_RECORD + 1)]) + framed([b"small"]))
+    with pytest.raises(ValueError, match=rf"holds a record of {LARGEST_RECORD + 1} bytes, .*: get it from {SOURCE}"):
+        list(read_tfrecords(path, SOURCE))
 
 
 def test_absent(tmp_path):

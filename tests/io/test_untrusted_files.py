@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import os
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from lit_metanas.io import files, json_files, locks
-from lit_metanas.io.files import open_own, read_regular, replacing
+from lit_metanas.io.arrays import read_npz
+from lit_metanas.io.files import has_content, open_own, read_regular, replacing
 from lit_metanas.io.json_files import parse_json, read_json
 from lit_metanas.io.locks import changing, directory_lock
 
@@ -107,3 +112,63 @@ def test_a_new_name_is_on_the_disk_too(tmp_path: Path, monkeypatch: pytest.Monke
     with replacing(tmp_path / "results.json") as temporary:
         temporary.write_text("{}")
     assert flushed[-1] == (tmp_path, [tmp_path / "results.json"])
+
+
+@pytest.mark.parametrize("make", [fifo, Path.mkdir, lambda path: path.symlink_to("/dev/zero")])
+def test_only_regular_files_are_compared(make: Callable[[Path], None], tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"same")
+    make(tmp_path / "b")
+    assert has_content(tmp_path / "a", b"same")
+    assert not any(has_content(tmp_path / "a", other) for other in (b"", b"other", b"sam", b"same."))
+    assert not has_content(tmp_path / "b", b"same")
+    with pytest.raises(ValueError, match=r"b' is damaged or no \.npz file: fix it\."):
+        read_npz(tmp_path / "b", "fix it")
+
+
+def archive(path: Path, header: dict[str, Any] | bytes, data: bytes, compression: int = zipfile.ZIP_STORED) -> Path:
+    """An ``.npz`` file of one array, whose header says what it likes."""
+    stream = io.BytesIO()
+    if isinstance(header, bytes):
+        stream.write(header)
+    else:
+        np.lib.format.write_array_header_1_0(stream, {"fortran_order": False, **header})
+    with zipfile.ZipFile(path, "w", compression) as new:
+        new.writestr("a.npy", stream.getvalue() + data)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("header", "size"),
+    [
+        ({"descr": "|u1", "shape": (10**12,)}, 8),
+        ({"descr": "<f8", "shape": (10**6, 10**6)}, 8),
+        ({"descr": "<f8", "shape": (2,)}, 8),
+        ({"descr": "<f8", "shape": (0,)}, 8),
+        ({"descr": "<f8", "shape": (-1,)}, 8),
+        ({"descr": "<f8", "shape": (2**62, 4)}, 0),
+        ({"descr": "|S1000000000", "shape": (1,)}, 8),
+        ({"descr": "|V8", "shape": (1,)}, 8),
+        ({"descr": "|O", "shape": (1,)}, 8),
+        ({"descr": [("a", "<f8")], "shape": (1,)}, 8),
+        ({"descr": "<M8[s]", "shape": (1,)}, 8),
+        (b"\x93NUMPY\x01\x00\x10\x00" + b"(" * 16, 0),
+        (b"\x93NUMPY\x02\x00\xff\xff\xff\xff{", 0),
+        (b"\x93NUMPY\x09\x00", 0),
+        (b"PK", 0),
+    ],
+    ids=str,
+)
+def test_an_array_is_as_large_as_its_bytes(header: dict[str, Any] | bytes, size: int, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"a.npz' is damaged or no \.npz file: fix it\."):
+        read_npz(archive(tmp_path / "a.npz", header, bytes(size)), "fix it")
+
+
+def test_arrays_are_not_inflated_beyond_a_limit(tmp_path: Path) -> None:
+    zeros = {"descr": "|u1", "shape": (300 << 20,)}
+    bomb = archive(tmp_path / "a.npz", zeros, bytes(300 << 20), zipfile.ZIP_DEFLATED)
+    assert bomb.stat().st_size < 1 << 20
+    with pytest.raises(ValueError, match=r"a.npz' holds more than 256 MB: fix it\."):
+        read_npz(bomb, "fix it")
+    np.savez_compressed(tmp_path / "b.npz", a=np.arange(6).reshape(2, 3).T, b=np.array(["x", "yz"]), c=np.float64(3))
+    found = read_npz(tmp_path / "b.npz", "fix it")
+    assert [found[name].tolist() for name in "abc"] == [[[0, 3], [1, 4], [2, 5]], ["x", "yz"], 3.0]

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
+import struct
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -27,6 +31,20 @@ def tamper(file: Path, name: str, value: object, table: str = "trial_user_attrib
         assert changed.rowcount >= 1
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The data base of a search that has asked for three architectures."""
+    file = tmp_path_factory.mktemp("kept") / "studies.db"
+    search(storage=f"sqlite:///{file}", budget=Budget(queries=3))
+    return file.read_bytes()
+
+
+@pytest.fixture
+def storage(kept: bytes, tmp_path: Path) -> str:
+    (tmp_path / "studies.db").write_bytes(kept)
+    return f"sqlite:///{tmp_path / 'studies.db'}"
+
+
 TAMPERED: list[tuple[str, object]] = [
     ("architecture", 3),
     ("architecture", {"x": 3}),
@@ -44,9 +62,7 @@ TAMPERED: list[tuple[str, object]] = [
 
 
 @pytest.mark.parametrize(("name", "value"), TAMPERED)
-def test_tampered_notes_get_one_sentence(name: str, value: object, tmp_path: Path) -> None:
-    storage = f"sqlite:///{tmp_path / 'studies.db'}"
-    search(storage=storage, budget=Budget(queries=3))
+def test_tampered_notes_get_one_sentence(name: str, value: object, storage: str, tmp_path: Path) -> None:
     tamper(tmp_path / "studies.db", name, value)
     with pytest.raises(ValueError) as caught:
         search(storage=storage, budget=Budget(queries=5))
@@ -57,9 +73,7 @@ def test_tampered_notes_get_one_sentence(name: str, value: object, tmp_path: Pat
 
 
 @pytest.mark.parametrize("name", ["settings", "search"])
-def test_a_study_of_other_settings_gets_one_sentence(name: str, tmp_path: Path) -> None:
-    storage = f"sqlite:///{tmp_path / 'studies.db'}"
-    search(storage=storage, budget=Budget(queries=3))
+def test_a_study_of_other_settings_gets_one_sentence(name: str, storage: str, tmp_path: Path) -> None:
     tamper(tmp_path / "studies.db", name, 3, table="study_user_attributes")
     if name == "settings":
         with pytest.raises(ValueError, match="was made with another space"):
@@ -77,6 +91,98 @@ def test_a_link_to_another_data_base_is_not_followed(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"cannot be used \(it is a link to another file\): fix that"):
         search(storage=f"sqlite:///{tmp_path / 'run' / 'studies.db'}", budget=Budget(queries=9))
     assert other.read_bytes() == before
+
+
+def hot_journal(folder: Path) -> bytes:
+    """What a process leaves that is killed while it writes to ``studies.db`` there."""
+    killed = (
+        "import os, sqlite3\n"
+        "connection = sqlite3.connect('studies.db', isolation_level=None)\n"
+        "connection.execute('pragma cache_size = 1')\n"
+        "connection.execute('begin')\n"
+        "connection.execute('create table more as select zeroblob(100000)')\n"
+        "os._exit(0)\n"
+    )
+    subprocess.run([sys.executable, "-c", killed], cwd=folder, check=True)
+    return (folder / "studies.db-journal").read_bytes()
+
+
+def test_a_journal_deletes_no_file(storage: str, tmp_path: Path) -> None:
+    """SQLite deletes the file that a journal names as the one of several data bases, once it is rolled back."""
+    thesis = tmp_path / "thesis"
+    thesis.write_text("five years")
+    journal, name = hot_journal(tmp_path), os.fsencode(thesis)
+    tail = struct.pack(">I", 2**18 + 1) + name + struct.pack(">II", len(name), sum(name))
+    (tmp_path / "studies.db-journal").write_bytes(journal + tail + journal[:8])
+    with pytest.raises(ValueError, match=r"cannot be used \('.*studies.db-journal' names another file, which would be"):
+        search(storage=storage, budget=Budget(queries=5))
+    assert thesis.read_text() == "five years"
+    (tmp_path / "studies.db-journal").write_bytes(journal)
+    search(storage=storage, budget=Budget(queries=5))
+    assert not (tmp_path / "studies.db-journal").exists()
+
+
+@pytest.mark.parametrize("suffix", ["-journal", "-wal", "-shm"])
+@pytest.mark.parametrize("link", [Path.symlink_to, Path.hardlink_to, lambda path, _: os.mkfifo(path)])
+def test_a_file_beside_a_data_base_is_no_link(
+    suffix: str, link: Callable[[Path, Path], None], storage: str, tmp_path: Path
+) -> None:
+    thesis = tmp_path / "thesis"
+    thesis.write_bytes(b"\0five years")
+    link(tmp_path / f"studies.db{suffix}", thesis)
+    with pytest.raises(ValueError, match=rf"studies.db{suffix}' is a link or no plain file"):
+        search(storage=storage, budget=Budget(queries=5))
+    assert thesis.read_bytes() == b"\0five years"
+
+
+ENDLESS = "with recursive n(i) as (select 1 union all select i + 1 from n) select i as a, i as b, i as c, i as d from n"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        f"create view trial_user_attributes as {ENDLESS}",
+        "create trigger more after insert on trials begin delete from studies; end",
+        "create virtual table more using fts5(text)",
+    ],
+)
+def test_a_data_base_holds_tables_alone(statement: str, storage: str, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "studies.db")) as connection, connection:
+        connection.execute("alter table trial_user_attributes rename to old") if "view" in statement else None
+        connection.execute(statement)
+    with pytest.raises(ValueError, match=r"cannot be used \(it does more than hold tables\): fix that"):
+        search(storage=storage, budget=Budget(queries=5))
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "value"),
+    [
+        ("trial_params", "distribution_json", "3"),
+        ("trial_params", "distribution_json", '{"name": "NoDistribution", "attributes": {}}'),
+        ("trial_params", "distribution_json", '{"name": "CategoricalDistribution", "attributes": {"choices": 3}}'),
+        ("trial_params", "param_value", "x"),
+        ("trial_params", "param_value", 1e300),
+        ("trials", "state", "DREAMING"),
+        ("trials", "number", None),
+        ("trials", "datetime_start", "yesterday"),
+        ("trial_values", "value_type", "DREAMT"),
+        ("trial_values", "value", "x"),
+        ("study_directions", "direction", "SIDEWAYS"),
+        ("trial_user_attributes", "value_json", "[" * 100_000),
+        ("trial_user_attributes", "value_json", "9" * 5000),
+        ("study_user_attributes", "value_json", "9" * 5000),
+    ],
+)
+def test_other_values_in_a_table_get_one_sentence(
+    table: str, column: str, value: object, storage: str, tmp_path: Path
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "studies.db")) as connection, connection:
+        connection.execute(f"update {table} set {column} = ?", (value,))
+    with pytest.raises(ValueError) as caught:
+        search(storage=storage, budget=Budget(queries=5))
+    assert f"{tmp_path / 'studies.db'}' cannot be used (" in str(caught.value) or "value is no" in str(caught.value)
+    assert len(str(caught.value)) < 300
+    assert "\n" not in str(caught.value)
 
 
 def test_passwords_are_shown_nowhere() -> None:

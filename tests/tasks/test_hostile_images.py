@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import os
 import struct
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +22,7 @@ from lit_metanas.cli.command_line import main
 from lit_metanas.records import ArchitectureRow, read_architectures, write_architectures
 from lit_metanas.spaces import Architecture, LayeredSpace
 from lit_metanas.tasks import FolderTask, ImageFolder, Split, Task
-from lit_metanas.tasks.images.image_files import read_image
+from lit_metanas.tasks.images.image_files import MOST_PIXELS, read_image
 from lit_metanas.training import export_child
 
 
@@ -64,6 +67,30 @@ def test_a_hostile_image_gets_one_sentence(name: str, tmp_path: Path) -> None:
     HOSTILE[name](tmp_path / "x.png")
     with pytest.raises(ValueError, match=r"x.png is not a readable image: replace or remove it\.$"):
         read_image(tmp_path / "x.png", (1, 8, 8))
+
+
+MEMORY = """
+import sys
+from pathlib import Path
+from lit_metanas.tasks.images.image_files import MOST_PIXELS, read_image
+read_image(Path(sys.argv[1]), (3, 8, 8))
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM:")))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["RGBA", "I;16"])
+def test_the_largest_image_takes_less_than_a_gigabyte(mode: str, tmp_path: Path) -> None:
+    side = math.isqrt(MOST_PIXELS)
+    image = Image.new(mode, (side, side))
+    exif = image.getexif()
+    exif[0x0112] = 6  # to be turned
+    image.save(tmp_path / "x.png", exif=exif, compress_level=1)
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY, tmp_path / "x.png"], capture_output=True, text=True, timeout=600
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < 1 << 20
 
 
 @pytest.fixture

@@ -46,6 +46,13 @@ def test_sixteen_bits_a_pixel_are_scaled(tmp_path, suffix, channels):
     assert torch.equal(image.long(), grey.expand(channels, 4, 4))
 
 
+def test_each_value_of_sixteen_bits_is_rounded_to_the_nearest(tmp_path):
+    values = torch.arange(2**16)
+    Image.fromarray(values.view(256, 256).numpy().astype("uint16")).save(tmp_path / "deep.png")
+    image = read_image(tmp_path / "deep.png", (1, 256, 256))
+    assert torch.equal(image.flatten().double(), (values.double() / 257).round())
+
+
 def test_drawn_class_split_is_disjoint_and_seeded(photographs):
     make = lambda seed: ImageFolder(str(photographs), fractions=(0.5, 0.17, 0.33), seed=seed)  # noqa: E731
     parts = [make(0).classes(subset) for subset in SUBSETS]

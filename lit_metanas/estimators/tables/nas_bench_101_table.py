@@ -32,6 +32,9 @@ EVALUATION_DATA, TRAINABLE_PARAMETERS = 1, 2
 TRAINING_TIME, VALIDATION_ACCURACY, TEST_ACCURACY = 2, 4, 5
 """Fields of its ``EvaluationData``: seconds, and shares of right answers."""
 
+PUBLISHED_EPOCHS = (4, 12, 36, 108)
+"""Of the trainings. For each a file's cells have sums."""
+
 EVALUATIONS = 3
 """Before, in the middle and at the end of a training."""
 
@@ -169,8 +172,9 @@ class NASBench101Table(Table):
                     parameters = value
             last = dict(fields(evaluations[EVALUATIONS - 1]))
             val, test, seconds = (float(last[number]) for number in (VALIDATION_ACCURACY, TEST_ACCURACY, TRAINING_TIME))
-            known = isinstance(module_hash, str) and isinstance(epochs, int) and epochs > 0
-            if not known or not 0 <= val <= 1 or not 0 <= test <= 1 or not math.isfinite(seconds):
+            known = isinstance(module_hash, str) and type(epochs) is int and epochs in PUBLISHED_EPOCHS
+            shares = 0 <= val <= 1 and 0 <= test <= 1
+            if not known or not shares or not math.isfinite(seconds) or not 0 <= parameters < 2**63:
                 raise ValueError("a value is out of range")
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
             raise ValueError(f"'{self.file}' is no table of NAS-Bench-101: get it from {TABLE_101_ADDRESS}.") from None

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from importlib.util import find_spec
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from lit_metanas.estimators.estimator import Measure
 from lit_metanas.estimators.tables.tabular import Table
-from lit_metanas.io.arrays import restricted_load
+from lit_metanas.io.arrays import LARGEST_PICKLE, restricted_load
+from lit_metanas.io.files import read_regular
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.nas_bench_graph import OPERATIONS, PROTEINS_OPERATIONS, NASBenchGraph
 
@@ -53,8 +55,11 @@ class NASBenchGraphTable(Table):
         self.file = (_installed() if folder is None else Path(folder)) / f"{dataset}.bench"
         if not self.file.is_file():
             raise FileNotFoundError(f"There is no table '{self.file}': {INSTALL}")
-        with self.file.open("rb") as stream:
-            self._rows = _checked(restricted_load(stream, str(self.file)), self.file)
+        try:
+            content = read_regular(self.file, LARGEST_PICKLE)
+        except ValueError as error:
+            raise ValueError(f"'{self.file}' {error}: {INSTALL}") from None
+        self._rows = _checked(restricted_load(content, str(self.file)), self.file)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -106,5 +111,7 @@ def _checked(content: Any, file: Path) -> dict[int, Mapping[str, float]]:
         raise ValueError(f"'{file}' is no table of NAS-Bench-Graph: {INSTALL}")
     for key, row in content.items():
         if not isinstance(row, dict) or not fields <= set(row):
-            raise ValueError(f"'{file}' lacks {', '.join(sorted(fields))} in its row {key}: {INSTALL}")
+            raise ValueError(f"'{file}' lacks {', '.join(sorted(fields))} in its row {str(key)[:40]}: {INSTALL}")
+        if not all(isinstance(row[name], float | int) and isfinite(row[name]) for name in fields):
+            raise ValueError(f"'{file}' holds something else than numbers in its row {str(key)[:40]}: {INSTALL}")
     return content

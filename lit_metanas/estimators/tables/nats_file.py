@@ -6,7 +6,6 @@ import bz2
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -14,7 +13,8 @@ from typing import Any
 from lit_metanas.estimators.estimator import Measure
 from lit_metanas.estimators.tables.nas_bench_201_table import check_dataset, early_signal, training_images
 from lit_metanas.estimators.tables.tabular import Table
-from lit_metanas.io.arrays import restricted_load
+from lit_metanas.io.arrays import LARGEST_PICKLE, restricted_load
+from lit_metanas.io.files import read_regular
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.nas_bench_201.nas_bench_201_space import NASBench201
 
@@ -90,7 +90,7 @@ class NATSFiles(Table):
                 raise FileNotFoundError(
                     f"'{self.folder}' lacks '{file.name}', the record of {architecture}: unpack all records there."
                 )
-            content = restricted_load(BytesIO(_unpacked(file)), str(file))
+            content = restricted_load(_unpacked(file), str(file))
             try:
                 self._read[index] = _measured(content, self.dataset)
             except (LookupError, TypeError, ValueError, AttributeError):
@@ -125,11 +125,15 @@ class NATSFiles(Table):
 
 
 def _unpacked(file: Path) -> bytes:
-    """The whole content, its checksum compared."""
+    """The whole content, its checksum compared; no more of it than a pickle may have."""
     try:
-        return bz2.decompress(file.read_bytes())
+        packed = bz2.BZ2Decompressor()
+        content = packed.decompress(read_regular(file, LARGEST_PICKLE), LARGEST_PICKLE + 1)
+        if not packed.eof:
+            raise EOFError
     except (OSError, ValueError, EOFError) as error:
         raise ValueError(f"'{file}' is damaged ({type(error).__name__}): get the published file again.") from None
+    return content
 
 
 def _measured(content: Any, dataset: str) -> NATSMeasures:

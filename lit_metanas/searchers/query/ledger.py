@@ -118,6 +118,8 @@ class Ledger:
     def _enter(self, trial: FrozenTrial) -> None:
         try:
             kept = _Kept.of(trial.user_attrs)
+            if not all(isinstance(value, float | int) for value in trial.values or ()):
+                raise ValueError("its value is no number")
         except ValueError as error:
             raise ValueError(
                 f"Trial {trial.number} says of itself what cannot be read ({error}): give another storage, or another "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sqlite3
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,30 +37,64 @@ def storage_faults(storage: str | BaseStorage | None) -> Iterator[None]:
         if isinstance(storage, str):
             _check(storage)
         yield
-    except (SQLAlchemyError, StorageInternalError, sqlite3.Error, json.JSONDecodeError, ImportError) as error:
-        if not isinstance(storage, str):
+    except Exception as error:
+        if not isinstance(storage, str) or not (isinstance(error, _OF_STORAGES) or _within_storage(error)):
             raise
         raise ValueError(
             f"The studies in '{_shown(storage)}' cannot be used ({_reason(error)}): fix that, or give another storage."
         ) from error
 
 
+_OF_STORAGES = (SQLAlchemyError, StorageInternalError, sqlite3.Error, json.JSONDecodeError, ImportError)
+
+
+def _within_storage(error: BaseException) -> bool:
+    """Whether an error came up while Optuna made something of what is in the data base, which its type does not say."""
+    trace = error.__traceback__
+    while trace is not None:
+        name = str(trace.tb_frame.f_globals.get("__name__"))
+        if name.startswith(("optuna.storages.", "optuna.distributions", "sqlalchemy.")):
+            return True
+        trace = trace.tb_next
+    return False
+
+
+_NAMES_ANOTHER = bytes.fromhex("d9d505f920a163d7")
+"""The end of a journal that names a second one of several data bases, a file that SQLite deletes in the end."""
+
+
 def _check(storage: str) -> None:
-    """Look at a file of SQLite before Optuna lays out tables in it.
+    """Look at a file of SQLite, and at those beside it that SQLite uses, before Optuna lays out tables in it.
 
     Raises:
-        sqlite3.Error: it is damaged, another kind of file, or a link to one elsewhere, which would be written to.
+        sqlite3.Error: it is damaged, another kind of file, or a link to one elsewhere, which would be written to; or
+            it would do more than hold tables.
     """
     url = make_url(storage)
-    if url.get_backend_name() == "sqlite" and url.database and Path(url.database).is_symlink():
+    if url.get_backend_name() != "sqlite" or not url.database:
+        return
+    file = Path(url.database.removeprefix("file:").partition("?")[0])
+    if file.is_symlink():
         raise sqlite3.DatabaseError("it is a link to another file")
-    if url.get_backend_name() != "sqlite" or not url.database or not Path(url.database).exists():
+    for beside in (Path(f"{file}{suffix}") for suffix in ("-journal", "-wal", "-shm")):
+        if beside.is_symlink() or (beside.exists() and (not beside.is_file() or beside.stat().st_nlink > 1)):
+            raise sqlite3.DatabaseError(f"'{beside}' is a link or no plain file")
+    journal = Path(f"{file}-journal")
+    if journal.is_file() and journal.stat().st_size >= len(_NAMES_ANOTHER):
+        with journal.open("rb") as stream:
+            stream.seek(-len(_NAMES_ANOTHER), os.SEEK_END)
+            if stream.read() == _NAMES_ANOTHER:
+                raise sqlite3.DatabaseError(f"'{journal}' names another file, which would be deleted")
+    if not file.exists():
         return
     # Not read-only: what a killed process left half written has to be rolled back.
-    with closing(sqlite3.connect(url.database, timeout=LOCK_TIMEOUT)) as connection:
-        tables = {name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")}
+    with closing(sqlite3.connect(file, timeout=LOCK_TIMEOUT)) as connection:
+        parts = list(connection.execute("select type, name, coalesce(sql, '') from sqlite_master"))
+        tables = {name for kind, name, _ in parts if kind == "table"}
         if tables and "studies" not in tables:
             raise sqlite3.DatabaseError("another program's data base")
+        if any(kind not in ("table", "index") or "virtual" in sql.lower() for kind, _, sql in parts):
+            raise sqlite3.DatabaseError("it does more than hold tables")  # a view may have rows without end
         (verdict,) = connection.execute("pragma quick_check(1)").fetchone()
         if verdict != "ok":
             raise sqlite3.DatabaseError("damaged")
@@ -74,7 +109,7 @@ def _shown(storage: str) -> str:
 
 def _reason(error: Exception) -> str:
     """What the driver said, without the statement."""
-    if isinstance(error, json.JSONDecodeError):
+    if not isinstance(error, _OF_STORAGES) or isinstance(error, json.JSONDecodeError):
         return "damaged"
     if isinstance(error, NoSuchModuleError):
         return "no such kind of data base"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections.abc import Sequence
 from functools import cache
@@ -181,7 +182,7 @@ def _default_cache() -> Path:
 def _read(file: Path, shape: tuple[int, ...]) -> Tensor | None:
     """Read cached images; None if the file is absent, damaged or of another form."""
     try:
-        images = read_npz(file, "it is rendered again")["images"]
+        images = read_npz(file, "it is rendered again", largest=math.prod(shape) + (1 << 20))["images"]
     except (ValueError, KeyError):
         return None
     return torch.from_numpy(images) if images.shape == shape and images.dtype == np.uint8 else None

@@ -41,11 +41,12 @@ def read_image(file: Path, shape: tuple[int, int, int]) -> Tensor:
         with Image.open(BytesIO(read_regular(file, LARGEST_FILE)), formats=_FORMATS) as image:
             if image.width * image.height > MOST_PIXELS:
                 raise ValueError("it has too many pixels")
-            upright = _in_eight_bits(image, ImageOps.exif_transpose(image)).convert("L" if channels == 1 else "RGB")
+            ImageOps.exif_transpose(image, in_place=True)  # a copy of the most pixels would take 256 MB
+            upright = _in_eight_bits(image).convert("L" if channels == 1 else "RGB")
             if upright.size != (width, height):
                 upright = upright.resize((width, height), Image.Resampling.BILINEAR)
             pixels = np.array(upright, dtype=np.uint8)
-    except (*DAMAGED, SyntaxError, Image.DecompressionBombError) as error:
+    except (*DAMAGED, Image.DecompressionBombError) as error:
         raise ValueError(f"{writable(str(file))} is not a readable image: replace or remove it.") from error
     return torch.from_numpy(pixels.reshape(height, width, channels)).permute(2, 0, 1).contiguous()
 
@@ -60,16 +61,14 @@ def has_colour(file: Path) -> bool:
     return not (torch.equal(red, green) and torch.equal(green, blue))
 
 
-def _in_eight_bits(image: Image.Image, upright: Image.Image) -> Image.Image:
-    """Scale grey values of 16 bits, which Pillow would cut off at 255; other images stay as they are.
-
-    Args:
-        image: as it was opened, which tells its format.
-        upright: the same image, turned.
-    """
+def _in_eight_bits(image: Image.Image) -> Image.Image:
+    """Scale grey values of 16 bits, which Pillow would cut off at 255; other images stay as they are."""
     if not (image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM"))):
-        return upright
-    return Image.fromarray((np.asarray(upright) / 257).round().astype(np.uint8))
+        return image
+    values = np.array(image, dtype=np.int32)
+    values += 128
+    values //= 257  # rounded to the nearest
+    return Image.fromarray(values.astype(np.uint8))
 
 
 def read_images(files: list[Path], shape: tuple[int, int, int]) -> Tensor:

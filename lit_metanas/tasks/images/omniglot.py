@@ -160,8 +160,10 @@ class Omniglot(TaskSource):
         pixels[:, 0::2] = (packed >> 4) * 17
         pixels[:, 1::2] = (packed & 15) * 17
         images = torch.from_numpy(pixels).view(-1, _SIDE, _SIDE)
+        order = np.argsort(owner, kind="stable")
+        ends = np.searchsorted(owner[order], np.arange(len(splits) + 1))
         found: dict[str, list[_Character]] = {split: [] for split in _FOLDERS}
         for i, (alphabet, number, split) in enumerate(zip(alphabets, numbers, splits, strict=True)):
-            mine = torch.from_numpy(np.flatnonzero(owner == i))
+            mine = torch.from_numpy(order[ends[i] : ends[i + 1]])
             found[str(split)].append(_Character(str(alphabet), f"character{int(number):02d}", images[mine]))
         return found["background"], found["evaluation"]
