@@ -136,9 +136,9 @@ def check_brightness(name: str, images: Tensor) -> None:
         images: floating point.
 
     Raises:
-        ValueError: no value is negative, and one is beyond ``BRIGHTEST``.
+        ValueError: all values lie between 0 and 255, and one is beyond ``BRIGHTEST``.
     """
-    if images.numel() and float(images.max()) > BRIGHTEST and float(images.min()) >= 0:
+    if images.numel() and BRIGHTEST < float(images.max()) <= 255 and float(images.min()) >= 0:
         raise ValueError(f"{name} has images with values up to {float(images.max()):g}: divide them by 255.")
 
 
