@@ -37,6 +37,11 @@ _FIXES = {
 }
 """What to do about errors of the operating system."""
 
+_GOES_ON = (
+    "stopped. The same `run` command goes on from here; `fit` goes on with --ckpt_path checkpoints/last.ckpt, a file "
+    "in the run's directory."
+)
+
 _OBVIOUS = (
     ".*does not have many workers.*",
     ".*The number of training batches.*",
@@ -70,7 +75,7 @@ def main(args: list[str] | None = None) -> int:
     except SystemExit as stop:
         # Lightning has shut the run down, after SIGINT or SIGTERM.
         if isinstance(stop.__context__, KeyboardInterrupt) or type(stop).__name__ == STOPPED:
-            return _stopped()
+            return _stopped(stop.code)
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except Exception as error:
         sentence = _sentence(error)
@@ -188,13 +193,17 @@ def _sentence(error: Exception) -> str | None:
 
 def _told_by_another(error: Exception) -> bool:
     """Whether the first process on this machine is known to say the same."""
-    local = os.environ.get("LOCAL_RANK") or os.environ.get("SLURM_LOCALID") or "0"
-    return type(error).__name__ == AGREED and local != "0"
+    return type(error).__name__ == AGREED and not _is_first()
 
 
-def _stopped() -> int:
-    print("lit-metanas: stopped. The same `run` command goes on from here; `fit` goes on with", file=sys.stderr)
-    print("--ckpt_path checkpoints/last.ckpt, a file in the run's directory.", file=sys.stderr)
+def _is_first() -> bool:
+    """Whether this process is the first of a run on this machine."""
+    return (os.environ.get("LOCAL_RANK") or os.environ.get("SLURM_LOCALID") or "0") == "0"
+
+
+def _stopped(said: object = None) -> int:
+    if _is_first():
+        print(f"lit-metanas: {said if isinstance(said, str) else _GOES_ON}", file=sys.stderr)
     return 130
 
 

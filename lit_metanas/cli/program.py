@@ -12,6 +12,7 @@ from lightning import pytorch
 from lightning.pytorch import LightningDataModule, LightningModule
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from lit_metanas.callbacks import Preemption, RankMonitor, ReplicaCheck
 from lit_metanas.cli.bases import BASE
@@ -47,6 +48,7 @@ class Program(LightningCLI):
         own["predict"]["default_config_files"] = [str(Path(__file__).with_name("predict.yaml"))]
         self._held = ExitStack()
         self._begins_at: int | None = None
+        self._preemptions: list[Preemption] = []
         with self._held:
             super().__init__(
                 model_class=LightningModule,
@@ -138,12 +140,20 @@ class Program(LightningCLI):
             raise UsageError(str(error)) from error
 
     def after_fit(self) -> None:
-        """Say so where the training was finished before."""
+        """Say so where the training was finished before; heed a signal that came too late to stop it.
+
+        Raises:
+            SIGTERMException: it came; of a `run` the next phase is not begun.
+        """
         if self._begins_at is not None and self.trainer.global_step == self._begins_at and self.trainer.is_global_zero:
             path = of_verb(self.config).ckpt_path
             print(
                 f"lit-metanas: the training of '{path}' is finished, and nothing was done: raise trainer.max_epochs, "
                 "max_steps or the model's flops to go on."
+            )
+        if any(each.received for each in self._preemptions):
+            raise SIGTERMException(
+                "Stopped by a signal; the training is finished." if self.trainer.local_rank == 0 else 1
             )
 
     def instantiate_trainer(self, **kwargs: Any) -> pytorch.Trainer:
@@ -164,9 +174,10 @@ class Program(LightningCLI):
                 callbacks.append(last_epoch(root))
             else:
                 kwargs["enable_checkpointing"] = False
-        guards = (RankMonitor, ReplicaCheck, Preemption) if self.verb == "fit" else (RankMonitor,)
+        guards = (RankMonitor, ReplicaCheck, Preemption) if self.verb == "fit" else (RankMonitor, Preemption)
         lacking = [guard() for guard in guards if not any(isinstance(each, guard) for each in callbacks)]
         callbacks = [*lacking, *callbacks]  # the first to hear of an error is RankMonitor: others would send messages
+        self._preemptions = [each for each in callbacks if isinstance(each, Preemption)]
         return super().instantiate_trainer(callbacks=callbacks, **kwargs)
 
 

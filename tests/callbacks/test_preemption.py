@@ -1,16 +1,20 @@
 """A training that its cluster interrupts is, once it is queued again, the uninterrupted one."""
 
 import os
+import random
 import signal
+import time
 
 import pytest
 import torch
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.pytorch import Callback
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
-from meta_toys import fit, make_data, make_model, state_of
+from meta_toys import fit, make_data, make_model, make_trainer, state_of
 
-from lit_metanas.callbacks import Preemption
+from lit_metanas.callbacks import ArchitectureLogger, Preemption
 
 
 class Interrupt(Callback):
@@ -52,9 +56,14 @@ def slurm(tmp_path, monkeypatch):
         signal.signal(number, handler)
 
 
-def train(folder, *callbacks, resume=None, seed=0):
+def train(folder, *callbacks, resume=None, seed=0, steps=0):
     model = make_model(weights_seed=seed)
-    options = {"max_epochs": 3, "default_root_dir": folder, "callbacks": [*callbacks, Preemption()]}
+    options = {
+        "max_epochs": 3,
+        "num_sanity_val_steps": steps,
+        "default_root_dir": folder,
+        "callbacks": [*callbacks, Preemption()],
+    }
     trainer, losses = fit(model, ckpt_path=resume, **options)
     return trainer, losses, state_of(model)
 
@@ -116,21 +125,21 @@ def test_a_job_that_is_not_queued_again(slurm):
     assert (slurm / "checkpoints" / "last.ckpt").is_file()
 
 
-def test_where_a_loader_cannot_be_resumed_the_last_epochs_checkpoint_stands(slurm, monkeypatch):
+def test_where_a_loader_cannot_be_resumed_the_last_epochs_checkpoint_stands(slurm):
     said = []
-    monkeypatch.setattr("lit_metanas.callbacks.guards.preemption.rank_zero_info", said.append)
     data = make_data()
     batches = [[data.stream("train")[0, 2 * step], data.stream("train")[0, 2 * step + 1]] for step in range(4)]
     data.train_dataloader = lambda: torch.utils.data.DataLoader(batches, batch_size=None)
     options = {"max_epochs": 3, "default_root_dir": slurm}
     for step, kept in ((2, False), (4, True)):  # the latter between two epochs
-        with pytest.raises(SIGTERMException):
+        with pytest.raises(SIGTERMException) as stop:
             fit(make_model(), data, callbacks=[Interrupt("batch start", step), Preemption()], **options)
+        said.append(stop.value.code)
         assert (slurm / "checkpoints" / "last.ckpt").is_file() == kept
     path = slurm / "checkpoints" / "last.ckpt"
     assert said == [
         f"Stopped by a signal; there is no '{path}' yet: it starts from the beginning.",
-        f"Stopped by a signal; it goes on from '{path}'.",
+        f"Stopped by a signal; the training goes on from '{path}' (--ckpt_path), and `run` by the same command.",
     ]
     path.unlink()
     (slurm / "scontrol").write_text("#!/usr/bin/env bash\necho 'No' >&2\nexit 1\n")
@@ -152,3 +161,120 @@ def test_without_slurm_a_terminated_training_leaves_a_checkpoint(tmp_path, monke
     assert set(seen) == {handlers[signal.SIGUSR1]}
     assert torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]["outer_steps"] == 6
     assert {number: signal.getsignal(number) for number in handlers} == handlers
+
+
+TIMES = ("seconds", "fingerprint")
+
+
+def timeless(value):
+    """A checkpoint's content without times and folders, as plain values."""
+    if isinstance(value, torch.Tensor):
+        return value.tolist()
+    if isinstance(value, dict):
+        kept = {str(name).rpartition("/")[2]: inner for name, inner in value.items() if name not in TIMES}
+        return {name: timeless(inner) for name, inner in kept.items()}
+    if isinstance(value, list | tuple):
+        return [timeless(inner) for inner in value]
+    return value.rpartition("/")[2] if isinstance(value, str) else value
+
+
+class Rows(CSVLogger):
+    """Keeps what it is given, with the steps."""
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        self.rows = []
+
+    def log_metrics(self, metrics, step=None):
+        self.rows.append((step, metrics))
+
+
+def stopped(folder, stops, **options):
+    """A training that gets SIGTERM in each of these outer steps and goes on: all checkpoints, and all rows logged."""
+    rows, resume = [], None
+    for stop in (*stops, None):
+        logger = Rows(folder)
+        every = ModelCheckpoint(folder / "all", filename="{step}", save_top_k=-1, save_on_train_epoch_end=True)
+        callbacks = [Interrupt("step", stop, signal.SIGTERM), ArchitectureLogger(), every, Preemption()]
+        kept = {"default_root_dir": folder, "logger": logger, "log_every_n_steps": 1, "enable_checkpointing": True}
+        run = {"max_epochs": 3, "callbacks": callbacks, "ckpt_path": resume, **kept, **options}
+        if stop is None:
+            trainer, _ = fit(make_model(weights_seed=len(rows)), **run)
+            trainer.save_checkpoint(folder / "all" / "end.ckpt")
+        else:
+            with pytest.raises(
+                SIGTERMException, match=r"^Stopped by a signal; the training goes on from '.*last.ckpt' "
+            ):
+                fit(make_model(weights_seed=len(rows)), **run)
+        rows += logger.rows
+        resume = folder / "checkpoints" / "last.ckpt"
+    states = {file.name: timeless(torch.load(file, weights_only=True)) for file in (folder / "all").iterdir()}
+    return states, rows
+
+
+@pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty")
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"val_check_interval": 2},
+        pytest.param({"val_check_interval": 1}, marks=SLOW),
+        pytest.param({"check_val_every_n_epoch": None, "val_check_interval": 3}, marks=SLOW),
+        pytest.param({"check_val_every_n_epoch": 2, "num_sanity_val_steps": 2}, marks=SLOW),
+        pytest.param({"limit_val_batches": 0}, marks=SLOW),
+        pytest.param({"max_steps": 11, "max_epochs": -1}, marks=SLOW),
+    ],
+    ids=str,
+)
+def test_all_that_is_kept_of_a_training_that_was_stopped_often_is_the_same(options, tmp_path, request):
+    """Counters of loops, states of callbacks and optimizers, the steps of what is logged: all but times."""
+    states, rows = stopped(tmp_path / "whole", (), **options)
+    assert len(states) == 4
+    assert len(rows) > 10
+    draw = random.Random(str(options))
+    drawn = [sorted(draw.sample(range(10), draw.choice([1, 2, 3]))) for _ in range(10)]
+    for number, stops in enumerate([[0, 3, 4, 9], *(drawn if request.config.getoption("--slow") else ())]):
+        found, logged = stopped(tmp_path / str(number), stops, **options)
+        assert found == states, stops
+        assert logged == rows, stops
+
+
+def test_a_signal_before_the_first_step_or_after_the_last_is_heeded(tmp_path):
+    class Early(Callback):
+        def on_sanity_check_end(self, trainer, pl_module):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(SIGTERMException):
+        train(tmp_path, Early(), steps=2)
+    assert torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]["outer_steps"] == 0
+    trainer, *_ = train(tmp_path, Interrupt("step", 11, signal.SIGTERM))
+    (preemption,) = (callback for callback in trainer.callbacks if isinstance(callback, Preemption))
+    assert preemption.received  # whoever comes next is told: see Program.after_fit
+    trainer.test(trainer.model, make_data(), verbose=False)
+    assert not preemption.received
+
+
+@pytest.mark.parametrize("verb", ["validate", "test", "predict"])
+def test_other_verbs_end_at_once(verb, tmp_path):
+    handler, ended = signal.getsignal(signal.SIGTERM), []
+
+    class Terminate(Callback):
+        def on_test_batch_start(self, *args):
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(60)
+
+        on_validation_batch_start = on_predict_batch_start = on_test_batch_start
+
+        def on_test_batch_end(self, *args):
+            ended.append(args)
+
+        on_validation_batch_end = on_predict_batch_end = on_test_batch_end
+
+    model, data = make_model(), make_data()
+    fit(model)
+    model.predict_step, data.predict_dataloader = lambda batch: batch, data.test_dataloader
+    trainer = make_trainer(callbacks=[Terminate(), Preemption()], default_root_dir=tmp_path)
+    with pytest.raises(SIGTERMException, match=r"^Stopped by a signal; the same command goes on from what is finished"):
+        getattr(trainer, verb)(model, data)
+    assert not ended
+    assert signal.getsignal(signal.SIGTERM) == handler

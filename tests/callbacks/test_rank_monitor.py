@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 from lightning.pytorch import Trainer
@@ -157,6 +158,25 @@ def test_who_was_stopped_himself_blames_nobody():
     run(signs)
     part(signs)
     assert ended == {}
+
+
+@pytest.mark.parametrize("heard", [True, False])
+def test_who_was_stopped_himself_and_given_up_says_so(heard, monkeypatch):
+    """It finds the others gone, whether what they said last can still be heard or not."""
+    signs, _ = star(2, by_hand=True)
+    beats(signs, 3)
+    child = subprocess.Popen([sys.executable, "-c", "raise SystemExit(1)"])
+    assert child.wait(PATIENCE) == 1
+    signs[0].children, signs[0].limit = {1: child}, 20 * BEAT
+    if heard:
+        signs[1]._beat(suspended=False)
+        signs[1]._lose(0, f"has been silent for {20 * BEAT:g} s")
+    for peer in signs[1]._peers.values():
+        peer.close()
+    clock = iter([0.0, 60.0])
+    monkeypatch.setattr(heartbeat, "time", SimpleNamespace(monotonic=lambda: next(clock, 60.0)))
+    signs[0].run()
+    assert signs[0]._said == "Process 0 has been silent for 1 s"
 
 
 def test_one_that_hangs_is_named_if_another_waits_for_it(monkeypatch):

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 import tiny
+import torch
 
 ROOT = Path(__file__).parents[2]
 SERVER = Path(__file__).with_name("toys") / "fork_server.py"
@@ -103,23 +105,76 @@ def test_killed_while_a_file_is_written(
     assert_ends_alike(server, verb, expected)
 
 
+def terminating(step: int) -> str:
+    return f"{{class_path: tiny.Terminates, init_args: {{step: {step}}}}}"
+
+
+def assert_told_once(server: Server, sentence: str) -> None:
+    """The last command printed this sentence, and no other."""
+    told = [line for line in server.log().splitlines() if line.startswith("lit-metanas: ") or "Error" in line]
+    assert told == [f"lit-metanas: {sentence}"]
+
+
+def test_terminated_in_the_middle_of_epochs(
+    server: Server, whole: Callable[[str], tuple[dict[str, Any], float]]
+) -> None:
+    """Each goes on from the step at which the last one was stopped, with one sentence."""
+    expected, _ = whole("fit")
+    shutil.rmtree(server.home / "out")
+    for step in (1, 2, 3, 9):
+        (server.home / "log.txt").unlink()
+        code, _ = server([*tiny.command("fit", server.home), f"--trainer.callbacks+={terminating(step)}"])
+        assert code == 130, server.log()
+        last = "out/checkpoints/last.ckpt"
+        goes_on = f"the training goes on from '{last}' (--ckpt_path), and `run` by the same command."
+        assert_told_once(server, f"Stopped by a signal; {goes_on}")
+        kept = torch.load(server.home / last, weights_only=True)
+        assert kept["state_dict"]["outer_steps"] == step + 1
+    assert_ends_alike(server, "fit", expected)
+
+
+@pytest.mark.slow
+def test_terminated_in_the_last_step_of_a_phase(
+    server: Server, whole: Callable[[str], tuple[dict[str, Any], float]]
+) -> None:
+    """The phase ends as it would have, and the next one is not begun."""
+    expected, _ = whole("run")
+    shutil.rmtree(server.home / "out")
+    (server.home / "log.txt").unlink()
+    command = [*tiny.command("run", server.home), f"--args={{fit: ['--trainer.callbacks+={terminating(7)}']}}"]
+    code, _ = server(command)
+    assert code == 130, server.log()
+    assert_told_once(server, "Stopped by a signal; the training is finished.")
+    assert (server.home / "out" / "seed0" / "meta" / "architectures.json").is_file()
+    assert not (server.home / "out" / "seed0" / "episodes").exists()
+    assert server(command)[0] == 0, server.log()
+    found = tiny.end_state(server.home / "out")
+    assert found.keys() == expected.keys()
+    for name in found.keys() - {"seed0/meta/phase.json"}:
+        assert found[name] == expected[name], name
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "terminated"])
 @pytest.mark.parametrize("verb", WRITES)
 def test_killed_at_random_moments(
-    verb: str, server: Server, whole: Callable[[str], tuple[dict[str, Any], float]]
+    verb: str, number: signal.Signals, server: Server, whole: Callable[[str], tuple[dict[str, Any], float]]
 ) -> None:
     expected, seconds = whole(verb)
-    draw = random.Random(verb)
+    draw = random.Random(f"{verb} {number.name}")
+    ended = {-number} if number == signal.SIGKILL else {-number, 130}  # before Lightning is ready it dies
+    moments = MOMENTS if number == signal.SIGKILL else MOMENTS // 3
     killed = 0
-    for _ in range(MOMENTS):
+    for _ in range(moments):
         shutil.rmtree(server.home / "out", ignore_errors=True)
         for _ in range(draw.choice([1, 1, 2])):  # and some of those that go on are killed, too
-            code, took = server(tiny.command(verb, server.home), after=draw.uniform(0, seconds))
-            assert code in (0, -9), server.log()
-            killed += code == -9
+            after = draw.uniform(0, seconds)
+            code, took = server(tiny.command(verb, server.home), after=after, signal=int(number))
+            assert code in (0, *ended), server.log()
+            killed += code in ended
             if code == 0:
                 seconds = min(seconds, took)  # the machine is less busy than it was
                 break
         assert_ends_alike(server, verb, expected)
-    assert killed >= MOMENTS * 2 // 3
+    assert killed >= moments * 2 // 3

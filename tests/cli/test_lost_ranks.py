@@ -46,7 +46,7 @@ def fit(tmp_path, monkeypatch):
     paths = [ROOT, TOYS, ROOT / "tests" / "training" / "toys", *(path for path in sys.path if path)]
     variables = {"PYTHONPATH": os.pathsep.join(map(str, paths)), "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
 
-    def start(what: str, rank: int = 1) -> tuple[int, str, float]:
+    def start(what: str, rank: int = 1, continued: bool = False) -> tuple[int, str, float]:
         fault = {"class_path": "cluster_toys.Fault", "init_args": {"what": what, "rank": rank}}
         trainer = {"accelerator": "cpu", "devices": 2, "strategy": "ddp", "max_epochs": 3, "default_root_dir": "run"}
         trainer |= {"enable_progress_bar": False, "callbacks": [WATCH, CHECK, fault]}
@@ -59,7 +59,7 @@ def fit(tmp_path, monkeypatch):
                 "600",
                 sys.executable,
                 "-m",
-                "lit_metanas.cli.command_line",
+                "lit_metanas",
                 "fit",
                 "-c",
                 "fit.yaml",
@@ -72,6 +72,12 @@ def fit(tmp_path, monkeypatch):
         while process.poll() is None and not Path("pids", "1").exists():
             time.sleep(0.05)
         begin = time.monotonic()
+        if continued:
+            first, second = (int(Path("pids", name).read_text()) for name in "01")
+            while process.poll() is None and _state(second) not in "Z-":
+                time.sleep(0.05)
+            assert _state(first) == "T"
+            os.kill(first, signal.SIGCONT)
         _, errors = process.communicate(timeout=650)
         return process.returncode, errors, time.monotonic() - begin
 
@@ -79,6 +85,14 @@ def fit(tmp_path, monkeypatch):
     for file in Path("pids").glob("*"):
         with suppress(ProcessLookupError):
             os.kill(int(file.read_text()), signal.SIGKILL)
+
+
+def _state(process: int) -> str:
+    """Its letter, Z for one that has ended and T for one that was stopped; - where there is none."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return "-"
 
 
 def none_left() -> bool:
@@ -122,4 +136,30 @@ def test_where_the_first_process_dies_the_other_says_so(fit):
     code, errors, _ = fit("kill", rank=0)
     assert code in (-signal.SIGKILL, 128 + signal.SIGKILL)
     assert "lit-metanas: Process 0 is gone: the other processes stop, too" in errors
+    assert none_left()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_signal_to_one_process_stops_both_with_one_sentence(rank, fit):
+    code, errors, _ = fit("terminate", rank=rank)
+    assert code == 130, errors
+    (told,) = [line for line in errors.splitlines() if line.startswith("lit-metanas: ")]
+    assert told.startswith(
+        "lit-metanas: Stopped by a signal; the training goes on from 'run/checkpoints/last.ckpt' (--"
+    )
+    assert none_left()
+    checkpoint = torch.load("run/checkpoints/last.ckpt", weights_only=True)
+    assert int(checkpoint["state_dict"]["outer_steps"]) == 7  # with the next message
+
+
+@pytest.mark.slow
+def test_a_first_process_that_was_stopped_ends_when_it_is_continued(fit):
+    code, errors, _ = fit("stop", rank=0, continued=True)
+    assert code == 1, errors
+    told = [line for line in errors.splitlines() if line.startswith("lit-metanas: ")]
+    assert len(told) == 2, errors  # each process for itself, for nobody knows whether the first one will ever
+    for line in told:
+        assert line.startswith("lit-metanas: Process 0 has been silent for 5 s: the other processes stop, too; started")
+    assert "Traceback" not in errors
     assert none_left()

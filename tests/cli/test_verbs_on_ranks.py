@@ -89,7 +89,7 @@ def verb(tmp_path, monkeypatch):
             "900",
             sys.executable,
             "-m",
-            "lit_metanas.cli.command_line",
+            "lit_metanas",
             name,
             "-c",
             "config.yaml",

@@ -102,7 +102,7 @@ def test_two_processes_write_one_run(offline):
         "900",
         sys.executable,
         "-m",
-        "lit_metanas.cli.command_line",
+        "lit_metanas",
         "fit",
         "-c",
         "toy.yaml",

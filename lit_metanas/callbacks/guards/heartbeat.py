@@ -77,6 +77,7 @@ class Heartbeat(threading.Thread):
         self._silent: dict[int, int] = {}
         self._states: dict[int, tuple[str, int]] = {}
         self._said = ""
+        self._asleep = 0.0
         self._known, self._alone, self._over = threading.Event(), threading.Event(), threading.Event()
         self._speaking, self._parting = threading.Lock(), False
 
@@ -117,11 +118,14 @@ class Heartbeat(threading.Thread):
                 self._alone.set()
                 self._over.wait(BEAT)
                 continue
-            for ready in wait(list(self._peers.values()), timeout=BEAT):
-                self._hear(next(rank for rank, peer in self._peers.items() if peer is ready))
+            heard = wait(list(self._peers.values()), timeout=BEAT)
             now = time.monotonic()
             if now - last >= BEAT:
-                self._beat(suspended=now - last > 5 * BEAT)
+                self._asleep = now - last if now - last > 5 * BEAT else 0.0
+            for ready in heard:
+                self._hear(next(rank for rank, peer in self._peers.items() if peer is ready))
+            if now - last >= BEAT:
+                self._beat(suspended=self._asleep > 0)
                 last = now
         if self._said and not self._over.wait(EXIT_GRACE):
             self._end(self._said)
@@ -181,11 +185,13 @@ class Heartbeat(threading.Thread):
             if self._silent[rank] * BEAT >= self.limit:
                 self._lose(rank, f"has been silent for {self.limit:g} s")
                 return
+        if suspended:
+            return  # what the others have said meanwhile is still to be heard
         for rank, child in self.children.items():
             if child.poll() and rank in self._peers:
                 self._lose(rank, "is gone")
                 return
-        if self.rank == 0 and self.stuck is not None and not suspended:
+        if self.rank == 0 and self.stuck is not None:
             self._look_for_stuck(round(self.stuck / BEAT))
 
     def _note(self, rank: int, text: str) -> None:
@@ -200,6 +206,9 @@ class Heartbeat(threading.Thread):
             self._lose(hanging[0], f"has come no further for {self.stuck:g} s, while process {waiting[0]} waits for it")
 
     def _lose(self, rank: int, how: str) -> None:
+        if self._asleep >= self.limit:  # they gave this one up
+            self._decide(f"Process {self.rank} has been silent for {self.limit:g} s")
+            return
         child = self.children.get(rank)
         if child is not None and how == "is gone":
             with suppress(subprocess.TimeoutExpired):

@@ -6,15 +6,19 @@ import os
 import signal
 import subprocess
 import threading
+from collections.abc import Callable, Mapping
+from copy import deepcopy
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.utilities import rank_zero_info
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from lit_metanas.callbacks.protocols import Agreeing
+
+_COUNTERS = ("epoch_loop.batch_progress", "epoch_loop.val_loop.batch_progress", "epoch_loop.state_dict")
+"""Names of the counters that Lightning changes on resuming, among those of its loops."""
 
 
 class Preemption(Callback):
@@ -26,7 +30,8 @@ class Preemption(Callback):
     message in each step (``Agreeing``) carries the signal along; processes of others send one more.
 
     Where the loader cannot be resumed within an epoch, the checkpoint of the last epoch's end stands; within the first
-    one there is none, and the training starts from the beginning.
+    one there is none, and the training starts from the beginning. Other verbs keep what is finished as they go: SIGTERM
+    ends them at once.
 
     Args:
         path: the checkpoint; by default ``checkpoints/last.ckpt`` in the run's directory.
@@ -43,17 +48,53 @@ class Preemption(Callback):
         self.path = path
         self._received: set[int] = set()
         self._module: object = None
+        self._counters: Mapping[str, Any] | None = None
+
+    @property
+    def received(self) -> bool:
+        """Whether the last run had a SIGTERM, in time to stop it or not."""
+        return signal.SIGTERM in self._received
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Forget an earlier run."""
+        self._received.clear()
+        self._module, self._counters = pl_module, None
+        if isinstance(pl_module, Agreeing):
+            pl_module.signalled = pl_module.any_signalled = False
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Note the counters of a checkpoint that was written between two steps.
+
+        Lightning knows checkpoints of steps' and epochs' ends only, and would count the coming step twice.
+        """
+        loops = checkpoint.get("loops", {}) if trainer.state.fn == TrainerFn.FITTING else {}
+        kept = loops.get("fit_loop", {})
+        total = kept.get(_COUNTERS[0], {}).get("total", {})
+        if total and total["ready"] - 1 == total["started"] == total["completed"]:
+            self._counters = {name: deepcopy(kept[name]) for name in _COUNTERS}
+
+    def on_sanity_check_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Take the signals over from Lightning, which restores at the end what was before."""
+        self._take_over(self._note, trainer)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Take the signals over from Lightning, which restores at the end what was before."""
-        self._module = pl_module
-        self._received.clear()
-        if threading.current_thread() is not threading.main_thread():
-            return  # which alone gets signals
-        for number in (signal.SIGUSR1, signal.SIGTERM) if "SLURM_JOB_ID" in os.environ else (signal.SIGTERM,):
-            signal.signal(number, self._note)
+        """Take them over here, where no validation comes first."""
+        self._take_over(self._note, trainer)
         # Lightning's way to tell others of a SIGTERM, another message in each step, has nothing left to tell.
         trainer.fit_loop.epoch_loop.__dict__["_broadcast_sigterm_tensor"] = _say_nothing
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """End at SIGTERM, unless this is part of a training."""
+        if trainer.state.fn == TrainerFn.VALIDATING:
+            self._take_over(_end, trainer)
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """End at SIGTERM."""
+        self._take_over(_end, trainer)
+
+    def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """End at SIGTERM."""
+        self._take_over(_end, trainer)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Look whether any process has had a signal.
@@ -62,6 +103,7 @@ class Preemption(Callback):
             ChildProcessError: SLURM does not queue the job again.
             SIGTERMException: the training is stopped.
         """
+        self._put_back(trainer)
         if not self._wanted(trainer, pl_module):
             return
         path = Path(self.path or Path(trainer.default_root_dir) / "checkpoints" / "last.ckpt")
@@ -70,15 +112,34 @@ class Preemption(Callback):
         stands = path.exists()
         if self._any(trainer, signal.SIGUSR1 in self._received) and trainer.is_global_zero:
             _requeue(stands)
-        goes_on = f"it goes on from '{path}'" if stands else f"there is no '{path}' yet: it starts from the beginning"
-        rank_zero_info(f"Stopped by a signal; {goes_on}.")
-        raise SIGTERMException
+        begins = f"there is no '{path}' yet: it starts from the beginning"
+        goes_on = f"the training goes on from '{path}' (--ckpt_path), and `run` by the same command"
+        raise _stop(goes_on if stands else begins, trainer)
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        del frame
+    def _take_over(self, handler: Callable[[Trainer, int], None], trainer: Trainer) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            return  # which alone gets signals
+        requeued = "SLURM_JOB_ID" in os.environ and trainer.state.fn == TrainerFn.FITTING
+        for number in (signal.SIGUSR1, signal.SIGTERM) if requeued else (signal.SIGTERM,):
+            signal.signal(number, lambda number, frame: handler(trainer, number))
+        if trainer.received_sigterm:  # just before
+            handler(trainer, signal.SIGTERM)
+
+    def _note(self, trainer: Trainer, number: int) -> None:
+        del trainer
         self._received.add(number)
         if isinstance(self._module, Agreeing):
             self._module.signalled = True
+
+    def _put_back(self, trainer: Trainer) -> None:
+        """Let the counters of a resumed training be those with which it was stopped, at the same place."""
+        if self._counters is None:
+            return
+        loop = trainer.fit_loop.epoch_loop
+        loop.batch_progress.load_state_dict(self._counters[_COUNTERS[0]])
+        loop.val_loop.batch_progress.load_state_dict(self._counters[_COUNTERS[1]])
+        loop.on_load_checkpoint(self._counters[_COUNTERS[2]])
+        self._counters = None
 
     def _wanted(self, trainer: Trainer, module: LightningModule) -> bool:
         mine = bool(self._received)
@@ -93,6 +154,19 @@ class Preemption(Callback):
 
 def _say_nothing() -> None:
     pass
+
+
+def _end(trainer: Trainer, number: int) -> None:
+    """End this process at once, and those that it has started."""
+    signal.signal(number, signal.SIG_IGN)  # one is enough
+    if trainer.strategy.launcher is not None:
+        trainer.strategy.launcher.kill(number)
+    raise _stop("the same command goes on from what is finished", trainer)
+
+
+def _stop(goes_on: str, trainer: Trainer) -> SIGTERMException:
+    """The end of this process, with a sentence on the first one of each machine."""
+    return SIGTERMException(f"Stopped by a signal; {goes_on}." if trainer.local_rank == 0 else 1)
 
 
 def _requeue(stands: bool) -> None:

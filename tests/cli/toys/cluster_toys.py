@@ -7,6 +7,8 @@ from pathlib import Path
 
 from lightning.pytorch import Callback
 
+SIGNALS = {"kill": signal.SIGKILL, "terminate": signal.SIGTERM, "stop": signal.SIGSTOP}
+
 
 class Signal(Callback):
     """Sends one process a signal in the middle of one outer step.
@@ -29,7 +31,7 @@ class Fault(Callback):
     """Does something bad to one process in the middle of one outer step, and leaves all processes' ids in a folder.
 
     Args:
-        what: ``kill``, ``stop``, ``hang``, ``raise`` or ``spoil``.
+        what: ``kill``, ``terminate``, ``stop``, ``hang``, ``raise`` or ``spoil``.
         rank: the process.
         step: the outer step.
         folder: where each process leaves a file with its id.
@@ -45,8 +47,8 @@ class Fault(Callback):
     def on_before_optimizer_step(self, trainer, pl_module, optimizer):
         if trainer.global_rank != self.rank or int(pl_module.outer_steps) != self.step:
             return
-        if self.what in ("kill", "stop"):
-            os.kill(os.getpid(), signal.SIGKILL if self.what == "kill" else signal.SIGSTOP)
+        if self.what in SIGNALS:
+            os.kill(os.getpid(), SIGNALS[self.what])
         elif self.what == "hang":
             time.sleep(300)
         elif self.what == "raise":

@@ -1,8 +1,8 @@
 """Runs command lines in processes of their own, which start at once as everything is imported before; kills some.
 
-It reads one JSON object a line: ``args``, ``log``, and, for a process that is to be killed, ``after`` (seconds) or
-``write`` (the number of a file's move into place) with ``moved`` (whether it dies after the move or before it). It
-answers with ``code`` (minus the signal) and ``seconds``.
+It reads one JSON object a line: ``args``, ``log``, and, for a process that is to be killed, ``after`` (seconds) with
+``signal`` (SIGKILL by default), or ``write`` (the number of a file's move into place) with ``moved`` (whether it dies
+after the move or before it). It answers with ``code`` (minus the signal that ended it) and ``seconds``.
 """
 
 from __future__ import annotations
@@ -65,9 +65,9 @@ def run(order: dict[str, object]) -> dict[str, object]:
             os._exit(code)
     while (ended := os.waitpid(child, os.WNOHANG))[0] == 0:
         if "after" in order and time.monotonic() - begin > float(order["after"]):
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-            return {"code": -signal.SIGKILL, "seconds": time.monotonic() - begin}
+            os.kill(child, int(order.get("signal", signal.SIGKILL)))
+            ended = os.waitpid(child, 0)
+            break
         time.sleep(0.002)
     return {"code": os.waitstatus_to_exitcode(ended[1]), "seconds": time.monotonic() - begin}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -154,6 +155,21 @@ class FillsDisk(Callback):
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.current_epoch == 1:
             fill(self.folder, self.leave)
+
+
+class Terminates(Callback):
+    """Sends SIGTERM in the middle of one outer step.
+
+    Args:
+        step: which one, counted from 0 over all epochs.
+    """
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Any) -> None:
+        if int(pl_module.outer_steps) == self.step:
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 def write(home: Path) -> None:
