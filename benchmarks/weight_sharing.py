@@ -75,7 +75,7 @@ def shares(space: SearchSpace, architecture: Architecture) -> dict[str, float]:
     """Shares of skips, and of all operations without parameters, among the edges that the normal cell keeps."""
     if not isinstance(space, DARTSCell):
         return {}
-    labels = [label for name, label in space.kept(architecture).items() if name.startswith("normal.")]
+    labels = [label for name, label in architecture.items() if name.startswith("normal.edge")]
     free = sum(label in FREE for label in labels) / len(labels)
     return {"skips": labels.count("skip_connect") / len(labels), "free": free}
 

@@ -82,6 +82,22 @@ class Architecture(Mapping[str, str]):
         return dict(self._labels)
 
 
+def edge_name(source: int, target: int, cell: str = "") -> str:
+    """The name of an edge's choice: ``edge0-2``, or ``normal.edge0-2`` where there are cells of several kinds."""
+    return f"{cell}.edge{source}-{target}" if cell else f"edge{source}-{target}"
+
+
+def check_positive(space: str, numbers: Mapping[str, int]) -> None:
+    """Refuse numbers of a space, by name, that are less than one.
+
+    Raises:
+        ValueError: one is.
+    """
+    for what, number in numbers.items():
+        if number < 1:
+            raise ValueError(f"{space}: {what} is {number}; give at least 1.")
+
+
 def check_labels(
     labels: Mapping[str, Sequence[str]], left: Mapping[str, Sequence[str]], space: str, *, nearest: bool = False
 ) -> None:

@@ -15,7 +15,7 @@ from lit_metanas.spaces.flop_count import LayerFlops
 from lit_metanas.spaces.forward_pass import ForwardPass, running
 from lit_metanas.spaces.mixed_layers import MixedDropout, MixedLayer, MixedNorm, averages, name_layers
 from lit_metanas.spaces.operations import as_channels_last
-from lit_metanas.spaces.supernet import Gate, Mixture, Shape, Supernet
+from lit_metanas.spaces.supernet import Gate, Mixture, Record, Shape, Statistics, Supernet
 
 
 class BodySupernet(Supernet):
@@ -53,8 +53,8 @@ class BodySupernet(Supernet):
         inputs: Tensor,
         mixture: Mixture,
         noise: Mapping[str, Tensor] | None = None,
-        statistics: Mapping[str, Tensor] | None = None,
-        record: dict[str, Tensor] | None = None,
+        statistics: Statistics = None,
+        record: Record = None,
     ) -> Tensor:
         """Embed inputs: see ``Supernet.forward``."""
         if inputs.dim() == 4 and inputs.shape[1] == 1 and self._channels_last():
@@ -138,12 +138,7 @@ class BodyChild(ChildNetwork):
         unshared = [name for name, layer in self.named_modules() if isinstance(layer, UnsharedScale)]
         plain = {f"{name}.scale": torch.ones_like(own[f"{name}.scale"]) for name in unshared}
         plain |= {f"{name}.shift": torch.zeros_like(own[f"{name}.shift"]) for name in unshared}
-        for name, tensor in () if self.sliced else self._tensors().items():
-            if name in weights and weights[name].shape != tensor.shape:
-                raise ValueError(
-                    f"The weights hold '{name}' {tuple(weights[name].shape)}, not {tuple(tensor.shape)}: they come "
-                    "from another space."
-                )
+        self._refuse_other_sizes(weights, {} if self.sliced else self._tensors())
         for name, value in self._leading({**plain, **weights}).items():
             own[name].copy_(self._as_own(value))
         self._inherit_head(weights)

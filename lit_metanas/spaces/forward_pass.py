@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lit_metanas.spaces.supernet import Gate, Mixture, chosen, leading
+from lit_metanas.spaces.supernet import Gate, Mixture, Record, Statistics, chosen, leading
 
 ONLY = Gate(torch.ones(1), 0)
 """The gate of a single candidate."""
@@ -23,8 +23,8 @@ class ForwardPass(NamedTuple):
 
     mixture: Mixture
     noise: Mapping[str, Tensor] | None = None
-    statistics: Mapping[str, Tensor] | None = None
-    record: dict[str, Tensor] | None = None
+    statistics: Statistics = None
+    record: Record = None
 
 
 _PASS: ContextVar[ForwardPass | None] = ContextVar("forward pass of a supernet", default=None)

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lit_metanas.spaces.supernet import Gate
+from lit_metanas.spaces.supernet import Gate, Record, Statistics
 
 EPSILON = 1e-5
 """Added to variances, as in ``torch.nn.BatchNorm2d``."""
@@ -107,14 +107,19 @@ def average(inputs: Tensor) -> Tensor:
     return F.avg_pool2d(inputs, 3, stride=1, padding=1, count_include_pad=False)
 
 
+def halve_by_mean(inputs: Tensor) -> Tensor:
+    """2x2 means; an odd last row or column, which the benchmarks' images lack, is averaged by itself."""
+    return F.avg_pool2d(inputs, 2, ceil_mode=True)
+
+
 def batch_normalise(
     inputs: Tensor,
     scale: Tensor | None,
     shift: Tensor | None,
     *,
     key: str,
-    statistics: Mapping[str, Tensor] | None,
-    record: dict[str, Tensor] | None,
+    statistics: Statistics,
+    record: Record,
 ) -> Tensor:
     """Normalise each channel by given statistics, or by those of this batch; then scale and shift it.
 

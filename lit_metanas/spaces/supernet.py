@@ -36,6 +36,12 @@ class Gate:
 
 Mixture = Mapping[str, Gate]
 
+Statistics = Mapping[str, Tensor] | None
+"""Batch-norm means and variances to normalise with; None takes those of the batch."""
+
+Record = dict[str, Tensor] | None
+"""Filled with a batch's means and variances; None keeps none."""
+
 
 def one_hot(choices: tuple[Choice, ...], architecture: Architecture) -> dict[str, Gate]:
     """The mixture that computes exactly ``architecture``; inactive choices take their first label.
@@ -133,8 +139,8 @@ class Supernet(nn.Module, ABC):
         inputs: Tensor,
         mixture: Mixture,
         noise: Mapping[str, Tensor] | None = None,
-        statistics: Mapping[str, Tensor] | None = None,
-        record: dict[str, Tensor] | None = None,
+        statistics: Statistics = None,
+        record: Record = None,
     ) -> Tensor:
         """Embed inputs.
 

@@ -9,7 +9,7 @@ from lit_metanas.records import Budget
 from lit_metanas.relaxations import AnnealedSoftmax, AuxiliarySkip, SampledChild, Softmax
 from lit_metanas.searchers import DARTSSearcher
 from lit_metanas.spaces import Choice, DARTSCell, LayeredSpace, NASBench201, SearchSpace, Supernet
-from lit_metanas.spaces.cells.darts_cell import OPERATIONS
+from lit_metanas.spaces.cells.cell_spaces import DARTS_OPERATIONS
 from lit_metanas.spaces.forward_pass import ForwardPass, running
 from lit_metanas.tasks import Split, Task
 from lit_metanas.training.weight_sharing.darts_training import DARTSRates
@@ -128,7 +128,7 @@ def plain_cells(supernet, inputs, shares, beta):
             total = 0
             for source in range(node):
                 edge, share = cell.edges[f"{source}-{node}"], shares[f"{kind}.edge{source}-{node}"]
-                for place, label in enumerate(OPERATIONS[1:], start=1):
+                for place, label in enumerate(DARTS_OPERATIONS[1:], start=1):
                     total = total + share[place] * getattr(edge, label)(states[source])
                 total = total + beta * edge.skip_connect(states[source])
             states.append(total)

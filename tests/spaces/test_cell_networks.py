@@ -56,7 +56,7 @@ class Reference(PlainNetwork):
                     shifted.append(moved[:, :, ::stride, ::stride])
             stacked = torch.stack(shifted)
             pooled = stacked.amax(0) if label.startswith("max") else stacked.nanmean(0)
-            return self.normalise(pooled, f"{key}.1") if self.space.normalised_pools else pooled
+            return self.normalise(pooled, f"{key}.1") if self.space.layout.normalised_pools else pooled
         if label.startswith("sep"):
             for first in (0, 4):
                 x = convolution(x.clamp(min=0), self.kernel(f"{key}.{first + 1}"), stride if first == 0 else 1)
@@ -200,10 +200,9 @@ def test_every_weighed_gate_gets_a_gradient(tiny, double_supernet):
     weights = {c.name: torch.full((len(c.labels),), 0.2, dtype=torch.float64).requires_grad_() for c in space.choices}
     gates = {name: Gate(value) for name, value in weights.items()}
     net(images(6, (1, 8, 8)), gates).square().sum().backward()
-    weighed = {choice.name for choice in space.weighed}
     for choice in space.choices:
         slope = weights[choice.name].grad
-        if choice.name not in weighed:
+        if choice.name not in net.labels:
             assert slope is None
             continue
         for label, value in zip(choice.labels, slope.tolist(), strict=True):

@@ -118,7 +118,7 @@ def plain_rule(space, logits):
                 row = logits[name].double().exp()
                 row = row / row.sum()
                 best = max(range(1, 8), key=lambda place, row=row: float(row[place]))
-                ranked.append((float(row[best]), source, name, space.operations[best]))
+                ranked.append((float(row[best]), source, name, space.layout.operations[best]))
             kept = sorted(sorted(ranked, reverse=True)[:2], key=lambda item: item[1])
             labels[f"{kind}.inputs{node}"] = "+".join(str(item[1]) for item in kept)
             labels |= {name: operation for _, _, name, operation in kept}

@@ -11,7 +11,7 @@ from nas_bench_101_examples import C1, C3, FIRST, INCEPTION, INCEPTION_TRAINED, 
 from lit_metanas.searchers.mutation import mutate
 from lit_metanas.spaces import Architecture, NASBench101
 from lit_metanas.spaces.nas_bench_101.nas_bench_101_cells import (
-    Cell,
+    CellGraph,
     canonical,
     edge_bit,
     isomorphs,
@@ -28,7 +28,7 @@ def space():
 
 
 def cell_of(edges, operations):
-    return Cell(sum(edge_bit(*edge) for edge in edges), tuple(operations))
+    return CellGraph(sum(edge_bit(*edge) for edge in edges), tuple(operations))
 
 
 def edges_of(matrix):

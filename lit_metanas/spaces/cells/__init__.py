@@ -1,6 +1,5 @@
 """Cells of DARTS and MetaNAS."""
 
-from lit_metanas.spaces.cells.darts_cell import DARTSCell
-from lit_metanas.spaces.cells.metanas_cell import MetaNASCell
+from lit_metanas.spaces.cells.cell_spaces import DARTSCell, MetaNASCell
 
 __all__ = ["DARTSCell", "MetaNASCell"]

@@ -1,8 +1,8 @@
-"""The layout of a network of cells, and what it costs."""
+"""The layout of a network of cells: its choices, and what it costs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import combinations
@@ -11,12 +11,10 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from lit_metanas.spaces.architecture import Choice, edge_name
 from lit_metanas.spaces.builder import Builder
-from lit_metanas.spaces.cells.cell_operations import OPERATIONS, Norms, convolve, halve
+from lit_metanas.spaces.cells.cell_operations import OPERATIONS, Norms, convolve, factorized_reduction
 from lit_metanas.spaces.supernet import NetworkCost, Shape
-
-NORMS = Norms(Builder({}, mixed=False), pools=False)
-"""Those of children."""
 
 KINDS = ("normal", "reduce")
 """Cells that keep the size of the image, and cells that halve it."""
@@ -25,14 +23,14 @@ INPUTS = 2
 """Nodes 0 and 1 of a cell are the outputs of the two cells before it."""
 
 
-def edge_name(kind: str, source: int, node: int) -> str:
-    """The name of an edge's choice, for instance ``normal.edge0-2``."""
-    return f"{kind}.edge{source}-{node}"
-
-
 def inputs_name(kind: str, node: int) -> str:
     """The name of the choice of a node's two inputs, for instance ``normal.inputs2``."""
     return f"{kind}.inputs{node}"
+
+
+def is_edge(name: str) -> bool:
+    """Whether a choice of this name is of an edge's operation, not of a node's inputs."""
+    return ".edge" in name
 
 
 def pairs(node: int) -> tuple[str, ...]:
@@ -74,11 +72,15 @@ class CellLayout:
         nodes: that a cell computes; its output is all of them, side by side.
         cells: of the network.
         channels: of each node before the first reduction; each reduction doubles them.
+        operations: the candidates of each edge; ``none`` comes first where it is one.
+        normalised_pools: whether a pooling is followed by a batch-norm without scale and shift.
     """
 
     nodes: int
     cells: int
     channels: int
+    operations: tuple[str, ...]
+    normalised_pools: bool
 
     @property
     def stem(self) -> int:
@@ -89,6 +91,14 @@ class CellLayout:
     def second_reduction(self) -> int:
         """Place of the cell at two thirds of the depth."""
         return 2 * self.cells // 3
+
+    def choices(self) -> list[Choice]:
+        """Those of NAS-Bench-301 (Zela et al. 2022): each node of a cell has two inputs, with an operation on each.
+
+        So for each node there is the pair of its inputs, for instance ``normal.inputs4: 0+2``, and for each edge an
+        operation, for instance ``normal.edge0-4: sep_conv_3x3``, active where the pair holds the edge.
+        """
+        return [choice for kind in KINDS for node in self.targets() for choice in self._node(kind, node)]
 
     def edges(self) -> list[tuple[int, int]]:
         """Source and node of each edge."""
@@ -110,6 +120,20 @@ class CellLayout:
             before, last, shrunk = last, self.nodes * channels, reduces
         return result
 
+    def cost(self, architecture: Mapping[str, str], shape: Shape, way: int) -> NetworkCost:
+        """Parameters and multiply-adds of a canonical architecture's child, without an auxiliary classifier."""
+        costs = cell_costs(self, shape)
+        head = NetworkCost((costs.features + 1) * way, costs.features * way)
+        kept = [costs.edges[name, label] for name, label in architecture.items() if is_edge(name) and label != "none"]
+        return _sum([costs.base, head, *kept])
+
+    def _node(self, kind: str, node: int) -> Iterator[Choice]:
+        inputs = Choice(inputs_name(kind, node), pairs(node), f"inputs{node}")
+        yield inputs
+        for source in range(node):
+            holding = frozenset(pair for pair in inputs.labels if source in sources(pair))
+            yield Choice(edge_name(source, node, kind), self.operations, f"{kind}.edge", ((inputs.name, holding),))
+
 
 class CellCosts(NamedTuple):
     """Of a network of a cell space.
@@ -124,14 +148,9 @@ class CellCosts(NamedTuple):
     edges: dict[tuple[str, str], NetworkCost]
     features: int
 
-    def network(self, kept: Iterable[tuple[str, str]], way: int) -> NetworkCost:
-        """Of a child with these operations on edges, and a classifier."""
-        head = NetworkCost((self.features + 1) * way, self.features * way)
-        return _sum([self.base, head, *(self.edges[item] for item in kept if item[1] != "none")])
-
 
 @cache
-def cell_costs(layout: CellLayout, shape: Shape, operations: tuple[str, ...]) -> CellCosts:
+def cell_costs(layout: CellLayout, shape: Shape) -> CellCosts:
     """Price all operations on all edges, for inputs of ``shape``."""
     channels, height, width = shape
     stem = 9 * channels * layout.stem
@@ -145,17 +164,21 @@ def cell_costs(layout: CellLayout, shape: Shape, operations: tuple[str, ...]) ->
         entered = site.size[0] * site.size[1]
         for source, node in layout.edges():
             stride = 2 if site.kind == KINDS[1] and source < INPUTS else 1
-            for label in operations:
+            for label in layout.operations:
                 if label != "none":
                     price = _times(_operation(label, site.width, stride), entered)
-                    terms.setdefault((edge_name(site.kind, source, node), label), []).append(price)
+                    terms.setdefault((edge_name(source, node, site.kind), label), []).append(price)
     edges = {key: _sum(prices) for key, prices in terms.items()}
     # A short network may have no cell of one kind.
     for kind in KINDS:
         for source, node in layout.edges():
-            for label in operations:
-                edges.setdefault((edge_name(kind, source, node), label), NetworkCost(0, 0))
+            for label in layout.operations:
+                edges.setdefault((edge_name(source, node, kind), label), NetworkCost(0, 0))
     return CellCosts(_sum(base), edges, layout.nodes * sites[-1].width)
+
+
+_NORMS = Norms(Builder({}, mixed=False), pools=False)
+"""Those of children; one after a pooling has no parameters."""
 
 
 class _Price(NamedTuple):
@@ -166,13 +189,13 @@ class _Price(NamedTuple):
 @cache
 def _operation(label: str, width: int, stride: int) -> _Price:
     with torch.device("meta"):
-        return _price(OPERATIONS[label](width, stride, NORMS))
+        return _price(OPERATIONS[label](width, stride, _NORMS))
 
 
 @cache
 def _entry(channels: int, width: int, shrunk: bool) -> _Price:
     with torch.device("meta"):
-        return _price(halve(channels, width, NORMS) if shrunk else convolve(channels, width, 1, NORMS))
+        return _price(factorized_reduction(channels, width, _NORMS) if shrunk else convolve(channels, width, 1, _NORMS))
 
 
 def _price(module: nn.Module) -> _Price:

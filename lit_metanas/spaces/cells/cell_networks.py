@@ -8,10 +8,11 @@ from functools import partial, reduce
 import torch
 from torch import Tensor, nn
 
-from lit_metanas.spaces.architecture import Choice
+from lit_metanas.spaces.architecture import Choice, edge_name
 from lit_metanas.spaces.body_networks import BodyChild, BodySupernet
-from lit_metanas.spaces.cells.cell_layout import CellLayout, Site, cell_costs, edge_name, inputs_name, sources
-from lit_metanas.spaces.cells.cell_operations import OPERATIONS, Norms, convolve, halve
+from lit_metanas.spaces.builder import Builder
+from lit_metanas.spaces.cells.cell_layout import CellLayout, Site, cell_costs, inputs_name, is_edge, sources
+from lit_metanas.spaces.cells.cell_operations import OPERATIONS, Norms, convolve, factorized_reduction
 from lit_metanas.spaces.operations import through
 from lit_metanas.spaces.supernet import Mixture, Shape
 
@@ -30,7 +31,9 @@ class Cell(nn.Module):
         super().__init__()
         kind, width, build = site.kind, site.width, norms.build
         self.nodes = tuple(nodes)
-        self.before = halve(site.before, width, norms) if site.shrunk else convolve(site.before, width, 1, norms)
+        self.before = (
+            factorized_reduction(site.before, width, norms) if site.shrunk else convolve(site.before, width, 1, norms)
+        )
         self.last = convolve(site.last, width, 1, norms)
         self.stride = 2 if kind == "reduce" else 1
         self.edges = nn.ModuleDict()
@@ -38,7 +41,7 @@ class Cell(nn.Module):
         self.inputs = {node: build.question(name, labels[name]) for node, name in names.items() if name in labels}
         for node in self.nodes:
             for source in range(node):
-                name = edge_name(kind, source, node)
+                name = edge_name(source, node, kind)
                 stride = self.stride if source < self.nodes[0] else 1
                 if name in labels:
                     makes = {
@@ -121,11 +124,10 @@ class CellChild(BodyChild):
     """Stem, cells, global average and a linear classifier; in training also an auxiliary classifier where wanted.
 
     Args:
-        operations: of each edge that is kept, by the name of its choice.
+        architecture: canonical.
         layout: how cells are stacked.
         shape: channels, height and width of an input.
         way: number of classes.
-        norms: makes the batch-norm layers.
         auxiliary: whether there is an auxiliary classifier.
 
     Attributes:
@@ -134,20 +136,12 @@ class CellChild(BodyChild):
     """
 
     def __init__(
-        self,
-        operations: Mapping[str, str],
-        *,
-        layout: CellLayout,
-        shape: Shape,
-        way: int,
-        norms: Norms,
-        auxiliary: bool,
+        self, architecture: Mapping[str, str], layout: CellLayout, shape: Shape, way: int, *, auxiliary: bool = False
     ) -> None:
-        labels = {name: (label,) for name, label in operations.items()}
-        costs = cell_costs(layout, shape, tuple(sorted(set(operations.values()))))
-        flops = costs.network(operations.items(), way).flops
-        body = CellNetwork(layout, shape, labels, norms)
-        super().__init__(body, shape, way, features=costs.features, flops=flops)
+        labels = {name: (label,) for name, label in architecture.items() if is_edge(name)}
+        body = CellNetwork(layout, shape, labels, Norms(Builder(labels, mixed=False), layout.normalised_pools))
+        features, flops = cell_costs(layout, shape).features, layout.cost(architecture, shape, way).flops
+        super().__init__(body, shape, way, features=features, flops=flops)
         self.body: CellNetwork = body
         self.auxiliary: AuxiliaryHead | None = None
         if auxiliary:
@@ -225,22 +219,13 @@ class CellSupernet(BodySupernet):
         choices: of the space; those of inputs only where pairs of inputs are weighed.
         layout: how cells are stacked.
         shape: channels, height and width of an input.
-        operations: the candidates of an edge.
-        norms: makes the batch-norm layers.
     """
 
-    def __init__(
-        self,
-        choices: Sequence[Choice],
-        *,
-        layout: CellLayout,
-        shape: Shape,
-        operations: tuple[str, ...],
-        norms: Norms,
-    ) -> None:
+    def __init__(self, choices: Sequence[Choice], layout: CellLayout, shape: Shape) -> None:
         labels = {choice.name: choice.labels for choice in choices}
-        costs = cell_costs(layout, shape, operations)
-        super().__init__(CellNetwork(layout, shape, labels, norms), shape, choices, features=costs.features)
+        costs = cell_costs(layout, shape)
+        body = CellNetwork(layout, shape, labels, Norms(Builder(labels), layout.normalised_pools))
+        super().__init__(body, shape, choices, features=costs.features)
         self.costs = costs
 
     def flops(self, mixture: Mixture) -> int:

@@ -42,8 +42,8 @@ Operation = Callable[[int, int, Norms], nn.Sequential]
 """Makes an operation of equally many channels in and out, from these, its stride and the batch-norm layers."""
 
 
-class Halve(nn.Module):
-    """Two 1x1 convolutions of stride 2, the second one pixel off (DARTS's factorized reduction).
+class FactorizedReduction(nn.Module):
+    """Two 1x1 convolutions of stride 2, the second one pixel off, as in DARTS.
 
     DARTS takes even sizes only; beyond an odd one's last row and column there are zeros.
 
@@ -71,9 +71,9 @@ def convolve(
     return nn.Sequential(nn.ReLU(), *inner, norms(width, "operation"))
 
 
-def halve(channels: int, width: int, norms: Norms) -> nn.Sequential:
-    """ReLU, the factorized reduction and batch-norm."""
-    return convolve(channels, width, 1, norms, layers=(Halve(channels, width),))
+def factorized_reduction(channels: int, width: int, norms: Norms) -> nn.Sequential:
+    """ReLU, a factorized reduction and batch-norm."""
+    return convolve(channels, width, 1, norms, layers=(FactorizedReduction(channels, width),))
 
 
 def _depthwise(channels: int, kernel: int, stride: int, dilation: int = 1) -> tuple[nn.Module, ...]:
@@ -108,7 +108,7 @@ def _crossed(length: int, channels: int, stride: int, norms: Norms) -> nn.Sequen
 
 def _skip(channels: int, stride: int, norms: Norms) -> nn.Sequential:
     """The identity, or the factorized reduction where the image is halved."""
-    return nn.Sequential() if stride == 1 else halve(channels, channels, norms)
+    return nn.Sequential() if stride == 1 else factorized_reduction(channels, channels, norms)
 
 
 def _max_pool(channels: int, stride: int, norms: Norms) -> nn.Sequential:

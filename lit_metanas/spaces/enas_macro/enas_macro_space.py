@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lit_metanas.spaces.architecture import Choice, restrict
+from lit_metanas.spaces.architecture import Choice, check_positive, restrict
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.cells.cell_operations import OPERATIONS, Norms
-from lit_metanas.spaces.operations import total
+from lit_metanas.spaces.operations import halve_by_mean, total
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import Shape
 
@@ -48,9 +47,7 @@ class ENASMacro(SearchSpace):
     def __init__(
         self, *, layers: int = 12, channels: int = 24, fixed: Mapping[str, Sequence[str]] | None = None
     ) -> None:
-        for what, number in (("layers", layers), ("channels", channels)):
-            if number < 1:
-                raise ValueError(f"ENASMacro: {what} is {number}; give at least 1.")
+        check_positive(self.name, {"layers": layers, "channels": channels})
         self.layers = layers
         self.channels = channels
         choices = []
@@ -97,7 +94,7 @@ class MacroNetwork(nn.Module):
                 joined = joined if term is None else joined + term
             outputs.append(norm(joined))
             if layer in self.halved_after:
-                outputs = [F.avg_pool2d(output, 2, ceil_mode=True) for output in outputs]
+                outputs = [halve_by_mean(output) for output in outputs]
         return outputs[-1]
 
 

@@ -136,13 +136,13 @@ def _inherit_normed(
     assert isinstance(convolution, nn.Conv2d)
     missing = [key for key in (kernel_key, f"{norm_key}.scale", f"{norm_key}.shift") if key not in weights]
     if missing:
-        raise ValueError(f"The weights lack '{missing[0]}': they come from another search space.")
+        raise ValueError(f"The weights lack '{missing[0]}': they come from another space.")
     out, into = convolution.weight.shape[:2]
     kernel = weights[kernel_key][:out, :into]
     if kernel.shape != convolution.weight.shape:
         raise ValueError(
             f"The weights hold '{kernel_key}' {tuple(kernel.shape)}, not {tuple(convolution.weight.shape)}: "
-            "they come from another search space."
+            "they come from another space."
         )
     scale, shift = weights[f"{norm_key}.scale"][:out], weights[f"{norm_key}.shift"][:out]
     if isinstance(norm, nn.Identity):

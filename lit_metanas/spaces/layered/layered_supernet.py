@@ -26,9 +26,8 @@ from lit_metanas.spaces.operations import (
     random_kernel,
     through,
 )
-from lit_metanas.spaces.supernet import Gate, Mixture, Shape, Supernet
+from lit_metanas.spaces.supernet import Gate, Mixture, Record, Shape, Statistics, Supernet
 
-Statistics = Mapping[str, Tensor] | None
 Mix = Literal["merged", "normalised"]
 
 
@@ -67,7 +66,7 @@ class SuperBlock(nn.Module):
         mixture: Mixture,
         noise: Mapping[str, Tensor] | None,
         statistics: Statistics,
-        record: dict[str, Tensor] | None,
+        record: Record,
         pooled: bool,
     ) -> Tensor:
         """Shape ``(n, channels, height, width)`` to ``(n, width, height / 2, width / 2)``."""
@@ -109,9 +108,7 @@ class SuperBlock(nn.Module):
     def _computed_width(self, gate: Gate) -> int:
         return self.width if gate.index is None else self.widths[gate.index]
 
-    def _convolve(
-        self, inputs: Tensor, gate: Mapping[str, Gate], statistics: Statistics, record: dict[str, Tensor] | None
-    ) -> Tensor:
+    def _convolve(self, inputs: Tensor, gate: Mapping[str, Gate], statistics: Statistics, record: Record) -> Tensor:
         out, into = self._computed_width(gate["width"]), inputs.shape[1]
         # By label: ParameterDict sorts its keys.
         kernels = [self.kernels[label][:out, :into] for label in self.choices["kernel"].labels]
@@ -137,7 +134,7 @@ class SuperBlock(nn.Module):
         inputs: Tensor,
         gate: Mapping[str, Gate],
         statistics: Statistics,
-        record: dict[str, Tensor] | None,
+        record: Record,
     ) -> Tensor:
         out = outputs.shape[1]
 
@@ -165,7 +162,7 @@ class SuperBlock(nn.Module):
         key: str,
         gate: Mapping[str, Gate],
         statistics: Statistics,
-        record: dict[str, Tensor] | None,
+        record: Record,
     ) -> Tensor:
         width = gate["width"]
         by_label: dict[str, Callable[[], Tensor]] = {
@@ -215,8 +212,8 @@ class LayeredSupernet(Supernet):
         inputs: Tensor,
         mixture: Mixture,
         noise: Mapping[str, Tensor] | None = None,
-        statistics: Mapping[str, Tensor] | None = None,
-        record: dict[str, Tensor] | None = None,
+        statistics: Statistics = None,
+        record: Record = None,
     ) -> Tensor:
         """Embed inputs: see ``Supernet.forward``."""
         gate = mixture[self.depth.name]

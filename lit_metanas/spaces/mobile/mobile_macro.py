@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 
-from lit_metanas.spaces.architecture import Architecture, restrict
+from lit_metanas.spaces.architecture import Architecture, check_positive, restrict
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.mobile.mobile_layout import (
     MobileStage,
@@ -67,9 +67,7 @@ class MobileMacro(SearchSpace):
         fixed: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         numbers = {"stem": stem, "stem_stride": stem_stride, "last": 1 if last is None else last, "divisor": divisor}
-        for what, number in {**numbers, "number of stages": len(stages)}.items():
-            if number < 1:
-                raise ValueError(f"MobileMacro: {what} is {number}; give at least 1.")
+        check_positive(self.name, {**numbers, "number of stages": len(stages)})
         self.stages = tuple(stages)
         self.stem, self.stem_stride, self.last = stem, stem_stride, last
         self.divisor = divisor

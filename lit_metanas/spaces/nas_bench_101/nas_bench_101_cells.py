@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
-from lit_metanas.spaces.architecture import Choice
+from lit_metanas.spaces.architecture import Choice, edge_name
 
 OPERATIONS = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
 """The operations of the middle vertices, in the published order."""
@@ -20,7 +20,7 @@ MAX_VERTICES = 7
 MAX_EDGES = 9
 
 
-class Cell(NamedTuple):
+class CellGraph(NamedTuple):
     """A labelled acyclic graph. Vertex 0 is the input, the last one the output, and edges lead to later vertices.
 
     Attributes:
@@ -55,7 +55,7 @@ def all_edges(vertices: int) -> tuple[tuple[int, int], ...]:
     return tuple((source, target) for target in range(vertices) for source in range(target))
 
 
-def pruned(cell: Cell) -> tuple[Cell, tuple[int, ...]] | None:
+def pruned(cell: CellGraph) -> tuple[CellGraph, tuple[int, ...]] | None:
     """Keep what lies on a path from input to output.
 
     Returns:
@@ -76,22 +76,22 @@ def pruned(cell: Cell) -> tuple[Cell, tuple[int, ...]] | None:
         for new_source, source in enumerate(kept[:new_target])
         if cell.joins(source, target)
     )
-    return Cell(edges, tuple(cell.operations[vertex - 1] for vertex in kept[1:-1])), kept
+    return CellGraph(edges, tuple(cell.operations[vertex - 1] for vertex in kept[1:-1])), kept
 
 
-def canonical(cell: Cell) -> Cell:
+def canonical(cell: CellGraph) -> CellGraph:
     """Of all isomorphic pruned cells the least by edges, then operations: the one that the benchmark trained."""
     edges, orders = _least(cell.edges, cell.vertices)
-    return Cell(edges, min(_reordered(cell.operations, order) for order in orders))
+    return CellGraph(edges, min(_reordered(cell.operations, order) for order in orders))
 
 
-def isomorphs(cell: Cell) -> list[Cell]:
+def isomorphs(cell: CellGraph) -> list[CellGraph]:
     """All orders of the vertices of a pruned cell in which edges lead to later vertices, the canonical one first."""
     orders = _orders(cell.edges, cell.vertices)
-    return sorted({Cell(edges, _reordered(cell.operations, order)) for edges, order in orders})
+    return sorted({CellGraph(edges, _reordered(cell.operations, order)) for edges, order in orders})
 
 
-def module_hash(cell: Cell) -> str:
+def module_hash(cell: CellGraph) -> str:
     """The published hash of a pruned cell, by which tables list it: equal for isomorphic cells.
 
     Each vertex has a hash of its degrees and operation, into which those of its neighbours are mixed as many times as
@@ -111,7 +111,7 @@ def module_hash(cell: Cell) -> str:
     return _md5(str(sorted(hashes)))
 
 
-def split_channels(cell: Cell, channels: int) -> tuple[int, ...]:
+def split_channels(cell: CellGraph, channels: int) -> tuple[int, ...]:
     """The channels of each middle vertex of a pruned cell (Ying et al. 2019, Appendix S1).
 
     Those that lead to the output share its channels, as it concatenates them; the first ones get one more where the
@@ -128,7 +128,7 @@ def split_channels(cell: Cell, channels: int) -> tuple[int, ...]:
     return tuple(widths[1:last])
 
 
-def unique_cells(vertices: int = MAX_VERTICES) -> Iterator[Cell]:
+def unique_cells(vertices: int = MAX_VERTICES) -> Iterator[CellGraph]:
     """Every canonical pruned cell of at most so many vertices and nine edges, in the published order."""
     for size in range(2, vertices + 1):
         for edges in _graphs(size):
@@ -137,7 +137,7 @@ def unique_cells(vertices: int = MAX_VERTICES) -> Iterator[Cell]:
                 continue
             for operations in product(range(len(OPERATIONS)), repeat=size - 2):
                 if len(orders) == 1 or operations == min(_reordered(operations, order) for order in orders):
-                    yield Cell(edges, operations)
+                    yield CellGraph(edges, operations)
 
 
 def _graphs(vertices: int) -> list[int]:
@@ -192,7 +192,7 @@ def _md5(text: str) -> str:
     return md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
-def unpruned(cell: Cell, places: Sequence[int], vertices: int, below: Callable[[int], int]) -> Cell:
+def unpruned(cell: CellGraph, places: Sequence[int], vertices: int, below: Callable[[int], int]) -> CellGraph:
     """Draw a cell that is pruned to a given one; each has a chance.
 
     Args:
@@ -216,7 +216,7 @@ def unpruned(cell: Cell, places: Sequence[int], vertices: int, below: Callable[[
         cell.operations[old[vertex] - 1] if vertex in old else below(len(OPERATIONS))
         for vertex in range(1, vertices - 1)
     )
-    return Cell(edges, tuple(operations))
+    return CellGraph(edges, tuple(operations))
 
 
 Edge = tuple[int, int]
@@ -237,7 +237,7 @@ def likeliest_edges(choices: Sequence[Choice], logits: Mapping[str, Tensor], ver
     forced: set[Edge] = set()
     gains: dict[Edge, float] = {}
     for edge in all_edges(vertices):
-        name = _name(edge)
+        name = edge_name(*edge)
         labels, values = by_name[name].labels, logits[name].tolist()
         if labels == ("yes",):
             forced.add(edge)
@@ -253,7 +253,11 @@ def likeliest_edges(choices: Sequence[Choice], logits: Mapping[str, Tensor], ver
         gain = sum(gains.get(edge, 0.0) for edge in kept)
         if best is None or gain > best[0]:
             best = gain, kept
-    return None if best is None else {_name(edge): "yes" if edge in best[1] else "no" for edge in forced | gains.keys()}
+    return (
+        None
+        if best is None
+        else {edge_name(*edge): "yes" if edge in best[1] else "no" for edge in forced | gains.keys()}
+    )
 
 
 def _paths(vertices: int) -> Iterator[set[Edge]]:
@@ -261,7 +265,3 @@ def _paths(vertices: int) -> Iterator[set[Edge]]:
     for size in range(vertices - 2, -1, -1):
         for middle in combinations(range(1, vertices - 1), size):
             yield set(pairwise((0, *middle, vertices - 1)))
-
-
-def _name(edge: Edge) -> str:
-    return f"edge{edge[0]}-{edge[1]}"

@@ -10,8 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lit_metanas.spaces.child_network import ChildNetwork
-from lit_metanas.spaces.nas_bench_101.nas_bench_101_cells import OPERATIONS, Cell, split_channels
+from lit_metanas.spaces.architecture import edge_name
+from lit_metanas.spaces.child_network import ChildNetwork, NormalisedConvolution
+from lit_metanas.spaces.nas_bench_101.nas_bench_101_cells import OPERATIONS, CellGraph, split_channels
 from lit_metanas.spaces.supernet import NetworkCost, Shape
 
 
@@ -20,28 +21,12 @@ def strongest(inputs: Tensor) -> Tensor:
     return F.max_pool2d(inputs, 3, stride=1, padding=1)
 
 
-def halve(inputs: Tensor) -> Tensor:
+def halve_by_maximum(inputs: Tensor) -> Tensor:
     """The maxima of 2x2 pixels; an odd last row or column, which the benchmark's images lack, is kept."""
     return F.max_pool2d(inputs, 2, ceil_mode=True)
 
 
-class Convolution(nn.Module):
-    """Convolution, batch-norm and ReLU; ``key`` is its name in the supernet."""
-
-    def __init__(self, key: str, before: int, after: int, kernel: int) -> None:
-        super().__init__()
-        self.key = key
-        self.convolution = nn.Conv2d(before, after, kernel, padding=kernel // 2, bias=False)
-        self.norm = nn.BatchNorm2d(after)
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Shape ``(n, before, height, width)`` to ``(n, after, height, width)``."""
-        outputs = self.norm(self.convolution(inputs)).relu()
-        assert isinstance(outputs, Tensor)
-        return outputs
-
-
-class CellNetwork(nn.Module):
+class NASBench101Cell(nn.Module):
     """One cell: what enters a vertex is summed, what enters the output concatenated, and the input is projected.
 
     Args:
@@ -52,7 +37,7 @@ class CellNetwork(nn.Module):
         width: channels of its output.
     """
 
-    def __init__(self, key: str, cell: Cell, names: Sequence[int], *, before: int, width: int) -> None:
+    def __init__(self, key: str, cell: CellGraph, names: Sequence[int], *, before: int, width: int) -> None:
         super().__init__()
         self.cell = cell
         self.names = tuple(names)
@@ -61,14 +46,15 @@ class CellNetwork(nn.Module):
         self.operations = nn.ModuleDict()
         for vertex in range(1, cell.vertices):
             if cell.joins(0, vertex):
-                name = f"edge0-{names[vertex]}"
-                self.projections[name] = Convolution(f"{key}.projections.{name}", before, self.widths[vertex], 1)
+                name = edge_name(0, names[vertex])
+                path = f"{key}.projections.{name}"
+                self.projections[name] = NormalisedConvolution(path, before, self.widths[vertex], 1)
         for vertex, operation in enumerate(cell.operations, start=1):
             label, channels = OPERATIONS[operation], self.widths[vertex]
             if label in KERNELS:
                 name = f"op{names[vertex]}"
                 path = f"{key}.operations.{name}.{label}"
-                self.operations[name] = Convolution(path, channels, channels, KERNELS[label])
+                self.operations[name] = NormalisedConvolution(path, channels, channels, KERNELS[label])
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, before, height, width)`` to ``(n, width, height, width)``."""
@@ -81,15 +67,15 @@ class CellNetwork(nn.Module):
             ]
             total = reduce(torch.add, terms + self._projected(inputs, vertex))
             name = f"op{self.names[vertex]}"
-            values.append(self.operations[name](total) if name in self.operations else strongest(total))
+            values.append(self.operations[name](total).relu() if name in self.operations else strongest(total))
         last = len(values)
         joined = [values[vertex] for vertex in range(1, last) if self.cell.joins(vertex, last)]
         whole = [torch.cat(joined, 1)] if joined else []
         return reduce(torch.add, whole + self._projected(inputs, last))
 
     def _projected(self, inputs: Tensor, vertex: int) -> list[Tensor]:
-        name = f"edge0-{self.names[vertex]}"
-        return [self.projections[name](inputs)] if name in self.projections else []
+        name = edge_name(0, self.names[vertex])
+        return [self.projections[name](inputs).relu()] if name in self.projections else []
 
 
 class NASBench101Child(ChildNetwork):
@@ -110,60 +96,44 @@ class NASBench101Child(ChildNetwork):
     """
 
     def __init__(
-        self, cell: Cell, names: Sequence[int], *, shape: Shape, way: int, channels: int, stacks: int, cells: int
+        self, cell: CellGraph, names: Sequence[int], *, shape: Shape, way: int, channels: int, stacks: int, cells: int
     ) -> None:
         super().__init__()
-        self.stem = Convolution("stem", shape[0], channels, 3)
+        self.stem = NormalisedConvolution("stem", shape[0], channels, 3)
         self.size = cells
         self.features = channels
         blocks = []
         for place in range(stacks * cells):
             width = channels * 2 ** (place // cells)
-            blocks.append(CellNetwork(f"cells.{place}", cell, names, before=self.features, width=width))
+            blocks.append(NASBench101Cell(f"cells.{place}", cell, names, before=self.features, width=width))
             self.features = width
         self.cells = nn.ModuleList(blocks)
         self.head = nn.Linear(self.features, way)
-        self.flops = network_cost(
+        self.flops = stacks_cost(
             partial(convolutions, cell), shape=shape, channels=channels, stacks=stacks, cells=cells, way=way
         ).flops
 
     def embed(self, inputs: Tensor) -> Tensor:
         """Features, shape ``(n, features)``."""
-        outputs = self.stem(inputs)
+        outputs = self.stem(inputs).relu()
         for place, cell in enumerate(self.cells):
-            outputs = cell(halve(outputs) if place and place % self.size == 0 else outputs)
+            outputs = cell(halve_by_maximum(outputs) if place and place % self.size == 0 else outputs)
         assert isinstance(outputs, Tensor)
         return outputs.mean((2, 3))
 
-    @torch.no_grad()
     def inherit(self, weights: Mapping[str, Tensor]) -> None:
         """Copy the leading slices of the parameters, and where present the statistics, of a supernet of the space.
 
         Raises:
-            ValueError: a parameter that this network needs is not among ``weights``, or has another shape.
+            ValueError: a parameter that this network needs is not among ``weights``, or is too small; or the stem's has
+                another size, as those of another space have.
         """
-        stem, given = self.stem.convolution.weight, weights.get("stem.kernel")
-        if given is not None and given.shape != stem.shape:  # whose slice would be another network's
-            raise ValueError(
-                f"The weights hold 'stem.kernel' {tuple(given.shape)}, not {tuple(stem.shape)}: "
-                "they come from another search space."
-            )
-        own = self._tensors()
-        for name, value in self._leading(weights).items():
-            own[name].copy_(value)
-        self._inherit_head(weights)
+        self._copy(weights, whole=["stem.kernel"])
 
     def _tensors(self) -> dict[str, Tensor]:
         """Parameters and statistics but the classifier's, under the supernet's names."""
-        tensors: dict[str, Tensor] = {}
-        for module in self.modules():
-            if isinstance(module, Convolution):
-                mean, var = module.norm.running_mean, module.norm.running_var
-                assert mean is not None
-                assert var is not None
-                parts = {"kernel": module.convolution.weight, "scale": module.norm.weight, "shift": module.norm.bias}
-                tensors |= {f"{module.key}.{name}": part for name, part in {**parts, "mean": mean, "var": var}.items()}
-        return tensors
+        layers = [module for module in self.modules() if isinstance(module, NormalisedConvolution)]
+        return {name: tensor for layer in layers for name, tensor in layer.tensors().items()}
 
 
 KERNELS = {"conv3x3-bn-relu": 3, "conv1x1-bn-relu": 1}
@@ -178,7 +148,7 @@ class Convolved(NamedTuple):
     kernel: int
 
 
-def convolutions(cell: Cell, before: int, width: int) -> list[Convolved]:
+def convolutions(cell: CellGraph, before: int, width: int) -> list[Convolved]:
     """The convolutions of a pruned cell that turns ``before`` channels into ``width``."""
     last = cell.vertices - 1
     result = [Convolved(before, width, 1)] if cell.joins(0, last) else []
@@ -191,7 +161,7 @@ def convolutions(cell: Cell, before: int, width: int) -> list[Convolved]:
     return result
 
 
-def network_cost(
+def stacks_cost(
     convolved: Callable[[int, int], Sequence[Convolved]],
     *,
     shape: Shape,

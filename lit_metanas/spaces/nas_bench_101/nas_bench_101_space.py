@@ -9,12 +9,12 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
-from lit_metanas.spaces.architecture import Architecture, Choice, restrict
+from lit_metanas.spaces.architecture import Architecture, Choice, edge_name, restrict
 from lit_metanas.spaces.nas_bench_101.nas_bench_101_cells import (
     MAX_EDGES,
     MAX_VERTICES,
     OPERATIONS,
-    Cell,
+    CellGraph,
     all_edges,
     canonical,
     edge_bit,
@@ -25,7 +25,7 @@ from lit_metanas.spaces.nas_bench_101.nas_bench_101_cells import (
     unique_cells,
     unpruned,
 )
-from lit_metanas.spaces.nas_bench_101.nas_bench_101_child import NASBench101Child, convolutions, network_cost
+from lit_metanas.spaces.nas_bench_101.nas_bench_101_child import NASBench101Child, convolutions, stacks_cost
 from lit_metanas.spaces.nas_bench_101.nas_bench_101_supernet import NASBench101Supernet
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost, Shape
@@ -85,7 +85,7 @@ class NASBench101(SearchSpace):
                 raise ValueError(f"NASBench101: {what} is {number}; give at least {least}.")
         self.vertices, self.channels, self.stacks, self.cells = vertices, channels, stacks, cells
         self.merge_isomorphs = merge_isomorphs
-        self._edges = {(source, target): f"edge{source}-{target}" for source, target in all_edges(vertices)}
+        self._edges = {(source, target): edge_name(source, target) for source, target in all_edges(vertices)}
         edges = [Choice(name, ("no", "yes"), "edge") for name in self._edges.values()]
         operations = [Choice(f"op{vertex}", OPERATIONS, "op") for vertex in range(1, vertices - 1)]
         self.choices = restrict([*edges, *operations], fixed or {}, self.name)
@@ -113,7 +113,7 @@ class NASBench101(SearchSpace):
                 raise ValueError(f"NAS-Bench-101 has no operation '{operation}': use {', '.join(OPERATIONS)}.")
         edges = sum(edge_bit(source, target) for source, target in all_edges(size) if matrix[source][target])
         places = (*range(size - 1), self.vertices - 1)
-        return self.canonical(self._labels(Cell(edges, tuple(map(OPERATIONS.index, operations[1:-1]))), places))
+        return self.canonical(self._labels(CellGraph(edges, tuple(map(OPERATIONS.index, operations[1:-1]))), places))
 
     def to_matrix(self, architecture: Mapping[str, str]) -> tuple[list[list[int]], list[str]]:
         """The benchmark's notation of the pruned cell.
@@ -144,7 +144,7 @@ class NASBench101(SearchSpace):
         """
         found = pruned(self._cell(super().canonical(labels)))
         if found is None:
-            return Architecture(self._labels(Cell(0, ()), (0, self.vertices - 1)))
+            return Architecture(self._labels(CellGraph(0, ()), (0, self.vertices - 1)))
         cell, names = found
         if not self.merge_isomorphs:
             return Architecture(self._labels(cell, names))
@@ -250,7 +250,7 @@ class NASBench101(SearchSpace):
     def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
         """Parameters and multiply-adds of the child: convolutions and the classifier."""
         convolved = partial(convolutions, self._pruned(architecture)[0])
-        return network_cost(
+        return stacks_cost(
             convolved, shape=shape, channels=self.channels, stacks=self.stacks, cells=self.cells, way=way
         )
 
@@ -259,35 +259,37 @@ class NASBench101(SearchSpace):
         """Whether no choice is restricted."""
         return self.size == 2 ** len(self._edges) * len(OPERATIONS) ** (self.vertices - 2)
 
-    def _cell(self, labels: Mapping[str, str]) -> Cell:
+    def _cell(self, labels: Mapping[str, str]) -> CellGraph:
         """The cell that the labels spell out, not pruned."""
         edges = sum(edge_bit(*edge) for edge, name in self._edges.items() if labels[name] == "yes")
-        return Cell(edges, tuple(OPERATIONS.index(labels[f"op{vertex}"]) for vertex in range(1, self.vertices - 1)))
+        return CellGraph(
+            edges, tuple(OPERATIONS.index(labels[f"op{vertex}"]) for vertex in range(1, self.vertices - 1))
+        )
 
-    def _spelled(self, cell: Cell) -> dict[str, str]:
+    def _spelled(self, cell: CellGraph) -> dict[str, str]:
         """The labels of a cell of all vertices."""
         labels = {name: "yes" if cell.joins(*ends) else "no" for ends, name in self._edges.items()}
         return labels | {f"op{vertex}": OPERATIONS[operation] for vertex, operation in enumerate(cell.operations, 1)}
 
-    def _pruned(self, labels: Mapping[str, str]) -> tuple[Cell, tuple[int, ...]]:
+    def _pruned(self, labels: Mapping[str, str]) -> tuple[CellGraph, tuple[int, ...]]:
         """The pruned cell and the number of each of its vertices, checked but not merged."""
         found = pruned(self._cell(super().canonical(labels)))
         if found is None:
             raise ValueError("This cell of NAS-Bench-101 computes nothing: no path leads from input to output.")
         return found
 
-    def _labels(self, cell: Cell, places: Sequence[int]) -> dict[str, str]:
+    def _labels(self, cell: CellGraph, places: Sequence[int]) -> dict[str, str]:
         """Labels of a cell whose vertices have these numbers; what is not there is ``no`` and the first operation."""
         labels = {choice.name: choice.labels[0] for choice in self.choices}
         labels |= {choice.name: "no" for choice in self.choices if "no" in choice.labels}
         for source, target in all_edges(cell.vertices):
             if cell.joins(source, target):
-                labels[f"edge{places[source]}-{places[target]}"] = "yes"
+                labels[edge_name(places[source], places[target])] = "yes"
         for place, operation in zip(places[1:-1], cell.operations, strict=True):
             labels[f"op{place}"] = OPERATIONS[operation]
         return labels
 
-    def _holds(self, labels: Mapping[str, str], cell: Cell) -> bool:
+    def _holds(self, labels: Mapping[str, str], cell: CellGraph) -> bool:
         """Whether the labels are among those of a restricted space, and what is not of the cell falls to pruning."""
         found = pruned(self._cell(labels))
         allowed = all(labels[choice.name] in choice.labels for choice in self.choices)

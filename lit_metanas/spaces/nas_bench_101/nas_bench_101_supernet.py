@@ -7,21 +7,21 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from lit_metanas.spaces.architecture import Choice
-from lit_metanas.spaces.nas_bench_101.nas_bench_101_cells import OPERATIONS, Cell, edge_bit, pruned
-from lit_metanas.spaces.nas_bench_101.nas_bench_101_child import halve, network_cost
-from lit_metanas.spaces.nas_bench_101.supercell import (
+from lit_metanas.spaces.architecture import Choice, edge_name
+from lit_metanas.spaces.nas_bench_101.nas_bench_101_cells import OPERATIONS, CellGraph, edge_bit, pruned
+from lit_metanas.spaces.nas_bench_101.nas_bench_101_child import halve_by_maximum, stacks_cost
+from lit_metanas.spaces.nas_bench_101.nas_bench_101_supercell import (
+    CellWeights,
     ChannelSplit,
     EmptyPlan,
     MixedPlan,
     Plan,
     SampledPlan,
-    SuperCell,
-    SuperConvolution,
+    SlicedConvolution,
     wire,
 )
 from lit_metanas.spaces.operations import as_channels_last
-from lit_metanas.spaces.supernet import Mixture, Shape, Supernet
+from lit_metanas.spaces.supernet import Mixture, Record, Shape, Statistics, Supernet
 
 
 class NASBench101Supernet(Supernet):
@@ -48,13 +48,13 @@ class NASBench101Supernet(Supernet):
         super().__init__()
         self.choices = {choice.name: choice for choice in choices}
         self.vertices, self.shape, self.channels, self.stacks, self.size = vertices, shape, channels, stacks, cells
-        self.stem = SuperConvolution("stem", shape[0], channels, 3)
+        self.stem = SlicedConvolution("stem", shape[0], channels, 3)
         self.features = channels
         blocks = []
         for place in range(stacks * cells):
             width = channels * 2 ** (place // cells)
             blocks.append(
-                SuperCell(self.choices, vertices=vertices, key=f"cells.{place}", before=self.features, width=width)
+                CellWeights(self.choices, vertices=vertices, key=f"cells.{place}", before=self.features, width=width)
             )
             self.features = width
         self.cells = nn.ModuleList(blocks)
@@ -65,8 +65,8 @@ class NASBench101Supernet(Supernet):
         inputs: Tensor,
         mixture: Mixture,
         noise: Mapping[str, Tensor] | None = None,
-        statistics: Mapping[str, Tensor] | None = None,
-        record: dict[str, Tensor] | None = None,
+        statistics: Statistics = None,
+        record: Record = None,
     ) -> Tensor:
         """Embed inputs: see ``Supernet.forward``. There is no dropout, so that ``noise`` does nothing."""
         del noise
@@ -75,7 +75,7 @@ class NASBench101Supernet(Supernet):
         plan = self.plan(mixture)
         outputs = self.stem(inputs, self.channels, statistics, record)
         for place, cell in enumerate(self.cells):
-            outputs = halve(outputs) if place and place % self.size == 0 else outputs
+            outputs = halve_by_maximum(outputs) if place and place % self.size == 0 else outputs
             outputs = cell(outputs, plan, statistics, record)
         assert isinstance(outputs, Tensor)
         return outputs.mean((2, 3))
@@ -88,7 +88,7 @@ class NASBench101Supernet(Supernet):
     def flops(self, mixture: Mixture) -> int:
         """Forward multiply-adds that one input costs under ``mixture``."""
         convolved = self.plan(mixture).convolutions
-        return network_cost(
+        return stacks_cost(
             convolved, shape=self.shape, channels=self.channels, stacks=self.stacks, cells=self.size, way=0
         ).flops
 
@@ -97,7 +97,7 @@ class NASBench101Supernet(Supernet):
         edges: dict[tuple[int, int], Tensor] = {}
         for target in range(self.vertices):
             for source in range(target):
-                name = f"edge{source}-{target}"
+                name = edge_name(source, target)
                 gate, labels = mixture[name], self.choices[name].labels
                 if "yes" in labels and gate.index in (None, labels.index("yes")):
                     edges[source, target] = gate.weights[labels.index("yes")]
@@ -108,5 +108,5 @@ class NASBench101Supernet(Supernet):
             wiring = wire(edges, next(iter(splits.values())).members)
             return MixedPlan(self.choices, mixture, wiring, splits)
         operations = tuple(OPERATIONS.index(self.choices[name].labels[mixture[name].index or 0]) for name in names)
-        found = pruned(Cell(sum(edge_bit(*edge) for edge in edges), operations))
+        found = pruned(CellGraph(sum(edge_bit(*edge) for edge in edges), operations))
         return EmptyPlan() if found is None else SampledPlan(*found, mixture)

@@ -13,16 +13,11 @@ EDGES: tuple[tuple[int, int], ...] = tuple((source, target) for target in range(
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 
-Cell = tuple[str, ...]
-"""An operation for each edge of ``EDGES``."""
+EdgeOperations = tuple[str, ...]
+"""A cell: an operation for each edge of ``EDGES``."""
 
 
-def edge_name(edge: tuple[int, int]) -> str:
-    """The name of an edge's choice, for instance ``edge0-1``."""
-    return f"edge{edge[0]}-{edge[1]}"
-
-
-def written(cell: Sequence[str]) -> str:
+def format_cell(cell: Sequence[str]) -> str:
     """The literature's notation, ``|nor_conv_3x3~0|+|none~0|skip_connect~1|+|…|``: inputs of nodes 1, 2 and 3."""
     nodes = []
     for node in range(1, NODES):
@@ -31,8 +26,8 @@ def written(cell: Sequence[str]) -> str:
     return "+".join(nodes)
 
 
-def read(text: str) -> Cell:
-    """The inverse of ``written``.
+def parse_cell(text: str) -> EdgeOperations:
+    """The inverse of ``format_cell``.
 
     Raises:
         ValueError: the text is not that of a cell.
@@ -43,7 +38,7 @@ def read(text: str) -> Cell:
             operation, _, source = item.partition("~")
             by_edge[source, node] = operation
     cell = tuple(by_edge.get((str(source), target), "") for source, target in EDGES)
-    if not set(cell) <= set(OPERATIONS) or written(cell) != text.strip():
+    if not set(cell) <= set(OPERATIONS) or format_cell(cell) != text.strip():
         raise ValueError(
             f"'{text}' is no cell of NAS-Bench-201: write |x~0|+|x~0|x~1|+|x~0|x~1|x~2| "
             f"where each x is one of {', '.join(OPERATIONS)}."
@@ -52,7 +47,7 @@ def read(text: str) -> Cell:
 
 
 @cache
-def official_cells() -> tuple[Cell, ...]:
+def official_cells() -> tuple[EdgeOperations, ...]:
     """All 15,625 cells; a cell's place is its index in NAS-Bench-201 and NATS-Bench.
 
     The benchmark shuffled the product of all operations (the last edge varies fastest) with Python's generator,
@@ -64,7 +59,7 @@ def official_cells() -> tuple[Cell, ...]:
 
 
 @cache
-def official_indices() -> dict[Cell, int]:
+def official_indices() -> dict[EdgeOperations, int]:
     """The inverse of ``official_cells``."""
     return {cell: index for index, cell in enumerate(official_cells())}
 

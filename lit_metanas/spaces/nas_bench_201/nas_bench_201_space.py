@@ -8,26 +8,25 @@ from itertools import product
 
 from torch import Tensor
 
-from lit_metanas.spaces.architecture import Architecture, Choice, restrict
+from lit_metanas.spaces.architecture import Architecture, Choice, check_positive, edge_name, restrict
 from lit_metanas.spaces.encodings import Encoding, counted
 from lit_metanas.spaces.nas_bench_201.nas_bench_201_cells import (
     EDGES,
     NODES,
     OPERATIONS,
-    Cell,
-    edge_name,
+    EdgeOperations,
     expressions,
+    format_cell,
     official_cells,
     official_indices,
-    read,
-    written,
+    parse_cell,
 )
-from lit_metanas.spaces.nas_bench_201.nas_bench_201_child import KERNELS, NASBench201Child, network_cost
+from lit_metanas.spaces.nas_bench_201.nas_bench_201_child import KERNELS, NASBench201Child, stages_cost
 from lit_metanas.spaces.nas_bench_201.nas_bench_201_supernet import NASBench201Supernet
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost, Shape
 
-NAMES = tuple(edge_name(edge) for edge in EDGES)
+NAMES = tuple(edge_name(*edge) for edge in EDGES)
 COMPUTING = tuple(operation for operation in OPERATIONS if operation not in ("none", "skip_connect"))
 PATHS = {path: place for place, path in enumerate(p for n in range(NODES) for p in product(COMPUTING, repeat=n))}
 """What a path from input to output can compute, in the order of its length."""
@@ -68,9 +67,7 @@ class NASBench201(SearchSpace):
         merge_isomorphs: bool = True,
         fixed: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
-        for what, number in (("channels", channels), ("cells", cells)):
-            if number < 1:
-                raise ValueError(f"NASBench201: {what} is {number}; give at least 1.")
+        check_positive(self.name, {"channels": channels, "cells": cells})
         self.channels = channels
         self.cells = cells
         self.merge_isomorphs = merge_isomorphs
@@ -97,11 +94,11 @@ class NASBench201(SearchSpace):
         Raises:
             ValueError: the text is not that of a cell.
         """
-        return _architecture(read(text))
+        return _architecture(parse_cell(text))
 
     def to_string(self, architecture: Mapping[str, str]) -> str:
         """The inverse of ``from_string``."""
-        return written(self._cell(architecture))
+        return format_cell(self._cell(architecture))
 
     def canonical(self, labels: Mapping[str, str]) -> Architecture:
         """The architecture of the lowest index that is isomorphic; the same one unless isomorphs are merged.
@@ -136,21 +133,21 @@ class NASBench201(SearchSpace):
         The benchmark's own FLOPs count the classifier's bias, too: ``way`` more.
         """
         kernels = [KERNELS[label] for label in self._cell(architecture) if label in KERNELS]
-        return network_cost(kernels=kernels, shape=shape, channels=self.channels, cells=self.cells, way=way)
+        return stages_cost(kernels=kernels, shape=shape, channels=self.channels, cells=self.cells, way=way)
 
-    def _cell(self, architecture: Mapping[str, str]) -> Cell:
+    def _cell(self, architecture: Mapping[str, str]) -> EdgeOperations:
         """The operations by edge, checked but not merged."""
         return _cell(super().canonical(architecture))
 
     @property
-    def _representatives(self) -> Mapping[Cell, Cell]:
+    def _representatives(self) -> Mapping[EdgeOperations, EdgeOperations]:
         """For each cell of the space the isomorphic one of the lowest index."""
         return _representatives(tuple(choice.labels for choice in self.choices))
 
 
 @lru_cache(maxsize=64)
-def _representatives(labels: tuple[tuple[str, ...], ...]) -> dict[Cell, Cell]:
-    first: dict[str, Cell] = {}
+def _representatives(labels: tuple[tuple[str, ...], ...]) -> dict[EdgeOperations, EdgeOperations]:
+    first: dict[str, EdgeOperations] = {}
     return {
         cell: first.setdefault(expression, cell)
         for cell, expression in zip(official_cells(), expressions(), strict=True)
@@ -158,11 +155,11 @@ def _representatives(labels: tuple[tuple[str, ...], ...]) -> dict[Cell, Cell]:
     }
 
 
-def _architecture(cell: Cell) -> Architecture:
+def _architecture(cell: EdgeOperations) -> Architecture:
     return Architecture(dict(zip(NAMES, cell, strict=True)))
 
 
-def _cell(architecture: Mapping[str, str]) -> Cell:
+def _cell(architecture: Mapping[str, str]) -> EdgeOperations:
     return tuple(architecture[name] for name in NAMES)
 
 
@@ -188,7 +185,7 @@ class NASBench201Encoding(Encoding):
 
     def __call__(self, architectures: Sequence[Architecture]) -> Tensor:
         """The vectors, shape ``(n, d)``, float64: counts."""
-        return counted([_places([cell[edge_name(edge)] for edge in EDGES]) for cell in architectures], self._widths)
+        return counted([_places([cell[edge_name(*edge)] for edge in EDGES]) for cell in architectures], self._widths)
 
 
 def _places(cell: Sequence[str]) -> dict[str, Iterable[int]]:

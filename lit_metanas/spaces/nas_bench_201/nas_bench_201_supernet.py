@@ -8,14 +8,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lit_metanas.spaces.architecture import Choice
-from lit_metanas.spaces.nas_bench_201.nas_bench_201_cells import EDGES, NODES, edge_name
-from lit_metanas.spaces.nas_bench_201.nas_bench_201_child import KERNELS, STAGES, halve, network_cost
-from lit_metanas.spaces.operations import as_channels_last, average, batch_normalise, random_kernel, total
-from lit_metanas.spaces.supernet import Gate, Mixture, Shape, Supernet
-
-Statistics = Mapping[str, Tensor] | None
-Record = dict[str, Tensor] | None
+from lit_metanas.spaces.architecture import Choice, edge_name
+from lit_metanas.spaces.nas_bench_201.nas_bench_201_cells import EDGES, NODES
+from lit_metanas.spaces.nas_bench_201.nas_bench_201_child import KERNELS, STAGES, stages_cost
+from lit_metanas.spaces.operations import (
+    as_channels_last,
+    average,
+    batch_normalise,
+    halve_by_mean,
+    random_kernel,
+    total,
+)
+from lit_metanas.spaces.supernet import Gate, Mixture, Record, Shape, Statistics, Supernet
 
 
 class Affine(nn.Module):
@@ -36,19 +40,15 @@ class Affine(nn.Module):
 
 
 class SuperConvolution(Affine):
-    """ReLU (not in the stem), convolution and batch-norm."""
+    """Convolution and batch-norm."""
 
-    def __init__(
-        self, key: str, channels: int, width: int, kernel: int, *, stride: int = 1, activated: bool = True
-    ) -> None:
+    def __init__(self, key: str, channels: int, width: int, kernel: int, *, stride: int = 1) -> None:
         super().__init__(key, width)
         self.stride = stride
-        self.activated = activated
         self.kernel = nn.Parameter(random_kernel(width, channels, kernel))
 
     def forward(self, inputs: Tensor, statistics: Statistics, record: Record) -> Tensor:
         """Shape ``(n, channels, height, width)`` to ``(n, width, height / stride, width / stride)``."""
-        inputs = inputs.relu() if self.activated else inputs
         outputs = F.conv2d(inputs, self.kernel, stride=self.stride, padding=self.kernel.shape[-1] // 2)
         return self.normalise(outputs, statistics, record)
 
@@ -79,7 +79,7 @@ class SuperEdge(nn.ModuleDict):
             return inputs
         if label == "avg_pool_3x3":
             return average(inputs)
-        outputs = self[label](inputs, statistics, record)
+        outputs = self[label](inputs.relu(), statistics, record)
         assert isinstance(outputs, Tensor)
         return outputs
 
@@ -100,7 +100,7 @@ class SuperCell(nn.ModuleDict):
             for source, target in EDGES:
                 if target != node:
                     continue
-                name = edge_name((source, target))
+                name = edge_name(source, target)
                 term = self[name](nodes[source], mixture[name], statistics, record)
                 joined = term if joined is None else joined if term is None else joined + term
             nodes.append(torch.zeros_like(inputs) if joined is None else joined)
@@ -118,8 +118,9 @@ class SuperReduction(nn.Module):
 
     def forward(self, inputs: Tensor, statistics: Statistics, record: Record) -> Tensor:
         """Shape ``(n, channels, height, width)`` to ``(n, width, height / 2, width / 2)``."""
-        outputs = self.second(self.first(inputs, statistics, record), statistics, record)
-        return F.conv2d(halve(inputs), self.projection) + outputs
+        outputs = self.first(inputs.relu(), statistics, record)
+        outputs = self.second(outputs.relu(), statistics, record)
+        return F.conv2d(halve_by_mean(inputs), self.projection) + outputs
 
 
 class NASBench201Supernet(Supernet):
@@ -139,7 +140,7 @@ class NASBench201Supernet(Supernet):
         self.choices = tuple(choices)
         self.shape, self.channels, self.size = shape, channels, cells
         widths = [channels * 2**stage for stage in range(STAGES)]
-        self.stem = SuperConvolution("stem", shape[0], channels, 3, activated=False)
+        self.stem = SuperConvolution("stem", shape[0], channels, 3)
         self.cells = nn.ModuleList(
             SuperCell(choices, key=f"cells.{stage * cells + place}", width=width)
             for stage, width in enumerate(widths)
@@ -156,8 +157,8 @@ class NASBench201Supernet(Supernet):
         inputs: Tensor,
         mixture: Mixture,
         noise: Mapping[str, Tensor] | None = None,
-        statistics: Mapping[str, Tensor] | None = None,
-        record: dict[str, Tensor] | None = None,
+        statistics: Statistics = None,
+        record: Record = None,
     ) -> Tensor:
         """Embed inputs: see ``Supernet.forward``. There is no dropout, so that ``noise`` does nothing."""
         del noise
@@ -182,7 +183,7 @@ class NASBench201Supernet(Supernet):
             index = mixture[choice.name].index
             computed += choice.labels if index is None else (choice.labels[index],)
         kernels = [KERNELS[label] for label in computed if label in KERNELS]
-        return network_cost(kernels=kernels, shape=self.shape, channels=self.channels, cells=self.size, way=0).flops
+        return stages_cost(kernels=kernels, shape=self.shape, channels=self.channels, cells=self.size, way=0).flops
 
     def _channels_last(self) -> bool:
         reduction = self.reductions[0]

@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from lit_metanas.spaces.cells.cell_operations import Halve
+from lit_metanas.spaces.cells.cell_operations import FactorizedReduction
 
 MANY = """
 import torch
-from lit_metanas.spaces.cells.cell_operations import Halve
+from lit_metanas.spaces.cells.cell_operations import FactorizedReduction
 torch.set_num_threads(1)
-halve = Halve(4, 8)
+halve = FactorizedReduction(4, 8)
 for _ in range(1000):
     inputs = torch.randn(6, 4, 8, 8).to(memory_format=torch.channels_last).requires_grad_()
     outputs = halve(inputs)
@@ -25,7 +25,7 @@ for _ in range(1000):
 
 @pytest.mark.parametrize(("height", "width"), [(8, 8), (7, 8), (4, 9), (1, 1)])
 def test_two_convolutions_of_stride_two(height, width):
-    halve = Halve(3, 5).double()
+    halve = FactorizedReduction(3, 5).double()
     inputs = torch.randn(2, 3, height, width, dtype=torch.float64, requires_grad=True)
     shifted = torch.zeros(2, 3, height + height % 2, width + width % 2, dtype=torch.float64)
     shifted[:, :, :height, :width] = inputs

@@ -11,11 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lit_metanas.spaces.architecture import Choice
-from lit_metanas.spaces.nas_bench_101.nas_bench_101_cells import OPERATIONS, Cell, split_channels
+from lit_metanas.spaces.architecture import Choice, edge_name
+from lit_metanas.spaces.nas_bench_101.nas_bench_101_cells import OPERATIONS, CellGraph, split_channels
 from lit_metanas.spaces.nas_bench_101.nas_bench_101_child import KERNELS, Convolved, convolutions, strongest
 from lit_metanas.spaces.operations import batch_normalise, combine, random_kernel, through
-from lit_metanas.spaces.supernet import Mixture
+from lit_metanas.spaces.supernet import Mixture, Record, Statistics
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ class Plan(ABC):
     """What a mixture computes in every cell."""
 
     @abstractmethod
-    def compute(self, weights: SuperCell, inputs: Tensor, statistics: Statistics, record: Record) -> Tensor | None:
+    def compute(self, weights: CellWeights, inputs: Tensor, statistics: Statistics, record: Record) -> Tensor | None:
         """The cell's output, ``weights.width`` channels; None for nothing."""
 
     @abstractmethod
@@ -145,10 +145,10 @@ class Plan(ABC):
 class SampledPlan(Plan):
     """One candidate of each choice: what the child computes, on leading slices of the weights."""
 
-    def __init__(self, cell: Cell, names: Sequence[int], mixture: Mixture) -> None:
+    def __init__(self, cell: CellGraph, names: Sequence[int], mixture: Mixture) -> None:
         self.cell, self.names, self.mixture = cell, names, mixture
 
-    def compute(self, weights: SuperCell, inputs: Tensor, statistics: Statistics, record: Record) -> Tensor | None:
+    def compute(self, weights: CellWeights, inputs: Tensor, statistics: Statistics, record: Record) -> Tensor | None:
         """Slices are summed at each vertex and concatenated at the output."""
         cell, names = self.cell, self.names
         widths = (inputs.shape[1], *split_channels(cell, weights.width), weights.width)
@@ -159,7 +159,7 @@ class SampledPlan(Plan):
             for source in range(vertex):
                 if not cell.joins(source, vertex):
                     continue
-                gate = self.mixture[f"edge{names[source]}-{name}"]
+                gate = self.mixture[edge_name(names[source], name)]
                 if source:
                     terms.append(through(gate, values[source] if last else values[source][:, :width]))
                 else:
@@ -181,7 +181,7 @@ class SampledPlan(Plan):
 class EmptyPlan(Plan):
     """A sampled cell in which no path leads from input to output."""
 
-    def compute(self, weights: SuperCell, inputs: Tensor, statistics: Statistics, record: Record) -> Tensor | None:
+    def compute(self, weights: CellWeights, inputs: Tensor, statistics: Statistics, record: Record) -> Tensor | None:
         """Nothing."""
         return None
 
@@ -201,7 +201,7 @@ class MixedPlan(Plan):
         self.shifts = {width: split.shifts(wiring) for width, split in splits.items()}
         self.output = next(iter(splits.values())).members.shape[1] + 1
 
-    def compute(self, weights: SuperCell, inputs: Tensor, statistics: Statistics, record: Record) -> Tensor | None:
+    def compute(self, weights: CellWeights, inputs: Tensor, statistics: Statistics, record: Record) -> Tensor | None:
         """Full widths at each vertex, masked where they enter and shifted where they leave for the output."""
         edges, width = self.wiring.edges, weights.width
         values: dict[int, Tensor] = {}
@@ -243,11 +243,7 @@ class MixedPlan(Plan):
         return result
 
 
-Statistics = Mapping[str, Tensor] | None
-Record = dict[str, Tensor] | None
-
-
-class SuperConvolution(nn.Module):
+class SlicedConvolution(nn.Module):
     """Convolution, batch-norm and ReLU, of which the leading channels can be computed alone; ``key`` names it."""
 
     def __init__(self, key: str, before: int, after: int, kernel: int) -> None:
@@ -265,7 +261,7 @@ class SuperConvolution(nn.Module):
         return batch_normalise(outputs, scale, shift, key=self.key, statistics=statistics, record=record).relu()
 
 
-class SuperCell(nn.Module):
+class CellWeights(nn.Module):
     """The weights of one cell: a projection for each edge from the input, and each vertex's convolutions."""
 
     def __init__(self, choices: Mapping[str, Choice], *, vertices: int, key: str, before: int, width: int) -> None:
@@ -274,14 +270,14 @@ class SuperCell(nn.Module):
         self.projections = nn.ModuleDict()
         self.operations = nn.ModuleDict()
         for vertex in range(1, vertices):
-            name = f"edge0-{vertex}"
+            name = edge_name(0, vertex)
             if "yes" in choices[name].labels:
-                self.projections[name] = SuperConvolution(f"{key}.projections.{name}", before, width, 1)
+                self.projections[name] = SlicedConvolution(f"{key}.projections.{name}", before, width, 1)
         for vertex in range(1, vertices - 1):
             name = f"op{vertex}"
             self.operations[name] = nn.ModuleDict(
                 {
-                    label: SuperConvolution(f"{key}.operations.{name}.{label}", width, width, KERNELS[label])
+                    label: SlicedConvolution(f"{key}.operations.{name}.{label}", width, width, KERNELS[label])
                     for label in choices[name].labels
                     if label in KERNELS
                 }
@@ -295,7 +291,7 @@ class SuperCell(nn.Module):
 
     def project(self, vertex: int, inputs: Tensor, width: int, statistics: Statistics, record: Record) -> Tensor:
         """The input as it enters a vertex."""
-        outputs = self.projections[f"edge0-{vertex}"](inputs, width, statistics, record)
+        outputs = self.projections[edge_name(0, vertex)](inputs, width, statistics, record)
         assert isinstance(outputs, Tensor)
         return outputs
 

@@ -1,0 +1,236 @@
+"""The cell spaces of DARTS and MetaNAS."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from lit_metanas.spaces.architecture import Architecture, Choice, check_positive, edge_name, restrict
+from lit_metanas.spaces.cells.cell_layout import KINDS, CellLayout, inputs_name, is_edge, sources
+from lit_metanas.spaces.cells.cell_networks import CellChild, CellSupernet
+from lit_metanas.spaces.cells.genotype import COMPUTED_NODES, format_genotype, parse_genotype
+from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.spaces.supernet import NetworkCost, Shape
+
+DARTS_OPERATIONS = (
+    "none",
+    "max_pool_3x3",
+    "avg_pool_3x3",
+    "skip_connect",
+    "sep_conv_3x3",
+    "sep_conv_5x5",
+    "dil_conv_3x3",
+    "dil_conv_5x5",
+)
+
+METANAS_OPERATIONS = (
+    "max_pool_3x3",
+    "avg_pool_3x3",
+    "skip_connect",
+    "conv_1x5_5x1",
+    "conv_3x3",
+    "sep_conv_3x3",
+    "dil_conv_3x3",
+)
+
+
+class DARTSCell(SearchSpace):
+    """Four nodes with two inputs each, eight operations (Liu et al. 2019); about 10^18 architectures.
+
+    The choices are those of ``CellLayout.choices``. In the supernet a node is the sum over all edges from earlier
+    nodes, each a mixture of all operations: an edge that an architecture leaves out has the gate ``none``, and the
+    gates of the choices of inputs are not looked at. ``derive`` takes for each node the two edges of the largest
+    probability of an operation other than ``none``. ``none`` is no operation of the paper's architectures: neither
+    drawn nor proposed, yet it can be built.
+
+    ``from_genotype`` and ``to_genotype`` tell the literature's notation. The defaults are those of the paper's search
+    on CIFAR-10; its networks there have 36 channels, 20 cells, an auxiliary classifier, and no batch-norm after
+    pooling, which its search has.
+
+    Args:
+        channels: of each node before the first reduction cell, which doubles them as the second does.
+        cells: of the network; those at one and two thirds of the depth are reduction cells.
+        normalised_pools: whether a pooling is followed by a batch-norm without scale and shift. It is in both
+            supernet and child, so that a child may inherit.
+        auxiliary: whether a child has an auxiliary classifier in training, whose loss counts 0.4.
+        fixed: labels that single choices are restricted to, for instance ``{normal.edge0-2: [skip_connect]}``. An edge
+            without ``none`` is always kept.
+
+    Raises:
+        ValueError: a number is not positive, a choice or label is unknown, or more than two edges of a node are kept.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> space = lm.DARTSCell(channels=8, cells=3)
+        >>> network = space.child(space.sample(torch.Generator()), (3, 32, 32), way=10)
+        >>> network(torch.rand(2, 3, 32, 32)).shape
+        torch.Size([2, 10])
+    """
+
+    def __init__(
+        self,
+        *,
+        channels: int = 16,
+        cells: int = 8,
+        normalised_pools: bool = True,
+        auxiliary: bool = False,
+        fixed: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        check_positive(self.name, {"cells": cells, "channels": channels})
+        self.layout = CellLayout(COMPUTED_NODES, cells, channels, DARTS_OPERATIONS, normalised_pools)
+        self.auxiliary = auxiliary
+        self.choices = self._with_edges_kept(restrict(self.layout.choices(), fixed or {}, self.name))
+
+    def from_genotype(self, text: str) -> Architecture:
+        """The architecture of a notation such as ``Genotype(normal=[('sep_conv_3x3', 0), …], …)``.
+
+        Raises:
+            ValueError: the text is no genotype of this space.
+        """
+        return self.canonical(parse_genotype(text))
+
+    def to_genotype(self, architecture: Mapping[str, str]) -> str:
+        """The inverse of ``from_genotype``; a node's two inputs come in their order."""
+        return format_genotype(self.canonical(architecture))
+
+    def derive(self, logits: Mapping[str, Tensor]) -> Architecture:
+        """For each node the two strongest edges, each with its best operation but ``none`` (Section 2.4).
+
+        An edge is as strong as the probability of that operation among all, ``none`` too.
+        """
+        labels: dict[str, str] = {}
+        by_name = {choice.name: choice for choice in self.choices}
+        for kind in KINDS:
+            for node in self.layout.targets():
+                strengths: list[float] = []
+                for source in range(node):
+                    choice = by_name[edge_name(source, node, kind)]
+                    strength, labels[choice.name] = _best(choice, logits[choice.name])
+                    strengths.append(strength)
+                name = inputs_name(kind, node)
+                labels[name] = _strongest(by_name[name].labels, strengths)
+        return self.canonical(labels)
+
+    def proposed(self, choice: Choice) -> tuple[str, ...]:
+        """All labels but ``none``."""
+        return tuple(label for label in choice.labels if label != "none") or choice.labels
+
+    def supernet(self, shape: Shape) -> CellSupernet:
+        """Build the network that holds all candidates; it looks at the edges' operations alone: see the class."""
+        return CellSupernet([choice for choice in self.choices if is_edge(choice.name)], self.layout, shape)
+
+    def build(self, architecture: Architecture, shape: Shape, way: int) -> CellChild:
+        """The child with newly initialised weights.
+
+        Raises:
+            ValueError: the image is too small for an auxiliary classifier.
+        """
+        return CellChild(self.canonical(architecture), self.layout, shape, way, auxiliary=self.auxiliary)
+
+    def training_scores(self, child: nn.Module, inputs: Tensor) -> list[Tensor]:
+        """The classifier's scores, and the auxiliary classifier's where there is one."""
+        assert isinstance(child, CellChild)
+        return child.all_scores(inputs)
+
+    def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
+        """Parameters and multiply-adds of the child, without an auxiliary classifier."""
+        return self.layout.cost(self.canonical(architecture), shape, way)
+
+    def restricted(self, labels: Mapping[str, str]) -> Self:
+        """The space in which the named choices have just the given label, and those of inputs none that it rules out.
+
+        Raises:
+            ValueError: a choice is unknown, or the label is not among its candidates that are left; or more than two
+                edges of a node are kept.
+        """
+        space = super().restricted(labels)
+        space.choices = self._with_edges_kept(space.choices)
+        return space
+
+    def _with_edges_kept(self, choices: Sequence[Choice]) -> tuple[Choice, ...]:
+        """Drop the pairs that leave out an edge without ``none``: a supernet would compute it."""
+        labels = {choice.name: choice.labels for choice in choices}
+        kept = []
+        for choice in choices:
+            if not is_edge(choice.name):
+                kind, _, node = choice.name.partition(".inputs")
+                names = [edge_name(source, int(node), kind) for source in range(int(node))]
+                must = {source for source, name in enumerate(names) if "none" not in labels[name]}
+                left = tuple(pair for pair in choice.labels if must <= set(sources(pair)))
+                if not left:
+                    raise ValueError(
+                        f"{self.name}: no pair of '{choice.name}' holds all edges without 'none' "
+                        f"({', '.join(names[source] for source in sorted(must))}): leave 'none' among their labels."
+                    )
+                choice = replace(choice, labels=left)
+            kept.append(choice)
+        return tuple(kept)
+
+
+def _best(choice: Choice, logits: Tensor) -> tuple[float, str]:
+    """The largest probability of an operation but ``none``, and that operation."""
+    shares = torch.softmax(logits.detach(), 0).tolist()
+    found = [(share, label) for share, label in zip(shares, choice.labels, strict=True) if label != "none"]
+    return max(found, key=lambda item: item[0]) if found else (-1.0, "none")
+
+
+def _strongest(pairs: Sequence[str], strengths: Sequence[float]) -> str:
+    """The pair of the largest sum: of all pairs it is that of the two strongest edges."""
+    return max(pairs, key=lambda pair: sum(strengths[source] for source in sources(pair)))
+
+
+class MetaNASCell(SearchSpace):
+    """Three nodes with two inputs each, seven operations and no ``none`` (Elsken et al. 2020, Section 3.3).
+
+    The choices are those of ``CellLayout.choices``. In the supernet a node is a weighted sum over the pairs of its
+    possible inputs, of the two edges' mixtures of operations: so the inputs, too, are pruned softly. With
+    ``AnnealedSoftmax`` and an inner loop that moves logits nearly one pair and one operation an edge are left when a
+    task is learned, and the derived network computes nearly the same. An edge is weighted by all pairs that it is part
+    of. Cells are stacked as in DARTS.
+
+    Args:
+        channels: of each node before the first reduction cell, which doubles them as the second does.
+        cells: of the network; those at one and two thirds of the depth are reduction cells.
+        normalised_pools: whether a pooling is followed by a batch-norm without scale and shift.
+        fixed: labels that single choices are restricted to, for instance ``{normal.inputs4: [0+2]}``.
+
+    Raises:
+        ValueError: a number is not positive, or a choice or label is unknown.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> space = lm.MetaNASCell(channels=8, cells=2)
+        >>> network = space.child(space.sample(torch.Generator()), (3, 32, 32), way=10)
+        >>> network(torch.rand(2, 3, 32, 32)).shape
+        torch.Size([2, 10])
+    """
+
+    def __init__(
+        self,
+        *,
+        channels: int = 16,
+        cells: int = 4,
+        normalised_pools: bool = True,
+        fixed: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        check_positive(self.name, {"cells": cells, "channels": channels})
+        self.layout = CellLayout(3, cells, channels, METANAS_OPERATIONS, normalised_pools)
+        self.choices = restrict(self.layout.choices(), fixed or {}, self.name)
+
+    def supernet(self, shape: Shape) -> CellSupernet:
+        """Build the network that holds all candidates."""
+        return CellSupernet(self.choices, self.layout, shape)
+
+    def build(self, architecture: Architecture, shape: Shape, way: int) -> CellChild:
+        """The child with newly initialised weights."""
+        return CellChild(self.canonical(architecture), self.layout, shape, way)
+
+    def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
+        """Parameters and multiply-adds of the child."""
+        return self.layout.cost(self.canonical(architecture), shape, way)
