@@ -1,6 +1,7 @@
 """All public names stand at the top of the package, and cost nothing until they are used."""
 
 import ast
+import inspect
 import subprocess
 import sys
 from collections import Counter
@@ -8,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from jsonargparse import ArgumentParser
 
 import lit_metanas as lm
 
@@ -40,6 +42,20 @@ def test_type_checkers_see_all_rooms():
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="module 'lit_metanas' has no attribute 'LayeredSpaces'"):
         _ = lm.LayeredSpaces
+
+
+def test_a_configuration_can_state_the_defaults_of_every_class():
+    """What it could not state would be a text in the configuration that a run leaves, which no run reads again."""
+    stated = {}
+    for name in lm.__all__:
+        own = getattr(lm, name)
+        # An adaptation is made by meta-gradients and of tensors, in no configuration.
+        if isinstance(own, type) and not inspect.isabstract(own) and not issubclass(own, Exception | lm.Adaptation):
+            parser = ArgumentParser()
+            parser.add_class_arguments(own, "own", fail_untyped=False)
+            stated[name] = parser.dump(parser.get_defaults(), skip_validation=True)
+    assert [name for name, text in stated.items() if "Unable" in text] == []
+    assert "cells: 8" in stated["DARTSCell"]
 
 
 def test_all_names_are_listed():

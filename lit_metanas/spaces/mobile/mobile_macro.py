@@ -18,7 +18,7 @@ from lit_metanas.spaces.mobile.mobile_network import MobileChild, MobileNetwork
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import Shape, Supernet
 
-STAGES = (MobileStage(24, stride=2), MobileStage(40, stride=2), MobileStage(64, stride=2))
+DEFAULT_STAGES = (MobileStage(24, stride=2), MobileStage(40, stride=2), MobileStage(64, stride=2))
 
 
 class MobileMacro(SearchSpace):
@@ -31,7 +31,7 @@ class MobileMacro(SearchSpace):
     32x32 pixels.
 
     Args:
-        stages: from input to output.
+        stages: from input to output; None takes three of 24, 40 and 64 channels, each of stride 2.
         stem: channels of the first convolution.
         stem_stride: of the first convolution.
         last: channels of the 1x1 convolution before the global average; None for none.
@@ -58,7 +58,7 @@ class MobileMacro(SearchSpace):
     def __init__(
         self,
         *,
-        stages: Sequence[MobileStage] = STAGES,
+        stages: Sequence[MobileStage] | None = None,
         stem: int = 16,
         stem_stride: int = 1,
         last: int | None = 128,
@@ -66,9 +66,9 @@ class MobileMacro(SearchSpace):
         merge_isomorphs: bool = False,
         fixed: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
+        self.stages = DEFAULT_STAGES if stages is None else tuple(stages)
         numbers = {"stem": stem, "stem_stride": stem_stride, "last": 1 if last is None else last, "divisor": divisor}
-        check_positive(self.name, {**numbers, "number of stages": len(stages)})
-        self.stages = tuple(stages)
+        check_positive(self.name, {**numbers, "number of stages": len(self.stages)})
         self.stem, self.stem_stride, self.last = stem, stem_stride, last
         self.divisor = divisor
         self.merge_isomorphs = merge_isomorphs
