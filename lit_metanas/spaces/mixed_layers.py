@@ -145,6 +145,7 @@ class MixedChoice(nn.Module):
         super().__init__()
         self.name = name
         self.labels = tuple(candidates)
+        self.keys = tuple(None if layer is None else key_of(label) for label, layer in candidates.items())
         self.merged = merge and _differ_in_size_alone(list(candidates.values()))
         add_candidates(self, candidates)
         self.norm = norm
@@ -181,7 +182,7 @@ class MixedChoice(nn.Module):
         return first.share(count.whole(self)) * taps // max(sizes)
 
     def _candidates(self) -> list[nn.Module | None]:
-        return [self._modules.get(key_of(label)) for label in self.labels]
+        return [None if key is None else getattr(self, key) for key in self.keys]
 
     def _one_convolution(self, gate: Gate, inputs: Tensor) -> Tensor:
         layers = [layer for layer in self._candidates() if isinstance(layer, SlicedConv2d)]
@@ -294,7 +295,7 @@ def add_candidates(choice: nn.Module, candidates: Mapping[str, nn.Module | None]
 def key_of(label: str) -> str:
     """The label as the name of a layer: without dots, and unlike the attributes of the modules that hold choices."""
     key = label.replace(".", "_")
-    taken = not key or key in ("name", "labels", "merged", "norm", "key") or hasattr(MixedChoice, key)
+    taken = not key or key in ("name", "labels", "keys", "merged", "norm", "key") or hasattr(MixedChoice, key)
     return f"{key}_" if taken else key
 
 

@@ -83,7 +83,7 @@ class MetaLearned(EpisodeEvaluation):
     @property
     def built(self) -> bool:
         """Whether supernet and head are there."""
-        return self._modules["supernet"] is not None
+        return self.supernet is not None
 
     def _build(self, shape: Shape, way: int | None = None) -> None:
         """Make supernet and head, with the weights that they get when the module is made.
