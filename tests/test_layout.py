@@ -57,12 +57,22 @@ def test_a_file_name_stands_once():
     assert [name for name, count in names.items() if count > 1] == []
 
 
+def bound(node: ast.stmt) -> list[str]:
+    """The names that a statement of a module defines: of a class, a function, a constant or a type."""
+    if isinstance(node, ast.ClassDef | ast.FunctionDef):
+        return [node.name]
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+    return [name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)]
+
+
 def test_a_public_name_stands_once():
     places: dict[str, list[str]] = {}
     for module, tree in TREES.items():
         for node in tree.body:
-            if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
-                places.setdefault(node.name, []).append(module)
+            for name in bound(node):
+                if not name.startswith("_"):
+                    places.setdefault(name, []).append(module)
+    assert {"SearchSpace", "check_space", "PATHS", "Shape"} <= places.keys()
     assert {name: found for name, found in places.items() if len(found) > 1} == {}
 
 

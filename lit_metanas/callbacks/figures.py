@@ -29,7 +29,7 @@ FAINT = "#8A8A8A"
 """What helps to read but says nothing itself."""
 
 
-MOST_PIXELS = 50_000_000
+MOST_DRAWN_PIXELS = 50_000_000
 """Of a figure; a larger one is drawn less finely."""
 
 
@@ -38,7 +38,7 @@ def figure(width: float, height: float) -> Figure:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    dpi = min(150.0, math.sqrt(MOST_PIXELS / (width * height)), 30_000 / max(width, height))
+    dpi = min(150.0, math.sqrt(MOST_DRAWN_PIXELS / (width * height)), 30_000 / max(width, height))
     blank = Figure(figsize=(width, height), dpi=dpi, facecolor="white")
     FigureCanvasAgg(blank)
     return blank
@@ -80,7 +80,7 @@ COLOUR_MAP = "cividis"
 """Rises in lightness for readers with and without colour vision alike."""
 
 
-ROW, TITLE, ABOVE, BELOW, STRIP = 0.19, 0.3, 0.65, 1.0, 1.7
+ROW, TITLE, ABOVE_STRIPS, BELOW_STRIPS, STRIP = 0.19, 0.3, 0.65, 1.0, 1.7
 """Inches: a label's row, a choice's title, the margins above and below all strips, a strip's width."""
 
 
@@ -101,11 +101,11 @@ def draw_probabilities(history: ProbabilityHistory) -> Figure:
     tall = {place: sum(TITLE + ROW * len(history.labels[name]) for name in own) for place, own in columns.items()}
     gutter = 0.45 + 0.075 * max(len(label(own)) for labels in history.labels.values() for own in labels)
     strip = STRIP if len(columns) > 1 else 2 * STRIP
-    height = ABOVE + max(tall.values()) + BELOW
+    height = ABOVE_STRIPS + max(tall.values()) + BELOW_STRIPS
     width = max(4.6, len(columns) * (strip + gutter) + 0.5)
     drawn = figure(width, height)
     for column, (place, names) in enumerate(columns.items()):
-        left, top = gutter + column * (strip + gutter), height - ABOVE
+        left, top = gutter + column * (strip + gutter), height - ABOVE_STRIPS
         drawn.text(left / width, (top - 0.04) / height, label(place), fontsize=10, fontweight="bold", color=INK)
         for name in names:
             tallness = ROW * len(history.labels[name])

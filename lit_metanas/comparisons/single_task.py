@@ -30,7 +30,7 @@ from lit_metanas.training.child import Child, Recipe, accuracy, fit_child, image
 from lit_metanas.training.export.exported_program import export_child
 from lit_metanas.training.trainers import torch_threads
 
-CANDIDATES = 8
+HALVING_CANDIDATES = 8
 """Architectures that the default method begins with."""
 TRAININGS = 4
 """Full trainings that its budget pays for, where no other is given."""
@@ -223,13 +223,13 @@ def search(
 
 def default_method(recipe: Recipe) -> SuccessiveHalving:
     """Successive halving of a few architectures, which are trained by the recipe; see ``search``."""
-    return SuccessiveHalving(estimator=partial(TrainingEstimator, recipe=recipe), candidates=CANDIDATES)
+    return SuccessiveHalving(estimator=partial(TrainingEstimator, recipe=recipe), candidates=HALVING_CANDIDATES)
 
 
 def default_flops(task: Task, space: SearchSpace, recipe: Recipe, seed: int) -> float:
     """A budget of some trainings by the recipe, of the mean cost of the architectures that halving begins with."""
     generator = torch.Generator().manual_seed(seed)
-    drawn = draw_new(lambda: space.sample(generator), space, CANDIDATES, ())
+    drawn = draw_new(lambda: space.sample(generator), space, HALVING_CANDIDATES, ())
     if not drawn:
         raise ValueError(f"No architecture drawn from {space.name} can be built: widen the space.")
     images = images_an_epoch(len(task.train), recipe.batch_size) * recipe.epochs

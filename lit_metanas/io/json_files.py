@@ -10,13 +10,13 @@ from typing import Any, NoReturn
 from lit_metanas.io.files import read_regular
 from lit_metanas.io.text import is_text
 
-LARGEST_FILE = 64 << 20
+LARGEST_JSON = 64 << 20
 """Bytes of a file."""
 
-MOST_VALUES = 4_000_000
+MOST_JSON_VALUES = 4_000_000
 """Numbers, texts, lists and objects in a file: each takes up to 70 bytes of memory, whatever it takes in the file."""
 
-DEEPEST = 40
+DEEPEST_JSON = 40
 """Lists and objects within each other."""
 
 LONGEST_TEXT = 10_000
@@ -38,7 +38,7 @@ def read_json(path: str | os.PathLike[str], fix: str) -> Any:
         OSError: it cannot be read.
     """
     try:
-        return parse_json(read_regular(path, LARGEST_FILE))
+        return parse_json(read_regular(path, LARGEST_JSON))
     except ValueError as error:
         raise ValueError(f"'{os.fspath(path)}' {error}: {fix}.") from None
 
@@ -53,10 +53,10 @@ def parse_json(content: bytes, longest: int = LONGEST_TEXT) -> Any:
     Raises:
         ValueError: it is no JSON, or beyond a limit; the message goes on after a file's name.
     """
-    if len(content) > LARGEST_FILE:
-        raise ValueError(f"is larger than {LARGEST_FILE >> 20} MB")
-    if sum(map(content.count, (b",", b"[", b"{"))) > MOST_VALUES:
-        raise ValueError(f"holds more than {MOST_VALUES} values")
+    if len(content) > LARGEST_JSON:
+        raise ValueError(f"is larger than {LARGEST_JSON >> 20} MB")
+    if sum(map(content.count, (b",", b"[", b"{"))) > MOST_JSON_VALUES:
+        raise ValueError(f"holds more than {MOST_JSON_VALUES} values")
     try:
         document = json.loads(content.decode(), parse_int=_integer, parse_float=_number, parse_constant=_constant)
     except _BeyondLimit as error:
@@ -97,8 +97,8 @@ def _check(document: object, longest: int) -> None:
     level, depth = [document], 0
     while level:
         depth += 1
-        if depth > DEEPEST:
-            raise ValueError(f"is nested deeper than {DEEPEST} levels")
+        if depth > DEEPEST_JSON:
+            raise ValueError(f"is nested deeper than {DEEPEST_JSON} levels")
         inner: list[object] = []
         for value in level:
             if isinstance(value, str):

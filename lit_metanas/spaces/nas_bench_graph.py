@@ -26,13 +26,13 @@ LINKS = (
 )
 """The nine macro structures, in their published order: for each node what it reads, 0 for the input, 1 for node 1."""
 
-OPERATIONS = ("gat", "gcn", "gin", "cheb", "sage", "arma", "graph", "fc", "skip")
+GRAPH_OPERATIONS = ("gat", "gcn", "gin", "cheb", "sage", "arma", "graph", "fc", "skip")
 """The operations, in their published order."""
 
 PROTEINS_OPERATIONS = ("gcn", "sage", "arma", "fc", "skip")
 """The operations of the smaller space that the data set ``proteins`` was run on."""
 
-NODES = 4
+GRAPH_NODES = 4
 
 
 class NASBenchGraph(ChoiceSpace):
@@ -59,16 +59,16 @@ class NASBenchGraph(ChoiceSpace):
         True
     """
 
-    def __init__(self, operations: Sequence[str] = OPERATIONS) -> None:
+    def __init__(self, operations: Sequence[str] = GRAPH_OPERATIONS) -> None:
         for operation in operations:
-            if operation not in OPERATIONS:
-                raise ValueError(f"NAS-Bench-Graph has no operation '{operation}': use {', '.join(OPERATIONS)}.")
+            if operation not in GRAPH_OPERATIONS:
+                raise ValueError(f"NAS-Bench-Graph has no operation '{operation}': use {', '.join(GRAPH_OPERATIONS)}.")
         if not set(operations) - {"skip"}:
             raise ValueError("A graph network of skip connections alone has no weights: give another operation.")
-        self.operations = tuple(sorted(operations, key=OPERATIONS.index))
+        self.operations = tuple(sorted(operations, key=GRAPH_OPERATIONS.index))
         self.choices = (
             Choice("link", tuple(_written(link) for link in LINKS)),
-            *(Choice(f"op{node}", self.operations, group="op") for node in range(1, NODES + 1)),
+            *(Choice(f"op{node}", self.operations, group="op") for node in range(1, GRAPH_NODES + 1)),
         )
 
     def architecture(self, link: Sequence[int], ops: Sequence[str]) -> Architecture:
@@ -81,11 +81,11 @@ class NASBenchGraph(ChoiceSpace):
         Raises:
             ValueError: the link is no list of four such numbers, or an operation is unknown.
         """
-        if len(link) != NODES or not all(0 <= father <= node for node, father in enumerate(link)):
+        if len(link) != GRAPH_NODES or not all(0 <= father <= node for node, father in enumerate(link)):
             raise ValueError(
                 f"The link {list(link)} is not one of NAS-Bench-Graph: node i reads 0 (the input) to i - 1."
             )
-        if len(ops) != NODES:
+        if len(ops) != GRAPH_NODES:
             raise ValueError(f"NAS-Bench-Graph has four operations: got {len(ops)}, {', '.join(ops)}.")
         for operation in ops:
             if operation not in self.operations:
@@ -96,7 +96,7 @@ class NASBenchGraph(ChoiceSpace):
     def link_and_ops(self, labels: Mapping[str, str]) -> tuple[list[int], list[str]]:
         """The architecture in the paper's notation, as ``architecture`` reads it."""
         link = [int(father) for father in labels["link"].split(",")]
-        return link, [labels[f"op{node}"] for node in range(1, NODES + 1)]
+        return link, [labels[f"op{node}"] for node in range(1, GRAPH_NODES + 1)]
 
     def canonical(self, labels: Mapping[str, str]) -> Architecture:
         """The architecture that the published table lists for this network."""
@@ -112,13 +112,13 @@ class NASBenchGraph(ChoiceSpace):
         link, ops = self.link_and_ops(self.canonical(architecture))
         number = LINKS.index(tuple(link))
         for operation in ops:
-            number = number * 10 + OPERATIONS.index(operation)
+            number = number * 10 + GRAPH_OPERATIONS.index(operation)
         return number
 
     def architectures(self) -> Iterator[Architecture]:
         """All different networks with weights, 26,206 of them in the space of nine operations."""
         seen: set[Architecture] = set()
-        for link, ops in product(LINKS, product(self.operations, repeat=NODES)):
+        for link, ops in product(LINKS, product(self.operations, repeat=GRAPH_NODES)):
             architecture = self.architecture(link, ops)
             if architecture not in seen and self.violation(architecture) is None:
                 seen.add(architecture)
@@ -134,14 +134,14 @@ def _standard(link: tuple[int, ...], ops: tuple[str, ...]) -> tuple[tuple[int, .
     """The published representative: skips in front, a published link, operations as early as its symmetry allows."""
     link, ops = _skips_in_front(link, ops)
     candidates = [(moved, tuple(ops[node] for node in order)) for order, moved in _orders(link)]
-    return min(candidates, key=lambda pair: [OPERATIONS.index(operation) for operation in pair[1]])
+    return min(candidates, key=lambda pair: [GRAPH_OPERATIONS.index(operation) for operation in pair[1]])
 
 
 @cache
 def _orders(link: tuple[int, ...]) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
     """The orders of the nodes in which a link is a published one, with that."""
     found: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
-    for order in permutations(range(NODES)):
+    for order in permutations(range(GRAPH_NODES)):
         place = {0: 0, **{node + 1: new + 1 for new, node in enumerate(order)}}
         moved = tuple(place[link[node]] for node in order)
         if moved in LINKS:
@@ -162,7 +162,7 @@ def _skips_in_front(link: tuple[int, ...], ops: tuple[str, ...]) -> tuple[tuple[
             fathers.update(dict.fromkeys(readers, fathers.pop(node)))
     read = list(fathers.values())
     kept = [node for node in fathers if ops[node - 1] != "skip" or (fathers[node] and read.count(fathers[node]) > 1)]
-    front = NODES - len(kept)
+    front = GRAPH_NODES - len(kept)
     place = {0: front, **{node: front + new for new, node in enumerate(kept, start=1)}}
     link = (*range(front), *(place[fathers[node]] for node in kept))
     return link, ("skip",) * front + tuple(ops[node - 1] for node in kept)
@@ -192,10 +192,10 @@ class NASBenchGraphEncoding(Encoding):
 
     def __init__(self, space: NASBenchGraph) -> None:
         self.space: NASBenchGraph = space
-        operations = len(OPERATIONS)
+        operations = len(GRAPH_OPERATIONS)
         self._widths = {
             "link": len(LINKS),
-            "position": NODES * operations,
+            "position": GRAPH_NODES * operations,
             "operations": operations,
             "relations": operations * (operations + 2),
             "paths": BUCKETS,
@@ -211,10 +211,10 @@ class NASBenchGraphEncoding(Encoding):
 
 
 def _places(link: Sequence[int], ops: Sequence[str]) -> dict[str, Iterable[int]]:
-    numbers = [OPERATIONS.index(operation) for operation in ops]
-    size = len(OPERATIONS)
+    numbers = [GRAPH_OPERATIONS.index(operation) for operation in ops]
+    size = len(GRAPH_OPERATIONS)
     roots = [number for number, father in zip(numbers, link, strict=True) if father == 0]
-    leaves = [node for node in range(1, NODES + 1) if node not in link]
+    leaves = [node for node in range(1, GRAPH_NODES + 1) if node not in link]
     pairs = [(numbers[father - 1], number) for number, father in zip(numbers, link, strict=True) if father]
     return {
         "link": [LINKS.index(tuple(link))],
@@ -239,7 +239,7 @@ def _path(node: int, link: Sequence[int], ops: Sequence[str]) -> list[str]:
 
 
 def _shape(link: Sequence[int], ops: Sequence[str]) -> tuple[int, ...]:
-    leaves = [node for node in range(1, NODES + 1) if node not in link]
+    leaves = [node for node in range(1, GRAPH_NODES + 1) if node not in link]
     depth = max(len(_path(leaf, link, ops)) for leaf in leaves)
-    readers = max(list(link).count(node) for node in range(1, NODES + 1))
+    readers = max(list(link).count(node) for node in range(1, GRAPH_NODES + 1))
     return depth, readers, len(leaves), sum(operation != "skip" for operation in ops)

@@ -10,7 +10,8 @@ import torch
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.choice_space import ChoiceSpace
 
-ATTEMPTS = 1000
+MAX_SAMPLES = 1000
+"""Architectures that are sampled to find some that can be built."""
 
 
 def require(condition: bool, failure: str) -> None:
@@ -27,13 +28,13 @@ def sampled(space: ChoiceSpace, seed: int, number: int = 6) -> list[Architecture
     """
     generator = torch.Generator().manual_seed(seed)
     found: dict[Architecture, None] = {}
-    for _ in range(ATTEMPTS):
+    for _ in range(MAX_SAMPLES):
         architecture = space.sample(generator)
         if space.violation(architecture) is None:
             found[architecture] = None
         if len(found) == min(number, space.size):
             break
-    require(bool(found), f"of {ATTEMPTS} architectures none can be built")
+    require(bool(found), f"of {MAX_SAMPLES} architectures none can be built")
     return list(found)
 
 

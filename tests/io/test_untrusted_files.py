@@ -44,7 +44,7 @@ def test_json_comes_back() -> None:
         (b'["\\udc80"]', "holds a text that is no Unicode"),
         (b'{"\\ud800": 1}', "holds a text that is no Unicode"),
         (b"[" + b"[]," * 2_000_001 + b"1]", "holds more than 4000000 values"),
-        (b" " * (json_files.LARGEST_FILE + 1), "is larger than 64 MB"),
+        (b" " * (json_files.LARGEST_JSON + 1), "is larger than 64 MB"),
     ],
 )
 def test_json_beyond_a_limit_gets_one_sentence(content: bytes, reason: str, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from lit_metanas.callbacks.architecture_picture import MOST_BANDS, MOST_BLOCKS, draw_architecture
-from lit_metanas.callbacks.figures import MOST_PIXELS, figure, label, natural
+from lit_metanas.callbacks.figures import MOST_DRAWN_PIXELS, figure, label, natural
 from lit_metanas.cli.command_line import main
 from lit_metanas.records import ArchitectureRow, Cost, ResultRow, Trial, write_architectures, write_results
 from lit_metanas.report import write_report
@@ -61,7 +61,7 @@ def test_odd_values_are_shown_or_left_out(change: Document, rows: list[ResultRow
     for file in made.files:
         if file.suffix == ".png":
             with Image.open(file) as image:
-                assert image.width * image.height <= MOST_PIXELS
+                assert image.width * image.height <= MOST_DRAWN_PIXELS
                 assert image.width < 4000
     text = (tmp_path / "report.md").read_text()
     assert "\x1b" not in text
@@ -90,7 +90,7 @@ def test_many_methods_and_protocols_are_drawn_in_bounds(rows: list[ResultRow], t
     for file in write_report(tmp_path, many).files:
         if file.suffix == ".png":
             with Image.open(file) as image:
-                assert image.width * image.height <= MOST_PIXELS
+                assert image.width * image.height <= MOST_DRAWN_PIXELS
 
 
 @pytest.mark.parametrize(
@@ -111,14 +111,14 @@ def test_an_architecture_is_drawn_in_bounds(architecture: dict[str, str]) -> Non
     assert sum(text.get_text().startswith(("layer", "network", "a")) for text in drawn.axes[0].texts) <= MOST_BLOCKS + 2
     assert len(drawn.axes[0].texts) < MOST_BLOCKS * (MOST_BANDS + 4)
     width, height = drawn.get_size_inches() * drawn.dpi
-    assert width * height <= MOST_PIXELS * 1.01
+    assert width * height <= MOST_DRAWN_PIXELS * 1.01
 
 
 def test_a_figure_of_any_size_has_few_pixels() -> None:
     assert figure(10, 5).dpi == 150
     for width, height in ((1e6, 1e6), (1e7, 1.0), (4.0, 1e8)):
         drawn = figure(width, height)
-        assert width * height * drawn.dpi**2 <= MOST_PIXELS * 1.01
+        assert width * height * drawn.dpi**2 <= MOST_DRAWN_PIXELS * 1.01
         assert max(width, height) * drawn.dpi <= 30_001
 
 

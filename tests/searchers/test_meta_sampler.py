@@ -23,7 +23,7 @@ from lit_metanas.records import Budget, Cost, TaskScores
 from lit_metanas.searchers import MetaSampler, QuerySearcher
 from lit_metanas.searchers.samplers.surrogate_choice import Tried
 from lit_metanas.spaces import Choice, ChoiceSpace, LayeredSpace, NASBenchGraph, NASBenchGraphEncoding, OneHotEncoding
-from lit_metanas.spaces.nas_bench_graph import OPERATIONS, PROTEINS_OPERATIONS
+from lit_metanas.spaces.nas_bench_graph import GRAPH_OPERATIONS, PROTEINS_OPERATIONS
 from lit_metanas.surrogates import TransferSurrogate
 from lit_metanas.surrogates.gaussian_process import GroupedKernel, mean_distances
 from lit_metanas.surrogates.surrogate_checkpoint import write_surrogate
@@ -460,7 +460,7 @@ def linear(operations):
 @pytest.mark.slow
 def test_a_proposal_among_26206_is_fast():
     """Processor seconds, once the space is listed."""
-    study, function = linear(OPERATIONS)
+    study, function = linear(GRAPH_OPERATIONS)
     study.optimize(function, n_trials=6)
     begin = process_time()
     study.optimize(function, n_trials=40)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from lit_metanas.spaces import Architecture, NASBenchGraph
-from lit_metanas.spaces.nas_bench_graph import LINKS, OPERATIONS, PROTEINS_OPERATIONS
+from lit_metanas.spaces.nas_bench_graph import GRAPH_OPERATIONS, LINKS, PROTEINS_OPERATIONS
 
 ALL_LINKS = list(product((0,), (0, 1), (0, 1, 2), (0, 1, 2, 3)))
 UNREAD_SKIP = ("skip", ())
@@ -98,7 +98,7 @@ def test_keys_and_networks_are_those_of_the_published_package(space):
     draw = random.Random(0)
     for link in ALL_LINKS:
         for _ in range(150):
-            ops = [draw.choice((*OPERATIONS, "skip", "skip", "skip")) for _ in range(4)]
+            ops = [draw.choice((*GRAPH_OPERATIONS, "skip", "skip", "skip")) for _ in range(4)]
             if set(ops) == {"skip"}:
                 continue
             assert space.key(space.architecture(link, ops)) == published.Arch(list(link), ops).valid_hash(), (link, ops)

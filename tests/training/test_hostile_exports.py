@@ -32,7 +32,7 @@ from lit_metanas.spaces import (
 from lit_metanas.spaces.operations import ACTIVATIONS, NORMS, POOLS, SKIPS
 from lit_metanas.training import export_child, load_exported
 from lit_metanas.training.export import plain_program
-from lit_metanas.training.export.plain_program import OPERATIONS
+from lit_metanas.training.export.plain_program import ATEN_OPERATIONS
 
 SHAPE = (1, 28, 28)
 GRAPH, CONFIG = "archive/models/model.json", "archive/data/weights/model_weights_config.json"
@@ -153,7 +153,7 @@ def emitted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
 
 
 def test_just_the_operations_of_all_spaces_are_allowed(emitted: dict[str, set[str]]) -> None:
-    assert {operation: set(arguments) for operation, arguments in OPERATIONS.items()} == emitted
+    assert {operation: set(arguments) for operation, arguments in ATEN_OPERATIONS.items()} == emitted
 
 
 def test_an_unchanged_archive_that_was_written_anew_is_accepted(copied: Path) -> None:

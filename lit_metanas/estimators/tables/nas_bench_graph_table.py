@@ -14,7 +14,7 @@ from lit_metanas.estimators.tables.tabular import Table
 from lit_metanas.io.arrays import LARGEST_PICKLE, restricted_load
 from lit_metanas.io.files import read_regular
 from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.spaces.nas_bench_graph import OPERATIONS, PROTEINS_OPERATIONS, NASBenchGraph
+from lit_metanas.spaces.nas_bench_graph import GRAPH_OPERATIONS, PROTEINS_OPERATIONS, NASBenchGraph
 
 GRAPH_DATASETS = ("cora", "citeseer", "pubmed", "cs", "physics", "photo", "computers", "arxiv", "proteins")
 """The data sets; the last has a space of its own."""
@@ -51,7 +51,7 @@ class NASBenchGraphTable(Table):
         if dataset not in GRAPH_DATASETS:
             raise ValueError(f"NAS-Bench-Graph has no data set '{dataset}': use {', '.join(GRAPH_DATASETS)}.")
         self.dataset = dataset
-        self.space = NASBenchGraph(PROTEINS_OPERATIONS if dataset == "proteins" else OPERATIONS)
+        self.space = NASBenchGraph(PROTEINS_OPERATIONS if dataset == "proteins" else GRAPH_OPERATIONS)
         self.file = (_installed() if folder is None else Path(folder)) / f"{dataset}.bench"
         if not self.file.is_file():
             raise FileNotFoundError(f"There is no table '{self.file}': {INSTALL}")

@@ -13,7 +13,7 @@ from torch import nn
 
 from lit_metanas.spaces.architecture import Choice, edge_name
 from lit_metanas.spaces.builder import Builder
-from lit_metanas.spaces.cells.cell_operations import OPERATIONS, Norms, convolve, factorized_reduction
+from lit_metanas.spaces.cells.cell_operations import CELL_OPERATIONS, Norms, convolve, factorized_reduction
 from lit_metanas.spaces.supernet import NetworkCost, Shape
 
 KINDS = ("normal", "reduce")
@@ -189,7 +189,7 @@ class _Price(NamedTuple):
 @cache
 def _operation(label: str, width: int, stride: int) -> _Price:
     with torch.device("meta"):
-        return _price(OPERATIONS[label](width, stride, _NORMS))
+        return _price(CELL_OPERATIONS[label](width, stride, _NORMS))
 
 
 @cache

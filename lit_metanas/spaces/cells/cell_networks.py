@@ -12,7 +12,7 @@ from lit_metanas.spaces.architecture import Choice, edge_name
 from lit_metanas.spaces.body_networks import BodyChild, BodySupernet
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.cells.cell_layout import CellLayout, Site, cell_costs, inputs_name, is_edge, sources
-from lit_metanas.spaces.cells.cell_operations import OPERATIONS, Norms, convolve, factorized_reduction
+from lit_metanas.spaces.cells.cell_operations import CELL_OPERATIONS, Norms, convolve, factorized_reduction
 from lit_metanas.spaces.operations import through
 from lit_metanas.spaces.supernet import Mixture, Shape
 
@@ -45,7 +45,7 @@ class Cell(nn.Module):
                 stride = self.stride if source < self.nodes[0] else 1
                 if name in labels:
                     makes = {
-                        label: partial(OPERATIONS[label], width, stride, norms)
+                        label: partial(CELL_OPERATIONS[label], width, stride, norms)
                         for label in labels[name]
                         if label != "none"
                     }

@@ -119,7 +119,7 @@ def _average_pool(channels: int, stride: int, norms: Norms) -> nn.Sequential:
     return nn.Sequential(nn.AvgPool2d(3, stride, 1, count_include_pad=False), norms(channels, "pool"))
 
 
-OPERATIONS: Mapping[str, Operation] = {
+CELL_OPERATIONS: Mapping[str, Operation] = {
     "max_pool_3x3": _max_pool,
     "avg_pool_3x3": _average_pool,
     "skip_connect": _skip,

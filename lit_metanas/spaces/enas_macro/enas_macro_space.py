@@ -9,13 +9,13 @@ from torch import Tensor, nn
 
 from lit_metanas.spaces.architecture import Choice, check_positive, restrict
 from lit_metanas.spaces.builder import Builder
-from lit_metanas.spaces.cells.cell_operations import OPERATIONS, Norms
+from lit_metanas.spaces.cells.cell_operations import CELL_OPERATIONS, Norms
 from lit_metanas.spaces.operations import halve_by_mean, total
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import Shape
 
-CANDIDATES = ("conv_3x3", "conv_5x5", "sep_conv_3x3", "sep_conv_5x5", "avg_pool_3x3", "max_pool_3x3")
-SKIPS = ("none", "skip_connect")
+LAYER_OPERATIONS = ("conv_3x3", "conv_5x5", "sep_conv_3x3", "sep_conv_5x5", "avg_pool_3x3", "max_pool_3x3")
+CONNECTIONS = ("none", "skip_connect")
 
 
 class ENASMacro(SearchSpace):
@@ -52,8 +52,8 @@ class ENASMacro(SearchSpace):
         self.channels = channels
         choices = []
         for layer in range(1, layers + 1):
-            choices.append(Choice(operation_name(layer), CANDIDATES, "operation"))
-            choices += [Choice(skip_name(layer, source), SKIPS, "skip") for source in range(layer - 1)]
+            choices.append(Choice(operation_name(layer), LAYER_OPERATIONS, "operation"))
+            choices += [Choice(skip_name(layer, source), CONNECTIONS, "skip") for source in range(layer - 1)]
         self.choices = restrict(choices, fixed or {}, self.name)
 
     def body(self, shape: Shape, build: Builder) -> MacroNetwork:
@@ -75,12 +75,12 @@ class MacroNetwork(nn.Module):
         super().__init__()
         norms = Norms(build, pools=True)
         self.stem = nn.Sequential(nn.Conv2d(shape[0], channels, 3, padding=1, bias=False), norms(channels, "stem"))
-        makes = {label: partial(OPERATIONS[label], channels, 1, norms) for label in CANDIDATES}
+        makes = {label: partial(CELL_OPERATIONS[label], channels, 1, norms) for label in LAYER_OPERATIONS}
         numbers = range(1, layers + 1)
         self.layers = nn.ModuleList(build.choice(operation_name(layer), makes) for layer in numbers)
         self.norms = nn.ModuleList(norms(channels, "operation") for _ in numbers)
         self.skips = [
-            [build.question(skip_name(layer, source), SKIPS) for source in range(layer - 1)] for layer in numbers
+            [build.question(skip_name(layer, source), CONNECTIONS) for source in range(layer - 1)] for layer in numbers
         ]
         self.halved_after = {layers // 3, 2 * layers // 3} - {0, layers}
 

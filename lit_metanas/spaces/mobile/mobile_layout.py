@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lit_metanas.spaces.architecture import Choice
 
-SKIPS = ("none", "identity")
+BLOCK_SKIPS = ("none", "identity")
 QUESTIONS = ("kernel", "expansion", "skip")
 
 
@@ -54,8 +54,8 @@ class MobileStage:
         if 1 in self.expansions and len(self.expansions) > 1:
             return "expansion 1 has no expanding convolution to share with others; give it alone."
         for label in self.skips:
-            if label not in SKIPS:
-                return f"unknown skip '{label}'; use {', '.join(SKIPS)}."
+            if label not in BLOCK_SKIPS:
+                return f"unknown skip '{label}'; use {', '.join(BLOCK_SKIPS)}."
         return None
 
 

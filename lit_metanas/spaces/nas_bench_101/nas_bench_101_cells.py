@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lit_metanas.spaces.architecture import Choice, edge_name
 
-OPERATIONS = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
+VERTEX_OPERATIONS = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
 """The operations of the middle vertices, in the published order."""
 
 MAX_VERTICES = 7
@@ -25,7 +25,7 @@ class CellGraph(NamedTuple):
 
     Attributes:
         edges: the set of edges as bits, in the published order: 0-1, 0-2, 1-2, 0-3, 1-3, 2-3, and so on.
-        operations: of each middle vertex, a place in ``OPERATIONS``.
+        operations: of each middle vertex, a place in ``VERTEX_OPERATIONS``.
     """
 
     edges: int
@@ -135,7 +135,7 @@ def unique_cells(vertices: int = MAX_VERTICES) -> Iterator[CellGraph]:
             least, orders = _least(edges, size)
             if least != edges:
                 continue
-            for operations in product(range(len(OPERATIONS)), repeat=size - 2):
+            for operations in product(range(len(VERTEX_OPERATIONS)), repeat=size - 2):
                 if len(orders) == 1 or operations == min(_reordered(operations, order) for order in orders):
                     yield CellGraph(edges, operations)
 
@@ -213,7 +213,7 @@ def unpruned(cell: CellGraph, places: Sequence[int], vertices: int, below: Calla
             joined = not (reached and needed) and bool(below(2))
         edges |= joined * edge_bit(source, target)
     operations = (
-        cell.operations[old[vertex] - 1] if vertex in old else below(len(OPERATIONS))
+        cell.operations[old[vertex] - 1] if vertex in old else below(len(VERTEX_OPERATIONS))
         for vertex in range(1, vertices - 1)
     )
     return CellGraph(edges, tuple(operations))

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lit_metanas.spaces.architecture import edge_name
 from lit_metanas.spaces.child_network import ChildNetwork, NormalisedConvolution
-from lit_metanas.spaces.nas_bench_101.nas_bench_101_cells import OPERATIONS, CellGraph, split_channels
+from lit_metanas.spaces.nas_bench_101.nas_bench_101_cells import VERTEX_OPERATIONS, CellGraph, split_channels
 from lit_metanas.spaces.supernet import NetworkCost, Shape
 
 
@@ -50,11 +50,11 @@ class NASBench101Cell(nn.Module):
                 path = f"{key}.projections.{name}"
                 self.projections[name] = NormalisedConvolution(path, before, self.widths[vertex], 1)
         for vertex, operation in enumerate(cell.operations, start=1):
-            label, channels = OPERATIONS[operation], self.widths[vertex]
-            if label in KERNELS:
+            label, channels = VERTEX_OPERATIONS[operation], self.widths[vertex]
+            if label in VERTEX_KERNELS:
                 name = f"op{names[vertex]}"
                 path = f"{key}.operations.{name}.{label}"
-                self.operations[name] = NormalisedConvolution(path, channels, channels, KERNELS[label])
+                self.operations[name] = NormalisedConvolution(path, channels, channels, VERTEX_KERNELS[label])
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, before, height, width)`` to ``(n, width, height, width)``."""
@@ -136,7 +136,7 @@ class NASBench101Child(ChildNetwork):
         return {name: tensor for layer in layers for name, tensor in layer.tensors().items()}
 
 
-KERNELS = {"conv3x3-bn-relu": 3, "conv1x1-bn-relu": 1}
+VERTEX_KERNELS = {"conv3x3-bn-relu": 3, "conv1x1-bn-relu": 1}
 """Sizes of the operations that are convolutions."""
 
 
@@ -155,7 +155,7 @@ def convolutions(cell: CellGraph, before: int, width: int) -> list[Convolved]:
     for vertex, channels in enumerate(split_channels(cell, width), start=1):
         if cell.joins(0, vertex):
             result.append(Convolved(before, channels, 1))
-        kernel = KERNELS.get(OPERATIONS[cell.operations[vertex - 1]])
+        kernel = VERTEX_KERNELS.get(VERTEX_OPERATIONS[cell.operations[vertex - 1]])
         if kernel is not None:
             result.append(Convolved(channels, channels, kernel))
     return result

@@ -13,7 +13,7 @@ from lit_metanas.spaces.architecture import Architecture, Choice, edge_name, res
 from lit_metanas.spaces.nas_bench_101.nas_bench_101_cells import (
     MAX_EDGES,
     MAX_VERTICES,
-    OPERATIONS,
+    VERTEX_OPERATIONS,
     CellGraph,
     all_edges,
     canonical,
@@ -30,7 +30,7 @@ from lit_metanas.spaces.nas_bench_101.nas_bench_101_supernet import NASBench101S
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost, Shape
 
-ATTEMPTS = 10_000
+MAX_DRAWS = 10_000
 """Draws after which a space counts as without any cell that can be built."""
 EQUIVALENTS = 100
 """Draws of a cell that is pruned to a given one, until one of a restricted space is found."""
@@ -87,7 +87,7 @@ class NASBench101(SearchSpace):
         self.merge_isomorphs = merge_isomorphs
         self._edges = {(source, target): edge_name(source, target) for source, target in all_edges(vertices)}
         edges = [Choice(name, ("no", "yes"), "edge") for name in self._edges.values()]
-        operations = [Choice(f"op{vertex}", OPERATIONS, "op") for vertex in range(1, vertices - 1)]
+        operations = [Choice(f"op{vertex}", VERTEX_OPERATIONS, "op") for vertex in range(1, vertices - 1)]
         self.choices = restrict([*edges, *operations], fixed or {}, self.name)
 
     def from_matrix(self, matrix: Sequence[Sequence[int]], operations: Sequence[str]) -> Architecture:
@@ -109,11 +109,13 @@ class NASBench101(SearchSpace):
                 "vertices from input to output, and a square matrix of their edges, all above the diagonal."
             )
         for operation in operations[1:-1]:
-            if operation not in OPERATIONS:
-                raise ValueError(f"NAS-Bench-101 has no operation '{operation}': use {', '.join(OPERATIONS)}.")
+            if operation not in VERTEX_OPERATIONS:
+                raise ValueError(f"NAS-Bench-101 has no operation '{operation}': use {', '.join(VERTEX_OPERATIONS)}.")
         edges = sum(edge_bit(source, target) for source, target in all_edges(size) if matrix[source][target])
         places = (*range(size - 1), self.vertices - 1)
-        return self.canonical(self._labels(CellGraph(edges, tuple(map(OPERATIONS.index, operations[1:-1]))), places))
+        return self.canonical(
+            self._labels(CellGraph(edges, tuple(map(VERTEX_OPERATIONS.index, operations[1:-1]))), places)
+        )
 
     def to_matrix(self, architecture: Mapping[str, str]) -> tuple[list[list[int]], list[str]]:
         """The benchmark's notation of the pruned cell.
@@ -124,7 +126,7 @@ class NASBench101(SearchSpace):
         cell, _ = self._pruned(architecture)
         vertices = range(cell.vertices)
         matrix = [[int(source < target and cell.joins(source, target)) for target in vertices] for source in vertices]
-        return matrix, ["input", *(OPERATIONS[operation] for operation in cell.operations), "output"]
+        return matrix, ["input", *(VERTEX_OPERATIONS[operation] for operation in cell.operations), "output"]
 
     def hash(self, architecture: Mapping[str, str]) -> str:
         """The benchmark's hash, equal for isomorphic cells.
@@ -199,11 +201,11 @@ class NASBench101(SearchSpace):
         Raises:
             ValueError: the space has hardly any such cell.
         """
-        for _ in range(ATTEMPTS):
+        for _ in range(MAX_DRAWS):
             architecture = super().sample(generator)
             if self.violation(architecture) is None:
                 return architecture
-        raise ValueError(f"NASBench101: of {ATTEMPTS} draws none could be built; fix fewer choices.")
+        raise ValueError(f"NASBench101: of {MAX_DRAWS} draws none could be built; fix fewer choices.")
 
     def architectures(self) -> Iterator[Architecture]:
         """Every architecture that the benchmark has trained, of at most this many vertices.
@@ -257,19 +259,21 @@ class NASBench101(SearchSpace):
     @property
     def _whole(self) -> bool:
         """Whether no choice is restricted."""
-        return self.size == 2 ** len(self._edges) * len(OPERATIONS) ** (self.vertices - 2)
+        return self.size == 2 ** len(self._edges) * len(VERTEX_OPERATIONS) ** (self.vertices - 2)
 
     def _cell(self, labels: Mapping[str, str]) -> CellGraph:
         """The cell that the labels spell out, not pruned."""
         edges = sum(edge_bit(*edge) for edge, name in self._edges.items() if labels[name] == "yes")
         return CellGraph(
-            edges, tuple(OPERATIONS.index(labels[f"op{vertex}"]) for vertex in range(1, self.vertices - 1))
+            edges, tuple(VERTEX_OPERATIONS.index(labels[f"op{vertex}"]) for vertex in range(1, self.vertices - 1))
         )
 
     def _spelled(self, cell: CellGraph) -> dict[str, str]:
         """The labels of a cell of all vertices."""
         labels = {name: "yes" if cell.joins(*ends) else "no" for ends, name in self._edges.items()}
-        return labels | {f"op{vertex}": OPERATIONS[operation] for vertex, operation in enumerate(cell.operations, 1)}
+        return labels | {
+            f"op{vertex}": VERTEX_OPERATIONS[operation] for vertex, operation in enumerate(cell.operations, 1)
+        }
 
     def _pruned(self, labels: Mapping[str, str]) -> tuple[CellGraph, tuple[int, ...]]:
         """The pruned cell and the number of each of its vertices, checked but not merged."""
@@ -286,7 +290,7 @@ class NASBench101(SearchSpace):
             if cell.joins(source, target):
                 labels[edge_name(places[source], places[target])] = "yes"
         for place, operation in zip(places[1:-1], cell.operations, strict=True):
-            labels[f"op{place}"] = OPERATIONS[operation]
+            labels[f"op{place}"] = VERTEX_OPERATIONS[operation]
         return labels
 
     def _holds(self, labels: Mapping[str, str], cell: CellGraph) -> bool:

@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_metanas.spaces.architecture import Choice, edge_name
-from lit_metanas.spaces.nas_bench_101.nas_bench_101_cells import OPERATIONS, CellGraph, split_channels
-from lit_metanas.spaces.nas_bench_101.nas_bench_101_child import KERNELS, Convolved, convolutions, strongest
+from lit_metanas.spaces.nas_bench_101.nas_bench_101_cells import VERTEX_OPERATIONS, CellGraph, split_channels
+from lit_metanas.spaces.nas_bench_101.nas_bench_101_child import VERTEX_KERNELS, Convolved, convolutions, strongest
 from lit_metanas.spaces.operations import batch_normalise, combine, random_kernel, through
 from lit_metanas.spaces.supernet import Mixture, Record, Statistics
 
@@ -168,7 +168,7 @@ class SampledPlan(Plan):
             total = reduce(torch.add, joined + ([projected] if cell.joins(0, vertex) else []))
             if not last:
                 gate = self.mixture[f"op{name}"]
-                label = OPERATIONS[cell.operations[vertex - 1]]
+                label = VERTEX_OPERATIONS[cell.operations[vertex - 1]]
                 total = through(gate, weights.operate(name, label, total, statistics, record))
             values.append(total)
         return values[-1]
@@ -237,7 +237,9 @@ class MixedPlan(Plan):
             gate, labels = self.mixture[f"op{vertex}"], self.choices[f"op{vertex}"].labels
             computed = labels if gate.index is None else labels[gate.index : gate.index + 1]
             if any(target == vertex for _, target in edges):
-                result += [Convolved(width, width, KERNELS[label]) for label in computed if label in KERNELS]
+                result += [
+                    Convolved(width, width, VERTEX_KERNELS[label]) for label in computed if label in VERTEX_KERNELS
+                ]
             if (vertex, self.output) in edges:
                 result.append(Convolved(width, width, 1))
         return result
@@ -277,9 +279,9 @@ class CellWeights(nn.Module):
             name = f"op{vertex}"
             self.operations[name] = nn.ModuleDict(
                 {
-                    label: SlicedConvolution(f"{key}.operations.{name}.{label}", width, width, KERNELS[label])
+                    label: SlicedConvolution(f"{key}.operations.{name}.{label}", width, width, VERTEX_KERNELS[label])
                     for label in choices[name].labels
-                    if label in KERNELS
+                    if label in VERTEX_KERNELS
                 }
             )
 
@@ -297,7 +299,7 @@ class CellWeights(nn.Module):
 
     def operate(self, vertex: int, label: str, inputs: Tensor, statistics: Statistics, record: Record) -> Tensor:
         """A vertex's operation, as many channels as it is given."""
-        if label not in KERNELS:
+        if label not in VERTEX_KERNELS:
             return strongest(inputs)
         candidates = self.operations[f"op{vertex}"]
         assert isinstance(candidates, nn.ModuleDict)

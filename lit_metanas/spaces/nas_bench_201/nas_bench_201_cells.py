@@ -7,26 +7,26 @@ from collections.abc import Sequence
 from functools import cache
 from itertools import product
 
-NODES = 4
-EDGES: tuple[tuple[int, int], ...] = tuple((source, target) for target in range(NODES) for source in range(target))
+CELL_NODES = 4
+EDGES: tuple[tuple[int, int], ...] = tuple((source, target) for target in range(CELL_NODES) for source in range(target))
 """Source and target of each edge, in the order of the notation. Node 0 is the input, the last node the output."""
 
-OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+EDGE_OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 
-EdgeOperations = tuple[str, ...]
-"""A cell: an operation for each edge of ``EDGES``."""
+CellLabels = tuple[str, ...]
+"""A cell: the operation of each edge of ``EDGES``."""
 
 
 def format_cell(cell: Sequence[str]) -> str:
     """The literature's notation, ``|nor_conv_3x3~0|+|none~0|skip_connect~1|+|…|``: inputs of nodes 1, 2 and 3."""
     nodes = []
-    for node in range(1, NODES):
+    for node in range(1, CELL_NODES):
         inputs = (f"{operation}~{edge[0]}" for operation, edge in zip(cell, EDGES, strict=True) if edge[1] == node)
         nodes.append(f"|{'|'.join(inputs)}|")
     return "+".join(nodes)
 
 
-def parse_cell(text: str) -> EdgeOperations:
+def parse_cell(text: str) -> CellLabels:
     """The inverse of ``format_cell``.
 
     Raises:
@@ -38,28 +38,28 @@ def parse_cell(text: str) -> EdgeOperations:
             operation, _, source = item.partition("~")
             by_edge[source, node] = operation
     cell = tuple(by_edge.get((str(source), target), "") for source, target in EDGES)
-    if not set(cell) <= set(OPERATIONS) or format_cell(cell) != text.strip():
+    if not set(cell) <= set(EDGE_OPERATIONS) or format_cell(cell) != text.strip():
         raise ValueError(
             f"'{text}' is no cell of NAS-Bench-201: write |x~0|+|x~0|x~1|+|x~0|x~1|x~2| "
-            f"where each x is one of {', '.join(OPERATIONS)}."
+            f"where each x is one of {', '.join(EDGE_OPERATIONS)}."
         )
     return cell
 
 
 @cache
-def official_cells() -> tuple[EdgeOperations, ...]:
+def official_cells() -> tuple[CellLabels, ...]:
     """All 15,625 cells; a cell's place is its index in NAS-Bench-201 and NATS-Bench.
 
     The benchmark shuffled the product of all operations (the last edge varies fastest) with Python's generator,
     seed 88, so that the order can be computed.
     """
-    cells = list(product(OPERATIONS, repeat=len(EDGES)))
+    cells = list(product(EDGE_OPERATIONS, repeat=len(EDGES)))
     random.Random(88).shuffle(cells)
     return tuple(cells)
 
 
 @cache
-def official_indices() -> dict[EdgeOperations, int]:
+def official_indices() -> dict[CellLabels, int]:
     """The inverse of ``official_cells``."""
     return {cell: index for index, cell in enumerate(official_cells())}
 
@@ -80,7 +80,7 @@ def expression(cell: Sequence[str]) -> str:
     """
     nothing = "#"
     nodes = ["0"]
-    for target in range(1, NODES):
+    for target in range(1, CELL_NODES):
         terms = []
         for operation, (source, end) in zip(cell, EDGES, strict=True):
             if end != target:

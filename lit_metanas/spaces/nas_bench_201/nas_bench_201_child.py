@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from lit_metanas.spaces.architecture import edge_name
 from lit_metanas.spaces.child_network import ChildNetwork, NormalisedConvolution, norm_tensors
-from lit_metanas.spaces.nas_bench_201.nas_bench_201_cells import EDGES, NODES
+from lit_metanas.spaces.nas_bench_201.nas_bench_201_cells import CELL_NODES, EDGES
 from lit_metanas.spaces.operations import average, halve_by_mean
 from lit_metanas.spaces.supernet import NetworkCost, Shape
 
-KERNELS: Mapping[str, int] = {"nor_conv_1x1": 1, "nor_conv_3x3": 3}
+EDGE_KERNELS: Mapping[str, int] = {"nor_conv_1x1": 1, "nor_conv_3x3": 3}
 """Sizes of the operations that are convolutions."""
 
 
@@ -26,17 +26,17 @@ class NASBench201Cell(nn.Module):
         self.convolutions = nn.ModuleDict(
             {
                 edge_name(*edge): NormalisedConvolution(
-                    f"{key}.{edge_name(*edge)}.{label}", width, width, KERNELS[label]
+                    f"{key}.{edge_name(*edge)}.{label}", width, width, EDGE_KERNELS[label]
                 )
                 for edge, label in self.operations.items()
-                if label in KERNELS
+                if label in EDGE_KERNELS
             }
         )
 
     def forward(self, inputs: Tensor) -> Tensor:
         """The last node, of the inputs' shape."""
         nodes = [inputs]
-        for node in range(1, NODES):
+        for node in range(1, CELL_NODES):
             terms = [
                 self._along(edge, nodes[edge[0]])
                 for edge, operation in self.operations.items()
@@ -101,7 +101,7 @@ class NASBench201Child(ChildNetwork):
         self.features = channels * 2 ** (STAGES - 1)
         self.last = nn.BatchNorm2d(self.features)
         self.head = nn.Linear(self.features, way)
-        kernels = [KERNELS[label] for label in operations if label in KERNELS]
+        kernels = [EDGE_KERNELS[label] for label in operations if label in EDGE_KERNELS]
         self.flops = stages_cost(kernels=kernels, shape=shape, channels=channels, cells=cells, way=way).flops
 
     def embed(self, inputs: Tensor) -> Tensor:

@@ -11,24 +11,24 @@ from torch import Tensor
 from lit_metanas.spaces.architecture import Architecture, Choice, check_positive, edge_name, restrict
 from lit_metanas.spaces.encodings import Encoding, counted
 from lit_metanas.spaces.nas_bench_201.nas_bench_201_cells import (
+    CELL_NODES,
+    EDGE_OPERATIONS,
     EDGES,
-    NODES,
-    OPERATIONS,
-    EdgeOperations,
+    CellLabels,
     expressions,
     format_cell,
     official_cells,
     official_indices,
     parse_cell,
 )
-from lit_metanas.spaces.nas_bench_201.nas_bench_201_child import KERNELS, NASBench201Child, stages_cost
+from lit_metanas.spaces.nas_bench_201.nas_bench_201_child import EDGE_KERNELS, NASBench201Child, stages_cost
 from lit_metanas.spaces.nas_bench_201.nas_bench_201_supernet import NASBench201Supernet
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost, Shape
 
 NAMES = tuple(edge_name(*edge) for edge in EDGES)
-COMPUTING = tuple(operation for operation in OPERATIONS if operation not in ("none", "skip_connect"))
-PATHS = {path: place for place, path in enumerate(p for n in range(NODES) for p in product(COMPUTING, repeat=n))}
+COMPUTING = tuple(operation for operation in EDGE_OPERATIONS if operation not in ("none", "skip_connect"))
+PATHS = {path: place for place, path in enumerate(p for n in range(CELL_NODES) for p in product(COMPUTING, repeat=n))}
 """What a path from input to output can compute, in the order of its length."""
 
 
@@ -71,7 +71,7 @@ class NASBench201(SearchSpace):
         self.channels = channels
         self.cells = cells
         self.merge_isomorphs = merge_isomorphs
-        self.choices = restrict([Choice(name, OPERATIONS, "edge") for name in NAMES], fixed or {}, self.name)
+        self.choices = restrict([Choice(name, EDGE_OPERATIONS, "edge") for name in NAMES], fixed or {}, self.name)
 
     def from_index(self, index: int) -> Architecture:
         """The architecture of an index of NAS-Bench-201 and NATS-Bench (topology).
@@ -132,22 +132,22 @@ class NASBench201(SearchSpace):
 
         The benchmark's own FLOPs count the classifier's bias, too: ``way`` more.
         """
-        kernels = [KERNELS[label] for label in self._cell(architecture) if label in KERNELS]
+        kernels = [EDGE_KERNELS[label] for label in self._cell(architecture) if label in EDGE_KERNELS]
         return stages_cost(kernels=kernels, shape=shape, channels=self.channels, cells=self.cells, way=way)
 
-    def _cell(self, architecture: Mapping[str, str]) -> EdgeOperations:
+    def _cell(self, architecture: Mapping[str, str]) -> CellLabels:
         """The operations by edge, checked but not merged."""
         return _cell(super().canonical(architecture))
 
     @property
-    def _representatives(self) -> Mapping[EdgeOperations, EdgeOperations]:
+    def _representatives(self) -> Mapping[CellLabels, CellLabels]:
         """For each cell of the space the isomorphic one of the lowest index."""
         return _representatives(tuple(choice.labels for choice in self.choices))
 
 
 @lru_cache(maxsize=64)
-def _representatives(labels: tuple[tuple[str, ...], ...]) -> dict[EdgeOperations, EdgeOperations]:
-    first: dict[str, EdgeOperations] = {}
+def _representatives(labels: tuple[tuple[str, ...], ...]) -> dict[CellLabels, CellLabels]:
+    first: dict[str, CellLabels] = {}
     return {
         cell: first.setdefault(expression, cell)
         for cell, expression in zip(official_cells(), expressions(), strict=True)
@@ -155,11 +155,11 @@ def _representatives(labels: tuple[tuple[str, ...], ...]) -> dict[EdgeOperations
     }
 
 
-def _architecture(cell: EdgeOperations) -> Architecture:
+def _architecture(cell: CellLabels) -> Architecture:
     return Architecture(dict(zip(NAMES, cell, strict=True)))
 
 
-def _cell(architecture: Mapping[str, str]) -> EdgeOperations:
+def _cell(architecture: Mapping[str, str]) -> CellLabels:
     return tuple(architecture[name] for name in NAMES)
 
 
@@ -180,7 +180,11 @@ class NASBench201Encoding(Encoding):
 
     def __init__(self, space: NASBench201) -> None:
         self.space: NASBench201 = space
-        self._widths = {"edges": len(EDGES) * len(OPERATIONS), "operations": len(OPERATIONS), "paths": len(PATHS)}
+        self._widths = {
+            "edges": len(EDGES) * len(EDGE_OPERATIONS),
+            "operations": len(EDGE_OPERATIONS),
+            "paths": len(PATHS),
+        }
         self.groups = tuple(self._widths.values())
 
     def __call__(self, architectures: Sequence[Architecture]) -> Tensor:
@@ -189,9 +193,9 @@ class NASBench201Encoding(Encoding):
 
 
 def _places(cell: Sequence[str]) -> dict[str, Iterable[int]]:
-    numbers = [OPERATIONS.index(operation) for operation in cell]
+    numbers = [EDGE_OPERATIONS.index(operation) for operation in cell]
     return {
-        "edges": [place * len(OPERATIONS) + number for place, number in enumerate(numbers)],
+        "edges": [place * len(EDGE_OPERATIONS) + number for place, number in enumerate(numbers)],
         "operations": numbers,
         "paths": [PATHS[path] for path in _paths(cell)],
     }
@@ -199,8 +203,8 @@ def _places(cell: Sequence[str]) -> dict[str, Iterable[int]]:
 
 def _paths(cell: Sequence[str]) -> list[tuple[str, ...]]:
     """What each path from input to output computes."""
-    reaching: list[list[tuple[str, ...]]] = [[()], *([] for _ in range(NODES - 1))]
-    for target in range(1, NODES):
+    reaching: list[list[tuple[str, ...]]] = [[()], *([] for _ in range(CELL_NODES - 1))]
+    for target in range(1, CELL_NODES):
         for operation, (source, end) in zip(cell, EDGES, strict=True):
             if end == target and operation != "none":
                 step = () if operation == "skip_connect" else (operation,)

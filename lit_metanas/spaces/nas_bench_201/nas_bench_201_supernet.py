@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_metanas.spaces.architecture import Choice, edge_name
-from lit_metanas.spaces.nas_bench_201.nas_bench_201_cells import EDGES, NODES
-from lit_metanas.spaces.nas_bench_201.nas_bench_201_child import KERNELS, STAGES, stages_cost
+from lit_metanas.spaces.nas_bench_201.nas_bench_201_cells import CELL_NODES, EDGES
+from lit_metanas.spaces.nas_bench_201.nas_bench_201_child import EDGE_KERNELS, STAGES, stages_cost
 from lit_metanas.spaces.operations import (
     as_channels_last,
     average,
@@ -63,9 +63,9 @@ class SuperEdge(nn.ModuleDict):
     def __init__(self, choice: Choice, *, key: str, width: int) -> None:
         super().__init__(
             {
-                label: SuperConvolution(f"{key}.{label}", width, width, KERNELS[label])
+                label: SuperConvolution(f"{key}.{label}", width, width, EDGE_KERNELS[label])
                 for label in choice.labels
-                if label in KERNELS
+                if label in EDGE_KERNELS
             }
         )
         self.labels = choice.labels
@@ -95,7 +95,7 @@ class SuperCell(nn.ModuleDict):
     def forward(self, inputs: Tensor, mixture: Mixture, statistics: Statistics, record: Record) -> Tensor:
         """The last node, of the inputs' shape."""
         nodes = [inputs]
-        for node in range(1, NODES):
+        for node in range(1, CELL_NODES):
             joined: Tensor | None = None
             for source, target in EDGES:
                 if target != node:
@@ -182,7 +182,7 @@ class NASBench201Supernet(Supernet):
         for choice in self.choices:
             index = mixture[choice.name].index
             computed += choice.labels if index is None else (choice.labels[index],)
-        kernels = [KERNELS[label] for label in computed if label in KERNELS]
+        kernels = [EDGE_KERNELS[label] for label in computed if label in EDGE_KERNELS]
         return stages_cost(kernels=kernels, shape=self.shape, channels=self.channels, cells=self.size, way=0).flops
 
     def _channels_last(self) -> bool:

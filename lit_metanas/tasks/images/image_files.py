@@ -14,7 +14,7 @@ from lit_metanas.io.arrays import DAMAGED
 from lit_metanas.io.files import read_regular
 from lit_metanas.io.text import is_text, number_of, writable
 
-LARGEST_FILE, MOST_PIXELS = 1 << 28, 1 << 26
+LARGEST_IMAGE, MOST_IMAGE_PIXELS = 1 << 28, 1 << 26
 """Bytes of an image file, and pixels of an image."""
 
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
@@ -38,8 +38,8 @@ def read_image(file: Path, shape: tuple[int, int, int]) -> Tensor:
     """
     channels, height, width = shape
     try:
-        with Image.open(BytesIO(read_regular(file, LARGEST_FILE)), formats=_FORMATS) as image:
-            if image.width * image.height > MOST_PIXELS:
+        with Image.open(BytesIO(read_regular(file, LARGEST_IMAGE)), formats=_FORMATS) as image:
+            if image.width * image.height > MOST_IMAGE_PIXELS:
                 raise ValueError("it has too many pixels")
             ImageOps.exif_transpose(image, in_place=True)  # a copy of the most pixels would take 256 MB
             upright = _in_eight_bits(image).convert("L" if channels == 1 else "RGB")

@@ -23,7 +23,7 @@ from lit_metanas.io.json_files import read_json
 from lit_metanas.io.text import number_of
 from lit_metanas.records.plain import from_plain
 from lit_metanas.spaces.supernet import Shape
-from lit_metanas.training.export.plain_program import OPERATIONS
+from lit_metanas.training.export.plain_program import ATEN_OPERATIONS
 from lit_metanas.training.export.program_archive import LARGEST_PROGRAM, read_program
 
 DESCRIPTION_SCHEMA = 1
@@ -136,7 +136,7 @@ def export_child(
         raise ValueError(f"Two classes are called '{twice}': give each a name of its own.")
     program = torch.export.export(network, (example,), dynamic_shapes=({0: torch.export.Dim("batch")},))
     called = {str(node.target).removeprefix("aten.") for node in program.graph.nodes if node.op == "call_function"}
-    if foreign := sorted(called - OPERATIONS.keys()):
+    if foreign := sorted(called - ATEN_OPERATIONS.keys()):
         warnings.warn(
             f"The exported network calls {', '.join(foreign)}, which no space of this package does: `predict` refuses "
             "it, but torch.export.load takes it.",

@@ -70,7 +70,7 @@ _KERNEL = {"input": _tensor, "weight": _tensor, "bias": _maybe_tensor}
 _NORM = {"input": _tensor, "weight": _maybe_tensor, "bias": _maybe_tensor, "eps": _share, "cudnn_enabled": _flag}
 _COUNT, _TO_THE_END = _whole(1, 1 << 16), _whole(2**63 - 1, 2**63 - 1)
 
-OPERATIONS: Mapping[str, Mapping[str, Callable[[object], bool]]] = {
+ATEN_OPERATIONS: Mapping[str, Mapping[str, Callable[[object], bool]]] = {
     "add.Tensor": {"self": _tensor, "other": _tensor},
     "avg_pool2d.default": {**_POOL, "count_include_pad": _flag},
     "batch_norm.default": {
@@ -120,7 +120,7 @@ class PlainProgram(nn.Module):
 
     ``torch.export.load`` is no reader for files of others: it unpickles what an archive declares as pickled, evaluates
     texts, and calls whatever operation a graph names, some of which read and write files or memory of their choice.
-    Here only ``OPERATIONS`` are called, with checked arguments, after a trial without numbers (on torch's device
+    Here only ``ATEN_OPERATIONS`` are called, with checked arguments, after a trial without numbers (on torch's device
     ``meta``) has shown that they fit each other and how much memory and work an image takes.
 
     Args:
@@ -192,7 +192,7 @@ class PlainProgram(nn.Module):
         found = {**tensors, self.images: images}
         for (operation, arguments, name), unused in zip(self.nodes, self._unused_after, strict=True):
             given = {key: _resolved(argument, found) for key, argument in arguments.items()}
-            checks = OPERATIONS[operation]
+            checks = ATEN_OPERATIONS[operation]
             if not all(key in checks and checks[key](argument) for key, argument in given.items()):
                 raise ValueError(f"calls {operation} with other arguments than an exported network does")
             overload, _, kind = operation.partition(".")

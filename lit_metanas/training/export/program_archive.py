@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lit_metanas.io.checkpoints import check_stored
 from lit_metanas.io.json_files import parse_json
-from lit_metanas.training.export.plain_program import OPERATIONS, Node, PlainProgram, Reference
+from lit_metanas.training.export.plain_program import ATEN_OPERATIONS, Node, PlainProgram, Reference
 
 LARGEST_PROGRAM = 1 << 27
 """Bytes of an archive."""
@@ -33,8 +33,8 @@ def read_program(content: bytes) -> PlainProgram:
     """Read what ``torch.export.save`` wrote of a child: its graph and its weights, and nothing else of it.
 
     Raises:
-        ValueError: it asks for more than ``OPERATIONS``, is compressed (it could be far larger than it seems) or is of
-            another version of the format; the message goes on after the file's name.
+        ValueError: it asks for more than ``ATEN_OPERATIONS``, is compressed (it could be far larger than it seems) or
+            is of another version of the format; the message goes on after the file's name.
         Exception: of any kind, for an archive that is damaged.
     """
     with zipfile.ZipFile(BytesIO(content)) as archive:
@@ -91,7 +91,7 @@ def _inputs(specs: Sequence[Mapping[str, Any]], weights: Mapping[str, Tensor]) -
 
 def _node(node: Mapping[str, Any]) -> Node:
     operation = node["target"].removeprefix("torch.ops.aten.")
-    if operation not in OPERATIONS:
+    if operation not in ATEN_OPERATIONS:
         raise ValueError(f"asks for the operation '{operation[:60]}', which no space's networks have")
     (output,) = node["outputs"]
     arguments = {own["name"]: _argument(own["arg"]) for own in node["inputs"]}
