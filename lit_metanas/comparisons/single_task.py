@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from lit_metanas.estimators.training_estimator import TrainingEstimator
-from lit_metanas.io.text import number_of
+from lit_metanas.io.text import number_of, printable
 from lit_metanas.records.budget import Budget, Cost
 from lit_metanas.records.record import SearchOutcome, SearchRecord
 from lit_metanas.records.statistics import wilson
@@ -25,8 +25,8 @@ from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import Shape
-from lit_metanas.tasks.task import Split, Task, check_task
-from lit_metanas.training.child import Child, Recipe, accuracy, fit_child, images_an_epoch, training_cost
+from lit_metanas.tasks.task import Split, Task, check_task, joined_parts
+from lit_metanas.training.child import Child, Recipe, fit_child, images_an_epoch, predicted, training_cost
 from lit_metanas.training.export.exported_program import export_child
 from lit_metanas.training.trainers import torch_threads
 
@@ -51,6 +51,8 @@ class SearchResult:
         shape: channels, height and width of an image.
         test_accuracy: share of the test images that the network classifies correctly.
         ci95: half width of the 95 % confidence interval of ``test_accuracy``.
+        class_accuracy: the same share for each class that has test images, by its name.
+        images: how many images the network was trained on, and how many it was tested on.
         cost: of the search alone: training FLOPs, seconds, and queries, the number of architectures tried.
         training_cost: of the training of the chosen network, after the search.
         meta_cost: of the meta-training that the method starts from, paid once; zero where there is none.
@@ -78,6 +80,8 @@ class SearchResult:
     shape: Shape
     test_accuracy: float
     ci95: float
+    class_accuracy: dict[str, float]
+    images: tuple[int, int]
     cost: Cost
     training_cost: Cost
     meta_cost: Cost
@@ -103,15 +107,24 @@ class SearchResult:
 
     def __repr__(self) -> str:
         percent, half = 100 * self.test_accuracy, 100 * self.ci95
+        trained, tested = self.images
         return (
             f"Found in {self.space} for task '{self.task_id}':\n"
             f"{_wrapped(f'architecture: {self.architecture}')}\n"
-            f"  test accuracy: {percent:.1f} % ± {half:.1f} (95 % interval)\n"
+            f"  test accuracy: {percent:.1f} % ± {half:.1f} (95 % interval){self._weakest()}\n"
+            f"  images: trained on {trained}, tested on {tested}\n"
             f"  network: {self.parameters:,} parameters, {self.flops:,} multiply-adds an image\n"
             f"{self._tried()}"
             f"  cost of the search: {_spent(self.cost)}\n"
             f"  cost of training the network: {_spent(self.training_cost)}"
         )
+
+    def _weakest(self) -> str:
+        """The class that is recognised least often; empty where all are recognised equally often."""
+        if len(set(self.class_accuracy.values())) < 2:
+            return ""
+        name, share = min(self.class_accuracy.items(), key=lambda item: item[1])
+        return f"\n  weakest class: {printable(name, 40)}, {100 * share:.1f} %"
 
     def _tried(self) -> str:
         """How many architectures were tried, and what the budget left out; empty where none was tried by itself."""
@@ -140,12 +153,13 @@ def search(
     flops: float | None = None,
     queries: int | None = None,
     recipe: Recipe | None = None,
+    refit: bool = True,
     seed: int = 0,
     threads: int | None = 1,
 ) -> SearchResult:
     """Search the architecture for one task, train the chosen network, and score it on the task's test part.
 
-    The search reads the train and val parts, the training the train part; the test part is read once, in the end. All
+    The search reads the train and val parts, and so does the training; the test part is read once, in the end. All
     runs on the device that the task lies on (``task.to("cuda")``). Nothing global is changed: neither random states,
     gradient mode, default dtype, threads nor warnings.
 
@@ -159,6 +173,8 @@ def search(
             method; the default method then gets as much as four trainings by the recipe cost.
         queries: architectures that the search may evaluate; None is no limit.
         recipe: how the chosen network is trained; hyper-parameters that the method searched replace its own.
+        refit: whether the chosen network is trained on the train and val parts together. Without, on the train part
+            alone, as the search trained it.
         seed: of search and training; the same seed gives the same result.
         threads: torch's threads meanwhile, where the task lies on a CPU: small images are fastest with one, by up to 20
             times. None leaves them as they are.
@@ -198,19 +214,28 @@ def search(
         budget, begin = Budget(queries=queries, flops=flops), perf_counter()
         found = searcher.search(task, space, budget, seed)
         cost = replace(budget.spent, seconds=perf_counter() - begin)
-        child, training_cost = _trained(task, space, found, recipe, seed)
-        share = accuracy(child, task.test)
+        part = joined_parts(task.train, task.val) if refit and task.val is not None else task.train
+        child, training_cost = _trained(task, part, space=space, found=found, recipe=recipe, seed=seed)
+        right = predicted(child.eval(), task.test.inputs) == task.test.labels
+        share = int(right.sum()) / len(right)
         size = space.cost(found.architecture, task.shape, task.way)
+    classes = task.classes or tuple(str(label) for label in range(task.way))
     return SearchResult(
         task_id=task.id,
         space=space.name,
         architecture=found.architecture,
         recipe=child.recipe,
         network=child.network.eval(),
-        classes=task.classes or tuple(str(label) for label in range(task.way)),
+        classes=classes,
         shape=task.shape,
         test_accuracy=share,
         ci95=wilson(share, len(task.test)),
+        class_accuracy={
+            name: float(own.float().mean())
+            for label, name in enumerate(classes)
+            if len(own := right[task.test.labels == label])
+        },
+        images=(len(part), len(task.test)),
         cost=cost,
         training_cost=training_cost,
         meta_cost=searcher.meta_cost,
@@ -248,8 +273,10 @@ def _check_arguments(task: Task, space: SearchSpace, method: Searcher | None, se
     check_task(task)
 
 
-def _trained(task: Task, space: SearchSpace, found: SearchOutcome, recipe: Recipe, seed: int) -> tuple[Child, Cost]:
-    """The chosen network, trained by the recipe on the train part, and what that cost."""
+def _trained(
+    task: Task, part: Split, *, space: SearchSpace, found: SearchOutcome, recipe: Recipe, seed: int
+) -> tuple[Child, Cost]:
+    """The chosen network, trained by the recipe on a part of the task, and what that cost."""
     recipe, begin = recipe.changed(found.recipe), perf_counter()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -261,8 +288,8 @@ def _trained(task: Task, space: SearchSpace, found: SearchOutcome, recipe: Recip
             recipe=recipe,
             weights=found.weights if recipe.inherit else None,
         )
-        cost = fit_child(child, task.train, seed=seed)
-    return child.to(task.train.inputs.device), replace(cost, seconds=perf_counter() - begin)
+        cost = fit_child(child, part, seed=seed)
+    return child.to(part.inputs.device), replace(cost, seconds=perf_counter() - begin)
 
 
 def _trainable(task: Task) -> Task:

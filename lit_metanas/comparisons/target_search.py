@@ -36,6 +36,8 @@ class TargetSearch(Comparison[Task, Searcher]):
         directory: where results, architectures and children are written.
         shape: channels, height and width of an input, if tasks are to be checked against it.
         export: whether each child is written as a program that runs with torch alone, too.
+        refit: whether children are trained on the train and val parts together, as for use, or on the train part
+            alone, as the searches trained them.
         config: where the run's configuration is kept.
 
     Attributes:
@@ -70,6 +72,7 @@ class TargetSearch(Comparison[Task, Searcher]):
         directory: str = "search",
         shape: Shape | None = None,
         export: bool = False,
+        refit: bool = False,
         config: str = "",
     ) -> None:
         super().__init__(
@@ -84,6 +87,7 @@ class TargetSearch(Comparison[Task, Searcher]):
         self.recipe = recipe or Recipe()
         self.shape = shape
         self.export = export
+        self.refit = refit
 
     @property
     def input_shape(self) -> Shape | None:
@@ -94,7 +98,7 @@ class TargetSearch(Comparison[Task, Searcher]):
     def settings(self) -> Mapping[str, Any]:
         """Space and recipe."""
         space = {choice.name: list(choice.labels) for choice in self.space.choices}
-        return {"space": space, "recipe": asdict(self.recipe)}
+        return {"space": space, "recipe": asdict(self.recipe), "refit": self.refit}
 
     def name(self, problem: Task) -> str:
         """The task's id."""
@@ -127,6 +131,7 @@ class TargetSearch(Comparison[Task, Searcher]):
             flops=self.budget_flops,
             queries=self.budget_queries,
             recipe=self.recipe,
+            refit=self.refit,
             seed=self.seed,
             threads=None,  # as the Trainer has set them
         )
@@ -145,6 +150,8 @@ class TargetSearch(Comparison[Task, Searcher]):
             protocol=Protocol("target", problem.way, len(problem.train) // problem.way, "running"),
             value=found.test_accuracy,
             ci95=found.ci95,
+            class_values=found.class_accuracy,
+            images=found.images,
             cost=found.cost,
             meta_cost=found.meta_cost,
             parameters=found.parameters,

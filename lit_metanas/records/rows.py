@@ -62,6 +62,8 @@ class ResultRow:
         parameters: trainable parameters of the network; 0 where that is unknown.
         flops: forward multiply-adds of the network for one input; 0 where that is unknown.
         values: one score an episode, in the episodes' order, for paired comparisons; empty for one task.
+        class_values: on one target task, the score of each class by its name; may be empty.
+        images: on one target task, how many images the network was trained on, and how many it was tested on.
         curve: anytime curve of the search: (spent in the protocol's account, best validation score so far).
         metric: what ``value`` is.
         hardware: the machine.
@@ -103,6 +105,8 @@ class ResultRow:
     parameters: int
     flops: int
     values: tuple[float, ...] = ()
+    class_values: dict[str, float] = field(default_factory=dict)
+    images: tuple[int, int] = (0, 0)
     curve: tuple[tuple[float, float], ...] = ()
     metric: str = "accuracy"
     hardware: str = ""

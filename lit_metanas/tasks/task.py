@@ -46,6 +46,11 @@ class Split:
         )
 
 
+def joined_parts(*parts: Split) -> Split:
+    """The examples of several parts as one."""
+    return Split(torch.cat([part.inputs for part in parts]), torch.cat([part.labels for part in parts]))
+
+
 @dataclass(eq=False)
 class Task:
     """One classification problem with its train, validation and test examples.

@@ -23,6 +23,17 @@ from lit_metanas.training.trainers import quiet_trainer
 
 
 @torch.no_grad()
+def predicted(scores: Callable[[Tensor], Tensor], inputs: Tensor, *, batch_size: int = 500) -> Tensor:
+    """The class of the largest score of each input, shape ``(n,)``.
+
+    Args:
+        scores: inputs ``(n, channels, height, width)`` to class scores ``(n, way)``.
+        inputs: the examples.
+        batch_size: inputs scored at once.
+    """
+    return torch.cat([scores(part).argmax(1) for part in inputs.split(batch_size)])
+
+
 def score_accuracy(scores: Callable[[Tensor], Tensor], split: Split, *, batch_size: int = 500) -> float:
     """Accuracy of scores: the share of a split's examples whose own class has the largest one.
 
@@ -31,8 +42,7 @@ def score_accuracy(scores: Callable[[Tensor], Tensor], split: Split, *, batch_si
         split: the examples.
         batch_size: inputs scored at once.
     """
-    batches = zip(split.inputs.split(batch_size), split.labels.split(batch_size), strict=True)
-    return sum(int((scores(inputs).argmax(1) == labels).sum()) for inputs, labels in batches) / len(split)
+    return int((predicted(scores, split.inputs, batch_size=batch_size) == split.labels).sum()) / len(split)
 
 
 @dataclass(frozen=True)

@@ -94,6 +94,7 @@ def test_the_result_is_what_a_comparison_writes(method, tmp_path):
         seed=1,
         directory=str(tmp_path),
         export=True,
+        refit=True,
     )
     trainer = Trainer(accelerator="cpu", devices=1, logger=False, enable_progress_bar=False, enable_checkpointing=False)
     loader = DataLoader([TASK], batch_size=None, collate_fn=lambda task: task)
@@ -104,6 +105,7 @@ def test_the_result_is_what_a_comparison_writes(method, tmp_path):
     (record,) = read_records(folder / "record.json")
     assert (row.task_id, row.space, row.architecture) == (result.task_id, result.space, result.architecture)
     assert (row.value, row.ci95) == (result.test_accuracy, result.ci95)
+    assert (row.class_values, row.images) == (result.class_accuracy, result.images)
     assert (row.parameters, row.flops, row.meta_cost) == (result.parameters, result.flops, result.meta_cost)
     assert row.recipe == chosen.recipe == asdict(result.recipe)
     assert repr(chosen.value) == repr(result.val_accuracy)  # which may be NaN
@@ -114,9 +116,9 @@ def test_the_result_is_what_a_comparison_writes(method, tmp_path):
     assert load_exported(folder).classes == result.classes
 
 
-@pytest.mark.parametrize("method", ["queries", "darts"])
-def test_the_result_is_that_of_the_steps_by_hand(method):
-    result = searched(method)
+@pytest.mark.parametrize(("method", "refit"), [("queries", False), ("darts", False), ("darts", True)])
+def test_the_result_is_that_of_the_steps_by_hand(method, refit):
+    result = searched(method, refit=refit)
     budget = Budget(flops=2e6, queries=3)
     by_hand = METHODS[method]().search(TASK, SPACE, budget, 1)
     torch.manual_seed(1)
@@ -124,9 +126,16 @@ def test_the_result_is_that_of_the_steps_by_hand(method):
     child = Child(
         space=SPACE, architecture=by_hand.architecture, shape=(1, 8, 8), way=3, recipe=recipe, weights=by_hand.weights
     )
-    fit_child(child, TASK.train, seed=1)
+    pairs = zip((TASK.train.inputs, TASK.train.labels), (TASK.val.inputs, TASK.val.labels), strict=True)
+    both = Split(*(torch.cat(pair) for pair in pairs))
+    fit_child(child, both if refit else TASK.train, seed=1)
     scores = child.network.eval()(TASK.test.inputs)
-    share = (scores.argmax(1) == TASK.test.labels).float().mean().item()
+    right = scores.argmax(1) == TASK.test.labels
+    share = right.float().mean().item()
+    assert result.images == (36 if refit else 18, 18)
+    assert result.class_accuracy == pytest.approx(
+        {name: right[TASK.test.labels == label].float().mean().item() for label, name in enumerate("abc")}
+    )
     assert result.architecture == by_hand.architecture
     assert result.recipe == recipe
     assert result.test_accuracy == pytest.approx(share)
@@ -171,6 +180,9 @@ def test_it_reads_well(found):
     assert lines[0] == "Found in LayeredSpace for task 'glyphs/0':"
     assert f"architecture: {found.architecture}" in " ".join(text.split())
     assert f"  test accuracy: {100 * found.test_accuracy:.1f} % ± {100 * found.ci95:.1f} (95 % interval)" in lines
+    assert "  images: trained on 36, tested on 18" in lines
+    weakest = min(found.class_accuracy, key=found.class_accuracy.__getitem__)
+    assert f"  weakest class: {weakest}, {100 * found.class_accuracy[weakest]:.1f} %" in lines
     assert f"  network: {found.parameters:,} parameters, {found.flops:,} multiply-adds an image" in lines
     assert lines[-2] == f"  cost of the search: {found.cost.flops:.3g} training FLOPs, {found.cost.seconds:.1f} s"
     spent = found.training_cost
@@ -180,9 +192,9 @@ def test_it_reads_well(found):
 
 
 def test_the_cost_of_the_training_is_told_apart(found):
-    images = RECIPE.epochs * len(TASK.train)
+    images = RECIPE.epochs * 36
     assert (found.training_cost.flops, found.training_cost.images) == (3 * found.flops * images, images)
-    assert found.training_cost.steps == RECIPE.epochs * 3  # batches of 8 of 18 images
+    assert found.training_cost.steps == RECIPE.epochs * 5  # batches of 8 of 36 images
     assert found.training_cost.queries == 0
     assert found.training_cost.seconds > 0
 
