@@ -2,7 +2,8 @@
 
 from lit_metanas.report.paired_statistics import Difference, paired_difference
 from lit_metanas.report.report_verb import Report, write_report
-from lit_metanas.report.table import MethodRow, ProtocolTable, tables, to_markdown, to_rich
+from lit_metanas.report.table import MethodRow, ProtocolTable, tables
+from lit_metanas.report.table_text import to_markdown, to_rich
 
 __all__ = [
     "Difference",

@@ -20,7 +20,8 @@ from lit_metanas.report.drawable import drawable
 from lit_metanas.report.figures.costs import draw_costs
 from lit_metanas.report.figures.curves import draw_curves
 from lit_metanas.report.figures.fronts import draw_fronts
-from lit_metanas.report.table import ProtocolTable, tables, to_markdown, to_rich
+from lit_metanas.report.table import ProtocolTable, tables
+from lit_metanas.report.table_text import to_markdown, to_rich
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from lit_metanas.io.text import duration
 from lit_metanas.records import Cost
 from lit_metanas.records.statistics import Interval
 from lit_metanas.report import Difference, tables, to_markdown, to_rich
-from lit_metanas.report.table import cells
+from lit_metanas.report.table_text import cells
 from lit_metanas.report.units import percent, points, tasks, with_prefix
 
 

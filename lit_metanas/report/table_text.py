@@ -1,0 +1,131 @@
+"""A table as text: for a terminal and in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from rich.markup import escape
+from rich.table import Table
+
+from lit_metanas.io.text import duration
+from lit_metanas.report.table import MethodRow, ProtocolTable
+from lit_metanas.report.units import percent, points, tasks, with_prefix
+
+COLUMNS = (
+    "method",
+    "accuracy %",
+    "over seeds %",
+    "difference",
+    "search a task",
+    "meta-training (once)",
+    "pays after",
+    "parameters",
+    "FLOPs",
+    "batch norm",
+    "seeds",
+)
+"""Headings of the cells that ``cells`` makes."""
+
+
+def cells(row: MethodRow) -> list[str]:
+    """The row's texts in the order of ``COLUMNS``."""
+    return [
+        row.method,
+        percent(row.accuracy),
+        percent(row.seeds) if len(row.seed_numbers) > 1 else "–",
+        points(row.difference) if row.difference else "–",
+        _spent(row.search_cost, row.search_seconds, row.account),
+        _spent(row.meta_flops, row.meta_seconds, row.account),
+        tasks(row.pays_after) if row.meta_flops else "–",
+        with_prefix(row.parameters) if row.parameters else "–",
+        with_prefix(row.flops) if row.flops else "–",
+        row.batch_norm or "–",
+        ", ".join(map(str, row.seed_numbers)),
+    ]
+
+
+TEXTS = (0, 9, 10)
+"""Columns that are set flush left."""
+
+PARTS = ((0, 1, 2, 3, 10), (0, 4, 5, 6), (0, 7, 8, 9))
+"""Columns that stand together where the whole table is too wide: scores, costs, network."""
+
+
+def to_rich(table: ProtocolTable, width: int = 200) -> list[Table]:
+    """The table for a terminal of ``width`` characters: in ``PARTS`` where it is narrow.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> protocol = lm.Protocol("episodes", way=5, shot=1, batch_norm="support")
+        >>> known = {"task_id": "letters", "protocol": protocol, "space": "", "architecture": None, "recipe": {}}
+        >>> known |= {"ci95": 0.01, "cost": lm.Cost(), "meta_cost": lm.Cost(), "parameters": 1000, "flops": 2000}
+        >>> accuracies = {"ours": 0.9, "random": 0.8}
+        >>> rows = [lm.ResultRow(method=name, seed=0, value=value, **known) for name, value in accuracies.items()]
+        >>> [type(table).__name__ for table in lm.to_rich(lm.tables(rows)[0])]
+        ['Table']
+    """
+    lines = [COLUMNS, *(cells(row) for row in table.rows)]
+    needed = 1 + sum(3 + max(len(line[column]) for line in lines) for column in range(len(COLUMNS)))
+    parts: Sequence[Sequence[int]] = [range(len(COLUMNS))] if needed <= width else PARTS
+    drawn = []
+    for part in parts:
+        own = Table(
+            title=escape(table.title) if part is parts[0] else None, title_justify="left", caption_justify="left"
+        )
+        for column in part:
+            justify: Literal["left", "right"] = "left" if column in TEXTS else "right"
+            own.add_column(COLUMNS[column], justify=justify, no_wrap=0 < column < 10, min_width=0 if column else 16)
+        for line in lines[1:]:
+            own.add_row(*(escape(line[column]) for column in part))
+        drawn.append(own)
+    drawn[-1].caption = escape(notes(table))
+    return drawn
+
+
+def to_markdown(table: ProtocolTable) -> str:
+    """The table as Markdown, with its notes.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> protocol = lm.Protocol("episodes", way=5, shot=1, batch_norm="support")
+        >>> known = {"task_id": "letters", "protocol": protocol, "space": "", "architecture": None, "recipe": {}}
+        >>> known |= {"ci95": 0.01, "cost": lm.Cost(), "meta_cost": lm.Cost(), "parameters": 1000, "flops": 2000}
+        >>> accuracies = {"ours": 0.9, "random": 0.8}
+        >>> rows = [lm.ResultRow(method=name, seed=0, value=value, **known) for name, value in accuracies.items()]
+        >>> lm.to_markdown(lm.tables(rows)[0]).splitlines()[0]
+        '### Few-shot episodes: 5-way 1-shot'
+    """
+    ruler = ["---" if index in TEXTS else "---:" for index in range(len(COLUMNS))]
+    lines = [COLUMNS, ruler, *(cells(row) for row in table.rows)]
+    body = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return f"### {table.title}\n\n{body}\n\n{notes(table)}\n"
+
+
+def notes(table: ProtocolTable) -> str:
+    """What the columns mean."""
+    text = (
+        f"Accuracy: mean ± half width of the 95 % t-interval over {table.units} (averaged over seeds), and over seeds."
+    )
+    if table.units == "test examples":
+        text = "Accuracy: share ± half width of the 95 % interval over the task's test examples."
+    if table.reference is not None:
+        text += f" Difference: to '{table.reference}', in points, paired bootstrap, 95 %."
+    text += (
+        " Costs are training FLOPs (3 × forward multiply-adds × images);"
+        if table.account == "flops"
+        else " Costs are queries, architectures whose score was looked up;"
+    )
+    text += " network FLOPs are forward multiply-adds."
+    if table.scratch is not None:
+        text += (
+            " Pays after: tasks until meta-training costs less than searching each from scratch by "
+            f"'{table.scratch}', stopped where it is within half a point of its end."
+        )
+    return text
+
+
+def _spent(cost: float, seconds: float, account: str) -> str:
+    if not cost and not seconds:
+        return "–"
+    return f"{with_prefix(cost)}{'' if account == 'flops' else f' {account}'}, {duration(seconds)}"
