@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+import torch
 import yaml
 from lightning import pytorch
 from lightning.pytorch import LightningModule
@@ -24,7 +25,10 @@ class SaveConfig(SaveConfigCallback):
 
     def save_config(self, trainer: pytorch.Trainer, pl_module: LightningModule, stage: str) -> None:
         """Write the file, on the first process."""
-        text = self.parser.dump(self.config, skip_none=True)
+        config = self.config.clone()
+        if config.trainer.get("threads") is None and trainer.strategy.root_device.type == "cpu":
+            config.trainer["threads"] = torch.get_num_threads()  # those of this machine; other numbers with others
+        text = self.parser.dump(config, skip_none=True)
         path = Path(trainer.default_root_dir) / self.config_filename
         if path.is_file() and self.config.get("ckpt_path"):
             before, now = dict(_leaves(_saved(path))), dict(_leaves(yaml.safe_load(text)))

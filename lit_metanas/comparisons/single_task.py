@@ -28,7 +28,7 @@ from lit_metanas.spaces.supernet import Shape
 from lit_metanas.tasks.task import Split, Task, check_task, joined_parts
 from lit_metanas.training.child import Child, Recipe, fit_child, images_an_epoch, predicted, training_cost
 from lit_metanas.training.export.exported_program import export_child
-from lit_metanas.training.trainers import torch_threads
+from lit_metanas.training.trainers import check_threads, torch_threads
 
 HALVING_CANDIDATES = 8
 """Architectures that the default method begins with."""
@@ -194,8 +194,7 @@ def search(
         True
     """
     _check_arguments(task, space, method, seed)
-    if threads is not None and threads < 1:
-        raise ValueError(f"search: threads is {threads}; give at least 1, or none to leave them as they are.")
+    check_threads("search", threads)
     recipe = recipe or Recipe()
     searcher = method or default_method(recipe)
     if method is None and flops is None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from lit_metanas.io.checkpoints import FIX
 
@@ -22,7 +25,8 @@ class ResumeCheck(Callback):
     """
 
     def __init__(self) -> None:
-        self._found: dict[str, int] = {}
+        self._found: dict[str, list[Any]] = {}
+        self._steps = 0
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Check a checkpoint before it is restored.
@@ -32,30 +36,143 @@ class ResumeCheck(Callback):
         """
         path = str(trainer.ckpt_path)
         states = checkpoint.get("callbacks") or {}
-        for callback in trainer.checkpoint_callbacks:
-            if isinstance(callback, ModelCheckpoint) and callback.state_key in states:
-                states[callback.state_key] = _own(states[callback.state_key], str(callback.dirpath or ""), path)
+        callbacks: list[Callback] = cast(Any, trainer).callbacks
+        for callback in callbacks:
+            if (key := callback.state_key) not in states:
+                continue
+            if isinstance(callback, ModelCheckpoint):
+                states[key] = _own(states[key], str(callback.dirpath or ""), path)
+            elif not _alike(states[key], callback.state_dict()):
+                of = type(callback).__name__
+                raise ValueError(f"The checkpoint '{path}' is damaged, its state of {of} is of another kind: {FIX}.")
         if not trainer.training:
             return
         kept = (checkpoint.get("loops") or {}).get("fit_loop")
         if not isinstance(kept, Mapping) or not _same_progress(kept, trainer.fit_loop.state_dict()):
             raise ValueError(f"The checkpoint '{path}' is damaged, its 'loops' are not those of a training: {FIX}.")
-        self._found = {name: len(checkpoint.get(name, ())) for name in ("optimizer_states", "lr_schedulers")}
+        self._found = {name: checkpoint.get(name, []) for name in ("optimizer_states", "lr_schedulers")}
+        self._steps = checkpoint.get("global_step", 0)
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Compare the number of states with that of optimizers and schedulers.
+        """Compare the states of optimizers and schedulers with these, before they are restored.
 
         Raises:
-            ValueError: they differ; Lightning would leave the others as new.
+            ValueError: there are more or fewer, which Lightning would leave as new; or one is not as its optimizer's.
         """
-        needed = {"optimizer_states": len(trainer.optimizers), "lr_schedulers": len(trainer.lr_scheduler_configs)}
-        for name, number in self._found.items():
-            if number != needed[name]:
+        optimizers, schedulers = trainer.optimizers, [config.scheduler for config in trainer.lr_scheduler_configs]
+        needed: dict[str, list[Any]] = {"optimizer_states": optimizers, "lr_schedulers": schedulers}
+        for name, states in self._found.items():
+            if len(states) != len(needed[name]):
                 raise ValueError(
-                    f"The checkpoint '{trainer.ckpt_path}' has {number} '{name}' and the training {needed[name]}: "
-                    "give one of the same configuration."
+                    f"The checkpoint '{trainer.ckpt_path}' has {len(states)} '{name}' and the training "
+                    f"{len(needed[name])}: give one of the same configuration."
                 )
+            for state, own in zip(states, needed[name], strict=True):
+                fits = _fits_optimizer(state, own) if isinstance(own, Optimizer) else _fits_scheduler(state, own)
+                # Where there are several optimizers, some may not have begun.
+                if not fits or (len(states) == 1 and self._steps > 0 and _lacks_all(state, own)):
+                    raise ValueError(
+                        f"The checkpoint '{trainer.ckpt_path}' is damaged or of another configuration, its '{name}' do "
+                        f"not fit {type(own).__name__}: {FIX}."
+                    )
         self._found = {}
+
+
+def _fits_optimizer(state: object, optimizer: Optimizer) -> bool:
+    """Whether an optimizer can go on from a state; settings that the state lacks are added as the optimizer has them.
+
+    Raises:
+        Exception: of any kind, for a state of another form.
+    """
+    if not isinstance(state, Mapping) or not isinstance(state.get("state"), Mapping):
+        return False
+    groups = state.get("param_groups")
+    if not isinstance(groups, list) or len(groups) != len(optimizer.param_groups):
+        return False
+    place = 0
+    for group, own in zip(groups, optimizer.param_groups, strict=True):
+        rest = {name: value for name, value in own.items() if name != "params"}
+        if not isinstance(group, dict) or "lr" not in group or not _alike(group, rest):
+            return False
+        if group.get("params") != list(range(place, place + len(own["params"]))):
+            return False
+        group |= {name: value for name, value in rest.items() if name not in group}
+        kept = _kept_by(optimizer, own)
+        for number, parameter in enumerate(own["params"], start=place):
+            if not _fits_parameter(state["state"].get(number), parameter, kept):
+                return False
+        place += len(own["params"])
+    return state["state"].keys() <= set(range(place))
+
+
+def _lacks_all(state: Mapping[str, Any], own: object) -> bool:
+    """Whether the state of an optimizer that keeps something of its parameters is that of a new one."""
+    return isinstance(own, Optimizer) and not state["state"] and bool(_kept_by(own, own.param_groups[0]))
+
+
+_TRIAL = (2, 3)
+
+
+def _kept_by(optimizer: Optimizer, group: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """What an optimizer keeps of a parameter of shape ``_TRIAL`` after its first step; None where that is not known."""
+    parameter = nn.Parameter(torch.zeros(_TRIAL))
+    parameter.grad = torch.ones(_TRIAL)
+    known = inspect.signature(type(optimizer)).parameters
+    try:
+        trial = type(optimizer)(
+            [parameter], **{name: value for name, value in group.items() if name in known and name != "params"}
+        )
+        trial.step()
+        return dict(trial.state[parameter])
+    except Exception:  # an optimizer of anyone's, which may need more than this
+        return None
+
+
+def _fits_parameter(state: object, parameter: Tensor, kept: Mapping[str, Any] | None) -> bool:
+    """Whether what a state holds of a parameter has its shape, and is not without numbers; it may hold nothing."""
+    if state is None or kept is None:
+        return True
+    if not isinstance(state, Mapping) or not kept.keys() <= state.keys():
+        return False
+    for name, value in state.items():
+        own = kept.get(name)
+        if not _alike(value, own):
+            return False
+        if isinstance(value, Tensor):
+            if isinstance(own, Tensor) and own.shape == _TRIAL and value.shape != parameter.shape:
+                return False
+            if value.is_floating_point() and bool(value.isnan().any()):
+                return False
+    return True
+
+
+def _fits_scheduler(state: object, scheduler: Any) -> bool:
+    """Whether a scheduler can go on from a state; what it does not know is left out: it would take that for its own."""
+    own = scheduler.state_dict()
+    if not isinstance(state, dict) or not isinstance(own, Mapping) or not own.keys() <= state.keys():
+        return False
+    for name in state.keys() - own.keys():
+        del state[name]
+    return _alike(state, own)
+
+
+def _alike(theirs: object, own: object) -> bool:
+    """Whether a value is of the same kind as another; of mappings those that both have. None stands for any kind."""
+    if own is None:
+        return True
+    if isinstance(own, Mapping):
+        return isinstance(theirs, Mapping) and all(
+            _alike(theirs[name], inner) for name, inner in own.items() if name in theirs
+        )
+    if isinstance(own, list | tuple):
+        return isinstance(theirs, list | tuple)
+    if isinstance(own, str):
+        return isinstance(theirs, str)
+    if isinstance(own, Tensor) and own.numel() != 1:
+        return isinstance(theirs, Tensor)
+    if isinstance(own, bool | int | float | Tensor):
+        return isinstance(theirs, bool | int) or (theirs is not None and _is_score(theirs))
+    return True
 
 
 def _own(state: object, folder: str, path: str) -> dict[str, Any]:

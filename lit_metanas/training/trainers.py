@@ -17,7 +17,14 @@ from lightning.pytorch.plugins import LayerSync, Precision
 from lightning.pytorch.strategies import SingleDeviceStrategy
 
 from lit_metanas.io.checkpoints import AtomicCheckpointIO
+from lit_metanas.io.text import number_of
 from lit_metanas.training.resume_check import ResumeCheck
+
+MOST_PROCESSES = 4096
+"""Threads of a process, processes of a machine, machines: beyond it Lightning and torch ask for memory without end."""
+
+THREADS_KEY = "lit_metanas_threads"
+"""Of a checkpoint: torch's threads in its training on a CPU."""
 
 Plugin = Precision | ClusterEnvironment | CheckpointIO | LayerSync
 
@@ -35,14 +42,15 @@ class Trainer(pytorch.Trainer):
             modules do so themselves.
         enable_model_summary: whether a table of the model's layers is printed.
         threads: torch's threads during a run on a CPU, at least 1: small images are fastest with one, by up to 20
-            times. They are put back after the run; None leaves them as they are.
+            times. They are put back after the run; None leaves them as they are. Another number gives sums of another
+            order, and so other numbers in their last bits: a checkpoint says with how many it was trained.
         callbacks: one or several callbacks.
         plugins: one or several plugins. Without another one for checkpoints, these are written whole and read without
             executing code in them.
         **settings: all other arguments of Lightning's Trainer.
 
     Raises:
-        ValueError: ``threads`` is less than 1.
+        ValueError: ``threads`` is less than 1, or there are more threads, devices or machines than any cluster has.
 
     Example:
         >>> import lit_metanas as lm
@@ -63,8 +71,10 @@ class Trainer(pytorch.Trainer):
         plugins: list[Plugin] | Plugin | None = None,
         **settings: Any,
     ) -> None:
-        if threads is not None and threads < 1:
-            raise ValueError(f"Trainer: threads is {threads}; give at least 1, or none to leave them as they are.")
+        check_threads("Trainer", threads)
+        for name in ("devices", "num_nodes"):
+            if (number := _number(settings.get(name))) > MOST_PROCESSES:
+                raise ValueError(f"Trainer: {name} is {_short(number)}; give at most {MOST_PROCESSES}.")
         for name in _ADVERTISING:
             logging.getLogger(name).addFilter(_no_advert)
         given = [callbacks] if isinstance(callbacks, Callback) else callbacks or []
@@ -74,7 +84,7 @@ class Trainer(pytorch.Trainer):
         super().__init__(
             max_epochs=-1 if max_epochs is None else max_epochs,
             plugins=plugged,
-            callbacks=[ResumeCheck(), _End(), *([] if threads is None else [_Threads(threads)]), *given],
+            callbacks=[ResumeCheck(), _End(), _Threads(threads), *given],
             inference_mode=inference_mode,
             use_distributed_sampler=use_distributed_sampler,
             enable_model_summary=enable_model_summary,
@@ -120,6 +130,28 @@ class Trainer(pytorch.Trainer):
         self.predict(model, datamodule=datamodule, return_predictions=False, ckpt_path=ckpt_path)
 
 
+def _number(setting: object) -> int:
+    """A setting as Lightning takes it, which may be a number, a number in words, or something else: then 0."""
+    text = str(setting).strip()
+    return int(text[:20]) if text.isascii() and text.isdecimal() else 0
+
+
+def _short(number: int) -> str:
+    return str(number) if abs(number) < 10**12 else f"{number:.0e}"
+
+
+def check_threads(owner: str, threads: int | None) -> None:
+    """Refuse numbers of threads that torch would fail to start.
+
+    Raises:
+        ValueError: the number is not among 1 to ``MOST_PROCESSES``.
+    """
+    if threads is not None and not 1 <= threads <= MOST_PROCESSES:
+        raise ValueError(
+            f"{owner}: threads is {_short(threads)}; give 1 to {MOST_PROCESSES}, or none to leave them as they are."
+        )
+
+
 @contextmanager
 def torch_threads(number: int | None) -> Iterator[None]:
     """Give torch so many threads, and put back what it had; None leaves them as they are."""
@@ -148,16 +180,37 @@ class _End(Callback):
 
 
 class _Threads(Callback):
-    """Sets torch's threads while a Trainer runs on a CPU."""
+    """Sets torch's threads while a Trainer runs on a CPU, and keeps their number in checkpoints."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int | None) -> None:
         self.number = number
         self.before: int | None = None
+        self.used: int | None = None
 
     def setup(self, trainer: pytorch.Trainer, pl_module: LightningModule, stage: str) -> None:
-        if trainer.strategy.root_device.type == "cpu":
+        if trainer.strategy.root_device.type != "cpu":
+            return
+        if self.number is not None:
             self.before = torch.get_num_threads()
             torch.set_num_threads(self.number)
+        self.used = torch.get_num_threads()
+
+    def on_save_checkpoint(
+        self, trainer: pytorch.Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        if self.used is not None:
+            checkpoint[THREADS_KEY] = self.used
+
+    def on_load_checkpoint(
+        self, trainer: pytorch.Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        kept = checkpoint.get(THREADS_KEY)
+        if trainer.training and isinstance(kept, int) and self.used not in (None, kept):
+            warnings.warn(
+                f"The checkpoint was trained with {number_of(kept, 'thread')}, and this run has {self.used}: its "
+                f"numbers will differ in their last bits. Set the trainer's threads to {kept} to go on bit for bit.",
+                stacklevel=2,
+            )
 
     def teardown(self, trainer: pytorch.Trainer, pl_module: LightningModule, stage: str) -> None:
         self._put_back()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 from lit_metanas.cli.experiment.plan import Step
 from lit_metanas.cli.experiment.progress import mark, state
@@ -47,3 +48,14 @@ def test_weights_alone_are_no_training_to_go_on_with(lacks, toy, capsys):
     assert said.startswith("lit-metanas: The checkpoint 'weights.ckpt' holds weights, but no training to go on with:")
     assert said.count("\n") == 1
     assert Path("out/checkpoints/last.ckpt").is_file()
+
+
+def test_the_number_of_threads_is_kept_and_another_one_is_told(toy, toy_folder):
+    assert toy("fit", "--trainer.default_root_dir=out", "--trainer.max_epochs=1", "--trainer.threads=null") == 0
+    saved = toy_folder / "out" / "config.fit.yaml"
+    assert yaml.safe_load(saved.read_text())["trainer"]["threads"] == torch.get_num_threads() == 1
+    trained = pytest.warns(UserWarning, match="was trained with 1 thread, and this run has 2: its numbers will differ")
+    configured = pytest.warns(UserWarning, match=r"this run changes trainer.max_epochs, trainer.threads\.")
+    with trained, configured:
+        toy("fit", "--trainer.default_root_dir=out", "--ckpt_path=out/checkpoints/last.ckpt", "--trainer.threads=2")
+    assert yaml.safe_load(saved.read_text())["trainer"]["threads"] == 2

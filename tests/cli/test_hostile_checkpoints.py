@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -32,10 +33,22 @@ class Hostile:
         return os.mkdir, ("executed",)
 
 
+KEEPS = ("--model.class_path=lit_toys.ScheduledModel", "--trainer.callbacks+=lit_toys.Counting")
+"""Keeps states of an optimizer, a scheduler and a callback."""
+
+
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run's folder, made by the first test that asks for it."""
+    return tmp_path_factory.mktemp("once") / "run"
+
+
 @pytest.fixture
-def trained(toy: Callable[..., int], toy_folder: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+def trained(once: Path, toy: Callable[..., int], toy_folder: Path, capsys: pytest.CaptureFixture[str]) -> Path:
     """A folder with a run, and a thesis beside it."""
-    assert toy("fit", "--trainer.default_root_dir=run", "--trainer.max_epochs=1") == 0
+    if not once.exists():
+        assert toy("fit", *KEEPS, f"--trainer.default_root_dir={once}", "--trainer.max_epochs=1") == 0
+    shutil.copytree(once, toy_folder / "run")
     (toy_folder / "thesis").mkdir()
     (toy_folder / "thesis" / "chapter.tex").write_text("five years")
     (toy_folder / "run" / "link").symlink_to(toy_folder / "thesis")
@@ -81,7 +94,7 @@ def test_a_checkpoint_removes_nothing_outside_of_its_folder(path: str, trained: 
                 state |= {"best_k_models": {hostile: torch.tensor(0.0)}, "kth_value": torch.tensor(9.0)}
 
     change(redirect)
-    assert toy("fit", *GO_ON) == 0
+    assert toy("fit", *KEEPS, *GO_ON) == 0
     assert (trained / "thesis" / "chapter.tex").read_text() == "five years"
     assert (trained / "run" / "checkpoints" / "link").is_symlink()
     assert torch.load(LAST, weights_only=True)["epoch"] == 3
@@ -145,7 +158,7 @@ def test_a_file_that_is_called_by_a_keyword_overrides_nothing(
     content = torch.load(LAST, weights_only=True)
     hostile = {"_class_path": "lit_toys.Hostile", "part": "part.yaml"}
     torch.save(content | {"hyper_parameters": hostile}, keyword)
-    toy("fit", "--trainer.default_root_dir=run", f"--ckpt_path={keyword}", "--trainer.max_epochs=1")
+    toy("fit", *KEEPS, "--trainer.default_root_dir=run", f"--ckpt_path={keyword}", "--trainer.max_epochs=1")
     assert "Hostile" not in capsys.readouterr().err + Path("run/config.fit.yaml").read_text()
 
 
@@ -169,11 +182,23 @@ def test_a_path_that_begins_with_http_is_a_path(trained: Path, toy: Callable[...
     Path("http_run").mkdir()
     copied = Path("http_run/last.ckpt")
     copied.write_bytes(LAST.read_bytes())
-    assert toy("fit", "--trainer.default_root_dir=other", f"--ckpt_path={copied}", "--trainer.max_epochs=2") == 0
+    assert (
+        toy("fit", *KEEPS, "--trainer.default_root_dir=other", f"--ckpt_path={copied}", "--trainer.max_epochs=2") == 0
+    )
 
 
 def progress(content: Content) -> Content:
     found: Content = content["loops"]["fit_loop"]["epoch_loop.batch_progress"]["total"]
+    return found
+
+
+def optimizer(content: Content) -> Content:
+    found: Content = content["optimizer_states"][0]
+    return found
+
+
+def momentum(content: Content) -> Content:
+    found: Content = optimizer(content)["state"][0]
     return found
 
 
@@ -198,12 +223,27 @@ DAMAGE: dict[str, Change] = {
     "a path is a number": lambda content: checkpoint_state(content).update(best_model_path=3),
     "a score is a text": lambda content: checkpoint_state(content).update(kth_value="x"),
     "the best are a list": lambda content: checkpoint_state(content).update(best_k_models=[1]),
+    "another callback is a number": lambda content: content["callbacks"].update(Counting=3),
+    "another callback's count is a text": lambda content: content["callbacks"].update(Counting={"count": "x"}),
     "schedulers are a number": lambda content: content.update(lr_schedulers=7),
     "schedulers of another training": lambda content: content.update(lr_schedulers=[{}]),
     "optimizers are a number": lambda content: content.update(optimizer_states=7),
     "no optimizers": lambda content: content.update(optimizer_states=[]),
     "an empty optimizer": lambda content: content.update(optimizer_states=[{}]),
     "an optimizer is a number": lambda content: content.update(optimizer_states=[3]),
+    "a momentum of another shape": lambda content: momentum(content).update(momentum_buffer=torch.zeros(3, 7)),
+    "a momentum is a text": lambda content: momentum(content).update(momentum_buffer="x"),
+    "a momentum is missing": lambda content: momentum(content).pop("momentum_buffer"),
+    "all momenta are missing": lambda content: optimizer(content)["state"].clear(),
+    "a momentum is not a number": lambda content: momentum(content)["momentum_buffer"].fill_(torch.nan),
+    "a momentum of no parameter": lambda content: optimizer(content)["state"].update({7: {}}),
+    "a rate is a text": lambda content: optimizer(content)["param_groups"][0].update(lr="fast"),
+    "a rate is missing": lambda content: optimizer(content)["param_groups"][0].pop("lr"),
+    "parameters of another group": lambda content: optimizer(content)["param_groups"][0].update(params=[5, 6]),
+    "another group": lambda content: optimizer(content)["param_groups"].append({}),
+    "a scheduler is a number": lambda content: content.update(lr_schedulers=[3]),
+    "a scheduler's count is a text": lambda content: content["lr_schedulers"][0].update(last_epoch="x"),
+    "a scheduler's count is missing": lambda content: content["lr_schedulers"][0].pop("last_epoch"),
     "steps are a text": lambda content: content.update(global_step="x"),
     "steps are none": lambda content: content.update(global_step=None),
     "weights are a list": lambda content: content.update(state_dict=[1]),
@@ -221,7 +261,7 @@ def test_a_damaged_part_gets_one_sentence(
 ) -> None:
     change(DAMAGE[damage])
     before = LAST.read_bytes()
-    assert toy("fit", *GO_ON) in (1, 2)
+    assert toy("fit", *KEEPS, *GO_ON) in (1, 2)
     said = capsys.readouterr().err
     assert said.startswith("lit-metanas: The checkpoint ")
     assert said.count("\n") == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
 import sys
@@ -147,8 +148,26 @@ def test_mistakes_in_the_phases(phases: list[Phase], recorder: Recorder) -> None
     with pytest.raises(UsageError, match=r"'\{sed\}' in phase 'train' stands for nothing: did you mean 'seed'"):
         run(phases, Path("out"), execute=recorder)
     phases[0].args = []
-    with pytest.raises(UsageError, match=r"'seeds' is \[3, 0, 3\]: give each seed once"):
-        run(phases, Path("out"), [3, 0, 3], execute=recorder)
+    for seeds in ([3, 0, 3], []):
+        with pytest.raises(UsageError, match=rf"'seeds' is {re.escape(str(seeds))}: give at least one, and each once"):
+            run(phases, Path("out"), seeds, execute=recorder)
+    for seed in (-1, 2**32, 10**400):
+        with pytest.raises(UsageError, match=r"'seeds' is \[.*: give numbers from 0 to 4294967295\.$"):
+            run(phases, Path("out"), [0, seed], execute=recorder)
+    for minutes in (-math.inf, math.nan, 1e308, -1.0):
+        phases[0].minutes = minutes
+        with pytest.raises(UsageError, match=re.escape(f"Phase 'train' cannot take {minutes} minutes: give")):
+            run(phases, Path("out"), execute=recorder)
+    phases[0].minutes = 1.0
+    for name in ("", "..", "../thesis", "a/../../thesis", "/tmp/thesis"):
+        phases[0].name = name
+        with pytest.raises(UsageError, match=rf"'{name}' cannot be a phase's name: it is a folder in the"):
+            run(phases, Path("out"), execute=recorder)
+    phases[0].name = "train"
+    for verb, said in (("fti", "did you mean 'fit'"), ("run", "Choose from fit, "), ("x" * 999, "Choose from fit, ")):
+        phases[0].verb = verb
+        with pytest.raises(UsageError, match=rf"Phase 'train' cannot be of '.*{said}"):
+            run(phases, Path("out"), execute=recorder)
     for word in ("directory", "seed", "run", "folder", "protocol", "method"):  # an input of that name would be ignored
         with pytest.raises(
             UsageError, match=rf"'inputs.{word}' cannot be given: '\{{{word}\}}' is the experiment's own"

@@ -351,7 +351,7 @@ def test_no_budget_need_be_given():
             "search: QuerySearcher goes on until its budget is spent: give flops, queries, or its trials.",
         ),
         ({"seed": -1}, "search: seed = -1 must be at least 0."),
-        ({"threads": 0}, "search: threads is 0; give at least 1, or none to leave them as they are."),
+        ({"threads": 0}, "search: threads is 0; give 1 to 4096, or none to leave them as they are."),
         (
             {"task": replace(TASK, val=None)},
             "Task 'glyphs/0' has no validation examples to choose an architecture by: give it some.",

@@ -1,5 +1,6 @@
 """Trainers with the defaults of this package."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 import lit_metanas as lm
-from lit_metanas.training.trainers import quiet_trainer
+from lit_metanas.training.trainers import THREADS_KEY, quiet_trainer
 
 QUIET: dict[str, Any] = {
     "accelerator": "cpu", "devices": 1, "logger": False, "enable_checkpointing": False, "enable_progress_bar": False,
@@ -71,8 +72,32 @@ def test_threads_can_be_chosen_or_left() -> None:
     lm.Trainer(threads=None, callbacks=left, **QUIET).fit(make_model(), make_data())
     lm.Trainer(threads=3, callbacks=[chosen], **QUIET).fit(make_model(), make_data())
     assert (set(left.threads), set(chosen.threads)) == ({2}, {3})
-    with pytest.raises(ValueError, match="threads is 0; give at least 1"):
-        lm.Trainer(threads=0)
+    for threads, said in ((0, "0"), (-1, "-1"), (2**31, "2147483648"), (10**30, "1e+30")):
+        with pytest.raises(ValueError, match=f"threads is {re.escape(said)}; give 1 to 4096, or none"):
+            lm.Trainer(threads=threads)
+
+
+@pytest.mark.parametrize("number", [4097, 10**30, "4097", " 99999999999999999999999 "])
+@pytest.mark.parametrize("name", ["devices", "num_nodes"])
+def test_more_processes_than_any_cluster_has_are_refused(name: str, number: int | str) -> None:
+    with pytest.raises(ValueError, match=rf"^Trainer: {name} is [\de+]+; give at most 4096\.$"):
+        lm.Trainer(accelerator="cpu", **{name: number})
+
+
+@pytest.mark.usefixtures("_two_threads")
+@pytest.mark.parametrize("threads", [1, None])
+def test_another_number_of_threads_than_the_checkpoints_is_told(threads: int | None, tmp_path: Path) -> None:
+    before = lm.Trainer(threads=threads, **QUIET)
+    before.fit(make_model(), make_data())
+    before.save_checkpoint(tmp_path / "last.ckpt")
+    assert torch.load(tmp_path / "last.ckpt", weights_only=True)[THREADS_KEY] == (threads or 2)
+    again = QUIET | {"max_epochs": 2}
+    other = 3 - (threads or 2)
+    said = f"was trained with {threads or 2} threads?, and this run has {other}: .* Set the trainer's threads to"
+    with pytest.warns(UserWarning, match=said):
+        lm.Trainer(threads=other, **again).fit(make_model(), make_data(), ckpt_path=tmp_path / "last.ckpt")
+    lm.Trainer(threads=threads, **again).fit(make_model(), make_data(), ckpt_path=tmp_path / "last.ckpt")
+    lm.Trainer(threads=other, **QUIET).test(make_model(), make_data(), ckpt_path=tmp_path / "last.ckpt", verbose=False)
 
 
 def test_lightnings_own_trainer_gives_the_same_numbers() -> None:

@@ -51,8 +51,8 @@ from typing import Literal, Self
 from jsonargparse.typing import register_type
 
 from lit_metanas import __version__
-from lit_metanas.cli.errors import UsageError, near_miss
-from lit_metanas.cli.verbs import TRAINER_VERBS
+from lit_metanas.cli.errors import UsageError, near_miss, shortened
+from lit_metanas.cli.verbs import TRAINER_VERBS, VERBS
 
 WORD = re.compile(r"\{(\w+)\}")
 """A name in braces, which a word replaces."""
@@ -148,8 +148,11 @@ def plan(
     names = [phase.name for phase in phases]
     if not phases or len(set(names)) < len(names):
         raise UsageError("'phases' needs at least one phase, and each a 'name' of its own.")
-    if len(set(seeds)) < len(seeds):
-        raise UsageError(f"'seeds' is {seeds}: give each seed once, since it has one folder.")
+    _check_phases(phases)
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise UsageError(f"'seeds' is {seeds}: give at least one, and each once, since it has one folder.")
+    if not all(0 <= seed < 2**32 for seed in seeds):
+        raise UsageError(f"'seeds' is {shortened(str(seeds))}: give numbers from 0 to {2**32 - 1}.")
     words = {**inputs, "directory": str(directory)}
     steps: list[Step] = []
     start = 0
@@ -162,6 +165,19 @@ def plan(
                 steps.append(_step(phase, seed, seeds, words, steps))
         start = end
     return steps
+
+
+def _check_phases(phases: Sequence[Phase]) -> None:
+    """Refuse phases that could not be executed, or not in the experiment's directory."""
+    verbs = [verb for verb in VERBS if verb != "run"]
+    for phase in phases:
+        if phase.verb not in verbs:
+            known = f"{near_miss(phase.verb, verbs)} Choose from {', '.join(verbs)}."
+            raise UsageError(f"Phase '{phase.name}' cannot be of '{shortened(phase.verb)}'{known}")
+        if not 0 <= phase.minutes < 1e9:
+            raise UsageError(f"Phase '{phase.name}' cannot take {phase.minutes} minutes: give a number from 0.")
+        if not phase.name or Path(phase.name).is_absolute() or ".." in Path(phase.name).parts:
+            raise UsageError(f"'{phase.name}' cannot be a phase's name: it is a folder in the experiment's directory.")
 
 
 def _check_inputs(inputs: Mapping[str, str], phases: list[Phase], methods: Mapping[str, Words]) -> None:

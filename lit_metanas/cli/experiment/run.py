@@ -53,7 +53,8 @@ def run(
     """
     if jobs < 1:
         raise UsageError(f"'jobs' is {jobs}: give 1, or how many seeds run side by side.")
-    steps = plan(phases, directory, seeds or [0], protocols=protocols, methods=methods, inputs=inputs, args=args)
+    seeds = [0] if seeds is None else seeds
+    steps = plan(phases, directory, seeds, protocols=protocols, methods=methods, inputs=inputs, args=args)
     progress = Progress(steps)
     with directory_lock(directory, "run", "directory"):
         minutes = Schedule(steps, jobs).minutes_left(set(), {})

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import torch
-from lightning.pytorch import LightningDataModule, LightningModule
+from lightning.pytorch import Callback, LightningDataModule, LightningModule
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -67,6 +67,30 @@ class ToyModel(LightningModule):
             (gradient,) = torch.autograd.grad(loss, [self.layer.weight])
         print(f"adapted with a gradient of shape {tuple(gradient.shape)}")
         return gradient.norm()
+
+
+class ScheduledModel(ToyModel):
+    """The same with momentum and a scheduler, whose states are in checkpoints."""
+
+    def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[torch.optim.lr_scheduler.LRScheduler]]:
+        optimizer = torch.optim.SGD(self.parameters(), lr=self.rate, momentum=0.9)
+        return [optimizer], [torch.optim.lr_scheduler.StepLR(optimizer, 2)]
+
+
+class Counting(Callback):
+    """Counts batches, and keeps their number."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def on_train_batch_end(self, *args: object) -> None:
+        self.count += 1
+
+    def state_dict(self) -> dict[str, int]:
+        return {"count": self.count}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        self.count = state_dict["count"]
 
 
 class ToyData(LightningDataModule):
