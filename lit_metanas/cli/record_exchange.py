@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import optuna
-from optuna.storages import BaseStorage, get_storage
+from optuna.storages import BaseStorage, RDBStorage
 from sqlalchemy.engine import make_url
 
 from lit_metanas.io.text import number_of
 from lit_metanas.records.record import SearchRecord
 from lit_metanas.records.record_lines import read_record_lines, write_record_lines
-from lit_metanas.searchers.query.study import quiet_optuna, storage_faults
+from lit_metanas.searchers.query.study import open_storage, quiet_optuna
 from lit_metanas.searchers.query.study_record import add_study, record_of
 
 
@@ -33,18 +33,22 @@ def records(storage: str, write: Path | None = None, read: list[Path] | None = N
     """
     if (write is None) == (not read):
         raise ValueError("Give either --write, a file for the studies, or --read, files of records for the storage.")
-    with quiet_optuna(), storage_faults(storage):
+    with quiet_optuna(), open_storage(storage, RDBStorage if write is None else _existing) as studies:
+        assert studies is not None
         if write is not None:
-            _export(storage, write, study)
+            _export(studies, write, study)
         else:
-            _import(storage, read or [], study)
+            _import(studies, read or [], study)
 
 
-def _export(address: str, path: Path, begin: str) -> None:
+def _existing(address: str) -> RDBStorage:
     url = make_url(address)
     if url.get_backend_name() == "sqlite" and url.database and not Path(url.database).is_file():
         raise FileNotFoundError(f"There is no file '{url.database}': give the storage that a search has kept.")
-    storage = get_storage(address)
+    return RDBStorage(address)
+
+
+def _export(storage: BaseStorage, path: Path, begin: str) -> None:
     names = [name for name in optuna.get_all_study_names(storage) if name.startswith(begin)]
     if not names:
         wanted = f" whose name begins with '{begin}'" if begin else ""
@@ -64,9 +68,8 @@ def _export(address: str, path: Path, begin: str) -> None:
     print(f"{_told(found)} are in {path}.")
 
 
-def _import(address: str, paths: Iterable[Path], begin: str) -> None:
+def _import(storage: BaseStorage, paths: Iterable[Path], begin: str) -> None:
     found = [record for path in paths for record in read_record_lines(path)]
-    storage = get_storage(address)
     for name, record in zip(_names(found, begin, storage), found, strict=True):
         add_study(record, name, storage)
     print(f"{_told(found)} are in the storage.")

@@ -38,7 +38,7 @@ from lit_metanas.records import (
     write_records,
     write_results,
 )
-from lit_metanas.searchers.query.study import open_study, quiet_optuna, storage_faults
+from lit_metanas.searchers.query.study import open_storage, open_study, quiet_optuna
 from lit_metanas.spaces import Architecture
 from lit_metanas.tasks import Omniglot
 from lit_metanas.tasks.images.image_files import read_image
@@ -178,8 +178,8 @@ def read_graph(path: Path) -> object:
 
 def read_study(path: Path) -> object:
     storage = f"sqlite:///{path}"
-    with quiet_optuna(), storage_faults(storage):
-        study = open_study("s", storage=storage, directions=[optuna.study.StudyDirection.MAXIMIZE], settings={})
+    with quiet_optuna(), open_storage(storage) as opened:
+        study = open_study("s", storage=opened, directions=[optuna.study.StudyDirection.MAXIMIZE], settings={})
         return len(study.trials)
 
 

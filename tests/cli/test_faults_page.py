@@ -21,7 +21,7 @@ from lit_metanas.estimators import NASBench201Table
 from lit_metanas.io.checkpoints import check_checkpoint
 from lit_metanas.io.locks import _in_use
 from lit_metanas.records import read_results
-from lit_metanas.searchers.query.study import open_study, storage_faults
+from lit_metanas.searchers.query.study import open_storage, open_study
 from lit_metanas.tasks.images.image_files import read_image
 from lit_metanas.training.meta_search.meta_checkpoint import read_meta_checkpoint
 
@@ -62,8 +62,8 @@ def damaged_pair() -> None:
 
 def foreign_studies() -> None:
     storage = f"sqlite:///{bad('studies.db')}"
-    with storage_faults(storage):
-        open_study("s", storage=storage, directions=[StudyDirection.MAXIMIZE], settings={})
+    with open_storage(storage) as opened:
+        open_study("s", storage=opened, directions=[StudyDirection.MAXIMIZE], settings={})
 
 
 def system_says(number: int) -> Callable[[], str | None]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler, RandomSampler
+from optuna.storages import RDBStorage
 
 from lit_metanas.estimators.estimator import Estimator, EstimatorCallable
 from lit_metanas.estimators.training_estimator import TrainingEstimator
@@ -17,7 +19,7 @@ from lit_metanas.records.record import SearchOutcome, SearchRecord
 from lit_metanas.searchers.query.ledger import Ledger, Query
 from lit_metanas.searchers.query.objectives import SCORE, FidelityLadder, Objectives, RecipeRange, check_ranges
 from lit_metanas.searchers.query.scoring import Scoring
-from lit_metanas.searchers.query.study import open_study, quiet_optuna, storage_faults
+from lit_metanas.searchers.query.study import open_storage, open_study, quiet_optuna
 from lit_metanas.searchers.query.study_record import describe_study
 from lit_metanas.searchers.query.trial_loop import TrialLoop
 from lit_metanas.searchers.query.worker_group import WorkerGroup, team_storage
@@ -170,11 +172,11 @@ class QuerySearcher(Searcher):
         self._known = estimator.meta_cost
         if isinstance(self.sampler, HistorySampler):
             self.sampler.check(space)
-        with quiet_optuna(), storage_faults(self.storage):
-            storage = team_storage(self.storage, self.heartbeat) if self.storage and self.worker is not None else None
+        connect = RDBStorage if self.worker is None else partial(team_storage, heartbeat=self.heartbeat)
+        with quiet_optuna(), open_storage(self.storage, connect) as storage:
             study = open_study(
                 "/".join(part for part in (self.study, problem, space.name, f"seed {seed}") if part),
-                storage=storage or self.storage,
+                storage=storage,
                 directions=self._goal.directions,
                 settings=self._settings(space, estimator),
                 examples=examples,
@@ -189,7 +191,9 @@ class QuerySearcher(Searcher):
                 embedding=embedding,
             )
             describe_study(study, record)
-            team = WorkerGroup(study, storage, self.heartbeat) if storage else None
+            team = None
+            if self.worker is not None and isinstance(storage, RDBStorage):
+                team = WorkerGroup(study, storage, self.heartbeat)
             ledger = Ledger(budget, record)
             scoring = Scoring(
                 study, space, estimator, ledger, self._goal, self._ladder, self.train, self.failures, team

@@ -7,14 +7,14 @@ import logging
 import os
 import sqlite3
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import optuna
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
-from optuna.storages import BaseStorage
+from optuna.storages import BaseStorage, RDBStorage
 from optuna.study import StudyDirection
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
@@ -24,25 +24,38 @@ LOCK_TIMEOUT = 60.0
 
 
 @contextmanager
-def storage_faults(storage: str | BaseStorage | None) -> Iterator[None]:
-    """Say in one sentence that a storage is damaged, full, locked or out of reach.
+def open_storage(
+    storage: str | BaseStorage | None, connect: Callable[[str], RDBStorage] = RDBStorage
+) -> Iterator[BaseStorage | None]:
+    """Open an address for the block, and close it in the end; other storages are given on as they are.
+
+    That it is damaged, full, locked or out of reach is said in one sentence.
 
     Args:
-        storage: what is used in the block: an address, a storage of Optuna's, or None for memory.
+        storage: an address, a storage of Optuna's, or None for memory.
+        connect: opens an address.
 
     Raises:
         ValueError: it cannot be used; the sentence names it without its password.
     """
+    if not isinstance(storage, str):
+        yield storage
+        return
+    connected = None
     try:
-        if isinstance(storage, str):
-            _check(storage)
-        yield
+        _check(storage)
+        connected = connect(storage)
+        yield connected
     except Exception as error:
-        if not isinstance(storage, str) or not (isinstance(error, _OF_STORAGES) or _within_storage(error)):
+        if not (isinstance(error, _OF_STORAGES) or _within_storage(error)):
             raise
         raise ValueError(
             f"The studies in '{_shown(storage)}' cannot be used ({_reason(error)}): fix that, or give another storage."
         ) from error
+    finally:
+        if connected is not None:
+            connected.remove_session()
+            connected.engine.dispose()
 
 
 _OF_STORAGES = (SQLAlchemyError, StorageInternalError, sqlite3.Error, json.JSONDecodeError, ImportError)
@@ -124,7 +137,7 @@ def _reason(error: Exception) -> str:
 def open_study(
     name: str,
     *,
-    storage: str | BaseStorage | None,
+    storage: BaseStorage | None,
     directions: Sequence[StudyDirection],
     settings: Mapping[str, Any],
     examples: str = "",
