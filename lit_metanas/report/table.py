@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from statistics import fmean
 
 from lit_metanas.records.budget import Cost
@@ -84,6 +84,7 @@ class ProtocolTable:
         scratch: the from-scratch search that pay-off is counted against; None without.
         account: what a search's cost is counted in: ``flops`` or ``queries``.
         rows: one a method and batch-norm mode.
+        class_values: of a single task, each class's accuracy by method; empty where there are more, or none is known.
 
     Example:
         >>> from dataclasses import replace
@@ -102,6 +103,7 @@ class ProtocolTable:
     scratch: str | None
     account: str
     rows: tuple[MethodRow, ...]
+    class_values: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 ProtocolKey = tuple[str, int, int, str]
@@ -161,7 +163,10 @@ def _table(results: list[ResultRow], reference: str | None, scratch: str | None)
     by_method: dict[str, list[ResultRow]] = {}
     for (method, _), own in groups.items():
         by_method.setdefault(method, own)
-    if any(_counted(result.meta_cost, protocol.account) for result in results):
+    units = _units(results, groups.values())
+    single = units == "test examples" and protocol.name == "target"
+    # One task alone pays for no meta-training.
+    if any(_counted(result.meta_cost, protocol.account) for result in results) and not single:
         scratch = _scratch(by_method, protocol.account) if scratch is None else scratch
     else:
         scratch = None  # nothing has to pay for itself
@@ -170,13 +175,27 @@ def _table(results: list[ResultRow], reference: str | None, scratch: str | None)
         _row(own, by_method.get(reference or ""), by_method.get(scratch or "")) for own in groups.values()
     ]  # a method without results under this protocol is no reference in its table
     return ProtocolTable(
-        title=protocol_title(protocol),
-        units=_units(results, groups.values()),
+        title=_single_title(results) if single else protocol_title(protocol),
+        units=units,
         reference=named,
         scratch=scratch if scratch in by_method else None,
         account=protocol.account,
         rows=tuple(rows),
+        class_values=_by_class(results) if single else {},
     )
+
+
+def _single_title(results: Sequence[ResultRow]) -> str:
+    """One task in words, with its images where all methods had as many."""
+    first, counts = results[0], {result.images for result in results}
+    trained, tested = first.images
+    images = f", trained on {trained} images, tested on {tested}" if len(counts) == 1 and tested else ""
+    return f"Task {first.task_id}: {first.protocol.way} classes{images}"
+
+
+def _by_class(results: Sequence[ResultRow]) -> dict[str, dict[str, float]]:
+    names = dict.fromkeys(name for result in results for name in result.class_values)
+    return {name: {r.method: r.class_values[name] for r in results if name in r.class_values} for name in names}
 
 
 def _units(results: list[ResultRow], rows: Collection[list[ResultRow]]) -> str:

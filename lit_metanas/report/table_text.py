@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import fmean
 from typing import Literal
 
 from rich.markup import escape
 from rich.table import Table
 
-from lit_metanas.io.text import duration
+from lit_metanas.io.text import duration, printable
 from lit_metanas.report.table import MethodRow, ProtocolTable
 from lit_metanas.report.units import percent, points, tasks, with_prefix
 
@@ -48,6 +49,9 @@ def cells(row: MethodRow) -> list[str]:
 TEXTS = (0, 9, 10)
 """Columns that are set flush left."""
 
+MOST_CLASSES = 30
+"""Classes that are shown, the weakest ones."""
+
 PARTS = ((0, 1, 2, 3, 10), (0, 4, 5, 6), (0, 7, 8, 9))
 """Columns that stand together where the whole table is too wide: scores, costs, network."""
 
@@ -66,8 +70,12 @@ def to_rich(table: ProtocolTable, width: int = 200) -> list[Table]:
         ['Table']
     """
     lines = [COLUMNS, *(cells(row) for row in table.rows)]
-    needed = 1 + sum(3 + max(len(line[column]) for line in lines) for column in range(len(COLUMNS)))
-    parts: Sequence[Sequence[int]] = [range(len(COLUMNS))] if needed <= width else PARTS
+    kept = _telling(lines)
+    needed = 1 + sum(3 + max(len(line[column]) for line in lines) for column in kept)
+    parts = [kept]
+    if needed > width:
+        cut = [[column for column in part if column in kept] for part in PARTS]
+        parts = [part for part in cut if len(part) > 1]
     drawn = []
     for part in parts:
         own = Table(
@@ -80,7 +88,33 @@ def to_rich(table: ProtocolTable, width: int = 200) -> list[Table]:
             own.add_row(*(escape(line[column]) for column in part))
         drawn.append(own)
     drawn[-1].caption = escape(notes(table))
+    if table.class_values:
+        own = Table(title="Accuracy by class, %", title_justify="left")
+        for place, heading in enumerate(_class_heading(table)):
+            own.add_column(escape(heading), justify="right" if place else "left")
+        for line in _class_lines(table):
+            own.add_row(*map(escape, line))
+        drawn.append(own)
     return drawn
+
+
+def _telling(lines: Sequence[Sequence[str]]) -> list[int]:
+    """Columns in which any row has something."""
+    return [column for column in range(len(COLUMNS)) if any(line[column] != "–" for line in lines[1:])]
+
+
+def _class_heading(table: ProtocolTable) -> list[str]:
+    return ["class", *(row.method for row in table.rows)]
+
+
+def _class_lines(table: ProtocolTable) -> list[list[str]]:
+    """A line for each class, the weakest first, with the accuracy of each method."""
+    ordered = sorted(table.class_values.items(), key=lambda item: fmean(item[1].values()))
+    methods = [row.method for row in table.rows]
+    return [
+        [printable(name, 40), *(f"{100 * own[method]:.1f}" if method in own else "–" for method in methods)]
+        for name, own in ordered[:MOST_CLASSES]
+    ]
 
 
 def to_markdown(table: ProtocolTable) -> str:
@@ -96,10 +130,19 @@ def to_markdown(table: ProtocolTable) -> str:
         >>> lm.to_markdown(lm.tables(rows)[0]).splitlines()[0]
         '### Few-shot episodes: 5-way 1-shot'
     """
-    ruler = ["---" if index in TEXTS else "---:" for index in range(len(COLUMNS))]
-    lines = [COLUMNS, ruler, *(cells(row) for row in table.rows)]
-    body = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
-    return f"### {table.title}\n\n{body}\n\n{notes(table)}\n"
+    rows = [COLUMNS, *(cells(row) for row in table.rows)]
+    kept = _telling(rows)
+    ruler = ["---" if column in TEXTS else "---:" for column in kept]
+    lines = [[row[column] for column in kept] for row in rows]
+    text = f"### {table.title}\n\n{_markdown([lines[0], ruler, *lines[1:]])}\n\n{notes(table)}\n"
+    if table.class_values:
+        ruler = ["---", *("---:" for _ in table.rows)]
+        text += f"\nAccuracy by class, %:\n\n{_markdown([_class_heading(table), ruler, *_class_lines(table)])}\n"
+    return text
+
+
+def _markdown(lines: Sequence[Sequence[str]]) -> str:
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
 def notes(table: ProtocolTable) -> str:

@@ -117,6 +117,31 @@ def test_what_intervals_are_over(make, many):
     assert "95 % t-interval over target tasks (averaged over seeds), and over seeds." in to_markdown(tables(many)[1])
 
 
+def test_a_single_task_is_told_as_such(make, many):
+    """Someone's own folder: its images and its classes count, and nothing is averaged over seeds or tasks."""
+
+    def row(method, value, **more):
+        made = make(method, value=value, task="folder", protocol=many[-1].protocol, **more)
+        classes = {"cat": value - 0.1, "d|g": value + 0.1}
+        return replace(made, class_values=classes, images=(40, 10))
+
+    rows = [row("a", 0.5, meta=10**12), row("b", 0.7, search=10**11)]
+    (table,) = tables(rows)
+    assert table.title == "Task folder: 10 classes, trained on 40 images, tested on 10"
+    assert table.rows[0].pays_after is None
+    text = to_markdown(table)
+    for heading in ("over seeds", "difference", "pays after", "Pays after"):
+        assert heading not in text
+    assert "| method | accuracy % | search a task | meta-training (once) | parameters |" in text
+    assert "| class | a | b |\n| --- | ---: | ---: |\n| cat | 40.0 | 60.0 |\n| d\\|g | 60.0 | 80.0 |\n" in text
+    assert [own.title for own in to_rich(table, 200)] == [table.title, "Accuracy by class, %"]
+    assert [len(own.columns) for own in to_rich(table, 80)] == [3, 3, 4, 3]
+    (table,) = tables([rows[0], replace(rows[1], images=(30, 10))])
+    assert table.title == "Task folder: 10 classes"
+    (table,) = tables([*rows, make("a", value=0.5, task="other", protocol=many[-1].protocol)])
+    assert (table.title, table.class_values) == ("Target tasks: 10-way 100-shot", {})
+
+
 def test_brackets_in_names_are_names(make):
     """The terminal's library takes words in brackets for styles."""
     names = ["ours [v2]", "a [/b]", "[red]c"]
