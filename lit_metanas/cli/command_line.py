@@ -68,6 +68,7 @@ def main(args: list[str] | None = None) -> int:
     words = list(sys.argv[1:] if args is None else args)
     debug = "--debug" in words or os.environ.get(DEBUG, "0") == "1"
     words = [word for word in words if word != "--debug"]
+    path = list(sys.path)
     try:
         execute(words, debug=debug)
     except KeyboardInterrupt:
@@ -84,6 +85,8 @@ def main(args: list[str] | None = None) -> int:
         if not _told_by_another(error):
             print(f"lit-metanas: {without_passwords(sentence)}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
+    finally:
+        sys.path[:] = path  # without the working folder, where that was added
     return 0
 
 
@@ -145,7 +148,7 @@ def _call(function: Callable[..., None], verb: str, args: list[str], **given: ob
     """Call a function with arguments from configurations and the command line."""
     from argparse import SUPPRESS
 
-    from jsonargparse import ArgumentError, ArgumentParser
+    from jsonargparse import ArgumentParser
 
     from lit_metanas.cli.bases import BASE, with_bases
 
@@ -157,7 +160,7 @@ def _call(function: Callable[..., None], verb: str, args: list[str], **given: ob
     try:
         settings: Any = parser.instantiate(parser.parse_args(args))
     except Exception as error:  # whatever a configuration makes a parser raise, it is wrong
-        raise refused(error, args, keys) from (None if isinstance(error, ArgumentError) else error)
+        raise refused(error, args, keys, verb) from error
     function(**{key: settings[key] for key in keys}, **given)
 
 

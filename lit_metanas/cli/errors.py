@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
 import yaml
 
+from lit_metanas.cli.verbs import KEYS, MODELS, TRAINER_VERBS
 from lit_metanas.io.yaml_files import YAMLLimit, read_yaml
+
+TRAINER_KEYS = ("model", "data", "trainer", "ckpt_path", "seed_everything")
+"""Keys of the configurations of the Trainer's verbs."""
 
 
 class UsageError(Exception):
@@ -80,6 +84,40 @@ def broken_yaml(args: Sequence[str]) -> str | None:
         if (sentence := _broken(path, whole, seen)) is not None:
             return sentence
     return None
+
+
+def misplaced_yaml(args: Sequence[str], verb: str) -> str | None:
+    """A sentence on the last of the configurations among the arguments that is for another verb; None if none is."""
+    misplaced: Path | None = None
+    others: Sequence[str] = ()
+    for path, whole in yaml_files(args):
+        tree = read_yaml(path) if whole else None
+        if not isinstance(tree, dict) or not tree:
+            continue
+        if "class_path" in tree:
+            name = shortened(str(tree["class_path"]).rpartition(".")[2])
+            return f"'{path}' describes a {name} alone: give it to the key that takes one, not to -c."
+        verbs = _verbs_of(tree)
+        if misplaced is not None and path.parent / str(tree.get("base")) == misplaced:
+            misplaced = path  # the user has given the one that lies over it
+        elif verbs and verb and verb not in verbs:
+            misplaced, others = path, verbs
+    return None if misplaced is None else f"'{misplaced}' is for `lit-metanas {others[0]}`, not for `{verb}`."
+
+
+def _verbs_of(tree: Mapping[str, object]) -> Sequence[str]:
+    """The verbs that a configuration may be for, by its keys; none where these do not say."""
+    if not tree.keys().isdisjoint(TRAINER_KEYS):
+        model = tree.get("model")
+        name = str(model.get("class_path") if isinstance(model, dict) else model).rpartition(".")[2]
+        return verbs_of_model(name) or list(TRAINER_VERBS)
+    return [verb for verb, keys in KEYS.items() if len(tree.keys() & keys.keys()) > 1 or tree.keys() <= keys.keys()]
+
+
+def verbs_of_model(name: str) -> list[str]:
+    """The verbs that take a model of this package; none where it is not known."""
+    verbs = [verb for verb, models in MODELS.items() if name in models]
+    return ["fit", "validate", "test"] if "fit" in verbs else verbs
 
 
 def _broken(path: Path, whole: bool, seen: set[Path]) -> str | None:

@@ -7,27 +7,9 @@ from contextlib import suppress
 from itertools import takewhile
 from pathlib import Path
 
-from lit_metanas.cli.verbs import VERBS
+from lit_metanas.cli.verbs import KEYS, MODELS, VERBS
 
-META_SEARCH = {"MetaSearch": "learns, on episodes, weights and an architecture that adapt to new tasks"}
 EPISODES = {"EpisodeDataModule": "episodes of a task source: glyphs, Omniglot, a folder of images"}
-
-MODELS: Mapping[str, Mapping[str, str]] = {
-    "fit": {
-        **META_SEARCH,
-        "MetaSurrogate": "learns to predict scores from the records of earlier searches",
-        "Child": "trains the network of one architecture, on a data module of your own",
-    },
-    "validate": META_SEARCH,
-    "test": META_SEARCH,
-    "search": {
-        "TargetSearch": "searches each task by each method; trains, scores and exports what was found",
-        "SourceSearch": "searches one architecture for all tasks of a source, by successive halving",
-        "TableSearch": "searches tabular benchmarks by query-based methods; nothing is trained",
-    },
-    "predict": {"ExportedModel": "classifies with a network that `search` has exported (the default)"},
-}
-"""This package's models for each verb, by the names that ``--model`` takes."""
 
 DATA: Mapping[str, Mapping[str, str]] = {
     "fit": {**EPISODES, "RecordDataModule": "records of earlier searches, for MetaSurrogate"},
@@ -69,41 +51,6 @@ TRAINER = {
     "callbacks": "ArchitectureLogger, EpisodeProgressBar, SkipStop and others, as a list",
 }
 """The most common of the Trainer's arguments; ``fit`` has them all, the other verbs all but the first."""
-
-KEYS: Mapping[str, Mapping[str, str]] = {
-    "run": {
-        "phases": "in order, each a mapping of the keys below (must be given)",
-        "directory": "where everything goes (must be given)",
-        "seeds": "the seeds, as in [0,1,2]; each has a folder of its own (default: [0])",
-        "protocols": "names, for phases of each protocol",
-        "methods": "names, for phases of each method, and what stands for what in them",
-        "inputs": "what the user has to give, by name: --inputs.NAME VALUE",
-        "args": "further arguments of all phases of a verb",
-        "jobs": "how many seeds run side by side (default: 1)",
-    },
-    "report": {
-        "results": 'one or several results.json, as in \'["a.json","b.json"]\' (must be given)',
-        "output": "folder for the report (default: report)",
-        "reference": "method that all others are compared with",
-        "scratch": "search from scratch that the pay-off of meta-training is counted against",
-        "probabilities": "probabilities.json of a fit, for the heat map",
-        "architectures": "architectures.json, to draw",
-        "next_step": "command to suggest at the end",
-    },
-    "records": {
-        "storage": "address of Optuna's storage, as in sqlite:///studies.db (must be given)",
-        "write": "a file that gets a line for each study",
-        "read": "files of records, as in '[\"records.jsonl\"]', whose lines become studies",
-        "study": "only studies whose names begin so; with --read, what the new names begin with",
-    },
-    "dashboard": {
-        "entity": "the user or team of the project (default: the one that is logged in)",
-        "project": "the project of the runs (default: lit-metanas)",
-        "name": "the workspace's name (default: lit-metanas)",
-        "output": "a file for the specification; then nothing is sent, and no login is needed",
-    },
-}
-"""All keys of the verbs that are functions."""
 
 PHASE = {
     "verb": "the command: fit, test, search, report and others (must be given)",

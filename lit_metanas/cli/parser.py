@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import json
+import os
 import sys
 from typing import Any
 
@@ -14,8 +15,9 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser
 
 import lit_metanas
 from lit_metanas.cli.bases import with_bases
-from lit_metanas.cli.errors import UsageError
+from lit_metanas.cli.errors import UsageError, misplaced_yaml, verbs_of_model
 from lit_metanas.cli.parser_messages import refused
+from lit_metanas.cli.verbs import TRAINER_VERBS
 
 
 class Parser(LightningArgumentParser):
@@ -56,15 +58,20 @@ def configuration(parser: LightningArgumentParser, args: ArgsType) -> Namespace:
     args = with_bases(args) if isinstance(args, list) else args
     known = ["config", "seed_everything", "trainer", "model", "data", "ckpt_path", "trainer.threads"]
     known += [f"trainer.{name}" for name in inspect.signature(pytorch.Trainer).parameters]
+    words = args if isinstance(args, list) else []
+    verb = words[0] if words and words[0] in TRAINER_VERBS else ""
     try:
         config = _parsed(parser, args)
     except Exception as error:  # whatever a configuration makes a parser raise, it is wrong
-        words = args if isinstance(args, list) else []
-        raise refused(error, words, known) from (None if isinstance(error, ArgumentError) else error)
+        raise refused(error, words, known, verb) from error
     chosen = of_verb(config)
     for key in ("trainer", "model", "data"):
         if not isinstance(chosen.get(key), Namespace):
             raise UsageError(f"'{key}' cannot be '{chosen.get(key)}': it takes a mapping of keys and values.")
+    model = str(chosen.model.class_path).rpartition(".")[2]
+    if verb and (others := verbs_of_model(model)) and verb not in others:
+        what = misplaced_yaml(words, verb) or f"{model} is for `lit-metanas {others[0]}`, not for `{verb}`."
+        raise UsageError(what)
     return config
 
 
@@ -80,7 +87,8 @@ def _parsed(parser: LightningArgumentParser, args: ArgsType) -> Namespace:
     """Parse arguments in which a public class of this package may stand by its name alone.
 
     jsonargparse knows the names of imported classes. The package is imported where the arguments are not understood
-    without: else each verb would pay for all rooms.
+    without: else each verb would pay for all rooms. The working folder is then a place for modules, too: the last one,
+    so that its files hide none that are installed.
     """
 
     def parse() -> Namespace:
@@ -91,4 +99,6 @@ def _parsed(parser: LightningArgumentParser, args: ArgsType) -> Namespace:
     except ArgumentError:
         for name in lit_metanas.__all__:
             getattr(lit_metanas, name)
+        if os.getcwd() not in sys.path:
+            sys.path.append(os.getcwd())
         return parse()

@@ -9,34 +9,36 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import os
 import re
+import traceback
 from argparse import ArgumentError
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import lit_metanas
-from lit_metanas.cli.errors import UsageError, broken_yaml, near_miss, shortened, yaml_files
-from lit_metanas.cli.verbs import TRAINER_VERBS
+from lit_metanas.cli.errors import UsageError, broken_yaml, misplaced_yaml, near_miss, shortened, yaml_files
+from lit_metanas.cli.verbs import KEYS, TRAINER_VERBS
 
 LONGEST_REASON = 200
 """Characters of a reason that is passed on as it is."""
 
 
-def refused(error: Exception, args: Sequence[str], keys: Iterable[str] = ()) -> UsageError:
+def refused(error: Exception, args: Sequence[str], keys: Iterable[str] = (), verb: str = "") -> UsageError:
     """What to raise instead of whatever reading a command line has raised.
 
     Args:
         error: what it has raised; an ``ArgumentError`` as a rule.
         args: the command line.
         keys: the parser's known keys, dotted, to suggest from.
+        verb: whose command line it is.
     """
-    if (broken := broken_yaml(args)) is not None:
-        return UsageError(broken)
+    if (sentence := broken_yaml(args) or misplaced_yaml(args, verb)) is not None:
+        return UsageError(sentence)
     if isinstance(error, ArgumentError):  # jsonargparse's is argparse's
-        return UsageError(shortened(explain(str(error), keys), 2 * LONGEST_REASON))
+        return UsageError(shortened(explain(str(error), keys, verb), 2 * LONGEST_REASON))
     files = " and ".join(f"'{path}'" for path, _ in yaml_files(args)) or "The command line"
-    text = shortened(" ".join(str(error).split()), LONGEST_REASON)
-    return UsageError(f"{files} cannot be understood ({type(error).__name__}: {text}).")
+    return UsageError(f"{files} cannot be understood ({_told(error)}).")
 
 
 @dataclass
@@ -49,6 +51,7 @@ class _Place:
         path: depth and name of each key, from the root.
         class_path: of the innermost class.
         outer: the class that the outermost key takes, by its name.
+        verb: whose command line it is; empty if that is not known.
     """
 
     given: str
@@ -56,6 +59,7 @@ class _Place:
     path: list[tuple[int, str]]
     class_path: str = ""
     outer: str = ""
+    verb: str = ""
 
     @property
     def where(self) -> str:
@@ -72,6 +76,8 @@ def _unknown(match: re.Match[str], place: _Place) -> str:
         known = _signature(place.class_path)
         near = near_miss(key if root in known else root, known)
         return f"'{_join(place.where, key)}' is not a key of {_last(place.class_path)}{near}"
+    if place.verb in KEYS and root in ("model", "data", "trainer"):
+        return f"`{place.verb}` takes no '{root}': see `lit-metanas {place.verb} --help`."
     if not argument.startswith("--") and "." not in argument:
         return f"'{argument}' is not understood{near_miss(argument, place.keys)}"
     return f"There is no key '{key}'{near_miss(key if root in place.keys else root, place.keys)}"
@@ -153,7 +159,10 @@ _CLASSES = (
 )
 _GIVEN = re.compile(r"Given value: (.*)")
 _OUTER = re.compile(r"Subtypes: .*?<class '[\w.]*?(\w+)'>")
-_TYPE = re.compile(r"Expected a <class '([^']+)'>$")
+_TYPE = re.compile(r"Expected (?:a )?<class '([^']+)'>$")
+_LITERAL = re.compile(r"Expected a typing\.Literal\[(.+)\]$")
+_NESTED = re.compile(r"NestedArg\(key='([^']+)', val='?(.*?)'?\)$")
+_IMPORTED = re.compile(r"(?:class_path'?:? |class_path=|val=)'([\w.]+)'|Given value: ([\w.]+)$", re.MULTILINE)
 _YAML_FILE = re.compile(r"Expected a path but (\S+\.ya?ml) either not accessible")
 _REASONS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], _Place], str]], ...] = (
     (re.compile(r"Option '([^']+)' is not accepted"), _unknown),
@@ -178,19 +187,23 @@ _REASONS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], _Place], str]], 
 """What jsonargparse 4.53 gives as reasons, and what to say instead. The first that matches a line counts."""
 
 
-def explain(message: str, keys: Iterable[str] = ()) -> str:
+def explain(message: str, keys: Iterable[str] = (), verb: str = "") -> str:
     """Condense a parser's message into a sentence with the key's path and the near miss.
 
     Args:
         message: what jsonargparse says.
         keys: the parser's known keys, dotted, to suggest from.
+        verb: whose command line it is.
 
     Returns:
-        The sentence of the innermost reason that is known here; jsonargparse's own words where none is.
+        Why a module of the user's cannot be imported, if that is so; else the sentence of the innermost reason that is
+        known here; jsonargparse's own words where none is.
     """
     given = _GIVEN.search(message)
     outer = _OUTER.search(message)
-    place = _Place(given[1] if given else "", list(keys), [], outer=outer[1] if outer else "other class")
+    place = _Place(given[1] if given else "", list(keys), [], outer=outer[1] if outer else "other class", verb=verb)
+    names = dict.fromkeys(each or whole for each, whole in _IMPORTED.findall(message))
+    faults = {name: fault for name in names if (fault := _import_fault(name)) is not None}
     types: list[str] = []
     deepest, sentence = -1, ""
     for line in message.splitlines():
@@ -200,16 +213,23 @@ def explain(message: str, keys: Iterable[str] = ()) -> str:
         for pattern in _CLASSES:
             if found := pattern.search(line):
                 place.class_path = found[1]
-        for pattern, told in _REASONS:
+        for pattern, told in () if faults else _REASONS:
             if reason := pattern.search(line):
                 if indent > deepest:
                     deepest, sentence = indent, told(reason, place)
                 break
         else:
-            types += _TYPE.findall(line)
+            types += [*_TYPE.findall(line), *(word.strip("'") for word in _words(_LITERAL.findall(line)))]
+    if nested := _NESTED.match(place.given):
+        place.given = nested[2]
+        if len(place.path) == 1:
+            place.path.append((1, nested[1]))
+    for name, fault in faults.items():
+        return f"'{place.where}' names '{name}', whose module cannot be imported ({_told(fault)})."
     if sentence:
         return _file_instead(message) or sentence
-    kinds = " or ".join(_kind(kind, place.given) for kind in types if kind != "NoneType")
+    known = [_kind(kind, place.given, message) for kind in dict.fromkeys(types) if kind != "NoneType"]
+    kinds = " or ".join(known) if len(known) < 4 else f"one of {', '.join(known)}"
     if place.where and kinds:
         return f"'{place.where}' cannot be '{shortened(place.given)}': it takes {kinds}."
     own = shortened(" ".join(_KEY.sub("", message).split()).strip(" :."), LONGEST_REASON)
@@ -224,10 +244,41 @@ def _file_instead(message: str) -> str | None:
     return f"There is no file '{file[1]}', to which '{key['key']}' points: paths are relative to the file they are in."
 
 
-def _kind(kind: str, value: str) -> str:
+def _kind(kind: str, value: str, message: str = "") -> str:
     """A type for a sentence; of a list that lacks its brackets how it is written."""
-    bare = value and not set(value) & set("[]{}'\"")
-    return f"a list, such as [{shortened(value)}]" if kind == "list" and bare else kind
+    if kind != "list" or set(value) & set("[]{}'\""):
+        return kind
+    if "list[int]" in message and not re.fullmatch(r"[\d, ]+", value):
+        return "a list of whole numbers, such as [0, 1]"
+    return f"a list, such as [{shortened(value)}]" if value else kind
+
+
+def _words(lists: Iterable[str]) -> list[str]:
+    return [word for each in lists for word in each.split(", ")]
+
+
+def _import_fault(name: str) -> Exception | None:
+    """What goes wrong inside the module of a class when it is imported; None if there is no such module."""
+    module = name.rpartition(".")[0]
+    if not module:
+        return None
+    try:
+        importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        absent = error.name is not None and f"{module}.".startswith(f"{error.name}.")
+        return None if absent else error
+    except Exception as error:  # a user's module may raise anything
+        return error
+    return None
+
+
+def _told(error: Exception) -> str:
+    """An error's kind and words, and where in a file that is not installed it was raised."""
+    text = shortened(" ".join(str(error).split()), LONGEST_REASON)
+    frames = traceback.extract_tb(error.__traceback__)
+    own = not isinstance(error, SyntaxError) and frames and "site-packages" not in frames[-1].filename
+    place = f", {os.path.relpath(frames[-1].filename)}, line {frames[-1].lineno}" if own else ""
+    return f"{type(error).__name__}: {text}{place}"
 
 
 def _last(class_path: str) -> str:

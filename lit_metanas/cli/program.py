@@ -9,7 +9,9 @@ from typing import Any
 
 from jsonargparse import Namespace
 from lightning import pytorch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, LightningModule
+from lightning.pytorch.accelerators import AcceleratorRegistry
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import SIGTERMException
@@ -49,6 +51,7 @@ class Program(LightningCLI):
         self._held = ExitStack()
         self._begins_at: int | None = None
         self._preemptions: list[Preemption] = []
+        self._begins_anew_in: Path | None = None
         with self._held:
             super().__init__(
                 model_class=LightningModule,
@@ -128,7 +131,7 @@ class Program(LightningCLI):
         return None
 
     def before_fit(self) -> None:
-        """Refuse a training without end.
+        """Refuse a training without end; make room for the checkpoints of one that begins.
 
         Raises:
             UsageError: nothing ends it.
@@ -138,6 +141,8 @@ class Program(LightningCLI):
             self.trainer.check_end(self.model)
         except ValueError as error:
             raise UsageError(str(error)) from error
+        if self._begins_anew_in is not None:
+            set_checkpoints_aside(self._begins_anew_in)
 
     def after_fit(self) -> None:
         """Say so where the training was finished before; heed a signal that came too late to stop it.
@@ -168,9 +173,8 @@ class Program(LightningCLI):
             name_run(settings.logger, root, self.verb, goes_on=goes_on or self.verb == "search")
         callbacks = _several(settings.callbacks)
         if settings.enable_checkpointing is None and not any(isinstance(each, Checkpoint) for each in callbacks):
-            if runs and self.verb == "fit" and not goes_on:
-                set_checkpoints_aside(root)
             if self.verb == "fit":
+                self._begins_anew_in = root if runs and not goes_on else None
                 callbacks.append(last_epoch(root))
             else:
                 kwargs["enable_checkpointing"] = False
@@ -178,7 +182,19 @@ class Program(LightningCLI):
         lacking = [guard() for guard in guards if not any(isinstance(each, guard) for each in callbacks)]
         callbacks = [*lacking, *callbacks]  # the first to hear of an error is RankMonitor: others would send messages
         self._preemptions = [each for each in callbacks if isinstance(each, Preemption)]
-        return super().instantiate_trainer(callbacks=callbacks, **kwargs)
+        try:
+            return super().instantiate_trainer(callbacks=callbacks, **kwargs)
+        except (ValueError, MisconfigurationException, ModuleNotFoundError) as error:
+            wanted = settings.accelerator
+            absent = isinstance(wanted, str) and not isinstance(error, ValueError) and not _is_there(wanted)
+            what = f"there is no {wanted} that torch can use here: give --trainer.accelerator cpu." if absent else error
+            raise UsageError(f"'trainer': {what}") from error
+
+
+def _is_there(accelerator: str) -> bool:
+    """Whether the machine has an accelerator, by Lightning's name of it."""
+    kinds = {"gpu": ("cuda", "mps"), "auto": ("cpu",)}.get(accelerator, (accelerator,))
+    return any(AcceleratorRegistry[kind]["accelerator"].is_available() for kind in kinds)
 
 
 def _several(setting: Any) -> list[Any]:

@@ -14,9 +14,9 @@ import lit_metanas as lm
 from lit_metanas.cli.command_line import main
 from lit_metanas.cli.experiment.plan import Phase
 from lit_metanas.cli.experiment.run import run
-from lit_metanas.cli.help import CALLS, DATA, EXAMPLES, KEYS, MODELS, PHASE, TRAINER, verb_help, whole_help
+from lit_metanas.cli.help import CALLS, DATA, EXAMPLES, PHASE, TRAINER, verb_help, whole_help
 from lit_metanas.cli.record_exchange import records
-from lit_metanas.cli.verbs import TRAINER_VERBS, VERBS
+from lit_metanas.cli.verbs import KEYS, MODELS, TRAINER_VERBS, VERBS
 from lit_metanas.report.dashboard import dashboard
 from lit_metanas.report.report_verb import report
 

@@ -1,0 +1,168 @@
+"""Classes in the current folder, modules that fail, and configurations given to another verb."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lit_metanas.cli.command_line import main
+
+ROOT = Path(__file__).parents[2]
+FIT = ["fit", "-c", str(ROOT / "configs" / "fit" / "meta_search.yaml")]
+SPACE = """
+import {also}
+import lit_metanas as lm
+
+class Small(lm.LayeredSpace):
+    \"\"\"My own.\"\"\"
+
+    def __init__(self, depth: int = 2) -> None:
+        super().__init__(shared=True, depths=(depth,))
+"""
+
+
+def own(folder: Path, name: str, text: str) -> str:
+    """Write a module of one's own; the path of its class."""
+    (folder / f"{name}.py").write_text(text)
+    return f"{name}.Small"
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_class_in_the_current_folder_is_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    space, before = own(tmp_path, "own_space", SPACE.format(also="os")), list(sys.path)
+    assert str(tmp_path) not in before
+    assert main([*FIT, "--model.space", space, "--model.space.depth=3", "--print_config"]) == 0
+    printed = capsys.readouterr().out
+    assert "class_path: own_space.Small" in printed
+    assert "depth: 3" in printed
+    (tmp_path / "mine.yaml").write_text(f"base: {FIT[2]}\nmodel: {{init_args: {{space: {{class_path: {space}}}}}}}\n")
+    assert main(["fit", "-c", "mine.yaml", "--print_config"]) == 0
+    assert "class_path: own_space.Small" in capsys.readouterr().out
+    assert sys.path == before
+
+
+def test_a_file_of_the_folder_hides_nothing_that_is_installed(tmp_path: Path) -> None:
+    own(tmp_path, "rich", "raise RuntimeError('this is mine')")
+    space = own(tmp_path, "own_rich", SPACE.format(also="rich.table"))
+    (tmp_path / "lm.py").write_text("import sys\nfrom lit_metanas.cli.command_line import main\nsys.exit(main())\n")
+    script = tmp_path / "bin" / "lm.py"  # whose folder, as that of the installed program, is the first on the path
+    script.parent.mkdir()
+    (tmp_path / "lm.py").rename(script)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, str(script), *FIT, "--model.space", space, "--print_config"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_package_is_a_program() -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-m", "lit_metanas", "--version"], env=environment, capture_output=True)
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("module", "text", "cause"),
+    [
+        (
+            "lacks",
+            "import os\nimport no_such_module",
+            "ModuleNotFoundError: No module named 'no_such_module', lacks.py",
+        ),
+        ("lacks_own", "from lacks_own2 import x", "ModuleNotFoundError: No module named 'lacks_own2', lacks_own.py"),
+        ("unclosed", "class Small(", "SyntaxError: '(' was never closed (unclosed.py, line 1)"),
+        ("unnamed", "\nx = undefined", "NameError: name 'undefined' is not defined, unnamed.py, line 2"),
+        ("untorch", "import torch\ntorch.nothing", "AttributeError: module 'torch' has no attribute 'nothing'"),
+        ("uncommon", "raise RuntimeError('the moon')", "RuntimeError: the moon, uncommon.py, line 1"),
+    ],
+)
+@pytest.mark.parametrize("debug", ["0", "1"])
+def test_a_module_that_fails_is_told_with_its_cause(
+    module: str, text: str, cause: str, debug: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIT_METANAS_DEBUG", debug)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    space = own(tmp_path, module, text)
+    (tmp_path / "mine.yaml").write_text(f"base: {FIT[2]}\nmodel: {{init_args: {{space: {{class_path: {space}}}}}}}\n")
+    code = "import sys; sys.path.pop(0); from lit_metanas.cli.command_line import main\nfor words in {}: main(words)"
+    if debug == "1":
+        code = code.replace(
+            "main(words)", "\n  try: main(words)\n  except Exception as error: print(error, file=sys.stderr)"
+        )
+    given = [[*FIT, "--model.space", space], [*FIT, f"--model={space}"], ["fit", "-c", "mine.yaml"]]
+    done = subprocess.run([sys.executable, "-c", code.format(given)], capture_output=True, text=True)
+    told = [line for line in done.stderr.splitlines() if "cannot be imported (" in line]
+    assert len(told) == 3, done.stderr
+    assert all(cause in line and f"names '{space}'" in line and "NestedArg" not in line for line in told), told
+    assert [line.split("'")[1] for line in told][:2] == ["model.space", "model"]
+
+
+def test_what_does_not_exist_is_still_told_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own(tmp_path, "own_two", SPACE.format(also="os"))
+    assert main([*FIT, "--model.space=own_two.Smal"]) == 2
+    assert "'own_two.Smal', which does not exist: did you mean 'Small'?" in capsys.readouterr().err
+    assert main([*FIT, "--model.space=own_three.Small"]) == 2
+    assert "'own_three.Small', which does not exist" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("verb", "file", "right"),
+    [
+        ("search", "experiments/quick", "run"),
+        ("fit", "experiments/smoke", "run"),
+        ("report", "experiments/quick", "run"),
+        ("run", "fit/meta_search", "fit"),
+        ("run", "search/random_halving", "search"),
+        ("search", "fit/conv4", "fit"),
+        ("fit", "search/from_scratch", "search"),
+        ("test", "search/tables/nas_bench_201", "search"),
+        ("records", "amortised/layered_surrogate", "fit"),
+    ],
+)
+def test_a_configuration_for_another_verb(verb: str, file: str, right: str, capsys: pytest.CaptureFixture[str]) -> None:
+    path = ROOT / "configs" / f"{file}.yaml"
+    assert main([verb, "-c", str(path)]) == 2
+    assert capsys.readouterr().err == f"lit-metanas: '{path}' is for `lit-metanas {right}`, not for `{verb}`.\n"
+
+
+def test_a_part_is_no_configuration(capsys: pytest.CaptureFixture[str]) -> None:
+    path = ROOT / "configs" / "spaces" / "layered.yaml"
+    assert main(["fit", "-c", str(path)]) == 2
+    said = capsys.readouterr().err
+    assert (
+        said == f"lit-metanas: '{path}' describes a LayeredSpace alone: give it to the key that takes one, not to -c.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("args", "sentence"),
+    [
+        ([*FIT, "--trainer.precision=8"], "'trainer.precision' cannot be '8': it takes one of 64, 32, 16, "),
+        ([*FIT, "--trainer.accelerator=tpu"], "'trainer': there is no tpu that torch can use here: give --trainer.acc"),
+        ([*FIT, "--trainer.accelerator=fpga"], "'trainer': You selected an invalid accelerator name: `accelerator="),
+        (["run", "-c", str(ROOT / "configs" / "experiments" / "quick.yaml"), "--seeds=a"],
+         "'seeds' cannot be 'a': it takes a list of whole numbers, such as [0, 1]."),
+        (["report", "--model.help=MetaSearch"], "`report` takes no 'model': see `lit-metanas report --help`."),
+    ],
+)  # fmt: skip
+def test_other_wrong_values(args: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(args) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith(f"lit-metanas: {sentence}")
+    assert captured.err.count("\n") == 1
+
+
+def test_a_command_that_is_refused_leaves_checkpoints_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    kept = tmp_path / "runs" / "latest" / "checkpoints" / "last.ckpt"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"earlier")
+    assert main([*FIT, "--trainer.accelerator=tpu"]) == 2
+    assert main([*FIT, "--model.flops=null"]) == 2
+    assert kept.read_bytes() == b"earlier"
