@@ -4,13 +4,14 @@ import os
 import random
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
+from optuna.storages import RDBStorage
 from torch.utils._pytree import tree_leaves
 
 sys.path += map(str, sorted(Path(__file__).parent.glob("*/toys")))  # modules that tests and their subprocesses share
@@ -57,6 +58,23 @@ def pytest_runtest_setup() -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _closed_storages(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Close the data bases that a test itself has opened; newer Pythons warn of open ones."""
+    opened: list[RDBStorage] = []
+    connect = RDBStorage.__init__
+
+    def noted(self: RDBStorage, *args: object, **kwargs: object) -> None:
+        connect(self, *args, **kwargs)
+        opened.append(self)
+
+    monkeypatch.setattr(RDBStorage, "__init__", noted)
+    yield
+    for storage in opened:
+        storage.remove_session()
+        storage.engine.dispose()
 
 
 class OnAccelerator(torch.Tensor):

@@ -1,5 +1,6 @@
 """The query searcher on a table of scores."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 import optuna
@@ -259,3 +260,20 @@ def test_wrong_numbers_are_refused():
         QuerySearcher(fidelity=0)
     with pytest.raises(ValueError, match="patience 0 is below 1"):
         QuerySearcher(patience=0)
+
+
+@pytest.mark.parametrize("worker", [None, 0])
+@pytest.mark.parametrize("table", [{}, {"fail_at": 2}])
+def test_a_search_leaves_no_connection_open(tmp_path, monkeypatch, worker, table):
+    storages = []
+    connect = optuna.storages.RDBStorage.__init__
+
+    def noted(self, *args, **kwargs):
+        connect(self, *args, **kwargs)
+        storages.append(self)
+
+    monkeypatch.setattr(optuna.storages.RDBStorage, "__init__", noted)
+    with pytest.raises(KeyboardInterrupt) if table else nullcontext():
+        search(Budget(queries=4), storage=f"sqlite:///{tmp_path}/studies.db", worker=worker, table=table)
+    (pool,) = (storage.engine.pool for storage in storages)
+    assert (pool.checkedin(), pool.checkedout()) == (0, 0)
