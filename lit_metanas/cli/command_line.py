@@ -38,8 +38,8 @@ _FIXES = {
 """What to do about errors of the operating system."""
 
 _GOES_ON = (
-    "stopped. The same `run` command goes on from here; `fit` goes on with --ckpt_path checkpoints/last.ckpt, a file "
-    "in the run's directory."
+    "stopped. The same `run` or `search` command goes on from here; `fit` goes on with --ckpt_path and the last "
+    "checkpoint in the run's directory, if it has written one."
 )
 
 _OBVIOUS = (

@@ -147,9 +147,10 @@ def test_where_a_loader_cannot_be_resumed_the_last_epochs_checkpoint_stands(slur
         fit(make_model(), data, callbacks=[Interrupt("batch start", 2), Preemption()], **options)
 
 
-def test_without_slurm_a_terminated_training_leaves_a_checkpoint(tmp_path, monkeypatch):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_without_slurm_a_stopped_training_leaves_a_checkpoint(number, tmp_path, monkeypatch):
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGUSR1, signal.SIGTERM)}
+    handlers = {each: signal.getsignal(each) for each in (signal.SIGUSR1, signal.SIGTERM, signal.SIGINT)}
     seen = []
 
     class Look(Callback):
@@ -157,10 +158,31 @@ def test_without_slurm_a_terminated_training_leaves_a_checkpoint(tmp_path, monke
             seen.append(signal.getsignal(signal.SIGUSR1))
 
     with pytest.raises(SIGTERMException):
-        train(tmp_path, Look(), Interrupt("step", 5, signal.SIGTERM))
+        train(tmp_path, Look(), Interrupt("step", 5, number))
     assert set(seen) == {handlers[signal.SIGUSR1]}
     assert torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]["outer_steps"] == 6
-    assert {number: signal.getsignal(number) for number in handlers} == handlers
+    assert {each: signal.getsignal(each) for each in handlers} == handlers
+    train(tmp_path)
+    assert {each: signal.getsignal(each) for each in handlers} == handlers
+
+
+def test_ctrl_c_says_what_it_does_and_twice_stops_at_once(tmp_path, capfd):
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(SystemExit) as stop:
+        train(tmp_path, Interrupt("validation", 4, signal.SIGINT), Interrupt("batch start", 4, signal.SIGINT))
+    signal.signal(signal.SIGINT, handler)  # which Lightning has switched off
+    assert isinstance(stop.value.__context__, KeyboardInterrupt)
+    assert "lit-metanas: stops after this step; Ctrl-C again stops at once.\n" in capfd.readouterr().err
+    assert not (tmp_path / "checkpoints").exists()
+
+
+def test_a_job_in_the_background_stays_deaf_to_ctrl_c(tmp_path):
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        train(tmp_path, Interrupt("step", 5, signal.SIGINT))
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 TIMES = ("seconds", "fingerprint")

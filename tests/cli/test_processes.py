@@ -43,7 +43,7 @@ def test_run_goes_on_after_ctrl_c_as_if_nothing_had_been(environment: dict[str, 
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=600)
     assert process.returncode == 130, errors
-    assert "stopped" in errors
+    assert "Stopped by a signal" in errors
     assert 0 < torch.load(checkpoint, weights_only=True)["epoch"] + 1 < 40
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr

@@ -271,4 +271,4 @@ def test_real_steps_side_by_side(toy_folder: Path) -> None:
     assert "stopped" in errors
     for path in checkpoints:
         assert json.loads((path.parents[1] / "phase.json").read_text())["state"] == "started"
-        assert "stopped" in (path.parents[1] / "log.txt").read_text()
+        assert "Stopped by a signal" in (path.parents[1] / "log.txt").read_text()

@@ -1,4 +1,4 @@
-"""Training on machines that a cluster takes away."""
+"""Training that a cluster or Ctrl-C stops, and that goes on as if it had not been."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _COUNTERS = ("epoch_loop.batch_progress", "epoch_loop.val_loop.batch_progress", 
 
 
 class Preemption(Callback):
-    """On SIGTERM writes a checkpoint and stops; on SIGUSR1 from SLURM has the job queued again, too.
+    """On SIGTERM and Ctrl-C writes a checkpoint and stops; on SIGUSR1 from SLURM has the job queued again, too.
 
     Lightning's own handler writes the checkpoint wherever the signal finds the process: in the middle of a step, or
     while other processes wait for this one's gradient, for ever. Here all processes agree, between two steps, that one
@@ -31,7 +31,7 @@ class Preemption(Callback):
 
     Where the loader cannot be resumed within an epoch, the checkpoint of the last epoch's end stands; within the first
     one there is none, and the training starts from the beginning. Other verbs keep what is finished as they go: SIGTERM
-    ends them at once.
+    ends them at once, and so does a second Ctrl-C.
 
     Args:
         path: the checkpoint; by default ``checkpoints/last.ckpt`` in the run's directory.
@@ -48,12 +48,13 @@ class Preemption(Callback):
         self.path = path
         self._received: set[int] = set()
         self._module: object = None
+        self._interrupt: Any = None
         self._counters: Mapping[str, Any] | None = None
 
     @property
     def received(self) -> bool:
-        """Whether the last run had a SIGTERM, in time to stop it or not."""
-        return signal.SIGTERM in self._received
+        """Whether the last run had a SIGTERM or Ctrl-C, in time to stop it or not."""
+        return bool(self._received & {signal.SIGTERM, signal.SIGINT})
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Forget an earlier run."""
@@ -96,6 +97,14 @@ class Preemption(Callback):
         """End at SIGTERM."""
         self._take_over(_end, trainer)
 
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Give Ctrl-C back."""
+        self._give_back()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Give Ctrl-C back."""
+        self._give_back()
+
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Look whether any process has had a signal.
 
@@ -124,6 +133,23 @@ class Preemption(Callback):
             signal.signal(number, lambda number, frame: handler(trainer, number))
         if trainer.received_sigterm:  # just before
             handler(trainer, signal.SIGTERM)
+        before = signal.getsignal(signal.SIGINT)
+        if trainer.state.fn == TrainerFn.FITTING and self._interrupt is None and callable(before):
+            self._interrupt = before  # elsewhere it is ignored, as in a job in the background
+            signal.signal(signal.SIGINT, lambda number, frame: self._note_interrupt(trainer))
+
+    def _note_interrupt(self, trainer: Trainer) -> None:
+        self._give_back()
+        self._note(trainer, signal.SIGINT)
+        if trainer.local_rank == 0:
+            os.write(
+                2, b"\nlit-metanas: stops after this step; Ctrl-C again stops at once.\n"
+            )  # print is not reentrant
+
+    def _give_back(self) -> None:
+        before, self._interrupt = self._interrupt, None
+        if before is not None:
+            signal.signal(signal.SIGINT, before)
 
     def _note(self, trainer: Trainer, number: int) -> None:
         del trainer
