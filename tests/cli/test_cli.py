@@ -81,7 +81,7 @@ def test_an_interrupted_fit_says_how_to_go_on(
 ) -> None:
     monkeypatch.setattr("signal.signal", lambda number, handler: None)  # Lightning switches Ctrl-C off
     assert toy("fit", "--model.interrupt=1", "--trainer.default_root_dir=out") == 130
-    assert "--ckpt_path checkpoints/last.ckpt" in capsys.readouterr().err
+    assert "`fit` goes on with --ckpt_path" in capsys.readouterr().err
     assert Path("out/checkpoints/last.ckpt").is_file()
 
 
