@@ -22,7 +22,7 @@ from lit_metanas.cli.command_line import main
 from lit_metanas.records import ArchitectureRow, read_architectures, write_architectures
 from lit_metanas.spaces import Architecture, LayeredSpace
 from lit_metanas.tasks import FolderTask, ImageFolder, Split, Task
-from lit_metanas.tasks.images.image_files import MOST_PIXELS, read_image
+from lit_metanas.tasks.images.image_files import MOST_IMAGE_PIXELS, read_image
 from lit_metanas.training import export_child
 
 
@@ -72,7 +72,7 @@ def test_a_hostile_image_gets_one_sentence(name: str, tmp_path: Path) -> None:
 MEMORY = """
 import sys
 from pathlib import Path
-from lit_metanas.tasks.images.image_files import MOST_PIXELS, read_image
+from lit_metanas.tasks.images.image_files import MOST_IMAGE_PIXELS, read_image
 read_image(Path(sys.argv[1]), (3, 8, 8))
 print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM:")))
 """
@@ -81,7 +81,7 @@ print(next(line.split()[1] for line in open("/proc/self/status") if line.startsw
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", ["RGBA", "I;16"])
 def test_the_largest_image_takes_less_than_a_gigabyte(mode: str, tmp_path: Path) -> None:
-    side = math.isqrt(MOST_PIXELS)
+    side = math.isqrt(MOST_IMAGE_PIXELS)
     image = Image.new(mode, (side, side))
     exif = image.getexif()
     exif[0x0112] = 6  # to be turned
