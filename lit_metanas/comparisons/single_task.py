@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from time import perf_counter
 
 import torch
+from rich.console import Console
+from rich.progress import Progress, ProgressColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.text import Text
 from torch import nn
 
 from lit_metanas.estimators.training_estimator import TrainingEstimator
@@ -156,6 +159,7 @@ def search(
     refit: bool = True,
     seed: int = 0,
     threads: int | None = 1,
+    progress: bool = True,
 ) -> SearchResult:
     """Search the architecture for one task, train the chosen network, and score it on the task's test part.
 
@@ -178,6 +182,7 @@ def search(
         seed: of search and training; the same seed gives the same result.
         threads: torch's threads meanwhile, where the task lies on a CPU: small images are fastest with one, by up to 20
             times. None leaves them as they are.
+        progress: whether a terminal or notebook shows meanwhile how much of the budget is spent.
 
     Raises:
         ValueError: the task is malformed, a number is out of its range, the method refuses the task, or the budget pays
@@ -208,12 +213,14 @@ def search(
         _default_dtype(task.train.inputs.dtype),
         torch_threads(threads if task.train.inputs.device.type == "cpu" else None),
         _interruptible(),
+        _shown(budget := Budget(queries=queries, flops=flops), progress) as show,
     ):
-        task = _trainable(task)
-        budget, begin = Budget(queries=queries, flops=flops), perf_counter()
+        task, begin = _trainable(task), perf_counter()
+        show("searching")
         found = searcher.search(task, space, budget, seed)
         cost = replace(budget.spent, seconds=perf_counter() - begin)
         part = joined_parts(task.train, task.val) if refit and task.val is not None else task.train
+        show("training the chosen network")
         child, training_cost = _trained(task, part, space=space, found=found, recipe=recipe, seed=seed)
         right = predicted(child.eval(), task.test.inputs) == task.test.labels
         share = int(right.sum()) / len(right)
@@ -300,6 +307,36 @@ def _trainable(task: Task) -> Task:
 
     val = None if task.val is None else copied(task.val)
     return replace(task, train=copied(task.train), val=val, test=copied(task.test))
+
+
+class _Spent(ProgressColumn):
+    """What a search has spent."""
+
+    def __init__(self, budget: Budget) -> None:
+        super().__init__()
+        self.budget = budget
+
+    def render(self, task: object) -> Text:
+        spent, parts = self.budget.spent, []
+        if self.budget.flops:
+            parts.append(f"{spent.flops / self.budget.flops:.0%} of the budget")
+        if spent.queries:
+            parts.append(f"{number_of(spent.queries, 'architecture')} tried")
+        return Text(", ".join(parts), no_wrap=True)
+
+
+@contextmanager
+def _shown(budget: Budget, wanted: bool) -> Iterator[Callable[[str], None]]:
+    """A line on a terminal while a search runs; what is given says which part of it does."""
+    console = Console(stderr=True)
+    line = Progress(
+        SpinnerColumn(), TextColumn("{task.description}"), _Spent(budget), TimeElapsedColumn(), console=console,
+        transient=True, redirect_stdout=False, redirect_stderr=False, refresh_per_second=4,
+        disable=not (wanted and (console.is_terminal or console.is_jupyter)),
+    )  # fmt: skip
+    with line:
+        part = line.add_task("", total=None)
+        yield lambda name: line.update(part, description=name)
 
 
 @contextmanager

@@ -134,6 +134,7 @@ class TargetSearch(Comparison[Task, Searcher]):
             refit=self.refit,
             seed=self.seed,
             threads=None,  # as the Trainer has set them
+            progress=False,  # the Trainer's bar counts tasks
         )
         folder = self.finished.folder(problem.id, method)
         if self.export:

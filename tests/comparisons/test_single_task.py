@@ -14,13 +14,14 @@ import optuna
 import pytest
 import torch
 from lightning.pytorch import Trainer
+from rich.console import Console
 from torch import nn
 from torch.utils.data import DataLoader
 
-from lit_metanas.comparisons import SearchResult, TargetSearch, search
+from lit_metanas.comparisons import SearchResult, TargetSearch, search, single_task
 from lit_metanas.estimators import TrainingEstimator
 from lit_metanas.io.checkpoints import read_weights
-from lit_metanas.records import Budget, read_architectures, read_records, read_results
+from lit_metanas.records import Budget, Cost, read_architectures, read_records, read_results
 from lit_metanas.records.statistics import wilson
 from lit_metanas.searchers import (
     DARTSSearcher,
@@ -212,6 +213,26 @@ def test_what_the_budget_left_out_is_told(searcher):
     assert short.untried == all_of_them - short.cost.queries
     named = "1 architecture" if short.cost.queries == 1 else f"{short.cost.queries} architectures"
     assert f"  tried: {named}; the budget did not pay for {short.untried} more" in str(short).splitlines()
+
+
+def test_a_terminal_shows_how_far_it_is(monkeypatch, capsys):
+    shown = []
+
+    class Watched(FixedArchitecture):
+        def search(self, task, space, budget, seed):
+            budget.charge(Cost(queries=3, flops=500_000))
+            line = single_task._Spent(budget).render(None)
+            shown.append(line.plain)
+            return super().search(task, space, budget, seed)
+
+    monkeypatch.setattr(single_task, "Console", lambda **options: Console(force_terminal=True, width=80, **options))
+    searched(Watched({}), queries=None)
+    assert shown == ["25% of the budget, 3 architectures tried"]
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "training the chosen network" in captured.err
+    searched(Watched({}), queries=None, progress=False)
+    assert capsys.readouterr().err == ""
 
 
 def snapshot():
