@@ -7,17 +7,21 @@ import subprocess
 import sys
 import time
 import uuid
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Barrier, BrokenBarrierError, Thread
 
 import optuna
 import pytest
 import query_toys
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.storages._rdb.models import TrialModel
 from optuna.trial import TrialState
 from sqlalchemy import text
 
-from lit_metanas.records import Budget
+from lit_metanas.records import Budget, Cost, SearchRecord
 from lit_metanas.searchers import QuerySearcher
+from lit_metanas.searchers.query.ledger import Ledger, Query, noted
 from lit_metanas.searchers.query.worker_group import TRIES, WorkerGroup, retry, team_storage
 
 SCRIPT = Path(query_toys.__file__).with_name("query_worker.py")
@@ -43,8 +47,8 @@ def storage(request, tmp_path):
     engine.dispose()
 
 
-def start(storage, worker, queries, seconds=0.05, hang_at=-1):
-    command = [sys.executable, str(SCRIPT), storage, *map(str, (worker, queries, seconds, hang_at))]
+def start(storage, worker, queries, seconds=0.05, hang_at=-1, labels=8):
+    command = [sys.executable, str(SCRIPT), storage, *map(str, (worker, queries, seconds, hang_at, labels))]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     return subprocess.Popen(command, text=True, env=environment, **pipes)
@@ -92,8 +96,8 @@ def trials(storage):
 
 
 def let_hours_pass(storage, lost):
-    """The last heartbeat of the trial that has this architecture in hand becomes an old one."""
-    (trial,) = (trial for trial in trials(storage) if trial.state == TrialState.RUNNING and trial.params == lost)
+    """The last heartbeat of the trial that has this architecture in hand, the first one, becomes an old one."""
+    trial, *_ = (trial for trial in trials(storage) if trial.state == TrialState.RUNNING and trial.params == lost)
     with opened(storage) as known, known.engine.begin() as connection:
         words = "UPDATE trial_heartbeats SET heartbeat = '2000-01-01 00:00:00.000000' WHERE trial_id = :trial"
         assert connection.execute(text(words), {"trial": trial._trial_id}).rowcount == 1
@@ -105,13 +109,168 @@ def test_two_processes_share_a_study_and_its_budget(storage):
     (more, one), (also, other) = map(end, processes)
     assert one == other
     assert one["spent"] == len(both) + len(more) + len(also) == 16
-    assert len(one["scored"]) >= 14  # both may have had the same architecture in hand at the same time
+    assert len(one["scored"]) == 16
     kept = trials(storage)
     assert len({trial.number for trial in kept}) == len(kept)
     assert not any(trial.state in (TrialState.RUNNING, TrialState.WAITING) for trial in kept)
     complete = [trial for trial in kept if trial.state == TrialState.COMPLETE]
     assert sum(trial.user_attrs["cost"]["queries"] for trial in complete) == 16
     assert one["best"] == max(trial.value for trial in complete)
+
+
+def test_what_another_has_in_hand_is_waited_for(tmp_path):
+    """Of one architecture there is one score, and who drew it meanwhile repeats that at no cost."""
+    storage = f"sqlite:///{tmp_path}/studies.db"
+    processes = [start(storage, worker, 2, seconds=3, labels=1) for worker in (1, 2)]
+    for process in processes:
+        assert process.stdout.readline() == "ready\n", process.stderr.read()
+    go(processes[0])
+    began(processes[0])
+    go(processes[1])
+    (one, result), (other, same) = map(end, processes)
+    assert result == same
+    assert result["spent"] == len(result["scored"]) == 1
+    assert one == other == []
+    assert {trial.state for trial in trials(storage)} == {TrialState.COMPLETE}
+
+
+@pytest.mark.slow
+def test_nothing_is_scored_twice_where_two_of_four_processes_are_killed(storage):
+    doomed = [start(storage, worker, 24, hang_at=2, labels=3) for worker in (1, 4)]
+    others = [start(storage, worker, 24, labels=3) for worker in (2, 3)]
+    for process in (*doomed, *others):
+        assert process.stdout.readline() == "ready\n", process.stderr.read()
+    begun = []
+    for process in doomed:  # one after the other: so they draw the same each time, the last not what the first has
+        go(process)
+        begun.append([began(process) for _ in range(3)])
+    go(*others)
+    time.sleep(1)
+    for process in doomed:
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+    lost = [last for *_, last in begun]
+    assert lost[0] != lost[1]
+    for each in lost:
+        let_hours_pass(storage, {f"arch.{name}": label for name, label in each.items()})
+    (one, result), (other, same) = map(end, others)
+    assert result == same
+    scored = [*begun[0][:2], *begun[1][:2], *one, *other]
+    assert result["spent"] == len(result["scored"]) == len({str(each) for each in scored}) == len(scored) == 24
+    assert all(each in scored for each in lost)
+    kept = trials(storage)
+    assert not any(trial.state in (TrialState.RUNNING, TrialState.WAITING) for trial in kept)
+    assert len([trial for trial in kept if "retry of" in trial.user_attrs]) == 2
+
+
+@contextmanager
+def group(storage, heartbeat=3600):
+    """One process's view of an empty study, here in a thread."""
+    known = team_storage(storage, heartbeat)
+    study = optuna.create_study(study_name=NAME, storage=known, direction="maximize", load_if_exists=True)
+    yield WorkerGroup(study, known, heartbeat)
+    known.remove_session()
+    known.engine.dispose()
+
+
+def in_hand(group, trial):
+    """The trial's turn to score the one architecture, waited for in a thread: what others have set aside."""
+    query, ledger = Query.of(dict.fromkeys("xyz", "0"), {}), Ledger(Budget(), SearchRecord("digits"))
+    found = []
+
+    def wait():
+        with group.beating(trial):
+            found.append(group.reserve(trial, query, Cost(queries=1, flops=100), ledger))
+            found.append(query in ledger.known)
+
+    thread = Thread(target=wait)
+    thread.start()
+    return thread, found
+
+
+def tell(trial, study):
+    """Finish a trial of the one architecture."""
+    for name, said in noted(Query.of(dict.fromkeys("xyz", "0"), {}), Cost(1), measures={}, fidelity=None).items():
+        trial.set_user_attr(name, said)
+    study.tell(trial, 0.5)
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+@pytest.mark.filterwarnings("ignore:Heartbeat of storage is supposed")
+@pytest.mark.parametrize("ends", ["told", "dead"])
+def test_who_began_later_waits_for_the_score_or_for_the_end_of_the_process(ends, storage):
+    """Also where it has the smaller number, as one that is begun again for a dead process."""
+    with group(storage) as team:
+        team.study.enqueue_trial({})
+        early = optuna.Trial(team.study, team.study._storage.create_new_trial(team.study._study_id))
+        thread, found = in_hand(team, early)
+        thread.join(600)
+        assert found == [Cost(), False]
+        late = team.study.ask()
+        assert late.number < early.number
+        thread, found = in_hand(team, late)
+        thread.join(0.5)
+        assert thread.is_alive()
+        if ends == "told":
+            tell(early, team.study)
+        else:
+            with team.storage.engine.begin() as connection:
+                words = "UPDATE trial_heartbeats SET heartbeat = '2000-01-01 00:00:00.000000' WHERE trial_id = :trial"
+                connection.execute(text(words), {"trial": early._trial_id})
+        thread.join(600)
+        assert found == [Cost(), ends == "told"]
+        assert [trial.state for trial in team.study.trials[:2]] == [
+            TrialState.RUNNING,
+            TrialState.COMPLETE if ends == "told" else TrialState.FAIL,
+        ]
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_a_trial_that_waits_is_begun_and_given_up_by_one_process_alone(storage, monkeypatch):
+    """SQLite lets both of two that read at the same time write, unless one locks before it reads."""
+    with group(storage) as one, group(storage) as other:
+        one.study.enqueue_trial({})
+        (waiting,) = one.study.trials
+        find = TrialModel.find_or_raise_by_id
+
+        def slow(*args, **options):
+            found = find(*args, **options)
+            with suppress(BrokenBarrierError):
+                both.wait(1)
+            return found
+
+        monkeypatch.setattr(TrialModel, "find_or_raise_by_id", slow)
+        for state in (TrialState.RUNNING, TrialState.FAIL):
+            both, begun = Barrier(2), []
+
+            def begin(team, state=state, begun=begun):
+                with suppress(UpdateFinishedTrialError):
+                    begun.append(team.storage.set_trial_state_values(waiting._trial_id, state))
+
+            threads = [Thread(target=begin, args=(team,)) for team in (one, other)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(600)
+            assert begun.count(True) == 1
+
+
+@pytest.mark.parametrize("worker", [1, None])
+def test_a_search_that_is_started_again_after_its_end_leaves_the_study_as_it_is(worker, tmp_path):
+    storage = f"sqlite:///{tmp_path}/studies.db"
+
+    def again(**budget):
+        found = query_toys.search(storage=storage, worker=worker, budget=Budget(**budget))
+        return query_toys.told(found.record), trials(storage)
+
+    before, left = again(flops=650)
+    assert [trial.state for trial in left].count(TrialState.FAIL) == 1
+    for _ in range(2):
+        assert again(flops=650) == (before, left)
+    more, left = again(flops=820)
+    assert more[: len(before)] == before
+    assert len({str(trial[0]) for trial in more}) == 8
+    assert again(flops=820) == (more, left)
 
 
 def test_the_trial_of_a_killed_process_is_begun_anew_by_another(storage):

@@ -42,7 +42,44 @@ def noted(query: Query, cost: Cost, *, measures: Mapping[str, float], fidelity: 
 
 
 @dataclass(frozen=True)
-class _Kept:
+class Reservation:
+    """What a trial in hand is about to score, and the most that this costs.
+
+    Attributes:
+        turn: its place among those that have begun; 0 until it has one.
+        queries: of the budget.
+        flops: of the budget.
+        architecture: what is scored.
+        recipe: what the search chose of it.
+    """
+
+    turn: int
+    queries: int
+    flops: int
+    architecture: Architecture
+    recipe: dict[str, Value]
+
+    @property
+    def query(self) -> Query:
+        """What is scored."""
+        return Query.of(self.architecture, self.recipe)
+
+
+@dataclass(frozen=True)
+class End:
+    """What could not be paid when nobody had a trial in hand, and what had been spent by then.
+
+    Attributes:
+        needed: queries and FLOPs of the trial.
+        spent: queries and FLOPs before it.
+    """
+
+    needed: tuple[int, int]
+    spent: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Kept:
     """What a trial's user attributes say, read from a data base that anyone may have changed."""
 
     architecture: Architecture = field(default_factory=lambda: Architecture({}))
@@ -55,16 +92,18 @@ class _Kept:
     failure: str = ""
     violation: str = ""
     constraint: str = ""
+    reserved: Reservation | None = None
+    end: End | None = None
 
     @staticmethod
-    def of(attributes: Mapping[str, Any]) -> _Kept:
+    def of(attributes: Mapping[str, Any]) -> Kept:
         """Read attributes, of which some are others' or a sampler's.
 
         Raises:
             ValueError: one is of another kind.
         """
-        known = {each.name for each in fields(_Kept)}
-        kept = from_plain(_Kept, {name: value for name, value in attributes.items() if name in known}, "its note")
+        known = {each.name for each in fields(Kept)}
+        kept = from_plain(Kept, {name: value for name, value in attributes.items() if name in known}, "its note")
         if kept.cost is not None and min(asdict(kept.cost).values()) < 0:
             raise ValueError("its cost is negative")
         return kept
@@ -94,6 +133,7 @@ class Ledger:
         self.free = 0
         self.reason = ""
         self._read: set[int] = set()
+        self._ends: dict[tuple[int, int], tuple[int, int]] = {}
 
     def read(self, trials: Sequence[FrozenTrial]) -> None:
         """Enter the trials that finished since the last time.
@@ -108,6 +148,13 @@ class Ledger:
                 self._enter(trial)
                 self._read.add(trial.number)
 
+    @property
+    def over(self) -> bool:
+        """Whether the study has come, with all that was spent, to a trial that the budget does not pay for."""
+        spent = self.budget.spent
+        queries, flops = self._ends.get((spent.queries, spent.flops), (0, 0))
+        return not self.budget.affords(Cost(queries=queries, flops=flops))
+
     def is_best(self, query: Query) -> bool:
         """Whether this is what the search would choose now."""
         if query not in self.known:
@@ -117,7 +164,7 @@ class Ledger:
 
     def _enter(self, trial: FrozenTrial) -> None:
         try:
-            kept = _Kept.of(trial.user_attrs)
+            kept = Kept.of(trial.user_attrs)
             if not all(isinstance(value, float | int) for value in trial.values or ()):
                 raise ValueError("its value is no number")
         except ValueError as error:
@@ -126,6 +173,8 @@ class Ledger:
                 "name in 'study'."
             ) from None
         if trial.state == TrialState.FAIL and "failure" not in trial.user_attrs:
+            if kept.end is not None:
+                self._ends[kept.end.spent] = kept.end.needed
             return  # nobody finished it, or nobody could pay for it
         self.reason = kept.failure or kept.violation or kept.constraint or self.reason
         if kept.cost is None:

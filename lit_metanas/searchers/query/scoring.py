@@ -14,8 +14,9 @@ from torch import Tensor
 from lit_metanas.estimators.estimator import FAILURES, Estimator, reason_of
 from lit_metanas.io.text import number_of
 from lit_metanas.records.budget import Cost, Exhausted
+from lit_metanas.records.plain import to_plain
 from lit_metanas.records.record import Trial
-from lit_metanas.searchers.query.ledger import Ledger, Query, noted
+from lit_metanas.searchers.query.ledger import End, Ledger, Query, noted
 from lit_metanas.searchers.query.objectives import FidelityLadder, Objectives, RecipeRange, suggest_recipe
 from lit_metanas.searchers.query.worker_group import WorkerGroup
 from lit_metanas.spaces.architecture import Architecture
@@ -111,7 +112,10 @@ class Scoring:
                 self._refuse(trial, "constraint", reason)
                 return None
             planned = self._planned(estimator, query.architecture)
-            self._reserve(trial, planned)
+            self._reserve(trial, query, planned)
+            if (known := self.ledger.known.get(query)) is not None:  # others had it in hand
+                self._repeat(trial, query, known)
+                return None
             outcome = self._climb(trial, estimator, query.architecture, reported)
         except FAILURES as error:
             self._fail(trial, query, planned + Cost(seconds=perf_counter() - begin), reason_of(error), measures)
@@ -132,13 +136,17 @@ class Scoring:
         rungs = [estimator.cost(architecture, fidelity) for fidelity in self.ladder.fidelities]
         return replace(sum(rungs, Cost()), queries=rungs[-1].queries)
 
-    def _reserve(self, trial: optuna.Trial, planned: Cost) -> None:
-        """Begin only what the budget can pay to its end."""
-        others = self.team.reserve(trial, planned, self.ledger) if self.team else Cost()
-        if not self.ledger.budget.affords(others + planned):
-            trial.set_user_attr("unpaid", "the budget does not pay for it")  # for who sees a failed trial there
-            self._finish(trial, state=TrialState.FAIL)
-            raise Exhausted
+    def _reserve(self, trial: optuna.Trial, query: Query, planned: Cost) -> None:
+        """Begin only what the budget can pay to its end, and what nobody else has in hand."""
+        others = self.team.reserve(trial, query, planned, self.ledger) if self.team else Cost()
+        if query in self.ledger.known or self.ledger.budget.affords(others + planned):
+            return
+        trial.set_user_attr("unpaid", "the budget does not pay for it")  # for who sees a failed trial there
+        if others == Cost():
+            spent = self.ledger.budget.spent
+            trial.set_user_attr("end", to_plain(End((planned.queries, planned.flops), (spent.queries, spent.flops))))
+        self._finish(trial, state=TrialState.FAIL)
+        raise Exhausted
 
     def _climb(
         self, trial: optuna.Trial, estimator: Estimator, architecture: Architecture, reported: Sequence[int]

@@ -75,7 +75,7 @@ class TrialLoop:
 
     def _open(self) -> bool:
         within = self.trials is None or self.ledger.told < self.trials
-        return within and self.ledger.free < self.patience
+        return within and self.ledger.free < self.patience and not self.ledger.over
 
     def _one(self) -> None:
         """Ask one trial, score it, and enter what it came to."""

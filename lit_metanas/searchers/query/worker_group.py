@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from threading import Event, Thread
 
 import optuna
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import RDBStorage, fail_stale_trials
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from lit_metanas.records.budget import Cost
-from lit_metanas.searchers.query.ledger import Ledger
+from lit_metanas.records.plain import to_plain
+from lit_metanas.searchers.query.ledger import Kept, Ledger, Query, Reservation
 from lit_metanas.searchers.samplers.memory import trial_id
 
 TRIES = 3
@@ -21,6 +25,21 @@ TRIES = 3
 
 PAUSE = 0.1
 """Seconds between two looks at the storage."""
+
+
+class _SharedStorage(RDBStorage):
+    """A data base in which a trial is begun, or given up, by one process alone."""
+
+    def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
+        """Read a state and change it while nobody else does.
+
+        Optuna asks for this by FOR UPDATE, which SQLite leaves out: two processes would both read that a trial waits,
+        and both begin it; or both give up that of a dead one, and have it begun twice. The session is Optuna's own in
+        this thread, which it commits or rolls back.
+        """
+        if self.engine.dialect.name == "sqlite":
+            self.scoped_session().execute(text("BEGIN IMMEDIATE"))
+        return super().set_trial_state_values(trial_id, state, values)
 
 
 def team_storage(url: str, heartbeat: int) -> RDBStorage:
@@ -33,7 +52,7 @@ def team_storage(url: str, heartbeat: int) -> RDBStorage:
     patient = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else None  # others may hold its lock
     for attempt in range(1, TRIES + 1):
         try:
-            return RDBStorage(
+            return _SharedStorage(
                 url, engine_kwargs=patient, heartbeat_interval=heartbeat, heartbeat_stale_trial_callback=retry
             )
         except DBAPIError:  # of two processes that find an empty data base and lay it out, one comes too late
@@ -53,9 +72,9 @@ def retry(study: optuna.Study, trial: FrozenTrial) -> None:
 class WorkerGroup:
     """What one of several processes knows of the others, all of it through the storage.
 
-    The budget is the study's: a process sets aside what its trial will cost before it begins. It counts what is set
-    aside by trials of smaller numbers, and waits until each of those has said what it needs: so two that begin at
-    once cannot overdraw it.
+    The budget is the study's: a process sets aside what its trial will cost before it begins, and counts what trials
+    that began before have set aside: so two that begin at once cannot overdraw it. Nor do two score the same: the one
+    that began later waits for the other's score, or for its process's end.
 
     Args:
         study: the study, in ``storage``.
@@ -92,26 +111,44 @@ class WorkerGroup:
         """Queue the trials again whose processes died, and return all trials."""
         fail_stale_trials(self.study)
         trials: list[FrozenTrial] = self.study.get_trials(deepcopy=False)
-        silent = {t.number for t in trials if t.state == TrialState.RUNNING and "alive" not in t.user_attrs}
+        silent = {t.number: t for t in trials if t.state == TrialState.RUNNING and "alive" not in t.user_attrs}
         now = time.monotonic()
         self._silent = {number: self._silent.get(number, now) for number in silent}
         for number, since in self._silent.items():
-            if now - since > 2 * self.heartbeat:  # its process died before its first heartbeat: nothing is lost
-                self.study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
+            if now - since > 2 * self.heartbeat:
+                self._give_up(silent[number])
         return trials
 
-    def reserve(self, trial: optuna.Trial, planned: Cost, ledger: Ledger) -> Cost:
-        """Set aside what a trial will cost, and return what trials of smaller numbers in other hands have set aside.
+    def _give_up(self, trial: FrozenTrial) -> None:
+        """Give up a trial whose process died before its first heartbeat; only what was queued for it would be lost."""
+        with suppress(UpdateFinishedTrialError):
+            mine = self.storage.set_trial_state_values(trial_id(trial), TrialState.FAIL)
+            if mine and "fixed_params" in trial.system_attrs:
+                self.study.enqueue_trial(trial.system_attrs["fixed_params"], user_attrs=trial.user_attrs)
 
-        The ledger is brought up to date.
+    def reserve(self, trial: optuna.Trial, query: Query, planned: Cost, ledger: Ledger) -> Cost:
+        """Set aside what a trial will cost, and wait while a trial that began before is scoring the same.
+
+        Turns are taken as in Lamport's bakery (1974): who looks for the last turn says so; who has one waits for those
+        that still look, and goes by the smaller turn, and of equal ones by the smaller number. So of any two one sees
+        the other before it. A trial's number alone would not do: one that is begun again has had it for long.
+
+        Returns:
+            What trials that began before have set aside; the ledger is brought up to date.
         """
-        trial.set_user_attr("reserved", {"queries": planned.queries, "flops": planned.flops})
+        own = Reservation(0, planned.queries, planned.flops, query.architecture, dict(query.recipe))
+        trial.set_user_attr("reserved", to_plain(own))
+        turns = [reserved.turn for reserved in map(_reservation, self.study.get_trials(deepcopy=False)) if reserved]
+        own = replace(own, turn=1 + max(turns))
+        trial.set_user_attr("reserved", to_plain(own))
         while True:
             trials = self.revive()
-            ahead = [t for t in trials if t.state == TrialState.RUNNING and t.number < trial.number]
-            if all("reserved" in other.user_attrs for other in ahead):
+            running = [t for t in trials if t.state == TrialState.RUNNING and t.number != trial.number]
+            begun = [(reserved, t.number) for t in running if (reserved := _reservation(t))]
+            ahead = [reserved for reserved, number in begun if (reserved.turn, number) < (own.turn, trial.number)]
+            if all(reserved.turn and reserved.query != query for reserved in ahead):
                 ledger.read(trials)
-                return sum((Cost(**other.user_attrs["reserved"]) for other in ahead), Cost())
+                return sum((Cost(queries=reserved.queries, flops=reserved.flops) for reserved in ahead), Cost())
             time.sleep(PAUSE)
 
     def wait(self, ledger: Ledger) -> bool:
@@ -127,3 +164,7 @@ class WorkerGroup:
         trials = self.study.get_trials(deepcopy=False)
         ledger.read(trials)
         return waited or any(trial.state == TrialState.WAITING for trial in trials)
+
+
+def _reservation(trial: FrozenTrial) -> Reservation | None:
+    return Kept.of({"reserved": value}).reserved if (value := trial.user_attrs.get("reserved")) else None
