@@ -69,7 +69,7 @@ _NAMES = {
     "searchers": (
         "BorrowedArchitecture DARTSSearcher ENASSearcher EvolvingHalving FixedArchitecture Halving "
         "LocalSearch MetaSampler MetaSearchedArchitecture OneShotSearcher QuerySearcher RandomArchitecture "
-        "RegularisedEvolution Searcher SuccessiveHalving"
+        "RegularisedEvolution Searcher SuccessiveHalving record_of"
     ),
     "comparisons": ("SearchResult SourceSearch TableSearch TargetSearch search"),
     "callbacks": (

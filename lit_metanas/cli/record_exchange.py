@@ -15,9 +15,12 @@ from lit_metanas.records.record import SearchRecord
 from lit_metanas.records.record_lines import read_record_lines, write_record_lines
 from lit_metanas.searchers.query.study import open_storage, quiet_optuna
 from lit_metanas.searchers.query.study_record import add_study, record_of
+from lit_metanas.spaces.choice_space import PREFIX
 
 
-def records(storage: str, write: Path | None = None, read: list[Path] | None = None, study: str = "") -> None:
+def records(
+    storage: str, write: Path | None = None, read: list[Path] | None = None, study: str = "", prefix: str = PREFIX
+) -> None:
     """Write the studies of an Optuna storage to a file of records, or read files of records into a storage as studies.
 
     Args:
@@ -25,6 +28,8 @@ def records(storage: str, write: Path | None = None, read: list[Path] | None = N
         write: a file that gets a line for each study; it is replaced.
         read: files such as the ``records.jsonl`` of a search; each line becomes a study with finished trials.
         study: with ``write``, only studies whose names begin so; with ``read``, what the new names begin with.
+        prefix: of the parameters of anyone's studies that are choices; it may be empty. Their task is told by their
+            user attribute ``task``, or is called by their name.
 
     Raises:
         FileNotFoundError: a file is missing.
@@ -36,9 +41,9 @@ def records(storage: str, write: Path | None = None, read: list[Path] | None = N
     with quiet_optuna(), open_storage(storage, RDBStorage if write is None else _existing) as studies:
         assert studies is not None
         if write is not None:
-            _export(studies, write, study)
+            _export(studies, write, study, prefix)
         else:
-            _import(studies, read or [], study)
+            _import(studies, read or [], study, prefix)
 
 
 def _existing(address: str) -> RDBStorage:
@@ -48,7 +53,7 @@ def _existing(address: str) -> RDBStorage:
     return RDBStorage(address)
 
 
-def _export(storage: BaseStorage, path: Path, begin: str) -> None:
+def _export(storage: BaseStorage, path: Path, begin: str, prefix: str) -> None:
     names = [name for name in optuna.get_all_study_names(storage) if name.startswith(begin)]
     if not names:
         wanted = f" whose name begins with '{begin}'" if begin else ""
@@ -57,7 +62,7 @@ def _export(storage: BaseStorage, path: Path, begin: str) -> None:
     refused: list[str] = []
     for name in names:
         try:
-            found.append(record_of(optuna.load_study(study_name=name, storage=storage)))
+            found.append(record_of(optuna.load_study(study_name=name, storage=storage), prefix=prefix))
         except ValueError as error:
             refused.append(str(error).rstrip("."))
     if not found:
@@ -68,10 +73,10 @@ def _export(storage: BaseStorage, path: Path, begin: str) -> None:
     print(f"{_told(found)} are in {path}.")
 
 
-def _import(storage: BaseStorage, paths: Iterable[Path], begin: str) -> None:
+def _import(storage: BaseStorage, paths: Iterable[Path], begin: str, prefix: str) -> None:
     found = [record for path in paths for record in read_record_lines(path)]
     for name, record in zip(_names(found, begin, storage), found, strict=True):
-        add_study(record, name, storage)
+        add_study(record, name, storage, prefix)
     print(f"{_told(found)} are in the storage.")
 
 

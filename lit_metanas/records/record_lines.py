@@ -117,7 +117,7 @@ def _parsed(path: str | os.PathLike[str], space: ChoiceSpace | None) -> Iterator
         try:
             record = _record(line)
             if space is not None:
-                _check_space(record, space)
+                check_record(record, space)
         except ValueError as error:
             yield line, f"line {number} {error}"
         else:
@@ -142,11 +142,11 @@ def _record(line: bytes) -> SearchRecord:
         raise ValueError(f"is no record of a search: {error}") from None
 
 
-def _check_space(record: SearchRecord, space: ChoiceSpace) -> None:
+def check_record(record: SearchRecord, space: ChoiceSpace) -> None:
     """Compare a record with the space that it is to be of.
 
     Raises:
-        ValueError: it has another name, or an architecture is not of the space.
+        ValueError: it has another name, or an architecture is not of the space, in words that go on after ``line 7``.
     """
     if record.space and record.space != space.name:
         raise ValueError(f"is of task '{record.task_id}' in the space {record.space}, not {space.name}")

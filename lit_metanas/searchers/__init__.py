@@ -7,7 +7,7 @@ from lit_metanas.searchers.fixed import (
     RandomArchitecture,
 )
 from lit_metanas.searchers.halving import EvolvingHalving, Halving, SuccessiveHalving
-from lit_metanas.searchers.query import QuerySearcher
+from lit_metanas.searchers.query import QuerySearcher, record_of
 from lit_metanas.searchers.samplers import LocalSearch, MetaSampler, RegularisedEvolution
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.searchers.weight_sharing import DARTSSearcher, ENASSearcher, OneShotSearcher
@@ -28,4 +28,5 @@ __all__ = [
     "RegularisedEvolution",
     "Searcher",
     "SuccessiveHalving",
+    "record_of",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
-from math import exp, log
+from math import exp, isclose, log
 from typing import Any
 
 import numpy as np
@@ -64,6 +64,32 @@ def next_values(distribution: BaseDistribution, value: Any) -> list[Any]:
     if isinstance(distribution, IntDistribution):
         down, up = min(down, value - 1), max(up, value + 1)
     return [near for near in (_clipped(distribution, down), _clipped(distribution, up)) if near != value]
+
+
+def values_by_label(distribution: BaseDistribution, choice: Choice) -> dict[str, Any]:
+    """The values of a parameter that stand for the labels of a choice, by label."""
+    if isinstance(distribution, CategoricalDistribution):
+        found = {choice.label_of(value): value for value in reversed(distribution.choices)}
+        return {label: value for label, value in found.items() if label is not None}
+    assert isinstance(distribution, IntDistribution | FloatDistribution)
+    numbers = {label: number for label in choice.labels if (number := _number(distribution, label)) is not None}
+    return numbers
+
+
+def _number(distribution: IntDistribution | FloatDistribution, label: str) -> int | float | None:
+    """The number that a label spells, if it is one of a range."""
+    try:
+        value = float(label)
+    except ValueError:
+        return None
+    if not distribution.low <= value <= distribution.high:
+        return None
+    if (number := _positions(distribution)) is not None:
+        assert distribution.step is not None
+        near = _at(distribution, min(round((value - distribution.low) / distribution.step), number - 1))
+    else:
+        near = _clipped(distribution, value)
+    return near if isclose(near, value, rel_tol=1e-9) else None
 
 
 def _positions(distribution: IntDistribution | FloatDistribution) -> int | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from math import isclose
+from numbers import Real
 
 
 @dataclass(frozen=True)
@@ -13,7 +15,7 @@ class Choice:
 
     Attributes:
         name: unique in the space, for instance ``layer1.kernel``.
-        labels: the candidates' unique names.
+        labels: the candidates' unique names; a number or a boolean is called by its text.
         group: the question without its place, for instance ``kernel``: choices of one group have the
             same labels and can be tied.
         active_if: the choice matters only where each named choice has one of the given labels.
@@ -31,6 +33,9 @@ class Choice:
     active_if: tuple[tuple[str, frozenset[str]], ...] = ()
 
     def __post_init__(self) -> None:
+        conditions = tuple((name, frozenset(map(str, allowed))) for name, allowed in self.active_if)
+        object.__setattr__(self, "labels", tuple(map(str, self.labels)))
+        object.__setattr__(self, "active_if", conditions)
         if not self.labels:
             raise ValueError(f"Choice '{self.name}' has no candidates: give it at least one label.")
         if len(set(self.labels)) < len(self.labels):
@@ -39,6 +44,21 @@ class Choice:
     def active(self, labels: Mapping[str, str]) -> bool:
         """Whether the choice matters beside these labels of other choices."""
         return all(labels.get(name) in allowed for name, allowed in self.active_if)
+
+    def label_of(self, value: object) -> str | None:
+        """The label that stands for a value: its text, or the same number; None where there is none."""
+        if (text := str(value)) in self.labels:
+            return text
+        if isinstance(value, bool) or not isinstance(value, Real):
+            return None
+        return next((label for label in self.labels if _is_number(label, float(value))), None)
+
+
+def _is_number(label: str, value: float) -> bool:
+    try:
+        return isclose(float(label), value, rel_tol=1e-9)
+    except ValueError:
+        return False
 
 
 class Architecture(Mapping[str, str]):
@@ -54,7 +74,7 @@ class Architecture(Mapping[str, str]):
     __slots__ = ("_labels",)
 
     def __init__(self, labels: Mapping[str, str]) -> None:
-        self._labels: dict[str, str] = dict(sorted(labels.items()))
+        self._labels: dict[str, str] = {name: str(label) for name, label in sorted(labels.items())}
 
     def __getitem__(self, name: str) -> str:
         return self._labels[name]

@@ -17,9 +17,14 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.trial import BaseTrial
 
+PREFIX = "arch."
+"""Of the parameters of a study that are a space's choices, unless another one is given."""
+
 
 class ChoiceSpace(ABC):
     """A set of choices, without the networks that they stand for.
+
+    Any class of choices is such a space, and enough to search a table or an Optuna study of one's own.
 
     Attributes:
         choices: the open questions, in a fixed order.
@@ -32,6 +37,10 @@ class ChoiceSpace(ABC):
         15625
         >>> space.sample(torch.Generator().manual_seed(0)).keys() == {choice.name for choice in space.choices}
         True
+        >>> class Blocks(lm.ChoiceSpace):
+        ...     choices = (lm.Choice("depth", (1, 2, 3)), lm.Choice("bias", (False, True)))
+        >>> Blocks().canonical({"depth": 2, "bias": True})
+        Architecture({'bias': 'True', 'depth': '2'})
     """
 
     choices: tuple[Choice, ...]
@@ -53,6 +62,7 @@ class ChoiceSpace(ABC):
             ValueError: a choice is missing or unknown, or a label is not among its candidates.
         """
         known = {choice.name: choice.labels for choice in self.choices}
+        labels = {name: str(label) for name, label in labels.items()}
         check_labels({name: (label,) for name, label in labels.items()}, known, self.name)
         kept: dict[str, str] = {}
         for choice in self.choices:
@@ -117,14 +127,41 @@ class ChoiceSpace(ABC):
                 seen.add(architecture)
                 yield architecture
 
-    def distributions(self) -> dict[str, BaseDistribution]:
-        """Optuna's distributions of all choices, under the prefix ``arch.``."""
+    def distributions(self, prefix: str = PREFIX) -> dict[str, BaseDistribution]:
+        """Optuna's distributions of all choices, whose parameters are named with a prefix."""
         from optuna.distributions import CategoricalDistribution
 
-        return {f"arch.{choice.name}": CategoricalDistribution(self.proposed(choice)) for choice in self.choices}
+        return {prefix + choice.name: CategoricalDistribution(self.proposed(choice)) for choice in self.choices}
 
-    def suggest(self, trial: BaseTrial) -> Architecture:
+    def suggest(self, trial: BaseTrial, prefix: str = PREFIX) -> Architecture:
         """Ask a trial for every choice, active or not, and return the canonical architecture."""
         return self.canonical(
-            {c.name: trial.suggest_categorical(f"arch.{c.name}", self.proposed(c)) for c in self.choices}
+            {c.name: trial.suggest_categorical(prefix + c.name, self.proposed(c)) for c in self.choices}
         )
+
+    def told(self, parameters: Mapping[str, object], prefix: str = PREFIX) -> Architecture:
+        """The canonical architecture that a trial's parameters stand for.
+
+        A number or a boolean stands for the label that is its text. Other parameters do not matter, and a choice that
+        is inactive beside the others may be missing.
+
+        Raises:
+            ValueError: an active choice is missing, or a value is none of its labels.
+        """
+        labels: dict[str, str] = {}
+        active: dict[str, str] = {}
+        for choice in self.choices:
+            name, label = prefix + choice.name, choice.labels[0]
+            matters = choice.active(active)
+            if name in parameters:
+                value = parameters[name]
+                if (found := choice.label_of(value)) is None:
+                    raise ValueError(f"'{name}' is {value!r}, no label of the choice: use {', '.join(choice.labels)}.")
+                label = found
+            elif matters:
+                has = ", ".join(f"'{given}'" for given in list(parameters)[:5]) or "none"
+                raise ValueError(f"There is no parameter '{name}' for the choice '{choice.name}', but {has}.")
+            labels[choice.name] = label
+            if matters:
+                active[choice.name] = label
+        return self.canonical(labels)

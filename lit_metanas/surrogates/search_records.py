@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset, DistributedSampler
 from lit_metanas.io.text import number_of
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import SearchRecord, TaskScores, Trial
-from lit_metanas.records.record_lines import read_record_lines
+from lit_metanas.records.record_lines import check_record, read_record_lines
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.choice_space import ChoiceSpace
 from lit_metanas.spaces.encodings import Encoding
@@ -31,6 +31,7 @@ class RecordDataModule(LightningDataModule):
     Args:
         paths: files of records, such as the ``records.jsonl`` of several searches.
         encoding: of the space that was searched.
+        records: others in memory, such as ``record_of`` an Optuna study.
         space: of the records; by default the encoding's. Records of a smaller space are taken, too.
         val_tasks: the ids of the tasks to validate on, or their share; 0 for none.
         seed: of the drawn share and of the order of the tasks in each epoch.
@@ -42,25 +43,28 @@ class RecordDataModule(LightningDataModule):
     Example:
         >>> import lit_metanas as lm
         >>> encoding = lm.OneHotEncoding(lm.LayeredSpace(shared=True))
-        >>> data = lm.RecordDataModule(["search/records.jsonl"], encoding, val_tasks=0.25)
+        >>> data = lm.RecordDataModule(["search/records.jsonl"], encoding=encoding, val_tasks=0.25)
         >>> data.val_tasks
         0.25
     """
 
     def __init__(
         self,
-        paths: list[str],
+        paths: list[str] | None = None,
+        *,
         encoding: Encoding,
+        records: Sequence[SearchRecord] = (),
         space: ChoiceSpace | None = None,
         val_tasks: list[str] | float = 0.0,
         seed: int = 0,
     ) -> None:
         super().__init__()
-        if not paths:
-            raise ValueError("RecordDataModule has no files: give at least one, such as RUN/records.jsonl.")
+        if not paths and not records:
+            raise ValueError("RecordDataModule has no records: give at least one file, such as RUN/records.jsonl.")
         if not isinstance(val_tasks, list) and not 0 <= val_tasks < 1:
             raise ValueError(f"RecordDataModule: val_tasks = {val_tasks} is no share; give task ids, or 0 to below 1.")
-        self.paths = paths
+        self.paths = paths or []
+        self.records = tuple(records)
         self.encoding = encoding
         self.space = space or encoding.space
         self.val_tasks = val_tasks
@@ -73,13 +77,19 @@ class RecordDataModule(LightningDataModule):
 
         Raises:
             FileNotFoundError: a file is missing.
-            ValueError: a file has no usable record of this space; there are too few tasks, or none of a given id; or
-                tasks have embeddings of several lengths.
+            ValueError: a file has no usable record of this space, or one in memory is of another; there are too few
+                tasks, or none of a given id; or tasks have embeddings of several lengths.
         """
         del stage
         if self.train:
             return
         records = [record for path in self.paths for record in read_record_lines(path, self.space)]
+        for place, record in enumerate(self.records, start=1):
+            try:
+                check_record(record, self.space)
+            except ValueError as error:
+                raise ValueError(f"Record {place} {error}: leave it out, or give the searched space.") from None
+        records += self.records
         by_task: dict[str, list[SearchRecord]] = {}
         for record in records:
             by_task.setdefault(record.task_id, []).append(record)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from math import log
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -217,6 +218,9 @@ class TransferSurrogate:
         self.sources = tuple(sources)
         self.mean = mean.double()
         self.prior = Gaussians(self.mean, torch.full_like(self.mean, DEVIATION)) if self.sources else kernel.prior
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
+        return self  # nothing changes it, and a sampler that holds it is copied for each trial
 
     @property
     def cost(self) -> Cost:

@@ -47,7 +47,6 @@ def check_choices(space: ChoiceSpace, seed: int) -> None:
     names = [choice.name for choice in space.choices]
     require(len(set(names)) == len(names), f"two choices have one name among {', '.join(names)}")
     for place, choice in enumerate(space.choices):
-        require(all(isinstance(label, str) for label in choice.labels), f"'{choice.name}' has a label that is no text")
         require(set(space.proposed(choice)) <= set(choice.labels), f"'{choice.name}' proposes a label that it lacks")
         for name, _ in choice.active_if:
             require(name in names[:place], f"'{choice.name}' depends on '{name}', which does not come before it")

@@ -79,7 +79,7 @@ def learned(tmp_path_factory):
         fit = trainer(folder, max_epochs=1)
         fit.fit(
             MetaSurrogate(encoding=OneHotEncoding(SPACE)),
-            RecordDataModule([str(folder / "records.jsonl")], OneHotEncoding(SPACE)),
+            RecordDataModule([str(folder / "records.jsonl")], encoding=OneHotEncoding(SPACE)),
         )
         fit.save_checkpoint(folder / "surrogate.ckpt")
     search = MetaSearch(space=SPACE, shape=SHAPE, meta_gradient=PrototypeLoss(), relaxation=Softmax())

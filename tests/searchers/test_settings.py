@@ -20,6 +20,9 @@ from lit_metanas.searchers import (
 )
 from lit_metanas.searchers.searcher import settings_of
 from lit_metanas.spaces import LayeredSpace, OneHotEncoding
+from lit_metanas.surrogates import MetaSurrogate, TransferSurrogate
+from lit_metanas.surrogates.gaussian_process import GroupedKernel
+from lit_metanas.surrogates.surrogate_checkpoint import write_surrogate
 from lit_metanas.training import Recipe
 from lit_metanas.training.weight_sharing.darts_training import DARTSRates
 
@@ -42,9 +45,30 @@ def estimator(**arguments):
     }
 
 
+LAYERED = OneHotEncoding(LayeredSpace())
+
+
 def meta_sampler(**changed):
-    space = LayeredSpace()
-    return MetaSampler(space=space, **{"encoding": OneHotEncoding(space), "checkpoint": "a.ckpt", **changed})
+    return MetaSampler(space=LAYERED.space, **{"encoding": LAYERED, "checkpoint": "a.ckpt", **changed})
+
+
+def surrogate(mean):
+    """Without sources, so that but one number tells it from others."""
+    kernel = GroupedKernel(LAYERED.groups, torch.ones(len(LAYERED.groups)))
+    return TransferSurrogate(kernel, (), torch.full((len(LAYERED.groups) + 2,), mean))
+
+
+def in_memory(mean):
+    found = MetaSurrogate(encoding=LAYERED)
+    torch.nn.init.constant_(found.mean, mean)
+    return meta_sampler(surrogate=found, encoding=None, checkpoint=None)
+
+
+@pytest.fixture
+def checkpoints(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, mean in (("a.ckpt", 0.0), ("b.ckpt", 1.0)):
+        write_surrogate(name, LAYERED, surrogate(mean))
 
 
 @pytest.mark.parametrize(
@@ -66,10 +90,12 @@ def meta_sampler(**changed):
             (lambda: meta_sampler(), lambda changed=changed: meta_sampler(**changed))
             for changed in ({"checkpoint": "b.ckpt"}, {"first": 6}, {"refit": 2}, {"context": 9}, {"encoding": None})
         ),
+        (lambda: in_memory(0.0), lambda: in_memory(1.0)),
         (lambda: LayeredSpace(), lambda: LayeredSpace(kernels=[3])),
         (lambda: LayeredSpace(), lambda: LayeredSpace(fixed={"depth": ["4"]}, depths=[3, 4])),
     ],
 )
+@pytest.mark.usefixtures("checkpoints")
 def test_equal_objects_are_described_equally_and_others_are_not(make, other):
     text, again, changed = (json.dumps(settings_of(value), sort_keys=True) for value in (make(), make(), other()))
     assert text == again != changed

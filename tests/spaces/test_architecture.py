@@ -74,3 +74,20 @@ def test_activity_needs_every_condition():
 def test_a_choice_needs_different_candidates(labels, text):
     with pytest.raises(ValueError, match=text):
         Choice("c", labels)
+
+
+def test_numbers_and_booleans_are_called_by_their_text():
+    choice = Choice("width", (16, 0.5, True), active_if=(("depth", frozenset({1, 2})),))
+    assert choice == Choice("width", ("16", "0.5", "True"), active_if=(("depth", frozenset({"1", "2"})),))
+    assert choice.active({"depth": "2"})
+    assert Architecture({"width": 16}) == Architecture({"width": "16"})
+    assert hash(Architecture({"bias": True})) == hash(Architecture({"bias": "True"}))
+
+
+@pytest.mark.parametrize(
+    ("value", "label"),
+    [("16", "16"), (16, "16"), (16.0, "16"), (0.1 + 0.2, "0.3"), (1e-3, "1e-3"), (True, "True"), (None, "None"),
+     (1, None), (17, None), ("sixteen", None), ([16], None), (float("nan"), None)],
+)  # fmt: skip
+def test_a_value_stands_for_the_label_that_spells_it(value, label):
+    assert Choice("c", ("16", "0.3", "1e-3", "True", "None", "same")).label_of(value) == label

@@ -170,3 +170,21 @@ def test_what_hangs_on_an_inactive_choice_is_inactive(space):
     assert space.canonical({"a": "2", "b": "1", "c": "1"}) == Architecture({"a": "2"})
     assert space.canonical({"a": "1", "b": "2", "c": "1"}) == Architecture({"a": "1", "b": "2"})
     assert len(space.canonical({"a": "1", "b": "1", "c": "1"})) == 3
+
+
+def test_a_trial_tells_its_architecture(space):
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(20):
+        architecture = space.sample(generator)
+        parameters = {f"net.{name}": label for name, label in architecture.items()}
+        assert space.told({**parameters, "rate": 0.1}, "net.") == architecture
+        trial = optuna.trial.FixedTrial({**every_label(space), **architecture})
+        assert space.suggest(trial, prefix="") == space.told(trial.params, prefix="") == architecture
+    labels = {f"arch.{name}": label for name, label in every_label(space).items()}
+    assert space.told({**labels, "arch.depth": 1.0}) == space.canonical(every_label(space))
+    with pytest.raises(ValueError, match=r"There is no parameter 'arch\.depth' for the choice 'depth', but 'depth'\."):
+        space.told({"depth": 1})
+    with pytest.raises(ValueError, match=r"'depth' is 7, no label of the choice: use 1, 2\."):
+        space.told({"depth": 7}, prefix="")
+    assert list(space.distributions("net.")) == [f"net.{choice.name}" for choice in space.choices]
+    assert space.canonical({**every_label(space), "depth": 1, "layer1.width": 8})["layer1.width"] == "8"

@@ -42,7 +42,7 @@ def written(path, *records):
 
 
 def set_up(*paths, **options):
-    data = RecordDataModule(list(paths), ENCODING, **options)
+    data = RecordDataModule(list(paths), encoding=ENCODING, **options)
     data.setup("fit")
     return data
 
@@ -155,7 +155,7 @@ def test_a_trainer_gets_the_tasks(many, tmp_path, held_out):
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*configure_optimizers.*")
         warnings.filterwarnings("ignore", message=".*across ranks is zero.*")
-        trainer.fit(module, RecordDataModule(many, ENCODING, val_tasks=held_out))
+        trainer.fit(module, RecordDataModule(many, encoding=ENCODING, val_tasks=held_out))
     assert len(module.train_tasks) == 12 - len(held_out)
     assert {kind for _, kind in module.train_tasks} == {torch.float64}
     assert module.val_tasks == held_out
@@ -164,7 +164,7 @@ def test_a_trainer_gets_the_tasks(many, tmp_path, held_out):
 def test_processes_share_the_tasks(many):
     seen = []
     for rank in range(2):
-        data = RecordDataModule(many, ENCODING, val_tasks=["task 3", "task 5", "task 7"])
+        data = RecordDataModule(many, encoding=ENCODING, val_tasks=["task 3", "task 5", "task 7"])
         data.trainer = SimpleNamespace(world_size=2, global_rank=rank)
         data.setup("fit")
         seen.append(([b.task_id for b in data.train_dataloader()], [b.task_id for b in data.val_dataloader()[0]]))
@@ -187,7 +187,7 @@ def test_smaller_spaces_are_taken(tmp_path):
     cells = list(small.architectures())[:4]
     trials = [Trial(cell, value, Cost()) for value, cell in enumerate(cells)]
     path = written(tmp_path / "r.jsonl", SearchRecord("proteins", trials, space="NASBenchGraph"))
-    data = RecordDataModule([path], OneHotEncoding(large))
+    data = RecordDataModule([path], encoding=OneHotEncoding(large))
     data.setup("fit")
     assert data.train[0].features.shape[1] == sum(OneHotEncoding(large).groups)
     assert len(data.train[0]) == 4
@@ -200,11 +200,11 @@ def test_refusals(many, tmp_path):
         set_up(*many, val_tasks=[f"task {t}" for t in range(12)])
     with pytest.raises(FileNotFoundError, match=r"no file 'nowhere\.jsonl'"):
         set_up(*many, "nowhere.jsonl")
-    with pytest.raises(ValueError, match="no files"):
-        RecordDataModule([], ENCODING)
+    with pytest.raises(ValueError, match="has no records: give at least one file"):
+        RecordDataModule([], encoding=ENCODING)
     with pytest.raises(ValueError, match=r"val_tasks = 1\.5 is no share"):
-        RecordDataModule(many, ENCODING, val_tasks=1.5)
-    data = RecordDataModule(many, OneHotEncoding(NASBenchGraph()))
+        RecordDataModule(many, encoding=ENCODING, val_tasks=1.5)
+    data = RecordDataModule(many, encoding=OneHotEncoding(NASBenchGraph()))
     with pytest.raises(ValueError, match=r"can be used: line 1 is of task 'task 0' in the space Pairs, not NASBench"):
         data.setup("fit")
     embedded = written(tmp_path / "e.jsonl", a_record("v", trial("ab", 1), trial("cd", 2), embedding=(1.0,)))

@@ -9,7 +9,6 @@ from torch import nn
 
 from lit_metanas.spaces import (
     Architecture,
-    Choice,
     DARTSCell,
     ENASMacro,
     Gate,
@@ -91,12 +90,6 @@ class TwoNames(Faulty):
     def __init__(self):
         super().__init__()
         self.choices = (*self.choices, self.choices[0])
-
-
-class Numbers(Faulty):
-    def __init__(self):
-        super().__init__()
-        self.choices = (*self.choices, Choice("number", (1, 2)))
 
 
 class Late(Faulty):
@@ -285,7 +278,6 @@ class Drawing(Faulty):
     ("fault", "sentence"),
     [
         (TwoNames, "Two choices have one name among depth, layer1.kernel, "),
-        (Numbers, "'number' has a label that is no text."),
         (Late, "'layer2.dropout' depends on 'depth', which does not come before it."),
         (Alternating, "Canonical changes "),
         (Stubborn, "A trial of {'depth': "),

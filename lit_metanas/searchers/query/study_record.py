@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from typing import Any
 
 import optuna
-from optuna.distributions import CategoricalDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
@@ -19,10 +19,15 @@ from lit_metanas.records.plain import from_plain, to_plain
 from lit_metanas.records.record import SearchRecord, Trial
 from lit_metanas.searchers.query.ledger import Ledger, Query, noted
 from lit_metanas.searchers.query.study import quiet_optuna
-from lit_metanas.searchers.samplers.memory import EMBEDDING, PREFIX
+from lit_metanas.searchers.samplers.memory import EMBEDDING
+from lit_metanas.spaces.choice_space import PREFIX, ChoiceSpace
 
 IDENTITY = "search"
 """The study's user attribute that says what it searched: the fields of a record but for trials and embedding."""
+TASK = "task"
+"""The user attribute of anyone's study that names its task."""
+LONGEST_RANGE = 1000
+"""Of the integers of a range that are listed as a choice's labels."""
 
 
 def describe_study(study: optuna.Study, record: SearchRecord) -> None:
@@ -36,23 +41,49 @@ def describe_study(study: optuna.Study, record: SearchRecord) -> None:
         study.set_user_attr(EMBEDDING, list(record.embedding))
 
 
-def record_of(study: optuna.Study) -> SearchRecord:
+def record_of(
+    study: optuna.Study, space: ChoiceSpace | None = None, *, task: str = "", prefix: str = PREFIX
+) -> SearchRecord:
     """The record of a study: what this project's searches tried exactly, anyone's trials as far as they tell.
 
-    In anyone's trials the parameters that begin with ``arch.`` are the architecture, the first objective is the score
-    (with the opposite sign where it is minimised), and each completed or pruned trial cost one query. Failed ones, and
-    trials without such parameters, are left out. Anyone's study is named after its task.
+    In anyone's trials the parameters that are named so are the architecture, the first objective is the score (with
+    the opposite sign where it is minimised), and each completed or pruned trial cost one query. Failed ones, and
+    trials without an architecture, are left out.
+
+    Args:
+        study: of one task. Several studies of one task are one source for those who learn from their records.
+        space: whose choices the parameters are; None takes all whose names begin with ``prefix``.
+        task: the task's id; where it is empty the study's user attribute ``task`` tells it, or the study's name.
+        prefix: of the parameters of anyone's trials that are choices.
 
     Raises:
         ValueError: no trial has an architecture, or what the study says of itself cannot be read.
+
+    Example:
+        >>> import optuna
+        >>> import lit_metanas as lm
+        >>> optuna.logging.set_verbosity(optuna.logging.WARNING)
+        >>> study = optuna.create_study(study_name="letters, 1")
+        >>> study.optimize(lambda trial: 1 / trial.suggest_int("depth", 1, 3), n_trials=1)
+        >>> record = lm.record_of(study, task="letters", prefix="")
+        >>> record.task_id, record.choices
+        ('letters', {'depth': ('1', '2', '3')})
     """
     sign = 1.0 if study.directions[0] == StudyDirection.MAXIMIZE else -1.0
-    trials = [_explained(trial, sign) for trial in study.get_trials(deepcopy=False)]
+    found = study.get_trials(deepcopy=False)
+    trials = [_explained(trial, sign, lambda parameters: _labels(parameters, space, prefix)) for trial in found]
     try:
         if IDENTITY in study.user_attrs:
             record = from_plain(SearchRecord, study.user_attrs[IDENTITY], f"study '{study.study_name}'")
+            record.task_id = task or record.task_id
         else:
-            record = SearchRecord(study.study_name, choices=_labels(trials))
+            told = str(task or study.user_attrs.get(TASK) or study.study_name)
+            # Searches of one task, space and method under one seed count as one where files of records are merged.
+            method = "" if told == study.study_name else study.study_name
+            record = SearchRecord(told, method=method, choices=_choices(trials, prefix))
+            if space is not None:
+                record.space = space.name
+                record.choices = {choice.name: space.proposed(choice) for choice in space.choices}
         record.embedding = tuple(float(number) for number in study.user_attrs.get(EMBEDDING, ()))
         Ledger(Budget(), record).read(trials)
     except (TypeError, ValueError, AttributeError) as error:
@@ -62,16 +93,16 @@ def record_of(study: optuna.Study) -> SearchRecord:
     if not record.trials:
         raise ValueError(
             f"The study '{study.study_name}' has no finished trial with an architecture, that is with parameters "
-            f"whose names begin with '{PREFIX}'"
+            + (f"whose names begin with '{prefix}'" if space is None else f"'{prefix}' and a choice of {space.name}")
         )
     return record
 
 
-def add_study(record: SearchRecord, name: str, storage: str | BaseStorage | None) -> optuna.Study:
+def add_study(record: SearchRecord, name: str, storage: str | BaseStorage | None, prefix: str = PREFIX) -> optuna.Study:
     """Make a study whose finished trials are those of a record, in its order, for any sampler and Optuna's dashboard.
 
-    The parameters are the choices, inactive ones with their first label. A trial whose score is not a number is a
-    failed one.
+    The parameters are the choices, named with the prefix, inactive ones with their first label. A trial whose score is
+    not a number is a failed one.
 
     Raises:
         optuna.exceptions.DuplicatedStudyError: there is a study of that name.
@@ -79,16 +110,22 @@ def add_study(record: SearchRecord, name: str, storage: str | BaseStorage | None
     directions = [StudyDirection.MAXIMIZE, *(StudyDirection.MINIMIZE for _ in record.objectives[1:])]
     study = optuna.create_study(study_name=name, storage=storage, directions=directions)
     describe_study(study, record)
-    distributions = _distributions(record)
+    distributions = _distributions(record, prefix)
     before = Cost()
     for trial in record.trials:
-        study.add_trial(_finished(trial, before, record.objectives, distributions))
+        labels = {prefix + choice: label for choice, label in trial.architecture.items()}
+        parameters = {name: labels.get(name, kind.choices[0]) for name, kind in distributions.items()}
+        study.add_trial(_finished(trial, before, record.objectives, parameters, distributions))
         before = trial.cost
     return study
 
 
 def _finished(
-    trial: Trial, before: Cost, objectives: Sequence[str], distributions: dict[str, CategoricalDistribution]
+    trial: Trial,
+    before: Cost,
+    objectives: Sequence[str],
+    parameters: dict[str, Any],
+    distributions: dict[str, CategoricalDistribution],
 ) -> FrozenTrial:
     """Optuna's form of a trial, after a search that had cost so much."""
     cost = Cost(
@@ -107,11 +144,10 @@ def _finished(
     else:
         state = TrialState.PRUNED if trial.pruned else TrialState.COMPLETE
         values = [trial.value, *(trial.measures[name] for name in objectives[1:])]
-    labels = {PREFIX + name: label for name, label in trial.architecture.items()}
     return create_trial(
         state=state,
         values=values or None,
-        params={name: labels.get(name, kind.choices[0]) for name, kind in distributions.items()},
+        params=parameters,
         distributions=dict(distributions),
         user_attrs=attributes,
         # What a pruner compares: percent of the training.
@@ -119,24 +155,26 @@ def _finished(
     )
 
 
-def _distributions(record: SearchRecord) -> dict[str, CategoricalDistribution]:
+def _distributions(record: SearchRecord, prefix: str) -> dict[str, CategoricalDistribution]:
     """What could be chosen, and labels beyond it that were."""
     labels = {name: list(given) for name, given in record.choices.items()}
     for trial in record.trials:
         for name, label in trial.architecture.items():
             if label not in labels.setdefault(name, []):
                 labels[name].append(label)
-    return {PREFIX + name: CategoricalDistribution(given) for name, given in labels.items()}
+    return {prefix + name: CategoricalDistribution(given) for name, given in labels.items()}
 
 
-def _explained(trial: FrozenTrial, sign: float) -> FrozenTrial:
+def _explained(
+    trial: FrozenTrial, sign: float, labels_of: Callable[[Mapping[str, Any]], Mapping[str, str]]
+) -> FrozenTrial:
     """A trial that says what a ledger reads: itself, if it is of this project, else what anyone's trial tells."""
     kept = trial.user_attrs
     refused = trial.state == TrialState.PRUNED and ("violation" in kept or "constraint" in kept)
     if refused or (isinstance(kept.get("architecture"), Mapping) and isinstance(kept.get("cost"), Mapping)):
         return trial
     explained = copy(trial)
-    labels = _choices(trial.params)
+    labels = labels_of(trial.params)
     if labels and trial.state in (TrialState.COMPLETE, TrialState.PRUNED) and trial.values:
         explained.user_attrs = noted(Query.of(labels, {}), Cost(queries=1), measures={}, fidelity=None)
         explained.values = [sign * trial.values[0]]
@@ -145,15 +183,29 @@ def _explained(trial: FrozenTrial, sign: float) -> FrozenTrial:
     return explained
 
 
-def _labels(trials: Sequence[FrozenTrial]) -> dict[str, tuple[str, ...]]:
+def _labels(parameters: Mapping[str, Any], space: ChoiceSpace | None, prefix: str) -> Mapping[str, str]:
+    """An architecture, by choice; nothing where the parameters tell of none."""
+    if space is None:
+        named = {name: value for name, value in parameters.items() if name.startswith(prefix)}
+        return {name.removeprefix(prefix): str(value) for name, value in named.items()}
+    try:
+        return space.told(parameters, prefix)
+    except ValueError:
+        return {}
+
+
+def _choices(trials: Sequence[FrozenTrial], prefix: str) -> dict[str, tuple[str, ...]]:
     """What could be chosen, as the trials' parameters tell."""
-    found: dict[str, tuple[str, ...]] = {}
-    for trial in trials:
-        for name, kind in trial.distributions.items():
-            if name.startswith(PREFIX) and isinstance(kind, CategoricalDistribution):
-                found[name.removeprefix(PREFIX)] = tuple(str(label) for label in kind.choices)
-    return found
+    kinds = {name: kind for trial in trials for name, kind in trial.distributions.items() if name.startswith(prefix)}
+    found = {name.removeprefix(prefix): _values(kind) for name, kind in kinds.items()}
+    return {name: tuple(map(str, values)) for name, values in found.items() if values}
 
 
-def _choices(parameters: Mapping[str, Any]) -> dict[str, str]:
-    return {name.removeprefix(PREFIX): str(label) for name, label in parameters.items() if name.startswith(PREFIX)}
+def _values(kind: BaseDistribution) -> Sequence[Any]:
+    """All that a parameter can be, where they are few."""
+    if isinstance(kind, CategoricalDistribution):
+        return kind.choices
+    if isinstance(kind, IntDistribution):
+        values = range(kind.low, kind.high + 1, kind.step)
+        return values if len(values) <= LONGEST_RANGE else ()
+    return ()

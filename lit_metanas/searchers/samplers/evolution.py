@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 from lit_metanas.searchers.mutation import FRUITLESS_DRAWS
 from lit_metanas.searchers.samplers.history_sampler import History, HistorySampler
 from lit_metanas.searchers.samplers.memory import note_on_trial
-from lit_metanas.spaces.choice_space import ChoiceSpace
+from lit_metanas.spaces.choice_space import PREFIX, ChoiceSpace
 
 AGE = "regularised_evolution:age"
 """System attribute of a trial: how many were finished when it was. Clocks of several machines differ."""
@@ -32,7 +32,8 @@ class RegularisedEvolution(HistorySampler):
         sample: number of members among which the parent is the best.
         seed: of all draws, together with the trial's number; None takes one from the operating system.
         space: tells which architectures are the same, cannot be built, or have inactive choices; the study's
-            parameters are its choices with the prefix ``arch.``, and any others.
+            parameters are its choices, and any others.
+        prefix: of the parameters that are the space's choices.
 
     Example:
         >>> import torch
@@ -46,13 +47,19 @@ class RegularisedEvolution(HistorySampler):
     """
 
     def __init__(
-        self, *, population: int = 20, sample: int = 5, seed: int | None = None, space: ChoiceSpace | None = None
+        self,
+        *,
+        population: int = 20,
+        sample: int = 5,
+        seed: int | None = None,
+        space: ChoiceSpace | None = None,
+        prefix: str = PREFIX,
     ) -> None:
         if population < 1 or sample < 1:
             raise ValueError(
                 f"RegularisedEvolution needs a population and a sample of at least one: got {population} and {sample}."
             )
-        super().__init__(seed=seed, space=space)
+        super().__init__(seed=seed, space=space, prefix=prefix)
         self.population = population
         self.sample = sample
 
@@ -104,7 +111,8 @@ class LocalSearch(HistorySampler):
         first_improvement: move as soon as a neighbour is better, and not to the best of all neighbours.
         seed: of all draws, together with the trial's number; None takes one from the operating system.
         space: tells which architectures are the same, cannot be built, or have inactive choices; the study's
-            parameters are its choices with the prefix ``arch.``, and any others.
+            parameters are its choices, and any others.
+        prefix: of the parameters that are the space's choices.
 
     Example:
         >>> import torch
@@ -124,10 +132,11 @@ class LocalSearch(HistorySampler):
         first_improvement: bool = False,
         seed: int | None = None,
         space: ChoiceSpace | None = None,
+        prefix: str = PREFIX,
     ) -> None:
         if initial < 1:
             raise ValueError(f"LocalSearch starts from at least one random trial: got {initial} as 'initial'.")
-        super().__init__(seed=seed, space=space)
+        super().__init__(seed=seed, space=space, prefix=prefix)
         self.initial = initial
         self.first_improvement = first_improvement
 

@@ -8,16 +8,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from optuna import Study
-from optuna.distributions import BaseDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from lit_metanas.records.budget import Cost
-from lit_metanas.searchers.mutation import FRUITLESS_DRAWS, any_value, next_values, other_value
+from lit_metanas.searchers.mutation import FRUITLESS_DRAWS, any_value, next_values, other_value, values_by_label
 from lit_metanas.searchers.samplers.memory import CHANCES, Memory, Proposals
 from lit_metanas.searchers.samplers.seeding import TrialGenerator
-from lit_metanas.spaces.choice_space import ChoiceSpace
+from lit_metanas.spaces.choice_space import PREFIX, ChoiceSpace
 
 UNFAILED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
 
@@ -40,7 +40,8 @@ class History:
         memory: tells which parameter sets are the same, and of what was read before.
 
     Attributes:
-        trials: completed, pruned and running ones in the order of their numbers.
+        trials: completed, pruned and running ones in the order of their numbers, with labels where a study has numbers
+            or booleans for the choices of a space.
         completed: those that have a value.
     """
 
@@ -52,11 +53,12 @@ class History:
         distributions: Mapping[str, BaseDistribution],
         memory: Memory,
     ) -> None:
-        self.trials = [t for t in trials if t.state in UNFAILED and t.number != trial.number]
+        self._identities = memory.identities
+        others = (t for t in trials if t.state in UNFAILED and t.number != trial.number)
+        self.trials = [self._identities.labelled(t) for t in others]
         self._running = [t for t in self.trials if t.state == TrialState.RUNNING]
         self._digest = memory.read(trials)
         self.completed = list(self._digest.completed)
-        self._identities = memory.identities
         self._asked = {self._identities(t.params).number: t for t in self._running}
         # Storages differ in the order in which they give parameters, and draws are to be the same.
         self._distributions = dict(sorted(distributions.items()))
@@ -68,7 +70,11 @@ class History:
         return sum(value for value in trial.constraints.values() if value > 0), self._sign * trial.value
 
     def is_new(self, parameters: Mapping[str, Any]) -> bool:
-        """Whether parameters are worth a trial: they can be built and were not tried."""
+        """Whether parameters are worth a trial: they can be built, are among the study's, and were not tried."""
+        for name in self._identities.choices:
+            kind = self._distributions.get(name)
+            if isinstance(kind, CategoricalDistribution) and parameters.get(name, kind.choices[0]) not in kind.choices:
+                return False
         identity = self._identities(parameters)
         return identity.allowed and self._tried(identity.number) is None
 
@@ -138,14 +144,15 @@ class HistorySampler(BaseSampler, ABC):
 
     Args:
         seed: of all draws, together with the trial's number; None takes one from the operating system.
-        space: the space whose choices, with the prefix ``arch.``, are among the parameters. Then the first trials,
-            too, are proposed as a whole; architectures that are isomorphic to a tried one or cannot be built are not
-            proposed; and inactive choices are not searched.
+        space: the space whose choices are among the parameters, whatever they are suggested as: a label, or the number
+            or boolean that it spells. Then the first trials, too, are proposed as a whole; architectures that are
+            isomorphic to a tried one or cannot be built are not proposed; and inactive choices are not searched.
+        prefix: of the parameters that are the space's choices.
     """
 
-    def __init__(self, *, seed: int | None = None, space: ChoiceSpace | None = None) -> None:
+    def __init__(self, *, seed: int | None = None, space: ChoiceSpace | None = None, prefix: str = PREFIX) -> None:
         self._generator = TrialGenerator(seed)
-        self._memory = Memory(space)
+        self._memory = Memory(space, prefix)
         self._proposals = Proposals()
 
     @property
@@ -153,12 +160,21 @@ class HistorySampler(BaseSampler, ABC):
         """The space that was given."""
         return self._memory.identities.space
 
+    @property
+    def prefix(self) -> str:
+        """Of the parameters that are the space's choices."""
+        return self._memory.identities.prefix
+
     def check(self, space: ChoiceSpace) -> None:
         """Refuse to search another space than the one that was given, whose choices would not be used.
 
         Raises:
-            ValueError: the two differ in a choice or a label.
+            ValueError: the two differ in a choice or a label, or the study's parameters would have another prefix.
         """
+        if self.prefix != PREFIX:
+            raise ValueError(
+                f"{type(self).__name__} has the prefix '{self.prefix}', which is for studies of your own: leave it out."
+            )
         if self.space is not None and self.space.distributions() != space.distributions():
             raise ValueError(
                 f"{type(self).__name__} was given a space ({self.space.name}) whose choices are not those of the space "
@@ -189,26 +205,37 @@ class HistorySampler(BaseSampler, ABC):
             )
         found = dict(self._memory.read(study.get_trials(deepcopy=False)).distributions)
         if self.space is not None:
-            found.update(self.space.distributions())
+            found.update(self._memory.identities.distributions(found))
         return found
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """Propose the parameters in ``search_space``."""
+        """Propose the parameters in ``search_space``; those that are choices are kept until they are asked for.
+
+        For only then it is known whether a study takes labels or what these stand for.
+        """
         with self._proposals.lock:
             trials = self._proposals.shown(study.study_name, study.get_trials(deepcopy=False))
             history = History(trials, study.direction, trial, search_space, self._memory)
             wanted = self.propose(study, trial, history, self._generator.of(trial.number))
             proposal = {name: value for name, value in wanted.items() if name in search_space}
             self._proposals.keep(study.study_name, trial.number, proposal)
-        return proposal
+        return {name: value for name, value in proposal.items() if name not in self._memory.identities.choices}
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """Draw one parameter at random."""
-        return any_value(param_distribution, self._generator.of(trial.number, param_name))
+        """The proposed value of a choice, or else any that it can have here; of other parameters any value."""
+        generator = self._generator.of(trial.number, param_name)
+        if (choice := self._memory.identities.choices.get(param_name)) is not None:
+            values = values_by_label(param_distribution, choice)
+            label = self._proposals.of(study.study_name, trial.number).get(param_name)
+            if label in values:
+                return values[label]
+            if values:
+                return list(values.values())[int(generator.integers(len(values)))]
+        return any_value(param_distribution, generator)
 
     def reseed_rng(self) -> None:
         """Do nothing: no two trials draw the same, in whatever worker."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import suppress
 from copy import copy
 from itertools import count
 from operator import is_
@@ -11,10 +12,12 @@ from threading import Lock, RLock
 from typing import Any, NamedTuple, Self
 
 from optuna import Study
-from optuna.distributions import BaseDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from lit_metanas.spaces.choice_space import ChoiceSpace
+from lit_metanas.searchers.mutation import values_by_label
+from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.choice_space import PREFIX, ChoiceSpace
 
 CHANCES = 2
 """How often parameters may fail before they count as tried: once may be the machine's fault."""
@@ -36,7 +39,7 @@ def note_on_trial(study: Study, trial: FrozenTrial, name: str, value: Any) -> No
 
 
 class Digest:
-    """Finished trials, sorted.
+    """Finished trials, sorted; all but ``trials`` have labels where these have values of a space's choices.
 
     Attributes:
         trials: all, in the order of their numbers.
@@ -62,6 +65,7 @@ class Digest:
     def add(self, trial: FrozenTrial) -> None:
         """Read one more."""
         self.trials.append(trial)
+        trial = self._identities.labelled(trial)
         self.by_names.setdefault(tuple(trial.params), []).append(trial)
         number = self._identities(trial.params).number
         if trial.state == TrialState.FAIL:
@@ -86,18 +90,19 @@ class Memory:
 
     Args:
         space: tells which architectures are the same network; None tells parameter sets apart by their values.
+        prefix: of the parameters that are its choices.
     """
 
-    def __init__(self, space: ChoiceSpace | None = None) -> None:
-        self.identities = Identities(space)
+    def __init__(self, space: ChoiceSpace | None = None, prefix: str = PREFIX) -> None:
+        self.identities = Identities(space, prefix)
         self._digest = Digest(self.identities)
         self._lock = Lock()
 
     def __deepcopy__(self, memo: dict[int, object]) -> Self:
         return self
 
-    def __reduce__(self) -> tuple[type[Self], tuple[ChoiceSpace | None]]:
-        return type(self), (self.identities.space,)
+    def __reduce__(self) -> tuple[type[Self], tuple[ChoiceSpace | None, str]]:
+        return type(self), (self.identities.space, self.identities.prefix)
 
     def read(self, trials: Sequence[FrozenTrial]) -> Digest:
         """The digest of the finished ones among ``trials``. Another thread may go on reading the same study in it."""
@@ -110,9 +115,6 @@ class Memory:
             return self._digest
 
 
-PREFIX = "arch."
-"""Of the parameters that are a space's choices."""
-
 EMBEDDING = "embedding"
 """The study's user attribute that holds its task's embedding."""
 
@@ -124,11 +126,13 @@ class Identity(NamedTuple):
         number: equal for equal parameter sets, and for those that stand for one canonical architecture.
         allowed: whether the architecture can be built.
         inactive: parameters that do not matter beside the others.
+        architecture: of the space; None where the parameters tell of none.
     """
 
     number: int
     allowed: bool
     inactive: frozenset[str]
+    architecture: Architecture | None
 
 
 class Identities:
@@ -136,11 +140,15 @@ class Identities:
 
     Args:
         space: tells which architectures are the same network; None tells parameter sets apart by their values.
+        prefix: of the parameters that are its choices.
+
+    Attributes:
+        choices: by the names of their parameters.
     """
 
-    def __init__(self, space: ChoiceSpace | None = None) -> None:
-        self.space = space
-        self._choices = [] if space is None else [(PREFIX + choice.name, choice.name) for choice in space.choices]
+    def __init__(self, space: ChoiceSpace | None = None, prefix: str = PREFIX) -> None:
+        self.space, self.prefix = space, prefix
+        self.choices = {} if space is None else {prefix + choice.name: choice for choice in space.choices}
         self._seen: dict[Hashable, Identity] = {}
         self._numbers: dict[Hashable, int] = {}
         self._count = count()
@@ -159,20 +167,52 @@ class Identities:
 
     def equivalent(self, parameters: Mapping[str, Any], below: Callable[[int], int]) -> dict[str, Any]:
         """Parameters of the same identity, drawn where the space has several: see ``ChoiceSpace.equivalent``."""
-        if self.space is None or not all(name in parameters for name, _ in self._choices):
+        if self.space is None or not all(name in parameters for name in self.choices):
             return dict(parameters)
-        drawn = self.space.equivalent({choice: parameters[name] for name, choice in self._choices}, below)
-        return {**parameters, **{name: drawn[choice] for name, choice in self._choices}}
+        drawn = self.space.equivalent({choice.name: parameters[name] for name, choice in self.choices.items()}, below)
+        return {**parameters, **{name: drawn[choice.name] for name, choice in self.choices.items()}}
+
+    def labelled(self, trial: FrozenTrial) -> FrozenTrial:
+        """A trial with labels in place of the numbers and booleans that stand for them in anyone's study.
+
+        Inactive choices that it was not asked for have their first label.
+        """
+        others = [name for name in self.choices if not isinstance(trial.params.get(name), str)]
+        if not others:
+            return trial
+        labelled = copy(trial)
+        labelled.params = dict(trial.params)
+        whole = self(trial.params).architecture is not None
+        for name in others:
+            choice = self.choices[name]
+            if name in trial.params:
+                labelled.params[name] = choice.label_of(trial.params[name]) or trial.params[name]
+            elif whole and self.space is not None:
+                labelled.params[name] = self.space.proposed(choice)[0]
+        return labelled
+
+    def distributions(self, asked: Mapping[str, BaseDistribution]) -> dict[str, BaseDistribution]:
+        """Of the choices: the labels that a study can have, as far as its trials have ``asked`` for them."""
+        assert self.space is not None
+        found = self.space.distributions(self.prefix)
+        for name, choice in self.choices.items():
+            values = values_by_label(asked[name], choice) if name in asked else {}
+            if kept := [label for label in self.space.proposed(choice) if label in values]:
+                found[name] = CategoricalDistribution(kept)
+        return found
 
     def _identify(self, parameters: dict[str, Any]) -> Identity:
         architecture, allowed, inactive = None, True, frozenset[str]()
-        if self.space is not None and all(name in parameters for name, _ in self._choices):
-            architecture = self.space.canonical({choice: parameters.pop(name) for name, choice in self._choices})
-            allowed = self.space.violation(architecture) is None
-            inactive = frozenset(name for name, choice in self._choices if choice not in architecture)
+        if self.space is not None:
+            with suppress(ValueError):  # a part of an architecture is told apart by its values
+                architecture = self.space.told(parameters, self.prefix)
+                allowed = self.space.violation(architecture) is None
+                inactive = frozenset(name for name, choice in self.choices.items() if choice.name not in architecture)
+                parameters = {name: value for name, value in parameters.items() if name not in self.choices}
         others = tuple((name, _rounded(parameters[name])) for name in sorted(parameters))
         # Two threads may get here at once: what both count is kept once.
-        return Identity(self._numbers.setdefault((architecture, others), next(self._count)), allowed, inactive)
+        number = self._numbers.setdefault((architecture, others), next(self._count))
+        return Identity(number, allowed, inactive, architecture)
 
 
 def _rounded(value: Any) -> Any:
@@ -205,12 +245,16 @@ class Proposals:
         """Remember the proposal for the trial with this number."""
         self._kept[study, number] = proposal
 
+    def of(self, study: str, number: int) -> Mapping[str, Any]:
+        """What was proposed to the trial with this number; nothing where it has ended."""
+        return self._kept.get((study, number), {})
+
     def shown(self, study: str, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
         """The trials of a study; running ones with what was proposed to them."""
         running = {trial.number for trial in trials if trial.state == TrialState.RUNNING}
         for key in [key for key in self._kept if key[0] == study and key[1] not in running]:
             del self._kept[key]
-        return [self._filled(trial, self._kept.get((study, trial.number), {})) for trial in trials]
+        return [self._filled(trial, self.of(study, trial.number)) for trial in trials]
 
     @staticmethod
     def _filled(trial: FrozenTrial, proposal: Mapping[str, Any]) -> FrozenTrial:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,13 @@ from optuna.trial import FrozenTrial, TrialState
 
 from lit_metanas.records.budget import Cost
 from lit_metanas.searchers.samplers.history_sampler import History, HistorySampler
-from lit_metanas.searchers.samplers.memory import EMBEDDING, PREFIX
+from lit_metanas.searchers.samplers.memory import EMBEDDING
 from lit_metanas.searchers.samplers.surrogate_choice import SurrogateChoice, Tried
 from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.spaces.choice_space import ChoiceSpace
+from lit_metanas.spaces.choice_space import PREFIX, ChoiceSpace
 from lit_metanas.spaces.encodings import Encoding, OneHotEncoding
+from lit_metanas.surrogates.meta_surrogate import MetaSurrogate
+from lit_metanas.surrogates.transfer import TransferSurrogate
 
 
 class MetaSampler(HistorySampler):
@@ -31,12 +34,17 @@ class MetaSampler(HistorySampler):
 
     In a space of up to 100,000 combinations all architectures are weighed, in a larger one 500 drawn ones, as many
     mutants of the best, and the best of the sources. Trials that other workers run count as if they scored what is
-    expected. Parameters that are not the space's choices are drawn at random.
+    expected. Parameters that are not the space's choices are drawn at random. Where a trial has none of the choices, a
+    warning says so, once.
 
     Args:
-        space: its choices are the study's parameters with the prefix ``arch.``.
-        encoding: of the architectures, the one with which the checkpoint was fitted; None is one-hot.
-        checkpoint: of a ``MetaSurrogate``; None searches without sources.
+        space: its choices are parameters of the study, suggested as labels or as the numbers or booleans that these
+            spell.
+        encoding: of the architectures, the one with which the checkpoint was fitted; None is one-hot, or that of
+            ``surrogate``.
+        checkpoint: of a ``MetaSurrogate``.
+        surrogate: a fitted one in memory, in place of a checkpoint; without either it searches without sources.
+        prefix: of the parameters that are the space's choices.
         first: size of the portfolio; without sources as many trials are drawn at random.
         refit: scores after which the kernel's parameters are fitted again.
         context: most scores that the process takes, the best half of them and the latest, so that time and memory of a
@@ -44,7 +52,9 @@ class MetaSampler(HistorySampler):
         seed: of all draws, together with the trial's number; None takes one from the operating system.
 
     Raises:
-        ValueError: a number is too small, or the encoding is of another space.
+        FileNotFoundError: there is no such checkpoint.
+        ValueError: a number is too small; the encoding, checkpoint or surrogate is of another space; the checkpoint
+            cannot be read; or a surrogate is given beside a checkpoint or an encoding.
 
     Example:
         >>> import lit_metanas as lm
@@ -54,12 +64,16 @@ class MetaSampler(HistorySampler):
         'MetaSampler'
     """
 
+    surrogate: TransferSurrogate | None = None
+
     def __init__(
         self,
         *,
         space: ChoiceSpace,
         encoding: Encoding | None = None,
         checkpoint: str | None = None,
+        surrogate: MetaSurrogate | None = None,
+        prefix: str = PREFIX,
         first: int = 5,
         refit: int = 10,
         context: int = 250,
@@ -68,12 +82,22 @@ class MetaSampler(HistorySampler):
         for name, value, least in (("first", first, 0), ("refit", refit, 1), ("context", context, 2)):
             if value < least:
                 raise ValueError(f"MetaSampler: {name} is {value}; give at least {least}.")
-        if encoding is not None and encoding.space.distributions() != space.distributions():
-            raise ValueError(f"The encoding is of another space than {space.name}: give both the same.")
-        super().__init__(seed=seed, space=space)
+        for name, other in (("checkpoint", checkpoint), ("encoding", encoding)):
+            if surrogate is not None and other is not None:
+                raise ValueError(f"MetaSampler: a fitted surrogate has all that it needs; leave out the {name}.")
+        used = encoding or (surrogate.encoding if surrogate is not None else OneHotEncoding(space))
+        if used.space.distributions() != space.distributions():
+            given = "surrogate" if encoding is None else "encoding"
+            raise ValueError(f"The {given} is of another space than {space.name}: give both the same.")
+        super().__init__(seed=seed, space=space, prefix=prefix)
         self.first = first
         self.encoding, self.checkpoint, self.refit, self.context = encoding, checkpoint, refit, context
-        self._choice = SurrogateChoice(encoding or OneHotEncoding(space), checkpoint, refit=refit, context=context)
+        if surrogate is not None:  # else a search that was finished without this argument would count as another one
+            self.surrogate = surrogate.surrogate
+        self._choice = SurrogateChoice(used, self.surrogate or checkpoint, refit=refit, context=context)
+        if checkpoint is not None:
+            _ = self._choice.surrogate  # what cannot be read is to be told now
+        self._warned = False
 
     @property
     def meta_cost(self) -> Cost:
@@ -101,10 +125,25 @@ class MetaSampler(HistorySampler):
                 skipped -= 1
         return history.draw(generator)
 
+    def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
+        """Warn, once, of a trial that tells of no architecture, so that whole studies are not searched at random."""
+        if self._warned or state != TrialState.COMPLETE or self.space is None:
+            return
+        try:
+            self.space.told(trial.params, self.prefix)
+        except ValueError as error:
+            self._warned = True
+            name = f"{self.prefix}{self.space.choices[0].name}"
+            warnings.warn(
+                f"MetaSampler learns nothing from trial {trial.number} of the study '{study.study_name}', and draws "
+                f"what it has at random. {error} Name the parameters as '{name}', or give the sampler another prefix.",
+                stacklevel=2,
+            )
+
     def _deciding(self, trial: FrozenTrial, history: History) -> int:
         """How many earlier trials of other workers are about to take what promises most."""
         running = [one for one in history.trials if one.state == TrialState.RUNNING and one.number < trial.number]
-        return sum(not any(name.startswith(PREFIX) for name in one.params) for one in running)
+        return sum(self._memory.identities.choices.keys().isdisjoint(one.params) for one in running)
 
     def _tried(self, history: History) -> Tried:
         """What the study tells. Constraints come before scores, and only the order of these counts."""
@@ -118,12 +157,12 @@ class MetaSampler(HistorySampler):
 
     def _architecture(self, trial: FrozenTrial) -> Architecture | None:
         """What a trial tried; None where it is not known yet, or not of the space."""
-        labels = {name.removeprefix(PREFIX): label for name, label in trial.params.items() if name.startswith(PREFIX)}
-        return self._choice.named(labels)
+        return self._memory.identities(trial.params).architecture
 
     def _parameters(self, architecture: Architecture) -> dict[str, Any]:
         """An architecture as parameters; inactive choices have the first label."""
         space = self._choice.encoding.space
         return {
-            PREFIX + choice.name: architecture.get(choice.name, space.proposed(choice)[0]) for choice in space.choices
+            self.prefix + choice.name: architecture.get(choice.name, space.proposed(choice)[0])
+            for choice in space.choices
         }

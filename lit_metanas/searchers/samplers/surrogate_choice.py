@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property, partial
 from threading import RLock
 from typing import Any, NamedTuple, Self
@@ -47,16 +47,15 @@ class SurrogateChoice:
 
     Args:
         encoding: of the space.
-        checkpoint: of a ``MetaSurrogate``; None has no sources.
+        source: the path of a checkpoint of a ``MetaSurrogate``, or what it learned; None has no sources.
         refit: scores after which the kernel's parameters are fitted again.
         context: most scores that the posterior takes: the best half of them and the latest.
     """
 
-    def __init__(self, encoding: Encoding, checkpoint: str | None, *, refit: int, context: int) -> None:
-        self.encoding, self.checkpoint = encoding, checkpoint
+    def __init__(self, encoding: Encoding, source: str | TransferSurrogate | None, *, refit: int, context: int) -> None:
+        self.encoding, self.source = encoding, source
         self.refit, self.context = refit, context
         self._lock = RLock()
-        self._named: dict[tuple[tuple[str, str], ...], Architecture | None] = {}
         self._parameters: tuple[object, Tensor] | None = None
         self._posterior: tuple[object, CandidatePosterior] | None = None
 
@@ -64,18 +63,20 @@ class SurrogateChoice:
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return partial(type(self), refit=self.refit, context=self.context), (self.encoding, self.checkpoint)
+        return partial(type(self), refit=self.refit, context=self.context), (self.encoding, self.source)
 
     @cached_property
     def surrogate(self) -> TransferSurrogate:
-        """That of the checkpoint, or one without sources.
+        """The one that was given, or one without sources.
 
         Raises:
             FileNotFoundError: there is no such checkpoint.
             ValueError: it is of something else.
         """
-        if self.checkpoint is not None:
-            return read_surrogate(self.checkpoint, self.encoding)
+        if isinstance(self.source, TransferSurrogate):
+            return self.source
+        if self.source is not None:
+            return read_surrogate(self.source, self.encoding)
         scales = mean_distances(self.encoding.candidates.features, self.encoding.groups)
         kernel = GroupedKernel(self.encoding.groups, scales)
         return TransferSurrogate(kernel, (), kernel.prior.mean)
@@ -85,18 +86,6 @@ class SurrogateChoice:
         if self.encoding.candidates.whole:
             return WholeSpaceProvider(self.surrogate, self.encoding.candidates)
         return DrawnCandidateProvider(self.surrogate, self.encoding)
-
-    def named(self, labels: Mapping[str, str]) -> Architecture | None:
-        """The canonical architecture of all choices' labels; None where one is missing or not of the space."""
-        key = tuple(labels.items())
-        if any(choice.name not in labels for choice in self.encoding.space.choices):
-            return None
-        if key not in self._named:
-            try:
-                self._named[key] = self.encoding.space.canonical(labels)
-            except ValueError:
-                self._named[key] = None
-        return self._named[key]
 
     def first(self, embedding: Sequence[float], number: int) -> list[Architecture]:
         """What to try on a task of which nothing is known but, maybe, its embedding.
@@ -111,11 +100,15 @@ class SurrogateChoice:
                 others = torch.stack([source.embedding for source in sources])
                 if others.shape[1] != len(embedding):
                     raise ValueError(
-                        f"The study's task has an embedding of {len(embedding)} numbers, those of '{self.checkpoint}' "
-                        f"have {others.shape[1]}: give the searcher the embedding of their records, or none."
+                        f"The study's task has an embedding of {len(embedding)} numbers, those of {self._name} have "
+                        f"{others.shape[1]}: give the searcher the embedding of their records, or none."
                     )
                 weights = closeness(torch.tensor(embedding, dtype=torch.float64), others)
             return [prospects.architectures[place] for place in portfolio(prospects.sources, weights, number)]
+
+    @property
+    def _name(self) -> str:
+        return f"'{self.source}'" if isinstance(self.source, str) else "the surrogate"
 
     def next(self, tried: Tried, draw: np.random.Generator) -> Iterator[Architecture]:
         """All prospects, the most promising first, those that were tried among them.

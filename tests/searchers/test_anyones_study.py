@@ -1,0 +1,240 @@
+"""Samplers that know a space, in studies whose parameters have other names and kinds; and records of such studies."""
+
+import pickle
+import warnings
+from itertools import product
+
+import optuna
+import pytest
+import torch
+from optuna.samplers import RandomSampler
+
+from lit_metanas.cli.command_line import main
+from lit_metanas.records import read_record_lines
+from lit_metanas.searchers import LocalSearch, MetaSampler, QuerySearcher, RegularisedEvolution, record_of
+from lit_metanas.searchers.query.study import quiet_optuna
+from lit_metanas.spaces import Choice, ChoiceSpace, LayeredSpace, OneHotEncoding
+from lit_metanas.surrogates import MetaSurrogate, RecordDataModule
+from lit_metanas.surrogates.surrogate_checkpoint import write_surrogate
+from lit_metanas.training import Trainer
+
+
+class Blocks(ChoiceSpace):
+    """Labels that are integers, floats and booleans, and a choice that matters in deep networks alone."""
+
+    choices = (
+        Choice("depth", (1, 2, 3, 4)),
+        Choice("width", (16, 32, 64)),
+        Choice("rate", (0.0, 0.1, 0.2)),
+        Choice("bias", (False, True)),
+        Choice("skip", ("none", "add"), active_if=(("depth", frozenset({3, 4})),)),
+    )
+
+
+SPACE = Blocks()
+ALL = tuple(SPACE.architectures())
+NAMES = [choice.name for choice in SPACE.choices]
+
+
+def value(architecture, task=0.0):
+    labels = {name: architecture.get(name, "none") for name in NAMES}
+    score = (int(labels["depth"]) - 3 - task) ** 2 + abs(int(labels["width"]) - 32) / 16 + 10 * float(labels["rate"])
+    return -score + (labels["bias"] == "True") + 0.5 * (labels["skip"] == "add")
+
+
+def asked(trial, prefix="", *, conditional=True):
+    """What a user's own code asks: a number is asked for as a number."""
+    parameters = {
+        "depth": trial.suggest_int(f"{prefix}depth", 1, 4),
+        "width": trial.suggest_categorical(f"{prefix}width", [16, 32, 64]),
+        "rate": trial.suggest_float(f"{prefix}rate", 0.0, 0.2, step=0.1),
+        "bias": trial.suggest_categorical(f"{prefix}bias", [True, False]),
+    }
+    if parameters["depth"] > 2 or not conditional:
+        parameters["skip"] = trial.suggest_categorical(f"{prefix}skip", ["none", "add"])
+    return SPACE.told(parameters, prefix="")
+
+
+def optimized(sampler, number, objective, **options):
+    with quiet_optuna():
+        study = optuna.create_study(sampler=sampler, direction="maximize", **options)
+        study.optimize(objective, n_trials=number)
+    return study
+
+
+def tried(study, prefix=""):
+    return [SPACE.told(trial.params, prefix) for trial in study.trials]
+
+
+SAMPLERS = {
+    "meta": lambda **options: MetaSampler(space=SPACE, seed=0, **options),
+    "evolution": lambda **options: RegularisedEvolution(population=6, sample=3, space=SPACE, seed=0, **options),
+    "local": lambda **options: LocalSearch(initial=2, space=SPACE, seed=0, **options),
+}
+every_sampler = pytest.mark.parametrize("make", SAMPLERS.values(), ids=SAMPLERS)
+
+
+@every_sampler
+@pytest.mark.parametrize("prefix", ["", "net."])
+def test_a_study_of_numbers_is_searched_as_one_of_labels(make, prefix):
+    ours = optimized(make(), 30, lambda trial: value(SPACE.suggest(trial)))
+    theirs = optimized(make(prefix=prefix), 30, lambda trial: value(asked(trial, prefix, conditional=False)))
+    assert tried(theirs, prefix) == tried(ours, "arch.")
+    assert {type(trial.params[f"{prefix}depth"]) for trial in theirs.trials} == {int}
+
+
+@every_sampler
+def test_a_whole_space_of_numbers_is_searched_without_asking_for_anything_twice(make):
+    study = optimized(make(prefix=""), len(ALL) - 5, lambda trial: value(asked(trial)))
+    assert len(set(tried(study))) == len(ALL) - 5
+
+
+@every_sampler
+def test_labels_that_a_study_does_not_have_are_not_proposed(make):
+    def narrow(trial):
+        labels = {
+            "depth": trial.suggest_int("depth", 1, 9, step=2),
+            "width": trial.suggest_int("width", 16, 40, log=True),
+            "rate": trial.suggest_float("rate", 0.05, 0.5),
+            "bias": trial.suggest_categorical("bias", ["True"]),
+            "skip": trial.suggest_categorical("skip", ["add", "concatenate"]),
+        }
+        return sum(map(float, (labels["depth"], labels["width"], labels["rate"])))
+
+    study = optimized(make(prefix=""), 8, narrow)
+    possible = {SPACE.canonical(dict(zip(NAMES, labels, strict=True)))
+                for labels in product((1, 3), (16, 32), (0.1, 0.2), (True,), ("add",))}  # fmt: skip
+    assert set(tried(study)) <= possible
+    assert len(set(tried(study)[1:])) >= len(possible) - 1
+
+
+def test_a_study_without_the_choices_is_told_so_once():
+    sampler = MetaSampler(space=SPACE, seed=0)
+    with pytest.warns(UserWarning, match="MetaSampler learns nothing") as told:
+        optimized(sampler, 5, lambda trial: value(asked(trial)), study_name="mine")
+    (message,) = [str(one.message) for one in told]
+    assert message.startswith("MetaSampler learns nothing from trial 0 of the study 'mine', and draws what it has")
+    assert "no parameter 'arch.depth' for the choice 'depth', but 'depth', 'width', 'rate', 'bias'" in message
+    with pytest.warns(UserWarning, match="'depth' is 7, no label of the choice: use 1, 2, 3, 4"):
+        optimized(MetaSampler(space=SPACE, prefix=""), 1, lambda trial: trial.suggest_int("depth", 7, 7))
+
+
+def test_a_study_that_has_the_choices_is_told_nothing():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        study = optimized(SAMPLERS["meta"](prefix=""), 3, lambda trial: value(asked(trial)))
+        study.enqueue_trial({"depth": 1, "width": 16, "rate": 0.1, "bias": True})
+        with quiet_optuna():
+            study.optimize(lambda trial: value(asked(trial)) + 0 * trial.suggest_float("momentum", 0, 1), n_trials=2)
+
+
+@every_sampler
+def test_a_search_of_ours_has_one_prefix(make):
+    with pytest.raises(ValueError, match=r"has the prefix 'net\.', which is for studies of your own: leave it out"):
+        QuerySearcher(sampler=make(prefix="net.")).sampler.check(SPACE)
+
+
+def test_a_sampler_is_pickled_with_its_prefix():
+    sampler = pickle.loads(pickle.dumps(SAMPLERS["meta"](prefix="net.")))
+    assert sampler.prefix == "net."
+    assert tried(optimized(sampler, 3, lambda trial: value(asked(trial, "net."))), "net.")
+
+
+def studies(tasks=(0.0, 0.5, 1.0), searches=2):
+    """Random searches in memory, several of each task."""
+    return {
+        (task, seed): optimized(RandomSampler(seed=seed), 20, lambda trial, task=task: value(asked(trial), task),
+                                study_name=f"{task}, {seed}")
+        for task in tasks for seed in range(searches)
+    }  # fmt: skip
+
+
+def learned(records):
+    model = MetaSurrogate(encoding=OneHotEncoding(SPACE))
+    trainer = Trainer(
+        max_epochs=1, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        limit_val_batches=0,
+    )  # fmt: skip
+    trainer.fit(model, RecordDataModule(encoding=model.encoding, records=records))
+    return model
+
+
+def test_searches_of_one_task_are_one_source_and_tasks_are_several():
+    found = studies()
+    by_task = learned([record_of(study, SPACE, task=f"task {task}", prefix="") for (task, _), study in found.items()])
+    assert list(by_task.sources) == ["task 0.0", "task 0.5", "task 1.0"]
+    assert min(len(source.features) for source in by_task.sources.values()) > 20
+    by_name = learned([record_of(study, SPACE, prefix="") for study in found.values()])
+    assert len(by_name.sources) == 6
+    for (task, _), study in found.items():
+        study.set_user_attr("task", f"task {task}")
+    assert list(learned([record_of(s, SPACE, prefix="") for s in found.values()]).sources) == list(by_task.sources)
+
+
+def test_a_surrogate_in_memory_is_that_of_its_checkpoint(tmp_path):
+    model = learned([record_of(study, SPACE, prefix="") for study in studies(searches=1).values()])
+    write_surrogate(tmp_path / "learned.ckpt", model.encoding, model.surrogate)
+    options = ({"surrogate": model}, {"checkpoint": str(tmp_path / "learned.ckpt")}, {})
+    samplers = [SAMPLERS["meta"](prefix="", **given) for given in options]
+    found = [tried(optimized(sampler, 12, lambda trial: value(asked(trial)))) for sampler in samplers]
+    assert found[0] == found[1] != found[2]
+    again = pickle.loads(pickle.dumps(samplers[0]))
+    assert tried(optimized(again, 12, lambda trial: value(asked(trial)))) == found[0]
+    assert samplers[0].meta_cost.queries == 60
+    best = max(ALL, key=value)
+    assert found[0].index(best) < 12
+    for given in ({"encoding": model.encoding}, {"checkpoint": str(tmp_path / "learned.ckpt")}):
+        with pytest.raises(ValueError, match=f"has all that it needs; leave out the {next(iter(given))}"):
+            SAMPLERS["meta"](surrogate=model, **given)
+    with pytest.raises(ValueError, match="The surrogate is of another space than LayeredSpace"):
+        MetaSampler(space=LayeredSpace(), surrogate=model)
+
+
+def test_a_missing_or_foreign_checkpoint_is_noticed_at_once(tmp_path):
+    with pytest.raises(FileNotFoundError, match="There is no checkpoint"):
+        SAMPLERS["meta"](checkpoint=str(tmp_path / "absent.ckpt"))
+    torch.save({}, tmp_path / "other.ckpt")
+    with pytest.raises(ValueError, match="is no meta-surrogate"):
+        SAMPLERS["meta"](checkpoint=str(tmp_path / "other.ckpt"))
+
+
+def test_a_record_of_numbers_has_the_labels_of_the_space():
+    study = studies(tasks=(0.0,), searches=1)[0.0, 0]
+    record = record_of(study, SPACE, prefix="")
+    assert [trial.architecture for trial in record.trials] == tried(study)
+    assert (record.space, record.method) == ("Blocks", "")
+    assert record.choices == {choice.name: choice.labels for choice in SPACE.choices}
+    assert record_of(study, SPACE, task="letters", prefix="").method == study.study_name
+    anything = record_of(study, prefix="")
+    assert anything.choices["depth"] == ("1", "2", "3", "4")
+    assert anything.choices["bias"] == ("True", "False")
+    assert "rate" not in anything.choices
+    with pytest.raises(ValueError, match=r"with parameters '' and a choice of LayeredSpace"):
+        record_of(study, LayeredSpace(), prefix="")
+
+
+def test_a_record_of_another_space_is_refused():
+    layered = LayeredSpace()
+    ours = record_of(optimized(RandomSampler(seed=0), 2, lambda trial: float(len(layered.suggest(trial)))), layered)
+    theirs = record_of(studies(tasks=(0.0,), searches=1)[0.0, 0], SPACE, prefix="")
+    data = RecordDataModule(encoding=OneHotEncoding(layered), records=[ours, theirs])
+    with pytest.raises(ValueError, match=r"Record 2 is of task '.*' in the space Blocks, not Layered.*: leave it out"):
+        data.setup("fit")
+
+
+def test_the_verb_takes_a_prefix_and_tasks(tmp_path, capsys):
+    storage = f"sqlite:///{tmp_path}/studies.db"
+    for seed in range(2):
+        study = optimized(
+            RandomSampler(seed=seed), 4, lambda trial: value(asked(trial)), storage=storage, study_name=f"run {seed}"
+        )
+        study.set_user_attr("task", "letters")
+    assert main(["records", f"--storage={storage}", f"--write={tmp_path}/r.jsonl"]) in (1, 2)
+    assert "names begin with 'arch.'" in capsys.readouterr().err
+    assert main(["records", f"--storage={storage}", f"--write={tmp_path}/r.jsonl", "--prefix="]) == 0
+    assert capsys.readouterr().out.startswith("2 searches of 1 task, 8 trials, are in")
+    assert [record.method for record in read_record_lines(tmp_path / "r.jsonl", SPACE)] == ["run 0", "run 1"]
+    again = f"sqlite:///{tmp_path}/again.db"
+    assert main(["records", f"--storage={again}", f"--read=[{tmp_path}/r.jsonl]", "--prefix=net."]) == 0
+    name = optuna.get_all_study_names(again)[0]
+    assert {key.split(".")[0] for key in optuna.load_study(study_name=name, storage=again).trials[0].params} == {"net"}
