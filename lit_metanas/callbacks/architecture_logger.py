@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +52,10 @@ class ArchitectureLogger(Callback):
         labels = {choice.name: list(choice.labels) for choice in choices if len(choice.labels) > 1}
         if self.history is None or self.history.labels != labels:
             self.history = ProbabilityHistory(labels)
+        if trainer.is_global_zero:
+            for logger in trainer.loggers:
+                if isinstance(logger, WandbLogger):
+                    _leave_out_of_summary(logger, labels)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log and append to the history."""
@@ -113,6 +118,17 @@ class ArchitectureLogger(Callback):
         for logger in takers:
             for key, picture in pictures.items():
                 _log_picture(logger, key, picture, step)
+
+
+def _leave_out_of_summary(logger: WandbLogger, labels: Mapping[str, Sequence[str]]) -> None:
+    """Keep W&B's summary of a run for scores: curves and ``probabilities.json`` have the probabilities.
+
+    Each is named, since a pattern with a star does not always go before the logger's own one for all.
+    """
+    for name, own in labels.items():
+        for label in (*own, "entropy", "argmax"):
+            key = f"arch/{name}/{label}".replace(".", r"\.")  # a bare dot would name a part of a metric
+            logger.experiment.define_metric(key, step_metric="trainer/global_step", summary="none")
 
 
 def _log_picture(logger: Logger, key: str, picture: NDArray[uint8], step: int) -> None:

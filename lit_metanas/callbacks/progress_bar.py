@@ -135,13 +135,13 @@ class EpisodeProgressBar(ProgressBar):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Open the line."""
-        self._open("meta-train", EpisodeMeter(self._trained, _trained_share(trainer, pl_module)))
+        self._open("meta-train", EpisodeMeter(self._trained, trained_share(trainer, pl_module)))
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Count the batch's episodes over all ranks."""
-        self._meter.update(episodes_in(batch) * trainer.world_size, _trained_share(trainer, pl_module))
+        self._meter.update(episodes_in(batch) * trainer.world_size, trained_share(trainer, pl_module))
         self._trained = self._meter.done
         self._show(trainer.callback_metrics)
 
@@ -274,9 +274,10 @@ def episodes_in(batch: Any) -> int:
     return 1
 
 
-def _trained_share(trainer: Trainer, module: LightningModule) -> float:
+def trained_share(trainer: Trainer, module: LightningModule) -> float:
     """Share of the training that is done: the largest of the module's own and those of the trainer's limits."""
-    batches = trainer.fit_loop.total_batch_idx + 1
+    # Not the loop's index, which counts a batch that an interruption has kept from beginning.
+    batches = trainer.fit_loop.epoch_loop.batch_progress.total.processed  # type: ignore[attr-defined]
     shares = [float(module.progress)] if searches(module) else []
     if trainer.max_epochs is not None and trainer.max_epochs > 0:
         shares.append(batches / max(trainer.max_epochs * float(trainer.num_training_batches), 1.0))

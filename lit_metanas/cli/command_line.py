@@ -47,6 +47,7 @@ _OBVIOUS = (
     ".*The number of training batches.*",
     ".*callbacks used to create the checkpoint.*",
     ".*The dirpath has changed.*",
+    r".*torch\.distributed\.nn\.functional\.all_gather is deprecated.*",  # by Lightning's own gathering
     ".*LeafSpec.*is deprecated.*",
     ".*Checkpoint directory .* exists and is not empty.*",
     ".*Total length of .* across ranks is zero.*",  # no tasks are held out for validation
@@ -90,8 +91,13 @@ def main(args: list[str] | None = None) -> int:
     return 0
 
 
-def execute(args: list[str], *, debug: bool = False) -> None:
+def execute(args: list[str], *, debug: bool = False, suggests: bool = True) -> None:
     """Do what the arguments say, raising what goes wrong.
+
+    Args:
+        args: the arguments.
+        debug: whether all that Lightning says is shown.
+        suggests: whether a verb of the Trainer says at its end what the next command may be.
 
     Raises:
         UsageError: the command or a configuration is wrong.
@@ -129,7 +135,7 @@ def execute(args: list[str], *, debug: bool = False) -> None:
 
         if debug:
             os.environ[DEBUG] = "1"  # for the processes of its phases
-        _call(run, verb, rest, execute=lambda phase: execute(phase, debug=debug))
+        _call(run, verb, rest, execute=lambda phase: execute(phase, debug=debug, suggests=False))
     else:
         from lit_metanas.cli.environment import leave_process_group, own_run
         from lit_metanas.cli.program import Program
@@ -140,7 +146,7 @@ def execute(args: list[str], *, debug: bool = False) -> None:
             _quieten()
         with own_run():
             # The parser's help is the whole one.
-            Program([verb, *("--help" if word == "--help-all" else word for word in rest)])
+            Program([verb, *("--help" if word == "--help-all" else word for word in rest)], suggests=suggests)
         leave_process_group()
 
 

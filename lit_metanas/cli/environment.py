@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from lit_metanas.io.files import read_regular, replacing
 
@@ -23,8 +24,27 @@ def leave_process_group() -> None:
         distributed.destroy_process_group()
 
 
-ID, NAME = "WANDB_RUN_ID", "WANDB_NAME"
-"""Environment variables by which W&B lets a run's id and name be given; those that the user has set are left alone."""
+ID, NAME, CURVES = "WANDB_RUN_ID", "WANDB_NAME", "WANDB_MAX_END_OF_RUN_HISTORY_METRICS"
+"""Environment variables by which W&B is told a run's id, its name, and how many curves to print at the end; those that
+the user has set are left alone."""
+
+
+def in_run_directory(loggers: Any, configured: Any, root: Path) -> Any:
+    """The loggers, those of W&B with their files in the run's directory where no folder was configured.
+
+    Args:
+        loggers: the trainer's argument: one logger, several, or none.
+        configured: what it was made of.
+        root: the run's directory.
+    """
+    if isinstance(loggers, list):
+        return [in_run_directory(*each, root) for each in zip(loggers, configured, strict=True)]
+    from lightning.pytorch.loggers import WandbLogger
+
+    if type(loggers) is not WandbLogger or configured.init_args.save_dir != "." or configured.init_args.dir:
+        return loggers
+    given = {**configured.init_args.as_dict(), **(configured.get("dict_kwargs") or {}), "save_dir": str(root)}
+    return WandbLogger(**{name: value for name, value in given.items() if value is not None})
 
 
 def name_run(loggers: object, root: Path, verb: str, *, goes_on: bool) -> None:
@@ -46,6 +66,7 @@ def name_run(loggers: object, root: Path, verb: str, *, goes_on: bool) -> None:
     if further or not any(isinstance(logger, WandbLogger) for logger in several):
         return
     os.environ.setdefault(NAME, f"{root} {verb}")
+    os.environ.setdefault(CURVES, "0")  # of the choices, in the alphabet before all others
     if ID in os.environ:
         return
     path = root / f"wandb.{verb}.id"
@@ -63,7 +84,9 @@ def name_run(loggers: object, root: Path, verb: str, *, goes_on: bool) -> None:
 @contextmanager
 def own_run() -> Iterator[None]:
     """Close the W&B run that the block opens, so that the next phase in this process gets a run of its own."""
-    before = {name: os.environ.get(name) for name in (ID, NAME, "WANDB_MODE")}  # Lightning's logger sets the last
+    before = {
+        name: os.environ.get(name) for name in (ID, NAME, CURVES, "WANDB_MODE")
+    }  # Lightning's logger sets the last
     wandb = sys.modules.get("wandb")
     users = wandb is not None and wandb.run is not None
     if wandb is not None and not users:

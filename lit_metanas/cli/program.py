@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -10,15 +11,16 @@ from typing import Any
 from jsonargparse import Namespace
 from lightning import pytorch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch import LightningDataModule, LightningModule
+from lightning.pytorch import Callback, LightningDataModule, LightningModule
 from lightning.pytorch.accelerators import AcceleratorRegistry
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from lit_metanas.callbacks import Preemption, RankMonitor, ReplicaCheck
+from lit_metanas.callbacks import Preemption, RankMonitor, ReplicaCheck, ResultsFile
+from lit_metanas.cli.announcements import CostAnnouncement, end_of_evaluation, end_of_fit, end_of_search
 from lit_metanas.cli.bases import BASE
-from lit_metanas.cli.environment import name_run
+from lit_metanas.cli.environment import in_run_directory, name_run
 from lit_metanas.cli.errors import UsageError
 from lit_metanas.cli.parser import Parser, configuration, of_verb
 from lit_metanas.cli.run_directory import SaveConfig, csv_logger, last_epoch, set_checkpoints_aside
@@ -42,15 +44,20 @@ class Program(LightningCLI):
     Args:
         args: the command line.
         run: whether the first argument is a verb to run; otherwise the objects are only built.
+        suggests: whether the last line says what the next command may be.
     """
 
-    def __init__(self, args: ArgsType = None, run: bool = True) -> None:
+    def __init__(self, args: ArgsType = None, run: bool = True, suggests: bool = True) -> None:
         quiet = {"exit_on_error": False, "allow_abbrev": False}
         own: dict[str, dict[str, Any]] = {verb: {**quiet, "prog": f"lit-metanas {verb}"} for verb in TRAINER_VERBS}
-        own["predict"]["default_config_files"] = [str(Path(__file__).with_name("predict.yaml"))]
+        for verb, defaults in {"predict": "predict.yaml", "validate": "scores.yaml", "test": "scores.yaml"}.items():
+            own[verb]["default_config_files"] = [str(Path(__file__).with_name(defaults))]
         self._held = ExitStack()
+        self._suggests = suggests
+        self._costs: CostAnnouncement | None = None
         self._begins_at: int | None = None
         self._preemptions: list[Preemption] = []
+        self._kept: list[str] = []
         self._begins_anew_in: Path | None = None
         with self._held:
             super().__init__(
@@ -156,10 +163,30 @@ class Program(LightningCLI):
                 f"lit-metanas: the training of '{path}' is finished, and nothing was done: raise trainer.max_epochs, "
                 "max_steps or the model's flops to go on."
             )
+        elif self._costs is not None:
+            config = Path(self.trainer.default_root_dir, self.save_config_kwargs["config_filename"])
+            self._say(end_of_fit(self.trainer, self.model, config=config, seconds=self._costs.seconds))
         if any(each.received for each in self._preemptions):
             raise SIGTERMException(
                 "Stopped by a signal; the training is finished." if self.trainer.local_rank == 0 else 1
             )
+
+    def after_validate(self) -> None:
+        """Tell the scores."""
+        self._say(end_of_evaluation(self.trainer, self.model, "validate", kept=()))
+
+    def after_test(self) -> None:
+        """Tell the scores."""
+        self._say(end_of_evaluation(self.trainer, self.model, "test", kept=self._kept))
+
+    def after_search(self) -> None:
+        """Tell the results."""
+        self._say(end_of_search(self.model))
+
+    def _say(self, lines: Sequence[str]) -> None:
+        """Print what there is to say at the end, on the first process."""
+        if self.trainer.is_global_zero:
+            print(*lines[: None if self._suggests else 1], sep="\n", flush=True)
 
     def instantiate_trainer(self, **kwargs: Any) -> pytorch.Trainer:
         """Build the Trainer, with a logger, checkpoints and guards where none are configured."""
@@ -170,6 +197,7 @@ class Program(LightningCLI):
         if settings.logger is None or settings.logger is True:
             kwargs["logger"] = csv_logger(root, self.verb)
         elif runs:
+            kwargs["logger"] = in_run_directory(settings.logger, of_verb(self.config).trainer.logger, root)
             name_run(settings.logger, root, self.verb, goes_on=goes_on or self.verb == "search")
         callbacks = _several(settings.callbacks)
         if settings.enable_checkpointing is None and not any(isinstance(each, Checkpoint) for each in callbacks):
@@ -179,8 +207,14 @@ class Program(LightningCLI):
             else:
                 kwargs["enable_checkpointing"] = False
         guards = (RankMonitor, ReplicaCheck, Preemption) if self.verb == "fit" else (RankMonitor, Preemption)
-        lacking = [guard() for guard in guards if not any(isinstance(each, guard) for each in callbacks)]
+        lacking: list[Callback] = [
+            guard() for guard in guards if not any(isinstance(each, guard) for each in callbacks)
+        ]
+        if self.verb == "fit":
+            self._costs = CostAnnouncement(root)
+            lacking.append(self._costs)
         callbacks = [*lacking, *callbacks]  # the first to hear of an error is RankMonitor: others would send messages
+        self._kept = [each.path for each in callbacks if isinstance(each, ResultsFile)]
         self._preemptions = [each for each in callbacks if isinstance(each, Preemption)]
         try:
             return super().instantiate_trainer(callbacks=callbacks, **kwargs)

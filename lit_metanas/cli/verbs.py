@@ -48,6 +48,7 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "inputs": "what the user has to give, by name: --inputs.NAME VALUE",
         "args": "further arguments of all phases of a verb",
         "jobs": "how many seeds run side by side (default: 1)",
+        "pace": "how long the phases take, in times of their minutes (default: 1.0)",
     },
     "report": {
         "results": 'one or several results.json, as in \'["a.json","b.json"]\' (must be given)',
@@ -63,6 +64,7 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "write": "a file that gets a line for each study",
         "read": "files of records, as in '[\"records.jsonl\"]', whose lines become studies",
         "study": "only studies whose names begin so; with --read, what the new names begin with",
+        "prefix": "of the parameters of anyone's studies that are choices (default: arch.)",
     },
     "dashboard": {
         "entity": "the user or team of the project (default: the one that is logged in)",

@@ -1,4 +1,4 @@
-"""Small texts: counted nouns, durations, the name of the hardware."""
+"""Small texts: counted nouns, durations, large numbers, the name of the hardware."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 
 _PASSWORD = re.compile(r"(\b[\w+.-]+://[^\s:/@]*:)[^\s/]+@")
+
+PREFIXES = ("", "k", "M", "G", "T", "P", "E")
 
 
 def number_of(number: int, noun: str) -> str:
@@ -60,6 +62,26 @@ def duration(seconds: float) -> str:
     if seconds < 99.5:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.1f} min" if seconds < 5970 else f"{seconds / 3600:.1f} h"
+
+
+def rough(seconds: float) -> str:
+    """An estimate of seconds: ``10 s`` at least, ``40 s``, ``3 min``, ``2.1 h``."""
+    if seconds < 55:
+        return f"{10 * max(round(seconds / 10), 1)} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5970 else f"{seconds / 3600:.1f} h"
+
+
+def with_prefix(number: float, exact: bool = False) -> str:
+    """Three digits and a prefix: ``0``, ``950``, ``12.3 k``, ``4.56 M``, ``1.00 G``; ``exact`` for ``1 G``."""
+    if number == 0:
+        return "0"
+    power = 0
+    while abs(number) >= 999.5 and power < len(PREFIXES) - 1:
+        number, power = number / 1000, power + 1
+    if exact:
+        return f"{number:.3g} {PREFIXES[power]}".strip()
+    digits = 0 if abs(number) >= 99.95 or (power == 0 and number == int(number)) else 1 if abs(number) >= 9.995 else 2
+    return f"{number:.{digits}f} {PREFIXES[power]}".strip()
 
 
 @lru_cache(maxsize=1)

@@ -48,6 +48,16 @@ def wilson(share: float, number: int, z: float = 1.959964) -> float:
     return z * math.sqrt(share * (1 - share) / number + z**2 / (4 * number**2)) / (1 + z**2 / number)
 
 
+def percent(interval: Interval) -> str:
+    """``71.3 ± 0.9``; ``68.0 [4.3, 100.0]`` where a share would leave 0 to 100; ``71.3`` without an interval."""
+    mean, half = 100 * interval.mean, 100 * interval.half
+    if math.isnan(half):
+        return f"{mean:.1f}"
+    if 0 <= mean <= 100 and not 0 <= mean - half <= mean + half <= 100:
+        return f"{mean:.1f} [{max(mean - half, 0):.1f}, {min(mean + half, 100):.1f}]"
+    return f"{mean:.1f} ± {half:.1f}"
+
+
 @lru_cache(maxsize=256)
 def t_quantile(probability: float, freedom: int) -> float:
     """Quantile of Student's t distribution for ``probability`` in [0.5, 1) and at least one degree of freedom.

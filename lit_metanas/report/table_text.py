@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from statistics import fmean
 from typing import Literal
@@ -9,9 +10,10 @@ from typing import Literal
 from rich.markup import escape
 from rich.table import Table
 
-from lit_metanas.io.text import duration, printable
+from lit_metanas.io.text import duration, printable, with_prefix
+from lit_metanas.records.statistics import percent
+from lit_metanas.report.paired_statistics import Difference
 from lit_metanas.report.table import MethodRow, ProtocolTable
-from lit_metanas.report.units import percent, points, tasks, with_prefix
 
 COLUMNS = (
     "method",
@@ -172,3 +174,19 @@ def _spent(cost: float, seconds: float, account: str) -> str:
     if not cost and not seconds:
         return "–"
     return f"{with_prefix(cost)}{'' if account == 'flops' else f' {account}'}, {duration(seconds)}"
+
+
+def points(difference: Difference) -> str:
+    """``+1.2 [+0.4, +2.1]``, in percentage points; without the bounds where there are none."""
+    mean, low, high = (100 * value for value in (difference.mean, difference.low, difference.high))
+    bounds = "" if math.isnan(low) else f" [{low:+.1f}, {high:+.1f}]"
+    return f"{mean:+.1f}{bounds}".replace("-", "−")
+
+
+def tasks(number: float | None) -> str:
+    """Number of tasks until meta-training has paid: ``never``, ``at once``, ``12``, or a dash if it has no answer."""
+    if number is None:
+        return "–"
+    if number == 0:
+        return "at once"
+    return "never" if math.isinf(number) else with_prefix(number)

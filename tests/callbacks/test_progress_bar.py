@@ -2,7 +2,7 @@ import re
 from pathlib import Path
 
 import pytest
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 from torch.utils.data import DataLoader
 
 from lit_metanas.callbacks import EpisodeProgressBar
@@ -90,6 +90,28 @@ def test_interval_spaces_the_lines(module, batches, tmp_path, capfd):
     )
     ours = [line for line in capfd.readouterr().err.splitlines() if "episodes" in line]
     assert [re.search(r"(\d+)/", line).group(1) for line in ours] == ["3", "6", "9", "12", "12"]
+
+
+class SavesBetweenSteps(Callback):
+    """Writes a checkpoint when the seventh batch is about to begin."""
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        if trainer.current_epoch == 1 and batch_idx == 2:
+            trainer.save_checkpoint("between.ckpt")
+
+
+@pytest.mark.filterwarnings("ignore:You're resuming from a checkpoint that ended before the epoch ended")
+def test_a_training_resumed_within_an_epoch_shows_right_numbers(module, batches, tmp_path, capfd, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    first = trainer_with(EpisodeProgressBar(), tmp_path, max_epochs=2, limit_val_batches=0)
+    first.callbacks.append(SavesBetweenSteps())
+    first.fit(module, batches(), batches())
+    capfd.readouterr()
+    second = trainer_with(EpisodeProgressBar(interval=1e-9), tmp_path, max_epochs=2, limit_val_batches=0)
+    second.fit(module, batches(), batches(), ckpt_path="between.ckpt", weights_only=False)
+    lines = [line for line in capfd.readouterr().err.splitlines() if "episodes" in line]
+    assert [re.search(r"\d+/\d+", line)[0] for line in lines[:2]] == ["21/24", "24/24"]
+    assert all(re.search(r"left \d:\d\d", line) for line in lines)
 
 
 def test_total_follows_the_modules_progress(drifting, batches, tmp_path, capfd):

@@ -68,11 +68,41 @@ def test_order_and_arguments(phases: list[Phase], recorder: Recorder, capsys: py
     assert recorder.argv == recorder.calls  # what Lightning's other processes are started with
     assert sys.argv == argv
     out = capsys.readouterr().out
-    assert out.startswith("5 steps into out, about 9.0 min")
+    assert out.startswith("5 steps into out, about 9 min on two CPU cores.\n")
     command = "lit-metanas fit -c fit.yaml --trainer.default_root_dir=out/seed7/train --seed_everything=7"
     assert f"[3/5] seed 7: train …\n      {command}\n" in out
     assert "[3/5] seed 7: train took 0 s; about " in out
     assert "  out/seed7/search/made.json" in out
+
+
+def test_the_pace_is_that_of_the_configuration(
+    phases: list[Phase], recorder: Recorder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(phases, Path("out"), [0, 7], pace=0.1, execute=recorder)
+    assert capsys.readouterr().out.startswith("5 steps into out, about 50 s on two CPU cores.\n")
+    recorder.calls.clear()
+    run(phases, Path("out"), [0, 7], pace=2.0, execute=recorder)
+    assert recorder.calls == []  # it is no reason to do a step again
+    with pytest.raises(UsageError, match="'pace' is -1: give a number from 0"):
+        run(phases, Path("out"), pace=-1, execute=recorder)
+
+
+def test_few_files_are_listed_those_of_the_last_steps(
+    phases: list[Phase], recorder: Recorder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def leave(args: list[str]) -> None:
+        recorder(args)
+        folder = Path(args[-1].partition("=")[2] if args[0] == "report" else args[-2].partition("=")[2])
+        for name in ("metrics.csv", "results.json", "report.md", "children/0/weights.pt"):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).touch()
+
+    run([phase for phase in phases if phase.verb != "search"], Path("out"), [0, 1, 2], execute=leave)
+    listed = capsys.readouterr().out.partition("\nFiles\n")[2].splitlines()
+    assert len(listed) == 10
+    assert listed[:2] == ["  out/report/report.md", "  out/report/made.json"]
+    assert listed[5:7] == ["  out/seed2/train/report.md", "  out/seed2/train/made.json"]
+    assert listed[-1] == "  … and 11 more in out"
 
 
 def test_inputs_are_given_on_the_command_line(toy_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -82,12 +82,19 @@ def test_fit_and_its_resumption_write_one_run(offline, toy):
     assert toy("fit", *WANDB, "--ckpt_path=runs/latest/checkpoints/last.ckpt") == 0
     assert toy("test", *WANDB, "--ckpt_path=runs/latest/checkpoints/last.ckpt") == 0
     kept = Path("runs/latest/wandb.fit.id").read_text().strip()
-    ids = [path.stem.removeprefix("run-") for path in offline.glob("wandb/offline-run-*/run-*.wandb")]
+    ids = [path.stem.removeprefix("run-") for path in offline.glob("runs/latest/wandb/offline-run-*/run-*.wandb")]
     tested = Path("runs/latest/wandb.test.id").read_text().strip()
     assert sorted(ids) == sorted([kept, kept, tested])  # in one process, as the phases of an experiment are
     assert kept != tested
     assert f"id: {kept}" not in Path("runs/latest/config.fit.yaml").read_text()  # a copy of it is another run
     assert "WANDB_MODE" not in os.environ
+    assert not (offline / "wandb").exists()
+
+
+def test_a_folder_that_is_given_stays(offline, toy):
+    assert toy("fit", *WANDB, "--trainer.logger.save_dir=elsewhere") == 0
+    assert len(list(offline.glob("elsewhere/wandb/offline-run-*"))) == 1
+    assert not (offline / "runs" / "latest" / "wandb").exists()
 
 
 @pytest.mark.slow
@@ -111,5 +118,5 @@ def test_two_processes_write_one_run(offline):
     command += ["--trainer.devices=2", "--trainer.strategy=ddp"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    (run,) = offline.glob("wandb/offline-run-*/run-*.wandb")
+    (run,) = offline.glob("runs/latest/wandb/offline-run-*/run-*.wandb")
     assert run.stem == f"run-{Path('runs/latest/wandb.fit.id').read_text().strip()}"

@@ -178,6 +178,12 @@ def test_all_loggers_get_the_same_scalars(run, history):
         assert [event.value for event in run.events.Scalars(key)] == values
 
 
+def test_the_summary_is_of_scores_not_of_probabilities(run):
+    kept = {item.key or ".".join(item.nested_key) for each in records(run.file, "summary") for item in each.update}
+    assert {"train/loss", "val/accuracy", "arch/gap", "test/ci95", "target/random_first/accuracy"} <= kept
+    assert not any(key.startswith(("arch/layer1", "arch/layer2")) for key in kept)
+
+
 def half(values, quantile):
     return quantile * stdev(values) / math.sqrt(len(values))
 

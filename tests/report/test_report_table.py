@@ -5,12 +5,11 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from lit_metanas.io.text import duration
+from lit_metanas.io.text import duration, with_prefix
 from lit_metanas.records import Cost
-from lit_metanas.records.statistics import Interval
+from lit_metanas.records.statistics import Interval, percent
 from lit_metanas.report import Difference, tables, to_markdown, to_rich
-from lit_metanas.report.table_text import cells
-from lit_metanas.report.units import percent, points, tasks, with_prefix
+from lit_metanas.report.table_text import cells, points, tasks
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from lit_metanas.cli.errors import UsageError
 from lit_metanas.cli.experiment.plan import Step
 from lit_metanas.cli.experiment.progress import Progress
 from lit_metanas.io.files import open_own
-from lit_metanas.io.text import duration, without_passwords
+from lit_metanas.io.text import without_passwords
 
 COMMAND = [sys.executable, "-u", "-m", "lit_metanas"]  # unbuffered: an error is the log's last line
 GRACE = 30.0
@@ -131,7 +131,7 @@ class ParallelRunner:
                 self._failed(number, process, code)
             seconds = process.seconds()
             self.progress.end(number, seconds)
-            self.progress.say(number, f" took {duration(seconds)}; about {duration(self._seconds_left())} left")
+            self.progress.took(number, seconds, self._seconds_left())
 
     def _failed(self, number: int, process: _Process, code: int) -> None:
         """Say which step failed and how."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from lit_metanas.cli.experiment.plan import Step
 from lit_metanas.io.files import replacing, set_aside
 from lit_metanas.io.json_files import read_json
-from lit_metanas.io.text import duration
+from lit_metanas.io.text import duration, rough
 
 
 class Progress:
@@ -62,6 +62,11 @@ class Progress:
         self.done[number] = duration(seconds)
         self._spent += seconds
         self._expected += 60 * step.minutes
+
+    def took(self, number: int, seconds: float, left: float) -> None:
+        """Say what a step took, and about how many seconds are left."""
+        rest = f"; about {rough(left)} left" if len(self.done) < len(self.steps) else ""
+        self.say(number, f" took {duration(seconds)}{rest}")
 
     def say(self, number: int, text: str) -> None:
         """Print a line about a step."""

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from lit_metanas.cli.environment import leave_process_group
@@ -15,9 +16,13 @@ from lit_metanas.cli.experiment.parallel_runner import ParallelRunner, Schedule
 from lit_metanas.cli.experiment.plan import Phase, plan
 from lit_metanas.cli.experiment.progress import Progress
 from lit_metanas.io.locks import directory_lock
-from lit_metanas.io.text import duration, number_of
+from lit_metanas.io.text import number_of, rough
 
-LISTED = (".md", ".png", ".svg", ".json", ".jsonl", ".csv", ".pt", ".pt2", ".ckpt")
+LISTED = (".md", ".png", ".svg", ".json", ".jsonl", ".pt2", ".pt", ".ckpt", ".csv")
+"""Endings of the files that a user may want, the likeliest first."""
+
+MOST_FILES = 10
+"""Lines of files at the end."""
 
 Execute = Callable[[list[str]], None]
 
@@ -31,6 +36,7 @@ def run(
     inputs: dict[str, str] | None = None,
     args: dict[str, list[str]] | None = None,
     jobs: int = 1,
+    pace: float = 1.0,
     *,
     execute: Execute,
 ) -> None:
@@ -49,22 +55,27 @@ def run(
         args: further arguments of all phases of a verb.
         jobs: how many seeds run side by side, each step in a process of its own whose output goes to ``log.txt`` in
             the step's folder; with one job all is done in this process.
+        pace: how long the phases take, in times of their ``minutes``; for an experiment over another one with more or
+            fewer steps.
         execute: runs one command line, when there is one job.
     """
     if jobs < 1:
         raise UsageError(f"'jobs' is {jobs}: give 1, or how many seeds run side by side.")
+    if not 0 <= pace < 1e9:
+        raise UsageError(f"'pace' is {pace}: give a number from 0, or 1 where the phases take their minutes.")
     seeds = [0] if seeds is None else seeds
     steps = plan(phases, directory, seeds, protocols=protocols, methods=methods, inputs=inputs, args=args)
+    steps = [replace(step, minutes=pace * step.minutes) for step in steps]
     progress = Progress(steps)
     with directory_lock(directory, "run", "directory"):
         minutes = Schedule(steps, jobs).minutes_left(set(), {})
         where = "on two CPU cores" if jobs == 1 else f"with {jobs} jobs"
-        print(f"{number_of(len(steps), 'step')} into {directory}, about {duration(60 * minutes)} {where}.", flush=True)
+        print(f"{number_of(len(steps), 'step')} into {directory}, about {rough(60 * minutes)} {where}.", flush=True)
         if jobs == 1:
             _in_order(progress, execute)
         else:
             ParallelRunner(progress, jobs).run()
-    _summary(progress)
+    _summary(progress, directory)
     if all(text == "skipped" for text in progress.done.values()):
         print(f"\nEverything in {directory} was finished before: nothing was done.")
 
@@ -82,8 +93,7 @@ def _in_order(progress: Progress, execute: Execute) -> None:
             execute(args)
         seconds = time.monotonic() - start
         progress.end(number, seconds)
-        rest = duration(60 * left * progress.pace)
-        progress.say(number, f" took {duration(seconds)}; about {rest} left")
+        progress.took(number, seconds, 60 * left * progress.pace)
 
 
 @contextmanager
@@ -104,16 +114,21 @@ def _alone(args: list[str]) -> Iterator[None]:
         leave_process_group()
 
 
-def _summary(progress: Progress) -> None:
+def _summary(progress: Progress, directory: Path) -> None:
+    """What each step took, and the files of the last ones: those of a report, if there is one, and results."""
     width = max(len(step.label) for step in progress.steps)
     print("\nStep" + " " * (width - 2) + "Time")
     for number, step in enumerate(progress.steps):
         print(f"{step.label:<{width}}  {progress.done[number]}")
+    files = [file for step in reversed(progress.steps) for file in _files(step.folder)]
     print("\nFiles")
-    for step in progress.steps:
-        found = sorted(step.folder.rglob("*"), key=lambda file: (len(file.parts), file))
-        files = [file for file in found if file.suffix in LISTED and file.name != "phase.json"]
-        for file in files[:8]:
-            print(f"  {file}")
-        if len(files) > 8:
-            print(f"  … and {len(files) - 8} more in {step.folder}")
+    for file in files[: MOST_FILES if len(files) == MOST_FILES else MOST_FILES - 1]:
+        print(f"  {file}")
+    if len(files) > MOST_FILES:
+        print(f"  … and {len(files) - MOST_FILES + 1} more in {directory}")
+
+
+def _files(folder: Path) -> list[Path]:
+    """What a step has left for its user, the highest in its folder first."""
+    files = [file for file in folder.rglob("*") if file.suffix in LISTED and file.name != "phase.json"]
+    return sorted(files, key=lambda file: (len(file.parts), LISTED.index(file.suffix), file))

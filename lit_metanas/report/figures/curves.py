@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lit_metanas.callbacks.figures import COLOURS, INK, figure
+from lit_metanas.io.text import with_prefix
 from lit_metanas.records.rows import ResultRow
 from lit_metanas.report.figures.panel import (
     ABOVE,
@@ -24,7 +25,6 @@ from lit_metanas.report.figures.panel import (
 )
 from lit_metanas.report.paired_statistics import mean_curve, saturation
 from lit_metanas.report.table import methods_of, protocol_title
-from lit_metanas.report.units import with_prefix
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lit_metanas.callbacks.figures import COLOURS, FAINT, INK, figure
+from lit_metanas.io.text import with_prefix
 from lit_metanas.records.record import Trial
 from lit_metanas.records.rows import ResultRow
 from lit_metanas.report.figures.panel import ABOVE, BELOW, HEIGHT, LEFT, MOST_METHODS, PANEL, frame, name_room, names
 from lit_metanas.report.table import methods_of
-from lit_metanas.report.units import with_prefix
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lit_metanas.callbacks.figures import INK, label, plain_frame
-from lit_metanas.report.units import with_prefix
+from lit_metanas.io.text import with_prefix
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

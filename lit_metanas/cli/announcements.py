@@ -1,0 +1,168 @@
+"""What a verb of the Trainer says of itself: its cost at the start; its results and the next command at the end."""
+
+from __future__ import annotations
+
+import math
+import os
+import shlex
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from torch import Tensor
+
+from lit_metanas.callbacks import EpisodeProgressBar, Searched, Tested
+from lit_metanas.callbacks.progress_bar import trained_share
+from lit_metanas.io.text import duration, number_of, printable, rough, with_prefix
+from lit_metanas.records.rows import ResultRow
+from lit_metanas.records.statistics import Interval, percent, t_interval
+
+MOST_TOLD = 6
+"""Methods whose scores are told at the end of a search."""
+
+
+class CostAnnouncement(Callback):
+    """Says at a training's start what it will cost and, after its first steps, about how long it takes.
+
+    Args:
+        root: the run's directory.
+
+    Attributes:
+        begin: the clock at the start; None before it.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.begin: float | None = None
+        self._share = 0.0
+        self._told = False
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Tell the cost, and start the clock."""
+        self.begin, self._share = time.monotonic(), trained_share(trainer, pl_module)
+        # This bar tells the time that is left.
+        self._told = isinstance(trainer.progress_bar_callback, EpisodeProgressBar) or not trainer.is_global_zero
+        if trainer.is_global_zero and self._share < 1:
+            done = f", {100 * self._share:.0f} % of it done before" if self._share else ""
+            print(f"fit: {extent(trainer, pl_module)} into {self.root}{done}.", flush=True)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Tell the time, once there is a pace."""
+        if self._told or self.begin is None:
+            return
+        share, seconds = trained_share(trainer, pl_module), time.monotonic() - self.begin
+        gained = share - self._share
+        if gained > 0 and (seconds > 10 or gained > 0.05):
+            self._told = True
+            if (left := seconds * (1 - share) / gained) > 10:
+                trainer.print(f"fit: about {rough(left)} left.", flush=True)
+
+    @property
+    def seconds(self) -> float:
+        """Since the start."""
+        return 0.0 if self.begin is None else time.monotonic() - self.begin
+
+
+def extent(trainer: Trainer, module: LightningModule) -> str:
+    """How much is trained: FLOPs, epochs or steps, as far as the limits say."""
+    limits = []
+    if getattr(module, "ends_by_itself", False):
+        limits.append(f"{_flops(float(module.flops))} of training")  # type: ignore[arg-type]
+    if trainer.max_epochs is not None and trainer.max_epochs >= 0:
+        batches = trainer.num_training_batches
+        of = f" of {number_of(int(batches), 'step')}" if math.isfinite(batches) else ""
+        limits.append(f"{trainer.max_epochs} epoch{'' if trainer.max_epochs == 1 else 's'}{of}")
+    if trainer.max_steps >= 0:
+        limits.append(number_of(trainer.max_steps, "step"))
+    return ", at most ".join(limits) or "a training that a callback ends"
+
+
+def end_of_fit(trainer: Trainer, module: LightningModule, *, config: Path, seconds: float) -> list[str]:
+    """What a training came to, and the command that tests it."""
+    kept = [Path(each.best_model_path) for each in trainer.checkpoint_callbacks if isinstance(each, ModelCheckpoint)]
+    checkpoint = next((_short(path) for path in kept if path.is_file()), None)
+    parts = {"validation": "val", "training": "train"}
+    found = {part: told for part, prefix in parts.items() if (told := _scores(trainer.callback_metrics, prefix))}
+    scores = next((f"{part} {told}, " for part, told in found.items()), "")
+    said = f"fit: {scores}after {duration(seconds)}; "
+    lines = [said + (f"the checkpoint is {checkpoint}." if checkpoint else "no checkpoint was kept.")]
+    if checkpoint and type(module).test_step is not LightningModule.test_step:
+        lines.append(_next("test", "-c", _short(config), "--ckpt_path", checkpoint))
+    return lines
+
+
+def end_of_evaluation(trainer: Trainer, module: LightningModule, verb: str, *, kept: Sequence[str]) -> list[str]:
+    """The scores, of how many episodes, and the files that keep them."""
+    scores = _scores(trainer.callback_metrics, {"validate": "val"}.get(verb, verb))
+    episodes = len(module.test_values) if verb == "test" and isinstance(module, Tested) else 0
+    of = f" of {number_of(episodes, 'episode')}" if episodes else ""
+    where = f"; a row of {' and '.join(kept)}" if kept else ""
+    return [f"{verb}: {scores}{of}{where}."] if scores else []
+
+
+def end_of_search(module: LightningModule) -> list[str]:
+    """What a search came to, and the command that shows or uses it."""
+    from lit_metanas.comparisons import SourceSearch, TargetSearch  # else each verb would pay for them
+
+    if isinstance(module, SourceSearch):
+        folder = _short(module.directory)
+        start = ["--model.architecture", f"{folder}/architectures.json", "--model.start", f"{folder}/start.ckpt"]
+        said = f"search: the architecture and its weights are in {folder}."
+        return [said, _next("fit", "-c", "configs/fit/chosen.yaml", *start)]
+    exports = module.finished if isinstance(module, TargetSearch) and module.export else None
+    if not isinstance(module, Searched) or not module.results:
+        return []
+    folder = _short(module.directory)
+    rows = [row for row in module.results if row.protocol.name == "target"]
+    scores = {
+        name: _mean([row for row in rows if row.method == name]) for name in dict.fromkeys(r.method for r in rows)
+    }
+    tasks = len({row.task_id for row in module.results})
+    told = [f"{printable(name, 40)} {percent(mean)} %" for name, mean in scores.items()][:MOST_TOLD]
+    more = [f"{len(scores) - MOST_TOLD} more"] if len(scores) > MOST_TOLD else []
+    what = f"accuracy on {number_of(tasks, 'task')}: {'; '.join(told + more)}" if told else number_of(tasks, "task")
+    lines = [f"search: {what}. Results are in {folder}."]
+    if exports is not None:
+        best = max(rows, key=lambda row: row.value)
+        network = _short(exports.folder(best.task_id, best.method))
+        lines.append(_next("predict", "--model.directory", network, "--data.folder", "NEW_IMAGES"))
+    else:
+        lines.append(_next("report", "--results", f'["{folder}/results.json"]'))
+    return lines
+
+
+def _mean(rows: Sequence[ResultRow]) -> Interval:
+    """Over tasks; of a single one its own interval."""
+    return t_interval([row.value for row in rows]) if len(rows) > 1 else Interval(rows[0].value, rows[0].ci95, 1)
+
+
+def _scores(metrics: Mapping[str, Tensor], prefix: str) -> str:
+    """The accuracy with its interval, or else what was logged under a prefix."""
+    accuracy = metrics.get(f"{prefix}/accuracy")
+    if accuracy is not None:
+        half = metrics.get(f"{prefix}/ci95")
+        return f"accuracy {percent(Interval(float(accuracy), math.nan if half is None else float(half), 1))} %"
+    begin = f"{prefix}/"
+    own = {name.removeprefix(begin): float(value) for name, value in metrics.items() if name.startswith(begin)}
+    return ", ".join(f"{name} {value:.4g}" for name, value in list(own.items())[:3])
+
+
+def _flops(number: float) -> str:
+    """``2 TFLOPs``."""
+    digits, _, prefix = with_prefix(number, exact=True).partition(" ")
+    return f"{digits} {prefix}FLOPs"
+
+
+def _short(path: Path) -> str:
+    """How a user writes it in the working folder."""
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith("..") else relative
+
+
+def _next(*words: str) -> str:
+    return f"Next: {shlex.join(['lit-metanas', *words])}"

@@ -1,0 +1,161 @@
+"""What the verbs say of themselves: cost at the start; scores, files and the next command at the end."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import tiny
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from lit_metanas.cli import announcements
+from lit_metanas.cli.announcements import CostAnnouncement
+from lit_metanas.cli.command_line import main
+from lit_metanas.cli.program import Program
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+LAST = "out/checkpoints/last.ckpt"
+Toy = Callable[..., int]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    tiny.write(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_fit_tells_its_cost_and_what_came_out(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(tiny.command("fit", home)) == 0
+    first, score, following = capsys.readouterr().out.splitlines()
+    assert first == "fit: 4 epochs of 4 steps into out."
+    percent = r"\d+\.\d (± \d+\.\d|\[\d+\.\d, \d+\.\d\]) %"
+    assert re.fullmatch(rf"fit: validation accuracy {percent}, after [\d.]+ s; the checkpoint is {LAST}\.", score)
+    assert following == f"Next: lit-metanas test -c out/config.fit.yaml --ckpt_path {LAST}"
+    assert main(shlex.split(following)[2:]) == 0
+    captured = capsys.readouterr()
+    (test,) = captured.out.splitlines()
+    assert re.fullmatch(rf"test: accuracy {percent} of 4 episodes\.", test)
+    assert "Test metric" not in captured.out + captured.err
+    assert main(["validate", "-c", "out/config.fit.yaml", "--ckpt_path", LAST, "--verbose", "true"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out.splitlines()[-1].startswith("validate: accuracy ")
+    assert "Validate metric" in captured.out  # Lightning's table, where it is asked for
+
+
+@pytest.mark.parametrize(
+    ("limits", "sentence"),
+    [
+        (["--model.flops=3e7", "--trainer.max_epochs=null"], "fit: 30 MFLOPs of training into out."),
+        (["--model.flops=3e7"], "fit: 30 MFLOPs of training, at most 4 epochs of 4 steps into out."),
+        (["--trainer.max_epochs=1", "--trainer.max_steps=3"], "fit: 1 epoch of 4 steps, at most 3 steps into out."),
+    ],
+)
+def test_each_limit_is_told(limits: list[str], sentence: str, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*tiny.command("fit", home), *limits, "--trainer.limit_val_batches=0"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"{sentence}\n")
+    assert "fit: training accuracy " in said
+
+
+def test_a_resumed_fit_tells_what_is_done(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*tiny.command("fit", home), "--model.anneal=false", "--trainer.max_epochs=1"]) == 0
+    capsys.readouterr()
+    with pytest.warns(UserWarning, match="this run changes"):
+        main([*tiny.command("fit", home), "--model.anneal=false"])
+    assert capsys.readouterr().out.startswith("fit: 4 epochs of 4 steps into out, 25 % of it done before.\n")
+
+
+def test_what_is_not_kept_is_not_promised(toy: Toy, capsys: pytest.CaptureFixture[str]) -> None:
+    assert toy("fit", "--trainer.enable_checkpointing=false") == 0
+    first, last = capsys.readouterr().out.splitlines()
+    assert first == "fit: 2 epochs of 2 steps into runs/latest."
+    assert re.fullmatch(r"fit: validation loss [\d.e-]+, after [\d.]+ s; no checkpoint was kept\.", last)
+
+
+class Slow(Callback):
+    """A clock that goes on by 20 seconds at each step."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: object, batch_idx: int) -> None:
+        self.now += 20
+
+
+def test_the_time_is_told_after_the_first_steps(
+    toy_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = Slow()
+    monkeypatch.setattr(announcements.time, "monotonic", lambda: clock.now)
+    program = Program(["-c", "toy.yaml", "--trainer.max_epochs=10"], run=False)
+    program.trainer.callbacks += [clock]
+    program.trainer.fit(program.model, program.datamodule)
+    said = capsys.readouterr().out.splitlines()
+    assert said == ["fit: 10 epochs of 2 steps into runs/latest.", "fit: about 6 min left."]
+    (told,) = (each for each in program.trainer.callbacks if isinstance(each, CostAnnouncement))
+    assert told.seconds == 400
+
+
+def test_search_ends_with_the_scores_and_a_command(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(tiny.command("search", home)) == 0
+    score, following = capsys.readouterr().out.splitlines()
+    rows = json.loads(Path("out/results.json").read_text())["results"]
+    assert {row["method"] for row in rows} == {"darts", "TPE"}
+    for method in ("darts", "TPE"):
+        values = [row["value"] for row in rows if row["method"] == method]
+        assert f"{method} {50 * sum(values):.1f} " in score
+    assert score.startswith("search: accuracy on 2 tasks: ")
+    assert score.endswith(" %. Results are in out.")
+    assert following == "Next: lit-metanas report --results '[\"out/results.json\"]'"
+    assert main(shlex.split(following)[2:]) == 0
+    capsys.readouterr()
+    exported = [*tiny.command("search", home), "--model.export=true", "--data.tasks.tasks=1", "--model.directory=one"]
+    assert main([*exported, "--model.methods.TPE.storage=sqlite:///one/studies.db"]) == 0
+    score, following = capsys.readouterr().out.splitlines()
+    assert score.startswith("search: accuracy on 1 task: ")
+    begin, *_, folder, _, images = shlex.split(following)
+    assert begin == "Next:"
+    assert images == "NEW_IMAGES"
+    assert main(["predict", "--model.directory", folder, "--data.folder", "images/class00"]) == 0
+
+
+def test_many_methods_are_counted(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    methods = {f"m{number}": {"class_path": "RandomArchitecture"} for number in range(8)}
+    args = [*tiny.command("search", home)[:-1], f"--model.methods={json.dumps(methods)}", "--model.recipe.epochs=1"]
+    assert main([*args, "--data.tasks.tasks=1"]) == 0
+    (score, _) = capsys.readouterr().out.splitlines()
+    assert "m5 " in score
+    assert score.endswith("; 2 more. Results are in out.")
+
+
+def test_within_an_experiment_nothing_is_suggested(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(tiny.command("run", home)) == 0
+    said = capsys.readouterr().out
+    assert "fit: validation accuracy " in said
+    assert re.search(r"test: accuracy .* % of 4 episodes; a row of out/episodes\.json\.", said)
+    assert "search: accuracy on 1 task: " in said
+    assert "Next:" not in said
+    assert "Test metric" not in said
+
+
+@pytest.fixture
+def built(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], Program]:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data" / "omniglot-py").mkdir(parents=True)
+    return lambda name: Program([f"--config={CONFIGS / name}"], run=False)
+
+
+FITS = [path.relative_to(CONFIGS).as_posix() for path in sorted((CONFIGS / "fit").glob("*.yaml"))]
+FITS += [f"amortised/{name}.yaml" for name in ("supernet", "layered_surrogate", "graph_surrogate")]
+
+
+@pytest.mark.parametrize("name", FITS)
+def test_each_shipped_training_has_an_end(name: str, built: Callable[[str], Program]) -> None:
+    program = built(name)
+    program.trainer.check_end(program.model)
+    assert program.trainer.max_epochs != -1 or program.model.flops <= 1e13
