@@ -81,8 +81,6 @@ class Preemption(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take them over here, where no validation comes first."""
         self._take_over(self._note, trainer)
-        # Lightning's way to tell others of a SIGTERM, another message in each step, has nothing left to tell.
-        trainer.fit_loop.epoch_loop.__dict__["_broadcast_sigterm_tensor"] = _say_nothing
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """End at SIGTERM, unless this is part of a training."""
@@ -176,10 +174,6 @@ class Preemption(Callback):
     @staticmethod
     def _any(trainer: Trainer, mine: bool) -> bool:
         return trainer.strategy.reduce_boolean_decision(mine, all=False)
-
-
-def _say_nothing() -> None:
-    pass
 
 
 def _end(trainer: Trainer, number: int) -> None:
