@@ -140,7 +140,7 @@ def batch_normalise(
         rows = F.batch_norm(rows, None, None, scale, shift, training=True, eps=EPSILON)
         return rows.view(examples, height, width, channels).permute(0, 3, 1, 2)
     if record is not None:
-        record[f"{key}.var"], record[f"{key}.mean"] = torch.var_mean(inputs, (0, 2, 3), correction=0)
+        record[f"{key}.mean"], record[f"{key}.var"] = channel_moments(inputs)
     channels = inputs.shape[1]
     given = record if statistics is None else statistics
     assert given is not None
@@ -149,6 +149,17 @@ def batch_normalise(
     factor = (var + EPSILON).rsqrt()
     factor = factor if scale is None else scale * factor
     return affine(inputs, factor, -mean * factor if shift is None else shift - mean * factor)
+
+
+def channel_moments(inputs: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and biased variance of each channel of ``(n, channels, height, width)``, each of shape ``(channels,)``."""
+    if inputs.stride(1) != 1:
+        var, mean = torch.var_mean(inputs, (0, 2, 3), correction=0)
+        return mean, var
+    # Channels last: as means of a table they take a half to a fifth of the time, backward included.
+    rows = inputs.permute(0, 2, 3, 1).reshape(-1, inputs.shape[1])
+    mean = rows.mean(0)
+    return mean, (rows - mean).square().mean(0)
 
 
 def layer_normalise(inputs: Tensor, scale: Tensor, shift: Tensor, weights: Tensor | None) -> Tensor:

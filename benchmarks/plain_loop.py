@@ -1,0 +1,119 @@
+"""What a meta-training costs beside its steps: ``lit-metanas fit`` against a plain PyTorch loop of the same steps.
+
+Run: ``python benchmarks/plain_loop.py --omniglot omniglot.npz --output plain_loop.json``. CPU seconds of whole
+processes with one thread, from start to end: prototypical networks on Omniglot with the pyramid, 60 classes a step, one
+support and one query image each. The plain loop loads the images, steps with Adam and a half cosine, and saves the
+weights; ``fit`` also validates each epoch, refreshes batch-norm statistics, logs, guards and writes checkpoints.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from statistics import median
+
+import torch
+import torch.nn.functional as F
+from figure import Figure, show, write
+
+from lit_metanas.io import tune_allocator
+from lit_metanas.io.text import hardware
+from lit_metanas.spaces import LayeredSpace
+from lit_metanas.tasks import Omniglot
+
+ROOT = Path(__file__).parents[1]
+WAY, SHAPE = 60, (1, 28, 28)
+WIDTHS = {f"layer{place}.width": [str(width)] for place, width in enumerate((16, 32, 64, 64), start=1)}
+SPACE = LayeredSpace(
+    kernels=(3,), pools=("avg",), activations=("ReLU",), dropouts=(0.0,), widths=(16, 32, 64), fixed=WIDTHS
+)
+TARGETS = {1e12: 1.15, 8e12: 1.08}
+
+
+def plain_loop(flops: float, omniglot: str) -> None:
+    """The textbook loop: draw classes, embed support and query together, step on the distances to the prototypes."""
+    tune_allocator()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    source = Omniglot(omniglot)
+    classes = len(source.classes("train"))
+    images = torch.stack([source.images("train", c, range(20)) for c in range(classes)])
+    architecture = SPACE.sample(torch.Generator())
+    network = SPACE.child(architecture, SHAPE, WAY).to(memory_format=torch.channels_last)
+    steps = math.ceil(flops / (3 * SPACE.cost(architecture, SHAPE, WAY).flops * 2 * WAY))
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-2)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    labels = torch.arange(WAY)
+    for _ in range(steps):
+        chosen = torch.randperm(classes)[:WAY]
+        pairs = torch.rand(WAY, 20).argsort(1)[:, :2]
+        drawn = images[chosen[:, None], pairs].float().div(255).transpose(0, 1).reshape(2 * WAY, *SHAPE)
+        features = network.embed(drawn.contiguous(memory_format=torch.channels_last))
+        distances = torch.cdist(features[WAY:], features[:WAY]).square()
+        loss = F.cross_entropy(-0.1 * distances, labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    with tempfile.NamedTemporaryFile() as file:
+        torch.save(network.state_dict(), file.name)
+
+
+def cpu_seconds(command: list[str]) -> float:
+    """CPU time of one command, of its children, too."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"{' '.join(command)} ended with {os.waitstatus_to_exitcode(status)}.")
+    return usage.ru_utime + usage.ru_stime
+
+
+def fit(flops: float, omniglot: str) -> list[str]:
+    """The command of the program."""
+    return [
+        *(sys.executable, "-m", "lit_metanas", "fit", "-c", "configs/fit/pyramid_wide.yaml"),
+        *("-c", "configs/protocols/omniglot.yaml"),
+        *(f"--data.source.root={omniglot}", f"--model.flops={flops}"),
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--omniglot", required=True, help="a folder in torchvision's layout, or a compact .npz file")
+    parser.add_argument(
+        "--flops", type=float, nargs="+", default=[1e12], help="budgets (default 1e12; the other: 8e12)"
+    )
+    parser.add_argument("--rounds", type=int, default=3, help="pairs of runs (default 3)")
+    parser.add_argument("--plain", type=float, help=argparse.SUPPRESS)
+    parser.add_argument("--output", type=Path, help="JSON file to write")
+    options = parser.parse_args()
+    omniglot = str(Path(options.omniglot).resolve())
+    if options.plain is not None:
+        plain_loop(options.plain, omniglot)
+        return
+    print(f"A meta-training against a plain loop; {hardware()}")
+    figures = []
+    for flops in options.flops:
+        ratios = []
+        for number in range(options.rounds):
+            with tempfile.TemporaryDirectory() as folder:
+                plain = [sys.executable, __file__, "--omniglot", omniglot, "--plain", str(flops)]
+                commands = [("plain", plain), ("fit", [*fit(flops, omniglot), f"--trainer.default_root_dir={folder}"])]
+                taken = {name: cpu_seconds(command) for name, command in (commands if number % 2 else commands[::-1])}
+            print(f"{flops:g} FLOPs: fit {taken['fit']:.1f} s, plain {taken['plain']:.1f} s")
+            ratios.append(taken["fit"] / taken["plain"])
+        name = f"CPU time of a fit of {flops:g} FLOPs, plain loop 1"
+        figures.append(Figure(name, median(ratios), "", TARGETS.get(flops), "at most", (min(ratios), max(ratios))))
+    show(figures)
+    if options.output:
+        write(options.output, title="plain_loop", figures=figures)
+
+
+if __name__ == "__main__":
+    main()
