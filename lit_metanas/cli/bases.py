@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from os.path import isfile, normpath, samefile
 from pathlib import Path
 
@@ -14,9 +14,12 @@ from lit_metanas.io.yaml_files import read_yaml
 
 BASE = "base"
 
+_CLASSES = ("--model", "--data")
+"""Options that name a class, which a configuration may give arguments to without naming it."""
+
 
 def with_bases(args: Sequence[str]) -> list[str]:
-    """Let each configuration of a command line follow the one that it lies over.
+    """Put the configurations of a command line before its keys, and each behind the one that it lies over.
 
     A base that an earlier configuration has brought, or that the user has given before, is not applied again: it would
     undo what came after it.
@@ -25,13 +28,15 @@ def with_bases(args: Sequence[str]) -> list[str]:
         args: the command line.
 
     Returns:
-        The same, where ``-c FILE`` has become ``--config=BASE --config=FILE``.
+        The verb, if one stands first, each ``-c FILE`` as ``--config=BASE --config=FILE``, and all other words. Those
+        that name a class stand before the configurations, too.
 
     Raises:
         UsageError: a file is too large, a base is missing, is a base of itself, or stands on the command line.
     """
     refuse_large_yaml(args)
     layered: list[str] = []
+    others: list[str] = []
     applied: set[Path] = set()
     words = iter(args)
     for word in words:
@@ -40,13 +45,23 @@ def with_bases(args: Sequence[str]) -> list[str]:
         glued = re.fullmatch(r"(?:--config=|-c=?)(.+)", word)
         path = glued[1] if glued else next(words, None) if word in ("-c", "--config") else None
         if path is None:  # an argument of another kind, or one that lacks its value, as the parser will say
-            layered.append(word)
+            others.append(word)
             continue
         for layer in _layers(path):
             if layer == path or Path(layer).resolve() not in applied:
                 layered.append(f"--config={layer}")
             applied.add(Path(layer).resolve())
-    return layered
+    verb = 0 if others and others[0].startswith("-") else 1
+    return [*others[:verb], *(_named(others) if layered else ()), *layered, *others[verb:]]
+
+
+def _named(words: Sequence[str]) -> Iterator[str]:
+    """The words that name a class."""
+    for place, word in enumerate(words):
+        if word in _CLASSES:
+            yield from words[place : place + 2]
+        elif word.partition("=")[0] in _CLASSES:
+            yield word
 
 
 def _layers(path: str) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -56,21 +57,27 @@ def yaml_files(args: Sequence[str]) -> Iterator[tuple[Path, bool]]:
             yield path, (option or before) in ("-c", "--config")
 
 
+def named_files(args: Sequence[str]) -> Iterator[Path]:
+    """The YAML files among arguments and those that are named in them, each once."""
+    waiting, seen = [path for path, _ in yaml_files(args)], set[Path]()
+    while waiting:
+        path = waiting.pop()
+        if path not in seen:
+            seen.add(path)
+            yield path
+            with suppress(OSError, ValueError):  # no text
+                waiting += _named_in(path)
+
+
 def refuse_large_yaml(args: Sequence[str]) -> None:
     """Look at the files among the arguments, and at those named in them, before a parser builds anything of them.
 
     Raises:
         UsageError: one is beyond the limits of ``read_yaml``.
     """
-    waiting, seen = [path for path, _ in yaml_files(args)], set[Path]()
-    while waiting:
-        path = waiting.pop()
-        if path in seen:
-            continue
-        seen.add(path)
+    for path in named_files(args):
         try:
             read_yaml(path)
-            waiting += _named_in(path)
         except YAMLLimit as error:
             raise UsageError(f"'{path}' {error}: give a smaller configuration.") from None
         except (OSError, ValueError, RecursionError, yaml.YAMLError):

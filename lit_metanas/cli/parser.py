@@ -97,8 +97,9 @@ def _parsed(parser: LightningArgumentParser, args: ArgsType) -> Namespace:
     try:
         return parse()
     except ArgumentError:
-        for name in lit_metanas.__all__:
-            getattr(lit_metanas, name)
-        if os.getcwd() not in sys.path:
-            sys.path.append(os.getcwd())
-        return parse()
+        pass  # to be said, if at all, of the second attempt alone
+    for name in lit_metanas.__all__:
+        getattr(lit_metanas, name)
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+    return parse()

@@ -7,21 +7,25 @@ pattern matches is passed on as jsonargparse says it.
 
 from __future__ import annotations
 
-import importlib
-import inspect
-import os
 import re
-import traceback
 from argparse import ArgumentError
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import lit_metanas
-from lit_metanas.cli.errors import UsageError, broken_yaml, misplaced_yaml, near_miss, shortened, yaml_files
+from lit_metanas.cli import named_classes
+from lit_metanas.cli.errors import (
+    UsageError,
+    broken_yaml,
+    misplaced_yaml,
+    named_files,
+    near_miss,
+    shortened,
+    yaml_files,
+)
+from lit_metanas.cli.named_classes import LONGEST_REASON, last
 from lit_metanas.cli.verbs import KEYS, TRAINER_VERBS
-
-LONGEST_REASON = 200
-"""Characters of a reason that is passed on as it is."""
 
 
 def refused(error: Exception, args: Sequence[str], keys: Iterable[str] = (), verb: str = "") -> UsageError:
@@ -35,10 +39,57 @@ def refused(error: Exception, args: Sequence[str], keys: Iterable[str] = (), ver
     """
     if (sentence := broken_yaml(args) or misplaced_yaml(args, verb)) is not None:
         return UsageError(sentence)
+    if (sentence := _failing_module(args)) is not None:
+        return UsageError(sentence)
     if isinstance(error, ArgumentError):  # jsonargparse's is argparse's
-        return UsageError(shortened(explain(str(error), keys, verb), 2 * LONGEST_REASON))
+        message, file = _with_reason(error)
+        told = explain(message, keys, verb)
+        return UsageError(shortened(f"In '{file}': {told}" if file and file not in told else told, 2 * LONGEST_REASON))
     files = " and ".join(f"'{path}'" for path, _ in yaml_files(args)) or "The command line"
-    return UsageError(f"{files} cannot be understood ({_told(error)}).")
+    return UsageError(f"{files} cannot be understood ({named_classes.reason(error)}).")
+
+
+def _failing_module(args: Sequence[str]) -> str | None:
+    """A sentence on the first class of the files among the arguments whose module fails; None if none does."""
+    for path in named_files(args):
+        for name in _CLASS_PATH.findall(path.read_text(encoding="utf-8")):
+            if (fault := named_classes.import_fault(name)) is not None:
+                return _not_imported(str(path), name, fault)
+    return None
+
+
+def _not_imported(where: str, name: str, fault: Exception) -> str:
+    return f"'{where}' names '{name}', whose module cannot be imported ({named_classes.reason(fault)})."
+
+
+def _with_reason(error: BaseException) -> tuple[str, str]:
+    """An error's message, and the file that it is about, if any.
+
+    Where the content of a file is refused, jsonargparse tries the file's name as a value, and says only that this would
+    read the file again. The reason is what that happened upon.
+    """
+    message, seen, told, waiting = str(error), set[int](), set[str](), [error]
+    given = _NESTED_FILE.search(message)
+    file = given[1] if given else ""
+    while waiting:
+        each = waiting.pop()
+        seen.add(id(each))
+        loop, reason = _LOOP.fullmatch(str(each)), str(each.__context__ or "")
+        if loop and reason and loop[0] in message and loop[0] not in told:
+            message, file = _at_its_place(message, loop[0], reason.splitlines()), loop[1]
+            told.add(loop[0])  # what is left of it is true: the file names itself
+        waiting += [link for link in (each.__cause__, each.__context__) if link is not None and id(link) not in seen]
+    return message, file
+
+
+def _at_its_place(message: str, line: str, lines: Sequence[str]) -> str:
+    """A message with other lines in the place of one, as far in as that."""
+    return re.sub(
+        rf"^([ -]*){re.escape(line)}$",
+        lambda match: "\n".join(f"{' ' * len(match[1])}{each}" for each in lines),
+        message,
+        flags=re.MULTILINE,
+    )
 
 
 @dataclass
@@ -70,12 +121,13 @@ def _unknown(match: re.Match[str], place: _Place) -> str:
     argument = match[1]
     key = argument.lstrip("-").partition("=")[0]
     root = key.partition(".")[0]
-    if _last(place.class_path) in ("LightningModule", "LightningDataModule"):  # so it is where no class is given
-        return f"'{place.where}' has no class_path: give it one, or name the configuration that it lies over by 'base'."
+    if last(place.class_path) in ("LightningModule", "LightningDataModule"):  # so it is where no class is given
+        fix = f"give its class (--{place.where} CLASS), or the configuration that this lies over (-c FILE)"
+        return f"'{place.where}' has no class_path: {fix}."
     if place.class_path:
-        known = _signature(place.class_path)
+        known = named_classes.arguments(place.class_path)
         near = near_miss(key if root in known else root, known)
-        return f"'{_join(place.where, key)}' is not a key of {_last(place.class_path)}{near}"
+        return f"'{_join(place.where, key)}' is not a key of {last(place.class_path)}{near}"
     if place.verb in KEYS and root in ("model", "data", "trainer"):
         return f"`{place.verb}` takes no '{root}': see `lit-metanas {place.verb} --help`."
     if not argument.startswith("--") and "." not in argument:
@@ -96,18 +148,28 @@ def _no_choice(match: re.Match[str], place: _Place) -> str:
 
 
 def _no_file(match: re.Match[str], place: _Place) -> str:
-    return f"There is no file '{match[1]}': check the path given to '{place.where or 'config'}'."
+    ours = "; the configurations lie in the clone of lit_metanas" if "configs" in Path(match[1]).parts else ""
+    return f"There is no file '{match[1]}': check the path given to '{place.where or 'config'}'{ours}."
 
 
 def _no_class(match: re.Match[str], place: _Place) -> str:
     name = match.groupdict().get("name") or place.class_path or place.given
     if name in lit_metanas.__all__:
         return f"'{place.where}' names {name}, which is no {_wanted(place)}."
-    return f"'{place.where}' names '{shortened(name)}', which does not exist{near_miss(_last(name), _classes(name))}"
+    near = near_miss(last(name), named_classes.candidates(name))
+    if "." not in name and (own := named_classes.in_current_folder(name)) is not None:
+        near = f": did you mean '{own}'?"
+    elif "." not in name and near == ".":
+        near = ": a class of your own is given as MODULE.CLASS."
+    return f"'{place.where}' names '{shortened(name)}', which does not exist{near}"
 
 
 def _other_class(match: re.Match[str], place: _Place) -> str:
     return f"'{place.where}' names a class that is no {match[1]}."
+
+
+def _circular(match: re.Match[str], place: _Place) -> str:
+    return f"'{place.where}' names '{match[1]}', the file that it stands in: give another file, or a class_path."
 
 
 def _out_of_range(match: re.Match[str], place: _Place) -> str:
@@ -125,11 +187,11 @@ def _nameless(match: re.Match[str], place: _Place) -> str:
 
 def _no_arguments(match: re.Match[str], place: _Place) -> str:
     arguments = _join(place.where, "init_args")
-    return f"'{arguments}' is no mapping: it takes the arguments of {_last(place.class_path)} by name."
+    return f"'{arguments}' is no mapping: it takes the arguments of {last(place.class_path)} by name."
 
 
 def _abstract(match: re.Match[str], place: _Place) -> str:
-    wanted = f"the class_path of a {_last(match[1] or place.given)}, with its init_args"
+    wanted = f"the class_path of a {last(match[1] or place.given)}, with its init_args"
     return f"'{place.where}' cannot be '{shortened(place.given)}': it takes {wanted}."
 
 
@@ -146,7 +208,7 @@ def _wrong_type(match: re.Match[str], place: _Place) -> str:
 def _wanted(place: _Place) -> str:
     """The class that the place takes, by its name."""
     if place.class_path:
-        argument = _signature(place.class_path).get(place.path[-1][1])
+        argument = named_classes.arguments(place.class_path).get(place.path[-1][1])
         annotation = argument.annotation if argument else "such class"
         return str(getattr(annotation, "__name__", annotation)).partition(" | ")[0]
     return place.outer
@@ -163,6 +225,10 @@ _TYPE = re.compile(r"Expected (?:a )?<class '([^']+)'>$")
 _LITERAL = re.compile(r"Expected a typing\.Literal\[(.+)\]$")
 _NESTED = re.compile(r"NestedArg\(key='([^']+)', val='?(.*?)'?\)$")
 _IMPORTED = re.compile(r"(?:class_path'?:? |class_path=|val=)'([\w.]+)'|Given value: ([\w.]+)$", re.MULTILINE)
+_LOOP = re.compile(r"Config file loop detected: (.+?) -> .*")
+_NESTED_FILE = re.compile(r"NestedArg\(key='[^']+', val='([^']+\.ya?ml)'\)$", re.MULTILINE)
+_PYTHON_FILE = re.compile(r"(?:path but |file |detected: |value: |')([^'\n ]+\.py)\b")
+_CLASS_PATH = re.compile(r"class_path['\"]?:\s+['\"]?([\w.]+)")
 _YAML_FILE = re.compile(r"Expected a path but (\S+\.ya?ml) either not accessible")
 _REASONS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], _Place], str]], ...] = (
     (re.compile(r"Option '([^']+)' is not accepted"), _unknown),
@@ -172,8 +238,9 @@ _REASONS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], _Place], str]], 
     (re.compile(r"invalid choice: '([^']*)' \(choose from (.*)\)"), _no_choice),
     (re.compile(r"module '[^']+' has no attribute '[^']+'"), _no_class),
     (re.compile(r"No module named "), _no_class),
-    (re.compile(r"Expected a dot import path string: (?P<name>\S+)"), _no_class),
-    (re.compile(r"Import path does not correspond to a subclass of (\w+)"), _other_class),
+    (re.compile(r"Expected a dot import path string: (?P<name>.+?)(?:\. Got value: .*)?$"), _no_class),
+    (re.compile(r"Import path (?:\S+ )?does not correspond to a subclass of (\w+)"), _other_class),
+    (re.compile(r"Config file loop detected: (.+?) -> "), _circular),
     (re.compile(r"Not of type \w+: (\S+) does not conform to restriction (.*)"), _out_of_range),
     (re.compile(r"Not of type (\w+): invalid literal .*: '(.*)'"), _wrong_type),
     (re.compile(r"Unable to load config ['\"]([^'\"]*)['\"]"), _no_mapping),
@@ -203,7 +270,7 @@ def explain(message: str, keys: Iterable[str] = (), verb: str = "") -> str:
     outer = _OUTER.search(message)
     place = _Place(given[1] if given else "", list(keys), [], outer=outer[1] if outer else "other class", verb=verb)
     names = dict.fromkeys(each or whole for each, whole in _IMPORTED.findall(message))
-    faults = {name: fault for name in names if (fault := _import_fault(name)) is not None}
+    faults = {name: fault for name in names if (fault := named_classes.import_fault(name)) is not None}
     types: list[str] = []
     deepest, sentence = -1, ""
     for line in message.splitlines():
@@ -225,7 +292,11 @@ def explain(message: str, keys: Iterable[str] = (), verb: str = "") -> str:
         if len(place.path) == 1:
             place.path.append((1, nested[1]))
     for name, fault in faults.items():
-        return f"'{place.where}' names '{name}', whose module cannot be imported ({_told(fault)})."
+        return _not_imported(place.where, name, fault)
+    if python := _PYTHON_FILE.search(message):
+        there = named_classes.classes_in(Path(python[1]))
+        such = f", such as {there[0]}" if there else ""
+        return f"'{place.where}' cannot be '{python[1]}': give a class in it as MODULE.CLASS{such}."
     if sentence:
         return _file_instead(message) or sentence
     known = [_kind(kind, place.given, message) for kind in dict.fromkeys(types) if kind != "NoneType"]
@@ -257,60 +328,5 @@ def _words(lists: Iterable[str]) -> list[str]:
     return [word for each in lists for word in each.split(", ")]
 
 
-def _import_fault(name: str) -> Exception | None:
-    """What goes wrong inside the module of a class when it is imported; None if there is no such module."""
-    module = name.rpartition(".")[0]
-    if not module:
-        return None
-    try:
-        importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        absent = error.name is not None and f"{module}.".startswith(f"{error.name}.")
-        return None if absent else error
-    except Exception as error:  # a user's module may raise anything
-        return error
-    return None
-
-
-def _told(error: Exception) -> str:
-    """An error's kind and words, and where in a file that is not installed it was raised."""
-    text = shortened(" ".join(str(error).split()), LONGEST_REASON)
-    frames = traceback.extract_tb(error.__traceback__)
-    own = not isinstance(error, SyntaxError) and frames and "site-packages" not in frames[-1].filename
-    place = f", {os.path.relpath(frames[-1].filename)}, line {frames[-1].lineno}" if own else ""
-    return f"{type(error).__name__}: {text}{place}"
-
-
-def _last(class_path: str) -> str:
-    return class_path.rpartition(".")[2]
-
-
 def _join(where: str, name: str) -> str:
     return f"{where}.{name}" if where else name
-
-
-def _signature(class_path: str) -> Mapping[str, inspect.Parameter]:
-    """A class's arguments."""
-    module, _, name = class_path.rpartition(".")
-    try:
-        found = getattr(importlib.import_module(module), name, None)
-        return inspect.signature(found).parameters if callable(found) else {}
-    except (ImportError, ValueError):  # no such module, or a class that is not written in Python
-        return {}
-
-
-def _classes(name: str) -> list[str]:
-    """Names to suggest for a class: those of its module, if there is one, and this package's public ones."""
-    names = [public for public in lit_metanas.__all__ if public[:1].isupper()]
-    for module in (name.rpartition(".")[0], "lightning.pytorch.callbacks"):
-        try:
-            content = vars(importlib.import_module(module))
-        except (ImportError, ValueError):
-            continue
-        package = module.partition(".")[0]
-        names += [
-            public
-            for public, value in content.items()
-            if isinstance(value, type) and value.__module__.partition(".")[0] == package and public[:1].isupper()
-        ]
-    return names

@@ -26,10 +26,20 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("form", [["-c", "{}"], ["--config", "{}"], ["--config={}"], ["-c={}"], ["-c{}"]])
 @pytest.mark.usefixtures("files")
-def test_bases_come_before_what_lies_over_them(form: list[str]) -> None:
+def test_bases_come_before_what_lies_over_them_and_all_before_the_keys(form: list[str]) -> None:
     args = ["fit", "--x=1", *(word.format("over/b.yaml") for word in form), "--y", "2"]
     layers = ["--config=over/../base.yaml", "--config=over/a.yaml", "--config=over/b.yaml"]
-    assert with_bases(args) == ["fit", "--x=1", *layers, "--y", "2"]
+    assert with_bases(args) == ["fit", *layers, "--x=1", "--y", "2"]
+
+
+@pytest.mark.usefixtures("files")
+def test_a_class_comes_before_the_configuration_that_lies_over_it_and_after_one_that_names_another() -> None:
+    classes, layer = ["--model", "Mine", "--data=Other"], "--config=base.yaml"
+    assert with_bases(["fit", "--x=1", *classes, "-c", "base.yaml"]) == [
+        "fit", *classes, layer, "--x=1", *classes
+    ]  # fmt: skip
+    assert with_bases(["fit", "-c", "base.yaml", *classes]) == ["fit", *classes, layer, *classes]
+    assert with_bases(["fit", *classes]) == ["fit", *classes]
 
 
 @pytest.mark.usefixtures("files")

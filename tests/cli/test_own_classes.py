@@ -96,20 +96,115 @@ def test_a_module_that_fails_is_told_with_its_cause(
         code = code.replace(
             "main(words)", "\n  try: main(words)\n  except Exception as error: print(error, file=sys.stderr)"
         )
-    given = [[*FIT, "--model.space", space], [*FIT, f"--model={space}"], ["fit", "-c", "mine.yaml"]]
+    (tmp_path / "alone.yaml").write_text(f"class_path: {space}")
+    given = [
+        [*FIT, "--model.space", space],
+        [*FIT, f"--model={space}"],
+        ["fit", "-c", "mine.yaml"],
+        [*FIT, "--model.space", "alone.yaml"],
+    ]
     done = subprocess.run([sys.executable, "-c", code.format(given)], capture_output=True, text=True)
     told = [line for line in done.stderr.splitlines() if "cannot be imported (" in line]
-    assert len(told) == 3, done.stderr
+    assert len(told) == 4, done.stderr
     assert all(cause in line and f"names '{space}'" in line and "NestedArg" not in line for line in told), told
-    assert [line.split("'")[1] for line in told][:2] == ["model.space", "model"]
+    assert [line.split("'")[1] for line in told] == ["model.space", "model", "mine.yaml", "alone.yaml"]
 
 
 def test_what_does_not_exist_is_still_told_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     own(tmp_path, "own_two", SPACE.format(also="os"))
+    (tmp_path / "own_four.py").write_text("class Rarely(object): pass")
+    assert main([*FIT, "--model.space=Rarely"]) == 2
+    assert "'Rarely', which does not exist: did you mean 'own_four.Rarely'?" in capsys.readouterr().err
+    assert main([*FIT, "--model.space=Zzz"]) == 2
+    assert "'Zzz', which does not exist: a class of your own is given as MODULE.CLASS." in capsys.readouterr().err
     assert main([*FIT, "--model.space=own_two.Smal"]) == 2
     assert "'own_two.Smal', which does not exist: did you mean 'Small'?" in capsys.readouterr().err
     assert main([*FIT, "--model.space=own_three.Small"]) == 2
     assert "'own_three.Small', which does not exist" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("{class_path: own_file.Small, init_args: {dpeth: 2}}", "'model.space.dpeth' is not a key of Small: did you m"),
+        ("{class_path: own_file.Small, init_args: {depth: deep}}", "'model.space.depth' cannot be 'deep': it takes in"),
+        ("{class_path: own_file.Smal}", "'model.space' names 'own_file.Smal', which does not exist: did you mean 'Sma"),
+        ("{class_path: Softmax}", "'model.space' names Softmax, which is no SearchSpace."),
+        ("LayeredSpace: {sharedd: true}", "'model.space.sharedd' is not a key of LayeredSpace: did you mean 'shared'?"),
+        ("only words", "'model.space' names 'only words', which does not exist: a class of your own is given as"),
+        ("[1, 2]", "'model.space' cannot be '[1, 2]': it takes a mapping that describes a SearchSpace."),
+    ],
+)
+def test_a_mistake_in_a_file_is_told_as_on_the_command_line(
+    content: str, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own(tmp_path, "own_file", SPACE.format(also="os"))
+    (tmp_path / "mine.yaml").write_text(content)
+    (tmp_path / "names.yaml").write_text(f"base: {FIT[2]}\nmodel: {{init_args: {{space: mine.yaml}}}}\n")
+    for command in ([*FIT, "--model.space", "mine.yaml"], ["fit", "-c", "names.yaml"]):
+        assert main(command) == 2
+        said = capsys.readouterr().err
+        assert said.startswith(f"lit-metanas: In 'mine.yaml': {sentence}")
+        assert said.count("\n") == 1
+
+
+def test_a_file_within_a_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "layered.yaml").write_text("{class_path: LayeredSpace, init_args: {sharedd: true}}")
+    (tmp_path / "searcher.yaml").write_text("{class_path: MetaSurrogate, init_args: {encoding: encoding.yaml}}")
+    (tmp_path / "encoding.yaml").write_text("{class_path: OneHotEncoding, init_args: {space: layered.yaml}}")
+    assert main(["fit", "--model", "searcher.yaml", "--data", "RecordDataModule"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("lit-metanas: In 'layered.yaml': 'model.encoding.space.sharedd' is not a key of LayeredSpa")
+    (tmp_path / "encoding.yaml").write_text("{class_path: OneHotEncoding, init_args: {space: encoding.yaml}}")
+    assert main(["fit", "--model", "searcher.yaml", "--data", "RecordDataModule"]) == 2
+    assert "'model.encoding.space' names 'encoding.yaml', the file that it stands in: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", [SPACE.format(also="os"), "class Small: pass"])
+def test_a_python_file_is_no_value(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own(tmp_path, "own_value", text)
+    (tmp_path / "names.yaml").write_text(f"base: {FIT[2]}\nmodel: {{init_args: {{space: own_value.py}}}}\n")
+    for command in ([*FIT, "--model.space", "own_value.py"], ["fit", "-c", "names.yaml"]):
+        assert main(command) == 2
+        said = capsys.readouterr().err
+        assert "' cannot be 'own_value.py': give a class in it as MODULE.CLASS, such as own_value.Small.\n" in said
+        assert "'model" in said
+
+
+def test_keys_may_stand_before_the_configuration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    space = own(tmp_path, "own_order", SPACE.format(also="os"))
+    (tmp_path / "over.yaml").write_text("model: {init_args: {flops: 3.0}}\n")
+    keys = ["--model.space", space, "--model.space.depth=3", "--model.flops=2.0"]
+    assert main(["fit", *keys, *FIT[1:], "-c", "over.yaml", "--print_config"]) == 0
+    first = capsys.readouterr().out
+    assert main([*FIT, "-c", "over.yaml", *keys, "--print_config"]) == 0
+    assert capsys.readouterr().out == first
+    assert "depth: 3" in first
+    assert "flops: 2.0" in first
+    (tmp_path / "part.yaml").write_text("model: {init_args: {flops: 3.0}}\ndata: {init_args: {way: 3}}\n")
+    given = [
+        "--model",
+        "MetaSearch",
+        "--model.space",
+        space,
+        "--data",
+        "EpisodeDataModule",
+        "--data.source=Glyphs",
+    ]
+    for command in (["-c", "part.yaml", *given], [*given, "-c", "part.yaml"]):
+        assert main(["fit", *command, "--print_config"]) == 0
+        printed = capsys.readouterr().out
+        assert "flops: 3.0" in printed
+        assert "way: 3" in printed
+        assert "class_path: own_order.Small" in printed
+    assert main(["fit", "--model.space", space]) == 2
+    said = capsys.readouterr().err
+    assert "'model' has no class_path: give its class (--model CLASS), or the configuration that this lies" in said
+
+
+def test_a_configuration_of_the_clone_is_looked_for_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fit", "-c", "configs/fit/meta_search.yaml"]) == 2
+    assert "given to 'config'; the configurations lie in the clone of lit_metanas.\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

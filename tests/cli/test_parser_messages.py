@@ -35,6 +35,12 @@ class Dense(Layer):
         """Build it."""
 
 
+class Stack(Dense):
+    """A layer on a layer."""
+
+    def __init__(self, inner: Layer) -> None: ...
+
+
 class Model:
     """Takes a layer, a number that may be missing, numbers, and what makes layers."""
 
@@ -47,7 +53,7 @@ class Model:
     ) -> None: ...
 
 
-def refusal(*args: str) -> str:
+def refusal(*args: str, files: bool = False) -> str:
     """What a small parser says about its arguments."""
     parser = ArgumentParser(exit_on_error=False, allow_abbrev=False)
     parser.add_argument("--config", action="config")
@@ -55,7 +61,7 @@ def refusal(*args: str) -> str:
     parser.add_argument("--file", type=Path_fr)
     parser.add_argument("--mode", choices=["fast", "slow"])
     parser.add_subclass_arguments(Layer, "top")
-    parser.add_class_arguments(Model, "model")
+    parser.add_class_arguments(Model, "model", sub_configs=files)
     commands = parser.add_subcommands(required=False)
     train = ArgumentParser(exit_on_error=False, allow_abbrev=False)
     train.add_argument("--epochs", type=int)
@@ -76,7 +82,7 @@ CASES = [
     (("--top=Dense", "--top.width=wide"), "'top.width' cannot be 'wide': it takes int."),
     ((f"--top={HERE}Dens",), f"'top' names '{HERE}Dens', which does not exist: did you mean 'Dense'?"),
     (("--top=nowhere.Dense",), "'top' names 'nowhere.Dense', which does not exist."),
-    (("--top=Dens",), "'top' names 'Dens', which does not exist."),
+    (("--top=Dens",), "'top' names 'Dens', which does not exist: a class of your own is given as MODULE.CLASS."),
     (("--top=builtins.int",), "'top' names a class that is no Layer."),
     (
         (f"--top={HERE}Layer",),
@@ -103,9 +109,11 @@ def test_a_missing_file_is_named(tmp_path, monkeypatch):
     assert explain(refusal("--top=absent.yaml")).startswith("There is no file 'absent.yaml', to which 'top' points")
 
 
-def test_jsonargparse_still_says_what_every_pattern_matches():
+def test_jsonargparse_still_says_what_every_pattern_matches(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("top.yaml").write_text(f"class_path: {HERE}Stack\ninit_args: {{inner: top.yaml}}\n")
     messages = [refusal(*args) for args, _ in CASES] + [refusal("--config=absent.yaml")]
-    messages.append(refusal('--config={"model": {"dpeth": 3}}'))
+    messages += [refusal('--config={"model": {"dpeth": 3}}'), refusal("--model.layer=top.yaml", files=True)]
     lines = [line for message in messages for line in message.splitlines()]
     patterns = [pattern for pattern, _ in parser_messages._REASONS]
     matched = {next((pattern for pattern in patterns if pattern.search(line)), None) for line in lines}
