@@ -177,4 +177,5 @@ def test_killed_at_random_moments(
                 seconds = min(seconds, took)  # the machine is less busy than it was
                 break
         assert_ends_alike(server, verb, expected)
+    print(f"{verb}: {moments} end states equal after {killed} times {number.name}")
     assert killed >= moments * 2 // 3

@@ -38,7 +38,12 @@ class _SharedStorage(RDBStorage):
         this thread, which it commits or rolls back.
         """
         if self.engine.dialect.name == "sqlite":
-            self.scoped_session().execute(text("BEGIN IMMEDIATE"))
+            session = self.scoped_session()
+            try:
+                session.execute(text("BEGIN IMMEDIATE"))
+            except DBAPIError:  # others held the lock for too long
+                session.close()
+                raise
         return super().set_trial_state_values(trial_id, state, values)
 
 
