@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +82,7 @@ def verb(tmp_path, monkeypatch):
     paths = [ROOT, ROOT / "tests" / "training" / "toys", *(path for path in sys.path if path)]
     variables = {"PYTHONPATH": os.pathsep.join(map(str, paths)), "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
 
-    def run(name: str, config: dict[str, Any], folder: str, processes: int, *args: str) -> str:
+    def run(name: str, config: dict[str, Any], folder: str, processes: int, *args: str, wait: bool = True) -> Any:
         Path("config.yaml").write_text(yaml.safe_dump(config).replace("{folder}", folder))
         command = [
             "timeout",
@@ -96,10 +98,13 @@ def verb(tmp_path, monkeypatch):
         ]
         command += [f"--trainer.default_root_dir={folder}", f"--trainer.devices={processes}", *args]
         command += ["--trainer.strategy=ddp"] if processes > 1 else []
-        done = subprocess.run(command, env={**os.environ, **variables}, capture_output=True, text=True, timeout=950)
-        assert done.returncode == 0, done.stderr
-        assert "deprecated" not in done.stderr
-        return done.stdout
+        pipes = dict.fromkeys(("stdout", "stderr"), subprocess.PIPE)
+        process = subprocess.Popen(command, env={**os.environ, **variables}, text=True, **pipes)
+        if not wait:
+            return process
+        output, errors = process.communicate(timeout=950)
+        assert process.returncode == 0, errors
+        return output
 
     return run
 
@@ -148,3 +153,34 @@ def test_a_search_on_two_processes_leaves_the_files_of_one_and_a_second_start_do
     said = verb("search", SEARCH, "search2", 2, "--model.init_args.directory=search2")
     assert "All 6 searches in 'search2' were finished before: nothing was done." in said
     assert {path: path.stat().st_mtime_ns for path in times} == times
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_search_on_two_processes_ends_at_a_signal_to_one_and_goes_on(rank, verb):
+    """The first passes it on; of the other it is told who stopped."""
+    args = ["--model.init_args.directory=out"]
+    search = verb("search", SEARCH, "out", 2, *args, wait=False)
+    deadline = time.monotonic() + 600
+    while not list(Path("out").rglob("weights.pt")):
+        assert time.monotonic() < deadline
+        assert search.poll() is None, search.communicate()
+        time.sleep(0.02)
+    (first,) = children(search.pid)  # of `timeout`, which leads both
+    (second,) = children(first)
+    os.kill((first, second)[rank], signal.SIGTERM)
+    _, errors = search.communicate(timeout=950)
+    (told,) = [line for line in errors.splitlines() if line.startswith("lit-metanas: ")]
+    expected = "Stopped by a signal; the same command goes on", "Process 1 has stopped (SIGTERM): the other processes"
+    assert told.startswith(f"lit-metanas: {expected[rank]}")
+    assert search.returncode == (130, 1)[rank]
+    while Path(f"/proc/{second}").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    verb("search", SEARCH, "out", 2, *args)
+    assert len(list(Path("out").rglob("weights.pt"))) == 6
+
+
+def children(process: int) -> list[int]:
+    found = Path(f"/proc/{process}/task/{process}/children").read_text()
+    return [int(child) for child in found.split()]

@@ -8,6 +8,7 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import distributed
 
 from lit_metanas.callbacks.guards.heartbeat import Heartbeat, end_process
@@ -101,9 +102,12 @@ class RankMonitor(Callback):
         if signs is None:
             return
         if not _lost(exception):
-            # A signal reaches all, or all have agreed to stop.
             told = " ".join(str(exception).split()) or type(exception).__name__
-            signs.leave(f"Process {signs.rank} has stopped ({told})" if isinstance(exception, Exception) else "")
+            if isinstance(exception, SIGTERMException) and trainer.state.fn != TrainerFn.FITTING:
+                told = "SIGTERM"
+            elif not isinstance(exception, Exception):
+                told = ""  # Ctrl-C reaches all, and a training's processes have agreed to stop
+            signs.leave(told and f"Process {signs.rank} has stopped ({told})")
             return
         said = signs.verdict() or f"Process {signs.rank} has lost its connection to another ({exception})"
         signs.leave()
