@@ -15,10 +15,11 @@ from torch import distributed
 
 from lit_metanas.comparisons.finished_pairs import ComparisonRow, FinishedPairs
 from lit_metanas.io.locks import directory_lock
+from lit_metanas.io.settings import settings_of
 from lit_metanas.records.budget import Budget
 from lit_metanas.records.rows import ResultRow
 from lit_metanas.searchers.query.query_searcher import QuerySearcher
-from lit_metanas.searchers.searcher import Searcher, settings_of
+from lit_metanas.searchers.searcher import Searcher
 
 Problem = TypeVar("Problem")
 Method = TypeVar("Method", bound=Searcher)

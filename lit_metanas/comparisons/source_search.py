@@ -13,9 +13,9 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import OptimizerCallable
 
 from lit_metanas.estimators.meta_training import KeptScores, MetaTrainingEstimator
-from lit_metanas.io.checkpoints import tensor_digest
 from lit_metanas.io.files import has_content, replacing
 from lit_metanas.io.locks import directory_lock
+from lit_metanas.io.settings import settings_of, tensor_digest
 from lit_metanas.io.text import number_of
 from lit_metanas.meta import Head
 from lit_metanas.records.budget import Budget, Cost
@@ -24,7 +24,6 @@ from lit_metanas.records.record_lines import merge_record_lines, read_record_lin
 from lit_metanas.records.result_files import read_architectures, write_architectures
 from lit_metanas.records.rows import ArchitectureRow
 from lit_metanas.searchers.halving.rungs import Halving
-from lit_metanas.searchers.searcher import settings_of
 from lit_metanas.spaces import SearchSpace, Shape, inherit
 from lit_metanas.tasks.episode_data import EpisodeDataModule
 from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint, write_meta_checkpoint
@@ -137,7 +136,7 @@ class SourceSearch(LightningModule):
         """What decides the result, as plain values; the first episodes stand for all images."""
         parts = ("space", "searcher", "flops", "method", "head", "weight_optimizer", "seed")
         described = settings_of(data)
-        described.pop("num_workers", None)
+        described["arguments"].pop("num_workers", None)
         episodes = [data.stream("train")[0, 0], data.stream("val")[0, 0]]
         digest = tensor_digest(*(tensor for each in episodes for tensor in (each.support.inputs, each.query.inputs)))
         settings = {part: settings_of(getattr(self, part)) for part in parts}

@@ -11,10 +11,10 @@ from typing import Any
 from lit_metanas.comparisons.comparison import Comparison
 from lit_metanas.comparisons.finished_pairs import ComparisonRow
 from lit_metanas.estimators.tables.tabular import Table, TabularEstimator
+from lit_metanas.io.settings import settings_of
 from lit_metanas.io.text import hardware
 from lit_metanas.records.rows import Protocol, ResultRow
 from lit_metanas.searchers.query.query_searcher import QuerySearcher
-from lit_metanas.searchers.searcher import settings_of
 
 
 class TableSearch(Comparison[Table, QuerySearcher]):
@@ -100,9 +100,8 @@ class TableSearch(Comparison[Table, QuerySearcher]):
         return problem.dataset
 
     def told(self, problem: Table) -> Mapping[str, Any]:
-        """What the table was made of, and the space's choices."""
-        space = {choice.name: list(choice.labels) for choice in problem.space.choices}
-        return {"table": settings_of(problem), "space": space}
+        """What the table was made of, and its space."""
+        return {"table": settings_of(problem), "space": settings_of(problem.space)}
 
     def compared(self, problem: Table, method: str, searcher: QuerySearcher) -> ComparisonRow:
         """Search, and look up how good the choice is.

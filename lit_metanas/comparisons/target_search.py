@@ -9,7 +9,8 @@ from typing import Any
 from lit_metanas.comparisons.comparison import Comparison
 from lit_metanas.comparisons.finished_pairs import ComparisonRow
 from lit_metanas.comparisons.single_task import search
-from lit_metanas.io.checkpoints import tensor_digest, write_weights
+from lit_metanas.io.checkpoints import write_weights
+from lit_metanas.io.settings import settings_of, tensor_digest
 from lit_metanas.io.text import hardware
 from lit_metanas.records.rows import Protocol, ResultRow
 from lit_metanas.searchers.searcher import Searcher
@@ -97,8 +98,7 @@ class TargetSearch(Comparison[Task, Searcher]):
 
     def settings(self) -> Mapping[str, Any]:
         """Space and recipe."""
-        space = {choice.name: list(choice.labels) for choice in self.space.choices}
-        return {"space": space, "recipe": asdict(self.recipe), "refit": self.refit}
+        return {"space": settings_of(self.space), "recipe": asdict(self.recipe), "refit": self.refit}
 
     def name(self, problem: Task) -> str:
         """The task's id."""

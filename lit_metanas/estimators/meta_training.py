@@ -19,8 +19,9 @@ from torch import Tensor
 from lit_metanas.estimators.estimator import Estimator, Score
 from lit_metanas.estimators.training_estimator import fresh_weights, overlay
 from lit_metanas.io.arrays import DAMAGED
-from lit_metanas.io.checkpoints import load_plain, tensor_digest
+from lit_metanas.io.checkpoints import load_plain
 from lit_metanas.io.files import replacing
+from lit_metanas.io.settings import tensor_digest
 from lit_metanas.meta import Adaptation, Head, PrototypeLoss
 from lit_metanas.records.budget import Cost
 from lit_metanas.spaces import Architecture, SearchSpace, Shape, inherit

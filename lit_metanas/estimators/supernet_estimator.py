@@ -11,7 +11,8 @@ from torch.func import functional_call
 
 from lit_metanas.estimators.estimator import Estimator, Measure, Score, network_measures
 from lit_metanas.estimators.training_estimator import validation_part
-from lit_metanas.io.checkpoints import read_weights, tensor_digest
+from lit_metanas.io.checkpoints import read_weights
+from lit_metanas.io.settings import tensor_digest
 from lit_metanas.meta.heads import PrototypeHead
 from lit_metanas.records.budget import Cost
 from lit_metanas.spaces.architecture import Architecture

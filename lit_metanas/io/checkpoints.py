@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import pickle
@@ -198,16 +197,6 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     ):
         raise refusal
     return weights
-
-
-def tensor_digest(*tensors: Tensor) -> str:
-    """A digest of shapes, types and values."""
-    digest = hashlib.sha256()
-    for tensor in tensors:
-        flat = tensor.detach().cpu().contiguous()
-        digest.update(f"{tuple(flat.shape)} {flat.dtype}".encode())
-        digest.update(flat.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
 
 
 KEYWORDS = ("last", "best", "hpc")

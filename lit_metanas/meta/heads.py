@@ -7,7 +7,10 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
+from lit_metanas.io.settings import keeps_arguments
 
+
+@keeps_arguments()
 class Head(ABC):
     """Scores classes from features, for one task at a time; a pure function of its parameters.
 

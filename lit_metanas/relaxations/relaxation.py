@@ -9,12 +9,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lit_metanas.io.settings import keeps_arguments
 from lit_metanas.spaces.supernet import Gate, Mixture
 
 PRUNED = -1e4
 """A logit at or below half of this value belongs to a pruned candidate: never mixed, never sampled."""
 
 
+@keeps_arguments()
 class Relaxation(ABC):
     """Turns architecture logits into a mixture; a pure function of its arguments.
 

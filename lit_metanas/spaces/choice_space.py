@@ -6,11 +6,12 @@ from abc import ABC
 from collections.abc import Callable, Iterator, Mapping
 from itertools import product
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+from lit_metanas.io.settings import keeps_arguments
 from lit_metanas.spaces.architecture import Architecture, Choice, check_labels
 
 if TYPE_CHECKING:
@@ -21,6 +22,11 @@ PREFIX = "arch."
 """Of the parameters of a study that are a space's choices, unless another one is given."""
 
 
+def _name_and_choices(space: ChoiceSpace) -> dict[str, Any]:
+    return {"name": space.name, "choices": {choice.name: list(choice.labels) for choice in space.choices}}
+
+
+@keeps_arguments(_name_and_choices)
 class ChoiceSpace(ABC):
     """A set of choices, without the networks that they stand for.
 

@@ -11,10 +11,12 @@ from zlib import crc32
 import torch
 from torch import Tensor
 
+from lit_metanas.io.settings import keeps_arguments
 from lit_metanas.spaces.architecture import Architecture, check_labels
 from lit_metanas.spaces.choice_space import ChoiceSpace
 
 
+@keeps_arguments()
 class Encoding(ABC):
     """Turns architectures of a space into vectors; equal networks have equal ones.
 

@@ -168,11 +168,8 @@ class ArraySource(TaskSource):
         images = image_tensor(X, channels=channels).cpu()
         labels = label_list(y, len(images))
         names = class_names(labels, classes)
-        index = {label: place for place, label in enumerate(names)}
-        # Under the arguments' names, by which a search tells one source from another.
-        self.X = images if images.dtype == torch.uint8 else images.mul_(255).round_().byte()
-        self.y = torch.tensor([index[label] for label in labels])
-        self.seed = seed
+        images = images if images.dtype == torch.uint8 else images.mul_(255).round_().byte()
+        self._shape = tuple(images.shape[1:])
         self._name = name
         listed: dict[Subset, Sequence[Hashable] | None] = {"train": train, "val": val, "test": test}
         self._classes = class_subsets(
@@ -183,7 +180,7 @@ class ArraySource(TaskSource):
             owner=type(self).__name__,
             place=name,
         )
-        self._members = dict(zip(names.values(), _by_class(self.X, labels, list(names)), strict=True))
+        self._members = dict(zip(names.values(), _by_class(images, labels, list(names)), strict=True))
 
     @property
     def name(self) -> str:
@@ -193,7 +190,7 @@ class ArraySource(TaskSource):
     @property
     def shape(self) -> tuple[int, int, int]:
         """Shape of one image: ``(channels, height, width)``."""
-        channels, height, width = self.X.shape[1:]
+        channels, height, width = self._shape
         return channels, height, width
 
     def classes(self, subset: Subset) -> tuple[str, ...]:

@@ -10,9 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from lit_metanas.io.settings import keeps_arguments
 from lit_metanas.tasks.task import Split, Task
 
 
+@keeps_arguments()
 class TaskEmbedding(ABC):
     """Features of a data set, by which a search can begin differently on different tasks (Dataset2Vec, Jomaa 2021).
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
+from lit_metanas.io.settings import keeps_arguments
 from lit_metanas.tasks.episode_loader import EpisodeLoader, EpisodeSampler, EpisodeStream
 from lit_metanas.tasks.source import Subset, TaskSource, check_source
 
 
+@keeps_arguments()
 class EpisodeDataModule(LightningDataModule):
     """Batches are lists of episodes, ``tasks_per_step`` over all processes.
 

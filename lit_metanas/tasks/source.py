@@ -9,10 +9,13 @@ from typing import Literal
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from lit_metanas.io.settings import keeps_arguments
+
 Subset = Literal["train", "val", "test"]
 SUBSETS: tuple[Subset, ...] = ("train", "val", "test")
 
 
+@keeps_arguments()
 class TaskSource(ABC):
     """Labelled images, split into class-disjoint meta-train, meta-validation and meta-test subsets.
 

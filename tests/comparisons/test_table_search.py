@@ -12,12 +12,16 @@ from wsgiref.util import setup_testing_defaults
 import numpy as np
 import optuna
 import pytest
+from lightning.pytorch import Trainer
+from torch.utils.data import DataLoader
 
 from lit_metanas.cli.command_line import main
 from lit_metanas.cli.program import Program
-from lit_metanas.estimators import NASBench201Table
+from lit_metanas.comparisons import TableSearch
+from lit_metanas.estimators import NASBench201Table, Table
 from lit_metanas.records import read_architectures, read_results
-from lit_metanas.spaces import NASBenchGraph
+from lit_metanas.searchers import QuerySearcher
+from lit_metanas.spaces import Architecture, LayeredSpace, NASBenchGraph
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "search" / "tables"
 DATASETS = ("cifar10", "cifar100", "ImageNet16-120")
@@ -92,6 +96,37 @@ def test_a_search_goes_on_where_it_stopped_but_not_with_another_table(
     halves = {row.method: row.value for row in read_results("search/results.json")}
     wholes = {row["method"]: row["value"] for row in json.loads(before)["results"]}
     assert halves == pytest.approx({method: value / 2 for method, value in wholes.items()})
+
+
+class Kernels(Table):
+    """Scores by the kernel, whatever else the space says."""
+
+    dataset, signals = "toy", ("val", "test")
+
+    def __init__(self, space: LayeredSpace) -> None:
+        self._searched = space
+
+    @property
+    def space(self) -> LayeredSpace:  # type: ignore[override]
+        """Of the architectures."""
+        return self._searched
+
+    def score(self, architecture: Architecture, signal: str) -> float:
+        """The tenth of the kernel's size."""
+        return int(architecture["kernel"]) / 10
+
+
+def test_a_table_of_a_space_with_equal_choices_that_builds_other_networks_is_another_one(tmp_path: Path) -> None:
+    anew = []
+    for mix in ("merged", "merged", "normalised"):
+        table: Any = Kernels(LayeredSpace(shared=True, mix=mix))  # type: ignore[arg-type]
+        model = TableSearch(
+            methods={"random": QuerySearcher(trials=2)}, signal="val", test="test", directory=str(tmp_path)
+        )
+        trainer = Trainer(accelerator="cpu", devices=1, logger=False, enable_progress_bar=False)
+        trainer.predict(model, DataLoader([table], batch_size=None, collate_fn=lambda one: one))
+        anew.append(model._anew)
+    assert anew == [1, 0, 1]
 
 
 @pytest.mark.parametrize(

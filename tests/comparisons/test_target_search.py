@@ -16,7 +16,7 @@ from lit_metanas.records import Budget, Cost, read_architectures, read_records, 
 from lit_metanas.records.statistics import wilson
 from lit_metanas.searchers import DARTSSearcher, FixedArchitecture, QuerySearcher, RandomArchitecture, Searcher
 from lit_metanas.searchers.query.objectives import RecipeRange
-from lit_metanas.spaces import LayeredSpace
+from lit_metanas.spaces import DARTSCell, LayeredSpace
 from lit_metanas.tasks import Split, Task
 from lit_metanas.training import Child, Recipe, load_exported
 from lit_metanas.training.child import fit_child
@@ -74,7 +74,7 @@ def methods():
 
 def run(directory, searchers=None, inference_mode=True, tasks=None, **options):
     module = TargetSearch(
-        space=SPACE,
+        space=options.pop("space", SPACE),
         methods=searchers or methods(),
         recipe=options.pop("recipe", RECIPE),
         budget_flops=options.pop("budget_flops", 2e6),
@@ -206,6 +206,31 @@ def test_a_directory_of_another_search_is_refused(finished):
         run(finished, seed=2)
     with pytest.raises(ValueError, match="holds a search with another"):
         run(finished, recipe=Recipe(epochs=4))
+
+
+@pytest.mark.parametrize(
+    ("space", "other"),
+    [
+        (DARTSCell(channels=2, cells=3), DARTSCell(channels=4, cells=3)),
+        (SPACE, LayeredSpace(kernels=(1, 3), activations=("ReLU",), depths=(1, 2), widths=(2, 4), mix="normalised")),
+    ],
+)
+def test_a_space_of_equal_choices_that_builds_other_networks_is_another_one(space, other, tmp_path):
+    assert space.choices == other.choices
+    options = {"recipe": Recipe(epochs=1, batch_size=8), "tasks": TASKS[:1]}
+    run(tmp_path, {"random": RandomArchitecture()}, space=space, **options)
+    run(tmp_path, {"random": RandomArchitecture()}, space=space, **options)
+    with pytest.raises(ValueError, match="holds a search with another space"):
+        run(tmp_path, {"random": RandomArchitecture()}, space=other, **options)
+
+
+def test_a_searcher_that_stores_an_argument_under_another_name_searches_again(tmp_path):
+    class Rated(RandomArchitecture):
+        def __init__(self, rate):
+            self.learning_rate = rate
+
+    found = [run(tmp_path, {"rated": Rated(rate)}, tasks=TASKS[:1])._anew for rate in (1.0, 1.0, 2.0)]
+    assert found == [1, 0, 1]
 
 
 def test_a_task_of_another_shape_is_named(tmp_path):

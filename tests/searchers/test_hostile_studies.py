@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 from query_toys import search
 
+from lit_metanas.io.settings import settings_of
 from lit_metanas.io.text import without_passwords
 from lit_metanas.records import Budget
 from lit_metanas.searchers import QuerySearcher
-from lit_metanas.searchers.searcher import settings_of
 
 Change = Callable[[dict[str, Any]], object]
 

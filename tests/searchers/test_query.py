@@ -83,10 +83,10 @@ def tried(record):
     return [(t.architecture, t.value, t.cost.flops, t.cost.queries, t.duplicate) for t in record.trials]
 
 
-def search(budget=None, seed=0, sampler=None, table=None, **options):
+def search(budget=None, seed=0, sampler=None, table=None, space=SPACE, **options):
     table = table or {}
     searcher = QuerySearcher(sampler=sampler, estimator=lambda t, s, n: Table(t, s, n, **table), **options)
-    return searcher.search(TASK, SPACE, budget or Budget(queries=6), seed)
+    return searcher.search(TASK, space, budget or Budget(queries=6), seed)
 
 
 SAMPLERS = {
@@ -196,6 +196,23 @@ def test_a_study_of_other_settings_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"study 'letters/Letters/seed 0' .* was made with another"):
         search(storage=storage, table={"bonus": 1})
     search(storage=storage, table={"bonus": 1}, study="second")
+
+
+class Sized(Letters):
+    """Networks of a width that is no choice."""
+
+    name = "Letters"
+
+    def __init__(self, width):
+        self.wide = width
+
+
+def test_a_study_of_a_space_with_equal_choices_that_builds_other_networks_is_refused(tmp_path):
+    storage = f"sqlite:///{tmp_path}/studies.db"
+    for _ in range(2):
+        search(storage=storage, space=Sized(8))
+    with pytest.raises(ValueError, match=r"study 'letters/Letters/seed 0' .* was made with another space"):
+        search(storage=storage, space=Sized(16))
 
 
 def test_a_study_of_other_images_under_one_id_is_refused(tmp_path):

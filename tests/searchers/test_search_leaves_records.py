@@ -14,7 +14,6 @@ from lit_metanas.estimators import TrainingEstimator
 from lit_metanas.records import Budget, read_record_lines
 from lit_metanas.searchers import QuerySearcher, RandomArchitecture
 from lit_metanas.searchers.query.study import quiet_optuna
-from lit_metanas.searchers.searcher import settings_of
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.tasks import DataStatistics, Split, Task
 from lit_metanas.training import Recipe
@@ -117,12 +116,6 @@ def test_an_interrupted_search_leaves_the_records_of_an_uninterrupted_one(left, 
 def test_searches_that_score_nothing_leave_no_file(tmp_path):
     with pytest.raises(FileNotFoundError):
         run(tmp_path, searchers={"fixed choice": RandomArchitecture()})
-
-
-def test_an_embedding_that_is_not_given_is_not_among_the_settings():
-    """So that searches that were finished before there were embeddings still count as finished."""
-    assert "embedding" not in settings_of(QuerySearcher())
-    assert settings_of(QuerySearcher(embedding=DataStatistics()))["embedding"]["class"].endswith("DataStatistics")
 
 
 def test_a_study_knows_its_embedding_and_keeps_to_it(tmp_path):

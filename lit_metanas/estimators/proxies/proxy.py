@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from lit_metanas.estimators.estimator import Estimator, Measure, Score, network_measures
+from lit_metanas.io.settings import keeps_arguments
 from lit_metanas.records.budget import Cost
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
@@ -25,6 +26,7 @@ class UndefinedProxyError(ValueError):
     """A proxy is no finite number for a network."""
 
 
+@keeps_arguments()
 class Proxy(ABC):
     """A number that is to rank untrained networks as training would; higher is better.
 

@@ -11,12 +11,14 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from lit_metanas.estimators.estimator import Estimator, Measure, Score
+from lit_metanas.io.settings import keeps_arguments
 from lit_metanas.records.budget import Cost
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.choice_space import ChoiceSpace
 from lit_metanas.tasks.target_data import RankSampler
 
 
+@keeps_arguments()
 class Table(ABC):
     """Measured scores of the architectures of a space on one data set.
 

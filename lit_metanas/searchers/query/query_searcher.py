@@ -12,7 +12,7 @@ from optuna.storages import RDBStorage
 
 from lit_metanas.estimators.estimator import Estimator, EstimatorCallable
 from lit_metanas.estimators.training_estimator import TrainingEstimator
-from lit_metanas.io.checkpoints import tensor_digest
+from lit_metanas.io.settings import settings_of, tensor_digest
 from lit_metanas.io.text import number_of
 from lit_metanas.records.budget import Budget, Cost
 from lit_metanas.records.record import SearchOutcome, SearchRecord
@@ -73,8 +73,6 @@ class QuerySearcher(Searcher):
         True
     """
 
-    embedding: TaskEmbedding | None = None
-
     def __init__(
         self,
         *,
@@ -121,8 +119,7 @@ class QuerySearcher(Searcher):
         self.study = study
         self.worker = worker
         self.heartbeat = heartbeat
-        if embedding is not None:  # else a search that was finished without this argument would count as another one
-            self.embedding = embedding
+        self.embedding = embedding
         self._known = Cost()
         self._ladder = FidelityLadder(self.fidelities, fidelity)
         self._goal = Objectives(self.objectives, self.constraints)
@@ -221,7 +218,7 @@ class QuerySearcher(Searcher):
             "embedding": self.embedding and type(self.embedding).__name__,
         }
         return {
-            "choices": {choice.name: list(choice.labels) for choice in space.choices},
+            "space": settings_of(space),
             "estimator": {"name": type(estimator).__name__, **estimator.settings},
             "sampler": type(self.sampler).__name__,
             "fidelity": self.fidelity,

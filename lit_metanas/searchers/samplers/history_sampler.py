@@ -13,6 +13,7 @@ from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from lit_metanas.io.settings import keeps_arguments
 from lit_metanas.records.budget import Cost
 from lit_metanas.searchers.mutation import FRUITLESS_DRAWS, any_value, next_values, other_value, values_by_label
 from lit_metanas.searchers.samplers.memory import CHANCES, Memory, Proposals
@@ -135,6 +136,7 @@ class History:
         ]
 
 
+@keeps_arguments()
 class HistorySampler(BaseSampler, ABC):
     """Proposes parameters from the stored trials, for any Optuna study of one objective.
 

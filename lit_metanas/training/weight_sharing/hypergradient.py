@@ -9,6 +9,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from lit_metanas.io.settings import keeps_arguments
+
 
 class Loss(Protocol):
     """The loss of one minibatch as a function of weights and logits, with its noise fixed."""
@@ -17,6 +19,7 @@ class Loss(Protocol):
         """A scalar."""
 
 
+@keeps_arguments()
 class Hypergradient(ABC):
     """Gradient of the validation loss with respect to the logits.
 
