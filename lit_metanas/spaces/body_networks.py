@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -11,8 +12,8 @@ from torch import Tensor, nn
 from lit_metanas.spaces.architecture import Choice
 from lit_metanas.spaces.builder import UnsharedScale
 from lit_metanas.spaces.child_network import ChildNetwork
-from lit_metanas.spaces.flop_count import LayerFlops
-from lit_metanas.spaces.forward_pass import ForwardPass, running
+from lit_metanas.spaces.flop_count import LayerFlops, layer_title
+from lit_metanas.spaces.forward_pass import ForwardPass, OpenNumber, running
 from lit_metanas.spaces.mixed_layers import MixedDropout, MixedLayer, MixedNorm, averages, name_layers
 from lit_metanas.spaces.operations import as_channels_last
 from lit_metanas.spaces.supernet import Gate, Mixture, Record, Shape, Statistics, Supernet
@@ -28,7 +29,8 @@ class BodySupernet(Supernet):
         features: length of the feature vector; None finds it out.
 
     Raises:
-        ValueError: a layer keeps statistics, draws its own noise, or is open and stands at two places.
+        ValueError: a layer keeps statistics, draws its own noise, is open and stands at two places, or cannot take what
+            reaches it; or candidates cannot be mixed.
     """
 
     def __init__(
@@ -171,11 +173,24 @@ def _refuse(body: nn.Module) -> None:
     """
     dropouts = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
     seen: set[nn.Module] = set()
+    if not isinstance(body, nn.Module):
+        raise ValueError(
+            f"The body is {type(body).__name__}, no module: let `body` return one, such as nn.Sequential(*layers)."
+        )
     for name, layer in body.named_modules(remove_duplicate=False):
+        title = partial(layer_title, name, layer)
         if getattr(layer, "track_running_stats", False):
-            raise ValueError(f"'{name}' keeps batch-norm statistics, which tasks may not share: use build.norm.")
+            raise ValueError(f"{title()} keeps batch-norm statistics, which tasks may not share: use build.norm.")
         if isinstance(layer, dropouts) and layer.p:
-            raise ValueError(f"'{name}' draws noise of its own: use build.dropout.")
+            raise ValueError(f"{title()} draws noise of its own: use build.dropout.")
         if layer in seen and isinstance(layer, MixedLayer | MixedNorm | MixedDropout):
-            raise ValueError(f"'{name}' depends on choices or tasks, and stands at two places: build it twice.")
+            raise ValueError(f"{title()} depends on choices or tasks, and stands at two places: build it twice.")
+        if type(layer).__module__.startswith("torch.") and (open_ := _open_numbers(layer)):
+            raise ValueError(f"{title()} is made with an open number, '{open_[0]}': use build.conv and build.norm.")
         seen.add(layer)
+
+
+def _open_numbers(layer: nn.Module) -> list[str]:
+    """The choices among numbers that a layer's arguments are."""
+    numbers = [value for value in vars(layer).values() if isinstance(value, OpenNumber)]
+    return [name for number in numbers for name, candidates in number.factors if len(candidates) > 1]

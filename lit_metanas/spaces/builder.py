@@ -65,7 +65,7 @@ class Builder:
     def choice(
         self,
         name: str,
-        candidates: Mapping[str, Make | None],
+        candidates: Mapping[str, Make | None] | Mapping[int, Make | None],
         *,
         norm: int | None = None,
         merge: bool = True,
@@ -78,29 +78,36 @@ class Builder:
 
         Args:
             name: of the choice; the same name again is the same choice.
-            candidates: for each label what makes the layer; None adds nothing and is for layers of a ``sum``.
+            candidates: for each label (a text, or a number, which stands for its text) what makes the layer; None adds
+                nothing and is for layers of a ``sum``.
             norm: channels of a batch-norm behind the chosen layer; None for no batch-norm.
             merge: whether convolutions are mixed as one before the norm, or each normalised and then mixed.
             group: see ``Choice``; None takes what stands after the name's last dot.
 
         Raises:
-            ValueError: a candidate is a layer, where a function that makes one is expected.
+            ValueError: a candidate is a layer, where a function that makes one is expected, or makes something else.
         """
         layers: dict[str, nn.Module | None] = {}
-        for label in self._ask(name, tuple(candidates), group):
-            make = candidates[label]
+        by_label = {str(label): make for label, make in candidates.items()}
+        for label in self._ask(name, tuple(map(str, candidates)), group):
+            make = by_label[label]
             if isinstance(make, nn.Module):
                 raise ValueError(
                     f"Candidate '{label}' of '{name}' is a layer: give what makes it, for instance nn.ReLU or "
                     "partial(build.conv, 16, 32, 3)."
                 )
             with self._where(name, (label,)):
-                layers[label] = None if make is None else make()
+                made = None if make is None else make()
+            if not isinstance(made, nn.Module | None):
+                raise ValueError(f"Candidate '{label}' of '{name}' makes {type(made).__name__}, which is no layer.")
+            layers[label] = made
         if not self.mixed:
             return ChosenLayer(layers, None if norm is None else nn.BatchNorm2d(norm))
         return MixedChoice(name, layers, None if norm is None else MixedNorm(norm, affine=True), merge)
 
-    def number(self, name: str, numbers: Sequence[int] | Mapping[str, int], *, group: str | None = None) -> int:
+    def number(
+        self, name: str, numbers: Sequence[int] | Mapping[str, int] | Mapping[int, int], *, group: str | None = None
+    ) -> int:
         """A choice among numbers, for the channels of ``conv`` and ``norm``; small ones take the leading weights.
 
         Products with it are open, too. In a child it is the chosen number.
@@ -110,14 +117,16 @@ class Builder:
             numbers: the candidates, by label where these are not the numbers themselves.
             group: see ``Choice``.
         """
-        by_label = numbers if isinstance(numbers, Mapping) else {str(number): number for number in numbers}
-        left = tuple(by_label[label] for label in self._ask(name, tuple(by_label), group))
+        labelled = numbers.items() if isinstance(numbers, Mapping) else ((number, number) for number in numbers)
+        pairs = [(str(label), number) for label, number in labelled]
+        by_label = dict(pairs)
+        left = tuple(by_label[label] for label in self._ask(name, tuple(label for label, _ in pairs), group))
         self.sliced = self.sliced or len(by_label) > 1
         return OpenNumber([(name, left)]) if self.mixed else left[0]
 
-    def question(self, name: str, labels: Sequence[str], *, group: str | None = None) -> OpenChoice:
+    def question(self, name: str, labels: Sequence[str | int], *, group: str | None = None) -> OpenChoice:
         """A choice that a layer of one's own looks at, in ``forward``; in a child it has one label."""
-        left = self._ask(name, tuple(labels), group)
+        left = self._ask(name, tuple(map(str, labels)), group)
         return OpenChoice(left, name if self.mixed else "")
 
     def conv(

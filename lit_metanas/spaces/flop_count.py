@@ -1,16 +1,22 @@
-"""Multiply-adds of a body, counted on two blank images."""
+"""Multiply-adds of a body, counted on two blank images, and which of its layers cannot take them."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.utils.flop_counter import FlopCounterMode
 
-from lit_metanas.spaces.mixed_layers import MixedLayer
+from lit_metanas.spaces.forward_pass import OpenNumber
+from lit_metanas.spaces.mixed_layers import MixedChoice, MixedDepth, MixedLayer, SlicedConv2d, Sum
 from lit_metanas.spaces.supernet import Shape
+
+_LONGEST_REASON = 160
+"""Characters of PyTorch's words that are passed on."""
 
 
 class LayerFlops:
@@ -25,6 +31,9 @@ class LayerFlops:
 
     Attributes:
         features: length of the feature vector.
+
+    Raises:
+        ValueError: a layer cannot take what reaches it.
     """
 
     def __init__(self, body: nn.Module, shape: Shape) -> None:
@@ -33,7 +42,12 @@ class LayerFlops:
         own = (*body.named_parameters(), *body.named_buffers())
         # Zeros on the CPU: on the meta device, whose shapes Python works out, the same takes ten times as long.
         tensors = {name: torch.zeros_like(tensor, device="cpu") for name, tensor in own}
-        with torch.no_grad(), torch.device("cpu"), FlopCounterMode(display=False) as counter:
+        with (
+            telling_layers(body, shape),
+            torch.no_grad(),
+            torch.device("cpu"),
+            FlopCounterMode(display=False) as counter,
+        ):
 
             def enter(layer: nn.Module, inputs: object) -> None:
                 entered.append(counter.get_total_flops())
@@ -66,3 +80,94 @@ class LayerFlops:
         if layer in self._mixed:
             return self._mixed[layer].computed_flops(self)
         return self.whole(layer) + sum(self.computed(own) - self.whole(own) for own in layer.children())
+
+
+Inner = tuple[int, ...]
+"""The shape of one input or output of a layer, without the number of images."""
+
+
+@contextmanager
+def telling_layers(body: nn.Module, shape: Shape) -> Iterator[None]:
+    """Where PyTorch fails in a forward pass of a body within, name the layer, or the choice.
+
+    Args:
+        body: the network, or a part of it.
+        shape: channels, height and width of an image.
+
+    Raises:
+        ValueError: a layer cannot take what reaches it, or candidates cannot be mixed.
+    """
+    entered: list[tuple[nn.Module, Inner]] = []
+    made: dict[nn.Module, Inner] = {}
+
+    def enter(layer: nn.Module, inputs: tuple[object, ...]) -> None:
+        entered.append((layer, _inner(inputs[0] if inputs else None)))
+
+    def leave(layer: nn.Module, inputs: object, outputs: object) -> None:
+        entered.pop()
+        made[layer] = _inner(outputs)
+
+    handles = [layer.register_forward_pre_hook(enter) for layer in body.modules()]
+    handles += [layer.register_forward_hook(leave) for layer in body.modules()]
+    try:
+        yield
+    except RuntimeError as error:
+        if not entered:
+            raise
+        unmixed = (_unmixed(layer, made, entered[-1]) for layer, _ in reversed(entered))
+        told = next((sentence for sentence in unmixed if sentence), None) or _unfit(body, entered, shape, error)
+        raise ValueError(told) from error
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _inner(value: object) -> Inner:
+    return tuple(value.shape[1:]) if isinstance(value, Tensor) else ()
+
+
+def _unmixed(layer: nn.Module, made: Mapping[nn.Module, Inner], last: tuple[nn.Module, Inner]) -> str | None:
+    """A sentence on parts of a layer that are to be added up, and have different shapes; None where they fit."""
+    if isinstance(layer, MixedChoice):
+        parts = {f"'{label}' {made[own]}": made[own] for label, own in layer.layers() if own in made}
+        what, fix = f"candidates of choice '{layer.name}'", "give them one shape"
+        if len({tuple(own[1:]) for own in parts.values()}) == 1:
+            fix = "give them one number of channels, or make that a choice (build.number)"
+    elif isinstance(layer, Sum):
+        parts = {f"{type(own).__name__} {made[own]}": made[own] for own in layer if made.get(own)}
+        what, fix = "parts of a sum (build.sum)", "give them one shape"
+    elif isinstance(layer, MixedDepth) and not layer.averaged:
+        parts = {f"{depth} {made[own]}": made[own] for depth, own in enumerate(layer, start=1) if own in made}
+        what, fix = f"layers of choice '{layer.name}'", "give them one shape, or averaged=True"
+    else:
+        return None
+    if len(set(parts.values())) > 1:
+        return f"The {what} have outputs of different shapes, {' and '.join(parts)}, which cannot be added up: {fix}."
+    failed, given = last
+    if isinstance(layer, MixedChoice) and failed is layer.norm and given and given[0] != int(layer.norm.width):
+        return f"Choice '{layer.name}' has norm={int(layer.norm.width)}, but its candidates have {given[0]} channels."
+    return None
+
+
+def _unfit(body: nn.Module, entered: Sequence[tuple[nn.Module, Inner]], shape: Shape, error: RuntimeError) -> str:
+    """A sentence on the layer that could not take its inputs."""
+    layer, given = entered[-1]
+    choice = next((f", of choice '{own.name}'," for own, _ in reversed(entered) if isinstance(own, MixedChoice)), "")
+    name = next((name for name, own in body.named_modules() if own is layer), "")
+    what = f"{layer_title(name, layer)}{choice} cannot take inputs of shape {given}, for images of shape {shape}"
+    reason = " ".join(str(error).split())
+    opened = (own for own in body.modules() if isinstance(own, SlicedConv2d) and isinstance(own.width, OpenNumber))
+    if "Output size is too small" in reason or "can't be greater than actual input size" in reason:
+        fix = "pool less, or take larger images"
+    elif next(opened, None) is not None:
+        fix = "behind an open number of channels use build.conv and build.norm"
+    elif given == shape:
+        fix = "make it for the channels of shape[0]"
+    else:
+        fix = "make it for such inputs"
+    return f"{what} ({reason[:_LONGEST_REASON]}): {fix}."
+
+
+def layer_title(name: str, layer: nn.Module) -> str:
+    """A layer for the beginning of a sentence: its name in a body, which is its place there, and its kind."""
+    return f"Layer '{name}' ({type(layer).__name__})" if name else f"The body ({type(layer).__name__})"

@@ -181,6 +181,11 @@ class MixedChoice(nn.Module):
         assert isinstance(first, SlicedConv2d)
         return first.share(count.whole(self)) * taps // max(sizes)
 
+    def layers(self) -> list[tuple[str, nn.Module]]:
+        """The candidates that add something, each with its label."""
+        own = zip(self.labels, self._candidates(), strict=True)
+        return [(label, layer) for label, layer in own if layer is not None]
+
     def _candidates(self) -> list[nn.Module | None]:
         return [None if key is None else getattr(self, key) for key in self.keys]
 

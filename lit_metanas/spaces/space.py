@@ -65,8 +65,8 @@ class SearchSpace(ChoiceSpace):
             build: makes the layers that are open; others are ordinary modules.
 
         Returns:
-            A module from inputs of ``shape`` to features, shape ``(n, features, ...)``, which are then averaged over
-            the pixels.
+            A module from inputs of ``shape`` to features, shape ``(n, features, ...)``. They are then averaged over the
+            pixels, and a linear classifier is put behind them: it ends in neither ``Flatten`` nor ``Linear``.
         """
         raise NotImplementedError(f"{self.name} has no body: define it, or choices, supernet, build and cost.")
 

@@ -45,6 +45,7 @@ def check_choices(space: ChoiceSpace, seed: int) -> None:
         AssertionError: the space fails; one sentence says in what.
     """
     names = [choice.name for choice in space.choices]
+    require(bool(names), f"{space.name} has no choice: ask for one in its body, for instance by build.choice")
     require(len(set(names)) == len(names), f"two choices have one name among {', '.join(names)}")
     for place, choice in enumerate(space.choices):
         require(set(space.proposed(choice)) <= set(choice.labels), f"'{choice.name}' proposes a label that it lacks")

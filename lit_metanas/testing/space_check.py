@@ -13,7 +13,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from lit_metanas.relaxations.relaxation import Softmax
 from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.body_networks import BodySupernet
 from lit_metanas.spaces.choice_space import ChoiceSpace
+from lit_metanas.spaces.flop_count import telling_layers
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import Gate, Mixture, Shape, Supernet, inherit, one_hot
 from lit_metanas.testing.choice_check import check_choices, require, sampled
@@ -36,12 +38,13 @@ def check_space(space: ChoiceSpace, shape: Shape = (1, 28, 28), way: int = 5, se
 
     Args:
         space: the space.
-        shape: channels, height and width of the images that networks are built for.
+        shape: channels, height and width of the images that networks are built for: give that of your own.
         way: number of classes.
         seed: of the sampled architectures, weights and images.
 
     Raises:
         AssertionError: the space fails; one sentence says in what.
+        ValueError: no network can be made of its body; one sentence names the layer, or the choice.
 
     Example:
         >>> from lit_metanas.spaces import LayeredSpace
@@ -52,12 +55,13 @@ def check_space(space: ChoiceSpace, shape: Shape = (1, 28, 28), way: int = 5, se
         return
     with _double_precision(seed):
         check = _NetworkCheck(space, shape, way, seed)
-        for architecture in sampled(space, seed):
-            check.child(architecture)
-            check.cost(architecture)
-            check.restriction(architecture)
-        check.gradients()
-        check.noise()
+        with telling_layers(getattr(check.supernet, "body", check.supernet), shape):
+            for architecture in sampled(space, seed):
+                check.child(architecture)
+                check.cost(architecture)
+                check.restriction(architecture)
+            check.gradients()
+            check.noise()
 
 
 class _NetworkCheck:
@@ -199,7 +203,10 @@ class _NetworkCheck:
     def _same(self, found: Tensor, expected: Tensor, architecture: Architecture, one: str, other: str) -> None:
         require(found.shape == expected.shape, f"{one} gives shape {tuple(found.shape)}, {other} {expected.shape}")
         gap = float((found - expected).abs().max()) / max(1.0, float(expected.abs().max()))
-        require(gap <= TOLERANCE, f"{one} and {other} differ by {gap:.1e} for {architecture}")
+        hint = (
+            ": make every layer that depends on a choice by `build`" if isinstance(self.supernet, BodySupernet) else ""
+        )
+        require(gap <= TOLERANCE, f"{one} and {other} differ by {gap:.1e} for {architecture}{hint}")
 
 
 class _Watched(dict[str, Gate]):

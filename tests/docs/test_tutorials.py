@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 import subprocess
 import sys
@@ -92,3 +93,20 @@ def test_the_readme_is_short_and_its_links_lead_somewhere() -> None:
     links = re.findall(r"\]\(([^)#:]+)\)", text)
     assert len(links) > 20
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_the_builder_is_told_with_all_its_methods() -> None:
+    page = (ROOT / "docs" / "tutorials" / "own_space.md").read_text()
+    rows = dict(re.findall(r"^\| `(\w+)\(([^`]*)\)` \|", page, re.MULTILINE))
+    public = {name for name, value in vars(lm.Builder).items() if callable(value) and not name.startswith("_")}
+    assert rows.keys() == public
+    for name, told in rows.items():
+        (statement,) = ast.parse(f"{name}({told})").body
+        assert isinstance(statement, ast.Expr)
+        assert isinstance(statement.value, ast.Call)
+        known = inspect.signature(getattr(lm.Builder, name)).parameters
+        given = [ast.unparse(own).strip("*") for own in statement.value.args]
+        assert given == list(known)[1 : 1 + len(given)]
+        assert {own.arg: ast.literal_eval(own.value) for own in statement.value.keywords}.items() <= {
+            (own.name, own.default) for own in known.values()
+        }

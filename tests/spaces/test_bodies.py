@@ -177,12 +177,32 @@ def test_a_choice_of_several_conditions_has_either():
     assert Body(make).choices[1].active_if == (("which", frozenset({"a", "b"})),)
 
 
+def test_a_label_may_be_a_number():
+    def make(shape, build):
+        width = build.number("width", {1: 4, 2: 8})
+        kernels = {size: partial(build.conv, shape[0], width, size) for size in (3, 5)}
+        return nn.Sequential(build.choice("kernel", kernels, norm=width), nn.ReLU())
+
+    space = Body(make)
+    assert [choice.labels for choice in space.choices] == [("1", "2"), ("3", "5")]
+    assert Builder().question("kind", (1, 2)).labels == ("1", "2")
+    check_space(space, SHAPE)
+
+
 @pytest.mark.parametrize(
     ("make", "text"),
     [
         (
             lambda shape, build: build.choice("kernel", {"3": nn.Conv2d(1, 4, 3)}),
             "Candidate '3' of 'kernel' is a layer: give what makes it, for instance nn.ReLU",
+        ),
+        (
+            lambda shape, build: build.choice("kernel", {"3": lambda: 3}),
+            "Candidate '3' of 'kernel' makes int, which is no layer.",
+        ),
+        (
+            lambda shape, build: build.choice("kernel", {"3": nn.ReLU, 3: nn.Tanh}),
+            "Choice 'kernel' repeats a label: 3, 3.",
         ),
         (lambda shape, build: build.conv(1, 4, 2), "A kernel of size 2 has no centre: use an odd size."),
         (
@@ -212,15 +232,60 @@ def test_a_wrong_body_is_told_in_a_sentence(make, text):
     [
         (
             lambda shape, build: nn.BatchNorm2d(2),
-            "'' keeps batch-norm statistics, which tasks may not share: use build",
+            "The body (BatchNorm2d) keeps batch-norm statistics, which tasks may not share: use build",
         ),
         (
             lambda shape, build: nn.Sequential(*[build.norm(2)] * 2),
-            "'1' depends on choices or tasks, and stands at two places: build it twice.",
+            "Layer '1' (MixedNorm) depends on choices or tasks, and stands at two places: build it twice.",
         ),
         (
             lambda shape, build: nn.Sequential(nn.Dropout(0.5)),
-            "'0' draws noise of its own: use build.dropout.",
+            "Layer '0' (Dropout) draws noise of its own: use build.dropout.",
+        ),
+        (
+            lambda shape, build: nn.Sequential(build.norm(2), nn.Conv2d(2, build.number("width", (4, 8)), 3)),
+            "Layer '1' (Conv2d) is made with an open number, 'width': use build.conv and build.norm.",
+        ),
+        (
+            lambda shape, build: nn.Sequential(nn.Conv2d(3, 4, 3)),
+            "Layer '0' (Conv2d) cannot take inputs of shape (2, 6, 5), for images of shape (2, 6, 5) (Given groups=1, ",
+        ),
+        (
+            lambda shape, build: nn.Sequential(*(nn.MaxPool2d(2) for _ in range(4))),
+            "Layer '2' (MaxPool2d) cannot take inputs of shape (2, 1, 1), for images of shape (2, 6, 5) (Given input ",
+        ),
+        (
+            lambda shape, build: build.choice("kind", {"a": nn.ReLU, "b": partial(nn.MaxPool2d, 9)}),
+            "Layer 'b' (MaxPool2d), of choice 'kind', cannot take inputs of shape (2, 6, 5), for images of",
+        ),
+        (
+            lambda shape, build: build.choice(
+                "kind", {"a": partial(nn.Conv2d, 2, 4, 1), "b": partial(nn.Conv2d, 2, 8, 1)}
+            ),
+            "The candidates of choice 'kind' have outputs of different shapes, 'a' (4, 6, 5) and 'b' (8, 6, 5), which "
+            "cannot be added up: give them one number of channels, or make that a choice (build.number).",
+        ),
+        (
+            lambda shape, build: build.choice("kind", {"a": nn.ReLU, "b": partial(nn.MaxPool2d, 2)}, norm=2),
+            "The candidates of choice 'kind' have outputs of different shapes, 'a' (2, 6, 5) and 'b' (2, 3, 2), which "
+            "cannot be added up: give them one shape.",
+        ),
+        (
+            lambda shape, build: build.choice("kernel", conv(build, shape[0], 4), norm=2),
+            "Choice 'kernel' has norm=2, but its candidates have 4 channels.",
+        ),
+        (
+            lambda shape, build: build.sum(nn.Identity(), build.conv(2, 4, 3)),
+            "The parts of a sum (build.sum) have outputs of different shapes, Identity (2, 6, 5) and SlicedConv2d (4, ",
+        ),
+        (
+            lambda shape, build: build.depth("depth", [nn.ReLU, partial(nn.MaxPool2d, 2)], (1, 2)),
+            "The layers of choice 'depth' have outputs of different shapes, 1 (2, 6, 5) and 2 (2, 3, 2), which cannot "
+            "be added up: give them one shape, or averaged=True.",
+        ),
+        (
+            lambda shape, build: [build.norm(2)],
+            "The body is list, no module: let `body` return one, such as nn.Sequential(*layers).",
         ),
         (
             lambda shape, build: build.choice(f"kernel{shape[0]}", conv(build, shape[0], 4)),

@@ -20,6 +20,7 @@ from lit_metanas.spaces import (
     NASBench201,
     NASBenchGraph,
     NetworkCost,
+    SearchSpace,
 )
 from lit_metanas.spaces.layered.layered_supernet import LayeredSupernet
 from lit_metanas.testing import check_space
@@ -304,6 +305,46 @@ class Drawing(Faulty):
 )
 def test_a_fault_is_told_in_a_sentence(fault, sentence):
     with pytest.raises(AssertionError) as caught:
+        check_space(fault(), SHAPE)
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+class NoChoice(SearchSpace):
+    def body(self, shape, build):
+        return nn.Sequential(nn.Conv2d(shape[0], 4, 3), nn.ReLU())
+
+
+class Overlooked(SearchSpace):
+    """An open number of channels that one layer was not told of."""
+
+    def body(self, shape, build):
+        width = build.number("width", (4, 8))
+        return nn.Sequential(build.conv(shape[0], width, 3), build.norm(width), nn.Conv2d(8, 4, 3))
+
+
+class Whole(Overlooked):
+    """A number of channels that is not looked at: a child has as many as the supernet."""
+
+    def body(self, shape, build):
+        width = build.number("width", (4, 8))
+        return nn.Sequential(nn.Conv2d(shape[0], 2 * int(width), 3), nn.ReLU())
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "sentence"),
+    [
+        (NoChoice, AssertionError, "NoChoice has no choice: ask for one in its body, for instance by build.choice."),
+        (
+            Overlooked,
+            ValueError,
+            "to have 8 channels, but got 4 channels instead): behind an open number of channels u",
+        ),
+        (Whole, AssertionError, " for width=4: make every layer that depends on a choice by `build`."),
+    ],
+)
+def test_a_faulty_body_is_told_in_a_sentence(fault, kind, sentence):
+    with pytest.raises(kind) as caught:
         check_space(fault(), SHAPE)
     assert sentence in str(caught.value)
     assert "\n" not in str(caught.value)
