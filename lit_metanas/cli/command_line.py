@@ -156,7 +156,7 @@ def _call(function: Callable[..., None], verb: str, args: list[str], **given: ob
 
     from jsonargparse import ArgumentParser
 
-    from lit_metanas.cli.bases import BASE, with_bases
+    from lit_metanas.cli.configuration_files import BASE, with_bases
 
     parser = ArgumentParser(prog=f"lit-metanas {verb}", exit_on_error=False)
     parser.add_argument("-c", "--config", action="config", help="A configuration, in YAML.")

@@ -1,21 +1,25 @@
-"""Errors of whoever uses the command line, and YAML files that cannot be read."""
+"""Errors of whoever uses the command line, and classes that they name: why one cannot be found, what it takes."""
 
 from __future__ import annotations
 
+import importlib
+import inspect
+import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+import traceback
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path
 
-import yaml
+import lit_metanas
 
-from lit_metanas.cli.verbs import KEYS, MODELS, TRAINER_VERBS
-from lit_metanas.io.yaml_files import YAMLLimit, read_yaml
+LONGEST_REASON = 200
+"""Characters of a reason that is passed on as it is."""
 
-TRAINER_KEYS = ("model", "data", "trainer", "ckpt_path", "seed_everything")
-"""Keys of the configurations of the Trainer's verbs."""
+_MOST_FILES, _MOST_CHARACTERS = 200, 1 << 20
+"""How many files of the current folder are looked at, and how much of each."""
 
 
 class UsageError(Exception):
@@ -48,123 +52,75 @@ def is_from_checkpoint(error: BaseException) -> bool:
     return False
 
 
-def yaml_files(args: Sequence[str]) -> Iterator[tuple[Path, bool]]:
-    """The YAML files among arguments, and whether each is a whole configuration, not a value."""
-    for before, argument in zip(["", *args], args, strict=False):
-        option, _, name = argument.rpartition("=")
-        path = Path(name)
-        if path.suffix in (".yaml", ".yml") and path.is_file():
-            yield path, (option or before) in ("-c", "--config")
-
-
-def named_files(args: Sequence[str]) -> Iterator[Path]:
-    """The YAML files among arguments and those that are named in them, each once."""
-    waiting, seen = [path for path, _ in yaml_files(args)], set[Path]()
-    while waiting:
-        path = waiting.pop()
-        if path not in seen:
-            seen.add(path)
-            yield path
-            with suppress(OSError, ValueError):  # no text
-                waiting += _named_in(path)
-
-
-def refuse_large_yaml(args: Sequence[str]) -> None:
-    """Look at the files among the arguments, and at those named in them, before a parser builds anything of them.
-
-    Raises:
-        UsageError: one is beyond the limits of ``read_yaml``.
-    """
-    for path in named_files(args):
-        try:
-            read_yaml(path)
-        except YAMLLimit as error:
-            raise UsageError(f"'{path}' {error}: give a smaller configuration.") from None
-        except (OSError, ValueError, RecursionError, yaml.YAMLError):
-            pass  # what the parser says of it
-
-
-def broken_yaml(args: Sequence[str]) -> str | None:
-    """A sentence on the first of the files among the arguments, or named in those, that is no YAML; else None."""
-    seen: set[Path] = set()
-    for path, whole in yaml_files(args):
-        if (sentence := _broken(path, whole, seen)) is not None:
-            return sentence
-    return None
-
-
-def misplaced_yaml(args: Sequence[str], verb: str) -> str | None:
-    """A sentence on the last of the configurations among the arguments that is for another verb; None if none is."""
-    misplaced: Path | None = None
-    others: Sequence[str] = ()
-    for path, whole in yaml_files(args):
-        tree = read_yaml(path) if whole else None
-        if not isinstance(tree, dict) or not tree:
-            continue
-        if "class_path" in tree:
-            name = shortened(str(tree["class_path"]).rpartition(".")[2])
-            return f"'{path}' describes a {name} alone: give it to the key that takes one, not to -c."
-        verbs = _verbs_of(tree)
-        if misplaced is not None and path.parent / str(tree.get("base")) == misplaced:
-            misplaced = path  # the user has given the one that lies over it
-        elif verbs and verb and verb not in verbs:
-            misplaced, others = path, verbs
-    return None if misplaced is None else f"'{misplaced}' is for `lit-metanas {others[0]}`, not for `{verb}`."
-
-
-def _verbs_of(tree: Mapping[str, object]) -> Sequence[str]:
-    """The verbs that a configuration may be for, by its keys; none where these do not say."""
-    if not tree.keys().isdisjoint(TRAINER_KEYS):
-        model = tree.get("model")
-        name = str(model.get("class_path") if isinstance(model, dict) else model).rpartition(".")[2]
-        return verbs_of_model(name) or list(TRAINER_VERBS)
-    return [verb for verb, keys in KEYS.items() if len(tree.keys() & keys.keys()) > 1 or tree.keys() <= keys.keys()]
-
-
-def verbs_of_model(name: str) -> list[str]:
-    """The verbs that take a model of this package; none where it is not known."""
-    verbs = [verb for verb, models in MODELS.items() if name in models]
-    return ["fit", "validate", "test"] if "fit" in verbs else verbs
-
-
-def _broken(path: Path, whole: bool, seen: set[Path]) -> str | None:
-    """What is wrong with one file, or with one that it names."""
-    if path in seen:
+def import_fault(name: str) -> Exception | None:
+    """What goes wrong inside the module of a class when it is imported; None if there is no such module."""
+    module = name.rpartition(".")[0]
+    if not module:
         return None
-    seen.add(path)
     try:
-        tree = read_yaml(path)
-    except UnicodeDecodeError:
-        return f"'{path}' is no text in UTF-8: give a YAML file."
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f" near line {mark.line + 1}" if mark else ""
-        return f"'{path}' is not valid YAML{place}: check its brackets, colons and indentation."
-    except RecursionError:
-        return f"'{path}' is nested too deeply: check its brackets and indentation."
-    except YAMLLimit as error:
-        return f"'{path}' {error}: give a smaller configuration."
-    except ValueError as error:
-        return f"'{path}' holds a value that cannot be read: {shortened(str(error))}."
-    if whole and not isinstance(tree, dict):
-        return f"'{path}' holds {'nothing' if tree is None else 'no keys'}: it takes a mapping of keys and values."
-    if (within := _nameless_in(tree)) is not None:
-        return f"'{path}' has a key without a name{f' in {within!r}' if within else ''}: give it one, or remove it."
-    return next((found for file in _named_in(path) if (found := _broken(file, False, seen))), None)
-
-
-def _named_in(path: Path) -> list[Path]:
-    """The YAML files that a file names."""
-    names = re.findall(r"[\w./-]+\.ya?ml", path.read_text(encoding="utf-8"))
-    return [path.parent / name for name in names if (path.parent / name).is_file()]
-
-
-def _nameless_in(tree: object, place: str = "") -> str | None:
-    """Where in a tree a mapping has an empty key; None if none has."""
-    pairs = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
-    for name, value in pairs:
-        if name is None or name == "":
-            return place
-        if (found := _nameless_in(value, f"{place}.{name}" if place else str(name))) is not None:
-            return found
+        importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        absent = error.name is not None and f"{module}.".startswith(f"{error.name}.")
+        return None if absent else error
+    except Exception as error:  # a user's module may raise anything
+        return error
     return None
+
+
+def told(error: Exception) -> str:
+    """An error's kind and words, and where in a file that is not installed it was raised."""
+    text = shortened(" ".join(str(error).split()), LONGEST_REASON)
+    frames = traceback.extract_tb(error.__traceback__)
+    own = not isinstance(error, SyntaxError) and frames and "site-packages" not in frames[-1].filename
+    place = f", {os.path.relpath(frames[-1].filename)}, line {frames[-1].lineno}" if own else ""
+    return f"{type(error).__name__}: {text}{place}"
+
+
+def last_name(class_path: str) -> str:
+    """The name of a class without its module."""
+    return class_path.rpartition(".")[2]
+
+
+def arguments_of(class_path: str) -> Mapping[str, inspect.Parameter]:
+    """A class's arguments; none where there is no such class, or none that is written in Python."""
+    module, _, name = class_path.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module), name, None)
+        return inspect.signature(found).parameters if callable(found) else {}
+    except (ImportError, ValueError):
+        return {}
+
+
+def known_classes(name: str) -> list[str]:
+    """Names to suggest for a class: those of its module, if there is one, and this package's public ones."""
+    names = [public for public in lit_metanas.__all__ if public[:1].isupper()]
+    for module in (name.rpartition(".")[0], "lightning.pytorch.callbacks"):
+        try:
+            content = vars(importlib.import_module(module))
+        except (ImportError, ValueError):
+            continue
+        package = module.partition(".")[0]
+        names += [
+            public
+            for public, value in content.items()
+            if isinstance(value, type) and value.__module__.partition(".")[0] == package and public[:1].isupper()
+        ]
+    return names
+
+
+def classes_in(file: Path) -> list[str]:
+    """The paths of the classes that a Python file defines, without executing it; none where it is no text."""
+    try:
+        with file.open(encoding="utf-8") as text:
+            names = re.findall(r"^class (\w+)", text.read(_MOST_CHARACTERS), re.MULTILINE)
+    except (OSError, ValueError):
+        return []
+    below = not file.is_absolute() and ".." not in file.parts
+    module = ".".join(file.with_suffix("").parts) if below else file.stem
+    return [f"{module}.{name}" for name in names]
+
+
+def in_current_folder(name: str) -> str | None:
+    """The path of a class of this name in a Python file of the current folder; None if no file has one."""
+    files = islice((file for file in sorted(Path().glob("*.py")) if file.is_file()), _MOST_FILES)
+    return next((path for file in files for path in classes_in(file) if last_name(path) == name), None)

@@ -162,7 +162,7 @@ def experiment_help(args: Sequence[str]) -> str:
     """
     import yaml  # only where a file is given
 
-    from lit_metanas.cli.bases import with_bases
+    from lit_metanas.cli.configuration_files import with_bases
     from lit_metanas.io.yaml_files import read_yaml
 
     lines: list[str] = []

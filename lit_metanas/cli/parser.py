@@ -14,8 +14,8 @@ from lightning import pytorch
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser
 
 import lit_metanas
-from lit_metanas.cli.bases import with_bases
-from lit_metanas.cli.errors import UsageError, misplaced_yaml, verbs_of_model
+from lit_metanas.cli.configuration_files import misplaced_yaml, verbs_of_model, with_bases
+from lit_metanas.cli.errors import UsageError
 from lit_metanas.cli.parser_messages import refused
 from lit_metanas.cli.verbs import TRAINER_VERBS
 

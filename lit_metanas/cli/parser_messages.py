@@ -14,17 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import lit_metanas
-from lit_metanas.cli import named_classes
-from lit_metanas.cli.errors import (
-    UsageError,
-    broken_yaml,
-    misplaced_yaml,
-    named_files,
-    near_miss,
-    shortened,
-    yaml_files,
-)
-from lit_metanas.cli.named_classes import LONGEST_REASON, last
+from lit_metanas.cli import errors
+from lit_metanas.cli.configuration_files import broken_yaml, misplaced_yaml, named_files, yaml_files
+from lit_metanas.cli.errors import LONGEST_REASON, UsageError, last_name, near_miss, shortened
 from lit_metanas.cli.verbs import KEYS, TRAINER_VERBS
 
 
@@ -46,20 +38,20 @@ def refused(error: Exception, args: Sequence[str], keys: Iterable[str] = (), ver
         told = explain(message, keys, verb)
         return UsageError(shortened(f"In '{file}': {told}" if file and file not in told else told, 2 * LONGEST_REASON))
     files = " and ".join(f"'{path}'" for path, _ in yaml_files(args)) or "The command line"
-    return UsageError(f"{files} cannot be understood ({named_classes.reason(error)}).")
+    return UsageError(f"{files} cannot be understood ({errors.told(error)}).")
 
 
 def _failing_module(args: Sequence[str]) -> str | None:
     """A sentence on the first class of the files among the arguments whose module fails; None if none does."""
     for path in named_files(args):
         for name in _CLASS_PATH.findall(path.read_text(encoding="utf-8")):
-            if (fault := named_classes.import_fault(name)) is not None:
+            if (fault := errors.import_fault(name)) is not None:
                 return _not_imported(str(path), name, fault)
     return None
 
 
 def _not_imported(where: str, name: str, fault: Exception) -> str:
-    return f"'{where}' names '{name}', whose module cannot be imported ({named_classes.reason(fault)})."
+    return f"'{where}' names '{name}', whose module cannot be imported ({errors.told(fault)})."
 
 
 def _with_reason(error: BaseException) -> tuple[str, str]:
@@ -121,13 +113,13 @@ def _unknown(match: re.Match[str], place: _Place) -> str:
     argument = match[1]
     key = argument.lstrip("-").partition("=")[0]
     root = key.partition(".")[0]
-    if last(place.class_path) in ("LightningModule", "LightningDataModule"):  # so it is where no class is given
+    if last_name(place.class_path) in ("LightningModule", "LightningDataModule"):  # so it is where no class is given
         fix = f"give its class (--{place.where} CLASS), or the configuration that this lies over (-c FILE)"
         return f"'{place.where}' has no class_path: {fix}."
     if place.class_path:
-        known = named_classes.arguments(place.class_path)
+        known = errors.arguments_of(place.class_path)
         near = near_miss(key if root in known else root, known)
-        return f"'{_join(place.where, key)}' is not a key of {last(place.class_path)}{near}"
+        return f"'{_join(place.where, key)}' is not a key of {last_name(place.class_path)}{near}"
     if place.verb in KEYS and root in ("model", "data", "trainer"):
         return f"`{place.verb}` takes no '{root}': see `lit-metanas {place.verb} --help`."
     if not argument.startswith("--") and "." not in argument:
@@ -156,8 +148,8 @@ def _no_class(match: re.Match[str], place: _Place) -> str:
     name = match.groupdict().get("name") or place.class_path or place.given
     if name in lit_metanas.__all__:
         return f"'{place.where}' names {name}, which is no {_wanted(place)}."
-    near = near_miss(last(name), named_classes.candidates(name))
-    if "." not in name and (own := named_classes.in_current_folder(name)) is not None:
+    near = near_miss(last_name(name), errors.known_classes(name))
+    if "." not in name and (own := errors.in_current_folder(name)) is not None:
         near = f": did you mean '{own}'?"
     elif "." not in name and near == ".":
         near = ": a class of your own is given as MODULE.CLASS."
@@ -187,11 +179,11 @@ def _nameless(match: re.Match[str], place: _Place) -> str:
 
 def _no_arguments(match: re.Match[str], place: _Place) -> str:
     arguments = _join(place.where, "init_args")
-    return f"'{arguments}' is no mapping: it takes the arguments of {last(place.class_path)} by name."
+    return f"'{arguments}' is no mapping: it takes the arguments of {last_name(place.class_path)} by name."
 
 
 def _abstract(match: re.Match[str], place: _Place) -> str:
-    wanted = f"the class_path of a {last(match[1] or place.given)}, with its init_args"
+    wanted = f"the class_path of a {last_name(match[1] or place.given)}, with its init_args"
     return f"'{place.where}' cannot be '{shortened(place.given)}': it takes {wanted}."
 
 
@@ -208,7 +200,7 @@ def _wrong_type(match: re.Match[str], place: _Place) -> str:
 def _wanted(place: _Place) -> str:
     """The class that the place takes, by its name."""
     if place.class_path:
-        argument = named_classes.arguments(place.class_path).get(place.path[-1][1])
+        argument = errors.arguments_of(place.class_path).get(place.path[-1][1])
         annotation = argument.annotation if argument else "such class"
         return str(getattr(annotation, "__name__", annotation)).partition(" | ")[0]
     return place.outer
@@ -270,7 +262,7 @@ def explain(message: str, keys: Iterable[str] = (), verb: str = "") -> str:
     outer = _OUTER.search(message)
     place = _Place(given[1] if given else "", list(keys), [], outer=outer[1] if outer else "other class", verb=verb)
     names = dict.fromkeys(each or whole for each, whole in _IMPORTED.findall(message))
-    faults = {name: fault for name in names if (fault := named_classes.import_fault(name)) is not None}
+    faults = {name: fault for name in names if (fault := errors.import_fault(name)) is not None}
     types: list[str] = []
     deepest, sentence = -1, ""
     for line in message.splitlines():
@@ -294,7 +286,7 @@ def explain(message: str, keys: Iterable[str] = (), verb: str = "") -> str:
     for name, fault in faults.items():
         return _not_imported(place.where, name, fault)
     if python := _PYTHON_FILE.search(message):
-        there = named_classes.classes_in(Path(python[1]))
+        there = errors.classes_in(Path(python[1]))
         such = f", such as {there[0]}" if there else ""
         return f"'{place.where}' cannot be '{python[1]}': give a class in it as MODULE.CLASS{such}."
     if sentence:

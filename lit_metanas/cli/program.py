@@ -19,7 +19,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from lit_metanas.callbacks import Preemption, RankMonitor, ReplicaCheck, ResultsFile
 from lit_metanas.cli.announcements import CostAnnouncement, end_of_evaluation, end_of_fit, end_of_search
-from lit_metanas.cli.bases import BASE
+from lit_metanas.cli.configuration_files import BASE
 from lit_metanas.cli.environment import in_run_directory, name_run
 from lit_metanas.cli.errors import UsageError
 from lit_metanas.cli.parser import Parser, configuration, of_verb

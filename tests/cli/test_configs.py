@@ -12,7 +12,7 @@ from jsonargparse import ArgumentParser
 from PIL import Image
 
 from lit_metanas.callbacks import Preemption, RankMonitor, ReplicaCheck, ResultsFile
-from lit_metanas.cli.bases import with_bases
+from lit_metanas.cli.configuration_files import with_bases
 from lit_metanas.cli.experiment.plan import plan
 from lit_metanas.cli.experiment.run import run
 from lit_metanas.cli.program import Program

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from jsonargparse import ArgumentParser
 
-from lit_metanas.cli.bases import with_bases
+from lit_metanas.cli.configuration_files import with_bases
 from lit_metanas.cli.experiment.run import run
 from lit_metanas.cli.program import Program
 from lit_metanas.cli.verbs import TRAINER_VERBS

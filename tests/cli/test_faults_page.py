@@ -14,7 +14,7 @@ from optuna.study import StudyDirection
 from wandb.errors import CommError
 
 from lit_metanas.cli.command_line import _sentence
-from lit_metanas.cli.errors import broken_yaml
+from lit_metanas.cli.configuration_files import broken_yaml
 from lit_metanas.cli.parser_messages import explain
 from lit_metanas.comparisons.finished_pairs import FinishedPairs
 from lit_metanas.estimators import NASBench201Table

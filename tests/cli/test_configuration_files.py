@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lit_metanas.cli.bases import with_bases
 from lit_metanas.cli.command_line import main
+from lit_metanas.cli.configuration_files import with_bases
 from lit_metanas.cli.errors import UsageError
 from lit_metanas.cli.program import Program
 
