@@ -13,7 +13,7 @@ from lit_metanas.spaces.architecture import Choice
 from lit_metanas.spaces.builder import UnsharedScale
 from lit_metanas.spaces.child_network import ChildNetwork
 from lit_metanas.spaces.flop_count import LayerFlops, layer_title
-from lit_metanas.spaces.forward_pass import ForwardPass, OpenNumber, running
+from lit_metanas.spaces.forward_pass import ForwardPass, running
 from lit_metanas.spaces.mixed_layers import MixedDropout, MixedLayer, MixedNorm, averages, name_layers
 from lit_metanas.spaces.operations import as_channels_last
 from lit_metanas.spaces.supernet import Gate, Mixture, Record, Shape, Statistics, Supernet
@@ -185,12 +185,4 @@ def _refuse(body: nn.Module) -> None:
             raise ValueError(f"{title()} draws noise of its own: use build.dropout.")
         if layer in seen and isinstance(layer, MixedLayer | MixedNorm | MixedDropout):
             raise ValueError(f"{title()} depends on choices or tasks, and stands at two places: build it twice.")
-        if type(layer).__module__.startswith("torch.") and (open_ := _open_numbers(layer)):
-            raise ValueError(f"{title()} is made with an open number, '{open_[0]}': use build.conv and build.norm.")
         seen.add(layer)
-
-
-def _open_numbers(layer: nn.Module) -> list[str]:
-    """The choices among numbers that a layer's arguments are."""
-    numbers = [value for value in vars(layer).values() if isinstance(value, OpenNumber)]
-    return [name for number in numbers for name, candidates in number.factors if len(candidates) > 1]

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from torch import Tensor, nn
 
 from lit_metanas.spaces.architecture import Choice
-from lit_metanas.spaces.forward_pass import OpenChoice, OpenNumber
+from lit_metanas.spaces.forward_pass import Number, OpenChoice, OpenNumber, largest
 from lit_metanas.spaces.mixed_layers import (
     MixedChannels,
     MixedChoice,
@@ -67,7 +67,7 @@ class Builder:
         name: str,
         candidates: Mapping[str, Make | None] | Mapping[int, Make | None],
         *,
-        norm: int | None = None,
+        norm: Number | None = None,
         merge: bool = True,
         group: str | None = None,
     ) -> nn.Module:
@@ -102,15 +102,16 @@ class Builder:
                 raise ValueError(f"Candidate '{label}' of '{name}' makes {type(made).__name__}, which is no layer.")
             layers[label] = made
         if not self.mixed:
-            return ChosenLayer(layers, None if norm is None else nn.BatchNorm2d(norm))
+            return ChosenLayer(layers, None if norm is None else nn.BatchNorm2d(largest(norm)))
         return MixedChoice(name, layers, None if norm is None else MixedNorm(norm, affine=True), merge)
 
     def number(
         self, name: str, numbers: Sequence[int] | Mapping[str, int] | Mapping[int, int], *, group: str | None = None
-    ) -> int:
+    ) -> Number:
         """A choice among numbers, for the channels of ``conv`` and ``norm``; small ones take the leading weights.
 
-        Products with it are open, too. In a child it is the chosen number.
+        Products with it are open, too, and so is it divided by ``//``; other arithmetic with it is refused, as
+        supernet and child would differ. In a child it is the chosen number.
 
         Args:
             name: of the choice.
@@ -131,8 +132,8 @@ class Builder:
 
     def conv(
         self,
-        channels: int,
-        width: int,
+        channels: Number,
+        width: Number,
         size: int,
         *,
         stride: int = 1,
@@ -148,26 +149,28 @@ class Builder:
             raise ValueError(f"A kernel of size {size} has no centre: use an odd size.")
         if self.mixed:
             return SlicedConv2d(channels, width, size, stride=stride, depthwise=depthwise, bias=bias)
-        groups = channels if depthwise else 1
-        return nn.Conv2d(channels, width, size, stride, size // 2, groups=groups, bias=bias)
+        before, after = largest(channels), largest(width)
+        return nn.Conv2d(before, after, size, stride, size // 2, groups=before if depthwise else 1, bias=bias)
 
-    def norm(self, width: int, *, affine: bool = True, shared: bool = True) -> nn.Module:
-        """Batch-norm of so many channels, which may be open, and weighs open ones.
+    def norm(self, width: Number, *, affine: bool = True, shared: bool = True, weighed: bool = True) -> nn.Module:
+        """Batch-norm of so many channels, which may be open.
 
         Args:
-            width: number of channels; ``int(width)`` leaves the weights to ``channels``.
+            width: number of channels.
             affine: whether there is a scale and a shift.
             shared: whether the supernet has them, too.
+            weighed: whether open channels are weighed behind it; else ``channels`` does so further on.
         """
         if self.mixed:
-            return MixedNorm(width, affine=affine and shared)
-        return nn.BatchNorm2d(width, affine=affine) if shared or not affine else UnsharedScale(width)
+            return MixedNorm(width if weighed else largest(width), affine=affine and shared)
+        number = largest(width)
+        return nn.BatchNorm2d(number, affine=affine) if shared or not affine else UnsharedScale(number)
 
-    def channels(self, width: int) -> nn.Module:
+    def channels(self, width: Number) -> nn.Module:
         """Weighs the channels of an open width, behind the norm that would cancel the weights."""
         return MixedChannels(width) if self.mixed else nn.Identity()
 
-    def dropout(self, name: str, rates: Sequence[float], width: int, *, group: str | None = None) -> nn.Module:
+    def dropout(self, name: str, rates: Sequence[float], width: Number, *, group: str | None = None) -> nn.Module:
         """A choice among probabilities that a channel is dropped; ``width`` is the number of channels."""
         by_name = {f"{rate:g}": rate for rate in rates}
         left = [by_name[label] for label in self._ask(name, tuple(by_name), group)]

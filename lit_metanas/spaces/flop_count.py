@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.utils.flop_counter import FlopCounterMode
 
-from lit_metanas.spaces.forward_pass import OpenNumber
+from lit_metanas.spaces.forward_pass import OpenNumber, largest
 from lit_metanas.spaces.mixed_layers import MixedChoice, MixedDepth, MixedLayer, SlicedConv2d, Sum
 from lit_metanas.spaces.supernet import Shape
 
@@ -144,8 +144,10 @@ def _unmixed(layer: nn.Module, made: Mapping[nn.Module, Inner], last: tuple[nn.M
     if len(set(parts.values())) > 1:
         return f"The {what} have outputs of different shapes, {' and '.join(parts)}, which cannot be added up: {fix}."
     failed, given = last
-    if isinstance(layer, MixedChoice) and failed is layer.norm and given and given[0] != int(layer.norm.width):
-        return f"Choice '{layer.name}' has norm={int(layer.norm.width)}, but its candidates have {given[0]} channels."
+    if isinstance(layer, MixedChoice) and failed is layer.norm and given and given[0] != largest(layer.norm.width):
+        return (
+            f"Choice '{layer.name}' has norm={largest(layer.norm.width)}, but its candidates have {given[0]} channels."
+        )
     return None
 
 

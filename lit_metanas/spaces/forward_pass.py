@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import reduce
-from typing import NamedTuple
+from functools import total_ordering
+from math import gcd, prod
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -80,37 +81,57 @@ class OpenChoice:
         return self.labels if index is None else (self.labels[index],)
 
 
-class OpenNumber(int):
-    """A number that is a choice, or a product of such numbers; as an ``int`` it is the largest one.
+Factor = tuple[str, tuple[int, ...]]
+"""A choice, or nothing for a constant, and its candidates."""
 
-    Attributes:
-        factors: names of choices (empty for a constant) and their candidates.
+
+@total_ordering
+class OpenNumber:
+    """A number that is a choice, or a product of such numbers; as a size and in comparisons it is the largest one.
+
+    It is no ``int``: a plain number that is computed from it would be that of the largest network, in which supernet
+    and child would differ. It can be multiplied, and divided by ``//`` where the result is such a product again.
+
+    Args:
+        factors: the numbers whose product it is.
 
     Example:
         >>> width = OpenNumber([("width", (8, 16))])
-        >>> int(width), int(3 * width), (3 * width).factors
-        (16, 48, (('width', (8, 16)), ('', (3,))))
+        >>> (3 * width).factors, (width // 2).factors
+        ((('width', (8, 16)), ('', (3,))), (('width', (4, 8)),))
+        >>> largest(3 * width)
+        48
     """
 
-    factors: tuple[tuple[str, tuple[int, ...]], ...]
+    def __init__(self, factors: Iterable[Factor]) -> None:
+        self.factors = tuple(factors)
 
-    def __new__(cls, factors: Sequence[tuple[str, tuple[int, ...]]]) -> OpenNumber:
-        """The product of the largest candidates."""
-        number = super().__new__(cls, reduce(int.__mul__, (max(numbers) for _, numbers in factors), 1))
-        number.factors = tuple(factors)
-        return number
-
-    def __getnewargs__(self) -> tuple[tuple[tuple[str, tuple[int, ...]], ...]]:  # type: ignore[override]
-        return (self.factors,)
-
-    def __mul__(self, other: int) -> OpenNumber:
-        return OpenNumber([*self.factors, *(other.factors if isinstance(other, OpenNumber) else [("", (other,))])])
+    def __mul__(self, other: Number) -> OpenNumber:
+        return OpenNumber([*self.factors, *_factors(other, "*")])
 
     __rmul__ = __mul__
 
+    def __floordiv__(self, other: Number) -> OpenNumber:
+        left = list(self.factors)
+        for factor in _factors(other, "//"):
+            if factor in left:
+                left.remove(factor)
+            else:
+                left = _divided(left, factor)
+        return OpenNumber(left)
+
+    def __eq__(self, other: object) -> bool:
+        return largest(self) == (largest(other) if isinstance(other, OpenNumber) else other)
+
+    def __lt__(self, other: Number) -> bool:
+        return largest(self) < largest(other)
+
+    def __hash__(self) -> int:
+        return hash(largest(self))
+
     def computed(self) -> int:
         """The number that is computed in this forward pass: the sampled one, or the largest."""
-        return reduce(int.__mul__, (chosen(gate, numbers) for gate, numbers in self._gates()), 1)
+        return prod(chosen(gate, numbers) for gate, numbers in self._gates())
 
     def weights(self) -> Tensor | None:
         """The weight of each of the parts that are computed, shape ``(computed,)``; None where all are one."""
@@ -120,6 +141,70 @@ class OpenNumber(int):
         return [(current().mixture[name] if name else ONLY, numbers) for name, numbers in self.factors]
 
 
-def computed(number: int) -> int:
+Number = int | OpenNumber
+"""Of channels: plain in a child, and open in a supernet where it is a choice."""
+
+
+def computed(number: Number) -> int:
     """A number that may be open, as it is computed in this forward pass."""
     return number.computed() if isinstance(number, OpenNumber) else number
+
+
+def largest(number: Number) -> int:
+    """A number that may be open, as large as it can be."""
+    return prod(max(numbers) for _, numbers in number.factors) if isinstance(number, OpenNumber) else number
+
+
+def _factors(number: Number, operation: str) -> Sequence[Factor]:
+    if isinstance(number, OpenNumber):
+        return number.factors
+    if not isinstance(number, int):
+        raise _refusal(operation)
+    return [("", (number,))]
+
+
+def _divided(factors: Sequence[Factor], divisor: Factor) -> list[Factor]:
+    """The product of factors over a constant, rounded down, as such a product.
+
+    Raises:
+        TypeError: it is none.
+    """
+    name, (by, *_) = divisor
+    opened = [factor for factor in factors if factor[0]]
+    if not name and len(opened) < 2:
+        constant = prod(numbers[0] for name, numbers in factors if not name)
+        return [
+            (name, tuple(constant * number // by for number in numbers)) for name, numbers in opened or [("", (1,))]
+        ]
+    left = []
+    for each, numbers in factors:
+        common = gcd(by, *numbers)
+        by //= common
+        left.append((each, tuple(number // common for number in numbers)))
+    if name or by != 1:
+        raise _refusal("//")
+    return left
+
+
+def _refusal(operation: str) -> TypeError:
+    return TypeError(
+        f"'{operation}' would make a plain number of an open one, in which supernet and child differ: multiply it, "
+        "divide it by // where that leaves a product of its factors, or give build.number the numbers that are meant; "
+        "layers with open numbers of channels are build.conv and build.norm."
+    )
+
+
+def _refuse(operation: str) -> Callable[..., Any]:
+    def refuse(*numbers: object) -> Any:
+        raise _refusal(operation)
+
+    return refuse
+
+
+for _name, _operation in {
+    "add": "+", "sub": "-", "truediv": "/", "mod": "%", "pow": "**", "divmod": "divmod", "lshift": "<<", "rshift": ">>",
+}.items():  # fmt: skip
+    setattr(OpenNumber, f"__{_name}__", _refuse(_operation))
+    setattr(OpenNumber, f"__r{_name}__", _refuse(_operation))
+for _name in ("int", "float", "index", "neg", "abs", "round", "rfloordiv"):
+    setattr(OpenNumber, f"__{_name}__", _refuse(_name.replace("rfloordiv", "//")))

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lit_metanas.spaces.forward_pass import ONLY, OpenNumber, computed, current
+from lit_metanas.spaces.forward_pass import ONLY, Number, OpenNumber, computed, current, largest
 from lit_metanas.spaces.operations import batch_normalise, combine, dropout_scale, merged_kernel, through
 from lit_metanas.spaces.supernet import Gate
 
@@ -50,12 +50,12 @@ class MixedNorm(nn.Module):
         key: names the statistics; see ``name_layers``.
     """
 
-    def __init__(self, width: int, *, affine: bool) -> None:
+    def __init__(self, width: Number, *, affine: bool) -> None:
         super().__init__()
         self.key = ""
         self.width = width
-        self.scale = nn.Parameter(torch.ones(int(width))) if affine else None
-        self.shift = nn.Parameter(torch.zeros(int(width))) if affine else None
+        self.scale = nn.Parameter(torch.ones(largest(width))) if affine else None
+        self.shift = nn.Parameter(torch.zeros(largest(width))) if affine else None
 
     def forward(self, inputs: Tensor, label: str = "") -> Tensor:
         """Normalise each channel of ``(n, channels, ...)``; candidates told by a label have statistics of their own."""
@@ -73,7 +73,7 @@ class MixedChannels(nn.Module):
         width: number of channels.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: Number) -> None:
         super().__init__()
         self.width = width
 
@@ -95,10 +95,17 @@ class SlicedConv2d(nn.Conv2d):
     """
 
     def __init__(
-        self, channels: int, width: int, size: int, *, stride: int = 1, depthwise: bool = False, bias: bool = False
+        self,
+        channels: Number,
+        width: Number,
+        size: int,
+        *,
+        stride: int = 1,
+        depthwise: bool = False,
+        bias: bool = False,
     ) -> None:
-        groups = int(channels) if depthwise else 1
-        super().__init__(int(channels), int(width), size, stride, size // 2, groups=groups, bias=bias)
+        before, after = largest(channels), largest(width)
+        super().__init__(before, after, size, stride, size // 2, groups=before if depthwise else 1, bias=bias)
         self.channels, self.width = channels, width
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -122,8 +129,8 @@ class SlicedConv2d(nn.Conv2d):
 
     def share(self, flops: int) -> int:
         """What is left of some multiply-adds for the channels that are computed."""
-        channels, into = (1, 1) if self.groups > 1 else (computed(self.channels), int(self.channels))
-        return flops * computed(self.width) * channels // (int(self.width) * into)
+        channels, into = (1, 1) if self.groups > 1 else (computed(self.channels), largest(self.channels))
+        return flops * computed(self.width) * channels // (largest(self.width) * into)
 
 
 class MixedChoice(nn.Module):
@@ -210,12 +217,12 @@ class MixedDropout(nn.Module):
         key: names the noise; see ``name_layers``.
     """
 
-    def __init__(self, name: str, rates: Sequence[float], width: int) -> None:
+    def __init__(self, name: str, rates: Sequence[float], width: Number) -> None:
         super().__init__()
         self.key = ""
         self.name = name
         self.rates = tuple(rates)
-        self.width = int(width)
+        self.width = largest(width)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, channels, ...)``, unchanged; without noise the inputs themselves."""
@@ -279,7 +286,7 @@ class Sum(nn.ModuleList):
         return reduce(torch.add, terms) if terms else None
 
 
-def weigh(inputs: Tensor, width: int) -> Tensor:
+def weigh(inputs: Tensor, width: Number) -> Tensor:
     """Weigh the channels of ``(n, channels, ...)`` where the width is open."""
     weights = width.weights() if isinstance(width, OpenNumber) else None
     return inputs if weights is None else inputs * weights.view(-1, *[1] * (inputs.dim() - 2))

@@ -18,7 +18,7 @@ from lit_metanas.callbacks.figures import MOST_DRAWN_PIXELS, figure, label, natu
 from lit_metanas.cli.command_line import main
 from lit_metanas.records import ArchitectureRow, Cost, ResultRow, Trial, write_architectures, write_results
 from lit_metanas.report import write_report
-from lit_metanas.report.drawable import MOST_RESULTS
+from lit_metanas.report.report_verb import MOST_RESULTS
 from lit_metanas.spaces import Architecture
 
 Document = dict[str, Any]

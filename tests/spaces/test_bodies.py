@@ -3,6 +3,8 @@
 import copy
 import pickle
 from functools import partial
+from itertools import product
+from math import prod
 
 import pytest
 import torch
@@ -12,7 +14,7 @@ from torch import nn
 from torch.func import functional_call, grad, vmap
 
 from lit_metanas.spaces import Builder, Gate, SearchSpace, one_hot
-from lit_metanas.spaces.forward_pass import OpenNumber
+from lit_metanas.spaces.forward_pass import OpenNumber, largest
 from lit_metanas.testing import check_space
 
 SHAPE = (2, 6, 5)
@@ -243,10 +245,6 @@ def test_a_wrong_body_is_told_in_a_sentence(make, text):
             "Layer '0' (Dropout) draws noise of its own: use build.dropout.",
         ),
         (
-            lambda shape, build: nn.Sequential(build.norm(2), nn.Conv2d(2, build.number("width", (4, 8)), 3)),
-            "Layer '1' (Conv2d) is made with an open number, 'width': use build.conv and build.norm.",
-        ),
-        (
             lambda shape, build: nn.Sequential(nn.Conv2d(3, 4, 3)),
             "Layer '0' (Conv2d) cannot take inputs of shape (2, 6, 5), for images of shape (2, 6, 5) (Given groups=1, ",
         ),
@@ -370,15 +368,72 @@ def test_networks_are_copied_and_pickled(space):
 
 def test_products_of_open_numbers_are_open():
     one, other = OpenNumber([("a", (2, 3))]), OpenNumber([("b", (5, 4))])
-    product = 2 * one * other
-    assert (int(product), product.factors) == (30, (("a", (2, 3)), ("", (2,)), ("b", (5, 4))))
-    assert copy.deepcopy(product).factors == product.factors
+    both = 2 * one * other
+    assert (largest(both), both.factors) == (30, (("a", (2, 3)), ("", (2,)), ("b", (5, 4))))
+    assert copy.deepcopy(both).factors == both.factors
     child = Builder({"a": ("2",)}, mixed=False).number("a", (2, 3))
     assert type(child) is int
     assert child == 2
 
 
-def test_hidden_channels_that_are_a_product_are_the_leading_ones():
+WIDTH, FACTOR = OpenNumber([("width", (8, 16))]), OpenNumber([("factor", (3, 1))])
+
+
+def values(number):
+    """All that an open number can be, by the labels of its choices."""
+    each = [[(name, place, one) for place, one in enumerate(numbers)] for name, numbers in number.factors]
+    return {
+        tuple((name, place) for name, place, _ in taken if name): prod(one for _, _, one in taken)
+        for taken in product(*each)
+    }
+
+
+@pytest.mark.parametrize("divisor", [1, 2, 3, 5, 16, 32])
+def test_an_open_number_is_divided_as_a_child_divides(divisor):
+    assert values(WIDTH // divisor) == {labels: number // divisor for labels, number in values(WIDTH).items()}
+    assert values(3 * WIDTH // divisor) == {labels: 3 * number // divisor for labels, number in values(WIDTH).items()}
+
+
+@pytest.mark.parametrize("divisor", [2, 8, 24])
+def test_a_product_is_divided_where_its_factors_can_be(divisor):
+    whole = WIDTH * FACTOR * 6
+    assert values(whole // divisor) == {labels: number // divisor for labels, number in values(whole).items()}
+    assert (whole // WIDTH).factors == (FACTOR * 6).factors
+    assert largest(whole // (FACTOR * 6)) == 16
+
+
+@pytest.mark.parametrize(
+    ("operation", "compute"),
+    [
+        (r"\+", lambda: WIDTH + 8),
+        (r"\+", lambda: sum([WIDTH, 8])),
+        ("-", lambda: WIDTH - 1),
+        ("-", lambda: 32 - WIDTH),
+        ("%", lambda: WIDTH % 3),
+        ("/", lambda: WIDTH / 2),
+        (r"\*", lambda: WIDTH * 0.5),
+        (r"\*", lambda: [nn.ReLU()] * WIDTH),
+        ("//", lambda: WIDTH * FACTOR // 5),
+        ("//", lambda: WIDTH // FACTOR),
+        ("//", lambda: 16 // WIDTH),
+        (r"\*\*", lambda: WIDTH**2),
+        ("int", lambda: int(WIDTH)),
+        ("index", lambda: range(WIDTH)),
+        ("%", lambda: nn.Conv2d(3, WIDTH, 3)),
+    ],
+)
+def test_what_would_make_a_plain_number_of_an_open_one_is_refused(operation, compute):
+    with pytest.raises(TypeError, match=f"'{operation}' would make a plain number of an open one"):
+        compute()
+
+
+def test_open_numbers_are_compared_as_the_largest():
+    assert WIDTH == 16
+    assert 15 < WIDTH <= OpenNumber([("other", (16,))])
+    assert {16: "found"}[WIDTH] == "found"
+
+
+def test_hidden_channels_that_are_a_product_or_a_share_are_the_leading_ones():
     def make(shape, build):
         width, expansion = build.number("width", (2, 4)), build.number("expansion", (3, 1))
         hidden = width * expansion
@@ -389,8 +444,11 @@ def test_hidden_channels_that_are_a_product_are_the_leading_ones():
             build.norm(hidden),
             nn.ReLU(),
             build.conv(hidden, hidden, 3, stride=2, depthwise=True),
-            build.norm(hidden),
-            build.conv(hidden, 5, 1),
+            build.norm(hidden, weighed=False),
+            build.channels(hidden),
+            build.conv(hidden, hidden // 2, 1),
+            build.norm(hidden // 2),
+            build.conv(hidden // 2, 5, 1),
         )
 
     check_space(Body(make), SHAPE)

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from lit_metanas.spaces import (
+from lit_metanas.spaces.forward_pass import largest
     Architecture,
     DARTSCell,
     ENASMacro,
@@ -328,7 +329,7 @@ class Whole(Overlooked):
 
     def body(self, shape, build):
         width = build.number("width", (4, 8))
-        return nn.Sequential(nn.Conv2d(shape[0], 2 * int(width), 3), nn.ReLU())
+        return nn.Sequential(nn.Conv2d(shape[0], 2 * largest(width), 3), nn.ReLU())
 
 
 @pytest.mark.parametrize(

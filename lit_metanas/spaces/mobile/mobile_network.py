@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from lit_metanas.spaces.body_networks import BodyChild
 from lit_metanas.spaces.builder import Builder
-from lit_metanas.spaces.forward_pass import OpenChoice, computed
+from lit_metanas.spaces.forward_pass import Number, OpenChoice, computed, largest
 from lit_metanas.spaces.mixed_layers import CountedFlops
 from lit_metanas.spaces.mobile.mobile_layout import MobileStage, block_names
 from lit_metanas.spaces.operations import total
@@ -50,11 +50,11 @@ class Taps(nn.Module):
         weight: of the largest kernel, from the centre outwards, shape ``(channels, size * size)``.
     """
 
-    def __init__(self, channels: int, kernel: OpenChoice, stride: int) -> None:
+    def __init__(self, channels: Number, kernel: OpenChoice, stride: int) -> None:
         super().__init__()
         self.channels, self.kernel, self.stride = channels, kernel, stride
         self.sizes = tuple(int(label) for label in kernel.labels)
-        self.weight = nn.Parameter(torch.randn(int(channels), max(self.sizes) ** 2) * 2**0.5 / max(self.sizes))
+        self.weight = nn.Parameter(torch.randn(largest(channels), max(self.sizes) ** 2) * 2**0.5 / max(self.sizes))
         for size in self.sizes:
             self.register_buffer(f"places{size}", _order(size).argsort(), persistent=False)
 
@@ -74,7 +74,7 @@ class Taps(nn.Module):
     def computed_flops(self, count: CountedFlops) -> int:
         """See ``MixedLayer``."""
         size = chosen(self.kernel.gate(), self.sizes)
-        whole = int(self.channels) * max(self.sizes) ** 2
+        whole = largest(self.channels) * max(self.sizes) ** 2
         return count.whole(self) * computed(self.channels) * size**2 // whole
 
 
@@ -91,7 +91,14 @@ class InvertedResidual(nn.Module):
     """
 
     def __init__(
-        self, build: Builder, names: Mapping[str, str], stage: MobileStage, *, channels: int, width: int, stride: int
+        self,
+        build: Builder,
+        names: Mapping[str, str],
+        stage: MobileStage,
+        *,
+        channels: Number,
+        width: Number,
+        stride: int,
     ) -> None:
         super().__init__()
         kernel = build.question(names["kernel"], tuple(map(str, stage.kernels)))
@@ -103,7 +110,7 @@ class InvertedResidual(nn.Module):
             if build.mixed
             else build.conv(hidden, hidden, int(kernel.labels[0]), stride=stride, depthwise=True)
         )
-        self.depthwise = nn.Sequential(OrderedDict(convolution=depthwise, norm=build.norm(int(hidden))))
+        self.depthwise = nn.Sequential(OrderedDict(convolution=depthwise, norm=build.norm(hidden, weighed=False)))
         # Not before the depthwise convolution, whose batch-norm would cancel the weights of channels.
         self.weigh_hidden = build.channels(hidden)
         self.project = convolution(build, hidden, width)
@@ -129,7 +136,7 @@ class Stage(nn.ModuleDict):
         width: of the output.
     """
 
-    def __init__(self, build: Builder, number: int, stage: MobileStage, *, channels: int, width: int) -> None:
+    def __init__(self, build: Builder, number: int, stage: MobileStage, *, channels: Number, width: Number) -> None:
         super().__init__()
         self.depth = build.question(f"stage{number}.depth", tuple(map(str, sorted(stage.depths))))
         self.depths = [int(label) for label in self.depth.labels]
@@ -208,12 +215,12 @@ class MobileNetwork(nn.Module):
         super().__init__()
         self.stem = convolution(build, channels, stem, size=3, stride=stem_stride)
         self.stages = nn.ModuleList()
-        channels = stem
+        before: Number = stem
         for number, (stage, numbers) in enumerate(zip(stages, widths, strict=True), start=1):
             width = build.number(f"stage{number}.width", numbers)
-            self.stages.append(Stage(build, number, stage, channels=channels, width=width))
-            channels = width
-        self.last = None if last is None else convolution(build, channels, last)
+            self.stages.append(Stage(build, number, stage, channels=before, width=width))
+            before = width
+        self.last = None if last is None else convolution(build, before, last)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, channels, height, width)`` to ``(n, features, …)``."""
@@ -234,10 +241,10 @@ class MobileChild(BodyChild):
         return as_kernel(value) if value.dim() == 2 else value
 
 
-def convolution(build: Builder, channels: int, width: int, *, size: int = 1, stride: int = 1) -> nn.Sequential:
+def convolution(build: Builder, channels: Number, width: Number, *, size: int = 1, stride: int = 1) -> nn.Sequential:
     """Convolution and batch-norm; the channels of an open width are not weighed."""
     layer = build.conv(channels, width, size, stride=stride)
-    return nn.Sequential(OrderedDict(convolution=layer, norm=build.norm(int(width))))
+    return nn.Sequential(OrderedDict(convolution=layer, norm=build.norm(width, weighed=False)))
 
 
 @cache
