@@ -18,6 +18,7 @@ from lit_metanas.cli.experiment.run import run
 from lit_metanas.cli.program import Program
 from lit_metanas.cli.verbs import TRAINER_VERBS, VERBS
 from lit_metanas.estimators import ProxyEmbedding
+from lit_metanas.searchers.samplers.surrogate_choice import SurrogateChoice
 from lit_metanas.spaces import SearchSpace
 from lit_metanas.surrogates import MetaTrainedEmbedding
 from lit_metanas.tasks import Split, Task, TaskEmbedding, TaskSource
@@ -92,6 +93,8 @@ def test_a_file_alone_is_a_whole_configuration(
     monkeypatch.chdir(tmp_path)
     if "omniglot" in name:
         (tmp_path / "data" / "omniglot-py").mkdir(parents=True)  # where the configuration looks unless told otherwise
+    # Files that an earlier step writes, and that are read when the sampler is made.
+    monkeypatch.setattr(SurrogateChoice, "surrogate", None)
     folder = [f"--data.tasks.root={photographs}"] if name.startswith("search/folder") else []
     program = Program([option(name), *folder], run=False)
     built = str(program.config)
