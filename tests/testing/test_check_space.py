@@ -8,7 +8,6 @@ import torch
 from torch import nn
 
 from lit_metanas.spaces import (
-from lit_metanas.spaces.forward_pass import largest
     Architecture,
     DARTSCell,
     ENASMacro,
@@ -23,6 +22,7 @@ from lit_metanas.spaces.forward_pass import largest
     NetworkCost,
     SearchSpace,
 )
+from lit_metanas.spaces.forward_pass import largest
 from lit_metanas.spaces.layered.layered_supernet import LayeredSupernet
 from lit_metanas.testing import check_space
 
