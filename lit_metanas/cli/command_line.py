@@ -16,7 +16,7 @@ from lit_metanas.cli.errors import UsageError, is_from_checkpoint, near_miss
 from lit_metanas.cli.help import experiment_help, verb_help, whole_help
 from lit_metanas.cli.parser_messages import refused
 from lit_metanas.cli.verbs import TRAINER_VERBS, VERBS
-from lit_metanas.io.text import is_text, without_passwords, writable
+from lit_metanas.io.text import is_text, printable, without_passwords, writable
 
 DEBUG = "LIT_METANAS_DEBUG"
 """Environment variable: ``1`` shows tracebacks and all that Lightning says, like ``--debug``."""
@@ -37,6 +37,11 @@ _FIXES = {
 }
 """What to do about errors of the operating system."""
 
+_WRONG_PATHS = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL}
+
+LONGEST_SENTENCE = 1000
+"""Characters of a sentence, of which most are paths."""
+
 _GOES_ON = (
     "stopped. The same `run` or `search` command goes on from here; `fit` goes on with --ckpt_path and the last "
     "checkpoint in the run's directory, if it has written one."
@@ -53,7 +58,8 @@ _OBVIOUS = (
     ".*Total length of .* across ranks is zero.*",  # no tasks are held out for validation
 )
 
-STOPPED, AGREED, SELF_EXPLAINING = "SIGTERMException", "AgreedError", ("MisconfigurationException", "OutOfMemoryError")
+STOPPED, AGREED, OUT_OF_MEMORY = "SIGTERMException", "AgreedError", "OutOfMemoryError"
+SELF_EXPLAINING = ("MisconfigurationException", OUT_OF_MEMORY)
 """Exceptions of Lightning, this package and torch by their names: to import them would take seconds for each error."""
 
 
@@ -64,7 +70,8 @@ def main(args: list[str] | None = None) -> int:
         args: the arguments; those of the process if None.
 
     Returns:
-        The exit code: 0; 1 if the work failed, 2 if the command or a configuration is wrong, 130 if interrupted.
+        The exit code: 0; 1 if the work failed, 2 if the command, a configuration or a file that it reads is wrong, 130
+        if interrupted.
     """
     words = list(sys.argv[1:] if args is None else args)
     debug = "--debug" in words or os.environ.get(DEBUG, "0") == "1"
@@ -84,8 +91,8 @@ def main(args: list[str] | None = None) -> int:
         if debug or sentence is None:
             raise
         if not _told_by_another(error):
-            print(f"lit-metanas: {without_passwords(sentence)}", file=sys.stderr)
-        return 2 if isinstance(error, UsageError) else 1
+            print(f"lit-metanas: {sentence}", file=sys.stderr)
+        return 2 if _is_input(error) else 1
     finally:
         sys.path[:] = path  # without the working folder, where that was added
     return 0
@@ -171,7 +178,15 @@ def _call(function: Callable[..., None], verb: str, args: list[str], **given: ob
 
 
 def _sentence(error: Exception) -> str | None:
-    """What to tell a user about an error; None for one that only a developer can fix."""
+    """What to tell a user about an error; None for one that only a developer can fix.
+
+    Names and values in it may come from a file of anyone's.
+    """
+    told = _told(error)
+    return None if told is None else printable(without_passwords(told), LONGEST_SENTENCE)
+
+
+def _told(error: Exception) -> str | None:
     text = " ".join(str(error).split())
     if isinstance(error, OSError) and error.strerror:
         what = f"{error.strerror}: '{error.filename}'" if error.filename else error.strerror
@@ -198,6 +213,13 @@ def _sentence(error: Exception) -> str | None:
             "another configuration; give one that `lit-metanas fit` wrote with this one."
         )
     return None
+
+
+def _is_input(error: Exception) -> bool:
+    """Whether what was given is wrong; else the work failed, as by a full disk or the loss of a process."""
+    if isinstance(error, OSError):
+        return isinstance(error, FileNotFoundError) or error.errno in _WRONG_PATHS
+    return type(error).__name__ != OUT_OF_MEMORY and type(error).__module__.partition(".")[0] != "wandb"
 
 
 def _told_by_another(error: Exception) -> bool:
@@ -230,5 +252,5 @@ def _one_sentence(
 ) -> str:
     """A warning of ours without the line of code that it comes from; others as Python has them."""
     if Path(filename).is_relative_to(Path(__file__).parents[1]):
-        return f"lit-metanas: {message}\n"
+        return f"lit-metanas: {printable(str(message), LONGEST_SENTENCE)}\n"
     return f"{filename}:{lineno}: {category.__name__}: {message}\n"

@@ -46,7 +46,7 @@ def test_the_verb_report_refuses_damaged_files(args, name, tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     Path("good.json").write_text('{"schema": 1, "results": []}')
     Path(name).write_text('{"schema": 1, "resu')
-    assert main(["report", *args]) == 1
+    assert main(["report", *args]) == 2
     said = capsys.readouterr().err
     assert said.startswith("lit-metanas: ")
     assert f"'{name}' is not valid JSON" in said

@@ -212,7 +212,7 @@ def test_a_checkpoint_that_cannot_be_used_gets_one_sentence(
         torch.save({**frame, "hyper_parameters": {"rate": 3.0}}, file)
     elif content == "folder":
         file.mkdir()
-    assert toy("test", "--ckpt_path=bad.ckpt") == 1
+    assert toy("test", "--ckpt_path=bad.ckpt") == 2
     captured = capsys.readouterr()
     assert words in captured.err
     assert captured.err.count("\n") == 1
@@ -223,7 +223,7 @@ def test_a_checkpoint_of_another_model_gets_one_sentence(toy: Toy, capsys: pytes
     assert toy("fit", "--trainer.default_root_dir=out") == 0
     code = toy("test", "--ckpt_path=out/checkpoints/last.ckpt", "--model.part.width=5", "--data.width=5")
     captured = capsys.readouterr()
-    assert code == 1
+    assert code == 2
     assert "does not fit the configured model" in captured.err
     assert "size mismatch for layer.weight" in captured.err
 
@@ -244,7 +244,7 @@ def test_a_directory_that_cannot_be_made_gets_one_sentence(
 ) -> None:
     (toy_folder / "taken").write_text("a file")
     for folder in ("taken", "taken/out"):
-        assert toy("fit", f"--trainer.default_root_dir={folder}") == 1
+        assert toy("fit", f"--trainer.default_root_dir={folder}") == 2
         captured = capsys.readouterr()
         assert captured.err.count("\n") == 1
         assert captured.err.endswith(f": '{folder}': give the path of a folder.\n")

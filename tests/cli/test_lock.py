@@ -86,13 +86,13 @@ def test_fit_and_run_refuse_a_directory_in_use(toy, toy_folder, capsys, monkeypa
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
     monkeypatch.setattr("fcntl.lockf", busy)
-    assert toy("fit", "--trainer.default_root_dir=run") == 1
+    assert toy("fit", "--trainer.default_root_dir=run") == 2
     said = capsys.readouterr().err
     assert said.startswith("lit-metanas: 'run' is in use by another fit (another process): wait for its end, or give ")
     assert said.count("\n") == 1
     assert sorted(Path("run").iterdir()) == [*kept, Path("run/.fit.lock")]
     Path("experiment.yaml").write_text("directory: out\nphases: [{verb: fit, name: train, config: [toy.yaml]}]\n")
-    assert main(["run", "-c", "experiment.yaml"]) == 1
+    assert main(["run", "-c", "experiment.yaml"]) == 2
     assert "'out' is in use by another run" in capsys.readouterr().err
     assert [path.name for path in Path("out").iterdir()] == [".run.lock"]
 

@@ -203,7 +203,7 @@ def test_other_absent_tables_say_where_to_get_them(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert search(config, *args) == 1
+    assert search(config, *args) == 2
     assert f"lit-metanas: There is no table {sentence}" in capsys.readouterr().err
 
 

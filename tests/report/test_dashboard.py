@@ -291,7 +291,7 @@ def test_dashboard_is_saved_where_it_is_wanted(monkeypatch, capsys):
 
 def test_without_an_owner_there_is_a_sentence(monkeypatch, capsys):
     monkeypatch.setattr("wandb.Api", lambda: SimpleNamespace(default_entity=None))
-    assert main(["dashboard"]) == 1
+    assert main(["dashboard"]) == 2
     assert "Give --entity" in capsys.readouterr().err
 
 
@@ -300,7 +300,7 @@ def test_without_a_login_there_is_a_sentence(monkeypatch, capsys):
         raise wandb.errors.UsageError("No API key configured.")
 
     monkeypatch.setattr("wandb.Api", refused)
-    assert main(["dashboard"]) == 1
+    assert main(["dashboard"]) == 2
     error = capsys.readouterr().err
     assert "log in by `wandb login`" in error
     assert "No API key configured." in error
@@ -309,7 +309,7 @@ def test_without_a_login_there_is_a_sentence(monkeypatch, capsys):
 
 def test_without_the_package_there_is_a_sentence(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "wandb_workspaces", None)
-    assert main(["dashboard"]) == 1
+    assert main(["dashboard"]) == 2
     assert "pip install 'lit-metanas[dashboard]'" in capsys.readouterr().err
 
 

@@ -115,7 +115,7 @@ def test_predict_does_not_wait_for_a_pipe(
     monkeypatch.chdir(exported)
     images(Path("new"))
     os.mkfifo("new/pipe.png")
-    assert main(["predict", "--model.directory=exported", "--data.folder=new"]) == 1
+    assert main(["predict", "--model.directory=exported", "--data.folder=new"]) == 2
     assert capsys.readouterr().err == "lit-metanas: new/pipe.png is not a readable image: replace or remove it.\n"
 
 
