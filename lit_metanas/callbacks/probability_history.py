@@ -76,12 +76,12 @@ class ProbabilityHistory:
         Raises:
             ValueError: the document is foreign, of a newer schema, or its numbers do not fit its labels.
         """
-        if not isinstance(document, Mapping) or not {"schema", "labels", "moments"} <= set(document):
+        known = isinstance(document, Mapping) and {"schema", "labels", "moments"} <= document.keys()
+        if not known or type(document["schema"]) is not int:
             raise ValueError(f"{source} is not a history of probabilities: give the file that a fit wrote.")
         if document["schema"] != HISTORY_SCHEMA:
             raise ValueError(
-                f"{source} has schema {str(document['schema'])[:40]}, this version reads {HISTORY_SCHEMA}: update "
-                "lit-metanas."
+                f"{source} has schema {document['schema']}, this version reads {HISTORY_SCHEMA}: update lit-metanas."
             )
         try:
             history = from_plain(cls, {name: document[name] for name in ("labels", "moments")}, "it")

@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
+from math import isfinite
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -19,11 +20,12 @@ from torch import Tensor
 from lit_metanas.estimators.estimator import Estimator, Score
 from lit_metanas.estimators.training_estimator import fresh_weights, overlay
 from lit_metanas.io.arrays import DAMAGED
-from lit_metanas.io.checkpoints import load_plain
+from lit_metanas.io.checkpoints import load_plain, numbers
 from lit_metanas.io.files import replacing
 from lit_metanas.io.settings import tensor_digest
 from lit_metanas.meta import Adaptation, Head, PrototypeLoss
 from lit_metanas.records.budget import Cost
+from lit_metanas.records.plain import from_plain
 from lit_metanas.spaces import Architecture, SearchSpace, Shape, inherit
 from lit_metanas.tasks.episode_data import EpisodeDataModule
 from lit_metanas.training.meta_search.meta_search import MetaSearch, default_weight_optimizer
@@ -152,8 +154,7 @@ class KeptScores(Estimator):
         """Look it up, or estimate and keep it."""
         file = self.folder / f"{self._digest(architecture, fidelity, start)}.pt"
         with suppress(*DAMAGED):
-            kept = load_plain(file)
-            return Score(kept["value"], Cost(**kept["cost"]), kept["weights"])
+            return _score(load_plain(file))
         begin = perf_counter()
         score = self.estimator(architecture, fidelity=fidelity, start=start)
         weights = score.weights and {name: tensor.detach().cpu().clone() for name, tensor in score.weights.items()}
@@ -170,3 +171,13 @@ class KeptScores(Estimator):
         tensors = () if start is None else start.values()
         call = [self._settings, architecture.to_json(), fidelity, names, tensor_digest(*tensors)]
         return hashlib.sha256(json.dumps(call).encode()).hexdigest()
+
+
+def _score(kept: Mapping[str, Any]) -> Score:
+    """A kept score; one of ``DAMAGED`` where it is none."""
+    weights = kept["weights"]
+    if weights is not None:
+        weights = {str(name): numbers(tensor, *tensor.shape) for name, tensor in weights.items()}
+    if not isinstance(kept["value"], float) or not isfinite(kept["value"]):
+        raise ValueError("a score is no number")
+    return Score(kept["value"], from_plain(Cost, kept["cost"], "its cost"), weights)

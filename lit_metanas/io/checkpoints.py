@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import re
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -45,7 +46,10 @@ def load_plain(path: str | os.PathLike[str]) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about unusual files
             # Explicit: else an environment variable of torch's could turn it off.
-            content = torch.load(stream, map_location="cpu", weights_only=True)
+            try:
+                content = torch.load(stream, map_location="cpu", weights_only=True)
+            except AssertionError as error:  # torch's answer to some steps that no writer takes
+                raise ValueError("is damaged") from error
     check_plain(content, size)
     return content
 
@@ -129,6 +133,8 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
 }
 """What Lightning keeps in a checkpoint."""
 
+_VERSION = re.compile(r"\d{1,4}(\.\d{1,8}){1,3}(\.?(a|b|rc|post|dev)\d{0,8}){0,2}(\+[\w.]{1,30})?")
+
 
 def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Read a checkpoint of Lightning's Trainer; no code in it is executed.
@@ -161,10 +167,27 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     for name, kind in _KINDS.items():
         if name in content and not isinstance(content[name], kind):
             raise ValueError(f"The checkpoint '{path}' is damaged, its '{name}' is of another kind: {FIX}.")
+    if not _VERSION.fullmatch(content["pytorch-lightning_version"]):
+        raise ValueError(f"The checkpoint '{path}' is damaged, its version of Lightning is none: {FIX}.")
     for name, tensor in content["state_dict"].items():
         if isinstance(tensor, Tensor) and tensor.is_floating_point() and bool(tensor.isnan().any()):
             raise ValueError(f"The checkpoint '{path}' holds weights that are not numbers ('{name}'): {FIX}.")
     return content
+
+
+def numbers(value: object, *shape: int) -> Tensor:
+    """A tensor of finite floating-point numbers, of a shape in which -1 stands for any length.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if not isinstance(value, Tensor) or not value.is_floating_point() or value.ndim != len(shape):
+        raise ValueError("a tensor is missing, or of another kind or shape")
+    if any(want not in (-1, have) for want, have in zip(shape, value.shape, strict=True)):
+        raise ValueError("a tensor is of another shape")
+    if not bool(value.isfinite().all()):
+        raise ValueError("a tensor holds what is not finite")
+    return value.detach()
 
 
 def write_weights(path: str | os.PathLike[str], weights: Mapping[str, Tensor]) -> None:

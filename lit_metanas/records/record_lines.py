@@ -58,8 +58,9 @@ def read_record_lines(path: str | os.PathLike[str], space: ChoiceSpace | None = 
     records = [found for _, found in parsed if isinstance(found, SearchRecord)]
     refused = [found for _, found in parsed if isinstance(found, str)]
     if not records:
-        why = f": {refused[0]}" if refused else ", it is empty"
-        raise ValueError(f"'{os.fspath(path)}' has no record of a search that can be used{why}.")
+        why = refused[0] if refused else "it is empty"
+        fix = "give a file that `lit-metanas search` wrote"
+        raise ValueError(f"'{os.fspath(path)}' has no record of a search that can be used ({why}): {fix}.")
     for reason in refused:
         warnings.warn(f"'{os.fspath(path)}', left out: {reason}.", stacklevel=2)
     return records

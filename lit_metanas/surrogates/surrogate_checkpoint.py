@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
+from math import inf, isfinite
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from lit_metanas.io.arrays import DAMAGED
-from lit_metanas.io.checkpoints import load_plain
+from lit_metanas.io.checkpoints import load_plain, numbers
 from lit_metanas.io.files import replacing
 from lit_metanas.records.budget import Cost
-from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.records.plain import from_plain
 from lit_metanas.spaces.encodings import Encoding
 from lit_metanas.surrogates.gaussian_process import GroupedKernel
 from lit_metanas.surrogates.transfer import SourceGP, TransferSurrogate
@@ -69,20 +71,33 @@ def restored(content: Any, encoding: Encoding, name: str) -> TransferSurrogate:
     entry = content.get(SURROGATE_KEY) if isinstance(content, Mapping) else None
     if entry is None:
         raise ValueError(f"'{name}' is no meta-surrogate: give a checkpoint that `fit` of MetaSurrogate wrote.")
-    try:
-        if entry["schema"] > SURROGATE_SCHEMA:
-            raise ValueError(f"'{name}' was written by a newer version of lit_metanas: upgrade.")
-        theirs = {key: entry[key] for key in _frame(encoding)}
-        sources = [_source(row) for row in entry["sources"]]
-        kernel, mean = GroupedKernel(entry["widths"], entry["scales"]), entry["mean"]
-    except (LookupError, TypeError, AttributeError, AssertionError):
-        raise ValueError(f"'{name}' is damaged: give a checkpoint that `fit` of MetaSurrogate wrote.") from None
+    schema = entry.get("schema") if isinstance(entry, Mapping) else None
+    if isinstance(schema, int) and schema > SURROGATE_SCHEMA:
+        raise ValueError(f"'{name}' was written by a newer version of lit_metanas: upgrade.")
+    damaged = ValueError(f"'{name}' is damaged: give a checkpoint that `fit` of MetaSurrogate wrote.")
+    if not isinstance(entry, Mapping) or not {"schema", *_frame(encoding)} <= entry.keys():
+        raise damaged
     for key, ours in _frame(encoding).items():
-        if theirs[key] != ours:
+        try:
+            same = json.dumps(entry[key]) == json.dumps(ours)
+        except (TypeError, ValueError, RecursionError):
+            raise damaged from None
+        if not same:
             raise ValueError(
-                f"'{name}' was fitted with another {key} than {ours}: give the space and encoding of its `fit`."
+                f"'{name}' was fitted with another {key} than {str(ours)[:200]}: give the space and encoding of its "
+                "`fit`."
             )
-    return TransferSurrogate(kernel, sources, mean)
+    try:
+        groups = len(encoding.groups)
+        scales, mean = numbers(entry["scales"], groups), numbers(entry["mean"], groups + 2)
+        if bool((scales <= 0).any()):
+            raise ValueError("a scale is not positive")
+        sources = [_source(row, encoding) for row in entry["sources"]]
+        if len({len(source.embedding) for source in sources} - {0}) > 1:
+            raise ValueError("the sources have embeddings of several lengths")
+    except DAMAGED:
+        raise damaged from None
+    return TransferSurrogate(GroupedKernel(encoding.groups, scales), sources, mean)
 
 
 def _frame(encoding: Encoding) -> dict[str, Any]:
@@ -95,6 +110,21 @@ def _frame(encoding: Encoding) -> dict[str, Any]:
     }
 
 
-def _source(row: Mapping[str, Any]) -> SourceGP:
-    elite = tuple(Architecture(labels) for labels in row["elite"])
-    return SourceGP(**{**row, "elite": elite, "cost": Cost(**row["cost"])})
+def _source(row: Mapping[str, Any], encoding: Encoding) -> SourceGP:
+    """One source, each of whose parts fits the others; one of ``DAMAGED`` where it does not."""
+    features = numbers(row["features"], -1, sum(encoding.groups))
+    source = SourceGP(
+        task_id=row["task_id"],
+        parameters=numbers(row["parameters"], len(encoding.groups) + 2).double(),
+        features=features.double(),
+        weights=numbers(row["weights"], len(features)).double(),
+        location=float(row["location"]),
+        spread=float(row["spread"]),
+        candidates=numbers(row["candidates"], len(encoding.candidates.features)).double(),
+        embedding=numbers(row["embedding"], -1).double(),
+        elite=tuple(encoding.space.canonical(labels) for labels in row["elite"]),
+        cost=from_plain(Cost, row["cost"], "its cost"),
+    )
+    if not isinstance(source.task_id, str) or not isfinite(source.location) or not 0 < source.spread < inf:
+        raise ValueError("a source has no name, or is not scaled")
+    return source

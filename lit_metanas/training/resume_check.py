@@ -15,6 +15,9 @@ from torch.optim import Optimizer
 
 from lit_metanas.io.checkpoints import FIX
 
+LARGEST_SETTING = 1e20
+"""Of an optimizer; what it divides by a small number has to fit into single precision."""
+
 
 class ResumeCheck(Callback):
     """Keeps a checkpoint's state of the Trainer to what a training can go on from.
@@ -92,17 +95,37 @@ def _fits_optimizer(state: object, optimizer: Optimizer) -> bool:
     place = 0
     for group, own in zip(groups, optimizer.param_groups, strict=True):
         rest = {name: value for name, value in own.items() if name != "params"}
-        if not isinstance(group, dict) or "lr" not in group or not _alike(group, rest):
+        if not isinstance(group, dict) or "lr" not in group:
             return False
-        if group.get("params") != list(range(place, place + len(own["params"]))):
+        if not all(_same_setting(group[name], value) for name, value in rest.items() if name in group):
             return False
-        group |= {name: value for name, value in rest.items() if name not in group}
+        numbers = group.get("params")
+        if not isinstance(numbers, list) or not all(type(number) is int for number in numbers):
+            return False
+        if numbers != list(range(place, place + len(own["params"]))):
+            return False
         kept = _kept_by(optimizer, own)
+        group |= {name: value for name, value in rest.items() if name not in group}
+        if not _same_setting(group.get("initial_lr", 0.0), 0.0) or (kept and not _kept_by(optimizer, group)):
+            return False  # the optimizer refuses these settings
         for number, parameter in enumerate(own["params"], start=place):
             if not _fits_parameter(state["state"].get(number), parameter, kept):
                 return False
         place += len(own["params"])
     return state["state"].keys() <= set(range(place))
+
+
+def _same_setting(theirs: object, own: object) -> bool:
+    """Whether an optimizer's setting may be changed so: a number to a finite one, what is no number to nothing else."""
+    if isinstance(own, list | tuple):
+        return (
+            isinstance(theirs, list | tuple)
+            and len(theirs) == len(own)
+            and all(_same_setting(*pair) for pair in zip(theirs, own, strict=True))
+        )
+    if own is None or isinstance(own, bool | str):
+        return type(theirs) is type(own) and theirs == own
+    return isinstance(theirs, float | int | Tensor) and _is_score(theirs) and abs(float(theirs)) <= LARGEST_SETTING
 
 
 def _lacks_all(state: Mapping[str, Any], own: object) -> bool:
@@ -138,6 +161,8 @@ def _fits_parameter(state: object, parameter: Tensor, kept: Mapping[str, Any] | 
         own = kept.get(name)
         if not _alike(value, own):
             return False
+        if name == "step" and float(value) < 0:
+            return False
         if isinstance(value, Tensor):
             if isinstance(own, Tensor) and own.shape == _TRIAL and value.shape != parameter.shape:
                 return False
@@ -171,7 +196,7 @@ def _alike(theirs: object, own: object) -> bool:
     if isinstance(own, Tensor) and own.numel() != 1:
         return isinstance(theirs, Tensor)
     if isinstance(own, bool | int | float | Tensor):
-        return isinstance(theirs, bool | int) or (theirs is not None and _is_score(theirs))
+        return theirs is not None and _is_score(theirs)
     return True
 
 
@@ -198,7 +223,9 @@ def _own(state: object, folder: str, path: str) -> dict[str, Any]:
 
 
 def _is_score(value: object) -> bool:
-    return value is None or isinstance(value, float) or (isinstance(value, Tensor) and value.numel() == 1)
+    if isinstance(value, Tensor):
+        return value.numel() == 1 and not value.is_complex() and value.device.type == "cpu"
+    return value is None or isinstance(value, float | int)
 
 
 def _inside(path: str, folder: str) -> bool:
@@ -214,7 +241,9 @@ def _same_progress(kept: object, own: object) -> bool:
     """Whether a loop's counters are numbers under the same names; what it keeps of the data may be anything."""
     if isinstance(own, Mapping):
         return isinstance(kept, Mapping) and all(
-            _same_progress(kept.get(name), inner) for name, inner in own.items() if not name.endswith("state_dict")
+            _same_progress(kept.get(name), inner)
+            for name, inner in own.items()
+            if name in kept or not name.endswith(("state_dict", "_batches_that_stepped"))
         )
     if isinstance(own, bool):
         return isinstance(kept, bool)

@@ -111,6 +111,9 @@ def test_mistakes_are_named_in_one_sentence(arrays, path, tmp_path):
         ({"latency_ms": np.zeros((CELLS, 5))}, r"'latency_ms' of shape \(15625, 5\) instead of 15625 x 2"),
         ({"latency_devices": np.zeros((2, 2))}, r"'latency_devices' of shape \(2, 2\) instead of any:"),
         ({"params": np.full((CELLS, 3), None)}, "is damaged or no .npz file"),
+        ({"params": np.full((CELLS, 3), "many")}, "holds 'params' of another kind than finite numbers: get the table"),
+        ({"flops_M": np.full((CELLS, 3), np.nan)}, "holds 'flops_M' of another kind than finite numbers: get the"),
+        ({"latency_devices": np.array([b"phone", b"gpu_32"])}, "holds 'latency_devices' of another kind than texts:"),
     ],
 )
 def test_a_table_that_lacks_something_is_refused(arrays, tmp_path, change, text):

@@ -13,13 +13,18 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
-from query_toys import search
+from query_toys import SPACE, search
 
 from lit_metanas.io.settings import settings_of
 from lit_metanas.io.text import without_passwords
 from lit_metanas.records import Budget
-from lit_metanas.searchers import QuerySearcher
+from lit_metanas.searchers import LocalSearch, QuerySearcher, RegularisedEvolution
+from lit_metanas.searchers.query.study import open_storage
+from lit_metanas.searchers.query.study_record import record_of
+from lit_metanas.searchers.samplers.evolution import AGE, MARK
+from lit_metanas.searchers.samplers.memory import EMBEDDING, embedding_of
 
 Change = Callable[[dict[str, Any]], object]
 
@@ -183,6 +188,46 @@ def test_other_values_in_a_table_get_one_sentence(
     assert f"{tmp_path / 'studies.db'}' cannot be used (" in str(caught.value) or "value is no" in str(caught.value)
     assert len(str(caught.value)) < 300
     assert "\n" not in str(caught.value)
+
+
+def mark(file: Path, name: str, value: object) -> None:
+    """Let each trial carry a sampler's note."""
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("delete from trial_system_attributes where key = ?", (name,))
+        words = "insert into trial_system_attributes (trial_id, key, value_json) select trial_id, ?, ? from trials"
+        connection.execute(words, (name, json.dumps(value)))
+
+
+CLIMBS = [(10**12, True, 0), (0, True, 10**12), ("0", True, 0), (-1, True, -1), (0, None, None)]
+
+
+@pytest.mark.parametrize(
+    "value", [3, "x", [], {}, *({"climb": a, "start": b, "oldest": c} for a, b, c in CLIMBS)], ids=str
+)
+@pytest.mark.parametrize("name", [MARK, AGE])
+def test_notes_of_samplers_that_cannot_be_count_as_none(name: str, value: object, storage: str, tmp_path: Path) -> None:
+    mark(tmp_path / "studies.db", name, value)
+    sampler = LocalSearch(initial=1, seed=0) if name == MARK else RegularisedEvolution(population=2, seed=0)
+    with open_storage(storage) as opened:
+        study = optuna.load_study(study_name=None, storage=opened, sampler=sampler)
+        assert set(SPACE.suggest(study.ask())) == {"x", "y", "z"}
+
+
+@pytest.mark.parametrize("value", [3, "xyz", {"a": 1}, ["a"], [[1.0]], [None]])
+def test_an_embedding_that_is_none_gets_one_sentence(value: object, storage: str, tmp_path: Path) -> None:
+    with open_storage(storage) as opened:
+        study = optuna.load_study(study_name=None, storage=opened)
+        study.set_user_attr(EMBEDDING, value)
+        for read in (embedding_of, record_of):
+            with pytest.raises(ValueError, match=r"has an 'embedding' that is no list of numbers"):
+                read(study)
+
+
+def test_a_trial_without_its_value_is_named(storage: str, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "studies.db")) as connection, connection:
+        connection.execute("delete from trial_values")
+    with pytest.raises(ValueError, match=r"^Trial 0 says of itself what cannot be read \(its value is no number\)"):
+        search(storage=storage, budget=Budget(queries=5))
 
 
 def test_passwords_are_shown_nowhere() -> None:

@@ -197,6 +197,41 @@ def test_foreign_checkpoints_are_refused(fitted, tmp_path):
         read_surrogate(tmp_path / "hostile.ckpt", ENCODING)
 
 
+DAMAGE = {
+    "an entry that is none": lambda entry: [1],
+    "no scales": lambda entry: entry.pop("scales"),
+    "scales of 0": lambda entry: entry["scales"].zero_(),
+    "a mean of another length": lambda entry: entry.update(mean=torch.zeros(2, dtype=torch.float64)),
+    "a mean that is no number": lambda entry: entry["mean"].fill_(torch.nan),
+    "choices that are tensors": lambda entry: entry["choices"].update(v=[torch.zeros(2)]),
+    "sources that are none": lambda entry: entry.update(sources=3),
+    "a source that is none": lambda entry: entry.update(sources=[3]),
+    "a name that is none": lambda entry: entry["sources"][0].update(task_id=3),
+    "weights of another length": lambda entry: entry["sources"][0].update(weights=torch.zeros(2, dtype=torch.float64)),
+    "weights that are none": lambda entry: entry["sources"][0].update(weights={"a": 1}),
+    "features of another width": lambda entry: entry["sources"][0].update(features=torch.zeros(100, 2)),
+    "features of whole numbers": lambda entry: entry["sources"][0].update(features=torch.zeros(100, 15).long()),
+    "candidates of another number": lambda entry: entry["sources"][0].update(candidates=torch.zeros(3)),
+    "a spread of 0": lambda entry: entry["sources"][0].update(spread=0.0),
+    "a location that is a text": lambda entry: entry["sources"][0].update(location="x"),
+    "an elite of another space": lambda entry: entry["sources"][0].update(elite=[{"v": "z"}]),
+    "a cost that is a text": lambda entry: entry["sources"][0]["cost"].update(flops="x"),
+    "another embedding": lambda entry: entry["sources"][0].update(embedding=torch.zeros(7, dtype=torch.float64)),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_part_gets_one_sentence(damage, fitted, tmp_path):
+    _, file, _ = fitted
+    content = torch.load(file, weights_only=True)
+    changed = DAMAGE[damage](content[SURROGATE_KEY])
+    if isinstance(changed, list):
+        content[SURROGATE_KEY] = changed
+    torch.save(content, tmp_path / "bad.ckpt")
+    with pytest.raises(ValueError, match=r"bad.ckpt' is damaged: give a checkpoint that `fit` of MetaSurrogate"):
+        read_surrogate(tmp_path / "bad.ckpt", ENCODING)
+
+
 def test_too_few_scores_are_refused(tmp_path):
     with pytest.raises(ValueError, match="'task1' has 1 score:"):
         fit(tmp_path, [scores_of(1, 1)])

@@ -120,7 +120,7 @@ def test_statistics_are_known_without_validation():
     assert torch.equal(norm.running_mean, model.statistics.values["layers.0.mean"][: len(norm.running_mean)])
 
 
-@pytest.mark.parametrize("images", [torch.arange(12).view(1, 1, 3, 4) / 255, torch.randn(1, 1, 3, 4)])
+@pytest.mark.parametrize("images", [(torch.arange(64) % 12).view(1, *SHAPE) / 255, torch.randn(1, *SHAPE)])
 def test_kept_images_are_exact(images):
     class Alone:
         world_size, global_rank = 1, 0

@@ -141,11 +141,11 @@ def training_images(dataset: str, signal: str) -> int:
 
 
 def read_arrays(path: str | os.PathLike[str], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray[Any, Any]]:
-    """Read arrays of known shapes from an ``.npz``, without executing code; -1 stands for any length.
+    """Read arrays of known shapes from an ``.npz``, without executing code: numbers, or names, of any number (-1).
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is damaged, or an array is missing or has another shape.
+        ValueError: the file is damaged, or an array is missing or of another shape or kind.
     """
     file = Path(path)
     if not file.is_file():
@@ -161,7 +161,14 @@ def read_arrays(path: str | os.PathLike[str], shapes: Mapping[str, tuple[int, ..
         if len(found) != len(shape) or any(want not in (-1, have) for want, have in zip(shape, found, strict=True)):
             wanted = " x ".join("any" if length == -1 else str(length) for length in shape)
             raise ValueError(f"'{file}' holds '{name}' of shape {found} instead of {wanted}: get the table again.")
+        text = shape == (-1,)
+        if arrays[name].dtype.kind not in ("U" if text else "biuf") or not (text or np.isfinite(arrays[name]).all()):
+            raise ValueError(f"'{file}' holds '{name}' of another kind than {_kind(text)}: get the table again.")
     return {name: arrays[name] for name in shapes}
+
+
+def _kind(text: bool) -> str:
+    return "texts" if text else "finite numbers"
 
 
 def _array_name(signal: str) -> str:

@@ -165,7 +165,8 @@ class Ledger:
     def _enter(self, trial: FrozenTrial) -> None:
         try:
             kept = Kept.of(trial.user_attrs)
-            if not all(isinstance(value, float | int) for value in trial.values or ()):
+            scored = trial.state == TrialState.COMPLETE
+            if (scored and not trial.values) or not all(isinstance(value, float | int) for value in trial.values or ()):
                 raise ValueError("its value is no number")
         except ValueError as error:
             raise ValueError(

@@ -19,7 +19,7 @@ from lit_metanas.records.plain import from_plain, to_plain
 from lit_metanas.records.record import SearchRecord, Trial
 from lit_metanas.searchers.query.ledger import Ledger, Query, noted
 from lit_metanas.searchers.query.study import quiet_optuna
-from lit_metanas.searchers.samplers.memory import EMBEDDING
+from lit_metanas.searchers.samplers.memory import EMBEDDING, embedding_of
 from lit_metanas.spaces.choice_space import PREFIX, ChoiceSpace
 
 IDENTITY = "search"
@@ -84,7 +84,7 @@ def record_of(
             if space is not None:
                 record.space = space.name
                 record.choices = {choice.name: space.proposed(choice) for choice in space.choices}
-        record.embedding = tuple(float(number) for number in study.user_attrs.get(EMBEDDING, ()))
+        record.embedding = embedding_of(study)
         Ledger(Budget(), record).read(trials)
     except (TypeError, ValueError, AttributeError) as error:
         raise ValueError(

@@ -89,7 +89,8 @@ class RegularisedEvolution(HistorySampler):
 
 def _age(trial: FrozenTrial) -> int:
     """Place in the order of completion; that of trials from elsewhere is taken to be their number."""
-    return trial.system_attrs.get(AGE, trial.number)
+    age = trial.system_attrs.get(AGE)
+    return age if type(age) is int else trial.number
 
 
 MARK = "local_search"
@@ -191,7 +192,7 @@ def _climbs(history: History) -> tuple[list[list[FrozenTrial]], int]:
     starts: list[list[FrozenTrial]] = [[]]
     oldest = 0
     for trial in history.trials:
-        mark = trial.system_attrs.get(MARK) or {"climb": len(starts) - 1, "start": True, "oldest": oldest}
+        mark = _mark(trial, len(history.trials)) or {"climb": len(starts) - 1, "start": True, "oldest": oldest}
         if not mark["start"]:
             continue
         oldest = max(oldest, mark["oldest"])
@@ -199,4 +200,13 @@ def _climbs(history: History) -> tuple[list[list[FrozenTrial]], int]:
             starts.append([])
         if trial.state != TrialState.PRUNED:
             starts[mark["climb"]].append(trial)
-    return starts, oldest
+    return starts, min(oldest, len(starts))
+
+
+def _mark(trial: FrozenTrial, most: int) -> Mapping[str, int] | None:
+    """What a trial says of its climb; None where it says nothing that can be: each climb has a trial of its own."""
+    mark = trial.system_attrs.get(MARK)
+    if not isinstance(mark, Mapping) or not {"climb", "start", "oldest"} <= mark.keys():
+        return None
+    numbers = (mark["climb"], mark["oldest"])
+    return mark if all(type(number) is int and 0 <= number <= most for number in numbers) else None

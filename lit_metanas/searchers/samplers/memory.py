@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
 from itertools import count
+from math import isfinite
 from operator import is_
 from threading import Lock, RLock
 from typing import Any, NamedTuple, Self
@@ -117,6 +118,21 @@ class Memory:
 
 EMBEDDING = "embedding"
 """The study's user attribute that holds its task's embedding."""
+
+
+def embedding_of(study: Study) -> tuple[float, ...]:
+    """The embedding of a study's task; empty where it has none.
+
+    Raises:
+        ValueError: the attribute holds something else than numbers.
+    """
+    kept = study.user_attrs.get(EMBEDDING, [])
+    if not isinstance(kept, list | tuple) or not all(isinstance(each, float | int) and isfinite(each) for each in kept):
+        raise ValueError(
+            f"The study '{study.study_name}' has an '{EMBEDDING}' that is no list of numbers: give another storage, or "
+            "another name in 'study'."
+        )
+    return tuple(map(float, kept))
 
 
 class Identity(NamedTuple):

@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from lit_metanas.records.budget import Cost
 from lit_metanas.searchers.samplers.history_sampler import History, HistorySampler
-from lit_metanas.searchers.samplers.memory import EMBEDDING
+from lit_metanas.searchers.samplers.memory import embedding_of
 from lit_metanas.searchers.samplers.surrogate_choice import SurrogateChoice, Tried
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.choice_space import PREFIX, ChoiceSpace
@@ -114,7 +114,7 @@ class MetaSampler(HistorySampler):
         if asked >= self.first and len(tried.architectures) >= 2:
             wanted = self._choice.next(tried, generator)
         elif self._choice.surrogate.sources:
-            embedding = [float(number) for number in study.user_attrs.get(EMBEDDING, ())]
+            embedding = embedding_of(study)
             wanted = self._choice.first(embedding, max(self.first, asked + 1))
         skipped = self._deciding(trial, history)
         for architecture in wanted:

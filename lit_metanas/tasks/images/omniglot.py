@@ -165,5 +165,7 @@ class Omniglot(TaskSource):
         found: dict[str, list[_Character]] = {split: [] for split in _FOLDERS}
         for i, (alphabet, number, split) in enumerate(zip(alphabets, numbers, splits, strict=True)):
             mine = torch.from_numpy(order[ends[i] : ends[i + 1]])
+            if not len(mine):
+                raise ValueError("a character has no images")
             found[str(split)].append(_Character(str(alphabet), f"character{int(number):02d}", images[mine]))
         return found["background"], found["evaluation"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,12 @@ import torch
 from torch import Tensor
 
 from lit_metanas.io.arrays import DAMAGED
-from lit_metanas.io.checkpoints import load_plain
+from lit_metanas.io.checkpoints import load_plain, numbers
 from lit_metanas.io.files import replacing
+from lit_metanas.io.text import printable
 from lit_metanas.meta.learner import Parameters
 from lit_metanas.records.budget import Cost
+from lit_metanas.records.plain import from_plain
 from lit_metanas.relaxations.relaxation import PRUNED
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
@@ -113,7 +115,7 @@ def check_fits(checkpoint: MetaCheckpoint, space: SearchSpace, shape: Shape) -> 
     for choice in space.choices:
         theirs = checkpoint.labels.get(choice.name)
         if theirs is None or not set(choice.labels) <= set(theirs):
-            has = "no such choice" if theirs is None else f"only {', '.join(theirs)}"
+            has = "no such choice" if theirs is None else f"only {printable(', '.join(theirs), 200)}"
             raise ValueError(
                 f"The checkpoint is of another search space: for '{choice.name}' the model has "
                 f"{', '.join(choice.labels)}, the checkpoint {has}."
@@ -182,26 +184,41 @@ def read_meta_checkpoint(path: str | os.PathLike[str]) -> MetaCheckpoint:
 def _content(content: Mapping[str, Any]) -> MetaCheckpoint | None:
     """The content of a loaded file; None for a newer schema. Raises one of ``DAMAGED`` for a file of another kind."""
     entry, state = content[META_KEY], content["state_dict"]
+    if type(entry["schema"]) is not int:
+        raise ValueError("its schema is no number")
     if entry["schema"] > META_SCHEMA:
         return None
-    channels, height, width = entry["shape"]
-    labels = {name: list(row) for name, row in entry["labels"].items()}
-    if any(entry["logits"][name].shape != (len(row),) for name, row in labels.items()):
-        raise ValueError("There are not as many logits as labels.")
+    plain = from_plain(_Plain, {name: entry[name] for name in _PLAIN_PARTS if name in entry}, "its entry")
+    if min(plain.shape) < 1:
+        raise ValueError("an image has no pixels")
     return MetaCheckpoint(
         weights=_within(state, "supernet."),
-        logits=entry["logits"],
-        labels=labels,
-        statistics=entry["statistics"],
-        shape=(channels, height, width),
-        cost=Cost(**entry["cost"]),
+        logits={name: numbers(entry["logits"][name], len(labels)) for name, labels in plain.labels.items()},
+        labels=plain.labels,
+        statistics={str(name): numbers(value, -1) for name, value in entry["statistics"].items()},
+        shape=plain.shape,
+        cost=plain.cost,
         head=_within(state, "head."),
-        own=Architecture(entry["derived"]) if "derived" in entry else None,
+        own=plain.derived,
     )
 
 
-def _within(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+@dataclass(frozen=True)
+class _Plain:
+    """What is no tensor in a checkpoint's entry."""
+
+    labels: dict[str, list[str]]
+    shape: tuple[int, int, int]
+    cost: Cost
+    derived: Architecture | None = None
+
+
+_PLAIN_PARTS = tuple(each.name for each in fields(_Plain))
+
+
+def _within(state: Mapping[str, Any], prefix: str) -> dict[str, Tensor]:
+    own = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+    return {name: numbers(value, *value.shape) for name, value in own.items()}
 
 
 def write_meta_checkpoint(path: str | os.PathLike[str], checkpoint: MetaCheckpoint) -> None:

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, fields
 from types import FrameType
 from typing import Any
 
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from lit_metanas.meta.learner import Parameters
 from lit_metanas.records.budget import Cost
+from lit_metanas.records.plain import from_plain
 from lit_metanas.relaxations.discrete import Derived
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import Shape, Supernet, embed_and_record
@@ -59,9 +60,23 @@ class Account:
         return {**own, "earlier": asdict(self.earlier)}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Continue from what ``state`` gave."""
-        self.images, self.seconds, self.earlier = state["images"], state["seconds"], Cost(**state["earlier"])
-        self.skipped = int(state["skipped"])
+        """Continue from what ``state`` gave.
+
+        Raises:
+            ValueError: it is something else.
+        """
+        kept = from_plain(_Spent, {each.name: state[each.name] for each in fields(_Spent)}, "its account")
+        self.images, self.seconds, self.skipped, self.earlier = kept.images, kept.seconds, kept.skipped, kept.earlier
+
+
+@dataclass(frozen=True)
+class _Spent:
+    """What an account keeps."""
+
+    images: int
+    seconds: float
+    skipped: int
+    earlier: Cost
 
 
 class RunningStatistics:
@@ -131,7 +146,12 @@ class RunningStatistics:
         """Continue from a state, on process ``rank`` of any number of processes, with the statistics of its step.
 
         Each process then has as many tasks: the oldest ones that cannot be shared out evenly are forgotten.
+
+        Raises:
+            ValueError: a task has images of another shape, or no images.
         """
+        if not all(isinstance(task, Tensor) and task.shape[1:] == self.shape for task in state["tasks"]):
+            raise ValueError("a task has images of another shape")
         self.values, self.step = dict(values), step
         self._restored = [_unpacked(task) for task in state["tasks"]]
         first = len(self._restored) % world

@@ -1,0 +1,5 @@
+"""The fixture that all fuzzers share."""
+
+from fuzz_tools import canary
+
+__all__ = ["canary"]
