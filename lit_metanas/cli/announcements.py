@@ -130,7 +130,7 @@ def end_of_search(module: LightningModule) -> list[str]:
     if exports is not None:
         best = max(rows, key=lambda row: row.value)
         network = _short(exports.folder(best.task_id, best.method))
-        lines.append(_next("predict", "--model.directory", network, "--data.folder", "NEW_IMAGES"))
+        lines.append(_next("predict", "--model.directory", network, "--data.images", "NEW_IMAGES"))
     else:
         lines.append(_next("report", "--results", f'["{folder}/results.json"]'))
     return lines

@@ -20,7 +20,7 @@ DATA: Mapping[str, Mapping[str, str]] = {
         **{name: f"{text.partition(':')[0]}, for SourceSearch" for name, text in EPISODES.items()},
         "TableDataModule": "tabular benchmarks, for TableSearch",
     },
-    "predict": {"NewImages": "the image files of a folder (the default)"},
+    "predict": {"NewImages": "image files, or those of folders (the default)"},
 }
 """This package's data modules for each verb, by the names that ``--data`` takes."""
 
@@ -29,7 +29,7 @@ EXAMPLES = {
     "validate": "-c runs/latest/config.fit.yaml --ckpt_path runs/latest/checkpoints/last.ckpt",
     "test": "-c runs/latest/config.fit.yaml --ckpt_path runs/latest/checkpoints/last.ckpt",
     "search": "-c configs/search/from_scratch.yaml --model.directory runs/mine",
-    "predict": "--model.directory runs/mine/exported --data.folder new_images",
+    "predict": "--model.directory out --data.images photo.jpg",
 }
 
 CHECKPOINTS = {
@@ -39,6 +39,13 @@ CHECKPOINTS = {
     "search": "a checkpoint of the model itself, which is rarely wanted",
     "predict": "a checkpoint of the model itself, which is rarely wanted",
 }
+
+PREDICT = {
+    "--model.directory FOLDER": "an exported network's, or one in which it is the only one (must be given)",
+    "--data.images PATH ...": "image files, or folders with images (must be given)",
+    "--model.output FILE": "gets all probabilities, CSV or JSON; replaces earlier ones (default: predictions.csv)",
+}
+"""What ``predict`` is given of its model and its data."""
 
 TRAINER = {
     "max_epochs": "stop after so many epochs",
@@ -88,7 +95,7 @@ Configurations are YAML files. Later ones override earlier ones, key by key, and
 examples:
   lit-metanas run -c configs/experiments/quick.yaml
   lit-metanas run -c configs/experiments/my_images.yaml --help
-  lit-metanas predict --model.directory runs/mine/exported --data.folder new_images
+  lit-metanas predict --model.directory runs/mine/exported --data.images new_images
 
 options:
   --help      this text; after a verb, its common keys
@@ -110,6 +117,7 @@ def verb_help(verb: str) -> str:
     model = next(iter(MODELS[verb]))
     trainer = {f"--trainer.{key}": text for key, text in TRAINER.items() if verb == "fit" or key != "max_epochs"}
     options = {
+        **(PREDICT if verb == "predict" else {}),
         "-c, --config FILE": "a configuration, in YAML; may be given several times",
         "--ckpt_path FILE": CHECKPOINTS[verb],
         "--seed_everything N": "seed of all random numbers (default: 0)",

@@ -7,6 +7,7 @@ import inspect
 import json
 import os
 import sys
+from contextvars import ContextVar
 from typing import Any
 
 from jsonargparse import ArgumentError, Namespace
@@ -19,6 +20,8 @@ from lit_metanas.cli.errors import UsageError
 from lit_metanas.cli.parser_messages import refused
 from lit_metanas.cli.verbs import TRAINER_VERBS
 
+_PROGRAM = ContextVar("what usage begins with", default="lit-metanas")
+
 
 class Parser(LightningArgumentParser):
     """Hands null down to the arguments of arguments.
@@ -26,6 +29,9 @@ class Parser(LightningArgumentParser):
     Jsonargparse gives a value within a class to a parser of that class, as one word ``--key=value`` in which null has
     become Python's word for it. A class within a class would take that for a text.
     """
+
+    def __init__(self, *args: Any, prog: str | None = None, **options: Any) -> None:
+        super().__init__(*args, prog=prog or _PROGRAM.get(), **options)  # a class's help is a parser without a name
 
     def parse_args(
         self, args: Any = None, namespace: Any = None, env: bool | None = None, defaults: bool = True, **options: Any
@@ -55,15 +61,18 @@ def configuration(parser: LightningArgumentParser, args: ArgsType) -> Namespace:
         UsageError: something in it is wrong; one sentence says what.
     """
     args = sys.argv[1:] if args is None else args
-    args = with_bases(args) if isinstance(args, list) else args
+    args = with_bases(_with_lists(args)) if isinstance(args, list) else args
     known = ["config", "seed_everything", "trainer", "model", "data", "ckpt_path", "trainer.threads"]
     known += [f"trainer.{name}" for name in inspect.signature(pytorch.Trainer).parameters]
     words = args if isinstance(args, list) else []
     verb = words[0] if words and words[0] in TRAINER_VERBS else ""
+    named = _PROGRAM.set(f"lit-metanas {verb}".strip())
     try:
         config = _parsed(parser, args)
     except Exception as error:  # whatever a configuration makes a parser raise, it is wrong
         raise refused(error, words, known, verb) from error
+    finally:
+        _PROGRAM.reset(named)
     chosen = of_verb(config)
     for key in ("trainer", "model", "data"):
         if not isinstance(chosen.get(key), Namespace):
@@ -73,6 +82,16 @@ def configuration(parser: LightningArgumentParser, args: ArgsType) -> Namespace:
         what = misplaced_yaml(words, verb) or f"{model} is for `lit-metanas {others[0]}`, not for `{verb}`."
         raise UsageError(what)
     return config
+
+
+def _with_lists(args: list[str]) -> list[str]:
+    """``--data.images A B``, as a shell makes it of ``*.png``, as the one list that the parser takes."""
+    key = "--data.images"
+    if key not in args:
+        return args
+    start = args.index(key) + 1
+    end = next((place for place, word in enumerate(args) if place >= start and word.startswith("-")), len(args))
+    return args if end - start < 2 else [*args[:start], json.dumps(args[start:end]), *_with_lists(args[end:])]
 
 
 def of_verb(config: Namespace) -> Namespace:

@@ -33,10 +33,11 @@ from lit_metanas.training import Trainer
 class Program(LightningCLI):
     """LightningCLI with the verb ``search``, defaults that suit meta-learning, and errors of one sentence.
 
-    A run's directory is ``trainer.default_root_dir``. In it every verb leaves ``config.<verb>.yaml`` and, without
-    other instructions, ``logs/<verb>/metrics.csv``, and ``fit`` leaves ``checkpoints/last.ckpt`` after every epoch.
-    A ``fit`` that gets SIGTERM does so, too, and before SLURM takes the job off its nodes. Several processes stop
-    together where one is lost (RankMonitor) or holds other numbers than the rest (ReplicaCheck).
+    A run's directory is ``trainer.default_root_dir``. In it every verb but ``predict`` leaves
+    ``config.<verb>.yaml`` and, without other instructions, ``logs/<verb>/metrics.csv``, and ``fit`` leaves
+    ``checkpoints/last.ckpt`` after every epoch. A ``fit`` that gets SIGTERM does so, too, and before SLURM takes
+    the job off its nodes. Several processes stop together where one is lost (RankMonitor) or holds other numbers
+    than the rest (ReplicaCheck).
 
     One ``fit`` at a time runs in a directory. One that does not go on from a checkpoint sets those of an earlier one
     aside.
@@ -108,7 +109,9 @@ class Program(LightningCLI):
         return str(self.config.get("subcommand", "fit"))
 
     def before_instantiate_classes(self) -> None:
-        """Name the file that the configuration is saved in."""
+        """Name the file that the configuration is saved in; one that only classifies images leaves none."""
+        if self.verb == "predict":
+            self.save_config_callback = None
         self.save_config_kwargs["config_filename"] = f"config.{self.verb}.yaml"
 
     def instantiate_classes(self) -> None:

@@ -121,7 +121,7 @@ def test_search_ends_with_the_scores_and_a_command(home: Path, capsys: pytest.Ca
     begin, *_, folder, _, images = shlex.split(following)
     assert begin == "Next:"
     assert images == "NEW_IMAGES"
-    assert main(["predict", "--model.directory", folder, "--data.folder", "images/class00"]) == 0
+    assert main(["predict", "--model.directory", folder, "--data.images", "images/class00"]) == 0
 
 
 def test_many_methods_are_counted(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -152,11 +152,11 @@ def test_experiment(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
             assert Parsed(step.args).config[step.args[0]].trainer.default_root_dir == str(step.folder)
 
 
-def test_predict_needs_only_two_folders() -> None:
-    config = Parsed(["predict", "--model.directory=here", "--data.folder=there"]).config.predict
+def test_predict_needs_only_two_paths() -> None:
+    config = Parsed(["predict", "--model.directory=here", "--data.images=there"]).config.predict
     assert config.model.class_path.rpartition(".")[2] == ExportedModel.__name__
     assert config.model.init_args.directory == "here"
-    assert config.data.init_args.folder == "there"
+    assert config.data.init_args.images == "there"
 
 
 class Parsed(Program):

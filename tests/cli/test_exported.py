@@ -142,7 +142,7 @@ def test_the_verb_predict(
     suffix: str, folder: Path, photographs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / f"out.{suffix}"
-    args = [f"--model.directory={folder}", f"--data.folder={photographs}", f"--model.output={output}"]
+    args = [f"--model.directory={folder}", f"--data.images={photographs}", f"--model.output={output}"]
     assert main(["predict", *args, f"--trainer.default_root_dir={tmp_path}"]) == 0
     text = output.read_text()
     rows = json.loads(text) if suffix == "json" else list(csv.DictReader(io.StringIO(text)))
@@ -152,6 +152,43 @@ def test_the_verb_predict(
     assert np.allclose([float(rows[1][f"p({name})"]) for name in CLASSES], expected, atol=2e-6)
     assert rows[1]["class"] == CLASSES[int(expected.argmax())]
     assert f"grey.png: {rows[1]['class']}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        (["new/colour.png"], ["colour.png"]),
+        (["new/more/grey.png", "new/colour.png"], ["grey.png", "colour.png"]),
+        (["new/colour.png", "new"], ["colour.png", "colour.png", "grey.png"]),
+        (['["new/more/grey.png"]'], ["grey.png"]),
+    ],
+)
+def test_files_and_folders_are_classified(
+    given: list[str],
+    names: list[str],
+    folder: Path,
+    photographs: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(photographs.parent)
+    for _ in range(2):  # the second time it replaces what it has written
+        assert main(["predict", "--data.images", *given, f"--model.directory={folder}", "--trainer.devices=1"]) == 0
+    rows = list(csv.DictReader(io.StringIO(Path("predictions.csv").read_text())))
+    assert [Path(row["file"]).name for row in rows] == names
+    assert sorted(path.name for path in Path().iterdir()) == ["new", "predictions.csv"]
+
+
+@pytest.mark.parametrize("name", ["predictions.csv", "notes.json"])
+def test_a_file_of_another_kind_is_not_replaced(
+    name: str, folder: Path, photographs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(photographs.parent)
+    Path(name).write_text("file,class,mine\n")
+    assert main(["predict", "--data.images=new", f"--model.directory={folder}", f"--model.output={name}"]) == 2
+    said = f"'model': '{name}' is there already, and holds no predictions: give another 'output'."
+    assert capsys.readouterr().err == f"lit-metanas: {said}\n"
+    assert Path(name).read_text() == "file,class,mine\n"
 
 
 def test_predictions_of_all_processes_are_written_in_order(
@@ -214,8 +251,8 @@ def test_a_network_of_views_and_channels_last_tensors(network: nn.Module, tmp_pa
     ("directory", "images", "output", "words"),
     [
         ("absent", "new", "out.csv", "'model': There is no 'model.json'"),
-        ("", "absent", "out.csv", "There is no folder"),
-        ("", "empty", "out.csv", "There is no image in"),
+        ("", "absent", "out.csv", "'data': There is no file or folder"),
+        ("", "empty", "out.csv", "'data': There is no image in"),
         ("", "broken", "out.csv", "photo.png is not a readable image"),
         ("", "new", "out.txt", "'model': The output"),
     ],
@@ -233,7 +270,7 @@ def test_mistakes_in_predicting(
     for name in ("empty", "broken"):
         (tmp_path / name).mkdir()
     (tmp_path / "broken" / "photo.png").write_text("no image")
-    args = [f"--model.directory={directory or folder}", f"--data.folder={tmp_path / images}"]
+    args = [f"--model.directory={directory or folder}", f"--data.images={tmp_path / images}"]
     args += [f"--model.output={tmp_path / output}", f"--trainer.default_root_dir={tmp_path}"]
     assert main(["predict", *args]) == 2
     captured = capsys.readouterr()

@@ -87,14 +87,21 @@ def test_the_whole_of_a_verbs_keys_is_asked_for_by_its_own_option(verb, capsys):
     whole = capsys.readouterr().out
     assert "--trainer.gradient_clip_val" in whole
     for line in with_help.splitlines():
-        if line.startswith(("  --", "  -c")):
+        if line.startswith(("  --", "  -c")) and not line.startswith(("  --model", "  --data")):
             assert line.split()[0].rstrip(",") in whole
 
 
 def test_the_help_of_a_class_is_what_it_says_it_is(capsys):
     (command,) = (line.split("  ")[1] for line in verb_help("predict").splitlines() if "--model.help" in line)
+    told = {line.split()[0] for line in verb_help("predict").splitlines() if line.startswith(("  --model", "  --data"))}
     assert main(shlex.split(command)[1:]) == 0
-    assert "--model.directory" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert printed.startswith("usage: lit-metanas predict --model.directory ")
+    assert main(["predict", "--data.help", "NewImages"]) == 0
+    printed += capsys.readouterr().out
+    assert "usage: lit-metanas predict --data.images " in printed
+    assert told == {"--model.directory", "--model.output", "--data.images"}
+    assert all(f"  {key} " in printed for key in told)
 
 
 FUNCTIONS = {"run": run, "report": report, "records": records, "dashboard": dashboard}

@@ -115,7 +115,7 @@ def test_predict_does_not_wait_for_a_pipe(
     monkeypatch.chdir(exported)
     images(Path("new"))
     os.mkfifo("new/pipe.png")
-    assert main(["predict", "--model.directory=exported", "--data.folder=new"]) == 2
+    assert main(["predict", "--model.directory=exported", "--data.images=new"]) == 2
     assert capsys.readouterr().err == "lit-metanas: new/pipe.png is not a readable image: replace or remove it.\n"
 
 
@@ -126,7 +126,7 @@ def test_predictions_of_files_with_any_name_are_written(
     monkeypatch.chdir(exported)
     images(Path("new"))
     os.rename(b"new/0.png", b"new/\xff\x1b.png")
-    args = ["--model.directory=exported", "--data.folder=new", f"--model.output=out.{suffix}"]
+    args = ["--model.directory=exported", "--data.images=new", f"--model.output=out.{suffix}"]
     assert main(["predict", *args]) == 0
     text = Path(f"out.{suffix}").read_text()
     rows = json.loads(text) if suffix == "json" else list(csv.DictReader(text.splitlines()))

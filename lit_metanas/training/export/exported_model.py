@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from contextlib import suppress
 from pathlib import Path
 
 from lightning.pytorch import LightningModule
@@ -26,7 +27,11 @@ class ExportedModel(LightningModule):
 
     Args:
         directory: the folder of an exported network, or one in which it is the only one.
-        output: the file to write, CSV, or JSON if it is so named.
+        output: the file to write, CSV, or JSON if it is so named; it replaces earlier predictions, and nothing else.
+
+    Raises:
+        ValueError: there is no exported network, or several; the output is of another kind, or a file is there already
+            that holds no predictions.
 
     Example:
         >>> import torch
@@ -47,6 +52,8 @@ class ExportedModel(LightningModule):
         self.output = Path(output)
         if self.output.suffix not in (".csv", ".json"):
             raise ValueError(f"The output '{output}' is neither CSV nor JSON: let its name end in .csv or .json.")
+        if self.output.exists() and not _holds_predictions(self.output):
+            raise ValueError(f"'{output}' is there already, and holds no predictions: give another 'output'.")
         self._batches: list[tuple[int, list[Row]]] = []
 
     def on_predict_start(self) -> None:
@@ -93,6 +100,16 @@ class ExportedModel(LightningModule):
         writer.writeheader()
         writer.writerows(rows)
         return text.getvalue()
+
+
+def _holds_predictions(file: Path) -> bool:
+    """Whether a file begins as those that are written here do."""
+    with suppress(OSError):
+        if file.is_file() and not file.is_symlink():
+            with file.open("rb") as opened:
+                begin = b"".join(opened.read(200).split())
+            return begin.startswith((b"file,class,probability,p(", b'[{"file":'))
+    return False
 
 
 def _only_export(directory: Path) -> Path:
