@@ -95,8 +95,8 @@ def restored(content: Any, encoding: Encoding, name: str) -> TransferSurrogate:
         sources = [_source(row, encoding) for row in entry["sources"]]
         if len({len(source.embedding) for source in sources} - {0}) > 1:
             raise ValueError("the sources have embeddings of several lengths")
-    except DAMAGED:
-        raise damaged from None
+    except DAMAGED as error:
+        raise damaged from error
     return TransferSurrogate(GroupedKernel(encoding.groups, scales), sources, mean)
 
 
@@ -120,7 +120,7 @@ def _source(row: Mapping[str, Any], encoding: Encoding) -> SourceGP:
         weights=numbers(row["weights"], len(features)).double(),
         location=float(row["location"]),
         spread=float(row["spread"]),
-        candidates=numbers(row["candidates"], len(encoding.candidates.features)).double(),
+        candidates=numbers(row["candidates"], -1).double(),  # a search may have other candidates
         embedding=numbers(row["embedding"], -1).double(),
         elite=tuple(encoding.space.canonical(labels) for labels in row["elite"]),
         cost=from_plain(Cost, row["cost"], "its cost"),
