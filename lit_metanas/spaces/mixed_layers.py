@@ -205,6 +205,10 @@ class MixedChoice(nn.Module):
         return outputs if self.norm is None else self.norm(outputs)
 
 
+_TAKEN = frozenset({"", "name", "labels", "keys", "merged", "norm", "key", *dir(MixedChoice), *vars(nn.Module())})
+"""What no layer of a choice can be called, as the module that holds it has another attribute of this name."""
+
+
 class MixedDropout(nn.Module):
     """Drops whole channels (Tompson et al. 2015); the rates share one draw of noise.
 
@@ -305,10 +309,13 @@ def add_candidates(choice: nn.Module, candidates: Mapping[str, nn.Module | None]
 
 
 def key_of(label: str) -> str:
-    """The label as the name of a layer: without dots, and unlike the attributes of the modules that hold choices."""
-    key = label.replace(".", "_")
-    taken = not key or key in ("name", "labels", "keys", "merged", "norm", "key") or hasattr(MixedChoice, key)
-    return f"{key}_" if taken else key
+    """The label as the name of a layer, a different one for each label.
+
+    A name has no dots, and is none of the attributes of the modules that hold choices. A label without dots and ``%``
+    is its own name, unless it is such an attribute.
+    """
+    key = label.replace("%", "%25").replace(".", "%2E")
+    return f"%{key}" if key in _TAKEN else key
 
 
 def name_layers(network: nn.Module) -> None:

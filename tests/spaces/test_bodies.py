@@ -192,6 +192,18 @@ def test_a_label_may_be_a_number():
 
 
 @pytest.mark.parametrize(
+    "labels",
+    [("0.5", "0_5", "0%2E5", "0%252E5"), ("name", "name_", "%name"), ("training", "_modules", "keys"), ("", "_", "%")],
+)
+def test_each_label_has_a_layer_of_its_own(labels, tmp_path):
+    space = Body(lambda shape, build: build.choice("op", dict.fromkeys(labels, partial(build.conv, shape[0], 4, 3))))
+    net = space.supernet(SHAPE)
+    assert len([name for name, _ in net.named_parameters() if name.endswith("weight")]) == len(labels)
+    check_space(space, SHAPE)
+    check_export(space.child(space.canonical({"op": labels[0]}), (3, 9, 7), 5), tmp_path / "child.pt2")
+
+
+@pytest.mark.parametrize(
     ("make", "text"),
     [
         (
