@@ -170,7 +170,7 @@ class MetaSearchedArchitecture(Searcher):
         """
         checkpoint = read_meta_checkpoint(self.start)
         try:
-            architecture = checkpoint.derived(space)
+            architecture = checkpoint.derive(space)
         except ValueError as error:
             raise ValueError(f"'{self.start}' is of another search space: {error}") from None
         if not self.inherit:

@@ -43,7 +43,7 @@ class MetaTrainedEmbedding(TaskEmbedding):
         """
         checkpoint = read_meta_checkpoint(self.start)
         channels, height, width = train.inputs.shape[1:]
-        architecture = checkpoint.derived(self.space)
+        architecture = checkpoint.derive(self.space)
         restricted = self.space.restricted(architecture)
         parameters = checkpoint.parameters(restricted, (channels, height, width))
         with torch.random.fork_rng(devices=[]):

@@ -39,7 +39,7 @@ class MetaCheckpoint:
         shape: channels, height and width of an input.
         cost: of all meta-training so far.
         head: the head's meta-parameters by name; empty where each task makes its own.
-        own: what the checkpoint's space derives from the logits; None where the file has no such entry.
+        derived: what the checkpoint's space derives from the logits; None where the file does not tell.
     """
 
     weights: dict[str, Tensor]
@@ -49,13 +49,13 @@ class MetaCheckpoint:
     shape: Shape
     cost: Cost
     head: dict[str, Tensor] = field(default_factory=dict)
-    own: Architecture | None = None
+    derived: Architecture | None = None
 
     def architecture(self) -> dict[str, str]:
         """The label of the largest logit for each choice, inactive ones, too."""
         return {name: self.labels[name][int(row.argmax())] for name, row in self.logits.items()}
 
-    def derived(self, space: SearchSpace) -> Architecture:
+    def derive(self, space: SearchSpace) -> Architecture:
         """What a space, which may be larger than the checkpoint's, derives from the logits.
 
         Raises:
@@ -86,19 +86,35 @@ class MetaCheckpoint:
         return Parameters(weights, logits, {})
 
 
+@dataclass(frozen=True)
+class _Plain:
+    """What is no tensor in the checkpoint's entry."""
+
+    labels: dict[str, list[str]]
+    shape: tuple[int, int, int]
+    cost: Cost
+    derived: dict[str, str] | None = None
+
+
+_PLAIN_PARTS = tuple(each.name for each in fields(_Plain))
+
+
 def meta_entry(
     space: SearchSpace, shape: Shape, logits: Mapping[str, Tensor], statistics: Mapping[str, Tensor], cost: Cost
 ) -> dict[str, Any]:
     """The entry that goes into the checkpoint under ``META_KEY``: plain values and tensors only."""
-    return {
-        "schema": META_SCHEMA,
-        "labels": {choice.name: list(choice.labels) for choice in space.choices},
-        "shape": list(shape),
-        "logits": {name: value.detach().cpu().clone() for name, value in logits.items()},
-        "statistics": {name: value.detach().cpu().clone() for name, value in statistics.items()},
-        "cost": asdict(cost),
-        "derived": space.derive(logits).to_json(),
-    }
+    labels = {choice.name: list(choice.labels) for choice in space.choices}
+    return _entry(_Plain(labels, shape, cost, space.derive(logits).to_json()), logits, statistics)
+
+
+def _entry(plain: _Plain, logits: Mapping[str, Tensor], statistics: Mapping[str, Tensor]) -> dict[str, Any]:
+    """All of the entry but what a run adds to go on from."""
+    parts = {**asdict(plain), "shape": list(plain.shape)}
+    return {"schema": META_SCHEMA, **parts, "logits": _kept(logits), "statistics": _kept(statistics)}
+
+
+def _kept(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.detach().cpu().clone() for name, value in tensors.items()}
 
 
 def check_fits(checkpoint: MetaCheckpoint, space: SearchSpace, shape: Shape) -> None:
@@ -199,45 +215,26 @@ def _content(content: Mapping[str, Any]) -> MetaCheckpoint | None:
         shape=plain.shape,
         cost=plain.cost,
         head=_within(state, "head."),
-        own=plain.derived,
+        derived=None if plain.derived is None else Architecture(plain.derived),
     )
 
 
-@dataclass(frozen=True)
-class _Plain:
-    """What is no tensor in a checkpoint's entry."""
-
-    labels: dict[str, list[str]]
-    shape: tuple[int, int, int]
-    cost: Cost
-    derived: Architecture | None = None
-
-
-_PLAIN_PARTS = tuple(each.name for each in fields(_Plain))
-
-
 def _within(state: Mapping[str, Any], prefix: str) -> dict[str, Tensor]:
-    own = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
-    return {name: numbers(value, *value.shape) for name, value in own.items()}
+    inside = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+    return {name: numbers(value, *value.shape) for name, value in inside.items()}
 
 
 def write_meta_checkpoint(path: str | os.PathLike[str], checkpoint: MetaCheckpoint) -> None:
     """Write, atomically, what ``read_meta_checkpoint`` reads: a start for ``MetaSearch``, not a run to resume."""
-    entry = {
-        "schema": META_SCHEMA,
-        "labels": checkpoint.labels,
-        "shape": list(checkpoint.shape),
-        "logits": checkpoint.logits,
-        "statistics": checkpoint.statistics,
-        "cost": asdict(checkpoint.cost),
-    }
+    derived = None if checkpoint.derived is None else checkpoint.derived.to_json()
+    plain = _Plain(checkpoint.labels, checkpoint.shape, checkpoint.cost, derived)
+    entry = _entry(plain, checkpoint.logits, checkpoint.statistics)
     named = {
         **{f"supernet.{name}": value for name, value in checkpoint.weights.items()},
         **{f"head.{name}": value for name, value in checkpoint.head.items()},
     }
-    state = {name: value.detach().cpu().clone() for name, value in named.items()}
     with replacing(path) as temporary:
-        torch.save({META_KEY: entry, "state_dict": state}, temporary)
+        torch.save({META_KEY: entry, "state_dict": _kept(named)}, temporary)
 
 
 def read_parameters(path: str | os.PathLike[str], space: SearchSpace, shape: Shape) -> Parameters:

@@ -191,7 +191,7 @@ class MetaLearned(EpisodeEvaluation):
 
     def _derived_by(self, found: MetaCheckpoint) -> bool:
         """Whether a checkpoint's statistics are those of this model's architecture."""
-        if found.own is not None:
-            return found.own == self.architecture()
+        if found.derived is not None:
+            return found.derived == self.architecture()
         same = found.labels == {choice.name: list(choice.labels) for choice in self.space.choices}
-        return same and found.derived(self.space) == self.architecture()
+        return same and found.derive(self.space) == self.architecture()
