@@ -142,7 +142,7 @@ def _strip(axes: Axes, history: ProbabilityHistory, name: str) -> None:
     axes.invert_yaxis()
     axes.tick_params(labelsize=8, labelcolor=INK, length=0, labelbottom=False)
     axes.tick_params(axis="x", length=2, color=FAINT)
-    axes.locator_params(axis="x", nbins=4)
+    axes.locator_params(axis="x", nbins=4, integer=True)
     for spine in axes.spines.values():
         spine.set_visible(False)
     last = [row[-1] for row in values]

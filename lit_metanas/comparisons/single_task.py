@@ -20,7 +20,7 @@ from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.io.text import number_of, printable
 from lit_metanas.records.budget import Budget, Cost
 from lit_metanas.records.record import SearchOutcome, SearchRecord
-from lit_metanas.records.statistics import wilson
+from lit_metanas.records.statistics import Interval, percent, wilson
 from lit_metanas.searchers.halving import SuccessiveHalving
 from lit_metanas.searchers.mutation import draw_new
 from lit_metanas.searchers.query import QuerySearcher
@@ -109,12 +109,12 @@ class SearchResult:
             export_child(self.network, folder, architecture=labels, classes=self.classes, shape=self.shape)
 
     def __repr__(self) -> str:
-        percent, half = 100 * self.test_accuracy, 100 * self.ci95
         trained, tested = self.images
+        accuracy = percent(Interval(self.test_accuracy, self.ci95, tested))
         return (
             f"Found in {self.space} for task '{self.task_id}':\n"
             f"{_wrapped(f'architecture: {self.architecture}')}\n"
-            f"  test accuracy: {percent:.1f} % ± {half:.1f} (95 % interval){self._weakest()}\n"
+            f"  test accuracy: {accuracy} % (95 % interval){self._weakest()}\n"
             f"  images: trained on {trained}, tested on {tested}\n"
             f"  network: {self.parameters:,} parameters, {self.flops:,} multiply-adds an image\n"
             f"{self._tried()}"

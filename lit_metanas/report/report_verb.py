@@ -15,7 +15,7 @@ from lit_metanas.callbacks.architecture_picture import draw_architecture
 from lit_metanas.callbacks.figures import draw_probabilities, save
 from lit_metanas.callbacks.probability_history import ProbabilityHistory
 from lit_metanas.io.files import replacing
-from lit_metanas.io.text import duration, number_of, printable
+from lit_metanas.io.text import number_of, printable
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import Trial
 from lit_metanas.records.result_files import read_architectures, read_results
@@ -24,10 +24,23 @@ from lit_metanas.report.figures.costs import draw_costs
 from lit_metanas.report.figures.curves import draw_curves
 from lit_metanas.report.figures.fronts import draw_fronts
 from lit_metanas.report.table import ProtocolTable, tables
-from lit_metanas.report.table_text import to_markdown, to_rich
+from lit_metanas.report.table_text import markdown_lines, to_markdown, to_rich
 
 MOST_RESULTS = 20_000
 """Rows of one report."""
+
+COSTS_CAPTION = "Further up and to the left is better. Methods in the grey field search nothing for a new task."
+CURVES_CAPTION = (
+    "The best validation accuracy that a search has reached after spending so much, averaged over tasks and seeds. "
+    "From the ring on it gains less than half a point; the number beside a method's name is the cost at its ring."
+)
+FRONTS_CAPTION = (
+    "Each point is a network to which the search found none that is better in one objective and no worse in the "
+    "others. The ring marks the chosen one."
+)
+PROBABILITIES_CAPTION = (
+    "A row for each candidate; its colour is its probability. The chosen one is bold, with its final probability."
+)
 
 
 @dataclass(frozen=True)
@@ -134,18 +147,18 @@ def write_report(
     made = tables(results, reference=reference, scratch=scratch)
     pictures = []
     if (costs := draw_costs(made)) is not None:
-        pictures.append(Picture("accuracy_against_cost.png", "Accuracy against search cost", ""))
+        pictures.append(Picture("accuracy_against_cost.png", "Accuracy against search cost", COSTS_CAPTION))
         save(costs, folder / "accuracy_against_cost.png")
     if (curves := draw_curves(results)) is not None:
-        pictures.append(
-            Picture("anytime.png", "Anytime curves of the search", "A ring marks half a point below the end.")
-        )
+        pictures.append(Picture("anytime.png", "Anytime curves of the search", CURVES_CAPTION))
         save(curves, folder / "anytime.png")
     if (fronts := draw_fronts(results)) is not None:
-        pictures.append(Picture("fronts.png", "Pareto fronts of the searches", "Nothing a search tried beats a point."))
+        pictures.append(Picture("fronts.png", "Pareto fronts of the searches", FRONTS_CAPTION))
         save(fronts, folder / "fronts.png")
     if history is not None and history.moments and history.labels:
-        pictures.append(Picture("probabilities.png", "Probabilities of each choice over meta-training", ""))
+        pictures.append(
+            Picture("probabilities.png", "Probabilities of each choice over meta-training", PROBABILITIES_CAPTION)
+        )
         save(draw_probabilities(history), folder / "probabilities.png")
     pictures += _draw_architectures(folder, architectures)
     write_markdown(folder / "report.md", made, pictures)
@@ -192,24 +205,17 @@ def write_markdown(path: str | os.PathLike[str], tables: Sequence[ProtocolTable]
 
 
 def _origins(table: ProtocolTable) -> str:
-    """Seeds, batch-norm mode, times, machine and configuration of each row."""
-    lines = [
-        f"### {table.title}\n",
-        "| method | seeds | batch norm | meta-training | search a task | hardware | configuration |",
-        "| --- | --- | --- | ---: | ---: | --- | --- |",
-    ]
-    for row in table.rows:
-        cells = (
-            row.method,
-            ", ".join(map(str, row.seed_numbers)),
-            row.batch_norm,
-            duration(row.meta_seconds),
-            duration(row.search_seconds),
-            "; ".join(row.hardware) or "unknown",
-            ", ".join(f"`{config}`" for config in row.configs) or "unknown",
-        )
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join(lines) + "\n"
+    """Seeds, batch-norm mode, machine and configuration of each row; without what no row's files tell."""
+    columns = {
+        "method": [row.method for row in table.rows],
+        "seeds": [", ".join(map(str, row.seed_numbers)) for row in table.rows],
+        "batch norm": [row.batch_norm for row in table.rows],
+        "hardware": ["; ".join(row.hardware) for row in table.rows],
+        "configuration": [", ".join(f"`{config}`" for config in row.configs) for row in table.rows],
+    }
+    told = {heading: [cell or "–" for cell in column] for heading, column in columns.items() if any(column)}
+    lines = [tuple(told), ("---",) * len(told), *zip(*told.values(), strict=True)]
+    return f"### {table.title}\n\n{markdown_lines(lines)}\n"
 
 
 def drawable(results: Sequence[ResultRow]) -> list[ResultRow]:

@@ -51,6 +51,16 @@ def cells(row: MethodRow) -> list[str]:
 TEXTS = (0, 9, 10)
 """Columns that are set flush left."""
 
+SEEDS = 10
+"""The column of the seeds."""
+
+STATISTICS = {
+    "running": "of its training",
+    "support": "of the task's training images",
+    "transductive": "of the test images",
+}
+"""Where batch-norm statistics come from, by the word in the column."""
+
 MOST_CLASSES = 30
 """Classes that are shown, the weakest ones."""
 
@@ -72,7 +82,7 @@ def to_rich(table: ProtocolTable, width: int = 200) -> list[Table]:
         ['Table']
     """
     lines = [COLUMNS, *(cells(row) for row in table.rows)]
-    kept = _telling(lines)
+    kept = _used_columns(lines)
     needed = 1 + sum(3 + max(len(line[column]) for line in lines) for column in kept)
     parts = [kept]
     if needed > width:
@@ -100,9 +110,10 @@ def to_rich(table: ProtocolTable, width: int = 200) -> list[Table]:
     return drawn
 
 
-def _telling(lines: Sequence[Sequence[str]]) -> list[int]:
-    """Columns in which any row has something."""
-    return [column for column in range(len(COLUMNS)) if any(line[column] != "–" for line in lines[1:])]
+def _used_columns(lines: Sequence[Sequence[str]]) -> list[int]:
+    """Columns in which any row has something; the seeds only where rows differ in them, else the notes say them."""
+    used = [column for column in range(len(COLUMNS)) if any(line[column] != "–" for line in lines[1:])]
+    return [column for column in used if column != SEEDS or len({line[column] for line in lines[1:]}) > 1]
 
 
 def _class_heading(table: ProtocolTable) -> list[str]:
@@ -133,47 +144,62 @@ def to_markdown(table: ProtocolTable) -> str:
         '### Few-shot episodes: 5-way 1-shot'
     """
     rows = [COLUMNS, *(cells(row) for row in table.rows)]
-    kept = _telling(rows)
+    kept = _used_columns(rows)
     ruler = ["---" if column in TEXTS else "---:" for column in kept]
     lines = [[row[column] for column in kept] for row in rows]
-    text = f"### {table.title}\n\n{_markdown([lines[0], ruler, *lines[1:]])}\n\n{notes(table)}\n"
+    text = f"### {table.title}\n\n{markdown_lines([lines[0], ruler, *lines[1:]])}\n\n{notes(table)}\n"
     if table.class_values:
         ruler = ["---", *("---:" for _ in table.rows)]
-        text += f"\nAccuracy by class, %:\n\n{_markdown([_class_heading(table), ruler, *_class_lines(table)])}\n"
+        text += f"\nAccuracy by class, %:\n\n{markdown_lines([_class_heading(table), ruler, *_class_lines(table)])}\n"
     return text
 
 
-def _markdown(lines: Sequence[Sequence[str]]) -> str:
+def markdown_lines(lines: Sequence[Sequence[str]]) -> str:
+    """Rows of texts as rows of a Markdown table; the second one is the ruler."""
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
 def notes(table: ProtocolTable) -> str:
     """What the columns mean."""
-    text = (
-        f"Accuracy: mean ± half width of the 95 % t-interval over {table.units} (averaged over seeds), and over seeds."
-    )
+    several = any(len(row.seed_numbers) > 1 for row in table.rows)
+    text = f"Accuracy: mean over {table.units}{' and seeds' if several else ''} with its 95 % interval (Student's t"
+    text += f" over {table.units})." if several else ")."
+    if several:
+        text += " Over seeds: the same mean with its 95 % interval over seeds."
     if table.units == "test examples":
-        text = "Accuracy: share ± half width of the 95 % interval over the task's test examples."
+        text = "Accuracy: share of the test images that are classified correctly, with its 95 % interval (Wilson)."
+    if len(seeds := {row.seed_numbers for row in table.rows}) == 1:
+        (numbers,) = seeds
+        text += f" All rows: {'seeds' if len(numbers) > 1 else 'seed'} {', '.join(map(str, numbers))}."
     if table.reference is not None:
-        text += f" Difference: to '{table.reference}', in points, paired bootstrap, 95 %."
+        text += f" Difference: to '{table.reference}', in percentage points, with its 95 % interval (paired bootstrap)."
     text += (
-        " Costs are training FLOPs (3 × forward multiply-adds × images);"
+        " Costs: training FLOPs (3 × forward multiply-adds × images) and time."
         if table.account == "flops"
-        else " Costs are queries, architectures whose score was looked up;"
+        else " Costs: queries, each an architecture whose score was looked up, and time."
     )
-    text += " network FLOPs are forward multiply-adds."
+    if any(row.flops for row in table.rows):
+        text += " FLOPs of a network: forward multiply-adds for one input."
     if table.scratch is not None:
         text += (
-            " Pays after: tasks until meta-training costs less than searching each from scratch by "
-            f"'{table.scratch}', stopped where it is within half a point of its end."
+            " Pays after: number of tasks from which meta-training once costs less than searching every task from "
+            f"scratch by '{table.scratch}' (counted up to where that is within half a point of its final accuracy)."
         )
+    if modes := [mode for mode in dict.fromkeys(row.batch_norm for row in table.rows) if mode in STATISTICS]:
+        text += f" Batch norm: the network normalises with the statistics {_listed(modes)}."
     return text
+
+
+def _listed(modes: Sequence[str]) -> str:
+    return ", ".join(f"{STATISTICS[mode]} ({mode})" for mode in modes)
 
 
 def _spent(cost: float, seconds: float, account: str) -> str:
     if not cost and not seconds:
         return "–"
-    return f"{with_prefix(cost)}{'' if account == 'flops' else f' {account}'}, {duration(seconds)}"
+    unit = account if account != "flops" else "FLOPs"
+    number = with_prefix(cost)
+    return f"{number}{'' if account == 'flops' and number[-1].isalpha() else ' '}{unit}, {duration(seconds)}"
 
 
 def points(difference: Difference) -> str:

@@ -180,7 +180,10 @@ def test_it_reads_well(found):
     lines = text.splitlines()
     assert lines[0] == "Found in LayeredSpace for task 'glyphs/0':"
     assert f"architecture: {found.architecture}" in " ".join(text.split())
-    assert f"  test accuracy: {100 * found.test_accuracy:.1f} % ± {100 * found.ci95:.1f} (95 % interval)" in lines
+    inner = replace(found, test_accuracy=0.7134, ci95=0.0091)
+    assert "  test accuracy: 71.3 ± 0.9 % (95 % interval)" in str(inner).splitlines()
+    perfect = replace(found, test_accuracy=1.0, ci95=0.0878)
+    assert "  test accuracy: 100.0 [91.2, 100.0] % (95 % interval)" in str(perfect).splitlines()
     assert "  images: trained on 36, tested on 18" in lines
     weakest = min(found.class_accuracy, key=found.class_accuracy.__getitem__)
     assert f"  weakest class: {weakest}, {100 * found.class_accuracy[weakest]:.1f} %" in lines

@@ -37,7 +37,7 @@ def test_costs_show_each_method_at_its_place(many):
     points = {tuple(line.get_xydata()[0].round(6)) for line in axes.lines if len(line.get_xydata()) == 1}
     assert (pytest.approx(11.60206), pytest.approx(74 - 5)) in [(x, y) for x, y in points]  # log10 of 4e11, DARTS
     assert len(points) == 4
-    assert axes.get_xlabel() == "training FLOPs of one task's search"
+    assert axes.get_xlabel() == "training FLOPs to search one task"
     assert axes.get_ylabel() == "accuracy, %"
     labels = [label.get_text() for label in axes.get_xticklabels()]
     assert labels[0] == "no search"
@@ -76,8 +76,8 @@ def test_thick_bars_are_explained_where_there_are_any(make, many):
     def note(rows):
         return next(text.get_text() for text in draw_costs(tables(rows)).axes[0].texts if "95 %" in text.get_text())
 
-    assert note(many) == "95 %: thin over episodes, thick over seeds"
-    assert note([row for row in many if row.seed == 0]) == "95 %: thin over episodes"
+    assert note(many) == "lines: 95 % intervals, thin over episodes, thick over seeds"
+    assert note([row for row in many if row.seed == 0]) == "line: 95 % interval over episodes"
 
 
 def test_lines_to_names_do_not_cross(make):
@@ -115,7 +115,8 @@ def test_curves_mark_saturation(many):
     (axes,) = figure.axes
     assert axes.get_title(loc="left") == "Target tasks: 10-way 100-shot"
     texts = {text.get_text() for text in axes.texts}
-    assert "DARTS from scratch (within 0.5: 384 G)" in texts  # 96 % of 400 G lies 0.4 points below the end
+    assert "DARTS from scratch (ring at 384 G)" in texts  # 96 % of 400 G lies 0.4 points below the end
+    assert "ring: within half a point of the end" in texts
     assert axes.get_ylabel() == "best validation accuracy so far, %"
     assert inside(figure)
 
@@ -123,11 +124,11 @@ def test_curves_mark_saturation(many):
 def test_axes_count_in_the_account_of_their_protocol(many, looked_up):
     rows = [*many, *looked_up]
     below = [axes.get_xlabel() for axes in draw_curves(rows).axes]
-    assert below == ["training FLOPs spent on one task's search", "queries spent on one task's search"]
-    assert "evolution (within 0.5: 40)" in {text.get_text() for text in draw_curves(rows).axes[1].texts}
+    assert below == ["training FLOPs spent on searching one task", "queries spent on searching one task"]
+    assert "evolution (ring at 40)" in {text.get_text() for text in draw_curves(rows).axes[1].texts}
     costs = draw_costs(tables(rows)).axes
-    assert [axes.get_xlabel() for axes in costs] == [*["training FLOPs of one task's search"] * 2,
-                                                     "queries of one task's search"]  # fmt: skip
+    assert [axes.get_xlabel() for axes in costs] == [*["training FLOPs to search one task"] * 2,
+                                                     "queries to search one task"]  # fmt: skip
     points = [line.get_xdata()[0] for line in costs[2].lines if len(line.get_xydata()) == 1]
     assert points == pytest.approx([2, math.log10(40)])
 

@@ -67,8 +67,8 @@ def test_golden_cells(many):
     # Tasks 0.61, 0.63, 0.65, 0.67 after averaging seeds: s = 0.02582, t(0.975, 3) = 3.18245; seeds 0.63, 0.64, 0.65.
     assert cells(target.rows[0])[:4] == ["Conv-4", "64.0 ± 4.1", "64.0 ± 2.5", "–"]
     assert cells(target.rows[3]) == [
-        "meta-searched, adapted", "79.0 ± 4.1", "79.0 ± 2.5", "+15.0 [+15.0, +15.0]", "10.0 G, 10 s",
-        "3.90 T, 65.0 min", "11", "112 k", "9.80 M", "running", "0, 1, 2",
+        "meta-searched, adapted", "79.0 ± 4.1", "79.0 ± 2.5", "+15.0 [+15.0, +15.0]", "10.0 GFLOPs, 10 s",
+        "3.90 TFLOPs, 65.0 min", "11", "112 k", "9.80 M", "running", "0, 1, 2",
     ]  # fmt: skip
 
 
@@ -89,7 +89,8 @@ def test_what_was_looked_up_is_counted_in_queries(looked_up):
         "evolution", "80.0 ± 3.0", "–", "–", "40 queries, 0.5 s", "–", "–", "–", "–", "–", "0",
     ]  # fmt: skip
     text = to_markdown(table)
-    assert "Costs are queries, architectures whose score was looked up;" in text
+    assert "Costs: queries, each an architecture whose score was looked up, and time." in text
+    assert "forward multiply-adds" not in text  # nothing is known of the networks
     assert "Pays after" not in text  # nothing was meta-trained
 
 
@@ -112,8 +113,30 @@ def test_what_intervals_are_over(make, many):
     (table,) = tables([make("a", value=0.5, task="folder", protocol=many[-1].protocol)])
     assert table.units == "test examples"
     assert cells(table.rows[0])[1] == "50.0 ± 3.0"
-    assert "share ± half width of the 95 % interval over the task's test examples." in to_markdown(table)
-    assert "95 % t-interval over target tasks (averaged over seeds), and over seeds." in to_markdown(tables(many)[1])
+    text = to_markdown(table)
+    assert "share of the test images that are classified correctly, with its 95 % interval" in text
+    text = to_markdown(tables(many)[1])
+    assert "Accuracy: mean over target tasks and seeds with its 95 % interval (Student's t over target tasks)." in text
+    assert "Over seeds: the same mean with its 95 % interval over seeds." in text
+    text = to_markdown(tables([row for row in many if row.seed == 1])[1])
+    assert "Accuracy: mean over target tasks with its 95 % interval (Student's t)." in text
+    assert "ver seeds" not in text
+
+
+def test_seeds_are_a_column_only_where_rows_differ_in_them(make):
+    both = [make(name, values=[0.5, 0.6], seed=3) for name in "ab"]
+    text = to_markdown(tables(both)[0])
+    assert "| seeds |" not in text
+    assert "All rows: seed 3." in text
+    text = to_markdown(tables([*both, make("a", values=[0.5, 0.6], seed=4)])[0])
+    assert "| seeds |" in text
+    assert "All rows" not in text
+
+
+def test_where_batch_norm_statistics_come_from_is_told(make, many):
+    text = to_markdown(tables([make(name, values=[0.5, 0.6]) for name in "ab"])[0])
+    assert "Batch norm: the network normalises with the statistics of the task's training images (support)." in text
+    assert "with the statistics of its training (running)." in to_markdown(tables(many)[1])
 
 
 def test_a_single_task_is_told_as_such(make, many):
@@ -134,7 +157,7 @@ def test_a_single_task_is_told_as_such(make, many):
     assert "| method | accuracy % | search a task | meta-training (once) | parameters |" in text
     assert "| class | a | b |\n| --- | ---: | ---: |\n| cat | 40.0 | 60.0 |\n| d\\|g | 60.0 | 80.0 |\n" in text
     assert [own.title for own in to_rich(table, 200)] == [table.title, "Accuracy by class, %"]
-    assert [len(own.columns) for own in to_rich(table, 80)] == [3, 3, 4, 3]
+    assert [len(own.columns) for own in to_rich(table, 80)] == [2, 3, 4, 3]
     (table,) = tables([rows[0], replace(rows[1], images=(30, 10))])
     assert table.title == "Task folder: 10 classes"
     (table,) = tables([*rows, make("a", value=0.5, task="other", protocol=many[-1].protocol)])
@@ -179,7 +202,7 @@ def test_markdown_has_a_row_a_method(many):
     lines = [line for line in text.splitlines() if line.startswith("|")]
     assert len(lines) == 2 + 4
     assert len({line.count("|") for line in lines}) == 1
-    assert "meta-searched, adapted | 79.0 ± 4.1 | 79.0 ± 2.5 | +15.0 [+15.0, +15.0] | 10.0 G, 10 s |" in text
+    assert "meta-searched, adapted | 79.0 ± 4.1 | 79.0 ± 2.5 | +15.0 [+15.0, +15.0] | 10.0 GFLOPs, 10 s |" in text
     assert "Difference: to 'Conv-4'" in text
     assert "by 'DARTS from scratch'" in text
 
@@ -194,5 +217,5 @@ def test_terminal_shows_every_cell_whole(many, width, parts):
         console.print(own)
     text = console.file.getvalue()
     assert "…" not in text
-    for cell in cells(table.rows[3])[1:]:
+    for cell in cells(table.rows[3])[1:-1]:  # but the seeds, which all rows share
         assert cell in text

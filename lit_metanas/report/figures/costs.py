@@ -89,10 +89,12 @@ def _panel(axes: Axes, table: ProtocolTable, colours: Mapping[str, int]) -> None
         axes.plot([place], [mean], MARKERS[index % len(MARKERS)], color=colour, markersize=7, markeredgecolor="white",
                   markeredgewidth=0.8, zorder=3)  # fmt: skip
         ends.append((place, mean, colour, _name(table, row)))
-    frame(axes, table.title, f"{ACCOUNTS[table.account]} of one task's search")
+    frame(axes, table.title, f"{ACCOUNTS[table.account]} to search one task")
     axes.set_ylabel("accuracy, %", fontsize=9, color=INK)
-    seeds = ", thick over seeds" if any(not math.isnan(row.seeds.half) for row in table.rows) else ""
-    axes.text(1, 1.015, f"95 %: thin over {table.units}{seeds}", transform=axes.transAxes, fontsize=7.5,
+    intervals = f"line: 95 % interval over {table.units}"
+    if any(not math.isnan(row.seeds.half) for row in table.rows):
+        intervals = f"lines: 95 % intervals, thin over {table.units}, thick over seeds"
+    axes.text(1, 1.015, intervals, transform=axes.transAxes, fontsize=7.5,
               color=FAINT, ha="right", va="bottom")  # fmt: skip
     axes.set_xlim(start - step, max(high, max(places)) + step)
     ticks(axes, low, high, rest=start + step * (resting - 1) / 2 if resting else None, searched=bool(logs))

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lit_metanas.callbacks.figures import COLOURS, INK, figure
+from lit_metanas.callbacks.figures import COLOURS, FAINT, INK, figure
 from lit_metanas.io.text import with_prefix
 from lit_metanas.records.rows import ResultRow
 from lit_metanas.report.figures.panel import (
@@ -37,7 +37,7 @@ Curve = list[tuple[float, float]]
 def draw_curves(results: Sequence[ResultRow]) -> Figure | None:
     """Draw the best validation score so far over what was spent, averaged over tasks and seeds, a panel a protocol.
 
-    A ring marks the cheapest cost that comes within half a point of the end. None where no result has a curve.
+    A ring marks the lowest cost that comes within half a point of the end. None where no result has a curve.
     """
     methods = methods_of(results)[:MOST_METHODS]
     curves_of: dict[tuple[str, str], dict[str, list[Sequence[tuple[float, float]]]]] = {}
@@ -77,11 +77,13 @@ def _panel(axes: Axes, title: str, account: str, curves: dict[str, Curve], metho
         axes.plot([places[ring]], [values[ring]], "o", color=colour, markersize=7, markerfacecolor="white",
                   markeredgewidth=1.6)  # fmt: skip
         ends.append((places[-1], values[-1], colour, _text(method, curve)))
-    frame(axes, title, f"{ACCOUNTS[account]} spent on one task's search")
+    frame(axes, title, f"{ACCOUNTS[account]} spent on searching one task")
     axes.set_ylabel("best validation accuracy so far, %", fontsize=9, color=INK)
+    axes.text(1, 1.015, "ring: within half a point of the end", transform=axes.transAxes, fontsize=7.5, color=FAINT,
+              ha="right", va="bottom")  # fmt: skip
     ticks(axes, *axes.get_xlim())
     names(axes, ends)
 
 
 def _text(method: str, curve: Curve) -> str:
-    return f"{method} (within 0.5: {with_prefix(saturation(curve) or 0.0)})"
+    return f"{method} (ring at {with_prefix(saturation(curve) or 0.0)})"

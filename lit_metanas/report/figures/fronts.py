@@ -66,7 +66,8 @@ def _panel(axes: Axes, title: str, measure: str, results: Sequence[ResultRow], m
     axes.set_xscale("log")
     frame(axes, title, label)
     axes.set_ylabel("validation accuracy, %", fontsize=9, color=INK)
-    axes.text(1, 1.015, "ring: chosen", transform=axes.transAxes, fontsize=7.5, color=FAINT, ha="right", va="bottom")
+    axes.text(1, 1.015, "ring: the chosen network", transform=axes.transAxes, fontsize=7.5, color=FAINT, ha="right",
+              va="bottom")  # fmt: skip
     _ticks(axes, [scale * trial.measures[measure] for result in results for trial in result.front])
     names(axes, ends)
 
