@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 import torch
 from lightning.pytorch import Trainer
-from torch import nn
 
 from lit_metanas.comparisons import TargetSearch
 from lit_metanas.estimators import SupernetEstimator, TrainingEstimator
@@ -166,11 +165,13 @@ def test_a_supernet_needs_one_of_weights_and_start(learned):
     with pytest.raises(ValueError, match="of another search space"):
         SupernetEstimator(task, larger, 0, start=str(learned / "supernet.ckpt"))
     smaller = LayeredSpace(kernels=(1,), activations=("ReLU",), dropouts=(0.0,), depths=(1,), widths=(2,))
-    estimator = SupernetEstimator(task, smaller, 0, start=str(learned / "supernet.ckpt"))
-    assert isinstance(estimator.supernet, nn.Module)
-    (architecture,) = {smaller.sample(torch.Generator().manual_seed(0))}
+    part = SupernetEstimator(task, smaller, 0, start=str(learned / "supernet.ckpt"))
     whole = SupernetEstimator(task, SPACE, 0, weights)
-    same = estimator(architecture, fidelity=1.0).value
+    for name, value in part.parameters.items():
+        assert torch.equal(value, whole.parameters[name][tuple(slice(size) for size in value.shape)])
+    assert sum(map(torch.numel, part.parameters.values())) < sum(map(torch.numel, whole.parameters.values()))
+    architecture = smaller.sample(torch.Generator().manual_seed(0))
+    same = part(architecture, fidelity=1.0).value
     assert same == pytest.approx(whole(SPACE.canonical(dict(architecture)), fidelity=1.0).value)
 
 

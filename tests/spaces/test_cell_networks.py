@@ -5,13 +5,9 @@ import torch
 from space_toys import (
     PlainNetwork,
     check_channels_last,
-    check_child,
-    check_computed_flops,
-    check_cost,
     check_export,
     check_statistics,
     convolution,
-    decided,
     images,
     widened,
 )
@@ -127,19 +123,6 @@ def test_statistics_are_recorded_and_used(tiny, double_supernet, random_gates, k
     )
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-9), (torch.float32, 1e-5)])
-@pytest.mark.parametrize("hard", [False, True])
-def test_one_hot_supernet_is_the_child(tiny, dtype, tolerance, hard):
-    space, shape = tiny(cells=4), (3, 9, 8)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        net = space.supernet(shape).to(dtype)
-    generator = torch.Generator().manual_seed(0)
-    for _ in range(2):
-        architecture = space.sample(generator)
-        check_child(space, net, decided(space, architecture, dtype, hard), architecture, shape, tolerance)
-
-
 def test_what_a_child_learned_comes_back(tiny):
     space, shape = tiny(), (2, 8, 8)
     weights = dict(space.supernet(shape).named_parameters())
@@ -176,22 +159,6 @@ def test_restricted_supernet_is_the_larger_one_with_fewer_candidates(tiny, doubl
     inputs = images(4, shape)
     torch.testing.assert_close(small_net(inputs, gates), net(inputs, large), rtol=0, atol=1e-9)
     assert small_net.flops(gates) < net.flops(large)
-
-
-@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 15, 22)])
-@pytest.mark.parametrize("cells", [1, 2, 5])
-def test_child_costs_what_its_layers_cost(tiny, shape, cells):
-    space = tiny(cells=cells)
-    generator = torch.Generator().manual_seed(sum(shape))
-    check_cost(space, space.sample(generator), shape)
-
-
-@pytest.mark.parametrize("kind", ["soft", "hard", "index"])
-def test_supernet_costs_what_it_computes(tiny, random_gates, kind):
-    space, shape = tiny(), (3, 13, 10)
-    net = space.supernet(shape)
-    gates = random_gates(space, kind, torch.Generator().manual_seed(0))
-    check_computed_flops(net, gates, shape)
 
 
 def test_every_weighed_gate_gets_a_gradient(tiny, double_supernet):

@@ -43,27 +43,6 @@ def test_one_hot_supernet_is_the_child_in_training(rich_space, double_supernet, 
         assert not features[:, child.features :].any()
 
 
-def test_one_hot_supernet_is_the_child_with_given_statistics(rich_space, double_supernet):
-    shape = (3, 9, 9)
-    net, weights = double_supernet(rich_space, shape)
-    generator = torch.Generator().manual_seed(1)
-    support, query = (torch.randn(n, *shape, dtype=torch.float64, generator=generator) for n in (8, 3))
-    for _ in range(25):
-        architecture = rich_space.sample(generator)
-        gates = one_hot(rich_space.choices, architecture)
-        statistics = {}
-        net(support, gates, record=statistics)
-        head = {
-            "head.weight": torch.randn(5, net.features, dtype=torch.float64, generator=generator),
-            "head.bias": torch.randn(5, dtype=torch.float64, generator=generator),
-        }
-        child = double_child(rich_space, architecture, shape, {**weights, **statistics, **head}).eval()
-        features = net(query, gates, statistics=statistics)
-        torch.testing.assert_close(features[:, : child.features], child.embed(query), rtol=0, atol=1e-10)
-        scores = features @ head["head.weight"].T + head["head.bias"]
-        torch.testing.assert_close(scores, child(query), rtol=0, atol=1e-9)
-
-
 def test_hard_merged_mixture_with_given_statistics_is_the_child(double_supernet):
     space = LayeredSpace(kernels=(5, 3), depths=(1, 2), widths=(4, 2), skips=("none", "residual"), norms=("batch",))
     shape = (1, 8, 8)

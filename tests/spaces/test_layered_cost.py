@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from lit_metanas.spaces import LayeredSpace, one_hot
+from lit_metanas.spaces import LayeredSpace
 
 
 def hook_count(network, shape):
@@ -95,13 +95,3 @@ def test_single_gates_cost_what_they_compute(rich_space, double_supernet, random
         for most, one in ((soft, index), (index, soft)):
             gates = {**most, choice.name: one[choice.name]}
             assert net.flops(gates) == counted_flops(net, gates, shape)
-
-
-def test_one_hot_supernet_costs_the_child_less_its_classifier(rich_space):
-    shape = (3, 17, 12)
-    net = rich_space.supernet(shape)
-    generator = torch.Generator().manual_seed(8)
-    for _ in range(20):
-        architecture = rich_space.sample(generator)
-        child = rich_space.child(architecture, shape, way=7)
-        assert net.flops(one_hot(rich_space.choices, architecture)) == child.flops - 7 * child.features

@@ -6,9 +6,6 @@ import torch.nn.functional as F
 from space_toys import (
     PlainNetwork,
     check_channels_last,
-    check_child,
-    check_computed_flops,
-    check_cost,
     check_export,
     check_learned,
     check_statistics,
@@ -19,6 +16,7 @@ from space_toys import images as drawn
 from torch import nn
 
 from lit_metanas.spaces import Gate, MobileMacro, MobileStage, inherit, one_hot
+from lit_metanas.testing import check_space
 
 SHAPE = (2, 9, 7)
 SPACE = MobileMacro(
@@ -124,16 +122,8 @@ def test_supernet_is_the_sum_over_candidates(double_supernet, random_gates, spac
 
 
 @SPACES
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-9), (torch.float32, 1e-5)])
-@pytest.mark.parametrize("hard", [False, True])
-def test_one_hot_supernet_is_the_child(space, dtype, tolerance, hard):
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        net = space.supernet(SHAPE).to(dtype)
-    generator = torch.Generator().manual_seed(0)
-    for _ in range(6):
-        architecture = space.sample(generator)
-        check_child(space, net, decided(space, architecture, dtype, hard), architecture, SHAPE, tolerance)
+def test_it_passes_the_test_kit(space):
+    check_space(space, (2, 31, 25))  # on smaller images kernels of two sizes are the same
 
 
 @pytest.mark.parametrize("kind", ["soft", "index"])
@@ -206,21 +196,6 @@ def test_child_is_what_the_paper_draws():
 
 
 @SPACES
-def test_costs_are_those_of_the_layers(space):
-    generator = torch.Generator().manual_seed(3)
-    for _ in range(8):
-        check_cost(space, space.sample(generator), SHAPE)
-
-
-@SPACES
-@pytest.mark.parametrize("kind", ["soft", "index"])
-def test_supernet_costs_what_it_computes(random_gates, space, kind):
-    net = space.supernet(SHAPE).double()
-    gates = random_gates(space, kind, torch.Generator().manual_seed(0))
-    check_computed_flops(net, gates, SHAPE)
-
-
-@SPACES
 def test_every_gate_gets_a_gradient(double_supernet, space):
     net, _ = double_supernet(space, SHAPE)
     weights = {c.name: torch.full((len(c.labels),), 0.4, dtype=torch.float64).requires_grad_() for c in space.choices}
@@ -252,19 +227,7 @@ def test_a_gate_of_one_candidate_has_the_gradient_of_what_it_computes(double_sup
 
 
 @SPACES
-def test_restricted_supernet_is_a_part_of_the_larger_one(double_supernet, space):
-    net, weights = double_supernet(space, SHAPE)
-    generator = torch.Generator().manual_seed(2)
-    for _ in range(8):
-        architecture = space.sample(generator)
-        small = space.restricted(architecture)
-        small_net = small.supernet(SHAPE).double()
-        small_net.load_state_dict(inherit(weights, dict(small_net.named_parameters())))
-        inputs = images(4)
-        expected = net(inputs, one_hot(space.choices, architecture))
-        actual = small_net(inputs, one_hot(small.choices, architecture))
-        torch.testing.assert_close(actual, expected[:, : small_net.features], rtol=0, atol=1e-10)
-        assert small.canonical(architecture) == architecture
+def test_a_choice_that_a_space_lacks_cannot_be_restricted(space):
     with pytest.raises(ValueError, match=r"Unknown choice 'stage1\.block1\.skip'"):
         space.restricted({"stage1.block1.skip": "none"})
 

@@ -11,7 +11,6 @@ from space_toys import (
     check_child,
     check_classifier,
     check_computed_flops,
-    check_cost,
     check_export,
     check_learned,
     check_statistics,
@@ -317,14 +316,6 @@ def test_every_size_of_image(random_gates, shape):
     outputs = space.supernet(shape)(images(4, shape, dtype=torch.float32), gates)
     assert outputs.shape == (4, 28)
     assert outputs.isfinite().all()
-
-
-@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 15, 22), (2, 1, 9)])
-def test_child_costs_what_its_layers_cost(shape):
-    space = tiny(cells=2)
-    generator = torch.Generator().manual_seed(sum(shape))
-    for _ in range(10):
-        check_cost(space, space.sample(generator), shape)
 
 
 @pytest.mark.parametrize("kind", ["soft", "hard", "index", "mixed"])

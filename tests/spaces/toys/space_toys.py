@@ -2,7 +2,6 @@
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 from torch.export import Dim
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -133,35 +132,6 @@ def widened(space, small, gates):
         given = dict(zip(after.labels, gates[after.name].weights.tolist(), strict=True))
         large[before.name] = Gate(torch.tensor([given.get(label, 0.0) for label in before.labels], dtype=torch.float64))
     return large
-
-
-def hook_count(network, shape):
-    """Parameters and multiply-adds, counted by forward hooks on a real image."""
-    counts = {"parameters": 0, "flops": 0}
-
-    def hook(module, inputs, output):
-        counts["parameters"] += sum(p.numel() for p in module.parameters(recurse=False))
-        if isinstance(module, nn.Conv2d):
-            counts["flops"] += module.weight[0].numel() * output.numel()
-        elif isinstance(module, nn.Linear):
-            counts["flops"] += module.weight.numel()
-
-    handles = [module.register_forward_hook(hook) for module in network.modules()]
-    with torch.no_grad():
-        network.eval()(torch.zeros(1, *shape))
-    for handle in handles:
-        handle.remove()
-    return counts["parameters"], counts["flops"]
-
-
-def check_cost(space, architecture, shape):
-    """Cost is that of the child's layers, and the one-hot supernet's but for the classifier."""
-    cost = space.cost(architecture, shape, 5)
-    child = space.child(architecture, shape, 5)
-    assert (cost.parameters, cost.flops) == hook_count(child, shape)
-    assert child.flops == cost.flops
-    assert cost.parameters == sum(p.numel() for p in child.parameters())
-    assert space.supernet(shape).flops(one_hot(space.choices, architecture)) == cost.flops - 5 * child.features
 
 
 def check_computed_flops(net, gates, shape):
