@@ -9,11 +9,11 @@ import re
 import sys
 import traceback
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
 
 import lit_metanas
+from lit_metanas.io.text import nearest
 
 LONGEST_REASON = 200
 """Characters of a reason that is passed on as it is."""
@@ -28,8 +28,8 @@ class UsageError(Exception):
 
 def near_miss(word: str, candidates: Iterable[str]) -> str:
     """``: did you mean 'x'?``, or a full stop where nothing is near."""
-    near = get_close_matches(word, list(candidates), n=1, cutoff=0.6)
-    return f": did you mean '{near[0]}'?" if near else "."
+    near = nearest(word, candidates)
+    return "." if near is None else f": did you mean '{near}'?"
 
 
 def shortened(text: str, longest: int = 80) -> str:

@@ -215,7 +215,7 @@ def search(
         _interruptible(),
         _shown(budget := Budget(queries=queries, flops=flops), progress) as show,
     ):
-        task, begin = _trainable(task), perf_counter()
+        task, begin = task.trainable(), perf_counter()
         show("searching")
         found = searcher.search(task, space, budget, seed)
         cost = replace(budget.spent, seconds=perf_counter() - begin)
@@ -296,17 +296,6 @@ def _trained(
         )
         cost = fit_child(child, part, seed=seed)
     return child.to(part.inputs.device), replace(cost, seconds=perf_counter() - begin)
-
-
-def _trainable(task: Task) -> Task:
-    """The task with copies of tensors that were made in inference mode, which can never have gradients."""
-
-    def copied(split: Split) -> Split:
-        tensors = (split.inputs, split.labels)
-        return Split(*(tensor.clone() if tensor.is_inference() else tensor for tensor in tensors))
-
-    val = None if task.val is None else copied(task.val)
-    return replace(task, train=copied(task.train), val=val, test=copied(task.test))
 
 
 class _Spent(ProgressColumn):

@@ -1,10 +1,12 @@
-"""Small texts: counted nouns, durations, large numbers, the name of the hardware."""
+"""Small texts: counted nouns, the nearest name, durations, large numbers, the name of the hardware."""
 
 from __future__ import annotations
 
 import os
 import platform
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 
@@ -25,6 +27,13 @@ def number_of(number: int, noun: str) -> str:
     if noun.endswith(("s", "x", "ch", "sh")):
         return f"{number} {noun}es"
     return f"{number} {noun[:-1]}ies" if noun.endswith("y") and noun[-2] not in "aeou" else f"{number} {noun}s"
+
+
+def nearest(word: str, names: Iterable[str]) -> str | None:
+    """The name that a word is most like, whatever its case; None where it is like none."""
+    by_case = {name.lower(): name for name in names}
+    near = get_close_matches(word.lower(), list(by_case), n=1)
+    return by_case[near[0]] if near else None
 
 
 def is_text(text: str) -> bool:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from math import isclose
 from numbers import Real
+
+from lit_metanas.io.text import nearest
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ def check_positive(space: str, numbers: Mapping[str, int]) -> None:
 
 
 def check_labels(
-    labels: Mapping[str, Sequence[str]], left: Mapping[str, Sequence[str]], space: str, *, nearest: bool = False
+    labels: Mapping[str, Sequence[str]], left: Mapping[str, Sequence[str]], space: str, *, briefly: bool = False
 ) -> None:
     """Compare labels with the candidates that are left.
 
@@ -127,15 +128,14 @@ def check_labels(
         labels: of some choices, by name.
         left: the candidates of all choices, by name.
         space: its name in messages.
-        nearest: whether an unknown choice is answered with the one of the nearest name, not with all.
+        briefly: whether an unknown choice is answered with the one of the nearest name, not with all.
 
     Raises:
         ValueError: a choice is unknown, or a label is not among its candidates.
     """
     for name, wanted in labels.items():
         if name not in left:
-            near = (get_close_matches(name, left, n=1) or list(left))[0] if nearest else ""
-            known = f"'{near}'" if nearest else ", ".join(left)
+            known = f"'{nearest(name, left) or next(iter(left))}'" if briefly else ", ".join(left)
             raise ValueError(f"Unknown choice '{name}': {space} has {known}.")
         for label in wanted:
             if label not in left[name]:
@@ -148,7 +148,7 @@ def restrict(choices: Sequence[Choice], fixed: Mapping[str, Sequence[str]], spac
     Raises:
         ValueError: a choice is unknown, or a label is not among its candidates.
     """
-    check_labels(fixed, {choice.name: choice.labels for choice in choices}, space, nearest=True)
+    check_labels(fixed, {choice.name: choice.labels for choice in choices}, space, briefly=True)
     kept = []
     for choice in choices:
         wanted = fixed.get(choice.name, choice.labels)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from lit_metanas.io.text import number_of
+from lit_metanas.io.text import nearest, number_of
 from lit_metanas.tasks.source import SUBSETS, Subset
 from lit_metanas.tasks.task import Split, check_brightness
 
@@ -118,8 +117,8 @@ def class_subsets(
     for subset, listed in lists.items():
         for name in listed or ():
             if name not in names:
-                near = difflib.get_close_matches(name, names, n=1)
-                hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(names[:5])}, …"
+                near = nearest(name, names)
+                hint = f"did you mean {near!r}?" if near else f"there are {', '.join(names[:5])}, …"
                 raise ValueError(f"{place} has no {noun} {name!r} (named in {subset}): {hint}")
             if name in seen:
                 raise ValueError(f"Class {name!r} of {place} is named in {seen[name]} and in {subset}: name it once.")

@@ -45,6 +45,11 @@ class Split:
             self.labels.to(device, non_blocking=non_blocking),
         )
 
+    def trainable(self) -> Split:
+        """With copies of tensors that were made in inference mode, which have no gradients; call it outside of it."""
+        tensors = (self.inputs, self.labels)
+        return Split(*(tensor.clone() if tensor.is_inference() else tensor for tensor in tensors))
+
 
 def joined_parts(*parts: Split) -> Split:
     """The examples of several parts as one."""
@@ -102,6 +107,11 @@ class Task:
             val=None if self.val is None else self.val.to(device, non_blocking),
             test=self.test.to(device, non_blocking),
         )
+
+    def trainable(self) -> Self:
+        """See ``Split.trainable``."""
+        val = None if self.val is None else self.val.trainable()
+        return replace(self, train=self.train.trainable(), val=val, test=self.test.trainable())
 
 
 @dataclass(eq=False)

@@ -215,8 +215,8 @@ def fit_child(child: Child, train: Split, *, seed: int) -> Cost:
     epochs, device = child.recipe.epochs, train.inputs.device
     with torch.inference_mode(False), torch.enable_grad(), quiet_trainer(device, epochs=epochs) as trainer:
         child.to(memory_format=torch.channels_last)
-        # Copies: what a prediction step is given are inference tensors.
-        data = Split(train.inputs.clone(memory_format=torch.channels_last), train.labels.clone())
+        plain = train.trainable()  # what a prediction step is given are inference tensors
+        data = replace(plain, inputs=plain.inputs.contiguous(memory_format=torch.channels_last))
         loader = batches(data, child.recipe.batch_size, seed)
         torch.manual_seed(seed)
         trainer.fit(child, train_dataloaders=loader)

@@ -103,16 +103,7 @@ class Trainer(pytorch.Trainer):
         Raises:
             ValueError: nothing does.
         """
-        itself = getattr(model, "ends_by_itself", None)
-        if itself or self.max_epochs != -1 or self.max_steps != -1:
-            return
-        what = f"Nothing ends the training of {type(model).__name__}"
-        if itself is False:
-            raise ValueError(f"{what}: set the model's flops, or the Trainer's max_epochs or max_steps.")
-        if not self._ends_otherwise:
-            raise ValueError(
-                f"{what}: set the Trainer's max_epochs, max_steps or max_time, or max_epochs -1 if a callback ends it."
-            )
+        check_end(self, model, timed=self._ends_otherwise)
 
     def search(
         self,
@@ -128,6 +119,29 @@ class Trainer(pytorch.Trainer):
             ckpt_path: a checkpoint of ``model``.
         """
         self.predict(model, datamodule=datamodule, return_predictions=False, ckpt_path=ckpt_path)
+
+
+def check_end(trainer: pytorch.Trainer, model: LightningModule, *, timed: bool = False) -> None:
+    """Look whether something ends a training, before it begins.
+
+    Args:
+        trainer: any, Lightning's, too.
+        model: see ``Trainer.check_end``.
+        timed: whether something else may end the training of a model that has no budget.
+
+    Raises:
+        ValueError: nothing does.
+    """
+    itself = getattr(model, "ends_by_itself", None)
+    if itself or trainer.max_epochs != -1 or trainer.max_steps != -1:
+        return
+    what = f"Nothing ends the training of {type(model).__name__}"
+    if itself is False:
+        raise ValueError(f"{what}: set the model's flops, or the Trainer's max_epochs or max_steps.")
+    if not timed:
+        raise ValueError(
+            f"{what}: set the Trainer's max_epochs, max_steps or max_time, or max_epochs -1 if a callback ends it."
+        )
 
 
 def _number(setting: object) -> int:

@@ -320,7 +320,7 @@ def test_the_same_seed_gives_the_same_training_whatever_the_global_state():
 
 
 def test_a_training_without_end_is_refused():
-    with pytest.raises(ValueError, match="Training has no end: set the model's flops"):
+    with pytest.raises(ValueError, match="Nothing ends the training of MetaSearch: set the model's flops"):
         fit(make_model(), max_epochs=-1)
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from typing import get_args
 
 import torch
 
+from lit_metanas.io.text import nearest
 from lit_metanas.spaces.architecture import Architecture, Choice, restrict
 from lit_metanas.spaces.layered.layered_child import Block, LayeredChild
 from lit_metanas.spaces.layered.layered_supernet import LayeredSupernet, Mix
@@ -133,9 +133,8 @@ class LayeredSpace(SearchSpace):
 def _known(group: str, labels: Sequence[str], candidates: Mapping[str, object] | Sequence[str]) -> tuple[str, ...]:
     for label in labels:
         if label not in candidates:
-            lower = {str(candidate).lower(): candidate for candidate in candidates}
-            near = get_close_matches(str(label).lower(), list(lower), n=1)
-            hint = f"did you mean '{lower[near[0]]}'?" if near else f"use {', '.join(candidates)}."
+            near = nearest(str(label), candidates)
+            hint = f"did you mean '{near}'?" if near else f"use {', '.join(candidates)}."
             raise ValueError(f"Unknown label '{label}' of '{group}': {hint}")
     return tuple(labels)
 

@@ -19,7 +19,7 @@ from lit_metanas.records.rows import Protocol
 from lit_metanas.records.statistics import t_interval
 from lit_metanas.relaxations import Derived, Relaxation
 from lit_metanas.spaces import Architecture, SearchSpace, Shape
-from lit_metanas.tasks.task import Episode, Split
+from lit_metanas.tasks.task import Episode
 from lit_metanas.training.architecture_logits import ArchitectureLogits
 from lit_metanas.training.collectives import interleaved
 from lit_metanas.training.meta_search.training_state import RunningStatistics
@@ -54,7 +54,7 @@ class EpisodeScores:
         """Adapt to each of this process's next episodes, outside of inference mode, and add its accuracy."""
         # Dropout is a part of adaptation, but not of a mere look at the support set.
         dropout = inner_loop.steps > 0
-        for episode in map(normal, episodes):
+        for episode in map(Episode.trainable, episodes):
             generator = task_generator(self.seed, -1, self.number(trainer))
             scores, _ = evaluate(learner, inner_loop, parameters, episode, generator, support_dropout=dropout)
             right = int((scores.argmax(1) == episode.query.labels).sum())
@@ -67,14 +67,6 @@ class EpisodeScores:
         mine = torch.tensor(self.mine, dtype=torch.float64, device=trainer.strategy.root_device)
         values: list[float] = interleaved(mine, trainer).tolist()
         return values
-
-
-def normal(episode: Episode) -> Episode:
-    """A copy without inference tensors, which gradients cannot flow through; to call outside of inference mode."""
-    if not episode.support.inputs.is_inference():
-        return episode
-    train, test = (Split(split.inputs.clone(), split.labels.clone()) for split in (episode.train, episode.test))
-    return replace(episode, train=train, test=test)
 
 
 class TaskArchitectures:
@@ -283,7 +275,7 @@ class EpisodeEvaluation(LightningModule):
             self._evaluate(batch, Derived(self.space), self._derived, self.statistics.values)
             return
         with torch.inference_mode(False), torch.enable_grad():
-            for episode in map(normal, batch):
+            for episode in map(Episode.trainable, batch):
                 number = self._derived.number(self.trainer)
                 parameters = architectures.derive(self.learner, self.meta_parameters(), episode, number)
                 statistics = architectures.statistics

@@ -31,6 +31,7 @@ from lit_metanas.training.architecture_logits import ArchitectureSchedule, fixed
 from lit_metanas.training.collectives import outer_mean
 from lit_metanas.training.meta_search.meta_learned import MetaLearned
 from lit_metanas.training.meta_search.training_state import WholeSteps
+from lit_metanas.training.trainers import check_end
 
 
 def default_weight_optimizer(parameters: Any) -> Optimizer:
@@ -187,9 +188,7 @@ class MetaSearch(MetaLearned):
         Raises:
             ValueError: neither the module nor the trainer has an end, or the trainer scales losses.
         """
-        # Not in an earlier hook: see ``progress``.
-        if not self.ends_by_itself and math.isinf(float(self.trainer.estimated_stepping_batches)):
-            raise ValueError("Training has no end: set the model's flops, or the trainer's max_epochs or max_steps.")
+        check_end(self.trainer, self)
         if getattr(self.trainer.precision_plugin, "scaler", None) is not None:
             raise ValueError("Precision 16-mixed scales losses, meta-gradients do not: use bf16-mixed or 32-true.")
         self.account.begin()
