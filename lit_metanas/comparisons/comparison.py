@@ -36,8 +36,8 @@ class Comparison(LightningModule, ABC, Generic[Problem, Method]):
 
     Args:
         methods: the searchers, by their name in tables.
-        budget_flops: training FLOPs (3 x forward multiply-adds x images) of each search; None is no limit.
-        budget_queries: architectures that each search may evaluate; None is no limit.
+        flops: training FLOPs (3 x forward multiply-adds x images) of each search; None is no limit.
+        queries: architectures that each search may evaluate; None is no limit.
         seed: of all searches.
         directory: where results and architectures are written.
         config: where the run's configuration is kept.
@@ -53,8 +53,8 @@ class Comparison(LightningModule, ABC, Generic[Problem, Method]):
         self,
         *,
         methods: dict[str, Method],
-        budget_flops: float | None,
-        budget_queries: int | None,
+        flops: float | None,
+        queries: int | None,
         seed: int,
         directory: str,
         config: str,
@@ -66,7 +66,7 @@ class Comparison(LightningModule, ABC, Generic[Problem, Method]):
             raise ValueError(f"{type(self).__name__}: seed = {seed} must be at least 0.")
         _check_studies(methods)
         self.methods = methods
-        self.budget_flops, self.budget_queries = budget_flops, budget_queries
+        self.flops, self.queries = flops, queries
         self.seed = seed
         self.directory = Path(directory)
         self.config = config
@@ -99,7 +99,7 @@ class Comparison(LightningModule, ABC, Generic[Problem, Method]):
         Raises:
             ValueError: the directory holds a search with other settings, or one is at work in it.
         """
-        budget = {"flops": self.budget_flops, "queries": self.budget_queries}
+        budget = {"flops": self.flops, "queries": self.queries}
         self.pairs, self.results, self._anew = [], (), 0
         self._lock.close()
         self._lock.enter_context(directory_lock(self.directory, "search", "model.init_args.directory"))
@@ -141,7 +141,7 @@ class Comparison(LightningModule, ABC, Generic[Problem, Method]):
 
     def budget(self) -> Budget:
         """A new one, for one search."""
-        return Budget(queries=self.budget_queries, flops=self.budget_flops)
+        return Budget(queries=self.queries, flops=self.flops)
 
     def _conclude(self, pairs: list[ComparisonRow], anew: int) -> None:
         order = {method: place for place, method in enumerate(self.methods)}

@@ -29,8 +29,8 @@ class TableSearch(Comparison[Table, QuerySearcher]):
         signal: the score that a search sees, such as ``val_200``.
         test: the score that it is judged by, such as ``test_200``.
         device: whose latency is a measure; None where the table knows but one, or latency does not matter.
-        budget_queries: architectures that each search may look up, a known one again at no cost; None is no limit.
-        budget_flops: training FLOPs that the table's authors paid for them; None is no limit.
+        queries: architectures that each search may look up, a known one again at no cost; None is no limit.
+        flops: training FLOPs that the table's authors paid for them; None is no limit.
         seed: of all searches.
         directory: where results and architectures are written.
         config: where the run's configuration is kept.
@@ -54,7 +54,7 @@ class TableSearch(Comparison[Table, QuerySearcher]):
         >>> with TemporaryDirectory() as folder:
         ...     methods = {"random": lm.QuerySearcher()}
         ...     comparison = lm.TableSearch(
-        ...         methods=methods, signal="val", test="test", budget_queries=10, directory=folder
+        ...         methods=methods, signal="val", test="test", queries=10, directory=folder
         ...     )
         ...     trainer.predict(comparison, DataLoader([Kernels()], batch_size=None, collate_fn=lambda one: one))
         [{'random': 0.7}]
@@ -67,16 +67,16 @@ class TableSearch(Comparison[Table, QuerySearcher]):
         signal: str,
         test: str,
         device: str | None = None,
-        budget_queries: int | None = 100,
-        budget_flops: float | None = None,
+        queries: int | None = 100,
+        flops: float | None = None,
         seed: int = 0,
         directory: str = "search",
         config: str = "",
     ) -> None:
         super().__init__(
             methods=methods,
-            budget_flops=budget_flops,
-            budget_queries=budget_queries,
+            flops=flops,
+            queries=queries,
             seed=seed,
             directory=directory,
             config=config,

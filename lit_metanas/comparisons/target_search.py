@@ -31,14 +31,14 @@ class TargetSearch(Comparison[Task, Searcher]):
         space: what is searched.
         methods: the searchers, by their name in tables.
         recipe: training hyper-parameters of every child.
-        budget_flops: training FLOPs (3 x forward multiply-adds x images) of each search; None is no limit.
-        budget_queries: architectures that each search may evaluate; None is no limit.
+        flops: training FLOPs (3 x forward multiply-adds x images) of each search; None is no limit.
+        queries: architectures that each search may evaluate; None is no limit.
         seed: of all searches and children.
         directory: where results, architectures and children are written.
         shape: channels, height and width of an input, if tasks are to be checked against it.
         export: whether each child is written as a program that runs with torch alone, too.
-        refit: whether children are trained on the train and val parts together, as for use, or on the train part
-            alone, as the searches trained them.
+        refit: whether children are trained on the train and val parts together. Without, on the train part alone, as
+            the searches trained them.
         config: where the run's configuration is kept.
 
     Attributes:
@@ -67,19 +67,19 @@ class TargetSearch(Comparison[Task, Searcher]):
         space: SearchSpace,
         methods: dict[str, Searcher],
         recipe: Recipe | None = None,
-        budget_flops: float | None = None,
-        budget_queries: int | None = None,
+        flops: float | None = None,
+        queries: int | None = None,
         seed: int = 0,
         directory: str = "search",
         shape: Shape | None = None,
         export: bool = False,
-        refit: bool = False,
+        refit: bool = True,
         config: str = "",
     ) -> None:
         super().__init__(
             methods=methods,
-            budget_flops=budget_flops,
-            budget_queries=budget_queries,
+            flops=flops,
+            queries=queries,
             seed=seed,
             directory=directory,
             config=config,
@@ -128,8 +128,8 @@ class TargetSearch(Comparison[Task, Searcher]):
             problem,
             self.space,
             method=searcher,
-            flops=self.budget_flops,
-            queries=self.budget_queries,
+            flops=self.flops,
+            queries=self.queries,
             recipe=self.recipe,
             refit=self.refit,
             seed=self.seed,

@@ -55,7 +55,7 @@ SEARCH = {
                 },
             },
             "recipe": {"epochs": 1, "batch_size": 6},
-            "budget_flops": 1e6,
+            "flops": 1e6,
         },
     },
     "data": {

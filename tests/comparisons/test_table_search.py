@@ -56,7 +56,7 @@ def test_searches_are_looked_up_and_reported(
     table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert search("nas_bench_201.yaml", f"--data.table.path={table}", "--model.budget_queries=12") == 0
+    assert search("nas_bench_201.yaml", f"--data.table.path={table}", "--model.queries=12") == 0
     rows = read_results("search/results.json")
     methods = ["random search", "TPE", "regularised evolution", "local search"]
     assert [(row.task_id, row.method) for row in rows] == [
@@ -85,7 +85,7 @@ def test_a_search_goes_on_where_it_stopped_but_not_with_another_table(
     table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    same = ("nas_bench_201.yaml", "--model.budget_queries=5", "--data.datasets=[cifar10]")
+    same = ("nas_bench_201.yaml", "--model.queries=5", "--data.datasets=[cifar10]")
     assert search(*same, f"--data.table.path={table}") == 0
     before = Path("search/results.json").read_text()
     assert search(*same, f"--data.table.path={table}") == 0
@@ -181,7 +181,7 @@ def test_a_mistake_gets_one_sentence(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     args, sentence = MISTAKES[mistake]
-    assert search("nas_bench_201.yaml", f"--data.table.path={table}", "--model.budget_queries=2", *args) > 0
+    assert search("nas_bench_201.yaml", f"--data.table.path={table}", "--model.queries=2", *args) > 0
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith("lit-metanas: ")
     assert re.search(sentence, last)
@@ -216,7 +216,7 @@ def test_nas_bench_graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         for place, architecture in enumerate(space.architectures())
     }
     (tmp_path / "cora.bench").write_bytes(pickle.dumps(content))
-    args = ["--data.table.folder=.", "--data.datasets=[cora]", "--model.budget_queries=30"]
+    args = ["--data.table.folder=.", "--data.datasets=[cora]", "--model.queries=30"]
     assert search("nas_bench_graph.yaml", *args) == 0
     for row in read_results("search/results.json"):
         best = row.curve[-1][1]
@@ -241,7 +241,7 @@ def test_optuna_dashboard_shows_what_a_search_left(
         "model: {init_args: {methods: {TPE: {init_args: {storage: 'sqlite:///studies.db', study: TPE,"
         " objectives: [accuracy, parameters]}}}}}"
     )
-    args = ["--data.datasets=[cifar10]", "--model.budget_queries=4", f"--data.table.path={table}", "--config=kept.yaml"]
+    args = ["--data.datasets=[cifar10]", "--model.queries=4", f"--data.table.path={table}", "--config=kept.yaml"]
     assert search("nas_bench_201.yaml", *args) == 0
     storage = optuna.storages.RDBStorage("sqlite:///studies.db")
     (study,) = served(storage, "")["study_summaries"]

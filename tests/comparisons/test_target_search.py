@@ -77,7 +77,7 @@ def run(directory, searchers=None, inference_mode=True, tasks=None, **options):
         space=options.pop("space", SPACE),
         methods=searchers or methods(),
         recipe=options.pop("recipe", RECIPE),
-        budget_flops=options.pop("budget_flops", 2e6),
+        flops=options.pop("flops", 2e6),
         seed=options.pop("seed", 1),
         directory=str(directory),
         **options,
@@ -292,7 +292,7 @@ def test_what_a_search_finds_beside_the_architecture_lands_in_its_rows(tmp_path)
         "recipe": QuerySearcher(estimator=brief_training, train={"learning_rate": RecipeRange(0.02, 0.05, log=True)}),
         "front": QuerySearcher(estimator=brief_training, objectives=("accuracy", "parameters")),
     }
-    run(tmp_path, searchers, tasks=TASKS[:1])
+    run(tmp_path, searchers, tasks=TASKS[:1], refit=False)
     recipe, front = read_results(tmp_path / "results.json")
     folder = tmp_path / "children" / "glyphs%2F0"
     (tried,), (both,) = (read_records(folder / name / "record.json") for name in ("recipe", "front"))

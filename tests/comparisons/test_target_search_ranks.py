@@ -42,7 +42,7 @@ module = Loaders(
     space=LayeredSpace(kernels=(1, 3), depths=(1, 2), widths=(2, 4)),
     methods={"random": RandomArchitecture(), "darts": DARTSSearcher(epochs=1, batch_size=6)},
     recipe=Recipe(epochs=1, batch_size=6),
-    budget_flops=1e6,
+    flops=1e6,
     directory=sys.argv[1],
 )
 trainer = Trainer(

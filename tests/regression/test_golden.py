@@ -402,8 +402,9 @@ def test_search(method: str, tmp_path: Path) -> None:
         space=EDGES if method == "DARTS-" else SEARCHED,
         methods={"method": SEARCHERS[method](tmp_path)},
         recipe=Recipe(epochs=6, batch_size=8, learning_rate=0.03),
-        budget_flops=BUDGET,
-        budget_queries=8,
+        flops=BUDGET,
+        queries=8,
+        refit=False,
         seed=1,
         directory=str(tmp_path / "search"),
     )

@@ -68,7 +68,7 @@ def learned(tmp_path_factory):
         space=SPACE,
         methods={"random": QuerySearcher(estimator=brief, embedding=EMBEDDING)},
         recipe=Recipe(epochs=1, batch_size=15),
-        budget_queries=6,
+        queries=6,
         directory=str(folder),
     )
     with quiet_optuna():

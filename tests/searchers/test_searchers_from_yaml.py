@@ -20,7 +20,7 @@ search:
     space:
       class_path: lit_metanas.spaces.LayeredSpace
       init_args: {depths: [2]}
-    budget_flops: 1.0e+9
+    flops: 1.0e+9
     recipe: {epochs: 7}
     methods:
       fixed:

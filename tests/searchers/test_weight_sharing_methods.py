@@ -45,8 +45,8 @@ def test_a_shipped_method_searches_a_target_task(config, space, tmp_path, monkey
         "space": f"../spaces/{space}.yaml",
         "methods": methods,
         "recipe": {"epochs": 1},
-        "budget_flops": FLOPS,
-        "budget_queries": 6,
+        "flops": FLOPS,
+        "queries": 6,
         "directory": str(tmp_path / "search"),
     }
     parser = ArgumentParser(exit_on_error=False)

@@ -19,7 +19,7 @@ from lit_metanas.records import read_results
 ROOT = Path(__file__).parents[2]
 POOL = ROOT / "docker" / "pool.sh"
 SMALL = ["--data.tasks.tasks=1", "--data.tasks.train=10", "--data.tasks.val=10", "--data.tasks.test=10"]
-SMALL += ["--model.recipe.epochs=2", "--model.budget_flops=null", "--model.budget_queries=4"]
+SMALL += ["--model.recipe.epochs=2", "--model.flops=null", "--model.queries=4"]
 
 
 @pytest.fixture

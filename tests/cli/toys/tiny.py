@@ -65,7 +65,7 @@ SEARCH = {
             "space": SPACE,
             "shape": [1, 8, 8],
             "recipe": {"epochs": 2, "batch_size": 8},
-            "budget_queries": 3,
+            "queries": 3,
             "methods": {
                 "darts": {
                     "class_path": "lit_metanas.searchers.DARTSSearcher",
