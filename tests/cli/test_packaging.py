@@ -39,6 +39,6 @@ def test_continuous_integration_finds_its_commands_in_the_readme() -> None:
     assert len(install) == len(test) == 1
     assert install[0].startswith("python3 -m venv .venv && ")
     assert install[0].endswith("lit-metanas run -c configs/experiments/quick.yaml")
-    assert test[0].endswith("pytest")
+    assert test[0].endswith("pytest -n auto")
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
     assert subprocess.run(["bash", "-n", ROOT / ".ci" / "run"], timeout=600).returncode == 0
