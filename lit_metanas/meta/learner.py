@@ -253,13 +253,14 @@ class Learner:
 
         Dropout is on where it is on for the query set.
         """
-        record: dict[str, Tensor] = {}
+        # Recorded only where it is read: batch-norm that also gives its statistics costs twice the time.
+        record: dict[str, Tensor] | None = {} if self.batch_norm == "support" else None
         inputs = episode.support.inputs
         features = inputs.new_empty(0)
-        if self.head.compares or self.batch_norm == "support":
+        if self.head.compares or record is not None:
             dropout = noise_row(noise.support, -1) if noise.query else None
             features = self.features(parameters.weights, inputs, mixture, noise=dropout, record=record)
-        return Adapted(parameters, features, record if self.batch_norm == "support" else {})
+        return Adapted(parameters, features, record or {})
 
     def scores(self, adapted: Adapted, episode: Episode, noise: TaskNoise, mixture: Mixture) -> Tensor:
         """Scores of the query set, shape ``(queries, way)``, under the mixture that ``conclude`` had."""

@@ -57,20 +57,19 @@ def draw_episode(
     """
     generator = np.random.default_rng((_EPISODE, SUBSETS.index(subset), seed, epoch, index))
     chosen = _choose_classes(source, subset, way=way, within_group=within_group, generator=generator)
-    support, queries = [], []
+    images = []
     for class_index in chosen:
         available = source.episode_instances(subset, class_index)
         _require(source, subset, class_index, available, shot + query, f"shot + query = {shot} + {query}")
         picked = generator.permutation(available)[: shot + query].tolist()
-        support.append(picked[:shot])
-        queries.append(picked[shot:])
+        images.append(source.images(subset, class_index, picked))
     names = source.classes(subset)
     return Episode(
         id=f"{source.name}/{subset}/{epoch}/{index}",
         way=way,
-        train=_gather(source, subset, chosen, support),
+        train=joined([both[:shot] for both in images]),
         val=None,
-        test=_gather(source, subset, chosen, queries),
+        test=joined([both[shot:] for both in images]),
         classes=tuple(names[c] for c in chosen),
     )
 
