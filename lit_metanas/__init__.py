@@ -30,8 +30,8 @@ _NAMES = {
         "ArraySource ClassDistances DataStatistics DatasetSource Distortion DrawnTasks Episode "
         "EpisodeDataModule EpisodeLoader EpisodeSampler EpisodeStream FolderTask Glyphs ImageFolder "
         "JoinedEmbedding NewImages Omniglot RandomFeatures Split Subset TargetTaskDataModule Task "
-        "TaskCollection TaskEmbedding TaskSource check_task draw_episode draw_task task_from_arrays "
-        "task_from_dataset"
+        "TaskCollection TaskEmbedding TaskSource TorchvisionSource check_task draw_episode draw_task "
+        "task_from_arrays task_from_dataset"
     ),
     "spaces": (
         "Architecture Builder Candidates Choice ChoiceSpace DARTSCell ENASMacro Encoding Gate LayeredSpace "

@@ -6,7 +6,7 @@ from lit_metanas.tasks.array_tasks import ArraySource, task_from_arrays
 from lit_metanas.tasks.dataset_tasks import DatasetSource, task_from_dataset
 from lit_metanas.tasks.embeddings import ClassDistances, DataStatistics, JoinedEmbedding, RandomFeatures, TaskEmbedding
 from lit_metanas.tasks.episode_loader import EpisodeLoader, EpisodeSampler, EpisodeStream
-from lit_metanas.tasks.images import Distortion, FolderTask, Glyphs, ImageFolder, Omniglot
+from lit_metanas.tasks.images import Distortion, FolderTask, Glyphs, ImageFolder, Omniglot, TorchvisionSource
 from lit_metanas.tasks.sampling import DrawnTasks, draw_episode, draw_task
 from lit_metanas.tasks.source import Subset, TaskSource
 from lit_metanas.tasks.task import Episode, Split, Task, TaskCollection, check_task
@@ -42,6 +42,7 @@ __all__ = [
     "TaskCollection",
     "TaskEmbedding",
     "TaskSource",
+    "TorchvisionSource",
     "check_task",
     "draw_episode",
     "draw_task",

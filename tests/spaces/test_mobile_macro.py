@@ -6,6 +6,7 @@ from itertools import product
 import optuna
 import pytest
 import torch
+import torchvision
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -51,6 +52,36 @@ def test_size_of_the_published_networks(multiplier, stem, parameters, flops):
         child = space.child(architecture, (3, 224, 224), 1000)
     assert sum(p.numel() for p in child.parameters()) == parameters
     assert sum(type(m).__name__ == "InvertedResidual" for m in child.modules()) == 17
+
+
+@pytest.fixture(scope="module")
+def published():
+    """Torchvision's network, with statistics and weights that tell its layers apart."""
+    network = torchvision.models.mobilenet_v2(num_classes=7).eval()
+    generator = torch.Generator().manual_seed(0)
+    for tensor in network.state_dict().values():
+        if tensor.is_floating_point():
+            tensor.mul_(1 + 0.2 * torch.rand(tensor.shape, generator=generator))
+    return network
+
+
+def test_weights_of_torchvision_give_its_outputs(published):
+    space = mobilenet_v2(1.0, 32)
+    child = space.child(space.sample(torch.Generator()), (3, 64, 64), way=7).eval()
+    child.load_torchvision(published.state_dict())
+    images = torch.rand(4, 3, 64, 64)
+    torch.testing.assert_close(child(images), published(images), rtol=1e-5, atol=1e-5)
+
+
+def test_weights_of_another_network_are_refused(published):
+    space = mobilenet_v2(0.5, 16)
+    child = space.child(space.sample(torch.Generator()), (3, 64, 64), way=7)
+    before = {name: tensor.clone() for name, tensor in child.state_dict().items()}
+    with pytest.raises(ValueError, match="give those of a mobilenet_v2 of this child's stages"):
+        child.load_torchvision(published.state_dict())
+    with pytest.raises(ValueError, match="of another network"):
+        child.load_torchvision({})
+    torch.testing.assert_close(child.state_dict(), before, rtol=0, atol=0)
 
 
 def test_names_and_labels():

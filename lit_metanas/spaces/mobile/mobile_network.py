@@ -233,6 +233,40 @@ class MobileNetwork(nn.Module):
 class MobileChild(BodyChild):
     """The child of a mobile network, whose depthwise kernels the supernet holds as taps."""
 
+    def load_torchvision(self, state_dict: Mapping[str, Tensor]) -> None:
+        """Take over the weights of torchvision's ``mobilenet_v2``, by their names there.
+
+        Args:
+            state_dict: of a network of the same stages and number of classes.
+
+        Raises:
+            ValueError: it is that of another network; the child's weights stay as they are.
+        """
+        own = {
+            f"{name}.{key}": tensor
+            for name, module in self._torchvision_modules().items()
+            for key, tensor in module.state_dict().items()
+        }
+        if own.keys() != state_dict.keys() or any(own[name].shape != state_dict[name].shape for name in own):
+            raise ValueError("The weights are of another network: give those of a mobilenet_v2 of this child's stages.")
+        for name, tensor in own.items():
+            tensor.copy_(state_dict[name])
+
+    def _torchvision_modules(self) -> dict[str, nn.Module]:
+        """The layers that hold weights by their names in torchvision's network."""
+        network = self.body
+        assert isinstance(network, MobileNetwork)
+        blocks = [block for block in network.modules() if isinstance(block, InvertedResidual)]
+        modules: dict[str, nn.Module] = {"classifier.1": self.head}
+        for place, layer in ((0, network.stem), (len(blocks) + 1, network.last)):
+            modules |= {f"features.{place}.{number}": part for number, part in enumerate(layer or ())}
+        for place, block in enumerate(blocks, start=1):
+            wide = [layer for layer in (block.expand, block.depthwise) if layer is not None]
+            for number, layer in enumerate(wide):
+                modules |= {f"features.{place}.conv.{number}.{i}": part for i, part in enumerate(layer)}
+            modules |= {f"features.{place}.conv.{len(wide) + i}": part for i, part in enumerate(block.project)}
+        return modules
+
     def _tensors(self) -> dict[str, Tensor]:
         own = self._own().items()
         return {name: as_taps(t) if name.endswith("depthwise.convolution.weight") else t for name, t in own}

@@ -1,0 +1,180 @@
+"""Torchvision's classification data sets as a task source."""
+
+from __future__ import annotations
+
+import inspect
+import pkgutil
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import ConcatDataset, Dataset
+
+from lit_metanas.io.text import nearest
+from lit_metanas.tasks.dataset_tasks import DatasetSource
+from lit_metanas.tasks.images.image_files import require_shape
+from lit_metanas.tasks.source import Subset, TaskSource
+
+
+class TorchvisionSource(TaskSource):
+    """Any of torchvision's classification data sets, or one's own of the same kind; the classes are split.
+
+    Its parts (training, test) usually show the same classes, so they are joined first. The images are read at the
+    first use and kept in memory.
+
+    Args:
+        dataset: its name in ``torchvision.datasets``, or the class path of one's own.
+        root: the folder that holds it.
+        shape: ``(channels, height, width)`` to bring the images to; one channel gives grey, three colour.
+        parts: further arguments of each part, such as ``[{split: train}, {split: test}]``; None takes ``train: true``
+            and ``train: false`` where the data set has this argument, and else one part.
+        download: get what is missing, on one process.
+        transform: in place of resizing, one of ``torchvision.transforms.v2`` that makes tensors of ``shape``, uint8 or
+            in [0, 1].
+        train: names of the meta-training classes; if any of the three lists is given, no class is drawn at random.
+        val: names of the meta-validation classes.
+        test: names of the meta-test classes.
+        fractions: shares of the classes in the three subsets, if no list is given.
+        seed: seed of the random split, at least 0.
+
+    Raises:
+        ValueError: there is no such data set, it is not in the folder, it is not one of classification, or what
+            ``DatasetSource`` raises.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> source = lm.TorchvisionSource("FakeData", shape=(3, 16, 16), parts=[{"size": 40, "num_classes": 4}])
+        >>> len(source.classes("train")), source.shape
+        (3, (3, 16, 16))
+    """
+
+    def __init__(
+        self,
+        dataset: str,
+        root: str = "data",
+        shape: tuple[int, int, int] = (3, 32, 32),
+        parts: Sequence[Mapping[str, Any]] | None = None,
+        download: bool = False,
+        transform: nn.Module | None = None,
+        train: list[str] | None = None,
+        val: list[str] | None = None,
+        test: list[str] | None = None,
+        fractions: tuple[float, float, float] = (0.64, 0.16, 0.2),
+        seed: int = 0,
+    ) -> None:
+        require_shape("TorchvisionSource", shape)
+        self._class = _dataset_class(dataset)
+        self._arguments = inspect.signature(self._class).parameters
+        self.root = root
+        self._shape = (shape[0], shape[1], shape[2])
+        both = [{"train": True}, {"train": False}] if "train" in self._arguments else [{}]
+        self.parts = both if parts is None else list(parts)
+        self.download = download
+        self.transform = transform
+        self.train, self.val, self.test = train, val, test
+        self.fractions = fractions
+        self.seed = seed
+
+    @property
+    def name(self) -> str:
+        """The data set's class."""
+        return self._class.__name__.lower()
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """The shape asked for."""
+        return self._shape
+
+    def prepare(self) -> None:
+        """Download what is missing, if this was asked for."""
+        if self.download and "download" in self._arguments:
+            for part in self.parts:
+                self._part({**part, "download": True})
+
+    def classes(self, subset: Subset) -> tuple[str, ...]:
+        """Return the names of a subset's classes."""
+        return self._source.classes(subset)
+
+    def instances(self, subset: Subset, class_index: int, held_out: bool = False) -> int:
+        """Return how many images a class has; none is held out."""
+        return self._source.instances(subset, class_index, held_out)
+
+    def images(self, subset: Subset, class_index: int, instances: Sequence[int], held_out: bool = False) -> Tensor:
+        """Return images of one class, uint8, shape ``(n, channels, height, width)``."""
+        return self._source.images(subset, class_index, instances, held_out)
+
+    @cached_property
+    def _source(self) -> DatasetSource:
+        parts = [self._part(part) for part in self.parts]
+        names = getattr(parts[0], "classes", None)
+        classes = [str(name) for name in names] if isinstance(names, list | tuple) else None
+        source = DatasetSource(
+            ConcatDataset[Any](parts),
+            train=self.train,
+            val=self.val,
+            test=self.test,
+            fractions=self.fractions,
+            seed=self.seed,
+            classes=classes,
+            channels="first",
+            name=self.name,
+        )
+        if source.shape != self.shape:
+            raise ValueError(f"The transform of {self.name} gives images of shape {source.shape}, not {self.shape}.")
+        return source
+
+    def _part(self, arguments: Mapping[str, Any]) -> Dataset[Any]:
+        kind = self._class.__name__
+        given = {"root": self.root, "transform": self.transform or resizing(self.shape)}
+        known = {name: value for name, value in given.items() if name in self._arguments}
+        for name in arguments:
+            if name not in self._arguments:
+                near = nearest(name, list(self._arguments))
+                hint = f"did you mean {near!r}?" if near else f"give some of {', '.join(self._arguments)}."
+                raise ValueError(f"{kind} has no argument {name!r}: {hint}")
+        try:
+            return self._class(**{**known, **arguments})
+        except (OSError, RuntimeError, TypeError, ValueError) as error:
+            missing = "download" in self._arguments and not self.download
+            fix = "give its folder as 'root', or download: true" if missing else "mend its arguments or its folder"
+            raise ValueError(f"{kind} cannot be read from '{self.root}' ({error}): {fix}.") from error
+
+
+def resizing(shape: tuple[int, int, int]) -> nn.Module:
+    """Bring images of torch, numpy or Pillow to uint8 tensors of a shape ``(channels, height, width)``."""
+    # Torchvision takes a second to import, and most tasks do without it.
+    from torchvision.transforms import v2
+
+    channels, height, width = shape
+    return v2.Compose(
+        [
+            v2.ToImage(),
+            v2.Grayscale(1) if channels == 1 else v2.RGB(),
+            v2.Resize((height, width)),
+            v2.ToDtype(torch.uint8, scale=True),
+            v2.ToPureTensor(),
+        ]
+    )
+
+
+def _dataset_class(name: str) -> type[Dataset[Any]]:
+    """A data set's class by its name in torchvision, or by its class path.
+
+    Raises:
+        ValueError: there is none.
+    """
+    from torchvision import datasets
+
+    found: object = getattr(datasets, name, None)
+    if "." in name:
+        try:
+            found = pkgutil.resolve_name(name)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise ValueError(f"The data set '{name}' cannot be imported ({error}): give another class path.") from error
+    if not (isinstance(found, type) and issubclass(found, Dataset)):
+        near = nearest(name, datasets.__all__)
+        hint = f"did you mean {near!r}?" if near else "give a name in torchvision.datasets, or a class path."
+        raise ValueError(f"There is no data set '{name}': {hint}")
+    return found

@@ -1,0 +1,99 @@
+"""Torchvision's data sets as a source: classes, splits, shapes, and what cannot be read."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from squares import Squares
+from torchvision import datasets
+from torchvision.transforms import v2
+
+import lit_metanas as lm
+
+FAKE = [{"size": 30, "num_classes": 5, "image_size": (3, 20, 24)}]
+
+
+def squares(root: Path, **arguments) -> lm.TorchvisionSource:
+    return lm.TorchvisionSource("squares.Squares", str(root), **arguments)
+
+
+def test_both_parts_of_a_data_set_are_joined(tmp_path):
+    source = squares(tmp_path, shape=(1, 4, 6), train=["none", "thirty"], val=["ten"], test=["twenty"])
+    assert source.classes("train") == ("none", "thirty")
+    assert [source.instances("train", label) for label in (0, 1)] == [4, 4]
+    assert source.images("train", 1, range(4)).flatten(1).tolist() == [[30] * 24] * 2 + [[31] * 24] * 2
+    assert source.images("test", 0, [2, 0])[:, 0, 0, 0].tolist() == [21, 20]
+    one = squares(tmp_path, shape=(1, 4, 6), parts=[{"train": False}], test=["twenty"])
+    assert one.images("test", 0, [0, 1]).unique().tolist() == [21]
+
+
+def test_classes_are_split_by_the_seed_and_disjoint(tmp_path):
+    first, again = (squares(tmp_path, fractions=(0.5, 0.25, 0.25), seed=3) for _ in range(2))
+    split = {subset: first.classes(subset) for subset in ("train", "val", "test")}
+    assert split == {subset: again.classes(subset) for subset in ("train", "val", "test")}
+    assert sorted(name for names in split.values() for name in names) == sorted(Squares.classes)
+    assert list(map(len, split.values())) == [2, 1, 1]
+
+
+@pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (3, "RGB")])
+def test_images_are_resized_as_torchvision_does(channels, mode):
+    source = lm.TorchvisionSource("FakeData", shape=(channels, 8, 10), parts=FAKE, test=["0", "1"])
+    data = datasets.FakeData(**FAKE[0])
+    chosen = [image for image, label in (data[i] for i in range(30)) if label == 1]
+    expected = [v2.functional.resize(v2.functional.pil_to_tensor(image.convert(mode)), [8, 10]) for image in chosen]
+    found = source.images("test", 1, range(len(chosen)))
+    assert found.dtype == torch.uint8
+    assert type(found) is torch.Tensor
+    # Pillow and torch round a weighted sum of the colours differently.
+    assert (found.int() - torch.stack(expected).int()).abs().max() <= (1 if channels == 1 else 0)
+
+
+def test_a_transform_of_the_user_takes_the_place_of_resizing():
+    crop = v2.Compose([v2.ToImage(), v2.CenterCrop(6), v2.ToDtype(torch.float32, scale=True)])
+    source = lm.TorchvisionSource("FakeData", shape=(3, 6, 6), parts=FAKE, transform=crop, test=["0", "1"])
+    image = next(image for image, label in datasets.FakeData(**FAKE[0]) if label == 0)
+    assert torch.equal(source.images("test", 0, [0])[0], torch.from_numpy(np.array(image))[7:13, 9:15].permute(2, 0, 1))
+    other = lm.TorchvisionSource("FakeData", shape=(3, 8, 8), parts=FAKE, transform=crop)
+    with pytest.raises(ValueError, match=r"transform of fakedata gives images of shape \(3, 6, 6\), not \(3, 8, 8\)"):
+        other.classes("train")
+
+
+def test_episodes_are_drawn_from_it(tmp_path):
+    source = squares(tmp_path, fractions=(0.5, 0.0, 0.5))
+    episode = lm.draw_episode(source, "test", seed=0, epoch=0, index=0, way=2, shot=1, query=3)
+    assert episode.support.inputs.shape == (2, 3, 32, 32)
+    values = {"none": 0, "ten": 10, "twenty": 20, "thirty": 30}
+    for name, pixels in zip(episode.classes, episode.support.inputs, strict=True):
+        assert 255 * pixels.mean() == pytest.approx(values[name], abs=1.1)
+
+
+def test_what_is_missing_is_downloaded_where_asked_for(tmp_path):
+    with pytest.raises(
+        ValueError, match=r"Squares cannot be read from '.*none' \(Dataset not found.\): give its folder"
+    ):
+        squares(tmp_path / "none").classes("train")
+    source = squares(tmp_path / "some", parts=[{}], download=True)
+    assert not (tmp_path / "some").exists()
+    source.prepare()
+    assert len(source.classes("train")) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"dataset": "CIFAR1000"}, "There is no data set 'CIFAR1000': did you mean 'CIFAR100'?"),
+        ({"dataset": "no.such.Data"}, "The data set 'no.such.Data' cannot be imported"),
+        ({"dataset": "json.dumps"}, "There is no data set 'json.dumps'"),
+        ({"dataset": "FakeData", "parts": [{"siz": 3}]}, "FakeData has no argument 'siz': did you mean 'size'?"),
+        ({"dataset": "FakeData", "shape": (2, 8, 8)}, "TorchvisionSource: shape = (2, 8, 8) must be"),
+        ({"dataset": "SVHN", "root": "none"}, "SVHN cannot be read from 'none' ("),
+        ({"dataset": "FakeData", "parts": FAKE, "test": ["9"]}, "fakedata has no class '9' (named in test)"),
+    ],
+)
+def test_mistakes_get_one_sentence(arguments, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError) as caught:
+        lm.TorchvisionSource(**arguments).classes("train")
+    assert str(caught.value).startswith(words)
+    assert "\n" not in str(caught.value)
