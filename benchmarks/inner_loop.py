@@ -74,7 +74,7 @@ def start(dtype: torch.dtype) -> tuple[Parameters, Learner]:
     weights = {name: value.detach() for name, value in supernet.named_parameters()}
     logits = {choice.name: torch.zeros(len(choice.labels)) for choice in SPACE.choices}
     parameters = Parameters(weights, logits, head.initial(supernet.features, torch.Generator().manual_seed(1)))
-    parameters = parameters.mapped(lambda value: value.to(dtype))
+    parameters = parameters.map(lambda value: value.to(dtype))
     return parameters, Learner(supernet, Argmax(), head, "transductive")
 
 

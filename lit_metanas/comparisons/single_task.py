@@ -28,7 +28,7 @@ from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import Shape
-from lit_metanas.tasks.task import Split, Task, check_task, joined_parts
+from lit_metanas.tasks.task import Split, Task, check_task, join_parts
 from lit_metanas.training.child import Child, Recipe, fit_child, images_an_epoch, predicted, training_cost
 from lit_metanas.training.export.exported_program import export_child
 from lit_metanas.training.trainers import check_threads, torch_threads
@@ -219,7 +219,7 @@ def search(
         show("searching")
         found = searcher.search(task, space, budget, seed)
         cost = replace(budget.spent, seconds=perf_counter() - begin)
-        part = joined_parts(task.train, task.val) if refit and task.val is not None else task.train
+        part = join_parts(task.train, task.val) if refit and task.val is not None else task.train
         show("training the chosen network")
         child, training_cost = _trained(task, part, space=space, found=found, recipe=recipe, seed=seed)
         right = predicted(child.eval(), task.test.inputs) == task.test.labels

@@ -96,7 +96,7 @@ class TrainingEstimator(Estimator):
             check_finite(child.network)
             value = accuracy(child.to(self.val.inputs.device), self.val)
         cost = replace(self.cost(architecture, fidelity), steps=spent.steps)
-        return Score(value, cost, overlay(weights, self.space.learned(child.network)))
+        return Score(value, cost, overlay(weights, self.space.supernet_weights(child.network)))
 
     def _epochs(self, fidelity: float) -> int:
         assert 0 < fidelity <= 1, fidelity

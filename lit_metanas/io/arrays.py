@@ -138,7 +138,7 @@ class RestrictedUnpickler(pickle.Unpickler):
             Refused: it stands for more than plain data.
         """
         known: dict[tuple[str, str], Callable[..., Any]] = {
-            ("collections", "OrderedDict"): self._ordered,
+            ("collections", "OrderedDict"): self._ordered_items,
             ("__builtin__", "bytes"): self._no_bytes,
             ("_codecs", "encode"): self._encode,
             ("numpy", "dtype"): self._kind,
@@ -155,7 +155,7 @@ class RestrictedUnpickler(pickle.Unpickler):
 
     # Not static: a file may set attributes of what it has got by name, and of a bound method there are none to set.
 
-    def _ordered(self) -> dict[Any, Any]:
+    def _ordered_items(self) -> dict[Any, Any]:
         """What is filled afterwards, as it is since the second protocol."""
         return {}
 

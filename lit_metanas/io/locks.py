@@ -40,7 +40,7 @@ def directory_lock(directory: str | os.PathLike[str], name: str, key: str) -> It
         return
     path = Path(directory) / f".{name}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _opened(path) as file:
+    with _open_lock(path) as file:
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError):  # which of them depends on the file system
@@ -67,7 +67,7 @@ def changing(path: str | os.PathLike[str]) -> Iterator[None]:
     lock = Path(path).parent / ".change.lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + MOST_WAIT
-    with _opened(lock) as file:
+    with _open_lock(lock) as file:
         while True:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # of threads, too, unlike lockf
@@ -90,7 +90,7 @@ def is_further_process() -> bool:
     return any(os.environ.get(name, "0") not in ("", "0") for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
 
 
-def _opened(path: Path) -> IO[str]:
+def _open_lock(path: Path) -> IO[str]:
     return open(open_own(path, os.O_RDWR | os.O_APPEND), "a+", encoding="utf-8")
 
 

@@ -70,7 +70,7 @@ def _wrap(cls: type) -> None:
             else:
                 bound.apply_defaults()
                 _, *given = bound.arguments.items()
-                vars(self)[_KEPT] = {name: _kept(value) for name, value in given}
+                vars(self)[_KEPT] = {name: _keep(value) for name, value in given}
         construct(self, *args, **kwargs)
 
     setattr(keep, _KEPT, True)
@@ -85,7 +85,7 @@ def settings_of(value: object) -> Any:
     by their name, lambdas and inner functions by their code and what it refers to. What cannot be read at all is
     told differently each time, with a warning. The code of classes is not looked at.
     """
-    return _told(_kept(value))
+    return _to_plain(_keep(value))
 
 
 def tensor_digest(*tensors: Tensor) -> str:
@@ -113,7 +113,7 @@ class _Unknown:
     token: str
 
 
-def _kept(value: Any) -> Any:
+def _keep(value: Any) -> Any:
     """Plain values, texts, and objects that keep their arguments; whatever else, told now, as it may change."""
     try:
         return _plain(value, _Text, ())
@@ -150,7 +150,7 @@ def _plain(value: Any, text: Callable[[str], Any], above: tuple[int, ...]) -> An
         return _plain(part, text, (*above, id(value)))
 
     if (told := _contents(value, inner)) is not None:
-        return {"digest": _digest(_text(_told(told)))} if long else told
+        return {"digest": _digest(_text(_to_plain(told)))} if long else told
     return _state(value, (*above, id(value)))
 
 
@@ -190,7 +190,7 @@ def _state(value: Any, above: tuple[int, ...]) -> dict[str, Any]:
     parts = {"state": state, **{f"items {n}": list(each) for n, each in enumerate(items) if each is not None}}
     if how is not copyreg.__newobj__ or len(args) > 1:  # type: ignore[attr-defined]
         parts["made by"] = [how, args]
-    told = {name: _told(_plain(part, without_passwords, above)) for name, part in parts.items()}
+    told = {name: _to_plain(_plain(part, without_passwords, above)) for name, part in parts.items()}
     text = _text(told)
     return {"class": _name(type(value)), **(told if len(text) <= _LONGEST else {"digest": _digest(text)})}
 
@@ -201,7 +201,7 @@ def _function(value: FunctionType, inner: Callable[[Any], Any]) -> Any:
         return _name(value)
     code = value.__code__
     cells = dict(zip(code.co_freevars, (cell.cell_contents for cell in value.__closure__ or ()), strict=True))
-    used = {name: value.__globals__[name] for name in sorted(_referred(code)) if name in value.__globals__}
+    used = {name: value.__globals__[name] for name in sorted(_names_in(code)) if name in value.__globals__}
     parts = (value.__defaults__, value.__kwdefaults__, cells, used)
     return {"function": _name(value), "code": _digest(_text(_instructions(code))), "uses": [inner(p) for p in parts]}
 
@@ -213,15 +213,15 @@ def _instructions(code: CodeType) -> list[Any]:
     return [code.co_code.hex(), constants, code.co_names, code.co_varnames, code.co_freevars]
 
 
-def _referred(code: CodeType) -> set[str]:
-    inner = (_referred(each) for each in code.co_consts if isinstance(each, CodeType))
+def _names_in(code: CodeType) -> set[str]:
+    inner = (_names_in(each) for each in code.co_consts if isinstance(each, CodeType))
     return set(code.co_names).union(*inner)
 
 
-def _told(kept: Any) -> Any:
+def _to_plain(kept: Any) -> Any:
     """Values that JSON takes, of what was kept."""
     if isinstance(kept, _Text):
-        return _told_text(kept.text)
+        return _text_to_plain(kept.text)
     if isinstance(kept, _Unknown):
         warnings.warn(
             f"An object of {kept.name} cannot be told from others of its class, so that what is found with it is not "
@@ -230,9 +230,9 @@ def _told(kept: Any) -> Any:
         )
         return {"class": kept.name, "unknown": kept.token}
     if isinstance(kept, list):
-        return [_told(part) for part in kept]
+        return [_to_plain(part) for part in kept]
     if isinstance(kept, dict):
-        return {name: _told(part) for name, part in kept.items()}
+        return {name: _to_plain(part) for name, part in kept.items()}
     cls = type(kept)
     if not hasattr(cls, _BESIDE):
         return kept
@@ -240,13 +240,13 @@ def _told(kept: Any) -> Any:
     if arguments is None and cls.__init__ is object.__init__:
         arguments = {}
     elif arguments is None and is_dataclass(kept) and _fully(kept):
-        arguments = {field.name: _kept(getattr(kept, field.name)) for field in fields(kept)}
+        arguments = {field.name: _keep(getattr(kept, field.name)) for field in fields(kept)}
     if arguments is None:
-        return _told(_Unknown(_name(cls), uuid4().hex))
-    return {"class": _name(cls), "arguments": _told(arguments), **getattr(cls, _BESIDE)(kept)}
+        return _to_plain(_Unknown(_name(cls), uuid4().hex))
+    return {"class": _name(cls), "arguments": _to_plain(arguments), **getattr(cls, _BESIDE)(kept)}
 
 
-def _told_text(text: str) -> Any:
+def _text_to_plain(text: str) -> Any:
     try:
         if Path(text).is_file():
             # With its name: the text may be no path at all, and two files may hold the same.

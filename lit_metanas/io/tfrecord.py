@@ -136,7 +136,7 @@ def _frames(stream: IO[bytes], file: Path, source: str) -> Iterator[Framed]:
     while left:
         head = stream.read(12)
         length = int.from_bytes(head[:8], "little")
-        if len(head) == 12 and int.from_bytes(head[8:], "little") != _masked(head[:8]):
+        if len(head) == 12 and int.from_bytes(head[8:], "little") != _masked_checksum(head[:8]):
             raise ValueError(
                 f"'{file}' is damaged or no TFRecord file {file.stat().st_size - left} bytes from its start: "
                 f"get it again from {source}."
@@ -164,7 +164,7 @@ def _plain_steps() -> tuple[int, ...]:
     return tuple(int(step) for step in _steps())
 
 
-def _masked(text: bytes) -> int:
+def _masked_checksum(text: bytes) -> int:
     """The masked checksum of a few bytes, for which arrays would be slower."""
     steps, state = _plain_steps(), 0xFFFFFFFF
     for byte in text:

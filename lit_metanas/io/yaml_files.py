@@ -49,14 +49,14 @@ def parse_yaml(text: str) -> Any:
         node = loader.get_single_node()
         if node is None:
             return None
-        if _expanded(node, {}) > MOST_PARTS:
+        if _count_nodes(node, {}) > MOST_PARTS:
             raise YAMLLimit(f"stands for more than {MOST_PARTS} values")
         return loader.construct_document(node)
     finally:
         loader.dispose()
 
 
-def _expanded(node: yaml.Node, known: dict[int, int]) -> int:
+def _count_nodes(node: yaml.Node, known: dict[int, int]) -> int:
     """How many nodes a node stands for.
 
     Raises:
@@ -69,8 +69,8 @@ def _expanded(node: yaml.Node, known: dict[int, int]) -> int:
     known[id(node)] = 0
     number = 1
     if isinstance(node, yaml.SequenceNode):
-        number += sum(_expanded(value, known) for value in node.value)
+        number += sum(_count_nodes(value, known) for value in node.value)
     elif isinstance(node, yaml.MappingNode):
-        number += sum(_expanded(key, known) + _expanded(value, known) for key, value in node.value)
+        number += sum(_count_nodes(key, known) + _count_nodes(value, known) for key, value in node.value)
     known[id(node)] = number
     return number

@@ -179,7 +179,7 @@ Metrics = dict[str, Tensor]
 TaskFunction = Callable[[Episode, TaskNoise], tuple[Parameters, Metrics]]
 
 
-def vectorised(task_map: TaskMap, relaxation: Relaxation, device: torch.device) -> bool:
+def uses_vmap(task_map: TaskMap, relaxation: Relaxation, device: torch.device) -> bool:
     """Whether tasks are mapped by ``vmap``.
 
     Raises:
@@ -207,10 +207,10 @@ def mean_loop(
         gradients, metrics = function(episode, noise)
         rows.append({**metrics, "finite": _finite(gradients, metrics["losses"])})
         if not rows[-1]["finite"]:
-            gradients = gradients.mapped(torch.zeros_like)
-        total = gradients if total is None else total.mapped(torch.add, gradients)
+            gradients = gradients.map(torch.zeros_like)
+        total = gradients if total is None else total.map(torch.add, gradients)
     assert total is not None, "no episodes"
-    return total.mapped(lambda value: value / len(rows)), {k: torch.stack([row[k] for row in rows]) for k in rows[0]}
+    return total.map(lambda value: value / len(rows)), {k: torch.stack([row[k] for row in rows]) for k in rows[0]}
 
 
 def mean_vmap(
@@ -245,8 +245,8 @@ def mean_vmap(
     gradients, metrics = torch.vmap(one)(data, noise)
     finite = metrics["finite"] > 0
     if not bool(finite.all()):
-        gradients = gradients.mapped(lambda value: torch.where(finite.view(-1, *[1] * (value.dim() - 1)), value, 0.0))
-    return gradients.mapped(lambda value: value.mean(0)), metrics
+        gradients = gradients.map(lambda value: torch.where(finite.view(-1, *[1] * (value.dim() - 1)), value, 0.0))
+    return gradients.map(lambda value: value.mean(0)), metrics
 
 
 def _finite(gradients: Parameters, loss: Tensor) -> Tensor:

@@ -183,7 +183,7 @@ class InnerLoop(ABC):
         dropout = noise_row(noise.support, step)
 
         def loss(moving: Tensors) -> tuple[Tensor, Tensor]:
-            tree = parameters.updated(moving)
+            tree = parameters.with_tensors(moving)
             mixture = learner.mixture(tree.logits, noise, step, self.progress(step, adaptation.progress))
             value = learner.loss(tree, episode.support, episode.way, mixture, dropout)
             return value, value.detach()
@@ -191,7 +191,7 @@ class InnerLoop(ABC):
         moving = parameters.flat(groups)
         gradients, _ = adaptation.differentiate(loss, moving)
         moved, state = self.rule(moving, gradients, state, self.rates(parameters, moving, step), step)
-        return parameters.updated(moved), state
+        return parameters.with_tensors(moved), state
 
 
 class NoInnerLoop(InnerLoop):
@@ -258,7 +258,7 @@ class JointInnerLoop(InnerLoop):
             rule=rule,
             restart=restart,
         )
-        self._groups = _checked(groups)
+        self._groups = _check_groups(groups)
 
     @property
     def groups(self) -> tuple[Group, ...]:
@@ -273,7 +273,7 @@ class JointInnerLoop(InnerLoop):
         return parameters
 
 
-def _checked(groups: tuple[Group, ...]) -> tuple[Group, ...]:
+def _check_groups(groups: tuple[Group, ...]) -> tuple[Group, ...]:
     """Groups that an inner loop can move, in the tree's order.
 
     Raises:

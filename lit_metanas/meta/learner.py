@@ -54,7 +54,7 @@ class Parameters(NamedTuple):
         trees = {"weights": self.weights, "logits": self.logits, "head": self.head, "rates": self.rates}
         return {f"{group}.{name}": value for group in groups for name, value in trees[group].items()}
 
-    def updated(self, flat: dict[str, Tensor]) -> Parameters:
+    def with_tensors(self, flat: dict[str, Tensor]) -> Parameters:
         """The tree with the tensors of ``flat`` (names as from ``flat()``) in place of its own."""
         return Parameters(
             {name: flat.get(f"weights.{name}", value) for name, value in self.weights.items()},
@@ -63,10 +63,10 @@ class Parameters(NamedTuple):
             {name: flat.get(f"rates.{name}", value) for name, value in self.rates.items()},
         )
 
-    def mapped(self, function: Callable[..., Tensor], *others: Parameters) -> Parameters:
+    def map(self, function: Callable[..., Tensor], *others: Parameters) -> Parameters:
         """Apply ``function`` to each tensor and its namesakes in trees of the same structure."""
         flats = [other.flat() for other in others]
-        return self.updated({key: function(value, *(f[key] for f in flats)) for key, value in self.flat().items()})
+        return self.with_tensors({key: function(value, *(f[key] for f in flats)) for key, value in self.flat().items()})
 
 
 class TaskNoise(NamedTuple):
@@ -204,8 +204,8 @@ class Learner:
         support = [self.supernet.draw_noise(len(episode.support), generator) for _ in range(steps + 1)]
         query = self.supernet.draw_noise(len(episode.query), generator)
         return TaskNoise(
-            _stacked(rows, device),
-            _stacked(support, device) if support_dropout else {},
+            _stack(rows, device),
+            _stack(support, device) if support_dropout else {},
             {name: value.to(device) for name, value in query.items()} if query_dropout else {},
         )
 
@@ -271,5 +271,5 @@ class Learner:
         return self.head.scores(tree.head, features, support, episode.support.labels, episode.way)
 
 
-def _stacked(rows: list[dict[str, Tensor]], device: torch.device) -> dict[str, Tensor]:
+def _stack(rows: list[dict[str, Tensor]], device: torch.device) -> dict[str, Tensor]:
     return {name: torch.stack([row[name] for row in rows]).to(device) for name in rows[0]}

@@ -17,7 +17,7 @@ from lit_metanas.meta.differentiation import (
     TaskMap,
     mean_loop,
     mean_vmap,
-    vectorised,
+    uses_vmap,
 )
 from lit_metanas.meta.heads import Head
 from lit_metanas.meta.inner_loop import Adaptation, InnerLoop
@@ -87,7 +87,7 @@ class MetaGradient(ABC):
             ValueError: learner, inner loop and task map do not go together.
         """
         gradients, metrics = self.mean(learner, inner_loop, parameters, episodes, noises, progress)
-        return self.finished(gradients, metrics), metrics
+        return self.finish(gradients, metrics), metrics
 
     def mean(
         self,
@@ -98,9 +98,9 @@ class MetaGradient(ABC):
         noises: Sequence[TaskNoise],
         progress: float,
     ) -> tuple[Parameters, Metrics]:
-        """As a call, without ``finished``, which takes the metrics of all tasks where several processes share them."""
+        """As a call, without ``finish``, which takes the metrics of all tasks where several processes share them."""
         self.check(learner.head, learner.relaxation, inner_loop)
-        functional = vectorised(self.task_map, learner.relaxation, episodes[0].support.inputs.device)
+        functional = uses_vmap(self.task_map, learner.relaxation, episodes[0].support.inputs.device)
 
         def one(episode: Episode, noise: TaskNoise) -> tuple[Parameters, Metrics]:
             adaptation = Adaptation(learner, episode, noise, progress)
@@ -127,7 +127,7 @@ class MetaGradient(ABC):
             functional: whether it runs under ``vmap``.
         """
 
-    def finished(self, gradients: Parameters, metrics: Metrics) -> Parameters:
+    def finish(self, gradients: Parameters, metrics: Metrics) -> Parameters:
         """The mean over tasks as it is returned; a method may rescale it by the whole batch's metrics."""
         del metrics
         return gradients
@@ -178,11 +178,11 @@ def query_gradient(
     labels = adaptation.episode.query.labels
 
     def query_loss(values: Tensors) -> tuple[Tensor, Tensor]:
-        scores = inner_loop.query_scores(parameters.updated(values), adaptation)
+        scores = inner_loop.query_scores(parameters.with_tensors(values), adaptation)
         return cross_entropy(scores, labels), scores.detach()
 
     gradients, scores = outer(query_loss, at)
-    return parameters.updated(gradients), task_metrics(scores, labels)
+    return parameters.with_tensors(gradients), task_metrics(scores, labels)
 
 
 def task_metrics(scores: Tensor, labels: Tensor) -> Metrics:

@@ -72,14 +72,14 @@ class PairedReinforce(MetaGradient):
             scale = scale * len(_questions(learner, parameters, noise, inner_loop.steps, progress))
         # The gradient of log softmax(logits)[i] is one_hot(i) - softmax(logits): the latter cancels in the difference.
         logits = {name: scale * (first[2][name] - second[2][name]) for name in parameters.logits}
-        mean = first[0].mapped(lambda one, two: (one + two) / 2, second[0])
+        mean = first[0].map(lambda one, two: (one + two) / 2, second[0])
         return mean._replace(logits=logits), metrics
 
     def mixture_noises(
         self, learner: Learner, parameters: Parameters, noise: TaskNoise, steps: int, progress: float
     ) -> list[TaskNoise]:
         """The noise of each child, the same in all inner steps and for the query."""
-        one, two = (_kept(noise, steps, child) for child in (0, 1))
+        one, two = (_child_noise(noise, steps, child) for child in (0, 1))
         questions = _questions(learner, parameters, noise, steps, progress) if self.isolate else {}
         if questions:
             chosen = questions[max(questions)]
@@ -87,7 +87,7 @@ class PairedReinforce(MetaGradient):
             two = two._replace(relaxation=rows)
         return [one, two]
 
-    def finished(self, gradients: Parameters, metrics: Metrics) -> Parameters:
+    def finish(self, gradients: Parameters, metrics: Metrics) -> Parameters:
         """Normalise, if asked to."""
         if not self.normalise:
             return gradients
@@ -105,7 +105,7 @@ def _child(
     return gradients, metrics, {name: gate.weights.detach() for name, gate in mixture.items()}
 
 
-def _kept(noise: TaskNoise, steps: int, child: int) -> TaskNoise:
+def _child_noise(noise: TaskNoise, steps: int, child: int) -> TaskNoise:
     """The noise that draws the same child in all inner steps and for the query."""
     rows = {name: value[steps + child].expand(steps + 1, *value.shape[1:]) for name, value in noise.relaxation.items()}
     return noise._replace(relaxation=rows)
@@ -115,7 +115,7 @@ def _questions(
     learner: Learner, parameters: Parameters, noise: TaskNoise, steps: int, progress: float
 ) -> dict[float, list[str]]:
     """The choices on which two independent draws disagree, by the number in the third row; tied ones share it."""
-    one, two = (learner.mixture(parameters.logits, _kept(noise, steps, child), 0, progress) for child in (0, 1))
+    one, two = (learner.mixture(parameters.logits, _child_noise(noise, steps, child), 0, progress) for child in (0, 1))
     questions: dict[float, list[str]] = {}
     for name in parameters.logits:
         if one[name].index != two[name].index:

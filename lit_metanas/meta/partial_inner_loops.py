@@ -55,7 +55,7 @@ class HeadInnerLoop(InnerLoop):
             features = features.detach()
 
         def loss(moving: Tensors) -> tuple[Tensor, Tensor]:
-            head = parameters.updated(moving).head
+            head = parameters.with_tensors(moving).head
             scores = learner.head.scores(head, features, features, support.labels, episode.way)
             value = cross_entropy(scores, support.labels)
             return value, value.detach()
@@ -65,7 +65,7 @@ class HeadInnerLoop(InnerLoop):
             moving = parameters.flat(self.groups)
             gradients, _ = adaptation.differentiate(loss, moving)
             moved, state = self.rule(moving, gradients, state, self.rates(parameters, moving, step), step)
-            parameters = parameters.updated(moved)
+            parameters = parameters.with_tensors(moved)
         return parameters
 
     def support_images(self, episode: Episode, step: int) -> int:

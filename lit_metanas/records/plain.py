@@ -50,7 +50,7 @@ def from_plain(kind: type[_T], value: object, place: str) -> _T:
         ValueError: a field is missing, unknown or of the wrong kind.
     """
     if not isinstance(value, Mapping):
-        raise ValueError(f"{place} must be an object, not {_shown(value)}")
+        raise ValueError(f"{place} must be an object, not {_quote(value)}")
     hints = get_type_hints(kind)
     known: dict[str, Field[Any]] = {field.name: field for field in fields(kind)}
     for name in value:
@@ -76,7 +76,7 @@ def _read(hint: Any, value: object, place: str) -> Any:
         return list(_read_tuple((*inner, ...), value, place))
     if origin in (dict, Mapping):
         if not isinstance(value, Mapping):
-            raise ValueError(f"{place} must be an object, not {_shown(value)}")
+            raise ValueError(f"{place} must be an object, not {_quote(value)}")
         return {str(key): _read(inner[1], item, f"{place}.{key}") for key, item in value.items()}
     if hint is Architecture:
         labels = _read(dict[str, str], value, place)
@@ -97,13 +97,13 @@ def _read_union(options: tuple[Any, ...], value: object, place: str) -> Any:
         except ValueError:
             continue
     names = " or ".join("null" if option is type(None) else str(option.__name__) for option in options)
-    raise ValueError(f"{place} must be {names}, not {_shown(value)}")
+    raise ValueError(f"{place} must be {names}, not {_quote(value)}")
 
 
 def _read_tuple(inner: tuple[Any, ...], value: object, place: str) -> tuple[Any, ...]:
     """Read ``tuple[X, ...]`` or a tuple of fixed length from a list."""
     if not isinstance(value, list):
-        raise ValueError(f"{place} must be a list, not {_shown(value)}")
+        raise ValueError(f"{place} must be a list, not {_quote(value)}")
     if len(inner) == 2 and inner[1] is Ellipsis:
         return tuple(_read(inner[0], item, f"{place}[{index}]") for index, item in enumerate(value))
     if len(value) != len(inner):
@@ -121,10 +121,10 @@ def _read_scalar(hint: Any, value: object, place: str) -> Any:
         return float(value)
     if type(value) is not hint:
         names = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", type(None): "null"}
-        raise ValueError(f"{place} must be {names.get(hint, str(hint))}, not {_shown(value)}")
+        raise ValueError(f"{place} must be {names.get(hint, str(hint))}, not {_quote(value)}")
     return value
 
 
-def _shown(value: object) -> str:
+def _quote(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 40 else f"{text[:37]}..."

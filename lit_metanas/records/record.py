@@ -111,7 +111,7 @@ class SearchRecord:
         best = max(scored, key=lambda trial: trial.value)
         if len(self.objectives) == 1:
             return best
-        return self._undominated([trial for trial in scored if trial.value == best.value])[0]
+        return self._pareto_front([trial for trial in scored if trial.value == best.value])[0]
 
     def value_of(self, architecture: Architecture) -> float:
         """The best score of an architecture; NaN where it has none."""
@@ -121,7 +121,7 @@ class SearchRecord:
     @property
     def front(self) -> tuple[Trial, ...]:
         """The scored trials that no other beats in all objectives, in the order of the search."""
-        return tuple(self._undominated([trial for trial in self.trials if trial.scored and not trial.duplicate]))
+        return tuple(self._pareto_front([trial for trial in self.trials if trial.scored and not trial.duplicate]))
 
     @property
     def trade_offs(self) -> tuple[Trial, ...]:
@@ -141,7 +141,7 @@ class SearchRecord:
                 points.append((float(getattr(trial.cost, account)), trial.value))
         return tuple(points)
 
-    def _undominated(self, trials: list[Trial]) -> list[Trial]:
+    def _pareto_front(self, trials: list[Trial]) -> list[Trial]:
         points = [(trial.value, *(-trial.measures[name] for name in self.objectives[1:])) for trial in trials]
         return [trials[index] for index in non_dominated(points)]
 

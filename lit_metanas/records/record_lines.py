@@ -54,7 +54,7 @@ def read_record_lines(path: str | os.PathLike[str], space: ChoiceSpace | None = 
         >>> lm.read_record_lines("records.jsonl")[0].method
         'random'
     """
-    parsed = list(_parsed(path, space))
+    parsed = list(_parse(path, space))
     records = [found for _, found in parsed if isinstance(found, SearchRecord)]
     refused = [found for _, found in parsed if isinstance(found, str)]
     if not records:
@@ -83,7 +83,7 @@ def merge_record_lines(path: str | os.PathLike[str], records: Iterable[SearchRec
     with changing(path):
         kept = [
             line
-            for line, found in (_parsed(path, None) if Path(path).is_file() else ())
+            for line, found in (_parse(path, None) if Path(path).is_file() else ())
             if isinstance(found, str) or _search(found) not in replaced
         ]
         _write(path, [*kept, *(_line(record) for record in added)])
@@ -103,7 +103,7 @@ def _write(path: str | os.PathLike[str], lines: Iterable[bytes]) -> None:
         temporary.write_bytes(b"".join(line + b"\n" for line in lines))
 
 
-def _parsed(path: str | os.PathLike[str], space: ChoiceSpace | None) -> Iterator[tuple[bytes, SearchRecord | str]]:
+def _parse(path: str | os.PathLike[str], space: ChoiceSpace | None) -> Iterator[tuple[bytes, SearchRecord | str]]:
     """Each line with its record, or with why it is none."""
     file = Path(path)
     if not file.is_file():

@@ -121,7 +121,7 @@ def merge_results(path: str | os.PathLike[str], rows: Iterable[ResultRow]) -> No
     """
     with changing(path):
         kept = read_results(path) if Path(path).is_file() else []
-        write_results(path, _merged(kept, list(rows)))
+        write_results(path, _merge(kept, list(rows)))
 
 
 def merge_architectures(path: str | os.PathLike[str], rows: Iterable[ArchitectureRow]) -> None:
@@ -137,7 +137,7 @@ def merge_architectures(path: str | os.PathLike[str], rows: Iterable[Architectur
     """
     with changing(path):
         kept = read_architectures(path) if Path(path).is_file() else []
-        write_architectures(path, _merged(kept, list(rows)))
+        write_architectures(path, _merge(kept, list(rows)))
 
 
 def same_row(row: ResultRow | ArchitectureRow) -> tuple[object, ...]:
@@ -145,7 +145,7 @@ def same_row(row: ResultRow | ArchitectureRow) -> tuple[object, ...]:
     return row.method, row.task_id, row.seed, row.protocol if isinstance(row, ResultRow) else None
 
 
-def _merged(kept: list[_Row], rows: list[_Row]) -> list[_Row]:
+def _merge(kept: list[_Row], rows: list[_Row]) -> list[_Row]:
     replaced = {same_row(row) for row in rows}
     return [*(row for row in kept if same_row(row) not in replaced), *rows]
 

@@ -13,7 +13,7 @@ from lit_metanas.relaxations.relaxation import (
     LinearTemperature,
     Relaxation,
     hard,
-    perturbed,
+    perturb,
 )
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import Gate, Mixture, one_hot
@@ -83,7 +83,7 @@ class Categorical(ChoicewiseRelaxation):
     def gate(self, logits: Tensor, noise: Tensor, progress: float) -> Gate:
         """Sample one candidate; ``progress`` is not used."""
         del progress
-        weights = hard(perturbed(logits.detach(), noise))
+        weights = hard(perturb(logits.detach(), noise))
         return Gate(weights, int(weights.argmax()))
 
 
@@ -107,7 +107,7 @@ class Uniform(ChoicewiseRelaxation):
         """Sample one candidate; ``progress`` is not used."""
         del progress
         left = torch.where(logits.detach() <= PRUNED / 2, PRUNED, 0.0).to(logits.dtype)
-        weights = hard(perturbed(left, noise))
+        weights = hard(perturb(left, noise))
         return Gate(weights, int(weights.argmax()))
 
 
@@ -145,6 +145,6 @@ class SampledChild(ChoicewiseRelaxation):
 
     def gate(self, logits: Tensor, noise: Tensor, progress: float) -> Gate:
         """Sample one candidate."""
-        scores = perturbed(logits, noise)
+        scores = perturb(logits, noise)
         soft = torch.softmax(scores / self._schedule(progress), dim=-1)
         return Gate(hard(scores) + (soft - soft.detach()), int(scores.argmax()))

@@ -113,7 +113,7 @@ def probabilities(logits: Tensor, temperature: float = 1.0) -> Tensor:
     return torch.softmax(without_pruned(logits) / temperature, dim=-1)
 
 
-def perturbed(logits: Tensor, noise: Tensor) -> Tensor:
+def perturb(logits: Tensor, noise: Tensor) -> Tensor:
     """Logits plus standard Gumbel noise; their argmax is a draw from ``softmax(logits)``.
 
     Args:
@@ -257,7 +257,7 @@ class GumbelSoftmax(ChoicewiseRelaxation):
 
     def gate(self, logits: Tensor, noise: Tensor, progress: float) -> Gate:
         """Mix all candidates."""
-        return Gate(torch.softmax(perturbed(logits, noise) / self.temperature(progress), dim=-1))
+        return Gate(torch.softmax(perturb(logits, noise) / self.temperature(progress), dim=-1))
 
 
 class StraightThrough(ChoicewiseRelaxation):
@@ -283,6 +283,6 @@ class StraightThrough(ChoicewiseRelaxation):
 
     def gate(self, logits: Tensor, noise: Tensor, progress: float) -> Gate:
         """Choose one candidate, and compute all."""
-        scores = perturbed(logits, noise)
+        scores = perturb(logits, noise)
         soft = torch.softmax(scores / self._schedule(progress), dim=-1)
         return Gate(hard(scores) + (soft - soft.detach()))

@@ -154,11 +154,11 @@ def mutate(
     An architecture whose active choices have one candidate each is returned unchanged.
     """
     labels = space.equivalent(architecture, partial(_below, generator=generator))
-    open_choices = [c for c in space.choices if c.name in labels and len(space.proposed(c)) > 1]
+    open_choices = [c for c in space.choices if c.name in labels and len(space.proposed_labels(c)) > 1]
     if not open_choices:
         return architecture
     choice = open_choices[_below(len(open_choices), generator)]
-    others = [label for label in space.proposed(choice) if label != labels[choice.name]]
+    others = [label for label in space.proposed_labels(choice) if label != labels[choice.name]]
     label = others[_below(len(others), generator)]
     together = bool(torch.rand((), generator=generator) < whole_groups)
     changed = {c.name: label for c in open_choices if c is choice or (together and _tied(c, choice, label))}

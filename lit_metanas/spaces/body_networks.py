@@ -48,7 +48,7 @@ class BodySupernet(Supernet):
         ]
         self._last_kernel = told[-1] if told else ""
         self._count: LayerFlops | None = None
-        self.features = self._counted().features if features is None else features
+        self.features = self._count_flops().features if features is None else features
 
     def forward(
         self,
@@ -75,11 +75,11 @@ class BodySupernet(Supernet):
 
     def flops(self, mixture: Mixture) -> int:
         """Forward multiply-adds that one input costs under ``mixture``."""
-        count = self._counted()
+        count = self._count_flops()
         with running(ForwardPass(mixture)):
             return count.computed(self.body)
 
-    def _counted(self) -> LayerFlops:
+    def _count_flops(self) -> LayerFlops:
         if self._count is None:
             gates = {name: Gate(torch.ones(len(labels), device="cpu")) for name, labels in self.labels.items()}
             with running(ForwardPass(gates)):

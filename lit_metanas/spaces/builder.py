@@ -225,7 +225,7 @@ class Builder:
         """
         choice = Choice(name, labels, name.rpartition(".")[2] if group is None else group)
         before = self.choices.get(name)
-        conditions = _spelled(self._conditions, self.choices)
+        conditions = _open_conditions(self._conditions, self.choices)
         if before is not None:
             if before.labels != labels:
                 raise ValueError(f"Choice '{name}' is asked for twice, with {before.labels} and with {labels}.")
@@ -277,7 +277,7 @@ class ChosenLayer(nn.Module):
         return outputs if self.norm is None else self.norm(outputs)
 
 
-def _spelled(conditions: Sequence[tuple[str, frozenset[str]]], choices: Mapping[str, Choice]) -> Conditions:
+def _open_conditions(conditions: Sequence[tuple[str, frozenset[str]]], choices: Mapping[str, Choice]) -> Conditions:
     """Conditions by choice, but for those that are always fulfilled."""
     spelled: Conditions = {}
     for name, labels in conditions:

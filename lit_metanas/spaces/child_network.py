@@ -80,7 +80,7 @@ class ChildNetwork(nn.Module, ABC):
         assert isinstance(scores, Tensor)
         return scores
 
-    def learned(self) -> dict[str, Tensor]:
+    def supernet_weights(self) -> dict[str, Tensor]:
         """The inverse of ``inherit``: copies of all tensors under the supernet's names, or of leading slices there."""
         tensors = {**self._tensors(), "head.weight": self.head.weight, "head.bias": self.head.bias}
         return {name: tensor.detach().clone() for name, tensor in tensors.items()}

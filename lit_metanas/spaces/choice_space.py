@@ -113,20 +113,20 @@ class ChoiceSpace(ABC):
         """The architecture of the largest logits (``(labels,)`` for each choice)."""
         return self.canonical({c.name: c.labels[int(logits[c.name].argmax())] for c in self.choices})
 
-    def proposed(self, choice: Choice) -> tuple[str, ...]:
+    def proposed_labels(self, choice: Choice) -> tuple[str, ...]:
         """The labels that are drawn and proposed to Optuna: all, but for those that only a supernet needs."""
         return choice.labels
 
     def sample(self, generator: torch.Generator) -> Architecture:
         """Draw every choice uniformly."""
-        proposed = {choice.name: self.proposed(choice) for choice in self.choices}
+        proposed = {choice.name: self.proposed_labels(choice) for choice in self.choices}
         draw = {n: labels[int(torch.randint(len(labels), (), generator=generator))] for n, labels in proposed.items()}
         return self.canonical(draw)
 
     def architectures(self) -> Iterator[Architecture]:
         """All that can be built, each once, in a fixed order; only for small spaces."""
         seen: set[Architecture] = set()
-        for labels in product(*(self.proposed(choice) for choice in self.choices)):
+        for labels in product(*(self.proposed_labels(choice) for choice in self.choices)):
             names = (choice.name for choice in self.choices)
             architecture = self.canonical(dict(zip(names, labels, strict=True)))
             if architecture not in seen and self.violation(architecture) is None:
@@ -137,15 +137,15 @@ class ChoiceSpace(ABC):
         """Optuna's distributions of all choices, whose parameters are named with a prefix."""
         from optuna.distributions import CategoricalDistribution
 
-        return {prefix + choice.name: CategoricalDistribution(self.proposed(choice)) for choice in self.choices}
+        return {prefix + choice.name: CategoricalDistribution(self.proposed_labels(choice)) for choice in self.choices}
 
     def suggest(self, trial: BaseTrial, prefix: str = PREFIX) -> Architecture:
         """Ask a trial for every choice, active or not, and return the canonical architecture."""
         return self.canonical(
-            {c.name: trial.suggest_categorical(prefix + c.name, self.proposed(c)) for c in self.choices}
+            {c.name: trial.suggest_categorical(prefix + c.name, self.proposed_labels(c)) for c in self.choices}
         )
 
-    def told(self, parameters: Mapping[str, object], prefix: str = PREFIX) -> Architecture:
+    def from_parameters(self, parameters: Mapping[str, object], prefix: str = PREFIX) -> Architecture:
         """The canonical architecture that a trial's parameters stand for.
 
         A number or a boolean stands for the label that is its text. Other parameters do not matter, and a choice that

@@ -131,18 +131,18 @@ class Candidates:
 
     def __init__(self, space: ChoiceSpace, encoding: Callable[[Sequence[Architecture]], Tensor]) -> None:
         self.whole = space.size <= LIMIT
-        found = space.architectures() if self.whole else drawn(space, SAMPLE, torch.Generator().manual_seed(0))
+        found = space.architectures() if self.whole else draw_buildable(space, SAMPLE, torch.Generator().manual_seed(0))
         self.architectures: tuple[Architecture, ...] = tuple(found)
         self.features: Tensor = encoding(self.architectures)
 
 
-def drawn(space: ChoiceSpace, number: int, generator: torch.Generator) -> Sequence[Architecture]:
+def draw_buildable(space: ChoiceSpace, number: int, generator: torch.Generator) -> Sequence[Architecture]:
     """What is left of so many draws without repeats, and without those that cannot be built."""
     draws = dict.fromkeys(space.sample(generator) for _ in range(number))
     return [architecture for architecture in draws if space.violation(architecture) is None]
 
 
-def counted(rows: Sequence[Mapping[str, Iterable[int]]], widths: Mapping[str, int]) -> Tensor:
+def count_features(rows: Sequence[Mapping[str, Iterable[int]]], widths: Mapping[str, int]) -> Tensor:
     """Count features.
 
     Args:

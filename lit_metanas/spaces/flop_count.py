@@ -114,8 +114,8 @@ def telling_layers(body: nn.Module, shape: Shape) -> Iterator[None]:
     except RuntimeError as error:
         if not entered:
             raise
-        unmixed = (_unmixed(layer, made, entered[-1]) for layer, _ in reversed(entered))
-        told = next((sentence for sentence in unmixed if sentence), None) or _unfit(body, entered, shape, error)
+        mismatches = (_find_shape_mismatch(layer, made, entered[-1]) for layer, _ in reversed(entered))
+        told = next((sentence for sentence in mismatches if sentence), None) or _unfit(body, entered, shape, error)
         raise ValueError(told) from error
     finally:
         for handle in handles:
@@ -126,7 +126,9 @@ def _inner(value: object) -> Inner:
     return tuple(value.shape[1:]) if isinstance(value, Tensor) else ()
 
 
-def _unmixed(layer: nn.Module, made: Mapping[nn.Module, Inner], last: tuple[nn.Module, Inner]) -> str | None:
+def _find_shape_mismatch(
+    layer: nn.Module, made: Mapping[nn.Module, Inner], last: tuple[nn.Module, Inner]
+) -> str | None:
     """A sentence on parts of a layer that are to be added up, and have different shapes; None where they fit."""
     if isinstance(layer, MixedChoice):
         parts = {f"'{label}' {made[own]}": made[own] for label, own in layer.layers() if own in made}

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from lit_metanas.spaces.supernet import Gate, Mixture, Record, Statistics, chosen, leading
+from lit_metanas.spaces.supernet import Gate, Mixture, Record, Statistics, computed_size, leading
 
 ONLY = Gate(torch.ones(1), 0)
 """The gate of a single candidate."""
@@ -64,7 +64,7 @@ class OpenChoice:
     Example:
         >>> choice = OpenChoice(("3", "5"), "kernel")
         >>> with running(ForwardPass({"kernel": Gate(torch.tensor([0.25, 0.75]))})):
-        ...     choice.gate().weights.tolist(), choice.computed()
+        ...     choice.gate().weights.tolist(), choice.computed_labels()
         ([0.25, 0.75], ('3', '5'))
     """
 
@@ -75,7 +75,7 @@ class OpenChoice:
         """How the candidates are combined in this forward pass."""
         return current().mixture[self.name] if self.name else ONLY
 
-    def computed(self) -> tuple[str, ...]:
+    def computed_labels(self) -> tuple[str, ...]:
         """The labels whose candidates are computed: the sampled one, or all."""
         index = self.gate().index
         return self.labels if index is None else (self.labels[index],)
@@ -117,7 +117,7 @@ class OpenNumber:
             if factor in left:
                 left.remove(factor)
             else:
-                left = _divided(left, factor)
+                left = _divide(left, factor)
         return OpenNumber(left)
 
     def __eq__(self, other: object) -> bool:
@@ -129,9 +129,9 @@ class OpenNumber:
     def __hash__(self) -> int:
         return hash(largest(self))
 
-    def computed(self) -> int:
+    def computed_value(self) -> int:
         """The number that is computed in this forward pass: the sampled one, or the largest."""
-        return prod(chosen(gate, numbers) for gate, numbers in self._gates())
+        return prod(computed_size(gate, numbers) for gate, numbers in self._gates())
 
     def weights(self) -> Tensor | None:
         """The weight of each of the parts that are computed, shape ``(computed,)``; None where all are one."""
@@ -145,9 +145,9 @@ Number = int | OpenNumber
 """Of channels: plain in a child, and open in a supernet where it is a choice."""
 
 
-def computed(number: Number) -> int:
+def computed_value(number: Number) -> int:
     """A number that may be open, as it is computed in this forward pass."""
-    return number.computed() if isinstance(number, OpenNumber) else number
+    return number.computed_value() if isinstance(number, OpenNumber) else number
 
 
 def largest(number: Number) -> int:
@@ -163,7 +163,7 @@ def _factors(number: Number, operation: str) -> Sequence[Factor]:
     return [("", (number,))]
 
 
-def _divided(factors: Sequence[Factor], divisor: Factor) -> list[Factor]:
+def _divide(factors: Sequence[Factor], divisor: Factor) -> list[Factor]:
     """The product of factors over a constant, rounded down, as such a product.
 
     Raises:

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lit_metanas.spaces.forward_pass import ONLY, Number, OpenNumber, computed, current, largest
+from lit_metanas.spaces.forward_pass import ONLY, Number, OpenNumber, computed_value, current, largest
 from lit_metanas.spaces.operations import batch_normalise, combine, dropout_scale, merged_kernel, through
 from lit_metanas.spaces.supernet import Gate
 
@@ -114,7 +114,7 @@ class SlicedConv2d(nn.Conv2d):
 
     def kernel(self, channels: int) -> tuple[Tensor, Tensor | None]:
         """The leading weights and constants for inputs of so many channels."""
-        out = computed(self.width)
+        out = computed_value(self.width)
         weight = self.weight[:out] if self.groups > 1 else self.weight[:out, :channels]
         return weight, None if self.bias is None else self.bias[:out]
 
@@ -129,8 +129,8 @@ class SlicedConv2d(nn.Conv2d):
 
     def share(self, flops: int) -> int:
         """What is left of some multiply-adds for the channels that are computed."""
-        channels, into = (1, 1) if self.groups > 1 else (computed(self.channels), largest(self.channels))
-        return flops * computed(self.width) * channels // (largest(self.width) * into)
+        channels, into = (1, 1) if self.groups > 1 else (computed_value(self.channels), largest(self.channels))
+        return flops * computed_value(self.width) * channels // (largest(self.width) * into)
 
 
 class MixedChoice(nn.Module):
@@ -260,7 +260,7 @@ class MixedDepth(nn.ModuleList):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """The mixture of the outputs at the candidates' depths, for inputs of shape ``(n, channels, ...)``."""
-        wanted = self._wanted()
+        wanted = self._computed_depths()
         outputs = {}
         for depth, layer in enumerate(list(self)[: max(wanted)], start=1):
             inputs = layer(inputs)
@@ -273,9 +273,9 @@ class MixedDepth(nn.ModuleList):
 
     def computed_flops(self, count: CountedFlops) -> int:
         """See ``MixedLayer``."""
-        return sum(count.computed(layer) for layer in list(self)[: max(self._wanted())])
+        return sum(count.computed(layer) for layer in list(self)[: max(self._computed_depths())])
 
-    def _wanted(self) -> tuple[int, ...]:
+    def _computed_depths(self) -> tuple[int, ...]:
         index = current().mixture[self.name].index
         return self.depths if index is None else (self.depths[index],)
 

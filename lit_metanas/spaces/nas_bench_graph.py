@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lit_metanas.spaces.architecture import Architecture, Choice
 from lit_metanas.spaces.choice_space import ChoiceSpace
-from lit_metanas.spaces.encodings import Encoding, bucket, counted
+from lit_metanas.spaces.encodings import Encoding, bucket, count_features
 
 LINKS = (
     (0, 0, 0, 0),
@@ -67,7 +67,7 @@ class NASBenchGraph(ChoiceSpace):
             raise ValueError("A graph network of skip connections alone has no weights: give another operation.")
         self.operations = tuple(sorted(operations, key=GRAPH_OPERATIONS.index))
         self.choices = (
-            Choice("link", tuple(_written(link) for link in LINKS)),
+            Choice("link", tuple(_link_text(link) for link in LINKS)),
             *(Choice(f"op{node}", self.operations, group="op") for node in range(1, GRAPH_NODES + 1)),
         )
 
@@ -91,7 +91,7 @@ class NASBenchGraph(ChoiceSpace):
             if operation not in self.operations:
                 raise ValueError(f"Unknown operation '{operation}': {self.name} has {', '.join(self.operations)}.")
         link, ops = _standard(tuple(link), tuple(ops))
-        return Architecture({"link": _written(link), **{f"op{node}": op for node, op in enumerate(ops, start=1)}})
+        return Architecture({"link": _link_text(link), **{f"op{node}": op for node, op in enumerate(ops, start=1)}})
 
     def link_and_ops(self, labels: Mapping[str, str]) -> tuple[list[int], list[str]]:
         """The architecture in the paper's notation, as ``architecture`` reads it."""
@@ -125,7 +125,7 @@ class NASBenchGraph(ChoiceSpace):
                 yield architecture
 
 
-def _written(link: Sequence[int]) -> str:
+def _link_text(link: Sequence[int]) -> str:
     return ",".join(map(str, link))
 
 
@@ -205,7 +205,7 @@ class NASBenchGraphEncoding(Encoding):
     def __call__(self, architectures: Sequence[Architecture]) -> Tensor:
         """The vectors, shape ``(n, d)``, float64: counts."""
         read = [self.space.link_and_ops(architecture) for architecture in architectures]
-        counts = counted([_places(link, ops) for link, ops in read], self._widths)
+        counts = count_features([_places(link, ops) for link, ops in read], self._widths)
         shapes = torch.tensor([_shape(link, ops) for link, ops in read], dtype=torch.float64).reshape(len(read), 4)
         return torch.cat([counts, shapes], dim=1)
 

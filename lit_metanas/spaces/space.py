@@ -112,12 +112,12 @@ class SearchSpace(ChoiceSpace):
         """
         return [child(inputs)]
 
-    def learned(self, child: nn.Module) -> dict[str, Tensor]:
+    def supernet_weights(self, child: nn.Module) -> dict[str, Tensor]:
         """What a trained child holds, under the names by which ``child(..., weights=...)`` inherits it.
 
         Tensors may be leading slices of the supernet's. Empty where a child cannot tell: nothing is inherited then.
         """
-        return child.learned() if isinstance(child, ChildNetwork) else {}
+        return child.supernet_weights() if isinstance(child, ChildNetwork) else {}
 
     def restricted(self, labels: Mapping[str, str]) -> Self:
         """The space in which the named choices have just the given label.

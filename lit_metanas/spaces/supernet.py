@@ -62,7 +62,7 @@ def one_hot(choices: tuple[Choice, ...], architecture: Architecture) -> dict[str
     return gates
 
 
-def chosen(gate: Gate, numbers: Sequence[int]) -> int:
+def computed_size(gate: Gate, numbers: Sequence[int]) -> int:
     """The number of parts that are computed: those of one candidate, or of the largest."""
     return max(numbers) if gate.index is None else numbers[gate.index]
 
@@ -80,7 +80,7 @@ def leading(*factors: tuple[Gate, Sequence[int]]) -> Tensor | None:
         return None  # before any tensor is made: it would be in a child's exported program
     counts, weights, parts = [1], torch.ones(1), 1
     for gate, numbers in factors:
-        parts *= chosen(gate, numbers)
+        parts *= computed_size(gate, numbers)
         if gate.index is not None and not gate.weights.requires_grad:
             counts = [count * numbers[gate.index] for count in counts]
             continue

@@ -84,7 +84,7 @@ def task_from_arrays(
     ]
     train_part, val_part, test_part = split_classes(members, sizes, seed)
     if X_test is not None and y_test is not None:
-        test_part = _given(X_test, y_test, list(names), channels)
+        test_part = _test_part(X_test, y_test, list(names), channels)
     task = Task(
         id=id,
         way=len(names),
@@ -107,7 +107,7 @@ def _check_shares(val: float, test: float, *, least: bool, seed: int) -> None:
         raise ValueError(f"seed = {seed} must be at least 0.")
 
 
-def _given(X_test: Images, y_test: Labels, order: Sequence[Hashable], channels: Channels | None) -> Split:
+def _test_part(X_test: Images, y_test: Labels, order: Sequence[Hashable], channels: Channels | None) -> Split:
     """The test part in its own order."""
     images = in_unit_range(image_tensor(X_test, channels=channels, name="X_test"))
     labels = label_list(y_test, len(images), name="y_test", images="X_test")

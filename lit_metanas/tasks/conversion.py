@@ -137,14 +137,14 @@ def class_names(labels: Sequence[Hashable], classes: ClassNames | None) -> dict[
         raise ValueError("There are no images: give some of two or more classes.")
     if len(order) < 2:
         raise ValueError(f"All images have the label {order[0]!r}: give two or more classes.")
-    names = _named(order, classes)
+    names = _class_names(order, classes)
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise ValueError(f"Two classes are named {twice!r}: give each a name of its own.")
     return dict(zip(order, names, strict=True))
 
 
-def _named(order: Sequence[Hashable], classes: ClassNames | None) -> list[str]:
+def _class_names(order: Sequence[Hashable], classes: ClassNames | None) -> list[str]:
     if classes is None:
         return [str(label) for label in order]
     if isinstance(classes, Mapping):

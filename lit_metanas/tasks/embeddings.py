@@ -42,7 +42,7 @@ class TaskEmbedding(ABC):
         if not len(task.train):
             raise ValueError(f"Task '{task.id}' has no training examples for {name} to look at: give it some.")
         with torch.inference_mode(False), torch.no_grad():
-            found = self.features(_ordered(task.train), task.way).cpu().double()
+            found = self.features(_sort_examples(task.train), task.way).cpu().double()
         assert found.dim() == 1
         if not bool(torch.isfinite(found).all()):
             raise ValueError(
@@ -68,7 +68,7 @@ def over_classes(features: Tensor, labels: Tensor, way: int) -> Tensor:
     return torch.cat([means.mean(dim=0), means.std(dim=0, correction=0)])
 
 
-def _ordered(split: Split) -> Split:
+def _sort_examples(split: Split) -> Split:
     """The examples sorted by label and by a digest of their pixels."""
     inputs, labels = split.inputs.detach().contiguous(), split.labels
     rows = inputs.cpu().flatten(1).contiguous().view(torch.uint8).numpy()
@@ -206,10 +206,10 @@ class RandomFeatures(TaskEmbedding):
 
     def features(self, train: Split, way: int) -> Tensor:
         """The features, shape ``(2 * width,)``: means over classes, then their standard deviations."""
-        found = torch.cat([self._encoded(part) for part in train.inputs.split(CHUNK)])
+        found = torch.cat([self._encode(part) for part in train.inputs.split(CHUNK)])
         return over_classes(found, train.labels, way)
 
-    def _encoded(self, images: Tensor) -> Tensor:
+    def _encode(self, images: Tensor) -> Tensor:
         """Random features, shape ``(n, width)``."""
         if images.shape[1] != 3:
             images = images.mean(dim=1, keepdim=True).expand(-1, 3, -1, -1)

@@ -8,7 +8,7 @@ import numpy as np
 
 from lit_metanas.io.text import number_of
 from lit_metanas.tasks.source import SUBSETS, Subset, TaskSource, check_source
-from lit_metanas.tasks.splits import joined
+from lit_metanas.tasks.splits import join_classes
 from lit_metanas.tasks.task import Episode, Split, Task, TaskCollection
 
 # First number of every random key, so that no episode shares its stream with a task.
@@ -184,7 +184,7 @@ def _gather(
     held_out: bool = False,
 ) -> Split:
     """Collect images, ordered by class, as floats in [0, 1]."""
-    return joined([source.images(subset, c, i, held_out) for c, i in zip(chosen, instances, strict=True)])
+    return join_classes([source.images(subset, c, i, held_out) for c, i in zip(chosen, instances, strict=True)])
 
 
 class DrawnTasks(TaskCollection):

@@ -25,7 +25,7 @@ def in_unit_range(images: Tensor) -> Tensor:
     return images
 
 
-def joined(classes: Sequence[Tensor]) -> Split:
+def join_classes(classes: Sequence[Tensor]) -> Split:
     """One split of the images of all classes, ordered by class; uint8 becomes floating point in [0, 1].
 
     Args:
@@ -76,7 +76,7 @@ def split_classes(classes: Sequence[Tensor], sizes: Sequence[tuple[int, int, int
         for part, count in zip(parts, counts, strict=True):
             part.append(images[order[start : start + count]])
             start += count
-    return [joined(part) for part in parts]
+    return [join_classes(part) for part in parts]
 
 
 def class_subsets(

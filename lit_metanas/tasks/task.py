@@ -51,7 +51,7 @@ class Split:
         return Split(*(tensor.clone() if tensor.is_inference() else tensor for tensor in tensors))
 
 
-def joined_parts(*parts: Split) -> Split:
+def join_parts(*parts: Split) -> Split:
     """The examples of several parts as one."""
     return Split(torch.cat([part.inputs for part in parts]), torch.cat([part.labels for part in parts]))
 

@@ -20,7 +20,7 @@ def require(condition: bool, failure: str) -> None:
         raise AssertionError(f"{failure[0].upper()}{failure[1:]}.")
 
 
-def sampled(space: ChoiceSpace, seed: int, number: int = 6) -> list[Architecture]:
+def sample_architectures(space: ChoiceSpace, seed: int, number: int = 6) -> list[Architecture]:
     """Different architectures that can be built, as many as are found, at most ``number``.
 
     Raises:
@@ -48,16 +48,18 @@ def check_choices(space: ChoiceSpace, seed: int) -> None:
     require(bool(names), f"{space.name} has no choice: ask for one in its body, for instance by build.choice")
     require(len(set(names)) == len(names), f"two choices have one name among {', '.join(names)}")
     for place, choice in enumerate(space.choices):
-        require(set(space.proposed(choice)) <= set(choice.labels), f"'{choice.name}' proposes a label that it lacks")
+        require(
+            set(space.proposed_labels(choice)) <= set(choice.labels), f"'{choice.name}' proposes a label that it lacks"
+        )
         for name, _ in choice.active_if:
             require(name in names[:place], f"'{choice.name}' depends on '{name}', which does not come before it")
     draws = Random(seed)
     for _ in range(20):
-        labels = {choice.name: draws.choice(space.proposed(choice)) for choice in space.choices}
+        labels = {choice.name: draws.choice(space.proposed_labels(choice)) for choice in space.choices}
         _check_labels(space, labels, draws)
-    for architecture in sampled(space, seed):
+    for architecture in sample_architectures(space, seed):
         require(architecture == space.canonical(architecture), f"the sampled {architecture} is not canonical")
-    again, other = sampled(space, seed), sampled(space, seed)
+    again, other = sample_architectures(space, seed), sample_architectures(space, seed)
     require(again == other, "two generators of one seed sample different architectures")
     generator = torch.Generator().manual_seed(seed)
     logits = {choice.name: torch.randn(len(choice.labels), generator=generator) for choice in space.choices}

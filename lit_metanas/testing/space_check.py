@@ -18,7 +18,7 @@ from lit_metanas.spaces.choice_space import ChoiceSpace
 from lit_metanas.spaces.flop_count import telling_layers
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import Gate, Mixture, Shape, Supernet, inherit, one_hot
-from lit_metanas.testing.choice_check import check_choices, require, sampled
+from lit_metanas.testing.choice_check import check_choices, require, sample_architectures
 from lit_metanas.testing.network_count import count
 
 TOLERANCE = 1e-5
@@ -56,7 +56,7 @@ def check_space(space: ChoiceSpace, shape: Shape = (1, 28, 28), way: int = 5, se
     with _double_precision(seed):
         check = _NetworkCheck(space, shape, way, seed)
         with telling_layers(getattr(check.supernet, "body", check.supernet), shape):
-            for architecture in sampled(space, seed):
+            for architecture in sample_architectures(space, seed):
                 check.child(architecture)
                 check.cost(architecture)
                 check.restriction(architecture)
@@ -97,7 +97,7 @@ class _NetworkCheck:
                     layer.p = 0.0
             expected = self.supernet(self.query, gates, statistics=record) @ weight.T + bias
             self._same(child.eval()(self.query), expected, architecture, "the child in evaluation", "the supernet")
-            learned = self.space.learned(child)
+            learned = self.space.supernet_weights(child)
             if learned:
                 twin = self.space.child(architecture, self.shape, self.way, learned).eval()
                 self._same(twin(self.query), expected, architecture, "a child that inherits from the child", "it")
@@ -114,7 +114,7 @@ class _NetworkCheck:
         ):
             require(told == found, f"{architecture} costs {told} {what}, but its child has {found}")
         gates = one_hot(self.space.choices, architecture)
-        computed = self._computed(gates)
+        computed = self._count_flops(gates)
         told = self.supernet.flops(gates)
         require(told == computed, f"the supernet tells {told} multiply-adds of {architecture}, but computes {computed}")
         head = self.way * getattr(child, "features", self.supernet.features)
@@ -155,7 +155,7 @@ class _NetworkCheck:
         noise = self.supernet.draw_noise(len(self.support), torch.Generator().manual_seed(self.seed))
         features = functional_call(self.supernet, self.weights, (self.support, mixture, noise))
         looked_at = [n for n, logit in logits.items() if n in mixture.names and len(logit) > 1]
-        told, computed = self.supernet.flops(mixture), self._computed(mixture)
+        told, computed = self.supernet.flops(mixture), self._count_flops(mixture)
         require(told == computed, f"the supernet tells {told} multiply-adds of all candidates, but computes {computed}")
         if not looked_at:
             return
@@ -183,14 +183,14 @@ class _NetworkCheck:
         )
         require(all(len(value) == 4 for value in first.values()), "noise for 4 images has not 4 rows")
         before = torch.get_rng_state()
-        (architecture,) = sampled(self.space, self.seed, 1)
+        (architecture,) = sample_architectures(self.space, self.seed, 1)
         gates = one_hot(self.space.choices, architecture)
         with torch.no_grad():
             once, twice = (self.supernet(self.query, gates, first) for _ in range(2))
         require(torch.equal(once, twice), "the supernet gives other features for the same noise")
         require(torch.equal(before, torch.get_rng_state()), "the supernet draws from PyTorch's global generator")
 
-    def _computed(self, mixture: Mixture) -> int:
+    def _count_flops(self, mixture: Mixture) -> int:
         """Multiply-adds of one image: what two more images cost, for mixing weights costs the same for any number."""
         counts = []
         for images in (self.query[:2], self.query):

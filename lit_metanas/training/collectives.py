@@ -76,7 +76,7 @@ def outer_mean(
     everything |= {"loss": everything["losses"].mean(), "accuracy": everything["accuracies"].mean()}
     *parts_of_flops, signals = sums.tolist()
     flops = sum(int(part) << shift for part, shift in zip(parts_of_flops, _SHIFTS, strict=True))
-    return OuterMean(gradients.updated(means), everything, finite, flops, signals > 0)
+    return OuterMean(gradients.with_tensors(means), everything, finite, flops, signals > 0)
 
 
 T = TypeVar("T")

@@ -52,7 +52,7 @@ def test_what_a_child_learned_is_what_the_next_child_inherits(architecture):
     child = SPACE.child(architecture, (1, 8, 8), 3)
     child.train()(torch.rand(20, 1, 8, 8))
     base = fresh_weights(SPACE, (1, 8, 8), 5)
-    merged = overlay(base, SPACE.learned(child))
+    merged = overlay(base, SPACE.supernet_weights(child))
     assert {name: merged[name].shape for name in base} == {name: base[name].shape for name in base}
     twin = SPACE.child(architecture, (1, 8, 8), 3, merged)
     inputs = torch.rand(5, 1, 8, 8)
@@ -65,7 +65,9 @@ def test_other_normalisations_and_skips_come_back_too(norm):
     architecture = space.canonical({c.name: c.labels[0] for c in space.choices})
     torch.manual_seed(0)
     child = space.child(architecture, (1, 8, 8), 3)
-    twin = space.child(architecture, (1, 8, 8), 3, overlay(fresh_weights(space, (1, 8, 8), 5), space.learned(child)))
+    twin = space.child(
+        architecture, (1, 8, 8), 3, overlay(fresh_weights(space, (1, 8, 8), 5), space.supernet_weights(child))
+    )
     inputs = torch.rand(5, 1, 8, 8)
     assert torch.equal(child.eval()(inputs), twin.eval()(inputs))
 

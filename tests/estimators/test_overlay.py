@@ -26,9 +26,9 @@ def test_children_inherit_from_narrower_and_wider_ones(space):
     for _ in range(12):
         first = space.child(space.sample(generator), SHAPE, 3)
         first(images)  # moves the running statistics
-        learned = space.learned(first)
+        learned = space.supernet_weights(first)
         second = space.child(space.sample(generator), SHAPE, 3, overlay(base, learned))
-        for name, tensor in space.learned(second).items():
+        for name, tensor in space.supernet_weights(second).items():
             known = learned.get(name)
             if name.endswith((".mean", ".var")):
                 fresh = 0.0 if name.endswith("mean") else 1.0

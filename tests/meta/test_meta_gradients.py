@@ -283,7 +283,7 @@ def test_maml_gradient_equals_finite_differences(tiny):
         for sign in (1, -1):
             value = run.parameters.flat()[name].clone()
             value.view(-1)[place] += sign * 1e-5
-            moved = run.parameters.updated({name: value})
+            moved = run.parameters.with_tensors({name: value})
             losses.append(tiny.call(MAML(), **options, parameters=moved).metrics["loss"])
         slope = (losses[0] - losses[1]) / 2e-5
         torch.testing.assert_close(run.gradients.flat()[name].view(-1)[place], slope, rtol=1e-5, atol=1e-8)
@@ -430,7 +430,7 @@ def test_autograd_around_vmap_is_not_used_for_a_reason(tiny):
     right = tiny.call(MAML(task_map="vmap"), relaxation=Softmax(), head=LinearHead(way=3), inner_loop=loop, tasks=3)
     truth = tiny.call(MAML(task_map="loop"), relaxation=Softmax(), head=LinearHead(way=3), inner_loop=loop, tasks=3)
     leaves = {k: v.clone().requires_grad_() for k, v in right.parameters.flat().items()}
-    tree = right.parameters.updated(leaves)
+    tree = right.parameters.with_tensors(leaves)
     dropout = {k: torch.stack([n.support[k] for n in right.noises]) for k in right.noises[0].support}
     query = {k: torch.stack([n.query[k] for n in right.noises]) for k in right.noises[0].query}
     data = [
@@ -448,11 +448,11 @@ def test_autograd_around_vmap_is_not_used_for_a_reason(tiny):
 
     def task_loss(si, sl, qi, ql, dropout, query):
         def inner(flat):
-            return F.cross_entropy(scores(tree.updated(flat), si, {k: v[0] for k, v in dropout.items()}), sl)
+            return F.cross_entropy(scores(tree.with_tensors(flat), si, {k: v[0] for k, v in dropout.items()}), sl)
 
         gradient = torch.func.grad(inner)(tree.flat())
         rates = {"w": RATE, "l": LOGIT_RATE, "h": RATE}
-        adapted = tree.updated({k: v - rates[k[0]] * gradient[k] for k, v in tree.flat().items()})
+        adapted = tree.with_tensors({k: v - rates[k[0]] * gradient[k] for k, v in tree.flat().items()})
         record = {}
         scores(adapted, si, {k: v[1] for k, v in dropout.items()}, record)
         return F.cross_entropy(scores(adapted, qi, query, statistics=record), ql)

@@ -498,7 +498,7 @@ def networks(space: SearchSpace, architecture: Architecture, images: Tensor) -> 
         "one-hot": [*sums(features), supernet.flops(mixture)],
         "soft": [*sums(noisy), supernet.flops(soft)],
         "child": sums(scores),
-        "learned": named_hash(space.learned(child)),
+        "learned": named_hash(space.supernet_weights(child)),
         "child state": named_hash(child.state_dict()),
         "statistics": named_hash(statistics),
         "state": named_hash(supernet.state_dict()),

@@ -52,7 +52,7 @@ def asked(trial, prefix="", *, conditional=True):
     }
     if parameters["depth"] > 2 or not conditional:
         parameters["skip"] = trial.suggest_categorical(f"{prefix}skip", ["none", "add"])
-    return SPACE.told(parameters, prefix="")
+    return SPACE.from_parameters(parameters, prefix="")
 
 
 def optimized(sampler, number, objective, **options):
@@ -63,7 +63,7 @@ def optimized(sampler, number, objective, **options):
 
 
 def tried(study, prefix=""):
-    return [SPACE.told(trial.params, prefix) for trial in study.trials]
+    return [SPACE.from_parameters(trial.params, prefix) for trial in study.trials]
 
 
 SAMPLERS = {

@@ -55,7 +55,7 @@ def test_threads_try_nothing_twice(sampler):
         draw = random.Random(trial.number)
         for choice in SPACE.choices:
             sleep(0.002 * draw.random())
-            trial.suggest_categorical(f"arch.{choice.name}", SPACE.proposed(choice))
+            trial.suggest_categorical(f"arch.{choice.name}", SPACE.proposed_labels(choice))
         return draw.random()
 
     study = optuna.create_study(sampler=sampler(space=SPACE, seed=0))

@@ -346,7 +346,8 @@ class Shares(nn.Module):
         gate = self.choice.gate()
         weights = gate.weights if gate.index is None else [gate.weights[gate.index]]
         return sum(
-            weight * int(label) * inputs / 2 for weight, label in zip(weights, self.choice.computed(), strict=True)
+            weight * int(label) * inputs / 2
+            for weight, label in zip(weights, self.choice.computed_labels(), strict=True)
         )
 
 

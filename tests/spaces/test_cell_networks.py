@@ -132,7 +132,7 @@ def test_what_a_child_learned_comes_back(tiny):
         if isinstance(norm, nn.BatchNorm2d) and norm.affine:
             nn.init.uniform_(norm.weight)
     child(images(6, shape, dtype=torch.float32))  # moves the running statistics
-    learned = space.learned(child)
+    learned = space.supernet_weights(child)
     inputs = images(3, shape, 1, torch.float32)
     twin = space.child(architecture, shape, 5, learned)
     torch.testing.assert_close(twin.eval()(inputs), child.eval()(inputs), rtol=0, atol=0)

@@ -232,7 +232,7 @@ def test_auxiliary_classifier_learns_beside_the_other():
     without = DARTSCell(channels=2, cells=3).child(architecture, shape, way).eval()
     without.load_state_dict({n: v for n, v in child.state_dict().items() if not n.startswith("auxiliary.")})
     torch.testing.assert_close(without(inputs), child(inputs))
-    twin = space.child(architecture, shape, way, space.learned(child)).eval()
+    twin = space.child(architecture, shape, way, space.supernet_weights(child)).eval()
     torch.testing.assert_close(twin.all_scores(inputs), child.all_scores(inputs))
     with pytest.raises(ValueError, match="auxiliary classifier needs two pixels"):
         space.child(architecture, (1, 4, 4), way)

@@ -79,15 +79,15 @@ def test_what_a_child_learned_comes_back(rich_space, double_supernet):
         architecture = rich_space.sample(generator)
         child = without_dropout(double_child(rich_space, architecture, shape, weights)).train()
         child(inputs)  # moves the running statistics
-        twin = double_child(rich_space, architecture, shape, rich_space.learned(child))
+        twin = double_child(rich_space, architecture, shape, rich_space.supernet_weights(child))
         torch.testing.assert_close(twin.eval()(inputs), child.eval()(inputs), rtol=0, atol=1e-12)
 
 
 def test_learned_tensors_are_copies(double_supernet):
     space = LayeredSpace(shared=True, depths=(1,), widths=(4,))
     child = space.child(space.sample(torch.Generator().manual_seed(0)), (1, 6, 6), way=5)
-    before = {name: value.clone() for name, value in space.learned(child).items()}
-    learned = space.learned(child)
+    before = {name: value.clone() for name, value in space.supernet_weights(child).items()}
+    learned = space.supernet_weights(child)
     with torch.no_grad():
         for parameter in child.parameters():
             parameter.add_(1.0)

@@ -248,7 +248,7 @@ def test_partly_restricted_supernet_under_soft_mixtures(double_supernet, random_
 def test_a_child_refuses_foreign_weights():
     architecture = SPACE.sample(torch.Generator().manual_seed(0))
     child = SPACE.child(architecture, SHAPE, 3)
-    weights = child.learned()
+    weights = child.supernet_weights()
     with pytest.raises(ValueError, match=r"do not hold 'body\.stem\.convolution\.weight'"):
         child.inherit({n: v for n, v in weights.items() if "stem" not in n})
     before = child.head.weight.clone()

@@ -16,7 +16,7 @@ from lit_metanas.spaces.nas_bench_101.nas_bench_101_cells import (
     edge_bit,
     isomorphs,
     module_hash,
-    pruned,
+    prune,
     split_channels,
     unique_cells,
 )
@@ -133,7 +133,7 @@ def test_isomorphism_by_brute_force():
             assert representative == min(members)
             assert set(isomorphs(representative)) == members
             assert hash_ not in hashes
-            assert pruned(representative) == (representative, tuple(range(vertices)))
+            assert prune(representative) == (representative, tuple(range(vertices)))
             hashes.add(hash_)
             representatives.append(representative)
         listed = [cell for cell in unique_cells(5) if cell.vertices == vertices]

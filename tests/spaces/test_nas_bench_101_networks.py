@@ -223,7 +223,7 @@ def test_foreign_weights_are_refused():
     architecture = space.from_matrix(*FIRST)
     weights = dict(space.supernet((1, 8, 8)).named_parameters())
     child = space.child(architecture, (1, 8, 8), 5, weights)
-    used = [name for name in space.learned(child) if name in weights]
+    used = [name for name in space.supernet_weights(child) if name in weights]
     assert len(used) == 3 * (1 + 2 * (3 + 4))  # stem; in each cell three projections and four convolutions
     for name in used:
         lacking = {key: value for key, value in weights.items() if key != name}

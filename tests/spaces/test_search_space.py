@@ -157,8 +157,8 @@ def test_every_layered_architecture_can_be_built(space):
 
 
 def test_a_space_that_cannot_tell_what_a_child_learned_hands_nothing_on(space):
-    assert space.learned(torch.nn.Linear(2, 2)) == {}
-    assert space.learned(space.child(space.canonical(every_label(space)), (1, 8, 8), way=5))
+    assert space.supernet_weights(torch.nn.Linear(2, 2)) == {}
+    assert space.supernet_weights(space.child(space.canonical(every_label(space)), (1, 8, 8), way=5))
 
 
 def test_what_hangs_on_an_inactive_choice_is_inactive(space):
@@ -177,14 +177,14 @@ def test_a_trial_tells_its_architecture(space):
     for _ in range(20):
         architecture = space.sample(generator)
         parameters = {f"net.{name}": label for name, label in architecture.items()}
-        assert space.told({**parameters, "rate": 0.1}, "net.") == architecture
+        assert space.from_parameters({**parameters, "rate": 0.1}, "net.") == architecture
         trial = optuna.trial.FixedTrial({**every_label(space), **architecture})
-        assert space.suggest(trial, prefix="") == space.told(trial.params, prefix="") == architecture
+        assert space.suggest(trial, prefix="") == space.from_parameters(trial.params, prefix="") == architecture
     labels = {f"arch.{name}": label for name, label in every_label(space).items()}
-    assert space.told({**labels, "arch.depth": 1.0}) == space.canonical(every_label(space))
+    assert space.from_parameters({**labels, "arch.depth": 1.0}) == space.canonical(every_label(space))
     with pytest.raises(ValueError, match=r"There is no parameter 'arch\.depth' for the choice 'depth', but 'depth'\."):
-        space.told({"depth": 1})
+        space.from_parameters({"depth": 1})
     with pytest.raises(ValueError, match=r"'depth' is 7, no label of the choice: use 1, 2\."):
-        space.told({"depth": 7}, prefix="")
+        space.from_parameters({"depth": 7}, prefix="")
     assert list(space.distributions("net.")) == [f"net.{choice.name}" for choice in space.choices]
     assert space.canonical({**every_label(space), "depth": 1, "layer1.width": 8})["layer1.width"] == "8"

@@ -137,8 +137,8 @@ class OtherChild(Faulty):
 
 
 class Forgetful(Faulty):
-    def learned(self, child):
-        return {name: value * 1.1 for name, value in super().learned(child).items()}
+    def supernet_weights(self, child):
+        return {name: value * 1.1 for name, value in super().supernet_weights(child).items()}
 
 
 class Cheap(Faulty):

@@ -111,7 +111,7 @@ def test_accuracy_against_a_plain_loop():
 def test_inherited_weights_are_where_the_training_starts():
     first = child()
     fit_child(first, split(), seed=0)
-    second = child(seed=9, weights=SPACE.learned(first.network))
+    second = child(seed=9, weights=SPACE.supernet_weights(first.network))
     images = split(seed=2).inputs
     with torch.no_grad():
         torch.testing.assert_close(second.network.eval()(images), first.network.eval()(images))

@@ -21,7 +21,7 @@ class Tiny(ChoiceSpace):
         Choice("last", ("a", "b")),
     )
 
-    def proposed(self, choice):
+    def proposed_labels(self, choice):
         return choice.labels[1:] if choice.name == "op" else choice.labels
 
 
@@ -40,7 +40,7 @@ def made(seed=0, **options):
 def everything():
     """All sequences of decisions, by trying all combinations."""
     found = {}
-    labels = [SPACE.proposed(choice) for choice in SPACE.choices]
+    labels = [SPACE.proposed_labels(choice) for choice in SPACE.choices]
     for combination in itertools.product(*labels):
         kept = {}
         for choice, label in zip(SPACE.choices, combination, strict=True):
@@ -60,7 +60,7 @@ def plain(controller, labels):
     entered, state, memory = controller.first, torch.zeros(hidden).double(), torch.zeros(hidden).double()
     total, entropy = torch.zeros(()).double(), torch.zeros(()).double()
     for place, choice in enumerate(SPACE.choices):
-        candidates = SPACE.proposed(choice)
+        candidates = SPACE.proposed_labels(choice)
         if choice.name not in labels or len(candidates) == 1:
             continue
         gates = w_in @ entered + b_in + w_state @ state + b_state
@@ -149,7 +149,7 @@ def test_the_bound_and_the_temperature_hold_the_start_near_uniform():
     torch.manual_seed(0)
     controller = Controller(SPACE)
     shares = [controller.judge(labels).log_probability.exp().item() for labels in everything()]
-    uniform = [1 / math.prod(len(SPACE.proposed(choice)) for choice in SPACE.choices if choice.name in labels)
+    uniform = [1 / math.prod(len(SPACE.proposed_labels(choice)) for choice in SPACE.choices if choice.name in labels)
                for labels in everything()]  # fmt: skip
     assert shares == pytest.approx(uniform, rel=0.1)
     assert shares != pytest.approx(uniform, rel=1e-6)

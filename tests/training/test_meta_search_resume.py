@@ -120,7 +120,7 @@ def test_interrupted_at_any_moment(moment, tmp_path):
         def on_train_epoch_end(self, *args):
             interrupt("epoch end")
 
-    gradient, prune = model.meta_gradient.finished, model.logits.prune
+    gradient, prune = model.meta_gradient.finish, model.logits.prune
 
     def finished(*args):
         interrupt("forward")
@@ -135,7 +135,7 @@ def test_interrupted_at_any_moment(moment, tmp_path):
         adam.register_step_pre_hook(lambda *_: interrupt("weights"))
         return adam
 
-    model.meta_gradient.finished, model.logits.prune, model.weight_optimizer = finished, pruned, optimizer
+    model.meta_gradient.finish, model.logits.prune, model.weight_optimizer = finished, pruned, optimizer
     saver, again = (ModelCheckpoint(tmp_path, save_last=False, save_top_k=0, save_on_exception=True) for _ in range(2))
     handler = signal.getsignal(signal.SIGINT)
     try:

@@ -182,7 +182,7 @@ class QuerySearcher(Searcher):
                 problem,
                 objectives=self.objectives,
                 space=space.name,
-                choices={choice.name: space.proposed(choice) for choice in space.choices},
+                choices={choice.name: space.proposed_labels(choice) for choice in space.choices},
                 seed=seed,
                 method=self.study,
                 embedding=embedding,

@@ -83,7 +83,7 @@ def record_of(
             record = SearchRecord(told, method=method, choices=_choices(trials, prefix))
             if space is not None:
                 record.space = space.name
-                record.choices = {choice.name: space.proposed(choice) for choice in space.choices}
+                record.choices = {choice.name: space.proposed_labels(choice) for choice in space.choices}
         record.embedding = embedding_of(study)
         Ledger(Budget(), record).read(trials)
     except (TypeError, ValueError, AttributeError) as error:
@@ -189,7 +189,7 @@ def _labels(parameters: Mapping[str, Any], space: ChoiceSpace | None, prefix: st
         named = {name: value for name, value in parameters.items() if name.startswith(prefix)}
         return {name.removeprefix(prefix): str(value) for name, value in named.items()}
     try:
-        return space.told(parameters, prefix)
+        return space.from_parameters(parameters, prefix)
     except ValueError:
         return {}
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lit_metanas.searchers.mutation import mutate
 from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.spaces.encodings import Candidates, Encoding, drawn
+from lit_metanas.spaces.encodings import Candidates, Encoding, draw_buildable
 from lit_metanas.surrogates.candidate_posterior import CandidateFeatures
 from lit_metanas.surrogates.transfer import TransferSurrogate
 
@@ -98,7 +98,7 @@ class DrawnCandidateProvider(CandidateProvider):
         known = dict.fromkeys(architecture for source in surrogate.sources for architecture in source.elite)
         space = encoding.space
         # Records may be of a space that this one restricts.
-        labels = {choice.name: space.proposed(choice) for choice in space.choices}
+        labels = {choice.name: space.proposed_labels(choice) for choice in space.choices}
         self.elite = [one for one in known if all(label in labels[name] for name, label in one.items())]
         both = tuple(dict.fromkeys([*self.elite, *encoding.candidates.architectures]))
         self.first = CandidatePool(surrogate, both, encoding(both))
@@ -114,6 +114,6 @@ class DrawnCandidateProvider(CandidateProvider):
         for number in range(MUTANTS if parents else 0):
             mutant = mutate(space, parents[number % len(parents)], generator)
             mutants.append(mutant if number % 2 else mutate(space, mutant, generator))
-        new = [*(one for one in mutants if space.violation(one) is None), *drawn(space, DRAWN_ANEW, generator)]
+        new = [*(one for one in mutants if space.violation(one) is None), *draw_buildable(space, DRAWN_ANEW, generator)]
         both = tuple(dict.fromkeys([*known, *self.elite, *new]))
         return CandidatePool(self.surrogate, both, self.encoding(both))

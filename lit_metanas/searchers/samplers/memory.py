@@ -204,7 +204,7 @@ class Identities:
             if name in trial.params:
                 labelled.params[name] = choice.label_of(trial.params[name]) or trial.params[name]
             elif whole and self.space is not None:
-                labelled.params[name] = self.space.proposed(choice)[0]
+                labelled.params[name] = self.space.proposed_labels(choice)[0]
         return labelled
 
     def distributions(self, asked: Mapping[str, BaseDistribution]) -> dict[str, BaseDistribution]:
@@ -213,7 +213,7 @@ class Identities:
         found = self.space.distributions(self.prefix)
         for name, choice in self.choices.items():
             values = values_by_label(asked[name], choice) if name in asked else {}
-            if kept := [label for label in self.space.proposed(choice) if label in values]:
+            if kept := [label for label in self.space.proposed_labels(choice) if label in values]:
                 found[name] = CategoricalDistribution(kept)
         return found
 
@@ -221,7 +221,7 @@ class Identities:
         architecture, allowed, inactive = None, True, frozenset[str]()
         if self.space is not None:
             with suppress(ValueError):  # a part of an architecture is told apart by its values
-                architecture = self.space.told(parameters, self.prefix)
+                architecture = self.space.from_parameters(parameters, self.prefix)
                 allowed = self.space.violation(architecture) is None
                 inactive = frozenset(name for name, choice in self.choices.items() if choice.name not in architecture)
                 parameters = {name: value for name, value in parameters.items() if name not in self.choices}

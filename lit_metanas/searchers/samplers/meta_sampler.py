@@ -130,7 +130,7 @@ class MetaSampler(HistorySampler):
         if self._warned or state != TrialState.COMPLETE or self.space is None:
             return
         try:
-            self.space.told(trial.params, self.prefix)
+            self.space.from_parameters(trial.params, self.prefix)
         except ValueError as error:
             self._warned = True
             name = f"{self.prefix}{self.space.choices[0].name}"
@@ -163,6 +163,6 @@ class MetaSampler(HistorySampler):
         """An architecture as parameters; inactive choices have the first label."""
         space = self._choice.encoding.space
         return {
-            self.prefix + choice.name: architecture.get(choice.name, space.proposed(choice)[0])
+            self.prefix + choice.name: architecture.get(choice.name, space.proposed_labels(choice)[0])
             for choice in space.choices
         }

@@ -56,19 +56,19 @@ class Cell(nn.Module):
         """Outputs of the two cells before to ``(n, nodes * width, height / stride, width / stride)``."""
         states = [self.before(before), self.last(last)]
         for node in self.nodes:
-            outputs = {source: self.edges[f"{source}-{node}"](states[source]) for source in self.computed(node)}
+            outputs = {source: self.edges[f"{source}-{node}"](states[source]) for source in self.computed_sources(node)}
             joined = self._join(node, {source: output for source, output in outputs.items() if output is not None})
             states.append(
                 torch.zeros_like(states[0][:, :, :: self.stride, :: self.stride]) if joined is None else joined
             )
         return torch.cat(states[self.nodes[0] :], 1)
 
-    def computed(self, node: int) -> list[int]:
+    def computed_sources(self, node: int) -> list[int]:
         """The sources of a node's edges that are not left out."""
         known = [source for source in range(node) if f"{source}-{node}" in self.edges]
         if node not in self.inputs:
             return known
-        wanted = {source for pair in self.inputs[node].computed() for source in sources(pair)}
+        wanted = {source for pair in self.inputs[node].computed_labels() for source in sources(pair)}
         return [source for source in known if source in wanted]
 
     def _join(self, node: int, terms: Mapping[int, Tensor]) -> Tensor | None:
@@ -164,9 +164,11 @@ class CellChild(BodyChild):
             for name, tensor in own.items():
                 tensor.copy_(weights[name])
 
-    def learned(self) -> dict[str, Tensor]:
-        """See ``ChildNetwork.learned``; an auxiliary classifier is among them."""
-        return super().learned() | {name: tensor.detach().clone() for name, tensor in self._auxiliary().items()}
+    def supernet_weights(self) -> dict[str, Tensor]:
+        """See ``ChildNetwork.supernet_weights``; an auxiliary classifier is among them."""
+        return super().supernet_weights() | {
+            name: tensor.detach().clone() for name, tensor in self._auxiliary().items()
+        }
 
     def _auxiliary(self) -> dict[str, Tensor]:
         return {} if self.auxiliary is None else dict(self.auxiliary.state_dict(prefix="auxiliary.", keep_vars=True))
@@ -232,10 +234,10 @@ class CellSupernet(BodySupernet):
         """Forward multiply-adds that one input costs under ``mixture``."""
         edges = self.costs.edges.items()
         return self.costs.base.flops + sum(
-            cost.flops for (name, label), cost in edges if self._computed(name, label, mixture)
+            cost.flops for (name, label), cost in edges if self._is_computed(name, label, mixture)
         )
 
-    def _computed(self, name: str, label: str, mixture: Mixture) -> bool:
+    def _is_computed(self, name: str, label: str, mixture: Mixture) -> bool:
         """Whether a candidate of an edge is computed."""
         kind, _, ends = name.partition(".edge")
         source, node = map(int, ends.split("-"))

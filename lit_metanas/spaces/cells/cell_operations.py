@@ -91,7 +91,7 @@ def _separable(kernel: int, channels: int, stride: int, norms: Norms) -> nn.Sequ
     return nn.Sequential(*first, *second)
 
 
-def _dilated(kernel: int, channels: int, stride: int, norms: Norms) -> nn.Sequential:
+def _dilated_convolution(kernel: int, channels: int, stride: int, norms: Norms) -> nn.Sequential:
     return convolve(channels, channels, kernel, norms, layers=_depthwise(channels, kernel, stride, dilation=2))
 
 
@@ -99,7 +99,7 @@ def _full(kernel: int, channels: int, stride: int, norms: Norms) -> nn.Sequentia
     return convolve(channels, channels, kernel, norms, stride=stride)
 
 
-def _crossed(length: int, channels: int, stride: int, norms: Norms) -> nn.Sequential:
+def _row_and_column(length: int, channels: int, stride: int, norms: Norms) -> nn.Sequential:
     """A row and then a column of a kernel; the stride is the row's."""
     row = nn.Conv2d(channels, channels, (1, length), stride, (0, length // 2), bias=False)
     column = nn.Conv2d(channels, channels, (length, 1), 1, (length // 2, 0), bias=False)
@@ -125,10 +125,10 @@ CELL_OPERATIONS: Mapping[str, Operation] = {
     "skip_connect": _skip,
     "sep_conv_3x3": partial(_separable, 3),
     "sep_conv_5x5": partial(_separable, 5),
-    "dil_conv_3x3": partial(_dilated, 3),
-    "dil_conv_5x5": partial(_dilated, 5),
+    "dil_conv_3x3": partial(_dilated_convolution, 3),
+    "dil_conv_5x5": partial(_dilated_convolution, 5),
     "conv_3x3": partial(_full, 3),
     "conv_5x5": partial(_full, 5),
-    "conv_1x5_5x1": partial(_crossed, 5),
+    "conv_1x5_5x1": partial(_row_and_column, 5),
 }
 """All but ``none``, which is nothing."""

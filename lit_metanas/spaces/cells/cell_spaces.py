@@ -116,7 +116,7 @@ class DARTSCell(SearchSpace):
                 labels[name] = _strongest(by_name[name].labels, strengths)
         return self.canonical(labels)
 
-    def proposed(self, choice: Choice) -> tuple[str, ...]:
+    def proposed_labels(self, choice: Choice) -> tuple[str, ...]:
         """All labels but ``none``."""
         return tuple(label for label in choice.labels if label != "none") or choice.labels
 

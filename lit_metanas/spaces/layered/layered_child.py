@@ -117,10 +117,10 @@ class LayeredChild(ChildNetwork):
         for place, (module, block) in enumerate(zip(self.blocks, self._plan, strict=True)):
             assert isinstance(module, ChildBlock)
             prefix = f"layers.{place}"
-            weights |= _learned_normed(module.convolution, module.norm, f"{prefix}.kernels.{block.kernel}", prefix)
+            weights |= _normed_weights(module.convolution, module.norm, f"{prefix}.kernels.{block.kernel}", prefix)
             if module.projection is not None:
                 convolution, norm = module.projection[0], module.projection[1]
-                weights |= _learned_normed(convolution, norm, f"{prefix}.projection", f"{prefix}.skip")
+                weights |= _normed_weights(convolution, norm, f"{prefix}.projection", f"{prefix}.skip")
         return weights
 
 
@@ -161,7 +161,7 @@ def _inherit_normed(
         copy_leading(weights[f"{norm_key}.var"], norm.running_var)
 
 
-def _learned_normed(convolution: nn.Module, norm: nn.Module, kernel_key: str, norm_key: str) -> dict[str, Tensor]:
+def _normed_weights(convolution: nn.Module, norm: nn.Module, kernel_key: str, norm_key: str) -> dict[str, Tensor]:
     assert isinstance(convolution, nn.Conv2d)
     weights = {kernel_key: convolution.weight}
     if isinstance(norm, nn.Identity):

@@ -67,14 +67,14 @@ class LayeredSpace(SearchSpace):
         _check(kernels=kernels, dropouts=dropouts, depths=depths, widths=widths)
         self.shared = shared
         self.mix: Mix = mix
-        _known("mix", (mix,), get_args(Mix))
+        _check_labels("mix", (mix,), get_args(Mix))
         self.questions: dict[str, tuple[str, ...]] = {
             "kernel": tuple(str(size) for size in kernels),
             "width": tuple(str(width) for width in widths),
-            "norm": _known("norm", norms, NORMS),
-            "skip": _known("skip", skips, SKIPS),
-            "activation": _known("activation", activations, ACTIVATIONS),
-            "pool": _known("pool", pools, POOLS),
+            "norm": _check_labels("norm", norms, NORMS),
+            "skip": _check_labels("skip", skips, SKIPS),
+            "activation": _check_labels("activation", activations, ACTIVATIONS),
+            "pool": _check_labels("pool", pools, POOLS),
             "dropout": tuple(f"{rate:g}" for rate in dropouts),
         }
         self.depths = tuple(str(depth) for depth in sorted(depths))
@@ -130,7 +130,9 @@ class LayeredSpace(SearchSpace):
         ]
 
 
-def _known(group: str, labels: Sequence[str], candidates: Mapping[str, object] | Sequence[str]) -> tuple[str, ...]:
+def _check_labels(
+    group: str, labels: Sequence[str], candidates: Mapping[str, object] | Sequence[str]
+) -> tuple[str, ...]:
     for label in labels:
         if label not in candidates:
             near = nearest(str(label), candidates)

@@ -59,7 +59,7 @@ class MobileStage:
         return None
 
 
-def rounded(channels: float, divisor: int) -> int:
+def round_channels(channels: float, divisor: int) -> int:
     """The nearest multiple of ``divisor``, or the next one where that is less than 0.9 of ``channels``.
 
     This is the rounding of MobileNetV2's published networks.

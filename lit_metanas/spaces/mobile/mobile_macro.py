@@ -11,7 +11,7 @@ from lit_metanas.spaces.mobile.mobile_layout import (
     MobileStage,
     block_names,
     computed_places,
-    rounded,
+    round_channels,
     stage_choices,
 )
 from lit_metanas.spaces.mobile.mobile_network import MobileChild, MobileNetwork
@@ -86,7 +86,7 @@ class MobileMacro(SearchSpace):
         kept: dict[str, str] = dict(super().canonical(labels))
         for number in range(1, len(self.stages) + 1):
             own = {name: kept.pop(name) for name in list(kept) if name.startswith(f"stage{number}.")}
-            kept |= next(other for other in self._equal(number, own) if self._known(other))
+            kept |= next(other for other in self._equal(number, own) if self._are_known(other))
         return Architecture(kept)
 
     def supernet(self, shape: Shape) -> Supernet:
@@ -116,7 +116,7 @@ class MobileMacro(SearchSpace):
     def _check(self, number: int, stage: MobileStage) -> None:
         if mistake := stage.mistake():
             raise ValueError(f"MobileMacro: stage {number}: {mistake}")
-        widths = [rounded(stage.channels * multiplier, self.divisor) for multiplier in stage.widths]
+        widths = [round_channels(stage.channels * multiplier, self.divisor) for multiplier in stage.widths]
         if len(set(widths)) < len(widths):
             raise ValueError(
                 f"MobileMacro: stage {number}: two widths are the same number of channels "
@@ -124,7 +124,9 @@ class MobileMacro(SearchSpace):
             )
 
     def _widths(self, stage: MobileStage) -> dict[str, int]:
-        return {f"{multiplier:g}": rounded(stage.channels * multiplier, self.divisor) for multiplier in stage.widths}
+        return {
+            f"{multiplier:g}": round_channels(stage.channels * multiplier, self.divisor) for multiplier in stage.widths
+        }
 
     def _equal(self, number: int, own: Mapping[str, str]) -> Iterator[dict[str, str]]:
         """Labels of a stage that computes the same blocks, shallow ones first; they may be unknown."""
@@ -140,5 +142,5 @@ class MobileMacro(SearchSpace):
                     labels |= {names[key]: own[name] for key, name in block_names(number, old).items() if name in own}
                 yield labels
 
-    def _known(self, labels: Mapping[str, str]) -> bool:
+    def _are_known(self, labels: Mapping[str, str]) -> bool:
         return all(labels[choice.name] in choice.labels for choice in self.choices if choice.name in labels)

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from lit_metanas.spaces.body_networks import BodyChild
 from lit_metanas.spaces.builder import Builder
-from lit_metanas.spaces.forward_pass import Number, OpenChoice, computed, largest
+from lit_metanas.spaces.forward_pass import Number, OpenChoice, computed_value, largest
 from lit_metanas.spaces.mixed_layers import CountedFlops
 from lit_metanas.spaces.mobile.mobile_layout import MobileStage, block_names
 from lit_metanas.spaces.operations import total
-from lit_metanas.spaces.supernet import chosen, leading
+from lit_metanas.spaces.supernet import computed_size, leading
 
 
 def as_taps(kernel: Tensor) -> Tensor:
@@ -64,7 +64,7 @@ class Taps(nn.Module):
         Convolutions that are summed are one convolution, of the sum of their kernels.
         """
         gate, channels = self.kernel.gate(), inputs.shape[1]
-        size = chosen(gate, self.sizes)
+        size = computed_size(gate, self.sizes)
         taps = self.weight[:channels, : size**2]
         weights = leading((gate, [size**2 for size in self.sizes]))
         taps = taps if weights is None else taps * weights
@@ -73,9 +73,9 @@ class Taps(nn.Module):
 
     def computed_flops(self, count: CountedFlops) -> int:
         """See ``MixedLayer``."""
-        size = chosen(self.kernel.gate(), self.sizes)
+        size = computed_size(self.kernel.gate(), self.sizes)
         whole = largest(self.channels) * max(self.sizes) ** 2
-        return count.whole(self) * computed(self.channels) * size**2 // whole
+        return count.whole(self) * computed_value(self.channels) * size**2 // whole
 
 
 class InvertedResidual(nn.Module):
@@ -161,8 +161,8 @@ class Stage(nn.ModuleDict):
         weights = leading((gate, self.depths))
         outputs: Tensor = self["1"](inputs)
         joined = outputs if weights is None else weights[0] * outputs
-        for place in range(2, chosen(gate, self.depths) + 1):
-            added = self._added(place, outputs)
+        for place in range(2, computed_size(gate, self.depths) + 1):
+            added = self._branch(place, outputs)
             if added is not None:
                 outputs = outputs + added
                 joined = outputs if weights is None else joined + weights[place - 1] * added
@@ -170,11 +170,11 @@ class Stage(nn.ModuleDict):
 
     def computed_flops(self, count: CountedFlops) -> int:
         """See ``MixedLayer``."""
-        places = range(1, chosen(self.depth.gate(), self.depths) + 1)
-        wanted = [str(place) for place in places if place == 1 or "none" in self.skips[place].computed()]
+        places = range(1, computed_size(self.depth.gate(), self.depths) + 1)
+        wanted = [str(place) for place in places if place == 1 or "none" in self.skips[place].computed_labels()]
         return sum(count.computed(self[place]) for place in wanted)
 
-    def _added(self, place: int, inputs: Tensor) -> Tensor | None:
+    def _branch(self, place: int, inputs: Tensor) -> Tensor | None:
         """What a block adds to its input; None where it is skipped."""
 
         def compute(label: str) -> Tensor:

@@ -55,7 +55,7 @@ def all_edges(vertices: int) -> tuple[tuple[int, int], ...]:
     return tuple((source, target) for target in range(vertices) for source in range(target))
 
 
-def pruned(cell: CellGraph) -> tuple[CellGraph, tuple[int, ...]] | None:
+def prune(cell: CellGraph) -> tuple[CellGraph, tuple[int, ...]] | None:
     """Keep what lies on a path from input to output.
 
     Returns:
@@ -82,13 +82,13 @@ def pruned(cell: CellGraph) -> tuple[CellGraph, tuple[int, ...]] | None:
 def canonical(cell: CellGraph) -> CellGraph:
     """Of all isomorphic pruned cells the least by edges, then operations: the one that the benchmark trained."""
     edges, orders = _least(cell.edges, cell.vertices)
-    return CellGraph(edges, min(_reordered(cell.operations, order) for order in orders))
+    return CellGraph(edges, min(_reorder(cell.operations, order) for order in orders))
 
 
 def isomorphs(cell: CellGraph) -> list[CellGraph]:
     """All orders of the vertices of a pruned cell in which edges lead to later vertices, the canonical one first."""
     orders = _orders(cell.edges, cell.vertices)
-    return sorted({CellGraph(edges, _reordered(cell.operations, order)) for edges, order in orders})
+    return sorted({CellGraph(edges, _reorder(cell.operations, order)) for edges, order in orders})
 
 
 def module_hash(cell: CellGraph) -> str:
@@ -136,7 +136,7 @@ def unique_cells(vertices: int = MAX_VERTICES) -> Iterator[CellGraph]:
             if least != edges:
                 continue
             for operations in product(range(len(VERTEX_OPERATIONS)), repeat=size - 2):
-                if len(orders) == 1 or operations == min(_reordered(operations, order) for order in orders):
+                if len(orders) == 1 or operations == min(_reorder(operations, order) for order in orders):
                     yield CellGraph(edges, operations)
 
 
@@ -184,7 +184,7 @@ def _moves(vertices: int) -> tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]
     return tuple(moves)
 
 
-def _reordered(operations: Sequence[int], order: Sequence[int]) -> tuple[int, ...]:
+def _reorder(operations: Sequence[int], order: Sequence[int]) -> tuple[int, ...]:
     return tuple(operations[old] for old in order)
 
 
@@ -192,7 +192,7 @@ def _md5(text: str) -> str:
     return md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
-def unpruned(cell: CellGraph, places: Sequence[int], vertices: int, below: Callable[[int], int]) -> CellGraph:
+def draw_unpruned(cell: CellGraph, places: Sequence[int], vertices: int, below: Callable[[int], int]) -> CellGraph:
     """Draw a cell that is pruned to a given one; each has a chance.
 
     Args:

@@ -65,15 +65,15 @@ class NASBench101Cell(nn.Module):
                 for source in range(1, vertex)
                 if self.cell.joins(source, vertex)
             ]
-            total = reduce(torch.add, terms + self._projected(inputs, vertex))
+            total = reduce(torch.add, terms + self._project(inputs, vertex))
             name = f"op{self.names[vertex]}"
             values.append(self.operations[name](total).relu() if name in self.operations else strongest(total))
         last = len(values)
         joined = [values[vertex] for vertex in range(1, last) if self.cell.joins(vertex, last)]
         whole = [torch.cat(joined, 1)] if joined else []
-        return reduce(torch.add, whole + self._projected(inputs, last))
+        return reduce(torch.add, whole + self._project(inputs, last))
 
-    def _projected(self, inputs: Tensor, vertex: int) -> list[Tensor]:
+    def _project(self, inputs: Tensor, vertex: int) -> list[Tensor]:
         name = edge_name(0, self.names[vertex])
         return [self.projections[name](inputs).relu()] if name in self.projections else []
 

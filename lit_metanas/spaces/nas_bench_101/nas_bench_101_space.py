@@ -17,13 +17,13 @@ from lit_metanas.spaces.nas_bench_101.nas_bench_101_cells import (
     CellGraph,
     all_edges,
     canonical,
+    draw_unpruned,
     edge_bit,
     isomorphs,
     likeliest_edges,
     module_hash,
-    pruned,
+    prune,
     unique_cells,
-    unpruned,
 )
 from lit_metanas.spaces.nas_bench_101.nas_bench_101_child import NASBench101Child, convolutions, stacks_cost
 from lit_metanas.spaces.nas_bench_101.nas_bench_101_supernet import NASBench101Supernet
@@ -123,7 +123,7 @@ class NASBench101(SearchSpace):
         Raises:
             ValueError: nothing is left of it.
         """
-        cell, _ = self._pruned(architecture)
+        cell, _ = self._prune(architecture)
         vertices = range(cell.vertices)
         matrix = [[int(source < target and cell.joins(source, target)) for target in vertices] for source in vertices]
         return matrix, ["input", *(VERTEX_OPERATIONS[operation] for operation in cell.operations), "output"]
@@ -134,7 +134,7 @@ class NASBench101(SearchSpace):
         Raises:
             ValueError: the output is not connected.
         """
-        return module_hash(self._pruned(architecture)[0])
+        return module_hash(self._prune(architecture)[0])
 
     def canonical(self, labels: Mapping[str, str]) -> Architecture:
         """The pruned architecture; of isomorphic ones the one that the benchmark trained, unless they are apart.
@@ -144,7 +144,7 @@ class NASBench101(SearchSpace):
         Raises:
             ValueError: a choice is missing or unknown, or a label is not among its candidates.
         """
-        found = pruned(self._cell(super().canonical(labels)))
+        found = prune(self._cell(super().canonical(labels)))
         if found is None:
             return Architecture(self._labels(CellGraph(0, ()), (0, self.vertices - 1)))
         cell, names = found
@@ -164,7 +164,7 @@ class NASBench101(SearchSpace):
 
         The paper's evolution changes such cells: an edge to a vertex that lies on no path may bring that back.
         """
-        found = pruned(self._cell(super().canonical(labels)))
+        found = prune(self._cell(super().canonical(labels)))
         if found is None:
             return dict(labels)
         cell, kept = found
@@ -173,14 +173,14 @@ class NASBench101(SearchSpace):
         places = [(0, *middle, self.vertices - 1) for middle in sets] if self.merge_isomorphs else [kept]
         for _ in range(EQUIVALENTS):
             form, place = forms[below(len(forms))], places[below(len(places))]
-            drawn = self._spelled(unpruned(form, place, self.vertices, below))
+            drawn = self._labels_of(draw_unpruned(form, place, self.vertices, below))
             if self._whole or all(drawn[choice.name] in choice.labels for choice in self.choices):
                 return drawn
         return dict(labels)
 
     def violation(self, architecture: Architecture) -> str | None:
         """Why the benchmark lacks a cell: too many edges, or none to the output."""
-        found = pruned(self._cell(architecture))
+        found = prune(self._cell(architecture))
         if found is None:
             return "no path leads from input to output"
         edges = found[0].edges.bit_count()
@@ -244,14 +244,14 @@ class NASBench101(SearchSpace):
         Raises:
             ValueError: the output is not connected.
         """
-        cell, names = self._pruned(architecture)
+        cell, names = self._prune(architecture)
         return NASBench101Child(
             cell, names, shape=shape, way=way, channels=self.channels, stacks=self.stacks, cells=self.cells
         )
 
     def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
         """Parameters and multiply-adds of the child: convolutions and the classifier."""
-        convolved = partial(convolutions, self._pruned(architecture)[0])
+        convolved = partial(convolutions, self._prune(architecture)[0])
         return stacks_cost(
             convolved, shape=shape, channels=self.channels, stacks=self.stacks, cells=self.cells, way=way
         )
@@ -268,16 +268,16 @@ class NASBench101(SearchSpace):
             edges, tuple(VERTEX_OPERATIONS.index(labels[f"op{vertex}"]) for vertex in range(1, self.vertices - 1))
         )
 
-    def _spelled(self, cell: CellGraph) -> dict[str, str]:
+    def _labels_of(self, cell: CellGraph) -> dict[str, str]:
         """The labels of a cell of all vertices."""
         labels = {name: "yes" if cell.joins(*ends) else "no" for ends, name in self._edges.items()}
         return labels | {
             f"op{vertex}": VERTEX_OPERATIONS[operation] for vertex, operation in enumerate(cell.operations, 1)
         }
 
-    def _pruned(self, labels: Mapping[str, str]) -> tuple[CellGraph, tuple[int, ...]]:
+    def _prune(self, labels: Mapping[str, str]) -> tuple[CellGraph, tuple[int, ...]]:
         """The pruned cell and the number of each of its vertices, checked but not merged."""
-        found = pruned(self._cell(super().canonical(labels)))
+        found = prune(self._cell(super().canonical(labels)))
         if found is None:
             raise ValueError("This cell of NAS-Bench-101 computes nothing: no path leads from input to output.")
         return found
@@ -295,6 +295,6 @@ class NASBench101(SearchSpace):
 
     def _holds(self, labels: Mapping[str, str], cell: CellGraph) -> bool:
         """Whether the labels are among those of a restricted space, and what is not of the cell falls to pruning."""
-        found = pruned(self._cell(labels))
+        found = prune(self._cell(labels))
         allowed = all(labels[choice.name] in choice.labels for choice in self.choices)
         return allowed and found is not None and found[0] == cell

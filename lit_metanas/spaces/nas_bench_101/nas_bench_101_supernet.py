@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lit_metanas.spaces.architecture import Choice, edge_name
-from lit_metanas.spaces.nas_bench_101.nas_bench_101_cells import VERTEX_OPERATIONS, CellGraph, edge_bit, pruned
+from lit_metanas.spaces.nas_bench_101.nas_bench_101_cells import VERTEX_OPERATIONS, CellGraph, edge_bit, prune
 from lit_metanas.spaces.nas_bench_101.nas_bench_101_child import halve_by_maximum, stacks_cost
 from lit_metanas.spaces.nas_bench_101.nas_bench_101_supercell import (
     CellWeights,
@@ -110,5 +110,5 @@ class NASBench101Supernet(Supernet):
         operations = tuple(
             VERTEX_OPERATIONS.index(self.choices[name].labels[mixture[name].index or 0]) for name in names
         )
-        found = pruned(CellGraph(sum(edge_bit(*edge) for edge in edges), operations))
+        found = prune(CellGraph(sum(edge_bit(*edge) for edge in edges), operations))
         return EmptyPlan() if found is None else SampledPlan(*found, mixture)

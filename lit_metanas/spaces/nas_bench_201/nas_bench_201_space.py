@@ -9,7 +9,7 @@ from itertools import product
 from torch import Tensor
 
 from lit_metanas.spaces.architecture import Architecture, Choice, check_positive, edge_name, restrict
-from lit_metanas.spaces.encodings import Encoding, counted
+from lit_metanas.spaces.encodings import Encoding, count_features
 from lit_metanas.spaces.nas_bench_201.nas_bench_201_cells import (
     CELL_NODES,
     EDGE_OPERATIONS,
@@ -189,7 +189,9 @@ class NASBench201Encoding(Encoding):
 
     def __call__(self, architectures: Sequence[Architecture]) -> Tensor:
         """The vectors, shape ``(n, d)``, float64: counts."""
-        return counted([_places([cell[edge_name(*edge)] for edge in EDGES]) for cell in architectures], self._widths)
+        return count_features(
+            [_places([cell[edge_name(*edge)] for edge in EDGES]) for cell in architectures], self._widths
+        )
 
 
 def _places(cell: Sequence[str]) -> dict[str, Iterable[int]]:

@@ -146,12 +146,12 @@ class Omniglot(TaskSource):
         fix = "give a compact Omniglot file, or a folder that torchvision has filled"
         arrays = read_npz(self.root, fix)
         try:
-            return self._unpacked(arrays)
+            return self._unpack(arrays)
         except DAMAGED:
             raise ValueError(f"'{self.root}' is not a compact Omniglot file: {fix}.") from None
 
     @staticmethod
-    def _unpacked(arrays: Mapping[str, np.ndarray[Any, Any]]) -> tuple[list[_Character], list[_Character]]:
+    def _unpack(arrays: Mapping[str, np.ndarray[Any, Any]]) -> tuple[list[_Character], list[_Character]]:
         """The characters in the file's arrays; one of ``DAMAGED`` where they are others, or do not fit together."""
         packed, owner = arrays["images_u4"], arrays["char_index"]
         alphabets, numbers = arrays["alphabet_names"][arrays["char_alphabet"]], arrays["char_number"]

@@ -216,7 +216,7 @@ class MetaSearch(MetaLearned):
             self._leave_out(finite, batch, batch_idx)
         self._whole_steps.begin()
         if bool(finite.any()):
-            gradients = self.meta_gradient.finished(gradients, metrics)
+            gradients = self.meta_gradient.finish(gradients, metrics)
             if tied:
                 gradients = gradients._replace(logits=self.logits.tied(gradients.logits))
             self._step(gradients, progress)

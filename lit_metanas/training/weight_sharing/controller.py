@@ -54,7 +54,7 @@ class Controller(nn.Module):
             if number <= 0:
                 raise ValueError(f"Controller: {what} is {number}; give a positive number.")
         self.space, self.hidden, self.temperature, self.bound = space, hidden, temperature, bound
-        self.candidates = [space.proposed(choice) for choice in space.choices]
+        self.candidates = [space.proposed_labels(choice) for choice in space.choices]
         self.cell = nn.LSTMCell(hidden, hidden)
         self.first = nn.Parameter(torch.empty(hidden))
         self.embeddings = nn.ModuleList(nn.Embedding(len(labels), hidden) for labels in self.candidates)

@@ -99,7 +99,7 @@ def check_learned(space, weights, architecture, shape):
     """What a child has learned makes a twin, and has no tensor in common with it."""
     child = space.child(architecture, shape, 5, weights)
     child(images(6, shape, dtype=torch.float32))  # moves the running statistics
-    learned = space.learned(child)
+    learned = space.supernet_weights(child)
     twin = space.child(architecture, shape, 5, learned)
     inputs = images(3, shape, 1, torch.float32)
     expected = child.eval()(inputs)
