@@ -29,7 +29,7 @@ from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import Shape
 from lit_metanas.tasks.task import Split, Task, check_task, join_parts
-from lit_metanas.training.child import Child, Recipe, fit_child, images_an_epoch, predicted, training_cost
+from lit_metanas.training.child import Child, Recipe, fit_child, images_an_epoch, predict_classes, training_cost
 from lit_metanas.training.export.exported_program import export_child
 from lit_metanas.training.trainers import check_threads, torch_threads
 
@@ -222,7 +222,7 @@ def search(
         part = join_parts(task.train, task.val) if refit and task.val is not None else task.train
         show("training the chosen network")
         child, training_cost = _trained(task, part, space=space, found=found, recipe=recipe, seed=seed)
-        right = predicted(child.eval(), task.test.inputs) == task.test.labels
+        right = predict_classes(child.eval(), task.test.inputs) == task.test.labels
         share = int(right.sum()) / len(right)
         size = space.cost(found.architecture, task.shape, task.way)
     classes = task.classes or tuple(str(label) for label in range(task.way))
@@ -283,7 +283,7 @@ def _trained(
     task: Task, part: Split, *, space: SearchSpace, found: SearchOutcome, recipe: Recipe, seed: int
 ) -> tuple[Child, Cost]:
     """The chosen network, trained by the recipe on a part of the task, and what that cost."""
-    recipe, begin = recipe.changed(found.recipe), perf_counter()
+    recipe, begin = recipe.replace(found.recipe), perf_counter()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         child = Child(

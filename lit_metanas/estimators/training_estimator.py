@@ -65,7 +65,7 @@ class TrainingEstimator(Estimator):
     def with_recipe(self, changes: Mapping[str, float | int | str | bool]) -> TrainingEstimator:
         """The same trainings by a changed recipe."""
         other = copy(self)
-        other.recipe = self.recipe.changed(changes)
+        other.recipe = self.recipe.replace(changes)
         return other
 
     def cost(self, architecture: Architecture, fidelity: float) -> Cost:

@@ -47,7 +47,7 @@ class FixedArchitecture(Searcher):
         Raises:
             ValueError: the space lacks a label, or cannot build the architecture.
         """
-        return _unscored(complete(space, self.labels), task, space, budget)
+        return _outcome_without_score(complete(space, self.labels), task, space, budget)
 
 
 class RandomArchitecture(Searcher):
@@ -74,7 +74,7 @@ class RandomArchitecture(Searcher):
         drawn = draw_new(lambda: space.sample(generator), space, 1, ())
         if not drawn:
             raise ValueError(f"No architecture drawn from {space.name} can be built: widen the space.")
-        return _unscored(drawn[0], task, space, budget)
+        return _outcome_without_score(drawn[0], task, space, budget)
 
 
 class BorrowedArchitecture(Searcher):
@@ -116,10 +116,10 @@ class BorrowedArchitecture(Searcher):
                 f"'{task.id}': search other tasks first."
             )
         best = max(rows, key=lambda row: row.value)
-        return _unscored(space.canonical(best.architecture), task, space, budget)
+        return _outcome_without_score(space.canonical(best.architecture), task, space, budget)
 
 
-def _unscored(architecture: Architecture, task: Task, space: SearchSpace, budget: Budget) -> SearchOutcome:
+def _outcome_without_score(architecture: Architecture, task: Task, space: SearchSpace, budget: Budget) -> SearchOutcome:
     reason = space.violation(architecture)
     if reason is not None:
         raise ValueError(f"The architecture cannot be built ({reason}): choose other labels.")
@@ -174,7 +174,7 @@ class MetaSearchedArchitecture(Searcher):
         except ValueError as error:
             raise ValueError(f"'{self.start}' is of another search space: {error}") from None
         if not self.inherit:
-            return _unscored(architecture, task, space, budget)
+            return _outcome_without_score(architecture, task, space, budget)
         restricted = space.restricted(architecture)
         device = task.train.inputs.device
         with torch.random.fork_rng(devices=[]):

@@ -27,10 +27,8 @@ def any_value(distribution: BaseDistribution, generator: np.random.Generator) ->
         return _at(distribution, int(generator.integers(number)))
     half = 0.5 if isinstance(distribution, IntDistribution) else 0.0  # as much room for the ends as for the others
     if distribution.log:
-        return _clipped(
-            distribution, exp(generator.uniform(log(distribution.low - half), log(distribution.high + half)))
-        )
-    return _clipped(distribution, generator.uniform(distribution.low, distribution.high))
+        return _clip(distribution, exp(generator.uniform(log(distribution.low - half), log(distribution.high + half))))
+    return _clip(distribution, generator.uniform(distribution.low, distribution.high))
 
 
 def other_value(distribution: BaseDistribution, value: Any, generator: np.random.Generator) -> Any:
@@ -63,7 +61,7 @@ def next_values(distribution: BaseDistribution, value: Any) -> list[Any]:
         down, up = value - width, value + width
     if isinstance(distribution, IntDistribution):
         down, up = min(down, value - 1), max(up, value + 1)
-    return [near for near in (_clipped(distribution, down), _clipped(distribution, up)) if near != value]
+    return [near for near in (_clip(distribution, down), _clip(distribution, up)) if near != value]
 
 
 def values_by_label(distribution: BaseDistribution, choice: Choice) -> dict[str, Any]:
@@ -88,7 +86,7 @@ def _number(distribution: IntDistribution | FloatDistribution, label: str) -> in
         assert distribution.step is not None
         near = _at(distribution, min(round((value - distribution.low) / distribution.step), number - 1))
     else:
-        near = _clipped(distribution, value)
+        near = _clip(distribution, value)
     return near if isclose(near, value, rel_tol=1e-9) else None
 
 
@@ -104,7 +102,7 @@ def _at(distribution: IntDistribution | FloatDistribution, place: int) -> int | 
     return min(distribution.low + place * distribution.step, distribution.high)
 
 
-def _clipped(distribution: IntDistribution | FloatDistribution, value: float) -> int | float:
+def _clip(distribution: IntDistribution | FloatDistribution, value: float) -> int | float:
     value = min(max(value, distribution.low), distribution.high)
     return round(value) if isinstance(distribution, IntDistribution) else float(value)
 
@@ -161,11 +159,11 @@ def mutate(
     others = [label for label in space.proposed_labels(choice) if label != labels[choice.name]]
     label = others[_below(len(others), generator)]
     together = bool(torch.rand((), generator=generator) < whole_groups)
-    changed = {c.name: label for c in open_choices if c is choice or (together and _tied(c, choice, label))}
+    changed = {c.name: label for c in open_choices if c is choice or (together and _is_tied(c, choice, label))}
     return complete(space, {**labels, **changed})
 
 
-def _tied(choice: Choice, other: Choice, label: str) -> bool:
+def _is_tied(choice: Choice, other: Choice, label: str) -> bool:
     return bool(choice.group) and choice.group == other.group and label in choice.labels
 
 

@@ -17,9 +17,9 @@ from lit_metanas.records.record import TaskScores
 from lit_metanas.records.statistics import rank_gaussian
 from lit_metanas.spaces.encodings import Encoding
 from lit_metanas.surrogates.gaussian_process import GroupedKernel, Prediction, mean_distances
-from lit_metanas.surrogates.surrogate_checkpoint import SURROGATE_KEY, restored, surrogate_entry
+from lit_metanas.surrogates.surrogate_checkpoint import SURROGATE_KEY, restore_surrogate, surrogate_entry
 from lit_metanas.surrogates.transfer import SourceGP, TransferSurrogate, fit_source
-from lit_metanas.training.collectives import gathered
+from lit_metanas.training.collectives import gather_lists
 
 
 class MetaSurrogate(LightningModule):
@@ -81,7 +81,7 @@ class MetaSurrogate(LightningModule):
         if len(scores) < 2:
             has = number_of(len(scores), "score")
             raise ValueError(f"Task '{scores.task_id}' has {has}: leave out tasks with fewer than two.")
-        found = gathered([fit_source(scores, self.kernel, self.encoding.candidates.features)])
+        found = gather_lists([fit_source(scores, self.kernel, self.encoding.candidates.features)])
         self.sources = dict(sorted({**self.sources, **{source.task_id: source for source in found}}.items()))
         mean = torch.stack([source.parameters for source in self.sources.values()]).mean(0)
         self.mean.grad = self.mean.detach() - mean.to(self.mean)
@@ -111,7 +111,7 @@ class MetaSurrogate(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log means over the tasks of all processes, each over those that have so many scores."""
-        tasks = gathered(self._validated)
+        tasks = gather_lists(self._validated)
         for name in sorted({name for task in tasks for name in task}):
             self.log(name, fmean(task[name] for task in tasks if name in task), sync_dist=True)
 
@@ -125,7 +125,7 @@ class MetaSurrogate(LightningModule):
         Raises:
             ValueError: the checkpoint is of another space or encoding, or of something else.
         """
-        surrogate = restored(checkpoint, self.encoding, "The checkpoint")
+        surrogate = restore_surrogate(checkpoint, self.encoding, "The checkpoint")
         self.sources = {source.task_id: source for source in surrogate.sources}
 
 

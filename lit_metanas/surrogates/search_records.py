@@ -95,13 +95,13 @@ class RecordDataModule(LightningDataModule):
             by_task.setdefault(record.task_id, []).append(record)
         tasks = {}
         for name in sorted(by_task):
-            scores = self._merged(name, by_task[name])
+            scores = self._merge(name, by_task[name])
             if len(scores) > 1:
                 tasks[name] = scores
             else:
                 warnings.warn(f"Task '{name}', left out: it has {number_of(len(scores), 'score')}.", stacklevel=2)
         _check_embeddings(tasks)
-        held_out = self._held_out(list(tasks))
+        held_out = self._choose_validation_tasks(list(tasks))
         self.train = tuple(scores for name, scores in tasks.items() if name not in held_out)
         self.val = tuple(scores for name, scores in tasks.items() if name in held_out)
         if len(self.train) < self._world:
@@ -139,7 +139,7 @@ class RecordDataModule(LightningDataModule):
     def _rank(self) -> int:
         return 0 if self.trainer is None else self.trainer.global_rank
 
-    def _merged(self, name: str, records: Sequence[SearchRecord]) -> TaskScores:
+    def _merge(self, name: str, records: Sequence[SearchRecord]) -> TaskScores:
         """All searches of a task."""
         best: dict[Architecture, tuple[Trial, int]] = {}
         for record in records:
@@ -160,7 +160,7 @@ class RecordDataModule(LightningDataModule):
             cost=sum((record.trials[-1].cost for record in records if record.trials), Cost()),
         )
 
-    def _held_out(self, names: list[str]) -> set[str]:
+    def _choose_validation_tasks(self, names: list[str]) -> set[str]:
         """The tasks to validate on."""
         if isinstance(self.val_tasks, list):
             for name in self.val_tasks:

@@ -59,10 +59,10 @@ def read_surrogate(path: str | os.PathLike[str], encoding: Encoding) -> Transfer
         content = load_plain(file)
     except DAMAGED:
         raise ValueError(f"'{file}' is damaged: give a checkpoint that `fit` of MetaSurrogate wrote.") from None
-    return restored(content, encoding, str(file))
+    return restore_surrogate(content, encoding, str(file))
 
 
-def restored(content: Any, encoding: Encoding, name: str) -> TransferSurrogate:
+def restore_surrogate(content: Any, encoding: Encoding, name: str) -> TransferSurrogate:
     """The surrogate of a loaded checkpoint.
 
     Raises:

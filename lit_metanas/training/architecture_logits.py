@@ -70,14 +70,14 @@ class ArchitectureLogits(nn.Module):
         for row, gone in zip(self.probabilities().values(), self.pruned.split(self.sizes), strict=True):
             gone |= (row < below) & (row < row.max())
 
-    def tied(self, tree: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def tie(self, tree: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Replace each tensor by the mean over the choices of its group."""
         means: dict[str, Tensor] = {}
         for group in self._groups():
             means |= dict.fromkeys(group, torch.stack([tree[name] for name in group]).mean(0))
         return {choice.name: means[choice.name] for choice in self.choices}
 
-    def tied_noise(self, noise: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def tie_noise(self, noise: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Give all choices of a group the noise of its first, so that they take the same label."""
         shared: dict[str, Tensor] = {}
         for group in self._groups():

@@ -23,7 +23,7 @@ from lit_metanas.training.trainers import quiet_trainer
 
 
 @torch.no_grad()
-def predicted(scores: Callable[[Tensor], Tensor], inputs: Tensor, *, batch_size: int = 500) -> Tensor:
+def predict_classes(scores: Callable[[Tensor], Tensor], inputs: Tensor, *, batch_size: int = 500) -> Tensor:
     """The class of the largest score of each input, shape ``(n,)``.
 
     Args:
@@ -42,7 +42,7 @@ def score_accuracy(scores: Callable[[Tensor], Tensor], split: Split, *, batch_si
         split: the examples.
         batch_size: inputs scored at once.
     """
-    return int((predicted(scores, split.inputs, batch_size=batch_size) == split.labels).sum()) / len(split)
+    return int((predict_classes(scores, split.inputs, batch_size=batch_size) == split.labels).sum()) / len(split)
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Recipe:
     Example:
         >>> import lit_metanas as lm
         >>> recipe = lm.Recipe(epochs=100, label_smoothing=0.1)
-        >>> recipe.changed({"learning_rate": 1e-3}).epochs
+        >>> recipe.replace({"learning_rate": 1e-3}).epochs
         100
     """
 
@@ -79,7 +79,7 @@ class Recipe:
         if self.label_smoothing > 1:
             raise ValueError(f"Recipe: label_smoothing is {self.label_smoothing}; it must be at most 1.")
 
-    def changed(self, changes: Mapping[str, float | int | str | bool]) -> Recipe:
+    def replace(self, changes: Mapping[str, float | int | str | bool]) -> Recipe:
         """The recipe with new values of numeric fields.
 
         Raises:

@@ -82,7 +82,7 @@ def outer_mean(
 T = TypeVar("T")
 
 
-def gathered(mine: list[T]) -> list[T]:
+def gather_lists(mine: list[T]) -> list[T]:
     """The lists of all processes joined, that of the first one first."""
     if not (distributed.is_available() and distributed.is_initialized()):
         return mine
@@ -91,7 +91,7 @@ def gathered(mine: list[T]) -> list[T]:
     return [each for own in found for each in own]
 
 
-def interleaved(mine: Tensor, trainer: Trainer) -> Tensor:
+def gather_rows(mine: Tensor, trainer: Trainer) -> Tensor:
     """Gather the rows of all processes.
 
     Args:

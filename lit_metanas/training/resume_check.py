@@ -104,9 +104,9 @@ def _fits_optimizer(state: object, optimizer: Optimizer) -> bool:
             return False
         if numbers != list(range(place, place + len(own["params"]))):
             return False
-        kept = _kept_by(optimizer, own)
+        kept = _state_of(optimizer, own)
         group |= {name: value for name, value in rest.items() if name not in group}
-        if not _same_setting(group.get("initial_lr", 0.0), 0.0) or (kept and not _kept_by(optimizer, group)):
+        if not _same_setting(group.get("initial_lr", 0.0), 0.0) or (kept and not _state_of(optimizer, group)):
             return False  # the optimizer refuses these settings
         for number, parameter in enumerate(own["params"], start=place):
             if not _fits_parameter(state["state"].get(number), parameter, kept):
@@ -130,13 +130,13 @@ def _same_setting(theirs: object, own: object) -> bool:
 
 def _lacks_all(state: Mapping[str, Any], own: object) -> bool:
     """Whether the state of an optimizer that keeps something of its parameters is that of a new one."""
-    return isinstance(own, Optimizer) and not state["state"] and bool(_kept_by(own, own.param_groups[0]))
+    return isinstance(own, Optimizer) and not state["state"] and bool(_state_of(own, own.param_groups[0]))
 
 
 _TRIAL = (2, 3)
 
 
-def _kept_by(optimizer: Optimizer, group: Mapping[str, Any]) -> Mapping[str, Any] | None:
+def _state_of(optimizer: Optimizer, group: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """What an optimizer keeps of a parameter of shape ``_TRIAL`` after its first step; None where that is not known."""
     parameter = nn.Parameter(torch.zeros(_TRIAL))
     parameter.grad = torch.ones(_TRIAL)

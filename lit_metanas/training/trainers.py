@@ -227,12 +227,12 @@ class _Threads(Callback):
             )
 
     def teardown(self, trainer: pytorch.Trainer, pl_module: LightningModule, stage: str) -> None:
-        self._put_back()
+        self._restore()
 
     def on_exception(self, trainer: pytorch.Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        self._put_back()
+        self._restore()
 
-    def _put_back(self) -> None:
+    def _restore(self) -> None:
         if self.before is not None:
             torch.set_num_threads(self.before)
             self.before = None

@@ -205,7 +205,9 @@ def test_predictions_of_all_processes_are_written_in_order(
             for place, batch in enumerate([[files[rank]], [files[1 - rank], files[rank]]]):
                 model.predict_step(batch, place)
             of_all += model._batches
-        monkeypatch.setattr("lit_metanas.training.export.exported_model.gathered", lambda mine, of_all=of_all: of_all)
+        monkeypatch.setattr(
+            "lit_metanas.training.export.exported_model.gather_lists", lambda mine, of_all=of_all: of_all
+        )
         model.on_predict_end()
         rows = list(csv.DictReader(io.StringIO(output.read_text(encoding="utf-8"))))
         assert [Path(row["file"]).stem for row in rows] == ["colour", "grey", "grey", "colour", "colour", "grey"]

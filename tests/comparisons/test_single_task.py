@@ -123,7 +123,7 @@ def test_the_result_is_that_of_the_steps_by_hand(method, refit):
     budget = Budget(flops=2e6, queries=3)
     by_hand = METHODS[method]().search(TASK, SPACE, budget, 1)
     torch.manual_seed(1)
-    recipe = RECIPE.changed(by_hand.recipe)
+    recipe = RECIPE.replace(by_hand.recipe)
     child = Child(
         space=SPACE, architecture=by_hand.architecture, shape=(1, 8, 8), way=3, recipe=recipe, weights=by_hand.weights
     )

@@ -29,14 +29,14 @@ def test_a_proposal_is_shown_until_its_trial_ends():
     trial, other = study.ask(), study.ask()
     proposals.keep(study.study_name, trial.number, {"x": 1, "y": "a"})
     proposals.keep("another study", other.number, {"x": 2})
-    assert [one.params for one in proposals.shown(study.study_name, study.trials)] == [{"x": 1, "y": "a"}, {}]
+    assert [one.params for one in proposals.with_proposals(study.study_name, study.trials)] == [{"x": 1, "y": "a"}, {}]
     trial.suggest_int("x", 3, 3)
-    assert proposals.shown(study.study_name, study.trials)[0].params == {"x": 3, "y": "a"}
+    assert proposals.with_proposals(study.study_name, study.trials)[0].params == {"x": 3, "y": "a"}
     study.tell(trial, 0.0)
-    shown = proposals.shown(study.study_name, study.trials)
+    shown = proposals.with_proposals(study.study_name, study.trials)
     assert [one.params for one in shown] == [{"x": 3}, {}]
     assert [one.state for one in shown] == [TrialState.COMPLETE, TrialState.RUNNING]
-    assert [one.params for one in proposals.shown("another study", study.trials)] == [{"x": 3}, {"x": 2}]
+    assert [one.params for one in proposals.with_proposals("another study", study.trials)] == [{"x": 3}, {"x": 2}]
 
 
 def test_copies_share_and_pickles_begin_anew():
@@ -44,9 +44,9 @@ def test_copies_share_and_pickles_begin_anew():
     proposals = Proposals()
     copy = deepcopy(proposals)
     proposals.keep(study.study_name, study.ask().number, {"x": 1})
-    assert [one.params for one in copy.shown(study.study_name, study.trials)] == [{"x": 1}]
+    assert [one.params for one in copy.with_proposals(study.study_name, study.trials)] == [{"x": 1}]
     fresh = pickle.loads(pickle.dumps(proposals))
-    assert [one.params for one in fresh.shown(study.study_name, study.trials)] == [{}]
+    assert [one.params for one in fresh.with_proposals(study.study_name, study.trials)] == [{}]
 
 
 @pytest.mark.parametrize("sampler", [LocalSearch, RegularisedEvolution])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lit_metanas.estimators import Estimator, Score
 from lit_metanas.records import Budget, Cost, SearchRecord
 from lit_metanas.searchers import QuerySearcher
-from lit_metanas.searchers.query.ledger import Ledger, Query, noted
+from lit_metanas.searchers.query.ledger import Ledger, Query, trial_attributes
 from lit_metanas.searchers.samplers.seeding import reseed
 from lit_metanas.spaces import Choice, SearchSpace
 from lit_metanas.tasks import Split, Task
@@ -122,12 +122,12 @@ def test_trials_at_no_cost_count_in_a_row():
     assert one != other
     free = []
     for architecture, queries in ((one, 1), (one, 0), (one, 0), (other, 1), (one, 0)):
-        attributes = noted(Query.of(architecture, {}), Cost(queries=queries), measures={}, fidelity=None)
+        attributes = trial_attributes(Query.of(architecture, {}), Cost(queries=queries), measures={}, fidelity=None)
         study.add_trial(optuna.trial.create_trial(value=0.5, user_attrs=attributes))
         ledger.read(study.get_trials())
         free.append(ledger.free)
     assert free == [0, 1, 2, 0, 1]
-    assert ledger.told == 5
+    assert ledger.finished == 5
 
 
 def test_the_search_ends_when_the_space_is_exhausted():

@@ -25,7 +25,7 @@ class Tuned(Sums):
 
     def with_recipe(self, changes):
         other = copy(self)
-        other.recipe = self.recipe.changed(changes)
+        other.recipe = self.recipe.replace(changes)
         return other
 
     def __call__(self, architecture, *, fidelity, start=None):

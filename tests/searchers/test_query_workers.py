@@ -21,7 +21,7 @@ from sqlalchemy import text
 
 from lit_metanas.records import Budget, Cost, SearchRecord
 from lit_metanas.searchers import QuerySearcher
-from lit_metanas.searchers.query.ledger import Ledger, Query, noted
+from lit_metanas.searchers.query.ledger import Ledger, Query, trial_attributes
 from lit_metanas.searchers.query.worker_group import TRIES, WorkerGroup, retry, team_storage
 
 SCRIPT = Path(query_toys.__file__).with_name("query_worker.py")
@@ -190,7 +190,9 @@ def in_hand(group, trial):
 
 def tell(trial, study):
     """Finish a trial of the one architecture."""
-    for name, said in noted(Query.of(dict.fromkeys("xyz", "0"), {}), Cost(1), measures={}, fidelity=None).items():
+    for name, said in trial_attributes(
+        Query.of(dict.fromkeys("xyz", "0"), {}), Cost(1), measures={}, fidelity=None
+    ).items():
         trial.set_user_attr(name, said)
     study.tell(trial, 0.5)
 

@@ -15,7 +15,7 @@ from lit_metanas.records import TaskScores, rank_gaussian
 from lit_metanas.spaces import Choice, ChoiceSpace, OneHotEncoding
 from lit_metanas.surrogates import GaussianProcess, MetaSurrogate
 from lit_metanas.surrogates.surrogate_checkpoint import SURROGATE_KEY, read_surrogate
-from lit_metanas.surrogates.transfer import closeness, combined, discordance, evidence_weights, portfolio
+from lit_metanas.surrogates.transfer import closeness, combine, discordance, evidence_weights, portfolio
 
 
 class Letters(ChoiceSpace):
@@ -267,7 +267,7 @@ def test_evidence_counts_pairs_and_fades():
     near = torch.tensor([[5.0, 4.0, 3.0, 1.0, 2.0]])  # one of ten pairs
     found = evidence_weights(torch.tensor([5.0, 4.0, 3.0, 2.0, 1.0]), near)
     torch.testing.assert_close(found, 0.75 * torch.tensor([1 - (0.1 / 0.2) ** 2]).double())
-    torch.testing.assert_close(combined(torch.ones(2).double(), torch.zeros(0).double(), torch.zeros(0, 2).double()),
+    torch.testing.assert_close(combine(torch.ones(2).double(), torch.zeros(0).double(), torch.zeros(0, 2).double()),
                                torch.ones(2).double())  # fmt: skip
 
 
@@ -292,7 +292,9 @@ def test_validation_is_of_the_tasks_of_all_processes(fitted, monkeypatch):
             for place, task in enumerate(tasks[rank::world]):
                 model.validation_step(task, place)
             tasks_of_all += model._validated
-        monkeypatch.setattr("lit_metanas.surrogates.meta_surrogate.gathered", lambda mine, found=tasks_of_all: found)
+        monkeypatch.setattr(
+            "lit_metanas.surrogates.meta_surrogate.gather_lists", lambda mine, found=tasks_of_all: found
+        )
         monkeypatch.setattr(model, "log", lambda name, value, logged=logged, **_: logged.update({name: value}))
         model.on_validation_epoch_end()
         found[world] = logged

@@ -84,10 +84,10 @@ def test_nothing_is_pruned_by_default():
 def test_ties():
     logits = ArchitectureLogits(CHOICES)
     set_values(logits, (1, 2, 3), (3, 2, 7), (5,), (8, 9))
-    tied = logits.tied(logits.tree())
+    tied = logits.tie(logits.tree())
     assert tied["a.kernel"].tolist() == tied["b.kernel"].tolist() == [2, 2, 5]
     assert tied["b.pool"].tolist() == [8, 9]
-    noise = logits.tied_noise({name: row + 0.5 for name, row in logits.tree().items()})
+    noise = logits.tie_noise({name: row + 0.5 for name, row in logits.tree().items()})
     assert noise["b.kernel"].tolist() == noise["a.kernel"].tolist() == [1.5, 2.5, 3.5]
 
 
@@ -120,5 +120,5 @@ def test_state_holds_what_was_pruned():
 def test_choices_without_a_group_are_tied_to_none():
     logits = ArchitectureLogits([Choice("gate", ("on", "off")), Choice("skip", ("on", "off"))])
     tree = {"gate": torch.tensor([1.0, 0.0]), "skip": torch.tensor([0.0, 3.0])}
-    assert all(torch.equal(value, tree[name]) for name, value in logits.tied(tree).items())
-    assert all(torch.equal(value, tree[name]) for name, value in logits.tied_noise(tree).items())
+    assert all(torch.equal(value, tree[name]) for name, value in logits.tie(tree).items())
+    assert all(torch.equal(value, tree[name]) for name, value in logits.tie_noise(tree).items())

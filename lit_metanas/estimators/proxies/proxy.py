@@ -130,7 +130,7 @@ class ProxyEstimator(Estimator):
         self.seed = seed
         self.proxy = proxy
         self.images = images
-        self.batch = self._drawn() if proxy.needs_data else self._blank()
+        self.batch = self._draw_minibatch() if proxy.needs_data else self._blank()
         self._values: dict[Architecture, float] = {}
 
     @property
@@ -173,7 +173,7 @@ class ProxyEstimator(Estimator):
         network = network.to(self.batch.inputs.device)
         return convert_conv2d_weight_memory_format(network, torch.channels_last)  # faster on a CPU
 
-    def _drawn(self) -> Split:
+    def _draw_minibatch(self) -> Split:
         """Random examples of the train part, each at most once."""
         train = self.task.train
         if not len(train):

@@ -52,14 +52,14 @@ class NASBenchGraphTable(Table):
             raise ValueError(f"NAS-Bench-Graph has no data set '{dataset}': use {', '.join(GRAPH_DATASETS)}.")
         self.dataset = dataset
         self.space = NASBenchGraph(PROTEINS_OPERATIONS if dataset == "proteins" else GRAPH_OPERATIONS)
-        self.file = (_installed() if folder is None else Path(folder)) / f"{dataset}.bench"
+        self.file = (_installed_folder() if folder is None else Path(folder)) / f"{dataset}.bench"
         if not self.file.is_file():
             raise FileNotFoundError(f"There is no table '{self.file}': {INSTALL}")
         try:
             content = read_regular(self.file, LARGEST_PICKLE)
         except ValueError as error:
             raise ValueError(f"'{self.file}' {error}: {INSTALL}") from None
-        self._rows = _checked(restricted_load(content, str(self.file)), self.file)
+        self._rows = _check_rows(restricted_load(content, str(self.file)), self.file)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -92,7 +92,7 @@ class NASBenchGraphTable(Table):
 INSTALL = "install the package nas-bench-graph, which holds it (pip install 'lit-metanas[graph]')."
 
 
-def _installed() -> Path:
+def _installed_folder() -> Path:
     """The folder of tables in the installed package, which is not imported."""
     found = find_spec("nas_bench_graph")
     if found is None or not found.submodule_search_locations:
@@ -100,7 +100,7 @@ def _installed() -> Path:
     return Path(found.submodule_search_locations[0]) / "light"
 
 
-def _checked(content: Any, file: Path) -> dict[int, Mapping[str, float]]:
+def _check_rows(content: Any, file: Path) -> dict[int, Mapping[str, float]]:
     """The rows by the published hash of their architecture.
 
     Raises:

@@ -76,7 +76,7 @@ class NATSFiles(Table):
             )
         self._read: dict[int, NATSMeasures] = {}
 
-    def measured(self, architecture: Architecture) -> NATSMeasures:
+    def read_measures(self, architecture: Architecture) -> NATSMeasures:
         """The architecture's record.
 
         Raises:
@@ -90,9 +90,9 @@ class NATSFiles(Table):
                 raise FileNotFoundError(
                     f"'{self.folder}' lacks '{file.name}', the record of {architecture}: unpack all records there."
                 )
-            content = restricted_load(_unpacked(file), str(file))
+            content = restricted_load(_decompress(file), str(file))
             try:
-                self._read[index] = _measured(content, self.dataset)
+                self._read[index] = _mean_measures(content, self.dataset)
             except (LookupError, TypeError, ValueError, AttributeError):
                 raise ValueError(f"'{file}' is no NATS-Bench record of '{self.dataset}': get it again.") from None
         return self._read[index]
@@ -100,7 +100,7 @@ class NATSFiles(Table):
     def score(self, architecture: Architecture, signal: str) -> float:
         """Mean accuracy over the record's seeds, in [0, 1]."""
         self.check_signal(signal)
-        return self.measured(architecture).scores[signal]
+        return self.read_measures(architecture).scores[signal]
 
     def early(self, signal: str) -> str | None:
         """The 12-epoch signal; None for that itself."""
@@ -112,11 +112,11 @@ class NATSFiles(Table):
 
     def parameters(self, architecture: Architecture) -> int:
         """Parameters of the whole network."""
-        return self.measured(architecture).parameters
+        return self.read_measures(architecture).parameters
 
     def flops(self, architecture: Architecture) -> int:
         """Forward multiply-adds for one input."""
-        return self.measured(architecture).flops
+        return self.read_measures(architecture).flops
 
     def measures(self, device: str | None = None) -> Mapping[str, Measure]:
         """Parameters and flops."""
@@ -124,7 +124,7 @@ class NATSFiles(Table):
         return {"parameters": self.parameters, "flops": self.flops}
 
 
-def _unpacked(file: Path) -> bytes:
+def _decompress(file: Path) -> bytes:
     """The whole content, its checksum compared; no more of it than a pickle may have."""
     try:
         packed = bz2.BZ2Decompressor()
@@ -136,7 +136,7 @@ def _unpacked(file: Path) -> bytes:
     return content
 
 
-def _measured(content: Any, dataset: str) -> NATSMeasures:
+def _mean_measures(content: Any, dataset: str) -> NATSMeasures:
     """Means over the seeds of a record: epochs -> all_results -> (training, seed) -> eval_acc1es -> part@last epoch."""
     scores = {}
     for epochs in (12, 200):

@@ -76,7 +76,7 @@ def climb(
     return sorted(done, key=lambda contender: -contender.value)
 
 
-def left(budget: Budget, who: str) -> float:
+def remaining_flops(budget: Budget, who: str) -> float:
     """FLOPs that a budget still holds.
 
     Raises:
@@ -145,7 +145,7 @@ class Halving(Searcher):
                 the search starts from.
         """
 
-    def _finished(
+    def _finish(
         self,
         contenders: Sequence[Contender],
         *,
@@ -179,7 +179,7 @@ class Halving(Searcher):
             )
         winner = contenders[0]
         if self.finish:
-            rest = left(budget, type(self).__name__)
+            rest = remaining_flops(budget, type(self).__name__)
             winner = next(
                 iter(climb([winner], estimator=estimator, budget=budget, flops=rest, record=record)),
                 winner,

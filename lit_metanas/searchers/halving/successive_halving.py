@@ -12,7 +12,7 @@ from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.io.text import number_of
 from lit_metanas.records.budget import Budget
 from lit_metanas.records.record import SearchOutcome, SearchRecord
-from lit_metanas.searchers.halving.rungs import Contender, Halving, climb, left
+from lit_metanas.searchers.halving.rungs import Contender, Halving, climb, remaining_flops
 from lit_metanas.searchers.mutation import complete, draw_new, mutate
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
@@ -67,7 +67,7 @@ class SuccessiveHalving(Halving):
     ) -> SearchOutcome:
         """Halve; see the base class."""
         generator = torch.Generator().manual_seed(seed)
-        total = left(budget, "SuccessiveHalving")
+        total = remaining_flops(budget, "SuccessiveHalving")
         record = SearchRecord(problem)
         drawn = draw_new(lambda: space.sample(generator), space, self.candidates, ())
         contenders = [Contender(architecture) for architecture in drawn]
@@ -76,7 +76,7 @@ class SuccessiveHalving(Halving):
             if not ranked:
                 break
             contenders = ranked[: -(-len(ranked) // self.eta)]
-        return self._finished(contenders, entered=drawn, estimator=estimator, budget=budget, record=record)
+        return self._finish(contenders, entered=drawn, estimator=estimator, budget=budget, record=record)
 
 
 class EvolvingHalving(Halving):
@@ -133,18 +133,18 @@ class EvolvingHalving(Halving):
     ) -> SearchOutcome:
         """Evolve; see the base class."""
         generator = torch.Generator().manual_seed(seed)
-        total = left(budget, "EvolvingHalving")
+        total = remaining_flops(budget, "EvolvingHalving")
         record = SearchRecord(problem)
         contenders = [Contender(self._start(space))]
         entered: set[Architecture] = set()
         for number, share in zip(self.candidates, self.rungs, strict=True):
-            rung = self._filled(contenders, number, space, record, generator)
+            rung = self._fill_up(contenders, number, space, record, generator)
             entered |= {contender.architecture for contender in rung}
             ranked = climb(rung, estimator=estimator, budget=budget, flops=share * total, record=record)
             if not ranked:
                 break
             contenders = ranked[: self.survivors]
-        return self._finished(contenders, entered=entered, estimator=estimator, budget=budget, record=record)
+        return self._finish(contenders, entered=entered, estimator=estimator, budget=budget, record=record)
 
     def _start(self, space: SearchSpace) -> Architecture:
         start = complete(space, self.incumbent)
@@ -153,7 +153,7 @@ class EvolvingHalving(Halving):
             raise ValueError(f"The incumbent cannot be built ({reason}): give other labels.")
         return start
 
-    def _filled(
+    def _fill_up(
         self,
         contenders: Sequence[Contender],
         number: int,

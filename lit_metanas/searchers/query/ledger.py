@@ -29,7 +29,9 @@ class Query(NamedTuple):
         return Query(Architecture(architecture), tuple(sorted(recipe.items())))
 
 
-def noted(query: Query, cost: Cost, *, measures: Mapping[str, float], fidelity: float | None) -> dict[str, Any]:
+def trial_attributes(
+    query: Query, cost: Cost, *, measures: Mapping[str, float], fidelity: float | None
+) -> dict[str, Any]:
     """What a trial's user attributes say of it, to be read by a ledger; what is empty is left out."""
     said = {
         "architecture": query.architecture.to_json(),
@@ -129,7 +131,7 @@ class Ledger:
         self.record = record
         self.known: dict[Query, Trial] = {}
         self.trained: set[Query] = set()
-        self.told = 0
+        self.finished = 0
         self.free = 0
         self.reason = ""
         self._read: set[int] = set()
@@ -202,5 +204,5 @@ class Ledger:
         self._count(free=entry.duplicate)
 
     def _count(self, *, free: bool) -> None:
-        self.told += 1
+        self.finished += 1
         self.free = self.free + 1 if free else 0

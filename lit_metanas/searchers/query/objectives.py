@@ -44,7 +44,7 @@ class Objectives:
                 raise ValueError(f"The constraint {name} <= {limit} cannot be met: give a limit above 0.")
 
     @property
-    def measured(self) -> tuple[str, ...]:
+    def required_measures(self) -> tuple[str, ...]:
         """The measures that must be known of each architecture."""
         return tuple(dict.fromkeys((*self.objectives[1:], *self.constraints)))
 
@@ -60,7 +60,7 @@ class Objectives:
             ValueError: it does not know one.
         """
         known = estimator.measures
-        for name in self.measured:
+        for name in self.required_measures:
             if name not in known:
                 raise ValueError(
                     f"{type(estimator).__name__} does not know the {name} of an architecture: take objectives and "
@@ -69,13 +69,13 @@ class Objectives:
 
     def measure(self, estimator: Estimator, architecture: Architecture) -> dict[str, float]:
         """Measure an architecture."""
-        return {name: float(estimator.measures[name](architecture)) for name in self.measured}
+        return {name: float(estimator.measures[name](architecture)) for name in self.required_measures}
 
     def excess(self, measures: Mapping[str, float]) -> dict[str, float]:
         """By which part of its limit each constrained measure exceeds it; a constraint is met by 0 or less."""
         return {name: measures[name] / limit - 1 for name, limit in self.constraints.items()}
 
-    def broken(self, measures: Mapping[str, float]) -> str:
+    def violation(self, measures: Mapping[str, float]) -> str:
         """The constraints that are not met, in words; empty where all are."""
         return ", ".join(
             f"{name} is {measures[name]:g}, above {limit:g}"
@@ -152,7 +152,7 @@ def check_ranges(ranges: Mapping[str, RecipeRange]) -> None:
     """
     for name, given in ranges.items():
         for bound in (given.low, given.high):
-            Recipe().changed({name: bound})
+            Recipe().replace({name: bound})
             if isinstance(asdict(Recipe())[name], int) and bound != int(bound):
                 raise ValueError(f"The {name} of a recipe is a whole number, and {bound} is none: give whole bounds.")
 

@@ -205,7 +205,7 @@ class QuerySearcher(Searcher):
                 worker=self.worker,
             )
             loop.run()
-        return _found(ledger, loop)
+        return _outcome(ledger, loop)
 
     def _settings(self, space: ChoiceSpace, estimator: Estimator) -> dict[str, Any]:
         """What a stored study must have in common with this search; what is off is left out."""
@@ -232,14 +232,14 @@ def _examples(task: Task) -> str:
     return tensor_digest(*(tensor for split in splits for tensor in (split.inputs, split.labels)))
 
 
-def _found(ledger: Ledger, loop: TrialLoop) -> SearchOutcome:
+def _outcome(ledger: Ledger, loop: TrialLoop) -> SearchOutcome:
     """What the search chose, with what was trained for it, where the estimator trains."""
     record = ledger.record
     if ledger.reason and not any(trial.scored for trial in record.trials):
         raise ValueError(
-            f"The search on task '{record.task_id}' scored no architecture in {number_of(ledger.told, 'trial')}; the "
-            f"last one had none because: {ledger.reason}. Loosen the constraints, or give it a larger budget or more "
-            "patience."
+            f"The search on task '{record.task_id}' scored no architecture in {number_of(ledger.finished, 'trial')}; "
+            f"the last one failed because: {ledger.reason}. Loosen the constraints, or give the search a larger budget "
+            "or more patience."
         )
     best = record.best
     chosen = Query.of(best.architecture, best.recipe)

@@ -16,7 +16,7 @@ from lit_metanas.io.text import number_of
 from lit_metanas.records.budget import Cost, Exhausted
 from lit_metanas.records.plain import to_plain
 from lit_metanas.records.record import Trial
-from lit_metanas.searchers.query.ledger import End, Ledger, Query, noted
+from lit_metanas.searchers.query.ledger import End, Ledger, Query, trial_attributes
 from lit_metanas.searchers.query.objectives import FidelityLadder, Objectives, RecipeRange, suggest_recipe
 from lit_metanas.searchers.query.worker_group import WorkerGroup
 from lit_metanas.spaces.architecture import Architecture
@@ -108,10 +108,10 @@ class Scoring:
             estimator = self.estimator.with_recipe(dict(query.recipe)) if query.recipe else self.estimator
             measures = self.goal.measure(estimator, query.architecture)
             self._constrain(trial, measures)
-            if reason := self.goal.broken(measures):
+            if reason := self.goal.violation(measures):
                 self._refuse(trial, "constraint", reason)
                 return None
-            planned = self._planned(estimator, query.architecture)
+            planned = self._full_cost(estimator, query.architecture)
             self._reserve(trial, query, planned)
             if (known := self.ledger.known.get(query)) is not None:  # others had it in hand
                 self._repeat(trial, query, known)
@@ -131,7 +131,7 @@ class Scoring:
         self._finish(trial, values=[outcome.value, *(measures[name] for name in self.goal.objectives[1:])])
         return query, outcome.weights
 
-    def _planned(self, estimator: Estimator, architecture: Architecture) -> Cost:
+    def _full_cost(self, estimator: Estimator, architecture: Architecture) -> Cost:
         """The most that a full score costs; one query, whatever the number of rungs."""
         rungs = [estimator.cost(architecture, fidelity) for fidelity in self.ladder.fidelities]
         return replace(sum(rungs, Cost()), queries=rungs[-1].queries)
@@ -233,7 +233,7 @@ class Scoring:
         fidelity: float | None = None,
     ) -> None:
         """Write what a trial was into the study."""
-        for name, value in noted(query, cost, measures=measures, fidelity=fidelity).items():
+        for name, value in trial_attributes(query, cost, measures=measures, fidelity=fidelity).items():
             trial.set_user_attr(name, value)
 
     def _finish(

@@ -50,7 +50,8 @@ def open_storage(
         if not (isinstance(error, _OF_STORAGES) or _within_storage(error)):
             raise
         raise ValueError(
-            f"The studies in '{_shown(storage)}' cannot be used ({_reason(error)}): fix that, or give another storage."
+            f"The studies in '{_hide_password(storage)}' cannot be used ({_reason(error)}): fix that, or give another "
+            "storage."
         ) from error
     finally:
         if connected is not None:
@@ -113,7 +114,7 @@ def _check(storage: str) -> None:
             raise sqlite3.DatabaseError("damaged")
 
 
-def _shown(storage: str) -> str:
+def _hide_password(storage: str) -> str:
     try:
         return make_url(storage).render_as_string(hide_password=True)
     except ArgumentError:

@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from lit_metanas.records.budget import Budget, Cost
 from lit_metanas.records.plain import from_plain, to_plain
 from lit_metanas.records.record import SearchRecord, Trial
-from lit_metanas.searchers.query.ledger import Ledger, Query, noted
+from lit_metanas.searchers.query.ledger import Ledger, Query, trial_attributes
 from lit_metanas.searchers.query.study import quiet_optuna
 from lit_metanas.searchers.samplers.memory import EMBEDDING, embedding_of
 from lit_metanas.spaces.choice_space import PREFIX, ChoiceSpace
@@ -71,7 +71,7 @@ def record_of(
     """
     sign = 1.0 if study.directions[0] == StudyDirection.MAXIMIZE else -1.0
     found = study.get_trials(deepcopy=False)
-    trials = [_explained(trial, sign, lambda parameters: _labels(parameters, space, prefix)) for trial in found]
+    trials = [_explain(trial, sign, lambda parameters: _labels(parameters, space, prefix)) for trial in found]
     try:
         if IDENTITY in study.user_attrs:
             record = from_plain(SearchRecord, study.user_attrs[IDENTITY], f"study '{study.study_name}'")
@@ -115,12 +115,12 @@ def add_study(record: SearchRecord, name: str, storage: str | BaseStorage | None
     for trial in record.trials:
         labels = {prefix + choice: label for choice, label in trial.architecture.items()}
         parameters = {name: labels.get(name, kind.choices[0]) for name, kind in distributions.items()}
-        study.add_trial(_finished(trial, before, record.objectives, parameters, distributions))
+        study.add_trial(_frozen_trial(trial, before, record.objectives, parameters, distributions))
         before = trial.cost
     return study
 
 
-def _finished(
+def _frozen_trial(
     trial: Trial,
     before: Cost,
     objectives: Sequence[str],
@@ -136,7 +136,7 @@ def _finished(
         seconds=trial.cost.seconds - before.seconds,
     )
     query = Query.of(trial.architecture, trial.recipe)
-    attributes = noted(query, cost, measures=trial.measures, fidelity=trial.fidelity)
+    attributes = trial_attributes(query, cost, measures=trial.measures, fidelity=trial.fidelity)
     attributes["duplicate"] = trial.duplicate
     if trial.failure or math.isnan(trial.value):
         state, values = TrialState.FAIL, []
@@ -165,7 +165,7 @@ def _distributions(record: SearchRecord, prefix: str) -> dict[str, CategoricalDi
     return {prefix + name: CategoricalDistribution(given) for name, given in labels.items()}
 
 
-def _explained(
+def _explain(
     trial: FrozenTrial, sign: float, labels_of: Callable[[Mapping[str, Any]], Mapping[str, str]]
 ) -> FrozenTrial:
     """A trial that says what a ledger reads: itself, if it is of this project, else what anyone's trial tells."""
@@ -176,7 +176,7 @@ def _explained(
     explained = copy(trial)
     labels = labels_of(trial.params)
     if labels and trial.state in (TrialState.COMPLETE, TrialState.PRUNED) and trial.values:
-        explained.user_attrs = noted(Query.of(labels, {}), Cost(queries=1), measures={}, fidelity=None)
+        explained.user_attrs = trial_attributes(Query.of(labels, {}), Cost(queries=1), measures={}, fidelity=None)
         explained.values = [sign * trial.values[0]]
     else:
         explained.state, explained.user_attrs = TrialState.FAIL, {}

@@ -74,13 +74,13 @@ class TrialLoop:
                 self._one()
 
     def _open(self) -> bool:
-        within = self.trials is None or self.ledger.told < self.trials
+        within = self.trials is None or self.ledger.finished < self.trials
         return within and self.ledger.free < self.patience and not self.ledger.over
 
     def _one(self) -> None:
         """Ask one trial, score it, and enter what it came to."""
         self.study.sampler, self.study.pruner = deepcopy(self.sampler), deepcopy(self.pruner) or NopPruner()
-        reseed(self.study.sampler, self.seeds[0], self.ledger.told, *self.seeds[1:])
+        reseed(self.study.sampler, self.seeds[0], self.ledger.finished, *self.seeds[1:])
         trial, reported = self._next()
         scored = None
         # Others give up a trial that has no heartbeat, and start it again: what comes of it here is lost.

@@ -56,7 +56,7 @@ class History:
     ) -> None:
         self._identities = memory.identities
         others = (t for t in trials if t.state in UNFAILED and t.number != trial.number)
-        self.trials = [self._identities.labelled(t) for t in others]
+        self.trials = [self._identities.with_labels(t) for t in others]
         self._running = [t for t in self.trials if t.state == TrialState.RUNNING]
         self._digest = memory.read(trials)
         self.completed = list(self._digest.completed)
@@ -77,7 +77,7 @@ class History:
             if isinstance(kind, CategoricalDistribution) and parameters.get(name, kind.choices[0]) not in kind.choices:
                 return False
         identity = self._identities(parameters)
-        return identity.allowed and self._tried(identity.number) is None
+        return identity.allowed and self._find_trial(identity.number) is None
 
     def draw(self, generator: np.random.Generator) -> dict[str, Any]:
         """Draw parameters, new ones if some are found."""
@@ -108,11 +108,11 @@ class History:
                 identity = self._identities(parameters)
                 if identity.allowed and identity.number not in seen:
                     seen.add(identity.number)
-                    trial = self._tried(identity.number)
+                    trial = self._find_trial(identity.number)
                     found.append(Neighbour(parameters, [trial] if trial else self._stand_ins(parameters, name)))
         return found
 
-    def _tried(self, number: int) -> FrozenTrial | None:
+    def _find_trial(self, number: int) -> FrozenTrial | None:
         return self._digest.tried.get(number) or self._asked.get(number)
 
     def _stand_ins(self, parameters: Mapping[str, Any], changed: str) -> list[FrozenTrial]:
@@ -218,7 +218,7 @@ class HistorySampler(BaseSampler, ABC):
         For only then it is known whether a study takes labels or what these stand for.
         """
         with self._proposals.lock:
-            trials = self._proposals.shown(study.study_name, study.get_trials(deepcopy=False))
+            trials = self._proposals.with_proposals(study.study_name, study.get_trials(deepcopy=False))
             history = History(trials, study.direction, trial, search_space, self._memory)
             wanted = self.propose(study, trial, history, self._generator.of(trial.number))
             proposal = {name: value for name, value in wanted.items() if name in search_space}

@@ -66,7 +66,7 @@ class Digest:
     def add(self, trial: FrozenTrial) -> None:
         """Read one more."""
         self.trials.append(trial)
-        trial = self._identities.labelled(trial)
+        trial = self._identities.with_labels(trial)
         self.by_names.setdefault(tuple(trial.params), []).append(trial)
         number = self._identities(trial.params).number
         if trial.state == TrialState.FAIL:
@@ -188,7 +188,7 @@ class Identities:
         drawn = self.space.equivalent({choice.name: parameters[name] for name, choice in self.choices.items()}, below)
         return {**parameters, **{name: drawn[choice.name] for name, choice in self.choices.items()}}
 
-    def labelled(self, trial: FrozenTrial) -> FrozenTrial:
+    def with_labels(self, trial: FrozenTrial) -> FrozenTrial:
         """A trial with labels in place of the numbers and booleans that stand for them in anyone's study.
 
         Inactive choices that it was not asked for have their first label.
@@ -225,13 +225,13 @@ class Identities:
                 allowed = self.space.violation(architecture) is None
                 inactive = frozenset(name for name, choice in self.choices.items() if choice.name not in architecture)
                 parameters = {name: value for name, value in parameters.items() if name not in self.choices}
-        others = tuple((name, _rounded(parameters[name])) for name in sorted(parameters))
+        others = tuple((name, _round(parameters[name])) for name in sorted(parameters))
         # Two threads may get here at once: what both count is kept once.
         number = self._numbers.setdefault((architecture, others), next(self._count))
         return Identity(number, allowed, inactive, architecture)
 
 
-def _rounded(value: Any) -> Any:
+def _round(value: Any) -> Any:
     """A step up and a step down lead back, but for the last digits."""
     return float(f"{value:.12g}") if isinstance(value, float) else value
 
@@ -265,15 +265,15 @@ class Proposals:
         """What was proposed to the trial with this number; nothing where it has ended."""
         return self._kept.get((study, number), {})
 
-    def shown(self, study: str, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    def with_proposals(self, study: str, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
         """The trials of a study; running ones with what was proposed to them."""
         running = {trial.number for trial in trials if trial.state == TrialState.RUNNING}
         for key in [key for key in self._kept if key[0] == study and key[1] not in running]:
             del self._kept[key]
-        return [self._filled(trial, self.of(study, trial.number)) for trial in trials]
+        return [self._with_proposal(trial, self.of(study, trial.number)) for trial in trials]
 
     @staticmethod
-    def _filled(trial: FrozenTrial, proposal: Mapping[str, Any]) -> FrozenTrial:
+    def _with_proposal(trial: FrozenTrial, proposal: Mapping[str, Any]) -> FrozenTrial:
         if not proposal:
             return trial
         filled = copy(trial)

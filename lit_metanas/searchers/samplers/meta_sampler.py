@@ -108,7 +108,7 @@ class MetaSampler(HistorySampler):
         self, study: Study, trial: FrozenTrial, history: History, generator: np.random.Generator
     ) -> Mapping[str, Any]:
         """The next of the portfolio, or what promises most."""
-        tried = self._tried(history)
+        tried = self._collect_tried(history)
         asked = len(history.trials)
         wanted: Iterable[Architecture] = ()
         if asked >= self.first and len(tried.architectures) >= 2:
@@ -145,7 +145,7 @@ class MetaSampler(HistorySampler):
         running = [one for one in history.trials if one.state == TrialState.RUNNING and one.number < trial.number]
         return sum(self._memory.identities.choices.keys().isdisjoint(one.params) for one in running)
 
-    def _tried(self, history: History) -> Tried:
+    def _collect_tried(self, history: History) -> Tried:
         """What the study tells. Constraints come before scores, and only the order of these counts."""
         completed = [(trial, found) for trial in history.completed if (found := self._architecture(trial)) is not None]
         keys = [history.rank(trial) for trial, _ in completed]

@@ -23,7 +23,7 @@ from lit_metanas.spaces.encodings import Encoding
 from lit_metanas.surrogates.candidate_posterior import CandidatePosterior, by_improvement
 from lit_metanas.surrogates.gaussian_process import GroupedKernel, mean_distances
 from lit_metanas.surrogates.surrogate_checkpoint import read_surrogate
-from lit_metanas.surrogates.transfer import TransferSurrogate, closeness, combined, evidence_weights, portfolio
+from lit_metanas.surrogates.transfer import TransferSurrogate, closeness, combine, evidence_weights, portfolio
 
 
 class Tried(NamedTuple):
@@ -127,14 +127,14 @@ class SurrogateChoice:
 
     def _prediction(self, tried: Tried, prospects: CandidatePool) -> tuple[Tensor, Tensor]:
         """Mean and deviation of the rank-Gaussian score of each prospect, shape ``(n,)``, as of the surrogate."""
-        base, later = self._taken(tried.scores)
-        posterior = self._extended(tried, prospects, base, later)
+        base, later = self._split_places(tried.scores)
+        posterior = self._update_posterior(tried, prospects, base, later)
         values = rank_gaussian(tried.scores)[[*base, *later]]
         weights = evidence_weights(values, prospects.sources[:, posterior.places])
-        mean = combined(posterior.mean(values), weights, prospects.sources)
+        mean = combine(posterior.mean(values), weights, prospects.sources)
         return mean, posterior.deviation_beside([prospects.places[one] for one in tried.pending])
 
-    def _taken(self, scores: Tensor) -> tuple[list[int], list[int]]:
+    def _split_places(self, scores: Tensor) -> tuple[list[int], list[int]]:
         """Places of the scores by which the parameters are fitted, and of the later ones."""
         number = len(scores)
         fitted = number - number % self.refit if number >= self.refit else number
@@ -146,7 +146,7 @@ class SurrogateChoice:
             base = {*best, *latest[: self.context - half]}
         return sorted(base), list(range(fitted, number))
 
-    def _extended(
+    def _update_posterior(
         self, tried: Tried, prospects: CandidatePool, base: list[int], later: list[int]
     ) -> CandidatePosterior:
         """The posterior, made again at each fit of the parameters and else extended by what came since."""

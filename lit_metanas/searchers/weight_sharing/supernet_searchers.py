@@ -169,7 +169,7 @@ class ENASSearcher(SupernetSearcher):
             return max(scores, key=lambda one: scores[one])
         if not module.record.trials:
             module.validate()
-        return module.derived() or module.draw()
+        return module.derive() or module.draw()
 
 
 class OneShotSearcher(SupernetSearcher):

@@ -14,7 +14,7 @@ from torch import Tensor
 from lit_metanas.io.files import replacing
 from lit_metanas.io.text import printable, writable
 from lit_metanas.tasks.images.image_files import read_images
-from lit_metanas.training.collectives import gathered
+from lit_metanas.training.collectives import gather_lists
 from lit_metanas.training.export.exported_program import DESCRIPTION, load_exported
 
 SHOWN = 20
@@ -81,7 +81,7 @@ class ExportedModel(LightningModule):
 
     def on_predict_end(self) -> None:
         """Print the classes and write the file, of the images of all processes, on the first one."""
-        batches = sorted(gathered(self._batches), key=lambda batch: batch[0])
+        batches = sorted(gather_lists(self._batches), key=lambda batch: batch[0])
         if not self.trainer.is_global_zero:
             return
         rows = [row for _, batch in batches for row in batch]

@@ -132,7 +132,7 @@ def export_child(
     if ways != len(classes):
         given = number_of(len(classes), "name")
         raise ValueError(f"The network tells {number_of(ways, 'class')} apart, but {given} came: name each once.")
-    if (twice := _repeated(classes)) is not None:
+    if (twice := _find_repeated(classes)) is not None:
         raise ValueError(f"Two classes are called '{twice}': give each a name of its own.")
     program = torch.export.export(network, (example,), dynamic_shapes=({0: torch.export.Dim("batch")},))
     called = {str(node.target).removeprefix("aten.") for node in program.graph.nodes if node.op == "call_function"}
@@ -222,7 +222,7 @@ class _Description:
                 raise ValueError(f"an image's {name} cannot be {found}, but 1 to {limit}")
         if not 1 <= len(self.classes) <= 10_000:
             raise ValueError(f"there are {number_of(len(self.classes), 'class')}, but 1 to 10000 can be told apart")
-        if (twice := _repeated(self.classes)) is not None:
+        if (twice := _find_repeated(self.classes)) is not None:
             raise ValueError(f"two classes are called '{twice[:60]}'")
 
 
@@ -238,6 +238,6 @@ def _read_description(file: Path) -> _Description:
         raise ValueError(f"'{file}' is damaged or another kind of file ({error}): {fix}.") from None
 
 
-def _repeated(names: Sequence[str]) -> str | None:
+def _find_repeated(names: Sequence[str]) -> str | None:
     """A name that stands there twice."""
     return next((name for name, number in Counter(names).items() if number > 1), None)

@@ -191,7 +191,7 @@ class PlainProgram(nn.Module):
         """All tensors that are held after each operation, and what it took; the last are the output's."""
         found = {**tensors, self.images: images}
         for (operation, arguments, name), unused in zip(self.nodes, self._unused_after, strict=True):
-            given = {key: _resolved(argument, found) for key, argument in arguments.items()}
+            given = {key: _resolve(argument, found) for key, argument in arguments.items()}
             checks = ATEN_OPERATIONS[operation]
             if not all(key in checks and checks[key](argument) for key, argument in given.items()):
                 raise ValueError(f"calls {operation} with other arguments than an exported network does")
@@ -226,7 +226,7 @@ def _references(argument: object) -> Iterator[str]:
             yield from _references(inner)
 
 
-def _resolved(argument: object, found: Mapping[str, Tensor]) -> object:
+def _resolve(argument: object, found: Mapping[str, Tensor]) -> object:
     if isinstance(argument, list):
-        return [_resolved(entry, found) for entry in argument]
+        return [_resolve(entry, found) for entry in argument]
     return found[argument] if isinstance(argument, Reference) else argument

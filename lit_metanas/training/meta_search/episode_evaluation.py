@@ -21,7 +21,7 @@ from lit_metanas.relaxations import Derived, Relaxation
 from lit_metanas.spaces import Architecture, SearchSpace, Shape
 from lit_metanas.tasks.task import Episode
 from lit_metanas.training.architecture_logits import ArchitectureLogits
-from lit_metanas.training.collectives import interleaved
+from lit_metanas.training.collectives import gather_rows
 from lit_metanas.training.meta_search.training_state import RunningStatistics
 
 
@@ -60,12 +60,12 @@ class EpisodeScores:
             right = int((scores.argmax(1) == episode.query.labels).sum())
             self.mine.append(right / len(episode.query))
 
-    def gathered(self, trainer: Trainer) -> list[float]:
+    def gather(self, trainer: Trainer) -> list[float]:
         """The accuracies of all processes, which have judged as many episodes each, in the episodes' order."""
         if trainer.world_size == 1:
             return list(self.mine)  # double precision, which not every accelerator has
         mine = torch.tensor(self.mine, dtype=torch.float64, device=trainer.strategy.root_device)
-        values: list[float] = interleaved(mine, trainer).tolist()
+        values: list[float] = gather_rows(mine, trainer).tolist()
         return values
 
 
@@ -223,7 +223,7 @@ class EpisodeEvaluation(LightningModule):
         for suffix, scores in logged.items():
             key = f"val/accuracy{suffix}"
             if scores.mine:
-                values = scores.gathered(self.trainer)
+                values = scores.gather(self.trainer)
                 self.log(key, sum(values) / len(values), prog_bar=key == "val/accuracy", sync_dist=True)
                 if not suffix:
                     self.log("val/ci95", t_interval(values).half, sync_dist=True)
@@ -240,7 +240,7 @@ class EpisodeEvaluation(LightningModule):
 
     def on_test_epoch_end(self) -> None:
         """Log the mean accuracy and the half width of its 95 % confidence interval over episodes."""
-        self.test_values = self._derived.gathered(self.trainer)
+        self.test_values = self._derived.gather(self.trainer)
         interval = t_interval(self.test_values)
         self.log("test/accuracy", interval.mean, sync_dist=True)
         self.log("test/ci95", interval.half, sync_dist=True)

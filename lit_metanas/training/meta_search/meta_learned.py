@@ -185,11 +185,11 @@ class MetaLearned(EpisodeEvaluation):
         if found.head.keys() == self.head.keys():
             self.head.load_state_dict(inherit(found.head, self.head.state_dict()))
         self.logits.inherit(found.labels, found.logits)
-        if self._derived_by(found):
+        if self._has_statistics_of(found):
             self.statistics.values = found.statistics
         self.account.earlier = found.cost
 
-    def _derived_by(self, found: MetaCheckpoint) -> bool:
+    def _has_statistics_of(self, found: MetaCheckpoint) -> bool:
         """Whether a checkpoint's statistics are those of this model's architecture."""
         if found.derived is not None:
             return found.derived == self.architecture()

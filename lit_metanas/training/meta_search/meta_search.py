@@ -192,7 +192,7 @@ class MetaSearch(MetaLearned):
         if getattr(self.trainer.precision_plugin, "scaler", None) is not None:
             raise ValueError("Precision 16-mixed scales losses, meta-gradients do not: use bf16-mixed or 32-true.")
         self.account.begin()
-        self.trainer.should_stop |= self._finished
+        self.trainer.should_stop |= self._is_finished
 
     def training_step(self, batch: list[Episode], batch_idx: int) -> None:
         """One outer step: adapt to each task, average the meta-gradients of all processes, update, count the cost.
@@ -218,7 +218,7 @@ class MetaSearch(MetaLearned):
         if bool(finite.any()):
             gradients = self.meta_gradient.finish(gradients, metrics)
             if tied:
-                gradients = gradients._replace(logits=self.logits.tied(gradients.logits))
+                gradients = gradients._replace(logits=self.logits.tie(gradients.logits))
             self._step(gradients, progress)
             self.log("train/loss", metrics["loss"], prog_bar=True)
             self.log("train/accuracy", metrics["accuracy"], prog_bar=True)
@@ -226,7 +226,7 @@ class MetaSearch(MetaLearned):
         self.spent += flops
         self.account.step(trainer.world_size * sum(len(episode.support) + len(episode.query) for episode in batch))
         self.statistics.add(batch, trainer.world_size)
-        trainer.should_stop |= self._finished
+        trainer.should_stop |= self._is_finished
 
     def on_train_batch_end(self, outputs: object, batch: list[Episode], batch_idx: int) -> None:
         """Let interruptions through: Lightning has counted the step."""
@@ -248,7 +248,7 @@ class MetaSearch(MetaLearned):
             draws=self.meta_gradient.draws,
             query_dropout=self.query_dropout,
         )
-        return noise._replace(relaxation=self.logits.tied_noise(noise.relaxation)) if tied else noise
+        return noise._replace(relaxation=self.logits.tie_noise(noise.relaxation)) if tied else noise
 
     def _leave_out(self, finite: Tensor, batch: list[Episode], batch_idx: int) -> None:
         """Count the tasks that are not finite, and stop all processes together past the limit.
@@ -291,19 +291,19 @@ class MetaSearch(MetaLearned):
             parameter.grad = gradients.head[name]
         if self.gradient_clip is not None:
             nn.utils.clip_grad_norm_([*self.supernet.parameters(), *self.head.parameters()], self.gradient_clip)
-        _stepped(weights, rate)
+        _step_optimizer(weights, rate)
         # Not through Lightning's optimizer, each of whose steps it counts: an outer step is one.
         if progress >= self.schedule.warm_up and self.logits.open:
             self.logits.values.grad = self.logits.flat(gradients.logits)
-            _stepped(logits.optimizer, rate)
+            _step_optimizer(logits.optimizer, rate)
             self.logits.prune(self.schedule.prune_below)
 
     @property
-    def _finished(self) -> bool:
+    def _is_finished(self) -> bool:
         return self.flops is not None and int(self.spent) >= self.flops
 
 
-def _stepped(optimizer: Any, rate: float) -> None:
+def _step_optimizer(optimizer: Any, rate: float) -> None:
     """Step at ``rate`` times the configured learning rate."""
     for group in optimizer.param_groups:
         group["lr"] = group.setdefault("initial_lr", group["lr"]) * rate

@@ -22,7 +22,7 @@ from lit_metanas.relaxations.discrete import Derived
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import Shape, Supernet, embed_and_record
 from lit_metanas.tasks.task import Episode
-from lit_metanas.training.collectives import interleaved
+from lit_metanas.training.collectives import gather_rows
 
 
 class Account:
@@ -120,13 +120,13 @@ class RunningStatistics:
         with torch.inference_mode(False):
             like = next(iter(parameters.weights.values()))
             if self._mine and self.step < step:
-                self.values = self._recorded(parameters, self.images(trainer, like))
+                self.values = self._record_statistics(parameters, self.images(trainer, like))
                 self.step = step
             self.values = {name: value.to(like) for name, value in self.values.items()}
 
     def under(self, parameters: Parameters, images: Tensor) -> dict[str, Tensor]:
         """Statistics of the architecture of the largest logits over ``images``; empty where there are none."""
-        return self._recorded(parameters, images) if len(images) else {}
+        return self._record_statistics(parameters, images) if len(images) else {}
 
     def images(self, trainer: Trainer, like: Tensor) -> Tensor:
         """The images of the last training tasks of all processes."""
@@ -136,11 +136,11 @@ class RunningStatistics:
     def lacking(self, parameters: Parameters) -> bool:
         """Whether the derived architecture has a batch-norm layer without statistics."""
         blank = torch.zeros(2, *self.shape).to(next(iter(parameters.weights.values())))
-        return not self._recorded(parameters, blank).keys() <= self.values.keys()
+        return not self._record_statistics(parameters, blank).keys() <= self.values.keys()
 
     def state(self, trainer: Trainer) -> dict[str, Any]:
         """The tasks of all processes, as plain tensors, so that a resumed training has the same statistics."""
-        return {"tasks": [_packed(task) for task in self._all(trainer)]}
+        return {"tasks": [_pack(task) for task in self._all(trainer)]}
 
     def restore(self, state: Mapping[str, Any], values: Mapping[str, Tensor], step: int, rank: int, world: int) -> None:
         """Continue from a state, on process ``rank`` of any number of processes, with the statistics of its step.
@@ -153,7 +153,7 @@ class RunningStatistics:
         if not all(isinstance(task, Tensor) and task.shape[1:] == self.shape for task in state["tasks"]):
             raise ValueError("a task has images of another shape")
         self.values, self.step = dict(values), step
-        self._restored = [_unpacked(task) for task in state["tasks"]]
+        self._restored = [_unpack(task) for task in state["tasks"]]
         first = len(self._restored) % world
         self._mine = deque(self._restored[first + rank :: world])
 
@@ -162,22 +162,22 @@ class RunningStatistics:
         if self._restored or trainer.world_size == 1 or not self._mine:
             return self._restored or list(self._mine)
         device = trainer.strategy.root_device
-        return list(interleaved(torch.stack([task.to(device) for task in self._mine]), trainer))
+        return list(gather_rows(torch.stack([task.to(device) for task in self._mine]), trainer))
 
-    def _recorded(self, parameters: Parameters, inputs: Tensor) -> dict[str, Tensor]:
+    def _record_statistics(self, parameters: Parameters, inputs: Tensor) -> dict[str, Tensor]:
         mixture = self.derived(parameters.logits, {}, 1.0)
         inputs = inputs.contiguous(memory_format=torch.channels_last)
         return embed_and_record(self.supernet, parameters.weights, mixture, inputs)[1]
 
 
-def _packed(images: Tensor) -> Tensor:
+def _pack(images: Tensor) -> Tensor:
     """Images as bytes if these hold them exactly, else as they are; on the CPU."""
     images = images.cpu()
     coarse = (images * 255).round().clamp(0, 255).to(torch.uint8)
-    return coarse if torch.equal(_unpacked(coarse).to(images), images) else images.clone()
+    return coarse if torch.equal(_unpack(coarse).to(images), images) else images.clone()
 
 
-def _unpacked(images: Tensor) -> Tensor:
+def _unpack(images: Tensor) -> Tensor:
     return images.float().div(255) if images.dtype == torch.uint8 else images
 
 

@@ -119,7 +119,7 @@ class DARTSTraining(SupernetTraining):
         """The architecture of the largest logits."""
         return self.space.derive(self.logits.tree())
 
-    def derived(self) -> Architecture:
+    def derive(self) -> Architecture:
         """The architecture of the largest logits."""
         return self.architecture()
 

@@ -145,7 +145,7 @@ class ENASTraining(SupernetTraining):
         with torch.no_grad():
             return self.space.canonical(self.controller.likeliest().labels)
 
-    def derived(self) -> Architecture | None:
+    def derive(self) -> Architecture | None:
         """The likeliest architecture, where it can be built."""
         likeliest = self.architecture()
         return likeliest if self.space.violation(likeliest) is None else None

@@ -119,7 +119,7 @@ class SecondOrder(Hypergradient):
         """Derive the gradient."""
         slope = _gradient(train_loss(weights, logits), weights)
         ahead = {n: (w.detach() - rate * slope[n]).requires_grad_() for n, w in weights.items()}
-        both = _gradient(val_loss(ahead, logits), {**_prefixed("w", ahead), **_prefixed("a", logits)})
+        both = _gradient(val_loss(ahead, logits), {**_with_prefix("w", ahead), **_with_prefix("a", logits)})
         direct = {name: both[f"a {name}"] for name in logits}
         vector = {name: both[f"w {name}"] for name in ahead}
         norm = torch.stack([value.square().sum() for value in vector.values()]).sum().sqrt()
@@ -133,7 +133,7 @@ class SecondOrder(Hypergradient):
         return {name: direct[name] - rate * (plus[name] - minus[name]) / (2 * step) for name in logits}
 
 
-def _prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _with_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {f"{prefix} {name}": tensor for name, tensor in tensors.items()}
 
 

@@ -158,14 +158,14 @@ class SupernetTraining(LightningModule):
         if self.validate_every is not None and not self.recorded:
             self.validate()
 
-    def derived(self) -> Architecture | None:
+    def derive(self) -> Architecture | None:
         """The architecture to validate now; None where there is none that can be built."""
         return None
 
     @torch.no_grad()
     def validate(self) -> None:
         """Record the validation accuracy of the derived architecture, with the train part's batch statistics."""
-        architecture = self.derived()
+        architecture = self.derive()
         if architecture is None:
             return
         mixture = one_hot(self.space.choices, architecture)
