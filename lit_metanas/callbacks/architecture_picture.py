@@ -142,12 +142,12 @@ def _arrow(axes: Axes, start: float, end: float, height: float) -> None:
 
 def _joint(bands: list[tuple[str, str]], middle: float) -> float:
     """Height at which a skip joins: above the activation, or below all operations where there is none."""
-    before = [colour for _, colour in bands].index(SHADES["activation"]) if _activated(bands) else len(bands)
+    before = [colour for _, colour in bands].index(SHADES["activation"]) if _has_activation(bands) else len(bands)
     joint = middle + (len(bands) / 2 - before) * BAND
     return joint if abs(joint - middle) > BAND / 3 else middle + BAND / 3  # not onto the arrow that leaves the block
 
 
-def _activated(bands: list[tuple[str, str]]) -> bool:
+def _has_activation(bands: list[tuple[str, str]]) -> bool:
     return any(colour == SHADES["activation"] for _, colour in bands)
 
 

@@ -118,7 +118,7 @@ class StableArchitecture(Callback):
         now = module.architecture()
         self.confirmed = self.confirmed + 1 if now == self.architecture else 0
         self.architecture = now
-        stop = self.confirmed >= self.patience and self._decided(module)
+        stop = self.confirmed >= self.patience and self._is_decided(module)
         if trainer.strategy.reduce_boolean_decision(stop, all=False):
             trainer.should_stop = True
             rank_zero_info(f"The architecture was the same in {self.confirmed + 1} validations: {now}. Training stops.")
@@ -134,7 +134,7 @@ class StableArchitecture(Callback):
         self.architecture = None if labels is None else Architecture(labels)
         self.confirmed = state_dict["confirmed"]
 
-    def _decided(self, module: Searching) -> bool:
+    def _is_decided(self, module: Searching) -> bool:
         """Whether the mean entropy of choices with two labels or more is below the bound."""
         if self.entropy is None:
             return True

@@ -58,7 +58,7 @@ class EpisodeMeter:
         return (self.done - self._start[1]) / self.elapsed if self.elapsed > 0 else 0.0
 
     @property
-    def left(self) -> float | None:
+    def remaining(self) -> float | None:
         """Seconds left at the speed so far; None before there is one."""
         gained = self.share - self._start[2]
         return self.elapsed * (1 - self.share) / gained if gained > 0 else None
@@ -225,7 +225,7 @@ class EpisodeProgressBar(ProgressBar):
         """Redraw the line, or print it if it is time to."""
         if not self._enabled:
             return
-        parts = line_parts(self._phase, self._meter, self._note, self._shown(metrics))
+        parts = line_parts(self._phase, self._meter, self._note, self._numbers(metrics))
         if self._live is not None:
             self._live.update(_rich_line(parts, self._meter.share, self._live.console.width))
         elif last or self._meter.elapsed - self._printed >= self.interval:
@@ -241,7 +241,7 @@ class EpisodeProgressBar(ProgressBar):
             self._live = None
         self._phase = ""
 
-    def _shown(self, metrics: Mapping[str, Tensor]) -> dict[str, float]:
+    def _numbers(self, metrics: Mapping[str, Tensor]) -> dict[str, float]:
         """The numbers at the end of the line."""
         prefix = {"meta-train": "train", "validate": "val", "meta-test": "test"}.get(self._phase, self._phase)
         names = {"loss": self.loss if prefix == "train" else f"{prefix}/loss", "accuracy": f"{prefix}/{self.accuracy}"}
@@ -261,7 +261,7 @@ def line_parts(phase: str, meter: EpisodeMeter, note: str, numbers: Mapping[str,
         f"{meter.done:,}/{total} {COUNTED.get(phase, 'episodes')}".replace(",", " "),
         f"{meter.rate:.1f}/s" if meter.rate >= 0.05 or not meter.done else f"{60 * meter.rate:.1f}/min",
         f"elapsed {clock_time(meter.elapsed)}",
-        f"left {clock_time(meter.left)}",
+        f"left {clock_time(meter.remaining)}",
         *shown,
         note,
     ]

@@ -124,11 +124,11 @@ class ResultsTable(Callback):
         Raises:
             ValueError: the module does not search target tasks.
         """
-        _searched(pl_module)
+        _require_searched(pl_module)
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log, on the first process."""
-        module = _searched(pl_module)
+        module = _require_searched(pl_module)
         if not trainer.is_global_zero or not module.results:
             return
         results = module.results
@@ -139,7 +139,7 @@ class ResultsTable(Callback):
         keep_architectures(trainer.loggers, module.directory / "architectures.json")
 
 
-def _searched(module: LightningModule) -> Searched:
+def _require_searched(module: LightningModule) -> Searched:
     if not isinstance(module, Searched):
         raise ValueError(
             f"ResultsTable logs results on target tasks, but {type(module).__name__} has none: remove the callback, "

@@ -14,7 +14,7 @@ from typing import Any
 from lit_metanas import __version__
 from lit_metanas.cli.errors import UsageError, is_from_checkpoint, near_miss
 from lit_metanas.cli.help import experiment_help, verb_help, whole_help
-from lit_metanas.cli.parser_messages import refused
+from lit_metanas.cli.parser_messages import usage_error
 from lit_metanas.cli.verbs import TRAINER_VERBS, VERBS
 from lit_metanas.io.text import is_text, printable, without_passwords, writable
 
@@ -80,17 +80,17 @@ def main(args: list[str] | None = None) -> int:
     try:
         execute(words, debug=debug)
     except KeyboardInterrupt:
-        return _stopped()
+        return _report_stop()
     except SystemExit as stop:
         # Lightning has shut the run down, after SIGINT or SIGTERM.
         if isinstance(stop.__context__, KeyboardInterrupt) or type(stop).__name__ == STOPPED:
-            return _stopped(stop.code)
+            return _report_stop(stop.code)
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except Exception as error:
         sentence = _sentence(error)
         if debug or sentence is None:
             raise
-        if not _told_by_another(error):
+        if not _is_reported_elsewhere(error):
             print(f"lit-metanas: {sentence}", file=sys.stderr)
         return 2 if _is_input(error) else 1
     finally:
@@ -173,7 +173,7 @@ def _call(function: Callable[..., None], verb: str, args: list[str], **given: ob
     try:
         settings: Any = parser.instantiate(parser.parse_args(args))
     except Exception as error:  # whatever a configuration makes a parser raise, it is wrong
-        raise refused(error, args, keys, verb) from error
+        raise usage_error(error, args, keys, verb) from error
     function(**{key: settings[key] for key in keys}, **given)
 
 
@@ -182,11 +182,11 @@ def _sentence(error: Exception) -> str | None:
 
     Names and values in it may come from a file of anyone's.
     """
-    told = _told(error)
+    told = _describe(error)
     return None if told is None else printable(without_passwords(told), LONGEST_SENTENCE)
 
 
-def _told(error: Exception) -> str | None:
+def _describe(error: Exception) -> str | None:
     text = " ".join(str(error).split())
     if isinstance(error, OSError) and error.strerror:
         what = f"{error.strerror}: '{error.filename}'" if error.filename else error.strerror
@@ -222,7 +222,7 @@ def _is_input(error: Exception) -> bool:
     return type(error).__name__ != OUT_OF_MEMORY and type(error).__module__.partition(".")[0] != "wandb"
 
 
-def _told_by_another(error: Exception) -> bool:
+def _is_reported_elsewhere(error: Exception) -> bool:
     """Whether the first process on this machine is known to say the same."""
     return type(error).__name__ == AGREED and not _is_first()
 
@@ -232,7 +232,7 @@ def _is_first() -> bool:
     return (os.environ.get("LOCAL_RANK") or os.environ.get("SLURM_LOCALID") or "0") == "0"
 
 
-def _stopped(said: object = None) -> int:
+def _report_stop(said: object = None) -> int:
     if _is_first():
         print(f"lit-metanas: {said if isinstance(said, str) else _GOES_ON}", file=sys.stderr)
     return 130

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import yaml
 
-from lit_metanas.cli.errors import UsageError, shortened
+from lit_metanas.cli.errors import UsageError, shorten
 from lit_metanas.cli.verbs import KEYS, MODELS, TRAINER_VERBS
 from lit_metanas.io.yaml_files import YAMLLimit, read_yaml
 
@@ -60,10 +60,10 @@ def with_bases(args: Sequence[str]) -> list[str]:
                 layered.append(f"--config={layer}")
             applied.add(Path(layer).resolve())
     verb = 0 if others and others[0].startswith("-") else 1
-    return [*others[:verb], *(_named(others) if layered else ()), *layered, *others[verb:]]
+    return [*others[:verb], *(_class_words(others) if layered else ()), *layered, *others[verb:]]
 
 
-def _named(words: Sequence[str]) -> Iterator[str]:
+def _class_words(words: Sequence[str]) -> Iterator[str]:
     """The words that name a class."""
     for place, word in enumerate(words):
         if word in _CLASSES:
@@ -114,7 +114,7 @@ def named_files(args: Sequence[str]) -> Iterator[Path]:
             seen.add(path)
             yield path
             with suppress(OSError, ValueError):  # no text
-                waiting += _named_in(path)
+                waiting += _files_in(path)
 
 
 def refuse_large_yaml(args: Sequence[str]) -> None:
@@ -132,16 +132,16 @@ def refuse_large_yaml(args: Sequence[str]) -> None:
             pass  # what the parser says of it
 
 
-def broken_yaml(args: Sequence[str]) -> str | None:
+def find_yaml_fault(args: Sequence[str]) -> str | None:
     """A sentence on the first of the files among the arguments, or named in those, that is no YAML; else None."""
     seen: set[Path] = set()
     for path, whole in yaml_files(args):
-        if (sentence := _broken(path, whole, seen)) is not None:
+        if (sentence := _find_fault(path, whole, seen)) is not None:
             return sentence
     return None
 
 
-def misplaced_yaml(args: Sequence[str], verb: str) -> str | None:
+def find_misplaced_yaml(args: Sequence[str], verb: str) -> str | None:
     """A sentence on the last of the configurations among the arguments that is for another verb; None if none is."""
     misplaced: Path | None = None
     others: Sequence[str] = ()
@@ -150,7 +150,7 @@ def misplaced_yaml(args: Sequence[str], verb: str) -> str | None:
         if not isinstance(tree, dict) or not tree:
             continue
         if "class_path" in tree:
-            name = shortened(str(tree["class_path"]).rpartition(".")[2])
+            name = shorten(str(tree["class_path"]).rpartition(".")[2])
             return f"'{path}' describes a {name} alone: give it to the key that takes one, not to -c."
         verbs = _verbs_of(tree)
         if misplaced is not None and path.parent / str(tree.get("base")) == misplaced:
@@ -175,7 +175,7 @@ def verbs_of_model(name: str) -> list[str]:
     return ["fit", "validate", "test"] if "fit" in verbs else verbs
 
 
-def _broken(path: Path, whole: bool, seen: set[Path]) -> str | None:
+def _find_fault(path: Path, whole: bool, seen: set[Path]) -> str | None:
     """What is wrong with one file, or with one that it names."""
     if path in seen:
         return None
@@ -193,15 +193,15 @@ def _broken(path: Path, whole: bool, seen: set[Path]) -> str | None:
     except YAMLLimit as error:
         return f"'{path}' {error}: give a smaller configuration."
     except ValueError as error:
-        return f"'{path}' holds a value that cannot be read: {shortened(str(error))}."
+        return f"'{path}' holds a value that cannot be read: {shorten(str(error))}."
     if whole and not isinstance(tree, dict):
         return f"'{path}' holds {'nothing' if tree is None else 'no keys'}: it takes a mapping of keys and values."
     if (within := _nameless_in(tree)) is not None:
         return f"'{path}' has a key without a name{f' in {within!r}' if within else ''}: give it one, or remove it."
-    return next((found for file in _named_in(path) if (found := _broken(file, False, seen))), None)
+    return next((found for file in _files_in(path) if (found := _find_fault(file, False, seen))), None)
 
 
-def _named_in(path: Path) -> list[Path]:
+def _files_in(path: Path) -> list[Path]:
     """The YAML files that a file names."""
     names = re.findall(r"[\w./-]+\.ya?ml", path.read_text(encoding="utf-8"))
     return [path.parent / name for name in names if (path.parent / name).is_file()]

@@ -32,7 +32,7 @@ def near_miss(word: str, candidates: Iterable[str]) -> str:
     return "." if near is None else f": did you mean '{near}'?"
 
 
-def shortened(text: str, longest: int = 80) -> str:
+def shorten(text: str, longest: int = 80) -> str:
     """A text that is short enough for a sentence."""
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
@@ -67,9 +67,9 @@ def import_fault(name: str) -> Exception | None:
     return None
 
 
-def told(error: Exception) -> str:
+def describe(error: Exception) -> str:
     """An error's kind and words, and where in a file that is not installed it was raised."""
-    text = shortened(" ".join(str(error).split()), LONGEST_REASON)
+    text = shorten(" ".join(str(error).split()), LONGEST_REASON)
     frames = traceback.extract_tb(error.__traceback__)
     own = not isinstance(error, SyntaxError) and frames and "site-packages" not in frames[-1].filename
     place = f", {os.path.relpath(frames[-1].filename)}, line {frames[-1].lineno}" if own else ""

@@ -15,9 +15,9 @@ from lightning import pytorch
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser
 
 import lit_metanas
-from lit_metanas.cli.configuration_files import misplaced_yaml, verbs_of_model, with_bases
+from lit_metanas.cli.configuration_files import find_misplaced_yaml, verbs_of_model, with_bases
 from lit_metanas.cli.errors import UsageError
-from lit_metanas.cli.parser_messages import refused
+from lit_metanas.cli.parser_messages import usage_error
 from lit_metanas.cli.verbs import TRAINER_VERBS
 
 _PROGRAM = ContextVar("what usage begins with", default="lit-metanas")
@@ -68,9 +68,9 @@ def configuration(parser: LightningArgumentParser, args: ArgsType) -> Namespace:
     verb = words[0] if words and words[0] in TRAINER_VERBS else ""
     named = _PROGRAM.set(f"lit-metanas {verb}".strip())
     try:
-        config = _parsed(parser, args)
+        config = _parse(parser, args)
     except Exception as error:  # whatever a configuration makes a parser raise, it is wrong
-        raise refused(error, words, known, verb) from error
+        raise usage_error(error, words, known, verb) from error
     finally:
         _PROGRAM.reset(named)
     chosen = of_verb(config)
@@ -79,7 +79,7 @@ def configuration(parser: LightningArgumentParser, args: ArgsType) -> Namespace:
             raise UsageError(f"'{key}' cannot be '{chosen.get(key)}': it takes a mapping of keys and values.")
     model = str(chosen.model.class_path).rpartition(".")[2]
     if verb and (others := verbs_of_model(model)) and verb not in others:
-        what = misplaced_yaml(words, verb) or f"{model} is for `lit-metanas {others[0]}`, not for `{verb}`."
+        what = find_misplaced_yaml(words, verb) or f"{model} is for `lit-metanas {others[0]}`, not for `{verb}`."
         raise UsageError(what)
     return config
 
@@ -102,7 +102,7 @@ def of_verb(config: Namespace) -> Namespace:
     return chosen
 
 
-def _parsed(parser: LightningArgumentParser, args: ArgsType) -> Namespace:
+def _parse(parser: LightningArgumentParser, args: ArgsType) -> Namespace:
     """Parse arguments in which a public class of this package may stand by its name alone.
 
     jsonargparse knows the names of imported classes. The package is imported where the arguments are not understood

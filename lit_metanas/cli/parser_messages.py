@@ -15,12 +15,12 @@ from pathlib import Path
 
 import lit_metanas
 from lit_metanas.cli import errors
-from lit_metanas.cli.configuration_files import broken_yaml, misplaced_yaml, named_files, yaml_files
-from lit_metanas.cli.errors import LONGEST_REASON, UsageError, last_name, near_miss, shortened
+from lit_metanas.cli.configuration_files import find_misplaced_yaml, find_yaml_fault, named_files, yaml_files
+from lit_metanas.cli.errors import LONGEST_REASON, UsageError, last_name, near_miss, shorten
 from lit_metanas.cli.verbs import KEYS, TRAINER_VERBS
 
 
-def refused(error: Exception, args: Sequence[str], keys: Iterable[str] = (), verb: str = "") -> UsageError:
+def usage_error(error: Exception, args: Sequence[str], keys: Iterable[str] = (), verb: str = "") -> UsageError:
     """What to raise instead of whatever reading a command line has raised.
 
     Args:
@@ -29,16 +29,16 @@ def refused(error: Exception, args: Sequence[str], keys: Iterable[str] = (), ver
         keys: the parser's known keys, dotted, to suggest from.
         verb: whose command line it is.
     """
-    if (sentence := broken_yaml(args) or misplaced_yaml(args, verb)) is not None:
+    if (sentence := find_yaml_fault(args) or find_misplaced_yaml(args, verb)) is not None:
         return UsageError(sentence)
     if (sentence := _failing_module(args)) is not None:
         return UsageError(sentence)
     if isinstance(error, ArgumentError):  # jsonargparse's is argparse's
         message, file = _with_reason(error)
         told = explain(message, keys, verb)
-        return UsageError(shortened(f"In '{file}': {told}" if file and file not in told else told, 2 * LONGEST_REASON))
+        return UsageError(shorten(f"In '{file}': {told}" if file and file not in told else told, 2 * LONGEST_REASON))
     files = " and ".join(f"'{path}'" for path, _ in yaml_files(args)) or "The command line"
-    return UsageError(f"{files} cannot be understood ({errors.told(error)}).")
+    return UsageError(f"{files} cannot be understood ({errors.describe(error)}).")
 
 
 def _failing_module(args: Sequence[str]) -> str | None:
@@ -51,7 +51,7 @@ def _failing_module(args: Sequence[str]) -> str | None:
 
 
 def _not_imported(where: str, name: str, fault: Exception) -> str:
-    return f"'{where}' names '{name}', whose module cannot be imported ({errors.told(fault)})."
+    return f"'{where}' names '{name}', whose module cannot be imported ({errors.describe(fault)})."
 
 
 def _with_reason(error: BaseException) -> tuple[str, str]:
@@ -147,13 +147,13 @@ def _no_file(match: re.Match[str], place: _Place) -> str:
 def _no_class(match: re.Match[str], place: _Place) -> str:
     name = match.groupdict().get("name") or place.class_path or place.given
     if name in lit_metanas.__all__:
-        return f"'{place.where}' names {name}, which is no {_wanted(place)}."
+        return f"'{place.where}' names {name}, which is no {_expected_class(place)}."
     near = near_miss(last_name(name), errors.known_classes(name))
     if "." not in name and (own := errors.in_current_folder(name)) is not None:
         near = f": did you mean '{own}'?"
     elif "." not in name and near == ".":
         near = ": a class of your own is given as MODULE.CLASS."
-    return f"'{place.where}' names '{shortened(name)}', which does not exist{near}"
+    return f"'{place.where}' names '{shorten(name)}', which does not exist{near}"
 
 
 def _other_class(match: re.Match[str], place: _Place) -> str:
@@ -170,7 +170,7 @@ def _out_of_range(match: re.Match[str], place: _Place) -> str:
 
 def _no_mapping(match: re.Match[str], place: _Place) -> str:
     root = place.where.partition(".")[0]
-    return f"'{root}' cannot be '{shortened(match[1])}': it takes a mapping of keys and values."
+    return f"'{root}' cannot be '{shorten(match[1])}': it takes a mapping of keys and values."
 
 
 def _nameless(match: re.Match[str], place: _Place) -> str:
@@ -184,20 +184,20 @@ def _no_arguments(match: re.Match[str], place: _Place) -> str:
 
 def _abstract(match: re.Match[str], place: _Place) -> str:
     wanted = f"the class_path of a {last_name(match[1] or place.given)}, with its init_args"
-    return f"'{place.where}' cannot be '{shortened(place.given)}': it takes {wanted}."
+    return f"'{place.where}' cannot be '{shorten(place.given)}': it takes {wanted}."
 
 
 def _no_description(match: re.Match[str], place: _Place) -> str:
-    value = shortened(match[2] or place.given)
+    value = shorten(match[2] or place.given)
     return f"'{place.where}' cannot be '{value}': it takes a mapping that describes a {match[1]}."
 
 
 def _wrong_type(match: re.Match[str], place: _Place) -> str:
     kind = re.sub(r"<class '([^']+)'>", r"\1", match[1])
-    return f"'{place.where}' cannot be '{shortened(match[2])}': it takes {_kind(kind, match[2])}."
+    return f"'{place.where}' cannot be '{shorten(match[2])}': it takes {_kind(kind, match[2])}."
 
 
-def _wanted(place: _Place) -> str:
+def _expected_class(place: _Place) -> str:
     """The class that the place takes, by its name."""
     if place.class_path:
         argument = errors.arguments_of(place.class_path).get(place.path[-1][1])
@@ -294,8 +294,8 @@ def explain(message: str, keys: Iterable[str] = (), verb: str = "") -> str:
     known = [_kind(kind, place.given, message) for kind in dict.fromkeys(types) if kind != "NoneType"]
     kinds = " or ".join(known) if len(known) < 4 else f"one of {', '.join(known)}"
     if place.where and kinds:
-        return f"'{place.where}' cannot be '{shortened(place.given)}': it takes {kinds}."
-    own = shortened(" ".join(_KEY.sub("", message).split()).strip(" :."), LONGEST_REASON)
+        return f"'{place.where}' cannot be '{shorten(place.given)}': it takes {kinds}."
+    own = shorten(" ".join(_KEY.sub("", message).split()).strip(" :."), LONGEST_REASON)
     return f"'{place.where}': {own}." if place.where else f"{own}."
 
 
@@ -313,7 +313,7 @@ def _kind(kind: str, value: str, message: str = "") -> str:
         return kind
     if "list[int]" in message and not re.fullmatch(r"[\d, ]+", value):
         return "a list of whole numbers, such as [0, 1]"
-    return f"a list, such as [{shortened(value)}]" if value else kind
+    return f"a list, such as [{shorten(value)}]" if value else kind
 
 
 def _words(lists: Iterable[str]) -> list[str]:

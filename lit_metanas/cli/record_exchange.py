@@ -70,14 +70,14 @@ def _export(storage: BaseStorage, path: Path, begin: str, prefix: str) -> None:
     for reason in refused:
         warnings.warn(f"Left out: {reason}.", stacklevel=4)
     write_record_lines(path, found)
-    print(f"{_told(found)} are in {path}.")
+    print(f"{_summary(found)} are in {path}.")
 
 
 def _import(storage: BaseStorage, paths: Iterable[Path], begin: str, prefix: str) -> None:
     found = [record for path in paths for record in read_record_lines(path)]
     for name, record in zip(_names(found, begin, storage), found, strict=True):
         add_study(record, name, storage, prefix)
-    print(f"{_told(found)} are in the storage.")
+    print(f"{_summary(found)} are in the storage.")
 
 
 def _names(found: Iterable[SearchRecord], begin: str, storage: BaseStorage) -> list[str]:
@@ -103,7 +103,7 @@ def _names(found: Iterable[SearchRecord], begin: str, storage: BaseStorage) -> l
     return new
 
 
-def _told(found: list[SearchRecord]) -> str:
+def _summary(found: list[SearchRecord]) -> str:
     tasks = len({record.task_id for record in found})
     trials = number_of(sum(len(record.trials) for record in found), "trial")
     return f"{number_of(len(found), 'search')} of {number_of(tasks, 'task')}, {trials},"

@@ -31,7 +31,7 @@ class SaveConfig(SaveConfigCallback):
         text = self.parser.dump(config, skip_none=True)
         path = Path(trainer.default_root_dir) / self.config_filename
         if path.is_file() and self.config.get("ckpt_path"):
-            before, now = dict(_leaves(_saved(path))), dict(_leaves(yaml.safe_load(text)))
+            before, now = dict(_leaves(_read_saved(path))), dict(_leaves(yaml.safe_load(text)))
             names = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
             changed = [name for name in names if name not in ("ckpt_path", "config")]
             if changed:
@@ -62,7 +62,7 @@ def set_checkpoints_aside(root: Path) -> None:
         print(f"lit-metanas: set aside what an earlier training left: {aside}")
 
 
-def _saved(path: Path) -> object:
+def _read_saved(path: Path) -> object:
     """An earlier run's configuration; None where the file is damaged."""
     try:
         return read_yaml(path)

@@ -86,11 +86,11 @@ class Comparison(LightningModule, ABC, Generic[Problem, Method]):
         """The problem's name in all files."""
 
     @abstractmethod
-    def told(self, problem: Problem) -> Mapping[str, Any]:
+    def problem_settings(self, problem: Problem) -> Mapping[str, Any]:
         """What tells a problem from another of the same name, as plain values."""
 
     @abstractmethod
-    def compared(self, problem: Problem, method: str, searcher: Method) -> ComparisonRow:
+    def run_method(self, problem: Problem, method: str, searcher: Method) -> ComparisonRow:
         """What one method comes to on one problem."""
 
     def on_predict_start(self) -> None:
@@ -118,13 +118,13 @@ class Comparison(LightningModule, ABC, Generic[Problem, Method]):
         done: list[ComparisonRow] = []
         # Prediction runs without gradients, which a search needs.
         with torch.inference_mode(False), torch.enable_grad():
-            name, told = self.name(batch), self.told(batch)
+            name, told = self.name(batch), self.problem_settings(batch)
             for method, searcher in self.methods.items():
                 settings = {"method": settings_of(searcher), **told}
                 pair = self.finished.read(name, method, settings)
                 if pair is None:
                     self._anew += 1
-                    pair = self.compared(batch, method, searcher)
+                    pair = self.run_method(batch, method, searcher)
                     self.finished.write(pair, settings)
                 done.append(pair)
         self.pairs += done

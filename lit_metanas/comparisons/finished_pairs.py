@@ -142,17 +142,17 @@ class FinishedPairs:
         """
         merge_results(self.directory / "results.json", [pair.result for pair in pairs])
         merge_architectures(self.directory / "architectures.json", [pair.chosen for pair in pairs])
-        if records := [_named(pair) for pair in pairs if _scored(pair.record)]:
+        if records := [_complete_record(pair) for pair in pairs if _has_score(pair.record)]:
             merge_record_lines(self.directory / "records.jsonl", records)
 
 
-def _named(pair: ComparisonRow) -> SearchRecord:
+def _complete_record(pair: ComparisonRow) -> SearchRecord:
     """The record with what the searcher did not know of itself."""
     row = pair.chosen
     return replace(pair.record, method=row.method, seed=row.seed, space=pair.record.space or row.space)
 
 
-def _scored(record: SearchRecord) -> bool:
+def _has_score(record: SearchRecord) -> bool:
     return any(trial.scored and isfinite(trial.value) for trial in record.trials)
 
 

@@ -113,23 +113,23 @@ class SearchResult:
         accuracy = percent(Interval(self.test_accuracy, self.ci95, tested))
         return (
             f"Found in {self.space} for task '{self.task_id}':\n"
-            f"{_wrapped(f'architecture: {self.architecture}')}\n"
-            f"  test accuracy: {accuracy} % (95 % interval){self._weakest()}\n"
+            f"{_wrap(f'architecture: {self.architecture}')}\n"
+            f"  test accuracy: {accuracy} % (95 % interval){self._weakest_line()}\n"
             f"  images: trained on {trained}, tested on {tested}\n"
             f"  network: {self.parameters:,} parameters, {self.flops:,} multiply-adds an image\n"
-            f"{self._tried()}"
-            f"  cost of the search: {_spent(self.cost)}\n"
-            f"  cost of training the network: {_spent(self.training_cost)}"
+            f"{self._tried_line()}"
+            f"  cost of the search: {_cost_text(self.cost)}\n"
+            f"  cost of training the network: {_cost_text(self.training_cost)}"
         )
 
-    def _weakest(self) -> str:
+    def _weakest_line(self) -> str:
         """The class that is recognised least often; empty where all are recognised equally often."""
         if len(set(self.class_accuracy.values())) < 2:
             return ""
         name, share = min(self.class_accuracy.items(), key=lambda item: item[1])
         return f"\n  weakest class: {printable(name, 40)}, {100 * share:.1f} %"
 
-    def _tried(self) -> str:
+    def _tried_line(self) -> str:
         """How many architectures were tried, and what the budget left out; empty where none was tried by itself."""
         if not self.cost.queries:
             return ""
@@ -137,11 +137,11 @@ class SearchResult:
         return f"{tried}; the budget did not pay for {self.untried} more\n" if self.untried else f"{tried}\n"
 
 
-def _spent(cost: Cost) -> str:
+def _cost_text(cost: Cost) -> str:
     return f"{cost.flops:.3g} training FLOPs, {cost.seconds:.1f} s"
 
 
-def _wrapped(text: str) -> str:
+def _wrap(text: str) -> str:
     """Lines of 100 characters: an architecture may have many labels."""
     return textwrap.fill(
         text, 100, initial_indent="  ", subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
@@ -213,7 +213,7 @@ def search(
         _default_dtype(task.train.inputs.dtype),
         torch_threads(threads if task.train.inputs.device.type == "cpu" else None),
         _interruptible(),
-        _shown(budget := Budget(queries=queries, flops=flops), progress) as show,
+        _show_progress(budget := Budget(queries=queries, flops=flops), progress) as show,
     ):
         task, begin = task.trainable(), perf_counter()
         show("searching")
@@ -221,7 +221,7 @@ def search(
         cost = replace(budget.spent, seconds=perf_counter() - begin)
         part = join_parts(task.train, task.val) if refit and task.val is not None else task.train
         show("training the chosen network")
-        child, training_cost = _trained(task, part, space=space, found=found, recipe=recipe, seed=seed)
+        child, training_cost = _train(task, part, space=space, found=found, recipe=recipe, seed=seed)
         right = predict_classes(child.eval(), task.test.inputs) == task.test.labels
         share = int(right.sum()) / len(right)
         size = space.cost(found.architecture, task.shape, task.way)
@@ -279,7 +279,7 @@ def _check_arguments(task: Task, space: SearchSpace, method: Searcher | None, se
     check_task(task)
 
 
-def _trained(
+def _train(
     task: Task, part: Split, *, space: SearchSpace, found: SearchOutcome, recipe: Recipe, seed: int
 ) -> tuple[Child, Cost]:
     """The chosen network, trained by the recipe on a part of the task, and what that cost."""
@@ -315,7 +315,7 @@ class _Spent(ProgressColumn):
 
 
 @contextmanager
-def _shown(budget: Budget, wanted: bool) -> Iterator[Callable[[str], None]]:
+def _show_progress(budget: Budget, wanted: bool) -> Iterator[Callable[[str], None]]:
     """A line on a terminal while a search runs; what is given says which part of it does."""
     console = Console(stderr=True)
     line = Progress(

@@ -118,11 +118,11 @@ class SourceSearch(LightningModule):
         text = json.dumps(settings, indent=1, sort_keys=True)
         finished = self.directory / "finished.json"
         with directory_lock(self.directory, "search", "model.init_args.directory"):
-            if has_content(finished, text.encode()) and (known := self._written(data.source.name)) is not None:
+            if has_content(finished, text.encode()) and (known := self._read_outcome(data.source.name)) is not None:
                 print(f"The search in '{self.directory}' was finished before: nothing was done.")
                 return known
             finished.unlink(missing_ok=True)
-            found = self._searched(data, settings)
+            found = self._search(data, settings)
             with replacing(finished) as temporary:
                 temporary.write_bytes(text.encode())
             shutil.rmtree(self._trainings, ignore_errors=True)
@@ -151,7 +151,7 @@ class SourceSearch(LightningModule):
             )
         return shape
 
-    def _written(self, problem: str) -> SearchOutcome | None:
+    def _read_outcome(self, problem: str) -> SearchOutcome | None:
         """What an earlier search has written, but for weights; None where a file is absent."""
         start, architectures, records = (self.directory / name for name in OUTPUTS)
         if not start.is_file() or not architectures.is_file() or not records.is_file():
@@ -161,7 +161,7 @@ class SourceSearch(LightningModule):
         chosen = [row for row in read_architectures(architectures) if row.method == self.method]
         return SearchOutcome(chosen[0].architecture, None, kept[0]) if kept and chosen else None
 
-    def _searched(self, batch: EpisodeDataModule, settings: dict[str, Any]) -> SearchOutcome:
+    def _search(self, batch: EpisodeDataModule, settings: dict[str, Any]) -> SearchOutcome:
         estimator = MetaTrainingEstimator(
             data=batch,
             space=self.space,

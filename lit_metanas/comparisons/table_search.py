@@ -99,11 +99,11 @@ class TableSearch(Comparison[Table, QuerySearcher]):
         """The data set."""
         return problem.dataset
 
-    def told(self, problem: Table) -> Mapping[str, Any]:
+    def problem_settings(self, problem: Table) -> Mapping[str, Any]:
         """What the table was made of, and its space."""
         return {"table": settings_of(problem), "space": settings_of(problem.space)}
 
-    def compared(self, problem: Table, method: str, searcher: QuerySearcher) -> ComparisonRow:
+    def run_method(self, problem: Table, method: str, searcher: QuerySearcher) -> ComparisonRow:
         """Search, and look up how good the choice is.
 
         Raises:

@@ -104,7 +104,7 @@ class TargetSearch(Comparison[Task, Searcher]):
         """The task's id."""
         return problem.id
 
-    def told(self, problem: Task) -> Mapping[str, Any]:
+    def problem_settings(self, problem: Task) -> Mapping[str, Any]:
         """Classes and images, and whether programs are written."""
         return {"task": _describe(problem), "export": self.export}
 
@@ -121,7 +121,7 @@ class TargetSearch(Comparison[Task, Searcher]):
             )
         return super().predict_step(batch, batch_idx)
 
-    def compared(self, problem: Task, method: str, searcher: Searcher) -> ComparisonRow:
+    def run_method(self, problem: Task, method: str, searcher: Searcher) -> ComparisonRow:
         """Search, train, score, and write the child."""
         assert self.finished is not None
         found = search(

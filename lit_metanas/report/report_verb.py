@@ -243,14 +243,14 @@ def _drawable(row: ResultRow) -> ResultRow:
             row.protocol, name=printable(row.protocol.name), batch_norm=printable(row.protocol.batch_norm)
         ),
         ci95=row.ci95 if math.isfinite(row.ci95) else math.nan,
-        cost=_timed(row.cost),
-        meta_cost=_timed(row.meta_cost),
+        cost=_with_finite_seconds(row.cost),
+        meta_cost=_with_finite_seconds(row.meta_cost),
         curve=tuple(point for point in row.curve if all(map(math.isfinite, point))),
         front=tuple(trial for trial in row.front if _on_axes(trial)),
     )
 
 
-def _timed(cost: Cost) -> Cost:
+def _with_finite_seconds(cost: Cost) -> Cost:
     return cost if math.isfinite(cost.seconds) else replace(cost, seconds=0.0)
 
 

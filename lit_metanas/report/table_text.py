@@ -38,8 +38,8 @@ def cells(row: MethodRow) -> list[str]:
         percent(row.accuracy),
         percent(row.seeds) if len(row.seed_numbers) > 1 else "–",
         points(row.difference) if row.difference else "–",
-        _spent(row.search_cost, row.search_seconds, row.account),
-        _spent(row.meta_flops, row.meta_seconds, row.account),
+        _cost_text(row.search_cost, row.search_seconds, row.account),
+        _cost_text(row.meta_flops, row.meta_seconds, row.account),
         tasks(row.pays_after) if row.meta_flops else "–",
         with_prefix(row.parameters) if row.parameters else "–",
         with_prefix(row.flops) if row.flops else "–",
@@ -194,7 +194,7 @@ def _listed(modes: Sequence[str]) -> str:
     return ", ".join(f"{STATISTICS[mode]} ({mode})" for mode in modes)
 
 
-def _spent(cost: float, seconds: float, account: str) -> str:
+def _cost_text(cost: float, seconds: float, account: str) -> str:
     if not cost and not seconds:
         return "–"
     unit = account if account != "flops" else "FLOPs"

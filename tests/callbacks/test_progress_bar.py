@@ -19,14 +19,14 @@ class Clock:
 def test_meter_counts_rate_and_time_left():
     clock = Clock()
     meter = EpisodeMeter(clock=clock)
-    assert (meter.total, meter.left, meter.rate) == (None, None, 0.0)
+    assert (meter.total, meter.remaining, meter.rate) == (None, None, 0.0)
     clock.now += 20
     meter.update(50, 0.25)
     assert (meter.done, meter.total, meter.rate) == (50, 200, 2.5)
-    assert meter.left == pytest.approx(60)
+    assert meter.remaining == pytest.approx(60)
     clock.now += 60
     meter.update(150, 1.7)
-    assert (meter.done, meter.total, meter.left) == (200, 200, 0)
+    assert (meter.done, meter.total, meter.remaining) == (200, 200, 0)
 
 
 def test_meter_of_a_resumed_training_looks_at_what_was_done_since():
@@ -35,7 +35,7 @@ def test_meter_of_a_resumed_training_looks_at_what_was_done_since():
     clock.now += 10
     meter.update(100, 0.6)
     assert meter.rate == pytest.approx(10)
-    assert meter.left == pytest.approx(40)
+    assert meter.remaining == pytest.approx(40)
     assert meter.total == 1000
 
 

@@ -14,7 +14,7 @@ from optuna.study import StudyDirection
 from wandb.errors import CommError
 
 from lit_metanas.cli.command_line import _sentence
-from lit_metanas.cli.configuration_files import broken_yaml
+from lit_metanas.cli.configuration_files import find_yaml_fault
 from lit_metanas.cli.parser_messages import explain
 from lit_metanas.comparisons.finished_pairs import FinishedPairs
 from lit_metanas.estimators import NASBench201Table
@@ -84,7 +84,7 @@ SAID: dict[str, Callable[[], object]] = {
     "a key or a value is wrong": lambda: explain(
         "Parser key \"trainer.max_epochs\":\n  Expected a <class 'int'>. Got value: many"
     ),
-    "a configuration is no YAML": lambda: broken_yaml(["-c", str(bad("broken.yaml", b"model: [\n"))]),
+    "a configuration is no YAML": lambda: find_yaml_fault(["-c", str(bad("broken.yaml", b"model: [\n"))]),
     "two runs in one directory": lambda: _in_use(Path("out/.fit.lock"), "fit", "trainer.default_root_dir"),
     "Weights & Biases is out of reach": lambda: _sentence(CommError("no route to host")),
 }

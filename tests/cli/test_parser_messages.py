@@ -12,7 +12,7 @@ from jsonargparse.typing import Path_fr, PositiveInt
 from packaging.requirements import Requirement
 
 from lit_metanas.cli import parser_messages
-from lit_metanas.cli.parser_messages import explain, refused
+from lit_metanas.cli.parser_messages import explain, usage_error
 
 HERE = f"{__name__}."
 CONFIGURATION = ", in a configuration file (-c) or on the command line."
@@ -123,7 +123,7 @@ def test_jsonargparse_still_says_what_every_pattern_matches(tmp_path, monkeypatc
 def test_a_message_that_no_pattern_knows_is_passed_on():
     assert explain("The moon is\n  in the way") == "The moon is in the way."
     assert explain('Parser key "top.width":\n  The moon is in the way.') == "'top.width': The moon is in the way."
-    told = refused(ArgumentError(None, "The moon is in the way"), ["fit"])
+    told = usage_error(ArgumentError(None, "The moon is in the way"), ["fit"])
     assert str(told) == "The moon is in the way."
     assert len(explain("moon " * 1000)) <= parser_messages.LONGEST_REASON + 1
 

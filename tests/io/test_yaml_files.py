@@ -60,7 +60,7 @@ def test_a_bomb_is_refused_on_the_command_line(
 
 
 def test_a_bomb_that_a_run_has_left_counts_as_damaged(tmp_path: Path) -> None:
-    from lit_metanas.cli.run_directory import _saved
+    from lit_metanas.cli.run_directory import _read_saved
 
     (tmp_path / "config.fit.yaml").write_text(BOMB)
-    assert _saved(tmp_path / "config.fit.yaml") is None
+    assert _read_saved(tmp_path / "config.fit.yaml") is None

@@ -110,8 +110,8 @@ class Preemption(Callback):
             ChildProcessError: SLURM does not queue the job again.
             SIGTERMException: the training is stopped.
         """
-        self._put_back(trainer)
-        if not self._wanted(trainer, pl_module):
+        self._restore_counters(trainer)
+        if not self._should_stop(trainer, pl_module):
             return
         path = Path(self.path or Path(trainer.default_root_dir) / "checkpoints" / "last.ckpt")
         if batch_idx == 0 or hasattr(trainer.train_dataloader, "load_state_dict"):
@@ -155,7 +155,7 @@ class Preemption(Callback):
         if isinstance(self._module, Agreeing):
             self._module.signalled = True
 
-    def _put_back(self, trainer: Trainer) -> None:
+    def _restore_counters(self, trainer: Trainer) -> None:
         """Let the counters of a resumed training be those with which it was stopped, at the same place."""
         if self._counters is None:
             return
@@ -165,7 +165,7 @@ class Preemption(Callback):
         loop.on_load_checkpoint(self._counters[_COUNTERS[2]])
         self._counters = None
 
-    def _wanted(self, trainer: Trainer, module: LightningModule) -> bool:
+    def _should_stop(self, trainer: Trainer, module: LightningModule) -> bool:
         mine = bool(self._received)
         if trainer.world_size > 1 and isinstance(module, Agreeing):
             return module.any_signalled

@@ -98,7 +98,7 @@ class ParallelRunner:
             UsageError: the command line or a configuration of a step is wrong.
             KeyboardInterrupt: a signal came.
         """
-        with _caught() as signals:
+        with _catch_signals() as signals:
             try:
                 while len(self.progress.done) < len(self.progress.steps):
                     self._start()
@@ -128,12 +128,12 @@ class ParallelRunner:
             del self._running[number]
             if code != 0:
                 process.kill()  # what it may have started
-                self._failed(number, process, code)
+                self._report_failure(number, process, code)
             seconds = process.seconds()
             self.progress.end(number, seconds)
             self.progress.took(number, seconds, self._seconds_left())
 
-    def _failed(self, number: int, process: _Process, code: int) -> None:
+    def _report_failure(self, number: int, process: _Process, code: int) -> None:
         """Say which step failed and how."""
         how = f"exit code {code}" if code > 0 else f"killed by signal {-code}"
         self.progress.say(number, f" failed ({how}). The last lines of {process.log}:")
@@ -221,7 +221,7 @@ def _tail(path: Path, start: int, size: int = 8192) -> str:
 
 
 @contextmanager
-def _caught() -> Iterator[list[int]]:
+def _catch_signals() -> Iterator[list[int]]:
     """Signals that ask to stop go into a list, so that none comes between a process's start and its being noted."""
     received: list[int] = []
     wanted = [signal.SIGINT, signal.SIGTERM]

@@ -51,7 +51,7 @@ from typing import Literal, Self
 from jsonargparse.typing import register_type
 
 from lit_metanas import __version__
-from lit_metanas.cli.errors import UsageError, near_miss, shortened
+from lit_metanas.cli.errors import UsageError, near_miss, shorten
 from lit_metanas.cli.verbs import TRAINER_VERBS, VERBS
 
 WORD = re.compile(r"\{(\w+)\}")
@@ -144,7 +144,7 @@ def plan(
         raise UsageError(f"'args.{verb}' is for no phase{near_miss(verb, {phase.verb for phase in phases})}")
     phases = [replace(phase, args=[*args.get(phase.verb, ()), *phase.args]) for phase in phases]
     _check_inputs(inputs, phases, methods)
-    phases = [one for phase in phases for one in _expanded(phase, protocols, methods)]
+    phases = [one for phase in phases for one in _expand(phase, protocols, methods)]
     names = [phase.name for phase in phases]
     if not phases or len(set(names)) < len(names):
         raise UsageError("'phases' needs at least one phase, and each a 'name' of its own.")
@@ -152,7 +152,7 @@ def plan(
     if not seeds or len(set(seeds)) < len(seeds):
         raise UsageError(f"'seeds' is {seeds}: give at least one, and each once, since it has one folder.")
     if not all(0 <= seed < 2**32 for seed in seeds):
-        raise UsageError(f"'seeds' is {shortened(str(seeds))}: give numbers from 0 to {2**32 - 1}.")
+        raise UsageError(f"'seeds' is {shorten(str(seeds))}: give numbers from 0 to {2**32 - 1}.")
     words = {**inputs, "directory": str(directory)}
     steps: list[Step] = []
     start = 0
@@ -173,7 +173,7 @@ def _check_phases(phases: Sequence[Phase]) -> None:
     for phase in phases:
         if phase.verb not in verbs:
             known = f"{near_miss(phase.verb, verbs)} Choose from {', '.join(verbs)}."
-            raise UsageError(f"Phase '{phase.name}' cannot be of '{shortened(phase.verb)}'{known}")
+            raise UsageError(f"Phase '{phase.name}' cannot be of '{shorten(phase.verb)}'{known}")
         if not 0 <= phase.minutes < 1e9:
             raise UsageError(f"Phase '{phase.name}' cannot take {phase.minutes} minutes: give a number from 0.")
         if not phase.name or Path(phase.name).is_absolute() or ".." in Path(phase.name).parts:
@@ -194,7 +194,7 @@ def _check_inputs(inputs: Mapping[str, str], phases: list[Phase], methods: Mappi
             raise UsageError(f"'inputs.{name}' is asked for by no phase{near_miss(name, used)}")
 
 
-def _expanded(phase: Phase, protocols: Sequence[str], methods: Mapping[str, Words]) -> Iterator[Phase]:
+def _expand(phase: Phase, protocols: Sequence[str], methods: Mapping[str, Words]) -> Iterator[Phase]:
     """The phase for each protocol and method that it asks for, their words in place."""
     variants: dict[str, list[Words]] = {
         "protocol": [{"protocol": name} for name in protocols],
@@ -209,16 +209,16 @@ def _expanded(phase: Phase, protocols: Sequence[str], methods: Mapping[str, Word
         known = {name: text for name, text in words.items() if text is not None}
         yield replace(
             phase,
-            name=_put(phase.name, known, phase.name),
-            config=[ConfigPath(_put(os.fspath(path), known)) for path in phase.config],
-            args=[_put(argument, known) for argument in phase.args if absent.isdisjoint(WORD.findall(argument))],
+            name=_substitute(phase.name, known, phase.name),
+            config=[ConfigPath(_substitute(os.fspath(path), known)) for path in phase.config],
+            args=[_substitute(argument, known) for argument in phase.args if absent.isdisjoint(WORD.findall(argument))],
         )
 
 
 def _step(phase: Phase, seed: int | None, seeds: list[int], words: dict[str, str], earlier: list[Step]) -> Step:
     folder = Path(words["directory"], "" if seed is None else f"seed{seed}", phase.name)
     words = {**words, "folder": str(folder)}
-    configs = [ConfigPath(_put(path, words, phase.name)) for path in phase.config]
+    configs = [ConfigPath(_substitute(path, words, phase.name)) for path in phase.config]
     for path in configs:
         if not os.path.isfile(path):
             raise UsageError(
@@ -233,7 +233,7 @@ def _step(phase: Phase, seed: int | None, seeds: list[int], words: dict[str, str
         of_seed = not {"seed", "run"}.isdisjoint(WORD.findall(argument))
         for each in seeds if seed is None and of_seed else [seed]:
             known = {**words, "seed": str(each), "run": f"{words['directory']}/seed{each}"}
-            given.append(_put(argument, known, phase.name))
+            given.append(_substitute(argument, known, phase.name))
     before = [step.fingerprint for step in earlier if seed is None or step.seed in (None, seed)]
     texts = [text for path in configs for text in _texts(Path(path), set())]
     content = json.dumps([__version__, phase.verb, configs, given, texts, before])
@@ -247,7 +247,7 @@ def _step(phase: Phase, seed: int | None, seeds: list[int], words: dict[str, str
     )
 
 
-def _put(text: str, words: Mapping[str, str], phase: str | None = None) -> str:
+def _substitute(text: str, words: Mapping[str, str], phase: str | None = None) -> str:
     """Put words in the place of their names; with a phase's name, to complain of it, refuse other names."""
 
     def word(match: re.Match[str]) -> str:

@@ -56,10 +56,10 @@ def _panel(axes: Axes, title: str, measure: str, results: Sequence[ResultRow], m
     for result in results:
         colour = COLOURS[methods.index(result.method) % len(COLOURS)]
         points = sorted((scale * trial.measures[measure], 100 * trial.value) for trial in result.front)
-        line = _attained(points)
+        line = _best_so_far(points)
         axes.step([x for x, _ in line], [y for _, y in line], where="post", color=colour, linewidth=1.4)
         axes.plot([x for x, _ in points], [y for _, y in points], "o", color=colour, markersize=4)
-        best = _chosen(result)
+        best = _chosen_point(result)
         axes.plot([scale * best.measures[measure]], [100 * best.value], "o", color=colour, markersize=10,
                   markerfacecolor="none", markeredgewidth=1.6)  # fmt: skip
         ends.append((*line[-1], colour, _name(result)))
@@ -72,7 +72,7 @@ def _panel(axes: Axes, title: str, measure: str, results: Sequence[ResultRow], m
     names(axes, ends)
 
 
-def _attained(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+def _best_so_far(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     """The best second coordinate so far at each rise; ``points`` ascend."""
     line: list[tuple[float, float]] = []
     for x, y in points:
@@ -81,7 +81,7 @@ def _attained(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]
     return line
 
 
-def _chosen(result: ResultRow) -> Trial:
+def _chosen_point(result: ResultRow) -> Trial:
     """The front's point that was chosen: the most accurate one, the earliest of equals."""
     return max(result.front, key=lambda trial: trial.value)
 
