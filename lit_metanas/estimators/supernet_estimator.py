@@ -65,7 +65,7 @@ class SupernetEstimator(Estimator):
         self.space = space
         self.val = validation_part(task)
         device = self.val.inputs.device
-        given, self._meta_cost = _given(weights, start, space, task.shape)
+        given, self._meta_cost = _find_parameters(weights, start, space, task.shape)
         self.weights = {name: tensor.detach().to(device) for name, tensor in given.items()}
         with torch.random.fork_rng(devices=[]):
             self.supernet = space.supernet(task.shape).to(device)
@@ -122,7 +122,7 @@ class SupernetEstimator(Estimator):
         return PrototypeHead().scores({}, embedded, features, self.task.train.labels, self.task.way)
 
 
-def _given(
+def _find_parameters(
     weights: Mapping[str, Tensor] | str | os.PathLike[str] | None, start: str | None, space: SearchSpace, shape: Shape
 ) -> tuple[Mapping[str, Tensor], Cost]:
     """The supernet's parameters, from wherever they are, and what meta-training them has cost, where that is known.

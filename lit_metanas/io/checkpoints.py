@@ -90,7 +90,7 @@ def check_plain(content: object, size: int) -> None:
     known: dict[int, tuple[int, int, int]] = {}  # values, bytes of tensors, and depth, of a container
     under_way = (0, 0, 0)
 
-    def measured(value: object, depth: int) -> tuple[int, int, int]:
+    def measure(value: object, depth: int) -> tuple[int, int, int]:
         if isinstance(value, Tensor):
             if value.layout != torch.strided or value.device.type != "cpu" or value.is_quantized or value.is_nested:
                 raise ValueError("holds a tensor that is not dense")
@@ -109,7 +109,7 @@ def check_plain(content: object, size: int) -> None:
             for inner in (*value.keys(), *value.values()) if isinstance(value, Mapping) else value:
                 if depth >= DEEPEST:
                     raise ValueError(f"is nested deeper than {DEEPEST} levels")
-                found = measured(inner, depth + 1)
+                found = measure(inner, depth + 1)
                 number, total, height = number + found[0], total + found[1], max(height, 1 + found[2])
             known[id(value)] = number, total, height
         if number > MOST_VALUES or total > 4 * size:  # torch writes what several tensors share only once
@@ -118,7 +118,7 @@ def check_plain(content: object, size: int) -> None:
             raise ValueError(f"is nested deeper than {DEEPEST} levels")
         return number, total, height
 
-    measured(content, 0)
+    measure(content, 0)
 
 
 _KINDS: dict[str, type | tuple[type, ...]] = {

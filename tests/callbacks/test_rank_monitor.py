@@ -17,19 +17,19 @@ from lit_metanas.callbacks.guards import heartbeat
 from lit_metanas.callbacks.guards.heartbeat import Heartbeat
 from lit_metanas.callbacks.guards.rank_monitor import _children
 
-BEAT = 0.05
+INTERVAL = 0.05
 PATIENCE = 300
 """Seconds that the busiest machine may take."""
 
-WAITS = heartbeat._waits
+WAITS = heartbeat._is_waiting
 
 
 @pytest.fixture(autouse=True)
 def _quickly(monkeypatch):
-    monkeypatch.setattr(heartbeat, "BEAT", BEAT)
+    monkeypatch.setattr(heartbeat, "INTERVAL", INTERVAL)
     monkeypatch.setattr(heartbeat, "EXIT_GRACE", 0.5)
     # What runs here waits in no collective: tests say who does.
-    monkeypatch.setattr(heartbeat, "_waits", lambda thread: False)
+    monkeypatch.setattr(heartbeat, "_is_waiting", lambda thread: False)
 
 
 def until(happens):
@@ -39,223 +39,226 @@ def until(happens):
         time.sleep(0.01)
 
 
-def star(size, *, limit=PATIENCE, stuck=None, children=None, by_hand=False):
+def star(size, *, timeout=PATIENCE, hang_timeout=None, children=None, by_hand=False):
     """As many processes, here threads, and what they ended with.
 
     By hand, ``beats`` stands for the threads until ``run`` starts them; the main threads are known by the ranks.
     """
     ended, begun = {}, []
-    signs = [
+    threads = [
         Heartbeat(
             rank=rank,
-            limit=limit,
-            stuck=stuck,
+            timeout=timeout,
+            hang_timeout=hang_timeout,
             children=(children or {}) if rank == 0 else {},
             end=lambda said, rank=rank: ended.setdefault(rank, said),
         )
         for rank in range(size)
     ]
     if by_hand:
-        for each in signs:
+        for each in threads:
             each.start, each._main = lambda rank=each.rank: begun.append(rank), each.rank
-    meeting = signs[0].open("127.0.0.1", False, size - 1)
-    for each in signs[1:]:
-        each.join_in(meeting)
-    until(lambda: 0 in begun or signs[0].is_alive())
-    return signs, ended
+    rendezvous = threads[0].listen("127.0.0.1", False, size - 1)
+    for each in threads[1:]:
+        each.connect(rendezvous)
+    until(lambda: 0 in begun or threads[0].is_alive())
+    return threads, ended
 
 
-def beats(signs, count, silent=None):
+def beats(threads, count, silent=None):
     """So many heartbeats of all but one, each heard by all."""
     for _ in range(count):
-        for each in signs:
+        for each in threads:
             if each.rank != silent:
-                each._beat(suspended=False)
-        for each in signs:
+                each._send_beat(suspended=False)
+        for each in threads:
             for rank in set(each._peers) - {silent}:
-                each._hear(rank)
+                each._receive(rank)
 
 
-def run(signs):
+def run(threads):
     """Leave the rest to the threads, which have all the time that they need."""
-    for each in signs:
-        each.limit, each.stuck = PATIENCE, None
+    for each in threads:
+        each.timeout, each.hang_timeout = PATIENCE, None
         threading.Thread.start(each)
 
 
-def said(signs):
-    return [each._said for each in signs if each._said]
+def reasons(threads):
+    return [each._reason for each in threads if each._reason]
 
 
-def join(signs):
-    for each in signs:
+def join(threads):
+    for each in threads:
         each.join(PATIENCE)
         assert not each.is_alive()
 
 
-def part(signs):
+def part(threads):
     """All at once, as after a barrier."""
-    leaving = [threading.Thread(target=each.leave) for each in signs]
+    leaving = [threading.Thread(target=each.close) for each in threads]
     for thread in leaving:
         thread.start()
     for thread in leaving:
         thread.join(PATIENCE)
-    join(signs)
+    join(threads)
 
 
-def vanish(signs):
+def vanish(threads):
     """As the kernel does it when a process dies."""
-    signs._over.set()
-    signs.join(PATIENCE)
-    for peer in list(signs._peers.values()):
+    threads._ended.set()
+    threads.join(PATIENCE)
+    for peer in list(threads._peers.values()):
         peer.close()
 
 
 def test_processes_that_part_are_not_missed():
-    signs, ended = star(3, limit=5 * BEAT, by_hand=True)
-    beats(signs, 15)
-    assert not said(signs)
-    run(signs)
-    until(lambda: min(count for _, count in signs[0]._states.values()) >= 30)  # the threads beat, too
-    assert all(each.is_alive() for each in signs)
-    part(signs)
+    threads, ended = star(3, timeout=5 * INTERVAL, by_hand=True)
+    beats(threads, 15)
+    assert not reasons(threads)
+    run(threads)
+    until(lambda: min(count for _, count in threads[0]._states.values()) >= 30)  # the threads beat, too
+    assert all(each.is_alive() for each in threads)
+    part(threads)
     assert ended == {}
 
 
 def test_one_that_dies_is_named_to_all():
-    signs, ended = star(4)
-    vanish(signs[2])
-    join(signs)
-    assert ended == dict.fromkeys([0, 1, 3], "Process 2 is gone")
-    assert signs[3].verdict() == "Process 2 is gone"
+    threads, ended = star(4)
+    vanish(threads[2])
+    join(threads)
+    assert ended == dict.fromkeys([0, 1, 3], "Process 2 has exited")
+    assert threads[3].wait_for_reason() == "Process 2 has exited"
 
 
 def test_where_the_first_dies_all_say_so():
-    signs, ended = star(3)
-    vanish(signs[0])
-    join(signs)
-    assert ended == dict.fromkeys([1, 2], "Process 0 is gone")
+    threads, ended = star(3)
+    vanish(threads[0])
+    join(threads)
+    assert ended == dict.fromkeys([1, 2], "Process 0 has exited")
 
 
 def test_one_that_falls_silent_is_named():
-    signs, ended = star(3, limit=4 * BEAT, by_hand=True)
-    beats(signs, 5)
-    beats(signs, 3, silent=1)
-    assert not said(signs)
-    signs[0]._beat(suspended=False)
-    assert said(signs) == ["Process 1 has been silent for 0.2 s"]
-    run(signs)
-    join(signs)
-    assert ended == dict.fromkeys(range(3), "Process 1 has been silent for 0.2 s")
+    threads, ended = star(3, timeout=4 * INTERVAL, by_hand=True)
+    beats(threads, 5)
+    beats(threads, 3, silent=1)
+    assert not reasons(threads)
+    threads[0]._send_beat(suspended=False)
+    assert reasons(threads) == ["Process 1 has sent no heartbeat for 0.2 s"]
+    run(threads)
+    join(threads)
+    assert ended == dict.fromkeys(range(3), "Process 1 has sent no heartbeat for 0.2 s")
 
 
 def test_who_was_stopped_himself_blames_nobody():
-    signs, ended = star(2, limit=4 * BEAT, by_hand=True)
+    threads, ended = star(2, timeout=4 * INTERVAL, by_hand=True)
     for _ in range(10):
-        signs[0]._silent[1] = 100
-        signs[0]._beat(suspended=True)
-    assert not said(signs)
-    run(signs)
-    part(signs)
+        threads[0]._missed[1] = 100
+        threads[0]._send_beat(suspended=True)
+    assert not reasons(threads)
+    run(threads)
+    part(threads)
     assert ended == {}
 
 
 @pytest.mark.parametrize("heard", [True, False])
 def test_who_was_stopped_himself_and_given_up_says_so(heard, monkeypatch):
     """It finds the others gone, whether what they said last can still be heard or not."""
-    signs, _ = star(2, by_hand=True)
-    beats(signs, 3)
+    threads, _ = star(2, by_hand=True)
+    beats(threads, 3)
     child = subprocess.Popen([sys.executable, "-c", "raise SystemExit(1)"])
     assert child.wait(PATIENCE) == 1
-    signs[0].children, signs[0].limit = {1: child}, 20 * BEAT
+    threads[0].children, threads[0].timeout = {1: child}, 20 * INTERVAL
     if heard:
-        signs[1]._beat(suspended=False)
-        signs[1]._lose(0, f"has been silent for {20 * BEAT:g} s")
-    for peer in signs[1]._peers.values():
+        threads[1]._send_beat(suspended=False)
+        threads[1]._report_loss(0, f"has sent no heartbeat for {20 * INTERVAL:g} s")
+    for peer in threads[1]._peers.values():
         peer.close()
     clock = iter([0.0, 60.0])
     monkeypatch.setattr(heartbeat, "time", SimpleNamespace(monotonic=lambda: next(clock, 60.0)))
-    signs[0].run()
-    assert signs[0]._said == "Process 0 has been silent for 1 s"
+    threads[0].run()
+    assert threads[0]._reason == "Process 0 has sent no heartbeat for 1 s"
 
 
 def test_one_that_hangs_is_named_if_another_waits_for_it(monkeypatch):
-    signs, ended = star(3, stuck=10 * BEAT, by_hand=True)
+    threads, ended = star(3, hang_timeout=10 * INTERVAL, by_hand=True)
     waiting = set()
-    monkeypatch.setattr(heartbeat, "_waits", lambda main: main in waiting)
-    beats(signs, 20)
-    assert not said(signs)  # nobody waits
+    monkeypatch.setattr(heartbeat, "_is_waiting", lambda main: main in waiting)
+    beats(threads, 20)
+    assert not reasons(threads)  # nobody waits
     waiting |= {0, 2}
-    beats(signs, 10)
-    assert not said(signs)
-    signs[0]._beat(suspended=False)
-    run(signs)
-    join(signs)
-    assert ended == dict.fromkeys(range(3), "Process 1 has come no further for 0.5 s, while process 0 waits for it")
+    beats(threads, 10)
+    assert not reasons(threads)
+    threads[0]._send_beat(suspended=False)
+    run(threads)
+    join(threads)
+    assert ended == dict.fromkeys(range(3), "Process 1 has made no progress for 0.5 s while process 0 waits for it")
 
 
 def test_one_that_comes_further_does_not_hang(monkeypatch):
-    signs, ended = star(2, stuck=10 * BEAT, by_hand=True)
-    monkeypatch.setattr(heartbeat, "_waits", lambda main: main == 0)
+    threads, ended = star(2, hang_timeout=10 * INTERVAL, by_hand=True)
+    monkeypatch.setattr(heartbeat, "_is_waiting", lambda main: main == 0)
     for _ in range(30):
-        signs[1].progress += 1
-        beats(signs, 1)
-    assert not said(signs)
-    run(signs)
-    part(signs)
+        threads[1].progress += 1
+        beats(threads, 1)
+    assert not reasons(threads)
+    run(threads)
+    part(threads)
     assert ended == {}
 
 
 def test_a_reason_reaches_all():
-    signs, ended = star(3)
-    tell = signs[1]._tell
-    signs[1]._tell = lambda text: (tell(text), join(signs[::2]))  # it is slow to leave, and hears it from them, too
-    signs[1].leave("Process 1 has stopped (the disk is full)")
-    join(signs)
+    threads, ended = star(3)
+    tell = threads[1]._send_all
+    threads[1]._send_all = lambda text: (
+        tell(text),
+        join(threads[::2]),
+    )  # it is slow to leave, and hears it from them, too
+    threads[1].close("Process 1 has stopped (the disk is full)")
+    join(threads)
     assert ended == dict.fromkeys([0, 2], "Process 1 has stopped (the disk is full)")
 
 
 def test_the_main_thread_may_end_by_itself(monkeypatch):
     monkeypatch.setattr(heartbeat, "EXIT_GRACE", PATIENCE)
-    signs, ended = star(2)
-    signs[1].leave("Process 1 has stopped")
-    assert signs[0].verdict() == "Process 1 has stopped"
-    signs[0].leave()
-    join(signs)
+    threads, ended = star(2)
+    threads[1].close("Process 1 has stopped")
+    assert threads[0].wait_for_reason() == "Process 1 has stopped"
+    threads[0].close()
+    join(threads)
     assert ended == {}
 
 
 def test_how_a_child_ended_is_told_and_a_stopped_one_is_killed():
     child = subprocess.Popen([sys.executable, "-c", "import os; os.kill(os.getpid(), 19)"])
-    signs, ended = star(2, children={1: child})
-    signs[1]._tell = lambda text: None
-    beat = signs[0]._beat
-    signs[0]._beat = lambda *, suspended: beat(suspended=False)  # as on a machine that is never busy
-    signs[0].limit = 6 * BEAT
-    join(signs)
-    assert ended == dict.fromkeys([0, 1], "Process 1 has been silent for 0.3 s")
+    threads, ended = star(2, children={1: child})
+    threads[1]._send_all = lambda text: None
+    beat = threads[0]._send_beat
+    threads[0]._send_beat = lambda *, suspended: beat(suspended=False)  # as on a machine that is never busy
+    threads[0].timeout = 6 * INTERVAL
+    join(threads)
+    assert ended == dict.fromkeys([0, 1], "Process 1 has sent no heartbeat for 0.3 s")
     assert child.wait(PATIENCE) == -9
     child = subprocess.Popen([sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"])
-    signs, ended = star(2, children={1: child})
-    join(signs)
+    threads, ended = star(2, children={1: child})
+    join(threads)
     assert ended == dict.fromkeys([0, 1], "Process 1 was killed by SIGKILL")
     child = subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"])
-    signs, ended = star(2, children={1: child})
-    join(signs)
+    threads, ended = star(2, children={1: child})
+    join(threads)
     assert ended == dict.fromkeys([0, 1], "Process 1 has ended with exit code 3")
 
 
 def test_strangers_are_not_let_in():
     import socket
 
-    signs = [Heartbeat(rank=rank, limit=PATIENCE, stuck=None, children={}, end=print) for rank in range(2)]
-    meeting = signs[0].open("127.0.0.1", False, 1)
-    with socket.create_connection((meeting.host, meeting.port)) as stranger:
+    threads = [Heartbeat(rank=rank, timeout=PATIENCE, hang_timeout=None, children={}, end=print) for rank in range(2)]
+    rendezvous = threads[0].listen("127.0.0.1", False, 1)
+    with socket.create_connection((rendezvous.host, rendezvous.port)) as stranger:
         stranger.sendall(b"GET / HTTP/1.1\r\n\r\n")
-    signs[1].join_in(meeting)
-    until(signs[0].is_alive)
-    assert set(signs[0]._peers) == {1}
-    part(signs)
+    threads[1].connect(rendezvous)
+    until(threads[0].is_alive)
+    assert set(threads[0]._peers) == {1}
+    part(threads)
 
 
 def test_waiting_is_seen_in_the_main_threads_stack():
@@ -280,8 +283,8 @@ def test_waiting_is_seen_in_the_main_threads_stack():
 
 
 def test_seconds_below_two_are_refused():
-    with pytest.raises(ValueError, match="limit is 1 and stuck"):
-        RankMonitor(limit=1)
+    with pytest.raises(ValueError, match="timeout is 1 and hang_timeout"):
+        RankMonitor(timeout=1)
 
 
 def test_lightnings_observer_is_left_nothing_to_watch(monkeypatch):

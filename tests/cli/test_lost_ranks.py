@@ -35,7 +35,7 @@ FIT = {
         },
     },
 }
-WATCH = {"class_path": "lit_metanas.callbacks.RankMonitor", "init_args": {"limit": 5, "stuck": 6}}
+WATCH = {"class_path": "lit_metanas.callbacks.RankMonitor", "init_args": {"timeout": 5, "hang_timeout": 6}}
 CHECK = {"class_path": "lit_metanas.callbacks.ReplicaCheck", "init_args": {"every_n_steps": 1}}
 
 
@@ -106,10 +106,10 @@ def none_left() -> bool:
 
 
 TOLD = {
-    "kill": "Process 1 was killed by SIGKILL: the other processes stop, too; started again, the run goes on from its",
-    "stop": "Process 1 has been silent for 5 s: the other",
-    "hang": "Process 1 has come no further for 6 s, while process 0 waits for it: the other",
-    "raise": "Process 1 has stopped (The disk of this machine is broken.): the other",
+    "kill": "Process 1 was killed by SIGKILL, so the other processes stop: start the run again, and it goes on from",
+    "stop": "Process 1 has sent no heartbeat for 5 s, so the other",
+    "hang": "Process 1 has made no progress for 6 s while process 0 waits for it, so the other",
+    "raise": "Process 1 has stopped (The disk of this machine is broken), so the other",
     "spoil": "After 6 training steps process 1 has another 'supernet.layers.0.scale' than the other: the",
 }
 
@@ -135,7 +135,7 @@ def test_the_other_process_names_it_and_nothing_is_left(what, fit):
 def test_where_the_first_process_dies_the_other_says_so(fit):
     code, errors, _ = fit("kill", rank=0)
     assert code in (-signal.SIGKILL, 128 + signal.SIGKILL)
-    assert "lit-metanas: Process 0 is gone: the other processes stop, too" in errors
+    assert "lit-metanas: Process 0 has exited, so the other processes stop" in errors
     assert none_left()
 
 
@@ -160,6 +160,8 @@ def test_a_first_process_that_was_stopped_ends_when_it_is_continued(fit):
     told = [line for line in errors.splitlines() if line.startswith("lit-metanas: ")]
     assert len(told) == 2, errors  # each process for itself, for nobody knows whether the first one will ever
     for line in told:
-        assert line.startswith("lit-metanas: Process 0 has been silent for 5 s: the other processes stop, too; started")
+        assert line.startswith(
+            "lit-metanas: Process 0 has sent no heartbeat for 5 s, so the other processes stop: start"
+        )
     assert "Traceback" not in errors
     assert none_left()

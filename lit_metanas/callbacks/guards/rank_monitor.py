@@ -13,71 +13,73 @@ from torch import distributed
 
 from lit_metanas.callbacks.guards.heartbeat import Heartbeat, end_process
 
-_LAST = 30.0
-"""Seconds that a process takes at most to end that knows that another is lost."""
+_EXIT_TIMEOUT = 30.0
+"""Seconds that a process has to end by itself once another is lost."""
 
 
 class RankMonitor(Callback):
-    """Stops all processes, with one sentence that names it, when one of them died, was stopped, hangs or failed.
+    """Stops all processes when one of them died, was stopped, hangs or failed, with a message that names it.
 
-    Without it the others wait in the next message for half an hour, or for ever. A thread beside the training does it;
-    the training itself sends nothing. What was written stays as it was: a checkpoint is whole or not there. On one
-    process it does nothing.
+    Without it the others wait in their next collective for half an hour, or for ever. A thread exchanges heartbeats;
+    the training itself sends nothing. What was written stays as it was: a checkpoint is complete or absent. With one
+    process the callback does nothing.
 
     Args:
-        limit: seconds without a heartbeat after which a process counts as gone; one that dies is noticed at once.
-        stuck: seconds after which a process counts as hanging that comes no further in its training while others wait
-            for it. Searches of different tasks may take as different times as they like.
+        timeout: seconds without a heartbeat after which a process counts as lost; one that dies is noticed at once.
+        hang_timeout: seconds without progress in training, while others wait for it, after which a process counts as
+            hanging. A search has no such limit: its tasks may take very different times.
 
     Raises:
         ValueError: a number of seconds is below 2.
 
     Example:
         >>> import lit_metanas as lm
-        >>> callback = lm.RankMonitor(limit=120)
+        >>> callback = lm.RankMonitor(timeout=120)
         >>> trainer = lm.Trainer(max_epochs=3, callbacks=[callback], accelerator="cpu", logger=False)
         >>> callback in trainer.callbacks
         True
     """
 
-    def __init__(self, limit: float = 60.0, stuck: float = 1800.0) -> None:
-        if min(limit, stuck) < 2:
-            raise ValueError(f"RankMonitor: limit is {limit} and stuck {stuck}; give at least 2 seconds.")
-        self.limit = limit
-        self.stuck = stuck
-        self._signs: Heartbeat | None = None
-        self._speaks = True
+    def __init__(self, timeout: float = 60.0, hang_timeout: float = 1800.0) -> None:
+        if min(timeout, hang_timeout) < 2:
+            raise ValueError(
+                f"RankMonitor: timeout is {timeout} and hang_timeout is {hang_timeout}; give at least 2 seconds."
+            )
+        self.timeout = timeout
+        self.hang_timeout = hang_timeout
+        self._heartbeat: Heartbeat | None = None
+        self._reports = True
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Bring the processes together."""
-        if trainer.world_size == 1 or self._signs is not None:
+        """Connect the processes."""
+        if trainer.world_size == 1 or self._heartbeat is not None:
             return
-        self._speaks = trainer.local_rank == 0
-        signs = Heartbeat(
+        self._reports = trainer.local_rank == 0
+        heartbeat = Heartbeat(
             rank=trainer.global_rank,
-            limit=self.limit,
-            stuck=self.stuck if trainer.state.fn == TrainerFn.FITTING else None,
+            timeout=self.timeout,
+            hang_timeout=self.hang_timeout if trainer.state.fn == TrainerFn.FITTING else None,
             children=_children(trainer),
-            end=lambda sentence: end_process(self._sentence(sentence) if self._says(sentence) else ""),
+            end=lambda sentence: end_process(self._sentence(sentence) if self._should_report(sentence) else ""),
         )
         environment = getattr(trainer.strategy, "cluster_environment", None)
         if trainer.is_global_zero:
             host = environment.main_address if environment is not None else "127.0.0.1"
-            trainer.strategy.broadcast(signs.open(host, trainer.num_nodes > 1, trainer.world_size - 1))
+            trainer.strategy.broadcast(heartbeat.listen(host, trainer.num_nodes > 1, trainer.world_size - 1))
         else:
-            meeting: Any = trainer.strategy.broadcast(None)
-            signs.join_in(meeting)
-        self._signs = signs
+            rendezvous: Any = trainer.strategy.broadcast(None)
+            heartbeat.connect(rendezvous)
+        self._heartbeat = heartbeat
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Note that the training comes further."""
-        self._further()
+        """Record progress."""
+        self._record_progress()
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Note it here, too."""
-        self._further()
+        """Record progress."""
+        self._record_progress()
 
     def on_validation_batch_end(
         self,
@@ -88,56 +90,57 @@ class RankMonitor(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """And here."""
-        self._further()
+        """Record progress."""
+        self._record_progress()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Tell the others; or find out which of them it was.
+        """Tell the others why this process stops; or find out which of them was lost.
 
         Raises:
             ChildProcessError: another process was lost.
-            SystemExit: it was, and another process says so.
+            SystemExit: it was, and another process reports it.
         """
-        signs, self._signs = self._signs, None
-        if signs is None:
+        heartbeat, self._heartbeat = self._heartbeat, None
+        if heartbeat is None:
             return
-        if not _lost(exception):
-            told = " ".join(str(exception).split()) or type(exception).__name__
+        if not _is_connection_error(exception):
+            reason = " ".join(str(exception).split()).rstrip(".") or type(exception).__name__
             if isinstance(exception, SIGTERMException) and trainer.state.fn != TrainerFn.FITTING:
-                told = "SIGTERM"
+                reason = "SIGTERM"
             elif not isinstance(exception, Exception):
-                told = ""  # Ctrl-C reaches all, and a training's processes have agreed to stop
-            signs.leave(told and f"Process {signs.rank} has stopped ({told})")
+                reason = ""  # Ctrl-C reaches all, and a training's processes have agreed to stop
+            heartbeat.close(reason and f"Process {heartbeat.rank} has stopped ({reason})")
             return
-        said = signs.verdict() or f"Process {signs.rank} has lost its connection to another ({exception})"
-        signs.leave()
-        backstop = threading.Timer(_LAST, end_process, [""])
-        backstop.daemon = True
-        backstop.start()
+        reason = heartbeat.wait_for_reason()
+        reason = reason or f"Process {heartbeat.rank} has lost its connection to another ({exception})"
+        heartbeat.close()
+        watchdog = threading.Timer(_EXIT_TIMEOUT, end_process, [""])
+        watchdog.daemon = True
+        watchdog.start()
         for logger in trainer.loggers:
             logger.finalize("failed")
-        if not self._says(said):
+        if not self._should_report(reason):
             raise SystemExit(1) from None
-        raise ChildProcessError(self._sentence(said)) from None
+        raise ChildProcessError(self._sentence(reason)) from None
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Part from each other, once all are done."""
-        signs, self._signs = self._signs, None
-        if signs is not None:
+        """Disconnect, once all are done."""
+        heartbeat, self._heartbeat = self._heartbeat, None
+        if heartbeat is not None:
             trainer.strategy.barrier()
-            signs.leave()
+            heartbeat.close()
 
-    def _further(self) -> None:
-        if self._signs is not None:
-            self._signs.progress += 1
+    def _record_progress(self) -> None:
+        if self._heartbeat is not None:
+            self._heartbeat.progress += 1
 
-    def _says(self, said: str) -> bool:
-        """Whether this process is one of those that tell it: the first on each machine, or all if that one is lost."""
-        return self._speaks or said.startswith("Process 0 ")
+    def _should_report(self, reason: str) -> bool:
+        """Whether this process prints it: the first one on each machine does, or all if the first of all is lost."""
+        return self._reports or reason.startswith("Process 0 ")
 
     @staticmethod
-    def _sentence(said: str) -> str:
-        return f"{said}: the other processes stop, too; started again, the run goes on from its last checkpoint."
+    def _sentence(reason: str) -> str:
+        return f"{reason}, so the other processes stop: start the run again, and it goes on from its last checkpoint."
 
 
 def _children(trainer: Trainer) -> dict[int, subprocess.Popen[bytes]]:
@@ -158,8 +161,8 @@ def _children(trainer: Trainer) -> dict[int, subprocess.Popen[bytes]]:
     return {trainer.global_rank + place: process for place, process in enumerate(processes, start=1)}
 
 
-def _lost(exception: BaseException) -> bool:
-    """Whether an error is that of a message that could not be sent or received."""
+def _is_connection_error(exception: BaseException) -> bool:
+    """Whether an error says that a message between processes could not be sent or received."""
     text = str(exception)
     return isinstance(exception, distributed.DistError) or (
         isinstance(exception, RuntimeError) and any(word in text for word in ("gloo", "NCCL", "Connection "))

@@ -110,10 +110,10 @@ def meta_entry(
 def _entry(plain: _Plain, logits: Mapping[str, Tensor], statistics: Mapping[str, Tensor]) -> dict[str, Any]:
     """All of the entry but what a run adds to go on from."""
     parts = {**asdict(plain), "shape": list(plain.shape)}
-    return {"schema": META_SCHEMA, **parts, "logits": _kept(logits), "statistics": _kept(statistics)}
+    return {"schema": META_SCHEMA, **parts, "logits": _detach(logits), "statistics": _detach(statistics)}
 
 
-def _kept(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _detach(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: value.detach().cpu().clone() for name, value in tensors.items()}
 
 
@@ -234,7 +234,7 @@ def write_meta_checkpoint(path: str | os.PathLike[str], checkpoint: MetaCheckpoi
         **{f"head.{name}": value for name, value in checkpoint.head.items()},
     }
     with replacing(path) as temporary:
-        torch.save({META_KEY: entry, "state_dict": _kept(named)}, temporary)
+        torch.save({META_KEY: entry, "state_dict": _detach(named)}, temporary)
 
 
 def read_parameters(path: str | os.PathLike[str], space: SearchSpace, shape: Shape) -> Parameters:

@@ -79,7 +79,7 @@ class Controller(nn.Module):
             ValueError: an active choice's label is missing or not among its candidates.
         """
 
-        def given(choice: Choice, candidates: Sequence[str], logs: Tensor) -> int:
+        def find_label(choice: Choice, candidates: Sequence[str], logs: Tensor) -> int:
             if labels.get(choice.name) not in candidates:
                 raise ValueError(
                     f"The controller knows no label '{labels.get(choice.name)}' of '{choice.name}': use "
@@ -87,7 +87,7 @@ class Controller(nn.Module):
                 )
             return candidates.index(labels[choice.name])
 
-        return self.decide(given)
+        return self.decide(find_label)
 
     def decide(self, decide: Decide) -> Draw:
         """Go through the choices; ``decide`` is asked where there is something to decide."""
