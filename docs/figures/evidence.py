@@ -8,7 +8,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from lit_metanas.surrogates.gaussian_process import GaussianProcess, GroupedKernel
-from lit_metanas.surrogates.transfer import BANDWIDTH, OWN_WEIGHT, combine, discordance, evidence_weights
+from lit_metanas.surrogates.transfer import BANDWIDTH, OWN_WEIGHT, combine_predictions, discordance, evidence_weights
 
 PLACES = torch.linspace(0, 1, 200, dtype=torch.float64)[:, None]
 TRIED = torch.tensor([0.05, 0.3, 0.95], dtype=torch.float64)[:, None]
@@ -43,7 +43,7 @@ def draw() -> Figure:
     parameters = torch.tensor([0.8, 1.0, 0.01], dtype=torch.float64).log()
     own = GaussianProcess(kernel, parameters, TRIED, truth(TRIED))(PLACES)
     weights = evidence_weights(truth(TRIED), earlier(TRIED)[None])
-    both = combine(own.mean, weights, earlier(PLACES)[None])
+    both = combine_predictions(own.mean, weights, earlier(PLACES)[None])
     wrong = float(discordance(truth(TRIED), earlier(TRIED)[None]))
     x = PLACES[:, 0]
     right.fill_between(x, own.mean - own.deviation, own.mean + own.deviation, color="#56B4E9", alpha=0.25, linewidth=0)

@@ -39,7 +39,7 @@ class SkipStop(Callback):
 
     def __init__(self, *, most: float = 0.5, cell: str = "normal.") -> None:
         if not 0 <= most < 1:
-            raise ValueError(f"SkipStop: most is {most}, a share that never stops a search; give 0 to below 1.")
+            raise ValueError(f"SkipStop: most is {most}, which never stops a search; give at least 0 and below 1.")
         self.most = most
         self.cell = cell
         self._before: Tensor | None = None

@@ -78,7 +78,7 @@ class ProbabilityHistory:
         """
         known = isinstance(document, Mapping) and {"schema", "labels", "moments"} <= document.keys()
         if not known or type(document["schema"]) is not int:
-            raise ValueError(f"{source} is not a history of probabilities: give the file that a fit wrote.")
+            raise ValueError(f"{source} is not a history of probabilities: give the file that `fit` wrote.")
         if document["schema"] != HISTORY_SCHEMA:
             raise ValueError(
                 f"{source} has schema {document['schema']}, this version reads {HISTORY_SCHEMA}: update lit-metanas."
@@ -87,7 +87,7 @@ class ProbabilityHistory:
             history = from_plain(cls, {name: document[name] for name in ("labels", "moments")}, "it")
             history._check()
         except ValueError as error:
-            raise ValueError(f"{source} is damaged ({error}): write it again by another fit.") from None
+            raise ValueError(f"{source} is damaged ({error}): make it again with `fit`.") from None
         return history
 
     def _check(self) -> None:

@@ -21,7 +21,7 @@ from lit_metanas.io.text import is_text, printable, without_passwords, writable
 DEBUG = "LIT_METANAS_DEBUG"
 """Environment variable: ``1`` shows tracebacks and all that Lightning says, like ``--debug``."""
 
-_FULL = "make room, and go on as after an interruption: what was complete is kept."
+_FULL = "free some space, and go on as after an interruption: what was complete is kept."
 _CLOSED = "give a path that can be read and, for results, written to."
 _FIXES = {
     errno.ENOSPC: _FULL,
@@ -209,7 +209,7 @@ def _describe(error: Exception) -> str | None:
         return text
     if is_from_checkpoint(error):
         return (
-            f"The checkpoint cannot be gone on with ({type(error).__name__}: {text[:200]}): it is damaged or of "
+            f"The checkpoint cannot be resumed ({type(error).__name__}: {text[:200]}): it is damaged or of "
             "another configuration; give one that `lit-metanas fit` wrote with this one."
         )
     return None

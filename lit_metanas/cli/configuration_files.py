@@ -81,7 +81,7 @@ def _layers(path: str) -> list[str]:
             what = f"There is no file '{base[:80]}', the '{BASE}' of '{normpath(layers[0])}'"
             raise UsageError(f"{what}: paths are relative to the file they are in.")
         if any(samefile(following, layer) for layer in layers):
-            raise UsageError(f"'{normpath(following)}' lies over itself: remove '{BASE}' from one of its bases.")
+            raise UsageError(f"'{normpath(following)}' is based on itself: remove '{BASE}' from one of its bases.")
         layers.insert(0, following)
     return layers
 
@@ -151,7 +151,7 @@ def find_misplaced_yaml(args: Sequence[str], verb: str) -> str | None:
             continue
         if "class_path" in tree:
             name = shorten(str(tree["class_path"]).rpartition(".")[2])
-            return f"'{path}' describes a {name} alone: give it to the key that takes one, not to -c."
+            return f"'{path}' describes only a {name}: give it to the key that takes one, not to -c."
         verbs = _verbs_of(tree)
         if misplaced is not None and path.parent / str(tree.get("base")) == misplaced:
             misplaced = path  # the user has given the one that lies over it
@@ -183,7 +183,7 @@ def _find_fault(path: Path, whole: bool, seen: set[Path]) -> str | None:
     try:
         tree = read_yaml(path)
     except UnicodeDecodeError:
-        return f"'{path}' is no text in UTF-8: give a YAML file."
+        return f"'{path}' is not UTF-8 text: give a YAML file."
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f" near line {mark.line + 1}" if mark else ""

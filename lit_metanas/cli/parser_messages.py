@@ -114,7 +114,7 @@ def _unknown(match: re.Match[str], place: _Place) -> str:
     key = argument.lstrip("-").partition("=")[0]
     root = key.partition(".")[0]
     if last_name(place.class_path) in ("LightningModule", "LightningDataModule"):  # so it is where no class is given
-        fix = f"give its class (--{place.where} CLASS), or the configuration that this lies over (-c FILE)"
+        fix = f"give its class (--{place.where} CLASS), or before this file the configuration that it extends (-c FILE)"
         return f"'{place.where}' has no class_path: {fix}."
     if place.class_path:
         known = errors.arguments_of(place.class_path)
@@ -140,14 +140,14 @@ def _no_choice(match: re.Match[str], place: _Place) -> str:
 
 
 def _no_file(match: re.Match[str], place: _Place) -> str:
-    ours = "; the configurations lie in the clone of lit_metanas" if "configs" in Path(match[1]).parts else ""
+    ours = "; the shipped configurations are in the clone of lit_metanas" if "configs" in Path(match[1]).parts else ""
     return f"There is no file '{match[1]}': check the path given to '{place.where or 'config'}'{ours}."
 
 
 def _no_class(match: re.Match[str], place: _Place) -> str:
     name = match.groupdict().get("name") or place.class_path or place.given
     if name in lit_metanas.__all__:
-        return f"'{place.where}' names {name}, which is no {_expected_class(place)}."
+        return f"'{place.where}' names {name}, which is not a subclass of {_expected_class(place)}."
     near = near_miss(last_name(name), errors.known_classes(name))
     if "." not in name and (own := errors.in_current_folder(name)) is not None:
         near = f": did you mean '{own}'?"
@@ -157,11 +157,11 @@ def _no_class(match: re.Match[str], place: _Place) -> str:
 
 
 def _other_class(match: re.Match[str], place: _Place) -> str:
-    return f"'{place.where}' names a class that is no {match[1]}."
+    return f"'{place.where}' names a class that is not a subclass of {match[1]}."
 
 
 def _circular(match: re.Match[str], place: _Place) -> str:
-    return f"'{place.where}' names '{match[1]}', the file that it stands in: give another file, or a class_path."
+    return f"'{place.where}' names '{match[1]}', the file that it is in: give another file, or a class_path."
 
 
 def _out_of_range(match: re.Match[str], place: _Place) -> str:
@@ -179,7 +179,7 @@ def _nameless(match: re.Match[str], place: _Place) -> str:
 
 def _no_arguments(match: re.Match[str], place: _Place) -> str:
     arguments = _join(place.where, "init_args")
-    return f"'{arguments}' is no mapping: it takes the arguments of {last_name(place.class_path)} by name."
+    return f"'{arguments}' is not a mapping: it takes the arguments of {last_name(place.class_path)} by name."
 
 
 def _abstract(match: re.Match[str], place: _Place) -> str:

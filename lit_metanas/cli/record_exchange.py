@@ -97,8 +97,8 @@ def _names(found: Iterable[SearchRecord], begin: str, storage: BaseStorage) -> l
     for name in new:
         if name in taken:
             raise ValueError(
-                f"The storage has a study '{name}' already: give another storage, or --study, with which the new names "
-                "are to begin."
+                f"The storage already has a study '{name}': give another storage, or --study, a prefix for the new "
+                "names."
             )
     return new
 

@@ -59,7 +59,7 @@ def set_checkpoints_aside(root: Path) -> None:
     """Rename an earlier training's checkpoints: what is called the last one is to be of the training that begins."""
     aside = None if is_further_process() else set_aside(root / "checkpoints")
     if aside is not None:
-        print(f"lit-metanas: set aside what an earlier training left: {aside}")
+        print(f"lit-metanas: moved the checkpoints of an earlier training to {aside}")
 
 
 def _read_saved(path: Path) -> object:

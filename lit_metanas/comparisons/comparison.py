@@ -152,7 +152,7 @@ class Comparison(LightningModule, ABC, Generic[Problem, Method]):
         if not anew:
             what = f"All {len(pairs)} searches" if len(pairs) > 1 else "The search"
             were = "were" if len(pairs) > 1 else "was"
-            print(f"{what} in '{self.directory}' {were} finished before: nothing was done.")
+            print(f"{what} in '{self.directory}' {were} already finished: nothing was done.")
 
 
 def _check_studies(methods: Mapping[str, Searcher]) -> None:

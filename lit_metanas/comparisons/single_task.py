@@ -273,7 +273,7 @@ def _check_arguments(task: Task, space: SearchSpace, method: Searcher | None, se
         if value is not None and not isinstance(value, kind):
             given = value.__name__ if isinstance(value, type) else type(value).__name__
             made = f"make one, {given}(...)" if isinstance(value, type) and issubclass(value, kind) else "give one"
-            raise ValueError(f"search: {name} is no {kind.__name__} but {given}: {made}.")
+            raise ValueError(f"search: {name} must be a {kind.__name__}, not {given}: {made}.")
     if seed < 0:
         raise ValueError(f"search: seed = {seed} must be at least 0.")
     check_task(task)

@@ -119,7 +119,7 @@ class SourceSearch(LightningModule):
         finished = self.directory / "finished.json"
         with directory_lock(self.directory, "search", "model.init_args.directory"):
             if has_content(finished, text.encode()) and (known := self._read_outcome(data.source.name)) is not None:
-                print(f"The search in '{self.directory}' was finished before: nothing was done.")
+                print(f"The search in '{self.directory}' was already finished: nothing was done.")
                 return known
             finished.unlink(missing_ok=True)
             found = self._search(data, settings)

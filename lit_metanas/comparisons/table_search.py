@@ -83,10 +83,10 @@ class TableSearch(Comparison[Table, QuerySearcher]):
         )
         own = [name for name, searcher in methods.items() if searcher.estimator is not None]
         if own:
-            raise ValueError(f"Method '{own[0]}' brings an estimator, where the table gives the scores: leave it out.")
+            raise ValueError(f"Method '{own[0]}' has an estimator, but the table gives the scores: leave it out.")
         embedded = [name for name, searcher in methods.items() if searcher.embedding is not None]
         if embedded:
-            raise ValueError(f"Method '{embedded[0]}' brings an embedding, but a table has no images: leave it out.")
+            raise ValueError(f"Method '{embedded[0]}' has an embedding, but a table has no images: leave it out.")
         self.signal = signal
         self.test = test
         self.latency_device = device

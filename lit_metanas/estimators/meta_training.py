@@ -179,5 +179,5 @@ def _score(kept: Mapping[str, Any]) -> Score:
     if weights is not None:
         weights = {str(name): numbers(tensor, *tensor.shape) for name, tensor in weights.items()}
     if not isinstance(kept["value"], float) or not isfinite(kept["value"]):
-        raise ValueError("a score is no number")
+        raise ValueError("a score is not a number")
     return Score(kept["value"], from_plain(Cost, kept["cost"], "its cost"), weights)

@@ -16,8 +16,9 @@ from lit_metanas.io.settings import tensor_digest
 from lit_metanas.meta.heads import PrototypeHead
 from lit_metanas.records.budget import Cost
 from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.mixture import one_hot
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.spaces.supernet import Shape, embed_and_record, one_hot
+from lit_metanas.spaces.supernet import Shape, embed_and_record
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.child import score_accuracy
 from lit_metanas.training.meta_search.meta_checkpoint import read_meta_checkpoint
@@ -136,7 +137,7 @@ def _find_parameters(
         return checkpoint.parameters(space, shape).weights, checkpoint.cost
     if weights is None or start is not None:
         raise ValueError(
-            "SupernetEstimator takes the supernet's weights, or as its start a checkpoint of meta-training: give one "
-            "of both."
+            "SupernetEstimator takes either the supernet's weights or, as its start, a checkpoint of meta-training: "
+            "give one of the two."
         )
     return (weights if isinstance(weights, Mapping) else read_weights(weights)), Cost()

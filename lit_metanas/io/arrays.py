@@ -65,7 +65,7 @@ def read_npz(path: str | os.PathLike[str], fix: str, largest: int = LARGEST_ARRA
     except _TooLarge as error:
         raise ValueError(f"'{file}' {error}: {fix}.") from None
     except DAMAGED:
-        raise ValueError(f"'{file}' is damaged or no .npz file: {fix}.") from None
+        raise ValueError(f"'{file}' is damaged or not an .npz file: {fix}.") from None
 
 
 class _TooLarge(Exception):  # noqa: N818 (what is beyond a limit is no error of the file's format)
@@ -86,7 +86,7 @@ def _check_arrays(archive: zipfile.ZipFile, largest: int) -> None:
             read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
             shape, _, kind = read[np.lib.format.read_magic(stream)](stream)
             if kind.kind not in "biufcSU" or math.prod(shape) * kind.itemsize != entry.file_size - stream.tell():
-                raise ValueError("an array is more or less than its bytes")
+                raise ValueError("an array does not match its bytes")
 
 
 LARGEST_PICKLE, MOST_STEPS = 1 << 24, 2_000_000
@@ -217,6 +217,6 @@ def restricted_load(content: bytes, source: str) -> Any:
     try:
         return RestrictedUnpickler(BytesIO(content)).load()
     except Refused as refused:
-        raise ValueError(f"'{source}' asks for {refused}, which is no plain data: {fix}.") from None
+        raise ValueError(f"'{source}' asks for {refused}, which is not plain data: {fix}.") from None
     except DAMAGED as error:
         raise ValueError(f"'{source}' is damaged ({type(error).__name__}): {fix} again.") from None

@@ -168,7 +168,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
         if name in content and not isinstance(content[name], kind):
             raise ValueError(f"The checkpoint '{path}' is damaged, its '{name}' is of another kind: {FIX}.")
     if not _VERSION.fullmatch(content["pytorch-lightning_version"]):
-        raise ValueError(f"The checkpoint '{path}' is damaged, its version of Lightning is none: {FIX}.")
+        raise ValueError(f"The checkpoint '{path}' is damaged, its Lightning version is invalid: {FIX}.")
     for name, tensor in content["state_dict"].items():
         if isinstance(tensor, Tensor) and tensor.is_floating_point() and bool(tensor.isnan().any()):
             raise ValueError(f"The checkpoint '{path}' holds weights that are not numbers ('{name}'): {FIX}.")
@@ -245,8 +245,7 @@ def check_checkpoint(path: str | os.PathLike[str], goes_on: bool = False) -> int
     content = read_checkpoint(path)
     if goes_on and not {"global_step", "loops", "optimizer_states"} <= content.keys():
         raise ValueError(
-            f"The checkpoint '{path}' holds weights, but no training to go on with: give one that `lit-metanas fit` "
-            "wrote."
+            f"The checkpoint '{path}' holds weights, but no training to resume: give one that `lit-metanas fit` wrote."
         )
     return content.get("global_step")
 

@@ -50,13 +50,13 @@ def open_regular(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     """Open a regular file to read it: not a pipe or a device, which may never end.
 
     Raises:
-        ValueError: it is no regular file; the message goes on after the file's name.
+        ValueError: it is not a regular file; the message goes on after the file's name.
         OSError: it cannot be read.
     """
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # without waiting for a pipe's other end
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
-        raise ValueError("is no regular file")
+        raise ValueError("is not a regular file")
     with open(handle, "rb") as stream:
         yield stream
 
@@ -69,7 +69,7 @@ def read_regular(path: str | os.PathLike[str], largest: int) -> bytes:
         largest: number of bytes beyond which it is not read.
 
     Raises:
-        ValueError: it is no regular file, or larger; the message goes on after the file's name.
+        ValueError: it is not a regular file, or larger; the message goes on after the file's name.
         OSError: it cannot be read.
     """
     with open_regular(path) as stream:
@@ -104,7 +104,7 @@ def open_own(path: str | os.PathLike[str], flags: int) -> int:
         ValueError: there is a link, a pipe or another thing that is no plain file.
         OSError: it cannot be opened.
     """
-    refusal = ValueError(f"'{os.fspath(path)}' is a link or no plain file, and was left as it is: remove it.")
+    refusal = ValueError(f"'{os.fspath(path)}' is a link or not a regular file, and was left as it is: remove it.")
     try:
         handle = os.open(path, flags | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
     except OSError as error:

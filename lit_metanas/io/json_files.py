@@ -34,7 +34,7 @@ def read_json(path: str | os.PathLike[str], fix: str) -> Any:
         fix: what to do about a damaged one, for the message.
 
     Raises:
-        ValueError: it is no regular file, no JSON, or beyond a limit of this module.
+        ValueError: it is not a regular file, no JSON, or beyond a limit of this module.
         OSError: it cannot be read.
     """
     try:
@@ -85,7 +85,7 @@ def _number(digits: str) -> float:
 
 
 def _constant(name: str) -> NoReturn:
-    raise _BeyondLimit(f"holds {name}, which is no number")
+    raise _BeyondLimit(f"holds {name}, which is not a number")
 
 
 def _check(document: object, longest: int) -> None:
@@ -115,4 +115,4 @@ def _check_text(text: str, longest: int) -> None:
     if len(text) > longest:
         raise ValueError(f"holds a text of {len(text)} characters, more than {longest}")
     if not is_text(text):
-        raise ValueError("holds a text that is no Unicode")
+        raise ValueError("holds text that is not Unicode")

@@ -74,8 +74,8 @@ def changing(path: str | os.PathLike[str]) -> Iterator[None]:
             except (BlockingIOError, PermissionError):
                 if time.monotonic() > deadline:
                     raise ValueError(
-                        f"'{path}' is being changed by another process since {MOST_WAIT:.0f} s: end that one, and go "
-                        "on."
+                        f"'{path}' has been locked by another process for {MOST_WAIT:.0f} s: end that process, and "
+                        "try again."
                     ) from None
                 time.sleep(0.02)
                 continue

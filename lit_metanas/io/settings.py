@@ -224,8 +224,8 @@ def _to_plain(kept: Any) -> Any:
         return _text_to_plain(kept.text)
     if isinstance(kept, _Unknown):
         warnings.warn(
-            f"An object of {kept.name} cannot be told from others of its class, so that what is found with it is not "
-            "found again: give one that can be pickled.",
+            f"An object of {kept.name} cannot be told from others of its class, so a search that is started again does "
+            "what it finished with it once more: give one that can be pickled.",
             stacklevel=2,
         )
         return {"class": kept.name, "unknown": kept.token}

@@ -138,7 +138,7 @@ def _frames(stream: IO[bytes], file: Path, source: str) -> Iterator[Framed]:
         length = int.from_bytes(head[:8], "little")
         if len(head) == 12 and int.from_bytes(head[8:], "little") != _masked_checksum(head[:8]):
             raise ValueError(
-                f"'{file}' is damaged or no TFRecord file {file.stat().st_size - left} bytes from its start: "
+                f"'{file}' is damaged or not a TFRecord file {file.stat().st_size - left} bytes from its start: "
                 f"get it again from {source}."
             )
         left -= 12 + length + 4

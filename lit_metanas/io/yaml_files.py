@@ -25,7 +25,7 @@ def read_yaml(path: str | os.PathLike[str]) -> Any:
 
     Raises:
         YAMLLimit: it is beyond a limit of this module.
-        ValueError: it is no regular file, no text, or holds a value that cannot be read.
+        ValueError: it is not a regular file, no text, or holds a value that cannot be read.
         yaml.YAMLError: it is no YAML.
         RecursionError: it is nested too deeply.
         OSError: it cannot be read.
@@ -64,7 +64,7 @@ def _count_nodes(node: yaml.Node, known: dict[int, int]) -> int:
     """
     if id(node) in known:
         if known[id(node)] == 0:
-            raise YAMLLimit("holds a value that holds itself")
+            raise YAMLLimit("contains itself")
         return known[id(node)]
     known[id(node)] = 0
     number = 1

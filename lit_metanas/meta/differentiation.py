@@ -187,7 +187,8 @@ def uses_vmap(task_map: TaskMap, relaxation: Relaxation, device: torch.device) -
     """
     if task_map == "vmap" and relaxation.discrete:
         raise ValueError(
-            f"{type(relaxation).__name__} computes another child a task, which task_map 'vmap' cannot: use 'loop'."
+            f"{type(relaxation).__name__} computes a different child for each task, which task_map 'vmap' cannot: use "
+            "'loop'."
         )
     return task_map == "vmap" or (task_map == "auto" and device.type == "cuda" and not relaxation.discrete)
 

@@ -14,7 +14,8 @@ from torch.nn.functional import cross_entropy
 
 from lit_metanas.meta.heads import Head
 from lit_metanas.relaxations.relaxation import Relaxation
-from lit_metanas.spaces.supernet import Mixture, Supernet
+from lit_metanas.spaces.mixture import Mixture
+from lit_metanas.spaces.supernet import Supernet
 from lit_metanas.tasks.task import Episode, Split
 
 Tensors = dict[str, Tensor]

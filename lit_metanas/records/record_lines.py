@@ -60,7 +60,7 @@ def read_record_lines(path: str | os.PathLike[str], space: ChoiceSpace | None = 
     if not records:
         why = refused[0] if refused else "it is empty"
         fix = "give a file that `lit-metanas search` wrote"
-        raise ValueError(f"'{os.fspath(path)}' has no record of a search that can be used ({why}): {fix}.")
+        raise ValueError(f"'{os.fspath(path)}' has no usable record of a search ({why}): {fix}.")
     for reason in refused:
         warnings.warn(f"'{os.fspath(path)}', left out: {reason}.", stacklevel=2)
     return records
@@ -133,14 +133,14 @@ def _record(line: bytes) -> SearchRecord:
     """
     document = parse_json(line)
     if not isinstance(document, dict) or type(document.get("schema")) is not int:
-        raise ValueError("has no schema number and so is no record of a search")
+        raise ValueError("has no schema number and so is not a record of a search")
     schema = document.pop("schema")
     if schema > LINE_SCHEMA:
         raise ValueError(f"has schema {schema}, of a newer version of the program (this one reads up to {LINE_SCHEMA})")
     try:
         return from_plain(SearchRecord, document, "record")
     except ValueError as error:
-        raise ValueError(f"is no record of a search: {error}") from None
+        raise ValueError(f"is not a record of a search: {error}") from None
 
 
 def check_record(record: SearchRecord, space: ChoiceSpace) -> None:

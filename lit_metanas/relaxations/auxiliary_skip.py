@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from lit_metanas.relaxations.relaxation import Relaxation, Softmax
+from lit_metanas.spaces.mixture import Gate, Mixture
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.spaces.supernet import Gate, Mixture
 
 
 class AuxiliarySkip(Relaxation):

@@ -15,8 +15,8 @@ from lit_metanas.relaxations.relaxation import (
     hard,
     perturb,
 )
+from lit_metanas.spaces.mixture import Gate, Mixture, one_hot
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.spaces.supernet import Gate, Mixture, one_hot
 
 
 class Argmax(ChoicewiseRelaxation):

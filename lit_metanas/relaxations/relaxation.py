@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lit_metanas.io.settings import keeps_arguments
-from lit_metanas.spaces.supernet import Gate, Mixture
+from lit_metanas.spaces.mixture import Gate, Mixture
 
 PRUNED = -1e4
 """A logit at or below half of this value belongs to a pruned candidate: never mixed, never sampled."""

@@ -7,12 +7,13 @@ from lit_metanas.spaces.choice_space import ChoiceSpace
 from lit_metanas.spaces.enas_macro import ENASMacro
 from lit_metanas.spaces.encodings import Candidates, Encoding, OneHotEncoding
 from lit_metanas.spaces.layered import LayeredSpace
+from lit_metanas.spaces.mixture import Gate, Mixture, one_hot
 from lit_metanas.spaces.mobile import MobileMacro, MobileStage
 from lit_metanas.spaces.nas_bench_101 import NASBench101
 from lit_metanas.spaces.nas_bench_201 import NASBench201, NASBench201Encoding
 from lit_metanas.spaces.nas_bench_graph import NASBenchGraph, NASBenchGraphEncoding
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.spaces.supernet import Gate, Mixture, NetworkCost, Shape, Supernet, inherit, one_hot
+from lit_metanas.spaces.supernet import NetworkCost, Shape, Supernet, inherit
 
 __all__ = [
     "Architecture",

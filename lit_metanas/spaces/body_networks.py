@@ -15,8 +15,9 @@ from lit_metanas.spaces.child_network import ChildNetwork
 from lit_metanas.spaces.flop_count import LayerFlops, layer_title
 from lit_metanas.spaces.forward_pass import ForwardPass, running
 from lit_metanas.spaces.mixed_layers import MixedDropout, MixedLayer, MixedNorm, averages, name_layers
+from lit_metanas.spaces.mixture import Gate, Mixture
 from lit_metanas.spaces.operations import as_channels_last
-from lit_metanas.spaces.supernet import Gate, Mixture, Record, Shape, Statistics, Supernet
+from lit_metanas.spaces.supernet import Record, Shape, Statistics, Supernet
 
 
 class BodySupernet(Supernet):
@@ -175,7 +176,7 @@ def _refuse(body: nn.Module) -> None:
     seen: set[nn.Module] = set()
     if not isinstance(body, nn.Module):
         raise ValueError(
-            f"The body is {type(body).__name__}, no module: let `body` return one, such as nn.Sequential(*layers)."
+            f"The body is {type(body).__name__}, not a module: let `body` return one, such as nn.Sequential(*layers)."
         )
     for name, layer in body.named_modules(remove_duplicate=False):
         title = partial(layer_title, name, layer)

@@ -99,7 +99,7 @@ class Builder:
             with self._where(name, (label,)):
                 made = None if make is None else make()
             if not isinstance(made, nn.Module | None):
-                raise ValueError(f"Candidate '{label}' of '{name}' makes {type(made).__name__}, which is no layer.")
+                raise ValueError(f"Candidate '{label}' of '{name}' makes {type(made).__name__}, which is not a layer.")
             layers[label] = made
         if not self.mixed:
             return ChosenLayer(layers, None if norm is None else nn.BatchNorm2d(largest(norm)))

@@ -162,7 +162,9 @@ class ChoiceSpace(ABC):
             if name in parameters:
                 value = parameters[name]
                 if (found := choice.label_of(value)) is None:
-                    raise ValueError(f"'{name}' is {value!r}, no label of the choice: use {', '.join(choice.labels)}.")
+                    raise ValueError(
+                        f"'{name}' is {value!r}, which is not a label of the choice: use {', '.join(choice.labels)}."
+                    )
                 label = found
             elif matters:
                 has = ", ".join(f"'{given}'" for given in list(parameters)[:5]) or "none"

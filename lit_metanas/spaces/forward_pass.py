@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from lit_metanas.spaces.supernet import Gate, Mixture, Record, Statistics, computed_size, leading
+from lit_metanas.spaces.mixture import Gate, Mixture, computed_size, leading
+from lit_metanas.spaces.supernet import Record, Statistics
 
 ONLY = Gate(torch.ones(1), 0)
 """The gate of a single candidate."""
@@ -188,7 +189,7 @@ def _divide(factors: Sequence[Factor], divisor: Factor) -> list[Factor]:
 
 def _refusal(operation: str) -> TypeError:
     return TypeError(
-        f"'{operation}' would make a plain number of an open one, in which supernet and child differ: multiply it, "
+        f"'{operation}' would turn an open number into a plain one, in which supernet and child differ: multiply it, "
         "divide it by // where that leaves a product of its factors, or give build.number the numbers that are meant; "
         "layers with open numbers of channels are build.conv and build.norm."
     )

@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_metanas.spaces.forward_pass import ONLY, Number, OpenNumber, computed_value, current, largest
+from lit_metanas.spaces.mixture import Gate
 from lit_metanas.spaces.operations import batch_normalise, combine, dropout_scale, merged_kernel, through
-from lit_metanas.spaces.supernet import Gate
 
 
 class CountedFlops(Protocol):

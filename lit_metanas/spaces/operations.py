@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lit_metanas.spaces.supernet import Gate, Record, Statistics
+from lit_metanas.spaces.mixture import Gate
+from lit_metanas.spaces.supernet import Record, Statistics
 
 EPSILON = 1e-5
 """Added to variances, as in ``torch.nn.BatchNorm2d``."""

@@ -62,7 +62,9 @@ class RecordDataModule(LightningDataModule):
         if not paths and not records:
             raise ValueError("RecordDataModule has no records: give at least one file, such as RUN/records.jsonl.")
         if not isinstance(val_tasks, list) and not 0 <= val_tasks < 1:
-            raise ValueError(f"RecordDataModule: val_tasks = {val_tasks} is no share; give task ids, or 0 to below 1.")
+            raise ValueError(
+                f"RecordDataModule: val_tasks = {val_tasks} is not a share; give task ids, or 0 to below 1."
+            )
         self.paths = paths or []
         self.records = tuple(records)
         self.encoding = encoding

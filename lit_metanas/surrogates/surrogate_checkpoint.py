@@ -70,7 +70,7 @@ def restore_surrogate(content: Any, encoding: Encoding, name: str) -> TransferSu
     """
     entry = content.get(SURROGATE_KEY) if isinstance(content, Mapping) else None
     if entry is None:
-        raise ValueError(f"'{name}' is no meta-surrogate: give a checkpoint that `fit` of MetaSurrogate wrote.")
+        raise ValueError(f"'{name}' is not a meta-surrogate: give a checkpoint that `fit` of MetaSurrogate wrote.")
     schema = entry.get("schema") if isinstance(entry, Mapping) else None
     if isinstance(schema, int) and schema > SURROGATE_SCHEMA:
         raise ValueError(f"'{name}' was written by a newer version of lit_metanas: upgrade.")

@@ -56,7 +56,7 @@ def evidence_weights(values: Tensor, predictions: Tensor) -> Tensor:
     return OWN_WEIGHT * (1 - (discordance(values, predictions) / BANDWIDTH) ** 2).clamp(min=0)
 
 
-def combine(own: Tensor, weights: Tensor, predictions: Tensor) -> Tensor:
+def combine_predictions(own: Tensor, weights: Tensor, predictions: Tensor) -> Tensor:
     """The weighted mean of the task's own prediction and those of the sources.
 
     Args:
@@ -194,7 +194,7 @@ class TransferSurrogate:
     It takes two things from the sources. The prior of its kernel's parameters is centred on their mean over the
     sources, for what matters in an architecture, how smoothly and how noisily, is much the same on related tasks. And
     its mean is averaged with the means of those sources that order the task's scores nearly rightly
-    (``transfer.combine``); the deviation is that of the process. With no sources it is a plain Gaussian process.
+    (``combine_predictions``); the deviation is that of the process. With no sources it is a plain Gaussian process.
 
     Args:
         kernel: of the sources' processes and of the new task's.
@@ -249,4 +249,4 @@ class TransferSurrogate:
         process = GaussianProcess(self.kernel, self.fit(features, values), features, values)
         own = process(candidates.double())
         weights = evidence_weights(values, self.source_means(features))
-        return own._replace(mean=combine(own.mean, weights, self.source_means(candidates)))
+        return own._replace(mean=combine_predictions(own.mean, weights, self.source_means(candidates)))

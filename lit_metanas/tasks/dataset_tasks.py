@@ -26,7 +26,7 @@ def read_dataset(dataset: Dataset[Any]) -> tuple[Tensor, list[Any]]:
         Images, all of one shape, and their labels.
 
     Raises:
-        ValueError: the data set has no length or no items, an item is no pair of an image and a label, or two images
+        ValueError: the data set has no length or no items, an item is not a pair of an image and a label, or two images
             differ in shape or type.
     """
     kind = type(dataset).__name__
@@ -41,7 +41,7 @@ def read_dataset(dataset: Dataset[Any]) -> tuple[Tensor, list[Any]]:
     for place in range(number):
         item = dataset[place]
         if not isinstance(item, tuple | list) or len(item) != 2:
-            raise ValueError(f"Item {place} of {kind} is no pair of an image and a label: give such a data set.")
+            raise ValueError(f"Item {place} of {kind} is not a pair of an image and a label: give such a data set.")
         image = _pixels(item[0], f"Item {place} of {kind}")
         if images and (image.shape != images[0].shape or image.dtype != images[0].dtype):
             first, other = (f"{tuple(one.shape)} of {str(one.dtype)[6:]}" for one in (images[0], image))

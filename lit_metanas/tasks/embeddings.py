@@ -138,7 +138,7 @@ class ClassDistances(TaskEmbedding):
 
     def __init__(self, size: int = 8) -> None:
         if size < 1:
-            raise ValueError(f"ClassDistances: images of size {size} hold nothing; give at least 1.")
+            raise ValueError(f"ClassDistances: images of size {size} are too small; give at least 1.")
         self.size = size
 
     def features(self, train: Split, way: int) -> Tensor:
@@ -240,7 +240,7 @@ class JoinedEmbedding(TaskEmbedding):
 
     def __init__(self, parts: list[TaskEmbedding]) -> None:
         if not parts:
-            raise ValueError("JoinedEmbedding joins nothing: give at least one embedding.")
+            raise ValueError("JoinedEmbedding has no embeddings: give at least one embedding.")
         self.parts = parts
 
     def features(self, train: Split, way: int) -> Tensor:

@@ -67,9 +67,9 @@ def draw_episode(
     return Episode(
         id=f"{source.name}/{subset}/{epoch}/{index}",
         way=way,
-        train=joined([both[:shot] for both in images]),
+        train=join_classes([both[:shot] for both in images]),
         val=None,
-        test=joined([both[shot:] for both in images]),
+        test=join_classes([both[shot:] for both in images]),
         classes=tuple(names[c] for c in chosen),
     )
 

@@ -74,9 +74,12 @@ def _check_labels(space: ChoiceSpace, labels: dict[str, str], draws: Random) -> 
     architecture = space.canonical(labels)
     require(architecture == space.canonical(architecture), f"canonical changes {architecture} a second time")
     given = set(labels)
-    require(set(architecture) <= given, f"{architecture} answers a choice that the space does not have")
+    require(set(architecture) <= given, f"{architecture} has a choice that the space does not have")
     plain = json.loads(json.dumps(architecture.to_json()))
-    require(Architecture(plain) == architecture, f"{architecture} is another architecture after JSON")
+    require(
+        Architecture(plain) == architecture,
+        f"{architecture} is another architecture after it was written to JSON and read",
+    )
     distributions = space.distributions()
     require(
         list(distributions) == [f"arch.{name}" for name in labels],

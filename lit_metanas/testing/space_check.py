@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from random import Random
@@ -16,14 +17,18 @@ from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.body_networks import BodySupernet
 from lit_metanas.spaces.choice_space import ChoiceSpace
 from lit_metanas.spaces.flop_count import telling_layers
+from lit_metanas.spaces.mixture import Gate, Mixture, one_hot
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.spaces.supernet import Gate, Mixture, Shape, Supernet, inherit, one_hot
+from lit_metanas.spaces.supernet import NetworkCost, Shape, Supernet, inherit
 from lit_metanas.testing.choice_check import check_choices, require, sample_architectures
-from lit_metanas.testing.network_count import count
 
 TOLERANCE = 1e-5
 LEAST_GRADIENT = 1e-9
 """Of a logit, as a share of the largest one."""
+
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+FREE = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.GroupNorm, nn.LayerNorm, nn.InstanceNorm2d)
+"""Layers whose parameters cost no multiply-adds in the project's account."""
 
 
 def check_space(space: ChoiceSpace, shape: Shape = (1, 28, 28), way: int = 5, seed: int = 0) -> None:
@@ -107,7 +112,7 @@ class _NetworkCheck:
     def cost(self, architecture: Architecture) -> None:
         """Costs are what is counted, and a sampled child computes its own candidates alone."""
         child = self.space.child(architecture, self.shape, self.way).eval()
-        cost, counted = self.space.cost(architecture, self.shape, self.way), count(child, self.query[:1])
+        cost, counted = self.space.cost(architecture, self.shape, self.way), count_network(child, self.query[:1])
         for what, told, found in (
             ("parameters", cost.parameters, counted.parameters),
             ("multiply-adds", cost.flops, counted.flops),
@@ -236,3 +241,45 @@ def _double_precision(seed: int) -> Iterator[None]:
             yield
     finally:
         torch.set_default_dtype(before)
+
+
+def count_network(network: nn.Module, image: Tensor) -> NetworkCost:
+    """Count by forward hooks: the parameters of all layers that are called, and their multiply-adds.
+
+    Where a layer with parameters is neither a convolution, a linear map nor a normalisation, PyTorch's own counter
+    counts the multiply-adds instead.
+
+    Args:
+        network: in evaluation mode.
+        image: one input, shape ``(1, channels, height, width)``.
+
+    Example:
+        >>> count_network(nn.Conv2d(1, 2, 3, padding=1, bias=False), torch.zeros(1, 1, 4, 4))
+        NetworkCost(parameters=18, flops=288)
+    """
+    parameters: dict[nn.Parameter, None] = {}
+    multiply_adds = 0
+    known = True
+
+    def hook(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        nonlocal multiply_adds, known
+        lists = [child for child in layer.children() if isinstance(child, nn.ParameterList | nn.ParameterDict)]
+        own = [tensor for holder in (layer, *lists) for tensor in holder.parameters(recurse=False)]
+        parameters.update(dict.fromkeys(own))
+        if isinstance(layer, CONVOLUTIONS):
+            multiply_adds += layer.weight[0].numel() * output[0].numel()
+        elif isinstance(layer, nn.Linear):
+            multiply_adds += layer.weight.numel() * math.prod(output.shape[1:-1])
+        elif own and not isinstance(layer, FREE):
+            known = False
+
+    handles = [layer.register_forward_hook(hook) for layer in network.modules()]
+    try:
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            network(image)
+    finally:
+        for handle in handles:
+            handle.remove()
+    # The counter's flop is half a multiply-add.
+    flops = multiply_adds if known else counter.get_total_flops() // 2
+    return NetworkCost(sum(parameter.numel() for parameter in parameters), flops)

@@ -88,7 +88,7 @@ class Recipe:
         names = [field.name for field in fields(self) if field.name != "inherit"]
         for name in changes:
             if name not in names:
-                raise ValueError(f"A recipe has no number '{name}': use {', '.join(names)}.")
+                raise ValueError(f"A recipe has no numeric field '{name}': use {', '.join(names)}.")
         return Recipe(**{**asdict(self), **changes})
 
 
@@ -167,8 +167,8 @@ class Child(LightningModule):
         """
         if math.isinf(self.trainer.estimated_stepping_batches):
             raise ValueError(
-                "The learning rate falls until the end of training, and there is none: set the trainer's max_epochs or "
-                "max_steps."
+                "The learning rate falls until the end of the training, which is not set: set the trainer's "
+                "max_epochs or max_steps."
             )
         optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=self.recipe.learning_rate, weight_decay=self.recipe.weight_decay

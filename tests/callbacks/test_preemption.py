@@ -119,7 +119,9 @@ def test_a_task_of_an_array_is_queued_again_alone(slurm, monkeypatch):
 
 def test_a_job_that_is_not_queued_again(slurm):
     (slurm / "scontrol").write_text("#!/usr/bin/env bash\necho 'Requested operation is not allowed' >&2\nexit 1\n")
-    said = r"The checkpoint is written, but job 4242 is not queued again \(Requested operation is not allowed\): submit"
+    said = (
+        r"The checkpoint is written, but job 4242 could not be requeued \(Requested operation is not allowed\): submit"
+    )
     with pytest.raises(ChildProcessError, match=said):
         train(slurm, Interrupt("step", 1))
     assert (slurm / "checkpoints" / "last.ckpt").is_file()
@@ -138,12 +140,12 @@ def test_where_a_loader_cannot_be_resumed_the_last_epochs_checkpoint_stands(slur
         assert (slurm / "checkpoints" / "last.ckpt").is_file() == kept
     path = slurm / "checkpoints" / "last.ckpt"
     assert said == [
-        f"Stopped by a signal; there is no '{path}' yet: it starts from the beginning.",
-        f"Stopped by a signal; the training goes on from '{path}' (--ckpt_path), and `run` by the same command.",
+        f"Stopped by a signal; there is no checkpoint '{path}' yet, so the next start is from the beginning.",
+        f"Stopped by a signal; resume the training with --ckpt_path '{path}', or a `run` with the same command.",
     ]
     path.unlink()
     (slurm / "scontrol").write_text("#!/usr/bin/env bash\necho 'No' >&2\nexit 1\n")
-    with pytest.raises(ChildProcessError, match=r"^Job 4242 has no checkpoint yet, and is not queued again \(No\): "):
+    with pytest.raises(ChildProcessError, match=r"^Job 4242 has no checkpoint yet, and could not be requeued \(No\): "):
         fit(make_model(), data, callbacks=[Interrupt("batch start", 2), Preemption()], **options)
 
 
@@ -172,7 +174,7 @@ def test_ctrl_c_says_what_it_does_and_twice_stops_at_once(tmp_path, capfd):
         train(tmp_path, Interrupt("validation", 4, signal.SIGINT), Interrupt("batch start", 4, signal.SIGINT))
     signal.signal(signal.SIGINT, handler)  # which Lightning has switched off
     assert isinstance(stop.value.__context__, KeyboardInterrupt)
-    assert "lit-metanas: stops after this step; Ctrl-C again stops at once.\n" in capfd.readouterr().err
+    assert "lit-metanas: stopping after this step; press Ctrl-C again to stop at once.\n" in capfd.readouterr().err
     assert not (tmp_path / "checkpoints").exists()
 
 
@@ -225,7 +227,7 @@ def stopped(folder, stops, **options):
             trainer.save_checkpoint(folder / "all" / "end.ckpt")
         else:
             with pytest.raises(
-                SIGTERMException, match=r"^Stopped by a signal; the training goes on from '.*last.ckpt' "
+                SIGTERMException, match=r"^Stopped by a signal; resume the training with --ckpt_path '.*last.ckpt'"
             ):
                 fit(make_model(weights_seed=len(rows)), **run)
         rows += logger.rows
@@ -296,7 +298,9 @@ def test_other_verbs_end_at_once(verb, tmp_path):
     fit(model)
     model.predict_step, data.predict_dataloader = lambda batch: batch, data.test_dataloader
     trainer = make_trainer(callbacks=[Terminate(), Preemption()], default_root_dir=tmp_path)
-    with pytest.raises(SIGTERMException, match=r"^Stopped by a signal; the same command goes on from what is finished"):
+    with pytest.raises(
+        SIGTERMException, match=r"^Stopped by a signal; the same command goes on after what is finished"
+    ):
         getattr(trainer, verb)(model, data)
     assert not ended
     assert signal.getsignal(signal.SIGTERM) == handler

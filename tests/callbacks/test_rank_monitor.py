@@ -245,7 +245,7 @@ def test_how_a_child_ended_is_told_and_a_stopped_one_is_killed():
     child = subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"])
     threads, ended = star(2, children={1: child})
     join(threads)
-    assert ended == dict.fromkeys([0, 1], "Process 1 has ended with exit code 3")
+    assert ended == dict.fromkeys([0, 1], "Process 1 exited with code 3")
 
 
 def test_strangers_are_not_let_in():

@@ -236,7 +236,7 @@ def test_a_full_disk_gets_one_sentence(
 
     monkeypatch.setattr("lightning.pytorch.trainer.trainer.Trainer.save_checkpoint", full)
     assert toy("fit") == 1
-    assert "No space left on device: 'last.ckpt': make room" in capsys.readouterr().err
+    assert "No space left on device: 'last.ckpt': free some space" in capsys.readouterr().err
 
 
 def test_a_directory_that_cannot_be_made_gets_one_sentence(

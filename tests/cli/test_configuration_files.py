@@ -61,7 +61,7 @@ def test_what_else_is_wrong_is_left_to_the_parser(text: str) -> None:
 @pytest.mark.usefixtures("files")
 def test_mistakes() -> None:
     Path("base.yaml").write_text("base: over/b.yaml\n")
-    with pytest.raises(UsageError, match=r"'over/a.yaml' lies over itself: remove 'base' from"):
+    with pytest.raises(UsageError, match=r"'over/a.yaml' is based on itself: remove 'base' from"):
         with_bases(["-c", "over/a.yaml"])
     Path("base.yaml").write_text("base: gone.yaml\n")
     with pytest.raises(UsageError, match=r"no file 'gone.yaml', the 'base' of 'base.yaml': paths are relative"):

@@ -45,7 +45,7 @@ def test_weights_alone_are_no_training_to_go_on_with(lacks, toy, capsys):
     capsys.readouterr()
     assert toy("fit", "--trainer.default_root_dir=out", "--ckpt_path=weights.ckpt") == 2
     said = capsys.readouterr().err
-    assert said.startswith("lit-metanas: The checkpoint 'weights.ckpt' holds weights, but no training to go on with:")
+    assert said.startswith("lit-metanas: The checkpoint 'weights.ckpt' holds weights, but no training to resume:")
     assert said.count("\n") == 1
     assert Path("out/checkpoints/last.ckpt").is_file()
 

@@ -126,7 +126,7 @@ def test_terminated_in_the_middle_of_epochs(
         code, _ = server([*tiny.command("fit", server.home), f"--trainer.callbacks+={terminating(step)}"])
         assert code == 130, server.log()
         last = "out/checkpoints/last.ckpt"
-        goes_on = f"the training goes on from '{last}' (--ckpt_path), and `run` by the same command."
+        goes_on = f"resume the training with --ckpt_path '{last}', or a `run` with the same command."
         assert_told_once(server, f"Stopped by a signal; {goes_on}")
         kept = torch.load(server.home / last, weights_only=True)
         assert kept["state_dict"]["outer_steps"] == step + 1

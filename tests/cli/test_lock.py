@@ -101,7 +101,7 @@ def test_the_last_checkpoint_is_never_that_of_an_earlier_training(toy, capsys):
     assert toy("fit", "--trainer.default_root_dir=run") == 0
     first = Path("run/checkpoints/last.ckpt").read_bytes()
     assert toy("fit", "--trainer.default_root_dir=run", "--model.interrupt=0", "--model.rate=0.01") == 130
-    assert "set aside what an earlier training left: run/checkpoints.1" in capsys.readouterr().out
+    assert "moved the checkpoints of an earlier training to run/checkpoints.1" in capsys.readouterr().out
     assert Path("run/checkpoints.1/last.ckpt").read_bytes() == first
     assert torch.load("run/checkpoints/last.ckpt", weights_only=True)["epoch"] == 0
     assert [path.name for path in Path("run/checkpoints").iterdir()] == ["last.ckpt"]

@@ -110,7 +110,7 @@ TOLD = {
     "stop": "Process 1 has sent no heartbeat for 5 s, so the other",
     "hang": "Process 1 has made no progress for 6 s while process 0 waits for it, so the other",
     "raise": "Process 1 has stopped (The disk of this machine is broken), so the other",
-    "spoil": "After 6 training steps process 1 has another 'supernet.layers.0.scale' than the other: the",
+    "spoil": "After 6 training steps process 1 has a different 'supernet.layers.0.scale' from the other: the",
 }
 
 
@@ -146,7 +146,7 @@ def test_a_signal_to_one_process_stops_both_with_one_sentence(rank, fit):
     assert code == 130, errors
     (told,) = [line for line in errors.splitlines() if line.startswith("lit-metanas: ")]
     assert told.startswith(
-        "lit-metanas: Stopped by a signal; the training goes on from 'run/checkpoints/last.ckpt' (--"
+        "lit-metanas: Stopped by a signal; resume the training with --ckpt_path 'run/checkpoints/last.ckpt'"
     )
     assert none_left()
     checkpoint = torch.load("run/checkpoints/last.ckpt", weights_only=True)

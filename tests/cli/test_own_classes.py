@@ -129,7 +129,7 @@ def test_what_does_not_exist_is_still_told_so(tmp_path: Path, capsys: pytest.Cap
         ("{class_path: own_file.Small, init_args: {dpeth: 2}}", "'model.space.dpeth' is not a key of Small: did you m"),
         ("{class_path: own_file.Small, init_args: {depth: deep}}", "'model.space.depth' cannot be 'deep': it takes in"),
         ("{class_path: own_file.Smal}", "'model.space' names 'own_file.Smal', which does not exist: did you mean 'Sma"),
-        ("{class_path: Softmax}", "'model.space' names Softmax, which is no SearchSpace."),
+        ("{class_path: Softmax}", "'model.space' names Softmax, which is not a subclass of SearchSpace."),
         ("LayeredSpace: {sharedd: true}", "'model.space.sharedd' is not a key of LayeredSpace: did you mean 'shared'?"),
         ("only words", "'model.space' names 'only words', which does not exist: a class of your own is given as"),
         ("[1, 2]", "'model.space' cannot be '[1, 2]': it takes a mapping that describes a SearchSpace."),
@@ -157,7 +157,7 @@ def test_a_file_within_a_file_is_named(tmp_path: Path, capsys: pytest.CaptureFix
     assert said.startswith("lit-metanas: In 'layered.yaml': 'model.encoding.space.sharedd' is not a key of LayeredSpa")
     (tmp_path / "encoding.yaml").write_text("{class_path: OneHotEncoding, init_args: {space: encoding.yaml}}")
     assert main(["fit", "--model", "searcher.yaml", "--data", "RecordDataModule"]) == 2
-    assert "'model.encoding.space' names 'encoding.yaml', the file that it stands in: " in capsys.readouterr().err
+    assert "'model.encoding.space' names 'encoding.yaml', the file that it is in: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("text", [SPACE.format(also="os"), "class Small: pass"])
@@ -199,12 +199,12 @@ def test_keys_may_stand_before_the_configuration(tmp_path: Path, capsys: pytest.
         assert "class_path: own_order.Small" in printed
     assert main(["fit", "--model.space", space]) == 2
     said = capsys.readouterr().err
-    assert "'model' has no class_path: give its class (--model CLASS), or the configuration that this lies" in said
+    assert "'model' has no class_path: give its class (--model CLASS), or before this file the configuration" in said
 
 
 def test_a_configuration_of_the_clone_is_looked_for_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fit", "-c", "configs/fit/meta_search.yaml"]) == 2
-    assert "given to 'config'; the configurations lie in the clone of lit_metanas.\n" in capsys.readouterr().err
+    assert "given to 'config'; the shipped configurations are in the clone of lit_metanas.\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ def test_a_part_is_no_configuration(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fit", "-c", str(path)]) == 2
     said = capsys.readouterr().err
     assert (
-        said == f"lit-metanas: '{path}' describes a LayeredSpace alone: give it to the key that takes one, not to -c.\n"
+        said == f"lit-metanas: '{path}' describes only a LayeredSpace: give it to the key that takes one, not to -c.\n"
     )
 
 

@@ -119,7 +119,7 @@ def test_an_input_that_no_phase_asks_for_is_a_mistake(toy_folder: Path, capsys: 
     experiment = {"directory": "out", "inputs": {"rate": "0.1"}, "phases": [phase]}
     Path("experiment.yaml").write_text(yaml.safe_dump(experiment))
     assert main(["run", "-c", "experiment.yaml", "--inputs.rates=0.25"]) == 2
-    assert "'inputs.rates' is asked for by no phase: did you mean 'rate'?" in capsys.readouterr().err
+    assert "'inputs.rates' is used by no phase: did you mean 'rate'?" in capsys.readouterr().err
     assert not Path("out").exists()
 
 
@@ -175,7 +175,7 @@ def test_mistakes_in_the_phases(phases: list[Phase], recorder: Recorder) -> None
     with pytest.raises(UsageError, match="a 'name' of its own"):
         run([*phases, phases[0]], Path("out"), execute=recorder)
     phases[0].args = ["--x={sed}"]
-    with pytest.raises(UsageError, match=r"'\{sed\}' in phase 'train' stands for nothing: did you mean 'seed'"):
+    with pytest.raises(UsageError, match=r"'\{sed\}' in phase 'train' has no value: did you mean 'seed'"):
         run(phases, Path("out"), execute=recorder)
     phases[0].args = []
     for seeds in ([3, 0, 3], []):
@@ -199,9 +199,7 @@ def test_mistakes_in_the_phases(phases: list[Phase], recorder: Recorder) -> None
         with pytest.raises(UsageError, match=rf"Phase 'train' cannot be of '.*{said}"):
             run(phases, Path("out"), execute=recorder)
     for word in ("directory", "seed", "run", "folder", "protocol", "method"):  # an input of that name would be ignored
-        with pytest.raises(
-            UsageError, match=rf"'inputs.{word}' cannot be given: '\{{{word}\}}' is the experiment's own"
-        ):
+        with pytest.raises(UsageError, match=rf"'inputs.{word}' cannot be given: '\{{{word}\}}' is reserved"):
             run(phases, Path("out"), inputs={word: "x"}, execute=recorder)
     assert recorder.calls == []
 
@@ -240,14 +238,14 @@ def test_seeds_protocols_and_methods_are_told_once(phases: list[Phase], recorder
 @pytest.mark.parametrize(
     ("phase", "given", "sentence"),
     [
-        (Phase("fit", "{method}", ["method"]), {}, "Phase '{method}' is one of each method: give 'methods'."),
-        (Phase("fit", "a-{method}"), {}, "'{method}' in phase 'a-{method}' stands for nothing."),
+        (Phase("fit", "{method}", ["method"]), {}, "Phase '{method}' is repeated for each method: give 'methods'."),
+        (Phase("fit", "a-{method}"), {}, "'{method}' in phase 'a-{method}' has no value."),
         (Phase("fit", "train", ["protocol"]), {"protocols": ["a", "b"]}, "each a 'name' of its own"),
-        (Phase("fit", "train"), {"args": {"fti": []}}, "'args.fti' is for no phase: did you mean 'fit'?"),
+        (Phase("fit", "train"), {"args": {"fti": []}}, "'args.fti' matches no phase: did you mean 'fit'?"),
         (
             Phase("fit", "train", config=[Path("{method}.yaml")]),
             {"methods": {"small": {}}},
-            "'{method}' in phase 'train' stands for nothing.",
+            "'{method}' in phase 'train' has no value.",
         ),
         (
             Phase("fit", "{method}", ["method"], [Path("{method}.yaml")]),

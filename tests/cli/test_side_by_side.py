@@ -121,7 +121,7 @@ def test_what_is_finished_is_skipped_whatever_the_jobs(capsys: pytest.CaptureFix
     run(phases(), Path("out"), [0], jobs=1, execute=lambda args: None)
     run(phases(), Path("out"), [0, 1], jobs=2, execute=never)
     assert begun() == ["report", "seed1/find", "seed1/train"]  # the report has more to report
-    assert "seed 0: train: finished before, skipped" in capsys.readouterr().out
+    assert "seed 0: train: already finished, skipped" in capsys.readouterr().out
     run(phases(), Path("out"), [0, 1], jobs=1, execute=never)
 
 
@@ -133,7 +133,7 @@ def test_only_what_depends_on_a_change_runs_anew(capsys: pytest.CaptureFixture[s
     assert begun() == ["report", "seed1/find", "seed1/train"]
     assert Path("out/seed1/find.1/made.json").is_file()
     assert Path("out/report.1/made.json").is_file()
-    assert "set aside what another configuration left: out/seed1/train.1\n" in capsys.readouterr().out
+    assert "moved the files of another configuration to out/seed1/train.1\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("code", "error"), [(1, ChildProcessError), (2, UsageError)])

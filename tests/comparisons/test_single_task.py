@@ -366,10 +366,16 @@ def test_no_budget_need_be_given():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"method": DARTSSearcher}, "search: method is no Searcher but DARTSSearcher: make one, DARTSSearcher(...)."),
-        ({"method": "darts"}, "search: method is no Searcher but str: give one."),
-        ({"space": LayeredSpace}, "search: space is no SearchSpace but LayeredSpace: make one, LayeredSpace(...)."),
-        ({"task": torch.rand(3)}, "search: task is no Task but Tensor: give one."),
+        (
+            {"method": DARTSSearcher},
+            "search: method must be a Searcher, not DARTSSearcher: make one, DARTSSearcher(...).",
+        ),
+        ({"method": "darts"}, "search: method must be a Searcher, not str: give one."),
+        (
+            {"space": LayeredSpace},
+            "search: space must be a SearchSpace, not LayeredSpace: make one, LayeredSpace(...).",
+        ),
+        ({"task": torch.rand(3)}, "search: task must be a Task, not Tensor: give one."),
         (
             {"method": QuerySearcher()},
             "search: QuerySearcher goes on until its budget is spent: give flops, queries, or its trials.",

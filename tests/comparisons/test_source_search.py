@@ -194,7 +194,7 @@ def test_an_interrupted_search_goes_on_from_its_last_training(tmp_path, monkeypa
     known = whole.search(data)
     assert known.architecture == found.architecture
     assert [trial.value for trial in known.record.trials] == [trial.value for trial in found.record.trials]
-    assert capsys.readouterr().out == f"The search in '{tmp_path / 'whole'}' was finished before: nothing was done.\n"
+    assert capsys.readouterr().out == f"The search in '{tmp_path / 'whole'}' was already finished: nothing was done.\n"
     assert (tmp_path / "whole" / "records.jsonl").read_bytes() == before
     assert len(again) == 2
     for change in ({"shot": 1}, {"val_episodes": 2}):

@@ -166,11 +166,11 @@ MISTAKES = {
     ),
     "estimator": (
         ["--model.methods.TPE.estimator=lit_metanas.estimators.TrainingEstimator"],
-        r"'model': Method 'TPE' brings an estimator, where the table gives the scores: leave it out",
+        r"'model': Method 'TPE' has an estimator, but the table gives the scores: leave it out",
     ),
     "embedding": (
         ["--model.methods.TPE.embedding=lit_metanas.tasks.DataStatistics"],
-        r"'model': Method 'TPE' brings an embedding, but a table has no images: leave it out",
+        r"'model': Method 'TPE' has an embedding, but a table has no images: leave it out",
     ),
 }
 

@@ -92,11 +92,11 @@ def test_a_lower_fidelity_is_the_training_of_twelve_epochs(path):
 def test_mistakes_are_named_in_one_sentence(arrays, path, tmp_path):
     with pytest.raises(ValueError, match="no data set 'cifar': use cifar10, cifar100, ImageNet16-120"):
         NASBench201Table("cifar", path)
-    with pytest.raises(ValueError, match="knows no shorter training than that of 'val_12': search at fidelity 1"):
+    with pytest.raises(ValueError, match="has no shorter training than that of 'val_12': search at fidelity 1"):
         TabularEstimator(NASBench201Table("cifar10", path), "val_12")(NASBench201().from_index(0), fidelity=0.5)
     with pytest.raises(ValueError, match="no signal 'val_100': use val_12, val_200, test_12, test_200"):
         NASBench201Table("cifar10", path).score(NASBench201().from_index(0), "val_100")
-    with pytest.raises(ValueError, match="knows no latency on 'toaster': use phone, gpu_32, fpga_latency"):
+    with pytest.raises(ValueError, match="has no latency on 'toaster': use phone, gpu_32, fpga_latency"):
         TabularEstimator(NASBench201Table("cifar10", path), "val_200", "toaster")
     with pytest.raises(FileNotFoundError, match=r"There is no table '.*absent.npz': give the path"):
         NASBench201Table("cifar10", tmp_path / "absent.npz")
@@ -110,7 +110,7 @@ def test_mistakes_are_named_in_one_sentence(arrays, path, tmp_path):
         ({"params": np.zeros((9, 3))}, r"holds 'params' of shape \(9, 3\) instead of 15625 x 3: get the table again"),
         ({"latency_ms": np.zeros((CELLS, 5))}, r"'latency_ms' of shape \(15625, 5\) instead of 15625 x 2"),
         ({"latency_devices": np.zeros((2, 2))}, r"'latency_devices' of shape \(2, 2\) instead of any:"),
-        ({"params": np.full((CELLS, 3), None)}, "is damaged or no .npz file"),
+        ({"params": np.full((CELLS, 3), None)}, "is damaged or not an .npz file"),
         ({"params": np.full((CELLS, 3), "many")}, "holds 'params' of another kind than finite numbers: get the table"),
         ({"flops_M": np.full((CELLS, 3), np.nan)}, "holds 'flops_M' of another kind than finite numbers: get the"),
         ({"latency_devices": np.array([b"phone", b"gpu_32"])}, "holds 'latency_devices' of another kind than texts:"),
@@ -127,7 +127,7 @@ def test_a_table_that_lacks_something_is_refused(arrays, tmp_path, change, text)
 def test_a_truncated_table_is_refused(path, tmp_path, share):
     data = path.read_bytes()
     (tmp_path / "part.npz").write_bytes(data[: int(share * len(data))])
-    with pytest.raises(ValueError, match=r"'.*part.npz' is damaged or no .npz file: get the table again\."):
+    with pytest.raises(ValueError, match=r"'.*part.npz' is damaged or not an .npz file: get the table again\."):
         NASBench201Table("cifar10", tmp_path / "part.npz")
 
 
@@ -136,13 +136,13 @@ def test_a_table_with_a_wrong_byte_is_refused(path, tmp_path, position):
     data = bytearray(path.read_bytes())
     data[int(position * len(data))] ^= 255
     (tmp_path / "wrong.npz").write_bytes(data)
-    with pytest.raises(ValueError, match=r"is damaged or no .npz file"):
+    with pytest.raises(ValueError, match=r"is damaged or not an .npz file"):
         NASBench201Table("cifar10", tmp_path / "wrong.npz")
 
 
 def test_a_lone_array_is_no_table(tmp_path):
     np.save(tmp_path / "lone.npy", np.zeros(3))
-    with pytest.raises(ValueError, match=r"is damaged or no .npz file"):
+    with pytest.raises(ValueError, match=r"is damaged or not an .npz file"):
         NASBench201Table("cifar10", tmp_path / "lone.npy")
 
 

@@ -56,7 +56,7 @@ def test_a_hostile_table_is_refused_and_not_run(tmp_path):
             return open, (str(tmp_path / "witness"), "w")
 
     store(tmp_path, {81072: Hostile()})
-    with pytest.raises(ValueError, match=r"'.*cora.bench' asks for \w*io.open, which is no plain data"):
+    with pytest.raises(ValueError, match=r"'.*cora.bench' asks for \w*io.open, which is not plain data"):
         NASBenchGraphTable("cora", tmp_path)
     assert not (tmp_path / "witness").exists()
 
@@ -71,7 +71,11 @@ def test_mistakes_are_named(tmp_path, chain, monkeypatch):
         FileNotFoundError, match=r"are not installed: install the package .*pip install 'lit-metanas\[g"
     ):
         NASBenchGraphTable("cora")
-    for content, text in (([], "is no table of"), ({}, "is no table of"), ({1: {"perf": 1}}, "lacks latency, para, ")):
+    for content, text in (
+        ([], "is not a table of"),
+        ({}, "is not a table of"),
+        ({1: {"perf": 1}}, "lacks latency, para, "),
+    ):
         store(tmp_path, content)
         with pytest.raises(ValueError, match=rf"cora.bench' {text}"):
             NASBenchGraphTable("cora", tmp_path)

@@ -85,7 +85,7 @@ def test_a_hostile_record_is_refused_and_not_run(tmp_path):
     store(tmp_path, {**made_record(), "more": Hostile(tmp_path / "witness")})
     table = NATSFiles("cifar10", tmp_path)
     with pytest.raises(
-        ValueError, match=r"'.*tss_000003.pickle.pbz2' asks for (posix|nt).mkdir, which is no plain data"
+        ValueError, match=r"'.*tss_000003.pickle.pbz2' asks for (posix|nt).mkdir, which is not plain data"
     ):
         table.score(table.space.from_index(3), "val_200")
     assert not (tmp_path / "witness").exists()
@@ -113,7 +113,7 @@ def test_a_record_that_lacks_something_is_refused(tmp_path, content):
     store(tmp_path, content)
     table = NATSFiles("cifar100", tmp_path)
     with pytest.raises(
-        ValueError, match=r"tss_000003.pickle.pbz2' is no NATS-Bench record of 'cifar100': get it again"
+        ValueError, match=r"tss_000003.pickle.pbz2' is not a NATS-Bench record of 'cifar100': get it again"
     ):
         table.score(table.space.from_index(3), "val_200")
 

@@ -56,9 +56,9 @@ def test_a_lower_fidelity_is_the_shortened_training_at_its_cost():
 
 def test_a_table_of_one_training_refuses_a_lower_fidelity():
     estimator = TabularEstimator(OneTraining(), "val")
-    with pytest.raises(ValueError, match="OneTraining knows no shorter training than that of 'val': search at fid"):
+    with pytest.raises(ValueError, match="OneTraining has no shorter training than that of 'val': search at fid"):
         estimator(A, fidelity=0.5)
-    with pytest.raises(ValueError, match="knows no shorter training"):
+    with pytest.raises(ValueError, match="has no shorter training"):
         Budget(queries=1).affords(estimator.cost(A, 0.5))
 
 
@@ -70,7 +70,7 @@ def test_an_unknown_signal_is_named():
 def test_what_a_table_does_not_know_is_none():
     table = OneTraining()
     assert (table.early("val"), table.measures(), table.training_flops(A, "val")) == (None, {}, 0)
-    with pytest.raises(ValueError, match="OneTraining knows no latency on 'phone': use none"):
+    with pytest.raises(ValueError, match="OneTraining has no latency on 'phone': use none"):
         TabularEstimator(table, "val", "phone")
 
 

@@ -89,7 +89,7 @@ def test_every_flipped_bit_is_found(path):
             wrong[place] ^= 1 << bit
             path.write_bytes(wrong)
             with pytest.raises(
-                ValueError, match=r"^'.*some.tfrecord' is damaged (in record \d|or no TFRecord file \d+)"
+                ValueError, match=r"^'.*some.tfrecord' is damaged (in record \d|or not a TFRecord file \d+)"
             ):
                 list(read_tfrecords(path, SOURCE))
 
@@ -107,7 +107,7 @@ def test_the_damaged_record_is_named(path, monkeypatch):
 
 def test_another_file_is_refused(path):
     path.write_bytes(b"something else, of some length")
-    with pytest.raises(ValueError, match="is damaged or no TFRecord file 0 bytes from its start"):
+    with pytest.raises(ValueError, match="is damaged or not a TFRecord file 0 bytes from its start"):
         list(read_tfrecords(path, SOURCE))
 
 

@@ -37,12 +37,12 @@ def test_json_comes_back() -> None:
         (b"9223372036854775808", "holds a number that is too large (9223372036…)"),
         (b"-1e308", "holds a number that is too large (-1e308…)"),
         (b"1e999", "holds a number that is too large (1e999…)"),
-        (b"[NaN]", "holds NaN, which is no number"),
-        (b"-Infinity", "holds -Infinity, which is no number"),
+        (b"[NaN]", "holds NaN, which is not a number"),
+        (b"-Infinity", "holds -Infinity, which is not a number"),
         (b'{"%s": 1}' % (b"n" * 10_001), "holds a text of 10001 characters, more than 10000"),
         (b'["%s"]' % (b"n" * 10_001), "holds a text of 10001 characters, more than 10000"),
-        (b'["\\udc80"]', "holds a text that is no Unicode"),
-        (b'{"\\ud800": 1}', "holds a text that is no Unicode"),
+        (b'["\\udc80"]', "holds text that is not Unicode"),
+        (b'{"\\ud800": 1}', "holds text that is not Unicode"),
         (b"[" + b"[]," * 2_000_001 + b"1]", "holds more than 4000000 values"),
         (b" " * (json_files.LARGEST_JSON + 1), "is larger than 64 MB"),
     ],
@@ -65,7 +65,7 @@ def fifo(path: Path) -> None:
 @pytest.mark.parametrize("make", [fifo, Path.mkdir, lambda path: path.symlink_to("/dev/zero")])
 def test_only_regular_files_are_read(make: Callable[[Path], None], tmp_path: Path) -> None:
     make(tmp_path / "x.json")
-    with pytest.raises(ValueError, match="is no regular file: write it again"):
+    with pytest.raises(ValueError, match="is not a regular file: write it again"):
         read_json(tmp_path / "x.json", "write it again")
 
 
@@ -84,22 +84,22 @@ def test_a_lock_writes_through_no_link(name: str, link: Callable[[Path, Path], N
     run.mkdir()
     link(run / name, thesis)
     lock = directory_lock(run, "fit", "directory") if name == ".fit.lock" else changing(run / "results.json")
-    with pytest.raises(ValueError, match=r"lock' is a link or no plain file, and was left as it is"), lock:
+    with pytest.raises(ValueError, match=r"lock' is a link or not a regular file, and was left as it is"), lock:
         pass
     assert thesis.read_text() == "five years"
 
 
 def test_a_lock_is_no_pipe(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / ".fit.lock")
-    with pytest.raises(ValueError, match="no plain file"), directory_lock(tmp_path, "fit", "directory"):
+    with pytest.raises(ValueError, match="not a regular file"), directory_lock(tmp_path, "fit", "directory"):
         pass
-    with pytest.raises(ValueError, match="no plain file"):
+    with pytest.raises(ValueError, match="not a regular file"):
         open_own(tmp_path / ".fit.lock", os.O_WRONLY)
 
 
 def test_a_change_waits_for_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(locks, "MOST_WAIT", 0.1)
-    refused = pytest.raises(ValueError, match=r"is being changed by another process")
+    refused = pytest.raises(ValueError, match=r"has been locked by another process")
     with changing(tmp_path / "results.json"), refused, changing(tmp_path / "architectures.json"):
         pass
     with changing(tmp_path / "results.json"):
@@ -121,7 +121,7 @@ def test_only_regular_files_are_compared(make: Callable[[Path], None], tmp_path:
     assert has_content(tmp_path / "a", b"same")
     assert not any(has_content(tmp_path / "a", other) for other in (b"", b"other", b"sam", b"same."))
     assert not has_content(tmp_path / "b", b"same")
-    with pytest.raises(ValueError, match=r"b' is damaged or no \.npz file: fix it\."):
+    with pytest.raises(ValueError, match=r"b' is damaged or not an \.npz file: fix it\."):
         read_npz(tmp_path / "b", "fix it")
 
 
@@ -159,7 +159,7 @@ def archive(path: Path, header: dict[str, Any] | bytes, data: bytes, compression
     ids=str,
 )
 def test_an_array_is_as_large_as_its_bytes(header: dict[str, Any] | bytes, size: int, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"a.npz' is damaged or no \.npz file: fix it\."):
+    with pytest.raises(ValueError, match=r"a.npz' is damaged or not an \.npz file: fix it\."):
         read_npz(archive(tmp_path / "a.npz", header, bytes(size)), "fix it")
 
 

@@ -469,7 +469,7 @@ def test_autograd_around_vmap_is_not_used_for_a_reason(tiny):
 
 
 def test_sampled_children_refuse_vmap(tiny):
-    with pytest.raises(ValueError, match="SampledChild computes another child a task"):
+    with pytest.raises(ValueError, match="SampledChild computes a different child for each task"):
         tiny.call(PrototypeLoss(task_map="vmap"), relaxation=SampledChild(), head=PrototypeHead())
 
 

@@ -73,20 +73,20 @@ BAD = {
     "line 2 is not valid JSON": b"\xff\xfe\x00garbage",
     "line 2 holds a number that is too large": line(a_record(), seed=10**400),
     r"line 2 holds a number that is too large \(1e309": line(a_record(), embedding=[1.5]).replace(b"1.5", b"1e309"),
-    "line 2 is no record of a search: a trial lacks the measure 'latency', which is an objective": line(
+    "line 2 is not a record of a search: a trial lacks the measure 'latency', which is an objective": line(
         a_record(), objectives=["accuracy", "latency"]
     ),
-    "line 2 holds NaN, which is no number": line(a_record(), embedding=[math.nan]),
+    "line 2 holds NaN, which is not a number": line(a_record(), embedding=[math.nan]),
     "line 2 holds a text of 100000 characters": line(a_record(), method="m" * 10**5),
-    "line 2 holds a text that is no Unicode": line(a_record(), method="\ud800"),
+    "line 2 holds text that is not Unicode": line(a_record(), method="\ud800"),
     "line 2 is nested deeper than 40 levels": b"[" * 41 + b"]" * 41,
     "line 2 is not valid JSON .truncated": b"[" * 10**5,
     "line 2 holds more than 4000000 values": b"[" + b"1," * 4 * 10**6 + b"1]",
     "line 2 has no schema number": b'{"results": []}',
     "line 2 has no schema number and": b"[1, 2]",
     "line 2 has schema 9, of a newer version": line(a_record(), schema=9, further=1),
-    "line 2 is no record of a search: record has an unknown field 'sparkle'": line(a_record(), sparkle=1),
-    r"line 2 is no record of a search: record.trials\[0\] must be an object": line(a_record(), trials=[1]),
+    "line 2 is not a record of a search: record has an unknown field 'sparkle'": line(a_record(), sparkle=1),
+    r"line 2 is not a record of a search: record.trials\[0\] must be an object": line(a_record(), trials=[1]),
     "line 2 is of task 'fish' in the space LayeredSpace, not NASBenchGraph": line(
         a_record("fish", space="LayeredSpace")
     ),
@@ -109,7 +109,7 @@ def test_a_bad_line_gets_one_sentence_and_the_others_are_kept(tmp_path, message)
     assert not text.endswith("..")
     assert "\n" not in text
     path.write_bytes(b"\n" + BAD[message])
-    with pytest.raises(ValueError, match=rf"no record of a search that can be used \({message}") as refused:
+    with pytest.raises(ValueError, match=rf"no usable record of a search \({message}") as refused:
         read_record_lines(path, SPACE)
     assert "\n" not in str(refused.value)
 
@@ -132,7 +132,7 @@ def test_no_file_and_an_empty_file(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no file '.*records\.jsonl': run `lit-metanas search` first"):
         read_record_lines(tmp_path / "records.jsonl")
     (tmp_path / "records.jsonl").write_text("\n\n")
-    with pytest.raises(ValueError, match=r"can be used \(it is empty\): give"):
+    with pytest.raises(ValueError, match=r"of a search \(it is empty\): give"):
         read_record_lines(tmp_path / "records.jsonl")
 
 

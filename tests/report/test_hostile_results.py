@@ -148,10 +148,10 @@ def refused(change: Document, rows: list[ResultRow], capsys: pytest.CaptureFixtu
     [
         ({"value": 1e308}, "holds a number that is too large (1e+308…)"),
         ({"seed": 10**400}, "holds a number that is too large"),
-        ({"value": math.nan}, "holds NaN, which is no number"),
+        ({"value": math.nan}, "holds NaN, which is not a number"),
         ({"method": "m" * 10**5}, "holds a text of 100000 characters"),
         ({"protocol": {"name": "x", "way": 1, "shot": 1, "batch_norm": "", "account": "euros"}}, "not in 'euros'"),
-        ({"method": "\ud800"}, "holds a text that is no Unicode"),
+        ({"method": "\ud800"}, "holds text that is not Unicode"),
         (
             {"front": [{"architecture": {}, "value": 1, "cost": {}, "measures": {name: 1}} for name in "ab"]},
             "different measures",

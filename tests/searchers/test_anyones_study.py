@@ -113,9 +113,9 @@ def test_a_study_without_the_choices_is_told_so_once():
     with pytest.warns(UserWarning, match="MetaSampler learns nothing") as told:
         optimized(sampler, 5, lambda trial: value(asked(trial)), study_name="mine")
     (message,) = [str(one.message) for one in told]
-    assert message.startswith("MetaSampler learns nothing from trial 0 of the study 'mine', and draws what it has")
+    assert message.startswith("MetaSampler learns nothing from trial 0 of the study 'mine', and draws its parameters")
     assert "no parameter 'arch.depth' for the choice 'depth', but 'depth', 'width', 'rate', 'bias'" in message
-    with pytest.warns(UserWarning, match="'depth' is 7, no label of the choice: use 1, 2, 3, 4"):
+    with pytest.warns(UserWarning, match="'depth' is 7, which is not a label of the choice: use 1, 2, 3, 4"):
         optimized(MetaSampler(space=SPACE, prefix=""), 1, lambda trial: trial.suggest_int("depth", 7, 7))
 
 
@@ -194,7 +194,7 @@ def test_a_missing_or_foreign_checkpoint_is_noticed_at_once(tmp_path):
     with pytest.raises(FileNotFoundError, match="There is no checkpoint"):
         SAMPLERS["meta"](checkpoint=str(tmp_path / "absent.ckpt"))
     torch.save({}, tmp_path / "other.ckpt")
-    with pytest.raises(ValueError, match="is no meta-surrogate"):
+    with pytest.raises(ValueError, match="is not a meta-surrogate"):
         SAMPLERS["meta"](checkpoint=str(tmp_path / "other.ckpt"))
 
 

@@ -157,7 +157,7 @@ def test_a_supernet_needs_one_of_weights_and_start(learned):
     task = tasks("test", 1)[0]
     weights = read_meta_checkpoint(learned / "supernet.ckpt").weights
     for options in ({}, {"weights": weights, "start": str(learned / "supernet.ckpt")}):
-        with pytest.raises(ValueError, match="give one of both"):
+        with pytest.raises(ValueError, match="give one of the two"):
             SupernetEstimator(task, SPACE, 0, **options)
     with pytest.raises(FileNotFoundError, match=r"no checkpoint 'nowhere\.ckpt'"):
         SupernetEstimator(task, SPACE, 0, start="nowhere.ckpt")

@@ -171,12 +171,14 @@ def test_a_space_without_open_choices_returns_its_one_architecture():
 
 
 def test_wrong_settings_are_refused():
-    with pytest.raises(ValueError, match="budget in FLOPs"):
+    with pytest.raises(ValueError, match="divides a budget of training FLOPs"):
         run(SuccessiveHalving(), Budget(queries=5))
     for searcher in (SuccessiveHalving(finish=True), EvolvingHalving()):
-        with pytest.raises(ValueError, match=r"1000 FLOPs and 0 queries pays for no architecture on 'curve': raise it"):
+        with pytest.raises(
+            ValueError, match=r"1000 FLOPs and 0 queries is too small to train any architecture on 'curve': raise it"
+        ):
             run(searcher, Budget(flops=1000, queries=0))
-    with pytest.raises(ValueError, match="0 FLOPs and any number of queries pays for no architecture"):
+    with pytest.raises(ValueError, match="0 FLOPs and any number of queries is too small to train any architecture"):
         run(SuccessiveHalving(), Budget(flops=0))
     with pytest.raises(ValueError, match=r"EvolvingHalving: the rungs \[2\] are not"):
         EvolvingHalving(rungs=(2,), candidates=(1,))
@@ -271,7 +273,7 @@ def test_a_failing_training_is_recorded_and_leaves_the_others_in_the_running(sea
 
 
 def test_a_search_in_which_all_trainings_fail_names_the_last_reason():
-    with pytest.raises(ValueError, match="8 trainings on 'curve', and none succeeded, the last because of OutOf"):
+    with pytest.raises(ValueError, match="All of 8 trainings on 'curve' failed, the last one because of OutOf"):
         SuccessiveHalving().run(Fragile(limit=-1), SPACE, Budget(flops=9000), 0, problem="curve")
 
 
@@ -281,5 +283,7 @@ def test_an_estimator_that_trains_nothing_is_refused(searcher):
         def full(self, architecture):
             return 0
 
-    with pytest.raises(ValueError, match=r"^Free costs no training FLOPs, which halving shares out: take an estimator"):
+    with pytest.raises(
+        ValueError, match=r"^Free costs no training FLOPs, by which halving divides its budget: take an estimator"
+    ):
         searcher.run(Free(None, SPACE, 0), SPACE, Budget(flops=9000), 0, problem="curve")

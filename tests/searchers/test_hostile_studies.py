@@ -74,7 +74,7 @@ def test_tampered_notes_get_one_sentence(name: str, value: object, storage: str,
     text = str(caught.value)
     assert "\n" not in text
     assert len(text) < 400
-    assert "what cannot be read (its note" in text or "cannot be used (damaged)" in text or "cost is negative" in text
+    assert "that cannot be read (its note" in text or "cannot be used (damaged)" in text or "cost is negative" in text
 
 
 @pytest.mark.parametrize("name", ["settings", "search"])
@@ -135,7 +135,7 @@ def test_a_file_beside_a_data_base_is_no_link(
     thesis = tmp_path / "thesis"
     thesis.write_bytes(b"\0five years")
     link(tmp_path / f"studies.db{suffix}", thesis)
-    with pytest.raises(ValueError, match=rf"studies.db{suffix}' is a link or no plain file"):
+    with pytest.raises(ValueError, match=rf"studies.db{suffix}' is a link or not a regular file"):
         search(storage=storage, budget=Budget(queries=5))
     assert thesis.read_bytes() == b"\0five years"
 
@@ -236,14 +236,14 @@ def test_an_embedding_that_is_none_gets_one_sentence(value: object, storage: str
         study = optuna.load_study(study_name=None, storage=opened)
         study.set_user_attr(EMBEDDING, value)
         for read in (embedding_of, record_of):
-            with pytest.raises(ValueError, match=r"has an 'embedding' that is no list of numbers"):
+            with pytest.raises(ValueError, match=r"has an 'embedding' that is not a list of numbers"):
                 read(study)
 
 
 def test_a_trial_without_its_value_is_named(storage: str, tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "studies.db")) as connection, connection:
         connection.execute("delete from trial_values")
-    with pytest.raises(ValueError, match=r"^Trial 0 says of itself what cannot be read \(its value is no number\)"):
+    with pytest.raises(ValueError, match=r"^Trial 0 has attributes that cannot be read \(its value is not a number\)"):
         search(storage=storage, budget=Budget(queries=5))
 
 

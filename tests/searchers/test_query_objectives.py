@@ -122,7 +122,7 @@ def test_goals_that_make_no_sense_are_refused():
         def __call__(self, architecture, *, fidelity, start=None):
             raise AssertionError("not asked")
 
-    with pytest.raises(ValueError, match="must be 'accuracy' and then measures"):
+    with pytest.raises(ValueError, match="must be 'accuracy' followed by measures"):
         QuerySearcher(objectives=("parameters",))
     with pytest.raises(ValueError, match="each once"):
         QuerySearcher(objectives=("accuracy", "flops", "flops"))

@@ -150,5 +150,5 @@ def test_what_does_not_go_together_is_refused():
         QuerySearcher(fidelities=(0.1,))
     with pytest.raises(ValueError, match="need each other"):
         QuerySearcher(pruner=MedianPruner())
-    with pytest.raises(ValueError, match="weighs one objective"):
+    with pytest.raises(ValueError, match="works with one objective only"):
         QuerySearcher(fidelities=(0.1,), pruner=MedianPruner(), objectives=("accuracy", "flops"))

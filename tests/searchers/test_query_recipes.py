@@ -100,13 +100,15 @@ def test_a_training_under_another_recipe_costs_and_scores_as_by_that_recipe():
 
 
 def test_ranges_that_no_recipe_can_have_are_refused():
-    with pytest.raises(ValueError, match="A recipe has no number 'momentum': use epochs, batch_size, learning_rate"):
+    with pytest.raises(
+        ValueError, match="A recipe has no numeric field 'momentum': use epochs, batch_size, learning_rate"
+    ):
         QuerySearcher(train={"momentum": RecipeRange(0.1, 0.9)})
-    with pytest.raises(ValueError, match="A recipe has no number 'inherit'"):
+    with pytest.raises(ValueError, match="A recipe has no numeric field 'inherit'"):
         QuerySearcher(train={"inherit": RecipeRange(0, 1)})
     with pytest.raises(ValueError, match="epochs is 0"):
         QuerySearcher(train={"epochs": RecipeRange(0, 5)})
-    with pytest.raises(ValueError, match=r"The epochs of a recipe is a whole number, and 1\.5 is none"):
+    with pytest.raises(ValueError, match=r"The epochs of a recipe is a whole number, and 1\.5 is not"):
         QuerySearcher(train={"epochs": RecipeRange(1.5, 1.9)})  # not all values would be within the range
     with pytest.raises(ValueError, match="is empty"):
         RecipeRange(2, 1)

@@ -22,7 +22,7 @@ from sqlalchemy import text
 from lit_metanas.records import Budget, Cost, SearchRecord
 from lit_metanas.searchers import QuerySearcher
 from lit_metanas.searchers.query.ledger import Ledger, Query, trial_attributes
-from lit_metanas.searchers.query.worker_group import TRIES, WorkerGroup, retry, team_storage
+from lit_metanas.searchers.query.worker_group import TRIES, WorkerGroup, retry, shared_storage
 
 SCRIPT = Path(query_toys.__file__).with_name("query_worker.py")
 NAME = "digits/Digits/seed 0"
@@ -166,7 +166,7 @@ def test_nothing_is_scored_twice_where_two_of_four_processes_are_killed(storage)
 @contextmanager
 def group(storage, heartbeat=3600):
     """One process's view of an empty study, here in a thread."""
-    known = team_storage(storage, heartbeat)
+    known = shared_storage(storage, heartbeat)
     study = optuna.create_study(study_name=NAME, storage=known, direction="maximize", load_if_exists=True)
     yield WorkerGroup(study, known, heartbeat)
     known.remove_session()
@@ -299,7 +299,7 @@ def test_the_trial_of_a_killed_process_is_begun_anew_by_another(storage):
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 @pytest.mark.filterwarnings("ignore:Heartbeat of storage is supposed")
 def test_a_trial_in_hand_shows_signs_of_life(storage):
-    known = team_storage(storage, 1)
+    known = shared_storage(storage, 1)
     study = optuna.create_study(storage=known)
     trial, seen, begun = study.ask(), set(), time.monotonic()
     with WorkerGroup(study, known, 1).beating(trial):
@@ -354,7 +354,7 @@ def test_a_trial_that_costs_every_process_is_given_up():
 
 
 def test_workers_need_a_storage():
-    with pytest.raises(ValueError, match="Worker -1 has no number to draw by: give each worker another one, 0 or more"):
+    with pytest.raises(ValueError, match="Worker -1 is below 0: give each worker a number of its own, 0 or more"):
         QuerySearcher(worker=-1, storage="sqlite:///studies.db")
     with pytest.raises(ValueError, match="Worker 0 has no study to share: give a storage"):
         QuerySearcher(worker=0)

@@ -212,7 +212,7 @@ def test_each_label_has_a_layer_of_its_own(labels, tmp_path):
         ),
         (
             lambda shape, build: build.choice("kernel", {"3": lambda: 3}),
-            "Candidate '3' of 'kernel' makes int, which is no layer.",
+            "Candidate '3' of 'kernel' makes int, which is not a layer.",
         ),
         (
             lambda shape, build: build.choice("kernel", {"3": nn.ReLU, 3: nn.Tanh}),
@@ -295,7 +295,7 @@ def test_a_wrong_body_is_told_in_a_sentence(make, text):
         ),
         (
             lambda shape, build: [build.norm(2)],
-            "The body is list, no module: let `body` return one, such as nn.Sequential(*layers).",
+            "The body is list, not a module: let `body` return one, such as nn.Sequential(*layers).",
         ),
         (
             lambda shape, build: build.choice(f"kernel{shape[0]}", conv(build, shape[0], 4)),
@@ -436,7 +436,7 @@ def test_a_product_is_divided_where_its_factors_can_be(divisor):
     ],
 )
 def test_what_would_make_a_plain_number_of_an_open_one_is_refused(operation, compute):
-    with pytest.raises(TypeError, match=f"'{operation}' would make a plain number of an open one"):
+    with pytest.raises(TypeError, match=f"'{operation}' would turn an open number into a plain one"):
         compute()
 
 

@@ -83,19 +83,19 @@ def test_order_of_inputs_and_kind_of_lists_do_not_matter():
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        (("Genotype(", "print("), "is no genotype"),
-        (("range(2, 6)", "__import__('os').getcwd()"), "is no genotype"),
+        (("Genotype(", "print("), "is not a genotype"),
+        (("range(2, 6)", "__import__('os').getcwd()"), "is not a genotype"),
         (("normal=[", "normal=["), None),
-        ((", reduce_concat=range(2, 6))", ")"), "is no genotype"),
-        (("reduce_concat=range(2, 6)", "reduce_concat=5"), "is no genotype"),
-        (("reduce_concat=range(2, 6)", f"reduce_concat=range(2, {10**30})"), "is no genotype"),
+        ((", reduce_concat=range(2, 6))", ")"), "is not a genotype"),
+        (("reduce_concat=range(2, 6)", "reduce_concat=5"), "is not a genotype"),
+        (("reduce_concat=range(2, 6)", f"reduce_concat=range(2, {10**30})"), "is not a genotype"),
         (("normal_concat=range(2, 6)", "normal_concat=range(3, 6)"), r"normal_concat is \[3, 4, 5\]"),
         (("('dil_conv_3x3', 2)", "('dil_conv_3x3', 5)"), "node 5 of the genotype's normal cell"),
         (("('dil_conv_3x3', 2)", "('dil_conv_3x3', 0)"), "Node 5 of the genotype's normal cell has input 0 twice"),
-        (("('dil_conv_3x3', 2)", "'dil_conv_3x3'"), "is no pair"),
+        (("('dil_conv_3x3', 2)", "'dil_conv_3x3'"), "is not a pair"),
         (("('skip_connect', 0), ('dil_conv_3x3', 2)", "('skip_connect', 0)"), "has 7 pairs"),
         (("dil_conv_3x3", "dil_conv_9x9"), "no label 'dil_conv_9x9'"),
-        ((V2, "(" * 3000), "is no genotype"),
+        ((V2, "(" * 3000), "is not a genotype"),
     ],
 )
 def test_foreign_notations_are_refused(change, text):

@@ -313,11 +313,11 @@ def test_errors(arguments, text):
 @pytest.mark.parametrize(
     ("matrix", "operations", "text"),
     [
-        ([[0, 1], [1, 0]], ["input", "output"], "is no cell of NAS-Bench-101: give 2 to 3 vertices"),
-        ([[0, 1]], ["input", "output"], "is no cell"),
-        ([[0, 1], [0, 0]], ["output", "input"], "is no cell"),
-        ([], [], "is no cell"),
-        ([[0] * 4] * 4, ["input", C3, C3, "output"], "is no cell"),
+        ([[0, 1], [1, 0]], ["input", "output"], "is not a cell of NAS-Bench-101: give 2 to 3 vertices"),
+        ([[0, 1]], ["input", "output"], "is not a cell"),
+        ([[0, 1], [0, 0]], ["output", "input"], "is not a cell"),
+        ([], [], "is not a cell"),
+        ([[0] * 4] * 4, ["input", C3, C3, "output"], "is not a cell"),
         ([[0] * 3] * 3, ["input", "conv5x5", "output"], "no operation 'conv5x5': use conv3x3-bn-relu"),
     ],
 )

@@ -106,7 +106,7 @@ def test_order_is_that_of_the_table(space, architectures, data_folder):
     ],
 )
 def test_what_is_no_notation_is_refused(space, text):
-    with pytest.raises(ValueError, match=re.escape(f"'{text}' is no cell of NAS-Bench-201: write |x~0|+")):
+    with pytest.raises(ValueError, match=re.escape(f"'{text}' is not a cell of NAS-Bench-201: write |x~0|+")):
         space.from_string(text)
 
 

@@ -184,7 +184,7 @@ def test_a_trial_tells_its_architecture(space):
     assert space.from_parameters({**labels, "arch.depth": 1.0}) == space.canonical(every_label(space))
     with pytest.raises(ValueError, match=r"There is no parameter 'arch\.depth' for the choice 'depth', but 'depth'\."):
         space.from_parameters({"depth": 1})
-    with pytest.raises(ValueError, match=r"'depth' is 7, no label of the choice: use 1, 2\."):
+    with pytest.raises(ValueError, match=r"'depth' is 7, which is not a label of the choice: use 1, 2\."):
         space.from_parameters({"depth": 7}, prefix="")
     assert list(space.distributions("net.")) == [f"net.{choice.name}" for choice in space.choices]
     assert space.canonical({**every_label(space), "depth": 1, "layer1.width": 8})["layer1.width"] == "8"

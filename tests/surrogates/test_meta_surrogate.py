@@ -15,7 +15,7 @@ from lit_metanas.records import TaskScores, rank_gaussian
 from lit_metanas.spaces import Choice, ChoiceSpace, OneHotEncoding
 from lit_metanas.surrogates import GaussianProcess, MetaSurrogate
 from lit_metanas.surrogates.surrogate_checkpoint import SURROGATE_KEY, read_surrogate
-from lit_metanas.surrogates.transfer import closeness, combine, discordance, evidence_weights, portfolio
+from lit_metanas.surrogates.transfer import closeness, combine_predictions, discordance, evidence_weights, portfolio
 
 
 class Letters(ChoiceSpace):
@@ -185,7 +185,7 @@ def test_foreign_checkpoints_are_refused(fitted, tmp_path):
     with pytest.raises(ValueError, match="is damaged"):
         read_surrogate(tmp_path / "broken.ckpt", ENCODING)
     torch.save({"state_dict": {}}, tmp_path / "foreign.ckpt")
-    with pytest.raises(ValueError, match="is no meta-surrogate"):
+    with pytest.raises(ValueError, match="is not a meta-surrogate"):
         read_surrogate(tmp_path / "foreign.ckpt", ENCODING)
     torch.save(
         {SURROGATE_KEY: {**torch.load(file, weights_only=True)[SURROGATE_KEY], "schema": 99}}, tmp_path / "newer.ckpt"
@@ -267,8 +267,8 @@ def test_evidence_counts_pairs_and_fades():
     near = torch.tensor([[5.0, 4.0, 3.0, 1.0, 2.0]])  # one of ten pairs
     found = evidence_weights(torch.tensor([5.0, 4.0, 3.0, 2.0, 1.0]), near)
     torch.testing.assert_close(found, 0.75 * torch.tensor([1 - (0.1 / 0.2) ** 2]).double())
-    torch.testing.assert_close(combine(torch.ones(2).double(), torch.zeros(0).double(), torch.zeros(0, 2).double()),
-                               torch.ones(2).double())  # fmt: skip
+    alone = combine_predictions(torch.ones(2).double(), torch.zeros(0).double(), torch.zeros(0, 2).double())
+    torch.testing.assert_close(alone, torch.ones(2).double())
 
 
 def test_closeness_does_not_depend_on_units():

@@ -202,10 +202,10 @@ def test_refusals(many, tmp_path):
         set_up(*many, "nowhere.jsonl")
     with pytest.raises(ValueError, match="has no records: give at least one file"):
         RecordDataModule([], encoding=ENCODING)
-    with pytest.raises(ValueError, match=r"val_tasks = 1\.5 is no share"):
+    with pytest.raises(ValueError, match=r"val_tasks = 1\.5 is not a share"):
         RecordDataModule(many, encoding=ENCODING, val_tasks=1.5)
     data = RecordDataModule(many, encoding=OneHotEncoding(NASBenchGraph()))
-    with pytest.raises(ValueError, match=r"can be used \(line 1 is of task 'task 0' in the space Pairs, not NASBench"):
+    with pytest.raises(ValueError, match=r"of a search \(line 1 is of task 'task 0' in the space Pairs, not NASBench"):
         data.setup("fit")
     embedded = written(tmp_path / "e.jsonl", a_record("v", trial("ab", 1), trial("cd", 2), embedding=(1.0,)))
     with pytest.raises(ValueError, match="Tasks 'task 9' and 'v' have embeddings of 0 and 1 numbers"):

@@ -95,7 +95,7 @@ class Stream(IterableDataset):
         (Items([]), "Items holds no images: give it some."),
         (
             Items([(IMAGES[0], 0, 1)]),
-            "Item 0 of Items is no pair of an image and a label: give such a data set.",
+            "Item 0 of Items is not a pair of an image and a label: give such a data set.",
         ),
         (
             Items([(IMAGES[0], 0), ("a.png", 1)]),

@@ -91,7 +91,7 @@ def test_errors_of_omniglot(both, tmp_path):
         Omniglot(both[1]).classes("train")
     damaged = tmp_path / "damaged.npz"
     damaged.write_bytes(Path(both[1]).read_bytes()[:500])
-    with pytest.raises(ValueError, match=r"damaged.npz' is damaged or no .npz file"):
+    with pytest.raises(ValueError, match=r"damaged.npz' is damaged or not an .npz file"):
         Omniglot(str(damaged)).classes("train")
     empty = Path(both[0]) / "omniglot-py" / "images_background" / "Greek" / "character09"
     empty.mkdir()

@@ -130,7 +130,7 @@ def test_refusals():
     empty = replace(make_task(), train=Split(torch.zeros(0, 1, 8, 8), torch.zeros(0, dtype=torch.int64)))
     with pytest.raises(ValueError, match="'made/0' has no training examples for DataStatistics"):
         DataStatistics()(empty)
-    with pytest.raises(ValueError, match="joins nothing"):
+    with pytest.raises(ValueError, match="has no embeddings"):
         JoinedEmbedding([])
     with pytest.raises(ValueError, match="width = 0 must be at least 1"):
         RandomFeatures(width=0)

@@ -144,7 +144,9 @@ def test_a_training_without_an_end_is_refused(options):
         accelerator="cpu", devices=1, logger=False, enable_checkpointing=False, enable_progress_bar=False,
         enable_model_summary=False, **options,
     )  # fmt: skip
-    with pytest.raises(ValueError, match="falls until the end of training, and there is none: set the trainer's max"):
+    with pytest.raises(
+        ValueError, match="falls until the end of the training, which is not set: set the trainer's max"
+    ):
         trainer.fit(child(), batches(split(), 8, seed=0), batches(split(12, seed=1), 5))
 
 

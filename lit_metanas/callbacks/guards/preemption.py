@@ -119,8 +119,8 @@ class Preemption(Callback):
         stands = path.exists()
         if self._any(trainer, signal.SIGUSR1 in self._received) and trainer.is_global_zero:
             _requeue(stands)
-        begins = f"there is no '{path}' yet: it starts from the beginning"
-        goes_on = f"the training goes on from '{path}' (--ckpt_path), and `run` by the same command"
+        begins = f"there is no checkpoint '{path}' yet, so the next start is from the beginning"
+        goes_on = f"resume the training with --ckpt_path '{path}', or a `run` with the same command"
         raise _stop(goes_on if stands else begins, trainer)
 
     def _take_over(self, handler: Callable[[Trainer, int], None], trainer: Trainer) -> None:
@@ -141,7 +141,7 @@ class Preemption(Callback):
         self._note(trainer, signal.SIGINT)
         if trainer.local_rank == 0:
             os.write(
-                2, b"\nlit-metanas: stops after this step; Ctrl-C again stops at once.\n"
+                2, b"\nlit-metanas: stopping after this step; press Ctrl-C again to stop at once.\n"
             )  # print is not reentrant
 
     def _give_back(self) -> None:
@@ -181,7 +181,7 @@ def _end(trainer: Trainer, number: int) -> None:
     signal.signal(number, signal.SIG_IGN)  # one is enough
     if trainer.strategy.launcher is not None:
         trainer.strategy.launcher.kill(number)
-    raise _stop("the same command goes on from what is finished", trainer)
+    raise _stop("the same command goes on after what is finished", trainer)
 
 
 def _stop(goes_on: str, trainer: Trainer) -> SIGTERMException:
@@ -195,6 +195,6 @@ def _requeue(stands: bool) -> None:
     try:
         subprocess.run(["scontrol", "requeue", job], check=True, capture_output=True, text=True)
     except (OSError, subprocess.CalledProcessError) as error:
-        said = " ".join(str(getattr(error, "stderr", "") or error).split())
+        reason = " ".join(str(getattr(error, "stderr", "") or error).split())
         begin = f"The checkpoint is written, but job {job}" if stands else f"Job {job} has no checkpoint yet, and"
-        raise ChildProcessError(f"{begin} is not queued again ({said}): submit it again.") from None
+        raise ChildProcessError(f"{begin} could not be requeued ({reason}): submit it again.") from None

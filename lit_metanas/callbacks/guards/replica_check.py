@@ -153,7 +153,7 @@ class ReplicaCheck(Callback):
 
 
 def difference(gathered: Sequence[dict[str, int]]) -> str:
-    """Say which process has another tensor than the others.
+    """Say which process has a different tensor from the others.
 
     Args:
         gathered: for each process the checksums by name; not all are the same.
@@ -162,14 +162,14 @@ def difference(gathered: Sequence[dict[str, int]]) -> str:
     odd: dict[str, list[int]] = {}
     for name in names:
         values = [row.get(name) for row in gathered]
-        # Of two that differ nobody knows which is right: the first process's counts.
+        # Where two differ, nobody knows which is right: the first process's counts.
         usual = Counter(values).most_common(1)[0][0]
         if ranks := [rank for rank, value in enumerate(values) if value != usual]:
             odd[name] = ranks
     name, ranks = next(iter(odd.items()))
-    others = f", and so it is with {number_of(len(odd) - 1, 'other tensor')}" if len(odd) > 1 else ""
+    others = f", and {number_of(len(odd) - 1, 'other difference')}" if len(odd) > 1 else ""
     who = f"process {ranks[0]} has" if len(ranks) == 1 else f"processes {', '.join(map(str, ranks))} have"
     return (
-        f"{who} another '{name}' than the {'other' if len(gathered) == 2 else 'others'}{others}: the training stops "
-        "before it writes that into a checkpoint; go on from the last one."
+        f"{who} a different '{name}' from the {'other' if len(gathered) == 2 else 'others'}{others}: the training "
+        "stops before this gets into a checkpoint; resume from the last one."
     )

@@ -141,7 +141,7 @@ def plan(
     """
     protocols, methods, inputs, args = protocols or (), methods or {}, inputs or {}, args or {}
     for verb in args.keys() - {phase.verb for phase in phases}:
-        raise UsageError(f"'args.{verb}' is for no phase{near_miss(verb, {phase.verb for phase in phases})}")
+        raise UsageError(f"'args.{verb}' matches no phase{near_miss(verb, {phase.verb for phase in phases})}")
     phases = [replace(phase, args=[*args.get(phase.verb, ()), *phase.args]) for phase in phases]
     _check_inputs(inputs, phases, methods)
     phases = [one for phase in phases for one in _expand(phase, protocols, methods)]
@@ -187,11 +187,9 @@ def _check_inputs(inputs: Mapping[str, str], phases: list[Phase], methods: Mappi
     used = {name for text in texts for name in WORD.findall(text)}
     for name in sorted(inputs):
         if name in taken:
-            raise UsageError(
-                f"'inputs.{name}' cannot be given: '{{{name}}}' is the experiment's own; choose another name."
-            )
+            raise UsageError(f"'inputs.{name}' cannot be given: '{{{name}}}' is reserved; choose another name.")
         if name not in used:
-            raise UsageError(f"'inputs.{name}' is asked for by no phase{near_miss(name, used)}")
+            raise UsageError(f"'inputs.{name}' is used by no phase{near_miss(name, used)}")
 
 
 def _expand(phase: Phase, protocols: Sequence[str], methods: Mapping[str, Words]) -> Iterator[Phase]:
@@ -202,7 +200,7 @@ def _expand(phase: Phase, protocols: Sequence[str], methods: Mapping[str, Words]
     }
     for each in phase.each:
         if not variants[each]:
-            raise UsageError(f"Phase '{phase.name}' is one of each {each}: give '{each}s'.")
+            raise UsageError(f"Phase '{phase.name}' is repeated for each {each}: give '{each}s'.")
     for chosen in product(*(variants[each] for each in phase.each)):
         words = {name: text for part in chosen for name, text in part.items()}
         absent = {name for name, text in words.items() if text is None}
@@ -252,7 +250,7 @@ def _substitute(text: str, words: Mapping[str, str], phase: str | None = None) -
 
     def word(match: re.Match[str]) -> str:
         if match[1] not in words and phase is not None:
-            raise UsageError(f"'{match[0]}' in phase '{phase}' stands for nothing{near_miss(match[1], words)}")
+            raise UsageError(f"'{match[0]}' in phase '{phase}' has no value{near_miss(match[1], words)}")
         return words.get(match[1], match[0])
 
     return WORD.sub(word, text)

@@ -40,7 +40,7 @@ class Progress:
         found = state(step, self._anew)
         if found == "finished":
             self.done[number] = "skipped"
-            self.say(number, ": finished before, skipped")
+            self.say(number, ": already finished, skipped")
             return None
         aside = None
         if found == "new":
@@ -50,7 +50,7 @@ class Progress:
         args = step.args if checkpoint is None else [*step.args, f"--ckpt_path={checkpoint}"]
         self.say(number, " …" if checkpoint is None else f": goes on from {checkpoint} …")
         if aside is not None:
-            print(f"      set aside what another configuration left: {aside}", flush=True)
+            print(f"      moved the files of another configuration to {aside}", flush=True)
         print(f"      {shlex.join(['lit-metanas', *args])}", flush=True)
         mark(step, "started")
         return args

@@ -77,7 +77,7 @@ def run(
             ParallelRunner(progress, jobs).run()
     _summary(progress, directory)
     if all(text == "skipped" for text in progress.done.values()):
-        print(f"\nEverything in {directory} was finished before: nothing was done.")
+        print(f"\nEverything in {directory} was already finished: nothing was done.")
 
 
 def _in_order(progress: Progress, execute: Execute) -> None:

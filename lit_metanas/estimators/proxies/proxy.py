@@ -72,7 +72,7 @@ class Proxy(ABC):
             value = self.value(copy, inputs.clone(), labels.clone())
         if not math.isfinite(value):
             raise UndefinedProxyError(
-                f"{type(self).__name__} of this network is {value}: it tells nothing about it, so leave the network "
+                f"{type(self).__name__} of this network is {value}: it says nothing about it, so leave the network "
                 "out or take another proxy."
             )
         return value

@@ -48,7 +48,7 @@ class ProxyEmbedding(TaskEmbedding):
         seed: int = 0,
     ) -> None:
         if architectures < 1:
-            raise ValueError(f"ProxyEmbedding: {architectures} architectures tell nothing; give at least 1.")
+            raise ValueError(f"ProxyEmbedding: {architectures} architectures are too few; give at least 1.")
         self.space = space
         self.proxies = [Jacov(), GradNorm()] if proxies is None else list(proxies)
         self.architectures = architectures

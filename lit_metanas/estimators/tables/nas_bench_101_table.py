@@ -177,7 +177,9 @@ class NASBench101Table(Table):
             if not known or not shares or not math.isfinite(seconds) or not 0 <= parameters < 2**63:
                 raise ValueError("a value is out of range")
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
-            raise ValueError(f"'{self.file}' is no table of NAS-Bench-101: get it from {TABLE_101_ADDRESS}.") from None
+            raise ValueError(
+                f"'{self.file}' is not a table of NAS-Bench-101: get it from {TABLE_101_ADDRESS}."
+            ) from None
         return Training(module_hash, epochs, parameters, val, test, seconds)
 
     def _check(self, module_hash: str, matrix: str, operations: list[str]) -> None:

@@ -108,7 +108,7 @@ def _check_rows(content: Any, file: Path) -> dict[int, Mapping[str, float]]:
     """
     fields = {*FIELDS.values(), "para", "latency"}
     if not isinstance(content, dict) or not content:
-        raise ValueError(f"'{file}' is no table of NAS-Bench-Graph: {INSTALL}")
+        raise ValueError(f"'{file}' is not a table of NAS-Bench-Graph: {INSTALL}")
     for key, row in content.items():
         if not isinstance(row, dict) or not fields <= set(row):
             raise ValueError(f"'{file}' lacks {', '.join(sorted(fields))} in its row {str(key)[:40]}: {INSTALL}")

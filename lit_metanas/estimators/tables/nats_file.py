@@ -94,7 +94,7 @@ class NATSFiles(Table):
             try:
                 self._read[index] = _mean_measures(content, self.dataset)
             except (LookupError, TypeError, ValueError, AttributeError):
-                raise ValueError(f"'{file}' is no NATS-Bench record of '{self.dataset}': get it again.") from None
+                raise ValueError(f"'{file}' is not a NATS-Bench record of '{self.dataset}': get it again.") from None
         return self._read[index]
 
     def score(self, architecture: Architecture, signal: str) -> float:

@@ -82,7 +82,7 @@ class Table(ABC):
         """
         if device is not None and device not in self.devices:
             known = ", ".join(self.devices) or "none"
-            raise ValueError(f"{type(self).__name__} knows no latency on '{device}': use {known}.")
+            raise ValueError(f"{type(self).__name__} has no latency on '{device}': use {known}.")
 
     def check_signal(self, signal: str) -> None:
         """Refuse a signal that the table does not hold.
@@ -209,7 +209,7 @@ class TabularEstimator(Estimator):
         signal = self.signal if fidelity == 1 else self.table.early(self.signal)
         if signal is None:
             raise ValueError(
-                f"{type(self.table).__name__} knows no shorter training than that of '{self.signal}': search at "
+                f"{type(self.table).__name__} has no shorter training than that of '{self.signal}': search at "
                 "fidelity 1."
             )
         return signal

@@ -55,8 +55,8 @@ def climb(
         full = estimator.cost(architecture, 1.0).flops
         if full == 0:
             raise ValueError(
-                f"{type(estimator).__name__} costs no training FLOPs, which halving shares out: take an estimator that "
-                "trains, such as TrainingEstimator."
+                f"{type(estimator).__name__} costs no training FLOPs, by which halving divides its budget: take an "
+                "estimator that trains, such as TrainingEstimator."
             )
         fidelity = min(1.0, flops / len(contenders) / full)
         price = _once(estimator.cost(architecture, fidelity), architecture in known) if fidelity > 0 else None
@@ -83,7 +83,7 @@ def remaining_flops(budget: Budget, who: str) -> float:
         ValueError: the budget has no limit on FLOPs.
     """
     if budget.flops is None:
-        raise ValueError(f"{who} shares out training FLOPs: give the search a budget in FLOPs.")
+        raise ValueError(f"{who} divides a budget of training FLOPs: give the search one.")
     return budget.flops - budget.spent.flops
 
 
@@ -169,12 +169,12 @@ class Halving(Searcher):
         if not record.trials:
             queries = "any number of queries" if budget.queries is None else number_of(budget.queries, "query")
             raise ValueError(
-                f"The budget of {budget.flops:g} FLOPs and {queries} pays for no architecture on "
+                f"The budget of {budget.flops:g} FLOPs and {queries} is too small to train any architecture on "
                 f"'{record.task_id}': raise it, or lower the number of candidates."
             )
         if not any(trial.scored for trial in record.trials):
             raise ValueError(
-                f"{number_of(len(record.trials), 'training')} on '{record.task_id}', and none succeeded, the last "
+                f"All of {number_of(len(record.trials), 'training')} on '{record.task_id}' failed, the last one "
                 f"because of {record.trials[-1].failure}."
             )
         winner = contenders[0]

@@ -169,10 +169,10 @@ class Ledger:
             kept = Kept.of(trial.user_attrs)
             scored = trial.state == TrialState.COMPLETE
             if (scored and not trial.values) or not all(isinstance(value, float | int) for value in trial.values or ()):
-                raise ValueError("its value is no number")
+                raise ValueError("its value is not a number")
         except ValueError as error:
             raise ValueError(
-                f"Trial {trial.number} says of itself what cannot be read ({error}): give another storage, or another "
+                f"Trial {trial.number} has attributes that cannot be read ({error}): give another storage, or another "
                 "name in 'study'."
             ) from None
         if trial.state == TrialState.FAIL and "failure" not in trial.user_attrs:

@@ -36,8 +36,8 @@ class Objectives:
     def __post_init__(self) -> None:
         if self.objectives[:1] != (SCORE,) or len(set(self.objectives)) < len(self.objectives):
             raise ValueError(
-                f"The objectives {', '.join(self.objectives) or '(none)'} must be '{SCORE}' and then measures, each "
-                "once."
+                f"The objectives {', '.join(self.objectives) or '(none)'} must be '{SCORE}' followed by measures, "
+                "each once."
             )
         for name, limit in self.constraints.items():
             if not limit > 0:
@@ -154,7 +154,7 @@ def check_ranges(ranges: Mapping[str, RecipeRange]) -> None:
         for bound in (given.low, given.high):
             Recipe().replace({name: bound})
             if isinstance(asdict(Recipe())[name], int) and bound != int(bound):
-                raise ValueError(f"The {name} of a recipe is a whole number, and {bound} is none: give whole bounds.")
+                raise ValueError(f"The {name} of a recipe is a whole number, and {bound} is not: give whole bounds.")
 
 
 def suggest_recipe(trial: optuna.Trial, ranges: Mapping[str, RecipeRange]) -> dict[str, float | int | str | bool]:

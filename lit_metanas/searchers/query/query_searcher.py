@@ -22,7 +22,7 @@ from lit_metanas.searchers.query.scoring import Scoring
 from lit_metanas.searchers.query.study import open_storage, open_study, quiet_optuna
 from lit_metanas.searchers.query.study_record import describe_study
 from lit_metanas.searchers.query.trial_loop import TrialLoop
-from lit_metanas.searchers.query.worker_group import WorkerGroup, team_storage
+from lit_metanas.searchers.query.worker_group import WorkerGroup, shared_storage
 from lit_metanas.searchers.samplers.history_sampler import HistorySampler
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.choice_space import ChoiceSpace
@@ -97,13 +97,13 @@ class QuerySearcher(Searcher):
             if value < 1:
                 raise ValueError(f"The {name} {value} is below 1: give at least one.")
         if worker is not None and worker < 0:
-            raise ValueError(f"Worker {worker} has no number to draw by: give each worker another one, 0 or more.")
+            raise ValueError(f"Worker {worker} is below 0: give each worker a number of its own, 0 or more.")
         if worker is not None and storage is None:
             raise ValueError(f"Worker {worker} has no study to share: give a storage, such as sqlite:///studies.db.")
         if (pruner is None) == bool(fidelities):
             raise ValueError("A pruner and fidelities below the full one need each other: give both or neither.")
         if pruner is not None and len(objectives) > 1:
-            raise ValueError(f"A pruner weighs one objective: leave it out, or search for '{SCORE}' alone.")
+            raise ValueError(f"A pruner works with one objective only: leave it out, or search for '{SCORE}' alone.")
         self.sampler = sampler or RandomSampler()
         self.estimator = estimator
         self.fidelity = fidelity
@@ -169,7 +169,7 @@ class QuerySearcher(Searcher):
         self._known = estimator.meta_cost
         if isinstance(self.sampler, HistorySampler):
             self.sampler.check(space)
-        connect = RDBStorage if self.worker is None else partial(team_storage, heartbeat=self.heartbeat)
+        connect = RDBStorage if self.worker is None else partial(shared_storage, heartbeat=self.heartbeat)
         with quiet_optuna(), open_storage(self.storage, connect) as storage:
             study = open_study(
                 "/".join(part for part in (self.study, problem, space.name, f"seed {seed}") if part),
@@ -188,12 +188,12 @@ class QuerySearcher(Searcher):
                 embedding=embedding,
             )
             describe_study(study, record)
-            team = None
+            group = None
             if self.worker is not None and isinstance(storage, RDBStorage):
-                team = WorkerGroup(study, storage, self.heartbeat)
+                group = WorkerGroup(study, storage, self.heartbeat)
             ledger = Ledger(budget, record)
             scoring = Scoring(
-                study, space, estimator, ledger, self._goal, self._ladder, self.train, self.failures, team
+                study, space, estimator, ledger, self._goal, self._ladder, self.train, self.failures, group
             )
             loop = TrialLoop(
                 scoring,

@@ -57,7 +57,7 @@ class Scoring:
         ladder: fidelities.
         ranges: training hyper-parameters to search.
         failures: how many architectures in a row may fail.
-        team: the other processes that work on the study; None where there are none.
+        group: the other processes that work on the study; None where there are none.
         streak: how many failed in a row.
     """
 
@@ -69,7 +69,7 @@ class Scoring:
     ladder: FidelityLadder
     ranges: Mapping[str, RecipeRange]
     failures: int
-    team: WorkerGroup | None
+    group: WorkerGroup | None
     streak: int = 0
 
     def tell(self, trial: optuna.Trial, reported: Sequence[int] = ()) -> tuple[Query, dict[str, Tensor] | None] | None:
@@ -138,7 +138,7 @@ class Scoring:
 
     def _reserve(self, trial: optuna.Trial, query: Query, planned: Cost) -> None:
         """Begin only what the budget can pay to its end, and what nobody else has in hand."""
-        others = self.team.reserve(trial, query, planned, self.ledger) if self.team else Cost()
+        others = self.group.reserve(trial, query, planned, self.ledger) if self.group else Cost()
         if query in self.ledger.known or self.ledger.budget.affords(others + planned):
             return
         trial.set_user_attr("unpaid", "the budget does not pay for it")  # for who sees a failed trial there
@@ -240,4 +240,4 @@ class Scoring:
         self, trial: optuna.Trial, *, values: Sequence[float] | None = None, state: TrialState | None = None
     ) -> None:
         # With other processes, a trial that was slow to show life may have been given up by them.
-        self.study.tell(trial, values, state=state, skip_if_finished=self.team is not None)
+        self.study.tell(trial, values, state=state, skip_if_finished=self.group is not None)

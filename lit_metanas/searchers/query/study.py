@@ -92,7 +92,7 @@ def _check(storage: str) -> None:
         raise sqlite3.DatabaseError("it is a link to another file")
     for beside in (Path(f"{file}{suffix}") for suffix in ("-journal", "-wal", "-shm")):
         if beside.is_symlink() or (beside.exists() and (not beside.is_file() or beside.stat().st_nlink > 1)):
-            raise sqlite3.DatabaseError(f"'{beside}' is a link or no plain file")
+            raise sqlite3.DatabaseError(f"'{beside}' is a link or not a regular file")
     journal = Path(f"{file}-journal")
     if journal.is_file() and journal.stat().st_size >= len(_NAMES_ANOTHER):
         with journal.open("rb") as stream:

@@ -87,9 +87,7 @@ def record_of(
         record.embedding = embedding_of(study)
         Ledger(Budget(), record).read(trials)
     except (TypeError, ValueError, AttributeError) as error:
-        raise ValueError(
-            f"The study '{study.study_name}' says of itself or of a trial what cannot be read: {error}"
-        ) from None
+        raise ValueError(f"The study '{study.study_name}' cannot be read: {error}") from None
     if not record.trials:
         raise ValueError(
             f"The study '{study.study_name}' has no finished trial with an architecture, that is with parameters "

@@ -51,7 +51,7 @@ class TrialLoop:
         worker: int | None,
     ) -> None:
         self.scoring = scoring
-        self.study, self.ledger, self.team = scoring.study, scoring.ledger, scoring.team
+        self.study, self.ledger, self.group = scoring.study, scoring.ledger, scoring.group
         self.sampler, self.pruner = sampler, pruner
         self.seeds = (seed,) if worker is None else (seed, worker)
         self.trials, self.patience = trials, patience
@@ -62,10 +62,10 @@ class TrialLoop:
         """Go on until the end; with others at work, until they have finished, too."""
         with suppress(Exhausted):
             self.ledger.read(self._all())
-            if self.team is None:
+            if self.group is None:
                 self._left = [trial for trial in self._all() if trial.state == TrialState.RUNNING]
             self._rounds()
-            while self.team is not None and self.team.wait(self.ledger) and self._open():
+            while self.group is not None and self.group.wait(self.ledger) and self._open():
                 self._rounds()
 
     def _rounds(self) -> None:
@@ -84,7 +84,7 @@ class TrialLoop:
         trial, reported = self._next()
         scored = None
         # Others give up a trial that has no heartbeat, and start it again: what comes of it here is lost.
-        alive, lost = (self.team.beating(trial), (UpdateFinishedTrialError,)) if self.team else (nullcontext(), ())
+        alive, lost = (self.group.beating(trial), (UpdateFinishedTrialError,)) if self.group else (nullcontext(), ())
         with suppress(*lost), alive:
             scored = self.scoring.tell(trial, reported)
         self.ledger.read(self._all())
@@ -101,8 +101,8 @@ class TrialLoop:
             self.study.tell(left.number, state=TrialState.FAIL)
             if "fixed_params" in left.system_attrs:
                 self.study.enqueue_trial(left.system_attrs["fixed_params"])
-        if self.team is not None:
-            self.team.revive()
+        if self.group is not None:
+            self.group.revive()
         return self.study.ask(), []
 
     def _all(self) -> list[FrozenTrial]:

@@ -47,7 +47,7 @@ class _SharedStorage(RDBStorage):
         return super().set_trial_state_values(trial_id, state, values)
 
 
-def team_storage(url: str, heartbeat: int) -> RDBStorage:
+def shared_storage(url: str, heartbeat: int) -> RDBStorage:
     """A data base in which trials show that they are alive, and are started again elsewhere if they no longer do.
 
     Args:
@@ -83,7 +83,7 @@ class WorkerGroup:
 
     Args:
         study: the study, in ``storage``.
-        storage: what ``team_storage`` gave.
+        storage: what ``shared_storage`` gave.
         heartbeat: seconds between two heartbeats.
     """
 

@@ -55,7 +55,7 @@ class CandidatePool:
 
 
 class CandidateProvider(ABC):
-    """Gives the prospects of each proposal."""
+    """Gives the candidates of each proposal."""
 
     first: CandidatePool
     """Those of a task of which nothing is known."""
@@ -64,7 +64,7 @@ class CandidateProvider(ABC):
     def __call__(
         self, known: Sequence[Architecture], best: Sequence[Architecture], draw: np.random.Generator
     ) -> CandidatePool:
-        """The prospects beside what is known, which they contain.
+        """The candidates, among them those that are known.
 
         Args:
             known: what was tried.

@@ -129,8 +129,8 @@ def embedding_of(study: Study) -> tuple[float, ...]:
     kept = study.user_attrs.get(EMBEDDING, [])
     if not isinstance(kept, list | tuple) or not all(isinstance(each, float | int) and isfinite(each) for each in kept):
         raise ValueError(
-            f"The study '{study.study_name}' has an '{EMBEDDING}' that is no list of numbers: give another storage, or "
-            "another name in 'study'."
+            f"The study '{study.study_name}' has an '{EMBEDDING}' that is not a list of numbers: give another storage, "
+            "or another name in 'study'."
         )
     return tuple(map(float, kept))
 

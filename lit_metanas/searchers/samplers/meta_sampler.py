@@ -136,7 +136,8 @@ class MetaSampler(HistorySampler):
             name = f"{self.prefix}{self.space.choices[0].name}"
             warnings.warn(
                 f"MetaSampler learns nothing from trial {trial.number} of the study '{study.study_name}', and draws "
-                f"what it has at random. {error} Name the parameters as '{name}', or give the sampler another prefix.",
+                f"its parameters at random. {error} Name the parameters as '{name}', or give the sampler another "
+                "prefix.",
                 stacklevel=2,
             )
 

@@ -23,7 +23,13 @@ from lit_metanas.spaces.encodings import Encoding
 from lit_metanas.surrogates.candidate_posterior import CandidatePosterior, by_improvement
 from lit_metanas.surrogates.gaussian_process import GroupedKernel, mean_distances
 from lit_metanas.surrogates.surrogate_checkpoint import read_surrogate
-from lit_metanas.surrogates.transfer import TransferSurrogate, closeness, combine, evidence_weights, portfolio
+from lit_metanas.surrogates.transfer import (
+    TransferSurrogate,
+    closeness,
+    combine_predictions,
+    evidence_weights,
+    portfolio,
+)
 
 
 class Tried(NamedTuple):
@@ -82,7 +88,7 @@ class SurrogateChoice:
         return TransferSurrogate(kernel, (), kernel.prior.mean)
 
     @cached_property
-    def _outlook(self) -> CandidateProvider:
+    def _candidates(self) -> CandidateProvider:
         if self.encoding.candidates.whole:
             return WholeSpaceProvider(self.surrogate, self.encoding.candidates)
         return DrawnCandidateProvider(self.surrogate, self.encoding)
@@ -94,7 +100,7 @@ class SurrogateChoice:
             ValueError: the sources have embeddings of another length.
         """
         with self._lock:
-            prospects, sources = self._outlook.first, self.surrogate.sources
+            pool, sources = self._candidates.first, self.surrogate.sources
             weights = torch.full((len(sources),), 1 / max(len(sources), 1), dtype=torch.float64)
             if embedding and all(len(source.embedding) for source in sources):
                 others = torch.stack([source.embedding for source in sources])
@@ -104,35 +110,35 @@ class SurrogateChoice:
                         f"{others.shape[1]}: give the searcher the embedding of their records, or none."
                     )
                 weights = closeness(torch.tensor(embedding, dtype=torch.float64), others)
-            return [prospects.architectures[place] for place in portfolio(prospects.sources, weights, number)]
+            return [pool.architectures[place] for place in portfolio(pool.sources, weights, number)]
 
     @property
     def _name(self) -> str:
         return f"'{self.source}'" if isinstance(self.source, str) else "the surrogate"
 
     def next(self, tried: Tried, draw: np.random.Generator) -> Iterator[Architecture]:
-        """All prospects, the most promising first, those that were tried among them.
+        """All candidates, the most promising first, those that were tried among them.
 
         Args:
             tried: of at least two architectures.
-            draw: of the prospects in a large space.
+            draw: of candidates in a large space.
         """
         with self._lock:
             order = tried.scores.argsort(descending=True, stable=True).tolist()
             known = [*tried.architectures, *tried.pending]
-            prospects = self._outlook(known, [tried.architectures[place] for place in order], draw)
-            mean, deviation = self._prediction(_within(tried, prospects), prospects)
+            pool = self._candidates(known, [tried.architectures[place] for place in order], draw)
+            mean, deviation = self._prediction(_within(tried, pool), pool)
         best = float(rank_gaussian(tried.scores).max())
-        return (prospects.architectures[place] for place in by_improvement(mean, deviation, best))
+        return (pool.architectures[place] for place in by_improvement(mean, deviation, best))
 
-    def _prediction(self, tried: Tried, prospects: CandidatePool) -> tuple[Tensor, Tensor]:
+    def _prediction(self, tried: Tried, pool: CandidatePool) -> tuple[Tensor, Tensor]:
         """Mean and deviation of the rank-Gaussian score of each prospect, shape ``(n,)``, as of the surrogate."""
         base, later = self._split_places(tried.scores)
-        posterior = self._update_posterior(tried, prospects, base, later)
+        posterior = self._update_posterior(tried, pool, base, later)
         values = rank_gaussian(tried.scores)[[*base, *later]]
-        weights = evidence_weights(values, prospects.sources[:, posterior.places])
-        mean = combine(posterior.mean(values), weights, prospects.sources)
-        return mean, posterior.deviation_beside([prospects.places[one] for one in tried.pending])
+        weights = evidence_weights(values, pool.sources[:, posterior.places])
+        mean = combine_predictions(posterior.mean(values), weights, pool.sources)
+        return mean, posterior.deviation_beside([pool.places[one] for one in tried.pending])
 
     def _split_places(self, scores: Tensor) -> tuple[list[int], list[int]]:
         """Places of the scores by which the parameters are fitted, and of the later ones."""
@@ -147,32 +153,32 @@ class SurrogateChoice:
         return sorted(base), list(range(fitted, number))
 
     def _update_posterior(
-        self, tried: Tried, prospects: CandidatePool, base: list[int], later: list[int]
+        self, tried: Tried, pool: CandidatePool, base: list[int], later: list[int]
     ) -> CandidatePosterior:
         """The posterior, made again at each fit of the parameters and else extended by what came since."""
-        places = [prospects.places[one] for one in tried.architectures]
+        places = [pool.places[one] for one in tried.architectures]
         order = rank_gaussian(tried.scores[base])
         key = (tuple(tried.architectures[place] for place in base), tuple(order.tolist()))
         if self._parameters is None or self._parameters[0] != key:
-            features = prospects.pool.columns[:, [places[place] for place in base]].T.contiguous()
+            features = pool.pool.columns[:, [places[place] for place in base]].T.contiguous()
             self._parameters = key, self.surrogate.fit(features, order)
         wanted = [places[place] for place in [*base, *later]]
         kept, self._posterior = self._posterior, None  # what an interruption leaves half extended is not kept
-        if kept is None or kept[0] != key or kept[1].pool is not prospects.pool or not _begins(kept[1].places, wanted):
-            kept = key, CandidatePosterior(prospects.pool, self._parameters[1], wanted[: len(base)])
+        if kept is None or kept[0] != key or kept[1].pool is not pool.pool or not _begins(kept[1].places, wanted):
+            kept = key, CandidatePosterior(pool.pool, self._parameters[1], wanted[: len(base)])
         for place in wanted[len(kept[1].places) :]:
             kept[1].add(place)
         self._posterior = kept
         return kept[1]
 
 
-def _within(tried: Tried, prospects: CandidatePool) -> Tried:
-    """What is known of prospects; others may have scored what this space cannot build."""
-    found = [place for place, one in enumerate(tried.architectures) if one in prospects.places]
+def _within(tried: Tried, pool: CandidatePool) -> Tried:
+    """What is known of the candidates; others may have scored what this space cannot build."""
+    found = [place for place, one in enumerate(tried.architectures) if one in pool.places]
     return Tried(
         [tried.architectures[place] for place in found],
         tried.scores[found],
-        [one for one in tried.pending if one in prospects.places],
+        [one for one in tried.pending if one in pool.places],
     )
 
 

@@ -13,8 +13,9 @@ from lit_metanas.spaces.body_networks import BodyChild, BodySupernet
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.cells.cell_layout import CellLayout, Site, cell_costs, inputs_name, is_edge, sources
 from lit_metanas.spaces.cells.cell_operations import CELL_OPERATIONS, Norms, convolve, factorized_reduction
+from lit_metanas.spaces.mixture import Mixture
 from lit_metanas.spaces.operations import through
-from lit_metanas.spaces.supernet import Mixture, Shape
+from lit_metanas.spaces.supernet import Shape
 
 
 class Cell(nn.Module):

@@ -59,7 +59,7 @@ def _node(kind: str, node: int, steps: Sequence[object]) -> dict[str, str]:
                 found[source] = operation
             case _:
                 raise ValueError(
-                    f"'{step}' at node {node} of the genotype's {kind} cell is no pair of an operation and an input "
+                    f"'{step}' at node {node} of the genotype's {kind} cell is not a pair of an operation and an input "
                     f"from 0 to {node - 1}."
                 )
     if len(found) < 2:
@@ -87,7 +87,7 @@ def _fields(text: str) -> dict[str, Sequence[object]]:
         ):
             raise ValueError("not four lists")
     except (ValueError, SyntaxError, TypeError, KeyError, RecursionError, MemoryError) as error:
-        raise ValueError(f"'{text[:80]}' is no genotype: write {FORM}.") from error
+        raise ValueError(f"'{text[:80]}' is not a genotype: write {FORM}.") from error
     return fields
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from lit_metanas.spaces.architecture import Choice
 from lit_metanas.spaces.layered.layered_child import sizes
+from lit_metanas.spaces.mixture import Gate, Mixture
 from lit_metanas.spaces.operations import (
     ACTIVATIONS,
     INCREASING,
@@ -26,7 +27,7 @@ from lit_metanas.spaces.operations import (
     random_kernel,
     through,
 )
-from lit_metanas.spaces.supernet import Gate, Mixture, Record, Shape, Statistics, Supernet
+from lit_metanas.spaces.supernet import Record, Shape, Statistics, Supernet
 
 Mix = Literal["merged", "normalised"]
 

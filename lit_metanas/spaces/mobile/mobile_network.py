@@ -15,9 +15,9 @@ from lit_metanas.spaces.body_networks import BodyChild
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.forward_pass import Number, OpenChoice, computed_value, largest
 from lit_metanas.spaces.mixed_layers import CountedFlops
+from lit_metanas.spaces.mixture import computed_size, leading
 from lit_metanas.spaces.mobile.mobile_layout import MobileStage, block_names
 from lit_metanas.spaces.operations import total
-from lit_metanas.spaces.supernet import computed_size, leading
 
 
 def as_taps(kernel: Tensor) -> Tensor:

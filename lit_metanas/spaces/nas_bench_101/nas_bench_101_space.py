@@ -105,7 +105,7 @@ class NASBench101(SearchSpace):
         forward = square and all(not matrix[row][column] for row in range(size) for column in range(row + 1))
         if not forward or not 2 <= size <= self.vertices or (operations[0], operations[-1]) != ("input", "output"):
             raise ValueError(
-                f"{matrix} with {', '.join(operations)} is no cell of NAS-Bench-101: give 2 to {self.vertices} "
+                f"{matrix} with {', '.join(operations)} is not a cell of NAS-Bench-101: give 2 to {self.vertices} "
                 "vertices from input to output, and a square matrix of their edges, all above the diagonal."
             )
         for operation in operations[1:-1]:

@@ -12,10 +12,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_metanas.spaces.architecture import Choice, edge_name
+from lit_metanas.spaces.mixture import Mixture
 from lit_metanas.spaces.nas_bench_101.nas_bench_101_cells import VERTEX_OPERATIONS, CellGraph, split_channels
 from lit_metanas.spaces.nas_bench_101.nas_bench_101_child import VERTEX_KERNELS, Convolved, convolutions, strongest
 from lit_metanas.spaces.operations import batch_normalise, combine, random_kernel, through
-from lit_metanas.spaces.supernet import Mixture, Record, Statistics
+from lit_metanas.spaces.supernet import Record, Statistics
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lit_metanas.spaces.architecture import Choice, edge_name
+from lit_metanas.spaces.mixture import Mixture
 from lit_metanas.spaces.nas_bench_101.nas_bench_101_cells import VERTEX_OPERATIONS, CellGraph, edge_bit, prune
 from lit_metanas.spaces.nas_bench_101.nas_bench_101_child import halve_by_maximum, stacks_cost
 from lit_metanas.spaces.nas_bench_101.nas_bench_101_supercell import (
@@ -21,7 +22,7 @@ from lit_metanas.spaces.nas_bench_101.nas_bench_101_supercell import (
     wire,
 )
 from lit_metanas.spaces.operations import as_channels_last
-from lit_metanas.spaces.supernet import Mixture, Record, Shape, Statistics, Supernet
+from lit_metanas.spaces.supernet import Record, Shape, Statistics, Supernet
 
 
 class NASBench101Supernet(Supernet):

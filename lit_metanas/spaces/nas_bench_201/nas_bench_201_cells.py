@@ -40,7 +40,7 @@ def parse_cell(text: str) -> CellLabels:
     cell = tuple(by_edge.get((str(source), target), "") for source, target in EDGES)
     if not set(cell) <= set(EDGE_OPERATIONS) or format_cell(cell) != text.strip():
         raise ValueError(
-            f"'{text}' is no cell of NAS-Bench-201: write |x~0|+|x~0|x~1|+|x~0|x~1|x~2| "
+            f"'{text}' is not a cell of NAS-Bench-201: write |x~0|+|x~0|x~1|+|x~0|x~1|x~2| "
             f"where each x is one of {', '.join(EDGE_OPERATIONS)}."
         )
     return cell

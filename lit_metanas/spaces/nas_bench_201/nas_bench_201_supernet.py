@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_metanas.spaces.architecture import Choice, edge_name
+from lit_metanas.spaces.mixture import Gate, Mixture
 from lit_metanas.spaces.nas_bench_201.nas_bench_201_cells import CELL_NODES, EDGES
 from lit_metanas.spaces.nas_bench_201.nas_bench_201_child import EDGE_KERNELS, STAGES, stages_cost
 from lit_metanas.spaces.operations import (
@@ -19,7 +20,7 @@ from lit_metanas.spaces.operations import (
     random_kernel,
     total,
 )
-from lit_metanas.spaces.supernet import Gate, Mixture, Record, Shape, Statistics, Supernet
+from lit_metanas.spaces.supernet import Record, Shape, Statistics, Supernet
 
 
 class Affine(nn.Module):

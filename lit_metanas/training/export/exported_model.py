@@ -53,7 +53,7 @@ class ExportedModel(LightningModule):
         if self.output.suffix not in (".csv", ".json"):
             raise ValueError(f"The output '{output}' is neither CSV nor JSON: let its name end in .csv or .json.")
         if self.output.exists() and not _holds_predictions(self.output):
-            raise ValueError(f"'{output}' is there already, and holds no predictions: give another 'output'.")
+            raise ValueError(f"'{output}' already exists and holds no predictions: give another 'output'.")
         self._batches: list[tuple[int, list[Row]]] = []
 
     def on_predict_start(self) -> None:

@@ -131,7 +131,7 @@ def export_child(
         ways = network(example).shape[1]
     if ways != len(classes):
         given = number_of(len(classes), "name")
-        raise ValueError(f"The network tells {number_of(ways, 'class')} apart, but {given} came: name each once.")
+        raise ValueError(f"The network tells {number_of(ways, 'class')} apart, but {given} were given: name each once.")
     if (twice := _find_repeated(classes)) is not None:
         raise ValueError(f"Two classes are called '{twice}': give each a name of its own.")
     program = torch.export.export(network, (example,), dynamic_shapes=({0: torch.export.Dim("batch")},))
@@ -219,9 +219,9 @@ class _Description:
     def __post_init__(self) -> None:
         for name, limit in (("channels", 64), ("height", 4096), ("width", 4096)):
             if not 1 <= (found := getattr(self.input, name)) <= limit:
-                raise ValueError(f"an image's {name} cannot be {found}, but 1 to {limit}")
+                raise ValueError(f"an image's {name} is {found}, not from 1 to {limit}")
         if not 1 <= len(self.classes) <= 10_000:
-            raise ValueError(f"there are {number_of(len(self.classes), 'class')}, but 1 to 10000 can be told apart")
+            raise ValueError(f"there are {number_of(len(self.classes), 'class')}, not from 1 to 10000")
         if (twice := _find_repeated(self.classes)) is not None:
             raise ValueError(f"two classes are called '{twice[:60]}'")
 
@@ -239,5 +239,5 @@ def _read_description(file: Path) -> _Description:
 
 
 def _find_repeated(names: Sequence[str]) -> str | None:
-    """A name that stands there twice."""
+    """A name that occurs more than once."""
     return next((name for name, number in Counter(names).items() if number > 1), None)

@@ -185,7 +185,7 @@ class PlainProgram(nn.Module):
                 raise ValueError(f"gives {tuple(found[self.output].shape)} scores for {images} images")
             self.memory = math.ceil(memory / images)
         if not self(torch.zeros(1, *shape)).isfinite().all():
-            raise ValueError("gives scores that are no numbers")
+            raise ValueError("gives scores that are not numbers")
 
     def _steps(self, images: Tensor, tensors: Mapping[str, Tensor]) -> Iterator[tuple[dict[str, Tensor], _StepCost]]:
         """All tensors that are held after each operation, and what it took; the last are the output's."""

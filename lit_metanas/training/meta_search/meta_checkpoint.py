@@ -156,7 +156,7 @@ def resumable(content: Mapping[str, Any]) -> MetaCheckpoint:
             f"The checkpoint has schema {entry['schema']}, written by a newer version of lit_metanas: upgrade."
         )
     if "own" not in entry:
-        raise ValueError("The checkpoint is a start, not a run to resume: give it as the model's start.")
+        raise ValueError("The checkpoint holds start weights, not a run to resume: give it as the model's start.")
     return checkpoint
 
 
@@ -201,7 +201,7 @@ def _content(content: Mapping[str, Any]) -> MetaCheckpoint | None:
     """The content of a loaded file; None for a newer schema. Raises one of ``DAMAGED`` for a file of another kind."""
     entry, state = content[META_KEY], content["state_dict"]
     if type(entry["schema"]) is not int:
-        raise ValueError("its schema is no number")
+        raise ValueError("its schema is not a number")
     if entry["schema"] > META_SCHEMA:
         return None
     plain = from_plain(_Plain, {name: entry[name] for name in _PLAIN_PARTS if name in entry}, "its entry")

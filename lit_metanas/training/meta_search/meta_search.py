@@ -131,7 +131,9 @@ class MetaSearch(MetaLearned):
             seed=seed,
         )
         if flops is not None and not flops > 0:
-            raise ValueError(f"MetaSearch: flops is {flops}; give a positive number, or none to train for epochs.")
+            raise ValueError(
+                f"MetaSearch: flops is {flops}; give a positive number, or leave it out to train for epochs."
+            )
         if not query_dropout and not self.inner_loop.steps:
             raise ValueError("MetaSearch: without an inner loop query_dropout must be on, or there is no dropout.")
         if skipped < 0:

@@ -82,7 +82,7 @@ class Controller(nn.Module):
         def find_label(choice: Choice, candidates: Sequence[str], logs: Tensor) -> int:
             if labels.get(choice.name) not in candidates:
                 raise ValueError(
-                    f"The controller knows no label '{labels.get(choice.name)}' of '{choice.name}': use "
+                    f"The controller has no label '{labels.get(choice.name)}' of '{choice.name}': use "
                     f"{', '.join(candidates)}."
                 )
             return candidates.index(labels[choice.name])

@@ -15,8 +15,8 @@ from lit_metanas.meta.learner import Parameters
 from lit_metanas.records.budget import Budget, Cost
 from lit_metanas.relaxations.relaxation import Relaxation
 from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.mixture import Mixture
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.spaces.supernet import Mixture
 from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.architecture_logits import ArchitectureLogits
 from lit_metanas.training.weight_sharing.hypergradient import Hypergradient

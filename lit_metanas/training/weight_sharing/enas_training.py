@@ -10,8 +10,8 @@ from torch.optim import Adam, Optimizer
 
 from lit_metanas.records.budget import Budget, Cost
 from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.mixture import one_hot
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.spaces.supernet import one_hot
 from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.weight_sharing.controller import Controller, policy_loss
 from lit_metanas.training.weight_sharing.minibatches import Minibatch
@@ -138,7 +138,9 @@ class ENASTraining(SupernetTraining):
                 architecture = self.space.canonical(self.controller.draw(self.generator).labels)
             if self.space.violation(architecture) is None:
                 return architecture
-        raise ValueError(f"Of {MOST_DRAWS} draws of the controller in {self.space.name} none can be built.")
+        raise ValueError(
+            f"None of {MOST_DRAWS} architectures that the controller drew in {self.space.name} can be built."
+        )
 
     def architecture(self) -> Architecture:
         """The controller's likeliest decisions, which need not be an architecture that can be built."""

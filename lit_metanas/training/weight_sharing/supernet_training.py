@@ -19,8 +19,9 @@ from lit_metanas.meta.learner import Parameters
 from lit_metanas.records.budget import TRAINING_PASSES, Budget, Cost
 from lit_metanas.records.record import SearchRecord, Trial
 from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.mixture import Mixture, one_hot
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.spaces.supernet import Mixture, embed_and_record, one_hot
+from lit_metanas.spaces.supernet import embed_and_record
 from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.child import score_accuracy
 from lit_metanas.training.weight_sharing.minibatches import Minibatch
