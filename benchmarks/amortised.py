@@ -25,6 +25,7 @@ from lit_metanas.estimators import Estimator, Score
 from lit_metanas.io.files import replacing
 from lit_metanas.io.text import hardware
 from lit_metanas.records import Budget, Cost, TaskScores
+from lit_metanas.records.statistics import t_interval
 from lit_metanas.searchers import MetaSampler, QuerySearcher
 from lit_metanas.spaces import Architecture, Encoding
 from lit_metanas.surrogates import TransferSurrogate
@@ -33,6 +34,8 @@ from lit_metanas.surrogates.surrogate_checkpoint import write_surrogate
 from lit_metanas.surrogates.transfer import SourceGP, fit_source
 
 POPULATION, SAMPLE = 20, 5
+TOLD = ("tasks", "one", "merged")
+"""The records as one source for each other data set, those of one of them alone, or those of all as one source."""
 RESAMPLES = 10_000
 
 
@@ -124,10 +127,13 @@ class Records:
         random: how many random searches.
         evolutions: how many evolutions.
         queries: of each.
+        told: one of ``TOLD``.
     """
 
-    def __init__(self, problems: Sequence[Problem], *, random: int, evolutions: int, queries: int) -> None:
-        self.problems = problems
+    def __init__(
+        self, problems: Sequence[Problem], *, random: int, evolutions: int, queries: int, told: str = "tasks"
+    ) -> None:
+        self.problems, self.told = problems, told
         self.random, self.evolutions, self.queries = random, evolutions, queries
         self.encoding = problems[0].encoding
         space, features = self.encoding.space, self.encoding.candidates.features
@@ -167,23 +173,38 @@ class Records:
 
     def source(self, problem: Problem, seed: int) -> SourceGP:
         """What is learned from a data set's searches."""
-        key = problem.name, seed
+        return self._learned((problem,), seed)
+
+    def _learned(self, problems: Sequence[Problem], seed: int) -> SourceGP:
+        """What is learned from searches told as those of one task: the first score of an architecture counts."""
+        key = "+".join(problem.name for problem in problems), seed
         if key not in self._sources:
-            tried = tuple(dict.fromkeys(one for search in self.searches(problem, seed) for one in search))
+            found: dict[Architecture, float] = {}
+            for problem in problems:
+                for search in self.searches(problem, seed):
+                    for one in search:
+                        found.setdefault(one, problem.scores[one])
             scores = TaskScores(
-                task_id=problem.name,
-                features=self.encoding(tried),
-                scores=torch.tensor([problem.scores[one] for one in tried], dtype=torch.float64),
-                order=torch.arange(len(tried)),
+                task_id=key[0],
+                features=self.encoding(list(found)),
+                scores=torch.tensor(list(found.values()), dtype=torch.float64),
+                order=torch.arange(len(found)),
                 embedding=torch.empty(0),
-                architectures=tried,
+                architectures=tuple(found),
             )
             self._sources[key] = fit_source(scores, self.kernel, self.encoding.candidates.features)
         return self._sources[key]
 
     def surrogate(self, target: Problem, seed: int) -> TransferSurrogate:
-        """What is learned from all data sets but one."""
-        sources = [self.source(problem, seed) for problem in self.problems if problem.name != target.name]
+        """What is learned from other data sets than one, told as ``told`` says."""
+        others = [problem for problem in self.problems if problem.name != target.name]
+        if self.told == "merged":
+            sources = [self._learned(others, seed)]
+        elif self.told == "one":
+            place = self.problems.index(target)
+            sources = [self.source(others[(place + seed) % len(others)], seed)]
+        else:
+            sources = [self.source(problem, seed) for problem in others]
         mean = torch.stack([source.parameters for source in sources]).mean(0)
         return TransferSurrogate(self.kernel, sources, mean)
 
@@ -207,6 +228,15 @@ def plain_searched(problem: Problem, seed: int, limit: int, budgets: Sequence[in
     """Search with the same Gaussian process without sources."""
     sampler = MetaSampler(space=problem.encoding.space, encoding=problem.encoding, seed=seed)
     return searched(problem, "GP", sampler, seed, limit, budgets)
+
+
+def sources_first(records: Records, problem: Problem, seed: int, limit: int, budgets: Sequence[int]) -> Row:
+    """Try all in the order of the mean over the sources of what each expects."""
+    expected = torch.stack([source.candidates for source in records.surrogate(problem, seed).sources]).mean(0)
+    order = expected.argsort(descending=True, stable=True)[:limit].tolist()
+    architectures = problem.encoding.candidates.architectures
+    values = [problem.scores[architectures[place]] for place in order]
+    return row_of(problem, "sources first", seed, values, budgets)
 
 
 def tpe_searched(problem: Problem, seed: int, limit: int, budgets: Sequence[int]) -> Row:
@@ -281,6 +311,12 @@ def ratio(own: Sequence[float], other: Sequence[float]) -> tuple[float, float, f
     return fmean(own) / fmean(other), low, high
 
 
+def difference(own: Sequence[float], other: Sequence[float]) -> tuple[float, float, float]:
+    """Mean difference of paired searches with its 95 % interval, Student's."""
+    found = t_interval([one - two for one, two in zip(own, other, strict=True)])
+    return found.mean, found.mean - found.half, found.mean + found.half
+
+
 def summarised(rows: Sequence[Row], datasets: Sequence[str], baseline: str, own: str, limit: int) -> dict[str, object]:
     """Print the table; returns its figures."""
     searchers = list(dict.fromkeys(row.searcher for row in rows))
@@ -300,6 +336,12 @@ def summarised(rows: Sequence[Row], datasets: Sequence[str], baseline: str, own:
             "mean": {name: round(fmean(n), 2) for name, n in numbers.items() if n},
             "ratio": pair,
         }
+    differences = {}
+    everything = {name: queries_of(rows, name, None, limit) for name in searchers}
+    for name, numbers in everything.items():
+        if name != own and len(numbers) == len(everything.get(own, ())) > 1:
+            differences[name] = mean, low, high = difference(everything[own], numbers)
+            print(f"{own} - {name}: {mean:+.1f} queries ({low:+.1f} to {high:+.1f})")
     budgets = list(rows[0].regrets)
     print("mean simple regret in points after " + ", ".join(budgets) + " queries")
     regrets = {
@@ -311,5 +353,6 @@ def summarised(rows: Sequence[Row], datasets: Sequence[str], baseline: str, own:
     return {
         "limit": limit,
         "summary": found,
+        "differences": differences,
         "regrets in points": {n: dict(zip(budgets, v, strict=True)) for n, v in regrets.items()},
     }

@@ -71,12 +71,13 @@ def portfolio(predictions: Tensor, weights: Tensor, size: int) -> list[int]:
     """Candidates of which at least one is good on every source, the most useful first.
 
     Greedily each raises most the weighted mean over sources of the best ``-ln(predicted rank / n)`` so far; the
-    earliest of equals. Choosing so is within ``1 - 1/e`` of the best set, for that mean is submodular.
+    earliest of equals. Choosing so is within ``1 - 1/e`` of the best set, for that mean is submodular. Once each source
+    has its best, nothing raises the mean, and there are no more: one source has one.
 
     Args:
         predictions: of each source for all candidates, shape ``(sources, n)``, the higher the better.
         weights: of the sources, shape ``(sources,)``.
-        size: candidates to choose.
+        size: most candidates to choose.
     """
     number = predictions.shape[1]
     # argsort twice gives ranks from 0, the best first
@@ -85,8 +86,9 @@ def portfolio(predictions: Tensor, weights: Tensor, size: int) -> list[int]:
     best = torch.zeros(len(predictions), 1, dtype=torch.float64)
     chosen: list[int] = []
     for _ in range(min(size, number)):
-        gain = weights @ torch.maximum(merit, best)
-        gain[chosen] = -torch.inf
+        gain = weights @ (merit - best).clamp(min=0)
+        if float(gain.max()) <= 0:
+            break
         chosen.append(int(gain.argmax()))
         best = torch.maximum(best, merit[:, chosen[-1]][:, None])
     return chosen

@@ -54,6 +54,26 @@ def test_sources_are_searches_of_the_others_alone(amortised):
     assert max(made[0].scores[one] for one in searches[1]) >= best[1]
 
 
+def test_records_are_told_as_one_source(amortised):
+    """Those of one data set, another for each seed, or of all but the target, as if of one task."""
+    made = problems(amortised)
+    names = []
+    for seed in (0, 1):
+        one = amortised.Records(made, random=1, evolutions=1, queries=25, told="one")
+        (source,) = one.surrogate(made[1], seed).sources
+        names.append(source.task_id)
+        assert torch.equal(source.candidates, one.source(made[int(source.task_id[-1])], seed).candidates)
+    assert sorted(names) == ["data0", "data2"]
+    merged = amortised.Records(made, random=1, evolutions=1, queries=25, told="merged")
+    (source,) = merged.surrogate(made[1], 0).sources
+    tried = {one for problem in (made[0], made[2]) for search in merged.searches(problem, 0) for one in search}
+    assert source.task_id == "data0+data2"
+    assert len(source.features) == len(tried)
+    best = made[1].encoding.candidates.architectures[int(source.candidates.argmax())]
+    row = amortised.sources_first(merged, made[1], 0, 60, BUDGETS)
+    assert row.regrets["3"] <= max(made[1].scores.values()) - made[1].scores[best]
+
+
 def test_a_search_ends_at_the_goal_but_not_before_its_budgets(amortised):
     made = problems(amortised)
     row = amortised.plain_searched(made[0], 3, 60, BUDGETS)
@@ -106,6 +126,7 @@ def test_an_interrupted_run_goes_on(amortised, tmp_path, capsys):
 def test_the_ratio_is_of_pairs(amortised):
     own, other = [10.0, 20.0, 30.0, 40.0], [20.0, 40.0, 60.0, 80.0]
     assert amortised.ratio(own, other) == pytest.approx((0.5, 0.5, 0.5))
+    assert amortised.difference(own, other) == pytest.approx((-25, -45.54, -4.46), abs=0.01)
     value, low, high = amortised.ratio([10.0, 20.0, 90.0, 40.0], other)
     assert value == pytest.approx(160 / 200)
     assert low < value < high

@@ -131,6 +131,12 @@ def first(sampler, wanted):
     raise AssertionError(wanted)
 
 
+def improvement(mean, deviation, best):
+    """Expected, on the best score so far."""
+    z = (mean - best) / deviation
+    return deviation * (NormalDist().pdf(z) + z * NormalDist().cdf(z))
+
+
 class PlainSearch:
     """The whole search in loops: portfolio, parameters given, posterior by inversion, expected improvement by name."""
 
@@ -157,6 +163,23 @@ class PlainSearch:
         ])  # fmt: skip
         return (means - means.mean()) / means.std()
 
+    def first(self, number):
+        """What one source begins with: improvement on the best that it expects, what was chosen being as expected."""
+        (expected,) = self.sources
+        parameters = self.surrogate.prior.mean.numpy()
+        chosen = [int(expected.argmax())]
+        while len(chosen) < number:
+            known = self.features[chosen]
+            noisy = np.array([[self.covariance(parameters, a, b) for b in known] for a in known])
+            inverse = np.linalg.inv(noisy + math.exp(parameters[-1]) * np.eye(len(chosen)))
+            gains = []
+            for place, features in enumerate(self.features):
+                cross = np.array([self.covariance(parameters, features, one) for one in known])
+                deviation = 0.6 * math.sqrt(math.exp(parameters[-2]) + 1 - cross @ inverse @ cross)
+                gains.append(-1 if place in chosen else improvement(expected[place], deviation, expected.max()))
+            chosen.append(int(np.argmax(gains)))
+        return chosen
+
     def next(self, places, scores):
         """The untried one of the largest improvement."""
         number = len(places)
@@ -178,10 +201,9 @@ class PlainSearch:
             )
             mean /= 0.75 + sum(weights)
             deviation = math.sqrt(math.exp(parameters[-2]) + 1 - cross @ inverse @ cross)
-            z = (mean - max(by_rank)) / deviation
-            improvement = deviation * (NormalDist().pdf(z) + z * NormalDist().cdf(z))
-            if place not in places and improvement > best:
-                best, chosen = improvement, place
+            gain = improvement(mean, deviation, max(by_rank))
+            if place not in places and gain > best:
+                best, chosen = gain, place
         return chosen
 
     @staticmethod
@@ -199,6 +221,18 @@ def test_proposals_are_those_of_plain_loops(transfer, checkpoint):
     scores = [value(ALL[place]) for place in found]
     for number in (5, 8, 12) if transfer else (9,):
         assert plain.next(found[:number], scores[:number]) == found[number]
+
+
+def test_a_single_source_is_begun_with_as_in_plain_loops(tmp_path):
+    """Its best first, and none but good ones then: they were the first of the space's list."""
+    one = write(tmp_path / "one.ckpt", [scores_of(1, 60)])
+    sampler = make(one, first=8)
+    found = [ALL.index(asked) for asked in tried(optimized(sampler, 8))]
+    assert found == PlainSearch(sampler._choice.surrogate).first(8)
+    order = sampler._choice._candidates.first.sources[0].argsort(descending=True).tolist()
+    assert found[0] == order[0]
+    assert all(order.index(place) < len(ALL) / 4 for place in found)
+    assert len(set(sampler._choice.first((), 10**6))) == len(ALL)
 
 
 def test_without_sources_it_is_the_plain_surrogate(tmp_path):
@@ -418,8 +452,8 @@ def test_a_large_space_is_sampled_and_mutated(tmp_path):
 def test_a_long_context_is_cut_to_the_best_and_the_latest(checkpoint):
     choice = make(checkpoint, context=6, refit=5)._choice
     scores = torch.tensor([9.0, 1.0, 8.0, 2.0, 7.0, 3.0, 0.0, 0.5, 4.0, 5.0, 6.0, 6.5])
-    assert choice._taken(scores) == ([0, 2, 4, 7, 8, 9], [10, 11])
-    assert choice._taken(scores[:4]) == ([0, 1, 2, 3], [])
+    assert choice._split_places(scores) == ([0, 2, 4, 7, 8, 9], [10, 11])
+    assert choice._split_places(scores[:4]) == ([0, 1, 2, 3], [])
     assert tried(optimized(make(checkpoint, context=6, refit=5), 16)) != tried(optimized(make(checkpoint, refit=5), 16))
 
 

@@ -253,10 +253,11 @@ def test_portfolio_is_greedy():
         ]  # fmt: skip
         chosen.append(max(range(30), key=lambda place: round(gains[place], 12)))
     found = portfolio(predictions, weights, 6)
-    assert found[:3] == chosen[:3]
-    assert len(set(found)) == 6
-    assert portfolio(predictions, weights, 3) == found[:3]
-    assert len(portfolio(predictions, weights, 50)) == 30
+    bests = predictions.argmax(1).tolist()
+    last = next(n for n in range(1, 7) if set(bests) <= set(chosen[:n]))  # from then on nothing raises the mean
+    assert found == chosen[:last]
+    assert portfolio(predictions, weights, 2) == found[:2]
+    assert portfolio(predictions[:1], weights[:1], 6) == bests[:1]
 
 
 def test_evidence_counts_pairs_and_fades():

@@ -27,6 +27,7 @@ class MetaSampler(HistorySampler):
 
     First comes a portfolio: architectures of which at least one is expected to be good on each source task, where
     sources count the more the nearer the embedding of their task, if the study and the checkpoint have embeddings.
+    Where few sources make a short portfolio, it goes on with what they expect to be good and tells something new.
     Then each trial has the largest expected improvement over the best score so far under a ``TransferSurrogate``: a
     Gaussian process with what the sources tell of its kernel, whose mean is averaged with those of the sources that
     order the architectures that were scored nearly as their scores do. Sources that mislead so drop out; without any
@@ -45,7 +46,7 @@ class MetaSampler(HistorySampler):
         checkpoint: of a ``MetaSurrogate``.
         surrogate: a fitted one in memory, in place of a checkpoint; without either it searches without sources.
         prefix: of the parameters that are the space's choices.
-        first: size of the portfolio; without sources as many trials are drawn at random.
+        first: how many to begin with, the portfolio among them; without sources as many trials are drawn at random.
         refit: scores after which the kernel's parameters are fitted again.
         context: most scores that the process takes, the best half of them and the latest, so that time and memory of a
             proposal are bounded.
