@@ -141,8 +141,11 @@ def test_the_search_ends_when_the_space_is_exhausted():
 
 
 def test_a_budget_that_pays_for_nothing_is_named():
-    with pytest.raises(ValueError, match="task 'letters' tried no architecture: give it a larger budget"):
+    said = r"scored no architecture in \d+ trials; the last one failed because: it costs \d+ FLOPs, and the budget"
+    with pytest.raises(ValueError, match=f"{said} has 99 left"):
         search(Budget(flops=99))
+    with pytest.raises(ValueError, match="task 'letters' tried no architecture: give it a larger budget"):
+        search(Budget(queries=0))
 
 
 def test_a_limit_on_trials_counts_free_ones_too():
@@ -275,8 +278,9 @@ def test_reseeding_reaches_every_generator_and_depends_on_both_numbers():
 def test_wrong_numbers_are_refused():
     with pytest.raises(ValueError, match="fidelity 0 is not a share"):
         QuerySearcher(fidelity=0)
-    with pytest.raises(ValueError, match="patience 0 is below 1"):
-        QuerySearcher(patience=0)
+    for name in ("patience", "refusals"):
+        with pytest.raises(ValueError, match=f"{name} 0 is below 1"):
+            QuerySearcher(**{name: 0})
 
 
 @pytest.mark.parametrize("worker", [None, 0])

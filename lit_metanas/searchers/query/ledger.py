@@ -68,8 +68,8 @@ class Reservation:
 
 
 @dataclass(frozen=True)
-class End:
-    """What could not be paid when nobody had a trial in hand, and what had been spent by then.
+class Refusal:
+    """What a trial needed that the budget could not pay, and what had been spent by then.
 
     Attributes:
         needed: queries and FLOPs of the trial.
@@ -78,6 +78,12 @@ class End:
 
     needed: tuple[int, int]
     spent: tuple[int, int]
+
+    def stands(self, budget: Budget) -> bool:
+        """Whether this budget, which may be larger than that of then, could not have paid it either."""
+        limits = (budget.queries, budget.flops)
+        totals = map(sum, zip(self.needed, self.spent, strict=True))
+        return any(limit is not None and total > limit for total, limit in zip(totals, limits, strict=True))
 
 
 @dataclass(frozen=True)
@@ -94,8 +100,9 @@ class Kept:
     failure: str = ""
     violation: str = ""
     constraint: str = ""
+    unpaid: str = ""
     reserved: Reservation | None = None
-    end: End | None = None
+    refusal: Refusal | None = None
 
     @staticmethod
     def of(attributes: Mapping[str, Any]) -> Kept:
@@ -123,6 +130,9 @@ class Ledger:
         trained: the queries whose scoring gave weights.
         told: trials that were finished, those at no cost too.
         free: how many of the last ones in a row were at no cost.
+        refused: how many of them were too dear, with none paid in between.
+        untried: the queries that were too dear.
+        over: whether the study has come to a trial for which nothing was left of the budget.
         reason: why the last trial without a score has none.
     """
 
@@ -133,9 +143,11 @@ class Ledger:
         self.trained: set[Query] = set()
         self.finished = 0
         self.free = 0
+        self.refused = 0
+        self.untried: set[Query] = set()
+        self.over = False
         self.reason = ""
         self._read: set[int] = set()
-        self._ends: dict[tuple[int, int], tuple[int, int]] = {}
 
     def read(self, trials: Sequence[FrozenTrial]) -> None:
         """Enter the trials that finished since the last time.
@@ -149,13 +161,6 @@ class Ledger:
             if trial.state.is_finished() and trial.number not in self._read:
                 self._enter(trial)
                 self._read.add(trial.number)
-
-    @property
-    def over(self) -> bool:
-        """Whether the study has come, with all that was spent, to a trial that the budget does not pay for."""
-        spent = self.budget.spent
-        queries, flops = self._ends.get((spent.queries, spent.flops), (0, 0))
-        return not self.budget.affords(Cost(queries=queries, flops=flops))
 
     def is_best(self, query: Query) -> bool:
         """Whether this is what the search would choose now."""
@@ -175,16 +180,23 @@ class Ledger:
                 f"Trial {trial.number} has attributes that cannot be read ({error}): give another storage, or another "
                 "name in 'study'."
             ) from None
+        stands = kept.refusal is not None and kept.refusal.stands(self.budget)
         if trial.state == TrialState.FAIL and "failure" not in trial.user_attrs:
-            if kept.end is not None:
-                self._ends[kept.end.spent] = kept.end.needed
-            return  # nobody finished it, or nobody could pay for it
+            self.over |= stands
+            return  # nobody finished it, or nothing was left to pay for it
+        if kept.refusal is not None:
+            if stands:  # else it is as if it had not been asked for
+                self.reason = kept.unpaid
+                self.finished, self.refused = self.finished + 1, self.refused + 1
+                self.untried.add(Query.of(kept.architecture, kept.recipe))
+            return
         self.reason = kept.failure or kept.violation or kept.constraint or self.reason
         if kept.cost is None:
             self._count(free=True)
             return
         self.budget.charge(kept.cost)
         query = Query.of(kept.architecture, kept.recipe)
+        self.refused = 0 if kept.cost.queries or kept.cost.flops else self.refused
         if kept.trained:
             self.trained.add(query)
         repeated = query in self.known and kept.cost.queries == 0

@@ -34,10 +34,11 @@ from lit_metanas.tasks.task import Task
 class QuerySearcher(Searcher):
     """Asks a sampler for architectures and an estimator for their scores, until the budget is spent.
 
-    A known architecture costs nothing and is recorded as a duplicate. One that cannot be built, or breaks a
-    constraint, is a pruned trial at no cost; one whose training fails is a failed trial, charged in full. The search
-    ends before the first architecture that the budget cannot pay. Random search is this with a ``RandomSampler``,
-    Bayesian search with a ``TPESampler`` or ``GPSampler``, Hyperband with a ``HyperbandPruner`` and fidelities.
+    A known architecture costs nothing and is recorded as a duplicate. One that cannot be built, breaks a constraint, or
+    is too dear for what is left of the budget, is a pruned trial at no cost; one whose training fails is a failed
+    trial, charged in full. The search ends when nothing is left of the budget, or too little for several architectures
+    in a row. Random search is this with a ``RandomSampler``, Bayesian search with a ``TPESampler`` or ``GPSampler``,
+    Hyperband with a ``HyperbandPruner`` and fidelities.
 
     Args:
         sampler: any of Optuna's samplers; it is seeded again from (seed, trial number) before each trial, so that a
@@ -54,6 +55,8 @@ class QuerySearcher(Searcher):
         failures: architectures in a row that may fail before the search is stopped.
         trials: most trials, free ones counted; None leaves the end to the budget.
         patience: trials at no cost in a row after which the space counts as exhausted.
+        refusals: architectures in a row that are too dear, after which the search ends; its outcome counts all of them
+            (``untried``).
         storage: address of Optuna's storage, such as ``sqlite:///studies.db``, in which an interrupted search is
             found and resumed; None keeps the study in memory.
         study: a name that tells this searcher's studies from others in one storage.
@@ -87,13 +90,19 @@ class QuerySearcher(Searcher):
         failures: int = 3,
         trials: int | None = None,
         patience: int = 100,
+        refusals: int = 20,
         storage: str | None = None,
         study: str = "",
         worker: int | None = None,
         heartbeat: int = 30,
         embedding: TaskEmbedding | None = None,
     ) -> None:
-        for name, value in {"patience": patience, "failures": failures, "heartbeat": heartbeat}.items():
+        for name, value in {
+            "patience": patience,
+            "refusals": refusals,
+            "failures": failures,
+            "heartbeat": heartbeat,
+        }.items():
             if value < 1:
                 raise ValueError(f"The {name} {value} is below 1: give at least one.")
         if worker is not None and worker < 0:
@@ -115,6 +124,7 @@ class QuerySearcher(Searcher):
         self.failures = failures
         self.trials = trials
         self.patience = patience
+        self.refusals = refusals
         self.storage = storage
         self.study = study
         self.worker = worker
@@ -202,6 +212,7 @@ class QuerySearcher(Searcher):
                 seed=seed,
                 trials=self.trials,
                 patience=self.patience,
+                refusals=self.refusals,
                 worker=self.worker,
             )
             loop.run()
@@ -246,4 +257,4 @@ def _outcome(ledger: Ledger, loop: TrialLoop) -> SearchOutcome:
     query, weights = loop.trained or (None, None)
     if query != chosen:  # another process trained it, perhaps this one before it was killed
         weights = loop.scoring.again(chosen) if chosen in ledger.trained else None
-    return SearchOutcome(best.architecture, weights, record, best.recipe)
+    return SearchOutcome(best.architecture, weights, record, best.recipe, untried=len(ledger.untried))

@@ -16,7 +16,7 @@ from lit_metanas.io.text import number_of
 from lit_metanas.records.budget import Cost, Exhausted
 from lit_metanas.records.plain import to_plain
 from lit_metanas.records.record import Trial
-from lit_metanas.searchers.query.ledger import End, Ledger, Query, trial_attributes
+from lit_metanas.searchers.query.ledger import Ledger, Query, Refusal, trial_attributes
 from lit_metanas.searchers.query.objectives import FidelityLadder, Objectives, RecipeRange, suggest_recipe
 from lit_metanas.searchers.query.worker_group import WorkerGroup
 from lit_metanas.spaces.architecture import Architecture
@@ -83,7 +83,7 @@ class Scoring:
             A query that was fully scored just now, with what was trained; else None.
 
         Raises:
-            Exhausted: the budget does not pay for it.
+            Exhausted: nothing is left of the budget, or not enough beside what other processes have in hand.
             ValueError: too many failed in a row.
         """
         architecture = self.space.suggest(trial)
@@ -112,7 +112,8 @@ class Scoring:
                 self._refuse(trial, "constraint", reason)
                 return None
             planned = self._full_cost(estimator, query.architecture)
-            self._reserve(trial, query, planned)
+            if not self._reserve(trial, query, planned):
+                return None
             if (known := self.ledger.known.get(query)) is not None:  # others had it in hand
                 self._repeat(trial, query, known)
                 return None
@@ -136,15 +137,33 @@ class Scoring:
         rungs = [estimator.cost(architecture, fidelity) for fidelity in self.ladder.fidelities]
         return replace(sum(rungs, Cost()), queries=rungs[-1].queries)
 
-    def _reserve(self, trial: optuna.Trial, query: Query, planned: Cost) -> None:
-        """Begin only what the budget can pay to its end, and what nobody else has in hand."""
+    def _reserve(self, trial: optuna.Trial, query: Query, planned: Cost) -> bool:
+        """Begin only what the budget can pay to its end, and what nobody else has in hand.
+
+        Returns:
+            Whether to go on; not where the trial is too dear, which is told as one that is given up.
+
+        Raises:
+            Exhausted: see ``tell``.
+        """
         others = self.group.reserve(trial, query, planned, self.ledger) if self.group else Cost()
-        if query in self.ledger.known or self.ledger.budget.affords(others + planned):
-            return
-        trial.set_user_attr("unpaid", "the budget does not pay for it")  # for who sees a failed trial there
-        if others == Cost():
-            spent = self.ledger.budget.spent
-            trial.set_user_attr("end", to_plain(End((planned.queries, planned.flops), (spent.queries, spent.flops))))
+        budget = self.ledger.budget
+        if query in self.ledger.known or budget.affords(others + planned):
+            return True
+        spent, reason = budget.spent, "the budget does not pay for it"
+        too_dear = not budget.affords(planned)
+        if too_dear:
+            refusal = Refusal((planned.queries, planned.flops), (spent.queries, spent.flops))
+            trial.set_user_attr("refusal", to_plain(refusal))
+        if too_dear and not budget.used_up:
+            if budget.flops is not None:
+                left = budget.flops - spent.flops
+                reason = f"it costs {planned.flops:.4g} FLOPs, and the budget has {left:.4g} left"
+            trial.set_user_attr("architecture", query.architecture.to_json())
+            trial.set_user_attr("recipe", dict(query.recipe))
+            self._refuse(trial, "unpaid", reason)
+            return False
+        trial.set_user_attr("unpaid", reason)  # for who sees a failed trial there
         self._finish(trial, state=TrialState.FAIL)
         raise Exhausted
 

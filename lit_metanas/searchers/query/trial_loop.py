@@ -33,6 +33,7 @@ class TrialLoop:
         seed: of all draws.
         trials: most trials; None is no limit.
         patience: trials at no cost in a row that end it.
+        refusals: trials in a row, but for known ones, that are too dear and end it.
         worker: this process's number among several; None where it is the only one.
 
     Attributes:
@@ -48,13 +49,14 @@ class TrialLoop:
         seed: int,
         trials: int | None,
         patience: int,
+        refusals: int,
         worker: int | None,
     ) -> None:
         self.scoring = scoring
         self.study, self.ledger, self.group = scoring.study, scoring.ledger, scoring.group
         self.sampler, self.pruner = sampler, pruner
         self.seeds = (seed,) if worker is None else (seed, worker)
-        self.trials, self.patience = trials, patience
+        self.trials, self.patience, self.refusals = trials, patience, refusals
         self.trained: tuple[Query, dict[str, Tensor] | None] | None = None
         self._left: list[FrozenTrial] = []
 
@@ -74,8 +76,9 @@ class TrialLoop:
                 self._one()
 
     def _open(self) -> bool:
-        within = self.trials is None or self.ledger.finished < self.trials
-        return within and self.ledger.free < self.patience and not self.ledger.over
+        ledger = self.ledger
+        within = self.trials is None or ledger.finished < self.trials
+        return within and ledger.free < self.patience and ledger.refused < self.refusals and not ledger.over
 
     def _one(self) -> None:
         """Ask one trial, score it, and enter what it came to."""

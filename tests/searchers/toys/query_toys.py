@@ -72,6 +72,17 @@ class Sums(Estimator):
         return Score(result, self.cost(architecture, fidelity), weights)
 
 
+def price(architecture):
+    return 10 + 150 * int(architecture["x"]) + 7 * int(architecture["z"])
+
+
+class Priced(Sums):
+    """Costs more the larger x and z are."""
+
+    def cost(self, architecture, fidelity):
+        return Cost(queries=1, flops=price(architecture))
+
+
 def search(estimator=None, *, budget=None, seed=0, space=SPACE, **options):
     searcher = QuerySearcher(**options)
     return searcher.run(estimator or Sums(), space, budget or Budget(queries=20), seed, problem="digits")

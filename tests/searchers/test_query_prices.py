@@ -1,0 +1,111 @@
+"""A search whose architectures have different prices, under a budget of FLOPs."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import optuna
+import pytest
+import query_toys
+from query_toys import SPACE, Priced, price, search, told
+
+from lit_metanas.records import Budget
+from lit_metanas.searchers import RegularisedEvolution
+
+LIMIT = 2000
+SAMPLERS = {
+    "random": optuna.samplers.RandomSampler,
+    "TPE": lambda: optuna.samplers.TPESampler(n_startup_trials=3),
+    "evolution": lambda: RegularisedEvolution(population=3, sample=2, space=SPACE),
+}
+
+
+def trials(storage):
+    (study,) = optuna.get_all_study_summaries(storage)
+    return optuna.load_study(study_name=study.study_name, storage=storage).get_trials()
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_what_is_too_dear_is_passed_over_and_another_is_asked_for(sampler):
+    storage, budget = optuna.storages.InMemoryStorage(), Budget(flops=LIMIT)
+    found = search(Priced(), budget=budget, sampler=SAMPLERS[sampler](), storage=storage)
+    all_of_them = trials(storage)
+    dear = [trial for trial in all_of_them if "refusal" in trial.user_attrs]
+    paid = [trial.number for trial, cost in zip(all_of_them, trials_cost(all_of_them), strict=True) if cost]
+    assert dear[0].number < paid[-1]  # where the search would have ended
+    assert {trial.state.name for trial in dear} == {"PRUNED"}
+    for trial in dear:
+        left = LIMIT - sum(trials_cost(all_of_them[: trial.number]))
+        assert price(trial.user_attrs["architecture"]) > left
+        assert trial.user_attrs["unpaid"].startswith("it costs ")
+    assert budget.spent.flops == sum(trials_cost(all_of_them)) <= LIMIT
+    assert found.untried == len({tuple(trial.user_attrs["architecture"].items()) for trial in dear})
+    assert len([trial for trial in found.record.trials if not trial.duplicate]) == len(paid)
+    assert len([trial for trial in dear if trial.number > paid[-1]]) == 20
+
+
+def trials_cost(some):
+    return [trial.user_attrs.get("cost", {}).get("flops", 0) for trial in some]
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_it_resumes_as_if_uninterrupted(sampler):
+    def run(estimator, storage=None):
+        return search(estimator, budget=Budget(flops=LIMIT), sampler=SAMPLERS[sampler](), storage=storage)
+
+    storage, estimator = optuna.storages.InMemoryStorage(), Priced()
+    whole = run(estimator)
+    for stop_at in range(1, len(estimator.calls)):
+        storage = optuna.storages.InMemoryStorage()
+        with pytest.raises(KeyboardInterrupt):
+            run(Priced(stop_at=stop_at), storage)
+        for _ in range(2):  # the second time nothing is left to do
+            again = run(Priced(), storage)
+            assert told(again.record) == told(whole.record)
+            assert again.untried == whole.untried
+
+
+def test_a_larger_budget_goes_on_from_what_was_paid():
+    storage, budget = optuna.storages.InMemoryStorage(), Budget(flops=2 * LIMIT)
+    first = search(Priced(), budget=Budget(flops=LIMIT), storage=storage)
+    more = search(Priced(), budget=budget, storage=storage)
+    assert told(more.record)[: len(first.record.trials)] == told(first.record)
+    assert LIMIT < budget.spent.flops <= 2 * LIMIT
+
+
+def test_the_number_of_refusals_in_a_row_can_be_set():
+    budgets = [Budget(flops=LIMIT) for _ in range(2)]
+    first, later = (
+        search(Priced(), budget=budget, refusals=refusals) for budget, refusals in zip(budgets, (1, 50), strict=True)
+    )
+    assert first.untried == 1 < later.untried
+    assert budgets[0].spent.flops < budgets[1].spent.flops
+
+
+WORKER = f"""
+import sys
+from lit_metanas.records import Budget
+from query_toys import Priced, search, told
+found = search(Priced(), budget=Budget(flops={LIMIT}), storage=sys.argv[1], worker=int(sys.argv[2]))
+print(told(found.record))
+"""
+
+
+def test_processes_together_never_overdraw(tmp_path):
+    storage = f"sqlite:///{tmp_path}/studies.db"
+    paths = os.pathsep.join([str(Path(query_toys.__file__).parent), *sys.path])
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", WORKER, storage, str(worker)],
+            env={**os.environ, "PYTHONPATH": paths},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for worker in range(2)
+    ]
+    one, other = (process.communicate(timeout=600)[0] for process in processes)
+    assert one == other != ""
+    all_of_them = trials(storage)
+    assert LIMIT / 2 < sum(trials_cost(all_of_them)) <= LIMIT
+    assert sum("refusal" in trial.user_attrs for trial in all_of_them) >= 20
