@@ -103,6 +103,11 @@ class UpdateRule(ABC):
         """
 
 
+def _lowered(value: Tensor, gradient: Tensor, rate: Tensor | float) -> Tensor:
+    """``value - rate * gradient``, in one operation where the rate is a number."""
+    return value - rate * gradient if isinstance(rate, Tensor) else torch.sub(value, gradient, alpha=rate)
+
+
 class SGD(UpdateRule):
     """Gradient descent, with momentum as in ``torch.optim.SGD``.
 
@@ -130,7 +135,7 @@ class SGD(UpdateRule):
         del step
         if self.momentum:
             gradients = state = {name: self.momentum * state[name] + gradients[name] for name in values}
-        return {name: value - rates[name] * gradients[name] for name, value in values.items()}, state
+        return {name: _lowered(value, gradients[name], rates[name]) for name, value in values.items()}, state
 
 
 class Adam(UpdateRule):

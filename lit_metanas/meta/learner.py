@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import blake2b
 from typing import Literal, NamedTuple
 
@@ -228,9 +229,18 @@ class Learner:
         if statistics is None and self.batch_norm == "running":
             statistics = self.statistics
         features: Tensor = functional_call(
-            self.supernet, weights, (inputs, mixture, noise or None, statistics or None, record)
+            self.supernet,
+            weights,
+            (inputs, mixture, noise or None, statistics or None, record),
+            tie_weights=self._ties_weights,
         )
         return features
+
+    @cached_property
+    def _ties_weights(self) -> bool:
+        """Whether a parameter stands at two places: ``functional_call`` would find that out anew in each call."""
+        names = [name for name, _ in self.supernet.named_parameters(remove_duplicate=False)]
+        return len(names) > len(list(self.supernet.parameters()))
 
     def start(self, parameters: Parameters, episode: Episode, noise: TaskNoise, progress: float) -> Parameters:
         """The tree with which adaptation to a task starts: its head is the task's own."""

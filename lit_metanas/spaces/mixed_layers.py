@@ -6,7 +6,7 @@ forward pass that they are called in.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial, reduce
 from typing import Protocol, runtime_checkable
 
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from lit_metanas.spaces.forward_pass import ONLY, Number, OpenNumber, computed_value, current, largest
 from lit_metanas.spaces.mixture import Gate
-from lit_metanas.spaces.operations import batch_normalise, combine, dropout_scale, merged_kernel, through
+from lit_metanas.spaces.operations import batch_normalise, combine, dropout_scale, merged_kernel
 
 
 class CountedFlops(Protocol):
@@ -57,10 +57,16 @@ class MixedNorm(nn.Module):
         self.scale = nn.Parameter(torch.ones(largest(width))) if affine else None
         self.shift = nn.Parameter(torch.zeros(largest(width))) if affine else None
 
-    def forward(self, inputs: Tensor, label: str = "") -> Tensor:
-        """Normalise each channel of ``(n, channels, ...)``; candidates told by a label have statistics of their own."""
+    def forward(self, inputs: Tensor, label: str = "", weight: Tensor | None = None) -> Tensor:
+        """Normalise each channel of ``(n, channels, ...)``; candidates told by a label have statistics of their own.
+
+        A weight multiplies the outputs. In the scale it costs no pass over them, neither here nor in the gradient.
+        """
         _, _, given, record = current()
         scale, shift = (None if own is None else own[: inputs.shape[1]] for own in (self.scale, self.shift))
+        if weight is not None:
+            scale = weight.expand(inputs.shape[1]).contiguous() if scale is None else weight * scale
+            shift = None if shift is None else weight * shift
         key = f"{self.key}.{label}" if label else self.key
         outputs = batch_normalise(inputs, scale, shift, key=key, statistics=given, record=record)
         return weigh(outputs, self.width)
@@ -133,6 +139,17 @@ class SlicedConv2d(nn.Conv2d):
         return flops * computed_value(self.width) * channels // (largest(self.width) * into)
 
 
+class WeighedLayers(nn.Sequential):
+    """Layers one after the other, which multiply their outputs by the weight that a mixture gives them."""
+
+    def forward(self, inputs: Tensor, weight: Tensor | None = None) -> Tensor:
+        """The outputs for inputs of shape ``(n, channels, ...)``, times ``weight``, a scalar, where there is one."""
+        layers = list(self)
+        for layer in layers[:-1]:
+            inputs = layer(inputs)
+        return weighed_outputs(layers[-1] if layers else None, inputs, weight)
+
+
 class MixedChoice(nn.Module):
     """A choice among layers: the weighted sum of all, or the one that is sampled.
 
@@ -157,23 +174,24 @@ class MixedChoice(nn.Module):
         add_candidates(self, candidates)
         self.norm = norm
 
-    def forward(self, inputs: Tensor) -> Tensor | None:
-        """The mixture for inputs of shape ``(n, channels, ...)``; None where nothing is left."""
+    def forward(self, inputs: Tensor, factor: Tensor | None = None) -> Tensor | None:
+        """The mixture for inputs of shape ``(n, channels, ...)``, times a scalar; None where nothing is left."""
         gate = current().mixture[self.name]
         if gate.index is not None:
             layer = self._candidates()[gate.index]
-            if layer is None:
-                return None
-            outputs: Tensor = layer(inputs)
-            return through(gate, outputs if self.norm is None else self.norm(outputs))
+            # A constant gate is one: the multiplication would cost a pass over the activations.
+            weight = gate.weights[gate.index] if gate.weights.requires_grad else None
+            return None if layer is None else self._weighed(layer, inputs, _product(weight, factor))
         if self.merged:
-            return self._one_convolution(gate, inputs)
-        terms = []
-        for weight, label, layer in zip(gate.weights.unbind(), self.labels, self._candidates(), strict=True):
-            if layer is not None:
-                outputs = layer(inputs)
-                terms.append(weight * (outputs if self.norm is None else self.norm(outputs, label)))
-        return reduce(torch.add, terms) if terms else None
+            return self._one_convolution(gate, inputs, factor)
+        weights = gate.weights if factor is None else gate.weights * factor
+        # Each candidate is added as it comes, while it is in the processor's cache.
+        terms = (
+            self._weighed(layer, inputs, weight, label)
+            for weight, label, layer in zip(weights.unbind(), self.labels, self._candidates(), strict=True)
+            if layer is not None
+        )
+        return sum_of(terms)
 
     def computed_flops(self, count: CountedFlops) -> int:
         """See ``MixedLayer``."""
@@ -196,13 +214,19 @@ class MixedChoice(nn.Module):
     def _candidates(self) -> list[nn.Module | None]:
         return [None if key is None else getattr(self, key) for key in self.keys]
 
-    def _one_convolution(self, gate: Gate, inputs: Tensor) -> Tensor:
+    def _weighed(self, layer: nn.Module, inputs: Tensor, weight: Tensor | None, label: str = "") -> Tensor:
+        """A candidate's normalised outputs, times its weight."""
+        if self.norm is not None:
+            return weighed_outputs(self.norm, layer(inputs), weight, label)
+        return weighed_outputs(layer, inputs, weight)
+
+    def _one_convolution(self, gate: Gate, inputs: Tensor, factor: Tensor | None) -> Tensor:
         layers = [layer for layer in self._candidates() if isinstance(layer, SlicedConv2d)]
         kernels, constants = zip(*(layer.kernel(inputs.shape[1]) for layer in layers), strict=True)
         weighted = zip(gate.weights.unbind(), constants, strict=True)
         bias = None if constants[0] is None else reduce(torch.add, (weight * one for weight, one in weighted))
         outputs = layers[0].convolve(inputs, merged_kernel(gate, kernels), bias)
-        return outputs if self.norm is None else self.norm(outputs)
+        return weighed_outputs(self.norm, outputs, factor)
 
 
 _TAKEN = frozenset({"", "name", "labels", "keys", "merged", "norm", "key", *dir(MixedChoice), *vars(nn.Module())})
@@ -288,6 +312,41 @@ class Sum(nn.ModuleList):
         outputs = [layer(inputs) for layer in self]
         terms = [output for output in outputs if output is not None]
         return reduce(torch.add, terms) if terms else None
+
+
+def weighed_outputs(layer: nn.Module | None, inputs: Tensor, weight: Tensor | None, label: str = "") -> Tensor:
+    """A layer's outputs times a scalar, if any; the layer does it where it can without a pass over them.
+
+    Args:
+        layer: None for the inputs themselves.
+        inputs: shape ``(n, channels, ...)``.
+        weight: None for one.
+        label: tells the statistics of a norm's candidates.
+    """
+    # By keywords: PyTorch's counter of FLOPs takes tensors by position for inputs, and fails for some scalars.
+    outputs: Tensor
+    if isinstance(layer, MixedNorm):
+        outputs = layer(inputs, label=label, weight=weight)
+        return outputs
+    if isinstance(layer, WeighedLayers):
+        outputs = layer(inputs, weight=weight)
+        return outputs
+    outputs = inputs if layer is None else layer(inputs)
+    return outputs if weight is None else weight * outputs
+
+
+def _product(weight: Tensor | None, factor: Tensor | None) -> Tensor | None:
+    if weight is None or factor is None:
+        return factor if weight is None else weight
+    return weight * factor
+
+
+def sum_of(terms: Iterable[Tensor]) -> Tensor | None:
+    """The sum of tensors of one shape; None of none."""
+    total = None
+    for term in terms:
+        total = term if total is None else total + term
+    return total
 
 
 def weigh(inputs: Tensor, width: Number) -> Tensor:

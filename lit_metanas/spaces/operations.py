@@ -98,6 +98,19 @@ def merged_kernel(gate: Gate, kernels: Sequence[Tensor]) -> Tensor:
     return total
 
 
+def with_dense_gradient(outputs: Tensor) -> Tensor:
+    """Channels-last outputs ``(n, channels, height, width)``, whose gradient is made channels-last and without gaps.
+
+    That of a part of a concatenation has gaps, and that of an average is one number for all pixels: each norm before it
+    would copy it anew.
+    """
+    examples, channels, height, width = outputs.shape
+    if outputs.stride(1) != 1:
+        return outputs
+    rows = outputs.permute(0, 2, 3, 1).reshape(-1, channels)
+    return rows.view(examples, height, width, channels).permute(0, 3, 1, 2)
+
+
 def affine(inputs: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     """Scale and shift each channel: inputs ``(n, channels, height, width)``, scale and shift ``(channels,)``."""
     return torch.addcmul(shift[:, None, None], inputs, scale[:, None, None])

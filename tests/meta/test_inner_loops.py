@@ -20,6 +20,7 @@ from lit_metanas.meta import (
 )
 from lit_metanas.meta.differentiation import Autograd, Functional
 from lit_metanas.relaxations import Argmax, Categorical, Softmax
+from lit_metanas.spaces import Supernet
 
 
 @pytest.mark.parametrize(
@@ -243,3 +244,32 @@ def test_categorical_child_is_the_same_for_support_and_query(tiny):
     one, _ = evaluate(learner, NoInnerLoop(), tiny.parameters(supernet), tiny.episode(0), task_generator(0, 0, 1))
     two, _ = evaluate(learner, NoInnerLoop(), tiny.parameters(supernet), tiny.episode(0), task_generator(0, 0, 1))
     assert torch.equal(one, two)
+
+
+class TiedSupernet(Supernet):
+    """Two linear layers with one weight."""
+
+    features = 4
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = (torch.nn.Linear(4, 4, bias=False, dtype=torch.float64) for _ in range(2))
+        self.second.weight = self.first.weight
+
+    def forward(self, inputs, mixture, noise=None, statistics=None, record=None):
+        return self.second(self.first(inputs).tanh())
+
+    def draw_noise(self, examples, generator):
+        return {}
+
+    def flops(self, mixture):
+        return 32
+
+
+def test_weights_that_stand_at_two_places_are_given_to_both():
+    net = TiedSupernet()
+    assert [name for name, _ in net.named_parameters()] == ["first.weight"]
+    given = torch.randn(4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    inputs = torch.randn(3, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    found = Learner(net, Argmax(), PrototypeHead()).features({"first.weight": given}, inputs, {})
+    torch.testing.assert_close(found, (inputs @ given.T).tanh() @ given.T)

@@ -13,7 +13,7 @@ from torch import nn
 
 from lit_metanas.spaces.architecture import Choice, edge_name
 from lit_metanas.spaces.builder import Builder
-from lit_metanas.spaces.cells.cell_operations import CELL_OPERATIONS, Norms, convolve, factorized_reduction
+from lit_metanas.spaces.cells.cell_operations import CELL_OPERATIONS, Norms, Operation, convolve, factorized_reduction
 from lit_metanas.spaces.supernet import NetworkCost, Shape
 
 KINDS = ("normal", "reduce")
@@ -74,6 +74,8 @@ class CellLayout:
         channels: of each node before the first reduction; each reduction doubles them.
         operations: the candidates of each edge; ``none`` comes first where it is one.
         normalised_pools: whether a pooling is followed by a batch-norm without scale and shift.
+        reuse: whether a supernet computes once for each state what its edges begin with.
+        full_convolutions: whether ``conv_3x3`` is a full convolution, not a depthwise and a pointwise one.
     """
 
     nodes: int
@@ -81,6 +83,8 @@ class CellLayout:
     channels: int
     operations: tuple[str, ...]
     normalised_pools: bool
+    reuse: bool = True
+    full_convolutions: bool = False
 
     @property
     def stem(self) -> int:
@@ -103,6 +107,10 @@ class CellLayout:
     def edges(self) -> list[tuple[int, int]]:
         """Source and node of each edge."""
         return [(source, node) for node in self.targets() for source in range(node)]
+
+    def operation(self, label: str) -> Operation:
+        """What makes the operation of a label other than ``none``."""
+        return CELL_OPERATIONS["separable_conv_3x3" if label == "conv_3x3" and not self.full_convolutions else label]
 
     def targets(self) -> range:
         """The nodes that a cell computes."""
@@ -166,7 +174,7 @@ def cell_costs(layout: CellLayout, shape: Shape) -> CellCosts:
             stride = 2 if site.kind == KINDS[1] and source < INPUTS else 1
             for label in layout.operations:
                 if label != "none":
-                    price = _times(_operation(label, site.width, stride), entered)
+                    price = _times(_operation(layout.operation(label), site.width, stride), entered)
                     terms.setdefault((edge_name(source, node, site.kind), label), []).append(price)
     edges = {key: _sum(prices) for key, prices in terms.items()}
     # A short network may have no cell of one kind.
@@ -187,9 +195,9 @@ class _Price(NamedTuple):
 
 
 @cache
-def _operation(label: str, width: int, stride: int) -> _Price:
+def _operation(make: Operation, width: int, stride: int) -> _Price:
     with torch.device("meta"):
-        return _price(CELL_OPERATIONS[label](width, stride, _NORMS))
+        return _price(make(width, stride, _NORMS))
 
 
 @cache

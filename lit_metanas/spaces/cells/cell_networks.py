@@ -12,9 +12,9 @@ from lit_metanas.spaces.architecture import Choice, edge_name
 from lit_metanas.spaces.body_networks import BodyChild, BodySupernet
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.cells.cell_layout import CellLayout, Site, cell_costs, inputs_name, is_edge, sources
-from lit_metanas.spaces.cells.cell_operations import CELL_OPERATIONS, Norms, convolve, factorized_reduction
+from lit_metanas.spaces.cells.cell_operations import CellState, Norms, convolve, even_pixels, factorized_reduction
 from lit_metanas.spaces.mixture import Mixture
-from lit_metanas.spaces.operations import through
+from lit_metanas.spaces.operations import with_dense_gradient
 from lit_metanas.spaces.supernet import Shape
 
 
@@ -23,15 +23,16 @@ class Cell(nn.Module):
 
     Args:
         site: where the cell stands.
-        nodes: that are computed.
+        layout: of the network.
         labels: the candidates of each edge that is there, and of each node's inputs where pairs are weighed.
         norms: makes the batch-norm layers.
     """
 
-    def __init__(self, site: Site, nodes: Sequence[int], labels: Mapping[str, Sequence[str]], norms: Norms) -> None:
+    def __init__(self, site: Site, layout: CellLayout, labels: Mapping[str, Sequence[str]], norms: Norms) -> None:
         super().__init__()
         kind, width, build = site.kind, site.width, norms.build
-        self.nodes = tuple(nodes)
+        self.nodes = tuple(layout.targets())
+        self.reuse = layout.reuse and build.mixed
         self.before = (
             factorized_reduction(site.before, width, norms) if site.shrunk else convolve(site.before, width, 1, norms)
         )
@@ -46,7 +47,7 @@ class Cell(nn.Module):
                 stride = self.stride if source < self.nodes[0] else 1
                 if name in labels:
                     makes = {
-                        label: partial(CELL_OPERATIONS[label], width, stride, norms)
+                        label: partial(layout.operation(label), width, stride, norms)
                         for label in labels[name]
                         if label != "none"
                     }
@@ -55,14 +56,15 @@ class Cell(nn.Module):
 
     def forward(self, before: Tensor, last: Tensor) -> Tensor:
         """Outputs of the two cells before to ``(n, nodes * width, height / stride, width / stride)``."""
-        states = [self.before(before), self.last(last)]
+        values = [self.before(before), self.last(last)]
+        states = [self._state(value) for value in values]
         for node in self.nodes:
-            outputs = {source: self.edges[f"{source}-{node}"](states[source]) for source in self.computed_sources(node)}
-            joined = self._join(node, {source: output for source, output in outputs.items() if output is not None})
-            states.append(
-                torch.zeros_like(states[0][:, :, :: self.stride, :: self.stride]) if joined is None else joined
-            )
-        return torch.cat(states[self.nodes[0] :], 1)
+            joined = self._join(node, states)
+            if joined is None:
+                joined = torch.zeros_like(even_pixels(values[0]) if self.stride == 2 else values[0])
+            values.append(with_dense_gradient(joined))
+            states.append(self._state(values[-1]))
+        return torch.cat(values[self.nodes[0] :], 1)
 
     def computed_sources(self, node: int) -> list[int]:
         """The sources of a node's edges that are not left out."""
@@ -72,21 +74,33 @@ class Cell(nn.Module):
         wanted = {source for pair in self.inputs[node].computed_labels() for source in sources(pair)}
         return [source for source in known if source in wanted]
 
-    def _join(self, node: int, terms: Mapping[int, Tensor]) -> Tensor | None:
-        if not terms:
-            return None
+    def _state(self, value: Tensor) -> Tensor | CellState:
+        """What edges are given: they share what they begin with where it is a ``CellState``."""
+        return CellState(value) if self.reuse else value
+
+    def _join(self, node: int, states: Sequence[Tensor | CellState]) -> Tensor | None:
+        weights = self._weights(node)
+        terms: list[Tensor] = []
+        for source in self.computed_sources(node):
+            edge, weight = self.edges[f"{source}-{node}"], weights.get(source)
+            output = edge(states[source]) if weight is None else edge(states[source], factor=weight)
+            terms += [] if output is None else [output]
+        return reduce(torch.add, terms) if terms else None
+
+    def _weights(self, node: int) -> dict[int, Tensor]:
+        """What the outputs of a node's edges are multiplied by, by source; nothing for one."""
         if node not in self.inputs:
-            return reduce(torch.add, terms.values())
-        gate = self.inputs[node].gate()
+            return {}
+        gate, pairs = self.inputs[node].gate(), self.inputs[node].labels
         if gate.index is not None:
-            return through(gate, reduce(torch.add, terms.values()))
+            weight = gate.weights[gate.index]
+            return dict.fromkeys(sources(pairs[gate.index]), weight) if weight.requires_grad else {}
         # A sum over pairs is one over edges, each weighted by all pairs that it is part of.
         weights: dict[int, Tensor] = {}
-        for weight, pair in zip(gate.weights.unbind(), self.inputs[node].labels, strict=True):
+        for weight, pair in zip(gate.weights.unbind(), pairs, strict=True):
             for source in sources(pair):
                 weights[source] = weights[source] + weight if source in weights else weight
-        weighted = [weights[source] * output for source, output in terms.items() if source in weights]
-        return reduce(torch.add, weighted) if weighted else None
+        return weights
 
 
 class CellNetwork(nn.Module):
@@ -106,7 +120,7 @@ class CellNetwork(nn.Module):
         self.stem = nn.Sequential(kernel, norms(layout.stem, "stem"))
         self.cells = nn.ModuleList()
         for site in layout.sites(height, width):
-            self.cells.append(Cell(site, layout.targets(), labels, norms))
+            self.cells.append(Cell(site, layout, labels, norms))
 
     def forward(self, inputs: Tensor) -> Tensor:
         """The output of the last cell, for inputs of shape ``(n, channels, height, width)``."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Literal
 
 import torch
@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_metanas.spaces.builder import Builder
+from lit_metanas.spaces.forward_pass import current
+from lit_metanas.spaces.mixed_layers import MixedNorm, WeighedLayers, weighed_outputs
 
 Place = Literal["stem", "operation", "pool"]
 """Where a batch-norm stands: after the stem, in an operation with weights, or after a pooling."""
@@ -38,7 +40,93 @@ class Norms:
         return self.build.norm(width, shared=place == "stem")
 
 
-Operation = Callable[[int, int, Norms], nn.Sequential]
+class CellState:
+    """A state of a cell, and what operations on it begin with: all that have it in hand compute it once.
+
+    Args:
+        value: shape ``(n, channels, height, width)``.
+    """
+
+    def __init__(self, value: Tensor) -> None:
+        self.value = value
+        self._pooled: dict[tuple[type[nn.Module], object], Tensor] = {}
+        self._normalised: dict[tuple[type[nn.Module], object], tuple[str, Tensor]] = {}
+
+    @classmethod
+    def of(cls, inputs: Tensor | CellState) -> CellState:
+        """Inputs that may be a state already."""
+        return inputs if isinstance(inputs, CellState) else cls(inputs)
+
+    @cached_property
+    def active(self) -> Tensor:
+        """After a ReLU."""
+        return F.relu(self.value)
+
+    @cached_property
+    def even(self) -> Tensor:
+        """Every second pixel after a ReLU, from the first."""
+        return F.relu(even_pixels(self.value))
+
+    @cached_property
+    def odd(self) -> Tensor:
+        """Every second pixel after a ReLU, from the second."""
+        return F.relu(odd_pixels(self.value))
+
+    def pooled(self, pool: nn.MaxPool2d | nn.AvgPool2d, norm: nn.Module) -> Tensor:
+        """After a pooling and what normalises it, which has no parameters."""
+        key = type(pool), pool.stride
+        if key not in self._pooled:
+            self._pooled[key] = pool(self.value)
+        # Given statistics may differ between the edges that a state has.
+        if not isinstance(norm, MixedNorm) or current().statistics is not None:
+            own: Tensor = norm(self._pooled[key])
+            return own
+        if key not in self._normalised:
+            self._normalised[key] = norm.key, norm(self._pooled[key])
+        first, outputs = self._normalised[key]
+        record = current().record
+        if record is not None:
+            record |= {f"{norm.key}.{kind}": record[f"{first}.{kind}"] for kind in ("mean", "var")}
+        return outputs
+
+
+class SkipOperation(WeighedLayers):
+    """The identity."""
+
+    def forward(self, inputs: Tensor | CellState, weight: Tensor | None = None) -> Tensor:
+        """The inputs, times ``weight``."""
+        return weighed_outputs(None, CellState.of(inputs).value, weight)
+
+
+class PoolOperation(WeighedLayers):
+    """A pooling, and what normalises it."""
+
+    def forward(self, inputs: Tensor | CellState, weight: Tensor | None = None) -> Tensor:
+        """Shape ``(n, channels, height, width)`` to ``(n, channels, height / stride, width / stride)``."""
+        pool, norm = self
+        assert isinstance(pool, nn.MaxPool2d | nn.AvgPool2d)
+        return weighed_outputs(None, CellState.of(inputs).pooled(pool, norm), weight)
+
+
+class ConvolutionOperation(WeighedLayers):
+    """A ReLU, one or more convolutions, batch-norm."""
+
+    def forward(self, inputs: Tensor | CellState, weight: Tensor | None = None) -> Tensor:
+        """Shape ``(n, channels, height, width)`` to ``(n, width, height / stride, width / stride)``."""
+        state = CellState.of(inputs)
+        _, first, *rest, norm = self
+        if isinstance(first, FactorizedReduction):
+            outputs = first.join(state.even, state.odd)
+        elif isinstance(first, DilatedConv2d) and first.halves:
+            outputs = first(state.even, halved=True)
+        else:
+            outputs = first(state.active)
+        for layer in rest:
+            outputs = layer(outputs)
+        return weighed_outputs(norm, outputs, weight)
+
+
+Operation = Callable[[int, int, Norms], WeighedLayers]
 """Makes an operation of equally many channels in and out, from these, its stride and the batch-norm layers."""
 
 
@@ -58,65 +146,111 @@ class FactorizedReduction(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, channels, height, width)`` to ``(n, width, height / 2, width / 2)``, rounded up."""
-        height, width = inputs.shape[2:]
-        shifted = F.pad(inputs, (0, width % 2, 0, height % 2))[:, :, 1:, 1:]
-        return torch.cat([self.first(inputs[:, :, ::2, ::2]), self.second(shifted[:, :, ::2, ::2])], 1)
+        return self.join(even_pixels(inputs), odd_pixels(inputs))
+
+    def join(self, first: Tensor, second: Tensor) -> Tensor:
+        """Both convolutions, side by side, of every second pixel from the first and from the second."""
+        return torch.cat([self.first(first), self.second(second)], 1)
+
+
+class DilatedConv2d(nn.Conv2d):
+    """A depthwise convolution of dilation 2 that keeps the image's size, or halves it.
+
+    Where it halves it, it looks at every second pixel only, on which it is a convolution without stride and dilation.
+    oneDNN has no kernel for both together and takes ten times as long.
+
+    Args:
+        channels: in and out.
+        kernel: odd.
+        stride: 1 or 2.
+    """
+
+    def __init__(self, channels: int, kernel: int, stride: int) -> None:
+        super().__init__(channels, channels, kernel, stride, kernel - 1, 2, groups=channels, bias=False)
+        self.halves = stride == 2
+
+    def forward(self, inputs: Tensor, halved: bool = False) -> Tensor:
+        """Shape ``(n, channels, height, width)`` to ``(n, channels, height / stride, width / stride)``.
+
+        Args:
+            inputs: images, or every second pixel of them.
+            halved: which of these; only where it halves them.
+        """
+        if not self.halves:
+            return super().forward(inputs)
+        pixels = inputs if halved else even_pixels(inputs)
+        return F.conv2d(pixels, self.weight, padding=self.kernel_size[0] // 2, groups=self.groups)
+
+
+def even_pixels(inputs: Tensor) -> Tensor:
+    """Every second pixel of ``(n, channels, height, width)`` from the first."""
+    return inputs[:, :, ::2, ::2]
+
+
+def odd_pixels(inputs: Tensor) -> Tensor:
+    """As many pixels as ``even_pixels``, from the second; beyond the last row and column there are zeros."""
+    height, width = inputs.shape[2:]
+    return F.pad(inputs[:, :, 1::2, 1::2], (0, width % 2, 0, height % 2))
 
 
 def convolve(
     channels: int, width: int, kernel: int, norms: Norms, *, stride: int = 1, layers: tuple[nn.Module, ...] = ()
-) -> nn.Sequential:
+) -> ConvolutionOperation:
     """ReLU, convolution (or the given layers instead) and batch-norm."""
     inner = layers or (nn.Conv2d(channels, width, kernel, stride=stride, padding=kernel // 2, bias=False),)
-    return nn.Sequential(nn.ReLU(), *inner, norms(width, "operation"))
+    return ConvolutionOperation(nn.ReLU(), *inner, norms(width, "operation"))
 
 
-def factorized_reduction(channels: int, width: int, norms: Norms) -> nn.Sequential:
+def factorized_reduction(channels: int, width: int, norms: Norms) -> ConvolutionOperation:
     """ReLU, a factorized reduction and batch-norm."""
     return convolve(channels, width, 1, norms, layers=(FactorizedReduction(channels, width),))
 
 
-def _depthwise(channels: int, kernel: int, stride: int, dilation: int = 1) -> tuple[nn.Module, ...]:
+def _depthwise(channels: int, kernel: int, stride: int) -> tuple[nn.Module, ...]:
     """A depthwise and a pointwise convolution."""
-    margin = dilation * (kernel // 2)
-    deep = nn.Conv2d(channels, channels, kernel, stride, margin, dilation, groups=channels, bias=False)
+    deep = nn.Conv2d(channels, channels, kernel, stride, kernel // 2, groups=channels, bias=False)
     return deep, nn.Conv2d(channels, channels, 1, bias=False)
 
 
-def _separable(kernel: int, channels: int, stride: int, norms: Norms) -> nn.Sequential:
+def _separable(kernel: int, channels: int, stride: int, norms: Norms) -> WeighedLayers:
     """Twice ReLU, depthwise and pointwise convolution, batch-norm."""
     first, second = (
         convolve(channels, channels, kernel, norms, layers=_depthwise(channels, kernel, step)) for step in (stride, 1)
     )
-    return nn.Sequential(*first, *second)
+    return ConvolutionOperation(*first, *second)
 
 
-def _dilated_convolution(kernel: int, channels: int, stride: int, norms: Norms) -> nn.Sequential:
-    return convolve(channels, channels, kernel, norms, layers=_depthwise(channels, kernel, stride, dilation=2))
+def _separable_once(kernel: int, channels: int, stride: int, norms: Norms) -> WeighedLayers:
+    return convolve(channels, channels, kernel, norms, layers=_depthwise(channels, kernel, stride))
 
 
-def _full(kernel: int, channels: int, stride: int, norms: Norms) -> nn.Sequential:
+def _dilated_convolution(kernel: int, channels: int, stride: int, norms: Norms) -> WeighedLayers:
+    layers = DilatedConv2d(channels, kernel, stride), nn.Conv2d(channels, channels, 1, bias=False)
+    return convolve(channels, channels, kernel, norms, layers=layers)
+
+
+def _full(kernel: int, channels: int, stride: int, norms: Norms) -> WeighedLayers:
     return convolve(channels, channels, kernel, norms, stride=stride)
 
 
-def _row_and_column(length: int, channels: int, stride: int, norms: Norms) -> nn.Sequential:
+def _row_and_column(length: int, channels: int, stride: int, norms: Norms) -> WeighedLayers:
     """A row and then a column of a kernel; the stride is the row's."""
     row = nn.Conv2d(channels, channels, (1, length), stride, (0, length // 2), bias=False)
     column = nn.Conv2d(channels, channels, (length, 1), 1, (length // 2, 0), bias=False)
     return convolve(channels, channels, length, norms, layers=(row, column))
 
 
-def _skip(channels: int, stride: int, norms: Norms) -> nn.Sequential:
+def _skip(channels: int, stride: int, norms: Norms) -> WeighedLayers:
     """The identity, or the factorized reduction where the image is halved."""
-    return nn.Sequential() if stride == 1 else factorized_reduction(channels, channels, norms)
+    return SkipOperation() if stride == 1 else factorized_reduction(channels, channels, norms)
 
 
-def _max_pool(channels: int, stride: int, norms: Norms) -> nn.Sequential:
-    return nn.Sequential(nn.MaxPool2d(3, stride, 1), norms(channels, "pool"))
+def _max_pool(channels: int, stride: int, norms: Norms) -> WeighedLayers:
+    return PoolOperation(nn.MaxPool2d(3, stride, 1), norms(channels, "pool"))
 
 
-def _average_pool(channels: int, stride: int, norms: Norms) -> nn.Sequential:
-    return nn.Sequential(nn.AvgPool2d(3, stride, 1, count_include_pad=False), norms(channels, "pool"))
+def _average_pool(channels: int, stride: int, norms: Norms) -> WeighedLayers:
+    return PoolOperation(nn.AvgPool2d(3, stride, 1, count_include_pad=False), norms(channels, "pool"))
 
 
 CELL_OPERATIONS: Mapping[str, Operation] = {
@@ -127,6 +261,7 @@ CELL_OPERATIONS: Mapping[str, Operation] = {
     "sep_conv_5x5": partial(_separable, 5),
     "dil_conv_3x3": partial(_dilated_convolution, 3),
     "dil_conv_5x5": partial(_dilated_convolution, 5),
+    "separable_conv_3x3": partial(_separable_once, 3),
     "conv_3x3": partial(_full, 3),
     "conv_5x5": partial(_full, 5),
     "conv_1x5_5x1": partial(_row_and_column, 5),

@@ -1,0 +1,159 @@
+"""Supernets of cells that compute once what a state's edges begin with, against those that compute it for each edge."""
+
+import pytest
+import torch
+from space_toys import images
+from torch import nn
+from torch.func import functional_call
+from torch.nn import functional as F
+
+from lit_metanas.spaces import DARTSCell, Gate, MetaNASCell
+from lit_metanas.spaces.cells.cell_operations import DilatedConv2d
+from lit_metanas.spaces.operations import with_dense_gradient
+
+SHAPE = (2, 9, 6)
+SPACES = {
+    "darts": (DARTSCell, {}),
+    "metanas": (MetaNASCell, {}),
+    "metanas, plain pools": (MetaNASCell, {"normalised_pools": False}),
+}
+
+
+@pytest.fixture(params=SPACES)
+def both(request, double_supernet):
+    """A space, its supernet and the one that reuses nothing, with the same parameters."""
+    kind, options = SPACES[request.param]
+    space = kind(channels=2, cells=3, **options)
+    net, weights = double_supernet(space, SHAPE)
+    plain = kind(channels=2, cells=3, reuse=False, **options).supernet(SHAPE).double()
+    plain.load_state_dict(weights)
+    return space, net.to(memory_format=torch.channels_last), plain
+
+
+def gates_of(space, random_gates, kind, seed=0):
+    gates = random_gates(space, kind, torch.Generator().manual_seed(seed))
+    return {name: Gate(gate.weights.requires_grad_(), gate.index) for name, gate in gates.items()}
+
+
+def first_gradients(net, gates, inputs, *, create_graph=False):
+    wanted = [inputs, *net.parameters(), *(gate.weights for gate in gates.values())]
+    loss = net(inputs, gates).square().sum()
+    found = torch.autograd.grad(loss, wanted, create_graph=create_graph, allow_unused=True)
+    return [torch.zeros_like(own) if one is None else one for one, own in zip(found, wanted, strict=True)]
+
+
+@pytest.mark.parametrize("kind", ["soft", "index"])
+def test_same_gradients_of_first_and_second_order(both, random_gates, kind):
+    space, net, plain = both
+    gates, inputs = gates_of(space, random_gates, kind), images(4, SHAPE).requires_grad_()
+    second = []
+    for one in (net, plain):
+        first = first_gradients(one, gates, inputs, create_graph=True)
+        total, wanted = sum(gradient.square().sum() for gradient in first), [inputs, *one.parameters()]
+        again = torch.autograd.grad(total, wanted, allow_unused=True)
+        second.append((first, [torch.zeros_like(w) if g is None else g for g, w in zip(again, wanted, strict=True)]))
+    assert max(float(gradient.abs().max()) for gradient in second[0][1]) > 1e-3
+    torch.testing.assert_close(second[0], second[1], rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["soft", "index"])
+def test_same_statistics_and_each_edge_has_its_own(both, random_gates, kind):
+    space, net, plain = both
+    gates = random_gates(space, kind, torch.Generator().manual_seed(1))
+    records = {}, {}
+    outputs = [one(images(4, SHAPE), gates, record=record) for one, record in zip((net, plain), records, strict=True)]
+    torch.testing.assert_close(*outputs, rtol=0, atol=1e-9)
+    assert list(records[0]) == list(records[1])
+    torch.testing.assert_close(*records, rtol=0, atol=1e-9)
+    # Means over several tasks may differ between edges that one task's are equal for.
+    generator = torch.Generator().manual_seed(2)
+    given = {name: value + torch.rand(value.shape, generator=generator) for name, value in records[0].items()}
+    found, expected = (one(images(3, SHAPE, 1), gates, statistics=given) for one in (net, plain))
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-9)
+
+
+def test_same_under_vmap_of_gradients(both, random_gates):
+    space, net, plain = both
+    gates = random_gates(space, "soft", torch.Generator().manual_seed(3))
+    batch = torch.stack([images(4, SHAPE, seed) for seed in (4, 5)])
+    mixtures = {name: torch.stack([gate.weights, gate.weights.flip(0)]) for name, gate in gates.items()}
+
+    def loss(weights, rows, inputs, one):
+        return functional_call(one, weights, (inputs, {name: Gate(row) for name, row in rows.items()})).square().sum()
+
+    results = []
+    for one in (net, plain):
+        gradient = torch.func.grad(lambda *arguments, one=one: loss(*arguments, one), argnums=(0, 1))
+        weights = {name: value.detach() for name, value in one.named_parameters()}
+        results.append(torch.vmap(gradient, in_dims=(None, 0, 0))(weights, mixtures, batch))
+    second = {name: Gate(rows[1].clone().requires_grad_()) for name, rows in mixtures.items()}
+    by_hand = first_gradients(net, second, batch[1].clone().requires_grad_())
+    torch.testing.assert_close(results[0], results[1], rtol=1e-9, atol=1e-9)
+    names = [name for name, _ in net.named_parameters()]
+    assert len(by_hand) == 1 + len(names) + len(gates)
+    for name, expected in zip(names, by_hand[1:], strict=False):
+        torch.testing.assert_close(results[0][0][name][1], expected, rtol=1e-8, atol=1e-8)
+
+
+def test_same_under_autocast(both, random_gates):
+    space, net, plain = both
+    gates = random_gates(space, "soft", torch.Generator().manual_seed(6))
+    gates = {name: Gate(gate.weights.float()) for name, gate in gates.items()}
+    inputs = images(8, SHAPE, dtype=torch.float32)
+    with torch.no_grad():
+        with torch.autocast("cpu", torch.bfloat16):
+            found, expected = (one.float()(inputs, gates).float() for one in (net, plain))
+        exact = net(inputs, gates)
+    assert float((exact - expected).abs().max()) > 0
+    assert float((found - exact).abs().max()) < 2 * float((expected - exact).abs().max()) + 0.01
+
+
+def test_poolings_are_computed_once_for_each_state(both, random_gates):
+    space, net, plain = both
+    gates = random_gates(space, "soft", torch.Generator().manual_seed(7))
+    counts = []
+    for one in (net, plain):
+        pools = [layer for layer in one.modules() if isinstance(layer, nn.MaxPool2d)]
+        calls = []
+        handles = [pool.register_forward_hook(lambda *_, calls=calls: calls.append(1)) for pool in pools]
+        one(images(4, SHAPE), gates)
+        counts.append(len(calls))
+        assert handles
+    edges, sources = len(space.layout.edges()), len({source for source, _ in space.layout.edges()})
+    assert counts == [3 * sources, 3 * edges]
+
+
+@pytest.mark.parametrize("size", [(8, 8), (7, 8), (9, 5), (1, 1)])
+@pytest.mark.parametrize("kernel", [3, 5])
+def test_dilated_convolution_of_stride_two(size, kernel):
+    layer = DilatedConv2d(3, kernel, 2).double()
+    inputs = images(2, (3, *size)).requires_grad_()
+    expected = F.conv2d(inputs, layer.weight, stride=2, padding=kernel - 1, dilation=2, groups=3)
+    found = layer(inputs)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+    away, wanted = torch.randn_like(expected), [inputs, layer.weight]
+    torch.testing.assert_close(torch.autograd.grad(found, wanted, away), torch.autograd.grad(expected, wanted, away))
+
+
+def test_gradients_of_parts_are_made_dense():
+    whole, seen = [], []
+    for dense in (False, True):
+        inputs = images(2, (3, 4, 4)).contiguous(memory_format=torch.channels_last).requires_grad_()
+        middle = inputs.sin()
+        middle.register_hook(lambda gradient: seen.append(gradient.is_contiguous(memory_format=torch.channels_last)))
+        part = with_dense_gradient(middle) if dense else middle
+        outputs = torch.cat([part, part.detach()], 1).mean((2, 3))
+        whole.append(torch.autograd.grad(outputs.square().sum(), inputs)[0])
+    torch.testing.assert_close(*whole, rtol=0, atol=0)
+    assert seen == [False, True]
+
+
+@pytest.mark.parametrize(("full", "taps"), [(True, 9 * 16 * 16), (False, 9 * 16 + 16 * 16)])
+def test_what_the_options_of_metanas_convolve(full, taps):
+    fixed = {choice.name: ["conv_3x3"] for choice in MetaNASCell().choices if ".edge" in choice.name}
+    space = MetaNASCell(channels=8, cells=1, full_convolutions=full, fixed=fixed)
+    child = space.build(space.sample(torch.Generator()), (1, 8, 8), 5)
+    operations = [layer for name, layer in child.named_modules() if name.endswith(".conv_3x3")]
+    assert len(operations) == 6
+    for operation in operations:  # a single cell is a reduction cell, of twice the channels
+        assert sum(m.weight.numel() for m in operation.modules() if isinstance(m, nn.Conv2d)) == taps
