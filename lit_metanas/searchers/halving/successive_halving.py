@@ -22,7 +22,8 @@ class SuccessiveHalving(Halving):
     """Random architectures, of which each rung of training keeps the best (Jamieson and Talwalkar 2016).
 
     Differs from the paper in that a rung's part of the budget is given in FLOPs, not in iterations: large and small
-    networks get the same.
+    networks get the same. Each is trained for at least one epoch, or whatever is the estimator's least: where the
+    budget does not pay that for all, those drawn last are left out, and the outcome counts them (``untried``).
 
     Args:
         estimator: makes the estimator of a task.

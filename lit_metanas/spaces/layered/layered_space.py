@@ -23,6 +23,9 @@ class LayeredSpace(SearchSpace):
     image as long as it is larger than one pixel. A ``residual`` skip adds a normalised 1x1 convolution of the
     block's input before the activation.
 
+    It is not written as a ``body``: its supernet merges kernels and masks widths for a whole block at once, under one
+    norm with one scale and shift, and the names of its parameters are those of earlier checkpoints.
+
     Args:
         kernels: sizes of the convolution, odd.
         pools: ``max``, ``avg``.
