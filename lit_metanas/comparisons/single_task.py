@@ -244,7 +244,7 @@ def search(
         images=(len(part), len(task.test)),
         cost=cost,
         training_cost=training_cost,
-        meta_cost=searcher.meta_cost,
+        meta_cost=searcher.meta_cost + found.meta_cost,
         parameters=size.parameters,
         flops=size.flops,
         record=found.record,

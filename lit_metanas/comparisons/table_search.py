@@ -129,7 +129,7 @@ class TableSearch(Comparison[Table, QuerySearcher]):
             value=problem.score(found.architecture, self.test),
             ci95=nan,
             cost=cost,
-            meta_cost=searcher.meta_cost,
+            meta_cost=searcher.meta_cost + found.meta_cost,
             parameters=size.get("parameters", 0),
             flops=size.get("flops", 0),
             curve=found.record.curve_over("queries"),

@@ -156,6 +156,7 @@ class SearchOutcome:
         record: what was tried, and at what cost.
         recipe: the training hyper-parameters that were chosen with the architecture, by field of the recipe.
         untried: architectures that were to be tried, but that the budget did not pay for.
+        meta_cost: of what the estimator knew before the search; what the searcher knew is its own ``meta_cost``.
 
     Example:
         >>> import torch
@@ -171,6 +172,7 @@ class SearchOutcome:
     record: SearchRecord
     recipe: dict[str, float | int | str | bool] = field(default_factory=dict)
     untried: int = 0
+    meta_cost: Cost = field(default_factory=Cost)
 
 
 # Not frozen, for Lightning's precision plugins refuse frozen dataclasses in batches; treat it as immutable.

@@ -130,14 +130,17 @@ def test_a_target_task_is_searched_with_both(learned):
 
 def test_what_was_learned_before_has_its_cost(learned):
     searcher = both_ways(learned)
+    before = dict(vars(searcher))
     with quiet_optuna():
-        searcher.search(tasks("test", 1)[0], SPACE, Budget(queries=3), 0)
+        found = searcher.search(tasks("test", 1)[0], SPACE, Budget(queries=3), 0)
     searches = [record.trials[-1].cost for record in read_record_lines(learned / "records.jsonl", SPACE)]
     supernet = read_meta_checkpoint(learned / "supernet.ckpt").cost
     assert searches[0].flops > 0
     assert supernet.flops > 0
-    assert searcher.meta_cost.flops == sum(cost.flops for cost in searches) + supernet.flops
+    assert searcher.meta_cost.flops == sum(cost.flops for cost in searches)
+    assert found.meta_cost == supernet
     assert searcher.meta_cost.queries == 18
+    assert vars(searcher) == before  # a search leaves nothing behind
     assert QuerySearcher(sampler=MetaSampler(space=SPACE)).meta_cost == Cost()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
@@ -130,16 +130,14 @@ class QuerySearcher(Searcher):
         self.worker = worker
         self.heartbeat = heartbeat
         self.embedding = embedding
-        self._known = Cost()
         self._ladder = FidelityLadder(self.fidelities, fidelity)
         self._goal = Objectives(self.objectives, self.constraints)
         check_ranges(self.train)
 
     @property
     def meta_cost(self) -> Cost:
-        """Of the searches that the sampler learned from, and of what the last task's estimator knew before it."""
-        sampler = self.sampler.meta_cost if isinstance(self.sampler, HistorySampler) else Cost()
-        return sampler + self._known
+        """Of the searches that the sampler learned from."""
+        return self.sampler.meta_cost if isinstance(self.sampler, HistorySampler) else Cost()
 
     def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:
         """Run, or resume, the study of this task."""
@@ -176,7 +174,6 @@ class QuerySearcher(Searcher):
                 measure; or the sampler was made for another space.
         """
         self._goal.check(estimator)
-        self._known = estimator.meta_cost
         if isinstance(self.sampler, HistorySampler):
             self.sampler.check(space)
         connect = RDBStorage if self.worker is None else partial(shared_storage, heartbeat=self.heartbeat)
@@ -216,7 +213,7 @@ class QuerySearcher(Searcher):
                 worker=self.worker,
             )
             loop.run()
-        return _outcome(ledger, loop)
+        return replace(_outcome(ledger, loop), meta_cost=estimator.meta_cost)
 
     def _settings(self, space: ChoiceSpace, estimator: Estimator) -> dict[str, Any]:
         """What a stored study must have in common with this search; what is off is left out."""
