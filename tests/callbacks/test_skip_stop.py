@@ -70,7 +70,7 @@ def test_a_search_that_begins_with_too_many_goes_on_until_it_has_had_fewer():
 
 
 def test_mistakes_are_named():
-    with pytest.raises(ValueError, match=r"most is 1\.0, a share that never stops"):
+    with pytest.raises(ValueError, match=r"most is 1\.0, which never stops"):
         SkipStop(most=1.0)
     layered = LayeredSpace(kernels=(1, 3), depths=(1,), widths=(2,))
     with pytest.raises(ValueError, match="no choice of LayeredSpace whose name begins"):
