@@ -1,5 +1,6 @@
 """Torchvision's data sets as a source: classes, splits, shapes, and what cannot be read."""
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -70,7 +71,7 @@ def test_episodes_are_drawn_from_it(tmp_path):
 
 def test_what_is_missing_is_downloaded_where_asked_for(tmp_path):
     with pytest.raises(
-        ValueError, match=r"Squares cannot be read from '.*none' \(Dataset not found.\): give its folder"
+        ValueError, match=r"Squares cannot be read from '.*none' \(Dataset not found\): give the folder"
     ):
         squares(tmp_path / "none").classes("train")
     source = squares(tmp_path / "some", parts=[{}], download=True)
@@ -87,7 +88,11 @@ def test_what_is_missing_is_downloaded_where_asked_for(tmp_path):
         ({"dataset": "json.dumps"}, "There is no data set 'json.dumps'"),
         ({"dataset": "FakeData", "parts": [{"siz": 3}]}, "FakeData has no argument 'siz': did you mean 'size'?"),
         ({"dataset": "FakeData", "shape": (2, 8, 8)}, "TorchvisionSource: shape = (2, 8, 8) must be"),
-        ({"dataset": "SVHN", "root": "none"}, "SVHN cannot be read from 'none' ("),
+        ({"dataset": "SVHN", "parts": [{"split": "trian"}]}, "SVHN cannot be read from 'data' (Unknown value 'trian'"),
+        ({"dataset": "CIFAR10", "root": "none"}, "CIFAR10 cannot be read from 'none' (Dataset not found or corrupted"),
+        ({"dataset": "EMNIST"}, "EMNIST cannot be read from 'data' ("),
+        ({"dataset": "VisionDataset"}, "There is no data set 'VisionDataset'"),
+        ({"dataset": "FakeData", "parts": []}, "TorchvisionSource: parts is empty"),
         ({"dataset": "FakeData", "parts": FAKE, "test": ["9"]}, "fakedata has no class '9' (named in test)"),
     ],
 )
@@ -97,3 +102,28 @@ def test_mistakes_get_one_sentence(arguments, words, tmp_path, monkeypatch):
         lm.TorchvisionSource(**arguments).classes("train")
     assert str(caught.value).startswith(words)
     assert "\n" not in str(caught.value)
+    assert ("download: true" in str(caught.value)) == ("not found" in str(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("kind", "parts", "test"),
+    [
+        ("EMNIST", [{"split": "letters", "train": True}, {"split": "letters", "train": False}], ["a", "b"]),
+        ("QMNIST", None, ["1 - one", "2 - two"]),
+    ],
+)
+def test_arguments_that_a_data_set_hands_on_count(kind, parts, test, tmp_path):
+    """They take ``train``, ``transform`` and ``download`` for the data set that they extend."""
+    folder = tmp_path / kind / "raw"
+    folder.mkdir(parents=True)
+    images = struct.pack(">4i", 0x803, 4, 28, 28) + bytes(4 * 28 * 28)
+    letters = struct.pack(">2i", 0x801, 4) + bytes([1, 2, 3, 4])
+    digits = struct.pack(">4i", 0xC02, 4, 8, 0)[:12] + np.tile(np.arange(4, dtype=">i4")[:, None], 8).tobytes()
+    for part in ("train", "test"):
+        (folder / f"emnist-letters-{part}-images-idx3-ubyte").write_bytes(images)
+        (folder / f"emnist-letters-{part}-labels-idx1-ubyte").write_bytes(letters)
+        (folder / f"qmnist-{part}-images-idx3-ubyte").write_bytes(images)
+        (folder / f"qmnist-{part}-labels-idx2-int").write_bytes(digits)
+    source = lm.TorchvisionSource(kind, str(tmp_path), shape=(3, 16, 16), parts=parts, test=test)
+    assert source.instances("test", 0) == 2
+    assert source.images("test", 0, [0, 1]).shape == (2, 3, 16, 16)

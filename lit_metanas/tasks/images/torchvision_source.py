@@ -66,11 +66,13 @@ class TorchvisionSource(TaskSource):
     ) -> None:
         require_shape("TorchvisionSource", shape)
         self._class = _dataset_class(dataset)
-        self._arguments = inspect.signature(self._class).parameters
+        self._arguments, self._takes_any = _arguments(self._class)
         self.root = root
         self._shape = (shape[0], shape[1], shape[2])
         both = [{"train": True}, {"train": False}] if "train" in self._arguments else [{}]
         self.parts = both if parts is None else list(parts)
+        if not self.parts:
+            raise ValueError("TorchvisionSource: parts is empty: give the arguments of each part, such as [{}].")
         self.download = download
         self.transform = transform
         self.train, self.val, self.test = train, val, test
@@ -128,18 +130,20 @@ class TorchvisionSource(TaskSource):
     def _part(self, arguments: Mapping[str, Any]) -> Dataset[Any]:
         kind = self._class.__name__
         given = {"root": self.root, "transform": self.transform or resizing(self.shape)}
-        known = {name: value for name, value in given.items() if name in self._arguments}
+        known = {name: value for name, value in given.items() if self._takes_any or name in self._arguments}
         for name in arguments:
-            if name not in self._arguments:
-                near = nearest(name, list(self._arguments))
-                hint = f"did you mean {near!r}?" if near else f"give some of {', '.join(self._arguments)}."
+            if name not in self._arguments and not self._takes_any:
+                near = nearest(name, self._arguments)
+                hint = f"did you mean {near!r}?" if near else f"it takes {', '.join(self._arguments)}."
                 raise ValueError(f"{kind} has no argument {name!r}: {hint}")
         try:
             return self._class(**{**known, **arguments})
         except (OSError, RuntimeError, TypeError, ValueError) as error:
-            missing = "download" in self._arguments and not self.download
-            fix = "give its folder as 'root', or download: true" if missing else "mend its arguments or its folder"
-            raise ValueError(f"{kind} cannot be read from '{self.root}' ({error}): {fix}.") from error
+            cause = str(error).splitlines()[0].rstrip(".")
+            absent = isinstance(error, OSError) or "not found" in cause
+            fix = "give the folder that holds it as 'root'" if absent else "correct its 'parts'"
+            fix += ", or download: true" if absent and "download" in self._arguments and not self.download else ""
+            raise ValueError(f"{kind} cannot be read from '{self.root}' ({cause}): {fix}.") from error
 
 
 def resizing(shape: tuple[int, int, int]) -> nn.Module:
@@ -173,8 +177,19 @@ def _dataset_class(name: str) -> type[Dataset[Any]]:
             found = pkgutil.resolve_name(name)
         except (ImportError, AttributeError, ValueError) as error:
             raise ValueError(f"The data set '{name}' cannot be imported ({error}): give another class path.") from error
-    if not (isinstance(found, type) and issubclass(found, Dataset)):
+    if not (isinstance(found, type) and issubclass(found, Dataset)) or found is datasets.VisionDataset:
         near = nearest(name, datasets.__all__)
         hint = f"did you mean {near!r}?" if near else "give a name in torchvision.datasets, or a class path."
         raise ValueError(f"There is no data set '{name}': {hint}")
     return found
+
+
+def _arguments(dataset: type[Dataset[Any]]) -> tuple[list[str], bool]:
+    """The arguments of a data set, those that it hands on to its parents included; and whether it takes any others."""
+    names: dict[str, None] = {}
+    for parent in dataset.__mro__[:-1]:  # but object
+        parameters = list(inspect.signature(parent).parameters.values())
+        names |= {each.name: None for each in parameters if each.kind is not each.VAR_KEYWORD}
+        if not any(each.kind is each.VAR_KEYWORD for each in parameters):
+            return list(names), False
+    return list(names), True
