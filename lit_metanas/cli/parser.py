@@ -85,13 +85,26 @@ def configuration(parser: LightningArgumentParser, args: ArgsType) -> Namespace:
 
 
 def _with_lists(args: list[str]) -> list[str]:
-    """``--data.images A B``, as a shell makes it of ``*.png``, as the one list that the parser takes."""
-    key = "--data.images"
-    if key not in args:
+    """``predict``'s ``--data.images A B``, as a shell makes it of ``*.png``, as the one list that the parser takes.
+
+    As JSON, since a name may be YAML for something else (``a: b.png``).
+    """
+    if args[:1] != ["predict"]:
         return args
-    start = args.index(key) + 1
-    end = next((place for place, word in enumerate(args) if place >= start and word.startswith("-")), len(args))
-    return args if end - start < 2 else [*args[:start], json.dumps(args[start:end]), *_with_lists(args[end:])]
+    key, joined, rest = "--data.images", list[str](), list(args)
+    while rest:
+        word = rest.pop(0)
+        joined.append(word)
+        if word != key and not word.startswith(f"{key}="):
+            continue
+        paths = [] if word == key else [word.removeprefix(f"{key}=")]
+        while rest and (not rest[0].startswith("-") or os.path.exists(rest[0])):
+            paths.append(rest.pop(0))
+        if paths and not (len(paths) == 1 and paths[0].startswith("[")):  # else a list as it is
+            joined[-1] = f"{key}={json.dumps(paths)}"
+        elif paths:
+            joined[-1] = f"{key}={paths[0]}"
+    return joined
 
 
 def of_verb(config: Namespace) -> Namespace:

@@ -6,6 +6,7 @@ import copy
 import csv
 import io
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,11 +20,12 @@ from torch import nn
 
 from lit_metanas.cli.command_line import main
 from lit_metanas.spaces import LayeredSpace
+from lit_metanas.tasks import NewImages
 from lit_metanas.training import Exported, ExportedModel, export_child, load_exported
 from lit_metanas.training.export.exported_program import fit_images
 
 SHAPE = (1, 28, 28)
-CLASSES = ("cat", "dog", "bird")
+CLASSES = ('cat, "tabby"', "dog", "bird")
 
 
 @pytest.fixture(scope="module")
@@ -177,6 +179,37 @@ def test_files_and_folders_are_classified(
     rows = list(csv.DictReader(io.StringIO(Path("predictions.csv").read_text())))
     assert [Path(row["file"]).name for row in rows] == names
     assert sorted(path.name for path in Path().iterdir()) == ["new", "predictions.csv"]
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        (["--data.images=new/colour.png", "new/more/grey.png"], ["colour.png", "grey.png"]),
+        (["--data.images", "new", "--data.images", "new/colour.png", "new/more"], ["colour.png", "grey.png"]),
+        (["--data.images", "-x.png", "a: b.png", "[1].png"], ["-x.png", "a: b.png", "[1].png"]),
+        (["--data.images", "a: b.png"], ["a: b.png"]),
+    ],
+)
+def test_paths_are_taken_as_a_shell_gives_them(
+    words: list[str],
+    names: list[str],
+    folder: Path,
+    photographs: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(photographs.parent)
+    for name in ("-x.png", "a: b.png", "[1].png"):
+        shutil.copy(photographs / "colour.png", name)
+    assert main(["predict", *words, f"--model.directory={folder}", "--trainer.devices=1"]) == 0
+    rows = list(csv.DictReader(io.StringIO(Path("predictions.csv").read_text())))
+    assert [Path(row["file"]).name for row in rows] == names
+
+
+def test_hidden_folders_are_left_out(photographs: Path) -> None:
+    hidden = photographs / ".ipynb_checkpoints" / "more"
+    hidden.mkdir(parents=True)
+    shutil.copy(photographs / "colour.png", hidden / "copy.png")
+    assert [file.name for file in NewImages(str(photographs)).files] == ["colour.png", "grey.png"]
 
 
 @pytest.mark.parametrize("name", ["predictions.csv", "notes.json"])

@@ -51,13 +51,15 @@ class NewImages(LightningDataModule):
 
 
 def _files(path: Path) -> list[Path]:
-    """A file itself, or the image files of a folder and its sub-folders.
+    """A file itself, or the image files of a folder and its sub-folders, but hidden ones.
 
     Raises:
         FileNotFoundError: there is neither.
     """
     if path.is_dir():
-        folders = [path, *sorted(entry for entry in path.rglob("*") if entry.is_dir())]
+        inner = sorted(entry for entry in path.rglob("*") if entry.is_dir())
+        shown = [entry for entry in inner if not any(part.startswith(".") for part in entry.relative_to(path).parts)]
+        folders = [path, *shown]
         return [file for folder in folders for file in image_files(folder)]
     if not path.exists():
         raise FileNotFoundError(

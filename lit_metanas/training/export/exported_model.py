@@ -104,11 +104,13 @@ class ExportedModel(LightningModule):
 
 def _holds_predictions(file: Path) -> bool:
     """Whether a file begins as those that are written here do."""
-    with suppress(OSError):
+    with suppress(OSError, csv.Error):
         if file.is_file() and not file.is_symlink():
             with file.open("rb") as opened:
-                begin = b"".join(opened.read(200).split())
-            return begin.startswith((b"file,class,probability,p(", b'[{"file":'))
+                begin = opened.read(1000).decode(errors="replace")
+            head = next(csv.reader(io.StringIO(begin)), [])
+            as_table = head[:3] == ["file", "class", "probability"] and "".join(head[3:4]).startswith("p(")
+            return as_table or "".join(begin.split()).startswith('[{"file":')
     return False
 
 

@@ -34,8 +34,9 @@ SECONDS, MEMORY = 10, 1 << 30
 LONGEST = 500
 """Characters of a sentence, without the paths in it."""
 
-SLOW = "--slow" in sys.argv
-"""Whether there are many cases; the command line is read since the number stands in decorators."""
+SLOW = "--slow" in sys.argv or "FUZZ_SLOWLY" in os.environ
+"""Whether there are many cases; told by the command line, since the number stands in decorators, and to the processes
+that pytest starts by the environment."""
 
 Place = tuple[Any, ...]
 
