@@ -109,7 +109,7 @@ def test_later_configurations_and_the_command_line_override(toy_folder: Path) ->
         (["fit", "--model.part=lit_toys.Prat"], ["'model.part'", "lit_toys.Prat", "did you mean 'Part'"]),
         (["fit", "--model=lit_toys.ToyModle"], ["'model'", "lit_toys.ToyModle", "did you mean 'ToyModel'"]),
         (["fit", "--model=lit_toy.ToyModel"], ["'model'", "lit_toy.ToyModel", "does not exist"]),
-        (["fit", "--model=lit_toys.Part"], ["'model'", "no LightningModule"]),
+        (["fit", "--model=lit_toys.Part"], ["'model'", "not a subclass of LightningModule"]),
         (["fit", "--model=absent.yaml"], ["absent.yaml", "'model'"]),
         (["fit", "--trainer=3"], ["'trainer'", "mapping"]),
         (["fit", "-c", "absent.yaml"], ["absent.yaml"]),
