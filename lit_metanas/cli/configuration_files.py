@@ -15,7 +15,7 @@ import yaml
 
 from lit_metanas.cli.errors import UsageError, shorten
 from lit_metanas.cli.verbs import KEYS, MODELS, TRAINER_VERBS
-from lit_metanas.io.yaml_files import YAMLLimit, read_yaml
+from lit_metanas.io.yaml_files import YAMLLimit, parse_yaml, read_yaml
 
 TRAINER_KEYS = ("model", "data", "trainer", "ckpt_path", "seed_everything")
 """Keys of the configurations of the Trainer's verbs."""
@@ -103,6 +103,20 @@ def yaml_files(args: Sequence[str]) -> Iterator[tuple[Path, bool]]:
         path = Path(name)
         if path.suffix in (".yaml", ".yml") and path.is_file():
             yield path, (option or before) in ("-c", "--config")
+
+
+def known_trees(args: Sequence[str]) -> list[object]:
+    """What the configurations among arguments say, as far as they can be read, and then whole keys among them."""
+    trees: list[object] = []
+    for path, whole in yaml_files(args):
+        with suppress(OSError, ValueError, RecursionError, yaml.YAMLError):
+            trees += [read_yaml(path)] if whole else []
+    for word in args:
+        if given := re.fullmatch(r"--(\w+)=(.*)", word, re.DOTALL):
+            trees = [{k: v for k, v in tree.items() if k != given[1]} for tree in trees if isinstance(tree, dict)]
+            with suppress(ValueError, RecursionError, yaml.YAMLError):
+                trees.append({given[1]: parse_yaml(given[2])})
+    return trees
 
 
 def named_files(args: Sequence[str]) -> Iterator[Path]:

@@ -19,6 +19,7 @@ from lit_metanas.cli.configuration_files import find_misplaced_yaml, verbs_of_mo
 from lit_metanas.cli.errors import UsageError
 from lit_metanas.cli.parser_messages import usage_error
 from lit_metanas.cli.verbs import TRAINER_VERBS
+from lit_metanas.io.text import short_number
 
 _PROGRAM = ContextVar("what usage begins with", default="lit-metanas")
 
@@ -77,6 +78,9 @@ def configuration(parser: LightningArgumentParser, args: ArgsType) -> Namespace:
     for key in ("trainer", "model", "data"):
         if not isinstance(chosen.get(key), Namespace):
             raise UsageError(f"'{key}' cannot be '{chosen.get(key)}': it takes a mapping of keys and values.")
+    seed = chosen.get("seed_everything")
+    if not isinstance(seed, bool) and seed is not None and not 0 <= seed < 2**32:
+        raise UsageError(f"'seed_everything' cannot be {short_number(seed)}: give a number from 0 to {2**32 - 1}.")
     model = str(chosen.model.class_path).rpartition(".")[2]
     if verb and (others := verbs_of_model(model)) and verb not in others:
         what = find_misplaced_yaml(words, verb) or f"{model} is for `lit-metanas {others[0]}`, not for `{verb}`."

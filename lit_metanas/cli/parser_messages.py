@@ -10,13 +10,18 @@ from __future__ import annotations
 import re
 from argparse import ArgumentError
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import lit_metanas
 from lit_metanas.cli import errors
-from lit_metanas.cli.configuration_files import find_misplaced_yaml, find_yaml_fault, named_files, yaml_files
-from lit_metanas.cli.errors import LONGEST_REASON, UsageError, last_name, near_miss, shorten
+from lit_metanas.cli.configuration_files import (
+    find_misplaced_yaml,
+    find_yaml_fault,
+    known_trees,
+    named_files,
+    yaml_files,
+)
+from lit_metanas.cli.errors import LONGEST_REASON, RefusedPlace, UsageError, last_name, near_miss, shorten
 from lit_metanas.cli.verbs import KEYS, TRAINER_VERBS
 
 
@@ -35,7 +40,7 @@ def usage_error(error: Exception, args: Sequence[str], keys: Iterable[str] = (),
         return UsageError(sentence)
     if isinstance(error, ArgumentError):  # jsonargparse's is argparse's
         message, file = _with_reason(error)
-        told = explain(message, keys, verb)
+        told = explain(message, keys, verb, known_trees(args))
         return UsageError(shorten(f"In '{file}': {told}" if file and file not in told else told, 2 * LONGEST_REASON))
     files = " and ".join(f"'{path}'" for path, _ in yaml_files(args)) or "The command line"
     return UsageError(f"{files} cannot be understood ({errors.describe(error)}).")
@@ -84,42 +89,21 @@ def _at_its_place(message: str, line: str, lines: Sequence[str]) -> str:
     )
 
 
-@dataclass
-class _Place:
-    """What the lines above a reason say of it.
-
-    Attributes:
-        given: the value that the whole message is about; empty where it does not say.
-        keys: the parser's known keys, dotted.
-        path: depth and name of each key, from the root.
-        class_path: of the innermost class.
-        outer: the class that the outermost key takes, by its name.
-        verb: whose command line it is; empty if that is not known.
-    """
-
-    given: str
-    keys: Sequence[str]
-    path: list[tuple[int, str]]
-    class_path: str = ""
-    outer: str = ""
-    verb: str = ""
-
-    @property
-    def where(self) -> str:
-        return ".".join(name for _, name in self.path)
-
-
-def _unknown(match: re.Match[str], place: _Place) -> str:
+def _unknown(match: re.Match[str], place: RefusedPlace) -> str:
     argument = match[1]
     key = argument.lstrip("-").partition("=")[0]
     root = key.partition(".")[0]
     if last_name(place.class_path) in ("LightningModule", "LightningDataModule"):  # so it is where no class is given
+        if (sentence := place.without_class(place.class_path, absent=False)) is not None:
+            return sentence
         fix = f"give its class (--{place.where} CLASS), or before this file the configuration that it extends (-c FILE)"
         return f"'{place.where}' has no class_path: {fix}."
     if place.class_path:
+        if (sentence := place.without_class(place.class_path)) is not None:
+            return sentence
         known = errors.arguments_of(place.class_path)
         near = near_miss(key if root in known else root, known)
-        return f"'{_join(place.where, key)}' is not a key of {last_name(place.class_path)}{near}"
+        return f"'{place.found(key, lambda _: True)[0]}' is not a key of {last_name(place.class_path)}{near}"
     if place.verb in KEYS and root in ("model", "data", "trainer"):
         return f"`{place.verb}` takes no '{root}': see `lit-metanas {place.verb} --help`."
     if not argument.startswith("--") and "." not in argument:
@@ -127,82 +111,101 @@ def _unknown(match: re.Match[str], place: _Place) -> str:
     return f"There is no key '{key}'{near_miss(key if root in place.keys else root, place.keys)}"
 
 
-def _required(match: re.Match[str], place: _Place) -> str:
+def _required(match: re.Match[str], place: RefusedPlace) -> str:
     names = (name.strip() for name in match[1].split(","))
     bare = (name.partition(".")[2] if name.partition(".")[0] in TRAINER_VERBS else name for name in names)
     missing = ", ".join(f"'{_join(place.where, name)}'" for name in bare)
     return f"{missing} must be given, in a configuration file (-c) or on the command line."
 
 
-def _no_choice(match: re.Match[str], place: _Place) -> str:
+def _no_choice(match: re.Match[str], place: RefusedPlace) -> str:
     choices = re.findall(r"[\w-]+", match[2])
     return f"There is no '{match[1]}'{near_miss(match[1], choices)} Choose from {', '.join(choices)}."
 
 
-def _no_file(match: re.Match[str], place: _Place) -> str:
+def _no_file(match: re.Match[str], place: RefusedPlace) -> str:
     ours = "; the shipped configurations are in the clone of lit_metanas" if "configs" in Path(match[1]).parts else ""
     return f"There is no file '{match[1]}': check the path given to '{place.where or 'config'}'{ours}."
 
 
-def _no_class(match: re.Match[str], place: _Place) -> str:
+def _no_class(match: re.Match[str], place: RefusedPlace) -> str:
     name = match.groupdict().get("name") or place.class_path or place.given
     if name in lit_metanas.__all__:
-        return f"'{place.where}' names {name}, which is not a subclass of {_expected_class(place)}."
+        return f"'{place.of(name)}' names {name}, which is not a subclass of {_expected_class(place)}."
+    if place.verb in KEYS:
+        return f"'{place.where}' cannot be '{shorten(name)}': it takes mappings of keys and values."
     near = near_miss(last_name(name), errors.known_classes(name))
     if "." not in name and (own := errors.in_current_folder(name)) is not None:
         near = f": did you mean '{own}'?"
     elif "." not in name and near == ".":
         near = ": a class of your own is given as MODULE.CLASS."
-    return f"'{place.where}' names '{shorten(name)}', which does not exist{near}"
+    return f"'{place.of(name)}' names '{shorten(name)}', which does not exist{near}"
 
 
-def _other_class(match: re.Match[str], place: _Place) -> str:
+def _other_class(match: re.Match[str], place: RefusedPlace) -> str:
     return f"'{place.where}' names a class that is not a subclass of {match[1]}."
 
 
-def _circular(match: re.Match[str], place: _Place) -> str:
+def _circular(match: re.Match[str], place: RefusedPlace) -> str:
     return f"'{place.where}' names '{match[1]}', the file that it is in: give another file, or a class_path."
 
 
-def _out_of_range(match: re.Match[str], place: _Place) -> str:
+def _out_of_range(match: re.Match[str], place: RefusedPlace) -> str:
     return f"'{place.where}' cannot be '{match[1]}': it must be {match[2].removeprefix('v')}."
 
 
-def _no_mapping(match: re.Match[str], place: _Place) -> str:
+def _no_mapping(match: re.Match[str], place: RefusedPlace) -> str:
     root = place.where.partition(".")[0]
     return f"'{root}' cannot be '{shorten(match[1])}': it takes a mapping of keys and values."
 
 
-def _nameless(match: re.Match[str], place: _Place) -> str:
+def _nameless(match: re.Match[str], place: RefusedPlace) -> str:
     return f"'{place.where}' holds a key without a name: give it one, or remove it."
 
 
-def _no_arguments(match: re.Match[str], place: _Place) -> str:
+def _no_arguments(match: re.Match[str], place: RefusedPlace) -> str:
     arguments = _join(place.where, "init_args")
     return f"'{arguments}' is not a mapping: it takes the arguments of {last_name(place.class_path)} by name."
 
 
-def _abstract(match: re.Match[str], place: _Place) -> str:
+def _abstract(match: re.Match[str], place: RefusedPlace) -> str:
+    if match[1] and (sentence := place.without_class(match[1])) is not None:
+        return sentence
     wanted = f"the class_path of a {last_name(match[1] or place.given)}, with its init_args"
     return f"'{place.where}' cannot be '{shorten(place.given)}': it takes {wanted}."
 
 
-def _no_description(match: re.Match[str], place: _Place) -> str:
-    value = shorten(match[2] or place.given)
-    return f"'{place.where}' cannot be '{value}': it takes a mapping that describes a {match[1]}."
+def _no_description(match: re.Match[str], place: RefusedPlace) -> str:
+    if (sentence := place.without_class(f"{lit_metanas.__name__}.{match[1]}")) is not None:
+        return sentence
+    value = match[2] or place.given
+    return f"'{place.of(value)}' cannot be '{shorten(value)}': it takes a mapping that describes a {match[1]}."
 
 
-def _wrong_type(match: re.Match[str], place: _Place) -> str:
+def _wrong_type(match: re.Match[str], place: RefusedPlace) -> str:
     kind = re.sub(r"<class '([^']+)'>", r"\1", match[1])
-    return f"'{place.where}' cannot be '{shorten(match[2])}': it takes {_kind(kind, match[2])}."
+    return f"'{place.of(match[2])}' cannot be '{shorten(match[2])}': it takes {_kind(kind, match[2])}."
 
 
-def _expected_class(place: _Place) -> str:
+def _wrong_length(match: re.Match[str], place: RefusedPlace) -> str:
+    return f"'{place.of(place.given)}' cannot be '{shorten(place.given)}': it takes a list of {match[1]} values."
+
+
+def _too_large(match: re.Match[str], place: RefusedPlace) -> str:
+    return f"'{place.of(place.given)}' cannot be '{shorten(place.given)}': the number is too large."
+
+
+def _no_path(match: re.Match[str], place: RefusedPlace) -> str:
+    return f"'{place.where}' cannot be of type {match[1]}: it takes a path."
+
+
+def _expected_class(place: RefusedPlace) -> str:
     """The class that the place takes, by its name."""
     if place.class_path:
         argument = errors.arguments_of(place.class_path).get(place.path[-1][1])
         annotation = argument.annotation if argument else "such class"
-        return str(getattr(annotation, "__name__", annotation)).partition(" | ")[0]
+        text = str(getattr(annotation, "__name__", annotation)).partition(" | ")[0]
+        return text.rpartition("[")[2].rpartition(", ")[2].rstrip("]")  # of a mapping's or a list's annotation
     return place.outer
 
 
@@ -222,7 +225,7 @@ _NESTED_FILE = re.compile(r"NestedArg\(key='[^']+', val='([^']+\.ya?ml)'\)$", re
 _PYTHON_FILE = re.compile(r"(?:path but |file |detected: |value: |')([^'\n ]+\.py)\b")
 _CLASS_PATH = re.compile(r"class_path['\"]?:\s+['\"]?([\w.]+)")
 _YAML_FILE = re.compile(r"Expected a path but (\S+\.ya?ml) either not accessible")
-_REASONS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], _Place], str]], ...] = (
+_REASONS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], RefusedPlace], str]], ...] = (
     (re.compile(r"Option '([^']+)' is not accepted"), _unknown),
     (re.compile(r"(?:Subcommand|Group) '[^']+' does not accept option '([^']+)'"), _unknown),
     (re.compile(r"unrecognized arguments: (\S+)"), _unknown),
@@ -236,7 +239,11 @@ _REASONS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], _Place], str]], 
     (re.compile(r"Not of type \w+: (\S+) does not conform to restriction (.*)"), _out_of_range),
     (re.compile(r"Not of type (\w+): invalid literal .*: '(.*)'"), _wrong_type),
     (re.compile(r"Unable to load config ['\"]([^'\"]*)['\"]"), _no_mapping),
-    (re.compile(r"File does not exist: '([^']+)'"), _no_file),
+    (re.compile(r"(?:File|Path) does not exist: '([^']+)'"), _no_file),
+    (re.compile(r"Expected a tuple with (\d+) elements"), _wrong_length),
+    (re.compile(r"int too large to convert to float"), _too_large),
+    (re.compile(r"expected str, bytes or os\.PathLike object, not (\w+)"), _no_path),
+    (re.compile(r"Unexpected import path format: (?P<name>.+)"), _no_class),
     (re.compile(r"Expected an instantiatable class, but ([\w.]*) ?is abstract"), _abstract),
     (re.compile(r"Empty nested key"), _nameless),
     (re.compile(r"'\w+' object has no attribute 'keys'"), _no_arguments),
@@ -246,13 +253,14 @@ _REASONS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], _Place], str]], 
 """What jsonargparse 4.53 gives as reasons, and what to say instead. The first that matches a line counts."""
 
 
-def explain(message: str, keys: Iterable[str] = (), verb: str = "") -> str:
+def explain(message: str, keys: Iterable[str] = (), verb: str = "", trees: Sequence[object] = ()) -> str:
     """Condense a parser's message into a sentence with the key's path and the near miss.
 
     Args:
         message: what jsonargparse says.
         keys: the parser's known keys, dotted, to suggest from.
         verb: whose command line it is.
+        trees: what its configurations say.
 
     Returns:
         Why a module of the user's cannot be imported, if that is so; else the sentence of the innermost reason that is
@@ -260,8 +268,13 @@ def explain(message: str, keys: Iterable[str] = (), verb: str = "") -> str:
     """
     given = _GIVEN.search(message)
     outer = _OUTER.search(message)
-    place = _Place(given[1] if given else "", list(keys), [], outer=outer[1] if outer else "other class", verb=verb)
-    names = dict.fromkeys(each or whole for each, whole in _IMPORTED.findall(message))
+    whole = outer[1] if outer else "other class"
+    place = RefusedPlace(given[1] if given else "", list(keys), [], outer=whole, verb=verb, trees=trees)
+    nested = next((part for each in reversed(_GIVEN.findall(message)) if (part := _NESTED.match(each))), None)
+    if nested:
+        place.argument = nested[1], nested[2]
+        place.given = nested[2] if _NESTED.match(place.given) else place.given
+    names = dict.fromkeys(each or other for each, other in _IMPORTED.findall(message))
     faults = {name: fault for name in names if (fault := errors.import_fault(name)) is not None}
     types: list[str] = []
     deepest, sentence = -1, ""
@@ -279,10 +292,8 @@ def explain(message: str, keys: Iterable[str] = (), verb: str = "") -> str:
                 break
         else:
             types += [*_TYPE.findall(line), *(word.strip("'") for word in _words(_LITERAL.findall(line)))]
-    if nested := _NESTED.match(place.given):
-        place.given = nested[2]
-        if len(place.path) == 1:
-            place.path.append((1, nested[1]))
+    if nested and len(place.path) == 1:
+        place.path.append((1, nested[1]))
     for name, fault in faults.items():
         return _not_imported(place.where, name, fault)
     if python := _PYTHON_FILE.search(message):
@@ -291,10 +302,12 @@ def explain(message: str, keys: Iterable[str] = (), verb: str = "") -> str:
         return f"'{place.where}' cannot be '{python[1]}': give a class in it as MODULE.CLASS{such}."
     if sentence:
         return _file_instead(message) or sentence
+    if re.search(r"Literal\[\d", message):
+        types = [kind for kind in types if kind != "int"]  # not any: the literals' types are told, too
     known = [_kind(kind, place.given, message) for kind in dict.fromkeys(types) if kind != "NoneType"]
     kinds = " or ".join(known) if len(known) < 4 else f"one of {', '.join(known)}"
     if place.where and kinds:
-        return f"'{place.where}' cannot be '{shorten(place.given)}': it takes {kinds}."
+        return f"'{place.of(place.given)}' cannot be '{shorten(place.given)}': it takes {kinds}."
     own = shorten(" ".join(_KEY.sub("", message).split()).strip(" :."), LONGEST_REASON)
     return f"'{place.where}': {own}." if place.where else f"{own}."
 
@@ -309,11 +322,18 @@ def _file_instead(message: str) -> str | None:
 
 def _kind(kind: str, value: str, message: str = "") -> str:
     """A type for a sentence; of a list that lacks its brackets how it is written."""
+    if choices := re.fullmatch(r"typing\.Literal\[(.+)\]", kind):
+        return f"one of {choices[1].replace(chr(39), '')}"
+    kind = _PLAIN.get(kind, kind)
     if kind != "list" or set(value) & set("[]{}'\""):
         return kind
     if "list[int]" in message and not re.fullmatch(r"[\d, ]+", value):
         return "a list of whole numbers, such as [0, 1]"
     return f"a list, such as [{shorten(value)}]" if value else kind
+
+
+_PLAIN = {"dict": "a mapping of keys and values", "tuple": "list", "collections.abc.Sequence": "list"}
+"""What a user calls a type."""
 
 
 def _words(lists: Iterable[str]) -> list[str]:

@@ -26,6 +26,7 @@ from lit_metanas.cli.parser import Parser, configuration, of_verb
 from lit_metanas.cli.run_directory import SaveConfig, csv_logger, last_epoch, set_checkpoints_aside
 from lit_metanas.cli.verbs import TRAINER_VERBS
 from lit_metanas.io.checkpoints import check_checkpoint
+from lit_metanas.io.files import own_path
 from lit_metanas.io.locks import directory_lock
 from lit_metanas.training import Trainer
 
@@ -109,7 +110,19 @@ class Program(LightningCLI):
         return str(self.config.get("subcommand", "fit"))
 
     def before_instantiate_classes(self) -> None:
-        """Name the file that the configuration is saved in; one that only classifies images leaves none."""
+        """Name the file that the configuration is saved in; one that only classifies images leaves none.
+
+        Raises:
+            ValueError: the run's directory is no path.
+            UsageError: the processes would get copies of what cannot be copied.
+        """
+        trainer = of_verb(self.config).trainer
+        own_path(trainer.default_root_dir, "trainer.default_root_dir")
+        if "spawn" in str(trainer.strategy):
+            raise UsageError(
+                f"'trainer.strategy' cannot be '{trainer.strategy}': give ddp, which starts the program anew; a model "
+                "of this package is not copied to another process."
+            )
         if self.verb == "predict":
             self.save_config_callback = None
         self.save_config_kwargs["config_filename"] = f"config.{self.verb}.yaml"
@@ -221,7 +234,7 @@ class Program(LightningCLI):
         self._preemptions = [each for each in callbacks if isinstance(each, Preemption)]
         try:
             return super().instantiate_trainer(callbacks=callbacks, **kwargs)
-        except (ValueError, MisconfigurationException, ModuleNotFoundError) as error:
+        except (TypeError, ValueError, MisconfigurationException, ModuleNotFoundError) as error:
             wanted = settings.accelerator
             absent = isinstance(wanted, str) and not isinstance(error, ValueError) and not _is_there(wanted)
             what = f"there is no {wanted} that torch can use here: give --trainer.accelerator cpu." if absent else error

@@ -10,6 +10,7 @@ import optuna
 from optuna.storages import BaseStorage, RDBStorage
 from sqlalchemy.engine import make_url
 
+from lit_metanas.io.files import own_path
 from lit_metanas.io.text import number_of
 from lit_metanas.records.record import SearchRecord
 from lit_metanas.records.record_lines import read_record_lines, write_record_lines
@@ -38,6 +39,8 @@ def records(
     """
     if (write is None) == (not read):
         raise ValueError("Give either --write, a file for the studies, or --read, files of records for the storage.")
+    if write is not None:
+        own_path(write, "write")
     with quiet_optuna(), open_storage(storage, RDBStorage if write is None else _existing) as studies:
         assert studies is not None
         if write is not None:

@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import ExitStack
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -14,8 +13,10 @@ from lightning.pytorch import LightningModule
 from torch import distributed
 
 from lit_metanas.comparisons.finished_pairs import ComparisonRow, FinishedPairs
+from lit_metanas.io.files import own_path
 from lit_metanas.io.locks import directory_lock
 from lit_metanas.io.settings import settings_of
+from lit_metanas.io.text import short_number
 from lit_metanas.records.budget import Budget
 from lit_metanas.records.rows import ResultRow
 from lit_metanas.searchers.query.query_searcher import QuerySearcher
@@ -46,7 +47,8 @@ class Comparison(LightningModule, ABC, Generic[Problem, Method]):
         results: a row for each problem and method, of all processes, on the first one, once the search has ended.
 
     Raises:
-        ValueError: there are no methods, two would find each other's trials in a storage, or the seed is negative.
+        ValueError: there are no methods, two would find each other's trials in a storage, the seed is negative, or
+            the directory is no path.
     """
 
     def __init__(
@@ -62,13 +64,13 @@ class Comparison(LightningModule, ABC, Generic[Problem, Method]):
         super().__init__()
         if not methods:
             raise ValueError(f"{type(self).__name__} has no methods: give at least one searcher with its name.")
-        if seed < 0:
-            raise ValueError(f"{type(self).__name__}: seed = {seed} must be at least 0.")
+        if not 0 <= seed < 2**63:
+            raise ValueError(f"{type(self).__name__}: seed = {short_number(seed)} must be at least 0, and below 2**63.")
         _check_studies(methods)
         self.methods = methods
         self.flops, self.queries = flops, queries
         self.seed = seed
-        self.directory = Path(directory)
+        self.directory = own_path(directory, "directory")
         self.config = config
         self.pairs: list[ComparisonRow] = []
         self.results: tuple[ResultRow, ...] = ()

@@ -13,7 +13,7 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import OptimizerCallable
 
 from lit_metanas.estimators.meta_training import KeptScores, MetaTrainingEstimator
-from lit_metanas.io.files import has_content, replacing
+from lit_metanas.io.files import has_content, own_path, replacing
 from lit_metanas.io.locks import directory_lock
 from lit_metanas.io.settings import settings_of, tensor_digest
 from lit_metanas.io.text import number_of
@@ -90,7 +90,7 @@ class SourceSearch(LightningModule):
         self.head = head
         self.weight_optimizer = weight_optimizer
         self.seed = seed
-        self.directory = Path(directory)
+        self.directory = own_path(directory, "directory")
 
     def on_predict_start(self) -> None:
         """Refuse several processes.

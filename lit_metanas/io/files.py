@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -77,6 +78,27 @@ def read_regular(path: str | os.PathLike[str], largest: int) -> bytes:
         if size > largest:
             raise ValueError(f"is larger than {largest >> 20} MB")
         return stream.read(size)
+
+
+def own_path(path: object, name: str) -> Path:
+    """A path to write at, as a user gives it; a word that YAML reads as nothing would become a file's name.
+
+    Args:
+        path: the path.
+        name: whose it is, for the sentence.
+
+    Raises:
+        ValueError: it is null, empty, no text, or an address on another machine.
+    """
+    text = os.fspath(path) if isinstance(path, str | os.PathLike) else None
+    if not isinstance(text, str) or text.strip() in _NO_PATHS or "\0" in text or _ADDRESS.match(text):
+        given = "null" if path is None else text if text is not None else path
+        raise ValueError(f"'{name}' cannot be '{given}': give a path on this machine.")
+    return Path(text)
+
+
+_NO_PATHS = ("", "null", "~", "None", "[]", "{}")
+_ADDRESS = re.compile(r"[a-zA-Z][\w+.-]+:/")  # `pathlib` has made one slash of two
 
 
 def has_content(path: str | os.PathLike[str], content: bytes) -> bool:

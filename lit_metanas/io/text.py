@@ -6,7 +6,7 @@ import os
 import platform
 import re
 from collections.abc import Iterable
-from difflib import get_close_matches
+from difflib import SequenceMatcher
 from functools import lru_cache
 from pathlib import Path
 
@@ -30,10 +30,26 @@ def number_of(number: int, noun: str) -> str:
 
 
 def nearest(word: str, names: Iterable[str]) -> str | None:
-    """The name that a word is most like, whatever its case; None where it is like none."""
+    """The name that a word is most like, whatever its case; None where it is like none.
+
+    Of names of several words one with the same first word is preferred: ``val_tasks`` means ``val_episodes`` rather
+    than ``eval_tasks_per_step``.
+    """
     by_case = {name.lower(): name for name in names}
-    near = get_close_matches(word.lower(), list(by_case), n=1)
-    return by_case[near[0]] if near else None
+    sought = word.lower()
+    first, several, _ = sought.partition("_")
+
+    def likeness(name: str) -> float:
+        same = bool(several) and name.startswith(f"{first}_")
+        return SequenceMatcher(None, name, sought).ratio() + 0.2 * same
+
+    score, near = max(((likeness(name), name) for name in by_case), default=(0.0, ""))
+    return by_case[near] if score >= 0.6 else None
+
+
+def short_number(number: int) -> str:
+    """A whole number for a sentence, with its first digits where it is long."""
+    return str(number) if abs(number) < 10**12 else f"{number:.0e}" if abs(number) < 10**300 else "beyond 1e+300"
 
 
 def is_text(text: str) -> bool:

@@ -1,8 +1,9 @@
-"""YAML from files: bounded in size, and in what its aliases stand for."""
+"""YAML from files: bounded in size, and in what its aliases stand for; where in it a key is."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import yaml
@@ -14,6 +15,12 @@ LARGEST_YAML = 1 << 20
 
 MOST_PARTS = 20_000
 """Keys and values, those that aliases stand for counted each time."""
+
+
+MOST_DIGITS = 300
+"""Of a whole number: one with more is no float."""
+
+_INTEGER = "tag:yaml.org,2002:int"
 
 
 class YAMLLimit(ValueError):  # noqa: N818 (what is beyond it is valid YAML)
@@ -68,9 +75,37 @@ def _count_nodes(node: yaml.Node, known: dict[int, int]) -> int:
         return known[id(node)]
     known[id(node)] = 0
     number = 1
+    if isinstance(node, yaml.ScalarNode) and node.tag == _INTEGER and len(node.value) > MOST_DIGITS:
+        raise YAMLLimit(f"holds a number of more than {MOST_DIGITS} digits in line {node.start_mark.line + 1}")
     if isinstance(node, yaml.SequenceNode):
         number += sum(_count_nodes(value, known) for value in node.value)
     elif isinstance(node, yaml.MappingNode):
         number += sum(_count_nodes(key, known) + _count_nodes(value, known) for key, value in node.value)
     known[id(node)] = number
     return number
+
+
+def places_of(tree: object, path: Sequence[str], *, named: bool = True) -> Iterator[tuple[list[str], object]]:
+    """Where a configuration has a parser's key, and what is there.
+
+    A parser's key leaves out ``init_args`` and, in a mapping of objects by name, the name: here it is put in.
+
+    Args:
+        tree: the configuration.
+        path: the key's parts.
+        named: whether there may be such a name in it, or behind it.
+    """
+    if not path:
+        yield [], tree
+    elif isinstance(tree, dict) and path[0] not in tree and "init_args" in tree:
+        tree = tree["init_args"]
+    if isinstance(tree, list):
+        for item in tree:
+            yield from places_of(item, path, named=named)
+    elif isinstance(tree, dict) and path and path[0] in tree:
+        for names, value in places_of(tree[path[0]], path[1:], named=named):
+            yield [path[0], *names], value
+    elif isinstance(tree, dict) and named and "class_path" not in tree:
+        for name, value in tree.items():
+            for names, found in places_of(value, path, named=False):
+                yield [str(name), *names], found

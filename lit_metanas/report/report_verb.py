@@ -14,7 +14,7 @@ from rich.console import Console
 from lit_metanas.callbacks.architecture_picture import draw_architecture
 from lit_metanas.callbacks.figures import draw_probabilities, save
 from lit_metanas.callbacks.probability_history import ProbabilityHistory
-from lit_metanas.io.files import replacing
+from lit_metanas.io.files import own_path, replacing
 from lit_metanas.io.text import number_of, printable
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import Trial
@@ -90,7 +90,7 @@ def report(
         next_step: command to suggest at the end.
     """
     made = write_report(
-        output,
+        own_path(output, "output"),
         [row for path in results for row in read_results(path)],
         reference=reference,
         scratch=scratch,

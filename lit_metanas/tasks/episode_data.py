@@ -6,8 +6,12 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
 from lit_metanas.io.settings import keeps_arguments
+from lit_metanas.io.text import short_number
 from lit_metanas.tasks.episode_loader import EpisodeLoader, EpisodeSampler, EpisodeStream
 from lit_metanas.tasks.source import Subset, TaskSource, check_source
+
+MOST_EPISODES = 10_000_000
+"""Of each number: the places of a step's tasks are listed, and lengths beyond 2**63 are none."""
 
 
 @keeps_arguments()
@@ -173,8 +177,10 @@ class EpisodeDataModule(LightningDataModule):
         least |= {"tasks_per_step": 1, "eval_tasks_per_step": 1, "steps_per_epoch": 1, "val_episodes": 1}
         least |= {"test_episodes": 1, "seed": 0, "eval_seed": 0, "num_workers": 0}
         for name, bound in least.items():
-            if getattr(self, name) < bound:
-                raise ValueError(f"EpisodeDataModule: {name} = {getattr(self, name)} must be at least {bound}.")
+            if (value := getattr(self, name)) < bound:
+                raise ValueError(f"EpisodeDataModule: {name} = {value} must be at least {bound}.")
+            if value > MOST_EPISODES and "seed" not in name:
+                raise ValueError(f"EpisodeDataModule: {name} = {short_number(value)} must be at most {MOST_EPISODES}.")
 
 
 class _Problem(Dataset[EpisodeDataModule]):

@@ -6,13 +6,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lit_metanas.io.text import number_of
+from lit_metanas.io.text import number_of, short_number
 from lit_metanas.tasks.source import SUBSETS, Subset, TaskSource, check_source
 from lit_metanas.tasks.splits import join_classes
 from lit_metanas.tasks.task import Episode, Split, Task, TaskCollection
 
 # First number of every random key, so that no episode shares its stream with a task.
 _EPISODE, _TASK = 0, 1
+
+MOST_TASKS = 1_000_000
+"""Of one collection, which lists them."""
 
 
 def draw_episode(
@@ -228,6 +231,8 @@ class DrawnTasks(TaskCollection):
         for name, (value, bound) in least.items():
             if value < bound:
                 raise ValueError(f"DrawnTasks: {name} = {value} must be at least {bound}.")
+        if tasks > MOST_TASKS:
+            raise ValueError(f"DrawnTasks: tasks = {short_number(tasks)} must be at most {MOST_TASKS}.")
         check_source(source)
         self.source = source
         self.subset: Subset = subset

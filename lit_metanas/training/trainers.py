@@ -17,7 +17,7 @@ from lightning.pytorch.plugins import LayerSync, Precision
 from lightning.pytorch.strategies import SingleDeviceStrategy
 
 from lit_metanas.io.checkpoints import AtomicCheckpointIO
-from lit_metanas.io.text import number_of
+from lit_metanas.io.text import number_of, short_number
 from lit_metanas.training.resume_check import ResumeCheck
 
 MOST_PROCESSES = 4096
@@ -50,7 +50,8 @@ class Trainer(pytorch.Trainer):
         **settings: all other arguments of Lightning's Trainer.
 
     Raises:
-        ValueError: ``threads`` is less than 1, or there are more threads, devices or machines than any cluster has.
+        ValueError: ``threads`` or the epochs or steps between validations are less than 1, or there are
+            more threads, devices or machines than any cluster has.
 
     Example:
         >>> import lit_metanas as lm
@@ -74,7 +75,11 @@ class Trainer(pytorch.Trainer):
         check_threads("Trainer", threads)
         for name in ("devices", "num_nodes"):
             if (number := _number(settings.get(name))) > MOST_PROCESSES:
-                raise ValueError(f"Trainer: {name} is {_short(number)}; give at most {MOST_PROCESSES}.")
+                raise ValueError(f"Trainer: {name} is {short_number(number)}; give at most {MOST_PROCESSES}.")
+        if settings.get("val_check_interval") == 0:
+            raise ValueError("Trainer: val_check_interval is 0; give a number of steps, or a share of an epoch.")
+        if (every := settings.get("check_val_every_n_epoch", 1)) is not None and every < 1:
+            raise ValueError(f"Trainer: check_val_every_n_epoch is {every}; give 1 or more, or none for no epochs.")
         for name in _ADVERTISING:
             logging.getLogger(name).addFilter(_no_advert)
         given = [callbacks] if isinstance(callbacks, Callback) else callbacks or []
@@ -147,11 +152,7 @@ def check_end(trainer: pytorch.Trainer, model: LightningModule, *, timed: bool =
 def _number(setting: object) -> int:
     """A setting as Lightning takes it, which may be a number, a number in words, or something else: then 0."""
     text = str(setting).strip()
-    return int(text[:20]) if text.isascii() and text.isdecimal() else 0
-
-
-def _short(number: int) -> str:
-    return str(number) if abs(number) < 10**12 else f"{number:.0e}"
+    return int(text[:400]) if text.isascii() and text.isdecimal() else 0
 
 
 def check_threads(owner: str, threads: int | None) -> None:
@@ -162,7 +163,8 @@ def check_threads(owner: str, threads: int | None) -> None:
     """
     if threads is not None and not 1 <= threads <= MOST_PROCESSES:
         raise ValueError(
-            f"{owner}: threads is {_short(threads)}; give 1 to {MOST_PROCESSES}, or none to leave them as they are."
+            f"{owner}: threads is {short_number(threads)}; give 1 to {MOST_PROCESSES}, or none to leave them as they "
+            "are."
         )
 
 

@@ -2,6 +2,7 @@
 
 import configparser
 import importlib.metadata
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
@@ -50,6 +51,9 @@ class Model:
         depth: int | None = None,
         sizes: list[int] | None = None,
         maker: Callable[[int], Dense] | None = None,
+        shape: tuple[int, int, int] | None = None,
+        rate: float | None = None,
+        stack: dict[str, Layer] | None = None,
     ) -> None: ...
 
 
@@ -59,6 +63,7 @@ def refusal(*args: str, files: bool = False) -> str:
     parser.add_argument("--config", action="config")
     parser.add_argument("--count", type=PositiveInt, default=1)
     parser.add_argument("--file", type=Path_fr)
+    parser.add_argument("--folder", type=Path)
     parser.add_argument("--mode", choices=["fast", "slow"])
     parser.add_subclass_arguments(Layer, "top")
     parser.add_class_arguments(Model, "model", sub_configs=files)
@@ -94,6 +99,11 @@ CASES = [
     (("--model.depth=x",), "'model.depth' cannot be 'x': it takes int."),
     (("--model.sizes=3",), "'model.sizes' cannot be '3': it takes a list, such as [3]."),
     ((f"--model.maker={HERE}Dens",), f"'model.maker' names '{HERE}Dens', which does not exist: did you mean 'Dense'?"),
+    (("--model.shape=[1, 28]",), "'model.shape' cannot be '[1, 28]': it takes a list of 3 values."),
+    ((f"--model.rate=1{400 * '0'}",), "'model.rate' cannot be '1000"),
+    (('--config={"folder": [1]}',), "'folder' cannot be of type list: it takes a path."),
+    (("--top=http://x/layer.yaml",), "There is no file 'http://x/layer.yaml', to which 'top' points"),
+    (("--model.stack=3",), "'model.stack' cannot be '3': it takes a mapping of keys and values."),
     (("--model.layer=[1]",), "'model.layer' cannot be '[1]': it takes a mapping that describes a Layer."),
 ]
 
@@ -101,6 +111,52 @@ CASES = [
 @pytest.mark.parametrize(("args", "sentence"), CASES)
 def test_a_message_becomes_a_sentence(args, sentence):
     assert explain(refusal(*args), ["count", "file", "mode"]).startswith(sentence), refusal(*args)
+
+
+STACK = {"bottom": {"class_path": f"{HERE}Dense", "init_args": {"width": 1}}, "top": {"class_path": f"{HERE}Dense"}}
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"bottom": {"class_path": f"{HERE}Dense", "init_args": {"width": "x"}}}, "'model.stack.bottom.width' cannot"),
+        ({"bottom": {"class_path": f"{HERE}Dense", "init_args": {"widht": 3}}}, "'model.stack.bottom.widht' is not a"),
+        ({"bottom": {"class_path": f"{HERE}Dens"}}, f"'model.stack.bottom' names '{HERE}Dens', which does not exist"),
+        (
+            {"bottom": {"class_path": f"{HERE}Dense", "width": 3}},
+            "'model.stack.bottom.width' stands beside class_path:",
+        ),
+        ({"bottom": {"class_path": f"{HERE}Dense", "init_arg": {}}}, "'model.stack.bottom.init_arg' stands beside"),
+        (
+            {"bottom": {"classpath": f"{HERE}Dense"}},
+            "'model.stack.bottom.classpath' is not a key of a Layer's descripti",
+        ),
+        ({"bottom": {"init_args": {"width": 3}}}, "'model.stack.bottom' has no class_path: give that of a Layer"),
+        ({"bottom": 3}, "'model.stack.bottom' cannot be '3': it takes a mapping that describes a Layer."),
+    ],
+)
+def test_names_in_mappings_are_told(change, sentence):
+    tree = {"model": {"layer": STACK["top"], "stack": {**STACK, **change}}}
+    told = explain(refusal(f"--config={json.dumps(tree)}"), trees=[tree])
+    assert told.startswith(sentence)
+
+
+def test_names_in_mappings_are_told_of_the_command_line():
+    tree = {"model": {"layer": STACK["top"], "stack": STACK}}
+    given = f"--config={json.dumps(tree)}"
+    told = explain(refusal(given, "--model.stack.bottom.widht=3"), trees=[tree])
+    assert told.startswith("'model.stack.bottom.widht' is not a key of Dense")
+    told = explain(refusal(given, "--model.stack.bottm.width=3"), trees=[tree])
+    assert (
+        told
+        == "'model.stack.bottm' has no class_path: give that of a Layer, with its init_args: did you mean 'bottom'?"
+    )
+
+
+def test_what_two_places_may_be_is_told_as_the_parser_has_it():
+    both = {name: {"class_path": f"{HERE}Dense", "init_args": {"width": "x"}} for name in "ab"}
+    tree = {"model": {"layer": STACK["top"], "stack": both}}
+    assert explain(refusal(f"--config={json.dumps(tree)}"), trees=[tree]).startswith("'model.stack.width' cannot")
 
 
 def test_a_missing_file_is_named(tmp_path, monkeypatch):

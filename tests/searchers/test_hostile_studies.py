@@ -15,14 +15,17 @@ from typing import Any
 
 import optuna
 import pytest
+from optuna.trial import TrialState
 from query_toys import SPACE, search
 
 from lit_metanas.io.settings import settings_of
 from lit_metanas.io.text import without_passwords
-from lit_metanas.records import Budget
+from lit_metanas.records import Budget, Cost, SearchRecord
 from lit_metanas.searchers import LocalSearch, QuerySearcher, RegularisedEvolution
+from lit_metanas.searchers.query.ledger import Ledger, Query
 from lit_metanas.searchers.query.study import open_storage
 from lit_metanas.searchers.query.study_record import record_of
+from lit_metanas.searchers.query.worker_group import WorkerGroup, retry
 from lit_metanas.searchers.samplers.evolution import AGE, MARK
 from lit_metanas.searchers.samplers.memory import EMBEDDING, embedding_of
 
@@ -75,6 +78,30 @@ def test_tampered_notes_get_one_sentence(name: str, value: object, storage: str,
     assert "\n" not in text
     assert len(text) < 400
     assert "that cannot be read (its note" in text or "cannot be used (damaged)" in text or "cost is negative" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("reserved", 3),
+        ("reserved", {"turn": 1}),
+        ("reserved", {"turn": 1, "queries": "x", "flops": 0, "architecture": {}, "recipe": {}}),
+        ("reserved", {"turn": 1, "queries": -5, "flops": 0, "architecture": {}, "recipe": {}}),
+        ("tries", "x"),
+        ("tries", [1]),
+        ("tries", 10**400),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_tampered_notes_among_workers_get_one_sentence(name: str, value: object) -> None:
+    study = optuna.create_study()
+    trial = study.ask()
+    trial.set_user_attr(name, value)
+    study.tell(trial, state=TrialState.FAIL)
+    group, ledger, query = WorkerGroup(study, study._storage, 60), Ledger(Budget(), SearchRecord("t")), Query.of({}, {})
+    words = r"^Trial 0 has attributes that cannot be read \(.*\): give another storage, or another name in 'study'\.$"
+    with pytest.raises(ValueError, match=words):
+        retry(study, study.trials[0]) if name == "tries" else group.reserve(study.ask(), query, Cost(), ledger)
 
 
 @pytest.mark.parametrize("name", ["settings", "search"])

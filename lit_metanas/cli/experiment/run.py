@@ -15,6 +15,7 @@ from lit_metanas.cli.errors import UsageError
 from lit_metanas.cli.experiment.parallel_runner import ParallelRunner, Schedule
 from lit_metanas.cli.experiment.plan import Phase, plan
 from lit_metanas.cli.experiment.progress import Progress
+from lit_metanas.io.files import own_path
 from lit_metanas.io.locks import directory_lock
 from lit_metanas.io.text import number_of, rough
 
@@ -63,6 +64,7 @@ def run(
         raise UsageError(f"'jobs' is {jobs}: give 1, or how many seeds run side by side.")
     if not 0 <= pace < 1e9:
         raise UsageError(f"'pace' is {pace}: give a number from 0, or 1 where the phases take their minutes.")
+    own_path(directory, "directory")
     seeds = [0] if seeds is None else seeds
     steps = plan(phases, directory, seeds, protocols=protocols, methods=methods, inputs=inputs, args=args)
     steps = [replace(step, minutes=pace * step.minutes) for step in steps]

@@ -103,6 +103,7 @@ class Kept:
     unpaid: str = ""
     reserved: Reservation | None = None
     refusal: Refusal | None = None
+    tries: int = 1
 
     @staticmethod
     def of(attributes: Mapping[str, Any]) -> Kept:
@@ -115,6 +116,27 @@ class Kept:
         kept = from_plain(Kept, {name: value for name, value in attributes.items() if name in known}, "its note")
         if kept.cost is not None and min(asdict(kept.cost).values()) < 0:
             raise ValueError("its cost is negative")
+        if kept.reserved is not None and min(kept.reserved.turn, kept.reserved.queries, kept.reserved.flops) < 0:
+            raise ValueError("what it has set aside is negative")
+        return kept
+
+    @staticmethod
+    def of_trial(trial: FrozenTrial) -> Kept:
+        """What a trial says of itself.
+
+        Raises:
+            ValueError: it cannot be read; the sentence names the trial.
+        """
+        try:
+            kept = Kept.of(trial.user_attrs)
+            scored = trial.state == TrialState.COMPLETE
+            if (scored and not trial.values) or not all(isinstance(value, float | int) for value in trial.values or ()):
+                raise ValueError("its value is not a number")
+        except ValueError as error:
+            raise ValueError(
+                f"Trial {trial.number} has attributes that cannot be read ({error}): give another storage, or another "
+                "name in 'study'."
+            ) from None
         return kept
 
 
@@ -170,16 +192,7 @@ class Ledger:
         return Query.of(best.architecture, best.recipe) == query
 
     def _enter(self, trial: FrozenTrial) -> None:
-        try:
-            kept = Kept.of(trial.user_attrs)
-            scored = trial.state == TrialState.COMPLETE
-            if (scored and not trial.values) or not all(isinstance(value, float | int) for value in trial.values or ()):
-                raise ValueError("its value is not a number")
-        except ValueError as error:
-            raise ValueError(
-                f"Trial {trial.number} has attributes that cannot be read ({error}): give another storage, or another "
-                "name in 'study'."
-            ) from None
+        kept = Kept.of_trial(trial)
         stands = kept.refusal is not None and kept.refusal.stands(self.budget)
         if trial.state == TrialState.FAIL and "failure" not in trial.user_attrs:
             self.over |= stands

@@ -214,11 +214,14 @@ class Scoring:
             trial.set_user_attr("failure", known.failure)
             self._finish(trial, state=TrialState.FAIL)
         elif known.pruned:
-            steps = dict(self.ladder)
-            assert known.fidelity is not None
-            trial.report(known.value, steps[known.fidelity])
+            if (step := dict(self.ladder).get(known.fidelity or 0)) is not None:
+                trial.report(known.value, step)
             self._finish(trial, state=TrialState.PRUNED)
         else:
+            for name in self.goal.objectives[1:]:
+                if name not in known.measures:
+                    what = f"A finished trial of {query.architecture} has no '{name}'"
+                    raise ValueError(f"{what}: give another storage, or another name in 'study'.")
             self._finish(trial, values=[known.value, *(known.measures[name] for name in self.goal.objectives[1:])])
 
     def _refuse(self, trial: optuna.Trial, what: str, reason: str) -> None:

@@ -69,7 +69,7 @@ def shared_storage(url: str, heartbeat: int) -> RDBStorage:
 
 def retry(study: optuna.Study, trial: FrozenTrial) -> None:
     """Queue a trial again whose process died, unless it has cost ``TRIES`` processes."""
-    tries = trial.user_attrs.get("tries", 1)
+    tries = Kept.of_trial(trial).tries
     if tries < TRIES:
         study.enqueue_trial(trial.params, user_attrs={"tries": tries + 1, "retry of": trial.number})
 
@@ -172,4 +172,4 @@ class WorkerGroup:
 
 
 def _reservation(trial: FrozenTrial) -> Reservation | None:
-    return Kept.of({"reserved": value}).reserved if (value := trial.user_attrs.get("reserved")) else None
+    return Kept.of_trial(trial).reserved if trial.user_attrs.get("reserved") else None

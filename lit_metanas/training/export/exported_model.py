@@ -11,7 +11,7 @@ from pathlib import Path
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
-from lit_metanas.io.files import replacing
+from lit_metanas.io.files import own_path, replacing
 from lit_metanas.io.text import printable, writable
 from lit_metanas.tasks.images.image_files import read_images
 from lit_metanas.training.collectives import gather_lists
@@ -49,7 +49,7 @@ class ExportedModel(LightningModule):
         super().__init__()
         # Not a submodule: an exported program has no training mode, and stays on the CPU.
         self.exported = load_exported(_only_export(Path(directory)))
-        self.output = Path(output)
+        self.output = own_path(output, "output")
         if self.output.suffix not in (".csv", ".json"):
             raise ValueError(f"The output '{output}' is neither CSV nor JSON: let its name end in .csv or .json.")
         if self.output.exists() and not _holds_predictions(self.output):

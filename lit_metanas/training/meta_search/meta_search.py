@@ -11,6 +11,7 @@ from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from lit_metanas.io.text import short_number
 from lit_metanas.meta import (
     Adaptation,
     Head,
@@ -130,6 +131,8 @@ class MetaSearch(MetaLearned):
             adapt_architecture=adapt_architecture,
             seed=seed,
         )
+        if not 0 <= seed < 2**63:
+            raise ValueError(f"MetaSearch: seed is {short_number(seed)}; give a number from 0, below 2**63.")
         if flops is not None and not flops > 0:
             raise ValueError(
                 f"MetaSearch: flops is {flops}; give a positive number, or leave it out to train for epochs."
