@@ -193,7 +193,8 @@ def _requeue(stands: bool) -> None:
     array, task = (os.environ.get(f"SLURM_ARRAY_{name}") for name in ("JOB_ID", "TASK_ID"))
     job = f"{array}_{task}" if array else os.environ["SLURM_JOB_ID"]
     try:
-        subprocess.run(["scontrol", "requeue", job], check=True, capture_output=True, text=True)
+        # SLURM's own program, wherever it is installed, and SLURM's own number of the job.
+        subprocess.run(["scontrol", "requeue", job], check=True, capture_output=True, text=True)  # noqa: S603, S607
     except (OSError, subprocess.CalledProcessError) as error:
         reason = " ".join(str(getattr(error, "stderr", "") or error).split())
         begin = f"The checkpoint is written, but job {job}" if stands else f"Job {job} has no checkpoint yet, and"

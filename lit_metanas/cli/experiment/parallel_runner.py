@@ -177,7 +177,7 @@ class _Process:
             log.write(f"$ lit-metanas {without_passwords(shlex.join(args))}\n".encode())
             log.flush()
             self._offset = log.tell()
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S603 (this program, no shell)
                 [*COMMAND, *args],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
