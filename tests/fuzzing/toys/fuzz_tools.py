@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import faulthandler
 import hashlib
 import io
 import math
@@ -13,6 +14,7 @@ import shutil
 import signal
 import stat
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -30,6 +32,9 @@ from lit_metanas.cli.command_line import _sentence, main
 
 SECONDS, MEMORY = 10, 1 << 30
 """Processor time and further memory that a case may take."""
+
+WAIT = 300.0
+"""Seconds on the clock, which depend on what else the machine does, after which a case counts as waiting for ever."""
 
 LONGEST = 500
 """Characters of a sentence, without the paths in it."""
@@ -270,6 +275,7 @@ def canary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (home / "thesis" / "last.ckpt").write_bytes(b"\0kept")
     (home / "empty").mkdir()
     (home / "link").symlink_to(home / "thesis")
+    monkeypatch.setenv("HOME", str(home))
     monkeypatch.chdir(home / "work")
     return home
 
@@ -302,15 +308,15 @@ class TookTooLong(BaseException):
 
 @contextlib.contextmanager
 def limits() -> Iterator[None]:
-    """Bound the processor time and the memory of a block.
+    """Bound the processor time and the memory of a block, and how long it waits, as for a pipe that nobody writes to.
 
     Raises:
-        TookTooLong: it takes too long.
+        TookTooLong: it takes or waits too long.
         AssertionError: it has taken too much memory.
     """
 
     def stop(number: int, frame: FrameType | None) -> None:
-        raise TookTooLong(f"more than {SECONDS} s")
+        raise TookTooLong(f"more than {SECONDS} s of processor time, or {WAIT} s on the clock")
 
     before = signal.signal(signal.SIGPROF, stop)
     limit = resource.getrlimit(resource.RLIMIT_AS)
@@ -318,9 +324,15 @@ def limits() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_AS, (_memory("VmSize") + 4 * MEMORY, limit[1]))
     start, begin = _reset(), time.process_time()
     signal.setitimer(signal.ITIMER_PROF, SECONDS)
+    clock = threading.Timer(WAIT, os.kill, (os.getpid(), signal.SIGPROF))  # the other timer is pytest-timeout's
+    clock.start()
+    faulthandler.dump_traceback_later(2 * WAIT, exit=True)  # what does not come back to Python hears no signal
     try:
         yield
     finally:
+        faulthandler.cancel_dump_traceback_later()
+        clock.cancel()
+        clock.join()
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.signal(signal.SIGPROF, before)
         resource.setrlimit(resource.RLIMIT_AS, limit)
