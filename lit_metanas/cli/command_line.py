@@ -58,8 +58,8 @@ _OBVIOUS = (
     ".*Total length of .* across ranks is zero.*",  # no tasks are held out for validation
 )
 
-STOPPED, AGREED, OUT_OF_MEMORY = "SIGTERMException", "AgreedError", "OutOfMemoryError"
-SELF_EXPLAINING = ("MisconfigurationException", OUT_OF_MEMORY)
+STOPPED, AGREED, FAILED, OUT_OF_MEMORY = "SIGTERMException", "AgreedError", "FailedWorkError", "OutOfMemoryError"
+SELF_EXPLAINING = ("MisconfigurationException", FAILED, OUT_OF_MEMORY)
 """Exceptions of Lightning, this package and torch by their names: to import them would take seconds for each error."""
 
 
@@ -218,8 +218,21 @@ def _describe(error: Exception) -> str | None:
 def _is_input(error: Exception) -> bool:
     """Whether what was given is wrong; else the work failed, as by a full disk or the loss of a process."""
     if isinstance(error, OSError):
-        return isinstance(error, FileNotFoundError) or error.errno in _WRONG_PATHS
-    return type(error).__name__ != OUT_OF_MEMORY and type(error).__module__.partition(".")[0] != "wandb"
+        return isinstance(error, FileNotFoundError) or error.errno in _WRONG_PATHS or _is_unreadable(error)
+    return type(error).__name__ not in (FAILED, OUT_OF_MEMORY) and type(error).__module__.partition(".")[0] != "wandb"
+
+
+def _is_unreadable(error: OSError) -> bool:
+    """Whether a file or folder that is there must not be read; else it is writing that is not allowed."""
+    if error.errno not in (errno.EACCES, errno.EPERM) or not isinstance(error.filename, str | bytes):
+        return False
+    path = os.fsdecode(error.filename)
+    folder = os.path.dirname(path) or os.curdir
+    return not _may(folder, os.X_OK) or (os.path.lexists(path) and not _may(path, os.R_OK))
+
+
+def _may(path: str, how: int) -> bool:
+    return os.access(path, how, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _is_reported_elsewhere(error: Exception) -> bool:

@@ -187,6 +187,7 @@ def search(
     Raises:
         ValueError: the task is malformed, a number is out of its range, the method refuses the task, or the budget pays
             for no architecture.
+        RuntimeError: training fails, several times in a row or whenever it is tried.
 
     Example:
         >>> import numpy as np

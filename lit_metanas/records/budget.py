@@ -1,4 +1,4 @@
-"""The deterministic account of a search."""
+"""The deterministic account of a search, and how it ends: spent, or failed."""
 
 from __future__ import annotations
 
@@ -21,6 +21,10 @@ class Exhausted(Exception):  # noqa: N818 (the end of a search, not a fault)
         ...     print("the search is over")
         the search is over
     """
+
+
+class FailedWorkError(RuntimeError):
+    """The work failed, though nothing that was given is known to be wrong; the message is one sentence for the user."""
 
 
 @dataclass(frozen=True)

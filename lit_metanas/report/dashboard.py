@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lit_metanas.io.files import replacing
+from lit_metanas.records.budget import FailedWorkError
 
 if TYPE_CHECKING:
     from wandb_workspaces.reports.v2.interface import PanelTypes
@@ -31,7 +32,8 @@ def dashboard(
         output: a file that gets the workspace's specification as JSON; then nothing is sent, and no login is needed.
 
     Raises:
-        ValueError: the package is not installed, or W&B refuses: there is no login, project, right or network.
+        ValueError: the package is not installed, or whose project it is is not known.
+        FailedWorkError: W&B refuses: there is no login, project, right or network.
     """
     try:
         import wandb_workspaces  # noqa: F401
@@ -53,7 +55,7 @@ def dashboard(
         made = workspace(owner, project, name)
         made.save()
     except Error as error:
-        raise ValueError(
+        raise FailedWorkError(
             f"Weights & Biases made no dashboard; log in by `wandb login`, or give --output FILE. It said: {error}"
         ) from None
     print(f"The dashboard is at {made.url}.")

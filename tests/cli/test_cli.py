@@ -5,7 +5,9 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,7 @@ from lit_metanas.cli.command_line import main
 from lit_metanas.cli.errors import UsageError, is_from_checkpoint
 from lit_metanas.cli.program import Program
 from lit_metanas.cli.verbs import VERBS
+from lit_metanas.records.budget import FailedWorkError
 
 Toy = Callable[..., int]
 
@@ -283,7 +286,62 @@ def test_what_all_processes_know_is_told_once_on_a_machine(
 def test_the_exceptions_that_are_known_by_name_are_there() -> None:
     assert SIGTERMException.__name__ == command_line.STOPPED
     assert AgreedError.__name__ == command_line.AGREED
-    assert (MisconfigurationException.__name__, torch.OutOfMemoryError.__name__) == command_line.SELF_EXPLAINING
+    known = (MisconfigurationException, FailedWorkError, torch.OutOfMemoryError)
+    assert tuple(kind.__name__ for kind in known) == command_line.SELF_EXPLAINING
+
+
+def test_work_that_fails_is_told_from_a_wrong_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for kind, code in ((FailedWorkError, 1), (ValueError, 2), (UsageError, 2)):
+        monkeypatch.setattr(command_line, "execute", partial(_raise, kind("All of 8 trainings failed.")))
+        assert main(["search"]) == code
+        assert capsys.readouterr().err == "lit-metanas: All of 8 trainings failed.\n"
+
+
+def _raise(error: Exception, *args: object, **options: object) -> None:
+    raise error
+
+
+@contextmanager
+def without_rights() -> Iterator[None]:
+    """As a user who is not root, whom no permissions stop."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+def test_what_must_not_be_read_is_wrong_and_what_must_not_be_written_is_failed_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("locked", "sealed"):
+        Path(folder).mkdir()
+    for name in ("photo.png", "locked/photo.png", "old.csv"):
+        Path(name).touch()
+    modes = {".": 0o755, "photo.png": 0, "locked": 0o600, "sealed": 0o555, "old.csv": 0o444}
+    attempts: dict[Callable[[], object], int] = {
+        lambda: Path("photo.png").read_bytes(): 2,
+        lambda: Path("locked/photo.png").read_bytes(): 2,
+        lambda: Path("locked/photo.png").stat(): 2,
+        lambda: Path("sealed/new.csv").write_text(""): 1,
+        lambda: Path("sealed/folder").mkdir(): 1,
+        lambda: Path("old.csv").write_text(""): 1,
+    }
+    try:
+        for name, mode in modes.items():
+            Path(name).chmod(mode)
+        for attempt, code in attempts.items():
+            monkeypatch.setattr(command_line, "execute", lambda *args, attempt=attempt, **options: attempt())
+            with without_rights():
+                assert main(["predict"]) == code
+            assert "lit-metanas: Permission denied: '" in capsys.readouterr().err
+    finally:
+        Path("locked").chmod(0o755)
 
 
 def test_lightning_lets_its_reading_of_a_checkpoints_configuration_be_switched_off(

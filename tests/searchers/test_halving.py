@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from lit_metanas.estimators import Estimator, Score
 from lit_metanas.records import Budget, Cost
+from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.searchers import EvolvingHalving, SuccessiveHalving
 from lit_metanas.searchers.mutation import complete, mutate
 from lit_metanas.spaces import LayeredSpace
@@ -273,7 +274,7 @@ def test_a_failing_training_is_recorded_and_leaves_the_others_in_the_running(sea
 
 
 def test_a_search_in_which_all_trainings_fail_names_the_last_reason():
-    with pytest.raises(ValueError, match="All of 8 trainings on 'curve' failed, the last one because of OutOf"):
+    with pytest.raises(FailedWorkError, match="All of 8 trainings on 'curve' failed, the last one because of OutOf"):
         SuccessiveHalving().run(Fragile(limit=-1), SPACE, Budget(flops=9000), 0, problem="curve")
 
 

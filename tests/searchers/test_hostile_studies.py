@@ -15,12 +15,15 @@ from typing import Any
 
 import optuna
 import pytest
+from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 from query_toys import SPACE, search
+from sqlalchemy import event
 
 from lit_metanas.io.settings import settings_of
 from lit_metanas.io.text import without_passwords
 from lit_metanas.records import Budget, Cost, SearchRecord
+from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.searchers import LocalSearch, QuerySearcher, RegularisedEvolution
 from lit_metanas.searchers.query.ledger import Ledger, Query
 from lit_metanas.searchers.query.study import open_storage
@@ -280,3 +283,20 @@ def test_passwords_are_shown_nowhere() -> None:
     assert without_passwords(f"in '{address}' and http://a:b@c") == f"in '{shown}' and http://a:***@c"
     assert without_passwords("a@b: http://c/d@e") == "a@b: http://c/d@e"
     assert "s3cret" not in json.dumps(settings_of(QuerySearcher(storage=address)))
+
+
+def test_a_full_disk_is_no_wrong_storage(storage: str) -> None:
+    def connect(address: str) -> RDBStorage:
+        opened = RDBStorage(address)
+        opened.engine.dispose()
+        event.listen(opened.engine, "connect", lambda connection, _: connection.execute("PRAGMA max_page_count = 1"))
+        return opened
+
+    def fill() -> None:
+        with open_storage(storage, connect) as opened:
+            study = optuna.create_study(storage=opened)
+            for place in range(1000):
+                study.set_user_attr(str(place), "x" * 2000)
+
+    with pytest.raises(FailedWorkError, match=r"cannot be used \(.*disk is full"):
+        fill()

@@ -9,6 +9,7 @@ from query_toys import SPACE, Sums, search, told, value
 
 from lit_metanas.estimators import Score, TrainingEstimator
 from lit_metanas.records import Budget, SearchRecord, Trial
+from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.tasks import Split, Task
 from lit_metanas.training import Recipe
@@ -68,7 +69,7 @@ def test_a_score_that_is_no_number_is_a_failure():
 
 def test_too_many_failures_in_a_row_stop_the_search_and_name_the_last():
     estimator = Sums(lambda architecture: ValueError(f"cannot build {architecture['x']}"))
-    with pytest.raises(ValueError, match=r"stopped after 4 failures in a row, the last of x=. y=. z=.: ValueError"):
+    with pytest.raises(FailedWorkError, match=r"stopped after 4 failures in a row, the last of x=. y=. z=.: Val"):
         search(estimator, failures=4)
     assert len(estimator.calls) == 4
 
@@ -82,7 +83,7 @@ def test_a_success_ends_the_row():
 
 def test_a_search_in_which_all_failed_names_the_last_reason():
     estimator = Sums(lambda architecture: ValueError("broken"))
-    with pytest.raises(ValueError, match=r"scored no architecture in 2 trials; .* because: ValueError: broken"):
+    with pytest.raises(FailedWorkError, match=r"scored no architecture in 2 trials; .* because: ValueError: broken"):
         search(estimator, failures=3, budget=Budget(queries=2))
 
 

@@ -13,6 +13,7 @@ from lightning.pytorch import Callback
 from meta_toys import fit, make_data, make_model, state_of
 
 from lit_metanas.meta import FOMAML, MAML, JointInnerLoop, LinearHead, PrototypeLoss
+from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.relaxations import GumbelSoftmax, Softmax
 from lit_metanas.tasks import draw_episode
 from lit_metanas.tasks.episode_data import EpisodeDataModule
@@ -106,7 +107,7 @@ def test_a_step_without_a_finite_task_changes_nothing():
 def test_too_many_are_named_so_that_they_can_be_drawn_again():
     model = make_model(skipped=1)
     told = pytest.warns(UserWarning, match=r"index 2, .* at step 0: it is left out \(1 of at most 1\)")
-    with told, pytest.raises(ValueError, match="and 1 were left out before it") as caught:
+    with told, pytest.raises(FailedWorkError, match="and 1 were left out before it") as caught:
         fit(model, Spoiled(2, 9))
     said = str(caught.value)
     episode = draw_episode(make_data().source, "train", seed=0, epoch=0, index=9, way=3, shot=2, query=3)
@@ -117,7 +118,7 @@ def test_too_many_are_named_so_that_they_can_be_drawn_again():
 
 def test_a_training_that_diverges_stops():
     model = make_model(weight_optimizer=partial(torch.optim.SGD, lr=1e30), anneal=False, skipped=3)
-    error = pytest.raises(ValueError, match=r"Episode 'patterns/train/0/[4-7]' .* and 3 were left out before it")
+    error = pytest.raises(FailedWorkError, match=r"Episode 'patterns/train/0/[4-7]' .* and 3 were left out before it")
     with pytest.warns(UserWarning, match="left out"), error:
         fit(model)
 
@@ -128,7 +129,7 @@ def test_the_count_survives_an_interruption(tmp_path):
     trainer.save_checkpoint(tmp_path / "end.ckpt")
     resumed = make_model(skipped=1)
     data = Spoiled(0)
-    with pytest.raises(ValueError, match=r"epoch 1, .* and 1 were left out before it"):
+    with pytest.raises(FailedWorkError, match=r"epoch 1, .* and 1 were left out before it"):
         fit(resumed, data, max_epochs=2, ckpt_path=tmp_path / "end.ckpt")
 
 

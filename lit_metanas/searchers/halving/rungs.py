@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lit_metanas.estimators.estimator import FAILURES, Estimator, EstimatorCallable, reason_of
 from lit_metanas.io.text import number_of
-from lit_metanas.records.budget import Budget, Cost
+from lit_metanas.records.budget import Budget, Cost, FailedWorkError
 from lit_metanas.records.record import SearchOutcome, SearchRecord, Trial
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.architecture import Architecture
@@ -143,6 +143,7 @@ class Halving(Searcher):
         Raises:
             ValueError: the budget has no limit on FLOPs, or pays for no architecture; or the space cannot build what
                 the search starts from.
+            FailedWorkError: all that was tried failed.
         """
 
     def _finish(
@@ -164,7 +165,8 @@ class Halving(Searcher):
             record: what was tried.
 
         Raises:
-            ValueError: nothing could be tried, or everything failed.
+            ValueError: nothing could be tried.
+            FailedWorkError: everything that was tried failed.
         """
         if not record.trials:
             queries = "any number of queries" if budget.queries is None else number_of(budget.queries, "query")
@@ -173,7 +175,7 @@ class Halving(Searcher):
                 f"'{record.task_id}': raise it, or lower the number of candidates."
             )
         if not any(trial.scored for trial in record.trials):
-            raise ValueError(
+            raise FailedWorkError(
                 f"All of {number_of(len(record.trials), 'training')} on '{record.task_id}' failed, the last one "
                 f"because of {record.trials[-1].failure}."
             )

@@ -14,7 +14,7 @@ from lit_metanas.estimators.estimator import Estimator, EstimatorCallable
 from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.io.settings import settings_of, tensor_digest
 from lit_metanas.io.text import number_of
-from lit_metanas.records.budget import Budget, Cost
+from lit_metanas.records.budget import Budget, Cost, FailedWorkError
 from lit_metanas.records.record import SearchOutcome, SearchRecord
 from lit_metanas.searchers.query.ledger import Ledger, Query
 from lit_metanas.searchers.query.objectives import SCORE, FidelityLadder, Objectives, RecipeRange, check_ranges
@@ -170,8 +170,9 @@ class QuerySearcher(Searcher):
 
         Raises:
             ValueError: the stored study was made under other settings or of other examples; the budget pays for no
-                architecture, or none meets the constraints; too many failed in a row; the estimator does not know a
-                measure; or the sampler was made for another space.
+                architecture, or none meets the constraints; the estimator does not know a measure; or the sampler was
+                made for another space.
+            FailedWorkError: too many failed in a row, or all that were tried.
         """
         self._goal.check(estimator)
         if isinstance(self.sampler, HistorySampler):
@@ -244,7 +245,8 @@ def _outcome(ledger: Ledger, loop: TrialLoop) -> SearchOutcome:
     """What the search chose, with what was trained for it, where the estimator trains."""
     record = ledger.record
     if ledger.reason and not any(trial.scored for trial in record.trials):
-        raise ValueError(
+        kind = FailedWorkError if any(trial.failure for trial in record.trials) else ValueError
+        raise kind(
             f"The search on task '{record.task_id}' scored no architecture in {number_of(ledger.finished, 'trial')}; "
             f"the last one failed because: {ledger.reason}. Loosen the constraints, or give the search a larger budget "
             "or more patience."

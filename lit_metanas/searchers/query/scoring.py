@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lit_metanas.estimators.estimator import FAILURES, Estimator, reason_of
 from lit_metanas.io.text import number_of
-from lit_metanas.records.budget import Cost, Exhausted
+from lit_metanas.records.budget import Cost, Exhausted, FailedWorkError
 from lit_metanas.records.plain import to_plain
 from lit_metanas.records.record import Trial
 from lit_metanas.searchers.query.ledger import Ledger, Query, Refusal, trial_attributes
@@ -84,7 +84,7 @@ class Scoring:
 
         Raises:
             Exhausted: nothing is left of the budget, or not enough beside what other processes have in hand.
-            ValueError: too many failed in a row.
+            FailedWorkError: too many failed in a row.
         """
         architecture = self.space.suggest(trial)
         recipe = suggest_recipe(trial, self.ranges)
@@ -233,14 +233,14 @@ class Scoring:
         """Keep the reason; the training is charged in full, as how far it came is unknown.
 
         Raises:
-            ValueError: too many failed in a row.
+            FailedWorkError: too many failed in a row.
         """
         trial.set_user_attr("failure", reason)
         self._note(trial, query, cost, measures=measures)
         self._finish(trial, state=TrialState.FAIL)
         self.streak += 1
         if self.streak >= self.failures:
-            raise ValueError(
+            raise FailedWorkError(
                 f"The search was stopped after {number_of(self.streak, 'failure')} in a row, the last of "
                 f"{query.architecture}: {reason}. Fix the cause and start it again, or raise 'failures'."
             )

@@ -19,6 +19,8 @@ from optuna.study import StudyDirection
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
+from lit_metanas.records.budget import FailedWorkError
+
 LOCK_TIMEOUT = 60.0
 """Seconds to wait for others who hold a file's lock."""
 
@@ -37,6 +39,7 @@ def open_storage(
 
     Raises:
         ValueError: it cannot be used; the sentence names it without its password.
+        FailedWorkError: its disk is full.
     """
     if not isinstance(storage, str):
         yield storage
@@ -49,9 +52,10 @@ def open_storage(
     except Exception as error:
         if not (isinstance(error, _OF_STORAGES) or _within_storage(error)):
             raise
-        raise ValueError(
-            f"The studies in '{_hide_password(storage)}' cannot be used ({_reason(error)}): fix that, or give another "
-            "storage."
+        reason = _reason(error)
+        kind = FailedWorkError if "disk is full" in reason else ValueError  # as SQLite says it
+        raise kind(
+            f"The studies in '{_hide_password(storage)}' cannot be used ({reason}): fix that, or give another storage."
         ) from error
     finally:
         if connected is not None:

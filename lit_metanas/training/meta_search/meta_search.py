@@ -25,6 +25,7 @@ from lit_metanas.meta import (
     task_generator,
 )
 from lit_metanas.meta.learner import BatchNorm
+from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.relaxations import Relaxation, Softmax
 from lit_metanas.spaces import SearchSpace, Shape
 from lit_metanas.tasks.task import Episode
@@ -203,7 +204,7 @@ class MetaSearch(MetaLearned):
         """One outer step: adapt to each task, average the meta-gradients of all processes, update, count the cost.
 
         Raises:
-            ValueError: more tasks than ``skipped`` have had no finite loss or gradient.
+            FailedWorkError: more tasks than ``skipped`` have had no finite loss or gradient.
         """
         progress = self.progress
         parameters = self.meta_parameters()
@@ -276,7 +277,7 @@ class MetaSearch(MetaLearned):
             self.account.skipped += 1
             if self.account.skipped > limit:
                 said = self.trainer.strategy.broadcast(said, owner)
-                raise ValueError(
+                raise FailedWorkError(
                     f"{said}, and {limit} were left out before it: lower the learning rates, clip the gradient, or "
                     "allow more with 'skipped'."
                 )

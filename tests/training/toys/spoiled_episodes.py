@@ -42,7 +42,7 @@ def main() -> None:
     said = ""
     try:
         fit(model, data, devices=processes, strategy="ddp" if processes > 1 else "auto", callbacks=[spoil])
-    except ValueError as error:
+    except RuntimeError as error:
         said = str(error)
     result = {"state": spoil.state, "said": said, "skipped": model.account.skipped}
     torch.save(result, folder / f"{processes}-{model.trainer.global_rank}.pt")
