@@ -11,11 +11,12 @@ from types import SimpleNamespace
 
 import pytest
 from lightning.pytorch import Trainer
+from lightning.pytorch.trainer.states import TrainerFn
 
-from lit_metanas.callbacks import RankMonitor
+from lit_metanas.callbacks import Preemption, RankMonitor
 from lit_metanas.callbacks.guards import heartbeat
 from lit_metanas.callbacks.guards.heartbeat import Heartbeat
-from lit_metanas.callbacks.guards.rank_monitor import _children
+from lit_metanas.callbacks.guards.rank_monitor import _children, _sentence
 
 INTERVAL = 0.05
 PATIENCE = 300
@@ -303,3 +304,23 @@ def test_lightnings_observer_is_left_nothing_to_watch(monkeypatch):
     assert watched == [[]]
     assert trainer.strategy.launcher.procs == [child]
     assert child.wait(PATIENCE) == 0
+
+
+def test_what_to_do_is_told_for_the_verb_and_for_the_checkpoint_that_is_there(tmp_path):
+    def told(verb):
+        trainer.state.fn = verb
+        return _sentence("Process 1 has exited", trainer).removeprefix(
+            "Process 1 has exited, so the other processes stop: "
+        )
+
+    guard = Preemption(str(tmp_path / "own.ckpt"))
+    trainer = Trainer(default_root_dir=tmp_path, callbacks=[guard], accelerator="cpu", logger=False)
+    for verb in (TrainerFn.TESTING, TrainerFn.VALIDATING, TrainerFn.PREDICTING):
+        assert told(verb) == "the same command goes on after what is finished."
+    begins = f"there is no checkpoint '{tmp_path}/own.ckpt' yet, so the next start is from the beginning."
+    assert told(TrainerFn.FITTING) == begins
+    for name in ("checkpoints/last.ckpt", "own.ckpt"):  # of an epoch's end, and between two steps
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+        resumes = f"resume the training with --ckpt_path '{tmp_path}/{name}', or a `run` with the same command."
+        assert told(TrainerFn.FITTING) == resumes

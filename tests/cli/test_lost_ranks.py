@@ -106,7 +106,7 @@ def none_left() -> bool:
 
 
 TOLD = {
-    "kill": "Process 1 was killed by SIGKILL, so the other processes stop: start the run again, and it goes on from",
+    "kill": "Process 1 was killed by SIGKILL, so the other processes stop: resume the training with --ckpt_path 'run",
     "stop": "Process 1 has sent no heartbeat for 5 s, so the other",
     "hang": "Process 1 has made no progress for 6 s while process 0 waits for it, so the other",
     "raise": "Process 1 has stopped (The disk of this machine is broken), so the other",
@@ -161,7 +161,7 @@ def test_a_first_process_that_was_stopped_ends_when_it_is_continued(fit):
     assert len(told) == 2, errors  # each process for itself, for nobody knows whether the first one will ever
     for line in told:
         assert line.startswith(
-            "lit-metanas: Process 0 has sent no heartbeat for 5 s, so the other processes stop: start"
+            "lit-metanas: Process 0 has sent no heartbeat for 5 s, so the other processes stop: resume"
         )
     assert "Traceback" not in errors
     assert none_left()

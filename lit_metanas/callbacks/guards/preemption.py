@@ -113,15 +113,17 @@ class Preemption(Callback):
         self._restore_counters(trainer)
         if not self._should_stop(trainer, pl_module):
             return
-        path = Path(self.path or Path(trainer.default_root_dir) / "checkpoints" / "last.ckpt")
+        path = self.checkpoint(trainer)
         if batch_idx == 0 or hasattr(trainer.train_dataloader, "load_state_dict"):
             trainer.save_checkpoint(path)
         stands = path.exists()
         if self._any(trainer, signal.SIGUSR1 in self._received) and trainer.is_global_zero:
             _requeue(stands)
-        begins = f"there is no checkpoint '{path}' yet, so the next start is from the beginning"
-        goes_on = f"resume the training with --ckpt_path '{path}', or a `run` with the same command"
-        raise _stop(goes_on if stands else begins, trainer)
+        raise _stop(how_to_go_on(trainer), trainer)
+
+    def checkpoint(self, trainer: Trainer) -> Path:
+        """Where the checkpoint is written."""
+        return Path(self.path) if self.path else _last_checkpoint(trainer)
 
     def _take_over(self, handler: Callable[[Trainer, int], None], trainer: Trainer) -> None:
         if threading.current_thread() is not threading.main_thread():
@@ -176,12 +178,29 @@ class Preemption(Callback):
         return trainer.strategy.reduce_boolean_decision(mine, all=False)
 
 
+def how_to_go_on(trainer: Trainer) -> str:
+    """How to start a run again that has stopped, whatever stopped it, as the end of a sentence."""
+    if trainer.state.fn != TrainerFn.FITTING:
+        return "the same command goes on after what is finished"
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    guards = [callback for callback in callbacks if isinstance(callback, Preemption)]
+    paths = [*(guard.checkpoint(trainer) for guard in guards), _last_checkpoint(trainer)]
+    path = next((path for path in paths if path.exists()), None)
+    if path is None:
+        return f"there is no checkpoint '{paths[0]}' yet, so the next start is from the beginning"
+    return f"resume the training with --ckpt_path '{path}', or a `run` with the same command"
+
+
+def _last_checkpoint(trainer: Trainer) -> Path:
+    return Path(trainer.default_root_dir) / "checkpoints" / "last.ckpt"
+
+
 def _end(trainer: Trainer, number: int) -> None:
     """End this process at once, and those that it has started."""
     signal.signal(number, signal.SIG_IGN)  # one is enough
     if trainer.strategy.launcher is not None:
         trainer.strategy.launcher.kill(number)
-    raise _stop("the same command goes on after what is finished", trainer)
+    raise _stop(how_to_go_on(trainer), trainer)
 
 
 def _stop(goes_on: str, trainer: Trainer) -> SIGTERMException:

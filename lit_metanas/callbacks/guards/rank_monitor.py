@@ -12,6 +12,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import distributed
 
 from lit_metanas.callbacks.guards.heartbeat import Heartbeat, end_process
+from lit_metanas.callbacks.guards.preemption import how_to_go_on
 
 _EXIT_TIMEOUT = 30.0
 """Seconds that a process has to end by itself once another is lost."""
@@ -60,7 +61,7 @@ class RankMonitor(Callback):
             timeout=self.timeout,
             hang_timeout=self.hang_timeout if trainer.state.fn == TrainerFn.FITTING else None,
             children=_children(trainer),
-            end=lambda sentence: end_process(self._sentence(sentence) if self._should_report(sentence) else ""),
+            end=lambda reason: end_process(_sentence(reason, trainer) if self._should_report(reason) else ""),
         )
         environment = getattr(trainer.strategy, "cluster_environment", None)
         if trainer.is_global_zero:
@@ -121,7 +122,7 @@ class RankMonitor(Callback):
             logger.finalize("failed")
         if not self._should_report(reason):
             raise SystemExit(1) from None
-        raise ChildProcessError(self._sentence(reason)) from None
+        raise ChildProcessError(_sentence(reason, trainer)) from None
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Disconnect, once all are done."""
@@ -138,9 +139,9 @@ class RankMonitor(Callback):
         """Whether this process prints it: the first one on each machine does, or all if the first of all is lost."""
         return self._reports or reason.startswith("Process 0 ")
 
-    @staticmethod
-    def _sentence(reason: str) -> str:
-        return f"{reason}, so the other processes stop: start the run again, and it goes on from its last checkpoint."
+
+def _sentence(reason: str, trainer: Trainer) -> str:
+    return f"{reason}, so the other processes stop: {how_to_go_on(trainer)}."
 
 
 def _children(trainer: Trainer) -> dict[int, subprocess.Popen[bytes]]:
