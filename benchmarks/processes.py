@@ -27,9 +27,10 @@ from figure import Figure, of_pairs, show, write
 from fitting import fit, glyphs, sampled, soft
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from lit_metanas.callbacks import Preemption, RankMonitor, ReplicaCheck
+from lit_metanas.callbacks import RankMonitor, ReplicaCheck
 from lit_metanas.io import tune_allocator
 from lit_metanas.io.text import hardware
+from lit_metanas.training import Preemption
 
 TARGETS = {"soft": 2 * 0.9, "sampled": None}
 SEARCHES = {"soft": soft, "sampled": sampled}

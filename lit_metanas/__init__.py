@@ -56,7 +56,7 @@ _NAMES = {
     ),
     "training": (
         "ArchitectureSchedule Child ControllerRates DARTSRates DARTSTraining ENASTraining Exported "
-        "ExportedModel FirstOrder Hypergradient MetaSearch Recipe SecondOrder SinglePathTraining Trainer "
+        "ExportedModel FirstOrder Hypergradient MetaSearch Preemption Recipe SecondOrder SinglePathTraining Trainer "
         "WeightRates export_child load_exported"
     ),
     "surrogates": ("GaussianProcess MetaSurrogate MetaTrainedEmbedding RecordDataModule TransferSurrogate"),
@@ -73,7 +73,7 @@ _NAMES = {
     ),
     "comparisons": ("SearchResult SourceSearch TableSearch TargetSearch search"),
     "callbacks": (
-        "ArchitectureFile ArchitectureLogger EpisodeProgressBar Preemption ProbabilityHistory RankMonitor "
+        "ArchitectureFile ArchitectureLogger EpisodeProgressBar ProbabilityHistory RankMonitor "
         "ReplicaCheck ResultsFile ResultsTable Searched Searching SkipStop StableArchitecture Tested"
     ),
     "report": ("Difference MethodRow ProtocolTable Report paired_difference tables to_markdown to_rich write_report"),

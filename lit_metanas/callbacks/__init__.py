@@ -3,7 +3,7 @@
 from lit_metanas.callbacks.architecture_file import ArchitectureFile
 from lit_metanas.callbacks.architecture_logger import ArchitectureLogger
 from lit_metanas.callbacks.early_stopping import SkipStop, StableArchitecture
-from lit_metanas.callbacks.guards import Preemption, RankMonitor, ReplicaCheck
+from lit_metanas.callbacks.guards import RankMonitor, ReplicaCheck
 from lit_metanas.callbacks.probability_history import ProbabilityHistory
 from lit_metanas.callbacks.progress_bar import EpisodeProgressBar
 from lit_metanas.callbacks.protocols import Searched, Searching, Tested
@@ -13,7 +13,6 @@ __all__ = [
     "ArchitectureFile",
     "ArchitectureLogger",
     "EpisodeProgressBar",
-    "Preemption",
     "ProbabilityHistory",
     "RankMonitor",
     "ReplicaCheck",

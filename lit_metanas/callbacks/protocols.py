@@ -61,19 +61,6 @@ class Sampling(Protocol):
 
 
 @runtime_checkable
-class Agreeing(Protocol):
-    """A module whose training steps tell all processes of a signal, in the one message that they send anyway.
-
-    Attributes:
-        signalled: whether this process has had a signal; callbacks set it.
-        any_signalled: whether any process had, by the time of the last step's message; the same on all.
-    """
-
-    signalled: bool
-    any_signalled: bool
-
-
-@runtime_checkable
 class Accounted(Protocol):
     """A module that knows how its training began and what it cost.
 

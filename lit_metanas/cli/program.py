@@ -17,7 +17,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from lit_metanas.callbacks import Preemption, RankMonitor, ReplicaCheck, ResultsFile
+from lit_metanas.callbacks import RankMonitor, ReplicaCheck, ResultsFile
 from lit_metanas.cli.announcements import CostAnnouncement, end_of_evaluation, end_of_fit, end_of_search
 from lit_metanas.cli.configuration_files import BASE
 from lit_metanas.cli.environment import in_run_directory, name_run
@@ -28,7 +28,7 @@ from lit_metanas.cli.verbs import TRAINER_VERBS
 from lit_metanas.io.checkpoints import check_checkpoint
 from lit_metanas.io.files import own_path
 from lit_metanas.io.locks import directory_lock
-from lit_metanas.training import Trainer
+from lit_metanas.training import Preemption, Trainer
 
 
 class Program(LightningCLI):

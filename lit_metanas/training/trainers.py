@@ -18,6 +18,7 @@ from lightning.pytorch.strategies import SingleDeviceStrategy
 
 from lit_metanas.io.checkpoints import AtomicCheckpointIO
 from lit_metanas.io.text import number_of, short_number
+from lit_metanas.training.preemption import Preemption
 from lit_metanas.training.resume_check import ResumeCheck
 
 MOST_PROCESSES = 4096
@@ -44,7 +45,8 @@ class Trainer(pytorch.Trainer):
         threads: torch's threads during a run on a CPU, at least 1: small images are fastest with one, by up to 20
             times. They are put back after the run; None leaves them as they are. Another number gives sums of another
             order, and so other numbers in their last bits: a checkpoint says with how many it was trained.
-        callbacks: one or several callbacks.
+        callbacks: one or several callbacks. Unless it is among them, or there are to be no checkpoints, ``Preemption``
+            is added: a training that Ctrl-C or SIGTERM stops leaves one, from which it goes on as if it had not been.
         plugins: one or several plugins. Without another one for checkpoints, these are written whole and read without
             executing code in them.
         **settings: all other arguments of Lightning's Trainer.
@@ -86,10 +88,13 @@ class Trainer(pytorch.Trainer):
         plugged = list(plugins) if isinstance(plugins, list) else [] if plugins is None else [plugins]
         if not any(isinstance(plugin, CheckpointIO) for plugin in plugged):
             plugged.append(AtomicCheckpointIO())
+        stoppable = settings.get("enable_checkpointing") is not False and not any(
+            isinstance(each, Preemption) for each in given
+        )
         super().__init__(
             max_epochs=-1 if max_epochs is None else max_epochs,
             plugins=plugged,
-            callbacks=[ResumeCheck(), _End(), _Threads(threads), *given],
+            callbacks=[ResumeCheck(), _End(), _Threads(threads), *given, *([Preemption()] if stoppable else [])],
             inference_mode=inference_mode,
             use_distributed_sampler=use_distributed_sampler,
             enable_model_summary=enable_model_summary,

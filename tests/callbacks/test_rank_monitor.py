@@ -13,10 +13,11 @@ import pytest
 from lightning.pytorch import Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 
-from lit_metanas.callbacks import Preemption, RankMonitor
+from lit_metanas.callbacks import RankMonitor
 from lit_metanas.callbacks.guards import heartbeat
 from lit_metanas.callbacks.guards.heartbeat import Heartbeat
 from lit_metanas.callbacks.guards.rank_monitor import _children, _sentence
+from lit_metanas.training import Preemption
 
 INTERVAL = 0.05
 PATIENCE = 300

@@ -11,7 +11,7 @@ import yaml
 from jsonargparse import ArgumentParser
 from PIL import Image
 
-from lit_metanas.callbacks import Preemption, RankMonitor, ReplicaCheck, ResultsFile
+from lit_metanas.callbacks import RankMonitor, ReplicaCheck, ResultsFile
 from lit_metanas.cli.configuration_files import with_bases
 from lit_metanas.cli.experiment.plan import plan
 from lit_metanas.cli.experiment.run import run
@@ -22,7 +22,7 @@ from lit_metanas.searchers.samplers.surrogate_choice import SurrogateChoice
 from lit_metanas.spaces import SearchSpace
 from lit_metanas.surrogates import MetaTrainedEmbedding
 from lit_metanas.tasks import Split, Task, TaskEmbedding, TaskSource
-from lit_metanas.training import ExportedModel
+from lit_metanas.training import ExportedModel, Preemption
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 

@@ -15,8 +15,7 @@ from meta_toys import fit, make_data, make_model, make_trainer, state_of
 
 from lit_metanas.meta import MAML, JointInnerLoop, LinearHead
 from lit_metanas.relaxations import GumbelSoftmax
-from lit_metanas.training import ArchitectureSchedule
-from lit_metanas.training.meta_search.training_state import WholeSteps
+from lit_metanas.training import ArchitectureSchedule, Preemption
 
 # Lightning remarks that a resumed run writes into the folder that it resumes from.
 pytestmark = pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty")
@@ -140,14 +139,21 @@ def test_interrupted_at_any_moment(moment, tmp_path):
     handler = signal.getsignal(signal.SIGINT)
     try:
         with pytest.raises(SystemExit):
-            fit(model, max_epochs=2, callbacks=[Interrupt(), saver], enable_checkpointing=True)
+            fit(
+                model,
+                max_epochs=2,
+                callbacks=[Interrupt(), saver, Preemption(str(tmp_path / "stopped" / "last.ckpt"))],
+                enable_checkpointing=True,
+            )
     finally:
         signal.signal(signal.SIGINT, handler)
     assert done == [moment]
     (checkpoint,) = tmp_path.glob("*.ckpt")
     rest = AtEpochEnds()
     resumed = make_model(weights_seed=99)
-    _, losses = fit(resumed, max_epochs=2, callbacks=[rest, again], enable_checkpointing=True, ckpt_path=checkpoint)
+    _, losses = fit(
+        resumed, max_epochs=2, callbacks=[rest, again, Preemption()], enable_checkpointing=True, ckpt_path=checkpoint
+    )
     assert losses == expected[len(expected) - len(losses) :]
     assert 4 <= len(losses) <= 5
     assert_same(rest.states[1], whole.states[1])
@@ -190,29 +196,6 @@ def test_an_interrupted_process_goes_on(delay, tmp_path, uninterrupted):
     assert 0 < len(resumed["losses"]) < len(uninterrupted["losses"]) == 40
     assert resumed["losses"] == uninterrupted["losses"][-len(resumed["losses"]) :]
     assert_same(resumed["state"], uninterrupted["state"])
-
-
-def test_signals_wait_for_the_end_of_a_step():
-    steps, seen = WholeSteps(), []
-    handler = signal.signal(signal.SIGINT, lambda number, frame: seen.append(number))
-    try:
-        steps.begin()
-        steps.begin()
-        signal.raise_signal(signal.SIGINT)
-        assert seen == []
-        steps.end()
-        assert seen == [signal.SIGINT]
-        steps.end()
-        signal.raise_signal(signal.SIGINT)
-        assert len(seen) == 2
-        steps.begin()
-        signal.raise_signal(signal.SIGINT)
-        signal.raise_signal(signal.SIGINT)  # the second one is in earnest
-        assert len(seen) == 3
-        signal.raise_signal(signal.SIGINT)
-        assert len(seen) == 4
-    finally:
-        signal.signal(signal.SIGINT, handler)
 
 
 def test_an_account_survives_several_interruptions(tmp_path):

@@ -1,7 +1,6 @@
 """Guards of several processes."""
 
-from lit_metanas.callbacks.guards.preemption import Preemption
 from lit_metanas.callbacks.guards.rank_monitor import RankMonitor
 from lit_metanas.callbacks.guards.replica_check import ReplicaCheck
 
-__all__ = ["Preemption", "RankMonitor", "ReplicaCheck"]
+__all__ = ["RankMonitor", "ReplicaCheck"]

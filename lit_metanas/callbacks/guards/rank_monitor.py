@@ -12,7 +12,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import distributed
 
 from lit_metanas.callbacks.guards.heartbeat import Heartbeat, end_process
-from lit_metanas.callbacks.guards.preemption import how_to_go_on
+from lit_metanas.training.preemption import how_to_go_on
 
 _EXIT_TIMEOUT = 30.0
 """Seconds that a process has to end by itself once another is lost."""

@@ -32,7 +32,6 @@ from lit_metanas.tasks.task import Episode
 from lit_metanas.training.architecture_logits import ArchitectureSchedule, fixed_labels
 from lit_metanas.training.collectives import outer_mean
 from lit_metanas.training.meta_search.meta_learned import MetaLearned
-from lit_metanas.training.meta_search.training_state import WholeSteps
 from lit_metanas.training.trainers import check_end
 
 
@@ -153,7 +152,6 @@ class MetaSearch(MetaLearned):
         self.gradient_clip = gradient_clip
         self.skipped = skipped
         self.signalled = self.any_signalled = False
-        self._whole_steps = WholeSteps()
 
     @property
     def progress(self) -> float:
@@ -220,7 +218,6 @@ class MetaSearch(MetaLearned):
         gradients, metrics, finite, flops, self.any_signalled = mean
         if not bool(finite.all()):
             self._leave_out(finite, batch, batch_idx)
-        self._whole_steps.begin()
         if bool(finite.any()):
             gradients = self.meta_gradient.finish(gradients, metrics)
             if tied:
@@ -233,10 +230,6 @@ class MetaSearch(MetaLearned):
         self.account.step(trainer.world_size * sum(len(episode.support) + len(episode.query) for episode in batch))
         self.statistics.add(batch, trainer.world_size)
         trainer.should_stop |= self._is_finished
-
-    def on_train_batch_end(self, outputs: object, batch: list[Episode], batch_idx: int) -> None:
-        """Let interruptions through: Lightning has counted the step."""
-        self._whole_steps.end()
 
     def on_train_end(self) -> None:
         """Give the trained weights their batch-norm statistics."""

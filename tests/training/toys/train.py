@@ -12,7 +12,7 @@ from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import ModelCheckpoint
 from meta_toys import fit, make_data, make_model, state_of
 
-from lit_metanas.training import ArchitectureSchedule
+from lit_metanas.training import ArchitectureSchedule, Preemption
 
 
 class Slowly(Callback):
@@ -43,7 +43,7 @@ def main() -> None:
         model,
         make_data(steps_per_epoch=10),
         max_epochs=4,
-        callbacks=[Slowly(options.folder, options.pause), saver],
+        callbacks=[Slowly(options.folder, options.pause), saver, Preemption(str(options.folder / "stopped/last.ckpt"))],
         enable_checkpointing=True,
         ckpt_path=options.resume,
     )

@@ -14,10 +14,10 @@ from lightning.pytorch.strategies import DDPStrategy
 from meta_toys import Losses, make_data, make_model, make_trainer, state_of
 from torch import distributed
 
-from lit_metanas.callbacks import Preemption, RankMonitor, ReplicaCheck
+from lit_metanas.callbacks import RankMonitor, ReplicaCheck
 from lit_metanas.meta import FOMAML, JointInnerLoop, LinearHead, PrototypeLoss
 from lit_metanas.relaxations import GumbelSoftmax, Softmax
-from lit_metanas.training import ArchitectureSchedule
+from lit_metanas.training import ArchitectureSchedule, Preemption
 
 METHODS = {
     # Adam would turn the rounding errors of a gradient of zero into steps.

@@ -9,16 +9,27 @@ import threading
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from lit_metanas.callbacks.protocols import Agreeing
-
 _COUNTERS = ("epoch_loop.batch_progress", "epoch_loop.val_loop.batch_progress", "epoch_loop.state_dict")
 """Names of the counters that Lightning changes on resuming, among those of its loops."""
+
+
+@runtime_checkable
+class Agreeing(Protocol):
+    """A module whose training steps tell all processes of a signal, in the one message that they send anyway.
+
+    Attributes:
+        signalled: whether this process has had a signal; callbacks set it.
+        any_signalled: whether any process had, by the time of the last step's message; the same on all.
+    """
+
+    signalled: bool
+    any_signalled: bool
 
 
 class Preemption(Callback):
@@ -38,9 +49,8 @@ class Preemption(Callback):
 
     Example:
         >>> import lit_metanas as lm
-        >>> callback = lm.Preemption()
-        >>> trainer = lm.Trainer(max_epochs=3, callbacks=[callback], accelerator="cpu", logger=False)
-        >>> callback in trainer.callbacks
+        >>> trainer = lm.Trainer(max_epochs=3, accelerator="cpu", logger=False)
+        >>> any(isinstance(callback, lm.Preemption) for callback in trainer.callbacks)
         True
     """
 
@@ -50,6 +60,7 @@ class Preemption(Callback):
         self._module: object = None
         self._interrupt: Any = None
         self._counters: Mapping[str, Any] | None = None
+        self._others: tuple[Path, int] | None = None
 
     @property
     def received(self) -> bool:
@@ -79,7 +90,10 @@ class Preemption(Callback):
         self._take_over(self._note, trainer)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Take them over here, where no validation comes first."""
+        """Take them over here, where no validation comes first; note a checkpoint that is of another training."""
+        path = self.checkpoint(trainer)
+        begins_anew = trainer.ckpt_path is None and path.exists()
+        self._others = (path, path.stat().st_mtime_ns) if begins_anew else None
         self._take_over(self._note, trainer)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -116,7 +130,7 @@ class Preemption(Callback):
         path = self.checkpoint(trainer)
         if batch_idx == 0 or hasattr(trainer.train_dataloader, "load_state_dict"):
             trainer.save_checkpoint(path)
-        stands = path.exists()
+        stands = path.exists() and not self.is_anothers(path)
         if self._any(trainer, signal.SIGUSR1 in self._received) and trainer.is_global_zero:
             _requeue(stands)
         raise _stop(how_to_go_on(trainer), trainer)
@@ -124,6 +138,10 @@ class Preemption(Callback):
     def checkpoint(self, trainer: Trainer) -> Path:
         """Where the checkpoint is written."""
         return Path(self.path) if self.path else _last_checkpoint(trainer)
+
+    def is_anothers(self, path: Path) -> bool:
+        """Whether this is the checkpoint that another training had left when this one began."""
+        return self._others == (path, path.stat().st_mtime_ns)
 
     def _take_over(self, handler: Callable[[Trainer, int], None], trainer: Trainer) -> None:
         if threading.current_thread() is not threading.main_thread():
@@ -185,7 +203,8 @@ def how_to_go_on(trainer: Trainer) -> str:
     callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
     guards = [callback for callback in callbacks if isinstance(callback, Preemption)]
     paths = [*(guard.checkpoint(trainer) for guard in guards), _last_checkpoint(trainer)]
-    path = next((path for path in paths if path.exists()), None)
+    mine = (path for path in paths if path.exists() and not any(guard.is_anothers(path) for guard in guards))
+    path = next(mine, None)
     if path is None:
         return f"there is no checkpoint '{paths[0]}' yet, so the next start is from the beginning"
     return f"resume the training with --ckpt_path '{path}', or a `run` with the same command"
