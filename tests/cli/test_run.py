@@ -7,6 +7,7 @@ import re
 import shlex
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -85,6 +86,34 @@ def test_the_pace_is_that_of_the_configuration(
     assert recorder.calls == []  # it is no reason to do a step again
     with pytest.raises(UsageError, match="'pace' is -1: give a number from 0"):
         run(phases, Path("out"), pace=-1, execute=recorder)
+
+
+def test_a_resumed_step_does_not_set_the_pace(
+    phases: list[Phase], recorder: Recorder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, takes = [0.0], iter([180.0, 60.0, 0.0, 1.0, 120.0, 1.0])
+
+    def execute(args: list[str]) -> None:
+        clock[0] += next(takes)
+        recorder(args)
+
+    monkeypatch.setattr("lit_metanas.cli.experiment.run.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    recorder.fails = "seed7/train"
+    with pytest.raises(KeyboardInterrupt):
+        run(phases, Path("out"), [0, 7], execute=execute)
+    assert "seed 0: train took 3.0 min; about 6 min left\n" in capsys.readouterr().out
+    checkpoint = Path("out/seed7/train/checkpoints/last.ckpt")
+    checkpoint.parent.mkdir()
+    checkpoint.touch()
+    recorder.fails = ""
+    run(phases, Path("out"), [0, 7], execute=execute)
+    out = capsys.readouterr().out
+    assert out.startswith("5 steps into out, 2 finished before, about 5 min on two CPU cores.\n")
+    # A second for what was nearly done; then a minute's step in two.
+    assert "[3/5] seed 7: train took 1 s; about 2 min left\n" in out
+    assert "[4/5] seed 7: search took 2.0 min; about 2 min left\n" in out
+    run(phases, Path("out"), [0, 7], execute=execute)
+    assert capsys.readouterr().out.startswith("5 steps into out, 5 finished before.\n")
 
 
 def test_few_files_are_listed_those_of_the_last_steps(

@@ -164,7 +164,7 @@ class ParallelRunner:
         """Wall-clock seconds, at the pace of what is done."""
         minute = 60 * self.progress.pace
         running = {number: process.seconds() / minute if minute else 0.0 for number, process in self._running.items()}
-        return minute * self.schedule.minutes_left(self.progress.done.keys(), running)
+        return minute * self.schedule.minutes_left(self.progress.finished(), running)
 
 
 class _Process:

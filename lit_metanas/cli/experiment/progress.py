@@ -23,12 +23,26 @@ class Progress:
         self.steps = steps
         self.done: dict[int, str] = {}
         self._anew: set[int | None] = set()
+        self._resumed: set[int] = set()
         self._spent = self._expected = 0.0
 
     @property
     def pace(self) -> float:
-        """Seconds for each second of the plan."""
+        """Seconds for each second of the plan, in the steps that ran whole."""
         return self._spent / self._expected if self._expected else 1.0
+
+    def finished(self) -> set[int]:
+        """The steps that were finished before, or are done now."""
+        anew, found = set(self._anew), set(self.done)
+        for number, step in enumerate(self.steps):
+            if number in found:
+                continue
+            before = state(step, anew)
+            if before == "finished":
+                found.add(number)
+            elif before == "new":
+                anew.add(step.seed)
+        return found
 
     def begin(self, number: int) -> list[str] | None:
         """Say that a step begins, and make room for it.
@@ -46,6 +60,8 @@ class Progress:
         if found == "new":
             self._anew.add(step.seed)
             aside = set_aside(step.folder)
+        else:
+            self._resumed.add(number)
         checkpoint = last_checkpoint(step)
         args = step.args if checkpoint is None else [*step.args, f"--ckpt_path={checkpoint}"]
         self.say(number, " …" if checkpoint is None else f": goes on from {checkpoint} …")
@@ -60,12 +76,13 @@ class Progress:
         step = self.steps[number]
         mark(step, "finished")
         self.done[number] = duration(seconds)
-        self._spent += seconds
-        self._expected += 60 * step.minutes
+        if number not in self._resumed:  # else most of it may have been done before
+            self._spent += seconds
+            self._expected += 60 * step.minutes
 
     def took(self, number: int, seconds: float, left: float) -> None:
         """Say what a step took, and about how many seconds are left."""
-        rest = f"; about {rough(left)} left" if len(self.done) < len(self.steps) else ""
+        rest = f"; about {rough(left)} left" if len(self.finished()) < len(self.steps) else ""
         self.say(number, f" took {duration(seconds)}{rest}")
 
     def say(self, number: int, text: str) -> None:

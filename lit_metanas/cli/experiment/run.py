@@ -70,9 +70,7 @@ def run(
     steps = [replace(step, minutes=pace * step.minutes) for step in steps]
     progress = Progress(steps)
     with directory_lock(directory, "run", "directory"):
-        minutes = Schedule(steps, jobs).minutes_left(set(), {})
-        where = "on two CPU cores" if jobs == 1 else f"with {jobs} jobs"
-        print(f"{number_of(len(steps), 'step')} into {directory}, about {rough(60 * minutes)} {where}.", flush=True)
+        print(_extent(progress, directory, jobs), flush=True)
         if jobs == 1:
             _in_order(progress, execute)
         else:
@@ -82,11 +80,20 @@ def run(
         print(f"\nEverything in {directory} was already finished: nothing was done.")
 
 
+def _extent(progress: Progress, directory: Path, jobs: int) -> str:
+    """How many steps there are, how many of them were finished before, and about how long the others take."""
+    steps, finished = progress.steps, progress.finished()
+    before = f", {len(finished)} finished before" if finished else ""
+    if len(finished) == len(steps):
+        return f"{number_of(len(steps), 'step')} into {directory}{before}."
+    minutes = Schedule(steps, jobs).minutes_left(finished, {})
+    where = "on two CPU cores" if jobs == 1 else f"with {jobs} jobs"
+    return f"{number_of(len(steps), 'step')} into {directory}{before}, about {rough(60 * minutes)} {where}."
+
+
 def _in_order(progress: Progress, execute: Execute) -> None:
     """Do the steps in this process."""
-    left = sum(step.minutes for step in progress.steps)
-    for number, step in enumerate(progress.steps):
-        left -= step.minutes
+    for number in range(len(progress.steps)):
         args = progress.begin(number)
         if args is None:
             continue
@@ -95,6 +102,8 @@ def _in_order(progress: Progress, execute: Execute) -> None:
             execute(args)
         seconds = time.monotonic() - start
         progress.end(number, seconds)
+        finished = progress.finished()
+        left = sum(step.minutes for other, step in enumerate(progress.steps) if other not in finished)
         progress.took(number, seconds, 60 * left * progress.pace)
 
 
