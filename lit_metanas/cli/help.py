@@ -95,7 +95,7 @@ Configurations are YAML files. Later ones override earlier ones, key by key, and
 examples:
   lit-metanas run -c configs/experiments/quick.yaml
   lit-metanas run -c configs/experiments/my_images.yaml --help
-  lit-metanas predict --model.directory runs/mine/exported --data.images new_images
+  lit-metanas predict --model.directory runs/my_images/search/children/images/meta-searched --data.images new_images
 
 options:
   --help      this text; after a verb, its common keys

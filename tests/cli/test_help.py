@@ -17,6 +17,7 @@ from lit_metanas.cli.experiment.run import run
 from lit_metanas.cli.help import CALLS, DATA, EXAMPLES, PHASE, TRAINER, verb_help, whole_help
 from lit_metanas.cli.record_exchange import records
 from lit_metanas.cli.verbs import KEYS, MODELS, TRAINER_VERBS, VERBS
+from lit_metanas.comparisons.finished_pairs import FinishedPairs
 from lit_metanas.report.dashboard import dashboard
 from lit_metanas.report.report_verb import report
 
@@ -102,6 +103,17 @@ def test_the_help_of_a_class_is_what_it_says_it_is(capsys):
     assert "usage: lit-metanas predict --data.images " in printed
     assert told == {"--model.directory", "--model.output", "--data.images"}
     assert all(f"  {key} " in printed for key in told)
+
+
+def test_the_example_of_predict_names_what_the_experiment_above_it_exports():
+    (predicts,) = (line.split() for line in whole_help().splitlines() if "lit-metanas predict" in line)
+    experiment = next(file for file in EXPERIMENTS if file.name == "my_images.yaml")
+    assert f"-c configs/experiments/{experiment.name}" in whole_help()
+    tree = yaml.safe_load(experiment.read_text())
+    phase = next(phase for phase in tree["phases"] if phase["verb"] == "search")
+    (method, *_) = yaml.safe_load((experiment.parent / phase["config"][0]).read_text())["model"]["init_args"]["methods"]
+    found = FinishedPairs(Path(tree["directory"], phase["name"]), {}).folder(tree["inputs"]["images"], method)
+    assert predicts[predicts.index("--model.directory") + 1] == str(found)
 
 
 FUNCTIONS = {"run": run, "report": report, "records": records, "dashboard": dashboard}
