@@ -34,7 +34,7 @@ from lit_metanas.surrogates.surrogate_checkpoint import write_surrogate
 from lit_metanas.surrogates.transfer import SourceGP, fit_source
 
 POPULATION, SAMPLE = 20, 5
-TOLD = ("tasks", "one", "merged")
+SOURCES = ("separate", "one", "merged")
 """The records as one source for each other data set, those of one of them alone, or those of all as one source."""
 RESAMPLES = 10_000
 
@@ -127,13 +127,13 @@ class Records:
         random: how many random searches.
         evolutions: how many evolutions.
         queries: of each.
-        told: one of ``TOLD``.
+        sources: one of ``SOURCES``.
     """
 
     def __init__(
-        self, problems: Sequence[Problem], *, random: int, evolutions: int, queries: int, told: str = "tasks"
+        self, problems: Sequence[Problem], *, random: int, evolutions: int, queries: int, sources: str = "separate"
     ) -> None:
-        self.problems, self.told = problems, told
+        self.problems, self.sources = problems, sources
         self.random, self.evolutions, self.queries = random, evolutions, queries
         self.encoding = problems[0].encoding
         space, features = self.encoding.space, self.encoding.candidates.features
@@ -148,7 +148,7 @@ class Records:
 
         self._identity = identity
         self._labels = [len(choice.labels) for choice in space.choices]
-        self._sources: dict[tuple[str, int], SourceGP] = {}
+        self._fitted: dict[tuple[str, int], SourceGP] = {}
 
     def searches(self, problem: Problem, seed: int) -> list[list[Architecture]]:
         """Each search's architectures in order."""
@@ -176,9 +176,9 @@ class Records:
         return self._learned((problem,), seed)
 
     def _learned(self, problems: Sequence[Problem], seed: int) -> SourceGP:
-        """What is learned from searches told as those of one task: the first score of an architecture counts."""
+        """What is learned from searches as from those of one task: the first score of an architecture counts."""
         key = "+".join(problem.name for problem in problems), seed
-        if key not in self._sources:
+        if key not in self._fitted:
             found: dict[Architecture, float] = {}
             for problem in problems:
                 for search in self.searches(problem, seed):
@@ -192,15 +192,15 @@ class Records:
                 embedding=torch.empty(0),
                 architectures=tuple(found),
             )
-            self._sources[key] = fit_source(scores, self.kernel, self.encoding.candidates.features)
-        return self._sources[key]
+            self._fitted[key] = fit_source(scores, self.kernel, self.encoding.candidates.features)
+        return self._fitted[key]
 
     def surrogate(self, target: Problem, seed: int) -> TransferSurrogate:
-        """What is learned from other data sets than one, told as ``told`` says."""
+        """What is learned from other data sets than one, as ``sources`` says."""
         others = [problem for problem in self.problems if problem.name != target.name]
-        if self.told == "merged":
+        if self.sources == "merged":
             sources = [self._learned(others, seed)]
-        elif self.told == "one":
+        elif self.sources == "one":
             place = self.problems.index(target)
             sources = [self.source(others[(place + seed) % len(others)], seed)]
         else:
@@ -210,7 +210,7 @@ class Records:
 
     def forget(self) -> None:
         """Drop the sources of seeds that are done."""
-        self._sources.clear()
+        self._fitted.clear()
 
 
 def meta_searched(records: Records, problem: Problem, seed: int, limit: int, budgets: Sequence[int]) -> Row:

@@ -7,9 +7,9 @@ they finish, so that an interrupted run goes on:
 
     python benchmarks/amortised_nas_bench_201.py --table nas_bench_201.npz --output amortised_nas_bench_201.json
 
-With ``--told one`` a search learns from one of the other data sets, another for each seed, and with ``--told merged``
-from the records of both told as one task. How a search with few sources begins was chosen on seeds 1000 to 1039 of
-these data sets and 1000 to 1009 of NAS-Bench-Graph; nothing else in the sampler was chosen here.
+With ``--sources one`` a search learns from one of the other data sets, another for each seed, and with ``--sources
+merged`` from the records of both as those of one task. How a search with few sources begins was chosen on seeds 1000 to
+1039 of these data sets and 1000 to 1009 of NAS-Bench-Graph; nothing else in the sampler was chosen here.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 
 import torch
 from amortised import (
-    TOLD,
+    SOURCES,
     Problem,
     Records,
     meta_searched,
@@ -66,16 +66,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--limit", type=int, default=LIMIT, help="most queries of a search")
     parser.add_argument("--queries", type=int, default=200, help="of each source search")
     parser.add_argument(
-        "--told",
-        default="tasks",
-        choices=TOLD,
+        "--sources",
+        default="separate",
+        choices=SOURCES,
         help="the records as one source for each other data set, those of one alone, or those of all as one source",
     )
     parser.add_argument("--output", type=Path)
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     problems = problems_of(options.table)
-    records = Records(problems, random=2, evolutions=3, queries=options.queries, told=options.told)
+    records = Records(problems, random=2, evolutions=3, queries=options.queries, sources=options.sources)
     limit = options.limit
     make = {
         "MetaSampler": lambda problem, seed: meta_searched(records, problem, seed, limit, BUDGETS),
@@ -92,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     summary = summarised(rows, options.targets, "GP", "MetaSampler", limit)
     goals = {problem.name: problem.goal for problem in problems}
     if options.output:
-        write(options.output, rows, {"told": options.told, "goals": goals, **summary})
+        write(options.output, rows, {"sources": options.sources, "goals": goals, **summary})
 
 
 if __name__ == "__main__":

@@ -59,12 +59,12 @@ def test_records_are_told_as_one_source(amortised):
     made = problems(amortised)
     names = []
     for seed in (0, 1):
-        one = amortised.Records(made, random=1, evolutions=1, queries=25, told="one")
+        one = amortised.Records(made, random=1, evolutions=1, queries=25, sources="one")
         (source,) = one.surrogate(made[1], seed).sources
         names.append(source.task_id)
         assert torch.equal(source.candidates, one.source(made[int(source.task_id[-1])], seed).candidates)
     assert sorted(names) == ["data0", "data2"]
-    merged = amortised.Records(made, random=1, evolutions=1, queries=25, told="merged")
+    merged = amortised.Records(made, random=1, evolutions=1, queries=25, sources="merged")
     (source,) = merged.surrogate(made[1], 0).sources
     tried = {one for problem in (made[0], made[2]) for search in merged.searches(problem, 0) for one in search}
     assert source.task_id == "data0+data2"
