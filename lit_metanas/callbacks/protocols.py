@@ -140,5 +140,5 @@ def searching(module: LightningModule, callback: object) -> Searching:
 
 
 def validates_fit(trainer: Trainer) -> bool:
-    """Whether the validation that just ran belongs to a training and is no sanity check."""
+    """Whether the validation that just ran belongs to a training, and not to its sanity check."""
     return trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking

@@ -124,7 +124,7 @@ def known_classes(name: str) -> list[str]:
 
 
 def classes_in(file: Path) -> list[str]:
-    """The paths of the classes that a Python file defines, without executing it; none where it is no text."""
+    """The paths of the classes that a Python file defines, without executing it; none where it is not text."""
     try:
         with file.open(encoding="utf-8") as text:
             names = re.findall(r"^class (\w+)", text.read(_MOST_CHARACTERS), re.MULTILINE)

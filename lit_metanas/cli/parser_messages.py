@@ -96,7 +96,7 @@ def _unknown(match: re.Match[str], place: RefusedPlace) -> str:
     if last_name(place.class_path) in ("LightningModule", "LightningDataModule"):  # so it is where no class is given
         if (sentence := place.without_class(place.class_path, absent=False)) is not None:
             return sentence
-        fix = f"give its class (--{place.where} CLASS), or before this file the configuration that it extends (-c FILE)"
+        fix = f"give its class (--{place.where} CLASS), or the configuration that this file extends before it (-c FILE)"
         return f"'{place.where}' has no class_path: {fix}."
     if place.class_path:
         if (sentence := place.without_class(place.class_path)) is not None:

@@ -113,7 +113,7 @@ class Program(LightningCLI):
         """Name the file that the configuration is saved in; one that only classifies images leaves none.
 
         Raises:
-            ValueError: the run's directory is no path.
+            ValueError: the run's directory is not a path.
             UsageError: the processes would get copies of what cannot be copied.
         """
         trainer = of_verb(self.config).trainer

@@ -48,7 +48,7 @@ class Comparison(LightningModule, ABC, Generic[Problem, Method]):
 
     Raises:
         ValueError: there are no methods, two would find each other's trials in a storage, the seed is negative, or
-            the directory is no path.
+            the directory is not a path.
     """
 
     def __init__(

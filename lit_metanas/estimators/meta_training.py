@@ -20,7 +20,7 @@ from torch import Tensor
 from lit_metanas.estimators.estimator import Estimator, Score
 from lit_metanas.estimators.training_estimator import fresh_weights, overlay
 from lit_metanas.io.arrays import DAMAGED
-from lit_metanas.io.checkpoints import load_plain, numbers
+from lit_metanas.io.checkpoints import finite_tensor, load_plain
 from lit_metanas.io.files import replacing
 from lit_metanas.io.settings import tensor_digest
 from lit_metanas.meta import Adaptation, Head, PrototypeLoss
@@ -177,7 +177,7 @@ def _score(kept: Mapping[str, Any]) -> Score:
     """A kept score; one of ``DAMAGED`` where it is none."""
     weights = kept["weights"]
     if weights is not None:
-        weights = {str(name): numbers(tensor, *tensor.shape) for name, tensor in weights.items()}
+        weights = {str(name): finite_tensor(tensor, *tensor.shape) for name, tensor in weights.items()}
     if not isinstance(kept["value"], float) or not isfinite(kept["value"]):
         raise ValueError("a score is not a number")
     return Score(kept["value"], from_plain(Cost, kept["cost"], "its cost"), weights)

@@ -25,8 +25,8 @@ FIX = "give a checkpoint that `lit-metanas fit` wrote"
 def load_plain(path: str | os.PathLike[str]) -> Any:
     """Tensors and plain values of a file that ``torch.save`` wrote, onto the CPU; no code in it is executed.
 
-    Checksums are compared, which torch leaves out: it would take a flipped bit for a weight. A file that is no archive
-    is not unpickled at all. Tensors are dense, and take no more memory than the file has bytes; what lies around them
+    Checksums are compared, which torch leaves out: it would take a flipped bit for a weight. Only archives are
+    unpickled. Tensors are dense, and take no more memory than the file has bytes; what lies around them
     is bounded in number, depth and size.
 
     Raises:
@@ -175,7 +175,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     return content
 
 
-def numbers(value: object, *shape: int) -> Tensor:
+def finite_tensor(value: object, *shape: int) -> Tensor:
     """A tensor of finite floating-point numbers, of a shape in which -1 stands for any length.
 
     Raises:

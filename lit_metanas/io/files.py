@@ -123,7 +123,7 @@ def open_own(path: str | os.PathLike[str], flags: int) -> int:
         The file's descriptor.
 
     Raises:
-        ValueError: there is a link, a pipe or another thing that is no plain file.
+        ValueError: there is a link, a pipe or another thing that is not a plain file.
         OSError: it cannot be opened.
     """
     refusal = ValueError(f"'{os.fspath(path)}' is a link or not a regular file, and was left as it is: remove it.")

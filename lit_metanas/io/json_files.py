@@ -34,7 +34,7 @@ def read_json(path: str | os.PathLike[str], fix: str) -> Any:
         fix: what to do about a damaged one, for the message.
 
     Raises:
-        ValueError: it is not a regular file, no JSON, or beyond a limit of this module.
+        ValueError: it is not a regular file or not JSON, or is beyond a limit of this module.
         OSError: it cannot be read.
     """
     try:
@@ -51,7 +51,7 @@ def parse_json(content: bytes, longest: int = LONGEST_TEXT) -> Any:
         longest: characters of a text or a name.
 
     Raises:
-        ValueError: it is no JSON, or beyond a limit; the message goes on after a file's name.
+        ValueError: it is not JSON, or beyond a limit; the message goes on after a file's name.
     """
     if len(content) > LARGEST_JSON:
         raise ValueError(f"is larger than {LARGEST_JSON >> 20} MB")

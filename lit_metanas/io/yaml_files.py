@@ -18,7 +18,7 @@ MOST_PARTS = 20_000
 
 
 MOST_DIGITS = 300
-"""Of a whole number: one with more is no float."""
+"""Of a whole number: one with more is not a float."""
 
 _INTEGER = "tag:yaml.org,2002:int"
 

@@ -129,7 +129,7 @@ def _record(line: bytes) -> SearchRecord:
     """Read one line.
 
     Raises:
-        ValueError: it is no record, in words that go on after ``line 7``.
+        ValueError: it is not a record, in words that go on after ``line 7``.
     """
     document = parse_json(line)
     if not isinstance(document, dict) or type(document.get("schema")) is not int:

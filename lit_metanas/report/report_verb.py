@@ -219,7 +219,7 @@ def _origins(table: ProtocolTable) -> str:
 
 
 def drawable(results: Sequence[ResultRow]) -> list[ResultRow]:
-    """Leave out what is no number, with a warning, and characters that are not to be shown.
+    """Leave out what is not a number, with a warning, and characters that are not to be shown.
 
     Raises:
         ValueError: there are more rows than a report has room for.

@@ -173,7 +173,7 @@ def _table(results: list[ResultRow], reference: str | None, scratch: str | None)
     named = reference if reference in by_method else None
     rows = [
         _row(own, by_method.get(reference or ""), by_method.get(scratch or "")) for own in groups.values()
-    ]  # a method without results under this protocol is no reference in its table
+    ]  # a method without results under this protocol is not a reference in its table
     return ProtocolTable(
         title=_single_title(results) if single else protocol_title(protocol),
         units=units,

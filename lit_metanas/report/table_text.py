@@ -51,7 +51,7 @@ def cells(row: MethodRow) -> list[str]:
 TEXTS = (0, 9, 10)
 """Columns that are set flush left."""
 
-SEEDS = 10
+SEEDS_COLUMN = 10
 """The column of the seeds."""
 
 STATISTICS = {
@@ -113,7 +113,7 @@ def to_rich(table: ProtocolTable, width: int = 200) -> list[Table]:
 def _used_columns(lines: Sequence[Sequence[str]]) -> list[int]:
     """Columns in which any row has something; the seeds only where rows differ in them, else the notes say them."""
     used = [column for column in range(len(COLUMNS)) if any(line[column] != "–" for line in lines[1:])]
-    return [column for column in used if column != SEEDS or len({line[column] for line in lines[1:]}) > 1]
+    return [column for column in used if column != SEEDS_COLUMN or len({line[column] for line in lines[1:]}) > 1]
 
 
 def _class_heading(table: ProtocolTable) -> list[str]:

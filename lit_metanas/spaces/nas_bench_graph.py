@@ -79,7 +79,7 @@ class NASBenchGraph(ChoiceSpace):
             ops: each node's operation.
 
         Raises:
-            ValueError: the link is no list of four such numbers, or an operation is unknown.
+            ValueError: the link is not a list of four such numbers, or an operation is unknown.
         """
         if len(link) != GRAPH_NODES or not all(0 <= father <= node for node, father in enumerate(link)):
             raise ValueError(

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from lit_metanas.io.arrays import DAMAGED
-from lit_metanas.io.checkpoints import load_plain, numbers
+from lit_metanas.io.checkpoints import finite_tensor, load_plain
 from lit_metanas.io.files import replacing
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.plain import from_plain
@@ -89,7 +89,7 @@ def restore_surrogate(content: Any, encoding: Encoding, name: str) -> TransferSu
             )
     try:
         groups = len(encoding.groups)
-        scales, mean = numbers(entry["scales"], groups), numbers(entry["mean"], groups + 2)
+        scales, mean = finite_tensor(entry["scales"], groups), finite_tensor(entry["mean"], groups + 2)
         if bool((scales <= 0).any()):
             raise ValueError("a scale is not positive")
         sources = [_source(row, encoding) for row in entry["sources"]]
@@ -111,17 +111,21 @@ def _frame(encoding: Encoding) -> dict[str, Any]:
 
 
 def _source(row: Mapping[str, Any], encoding: Encoding) -> SourceGP:
-    """One source, each of whose parts fits the others; one of ``DAMAGED`` where it does not."""
-    features = numbers(row["features"], -1, sum(encoding.groups))
+    """Read one source.
+
+    Raises:
+        ValueError: its parts do not fit each other; or another of ``DAMAGED``, if one is missing or of another kind.
+    """
+    features = finite_tensor(row["features"], -1, sum(encoding.groups))
     source = SourceGP(
         task_id=row["task_id"],
-        parameters=numbers(row["parameters"], len(encoding.groups) + 2).double(),
+        parameters=finite_tensor(row["parameters"], len(encoding.groups) + 2).double(),
         features=features.double(),
-        weights=numbers(row["weights"], len(features)).double(),
+        weights=finite_tensor(row["weights"], len(features)).double(),
         location=float(row["location"]),
         spread=float(row["spread"]),
-        candidates=numbers(row["candidates"], -1).double(),  # a search may have other candidates
-        embedding=numbers(row["embedding"], -1).double(),
+        candidates=finite_tensor(row["candidates"], -1).double(),  # a search may have other candidates
+        embedding=finite_tensor(row["embedding"], -1).double(),
         elite=tuple(encoding.space.canonical(labels) for labels in row["elite"]),
         cost=from_plain(Cost, row["cost"], "its cost"),
     )

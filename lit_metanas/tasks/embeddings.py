@@ -240,7 +240,7 @@ class JoinedEmbedding(TaskEmbedding):
 
     def __init__(self, parts: list[TaskEmbedding]) -> None:
         if not parts:
-            raise ValueError("JoinedEmbedding has no embeddings: give at least one embedding.")
+            raise ValueError("JoinedEmbedding has no embeddings: give at least one.")
         self.parts = parts
 
     def features(self, train: Split, way: int) -> Tensor:

@@ -76,7 +76,7 @@ class TaskSource(ABC):
 
 
 def check_source(source: object) -> None:
-    """Find what is no source of tasks, such as a data set of torch's.
+    """Find what is not a source of tasks, such as a data set of torch's.
 
     Raises:
         ValueError: it is none; the message says how to make one.

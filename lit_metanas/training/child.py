@@ -83,7 +83,7 @@ class Recipe:
         """The recipe with new values of numeric fields.
 
         Raises:
-            ValueError: a name is no field of a recipe.
+            ValueError: a name is not a field of a recipe.
         """
         names = [field.name for field in fields(self) if field.name != "inherit"]
         for name in changes:

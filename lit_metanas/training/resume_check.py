@@ -116,7 +116,7 @@ def _fits_optimizer(state: object, optimizer: Optimizer) -> bool:
 
 
 def _same_setting(theirs: object, own: object) -> bool:
-    """Whether an optimizer's setting may be changed so: a number to a finite one, what is no number to nothing else."""
+    """Whether an optimizer's setting may be changed so: a number to a finite one, anything else not at all."""
     if isinstance(own, list | tuple):
         return (
             isinstance(theirs, list | tuple)

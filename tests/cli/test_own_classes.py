@@ -199,7 +199,7 @@ def test_keys_may_stand_before_the_configuration(tmp_path: Path, capsys: pytest.
         assert "class_path: own_order.Small" in printed
     assert main(["fit", "--model.space", space]) == 2
     said = capsys.readouterr().err
-    assert "'model' has no class_path: give its class (--model CLASS), or before this file the configuration" in said
+    assert "'model' has no class_path: give its class (--model CLASS), or the configuration that this file" in said
 
 
 def test_a_configuration_of_the_clone_is_looked_for_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:

@@ -23,7 +23,7 @@ DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropou
 
 
 class UndefinedProxyError(ValueError):
-    """A proxy is no finite number for a network."""
+    """A proxy is not a finite number for a network."""
 
 
 @keeps_arguments()

@@ -20,8 +20,8 @@ class ProxyEmbedding(TaskEmbedding):
     """Zero-cost proxies (Abdelfattah et al. 2021) of a few fixed architectures on one minibatch of the task.
 
     How the untrained networks of a space respond to the images of a task, which differs between tasks while the
-    networks are the same. Signed logarithms, ``sign(v) * ln(1 + |v|)``; a proxy that is no number for a network tells
-    nothing, 0. One feature for each proxy and architecture; a forward and backward pass each.
+    networks are the same. Signed logarithms, ``sign(v) * ln(1 + |v|)``; a proxy that is not a number for a network
+    becomes 0. One feature for each proxy and architecture; a forward and backward pass each.
 
     Args:
         space: where the architectures are drawn from.

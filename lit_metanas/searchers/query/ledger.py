@@ -150,7 +150,7 @@ class Ledger:
         record: gets each trial that was scored, given up or failed.
         known: the first trial of each query.
         trained: the queries whose scoring gave weights.
-        told: trials that were finished, those at no cost too.
+        finished: how many trials were finished, those at no cost too.
         free: how many of the last ones in a row were at no cost.
         refused: how many of them were too dear, with none paid in between.
         untried: the queries that were too dear.
@@ -198,7 +198,7 @@ class Ledger:
             self.over |= stands
             return  # nobody finished it, or nothing was left to pay for it
         if kept.refusal is not None:
-            if stands:  # else it is as if it had not been asked for
+            if stands:  # else it counts as never asked for
                 self.reason = kept.unpaid
                 self.finished, self.refused = self.finished + 1, self.refused + 1
                 self.untried.add(Query.of(kept.architecture, kept.recipe))

@@ -148,7 +148,7 @@ def check_ranges(ranges: Mapping[str, RecipeRange]) -> None:
     """Refuse ranges that no recipe can have.
 
     Raises:
-        ValueError: a name is no number of a recipe, or a bound is refused by it.
+        ValueError: a name is not a number of a recipe, or a bound is refused by it.
     """
     for name, given in ranges.items():
         for bound in (given.low, given.high):

@@ -163,7 +163,7 @@ class Scoring:
             trial.set_user_attr("recipe", dict(query.recipe))
             self._refuse(trial, "unpaid", reason)
             return False
-        trial.set_user_attr("unpaid", reason)  # for who sees a failed trial there
+        trial.set_user_attr("unpaid", reason)  # explains the failed trial to those who look at the study
         self._finish(trial, state=TrialState.FAIL)
         raise Exhausted
 

@@ -91,7 +91,7 @@ class WorkerGroup:
         self.study = study
         self.storage = storage
         self.heartbeat = heartbeat
-        self._silent: dict[int, float] = {}
+        self._unheard: dict[int, float] = {}
 
     @contextmanager
     def beating(self, trial: optuna.Trial) -> Iterator[None]:
@@ -116,12 +116,12 @@ class WorkerGroup:
         """Queue the trials again whose processes died, and return all trials."""
         fail_stale_trials(self.study)
         trials: list[FrozenTrial] = self.study.get_trials(deepcopy=False)
-        silent = {t.number: t for t in trials if t.state == TrialState.RUNNING and "alive" not in t.user_attrs}
+        unheard = {t.number: t for t in trials if t.state == TrialState.RUNNING and "alive" not in t.user_attrs}
         now = time.monotonic()
-        self._silent = {number: self._silent.get(number, now) for number in silent}
-        for number, since in self._silent.items():
+        self._unheard = {number: self._unheard.get(number, now) for number in unheard}
+        for number, since in self._unheard.items():
             if now - since > 2 * self.heartbeat:
-                self._give_up(silent[number])
+                self._give_up(unheard[number])
         return trials
 
     def _give_up(self, trial: FrozenTrial) -> None:

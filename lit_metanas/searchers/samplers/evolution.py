@@ -204,7 +204,7 @@ def _climbs(history: History) -> tuple[list[list[FrozenTrial]], int]:
 
 
 def _mark(trial: FrozenTrial, most: int) -> Mapping[str, int] | None:
-    """What a trial says of its climb; None where it says nothing that can be: each climb has a trial of its own."""
+    """What a trial says of its climb; None if that is absent or not possible."""
     mark = trial.system_attrs.get(MARK)
     if not isinstance(mark, Mapping) or not {"climb", "start", "oldest"} <= mark.keys():
         return None

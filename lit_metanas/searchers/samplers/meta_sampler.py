@@ -27,7 +27,7 @@ class MetaSampler(HistorySampler):
 
     First comes a portfolio: architectures of which at least one is expected to be good on each source task, where
     sources count the more the nearer the embedding of their task, if the study and the checkpoint have embeddings.
-    Where few sources make a short portfolio, it goes on with what they expect to be good and tells something new.
+    If few sources make it short, architectures of other parts of the space follow that they expect to be good, too.
     Then each trial has the largest expected improvement over the best score so far under a ``TransferSurrogate``: a
     Gaussian process with what the sources tell of its kernel, whose mean is averaged with those of the sources that
     order the architectures that were scored nearly as their scores do. Sources that mislead so drop out; without any

@@ -169,7 +169,7 @@ class SurrogateChoice:
         return (pool.architectures[place] for place in by_improvement(mean, deviation, best))
 
     def _prediction(self, tried: Tried, pool: CandidatePool) -> tuple[Tensor, Tensor]:
-        """Mean and deviation of the rank-Gaussian score of each prospect, shape ``(n,)``, as of the surrogate."""
+        """Mean and deviation of the rank-Gaussian score of each candidate, shape ``(n,)``, as of the surrogate."""
         base, later = self._split_places(tried.scores)
         posterior = self._update_posterior(tried, pool, base, later)
         values = rank_gaussian(tried.scores)[[*base, *later]]

@@ -93,7 +93,7 @@ class DARTSCell(SearchSpace):
         """The architecture of a notation such as ``Genotype(normal=[('sep_conv_3x3', 0), …], …)``.
 
         Raises:
-            ValueError: the text is no genotype of this space.
+            ValueError: the text is not a genotype of this space.
         """
         return self.canonical(parse_genotype(text))
 

@@ -34,7 +34,7 @@ def parse_genotype(text: str) -> dict[str, str]:
     Nothing is executed. Lists may be written as tuples, and ``range(2, 6)`` as a list.
 
     Raises:
-        ValueError: the text is no genotype, or not of a cell in which each of four nodes has two different inputs.
+        ValueError: the text is not a genotype, or not of a cell in which each of four nodes has two different inputs.
     """
     fields = _fields(text)
     labels: dict[str, str] = {}

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from lit_metanas.io.arrays import DAMAGED
-from lit_metanas.io.checkpoints import load_plain, numbers
+from lit_metanas.io.checkpoints import finite_tensor, load_plain
 from lit_metanas.io.files import replacing
 from lit_metanas.io.text import printable
 from lit_metanas.meta.learner import Parameters
@@ -88,7 +88,7 @@ class MetaCheckpoint:
 
 @dataclass(frozen=True)
 class _Plain:
-    """What is no tensor in the checkpoint's entry."""
+    """What is not a tensor in the checkpoint's entry."""
 
     labels: dict[str, list[str]]
     shape: tuple[int, int, int]
@@ -209,9 +209,9 @@ def _content(content: Mapping[str, Any]) -> MetaCheckpoint | None:
         raise ValueError("an image has no pixels")
     return MetaCheckpoint(
         weights=_within(state, "supernet."),
-        logits={name: numbers(entry["logits"][name], len(labels)) for name, labels in plain.labels.items()},
+        logits={name: finite_tensor(entry["logits"][name], len(labels)) for name, labels in plain.labels.items()},
         labels=plain.labels,
-        statistics={str(name): numbers(value, -1) for name, value in entry["statistics"].items()},
+        statistics={str(name): finite_tensor(value, -1) for name, value in entry["statistics"].items()},
         shape=plain.shape,
         cost=plain.cost,
         head=_within(state, "head."),
@@ -221,7 +221,7 @@ def _content(content: Mapping[str, Any]) -> MetaCheckpoint | None:
 
 def _within(state: Mapping[str, Any], prefix: str) -> dict[str, Tensor]:
     inside = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
-    return {name: numbers(value, *value.shape) for name, value in inside.items()}
+    return {name: finite_tensor(value, *value.shape) for name, value in inside.items()}
 
 
 def write_meta_checkpoint(path: str | os.PathLike[str], checkpoint: MetaCheckpoint) -> None:
