@@ -55,7 +55,7 @@ def from_plain(kind: type[_T], value: object, place: str) -> _T:
     known: dict[str, Field[Any]] = {field.name: field for field in fields(kind)}
     for name in value:
         if name not in known:
-            raise ValueError(f"{place} has an unknown field '{name}'")
+            raise ValueError(f"{place} has an unknown field '{_short(str(name))}'")
     arguments = {}
     for name, field in known.items():
         if name in value:
@@ -77,7 +77,7 @@ def _read(hint: Any, value: object, place: str) -> Any:
     if origin in (dict, Mapping):
         if not isinstance(value, Mapping):
             raise ValueError(f"{place} must be an object, not {_quote(value)}")
-        return {str(key): _read(inner[1], item, f"{place}.{key}") for key, item in value.items()}
+        return {str(key): _read(inner[1], item, f"{place}.{_short(str(key))}") for key, item in value.items()}
     if hint is Architecture:
         labels = _read(dict[str, str], value, place)
         return Architecture(labels)
@@ -126,5 +126,8 @@ def _read_scalar(hint: Any, value: object, place: str) -> Any:
 
 
 def _quote(value: object) -> str:
-    text = repr(value)
+    return _short(repr(value))
+
+
+def _short(text: str) -> str:
     return text if len(text) <= 40 else f"{text[:37]}..."

@@ -86,6 +86,12 @@ BAD = {
     "line 2 has no schema number and": b"[1, 2]",
     "line 2 has schema 9, of a newer version": line(a_record(), schema=9, further=1),
     "line 2 is not a record of a search: record has an unknown field 'sparkle'": line(a_record(), sparkle=1),
+    r"line 2 is not a record of a search: record.trials\[0\].architecture.x{37}\.\.\. must be a text": line(
+        SearchRecord("cora", [Trial(Architecture({"x" * 3000: "3"}), 0.5, Cost())])
+    ).replace(b'"3"', b"3"),
+    "line 2 is not a record of a search: record has an unknown field 'y{37}\\.\\.\\.'": line(
+        a_record(), **{"y" * 3000: 1}
+    ),
     r"line 2 is not a record of a search: record.trials\[0\] must be an object": line(a_record(), trials=[1]),
     "line 2 is of task 'fish' in the space LayeredSpace, not NASBenchGraph": line(
         a_record("fish", space="LayeredSpace")

@@ -218,6 +218,26 @@ def test_other_values_in_a_table_get_one_sentence(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b"intermediate_value_type", b"\xa0ntermediate_value_type"),  # a name of a column, good enough for SQLite
+        (b"tablestudiesstudies", b"table\xa0tudies\xa0tudies"),  # which the message names
+    ],
+)
+def test_names_that_are_no_text_get_one_sentence(
+    before: bytes, after: bytes, kept: bytes, storage: str, tmp_path: Path
+) -> None:
+    assert before in kept
+    changed = kept.replace(before, after)
+    (tmp_path / "studies.db").write_bytes(changed.replace(b"CREATE TABLE studies", b"CREATE TABLE \xa0tudies("))
+    with pytest.raises(ValueError) as caught:
+        search(storage=storage, budget=Budget(queries=5))
+    assert str(caught.value).startswith(f"The studies in '{storage}' cannot be used (")
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 300
+
+
 @pytest.fixture(params=[4300, 0])
 def digits(request: pytest.FixtureRequest) -> Iterator[int]:
     """How many digits Python reads of an integer: 4,300, or any number once sympy was imported."""

@@ -107,7 +107,12 @@ def _check(storage: str) -> None:
         return
     # Not read-only: what a killed process left half written has to be rolled back.
     with closing(sqlite3.connect(file, timeout=LOCK_TIMEOUT)) as connection:
-        parts = list(connection.execute("select type, name, coalesce(sql, '') from sqlite_master"))
+        try:
+            parts = list(connection.execute("select type, name, coalesce(sql, '') from sqlite_master"))
+        except (UnicodeDecodeError, sqlite3.OperationalError) as error:  # of the message, or of what is in the table
+            if isinstance(error, UnicodeDecodeError) or "decode" in str(error):
+                raise sqlite3.DatabaseError("damaged") from None
+            raise
         tables = {name for kind, name, _ in parts if kind == "table"}
         if tables and "studies" not in tables:
             raise sqlite3.DatabaseError("another program's data base")
