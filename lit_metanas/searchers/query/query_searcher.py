@@ -245,6 +245,11 @@ def _outcome(ledger: Ledger, loop: TrialLoop) -> SearchOutcome:
     """What the search chose, with what was trained for it, where the estimator trains."""
     record = ledger.record
     if ledger.reason and not any(trial.scored for trial in record.trials):
+        if ledger.refused:
+            raise ValueError(
+                f"The budget of the search on task '{record.task_id}' paid for no architecture; of the last one that "
+                f"was drawn, {ledger.reason}: give a larger budget."
+            )
         kind = FailedWorkError if any(trial.failure for trial in record.trials) else ValueError
         raise kind(
             f"The search on task '{record.task_id}' scored no architecture in {number_of(ledger.finished, 'trial')}; "

@@ -158,7 +158,7 @@ class Scoring:
         if too_dear and not budget.used_up:
             if budget.flops is not None:
                 left = budget.flops - spent.flops
-                reason = f"it costs {planned.flops:.4g} FLOPs, and the budget has {left:.4g} left"
+                reason = f"it costs {planned.flops:,} FLOPs, and the budget has {left:,} left"
             trial.set_user_attr("architecture", query.architecture.to_json())
             trial.set_user_attr("recipe", dict(query.recipe))
             self._refuse(trial, "unpaid", reason)
