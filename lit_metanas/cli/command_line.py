@@ -9,7 +9,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lit_metanas import __version__
 from lit_metanas.cli.errors import UsageError, is_from_checkpoint, near_miss
@@ -17,6 +17,9 @@ from lit_metanas.cli.help import experiment_help, verb_help, whole_help
 from lit_metanas.cli.parser_messages import usage_error
 from lit_metanas.cli.verbs import TRAINER_VERBS, VERBS
 from lit_metanas.io.text import is_text, printable, without_passwords, writable
+
+if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser, Namespace
 
 DEBUG = "LIT_METANAS_DEBUG"
 """Environment variable: ``1`` shows tracebacks and all that Lightning says, like ``--debug``."""
@@ -165,16 +168,25 @@ def _call(function: Callable[..., None], verb: str, args: list[str], **given: ob
 
     from lit_metanas.cli.configuration_files import BASE, with_bases
 
+    warnings.formatwarning = _one_sentence
     parser = ArgumentParser(prog=f"lit-metanas {verb}", exit_on_error=False)
     parser.add_argument("-c", "--config", action="config", help="A configuration, in YAML.")
     parser.add_argument(f"--{BASE}", type=str, help=SUPPRESS)
-    keys = parser.add_function_arguments(function, skip=set(given))
+    keys = parser.add_function_arguments(function, skip=set(given), sub_configs=True)
     args = with_bases(args)
     try:
-        settings: Any = parser.instantiate(parser.parse_args(args))
+        settings: Any = parser.instantiate(_parse(parser, verb, args))
     except Exception as error:  # whatever a configuration makes a parser raise, it is wrong
         raise usage_error(error, args, keys, verb) from error
     function(**{key: settings[key] for key in keys}, **given)
+
+
+def _parse(parser: ArgumentParser, verb: str, args: list[str]) -> Namespace:
+    if verb != "records":  # the only one of them that takes a class, which Lightning need not be imported for elsewhere
+        return parser.parse_args(args)
+    from lit_metanas.cli.parser import parse_with_classes
+
+    return parse_with_classes(parser, args)
 
 
 def _sentence(error: Exception) -> str | None:

@@ -10,7 +10,7 @@ import sys
 from contextvars import ContextVar
 from typing import Any
 
-from jsonargparse import ArgumentError, Namespace
+from jsonargparse import ArgumentError, ArgumentParser, Namespace
 from lightning import pytorch
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser
 
@@ -69,7 +69,7 @@ def configuration(parser: LightningArgumentParser, args: ArgsType) -> Namespace:
     verb = words[0] if words and words[0] in TRAINER_VERBS else ""
     named = _PROGRAM.set(f"lit-metanas {verb}".strip())
     try:
-        config = _parse(parser, args)
+        config = parse_with_classes(parser, args)
     except Exception as error:  # whatever a configuration makes a parser raise, it is wrong
         raise usage_error(error, words, known, verb) from error
     finally:
@@ -119,7 +119,7 @@ def of_verb(config: Namespace) -> Namespace:
     return chosen
 
 
-def _parse(parser: LightningArgumentParser, args: ArgsType) -> Namespace:
+def parse_with_classes(parser: ArgumentParser, args: ArgsType) -> Namespace:
     """Parse arguments in which a public class of this package may stand by its name alone.
 
     jsonargparse knows the names of imported classes. The package is imported where the arguments are not understood

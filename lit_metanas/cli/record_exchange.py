@@ -16,11 +16,16 @@ from lit_metanas.records.record import SearchRecord
 from lit_metanas.records.record_lines import read_record_lines, write_record_lines
 from lit_metanas.searchers.query.study import open_storage, quiet_optuna
 from lit_metanas.searchers.query.study_record import add_study, record_of
-from lit_metanas.spaces.choice_space import PREFIX
+from lit_metanas.spaces.choice_space import PREFIX, ChoiceSpace
 
 
 def records(
-    storage: str, write: Path | None = None, read: list[Path] | None = None, study: str = "", prefix: str = PREFIX
+    storage: str,
+    write: Path | None = None,
+    read: list[Path] | None = None,
+    study: str = "",
+    prefix: str = PREFIX,
+    space: ChoiceSpace | None = None,
 ) -> None:
     """Write the studies of an Optuna storage to a file of records, or read files of records into a storage as studies.
 
@@ -31,6 +36,8 @@ def records(
         study: with ``write``, only studies whose names begin so; with ``read``, what the new names begin with.
         prefix: of the parameters of anyone's studies that are choices; it may be empty. Their task is told by their
             user attribute ``task``, or is called by their name.
+        space: the one whose choices the parameters of anyone's studies are; other parameters do not matter. None takes
+            all but floats.
 
     Raises:
         FileNotFoundError: a file is missing.
@@ -44,9 +51,9 @@ def records(
     with quiet_optuna(), open_storage(storage, RDBStorage if write is None else _existing) as studies:
         assert studies is not None
         if write is not None:
-            _export(studies, write, study, prefix)
+            _export(studies, write, study, prefix, space)
         else:
-            _import(studies, read or [], study, prefix)
+            _import(studies, read or [], study, prefix, space)
 
 
 def _existing(address: str) -> RDBStorage:
@@ -56,7 +63,7 @@ def _existing(address: str) -> RDBStorage:
     return RDBStorage(address)
 
 
-def _export(storage: BaseStorage, path: Path, begin: str, prefix: str) -> None:
+def _export(storage: BaseStorage, path: Path, begin: str, prefix: str, space: ChoiceSpace | None) -> None:
     names = [name for name in optuna.get_all_study_names(storage) if name.startswith(begin)]
     if not names:
         wanted = f" whose name begins with '{begin}'" if begin else ""
@@ -65,7 +72,7 @@ def _export(storage: BaseStorage, path: Path, begin: str, prefix: str) -> None:
     refused: list[str] = []
     for name in names:
         try:
-            found.append(record_of(optuna.load_study(study_name=name, storage=storage), prefix=prefix))
+            found.append(record_of(optuna.load_study(study_name=name, storage=storage), space, prefix=prefix))
         except ValueError as error:
             refused.append(str(error).rstrip("."))
     if not found:
@@ -76,8 +83,8 @@ def _export(storage: BaseStorage, path: Path, begin: str, prefix: str) -> None:
     print(f"{_summary(found)} are in {path}.")
 
 
-def _import(storage: BaseStorage, paths: Iterable[Path], begin: str, prefix: str) -> None:
-    found = [record for path in paths for record in read_record_lines(path)]
+def _import(storage: BaseStorage, paths: Iterable[Path], begin: str, prefix: str, space: ChoiceSpace | None) -> None:
+    found = [record for path in paths for record in read_record_lines(path, space)]
     for name, record in zip(_names(found, begin, storage), found, strict=True):
         add_study(record, name, storage, prefix)
     print(f"{_summary(found)} are in the storage.")

@@ -65,6 +65,7 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "read": "files of records, as in '[\"records.jsonl\"]', whose lines become studies",
         "study": "only studies whose names begin so; with --read, what the new names begin with",
         "prefix": "of the parameters of anyone's studies that are choices (default: arch.)",
+        "space": "the class or file of the space whose choices they are (default: all parameters but floats)",
     },
     "dashboard": {
         "entity": "the user or team of the project (default: the one that is logged in)",

@@ -59,7 +59,12 @@ def read_record_lines(path: str | os.PathLike[str], space: ChoiceSpace | None = 
     refused = [found for _, found in parsed if isinstance(found, str)]
     if not records:
         why = refused[0] if refused else "it is empty"
-        fix = "give a file that `lit-metanas search` wrote"
+        fix = (
+            "give a file that `lit-metanas search` wrote"
+            if space is None
+            else f"give a file of searches in {space.name}, or the space that was searched, for a fit by "
+            "--model.encoding.space and --data.encoding.space"
+        )
         raise ValueError(f"'{os.fspath(path)}' has no usable record of a search ({why}): {fix}.")
     for reason in refused:
         warnings.warn(f"'{os.fspath(path)}', left out: {reason}.", stacklevel=2)

@@ -90,7 +90,9 @@ class RecordDataModule(LightningDataModule):
             try:
                 check_record(record, self.space)
             except ValueError as error:
-                raise ValueError(f"Record {place} {error}: leave it out, or give the searched space.") from None
+                raise ValueError(
+                    f"Record {place} {error}: leave it out, or give the encoding the space that was searched."
+                ) from None
         records += self.records
         by_task: dict[str, list[SearchRecord]] = {}
         for record in records:

@@ -130,7 +130,11 @@ def test_a_smaller_space_is_part_of_the_larger_one_only(tmp_path):
     assert len(read_record_lines(path, SPACE)) == 2
     with pytest.warns(UserWarning, match="task 'cora' in another space than this NASBenchGraph: .*'gat'"):
         assert [record.task_id for record in read_record_lines(path, small)] == ["proteins"]
-    with pytest.raises(ValueError, match="line 1 is of task 'proteins' in the space NASBenchGraph, not LayeredSpace"):
+    with pytest.raises(
+        ValueError,
+        match=r"line 1 is of task 'proteins' in the space NASBenchGraph, not LayeredSpace\): give a file of searches "
+        "in LayeredSpace, or the space that was searched, for a fit by --model.encoding.space and --data.encoding",
+    ):
         read_record_lines(path, LayeredSpace())
 
 

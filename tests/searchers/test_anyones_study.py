@@ -90,6 +90,7 @@ def test_a_whole_space_of_numbers_is_searched_without_asking_for_anything_twice(
 
 
 @every_sampler
+@pytest.mark.filterwarnings("ignore:MetaSampler never proposes the label 'concatenate'")
 def test_labels_that_a_study_does_not_have_are_not_proposed(make):
     def narrow(trial):
         labels = {
@@ -117,6 +118,90 @@ def test_a_study_without_the_choices_is_told_so_once():
     assert "no parameter 'arch.depth' for the choice 'depth', but 'depth', 'width', 'rate', 'bias'" in message
     with pytest.warns(UserWarning, match="'depth' is 7, which is not a label of the choice: use 1, 2, 3, 4"):
         optimized(MetaSampler(space=SPACE, prefix=""), 1, lambda trial: trial.suggest_int("depth", 7, 7))
+
+
+class Optimizers(ChoiceSpace):
+    """A label is misspelt."""
+
+    choices = (Choice("opt", ("adam", "sgd", "rmspropp")), Choice("depth", (1, 2)))
+
+
+def misspelt(trial):
+    optimizer = trial.suggest_categorical("opt", ["adam", "sgd", "rmsprop"])
+    return trial.suggest_int("depth", 1, 2) + trial.suggest_float("lr", 1e-4, 1e-1, log=True) + (optimizer == "rmsprop")
+
+
+def test_a_label_that_the_space_lacks_is_told_once_by_record_and_sampler():
+    study = optimized(RandomSampler(seed=0), 30, misspelt, study_name="mine")
+    lost = sum(trial.params["opt"] == "rmsprop" for trial in study.trials)
+    with pytest.warns(UserWarning, match="label 'rmsprop'") as told:
+        record = record_of(study, Optimizers(), prefix="")
+    assert 0 < lost == 30 - len(record.trials)
+    assert [str(one.message) for one in told] == [
+        f"The record leaves out {lost} of 30 trials of the study 'mine' for the label 'rmsprop', which 'opt' lacks: "
+        "did you mean 'rmspropp'?"
+    ]
+    with pytest.warns(UserWarning, match="label 'rmsprop'") as told:
+        optimized(MetaSampler(space=Optimizers(), prefix="", seed=0), 4, misspelt)
+    assert [str(one.message) for one in told] == [
+        "MetaSampler never proposes the label 'rmsprop', which 'opt' lacks: did you mean 'rmspropp'?"
+    ]
+    assert Optimizers.choices[1].lacks(16) == "the label '16', which 'depth' lacks: it has 1, 2."
+
+
+def test_floats_are_no_choices_unless_they_have_steps():
+    study = optimized(RandomSampler(seed=0), 3, lambda trial: misspelt(trial) + value(asked(trial, "net.")))
+    with pytest.warns(UserWarning, match=r"^Left out of the record, as a float is no choice: 'lr'\.$"):
+        record = record_of(study, prefix="")
+    assert "lr" not in record.choices
+    assert all({"opt", "depth", "net.rate"} <= set(one.architecture) for one in record.trials)
+    assert not any("lr" in one.architecture for one in record.trials)
+
+
+@pytest.mark.parametrize(
+    ("space", "prefix", "told"),
+    [
+        (SPACE, "arch.", "'bias', 'skip': give prefix='', on the command line --prefix ''"),
+        (None, "arch.", "'bias', 'skip': give prefix='', on the command line --prefix ''"),
+        (LayeredSpace(), "", "it has 'depth', 'width', 'rate', 'bias', 'skip', and the label '"),
+    ],
+    ids=["space", "no space", "another space"],
+)  # fmt: skip
+def test_where_no_trial_has_an_architecture_parameters_and_prefix_are_told(space, prefix, told):
+    study = optimized(RandomSampler(seed=0), 2, lambda trial: value(asked(trial, conditional=False)), study_name="a2")
+    with pytest.raises(ValueError, match="The study 'a2' has no finished trial with an architecture, ") as caught:
+        record_of(study, space, prefix=prefix)
+    assert told in str(caught.value)
+    named = optimized(RandomSampler(seed=0), 2, lambda trial: value(asked(trial, "net.", conditional=False)))
+    with pytest.raises(ValueError, match=r"give prefix='net\.'"):
+        record_of(named, SPACE)
+    wrong = optimized(RandomSampler(seed=0), 1, lambda trial: len(trial.suggest_categorical("opt", ["rmsprop"])))
+    with pytest.raises(ValueError, match="it has 'opt', and the label 'rmsprop', which 'opt' lacks: did you mean"):
+        record_of(wrong, Optimizers(), prefix="")
+    rates = optimized(RandomSampler(seed=0), 1, lambda trial: trial.suggest_float("lr", 0, 1))
+    with pytest.raises(ValueError, match="it has 'lr', and a float is no choice"):
+        record_of(rates, prefix="")
+
+
+def test_the_verb_takes_a_space_of_ones_own(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own_choices.py").write_text(
+        "import lit_metanas as lm\n\n\nclass Mine(lm.ChoiceSpace):\n"
+        "    choices = (lm.Choice('opt', ('adam', 'sgd', 'rmsprop')), lm.Choice('depth', (1, 2)))\n"
+    )
+    (tmp_path / "mine.yaml").write_text("class_path: own_choices.Mine\n")
+    storage = f"sqlite:///{tmp_path}/studies.db"
+    optimized(RandomSampler(seed=0), 4, misspelt, storage=storage, study_name="mine")
+    for space in ("own_choices.Mine", "mine.yaml"):
+        args = [f"--storage={storage}", "--write=r.jsonl", "--prefix=", f"--space={space}"]
+        assert main(["records", *args]) == 0, capsys.readouterr().err
+        (record,) = read_record_lines(tmp_path / "r.jsonl")
+        assert (record.space, list(record.choices)) == ("Mine", ["opt", "depth"])
+        assert {tuple(one.architecture) for one in record.trials} == {("depth", "opt")}
+    with pytest.warns(UserWarning, match="as a float is no choice: 'lr'"):
+        assert main(["records", f"--storage={storage}", "--write=r.jsonl", "--prefix="]) == 0
+    assert main(["records", f"--storage={storage}", "--write=r.jsonl", "--space=own_choices.Absent"]) == 2
+    assert "own_choices" in capsys.readouterr().err
 
 
 def test_a_study_that_has_the_choices_is_told_nothing():

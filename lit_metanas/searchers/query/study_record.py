@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+import warnings
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from lit_metanas.io.text import number_of, printable
 from lit_metanas.records.budget import Budget, Cost
 from lit_metanas.records.plain import from_plain, to_plain
 from lit_metanas.records.record import SearchRecord, Trial
@@ -48,11 +51,12 @@ def record_of(
 
     In anyone's trials the parameters that are named so are the architecture, the first objective is the score (with
     the opposite sign where it is minimised), and each completed or pruned trial cost one query. Failed ones, and
-    trials without an architecture, are left out.
+    trials without an architecture, are left out; a warning tells of those with a label that the space lacks.
 
     Args:
         study: of one task. Several studies of one task are one source for those who learn from their records.
-        space: whose choices the parameters are; None takes all whose names begin with ``prefix``.
+        space: whose choices the parameters are; None takes all whose names begin with ``prefix``, but for floats
+            without steps, of which a warning tells.
         task: the task's id; where it is empty the study's user attribute ``task`` tells it, or the study's name.
         prefix: of the parameters of anyone's trials that are choices.
 
@@ -71,7 +75,7 @@ def record_of(
     """
     sign = 1.0 if study.directions[0] == StudyDirection.MAXIMIZE else -1.0
     found = study.get_trials(deepcopy=False)
-    trials = [_explain(trial, sign, lambda parameters: _labels(parameters, space, prefix)) for trial in found]
+    trials = [_explain(trial, sign, lambda one: _labels(one, space, prefix)) for trial in found]
     try:
         if IDENTITY in study.user_attrs:
             record = from_plain(SearchRecord, study.user_attrs[IDENTITY], f"study '{study.study_name}'")
@@ -89,11 +93,55 @@ def record_of(
     except (TypeError, ValueError, AttributeError) as error:
         raise ValueError(f"The study '{study.study_name}' cannot be read: {error}") from None
     if not record.trials:
-        raise ValueError(
-            f"The study '{study.study_name}' has no finished trial with an architecture, that is with parameters "
-            + (f"whose names begin with '{prefix}'" if space is None else f"'{prefix}' and a choice of {space.name}")
-        )
+        raise ValueError(f"The study '{study.study_name}' has {_describe_absence(found, space, prefix)}.")
+    _warn_of_losses(study.study_name, [trial for trial in found if not _is_ours(trial)], space, prefix)
     return record
+
+
+def _describe_absence(trials: Sequence[FrozenTrial], space: ChoiceSpace | None, prefix: str) -> str:
+    """Why no trial of a study has an architecture, and with which prefix one has, as a sentence goes on."""
+    wanted = f"whose names begin with '{prefix}'" if space is None else f"'{prefix}' and a choice of {space.name}"
+    absence = f"no finished trial with an architecture, that is with parameters {wanted}"
+    scored = [trial for trial in trials if _is_scored(trial)]
+    names = list(dict.fromkeys(name for trial in scored for name in trial.params))
+    if not names:
+        return absence
+    choices = [""] if space is None else [choice.name for choice in space.choices]
+    others = {name.removesuffix(choice) for name in names for choice in choices if choice and name.endswith(choice)}
+    fixes = sorted(other for other in {"", *others} - {prefix} if any(_labels(one, space, other) for one in scored))
+    if fixes:
+        fix = f": give prefix='{fixes[0]}', on the command line --prefix '{fixes[0]}'"
+    elif space is not None and (lost := _find_lost(scored, space, prefix)):
+        fix = f", and {lost[0].rstrip('.')}"
+    else:
+        fix = ", and a float is no choice" if any(_floats(one, prefix) for one in scored) else ""
+    shown = ", ".join(f"'{printable(name, 60)}'" for name in names[:10])
+    return f"{absence}; it has {shown}{', …' if names[10:] else ''}{fix}"
+
+
+def _warn_of_losses(study: str, trials: Sequence[FrozenTrial], space: ChoiceSpace | None, prefix: str) -> None:
+    """Tell what of anyone's trials does not get into the record, though it looks as if it should."""
+    scored = [trial for trial in trials if _is_scored(trial)]
+    if space is None:
+        if floats := list(dict.fromkeys(name for trial in scored for name in _floats(trial, prefix))):
+            named = ", ".join(f"'{printable(name, 60)}'" for name in floats[:10])
+            warnings.warn(f"Left out of the record, as a float is no choice: {named}.", stacklevel=3)
+    elif lost := _find_lost(scored, space, prefix):
+        told, number = lost
+        warnings.warn(
+            f"The record leaves out {number} of {number_of(len(scored), 'trial')} of the study '{study}' for {told}",
+            stacklevel=3,
+        )
+
+
+def _find_lost(trials: Sequence[FrozenTrial], space: ChoiceSpace, prefix: str) -> tuple[str, int] | None:
+    """The label that a space lacks and most trials have, as a sentence ends with it, and how many they are."""
+    lacking: Counter[str] = Counter()
+    for trial in trials:
+        for choice in space.choices:
+            if (name := prefix + choice.name) in trial.params and choice.label_of(trial.params[name]) is None:
+                lacking[choice.lacks(trial.params[name])] += 1
+    return lacking.most_common(1)[0] if lacking else None
 
 
 def add_study(record: SearchRecord, name: str, storage: str | BaseStorage | None, prefix: str = PREFIX) -> optuna.Study:
@@ -163,17 +211,13 @@ def _distributions(record: SearchRecord, prefix: str) -> dict[str, CategoricalDi
     return {prefix + name: CategoricalDistribution(given) for name, given in labels.items()}
 
 
-def _explain(
-    trial: FrozenTrial, sign: float, labels_of: Callable[[Mapping[str, Any]], Mapping[str, str]]
-) -> FrozenTrial:
+def _explain(trial: FrozenTrial, sign: float, labels_of: Callable[[FrozenTrial], Mapping[str, str]]) -> FrozenTrial:
     """A trial that says what a ledger reads: itself, if it is of this project, else what anyone's trial tells."""
-    kept = trial.user_attrs
-    refused = trial.state == TrialState.PRUNED and ("violation" in kept or "constraint" in kept)
-    if refused or (isinstance(kept.get("architecture"), Mapping) and isinstance(kept.get("cost"), Mapping)):
+    if _is_ours(trial):
         return trial
     explained = copy(trial)
-    labels = labels_of(trial.params)
-    if labels and trial.state in (TrialState.COMPLETE, TrialState.PRUNED) and trial.values:
+    labels = labels_of(trial)
+    if labels and _is_scored(trial):
         explained.user_attrs = trial_attributes(Query.of(labels, {}), Cost(queries=1), measures={}, fidelity=None)
         explained.values = [sign * trial.values[0]]
     else:
@@ -181,15 +225,33 @@ def _explain(
     return explained
 
 
-def _labels(parameters: Mapping[str, Any], space: ChoiceSpace | None, prefix: str) -> Mapping[str, str]:
+def _is_ours(trial: FrozenTrial) -> bool:
+    """Whether a search of this project wrote the trial."""
+    kept = trial.user_attrs
+    refused = trial.state == TrialState.PRUNED and ("violation" in kept or "constraint" in kept)
+    return refused or (isinstance(kept.get("architecture"), Mapping) and isinstance(kept.get("cost"), Mapping))
+
+
+def _is_scored(trial: FrozenTrial) -> bool:
+    return trial.state in (TrialState.COMPLETE, TrialState.PRUNED) and bool(trial.values)
+
+
+def _labels(trial: FrozenTrial, space: ChoiceSpace | None, prefix: str) -> Mapping[str, str]:
     """An architecture, by choice; nothing where the parameters tell of none."""
     if space is None:
-        named = {name: value for name, value in parameters.items() if name.startswith(prefix)}
+        floats = _floats(trial, prefix)
+        named = {name: value for name, value in trial.params.items() if name.startswith(prefix) and name not in floats}
         return {name.removeprefix(prefix): str(value) for name, value in named.items()}
     try:
-        return space.from_parameters(parameters, prefix)
+        return space.from_parameters(trial.params, prefix)
     except ValueError:
         return {}
+
+
+def _floats(trial: FrozenTrial, prefix: str) -> list[str]:
+    """The parameters that would be choices by their names, but can have any value of a range."""
+    kinds = {name: kind for name, kind in trial.distributions.items() if name.startswith(prefix)}
+    return [name for name, kind in kinds.items() if isinstance(kind, FloatDistribution) and kind.step is None]
 
 
 def _choices(trials: Sequence[FrozenTrial], prefix: str) -> dict[str, tuple[str, ...]]:

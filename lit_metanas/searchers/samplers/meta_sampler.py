@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from optuna import Study
+from optuna.distributions import CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from lit_metanas.records.budget import Cost
@@ -35,8 +36,8 @@ class MetaSampler(HistorySampler):
 
     In a space of up to 100,000 combinations all architectures are weighed, in a larger one 500 drawn ones, as many
     mutants of the best, and the best of the sources. Trials that other workers run count as if they scored what is
-    expected. Parameters that are not the space's choices are drawn at random. Where a trial has none of the choices, a
-    warning says so, once.
+    expected. Parameters that are not the space's choices are drawn at random. Where a trial has none of the choices,
+    or a study has a label that the space lacks, a warning says so, once.
 
     Args:
         space: its choices are parameters of the study, suggested as labels or as the numbers or booleans that these
@@ -127,20 +128,31 @@ class MetaSampler(HistorySampler):
         return history.draw(generator)
 
     def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
-        """Warn, once, of a trial that tells of no architecture, so that whole studies are not searched at random."""
+        """Warn, once, of a trial that tells of no architecture, and of labels that are never proposed."""
         if self._warned or state != TrialState.COMPLETE or self.space is None:
             return
-        try:
-            self.space.from_parameters(trial.params, self.prefix)
-        except ValueError as error:
+        told = self._unknown_label(trial)
+        if told is None:
+            try:
+                self.space.from_parameters(trial.params, self.prefix)
+            except ValueError as error:
+                told = (
+                    f"MetaSampler learns nothing from trial {trial.number} of the study '{study.study_name}', and "
+                    f"draws its parameters at random. {error} Name the parameters as '{self.prefix}"
+                    f"{self.space.choices[0].name}', or give the sampler another prefix."
+                )
+        if told is not None:
             self._warned = True
-            name = f"{self.prefix}{self.space.choices[0].name}"
-            warnings.warn(
-                f"MetaSampler learns nothing from trial {trial.number} of the study '{study.study_name}', and draws "
-                f"its parameters at random. {error} Name the parameters as '{name}', or give the sampler another "
-                "prefix.",
-                stacklevel=2,
-            )
+            warnings.warn(told, stacklevel=2)
+
+    def _unknown_label(self, trial: FrozenTrial) -> str | None:
+        """Of a trial's parameters one that can have a label that its choice lacks, as a sentence."""
+        for name, choice in self._memory.identities.choices.items():
+            kind = trial.distributions.get(name)
+            for value in kind.choices if isinstance(kind, CategoricalDistribution) else ():
+                if choice.label_of(value) is None:
+                    return f"MetaSampler never proposes {choice.lacks(value)}"
+        return None
 
     def _deciding(self, trial: FrozenTrial, history: History) -> int:
         """How many earlier trials of other workers are about to take what promises most."""
