@@ -17,6 +17,7 @@ from torch import Tensor
 from lit_metanas.callbacks import EpisodeProgressBar, Searched, Tested
 from lit_metanas.callbacks.progress_bar import trained_share
 from lit_metanas.io.text import duration, number_of, printable, rough, with_prefix
+from lit_metanas.records.result_files import best_network, exported_networks
 from lit_metanas.records.rows import ResultRow
 from lit_metanas.records.statistics import Interval, percent, t_interval
 
@@ -93,7 +94,22 @@ def end_of_fit(trainer: Trainer, module: LightningModule, *, config: Path, secon
     lines = [said + (f"the checkpoint is {checkpoint}." if checkpoint else "no checkpoint was kept.")]
     if checkpoint and type(module).test_step is not LightningModule.test_step:
         lines.append(_next("test", "-c", _short(config), "--ckpt_path", checkpoint))
+    if checkpoint and _suits_images(module):
+        inputs = ["--inputs.images", "FOLDER", "--inputs.checkpoint", checkpoint]
+        words = ["lit-metanas", "run", "-c", "configs/experiments/my_images.yaml", *inputs]
+        lines.append(f"For your own images: {shlex.join(words)}")
     return lines
+
+
+def _suits_images(module: LightningModule) -> bool:
+    """Whether the experiment for own images, which searches the shared layered space, can start from the model."""
+    from lit_metanas.spaces import LayeredSpace  # else each verb would pay for them
+    from lit_metanas.training import MetaSearch
+
+    if not isinstance(module, MetaSearch):
+        return False
+    wanted, own = ({one.name: set(one.labels) for one in s.choices} for s in (LayeredSpace(shared=True), module.space))
+    return own.keys() == wanted.keys() and all(labels <= wanted[name] for name, labels in own.items())
 
 
 def end_of_evaluation(trainer: Trainer, module: LightningModule, verb: str, *, kept: Sequence[str]) -> list[str]:
@@ -128,8 +144,9 @@ def end_of_search(module: LightningModule) -> list[str]:
     what = f"accuracy on {number_of(tasks, 'task')}: {'; '.join(told + more)}" if told else number_of(tasks, "task")
     lines = [f"search: {what}. Results are in {folder}."]
     if exports is not None:
-        best = max(rows, key=lambda row: row.value)
-        network = _short(exports.folder(best.task_id, best.method))
+        folders = [exports.folder(row.task_id, row.method) for row in rows]
+        best = best_network([one for one in exported_networks(module.directory) if one.folder in folders])
+        network = _short(folders[0] if best is None else best.folder)
         lines.append(_next("predict", "--model.directory", network, "--data.images", "NEW_IMAGES"))
     else:
         lines.append(_next("report", "--results", f'["{folder}/results.json"]'))

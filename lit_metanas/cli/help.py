@@ -175,13 +175,16 @@ def experiment_help(args: Sequence[str]) -> str:
 
     lines: list[str] = []
     inputs: dict[str, str] = {}
+    must: dict[str, str] = {}
     for path in (word.removeprefix("--config=") for word in with_bases(args) if word.startswith("--config=")):
         with suppress(OSError, ValueError, yaml.YAMLError):  # run without --help says what is wrong
             tree, text = read_yaml(path), Path(path).read_text(encoding="utf-8")
             comments = takewhile(lambda line: line.startswith("#"), text.splitlines())
             lines += [f"{path}:", *(f"  {comment.lstrip('# ')}" for comment in comments), ""]
             given = tree.get("inputs") if isinstance(tree, dict) else None
+            needs = tree.get("needs") if isinstance(tree, dict) else None
             inputs |= {f"--inputs.{name}": str(value) for name, value in dict(given or {}).items()}
+            must |= {f"--inputs.{name}": str(value) for name, value in dict(needs or {}).items()}
     if not lines:
         return ""
     options = {
@@ -192,6 +195,7 @@ def experiment_help(args: Sequence[str]) -> str:
     return "\n".join([
         *lines,
         *(_section("inputs, and what they are by default", inputs) if inputs else []),
+        *(_section("inputs that must be there before it begins", must) if must else []),
         *_section("options", options),
         *_section("more", {"lit-metanas run --help": "all keys of an experiment"}),
     ])  # fmt: skip

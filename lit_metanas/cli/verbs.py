@@ -47,6 +47,7 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "methods": "names, for phases of each method, and what stands for what in them",
         "inputs": "what the user has to give, by name: --inputs.NAME VALUE",
         "args": "further arguments of all phases of a verb",
+        "needs": "inputs that must be files or folders, and what each is",
         "jobs": "how many seeds run side by side (default: 1)",
         "pace": "how long the phases take, in times of their minutes (default: 1.0)",
     },
@@ -56,8 +57,8 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "reference": "method that all others are compared with",
         "scratch": "search from scratch that the pay-off of meta-training is counted against",
         "probabilities": "probabilities.json of a fit, for the heat map",
-        "architectures": "architectures.json, to draw",
-        "next_step": "command to suggest at the end",
+        "architectures": "architectures.json, to draw (default: those of exported networks)",
+        "next_step": "command to suggest at the end (default: one that uses the best exported network)",
     },
     "records": {
         "storage": "address of Optuna's storage, as in sqlite:///studies.db (must be given)",

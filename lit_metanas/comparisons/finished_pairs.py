@@ -40,6 +40,7 @@ class ComparisonRow(NamedTuple):
         result: ResultRow,
         record: SearchRecord,
         *,
+        value: float | None = None,
         metric: str = "validation accuracy",
         shape: Shape = (0, 0, 0),
         way: int = 0,
@@ -51,7 +52,8 @@ class ComparisonRow(NamedTuple):
         Args:
             result: of the chosen architecture.
             record: what the search tried.
-            metric: what the search saw of an architecture.
+            value: the architecture's validation score, if it is not the best one in the search.
+            metric: what that is.
             shape: channels, height and width of an input; zeros where none was seen.
             way: number of classes.
             classes: their names.
@@ -63,7 +65,7 @@ class ComparisonRow(NamedTuple):
             method=result.method,
             space=result.space,
             architecture=result.architecture,
-            value=record.value_of(result.architecture),
+            value=record.value_of(result.architecture) if value is None else value,
             seed=result.seed,
             metric=metric,
             cost=result.cost,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import textwrap
 from collections.abc import Callable, Iterator
@@ -29,7 +30,15 @@ from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import Shape
 from lit_metanas.tasks.task import Split, Task, check_task, join_parts
-from lit_metanas.training.child import Child, Recipe, fit_child, images_an_epoch, predict_classes, training_cost
+from lit_metanas.training.child import (
+    Child,
+    Recipe,
+    accuracy,
+    fit_child,
+    images_an_epoch,
+    predict_classes,
+    training_cost,
+)
 from lit_metanas.training.export.exported_program import export_child
 from lit_metanas.training.trainers import check_threads, torch_threads
 
@@ -63,6 +72,7 @@ class SearchResult:
         flops: forward multiply-adds of the network for one image.
         record: everything that the search tried.
         untried: architectures that were to be tried, but that the budget did not pay for.
+        validated: validation accuracy of the chosen network, trained on the train part alone; NaN unless asked for.
 
     Example:
         >>> import torch
@@ -92,11 +102,12 @@ class SearchResult:
     flops: int
     record: SearchRecord
     untried: int
+    validated: float = math.nan
 
     @property
     def val_accuracy(self) -> float:
-        """The chosen architecture's best validation score in the search; NaN where the method scored nothing."""
-        return self.record.value_of(self.architecture)
+        """What ``validate`` measured; else the architecture's best validation score in the search, NaN without one."""
+        return self.record.value_of(self.architecture) if math.isnan(self.validated) else self.validated
 
     def export(self, folder: str | os.PathLike[str]) -> None:
         """Write the network as a program that runs with torch alone, its weights, and a description in JSON.
@@ -157,6 +168,7 @@ def search(
     queries: int | None = None,
     recipe: Recipe | None = None,
     refit: bool = True,
+    validate: bool = False,
     seed: int = 0,
     threads: int | None = 1,
     progress: bool = True,
@@ -179,6 +191,8 @@ def search(
         recipe: how the chosen network is trained; hyper-parameters that the method searched replace its own.
         refit: whether the chosen network is trained on the train and val parts together. Without, on the train part
             alone, as the search trained it.
+        validate: whether the chosen network is scored on the val part, too, after a training on the train part alone:
+            a score to choose a method by, as that of the test part is not.
         seed: of search and training; the same seed gives the same result.
         threads: torch's threads meanwhile, where the task lies on a CPU: small images are fastest with one, by up to 20
             times. None leaves them as they are.
@@ -223,6 +237,12 @@ def search(
         part = join_parts(task.train, task.val) if refit and task.val is not None else task.train
         show("training the chosen network")
         child, training_cost = _train(task, part, space=space, found=found, recipe=recipe, seed=seed)
+        validated = math.nan
+        if validate and task.val is not None:
+            other, more = child, Cost()
+            if part is not task.train:
+                other, more = _train(task, task.train, space=space, found=found, recipe=recipe, seed=seed)
+            validated, training_cost = accuracy(other, task.val), training_cost + more
         right = predict_classes(child.eval(), task.test.inputs) == task.test.labels
         share = int(right.sum()) / len(right)
         size = space.cost(found.architecture, task.shape, task.way)
@@ -250,6 +270,7 @@ def search(
         flops=size.flops,
         record=found.record,
         untried=found.untried,
+        validated=validated,
     )
 
 

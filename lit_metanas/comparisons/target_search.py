@@ -39,6 +39,8 @@ class TargetSearch(Comparison[Task, Searcher]):
         export: whether each child is written as a program that runs with torch alone, too.
         refit: whether children are trained on the train and val parts together. Without, on the train part alone, as
             the searches trained them.
+        validate: whether each chosen network is scored on the val part, too, after a training on the train part alone:
+            by that score methods may be compared and one chosen, by that of the test part not.
         config: where the run's configuration is kept.
 
     Attributes:
@@ -74,6 +76,7 @@ class TargetSearch(Comparison[Task, Searcher]):
         shape: Shape | None = None,
         export: bool = False,
         refit: bool = True,
+        validate: bool = False,
         config: str = "",
     ) -> None:
         super().__init__(
@@ -89,6 +92,7 @@ class TargetSearch(Comparison[Task, Searcher]):
         self.shape = shape
         self.export = export
         self.refit = refit
+        self.validate = validate
 
     @property
     def input_shape(self) -> Shape | None:
@@ -105,8 +109,9 @@ class TargetSearch(Comparison[Task, Searcher]):
         return problem.id
 
     def problem_settings(self, problem: Task) -> Mapping[str, Any]:
-        """Classes and images, and whether programs are written."""
-        return {"task": _describe(problem), "export": self.export}
+        """Classes and images, whether programs are written, and whether the choice is validated."""
+        more = {"validate": True} if self.validate else {}
+        return {"task": _describe(problem), "export": self.export, **more}
 
     def predict_step(self, batch: Task, batch_idx: int) -> dict[str, float]:
         """Run every method on one task; the test accuracies by method.
@@ -132,6 +137,7 @@ class TargetSearch(Comparison[Task, Searcher]):
             queries=self.queries,
             recipe=self.recipe,
             refit=self.refit,
+            validate=self.validate,
             seed=self.seed,
             threads=None,  # as the Trainer has set them
             progress=False,  # the Trainer's bar counts tasks
@@ -165,6 +171,7 @@ class TargetSearch(Comparison[Task, Searcher]):
         return ComparisonRow.of(
             result,
             found.record,
+            value=found.val_accuracy,
             shape=problem.shape,
             way=problem.way,
             classes=problem.classes,

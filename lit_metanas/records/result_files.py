@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from statistics import fmean
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from lit_metanas.io.files import replacing
 from lit_metanas.io.json_files import read_json
@@ -138,6 +140,38 @@ def merge_architectures(path: str | os.PathLike[str], rows: Iterable[Architectur
     with changing(path):
         kept = read_architectures(path) if Path(path).is_file() else []
         write_architectures(path, _merge(kept, list(rows)))
+
+
+class ExportedNetwork(NamedTuple):
+    """A chosen network that was exported: its row, and the folder that ``predict`` takes."""
+
+    row: ArchitectureRow
+    folder: Path
+
+
+def exported_networks(directory: Path) -> list[ExportedNetwork]:
+    """What of a search's ``architectures.json``, which may be absent, was exported, in its order.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    file = directory / "architectures.json"
+    rows = [row for row in read_architectures(file) if row.weights] if file.is_file() else []
+    found = [ExportedNetwork(row, (directory / row.weights).parent) for row in rows]
+    return [network for network in found if (network.folder / "model.json").is_file()]
+
+
+def best_network(networks: Sequence[ExportedNetwork]) -> ExportedNetwork | None:
+    """The network of the highest validation score, of the method whose mean score is highest; the first of equals.
+
+    A test score plays no part: who chooses by it has none left to report. None where no score is known.
+    """
+    known: dict[str, list[ExportedNetwork]] = {}
+    for network in networks:
+        if math.isfinite(network.row.value):
+            known.setdefault(network.row.method, []).append(network)
+    own = max(known.values(), key=lambda some: fmean(one.row.value for one in some), default=[])
+    return max(own, key=lambda network: network.row.value, default=None)
 
 
 def same_row(row: ResultRow | ArchitectureRow) -> tuple[object, ...]:

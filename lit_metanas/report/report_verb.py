@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import shlex
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,8 +19,15 @@ from lit_metanas.io.files import own_path, replacing
 from lit_metanas.io.text import number_of, printable
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import Trial
-from lit_metanas.records.result_files import read_architectures, read_results
+from lit_metanas.records.result_files import (
+    ExportedNetwork,
+    best_network,
+    exported_networks,
+    read_architectures,
+    read_results,
+)
 from lit_metanas.records.rows import ArchitectureRow, ResultRow
+from lit_metanas.records.statistics import Interval, percent
 from lit_metanas.report.figures.costs import draw_costs
 from lit_metanas.report.figures.curves import draw_curves
 from lit_metanas.report.figures.fronts import draw_fronts
@@ -31,7 +39,8 @@ MOST_RESULTS = 20_000
 
 COSTS_CAPTION = "Further up and to the left is better. Methods in the grey field search nothing for a new task."
 CURVES_CAPTION = (
-    "The best validation accuracy that a search has reached after spending so much, averaged over tasks and seeds. "
+    "The best validation accuracy that a search has reached after spending so much, averaged over tasks and seeds, "
+    "up to the search's whole cost. "
     "From the ring on it gains less than half a point; the number beside a method's name is the cost at its ring."
 )
 FRONTS_CAPTION = (
@@ -86,16 +95,20 @@ def report(
         scratch: from-scratch search that the pay-off of meta-training is counted against; if not given, the most
             accurate method without meta-training that searches.
         probabilities: probabilities.json of a fit, for the heat map.
-        architectures: architectures.json, whose architectures are drawn.
-        next_step: command to suggest at the end.
+        architectures: architectures.json, whose architectures are drawn; if not given, those of the exported networks.
+        next_step: command to suggest at the end; if not given, one that uses the best of the exported networks.
     """
+    networks = [
+        one for parent in dict.fromkeys(Path(path).parent for path in results) for one in exported_networks(parent)
+    ]
     made = write_report(
         own_path(output, "output"),
         [row for path in results for row in read_results(path)],
         reference=reference,
         scratch=scratch,
         history=None if probabilities is None else ProbabilityHistory.read(probabilities),
-        architectures=[] if architectures is None else read_architectures(architectures),
+        architectures=[one.row for one in networks] if architectures is None else read_architectures(architectures),
+        networks=networks,
     )
     console = Console()
     for table in made.tables:
@@ -105,6 +118,11 @@ def report(
     width = max(len(what) for what in made.files.values())
     for path, what in made.files.items():
         console.print(f"{what:<{width}}  {path}", soft_wrap=True, highlight=False, markup=False)
+    if (best := best_network(networks)) is not None:
+        if next_step is None:
+            words = ["lit-metanas", "predict", "--model.directory", str(best.folder), "--data.images", "NEW_IMAGES"]
+            next_step = shlex.join(words)
+        console.print(f"\n{best_sentence(best)}", soft_wrap=True, highlight=False, markup=False)
     if next_step is not None:
         console.print(f"\nNext: {next_step}", soft_wrap=True, highlight=False, markup=False)
 
@@ -117,6 +135,7 @@ def write_report(
     scratch: str | None = None,
     history: ProbabilityHistory | None = None,
     architectures: Sequence[ArchitectureRow] = (),
+    networks: Sequence[ExportedNetwork] = (),
 ) -> Report:
     """Write ``report.md`` and its figures into a folder.
 
@@ -127,6 +146,7 @@ def write_report(
         scratch: from-scratch search that pay-off is counted against.
         history: probabilities over meta-training.
         architectures: what was chosen; each different architecture is drawn once, at most ``MOST_DRAWN``.
+        networks: what was exported; its folders are listed, the best one by validation accuracy named.
 
     Raises:
         ValueError: there are no results, too many, or a named method has none.
@@ -161,7 +181,7 @@ def write_report(
         )
         save(draw_probabilities(history), folder / "probabilities.png")
     pictures += _draw_architectures(folder, architectures)
-    write_markdown(folder / "report.md", made, pictures)
+    write_markdown(folder / "report.md", made, pictures, networks)
     files = {folder / "report.md": "report", **{folder / picture.file: picture.title for picture in pictures}}
     return Report(tuple(made), files)
 
@@ -179,7 +199,8 @@ def _draw_architectures(folder: Path, architectures: Sequence[ArchitectureRow]) 
     for number, rows in enumerate(list(users.values())[:MOST_DRAWN], start=1):
         file = "architecture.png" if len(users) == 1 else f"architecture-{number}.png"
         caption = "; ".join(dict.fromkeys(f"{row.method}, {row.task_id}, seed {row.seed}" for row in rows))
-        save(draw_architecture(rows[0].architecture, f"Chosen: {rows[0].method}"), folder / file)
+        methods = " and ".join(dict.fromkeys(row.method for row in rows))
+        save(draw_architecture(rows[0].architecture, f"Chosen: {methods}"), folder / file)
         pictures.append(Picture(file, "Chosen architecture", f"`{rows[0].architecture}` ({caption})"))
     return pictures
 
@@ -193,15 +214,54 @@ class Picture:
     caption: str
 
 
-def write_markdown(path: str | os.PathLike[str], tables: Sequence[ProtocolTable], pictures: Sequence[Picture]) -> None:
-    """Write tables, figures, and where each row comes from, atomically."""
-    parts = ["# Report\n", "## Results\n", *(to_markdown(table) for table in tables), "## Figures\n"]
+def write_markdown(
+    path: str | os.PathLike[str],
+    tables: Sequence[ProtocolTable],
+    pictures: Sequence[Picture],
+    networks: Sequence[ExportedNetwork] = (),
+) -> None:
+    """Write tables, networks, figures, and where each row comes from, atomically."""
+    parts = ["# Report\n", "## Results\n", *(to_markdown(table) for table in tables)]
+    parts += ["## Networks\n", _network_lines(networks)] if networks else []
+    parts.append("## Figures\n")
     for picture in pictures:
         text = f"\n{picture.caption}\n" if picture.caption else ""
         parts.append(f"### {picture.title}\n\n![{picture.title}]({picture.file})\n{text}")
     parts += ["## Where each row comes from\n", *(_origins(table) for table in tables)]
     with replacing(path) as temporary:
         temporary.write_text("\n".join(parts), encoding="utf-8")
+
+
+def best_sentence(best: ExportedNetwork) -> str:
+    """Which network is the best, and by what."""
+    value = percent(Interval(best.row.value, math.nan, 1))
+    return (
+        f"Best by validation accuracy, {value} %: {printable(best.row.method)}, in {printable(str(best.folder), 400)}"
+    )
+
+
+MOST_NETWORKS = 50
+"""Most networks that one report lists."""
+
+VALIDATED = (
+    "Validation images are neither those of that training nor those of the test: a network that is chosen by its test "
+    "accuracy looks better than it is."
+)
+
+
+def _network_lines(networks: Sequence[ExportedNetwork]) -> str:
+    """Where each exported network lies, and which is the best."""
+    lines: list[tuple[str, ...]] = [("method", "task", "seed", "validation accuracy %", "folder"), ("---",) * 5]
+    for row, folder in networks[:MOST_NETWORKS]:
+        value = percent(Interval(row.value, math.nan, 1)) if math.isfinite(row.value) else "–"
+        lines.append(
+            (printable(row.method), printable(row.task_id), str(row.seed), value, f"`{printable(str(folder), 400)}`")
+        )
+    best = best_network(networks)
+    said = [] if best is None else [f"{best_sentence(best)}. {VALIDATED}"]
+    left = len(networks) - MOST_NETWORKS
+    more = [f"{left} more are in the searches' directories."] if left > 0 else []
+    return "\n\n".join([markdown_lines(lines), *more, *said]) + "\n"
 
 
 def _origins(table: ProtocolTable) -> str:

@@ -78,8 +78,8 @@ class ProtocolTable:
 
     Attributes:
         title: the protocol in words.
-        units: what intervals are over: ``episodes``, ``target tasks``, or the ``test examples`` of a single task that
-            was searched with one seed.
+        units: what intervals are over: ``episodes``, ``target tasks``, the ``test examples`` of a single task that was
+            searched with one seed, or its ``seeds``.
         reference: the method that differences are taken to; None without.
         scratch: the from-scratch search that pay-off is counted against; None without.
         account: what a search's cost is counted in: ``flops`` or ``queries``.
@@ -140,15 +140,16 @@ def tables(
     for name in (reference, scratch):
         if name is not None and name not in methods:
             raise ValueError(f"No result has the method '{name}': the results have {', '.join(methods)}.")
-    return [_table(own, reference, scratch) for own in _by_protocol(results)]
+    return [_table(own, reference, scratch) for own in by_protocol(results)]
 
 
 def methods_of(results: Sequence[ResultRow]) -> list[str]:
     """All methods, in the order in which the tables show them: by it each has one colour in all figures."""
-    return list(dict.fromkeys(result.method for own in _by_protocol(results) for result in own))
+    return list(dict.fromkeys(result.method for own in by_protocol(results) for result in own))
 
 
-def _by_protocol(results: Sequence[ResultRow]) -> list[list[ResultRow]]:
+def by_protocol(results: Sequence[ResultRow]) -> list[list[ResultRow]]:
+    """The results of each protocol, whatever its batch-norm mode."""
     groups: dict[ProtocolKey, list[ResultRow]] = {}
     for result in results:
         groups.setdefault(_key(result.protocol), []).append(result)
@@ -164,7 +165,7 @@ def _table(results: list[ResultRow], reference: str | None, scratch: str | None)
     for (method, _), own in groups.items():
         by_method.setdefault(method, own)
     units = _units(results, groups.values())
-    single = units == "test examples" and protocol.name == "target"
+    single = single_task(results)
     # One task alone pays for no meta-training.
     if any(_in_account(result.meta_cost, protocol.account) for result in results) and not single:
         scratch = _scratch(by_method, protocol.account) if scratch is None else scratch
@@ -175,19 +176,26 @@ def _table(results: list[ResultRow], reference: str | None, scratch: str | None)
         _row(own, by_method.get(reference or ""), by_method.get(scratch or "")) for own in groups.values()
     ]  # a method without results under this protocol is not a reference in its table
     return ProtocolTable(
-        title=_single_title(results) if single else protocol_title(protocol),
+        title=title_of(results),
         units=units,
         reference=named,
         scratch=scratch if scratch in by_method else None,
         account=protocol.account,
         rows=tuple(rows),
-        class_values=_by_class(results) if single else {},
+        class_values=_by_class(results) if single and units == "test examples" else {},
     )
 
 
-def _single_title(results: Sequence[ResultRow]) -> str:
-    """One task in words, with its images where all methods had as many."""
+def single_task(results: Sequence[ResultRow]) -> bool:
+    """Whether all results of one protocol are of one target task with images."""
+    return results[0].protocol.name == "target" and len({result.task_id for result in results}) == 1
+
+
+def title_of(results: Sequence[ResultRow]) -> str:
+    """The protocol in words; one task, with its images where all methods had as many."""
     first, counts = results[0], {result.images for result in results}
+    if not single_task(results):
+        return protocol_title(first.protocol)
     trained, tested = first.images
     images = f", trained on {trained} images, tested on {tested}" if len(counts) == 1 and tested else ""
     return f"Task {first.task_id}: {first.protocol.way} classes{images}"
@@ -202,6 +210,8 @@ def _units(results: list[ResultRow], rows: Collection[list[ResultRow]]) -> str:
     """What the intervals of all rows are over."""
     if any(result.values for result in results):
         return "episodes"
+    if single_task(results) and any(len(row) > 1 for row in rows):
+        return "seeds"
     return "test examples" if all(len(row) == 1 for row in rows) else "target tasks"
 
 

@@ -166,6 +166,8 @@ def notes(table: ProtocolTable) -> str:
     text += f" over {table.units})." if several else ")."
     if several:
         text += " Over seeds: the same mean with its 95 % interval over seeds."
+    if table.units == "seeds":
+        text = "Accuracy: mean over seeds. Over seeds: the same mean with its 95 % interval (Student's t)."
     if table.units == "test examples":
         text = "Accuracy: share of the test images that are classified correctly, with its 95 % interval (Wilson)."
     if len(seeds := {row.seed_numbers for row in table.rows}) == 1:
@@ -180,6 +182,11 @@ def notes(table: ProtocolTable) -> str:
     )
     if any(row.flops for row in table.rows):
         text += " FLOPs of a network: forward multiply-adds for one input."
+    if any(row.meta_flops for row in table.rows):
+        text += (
+            " Meta-training: the whole cost of what a row takes from it, weights and architecture, or its architecture "
+            "alone where the network starts from random weights."
+        )
     if table.scratch is not None:
         text += (
             " Pays after: number of tasks from which meta-training once costs less than searching every task from "

@@ -47,6 +47,17 @@ def test_fit_tells_its_cost_and_what_came_out(home: Path, capsys: pytest.Capture
     assert "Validate metric" in captured.out  # Lightning's table, where it is asked for
 
 
+def test_fit_tells_how_the_checkpoint_finds_networks_for_own_images(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*tiny.command("fit", home), "--model.space.widths=[32]", "--model.space.depths=[4]"]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    said, _, command = last.partition(": ")
+    assert said == "For your own images"
+    words = ["--inputs.images", "FOLDER", "--inputs.checkpoint", LAST]
+    assert shlex.split(command) == ["lit-metanas", "run", "-c", "configs/experiments/my_images.yaml", *words]
+
+
 @pytest.mark.parametrize(
     ("limits", "sentence"),
     [
@@ -122,6 +133,9 @@ def test_search_ends_with_the_scores_and_a_command(home: Path, capsys: pytest.Ca
     assert begin == "Next:"
     assert images == "NEW_IMAGES"
     assert main(["predict", "--model.directory", folder, "--data.images", "images/class00"]) == 0
+    chosen = json.loads(Path("one/architectures.json").read_text())["architectures"]
+    best = max(chosen, key=lambda row: row["value"])  # by validation, whatever the test says
+    assert Path(folder) == Path("one", best["weights"]).parent
 
 
 def test_many_methods_are_counted(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -359,3 +359,75 @@ def test_mistakes_in_an_experiment(
     assert all(word in captured.err for word in words), captured.err
     assert captured.err.count("\n") == 1
     assert len(captured.err) < 300
+
+
+def test_what_an_experiment_needs_is_looked_for_before_it_begins(
+    phases: list[Phase], recorder: Recorder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    phases[0].args = ["--start={checkpoint}"]
+    needs = {"checkpoint": "one that `lit-metanas fit` leaves"}
+    sentence = (
+        "'inputs.checkpoint' is 'last.ckpt', which is not there: give, by --inputs.checkpoint, one that `lit-metanas"
+    )
+    with pytest.raises(UsageError, match=re.escape(sentence)):
+        run(phases, Path("out"), inputs={"checkpoint": "last.ckpt"}, needs=needs, execute=recorder)
+    assert not Path("out").exists()
+    phases[0].args = ["--start={checkpoints}"]
+    with pytest.raises(UsageError, match=r"'needs\.checkpoint' is no input: did you mean 'checkpoints'\?"):
+        run(phases, Path("out"), inputs={"checkpoints": "last.ckpt"}, needs=needs, execute=recorder)
+    Path("last.ckpt").touch()
+    phases[0].args = ["--start={checkpoint}"]
+    run(phases, Path("out"), inputs={"checkpoint": "last.ckpt"}, needs=needs, execute=recorder)
+    assert recorder.names == ["fit", "search", "report"]
+
+
+def test_seeds_that_no_phase_has_are_refused(phases: list[Phase], recorder: Recorder) -> None:
+    once = Phase("report", "report", args=["--output={folder}"], per_seed=False)
+    with pytest.raises(UsageError, match=r"'seeds' is \[0, 1\], but each phase is done once, for all seeds: give one"):
+        run([once], Path("out"), [0, 1], execute=recorder)
+    run([once], Path("out"), [1], execute=recorder)
+    once.args += ["--results+={run}/results.json"]
+    run([once], Path("out"), [0, 1], execute=recorder)
+    assert recorder.calls[-1][-2:] == ["--results+=out/seed0/results.json", "--results+=out/seed1/results.json"]
+
+
+def test_networks_are_listed_and_what_steps_leave_for_themselves_is_not(
+    phases: list[Phase], recorder: Recorder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def leave(args: list[str]) -> None:
+        recorder(args)
+        folder = Path(args[-1].partition("=")[2])
+        network = [f"children/photos/net/{name}" for name in ("model.json", "weights.pt")]
+        found = [*network, "results.json", "search.json", "logs/search/metrics.csv", "results.json.lock"]
+        for name in ["report.md"] if args[0] == "report" else found:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).touch()
+
+    phases[1].args = ["--output={folder}"]
+    run([phases[1], phases[2]], Path("out"), [0, 1], execute=leave)
+    listed = capsys.readouterr().out.partition("\nFiles\n")[2].split()
+    assert listed == ["out/report/report.md", "out/report/made.json", "out/seed1/search/children/photos/net",
+        "out/seed0/search/children/photos/net", "out/seed1/search/made.json", "out/seed1/search/results.json",
+        "out/seed0/search/made.json", "out/seed0/search/results.json"]  # fmt: skip
+
+
+def test_own_images_with_several_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each seed searches by itself, and one report is of all."""
+    monkeypatch.chdir(tmp_path)
+    Path("photos").mkdir()
+    Path("last.ckpt").touch()
+    file = Path(__file__).parents[2] / "configs" / "experiments" / "my_images.yaml"
+    calls: list[list[str]] = []
+    monkeypatch.setattr("lit_metanas.cli.experiment.run._in_order", lambda progress, execute: (
+        calls.extend(step.args for step in progress.steps), progress.done.update(dict.fromkeys(range(5), "1 s"))
+    ))  # fmt: skip
+    inputs = ["--inputs.images=photos", "--inputs.checkpoint=last.ckpt", "--seeds=[3,4]"]
+    assert main(["run", "-c", str(file), *inputs]) == 0
+    assert [call[0] for call in calls] == ["search"] * 4 + ["report"]
+    assert [word for call in calls[:4] for word in call if "model.seed" in word or "model.directory" in word] == [
+        f"--model.{key}" for seed in (3, 4) for name in ("search", "colour")
+        for key in (f"directory=runs/my_images/seed{seed}/{name}", f"seed={seed}")
+    ]  # fmt: skip
+    results = [word for word in calls[4] if word.startswith("--results+=")]
+    assert len(results) == 4
+    assert not any("next_step" in word for word in calls[4])

@@ -1,6 +1,7 @@
 """One task, one method: as by hand, as a comparison writes it, and nothing global changed."""
 
 import logging
+import math
 import os
 import random
 import signal
@@ -392,3 +393,17 @@ def test_a_mistake_gets_one_sentence(arguments, message):
     with pytest.raises(ValueError) as caught:
         search(**{"task": TASK, "space": SPACE, **arguments})
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("refit", [True, False])
+def test_a_choice_is_validated_by_a_training_on_the_train_part_alone(refit):
+    result = searched("fixed", refit=refit, validate=True)
+    plain = searched("fixed", refit=refit)
+    assert math.isnan(plain.val_accuracy)
+    alone = searched("fixed", refit=False)
+    scores = alone.network(TASK.val.inputs)
+    assert result.val_accuracy == pytest.approx((scores.argmax(1) == TASK.val.labels).float().mean().item())
+    more = alone.training_cost.flops if refit else 0
+    assert result.training_cost.flops == plain.training_cost.flops + more
+    assert torch.equal(result.network(TASK.test.inputs), plain.network(TASK.test.inputs))
+    assert math.isnan(searched("fixed", replace(TASK, val=None), validate=True).val_accuracy)

@@ -170,3 +170,33 @@ def test_spread(heights, expected):
 
 def test_side_by_side():
     assert side_by_side([3.0, 1.0, 1.0, 1.05], 0.1) == pytest.approx([3.0, 1.0, 1.1, 1.2])
+
+
+def test_a_curve_goes_on_to_the_whole_cost_of_its_search(make):
+    protocol = Protocol("target", 4, 24, "running")
+    rows = [
+        make("halving", value=0.9, task="t", protocol=protocol, search=300, curve=[(100, 0.5), (150, 0.9)]),
+        make("DARTS", value=0.9, task="t", protocol=protocol, search=50, curve=[(50, 0.8)]),
+    ]
+    (axes,) = draw_curves(rows).axes
+    lines = [line.get_xydata() for line in axes.lines if line.get_drawstyle() == "steps-post"]
+    assert lines[0].tolist() == [[math.log10(100), 50], [math.log10(150), 90], [math.log10(300), 90]]
+    assert len(lines[1]) == 1
+    assert "halving (ring at 150)" in {text.get_text() for text in axes.texts}
+    assert draw_curves(rows[1:]) is None  # a point alone tells nothing
+
+
+def test_one_task_has_one_title_in_all_figures_and_it_is_whole(make):
+    protocol = Protocol("target", 4, 24, "running")
+    curve = [(100, 0.5), (150, 0.9)]
+    rows = [
+        replace(make(name, value=0.9, task="photos", protocol=protocol, search=300, curve=curve), images=(1000, 334))
+        for name in "ab"
+    ]
+    title = "Task photos: 4 classes, trained on 1000 images, tested on 334"
+    for drawn in (draw_curves(rows), draw_costs(tables(rows))):
+        (axes,) = drawn.axes
+        assert axes.get_title(loc="left").replace("\n", " ") == title
+        assert inside(drawn)
+        renderer = drawn.canvas.get_renderer()
+        assert Text.get_window_extent(axes._left_title, renderer).y1 <= drawn.bbox.y1

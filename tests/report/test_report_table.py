@@ -219,3 +219,21 @@ def test_terminal_shows_every_cell_whole(many, width, parts):
     assert "…" not in text
     for cell in cells(table.rows[3])[1:-1]:  # but the seeds, which all rows share
         assert cell in text
+
+
+def test_a_single_task_of_several_seeds(make, many):
+    rows = [
+        make("a", value=value, seed=seed, task="folder", protocol=many[-1].protocol)
+        for seed, value in enumerate((0.5, 0.7))
+    ]
+    (table,) = tables(rows)
+    assert (table.title, table.units) == ("Task folder: 10 classes", "seeds")
+    assert cells(table.rows[0])[1:3] == ["60.0", "60.0 [0.0, 100.0]"]
+    text = to_markdown(table)
+    assert "Accuracy: mean over seeds. Over seeds: the same mean with its 95 % interval (Student's t)." in text
+    assert "Meta-training" not in text
+
+
+def test_what_meta_training_stands_for_is_told(make):
+    text = to_markdown(tables([make("random weights", values=[0.5, 0.6], meta=10**12)])[0])
+    assert "or its architecture alone where the network starts from random weights." in text

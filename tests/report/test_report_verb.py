@@ -1,3 +1,4 @@
+import math
 import re
 from dataclasses import replace
 
@@ -6,7 +7,7 @@ from PIL import Image
 
 from lit_metanas.callbacks import ProbabilityHistory
 from lit_metanas.callbacks.probability_history import Moment
-from lit_metanas.records import ArchitectureRow, write_architectures, write_results
+from lit_metanas.records import ArchitectureRow, Protocol, read_architectures, write_architectures, write_results
 from lit_metanas.report import write_report
 from lit_metanas.report.report_verb import report
 from lit_metanas.spaces import Architecture
@@ -89,3 +90,51 @@ def test_missing_results_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"none\.json"):
         report([str(tmp_path / "none.json")], str(tmp_path / "out"))
     assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def searches(make, tmp_path, monkeypatch):
+    """Three searches of one folder: the worst by validation is the best by the test."""
+    monkeypatch.chdir(tmp_path)
+    for place, method, seed, validated, tested in (
+        ("search", "meta", 0, 0.7, 0.9), ("colour", "in colour", 0, 0.7, 0.5), ("more", "in colour", 1, 0.8, 0.6)
+    ):  # fmt: skip
+        folder = tmp_path / place / "children" / "photos" / method
+        folder.mkdir(parents=True)
+        (folder / "model.json").touch()
+        weights = (folder / "weights.pt").relative_to(tmp_path / place).as_posix()
+        row = ArchitectureRow("photos", method, "LayeredSpace", Architecture({"kernel": "3", "depth": "2"}), validated)
+        write_architectures(tmp_path / place / "architectures.json", [replace(row, seed=seed, weights=weights)])
+        result = make(method, value=tested, task="photos", seed=seed, protocol=Protocol("target", 3, 20, "running"))
+        write_results(tmp_path / place / "results.json", [result])
+    return ["search/results.json", "colour/results.json", "more/results.json"]
+
+
+def test_the_best_network_by_validation_is_named_with_its_folder(searches, tmp_path, capsys, monkeypatch):
+    report(searches, "out")
+    best = "more/children/photos/in colour"
+    printed = capsys.readouterr().out
+    assert f"Best by validation accuracy, 80.0 %: in colour, in {best}\n" in printed
+    assert f"Next: lit-metanas predict --model.directory '{best}' --data.images NEW_IMAGES\n" in printed
+    text = (tmp_path / "out" / "report.md").read_text()
+    assert "| meta | photos | 0 | 70.0 | `search/children/photos/meta` |" in text
+    assert "| in colour | photos | 0 | 70.0 | `colour/children/photos/in colour` |" in text
+    assert f"in {best}. Validation images are neither" in text
+    assert "(meta, photos, seed 0; in colour, photos, seed 0; in colour, photos, seed 1)" in text
+    report(searches, "out", next_step="another")
+    assert capsys.readouterr().out.endswith("Next: another\n")
+    (tmp_path / best / "model.json").unlink()  # not exported: no folder that `predict` takes
+    report(searches, "out")
+    assert "predict --model.directory search/children/photos/meta " in capsys.readouterr().out
+    monkeypatch.setattr("lit_metanas.report.report_verb.MOST_NETWORKS", 1)
+    report(searches, "out")
+    assert "1 more are in the searches' directories." in (tmp_path / "out" / "report.md").read_text()
+
+
+def test_without_a_validation_score_no_network_is_the_best(searches, tmp_path, capsys):
+    for place in ("search", "colour", "more"):
+        file = tmp_path / place / "architectures.json"
+        write_architectures(file, [replace(row, value=math.nan) for row in read_architectures(file)])
+    report(searches, "out")
+    assert "Best by" not in capsys.readouterr().out
+    assert "| meta | photos | 0 | – | `search/" in (tmp_path / "out" / "report.md").read_text()

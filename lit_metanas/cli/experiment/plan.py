@@ -33,7 +33,8 @@ an input's name         what ``inputs`` says, or ``--inputs.NAME`` on the comman
 
 In a phase of all seeds (``per_seed: false``) an argument with ``{seed}`` or ``{run}`` is repeated for each seed. An
 argument with a word that ``methods`` says is null is left out. ``args`` of the experiment are those of all phases of
-a verb. Paths are relative to the file that they stand in.
+a verb. ``needs`` names inputs that must be files or folders, and says where one gets them; nothing begins without.
+Paths are relative to the file that they stand in.
 """
 
 from __future__ import annotations
@@ -133,11 +134,12 @@ def plan(
     methods: Mapping[str, Words] | None = None,
     inputs: Mapping[str, str] | None = None,
     args: Mapping[str, Sequence[str]] | None = None,
+    needs: Mapping[str, str] | None = None,
 ) -> list[Step]:
     """All steps in order: consecutive phases of one seed stay together, phases of all seeds wait for every seed.
 
     Raises:
-        UsageError: names are given twice, words are unknown, or a configuration is missing.
+        UsageError: names are given twice, words are unknown, or a configuration or a needed input is missing.
     """
     protocols, methods, inputs, args = protocols or (), methods or {}, inputs or {}, args or {}
     for verb in args.keys() - {phase.verb for phase in phases}:
@@ -151,8 +153,13 @@ def plan(
     _check_phases(phases)
     if not seeds or len(set(seeds)) < len(seeds):
         raise UsageError(f"'seeds' is {seeds}: give at least one, and each once, since it has one folder.")
+    if len(seeds) > 1 and not any(phase.per_seed or _of_seed(phase.args) for phase in phases):
+        raise UsageError(
+            f"'seeds' is {shorten(str(seeds))}, but each phase is done once, for all seeds: give one seed."
+        )
     if not all(0 <= seed < 2**32 for seed in seeds):
         raise UsageError(f"'seeds' is {shorten(str(seeds))}: give numbers from 0 to {2**32 - 1}.")
+    _check_needs(needs or {}, inputs)
     words = {**inputs, "directory": str(directory)}
     steps: list[Step] = []
     start = 0
@@ -192,6 +199,22 @@ def _check_inputs(inputs: Mapping[str, str], phases: list[Phase], methods: Mappi
             raise UsageError(f"'inputs.{name}' is used by no phase{near_miss(name, used)}")
 
 
+def _check_needs(needs: Mapping[str, str], inputs: Mapping[str, str]) -> None:
+    """Refuse an experiment that would stop halfway, at the phase that reads what is not there."""
+    for name, what in needs.items():
+        if name not in inputs:
+            raise UsageError(f"'needs.{name}' is no input{near_miss(name, inputs)}")
+        if not os.path.exists(inputs[name]):
+            raise UsageError(
+                f"'inputs.{name}' is '{inputs[name]}', which is not there: give, by --inputs.{name}, {what}."
+            )
+
+
+def _of_seed(args: Iterable[str]) -> bool:
+    """Whether a seed stands in one of the arguments."""
+    return any(not {"seed", "run"}.isdisjoint(WORD.findall(argument)) for argument in args)
+
+
 def _expand(phase: Phase, protocols: Sequence[str], methods: Mapping[str, Words]) -> Iterator[Phase]:
     """The phase for each protocol and method that it asks for, their words in place."""
     variants: dict[str, list[Words]] = {
@@ -228,8 +251,7 @@ def _step(phase: Phase, seed: int | None, seeds: list[int], words: dict[str, str
         given.append(f"--trainer.default_root_dir={folder}")
         given += [] if seed is None else [f"--seed_everything={seed}"]
     for argument in phase.args:
-        of_seed = not {"seed", "run"}.isdisjoint(WORD.findall(argument))
-        for each in seeds if seed is None and of_seed else [seed]:
+        for each in seeds if seed is None and _of_seed([argument]) else [seed]:
             known = {**words, "seed": str(each), "run": f"{words['directory']}/seed{each}"}
             given.append(_substitute(argument, known, phase.name))
     before = [step.fingerprint for step in earlier if seed is None or step.seed in (None, seed)]

@@ -22,6 +22,12 @@ from lit_metanas.io.text import number_of, rough
 LISTED = (".md", ".png", ".svg", ".json", ".jsonl", ".pt2", ".pt", ".ckpt", ".csv")
 """Endings of the files that a user may want, the likeliest first."""
 
+OWN_FILES = ("phase.json", "search.json")
+"""What steps leave for themselves."""
+
+LOGS = "logs"
+"""The folder of a step's loggers."""
+
 MOST_FILES = 10
 """Lines of files at the end."""
 
@@ -36,6 +42,7 @@ def run(
     methods: dict[str, dict[str, str | None]] | None = None,
     inputs: dict[str, str] | None = None,
     args: dict[str, list[str]] | None = None,
+    needs: dict[str, str] | None = None,
     jobs: int = 1,
     pace: float = 1.0,
     *,
@@ -54,6 +61,7 @@ def run(
         methods: for phases of each method, and which words stand for what in a method's phases.
         inputs: what the user has to give, for instance the folder of a data set, by the names in the phases' args.
         args: further arguments of all phases of a verb.
+        needs: inputs that must be files or folders, and what each is.
         jobs: how many seeds run side by side, each step in a process of its own whose output goes to ``log.txt`` in
             the step's folder; with one job all is done in this process.
         pace: how long the phases take, in times of their ``minutes``; for an experiment over another one with more or
@@ -66,7 +74,7 @@ def run(
         raise UsageError(f"'pace' is {pace}: give a number from 0, or 1 where the phases take their minutes.")
     own_path(directory, "directory")
     seeds = [0] if seeds is None else seeds
-    steps = plan(phases, directory, seeds, protocols=protocols, methods=methods, inputs=inputs, args=args)
+    steps = plan(phases, directory, seeds, protocols=protocols, methods=methods, inputs=inputs, args=args, needs=needs)
     steps = [replace(step, minutes=pace * step.minutes) for step in steps]
     progress = Progress(steps)
     with directory_lock(directory, "run", "directory"):
@@ -126,12 +134,16 @@ def _alone(args: list[str]) -> Iterator[None]:
 
 
 def _summary(progress: Progress, directory: Path) -> None:
-    """What each step took, and the files of the last ones: those of a report, if there is one, and results."""
+    """What each step took, the last one's files, which are a report's if there is one, networks, and other results."""
     width = max(len(step.label) for step in progress.steps)
     print("\nStep" + " " * (width - 2) + "Time")
     for number, step in enumerate(progress.steps):
         print(f"{step.label:<{width}}  {progress.done[number]}")
-    files = [file for step in reversed(progress.steps) for file in _files(step.folder)]
+    last, *earlier = [step.folder for step in reversed(progress.steps)]
+    networks = {folder: sorted(file.parent for file in folder.rglob("model.json")) for folder in (last, *earlier)}
+    files = [*networks[last], *_files(last, networks[last])]
+    files += [network for folder in earlier for network in networks[folder]]
+    files += [file for folder in earlier for file in _files(folder, networks[folder])]
     print("\nFiles")
     for file in files[: MOST_FILES if len(files) == MOST_FILES else MOST_FILES - 1]:
         print(f"  {file}")
@@ -139,7 +151,8 @@ def _summary(progress: Progress, directory: Path) -> None:
         print(f"  … and {len(files) - MOST_FILES + 1} more in {directory}")
 
 
-def _files(folder: Path) -> list[Path]:
-    """What a step has left for its user, the highest in its folder first."""
-    files = [file for file in folder.rglob("*") if file.suffix in LISTED and file.name != "phase.json"]
-    return sorted(files, key=lambda file: (len(file.parts), LISTED.index(file.suffix), file))
+def _files(folder: Path, networks: list[Path]) -> list[Path]:
+    """What a step has left for its user beside exported networks, the highest in its folder first."""
+    files = [file for file in folder.rglob("*") if file.suffix in LISTED and file.name not in OWN_FILES]
+    others = [file for file in files if file.parent not in networks and LOGS not in file.relative_to(folder).parts]
+    return sorted(others, key=lambda file: (len(file.parts), LISTED.index(file.suffix), file))

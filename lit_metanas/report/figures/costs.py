@@ -92,7 +92,7 @@ def _panel(axes: Axes, table: ProtocolTable, colours: Mapping[str, int]) -> None
     frame(axes, table.title, f"{ACCOUNTS[table.account]} to search one task")
     axes.set_ylabel("accuracy, %", fontsize=9, color=INK)
     intervals = f"line: 95 % interval over {table.units}"
-    if any(not math.isnan(row.seeds.half) for row in table.rows):
+    if table.units != "seeds" and any(not math.isnan(row.seeds.half) for row in table.rows):
         intervals = f"lines: 95 % intervals, thin over {table.units}, thick over seeds"
     axes.text(1, 1.015, intervals, transform=axes.transAxes, fontsize=7.5,
               color=FAINT, ha="right", va="bottom")  # fmt: skip

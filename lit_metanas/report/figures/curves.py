@@ -24,7 +24,7 @@ from lit_metanas.report.figures.panel import (
     ticks,
 )
 from lit_metanas.report.paired_statistics import mean_curve, saturation
-from lit_metanas.report.table import methods_of, protocol_title
+from lit_metanas.report.table import by_protocol, methods_of, title_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,17 +37,20 @@ Curve = list[tuple[float, float]]
 def draw_curves(results: Sequence[ResultRow]) -> Figure | None:
     """Draw the best validation score so far over what was spent, averaged over tasks and seeds, a panel a protocol.
 
-    A ring marks the lowest cost that comes within half a point of the end. None where no result has a curve.
+    Each curve goes on, level, to the whole cost of its search. A ring marks the lowest cost that comes within half a
+    point of the end. None where no result has a curve; a point that stands alone, which would tell nothing, has no
+    panel.
     """
     methods = methods_of(results)[:MOST_METHODS]
-    curves_of: dict[tuple[str, str], dict[str, list[Sequence[tuple[float, float]]]]] = {}
-    for result in results:
-        curves_of.setdefault(_panel_of(result), {}).setdefault(result.method, []).append(result.curve)
     panels: dict[tuple[str, str], dict[str, Curve]] = {}
-    for panel, by_method in list(curves_of.items())[:MOST_PANELS]:
+    for own in by_protocol(results)[:MOST_PANELS]:
+        curves = {}
         for method in methods:
-            if curve := [(cost, value) for cost, value in mean_curve(by_method.get(method, ())) if cost > 0]:
-                panels.setdefault(panel, {})[method] = curve
+            mean = mean_curve(_whole_curve(result) for result in own if result.method == method)
+            if curve := [(cost, value) for cost, value in mean if cost > 0]:
+                curves[method] = curve
+        if sum(map(len, curves.values())) > 1:
+            panels[title_of(own), own[0].protocol.account] = curves
     if not panels:
         return None
     width = LEFT + PANEL + name_room([_text(m, c) for curves in panels.values() for m, c in curves.items()])
@@ -61,9 +64,12 @@ def draw_curves(results: Sequence[ResultRow]) -> Figure | None:
     return drawn
 
 
-def _panel_of(result: ResultRow) -> tuple[str, str]:
-    """The title of the panel that shows a result, and what its costs are counted in."""
-    return protocol_title(result.protocol), result.protocol.account
+def _whole_curve(result: ResultRow) -> Sequence[tuple[float, float]]:
+    """The anytime curve, to the end of what the search spent."""
+    spent = float(getattr(result.cost, result.protocol.account))
+    if not result.curve or spent <= (last := max(result.curve))[0]:
+        return result.curve
+    return (*result.curve, (spent, last[1]))
 
 
 def _panel(axes: Axes, title: str, account: str, curves: dict[str, Curve], methods: list[str]) -> None:

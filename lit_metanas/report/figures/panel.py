@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lit_metanas.callbacks.figures import INK, label, plain_frame
-from lit_metanas.io.text import with_prefix
+from lit_metanas.io.text import printable, with_prefix
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-PANEL, HEIGHT, LEFT, ABOVE, BELOW = 4.6, 3.1, 0.75, 0.55, 0.75
-"""Inches: a panel's width and height, and the margins around it."""
+PANEL, HEIGHT, LEFT, ABOVE, BELOW = 4.6, 3.1, 0.75, 0.7, 0.75
+"""Inches: a panel's width and height, and the margins around it, above for a title of two lines."""
 
+TITLE_WIDTH = 54
+"""Characters of a title's line."""
 
 MOST_PANELS, MOST_METHODS = 20, 100
 """Most panels of a figure, and most methods in one."""
@@ -41,7 +44,8 @@ def side_by_side(wanted: Sequence[float], step: float) -> list[float]:
 def frame(axes: Axes, title: str, below: str) -> None:
     """Title, axis label, grid."""
     plain_frame(axes)
-    axes.set_title(label(title), fontsize=10.5, fontweight="bold", color=INK, loc="left", pad=18)
+    lines = textwrap.wrap(printable(title, 2 * TITLE_WIDTH - 8), TITLE_WIDTH)
+    axes.set_title("\n".join(map(label, lines)), fontsize=10.5, fontweight="bold", color=INK, loc="left", pad=18)
     axes.set_xlabel(label(below), fontsize=9, color=INK)
     axes.yaxis.grid(True, color="#E6E6E6", linewidth=0.7)
     axes.set_axisbelow(True)
