@@ -39,7 +39,7 @@ from lit_metanas.spaces import LayeredSpace
 from lit_metanas.tasks import Episode, Split
 
 PEAK = Path("/proc/self/clear_refs")
-TARGETS = {"FOMAML": 1.2, "MAML": 1.0}
+TARGETS = {"FOMAML": 1.6, "MAML": 1.3}
 WAY, SHOT, QUERY, TASKS, STEPS, RATE = 5, 5, 15, 4, 5, 0.1
 SHAPE = (1, 28, 28)
 SPACE = LayeredSpace(kernels=(3,), pools=("max",), activations=("ReLU",), dropouts=(0.0,))

@@ -1,4 +1,4 @@
-"""Times of several ways to do one thing, interleaved in one process, as ratios to a baseline."""
+"""CPU times of several ways to do one thing, interleaved in one process, as ratios to a baseline."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Ratio:
 
     Attributes:
         name: the way.
-        seconds: median time of one call.
+        seconds: median CPU time of one call.
         ratio: median over rounds of the baseline's time divided by this way's in the same round.
         low: smallest of those ratios.
         high: largest of those ratios.
@@ -49,7 +49,8 @@ def compare(
 ) -> list[Ratio]:
     """Time the baseline and all candidates in turn, ``repeats`` rounds after one round that does not count.
 
-    A round is short, so that what slows the machine slows all of its members. The ratio is the median over rounds.
+    A round is short, so that what slows the machine slows all of its members; and CPU time leaves out when others run
+    in between. The ratio is the median over rounds.
     Every other round goes in the reverse order.
 
     Args:
@@ -70,10 +71,10 @@ def compare(
         for repeat in range(repeats + 1):
             order = list(calls) if repeat % 2 else list(reversed(calls))
             for name in order:
-                start = time.perf_counter()
+                start = time.process_time()
                 calls[name]()
                 if repeat:
-                    times[name].append(time.perf_counter() - start)
+                    times[name].append(time.process_time() - start)
             gc.collect()
     finally:
         if collecting:

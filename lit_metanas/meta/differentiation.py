@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Literal
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from lit_metanas.meta.learner import Parameters, TaskNoise, Tensors
 from lit_metanas.relaxations.relaxation import Relaxation
+from lit_metanas.spaces.operations import differentiated_twice
 from lit_metanas.tasks.task import Episode, Split
 
 
@@ -45,7 +47,7 @@ class Autograd(Differentiation):
         keep = self.second_order
         # Views, lest a head made from class means pass its gradient on to the weights as if it were no parameter.
         leaves = {k: v.view_as(v) if keep and v.requires_grad else v.detach().requires_grad_() for k, v in at.items()}
-        with torch.enable_grad():
+        with torch.enable_grad(), differentiated_twice() if keep else nullcontext():
             loss, further = function(leaves)
         if not leaves or not loss.requires_grad:
             return {name: torch.zeros_like(value) for name, value in leaves.items()}, further

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import partial, reduce
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -151,7 +154,10 @@ def batch_normalise(
             return F.batch_norm(inputs, None, None, scale, shift, training=True, eps=EPSILON)
         # Channels last: as a table the second derivative takes half the time.
         rows = inputs.permute(0, 2, 3, 1).reshape(-1, channels)
-        rows = F.batch_norm(rows, None, None, scale, shift, training=True, eps=EPSILON)
+        if _TWICE.get() and rows.device.type == "cpu" and (scale is None or scale.dtype == rows.dtype):
+            rows = _normalise_rows(rows, scale, shift)
+        else:
+            rows = F.batch_norm(rows, None, None, scale, shift, training=True, eps=EPSILON)
         return rows.view(examples, height, width, channels).permute(0, 3, 1, 2)
     if record is not None:
         record[f"{key}.mean"], record[f"{key}.var"] = channel_moments(inputs)
@@ -163,6 +169,89 @@ def batch_normalise(
     factor = (var + EPSILON).rsqrt()
     factor = factor if scale is None else scale * factor
     return affine(inputs, factor, -mean * factor if shift is None else shift - mean * factor)
+
+
+_TWICE: ContextVar[bool] = ContextVar("gradients are differentiated", default=False)
+
+
+@contextmanager
+def differentiated_twice() -> Iterator[None]:
+    """What is computed within has its gradient differentiated by ``torch.autograd`` again, and not a third time."""
+    token = _TWICE.set(True)
+    try:
+        yield
+    finally:
+        _TWICE.reset(token)
+
+
+class _BatchNormRows(torch.autograd.Function):
+    """Batch-norm of rows ``(n, channels)``, whose second derivative takes half as many passes as PyTorch's."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, scale: Tensor | None, shift: Tensor | None) -> Tensor:
+        outputs, mean, inverse = torch.native_batch_norm(rows, scale, shift, None, None, True, 0.0, EPSILON)
+        ctx.save_for_backward(rows, scale, mean, inverse)
+        return outputs
+
+    @staticmethod
+    def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor | None, ...]:
+        (gradient,) = outer
+        found = _BatchNormRowsGradient.apply(gradient.contiguous(), *ctx.saved_tensors)
+        return tuple(one if needed else None for one, needed in zip(found, ctx.needs_input_grad, strict=True))
+
+
+class _BatchNormRowsGradient(torch.autograd.Function):
+    """The gradients of rows, scale and shift, each a function of the outer gradient, rows and scale.
+
+    With xhat the normalised rows, r = 1 / sigma and P(z) = z - mean(z) - xhat mean(z xhat) they are, for each channel,
+    scale r P(g), sum(g xhat) and sum(g). P is symmetric, and the gradient of sum(z xhat) is r P(z).
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, gradient: Tensor, rows: Tensor, scale: Tensor | None, mean: Tensor, inverse: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        of_rows, of_scale, of_shift = _rows_backward(gradient, rows, scale, mean, inverse)
+        ctx.save_for_backward(gradient, rows, scale, mean, inverse, of_scale, of_shift)
+        return of_rows, of_scale, of_shift
+
+    @staticmethod
+    def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled():
+            raise RuntimeError("Batch-norm has no third derivative here: do not say differentiated_twice.")
+        towards, of_scale, of_shift = outer
+        gradient, rows, scale, mean, inverse, with_xhat, total = ctx.saved_tensors
+        number = len(rows)
+        # r P(u), sum(u xhat) and sum(u) of the gradient u that comes for that of the rows.
+        projected, also_with_xhat, also_total = _rows_backward(towards.contiguous(), rows, None, mean, inverse)
+        both = (towards * gradient).sum(0) - (also_total * total + also_with_xhat * with_xhat) / number
+        factor = inverse if scale is None else scale * inverse
+
+        def plus_xhat(start: Tensor, slope: Tensor) -> Tensor:
+            """``start + slope * xhat``, for a constant in each channel."""
+            slope = slope * inverse
+            return torch.addcmul(start - slope * mean, rows, slope)
+
+        of_gradient = torch.addcmul(plus_xhat(of_shift, of_scale), projected, factor / inverse)
+        slope = (of_scale - factor * also_with_xhat / number) * inverse
+        of_rows = plus_xhat(-slope * total / number, -(factor * inverse * both + slope * with_xhat) / number)
+        of_rows = torch.addcmul(of_rows, gradient, slope)
+        of_rows = torch.addcmul(of_rows, projected, -factor * with_xhat / number)
+        return of_gradient, of_rows, None if scale is None else inverse * both, None, None
+
+
+def _normalise_rows(rows: Tensor, scale: Tensor | None, shift: Tensor | None) -> Tensor:
+    outputs: Tensor = _BatchNormRows.apply(rows, scale, shift)
+    return outputs
+
+
+def _rows_backward(
+    gradient: Tensor, rows: Tensor, scale: Tensor | None, mean: Tensor, inverse: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    found: tuple[Tensor, Tensor, Tensor] = torch.ops.aten.native_batch_norm_backward(
+        gradient, rows, scale, None, None, mean, inverse, True, EPSILON, [True, True, True]
+    )
+    return found
 
 
 def channel_moments(inputs: Tensor) -> tuple[Tensor, Tensor]:

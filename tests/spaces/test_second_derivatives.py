@@ -1,0 +1,58 @@
+"""The second derivative of batch-norm against PyTorch's."""
+
+import pytest
+import torch
+
+from lit_metanas.spaces.operations import batch_normalise, differentiated_twice
+
+
+def derivatives(twice, *, scaled, dtype, depend):
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(*shape):
+        return torch.randn(*shape, generator=generator, dtype=torch.float64).to(dtype)
+
+    inputs = (3 + 2 * draw(5, 4, 3, 2)).contiguous(memory_format=torch.channels_last).requires_grad_()
+    scale, shift = (draw(4).requires_grad_(), draw(4).requires_grad_()) if scaled else (None, None)
+    if scaled:
+        with torch.no_grad():
+            scale[1] = 0.0  # a channel that is switched off still has second derivatives
+    wanted = [inputs, scale, shift] if scaled else [inputs]
+    options = {"key": "norm", "statistics": None, "record": None}
+    if twice:
+        with differentiated_twice():
+            outputs = batch_normalise(inputs, scale, shift, **options)
+    else:
+        outputs = batch_normalise(inputs, scale, shift, **options)
+    first = torch.autograd.grad((outputs.tanh() * draw(*outputs.shape)).sum(), wanted, create_graph=True)
+    total = sum((draw(*one.shape) * one.sin()).sum() for one in (first if depend == "all" else first[:1]))
+    return outputs, first, torch.autograd.grad(total, wanted, allow_unused=True)
+
+
+@pytest.mark.parametrize("depend", ["all", "inputs"])
+@pytest.mark.parametrize("scaled", [True, False])
+def test_derivatives_of_first_and_second_order(scaled, depend):
+    found, expected = (derivatives(t, scaled=scaled, dtype=torch.float64, depend=depend) for t in (True, False))
+    assert type(found[0].grad_fn.next_functions[0][0].next_functions[0][0]).__name__ == "_BatchNormRowsBackward"
+    assert max(float(one.abs().max()) for one in found[2]) > 1e-2
+    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
+
+
+def test_single_precision_is_as_exact_as_pytorchs():
+    exact = derivatives(False, scaled=True, dtype=torch.float64, depend="all")[2]
+    errors = []
+    for twice in (True, False):
+        found = derivatives(twice, scaled=True, dtype=torch.float32, depend="all")[2]
+        errors.append(max(float((one - other).abs().max()) for one, other in zip(found, exact, strict=True)))
+    assert errors[0] < 4 * errors[1] + 1e-6
+
+
+def test_a_third_derivative_is_refused():
+    inputs = torch.randn(3, 2, 2, 2).contiguous(memory_format=torch.channels_last).requires_grad_()
+    with differentiated_twice():
+        outputs = batch_normalise(inputs, None, None, key="", statistics=None, record=None)
+    (first,) = torch.autograd.grad(outputs.square().sum(), inputs, create_graph=True)
+    with pytest.raises(RuntimeError, match="no third derivative"):
+        torch.autograd.grad(first.square().sum(), inputs, create_graph=True)
+    (second,) = torch.autograd.grad(first.square().sum(), inputs)
+    assert second.shape == inputs.shape
