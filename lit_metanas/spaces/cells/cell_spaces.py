@@ -200,7 +200,7 @@ class MetaNASCell(SearchSpace):
         channels: of each node before the first reduction cell, which doubles them as the second does.
         cells: of the network; those at one and two thirds of the depth are reduction cells.
         normalised_pools: whether a pooling is followed by a batch-norm without scale and shift.
-        full_convolutions: whether ``conv_3x3`` is a full convolution instead of the paper's depthwise-separable one.
+        full_convolutions: whether ``conv_3x3`` is a full convolution instead of a depthwise-separable one.
         reuse: see ``DARTSCell``.
         fixed: labels that single choices are restricted to, for instance ``{normal.inputs4: [0+2]}``.
 
