@@ -170,11 +170,13 @@ class QuerySearcher(Searcher):
 
         Raises:
             ValueError: the stored study was made under other settings or of other examples; the budget pays for no
-                architecture, or none meets the constraints; the estimator does not know a measure; or the sampler was
-                made for another space.
+                architecture, or none meets the constraints; the estimator does not know a measure, or has no recipe
+                to search; or the sampler was made for another space.
             FailedWorkError: too many failed in a row, or all that were tried.
         """
         self._goal.check(estimator)
+        if self.train:
+            estimator.with_recipe({name: given.low for name, given in self.train.items()})
         if isinstance(self.sampler, HistorySampler):
             self.sampler.check(space)
         connect = RDBStorage if self.worker is None else partial(shared_storage, heartbeat=self.heartbeat)

@@ -321,7 +321,7 @@ def limits() -> Iterator[None]:
     before = signal.signal(signal.SIGPROF, stop)
     limit = resource.getrlimit(resource.RLIMIT_AS)
     # More than a case may take, lest the machine runs out of memory: what asks for it all at once gets an error.
-    resource.setrlimit(resource.RLIMIT_AS, (_memory("VmSize") + 4 * MEMORY, limit[1]))
+    resource.setrlimit(resource.RLIMIT_AS, (memory("VmSize") + 4 * MEMORY, limit[1]))
     start, begin = _reset(), time.process_time()
     signal.setitimer(signal.ITIMER_PROF, SECONDS)
     clock = threading.Timer(WAIT, os.kill, (os.getpid(), signal.SIGPROF))  # the other timer is pytest-timeout's
@@ -337,10 +337,10 @@ def limits() -> Iterator[None]:
         signal.signal(signal.SIGPROF, before)
         resource.setrlimit(resource.RLIMIT_AS, limit)
     assert time.process_time() - begin <= SECONDS, "it took too long"
-    assert _memory("VmHWM") - start <= MEMORY, "it took too much memory"
+    assert memory("VmHWM") - start <= MEMORY, "it took too much memory"
 
 
-def _memory(name: str) -> int:
+def memory(name: str) -> int:
     """Bytes of this process, by the system's name."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) << 10 for line in lines if line.startswith(f"{name}:"))
@@ -350,7 +350,7 @@ def _reset() -> int:
     """Let the most memory be counted from now on; returns what is taken."""
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
-    return _memory("VmHWM")
+    return memory("VmHWM")
 
 
 def ending(call: Callable[[], Any], home: Path, names: str = "") -> tuple[str, Any]:
