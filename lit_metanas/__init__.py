@@ -28,15 +28,15 @@ _NAMES = {
     "io": ("tune_allocator"),
     "tasks": (
         "ArraySource ClassDistances DataStatistics DatasetSource Distortion DrawnTasks Episode "
-        "EpisodeDataModule EpisodeLoader EpisodeSampler EpisodeStream FolderTask Glyphs ImageFolder "
-        "JoinedEmbedding NewImages Omniglot RandomFeatures Split Subset TargetTaskDataModule Task "
-        "TaskCollection TaskEmbedding TaskSource TorchvisionSource check_task draw_episode draw_task "
-        "task_from_arrays task_from_dataset"
+        "EpisodeDataModule EpisodeLoader EpisodeSampler EpisodeStream FolderTask Glyphs ImageFolder ImageShape "
+        "JoinedEmbedding NewImages Omniglot Preprocessing RandomFeatures SeriesShape Shape Split Subset "
+        "TargetTaskDataModule Task TaskCollection TaskEmbedding TaskSource TokenShape TorchvisionSource check_task "
+        "draw_episode draw_task shape_of task_from_arrays task_from_dataset"
     ),
     "spaces": (
         "Architecture Builder Candidates Choice ChoiceSpace DARTSCell ENASMacro Encoding Gate LayeredSpace "
         "MetaNASCell Mixture MobileMacro MobileStage NASBench101 NASBench201 NASBench201Encoding "
-        "NASBenchGraph NASBenchGraphEncoding NetworkCost OneHotEncoding SearchSpace Shape Supernet inherit "
+        "NASBenchGraph NASBenchGraphEncoding NetworkCost OneHotEncoding SearchSpace Supernet inherit "
         "one_hot"
     ),
     "records": (

@@ -24,7 +24,7 @@ from lit_metanas.records.result_files import (
     write_results,
 )
 from lit_metanas.records.rows import ArchitectureRow, ResultRow
-from lit_metanas.spaces.supernet import Shape
+from lit_metanas.tasks.inputs import Shape
 
 
 class ComparisonRow(NamedTuple):
@@ -54,7 +54,7 @@ class ComparisonRow(NamedTuple):
             record: what the search tried.
             value: the architecture's validation score, if it is not the best one in the search.
             metric: what that is.
-            shape: channels, height and width of an input; zeros where none was seen.
+            shape: of an input; zeros where none was seen.
             way: number of classes.
             classes: their names.
             weights: file of the trained network's weights, relative to the run's directory.

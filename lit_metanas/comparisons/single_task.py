@@ -28,7 +28,7 @@ from lit_metanas.searchers.query import QuerySearcher
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.spaces.supernet import Shape
+from lit_metanas.tasks.inputs import Shape
 from lit_metanas.tasks.task import Split, Task, check_task, join_parts
 from lit_metanas.training.child import (
     Child,

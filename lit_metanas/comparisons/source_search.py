@@ -24,8 +24,9 @@ from lit_metanas.records.record_lines import merge_record_lines, read_record_lin
 from lit_metanas.records.result_files import read_architectures, write_architectures
 from lit_metanas.records.rows import ArchitectureRow
 from lit_metanas.searchers.halving.rungs import Halving
-from lit_metanas.spaces import SearchSpace, Shape, inherit
+from lit_metanas.spaces import SearchSpace, inherit
 from lit_metanas.tasks.episode_data import EpisodeDataModule
+from lit_metanas.tasks.inputs import Shape
 from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint, write_meta_checkpoint
 from lit_metanas.training.meta_search.meta_search import default_weight_optimizer
 

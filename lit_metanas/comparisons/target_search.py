@@ -15,7 +15,7 @@ from lit_metanas.io.text import hardware
 from lit_metanas.records.rows import Protocol, ResultRow
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.spaces.supernet import Shape
+from lit_metanas.tasks.inputs import Shape
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.child import Recipe
 

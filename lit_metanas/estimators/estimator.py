@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from lit_metanas.records.budget import Cost
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.spaces.supernet import Shape
+from lit_metanas.tasks.inputs import Shape
 from lit_metanas.tasks.task import Task
 
 FAILURES = (ArithmeticError, MemoryError, RuntimeError, ValueError)

@@ -26,8 +26,9 @@ from lit_metanas.io.settings import tensor_digest
 from lit_metanas.meta import Adaptation, Head, PrototypeLoss
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.plain import from_plain
-from lit_metanas.spaces import Architecture, SearchSpace, Shape, inherit
+from lit_metanas.spaces import Architecture, SearchSpace, inherit
 from lit_metanas.tasks.episode_data import EpisodeDataModule
+from lit_metanas.tasks.inputs import Shape
 from lit_metanas.training.meta_search.meta_search import MetaSearch, default_weight_optimizer
 from lit_metanas.training.trainers import quiet_trainer
 

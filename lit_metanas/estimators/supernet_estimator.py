@@ -18,7 +18,8 @@ from lit_metanas.records.budget import Cost
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.mixture import one_hot
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.spaces.supernet import Shape, embed_and_record
+from lit_metanas.spaces.supernet import embed_and_record
+from lit_metanas.tasks.inputs import Shape
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.child import score_accuracy
 from lit_metanas.training.meta_search.meta_checkpoint import read_meta_checkpoint

@@ -13,7 +13,7 @@ from lit_metanas.estimators.estimator import Estimator, Measure, Score, network_
 from lit_metanas.records.budget import Cost
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.spaces.supernet import Shape
+from lit_metanas.tasks.inputs import Shape
 from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.child import Child, Recipe, accuracy, fit_child, images_an_epoch, training_cost
 

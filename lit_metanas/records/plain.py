@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get
 
 from lit_metanas.io.text import writable
 from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.tasks.inputs import ImageShape, SeriesShape, Shape, TokenShape, plain_shape, read_shape
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -29,6 +30,8 @@ def to_plain(value: object) -> Any:
         return {field.name: to_plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
         return {writable(str(key)): to_plain(item) for key, item in value.items()}
+    if isinstance(value, ImageShape | SeriesShape | TokenShape):
+        return plain_shape(value)
     if isinstance(value, str):
         return writable(value)  # at the end of a search it is too late for a refusal
     if isinstance(value, tuple | list):
@@ -67,6 +70,8 @@ def from_plain(kind: type[_T], value: object, place: str) -> _T:
 
 def _read(hint: Any, value: object, place: str) -> Any:
     """Read a value of the annotated type."""
+    if hint == Shape:
+        return _read_shape(value, place)
     origin, inner = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
         return _read_union(inner, value, place)
@@ -109,6 +114,14 @@ def _read_tuple(inner: tuple[Any, ...], value: object, place: str) -> tuple[Any,
     if len(value) != len(inner):
         raise ValueError(f"{place} must have {len(inner)} entries, not {len(value)}")
     return tuple(_read(hint, item, f"{place}[{i}]") for i, (hint, item) in enumerate(zip(inner, value, strict=True)))
+
+
+def _read_shape(value: object, place: str) -> Shape:
+    """Read the shape of an input from a list."""
+    try:
+        return read_shape(value if isinstance(value, list) else [])
+    except ValueError:
+        raise ValueError(f"{place} must be the shape of an input, not {_quote(value)}") from None
 
 
 def _read_scalar(hint: Any, value: object, place: str) -> Any:

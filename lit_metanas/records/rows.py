@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import Trial
 from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.tasks.inputs import Shape
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ class ArchitectureRow:
         metric: what ``value`` is.
         cost: of the search.
         recipe: the child's training hyper-parameters.
-        shape: channels, height and width of an input; zeros where none was seen.
+        shape: of an input; zeros where none was seen.
         way: number of classes.
         classes: the classes' names, in the order of their labels.
         weights: file of the trained child's weights, relative to this file; empty where none was kept.
@@ -159,7 +160,7 @@ class ArchitectureRow:
     metric: str = "validation accuracy"
     cost: Cost = field(default_factory=Cost)
     recipe: dict[str, float | int | str | bool] = field(default_factory=dict)
-    shape: tuple[int, int, int] = (1, 28, 28)
+    shape: Shape = (1, 28, 28)
     way: int = 0
     classes: tuple[str, ...] = ()
     weights: str = ""

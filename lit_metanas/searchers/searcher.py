@@ -8,7 +8,7 @@ from lit_metanas.io.settings import keeps_arguments
 from lit_metanas.records.budget import Budget, Cost
 from lit_metanas.records.record import SearchOutcome
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.spaces.supernet import Shape
+from lit_metanas.tasks.inputs import Shape
 from lit_metanas.tasks.task import Task
 
 

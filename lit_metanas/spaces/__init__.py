@@ -13,7 +13,7 @@ from lit_metanas.spaces.nas_bench_101 import NASBench101
 from lit_metanas.spaces.nas_bench_201 import NASBench201, NASBench201Encoding
 from lit_metanas.spaces.nas_bench_graph import NASBenchGraph, NASBenchGraphEncoding
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.spaces.supernet import NetworkCost, Shape, Supernet, inherit
+from lit_metanas.spaces.supernet import NetworkCost, Supernet, inherit
 
 __all__ = [
     "Architecture",
@@ -38,7 +38,6 @@ __all__ = [
     "NetworkCost",
     "OneHotEncoding",
     "SearchSpace",
-    "Shape",
     "Supernet",
     "inherit",
     "one_hot",

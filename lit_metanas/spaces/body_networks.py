@@ -17,7 +17,8 @@ from lit_metanas.spaces.forward_pass import ForwardPass, running
 from lit_metanas.spaces.mixed_layers import MixedDropout, MixedLayer, MixedNorm, averages, name_layers
 from lit_metanas.spaces.mixture import Gate, Mixture
 from lit_metanas.spaces.operations import as_channels_last
-from lit_metanas.spaces.supernet import Record, Shape, Statistics, Supernet
+from lit_metanas.spaces.supernet import Record, Statistics, Supernet
+from lit_metanas.tasks.inputs import Shape
 
 
 class BodySupernet(Supernet):

@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from lit_metanas.spaces.forward_pass import OpenNumber, largest
 from lit_metanas.spaces.mixed_layers import MixedChoice, MixedDepth, MixedLayer, SlicedConv2d, Sum
-from lit_metanas.spaces.supernet import Shape
+from lit_metanas.tasks.inputs import Shape
 
 _LONGEST_REASON = 160
 """Characters of PyTorch's words that are passed on."""

@@ -15,7 +15,8 @@ from lit_metanas.spaces.body_networks import BodyChild, BodySupernet
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.child_network import ChildNetwork
 from lit_metanas.spaces.choice_space import ChoiceSpace
-from lit_metanas.spaces.supernet import NetworkCost, Shape, Supernet
+from lit_metanas.spaces.supernet import NetworkCost, Supernet
+from lit_metanas.tasks.inputs import Shape
 
 
 class SearchSpace(ChoiceSpace):

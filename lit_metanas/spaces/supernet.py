@@ -18,9 +18,6 @@ Statistics = Mapping[str, Tensor] | None
 Record = dict[str, Tensor] | None
 """Filled with a batch's means and variances; None keeps none."""
 
-Shape = tuple[int, int, int]
-"""Channels, height and width of one input."""
-
 
 @dataclass(frozen=True)
 class NetworkCost:

@@ -7,6 +7,8 @@ from lit_metanas.tasks.dataset_tasks import DatasetSource, task_from_dataset
 from lit_metanas.tasks.embeddings import ClassDistances, DataStatistics, JoinedEmbedding, RandomFeatures, TaskEmbedding
 from lit_metanas.tasks.episode_loader import EpisodeLoader, EpisodeSampler, EpisodeStream
 from lit_metanas.tasks.images import Distortion, FolderTask, Glyphs, ImageFolder, Omniglot, TorchvisionSource
+from lit_metanas.tasks.inputs import ImageShape, SeriesShape, Shape, TokenShape, shape_of
+from lit_metanas.tasks.preprocessing import Preprocessing
 from lit_metanas.tasks.sampling import DrawnTasks, draw_episode, draw_task
 from lit_metanas.tasks.source import Subset, TaskSource
 from lit_metanas.tasks.task import Episode, Split, Task, TaskCollection, check_task
@@ -31,10 +33,14 @@ __all__ = [
     "FolderTask",
     "Glyphs",
     "ImageFolder",
+    "ImageShape",
     "JoinedEmbedding",
     "NewImages",
     "Omniglot",
+    "Preprocessing",
     "RandomFeatures",
+    "SeriesShape",
+    "Shape",
     "Split",
     "Subset",
     "TargetTaskDataModule",
@@ -42,10 +48,12 @@ __all__ = [
     "TaskCollection",
     "TaskEmbedding",
     "TaskSource",
+    "TokenShape",
     "TorchvisionSource",
     "check_task",
     "draw_episode",
     "draw_task",
+    "shape_of",
     "task_from_arrays",
     "task_from_dataset",
 ]

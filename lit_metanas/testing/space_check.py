@@ -19,7 +19,8 @@ from lit_metanas.spaces.choice_space import ChoiceSpace
 from lit_metanas.spaces.flop_count import telling_layers
 from lit_metanas.spaces.mixture import Gate, Mixture, one_hot
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.spaces.supernet import NetworkCost, Shape, Supernet, inherit
+from lit_metanas.spaces.supernet import NetworkCost, Supernet, inherit
+from lit_metanas.tasks.inputs import Shape
 from lit_metanas.testing.choice_check import check_choices, require, sample_architectures
 
 TOLERANCE = 1e-5

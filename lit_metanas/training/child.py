@@ -17,7 +17,7 @@ from torchmetrics.classification import MulticlassAccuracy
 from lit_metanas.records.budget import TRAINING_PASSES, Cost
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.spaces.supernet import Shape
+from lit_metanas.tasks.inputs import Shape
 from lit_metanas.tasks.task import Split
 from lit_metanas.training.trainers import quiet_trainer
 

@@ -80,10 +80,10 @@ from lit_metanas.spaces import (
     NASBench101,
     NASBench201,
     SearchSpace,
-    Shape,
     one_hot,
 )
 from lit_metanas.tasks import EpisodeDataModule, Split, Subset, Task, TaskSource
+from lit_metanas.tasks.inputs import Shape
 from lit_metanas.tasks.source import SUBSETS
 from lit_metanas.training import ArchitectureSchedule, MetaSearch, Recipe, SecondOrder
 from lit_metanas.training.weight_sharing.darts_training import DARTSRates

@@ -16,7 +16,8 @@ from lit_metanas.records.budget import Budget, Cost
 from lit_metanas.records.record import SearchOutcome
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.spaces.supernet import Shape, embed_and_record
+from lit_metanas.spaces.supernet import embed_and_record
+from lit_metanas.tasks.inputs import Shape
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.meta_search.meta_checkpoint import read_meta_checkpoint, read_parameters
 from lit_metanas.training.trainers import quiet_trainer

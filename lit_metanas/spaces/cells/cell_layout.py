@@ -14,7 +14,8 @@ from torch import nn
 from lit_metanas.spaces.architecture import Choice, edge_name
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.cells.cell_operations import CELL_OPERATIONS, Norms, Operation, convolve, factorized_reduction
-from lit_metanas.spaces.supernet import NetworkCost, Shape
+from lit_metanas.spaces.supernet import NetworkCost
+from lit_metanas.tasks.inputs import Shape, image_shape
 
 KINDS = ("normal", "reduce")
 """Cells that keep the size of the image, and cells that halve it."""
@@ -160,7 +161,7 @@ class CellCosts(NamedTuple):
 @cache
 def cell_costs(layout: CellLayout, shape: Shape) -> CellCosts:
     """Price all operations on all edges, for inputs of ``shape``."""
-    channels, height, width = shape
+    channels, height, width = image_shape(shape)
     stem = 9 * channels * layout.stem
     base = [NetworkCost(stem + 2 * layout.stem, stem * height * width)]
     terms: dict[tuple[str, str], list[NetworkCost]] = {}

@@ -15,7 +15,7 @@ from lit_metanas.spaces.cells.cell_layout import CellLayout, Site, cell_costs, i
 from lit_metanas.spaces.cells.cell_operations import CellState, Norms, convolve, even_pixels, factorized_reduction
 from lit_metanas.spaces.mixture import Mixture
 from lit_metanas.spaces.operations import with_dense_gradient
-from lit_metanas.spaces.supernet import Shape
+from lit_metanas.tasks.inputs import Shape, image_shape
 
 
 class Cell(nn.Module):
@@ -115,7 +115,7 @@ class CellNetwork(nn.Module):
 
     def __init__(self, layout: CellLayout, shape: Shape, labels: Mapping[str, Sequence[str]], norms: Norms) -> None:
         super().__init__()
-        channels, height, width = shape
+        channels, height, width = image_shape(shape)
         kernel = nn.Conv2d(channels, layout.stem, 3, padding=1, bias=False)
         self.stem = nn.Sequential(kernel, norms(layout.stem, "stem"))
         self.cells = nn.ModuleList()

@@ -14,7 +14,8 @@ from lit_metanas.spaces.cells.cell_layout import KINDS, CellLayout, inputs_name,
 from lit_metanas.spaces.cells.cell_networks import CellChild, CellSupernet
 from lit_metanas.spaces.cells.genotype import COMPUTED_NODES, format_genotype, parse_genotype
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.spaces.supernet import NetworkCost, Shape
+from lit_metanas.spaces.supernet import NetworkCost
+from lit_metanas.tasks.inputs import Shape
 
 DARTS_OPERATIONS = (
     "none",

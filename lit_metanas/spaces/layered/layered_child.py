@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from lit_metanas.spaces.child_network import ChildNetwork, copy_leading
 from lit_metanas.spaces.operations import ACTIVATIONS, POOLS
-from lit_metanas.spaces.supernet import Shape
+from lit_metanas.tasks.inputs import Shape, image_shape
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class LayeredChild(ChildNetwork):
 
     def __init__(self, blocks: Sequence[Block], *, shape: Shape, way: int) -> None:
         super().__init__()
-        channels, height, width = shape
+        channels, height, width = image_shape(shape)
         self.blocks = nn.ModuleList()
         self.flops = 0
         places = sizes(height, width, len(blocks))

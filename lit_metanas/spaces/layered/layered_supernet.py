@@ -27,7 +27,8 @@ from lit_metanas.spaces.operations import (
     random_kernel,
     through,
 )
-from lit_metanas.spaces.supernet import Record, Shape, Statistics, Supernet
+from lit_metanas.spaces.supernet import Record, Statistics, Supernet
+from lit_metanas.tasks.inputs import Shape, image_shape
 
 Mix = Literal["merged", "normalised"]
 
@@ -197,7 +198,7 @@ class LayeredSupernet(Supernet):
 
     def __init__(self, *, shape: Shape, depth: Choice, blocks: Sequence[Mapping[str, Choice]], mix: Mix) -> None:
         super().__init__()
-        self.shape = shape
+        self.shape = image_shape(shape)
         self.depth = depth
         self.layers = nn.ModuleList()
         channels = shape[0]
@@ -219,7 +220,7 @@ class LayeredSupernet(Supernet):
         """Embed inputs: see ``Supernet.forward``."""
         gate = mixture[self.depth.name]
         wanted = set(self.depths) if gate.index is None else {self.depths[gate.index]}
-        places = sizes(*self.shape[1:], len(self.layers))
+        places = sizes(self.shape.height, self.shape.width, len(self.layers))
         averages: dict[int, Tensor] = {}
         if inputs.shape[1] == 1 and self._channels_last():
             inputs = as_channels_last(inputs)
@@ -243,7 +244,7 @@ class LayeredSupernet(Supernet):
         """Forward multiply-adds that one input costs under ``mixture``."""
         gate = mixture[self.depth.name]
         deepest = max(self.depths) if gate.index is None else self.depths[gate.index]
-        places = sizes(*self.shape[1:], len(self.layers))
+        places = sizes(self.shape.height, self.shape.width, len(self.layers))
         total, channels = 0, self.shape[0]
         for layer, (height, width) in zip(self._layers()[:deepest], places, strict=False):
             cost, channels = layer.flops(mixture, channels=channels, pixels=height * width)

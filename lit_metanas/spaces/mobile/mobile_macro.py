@@ -16,7 +16,8 @@ from lit_metanas.spaces.mobile.mobile_layout import (
 )
 from lit_metanas.spaces.mobile.mobile_network import MobileChild, MobileNetwork
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.spaces.supernet import Shape, Supernet
+from lit_metanas.spaces.supernet import Supernet
+from lit_metanas.tasks.inputs import Shape
 
 DEFAULT_STAGES = (MobileStage(24, stride=2), MobileStage(40, stride=2), MobileStage(64, stride=2))
 

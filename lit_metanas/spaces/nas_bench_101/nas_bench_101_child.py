@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from lit_metanas.spaces.architecture import edge_name
 from lit_metanas.spaces.child_network import ChildNetwork, NormalisedConvolution
 from lit_metanas.spaces.nas_bench_101.nas_bench_101_cells import VERTEX_OPERATIONS, CellGraph, split_channels
-from lit_metanas.spaces.supernet import NetworkCost, Shape
+from lit_metanas.spaces.supernet import NetworkCost
+from lit_metanas.tasks.inputs import Shape, image_shape
 
 
 def strongest(inputs: Tensor) -> Tensor:
@@ -180,7 +181,7 @@ def stacks_cost(
         cells: in each stack.
         way: number of classes; 0 leaves the classifier out.
     """
-    _, height, width = shape
+    _, height, width = image_shape(shape)
     parameters, flops = (9 * shape[0] + 2) * channels, 9 * shape[0] * channels * height * width
     before = channels
     for stack in range(stacks):

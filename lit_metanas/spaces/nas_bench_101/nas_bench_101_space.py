@@ -28,7 +28,8 @@ from lit_metanas.spaces.nas_bench_101.nas_bench_101_cells import (
 from lit_metanas.spaces.nas_bench_101.nas_bench_101_child import NASBench101Child, convolutions, stacks_cost
 from lit_metanas.spaces.nas_bench_101.nas_bench_101_supernet import NASBench101Supernet
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.spaces.supernet import NetworkCost, Shape
+from lit_metanas.spaces.supernet import NetworkCost
+from lit_metanas.tasks.inputs import Shape
 
 MAX_DRAWS = 10_000
 """Draws after which a space counts as without any cell that can be built."""

@@ -22,7 +22,8 @@ from lit_metanas.spaces.nas_bench_101.nas_bench_101_supercell import (
     wire,
 )
 from lit_metanas.spaces.operations import as_channels_last
-from lit_metanas.spaces.supernet import Record, Shape, Statistics, Supernet
+from lit_metanas.spaces.supernet import Record, Statistics, Supernet
+from lit_metanas.tasks.inputs import Shape
 
 
 class NASBench101Supernet(Supernet):

@@ -11,7 +11,8 @@ from lit_metanas.spaces.architecture import edge_name
 from lit_metanas.spaces.child_network import ChildNetwork, NormalisedConvolution, norm_tensors
 from lit_metanas.spaces.nas_bench_201.nas_bench_201_cells import CELL_NODES, EDGES
 from lit_metanas.spaces.operations import average, halve_by_mean
-from lit_metanas.spaces.supernet import NetworkCost, Shape
+from lit_metanas.spaces.supernet import NetworkCost
+from lit_metanas.tasks.inputs import Shape, image_shape
 
 EDGE_KERNELS: Mapping[str, int] = {"nor_conv_1x1": 1, "nor_conv_3x3": 3}
 """Sizes of the operations that are convolutions."""
@@ -134,7 +135,7 @@ STAGES = 3
 
 def stages(shape: Shape, channels: int) -> list[tuple[int, int]]:
     """Channels and pixels of each stage: twice the channels at half the height and width, rounded up."""
-    _, height, width = shape
+    _, height, width = image_shape(shape)
     result = []
     for stage in range(STAGES):
         result.append((channels * 2**stage, height * width))

@@ -24,7 +24,8 @@ from lit_metanas.spaces.nas_bench_201.nas_bench_201_cells import (
 from lit_metanas.spaces.nas_bench_201.nas_bench_201_child import EDGE_KERNELS, NASBench201Child, stages_cost
 from lit_metanas.spaces.nas_bench_201.nas_bench_201_supernet import NASBench201Supernet
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.spaces.supernet import NetworkCost, Shape
+from lit_metanas.spaces.supernet import NetworkCost
+from lit_metanas.tasks.inputs import Shape
 
 NAMES = tuple(edge_name(*edge) for edge in EDGES)
 COMPUTING = tuple(operation for operation in EDGE_OPERATIONS if operation not in ("none", "skip_connect"))

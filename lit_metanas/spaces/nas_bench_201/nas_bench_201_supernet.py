@@ -20,7 +20,8 @@ from lit_metanas.spaces.operations import (
     random_kernel,
     total,
 )
-from lit_metanas.spaces.supernet import Record, Shape, Statistics, Supernet
+from lit_metanas.spaces.supernet import Record, Statistics, Supernet
+from lit_metanas.tasks.inputs import Shape
 
 
 class Affine(nn.Module):

@@ -14,6 +14,7 @@ from torch import Tensor
 from lit_metanas.io.files import own_path, replacing
 from lit_metanas.io.text import printable, writable
 from lit_metanas.tasks.images.image_files import read_images
+from lit_metanas.tasks.inputs import image_shape
 from lit_metanas.training.collectives import gather_lists
 from lit_metanas.training.export.exported_program import DESCRIPTION, load_exported
 
@@ -62,7 +63,7 @@ class ExportedModel(LightningModule):
 
     def predict_step(self, batch: list[Path], batch_idx: int) -> Tensor:
         """Probabilities, shape ``(n, classes)``, of a batch of image files."""
-        probabilities = self.exported.predict(read_images(batch, self.exported.shape))
+        probabilities = self.exported.predict(read_images(batch, image_shape(self.exported.shape)))
         rows: list[Row] = []
         for file, row in zip(batch, probabilities, strict=True):
             by_class = {name: round(float(value), 6) for name, value in zip(self.exported.classes, row, strict=True)}

@@ -22,7 +22,7 @@ from lit_metanas.io.files import read_regular, replacing
 from lit_metanas.io.json_files import read_json
 from lit_metanas.io.text import number_of
 from lit_metanas.records.plain import from_plain
-from lit_metanas.spaces.supernet import Shape
+from lit_metanas.tasks.inputs import Shape, image_shape
 from lit_metanas.training.export.plain_program import ATEN_OPERATIONS
 from lit_metanas.training.export.program_archive import LARGEST_PROGRAM, read_program
 
@@ -75,7 +75,7 @@ def fit_images(images: Tensor, shape: Shape) -> Tensor:
     Raises:
         ValueError: they have another number of dimensions, or of channels than 1 and 3.
     """
-    channels, height, width = shape
+    channels, height, width = image_shape(shape)
     if images.ndim != 4 or (images.shape[1] != channels and {images.shape[1], channels} != {1, 3}):
         raise ValueError(
             f"Images of shape {tuple(images.shape)} do not fit a network for {shape}: give (n, channels, height, "
@@ -147,7 +147,7 @@ def export_child(
         torch.export.save(program, buffer)
         temporary.write_bytes(buffer.getvalue())
     write_weights(folder / WEIGHTS, network.state_dict())
-    channels, height, width = shape
+    channels, height, width = image_shape(shape)
     description = {
         "schema": DESCRIPTION_SCHEMA,
         "architecture": dict(architecture),

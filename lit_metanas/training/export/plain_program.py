@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from lit_metanas.spaces.supernet import Shape
+from lit_metanas.tasks.inputs import Shape
 
 LARGEST_MEMORY = 1 << 26
 """Numbers that are held at once for one image."""

@@ -18,7 +18,8 @@ from lit_metanas.records.budget import Cost
 from lit_metanas.records.rows import Protocol
 from lit_metanas.records.statistics import t_interval
 from lit_metanas.relaxations import Derived, Relaxation
-from lit_metanas.spaces import Architecture, SearchSpace, Shape
+from lit_metanas.spaces import Architecture, SearchSpace
+from lit_metanas.tasks.inputs import Shape
 from lit_metanas.tasks.task import Episode
 from lit_metanas.training.architecture_logits import ArchitectureLogits
 from lit_metanas.training.collectives import gather_rows

@@ -21,7 +21,8 @@ from lit_metanas.records.plain import from_plain
 from lit_metanas.relaxations.relaxation import PRUNED
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.spaces.supernet import Shape, inherit
+from lit_metanas.spaces.supernet import inherit
+from lit_metanas.tasks.inputs import Shape, as_shape, describe_shape, plain_shape
 
 META_KEY = "lit_metanas"
 META_SCHEMA = 1
@@ -91,7 +92,7 @@ class _Plain:
     """What is not a tensor in the checkpoint's entry."""
 
     labels: dict[str, list[str]]
-    shape: tuple[int, int, int]
+    shape: Shape
     cost: Cost
     derived: dict[str, str] | None = None
 
@@ -109,7 +110,7 @@ def meta_entry(
 
 def _entry(plain: _Plain, logits: Mapping[str, Tensor], statistics: Mapping[str, Tensor]) -> dict[str, Any]:
     """All of the entry but what a run adds to go on from."""
-    parts = {**asdict(plain), "shape": list(plain.shape)}
+    parts = {**asdict(plain), "shape": plain_shape(plain.shape)}
     return {"schema": META_SCHEMA, **parts, "logits": _detach(logits), "statistics": _detach(statistics)}
 
 
@@ -123,10 +124,10 @@ def check_fits(checkpoint: MetaCheckpoint, space: SearchSpace, shape: Shape) -> 
     Raises:
         ValueError: it was made for other images or for another space.
     """
-    if checkpoint.shape != tuple(shape):
+    if as_shape(checkpoint.shape) != as_shape(shape):
         raise ValueError(
-            f"The checkpoint is for inputs of shape {checkpoint.shape}, the model for {tuple(shape)}: "
-            "use the checkpoint's shape."
+            f"The checkpoint is for {describe_shape(checkpoint.shape)}, the model for {describe_shape(shape)}: use the "
+            "checkpoint's shape."
         )
     for choice in space.choices:
         theirs = checkpoint.labels.get(choice.name)
@@ -206,7 +207,7 @@ def _content(content: Mapping[str, Any]) -> MetaCheckpoint | None:
         return None
     plain = from_plain(_Plain, {name: entry[name] for name in _PLAIN_PARTS if name in entry}, "its entry")
     if min(plain.shape) < 1:
-        raise ValueError("an image has no pixels")
+        raise ValueError("an input is empty")
     return MetaCheckpoint(
         weights=_within(state, "supernet."),
         logits={name: finite_tensor(entry["logits"][name], len(labels)) for name, labels in plain.labels.items()},

@@ -13,7 +13,8 @@ from lit_metanas.meta import Head, InnerLoop, Learner, Parameters
 from lit_metanas.meta.learner import BatchNorm
 from lit_metanas.records.budget import Cost
 from lit_metanas.relaxations import Relaxation
-from lit_metanas.spaces import SearchSpace, Shape, Supernet, inherit
+from lit_metanas.spaces import SearchSpace, Supernet, inherit
+from lit_metanas.tasks.inputs import Shape
 from lit_metanas.training.architecture_logits import ArchitectureLogits
 from lit_metanas.training.meta_search.episode_evaluation import EpisodeEvaluation
 from lit_metanas.training.meta_search.meta_checkpoint import (

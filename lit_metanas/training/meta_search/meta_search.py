@@ -27,7 +27,8 @@ from lit_metanas.meta import (
 from lit_metanas.meta.learner import BatchNorm
 from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.relaxations import Relaxation, Softmax
-from lit_metanas.spaces import SearchSpace, Shape
+from lit_metanas.spaces import SearchSpace
+from lit_metanas.tasks.inputs import Shape
 from lit_metanas.tasks.task import Episode
 from lit_metanas.training.architecture_logits import ArchitectureSchedule, fixed_labels
 from lit_metanas.training.collectives import outer_mean

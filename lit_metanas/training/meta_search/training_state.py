@@ -17,7 +17,8 @@ from lit_metanas.records.budget import Cost
 from lit_metanas.records.plain import from_plain
 from lit_metanas.relaxations.discrete import Derived
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.spaces.supernet import Shape, Supernet, embed_and_record
+from lit_metanas.spaces.supernet import Supernet, embed_and_record
+from lit_metanas.tasks.inputs import Shape
 from lit_metanas.tasks.task import Episode
 from lit_metanas.training.collectives import gather_rows
 

@@ -1,0 +1,216 @@
+"""Kinds of input: images, series of feature vectors, and sequences of tokens; how these are padded to one length."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+PADDING = 0
+"""The token behind the end of a sequence; none within it is this one."""
+
+
+class ImageShape(NamedTuple):
+    """The shape of an image: a tensor of shape ``(channels, height, width)``, float32 in [0, 1].
+
+    Attributes:
+        channels: 1 where images are grey, 3 where they are coloured.
+        height: in pixels.
+        width: in pixels.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> lm.ImageShape(3, 32, 32) == (3, 32, 32)
+        True
+    """
+
+    channels: int
+    height: int
+    width: int
+
+
+class SeriesShape(NamedTuple):
+    """The shape of a series of feature vectors, such as sound: a tensor of shape ``(features, steps)``, float32.
+
+    Attributes:
+        features: numbers of each step. The last of them is the mask: 1 up to the end of an example, and 0, as all other
+            features, behind it.
+        steps: the most that an example has.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> series = torch.rand(2, 4, 10)
+        >>> series[:, -1] = 1.0
+        >>> lm.shape_of(series)
+        SeriesShape(features=4, steps=10)
+    """
+
+    features: int
+    steps: int
+
+
+class TokenShape(NamedTuple):
+    """The shape of a sequence of tokens, such as text: a tensor of shape ``(steps,)``, int64.
+
+    Attributes:
+        vocabulary: number of tokens, from ``PADDING``, which stands behind the end of an example, to
+            ``vocabulary - 1``.
+        steps: the most that an example has.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> lm.shape_of(torch.tensor([[4, 2, 0], [3, 3, 3]]), vocabulary=5)
+        TokenShape(vocabulary=5, steps=3)
+    """
+
+    vocabulary: int
+    steps: int
+
+
+Shape = ImageShape | SeriesShape | TokenShape | tuple[int, int, int]
+"""Of one input; three plain numbers are those of an image."""
+
+_KINDS: dict[str, type[SeriesShape | TokenShape]] = {"series": SeriesShape, "tokens": TokenShape}
+
+
+def shape_of(inputs: Tensor, vocabulary: int | None = None) -> ImageShape | SeriesShape | TokenShape:
+    """The shape of one of some inputs.
+
+    Args:
+        inputs: shape ``(n, channels, height, width)``, ``(n, features, steps)`` or ``(n, steps)``.
+        vocabulary: number of tokens, where inputs are such.
+
+    Raises:
+        ValueError: they are no inputs, or tokens whose number is not told.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> lm.shape_of(torch.rand(5, 1, 28, 28))
+        ImageShape(channels=1, height=28, width=28)
+    """
+    size = tuple(inputs.shape[1:])
+    if len(size) == 3:
+        return ImageShape(*size)
+    if len(size) == 2:
+        return SeriesShape(*size)
+    if len(size) == 1 and not inputs.is_floating_point() and vocabulary is not None:
+        return TokenShape(vocabulary, *size)
+    raise ValueError(
+        f"Inputs have the shape {tuple(inputs.shape)} and type {inputs.dtype}: give images (n, channels, height, "
+        "width), series (n, features, steps), or tokens (n, steps) as whole numbers with their 'vocabulary'."
+    )
+
+
+def as_shape(shape: Sequence[int]) -> ImageShape | SeriesShape | TokenShape:
+    """A shape that tells its kind.
+
+    Raises:
+        ValueError: it has neither a kind nor three numbers.
+    """
+    if isinstance(shape, ImageShape | SeriesShape | TokenShape):
+        return shape
+    if len(shape) != 3:
+        raise ValueError(f"The shape {tuple(shape)} is none of an image: give channels, height and width.")
+    return ImageShape(*shape)
+
+
+def image_shape(shape: Shape) -> ImageShape:
+    """The shape of an image.
+
+    Raises:
+        ValueError: it is that of another kind of input.
+    """
+    found = as_shape(shape)
+    if not isinstance(found, ImageShape):
+        raise ValueError(
+            f"These networks are for images, and the inputs are {describe_shape(found)}: take another space, such as "
+            "SequenceSpace."
+        )
+    return found
+
+
+def describe_shape(shape: Shape) -> str:
+    """A shape in words, for messages.
+
+    Example:
+        >>> describe_shape((1, 28, 28))
+        'images of shape (1, 28, 28)'
+    """
+    found = as_shape(shape)
+    if isinstance(found, ImageShape):
+        return f"images of shape {tuple(found)}"
+    if isinstance(found, SeriesShape):
+        return f"series of {found.features} features and up to {found.steps} steps"
+    return f"sequences of up to {found.steps} of {found.vocabulary} tokens"
+
+
+def plain_shape(shape: Shape) -> list[int | str]:
+    """A shape for JSON and checkpoints: its kind, unless it is an image's, and its numbers."""
+    found = as_shape(shape)
+    return [*(name for name, kind in _KINDS.items() if isinstance(found, kind)), *found]
+
+
+def read_shape(plain: Sequence[int | str]) -> ImageShape | SeriesShape | TokenShape:
+    """The inverse of ``plain_shape``.
+
+    Raises:
+        ValueError: it is no shape.
+    """
+    kind, numbers = (plain[0], plain[1:]) if plain and isinstance(plain[0], str) else ("", plain)
+    made = ImageShape if not kind else _KINDS.get(str(kind))
+    whole = [number for number in numbers if isinstance(number, int) and not isinstance(number, bool) and number >= 0]
+    if made is None or len(whole) != len(numbers) or len(whole) != len(made._fields):
+        raise ValueError(f"{list(plain)} is not the shape of an input")
+    return made(*whole)
+
+
+def blank_inputs(examples: int, shape: Shape) -> Tensor:
+    """Inputs of zeros, or of the first token, without padding: what the cost of a network is counted on."""
+    found = as_shape(shape)
+    if isinstance(found, TokenShape):
+        return torch.ones(examples, found.steps, dtype=torch.int64)
+    inputs = torch.zeros(examples, *found)
+    if isinstance(found, SeriesShape):
+        inputs[:, -1] = 1
+    return inputs
+
+
+def step_mask(inputs: Tensor) -> Tensor:
+    """Which steps lie within an example, shape ``(n, steps)``, bool.
+
+    Args:
+        inputs: series ``(n, features, steps)`` or tokens ``(n, steps)``.
+    """
+    return inputs[:, -1] > 0 if inputs.dim() == 3 else inputs != PADDING
+
+
+def trim_steps(inputs: Tensor) -> Tensor:
+    """Leave out the steps behind the end of all examples; one stays. Other kinds of input stay as they are.
+
+    Example:
+        >>> trim_steps(torch.tensor([[4, 2, 0, 0], [3, 0, 0, 0]]))
+        tensor([[4, 2],
+                [3, 0]])
+    """
+    if inputs.dim() == 4 or not inputs.shape[-1]:
+        return inputs
+    within = step_mask(inputs).any(0).nonzero()
+    return inputs[..., : int(within.max()) + 1 if len(within) else 1]
+
+
+def join_inputs(parts: Sequence[Tensor]) -> Tensor:
+    """The inputs of several parts as one, padded to the longest.
+
+    Example:
+        >>> join_inputs([torch.tensor([[4, 2]]), torch.tensor([[3, 3, 3]])])
+        tensor([[4, 2, 0],
+                [3, 3, 3]])
+    """
+    steps = max((part.shape[-1] for part in parts if part.dim() < 4), default=0)
+    return torch.cat([part if part.dim() == 4 else F.pad(part, (0, steps - part.shape[-1])) for part in parts])

@@ -1,0 +1,84 @@
+"""Kinds of input, their shapes and their padding."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from lit_metanas.tasks.inputs import (
+    ImageShape,
+    SeriesShape,
+    TokenShape,
+    as_shape,
+    blank_inputs,
+    describe_shape,
+    image_shape,
+    join_inputs,
+    plain_shape,
+    read_shape,
+    shape_of,
+    step_mask,
+    trim_steps,
+)
+
+SHAPES = [ImageShape(3, 8, 9), SeriesShape(4, 7), TokenShape(50, 6)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_shape_comes_back_from_json_and_from_inputs(shape):
+    found = read_shape(json.loads(json.dumps(plain_shape(shape))))
+    assert found == shape
+    assert type(found) is type(shape)
+    assert shape_of(blank_inputs(2, shape), vocabulary=50) == shape
+    assert str(shape[1]) in describe_shape(shape)
+
+
+def test_three_numbers_are_an_image():
+    assert type(as_shape((1, 2, 3))) is ImageShape
+    assert plain_shape((1, 2, 3)) == [1, 2, 3]
+    assert image_shape((1, 2, 3)) == (1, 2, 3)
+
+
+@pytest.mark.parametrize(
+    "plain", [[], [1, 2], [1, 2, 3, 4], ["series", 1], ["tokens", 5, -1], ["sound", 1, 2], [1, 2.0, 3], [True, 2, 3]]
+)
+def test_what_is_no_shape_is_refused(plain):
+    with pytest.raises(ValueError, match="is not the shape of an input"):
+        read_shape(plain)
+
+
+def test_shapes_and_inputs_of_another_kind_are_refused():
+    with pytest.raises(
+        ValueError, match="for images, and the inputs are sequences of up to 6 of 50 tokens: take another"
+    ):
+        image_shape(TokenShape(50, 6))
+    with pytest.raises(ValueError, match=r"\(1, 2\) is none of an image"):
+        as_shape((1, 2))
+    for inputs in (torch.rand(3, 4), torch.arange(3), torch.ones(2, 3, dtype=torch.int64)):
+        with pytest.raises(ValueError, match="give images"):
+            shape_of(inputs)
+
+
+def test_blank_inputs_have_no_padding():
+    for shape in SHAPES[1:]:
+        inputs = blank_inputs(2, shape)
+        assert step_mask(inputs).tolist() == [[True] * shape.steps] * 2
+
+
+def test_padding_is_added_and_left_out_again():
+    series = torch.rand(2, 3, 4)
+    series[:, -1] = 1
+    series[1, :, 2:] = 0
+    tokens = torch.tensor([[1, 2, 0], [4, 0, 0]])
+    for inputs in (series, tokens):
+        longer = join_inputs([inputs, blank_inputs(1, shape_of(inputs, vocabulary=9))[..., :1]])
+        assert torch.equal(longer[:2], inputs)
+        assert step_mask(longer)[2].tolist() == [True] + [False] * (inputs.shape[-1] - 1)
+        padded = torch.nn.functional.pad(inputs, (0, 5))
+        assert torch.equal(trim_steps(padded), trim_steps(inputs))
+    assert trim_steps(tokens).shape == (2, 2)
+    assert trim_steps(torch.zeros(2, 3, dtype=torch.int64)).shape == (2, 1)
+    images = torch.zeros(2, 1, 4, 4)
+    assert trim_steps(images) is images
