@@ -49,9 +49,9 @@ class AlteredImages(TaskSource):
         """Return the source's number of images."""
         return self.source.instances(subset, class_index, held_out)
 
-    def images(self, subset: Subset, class_index: int, instances: Sequence[int], held_out: bool = False) -> Tensor:
+    def inputs(self, subset: Subset, class_index: int, instances: Sequence[int], held_out: bool = False) -> Tensor:
         """Return altered images; the noise of each is a function of its class and number."""
-        pixels = self.source.images(subset, class_index, instances, held_out).float() / 255
+        pixels = self.source.inputs(subset, class_index, instances, held_out).float() / 255
         if self.negative:
             pixels = 1 - pixels
         if self.noise:

@@ -64,7 +64,7 @@ class Noise(TaskSource):
         """Eight."""
         return 0 if held_out else 8
 
-    def images(self, subset: str, class_index: int, instances: Sequence[int], held_out: bool = False) -> Tensor:
+    def inputs(self, subset: str, class_index: int, instances: Sequence[int], held_out: bool = False) -> Tensor:
         """Bytes, shape ``(n, 1, 8, 8)``."""
         return self.pixels[class_index, list(instances)].to(torch.uint8)
 

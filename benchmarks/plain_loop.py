@@ -42,7 +42,7 @@ def plain_loop(flops: float, omniglot: str) -> None:
     torch.manual_seed(0)
     source = Omniglot(omniglot)
     classes = len(source.classes("train"))
-    images = torch.stack([source.images("train", c, range(20)) for c in range(classes)])
+    images = torch.stack([source.inputs("train", c, range(20)) for c in range(classes)])
     architecture = SPACE.sample(torch.Generator())
     network = SPACE.child(architecture, SHAPE, WAY).to(memory_format=torch.channels_last)
     steps = math.ceil(flops / (3 * SPACE.cost(architecture, SHAPE, WAY).flops * 2 * WAY))

@@ -28,7 +28,7 @@ from lit_metanas.searchers.query import QuerySearcher
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.tasks.inputs import Shape
+from lit_metanas.tasks.inputs import Shape, float_type
 from lit_metanas.tasks.task import Split, Task, check_task, join_parts
 from lit_metanas.training.child import (
     Child,
@@ -57,10 +57,10 @@ class SearchResult:
         space: the search space's name.
         architecture: the chosen architecture.
         recipe: how the network was trained.
-        network: the trained network, in evaluation mode, on the task's device: images ``(n, channels, height, width)``
-            in, scores ``(n, classes)`` out.
+        network: the trained network, in evaluation mode, on the task's device: inputs ``(n, *shape)`` in, scores
+            ``(n, classes)`` out.
         classes: the classes' names, in the order of the scores.
-        shape: channels, height and width of an image.
+        shape: of one input.
         test_accuracy: share of the test images that the network classifies correctly.
         ci95: half width of the 95 % confidence interval of ``test_accuracy``.
         class_accuracy: the same share for each class that has test images, by its name.
@@ -225,7 +225,7 @@ def search(
     with (
         torch.inference_mode(False),
         torch.enable_grad(),
-        _default_dtype(task.train.inputs.dtype),
+        _default_dtype(float_type(task.train.inputs)),
         torch_threads(threads if task.train.inputs.device.type == "cpu" else None),
         _interruptible(),
         _show_progress(budget := Budget(queries=queries, flops=flops), progress) as show,

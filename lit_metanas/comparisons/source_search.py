@@ -26,7 +26,7 @@ from lit_metanas.records.rows import ArchitectureRow
 from lit_metanas.searchers.halving.rungs import Halving
 from lit_metanas.spaces import SearchSpace, inherit
 from lit_metanas.tasks.episode_data import EpisodeDataModule
-from lit_metanas.tasks.inputs import Shape
+from lit_metanas.tasks.inputs import Shape, as_shape, describe_shape, plain_shape
 from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint, write_meta_checkpoint
 from lit_metanas.training.meta_search.meta_search import default_weight_optimizer
 
@@ -141,14 +141,14 @@ class SourceSearch(LightningModule):
         episodes = [data.stream("train")[0, 0], data.stream("val")[0, 0]]
         digest = tensor_digest(*(tensor for each in episodes for tensor in (each.support.inputs, each.query.inputs)))
         settings = {part: settings_of(getattr(self, part)) for part in parts}
-        return {**settings, "shape": list(self._shape_of(data)), "data": described, "episodes": digest}
+        return {**settings, "shape": plain_shape(self._shape_of(data)), "data": described, "episodes": digest}
 
     def _shape_of(self, data: EpisodeDataModule) -> Shape:
         shape = data.source.shape
-        if self.shape is not None and tuple(self.shape) != tuple(shape):
+        if self.shape is not None and as_shape(self.shape) != as_shape(shape):
             raise ValueError(
-                f"Images of {data.source.name} have shape {tuple(shape)}, but the search was given "
-                f"{tuple(self.shape)}: leave the shape out."
+                f"{data.source.name} has {describe_shape(shape)}, but the search was given "
+                f"{describe_shape(self.shape)}: leave the shape out."
             )
         return shape
 

@@ -15,7 +15,7 @@ from lit_metanas.io.text import hardware
 from lit_metanas.records.rows import Protocol, ResultRow
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.tasks.inputs import Shape
+from lit_metanas.tasks.inputs import Shape, as_shape, describe_shape
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.child import Recipe
 
@@ -119,10 +119,10 @@ class TargetSearch(Comparison[Task, Searcher]):
         Raises:
             ValueError: the task has another shape than the search was set up for, or a searcher refuses it.
         """
-        if self.shape is not None and tuple(self.shape) != batch.shape:
+        if self.shape is not None and as_shape(self.shape) != batch.shape:
             raise ValueError(
-                f"Task '{batch.id}' has inputs of shape {batch.shape}, but the search is set up for "
-                f"{tuple(self.shape)}: resize the images or change the channels of the task."
+                f"Task '{batch.id}' has {describe_shape(batch.shape)}, but the search is set up for "
+                f"{describe_shape(self.shape)}: bring the task to that shape."
             )
         return super().predict_step(batch, batch_idx)
 

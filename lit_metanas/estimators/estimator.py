@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from lit_metanas.records.budget import Cost
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.tasks.inputs import Shape
+from lit_metanas.tasks.inputs import Shape, blank_inputs
 from lit_metanas.tasks.task import Task
 
 FAILURES = (ArithmeticError, MemoryError, RuntimeError, ValueError)
@@ -145,7 +145,7 @@ def network_measures(space: SearchSpace, shape: Shape, way: int, device: torch.d
 def latency(network: nn.Module, shape: Shape, *, repeats: int = 21, warmup: int = 3) -> float:
     """Median seconds of a forward pass of one input, in evaluation mode, on the network's device."""
     parameter = next(network.parameters(), torch.empty(0))
-    inputs = torch.zeros(1, *shape, device=parameter.device)
+    inputs = blank_inputs(1, shape).to(parameter.device)
     network.eval()
     times = []
     for _ in range(warmup + repeats):

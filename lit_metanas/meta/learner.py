@@ -225,7 +225,7 @@ class Learner:
         statistics: Mapping[str, Tensor] | None = None,
         record: dict[str, Tensor] | None = None,
     ) -> Tensor:
-        """Embed ``inputs``, shape ``(n, channels, height, width)``, as ``(n, features)``; see ``Supernet.forward``."""
+        """Embed ``inputs``, shape ``(n, *shape)``, as ``(n, features)``; see ``Supernet.forward``."""
         if statistics is None and self.batch_norm == "running":
             statistics = self.statistics
         features: Tensor = functional_call(
@@ -245,7 +245,7 @@ class Learner:
     def start(self, parameters: Parameters, episode: Episode, noise: TaskNoise, progress: float) -> Parameters:
         """The tree with which adaptation to a task starts: its head is the task's own."""
         support = episode.support
-        features = support.inputs.new_empty(0)
+        features = torch.empty(0, device=support.inputs.device)
         if self.head.starts_from_support:
             mixture = self.mixture(parameters.logits, noise, 0, progress)
             features = self.features(parameters.weights, support.inputs, mixture, noise=noise_row(noise.support, 0))
@@ -267,7 +267,7 @@ class Learner:
         # Recorded only where it is read: batch-norm that also gives its statistics costs twice the time.
         record: dict[str, Tensor] | None = {} if self.batch_norm == "support" else None
         inputs = episode.support.inputs
-        features = inputs.new_empty(0)
+        features = torch.empty(0, device=inputs.device)
         if self.head.compares or record is not None:
             dropout = noise_row(noise.support, -1) if noise.query else None
             features = self.features(parameters.weights, inputs, mixture, noise=dropout, record=record)

@@ -9,6 +9,7 @@ from lit_metanas.spaces.mixture import one_hot
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import embed_and_record
 from lit_metanas.tasks.embeddings import TaskEmbedding, over_classes
+from lit_metanas.tasks.inputs import TokenShape, shape_of
 from lit_metanas.tasks.task import Split
 from lit_metanas.training.meta_search.meta_checkpoint import read_meta_checkpoint
 
@@ -43,12 +44,13 @@ class MetaTrainedEmbedding(TaskEmbedding):
             ValueError: the checkpoint is damaged, foreign, or of another space or shape.
         """
         checkpoint = read_meta_checkpoint(self.start)
-        channels, height, width = train.inputs.shape[1:]
+        vocabulary = checkpoint.shape.vocabulary if isinstance(checkpoint.shape, TokenShape) else None
+        shape = shape_of(train.inputs, vocabulary)
         architecture = checkpoint.derive(self.space)
         restricted = self.space.restricted(architecture)
-        parameters = checkpoint.parameters(restricted, (channels, height, width))
+        parameters = checkpoint.parameters(restricted, shape)
         with torch.random.fork_rng(devices=[]):
-            supernet = restricted.supernet((channels, height, width)).to(train.inputs.device)
+            supernet = restricted.supernet(shape).to(train.inputs.device)
         weights = {name: tensor.to(train.inputs.device) for name, tensor in parameters.weights.items()}
         mixture = one_hot(restricted.choices, architecture)
         found, _ = embed_and_record(supernet, weights, mixture, train.inputs)

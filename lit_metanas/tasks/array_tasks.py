@@ -201,6 +201,6 @@ class ArraySource(TaskSource):
         """Return how many images a class has; none is held out."""
         return 0 if held_out else len(self._members[self._classes[subset][class_index]])
 
-    def images(self, subset: Subset, class_index: int, instances: Sequence[int], held_out: bool = False) -> Tensor:
+    def inputs(self, subset: Subset, class_index: int, instances: Sequence[int], held_out: bool = False) -> Tensor:
         """Return images of one class, uint8, shape ``(n, channels, height, width)``."""
         return self._members[self._classes[subset][class_index]][list(instances)]

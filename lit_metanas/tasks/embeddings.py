@@ -77,6 +77,26 @@ def _sort_examples(split: Split) -> Split:
     return Split(inputs[order], labels[order])
 
 
+_ROOTS = torch.tensor([2.0, 3.0, 5.0, 7.0, 11.0, 13.0, 17.0, 19.0], dtype=torch.float64).sqrt()
+
+
+def as_images(inputs: Tensor) -> Tensor:
+    """Inputs of any kind as images of one channel, so that tasks of all kinds have the same features.
+
+    Series are images of features and steps. Tokens become columns of eight numbers in [0, 1): the fractional parts of
+    their multiples of irrational numbers, so that different tokens have different columns (Weyl 1916).
+
+    Returns:
+        Images as they are; others with one channel, shape ``(n, 1, height, steps)``.
+    """
+    if inputs.dim() == 4:
+        return inputs
+    if inputs.dim() == 3:
+        return inputs[:, None, :-1]
+    codes = (inputs.double()[:, None] * _ROOTS.to(inputs.device)[:, None]) % 1
+    return codes.float()[:, None]
+
+
 class DataStatistics(TaskEmbedding):
     """Simple and statistical meta-features (Brazdil et al. 2022, chapter 4), 15 of them.
 
@@ -95,7 +115,7 @@ class DataStatistics(TaskEmbedding):
 
     def features(self, train: Split, way: int) -> Tensor:
         """The features, shape ``(15,)``."""
-        images, labels = train.inputs.cpu().double(), train.labels.cpu()  # not every accelerator has double precision
+        images, labels = as_images(train.inputs.cpu()).double(), train.labels.cpu()
         number, channels, height, width = images.shape
         shares = torch.bincount(labels, minlength=way).double() / number
         entropy = torch.special.entr(shares).sum() / torch.tensor(max(way, 2)).log()
@@ -143,8 +163,8 @@ class ClassDistances(TaskEmbedding):
 
     def features(self, train: Split, way: int) -> Tensor:
         """The features, shape ``(8,)``."""
-        inputs, labels = train.inputs.cpu().double(), train.labels.cpu()  # not every accelerator has double precision
-        points = F.adaptive_avg_pool2d(inputs, self.size).flatten(1)
+        images, labels = as_images(train.inputs.cpu()).double(), train.labels.cpu()
+        points = F.adaptive_avg_pool2d(images, self.size).flatten(1)
         members = F.one_hot(labels, way).double()
         members = members[:, members.sum(dim=0) > 0]
         counts = members.sum(dim=0)
@@ -206,7 +226,7 @@ class RandomFeatures(TaskEmbedding):
 
     def features(self, train: Split, way: int) -> Tensor:
         """The features, shape ``(2 * width,)``: means over classes, then their standard deviations."""
-        found = torch.cat([self._encode(part) for part in train.inputs.split(CHUNK)])
+        found = torch.cat([self._encode(part) for part in as_images(train.inputs).split(CHUNK)])
         return over_classes(found, train.labels, way)
 
     def _encode(self, images: Tensor) -> Tensor:

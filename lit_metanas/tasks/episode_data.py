@@ -8,6 +8,7 @@ from torch.utils.data import DataLoader, Dataset
 from lit_metanas.io.settings import keeps_arguments
 from lit_metanas.io.text import short_number
 from lit_metanas.tasks.episode_loader import EpisodeLoader, EpisodeSampler, EpisodeStream
+from lit_metanas.tasks.inputs import Shape
 from lit_metanas.tasks.source import Subset, TaskSource, check_source
 
 MOST_EPISODES = 10_000_000
@@ -92,8 +93,8 @@ class EpisodeDataModule(LightningDataModule):
         self._require_ranges()
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """Shape of one input: ``(channels, height, width)``."""
+    def shape(self) -> Shape:
+        """Shape of one input."""
         return self.source.shape
 
     def prepare_data(self) -> None:

@@ -181,6 +181,21 @@ def blank_inputs(examples: int, shape: Shape) -> Tensor:
     return inputs
 
 
+def float_type(inputs: Tensor) -> torch.dtype:
+    """The precision of a network for some inputs: theirs, and the default one for tokens."""
+    return inputs.dtype if inputs.is_floating_point() else torch.get_default_dtype()
+
+
+def inputs_like(inputs: Tensor, like: Tensor) -> Tensor:
+    """Inputs on another tensor's device and of its precision; tokens stay whole numbers."""
+    return inputs.to(like) if inputs.is_floating_point() else inputs.to(like.device)
+
+
+def channels_last(inputs: Tensor) -> Tensor:
+    """Images laid out with their channels last, which convolutions are fastest on; other kinds stay as they are."""
+    return inputs.contiguous(memory_format=torch.channels_last) if inputs.dim() == 4 else inputs
+
+
 def step_mask(inputs: Tensor) -> Tensor:
     """Which steps lie within an example, shape ``(n, steps)``, bool.
 

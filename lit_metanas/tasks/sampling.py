@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from lit_metanas.io.text import number_of, short_number
+from lit_metanas.tasks.inputs import Shape, TokenShape
 from lit_metanas.tasks.source import SUBSETS, Subset, TaskSource, check_source
 from lit_metanas.tasks.splits import join_classes
 from lit_metanas.tasks.task import Episode, Split, Task, TaskCollection
@@ -33,22 +35,21 @@ def draw_episode(
     """Draw one episode; the same arguments always give the same episode.
 
     Args:
-        source: where the images come from.
+        source: where the examples come from.
         subset: which of its class-disjoint subsets.
         seed: seed of the stream of episodes, at least 0.
         epoch: epoch in the stream, at least 0.
         index: position in the epoch, at least 0, the same number whatever the number of processes.
         way: number of classes.
-        shot: support images a class.
-        query: query images a class.
+        shot: support examples a class.
+        query: query examples a class.
         within_group: draw all classes from one group (alphabet, script) of the source.
 
     Returns:
-        An episode whose support, ``(way * shot, channels, height, width)``, and query,
-        ``(way * query, channels, height, width)``, are ordered by class.
+        An episode whose support, ``way * shot`` examples, and query, ``way * query`` examples, are ordered by class.
 
     Raises:
-        ValueError: the subset has too few classes, or one of them too few images.
+        ValueError: the subset has too few classes, or one of them too few examples.
 
     Example:
         >>> import torch
@@ -60,20 +61,21 @@ def draw_episode(
     """
     generator = np.random.default_rng((_EPISODE, SUBSETS.index(subset), seed, epoch, index))
     chosen = _choose_classes(source, subset, way=way, within_group=within_group, generator=generator)
-    images = []
+    drawn = []
     for class_index in chosen:
         available = source.episode_instances(subset, class_index)
         _require(source, subset, class_index, available, shot + query, f"shot + query = {shot} + {query}")
         picked = generator.permutation(available)[: shot + query].tolist()
-        images.append(source.images(subset, class_index, picked))
+        drawn.append(source.inputs(subset, class_index, picked))
     names = source.classes(subset)
     return Episode(
         id=f"{source.name}/{subset}/{epoch}/{index}",
         way=way,
-        train=join_classes([both[:shot] for both in images]),
+        train=join_classes([both[:shot] for both in drawn]),
         val=None,
-        test=join_classes([both[shot:] for both in images]),
+        test=join_classes([both[shot:] for both in drawn]),
         classes=tuple(names[c] for c in chosen),
+        **_kind(source),
     )
 
 
@@ -90,21 +92,21 @@ def draw_task(
 ) -> Task:
     """Draw one target task; the same arguments always give the same task.
 
-    Train and validation images are ordinary ones. Test images are held-out ones (other faces, …) where the source
+    Train and validation examples are ordinary ones. Test examples are held-out ones (other faces, …) where the source
     has such, else ordinary ones that are in neither of the other parts.
 
     Args:
-        source: where the images come from.
+        source: where the examples come from.
         subset: which of its class-disjoint subsets.
         seed: seed of the list of tasks, at least 0.
         index: position in the list.
         way: number of classes.
-        train: training images a class.
-        val: validation images a class.
-        test: test images a class.
+        train: training examples a class.
+        val: validation examples a class.
+        test: test examples a class.
 
     Raises:
-        ValueError: the subset has too few classes, or one of them too few images.
+        ValueError: the subset has too few classes, or one of them too few examples.
 
     Example:
         >>> import torch
@@ -126,7 +128,7 @@ def draw_task(
         picked = generator.permutation(available)[:needed].tolist()
         if held_out:
             reserved = source.instances(subset, class_index, held_out=True)
-            _require(source, subset, class_index, reserved, test, f"test = {test} held-out images")
+            _require(source, subset, class_index, reserved, test, f"test = {test} held-out examples")
             picked += generator.permutation(reserved)[:test].tolist()
         for part, instances in zip(
             parts, (picked[:train], picked[train : train + val], picked[train + val :]), strict=True
@@ -140,6 +142,7 @@ def draw_task(
         val=_gather(source, subset, chosen, parts[1]) if val else None,
         test=_gather(source, subset, chosen, parts[2], held_out=held_out),
         classes=tuple(names[c] for c in chosen),
+        **_kind(source),
     )
 
 
@@ -171,11 +174,11 @@ def _choose_classes(
 
 
 def _require(source: TaskSource, subset: Subset, class_index: int, available: int, needed: int, wanted: str) -> None:
-    """Raise if a class has fewer images than needed."""
+    """Raise if a class has fewer examples than needed."""
     if available < needed:
         raise ValueError(
             f"Class {source.classes(subset)[class_index]!r} of {source.name}/{subset} has "
-            f"{number_of(available, 'image')}, fewer than {wanted}: ask for fewer or add images."
+            f"{number_of(available, 'example')}, fewer than {wanted}: ask for fewer or add examples."
         )
 
 
@@ -186,20 +189,26 @@ def _gather(
     instances: Sequence[Sequence[int]],
     held_out: bool = False,
 ) -> Split:
-    """Collect images, ordered by class, as floats in [0, 1]."""
-    return join_classes([source.images(subset, c, i, held_out) for c, i in zip(chosen, instances, strict=True)])
+    """Collect examples, ordered by class; images become floats in [0, 1]."""
+    return join_classes([source.inputs(subset, c, i, held_out) for c, i in zip(chosen, instances, strict=True)])
+
+
+def _kind(source: TaskSource) -> dict[str, Any]:
+    """What a task tells of its kind of input beside the examples."""
+    vocabulary = source.shape.vocabulary if isinstance(source.shape, TokenShape) else None
+    return {"vocabulary": vocabulary, "preprocessing": source.preprocessing}
 
 
 class DrawnTasks(TaskCollection):
     """Target tasks over held-out classes: task ``i`` is a function of the source, the subset, the seed and ``i``.
 
     Args:
-        source: where the images come from.
+        source: where the examples come from.
         subset: choose by ``val``, report on ``test``.
         way: classes a task.
-        train: training images a class.
-        val: validation images a class.
-        test: test images a class.
+        train: training examples a class.
+        val: validation examples a class.
+        test: test examples a class.
         tasks: number of tasks, at least 1.
         seed: seed of the list, at least 0.
 
@@ -244,7 +253,7 @@ class DrawnTasks(TaskCollection):
         self.seed = seed
 
     @property
-    def shape(self) -> tuple[int, int, int]:
+    def shape(self) -> Shape:
         """The source's shape."""
         return self.source.shape
 

@@ -10,6 +10,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from lit_metanas.io.settings import keeps_arguments
+from lit_metanas.tasks.inputs import Shape
+from lit_metanas.tasks.preprocessing import Preprocessing
 
 Subset = Literal["train", "val", "test"]
 SUBSETS: tuple[Subset, ...] = ("train", "val", "test")
@@ -17,7 +19,7 @@ SUBSETS: tuple[Subset, ...] = ("train", "val", "test")
 
 @keeps_arguments()
 class TaskSource(ABC):
-    """Labelled images, split into class-disjoint meta-train, meta-validation and meta-test subsets.
+    """Labelled examples, split into class-disjoint meta-train, meta-validation and meta-test subsets.
 
     Example:
         >>> import torch
@@ -28,7 +30,7 @@ class TaskSource(ABC):
         ...         return ("black", "grey", "white")
         ...     def instances(self, subset, class_index, held_out=False):
         ...         return 0 if held_out else 10
-        ...     def images(self, subset, class_index, instances, held_out=False):
+        ...     def inputs(self, subset, class_index, instances, held_out=False):
         ...         return torch.full((len(instances), *self.shape), 100 * class_index, dtype=torch.uint8)
         >>> lm.draw_task(Greys(), way=3, train=5, val=2, test=3).test.inputs.shape
         torch.Size([9, 1, 8, 8])
@@ -41,8 +43,13 @@ class TaskSource(ABC):
 
     @property
     @abstractmethod
-    def shape(self) -> tuple[int, int, int]:
-        """Shape of one image: ``(channels, height, width)``."""
+    def shape(self) -> Shape:
+        """Shape of one input, for instance ``(channels, height, width)`` of an image."""
+
+    @property
+    def preprocessing(self) -> Preprocessing | None:
+        """What makes the inputs of raw examples, such as sentences; None for images."""
+        return None
 
     def prepare(self) -> None:  # noqa: B027  (most sources have nothing to prepare)
         """Do what is done once for all processes: render, cache. Called on one process only."""
@@ -57,22 +64,22 @@ class TaskSource(ABC):
 
     @abstractmethod
     def instances(self, subset: Subset, class_index: int, held_out: bool = False) -> int:
-        """Return how many images a class has.
+        """Return how many examples a class has.
 
         Args:
             subset: the subset of the class.
             class_index: which of its classes.
-            held_out: count the images that are reserved for the test part of target tasks (of faces, drawers, …
-                that the other images do not show) instead of the ordinary ones.
+            held_out: count the examples that are reserved for the test part of target tasks (of faces, drawers,
+                speakers, … that the other examples do not show) instead of the ordinary ones.
         """
 
     def episode_instances(self, subset: Subset, class_index: int) -> int:
-        """Return how many of the ordinary images episodes may use: the first so many, all by default."""
+        """Return how many of the ordinary examples episodes may use: the first so many, all by default."""
         return self.instances(subset, class_index)
 
     @abstractmethod
-    def images(self, subset: Subset, class_index: int, instances: Sequence[int], held_out: bool = False) -> Tensor:
-        """Return images of one class, uint8, shape ``(n, channels, height, width)``."""
+    def inputs(self, subset: Subset, class_index: int, instances: Sequence[int], held_out: bool = False) -> Tensor:
+        """Return examples of one class, shape ``(n, *shape)``: images as uint8, series as float32, tokens as int64."""
 
 
 def check_source(source: object) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from lit_metanas.io.text import nearest, number_of
+from lit_metanas.tasks.inputs import join_inputs
 from lit_metanas.tasks.source import SUBSETS, Subset
 from lit_metanas.tasks.task import Split, check_brightness
 
@@ -26,23 +27,23 @@ def in_unit_range(images: Tensor) -> Tensor:
 
 
 def join_classes(classes: Sequence[Tensor]) -> Split:
-    """One split of the images of all classes, ordered by class; uint8 becomes floating point in [0, 1].
+    """One split of the examples of all classes, ordered by class; images become floating point in [0, 1].
 
     Args:
-        classes: the images of each class, shape ``(n, channels, height, width)``, in the order of the labels.
+        classes: the examples of each class, in the order of the labels.
     """
-    images = torch.cat(list(classes))
-    counts = torch.tensor([len(part) for part in classes], device=images.device)
-    labels = torch.repeat_interleave(torch.arange(len(classes), device=images.device), counts)
-    return Split(inputs=in_unit_range(images), labels=labels)
+    inputs = join_inputs(classes)
+    counts = torch.tensor([len(part) for part in classes], device=inputs.device)
+    labels = torch.repeat_interleave(torch.arange(len(classes), device=inputs.device), counts)
+    return Split(inputs=in_unit_range(inputs) if inputs.dim() == 4 else inputs, labels=labels)
 
 
-def part_sizes(culprit: str, images: int, *, train: float | None, val: float, test: float) -> tuple[int, int, int]:
-    """How many of a class's images go to train, val and test: at least one where the share is not 0.
+def part_sizes(culprit: str, examples: int, *, train: float | None, val: float, test: float) -> tuple[int, int, int]:
+    """How many of a class's examples go to train, val and test: at least one where the share is not 0.
 
     Args:
         culprit: the class, as a message begins with it.
-        images: how many it has.
+        examples: how many it has.
         train: share of the train part; None is all that is left.
         val: share of the val part.
         test: share of the test part.
@@ -50,31 +51,31 @@ def part_sizes(culprit: str, images: int, *, train: float | None, val: float, te
     Raises:
         ValueError: there are too few.
     """
-    validation = max(1, round(val * images)) if val else 0
-    tested = max(1, round(test * images)) if test else 0
-    rest = images - validation - tested
-    trained = rest if train is None else min(max(1, round(train * images)), rest)
+    validation = max(1, round(val * examples)) if val else 0
+    tested = max(1, round(test * examples)) if test else 0
+    rest = examples - validation - tested
+    trained = rest if train is None else min(max(1, round(train * examples)), rest)
     if trained < 1:
         parts = ["train", *(name for name, share in (("val", val), ("test", test)) if share)]
         wanted = f"{', '.join(parts[:-1])} and {parts[-1]} part" if parts[1:] else "train part"
-        raise ValueError(f"{culprit} has {number_of(images, 'image')}, too few for a {wanted}: add some.")
+        raise ValueError(f"{culprit} has {number_of(examples, 'example')}, too few for a {wanted}: add some.")
     return trained, validation, tested
 
 
 def split_classes(classes: Sequence[Tensor], sizes: Sequence[tuple[int, int, int]], seed: int) -> list[Split]:
-    """Deal the images of each class out to train, val and test, in an order drawn from the seed and the label.
+    """Deal the examples of each class out to train, val and test, in an order drawn from the seed and the label.
 
     Args:
-        classes: the images of each class, shape ``(n, channels, height, width)``, in the order of the labels.
+        classes: the examples of each class, in the order of the labels.
         sizes: how many of each class go into each part.
         seed: of the order.
     """
     parts: tuple[list[Tensor], ...] = ([], [], [])
-    for label, (images, counts) in enumerate(zip(classes, sizes, strict=True)):
-        order = torch.from_numpy(np.random.default_rng((seed, label)).permutation(len(images))).to(images.device)
+    for label, (inputs, counts) in enumerate(zip(classes, sizes, strict=True)):
+        order = torch.from_numpy(np.random.default_rng((seed, label)).permutation(len(inputs))).to(inputs.device)
         start = 0
         for part, count in zip(parts, counts, strict=True):
-            part.append(images[order[start : start + count]])
+            part.append(inputs[order[start : start + count]])
             start += count
     return [join_classes(part) for part in parts]
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
+from lit_metanas.tasks.inputs import Shape
 from lit_metanas.tasks.task import Task, TaskCollection
 
 
@@ -69,8 +70,8 @@ class TargetTaskDataModule(LightningDataModule):
         self.num_workers = num_workers
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """Shape of one input: ``(channels, height, width)``."""
+    def shape(self) -> Shape:
+        """Shape of one input."""
         return self.tasks.shape
 
     def prepare_data(self) -> None:

@@ -11,6 +11,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from lit_metanas.io.text import is_text, writable
+from lit_metanas.tasks.inputs import ImageShape, SeriesShape, Shape, TokenShape, join_inputs, shape_of, step_mask
+from lit_metanas.tasks.preprocessing import Preprocessing
 
 BRIGHTEST = 10.0
 """No image scaled to [0, 1] has a larger value; one from 0 to 255 nearly always has."""
@@ -22,7 +24,8 @@ class Split:
     """Labelled examples.
 
     Attributes:
-        inputs: images, shape ``(n, channels, height, width)``, float32 in [0, 1].
+        inputs: images ``(n, channels, height, width)``, float32 in [0, 1]; series ``(n, features, steps)``, float32,
+            of which the last feature is the mask; or tokens ``(n, steps)``, int64. See ``Shape``.
         labels: class indices in ``[0, way)``, shape ``(n,)``, int64.
 
     Example:
@@ -53,7 +56,7 @@ class Split:
 
 def join_parts(*parts: Split) -> Split:
     """The examples of several parts as one."""
-    return Split(torch.cat([part.inputs for part in parts]), torch.cat([part.labels for part in parts]))
+    return Split(join_inputs([part.inputs for part in parts]), torch.cat([part.labels for part in parts]))
 
 
 @dataclass(eq=False)
@@ -67,13 +70,15 @@ class Task:
         val: examples to choose architectures by; an episode has none.
         test: examples to report accuracy on.
         classes: the names of the classes, in the order of their labels.
+        vocabulary: number of tokens, where inputs are sequences of such.
+        preprocessing: what made the inputs of raw examples, and makes those of new ones; None for images.
 
     Example:
         >>> import torch
         >>> import lit_metanas as lm
         >>> part = lm.Split(torch.rand(4, 1, 8, 8), torch.tensor([0, 1, 0, 1]))
         >>> lm.Task("toy", way=2, train=part, val=part, test=part, classes=("cat", "dog")).shape
-        (1, 8, 8)
+        ImageShape(channels=1, height=8, width=8)
     """
 
     id: str
@@ -82,6 +87,8 @@ class Task:
     val: Split | None
     test: Split
     classes: tuple[str, ...] = ()
+    vocabulary: int | None = None
+    preprocessing: Preprocessing | None = None
 
     def __post_init__(self) -> None:
         """Look at the names, which results are written under.
@@ -94,10 +101,9 @@ class Task:
                 raise ValueError(f"A task or class is called '{writable(name)}', which is not UTF-8: rename it.")
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """Shape of one input: ``(channels, height, width)``."""
-        channels, height, width = self.train.inputs.shape[1:]
-        return channels, height, width
+    def shape(self) -> ImageShape | SeriesShape | TokenShape:
+        """Shape of one input."""
+        return shape_of(self.train.inputs, self.vocabulary)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
         """Return the same task on another device."""
@@ -183,16 +189,26 @@ def _check_split(name: str, part: Split, task: Task) -> None:
     inputs, labels = part.inputs, part.labels
     if not isinstance(inputs, Tensor) or not isinstance(labels, Tensor):
         raise ValueError(f"{name} holds no tensors: make the task with task_from_arrays.")
-    if inputs.dim() != 4 or inputs.shape[1:] != task.train.inputs.shape[1:]:
+    noun = "images" if inputs.dim() == 4 else "inputs"
+    if inputs.shape[1:] != task.train.inputs.shape[1:]:
         raise ValueError(
-            f"{name} has images of shape {tuple(inputs.shape)}: give all parts one shape (n, channels, height, width)."
+            f"{name} has {noun} of shape {tuple(inputs.shape)}: give all parts one shape, such as (n, channels, "
+            "height, width)."
         )
-    if inputs.dtype != task.train.inputs.dtype or not inputs.is_floating_point():
-        raise ValueError(f"{name} has images of type {inputs.dtype}: give all parts floating point, such as float32.")
+    try:
+        shape = shape_of(inputs, task.vocabulary)
+    except ValueError as error:
+        raise ValueError(f"{name} is malformed. {error}") from None
+    wanted = torch.int64 if isinstance(shape, TokenShape) else task.train.inputs.dtype
+    if inputs.dtype != wanted or (inputs.is_floating_point() == isinstance(shape, TokenShape)):
+        raise ValueError(
+            f"{name} has {noun} of type {inputs.dtype}: give all parts "
+            f"{'int64' if isinstance(shape, TokenShape) else 'floating point, such as float32'}."
+        )
     if labels.shape != inputs.shape[:1] or labels.dtype != torch.int64:
         raise ValueError(
-            f"{name} has {len(inputs)} images, but labels of shape {tuple(labels.shape)} and type {labels.dtype}: give "
-            "one int64 an image."
+            f"{name} has {len(inputs)} {noun}, but labels of shape {tuple(labels.shape)} and type {labels.dtype}: give "
+            f"one int64 an {noun[:-1]}."
         )
     if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < task.way:
         raise ValueError(
@@ -200,8 +216,41 @@ def _check_split(name: str, part: Split, task: Task) -> None:
             "from 0 to way - 1."
         )
     if not bool(torch.isfinite(inputs).all()):
-        raise ValueError(f"{name} has images with values that are not finite: leave them out.")
-    check_brightness(name, inputs)
+        raise ValueError(f"{name} has {noun} with values that are not finite: leave them out.")
+    if isinstance(shape, ImageShape):
+        check_brightness(name, inputs)
+    elif isinstance(shape, TokenShape):
+        check_tokens(name, inputs, shape.vocabulary)
+    if inputs.dim() < 4:
+        check_padding(name, inputs)
+
+
+def check_tokens(name: str, tokens: Tensor, vocabulary: int) -> None:
+    """Find tokens that are not of the vocabulary.
+
+    Raises:
+        ValueError: there is one.
+    """
+    if tokens.numel() and not 0 <= int(tokens.min()) <= int(tokens.max()) < vocabulary:
+        raise ValueError(
+            f"{name} has tokens from {int(tokens.min())} to {int(tokens.max())}, but vocabulary = {vocabulary}: give "
+            "tokens from 0 to vocabulary - 1."
+        )
+
+
+def check_padding(name: str, inputs: Tensor) -> None:
+    """Find examples with a step behind their end, or a series without a mask.
+
+    Raises:
+        ValueError: there is one.
+    """
+    if inputs.dim() == 3 and not bool(((inputs[:, -1] == 0) | (inputs[:, -1] == 1)).all()):
+        raise ValueError(
+            f"{name} has series whose last feature is no mask: let it be 1 up to the end of each, and 0 behind it."
+        )
+    mask = step_mask(inputs)
+    if bool((mask[:, 1:] & ~mask[:, :-1]).any()):
+        raise ValueError(f"{name} has padding within an example: let it stand behind the end alone.")
 
 
 class TaskCollection(Dataset[Task]):
@@ -218,22 +267,22 @@ class TaskCollection(Dataset[Task]):
         ...     def __getitem__(self, index):
         ...         return task
         >>> lm.TargetTaskDataModule(OneTask()).shape
-        (1, 8, 8)
+        ImageShape(channels=1, height=8, width=8)
     """
 
     @property
     @abstractmethod
-    def shape(self) -> tuple[int, int, int]:
-        """Shape of one input: ``(channels, height, width)``."""
+    def shape(self) -> Shape:
+        """Shape of one input."""
 
     def prepare(self) -> None:
         """Do what is done once for all processes: render, cache. Called on one process only."""
 
-    def bring_to(self, shape: tuple[int, int, int]) -> None:
+    def bring_to(self, shape: Shape) -> None:
         """Take the shape that what is run on the tasks was meta-trained on, if the collection leaves it open.
 
         Args:
-            shape: channels, height and width of an input.
+            shape: of one input.
         """
 
     @abstractmethod

@@ -17,7 +17,7 @@ from torchmetrics.classification import MulticlassAccuracy
 from lit_metanas.records.budget import TRAINING_PASSES, Cost
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.tasks.inputs import Shape
+from lit_metanas.tasks.inputs import Shape, channels_last
 from lit_metanas.tasks.task import Split
 from lit_metanas.training.trainers import quiet_trainer
 
@@ -27,7 +27,7 @@ def predict_classes(scores: Callable[[Tensor], Tensor], inputs: Tensor, *, batch
     """The class of the largest score of each input, shape ``(n,)``.
 
     Args:
-        scores: inputs ``(n, channels, height, width)`` to class scores ``(n, way)``.
+        scores: inputs, shape ``(n, *shape)``, to class scores ``(n, way)``.
         inputs: the examples.
         batch_size: inputs scored at once.
     """
@@ -38,7 +38,7 @@ def score_accuracy(scores: Callable[[Tensor], Tensor], split: Split, *, batch_si
     """Accuracy of scores: the share of a split's examples whose own class has the largest one.
 
     Args:
-        scores: inputs ``(n, channels, height, width)`` to class scores ``(n, way)``.
+        scores: inputs, shape ``(n, *shape)``, to class scores ``(n, way)``.
         split: the examples.
         batch_size: inputs scored at once.
     """
@@ -51,7 +51,7 @@ class Recipe:
 
     Attributes:
         epochs: passes over the train part.
-        batch_size: images a step; a smaller train part is one batch.
+        batch_size: examples a step; a smaller train part is one batch.
         learning_rate: of AdamW at the start; it falls to zero as a half cosine.
         weight_decay: of AdamW.
         label_smoothing: of the cross-entropy.
@@ -102,7 +102,7 @@ class Child(LightningModule):
     Args:
         space: the search space that the architecture belongs to.
         architecture: one label for each active choice.
-        shape: channels, height and width of an input.
+        shape: of one input.
         way: number of classes.
         recipe: training hyper-parameters.
         weights: a supernet's parameters to inherit by name; None starts from scratch.
@@ -137,7 +137,7 @@ class Child(LightningModule):
         self.test_accuracy = MulticlassAccuracy(way, average="micro")
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Scores, shape ``(n, way)``, for inputs of shape ``(n, channels, height, width)``."""
+        """Scores, shape ``(n, way)``, for inputs of shape ``(n, *shape)``."""
         scores = self.network(inputs)
         assert isinstance(scores, Tensor)
         return scores
@@ -216,7 +216,7 @@ def fit_child(child: Child, train: Split, *, seed: int) -> Cost:
     with torch.inference_mode(False), torch.enable_grad(), quiet_trainer(device, epochs=epochs) as trainer:
         child.to(memory_format=torch.channels_last)
         plain = train.trainable()  # what a prediction step is given are inference tensors
-        data = replace(plain, inputs=plain.inputs.contiguous(memory_format=torch.channels_last))
+        data = replace(plain, inputs=channels_last(plain.inputs))
         loader = batches(data, child.recipe.batch_size, seed)
         torch.manual_seed(seed)
         trainer.fit(child, train_dataloaders=loader)

@@ -92,16 +92,16 @@ def test_sources_and_targets_share_no_class(benchmark):
 def test_altered_images_are_what_they_say(benchmark):
     module = benchmark("altered_images")
     source = Glyphs(pool=1, ordinary=20)
-    plain = source.images("test", 3, [4, 7])
+    plain = source.inputs("test", 3, [4, 7])
     negative = module.AlteredImages(source, "negative", negative=True, noise=0.0, halved=False)
-    assert torch.equal(negative.images("test", 3, [4, 7]), 255 - plain)
+    assert torch.equal(negative.inputs("test", 3, [4, 7]), 255 - plain)
     halved = module.AlteredImages(source, "halved", negative=False, noise=0.0, halved=True)
-    small = halved.images("test", 3, [4, 7])
+    small = halved.inputs("test", 3, [4, 7])
     assert small.shape[1:] == halved.shape == (1, 14, 14)
     assert abs(float(small[1, 0, 5, 6]) - float(plain[1, 0, 10:12, 12:14].float().mean())) <= 0.5
     noisy = module.AlteredImages(source, "noisy", negative=False, noise=0.5, halved=False)
-    both = noisy.images("test", 3, [4, 7])
-    assert torch.equal(both[1:], noisy.images("test", 3, [7]))
+    both = noisy.inputs("test", 3, [4, 7])
+    assert torch.equal(both[1:], noisy.inputs("test", 3, [7]))
     changes = both[plain == 0].float() / 255  # half of the normal distribution is cut off at 0
     assert changes.mean() == pytest.approx(0.5 / np.sqrt(2 * np.pi), abs=0.03)
 

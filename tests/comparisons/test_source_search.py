@@ -37,7 +37,7 @@ class Grey(TaskSource):
     def instances(self, subset, class_index, held_out=False):
         return 8
 
-    def images(self, subset, class_index, instances, held_out=False):
+    def inputs(self, subset, class_index, instances, held_out=False):
         number = 40 * class_index + 5 * SUBSETS.index(subset)
         return torch.stack([torch.full(SHAPE, number + instance, dtype=torch.uint8) for instance in instances])
 

@@ -74,7 +74,7 @@ def test_torch_and_pillow_alone_classify_as_predict_does(shape: tuple[int, int, 
 
 def test_the_readme_does_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    images = lm.Glyphs().images("test", 0, range(30))
+    images = lm.Glyphs().inputs("test", 0, range(30))
     for place, name in enumerate(("circle", "cross", "hook")):
         folder = tmp_path / "photos" / name
         folder.mkdir(parents=True)

@@ -159,7 +159,7 @@ class Patterns(TaskSource):
         """As many of each."""
         return 20
 
-    def images(self, subset: Subset, class_index: int, instances: Sequence[int], held_out: bool = False) -> Tensor:
+    def inputs(self, subset: Subset, class_index: int, instances: Sequence[int], held_out: bool = False) -> Tensor:
         """Integers, so that they are the same everywhere."""
         number = SUBSETS.index(subset) * 8 + class_index
         stripes = torch.arange(8).expand(SHAPE) * (number % 5 + 1) % 9 * 12 + 5 * (7 * number % 24)

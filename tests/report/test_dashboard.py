@@ -57,7 +57,7 @@ class Noise(TaskSource):
     def instances(self, subset, class_index, held_out=False):
         return 10
 
-    def images(self, subset, class_index, instances, held_out=False):
+    def inputs(self, subset, class_index, instances, held_out=False):
         number = 1000 * SUBSETS.index(subset) + 100 * class_index
         return torch.cat([noise(number + i) // 2 + noise(number) // 2 for i in instances]).byte()
 

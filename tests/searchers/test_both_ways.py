@@ -37,7 +37,7 @@ class Patterns(TaskSource):
     def instances(self, subset, class_index, held_out=False):
         return 20
 
-    def images(self, subset, class_index, instances, held_out=False):
+    def inputs(self, subset, class_index, instances, held_out=False):
         number = 100 * ("train", "val", "test").index(subset) + class_index
         picture = 200 * torch.rand(SHAPE, generator=torch.Generator().manual_seed(number))
         noise = [torch.Generator().manual_seed(1000 * number + 2 * i + held_out) for i in instances]

@@ -35,7 +35,7 @@ class CodedSource(TaskSource):
     def instances(self, subset: Subset, class_index: int, held_out: bool = False) -> int:
         return self.reserved if held_out else self.ordinary
 
-    def images(self, subset: Subset, class_index: int, instances: Sequence[int], held_out: bool = False) -> Tensor:
+    def inputs(self, subset: Subset, class_index: int, instances: Sequence[int], held_out: bool = False) -> Tensor:
         codes = torch.tensor([[class_index, i, int(held_out)] for i in instances], dtype=torch.uint8).view(-1, 3, 1, 1)
         return codes.expand(-1, 3, 2, 2)
 

@@ -256,7 +256,7 @@ def test_a_source_holds_each_class_once_and_whole():
         for place, name in enumerate(part):
             assert source.instances(subset, place) == 6
             assert source.instances(subset, place, held_out=True) == 0
-            found = source.images(subset, place, [5, 0, 2])
+            found = source.inputs(subset, place, [5, 0, 2])
             assert np.array_equal(found[:, 0], images[int(name) == MANY][[5, 0, 2]])
     assert parts == [make_source(fractions=(0.5, 0.2, 0.3), seed=3)[1].classes(s) for s in ("train", "val", "test")]
     assert any(make_source(fractions=(0.5, 0.2, 0.3), seed=seed)[1].classes("train") != parts[0] for seed in range(3))
@@ -265,7 +265,7 @@ def test_a_source_holds_each_class_once_and_whole():
 def test_a_source_of_floats_is_rounded_to_bytes():
     images, source = make_source(train=[3, 4])
     floats = ArraySource(images.astype(np.float64)[..., None] / 255, MANY, train=["3", "4"], name="mine")
-    assert torch.equal(floats.images("train", 0, range(6)), source.images("train", 0, range(6)))
+    assert torch.equal(floats.inputs("train", 0, range(6)), source.inputs("train", 0, range(6)))
     assert (floats.name, floats.shape, floats.classes("train"), floats.classes("val")) == (
         "mine",
         (1, 6, 6),

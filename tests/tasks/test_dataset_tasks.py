@@ -79,7 +79,7 @@ def test_a_source_of_a_data_set_is_that_of_its_arrays():
     assert source.classes("train") == ("ant", "dog")
     for subset, classes in (("train", 2), ("test", 1)):
         for place in range(classes):
-            assert torch.equal(source.images(subset, place, range(6)), arrays.images(subset, place, range(6)))
+            assert torch.equal(source.inputs(subset, place, range(6)), arrays.inputs(subset, place, range(6)))
     assert DatasetSource(data, seed=5).classes("train") == DatasetSource(data, seed=5).classes("train")
 
 

@@ -81,7 +81,7 @@ def test_held_out_faces_are_shown_nowhere_else():
 def test_images_are_ink_on_nothing_and_none_is_blank(glyphs):
     for subset in SCRIPTS:
         for index in range(len(glyphs.classes(subset))):
-            images = glyphs.images(subset, index, range(6))
+            images = glyphs.inputs(subset, index, range(6))
             assert images.shape == (6, 1, 28, 28)
             assert images.dtype == torch.uint8
             assert (images.flatten(1).float().mean(1) > 2).all()
@@ -91,22 +91,22 @@ def test_images_are_ink_on_nothing_and_none_is_blank(glyphs):
 
 
 def test_an_instance_depends_on_letter_number_and_seed_only(glyphs, tmp_path):
-    whole = glyphs.images("test", 3, range(30))
-    assert torch.equal(glyphs.images("test", 3, [27, 4, 12]), whole[[27, 4, 12]])
+    whole = glyphs.inputs("test", 3, range(30))
+    assert torch.equal(glyphs.inputs("test", 3, [27, 4, 12]), whole[[27, 4, 12]])
     fresh = Glyphs(cache=str(tmp_path), pool=1)
-    assert torch.equal(fresh.images("test", 3, [25]), whole[[25]])
+    assert torch.equal(fresh.inputs("test", 3, [25]), whole[[25]])
     assert torch.equal(fresh._render_pool(letters()[5]), fresh._render(letters()[5], False, 0)[:1])
     assert len({image.numpy().tobytes() for image in whole}) == 30
     other = Glyphs(seed=1, cache=str(tmp_path), pool=1)
-    assert not torch.equal(other.images("test", 3, [25]), whole[[25]])
-    assert not torch.equal(glyphs.images("test", 3, [25], held_out=True), whole[[25]])
-    assert glyphs.images("test", 3, []).shape == (0, 1, 28, 28)
+    assert not torch.equal(other.inputs("test", 3, [25]), whole[[25]])
+    assert not torch.equal(glyphs.inputs("test", 3, [25], held_out=True), whole[[25]])
+    assert glyphs.inputs("test", 3, []).shape == (0, 1, 28, 28)
 
 
 def test_cached_and_rendered_images_agree(glyphs):
     letter = letters()[0]
-    assert torch.equal(glyphs.images("train", 0, range(6))[:, 0], glyphs._render(letter, False, 0)[:6])
-    assert torch.equal(glyphs.images("train", 0, range(7))[:6], glyphs.images("train", 0, range(6)))
+    assert torch.equal(glyphs.inputs("train", 0, range(6))[:, 0], glyphs._render(letter, False, 0)[:6])
+    assert torch.equal(glyphs.inputs("train", 0, range(7))[:6], glyphs.inputs("train", 0, range(6)))
 
 
 def test_a_damaged_cache_file_is_rendered_again(tmp_path, few_letters):

@@ -15,7 +15,7 @@ SUBSETS = ("train", "val", "test")
 @pytest.mark.parametrize("channels", [1, 3])
 def test_any_image_gets_the_shape(photographs, channels):
     source = ImageFolder(str(photographs), shape=(channels, 16, 12), train=["cat", "ant"])
-    images = source.images("train", 0, [0, 1, 2, 4])
+    images = source.inputs("train", 0, [0, 1, 2, 4])
     assert images.shape == (4, channels, 16, 12)
     assert images.dtype == torch.uint8
     assert (images.float().mean((1, 2, 3)) - 80).abs().max() < 10  # the fixture's colour of the third class
@@ -32,7 +32,7 @@ def test_photographs_are_turned_upright(photographs):
     exif = picture.getexif()
     exif[0x0112] = 3  # taken upside down
     picture.save(photographs / "ant" / "0.png", exif=exif)
-    image = ImageFolder(str(photographs), shape=(1, 20, 40), train=["ant"]).images("train", 0, [0])[0, 0]
+    image = ImageFolder(str(photographs), shape=(1, 20, 40), train=["ant"]).inputs("train", 0, [0])[0, 0]
     assert image[0, 0] == 0
     assert image[-1, 0] == 255
 

@@ -53,8 +53,8 @@ def test_layouts_are_equal(both):
         assert folder.groups(subset) == file.groups(subset)
         for c in range(len(file.classes(subset))):
             assert folder.instances(subset, c) == file.instances(subset, c) == DRAWERS
-            assert torch.equal(folder.images(subset, c, range(DRAWERS)), file.images(subset, c, range(DRAWERS)))
-    assert file.images("test", 0, [3, 1]).shape == (2, 1, 28, 28)
+            assert torch.equal(folder.inputs(subset, c, range(DRAWERS)), file.inputs(subset, c, range(DRAWERS)))
+    assert file.inputs("test", 0, [3, 1]).shape == (2, 1, 28, 28)
     assert file.classes("test")[0] == "Angelic/character01"
 
 
@@ -66,8 +66,8 @@ def test_rotated_classes_are_in_training_only(both):
     assert len(set(turned.classes("train"))) == len(turned.classes("train")) == 4 * len(plain.classes("train")) == 12
     for c in range(12):
         turns = c // 3
-        want = np.rot90(plain.images("train", c % 3, [2])[0, 0].numpy(), turns)
-        assert np.array_equal(turned.images("train", c, [2])[0, 0].numpy(), want)
+        want = np.rot90(plain.inputs("train", c % 3, [2])[0, 0].numpy(), turns)
+        assert np.array_equal(turned.inputs("train", c, [2])[0, 0].numpy(), want)
         assert turned.groups("train")[c] == "Greek" + ("", "/rot090", "/rot180", "/rot270")[turns]
         assert turned.instances("train", c, held_out=True) == 0
 
@@ -77,7 +77,7 @@ def test_full_size_drawings_are_reduced_to_28(both):
     drawing = np.full((105, 105), True)
     drawing[40:60, 20:80] = False  # black ink on white
     Image.fromarray(drawing).save(file)
-    image = Omniglot(both[0], validation_alphabets=("Korean",)).images("train", 0, [0])[0, 0]
+    image = Omniglot(both[0], validation_alphabets=("Korean",)).inputs("train", 0, [0])[0, 0]
     assert image.shape == (28, 28)
     assert image[13, 13] == 255
     assert image[2, 2] == 0

@@ -124,7 +124,7 @@ def test_floats_of_a_source_stay_as_they_are_unless_they_run_to_255():
         def instances(self, subset, class_index, held_out=False):
             return 0 if held_out else 10
 
-        def images(self, subset, class_index, instances, held_out=False):
+        def inputs(self, subset, class_index, instances, held_out=False):
             return torch.full((len(instances), *self.shape), self.brightness)
 
     source = Floats()

@@ -23,10 +23,10 @@ def test_both_parts_of_a_data_set_are_joined(tmp_path):
     source = squares(tmp_path, shape=(1, 4, 6), train=["none", "thirty"], val=["ten"], test=["twenty"])
     assert source.classes("train") == ("none", "thirty")
     assert [source.instances("train", label) for label in (0, 1)] == [4, 4]
-    assert source.images("train", 1, range(4)).flatten(1).tolist() == [[30] * 24] * 2 + [[31] * 24] * 2
-    assert source.images("test", 0, [2, 0])[:, 0, 0, 0].tolist() == [21, 20]
+    assert source.inputs("train", 1, range(4)).flatten(1).tolist() == [[30] * 24] * 2 + [[31] * 24] * 2
+    assert source.inputs("test", 0, [2, 0])[:, 0, 0, 0].tolist() == [21, 20]
     one = squares(tmp_path, shape=(1, 4, 6), parts=[{"train": False}], test=["twenty"])
-    assert one.images("test", 0, [0, 1]).unique().tolist() == [21]
+    assert one.inputs("test", 0, [0, 1]).unique().tolist() == [21]
 
 
 def test_classes_are_split_by_the_seed_and_disjoint(tmp_path):
@@ -43,7 +43,7 @@ def test_images_are_resized_as_torchvision_does(channels, mode):
     data = datasets.FakeData(**FAKE[0])
     chosen = [image for image, label in (data[i] for i in range(30)) if label == 1]
     expected = [v2.functional.resize(v2.functional.pil_to_tensor(image.convert(mode)), [8, 10]) for image in chosen]
-    found = source.images("test", 1, range(len(chosen)))
+    found = source.inputs("test", 1, range(len(chosen)))
     assert found.dtype == torch.uint8
     assert type(found) is torch.Tensor
     # Pillow and torch round a weighted sum of the colours differently.
@@ -54,7 +54,7 @@ def test_a_transform_of_the_user_takes_the_place_of_resizing():
     crop = v2.Compose([v2.ToImage(), v2.CenterCrop(6), v2.ToDtype(torch.float32, scale=True)])
     source = lm.TorchvisionSource("FakeData", shape=(3, 6, 6), parts=FAKE, transform=crop, test=["0", "1"])
     image = next(image for image, label in datasets.FakeData(**FAKE[0]) if label == 0)
-    assert torch.equal(source.images("test", 0, [0])[0], torch.from_numpy(np.array(image))[7:13, 9:15].permute(2, 0, 1))
+    assert torch.equal(source.inputs("test", 0, [0])[0], torch.from_numpy(np.array(image))[7:13, 9:15].permute(2, 0, 1))
     other = lm.TorchvisionSource("FakeData", shape=(3, 8, 8), parts=FAKE, transform=crop)
     with pytest.raises(ValueError, match=r"transform of fakedata gives images of shape \(3, 6, 6\), not \(3, 8, 8\)"):
         other.classes("train")
@@ -126,4 +126,4 @@ def test_arguments_that_a_data_set_hands_on_count(kind, parts, test, tmp_path):
         (folder / f"qmnist-{part}-labels-idx2-int").write_bytes(digits)
     source = lm.TorchvisionSource(kind, str(tmp_path), shape=(3, 16, 16), parts=parts, test=test)
     assert source.instances("test", 0) == 2
-    assert source.images("test", 0, [0, 1]).shape == (2, 3, 16, 16)
+    assert source.inputs("test", 0, [0, 1]).shape == (2, 3, 16, 16)

@@ -16,6 +16,7 @@ from lit_metanas.io.settings import keeps_arguments
 from lit_metanas.records.budget import Cost
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.tasks.inputs import channels_last
 from lit_metanas.tasks.task import Split, Task
 
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
@@ -183,8 +184,8 @@ class ProxyEstimator(Estimator):
             )
         order = torch.randperm(len(train), generator=torch.Generator().manual_seed(self.seed))
         chosen = order[: self.images].to(train.inputs.device)
-        return Split(train.inputs[chosen].contiguous(memory_format=torch.channels_last), train.labels[chosen])
+        return Split(channels_last(train.inputs[chosen]), train.labels[chosen])
 
     def _blank(self) -> Split:
-        inputs = self.task.train.inputs.new_ones(1, *self.task.shape)
+        inputs = torch.ones_like(self.task.train.inputs[:1])
         return Split(inputs, self.task.train.labels.new_zeros(1))

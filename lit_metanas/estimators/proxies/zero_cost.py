@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from lit_metanas.estimators.proxies.proxy import Proxy, gradients, layer_weights
+from lit_metanas.tasks.inputs import inputs_like
 
 
 class Snip(Proxy):
@@ -102,11 +103,13 @@ class Jacov(Proxy):
         """The score; labels do not matter.
 
         Raises:
-            ValueError: there are less than two images.
+            ValueError: there are less than two examples, or they are tokens.
         """
         del labels
         if len(inputs) < 2:
             raise ValueError(f"Jacov compares images: give at least 2 in a minibatch instead of {len(inputs)}.")
+        if not inputs.is_floating_point():
+            raise ValueError("Jacov differentiates by inputs, and tokens are whole numbers: take another proxy.")
         network.requires_grad_(False)
         inputs.requires_grad_(True)
         (jacobian,) = gradients(network(inputs).sum(), [inputs])
@@ -291,7 +294,7 @@ class Synflow(Proxy):
         with torch.no_grad():
             for parameter in network.parameters():
                 parameter.abs_()
-        flow = network(torch.ones(1, *inputs.shape[1:], dtype=torch.float64)).sum()
+        flow = network(inputs_like(torch.ones_like(inputs[:1]).cpu(), torch.empty(0, dtype=torch.float64))).sum()
         weights = layer_weights(network)
         terms = zip(weights, gradients(flow, weights), strict=True)
         return sum(float((weight.detach() * gradient).abs().sum()) for weight, gradient in terms)

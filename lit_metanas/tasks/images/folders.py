@@ -9,6 +9,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from lit_metanas.tasks.images.image_files import class_folders, has_colour, read_images, require_shape
+from lit_metanas.tasks.inputs import Shape, image_shape
 from lit_metanas.tasks.source import Subset, TaskSource
 from lit_metanas.tasks.splits import class_subsets, part_sizes, split_classes
 from lit_metanas.tasks.task import Task, TaskCollection
@@ -79,11 +80,15 @@ class FolderTask(TaskCollection):
         """The shape that images are brought to."""
         return self._shape or (3, 32, 32)
 
-    def bring_to(self, shape: tuple[int, int, int]) -> None:
-        """Take another shape unless one was asked for, and say so where images lose their colour."""
+    def bring_to(self, shape: Shape) -> None:
+        """Take another shape unless one was asked for, and say so where images lose their colour.
+
+        Raises:
+            ValueError: it is not that of an image.
+        """
         if self._shape is not None:
             return
-        self._shape = shape
+        shape = self._shape = image_shape(shape)
         if shape[0] == 1 and any(has_colour(files[0]) for files in self._files.values()):
             rank_zero_warn(
                 f"The colour images in '{self.root}' are made grey, {shape[1]}x{shape[2]}, as the meta-training's were."
@@ -190,7 +195,7 @@ class ImageFolder(TaskSource):
         """Return the number of images in a class folder; none is held out."""
         return 0 if held_out else len(self._files[self._classes[subset][class_index]])
 
-    def images(self, subset: Subset, class_index: int, instances: Sequence[int], held_out: bool = False) -> Tensor:
+    def inputs(self, subset: Subset, class_index: int, instances: Sequence[int], held_out: bool = False) -> Tensor:
         """Return images of one class; the whole class is read at its first use and kept in memory."""
         name = self._classes[subset][class_index]
         if name not in self._images:

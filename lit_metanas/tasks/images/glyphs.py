@@ -118,7 +118,7 @@ class Glyphs(TaskSource):
         """Return the number of cached images of a class: the same for all."""
         return self.pool
 
-    def images(self, subset: Subset, class_index: int, instances: Sequence[int], held_out: bool = False) -> Tensor:
+    def inputs(self, subset: Subset, class_index: int, instances: Sequence[int], held_out: bool = False) -> Tensor:
         """Return images of one class, from the cache or rendered, uint8, shape ``(n, 1, 28, 28)``."""
         letter = _letters_of(subset)[class_index]
         if not held_out and max(instances, default=0) < self.pool:

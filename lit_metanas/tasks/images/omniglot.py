@@ -101,7 +101,7 @@ class Omniglot(TaskSource):
         characters = self._characters(subset)
         return 0 if held_out else len(characters[class_index % len(characters)].images)
 
-    def images(self, subset: Subset, class_index: int, instances: Sequence[int], held_out: bool = False) -> Tensor:
+    def inputs(self, subset: Subset, class_index: int, instances: Sequence[int], held_out: bool = False) -> Tensor:
         """Return images of one class, one instance a drawer, uint8, shape ``(n, 1, 28, 28)``."""
         characters = self._characters(subset)
         turns, position = divmod(class_index, len(characters))

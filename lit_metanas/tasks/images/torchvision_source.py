@@ -103,9 +103,9 @@ class TorchvisionSource(TaskSource):
         """Return how many images a class has; none is held out."""
         return self._source.instances(subset, class_index, held_out)
 
-    def images(self, subset: Subset, class_index: int, instances: Sequence[int], held_out: bool = False) -> Tensor:
+    def inputs(self, subset: Subset, class_index: int, instances: Sequence[int], held_out: bool = False) -> Tensor:
         """Return images of one class, uint8, shape ``(n, channels, height, width)``."""
-        return self._source.images(subset, class_index, instances, held_out)
+        return self._source.inputs(subset, class_index, instances, held_out)
 
     @cached_property
     def _source(self) -> DatasetSource:

@@ -14,7 +14,7 @@ from lit_metanas.meta.learner import BatchNorm
 from lit_metanas.records.budget import Cost
 from lit_metanas.relaxations import Relaxation
 from lit_metanas.spaces import SearchSpace, Supernet, inherit
-from lit_metanas.tasks.inputs import Shape
+from lit_metanas.tasks.inputs import Shape, as_shape, describe_shape
 from lit_metanas.training.architecture_logits import ArchitectureLogits
 from lit_metanas.training.meta_search.episode_evaluation import EpisodeEvaluation
 from lit_metanas.training.meta_search.meta_checkpoint import (
@@ -34,7 +34,7 @@ class MetaLearned(EpisodeEvaluation):
 
     Args:
         space: the search space.
-        shape: channels, height and width of an input; None takes those of the Trainer's data module.
+        shape: of one input; None takes those of the Trainer's data module.
         relaxation: logits to mixture in training.
         inner_loop: adaptation to an episode.
         head: features to scores.
@@ -121,11 +121,11 @@ class MetaLearned(EpisodeEvaluation):
                     f"{type(self).__name__} does not know the shape of its inputs: give it as 'shape', or a data "
                     "module that has one, such as EpisodeDataModule."
                 )
-            self._build(tuple(shape), getattr(data, "way", None))
-        elif shape is not None and tuple(shape) != tuple(self.shape):
+            self._build(shape, getattr(data, "way", None))
+        elif shape is not None and as_shape(shape) != as_shape(self.shape):
             raise ValueError(
-                f"{type(self).__name__} is for inputs of shape {tuple(self.shape)}, and the data module's have "
-                f"{tuple(shape)}: leave 'shape' out to take those of the data."
+                f"{type(self).__name__} is for {describe_shape(self.shape)}, and the data module has "
+                f"{describe_shape(shape)}: leave 'shape' out to take that of the data."
             )
 
     def probabilities(self) -> dict[str, Tensor]:

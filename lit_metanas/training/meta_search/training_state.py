@@ -18,7 +18,7 @@ from lit_metanas.records.plain import from_plain
 from lit_metanas.relaxations.discrete import Derived
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import Supernet, embed_and_record
-from lit_metanas.tasks.inputs import Shape
+from lit_metanas.tasks.inputs import Shape, blank_inputs, channels_last, inputs_like
 from lit_metanas.tasks.task import Episode
 from lit_metanas.training.collectives import gather_rows
 
@@ -129,11 +129,11 @@ class RunningStatistics:
     def images(self, trainer: Trainer, like: Tensor) -> Tensor:
         """The images of the last training tasks of all processes."""
         tasks = self._all(trainer)
-        return torch.cat(tasks).to(like) if tasks else like.new_empty(0, *self.shape)
+        return inputs_like(torch.cat(tasks) if tasks else blank_inputs(0, self.shape), like)
 
     def lacking(self, parameters: Parameters) -> bool:
         """Whether the derived architecture has a batch-norm layer without statistics."""
-        blank = torch.zeros(2, *self.shape).to(next(iter(parameters.weights.values())))
+        blank = inputs_like(blank_inputs(2, self.shape), next(iter(parameters.weights.values())))
         return not self._record_statistics(parameters, blank).keys() <= self.values.keys()
 
     def state(self, trainer: Trainer) -> dict[str, Any]:
@@ -148,8 +148,9 @@ class RunningStatistics:
         Raises:
             ValueError: a task has images of another shape, or no images.
         """
-        if not all(isinstance(task, Tensor) and task.shape[1:] == self.shape for task in state["tasks"]):
-            raise ValueError("a task has images of another shape")
+        size = blank_inputs(0, self.shape).shape[1:]
+        if not all(isinstance(task, Tensor) and task.shape[1:] == size for task in state["tasks"]):
+            raise ValueError("a task has inputs of another shape")
         self.values, self.step = dict(values), step
         self._restored = [_unpack(task) for task in state["tasks"]]
         first = len(self._restored) % world
@@ -164,8 +165,7 @@ class RunningStatistics:
 
     def _record_statistics(self, parameters: Parameters, inputs: Tensor) -> dict[str, Tensor]:
         mixture = self.derived(parameters.logits, {}, 1.0)
-        inputs = inputs.contiguous(memory_format=torch.channels_last)
-        return embed_and_record(self.supernet, parameters.weights, mixture, inputs)[1]
+        return embed_and_record(self.supernet, parameters.weights, mixture, channels_last(inputs))[1]
 
 
 def _pack(images: Tensor) -> Tensor:

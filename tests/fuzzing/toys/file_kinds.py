@@ -122,7 +122,7 @@ def write_omniglot(path: Path) -> None:
 def read_omniglot(path: Path) -> object:
     source = Omniglot(str(path), validation_alphabets=("Korean",))
     names = source.classes("test")
-    return names, source.images("test", 0, range(source.instances("test", 0))) if names else None
+    return names, source.inputs("test", 0, range(source.instances("test", 0))) if names else None
 
 
 def write_table(path: Path) -> None:

@@ -31,7 +31,7 @@ class Patterns(TaskSource):
     def instances(self, subset: Subset, class_index: int, held_out: bool = False) -> int:
         return 20
 
-    def images(self, subset: Subset, class_index: int, instances: Sequence[int], held_out: bool = False) -> Tensor:
+    def inputs(self, subset: Subset, class_index: int, instances: Sequence[int], held_out: bool = False) -> Tensor:
         number = SUBSETS.index(subset) * 100 + class_index
         return torch.stack([_picture(number) + _noise(1000 * (number + 1) + i) for i in instances]).byte()
 
