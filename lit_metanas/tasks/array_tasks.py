@@ -68,7 +68,7 @@ def task_from_arrays(
         >>> X, y = np.random.rand(20, 8, 8), ["cat", "dog"] * 10
         >>> task = lm.task_from_arrays(X, y)
         >>> task.shape, task.classes, len(task.train), len(task.val), len(task.test)
-        ((1, 8, 8), ('cat', 'dog'), 12, 4, 4)
+        (ImageShape(channels=1, height=8, width=8), ('cat', 'dog'), 12, 4, 4)
     """
     if (X_test is None) != (y_test is None):
         raise ValueError("X_test and y_test belong together: give both or neither.")

@@ -110,7 +110,7 @@ def task_from_dataset(
         >>> import lit_metanas as lm
         >>> data = TensorDataset(torch.rand(20, 3, 8, 8), torch.arange(20) % 2)
         >>> lm.task_from_dataset(data, classes=["cat", "dog"]).shape
-        (3, 8, 8)
+        ImageShape(channels=3, height=8, width=8)
     """
     images, labels = read_dataset(dataset)
     given = (None, None) if test_dataset is None else read_dataset(test_dataset)

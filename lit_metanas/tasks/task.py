@@ -189,11 +189,11 @@ def _check_split(name: str, part: Split, task: Task) -> None:
     inputs, labels = part.inputs, part.labels
     if not isinstance(inputs, Tensor) or not isinstance(labels, Tensor):
         raise ValueError(f"{name} holds no tensors: make the task with task_from_arrays.")
-    noun = "images" if inputs.dim() == 4 else "inputs"
+    noun = "images" if task.train.inputs.dim() == 4 else "inputs"
     if inputs.shape[1:] != task.train.inputs.shape[1:]:
         raise ValueError(
-            f"{name} has {noun} of shape {tuple(inputs.shape)}: give all parts one shape, such as (n, channels, "
-            "height, width)."
+            f"{name} has {noun} of shape {tuple(inputs.shape)}: give all parts one shape"
+            f"{' (n, channels, height, width)' if noun == 'images' else ''}."
         )
     try:
         shape = shape_of(inputs, task.vocabulary)

@@ -137,7 +137,8 @@ def test_the_shape_is_the_sources(tmp_path):
     assert end_state(tmp_path / "given") == end_state(tmp_path / "left out")
     assert end_state(tmp_path / "given")[1].shape == SHAPE
     with pytest.raises(
-        ValueError, match=r"^Images of grey have shape \(1, 8, 8\), but the search was given \(3, 8, 8\):"
+        ValueError,
+        match=r"^grey has images of shape \(1, 8, 8\), but the search was given images of shape \(3, 8, 8\):",
     ):
         search(tmp_path / "other", shape=(3, 8, 8)).search(EpisodeDataModule(Grey(), **DATA))
 

@@ -234,7 +234,7 @@ def test_a_searcher_that_stores_an_argument_under_another_name_searches_again(tm
 
 
 def test_a_task_of_another_shape_is_named(tmp_path):
-    with pytest.raises(ValueError, match=r"Task 'glyphs/0' has inputs of shape \(1, 8, 8\).*\(3, 8, 8\)"):
+    with pytest.raises(ValueError, match=r"Task 'glyphs/0' has images of shape \(1, 8, 8\).*\(3, 8, 8\)"):
         run(tmp_path, shape=(3, 8, 8))
 
 

@@ -187,7 +187,7 @@ def nan():
         ({"X": GREY[:0], "y": []}, "There are no images: give some of two or more classes."),
         (
             {"y": ["a"] * 2 + ["b"] * 28},
-            "Class 'a' has 2 images, too few for a train, val and test part: add some.",
+            "Class 'a' has 2 examples, too few for a train, val and test part: add some.",
         ),
         ({"y": [*LABELS[:29], float("nan")]}, "Label 29 in y is nan: leave out images without a label."),
         ({"y": [*LABELS[:29], None]}, "Label 29 in y is None: leave out images without a label."),

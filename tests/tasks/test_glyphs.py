@@ -174,7 +174,7 @@ def test_episodes_and_tasks_of_glyphs(glyphs):
     task = draw_task(glyphs, "test", seed=0, index=3, way=3, train=20, val=10, test=20)
     assert task.id == "glyphs/test/3"
     assert len(task.test) == 60
-    with pytest.raises(ValueError, match=r"glyphs/test has 6 images, fewer than shot \+ query = 5 \+ 2"):
+    with pytest.raises(ValueError, match=r"glyphs/test has 6 examples, fewer than shot \+ query = 5 \+ 2"):
         draw_episode(glyphs, "test", seed=0, epoch=0, index=0, way=5, shot=5, query=2)
 
 

@@ -126,7 +126,7 @@ def test_errors_of_folder_task(photographs):
             kind(str(photographs), seed=-1)
     for i in (0, 1, 2):
         (photographs / "eel" / f"{i}.png").unlink()
-    with pytest.raises(ValueError, match=r"eel has 2 images, too few"):
+    with pytest.raises(ValueError, match=r"eel has 2 examples, too few"):
         FolderTask(str(photographs))[0]
 
 

@@ -70,7 +70,7 @@ def test_within_group_keeps_to_one_group_that_is_large_enough(coded):
 def test_too_few_classes_or_images_of_an_episode(coded):
     with pytest.raises(ValueError, match=r"^coded/val has 3 classes, fewer than way = 4"):
         draw_episode(coded(classes=3), "val", **EPISODE)
-    with pytest.raises(ValueError, match=r"^Class 'val-\d' of coded/val has 4 images, fewer than shot \+ query ="):
+    with pytest.raises(ValueError, match=r"^Class 'val-\d' of coded/val has 4 examples, fewer than shot \+ query ="):
         draw_episode(coded(ordinary=4), "val", **EPISODE)
 
 
@@ -98,9 +98,9 @@ def test_task_without_validation_part(coded):
 
 
 def test_too_few_images_of_a_task(coded):
-    with pytest.raises(ValueError, match=r"has 11 images, fewer than train \+ val \+ test = 5 \+ 3 \+ 4"):
+    with pytest.raises(ValueError, match=r"has 11 examples, fewer than train \+ val \+ test = 5 \+ 3 \+ 4"):
         draw_task(coded(ordinary=11), "test", **TASK)
-    with pytest.raises(ValueError, match=r"has 3 images, fewer than test = 4 held-out images"):
+    with pytest.raises(ValueError, match=r"has 3 examples, fewer than test = 4 held-out examples"):
         draw_task(coded(reserved=3), "test", **TASK)
 
 

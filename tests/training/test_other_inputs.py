@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import pytest
 import torch
 from torch import nn
 
 import lit_metanas as lm
-from lit_metanas.tasks.inputs import SeriesShape, TokenShape, step_mask
+from lit_metanas.tasks.inputs import SeriesShape, TokenShape
 
 
 class LengthSource(lm.TaskSource):

@@ -114,7 +114,7 @@ def test_another_shape_than_was_given_is_refused() -> None:
     data = lm.EpisodeDataModule(Wide(), way=3, tasks_per_step=2)
     data.setup = lambda stage: None  # draws images
     with pytest.raises(
-        ValueError, match=r"is for inputs of shape \(1, 8, 8\), and the data module's have \(1, 8, 12\)"
+        ValueError, match=r"is for images of shape \(1, 8, 8\), and the data module has images of shape \(1, 8, 12\)"
     ):
         make_trainer().fit(make_model(), data)
 

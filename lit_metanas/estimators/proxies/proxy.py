@@ -16,7 +16,7 @@ from lit_metanas.io.settings import keeps_arguments
 from lit_metanas.records.budget import Cost
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.tasks.inputs import channels_last
+from lit_metanas.tasks.inputs import blank_inputs, channels_last, inputs_like
 from lit_metanas.tasks.task import Split, Task
 
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
@@ -187,5 +187,5 @@ class ProxyEstimator(Estimator):
         return Split(channels_last(train.inputs[chosen]), train.labels[chosen])
 
     def _blank(self) -> Split:
-        inputs = torch.ones_like(self.task.train.inputs[:1])
+        inputs = inputs_like(torch.ones_like(blank_inputs(1, self.task.shape)), self.task.train.inputs)
         return Split(inputs, self.task.train.labels.new_zeros(1))

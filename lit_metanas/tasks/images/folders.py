@@ -46,7 +46,7 @@ class FolderTask(TaskCollection):
         ...             Image.new("L", (40, 30), grey).save(Path(photos) / name / f"{number}.png")
         ...     task = lm.FolderTask(photos)[0]
         >>> task.classes, task.shape, len(task.train), len(task.val), len(task.test)
-        (('bright', 'dark'), (3, 32, 32), 6, 2, 2)
+        (('bright', 'dark'), ImageShape(channels=3, height=32, width=32), 6, 2, 2)
     """
 
     def __init__(
