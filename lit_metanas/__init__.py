@@ -27,11 +27,11 @@ __version__ = "0.1.0"
 _NAMES = {
     "io": ("tune_allocator"),
     "tasks": (
-        "ArraySource ClassDistances DataStatistics DatasetSource Distortion DrawnTasks Episode "
+        "ArraySource ClassDistances Classification DataStatistics DatasetSource Distortion DrawnTasks Episode "
         "EpisodeDataModule EpisodeLoader EpisodeSampler EpisodeStream FolderTask Glyphs ImageFolder ImageShape "
-        "JoinedEmbedding NewImages Omniglot Preprocessing RandomFeatures SeriesShape Shape Split Subset "
-        "TargetTaskDataModule Task TaskCollection TaskEmbedding TaskSource TokenShape TorchvisionSource check_task "
-        "draw_episode draw_task shape_of task_from_arrays task_from_dataset"
+        "JoinedEmbedding NewImages Objective Omniglot Preprocessing RandomFeatures SeriesShape Shape Split Subset "
+        "TargetTaskDataModule Task TaskCollection TaskEmbedding TaskSource TokenShape TorchvisionSource Transcription "
+        "check_task draw_episode draw_task shape_of task_from_arrays task_from_dataset"
     ),
     "spaces": (
         "Architecture Builder Candidates Choice ChoiceSpace DARTSCell ENASMacro Encoding Gate LayeredSpace "

@@ -8,6 +8,7 @@ from lit_metanas.tasks.embeddings import ClassDistances, DataStatistics, JoinedE
 from lit_metanas.tasks.episode_loader import EpisodeLoader, EpisodeSampler, EpisodeStream
 from lit_metanas.tasks.images import Distortion, FolderTask, Glyphs, ImageFolder, Omniglot, TorchvisionSource
 from lit_metanas.tasks.inputs import ImageShape, SeriesShape, Shape, TokenShape, shape_of
+from lit_metanas.tasks.objective import Classification, Objective, Transcription
 from lit_metanas.tasks.preprocessing import Preprocessing
 from lit_metanas.tasks.sampling import DrawnTasks, draw_episode, draw_task
 from lit_metanas.tasks.source import Subset, TaskSource
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ArraySource",
     "ClassDistances",
+    "Classification",
     "DataStatistics",
     "DatasetSource",
     "Distortion",
@@ -36,6 +38,7 @@ __all__ = [
     "ImageShape",
     "JoinedEmbedding",
     "NewImages",
+    "Objective",
     "Omniglot",
     "Preprocessing",
     "RandomFeatures",
@@ -50,6 +53,7 @@ __all__ = [
     "TaskSource",
     "TokenShape",
     "TorchvisionSource",
+    "Transcription",
     "check_task",
     "draw_episode",
     "draw_task",
