@@ -30,7 +30,7 @@ from lit_metanas.io.files import replacing
 from lit_metanas.spaces import Architecture, LayeredSpace
 from lit_metanas.tasks import Task
 from lit_metanas.training import Child, Recipe
-from lit_metanas.training.child import accuracy, fit_child
+from lit_metanas.training.child import fit_child, score
 
 RESULTS = Path(__file__).parent / "results" / "learned_tasks"
 SPACE = LayeredSpace(
@@ -99,7 +99,7 @@ def train(job: Job) -> Row:
     torch.manual_seed(job.seed)
     child = Child(space=SPACE, architecture=job.architecture, shape=task.shape, way=task.way, recipe=job.recipe)
     fit_child(child, task.train, seed=job.seed)
-    val, test = accuracy(child, task.val), accuracy(child, task.test)
+    val, test = score(child, task.val), score(child, task.test)
     return Row(task.id, job.member, job.seed, round(val, 4), round(test, 4), round(time.process_time() - start, 2))
 
 

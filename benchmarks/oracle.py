@@ -21,7 +21,7 @@ from lit_metanas.io.files import replacing
 from lit_metanas.spaces import Architecture, LayeredSpace
 from lit_metanas.tasks import Glyphs, draw_task
 from lit_metanas.training import Child, Recipe
-from lit_metanas.training.child import accuracy, fit_child
+from lit_metanas.training.child import fit_child, score
 
 TASKS = 4
 RECIPE = Recipe(epochs=10)
@@ -54,8 +54,8 @@ def train_all(output: Path, seed: int, tasks: list[int]) -> None:
                 {
                     "task": task.id,
                     "architecture": architecture.to_json(),
-                    "val": accuracy(child, task.val),
-                    "test": accuracy(child, task.test),
+                    "val": score(child, task.val),
+                    "test": score(child, task.test),
                     "seconds": round(time.perf_counter() - start, 2),
                 }
             )
@@ -82,8 +82,8 @@ def main() -> None:
     torch.set_num_threads(1)
     tune_allocator()
     train_all(options.output, options.seed, options.tasks)
-    for rank, (architecture, score) in enumerate(ranking(options.output), start=1):
-        print(f"{rank:2d} {100 * score:5.1f} % {architecture}")
+    for rank, (architecture, mean) in enumerate(ranking(options.output), start=1):
+        print(f"{rank:2d} {100 * mean:5.1f} % {architecture}")
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ from lit_metanas.spaces import Architecture, DARTSCell, SearchSpace
 from lit_metanas.spaces.supernet import embed_and_record
 from lit_metanas.tasks import Task
 from lit_metanas.training import Child, DARTSTraining, Recipe
-from lit_metanas.training.child import accuracy, fit_child, score_accuracy
+from lit_metanas.training.child import fit_child, score, score_accuracy
 
 HERE = Path(__file__).parent
 Row = dict[str, Any]
@@ -68,7 +68,7 @@ def train(space: SearchSpace, architecture: Architecture, task: Task, recipe: Re
     torch.manual_seed(seed)
     child = Child(space=space, architecture=architecture, shape=task.shape, way=task.way, recipe=recipe)
     fit_child(child, task.train, seed=seed)
-    return accuracy(child, task.test)
+    return score(child, task.test)
 
 
 def shares(space: SearchSpace, architecture: Architecture) -> dict[str, float]:

@@ -29,14 +29,15 @@ from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.inputs import Shape, float_type
+from lit_metanas.tasks.objective import Classification, Judged
 from lit_metanas.tasks.task import Split, Task, check_task, join_parts
 from lit_metanas.training.child import (
     Child,
     Recipe,
-    accuracy,
     fit_child,
     images_an_epoch,
-    predict_classes,
+    judge,
+    score,
     training_cost,
 )
 from lit_metanas.training.export.exported_program import export_child
@@ -61,9 +62,10 @@ class SearchResult:
             ``(n, classes)`` out.
         classes: the classes' names, in the order of the scores.
         shape: of one input.
-        test_accuracy: share of the test images that the network classifies correctly.
-        ci95: half width of the 95 % confidence interval of ``test_accuracy``.
-        class_accuracy: the same share for each class that has test images, by its name.
+        metric: what the scores measure: of classification ``accuracy``.
+        test_score: on the test part; of classification the share of the examples that the network tells rightly.
+        ci95: half width of the 95 % confidence interval of ``test_score``.
+        class_accuracy: of classification, the same share for each class that has test examples, by its name.
         images: how many images the network was trained on, and how many it was tested on.
         cost: of the search alone: training FLOPs, seconds, and queries, the number of architectures tried.
         training_cost: of the training of the chosen network, after the search.
@@ -72,7 +74,7 @@ class SearchResult:
         flops: forward multiply-adds of the network for one image.
         record: everything that the search tried.
         untried: architectures that were to be tried, but that the budget did not pay for.
-        validated: validation accuracy of the chosen network, trained on the train part alone; NaN unless asked for.
+        validated: validation score of the chosen network, trained on the train part alone; NaN unless asked for.
 
     Example:
         >>> import torch
@@ -91,7 +93,8 @@ class SearchResult:
     network: nn.Module
     classes: tuple[str, ...]
     shape: Shape
-    test_accuracy: float
+    metric: str
+    test_score: float
     ci95: float
     class_accuracy: dict[str, float]
     images: tuple[int, int]
@@ -105,7 +108,18 @@ class SearchResult:
     validated: float = math.nan
 
     @property
-    def val_accuracy(self) -> float:
+    def test_accuracy(self) -> float:
+        """The test score of a classification.
+
+        Raises:
+            AttributeError: it measures something else.
+        """
+        if self.metric != Classification.metric:
+            raise AttributeError(f"The task is judged by {self.metric}, not by accuracy: see test_score.")
+        return self.test_score
+
+    @property
+    def val_score(self) -> float:
         """What ``validate`` measured; else the architecture's best validation score in the search, NaN without one."""
         return self.record.value_of(self.architecture) if math.isnan(self.validated) else self.validated
 
@@ -121,11 +135,11 @@ class SearchResult:
 
     def __repr__(self) -> str:
         trained, tested = self.images
-        accuracy = percent(Interval(self.test_accuracy, self.ci95, tested))
+        found = percent(Interval(self.test_score, self.ci95, tested))
         return (
             f"Found in {self.space} for task '{self.task_id}':\n"
             f"{_wrap(f'architecture: {self.architecture}')}\n"
-            f"  test accuracy: {accuracy} % (95 % interval){self._weakest_line()}\n"
+            f"  test {self.metric}: {found} % (95 % interval){self._weakest_line()}\n"
             f"  images: trained on {trained}, tested on {tested}\n"
             f"  network: {self.parameters:,} parameters, {self.flops:,} multiply-adds an image\n"
             f"{self._tried_line()}"
@@ -242,9 +256,8 @@ def search(
             other, more = child, Cost()
             if part is not task.train:
                 other, more = _train(task, task.train, space=space, found=found, recipe=recipe, seed=seed)
-            validated, training_cost = accuracy(other, task.val), training_cost + more
-        right = predict_classes(child.eval(), task.test.inputs) == task.test.labels
-        share = int(right.sum()) / len(right)
+            validated, training_cost = score(other, task.val), training_cost + more
+        judged = judge(child.eval(), task.test, task.goal)[1]
         size = space.cost(found.architecture, task.shape, task.way)
     classes = task.classes or tuple(str(label) for label in range(task.way))
     return SearchResult(
@@ -255,13 +268,10 @@ def search(
         network=child.network.eval(),
         classes=classes,
         shape=task.shape,
-        test_accuracy=share,
-        ci95=wilson(share, len(task.test)),
-        class_accuracy={
-            name: float(own.float().mean())
-            for label, name in enumerate(classes)
-            if len(own := right[task.test.labels == label])
-        },
+        metric=task.goal.metric,
+        test_score=judged.value,
+        ci95=wilson(judged.value, len(task.test)) if isinstance(task.goal, Classification) else judged.half,
+        class_accuracy=_by_class(judged, task, classes),
         images=(len(part), len(task.test)),
         cost=cost,
         training_cost=training_cost,
@@ -272,6 +282,14 @@ def search(
         untried=found.untried,
         validated=validated,
     )
+
+
+def _by_class(judged: Judged, task: Task, classes: tuple[str, ...]) -> dict[str, float]:
+    """The accuracy on the examples of each class, where there are classes and examples."""
+    if not isinstance(task.goal, Classification):
+        return {}
+    parts = {name: judged.right[(task.test.labels == label).cpu()] for label, name in enumerate(classes)}
+    return {name: float(right.mean()) for name, right in parts.items() if len(right)}
 
 
 def default_method(recipe: Recipe) -> SuccessiveHalving:
@@ -315,6 +333,7 @@ def _train(
             way=task.way,
             recipe=recipe,
             weights=found.weights if recipe.inherit else None,
+            objective=task.objective,
         )
         cost = fit_child(child, part, seed=seed)
     return child.to(part.inputs.device), replace(cost, seconds=perf_counter() - begin)

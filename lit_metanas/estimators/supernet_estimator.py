@@ -20,7 +20,7 @@ from lit_metanas.spaces.mixture import one_hot
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import embed_and_record
 from lit_metanas.tasks.inputs import Shape
-from lit_metanas.tasks.task import Task
+from lit_metanas.tasks.task import Task, require_classes
 from lit_metanas.training.child import score_accuracy
 from lit_metanas.training.meta_search.meta_checkpoint import read_meta_checkpoint
 
@@ -63,6 +63,7 @@ class SupernetEstimator(Estimator):
         start: str | None = None,
     ) -> None:
         del seed
+        require_classes(task, type(self).__name__)
         self.task = task
         self.space = space
         self.val = validation_part(task)

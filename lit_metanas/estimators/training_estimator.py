@@ -15,11 +15,11 @@ from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.inputs import Shape
 from lit_metanas.tasks.task import Split, Task
-from lit_metanas.training.child import Child, Recipe, accuracy, fit_child, images_an_epoch, training_cost
+from lit_metanas.training.child import Child, Recipe, fit_child, images_an_epoch, score, training_cost
 
 
 class TrainingEstimator(Estimator):
-    """Validation accuracy of a child network that is trained on the task's train part.
+    """Validation score of a child network that is trained on the task's train part.
 
     The fidelity is the share of the recipe's epochs, rounded down to whole ones but at least one. All
     architectures see the same batches and, where they share layers, start from the same weights.
@@ -91,10 +91,11 @@ class TrainingEstimator(Estimator):
                 way=self.task.way,
                 recipe=replace(self.recipe, epochs=self._epochs(fidelity)),
                 weights=weights,
+                objective=self.task.objective,
             )
             spent = fit_child(child, self.task.train, seed=self.seed)
             check_finite(child.network)
-            value = accuracy(child.to(self.val.inputs.device), self.val)
+            value = score(child.to(self.val.inputs.device), self.val)
         cost = replace(self.cost(architecture, fidelity), steps=spent.steps)
         return Score(value, cost, overlay(weights, self.space.supernet_weights(child.network)))
 

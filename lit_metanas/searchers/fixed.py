@@ -20,7 +20,7 @@ from lit_metanas.spaces.mixture import one_hot
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import embed_and_record
 from lit_metanas.tasks.inputs import Shape
-from lit_metanas.tasks.task import Task
+from lit_metanas.tasks.task import Task, require_classes
 from lit_metanas.training.meta_search.meta_checkpoint import read_meta_checkpoint
 
 
@@ -177,6 +177,7 @@ class MetaSearchedArchitecture(Searcher):
             raise ValueError(f"'{self.start}' is of another search space: {error}") from None
         if not self.inherit:
             return _outcome_without_score(architecture, task, space, budget)
+        require_classes(task, type(self).__name__)
         restricted = space.restricted(architecture)
         device = task.train.inputs.device
         with torch.random.fork_rng(devices=[]):

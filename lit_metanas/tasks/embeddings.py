@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lit_metanas.io.settings import keeps_arguments
+from lit_metanas.tasks.objective import Classification
 from lit_metanas.tasks.task import Split, Task
 
 
@@ -42,7 +43,10 @@ class TaskEmbedding(ABC):
         if not len(task.train):
             raise ValueError(f"Task '{task.id}' has no training examples for {name} to look at: give it some.")
         with torch.inference_mode(False), torch.no_grad():
-            found = self.features(_sort_examples(task.train), task.way).cpu().double()
+            train, way = task.train, task.way
+            if not isinstance(task.goal, Classification):  # all examples count as those of one class
+                train, way = Split(train.inputs, torch.zeros_like(train.labels[:, 0])), 1
+            found = self.features(_sort_examples(train), way).cpu().double()
         assert found.dim() == 1
         if not bool(torch.isfinite(found).all()):
             raise ValueError(

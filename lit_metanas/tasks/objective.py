@@ -13,9 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 BLANK = 0
-"""The output for no symbol, in transcription."""
+"""The output for nothing, of networks with outputs for each step: behind an example's end it has the score 0, and all
+others have ``NEVER``."""
 
-_NEVER = -1e9
+NEVER = -1e9
 """The score of what cannot be; infinite ones have no gradients."""
 
 
@@ -92,9 +93,17 @@ class Objective(ABC):
     def judge(self, predictions: Sequence[Any], targets: Tensor) -> Judged:
         """Compare predictions with targets."""
 
-    def padding_scores(self) -> list[float]:
-        """The scores of a step behind the end of an input, such that it changes nothing; for ``per_step``."""
-        raise NotImplementedError(f"{type(self).__name__} has no scores for steps.")
+    @abstractmethod
+    def check_targets(self, name: str, targets: Tensor) -> None:
+        """Find targets that are none.
+
+        Args:
+            name: of the examples, as the message begins.
+            targets: int64, of the first dimension ``n``.
+
+        Raises:
+            ValueError: there is one.
+        """
 
 
 @dataclass(frozen=True)
@@ -127,6 +136,16 @@ class Classification(Objective):
     def predictions(self, scores: Tensor) -> list[int]:
         """The class of the largest score."""
         return scores.argmax(1).tolist()
+
+    def check_targets(self, name: str, targets: Tensor) -> None:
+        """Find labels that are not class indices, or not one for each example."""
+        if targets.dim() != 1:
+            raise ValueError(f"{name} has labels of shape {tuple(targets.shape)}: give one for each example.")
+        if len(targets) and not 0 <= int(targets.min()) <= int(targets.max()) < self.way:
+            raise ValueError(
+                f"{name} has labels from {int(targets.min())} to {int(targets.max())}, but way = {self.way}: give "
+                "labels from 0 to way - 1."
+            )
 
     def judge(self, predictions: Sequence[int], targets: Tensor) -> Judged:
         """One for each example that is told rightly."""
@@ -177,10 +196,6 @@ class Transcription(Objective):
         """The blank, and one for each symbol."""
         return self.symbols + 1
 
-    def padding_scores(self) -> list[float]:
-        """A certain blank."""
-        return [0.0, *[_NEVER] * self.symbols]
-
     def loss(self, scores: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
         """Mean over the examples of the negative log-likelihood, divided by the number of symbols (at least 1).
 
@@ -198,6 +213,19 @@ class Transcription(Objective):
         if self.beam > 1:
             return [beam_search(row, self.beam) for row in scores.log_softmax(2).cpu()]
         return [_collapse(row) for row in scores.argmax(2).tolist()]
+
+    def check_targets(self, name: str, targets: Tensor) -> None:
+        """Find what is no row of symbols with zeros behind its end."""
+        if targets.dim() != 2:
+            raise ValueError(f"{name} has targets of shape {tuple(targets.shape)}: give (n, longest).")
+        if targets.numel() and not 0 <= int(targets.min()) <= int(targets.max()) <= self.symbols:
+            raise ValueError(
+                f"{name} has symbols from {int(targets.min())} to {int(targets.max())}: give numbers from 1 to "
+                f"{self.symbols}, and 0 behind the end."
+            )
+        said = targets != BLANK
+        if bool((said[:, 1:] & ~said[:, :-1]).any()) or not bool(said.any()):
+            raise ValueError(f"{name} has a 0 within a transcript, or no symbol at all: give 0 behind the end alone.")
 
     def judge(self, predictions: Sequence[Sequence[int]], targets: Tensor) -> Judged:
         """Symbols less errors (substituted, missing or added ones), of all symbols; may be below 0."""

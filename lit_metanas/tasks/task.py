@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 
 from lit_metanas.io.text import is_text, writable
 from lit_metanas.tasks.inputs import ImageShape, SeriesShape, Shape, TokenShape, join_inputs, shape_of, step_mask
+from lit_metanas.tasks.objective import Classification, Objective
 from lit_metanas.tasks.preprocessing import Preprocessing
 
 BRIGHTEST = 10.0
@@ -26,7 +27,7 @@ class Split:
     Attributes:
         inputs: images ``(n, channels, height, width)``, float32 in [0, 1]; series ``(n, features, steps)``, float32,
             of which the last feature is the mask; or tokens ``(n, steps)``, int64. See ``Shape``.
-        labels: class indices in ``[0, way)``, shape ``(n,)``, int64.
+        labels: class indices in ``[0, way)``, shape ``(n,)``, int64; or the targets of another objective.
 
     Example:
         >>> import torch
@@ -56,22 +57,27 @@ class Split:
 
 def join_parts(*parts: Split) -> Split:
     """The examples of several parts as one."""
-    return Split(join_inputs([part.inputs for part in parts]), torch.cat([part.labels for part in parts]))
+    inputs, labels = [part.inputs for part in parts], [part.labels for part in parts]
+    return Split(join_inputs(inputs), torch.cat(labels) if labels[0].dim() == 1 else join_inputs(labels))
 
 
 @dataclass(eq=False)
 class Task:
-    """One classification problem with its train, validation and test examples.
+    """One problem, mostly of classification, with its train, validation and test examples.
 
     Attributes:
         id: a name that identifies the task in records and results.
-        way: number of classes.
+        way: number of classes; of another objective, of outputs.
         train: examples to learn from.
         val: examples to choose architectures by; an episode has none.
-        test: examples to report accuracy on.
-        classes: the names of the classes, in the order of their labels.
+        test: examples to be judged by.
+        classes: the names of the classes, in the order of their labels; of symbols, from 1 on, in transcription.
         vocabulary: number of tokens, where inputs are sequences of such.
         preprocessing: what made the inputs of raw examples, and makes those of new ones; None for images.
+        objective: what is wanted of a network; None is to tell ``way`` classes apart.
+
+    Raises:
+        ValueError: a name cannot be written in UTF-8, or ``way`` is not the number of the objective's outputs.
 
     Example:
         >>> import torch
@@ -89,13 +95,15 @@ class Task:
     classes: tuple[str, ...] = ()
     vocabulary: int | None = None
     preprocessing: Preprocessing | None = None
+    objective: Objective | None = None
 
     def __post_init__(self) -> None:
-        """Look at the names, which results are written under.
-
-        Raises:
-            ValueError: one cannot be written in UTF-8.
-        """
+        """Look at the names, which results are written under, and at the objective."""
+        if self.objective is not None and self.objective.outputs != self.way:
+            raise ValueError(
+                f"Task '{self.id}' has way = {self.way}, but an objective with {self.objective.outputs} outputs: give "
+                "that number."
+            )
         for name in (self.id, *self.classes):
             if not is_text(name):
                 raise ValueError(f"A task or class is called '{writable(name)}', which is not UTF-8: rename it.")
@@ -104,6 +112,11 @@ class Task:
     def shape(self) -> ImageShape | SeriesShape | TokenShape:
         """Shape of one input."""
         return shape_of(self.train.inputs, self.vocabulary)
+
+    @property
+    def goal(self) -> Objective:
+        """The objective: by default to tell ``way`` classes apart."""
+        return self.objective or Classification(self.way)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
         """Return the same task on another device."""
@@ -149,6 +162,23 @@ class Episode(Task):
         return len(self.train) // self.way
 
 
+def require_classes(task: Task, user: str) -> None:
+    """Refuse a task of another objective than to tell classes apart.
+
+    Args:
+        task: the task.
+        user: what can do no other, as the message begins.
+
+    Raises:
+        ValueError: it is such a task.
+    """
+    if not isinstance(task.goal, Classification):
+        raise ValueError(
+            f"{user} tells classes apart, and task '{task.id}' is judged by {task.goal.metric}: take a searcher that "
+            "trains networks one by one, such as SuccessiveHalving."
+        )
+
+
 def check_brightness(name: str, images: Tensor) -> None:
     """Find images whose values run from 0 to 255. Standardised ones leave [0, 1], too, but are not all positive.
 
@@ -174,7 +204,7 @@ def check_task(task: Task) -> None:
         >>> import lit_metanas as lm
         >>> lm.check_task(lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2))
     """
-    if task.classes and len(task.classes) != task.way:
+    if task.classes and len(task.classes) != task.way and isinstance(task.goal, Classification):
         names = ", ".join(task.classes)
         raise ValueError(f"Task '{task.id}' has way = {task.way}, but the class names {names}: name each class once.")
     for name, part in (("train", task.train), ("val", task.val), ("test", task.test)):
@@ -199,22 +229,19 @@ def _check_split(name: str, part: Split, task: Task) -> None:
         shape = shape_of(inputs, task.vocabulary)
     except ValueError as error:
         raise ValueError(f"{name} is malformed. {error}") from None
+    one_each = isinstance(task.goal, Classification)
     wanted = torch.int64 if isinstance(shape, TokenShape) else task.train.inputs.dtype
     if inputs.dtype != wanted or (inputs.is_floating_point() == isinstance(shape, TokenShape)):
         raise ValueError(
             f"{name} has {noun} of type {inputs.dtype}: give all parts "
             f"{'int64' if isinstance(shape, TokenShape) else 'floating point, such as float32'}."
         )
-    if labels.shape != inputs.shape[:1] or labels.dtype != torch.int64:
+    if labels.shape[:1] != inputs.shape[:1] or labels.dtype != torch.int64 or (one_each and labels.dim() != 1):
         raise ValueError(
             f"{name} has {len(inputs)} {noun}, but labels of shape {tuple(labels.shape)} and type {labels.dtype}: give "
             f"one int64 an {noun[:-1]}."
         )
-    if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < task.way:
-        raise ValueError(
-            f"{name} has labels from {int(labels.min())} to {int(labels.max())}, but way = {task.way}: give labels "
-            "from 0 to way - 1."
-        )
+    task.goal.check_targets(name, labels)
     if not bool(torch.isfinite(inputs).all()):
         raise ValueError(f"{name} has {noun} with values that are not finite: leave them out.")
     if isinstance(shape, ImageShape):

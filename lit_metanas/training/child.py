@@ -5,21 +5,39 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
 
 import torch
-import torch.nn.functional as F
 from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, SequentialSampler, TensorDataset
-from torchmetrics.classification import MulticlassAccuracy
+from torchmetrics import MeanMetric
 
 from lit_metanas.records.budget import TRAINING_PASSES, Cost
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.inputs import Shape, channels_last
+from lit_metanas.tasks.objective import Classification, Judged, Objective
 from lit_metanas.tasks.task import Split
 from lit_metanas.training.trainers import quiet_trainer
+
+
+@torch.no_grad()
+def judge(
+    scores: Callable[[Tensor], Tensor], split: Split, objective: Objective, *, batch_size: int = 500
+) -> tuple[list[Any], Judged]:
+    """What scores predict for a split's examples, and how good that is.
+
+    Args:
+        scores: inputs, shape ``(n, *shape)``, to what the objective expects of a network.
+        split: the examples.
+        objective: what is wanted.
+        batch_size: inputs scored at once.
+    """
+    parts = split.inputs.split(batch_size)
+    predictions = [each for part in parts for each in objective.predictions(scores(part))]
+    return predictions, objective.judge(predictions, split.labels)
 
 
 @torch.no_grad()
@@ -97,7 +115,7 @@ AUXILIARY_WEIGHT = 0.4
 
 
 class Child(LightningModule):
-    """Trains the network of one architecture on one task: cross-entropy, AdamW, half-cosine learning rate.
+    """Trains the network of one architecture on one task: the objective's loss, AdamW, half-cosine learning rate.
 
     Args:
         space: the search space that the architecture belongs to.
@@ -106,6 +124,10 @@ class Child(LightningModule):
         way: number of classes.
         recipe: training hyper-parameters.
         weights: a supernet's parameters to inherit by name; None starts from scratch.
+        objective: what it is trained for; None is to tell ``way`` classes apart.
+
+    Raises:
+        ValueError: the objective and the network do not fit each other.
 
     Example:
         >>> import torch
@@ -125,39 +147,41 @@ class Child(LightningModule):
         way: int,
         recipe: Recipe | None = None,
         weights: Mapping[str, Tensor] | None = None,
+        objective: Objective | None = None,
     ) -> None:
         super().__init__()
+        self.objective = objective or Classification(way)
         self.space = space
         self.architecture: Architecture = space.canonical(architecture)
         self.shape = shape
         self.way = way
         self.recipe = recipe or Recipe()
         self.network: nn.Module = space.child(self.architecture, shape, way, weights)
-        self.val_accuracy = MulticlassAccuracy(way, average="micro")
-        self.test_accuracy = MulticlassAccuracy(way, average="micro")
+        self.val_metric, self.test_metric = MeanMetric(), MeanMetric()
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Scores, shape ``(n, way)``, for inputs of shape ``(n, *shape)``."""
+        """Scores, shape ``(n, way)``, or ``(n, steps, way)``, for inputs of shape ``(n, *shape)``."""
         scores = self.network(inputs)
         assert isinstance(scores, Tensor)
         return scores
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """Cross-entropy of a batch of inputs and labels."""
+        """The objective's loss of a batch of inputs and labels."""
         inputs, labels = batch
         scores = self.space.training_scores(self.network, inputs)
-        loss, *auxiliary = (F.cross_entropy(s, labels, label_smoothing=self.recipe.label_smoothing) for s in scores)
+        smoothing = self.recipe.label_smoothing
+        loss, *auxiliary = (self.objective.loss(each, labels, label_smoothing=smoothing) for each in scores)
         loss = loss + AUXILIARY_WEIGHT * sum(auxiliary) if auxiliary else loss
         self.log("train/loss", loss, prog_bar=True)
         return loss
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Accuracy on the validation part."""
-        self._evaluate("val/accuracy", self.val_accuracy, batch)
+        """The objective's metric on the validation part."""
+        self._evaluate("val", self.val_metric, batch)
 
     def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Accuracy on the test part."""
-        self._evaluate("test/accuracy", self.test_accuracy, batch)
+        """The objective's metric on the test part."""
+        self._evaluate("test", self.test_metric, batch)
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """AdamW with a half cosine over all steps.
@@ -177,10 +201,11 @@ class Child(LightningModule):
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def _evaluate(self, key: str, metric: MulticlassAccuracy, batch: tuple[Tensor, Tensor]) -> None:
+    def _evaluate(self, prefix: str, metric: MeanMetric, batch: tuple[Tensor, Tensor]) -> None:
         inputs, labels = batch
-        metric.update(self(inputs), labels)
-        self.log(key, metric, on_epoch=True, prog_bar=True)
+        judged = self.objective.judge(self.objective.predictions(self(inputs)), labels)
+        metric.update(judged.right / judged.whole.clamp(min=1e-12), judged.whole)
+        self.log(f"{prefix}/{self.objective.metric.replace(' ', '_')}", metric, on_epoch=True, prog_bar=True)
 
 
 def batches(split: Split, batch_size: int, seed: int | None = None) -> DataLoader[tuple[Tensor, ...]]:
@@ -225,7 +250,6 @@ def fit_child(child: Child, train: Split, *, seed: int) -> Cost:
     return replace(cost, steps=trainer.global_step)
 
 
-def accuracy(child: Child, split: Split, *, batch_size: int = 500) -> float:
-    """Share of the split's images that the child classifies rightly, in evaluation mode."""
-    child.eval()
-    return score_accuracy(child, split, batch_size=batch_size)
+def score(child: Child, split: Split, *, batch_size: int = 500) -> float:
+    """The child's metric on a split, in evaluation mode: of classification, the share that is told rightly."""
+    return judge(child.eval(), split, child.objective, batch_size=batch_size)[1].value

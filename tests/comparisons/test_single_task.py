@@ -110,7 +110,7 @@ def test_the_result_is_what_a_comparison_writes(method, tmp_path):
     assert (row.class_values, row.images) == (result.class_accuracy, result.images)
     assert (row.parameters, row.flops, row.meta_cost) == (result.parameters, result.flops, result.meta_cost)
     assert row.recipe == chosen.recipe == asdict(result.recipe)
-    assert repr(chosen.value) == repr(result.val_accuracy)  # which may be NaN
+    assert repr(chosen.value) == repr(result.val_score)  # which may be NaN
     assert replace(row.cost, seconds=0.0) == replace(result.cost, seconds=0.0)
     assert [trial.architecture for trial in record.trials] == [trial.architecture for trial in result.record.trials]
     for name, tensor in read_weights(folder / "weights.pt").items():
@@ -143,7 +143,7 @@ def test_the_result_is_that_of_the_steps_by_hand(method, refit):
     assert result.test_accuracy == pytest.approx(share)
     assert result.ci95 == wilson(result.test_accuracy, len(TASK.test))
     assert (result.cost.flops, result.cost.queries) == (budget.spent.flops, budget.spent.queries)
-    assert result.val_accuracy == max(t.value for t in by_hand.record.trials if t.architecture == result.architecture)
+    assert result.val_score == max(t.value for t in by_hand.record.trials if t.architecture == result.architecture)
     assert torch.equal(result.network(TASK.test.inputs), scores)
 
 
@@ -181,9 +181,9 @@ def test_it_reads_well(found):
     lines = text.splitlines()
     assert lines[0] == "Found in LayeredSpace for task 'glyphs/0':"
     assert f"architecture: {found.architecture}" in " ".join(text.split())
-    inner = replace(found, test_accuracy=0.7134, ci95=0.0091)
+    inner = replace(found, test_score=0.7134, ci95=0.0091)
     assert "  test accuracy: 71.3 ± 0.9 % (95 % interval)" in str(inner).splitlines()
-    perfect = replace(found, test_accuracy=1.0, ci95=0.0878)
+    perfect = replace(found, test_score=1.0, ci95=0.0878)
     assert "  test accuracy: 100.0 [91.2, 100.0] % (95 % interval)" in str(perfect).splitlines()
     assert "  images: trained on 36, tested on 18" in lines
     weakest = min(found.class_accuracy, key=found.class_accuracy.__getitem__)
@@ -399,11 +399,11 @@ def test_a_mistake_gets_one_sentence(arguments, message):
 def test_a_choice_is_validated_by_a_training_on_the_train_part_alone(refit):
     result = searched("fixed", refit=refit, validate=True)
     plain = searched("fixed", refit=refit)
-    assert math.isnan(plain.val_accuracy)
+    assert math.isnan(plain.val_score)
     alone = searched("fixed", refit=False)
     scores = alone.network(TASK.val.inputs)
-    assert result.val_accuracy == pytest.approx((scores.argmax(1) == TASK.val.labels).float().mean().item())
+    assert result.val_score == pytest.approx((scores.argmax(1) == TASK.val.labels).float().mean().item())
     more = alone.training_cost.flops if refit else 0
     assert result.training_cost.flops == plain.training_cost.flops + more
     assert torch.equal(result.network(TASK.test.inputs), plain.network(TASK.test.inputs))
-    assert math.isnan(searched("fixed", replace(TASK, val=None), validate=True).val_accuracy)
+    assert math.isnan(searched("fixed", replace(TASK, val=None), validate=True).val_score)

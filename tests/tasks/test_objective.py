@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from lit_metanas.records.statistics import wilson
-from lit_metanas.tasks.objective import Classification, Judged, Transcription, beam_search
+from lit_metanas.tasks.objective import NEVER, Classification, Judged, Transcription, beam_search
 
 
 def collapse(path):
@@ -53,7 +53,7 @@ def test_steps_behind_the_end_change_nothing():
     targets = torch.tensor([[1, 3, 0], [2, 2, 1]])
     for beam in (1, 5):
         objective = Transcription(3, beam=beam)
-        padding = torch.tensor(objective.padding_scores(), dtype=torch.float64).expand(2, 3, 4)
+        padding = torch.tensor([0.0, NEVER, NEVER, NEVER], dtype=torch.float64).expand(2, 3, 4)
         longer = torch.cat([scores, padding], dim=1)
         assert float(objective.loss(longer, targets)) == pytest.approx(float(objective.loss(scores, targets)), abs=1e-9)
         assert objective.predictions(longer) == objective.predictions(scores)
@@ -116,3 +116,20 @@ def test_wrong_numbers_get_a_sentence():
         Transcription(2, beam=0)
     with pytest.raises(ValueError, match=r"no label smoothing: set label_smoothing = 0\.1 to 0"):
         Transcription(2).loss(torch.zeros(1, 3, 3), torch.tensor([[1]]), 0.1)
+
+
+def test_wrong_targets_get_a_sentence():
+    with pytest.raises(ValueError, match=r"^The test part has labels from 0 to 3, but way = 3: give labels"):
+        Classification(3).check_targets("The test part", torch.tensor([0, 3]))
+    with pytest.raises(ValueError, match="give one for each example"):
+        Classification(3).check_targets("It", torch.zeros(2, 2, dtype=torch.int64))
+    objective = Transcription(3)
+    objective.check_targets("It", torch.tensor([[1, 3, 0], [2, 0, 0], [0, 0, 0]]))
+    for targets, message in (
+        ([1, 2], "give \\(n, longest\\)"),
+        ([[1, 4]], "symbols from 1 to 4: give numbers from 1 to 3"),
+        ([[1, 0, 2]], "a 0 within a transcript"),
+        ([[0, 0]], "no symbol at all"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            objective.check_targets("It", torch.tensor(targets))

@@ -13,7 +13,7 @@ from lit_metanas.records import Cost
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.tasks import Split
 from lit_metanas.training import Child, Recipe
-from lit_metanas.training.child import accuracy, batches, fit_child, training_cost
+from lit_metanas.training.child import batches, fit_child, score, training_cost
 
 SHAPE = (1, 8, 8)
 SPACE = LayeredSpace(kernels=(1, 3), depths=(2,), widths=(4, 8), dropouts=(0.0, 0.2), pools=("max",))
@@ -103,8 +103,8 @@ def test_accuracy_against_a_plain_loop():
     with torch.no_grad():
         for image, label in zip(test.inputs, test.labels, strict=True):
             right += int(one.network(image[None]).argmax()) == int(label)
-    assert accuracy(one, test, batch_size=7) == right / 31
-    assert accuracy(one, test) == right / 31
+    assert score(one, test, batch_size=7) == right / 31
+    assert score(one, test) == right / 31
     assert right > 20
 
 
@@ -125,9 +125,9 @@ def test_a_child_is_an_ordinary_lightning_module(tmp_path):
     )  # fmt: skip
     train, val, test = split(), split(12, seed=1), split(30, seed=2)
     trainer.fit(one, batches(train, 8, seed=0), batches(val, 5))
-    assert float(trainer.callback_metrics["val/accuracy"]) == pytest.approx(accuracy(one, val))
+    assert float(trainer.callback_metrics["val/accuracy"]) == pytest.approx(score(one, val))
     (values,) = trainer.test(one, batches(test, 7), verbose=False)
-    assert values["test/accuracy"] == pytest.approx(accuracy(one, test))
+    assert values["test/accuracy"] == pytest.approx(score(one, test))
     assert values["test/accuracy"] > 0.6
     # a half cosine that ends at zero
     assert trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(0.0, abs=1e-12)

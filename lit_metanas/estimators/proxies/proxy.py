@@ -17,7 +17,7 @@ from lit_metanas.records.budget import Cost
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.inputs import blank_inputs, channels_last, inputs_like
-from lit_metanas.tasks.task import Split, Task
+from lit_metanas.tasks.task import Split, Task, require_classes
 
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
 """All of torch's; their common base is not public."""
@@ -126,6 +126,7 @@ class ProxyEstimator(Estimator):
     def __init__(self, task: Task, space: SearchSpace, seed: int, proxy: Proxy, images: int = 64) -> None:
         if images < 1:
             raise ValueError(f"ProxyEstimator: a minibatch of {images} images is too small; give at least 1.")
+        require_classes(task, type(self).__name__)
         self.task = task
         self.space = space
         self.seed = seed

@@ -22,7 +22,7 @@ from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.mixture import Mixture, one_hot
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import embed_and_record
-from lit_metanas.tasks.task import Split, Task
+from lit_metanas.tasks.task import Split, Task, require_classes
 from lit_metanas.training.child import score_accuracy
 from lit_metanas.training.weight_sharing.minibatches import Minibatch
 
@@ -85,6 +85,7 @@ class SupernetTraining(LightningModule):
         super().__init__()
         self.automatic_optimization = False
         assert task.val is not None
+        require_classes(task, type(self).__name__)
         self.space, self.task, self.val = space, task, task.val
         self.weight_rates, self.budget, self.steps = rates, budget, steps
         self.generator = torch.Generator().manual_seed(seed)
