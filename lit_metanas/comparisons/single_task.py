@@ -10,12 +10,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from time import perf_counter
+from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress, ProgressColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
-from torch import nn
+from torch import Tensor, nn
 
 from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.io.text import number_of, printable
@@ -28,9 +30,9 @@ from lit_metanas.searchers.query import QuerySearcher
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.tasks.inputs import Shape, float_type
+from lit_metanas.tasks.inputs import ImageShape, Shape, TokenShape, as_shape, float_type, inputs_like
 from lit_metanas.tasks.objective import Classification, Judged
-from lit_metanas.tasks.task import Split, Task, check_task, join_parts
+from lit_metanas.tasks.task import Split, Task, check_brightness, check_task, join_parts
 from lit_metanas.training.child import (
     Child,
     Recipe,
@@ -40,13 +42,15 @@ from lit_metanas.training.child import (
     score,
     training_cost,
 )
-from lit_metanas.training.export.exported_program import export_child
+from lit_metanas.training.export.exported_program import export_child, fit_images
 from lit_metanas.training.trainers import check_threads, torch_threads
 
 HALVING_CANDIDATES = 8
 """Architectures that the default method begins with."""
 TRAININGS = 4
 """Full trainings that its budget pays for, where no other is given."""
+PREDICTED_AT_ONCE = 500
+"""Inputs, which bounds the memory."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -84,6 +88,8 @@ class SearchResult:
         >>> result = lm.search(task, space, method=lm.RandomArchitecture(), recipe=lm.Recipe(epochs=1))
         >>> result.classes, result.network(task.test.inputs).shape
         (('0', '1'), torch.Size([4, 2]))
+        >>> sorted(result.predict(task.test.inputs)[0])
+        ['0', '1']
     """
 
     task_id: str
@@ -122,6 +128,27 @@ class SearchResult:
     def val_score(self) -> float:
         """What ``validate`` measured; else the architecture's best validation score in the search, NaN without one."""
         return self.record.value_of(self.architecture) if math.isnan(self.validated) else self.validated
+
+    @torch.no_grad()
+    def predict(self, inputs: Tensor | NDArray[Any]) -> list[dict[str, float]]:
+        """For each input the classes' probabilities by name, the most probable first.
+
+        Args:
+            inputs: as the task had them, shape ``(n, *shape)``, or a single one of shape ``shape``. Images may be uint8
+                or floats in [0, 1]; those of another size are resized, grey is made colour and colour grey.
+
+        Raises:
+            ValueError: images cannot be brought to the network's shape, or run from 0 to 255 as floats.
+        """
+        given, shape, weight = torch.as_tensor(inputs), as_shape(self.shape), next(self.network.parameters())
+        given = given[None] if given.ndim == (1 if isinstance(shape, TokenShape) else len(shape)) else given
+        if isinstance(shape, ImageShape):
+            given = fit_images(given, shape)
+            check_brightness("The input of predict", given)
+        parts = inputs_like(given, weight).split(PREDICTED_AT_ONCE)
+        rows = torch.cat([self.network(part) for part in parts]).softmax(dim=1).tolist()
+        named = [zip(self.classes, row, strict=True) for row in rows]
+        return [dict(sorted(pairs, key=lambda pair: -pair[1])) for pairs in named]
 
     def export(self, folder: str | os.PathLike[str]) -> None:
         """Write the network as a program that runs with torch alone, its weights, and a description in JSON.

@@ -155,6 +155,40 @@ def test_the_network_is_plain_and_in_evaluation_mode(found):
     assert sum(p.numel() for p in found.network.parameters()) == found.parameters
 
 
+def test_it_classifies_images_by_name(found):
+    inputs = TASK.test.inputs
+    expected = found.network(inputs).softmax(1)
+    predicted = found.predict(inputs)
+    for row, named in zip(expected.tolist(), predicted, strict=True):
+        assert named == dict(zip("abc", row, strict=True))
+        assert list(named.values()) == sorted(row, reverse=True)
+    right = [next(iter(named)) == "abc"[label] for named, label in zip(predicted, TASK.test.labels, strict=True)]
+    assert sum(right) / len(right) == found.test_accuracy
+    (single,) = found.predict(inputs[3])
+    assert single == pytest.approx(predicted[3], abs=1e-6)
+    many = inputs[:1].expand(501, -1, -1, -1)
+    assert found.predict(many)[500] == pytest.approx(predicted[0], abs=1e-6)
+    bytes_of_photos = np.random.default_rng(0).integers(0, 256, (2, 3, 20, 30), dtype=np.uint8)
+    assert [round(sum(named.values()), 5) for named in found.predict(bytes_of_photos)] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (torch.full((2, 1, 8, 8), 255.0), "The input of predict has images with values up to 255: divide them by 255."),
+        (
+            torch.rand(2, 64),
+            "Images of shape (2, 64) do not fit a network for (1, 8, 8): give (n, channels, height, width) with 1 or 3 "
+            "channels.",
+        ),
+    ],
+)
+def test_images_that_it_cannot_classify_are_told(found, images, message):
+    with pytest.raises(ValueError) as caught:
+        found.predict(images)
+    assert str(caught.value) == message
+
+
 def test_the_program_runs_with_torch_alone(found, tmp_path):
     with torch.inference_mode():
         found.export(tmp_path / "new" / "folder")
