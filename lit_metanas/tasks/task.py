@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from lit_metanas.io.text import is_text, writable
+from lit_metanas.io.text import is_text, number_of, writable
 from lit_metanas.tasks.inputs import ImageShape, SeriesShape, Shape, TokenShape, join_inputs, shape_of, step_mask
 from lit_metanas.tasks.objective import Classification, Objective
 from lit_metanas.tasks.preprocessing import Preprocessing
@@ -20,7 +20,7 @@ BRIGHTEST = 10.0
 
 
 # Not frozen, for Lightning's precision plugins refuse frozen dataclasses in batches; treat all three as immutable.
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Split:
     """Labelled examples.
 
@@ -32,8 +32,8 @@ class Split:
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> len(lm.Split(inputs=torch.rand(4, 1, 8, 8), labels=torch.tensor([0, 1, 0, 1])))
-        4
+        >>> lm.Split(inputs=torch.rand(4, 1, 8, 8), labels=torch.tensor([0, 1, 0, 1]))
+        Split(4 examples, shape (1, 8, 8))
     """
 
     inputs: Tensor
@@ -41,6 +41,9 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({number_of(len(self), 'example')}, shape {tuple(self.inputs.shape[1:])})"
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Split:
         """Return the same examples on another device."""
@@ -61,7 +64,7 @@ def join_parts(*parts: Split) -> Split:
     return Split(join_inputs(inputs), torch.cat(labels) if labels[0].dim() == 1 else join_inputs(labels))
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Task:
     """One problem, mostly of classification, with its train, validation and test examples.
 
@@ -83,8 +86,8 @@ class Task:
         >>> import torch
         >>> import lit_metanas as lm
         >>> part = lm.Split(torch.rand(4, 1, 8, 8), torch.tensor([0, 1, 0, 1]))
-        >>> lm.Task("toy", way=2, train=part, val=part, test=part, classes=("cat", "dog")).shape
-        ImageShape(channels=1, height=8, width=8)
+        >>> lm.Task("toy", way=2, train=part, val=part, test=part, classes=("cat", "dog"))
+        Task('toy', 2 classes, train 4, val 4, test 4, shape (1, 8, 8))
     """
 
     id: str
@@ -107,6 +110,14 @@ class Task:
         for name in (self.id, *self.classes):
             if not is_text(name):
                 raise ValueError(f"A task or class is called '{writable(name)}', which is not UTF-8: rename it.")
+
+    def __repr__(self) -> str:
+        sizes = [f"{name} {len(part)}" for name, part in self._named_parts() if part is not None]
+        shape = f"shape {tuple(self.train.inputs.shape[1:])}"
+        return f"{type(self).__name__}({', '.join([repr(self.id), number_of(self.way, 'class'), *sizes, shape])})"
+
+    def _named_parts(self) -> tuple[tuple[str, Split | None], ...]:
+        return ("train", self.train), ("val", self.val), ("test", self.test)
 
     @property
     def shape(self) -> ImageShape | SeriesShape | TokenShape:
@@ -133,7 +144,7 @@ class Task:
         return replace(self, train=self.train.trainable(), val=val, test=self.test.trainable())
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Episode(Task):
     """A small task without validation part: ``support`` to adapt on, ``query`` to be judged by.
 
@@ -145,6 +156,9 @@ class Episode(Task):
         >>> episode.shot, len(episode.query)
         (2, 4)
     """
+
+    def _named_parts(self) -> tuple[tuple[str, Split | None], ...]:
+        return ("support", self.train), ("val", self.val), ("query", self.test)
 
     @property
     def support(self) -> Split:
