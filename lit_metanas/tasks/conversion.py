@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lit_metanas.tasks.task import describe_unflattening
+
 Images: TypeAlias = Tensor | NDArray[Any] | Sequence[Any]
 """Shape ``(n, height, width)``, ``(n, channels, height, width)`` or ``(n, height, width, channels)``."""
 Labels: TypeAlias = Tensor | NDArray[Any] | Sequence[Hashable]
@@ -68,10 +70,8 @@ def _channels_first(images: Tensor, channels: Channels | None, name: str) -> Ten
     if len(shape) == 3 and min(shape[1:]) > 0:
         return images[:, None]
     if len(shape) != 4 or min(shape[1:]) < 1:
-        raise ValueError(
-            f"{name} has shape {shape}: give (n, height, width), (n, channels, height, width) or (n, height, width, "
-            "channels)."
-        )
+        usual_shapes = "give (n, height, width), (n, channels, height, width) or (n, height, width, channels)"
+        raise ValueError(f"{name} has shape {shape}: {describe_unflattening(shape) or usual_shapes}.")
     if channels is None:
         usual = [place for place in (1, 3) if shape[place] in (1, 3)]
         smallest = [place for place in (1, 3) if shape[place] < min(shape[2], shape[4 - place])]

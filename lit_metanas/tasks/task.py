@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from dataclasses import dataclass, replace
 from typing import Self
@@ -207,6 +208,25 @@ def check_brightness(name: str, images: Tensor) -> None:
         raise ValueError(f"{name} has images with values up to {float(images.max()):g}: divide them by 255.")
 
 
+def describe_unflattening(shape: tuple[int, ...]) -> str | None:
+    """What to do with images that are flat rows of pixels; None where the shape is not that of square images' rows.
+
+    Args:
+        shape: ``(n, pixels)``, else None is returned.
+    """
+    if len(shape) != 2:
+        return None
+    number, pixels = shape
+    side = math.isqrt(pixels)
+    if side > 1 and side**2 == pixels:
+        return f"reshape the rows to ({number}, 1, {side}, {side})"
+    side = math.isqrt(pixels // 3)
+    if side > 1 and 3 * side**2 == pixels:
+        last = f"({number}, {side}, {side}, 3)"
+        return f"reshape the rows to ({number}, 3, {side}, {side}), or to {last} if they were flattened so"
+    return None
+
+
 def check_task(task: Task) -> None:
     """Check that the parts of a task fit together: shapes, types, labels, finite values.
 
@@ -234,6 +254,9 @@ def _check_split(name: str, part: Split, task: Task) -> None:
     if not isinstance(inputs, Tensor) or not isinstance(labels, Tensor):
         raise ValueError(f"{name} holds no tensors: make the task with task_from_arrays.")
     noun = "images" if task.train.inputs.dim() == 4 else "inputs"
+    flat = describe_unflattening(inputs.shape) if inputs.is_floating_point() else None
+    if flat is not None:
+        raise ValueError(f"{name} has images of shape {tuple(inputs.shape)}: {flat}.")
     if inputs.shape[1:] != task.train.inputs.shape[1:]:
         raise ValueError(
             f"{name} has {noun} of shape {tuple(inputs.shape)}: give all parts one shape"

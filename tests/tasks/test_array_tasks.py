@@ -205,6 +205,12 @@ def nan():
             "X has shape (30, 30): give (n, height, width), (n, channels, height, width) or (n, height, width, "
             "channels).",
         ),
+        ({"X": np.zeros((30, 784))}, "X has shape (30, 784): reshape the rows to (30, 1, 28, 28)."),
+        (
+            {"X": np.zeros((30, 3072))},
+            "X has shape (30, 3072): reshape the rows to (30, 3, 32, 32), or to (30, 32, 32, 3) if they were flattened "
+            "so.",
+        ),
         ({"channels": "middle"}, "channels = 'middle' must be 'first', 'last' or None."),
         ({"classes": ["a", "b"]}, "classes has 2 names for 3 classes: name each once."),
         ({"classes": ["a", "b", "a"]}, "Two classes are named 'a': give each a name of its own."),

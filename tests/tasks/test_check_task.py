@@ -45,6 +45,10 @@ def test_what_is_printed_is_short():
             "width).",
         ),
         (
+            {"train": part(inputs=torch.rand(4, 784))},
+            "The train part of task 'toy' has images of shape (4, 784): reshape the rows to (4, 1, 28, 28).",
+        ),
+        (
             {"test": part(inputs=torch.rand(4, 1, 8, 9))},
             "The test part of task 'toy' has images of shape (4, 1, 8, 9): give all parts one shape",
         ),

@@ -81,9 +81,13 @@ def class_folders(root: Path) -> dict[str, list[Path]]:
 
     Raises:
         FileNotFoundError: the folder does not exist.
-        ValueError: the folder has fewer than two sub-folders, or one of them has no image or a name that cannot be
+        ValueError: it is a file, the folder has fewer than two sub-folders, or one of them has no image or a name that cannot be
             written in UTF-8.
     """
+    if root.exists() and not root.is_dir():
+        raise ValueError(
+            f"{writable(str(root))} is a single file: give the folder that has one sub-folder of images per class."
+        )
     if not root.is_dir():
         raise FileNotFoundError(f"There is no folder {root}: give a folder with one sub-folder of images per class.")
     folders = sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
