@@ -40,7 +40,8 @@ def check_space(space: ChoiceSpace, shape: Shape = (1, 28, 28), way: int = 5, se
     one-hot gates, in training and in evaluation, to 1e-5; ``cost`` and ``flops`` are what is counted by hooks; a
     restricted space has some of the labels and of the parameters, and the same function; a sampled child computes its
     own candidates alone; under the softmax relaxation the gradient reaches every logit whose gate the supernet looks
-    at; noise is a function of the generator. A space without networks has its choices checked.
+    at; noise is a function of the generator. A network can be built for images of twice the height and width and of
+    another number of channels, too. A space without networks has its choices checked.
 
     Args:
         space: the space.
@@ -68,6 +69,22 @@ def check_space(space: ChoiceSpace, shape: Shape = (1, 28, 28), way: int = 5, se
                 check.restriction(architecture)
             check.gradients()
             check.noise()
+        _check_other_shape(space, shape, way, seed)
+
+
+def _check_other_shape(space: SearchSpace, shape: Shape, way: int, seed: int) -> None:
+    """Supernet and child can be built for other images: no layer of theirs is sized by hand for those of one shape."""
+    channels, height, width = shape
+    other = (3 if channels == 1 else 1, 2 * height, 2 * width)
+    try:
+        check = _NetworkCheck(space, other, way, seed)
+        with telling_layers(getattr(check.supernet, "body", check.supernet), other):
+            check.child(*sample_architectures(space, seed, 1))
+    except (AssertionError, RuntimeError, ValueError) as error:
+        raise AssertionError(
+            f"{space.name} fits images of shape {shape}, but not of shape {other}, so size its layers by `shape`: "
+            f"{' '.join(str(error).split())}"
+        ) from error
 
 
 class _NetworkCheck:

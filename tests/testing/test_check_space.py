@@ -1,6 +1,7 @@
 """The test kit: all spaces pass it, and each fault is told."""
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -330,6 +331,51 @@ class Whole(Overlooked):
     def body(self, shape, build):
         width = build.number("width", (4, 8))
         return nn.Sequential(nn.Conv2d(shape[0], 2 * largest(width), 3), nn.ReLU())
+
+
+class SizedByHand(SearchSpace):
+    """A body that ends in a linear map of the pixels that 8 × 8 images leave."""
+
+    def body(self, shape, build):
+        conv = build.choice("kernel", {size: partial(build.conv, shape[0], 4, size) for size in (1, 3)}, norm=4)
+        return nn.Sequential(conv, nn.ReLU(), nn.MaxPool2d(4), nn.Flatten(), nn.Linear(16, 6))
+
+
+class ForGrey(SearchSpace):
+    """A body for images of one channel."""
+
+    def body(self, shape, build):
+        conv = build.choice("kernel", {size: partial(build.conv, 1, 4, size) for size in (1, 3)}, norm=4)
+        return nn.Sequential(conv, nn.ReLU())
+
+
+class ChildSizedByHand(Faulty):
+    """Its children's heads are made for as many features as images of 8 × 8 have."""
+
+    def child(self, architecture, shape, way, weights=None):
+        child = super().child(architecture, shape, way, weights)
+        if shape != SHAPE:
+            child.head = nn.Linear(3, way)
+        return child
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (SizedByHand, "Layer '4' (Linear) cannot take inputs of shape (64,)"),
+        (ForGrey, "Layer '0' (MixedChoice), of choice 'kernel', cannot take inputs of shape (3, 16, 16)"),
+        (ChildSizedByHand, "mat1 and mat2 shapes cannot be multiplied"),
+    ],
+)
+def test_a_layer_that_fits_images_of_one_shape_alone_is_found(fault, reason):
+    with pytest.raises(AssertionError) as caught:
+        check_space(fault(), SHAPE)
+    beginning = (
+        f"{fault.__name__} fits images of shape (1, 8, 8), but not of shape (3, 16, 16), so size its layers"
+    )
+    assert str(caught.value).startswith(beginning)
+    assert reason in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
