@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from argparse import ArgumentError
 from collections.abc import Callable, Iterable, Sequence
+from os.path import exists
 from pathlib import Path
 
 import lit_metanas
@@ -22,7 +23,8 @@ from lit_metanas.cli.configuration_files import (
     yaml_files,
 )
 from lit_metanas.cli.errors import LONGEST_REASON, RefusedPlace, UsageError, last_name, near_miss, shorten
-from lit_metanas.cli.verbs import KEYS, TRAINER_VERBS
+from lit_metanas.cli.verbs import KEYS, TRAINER_VERBS, VERBS
+from lit_metanas.io.text import nearest
 
 
 def usage_error(error: Exception, args: Sequence[str], keys: Iterable[str] = (), verb: str = "") -> UsageError:
@@ -109,6 +111,33 @@ def _unknown(match: re.Match[str], place: RefusedPlace) -> str:
     if not argument.startswith("--") and "." not in argument:
         return f"'{argument}' is not understood{near_miss(argument, place.keys)}"
     return f"There is no key '{key}'{near_miss(key if root in place.keys else root, place.keys)}"
+
+
+def _stray(match: re.Match[str], place: RefusedPlace) -> str:
+    """A sentence on a word of the command line that no key takes, with the usage, or what may have been meant."""
+    word, verb = match[1], place.verb
+    if word.startswith("-") or place.class_path or not verb:
+        return _unknown(match, place)
+    key = word.partition("=")[0]
+    known = key if key.partition(".")[0] in place.keys else nearest(key, place.keys)
+    other = nearest(word, VERBS)
+    meant = ""
+    if word.endswith((".yaml", ".yml")):
+        meant = f"{verb} -c {shorten(word)}"
+    elif verb in _FILE_KEYS and exists(word):
+        meant = f"{verb} --{_FILE_KEYS[verb]} {shorten(word)}"
+    elif known is not None:
+        meant = f"{verb} -c FILE --{known} VALUE"
+    elif other is not None:
+        meant = f"{other} -c FILE --KEY VALUE"
+    said = (
+        f"did you mean `lit-metanas {meant}`?" if meant else f"the usage is `lit-metanas {verb} -c FILE --KEY VALUE`."
+    )
+    return f"'{shorten(word)}' stands without a key: {said}"
+
+
+_FILE_KEYS = {"predict": "data.images", "report": "results", "records": "read"}
+"""For a verb the key that takes files or folders."""
 
 
 def _required(match: re.Match[str], place: RefusedPlace) -> str:
@@ -228,7 +257,7 @@ _YAML_FILE = re.compile(r"Expected a path but (\S+\.ya?ml) either not accessible
 _REASONS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], RefusedPlace], str]], ...] = (
     (re.compile(r"Option '([^']+)' is not accepted"), _unknown),
     (re.compile(r"(?:Subcommand|Group) '[^']+' does not accept option '([^']+)'"), _unknown),
-    (re.compile(r"unrecognized arguments: (\S+)"), _unknown),
+    (re.compile(r"unrecognized arguments: (\S+)"), _stray),
     (re.compile(r"arguments? (?:is|are) required: (.+)"), _required),
     (re.compile(r"invalid choice: '([^']*)' \(choose from (.*)\)"), _no_choice),
     (re.compile(r"module '[^']+' has no attribute '[^']+'"), _no_class),

@@ -134,6 +134,29 @@ def test_a_mistake_gets_one_sentence_with_the_keys_path(
     assert len(captured.err) < 300
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("fit foo", "'foo' stands without a key: the usage is `lit-metanas fit -c FILE --KEY VALUE`."),
+        ("fit max_epochs 3", "did you mean `lit-metanas fit -c FILE --trainer.max_epochs VALUE`?"),
+        ("fit model.rate=3", "did you mean `lit-metanas fit -c FILE --model.rate VALUE`?"),
+        ("fit -c toy.yaml serach", "did you mean `lit-metanas search -c FILE --KEY VALUE`?"),
+        ("run toy.yaml", "'toy.yaml' stands without a key: did you mean `lit-metanas run -c toy.yaml`?"),
+        ("report toy.json", "did you mean `lit-metanas report --results toy.json`?"),
+        ("report reslts", "did you mean `lit-metanas report -c FILE --results VALUE`?"),
+        ("fit -x", "'-x' is not understood."),
+    ],
+)
+def test_a_word_without_a_key_gets_the_usage(
+    command: str, said: str, toy_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (toy_folder / "toy.json").write_text("[]")
+    assert main(command.split()) == 2
+    told = capsys.readouterr().err
+    assert said in told
+    assert told.count("\n") == 1
+
+
 def test_what_is_missing_is_named(toy_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fit"]) == 2
     assert "'data', 'model' must be given" in capsys.readouterr().err

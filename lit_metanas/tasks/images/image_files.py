@@ -81,7 +81,7 @@ def class_folders(root: Path) -> dict[str, list[Path]]:
 
     Raises:
         FileNotFoundError: the folder does not exist.
-        ValueError: it is a file; or the folder has fewer than two sub-folders, or one of them has no image or a name that
+        ValueError: it is a file; the folder has fewer than two sub-folders; or one of them has no image, or a name that
             cannot be written in UTF-8.
     """
     if root.exists() and not root.is_dir():
