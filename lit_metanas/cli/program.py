@@ -34,11 +34,11 @@ from lit_metanas.training import Preemption, Trainer
 class Program(LightningCLI):
     """LightningCLI with the verb ``search``, defaults that suit meta-learning, and errors of one sentence.
 
-    A run's directory is ``trainer.default_root_dir``. In it every verb but ``predict`` leaves
-    ``config.<verb>.yaml`` and, without other instructions, ``logs/<verb>/metrics.csv``, and ``fit`` leaves
-    ``checkpoints/last.ckpt`` after every epoch. A ``fit`` that gets SIGTERM does so, too, and before SLURM takes
-    the job off its nodes. Several processes stop together where one is lost (RankMonitor) or holds other numbers
-    than the rest (ReplicaCheck).
+    A run's directory is ``trainer.default_root_dir``: by default ``runs/latest``, and of a search the one that its
+    results are written to. In it every verb but ``predict`` leaves ``config.<verb>.yaml`` and, without other
+    instructions, ``logs/<verb>/metrics.csv``, and ``fit`` leaves ``checkpoints/last.ckpt`` after every epoch. A
+    ``fit`` that gets SIGTERM does so, too, and before SLURM takes the job off its nodes. Several processes stop
+    together where one is lost (RankMonitor) or holds other numbers than the rest (ReplicaCheck).
 
     One ``fit`` at a time runs in a directory. One that does not go on from a checkpoint sets those of an earlier one
     aside.
@@ -68,7 +68,6 @@ class Program(LightningCLI):
                 subclass_mode_model=True,
                 subclass_mode_data=True,
                 trainer_class=Trainer,
-                trainer_defaults={"default_root_dir": "runs/latest"},
                 save_config_callback=SaveConfig,
                 save_config_kwargs={"overwrite": True, "save_to_log_dir": False},
                 seed_everything_default=0,
@@ -110,13 +109,15 @@ class Program(LightningCLI):
         return str(self.config.get("subcommand", "fit"))
 
     def before_instantiate_classes(self) -> None:
-        """Name the file that the configuration is saved in; one that only classifies images leaves none.
+        """Set the run's directory, and name the file for the configuration; ``predict`` leaves none.
 
         Raises:
             ValueError: the run's directory is not a path.
             UsageError: the processes would get copies of what cannot be copied.
         """
         trainer = of_verb(self.config).trainer
+        if trainer.default_root_dir is None:
+            trainer.default_root_dir = self._results_folder() or "runs/latest"
         own_path(trainer.default_root_dir, "trainer.default_root_dir")
         if "spawn" in str(trainer.strategy):
             raise UsageError(
@@ -126,6 +127,12 @@ class Program(LightningCLI):
         if self.verb == "predict":
             self.save_config_callback = None
         self.save_config_kwargs["config_filename"] = f"config.{self.verb}.yaml"
+
+    def _results_folder(self) -> str | None:
+        """Where a search writes its results; None for other verbs and models."""
+        arguments = of_verb(self.config).model.get("init_args")
+        folder = arguments.get("directory") if self.verb == "search" and arguments is not None else None
+        return folder if isinstance(folder, str) and folder else None
 
     def instantiate_classes(self) -> None:
         """Build the objects.

@@ -23,6 +23,15 @@ from lit_metanas.io.yaml_files import read_yaml
 class SaveConfig(SaveConfigCallback):
     """Saves the configuration as ``config.<verb>.yaml`` in the run's directory; says what a resumed run changed."""
 
+    def setup(self, trainer: pytorch.Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Save it, but for a search, which may find that the directory holds another one."""
+        if stage != "predict":
+            super().setup(trainer, pl_module, stage)
+
+    def on_predict_epoch_start(self, trainer: pytorch.Trainer, pl_module: LightningModule) -> None:
+        """Save that of a search, which has looked at its directory."""
+        super().setup(trainer, pl_module, "predict")
+
     def save_config(self, trainer: pytorch.Trainer, pl_module: LightningModule, stage: str) -> None:
         """Write the file, on the first process."""
         config = self.config.clone()

@@ -173,3 +173,22 @@ def test_each_shipped_training_has_an_end(name: str, built: Callable[[str], Prog
     program = built(name)
     program.trainer.check_end(program.model)
     assert program.trainer.max_epochs != -1 or program.model.flops <= 1e13
+
+
+def test_a_search_keeps_its_configuration_and_logs_beside_its_results(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    methods = '{"random": {"class_path": "RandomArchitecture"}}'
+    search = ["search", "-c", "search.yaml", "--data.tasks.tasks=1", f"--model.methods={methods}"]
+    search = [*search, "--trainer.log_every_n_steps=1", "--model.directory=kept"]
+    assert main(search) == 0
+    kept = Path("kept/config.search.yaml")
+    assert Path("kept/results.json").is_file()
+    assert "default_root_dir: kept" in (before := kept.read_text())
+    assert {path.name for path in home.iterdir() if path.is_dir()} == {"images", "kept"}
+    assert main([*search, "--model.seed=3"]) == 2  # the directory holds another search
+    assert "'kept' holds a search with another" in capsys.readouterr().err
+    assert kept.read_text() == before
+    assert main([*search, "--trainer.default_root_dir=elsewhere", "--model.directory=other"]) == 0
+    assert Path("elsewhere/config.search.yaml").is_file()
+    assert not Path("other/config.search.yaml").exists()
