@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -17,6 +18,9 @@ from torch import Tensor
 
 from lit_metanas.callbacks.protocols import Searched, searches
 from lit_metanas.tasks.task import Task
+
+ROUNDING = 1e-6
+"""Of a step: as much as shares of whole steps may be off."""
 
 
 class EpisodeMeter:
@@ -36,10 +40,12 @@ class EpisodeMeter:
         self.share = share
         self._clock = clock
         self._start = (clock(), done, share)
+        self._step = 1
 
     def update(self, episodes: int, share: float) -> None:
         """Add episodes, and set the share of the work that is done."""
         self.done += episodes
+        self._step = max(episodes, 1)
         self.share = min(max(share, self.share), 1.0)
 
     @property
@@ -49,8 +55,14 @@ class EpisodeMeter:
 
     @property
     def total(self) -> int | None:
-        """Episodes that there will have been in the end; None before the first share is known."""
-        return round(self.done / self.share) if self.share > 0 else None
+        """Episodes that there will have been in the end; None before the first share is known.
+
+        A budget of FLOPs ends a training with the step that exceeds it: the last step counts as a whole.
+        """
+        if self.share <= 0:
+            return None
+        steps_left = self.done * (1 / self.share - 1) / self._step
+        return self.done + self._step * math.ceil(steps_left - ROUNDING)
 
     @property
     def rate(self) -> float:

@@ -39,6 +39,20 @@ def test_meter_of_a_resumed_training_looks_at_what_was_done_since():
     assert meter.total == 1000
 
 
+def test_the_step_that_exceeds_the_budget_counts():
+    for episodes in (1, 3):
+        meter, totals = EpisodeMeter(), set()
+        for step in range(1, 45):  # a step takes a share of 1 / 43.4
+            meter.update(episodes, min(step / 43.4, 1))
+            totals.add(meter.total)
+        assert totals == {44 * episodes}
+    for steps in range(1, 200):  # where shares are those of whole steps, there is no further one
+        meter = EpisodeMeter()
+        for step in range(1, steps + 1):
+            meter.update(3, step / steps)
+            assert meter.total == 3 * steps
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"), [(None, "-:--"), (7.4, "0:07"), (59.6, "1:00"), (754, "12:34"), (3723, "1:02:03")]
 )
