@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
 from lit_metanas.callbacks.protocols import Searching, searching, validates_fit
@@ -121,7 +120,7 @@ class StableArchitecture(Callback):
         stop = self.confirmed >= self.patience and self._is_decided(module)
         if trainer.strategy.reduce_boolean_decision(stop, all=False):
             trainer.should_stop = True
-            rank_zero_info(f"The architecture was the same in {self.confirmed + 1} validations: {now}. Training stops.")
+            trainer.print(f"The architecture was the same in {self.confirmed + 1} validations: {now}. Training stops.")
 
     def state_dict(self) -> dict[str, Any]:
         """The count, so that a resumed training goes on with it."""

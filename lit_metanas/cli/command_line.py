@@ -16,13 +16,10 @@ from lit_metanas.cli.errors import UsageError, is_from_checkpoint, near_miss
 from lit_metanas.cli.help import experiment_help, verb_help, whole_help
 from lit_metanas.cli.parser_messages import usage_error
 from lit_metanas.cli.verbs import TRAINER_VERBS, VERBS
-from lit_metanas.io.text import is_text, printable, without_passwords, writable
+from lit_metanas.io.text import DEBUG, is_text, printable, without_passwords, writable
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
-
-DEBUG = "LIT_METANAS_DEBUG"
-"""Environment variable: ``1`` shows tracebacks and all that Lightning says, like ``--debug``."""
 
 _FULL = "free some space, and go on as after an interruption: what was complete is kept."
 _CLOSED = "give a path that can be read and, for results, written to."
@@ -50,17 +47,6 @@ _GOES_ON = (
     "checkpoint in the run's directory, if it has written one."
 )
 
-_OBVIOUS = (
-    ".*does not have many workers.*",
-    ".*The number of training batches.*",
-    ".*callbacks used to create the checkpoint.*",
-    ".*The dirpath has changed.*",
-    r".*torch\.distributed\.nn\.functional\.all_gather is deprecated.*",  # by Lightning's own gathering
-    ".*LeafSpec.*is deprecated.*",
-    ".*Checkpoint directory .* exists and is not empty.*",
-    ".*Total length of .* across ranks is zero.*",  # no tasks are held out for validation
-)
-
 STOPPED, AGREED, FAILED, OUT_OF_MEMORY = "SIGTERMException", "AgreedError", "FailedWorkError", "OutOfMemoryError"
 SELF_EXPLAINING = ("MisconfigurationException", FAILED, OUT_OF_MEMORY)
 """Exceptions of Lightning, this package and torch by their names: to import them would take seconds for each error."""
@@ -77,7 +63,9 @@ def main(args: list[str] | None = None) -> int:
         if interrupted.
     """
     words = list(sys.argv[1:] if args is None else args)
-    debug = "--debug" in words or os.environ.get(DEBUG, "0") == "1"
+    before = os.environ.get(DEBUG, "0")
+    debug = "--debug" in words or before == "1"
+    os.environ[DEBUG] = "1" if debug else "0"  # for the Trainer, and for the processes of a run's phases
     words = [word for word in words if word != "--debug"]
     path = list(sys.path)
     try:
@@ -97,6 +85,7 @@ def main(args: list[str] | None = None) -> int:
             print(f"lit-metanas: {sentence}", file=sys.stderr)
         return 2 if _is_input(error) else 1
     finally:
+        os.environ[DEBUG] = before
         sys.path[:] = path  # without the working folder, where that was added
     return 0
 
@@ -143,8 +132,6 @@ def execute(args: list[str], *, debug: bool = False, suggests: bool = True) -> N
     elif verb == "run":
         from lit_metanas.cli.experiment.run import run
 
-        if debug:
-            os.environ[DEBUG] = "1"  # for the processes of its phases
         _call(run, verb, rest, execute=lambda phase: execute(phase, debug=debug, suggests=False))
     else:
         from lit_metanas.cli.environment import leave_process_group, own_run
@@ -264,11 +251,9 @@ def _report_stop(said: object = None) -> int:
 
 
 def _quieten() -> None:
-    """Silence what Lightning says on every run."""
+    """Silence what Lightning says on every run; its Trainer is quiet by itself."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    for message in _OBVIOUS:
-        warnings.filterwarnings("ignore", message=message)
     warnings.formatwarning = _one_sentence
 
 

@@ -15,6 +15,10 @@ _PASSWORD = re.compile(r"(\b[\w+.-]+://[^\s:/@]*:)[^\s/]+@")
 PREFIXES = ("", "k", "M", "G", "T", "P", "E")
 
 
+DEBUG = "LIT_METANAS_DEBUG"
+"""Environment variable: ``1`` shows tracebacks and all that Lightning says, like ``--debug``."""
+
+
 def number_of(number: int, noun: str) -> str:
     """``1 query`` or ``2 queries``.
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 from lightning import pytorch
@@ -17,7 +19,7 @@ from lightning.pytorch.plugins import LayerSync, Precision
 from lightning.pytorch.strategies import SingleDeviceStrategy
 
 from lit_metanas.io.checkpoints import AtomicCheckpointIO
-from lit_metanas.io.text import number_of, short_number
+from lit_metanas.io.text import DEBUG, number_of, short_number
 from lit_metanas.training.preemption import Preemption
 from lit_metanas.training.resume_check import ResumeCheck
 
@@ -29,11 +31,60 @@ THREADS_KEY = "lit_metanas_threads"
 
 Plugin = Precision | ClusterEnvironment | CheckpointIO | LayerSync
 
+Arguments = ParamSpec("Arguments")
+Returned = TypeVar("Returned")
+
+LOGGERS = ("lightning.pytorch", "lightning.fabric")
+
+OBVIOUS = (
+    ".*does not have many workers.*",
+    ".*The number of training batches.*",
+    ".*callbacks used to create the checkpoint.*",
+    ".*The dirpath has changed.*",
+    r".*torch\.distributed\.nn\.functional\.all_gather is deprecated.*",  # by Lightning's own gathering
+    ".*LeafSpec.*is deprecated.*",
+    ".*Checkpoint directory .* exists and is not empty.*",
+    ".*Total length of .* across ranks is zero.*",  # no tasks are held out for validation
+)
+"""Warnings of Lightning that tell nothing."""
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Silence what Lightning says on every run: devices, tips, why it stopped; not where the environment has DEBUG."""
+    if os.environ.get(DEBUG) == "1":
+        yield
+        return
+    loggers = [logging.getLogger(name) for name in LOGGERS]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        for message in OBVIOUS:
+            warnings.filterwarnings("ignore", message=message)
+        for logger in loggers:
+            logger.setLevel(max(logger.level, logging.WARNING))
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
+
+
+def _quietly(method: Callable[Arguments, Returned]) -> Callable[Arguments, Returned]:
+    """A method of Lightning's Trainer, without what it says on every run."""
+
+    @wraps(method)
+    def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Returned:
+        with quiet_lightning():
+            return method(*args, **kwargs)
+
+    return run
+
 
 class Trainer(pytorch.Trainer):
     """Lightning's Trainer with the defaults that episodes need, and with the verb ``search``.
 
-    Everything else is as in Lightning, whose own Trainer works, too: this one spares its user the settings.
+    Everything else is as in Lightning, whose own Trainer works, too: this one spares its user the settings, and what
+    Lightning says on every run, unless the environment has ``LIT_METANAS_DEBUG=1``.
 
     Args:
         max_epochs: stop after so many epochs; -1 does not. Without any limit, Lightning would take 1,000: here a model
@@ -82,8 +133,6 @@ class Trainer(pytorch.Trainer):
             raise ValueError("Trainer: val_check_interval is 0; give a number of steps, or a share of an epoch.")
         if (every := settings.get("check_val_every_n_epoch", 1)) is not None and every < 1:
             raise ValueError(f"Trainer: check_val_every_n_epoch is {every}; give 1 or more, or none for no epochs.")
-        for name in _ADVERTISING:
-            logging.getLogger(name).addFilter(_no_advert)
         given = [callbacks] if isinstance(callbacks, Callback) else callbacks or []
         plugged = list(plugins) if isinstance(plugins, list) else [] if plugins is None else [plugins]
         if not any(isinstance(plugin, CheckpointIO) for plugin in plugged):
@@ -91,18 +140,24 @@ class Trainer(pytorch.Trainer):
         stoppable = settings.get("enable_checkpointing") is not False and not any(
             isinstance(each, Preemption) for each in given
         )
-        super().__init__(
-            max_epochs=-1 if max_epochs is None else max_epochs,
-            plugins=plugged,
-            callbacks=[ResumeCheck(), _End(), _Threads(threads), *given, *([Preemption()] if stoppable else [])],
-            inference_mode=inference_mode,
-            use_distributed_sampler=use_distributed_sampler,
-            enable_model_summary=enable_model_summary,
-            **settings,
-        )
+        with quiet_lightning():
+            super().__init__(
+                max_epochs=-1 if max_epochs is None else max_epochs,
+                plugins=plugged,
+                callbacks=[ResumeCheck(), _End(), _Threads(threads), *given, *([Preemption()] if stoppable else [])],
+                inference_mode=inference_mode,
+                use_distributed_sampler=use_distributed_sampler,
+                enable_model_summary=enable_model_summary,
+                **settings,
+            )
         self.threads = threads
         timed = settings.get("max_time") is not None or any(isinstance(each, Timer) for each in given)
         self._ends_otherwise = timed or max_epochs == -1
+
+    fit = _quietly(pytorch.Trainer.fit)
+    validate = _quietly(pytorch.Trainer.validate)
+    test = _quietly(pytorch.Trainer.test)
+    predict = _quietly(pytorch.Trainer.predict)
 
     def check_end(self, model: LightningModule) -> None:
         """Look whether something ends a training, before it begins.
@@ -182,14 +237,6 @@ def torch_threads(number: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-_ADVERTISING = ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.rank_zero")
-"""Lightning's loggers that advertise further products."""
-
-
-def _no_advert(record: logging.LogRecord) -> bool:
-    return not str(record.msg).startswith("💡 Tip: For seamless cloud")
 
 
 class _End(Callback):

@@ -3,8 +3,9 @@ import pytest
 from lit_metanas.callbacks import StableArchitecture
 
 
-def test_stops_after_patience(fit, module):
+def test_stops_after_patience(fit, module, capsys):
     trainer = fit(module, [StableArchitecture(patience=3, start=0.0)], epochs=20)
+    assert "The architecture was the same in 4 validations: " in capsys.readouterr().out
     assert trainer.current_epoch == 4  # the first sighting and three confirmations
 
 

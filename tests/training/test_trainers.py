@@ -1,7 +1,9 @@
 """Trainers with the defaults of this package."""
 
+import logging
 import re
 import signal
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -178,12 +180,38 @@ def test_what_does_not_train_needs_no_limit() -> None:
     assert "test/accuracy" in scores
 
 
-def test_nothing_is_advertised(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
-    with caplog.at_level("INFO", "lightning.pytorch"):
-        lm.Trainer(**{**QUIET, "enable_checkpointing": True}, default_root_dir=tmp_path).fit(Regression())
+@pytest.mark.parametrize("debug", ["0", "1"])
+def test_what_lightning_says_on_every_run_is_said_on_demand(
+    debug: str, caplog: pytest.LogCaptureFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIT_METANAS_DEBUG", debug)
+    settings = {
+        **QUIET,
+        "enable_checkpointing": True,
+        "logger": True,
+        "log_every_n_steps": 50,
+        "default_root_dir": tmp_path,
+    }
+    module, data = make_model(batch_norm="support"), make_data()
+    with (
+        caplog.at_level("INFO", "lightning.pytorch"),
+        caplog.at_level("INFO", "lightning.fabric"),
+        warnings.catch_warnings(record=True) as warned,
+    ):
+        warnings.simplefilter("always")
+        trainer = lm.Trainer(**settings)
+        trainer.fit(module, data)
+        trainer.test(module, data, verbose=False)
+        assert logging.getLogger("lightning.pytorch").level == logging.INFO
     said = [record.getMessage() for record in caplog.records]
-    assert any("GPU available" in line for line in said)  # as Lightning's own says
-    assert not any("Tip" in line or "pypi.org" in line for line in said)
+    few_steps = [each for each in warned if "The number of training batches" in str(each.message)]
+    if debug == "1":
+        assert any("GPU available" in line for line in said)
+        assert any("`max_epochs=1` reached" in line for line in said)
+        assert few_steps
+    else:
+        assert said == []
+        assert few_steps == []
 
 
 @pytest.fixture
