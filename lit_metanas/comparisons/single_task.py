@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from rich.text import Text
 from torch import Tensor, nn
 
 from lit_metanas.estimators.training_estimator import TrainingEstimator
-from lit_metanas.io.text import number_of, printable
+from lit_metanas.io.text import duration, number_of, printable
 from lit_metanas.records.budget import Budget, Cost
 from lit_metanas.records.record import SearchOutcome, SearchRecord
 from lit_metanas.records.statistics import Interval, percent, wilson
@@ -51,6 +52,9 @@ TRAININGS = 4
 """Full trainings that its budget pays for, where no other is given."""
 PREDICTED_AT_ONCE = 500
 """Inputs, which bounds the memory."""
+LEAST_BETWEEN_LINES, MOST_BETWEEN_LINES = 2.0, 30.0
+"""Seconds between two lines of a log, of which each further tenth of the budget is worth one."""
+SEARCHING = "searching"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -237,7 +241,8 @@ def search(
         seed: of search and training; the same seed gives the same result.
         threads: torch's threads meanwhile, where the task lies on a CPU: small images are fastest with one, by up to 20
             times. None leaves them as they are.
-        progress: whether a terminal or notebook shows meanwhile how much of the budget is spent.
+        progress: whether a terminal or notebook shows meanwhile how much of the budget is spent; a log, on stderr, gets
+            a line at each tenth.
 
     Raises:
         ValueError: the task is malformed, a number is out of its range, the method refuses the task, or the budget pays
@@ -269,14 +274,14 @@ def search(
         _default_dtype(float_type(task.train.inputs)),
         torch_threads(threads if task.train.inputs.device.type == "cpu" else None),
         _interruptible(),
-        _show_progress(budget := Budget(queries=queries, flops=flops), progress) as show,
+        _show_progress(budget := _ToldBudget(task, searcher, queries=queries, flops=flops), progress) as show,
     ):
         task, begin = task.trainable(), perf_counter()
-        show("searching")
+        show(SEARCHING)
         found = searcher.search(task, space, budget, seed)
         cost = replace(budget.spent, seconds=perf_counter() - begin)
         part = join_parts(task.train, task.val) if refit and task.val is not None else task.train
-        show("training the chosen network")
+        show(_training_share(task, part, space=space, found=found, recipe=recipe, spent=cost))
         child, training_cost = _train(task, part, space=space, found=found, recipe=recipe, seed=seed)
         validated = math.nan
         if validate and task.val is not None:
@@ -366,34 +371,89 @@ def _train(
     return child.to(part.inputs.device), replace(cost, seconds=perf_counter() - begin)
 
 
+def _training_share(
+    task: Task, part: Split, *, space: SearchSpace, found: SearchOutcome, recipe: Recipe, spent: Cost
+) -> str:
+    """What begins after the search, and how much of the whole it is."""
+    recipe = recipe.replace(found.recipe)
+    images = images_an_epoch(len(part), recipe.batch_size) * recipe.epochs
+    coming = training_cost(space, found.architecture, task.shape, task.way, images=images).flops
+    return f"training the chosen network, {coming / max(coming + spent.flops, 1):.0%} of all FLOPs"
+
+
+class _ToldBudget(Budget):
+    """A budget that can tell a log how much of it is spent."""
+
+    def __init__(self, task: Task, searcher: Searcher, *, queries: int | None, flops: float | None) -> None:
+        super().__init__(queries=queries, flops=flops)
+        self.logs, self.part = False, ""
+        self._title = f"search of '{printable(task.id, 40)}' by {type(searcher).__name__}"
+        self._begin = self._told = perf_counter()
+        self._tenth = 0
+
+    def charge(self, cost: Cost) -> None:
+        """Charge, and print a line where it is time to."""
+        super().charge(cost)
+        waited, spent = perf_counter() - self._told, self.spent
+        shares = [done / most for done, most in ((spent.flops, self.flops), (spent.queries, self.queries)) if most]
+        tenth = int(10 * max(shares, default=0))
+        if waited >= MOST_BETWEEN_LINES or (waited >= LEAST_BETWEEN_LINES and tenth > self._tenth):
+            self._tenth = tenth
+            self._print()
+
+    def begin(self, part: str) -> None:
+        """Name what begins; a log is told of it unless all goes fast."""
+        self.part = part
+        if perf_counter() - self._begin >= LEAST_BETWEEN_LINES:
+            self._print()
+
+    def describe(self) -> str:
+        """How much is spent; empty once the search is over."""
+        if self.part != SEARCHING:
+            return ""
+        parts = [f"{self.spent.flops / self.flops:.0%} of the budget"] if self.flops else []
+        if self.spent.queries:
+            parts.append(f"{number_of(self.spent.queries, 'architecture')} tried")
+        return ", ".join(parts)
+
+    def _print(self) -> None:
+        self._told = perf_counter()
+        if self.logs:
+            parts = (self.part, self.describe(), duration(self._told - self._begin))
+            print(f"{self._title}: {', '.join(part for part in parts if part)}", file=sys.stderr, flush=True)
+
+
 class _Spent(ProgressColumn):
     """What a search has spent."""
 
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, budget: _ToldBudget) -> None:
         super().__init__()
         self.budget = budget
 
     def render(self, task: object) -> Text:
-        spent, parts = self.budget.spent, []
-        if self.budget.flops:
-            parts.append(f"{spent.flops / self.budget.flops:.0%} of the budget")
-        if spent.queries:
-            parts.append(f"{number_of(spent.queries, 'architecture')} tried")
-        return Text(", ".join(parts), no_wrap=True)
+        return Text(self.budget.describe(), no_wrap=True)
 
 
 @contextmanager
-def _show_progress(budget: Budget, wanted: bool) -> Iterator[Callable[[str], None]]:
-    """A line on a terminal while a search runs; what is given says which part of it does."""
+def _show_progress(budget: _ToldBudget, wanted: bool) -> Iterator[Callable[[str], None]]:
+    """A line on a terminal while a search runs, or lines in a log; what is given says which part of it does."""
     console = Console(stderr=True)
+    if not (console.is_terminal or console.is_jupyter):
+        budget.logs = wanted
+        yield budget.begin
+        return
     line = Progress(
         SpinnerColumn(), TextColumn("{task.description}"), _Spent(budget), TimeElapsedColumn(), console=console,
-        transient=True, redirect_stdout=False, redirect_stderr=False, refresh_per_second=4,
-        disable=not (wanted and (console.is_terminal or console.is_jupyter)),
+        transient=True, redirect_stdout=False, redirect_stderr=False, refresh_per_second=4, disable=not wanted,
     )  # fmt: skip
     with line:
         part = line.add_task("", total=None)
-        yield lambda name: line.update(part, description=name)
+
+        def show(name: str) -> None:
+            budget.begin(name)
+            line.update(part, description=name)
+
+        yield show
 
 
 @contextmanager

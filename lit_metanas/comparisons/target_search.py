@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from rich.console import Console
+
 from lit_metanas.comparisons.comparison import Comparison
 from lit_metanas.comparisons.finished_pairs import ComparisonRow
 from lit_metanas.comparisons.single_task import search
@@ -140,7 +142,7 @@ class TargetSearch(Comparison[Task, Searcher]):
             validate=self.validate,
             seed=self.seed,
             threads=None,  # as the Trainer has set them
-            progress=False,  # the Trainer's bar counts tasks
+            progress=self._logs(),
         )
         folder = self.finished.folder(problem.id, method)
         if self.export:
@@ -179,6 +181,11 @@ class TargetSearch(Comparison[Task, Searcher]):
             classes=problem.classes,
             weights=(folder / "weights.pt").relative_to(self.directory).as_posix(),
         )
+
+    def _logs(self) -> bool:
+        """Whether the search of a task writes to a log: on a terminal the Trainer's bar counts tasks."""
+        bar = self.trainer.progress_bar_callback
+        return bar is not None and self.trainer.is_global_zero and not Console(stderr=True).is_terminal
 
 
 def _describe(task: Task) -> dict[str, object]:

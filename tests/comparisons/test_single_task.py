@@ -273,6 +273,52 @@ def test_a_terminal_shows_how_far_it_is(monkeypatch, capsys):
     assert capsys.readouterr().err == ""
 
 
+class Slow(FixedArchitecture):
+    """Spends the budget in twenty steps, each of so many seconds on a clock of the test's."""
+
+    def __init__(self, clock, seconds):
+        super().__init__({})
+        self.clock, self.seconds = clock, seconds
+
+    def search(self, task, space, budget, seed):
+        for _ in range(20):
+            self.clock.now += self.seconds
+            budget.charge(Cost(flops=100_000, queries=1))
+        return super().search(task, space, Budget(), seed)
+
+
+class Clock:
+    now = 50.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.mark.parametrize(("seconds", "shares"), [(0.05, []), (1, range(10, 101, 10)), (4, range(10, 101, 10))])
+def test_a_log_gets_a_line_for_each_tenth_of_a_slow_search(seconds, shares, monkeypatch, capsys):
+    monkeypatch.setattr(single_task, "perf_counter", clock := Clock())
+    result = searched(Slow(clock, seconds), queries=None)
+    *lines, last = capsys.readouterr().err.splitlines() or [""]
+    begin = "search of 'glyphs/0' by Slow: "
+    told = [
+        f"{share}% of the budget, {share // 5} architectures tried, {share * seconds / 5:.3g} s" for share in shares
+    ]
+    assert lines == [f"{begin}searching, {line}" for line in told]
+    own = result.training_cost.flops
+    told = f"{begin}training the chosen network, {own / (own + 2e6):.0%} of all FLOPs, {20 * seconds:.3g} s"
+    assert last == (told if shares else "")
+    searched(Slow(clock, 4), queries=None, progress=False)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_long_step_is_told_after_it(monkeypatch, capsys):
+    monkeypatch.setattr(single_task, "perf_counter", clock := Clock())
+    searched(Slow(clock, 31), flops=2e8, queries=None)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 21  # each step of 31 seconds, and the training
+    assert lines[1].endswith("searching, 0% of the budget, 2 architectures tried, 62 s")
+
+
 def snapshot():
     return {
         "torch": torch.get_rng_state().tolist(),

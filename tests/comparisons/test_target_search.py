@@ -9,7 +9,8 @@ import torch
 from lightning.pytorch import Trainer
 from torch.utils.data import DataLoader
 
-from lit_metanas.comparisons import TargetSearch
+from lit_metanas.callbacks import EpisodeProgressBar
+from lit_metanas.comparisons import TargetSearch, single_task
 from lit_metanas.estimators import TrainingEstimator
 from lit_metanas.io.checkpoints import read_weights
 from lit_metanas.records import Budget, Cost, read_architectures, read_records, read_results, write_results
@@ -72,7 +73,7 @@ def methods():
     }
 
 
-def run(directory, searchers=None, inference_mode=True, tasks=None, **options):
+def run(directory, searchers=None, inference_mode=True, tasks=None, bar=None, **options):
     module = TargetSearch(
         space=options.pop("space", SPACE),
         methods=searchers or methods(),
@@ -86,7 +87,8 @@ def run(directory, searchers=None, inference_mode=True, tasks=None, **options):
         accelerator="cpu",
         devices=1,
         logger=False,
-        enable_progress_bar=False,
+        enable_progress_bar=bar is not None,
+        callbacks=bar,
         enable_checkpointing=False,
         inference_mode=inference_mode,
     )
@@ -236,6 +238,15 @@ def test_a_searcher_that_stores_an_argument_under_another_name_searches_again(tm
 def test_a_task_of_another_shape_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"Task 'glyphs/0' has images of shape \(1, 8, 8\).*\(3, 8, 8\)"):
         run(tmp_path, shape=(3, 8, 8))
+
+
+@pytest.mark.parametrize("bar", [None, EpisodeProgressBar()])
+def test_a_log_is_told_of_each_search_where_a_bar_is_wanted(bar, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(single_task, "LEAST_BETWEEN_LINES", 0.0)
+    run(tmp_path, {"darts": DARTSSearcher(epochs=2, batch_size=8)}, tasks=TASKS[:1], bar=bar)
+    said = capsys.readouterr().err
+    for part in ("searching, 33% of the budget", "training the chosen network, "):
+        assert (f"search of 'glyphs/0' by DARTSSearcher: {part}" in said) == (bar is not None)
 
 
 def test_a_search_needs_methods(tmp_path):
