@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lit_metanas import __version__
-from lit_metanas.cli.errors import UsageError, is_from_checkpoint, near_miss
+from lit_metanas.cli.errors import UsageError, describe, find_own_line, is_from_checkpoint, near_miss
 from lit_metanas.cli.help import experiment_help, verb_help, whole_help
 from lit_metanas.cli.parser_messages import usage_error
 from lit_metanas.cli.verbs import TRAINER_VERBS, VERBS
@@ -177,11 +177,18 @@ def _parse(parser: ArgumentParser, verb: str, args: list[str]) -> Namespace:
 
 
 def _sentence(error: Exception) -> str | None:
-    """What to tell a user about an error; None for one that only a developer can fix.
+    """What to tell a user about an error, with the line of code of the user's own that it came through.
 
     Names and values in it may come from a file of anyone's.
+
+    Returns:
+        The sentence; None where only a developer of this package can fix it.
     """
-    told = _describe(error)
+    told, place = _describe(error), find_own_line(error)
+    if place is not None and told is None:
+        told = f"{describe(error)}: fix it; --debug shows the traceback."
+    elif place is not None and told is not None and place not in told:
+        told = f"{told.rstrip('.')} ({place})."
     return None if told is None else printable(without_passwords(told), LONGEST_SENTENCE)
 
 

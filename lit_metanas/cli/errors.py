@@ -7,6 +7,7 @@ import inspect
 import os
 import re
 import sys
+import sysconfig
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -72,13 +73,41 @@ def import_fault(name: str) -> Exception | None:
     return None
 
 
-def describe(error: Exception) -> str:
-    """An error's kind and words, and where in a file that is not installed it was raised."""
+def describe(error: BaseException) -> str:
+    """An error's kind and words, and where in a user's file it was raised."""
     text = shorten(" ".join(str(error).split()), LONGEST_REASON)
-    frames = traceback.extract_tb(error.__traceback__)
-    own = not isinstance(error, SyntaxError) and frames and "site-packages" not in frames[-1].filename
-    place = f", {os.path.relpath(frames[-1].filename)}, line {frames[-1].lineno}" if own else ""
-    return f"{type(error).__name__}: {text}{place}"
+    place = None if isinstance(error, SyntaxError) else find_own_line(error)  # whose words have it
+    return f"{type(error).__name__}: {text}{f', {place}' if place else ''}"
+
+
+def find_own_line(error: BaseException) -> str | None:
+    """File and line of the innermost code of the user's own that an error came through; None if it did through none.
+
+    Of an error that was raised because of another one, that of the other one.
+    """
+    chain = list[BaseException]()
+    link: BaseException | None = error
+    while link is not None and link not in chain:
+        chain.append(link)
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+    for each in reversed(chain):
+        own = [frame for frame in traceback.extract_tb(each.__traceback__) if _is_own(frame.filename)]
+        if own:
+            return f"{os.path.relpath(own[-1].filename)}, line {own[-1].lineno}"
+    return None
+
+
+def _is_own(file: str) -> bool:
+    """Whether a file is neither this package's, nor Python's, nor installed."""
+    path = Path(file).resolve()
+    installed = [sysconfig.get_path(each) for each in ("stdlib", "platstdlib")] + [
+        str(Path(lit_metanas.__file__).parent)
+    ]
+    return not (
+        file.startswith("<")
+        or {"site-packages", "dist-packages"} & set(path.parts)
+        or any(path.is_relative_to(Path(folder).resolve()) for folder in installed)
+    )
 
 
 def last_name(class_path: str) -> str:

@@ -21,7 +21,7 @@ from lit_metanas.callbacks import RankMonitor, ReplicaCheck, ResultsFile
 from lit_metanas.cli.announcements import CostAnnouncement, end_of_evaluation, end_of_fit, end_of_search
 from lit_metanas.cli.configuration_files import BASE
 from lit_metanas.cli.environment import in_run_directory, name_run
-from lit_metanas.cli.errors import UsageError
+from lit_metanas.cli.errors import UsageError, describe
 from lit_metanas.cli.parser import Parser, configuration, of_verb
 from lit_metanas.cli.run_directory import SaveConfig, csv_logger, last_epoch, set_checkpoints_aside
 from lit_metanas.cli.verbs import TRAINER_VERBS
@@ -147,7 +147,8 @@ class Program(LightningCLI):
             key = self._refused_key()
             if key is None or getattr(cause, "strerror", None):  # else the operating system's sentence, not ours
                 raise cause from None
-            raise UsageError(f"'{key}': {cause}") from cause
+            told = str(cause) if isinstance(cause, ValueError | OSError) else f"{describe(cause)}."
+            raise UsageError(f"'{key}': {told}") from cause
 
     def _refused_key(self) -> str | None:
         """The first key whose object alone is refused, too."""

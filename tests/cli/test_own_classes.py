@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from lit_metanas.cli import errors
 from lit_metanas.cli.command_line import main
+from lit_metanas.training import Trainer
 
 ROOT = Path(__file__).parents[2]
 FIT = ["fit", "-c", str(ROOT / "configs" / "fit" / "meta_search.yaml")]
@@ -108,6 +111,88 @@ def test_a_module_that_fails_is_told_with_its_cause(
     assert len(told) == 4, done.stderr
     assert all(cause in line and f"names '{space}'" in line and "NestedArg" not in line for line in told), told
     assert [line.split("'")[1] for line in told] == ["model.space", "model", "mine.yaml", "alone.yaml"]
+
+
+FAULTY = """
+from functools import partial
+import lit_metanas as lm
+from torch import nn
+
+class Body(lm.SearchSpace):
+    def body(self, shape, build):
+        return {"a": 1}["b"]  # line 8
+
+class Layer(nn.Module):
+    def forward(self, inputs):
+        return inputs.nothing()  # line 12
+
+class Forward(lm.SearchSpace):
+    def body(self, shape, build):
+        return nn.Sequential(build.choice("k", {k: partial(build.conv, shape[0], 4, k) for k in (1, 3)}), Layer())
+
+class Misused(lm.SearchSpace):
+    def body(self, shape, build):
+        return build.choice("k", {"a": nn.ReLU()})  # line 20
+
+class Refuses(lm.LayeredSpace):
+    def __init__(self, size: int = 3) -> None:
+        raise ValueError(f"size = {size} must be at least 5.")  # line 24
+
+class Confused(lm.LayeredSpace):
+    def __init__(self, size: int = 3) -> None:
+        len(size)  # line 28
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("Body", "'model': KeyError: 'b', faulty.py, line 8."),
+        (
+            "Forward",
+            "AttributeError: 'Tensor' object has no attribute 'nothing', faulty.py, line 12: fix it; --debug shows the "
+            "traceback.",
+        ),
+        (
+            "Misused",
+            "'model': Candidate 'a' of 'k' is a layer: give what makes it, for instance nn.ReLU or partial(build.conv, "
+            "16, 32, 3) (faulty.py, line 20).",
+        ),
+        ("Refuses", "'model': size = 3 must be at least 5 (faulty.py, line 24)."),
+        ("Confused", "'model': TypeError: object of type 'int' has no len(), faulty.py, line 28."),
+    ],
+)
+def test_a_mistake_in_a_class_is_told_with_its_line(
+    name: str, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own(tmp_path, "faulty", FAULTY)
+    monkeypatch.delitem(sys.modules, "faulty", raising=False)
+    command = [*FIT, "--model.space", f"faulty.{name}", "--data.val_episodes=1"]
+    assert main(command) == 2
+    assert capsys.readouterr().err == f"lit-metanas: {sentence}\n"
+    monkeypatch.delitem(sys.modules, "faulty")
+
+
+def test_a_mistake_in_a_method_is_told_with_its_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "own_method.py").write_text(
+        "import lit_metanas as lm\n\nclass First(lm.Searcher):\n    def search(self, task, space, budget, seed):\n"
+        "        return [][0]\n"
+    )
+    search = ["search", "-c", str(ROOT / "configs" / "search" / "from_scratch.yaml"), "--data.tasks.tasks=1"]
+    methods = "{mine: {class_path: own_method.First}}"
+    assert main([*search, f"--model.methods={methods}"]) == 2
+    said = capsys.readouterr().err
+    assert "lit-metanas: IndexError: list index out of range, own_method.py, line 5: fix it; " in said
+    assert "Traceback" not in said
+
+
+def test_what_is_wrong_in_this_package_keeps_its_traceback(
+    toy: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Trainer, "check_end", lambda *given: {}["key"])
+    monkeypatch.setattr(errors, "_is_own", lambda file: False)
+    with pytest.raises(KeyError):
+        toy("fit")
 
 
 def test_what_does_not_exist_is_still_told_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
