@@ -20,7 +20,7 @@ from lit_metanas.spaces.flop_count import telling_layers
 from lit_metanas.spaces.mixture import Gate, Mixture, one_hot
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost, Supernet, inherit
-from lit_metanas.tasks.inputs import Shape
+from lit_metanas.tasks.inputs import ImageShape, Shape, as_shape
 from lit_metanas.testing.choice_check import check_choices, require, sample_architectures
 
 TOLERANCE = 1e-5
@@ -74,7 +74,9 @@ def check_space(space: ChoiceSpace, shape: Shape = (1, 28, 28), way: int = 5, se
 
 def _check_other_shape(space: SearchSpace, shape: Shape, way: int, seed: int) -> None:
     """Supernet and child can be built for other images: no layer of theirs is sized by hand for those of one shape."""
-    channels, height, width = shape
+    if not isinstance(image := as_shape(shape), ImageShape):
+        return
+    channels, height, width = image
     other = (3 if channels == 1 else 1, 2 * height, 2 * width)
     try:
         check = _NetworkCheck(space, other, way, seed)
@@ -82,8 +84,8 @@ def _check_other_shape(space: SearchSpace, shape: Shape, way: int, seed: int) ->
             check.child(*sample_architectures(space, seed, 1))
     except (AssertionError, RuntimeError, ValueError) as error:
         raise AssertionError(
-            f"{space.name} fits images of shape {shape}, but not of shape {other}, so size its layers by `shape`: "
-            f"{' '.join(str(error).split())}"
+            f"{space.name} fits images of shape {tuple(image)}, but not of shape {other}, so size its layers by "
+            f"`shape`: {' '.join(str(error).split())}"
         ) from error
 
 
