@@ -184,7 +184,8 @@ def _sentence(error: Exception) -> str | None:
     Returns:
         The sentence; None where only a developer of this package can fix it.
     """
-    told, place = _describe(error), find_own_line(error)
+    told = _describe(error)
+    place = find_own_line(error, raised=told is None)  # who raises an error that has a sentence has said what is wrong
     if place is not None and told is None:
         told = f"{describe(error)}: fix it; --debug shows the traceback."
     elif place is not None and told is not None and place not in told:

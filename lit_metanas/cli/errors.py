@@ -80,10 +80,14 @@ def describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}{f', {place}' if place else ''}"
 
 
-def find_own_line(error: BaseException) -> str | None:
+def find_own_line(error: BaseException, *, raised: bool = True) -> str | None:
     """File and line of the innermost code of the user's own that an error came through; None if it did through none.
 
     Of an error that was raised because of another one, that of the other one.
+
+    Args:
+        error: with its traceback.
+        raised: whether a line that raises the error by itself counts, too.
     """
     chain = list[BaseException]()
     link: BaseException | None = error
@@ -91,8 +95,9 @@ def find_own_line(error: BaseException) -> str | None:
         chain.append(link)
         link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
     for each in reversed(chain):
-        own = [frame for frame in traceback.extract_tb(each.__traceback__) if _is_own(frame.filename)]
-        if own:
+        frames = traceback.extract_tb(each.__traceback__)
+        own = [frame for frame in frames if _is_own(frame.filename)]
+        if own and (raised or own[-1] is not frames[-1] or not (own[-1].line or "").startswith("raise ")):
             return f"{os.path.relpath(own[-1].filename)}, line {own[-1].lineno}"
     return None
 
@@ -104,7 +109,7 @@ def _is_own(file: str) -> bool:
         str(Path(lit_metanas.__file__).parent)
     ]
     return not (
-        file.startswith("<")
+        not path.is_file()  # what is compiled, or typed in
         or {"site-packages", "dist-packages"} & set(path.parts)
         or any(path.is_relative_to(Path(folder).resolve()) for folder in installed)
     )

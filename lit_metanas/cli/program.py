@@ -30,6 +30,8 @@ from lit_metanas.io.files import own_path
 from lit_metanas.io.locks import directory_lock
 from lit_metanas.training import Preemption, Trainer
 
+USUAL_DIRECTORY = "runs/latest"
+
 
 class Program(LightningCLI):
     """LightningCLI with the verb ``search``, defaults that suit meta-learning, and errors of one sentence.
@@ -68,6 +70,7 @@ class Program(LightningCLI):
                 subclass_mode_model=True,
                 subclass_mode_data=True,
                 trainer_class=Trainer,
+                trainer_defaults={"default_root_dir": USUAL_DIRECTORY},
                 save_config_callback=SaveConfig,
                 save_config_kwargs={"overwrite": True, "save_to_log_dir": False},
                 seed_everything_default=0,
@@ -116,8 +119,8 @@ class Program(LightningCLI):
             UsageError: the processes would get copies of what cannot be copied.
         """
         trainer = of_verb(self.config).trainer
-        if trainer.default_root_dir is None:
-            trainer.default_root_dir = self._results_folder() or "runs/latest"
+        if trainer.default_root_dir == USUAL_DIRECTORY and (folder := self._results_folder()) is not None:
+            trainer.default_root_dir = folder
         own_path(trainer.default_root_dir, "trainer.default_root_dir")
         if "spawn" in str(trainer.strategy):
             raise UsageError(

@@ -136,7 +136,7 @@ class Misused(lm.SearchSpace):
 
 class Refuses(lm.LayeredSpace):
     def __init__(self, size: int = 3) -> None:
-        raise ValueError(f"size = {size} must be at least 5.")  # line 24
+        raise ValueError(f"size = {size} must be at least 5.")
 
 class Confused(lm.LayeredSpace):
     def __init__(self, size: int = 3) -> None:
@@ -158,7 +158,7 @@ class Confused(lm.LayeredSpace):
             "'model': Candidate 'a' of 'k' is a layer: give what makes it, for instance nn.ReLU or partial(build.conv, "
             "16, 32, 3) (faulty.py, line 20).",
         ),
-        ("Refuses", "'model': size = 3 must be at least 5 (faulty.py, line 24)."),
+        ("Refuses", "'model': size = 3 must be at least 5."),
         ("Confused", "'model': TypeError: object of type 'int' has no len(), faulty.py, line 28."),
     ],
 )

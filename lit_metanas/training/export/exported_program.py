@@ -78,8 +78,8 @@ def fit_images(images: Tensor, shape: Shape) -> Tensor:
     channels, height, width = image_shape(shape)
     if images.ndim != 4 or (images.shape[1] != channels and {images.shape[1], channels} != {1, 3}):
         raise ValueError(
-            f"Images of shape {tuple(images.shape)} do not fit a network for {shape}: give (n, channels, height, "
-            "width) with 1 or 3 channels."
+            f"Images of shape {tuple(images.shape)} do not fit a network for {(channels, height, width)}: give (n, "
+            "channels, height, width) with 1 or 3 channels."
         )
     floats = images.float() / 255 if images.dtype == torch.uint8 else images.float()
     if images.shape[1] < channels:
