@@ -142,8 +142,11 @@ class SearchResult:
                 or floats in [0, 1]; those of another size are resized, grey is made colour and colour grey.
 
         Raises:
-            ValueError: images cannot be brought to the network's shape, or run from 0 to 255 as floats.
+            ValueError: images cannot be brought to the network's shape, or run from 0 to 255 as floats; or the task has
+                no classes.
         """
+        if self.metric != Classification.metric:
+            raise ValueError(f"predict names classes, and this task is judged by {self.metric}: use network(inputs).")
         given, shape, weight = torch.as_tensor(inputs), as_shape(self.shape), next(self.network.parameters())
         given = given[None] if given.ndim == (1 if isinstance(shape, TokenShape) else len(shape)) else given
         if isinstance(shape, ImageShape):
