@@ -36,8 +36,8 @@ _NAMES = {
     "spaces": (
         "Architecture Builder Candidates Choice ChoiceSpace DARTSCell ENASMacro Encoding Gate LayeredSpace "
         "MetaNASCell Mixture MobileMacro MobileStage NASBench101 NASBench201 NASBench201Encoding "
-        "NASBenchGraph NASBenchGraphEncoding NetworkCost OneHotEncoding SearchSpace Supernet inherit "
-        "one_hot"
+        "NASBenchGraph NASBenchGraphEncoding NetworkCost OneHotEncoding SearchSpace SequenceSpace Supernet "
+        "inherit one_hot"
     ),
     "records": (
         "ArchitectureRow Budget Cost Exhausted Protocol ResultRow SearchOutcome SearchRecord TaskScores Trial "

@@ -12,6 +12,7 @@ from lit_metanas.spaces.mobile import MobileMacro, MobileStage
 from lit_metanas.spaces.nas_bench_101 import NASBench101
 from lit_metanas.spaces.nas_bench_201 import NASBench201, NASBench201Encoding
 from lit_metanas.spaces.nas_bench_graph import NASBenchGraph, NASBenchGraphEncoding
+from lit_metanas.spaces.sequence import SequenceSpace
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost, Supernet, inherit
 
@@ -38,6 +39,7 @@ __all__ = [
     "NetworkCost",
     "OneHotEncoding",
     "SearchSpace",
+    "SequenceSpace",
     "Supernet",
     "inherit",
     "one_hot",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_metanas.spaces.architecture import Choice
@@ -96,7 +97,7 @@ class Builder:
                     f"Candidate '{label}' of '{name}' is a layer: give what makes it, for instance nn.ReLU or "
                     "partial(build.conv, 16, 32, 3)."
                 )
-            with self._where(name, (label,)):
+            with self.where(name, (label,)):
                 made = None if make is None else make()
             if not isinstance(made, nn.Module | None):
                 raise ValueError(f"Candidate '{label}' of '{name}' makes {type(made).__name__}, which is not a layer.")
@@ -174,7 +175,7 @@ class Builder:
         """A choice among probabilities that a channel is dropped; ``width`` is the number of channels."""
         by_name = {f"{rate:g}": rate for rate in rates}
         left = [by_name[label] for label in self._ask(name, tuple(by_name), group)]
-        return MixedDropout(name, left, width) if self.mixed else nn.Dropout2d(left[0])
+        return MixedDropout(name, left, width) if self.mixed else ChannelDropout(left[0])
 
     def depth(
         self,
@@ -206,7 +207,7 @@ class Builder:
         left = [int(label) for label in self._ask(name, labels, group)]
         made = []
         for place, make in enumerate(layers[: max(left)], start=1):
-            with self._where(name, [label for label in labels if int(label) >= place]):
+            with self.where(name, [label for label in labels if int(label) >= place]):
                 made.append(make())
         if self.mixed:
             return MixedDepth(name, made, left, averaged)
@@ -241,8 +242,8 @@ class Builder:
         return tuple(label for label in labels if label in self._labels[name])
 
     @contextmanager
-    def _where(self, name: str, labels: Collection[str]) -> Iterator[None]:
-        """Choices that are asked for within matter only where a choice has one of the labels."""
+    def where(self, name: str, labels: Collection[str]) -> Iterator[None]:
+        """Choices that are asked for within matter only where a choice, asked for before, has one of the labels."""
         self._conditions.append((name, frozenset(labels)))
         try:
             yield
@@ -252,6 +253,16 @@ class Builder:
 
 class UnsharedScale(nn.BatchNorm2d):
     """Batch-norm of a child whose supernet has no scale and shift there."""
+
+
+class ChannelDropout(nn.Dropout2d):
+    """Drops whole channels of images, or of series, in a child."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Shape ``(n, channels, ...)``, unchanged."""
+        if inputs.dim() == 3:
+            return F.dropout1d(inputs, self.p, self.training)
+        return super().forward(inputs)
 
 
 class ChosenLayer(nn.Module):

@@ -1,4 +1,4 @@
-"""Multiply-adds of a body, counted on two blank images, and which of its layers cannot take them."""
+"""Multiply-adds of a body, counted on two blank inputs, and which of its layers cannot take them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from lit_metanas.spaces.forward_pass import OpenNumber, largest
 from lit_metanas.spaces.mixed_layers import MixedChoice, MixedDepth, MixedLayer, SlicedConv2d, Sum
-from lit_metanas.tasks.inputs import Shape
+from lit_metanas.tasks.inputs import Shape, blank_inputs, describe_shape
 
 _LONGEST_REASON = 160
 """Characters of PyTorch's words that are passed on."""
@@ -27,7 +27,7 @@ class LayerFlops:
 
     Args:
         body: inputs to outputs of shape ``(n, features, ...)``; a supernet's in a forward pass of all candidates.
-        shape: channels, height and width of an input.
+        shape: of one input.
 
     Attributes:
         features: length of the feature vector.
@@ -58,12 +58,14 @@ class LayerFlops:
             handles = [layer.register_forward_pre_hook(enter) for layer in body.modules()]
             handles += [layer.register_forward_hook(leave) for layer in body.modules()]
             try:
-                images = torch.zeros(2, *shape, dtype=next((t.dtype for _, t in own if t.is_floating_point()), None))
-                outputs: Tensor = functional_call(body, tensors, (images,))
+                inputs = blank_inputs(2, shape)
+                if inputs.is_floating_point():
+                    inputs = inputs.to(next((t.dtype for _, t in own if t.is_floating_point()), inputs.dtype))
+                outputs: Tensor = functional_call(body, tensors, (inputs,))
             finally:
                 for handle in handles:
                     handle.remove()
-        # The counter's flop is half a multiply-add, and there are two images: batch-norm refuses a single value.
+        # The counter's flop is half a multiply-add, and there are two inputs: batch-norm refuses a single value.
         self._whole = {layer: flops // 4 for layer, flops in counts.items()}
         self._mixed = {layer: layer for layer in body.modules() if isinstance(layer, MixedLayer)}
         self._open = {layer for layer in body.modules() if any(own in self._mixed for own in layer.modules())}
@@ -83,7 +85,7 @@ class LayerFlops:
 
 
 Inner = tuple[int, ...]
-"""The shape of one input or output of a layer, without the number of images."""
+"""The shape of one input or output of a layer, without the number of examples."""
 
 
 @contextmanager
@@ -92,7 +94,7 @@ def telling_layers(body: nn.Module, shape: Shape) -> Iterator[None]:
 
     Args:
         body: the network, or a part of it.
-        shape: channels, height and width of an image.
+        shape: of one input.
 
     Raises:
         ValueError: a layer cannot take what reaches it, or candidates cannot be mixed.
@@ -158,11 +160,11 @@ def _unfit(body: nn.Module, entered: Sequence[tuple[nn.Module, Inner]], shape: S
     layer, given = entered[-1]
     choice = next((f", of choice '{own.name}'," for own, _ in reversed(entered) if isinstance(own, MixedChoice)), "")
     name = next((name for name, own in body.named_modules() if own is layer), "")
-    what = f"{layer_title(name, layer)}{choice} cannot take inputs of shape {given}, for images of shape {shape}"
+    what = f"{layer_title(name, layer)}{choice} cannot take inputs of shape {given}, for {describe_shape(shape)}"
     reason = " ".join(str(error).split())
     opened = (own for own in body.modules() if isinstance(own, SlicedConv2d) and isinstance(own.width, OpenNumber))
     if "Output size is too small" in reason or "can't be greater than actual input size" in reason:
-        fix = "pool less, or take larger images"
+        fix = f"pool less, or take {'larger images' if len(shape) == 3 else 'more steps'}"
     elif next(opened, None) is not None:
         fix = "behind an open number of channels use build.conv and build.norm"
     elif given == shape:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import copy
 from functools import cached_property
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +16,18 @@ from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.child_network import ChildNetwork
 from lit_metanas.spaces.choice_space import ChoiceSpace
 from lit_metanas.spaces.supernet import NetworkCost, Supernet
-from lit_metanas.tasks.inputs import Shape
+from lit_metanas.tasks.inputs import ImageShape, SeriesShape, Shape, TokenShape, as_shape, describe_shape, plain_shape
+
+Kind = type[ImageShape] | type[SeriesShape] | type[TokenShape]
+
+EXAMPLES: Mapping[Kind, Shape] = {
+    ImageShape: ImageShape(3, 32, 32),
+    SeriesShape: SeriesShape(4, 32),
+    TokenShape: TokenShape(32, 32),
+}
+"""A shape of each kind, for which a body is built to find its choices."""
+
+KINDS: Mapping[Kind, str] = {ImageShape: "images", SeriesShape: "series", TokenShape: "sequences of tokens"}
 
 
 class SearchSpace(ChoiceSpace):
@@ -26,6 +37,7 @@ class SearchSpace(ChoiceSpace):
     and defines ``supernet``, ``build`` and ``cost`` instead.
 
     Attributes:
+        shapes: the kinds of input that the networks take, for instance ``(SeriesShape, TokenShape)``.
         child_class: of the children that ``build`` makes of a body.
 
     Example:
@@ -46,6 +58,7 @@ class SearchSpace(ChoiceSpace):
         16
     """
 
+    shapes: ClassVar[tuple[Kind, ...]] = (ImageShape,)
     child_class: type[BodyChild] = BodyChild
 
     @cached_property
@@ -53,7 +66,7 @@ class SearchSpace(ChoiceSpace):
         """The open questions, in a fixed order: those of the body."""
         build = Builder()
         with torch.device("meta"):
-            self.body((3, 32, 32), build)
+            self.body(EXAMPLES[self.shapes[0]], build)
         return tuple(build.choices.values())
 
     def body(self, shape: Shape, build: Builder) -> nn.Module:
@@ -62,22 +75,39 @@ class SearchSpace(ChoiceSpace):
         It is called once to find the choices, and again for each supernet and each child.
 
         Args:
-            shape: channels, height and width of an input. The choices may not depend on it.
+            shape: of one input, of one of the kinds in ``shapes``: for images channels, height and width. The choices
+                may not depend on it.
             build: makes the layers that are open; others are ordinary modules.
 
         Returns:
             A module from inputs of ``shape`` to features, shape ``(n, features, ...)``. They are then averaged over the
-            pixels, and a linear classifier is put behind them: it ends in neither ``Flatten`` nor ``Linear``.
+            pixels or steps, and a linear classifier is put behind them: it ends in neither ``Flatten`` nor ``Linear``.
         """
         raise NotImplementedError(f"{self.name} has no body: define it, or choices, supernet, build and cost.")
 
+    def check_shape(self, shape: Shape) -> None:
+        """Refuse inputs of a kind that the networks do not take.
+
+        Raises:
+            ValueError: they are such.
+        """
+        if type(as_shape(shape)) not in self.shapes:
+            taken = " and ".join(KINDS[kind] for kind in self.shapes)
+            other = "LayeredSpace" if isinstance(as_shape(shape), ImageShape) else "SequenceSpace"
+            raise ValueError(
+                f"{self.name} is for {taken}, and the inputs are {describe_shape(shape)}: take another space, such as "
+                f"{other}."
+            )
+
     def supernet(self, shape: Shape) -> Supernet:
         """Build the network that holds all candidates, for inputs of ``shape``."""
+        self.check_shape(shape)
         labels = {choice.name: choice.labels for choice in self.choices}
         return BodySupernet(self.body(shape, Builder(labels)), shape, self.choices)
 
     def build(self, architecture: Architecture, shape: Shape, way: int) -> ChildNetwork:
         """The child with newly initialised weights: see ``child``."""
+        self.check_shape(shape)
         labels = {name: (label,) for name, label in self.canonical(architecture).items()}
         build = Builder(labels, mixed=False)
         return self.child_class(self.body(shape, build), shape, way, sliced=build.sliced)
@@ -89,11 +119,11 @@ class SearchSpace(ChoiceSpace):
         way: int,
         weights: Mapping[str, Tensor] | None = None,
     ) -> nn.Module:
-        """Build the plain network that ``architecture`` describes: images in, ``(n, way)`` scores out.
+        """Build the plain network that ``architecture`` describes: inputs in, ``(n, way)`` scores out.
 
         Args:
             architecture: one label for each active choice.
-            shape: channels, height and width of an input.
+            shape: of one input.
             way: number of classes.
             weights: a supernet's parameters to inherit; batch-norm statistics, too, where they are among them, and
                 classifiers where they fit ``way`` classes.
@@ -109,7 +139,7 @@ class SearchSpace(ChoiceSpace):
     def training_scores(self, child: nn.Module, inputs: Tensor) -> list[Tensor]:
         """The scores that a child is trained on: its classifier's, then those of auxiliary classifiers if it has any.
 
-        Each of shape ``(n, way)``, for inputs of shape ``(n, channels, height, width)``.
+        Each of shape ``(n, way)``, for inputs of shape ``(n, *shape)``.
         """
         return [child(inputs)]
 
@@ -134,7 +164,8 @@ class SearchSpace(ChoiceSpace):
 
     def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
         """Parameters and multiply-adds of the child network."""
-        key = (self.canonical(architecture), shape, way)
+        # Shapes of two kinds are equal where their numbers are.
+        key = (self.canonical(architecture), tuple(plain_shape(shape)), way)
         if key not in self._costs:
             with torch.random.fork_rng(devices=[]):
                 child = self.build(architecture, shape, way)
@@ -142,6 +173,6 @@ class SearchSpace(ChoiceSpace):
         return self._costs[key]
 
     @cached_property
-    def _costs(self) -> dict[tuple[Architecture, Shape, int], NetworkCost]:
+    def _costs(self) -> dict[tuple[Architecture, tuple[int | str, ...], int], NetworkCost]:
         """Those that were asked for; a restricted space's networks have the same."""
         return {}

@@ -20,7 +20,7 @@ from lit_metanas.spaces.flop_count import telling_layers
 from lit_metanas.spaces.mixture import Gate, Mixture, one_hot
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost, Supernet, inherit
-from lit_metanas.tasks.inputs import ImageShape, Shape, as_shape
+from lit_metanas.tasks.inputs import ImageShape, SeriesShape, Shape, TokenShape, as_shape, blank_inputs, inputs_like
 from lit_metanas.testing.choice_check import check_choices, require, sample_architectures
 
 TOLERANCE = 1e-5
@@ -28,11 +28,15 @@ LEAST_GRADIENT = 1e-9
 """Of a logit, as a share of the largest one."""
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-FREE = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.GroupNorm, nn.LayerNorm, nn.InstanceNorm2d)
+FREE = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.GroupNorm, nn.LayerNorm, nn.InstanceNorm2d, nn.Embedding)
 """Layers whose parameters cost no multiply-adds in the project's account."""
 
 
-def check_space(space: ChoiceSpace, shape: Shape = (1, 28, 28), way: int = 5, seed: int = 0) -> None:
+EXAMPLE_SHAPES = {ImageShape: ImageShape(1, 28, 28), SeriesShape: SeriesShape(3, 11), TokenShape: TokenShape(13, 11)}
+"""Of the inputs that networks are built for, unless another one is given."""
+
+
+def check_space(space: ChoiceSpace, shape: Shape | None = None, way: int = 5, seed: int = 0) -> None:
     """Check that a search space keeps what searchers and meta-gradients rely on.
 
     Of its choices: labels are unique strings, survive Optuna and JSON, and ``canonical`` changes nothing twice. Of its
@@ -45,9 +49,10 @@ def check_space(space: ChoiceSpace, shape: Shape = (1, 28, 28), way: int = 5, se
 
     Args:
         space: the space.
-        shape: channels, height and width of the images that networks are built for: give that of your own.
+        shape: of the inputs that networks are built for: give that of your own. None takes small ones of the first
+            kind in ``space.shapes``.
         way: number of classes.
-        seed: of the sampled architectures, weights and images.
+        seed: of the sampled architectures, weights and inputs.
 
     Raises:
         AssertionError: the space fails; one sentence says in what.
@@ -60,6 +65,8 @@ def check_space(space: ChoiceSpace, shape: Shape = (1, 28, 28), way: int = 5, se
     check_choices(space, seed)
     if not isinstance(space, SearchSpace):
         return
+    if shape is None:
+        shape = EXAMPLE_SHAPES[space.shapes[0]]
     with _double_precision(seed):
         check = _NetworkCheck(space, shape, way, seed)
         with telling_layers(getattr(check.supernet, "body", check.supernet), shape):
@@ -99,7 +106,7 @@ class _NetworkCheck:
             for parameter in self.supernet.parameters():
                 parameter.add_(0.1 * torch.randn(parameter.shape))
         self.weights: dict[str, Tensor] = dict(self.supernet.named_parameters())
-        self.support, self.query = torch.randn(8, *shape), torch.randn(4, *shape)
+        self.support, self.query = random_inputs(8, shape), random_inputs(4, shape)
         self.head = torch.randn(way, self.supernet.features), torch.randn(way)
 
     def child(self, architecture: Architecture) -> None:
@@ -132,7 +139,7 @@ class _NetworkCheck:
     def cost(self, architecture: Architecture) -> None:
         """Costs are what is counted, and a sampled child computes its own candidates alone."""
         child = self.space.child(architecture, self.shape, self.way).eval()
-        cost, counted = self.space.cost(architecture, self.shape, self.way), count_network(child, self.query[:1])
+        cost, counted = self.space.cost(architecture, self.shape, self.way), count_network(child, self._blank(1))
         for what, told, found in (
             ("parameters", cost.parameters, counted.parameters),
             ("multiply-adds", cost.flops, counted.flops),
@@ -206,7 +213,7 @@ class _NetworkCheck:
             not first or any(not torch.equal(first[name], other[name]) for name in first),
             "generators of two seeds draw the same noise",
         )
-        require(all(len(value) == 4 for value in first.values()), "noise for 4 images has not 4 rows")
+        require(all(len(value) == 4 for value in first.values()), "noise for 4 inputs has not 4 rows")
         before = torch.get_rng_state()
         (architecture,) = sample_architectures(self.space, self.seed, 1)
         gates = one_hot(self.space.choices, architecture)
@@ -216,14 +223,18 @@ class _NetworkCheck:
         require(torch.equal(before, torch.get_rng_state()), "the supernet draws from PyTorch's global generator")
 
     def _count_flops(self, mixture: Mixture) -> int:
-        """Multiply-adds of one image: what two more images cost, for mixing weights costs the same for any number."""
+        """Multiply-adds of one input: what two more inputs cost, for mixing weights costs the same for any number."""
         counts = []
-        for images in (self.query[:2], self.query):
+        for examples in (2, 4):
             with torch.no_grad(), FlopCounterMode(display=False) as counter:
-                self.supernet(images, mixture)
+                self.supernet(self._blank(examples), mixture)
             counts.append(counter.get_total_flops())
         # The counter's flop is half a multiply-add.
         return (counts[1] - counts[0]) // 4
+
+    def _blank(self, examples: int) -> Tensor:
+        """Inputs without padding, of which a network may leave something out."""
+        return inputs_like(blank_inputs(examples, self.shape), torch.empty(0))
 
     def _same(self, found: Tensor, expected: Tensor, architecture: Architecture, one: str, other: str) -> None:
         require(found.shape == expected.shape, f"{one} gives shape {tuple(found.shape)}, {other} {expected.shape}")
@@ -232,6 +243,21 @@ class _NetworkCheck:
             ": make every layer that depends on a choice by `build`" if isinstance(self.supernet, BodySupernet) else ""
         )
         require(gap <= TOLERANCE, f"{one} and {other} differ by {gap:.1e} for {architecture}{hint}")
+
+
+def random_inputs(examples: int, shape: Shape) -> Tensor:
+    """Normal numbers, or tokens, of PyTorch's global generator; of the lengths of series and tokens one is the most."""
+    found = as_shape(shape)
+    if isinstance(found, ImageShape):
+        return torch.randn(examples, *found)
+    lengths = torch.randint(1, found.steps + 1, (examples,))
+    lengths[0] = found.steps
+    within = torch.arange(found.steps) < lengths[:, None]
+    if isinstance(found, TokenShape):
+        return torch.randint(1, max(2, found.vocabulary), (examples, found.steps)) * within
+    series = torch.randn(examples, *found)
+    series[:, -1] = 1.0
+    return series * within[:, None]
 
 
 class _Watched(dict[str, Gate]):
@@ -263,7 +289,7 @@ def _double_precision(seed: int) -> Iterator[None]:
         torch.set_default_dtype(before)
 
 
-def count_network(network: nn.Module, image: Tensor) -> NetworkCost:
+def count_network(network: nn.Module, example: Tensor) -> NetworkCost:
     """Count by forward hooks: the parameters of all layers that are called, and their multiply-adds.
 
     Where a layer with parameters is neither a convolution, a linear map nor a normalisation, PyTorch's own counter
@@ -271,7 +297,7 @@ def count_network(network: nn.Module, image: Tensor) -> NetworkCost:
 
     Args:
         network: in evaluation mode.
-        image: one input, shape ``(1, channels, height, width)``.
+        example: one input, shape ``(1, *shape)``.
 
     Example:
         >>> count_network(nn.Conv2d(1, 2, 3, padding=1, bias=False), torch.zeros(1, 1, 4, 4))
@@ -296,7 +322,7 @@ def count_network(network: nn.Module, image: Tensor) -> NetworkCost:
     handles = [layer.register_forward_hook(hook) for layer in network.modules()]
     try:
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            network(image)
+            network(example)
     finally:
         for handle in handles:
             handle.remove()

@@ -1,0 +1,241 @@
+"""The network of the sequence space, of all candidates or of one: stem, layers and readout."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lit_metanas.spaces.builder import Builder
+from lit_metanas.spaces.mixed_layers import CountedFlops
+from lit_metanas.spaces.operations import ACTIVATIONS, combine, total
+from lit_metanas.spaces.sequence.readouts import READOUTS
+from lit_metanas.spaces.sequence.step_context import Steps, current_steps, telling_steps
+from lit_metanas.spaces.sequence.step_operations import OPERATIONS, Positions, StepPool
+from lit_metanas.tasks.inputs import SeriesShape, TokenShape, step_mask, trim_steps
+
+
+@dataclass(frozen=True)
+class SequenceLayout:
+    """What is open in a network for sequences, and what is not.
+
+    Attributes:
+        questions: labels of what each layer asks for.
+        depths: numbers of layers.
+        readouts: labels.
+        widths: numbers of channels; one alone in a supernet.
+        positions: of self-attention.
+        stride: of the stem.
+        shared: whether all layers have the same labels.
+    """
+
+    questions: Mapping[str, tuple[str, ...]]
+    depths: tuple[int, ...]
+    readouts: tuple[str, ...]
+    widths: tuple[int, ...]
+    positions: Positions
+    stride: int
+    shared: bool
+
+
+class Stem(nn.Module):
+    """From features or tokens to channels: a linear map, or a vector for each token; and a stride.
+
+    The mask, which is one of the features, is the constant of the linear map. A stride joins so many steps by a linear
+    map, the last ones of an example with zeros.
+
+    Args:
+        shape: of one input.
+        width: number of channels.
+        stride: steps that become one.
+    """
+
+    def __init__(self, shape: SeriesShape | TokenShape, width: int, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+        self.embedding = nn.Embedding(shape.vocabulary, width) if isinstance(shape, TokenShape) else None
+        channels = width if isinstance(shape, TokenShape) else shape.features
+        joined = self.embedding is None or stride > 1
+        self.linear = nn.Conv1d(channels, width, stride, stride, bias=False) if joined else None
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Series ``(n, features, steps)`` or tokens ``(n, steps)`` to ``(n, width, steps / stride)``."""
+        if self.embedding is not None:
+            inputs = self.embedding(inputs).transpose(1, 2)
+        if self.linear is None:
+            return inputs
+        missing = -inputs.shape[2] % self.stride
+        inputs = current_steps().blank(inputs)
+        outputs: Tensor = self.linear(F.pad(inputs, (0, missing)) if missing else inputs)
+        return outputs
+
+
+class NormalisedOperation(nn.Module):
+    """An operation, and layer normalisation of each step over its channels, or none.
+
+    The norm stands before the gate of a sampled candidate, which it would cancel otherwise.
+
+    Args:
+        build: asks for the norm.
+        name: of the choice of the norm.
+        norms: its labels, ``layer`` and ``none``.
+        operation: the label of the operation.
+        width: number of channels.
+        steps: the most that there are.
+        positions: of self-attention.
+    """
+
+    def __init__(
+        self,
+        build: Builder,
+        name: str,
+        norms: tuple[str, ...],
+        operation: str,
+        *,
+        width: int,
+        steps: int,
+        positions: Positions,
+    ) -> None:
+        super().__init__()
+        self.operation = OPERATIONS[operation](width, steps, positions)
+        self.question = build.question(name, norms)
+        self.norm = nn.LayerNorm(width) if "layer" in self.question.labels else None
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Shape ``(n, width, steps)``, unchanged."""
+        outputs: Tensor = self.operation(inputs)
+
+        def normalised(label: str) -> Tensor:
+            if label == "none" or self.norm is None:
+                return outputs
+            found: Tensor = self.norm(outputs.transpose(1, 2)).transpose(1, 2)
+            return found
+
+        return combine(self.question.gate(), [partial(normalised, label) for label in self.question.labels])
+
+
+class SequenceLayer(nn.Module):
+    """Operation, norm, activation, dropout, what a skip adds, and pooling.
+
+    Args:
+        build: makes the open layers.
+        layout: what is open.
+        prefix: of the names of the choices.
+        width: number of channels.
+        steps: the most that there are.
+
+    Attributes:
+        stride: 2 where a pooling halves the number of steps.
+    """
+
+    def __init__(self, build: Builder, layout: SequenceLayout, prefix: str, *, width: int, steps: int) -> None:
+        super().__init__()
+        questions = layout.questions
+        build.question(f"{prefix}norm", questions["norm"])  # whatever the operation is
+        make = partial(
+            NormalisedOperation, build, f"{prefix}norm", questions["norm"],
+            width=width, steps=steps, positions=layout.positions,
+        )  # fmt: skip
+        self.operation = build.choice(
+            f"{prefix}operation", {label: partial(make, label) for label in questions["operation"]}
+        )
+        self.activation = build.choice(
+            f"{prefix}activation", {label: ACTIVATIONS[label] for label in questions["activation"]}
+        )
+        self.dropout = build.dropout(f"{prefix}dropout", [float(rate) for rate in questions["dropout"]], width)
+        self.skip = build.question(f"{prefix}skip", questions["skip"])
+        self.stride = 1 if questions["pool"] == ("none",) else 2
+        pools = {
+            label: nn.Identity if label == "none" else partial(StepPool, label, 2, 2) for label in questions["pool"]
+        }
+        self.pool = build.choice(f"{prefix}pool", pools)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Shape ``(n, width, steps)`` to ``(n, width, steps / stride)``."""
+        inputs = current_steps().blank(inputs)
+        outputs = self.dropout(self.activation(self.operation(inputs)))
+        added = total(self.skip.gate(), self.skip.labels, lambda label: inputs)
+        outputs = self.pool(outputs if added is None else outputs + added)
+        assert isinstance(outputs, Tensor)
+        return outputs
+
+
+class SequenceNetwork(nn.Module):
+    """Stem, layers, and a readout behind each number of layers.
+
+    Steps behind the end of all examples of a batch are left out, but for exported programs and under ``vmap``, where
+    sizes cannot depend on values.
+
+    Args:
+        build: makes the open layers.
+        layout: what is open.
+        shape: of one input.
+    """
+
+    def __init__(self, build: Builder, layout: SequenceLayout, shape: SeriesShape | TokenShape) -> None:
+        super().__init__()
+        self.shape = shape
+        self.depth = build.question("depth", layout.depths)
+        widths = build.question("width", layout.widths)
+        width = max(map(int, widths.labels))
+        self.stem = Stem(shape, width, layout.stride)
+        self.layers, self.readouts = nn.ModuleDict(), nn.ModuleDict()
+        self.depths = [int(label) for label in self.depth.labels]
+        steps = -(-shape.steps // layout.stride)
+        for place in range(1, max(self.depths) + 1):
+            with build.where("depth", [str(depth) for depth in layout.depths if depth >= place]):
+                prefix = "" if layout.shared else f"layer{place}."
+                layer = SequenceLayer(build, layout, prefix, width=width, steps=steps)
+            self.layers[str(place)] = layer
+            steps = -(-steps // layer.stride)
+        for depth in self.depths:
+            readouts = {label: partial(READOUTS[label], width) for label in layout.readouts}
+            self.readouts[str(depth)] = build.choice("readout", readouts)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Series ``(n, features, steps)`` or tokens ``(n, steps)`` to features ``(n, width)``.
+
+        Raises:
+            ValueError: there are more steps than the network is for.
+        """
+        if not torch.compiler.is_compiling():
+            with suppress(RuntimeError):  # under vmap no value can be looked at
+                inputs = trim_steps(inputs)
+        if inputs.shape[-1] > self.shape.steps:
+            raise ValueError(
+                f"An input has {inputs.shape[-1]} steps, and the network is for up to {self.shape.steps}: cut it."
+            )
+        steps = Steps(step_mask(inputs))
+        with telling_steps(steps):
+            outputs: Tensor = self.stem(inputs)
+        steps = steps.every(self.stem.stride)
+        wanted = self._computed_depths()
+        features: dict[int, Tensor] = {}
+        for place in range(1, max(wanted) + 1):
+            layer = self.layers[str(place)]
+            with telling_steps(steps):
+                outputs = layer(outputs)
+            assert isinstance(layer, SequenceLayer)
+            steps = steps.every(layer.stride)
+            if place in wanted:
+                with telling_steps(steps):
+                    features[place] = self.readouts[str(place)](outputs)
+        return combine(self.depth.gate(), [partial(features.__getitem__, depth) for depth in self.depths])
+
+    def computed_flops(self, count: CountedFlops) -> int:
+        """See ``MixedLayer``."""
+        wanted = self._computed_depths()
+        computed: Sequence[nn.Module] = [
+            self.stem,
+            *(self.layers[str(place)] for place in range(1, max(wanted) + 1)),
+            *(self.readouts[str(depth)] for depth in wanted),
+        ]
+        return sum(count.computed(layer) for layer in computed)
+
+    def _computed_depths(self) -> list[int]:
+        return [int(label) for label in self.depth.computed_labels()]

@@ -1,0 +1,159 @@
+"""A search space of networks for series of feature vectors and sequences of tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import get_args
+
+from lit_metanas.io.text import nearest
+from lit_metanas.spaces.architecture import check_positive, restrict
+from lit_metanas.spaces.builder import Builder
+from lit_metanas.spaces.operations import ACTIVATIONS, POOLS, SKIPS
+from lit_metanas.spaces.sequence.readouts import READOUTS
+from lit_metanas.spaces.sequence.sequence_network import SequenceLayout, SequenceNetwork
+from lit_metanas.spaces.sequence.step_operations import OPERATIONS, Positions
+from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.spaces.supernet import Supernet
+from lit_metanas.tasks.inputs import SeriesShape, Shape, TokenShape
+
+STEP_NORMS = ("layer", "none")
+STEP_POOLS = ("none", *POOLS)
+
+
+class SequenceSpace(SearchSpace):
+    """Layers on series or tokens, each an operation of its own, and a readout to one vector of features.
+
+    A layer is an operation, layer normalisation of each step, an activation and a dropout of whole channels. A
+    ``residual`` skip adds the layer's input to it, and a pooling halves the number of steps.
+
+    What an example's features are does not depend on what it is batched with, nor on how far it is padded. Series go
+    through a linear map first, and tokens have a vector each.
+
+    Args:
+        operations: candidates of each layer: ``identity``; ``conv_3``, ``conv_5``, ``conv_7``; the same depthwise
+            separable, ``sep_conv_3`` …; ``dil_conv_3`` (dilation 2); ``gated_linear`` (Dauphin et al. 2017);
+            ``attention_2`` and ``attention_4`` of so many heads (Vaswani et al. 2017); ``gru`` (bidirectional, Cho et
+            al. 2014), the slowest; ``max_pool_3``, ``avg_pool_3`` over neighbouring steps.
+        activations: names of activations, such as ``ReLU``, ``Sigmoid``, ``Tanh``, ``GELU``.
+        dropouts: probabilities that a channel is dropped.
+        norms: ``layer``, ``none``.
+        skips: ``none``, ``residual``.
+        pools: ``none``; or ``max`` and ``avg``, which halve the number of steps behind each layer.
+        depths: numbers of layers.
+        widths: numbers of channels. A supernet is of one width, as its weights are not cut.
+        readouts: ``mean``, ``max``, ``attention``, ``last``.
+        positions: what self-attention is told of the places of steps: ``sinusoidal``, ``learned``, ``none``.
+        stride: steps that the stem makes one of, for long series such as speech.
+        shared: one choice for all layers instead of one a layer.
+        fixed: labels that single choices are restricted to, for instance ``{layer1.operation: [conv_3, gru]}``.
+
+    Raises:
+        ValueError: a label is unknown or cannot be built.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> space = lm.SequenceSpace(operations=("conv_3", "attention_4"), widths=(16,))
+        >>> network = space.child(space.sample(torch.Generator()), lm.TokenShape(vocabulary=50, steps=8), way=2)
+        >>> network(torch.tensor([[7, 3, 9, 0, 0], [4, 4, 49, 1, 1]])).shape
+        torch.Size([2, 2])
+    """
+
+    shapes = (TokenShape, SeriesShape)
+
+    def __init__(
+        self,
+        *,
+        operations: Sequence[str] = ("conv_3", "conv_5", "sep_conv_7", "gated_linear", "attention_4", "max_pool_3"),
+        activations: Sequence[str] = ("ReLU", "Tanh", "GELU"),
+        dropouts: Sequence[float] = (0.0, 0.2, 0.5),
+        norms: Sequence[str] = ("layer",),
+        skips: Sequence[str] = ("none", "residual"),
+        pools: Sequence[str] = ("none",),
+        depths: Sequence[int] = (1, 2, 3),
+        widths: Sequence[int] = (64,),
+        readouts: Sequence[str] = ("mean", "max", "attention"),
+        positions: Positions = "sinusoidal",
+        stride: int = 1,
+        shared: bool = False,
+        fixed: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        self._check("positions", (positions,), get_args(Positions))
+        check_positive(self.name, {"stride": stride, **{"a depth": depth for depth in depths if depth < 1}})
+        self.layout = SequenceLayout(
+            questions={
+                "operation": self._check("operations", operations, OPERATIONS),
+                "norm": self._check("norms", norms, STEP_NORMS),
+                "activation": self._check("activations", activations, ACTIVATIONS),
+                "dropout": tuple(f"{rate:g}" for rate in dropouts),
+                "skip": self._check("skips", skips, SKIPS),
+                "pool": self._check("pools", pools, STEP_POOLS),
+            },
+            depths=tuple(sorted(depths)),
+            readouts=self._check("readouts", readouts, READOUTS),
+            widths=tuple(widths),
+            positions=positions,
+            stride=stride,
+            shared=shared,
+        )
+        self._check_numbers(dropouts)
+        if fixed:
+            self.choices = restrict(self.choices, fixed, self.name)
+
+    def supernet(self, shape: Shape) -> Supernet:
+        """Build the network that holds all candidates.
+
+        Raises:
+            ValueError: several widths are left, or the inputs are images.
+        """
+        width = next(choice for choice in self.choices if choice.name == "width")
+        if len(width.labels) > 1:
+            raise ValueError(
+                f"{self.name}: a supernet is of one width, and {', '.join(width.labels)} are left: give 'widths' one."
+            )
+        return super().supernet(shape)
+
+    def body(self, shape: Shape, build: Builder) -> SequenceNetwork:
+        """Stem, layers and readouts."""
+        assert isinstance(shape, SeriesShape | TokenShape)
+        return SequenceNetwork(build, self.layout, shape)
+
+    def _check(self, argument: str, labels: Sequence[str], known: Collection[str]) -> tuple[str, ...]:
+        """The labels, if they are known, and there is one at least."""
+        for label in labels:
+            if label not in known:
+                near = nearest(str(label), known)
+                hint = f"did you mean '{near}'?" if near else f"use {', '.join(known)}."
+                raise ValueError(f"{self.name}: unknown label '{label}' of '{argument}': {hint}")
+        if not labels:
+            raise ValueError(f"{self.name}: '{argument}' is empty: use {', '.join(known)}.")
+        return tuple(labels)
+
+    def _check_numbers(self, dropouts: Sequence[float]) -> None:
+        """Refuse numbers that no network has.
+
+        Raises:
+            ValueError: there is one.
+        """
+        layout = self.layout
+        for what, numbers in (("depths", layout.depths), ("widths", layout.widths), ("dropouts", dropouts)):
+            if not numbers:
+                raise ValueError(f"{self.name}: '{what}' is empty: give one at least.")
+        for rate in dropouts:
+            if not 0 <= rate < 1:
+                raise ValueError(f"{self.name}: dropout {rate} is not a probability below 1: use for instance 0.2.")
+        operations = layout.questions["operation"]
+        parts = {"gru": 2, "attention_2": 2, "attention_4": 4}
+        for width in layout.widths:
+            for label in operations:
+                if width < 1 or width % parts.get(label, 1):
+                    raise ValueError(
+                        f"{self.name}: '{label}' has no {width} channels: give 'widths' multiples of "
+                        f"{parts.get(label, 1)}."
+                    )
+        pools = layout.questions["pool"]
+        if "none" in pools and len(pools) > 1:
+            raise ValueError(
+                f"{self.name}: 'pools' has {', '.join(pools)}, which leave different numbers of steps: give 'none', or "
+                "others without it."
+            )

@@ -1,0 +1,216 @@
+"""Candidate operations on sequences ``(n, channels, steps)``, which keep their size.
+
+An example's outputs do not depend on what stands behind its end: the network sets that to zero before each operation.
+What comes out there is finite, and means nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from functools import partial
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lit_metanas.spaces.sequence.step_context import current_steps, lowest
+
+Positions = Literal["sinusoidal", "learned", "none"]
+"""What self-attention is told of the places of steps."""
+
+
+class SeparableConvolution(nn.Sequential):
+    """A convolution of each channel by itself, and a linear map at each step.
+
+    Args:
+        width: number of channels.
+        size: of the kernel, odd.
+    """
+
+    def __init__(self, width: int, size: int) -> None:
+        depthwise = nn.Conv1d(width, width, size, padding=size // 2, groups=width, bias=False)
+        super().__init__(depthwise, nn.Conv1d(width, width, 1))
+
+
+class GatedLinear(nn.Module):
+    """Gated linear units at each step (Dauphin et al. 2017): a linear map times the sigmoid of another.
+
+    Args:
+        width: number of channels.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.maps = nn.Conv1d(width, 2 * width, 1)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Shape ``(n, width, steps)``, unchanged."""
+        return F.glu(self.maps(inputs), 1)
+
+
+class StepPool(nn.Module):
+    """The maximum or the mean of neighbouring steps, of those within the example.
+
+    Args:
+        kind: ``max`` or ``avg``.
+        size: number of neighbours, the step itself included.
+        stride: 1 keeps the number of steps; 2 halves it, rounded up.
+    """
+
+    def __init__(self, kind: str, size: int, stride: int = 1) -> None:
+        super().__init__()
+        self.kind = kind
+        self.size, self.stride = size, stride
+        self.margin = size // 2 if stride == 1 else 0
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Shape ``(n, channels, steps)`` to ``(n, channels, steps / stride)``."""
+        steps = current_steps()
+        window = (self.size, self.stride, self.margin)
+        if self.kind == "max":
+            found = F.max_pool1d(steps.blank(inputs, lowest(inputs)), *window, ceil_mode=True)
+            return steps.every(self.stride).blank(found)
+        ones = steps.blank(torch.ones_like(inputs[:, :1]))
+        sums, counts = (F.avg_pool1d(own, *window, ceil_mode=True) for own in (steps.blank(inputs), ones))
+        # Of one step there are at least 1 / size; where there is none, behind the end, a zero would divide.
+        return sums / counts.clamp(min=0.5 / self.size)
+
+    def extra_repr(self) -> str:
+        """The arguments, for ``print``."""
+        return f"{self.kind}, size={self.size}, stride={self.stride}"
+
+
+class SelfAttention(nn.Module):
+    """Multi-head self-attention (Vaswani et al. 2017) among the steps of an example.
+
+    Places are told where steps are compared: they are added to the inputs of this operation alone, so that the other
+    candidates do not depend on them.
+
+    Args:
+        width: number of channels.
+        steps: the most that there are.
+        heads: divides the width.
+        positions: ``sinusoidal`` as in the paper, ``learned``, or ``none``.
+    """
+
+    positions: Tensor | None
+
+    def __init__(self, width: int, steps: int, heads: int, positions: Positions) -> None:
+        super().__init__()
+        self.heads = heads
+        self.weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(3 * width, width)))
+        self.bias = nn.Parameter(torch.zeros(3 * width))
+        self.output = nn.Linear(width, width)
+        if positions == "learned":
+            self.positions = nn.Parameter(0.02 * torch.randn(steps, width))
+        else:
+            self.register_buffer("positions", sinusoids(steps, width) if positions == "sinusoidal" else None)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Shape ``(n, width, steps)``, unchanged."""
+        rows = inputs.transpose(1, 2)
+        if self.positions is not None:
+            rows = rows + (self.positions if len(self.positions) == rows.shape[1] else self.positions[: rows.shape[1]])
+        size = inputs.shape[1] // self.heads
+        split = F.linear(rows, self.weight, self.bias).unflatten(2, (3, self.heads, size)).transpose(1, 3)
+        query, key, value = (split.select(2, part) for part in range(3))  # (n, heads, steps, size)
+        alike = query @ key.transpose(2, 3) * size**-0.5
+        weights = alike.masked_fill(current_steps().outside.unsqueeze(2), lowest(alike)).softmax(3)
+        mixed: Tensor = self.output((weights @ value).transpose(1, 2).flatten(2))
+        return mixed.transpose(1, 2)
+
+
+class Recurrence(nn.Module):
+    """Gated recurrent units (Cho et al. 2014) in the form of ``torch.nn.GRU``, from the first step to the last.
+
+    Args:
+        channels: of the input.
+        width: of the output.
+    """
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        self.width = width
+
+        def uniform(*shape: int) -> nn.Parameter:
+            return nn.Parameter((2 * torch.rand(shape) - 1) * width**-0.5)
+
+        self.input_weight, self.input_bias = uniform(3 * width, channels), uniform(3 * width)
+        self.hidden_weight, self.hidden_bias = uniform(3 * width, width), uniform(3 * width)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Shape ``(n, steps, channels)`` to ``(n, steps, width)``."""
+        # Not nn.GRU: it keeps its weights a second time, where torch.func's calls with other weights miss them.
+        weights = [self.input_weight, self.hidden_weight, self.input_bias, self.hidden_bias]
+        start = torch.zeros_like(rows[:, 0, : self.width]).unsqueeze(0)
+        # cuDNN's recurrence cannot be differentiated twice.
+        plain = torch.backends.cudnn.flags(enabled=False) if rows.is_cuda else nullcontext()
+        with plain:
+            outputs: Tensor = torch.gru(rows, start, weights, True, 1, 0.0, False, False, True)[0]
+        return outputs
+
+
+class BidirectionalGRU(nn.Module):
+    """Gated recurrent units from the first step on, and from the example's last step back, half of the width each.
+
+    Args:
+        width: number of channels, even.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.ahead, self.back = Recurrence(width, width // 2), Recurrence(width, width // 2)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Shape ``(n, width, steps)``, unchanged."""
+        rows = inputs.transpose(1, 2)
+        # Each step changes places with the one that is as far from the example's other end.
+        mirrored = current_steps().remaining.unsqueeze(2)
+        turned = self.back(rows.gather(1, mirrored.expand(-1, -1, inputs.shape[1])))
+        back = turned.gather(1, mirrored.expand(-1, -1, self.back.width))
+        return torch.cat([self.ahead(rows), back], 2).transpose(1, 2)
+
+
+def sinusoids(steps: int, width: int) -> Tensor:
+    """Sines and cosines of places, of wavelengths from 2 pi to 20000 pi (Vaswani et al. 2017), ``(steps, width)``."""
+    pairs = torch.arange(width, device="cpu") // 2
+    rates = 10000.0 ** (-2 * pairs / width)
+    angles = torch.arange(steps, device="cpu")[:, None] * rates
+    return torch.where(torch.arange(width, device="cpu") % 2 == 0, angles.sin(), angles.cos())
+
+
+Make = Callable[[int, int, Positions], nn.Module]
+"""Makes an operation for a width, the most steps, and the positions of self-attention."""
+
+
+def _convolution(width: int, steps: int, positions: Positions, *, size: int, dilation: int = 1) -> nn.Module:
+    return nn.Conv1d(width, width, size, padding=size // 2 * dilation, dilation=dilation)
+
+
+def _of_width(width: int, steps: int, positions: Positions, *, make: Callable[[int], nn.Module]) -> nn.Module:
+    return make(width)
+
+
+def _attention(width: int, steps: int, positions: Positions, *, heads: int) -> nn.Module:
+    return SelfAttention(width, steps, heads, positions)
+
+
+def _pool(width: int, steps: int, positions: Positions, *, kind: str) -> nn.Module:
+    return StepPool(kind, 3)
+
+
+OPERATIONS: Mapping[str, Make] = {
+    "identity": partial(_of_width, make=nn.Identity),
+    **{f"conv_{size}": partial(_convolution, size=size) for size in (3, 5, 7)},
+    **{f"sep_conv_{size}": partial(_of_width, make=partial(SeparableConvolution, size=size)) for size in (3, 5, 7)},
+    "dil_conv_3": partial(_convolution, size=3, dilation=2),
+    "gated_linear": partial(_of_width, make=GatedLinear),
+    "attention_2": partial(_attention, heads=2),
+    "attention_4": partial(_attention, heads=4),
+    "gru": partial(_of_width, make=BidirectionalGRU),
+    "max_pool_3": partial(_pool, kind="max"),
+    "avg_pool_3": partial(_pool, kind="avg"),
+}
+"""All candidates of a layer, by label."""
