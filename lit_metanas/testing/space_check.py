@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from random import Random
 
@@ -18,7 +18,7 @@ from lit_metanas.spaces.body_networks import BodySupernet
 from lit_metanas.spaces.choice_space import ChoiceSpace
 from lit_metanas.spaces.flop_count import telling_layers
 from lit_metanas.spaces.mixture import Gate, Mixture, one_hot
-from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.spaces.space import Kind, SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost, Supernet, inherit
 from lit_metanas.tasks.inputs import ImageShape, SeriesShape, Shape, TokenShape, as_shape, blank_inputs, inputs_like
 from lit_metanas.testing.choice_check import check_choices, require, sample_architectures
@@ -32,7 +32,11 @@ FREE = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.GroupNorm, nn.LayerNo
 """Layers whose parameters cost no multiply-adds in the project's account."""
 
 
-EXAMPLE_SHAPES = {ImageShape: ImageShape(1, 28, 28), SeriesShape: SeriesShape(3, 11), TokenShape: TokenShape(13, 11)}
+EXAMPLE_SHAPES: Mapping[Kind, Shape] = {
+    ImageShape: ImageShape(1, 28, 28),
+    SeriesShape: SeriesShape(3, 11),
+    TokenShape: TokenShape(13, 11),
+}
 """Of the inputs that networks are built for, unless another one is given."""
 
 

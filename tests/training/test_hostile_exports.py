@@ -28,11 +28,17 @@ from lit_metanas.spaces import (
     NASBench101,
     NASBench201,
     SearchSpace,
+    SequenceSpace,
 )
 from lit_metanas.spaces.operations import ACTIVATIONS, NORMS, POOLS, SKIPS
+from lit_metanas.spaces.sequence.readouts import READOUTS
+from lit_metanas.spaces.sequence.step_operations import OPERATIONS
+from lit_metanas.tasks.inputs import SeriesShape, Shape, TokenShape, blank_inputs
+from lit_metanas.testing.space_check import random_inputs
 from lit_metanas.training import export_child, load_exported
 from lit_metanas.training.export import plain_program
-from lit_metanas.training.export.plain_program import ATEN_OPERATIONS
+from lit_metanas.training.export.plain_program import ATEN_OPERATIONS, PlainProgram
+from lit_metanas.training.export.program_archive import read_program
 
 SHAPE = (1, 28, 28)
 GRAPH, CONFIG = "archive/models/model.json", "archive/data/weights/model_weights_config.json"
@@ -149,7 +155,48 @@ def emitted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
             for own in nodes(json.loads(read(directory)[GRAPH])):
                 operation = own["target"].removeprefix("torch.ops.aten.")
                 found[operation] |= {given["name"] for given in own["inputs"]}
+    for operation, names in emitted_by_sequences().items():
+        found[operation] |= names
     return found
+
+
+def emitted_by_sequences() -> dict[str, set[str]]:
+    """The same of children of the sequence space, of each of its candidates."""
+    found = defaultdict(set)
+    parts: list[tuple[Shape, dict[str, Any]]] = [
+        (TokenShape(13, 11), {"positions": "learned"}),
+        (SeriesShape(3, 11), {"pools": ["max"], "stride": 3}),
+        (SeriesShape(3, 11), {"pools": ["avg"], "positions": "none"}),
+        (TokenShape(13, 12), {"stride": 2}),
+    ]
+    operations = iter([*OPERATIONS, *OPERATIONS])
+    for (shape, options), readout in zip(parts, READOUTS, strict=True):
+        fixed = {f"layer{place}.operation": [next(operations)] for place in range(1, 7)}
+        space = SequenceSpace(
+            operations=tuple(OPERATIONS), activations=("ReLU", "Tanh"), depths=(6,), widths=(8,), readouts=(readout,),
+            fixed=fixed, **options,
+        )  # fmt: skip
+        content = exported_bytes(space, shape)
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            graph = json.loads(archive.read(GRAPH))
+        for own in nodes(graph):
+            found[own["target"].removeprefix("torch.ops.aten.")] |= {given["name"] for given in own["inputs"]}
+    return found
+
+
+def exported_bytes(space: SequenceSpace, shape: Shape) -> bytes:
+    """A child's program, once what is read of it has computed what the child does."""
+    child = space.child(space.sample(torch.Generator()), shape, way=3).eval()
+    batch = torch.export.Dim("batch")
+    program = torch.export.export(child, (blank_inputs(2, shape),), dynamic_shapes=({0: batch},))
+    buffer = io.BytesIO()
+    torch.export.save(program, buffer)
+    network = read_program(buffer.getvalue())
+    network.check(shape, 3)
+    inputs = random_inputs(5, shape)
+    with torch.no_grad():
+        torch.testing.assert_close(network(inputs), child(inputs), rtol=1e-5, atol=1e-5)
+    return buffer.getvalue()
 
 
 def test_just_the_operations_of_all_spaces_are_allowed(emitted: dict[str, set[str]]) -> None:
@@ -435,3 +482,86 @@ def test_a_write_outside_of_memory(copied: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600, cwd=copied)
     assert done.returncode < 0, done.stderr  # the attack is one: torch itself is killed by it
     assert "_sparse_coo_tensor_unsafe" in refused(copied)
+
+
+@pytest.fixture(scope="module")
+def sequence_program() -> bytes:
+    space = SequenceSpace(operations=("gru",), activations=("ReLU",), depths=(1,), widths=(8,), readouts=("mean",))
+    return exported_bytes(space, TokenShape(13, 11))
+
+
+def changed_program(content: bytes, change: Change) -> PlainProgram:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    document = json.loads(entries[GRAPH])
+    change(document)
+    written = io.BytesIO()
+    with zipfile.ZipFile(written, "w") as new:
+        for name, data in (entries | {GRAPH: json.dumps(document).encode()}).items():
+            new.writestr(name, data)
+    return read_program(written.getvalue())
+
+
+def beyond_the_table(document: Document) -> None:
+    """Tokens that are looked up where there are none: each times thirteen."""
+    (given,) = (own for own in node(document, "embedding.default")["inputs"] if own["name"] == "indices")
+    more = {"target": "torch.ops.aten.mul.Tensor", "metadata": {}, "outputs": [{"as_tensor": {"name": "beyond"}}]}
+    inputs = [{"name": "self", "arg": given["arg"], "kind": 1}, {"name": "other", "arg": {"as_int": 13}, "kind": 1}]
+    nodes(document).insert(0, {**more, "inputs": inputs})
+    given["arg"] = {"as_tensor": {"name": "beyond"}}
+
+
+def test_nothing_outside_of_a_table_is_looked_up(sequence_program: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = changed_program(sequence_program, beyond_the_table)
+    executed = []
+    monkeypatch.setattr(torch.ops.aten.embedding, "default", lambda **given: executed.append(given["indices"]))
+    with pytest.raises(ValueError, match=r"^looks up entry 13 of 13$"):
+        network(torch.ones(1, 11, dtype=torch.int64))
+    assert executed == []
+
+
+def test_tokens_that_a_network_does_not_know_are_told(sequence_program: bytes) -> None:
+    network = read_program(sequence_program)
+    network.check(TokenShape(13, 11), 3)
+    with pytest.raises(ValueError, match=r"^There is a token 13, and the network knows 0 to 12: use the preproc"):
+        network(torch.full((2, 11), 13))
+    with pytest.raises(ValueError, match=r"^There is a token -1, "):
+        network(torch.full((2, 11), -1))
+    with pytest.raises(ValueError, match=r"^Inputs of shape \(2, 12\) do not fit a network for sequences of up to 11"):
+        network(torch.ones(2, 12, dtype=torch.int64))
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        argument("gru.input", "train", {"as_bool": True}),
+        argument("gru.input", "num_layers", {"as_int": 10**6}),
+        argument("gru.input", "params", {"as_tensors": [{"name": "p_head_weight"}] * 4}),
+        argument("gru.input", "hx", {"as_tensor": {"name": "p_head_weight"}}),
+        argument("embedding.default", "indices", {"as_tensor": {"name": "p_head_weight"}}),
+        argument("embedding.default", "padding_idx", {"as_int": 10**6}),
+        argument("gather.default", "dim", {"as_int": 0}),
+        argument("gather.default", "index", {"as_tensor": {"name": "p_head_weight"}}),
+        argument("expand.default", "size", {"as_ints": [-1, -1, 10**9]}),
+        argument("expand.default", "size", {"as_ints": [2, 11, 8]}),
+        argument("masked_fill.Scalar", "value", {"as_float": float("nan")}),
+        argument("masked_fill.Scalar", "mask", {"as_tensor": {"name": "p_head_bias"}}),
+        argument("transpose.int", "dim0", {"as_int": 0}),
+        argument("sum.dim_IntList", "dim", {"as_ints": [0]}),
+        argument("sum.dim_IntList", "dtype", {"as_scalar_type": 7}),
+        argument("slice.Tensor", "step", {"as_int": 0}),
+        lambda document: node(document, "gru.input")["outputs"].pop(),
+        lambda document: node(document, "layer_norm.default")["outputs"].append({"as_tensor": {"name": "more"}}),
+    ],
+)
+def test_arguments_of_a_sequences_operations_are_checked(harm: Change, sequence_program: bytes) -> None:
+    with pytest.raises(Exception):  # noqa: B017 (of any kind: ``load_exported`` makes a sentence of it)
+        changed_program(sequence_program, harm).check(TokenShape(13, 11), 3)
+
+
+def test_a_recurrence_over_many_steps_is_refused_before_it_is_run(
+    sequence_program: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.ops.aten.gru, "input", None)
+    with pytest.raises(ValueError, match=r"^calls gru\.input with other arguments"):
+        read_program(sequence_program).check(TokenShape(13, 1 << 15), 3)

@@ -79,7 +79,7 @@ class SequenceSpace(SearchSpace):
         fixed: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self._check("positions", (positions,), get_args(Positions))
-        check_positive(self.name, {"stride": stride, **{"a depth": depth for depth in depths if depth < 1}})
+        check_positive(self.name, {"stride": stride, "the least depth": min(depths, default=1)})
         self.layout = SequenceLayout(
             questions={
                 "operation": self._check("operations", operations, OPERATIONS),

@@ -143,7 +143,7 @@ class Recurrence(nn.Module):
     def forward(self, rows: Tensor) -> Tensor:
         """Shape ``(n, steps, channels)`` to ``(n, steps, width)``."""
         # Not nn.GRU: it keeps its weights a second time, where torch.func's calls with other weights miss them.
-        weights = [self.input_weight, self.hidden_weight, self.input_bias, self.hidden_bias]
+        weights = (self.input_weight, self.hidden_weight, self.input_bias, self.hidden_bias)
         start = torch.zeros_like(rows[:, 0, : self.width]).unsqueeze(0)
         # cuDNN's recurrence cannot be differentiated twice.
         plain = torch.backends.cudnn.flags(enabled=False) if rows.is_cuda else nullcontext()

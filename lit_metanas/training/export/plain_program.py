@@ -3,107 +3,137 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from lit_metanas.tasks.inputs import Shape
+from lit_metanas.tasks.inputs import Shape, TokenShape, as_shape, blank_inputs, describe_shape
+from lit_metanas.training.export.operation_limits import (
+    Check,
+    StepCost,
+    check_indices,
+    is_factor,
+    is_flag,
+    is_matrices,
+    is_maybe_tensor,
+    is_number,
+    is_series,
+    is_share,
+    is_tensor,
+    is_tensors,
+    just,
+    operation_cost,
+    whole,
+    wholes,
+)
 
 LARGEST_MEMORY = 1 << 26
-"""Numbers that are held at once for one image."""
+"""Numbers that are held at once for one input."""
 
 LARGEST_WORK = 1 << 36
-"""Multiply-adds for one image; a number that is not multiplied counts as 16, as it takes as long."""
+"""Multiply-adds for one input; a number that is not multiplied counts as 16, as it takes as long."""
 
 _TRIALS = (2, 1021)
-"""Numbers of images: a prime beyond all sizes that an argument may have, so that none depends on it."""
+"""Numbers of inputs: a prime beyond all sizes of a kernel, so that none depends on it."""
 
+_SELF = {"self": is_tensor}
+_SIZE, _STRIDE, _MARGIN = wholes(1, 255, 2), wholes(1, 255, 0, 2), wholes(0, 255, 2)
+_POOL = {**_SELF, "kernel_size": _SIZE, "stride": _STRIDE, "padding": _MARGIN, "ceil_mode": is_flag}
+_STEP_SIZE, _STEP_MARGIN = wholes(1, 255, 1), wholes(0, 255, 1)
+_STEP_POOL = {
+    **_SELF,
+    "kernel_size": _STEP_SIZE,
+    "stride": _STEP_SIZE,
+    "padding": _STEP_MARGIN,
+    "ceil_mode": is_flag,
+}
+_KERNEL = {"input": is_tensor, "weight": is_tensor, "bias": is_maybe_tensor}
+_NORM = {"input": is_tensor, "weight": is_maybe_tensor, "bias": is_maybe_tensor, "eps": is_share}
+_LARGEST = 1 << 16
+_COUNT, _BEYOND_BATCH, _AXES = whole(1, _LARGEST), whole(1, 3), wholes(1, 2, 1)
 
-def _tensor(argument: object) -> bool:
-    return isinstance(argument, Tensor)
-
-
-def _maybe_tensor(argument: object) -> bool:
-    return argument is None or isinstance(argument, Tensor)
-
-
-def _tensors(argument: object) -> bool:
-    return isinstance(argument, list) and 0 < len(argument) <= 1000 and all(map(_tensor, argument))
-
-
-def _share(argument: object) -> bool:
-    return isinstance(argument, float) and 0 <= argument <= 1
-
-
-def _whole(lowest: int, highest: int) -> Callable[[object], bool]:
-    def check(argument: object) -> bool:
-        return type(argument) is int and lowest <= argument <= highest
-
-    return check
-
-
-def _pair(lowest: int, highest: int, *lengths: int) -> Callable[[object], bool]:
-    def check(argument: object) -> bool:
-        return (
-            isinstance(argument, list)
-            and len(argument) in (lengths or (2,))
-            and all(type(entry) is int and lowest <= entry <= highest for entry in argument)
-        )
-
-    return check
-
-
-def _flag(argument: object) -> bool:
-    return type(argument) is bool
-
-
-def _off(argument: object) -> bool:
-    return argument is False
-
-
-_SIZE, _STRIDE, _MARGIN = _pair(1, 255), _pair(1, 255, 0, 2), _pair(0, 255)
-_IMAGES = {"self": _tensor}
-_POOL = {**_IMAGES, "kernel_size": _SIZE, "stride": _STRIDE, "padding": _MARGIN, "ceil_mode": _flag}
-_KERNEL = {"input": _tensor, "weight": _tensor, "bias": _maybe_tensor}
-_NORM = {"input": _tensor, "weight": _maybe_tensor, "bias": _maybe_tensor, "eps": _share, "cudnn_enabled": _flag}
-_COUNT, _TO_THE_END = _whole(1, 1 << 16), _whole(2**63 - 1, 2**63 - 1)
-
-ATEN_OPERATIONS: Mapping[str, Mapping[str, Callable[[object], bool]]] = {
-    "add.Tensor": {"self": _tensor, "other": _tensor},
-    "avg_pool2d.default": {**_POOL, "count_include_pad": _flag},
+ATEN_OPERATIONS: Mapping[str, Mapping[str, Check]] = {
+    "add.Tensor": {"self": is_tensor, "other": is_tensor},
+    "amax.default": {**_SELF, "dim": _AXES},
+    "avg_pool1d.default": _STEP_POOL,
+    "avg_pool2d.default": {**_POOL, "count_include_pad": is_flag},
     "batch_norm.default": {
         **_NORM,
-        "running_mean": _tensor,
-        "running_var": _tensor,
-        "training": _off,
-        "momentum": _share,
+        "cudnn_enabled": is_flag,
+        "running_mean": is_tensor,
+        "running_var": is_tensor,
+        "training": just(False),
+        "momentum": is_share,
     },
-    "cat.default": {"tensors": _tensors, "dim": _whole(1, 1)},
+    "bitwise_not.default": _SELF,
+    "cat.default": {"tensors": is_tensors, "dim": whole(1, 2)},
+    "clamp.default": {**_SELF, "min": is_number},
+    "conv1d.default": {
+        **_KERNEL,
+        "stride": _STEP_SIZE,
+        "padding": _STEP_MARGIN,
+        "dilation": _STEP_SIZE,
+        "groups": _COUNT,
+    },
     "conv2d.default": {**_KERNEL, "stride": _SIZE, "padding": _MARGIN, "dilation": _SIZE, "groups": _COUNT},
-    "elu.default": {**_IMAGES, "alpha": _share},
-    "feature_dropout.default": {"input": _tensor, "p": _share, "train": _off},
-    "gelu.default": _IMAGES,
-    "group_norm.default": {**_NORM, "num_groups": _COUNT},
-    "leaky_relu.default": _IMAGES,
-    "linear.default": _KERNEL,
-    "max_pool2d.default": {**_POOL, "dilation": _SIZE},
-    "mean.dim": {**_IMAGES, "dim": _pair(2, 3)},
-    "pad.default": {**_IMAGES, "pad": _pair(0, 255, 4)},
-    "relu.default": _IMAGES,
-    "relu6.default": _IMAGES,
-    "sigmoid.default": _IMAGES,
-    "silu.default": _IMAGES,
-    "slice.Tensor": {
-        **_IMAGES,
-        "dim": _whole(0, 3),
-        "start": _whole(0, 255),
-        "end": _TO_THE_END,
-        "step": _whole(1, 255),
+    "cumsum.default": {**_SELF, "dim": whole(1, 1)},
+    "div.Tensor": {"self": is_tensor, "other": is_tensor},
+    "elu.default": {**_SELF, "alpha": is_share},
+    "embedding.default": {"weight": is_tensor, "indices": is_tensor},
+    "eq.Scalar": {**_SELF, "other": whole(0, 0)},
+    "expand.default": {**_SELF, "size": wholes(-1, _LARGEST, 3)},
+    "feature_dropout.default": {"input": is_tensor, "p": is_share, "train": just(False)},
+    "flatten.using_ints": {**_SELF, "start_dim": _BEYOND_BATCH},
+    "gather.default": {**_SELF, "dim": whole(1, 1), "index": is_tensor},
+    "gelu.default": _SELF,
+    "glu.default": {**_SELF, "dim": whole(1, 1)},
+    "group_norm.default": {**_NORM, "cudnn_enabled": is_flag, "num_groups": _COUNT},
+    "gru.input": {
+        "input": is_series,
+        "hx": is_tensor,
+        "params": is_tensors,
+        "has_biases": just(True),
+        "num_layers": whole(1, 1),
+        "dropout": is_share,
+        "train": just(False),
+        "bidirectional": just(False),
+        "batch_first": just(True),
     },
-    "tanh.default": _IMAGES,
-    "zeros_like.default": {**_IMAGES, "pin_memory": _off},
+    "gt.Scalar": {**_SELF, "other": whole(0, 0)},
+    "layer_norm.default": {**_NORM, "normalized_shape": wholes(1, _LARGEST, 1), "cudnn_enable": is_flag},
+    "leaky_relu.default": _SELF,
+    "linear.default": _KERNEL,
+    "masked_fill.Scalar": {**_SELF, "mask": is_tensor, "value": is_number},
+    "matmul.default": {"self": is_matrices, "other": is_matrices},
+    "max_pool1d.default": {**_STEP_POOL, "dilation": _STEP_SIZE},
+    "max_pool2d.default": {**_POOL, "dilation": _SIZE},
+    "mean.dim": {**_SELF, "dim": wholes(2, 3, 2)},
+    "mul.Tensor": {**_SELF, "other": is_factor},
+    "ne.Scalar": {**_SELF, "other": whole(0, 0)},
+    "ones_like.default": {**_SELF, "pin_memory": just(False)},
+    "pad.default": {**_SELF, "pad": wholes(0, 255, 2, 4)},
+    "relu.default": _SELF,
+    "relu6.default": _SELF,
+    "select.int": {**_SELF, "dim": _BEYOND_BATCH, "index": whole(-1, 255)},
+    "sigmoid.default": _SELF,
+    "silu.default": _SELF,
+    "slice.Tensor": {
+        **_SELF,
+        "dim": whole(0, 3),
+        "start": whole(0, 255),
+        "end": whole(1, 2**63 - 1),
+        "step": whole(1, 255),
+    },
+    "softmax.int": {**_SELF, "dim": _BEYOND_BATCH},
+    "sub.Tensor": {"self": is_tensor, "other": is_tensor},
+    "sum.dim_IntList": {**_SELF, "dim": _AXES, "keepdim": is_flag},
+    "tanh.default": _SELF,
+    "transpose.int": {**_SELF, "dim0": _BEYOND_BATCH, "dim1": _BEYOND_BATCH},
+    "unflatten.int": {**_SELF, "dim": whole(2, 2), "sizes": wholes(1, _LARGEST, 3)},
+    "unsqueeze.default": {**_SELF, "dim": whole(0, 2)},
+    "zeros_like.default": {**_SELF, "pin_memory": just(False)},
 }
 """The operations of the children of this package's spaces, and what each argument may be."""
 
@@ -121,27 +151,29 @@ class PlainProgram(nn.Module):
     ``torch.export.load`` is no reader for files of others: it unpickles what an archive declares as pickled, evaluates
     texts, and calls whatever operation a graph names, some of which read and write files or memory of their choice.
     Here only ``ATEN_OPERATIONS`` are called, with checked arguments, after a trial without numbers (on torch's device
-    ``meta``) has shown that they fit each other and how much memory and work an image takes.
+    ``meta``) has shown that they fit each other and how much memory and work an input takes. What is
+    looked up in a table is looked at before, each time.
 
     Args:
-        nodes: the operations in order; each uses the images, the tensors and outputs of those before it.
+        nodes: the operations in order; each uses the inputs, the tensors and outputs of those before it.
         tensors: weights and statistics by name.
-        images: the name of the input.
+        inputs: the name of the inputs.
         output: the name of what is returned.
 
     Attributes:
-        memory: numbers that are held at once for one image, once ``check`` has run.
+        memory: numbers that are held at once for one input, once ``check`` has run.
 
     Example:
-        >>> nodes = [("relu.default", {"self": Reference("images")}, "relu")]
-        >>> PlainProgram(nodes, tensors={}, images="images", output="relu")(torch.tensor([-1.0, 2.0]))
+        >>> nodes = [("relu.default", {"self": Reference("inputs")}, "relu")]
+        >>> PlainProgram(nodes, tensors={}, inputs="inputs", output="relu")(torch.tensor([-1.0, 2.0]))
         tensor([0., 2.])
     """
 
-    def __init__(self, nodes: Sequence[Node], *, tensors: Mapping[str, Tensor], images: str, output: str) -> None:
+    def __init__(self, nodes: Sequence[Node], *, tensors: Mapping[str, Tensor], inputs: str, output: str) -> None:
         super().__init__()
-        self.nodes, self.images, self.output = list(nodes), images, output
+        self.nodes, self.inputs, self.output = list(nodes), inputs, output
         self.memory = 0
+        self.shape: Shape | None = None
         self._names = list(tensors)
         for name, tensor in tensors.items():
             self.register_buffer(name, tensor)
@@ -151,11 +183,19 @@ class PlainProgram(nn.Module):
             if name != output:
                 self._unused_after[place].append(name)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Scores of images, shape ``(n, channels, height, width)``; of some after the others where memory is short."""
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Scores of inputs, shape ``(n, *shape)``; of some after the others where memory is short.
+
+        Raises:
+            ValueError: the inputs are of another shape than the program was checked for, or there are other tokens.
+        """
+        if self.shape is not None:
+            _check_inputs(inputs, self.shape)
         tensors = {name: self.get_buffer(name) for name in self._names}
         scores: list[Tensor] = []
-        for part in images.split(max(1, LARGEST_MEMORY // self.memory) if self.memory else len(images)):
+        # No more than were tried.
+        most = min(_TRIALS[-1], max(1, LARGEST_MEMORY // self.memory)) if self.memory else len(inputs)
+        for part in inputs.split(most):
             *_, (found, _) = self._steps(part, tensors)
             scores.append(found[self.output])
         return torch.cat(scores) if len(scores) > 1 else scores[0]
@@ -165,7 +205,7 @@ class PlainProgram(nn.Module):
         """Try the operations without numbers, then once with them.
 
         Args:
-            shape: channels, height and width of an image.
+            shape: of one input.
             classes: how many scores there are to be.
 
         Raises:
@@ -173,49 +213,64 @@ class PlainProgram(nn.Module):
             Exception: of any kind, by torch, for operations that do not fit each other.
         """
         tensors = {name: self.get_buffer(name).to("meta") for name in self._names}
-        for images in _TRIALS:
+        for examples in _TRIALS:
             memory = work = 0
             found: dict[str, Tensor] = {}
-            for found, cost in self._steps(torch.empty(images, *shape, device="meta"), tensors):
+            for found, cost in self._steps(_without_numbers(examples, shape), tensors):
                 own = sum(tensor.numel() for name, tensor in found.items() if name not in tensors)
                 memory, work = max(memory, own + cost.memory), work + cost.work
-                if memory > LARGEST_MEMORY * images or work > LARGEST_WORK * images:
-                    raise ValueError("takes too much memory or time for one image")
-            if found[self.output].shape != (images, classes):
-                raise ValueError(f"gives {tuple(found[self.output].shape)} scores for {images} images")
-            self.memory = math.ceil(memory / images)
-        if not self(torch.zeros(1, *shape)).isfinite().all():
+                if memory > LARGEST_MEMORY * examples or work > LARGEST_WORK * examples:
+                    raise ValueError("takes too much memory or time for one input")
+            if found[self.output].shape != (examples, classes):
+                raise ValueError(f"gives {tuple(found[self.output].shape)} scores for {examples} inputs")
+            self.memory = math.ceil(memory / examples)
+        self.shape = shape
+        if not self(blank_inputs(1, shape)).isfinite().all():
             raise ValueError("gives scores that are not numbers")
 
-    def _steps(self, images: Tensor, tensors: Mapping[str, Tensor]) -> Iterator[tuple[dict[str, Tensor], _StepCost]]:
+    def _steps(self, inputs: Tensor, tensors: Mapping[str, Tensor]) -> Iterator[tuple[dict[str, Tensor], StepCost]]:
         """All tensors that are held after each operation, and what it took; the last are the output's."""
-        found = {**tensors, self.images: images}
+        found = {**tensors, self.inputs: inputs}
         for (operation, arguments, name), unused in zip(self.nodes, self._unused_after, strict=True):
             given = {key: _resolve(argument, found) for key, argument in arguments.items()}
             checks = ATEN_OPERATIONS[operation]
             if not all(key in checks and checks[key](argument) for key, argument in given.items()):
                 raise ValueError(f"calls {operation} with other arguments than an exported network does")
             overload, _, kind = operation.partition(".")
-            found[name] = getattr(getattr(torch.ops.aten, overload), kind)(**given)
-            yield found, _cost(operation, given, found[name])
+            check_indices(operation, given)
+            made = getattr(getattr(torch.ops.aten, overload), kind)(**given)
+            found[name] = made[0] if isinstance(made, tuple) else made
+            yield found, operation_cost(operation, given, found[name])
             for other in unused:
                 found.pop(other, None)
 
 
-class _StepCost(NamedTuple):
-    """Of one operation: numbers that it holds for itself, and multiply-adds."""
+def _without_numbers(examples: int, shape: Shape) -> Tensor:
+    if isinstance(shape, TokenShape):
+        return torch.empty(examples, shape.steps, dtype=torch.int64, device="meta")
+    return torch.empty(examples, *shape, device="meta")
 
-    memory: int
-    work: int
 
+def _check_inputs(inputs: Tensor, shape: Shape) -> None:
+    """Refuse inputs of another shape, and tokens that a network does not know.
 
-def _cost(operation: str, given: Mapping[str, Any], output: Tensor) -> _StepCost:
-    if operation == "conv2d.default":
-        kernel = given["weight"].shape[1:].numel()
-        return _StepCost(kernel * output.shape[0] * output.shape[2:].numel(), kernel * output.numel())  # unfolded
-    if operation == "linear.default":
-        return _StepCost(0, output.numel() * given["weight"].shape[-1])
-    return _StepCost(0, 16 * output.numel() * math.prod(given.get("kernel_size", ())))
+    Raises:
+        ValueError: they are such.
+    """
+    known = as_shape(shape)
+    size = (known.steps,) if isinstance(known, TokenShape) else tuple(known)
+    if tuple(inputs.shape[1:]) != size or inputs.is_floating_point() == isinstance(known, TokenShape):
+        raise ValueError(
+            f"Inputs of shape {tuple(inputs.shape)} do not fit a network for {describe_shape(shape)}: give the shape "
+            f"(n, {', '.join(map(str, size))})."
+        )
+    if isinstance(known, TokenShape) and inputs.numel():
+        low, high = (int(number) for number in inputs.aminmax())
+        if low < 0 or high >= known.vocabulary:
+            raise ValueError(
+                f"There is a token {low if low < 0 else high}, and the network knows 0 to {known.vocabulary - 1}: use "
+                "the preprocessing that it was trained with."
+            )
 
 
 def _references(argument: object) -> Iterator[str]:

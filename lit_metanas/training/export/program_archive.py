@@ -50,12 +50,12 @@ def read_program(content: bytes) -> PlainProgram:
     graph, signature = document["graph_module"]["graph"], document["graph_module"]["signature"]
     if len(graph["nodes"]) > MOST_NODES:
         raise ValueError(f"has more than {MOST_NODES} operations")
-    tensors, images = _inputs(signature["input_specs"], weights)
+    tensors, inputs = _inputs(signature["input_specs"], weights)
     (output,) = signature["output_specs"]
     return PlainProgram(
         [_node(node) for node in graph["nodes"]],
         tensors=tensors,
-        images=images,
+        inputs=inputs,
         output=output["user_output"]["arg"]["as_tensor"]["name"],
     )
 
@@ -76,16 +76,16 @@ def _weight(own: Mapping[str, Any], data: bytes) -> Tensor:
 
 
 def _inputs(specs: Sequence[Mapping[str, Any]], weights: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], str]:
-    """The weights under the graph's names, and the graph's name for the images."""
+    """The weights under the graph's names, and the graph's name for the inputs."""
     tensors: dict[str, Tensor] = {}
-    images: list[str] = []
+    inputs: list[str] = []
     for spec in specs:
         ((kind, own),) = spec.items()
         if kind == "user_input":
-            images.append(own["arg"]["as_tensor"]["name"])
+            inputs.append(own["arg"]["as_tensor"]["name"])
         else:
             tensors[own["arg"]["name"]] = weights[own[f"{kind}_name"]]
-    (name,) = images
+    (name,) = inputs
     return tensors, name
 
 
@@ -93,7 +93,9 @@ def _node(node: Mapping[str, Any]) -> Node:
     operation = node["target"].removeprefix("torch.ops.aten.")
     if operation not in ATEN_OPERATIONS:
         raise ValueError(f"asks for the operation '{operation[:60]}', which no space's networks have")
-    (output,) = node["outputs"]
+    output, *others = node["outputs"]
+    if len(others) != (operation == "gru.input"):  # the state at its end, which no network uses
+        raise ValueError(f"has an operation of {len(node['outputs'])} outputs")
     arguments = {own["name"]: _argument(own["arg"]) for own in node["inputs"]}
     return operation, arguments, output["as_tensor"]["name"]
 
