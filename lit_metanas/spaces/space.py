@@ -20,14 +20,14 @@ from lit_metanas.tasks.inputs import ImageShape, SeriesShape, Shape, TokenShape,
 
 Kind = type[ImageShape] | type[SeriesShape] | type[TokenShape]
 
-EXAMPLES: Mapping[Kind, Shape] = {
+BODY_SHAPES: Mapping[Kind, Shape] = {
     ImageShape: ImageShape(3, 32, 32),
     SeriesShape: SeriesShape(4, 32),
     TokenShape: TokenShape(32, 32),
 }
 """A shape of each kind, for which a body is built to find its choices."""
 
-KINDS: Mapping[Kind, str] = {ImageShape: "images", SeriesShape: "series", TokenShape: "sequences of tokens"}
+KIND_NAMES: Mapping[Kind, str] = {ImageShape: "images", SeriesShape: "series", TokenShape: "sequences of tokens"}
 
 
 class SearchSpace(ChoiceSpace):
@@ -66,7 +66,7 @@ class SearchSpace(ChoiceSpace):
         """The open questions, in a fixed order: those of the body."""
         build = Builder()
         with torch.device("meta"):
-            self.body(EXAMPLES[self.shapes[0]], build)
+            self.body(BODY_SHAPES[self.shapes[0]], build)
         return tuple(build.choices.values())
 
     def body(self, shape: Shape, build: Builder) -> nn.Module:
@@ -92,7 +92,7 @@ class SearchSpace(ChoiceSpace):
             ValueError: they are such.
         """
         if type(as_shape(shape)) not in self.shapes:
-            taken = " and ".join(KINDS[kind] for kind in self.shapes)
+            taken = " and ".join(KIND_NAMES[kind] for kind in self.shapes)
             other = "LayeredSpace" if isinstance(as_shape(shape), ImageShape) else "SequenceSpace"
             raise ValueError(
                 f"{self.name} is for {taken}, and the inputs are {describe_shape(shape)}: take another space, such as "

@@ -171,9 +171,9 @@ def emitted_by_sequences() -> dict[str, set[str]]:
     ]
     operations = iter([*OPERATIONS, *OPERATIONS])
     for (shape, options), readout in zip(parts, READOUTS, strict=True):
-        fixed = {f"layer{place}.operation": [next(operations)] for place in range(1, 7)}
+        fixed = {f"layer{place}.operation": [next(operations)] for place in range(1, 5)}
         space = SequenceSpace(
-            operations=tuple(OPERATIONS), activations=("ReLU", "Tanh"), depths=(6,), widths=(8,), readouts=(readout,),
+            operations=tuple(OPERATIONS), activations=("ReLU", "Tanh"), depths=(4,), widths=(8,), readouts=(readout,),
             fixed=fixed, **options,
         )  # fmt: skip
         content = exported_bytes(space, shape)

@@ -181,7 +181,7 @@ def sinusoids(steps: int, width: int) -> Tensor:
     return torch.where(torch.arange(width, device="cpu") % 2 == 0, angles.sin(), angles.cos())
 
 
-Make = Callable[[int, int, Positions], nn.Module]
+MakeOperation = Callable[[int, int, Positions], nn.Module]
 """Makes an operation for a width, the most steps, and the positions of self-attention."""
 
 
@@ -201,7 +201,7 @@ def _pool(width: int, steps: int, positions: Positions, *, kind: str) -> nn.Modu
     return StepPool(kind, 3)
 
 
-OPERATIONS: Mapping[str, Make] = {
+OPERATIONS: Mapping[str, MakeOperation] = {
     "identity": partial(_of_width, make=nn.Identity),
     **{f"conv_{size}": partial(_convolution, size=size) for size in (3, 5, 7)},
     **{f"sep_conv_{size}": partial(_of_width, make=partial(SeparableConvolution, size=size)) for size in (3, 5, 7)},

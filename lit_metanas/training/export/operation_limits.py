@@ -10,7 +10,7 @@ from torch import Tensor
 
 Check = Callable[[object], bool]
 
-MOST_STEPS = 1 << 14
+LONGEST_RECURRENCE = 1 << 14
 """Of a recurrence, which takes its time step by step, on any device."""
 
 STEP_WORK = 1 << 20
@@ -34,7 +34,7 @@ def is_matrices(argument: object) -> bool:
 
 def is_series(argument: object) -> bool:
     """Whether it is a tensor of shape ``(n, steps, channels)``, of not too many steps for a recurrence."""
-    return isinstance(argument, Tensor) and argument.dim() == 3 and argument.shape[1] <= MOST_STEPS
+    return isinstance(argument, Tensor) and argument.dim() == 3 and argument.shape[1] <= LONGEST_RECURRENCE
 
 
 def is_factor(argument: object) -> bool:
