@@ -223,8 +223,10 @@ class NASBench101(SearchSpace):
         """Build the network that holds all candidates.
 
         Raises:
-            ValueError: isomorphs are merged, so that the derived architecture would have other weights.
+            ValueError: isomorphs are merged, so that the derived architecture would have other weights; or the inputs
+                are no images.
         """
+        self.check_shape(shape)
         if self.merge_isomorphs and self.size > 1:
             raise ValueError(
                 "NASBench101: a supernet has other weights for each of several isomorphic cells; "

@@ -114,8 +114,10 @@ class NASBench201(SearchSpace):
         """Build the network that holds all candidates.
 
         Raises:
-            ValueError: isomorphs are merged, so that the derived architecture would have other weights.
+            ValueError: isomorphs are merged, so that the derived architecture would have other weights; or the inputs
+                are no images.
         """
+        self.check_shape(shape)
         if self.merge_isomorphs and any(cell != first for cell, first in self._representatives.items()):
             raise ValueError(
                 "NASBench201: a supernet has other weights for each of several isomorphic cells; "

@@ -1,0 +1,361 @@
+"""The sequence space: what its networks compute does not depend on padding; what it may be asked for."""
+
+import re
+from itertools import product
+from math import prod
+
+import pytest
+import torch
+import yaml
+from jsonargparse import ArgumentParser
+from torch import nn
+from torch.func import functional_call
+from torch.utils.flop_counter import FlopCounterMode
+
+import lit_metanas as lm
+from lit_metanas.spaces import Gate, LayeredSpace, SearchSpace, SequenceSpace, one_hot
+from lit_metanas.spaces.sequence.readouts import READOUTS
+from lit_metanas.spaces.sequence.step_operations import OPERATIONS
+from lit_metanas.tasks.inputs import ImageShape, SeriesShape, TokenShape, blank_inputs
+from lit_metanas.testing import check_space
+from lit_metanas.testing.space_check import random_inputs
+
+TOKENS, SERIES = TokenShape(13, 11), SeriesShape(3, 11)
+SHAPES = pytest.mark.parametrize("shape", [TOKENS, SERIES], ids=["tokens", "series"])
+ALL = {
+    "operations": tuple(OPERATIONS),
+    "activations": ("ReLU", "Sigmoid", "Tanh", "GELU"),
+    "norms": ("layer", "none"),
+    "readouts": tuple(READOUTS),
+    "widths": (8,),
+}
+
+
+def one(**options):
+    """A space of one network, unless options say otherwise."""
+    return SequenceSpace(**{
+        "operations": ("conv_3",), "activations": ("Tanh",), "dropouts": (0.0,), "skips": ("residual",),
+        "depths": (2,), "widths": (8,), "readouts": ("mean",), **options,
+    })  # fmt: skip
+
+
+def only(space):
+    (architecture,) = space.architectures()
+    return architecture
+
+
+def padded(inputs, steps):
+    """More steps behind the end, or fewer."""
+    return nn.functional.pad(inputs, (0, steps - inputs.shape[-1]))
+
+
+@SHAPES
+@pytest.mark.parametrize(
+    "options",
+    [
+        ALL,
+        {**ALL, "pools": ("max", "avg"), "stride": 2, "positions": "learned"},
+        {**ALL, "shared": True, "positions": "none", "depths": (1, 3)},
+    ],
+    ids=["all", "halved", "shared"],
+)
+def test_it_passes_the_test_kit(shape, options):
+    check_space(SequenceSpace(**options), shape)
+
+
+def test_the_default_space():
+    space = SequenceSpace()
+    check_space(space.restricted({"layer1.operation": "attention_4", "depth": "2"}))
+    assert space.size == 3 * (6 * 3 * 3 * 2) ** 3 * 3
+
+
+def examples(shape, seed=0):
+    """Five examples, each alone; of different lengths, one of them without steps."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        inputs = random_inputs(5, shape)
+    inputs = inputs.double() if inputs.is_floating_point() else inputs
+    lengths = (11, 1, 4, 7, 0)
+    return [inputs[place : place + 1, ..., :length] for place, length in enumerate(lengths)]
+
+
+@SHAPES
+@pytest.mark.parametrize("label", [*OPERATIONS, *READOUTS, "pools", "stride", "learned"])
+def test_scores_depend_neither_on_padding_nor_on_the_batch(label, shape):
+    options = {
+        "pools": {"pools": ("max",), "operations": ("conv_5",)},
+        "stride": {"stride": 3, "operations": ("attention_2",)},
+        "learned": {"positions": "learned", "operations": ("attention_2",)},
+        **{readout: {"readouts": (readout,), "operations": ("conv_5",)} for readout in READOUTS},
+    }.get(label, {"operations": (label,)})
+    space = one(**options)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        child = space.child(only(space), shape, 3).double().eval()
+    alone = [one.clone() for one in examples(shape)]
+    with torch.no_grad():
+        together = child(torch.cat([padded(inputs, 11) for inputs in alone]))
+        assert together.isfinite().all()
+        assert len({tuple(row) for row in together.round(decimals=6).tolist()}) == 5
+        for place, inputs in enumerate(alone):
+            for steps in {max(1, inputs.shape[-1]), 9, 11}:
+                if steps >= inputs.shape[-1]:
+                    found = child(padded(inputs, steps))
+                    torch.testing.assert_close(found[0], together[place], rtol=0, atol=1e-10)
+
+
+@SHAPES
+def test_the_supernet_does_not_depend_on_padding_either(shape, double_supernet, random_gates):
+    space = SequenceSpace(**ALL)
+    net, _ = double_supernet(space, shape)
+    alone = examples(shape)
+    for kind in ("soft", "index"):
+        gates = random_gates(space, kind, torch.Generator().manual_seed(0))
+        together = net(torch.cat([padded(inputs, 11) for inputs in alone]), gates)
+        for place, inputs in enumerate(alone):
+            found = net(padded(inputs, max(1, inputs.shape[-1])), gates)
+            torch.testing.assert_close(found[0], together[place], rtol=0, atol=1e-10)
+
+
+@SHAPES
+def test_a_gradient_is_finite_where_an_example_is_empty(shape):
+    space = SequenceSpace(**ALL)
+    net = space.supernet(shape).double()
+    gates = {c.name: Gate(torch.full((len(c.labels),), 1 / len(c.labels), dtype=torch.float64)) for c in space.choices}
+    inputs = torch.cat([padded(inputs, 11) for inputs in examples(shape)])
+    gradients = torch.autograd.grad((net(inputs, gates) ** 2).sum(), list(net.parameters()))
+    assert all(gradient.isfinite().all() for gradient in gradients)
+
+
+def test_the_gradient_of_a_sampled_operation_is_not_cancelled_by_its_norm():
+    space = one(operations=("conv_3", "gru"), depths=(1,))
+    net = space.supernet(TOKENS).double()
+    gates = one_hot(space.choices, {"layer1.operation": "gru"})
+    weights = torch.tensor([0.0, 1.0], dtype=torch.float64, requires_grad=True)
+    features = net(blank_inputs(2, TOKENS), {**gates, "layer1.operation": Gate(weights, 1)})
+    (gradient,) = torch.autograd.grad((features**2).sum(), weights)
+    assert abs(float(gradient[1])) > 0.01
+
+
+@pytest.mark.parametrize("label", OPERATIONS)
+def test_multiply_adds_are_those_of_the_formulas(label):
+    """Of eleven steps of eight channels; each map of the channels to themselves takes 64 for a step."""
+    maps = {"identity": 0, "gated_linear": 2, "max_pool_3": 0, "avg_pool_3": 0}
+    per_step = {name: 64 * number for name, number in maps.items()}
+    per_step |= {f"conv_{size}": 64 * size for size in (3, 5, 7)} | {"dil_conv_3": 64 * 3}
+    per_step |= {f"sep_conv_{size}": 8 * size + 64 for size in (3, 5, 7)}
+    per_step |= {f"attention_{heads}": 4 * 64 + 2 * 11 * 8 for heads in (2, 4)}  # each step with each other one
+    per_step |= {"gru": 2 * 3 * (8 * 4 + 4 * 4)}
+    space = one(operations=(label,), depths=(1,))
+    assert space.cost(only(space), TOKENS, way=5).flops == 11 * per_step[label] + 5 * 8
+    assert space.cost(only(space), SERIES, way=5).flops == 11 * (per_step[label] + 3 * 8) + 5 * 8
+
+
+def test_costs_of_tokens_and_of_series_are_told_apart():
+    space = one()
+    assert TokenShape(7, 11) == SeriesShape(7, 11)
+    assert space.cost(only(space), TokenShape(7, 11), 5).flops < space.cost(only(space), SeriesShape(7, 11), 5).flops
+
+
+@SHAPES
+def test_steps_that_are_padding_in_all_examples_are_not_computed(shape):
+    space = one()
+    child = space.child(only(space), shape, 5).eval()
+    counts = []
+    for steps in (4, 11):
+        inputs = padded(blank_inputs(2, shape)[..., :steps], 11)
+        with FlopCounterMode(display=False) as counter:
+            child(inputs)
+        counts.append(counter.get_total_flops() // 4 - 40)
+    assert counts[0] * 11 == counts[1] * 4
+
+
+@SHAPES
+def test_a_child_inherits_from_the_supernet_and_tells_what_it_learned(shape):
+    space = SequenceSpace(**ALL, pools=("max", "avg"))
+    net = space.supernet(shape)
+    weights = dict(net.named_parameters())
+    inputs = torch.cat([padded(inputs, 11) for inputs in examples(shape)])
+    inputs = inputs.float() if inputs.is_floating_point() else inputs
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(4):
+        architecture = space.sample(generator)
+        child = space.child(architecture, shape, 5, weights).eval()
+        features = net(inputs, one_hot(space.choices, architecture))
+        torch.testing.assert_close(child.embed(inputs), features, rtol=1e-5, atol=1e-6)
+        again = space.child(architecture, shape, 5, child.supernet_weights()).eval()
+        assert torch.equal(again(inputs), child(inputs))
+    with pytest.raises(ValueError, match="they come from another space"):
+        one(widths=(4,)).child(only(one(widths=(4,))), shape, 5, weights)
+
+
+def test_a_meta_gradient_goes_through_an_inner_step():
+    """MAML's, against differences of the loss after the step."""
+    space = SequenceSpace(**{**ALL, "depths": (2,), "widths": (4,)})
+    net = space.supernet(TOKENS).double()
+    gates = {c.name: Gate(torch.full((len(c.labels),), 1 / len(c.labels), dtype=torch.float64)) for c in space.choices}
+    inputs = torch.cat([padded(inputs, 11) for inputs in examples(TOKENS)])
+    weights = {name: value.detach().requires_grad_() for name, value in net.named_parameters()}
+
+    def loss(weights, target):
+        return (functional_call(net, weights, (inputs, gates)) - target).pow(2).sum()
+
+    def adapted(weights):
+        steps = torch.autograd.grad(loss(weights, 0.5), list(weights.values()), create_graph=True)
+        return loss({n: w - 0.05 * s for (n, w), s in zip(weights.items(), steps, strict=True)}, -0.5)
+
+    slopes = torch.autograd.grad(adapted(weights), list(weights.values()))
+    generator = torch.Generator().manual_seed(0)
+    way = [torch.randn(w.shape, dtype=torch.float64, generator=generator) for w in weights.values()]
+    ends = []
+    for small in (1e-6, -1e-6):
+        moved = zip(weights.items(), way, strict=True)
+        ends.append(adapted({name: (w + small * v).detach().requires_grad_() for (name, w), v in moved}))
+    found = sum(float((slope * v).sum()) for slope, v in zip(slopes, way, strict=True))
+    assert found == pytest.approx(float((ends[0] - ends[1]).detach()) / 2e-6, rel=1e-5)
+
+
+def test_the_layered_spaces_questions_are_a_restriction_written_in_yaml(tmp_path):
+    path = tmp_path / "space.yaml"
+    path.write_text(
+        """
+class_path: SequenceSpace
+init_args:
+  operations: [conv_3, conv_5, conv_7]
+  activations: [ReLU, Sigmoid, Tanh]
+  skips: [none]
+  pools: [max, avg]
+  depths: [4]
+  widths: [8]
+  readouts: [mean]
+  fixed: {layer4.dropout: ["0.2"]}
+"""
+    )
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(SearchSpace, "space")
+    space = parser.instantiate(parser.parse_args([f"--space={path}"])).space
+    assert isinstance(space, SequenceSpace)
+    assert space.size * 3 == LayeredSpace().size
+    sizes = {choice.name: len(choice.labels) for choice in space.choices if len(choice.labels) > 1}
+    layered = {
+        c.name.replace("kernel", "operation"): len(c.labels) for c in LayeredSpace().choices if len(c.labels) > 1
+    }
+    assert sizes == {name: size for name, size in layered.items() if name != "layer4.dropout"}
+    check_space(space, SERIES)
+
+
+def test_every_candidate_can_be_asked_for_in_yaml(tmp_path):
+    options = {
+        **{name: list(value) for name, value in ALL.items()},
+        "positions": "learned",
+        "depths": list(range(1, 7)),
+    }
+    (tmp_path / "space.yaml").write_text(yaml.safe_dump({"class_path": "SequenceSpace", "init_args": options}))
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(SearchSpace, "space")
+    space = parser.instantiate(parser.parse_args([f"--space={tmp_path / 'space.yaml'}"])).space
+    labels = {choice.name: choice.labels for choice in space.choices}
+    assert labels["layer6.operation"] == tuple(OPERATIONS)
+    assert labels["readout"] == tuple(READOUTS)
+    assert labels["depth"] == ("1", "2", "3", "4", "5", "6")
+    assert space.size == 6 * 4 * prod(len(OPERATIONS) * 4 * 3 * 2 * 2 for _ in range(6))
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"operations": ("conv3",)}, "unknown label 'conv3' of 'operations': did you mean 'conv_3'?"),
+        ({"operations": ("lstm",)}, "unknown label 'lstm' of 'operations': use identity, conv_3, "),
+        ({"operations": ()}, "'operations' is empty: use identity, "),
+        ({"readouts": ("meen",)}, "unknown label 'meen' of 'readouts': did you mean 'mean'?"),
+        ({"norms": ("batch",)}, "unknown label 'batch' of 'norms': use layer, none."),
+        ({"activations": ("Relu",)}, "unknown label 'Relu' of 'activations': did you mean 'ReLU'?"),
+        ({"positions": "learnt"}, "unknown label 'learnt' of 'positions': did you mean 'learned'?"),
+        ({"pools": ("none", "max")}, "'pools' has none, max, which leave different numbers of steps: give 'none', or "),
+        ({"dropouts": (1.0,)}, "dropout 1.0 is not a probability below 1: use for instance 0.2."),
+        ({"dropouts": ()}, "'dropouts' is empty: give one at least."),
+        ({"depths": (0, 2)}, "the least depth is 0; give at least 1."),
+        ({"depths": ()}, "'depths' is empty: give one at least."),
+        ({"stride": 0}, "stride is 0; give at least 1."),
+        ({"widths": (0,)}, "'conv_3' has no 0 channels: give 'widths' multiples of 1."),
+        ({"operations": ("gru",), "widths": (9,)}, "'gru' has no 9 channels: give 'widths' multiples of 2."),
+        ({"operations": ("attention_4",), "widths": (32, 6)}, "'attention_4' has no 6 channels: give 'widths' multi"),
+        ({"fixed": {"layer1.operatoin": ["gru"]}}, "Unknown choice 'layer1.operatoin': SequenceSpace has 'layer1.op"),
+    ],
+)
+def test_what_cannot_be_built_is_told_in_a_sentence(options, sentence):
+    with pytest.raises(ValueError) as caught:
+        one(**options)
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_supernet_is_of_one_width():
+    space = one(widths=(4, 8))
+    with pytest.raises(ValueError, match=r"a supernet is of one width, and 4, 8 are left: give 'widths' one\.$"):
+        space.supernet(TOKENS)
+    check_space(space.restricted({"width": "8"}))
+    sizes = {label: space.cost(space.canonical({**labels(space), "width": label}), TOKENS, 5).parameters
+             for label in ("4", "8")}  # fmt: skip
+    assert sizes["4"] < sizes["8"]
+
+
+def labels(space):
+    return {choice.name: choice.labels[0] for choice in space.choices}
+
+
+def test_more_steps_than_a_network_is_for_are_told():
+    child = one().child(only(one()), TOKENS, 5)
+    with pytest.raises(ValueError, match="An input has 12 steps, and the network is for up to 11: cut it"):
+        child(torch.ones(1, 12, dtype=torch.int64))
+    child(padded(torch.ones(1, 11, dtype=torch.int64), 20))  # padding is left out
+
+
+IMAGE_SPACES = (
+    lm.LayeredSpace(), lm.ENASMacro(), lm.MobileMacro(), lm.DARTSCell(), lm.MetaNASCell(),
+    lm.NASBench101(merge_isomorphs=False), lm.NASBench201(merge_isomorphs=False),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("space", "shape"), list(product(IMAGE_SPACES, (TOKENS, SERIES))))
+def test_a_space_for_images_takes_no_other_inputs(space, shape):
+    architecture = space.sample(torch.Generator().manual_seed(0))
+    for build in (
+        lambda: space.build(architecture, shape, 5),
+        lambda: space.cost(architecture, shape, 5),
+        lambda: space.supernet(shape),
+    ):
+        with pytest.raises(ValueError, match=r"for images, and the inputs are se.*: take another space, such as Seq"):
+            build()
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 28), ImageShape(1, 28, 28)])
+def test_it_takes_no_images(shape):
+    space = one()
+    sentence = re.escape(
+        "SequenceSpace is for sequences of tokens and series, and the inputs are images of shape (1, 28, 28): take "
+        "another space, such as LayeredSpace."
+    )
+    for build in (space.supernet, lambda shape: space.child(only(space), shape, 5)):
+        with pytest.raises(ValueError, match=sentence):
+            build(shape)
+
+
+class OwnSequences(SearchSpace):
+    """Somebody's body for series."""
+
+    shapes = (SeriesShape,)
+
+    def body(self, shape, build):
+        width = {str(size): size for size in (4, 8)}[build.question("width", (4, 8)).labels[-1]]
+        return nn.Sequential(nn.Conv1d(shape.features, width, 3, padding=1), build.dropout("dropout", (0.1,), width))
+
+
+def test_ones_own_body_may_be_for_series():
+    space = OwnSequences()
+    assert [choice.name for choice in space.choices] == ["width", "dropout"]
+    check_space(space.restricted({"width": "8"}))
+    child = space.child(space.canonical({"width": "4", "dropout": "0.1"}), SERIES, 5)
+    dropped = child.body[1](torch.ones(50, 4, 11))
+    assert set(dropped.amax(2).flatten().mul(0.9).round(decimals=4).tolist()) == {0.0, 1.0}
+    assert torch.equal(dropped.amax(2), dropped.amin(2))  # whole channels
