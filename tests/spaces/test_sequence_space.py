@@ -9,7 +9,7 @@ import torch
 import yaml
 from jsonargparse import ArgumentParser
 from torch import nn
-from torch.func import functional_call
+from torch.func import functional_call, grad, vmap
 from torch.utils.flop_counter import FlopCounterMode
 
 import lit_metanas as lm
@@ -215,6 +215,20 @@ def test_a_meta_gradient_goes_through_an_inner_step():
     assert found == pytest.approx(float((ends[0] - ends[1]).detach()) / 2e-6, rel=1e-5)
 
 
+def test_tasks_may_be_mapped(double_supernet, random_gates):
+    space = SequenceSpace(operations=("conv_5", "attention_2", "avg_pool_3"), widths=(8,), depths=(1, 2))
+    net, weights = double_supernet(space, TOKENS)
+    gates = random_gates(space, "soft", torch.Generator().manual_seed(0))
+    tasks = torch.stack([torch.cat([padded(one, 11) for one in examples(TOKENS, seed)][1:]) for seed in range(3)])
+    assert not tasks[..., -1].any()  # what could be left out
+    plain = {name: value.detach() for name, value in weights.items()}
+    slope = grad(lambda weights, inputs: (functional_call(net, weights, (inputs, gates)) ** 2).sum())
+    mapped = vmap(slope, in_dims=(None, 0))(plain, tasks)
+    for task, inputs in enumerate(tasks):
+        for name, value in slope(plain, inputs).items():
+            torch.testing.assert_close(mapped[name][task], value, rtol=1e-8, atol=1e-8)
+
+
 def test_the_layered_spaces_questions_are_a_restriction_written_in_yaml(tmp_path):
     path = tmp_path / "space.yaml"
     path.write_text(
@@ -359,3 +373,19 @@ def test_ones_own_body_may_be_for_series():
     dropped = child.body[1](torch.ones(50, 4, 11))
     assert set(dropped.amax(2).flatten().mul(0.9).round(decimals=4).tolist()) == {0.0, 1.0}
     assert torch.equal(dropped.amax(2), dropped.amin(2))  # whole channels
+
+
+class OtherFeatures(OwnSequences):
+    """A body for another number of features than there are."""
+
+    def body(self, shape, build):
+        return nn.Sequential(nn.Conv1d(shape.features + 4, 8, 3), build.dropout("dropout", (0.1,), 8))
+
+
+def test_a_layer_that_cannot_take_series_is_named():
+    sentence = (
+        r"^Layer '0' \(Conv1d\) cannot take inputs of shape \(3, 11\), for series of 3 features and up to 11 steps "
+        r"\(.*\): make it for the channels of shape\[0\]\.$"
+    )
+    with pytest.raises(ValueError, match=sentence):
+        OtherFeatures().supernet(SERIES)

@@ -175,10 +175,10 @@ class BidirectionalGRU(nn.Module):
 
 def sinusoids(steps: int, width: int) -> Tensor:
     """Sines and cosines of places, of wavelengths from 2 pi to 20000 pi (Vaswani et al. 2017), ``(steps, width)``."""
-    pairs = torch.arange(width, device="cpu") // 2
+    pairs = torch.arange(width) // 2
     rates = 10000.0 ** (-2 * pairs / width)
-    angles = torch.arange(steps, device="cpu")[:, None] * rates
-    return torch.where(torch.arange(width, device="cpu") % 2 == 0, angles.sin(), angles.cos())
+    angles = torch.arange(steps)[:, None] * rates
+    return torch.where(torch.arange(width) % 2 == 0, angles.sin(), angles.cos())
 
 
 MakeOperation = Callable[[int, int, Positions], nn.Module]
