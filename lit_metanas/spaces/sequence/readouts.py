@@ -1,4 +1,4 @@
-"""From the steps of an example to one vector of features."""
+"""From the steps of an example to its features."""
 
 from __future__ import annotations
 
@@ -55,10 +55,19 @@ class LastReadout(nn.Module):
         return steps.blank(inputs).masked_fill(steps.remaining.unsqueeze(1) > 0, 0.0).sum(2)
 
 
+class EachReadout(nn.Module):
+    """The steps themselves, for objectives that want an output of each; zeros behind the end."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Shape ``(n, channels, steps)``, unchanged."""
+        return current_steps().blank(inputs)
+
+
 READOUTS: Mapping[str, Callable[[int], nn.Module]] = {
     "mean": lambda width: MeanReadout(),
     "max": lambda width: MaxReadout(),
     "attention": AttentionReadout,
     "last": lambda width: LastReadout(),
+    "each": lambda width: EachReadout(),
 }
 """What makes each readout for a width, by label."""

@@ -11,13 +11,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lit_metanas.spaces.body_networks import BodyChild
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.mixed_layers import CountedFlops
 from lit_metanas.spaces.operations import ACTIVATIONS, combine, total
 from lit_metanas.spaces.sequence.readouts import READOUTS
 from lit_metanas.spaces.sequence.step_context import Steps, current_steps, telling_steps
 from lit_metanas.spaces.sequence.step_operations import OPERATIONS, Positions, StepPool
-from lit_metanas.tasks.inputs import SeriesShape, TokenShape, step_mask, trim_steps
+from lit_metanas.tasks.inputs import SeriesShape, Shape, TokenShape, step_mask, trim_steps
+from lit_metanas.tasks.objective import NEVER
 
 
 @dataclass(frozen=True)
@@ -175,6 +177,10 @@ class SequenceNetwork(nn.Module):
         build: makes the open layers.
         layout: what is open.
         shape: of one input.
+
+    Attributes:
+        per_step: whether the features are those of each step, shape ``(n, width, steps / stride)``.
+        stride: steps of an input that become one of the outputs, where there are pools in as many layers as can be.
     """
 
     def __init__(self, build: Builder, layout: SequenceLayout, shape: SeriesShape | TokenShape) -> None:
@@ -186,19 +192,21 @@ class SequenceNetwork(nn.Module):
         self.stem = Stem(shape, width, layout.stride)
         self.layers, self.readouts = nn.ModuleDict(), nn.ModuleDict()
         self.depths = [int(label) for label in self.depth.labels]
+        self.per_step = layout.readouts == ("each",)
+        self.stride = layout.stride
         steps = -(-shape.steps // layout.stride)
         for place in range(1, max(self.depths) + 1):
             with build.where("depth", [str(depth) for depth in layout.depths if depth >= place]):
                 prefix = "" if layout.shared else f"layer{place}."
                 layer = SequenceLayer(build, layout, prefix, width=width, steps=steps)
             self.layers[str(place)] = layer
-            steps = -(-steps // layer.stride)
+            steps, self.stride = -(-steps // layer.stride), self.stride * layer.stride
         for depth in self.depths:
             readouts = {label: partial(READOUTS[label], width) for label in layout.readouts}
             self.readouts[str(depth)] = build.choice("readout", readouts)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Series ``(n, features, steps)`` or tokens ``(n, steps)`` to features ``(n, width)``.
+        """Series ``(n, features, steps)`` or tokens ``(n, steps)`` to features ``(n, width)``, or of each step.
 
         Raises:
             ValueError: there are more steps than the network is for.
@@ -239,3 +247,27 @@ class SequenceNetwork(nn.Module):
 
     def _computed_depths(self) -> list[int]:
         return [int(label) for label in self.depth.computed_labels()]
+
+
+class SequenceChild(BodyChild):
+    """A sequence network of one candidate a choice, with scores for a whole input or for each of its steps.
+
+    Scores of steps are ``(n, steps / stride, way)``. Behind an example's end they say for certain that there is nothing
+    (output ``BLANK``), so that objectives need not know where that is.
+    """
+
+    def __init__(self, body: nn.Module, shape: Shape, way: int, *, sliced: bool = False) -> None:
+        super().__init__(body, shape, way, sliced=sliced)
+        assert isinstance(body, SequenceNetwork)
+        self.per_step, self.stride = body.per_step, body.stride
+        if self.per_step:
+            self.flops += self.features * way * (-(-body.shape.steps // self.stride) - 1)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Scores of series ``(n, features, steps)`` or tokens ``(n, steps)``."""
+        if not self.per_step:
+            return super().forward(inputs)
+        scores: Tensor = self.head(self.body(inputs).transpose(1, 2))
+        outside = ~step_mask(inputs)[:, :: self.stride][:, : scores.shape[1], None]
+        nothing, others = scores[:, :, :1], scores[:, :, 1:]
+        return torch.cat([nothing.masked_fill(outside, 0.0), others.masked_fill(outside, NEVER)], dim=2)

@@ -10,7 +10,7 @@ from lit_metanas.spaces.architecture import check_positive, restrict
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.operations import ACTIVATIONS, POOLS, SKIPS
 from lit_metanas.spaces.sequence.readouts import READOUTS
-from lit_metanas.spaces.sequence.sequence_network import SequenceLayout, SequenceNetwork
+from lit_metanas.spaces.sequence.sequence_network import SequenceChild, SequenceLayout, SequenceNetwork
 from lit_metanas.spaces.sequence.step_operations import OPERATIONS, Positions
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import Supernet
@@ -41,7 +41,8 @@ class SequenceSpace(SearchSpace):
         pools: ``none``; or ``max`` and ``avg``, which halve the number of steps behind each layer.
         depths: numbers of layers.
         widths: numbers of channels. A supernet is of one width, as its weights are not cut.
-        readouts: ``mean``, ``max``, ``attention``, ``last``.
+        readouts: ``mean``, ``max``, ``attention``, ``last``; or ``each`` alone, for objectives that want an output of
+            each step, such as ``Transcription``.
         positions: what self-attention is told of the places of steps: ``sinusoidal``, ``learned``, ``none``.
         stride: steps that the stem makes one of, for long series such as speech.
         shared: one choice for all layers instead of one a layer.
@@ -60,6 +61,7 @@ class SequenceSpace(SearchSpace):
     """
 
     shapes = (TokenShape, SeriesShape)
+    child_class = SequenceChild
 
     def __init__(
         self,
@@ -151,6 +153,11 @@ class SequenceSpace(SearchSpace):
                         f"{self.name}: '{label}' has no {width} channels: give 'widths' multiples of "
                         f"{parts.get(label, 1)}."
                     )
+        if "each" in layout.readouts and len(layout.readouts) > 1:
+            raise ValueError(
+                f"{self.name}: 'readouts' has {', '.join(layout.readouts)}, which are features of an input and of each "
+                "of its steps: give 'each' alone, or others without it."
+            )
         pools = layout.questions["pool"]
         if "none" in pools and len(pools) > 1:
             raise ValueError(
