@@ -305,7 +305,7 @@ def search(
         shape=task.shape,
         metric=task.goal.metric,
         test_score=judged.value,
-        ci95=wilson(judged.value, len(task.test)) if isinstance(task.goal, Classification) else judged.half,
+        ci95=_half_width(judged, task),
         class_accuracy=_by_class(judged, task, classes),
         images=(len(part), len(task.test)),
         cost=cost,
@@ -317,6 +317,13 @@ def search(
         untried=found.untried,
         validated=validated,
     )
+
+
+def _half_width(judged: Judged, task: Task) -> float:
+    """Of the 95 % interval of the test score: of a share by Wilson, and so where all or none of a ratio is right."""
+    if isinstance(task.goal, Classification) or judged.half == 0:
+        return wilson(min(max(judged.value, 0.0), 1.0), len(task.test))
+    return judged.half
 
 
 def _by_class(judged: Judged, task: Task, classes: tuple[str, ...]) -> dict[str, float]:
@@ -352,6 +359,8 @@ def _check_arguments(task: Task, space: SearchSpace, method: Searcher | None, se
     if seed < 0:
         raise ValueError(f"search: seed = {seed} must be at least 0.")
     check_task(task)
+    space.check_shape(task.shape)
+    space.check_objective(task.goal)
 
 
 def _train(

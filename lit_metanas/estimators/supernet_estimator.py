@@ -64,6 +64,7 @@ class SupernetEstimator(Estimator):
     ) -> None:
         del seed
         require_classes(task, type(self).__name__)
+        space.check_objective(task.goal)
         self.task = task
         self.space = space
         self.val = validation_part(task)

@@ -17,6 +17,7 @@ from lit_metanas.spaces.child_network import ChildNetwork
 from lit_metanas.spaces.choice_space import ChoiceSpace
 from lit_metanas.spaces.supernet import NetworkCost, Supernet
 from lit_metanas.tasks.inputs import ImageShape, SeriesShape, Shape, TokenShape, as_shape, describe_shape, plain_shape
+from lit_metanas.tasks.objective import Objective
 
 Kind = type[ImageShape] | type[SeriesShape] | type[TokenShape]
 
@@ -97,6 +98,25 @@ class SearchSpace(ChoiceSpace):
             raise ValueError(
                 f"{self.name} is for {taken}, and the inputs are {describe_shape(shape)}: take another space, such as "
                 f"{other}."
+            )
+
+    @property
+    def per_step(self) -> bool:
+        """Whether networks give outputs for each step of an input, instead of one for the whole."""
+        return False
+
+    def check_objective(self, objective: Objective) -> None:
+        """Refuse an objective that wants other outputs than the networks have.
+
+        Raises:
+            ValueError: it does.
+        """
+        if objective.per_step != self.per_step:
+            wanted, given = ("each step of an input", "the whole") if objective.per_step else ("an input", "each step")
+            fix = "readouts=['each']" if objective.per_step else "other readouts than 'each'"
+            raise ValueError(
+                f"{type(objective).__name__} wants outputs for {wanted}, and {self.name} has them for {given}: take "
+                f"SequenceSpace with {fix}."
             )
 
     def supernet(self, shape: Shape) -> Supernet:

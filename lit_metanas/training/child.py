@@ -151,6 +151,7 @@ class Child(LightningModule):
     ) -> None:
         super().__init__()
         self.objective = objective or Classification(way)
+        space.check_objective(self.objective)
         self.space = space
         self.architecture: Architecture = space.canonical(architecture)
         self.shape = shape

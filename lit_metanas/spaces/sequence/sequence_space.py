@@ -102,6 +102,11 @@ class SequenceSpace(SearchSpace):
         if fixed:
             self.choices = restrict(self.choices, fixed, self.name)
 
+    @property
+    def per_step(self) -> bool:
+        """Whether the readout leaves the steps as they are."""
+        return self.layout.readouts == ("each",)
+
     def supernet(self, shape: Shape) -> Supernet:
         """Build the network that holds all candidates.
 

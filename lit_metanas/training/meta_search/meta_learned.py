@@ -15,6 +15,7 @@ from lit_metanas.records.budget import Cost
 from lit_metanas.relaxations import Relaxation
 from lit_metanas.spaces import SearchSpace, Supernet, inherit
 from lit_metanas.tasks.inputs import Shape, as_shape, describe_shape
+from lit_metanas.tasks.objective import Classification
 from lit_metanas.training.architecture_logits import ArchitectureLogits
 from lit_metanas.training.meta_search.episode_evaluation import EpisodeEvaluation
 from lit_metanas.training.meta_search.meta_checkpoint import (
@@ -90,9 +91,11 @@ class MetaLearned(EpisodeEvaluation):
         """Make supernet and head, with the weights that they get when the module is made.
 
         Raises:
-            ValueError: the head has to know the number of classes, or the checkpoint to start from does not fit.
+            ValueError: the head has to know the number of classes, the checkpoint to start from does not fit, or the
+                space's networks do not tell classes apart.
         """
         relaxation, head, batch_norm = self._parts
+        self.space.check_objective(Classification(way or 1))
         self.shape: Shape = shape
         with torch.random.fork_rng(devices=[], enabled=self._random_state is not None):
             if self._random_state is not None:

@@ -86,6 +86,7 @@ class SupernetTraining(LightningModule):
         self.automatic_optimization = False
         assert task.val is not None
         require_classes(task, type(self).__name__)
+        space.check_objective(task.goal)
         self.space, self.task, self.val = space, task, task.val
         self.weight_rates, self.budget, self.steps = rates, budget, steps
         self.generator = torch.Generator().manual_seed(seed)
