@@ -300,7 +300,7 @@ class Drawing(Faulty):
         (Deaf, "Under the softmax relaxation no gradient reaches the logit of 'ReLU' of 'layer2.activation'."),
         (Lucky, "Two generators of one seed draw different noise."),
         (Fixed, "Generators of two seeds draw the same noise."),
-        (Short, "Noise for 4 images has not 4 rows."),
+        (Short, "Noise for 4 inputs has not 4 rows."),
         (Noisy, "The supernet gives other features for the same noise."),
         (Drawing, "The supernet draws from PyTorch's global generator."),
     ],
