@@ -152,6 +152,13 @@ def _flush(path: Path) -> None:
         os.close(handle)
 
 
+def cache_folder() -> Path:
+    """The folder for cached files that the environment asks for."""
+    if folder := os.environ.get("LIT_METANAS_CACHE"):
+        return Path(folder)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lit_metanas"
+
+
 def set_aside(folder: Path) -> Path | None:
     """Rename a folder that has something in it; returns its new name."""
     if not folder.exists() or not any(folder.iterdir()):

@@ -38,6 +38,28 @@ def join_classes(classes: Sequence[Tensor]) -> Split:
     return Split(inputs=in_unit_range(inputs) if inputs.dim() == 4 else inputs, labels=labels)
 
 
+def check_shares(owner: str, *, train: float, val: float, test: float, seed: int) -> None:
+    """Look at the shares of each class's examples that the parts of a task get.
+
+    Args:
+        owner: whose arguments they are, for messages.
+        train: share of the train part.
+        val: share of the val part; it may be 0.
+        test: share of the test part.
+        seed: of the split.
+
+    Raises:
+        ValueError: one is out of its range, or they sum to more than 1.
+    """
+    if min(train, test) <= 0 or val < 0 or train + val + test > 1 + 1e-6:
+        raise ValueError(
+            f"{owner}: train = {train}, val = {val}, test = {test} must be shares above 0 (val: at least 0) "
+            f"with a sum of at most 1."
+        )
+    if seed < 0:
+        raise ValueError(f"{owner}: seed = {seed} must be at least 0.")
+
+
 def part_sizes(culprit: str, examples: int, *, train: float | None, val: float, test: float) -> tuple[int, int, int]:
     """How many of a class's examples go to train, val and test: at least one where the share is not 0.
 

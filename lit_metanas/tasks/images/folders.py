@@ -8,10 +8,11 @@ from pathlib import Path
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
-from lit_metanas.tasks.images.image_files import class_folders, has_colour, read_images, require_shape
+from lit_metanas.tasks.class_folders import class_folders
+from lit_metanas.tasks.images.image_files import SUFFIXES, has_colour, read_images, require_shape
 from lit_metanas.tasks.inputs import Shape, image_shape
 from lit_metanas.tasks.source import Subset, TaskSource
-from lit_metanas.tasks.splits import class_subsets, part_sizes, split_classes
+from lit_metanas.tasks.splits import check_shares, class_subsets, part_sizes, split_classes
 from lit_metanas.tasks.task import Task, TaskCollection
 
 
@@ -60,20 +61,14 @@ class FolderTask(TaskCollection):
     ) -> None:
         if shape is not None:
             require_shape("FolderTask", shape)
-        if min(train, test) <= 0 or val < 0 or train + val + test > 1 + 1e-6:
-            raise ValueError(
-                f"FolderTask: train = {train}, val = {val}, test = {test} must be shares above 0 (val: at least 0) "
-                f"with a sum of at most 1."
-            )
-        if seed < 0:
-            raise ValueError(f"FolderTask: seed = {seed} must be at least 0.")
+        check_shares("FolderTask", train=train, val=val, test=test, seed=seed)
         self.root = Path(root)
         self._shape = shape and (shape[0], shape[1], shape[2])
         self.train = train
         self.val = val
         self.test = test
         self.seed = seed
-        self._files = class_folders(self.root)
+        self._files = class_folders(self.root, SUFFIXES, "images")
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -165,7 +160,7 @@ class ImageFolder(TaskSource):
         require_shape("ImageFolder", shape)
         self.root = Path(root)
         self._shape = (shape[0], shape[1], shape[2])
-        self._files = class_folders(self.root)
+        self._files = class_folders(self.root, SUFFIXES, "images")
         self._classes = class_subsets(
             list(self._files),
             {"train": train, "val": val, "test": test},

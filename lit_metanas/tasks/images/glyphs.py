@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -15,7 +14,7 @@ import torch
 from torch import Tensor
 
 from lit_metanas.io.arrays import read_npz
-from lit_metanas.io.files import replacing
+from lit_metanas.io.files import cache_folder, replacing
 from lit_metanas.tasks.images.glyph_faces import CANVAS, FACES, Distortion, Letter, font_file, letters, master
 from lit_metanas.tasks.source import Subset, TaskSource
 
@@ -72,7 +71,7 @@ class Glyphs(TaskSource):
             if value < 0:
                 raise ValueError(f"Glyphs: {name} = {value} must be at least 0.")
         self.seed = seed
-        self.cache = Path(cache) if cache else _default_cache()
+        self.cache = Path(cache) if cache else cache_folder()
         self.pool = pool
         self.ordinary = ordinary
         self.held_out = held_out
@@ -170,13 +169,6 @@ def _letters_of(subset: Subset) -> tuple[Letter, ...]:
 @cache
 def _names(subset: Subset) -> tuple[str, ...]:
     return tuple(letter.name for letter in _letters_of(subset))
-
-
-def _default_cache() -> Path:
-    """Return the folder for cached files that the environment asks for."""
-    if folder := os.environ.get("LIT_METANAS_CACHE"):
-        return Path(folder)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lit_metanas"
 
 
 def _read(file: Path, shape: tuple[int, ...]) -> Tensor | None:

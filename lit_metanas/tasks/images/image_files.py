@@ -12,7 +12,8 @@ from torch import Tensor
 
 from lit_metanas.io.arrays import DAMAGED
 from lit_metanas.io.files import read_regular
-from lit_metanas.io.text import is_text, number_of, writable
+from lit_metanas.io.text import writable
+from lit_metanas.tasks.class_folders import files_in
 
 LARGEST_IMAGE, MOST_IMAGE_PIXELS = 1 << 28, 1 << 26
 """Bytes of an image file, and pixels of an image."""
@@ -20,7 +21,8 @@ LARGEST_IMAGE, MOST_IMAGE_PIXELS = 1 << 28, 1 << 26
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 """Those of the suffixes. Pillow tells formats by their first bytes, and for some it starts other programs."""
 
-_SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+"""How the names of image files end, in small letters."""
 
 
 def read_image(file: Path, shape: tuple[int, int, int]) -> Tensor:
@@ -76,41 +78,9 @@ def read_images(files: list[Path], shape: tuple[int, int, int]) -> Tensor:
     return torch.stack([read_image(file, shape) for file in files])
 
 
-def class_folders(root: Path) -> dict[str, list[Path]]:
-    """Return the image files of each class: the sub-folders of a folder, by name.
-
-    Raises:
-        FileNotFoundError: the folder does not exist.
-        ValueError: it is a file; the folder has fewer than two sub-folders; or one of them has no image, or a name that
-            cannot be written in UTF-8.
-    """
-    if root.exists() and not root.is_dir():
-        raise ValueError(
-            f"{writable(str(root))} is a single file: give the folder that has one sub-folder of images per class."
-        )
-    if not root.is_dir():
-        raise FileNotFoundError(f"There is no folder {root}: give a folder with one sub-folder of images per class.")
-    folders = sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-    if len(folders) < 2:
-        raise ValueError(
-            f"{root} has {number_of(len(folders), 'class folder')}: give a sub-folder of images for each of two or "
-            "more classes."
-        )
-    for name in (root.resolve().name, *(folder.name for folder in folders)):
-        if not is_text(name):
-            raise ValueError(
-                f"The name of the folder '{writable(name)}' in {writable(str(root))} is not UTF-8: rename it."
-            )
-    classes = {folder.name: image_files(folder) for folder in folders}
-    for name, files in classes.items():
-        if not files:
-            raise ValueError(f"{root / name} has no images ({', '.join(sorted(_SUFFIXES))}): add some or remove it.")
-    return classes
-
-
 def image_files(folder: Path) -> list[Path]:
     """Return the image files directly in a folder, by name."""
-    return sorted(f for f in folder.iterdir() if f.suffix.lower() in _SUFFIXES and not f.name.startswith("."))
+    return files_in(folder, SUFFIXES)
 
 
 def require_shape(owner: str, shape: tuple[int, int, int]) -> None:

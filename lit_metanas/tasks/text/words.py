@@ -1,0 +1,239 @@
+"""What turns sentences into inputs: the base, and words by number."""
+
+from __future__ import annotations
+
+import re
+import sys
+import unicodedata
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor
+
+from lit_metanas.tasks.inputs import PADDING, TokenShape
+from lit_metanas.tasks.preprocessing import Preprocessing
+
+UNKNOWN = 1
+"""The token of a word that the vocabulary lacks, and of an empty sentence; those of the vocabulary follow."""
+
+MOST_TOKENS, MOST_STEPS = 1_000_000, 10_000
+"""Tokens of a vocabulary, and of one example."""
+
+UNKNOWN_SHOWN = "\N{REPLACEMENT CHARACTER}"
+"""What an unknown word is shown as."""
+
+
+class TextPreprocessing(Preprocessing):
+    """Turns sentences into inputs in two steps: tokens, which a source keeps, and what a network gets for them.
+
+    One that learns something of text, such as a vocabulary, is given to a source without it, and fitted on the text of
+    the meta-train classes.
+
+    Attributes:
+        steps: tokens of an example at most; what is behind them is cut off.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> class Letters(lm.TextPreprocessing):
+        ...     kind = "letters"
+        ...     steps = 5
+        ...     shape = lm.TokenShape(vocabulary=128, steps=5)
+        ...     def token_lists(self, texts):
+        ...         return [[ord(letter) % 128 for letter in text] for text in texts]
+        ...     def show(self, inputs):
+        ...         return ["".join(map(chr, row)).rstrip(chr(0)) for row in inputs.tolist()]
+        ...     def to_plain(self):
+        ...         return {}
+        ...     @classmethod
+        ...     def from_plain(cls, plain):
+        ...         return cls()
+        >>> Letters().encode(["yes", ""])
+        tensor([[121, 101, 115,   0,   0],
+                [  1,   0,   0,   0,   0]])
+    """
+
+    steps: int
+
+    @abstractmethod
+    def token_lists(self, texts: Sequence[str]) -> list[list[int]]:
+        """The tokens of each text, uncut, above ``PADDING``; none for an empty text."""
+
+    def fitted(self, texts: Iterable[str]) -> Self:
+        """The same with what it learns of text, unless it has it."""
+        return self
+
+    def tokens(self, texts: Sequence[str]) -> Tensor:
+        """The tokens of texts, padded and cut, shape ``(n, steps)``, int64; at least one of each text.
+
+        Raises:
+            ValueError: one is no text.
+        """
+        wrong = next((text for text in texts if not isinstance(text, str)), None)
+        if wrong is not None:
+            raise ValueError(f"An example is a {type(wrong).__name__}, not a text: give texts.")
+        found = torch.full((len(texts), self.steps), PADDING, dtype=torch.int64)
+        # Nothing behind the longest word that would count is looked at, so that no text takes long.
+        for row, tokens in enumerate(self.token_lists([text[: _LONGEST_WORD * self.steps] for text in texts])):
+            kept = tokens[: self.steps] or [UNKNOWN]
+            found[row, : len(kept)] = torch.tensor(kept)
+        return found
+
+    def look_up(self, tokens: Tensor) -> Tensor:
+        """What a network gets for tokens, shape ``(n, steps)``; the tokens themselves by default."""
+        return tokens
+
+    def encode(self, raw: Sequence[Any]) -> Tensor:
+        """The inputs of texts, shape ``(n, *shape)``."""
+        return self.look_up(self.tokens(raw))
+
+
+_LONGEST_WORD = 100
+
+
+@dataclass(frozen=True)
+class Words(TextPreprocessing):
+    """Lower-cased words and punctuation marks by number, most frequent first, above padding and the unknown word.
+
+    Attributes:
+        size: words of the vocabulary at most.
+        least: how often a word stands in the text that the vocabulary is counted on, at least.
+        steps: words of an example at most; what is behind them is cut off.
+        words: the vocabulary; empty before it is counted. A source counts it on the text of its meta-train classes.
+
+    Raises:
+        ValueError: a number is out of its range, or a word stands twice or is none.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> words = lm.Words(steps=6, least=1).fitted(["Book a table!", "Book a flight."])
+        >>> words.encode(["book a train", ""])
+        tensor([[3, 2, 1, 0, 0, 0],
+                [1, 0, 0, 0, 0, 0]])
+        >>> words.show(words.encode(["A table, please!"]))
+        ['a table � �!']
+    """
+
+    kind: ClassVar[str] = "words"
+
+    size: int = 20_000
+    least: int = 2
+    steps: int = 32
+    words: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_range("Words", size=(self.size, 1, MOST_TOKENS), least=(self.least, 1, sys.maxsize))
+        check_range("Words", steps=(self.steps, 1, MOST_STEPS))
+        wrong = next((word for word in self.words if not isinstance(word, str) or split_words(word) != [word]), None)
+        if wrong is not None:
+            raise ValueError(f"Words: {wrong!r} is not a lower-cased word or a punctuation mark: leave it out.")
+        if len(self.words) > self.size or len(set(self.words)) < len(self.words):
+            raise ValueError(f"Words: the vocabulary has more than {self.size} words, or one twice.")
+
+    @property
+    def shape(self) -> TokenShape:
+        """Of one input."""
+        return TokenShape(UNKNOWN + 1 + len(self.words), self.steps)
+
+    def fitted(self, texts: Iterable[str]) -> Self:
+        """The same with the vocabulary of some texts, unless it has one. Words of the same number go by the alphabet."""
+        if self.words:
+            return self
+        counts = Counter(word for text in texts for word in split_words(text))
+        order = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+        return replace(self, words=tuple(word for word, count in order[: self.size] if count >= self.least))
+
+    def token_lists(self, texts: Sequence[str]) -> list[list[int]]:
+        """The words of each text by number."""
+        return [[self._numbers.get(word, UNKNOWN) for word in split_words(text)] for text in texts]
+
+    def show(self, inputs: Tensor) -> list[str]:
+        """Each sentence, in small letters; unknown words as question marks in a diamond."""
+        names = ("", UNKNOWN_SHOWN, *self.words)
+        return [_sentence([names[token] for token in row if token != PADDING]) for row in inputs.tolist()]
+
+    def to_plain(self) -> dict[str, Any]:
+        """The numbers and the vocabulary."""
+        return {"size": self.size, "least": self.least, "steps": self.steps, "words": list(self.words)}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
+        """The inverse of ``to_plain``."""
+        words = plain_list("Words", plain, "words")
+        return cls(**plain_numbers("Words", plain, "size", "least", "steps"), words=tuple(words))
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        return {word: number for number, word in enumerate(self.words, UNKNOWN + 1)}
+
+
+def split_words(text: str) -> list[str]:
+    """The lower-cased words and punctuation marks of a text.
+
+    Example:
+        >>> split_words("Don't panic: it's 5 o'clock!")
+        ["don't", 'panic', ':', "it's", '5', "o'clock", '!']
+    """
+    return _pattern().findall(unicodedata.normalize("NFC", text).lower())
+
+
+@cache
+def _pattern() -> re.Pattern[str]:
+    """Words with apostrophes within, else single marks. Vowel signs, as of Hindi, are no letters to ``re``."""
+    signs = [chr(code) for code in range(0x300, 0x20D0) if unicodedata.category(chr(code)).startswith("M")]
+    letter = rf"[\w{''.join(signs)}]"
+    return re.compile(rf"{letter}+(?:['’]{letter}+)*|\S")
+
+
+def _sentence(words: Sequence[str]) -> str:
+    """Words with spaces between, but for punctuation marks that stand close to a neighbour."""
+    text = ""
+    for word in words:
+        text += word if not text or word in _CLOSE or text[-1] in _OPEN else f" {word}"
+    return text
+
+
+_CLOSE, _OPEN = frozenset(".,;:!?%)]}’。，、"), frozenset("([{¿¡")
+
+
+def check_range(owner: str, **numbers: tuple[Any, int, int]) -> None:
+    """Find a number that is out of its range.
+
+    Args:
+        owner: what it is of, as a message begins.
+        numbers: each with its least and its largest value.
+
+    Raises:
+        ValueError: there is one, or one is not whole.
+    """
+    for name, (value, least, most) in numbers.items():
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+            bounds = f"at least {least}" if most == sys.maxsize else f"from {least} to {most}"
+            raise ValueError(f"{owner}: {name} = {value} must be a whole number, {bounds}.")
+
+
+def plain_numbers(owner: str, plain: Mapping[str, Any], *names: str) -> dict[str, int]:
+    """Whole numbers of a stored preprocessing by their names; their range is the constructor's matter.
+
+    Raises:
+        ValueError: one is missing.
+    """
+    missing = next((name for name in names if name not in plain), None)
+    if missing is not None:
+        raise ValueError(f"{owner}: the stored preprocessing has no '{missing}'.")
+    return {name: plain[name] for name in names}
+
+
+def plain_list(owner: str, plain: Mapping[str, Any], name: str) -> list[Any]:
+    """A list of a stored preprocessing.
+
+    Raises:
+        ValueError: it is missing, or no list.
+    """
+    if not isinstance(plain.get(name), list):
+        raise ValueError(f"{owner}: the stored preprocessing has no list '{name}'.")
+    return list(plain[name])
