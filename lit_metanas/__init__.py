@@ -27,10 +27,12 @@ __version__ = "0.1.0"
 _NAMES = {
     "io": ("tune_allocator"),
     "tasks": (
-        "ArraySource ClassDistances Classification DataStatistics DatasetSource Distortion DrawnTasks Episode "
-        "EpisodeDataModule EpisodeLoader EpisodeSampler EpisodeStream FolderTask Glyphs ImageFolder ImageShape "
-        "JoinedEmbedding NewImages Objective Omniglot Preprocessing RandomFeatures SeriesShape Shape Split Subset "
-        "TargetTaskDataModule Task TaskCollection TaskEmbedding TaskSource TokenShape TorchvisionSource Transcription "
+        "ArraySource BytePairs ClassDistances Classification DataStatistics DatasetSource Distortion "
+        "Docstrings DrawnTasks Episode EpisodeDataModule EpisodeLoader EpisodeSampler EpisodeStream "
+        "FolderTask Glyphs ImageFolder ImageShape JoinedEmbedding NewImages Objective Omniglot Phrases "
+        "Preprocessing RandomFeatures SentenceSource SeriesShape Shape Split StaticVectors Subset "
+        "TargetTaskDataModule Task TaskCollection TaskEmbedding TaskSource TextDataset TextFolder "
+        "TextPreprocessing TextSource TextTable TextTask TokenShape TorchvisionSource Transcription Words "
         "check_task draw_episode draw_task shape_of task_from_arrays task_from_dataset"
     ),
     "spaces": (

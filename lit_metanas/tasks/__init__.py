@@ -13,6 +13,20 @@ from lit_metanas.tasks.preprocessing import Preprocessing
 from lit_metanas.tasks.sampling import DrawnTasks, draw_episode, draw_task
 from lit_metanas.tasks.source import Subset, TaskSource
 from lit_metanas.tasks.task import Episode, Split, Task, TaskCollection, check_task
+from lit_metanas.tasks.text import (
+    BytePairs,
+    Docstrings,
+    Phrases,
+    SentenceSource,
+    StaticVectors,
+    TextDataset,
+    TextFolder,
+    TextPreprocessing,
+    TextSource,
+    TextTable,
+    TextTask,
+    Words,
+)
 
 if TYPE_CHECKING:
     from lit_metanas.tasks.episode_data import EpisodeDataModule
@@ -21,11 +35,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArraySource",
+    "BytePairs",
     "ClassDistances",
     "Classification",
     "DataStatistics",
     "DatasetSource",
     "Distortion",
+    "Docstrings",
     "DrawnTasks",
     "Episode",
     "EpisodeDataModule",
@@ -40,20 +56,30 @@ __all__ = [
     "NewImages",
     "Objective",
     "Omniglot",
+    "Phrases",
     "Preprocessing",
     "RandomFeatures",
+    "SentenceSource",
     "SeriesShape",
     "Shape",
     "Split",
+    "StaticVectors",
     "Subset",
     "TargetTaskDataModule",
     "Task",
     "TaskCollection",
     "TaskEmbedding",
     "TaskSource",
+    "TextDataset",
+    "TextFolder",
+    "TextPreprocessing",
+    "TextSource",
+    "TextTable",
+    "TextTask",
     "TokenShape",
     "TorchvisionSource",
     "Transcription",
+    "Words",
     "check_task",
     "draw_episode",
     "draw_task",

@@ -1,0 +1,99 @@
+"""Sentences with labels, as files have them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from lightning.pytorch.utilities import rank_zero_warn
+
+from lit_metanas.io.files import read_regular
+from lit_metanas.io.text import is_text, number_of, printable, writable
+
+LONGEST_SENTENCE, MOST_SENTENCES = 100_000, 1_000_000
+"""Characters of a text, and texts of a collection."""
+
+
+class Labelled(NamedTuple):
+    """A text with its label.
+
+    Attributes:
+        where: its place, for messages, for instance ``line 3``.
+        text: the text.
+        label: the name of its class.
+    """
+
+    where: str
+    text: str
+    label: str
+
+
+def by_label(rows: Iterable[Labelled], place: str) -> dict[str, list[str]]:
+    """The texts of each class, in their order; the classes go by the alphabet. What stands twice is taken once.
+
+    Args:
+        rows: the texts with their labels.
+        place: where they are from, as messages begin.
+
+    Raises:
+        ValueError: a text or label is empty, too long or not Unicode, or there are too many texts or fewer than two
+            classes.
+    """
+    found: dict[str, dict[str, None]] = {}
+    number = 0
+    for number, row in enumerate(rows, 1):
+        if number > MOST_SENTENCES:
+            raise ValueError(f"'{place}' has more than {MOST_SENTENCES} texts: take fewer.")
+        found.setdefault(_checked(row, "label", row.label, place), {})[_checked(row, "text", row.text, place)] = None
+    if not number:
+        raise ValueError(f"'{place}' holds no texts: give some of two or more classes.")
+    if len(found) < 2:
+        (label,) = found
+        raise ValueError(
+            f"All texts of '{place}' have the label '{printable(label, 80)}': give texts of two or more classes."
+        )
+    twice = number - sum(map(len, found.values()))
+    if twice:
+        rank_zero_warn(f"'{place}' repeats {number_of(twice, 'text')} of the same class: each is taken once.")
+    return {label: list(found[label]) for label in sorted(found)}
+
+
+def _checked(row: Labelled, noun: str, value: str, place: str) -> str:
+    """A text or label without white space around it."""
+    if not isinstance(value, str):
+        raise ValueError(f"The {noun} at {row.where} of '{place}' is a {type(value).__name__}: give a text.")
+    if len(value) > LONGEST_SENTENCE:
+        raise ValueError(
+            f"The {noun} at {row.where} of '{place}' has {len(value)} characters, more than {LONGEST_SENTENCE}: "
+            "shorten it."
+        )
+    if not is_text(value):
+        raise ValueError(f"The {noun} at {row.where} of '{place}' is not Unicode: leave it out.")
+    if not value.strip():
+        raise ValueError(f"There is no {noun} at {row.where} of '{place}': fill it in, or leave this one out.")
+    return value.strip()
+
+
+def read_utf8(path: Path, largest: int) -> str:
+    """Read a file of text.
+
+    Args:
+        path: the file; a byte order mark at its begin is left out.
+        largest: number of bytes beyond which it is not read.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it is not a regular file, larger, or not UTF-8.
+    """
+    try:
+        content = read_regular(path, largest)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"There is no file '{writable(str(path))}': give the path of one.") from None
+    except ValueError as error:
+        raise ValueError(f"'{writable(str(path))}' {error}: give another file.") from None
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"'{writable(str(path))}' is not UTF-8 in line {line}: save it in that encoding.") from None

@@ -1,0 +1,153 @@
+"""Sentences of many classes, from which episodes and tasks are drawn."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from itertools import chain
+
+import torch
+from torch import Tensor
+
+from lit_metanas.tasks.inputs import Shape
+from lit_metanas.tasks.source import SUBSETS, Subset, TaskSource
+from lit_metanas.tasks.splits import class_subsets
+from lit_metanas.tasks.text.labelled_text import Labelled, by_label
+from lit_metanas.tasks.text.words import TextPreprocessing, Words
+
+Sentences = Mapping[str, Sequence[str]]
+"""The sentences of each class, by its name."""
+
+
+class TextSource(TaskSource):
+    """Sentences by class. The tokens of a class are kept in memory from its first use on.
+
+    Args:
+        preprocessing: what makes inputs of sentences; None takes ``Words()``. One without a vocabulary gets that of the
+            meta-train classes.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> class Greetings(lm.TextSource):
+        ...     def sentences(self, subset):
+        ...         return {"hello": ["good day", "good morning"], "farewell": ["good night", "see you"]}
+        >>> source = Greetings(lm.Words(least=1, steps=3))
+        >>> source.inputs("train", 0, [0, 1])
+        tensor([[2, 3, 0],
+                [2, 4, 0]])
+    """
+
+    def __init__(self, preprocessing: TextPreprocessing | None = None) -> None:
+        self._given = Words() if preprocessing is None else preprocessing
+        self._fitted: TextPreprocessing | None = None
+        self._tokens: dict[tuple[Subset, int], Tensor] = {}
+
+    @abstractmethod
+    def sentences(self, subset: Subset) -> Sentences:
+        """The sentences of each class of a subset."""
+
+    @property
+    def preprocessing(self) -> TextPreprocessing:
+        """What makes inputs of sentences, with its vocabulary."""
+        if self._fitted is None:
+            self._fitted = self._given.fitted(chain.from_iterable(self.sentences("train").values()))
+        return self._fitted
+
+    @property
+    def shape(self) -> Shape:
+        """Of one input."""
+        return self.preprocessing.shape
+
+    def classes(self, subset: Subset) -> tuple[str, ...]:
+        """Return the names of a subset's classes."""
+        return tuple(self.sentences(subset))
+
+    def instances(self, subset: Subset, class_index: int, held_out: bool = False) -> int:
+        """Return how many sentences a class has; none is held out."""
+        return 0 if held_out else len(self.sentences(subset)[self.classes(subset)[class_index]])
+
+    def inputs(self, subset: Subset, class_index: int, instances: Sequence[int], held_out: bool = False) -> Tensor:
+        """Return the inputs of sentences of one class."""
+        place = subset, class_index
+        if place not in self._tokens:
+            texts = self.sentences(subset)[self.classes(subset)[class_index]]
+            self._tokens[place] = self.preprocessing.tokens(texts).to(torch.int32)
+        return self.preprocessing.look_up(self._tokens[place][list(instances)].long())
+
+
+class SentenceSource(TextSource):
+    """Sentences in memory; the classes are split as given, or at random by a seed.
+
+    Args:
+        sentences: those of each class. One that stands twice in a class is taken once.
+        train: names of the meta-training classes; if any of the three lists is given, no class is drawn at random.
+        val: names of the meta-validation classes.
+        test: names of the meta-test classes.
+        fractions: shares of the classes in the three subsets, if no list is given.
+        seed: seed of the random split, at least 0.
+        preprocessing: as in ``TextSource``.
+        name: the first part of the ids of this source's tasks.
+
+    Raises:
+        ValueError: there are fewer than two classes, a sentence is empty, too long or no text, a named class does not
+            exist or is named twice, or the fractions are negative or do not sum to 1.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> sentences = {f"class {c}": [f"word {c} and {i}" for i in range(9)] for c in range(6)}
+        >>> source = lm.SentenceSource(sentences, fractions=(0.5, 0.0, 0.5), preprocessing=lm.Words(steps=4))
+        >>> task = lm.draw_task(source, way=2, train=4, val=2, test=3)
+        >>> task.shape, task.classes
+        (TokenShape(vocabulary=7, steps=4), ('class 0', 'class 4'))
+    """
+
+    def __init__(
+        self,
+        sentences: Sentences,
+        *,
+        train: Sequence[str] | None = None,
+        val: Sequence[str] | None = None,
+        test: Sequence[str] | None = None,
+        fractions: tuple[float, float, float] = (0.64, 0.16, 0.2),
+        seed: int = 0,
+        preprocessing: TextPreprocessing | None = None,
+        name: str = "sentences",
+    ) -> None:
+        super().__init__(preprocessing)
+        self._name = name
+        rows = (
+            Labelled(f"sentence {number} of class {label!r}", text, str(label))
+            for label, texts in sentences.items()
+            for number, text in enumerate(texts)
+        )
+        self._sentences = split_sentences(
+            by_label(rows, name),
+            {"train": train, "val": val, "test": test},
+            fractions=fractions,
+            seed=seed,
+            owner=type(self).__name__,
+            place=name,
+        )
+
+    @property
+    def name(self) -> str:
+        """The name that was given."""
+        return self._name
+
+    def sentences(self, subset: Subset) -> Sentences:
+        """The sentences of each class of a subset."""
+        return self._sentences[subset]
+
+
+def split_sentences(
+    sentences: Sentences,
+    lists: Mapping[Subset, Sequence[str] | None],
+    *,
+    fractions: tuple[float, float, float],
+    seed: int,
+    owner: str,
+    place: str,
+) -> dict[Subset, Sentences]:
+    """The sentences of each subset's classes; see ``class_subsets``."""
+    names = class_subsets(list(sentences), lists, fractions=fractions, seed=seed, owner=owner, place=place)
+    return {subset: {name: sentences[name] for name in names[subset]} for subset in SUBSETS}

@@ -1,0 +1,257 @@
+"""Tables with a column of texts and one of labels."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from lit_metanas.io.json_files import parse_json
+from lit_metanas.io.text import nearest, printable
+from lit_metanas.tasks.source import SUBSETS, Subset
+from lit_metanas.tasks.text.labelled_text import LONGEST_SENTENCE, MOST_SENTENCES, Labelled, by_label, read_utf8
+from lit_metanas.tasks.text.text_source import Sentences, TextSource, split_sentences
+from lit_metanas.tasks.text.words import TextPreprocessing
+
+LARGEST_TABLE, MOST_COLUMNS, MOST_VALUES = 1 << 28, 1_000, 10_000_000
+"""Bytes of a file, columns of a table, and values in it."""
+
+TEXT_COLUMNS = ("text", "sentence", "utterance", "question", "query", "review", "comment", "message", "content", "title")
+LABEL_COLUMNS = ("label", "intent", "class", "category", "target", "topic", "sentiment", "language", "lang", "tag")
+"""Names by which columns are found, whatever their case."""
+
+SUFFIXES_OF_TABLES = (".csv", ".tsv", ".jsonl")
+"""How the names of tables end."""
+
+Row = tuple[str, Mapping[str, Any]]
+"""Where a row stands, and its values by column."""
+
+
+class TextTable(TextSource):
+    """A table of texts and labels: CSV, TSV or JSON lines, in UTF-8; its classes are split as given, or by a seed.
+
+    The first line of CSV and TSV names the columns; in TSV quotes are letters like others. A row that repeats another
+    is left out, with a warning.
+
+    Args:
+        path: the file; its name ends in ``.csv``, ``.tsv`` or ``.jsonl``.
+        text: the column of texts; None finds it by a usual name, such as ``text`` or ``sentence``, or takes the other
+            one of two.
+        label: the column of labels; None finds it by a usual name, such as ``label`` or ``intent``, or takes the other
+            one of two. Of two columns with unusual names, labels are in the one with fewer different values.
+        subset: a column that says of each class whether it is in ``train``, ``val`` or ``test``; then no list is given.
+        train: names of the meta-training classes; if any of the three lists is given, no class is drawn at random.
+        val: names of the meta-validation classes.
+        test: names of the meta-test classes.
+        fractions: shares of the classes in the three subsets, if no list and no column is given.
+        seed: seed of the random split, at least 0.
+        preprocessing: what makes inputs of texts; None takes ``Words()``. One without a vocabulary gets that of the
+            meta-train classes.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is no such table, is too large, has a text that is empty or too long, lacks a column or has
+            fewer than two classes; a class stands in two subsets, a named one does not exist, or an argument is out of
+            its range.
+
+    Example:
+        >>> from pathlib import Path
+        >>> import lit_metanas as lm
+        >>> rows = [f"how do I {verb} it {n} times,{verb}" for verb in ("fold", "cut", "glue", "sew") for n in range(9)]
+        >>> size = Path("help.csv").write_text("sentence,intent\\n" + "\\n".join(rows))
+        >>> source = lm.TextTable("help.csv", train=["cut", "fold"], test=["glue", "sew"])
+        >>> source.classes("test"), lm.draw_task(source, way=2, train=4, val=2, test=3).shape
+        (('glue', 'sew'), TokenShape(vocabulary=10, steps=32))
+    """
+
+    def __init__(
+        self,
+        path: str,
+        text: str | None = None,
+        label: str | None = None,
+        subset: str | None = None,
+        train: list[str] | None = None,
+        val: list[str] | None = None,
+        test: list[str] | None = None,
+        fractions: tuple[float, float, float] = (0.64, 0.16, 0.2),
+        seed: int = 0,
+        preprocessing: TextPreprocessing | None = None,
+    ) -> None:
+        super().__init__(preprocessing)
+        self.path = Path(path)
+        rows = list(read_rows(self.path))
+        columns = find_columns(rows, str(path), text, label, subset)
+        lists: dict[Subset, list[str] | None] = {"train": train, "val": val, "test": test}
+        if subset is not None:
+            if any(listed is not None for listed in lists.values()):
+                raise ValueError(f"TextTable: give lists of classes or the column '{subset}', not both.")
+            lists = _told_subsets(rows, str(path), columns[1], subset)
+        self._sentences = split_sentences(
+            by_label(labelled_rows(rows, *columns), str(path)),
+            lists,
+            fractions=fractions,
+            seed=seed,
+            owner="TextTable",
+            place=str(path),
+        )
+
+    @property
+    def name(self) -> str:
+        """The name of the file, without its ending."""
+        return self.path.stem
+
+    def sentences(self, subset: Subset) -> Sentences:
+        """The texts of each class of a subset."""
+        return self._sentences[subset]
+
+
+def read_rows(path: Path) -> Iterator[Row]:
+    """The rows of a table.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no table of a known kind, or damaged.
+    """
+    kind = path.suffix.lower()
+    if kind not in SUFFIXES_OF_TABLES:
+        raise ValueError(f"'{path}' is no table: give a file whose name ends in {', '.join(SUFFIXES_OF_TABLES)}.")
+    content = read_utf8(path, LARGEST_TABLE)
+    values = 0
+    rows = _json_rows(content, path) if kind == ".jsonl" else _separated_rows(content, path, kind)
+    for number, (where, row) in enumerate(rows, 1):
+        values += len(row)
+        if number > MOST_SENTENCES or values > MOST_VALUES:
+            raise ValueError(
+                f"'{path}' has more than {MOST_SENTENCES} rows or {MOST_VALUES} values: take fewer rows, and only the "
+                "columns of texts and labels."
+            )
+        yield where, row
+
+
+def _separated_rows(content: str, path: Path, kind: str) -> Iterator[Row]:
+    if kind == ".csv":
+        lines = csv.reader(StringIO(content, newline=""), strict=True)
+    else:
+        lines = csv.reader(StringIO(content, newline=""), delimiter="\t", quoting=csv.QUOTE_NONE)
+    names: list[str] | None = None
+    try:
+        for values in lines:
+            if names is None:
+                names = _column_names(values, path)
+            elif any(value.strip() for value in values):
+                if len(values) != len(names):
+                    raise ValueError(
+                        f"Line {lines.line_num} of '{path}' has {len(values)} values for {len(names)} columns: fix it, "
+                        "or put quotes around values with a separator."
+                    )
+                yield f"line {lines.line_num}", dict(zip(names, values, strict=True))
+    except csv.Error as error:
+        raise ValueError(f"'{path}' is damaged at line {lines.line_num} ({error}): fix its quotes.") from None
+
+
+def _column_names(values: Sequence[str], path: Path) -> list[str]:
+    names = [value.strip() for value in values]
+    if len(names) > MOST_COLUMNS:
+        raise ValueError(f"'{path}' has {len(names)} columns, more than {MOST_COLUMNS}: leave some out.")
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"'{path}' has two columns '{printable(twice, 80)}': give each a name of its own.")
+    return names
+
+
+def _json_rows(content: str, path: Path) -> Iterator[Row]:
+    for number, line in enumerate(StringIO(content), 1):
+        if not line.strip():
+            continue
+        try:
+            row = parse_json(line.encode(), longest=LONGEST_SENTENCE)
+        except ValueError as error:
+            raise ValueError(f"Line {number} of '{path}' {error}: fix it, or leave it out.") from None
+        if not isinstance(row, dict):
+            raise ValueError(f"Line {number} of '{path}' is no object of names and values: fix it, or leave it out.")
+        yield f"line {number}", row
+
+
+def find_columns(
+    rows: Sequence[Row], place: str, text: str | None, label: str | None, subset: str | None = None
+) -> tuple[str, str]:
+    """The columns of texts and of labels.
+
+    Args:
+        rows: of the table.
+        place: the table's name, for messages.
+        text: the column of texts, if it is named.
+        label: the column of labels, if it is named.
+        subset: a column that is neither.
+
+    Raises:
+        ValueError: there are no rows, a named column does not exist, or one cannot be found.
+    """
+    if not rows:
+        raise ValueError(f"'{place}' has no rows: give a line with the names of the columns, and some with texts.")
+    names = list(rows[0][1])
+    for name in (text, label, subset):
+        if name is not None and name not in names:
+            near = nearest(name, names)
+            hint = f"did you mean '{near}'?" if near else f"it has {_listed(names)}."
+            raise ValueError(f"'{place}' has no column '{name}': {hint}")
+    chosen = [name for name in (text, label, subset) if name is not None]
+    if len(set(chosen)) < len(chosen):
+        raise ValueError(f"'{place}': text, label and subset must be columns of their own, not {_listed(chosen)}.")
+    free = [name for name in names if name not in chosen]
+    text = text or _usual(free, TEXT_COLUMNS)
+    label = label or _usual([name for name in free if name != text], LABEL_COLUMNS)
+    free = [name for name in free if name not in (text, label)]
+    if text is None and label is None and len(free) == 2:
+        first, second = (len({str(row.get(name)) for _, row in rows}) for name in free)
+        if first != second:
+            text, label = free if first > second else reversed(free)
+    elif len(free) == 1:
+        text, label = text or free[0], label or free[0]
+    if text is None or label is None:
+        raise ValueError(
+            f"'{place}' has the columns {_listed(names)}: say by 'text' and 'label' which hold the texts and labels."
+        )
+    return text, label
+
+
+def _usual(names: Sequence[str], known: Sequence[str]) -> str | None:
+    """The only name that is known; None where there are several or none."""
+    found = [name for name in names if name.lower() in known]
+    return found[0] if len(found) == 1 else None
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(printable(name, 40) for name in names[:10]) + (", …" if len(names) > 10 else "")
+
+
+def labelled_rows(rows: Sequence[Row], text: str, label: str) -> Iterator[Labelled]:
+    """Texts and labels of rows; numbers become labels, too."""
+    for where, row in rows:
+        value = row.get(label, "")
+        yield Labelled(where, row.get(text, ""), str(value) if isinstance(value, int) else value)
+
+
+def _told_subsets(rows: Sequence[Row], place: str, label: str, column: str) -> dict[Subset, list[str] | None]:
+    """The classes of each subset as a column says.
+
+    Raises:
+        ValueError: it says something else, or two things of a class.
+    """
+    told: dict[str, Subset] = {}
+    for where, row in rows:
+        found = row.get(column)
+        name = str(row.get(label)).strip()
+        if found not in SUBSETS:
+            raise ValueError(
+                f"Column '{column}' of '{place}' holds '{printable(str(found), 40)}' at {where}: write train, val or "
+                "test."
+            )
+        if told.setdefault(name, found) != found:
+            raise ValueError(
+                f"Class '{printable(name, 80)}' of '{place}' stands in {told[name]} and, at {where}, in {found}: put "
+                "each class into one subset."
+            )
+    return {subset: sorted(name for name in told if told[name] == subset) for subset in SUBSETS}
