@@ -23,9 +23,7 @@ def import_extra(module: str, extra: str, owner: str) -> Any:
         return import_module(module)
     except ImportError as error:
         name = module.partition(".")[0]
-        raise ValueError(
-            f"{owner} needs the package {name} ({error}): pip install 'lit-metanas[{extra}]'."
-        ) from None
+        raise ValueError(f"{owner} needs the package {name} ({error}): pip install 'lit-metanas[{extra}]'.") from None
 
 
 def installed_sources(project: str, package: str) -> Path | None:

@@ -61,7 +61,7 @@ WORD = re.compile(r"\{(\w+)\}")
 OWN = ("directory", "seed", "run", "folder", "protocol", "method")
 """Words that are not the user's to give."""
 
-Words = Mapping[str, str | None]
+Wording = Mapping[str, str | None]
 
 
 class ConfigPath(str):
@@ -131,7 +131,7 @@ def plan(
     seeds: list[int],
     *,
     protocols: Sequence[str] | None = None,
-    methods: Mapping[str, Words] | None = None,
+    methods: Mapping[str, Wording] | None = None,
     inputs: Mapping[str, str] | None = None,
     args: Mapping[str, Sequence[str]] | None = None,
     needs: Mapping[str, str] | None = None,
@@ -187,7 +187,7 @@ def _check_phases(phases: Sequence[Phase]) -> None:
             raise UsageError(f"'{phase.name}' cannot be a phase's name: it is a folder in the experiment's directory.")
 
 
-def _check_inputs(inputs: Mapping[str, str], phases: list[Phase], methods: Mapping[str, Words]) -> None:
+def _check_inputs(inputs: Mapping[str, str], phases: list[Phase], methods: Mapping[str, Wording]) -> None:
     """Refuse inputs that would be ignored."""
     taken = {*OWN, *(word for words in methods.values() for word in words)}
     texts = [text for phase in phases for text in (*phase.args, *map(os.fspath, phase.config))]
@@ -215,9 +215,9 @@ def _of_seed(args: Iterable[str]) -> bool:
     return any(not {"seed", "run"}.isdisjoint(WORD.findall(argument)) for argument in args)
 
 
-def _expand(phase: Phase, protocols: Sequence[str], methods: Mapping[str, Words]) -> Iterator[Phase]:
+def _expand(phase: Phase, protocols: Sequence[str], methods: Mapping[str, Wording]) -> Iterator[Phase]:
     """The phase for each protocol and method that it asks for, their words in place."""
-    variants: dict[str, list[Words]] = {
+    variants: dict[str, list[Wording]] = {
         "protocol": [{"protocol": name} for name in protocols],
         "method": [{**words, "method": name} for name, words in methods.items()],
     }

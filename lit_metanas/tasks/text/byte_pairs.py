@@ -16,8 +16,8 @@ from torch import Tensor
 from lit_metanas.io.packages import import_extra
 from lit_metanas.tasks.inputs import PADDING, TokenShape
 from lit_metanas.tasks.text.words import (
-    MOST_STEPS,
-    MOST_TOKENS,
+    MOST_TOKEN_STEPS,
+    MOST_VOCABULARY,
     UNKNOWN,
     TextPreprocessing,
     check_range,
@@ -25,7 +25,7 @@ from lit_metanas.tasks.text.words import (
     plain_numbers,
 )
 
-BYTES = 256
+SINGLE_BYTES = 256
 """Pieces of one byte, which any text can be made of."""
 
 
@@ -67,8 +67,10 @@ class BytePairs(TextPreprocessing):
     merges: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
-        check_range("BytePairs", size=(self.size, BYTES, MOST_TOKENS), least=(self.least, 1, MOST_TOKENS))
-        check_range("BytePairs", steps=(self.steps, 1, MOST_STEPS))
+        check_range(
+            "BytePairs", size=(self.size, SINGLE_BYTES, MOST_VOCABULARY), least=(self.least, 1, MOST_VOCABULARY)
+        )
+        check_range("BytePairs", steps=(self.steps, 1, MOST_TOKEN_STEPS))
         known = set(self.pieces)
         if not all(isinstance(piece, str) and piece for piece in self.pieces):
             raise ValueError("BytePairs: a piece is no text.")

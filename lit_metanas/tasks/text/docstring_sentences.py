@@ -13,7 +13,7 @@ from pathlib import Path
 from lit_metanas.io.files import read_regular
 from lit_metanas.io.packages import installed_sources
 
-MASK = "_"
+NAME_MASK = "_"
 """What stands for a name of code."""
 
 PROJECTS = {
@@ -112,18 +112,20 @@ _CODE = re.compile(
     r"|\b\w*[a-z]\w*[A-Z]\w*|\b[A-Z]{2,}[a-z]\w*"  # capitals within a word
     r"|\b\w*\d\w*"
 )
-_MASKS = re.compile(rf"{MASK}(?:[\s,/]*{MASK})+")
+_MASKS = re.compile(rf"{NAME_MASK}(?:[\s,/]*{NAME_MASK})+")
 
 
 def _masker(names: frozenset[str]) -> Callable[[str], str]:
     """What puts the mask in place of code, of some names and of those of all packages, and of words made of them."""
     stems = sorted({stem for name in (*names, *PROJECTS) if len(stem := name.strip("_0123456789").lower()) > 1})
-    own = re.compile("|".join(rf"\b\w*{re.escape(s)}\w*" if len(s) > 3 else rf"\b{re.escape(s)}s?\b" for s in stems), re.I)
+    own = re.compile(
+        "|".join(rf"\b\w*{re.escape(s)}\w*" if len(s) > 3 else rf"\b{re.escape(s)}s?\b" for s in stems), re.I
+    )
 
     def masked(text: str) -> str:
         for pattern in (_QUOTED, _CODE, own):
-            text = pattern.sub(MASK, text)
-        return _MASKS.sub(MASK, text)
+            text = pattern.sub(NAME_MASK, text)
+        return _MASKS.sub(NAME_MASK, text)
 
     return masked
 

@@ -11,7 +11,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from lit_metanas.io.files import read_regular
 from lit_metanas.io.text import is_text, number_of, printable, writable
 
-LONGEST_SENTENCE, MOST_SENTENCES = 100_000, 1_000_000
+LONGEST_RAW_TEXT, MOST_SENTENCES = 100_000, 1_000_000
 """Characters of a text, and texts of a collection."""
 
 
@@ -63,9 +63,9 @@ def _checked(row: Labelled, noun: str, value: str, place: str) -> str:
     """A text or label without white space around it."""
     if not isinstance(value, str):
         raise ValueError(f"The {noun} at {row.where} of '{place}' is a {type(value).__name__}: give a text.")
-    if len(value) > LONGEST_SENTENCE:
+    if len(value) > LONGEST_RAW_TEXT:
         raise ValueError(
-            f"The {noun} at {row.where} of '{place}' has {len(value)} characters, more than {LONGEST_SENTENCE}: "
+            f"The {noun} at {row.where} of '{place}' has {len(value)} characters, more than {LONGEST_RAW_TEXT}: "
             "shorten it."
         )
     if not is_text(value):

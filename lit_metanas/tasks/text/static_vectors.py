@@ -14,7 +14,7 @@ from torch import Tensor
 from lit_metanas.io.files import read_regular
 from lit_metanas.io.packages import import_extra
 from lit_metanas.tasks.inputs import PADDING, SeriesShape, step_mask
-from lit_metanas.tasks.text.words import MOST_STEPS, UNKNOWN, TextPreprocessing, check_range, plain_numbers
+from lit_metanas.tasks.text.words import MOST_TOKEN_STEPS, UNKNOWN, TextPreprocessing, check_range, plain_numbers
 
 LARGEST_TOKENIZER, LARGEST_VECTORS = 1 << 26, 1 << 32
 """Bytes of the two files."""
@@ -64,12 +64,12 @@ class StaticVectors(TextPreprocessing):
     tensor: str | None = None
 
     def __post_init__(self) -> None:
-        check_range("StaticVectors", steps=(self.steps, 1, MOST_STEPS))
+        check_range("StaticVectors", steps=(self.steps, 1, MOST_TOKEN_STEPS))
         pieces = self._tokenizer.get_vocab_size()
         if pieces > len(self._matrix):
             raise ValueError(
-                f"'{self.tokenizer}' has {pieces} pieces, but '{self.vectors}' has {len(self._matrix)} rows: give files "
-                "that belong together."
+                f"'{self.tokenizer}' has {pieces} pieces, but '{self.vectors}' has {len(self._matrix)} rows: give "
+                "files that belong together."
             )
 
     @property
@@ -118,7 +118,7 @@ class StaticVectors(TextPreprocessing):
             ValueError: something is missing or out of its range, or a file has changed.
         """
         numbers = plain_numbers("StaticVectors", plain, "steps")
-        paths = []
+        paths = {}
         for name, largest in (("tokenizer", LARGEST_TOKENIZER), ("vectors", LARGEST_VECTORS)):
             stored = plain.get(name)
             path, digest = (stored.get("file"), stored.get("sha256")) if isinstance(stored, dict) else (None, None)
@@ -129,9 +129,9 @@ class StaticVectors(TextPreprocessing):
                     f"'{path}' is not the file that the network was trained with: put the one with sha256 {digest} "
                     "there."
                 )
-            paths.append(path)
+            paths[name] = path
         tensor = plain.get("tensor")
-        return cls(*paths, **numbers, tensor=tensor if isinstance(tensor, str) else None)
+        return cls(**paths, steps=numbers["steps"], tensor=tensor if isinstance(tensor, str) else None)
 
     @cached_property
     def _tokenizer(self) -> Any:
@@ -160,7 +160,9 @@ class StaticVectors(TextPreprocessing):
             )
         matrix = tensors[names[0]]
         if matrix.dim() != 2 or not matrix.is_floating_point() or not bool(torch.isfinite(matrix).all()):
-            raise ValueError(f"The tensor {names[0]} in '{self.vectors}' is no matrix of finite floating-point numbers.")
+            raise ValueError(
+                f"The tensor {names[0]} in '{self.vectors}' is no matrix of finite floating-point numbers."
+            )
         return matrix
 
 

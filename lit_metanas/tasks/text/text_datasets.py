@@ -96,7 +96,9 @@ def read_text_dataset(path: Path, text: str | None = None, label: str | None = N
         ValueError: it is no saved data set, is damaged or too large, or has malformed texts, or the package is absent.
     """
     if not path.is_dir():
-        raise FileNotFoundError(f"There is no folder '{path}': give one that save_to_disk of the package datasets wrote.")
+        raise FileNotFoundError(
+            f"There is no folder '{path}': give one that save_to_disk of the package datasets wrote."
+        )
     if not is_dataset(path):
         raise ValueError(f"'{path}' is no saved data set ({' or '.join(MARKS)}): write it by save_to_disk.")
     datasets = import_extra("datasets", "datasets", "TextDataset")

@@ -98,7 +98,7 @@ class SentenceSource(TextSource):
         >>> source = lm.SentenceSource(sentences, fractions=(0.5, 0.0, 0.5), preprocessing=lm.Words(steps=4))
         >>> task = lm.draw_task(source, way=2, train=4, val=2, test=3)
         >>> task.shape, task.classes
-        (TokenShape(vocabulary=7, steps=4), ('class 0', 'class 4'))
+        (TokenShape(vocabulary=13, steps=4), ('class 0', 'class 1'))
     """
 
     def __init__(

@@ -11,26 +11,37 @@ from typing import Any
 from lit_metanas.io.json_files import parse_json
 from lit_metanas.io.text import nearest, printable
 from lit_metanas.tasks.source import SUBSETS, Subset
-from lit_metanas.tasks.text.labelled_text import LONGEST_SENTENCE, MOST_SENTENCES, Labelled, by_label, read_utf8
+from lit_metanas.tasks.text.labelled_text import LONGEST_RAW_TEXT, MOST_SENTENCES, Labelled, by_label, read_utf8
 from lit_metanas.tasks.text.text_source import Sentences, TextSource, split_sentences
 from lit_metanas.tasks.text.words import TextPreprocessing
 
-LARGEST_TABLE, MOST_COLUMNS, MOST_VALUES = 1 << 28, 1_000, 10_000_000
+LARGEST_TABLE, MOST_COLUMNS, MOST_TABLE_VALUES = 1 << 28, 1_000, 10_000_000
 """Bytes of a file, columns of a table, and values in it."""
 
-TEXT_COLUMNS = ("text", "sentence", "utterance", "question", "query", "review", "comment", "message", "content", "title")
+TEXT_COLUMNS = (
+    "text",
+    "sentence",
+    "utterance",
+    "question",
+    "query",
+    "review",
+    "comment",
+    "message",
+    "content",
+    "title",
+)
 LABEL_COLUMNS = ("label", "intent", "class", "category", "target", "topic", "sentiment", "language", "lang", "tag")
 """Names by which columns are found, whatever their case."""
 
 SUFFIXES_OF_TABLES = (".csv", ".tsv", ".jsonl")
 """How the names of tables end."""
 
-Row = tuple[str, Mapping[str, Any]]
+TableRow = tuple[str, Mapping[str, Any]]
 """Where a row stands, and its values by column."""
 
 
 class TextTable(TextSource):
-    """A table of texts and labels: CSV, TSV or JSON lines, in UTF-8; its classes are split as given, or by a seed.
+    r"""A table of texts and labels: CSV, TSV or JSON lines, in UTF-8; its classes are split as given, or by a seed.
 
     The first line of CSV and TSV names the columns; in TSV quotes are letters like others. A row that repeats another
     is left out, with a warning.
@@ -60,10 +71,10 @@ class TextTable(TextSource):
         >>> from pathlib import Path
         >>> import lit_metanas as lm
         >>> rows = [f"how do I {verb} it {n} times,{verb}" for verb in ("fold", "cut", "glue", "sew") for n in range(9)]
-        >>> size = Path("help.csv").write_text("sentence,intent\\n" + "\\n".join(rows))
+        >>> size = Path("help.csv").write_text("sentence,intent\n" + "\n".join(rows))
         >>> source = lm.TextTable("help.csv", train=["cut", "fold"], test=["glue", "sew"])
         >>> source.classes("test"), lm.draw_task(source, way=2, train=4, val=2, test=3).shape
-        (('glue', 'sew'), TokenShape(vocabulary=10, steps=32))
+        (('glue', 'sew'), TokenShape(vocabulary=18, steps=32))
     """
 
     def __init__(
@@ -107,7 +118,7 @@ class TextTable(TextSource):
         return self._sentences[subset]
 
 
-def read_rows(path: Path) -> Iterator[Row]:
+def read_rows(path: Path) -> Iterator[TableRow]:
     """The rows of a table.
 
     Raises:
@@ -122,15 +133,15 @@ def read_rows(path: Path) -> Iterator[Row]:
     rows = _json_rows(content, path) if kind == ".jsonl" else _separated_rows(content, path, kind)
     for number, (where, row) in enumerate(rows, 1):
         values += len(row)
-        if number > MOST_SENTENCES or values > MOST_VALUES:
+        if number > MOST_SENTENCES or values > MOST_TABLE_VALUES:
             raise ValueError(
-                f"'{path}' has more than {MOST_SENTENCES} rows or {MOST_VALUES} values: take fewer rows, and only the "
+                f"'{path}' has more than {MOST_SENTENCES} rows or {MOST_TABLE_VALUES} values: take fewer rows, and only the "
                 "columns of texts and labels."
             )
         yield where, row
 
 
-def _separated_rows(content: str, path: Path, kind: str) -> Iterator[Row]:
+def _separated_rows(content: str, path: Path, kind: str) -> Iterator[TableRow]:
     if kind == ".csv":
         lines = csv.reader(StringIO(content, newline=""), strict=True)
     else:
@@ -161,12 +172,12 @@ def _column_names(values: Sequence[str], path: Path) -> list[str]:
     return names
 
 
-def _json_rows(content: str, path: Path) -> Iterator[Row]:
+def _json_rows(content: str, path: Path) -> Iterator[TableRow]:
     for number, line in enumerate(StringIO(content), 1):
         if not line.strip():
             continue
         try:
-            row = parse_json(line.encode(), longest=LONGEST_SENTENCE)
+            row = parse_json(line.encode(), longest=LONGEST_RAW_TEXT)
         except ValueError as error:
             raise ValueError(f"Line {number} of '{path}' {error}: fix it, or leave it out.") from None
         if not isinstance(row, dict):
@@ -175,7 +186,7 @@ def _json_rows(content: str, path: Path) -> Iterator[Row]:
 
 
 def find_columns(
-    rows: Sequence[Row], place: str, text: str | None, label: str | None, subset: str | None = None
+    rows: Sequence[TableRow], place: str, text: str | None, label: str | None, subset: str | None = None
 ) -> tuple[str, str]:
     """The columns of texts and of labels.
 
@@ -227,14 +238,14 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(printable(name, 40) for name in names[:10]) + (", …" if len(names) > 10 else "")
 
 
-def labelled_rows(rows: Sequence[Row], text: str, label: str) -> Iterator[Labelled]:
+def labelled_rows(rows: Sequence[TableRow], text: str, label: str) -> Iterator[Labelled]:
     """Texts and labels of rows; numbers become labels, too."""
     for where, row in rows:
         value = row.get(label, "")
         yield Labelled(where, row.get(text, ""), str(value) if isinstance(value, int) else value)
 
 
-def _told_subsets(rows: Sequence[Row], place: str, label: str, column: str) -> dict[Subset, list[str] | None]:
+def _told_subsets(rows: Sequence[TableRow], place: str, label: str, column: str) -> dict[Subset, list[str] | None]:
     """The classes of each subset as a column says.
 
     Raises:

@@ -18,7 +18,7 @@ from lit_metanas.tasks.text.words import TextPreprocessing, Words
 
 
 class TextTask(TaskCollection):
-    """One's own texts as a collection of a single task. Each class is split by the fractions.
+    r"""One's own texts as a collection of a single task. Each class is split by the fractions.
 
     The task is ``TextTask("help.csv")[0]``.
 
@@ -42,10 +42,10 @@ class TextTask(TaskCollection):
         >>> from pathlib import Path
         >>> import lit_metanas as lm
         >>> rows = [f"how do I {verb} it {n} times,{verb}" for verb in ("fold", "cut") for n in range(5)]
-        >>> size = Path("help.csv").write_text("sentence,intent\\n" + "\\n".join(rows))
+        >>> size = Path("help.csv").write_text("sentence,intent\n" + "\n".join(rows))
         >>> task = lm.TextTask("help.csv")[0]
         >>> task.classes, task.shape, len(task.train), len(task.val), len(task.test)
-        (('cut', 'fold'), TokenShape(vocabulary=9, steps=32), 6, 2, 2)
+        (('cut', 'fold'), TokenShape(vocabulary=11, steps=32), 6, 2, 2)
     """
 
     def __init__(
@@ -94,7 +94,9 @@ class TextTask(TaskCollection):
     def _make(self) -> Task:
         shares = {"train": self.train, "val": self.val, "test": self.test}
         texts = [text for members in self._sentences.values() for text in members]
-        sizes = [part_sizes(f"Class '{name}' of '{self.path}'", len(x), **shares) for name, x in self._sentences.items()]
+        sizes = [
+            part_sizes(f"Class '{name}' of '{self.path}'", len(x), **shares) for name, x in self._sentences.items()
+        ]
         # The places of texts are dealt out, so that the vocabulary can be counted on those to learn from.
         places = torch.arange(len(texts))[:, None].split([len(members) for members in self._sentences.values()])
         parts = split_classes(places, sizes, self.seed)

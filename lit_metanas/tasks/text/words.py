@@ -21,7 +21,7 @@ from lit_metanas.tasks.preprocessing import Preprocessing
 UNKNOWN = 1
 """The token of a word that the vocabulary lacks, and of an empty sentence; those of the vocabulary follow."""
 
-MOST_TOKENS, MOST_STEPS = 1_000_000, 10_000
+MOST_VOCABULARY, MOST_TOKEN_STEPS = 1_000_000, 10_000
 """Tokens of a vocabulary, and of one example."""
 
 UNKNOWN_SHOWN = "\N{REPLACEMENT CHARACTER}"
@@ -126,8 +126,8 @@ class Words(TextPreprocessing):
     words: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        check_range("Words", size=(self.size, 1, MOST_TOKENS), least=(self.least, 1, sys.maxsize))
-        check_range("Words", steps=(self.steps, 1, MOST_STEPS))
+        check_range("Words", size=(self.size, 1, MOST_VOCABULARY), least=(self.least, 1, sys.maxsize))
+        check_range("Words", steps=(self.steps, 1, MOST_TOKEN_STEPS))
         wrong = next((word for word in self.words if not isinstance(word, str) or split_words(word) != [word]), None)
         if wrong is not None:
             raise ValueError(f"Words: {wrong!r} is not a lower-cased word or a punctuation mark: leave it out.")
@@ -140,7 +140,7 @@ class Words(TextPreprocessing):
         return TokenShape(UNKNOWN + 1 + len(self.words), self.steps)
 
     def fitted(self, texts: Iterable[str]) -> Self:
-        """The same with the vocabulary of some texts, unless it has one. Words of the same number go by the alphabet."""
+        """The same with the vocabulary of some texts, unless it has one; equally frequent words go by the alphabet."""
         if self.words:
             return self
         counts = Counter(word for text in texts for word in split_words(text))
