@@ -7,7 +7,7 @@ import hashlib
 import re
 import sysconfig
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from lit_metanas.io.files import read_regular
@@ -37,7 +37,7 @@ PROJECTS = {
 _LARGEST_SOURCE = 1 << 18
 _MOST_OF_A_FILE = 25
 """Sentences; so that no file tells what a whole package is about."""
-_WORDS = range(4, 41)
+_WORDS = range(6, 41)
 """How many words a sentence has, and at least half as many that are no names."""
 
 _SKIPPED = frozenset(("test", "tests", "testing", "_vendor", "vendor", "vendored", "site-packages", "__pycache__"))
@@ -56,7 +56,7 @@ def sentences_of(module: str, others: frozenset[str], most: int) -> list[str]:
     files = _files(module, others)
     found: dict[str, None] = {}
     for file in files:
-        masked = _masker(frozenset((*module.split("."), file.stem)))
+        masked = _masker((*module.split("."), file.stem))
         kept = [text for text in map(masked, _first_sentences(file)) if _is_sentence(text)]
         found |= dict.fromkeys(kept[: max(_MOST_OF_A_FILE, most // len(files))])
         if len(found) >= most:
@@ -95,11 +95,21 @@ def _first_sentences(file: Path) -> Iterator[str]:
             tree = ast.parse(content)
     except (OSError, ValueError, SyntaxError, RecursionError, MemoryError):
         return
-    for node in ast.walk(tree):
+    for node in _definitions(tree):
+        text = ast.get_docstring(node) or ""
+        first = " ".join(text.split("\n\n", 1)[0].split())
+        yield _END.split(first, maxsplit=1)[0]
+
+
+def _definitions(tree: ast.Module) -> Iterator[ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef]:
+    """A module, and all classes and functions in it; expressions, which hold none, are not looked into."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            text = ast.get_docstring(node) or ""
-            first = " ".join(text.split("\n\n", 1)[0].split())
-            yield _END.split(first, maxsplit=1)[0]
+            yield node
+        for block in ("finalbody", "orelse", "handlers", "body"):
+            waiting += reversed(getattr(node, block, ()))
 
 
 _END = re.compile(r"(?<=[.!?])\s+(?=[A-Z`*:])")
@@ -115,19 +125,28 @@ _CODE = re.compile(
 _MASKS = re.compile(rf"{NAME_MASK}(?:[\s,/]*{NAME_MASK})+")
 
 
-def _masker(names: frozenset[str]) -> Callable[[str], str]:
-    """What puts the mask in place of code, of some names and of those of all packages, and of words made of them."""
-    stems = sorted({stem for name in (*names, *PROJECTS) if len(stem := name.strip("_0123456789").lower()) > 1})
-    own = re.compile(
-        "|".join(rf"\b\w*{re.escape(s)}\w*" if len(s) > 3 else rf"\b{re.escape(s)}s?\b" for s in stems), re.I
-    )
+def _masker(names: Collection[str]) -> Callable[[str], str]:
+    """What puts the mask in place of code, of some names and those of all packages, and of words made of these."""
+    patterns = (_QUOTED, _CODE, _PACKAGES, _words_of(names))
 
     def masked(text: str) -> str:
-        for pattern in (_QUOTED, _CODE, own):
+        for pattern in patterns:
             text = pattern.sub(NAME_MASK, text)
         return _MASKS.sub(NAME_MASK, text)
 
     return masked
+
+
+def _words_of(names: Collection[str]) -> re.Pattern[str]:
+    """Any of some names or parts of these, its plural, and, if it has four letters or more, words that it is in."""
+    parts = {part.strip("0123456789").lower() for name in names for part in (name, *name.split("_"))}
+    parts |= {part[: -len(end)] for part in parts for end in ("lib", "file") if part.endswith(end)}
+    stems = sorted({part[:-1] if len(part) > 3 and part.endswith("s") else part for part in parts if len(part) > 1})
+    words = (rf"\b\w*{re.escape(s)}\w*" if len(s) > 3 else rf"\b{re.escape(s)}s?\b" for s in stems)
+    return re.compile("|".join(words) or "(?!)", re.IGNORECASE)
+
+
+_PACKAGES = _words_of(PROJECTS)
 
 
 def _is_sentence(text: str) -> bool:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from lit_metanas.io.files import cache_folder
@@ -35,7 +38,7 @@ MODULES: dict[Subset, tuple[str, ...]] = {
 }  # fmt: skip
 """The classes of each subset, of Python's own library first. No package has classes in two subsets."""
 
-MOST, LEAST = 100, 30
+MOST, LEAST = 100, 25
 """Sentences of a class."""
 
 _VERSION = 1  # raise whenever the same packages give other sentences
@@ -48,7 +51,7 @@ class Docstrings(TextSource):
     of the module and of the packages, so that no sentence tells its label. A sentence that stands in several classes is
     left out. The sources are parsed and not imported. What they say depends on the versions that are installed, so
     results of different environments are not comparable to the last digit; a module that is absent, or has fewer than
-    30 such sentences, is no class. The sentences are kept in a cached file, whose name tells the versions.
+    25 such sentences, is no class. The sentences are kept in a cached file, whose name tells the versions.
 
     Args:
         cache: folder of the cached sentences; by default ``$LIT_METANAS_CACHE``, else ``lit_metanas`` in
@@ -103,7 +106,8 @@ def _make() -> Subsets:
         ValueError: a subset has fewer than two.
     """
     others = frozenset(name for names in MODULES.values() for name in names)
-    found = {name: sentences_of(name, others - {name}, MOST) for names in MODULES.values() for name in names}
+    with _without_collection():
+        found = {name: sentences_of(name, others - {name}, MOST) for names in MODULES.values() for name in names}
     kept = without_shared(found, LEAST)
     subsets = {subset: {name: kept[name] for name in MODULES[subset] if name in kept} for subset in SUBSETS}
     if min(map(len, subsets.values())) < 2:
@@ -112,3 +116,15 @@ def _make() -> Subsets:
             "Python that is installed with them, or another source, such as TextTable."
         )
     return subsets
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Pause the search for cycles of garbage, of which syntax trees have none; it would take as long as the rest."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

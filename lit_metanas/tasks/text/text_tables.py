@@ -135,7 +135,7 @@ def read_rows(path: Path) -> Iterator[TableRow]:
         values += len(row)
         if number > MOST_SENTENCES or values > MOST_TABLE_VALUES:
             raise ValueError(
-                f"'{path}' has more than {MOST_SENTENCES} rows or {MOST_TABLE_VALUES} values: take fewer rows, and only the "
+                f"'{path}' has more than {MOST_SENTENCES} rows or {MOST_TABLE_VALUES} values: take fewer, and only the "
                 "columns of texts and labels."
             )
         yield where, row
