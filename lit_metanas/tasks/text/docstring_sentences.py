@@ -116,7 +116,7 @@ _END = re.compile(r"(?<=[.!?])\s+(?=[A-Z`*:])")
 _QUOTED = re.compile(r":[\w:]+:`[^`]*`|``[^`]+``_*|`[^`]+`_*|'[^' ]+'|\"[^\" ]+\"|<[^> ]+>")
 _CODE = re.compile(
     r"[-*]{0,2}[\w.]*\w\((?:[^()]*)\)"  # calls
-    r"|@?\b\w+(?:\.\w+)+|\.\w+(?:\.\w+)*"  # dotted names
+    r"|@?\b(?!e\.g\b|i\.e\b)\w+(?:\.\w+)+|\.\w+(?:\.\w+)*"  # dotted names
     r"|\*{1,2}\w+\*{0,2}|(?<![\w-])--?[a-z]\w*(?:-\w+)*\b"  # arguments and options
     r"|\w*_\w*"
     r"|\b\w*[a-z]\w*[A-Z]\w*|\b[A-Z]{2,}[a-z]\w*"  # capitals within a word

@@ -219,7 +219,7 @@ def find_columns(
         first, second = (len({str(row.get(name)) for _, row in rows}) for name in free)
         if first != second:
             text, label = free if first > second else reversed(free)
-    elif len(free) == 1:
+    elif len(free) == 1 and (text or label):
         text, label = text or free[0], label or free[0]
     if text is None or label is None:
         raise ValueError(

@@ -140,12 +140,22 @@ class Words(TextPreprocessing):
         return TokenShape(UNKNOWN + 1 + len(self.words), self.steps)
 
     def fitted(self, texts: Iterable[str]) -> Self:
-        """The same with the vocabulary of some texts, unless it has one; equally frequent words go by the alphabet."""
+        """The same with the vocabulary of some texts, unless it has one; equally frequent words go by the alphabet.
+
+        Raises:
+            ValueError: no word is as frequent as ``least``.
+        """
         if self.words:
             return self
         counts = Counter(word for text in texts for word in split_words(text))
         order = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
-        return replace(self, words=tuple(word for word, count in order[: self.size] if count >= self.least))
+        words = tuple(word for word, count in order[: self.size] if count >= self.least)
+        if not words:
+            raise ValueError(
+                f"Words: no word stands least = {self.least} times in the text that the vocabulary is counted on: give "
+                "meta-train classes, or lower it."
+            )
+        return replace(self, words=words)
 
     def token_lists(self, texts: Sequence[str]) -> list[list[int]]:
         """The words of each text by number."""

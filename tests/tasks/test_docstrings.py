@@ -1,0 +1,160 @@
+"""Sentences of docstrings, read from sources."""
+
+import json
+import os
+import re
+import sys
+import time
+
+import pytest
+import torch
+
+from lit_metanas.io import packages
+from lit_metanas.tasks import Docstrings, check_task, draw_episode, draw_task
+from lit_metanas.tasks.text import docstring_sentences, docstrings
+from lit_metanas.tasks.text.docstring_sentences import NAME_MASK, PROJECTS, sentences_of
+
+SUBSETS = ("train", "val", "test")
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="module")
+def source(cache):
+    made = Docstrings(cache=cache)
+    begin = time.process_time()
+    made.prepare()
+    assert time.process_time() - begin < 15  # about 2 s on a machine that does nothing else
+    return made
+
+
+def test_there_are_many_sentences_of_many_classes(source):
+    sentences = [text for subset in SUBSETS for texts in source.sentences(subset).values() for text in texts]
+    assert len(sentences) > 3500
+    assert len(set(sentences)) == len(sentences)
+    counts = [len(source.classes(subset)) for subset in SUBSETS]
+    assert sum(counts) >= 40
+    assert min(counts) >= 5
+    assert all(6 <= len(text.split()) <= 40 for text in sentences)
+    assert all(docstrings.LEAST <= len(x) <= docstrings.MOST for s in SUBSETS for x in source.sentences(s).values())
+
+
+def test_no_package_has_classes_in_two_subsets(source):
+    packages = [{name.partition(".")[0] for name in source.classes(subset)} for subset in SUBSETS]
+    assert not packages[0] & packages[1] | packages[0] & packages[2] | packages[1] & packages[2]
+    assert all(len(source.groups(subset)) == len(source.classes(subset)) for subset in SUBSETS)
+    assert {"Python", "sqlalchemy"} <= set(source.groups("test"))
+
+
+def test_no_sentence_tells_its_module(source):
+    for subset in SUBSETS:
+        for name, texts in source.sentences(subset).items():
+            parts = [part.strip("_0123456789") for part in name.lower().split(".")]
+            told = re.compile("|".join(rf"\b{part}s?\b" for part in parts))
+            assert not [text for text in texts if told.search(text.lower())], name
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("Return ``None`` or `x` for :class:`Thing` of 'utf-8'.", "Return _ or _ for _ of _."),
+        ("Call os.path.join(a, b) on some_value and CamelCase.", "Call _ on _ and _."),
+        ("Parse an email message, emails or e-mail of an EmailMessage.", "Parse an _ message, _ or e-mail of an _."),
+        ("Wrap the torch Tensor by numpy's arrays.", "Wrap the _ Tensor by _'s arrays."),
+        ("The HTTPServer, XML2 and IPv4 of version 3.11.", "The _ and _ of version _."),
+        ("An element-wise sum with --option and *args, **kwargs.", "An element-wise sum with _ and _."),
+        ("Plain words stay as they are (really).", "Plain words stay as they are (really)."),
+    ],
+)
+def test_names_of_code_are_masked(text, masked):
+    assert docstring_sentences._masker(("email", "utils"))(text) == masked
+
+
+def test_parts_and_plurals_of_the_own_name_are_masked():
+    masked = docstring_sentences._masker(("matplotlib", "backends", "ftplib", "mpl_toolkits"))
+    assert masked("The backend and all toolkits of FTP know it") == f"The {NAME_MASK} and all {NAME_MASK} of _ know it"
+
+
+def test_only_the_first_sentence_of_prose_is_taken(tmp_path, monkeypatch):
+    (tmp_path / "shop" / "tests").mkdir(parents=True)
+    (tmp_path / "shop" / "goods.py").write_text(
+        '"""Everything that we sell to people. Not told: this."""\n'
+        "raise RuntimeError('imported')\n"
+        "class Thing:\n    '''One thing that can be\n    bought by many people today.\n\n    Not told, too.'''\n"
+        "    if True:\n        def price(self):\n            'The number of coins for it, e.g. seven or nine.'\n"
+        "def short():\n    'Too short.'\n"
+        "def code():\n    'This gives >>> which is not prose at all.'\n"
+        "def other():\n    'Des mots français que nous ne gardons pas.'\n"
+        "def twice():\n    'Everything that we sell to people.'\n"
+    )
+    (tmp_path / "shop" / "broken.py").write_text("def (:")
+    (tmp_path / "shop" / "latin.py").write_bytes(b'"""Not \xff in any encoding that is known."""')
+    (tmp_path / "shop" / "tests" / "test_goods.py").write_text('"""Nobody wants to read what a test says."""')
+    os.mkfifo(tmp_path / "shop" / "pipe.py")
+    monkeypatch.setattr(docstring_sentences.sysconfig, "get_paths", lambda: {"stdlib": str(tmp_path)})
+    assert sentences_of("shop", frozenset(), 9) == [
+        "Everything that we sell to people.",
+        "One thing that can be bought by many people today.",
+        "The number of coins for it, e.g. seven or nine.",
+    ]
+    assert len(sentences_of("shop", frozenset(), 2)) == 2
+    assert sentences_of("shop", frozenset({"shop.goods"}), 9) == []
+    assert sentences_of("absent", frozenset(), 9) == []
+
+
+def test_sources_are_not_imported(source):
+    assert {"tkinter", "turtle"} <= set(source.classes("test"))
+    assert not {"tkinter", "turtle", "mpl_toolkits"} & set(sys.modules)
+
+
+def test_the_cache_is_read_and_a_damaged_one_made_again(source, cache, monkeypatch):
+    monkeypatch.setattr(docstrings, "_make", None)
+    again = Docstrings(cache=cache)
+    assert all(again.sentences(subset) == source.sentences(subset) for subset in SUBSETS)
+    small = {subset: {"a": ["one", "two"], "b": ["three"]} for subset in SUBSETS}
+    monkeypatch.setattr(docstrings, "_make", lambda: small)
+    for damaged in (
+        "{",
+        "[]",
+        "{}",
+        json.dumps({**small, "val": {"a": "text"}}),
+        json.dumps({**small, "val": {"a": [3]}}),
+    ):
+        again.cache_file.write_text(damaged)
+        assert Docstrings(cache=cache).sentences("val") == small["val"]
+        assert json.loads(again.cache_file.read_text()) == small
+    assert [path.name for path in again.cache.iterdir()] == [again.cache_file.name]
+
+
+def test_the_cache_is_named_by_what_it_depends_on(source, monkeypatch):
+    before = source.cache_file.name
+    assert before.startswith("docstrings-v1-")
+    monkeypatch.setattr(docstrings, "installed_version", lambda name: "0")
+    assert source.cache_file.name != before
+
+
+def test_missing_sources_are_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(docstring_sentences.sysconfig, "get_paths", lambda: {"stdlib": str(tmp_path)})
+    monkeypatch.setattr(docstring_sentences, "installed_sources", lambda project, package: None)
+    with pytest.raises(ValueError, match=r"Docstrings found no sources of Python's own library .* such as TextTable"):
+        Docstrings(cache=str(tmp_path / "cache")).prepare()
+
+
+def test_installed_packages_are_found_by_their_names():
+    assert packages.installed_sources("pillow", "PIL").name == "PIL"
+    assert packages.installed_sources("six-or-seven", "six") is None
+    assert packages.installed_version("six-or-seven") == ""
+    assert all(packages.installed_version(project) for project in PROJECTS.values())
+
+
+def test_episodes_and_tasks_are_drawn(source):
+    episode = draw_episode(source, "test", seed=0, epoch=0, index=3, way=5, shot=1, query=5)
+    check_task(episode)
+    again = draw_episode(source, "test", seed=0, epoch=0, index=3, way=5, shot=1, query=5)
+    assert torch.equal(episode.query.inputs, again.query.inputs)
+    within = draw_episode(source, "train", seed=0, epoch=0, index=0, way=3, shot=1, query=1, within_group=True)
+    assert len({name.partition(".")[0] in PROJECTS for name in within.classes}) == 1
+    check_task(draw_task(source, way=3, train=8, val=4, test=8))

@@ -1,0 +1,237 @@
+"""Tables of texts and labels: as a source, and as one target task."""
+
+import json
+import os
+
+import pytest
+import torch
+
+from lit_metanas.tasks import TextTable, TextTask, TokenShape, Words, check_task, draw_episode
+from lit_metanas.tasks.text import labelled_text, text_tables
+
+SUBSETS = ("train", "val", "test")
+INTENTS = ("book", "cancel", "pay", "play", "search", "weather")
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(content, name="table.csv"):
+        data = content if isinstance(content, bytes) else content.encode()
+        (tmp_path / name).write_bytes(data)
+        return str(tmp_path / name)
+
+    return write
+
+
+@pytest.fixture
+def table(write):
+    rows = [f"please {intent} number {i},{intent}" for intent in INTENTS for i in range(8)]
+    return write("\n".join(["sentence,intent", *rows]))
+
+
+def read(path, **options):
+    """All texts of a table by label."""
+    source = TextTable(path, **options)
+    return {name: list(texts) for subset in SUBSETS for name, texts in source.sentences(subset).items()}
+
+
+def test_classes_are_split_by_a_seed_and_by_lists(table):
+    parts = [TextTable(table, fractions=(0.5, 0.17, 0.33)).classes(subset) for subset in SUBSETS]
+    assert [len(part) for part in parts] == [3, 1, 2]
+    assert set().union(*parts) == set(INTENTS)
+    assert parts != [TextTable(table, fractions=(0.5, 0.17, 0.33), seed=1).classes(subset) for subset in SUBSETS]
+    source = TextTable(table, train=["pay", "book"], test=["play", "weather"])
+    assert [source.classes(subset) for subset in SUBSETS] == [("pay", "book"), (), ("play", "weather")]
+    assert source.name == "table"
+    episode = draw_episode(source, "test", seed=0, epoch=0, index=0, way=2, shot=1, query=3)
+    check_task(episode)
+    assert episode.shape == source.shape
+    with pytest.raises(ValueError, match=r"has no class 'pray' \(named in val\): did you mean 'pay'\?"):
+        TextTable(table, val=["pray"])
+
+
+def test_a_column_splits_the_classes(write):
+    rows = [
+        f"{subset},text {i},{name}"
+        for name, subset in zip("abcd", ("train", "val", "test", "train"), strict=True)
+        for i in "01"
+    ]
+    path = write("\n".join(["part,text,label", *rows]))
+    source = TextTable(path, subset="part")
+    assert [source.classes(subset) for subset in SUBSETS] == [("a", "d"), ("b",), ("c",)]
+    with pytest.raises(ValueError, match="give lists of classes or the column 'part', not both"):
+        TextTable(path, subset="part", train=["a"])
+    path = write("\n".join(["part,text,label", *rows, "test,text 2,a"]))
+    with pytest.raises(ValueError, match=r"Class 'a' of '.*' stands in train and, at line 10, in test"):
+        TextTable(path, subset="part")
+    path = write("\n".join(["part,text,label", *rows, "meta,text 2,a"]))
+    with pytest.raises(ValueError, match=r"Column 'part' of '.*' holds 'meta' at line 10: write train, val or test"):
+        TextTable(path, subset="part")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("t.csv", 'label,text\nx,"a, b"\ny,c\n'),
+        ("t.CSV", '\ufefflabel,text\r\nx,"a, b"\r\n\r\ny,c'),
+        ("t.tsv", "text\tlabel\na, b\tx\nc\ty\n"),
+        ("t.jsonl", '{"text": "a, b", "label": "x", "more": [1]}\n\n{"text": "c", "label": "y"}'),
+        ("t.csv", "number,Sentence,Intent\n1,'a b',0\n".replace("'a b'", '"a, b"').replace(",0", ",x") + "2,c,y\n"),
+        ("t.csv", 'words,kind\n"a, b",x\nc,y\nd,y\n'),
+    ],
+)
+def test_kinds_of_tables_and_usual_columns(write, name, content):
+    found = read(write(content, name))
+    assert found["x"] == ["a, b"]
+    assert found["y"][0] == "c"
+
+
+def test_columns_are_named_where_they_cannot_be_found(write):
+    path = write("id,one,two,three\n1,a,b,x\n2,c,d,y\n")
+    with pytest.raises(ValueError, match=r"has the columns id, one, two, three: say by 'text' and 'label' which"):
+        TextTable(path)
+    assert read(path, text="two", label="three") == {"x": ["b"], "y": ["d"]}
+    with pytest.raises(ValueError, match=r"has no column 'tree': did you mean 'three'\?"):
+        TextTable(path, text="two", label="tree")
+    with pytest.raises(ValueError, match=r"has no column 'zzz': it has id, one, two, three"):
+        TextTable(path, text="zzz")
+    with pytest.raises(ValueError, match="must be columns of their own, not one, one"):
+        TextTable(path, text="one", label="one")
+    with pytest.raises(ValueError, match="say by 'text' and 'label'"):
+        TextTable(write("one,two\na,x\nb,y\n"))  # as many different values in both
+
+
+def test_quoted_line_breaks_stay_within_a_text(write):
+    assert read(write('text,label\n"first\nsecond",x\n"say ""no""",y\n')) == {"x": ["first\nsecond"], "y": ['say "no"']}
+
+
+def test_quotes_in_tsv_are_letters(write):
+    assert read(write('text\tlabel\n"open\tx\n5" screen\ty\n', "t.tsv")) == {"x": ['"open'], "y": ['5" screen']}
+
+
+def test_numbers_are_labels(write):
+    lines = [json.dumps({"text": f"a{i}", "label": i % 2}) for i in range(4)]
+    assert read(write("\n".join(lines), "t.jsonl")) == {"0": ["a0", "a2"], "1": ["a1", "a3"]}
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", r"has no rows: give a line with the names"),
+        (b"text,label\n", r"has no rows"),
+        (b"text,label\na,x\nb,x\n", r"All texts of '.*' have the label 'x': give texts of two or more classes"),
+        (b"text,label\na,x\n\xe9,y\n", r"is not UTF-8 in line 3: save it in that encoding"),
+        ("text,label\na,x\n".encode("utf-16"), r"is not UTF-8 in line 1"),
+        (b"text,label\na,x\nb\n", r"Line 3 of '.*' has 1 values for 2 columns: fix it"),
+        (b"text,label\na,b,x\n", r"Line 2 of '.*' has 3 values for 2 columns: fix it, or put quotes"),
+        (b'text,label\n"a,x\nb,y\n', r"is damaged at line 3 \(unexpected end of data\): fix its quotes"),
+        (b'text,label\n"a"b,x\n', r"is damaged at line 2 "),
+        (b"text,label\na,x\n ,y\n", r"There is no text at line 3 of '.*': fill it in, or leave this one out"),
+        (b"text,label\na,x\nb,\n", r"There is no label at line 3"),
+        (b"text,text\na,x\n", r"has two columns 'text'"),
+        (b"text;label\na;x\n", r"has the columns text;label: say by 'text' and 'label'"),
+        (
+            b"text,label\n" + b"a" * 100_001 + b",x\nb,y\n",
+            r"The text at line 2 of '.*' has 100001 characters, more than",
+        ),
+        (b"text,label\n" + b"a" * 200_000 + b",x\nb,y\n", r"is damaged at line 2 \(field larger"),
+        (b",".join(b"%d" % i for i in range(1001)) + b"\n", r"has 1001 columns, more than 1000"),
+    ],
+)
+def test_malformed_tables_are_told(write, content, told):
+    with pytest.raises(ValueError, match=told):
+        TextTable(write(content))
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ('{"text": "a", "label": "x"}\nnone', r"Line 2 of '.*' is not valid JSON"),
+        ('["a", "x"]', r"Line 1 of '.*' is no object of names and values"),
+        ('{"text": "a", "label": "x"}\n{"text": "b"}', r"There is no label at line 2"),
+        ('{"text": "a", "label": "x"}\n{"text": 3, "label": "y"}', r"The text at line 2 of '.*' is a int: give a text"),
+        ('{"text": "a", "label": "x"}\n{"text": "b", "label": ["y"]}', r"The label at line 2 of '.*' is a list"),
+        ('{"text": "a", "label": "x"}\n{"text": "b", "label": null}', r"The label at line 2 of '.*' is a NoneType"),
+        ('{"text": "\\ud800", "label": "x"}', r"Line 1 of '.*' holds text that is not Unicode"),
+    ],
+)
+def test_malformed_lines_of_json_are_told(write, content, told):
+    with pytest.raises(ValueError, match=told):
+        TextTable(write(content, "t.jsonl"))
+
+
+def test_what_is_no_file_of_a_table_is_told(tmp_path, write):
+    with pytest.raises(FileNotFoundError, match=r"There is no file '.*absent.csv'"):
+        TextTable(str(tmp_path / "absent.csv"))
+    with pytest.raises(ValueError, match=r"is no table: give a file whose name ends in .csv, .tsv, .jsonl"):
+        TextTable(write("text,label\na,x\n", "table.xlsx"))
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(ValueError, match="is not a regular file: give another"):
+        TextTable(str(tmp_path / "pipe.csv"))
+
+
+def test_large_tables_are_refused(table, monkeypatch):
+    for module, name in ((text_tables, "MOST_SENTENCES"), (text_tables, "MOST_TABLE_VALUES")):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, 40)
+            with pytest.raises(ValueError, match=r"has more than .* rows or .* values: take fewer"):
+                TextTable(table)
+    monkeypatch.setattr(text_tables, "LARGEST_TABLE", 100)
+    with pytest.raises(ValueError, match="is larger than 0 MB: give another file"):
+        TextTable(table)
+    monkeypatch.setattr(labelled_text, "MOST_SENTENCES", 40)
+    with pytest.raises(ValueError, match="has more than 40 texts"):
+        labelled_text.by_label([labelled_text.Labelled("here", f"{i}", "x") for i in range(41)], "list")
+
+
+def test_what_stands_twice_is_taken_once(write):
+    path = write("text,label\na,x\na,x\nb,x\na,y\na , x\n")
+    with pytest.warns(UserWarning, match=r"repeats 2 texts of the same class: each is taken once"):
+        assert read(path) == {"x": ["a", "b"], "y": ["a"]}
+
+
+def test_a_class_with_one_example_is_told_where_it_is_too_few(write):
+    rows = [f"text {i},{name}" for name in "xy" for i in range(5)]
+    path = write("\n".join(["text,label", *rows, "alone,z"]))
+    source = TextTable(path, train=["x", "z"], test=["y"])
+    assert source.instances("train", 1) == 1
+    with pytest.raises(ValueError, match=r"Class 'z' of table/train has 1 example, fewer than shot \+ query = 1 \+ 2"):
+        draw_episode(source, "train", seed=0, epoch=0, index=0, way=2, shot=1, query=2)
+    with pytest.raises(ValueError, match=r"Class 'z' of '.*' has 1 example, too few for a train, val and test part"):
+        TextTask(path)[0]
+
+
+def test_a_target_task_splits_each_class(table):
+    tasks = TextTask(table, train=0.5, val=0.25, test=0.25, preprocessing=Words(least=1))
+    task = tasks[0]
+    check_task(task)
+    assert tasks[0] is task
+    assert (task.id, task.way, task.classes, len(tasks)) == ("table", 6, INTENTS, 1)
+    assert [len(part) for part in (task.train, task.val, task.test)] == [24, 12, 12]
+    assert task.shape == tasks.shape == TokenShape(task.preprocessing.shape.vocabulary, 32)
+    parts = [task.preprocessing.show(part.inputs) for part in (task.train, task.val, task.test)]
+    for part, labels in zip(parts, (task.train.labels, task.val.labels, task.test.labels), strict=True):
+        assert [INTENTS.index(text.split()[1]) for text in part] == labels.tolist()
+    assert not set(parts[0]) & set(parts[1] + parts[2])
+    assert torch.equal(
+        TextTask(table, train=0.5, val=0.25, test=0.25, preprocessing=Words(least=1))[0].test.inputs, task.test.inputs
+    )
+    assert TextTask(table, val=0.0)[0].val is None
+    with pytest.raises(IndexError):
+        tasks[1]
+
+
+def test_a_target_tasks_vocabulary_is_that_of_its_train_part(write):
+    path = write("text,label\n" + "\n".join(f"{name} word{name}{i},{name}" for name in "xy" for i in range(5)))
+    task = TextTask(path, preprocessing=Words(least=1))[0]
+    assert len(task.preprocessing.words) == 2 + 6
+    assert (task.test.inputs[:, 1] == 1).all()
+
+
+def test_arguments_of_a_target_task_are_checked(table):
+    with pytest.raises(ValueError, match=r"^TextTask: train = 0.8, val = 0.2, test = 0.2 must be shares"):
+        TextTask(table, train=0.8)
+    with pytest.raises(ValueError, match=r"^TextTask: seed = -1 must be at least 0"):
+        TextTask(table, seed=-1)
+    with pytest.raises(ValueError, match="has no column 'intend': did you mean 'intent'"):
+        TextTask(table, label="intend")
