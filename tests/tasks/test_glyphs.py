@@ -134,7 +134,7 @@ def test_the_cache_is_written_whole_or_not_at_all(tmp_path, few_letters, monkeyp
         raise OSError("disk full")
 
     source = Glyphs(cache=str(tmp_path / "new"), pool=3)
-    monkeypatch.setattr(glyphs_module.os, "replace", fails)
+    monkeypatch.setattr("os.replace", fails)
     with pytest.raises(OSError, match="disk full"):
         source.prepare()
     assert list((tmp_path / "new").iterdir()) == []

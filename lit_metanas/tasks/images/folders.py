@@ -8,7 +8,7 @@ from pathlib import Path
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
-from lit_metanas.tasks.class_folders import class_folders
+from lit_metanas.io.class_folders import class_folders
 from lit_metanas.tasks.images.image_files import SUFFIXES, has_colour, read_images, require_shape
 from lit_metanas.tasks.inputs import Shape, image_shape
 from lit_metanas.tasks.source import Subset, TaskSource

@@ -11,9 +11,9 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from lit_metanas.io.arrays import DAMAGED
+from lit_metanas.io.class_folders import files_in
 from lit_metanas.io.files import read_regular
 from lit_metanas.io.text import writable
-from lit_metanas.tasks.class_folders import files_in
 
 LARGEST_IMAGE, MOST_IMAGE_PIXELS = 1 << 28, 1 << 26
 """Bytes of an image file, and pixels of an image."""

@@ -35,6 +35,7 @@ PROJECTS = {
 """The packages that this one depends on, and the names that they are installed by; others are Python's own."""
 
 _LARGEST_SOURCE = 1 << 18
+_LONGEST_PARAGRAPH = 2_000
 _MOST_OF_A_FILE = 25
 """Sentences; so that no file tells what a whole package is about."""
 _WORDS = range(6, 41)
@@ -97,7 +98,7 @@ def _first_sentences(file: Path) -> Iterator[str]:
         return
     for node in _definitions(tree):
         text = ast.get_docstring(node) or ""
-        first = " ".join(text.split("\n\n", 1)[0].split())
+        first = " ".join(text.split("\n\n", 1)[0][:_LONGEST_PARAGRAPH].split())
         yield _END.split(first, maxsplit=1)[0]
 
 
@@ -116,7 +117,7 @@ _END = re.compile(r"(?<=[.!?])\s+(?=[A-Z`*:])")
 _QUOTED = re.compile(r":[\w:]+:`[^`]*`|``[^`]+``_*|`[^`]+`_*|'[^' ]+'|\"[^\" ]+\"|<[^> ]+>")
 _CODE = re.compile(
     r"[-*]{0,2}[\w.]*\w\((?:[^()]*)\)"  # calls
-    r"|@?\b(?!e\.g\b|i\.e\b)\w+(?:\.\w+)+|\.\w+(?:\.\w+)*"  # dotted names
+    r"|@?\b(?!e\.g\b|i\.e\b)\w+(?:\.\w+)+|(?<!\w)\.\w+(?:\.\w+)*"  # dotted names
     r"|\*{1,2}\w+\*{0,2}|(?<![\w-])--?[a-z]\w*(?:-\w+)*\b"  # arguments and options
     r"|\w*_\w*"
     r"|\b\w*[a-z]\w*[A-Z]\w*|\b[A-Z]{2,}[a-z]\w*"  # capitals within a word

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lit_metanas.tasks.class_folders import class_folders
+from lit_metanas.io.class_folders import class_folders
 from lit_metanas.tasks.source import Subset
 from lit_metanas.tasks.text.labelled_text import Labelled, by_label, read_utf8
 from lit_metanas.tasks.text.text_source import Sentences, TextSource, split_sentences
