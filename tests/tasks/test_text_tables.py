@@ -2,9 +2,12 @@
 
 import json
 import os
+import warnings
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from lit_metanas.tasks import TextTable, TextTask, TokenShape, Words, check_task, draw_episode
 from lit_metanas.tasks.text import labelled_text, text_tables
@@ -168,6 +171,42 @@ def test_what_is_no_file_of_a_table_is_told(tmp_path, write):
     os.mkfifo(tmp_path / "pipe.csv")
     with pytest.raises(ValueError, match="is not a regular file: give another"):
         TextTable(str(tmp_path / "pipe.csv"))
+
+
+PIECES = (
+    b"text",
+    b"label",
+    b",",
+    b"\t",
+    b'"',
+    b"\n",
+    b"\r",
+    b"{",
+    b"}",
+    b":",
+    b"[",
+    b"1e9",
+    b"\x00",
+    b"\xff",
+    b"\xef\xbb\xbf",
+    b"x",
+)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl"])
+@given(pieces=st.lists(st.sampled_from(PIECES), max_size=30), rows=st.sampled_from([b"", b"text,label\na,x\nb,y\n"]))
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_file_is_a_table_or_is_refused_in_a_sentence(tmp_path, suffix, pieces, rows):
+    path = tmp_path / f"any{suffix}"
+    path.write_bytes(rows + b"".join(pieces))
+    told = ""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of rows that stand twice
+        try:
+            TextTable(str(path))
+        except ValueError as error:
+            told = str(error)
+    assert not told or ("any" in told and "\n" not in told)
 
 
 def test_large_tables_are_refused(table, monkeypatch):

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from lit_metanas.io.json_files import parse_json
-from lit_metanas.io.text import nearest, printable
+from lit_metanas.io.text import nearest, printable, writable
 from lit_metanas.tasks.source import SUBSETS, Subset
 from lit_metanas.tasks.text.labelled_text import LONGEST_RAW_TEXT, MOST_SENTENCES, Labelled, by_label, read_utf8
 from lit_metanas.tasks.text.text_source import Sentences, TextSource, split_sentences
 from lit_metanas.tasks.text.words import TextPreprocessing
 
-LARGEST_TABLE, MOST_COLUMNS, MOST_TABLE_VALUES = 1 << 28, 1_000, 10_000_000
+LARGEST_TABLE, MOST_COLUMNS, MOST_TABLE_VALUES = 1 << 26, 1_000, 10_000_000
 """Bytes of a file, columns of a table, and values in it."""
 
 TEXT_COLUMNS = (
@@ -92,20 +92,20 @@ class TextTable(TextSource):
     ) -> None:
         super().__init__(preprocessing)
         self.path = Path(path)
-        rows = list(read_rows(self.path))
-        columns = find_columns(rows, str(path), text, label, subset)
+        rows, place = list(read_rows(self.path)), writable(path)
+        columns = find_columns(rows, place, text, label, subset)
         lists: dict[Subset, list[str] | None] = {"train": train, "val": val, "test": test}
         if subset is not None:
             if any(listed is not None for listed in lists.values()):
                 raise ValueError(f"TextTable: give lists of classes or the column '{subset}', not both.")
-            lists = _told_subsets(rows, str(path), columns[1], subset)
+            lists = _told_subsets(rows, place, columns[1], subset)
         self._sentences = split_sentences(
-            by_label(labelled_rows(rows, *columns), str(path)),
+            by_label(labelled_rows(rows, *columns), place),
             lists,
             fractions=fractions,
             seed=seed,
             owner="TextTable",
-            place=str(path),
+            place=place,
         )
 
     @property
@@ -125,23 +125,23 @@ def read_rows(path: Path) -> Iterator[TableRow]:
         FileNotFoundError: there is no such file.
         ValueError: it is no table of a known kind, or damaged.
     """
-    kind = path.suffix.lower()
+    kind, place = path.suffix.lower(), writable(str(path))
     if kind not in SUFFIXES_OF_TABLES:
-        raise ValueError(f"'{path}' is no table: give a file whose name ends in {', '.join(SUFFIXES_OF_TABLES)}.")
+        raise ValueError(f"'{place}' is no table: give a file whose name ends in {', '.join(SUFFIXES_OF_TABLES)}.")
     content = read_utf8(path, LARGEST_TABLE)
     values = 0
-    rows = _json_rows(content, path) if kind == ".jsonl" else _separated_rows(content, path, kind)
+    rows = _json_rows(content, place) if kind == ".jsonl" else _separated_rows(content, place, kind)
     for number, (where, row) in enumerate(rows, 1):
         values += len(row)
         if number > MOST_SENTENCES or values > MOST_TABLE_VALUES:
             raise ValueError(
-                f"'{path}' has more than {MOST_SENTENCES} rows or {MOST_TABLE_VALUES} values: take fewer, and only the "
-                "columns of texts and labels."
+                f"'{place}' has more than {MOST_SENTENCES} rows or {MOST_TABLE_VALUES} values: take fewer, and only "
+                "the columns of texts and labels."
             )
         yield where, row
 
 
-def _separated_rows(content: str, path: Path, kind: str) -> Iterator[TableRow]:
+def _separated_rows(content: str, place: str, kind: str) -> Iterator[TableRow]:
     if kind == ".csv":
         lines = csv.reader(StringIO(content, newline=""), strict=True)
     else:
@@ -150,38 +150,38 @@ def _separated_rows(content: str, path: Path, kind: str) -> Iterator[TableRow]:
     try:
         for values in lines:
             if names is None:
-                names = _column_names(values, path)
+                names = _column_names(values, place)
             elif any(value.strip() for value in values):
                 if len(values) != len(names):
                     raise ValueError(
-                        f"Line {lines.line_num} of '{path}' has {len(values)} values for {len(names)} columns: fix it, "
-                        "or put quotes around values with a separator."
+                        f"Line {lines.line_num} of '{place}' has {len(values)} values for {len(names)} columns: fix "
+                        "it, or put quotes around values with a separator."
                     )
                 yield f"line {lines.line_num}", dict(zip(names, values, strict=True))
     except csv.Error as error:
-        raise ValueError(f"'{path}' is damaged at line {lines.line_num} ({error}): fix its quotes.") from None
+        raise ValueError(f"'{place}' is damaged at line {lines.line_num} ({error}): fix its quotes.") from None
 
 
-def _column_names(values: Sequence[str], path: Path) -> list[str]:
+def _column_names(values: Sequence[str], place: str) -> list[str]:
     names = [value.strip() for value in values]
     if len(names) > MOST_COLUMNS:
-        raise ValueError(f"'{path}' has {len(names)} columns, more than {MOST_COLUMNS}: leave some out.")
+        raise ValueError(f"'{place}' has {len(names)} columns, more than {MOST_COLUMNS}: leave some out.")
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise ValueError(f"'{path}' has two columns '{printable(twice, 80)}': give each a name of its own.")
+        raise ValueError(f"'{place}' has two columns '{printable(twice, 80)}': give each a name of its own.")
     return names
 
 
-def _json_rows(content: str, path: Path) -> Iterator[TableRow]:
+def _json_rows(content: str, place: str) -> Iterator[TableRow]:
     for number, line in enumerate(StringIO(content), 1):
         if not line.strip():
             continue
         try:
             row = parse_json(line.encode(), longest=LONGEST_RAW_TEXT)
         except ValueError as error:
-            raise ValueError(f"Line {number} of '{path}' {error}: fix it, or leave it out.") from None
+            raise ValueError(f"Line {number} of '{place}' {error}: fix it, or leave it out.") from None
         if not isinstance(row, dict):
-            raise ValueError(f"Line {number} of '{path}' is no object of names and values: fix it, or leave it out.")
+            raise ValueError(f"Line {number} of '{place}' is no object of names and values: fix it, or leave it out.")
         yield f"line {number}", row
 
 

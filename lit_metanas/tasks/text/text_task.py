@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from lit_metanas.io.text import writable
 from lit_metanas.tasks.inputs import Shape, TokenShape
 from lit_metanas.tasks.splits import check_shares, part_sizes, split_classes
 from lit_metanas.tasks.task import Split, Task, TaskCollection
@@ -95,7 +96,8 @@ class TextTask(TaskCollection):
         shares = {"train": self.train, "val": self.val, "test": self.test}
         texts = [text for members in self._sentences.values() for text in members]
         sizes = [
-            part_sizes(f"Class '{name}' of '{self.path}'", len(x), **shares) for name, x in self._sentences.items()
+            part_sizes(f"Class '{name}' of '{writable(str(self.path))}'", len(x), **shares)
+            for name, x in self._sentences.items()
         ]
         # The places of texts are dealt out, so that the vocabulary can be counted on those to learn from.
         places = torch.arange(len(texts))[:, None].split([len(members) for members in self._sentences.values()])
@@ -124,5 +126,5 @@ def _read(path: Path, text: str | None, label: str | None) -> dict[str, list[str
         if is_dataset(path):
             return read_text_dataset(path, text, label)
         return read_text_folder(path)
-    rows = list(read_rows(path))
-    return by_label(labelled_rows(rows, *find_columns(rows, str(path), text, label)), str(path))
+    rows, place = list(read_rows(path)), writable(str(path))
+    return by_label(labelled_rows(rows, *find_columns(rows, place, text, label)), place)
