@@ -22,15 +22,15 @@ _UNITS = (
 
 def languages() -> list[str]:
     """The codes of the languages whose names of countries and languages, dates and units are known."""
-    localedata = import_extra("babel.localedata", "text", "Phrases")
-    nobody = _samples("root")
+    babel, data = (import_extra(name, "text", "Phrases") for name in ("babel", "babel.localedata"))
+    nobody = _samples(babel.Locale("root"))
     found: dict[tuple[str, ...], str] = {}
-    for code in sorted(code for code in localedata.locale_identifiers() if "_" not in code):
-        # What a language lacks is filled in from the root. Loading it without that would change what all others get.
-        data = localedata.load(code)
-        named = len(_countries(data)) >= 200 and len(_tongues(data)) >= 60
-        if named and all(own != none for own, none in zip(_samples(code), nobody, strict=True)):
-            found.setdefault(tuple(_tongues(data)), code)  # `nb` and `no` are two codes of one language
+    for code in sorted(code for code in data.locale_identifiers() if "_" not in code):
+        locale = babel.Locale(code)
+        named = len(_countries(locale)) >= 200 and len(_tongues(locale)) >= 60
+        # What a language lacks is filled in from the root.
+        if named and all(own != none for own, none in zip(_samples(locale), nobody, strict=True)):
+            found.setdefault(tuple(_tongues(locale)), code)  # `nb` and `no` are two codes of one language
     return list(found.values())
 
 
@@ -74,10 +74,10 @@ class _Writer:
         return str(self.babel["dates"].format_timedelta(span if self.generator.integers(2) else -span, **way))
 
     def countries(self) -> str:
-        return self._list(self._some(_countries(self.locale._data), 2, 5))
+        return self._list(self._some(_countries(self.locale), 2, 5))
 
     def tongues(self) -> str:
-        return self._list(self._some(_tongues(self.locale._data), 2, 5))
+        return self._list(self._some(_tongues(self.locale), 2, 5))
 
     def months(self) -> str:
         names = self.locale.months["stand-alone"]["wide"].values()
@@ -100,19 +100,18 @@ class _Writer:
         return str(self.babel["lists"].format_list(parts, locale=self.locale))
 
 
-def _samples(language: str) -> list[str]:
+def _samples(locale: Any) -> list[str]:
     """A date and two measures."""
     dates, units = (import_extra(f"babel.{name}", "text", "Phrases") for name in ("dates", "units"))
-    locale = import_extra("babel", "text", "Phrases").Locale(language)
     measures = [units.format_unit(3, unit, "long", locale=locale) for unit in ("duration-day", "length-kilometer")]
     return [dates.format_date(_FIRST_DAY, "full", locale=locale), *measures]
 
 
-def _countries(data: Any) -> list[str]:
+def _countries(locale: Any) -> list[str]:
     """The names of countries and territories, but of continents, whose codes are numbers."""
-    return [str(name) for code, name in sorted(data.get("territories", {}).items()) if code.isalpha()]
+    return [str(name) for code, name in sorted(locale.territories.items()) if code.isalpha()]
 
 
-def _tongues(data: Any) -> list[str]:
+def _tongues(locale: Any) -> list[str]:
     """The names of languages, but of their variants."""
-    return [str(name) for code, name in sorted(data.get("languages", {}).items()) if "_" not in code]
+    return [str(name) for code, name in sorted(locale.languages.items()) if "_" not in code]
