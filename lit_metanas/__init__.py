@@ -29,7 +29,7 @@ _NAMES = {
     "tasks": (
         "ArraySource BytePairs ClassDistances Classification DataStatistics DatasetSource Distortion "
         "Docstrings DrawnTasks Episode EpisodeDataModule EpisodeLoader EpisodeSampler EpisodeStream "
-        "FolderTask Glyphs ImageFolder ImageShape JoinedEmbedding NewImages Objective Omniglot Phrases "
+        "FolderTask Glyphs ImageFolder ImageShape JoinedEmbedding NewExamples NewImages NewSounds NewTexts Objective Omniglot Phrases "
         "Preprocessing RandomFeatures SentenceSource SeriesShape Shape Split StaticVectors Subset "
         "TargetTaskDataModule Task TaskCollection TaskEmbedding TaskSource TextDataset TextFolder "
         "TextPreprocessing TextSource TextTable TextTask TokenShape TorchvisionSource Transcription Words "

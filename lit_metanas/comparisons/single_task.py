@@ -3,37 +3,28 @@
 from __future__ import annotations
 
 import math
-import os
-import sys
-import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from time import perf_counter
-from typing import Any
 
 import torch
-from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import Progress, ProgressColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.text import Text
-from torch import Tensor, nn
 
+from lit_metanas.comparisons.search_progress import SEARCHING, ToldBudget, show_progress
+from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.estimators.training_estimator import TrainingEstimator
-from lit_metanas.io.text import duration, number_of, printable
-from lit_metanas.records.budget import Budget, Cost
-from lit_metanas.records.record import SearchOutcome, SearchRecord
-from lit_metanas.records.statistics import Interval, percent, wilson
+from lit_metanas.records.budget import Cost
+from lit_metanas.records.record import SearchOutcome
+from lit_metanas.records.statistics import wilson
 from lit_metanas.searchers.halving import SuccessiveHalving
 from lit_metanas.searchers.mutation import draw_new
 from lit_metanas.searchers.query import QuerySearcher
 from lit_metanas.searchers.searcher import Searcher
-from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.tasks.inputs import ImageShape, Shape, TokenShape, as_shape, float_type, inputs_like
+from lit_metanas.tasks.inputs import float_type
 from lit_metanas.tasks.objective import Classification, Judged
-from lit_metanas.tasks.task import Split, Task, check_brightness, check_task, join_parts
+from lit_metanas.tasks.task import Split, Task, check_task, join_parts
 from lit_metanas.training.child import (
     Child,
     Recipe,
@@ -43,168 +34,12 @@ from lit_metanas.training.child import (
     score,
     training_cost,
 )
-from lit_metanas.training.export.exported_program import export_child, fit_images
 from lit_metanas.training.trainers import check_threads, torch_threads
 
 HALVING_CANDIDATES = 8
 """Architectures that the default method begins with."""
 TRAININGS = 4
 """Full trainings that its budget pays for, where no other is given."""
-PREDICTED_AT_ONCE = 500
-"""Inputs, which bounds the memory."""
-LEAST_BETWEEN_LINES, MOST_BETWEEN_LINES = 2.0, 30.0
-"""Seconds between two lines of a log, of which each further tenth of the budget is worth one."""
-SEARCHING = "searching"
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class SearchResult:
-    """What a search of one task found.
-
-    Attributes:
-        task_id: the task.
-        space: the search space's name.
-        architecture: the chosen architecture.
-        recipe: how the network was trained.
-        network: the trained network, in evaluation mode, on the task's device: inputs ``(n, *shape)`` in, scores
-            ``(n, classes)`` out.
-        classes: the classes' names, in the order of the scores.
-        shape: of one input.
-        metric: what the scores measure: of classification ``accuracy``.
-        test_score: on the test part; of classification the share of the examples that the network tells rightly.
-        ci95: half width of the 95 % confidence interval of ``test_score``.
-        class_accuracy: of classification, the same share for each class that has test examples, by its name.
-        images: how many images the network was trained on, and how many it was tested on.
-        cost: of the search alone: training FLOPs, seconds, and queries, the number of architectures tried.
-        training_cost: of the training of the chosen network, after the search.
-        meta_cost: of the meta-training that the method starts from, paid once; zero where there is none.
-        parameters: trainable parameters of the network.
-        flops: forward multiply-adds of the network for one image.
-        record: everything that the search tried.
-        untried: architectures that were to be tried, but that the budget did not pay for.
-        validated: validation score of the chosen network, trained on the train part alone; NaN unless asked for.
-
-    Example:
-        >>> import torch
-        >>> import lit_metanas as lm
-        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
-        >>> space = lm.LayeredSpace(widths=(4,))
-        >>> result = lm.search(task, space, method=lm.RandomArchitecture(), recipe=lm.Recipe(epochs=1))
-        >>> result.classes, result.network(task.test.inputs).shape
-        (('0', '1'), torch.Size([4, 2]))
-        >>> sorted(result.predict(task.test.inputs)[0])
-        ['0', '1']
-    """
-
-    task_id: str
-    space: str
-    architecture: Architecture
-    recipe: Recipe
-    network: nn.Module
-    classes: tuple[str, ...]
-    shape: Shape
-    metric: str
-    test_score: float
-    ci95: float
-    class_accuracy: dict[str, float]
-    images: tuple[int, int]
-    cost: Cost
-    training_cost: Cost
-    meta_cost: Cost
-    parameters: int
-    flops: int
-    record: SearchRecord
-    untried: int
-    validated: float = math.nan
-
-    @property
-    def test_accuracy(self) -> float:
-        """The test score of a classification.
-
-        Raises:
-            AttributeError: it measures something else.
-        """
-        if self.metric != Classification.metric:
-            raise AttributeError(f"The task is judged by {self.metric}, not by accuracy: see test_score.")
-        return self.test_score
-
-    @property
-    def val_score(self) -> float:
-        """What ``validate`` measured; else the architecture's best validation score in the search, NaN without one."""
-        return self.record.value_of(self.architecture) if math.isnan(self.validated) else self.validated
-
-    @torch.no_grad()
-    def predict(self, inputs: Tensor | NDArray[Any]) -> list[dict[str, float]]:
-        """For each input the classes' probabilities by name, the most probable first.
-
-        Args:
-            inputs: as the task had them, shape ``(n, *shape)``, or a single one of shape ``shape``. Images may be uint8
-                or floats in [0, 1]; those of another size are resized, grey is made colour and colour grey.
-
-        Raises:
-            ValueError: images cannot be brought to the network's shape, or run from 0 to 255 as floats; or the task has
-                no classes.
-        """
-        if self.metric != Classification.metric:
-            raise ValueError(f"predict names classes, and this task is judged by {self.metric}: use network(inputs).")
-        given, shape, weight = torch.as_tensor(inputs), as_shape(self.shape), next(self.network.parameters())
-        given = given[None] if given.ndim == (1 if isinstance(shape, TokenShape) else len(shape)) else given
-        if isinstance(shape, ImageShape):
-            given = fit_images(given, shape)
-            check_brightness("The input of predict", given)
-        parts = inputs_like(given, weight).split(PREDICTED_AT_ONCE)
-        rows = torch.cat([self.network(part) for part in parts]).softmax(dim=1).tolist()
-        named = [zip(self.classes, row, strict=True) for row in rows]
-        return [dict(sorted(pairs, key=lambda pair: -pair[1])) for pairs in named]
-
-    def export(self, folder: str | os.PathLike[str]) -> None:
-        """Write the network as a program that runs with torch alone, its weights, and a description in JSON.
-
-        Args:
-            folder: gets ``model.pt2``, ``weights.pt`` and ``model.json``; made if absent. Each file is replaced whole.
-        """
-        labels = self.architecture.to_json()
-        with torch.inference_mode(False):
-            export_child(self.network, folder, architecture=labels, classes=self.classes, shape=self.shape)
-
-    def __repr__(self) -> str:
-        trained, tested = self.images
-        found = percent(Interval(self.test_score, self.ci95, tested))
-        return (
-            f"Found in {self.space} for task '{self.task_id}':\n"
-            f"{_wrap(f'architecture: {self.architecture}')}\n"
-            f"  test {self.metric}: {found} % (95 % interval){self._weakest_line()}\n"
-            f"  images: trained on {trained}, tested on {tested}\n"
-            f"  network: {self.parameters:,} parameters, {self.flops:,} multiply-adds an image\n"
-            f"{self._tried_line()}"
-            f"  cost of the search: {_cost_text(self.cost)}\n"
-            f"  cost of training the network: {_cost_text(self.training_cost)}"
-        )
-
-    def _weakest_line(self) -> str:
-        """The class that is recognised least often; empty where all are recognised equally often."""
-        if len(set(self.class_accuracy.values())) < 2:
-            return ""
-        name, share = min(self.class_accuracy.items(), key=lambda item: item[1])
-        return f"\n  weakest class: {printable(name, 40)}, {100 * share:.1f} %"
-
-    def _tried_line(self) -> str:
-        """How many architectures were tried, and what the budget left out; empty where none was tried by itself."""
-        if not self.cost.queries:
-            return ""
-        tried = f"  tried: {number_of(self.cost.queries, 'architecture')}"
-        return f"{tried}; the budget did not pay for {self.untried} more\n" if self.untried else f"{tried}\n"
-
-
-def _cost_text(cost: Cost) -> str:
-    return f"{cost.flops:.3g} training FLOPs, {cost.seconds:.1f} s"
-
-
-def _wrap(text: str) -> str:
-    """Lines of 100 characters: an architecture may have many labels."""
-    return textwrap.fill(
-        text, 100, initial_indent="  ", subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
-    )
 
 
 def search(
@@ -277,7 +112,7 @@ def search(
         _default_dtype(float_type(task.train.inputs)),
         torch_threads(threads if task.train.inputs.device.type == "cpu" else None),
         _interruptible(),
-        _show_progress(budget := _ToldBudget(task, searcher, queries=queries, flops=flops), progress) as show,
+        show_progress(budget := ToldBudget(task, searcher, queries=queries, flops=flops), progress) as show,
     ):
         task, begin = task.trainable(), perf_counter()
         show(SEARCHING)
@@ -316,6 +151,7 @@ def search(
         record=found.record,
         untried=found.untried,
         validated=validated,
+        preprocessing=task.preprocessing,
     )
 
 
@@ -391,81 +227,6 @@ def _training_share(
     images = images_an_epoch(len(part), recipe.batch_size) * recipe.epochs
     coming = training_cost(space, found.architecture, task.shape, task.way, images=images).flops
     return f"training the chosen network, {coming / max(coming + spent.flops, 1):.0%} of all FLOPs"
-
-
-class _ToldBudget(Budget):
-    """A budget that can tell a log how much of it is spent."""
-
-    def __init__(self, task: Task, searcher: Searcher, *, queries: int | None, flops: float | None) -> None:
-        super().__init__(queries=queries, flops=flops)
-        self.logs, self.part = False, ""
-        self._title = f"search of '{printable(task.id, 40)}' by {type(searcher).__name__}"
-        self._begin = self._told = perf_counter()
-        self._tenth = 0
-
-    def charge(self, cost: Cost) -> None:
-        """Charge, and print a line where it is time to."""
-        super().charge(cost)
-        waited, spent = perf_counter() - self._told, self.spent
-        shares = [done / most for done, most in ((spent.flops, self.flops), (spent.queries, self.queries)) if most]
-        tenth = int(10 * max(shares, default=0))
-        if waited >= MOST_BETWEEN_LINES or (waited >= LEAST_BETWEEN_LINES and tenth > self._tenth):
-            self._tenth = tenth
-            self._print()
-
-    def begin(self, part: str) -> None:
-        """Name what begins; a log is told of it unless all goes fast."""
-        self.part = part
-        if perf_counter() - self._begin >= LEAST_BETWEEN_LINES:
-            self._print()
-
-    def describe(self) -> str:
-        """How much is spent; empty once the search is over."""
-        if self.part != SEARCHING:
-            return ""
-        parts = [f"{self.spent.flops / self.flops:.0%} of the budget"] if self.flops else []
-        if self.spent.queries:
-            parts.append(f"{number_of(self.spent.queries, 'architecture')} tried")
-        return ", ".join(parts)
-
-    def _print(self) -> None:
-        self._told = perf_counter()
-        if self.logs:
-            parts = (self.part, self.describe(), duration(self._told - self._begin))
-            print(f"{self._title}: {', '.join(part for part in parts if part)}", file=sys.stderr, flush=True)
-
-
-class _Spent(ProgressColumn):
-    """What a search has spent."""
-
-    def __init__(self, budget: _ToldBudget) -> None:
-        super().__init__()
-        self.budget = budget
-
-    def render(self, task: object) -> Text:
-        return Text(self.budget.describe(), no_wrap=True)
-
-
-@contextmanager
-def _show_progress(budget: _ToldBudget, wanted: bool) -> Iterator[Callable[[str], None]]:
-    """A line on a terminal while a search runs, or lines in a log; what is given says which part of it does."""
-    console = Console(stderr=True)
-    if not (console.is_terminal or console.is_jupyter):
-        budget.logs = wanted
-        yield budget.begin
-        return
-    line = Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), _Spent(budget), TimeElapsedColumn(), console=console,
-        transient=True, redirect_stdout=False, redirect_stderr=False, refresh_per_second=4, disable=not wanted,
-    )  # fmt: skip
-    with line:
-        part = line.add_task("", total=None)
-
-        def show(name: str) -> None:
-            budget.begin(name)
-            line.update(part, description=name)
-
-        yield show
 
 
 @contextmanager

@@ -30,7 +30,7 @@ from lit_metanas.tasks.text import (
 
 if TYPE_CHECKING:
     from lit_metanas.tasks.episode_data import EpisodeDataModule
-    from lit_metanas.tasks.images.new_images import NewImages
+    from lit_metanas.tasks.new_examples import NewExamples, NewImages, NewSounds, NewTexts
     from lit_metanas.tasks.target_data import TargetTaskDataModule
 
 __all__ = [
@@ -53,7 +53,10 @@ __all__ = [
     "ImageFolder",
     "ImageShape",
     "JoinedEmbedding",
+    "NewExamples",
     "NewImages",
+    "NewSounds",
+    "NewTexts",
     "Objective",
     "Omniglot",
     "Phrases",
@@ -95,10 +98,10 @@ def __getattr__(name: str) -> Any:
         from lit_metanas.tasks.episode_data import EpisodeDataModule
 
         return EpisodeDataModule
-    if name == "NewImages":
-        from lit_metanas.tasks.images.new_images import NewImages
+    if name in ("NewExamples", "NewImages", "NewSounds", "NewTexts"):
+        from lit_metanas.tasks import new_examples
 
-        return NewImages
+        return getattr(new_examples, name)
     if name == "TargetTaskDataModule":
         from lit_metanas.tasks.target_data import TargetTaskDataModule
 

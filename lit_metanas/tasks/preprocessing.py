@@ -16,6 +16,7 @@ class Preprocessing(ABC):
 
     Attributes:
         kind: what it is called in ``model.json``.
+        noun: what raw examples are, in the plural.
 
     Example:
         >>> import torch
@@ -38,6 +39,7 @@ class Preprocessing(ABC):
     """
 
     kind: ClassVar[str]
+    noun: ClassVar[str] = "examples"
 
     @property
     @abstractmethod

@@ -57,6 +57,7 @@ class TextPreprocessing(Preprocessing):
                 [  1,   0,   0,   0,   0]])
     """
 
+    noun: ClassVar[str] = "texts"
     steps: int
 
     @abstractmethod

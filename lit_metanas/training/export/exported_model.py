@@ -1,4 +1,4 @@
-"""An exported network as a LightningModule, to classify new images with the verb ``predict``."""
+"""An exported network as a LightningModule, to classify new examples with the verb ``predict``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor
 from lit_metanas.io.files import own_path, replacing
 from lit_metanas.io.text import printable, writable
 from lit_metanas.tasks.images.image_files import read_images
-from lit_metanas.tasks.inputs import image_shape
+from lit_metanas.tasks.inputs import ImageShape, as_shape
 from lit_metanas.training.collectives import gather_lists
 from lit_metanas.training.export.exported_program import DESCRIPTION, load_exported
 
@@ -24,7 +24,7 @@ Row = dict[str, str | float]
 
 
 class ExportedModel(LightningModule):
-    """Classifies image files; prints each one's class and writes all probabilities to a file.
+    """Classifies images, sounds or texts; prints each one's class and writes all probabilities to a file.
 
     Args:
         directory: the folder of an exported network, or one in which it is the only one.
@@ -58,19 +58,30 @@ class ExportedModel(LightningModule):
         self._batches: list[tuple[int, list[Row]]] = []
 
     def on_predict_start(self) -> None:
-        """Forget earlier images."""
+        """Forget earlier examples."""
         self._batches = []
 
-    def predict_step(self, batch: list[Path], batch_idx: int) -> Tensor:
-        """Probabilities, shape ``(n, classes)``, of a batch of image files."""
-        probabilities = self.exported.predict(read_images(batch, image_shape(self.exported.shape)))
+    def predict_step(self, batch: list[Path] | list[str], batch_idx: int) -> Tensor:
+        """Probabilities, shape ``(n, classes)``, of a batch of image files, sound files or texts.
+
+        Raises:
+            ValueError: a file is unreadable, or the network is for another kind of example.
+        """
+        shape, kind = as_shape(self.exported.shape), _kind(batch[0])
+        if kind != ("texts" if self.exported.noun == "texts" else "files"):
+            data = {"images": "NewImages", "sounds": "NewSounds", "texts": "NewTexts"}
+            wanted = data.get(self.exported.noun, "a data module of your own")
+            raise ValueError(f"The exported network is for {self.exported.noun}: give them by --data {wanted}.")
+        examples = read_images([Path(file) for file in batch], shape) if isinstance(shape, ImageShape) else batch
+        probabilities = self.exported.predict(examples)
+        column = kind.removesuffix("s")
         rows: list[Row] = []
-        for file, row in zip(batch, probabilities, strict=True):
+        for example, row in zip(batch, probabilities, strict=True):
             by_class = {name: round(float(value), 6) for name, value in zip(self.exported.classes, row, strict=True)}
             best = max(by_class, key=by_class.__getitem__)
             rows.append(
                 {
-                    "file": writable(str(file)),
+                    column: writable(str(example)),
                     "class": best,
                     "probability": by_class[best],
                     **{f"p({name})": value for name, value in by_class.items()},
@@ -87,7 +98,8 @@ class ExportedModel(LightningModule):
             return
         rows = [row for _, batch in batches for row in batch]
         for row in rows[:SHOWN]:
-            print(f"{printable(str(row['file']))}: {printable(str(row['class']))} ({float(row['probability']):.1%})")
+            example = printable(str(row.get("file", row.get("text"))))
+            print(f"{example}: {printable(str(row['class']))} ({float(row['probability']):.1%})")
         with replacing(self.output) as temporary:
             temporary.write_text(self._text(rows), encoding="utf-8")
         more = len(rows) - SHOWN
@@ -103,6 +115,10 @@ class ExportedModel(LightningModule):
         return text.getvalue()
 
 
+def _kind(example: Path | str) -> str:
+    return "files" if isinstance(example, Path) else "texts"
+
+
 def _holds_predictions(file: Path) -> bool:
     """Whether a file begins as those that are written here do."""
     with suppress(OSError, csv.Error):
@@ -110,8 +126,9 @@ def _holds_predictions(file: Path) -> bool:
             with file.open("rb") as opened:
                 begin = opened.read(1000).decode(errors="replace")
             head = next(csv.reader(io.StringIO(begin)), [])
-            as_table = head[:3] == ["file", "class", "probability"] and "".join(head[3:4]).startswith("p(")
-            return as_table or "".join(begin.split()).startswith('[{"file":')
+            as_table = head[1:3] == ["class", "probability"] and "".join(head[3:4]).startswith("p(")
+            as_list = "".join(begin.split()).startswith(('[{"file":', '[{"text":'))
+            return as_list or (as_table and head[0] in ("file", "text"))
     return False
 
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -22,12 +23,16 @@ from lit_metanas.io.files import read_regular, replacing
 from lit_metanas.io.json_files import read_json
 from lit_metanas.io.text import number_of
 from lit_metanas.records.plain import from_plain
-from lit_metanas.tasks.inputs import Shape, image_shape
+from lit_metanas.tasks.inputs import ImageShape, Shape, as_shape, blank_inputs, image_shape, plain_shape
+from lit_metanas.tasks.preprocessing import Preprocessing
 from lit_metanas.training.export.plain_program import ATEN_OPERATIONS
 from lit_metanas.training.export.program_archive import LARGEST_PROGRAM, read_program
 
 DESCRIPTION_SCHEMA = 1
 PROGRAM, WEIGHTS, DESCRIPTION = "model.pt2", "weights.pt", "model.json"
+LONGEST = 1 << 20
+"""Tokens of a vocabulary, or steps of an input."""
+
 _GREY = (0.299, 0.587, 0.114)
 
 
@@ -36,10 +41,11 @@ class Exported:
     """An exported network.
 
     Attributes:
-        network: the program; images of ``shape`` in [0, 1] in, scores out.
+        network: the program; inputs of ``shape`` in, scores out.
         architecture: the labels of its architecture.
         classes: the class names, in the order of the scores.
-        shape: channels, height and width of an image.
+        shape: of one input.
+        preprocessing: makes inputs of raw examples; None where the network takes images, or none was stored.
 
     Example:
         >>> import torch
@@ -54,19 +60,47 @@ class Exported:
     architecture: dict[str, str]
     classes: tuple[str, ...]
     shape: Shape
+    preprocessing: Preprocessing | None = None
+
+    @property
+    def noun(self) -> str:
+        """What is classified, in the plural, such as images or texts."""
+        if isinstance(as_shape(self.shape), ImageShape):
+            return "images"
+        return "examples" if self.preprocessing is None else self.preprocessing.noun
 
     @torch.no_grad()
-    def predict(self, images: Tensor) -> Tensor:
-        """Probabilities, shape ``(n, classes)``, for images of any size, grey or colour.
+    def predict(self, examples: Tensor | Sequence[Any]) -> Tensor:
+        """Probabilities, shape ``(n, classes)``.
 
         Args:
-            images: shape ``(n, channels, height, width)``, uint8 or floating point in [0, 1].
+            examples: images of any size, grey or colour, shape ``(n, channels, height, width)``, uint8 or floating
+                point in [0, 1]; or what the preprocessing takes, such as sentences, or has made.
 
         Raises:
-            ValueError: the images cannot be brought to the network's shape.
+            ValueError: the examples cannot be brought to the network's shape.
         """
-        scores: Tensor = self.network(fit_images(images, self.shape))
+        inputs = network_inputs(examples, self.shape, self.preprocessing)
+        scores: Tensor = self.network(inputs)
         return scores.softmax(dim=1)
+
+
+def network_inputs(examples: Tensor | Sequence[Any], shape: Shape, preprocessing: Preprocessing | None) -> Tensor:
+    """Bring examples to the form that a network takes, shape ``(n, *shape)``.
+
+    Args:
+        examples: images of any size, see ``fit_images``; other inputs as they are; or what the preprocessing takes.
+        shape: of one input.
+        preprocessing: makes inputs of raw examples; None where there is none.
+
+    Raises:
+        ValueError: they cannot be brought to it.
+    """
+    if isinstance(examples, Tensor):
+        return fit_images(examples, shape) if isinstance(as_shape(shape), ImageShape) else examples
+    if preprocessing is None:
+        raise ValueError("There is no preprocessing that makes inputs of such examples: give the inputs as a tensor.")
+    return preprocessing.encode(examples)
 
 
 def fit_images(images: Tensor, shape: Shape) -> Tensor:
@@ -98,15 +132,17 @@ def export_child(
     architecture: Mapping[str, str],
     classes: Sequence[str],
     shape: Shape,
+    preprocessing: Preprocessing | None = None,
 ) -> None:
     """Write ``model.pt2``, ``weights.pt`` and ``model.json`` into a folder, each atomically.
 
     Args:
-        network: images ``(n, *shape)`` in [0, 1] in, scores ``(n, classes)`` out; it is not changed.
+        network: inputs ``(n, *shape)`` in, such as images in [0, 1], scores ``(n, classes)`` out; it is not changed.
         directory: the folder; made if absent.
         architecture: the labels of its architecture.
         classes: the class names, in the order of the scores.
-        shape: channels, height and width of an image.
+        shape: of one input.
+        preprocessing: what made the inputs, where they are no images; it is stored, too.
 
     Raises:
         ValueError: the number of class names is not the number of scores, or two are the same.
@@ -126,7 +162,7 @@ def export_child(
     for tensor in (*network.parameters(), *network.buffers()):
         # An archive of tensors that are views, or laid out channels-last, would be loaded from guesses.
         tensor.data = tensor.detach().clone(memory_format=torch.contiguous_format)
-    example = torch.rand(2, *shape, generator=torch.Generator().manual_seed(0))
+    example = blank_inputs(2, shape)
     with torch.no_grad():
         ways = network(example).shape[1]
     if ways != len(classes):
@@ -147,17 +183,23 @@ def export_child(
         torch.export.save(program, buffer)
         temporary.write_bytes(buffer.getvalue())
     write_weights(folder / WEIGHTS, network.state_dict())
-    channels, height, width = image_shape(shape)
     description = {
         "schema": DESCRIPTION_SCHEMA,
         "architecture": dict(architecture),
         "classes": list(classes),
-        "input": {"channels": channels, "height": height, "width": width, "range": [0, 1]},
+        "input": _describe_input(as_shape(shape), preprocessing),
         "output": "scores; softmax gives probabilities",
         "program_sha256": hashlib.sha256(buffer.getvalue()).hexdigest(),
     }
     with replacing(folder / DESCRIPTION) as temporary:
         temporary.write_text(json.dumps(description, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def _describe_input(shape: Shape, preprocessing: Preprocessing | None) -> dict[str, Any]:
+    if isinstance(shape, ImageShape):
+        return {**shape._asdict(), "range": [0, 1]}
+    stored = None if preprocessing is None else {"kind": preprocessing.kind, **preprocessing.to_plain()}
+    return {"shape": plain_shape(shape), "preprocessing": stored}
 
 
 def load_exported(directory: str | os.PathLike[str]) -> Exported:
@@ -182,8 +224,8 @@ def load_exported(directory: str | os.PathLike[str]) -> Exported:
     for name in (DESCRIPTION, PROGRAM):
         if not (folder / name).is_file():
             raise FileNotFoundError(f"There is no '{name}' in '{folder}': give the folder of an exported network.")
-    described = _read_description(folder / DESCRIPTION)
-    shape = (described.input.channels, described.input.height, described.input.width)
+    described, preprocessing = _read_description(folder / DESCRIPTION)
+    shape = described.input.shape or (described.input.channels, described.input.height, described.input.width)
     file = folder / PROGRAM
     try:
         content = read_regular(file, LARGEST_PROGRAM)
@@ -194,15 +236,31 @@ def load_exported(directory: str | os.PathLike[str]) -> Exported:
     except Exception as error:  # torch raises errors of many kinds for operations that do not fit each other
         told = str(error) if type(error) is ValueError else "is damaged or holds more than a program and tensors"
         raise ValueError(f"'{file}' {told}: export again.") from None
-    return Exported(network=network, architecture=described.architecture, classes=described.classes, shape=shape)
+    return Exported(
+        network=network,
+        architecture=described.architecture,
+        classes=described.classes,
+        shape=shape,
+        preprocessing=preprocessing,
+    )
 
 
 @dataclass(frozen=True)
 class _Input:
-    channels: int
-    height: int
-    width: int
-    range: tuple[int, int]
+    """An image's size and range, or the shape of another kind of input."""
+
+    channels: int = 0
+    height: int = 0
+    width: int = 0
+    range: tuple[int, int] = (0, 1)
+    shape: Shape | None = None
+
+    def __post_init__(self) -> None:
+        if self.shape is not None and not 1 <= min(self.shape) <= max(self.shape) <= LONGEST:
+            raise ValueError(f"an input of {list(self.shape)} has numbers that are not from 1 to {LONGEST}")
+        for name, limit in (("channels", 64), ("height", 4096), ("width", 4096)) if self.shape is None else ():
+            if not 1 <= (found := getattr(self, name)) <= limit:
+                raise ValueError(f"an image's {name} is {found}, not from 1 to {limit}")
 
 
 @dataclass(frozen=True)
@@ -217,25 +275,35 @@ class _Description:
     program_sha256: str
 
     def __post_init__(self) -> None:
-        for name, limit in (("channels", 64), ("height", 4096), ("width", 4096)):
-            if not 1 <= (found := getattr(self.input, name)) <= limit:
-                raise ValueError(f"an image's {name} is {found}, not from 1 to {limit}")
         if not 1 <= len(self.classes) <= 10_000:
             raise ValueError(f"there are {number_of(len(self.classes), 'class')}, not from 1 to 10000")
         if (twice := _find_repeated(self.classes)) is not None:
             raise ValueError(f"two classes are called '{twice[:60]}'")
 
 
-def _read_description(file: Path) -> _Description:
+def _read_description(file: Path) -> tuple[_Description, Preprocessing | None]:
     fix = "export again"
     document = read_json(file, fix)
     schema = document.get("schema") if isinstance(document, dict) else None
     if type(schema) is int and schema > DESCRIPTION_SCHEMA:
         raise ValueError(f"'{file}' has schema {schema}, newer than {DESCRIPTION_SCHEMA}: update lit-metanas.")
     try:
-        return from_plain(_Description, document, "it")
-    except ValueError as error:
+        stored = document["input"].pop("preprocessing", None) if isinstance(document.get("input"), dict) else None
+        return from_plain(_Description, document, "it"), None if stored is None else _read_preprocessing(stored)
+    except (ValueError, AttributeError) as error:
         raise ValueError(f"'{file}' is damaged or another kind of file ({error}): {fix}.") from None
+
+
+def _read_preprocessing(stored: object) -> Preprocessing:
+    """What was stored under the name of its kind.
+
+    Raises:
+        ValueError: there is no such kind, or something is missing.
+    """
+    kinds: dict[object, type[Preprocessing]] = {each.kind: each for each in PREPROCESSINGS}
+    if not isinstance(stored, dict) or stored.get("kind") not in kinds:
+        raise ValueError(f"its preprocessing is none of {', '.join(map(str, kinds))}")
+    return kinds[stored["kind"]].from_plain({name: value for name, value in stored.items() if name != "kind"})
 
 
 def _find_repeated(names: Sequence[str]) -> str | None:

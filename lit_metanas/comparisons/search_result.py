@@ -1,0 +1,193 @@
+"""What a search of one task found."""
+
+from __future__ import annotations
+
+import math
+import os
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from lit_metanas.io.text import number_of, printable
+from lit_metanas.records.budget import Cost
+from lit_metanas.records.record import SearchRecord
+from lit_metanas.records.statistics import Interval, percent
+from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.tasks.inputs import ImageShape, Shape, TokenShape, as_shape, inputs_like
+from lit_metanas.tasks.objective import Classification
+from lit_metanas.tasks.preprocessing import Preprocessing
+from lit_metanas.tasks.task import check_brightness
+from lit_metanas.training.child import Recipe
+from lit_metanas.training.export.exported_program import export_child, network_inputs
+
+PREDICTED_AT_ONCE = 500
+"""Inputs, which bounds the memory."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SearchResult:
+    """What a search of one task found.
+
+    Attributes:
+        task_id: the task.
+        space: the search space's name.
+        architecture: the chosen architecture.
+        recipe: how the network was trained.
+        network: the trained network, in evaluation mode, on the task's device: inputs ``(n, *shape)`` in, scores
+            ``(n, classes)`` out.
+        classes: the classes' names, in the order of the scores.
+        shape: of one input.
+        metric: what the scores measure: of classification ``accuracy``.
+        test_score: on the test part; of classification the share of the examples that the network tells rightly.
+        ci95: half width of the 95 % confidence interval of ``test_score``.
+        class_accuracy: of classification, the same share for each class that has test examples, by its name.
+        images: how many images the network was trained on, and how many it was tested on.
+        cost: of the search alone: training FLOPs, seconds, and queries, the number of architectures tried.
+        training_cost: of the training of the chosen network, after the search.
+        meta_cost: of the meta-training that the method starts from, paid once; zero where there is none.
+        parameters: trainable parameters of the network.
+        flops: forward multiply-adds of the network for one image.
+        record: everything that the search tried.
+        untried: architectures that were to be tried, but that the budget did not pay for.
+        validated: validation score of the chosen network, trained on the train part alone; NaN unless asked for.
+        preprocessing: what makes inputs of raw examples; None where these are images.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
+        >>> space = lm.LayeredSpace(widths=(4,))
+        >>> result = lm.search(task, space, method=lm.RandomArchitecture(), recipe=lm.Recipe(epochs=1))
+        >>> result.classes, result.network(task.test.inputs).shape
+        (('0', '1'), torch.Size([4, 2]))
+        >>> sorted(result.predict(task.test.inputs)[0])
+        ['0', '1']
+    """
+
+    task_id: str
+    space: str
+    architecture: Architecture
+    recipe: Recipe
+    network: nn.Module
+    classes: tuple[str, ...]
+    shape: Shape
+    metric: str
+    test_score: float
+    ci95: float
+    class_accuracy: dict[str, float]
+    images: tuple[int, int]
+    cost: Cost
+    training_cost: Cost
+    meta_cost: Cost
+    parameters: int
+    flops: int
+    record: SearchRecord
+    untried: int
+    validated: float = math.nan
+    preprocessing: Preprocessing | None = None
+
+    @property
+    def test_accuracy(self) -> float:
+        """The test score of a classification.
+
+        Raises:
+            AttributeError: it measures something else.
+        """
+        if self.metric != Classification.metric:
+            raise AttributeError(f"The task is judged by {self.metric}, not by accuracy: see test_score.")
+        return self.test_score
+
+    @property
+    def val_score(self) -> float:
+        """What ``validate`` measured; else the architecture's best validation score in the search, NaN without one."""
+        return self.record.value_of(self.architecture) if math.isnan(self.validated) else self.validated
+
+    @torch.no_grad()
+    def predict(self, examples: Tensor | NDArray[Any] | Sequence[Any] | str) -> list[dict[str, float]]:
+        """For each example the classes' probabilities by name, the most probable first.
+
+        Args:
+            examples: inputs as the task had them, shape ``(n, *shape)``, or a single one of shape ``shape``. Images may
+                be uint8 or floats in [0, 1]; those of another size are resized, grey is made colour and colour grey. Or
+                what the task's inputs were made of: texts, or sound files.
+
+        Raises:
+            ValueError: the examples cannot be brought to the network's shape, images run from 0 to 255 as floats, or
+                the task has no classes.
+        """
+        if self.metric != Classification.metric:
+            raise ValueError(f"predict names classes, and this task is judged by {self.metric}: use network(inputs).")
+        shape, weight = as_shape(self.shape), next(self.network.parameters())
+        given: Any = [examples] if isinstance(examples, str) else examples
+        if self.preprocessing is None or isinstance(given, Tensor | np.ndarray):
+            given = torch.as_tensor(given)
+            given = given[None] if given.ndim == (1 if isinstance(shape, TokenShape) else len(shape)) else given
+        inputs = network_inputs(given, shape, self.preprocessing)
+        if isinstance(shape, ImageShape):
+            check_brightness("The input of predict", inputs)
+        parts = inputs_like(inputs, weight).split(PREDICTED_AT_ONCE)
+        rows = torch.cat([self.network(part) for part in parts]).softmax(dim=1).tolist()
+        named = [zip(self.classes, row, strict=True) for row in rows]
+        return [dict(sorted(pairs, key=lambda pair: -pair[1])) for pairs in named]
+
+    def export(self, folder: str | os.PathLike[str]) -> None:
+        """Write the network as a program that runs with torch alone, its weights, and a description in JSON.
+
+        Args:
+            folder: gets ``model.pt2``, ``weights.pt`` and ``model.json``; made if absent. Each file is replaced whole.
+        """
+        labels = self.architecture.to_json()
+        with torch.inference_mode(False):
+            export_child(
+                self.network,
+                folder,
+                architecture=labels,
+                classes=self.classes,
+                shape=self.shape,
+                preprocessing=self.preprocessing,
+            )
+
+    def __repr__(self) -> str:
+        trained, tested = self.images
+        found = percent(Interval(self.test_score, self.ci95, tested))
+        return (
+            f"Found in {self.space} for task '{self.task_id}':\n"
+            f"{_wrap(f'architecture: {self.architecture}')}\n"
+            f"  test {self.metric}: {found} % (95 % interval){self._weakest_line()}\n"
+            f"  images: trained on {trained}, tested on {tested}\n"
+            f"  network: {self.parameters:,} parameters, {self.flops:,} multiply-adds an image\n"
+            f"{self._tried_line()}"
+            f"  cost of the search: {_cost_text(self.cost)}\n"
+            f"  cost of training the network: {_cost_text(self.training_cost)}"
+        )
+
+    def _weakest_line(self) -> str:
+        """The class that is recognised least often; empty where all are recognised equally often."""
+        if len(set(self.class_accuracy.values())) < 2:
+            return ""
+        name, share = min(self.class_accuracy.items(), key=lambda item: item[1])
+        return f"\n  weakest class: {printable(name, 40)}, {100 * share:.1f} %"
+
+    def _tried_line(self) -> str:
+        """How many architectures were tried, and what the budget left out; empty where none was tried by itself."""
+        if not self.cost.queries:
+            return ""
+        tried = f"  tried: {number_of(self.cost.queries, 'architecture')}"
+        return f"{tried}; the budget did not pay for {self.untried} more\n" if self.untried else f"{tried}\n"
+
+
+def _cost_text(cost: Cost) -> str:
+    return f"{cost.flops:.3g} training FLOPs, {cost.seconds:.1f} s"
+
+
+def _wrap(text: str) -> str:
+    """Lines of 100 characters: an architecture may have many labels."""
+    return textwrap.fill(
+        text, 100, initial_indent="  ", subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+    )

@@ -1,0 +1,198 @@
+"""New examples to classify, without labels: images, sounds, texts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import LightningDataModule
+from torch.utils.data import DataLoader, Dataset
+
+from lit_metanas.io.files import read_regular
+from lit_metanas.io.text import writable
+from lit_metanas.tasks.images.image_files import image_files
+from lit_metanas.tasks.speech.sound_files import sound_files
+
+LARGEST_TEXT = 1 << 28
+"""Bytes of a file of texts."""
+
+
+class NewExamples(LightningDataModule):
+    """New examples in batches: lists of paths, or of texts.
+
+    Args:
+        examples: all of them, in the order in which they are classified.
+        batch_size: examples a batch.
+
+    Raises:
+        ValueError: ``batch_size`` is below 1.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> list(lm.NewExamples(["a flight", "a table", "a cab"], batch_size=2).predict_dataloader())
+        [['a flight', 'a table'], ['a cab']]
+    """
+
+    def __init__(self, examples: Sequence[Any], batch_size: int = 64) -> None:
+        super().__init__()
+        if batch_size < 1:
+            raise ValueError(f"{type(self).__name__}: batch_size = {batch_size} must be at least 1.")
+        self.examples = list(examples)
+        self.batch_size = batch_size
+
+    def predict_dataloader(self) -> DataLoader[list[Any]]:
+        """Return a loader of lists of examples."""
+        starts = range(0, len(self.examples), self.batch_size)
+        return DataLoader(_Batches([self.examples[at : at + self.batch_size] for at in starts]), batch_size=None)
+
+
+class NewImages(NewExamples):
+    """Image files in batches of paths: the model knows the shape to read them in.
+
+    Args:
+        images: an image file; a folder, whose images and those of its sub-folders are taken; or several of these.
+        batch_size: images a batch.
+
+    Attributes:
+        files: the image files, in the order in which they are classified.
+
+    Raises:
+        FileNotFoundError: there is no such file or folder.
+        ValueError: there is no image among them, or ``batch_size`` is below 1.
+
+    Example:
+        >>> from PIL import Image
+        >>> from lit_metanas import NewImages
+        >>> Image.new("L", (28, 28)).save("letter.png")
+        >>> NewImages("letter.png").files
+        [PosixPath('letter.png')]
+    """
+
+    def __init__(self, images: str | list[str], batch_size: int = 64) -> None:
+        self.files = _files(images, image_files, "image")
+        super().__init__(self.files, batch_size)
+
+
+class NewSounds(NewExamples):
+    """Sound files in batches of paths.
+
+    Args:
+        sounds: a sound file; a folder, whose sounds and those of its sub-folders are taken; or several of these.
+        batch_size: sounds a batch.
+
+    Attributes:
+        files: the sound files, in the order in which they are classified.
+
+    Raises:
+        FileNotFoundError: there is no such file or folder.
+        ValueError: there is no sound among them, or ``batch_size`` is below 1.
+
+    Example:
+        >>> import wave
+        >>> import lit_metanas as lm
+        >>> with wave.open("word.wav", "wb") as file:
+        ...     file.setparams((1, 2, 8000, 0, "NONE", ""))
+        ...     file.writeframes(bytes(8000))
+        >>> lm.NewSounds("word.wav").files
+        [PosixPath('word.wav')]
+    """
+
+    def __init__(self, sounds: str | list[str], batch_size: int = 64) -> None:
+        self.files = _files(sounds, sound_files, "sound")
+        super().__init__(self.files, batch_size)
+
+
+class NewTexts(NewExamples):
+    r"""The lines of text files, in batches; empty lines are left out.
+
+    Args:
+        texts: a file in UTF-8, one text a line; or several of these.
+        batch_size: texts a batch.
+
+    Attributes:
+        texts: in the order in which they are classified.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: a file is not in UTF-8, there is no text in them, or ``batch_size`` is below 1.
+
+    Example:
+        >>> from pathlib import Path
+        >>> import lit_metanas as lm
+        >>> _ = Path("new.txt").write_text("book a flight\n\nbook a table\n")
+        >>> lm.NewTexts("new.txt").texts
+        ['book a flight', 'book a table']
+    """
+
+    def __init__(self, texts: str | list[str], batch_size: int = 64) -> None:
+        paths = [texts] if isinstance(texts, str) else list(texts)
+        self.texts = [line for path in paths for line in _lines(Path(path))]
+        if not self.texts:
+            raise ValueError(f"There is no text in {_named(paths)}: give files with one text a line.")
+        super().__init__(self.texts, batch_size)
+
+
+def _lines(file: Path) -> list[str]:
+    """The lines of a file that are not empty.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not in UTF-8.
+    """
+    name = writable(str(file))
+    if not file.is_file():
+        raise FileNotFoundError(f"There is no file '{name}': give files with one text a line.")
+    content = read_regular(file, LARGEST_TEXT)
+    try:
+        lines = content.decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        place = content.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"'{name}' is not UTF-8 text in line {place}: save it in that encoding.") from None
+    return [line.strip() for line in lines if line.strip()]
+
+
+def _files(paths: str | list[str], inside: Callable[[Path], list[Path]], noun: str) -> list[Path]:
+    """Files, and those of one kind in folders.
+
+    Raises:
+        FileNotFoundError: there is no such file or folder.
+        ValueError: there is none among them.
+    """
+    given = [paths] if isinstance(paths, str) else list(paths)
+    files = [file for path in given for file in _walk(Path(path), inside, noun)]
+    if not files:
+        raise ValueError(f"There is no {noun} in {_named(given)}: give {noun} files, or folders with {noun}s.")
+    return files
+
+
+def _walk(path: Path, inside: Callable[[Path], list[Path]], noun: str) -> list[Path]:
+    """A file itself, or the files of a folder and its sub-folders, but hidden ones.
+
+    Raises:
+        FileNotFoundError: there is neither.
+    """
+    if path.is_dir():
+        inner = sorted(entry for entry in path.rglob("*") if entry.is_dir())
+        shown = [entry for entry in inner if not any(part.startswith(".") for part in entry.relative_to(path).parts)]
+        return [file for folder in (path, *shown) for file in inside(folder)]
+    if not path.exists():
+        raise FileNotFoundError(
+            f"There is no file or folder '{writable(str(path))}': give {noun}s, or a folder with some."
+        )
+    return [path]
+
+
+def _named(paths: Sequence[str]) -> str:
+    return " and ".join(f"'{writable(str(path))}'" for path in paths) or "an empty list"
+
+
+class _Batches(Dataset[list[Any]]):
+    def __init__(self, batches: list[list[Any]]) -> None:
+        self.batches = batches
+
+    def __getitem__(self, index: int) -> list[Any]:
+        return self.batches[index]
+
+    def __len__(self) -> int:
+        return len(self.batches)
