@@ -27,13 +27,14 @@ __version__ = "0.1.0"
 _NAMES = {
     "io": ("tune_allocator"),
     "tasks": (
-        "ArraySource BytePairs ClassDistances Classification DataStatistics DatasetSource Distortion "
-        "Docstrings DrawnTasks Episode EpisodeDataModule EpisodeLoader EpisodeSampler EpisodeStream "
-        "FolderTask Glyphs ImageFolder ImageShape JoinedEmbedding NewExamples NewImages NewSounds NewTexts Objective Omniglot Phrases "
-        "Preprocessing RandomFeatures SentenceSource SeriesShape Shape Split StaticVectors Subset "
-        "TargetTaskDataModule Task TaskCollection TaskEmbedding TaskSource TextDataset TextFolder "
-        "TextPreprocessing TextSource TextTable TextTask TokenShape TorchvisionSource Transcription Words "
-        "check_task draw_episode draw_task shape_of task_from_arrays task_from_dataset"
+        "ArraySource AudioFolder AudioFolderTask BytePairs ClassDistances Classification DataStatistics "
+        "DatasetSource Distortion Docstrings DrawnTasks Episode EpisodeDataModule EpisodeLoader EpisodeSampler "
+        "EpisodeStream FolderTask Glyphs ImageFolder ImageShape JoinedEmbedding LogMel NewExamples NewImages "
+        "NewSounds NewTexts Objective Omniglot Phrases Preprocessing RandomFeatures SentenceSource SeriesShape "
+        "Shape Split SpokenWords StaticVectors Subset TableColumns TargetTaskDataModule Task TaskCollection "
+        "TaskEmbedding TaskSource TextDataset TextFolder TextPreprocessing TextSource TextTable TextTask "
+        "TokenShape TorchvisionSource Transcription Words check_task draw_episode draw_task mu_law_sound shape_of "
+        "task_from_arrays task_from_dataset"
     ),
     "spaces": (
         "Architecture Builder Candidates Choice ChoiceSpace DARTSCell ENASMacro Encoding Gate LayeredSpace "

@@ -12,6 +12,7 @@ from lit_metanas.tasks.objective import Classification, Objective, Transcription
 from lit_metanas.tasks.preprocessing import Preprocessing
 from lit_metanas.tasks.sampling import DrawnTasks, draw_episode, draw_task
 from lit_metanas.tasks.source import Subset, TaskSource
+from lit_metanas.tasks.speech import AudioFolder, AudioFolderTask, LogMel, SpokenWords, TableColumns, mu_law_sound
 from lit_metanas.tasks.task import Episode, Split, Task, TaskCollection, check_task
 from lit_metanas.tasks.text import (
     BytePairs,
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArraySource",
+    "AudioFolder",
+    "AudioFolderTask",
     "BytePairs",
     "ClassDistances",
     "Classification",
@@ -53,6 +56,7 @@ __all__ = [
     "ImageFolder",
     "ImageShape",
     "JoinedEmbedding",
+    "LogMel",
     "NewExamples",
     "NewImages",
     "NewSounds",
@@ -66,8 +70,10 @@ __all__ = [
     "SeriesShape",
     "Shape",
     "Split",
+    "SpokenWords",
     "StaticVectors",
     "Subset",
+    "TableColumns",
     "TargetTaskDataModule",
     "Task",
     "TaskCollection",
@@ -86,6 +92,7 @@ __all__ = [
     "check_task",
     "draw_episode",
     "draw_task",
+    "mu_law_sound",
     "shape_of",
     "task_from_arrays",
     "task_from_dataset",

@@ -1,0 +1,258 @@
+"""Folders and tables of sound files as a target task or a task source."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from torch import Tensor
+
+from lit_metanas.tasks.inputs import SeriesShape, Shape, as_shape, describe_shape
+from lit_metanas.tasks.source import Subset, TaskSource
+from lit_metanas.tasks.speech.log_mel import LogMel
+from lit_metanas.tasks.speech.recordings import RecordingReader, Spoken, TableColumns, drawn_speakers, find_recordings
+from lit_metanas.tasks.splits import check_shares, class_subsets, join_classes, part_sizes, split_classes
+from lit_metanas.tasks.task import Task, TaskCollection
+
+
+class AudioFolderTask(TaskCollection):
+    """One's own recordings of words as a collection of a single task: WAV and FLAC files, a sub-folder a word.
+
+    A table may name files and words instead. Where it has a column of speakers, those of the test part are not heard
+    in the other parts. The task is ``AudioFolderTask("recordings")[0]``.
+
+    Args:
+        root: the folder.
+        table: CSV, or TSV where its name ends in ``.tsv``, with a line of column names; None takes sub-folders.
+        columns: the table's columns; None takes ``file``, ``label`` and, if there is such, ``speaker``.
+        features: how sound becomes a series; None takes ``LogMel()``, with the size that a search asks for which
+            starts from a meta-trained checkpoint.
+        train: share of each word's recordings to learn from.
+        val: share to choose architectures by; 0 leaves the task without a validation part.
+        test: share to report accuracy on; where speakers are known, the share of these.
+        held_out: the speakers of the test part; None draws them.
+        seed: seed of the random split, at least 0.
+
+    Raises:
+        FileNotFoundError: there is no such folder or table.
+        ValueError: there are fewer than two words, one has too few recordings, a file is unreadable, silent, empty or
+            too long, the table is malformed, or an argument is out of its range.
+
+    Example:
+        >>> import wave
+        >>> from pathlib import Path
+        >>> import lit_metanas as lm
+        >>> source = lm.SpokenWords()
+        >>> for word in (0, 1):
+        ...     folder = Path("recordings") / source.classes("test")[word]
+        ...     folder.mkdir(parents=True)
+        ...     for number, sound in enumerate(source.sounds("test", word, range(5))):
+        ...         with wave.open(str(folder / f"{number}.wav"), "wb") as file:
+        ...             file.setparams((1, 2, 8000, 0, "NONE", ""))
+        ...             file.writeframes((sound * 32767).short().numpy().tobytes())
+        >>> task = lm.AudioFolderTask("recordings")[0]
+        >>> task.shape, len(task.train), len(task.val), len(task.test)
+        (SeriesShape(features=41, steps=100), 6, 2, 2)
+    """
+
+    def __init__(
+        self,
+        root: str,
+        table: str | None = None,
+        columns: TableColumns | None = None,
+        features: LogMel | None = None,
+        train: float = 0.6,
+        val: float = 0.2,
+        test: float = 0.2,
+        held_out: list[str] | None = None,
+        seed: int = 0,
+    ) -> None:
+        check_shares("AudioFolderTask", train=train, val=val, test=test, seed=seed)
+        self.root = Path(root)
+        self.train = train
+        self.val = val
+        self.test = test
+        self.seed = seed
+        self.features = features or LogMel()
+        self._open = features is None
+        self._words = find_recordings(self.root, table, columns or TableColumns())
+        self._held_out = drawn_speakers(
+            self._words, test if held_out is None else held_out, seed=seed, owner="AudioFolderTask"
+        )
+
+    @property
+    def shape(self) -> SeriesShape:
+        """The shape of the features."""
+        return self.features.shape
+
+    def bring_to(self, shape: Shape) -> None:
+        """Take another number of bands and steps unless features were asked for.
+
+        Raises:
+            ValueError: it is not the shape of a series.
+        """
+        if not self._open:
+            return
+        found = as_shape(shape)
+        if not isinstance(found, SeriesShape):
+            raise ValueError(f"'{self.root}' holds sound, and the search is for {describe_shape(found)}: give such.")
+        self.features = replace(self.features, bins=found.features - 1, steps=found.steps)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The words, in the order of their labels."""
+        return tuple(self._words)
+
+    def __len__(self) -> int:
+        """Return 1."""
+        return 1
+
+    def __getitem__(self, index: int) -> Task:
+        """Read the files and split them."""
+        if index != 0:
+            raise IndexError(f"task {index} of 1")
+        reader = RecordingReader(self.features)
+        tested = {word: [s for s in files if s.speaker in self._held_out] for word, files in self._words.items()}
+        others = {word: [s for s in files if s.speaker not in self._held_out] for word, files in self._words.items()}
+        _require_both(others, tested, self._held_out, "AudioFolderTask")
+        inputs = [reader.inputs([spoken.file for spoken in files]) for files in others.values()]
+        shares = {"train": self.train, "val": self.val, "test": self.test}
+        if self._held_out:
+            shares = {"train": self.train / (1 - self.test), "val": self.val / (1 - self.test), "test": 0.0}
+        sizes = [part_sizes(f"Word '{word}' of '{self.root}'", len(files), **shares) for word, files in others.items()]
+        train, val, test = split_classes(inputs, sizes, self.seed)
+        if self._held_out:
+            test = join_classes([reader.inputs([spoken.file for spoken in files]) for files in tested.values()])
+        return Task(
+            id=self.root.resolve().name,
+            way=len(self._words),
+            train=train,
+            val=val if self.val else None,
+            test=test,
+            classes=self.classes,
+            preprocessing=self.features,
+        )
+
+
+class AudioFolder(TaskSource):
+    """Recordings of words as a source: WAV and FLAC files, a sub-folder a word, or named by a table.
+
+    The words are split as given, or at random by a seed. Where a table has a column of speakers, some of them are held
+    out: they speak in test parts of target tasks only, and all others nowhere in these.
+
+    Args:
+        root: the folder.
+        table: CSV, or TSV where its name ends in ``.tsv``, with a line of column names; None takes sub-folders.
+        columns: the table's columns; None takes ``file``, ``label`` and, if there is such, ``speaker``.
+        features: how sound becomes a series; None takes ``LogMel()``.
+        held_out: share of the speakers that are held out, or their names.
+        train: the meta-training words; if any of the three lists is given, no word is drawn at random.
+        val: the meta-validation words.
+        test: the meta-test words.
+        fractions: shares of the words in the three subsets, if no list is given.
+        seed: seed of the random splits of words and speakers, at least 0.
+
+    Raises:
+        FileNotFoundError: there is no such folder or table.
+        ValueError: there are fewer than two words, the table is malformed, a word is not spoken by both held-out and
+            other speakers, or an argument is out of its range; later, that a file is unreadable, silent, empty or too
+            long.
+
+    Example:
+        >>> import wave
+        >>> from pathlib import Path
+        >>> import lit_metanas as lm
+        >>> Path("sounds").mkdir()
+        >>> rows = ["file,label,speaker"]
+        >>> for number in range(24):
+        ...     with wave.open(f"sounds/{number}.wav", "wb") as file:
+        ...         file.setparams((1, 2, 8000, 0, "NONE", ""))
+        ...         file.writeframes(bytes(range(256)) * 10)
+        ...     rows.append(f"{number}.wav,{'no yes stop go'.split()[number % 4]},speaker {number // 4 % 3}")
+        >>> written = Path("sounds.csv").write_text(chr(10).join(rows))
+        >>> source = lm.AudioFolder("sounds", "sounds.csv", train=["no", "yes"], test=["go", "stop"])
+        >>> source.instances("test", 0), source.instances("test", 0, held_out=True)
+        (4, 2)
+    """
+
+    def __init__(
+        self,
+        root: str,
+        table: str | None = None,
+        columns: TableColumns | None = None,
+        features: LogMel | None = None,
+        held_out: float | list[str] = 0.25,
+        train: list[str] | None = None,
+        val: list[str] | None = None,
+        test: list[str] | None = None,
+        fractions: tuple[float, float, float] = (0.64, 0.16, 0.2),
+        seed: int = 0,
+    ) -> None:
+        self.root = Path(root)
+        self.features = features or LogMel()
+        words = find_recordings(self.root, table, columns or TableColumns())
+        self._classes = class_subsets(
+            list(words),
+            {"train": train, "val": val, "test": test},
+            fractions=fractions,
+            seed=seed,
+            owner="AudioFolder",
+            place=str(self.root),
+            noun="word",
+        )
+        speakers = drawn_speakers(words, held_out, seed=seed, owner="AudioFolder")
+        self._words: dict[bool, dict[str, list[Spoken]]] = {
+            part: {word: [s for s in files if (s.speaker in speakers) == part] for word, files in words.items()}
+            for part in (False, True)
+        }
+        _require_both(self._words[False], self._words[True], speakers, "AudioFolder")
+        self._reader = RecordingReader(self.features)
+        self._inputs: dict[tuple[str, bool], Tensor] = {}
+
+    @property
+    def name(self) -> str:
+        """The name of the folder."""
+        return self.root.resolve().name
+
+    @property
+    def shape(self) -> SeriesShape:
+        """The shape of the features."""
+        return self.features.shape
+
+    @property
+    def preprocessing(self) -> LogMel:
+        """What makes series of sound."""
+        return self.features
+
+    def classes(self, subset: Subset) -> tuple[str, ...]:
+        """Return the subset's words."""
+        return self._classes[subset]
+
+    def instances(self, subset: Subset, class_index: int, held_out: bool = False) -> int:
+        """Return the number of recordings of a word, by held-out speakers or by the others."""
+        return len(self._words[held_out][self._classes[subset][class_index]])
+
+    def inputs(self, subset: Subset, class_index: int, instances: Sequence[int], held_out: bool = False) -> Tensor:
+        """Return recordings of one word; all of it are read at its first use and kept in memory."""
+        key = self._classes[subset][class_index], held_out
+        if key not in self._inputs:
+            self._inputs[key] = self._reader.inputs([spoken.file for spoken in self._words[held_out][key[0]]])
+        return self._inputs[key][list(instances)]
+
+
+def _require_both(
+    others: dict[str, list[Spoken]], tested: dict[str, list[Spoken]], held_out: frozenset[str], owner: str
+) -> None:
+    """Find a word that not both held-out and other speakers say.
+
+    Raises:
+        ValueError: there is one.
+    """
+    for word in others if held_out else ():
+        if not others[word] or not tested[word]:
+            who = "no held-out speaker" if not tested[word] else "held-out speakers only"
+            raise ValueError(
+                f"{owner}: '{word}' is spoken by {who} ({', '.join(sorted(held_out)[:5])}): hold out others, leave the "
+                "word out, or the column of speakers."
+            )

@@ -1,0 +1,238 @@
+"""Sound files with their words and speakers."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from lightning.pytorch.utilities import rank_zero_warn
+from torch import Tensor
+
+from lit_metanas.io.class_folders import class_folders
+from lit_metanas.io.files import read_regular
+from lit_metanas.io.text import nearest, printable, writable
+from lit_metanas.tasks.speech.log_mel import LogMel
+from lit_metanas.tasks.speech.sound_files import SOUND_SUFFIXES
+
+LONGEST_RECORDING = 60.0
+"""Seconds of a file that holds one word; the label of a longer one says little of its beginning."""
+
+LARGEST_SOUND_TABLE, MOST_RECORDINGS = 1 << 28, 1_000_000
+"""Bytes of a table of sound files, and its rows."""
+
+
+class Spoken(NamedTuple):
+    """A sound file.
+
+    Attributes:
+        file: the file.
+        speaker: who speaks; empty where this is not known.
+    """
+
+    file: Path
+    speaker: str = ""
+
+
+@dataclass(frozen=True)
+class TableColumns:
+    """The columns of a table of sound files.
+
+    Attributes:
+        file: the names of the files, relative to the folder.
+        label: the words.
+        speaker: who speaks each; a column of the default name may be absent.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> lm.TableColumns(file="path", label="sentence", speaker="client_id").label
+        'sentence'
+    """
+
+    file: str = "file"
+    label: str = "label"
+    speaker: str = "speaker"
+
+
+def find_recordings(root: Path, table: str | None, columns: TableColumns) -> dict[str, list[Spoken]]:
+    """The sound files of each word, by the word's name.
+
+    Args:
+        root: the folder of the files; without a table it has a sub-folder a word.
+        table: a file of CSV, or of TSV where its name ends in ``.tsv``, with a line of column names.
+        columns: those of the table.
+
+    Raises:
+        FileNotFoundError: there is no such folder or table.
+        ValueError: there are fewer than two words, a word has no files, or the table is malformed.
+    """
+    if table is None:
+        folders = class_folders(root, SOUND_SUFFIXES, "sounds")
+        return {label: [Spoken(file) for file in files] for label, files in folders.items()}
+    if not root.is_dir():
+        raise FileNotFoundError(f"There is no folder {root}: give the one that the files of '{table}' lie in.")
+    found: dict[str, list[Spoken]] = {}
+    labels: dict[Path, str] = {}
+    for where, name, label, speaker in _rows(Path(table), columns):
+        file = _inside(root, name, where)
+        if file in labels:
+            raise ValueError(f"{where} names '{printable(name, 200)}' again: leave one of the lines out.")
+        labels[file] = label
+        found.setdefault(label, []).append(Spoken(file, speaker))
+    if len(found) < 2:
+        raise ValueError(f"'{table}' has {len(found)} different labels: give files of two or more words.")
+    return {label: found[label] for label in sorted(found)}
+
+
+def _rows(table: Path, columns: TableColumns) -> list[tuple[str, str, str, str]]:
+    """Where each row stands, its file, label and speaker."""
+    shown = f"'{writable(os.fspath(table))}'"
+    if not table.exists():
+        raise FileNotFoundError(f"There is no table {shown}: give a file of CSV or TSV.")
+    try:
+        text = read_regular(table, LARGEST_SOUND_TABLE).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError(f"{shown} is not UTF-8: save it as such.") from None
+    except ValueError as error:
+        raise ValueError(f"{shown} {error}: give a table of sound files.") from None
+    tabs = table.suffix.lower() == ".tsv"
+    dialect = {"delimiter": "\t", "quoting": csv.QUOTE_NONE} if tabs else {"strict": True}
+    reader = csv.DictReader(StringIO(text, newline=""), **dialect)
+    rows: list[tuple[str, str, str, str]] = []
+    try:
+        names = [str(name) for name in reader.fieldnames or ()]
+        wanted = [columns.file, columns.label, columns.speaker]
+        for column in wanted:
+            if column not in names and column != TableColumns.speaker:
+                near = nearest(column, names)
+                told = (
+                    f"did you mean '{printable(near, 40)}'?"
+                    if near
+                    else "it has " + ", ".join(printable(name, 40) for name in names[:10])
+                )
+                raise ValueError(f"{shown} has no column '{column}' ({told}): name its columns by 'columns'.")
+        for row in reader:
+            where = f"Line {reader.line_num} of {shown}"
+            values = [(row.get(column) or "").strip() for column in wanted]
+            if not values[0] or not values[1]:
+                raise ValueError(f"{where} has no {'file' if not values[0] else 'label'}: add it or leave it out.")
+            if columns.speaker in names and not values[2]:
+                raise ValueError(f"{where} has no speaker: add who speaks, or leave the column out.")
+            if len(rows) >= MOST_RECORDINGS:
+                raise ValueError(f"{shown} has more than {MOST_RECORDINGS} rows: give fewer.")
+            rows.append((where, values[0], values[1], values[2]))
+    except csv.Error as error:
+        raise ValueError(f"{shown} is damaged at line {reader.line_num} ({error}): fix its quotes.") from None
+    return rows
+
+
+def _inside(root: Path, name: str, where: str) -> Path:
+    """A file of the folder.
+
+    Raises:
+        ValueError: it lies elsewhere, does not exist, or is of another kind.
+    """
+    shown = printable(name, 200)
+    parts = Path(name).parts
+    if "\0" in name or Path(name).is_absolute() or ".." in parts:
+        raise ValueError(f"{where} names '{shown}': give files by their path within '{root}'.")
+    file = root / name
+    if file.suffix.lower() not in SOUND_SUFFIXES:
+        raise ValueError(f"{where} names '{shown}', which is not a sound ({', '.join(sorted(SOUND_SUFFIXES))}).")
+    if not file.exists():
+        raise ValueError(f"{where} names '{shown}', which '{root}' lacks: add it, or leave the line out.")
+    return file
+
+
+def drawn_speakers(
+    words: dict[str, list[Spoken]], held_out: float | Sequence[str], *, seed: int, owner: str
+) -> frozenset[str]:
+    """The speakers whose sounds are for test parts only; none where no speaker is known.
+
+    Args:
+        words: the files of each word.
+        held_out: share of the speakers, of whom at least one is drawn and one is not; or their names.
+        seed: of the draw, at least 0.
+        owner: whose argument it is, for messages.
+
+    Raises:
+        ValueError: one of the names is not that of a speaker, all speakers are held out, or the share is out of its
+            range.
+    """
+    speakers = sorted({spoken.speaker for files in words.values() for spoken in files if spoken.speaker})
+    if isinstance(held_out, float | int):
+        if not 0 <= held_out < 1:
+            raise ValueError(f"{owner}: held_out = {held_out} must be a share of at least 0 and below 1, or names.")
+        if held_out and len(speakers) == 1:
+            rank_zero_warn(f"{owner}: all sounds are by the speaker '{printable(speakers[0], 80)}': none is held out.")
+        if not held_out or len(speakers) < 2:
+            return frozenset()
+        number = min(max(1, round(held_out * len(speakers))), len(speakers) - 1)
+        order = np.random.default_rng((seed, len(speakers))).permutation(len(speakers))
+        return frozenset(speakers[i] for i in order[:number])
+    for name in held_out:
+        if name not in speakers:
+            near = nearest(name, speakers)
+            hint = f"did you mean '{printable(near, 80)}'?" if near else f"there are {len(speakers)} others."
+            raise ValueError(f"{owner}: there is no speaker '{printable(name, 80)}' (named in held_out): {hint}")
+    if held_out and set(held_out) == set(speakers):
+        raise ValueError(f"{owner}: all speakers are held out: leave some for training.")
+    return frozenset(held_out)
+
+
+class RecordingReader:
+    """Reads sound files as inputs, and says once each that sounds are resampled or cut.
+
+    Args:
+        features: what makes inputs of sound.
+    """
+
+    def __init__(self, features: LogMel) -> None:
+        self.features = features
+        self._told: set[str] = set()
+
+    def inputs(self, files: Collection[Path]) -> Tensor:
+        """The inputs of some files, shape ``(n, *shape)``.
+
+        Raises:
+            ValueError: a file is unreadable, silent or empty, or lasts more than ``LONGEST_RECORDING``.
+        """
+        parts = [self.features.encode([self._sound(file)]) for file in files]
+        return torch.cat(parts) if parts else torch.zeros(0, *self.features.shape)
+
+    def _sound(self, file: Path) -> tuple[Tensor, int]:
+        samples, rate, seconds = self.features.read(file)
+        shown = f"'{writable(os.fspath(file))}'"
+        if seconds > LONGEST_RECORDING:
+            raise ValueError(
+                f"{shown} lasts {seconds / 60:.0f} minutes, and a recording of one word at most "
+                f"{LONGEST_RECORDING:.0f} s: cut it."
+            )
+        if not len(samples):
+            raise ValueError(f"{shown} is empty: record it again or remove it.")
+        if not bool(samples.any()):
+            raise ValueError(f"{shown} is silent: record it again or remove it.")
+        rated, longest = self.features.rate, self.features.longest / self.features.rate
+        if rate != rated:
+            self._tell(
+                "rate",
+                f"{shown} has {rate} samples a second, and the features {rated}: sounds of other rates are resampled.",
+            )
+        if seconds > longest + 1e-6:
+            self._tell(
+                "cut",
+                f"{shown} lasts {seconds:.2f} s, and the features' {self.features.steps} steps {longest:.2f} s: longer "
+                "sounds are cut.",
+            )
+        return samples, rate
+
+    def _tell(self, what: str, sentence: str) -> None:
+        if what not in self._told:
+            self._told.add(what)
+            rank_zero_warn(sentence)

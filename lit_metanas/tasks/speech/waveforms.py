@@ -1,0 +1,161 @@
+"""Sound as numbers: from integers, from other rates, from several channels."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Samples = Tensor | np.ndarray[Any, Any]
+"""Shape ``(samples,)`` or ``(channels, samples)``; floating point in [-1, 1], int16 or int32."""
+
+LOWEST_RATE, HIGHEST_RATE = 1_000, 192_000
+"""Samples a second."""
+
+MOST_CHANNELS = 32
+
+_LOUDEST = 100.0  # no sound in [-1, 1], clipped or not, has a larger value; one of 16 bits nearly always has
+_CROSSINGS = 8  # of zero, of the sinc function to either side
+_ROLL_OFF = 0.95  # of the lower rate's half, where the resampling filter ends
+_BLOCK = 1 << 20  # weights that are used together: 4 MB of samples
+
+
+def check_rate(rate: object) -> int:
+    """A number of samples a second.
+
+    Raises:
+        ValueError: it is none, or out of range; the message goes on after whose it is.
+    """
+    whole = isinstance(rate, int | np.integer) and not isinstance(rate, bool)
+    if not whole or not LOWEST_RATE <= int(rate) <= HIGHEST_RATE:  # type: ignore[call-overload]
+        raise ValueError(
+            f"has the rate {rate}: give whole samples a second from {LOWEST_RATE} to {HIGHEST_RATE}, such as 16000"
+        )
+    return int(rate)  # type: ignore[call-overload]
+
+
+def mono(samples: Samples, first: int | None = None) -> Tensor:
+    """Floating point in [-1, 1] of one channel, the mean of all, float32, shape ``(samples,)``.
+
+    Args:
+        samples: as recorded.
+        first: so many are converted, the others are cut; None converts all.
+
+    Raises:
+        ValueError: it is no sound; the message goes on after whose it is.
+    """
+    if not isinstance(samples, Tensor | np.ndarray):
+        raise ValueError(f"is a {type(samples).__name__}: give a tensor or an array of samples")
+    if samples.ndim not in (1, 2) or (samples.ndim == 2 and not 1 <= samples.shape[0] <= MOST_CHANNELS):
+        raise ValueError(
+            f"has the shape {tuple(samples.shape)}: give (samples,), or (channels, samples) with up to {MOST_CHANNELS} "
+            "channels"
+        )
+    cut = samples[..., :first]
+    tensor = cut.detach() if isinstance(cut, Tensor) else _tensor(cut)
+    scales = {torch.int16: 2.0**15, torch.int32: 2.0**31}
+    if not tensor.is_floating_point() and tensor.dtype not in scales:
+        hint = ", or what mu_law_sound makes of the codes of mu-law" if tensor.dtype == torch.uint8 else ""
+        raise ValueError(f"has samples of type {tensor.dtype}: give floating point in [-1, 1], int16 or int32{hint}")
+    sound = tensor.float() / scales.get(tensor.dtype, 1.0)
+    sound = sound.mean(0) if sound.dim() == 2 else sound
+    if not bool(torch.isfinite(sound).all()):
+        raise ValueError("has samples that are not finite: replace or remove it")
+    if sound.numel() and float(sound.abs().max()) > _LOUDEST:
+        raise ValueError(
+            f"has samples up to {float(sound.abs().max()):g}: divide them by the largest that they can be, such as "
+            "32768, or give int16"
+        )
+    return sound
+
+
+def _tensor(samples: np.ndarray[Any, Any]) -> Tensor:
+    if samples.dtype.kind not in "fiub" or samples.dtype.itemsize > 8:
+        raise ValueError(f"has samples of type {samples.dtype}: give floating point in [-1, 1], int16 or int32")
+    # Of the machine's byte order, which files need not have; a copy, since readers may keep what they gave.
+    return torch.from_numpy(np.array(samples.astype(samples.dtype.newbyteorder("="), copy=False)))
+
+
+def mu_law_sound(codes: Samples) -> Tensor:
+    """Sound of mu-law's 256 codes, in ascending order from -1 to 1, float32, of the same shape.
+
+    This is the order of torchaudio and of van den Oord et al. (2016); the bytes of telephone files (G.711) come in
+    another one.
+
+    Args:
+        codes: uint8.
+
+    Raises:
+        ValueError: they are of another type.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> lm.mu_law_sound(torch.tensor([0, 255], dtype=torch.uint8))
+        tensor([-1.,  1.])
+    """
+    tensor = codes if isinstance(codes, Tensor) else torch.from_numpy(np.array(codes))
+    if tensor.dtype != torch.uint8:
+        raise ValueError(f"Codes of mu-law are uint8, and these are {tensor.dtype}: give them as they were stored.")
+    spread = torch.arange(256, dtype=torch.float64) / 127.5 - 1
+    table = spread.sign() * (256 ** spread.abs() - 1) / 255
+    return table.float().to(tensor.device)[tensor.long()]
+
+
+def resample(sound: Tensor, rate: int, to: int) -> Tensor:
+    """Sound at another rate, by a windowed sinc function (Smith 1984) that leaves out what the lower rate cannot hold.
+
+    Args:
+        sound: shape ``(samples,)``.
+        rate: samples a second.
+        to: samples a second of the result, which has ``ceil(samples * to / rate)``.
+
+    Returns:
+        Shape ``(samples,)``. What lies before and behind the sound is taken for silence.
+    """
+    if rate == to or not sound.numel():
+        return sound
+    weights, offset = _kernels(rate, to)
+    weights = weights.to(sound)
+    phases, taps = weights.shape
+    stride = rate // math.gcd(rate, to)
+    length = -(-len(sound) * to // rate)
+    padded = torch.nn.functional.pad(sound, (offset, taps + stride))
+    windows = padded.unfold(0, taps, 1)
+    parts = []
+    for places in torch.arange(length, device=sound.device).split(max(1, _BLOCK // taps)):
+        parts.append((windows[places * stride // phases] * weights[places % phases]).sum(1))
+    return torch.cat(parts)
+
+
+def samples_before(samples: int, rate: int, to: int) -> int:
+    """How many samples at a rate the first so many at another depend on."""
+    return samples if rate == to else -(-samples * rate // to) + _reach(rate, to) + 1
+
+
+def _reach(rate: int, to: int) -> int:
+    """Samples to either side that one at the other rate depends on."""
+    return math.ceil(_CROSSINGS * max(1.0, rate / to) / _ROLL_OFF)
+
+
+@lru_cache(maxsize=8)
+def _kernels(rate: int, to: int) -> tuple[Tensor, int]:
+    """The weights of the samples around a place between two, for each place that occurs, ``(places, samples)``.
+
+    Sample ``n`` of the result lies at ``n * rate / to``, and its weights are those of place ``n`` modulo their number.
+    About 17 times the higher rate at most in all. The second value is by how many samples the first lies before.
+    """
+    divisor = math.gcd(rate, to)
+    phases, stride = to // divisor, rate // divisor
+    reach = _reach(rate, to)
+    between = (torch.arange(phases, dtype=torch.float64) * stride % phases) / phases
+    distance = torch.arange(-reach, reach + 2, dtype=torch.float64) - between[:, None]
+    cutoff = _ROLL_OFF * min(1.0, to / rate)
+    scaled = distance * cutoff
+    window = torch.cos(scaled.clamp(-_CROSSINGS, _CROSSINGS) * math.pi / (2 * _CROSSINGS)).square()
+    weights = torch.sinc(scaled) * window
+    return (weights / weights.sum(1, keepdim=True)).float(), reach

@@ -1,0 +1,251 @@
+"""Folders and tables of sound files: as a source, and as one target task."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from lit_metanas.tasks import (
+    AudioFolder,
+    AudioFolderTask,
+    LogMel,
+    SeriesShape,
+    TableColumns,
+    TokenShape,
+    check_task,
+    draw_task,
+)
+from lit_metanas.tasks.inputs import step_mask
+
+SMALL = LogMel(steps=20)
+WORDS = ("go", "no", "stop", "yes")
+SPEAKERS = ("ann", "bob", "cid", "dan")
+
+
+def tone(word: int, speaker: int, take: int, rate: int = 8000) -> np.ndarray:
+    """A pitch a word, a length a speaker; no two alike."""
+    return 0.3 * np.sin(2 * np.pi * (300 + 400 * word + take) * np.arange(rate // 20 * (speaker + 1)) / rate)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Four words by four speakers, three times each, in files of two formats."""
+    for label, word in enumerate(WORDS):
+        (tmp_path / "sounds" / word).mkdir(parents=True)
+        for speaker, name in enumerate(SPEAKERS):
+            for take in range(3):
+                suffix = "flac" if take == 1 else "wav"
+                soundfile.write(tmp_path / "sounds" / word / f"{name}{take}.{suffix}", tone(label, speaker, take), 8000)
+    return tmp_path / "sounds"
+
+
+def lines(folder: Path, separator: str = ",") -> list[str]:
+    rows = [separator.join(("file", "label", "speaker"))]
+    for file in sorted(folder.glob("*/*.*")):
+        rows.append(separator.join((str(file.relative_to(folder)), file.parent.name, file.name[:3])))
+    return rows
+
+
+@pytest.fixture
+def table(folder: Path) -> Path:
+    (folder.parent / "sounds.csv").write_text("\n".join(lines(folder)))
+    return folder.parent / "sounds.csv"
+
+
+def speaker_of(inputs: torch.Tensor) -> set[str]:
+    """By the lengths that ``tone`` gives them."""
+    return {SPEAKERS[round(steps / 5) - 1] for steps in step_mask(inputs).sum(1).tolist()}
+
+
+def test_a_folder_is_a_source(folder):
+    source = AudioFolder(str(folder), features=SMALL, train=["go"], test=["yes", "no"])
+    assert (source.name, source.shape, source.preprocessing) == ("sounds", SeriesShape(41, 20), SMALL)
+    assert source.classes("test") == ("yes", "no")
+    assert (source.instances("test", 0), source.instances("test", 0, held_out=True)) == (12, 0)
+    found = source.inputs("test", 1, [5, 0])
+    files = sorted((folder / "no").iterdir())
+    assert torch.equal(found, SMALL.encode([files[5], files[0]]))
+    assert torch.equal(SMALL.encode([tone(1, 0, 0)])[0, -1], found[1, -1])
+    task = draw_task(source, way=2, train=4, val=2, test=3)
+    check_task(task)
+    assert task.preprocessing == SMALL
+    drawn = [AudioFolder(str(folder), fractions=(0.5, 0.25, 0.25)).classes(s) for s in ("train", "val", "test")]
+    assert sorted(name for part in drawn for name in part) == list(WORDS)
+
+
+def test_speakers_of_a_table_are_held_out(folder, table):
+    source = AudioFolder(str(folder), str(table), features=SMALL, held_out=["bob"], train=["go"], test=["yes", "no"])
+    assert (source.instances("test", 0), source.instances("test", 0, held_out=True)) == (9, 3)
+    assert speaker_of(source.inputs("test", 0, range(9))) == {"ann", "cid", "dan"}
+    assert speaker_of(source.inputs("test", 0, range(3), held_out=True)) == {"bob"}
+    drawn = []
+    for seed in range(5):
+        source = AudioFolder(str(folder), str(table), features=SMALL, held_out=0.5, test=list(WORDS), seed=seed)
+        task = draw_task(source, way=4, train=3, val=2, test=4)
+        learnt, tested = (speaker_of(inputs) for inputs in (task.train.inputs, task.test.inputs))
+        assert not learnt & tested
+        drawn.append(frozenset(tested))
+    assert len(set(drawn)) > 1
+    everyone = AudioFolder(str(folder), str(table), features=SMALL, held_out=0.0, test=list(WORDS))
+    assert everyone.instances("test", 0, held_out=True) == 0
+
+
+def test_a_folder_is_a_task(folder):
+    tasks = AudioFolderTask(str(folder), features=SMALL)
+    assert (len(tasks), tasks.shape) == (1, SeriesShape(41, 20))
+    task = tasks[0]
+    check_task(task)
+    assert (task.id, task.classes, task.preprocessing) == ("sounds", WORDS, SMALL)
+    assert [len(part) for part in (task.train, task.val, task.test)] == [28, 8, 8]
+    rows = {row.numpy().tobytes() for part in (task.train, task.val, task.test) for row in part.inputs}
+    assert len(rows) == 44
+    assert torch.equal(tasks[0].test.inputs, task.test.inputs)
+    assert AudioFolderTask(str(folder), features=SMALL, val=0.0)[0].val is None
+    with pytest.raises(IndexError):
+        tasks[1]
+
+
+def test_a_tables_task_is_tested_on_other_speakers(folder, table):
+    task = AudioFolderTask(str(folder), str(table), features=SMALL, val=0.15, test=0.25)[0]
+    check_task(task)
+    learnt = speaker_of(torch.cat([task.train.inputs, task.val.inputs]))
+    assert len(speaker_of(task.test.inputs)) == 1
+    assert speaker_of(task.test.inputs) | learnt == set(SPEAKERS)
+    assert not speaker_of(task.test.inputs) & learnt
+    assert [len(part) for part in (task.train, task.val, task.test)] == [28, 8, 12]
+    named = AudioFolderTask(str(folder), str(table), features=SMALL, held_out=["dan", "ann"])[0]
+    assert speaker_of(named.test.inputs) == {"ann", "dan"}
+
+
+def test_a_single_speaker_is_not_held_out(folder, table):
+    table.write_text("\n".join(row for row in lines(folder) if row.endswith(("ann", "speaker"))))
+    with pytest.warns(UserWarning, match=r"^AudioFolder: all sounds are by the speaker 'ann': none is held out"):
+        source = AudioFolder(str(folder), str(table), test=list(WORDS))
+    assert (source.instances("test", 0), source.instances("test", 0, held_out=True)) == (3, 0)
+
+
+@pytest.mark.parametrize(("name", "separator"), [("t.csv", ","), ("t.TSV", "\t")])
+def test_tables_may_have_other_columns(folder, name, separator):
+    rows = lines(folder, separator)
+    rows[0] = separator.join(("path", "sentence", "client"))
+    (folder / name).write_text("\ufeff" + "\r\n".join(rows) + "\r\n", encoding="utf-8")
+    columns = TableColumns("path", "sentence", "client")
+    source = AudioFolder(str(folder), str(folder / name), columns, held_out=["cid"], test=list(WORDS))
+    assert source.instances("test", 3, held_out=True) == 3
+
+
+def test_a_shape_that_is_left_open_is_the_searchs(folder):
+    tasks = AudioFolderTask(str(folder))
+    tasks.bring_to(SeriesShape(21, 30))
+    assert tasks.shape == tasks[0].shape == SeriesShape(21, 30)
+    asked = AudioFolderTask(str(folder), features=SMALL)
+    asked.bring_to(SeriesShape(21, 30))
+    assert asked.shape == SMALL.shape
+    with pytest.raises(ValueError, match=r"holds sound, and the search is for sequences of up to 9 of 5 tokens: give"):
+        tasks.bring_to(TokenShape(5, 9))
+
+
+def test_other_rates_and_long_sounds_are_told_once(folder):
+    for take in range(3):
+        soundfile.write(folder / "go" / f"new{take}.wav", np.stack([tone(0, 3, take, 44100)] * 2, 1), 44100)
+        soundfile.write(folder / "no" / f"new{take}.wav", np.tile(tone(1, 3, take), 3), 8000)
+    source = AudioFolder(str(folder), features=SMALL, test=["go", "no"])
+    with pytest.warns(UserWarning, match=r"^'.*new0.wav' has 44100 samples a second, and the features 8000: sounds of"):
+        found = source.inputs("test", 0, range(15))
+    same = found[9] - found[12]  # 'dan0' and 'new0' are the same tone
+    assert same[:-1, 2:-2].abs().median() < 0.1
+    with pytest.warns(UserWarning, match=r"^'.*new0.wav' lasts 0.60 s, and the features' 20 steps 0.21 s"):
+        source.inputs("test", 1, range(15))  # the second warning would be an error
+    with pytest.warns(UserWarning, match="new0.wav") as told:
+        AudioFolderTask(str(folder), features=SMALL)[0]
+    assert len(told) == 2
+
+
+EMPTY, SILENT = (np.zeros(0), "is empty: record"), (np.zeros(900), "is silent: record")
+LONG = (0.1 * np.ones(8000 * 180), "lasts 3 minutes, and a recording of one word at most 60 s: cut it")
+
+
+@pytest.mark.parametrize(
+    ("suffix", "samples", "message"),
+    [("wav", *EMPTY), ("wav", *SILENT), ("flac", *SILENT), ("wav", *LONG), ("flac", *LONG)],
+)
+def test_useless_recordings_are_named(folder, samples, message, suffix):
+    soundfile.write(folder / "no" / f"a.{suffix}", samples, 8000)
+    with pytest.raises(ValueError, match=rf"^'.*no/a.{suffix}' {message}"):
+        AudioFolderTask(str(folder), features=SMALL)[0]
+    with pytest.raises(ValueError, match=rf"^'.*no/a.{suffix}' {message}"):
+        AudioFolder(str(folder), features=SMALL, test=["no"]).inputs("test", 0, [0])
+
+
+@pytest.mark.parametrize("kind", [AudioFolder, AudioFolderTask])
+def test_errors_of_folders_name_the_culprit(folder, tmp_path, kind):
+    with pytest.raises(FileNotFoundError, match=r"^There is no folder .*nowhere: give a folder with one sub-f"):
+        kind(str(tmp_path / "nowhere"))
+    with pytest.raises(FileNotFoundError, match=r"^There is no table '.*gone.csv'"):
+        kind(str(folder), str(tmp_path / "gone.csv"))
+    (folder / "maybe").mkdir()
+    (folder / "maybe" / "notes.mp3").write_text("no sound")
+    with pytest.raises(ValueError, match=r"maybe has no sounds \(.flac, .wav\)"):
+        kind(str(folder))
+
+
+def test_errors_of_arguments(folder, table):
+    with pytest.raises(ValueError, match=r"has no word 'stap' \(named in val\): did you mean 'stop'\?"):
+        AudioFolder(str(folder), val=["stap"])
+    with pytest.raises(ValueError, match=r"^AudioFolderTask: train = 0.8, val = 0.2, test = 0.2 must be shares"):
+        AudioFolderTask(str(folder), train=0.8)
+    with pytest.raises(ValueError, match=r"^AudioFolder: there is no speaker 'anne' .*did you mean 'ann'\?"):
+        AudioFolder(str(folder), str(table), held_out=["anne"])
+    with pytest.raises(ValueError, match=r"^AudioFolder: there is no speaker 'ann' .*there are 0 others"):
+        AudioFolder(str(folder), held_out=["ann"])
+    with pytest.raises(ValueError, match=r"^AudioFolder: all speakers are held out: leave some"):
+        AudioFolder(str(folder), str(table), held_out=list(SPEAKERS))
+    with pytest.raises(ValueError, match=r"^AudioFolder: held_out = 1.0 must be a share"):
+        AudioFolder(str(folder), str(table), held_out=1.0)
+    table.write_text("\n".join(row for row in lines(folder) if "yes,ann" not in row))
+    with pytest.raises(ValueError, match=r"^AudioFolderTask: 'yes' is spoken by no held-out speaker \(ann\): hold out"):
+        AudioFolderTask(str(folder), str(table), features=SMALL, held_out=["ann"])[0]
+    with pytest.raises(ValueError, match=r"^Word 'go' of '.*' has 12 examples, too few"):
+        AudioFolderTask(str(folder), features=SMALL, train=1e-9, val=0.5, test=0.5)[0]
+
+
+TABLES = {
+    "file,word\ngo/ann0.wav,go": "has no column 'label' .it has file, word.: name its columns",
+    "file,lable\ngo/ann0.wav,go": "has no column 'label' .did you mean 'lable'",
+    "": "has no column 'file'",
+    "file,label\ngo/ann0.wav,": "Line 2 of .* has no label: add it",
+    "file,label\n,go": "Line 2 of .* has no file: add it",
+    "file,label,speaker\ngo/ann0.wav,go,": "Line 2 of .* has no speaker: add who",
+    "file,label\ngo/ann0.wav,go": "has 1 different labels: give files of two",
+    "file,label\ngo/ann0.wav,go\ngo/ann0.wav,no": "Line 3 of .* names 'go/ann0.wav' again: leave",
+    "file,label\n/etc/passwd,go": "Line 2 of .* names '/etc/passwd': give files by their path within",
+    "file,label\n../x.wav,go": "Line 2 of .* names '../x.wav': give files",
+    "file,label\nx.mp3,go": "Line 2 of .* names 'x.mp3', which is not a sound",
+    "file,label\nx.wav,go": "Line 2 of .* names 'x.wav', which '.*' lacks: add it",
+    'file,label\n"x.wav,go': "is damaged at line 1 .*: fix its quotes",
+    "file,label\nx\x1b[2J.wav,go": "Line 2 of .* names 'x\ufffd.2J.wav', which",
+}
+
+
+@pytest.mark.parametrize("text", TABLES)
+def test_a_malformed_table_gets_one_sentence(folder, table, text):
+    table.write_text(text)
+    with pytest.raises(ValueError, match=TABLES[text]) as told:
+        AudioFolder(str(folder), str(table))
+    assert len(str(told.value).splitlines()) == 1
+
+
+def test_a_table_that_is_no_text_gets_one_sentence(folder, tmp_path, table):
+    table.write_bytes(b"file,label\n\xff\xfe,go")
+    with pytest.raises(ValueError, match=r"sounds.csv' is not UTF-8: save it"):
+        AudioFolder(str(folder), str(table))
+    with pytest.raises(ValueError, match=r"sounds' is not a regular file: give a table|Is a directory"):
+        AudioFolder(str(folder), str(folder))
+    with (tmp_path / "large.csv").open("wb") as stream:
+        stream.truncate(1 << 40)
+    with pytest.raises(ValueError, match=r"large.csv' is larger than 256 MB: give a table"):
+        AudioFolder(str(folder), str(tmp_path / "large.csv"))

@@ -1,0 +1,232 @@
+"""Made-up words: their phones, their synthesis, and the source of tasks."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from lit_metanas.tasks import LogMel, SpokenWords, draw_episode, draw_task
+from lit_metanas.tasks.inputs import step_mask
+from lit_metanas.tasks.source import SUBSETS
+from lit_metanas.tasks.speech import spoken_words as module
+from lit_metanas.tasks.speech import synthesis
+from lit_metanas.tasks.speech.phones import PHONES, make_words
+from lit_metanas.tasks.speech.spoken_words import HELD_OUT_SPEAKERS, SPEAKERS
+from lit_metanas.tasks.speech.synthesis import Utterance, draw_voice, synthesise
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory) -> SpokenWords:
+    source = SpokenWords(cache=str(tmp_path_factory.mktemp("words")), words=(3, 2, 3), pool=4, ordinary=40, held_out=20)
+    source.prepare()
+    return source
+
+
+def utterance(seed: int, phones: str = "b a n i", shortest: float = 0.3, longest: float = 0.8) -> Utterance:
+    voice = draw_voice(np.random.default_rng(seed))
+    return Utterance(phones.split(), voice, np.random.default_rng((seed, 1)), shortest, longest)
+
+
+def distance(first: tuple[str, ...], second: tuple[str, ...]) -> int:
+    """Levenshtein's."""
+    row = list(range(len(second) + 1))
+    for i, one in enumerate(first, 1):
+        above, row[0] = row[0], i
+        for j, other in enumerate(second, 1):
+            above, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, above + (one != other))
+    return row[-1]
+
+
+def test_words_differ_in_two_phones_and_in_spelling():
+    made = make_words(150, seed=3)
+    assert min(distance(a, b) for i, a in enumerate(made) for b in made[:i]) == 2
+    assert len({"".join(word) for word in made}) == 150
+    assert made[:20] == make_words(20, seed=3)
+    assert made[:20] != make_words(20, seed=4)
+    assert {name for word in make_words(400, seed=0) for name in word} == PHONES.keys()
+
+
+def test_the_filters_are_those_of_plain_loops():
+    generator = np.random.default_rng(0)
+    drive = generator.normal(size=(80, 3))
+    coefficients = generator.uniform(-0.4, 0.4, size=(4, 3, 6))
+    outputs = [[0.0] * 82 for _ in range(6)]  # of each stage, two samples of silence first
+    for t in range(80):
+        given = [drive[t, 0], *(outputs[k - 1][t + 1] for k in range(1, 5)), drive[t, 2]]
+        given[1] += drive[t, 1]
+        for k in range(6):
+            a, b, c = coefficients[t // 20, :, k]
+            outputs[k][t + 2] = a * given[k] + b * outputs[k][t + 1] + c * outputs[k][t]
+    want = np.array(outputs[4][2:]) + np.array(outputs[5][2:])
+    (found,) = synthesis._filter([drive], [coefficients])
+    assert np.abs(found - want).max() < 1e-12
+
+
+def test_a_resonator_rings_at_its_formant():
+    formants = np.tile([700.0, 1200.0, 2500.0, 3500.0], (40, 1))
+    voice = draw_voice(np.random.default_rng(0))
+    coefficients = synthesis._coefficients(formants, np.ones((40, 1)), np.tile([2000.0, 500.0], (40, 1)), voice)
+    a, b, c = coefficients[0, :, 1]
+    radius, angle = math.exp(-math.pi * (50 + 0.035 * 700) / 8000), 2 * math.pi * 700 / 8000
+    response, last = [a, a * b], 2
+    while last < 50:
+        response.append(b * response[-1] + c * response[-2])
+        last += 1
+    want = [a * radius**n * math.sin((n + 1) * angle) / math.sin(angle) for n in range(50)]
+    assert np.abs(np.array(response) - want).max() < 1e-12
+    drive = np.zeros((800, 3))
+    drive[0, 1] = 1
+    spectrum = np.abs(np.fft.rfft(synthesis._filter([drive], [coefficients])[0], 8000))
+    peaks = [f for f in range(1, 4000) if spectrum[f] > max(spectrum[f - 1], spectrum[f + 1])]
+    assert np.abs(np.array(peaks) - formants[0]).max() < 25
+
+
+def test_an_utterance_does_not_depend_on_those_spoken_with_it():
+    together = synthesise([utterance(seed, phones) for seed, phones in enumerate(("b a n i", "s u", "k ai r o l a"))])
+    for seed, phones in ((0, "b a n i"), (2, "k ai r o l a")):
+        assert np.array_equal(synthesise([utterance(seed, phones)])[0], together[seed])
+    assert synthesise([]) == []
+
+
+def test_sounds_last_as_long_as_asked_for_and_are_in_range():
+    sounds = synthesise([utterance(seed) for seed in range(20)])
+    assert all(0.3 <= len(sound) / 8000 <= 0.9 for sound in sounds)
+    assert all(np.isfinite(sound).all() and 0.03 < np.abs(sound).max() < 1 for sound in sounds)
+    (slow,) = synthesise([utterance(0, shortest=2.0, longest=2.0)])
+    assert 2.0 <= len(slow) / 8000 <= 2.1
+
+
+def test_pitch_is_the_speakers():
+    generator = np.random.default_rng(0)
+    for _ in range(4):
+        voice = draw_voice(generator)
+        pulses = synthesis._drive(np.tile([1.0, 0.0, 0.0], (400, 1)), voice, generator)[:, 0]
+        correlation = np.correlate(pulses, pulses, "full")[len(pulses) - 1 :]
+        period = 20 + int(correlation[20:130].argmax())
+        assert 8000 / period == pytest.approx(voice.pitch, rel=0.45)
+
+
+def test_subsets_have_their_words(words):
+    names = [words.classes(subset) for subset in SUBSETS]
+    assert [len(each) for each in names] == [3, 2, 3]
+    assert len({name for each in names for name in each}) == 8
+    assert (words.instances("test", 0), words.instances("test", 0, held_out=True)) == (40, 20)
+    assert words.episode_instances("test", 0) == 4
+    with pytest.raises(IndexError):
+        words.inputs("val", 2, [0])
+
+
+def test_held_out_speakers_say_nothing_else(words):
+    ordinary = {speaker for word in range(3) for speaker in words.speakers("test", word, range(200))}
+    reserved = {speaker for word in range(3) for speaker in words.speakers("test", word, range(200), held_out=True)}
+    assert ordinary == set(range(SPEAKERS))
+    assert reserved == set(range(SPEAKERS, SPEAKERS + HELD_OUT_SPEAKERS))
+    assert len(set(words.speakers("test", 0, range(4)))) > 1
+
+
+def test_an_example_depends_on_word_number_and_seed_only(words, tmp_path):
+    whole = words.inputs("test", 1, range(25))
+    assert torch.equal(words.inputs("test", 1, [22, 4, 12]), whole[[22, 4, 12]])
+    fresh = SpokenWords(cache=str(tmp_path), words=(3, 2, 3), pool=1)
+    assert torch.equal(fresh.inputs("test", 1, [22]), whole[[22]])
+    assert len({example.numpy().tobytes() for example in whole}) == 25
+    assert not torch.equal(words.inputs("test", 1, [22], held_out=True), whole[[22]])
+    other = SpokenWords(cache=str(tmp_path), words=(3, 2, 3), pool=1, seed=1)
+    assert not torch.equal(other.inputs("test", 1, [22]), whole[[22]])
+    assert words.inputs("test", 1, []).shape == (0, 41, 100)
+    assert whole.dtype == torch.float32
+
+
+def test_cached_and_spoken_examples_agree(words):
+    assert torch.equal(words.inputs("train", 2, range(5))[:4], words.inputs("train", 2, range(4)))
+    (sound,) = words.sounds("train", 2, [3])
+    encoded = words.preprocessing.encode([sound])
+    assert torch.allclose(words.inputs("train", 2, [3]), encoded, atol=2e-3)  # half precision
+    assert torch.equal(step_mask(encoded), step_mask(words.inputs("train", 2, [3])))
+    assert (len(sound), sound.dtype) == (6217, torch.float32)
+
+
+def test_words_are_told_by_their_spectra_but_not_by_their_means(words):
+    parts = [(s, c) for s, count in zip(SUBSETS, (3, 2, 3), strict=True) for c in range(count)]
+    inputs = torch.cat([words.inputs(subset, index, range(20)) for subset, index in parts])
+    labels = torch.arange(8).repeat_interleave(20)
+    stretched = torch.stack(
+        [torch.nn.functional.interpolate(x[None, :-1, : int(x[-1].sum())], size=20, mode="linear")[0] for x in inputs]
+    )
+    means = stretched.mean(2)
+    centred = stretched - means[..., None]
+    accuracy = {}
+    for name, points in (("spectra", centred.flatten(1)), ("means", means)):
+        distances = torch.cdist(points, points).fill_diagonal_(torch.inf)
+        accuracy[name] = (labels[distances.argmin(1)] == labels).double().mean().item()
+    assert accuracy["spectra"] > 0.4
+    assert accuracy["means"] < 0.3
+
+
+def test_a_damaged_cache_file_is_made_again(words, tmp_path):
+    source = lambda: SpokenWords(cache=str(tmp_path), words=(1, 0, 1), pool=2)  # noqa: E731
+    first = source()
+    want = first.inputs("test", 0, [0, 1])
+    intact = first.cache_file.read_bytes()
+    assert [file.name for file in tmp_path.iterdir()] == [first.cache_file.name]
+    middle = len(intact) // 2
+    for damaged in (b"", intact[:middle], intact[:middle] + bytes([intact[middle] ^ 255]) + intact[middle + 1 :]):
+        first.cache_file.write_bytes(damaged)
+        assert torch.equal(source().inputs("test", 0, [0, 1]), want)
+        assert first.cache_file.stat().st_size == len(intact)
+    half = {"series": np.zeros((40, 9), np.float16), "steps": np.array([5, -1, 4, 1], np.int32)}
+    for arrays in (half, {**half, "steps": np.array([5, 4], np.int32)}, {"series": np.zeros(3)}):
+        np.savez(first.cache_file, **arrays)
+        assert torch.equal(source().inputs("test", 0, [0, 1]), want)
+
+
+def test_the_cache_files_name_tells_what_it_depends_on(tmp_path, monkeypatch):
+    make = lambda **more: SpokenWords(cache=str(tmp_path), **more).cache_file  # noqa: E731
+    files = {make(), make(seed=1), make(pool=5), make(words=(1, 1, 1)), make(features=LogMel(bins=20))}
+    monkeypatch.setattr(module, "_VERSION", 99)
+    assert len(files | {make()}) == 6
+    assert make() == make(features=LogMel())
+    monkeypatch.setenv("LIT_METANAS_CACHE", str(tmp_path / "own"))
+    assert SpokenWords().cache == tmp_path / "own"
+
+
+def test_episodes_and_tasks(words):
+    episode = draw_episode(words, "test", seed=0, epoch=0, index=0, way=3, shot=1, query=2)
+    assert episode.support.inputs.shape == (3, 41, 100)
+    task = draw_task(words, "test", seed=0, index=3, way=2, train=6, val=4, test=5)
+    assert (task.id, task.shape, len(task.test)) == ("spokenwords/test/3", words.shape, 10)
+    assert task.preprocessing == words.preprocessing
+
+
+def test_connected_words_come_with_their_transcripts(words):
+    strings = words.strings("test", range(6), length=(2, 4))
+    for sound, transcript in strings:
+        assert 2 <= len(transcript) <= 4
+        assert set(transcript) <= {0, 1, 2}
+        assert 0.3 * len(transcript) <= len(sound) / 8000 <= 0.8 * len(transcript) + 0.1
+    ((sound, transcript),) = words.strings("test", [4], length=(2, 4))
+    assert transcript == strings[4][1]
+    assert torch.equal(sound, strings[4][0])
+    assert len({transcript for _, transcript in strings}) > 1
+    assert not torch.equal(words.strings("test", [4], held_out=True)[0][0], sound)
+    for length in ((0, 2), (3, 2), (1, 1000)):
+        with pytest.raises(ValueError, match=r"^SpokenWords: length = .* must be two numbers from 1 to 50 in order"):
+            words.strings("test", [0], length=length)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"pool": 300}, "pool = 300 must lie between 1 and ordinary = 200"),
+        ({"seed": -1}, "seed = -1 must be at least 0"),
+        ({"held_out": -1}, "held_out = -1 must be at least 0"),
+        ({"words": (1, -1, 2)}, r"words = \(1, -1, 2\) must be three numbers"),
+        ({"words": (10**6, 1, 2)}, "words = .* must be three numbers of at least 0, 100000 in all"),
+    ],
+)
+def test_numbers_out_of_range_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=rf"^SpokenWords: {message}"):
+        SpokenWords(**arguments)
