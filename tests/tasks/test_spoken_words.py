@@ -146,7 +146,12 @@ def test_cached_and_spoken_examples_agree(words):
     encoded = words.preprocessing.encode([sound])
     assert torch.allclose(words.inputs("train", 2, [3]), encoded, atol=2e-3)  # half precision
     assert torch.equal(step_mask(encoded), step_mask(words.inputs("train", 2, [3])))
-    assert (len(sound), sound.dtype) == (6217, torch.float32)
+
+
+def test_the_same_seed_gives_the_same_sound_everywhere(words):
+    (sound,) = words.sounds("train", 2, [3])
+    assert (len(sound), sound.dtype) == (3800, torch.float32)
+    assert sound.square().mean().sqrt().item() == pytest.approx(0.0148574, rel=1e-4)
 
 
 def test_words_are_told_by_their_spectra_but_not_by_their_means(words):
@@ -212,6 +217,10 @@ def test_connected_words_come_with_their_transcripts(words):
     assert torch.equal(sound, strings[4][0])
     assert len({transcript for _, transcript in strings}) > 1
     assert not torch.equal(words.strings("test", [4], held_out=True)[0][0], sound)
+    assert {word for _, transcript in words.strings("test", range(5), classes=[2, 0]) for word in transcript} == {0, 2}
+    for classes in ([], [3], [-1]):
+        with pytest.raises(ValueError, match=r"^SpokenWords: classes = .* must be some of the 3 words of test, from 0"):
+            words.strings("test", [0], classes=classes)
     for length in ((0, 2), (3, 2), (1, 1000)):
         with pytest.raises(ValueError, match=r"^SpokenWords: length = .* must be two numbers from 1 to 50 in order"):
             words.strings("test", [0], length=length)

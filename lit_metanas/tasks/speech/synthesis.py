@@ -63,7 +63,7 @@ def draw_voice(generator: np.random.Generator) -> Voice:
         open_share=float(generator.uniform(0.45, 0.75)),
         jitter=float(generator.uniform(0.003, 0.02)),
         rate=float(np.exp(generator.normal(0, 0.1))),
-        accent={name: np.exp(generator.normal(0, 0.08, 3)) for name in PHONES},
+        accent={name: np.exp(generator.normal(0, 0.1, 3)) for name in PHONES},
         colour=float(generator.normal(0, 5)),
     )
 
@@ -105,7 +105,7 @@ def _draft(
 ) -> tuple[Array, Array]:
     """What drives the filters, ``(samples, 3)``, and their coefficients, ``(frames, 3, stages)``."""
     segments = [(name, segment) for name in phones for segment in PHONES.get(name, SHORT_PAUSE)]
-    seconds = np.array([segment.seconds for _, segment in segments]) * np.exp(generator.normal(0, 0.25, len(segments)))
+    seconds = np.array([segment.seconds for _, segment in segments]) * np.exp(generator.normal(0, 0.28, len(segments)))
     seconds /= voice.rate * np.exp(generator.normal(0, 0.15))
     seconds *= np.clip(seconds.sum(), shortest, longest) / seconds.sum()
     ends = np.round(np.cumsum(seconds) * SYNTHESIS_RATE / _FRAME).astype(int)
@@ -132,8 +132,8 @@ def _targets(segments: Sequence[tuple[str, Segment]], voice: Voice, generator: n
         formants[i, :3] = following
         formants[i, 3] = 3500
     neutral = np.array([500.0, 1500.0, 2500.0, 3500.0])
-    formants = neutral + (formants - neutral) * generator.uniform(0.6, 1.0)  # the faster and the more carelessly
-    formants *= voice.tract * np.exp(generator.normal(0, 0.05, formants.shape))
+    formants = neutral + (formants - neutral) * generator.uniform(0.5, 1.0)  # careless speech is less distinct
+    formants *= voice.tract * np.exp(generator.normal(0, 0.06, formants.shape))
     return np.clip(formants, 150, _HIGHEST)
 
 
@@ -236,7 +236,7 @@ def _record(speech: Array, voice: Voice, generator: np.random.Generator) -> Arra
     hiss = np.fft.rfft(generator.normal(0, 1, len(heard)))
     hiss *= np.arange(1, len(hiss) + 1) ** -generator.uniform(0, 1)  # white to brown
     noise = np.fft.irfft(hiss, len(heard))
-    ratio = generator.uniform(0, 30)  # dB
+    ratio = generator.uniform(-1, 28)  # dB
     noise *= np.sqrt(np.square(heard).mean() / np.square(noise).mean()) * 10 ** (-ratio / 20)
     heard = heard + noise
     return heard * (10 ** (-generator.uniform(1, 25) / 20) / np.abs(heard).max())
