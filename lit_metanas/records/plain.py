@@ -22,6 +22,9 @@ NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 """How numbers that JSON does not have are written."""
 
 
+_SHAPES = set(get_args(Shape))
+
+
 def to_plain(value: object) -> Any:
     """Turn records, architectures and tuples into dictionaries, lists and plain values."""
     if isinstance(value, Architecture):
@@ -70,10 +73,10 @@ def from_plain(kind: type[_T], value: object, place: str) -> _T:
 
 def _read(hint: Any, value: object, place: str) -> Any:
     """Read a value of the annotated type."""
-    if hint == Shape:
-        return _read_shape(value, place)
     origin, inner = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
+        if set(inner) >= _SHAPES and not (value is None and type(None) in inner):
+            return _read_shape(value, place)
         return _read_union(inner, value, place)
     if origin is tuple:
         return _read_tuple(inner, value, place)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
+from lit_metanas.io.class_folders import files_in
 from lit_metanas.io.files import read_regular
 from lit_metanas.io.text import writable
 from lit_metanas.tasks.images.image_files import image_files
-from lit_metanas.tasks.speech.sound_files import sound_files
+from lit_metanas.tasks.speech.sound_files import SOUND_SUFFIXES
 
 LARGEST_TEXT = 1 << 28
 """Bytes of a file of texts."""
@@ -99,7 +101,7 @@ class NewSounds(NewExamples):
     """
 
     def __init__(self, sounds: str | list[str], batch_size: int = 64) -> None:
-        self.files = _files(sounds, sound_files, "sound")
+        self.files = _files(sounds, partial(files_in, suffixes=SOUND_SUFFIXES), "sound")
         super().__init__(self.files, batch_size)
 
 

@@ -76,6 +76,7 @@ class LogMel(Preprocessing):
     steps: int = 100
 
     kind: ClassVar[str] = "log-mel"
+    noun: ClassVar[str] = "sounds"
 
     def __post_init__(self) -> None:
         """Check all numbers."""

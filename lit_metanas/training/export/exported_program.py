@@ -25,11 +25,16 @@ from lit_metanas.io.text import number_of
 from lit_metanas.records.plain import from_plain
 from lit_metanas.tasks.inputs import ImageShape, Shape, as_shape, blank_inputs, image_shape, plain_shape
 from lit_metanas.tasks.preprocessing import Preprocessing
+from lit_metanas.tasks.speech import LogMel
+from lit_metanas.tasks.text import BytePairs, StaticVectors, Words
 from lit_metanas.training.export.plain_program import ATEN_OPERATIONS
 from lit_metanas.training.export.program_archive import LARGEST_PROGRAM, read_program
 
 DESCRIPTION_SCHEMA = 1
 PROGRAM, WEIGHTS, DESCRIPTION = "model.pt2", "weights.pt", "model.json"
+PREPROCESSINGS: tuple[type[Preprocessing], ...] = (Words, BytePairs, StaticVectors, LogMel)
+"""Those that a description may name."""
+
 LONGEST = 1 << 20
 """Tokens of a vocabulary, or steps of an input."""
 

@@ -1,0 +1,132 @@
+"""From one's own texts and sounds to a searched, exported network, and to the classes of new ones."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import lit_metanas as lm
+from lit_metanas.cli.command_line import main
+
+SMALL = lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(8,), dropouts=(0.0,), readouts=("max",))
+
+
+def searched(task: lm.Task) -> lm.SearchResult:
+    return lm.search(task, SMALL, method=lm.RandomArchitecture(), recipe=lm.Recipe(epochs=15), seed=0, progress=False)
+
+
+@pytest.fixture
+def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    rows = [f"please {verb} the paper {number} times,{verb}ing" for verb in ("fold", "cut") for number in range(20)]
+    path = tmp_path / "help.csv"
+    path.write_text("sentence,intent\n" + "\n".join(rows))
+    return path
+
+
+ALONE = """
+import json, re, sys, torch
+sys.modules.update(dict.fromkeys(("lit_metanas", "lightning", "numpy")))
+about = json.load(open("out/model.json"))
+steps, words = about["input"]["shape"][2], about["input"]["preprocessing"]["words"]
+numbers = {word: 2 + place for place, word in enumerate(words)}
+rows = []
+for text in json.load(sys.stdin):
+    found = [numbers.get(word, 1) for word in re.findall(r"\\w+|[^\\w\\s]", text.lower())][:steps] or [1]
+    rows.append(found + [0] * (steps - len(found)))
+print(json.dumps(torch.export.load("out/model.pt2").module()(torch.tensor(rows)).softmax(1).tolist()))
+"""
+
+
+def test_texts_of_a_table(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    result = searched(lm.TextTask(str(table))[0])
+    assert result.test_accuracy == 1.0
+    new = ["please cut the paper 3 times", "please fold the paper 4 times", "", "unknown \N{SNOWMAN} words"]
+    by_name = result.predict(new)
+    assert [next(iter(row)) for row in by_name[:2]] == ["cuting", "folding"]
+    result.export("out")
+    exported = lm.load_exported("out")
+    expected = torch.tensor([[row[name] for name in exported.classes] for row in by_name])
+    torch.testing.assert_close(exported.predict(new), expected, atol=1e-5, rtol=0)
+    alone = subprocess.run(
+        [sys.executable, "-c", ALONE], input=json.dumps(new), capture_output=True, text=True, check=True, timeout=300
+    )
+    torch.testing.assert_close(torch.tensor(json.loads(alone.stdout)), expected, atol=1e-5, rtol=0)
+    Path("new.txt").write_text("please cut the paper 3 times\n\nplease fold the paper 4 times\n", encoding="utf-8")
+    assert main(["predict", "--model.directory", "out", "--data", "NewTexts", "--data.texts", "new.txt"]) == 0
+    assert "please cut the paper 3 times: cuting" in capsys.readouterr().out
+    with Path("predictions.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["text"] for row in rows] == new[:2]
+    assert [row["class"] for row in rows] == ["cuting", "folding"]
+        ("please cut the paper 3 times", "cuting"),
+        ("please fold the paper 4 times", "folding"),
+    ]
+
+
+def test_sounds_of_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    generator = np.random.default_rng(0)
+    for name, pitch in (("high", 900.0), ("low", 300.0)):
+        for number in range(12):
+            path = tmp_path / "sounds" / name / f"{number}.wav"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            time = np.arange(2000 + 200 * number) / 8000
+            sound = 0.4 * np.sin(2 * np.pi * pitch * time) + 0.02 * generator.standard_normal(len(time))
+            with wave.open(str(path), "wb") as file:
+                file.setparams((1, 2, 8000, 0, "NONE", ""))
+                file.writeframes((sound * 32767).astype("<i2").tobytes())
+    result = searched(lm.AudioFolderTask("sounds")[0])
+    assert result.test_accuracy == 1.0
+    files = [str(tmp_path / "sounds" / name / "0.wav") for name in ("high", "low")]
+    assert [next(iter(row)) for row in result.predict(files)] == ["high", "low"]
+    result.export("out")
+    exported = lm.load_exported("out")
+    expected = torch.tensor([[row[name] for name in exported.classes] for row in result.predict(files)])
+    torch.testing.assert_close(exported.predict(files), expected, atol=1e-5, rtol=0)
+    args = ["predict", "--model.directory", "out", "--data", "NewSounds", "--data.sounds", "sounds"]
+    assert main([*args, "--model.output", "all.json"]) == 0
+    rows = json.loads(Path("all.json").read_text())
+    assert len(rows) == 24
+    assert all(row["class"] in row["file"] for row in rows)
+
+
+def test_another_kind_of_example_gets_a_sentence(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    searched(lm.TextTask(str(table))[0]).export("out")
+    assert main(["predict", "--model.directory", "out", "--data", "NewSounds", "--data.sounds", "absent.wav"]) == 2
+    assert "There is no file or folder 'absent.wav': give sounds, or a folder with some." in capsys.readouterr().err
+    Path("a.wav").write_bytes(b"RIFF")
+    assert main(["predict", "--model.directory", "out", "--data", "NewSounds", "--data.sounds", "a.wav"]) == 2
+    assert "The exported network is for texts: give them by --data NewTexts." in capsys.readouterr().err
+    Path("latin.txt").write_bytes("gr\xfc\xdfe\n".encode("latin-1"))
+    assert main(["predict", "--model.directory", "out", "--data", "NewTexts", "--data.texts", "latin.txt"]) == 2
+    assert "'latin.txt' is not UTF-8 text in line 1: save it in that encoding." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        {"kind": "os.system"},
+        {"kind": "words"},
+        {"kind": "words", "size": 10, "least": 1, "steps": 10**9, "words": []},
+        {"kind": "words", "size": 10, "least": 1, "steps": 8, "words": ["A b"]},
+        ["words"],
+        7,
+    ],
+)
+def test_a_damaged_preprocessing_gets_a_sentence(stored: object, table: Path) -> None:
+    searched(lm.TextTask(str(table))[0]).export("out")
+    file = Path("out/model.json")
+    about = json.loads(file.read_text())
+    about["input"]["preprocessing"] = stored
+    file.write_text(json.dumps(about))
+    with pytest.raises(ValueError, match=r"'out/model\.json' is damaged or another kind of file \(.*\): export again"):
+        lm.load_exported("out")
