@@ -20,7 +20,16 @@ from lit_metanas.spaces.flop_count import telling_layers
 from lit_metanas.spaces.mixture import Gate, Mixture, one_hot
 from lit_metanas.spaces.space import Kind, SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost, Supernet, inherit
-from lit_metanas.tasks.inputs import ImageShape, SeriesShape, Shape, TokenShape, as_shape, blank_inputs, inputs_like
+from lit_metanas.tasks.inputs import (
+    ImageShape,
+    SeriesShape,
+    Shape,
+    TokenShape,
+    as_shape,
+    blank_inputs,
+    describe_shape,
+    inputs_like,
+)
 from lit_metanas.testing.choice_check import check_choices, require, sample_architectures
 
 TOLERANCE = 1e-5
@@ -48,8 +57,8 @@ def check_space(space: ChoiceSpace, shape: Shape | None = None, way: int = 5, se
     one-hot gates, in training and in evaluation, to 1e-5; ``cost`` and ``flops`` are what is counted by hooks; a
     restricted space has some of the labels and of the parameters, and the same function; a sampled child computes its
     own candidates alone; under the softmax relaxation the gradient reaches every logit whose gate the supernet looks
-    at; noise is a function of the generator. A network can be built for images of twice the height and width and of
-    another number of channels, too. A space without networks has its choices checked.
+    at; noise is a function of the generator. A network can be built for inputs of twice the size and of another
+    number of channels, too. A space without networks has its choices checked.
 
     Args:
         space: the space.
@@ -84,20 +93,26 @@ def check_space(space: ChoiceSpace, shape: Shape | None = None, way: int = 5, se
 
 
 def _check_other_shape(space: SearchSpace, shape: Shape, way: int, seed: int) -> None:
-    """Supernet and child can be built for other images: no layer of theirs is sized by hand for those of one shape."""
-    if not isinstance(image := as_shape(shape), ImageShape):
-        return
-    channels, height, width = image
-    other = (3 if channels == 1 else 1, 2 * height, 2 * width)
+    """Supernet and child can be built for other inputs: no layer of theirs is sized by hand for those of one shape."""
+    other = _other_shape(as_shape(shape))
     try:
         check = _NetworkCheck(space, other, way, seed)
         with telling_layers(getattr(check.supernet, "body", check.supernet), other):
             check.child(*sample_architectures(space, seed, 1))
     except (AssertionError, RuntimeError, ValueError) as error:
         raise AssertionError(
-            f"{space.name} fits images of shape {tuple(image)}, but not of shape {other}, so size its layers by "
+            f"{space.name} fits {describe_shape(shape)}, but not {describe_shape(other)}, so size its layers by "
             f"`shape`: {' '.join(str(error).split())}"
         ) from error
+
+
+def _other_shape(shape: ImageShape | SeriesShape | TokenShape) -> Shape:
+    """Twice as large, and another number of channels, features or tokens."""
+    if isinstance(shape, ImageShape):
+        return ImageShape(3 if shape.channels == 1 else 1, 2 * shape.height, 2 * shape.width)
+    if isinstance(shape, SeriesShape):
+        return SeriesShape(shape.features + 2, 2 * shape.steps)
+    return TokenShape(shape.vocabulary + 2, 2 * shape.steps)
 
 
 class _NetworkCheck:

@@ -389,3 +389,20 @@ def test_a_layer_that_cannot_take_series_is_named():
     )
     with pytest.raises(ValueError, match=sentence):
         OtherFeatures().supernet(SERIES)
+
+
+class OfElevenSteps(OwnSequences):
+    """A body for series of one length."""
+
+    def body(self, shape, build):
+        last = build.choice("last", {"relu": nn.ReLU, "tanh": nn.Tanh})
+        return nn.Sequential(nn.Flatten(), nn.Linear(11 * shape.features, 8), last)
+
+
+def test_the_test_kit_builds_networks_for_another_shape():
+    sentence = (
+        "OfElevenSteps fits series of 3 features and up to 11 steps, but not series of 5 features and up to 22 steps, "
+        "so size its layers by `shape`: "
+    )
+    with pytest.raises(AssertionError, match=re.escape(sentence)):
+        check_space(OfElevenSteps(), SERIES)

@@ -370,7 +370,9 @@ class ChildSizedByHand(Faulty):
 def test_a_layer_that_fits_images_of_one_shape_alone_is_found(fault, reason):
     with pytest.raises(AssertionError) as caught:
         check_space(fault(), SHAPE)
-    beginning = f"{fault.__name__} fits images of shape (1, 8, 8), but not of shape (3, 16, 16), so size its layers"
+    beginning = (
+        f"{fault.__name__} fits images of shape (1, 8, 8), but not images of shape (3, 16, 16), so size its layers"
+    )
     assert str(caught.value).startswith(beginning)
     assert reason in str(caught.value)
     assert "\n" not in str(caught.value)
