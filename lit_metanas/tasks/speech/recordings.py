@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from lit_metanas.io.class_folders import class_folders
@@ -170,7 +169,7 @@ def drawn_speakers(
         if not 0 <= held_out < 1:
             raise ValueError(f"{owner}: held_out = {held_out} must be a share of at least 0 and below 1, or names.")
         if held_out and len(speakers) == 1:
-            rank_zero_warn(f"{owner}: all sounds are by the speaker '{printable(speakers[0], 80)}': none is held out.")
+            _warn(f"{owner}: all sounds are by the speaker '{printable(speakers[0], 80)}': none is held out.")
         if not held_out or len(speakers) < 2:
             return frozenset()
         number = min(max(1, round(held_out * len(speakers))), len(speakers) - 1)
@@ -235,4 +234,10 @@ class RecordingReader:
     def _tell(self, what: str, sentence: str) -> None:
         if what not in self._told:
             self._told.add(what)
-            rank_zero_warn(sentence)
+            _warn(sentence)
+
+
+def _warn(sentence: str) -> None:
+    from lightning.pytorch.utilities import rank_zero_warn  # a second, which sources without warnings do without
+
+    rank_zero_warn(sentence)
