@@ -19,9 +19,8 @@ from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import SearchRecord
 from lit_metanas.records.statistics import Interval, percent
 from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.tasks.inputs import ImageShape, Shape, TokenShape, as_shape, inputs_like
+from lit_metanas.tasks.inputs import ImageShape, Preprocessing, Shape, TokenShape, as_shape, inputs_like
 from lit_metanas.tasks.objective import Classification
-from lit_metanas.tasks.preprocessing import Preprocessing
 from lit_metanas.tasks.task import check_brightness
 from lit_metanas.training.child import Recipe
 from lit_metanas.training.export.exported_program import export_child, network_inputs

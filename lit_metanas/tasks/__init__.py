@@ -7,9 +7,8 @@ from lit_metanas.tasks.dataset_tasks import DatasetSource, task_from_dataset
 from lit_metanas.tasks.embeddings import ClassDistances, DataStatistics, JoinedEmbedding, RandomFeatures, TaskEmbedding
 from lit_metanas.tasks.episode_loader import EpisodeLoader, EpisodeSampler, EpisodeStream
 from lit_metanas.tasks.images import Distortion, FolderTask, Glyphs, ImageFolder, Omniglot, TorchvisionSource
-from lit_metanas.tasks.inputs import ImageShape, SeriesShape, Shape, TokenShape, shape_of
+from lit_metanas.tasks.inputs import ImageShape, Preprocessing, SeriesShape, Shape, TokenShape, shape_of
 from lit_metanas.tasks.objective import Classification, Objective, Transcription
-from lit_metanas.tasks.preprocessing import Preprocessing
 from lit_metanas.tasks.sampling import DrawnTasks, draw_episode, draw_task
 from lit_metanas.tasks.source import Subset, TaskSource
 from lit_metanas.tasks.speech import AudioFolder, AudioFolderTask, LogMel, SpokenWords, TableColumns, mu_law_sound

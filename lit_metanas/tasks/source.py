@@ -10,8 +10,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from lit_metanas.io.settings import keeps_arguments
-from lit_metanas.tasks.inputs import Shape
-from lit_metanas.tasks.preprocessing import Preprocessing
+from lit_metanas.tasks.inputs import Preprocessing, Shape
 
 Subset = Literal["train", "val", "test"]
 SUBSETS: tuple[Subset, ...] = ("train", "val", "test")

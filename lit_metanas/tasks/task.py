@@ -12,9 +12,17 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from lit_metanas.io.text import is_text, number_of, writable
-from lit_metanas.tasks.inputs import ImageShape, SeriesShape, Shape, TokenShape, join_inputs, shape_of, step_mask
+from lit_metanas.tasks.inputs import (
+    ImageShape,
+    Preprocessing,
+    SeriesShape,
+    Shape,
+    TokenShape,
+    join_inputs,
+    shape_of,
+    step_mask,
+)
 from lit_metanas.tasks.objective import Classification, Objective
-from lit_metanas.tasks.preprocessing import Preprocessing
 
 BRIGHTEST = 10.0
 """No image scaled to [0, 1] has a larger value; one from 0 to 255 nearly always has."""

@@ -67,9 +67,6 @@ def test_texts_of_a_table(table: Path, capsys: pytest.CaptureFixture[str]) -> No
         rows = list(csv.DictReader(file))
     assert [row["text"] for row in rows] == new[:2]
     assert [row["class"] for row in rows] == ["cuting", "folding"]
-        ("please cut the paper 3 times", "cuting"),
-        ("please fold the paper 4 times", "folding"),
-    ]
 
 
 def test_sounds_of_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

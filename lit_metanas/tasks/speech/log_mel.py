@@ -12,8 +12,7 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor
 
-from lit_metanas.tasks.inputs import SeriesShape, step_mask
-from lit_metanas.tasks.preprocessing import Preprocessing
+from lit_metanas.tasks.inputs import Preprocessing, SeriesShape, step_mask
 from lit_metanas.tasks.speech.sound_files import Recording, read_sound
 from lit_metanas.tasks.speech.waveforms import (
     Samples,

@@ -15,8 +15,7 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor
 
-from lit_metanas.tasks.inputs import PADDING, TokenShape
-from lit_metanas.tasks.preprocessing import Preprocessing
+from lit_metanas.tasks.inputs import PADDING, Preprocessing, TokenShape
 
 UNKNOWN = 1
 """The token of a word that the vocabulary lacks, and of an empty sentence; those of the vocabulary follow."""

@@ -23,8 +23,7 @@ from lit_metanas.io.files import read_regular, replacing
 from lit_metanas.io.json_files import read_json
 from lit_metanas.io.text import number_of
 from lit_metanas.records.plain import from_plain
-from lit_metanas.tasks.inputs import ImageShape, Shape, as_shape, blank_inputs, image_shape, plain_shape
-from lit_metanas.tasks.preprocessing import Preprocessing
+from lit_metanas.tasks.inputs import ImageShape, Preprocessing, Shape, as_shape, blank_inputs, image_shape, plain_shape
 from lit_metanas.tasks.speech import LogMel
 from lit_metanas.tasks.text import BytePairs, StaticVectors, Words
 from lit_metanas.training.export.plain_program import ATEN_OPERATIONS
@@ -35,7 +34,7 @@ PROGRAM, WEIGHTS, DESCRIPTION = "model.pt2", "weights.pt", "model.json"
 PREPROCESSINGS: tuple[type[Preprocessing], ...] = (Words, BytePairs, StaticVectors, LogMel)
 """Those that a description may name."""
 
-LONGEST = 1 << 20
+MOST_OF_A_SHAPE = 1 << 20
 """Tokens of a vocabulary, or steps of an input."""
 
 _GREY = (0.299, 0.587, 0.114)
@@ -261,8 +260,8 @@ class _Input:
     shape: Shape | None = None
 
     def __post_init__(self) -> None:
-        if self.shape is not None and not 1 <= min(self.shape) <= max(self.shape) <= LONGEST:
-            raise ValueError(f"an input of {list(self.shape)} has numbers that are not from 1 to {LONGEST}")
+        if self.shape is not None and not 1 <= min(self.shape) <= max(self.shape) <= MOST_OF_A_SHAPE:
+            raise ValueError(f"an input of {list(self.shape)} has numbers that are not from 1 to {MOST_OF_A_SHAPE}")
         for name, limit in (("channels", 64), ("height", 4096), ("width", 4096)) if self.shape is None else ():
             if not 1 <= (found := getattr(self, name)) <= limit:
                 raise ValueError(f"an image's {name} is {found}, not from 1 to {limit}")
