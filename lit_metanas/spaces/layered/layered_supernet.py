@@ -17,6 +17,7 @@ from lit_metanas.spaces.operations import (
     ACTIVATIONS,
     INCREASING,
     POOLS,
+    activate_in_place,
     affine,
     as_channels_last,
     batch_normalise,
@@ -93,7 +94,10 @@ class SuperBlock(nn.Module):
                 # The maximum of the values is the value of the maximum: a quarter of the activations.
                 maxima = self.pools[pool.index](inputs)
                 return through(pool, through(activation, self.activations[activation.index](maxima)))
-        outputs = combine(activation, [partial(activate, inputs) for activate in self.activations])
+        if activation.index is not None:
+            outputs = through(activation, activate_in_place(self.activations[activation.index], inputs))
+        else:
+            outputs = combine(activation, [partial(activate, inputs) for activate in self.activations])
         return combine(pool, [partial(reduce, outputs) for reduce in self.pools]) if pooled else outputs
 
     def flops(self, mixture: Mixture, *, channels: int, pixels: int) -> tuple[int, int]:

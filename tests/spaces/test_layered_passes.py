@@ -1,0 +1,42 @@
+"""Passes over the activations of a layered network that training does without."""
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from lit_metanas.spaces import LayeredSpace, one_hot
+
+
+class Operations(TorchDispatchMode):
+    """Names of the operations that run in it."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.names.append(func.overloadpacket.__name__)
+        return func(*args, **(kwargs or {}))
+
+
+def operations(space, mixture):
+    net = space.supernet((1, 8, 8)).to(memory_format=torch.channels_last)
+    with Operations() as seen:
+        net(torch.rand(3, 1, 8, 8), mixture).sum().backward()
+    return seen.names
+
+
+def test_a_single_relu_overwrites_its_inputs():
+    space = LayeredSpace(kernels=(3,), widths=(4,), activations=("ReLU",), pools=("avg",), dropouts=(0.0,))
+    names = operations(space, one_hot(space.choices, space.sample(torch.Generator())))
+    assert names.count("relu_") == 4
+    assert "relu" not in names
+
+
+def test_mixed_activations_leave_their_inputs_alone():
+    space = LayeredSpace(kernels=(3,), widths=(4,), activations=("ReLU", "Tanh"), pools=("avg",), dropouts=(0.0,))
+    gates = one_hot(space.choices, space.sample(torch.Generator()))
+    soft = {
+        name: type(gate)(torch.full_like(gate.weights, 1 / len(gate.weights))) if len(gate.weights) > 1 else gate
+        for name, gate in gates.items()
+    }
+    assert "relu_" not in operations(space, soft)
