@@ -75,6 +75,17 @@ def prototypes(features: Tensor, labels: Tensor, way: int) -> Tensor:
     return members.T @ features / members.sum(0).unsqueeze(-1)
 
 
+def squared_distances(points: Tensor, centres: Tensor) -> Tensor:
+    """From each of the points, shape ``(n, features)``, to each of the centres, ``(way, features)``: ``(n, way)``."""
+    if torch.is_autocast_enabled(points.device.type) or points.dtype.itemsize < 4:  # too few digits for what follows
+        return (points.unsqueeze(1) - centres.unsqueeze(0)).square().sum(-1)
+    # By a matrix product, without a difference for each pair. Next to the centres' own mean its terms are small.
+    origin = centres.detach().mean(0)
+    points, centres = points - origin, centres - origin
+    lengths = points.square().sum(-1, keepdim=True) + centres.square().sum(-1)
+    return lengths - 2 * (points @ centres.T)
+
+
 class LinearHead(Head):
     """Linear with meta-learned start, as in MAML (Finn et al. 2017).
 
@@ -154,8 +165,7 @@ class PrototypeHead(Head):
     def scores(self, head: dict[str, Tensor], features: Tensor, support: Tensor, labels: Tensor, way: int) -> Tensor:
         """Compare with the class means."""
         del head
-        means = prototypes(support, labels, way)
-        return -self.scale * (features.unsqueeze(1) - means.unsqueeze(0)).square().sum(-1)
+        return -self.scale * squared_distances(features, prototypes(support, labels, way))
 
 
 class PrototypeLinearHead(Head):
