@@ -61,12 +61,12 @@ def draw_episode(
     """
     generator = np.random.default_rng((_EPISODE, SUBSETS.index(subset), seed, epoch, index))
     chosen = _choose_classes(source, subset, way=way, within_group=within_group, generator=generator)
-    drawn = []
+    picked = []
     for class_index in chosen:
         available = source.episode_instances(subset, class_index)
         _require(source, subset, class_index, available, shot + query, f"shot + query = {shot} + {query}")
-        picked = generator.permutation(available)[: shot + query].tolist()
-        drawn.append(source.inputs(subset, class_index, picked))
+        picked.append(generator.permutation(available)[: shot + query].tolist())
+    drawn = source.inputs_of_classes(subset, chosen, picked)
     names = source.classes(subset)
     return Episode(
         id=f"{source.name}/{subset}/{epoch}/{index}",
@@ -190,7 +190,7 @@ def _gather(
     held_out: bool = False,
 ) -> Split:
     """Collect examples, ordered by class; images become floats in [0, 1]."""
-    return join_classes([source.inputs(subset, c, i, held_out) for c, i in zip(chosen, instances, strict=True)])
+    return join_classes(source.inputs_of_classes(subset, chosen, instances, held_out))
 
 
 def _kind(source: TaskSource) -> dict[str, Any]:

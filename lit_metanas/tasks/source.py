@@ -80,6 +80,20 @@ class TaskSource(ABC):
     def inputs(self, subset: Subset, class_index: int, instances: Sequence[int], held_out: bool = False) -> Tensor:
         """Return examples of one class, shape ``(n, *shape)``: images as uint8, series as float32, tokens as int64."""
 
+    def inputs_of_classes(
+        self, subset: Subset, class_indices: Sequence[int], instances: Sequence[Sequence[int]], held_out: bool = False
+    ) -> list[Tensor]:
+        """Return examples of several classes, one tensor a class: a source may pick them faster than one by one.
+
+        Args:
+            subset: the subset of the classes.
+            class_indices: which of its classes.
+            instances: which examples of each of them.
+            held_out: whether these are the reserved ones.
+        """
+        each = zip(class_indices, instances, strict=True)
+        return [self.inputs(subset, index, chosen, held_out) for index, chosen in each]
+
 
 def check_source(source: object) -> None:
     """Find what is not a source of tasks, such as a data set of torch's.

@@ -22,13 +22,20 @@ _SIDE = 28
 _FOLDERS = {"background": "images_background", "evaluation": "images_evaluation"}
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Character:
-    """One character: its alphabet, its name in it, and its images ``(drawers, 28, 28)``, uint8, ink 255."""
+    """One character: its alphabet, its name in it, and its images ``(drawers, 28, 28)``, uint8, ink 255.
+
+    Attributes:
+        start: place of the first one among the images of all characters.
+        drawers: their number.
+    """
 
     alphabet: str
     name: str
     images: Tensor
+    start: int = 0
+    drawers: int = 0
 
 
 class Omniglot(TaskSource):
@@ -76,6 +83,7 @@ class Omniglot(TaskSource):
             )
         self._subsets: dict[Subset, list[_Character]] | None = None
         self._names: dict[Subset, tuple[str, ...]] = {}
+        self._images = torch.empty(0, _SIDE, _SIDE, dtype=torch.uint8)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -99,13 +107,31 @@ class Omniglot(TaskSource):
     def instances(self, subset: Subset, class_index: int, held_out: bool = False) -> int:
         """Return the number of drawers; none is held out."""
         characters = self._characters(subset)
-        return 0 if held_out else len(characters[class_index % len(characters)].images)
+        return 0 if held_out else characters[class_index % len(characters)].drawers
 
     def inputs(self, subset: Subset, class_index: int, instances: Sequence[int], held_out: bool = False) -> Tensor:
         """Return images of one class, one instance a drawer, uint8, shape ``(n, 1, 28, 28)``."""
         characters = self._characters(subset)
         turns, position = divmod(class_index, len(characters))
         return torch.rot90(characters[position].images[list(instances), None], turns, dims=(2, 3))
+
+    def inputs_of_classes(
+        self, subset: Subset, class_indices: Sequence[int], instances: Sequence[Sequence[int]], held_out: bool = False
+    ) -> list[Tensor]:
+        """Return images of several classes, each uint8 of shape ``(n, 1, 28, 28)``: picked together, then turned."""
+        characters = self._characters(subset)
+        places: list[int] = []
+        turned: dict[int, list[int]] = {}
+        for index, chosen in zip(class_indices, instances, strict=True):
+            turn, position = divmod(index, len(characters))
+            if turn:
+                turned.setdefault(turn, []).extend(range(len(places), len(places) + len(chosen)))
+            places += [characters[position].start + instance for instance in chosen]
+        images = self._images.index_select(0, torch.tensor(places, dtype=torch.int64)).unsqueeze(1)
+        for turn, own in turned.items():
+            rows = torch.tensor(own, dtype=torch.int64)
+            images.index_copy_(0, rows, torch.rot90(images.index_select(0, rows), turn, dims=(2, 3)))
+        return list(images.split([len(chosen) for chosen in instances]))
 
     @property
     def _is_file(self) -> bool:
@@ -123,7 +149,19 @@ class Omniglot(TaskSource):
             val = [c for c in background if c.alphabet in self.validation_alphabets]
             train = [c for c in background if c.alphabet not in self.validation_alphabets]
             self._subsets = {"train": train, "val": val, "test": test}
+            self._stack()
         return self._subsets[subset]
+
+    def _stack(self) -> None:
+        """Bring all images into one tensor, of which those of a character are a part."""
+        assert self._subsets is not None
+        everything = [character for part in self._subsets.values() for character in part]
+        self._images = torch.cat([character.images for character in everything] or [self._images])
+        start = 0
+        for character in everything:
+            character.start, character.drawers = start, len(character.images)
+            start += character.drawers
+            character.images = self._images[character.start : start]
 
     def _read_folder(self) -> tuple[list[_Character], list[_Character]]:
         """Read torchvision's layout: black ink on white, file names sorted by drawer."""
