@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
@@ -218,7 +219,8 @@ def mean_loop(
             gradients = gradients.map(torch.zeros_like)
         total = gradients if total is None else total.map(torch.add, gradients)
     assert total is not None, "no episodes"
-    return total.map(lambda value: value / len(rows)), {k: torch.stack([row[k] for row in rows]) for k in rows[0]}
+    mean = total if len(rows) == 1 else total.map(lambda value: value / len(rows))
+    return mean, {k: torch.stack([row[k] for row in rows]) for k in rows[0]}
 
 
 def mean_vmap(
@@ -260,7 +262,7 @@ def mean_vmap(
 def _finite(gradients: Parameters, loss: Tensor) -> Tensor:
     """1 where a task's loss and gradient are finite, else 0; a scalar of the loss's type."""
     values = torch.cat([value.reshape(-1) for value in (*gradients.flat().values(), loss)])
-    return values.isfinite().all().to(loss.dtype)
+    return (values.abs().amax() < math.inf).to(loss.dtype)  # not a number is the largest of all
 
 
 def _shape(episode: Episode) -> tuple[int, torch.Size, torch.Size]:

@@ -283,4 +283,6 @@ class Learner:
 
 
 def _stack(rows: list[dict[str, Tensor]], device: torch.device) -> dict[str, Tensor]:
+    if len(rows) == 1:
+        return {name: value.unsqueeze(0).to(device) for name, value in rows[0].items()}
     return {name: torch.stack([row[name] for row in rows]).to(device) for name in rows[0]}

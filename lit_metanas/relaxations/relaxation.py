@@ -48,11 +48,11 @@ class Relaxation(ABC):
 
     def draw_noise(self, logits: Mapping[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
         """Draw the uniform numbers that ``__call__`` takes."""
-        tiny = torch.finfo(torch.float32).tiny
-        return {
-            name: torch.rand(value.shape, generator=generator).clamp_(min=tiny).to(value.device)
-            for name, value in logits.items()
-        }
+        sizes = [len(value) for value in logits.values()]
+        device = next((value.device for value in logits.values()), None)
+        # At once the same numbers as for one choice after another.
+        drawn = torch.rand(sum(sizes), generator=generator).clamp_(min=torch.finfo(torch.float32).tiny).to(device)
+        return dict(zip(logits, drawn.split(sizes), strict=True))
 
 
 class ChoicewiseRelaxation(Relaxation):

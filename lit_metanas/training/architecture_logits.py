@@ -47,6 +47,8 @@ class ArchitectureLogits(nn.Module):
     @property
     def open(self) -> bool:
         """Whether any choice has more than one candidate left."""
+        if max(self.sizes, default=1) == 1:
+            return False
         left = (~self.pruned).split(self.sizes)
         return any(int(row.sum()) > 1 for row in left)
 

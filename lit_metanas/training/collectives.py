@@ -46,6 +46,8 @@ def outer_mean(
         signalled: whether this process had a signal.
     """
     world, rank = trainer.world_size, trainer.global_rank
+    if world == 1:
+        return _mean_of_one(gradients, metrics, flops, signalled)
     losses = metrics["losses"]
     # Half precision could not hold the FLOPs, nor the sum of many gradients.
     dtype = torch.promote_types(losses.dtype, torch.float32)
@@ -60,23 +62,33 @@ def outer_mean(
     )
     parts = [*tensors.values(), *joined.values(), numbers]
     message = torch.cat([part.reshape(-1).to(dtype) for part in parts])
-    if world > 1:
-        distributed.all_reduce(message)  # a strategy's reduce would have all meet before, in a message of its own
+    distributed.all_reduce(message)  # a strategy's reduce would have all meet before, in a message of its own
     *pieces, sums = message.split([part.numel() for part in parts])
     means = {
         name: (piece / world).view_as(value).to(value)
         for (name, value), piece in zip(tensors.items(), pieces, strict=False)
     }
     everything = dict(zip(joined, pieces[len(tensors) :], strict=True))
-    finite = everything.pop("finite") > 0
-    if not bool(finite.all()):
-        scale = len(finite) / max(1, int(finite.sum()))
-        means = {name: value * scale for name, value in means.items()}
-        everything = {name: value[finite] for name, value in everything.items()}
-    everything |= {"loss": everything["losses"].mean(), "accuracy": everything["accuracies"].mean()}
     *parts_of_flops, signals = sums.tolist()
     flops = sum(int(part) << shift for part, shift in zip(parts_of_flops, _SHIFTS, strict=True))
-    return OuterMean(gradients.with_tensors(means), everything, finite, flops, signals > 0)
+    return _of_finite_tasks(gradients.with_tensors(means), everything, flops, signals > 0)
+
+
+def _mean_of_one(gradients: Parameters, metrics: Metrics, flops: int, signalled: bool) -> OuterMean:
+    """The mean where there is one process: no message."""
+    dtype = torch.promote_types(metrics["losses"].dtype, torch.float32)
+    return _of_finite_tasks(gradients, {k: v.to(dtype) for k, v in metrics.items() if v.dim()}, flops, signalled)
+
+
+def _of_finite_tasks(gradients: Parameters, metrics: Metrics, flops: int, signalled: bool) -> OuterMean:
+    """Without what is not finite: ``metrics`` has a row for each task."""
+    finite = metrics.pop("finite") > 0
+    if not bool(finite.all()):
+        scale = len(finite) / max(1, int(finite.sum()))
+        gradients = gradients.map(lambda value: value * scale)
+        metrics = {name: value[finite] for name, value in metrics.items()}
+    metrics |= {"loss": metrics["losses"].mean(), "accuracy": metrics["accuracies"].mean()}
+    return OuterMean(gradients, metrics, finite, flops, signalled)
 
 
 T = TypeVar("T")

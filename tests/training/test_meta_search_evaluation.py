@@ -127,12 +127,12 @@ def test_kept_images_are_exact(images):
 
     model = make_model()
     statistics = RunningStatistics(model.supernet, SHAPE, model.space)
-    statistics._mine.append(images)
+    statistics._mine.append((images,))
     state = copy.deepcopy(statistics.state(Alone()))
     assert state["tasks"][0].dtype == (torch.uint8 if images.max() < 0.1 else torch.float32)
     again = RunningStatistics(model.supernet, SHAPE, model.space)
     again.restore(state, {}, 0, rank=0, world=1)
-    assert torch.equal(again._mine[0], images)
+    assert torch.equal(again._mine[0][0], images)
 
 
 @pytest.mark.parametrize("world", [1, 2, 3, 8])
@@ -152,7 +152,7 @@ def test_kept_images_go_round_any_number_of_processes(world):
         like = next(model.supernet.parameters())
         assert torch.equal(statistics.images(rank, like), torch.cat(tasks))  # of all, before training goes on
         assert len(statistics.state(rank)["tasks"]) == 5
-        kept.append([int(255 * task.max()) for task in statistics._mine])
+        kept.append([int(255 * torch.cat(task).max()) for task in statistics._mine])
     rounds = [place for one in zip(*kept, strict=True) for place in one]  # as many on each process
     assert rounds == list(range(5 % world, 5))
 

@@ -17,8 +17,19 @@ def counted(flops, world=1):
 
 
 @pytest.mark.parametrize("flops", [0, 12_345, 2**44 + 3 * 2**20 + 7, (2**24 + 1) * 2**20 + 5, 2**62 - 1])
-def test_flops_are_exact(flops):
+def test_flops_are_exact(flops, monkeypatch):
+    monkeypatch.setattr(distributed, "all_reduce", lambda message: message.mul_(2))
     assert counted(flops) == flops
+    assert counted(flops, world=2) == 2 * flops
+
+
+def test_one_process_sends_no_message_and_copies_no_gradient(monkeypatch):
+    monkeypatch.setattr(distributed, "all_reduce", None)
+    gradients = Parameters({"a": torch.ones(2)}, {}, {})
+    metrics = {"losses": torch.tensor([3.0]), "accuracies": torch.ones(1), "finite": torch.ones(1)}
+    mean = outer_mean(gradients, metrics, 1, SimpleNamespace(world_size=1, global_rank=0))
+    assert mean.gradients.weights["a"] is gradients.weights["a"]
+    assert (float(mean.metrics["loss"]), mean.finite.tolist()) == (3.0, [True])
 
 
 def test_flops_of_many_processes_are_exact(monkeypatch):

@@ -101,15 +101,14 @@ class RunningStatistics:
         self.tasks = tasks
         self.values: dict[str, Tensor] = {}
         self.step = 0
-        self._mine: deque[Tensor] = deque()
+        self._mine: deque[tuple[Tensor, ...]] = deque()
         self._restored: list[Tensor] = []  # the tasks of all processes, until there are further ones
 
     def add(self, episodes: Sequence[Episode], world: int) -> None:
-        """Keep this process's tasks, and forget the oldest; values that are not finite count as zero."""
+        """Keep this process's tasks, and forget the oldest."""
         self._restored = []
-        for episode in episodes:
-            images = torch.cat([episode.support.inputs, episode.query.inputs])
-            self._mine.append(images.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0))
+        # They are joined when they are asked for: once an epoch, not at each step.
+        self._mine.extend((episode.support.inputs, episode.query.inputs) for episode in episodes)
         while len(self._mine) > -(-self.tasks // world):
             self._mine.popleft()
 
@@ -154,14 +153,17 @@ class RunningStatistics:
         self.values, self.step = dict(values), step
         self._restored = [_unpack(task) for task in state["tasks"]]
         first = len(self._restored) % world
-        self._mine = deque(self._restored[first + rank :: world])
+        self._mine = deque((task,) for task in self._restored[first + rank :: world])
 
     def _all(self, trainer: Trainer) -> list[Tensor]:
-        """The tasks of all processes in their order in training."""
-        if self._restored or trainer.world_size == 1 or not self._mine:
-            return self._restored or list(self._mine)
+        """The tasks of all processes in their order in training; values that are not finite count as zero."""
+        if self._restored or not self._mine:
+            return self._restored
+        mine = [torch.cat(parts).nan_to_num(nan=0.0, posinf=0.0, neginf=0.0) for parts in self._mine]
+        if trainer.world_size == 1:
+            return mine
         device = trainer.strategy.root_device
-        return list(gather_rows(torch.stack([task.to(device) for task in self._mine]), trainer))
+        return list(gather_rows(torch.stack([task.to(device) for task in mine]), trainer))
 
     def _record_statistics(self, parameters: Parameters, inputs: Tensor) -> dict[str, Tensor]:
         mixture = self.derived(parameters.logits, {}, 1.0)
