@@ -208,6 +208,7 @@ def meta_train(steps: int, **options: Any) -> tuple[MetaSearch, Trainer, list[fl
         precision="64-true",
         max_epochs=1,
         callbacks=[losses],
+        log_every_n_steps=1,
         use_distributed_sampler=False,
         num_sanity_val_steps=0,
         inference_mode=False,

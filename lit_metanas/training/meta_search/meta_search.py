@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 import warnings
 from typing import Any
 
@@ -34,6 +35,10 @@ from lit_metanas.training.architecture_logits import ArchitectureSchedule, fixed
 from lit_metanas.training.collectives import outer_mean
 from lit_metanas.training.meta_search.meta_learned import MetaLearned
 from lit_metanas.training.trainers import check_end
+
+
+LOG_INTERVAL = 0.5
+"""Seconds after which a step's loss is logged though no logger asks for it, so that progress bars have a recent one."""
 
 
 def default_weight_optimizer(parameters: Any) -> Optimizer:
@@ -153,6 +158,8 @@ class MetaSearch(MetaLearned):
         self.gradient_clip = gradient_clip
         self.skipped = skipped
         self.signalled = self.any_signalled = False
+        self._logged = 0.0
+        self._flops_of_size: dict[tuple[int, int], int] = {}
 
     @property
     def progress(self) -> float:
@@ -212,8 +219,8 @@ class MetaSearch(MetaLearned):
         gradients, metrics = self.meta_gradient.mean(
             self.learner, self.inner_loop, parameters, batch, noises, progress=progress
         )
-        adaptations = (Adaptation(self.learner, *each, progress) for each in zip(batch, noises, strict=True))
-        flops = sum(self.meta_gradient.flops(self.inner_loop, parameters, each) for each in adaptations)
+        tasks = zip(batch, noises, strict=True)
+        flops = sum(self._flops(parameters, Adaptation(self.learner, *each, progress)) for each in tasks)
         trainer = self.trainer
         mean = outer_mean(gradients, metrics, flops, trainer, signalled=self.signalled)
         gradients, metrics, finite, flops, self.any_signalled = mean
@@ -224,10 +231,11 @@ class MetaSearch(MetaLearned):
             if tied:
                 gradients = gradients._replace(logits=self.logits.tie(gradients.logits))
             self._step(gradients, progress)
-            self.log("train/loss", metrics["loss"], prog_bar=True)
-            self.log("train/accuracy", metrics["accuracy"], prog_bar=True)
         self.outer_steps += 1
         self.spent += flops
+        if bool(finite.any()) and self._logs_step():
+            self.log("train/loss", metrics["loss"], prog_bar=True)
+            self.log("train/accuracy", metrics["accuracy"], prog_bar=True)
         self.account.step(trainer.world_size * sum(len(episode.support) + len(episode.query) for episode in batch))
         self.statistics.add(batch, trainer.world_size)
         trainer.should_stop |= self._is_finished
@@ -249,6 +257,29 @@ class MetaSearch(MetaLearned):
             query_dropout=self.query_dropout,
         )
         return noise._replace(relaxation=self.logits.tie_noise(noise.relaxation)) if tied else noise
+
+    def _flops(self, parameters: Parameters, adaptation: Adaptation) -> int:
+        """Training cost of a task; while one architecture is left, tasks of a size cost the same and are counted once."""
+        if self.logits.open:
+            return self.meta_gradient.flops(self.inner_loop, parameters, adaptation)
+        size = len(adaptation.episode.support), len(adaptation.episode.query)
+        if size not in self._flops_of_size:
+            self._flops_of_size[size] = self.meta_gradient.flops(self.inner_loop, parameters, adaptation)
+        return self._flops_of_size[size]
+
+    def _logs_step(self) -> bool:
+        """Whether a step's loss and accuracy are logged: where loggers take them, at the end, and twice a second.
+
+        Lightning takes as long to log a number as a small network to embed ten images.
+        """
+        trainer, now = self.trainer, time.monotonic()
+        every = trainer.log_every_n_steps
+        due = every > 0 and trainer.fit_loop.total_batch_idx % every == every - 1
+        last = trainer.is_last_batch or trainer.should_stop or trainer.global_step == trainer.max_steps
+        if due or last or self._is_finished or now - self._logged > LOG_INTERVAL:
+            self._logged = now
+            return True
+        return False
 
     def _leave_out(self, finite: Tensor, batch: list[Episode], batch_idx: int) -> None:
         """Count the tasks that are not finite, and stop all processes together past the limit.

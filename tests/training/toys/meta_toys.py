@@ -81,6 +81,7 @@ def make_trainer(**options: Any) -> Trainer:
         "enable_progress_bar": False,
         "enable_model_summary": False,
         "num_sanity_val_steps": 0,
+        "log_every_n_steps": 1,
     }
     return Trainer(**{**defaults, **options})
 
