@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from lit_metanas.spaces.forward_pass import ONLY, Number, OpenNumber, computed_value, current, largest
 from lit_metanas.spaces.mixture import Gate
-from lit_metanas.spaces.operations import batch_normalise, combine, dropout_scale, merged_kernel
+from lit_metanas.spaces.operations import batch_normalise, combine, dropout_scale, leading_part, merged_kernel
 
 
 class CountedFlops(Protocol):
@@ -63,7 +63,7 @@ class MixedNorm(nn.Module):
         A weight multiplies the outputs. In the scale it costs no pass over them, neither here nor in the gradient.
         """
         _, _, given, record = current()
-        scale, shift = (None if own is None else _leading(own, inputs.shape[1]) for own in (self.scale, self.shift))
+        scale, shift = (None if own is None else leading_part(own, inputs.shape[1]) for own in (self.scale, self.shift))
         if weight is not None:
             scale = weight.expand(inputs.shape[1]).contiguous() if scale is None else weight * scale
             shift = None if shift is None else weight * shift
@@ -121,8 +121,8 @@ class SlicedConv2d(nn.Conv2d):
     def kernel(self, channels: int) -> tuple[Tensor, Tensor | None]:
         """The leading weights and constants for inputs of so many channels."""
         out = computed_value(self.width)
-        weight = _leading(self.weight, out) if self.groups > 1 else _leading(self.weight, out, channels)
-        return weight, None if self.bias is None else _leading(self.bias, out)
+        weight = leading_part(self.weight, out) if self.groups > 1 else leading_part(self.weight, out, channels)
+        return weight, None if self.bias is None else leading_part(self.bias, out)
 
     def convolve(self, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """Convolve with other weights of any odd size."""
@@ -382,12 +382,6 @@ def name_layers(network: nn.Module) -> None:
     for name, layer in network.named_modules():
         if isinstance(layer, MixedNorm | MixedDropout):
             layer.key = name
-
-
-def _leading(tensor: Tensor, *sizes: int) -> Tensor:
-    """The leading part of some sizes; all of it is itself: a slice would cost its gradient a blank and a copy."""
-    whole = tensor.shape[: len(sizes)] == sizes
-    return tensor if whole else tensor[tuple(slice(size) for size in sizes)]
 
 
 def _differ_in_size_alone(layers: Sequence[nn.Module | None]) -> bool:

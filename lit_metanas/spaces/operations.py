@@ -36,6 +36,12 @@ NORMS = ("batch", "layer", "none")
 SKIPS = ("none", "residual")
 
 
+def leading_part(tensor: Tensor, *sizes: int) -> Tensor:
+    """The leading part of some sizes; all of it is itself: a slice would cost its gradient a blank and a copy."""
+    whole = tensor.shape[: len(sizes)] == sizes
+    return tensor if whole else tensor[tuple(slice(size) for size in sizes)]
+
+
 def random_kernel(out: int, into: int, size: int) -> Tensor:
     """The initial weights of a convolution before a ReLU (He et al. 2015), shape ``(out, into, size, size)``."""
     return nn.init.kaiming_normal_(torch.empty(out, into, size, size), nonlinearity="relu")

@@ -40,3 +40,12 @@ def test_mixed_activations_leave_their_inputs_alone():
         for name, gate in gates.items()
     }
     assert "relu_" not in operations(space, soft)
+
+
+def test_whole_parameters_are_not_cut():
+    space = LayeredSpace(kernels=(3,), widths=(4,), activations=("ReLU",), pools=("avg",), dropouts=(0.0,))
+    architecture = space.sample(torch.Generator())
+    assert "slice" not in operations(space, one_hot(space.choices, architecture))
+    wider = LayeredSpace(kernels=(3,), widths=(4, 6), activations=("ReLU",), pools=("avg",), dropouts=(0.0,))
+    narrow = wider.canonical({**wider.sample(torch.Generator()), **{f"layer{i}.width": "4" for i in range(1, 5)}})
+    assert "slice" in operations(wider, one_hot(wider.choices, narrow))

@@ -24,6 +24,7 @@ from lit_metanas.spaces.operations import (
     combine,
     dropout_scale,
     layer_normalise,
+    leading_part,
     merged_kernel,
     random_kernel,
     through,
@@ -117,9 +118,14 @@ class SuperBlock(nn.Module):
     def _convolve(self, inputs: Tensor, gate: Mapping[str, Gate], statistics: Statistics, record: Record) -> Tensor:
         out, into = self._computed_width(gate["width"]), inputs.shape[1]
         # By label: ParameterDict sorts its keys.
-        kernels = [self.kernels[label][:out, :into] for label in self.choices["kernel"].labels]
+        kernels = [leading_part(self.kernels[label], out, into) for label in self.choices["kernel"].labels]
         normalise = partial(
-            self._normalise, self.scale[:out], self.shift[:out], gate=gate, statistics=statistics, record=record
+            self._normalise,
+            leading_part(self.scale, out),
+            leading_part(self.shift, out),
+            gate=gate,
+            statistics=statistics,
+            record=record,
         )
         kernel_gate = gate["kernel"]
         if kernel_gate.index is not None:
@@ -145,10 +151,10 @@ class SuperBlock(nn.Module):
         out = outputs.shape[1]
 
         def residual() -> Tensor:
-            projected = _convolve(inputs, self.projection[:out, : inputs.shape[1]])
+            projected = _convolve(inputs, leading_part(self.projection, out, inputs.shape[1]))
             return outputs + self._normalise(
-                self.skip["scale"][:out],
-                self.skip["shift"][:out],
+                leading_part(self.skip["scale"], out),
+                leading_part(self.skip["shift"], out),
                 projected,
                 key=f"{self.key}.skip",
                 gate=gate,
