@@ -2,8 +2,9 @@
 
 Run: ``python benchmarks/plain_loop.py --omniglot omniglot.npz --output plain_loop.json``. CPU seconds of whole
 processes with one thread, from start to end: prototypical networks on Omniglot with the pyramid, 60 classes a step, one
-support and one query image each. The plain loop loads the images, steps with Adam and a half cosine, and saves the
-weights; ``fit`` also validates each epoch, refreshes batch-norm statistics, logs, guards and writes checkpoints.
+support and one query image each. Both load the images, step with Adam and a half cosine, validate on 100 episodes of 20
+classes every 1,000 steps and at the end, and save the weights; with ``--without-validation`` neither validates. ``fit``
+also refreshes batch-norm statistics, where the plain loop has moving averages, logs, guards and writes checkpoints.
 """
 
 from __future__ import annotations
@@ -24,10 +25,12 @@ from figure import Figure, show, write
 from lit_metanas.io import tune_allocator
 from lit_metanas.io.text import hardware
 from lit_metanas.spaces import LayeredSpace
+from lit_metanas.spaces.layered.layered_child import LayeredChild
 from lit_metanas.tasks import Omniglot
 
 ROOT = Path(__file__).parents[1]
 WAY, SHAPE = 60, (1, 28, 28)
+EPOCH, EPISODES, EVAL_WAY, EVAL_QUERY = 1000, 100, 20, 5
 WIDTHS = {f"layer{place}.width": [str(width)] for place, width in enumerate((16, 32, 64, 64), start=1)}
 SPACE = LayeredSpace(
     kernels=(3,), pools=("avg",), activations=("ReLU",), dropouts=(0.0,), widths=(16, 32, 64), fixed=WIDTHS
@@ -35,31 +38,54 @@ SPACE = LayeredSpace(
 TARGETS = {1e12: 1.15, 8e12: 1.08}
 
 
-def plain_loop(flops: float, omniglot: str) -> None:
+def draw(images: torch.Tensor, way: int, query: int) -> torch.Tensor:
+    """One support and some query images of each of some classes, shape ``(way * (1 + query), 1, 28, 28)``."""
+    chosen = torch.randperm(len(images))[:way]
+    instances = torch.rand(way, 20).argsort(1)[:, : 1 + query]
+    drawn = images[chosen[:, None], instances].float().div(255).transpose(0, 1)
+    return drawn.reshape(-1, *SHAPE).contiguous(memory_format=torch.channels_last)
+
+
+@torch.no_grad()
+def validate(network: LayeredChild, images: torch.Tensor) -> float:
+    """Mean accuracy on episodes, batch-norm with its moving averages."""
+    network.eval()
+    right = 0
+    labels = torch.arange(EVAL_WAY).repeat(EVAL_QUERY)
+    for _ in range(EPISODES):
+        features = network.embed(draw(images, EVAL_WAY, EVAL_QUERY))
+        nearest = torch.cdist(features[EVAL_WAY:], features[:EVAL_WAY]).argmin(1)
+        right += int((nearest == labels).sum())
+    network.train()
+    return right / (EPISODES * EVAL_WAY * EVAL_QUERY)
+
+
+def plain_loop(flops: float, omniglot: str, validates: bool) -> None:
     """The textbook loop: draw classes, embed support and query together, step on the distances to the prototypes."""
     tune_allocator()
     torch.set_num_threads(1)
     torch.manual_seed(0)
     source = Omniglot(omniglot)
-    classes = len(source.classes("train"))
-    images = torch.stack([source.inputs("train", c, range(20)) for c in range(classes)])
+    images, held_out = (
+        torch.stack([source.inputs(subset, c, range(20)) for c in range(len(source.classes(subset)))])
+        for subset in ("train", "val")
+    )
     architecture = SPACE.sample(torch.Generator())
     network = SPACE.child(architecture, SHAPE, WAY).to(memory_format=torch.channels_last)
     steps = math.ceil(flops / (3 * SPACE.cost(architecture, SHAPE, WAY).flops * 2 * WAY))
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-2)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     labels = torch.arange(WAY)
-    for _ in range(steps):
-        chosen = torch.randperm(classes)[:WAY]
-        pairs = torch.rand(WAY, 20).argsort(1)[:, :2]
-        drawn = images[chosen[:, None], pairs].float().div(255).transpose(0, 1).reshape(2 * WAY, *SHAPE)
-        features = network.embed(drawn.contiguous(memory_format=torch.channels_last))
+    for step in range(1, steps + 1):
+        features = network.embed(draw(images, WAY, 1))
         distances = torch.cdist(features[WAY:], features[:WAY]).square()
         loss = F.cross_entropy(-0.1 * distances, labels)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         schedule.step()
+        if validates and (step % EPOCH == 0 or step == steps):
+            print(f"plain: validation accuracy {100 * validate(network, held_out):.1f} %")
     with tempfile.NamedTemporaryFile() as file:
         torch.save(network.state_dict(), file.name)
 
@@ -74,12 +100,13 @@ def cpu_seconds(command: list[str]) -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def fit(flops: float, omniglot: str) -> list[str]:
+def fit(flops: float, omniglot: str, validates: bool) -> list[str]:
     """The command of the program."""
     return [
         *(sys.executable, "-m", "lit_metanas", "fit", "-c", "configs/fit/pyramid_wide.yaml"),
         *("-c", "configs/protocols/omniglot.yaml"),
         *(f"--data.source.root={omniglot}", f"--model.flops={flops}"),
+        *(() if validates else ("--trainer.limit_val_batches=0",)),
     ]
 
 
@@ -90,12 +117,14 @@ def main() -> None:
         "--flops", type=float, nargs="+", default=[1e12], help="budgets (default 1e12; the other: 8e12)"
     )
     parser.add_argument("--rounds", type=int, default=3, help="pairs of runs (default 3)")
+    parser.add_argument("--without-validation", action="store_true", help="on neither side")
     parser.add_argument("--plain", type=float, help=argparse.SUPPRESS)
     parser.add_argument("--output", type=Path, help="JSON file to write")
     options = parser.parse_args()
     omniglot = str(Path(options.omniglot).resolve())
+    validates = not options.without_validation
     if options.plain is not None:
-        plain_loop(options.plain, omniglot)
+        plain_loop(options.plain, omniglot, validates)
         return
     print(f"A meta-training against a plain loop; {hardware()}")
     figures = []
@@ -104,11 +133,13 @@ def main() -> None:
         for number in range(options.rounds):
             with tempfile.TemporaryDirectory() as folder:
                 plain = [sys.executable, __file__, "--omniglot", omniglot, "--plain", str(flops)]
-                commands = [("plain", plain), ("fit", [*fit(flops, omniglot), f"--trainer.default_root_dir={folder}"])]
+                plain += [] if validates else ["--without-validation"]
+                whole = [*fit(flops, omniglot, validates), f"--trainer.default_root_dir={folder}"]
+                commands = [("plain", plain), ("fit", whole)]
                 taken = {name: cpu_seconds(command) for name, command in (commands if number % 2 else commands[::-1])}
             print(f"{flops:g} FLOPs: fit {taken['fit']:.1f} s, plain {taken['plain']:.1f} s")
             ratios.append(taken["fit"] / taken["plain"])
-        name = f"CPU time of a fit of {flops:g} FLOPs, plain loop 1"
+        name = f"CPU time of a fit of {flops:g} FLOPs, plain loop 1{'' if validates else ', no validation'}"
         figures.append(Figure(name, median(ratios), "", TARGETS.get(flops), "at most", (min(ratios), max(ratios))))
     show(figures)
     if options.output:

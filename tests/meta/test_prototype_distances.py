@@ -13,7 +13,9 @@ def pairwise(points, centres):
 @pytest.mark.parametrize("offset", [0.0, 1000.0])
 def test_distances_are_exact_however_far_the_features_are_from_zero(offset):
     points, centres = offset + torch.rand(7, 5), offset + torch.rand(3, 5)
-    torch.testing.assert_close(squared_distances(points, centres).double(), pairwise(points, centres), rtol=1e-4, atol=0)
+    torch.testing.assert_close(
+        squared_distances(points, centres).double(), pairwise(points, centres), rtol=1e-4, atol=0
+    )
 
 
 def test_the_gradient_is_that_of_the_differences():

@@ -6,7 +6,7 @@ from meta_toys import fit, make_data, make_model
 from lit_metanas.training.meta_search import meta_search
 
 
-@pytest.mark.parametrize("interval, expected", [(1e9, [1, 3, 6, 7]), (-1.0, [1, 2, 3, 4, 5, 6, 7])])
+@pytest.mark.parametrize(("interval", "expected"), [(1e9, [1, 3, 6, 7]), (-1.0, [1, 2, 3, 4, 5, 6, 7])])
 def test_loss_is_logged_where_loggers_take_it_at_the_end_and_from_time_to_time(interval, expected, monkeypatch):
     monkeypatch.setattr(meta_search, "LOG_INTERVAL", interval)
     model = make_model()

@@ -36,7 +36,6 @@ from lit_metanas.training.collectives import outer_mean
 from lit_metanas.training.meta_search.meta_learned import MetaLearned
 from lit_metanas.training.trainers import check_end
 
-
 LOG_INTERVAL = 0.5
 """Seconds after which a step's loss is logged though no logger asks for it, so that progress bars have a recent one."""
 
@@ -259,7 +258,7 @@ class MetaSearch(MetaLearned):
         return noise._replace(relaxation=self.logits.tie_noise(noise.relaxation)) if tied else noise
 
     def _flops(self, parameters: Parameters, adaptation: Adaptation) -> int:
-        """Training cost of a task; while one architecture is left, tasks of a size cost the same and are counted once."""
+        """Training cost of a task; with one architecture left, tasks of a size cost the same and are counted once."""
         if self.logits.open:
             return self.meta_gradient.flops(self.inner_loop, parameters, adaptation)
         size = len(adaptation.episode.support), len(adaptation.episode.query)
