@@ -272,7 +272,7 @@ class MetaSearch(MetaLearned):
         Lightning takes as long to log a number as a small network to embed ten images.
         """
         trainer, now = self.trainer, time.monotonic()
-        every = trainer.log_every_n_steps
+        every = trainer.log_every_n_steps  # type: ignore[attr-defined]
         due = every > 0 and trainer.fit_loop.total_batch_idx % every == every - 1
         last = trainer.is_last_batch or trainer.should_stop or trainer.global_step == trainer.max_steps
         if due or last or self._is_finished or now - self._logged > LOG_INTERVAL:
