@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from lit_metanas.io.class_folders import class_folders
@@ -85,6 +84,8 @@ class FolderTask(TaskCollection):
             return
         shape = self._shape = image_shape(shape)
         if shape[0] == 1 and any(has_colour(files[0]) for files in self._files.values()):
+            from lightning.pytorch.utilities import rank_zero_warn  # a second, which others do without
+
             rank_zero_warn(
                 f"The colour images in '{self.root}' are made grey, {shape[1]}x{shape[2]}, as the meta-training's were."
             )

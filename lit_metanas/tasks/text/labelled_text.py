@@ -6,8 +6,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from lightning.pytorch.utilities import rank_zero_warn
-
 from lit_metanas.io.files import read_regular
 from lit_metanas.io.text import is_text, number_of, printable, writable
 
@@ -55,6 +53,8 @@ def by_label(rows: Iterable[Labelled], place: str) -> dict[str, list[str]]:
         )
     twice = number - sum(map(len, found.values()))
     if twice:
+        from lightning.pytorch.utilities import rank_zero_warn  # a second, which tables without repetitions do without
+
         rank_zero_warn(f"'{place}' repeats {number_of(twice, 'text')} of the same class: each is taken once.")
     return {label: list(found[label]) for label in sorted(found)}
 
