@@ -127,7 +127,7 @@ def test_a_halving_pool_is_its_plain_loop(kind, inputs):
 
 
 def test_readouts_are_those_of_the_steps_within(inputs):
-    found = {label: told(make(WIDTH).double(), inputs) for label, make in READOUTS.items() if label != "attention"}
+    found = {label: told(READOUTS[label](WIDTH), inputs) for label in ("mean", "max", "last")}
     layer = READOUTS["attention"](WIDTH).double()
     found["attention"] = told(layer, inputs)
     for example, length in enumerate(LENGTHS[:3]):
@@ -136,8 +136,9 @@ def test_readouts_are_those_of_the_steps_within(inputs):
         expected = {"mean": x.mean(1), "max": x.amax(1), "last": x[:, -1], "attention": x @ weights}
         for label, value in expected.items():
             torch.testing.assert_close(found[label][example], value, rtol=0, atol=1e-12)
-    for label in READOUTS:
-        assert found[label][3].tolist() == [0.0] * WIDTH
+    assert all(value[3].tolist() == [0.0] * WIDTH for value in found.values())
+    assert {*found, "each"} == READOUTS.keys()
+    assert torch.equal(told(READOUTS["each"](WIDTH), inputs + 1), STEPS.blank(inputs + 1))
 
 
 @pytest.mark.parametrize("label", OPERATIONS)

@@ -22,11 +22,12 @@ from lit_metanas.testing.space_check import random_inputs
 
 TOKENS, SERIES = TokenShape(13, 11), SeriesShape(3, 11)
 SHAPES = pytest.mark.parametrize("shape", [TOKENS, SERIES], ids=["tokens", "series"])
+WHOLE = tuple(label for label in READOUTS if label != "each")
 ALL = {
     "operations": tuple(OPERATIONS),
     "activations": ("ReLU", "Sigmoid", "Tanh", "GELU"),
     "norms": ("layer", "none"),
-    "readouts": tuple(READOUTS),
+    "readouts": WHOLE,
     "widths": (8,),
 }
 
@@ -80,13 +81,13 @@ def examples(shape, seed=0):
 
 
 @SHAPES
-@pytest.mark.parametrize("label", [*OPERATIONS, *READOUTS, "pools", "stride", "learned"])
+@pytest.mark.parametrize("label", [*OPERATIONS, *WHOLE, "pools", "stride", "learned"])
 def test_scores_depend_neither_on_padding_nor_on_the_batch(label, shape):
     options = {
         "pools": {"pools": ("max",), "operations": ("conv_5",)},
         "stride": {"stride": 3, "operations": ("attention_2",)},
         "learned": {"positions": "learned", "operations": ("attention_2",)},
-        **{readout: {"readouts": (readout,), "operations": ("conv_5",)} for readout in READOUTS},
+        **{readout: {"readouts": (readout,), "operations": ("conv_5",)} for readout in WHOLE},
     }.get(label, {"operations": (label,)})
     space = one(**options)
     with torch.random.fork_rng(devices=[]):
@@ -102,6 +103,23 @@ def test_scores_depend_neither_on_padding_nor_on_the_batch(label, shape):
                 if steps >= inputs.shape[-1]:
                     found = child(padded(inputs, steps))
                     torch.testing.assert_close(found[0], together[place], rtol=0, atol=1e-10)
+
+
+@SHAPES
+def test_scores_of_each_step_do_not_either(shape):
+    space = one(readouts=("each",), operations=("gru",), stride=2)
+    child = space.child(only(space), shape, 3).double().eval()
+    alone = examples(shape)
+    with torch.no_grad():
+        together = child(torch.cat([padded(inputs, 11) for inputs in alone]))
+        assert together.shape == (5, 6, 3)
+        for place, inputs in enumerate(alone):
+            found = child(padded(inputs, max(1, inputs.shape[-1])))
+            torch.testing.assert_close(found[0], together[place, : found.shape[1]], rtol=0, atol=1e-10)
+            behind = together[place, -(-inputs.shape[-1] // 2) :]
+            assert not behind.numel() or torch.equal(behind, behind[-1].expand_as(behind))
+    with pytest.raises(ValueError, match="a supernet has features of whole inputs: give other 'readouts' than 'each'"):
+        space.supernet(shape)(blank_inputs(2, shape), one_hot(space.choices, only(space)))
 
 
 @SHAPES
@@ -270,7 +288,7 @@ def test_every_candidate_can_be_asked_for_in_yaml(tmp_path):
     space = parser.instantiate(parser.parse_args([f"--space={tmp_path / 'space.yaml'}"])).space
     labels = {choice.name: choice.labels for choice in space.choices}
     assert labels["layer6.operation"] == tuple(OPERATIONS)
-    assert labels["readout"] == tuple(READOUTS)
+    assert labels["readout"] == WHOLE
     assert labels["depth"] == ("1", "2", "3", "4", "5", "6")
     assert space.size == 6 * 4 * prod(len(OPERATIONS) * 4 * 3 * 2 * 2 for _ in range(6))
 
@@ -282,6 +300,10 @@ def test_every_candidate_can_be_asked_for_in_yaml(tmp_path):
         ({"operations": ("lstm",)}, "unknown label 'lstm' of 'operations': use identity, conv_3, "),
         ({"operations": ()}, "'operations' is empty: use identity, "),
         ({"readouts": ("meen",)}, "unknown label 'meen' of 'readouts': did you mean 'mean'?"),
+        (
+            {"readouts": ("mean", "each")},
+            "'readouts' has mean, each, which are features of an input and of each of its",
+        ),
         ({"norms": ("batch",)}, "unknown label 'batch' of 'norms': use layer, none."),
         ({"activations": ("Relu",)}, "unknown label 'Relu' of 'activations': did you mean 'ReLU'?"),
         ({"positions": "learnt"}, "unknown label 'learnt' of 'positions': did you mean 'learned'?"),
@@ -304,14 +326,32 @@ def test_what_cannot_be_built_is_told_in_a_sentence(options, sentence):
     assert "\n" not in str(caught.value)
 
 
-def test_a_supernet_is_of_one_width():
+def test_a_supernet_computes_one_width():
     space = one(widths=(4, 8))
-    with pytest.raises(ValueError, match=r"a supernet is of one width, and 4, 8 are left: give 'widths' one\.$"):
-        space.supernet(TOKENS)
+    sentence = r"a supernet is of one width, and 4, 8 are left: give 'widths' one, or search by a method that trains "
+    with pytest.raises(ValueError, match=sentence):
+        space.supernet(TOKENS)(blank_inputs(2, TOKENS), one_hot(space.choices, {}))
     check_space(space.restricted({"width": "8"}))
-    sizes = {label: space.cost(space.canonical({**labels(space), "width": label}), TOKENS, 5).parameters
-             for label in ("4", "8")}  # fmt: skip
-    assert sizes["4"] < sizes["8"]
+    architectures = {width: space.canonical({**labels(space), "width": width}) for width in ("4", "8")}
+    sizes = [space.cost(architecture, TOKENS, 5).parameters for architecture in architectures.values()]
+    assert sizes[0] < sizes[1]
+
+
+@SHAPES
+def test_children_of_several_widths_begin_with_leading_parts_of_one_draw(shape):
+    space = SequenceSpace(operations=("gru", "attention_2"), widths=(4, 8), depths=(2,), positions="learned")
+    weights = lm.fresh_weights(space, shape, seed=0)
+    for width in (4, 8):
+        architecture = space.canonical({**labels(space), "width": str(width)})
+        child = space.child(architecture, shape, 5, weights)
+        own = {name: value for name, value in child.supernet_weights().items() if name in weights}
+        assert len(own) > 9
+        for name, value in own.items():
+            assert torch.equal(value, weights[name][tuple(map(slice, value.shape))])
+        learned = lm.overlay(weights, child.supernet_weights())
+        again = space.child(architecture, shape, 5, learned).eval()
+        inputs = blank_inputs(2, shape)
+        assert torch.equal(again(inputs), child.eval()(inputs))
 
 
 def labels(space):

@@ -56,6 +56,14 @@ def test_one_task_is_searched(source: FirstWords) -> None:
     assert result.test_accuracy > 0.8
 
 
+def test_the_width_is_searched_where_no_weights_are_shared(source: FirstWords) -> None:
+    task = lm.draw_task(source, "test", way=3, train=20, val=8, test=12)
+    space = lm.SequenceSpace(operations=("conv_3",), widths=(2, 16), depths=(1,), dropouts=(0.0,), readouts=("max",))
+    result = lm.search(task, space, queries=4, seed=0, recipe=lm.Recipe(epochs=15), progress=False)
+    assert {trial.architecture["width"] for trial in result.record.trials} == {"2", "16"}
+    assert result.architecture["width"] == "16"
+
+
 @pytest.mark.parametrize(
     "options",
     [

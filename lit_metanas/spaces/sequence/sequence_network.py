@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from lit_metanas.spaces.body_networks import BodyChild
 from lit_metanas.spaces.builder import Builder
+from lit_metanas.spaces.forward_pass import largest
 from lit_metanas.spaces.mixed_layers import CountedFlops
 from lit_metanas.spaces.operations import ACTIVATIONS, combine, total
 from lit_metanas.spaces.sequence.readouts import READOUTS
@@ -30,7 +31,7 @@ class SequenceLayout:
         questions: labels of what each layer asks for.
         depths: numbers of layers.
         readouts: labels.
-        widths: numbers of channels; one alone in a supernet.
+        widths: numbers of channels; one alone in a supernet that computes.
         positions: of self-attention.
         stride: of the stem.
         shared: whether all layers have the same labels.
@@ -181,14 +182,15 @@ class SequenceNetwork(nn.Module):
     Attributes:
         per_step: whether the features are those of each step, shape ``(n, width, steps / stride)``.
         stride: steps of an input that become one of the outputs, where there are pools in as many layers as can be.
+        refusal: why a supernet of such a body computes nothing; empty where it does.
     """
 
     def __init__(self, build: Builder, layout: SequenceLayout, shape: SeriesShape | TokenShape) -> None:
         super().__init__()
         self.shape = shape
+        self.refusal = ""
         self.depth = build.question("depth", layout.depths)
-        widths = build.question("width", layout.widths)
-        width = max(map(int, widths.labels))
+        width = largest(build.number("width", layout.widths))
         self.stem = Stem(shape, width, layout.stride)
         self.layers, self.readouts = nn.ModuleDict(), nn.ModuleDict()
         self.depths = [int(label) for label in self.depth.labels]
@@ -209,8 +211,13 @@ class SequenceNetwork(nn.Module):
         """Series ``(n, features, steps)`` or tokens ``(n, steps)`` to features ``(n, width)``, or of each step.
 
         Raises:
-            ValueError: there are more steps than the network is for.
+            ValueError: there are more steps than the network is for, or a supernet has nothing to compute.
         """
+        if self.refusal:
+            raise ValueError(
+                f"SequenceSpace: a supernet {self.refusal}, or search by a method that trains one network after the "
+                "other."
+            )
         if not torch.compiler.is_compiling():
             with suppress(RuntimeError):  # under vmap no value can be looked at
                 inputs = trim_steps(inputs)

@@ -7,6 +7,7 @@ from typing import get_args
 
 from lit_metanas.io.text import nearest
 from lit_metanas.spaces.architecture import check_positive, restrict
+from lit_metanas.spaces.body_networks import BodySupernet
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.operations import ACTIVATIONS, POOLS, SKIPS
 from lit_metanas.spaces.sequence.readouts import READOUTS
@@ -40,7 +41,8 @@ class SequenceSpace(SearchSpace):
         skips: ``none``, ``residual``.
         pools: ``none``; or ``max`` and ``avg``, which halve the number of steps behind each layer.
         depths: numbers of layers.
-        widths: numbers of channels. A supernet is of one width, as its weights are not cut.
+        widths: numbers of channels. One alone where weights are shared; methods that train one network after the other
+            choose among several.
         readouts: ``mean``, ``max``, ``attention``, ``last``; or ``each`` alone, for objectives that want an output of
             each step, such as ``Transcription``.
         positions: what self-attention is told of the places of steps: ``sinusoidal``, ``learned``, ``none``.
@@ -110,15 +112,22 @@ class SequenceSpace(SearchSpace):
     def supernet(self, shape: Shape) -> Supernet:
         """Build the network that holds all candidates.
 
+        Where several widths are left, or scores of each step are wanted, it holds the weights that children begin with,
+        those of narrow ones being leading parts, and refuses to compute.
+
         Raises:
-            ValueError: several widths are left, or the inputs are images.
+            ValueError: the inputs are images.
         """
-        width = next(choice for choice in self.choices if choice.name == "width")
-        if len(width.labels) > 1:
-            raise ValueError(
-                f"{self.name}: a supernet is of one width, and {', '.join(width.labels)} are left: give 'widths' one."
-            )
-        return super().supernet(shape)
+        self.check_shape(shape)
+        left = {choice.name: choice.labels for choice in self.choices}
+        body = self.body(shape, Builder(left))
+        if len(left["width"]) > 1:
+            body.refusal = f"is of one width, and {', '.join(left['width'])} are left: give 'widths' one"
+        elif body.per_step:
+            body.refusal = "has features of whole inputs: give other 'readouts' than 'each'"
+        if not body.refusal:
+            return super().supernet(shape)
+        return BodySupernet(body, shape, self.choices, features=max(map(int, left["width"])))
 
     def body(self, shape: Shape, build: Builder) -> SequenceNetwork:
         """Stem, layers and readouts."""
