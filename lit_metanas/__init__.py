@@ -29,7 +29,7 @@ _NAMES = {
     "tasks": (
         "ArraySource AudioFolder AudioFolderTask BytePairs ClassDistances Classification DataStatistics "
         "DatasetSource Distortion Docstrings DrawnTasks Episode EpisodeDataModule EpisodeLoader EpisodeSampler "
-        "EpisodeStream FolderTask Glyphs ImageFolder ImageShape JoinedEmbedding LogMel NewExamples NewImages "
+        "EpisodeStream FolderTask Glyphs ImageFolder ImageShape JoinedEmbedding LogMel NewImages "
         "NewSounds NewTexts Objective Omniglot Phrases Preprocessing RandomFeatures SentenceSource SeriesShape "
         "Shape Split SpokenWords StaticVectors Subset TableColumns TargetTaskDataModule Task TaskCollection "
         "TaskEmbedding TaskSource TextDataset TextFolder TextPreprocessing TextSource TextTable TextTask "

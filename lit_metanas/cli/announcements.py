@@ -124,6 +124,7 @@ def end_of_evaluation(trainer: Trainer, module: LightningModule, verb: str, *, k
 def end_of_search(module: LightningModule) -> list[str]:
     """What a search came to, and the command that shows or uses it."""
     from lit_metanas.comparisons import SourceSearch, TargetSearch  # else each verb would pay for them
+    from lit_metanas.training.export.exported_model import predict_command
 
     if isinstance(module, SourceSearch):
         folder = _short(module.directory)
@@ -147,7 +148,7 @@ def end_of_search(module: LightningModule) -> list[str]:
         folders = [exports.folder(row.task_id, row.method) for row in rows]
         best = best_network([one for one in exported_networks(module.directory) if one.folder in folders])
         network = _short(folders[0] if best is None else best.folder)
-        lines.append(_next("predict", "--model.directory", network, "--data.images", "NEW_IMAGES"))
+        lines.append(_next(*predict_command(network)))
     else:
         lines.append(_next("report", "--results", f'["{folder}/results.json"]'))
     return lines

@@ -109,7 +109,7 @@ def _is_own(file: str) -> bool:
         str(Path(lit_metanas.__file__).parent)
     ]
     return not (
-        not path.is_file()  # what is compiled, or typed in
+        not os.path.isfile(path)  # what is compiled, typed in, or must not be looked at
         or {"site-packages", "dist-packages"} & set(path.parts)
         or any(path.is_relative_to(Path(folder).resolve()) for folder in installed)
     )

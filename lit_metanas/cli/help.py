@@ -20,7 +20,11 @@ DATA: Mapping[str, Mapping[str, str]] = {
         **{name: f"{text.partition(':')[0]}, for SourceSearch" for name, text in EPISODES.items()},
         "TableDataModule": "tabular benchmarks, for TableSearch",
     },
-    "predict": {"NewImages": "image files, or those of folders (the default)"},
+    "predict": {
+        "NewImages": "image files, or those of folders (the default)",
+        "NewTexts": "the lines of text files",
+        "NewSounds": "sound files, or those of folders",
+    },
 }
 """This package's data modules for each verb, by the names that ``--data`` takes."""
 

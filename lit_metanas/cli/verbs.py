@@ -7,7 +7,7 @@ TRAINER_VERBS = {
     "validate": "score a checkpoint on the validation episodes",
     "test": "score a checkpoint on the held-out episodes",
     "search": "search an architecture for each target task, train it, score it, export it",
-    "predict": "classify new images with an exported network",
+    "predict": "classify new images, texts or sounds with an exported network",
 }
 """Verbs of Lightning's Trainer, each with what it does: they take a model and data."""
 

@@ -33,6 +33,7 @@ from lit_metanas.report.figures.curves import draw_curves
 from lit_metanas.report.figures.fronts import draw_fronts
 from lit_metanas.report.table import ProtocolTable, tables
 from lit_metanas.report.table_text import markdown_lines, to_markdown, to_rich
+from lit_metanas.training.export.exported_model import predict_command
 
 MOST_RESULTS = 20_000
 """Rows of one report."""
@@ -120,8 +121,7 @@ def report(
         console.print(f"{what:<{width}}  {path}", soft_wrap=True, highlight=False, markup=False)
     if (best := best_network(networks)) is not None:
         if next_step is None:
-            words = ["lit-metanas", "predict", "--model.directory", str(best.folder), "--data.images", "NEW_IMAGES"]
-            next_step = shlex.join(words)
+            next_step = shlex.join(["lit-metanas", *predict_command(str(best.folder))])
         console.print(f"\n{best_sentence(best)}", soft_wrap=True, highlight=False, markup=False)
     if next_step is not None:
         console.print(f"\nNext: {next_step}", soft_wrap=True, highlight=False, markup=False)

@@ -30,7 +30,7 @@ from lit_metanas.tasks.text import (
 
 if TYPE_CHECKING:
     from lit_metanas.tasks.episode_data import EpisodeDataModule
-    from lit_metanas.tasks.new_examples import NewExamples, NewImages, NewSounds, NewTexts
+    from lit_metanas.tasks.new_examples import NewImages, NewSounds, NewTexts
     from lit_metanas.tasks.target_data import TargetTaskDataModule
 
 __all__ = [
@@ -56,7 +56,6 @@ __all__ = [
     "ImageShape",
     "JoinedEmbedding",
     "LogMel",
-    "NewExamples",
     "NewImages",
     "NewSounds",
     "NewTexts",
@@ -104,7 +103,7 @@ def __getattr__(name: str) -> Any:
         from lit_metanas.tasks.episode_data import EpisodeDataModule
 
         return EpisodeDataModule
-    if name in ("NewExamples", "NewImages", "NewSounds", "NewTexts"):
+    if name in ("NewImages", "NewSounds", "NewTexts"):
         from lit_metanas.tasks import new_examples
 
         return getattr(new_examples, name)

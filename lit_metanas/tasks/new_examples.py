@@ -31,8 +31,7 @@ class NewExamples(LightningDataModule):
         ValueError: ``batch_size`` is below 1.
 
     Example:
-        >>> import lit_metanas as lm
-        >>> list(lm.NewExamples(["a flight", "a table", "a cab"], batch_size=2).predict_dataloader())
+        >>> list(NewExamples(["a flight", "a table", "a cab"], batch_size=2).predict_dataloader())
         [['a flight', 'a table'], ['a cab']]
     """
 

@@ -93,6 +93,10 @@ def test_a_file_alone_is_a_whole_configuration(
     monkeypatch.chdir(tmp_path)
     if "omniglot" in name:
         (tmp_path / "data" / "omniglot-py").mkdir(parents=True)  # where the configuration looks unless told otherwise
+    (tmp_path / "texts.csv").write_text("text,label\n" + "".join(f"say {n},{n % 2}\n" for n in range(10)))
+    for number in range(10 if name == "search/sounds" else 0):
+        (tmp_path / "sounds" / str(number % 2)).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "sounds" / str(number % 2) / f"{number}.wav").touch()
     # Files that an earlier step writes, and that are read when the sampler is made.
     monkeypatch.setattr(SurrogateChoice, "surrogate", None)
     folder = [f"--data.tasks.root={photographs}"] if name.startswith("search/folder") else []

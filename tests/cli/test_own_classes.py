@@ -216,7 +216,7 @@ def test_what_does_not_exist_is_still_told_so(tmp_path: Path, capsys: pytest.Cap
         ("{class_path: own_file.Smal}", "'model.space' names 'own_file.Smal', which does not exist: did you mean 'Sma"),
         ("{class_path: Softmax}", "'model.space' names Softmax, which is not a subclass of SearchSpace."),
         ("LayeredSpace: {sharedd: true}", "'model.space.sharedd' is not a key of LayeredSpace: did you mean 'shared'?"),
-        ("only words", "'model.space' names 'only words', which does not exist: a class of your own is given as"),
+        ("only prose", "'model.space' names 'only prose', which does not exist: a class of your own is given as"),
         ("[1, 2]", "'model.space' cannot be '[1, 2]': it takes a mapping that describes a SearchSpace."),
     ],
 )

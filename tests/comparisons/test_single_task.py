@@ -19,7 +19,7 @@ from rich.console import Console
 from torch import nn
 from torch.utils.data import DataLoader
 
-from lit_metanas.comparisons import SearchResult, TargetSearch, search, single_task
+from lit_metanas.comparisons import SearchResult, TargetSearch, search, search_progress
 from lit_metanas.estimators import TrainingEstimator
 from lit_metanas.io.checkpoints import read_weights
 from lit_metanas.records import Budget, Cost, read_architectures, read_records, read_results
@@ -261,11 +261,11 @@ def test_a_terminal_shows_how_far_it_is(monkeypatch, capsys):
     class Watched(FixedArchitecture):
         def search(self, task, space, budget, seed):
             budget.charge(Cost(queries=3, flops=500_000))
-            line = single_task._Spent(budget).render(None)
+            line = search_progress._Spent(budget).render(None)
             shown.append(line.plain)
             return super().search(task, space, budget, seed)
 
-    monkeypatch.setattr(single_task, "Console", lambda **options: Console(force_terminal=True, width=80, **options))
+    monkeypatch.setattr(search_progress, "Console", lambda **options: Console(force_terminal=True, width=80, **options))
     searched(Watched({}), queries=None)
     assert shown == ["25% of the budget, 3 architectures tried"]
     captured = capsys.readouterr()
@@ -298,7 +298,7 @@ class Clock:
 
 @pytest.mark.parametrize(("seconds", "shares"), [(0.05, []), (1, range(10, 101, 10)), (4, range(10, 101, 10))])
 def test_a_log_gets_a_line_for_each_tenth_of_a_slow_search(seconds, shares, monkeypatch, capsys):
-    monkeypatch.setattr(single_task, "perf_counter", clock := Clock())
+    monkeypatch.setattr(search_progress, "perf_counter", clock := Clock())
     result = searched(Slow(clock, seconds), queries=None)
     *lines, last = capsys.readouterr().err.splitlines() or [""]
     begin = "search of 'glyphs/0' by Slow: "
@@ -314,7 +314,7 @@ def test_a_log_gets_a_line_for_each_tenth_of_a_slow_search(seconds, shares, monk
 
 
 def test_a_long_step_is_told_after_it(monkeypatch, capsys):
-    monkeypatch.setattr(single_task, "perf_counter", clock := Clock())
+    monkeypatch.setattr(search_progress, "perf_counter", clock := Clock())
     searched(Slow(clock, 31), flops=2e8, queries=None)
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 21  # each step of 31 seconds, and the training

@@ -10,7 +10,7 @@ from lightning.pytorch import Trainer
 from torch.utils.data import DataLoader
 
 from lit_metanas.callbacks import EpisodeProgressBar
-from lit_metanas.comparisons import TargetSearch, single_task
+from lit_metanas.comparisons import TargetSearch, search_progress
 from lit_metanas.estimators import TrainingEstimator
 from lit_metanas.io.checkpoints import read_weights
 from lit_metanas.records import Budget, Cost, read_architectures, read_records, read_results, write_results
@@ -242,7 +242,7 @@ def test_a_task_of_another_shape_is_named(tmp_path):
 
 @pytest.mark.parametrize("bar", [None, EpisodeProgressBar()])
 def test_a_log_is_told_of_each_search_where_a_bar_is_wanted(bar, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(single_task, "LEAST_BETWEEN_LINES", 0.0)
+    monkeypatch.setattr(search_progress, "LEAST_BETWEEN_LINES", 0.0)
     run(tmp_path, {"darts": DARTSSearcher(epochs=2, batch_size=8)}, tasks=TASKS[:1], bar=bar)
     said = capsys.readouterr().err
     for part in ("searching, 33% of the budget", "training the chosen network, "):

@@ -16,9 +16,16 @@ from lit_metanas.io.text import printable, writable
 from lit_metanas.tasks.images.image_files import read_images
 from lit_metanas.tasks.inputs import ImageShape, as_shape
 from lit_metanas.training.collectives import gather_lists
-from lit_metanas.training.export.exported_program import DESCRIPTION, load_exported
+from lit_metanas.training.export.exported_program import DESCRIPTION, exported_noun, load_exported
 
 SHOWN = 20
+
+GIVEN_BY = {
+    "images": ("--data.images", "NEW_IMAGES"),
+    "sounds": ("--data", "NewSounds", "--data.sounds", "NEW_SOUNDS"),
+    "texts": ("--data", "NewTexts", "--data.texts", "FILE"),
+}
+"""How the verb ``predict`` is given new examples, by what they are."""
 
 Row = dict[str, str | float]
 
@@ -113,6 +120,16 @@ class ExportedModel(LightningModule):
         writer.writeheader()
         writer.writerows(rows)
         return text.getvalue()
+
+
+def predict_command(folder: str) -> list[str]:
+    """The words of the command that classifies new examples with the exported network in a folder."""
+    try:
+        noun = exported_noun(folder)
+    except (OSError, ValueError):  # which the command would tell
+        noun = "images"
+    given = GIVEN_BY.get(noun, ("--data", "YOUR_DATA_MODULE"))
+    return ["predict", "--model.directory", folder, *given]
 
 
 def _kind(example: Path | str) -> str:

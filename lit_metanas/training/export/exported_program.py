@@ -249,6 +249,19 @@ def load_exported(directory: str | os.PathLike[str]) -> Exported:
     )
 
 
+def exported_noun(directory: str | os.PathLike[str]) -> str:
+    """What an exported network classifies, in the plural, such as images, sounds or texts.
+
+    Raises:
+        ValueError: the description is damaged.
+    """
+    described, stored = _read_parts(Path(directory) / DESCRIPTION)
+    if described.input.shape is None:
+        return "images"
+    nouns = {each.kind: each.noun for each in PREPROCESSINGS}
+    return nouns.get(stored.get("kind", ""), "examples") if isinstance(stored, dict) else "examples"
+
+
 @dataclass(frozen=True)
 class _Input:
     """An image's size and range, or the shape of another kind of input."""
@@ -286,15 +299,25 @@ class _Description:
 
 
 def _read_description(file: Path) -> tuple[_Description, Preprocessing | None]:
+    described, stored = _read_parts(file)
+    try:
+        return described, None if stored is None else _read_preprocessing(stored)
+    except ValueError as error:
+        raise ValueError(f"'{file}' is damaged or another kind of file ({error}): export again.") from None
+
+
+def _read_parts(file: Path) -> tuple[_Description, Any]:
+    """What a file describes, but for its preprocessing, and this as it is stored."""
     fix = "export again"
     document = read_json(file, fix)
     schema = document.get("schema") if isinstance(document, dict) else None
     if type(schema) is int and schema > DESCRIPTION_SCHEMA:
         raise ValueError(f"'{file}' has schema {schema}, newer than {DESCRIPTION_SCHEMA}: update lit-metanas.")
+    own = document.get("input") if isinstance(document, dict) else None
+    stored = own.pop("preprocessing", None) if isinstance(own, dict) else None
     try:
-        stored = document["input"].pop("preprocessing", None) if isinstance(document.get("input"), dict) else None
-        return from_plain(_Description, document, "it"), None if stored is None else _read_preprocessing(stored)
-    except (ValueError, AttributeError) as error:
+        return from_plain(_Description, document, "it"), stored
+    except ValueError as error:
         raise ValueError(f"'{file}' is damaged or another kind of file ({error}): {fix}.") from None
 
 
