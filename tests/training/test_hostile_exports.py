@@ -285,7 +285,7 @@ def long(document: Document) -> None:
     ]
     output = [{"as_tensor": {"name": "same"}}]
     slow = {"target": "torch.ops.aten.max_pool2d.default", "inputs": [own, *pool], "outputs": output, "metadata": {}}
-    nodes(document)[0:0] = [slow] * 5000
+    nodes(document)[0:0] = [slow] * 3500
 
 
 @pytest.mark.parametrize("harm", [repeated, long])

@@ -137,6 +137,9 @@ ATEN_OPERATIONS: Mapping[str, Mapping[str, Check]] = {
 }
 """The operations of the children of this package's spaces, and what each argument may be."""
 
+_LIKE_INPUT = ("batch_norm.default", "group_norm.default", "layer_norm.default")
+"""Operations with outputs of their input's shape, which PyTorch takes a millisecond to find out without numbers."""
+
 Node = tuple[str, dict[str, Any], str]
 """An operation, its arguments (tensors as ``Reference``), and the name of its output."""
 
@@ -232,14 +235,17 @@ class PlainProgram(nn.Module):
         """All tensors that are held after each operation, and what it took; the last are the output's."""
         found = {**tensors, self.inputs: inputs}
         for (operation, arguments, name), unused in zip(self.nodes, self._unused_after, strict=True):
-            given = {key: _resolve(argument, found) for key, argument in arguments.items()}
+            given: dict[str, Any] = {key: _resolve(argument, found) for key, argument in arguments.items()}
             checks = ATEN_OPERATIONS[operation]
             if not all(key in checks and checks[key](argument) for key, argument in given.items()):
                 raise ValueError(f"calls {operation} with other arguments than an exported network does")
-            overload, _, kind = operation.partition(".")
             check_indices(operation, given)
-            made = getattr(getattr(torch.ops.aten, overload), kind)(**given)
-            found[name] = made[0] if isinstance(made, tuple) else made
+            if operation in _LIKE_INPUT and given["input"].is_meta:
+                found[name] = torch.empty_like(given["input"])
+            else:
+                overload, _, kind = operation.partition(".")
+                made = getattr(getattr(torch.ops.aten, overload), kind)(**given)
+                found[name] = made[0] if isinstance(made, tuple) else made
             yield found, operation_cost(operation, given, found[name])
             for other in unused:
                 found.pop(other, None)

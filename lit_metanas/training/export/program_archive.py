@@ -18,7 +18,7 @@ from lit_metanas.training.export.plain_program import ATEN_OPERATIONS, Node, Pla
 LARGEST_PROGRAM = 1 << 27
 """Bytes of an archive."""
 
-MOST_NODES = 20_000
+MOST_NODES = 4_000
 
 _FORMAT = 8
 """The major version of the schema of torch's exported programs."""
