@@ -218,6 +218,16 @@ def test_other_values_in_a_table_get_one_sentence(
     assert "\n" not in str(caught.value)
 
 
+def test_a_study_without_directions_gets_one_sentence(storage: str, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "studies.db")) as connection, connection:
+        connection.execute("delete from study_directions")
+    with pytest.raises(ValueError, match=r"^The study '.*' in the storage was made with another .* or goal: give the"):
+        search(storage=storage, budget=Budget(queries=5))
+    (name,) = optuna.get_all_study_names(storage)
+    with pytest.raises(ValueError, match=r"cannot be read: it does not say what it maximises\.$"):
+        record_of(optuna.load_study(study_name=name, storage=storage))
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     [

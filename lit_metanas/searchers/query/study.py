@@ -166,7 +166,7 @@ def open_study(
     """
     study = optuna.create_study(study_name=name, storage=storage, directions=list(directions), load_if_exists=True)
     text = json.dumps(settings, sort_keys=True)
-    if study.user_attrs.get("settings", text) != text:
+    if len(study.directions) != len(directions) or study.user_attrs.get("settings", text) != text:
         raise ValueError(
             f"The study '{name}' in the storage was made with another space, estimator, sampler, fidelity or goal: "
             "give the settings it was made with, or another name in 'study'."

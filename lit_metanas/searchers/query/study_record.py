@@ -73,6 +73,8 @@ def record_of(
         >>> record.task_id, record.choices
         ('letters', {'depth': ('1', '2', '3')})
     """
+    if not study.directions:
+        raise ValueError(f"The study '{study.study_name}' cannot be read: it does not say what it maximises.")
     sign = 1.0 if study.directions[0] == StudyDirection.MAXIMIZE else -1.0
     found = study.get_trials(deepcopy=False)
     trials = [_explain(trial, sign, lambda one: _labels(one, space, prefix)) for trial in found]
