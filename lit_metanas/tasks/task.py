@@ -364,3 +364,21 @@ class TaskCollection(Dataset[Task]):
     @abstractmethod
     def __getitem__(self, index: int) -> Task:
         """Return one task; the same index always gives the same task."""
+
+
+class SingleTask(TaskCollection):
+    """A collection of one task, such as that of one's own examples."""
+
+    @abstractmethod
+    def make(self) -> Task:
+        """Make the task; the same one each time."""
+
+    def __len__(self) -> int:
+        """Return 1."""
+        return 1
+
+    def __getitem__(self, index: int) -> Task:
+        """Return the task."""
+        if index != 0:
+            raise IndexError(f"task {index} of 1")
+        return self.make()

@@ -12,10 +12,10 @@ from lit_metanas.tasks.images.image_files import SUFFIXES, has_colour, read_imag
 from lit_metanas.tasks.inputs import Shape, image_shape
 from lit_metanas.tasks.source import Subset, TaskSource
 from lit_metanas.tasks.splits import check_shares, class_subsets, part_sizes, split_classes
-from lit_metanas.tasks.task import Task, TaskCollection
+from lit_metanas.tasks.task import SingleTask, Task
 
 
-class FolderTask(TaskCollection):
+class FolderTask(SingleTask):
     """One's own images, a sub-folder per class, as a collection of a single task. Each class is split by the fractions.
 
     The task is ``FolderTask("photos")[0]``.
@@ -95,14 +95,8 @@ class FolderTask(TaskCollection):
         """The names of the class folders, in the order of their labels."""
         return tuple(self._files)
 
-    def __len__(self) -> int:
-        """Return 1."""
-        return 1
-
-    def __getitem__(self, index: int) -> Task:
+    def make(self) -> Task:
         """Read the images and split them."""
-        if index != 0:
-            raise IndexError(f"task {index} of 1")
         images = [read_images(files, self.shape) for files in self._files.values()]
         shares = {"train": self.train, "val": self.val, "test": self.test}
         sizes = [part_sizes(str(self.root / name), len(files), **shares) for name, files in self._files.items()]

@@ -13,10 +13,10 @@ from lit_metanas.tasks.source import Subset, TaskSource
 from lit_metanas.tasks.speech.log_mel import LogMel
 from lit_metanas.tasks.speech.recordings import RecordingReader, Spoken, TableColumns, drawn_speakers, find_recordings
 from lit_metanas.tasks.splits import check_shares, class_subsets, join_classes, part_sizes, split_classes
-from lit_metanas.tasks.task import Task, TaskCollection
+from lit_metanas.tasks.task import SingleTask, Task
 
 
-class AudioFolderTask(TaskCollection):
+class AudioFolderTask(SingleTask):
     """One's own recordings of words as a collection of a single task: WAV and FLAC files, a sub-folder a word.
 
     A table may name files and words instead. Where it has a column of speakers, those of the test part are not heard
@@ -104,14 +104,8 @@ class AudioFolderTask(TaskCollection):
         """The words, in the order of their labels."""
         return tuple(self._words)
 
-    def __len__(self) -> int:
-        """Return 1."""
-        return 1
-
-    def __getitem__(self, index: int) -> Task:
+    def make(self) -> Task:
         """Read the files and split them."""
-        if index != 0:
-            raise IndexError(f"task {index} of 1")
         reader = RecordingReader(self.features)
         tested = {word: [s for s in files if s.speaker in self._held_out] for word, files in self._words.items()}
         others = {word: [s for s in files if s.speaker not in self._held_out] for word, files in self._words.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -10,7 +11,7 @@ import torch
 from lit_metanas.io.text import writable
 from lit_metanas.tasks.inputs import Shape, TokenShape
 from lit_metanas.tasks.splits import check_shares, part_sizes, split_classes
-from lit_metanas.tasks.task import Split, Task, TaskCollection
+from lit_metanas.tasks.task import SingleTask, Split, Task
 from lit_metanas.tasks.text.labelled_text import by_label
 from lit_metanas.tasks.text.text_datasets import is_dataset, read_text_dataset
 from lit_metanas.tasks.text.text_folders import read_text_folder
@@ -18,7 +19,7 @@ from lit_metanas.tasks.text.text_tables import find_columns, labelled_rows, read
 from lit_metanas.tasks.text.words import TextPreprocessing, Words
 
 
-class TextTask(TaskCollection):
+class TextTask(SingleTask):
     r"""One's own texts as a collection of a single task. Each class is split by the fractions.
 
     The task is ``TextTask("help.csv")[0]``.
@@ -68,7 +69,6 @@ class TextTask(TaskCollection):
         self.seed = seed
         self._sentences = _read(self.path, text, label)
         self._given = Words() if preprocessing is None else preprocessing
-        self._task: Task | None = None
 
     @property
     def shape(self) -> Shape:
@@ -80,19 +80,12 @@ class TextTask(TaskCollection):
         """The labels, in the order of their numbers."""
         return tuple(self._sentences)
 
-    def __len__(self) -> int:
-        """Return 1."""
-        return 1
-
-    def __getitem__(self, index: int) -> Task:
+    def make(self) -> Task:
         """Split the texts and make inputs of them."""
-        if index != 0:
-            raise IndexError(f"task {index} of 1")
-        if self._task is None:
-            self._task = self._make()
         return self._task
 
-    def _make(self) -> Task:
+    @cached_property
+    def _task(self) -> Task:
         shares = {"train": self.train, "val": self.val, "test": self.test}
         texts = [text for members in self._sentences.values() for text in members]
         sizes = [
