@@ -7,6 +7,7 @@ import hashlib
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 
 from lit_metanas.io.files import cache_folder
@@ -73,7 +74,6 @@ class Docstrings(TextSource):
     def __init__(self, cache: str | None = None, preprocessing: TextPreprocessing | None = None) -> None:
         super().__init__(preprocessing)
         self.cache = Path(cache) if cache else cache_folder()
-        self._sentences: Subsets | None = None
 
     @property
     def cache_file(self) -> Path:
@@ -84,14 +84,15 @@ class Docstrings(TextSource):
 
     def prepare(self) -> None:
         """Read the sources, unless the cache file has the sentences."""
-        self._sentences = cached_sentences(self.cache_file, _make)
+        _ = self._sentences
 
     def sentences(self, subset: Subset) -> Sentences:
         """The sentences of each class of a subset."""
-        if self._sentences is None:
-            self.prepare()
-        assert self._sentences is not None
         return self._sentences[subset]
+
+    @cached_property
+    def _sentences(self) -> Subsets:
+        return cached_sentences(self.cache_file, _make)
 
     def groups(self, subset: Subset) -> tuple[str, ...]:
         """Return the package of each class; all modules of Python's own library are one group."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cached_property
 from pathlib import Path
 
 from lit_metanas.io.files import cache_folder
@@ -48,7 +49,6 @@ class Phrases(TextSource):
         super().__init__(BytePairs(steps=64) if preprocessing is None else preprocessing)
         self._babel = import_extra("babel", "text", "Phrases").__version__
         self.cache = Path(cache) if cache else cache_folder()
-        self._sentences: Subsets | None = None
 
     @property
     def cache_file(self) -> Path:
@@ -58,14 +58,15 @@ class Phrases(TextSource):
 
     def prepare(self) -> None:
         """Make the phrases, unless the cache file has them."""
-        self._sentences = cached_sentences(self.cache_file, _make)
+        _ = self._sentences
 
     def sentences(self, subset: Subset) -> Sentences:
         """The phrases of each language of a subset."""
-        if self._sentences is None:
-            self.prepare()
-        assert self._sentences is not None
         return self._sentences[subset]
+
+    @cached_property
+    def _sentences(self) -> Subsets:
+        return cached_sentences(self.cache_file, _make)
 
     def groups(self, subset: Subset) -> tuple[str, ...]:
         """Return the script of each language, such as ``Latn``."""
