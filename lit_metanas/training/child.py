@@ -41,17 +41,6 @@ def judge(
 
 
 @torch.no_grad()
-def predict_classes(scores: Callable[[Tensor], Tensor], inputs: Tensor, *, batch_size: int = 500) -> Tensor:
-    """The class of the largest score of each input, shape ``(n,)``.
-
-    Args:
-        scores: inputs, shape ``(n, *shape)``, to class scores ``(n, way)``.
-        inputs: the examples.
-        batch_size: inputs scored at once.
-    """
-    return torch.cat([scores(part).argmax(1) for part in inputs.split(batch_size)])
-
-
 def score_accuracy(scores: Callable[[Tensor], Tensor], split: Split, *, batch_size: int = 500) -> float:
     """Accuracy of scores: the share of a split's examples whose own class has the largest one.
 
@@ -60,7 +49,8 @@ def score_accuracy(scores: Callable[[Tensor], Tensor], split: Split, *, batch_si
         split: the examples.
         batch_size: inputs scored at once.
     """
-    return int((predict_classes(scores, split.inputs, batch_size=batch_size) == split.labels).sum()) / len(split)
+    predicted = torch.cat([scores(part).argmax(1) for part in split.inputs.split(batch_size)])
+    return int((predicted == split.labels).sum()) / len(split)
 
 
 @dataclass(frozen=True)
