@@ -21,11 +21,11 @@ from lit_metanas.training.export.exported_program import DESCRIPTION, exported_n
 SHOWN = 20
 
 GIVEN_BY = {
-    "images": ("--data.images", "NEW_IMAGES"),
-    "sounds": ("--data", "NewSounds", "--data.sounds", "NEW_SOUNDS"),
-    "texts": ("--data", "NewTexts", "--data.texts", "FILE"),
+    "images": ("NewImages", "--data.images", "NEW_IMAGES"),
+    "sounds": ("NewSounds", "--data.sounds", "NEW_SOUNDS"),
+    "texts": ("NewTexts", "--data.texts", "FILE"),
 }
-"""How the verb ``predict`` is given new examples, by what they are."""
+"""How the verb ``predict`` is given new examples, by what they are: data module, key and value."""
 
 Row = dict[str, str | float]
 
@@ -76,8 +76,7 @@ class ExportedModel(LightningModule):
         """
         shape, kind = as_shape(self.exported.shape), _kind(batch[0])
         if kind != ("texts" if self.exported.noun == "texts" else "files"):
-            data = {"images": "NewImages", "sounds": "NewSounds", "texts": "NewTexts"}
-            wanted = data.get(self.exported.noun, "a data module of your own")
+            wanted, *_ = GIVEN_BY.get(self.exported.noun, ("a data module of your own",))
             raise ValueError(f"The exported network is for {self.exported.noun}: give them by --data {wanted}.")
         examples = read_images([Path(file) for file in batch], shape) if isinstance(shape, ImageShape) else batch
         probabilities = self.exported.predict(examples)
@@ -128,8 +127,9 @@ def predict_command(folder: str) -> list[str]:
         noun = exported_noun(folder)
     except (OSError, ValueError):  # which the command would tell
         noun = "images"
-    given = GIVEN_BY.get(noun, ("--data", "YOUR_DATA_MODULE"))
-    return ["predict", "--model.directory", folder, *given]
+    data, *given = GIVEN_BY.get(noun, ("YOUR_DATA_MODULE",))
+    chosen = [] if noun == "images" else ["--data", data]  # the default
+    return ["predict", "--model.directory", folder, *chosen, *given]
 
 
 def _kind(example: Path | str) -> str:
