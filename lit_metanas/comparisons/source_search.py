@@ -26,7 +26,7 @@ from lit_metanas.records.rows import ArchitectureRow
 from lit_metanas.searchers.halving.rungs import Halving
 from lit_metanas.spaces import SearchSpace, inherit
 from lit_metanas.tasks.episode_data import EpisodeDataModule
-from lit_metanas.tasks.inputs import Shape, as_shape, describe_shape, plain_shape
+from lit_metanas.tasks.inputs import Shape, describe_shape, plain_shape, same_shape
 from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint, write_meta_checkpoint
 from lit_metanas.training.meta_search.meta_search import default_weight_optimizer
 
@@ -145,7 +145,7 @@ class SourceSearch(LightningModule):
 
     def _shape_of(self, data: EpisodeDataModule) -> Shape:
         shape = data.source.shape
-        if self.shape is not None and as_shape(self.shape) != as_shape(shape):
+        if self.shape is not None and not same_shape(self.shape, shape):
             raise ValueError(
                 f"{data.source.name} has {describe_shape(shape)}, but the search was given "
                 f"{describe_shape(self.shape)}: leave the shape out."

@@ -17,7 +17,7 @@ from lit_metanas.io.text import hardware
 from lit_metanas.records.rows import Protocol, ResultRow
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.tasks.inputs import Shape, as_shape, describe_shape
+from lit_metanas.tasks.inputs import Shape, describe_shape, same_shape
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.child import Recipe
 
@@ -121,7 +121,7 @@ class TargetSearch(Comparison[Task, Searcher]):
         Raises:
             ValueError: the task has another shape than the search was set up for, or a searcher refuses it.
         """
-        if self.shape is not None and as_shape(self.shape) != batch.shape:
+        if self.shape is not None and not same_shape(self.shape, batch.shape):
             raise ValueError(
                 f"Task '{batch.id}' has {describe_shape(batch.shape)}, but the search is set up for "
                 f"{describe_shape(self.shape)}: bring the task to that shape."

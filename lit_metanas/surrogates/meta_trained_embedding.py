@@ -9,7 +9,7 @@ from lit_metanas.spaces.mixture import one_hot
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import embed_and_record
 from lit_metanas.tasks.embeddings import TaskEmbedding, over_classes
-from lit_metanas.tasks.inputs import TokenShape, shape_of
+from lit_metanas.tasks.inputs import shape_of, vocabulary_of
 from lit_metanas.tasks.task import Split
 from lit_metanas.training.meta_search.meta_checkpoint import read_meta_checkpoint
 
@@ -44,8 +44,7 @@ class MetaTrainedEmbedding(TaskEmbedding):
             ValueError: the checkpoint is damaged, foreign, or of another space or shape.
         """
         checkpoint = read_meta_checkpoint(self.start)
-        vocabulary = checkpoint.shape.vocabulary if isinstance(checkpoint.shape, TokenShape) else None
-        shape = shape_of(train.inputs, vocabulary)
+        shape = shape_of(train.inputs, vocabulary_of(checkpoint.shape))
         architecture = checkpoint.derive(self.space)
         restricted = self.space.restricted(architecture)
         parameters = checkpoint.parameters(restricted, shape)

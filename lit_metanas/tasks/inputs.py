@@ -151,6 +151,21 @@ def describe_shape(shape: Shape) -> str:
     return f"sequences of up to {found.steps} of {found.vocabulary} tokens"
 
 
+def same_shape(one: Shape, other: Shape) -> bool:
+    """Whether two shapes are of one kind and size: as tuples, those of two kinds may be equal.
+
+    Example:
+        >>> same_shape(SeriesShape(7, 11), TokenShape(7, 11)), same_shape(ImageShape(1, 28, 28), (1, 28, 28))
+        (False, True)
+    """
+    return plain_shape(one) == plain_shape(other)
+
+
+def vocabulary_of(shape: Shape) -> int | None:
+    """The number of tokens; None for other kinds of input."""
+    return shape.vocabulary if isinstance(shape, TokenShape) else None
+
+
 def plain_shape(shape: Shape) -> list[int | str]:
     """A shape for JSON and checkpoints: its kind, unless it is an image's, and its numbers."""
     found = as_shape(shape)

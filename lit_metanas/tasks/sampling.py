@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lit_metanas.io.text import number_of, short_number
-from lit_metanas.tasks.inputs import Shape, TokenShape
+from lit_metanas.tasks.inputs import Shape, vocabulary_of
 from lit_metanas.tasks.source import SUBSETS, Subset, TaskSource, check_source
 from lit_metanas.tasks.splits import join_classes
 from lit_metanas.tasks.task import Episode, Split, Task, TaskCollection
@@ -195,8 +195,7 @@ def _gather(
 
 def _kind(source: TaskSource) -> dict[str, Any]:
     """What a task tells of its kind of input beside the examples."""
-    vocabulary = source.shape.vocabulary if isinstance(source.shape, TokenShape) else None
-    return {"vocabulary": vocabulary, "preprocessing": source.preprocessing}
+    return {"vocabulary": vocabulary_of(source.shape), "preprocessing": source.preprocessing}
 
 
 class DrawnTasks(TaskCollection):

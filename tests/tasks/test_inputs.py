@@ -18,9 +18,11 @@ from lit_metanas.tasks.inputs import (
     join_inputs,
     plain_shape,
     read_shape,
+    same_shape,
     shape_of,
     step_mask,
     trim_steps,
+    vocabulary_of,
 )
 
 SHAPES = [ImageShape(3, 8, 9), SeriesShape(4, 7), TokenShape(50, 6)]
@@ -82,3 +84,12 @@ def test_padding_is_added_and_left_out_again():
     assert trim_steps(torch.zeros(2, 3, dtype=torch.int64)).shape == (2, 1)
     images = torch.zeros(2, 1, 4, 4)
     assert trim_steps(images) is images
+
+
+def test_shapes_of_two_kinds_are_never_the_same():
+    assert SeriesShape(7, 11) == TokenShape(7, 11)  # as tuples
+    assert not same_shape(SeriesShape(7, 11), TokenShape(7, 11))
+    assert same_shape(TokenShape(7, 11), TokenShape(7, 11))
+    assert same_shape((1, 8, 9), ImageShape(1, 8, 9))
+    assert not same_shape((1, 8, 9), (1, 9, 8))
+    assert [vocabulary_of(shape) for shape in SHAPES] == [None, None, 50]

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 import lit_metanas as lm
+from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint, check_fits
 
 STEPS, VOCABULARY = 7, 12
 
@@ -88,3 +89,12 @@ def test_a_supernet_is_meta_trained(source: FirstWords, options: dict[str, objec
         (scores,) = trainer.test(model, data, verbose=False)
     assert SPACE.canonical(model.architecture()) == model.architecture()
     assert scores["test/accuracy"] > 0.48  # chance is a third
+
+
+def test_a_checkpoint_of_tokens_is_not_taken_for_one_of_series() -> None:
+    # Their shapes are the same numbers, and a network's tensors may be of the same sizes.
+    tokens = MetaCheckpoint({}, {}, {}, {}, lm.TokenShape(VOCABULARY, STEPS), lm.Cost())
+    with pytest.raises(
+        ValueError, match="checkpoint is for sequences of up to 7 of 12 tokens, the model for series of 12"
+    ):
+        check_fits(tokens, SPACE, lm.SeriesShape(VOCABULARY, STEPS))

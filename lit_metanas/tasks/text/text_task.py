@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from lit_metanas.io.text import writable
-from lit_metanas.tasks.inputs import Shape, TokenShape
+from lit_metanas.tasks.inputs import Shape, vocabulary_of
 from lit_metanas.tasks.splits import check_shares, part_sizes, split_classes
 from lit_metanas.tasks.task import SingleTask, Split, Task
 from lit_metanas.tasks.text.labelled_text import by_label
@@ -104,7 +104,7 @@ class TextTask(SingleTask):
             val=val if self.val else None,
             test=test,
             classes=self.classes,
-            vocabulary=made.shape.vocabulary if isinstance(made.shape, TokenShape) else None,
+            vocabulary=vocabulary_of(made.shape),
             preprocessing=made,
         )
 

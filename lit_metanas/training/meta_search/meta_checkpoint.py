@@ -22,7 +22,7 @@ from lit_metanas.relaxations.relaxation import PRUNED
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import inherit
-from lit_metanas.tasks.inputs import Shape, as_shape, describe_shape, plain_shape
+from lit_metanas.tasks.inputs import Shape, describe_shape, plain_shape, same_shape
 
 META_KEY = "lit_metanas"
 META_SCHEMA = 1
@@ -124,7 +124,7 @@ def check_fits(checkpoint: MetaCheckpoint, space: SearchSpace, shape: Shape) -> 
     Raises:
         ValueError: it was made for other images or for another space.
     """
-    if as_shape(checkpoint.shape) != as_shape(shape):
+    if not same_shape(checkpoint.shape, shape):
         raise ValueError(
             f"The checkpoint is for {describe_shape(checkpoint.shape)}, the model for {describe_shape(shape)}: use the "
             "checkpoint's shape."

@@ -14,7 +14,7 @@ from lit_metanas.meta.learner import BatchNorm
 from lit_metanas.records.budget import Cost
 from lit_metanas.relaxations import Relaxation
 from lit_metanas.spaces import SearchSpace, Supernet, inherit
-from lit_metanas.tasks.inputs import Shape, as_shape, describe_shape
+from lit_metanas.tasks.inputs import Shape, describe_shape, same_shape
 from lit_metanas.tasks.objective import Classification
 from lit_metanas.training.architecture_logits import ArchitectureLogits
 from lit_metanas.training.meta_search.episode_evaluation import EpisodeEvaluation
@@ -125,7 +125,7 @@ class MetaLearned(EpisodeEvaluation):
                     "module that has one, such as EpisodeDataModule."
                 )
             self._build(shape, getattr(data, "way", None))
-        elif shape is not None and as_shape(shape) != as_shape(self.shape):
+        elif shape is not None and not same_shape(shape, self.shape):
             raise ValueError(
                 f"{type(self).__name__} is for {describe_shape(self.shape)}, and the data module has "
                 f"{describe_shape(shape)}: leave 'shape' out to take that of the data."
