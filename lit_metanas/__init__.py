@@ -43,10 +43,10 @@ _NAMES = {
         "inherit one_hot"
     ),
     "records": (
-        "ArchitectureRow Budget Cost Exhausted Protocol ResultRow SearchOutcome SearchRecord TaskScores Trial "
-        "merge_architectures merge_record_lines merge_results rank_gaussian read_architectures "
-        "read_record_lines read_records read_results write_architectures write_record_lines write_records "
-        "write_results"
+        "ArchitectureRow Budget Cost Exhausted Protocol ResultRow SearchOutcome SearchRecord ShownPrediction "
+        "TaskScores Trial merge_architectures merge_record_lines merge_results rank_gaussian read_architectures "
+        "read_predictions read_record_lines read_records read_results write_architectures write_predictions "
+        "write_record_lines write_records write_results"
     ),
     "relaxations": (
         "PRUNED AnnealedSoftmax Argmax AuxiliarySkip Categorical ChoicewiseRelaxation Derived GumbelSoftmax "

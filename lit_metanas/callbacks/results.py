@@ -86,7 +86,7 @@ class ResultsFile(Callback):
 
 
 TARGET_COLUMNS = (
-    "task", "method", "accuracy", "± 95 %", "way", "shot", "seed", "parameters", "multiply-adds", "search FLOPs",
+    "task", "method", "metric", "score", "± 95 %", "way", "shot", "seed", "parameters", "multiply-adds", "search FLOPs",
     "search seconds", "architecture",
 )  # fmt: skip
 """Of the table, in order."""
@@ -106,9 +106,10 @@ class TakesTables(Protocol):
 class ResultsTable(Callback):
     """Logs the results on target tasks at the end of ``search``, to whatever logger is on.
 
-    Scalars, one step a task: ``target/<method>/accuracy`` and ``target/<method>/ci95``, the half width of its 95 %
-    interval. Loggers that take tables (W&B) also get ``target/results``, a row for each task and method; TensorBoard
-    gets it as text. W&B keeps the architectures as an artifact.
+    Scalars, one step a task: ``target/<method>/<metric>``, of classification ``accuracy``, and
+    ``target/<method>/ci95``, the half width of its 95 % interval. Loggers that take tables (W&B) also get
+    ``target/results``, a row for each task and method; TensorBoard gets it as text. W&B keeps the architectures as an
+    artifact.
 
     Example:
         >>> import lit_metanas as lm
@@ -152,15 +153,16 @@ def _scalars(rows: Sequence[ResultRow]) -> dict[str, float]:
     """The numbers of one task. Signs that TensorBoard would replace are replaced for all loggers alike."""
     scalars: dict[str, float] = {}
     for row in rows:
-        method = re.sub(r"[^\w.-]+", "_", row.method)
-        scalars |= {f"target/{method}/accuracy": row.value, f"target/{method}/ci95": row.ci95}
+        method, metric = (re.sub(r"[^\w.-]+", "_", name) for name in (row.method, row.metric))
+        scalars |= {f"target/{method}/{metric}": row.value, f"target/{method}/ci95": row.ci95}
     return scalars
 
 
 def _cells(row: ResultRow) -> list[str | int | float]:
     return [
-        row.task_id, row.method, row.value, row.ci95, row.protocol.way, row.protocol.shot, row.seed, row.parameters,
-        row.flops, row.cost.flops, row.cost.seconds, "" if row.architecture is None else str(row.architecture),
+        row.task_id, row.method, row.metric, row.value, row.ci95, row.protocol.way, row.protocol.shot, row.seed,
+        row.parameters, row.flops, row.cost.flops, row.cost.seconds,
+        "" if row.architecture is None else str(row.architecture),
     ]  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from lit_metanas.io.text import number_of, printable
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import SearchRecord
+from lit_metanas.records.shown_prediction import ShownPrediction
 from lit_metanas.records.statistics import Interval, percent
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.tasks.inputs import ImageShape, Preprocessing, Shape, TokenShape, as_shape, inputs_like
@@ -56,6 +57,7 @@ class SearchResult:
         untried: architectures that were to be tried, but that the budget did not pay for.
         validated: validation score of the chosen network, trained on the train part alone; NaN unless asked for.
         preprocessing: what makes inputs of raw examples; None where these are images.
+        predictions: what the network says of ten test examples, beside what is right.
 
     Example:
         >>> import torch
@@ -90,6 +92,7 @@ class SearchResult:
     untried: int
     validated: float = math.nan
     preprocessing: Preprocessing | None = None
+    predictions: tuple[ShownPrediction, ...] = ()
 
     @property
     def test_accuracy(self) -> float:

@@ -13,6 +13,7 @@ import torch
 
 from lit_metanas.comparisons.search_progress import SEARCHING, ToldBudget, show_progress
 from lit_metanas.comparisons.search_result import SearchResult
+from lit_metanas.comparisons.shown_predictions import shown_predictions
 from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import SearchOutcome
@@ -127,7 +128,7 @@ def search(
             if part is not task.train:
                 other, more = _train(task, task.train, space=space, found=found, recipe=recipe, seed=seed)
             validated, training_cost = score(other, task.val), training_cost + more
-        judged = judge(child.eval(), task.test, task.goal)[1]
+        predictions, judged = judge(child.eval(), task.test, task.goal)
         size = space.cost(found.architecture, task.shape, task.way)
     classes = task.classes or tuple(str(label) for label in range(task.way))
     return SearchResult(
@@ -152,6 +153,7 @@ def search(
         untried=found.untried,
         validated=validated,
         preprocessing=task.preprocessing,
+        predictions=shown_predictions(task, predictions),
     )
 
 

@@ -14,6 +14,7 @@ from lit_metanas.comparisons.single_task import search
 from lit_metanas.io.checkpoints import write_weights
 from lit_metanas.io.settings import settings_of, tensor_digest
 from lit_metanas.io.text import hardware
+from lit_metanas.records.result_files import PREDICTIONS, write_predictions
 from lit_metanas.records.rows import Protocol, ResultRow
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.space import SearchSpace
@@ -149,6 +150,7 @@ class TargetSearch(Comparison[Task, Searcher]):
             found.export(folder)
         else:
             write_weights(folder / "weights.pt", found.network.state_dict())
+        write_predictions(folder / PREDICTIONS, found.predictions)
         result = ResultRow(
             method=method,
             task_id=problem.id,

@@ -7,13 +7,16 @@ from lit_metanas.records.result_files import (
     merge_architectures,
     merge_results,
     read_architectures,
+    read_predictions,
     read_records,
     read_results,
     write_architectures,
+    write_predictions,
     write_records,
     write_results,
 )
 from lit_metanas.records.rows import ArchitectureRow, Protocol, ResultRow
+from lit_metanas.records.shown_prediction import ShownPrediction
 from lit_metanas.records.statistics import rank_gaussian
 
 __all__ = [
@@ -25,6 +28,7 @@ __all__ = [
     "ResultRow",
     "SearchOutcome",
     "SearchRecord",
+    "ShownPrediction",
     "TaskScores",
     "Trial",
     "merge_architectures",
@@ -32,10 +36,12 @@ __all__ = [
     "merge_results",
     "rank_gaussian",
     "read_architectures",
+    "read_predictions",
     "read_record_lines",
     "read_records",
     "read_results",
     "write_architectures",
+    "write_predictions",
     "write_record_lines",
     "write_records",
     "write_results",

@@ -16,6 +16,7 @@ from lit_metanas.io.locks import changing
 from lit_metanas.records.plain import from_plain, to_plain
 from lit_metanas.records.record import SearchRecord
 from lit_metanas.records.rows import ArchitectureRow, ResultRow
+from lit_metanas.records.shown_prediction import ShownPrediction
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -112,6 +113,32 @@ def read_records(path: str | os.PathLike[str]) -> list[SearchRecord]:
     return _read(path, "records", SearchRecord)
 
 
+def write_predictions(path: str | os.PathLike[str], predictions: Iterable[ShownPrediction]) -> None:
+    """Write ``{"schema": 1, "predictions": [...]}`` atomically.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> lm.write_predictions("predictions.json", [lm.ShownPrediction("a", "b", False, example="which letter?")])
+    """
+    _write(path, "predictions", predictions)
+
+
+def read_predictions(path: str | os.PathLike[str]) -> list[ShownPrediction]:
+    """Read what ``write_predictions`` wrote.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is truncated, foreign, of a newer schema, or has a wrong field.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> lm.write_predictions("predictions.json", [lm.ShownPrediction("a", "a", True, example="which letter?")])
+        >>> lm.read_predictions("predictions.json")[0].said
+        'a'
+    """
+    return _read(path, "predictions", ShownPrediction)
+
+
 def merge_results(path: str | os.PathLike[str], rows: Iterable[ResultRow]) -> None:
     """Add rows to a file, which may be absent, atomically; the same rows in it are replaced (see ``same_row``).
 
@@ -142,31 +169,35 @@ def merge_architectures(path: str | os.PathLike[str], rows: Iterable[Architectur
         write_architectures(path, _merge(kept, list(rows)))
 
 
-class ExportedNetwork(NamedTuple):
-    """A chosen network that was exported: its row, and the folder that ``predict`` takes."""
+class KeptNetwork(NamedTuple):
+    """A chosen network whose files are kept: its row, and their folder, which ``predict`` takes if it was exported."""
 
     row: ArchitectureRow
     folder: Path
 
 
-def exported_networks(directory: Path) -> list[ExportedNetwork]:
-    """What of a search's ``architectures.json``, which may be absent, was exported, in its order.
+EXPORT, PREDICTIONS = "model.json", "predictions.json"
+"""Files of a kept network: of its export, and what it says of some test examples."""
+
+
+def kept_networks(directory: Path, file: str = EXPORT) -> list[KeptNetwork]:
+    """The networks of a search's ``architectures.json``, which may be absent, that have a file, in its order.
 
     Raises:
-        ValueError: the file is damaged.
+        ValueError: ``architectures.json`` is damaged.
     """
-    file = directory / "architectures.json"
-    rows = [row for row in read_architectures(file) if row.weights] if file.is_file() else []
-    found = [ExportedNetwork(row, (directory / row.weights).parent) for row in rows]
-    return [network for network in found if (network.folder / "model.json").is_file()]
+    chosen = directory / "architectures.json"
+    rows = [row for row in read_architectures(chosen) if row.weights] if chosen.is_file() else []
+    found = [KeptNetwork(row, (directory / row.weights).parent) for row in rows]
+    return [network for network in found if (network.folder / file).is_file()]
 
 
-def best_network(networks: Sequence[ExportedNetwork]) -> ExportedNetwork | None:
+def best_network(networks: Sequence[KeptNetwork]) -> KeptNetwork | None:
     """The network of the highest validation score, of the method whose mean score is highest; the first of equals.
 
     A test score plays no part: who chooses by it has none left to report. None where no score is known.
     """
-    known: dict[str, list[ExportedNetwork]] = {}
+    known: dict[str, list[KeptNetwork]] = {}
     for network in networks:
         if math.isfinite(network.row.value):
             known.setdefault(network.row.method, []).append(network)

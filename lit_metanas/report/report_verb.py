@@ -20,10 +20,12 @@ from lit_metanas.io.text import number_of, printable
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import Trial
 from lit_metanas.records.result_files import (
-    ExportedNetwork,
+    PREDICTIONS,
+    KeptNetwork,
     best_network,
-    exported_networks,
+    kept_networks,
     read_architectures,
+    read_predictions,
     read_results,
 )
 from lit_metanas.records.rows import ArchitectureRow, ResultRow
@@ -31,6 +33,7 @@ from lit_metanas.records.statistics import Interval, percent
 from lit_metanas.report.figures.costs import draw_costs
 from lit_metanas.report.figures.curves import draw_curves
 from lit_metanas.report.figures.fronts import draw_fronts
+from lit_metanas.report.figures.predictions import MOST_SHOWN, draw_predictions, prediction_lines
 from lit_metanas.report.table import ProtocolTable, tables
 from lit_metanas.report.table_text import markdown_lines, to_markdown, to_rich
 from lit_metanas.training.export.exported_model import predict_command
@@ -40,7 +43,7 @@ MOST_RESULTS = 20_000
 
 COSTS_CAPTION = "Further up and to the left is better. Methods in the grey field search nothing for a new task."
 CURVES_CAPTION = (
-    "The best validation accuracy that a search has reached after spending so much, averaged over tasks and seeds, "
+    "The best validation score that a search has reached after spending so much, averaged over tasks and seeds, "
     "up to the search's whole cost. "
     "From the ring on it gains less than half a point; the number beside a method's name is the cost at its ring."
 )
@@ -99,9 +102,7 @@ def report(
         architectures: architectures.json, whose architectures are drawn; if not given, those of the exported networks.
         next_step: command to suggest at the end; if not given, one that uses the best of the exported networks.
     """
-    networks = [
-        one for parent in dict.fromkeys(Path(path).parent for path in results) for one in exported_networks(parent)
-    ]
+    networks = [one for parent in dict.fromkeys(Path(path).parent for path in results) for one in kept_networks(parent)]
     made = write_report(
         own_path(output, "output"),
         [row for path in results for row in read_results(path)],
@@ -110,6 +111,7 @@ def report(
         history=None if probabilities is None else ProbabilityHistory.read(probabilities),
         architectures=[one.row for one in networks] if architectures is None else read_architectures(architectures),
         networks=networks,
+        looked_at=_looked_at(results),
     )
     console = Console()
     for table in made.tables:
@@ -135,7 +137,8 @@ def write_report(
     scratch: str | None = None,
     history: ProbabilityHistory | None = None,
     architectures: Sequence[ArchitectureRow] = (),
-    networks: Sequence[ExportedNetwork] = (),
+    networks: Sequence[KeptNetwork] = (),
+    looked_at: KeptNetwork | None = None,
 ) -> Report:
     """Write ``report.md`` and its figures into a folder.
 
@@ -147,6 +150,7 @@ def write_report(
         history: probabilities over meta-training.
         architectures: what was chosen; each different architecture is drawn once, at most ``MOST_DRAWN``.
         networks: what was exported; its folders are listed, the best one by validation accuracy named.
+        looked_at: a network whose predictions of some test examples are shown.
 
     Raises:
         ValueError: there are no results, too many, or a named method has none.
@@ -181,9 +185,35 @@ def write_report(
         )
         save(draw_probabilities(history), folder / "probabilities.png")
     pictures += _draw_architectures(folder, architectures)
-    write_markdown(folder / "report.md", made, pictures, networks)
+    examples = _show_predictions(folder, looked_at)
+    write_markdown(folder / "report.md", made, pictures, networks, examples)
     files = {folder / "report.md": "report", **{folder / picture.file: picture.title for picture in pictures}}
     return Report(tuple(made), files)
+
+
+def _looked_at(results: Sequence[str]) -> KeptNetwork | None:
+    """The best network by validation among those whose predictions are kept; the first where no score is known."""
+    parents = dict.fromkeys(Path(path).parent for path in results)
+    networks = [network for parent in parents for network in kept_networks(parent, PREDICTIONS)]
+    return best_network(networks) or next(iter(networks), None)
+
+
+def _show_predictions(folder: Path, network: KeptNetwork | None) -> str:
+    """A figure and a table of what a network says of some test examples, as Markdown; empty without a network."""
+    if network is None:
+        return ""
+    predictions = read_predictions(network.folder / PREDICTIONS)[:MOST_SHOWN]
+    row, right = network.row, sum(one.right for one in predictions)
+    parts = [
+        f"What the network of {printable(row.method)} says on task {printable(row.task_id)}, of "
+        f"{number_of(len(predictions), 'test example')}, spread evenly over all: {right} right."
+    ]
+    if (drawn := draw_predictions(predictions)) is not None:
+        save(drawn, folder / "predictions.png")
+        parts.append("![Predictions](predictions.png)")
+    if lines := prediction_lines(predictions):
+        parts.append(markdown_lines(lines))
+    return "\n\n".join(parts) + "\n"
 
 
 MOST_DRAWN = 6
@@ -218,10 +248,12 @@ def write_markdown(
     path: str | os.PathLike[str],
     tables: Sequence[ProtocolTable],
     pictures: Sequence[Picture],
-    networks: Sequence[ExportedNetwork] = (),
+    networks: Sequence[KeptNetwork] = (),
+    examples: str = "",
 ) -> None:
-    """Write tables, networks, figures, and where each row comes from, atomically."""
+    """Write tables, networks, predictions, figures, and where each row comes from, atomically."""
     parts = ["# Report\n", "## Results\n", *(to_markdown(table) for table in tables)]
+    parts += ["## Predictions\n", examples] if examples else []
     parts += ["## Networks\n", _network_lines(networks)] if networks else []
     parts.append("## Figures\n")
     for picture in pictures:
@@ -232,26 +264,29 @@ def write_markdown(
         temporary.write_text("\n".join(parts), encoding="utf-8")
 
 
-def best_sentence(best: ExportedNetwork) -> str:
+def best_sentence(best: KeptNetwork) -> str:
     """Which network is the best, and by what."""
     value = percent(Interval(best.row.value, math.nan, 1))
-    return (
-        f"Best by validation accuracy, {value} %: {printable(best.row.method)}, in {printable(str(best.folder), 400)}"
+    metric, method, folder = (
+        printable(best.row.metric, 40),
+        printable(best.row.method),
+        printable(str(best.folder), 400),
     )
+    return f"Best by {metric}, {value} %: {method}, in {folder}"
 
 
 MOST_NETWORKS = 50
 """Most networks that one report lists."""
 
 VALIDATED = (
-    "Validation images are neither those of that training nor those of the test: a network that is chosen by its test "
-    "accuracy looks better than it is."
+    "Validation examples are neither those of that training nor those of the test: a network that is chosen by its "
+    "test score looks better than it is."
 )
 
 
-def _network_lines(networks: Sequence[ExportedNetwork]) -> str:
+def _network_lines(networks: Sequence[KeptNetwork]) -> str:
     """Where each exported network lies, and which is the best."""
-    lines: list[tuple[str, ...]] = [("method", "task", "seed", "validation accuracy %", "folder"), ("---",) * 5]
+    lines: list[tuple[str, ...]] = [("method", "task", "seed", "validation score %", "folder"), ("---",) * 5]
     for row, folder in networks[:MOST_NETWORKS]:
         value = percent(Interval(row.value, math.nan, 1)) if math.isfinite(row.value) else "–"
         lines.append(

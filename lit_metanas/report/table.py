@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 
+from lit_metanas.io.text import printable
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.rows import Protocol, ResultRow
 from lit_metanas.records.statistics import Interval
@@ -19,6 +20,12 @@ from lit_metanas.report.paired_statistics import (
     tasks_until_it_pays,
 )
 
+ACCURACY = "accuracy"
+"""The metric of classification."""
+
+LONGEST_METRIC = 30
+"""Characters of a metric's name."""
+
 
 @dataclass(frozen=True)
 class MethodRow:
@@ -27,7 +34,7 @@ class MethodRow:
     Attributes:
         method: the row's name.
         batch_norm: where batch-norm statistics come from.
-        accuracy: mean and interval over episodes or target tasks.
+        score: mean and interval over episodes or target tasks.
         seeds: mean and interval over seeds.
         seed_numbers: the seeds.
         difference: paired difference to the reference method; None for itself and where no pair exists.
@@ -50,13 +57,13 @@ class MethodRow:
         >>> first = lm.ResultRow("MAML", "letters", "", None, {}, 0, protocol, 0.8, 0, spent, spent, 0, 0, (0.7, 0.9))
         >>> (table,) = lm.tables([first])
         >>> (row,) = table.rows
-        >>> row.method, round(row.accuracy.mean, 2)
+        >>> row.method, round(row.score.mean, 2)
         ('MAML', 0.8)
     """
 
     method: str
     batch_norm: str
-    accuracy: Interval
+    score: Interval
     seeds: Interval
     seed_numbers: tuple[int, ...]
     difference: Difference | None
@@ -85,6 +92,7 @@ class ProtocolTable:
         account: what a search's cost is counted in: ``flops`` or ``queries``.
         rows: one a method and batch-norm mode.
         class_values: of a single task, each class's accuracy by method; empty where there are more, or none is known.
+        metric: what scores measure.
 
     Example:
         >>> from dataclasses import replace
@@ -104,15 +112,16 @@ class ProtocolTable:
     account: str
     rows: tuple[MethodRow, ...]
     class_values: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    metric: str = ACCURACY
 
 
-ProtocolKey = tuple[str, int, int, str]
+ProtocolKey = tuple[str, int, int, str, str]
 
 
 def tables(
     results: Sequence[ResultRow], reference: str | None = None, scratch: str | None = None
 ) -> list[ProtocolTable]:
-    """Make one table a protocol.
+    """Make one table a protocol and metric.
 
     Args:
         results: rows of one or several files.
@@ -149,10 +158,10 @@ def methods_of(results: Sequence[ResultRow]) -> list[str]:
 
 
 def by_protocol(results: Sequence[ResultRow]) -> list[list[ResultRow]]:
-    """The results of each protocol, whatever its batch-norm mode."""
+    """The results of each protocol and metric, whatever the batch-norm mode."""
     groups: dict[ProtocolKey, list[ResultRow]] = {}
     for result in results:
-        groups.setdefault(_key(result.protocol), []).append(result)
+        groups.setdefault(_key(result), []).append(result)
     return list(groups.values())
 
 
@@ -183,22 +192,24 @@ def _table(results: list[ResultRow], reference: str | None, scratch: str | None)
         account=protocol.account,
         rows=tuple(rows),
         class_values=_by_class(results) if single and units == "test examples" else {},
+        metric=printable(results[0].metric, LONGEST_METRIC),
     )
 
 
 def single_task(results: Sequence[ResultRow]) -> bool:
-    """Whether all results of one protocol are of one target task with images."""
+    """Whether all results of one protocol are of one target task with examples."""
     return results[0].protocol.name == "target" and len({result.task_id for result in results}) == 1
 
 
 def title_of(results: Sequence[ResultRow]) -> str:
-    """The protocol in words; one task, with its images where all methods had as many."""
+    """The protocol in words; one task, with its examples where all methods had as many."""
     first, counts = results[0], {result.images for result in results}
     if not single_task(results):
         return protocol_title(first.protocol)
     trained, tested = first.images
-    images = f", trained on {trained} images, tested on {tested}" if len(counts) == 1 and tested else ""
-    return f"Task {first.task_id}: {first.protocol.way} classes{images}"
+    examples = f"trained on {trained} examples, tested on {tested}" if len(counts) == 1 and tested else ""
+    told = [f"{first.protocol.way} classes"] if first.metric == ACCURACY else []
+    return f"Task {first.task_id}: {', '.join([*told, *filter(None, [examples])])}".rstrip(": ")
 
 
 def _by_class(results: Sequence[ResultRow]) -> dict[str, dict[str, float]]:
@@ -227,7 +238,7 @@ def _row(results: list[ResultRow], reference: list[ResultRow] | None, scratch: l
     return MethodRow(
         method=first.method,
         batch_norm=first.protocol.batch_norm,
-        accuracy=over_units(results),
+        score=over_units(results),
         seeds=over_seeds(results),
         seed_numbers=tuple(sorted({result.seed for result in results})),
         difference=paired_difference(results, reference) if compared and reference is not None else None,
@@ -266,8 +277,9 @@ def _in_account(cost: Cost, account: str) -> float:
     return float(getattr(cost, account))
 
 
-def _key(protocol: Protocol) -> ProtocolKey:
-    return protocol.name, protocol.way, protocol.shot, protocol.account
+def _key(result: ResultRow) -> ProtocolKey:
+    protocol = result.protocol
+    return protocol.name, protocol.way, protocol.shot, protocol.account, result.metric
 
 
 def protocol_title(protocol: Protocol) -> str:

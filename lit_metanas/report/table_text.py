@@ -13,11 +13,11 @@ from rich.table import Table
 from lit_metanas.io.text import duration, printable, with_prefix
 from lit_metanas.records.statistics import percent
 from lit_metanas.report.paired_statistics import Difference
-from lit_metanas.report.table import MethodRow, ProtocolTable
+from lit_metanas.report.table import ACCURACY, MethodRow, ProtocolTable
 
 COLUMNS = (
     "method",
-    "accuracy %",
+    "{metric} %",
     "over seeds %",
     "difference",
     "search a task",
@@ -28,14 +28,14 @@ COLUMNS = (
     "batch norm",
     "seeds",
 )
-"""Headings of the cells that ``cells`` makes."""
+"""Headings of the cells that ``cells`` makes; the second one after the table's metric."""
 
 
 def cells(row: MethodRow) -> list[str]:
     """The row's texts in the order of ``COLUMNS``."""
     return [
         row.method,
-        percent(row.accuracy),
+        percent(row.score),
         percent(row.seeds) if len(row.seed_numbers) > 1 else "–",
         points(row.difference) if row.difference else "–",
         _cost_text(row.search_cost, row.search_seconds, row.account),
@@ -48,6 +48,11 @@ def cells(row: MethodRow) -> list[str]:
     ]
 
 
+def headings(table: ProtocolTable) -> list[str]:
+    """The headings of a table's columns."""
+    return [heading.format(metric=table.metric) for heading in COLUMNS]
+
+
 TEXTS = (0, 9, 10)
 """Columns that are set flush left."""
 
@@ -56,8 +61,8 @@ SEEDS_COLUMN = 10
 
 STATISTICS = {
     "running": "of its training",
-    "support": "of the task's training images",
-    "transductive": "of the test images",
+    "support": "of the task's training examples",
+    "transductive": "of the test examples",
 }
 """Where batch-norm statistics come from, by the word in the column."""
 
@@ -81,7 +86,7 @@ def to_rich(table: ProtocolTable, width: int = 200) -> list[Table]:
         >>> [type(table).__name__ for table in lm.to_rich(lm.tables(rows)[0])]
         ['Table']
     """
-    lines = [COLUMNS, *(cells(row) for row in table.rows)]
+    lines = [headings(table), *(cells(row) for row in table.rows)]
     kept = _used_columns(lines)
     needed = 1 + sum(3 + max(len(line[column]) for line in lines) for column in kept)
     parts = [kept]
@@ -95,7 +100,7 @@ def to_rich(table: ProtocolTable, width: int = 200) -> list[Table]:
         )
         for column in part:
             justify: Literal["left", "right"] = "left" if column in TEXTS else "right"
-            own.add_column(COLUMNS[column], justify=justify, no_wrap=0 < column < 10, min_width=0 if column else 16)
+            own.add_column(lines[0][column], justify=justify, no_wrap=0 < column < 10, min_width=0 if column else 16)
         for line in lines[1:]:
             own.add_row(*(escape(line[column]) for column in part))
         drawn.append(own)
@@ -143,7 +148,7 @@ def to_markdown(table: ProtocolTable) -> str:
         >>> lm.to_markdown(lm.tables(rows)[0]).splitlines()[0]
         '### Few-shot episodes: 5-way 1-shot'
     """
-    rows = [COLUMNS, *(cells(row) for row in table.rows)]
+    rows = [headings(table), *(cells(row) for row in table.rows)]
     kept = _used_columns(rows)
     ruler = ["---" if column in TEXTS else "---:" for column in kept]
     lines = [[row[column] for column in kept] for row in rows]
@@ -162,21 +167,25 @@ def markdown_lines(lines: Sequence[Sequence[str]]) -> str:
 def notes(table: ProtocolTable) -> str:
     """What the columns mean."""
     several = any(len(row.seed_numbers) > 1 for row in table.rows)
-    text = f"Accuracy: mean over {table.units}{' and seeds' if several else ''} with its 95 % interval (Student's t"
+    metric = table.metric[:1].upper() + table.metric[1:]
+    text = f"{metric}: mean over {table.units}{' and seeds' if several else ''} with its 95 % interval (Student's t"
     text += f" over {table.units})." if several else ")."
     if several:
         text += " Over seeds: the same mean with its 95 % interval over seeds."
     if table.units == "seeds":
-        text = "Accuracy: mean over seeds. Over seeds: the same mean with its 95 % interval (Student's t)."
+        text = f"{metric}: mean over seeds. Over seeds: the same mean with its 95 % interval (Student's t)."
     if table.units == "test examples":
-        text = "Accuracy: share of the test images that are classified correctly, with its 95 % interval (Wilson)."
+        what = "over the test examples, with its 95 % interval"
+        if table.metric == ACCURACY:
+            what = "share of the test examples that are classified correctly, with its 95 % interval (Wilson)"
+        text = f"{metric}: {what}."
     if len(seeds := {row.seed_numbers for row in table.rows}) == 1:
         (numbers,) = seeds
         text += f" All rows: {'seeds' if len(numbers) > 1 else 'seed'} {', '.join(map(str, numbers))}."
     if table.reference is not None:
         text += f" Difference: to '{table.reference}', in percentage points, with its 95 % interval (paired bootstrap)."
     text += (
-        " Costs: training FLOPs (3 × forward multiply-adds × images) and time."
+        " Costs: training FLOPs (3 × forward multiply-adds × examples) and time."
         if table.account == "flops"
         else " Costs: queries, each an architecture whose score was looked up, and time."
     )
@@ -190,7 +199,7 @@ def notes(table: ProtocolTable) -> str:
     if table.scratch is not None:
         text += (
             " Pays after: number of tasks from which meta-training once costs less than searching every task from "
-            f"scratch by '{table.scratch}' (counted up to where that is within half a point of its final accuracy)."
+            f"scratch by '{table.scratch}' (counted up to where that is within half a point of its final score)."
         )
     if modes := [mode for mode in dict.fromkeys(row.batch_norm for row in table.rows) if mode in STATISTICS]:
         text += f" Batch norm: the network normalises with the statistics {_listed(modes)}."

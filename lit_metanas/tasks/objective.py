@@ -6,11 +6,13 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from lit_metanas.tasks.inputs import Preprocessing
 
 BLANK = 0
 """The output for nothing, of networks with outputs for each step: behind an example's end it has the score 0, and all
@@ -18,6 +20,13 @@ others have ``NEVER``."""
 
 NEVER = -1e9
 """The score of what cannot be; infinite ones have no gradients."""
+
+
+class Examples(Protocol):
+    """What a task knows of its examples: see ``Task``."""
+
+    classes: tuple[str, ...]
+    preprocessing: Preprocessing | None
 
 
 class Judged(NamedTuple):
@@ -94,6 +103,20 @@ class Objective(ABC):
         """Compare predictions with targets."""
 
     @abstractmethod
+    def answers(self, targets: Tensor) -> list[Any]:
+        """The predictions that would be right."""
+
+    @abstractmethod
+    def show(self, predictions: Sequence[Any], inputs: Tensor, examples: Examples) -> list[str]:
+        """Each prediction in words.
+
+        Args:
+            predictions: what the scores say.
+            inputs: of which they say it, shape ``(n, *shape)``.
+            examples: what the task knows of its examples.
+        """
+
+    @abstractmethod
     def check_targets(self, name: str, targets: Tensor) -> None:
         """Find targets that are none.
 
@@ -136,6 +159,15 @@ class Classification(Objective):
     def predictions(self, scores: Tensor) -> list[int]:
         """The class of the largest score."""
         return scores.argmax(1).tolist()
+
+    def answers(self, targets: Tensor) -> list[int]:
+        """The classes."""
+        return targets.tolist()
+
+    def show(self, predictions: Sequence[int], inputs: Tensor, examples: Examples) -> list[str]:
+        """The names of the classes, or their numbers where they have none."""
+        names = examples.classes or tuple(map(str, range(self.way)))
+        return [names[label] for label in predictions]
 
     def check_targets(self, name: str, targets: Tensor) -> None:
         """Find labels that are not class indices, or not one for each example."""
@@ -214,6 +246,15 @@ class Transcription(Objective):
             return [beam_search(row, self.beam) for row in scores.log_softmax(2).cpu()]
         return [_collapse(row) for row in scores.argmax(2).tolist()]
 
+    def answers(self, targets: Tensor) -> list[list[int]]:
+        """The symbols of each transcript."""
+        return [[symbol for symbol in row if symbol != BLANK] for row in targets.tolist()]
+
+    def show(self, predictions: Sequence[Sequence[int]], inputs: Tensor, examples: Examples) -> list[str]:
+        """The names of the symbols, or their numbers where they have none."""
+        names = ["", *(examples.classes or map(str, range(1, self.symbols + 1)))]
+        return [" ".join(names[symbol] for symbol in row) for row in predictions]
+
     def check_targets(self, name: str, targets: Tensor) -> None:
         """Find what is no row of symbols with zeros behind its end."""
         if targets.dim() != 2:
@@ -232,7 +273,7 @@ class Transcription(Objective):
         from torchmetrics.functional.text import edit_distance  # takes seconds
 
         said = [_as_text(row) for row in predictions]
-        meant = [_as_text([symbol for symbol in row if symbol != BLANK]) for row in targets.tolist()]
+        meant = [_as_text(row) for row in self.answers(targets)]
         errors = torch.as_tensor(edit_distance(said, meant, reduction="none")).double()
         whole = torch.tensor([float(len(text)) for text in meant], dtype=torch.float64)
         return Judged(whole - errors.reshape(-1), whole)

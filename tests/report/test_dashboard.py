@@ -213,8 +213,8 @@ def test_table_of_target_tasks(run, history):
     assert key == "target/results"
     assert [(row[0], row[1]) for row in rows] == [(f"task {i}", method) for i in range(2) for method in METHODS]
     for row, result in zip(rows, results, strict=True):
-        assert row[2:10] == [
-            result.value, result.ci95, 3, 4, 0, result.parameters, result.flops, result.cost.flops
+        assert row[2:11] == [
+            result.metric, result.value, result.ci95, 3, 4, 0, result.parameters, result.flops, result.cost.flops
         ]  # fmt: skip
         assert row[-1] == str(result.architecture)
     (file,) = run.folder.rglob("*.table.json")
@@ -223,7 +223,7 @@ def test_table_of_target_tasks(run, history):
     (text,) = run.events.Tensors("target/results/text_summary")
     lines = text.tensor_proto.string_val[0].decode().splitlines()
     assert len(lines) == 6
-    assert lines[2].startswith(f"| task 0 | random, first | {results[0].value:.4g} | ")
+    assert lines[2].startswith(f"| task 0 | random, first | accuracy | {results[0].value:.4g} | ")
     assert "random \\| second" in lines[3]
 
 

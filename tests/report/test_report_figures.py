@@ -117,7 +117,7 @@ def test_curves_mark_saturation(many):
     texts = {text.get_text() for text in axes.texts}
     assert "DARTS from scratch (ring at 384 G)" in texts  # 96 % of 400 G lies 0.4 points below the end
     assert "ring: within half a point of the end" in texts
-    assert axes.get_ylabel() == "best validation accuracy so far, %"
+    assert axes.get_ylabel() == "best validation score so far, %"
     assert inside(figure)
 
 
@@ -193,7 +193,7 @@ def test_one_task_has_one_title_in_all_figures_and_it_is_whole(make):
         replace(make(name, value=0.9, task="photos", protocol=protocol, search=300, curve=curve), images=(1000, 334))
         for name in "ab"
     ]
-    title = "Task photos: 4 classes, trained on 1000 images, tested on 334"
+    title = "Task photos: 4 classes, trained on 1000 examples, tested on 334"
     for drawn in (draw_curves(rows), draw_costs(tables(rows))):
         (axes,) = drawn.axes
         assert axes.get_title(loc="left").replace("\n", " ") == title

@@ -114,7 +114,7 @@ def test_what_intervals_are_over(make, many):
     assert table.units == "test examples"
     assert cells(table.rows[0])[1] == "50.0 ± 3.0"
     text = to_markdown(table)
-    assert "share of the test images that are classified correctly, with its 95 % interval" in text
+    assert "share of the test examples that are classified correctly, with its 95 % interval" in text
     text = to_markdown(tables(many)[1])
     assert "Accuracy: mean over target tasks and seeds with its 95 % interval (Student's t over target tasks)." in text
     assert "Over seeds: the same mean with its 95 % interval over seeds." in text
@@ -135,7 +135,7 @@ def test_seeds_are_a_column_only_where_rows_differ_in_them(make):
 
 def test_where_batch_norm_statistics_come_from_is_told(make, many):
     text = to_markdown(tables([make(name, values=[0.5, 0.6]) for name in "ab"])[0])
-    assert "Batch norm: the network normalises with the statistics of the task's training images (support)." in text
+    assert "Batch norm: the network normalises with the statistics of the task's training examples (support)." in text
     assert "with the statistics of its training (running)." in to_markdown(tables(many)[1])
 
 
@@ -149,7 +149,7 @@ def test_a_single_task_is_told_as_such(make, many):
 
     rows = [row("a", 0.5, meta=10**12), row("b", 0.7, search=10**11)]
     (table,) = tables(rows)
-    assert table.title == "Task folder: 10 classes, trained on 40 images, tested on 10"
+    assert table.title == "Task folder: 10 classes, trained on 40 examples, tested on 10"
     assert table.rows[0].pays_after is None
     text = to_markdown(table)
     for heading in ("over seeds", "difference", "pays after", "Pays after"):

@@ -119,7 +119,7 @@ def test_the_best_network_by_validation_is_named_with_its_folder(searches, tmp_p
     text = (tmp_path / "out" / "report.md").read_text()
     assert "| meta | photos | 0 | 70.0 | `search/children/photos/meta` |" in text
     assert "| in colour | photos | 0 | 70.0 | `colour/children/photos/in colour` |" in text
-    assert f"in {best}. Validation images are neither" in text
+    assert f"in {best}. Validation examples are neither" in text
     assert "(meta, photos, seed 0; in colour, photos, seed 0; in colour, photos, seed 1)" in text
     report(searches, "out", next_step="another")
     assert capsys.readouterr().out.endswith("Next: another\n")

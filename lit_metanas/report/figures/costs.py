@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lit_metanas.callbacks.figures import COLOURS, FAINT, INK, figure
+from lit_metanas.callbacks.figures import COLOURS, FAINT, INK, figure, label
 from lit_metanas.report.figures.panel import (
     ABOVE,
     ACCOUNTS,
@@ -79,9 +79,9 @@ def _panel(axes: Axes, table: ProtocolTable, colours: Mapping[str, int]) -> None
     places = side_by_side(wanted, step)
     ends = []
     for row, place in zip(table.rows, places, strict=True):
-        index, mean = colours[row.method], 100 * row.accuracy.mean
+        index, mean = colours[row.method], 100 * row.score.mean
         colour = COLOURS[index % len(COLOURS)]
-        for half, thickness in ((row.accuracy.half, 1.0), (row.seeds.half, 3.0)):
+        for half, thickness in ((row.score.half, 1.0), (row.seeds.half, 3.0)):
             if not math.isnan(half):
                 bounds = [max(mean - 100 * half, min(mean, 0)), min(mean + 100 * half, max(mean, 100))]
                 axes.plot([place] * 2, bounds, color=colour, linewidth=thickness,
@@ -90,7 +90,7 @@ def _panel(axes: Axes, table: ProtocolTable, colours: Mapping[str, int]) -> None
                   markeredgewidth=0.8, zorder=3)  # fmt: skip
         ends.append((place, mean, colour, _name(table, row)))
     frame(axes, table.title, f"{ACCOUNTS[table.account]} to search one task")
-    axes.set_ylabel("accuracy, %", fontsize=9, color=INK)
+    axes.set_ylabel(f"{label(table.metric)}, %", fontsize=9, color=INK)
     intervals = f"line: 95 % interval over {table.units}"
     if table.units != "seeds" and any(not math.isnan(row.seeds.half) for row in table.rows):
         intervals = f"lines: 95 % intervals, thin over {table.units}, thick over seeds"

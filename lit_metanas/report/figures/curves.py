@@ -84,7 +84,7 @@ def _panel(axes: Axes, title: str, account: str, curves: dict[str, Curve], metho
                   markeredgewidth=1.6)  # fmt: skip
         ends.append((places[-1], values[-1], colour, _text(method, curve)))
     frame(axes, title, f"{ACCOUNTS[account]} spent on searching one task")
-    axes.set_ylabel("best validation accuracy so far, %", fontsize=9, color=INK)
+    axes.set_ylabel("best validation score so far, %", fontsize=9, color=INK)
     axes.text(1, 1.015, "ring: within half a point of the end", transform=axes.transAxes, fontsize=7.5, color=FAINT,
               ha="right", va="bottom")  # fmt: skip
     ticks(axes, *axes.get_xlim())

@@ -65,7 +65,7 @@ def _panel(axes: Axes, title: str, measure: str, results: Sequence[ResultRow], m
         ends.append((*line[-1], colour, _name(result)))
     axes.set_xscale("log")
     frame(axes, title, label)
-    axes.set_ylabel("validation accuracy, %", fontsize=9, color=INK)
+    axes.set_ylabel("validation score, %", fontsize=9, color=INK)
     axes.text(1, 1.015, "ring: the chosen network", transform=axes.transAxes, fontsize=7.5, color=FAINT, ha="right",
               va="bottom")  # fmt: skip
     _ticks(axes, [scale * trial.measures[measure] for result in results for trial in result.front])

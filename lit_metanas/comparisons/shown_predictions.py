@@ -1,0 +1,67 @@
+"""Some test examples with what a network says of them, for a person to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lit_metanas.records.shown_prediction import ShownPrediction
+from lit_metanas.tasks.inputs import step_mask, trim_steps
+from lit_metanas.tasks.task import Task
+
+EXAMPLES_SHOWN = 10
+"""Examples of one network."""
+
+
+def shown_predictions(
+    task: Task, predictions: Sequence[Any], number: int = EXAMPLES_SHOWN
+) -> tuple[ShownPrediction, ...]:
+    """Some examples of the task's test part, evenly spread over it, with what was said of them.
+
+    Args:
+        task: that the network was trained on.
+        predictions: of all test examples, in their order.
+        number: of the examples to show; all where there are fewer.
+    """
+    places = torch.linspace(0, len(task.test) - 1, min(number, len(task.test))).round().long()
+    chosen = task.test.labels[places.to(task.test.labels.device)].cpu()
+    said = [predictions[place] for place in places.tolist()]
+    meant = task.goal.answers(chosen)
+    inputs = task.test.inputs[places.to(task.test.inputs.device)].cpu()
+    words = [task.goal.show(each, inputs, task) for each in (said, meant)]
+    return tuple(
+        ShownPrediction(said=own, meant=wanted, right=one == other, **_example(task, row))
+        for row, own, wanted, one, other in zip(inputs, *words, said, meant, strict=True)
+    )
+
+
+def _example(task: Task, row: Tensor) -> dict[str, Any]:
+    """One input, as a text or as a picture."""
+    if row.dim() == 1:
+        return {"example": " ".join(map(str, row.tolist())) if task.preprocessing is None else _text(task, row)}
+    if row.dim() == 2:
+        return {"picture": _rows(_heat(row).unsqueeze(2))}
+    pixels = row.float().mul(255).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0)
+    if pixels.shape[2] == 3:
+        return {"picture": _rows(pixels), "coloured": True}
+    return {"picture": _rows(pixels[:, :, :1])}
+
+
+def _text(task: Task, row: Tensor) -> str:
+    assert task.preprocessing is not None
+    (shown,) = task.preprocessing.show(row[None])
+    return shown
+
+
+def _heat(row: Tensor) -> Tensor:
+    """A series as grey levels, step by step from the left, its first feature at the bottom."""
+    series = trim_steps(row[None])[0, :-1] if bool(step_mask(row[None]).any()) else row[:-1, :1]
+    low, high = series.min(), series.max()
+    return ((series - low) / (high - low).clamp(min=1e-9) * 255).round().to(torch.uint8).flip(0)
+
+
+def _rows(pixels: Tensor) -> tuple[str, ...]:
+    return tuple(bytes(row.flatten().tolist()).hex() for row in pixels)

@@ -1,0 +1,52 @@
+"""What a trained network said of some test examples, as a person looks at them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+LONGEST_ROW, MOST_ROWS = 4_096, 4_096
+"""Most numbers in a row of a picture, and most rows."""
+
+
+@dataclass(frozen=True)
+class ShownPrediction:
+    """What a network said of one test example.
+
+    Attributes:
+        said: its prediction, in words.
+        meant: what would have been right.
+        right: whether the two are the same.
+        example: the example as a text; empty where a picture shows it.
+        picture: the example as a picture, from the uppermost row of pixels on: each level from 0 to 255 as two
+            hexadecimal digits, three levels a pixel where it is coloured; empty where a text shows it.
+        coloured: whether the picture is.
+
+    Raises:
+        ValueError: the picture is none.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> lm.ShownPrediction("mail", "letter", False, picture=("00ff", "ff00")).levels()
+        [[0, 255], [255, 0]]
+    """
+
+    said: str
+    meant: str
+    right: bool
+    example: str = ""
+    picture: tuple[str, ...] = ()
+    coloured: bool = False
+
+    def __post_init__(self) -> None:
+        digits = 6 if self.coloured else 2
+        widths = {len(row) for row in self.picture}
+        if len(widths) > 1 or any(width % digits or not 0 < width <= 2 * LONGEST_ROW for width in widths):
+            raise ValueError("the rows of its picture are not of one length")
+        if len(self.picture) > MOST_ROWS or not all(re.fullmatch("[0-9a-f]+", row) for row in self.picture):
+            raise ValueError("its picture is not one of hexadecimal digits")
+
+    def levels(self) -> list[list[int]] | list[list[list[int]]]:
+        """The picture's levels, by row and pixel; of a coloured one by channel, too."""
+        rows = [list(bytes.fromhex(row)) for row in self.picture]
+        return [[row[at : at + 3] for at in range(0, len(row), 3)] for row in rows] if self.coloured else rows

@@ -1,0 +1,126 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import lit_metanas as lm
+from lit_metanas.records.result_files import kept_networks
+from lit_metanas.report.figures.predictions import draw_predictions, prediction_lines
+from lit_metanas.report.report_verb import report
+
+TEXTS = (
+    lm.ShownPrediction("flight", "flight", True, example="book a flight"),
+    lm.ShownPrediction("table", "cab", False, example="a | cab <script>![x](http://y)\n now"),
+)
+
+
+def test_predictions_come_back_from_their_file(tmp_path):
+    pictures = (lm.ShownPrediction("a", "b", False, picture=("00ff10", "0102ff"), coloured=True),)
+    lm.write_predictions(tmp_path / "predictions.json", [*TEXTS, *pictures])
+    assert lm.read_predictions(tmp_path / "predictions.json") == [*TEXTS, *pictures]
+    assert pictures[0].levels() == [[[0, 255, 16]], [[1, 2, 255]]]
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"picture": ["00", "0000"]}, "not of one length"),
+        ({"picture": ["0"]}, "not of one length"),
+        ({"picture": ["00"], "coloured": True}, "not of one length"),
+        ({"picture": ["zz"]}, "not one of hexadecimal digits"),
+        ({"picture": ["00"] * 5000}, "not one of hexadecimal digits"),
+        ({"picture": ["00" * 4999]}, "not of one length"),
+        ({"right": "yes"}, "right"),
+    ],
+)
+def test_a_damaged_file_is_told_in_a_sentence(tmp_path, changed, said):
+    file = tmp_path / "predictions.json"
+    plain = {"said": "a", "meant": "b", "right": False, "example": "", "picture": [], "coloured": False, **changed}
+    file.write_text(json.dumps({"schema": 1, "predictions": [plain]}))
+    with pytest.raises(ValueError, match=said) as caught:
+        lm.read_predictions(file)
+    assert str(file) in str(caught.value)
+
+
+def test_texts_are_shown_as_they_are():
+    lines = prediction_lines(TEXTS)
+    assert lines[2] == ("✓", "book a flight", "flight", "flight")
+    assert lines[3][1] == "a | cab \\<script\\>\\!\\[x\\](http://y)\N{REPLACEMENT CHARACTER} now"
+    assert draw_predictions(TEXTS) is None
+    assert prediction_lines(()) == []
+
+
+def test_pictures_are_drawn_upright(tmp_path):
+    rows = tuple(bytes([255 if row < 2 else 0] * 6).hex() for row in range(6))  # white above, black below
+    drawn = draw_predictions([lm.ShownPrediction("a $b", "c", False, picture=rows)])
+    drawn.savefig(tmp_path / "drawn.png")
+    (axes,) = drawn.axes
+    (shown,) = axes.images
+    assert np.asarray(shown.get_array())[:, 0].tolist() == [255, 255, 0, 0, 0, 0]
+    assert axes.get_ylim() == (5.5, -0.5)  # the first row is the uppermost
+    assert axes.get_title("left") == "✗ a \\$b\nis: c"
+    with Image.open(tmp_path / "drawn.png") as image:
+        assert image.size[0] > 300
+
+
+@pytest.mark.parametrize("kind", ["images", "texts"])
+def test_a_search_leaves_predictions_and_its_report_shows_them(tmp_path, kind):
+    if kind == "images":
+        task = lm.task_from_arrays(torch.rand(60, 3, 8, 8), torch.arange(60) % 2)
+        space = lm.LayeredSpace(widths=(4,))
+    else:
+        sentences = {name: [f"{name} number {n}" for n in range(30)] for name in ("cat", "dog")}
+        source = lm.SentenceSource(sentences, train=["cat", "dog"])
+        task = lm.draw_task(source, "train", way=2, train=8, val=2, test=20)
+        space = lm.SequenceSpace(widths=(4,), operations=("conv_3",), depths=(1,))
+    comparison = lm.TargetSearch(
+        space=space,
+        methods={"random": lm.RandomArchitecture()},
+        recipe=lm.Recipe(epochs=1),
+        directory=str(tmp_path / "search"),
+    )
+    trainer = lm.Trainer(accelerator="cpu", logger=False, enable_progress_bar=False)
+    loader = torch.utils.data.DataLoader([task], batch_size=None, collate_fn=lambda one: one)
+    trainer.predict(comparison, loader)
+    (network,) = kept_networks(tmp_path / "search", "predictions.json")
+    shown = lm.read_predictions(network.folder / "predictions.json")
+    weights = torch.load(network.folder / "weights.pt", weights_only=True)
+    child = space.child(network.row.architecture, task.shape, task.way, None)
+    child.load_state_dict(weights)
+    said = child.eval()(task.test.inputs).argmax(1)
+    places = torch.linspace(0, len(task.test) - 1, min(10, len(task.test))).round().long()
+    names = task.classes
+    assert [one.said for one in shown] == [names[label] for label in said[places]]
+    assert [one.meant for one in shown] == [names[label] for label in task.test.labels[places]]
+    assert [one.right for one in shown] == (said == task.test.labels)[places].tolist()
+    if kind == "images":
+        assert all(one.coloured and len(one.picture) == 8 and len(one.picture[0]) == 48 for one in shown)
+        levels = torch.tensor(shown[3].levels())
+        assert torch.allclose(levels.permute(2, 0, 1) / 255, task.test.inputs[places[3]], atol=0.5 / 255 + 1e-6)
+    else:
+        assert shown[0].example == task.preprocessing.show(task.test.inputs[:1])[0]
+    report([str(tmp_path / "search" / "results.json")], str(tmp_path / "report"))
+    text = (tmp_path / "report" / "report.md").read_text()
+    assert "## Predictions" in text
+    assert f"{len(shown)} test examples, spread evenly over all: {sum(one.right for one in shown)} right." in text
+    assert ("predictions.png" in text) == (kind == "images") == (tmp_path / "report" / "predictions.png").exists()
+
+
+def test_a_table_names_the_metric_that_it_shows():
+    spent = lm.Cost(queries=1, flops=10)
+    rows = [
+        lm.ResultRow(
+            "random", "digits", "SequenceSpace", None, {}, 0, lm.Protocol("target", 11, 5, "running"),
+            value, 0.01, spent, lm.Cost(), 1, 1, images=(50, 20), metric=metric,
+        )
+        for value, metric in ((0.7, "word accuracy"), (0.9, "accuracy"))
+    ]  # fmt: skip
+    words, classes = lm.tables(rows)
+    assert words.title == "Task digits: trained on 50 examples, tested on 20"
+    assert classes.title == "Task digits: 11 classes, trained on 50 examples, tested on 20"
+    text = lm.to_markdown(words)
+    assert "| word accuracy % |" in text
+    assert "Word accuracy: over the test examples, with its 95 % interval." in text
+    assert "| accuracy % |" in lm.to_markdown(classes)
