@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
@@ -90,6 +92,7 @@ class EpisodeDataModule(LightningDataModule):
         self.eval_seed = eval_seed
         self.within_group = within_group
         self.num_workers = num_workers
+        self._loaders: list[EpisodeLoader] = []
         self._require_ranges()
 
     @property
@@ -143,7 +146,7 @@ class EpisodeDataModule(LightningDataModule):
         """Return a loader of ``steps_per_epoch`` batches an epoch."""
         episodes = self.steps_per_epoch * self.tasks_per_step
         sampler = EpisodeSampler(episodes, self.tasks_per_step, self._rank, self.world_size)
-        return EpisodeLoader(self.stream("train"), sampler, self.num_workers, done=self._trained_batches)
+        return self._loader("train", sampler, done=self._trained_batches)
 
     def val_dataloader(self) -> EpisodeLoader:
         """Return a loader of the validation episodes."""
@@ -159,7 +162,22 @@ class EpisodeDataModule(LightningDataModule):
 
     def _eval_loader(self, subset: Subset, episodes: int) -> EpisodeLoader:
         sampler = EpisodeSampler(episodes, self.eval_tasks_per_step, self._rank, self.world_size, renewed=False)
-        return EpisodeLoader(self.stream(subset), sampler, self.num_workers)
+        return self._loader(subset, sampler)
+
+    def _loader(
+        self, subset: Subset, sampler: EpisodeSampler, done: Callable[[], int | None] | None = None
+    ) -> EpisodeLoader:
+        self._loaders.append(EpisodeLoader(self.stream(subset), sampler, self.num_workers, done=done))
+        return self._loaders[-1]
+
+    def teardown(self, stage: str) -> None:
+        """Let the processes end that draw episodes ahead."""
+        while self._loaders:
+            self._loaders.pop().end_workers()
+
+    def on_exception(self, exception: BaseException) -> None:
+        """Let the processes end that draw episodes ahead."""
+        self.teardown("fit")
 
     @property
     def _rank(self) -> int:

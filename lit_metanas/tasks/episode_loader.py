@@ -136,13 +136,8 @@ class EpisodeLoader:
         self._done = done
         self._handed_out = 0
         self._resume: Key | None = None
-        self._loader: DataLoader[Episode] = DataLoader(
-            stream,
-            batch_sampler=sampler,
-            num_workers=num_workers,
-            collate_fn=_as_list,
-            persistent_workers=num_workers > 0,
-        )
+        self._num_workers = num_workers
+        self._loader = self._make_loader()
 
     def __len__(self) -> int:
         """Return the number of batches of a whole epoch."""
@@ -162,6 +157,22 @@ class EpisodeLoader:
         """Return the epoch and the number of its batches that are done."""
         done = self._done() if self._done is not None else None
         return {"epoch": self.sampler.epoch, "batch": self._handed_out if done is None else done}
+
+    def end_workers(self) -> None:
+        """Let the processes end that draw ahead; the next epoch starts others.
+
+        Left to the garbage collector, which may take their queues before them, each is waited for in vain for seconds.
+        """
+        self._loader = self._make_loader()
+
+    def _make_loader(self) -> DataLoader[Episode]:
+        return DataLoader(
+            self.stream,
+            batch_sampler=self.sampler,
+            num_workers=self._num_workers,
+            collate_fn=_as_list,
+            persistent_workers=self._num_workers > 0,
+        )
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Continue after the batches that were done, if the next epoch to be loaded is theirs."""

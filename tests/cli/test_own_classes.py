@@ -72,21 +72,26 @@ def test_the_package_is_a_program() -> None:
 
 
 @pytest.mark.parametrize(
-    ("module", "text", "cause"),
+    ("module", "text", "cause", "debug"),
     [
         (
             "lacks",
             "import os\nimport no_such_module",
             "ModuleNotFoundError: No module named 'no_such_module', lacks.py",
+            "0",
         ),
-        ("lacks_own", "from lacks_own2 import x", "ModuleNotFoundError: No module named 'lacks_own2', lacks_own.py"),
-        ("unclosed", "class Small(", "SyntaxError: '(' was never closed (unclosed.py, line 1)"),
-        ("unnamed", "\nx = undefined", "NameError: name 'undefined' is not defined, unnamed.py, line 2"),
-        ("untorch", "import torch\ntorch.nothing", "AttributeError: module 'torch' has no attribute 'nothing'"),
-        ("uncommon", "raise RuntimeError('the moon')", "RuntimeError: the moon, uncommon.py, line 1"),
+        (
+            "lacks_own",
+            "from lacks_own2 import x",
+            "ModuleNotFoundError: No module named 'lacks_own2', lacks_own.py",
+            "1",
+        ),
+        ("unclosed", "class Small(", "SyntaxError: '(' was never closed (unclosed.py, line 1)", "0"),
+        ("unnamed", "\nx = undefined", "NameError: name 'undefined' is not defined, unnamed.py, line 2", "1"),
+        ("untorch", "import torch\ntorch.nothing", "AttributeError: module 'torch' has no attribute 'nothing'", "0"),
+        ("uncommon", "raise RuntimeError('the moon')", "RuntimeError: the moon, uncommon.py, line 1", "1"),
     ],
 )
-@pytest.mark.parametrize("debug", ["0", "1"])
 def test_a_module_that_fails_is_told_with_its_cause(
     module: str, text: str, cause: str, debug: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

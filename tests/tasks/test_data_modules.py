@@ -1,5 +1,6 @@
 """Data modules: the same episodes on any number of processes and workers, and after a resume."""
 
+from multiprocessing import active_children
 from types import SimpleNamespace
 
 import pytest
@@ -143,6 +144,19 @@ def test_resume_after_every_step(coded, tmp_path, num_workers):
         resumed.fit(reader, data(coded, num_workers=num_workers), ckpt_path=tmp_path / f"step={step}.ckpt")
         assert reader.seen == want(range(3), first=step), step
         assert resumed.global_step == 9
+
+
+def test_no_worker_outlives_a_training(coded, tmp_path):
+    before = set(active_children())
+    episodes = data(coded, num_workers=1)
+    for _ in range(2):
+        trainer(tmp_path, max_epochs=1).fit(Reader(), episodes)
+        assert set(active_children()) <= before
+    failing = Reader()
+    failing.interrupt_at = 1
+    with pytest.raises(RuntimeError, match="interrupted"):
+        trainer(tmp_path, max_epochs=1).fit(failing, episodes)
+    assert set(active_children()) <= before
 
 
 def test_resume_from_the_end_of_an_epoch(coded, tmp_path):
