@@ -1,6 +1,7 @@
 """Verbs, help, and errors in one sentence."""
 
 import errno
+import gc
 import os
 import pickle
 import subprocess
@@ -39,6 +40,23 @@ def test_help_names_every_verb_and_imports_no_torch() -> None:
     assert done.returncode == 0
     assert all(f"  {verb}" in done.stdout for verb in VERBS)
     assert max(map(len, done.stdout.splitlines())) <= 120
+
+
+def test_neither_imports_nor_the_exit_look_for_garbage(monkeypatch: pytest.MonkeyPatch) -> None:
+    left: list[Callable[[], None]] = []
+    monkeypatch.setattr(command_line.atexit, "register", left.append)
+    try:
+        with command_line._collecting_nothing(before="no.such.module"):
+            assert not gc.isenabled()
+        assert gc.isenabled()
+        assert gc.get_freeze_count() > 10_000
+        assert left == [gc.freeze]
+    finally:
+        gc.unfreeze()
+    with command_line._collecting_nothing(before="lit_metanas"):
+        assert gc.isenabled()
+    assert gc.get_freeze_count() == 0
+    assert left == [gc.freeze]
 
 
 def test_version_and_no_arguments(capsys: pytest.CaptureFixture[str]) -> None:
