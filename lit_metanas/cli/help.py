@@ -71,6 +71,8 @@ PHASE = {
     "args": "further arguments of the command",
     "per_seed": "once for each seed, or once (default: true)",
     "minutes": "how long it takes, for the estimate of what is left (default: 1.0)",
+    "only_with": "an input, without which the phase is left out",
+    "only_without": "an input, with which the phase is left out",
 }
 """All keys of an experiment's phase."""
 

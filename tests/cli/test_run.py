@@ -381,6 +381,29 @@ def test_what_an_experiment_needs_is_looked_for_before_it_begins(
     assert recorder.names == ["fit", "search", "report"]
 
 
+def test_a_phase_can_depend_on_an_input(recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def phases() -> list[Phase]:
+        return [
+            Phase("fit", "fit", only_without="data"),
+            Phase("search", "search", only_without="data"),
+            Phase("search", "search", args=["--data.tasks.path={data}"], only_with="data"),
+        ]
+
+    needs = {"data": "a table"}
+    run(phases(), Path("embedded"), inputs={"data": ""}, needs=needs, execute=recorder)
+    assert recorder.names == ["fit", "search"]
+    Path("mine.csv").touch()
+    run(phases(), Path("own"), inputs={"data": "mine.csv"}, needs=needs, execute=recorder)
+    assert recorder.names[2:] == ["search"]
+    assert recorder.calls[-1][-1] == "--data.tasks.path=mine.csv"
+    with pytest.raises(UsageError, match=r"'inputs\.data' is 'lost\.csv', which is not there"):
+        run(phases(), Path("lost"), inputs={"data": "lost.csv"}, needs=needs, execute=recorder)
+    with pytest.raises(UsageError, match=r"Phase 'fit' asks for the input 'data', which 'inputs' does not have\."):
+        run(phases(), Path("other"), execute=recorder)
+
+
 def test_seeds_that_no_phase_has_are_refused(phases: list[Phase], recorder: Recorder) -> None:
     once = Phase("report", "report", args=["--output={folder}"], per_seed=False)
     with pytest.raises(UsageError, match=r"'seeds' is \[0, 1\], but each phase is done once, for all seeds: give one"):

@@ -33,7 +33,9 @@ an input's name         what ``inputs`` says, or ``--inputs.NAME`` on the comman
 
 In a phase of all seeds (``per_seed: false``) an argument with ``{seed}`` or ``{run}`` is repeated for each seed. An
 argument with a word that ``methods`` says is null is left out. ``args`` of the experiment are those of all phases of
-a verb. ``needs`` names inputs that must be files or folders, and says where one gets them; nothing begins without.
+a verb. ``needs`` names inputs that must be files or folders, and says where one gets them; nothing begins without, but
+where an empty one leaves out phases. A phase ``only_with`` an input is left out where that is empty, and a phase
+``only_without`` it where it is not: so one's own data can take the place of what an experiment begins with.
 Paths are relative to the file that they stand in.
 """
 
@@ -43,7 +45,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
@@ -97,6 +99,8 @@ class Phase:
         args: further arguments.
         per_seed: once for each seed, in ``{run}/{name}``, or once, in ``{directory}/{name}``.
         minutes: how long it takes on two CPU cores; only for the estimate of what is left.
+        only_with: an input, without which the phase is left out.
+        only_without: an input, with which it is.
     """
 
     verb: str
@@ -106,6 +110,8 @@ class Phase:
     args: list[str] = field(default_factory=list)
     per_seed: bool = True
     minutes: float = 1.0
+    only_with: str = ""
+    only_without: str = ""
 
 
 @dataclass(frozen=True)
@@ -146,7 +152,8 @@ def plan(
         raise UsageError(f"'args.{verb}' matches no phase{near_miss(verb, {phase.verb for phase in phases})}")
     phases = [replace(phase, args=[*args.get(phase.verb, ()), *phase.args]) for phase in phases]
     _check_inputs(inputs, phases, methods)
-    phases = [one for phase in phases for one in _expand(phase, protocols, methods)]
+    optional = {phase.only_without for phase in phases}
+    phases = [one for phase in phases if _wanted(phase, inputs) for one in _expand(phase, protocols, methods)]
     names = [phase.name for phase in phases]
     if not phases or len(set(names)) < len(names):
         raise UsageError("'phases' needs at least one phase, and each a 'name' of its own.")
@@ -159,7 +166,7 @@ def plan(
         )
     if not all(0 <= seed < 2**32 for seed in seeds):
         raise UsageError(f"'seeds' is {shorten(str(seeds))}: give numbers from 0 to {2**32 - 1}.")
-    _check_needs(needs or {}, inputs)
+    _check_needs(needs or {}, inputs, optional)
     words = {**inputs, "directory": str(directory)}
     steps: list[Step] = []
     start = 0
@@ -172,6 +179,16 @@ def plan(
                 steps.append(_step(phase, seed, seeds, words, steps))
         start = end
     return steps
+
+
+def _wanted(phase: Phase, inputs: Mapping[str, str]) -> bool:
+    """Whether the inputs are given that a phase needs, and those are not in whose absence alone it is done."""
+    for name in (phase.only_with, phase.only_without):
+        if name and name not in inputs:
+            raise UsageError(
+                f"Phase '{phase.name}' asks for the input '{shorten(name)}', which 'inputs' does not have."
+            )
+    return bool(inputs.get(phase.only_with, "x")) and not inputs.get(phase.only_without)
 
 
 def _check_phases(phases: Sequence[Phase]) -> None:
@@ -192,6 +209,7 @@ def _check_inputs(inputs: Mapping[str, str], phases: list[Phase], methods: Mappi
     taken = {*OWN, *(word for words in methods.values() for word in words)}
     texts = [text for phase in phases for text in (*phase.args, *map(os.fspath, phase.config))]
     used = {name for text in texts for name in WORD.findall(text)}
+    used |= {name for phase in phases for name in (phase.only_with, phase.only_without) if name}
     for name in sorted(inputs):
         if name in taken:
             raise UsageError(f"'inputs.{name}' cannot be given: '{{{name}}}' is reserved; choose another name.")
@@ -199,12 +217,12 @@ def _check_inputs(inputs: Mapping[str, str], phases: list[Phase], methods: Mappi
             raise UsageError(f"'inputs.{name}' is used by no phase{near_miss(name, used)}")
 
 
-def _check_needs(needs: Mapping[str, str], inputs: Mapping[str, str]) -> None:
+def _check_needs(needs: Mapping[str, str], inputs: Mapping[str, str], optional: Collection[str]) -> None:
     """Refuse an experiment that would stop halfway, at the phase that reads what is not there."""
     for name, what in needs.items():
         if name not in inputs:
             raise UsageError(f"'needs.{name}' is no input{near_miss(name, inputs)}")
-        if not os.path.exists(inputs[name]):
+        if not os.path.exists(inputs[name]) and not (name in optional and not inputs[name]):
             raise UsageError(
                 f"'inputs.{name}' is '{inputs[name]}', which is not there: give, by --inputs.{name}, {what}."
             )
