@@ -188,7 +188,13 @@ def write_report(
     examples = _show_predictions(folder, looked_at)
     write_markdown(folder / "report.md", made, pictures, networks, examples)
     files = {folder / "report.md": "report", **{folder / picture.file: picture.title for picture in pictures}}
+    if PREDICTED in examples:
+        files[folder / PREDICTED] = "Predictions"
     return Report(tuple(made), files)
+
+
+PREDICTED = "predictions.png"
+"""The figure of what a network says of some test examples."""
 
 
 def _looked_at(results: Sequence[str]) -> KeptNetwork | None:
@@ -209,8 +215,8 @@ def _show_predictions(folder: Path, network: KeptNetwork | None) -> str:
         f"{number_of(len(predictions), 'test example')}, spread evenly over all: {right} right."
     ]
     if (drawn := draw_predictions(predictions)) is not None:
-        save(drawn, folder / "predictions.png")
-        parts.append("![Predictions](predictions.png)")
+        save(drawn, folder / PREDICTED)
+        parts.append(f"![Predictions]({PREDICTED})")
     if lines := prediction_lines(predictions):
         parts.append(markdown_lines(lines))
     return "\n\n".join(parts) + "\n"

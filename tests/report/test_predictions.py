@@ -66,7 +66,7 @@ def test_pictures_are_drawn_upright(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["images", "texts"])
-def test_a_search_leaves_predictions_and_its_report_shows_them(tmp_path, kind):
+def test_a_search_leaves_predictions_and_its_report_shows_them(tmp_path, kind, capsys):
     if kind == "images":
         task = lm.task_from_arrays(torch.rand(60, 3, 8, 8), torch.arange(60) % 2)
         space = lm.LayeredSpace(widths=(4,))
@@ -102,6 +102,7 @@ def test_a_search_leaves_predictions_and_its_report_shows_them(tmp_path, kind):
     else:
         assert shown[0].example == task.preprocessing.show(task.test.inputs[:1])[0]
     report([str(tmp_path / "search" / "results.json")], str(tmp_path / "report"))
+    assert ("predictions.png" in capsys.readouterr().out) == (kind == "images")
     text = (tmp_path / "report" / "report.md").read_text()
     assert "## Predictions" in text
     assert f"{len(shown)} test examples, spread evenly over all: {sum(one.right for one in shown)} right." in text
