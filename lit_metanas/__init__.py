@@ -33,8 +33,8 @@ _NAMES = {
         "NewSounds NewTexts Objective Omniglot Phrases Preprocessing RandomFeatures SentenceSource SeriesShape "
         "Shape Split SpokenWords StaticVectors Subset TableColumns TargetTaskDataModule Task TaskCollection "
         "TaskEmbedding TaskSource TextDataset TextFolder TextPreprocessing TextSource TextTable TextTask "
-        "TokenShape TorchvisionSource Transcription Words check_task draw_episode draw_task mu_law_sound shape_of "
-        "task_from_arrays task_from_dataset"
+        "TokenShape TorchvisionSource Transcription Translation Words check_task draw_episode draw_task "
+        "mu_law_sound shape_of task_from_arrays task_from_dataset"
     ),
     "spaces": (
         "Architecture Builder Candidates Choice ChoiceSpace DARTSCell ENASMacro Encoding Gate LayeredSpace "

@@ -17,7 +17,7 @@ from lit_metanas.spaces.child_network import ChildNetwork
 from lit_metanas.spaces.choice_space import ChoiceSpace
 from lit_metanas.spaces.supernet import NetworkCost, Supernet
 from lit_metanas.tasks.inputs import ImageShape, SeriesShape, Shape, TokenShape, as_shape, describe_shape, plain_shape
-from lit_metanas.tasks.objective import Objective
+from lit_metanas.tasks.objective import Objective, Scored
 
 Kind = type[ImageShape] | type[SeriesShape] | type[TokenShape]
 
@@ -29,6 +29,13 @@ BODY_SHAPES: Mapping[Kind, Shape] = {
 """A shape of each kind, for which a body is built to find its choices."""
 
 KIND_NAMES: Mapping[Kind, str] = {ImageShape: "images", SeriesShape: "series", TokenShape: "sequences of tokens"}
+
+SCORED_NAMES: Mapping[Scored, tuple[str, str]] = {
+    "input": ("an input", "SequenceSpace with other readouts than 'each'"),
+    "step": ("each step of an input", "SequenceSpace with readouts=['each']"),
+    "target": ("each step of a text to be written", "EncoderDecoderSpace"),
+}
+"""What scores are for, in words, and which space has such networks."""
 
 
 class SearchSpace(ChoiceSpace):
@@ -101,22 +108,22 @@ class SearchSpace(ChoiceSpace):
             )
 
     @property
-    def per_step(self) -> bool:
-        """Whether networks give outputs for each step of an input, instead of one for the whole."""
-        return False
+    def scored(self) -> Scored:
+        """What networks give scores for: an input, each step of it, or each step of what they write."""
+        return "input"
 
     def check_objective(self, objective: Objective) -> None:
-        """Refuse an objective that wants other outputs than the networks have.
+        """Refuse an objective that wants other scores than the networks have.
 
         Raises:
             ValueError: it does.
         """
-        if objective.per_step != self.per_step:
-            wanted, given = ("each step of an input", "the whole") if objective.per_step else ("an input", "each step")
-            fix = "readouts=['each']" if objective.per_step else "other readouts than 'each'"
+        if objective.scored != self.scored:
+            wanted, fix = SCORED_NAMES[objective.scored]
+            given, _ = SCORED_NAMES[self.scored]
             raise ValueError(
-                f"{type(objective).__name__} wants outputs for {wanted}, and {self.name} has them for {given}: take "
-                f"SequenceSpace with {fix}."
+                f"{type(objective).__name__} wants scores for {wanted}, and {self.name} has them for {given}: take "
+                f"{fix}."
             )
 
     def supernet(self, shape: Shape) -> Supernet:
@@ -156,10 +163,17 @@ class SearchSpace(ChoiceSpace):
             child.inherit(weights)
         return child
 
-    def training_scores(self, child: nn.Module, inputs: Tensor) -> list[Tensor]:
+    def training_scores(self, child: nn.Module, inputs: Tensor, targets: Tensor) -> list[Tensor]:
         """The scores that a child is trained on: its classifier's, then those of auxiliary classifiers if it has any.
 
-        Each of shape ``(n, way)``, for inputs of shape ``(n, *shape)``.
+        Args:
+            child: that is trained.
+            inputs: shape ``(n, *shape)``.
+            targets: class indices ``(n,)``, or the targets of another objective; for networks that write a text, which
+                are trained on each token given those before it.
+
+        Returns:
+            Each of shape ``(n, way)``, or ``(n, steps, way)``.
         """
         return [child(inputs)]
 

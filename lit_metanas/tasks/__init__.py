@@ -27,6 +27,7 @@ from lit_metanas.tasks.text import (
     TextTask,
     Words,
 )
+from lit_metanas.tasks.translation import Translation
 
 if TYPE_CHECKING:
     from lit_metanas.tasks.episode_data import EpisodeDataModule
@@ -86,6 +87,7 @@ __all__ = [
     "TokenShape",
     "TorchvisionSource",
     "Transcription",
+    "Translation",
     "Words",
     "check_task",
     "draw_episode",

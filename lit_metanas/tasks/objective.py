@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -25,8 +25,18 @@ NEVER = -1e9
 class Examples(Protocol):
     """What a task knows of its examples: see ``Task``."""
 
-    classes: tuple[str, ...]
-    preprocessing: Preprocessing | None
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of classes or symbols."""
+
+    @property
+    def preprocessing(self) -> Preprocessing | None:
+        """What makes inputs of raw examples."""
+
+
+Scored = Literal["input", "step", "target"]
+"""What networks give scores for: an input, ``(n, outputs)``; each step of it; or each step of what they write, both
+``(n, steps, outputs)``."""
 
 
 class Judged(NamedTuple):
@@ -60,9 +70,7 @@ class Objective(ABC):
     """What a network is trained for, and judged by.
 
     Attributes:
-        metric: what ``judge`` measures; the higher, the better, at most 1.
-        per_step: whether a network gives outputs for each step of an input, shape ``(n, steps, outputs)``, instead of
-            one for the whole, ``(n, outputs)``.
+        scored: what a network gives scores for.
 
     Example:
         >>> import torch
@@ -73,13 +81,17 @@ class Objective(ABC):
         ([0, 1, 2], 0.67)
     """
 
-    metric: ClassVar[str]
-    per_step: ClassVar[bool] = False
+    scored: ClassVar[Scored] = "input"
+
+    @property
+    @abstractmethod
+    def metric(self) -> str:
+        """What ``judge`` measures; the higher, the better, at most 1."""
 
     @property
     @abstractmethod
     def outputs(self) -> int:
-        """Numbers that a network gives, for an input or for each of its steps."""
+        """Scores that a network gives, for an input or for each step."""
 
     @abstractmethod
     def loss(self, scores: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
@@ -213,7 +225,7 @@ class Transcription(Objective):
     """
 
     metric: ClassVar[str] = "word accuracy"
-    per_step: ClassVar[bool] = True
+    scored: ClassVar[Scored] = "step"
 
     symbols: int
     beam: int = 1

@@ -159,7 +159,7 @@ class Child(LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """The objective's loss of a batch of inputs and labels."""
         inputs, labels = batch
-        scores = self.space.training_scores(self.network, inputs)
+        scores = self.space.training_scores(self.network, inputs, labels)
         smoothing = self.recipe.label_smoothing
         loss, *auxiliary = (self.objective.loss(each, labels, label_smoothing=smoothing) for each in scores)
         loss = loss + AUXILIARY_WEIGHT * sum(auxiliary) if auxiliary else loss

@@ -136,7 +136,7 @@ class DARTSCell(SearchSpace):
         """
         return CellChild(self.canonical(architecture), self.layout, shape, way, auxiliary=self.auxiliary)
 
-    def training_scores(self, child: nn.Module, inputs: Tensor) -> list[Tensor]:
+    def training_scores(self, child: nn.Module, inputs: Tensor, targets: Tensor) -> list[Tensor]:
         """The classifier's scores, and the auxiliary classifier's where there is one."""
         assert isinstance(child, CellChild)
         return child.all_scores(inputs)

@@ -16,6 +16,7 @@ from lit_metanas.spaces.sequence.step_operations import OPERATIONS, Positions
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import Supernet
 from lit_metanas.tasks.inputs import SeriesShape, Shape, TokenShape
+from lit_metanas.tasks.objective import Scored
 
 STEP_NORMS = ("layer", "none")
 STEP_POOLS = ("none", *POOLS)
@@ -105,9 +106,9 @@ class SequenceSpace(SearchSpace):
             self.choices = restrict(self.choices, fixed, self.name)
 
     @property
-    def per_step(self) -> bool:
-        """Whether the readout leaves the steps as they are."""
-        return self.layout.readouts == ("each",)
+    def scored(self) -> Scored:
+        """Each step, where the readout leaves the steps as they are."""
+        return "step" if self.layout.readouts == ("each",) else "input"
 
     def supernet(self, shape: Shape) -> Supernet:
         """Build the network that holds all candidates.

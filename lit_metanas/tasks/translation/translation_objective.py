@@ -1,0 +1,189 @@
+"""The objective of networks that write a text, and how texts are compared."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal, get_args
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lit_metanas.tasks.inputs import PADDING, Preprocessing, TokenShape, describe_shape
+from lit_metanas.tasks.objective import Examples, Judged, Objective, Scored
+from lit_metanas.tasks.text.words import split_words
+
+END = PADDING
+"""The output that ends a text."""
+
+TextMetric = Literal["chrF", "BLEU", "exact match"]
+
+LONGEST_NGRAM = 4
+"""Words, of BLEU."""
+
+
+@dataclass(frozen=True)
+class Translation(Objective):
+    """Write a text, token by token, such as an input's sentence in another language.
+
+    Targets are ``(n, longest)``, the tokens of ``target``, 0 behind the end of each. Scores are
+    ``(n, steps, outputs)``, where output 0 says that the text has ended. Networks are trained by the cross-entropy of
+    each token and of the end, given all tokens before it.
+
+    Metrics compare texts as ``target.show`` writes them, one by one, and a task's is their mean. ``chrF`` is the
+    F-score of n-grams of up to six characters, in which recall counts twice as much as precision (Popović 2015).
+    ``BLEU`` is that of a sentence, of up to four words, smoothed as Lin and Och do (2004). ``exact match`` is 1 where
+    the tokens are the same.
+
+    Attributes:
+        target: makes tokens of texts, and texts of tokens, such as ``Words``.
+        metric: ``chrF``, ``BLEU`` or ``exact match``, each from 0 to 1.
+
+    Raises:
+        ValueError: ``target`` makes no tokens, or there is no such metric.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> words = lm.Words(steps=4, least=1).fitted(["ein kleiner Hund", "ein Haus"])
+        >>> objective = lm.Translation(words)
+        >>> targets = words.encode(["ein Hund"])
+        >>> scores = 9 * torch.nn.functional.one_hot(targets, objective.outputs).float()
+        >>> objective.texts(objective.predictions(scores))
+        ['ein hund']
+        >>> objective.judge(objective.predictions(scores), targets).value
+        1.0
+
+    1. Popović. chrF: character n-gram F-score for automatic MT evaluation. WMT 2015.
+    2. Lin, Och. ORANGE: a Method for Evaluating Automatic Evaluation Metrics for Machine Translation. COLING 2004.
+    """
+
+    scored: ClassVar[Scored] = "target"
+
+    target: Preprocessing
+    metric: TextMetric = "chrF"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.target.shape, TokenShape):
+            raise ValueError(
+                f"Translation: the target's preprocessing makes {describe_shape(self.target.shape)}: give one that "
+                "makes tokens, such as Words."
+            )
+        if self.metric not in get_args(TextMetric):
+            raise ValueError(f"Translation: there is no metric '{self.metric}': use {', '.join(get_args(TextMetric))}.")
+
+    @property
+    def outputs(self) -> int:
+        """One for each token; the first one is the end."""
+        return self._shape.vocabulary
+
+    @property
+    def steps(self) -> int:
+        """Tokens that a text has at most."""
+        return self._shape.steps
+
+    @property
+    def _shape(self) -> TokenShape:
+        shape = self.target.shape
+        assert isinstance(shape, TokenShape)
+        return shape
+
+    def loss(self, scores: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
+        """Mean cross-entropy of each token of a text, and of its end, unless it fills all steps."""
+        targets = F.pad(targets, (0, scores.shape[1] - targets.shape[1]), value=END)
+        learned = F.pad(targets[:, :-1] != END, (1, 0), value=True)
+        return F.cross_entropy(scores[learned], targets[learned], label_smoothing=label_smoothing)
+
+    def predictions(self, scores: Tensor) -> list[list[int]]:
+        """The tokens of the largest scores, up to the end."""
+        rows: list[list[int]] = scores.argmax(2).tolist()
+        return [row[: row.index(END)] if END in row else row for row in rows]
+
+    def answers(self, targets: Tensor) -> list[list[int]]:
+        """The tokens of each text."""
+        return [[token for token in row if token != END] for row in targets.tolist()]
+
+    def show(self, predictions: Sequence[Sequence[int]], inputs: Tensor, examples: Examples) -> list[str]:
+        """The texts."""
+        return self.texts(predictions)
+
+    def texts(self, predictions: Sequence[Sequence[int]]) -> list[str]:
+        """What tokens say."""
+        longest = max(map(len, predictions), default=0)
+        rows = [[*row, *[END] * (longest - len(row))] for row in predictions]
+        return self.target.show(torch.tensor(rows, dtype=torch.int64).reshape(len(rows), longest))
+
+    def judge(self, predictions: Sequence[Sequence[int]], targets: Tensor) -> Judged:
+        """The metric of each text."""
+        meant = self.answers(targets)
+        if self.metric == "exact match":
+            right = [float(list(row) == other) for row, other in zip(predictions, meant, strict=True)]
+        else:
+            compare = chrf_scores if self.metric == "chrF" else bleu_scores
+            right = compare(self.texts(predictions), self.texts(meant))
+        return Judged(torch.tensor(right, dtype=torch.float64), torch.ones(len(right), dtype=torch.float64))
+
+    def check_targets(self, name: str, targets: Tensor) -> None:
+        """Find what is no row of tokens with zeros behind its end."""
+        if targets.dim() != 2:
+            raise ValueError(f"{name} has targets of shape {tuple(targets.shape)}: give (n, longest).")
+        if targets.numel() and not 0 <= int(targets.min()) <= int(targets.max()) < self.outputs:
+            raise ValueError(
+                f"{name} has target tokens from {int(targets.min())} to {int(targets.max())}: give numbers from 1 to "
+                f"{self.outputs - 1}, and 0 behind the end."
+            )
+        said = targets != END
+        if bool((said[:, 1:] & ~said[:, :-1]).any()):
+            raise ValueError(f"{name} has a 0 within a target: give 0 behind the end alone.")
+        if not bool(said.any(1).all()):
+            place = int((~said.any(1)).nonzero()[0])
+            raise ValueError(f"{name} has an empty target, that of example {place}: leave it out.")
+        if int(said.sum(1).max() if len(said) else 0) > self.steps:
+            raise ValueError(
+                f"{name} has a target of {int(said.sum(1).max())} tokens, and the target's preprocessing makes up to "
+                f"{self.steps}: cut it."
+            )
+
+
+def chrf_scores(said: Sequence[str], meant: Sequence[str]) -> list[float]:
+    """The chrF of each text with the one that is meant, from 0 to 1.
+
+    Example:
+        >>> chrf_scores(["ein hund", "a"], ["ein hund", "b"])
+        [1.0, 0.0]
+    """
+    from torchmetrics.functional.text import chrf_score  # takes seconds
+
+    if not said:
+        return []
+    # Without n-grams of words, which would make it chrF++.
+    _, scores = chrf_score(said, [[text] for text in meant], n_word_order=0, return_sentence_level_score=True)
+    return [min(1.0, round(float(score), 6)) for score in scores]
+
+
+def bleu_scores(said: Sequence[str], meant: Sequence[str]) -> list[float]:
+    """The smoothed BLEU of each text with the one that is meant, from 0 to 1.
+
+    One is added to the matches and to the number of n-grams, but of single words (Lin and Och 2004).
+
+    Example:
+        >>> bleu_scores(["ein kleiner hund", "haus"], ["ein kleiner hund", "hund"])
+        [1.0, 0.0]
+    """
+    return [_bleu(split_words(text), split_words(other)) for text, other in zip(said, meant, strict=True)]
+
+
+def _bleu(said: Sequence[str], meant: Sequence[str]) -> float:
+    logarithms = 0.0
+    for size in range(1, LONGEST_NGRAM + 1):
+        own, other = (
+            Counter(tuple(words[at : at + size]) for at in range(len(words) - size + 1)) for words in (said, meant)
+        )
+        matches, whole, added = (own & other).total(), own.total(), int(size > 1)
+        if not matches + added:
+            return 0.0
+        logarithms += math.log((matches + added) / (whole + added))
+    return math.exp(logarithms / LONGEST_NGRAM + min(0.0, 1 - len(meant) / len(said)))
