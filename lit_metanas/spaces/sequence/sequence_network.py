@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -16,9 +16,10 @@ from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.forward_pass import largest
 from lit_metanas.spaces.mixed_layers import CountedFlops
 from lit_metanas.spaces.operations import ACTIVATIONS, combine, total
+from lit_metanas.spaces.sequence.attention import Positions
 from lit_metanas.spaces.sequence.readouts import READOUTS
 from lit_metanas.spaces.sequence.step_context import Steps, current_steps, telling_steps
-from lit_metanas.spaces.sequence.step_operations import OPERATIONS, Positions, StepPool
+from lit_metanas.spaces.sequence.step_operations import OPERATIONS, StepPool
 from lit_metanas.tasks.inputs import SeriesShape, Shape, TokenShape, step_mask, trim_steps
 from lit_metanas.tasks.objective import NEVER
 
@@ -168,8 +169,8 @@ class SequenceLayer(nn.Module):
         return outputs
 
 
-class SequenceNetwork(nn.Module):
-    """Stem, layers, and a readout behind each number of layers.
+class SequenceLayers(nn.Module):
+    """Stem, and layers of which the first few are computed.
 
     Steps behind the end of all examples of a batch are left out, but for exported programs and under ``vmap``, where
     sizes cannot depend on values.
@@ -180,31 +181,84 @@ class SequenceNetwork(nn.Module):
         shape: of one input.
 
     Attributes:
-        per_step: whether the features are those of each step, shape ``(n, width, steps / stride)``.
+        depths: numbers of layers that are left.
+        width: number of channels, the largest one.
         stride: steps of an input that become one of the outputs, where there are pools in as many layers as can be.
-        refusal: why a supernet of such a body computes nothing; empty where it does.
     """
 
     def __init__(self, build: Builder, layout: SequenceLayout, shape: SeriesShape | TokenShape) -> None:
         super().__init__()
         self.shape = shape
-        self.refusal = ""
         self.depth = build.question("depth", layout.depths)
-        width = largest(build.number("width", layout.widths))
-        self.stem = Stem(shape, width, layout.stride)
-        self.layers, self.readouts = nn.ModuleDict(), nn.ModuleDict()
+        self.width = largest(build.number("width", layout.widths))
+        self.stem = Stem(shape, self.width, layout.stride)
+        self.layers = nn.ModuleDict()
         self.depths = [int(label) for label in self.depth.labels]
-        self.per_step = layout.readouts == ("each",)
         self.stride = layout.stride
         steps = -(-shape.steps // layout.stride)
         for place in range(1, max(self.depths) + 1):
             with build.where("depth", [str(depth) for depth in layout.depths if depth >= place]):
                 prefix = "" if layout.shared else f"layer{place}."
-                layer = SequenceLayer(build, layout, prefix, width=width, steps=steps)
+                layer = SequenceLayer(build, layout, prefix, width=self.width, steps=steps)
             self.layers[str(place)] = layer
             steps, self.stride = -(-steps // layer.stride), self.stride * layer.stride
+
+    def layer_outputs(self, inputs: Tensor, wanted: Collection[int]) -> dict[int, tuple[Tensor, Steps]]:
+        """The outputs of some layers, and their steps.
+
+        Args:
+            inputs: series ``(n, features, steps)`` or tokens ``(n, steps)``.
+            wanted: places of layers, from 1 on.
+
+        Returns:
+            For each place outputs ``(n, width, steps)``.
+
+        Raises:
+            ValueError: there are more steps than the network is for.
+        """
+        if not torch.compiler.is_compiling():
+            with suppress(RuntimeError):  # under vmap no value can be looked at
+                inputs = trim_steps(inputs)
+        if inputs.shape[-1] > self.shape.steps:
+            raise ValueError(
+                f"An input has {inputs.shape[-1]} steps, and the network is for up to {self.shape.steps}: cut it."
+            )
+        steps = Steps(step_mask(inputs))
+        with telling_steps(steps):
+            outputs: Tensor = self.stem(inputs)
+        steps = steps.every(self.stem.stride)
+        found: dict[int, tuple[Tensor, Steps]] = {}
+        for place in range(1, max(wanted) + 1):
+            layer = self.layers[str(place)]
+            with telling_steps(steps):
+                outputs = layer(outputs)
+            assert isinstance(layer, SequenceLayer)
+            steps = steps.every(layer.stride)
+            if place in wanted:
+                found[place] = outputs, steps
+        return found
+
+
+class SequenceNetwork(SequenceLayers):
+    """Stem, layers, and a readout behind each number of layers.
+
+    Args:
+        build: makes the open layers.
+        layout: what is open.
+        shape: of one input.
+
+    Attributes:
+        per_step: whether the features are those of each step, shape ``(n, width, steps / stride)``.
+        refusal: why a supernet of such a body computes nothing; empty where it does.
+    """
+
+    def __init__(self, build: Builder, layout: SequenceLayout, shape: SeriesShape | TokenShape) -> None:
+        super().__init__(build, layout, shape)
+        self.refusal = ""
+        self.readouts = nn.ModuleDict()
+        self.per_step = layout.readouts == ("each",)
         for depth in self.depths:
-            readouts = {label: partial(READOUTS[label], width) for label in layout.readouts}
+            readouts = {label: partial(READOUTS[label], self.width) for label in layout.readouts}
             self.readouts[str(depth)] = build.choice("readout", readouts)
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -218,28 +272,10 @@ class SequenceNetwork(nn.Module):
                 f"SequenceSpace: a supernet {self.refusal}, or search by a method that trains one network after the "
                 "other."
             )
-        if not torch.compiler.is_compiling():
-            with suppress(RuntimeError):  # under vmap no value can be looked at
-                inputs = trim_steps(inputs)
-        if inputs.shape[-1] > self.shape.steps:
-            raise ValueError(
-                f"An input has {inputs.shape[-1]} steps, and the network is for up to {self.shape.steps}: cut it."
-            )
-        steps = Steps(step_mask(inputs))
-        with telling_steps(steps):
-            outputs: Tensor = self.stem(inputs)
-        steps = steps.every(self.stem.stride)
-        wanted = self._computed_depths()
         features: dict[int, Tensor] = {}
-        for place in range(1, max(wanted) + 1):
-            layer = self.layers[str(place)]
+        for place, (outputs, steps) in self.layer_outputs(inputs, self._computed_depths()).items():
             with telling_steps(steps):
-                outputs = layer(outputs)
-            assert isinstance(layer, SequenceLayer)
-            steps = steps.every(layer.stride)
-            if place in wanted:
-                with telling_steps(steps):
-                    features[place] = self.readouts[str(place)](outputs)
+                features[place] = self.readouts[str(place)](outputs)
         return combine(self.depth.gate(), [partial(features.__getitem__, depth) for depth in self.depths])
 
     def computed_flops(self, count: CountedFlops) -> int:
@@ -275,6 +311,15 @@ class SequenceChild(BodyChild):
         if not self.per_step:
             return super().forward(inputs)
         scores: Tensor = self.head(self.body(inputs).transpose(1, 2))
-        outside = ~step_mask(inputs)[:, :: self.stride][:, : scores.shape[1], None]
-        nothing, others = scores[:, :, :1], scores[:, :, 1:]
-        return torch.cat([nothing.masked_fill(outside, 0.0), others.masked_fill(outside, NEVER)], dim=2)
+        return silenced(scores, ~step_mask(inputs)[:, :: self.stride][:, : scores.shape[1], None])
+
+
+def silenced(scores: Tensor, outside: Tensor) -> Tensor:
+    """Scores ``(n, steps, outputs)`` that say for certain that there is nothing where ``outside`` holds.
+
+    Args:
+        scores: output ``BLANK`` is that for nothing.
+        outside: shape ``(n, steps, 1)``, bool.
+    """
+    nothing, others = scores[:, :, :1], scores[:, :, 1:]
+    return torch.cat([nothing.masked_fill(outside, 0.0), others.masked_fill(outside, NEVER)], dim=2)

@@ -9,16 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from functools import partial
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lit_metanas.spaces.sequence.attention import Positions, SelfAttention
 from lit_metanas.spaces.sequence.step_context import current_steps, lowest
-
-Positions = Literal["sinusoidal", "learned", "none"]
-"""What self-attention is told of the places of steps."""
 
 
 class SeparableConvolution(nn.Sequential):
@@ -82,46 +79,6 @@ class StepPool(nn.Module):
         return f"{self.kind}, size={self.size}, stride={self.stride}"
 
 
-class SelfAttention(nn.Module):
-    """Multi-head self-attention (Vaswani et al. 2017) among the steps of an example.
-
-    Places are told where steps are compared: they are added to the inputs of this operation alone, so that the other
-    candidates do not depend on them.
-
-    Args:
-        width: number of channels.
-        steps: the most that there are.
-        heads: divides the width.
-        positions: ``sinusoidal`` as in the paper, ``learned``, or ``none``.
-    """
-
-    positions: Tensor | None
-
-    def __init__(self, width: int, steps: int, heads: int, positions: Positions) -> None:
-        super().__init__()
-        self.heads = heads
-        self.weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(3 * width, width)))
-        self.bias = nn.Parameter(torch.zeros(3 * width))
-        self.output = nn.Linear(width, width)
-        if positions == "learned":
-            self.positions = nn.Parameter(0.02 * torch.randn(steps, width))
-        else:
-            self.register_buffer("positions", sinusoids(steps, width) if positions == "sinusoidal" else None)
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Shape ``(n, width, steps)``, unchanged."""
-        rows = inputs.transpose(1, 2)
-        if self.positions is not None:
-            rows = rows + (self.positions if len(self.positions) == rows.shape[1] else self.positions[: rows.shape[1]])
-        size = inputs.shape[1] // self.heads
-        split = F.linear(rows, self.weight, self.bias).unflatten(2, (3, self.heads, size)).transpose(1, 3)
-        query, key, value = (split.select(2, part) for part in range(3))  # (n, heads, steps, size)
-        alike = query @ key.transpose(2, 3) * size**-0.5
-        weights = alike.masked_fill(current_steps().outside.unsqueeze(2), lowest(alike)).softmax(3)
-        mixed: Tensor = self.output((weights @ value).transpose(1, 2).flatten(2))
-        return mixed.transpose(1, 2)
-
-
 class Recurrence(nn.Module):
     """Gated recurrent units (Cho et al. 2014) in the form of ``torch.nn.GRU``, from the first step to the last.
 
@@ -140,11 +97,16 @@ class Recurrence(nn.Module):
         self.input_weight, self.input_bias = uniform(3 * width, channels), uniform(3 * width)
         self.hidden_weight, self.hidden_bias = uniform(3 * width, width), uniform(3 * width)
 
-    def forward(self, rows: Tensor) -> Tensor:
-        """Shape ``(n, steps, channels)`` to ``(n, steps, width)``."""
+    def forward(self, rows: Tensor, before: Tensor | None = None) -> Tensor:
+        """Shape ``(n, steps, channels)`` to ``(n, steps, width)``.
+
+        Args:
+            rows: the steps.
+            before: the output of the step before them, shape ``(n, width)``; None where there is none.
+        """
         # Not nn.GRU: it keeps its weights a second time, where torch.func's calls with other weights miss them.
         weights = (self.input_weight, self.hidden_weight, self.input_bias, self.hidden_bias)
-        start = torch.zeros_like(rows[:, 0, : self.width]).unsqueeze(0)
+        start = (torch.zeros_like(rows[:, 0, : self.width]) if before is None else before).unsqueeze(0)
         # cuDNN's recurrence cannot be differentiated twice.
         plain = torch.backends.cudnn.flags(enabled=False) if rows.is_cuda else nullcontext()
         with plain:
@@ -171,14 +133,6 @@ class BidirectionalGRU(nn.Module):
         turned = self.back(rows.gather(1, mirrored.expand(-1, -1, inputs.shape[1])))
         back = turned.gather(1, mirrored.expand(-1, -1, self.back.width))
         return torch.cat([self.ahead(rows), back], 2).transpose(1, 2)
-
-
-def sinusoids(steps: int, width: int) -> Tensor:
-    """Sines and cosines of places, of wavelengths from 2 pi to 20000 pi (Vaswani et al. 2017), ``(steps, width)``."""
-    pairs = torch.arange(width) // 2
-    rates = 10000.0 ** (-2 * pairs / width)
-    angles = torch.arange(steps)[:, None] * rates
-    return torch.where(torch.arange(width) % 2 == 0, angles.sin(), angles.cos())
 
 
 MakeOperation = Callable[[int, int, Positions], nn.Module]
