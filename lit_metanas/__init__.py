@@ -37,10 +37,10 @@ _NAMES = {
         "mu_law_sound shape_of task_from_arrays task_from_dataset"
     ),
     "spaces": (
-        "Architecture Builder Candidates Choice ChoiceSpace DARTSCell ENASMacro Encoding Gate LayeredSpace "
-        "MetaNASCell Mixture MobileMacro MobileStage NASBench101 NASBench201 NASBench201Encoding "
-        "NASBenchGraph NASBenchGraphEncoding NetworkCost OneHotEncoding SearchSpace SequenceSpace Supernet "
-        "inherit one_hot"
+        "Architecture Builder Candidates Choice ChoiceSpace DARTSCell ENASMacro Encoding EncoderDecoderSpace "
+        "Gate LayeredSpace MetaNASCell Mixture MobileMacro MobileStage NASBench101 NASBench201 "
+        "NASBench201Encoding NASBenchGraph NASBenchGraphEncoding NetworkCost OneHotEncoding SearchSpace "
+        "SequenceSpace Supernet inherit one_hot"
     ),
     "records": (
         "ArchitectureRow Budget Cost Exhausted Protocol ResultRow SearchOutcome SearchRecord ShownPrediction "

@@ -5,6 +5,7 @@ from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.cells import DARTSCell, MetaNASCell
 from lit_metanas.spaces.choice_space import ChoiceSpace
 from lit_metanas.spaces.enas_macro import ENASMacro
+from lit_metanas.spaces.encoder_decoder import EncoderDecoderSpace
 from lit_metanas.spaces.encodings import Candidates, Encoding, OneHotEncoding
 from lit_metanas.spaces.layered import LayeredSpace
 from lit_metanas.spaces.mixture import Gate, Mixture, one_hot
@@ -24,6 +25,7 @@ __all__ = [
     "ChoiceSpace",
     "DARTSCell",
     "ENASMacro",
+    "EncoderDecoderSpace",
     "Encoding",
     "Gate",
     "LayeredSpace",

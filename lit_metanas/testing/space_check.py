@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from random import Random
@@ -19,7 +18,7 @@ from lit_metanas.spaces.choice_space import ChoiceSpace
 from lit_metanas.spaces.flop_count import telling_layers
 from lit_metanas.spaces.mixture import Gate, Mixture, one_hot
 from lit_metanas.spaces.space import Kind, SearchSpace
-from lit_metanas.spaces.supernet import NetworkCost, Supernet, inherit
+from lit_metanas.spaces.supernet import Supernet
 from lit_metanas.tasks.inputs import (
     ImageShape,
     SeriesShape,
@@ -31,15 +30,11 @@ from lit_metanas.tasks.inputs import (
     inputs_like,
 )
 from lit_metanas.testing.choice_check import check_choices, require, sample_architectures
+from lit_metanas.testing.network_count import check_cost, check_same, count_network, random_inputs
+from lit_metanas.testing.step_score_check import StepScoreCheck, restrict_weights
 
-TOLERANCE = 1e-5
 LEAST_GRADIENT = 1e-9
 """Of a logit, as a share of the largest one."""
-
-CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-FREE = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.GroupNorm, nn.LayerNorm, nn.InstanceNorm2d, nn.Embedding)
-"""Layers whose parameters cost no multiply-adds in the project's account."""
-
 
 EXAMPLE_SHAPES: Mapping[Kind, Shape] = {
     ImageShape: ImageShape(1, 28, 28),
@@ -59,6 +54,10 @@ def check_space(space: ChoiceSpace, shape: Shape | None = None, way: int = 5, se
     own candidates alone; under the softmax relaxation the gradient reaches every logit whose gate the supernet looks
     at; noise is a function of the generator. A network can be built for inputs of twice the size and of another
     number of channels, too. A space without networks has its choices checked.
+
+    Where networks give scores of each step, no supernet computes, and what is checked are children: they begin with its
+    weights, their costs are what is counted, and an example's scores depend neither on its batch nor on padding. Those
+    that write depend on the tokens before a step alone, and write what they score highest.
 
     Args:
         space: the space.
@@ -81,14 +80,15 @@ def check_space(space: ChoiceSpace, shape: Shape | None = None, way: int = 5, se
     if shape is None:
         shape = EXAMPLE_SHAPES[space.shapes[0]]
     with _double_precision(seed):
-        check = _NetworkCheck(space, shape, way, seed)
+        check = _check_of(space, shape, way, seed)
         with telling_layers(getattr(check.supernet, "body", check.supernet), shape):
             for architecture in sample_architectures(space, seed):
                 check.child(architecture)
                 check.cost(architecture)
                 check.restriction(architecture)
-            check.gradients()
-            check.noise()
+            if isinstance(check, _NetworkCheck):
+                check.gradients()
+                check.noise()
         _check_other_shape(space, shape, way, seed)
 
 
@@ -96,7 +96,7 @@ def _check_other_shape(space: SearchSpace, shape: Shape, way: int, seed: int) ->
     """Supernet and child can be built for other inputs: no layer of theirs is sized by hand for those of one shape."""
     other = _other_shape(as_shape(shape))
     try:
-        check = _NetworkCheck(space, other, way, seed)
+        check = _check_of(space, other, way, seed)
         with telling_layers(getattr(check.supernet, "body", check.supernet), other):
             check.child(*sample_architectures(space, seed, 1))
     except (AssertionError, RuntimeError, ValueError) as error:
@@ -104,6 +104,10 @@ def _check_other_shape(space: SearchSpace, shape: Shape, way: int, seed: int) ->
             f"{space.name} fits {describe_shape(shape)}, but not {describe_shape(other)}, so size its layers by "
             f"`shape`: {' '.join(str(error).split())}"
         ) from error
+
+
+def _check_of(space: SearchSpace, shape: Shape, way: int, seed: int) -> _NetworkCheck | StepScoreCheck:
+    return (_NetworkCheck if space.scored == "input" else StepScoreCheck)(space, shape, way, seed)
 
 
 def _other_shape(shape: ImageShape | SeriesShape | TokenShape) -> Shape:
@@ -158,12 +162,8 @@ class _NetworkCheck:
     def cost(self, architecture: Architecture) -> None:
         """Costs are what is counted, and a sampled child computes its own candidates alone."""
         child = self.space.child(architecture, self.shape, self.way).eval()
-        cost, counted = self.space.cost(architecture, self.shape, self.way), count_network(child, self._blank(1))
-        for what, told, found in (
-            ("parameters", cost.parameters, counted.parameters),
-            ("multiply-adds", cost.flops, counted.flops),
-        ):
-            require(told == found, f"{architecture} costs {told} {what}, but its child has {found}")
+        counted = count_network(child, self._blank(1))
+        check_cost(self.space.cost(architecture, self.shape, self.way), counted, architecture)
         gates = one_hot(self.space.choices, architecture)
         computed = self._count_flops(gates)
         told = self.supernet.flops(gates)
@@ -180,19 +180,7 @@ class _NetworkCheck:
         names = sorted(architecture)
         some = Random(self.seed).sample(names, len(names) // 2)  # noqa: S311 (the same each time)
         for kept in (names, some):
-            small = self.space.restricted({name: architecture[name] for name in kept})
-            before = {choice.name: choice.labels for choice in self.space.choices}
-            after = {choice.name: choice.labels for choice in small.choices}
-            require(list(before) == list(after), f"restricted to {kept} the space has other choices")
-            for name, labels in after.items():
-                require(set(labels) <= set(before[name]), f"restricted to {kept} the choice '{name}' has new labels")
-            for name in kept:
-                require(after[name] == (architecture[name],), f"'{name}' is restricted, but has labels {after[name]}")
-            net = small.supernet(self.shape)
-            try:
-                weights = inherit(self.weights, dict(net.named_parameters()))
-            except ValueError as error:
-                raise AssertionError(f"{self.space.name}: restricted to {kept}: {error}") from None
+            small, net, weights = restrict_weights(self.space, architecture, kept, self.shape, self.weights)
             with torch.no_grad():
                 whole = self.supernet(self.query, one_hot(self.space.choices, architecture))
                 gates = one_hot(small.choices, architecture)
@@ -256,27 +244,10 @@ class _NetworkCheck:
         return inputs_like(blank_inputs(examples, self.shape), torch.empty(0))
 
     def _same(self, found: Tensor, expected: Tensor, architecture: Architecture, one: str, other: str) -> None:
-        require(found.shape == expected.shape, f"{one} gives shape {tuple(found.shape)}, {other} {expected.shape}")
-        gap = float((found - expected).abs().max()) / max(1.0, float(expected.abs().max()))
         hint = (
             ": make every layer that depends on a choice by `build`" if isinstance(self.supernet, BodySupernet) else ""
         )
-        require(gap <= TOLERANCE, f"{one} and {other} differ by {gap:.1e} for {architecture}{hint}")
-
-
-def random_inputs(examples: int, shape: Shape) -> Tensor:
-    """Normal numbers, or tokens, of PyTorch's global generator; of the lengths of series and tokens one is the most."""
-    found = as_shape(shape)
-    if isinstance(found, ImageShape):
-        return torch.randn(examples, *found)
-    lengths = torch.randint(1, found.steps + 1, (examples,))
-    lengths[0] = found.steps
-    within = torch.arange(found.steps) < lengths[:, None]
-    if isinstance(found, TokenShape):
-        return torch.randint(1, max(2, found.vocabulary), (examples, found.steps)) * within
-    series = torch.randn(examples, *found)
-    series[:, -1] = 1.0
-    return series * within[:, None]
+        check_same(found, expected, f"{architecture}{hint}", one, other)
 
 
 class _Watched(dict[str, Gate]):
@@ -306,45 +277,3 @@ def _double_precision(seed: int) -> Iterator[None]:
             yield
     finally:
         torch.set_default_dtype(before)
-
-
-def count_network(network: nn.Module, example: Tensor) -> NetworkCost:
-    """Count by forward hooks: the parameters of all layers that are called, and their multiply-adds.
-
-    Where a layer with parameters is neither a convolution, a linear map nor a normalisation, PyTorch's own counter
-    counts the multiply-adds instead.
-
-    Args:
-        network: in evaluation mode.
-        example: one input, shape ``(1, *shape)``.
-
-    Example:
-        >>> count_network(nn.Conv2d(1, 2, 3, padding=1, bias=False), torch.zeros(1, 1, 4, 4))
-        NetworkCost(parameters=18, flops=288)
-    """
-    parameters: dict[nn.Parameter, None] = {}
-    multiply_adds = 0
-    known = True
-
-    def hook(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        nonlocal multiply_adds, known
-        lists = [child for child in layer.children() if isinstance(child, nn.ParameterList | nn.ParameterDict)]
-        own = [tensor for holder in (layer, *lists) for tensor in holder.parameters(recurse=False)]
-        parameters.update(dict.fromkeys(own))
-        if isinstance(layer, CONVOLUTIONS):
-            multiply_adds += layer.weight[0].numel() * output[0].numel()
-        elif isinstance(layer, nn.Linear):
-            multiply_adds += layer.weight.numel() * math.prod(output.shape[1:-1])
-        elif own and not isinstance(layer, FREE):
-            known = False
-
-    handles = [layer.register_forward_hook(hook) for layer in network.modules()]
-    try:
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            network(example)
-    finally:
-        for handle in handles:
-            handle.remove()
-    # The counter's flop is half a multiply-add.
-    flops = multiply_adds if known else counter.get_total_flops() // 2
-    return NetworkCost(sum(parameter.numel() for parameter in parameters), flops)

@@ -18,7 +18,7 @@ from lit_metanas.spaces.sequence.readouts import READOUTS
 from lit_metanas.spaces.sequence.step_operations import OPERATIONS
 from lit_metanas.tasks.inputs import ImageShape, SeriesShape, TokenShape, blank_inputs
 from lit_metanas.testing import check_space
-from lit_metanas.testing.space_check import random_inputs
+from lit_metanas.testing.network_count import random_inputs
 
 TOKENS, SERIES = TokenShape(13, 11), SeriesShape(3, 11)
 SHAPES = pytest.mark.parametrize("shape", [TOKENS, SERIES], ids=["tokens", "series"])

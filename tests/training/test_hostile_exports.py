@@ -33,7 +33,7 @@ from lit_metanas.spaces import (
 from lit_metanas.spaces.operations import ACTIVATIONS, NORMS, POOLS, SKIPS
 from lit_metanas.spaces.sequence.step_operations import OPERATIONS
 from lit_metanas.tasks.inputs import SeriesShape, Shape, TokenShape, blank_inputs
-from lit_metanas.testing.space_check import random_inputs
+from lit_metanas.testing.network_count import random_inputs
 from lit_metanas.training import export_child, load_exported
 from lit_metanas.training.export import plain_program
 from lit_metanas.training.export.plain_program import ATEN_OPERATIONS, PlainProgram

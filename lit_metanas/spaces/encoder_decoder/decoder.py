@@ -1,0 +1,227 @@
+"""The layers that write a sequence: each step depends on what is read, and on the steps before it.
+
+They compute some further steps, given what they keep of those before (None at the beginning). So training, where all
+steps are known, and writing, step by step, are one function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lit_metanas.spaces.builder import Builder
+from lit_metanas.spaces.sequence.attention import attend, sinusoids
+from lit_metanas.spaces.sequence.step_operations import Recurrence
+
+KERNEL = 3
+"""Steps that a causal convolution sees: its own, and those before it."""
+
+Further = tuple[Tensor, Tensor]
+"""Outputs ``(n, steps, width)``, and what is kept for further steps."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a layer looks up in the sequence that is read.
+
+    Attributes:
+        key: shape ``(n, heads, steps, size)``.
+        value: the same shape.
+        outside: which steps lie behind an example's end, shape ``(n, 1, 1, steps)``, bool.
+    """
+
+    key: Tensor
+    value: Tensor
+    outside: Tensor
+
+
+class CausalRecurrence(nn.Module):
+    """Gated recurrent units (Cho et al. 2014). It keeps its last output, ``(n, width)``.
+
+    Args:
+        width: number of channels.
+        heads: not used.
+        steps: not used.
+    """
+
+    def __init__(self, width: int, heads: int, steps: int) -> None:
+        super().__init__()
+        self.ahead = Recurrence(width, width)
+
+    def forward(self, rows: Tensor, kept: Tensor | None) -> Further:
+        """Some further steps, shape ``(n, steps, width)``."""
+        outputs: Tensor = self.ahead(rows, kept)
+        return outputs, outputs.select(1, outputs.shape[1] - 1)
+
+
+class CausalConvolution(nn.Module):
+    """A convolution over a step and those before it, with gated linear units (Gehring et al. 2017).
+
+    It keeps the last inputs, ``(n, width, KERNEL - 1)``.
+
+    Args:
+        width: number of channels.
+        heads: not used.
+        steps: not used.
+    """
+
+    def __init__(self, width: int, heads: int, steps: int) -> None:
+        super().__init__()
+        self.maps = nn.Conv1d(width, 2 * width, KERNEL)
+
+    def forward(self, rows: Tensor, kept: Tensor | None) -> Further:
+        """Some further steps, shape ``(n, steps, width)``."""
+        columns = rows.transpose(1, 2)
+        columns = F.pad(columns, (KERNEL - 1, 0)) if kept is None else torch.cat([kept, columns], 2)
+        seen = columns.shape[2]
+        return F.glu(self.maps(columns), 1).transpose(1, 2), columns[:, :, seen - KERNEL + 1 : seen]
+
+
+class CausalAttention(nn.Module):
+    """Multi-head attention to a step and those before it (Vaswani et al. 2017), told of their places by sinusoids.
+
+    It keeps keys and values, ``(n, 2, heads, steps, size)``.
+
+    Args:
+        width: number of channels.
+        heads: divides the width.
+        steps: the most that are written.
+    """
+
+    positions: Tensor
+
+    def __init__(self, width: int, heads: int, steps: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(3 * width, width)))
+        self.bias = nn.Parameter(torch.zeros(3 * width))
+        self.output = nn.Linear(width, width)
+        self.register_buffer("positions", sinusoids(steps, width))
+
+    def forward(self, rows: Tensor, kept: Tensor | None) -> Further:
+        """Some further steps, shape ``(n, steps, width)``."""
+        before = 0 if kept is None else kept.shape[3]
+        steps, size = rows.shape[1], rows.shape[2] // self.heads
+        rows = rows + self.positions[before : before + steps]
+        split = F.linear(rows, self.weight, self.bias).unflatten(2, (3, self.heads, size)).transpose(1, 3)
+        query, own = split.select(2, 0), split[:, :, 1:].transpose(1, 2)
+        kept = own if kept is None else torch.cat([kept, own], 3)
+        hidden = None
+        if steps > 1:
+            places = torch.arange(before + steps, device=rows.device)
+            hidden = places > places[before:, None]
+        mixed = attend(query, kept.select(1, 0), kept.select(1, 1), hidden)
+        return self.output(mixed), kept
+
+
+CAUSAL: Mapping[str, Callable[[int, int, int], nn.Module]] = {
+    "gru": CausalRecurrence,
+    "attention": CausalAttention,
+    "conv": CausalConvolution,
+}
+"""What makes the operation of a decoder's layers for a width, a number of heads and the most steps, by label."""
+
+
+class CrossAttention(nn.Module):
+    """Multi-head attention to the sequence that is read (Vaswani et al. 2017); sinusoids tell the places in both.
+
+    Args:
+        width: number of channels.
+        heads: divides the width.
+        steps: the most that are written.
+        read: the most steps that are read.
+    """
+
+    positions: Tensor
+
+    def __init__(self, width: int, heads: int, steps: int, read: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(3 * width, width)))
+        self.bias = nn.Parameter(torch.zeros(3 * width))
+        self.output = nn.Linear(width, width)
+        self.register_buffer("positions", sinusoids(max(steps, read), width))
+
+    def recall(self, read: Tensor, outside: Tensor) -> Memory:
+        """What is looked up in a sequence.
+
+        Args:
+            read: shape ``(n, steps, width)``.
+            outside: which steps lie behind its end, shape ``(n, 1, steps)``, bool.
+        """
+        _, to_key, to_value = self.weight.chunk(3)
+        _, key_bias, value_bias = self.bias.chunk(3)
+        key = F.linear(read + self.positions[: read.shape[1]], to_key, key_bias)
+        return Memory(self._split(key), self._split(F.linear(read, to_value, value_bias)), outside.unsqueeze(2))
+
+    def forward(self, rows: Tensor, before: int, memory: Memory) -> Tensor:
+        """Steps that are written, ``(n, steps, width)``, of which so many stand before them."""
+        width = rows.shape[2]
+        rows = rows + self.positions[before : before + rows.shape[1]]
+        query = self._split(F.linear(rows, self.weight[:width], self.bias[:width]))
+        mixed: Tensor = self.output(attend(query, memory.key, memory.value, memory.outside))
+        return mixed
+
+    def _split(self, rows: Tensor) -> Tensor:
+        """Shape ``(n, steps, width)`` to ``(n, heads, steps, size)``."""
+        return rows.unflatten(2, (self.heads, rows.shape[2] // self.heads)).transpose(1, 2)
+
+
+class DecoderLayer(nn.Module):
+    """A causal operation, attention to what is read, and two maps with a ReLU between them.
+
+    Each has its input normalised, loses whole channels to dropout, and is added to its input.
+
+    Args:
+        build: makes the dropout.
+        operations: labels of the causal operation; in a child there is one.
+        rates: of dropout.
+        width: number of channels.
+        heads: of attention.
+        steps: the most that are written.
+        read: the most steps that are read.
+    """
+
+    def __init__(
+        self,
+        build: Builder,
+        operations: tuple[str, ...],
+        rates: tuple[float, ...],
+        *,
+        width: int,
+        heads: int,
+        steps: int,
+        read: int,
+    ) -> None:
+        super().__init__()
+        self.operations = nn.ModuleDict({label: CAUSAL[label](width, heads, steps) for label in operations})
+        self.cross = CrossAttention(width, heads, steps, read)
+        self.widen, self.narrow = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3))
+        self.dropout = build.dropout("decoder_dropout", rates, width)
+
+    def forward(self, rows: Tensor, before: int, memory: Memory, kept: Tensor | None) -> Further:
+        """Some further steps.
+
+        Args:
+            rows: shape ``(n, steps, width)``.
+            before: how many steps stand before them.
+            memory: of ``cross``.
+            kept: of the causal operation.
+        """
+        (operation,) = self.operations.values()
+        first, second, third = self.norms
+        outputs, kept = operation(first(rows), kept)
+        rows = rows + self._dropped(outputs)
+        rows = rows + self._dropped(self.cross(second(rows), before, memory))
+        return rows + self._dropped(self.narrow(F.relu(self.widen(third(rows))))), kept
+
+    def _dropped(self, rows: Tensor) -> Tensor:
+        if not self.training:
+            return rows
+        dropped: Tensor = self.dropout(rows.transpose(1, 2)).transpose(1, 2)
+        return dropped

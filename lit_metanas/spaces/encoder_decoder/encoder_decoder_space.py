@@ -1,0 +1,185 @@
+"""A search space of networks that read a sequence and write another one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor, nn
+
+from lit_metanas.io.text import nearest
+from lit_metanas.spaces.architecture import Architecture, check_positive, restrict
+from lit_metanas.spaces.body_networks import BodySupernet
+from lit_metanas.spaces.builder import Builder
+from lit_metanas.spaces.encoder_decoder.decoder import CAUSAL
+from lit_metanas.spaces.encoder_decoder.encoder_decoder_network import (
+    DecoderLayout,
+    EncoderDecoder,
+    EncoderDecoderChild,
+)
+from lit_metanas.spaces.sequence import SequenceSpace
+from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.spaces.supernet import Supernet
+from lit_metanas.tasks.inputs import SeriesShape, Shape, TokenShape
+from lit_metanas.tasks.objective import Objective, Scored
+
+TIED = ("yes", "no")
+
+
+class EncoderDecoderSpace(SearchSpace):
+    """Networks that read a series or tokens and write a text: the layers of a sequence space, and a decoder.
+
+    The decoder writes token by token, from 0, the begin, to 0, the end. Each of its layers is an operation on the steps
+    before, attention to what is read, and two maps; each has its input normalised, and is added to it. It attends to
+    one of the encoder's last layers, or to an average of several with learned weights.
+
+    Networks are trained on each token given those before it, and write that of the largest score. A supernet of them
+    cannot be trained: it holds the weights that networks begin with. So search by a method that trains one network
+    after the other.
+
+    Args:
+        encoder: whose layers read, with ``readouts`` ``each`` and ``pools`` ``none``; None takes the default ones.
+        decoders: the operation of the decoder's layers: ``gru`` (Cho et al. 2014), ``attention`` to the steps before
+            (Vaswani et al. 2017), ``conv``, a convolution over three steps with gated linear units (Gehring et al.
+            2017).
+        decoder_depths: numbers of the decoder's layers.
+        decoder_dropouts: probabilities that a channel is dropped in the decoder.
+        crosses: how many of the encoder's last layers are attended to; more than it has are all.
+        tied: whether tokens have the same vectors as the decoder's inputs and as its outputs: ``yes``, ``no``.
+        heads: of the decoder's attention; divides the encoder's widths.
+        target_steps: tokens that are written at most.
+        fixed: labels that single choices are restricted to, for instance ``{decoder: [gru]}``.
+
+    Raises:
+        ValueError: a label is unknown or cannot be built, or the encoder has no outputs of each step.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> encoder = lm.SequenceSpace(operations=("gru",), widths=(16,), readouts=("each",))
+        >>> space = lm.EncoderDecoderSpace(encoder, target_steps=6)
+        >>> shape = lm.TokenShape(vocabulary=50, steps=8)
+        >>> network = space.child(space.sample(torch.Generator()), shape, way=20)
+        >>> texts = torch.tensor([[7, 3, 9, 0, 0], [4, 4, 49, 1, 1]])
+        >>> network(texts).shape, network(texts, torch.tensor([[8, 4, 0], [2, 0, 0]])).shape
+        (torch.Size([2, 6, 20]), torch.Size([2, 3, 20]))
+    """
+
+    shapes = (TokenShape, SeriesShape)
+    child_class = EncoderDecoderChild
+
+    def __init__(
+        self,
+        encoder: SequenceSpace | None = None,
+        *,
+        decoders: Sequence[str] = ("gru", "attention", "conv"),
+        decoder_depths: Sequence[int] = (1, 2, 3),
+        decoder_dropouts: Sequence[float] = (0.0, 0.1, 0.3),
+        crosses: Sequence[int] = (1, 2, 3),
+        tied: Sequence[str] = TIED,
+        heads: int = 4,
+        target_steps: int = 32,
+        fixed: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        self.encoder = encoder or SequenceSpace(readouts=("each",))
+        self.target_steps = target_steps
+        self.layout = DecoderLayout(
+            operations=tuple(decoders),
+            depths=tuple(sorted(decoder_depths)),
+            crosses=tuple(sorted(crosses)),
+            tied=tuple(tied),
+            dropouts=tuple(decoder_dropouts),
+            heads=heads,
+            steps=target_steps,
+        )
+        self._check()
+        left = {choice.name: choice.labels for choice in self.encoder.choices}
+        own = {choice.name for choice in self.choices}
+        self.choices = restrict(self.choices, {name: labels for name, labels in left.items() if name in own}, self.name)
+        if fixed:
+            self.choices = restrict(self.choices, fixed, self.name)
+
+    @property
+    def scored(self) -> Scored:
+        """Each step of what they write."""
+        return "target"
+
+    def check_objective(self, objective: Objective) -> None:
+        """Refuse an objective that wants other scores, or longer texts, than the networks have.
+
+        Raises:
+            ValueError: it does.
+        """
+        super().check_objective(objective)
+        wanted = getattr(objective, "steps", self.target_steps)
+        if wanted > self.target_steps:
+            raise ValueError(
+                f"{type(objective).__name__} has texts of up to {wanted} tokens, and {self.name} writes up to "
+                f"{self.target_steps}: give target_steps={wanted}, or texts fewer 'steps'."
+            )
+
+    def canonical(self, labels: Mapping[str, str]) -> Architecture:
+        """Drop inactive choices; of numbers of layers to attend to that an encoder does not have, take the least."""
+        found = super().canonical(labels)
+        depth = int(found["depth"])
+        (cross,) = (choice for choice in self.choices if choice.name == "cross")
+        same = [label for label in cross.labels if min(int(label), depth) == min(int(found["cross"]), depth)]
+        return Architecture({**found, "cross": min(same, key=int)})
+
+    def supernet(self, shape: Shape) -> Supernet:
+        """Build what holds the weights that networks begin with; those of narrow ones are leading parts.
+
+        It refuses to compute.
+
+        Raises:
+            ValueError: the inputs are images.
+        """
+        self.check_shape(shape)
+        left = {choice.name: choice.labels for choice in self.choices}
+        return BodySupernet(self.body(shape, Builder(left)), shape, self.choices, features=max(map(int, left["width"])))
+
+    def body(self, shape: Shape, build: Builder) -> EncoderDecoder:
+        """Encoder and decoder, without the vectors of the tokens that are written."""
+        assert isinstance(shape, SeriesShape | TokenShape)
+        return EncoderDecoder(build, self.encoder.layout, self.layout, shape)
+
+    def training_scores(self, child: nn.Module, inputs: Tensor, targets: Tensor) -> list[Tensor]:
+        """Scores of each token of the targets, and of the end, given all that stand before it."""
+        return [child(inputs, targets)]
+
+    def _check(self) -> None:
+        """Refuse what cannot be built.
+
+        Raises:
+            ValueError: it cannot.
+        """
+        layout = self.layout
+        for argument, given, known in (
+            ("decoders", layout.operations, tuple(CAUSAL)),
+            ("tied", layout.tied, TIED),
+        ):
+            for label in given:
+                if label not in known:
+                    near = nearest(str(label), known)
+                    hint = f"did you mean '{near}'?" if near else f"use {', '.join(known)}."
+                    raise ValueError(f"{self.name}: unknown label '{label}' of '{argument}': {hint}")
+        numbers = {"decoder_depths": layout.depths, "crosses": layout.crosses, "decoder_dropouts": layout.dropouts}
+        for argument, found in {**numbers, "decoders": layout.operations, "tied": layout.tied}.items():
+            if not found:
+                raise ValueError(f"{self.name}: '{argument}' is empty: give one at least.")
+        least = {"the least decoder depth": min(layout.depths), "the least of 'crosses'": min(layout.crosses)}
+        check_positive(self.name, {**least, "heads": layout.heads, "target_steps": layout.steps})
+        for rate in layout.dropouts:
+            if not 0 <= rate < 1:
+                raise ValueError(f"{self.name}: dropout {rate} is not a probability below 1: use for instance 0.2.")
+        encoder = self.encoder.layout
+        if encoder.readouts != ("each",) or encoder.questions["pool"] != ("none",):
+            raise ValueError(
+                f"{self.name}: the encoder has readouts {', '.join(encoder.readouts)} and pools "
+                f"{', '.join(encoder.questions['pool'])}: give SequenceSpace readouts ['each'] and pools ['none'], as "
+                "each of its steps is attended to."
+            )
+        for width in encoder.widths:
+            if width % layout.heads:
+                raise ValueError(
+                    f"{self.name}: heads = {layout.heads} do not divide the width {width}: give multiples of it."
+                )

@@ -1,0 +1,108 @@
+"""Inputs for networks, and what is measured of networks with them."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.supernet import NetworkCost
+from lit_metanas.tasks.inputs import ImageShape, Shape, TokenShape, as_shape
+from lit_metanas.testing.choice_check import require
+
+TOLERANCE = 1e-5
+
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+FREE = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.GroupNorm, nn.LayerNorm, nn.InstanceNorm2d, nn.Embedding)
+"""Layers whose parameters cost no multiply-adds in the project's account."""
+
+
+def random_inputs(examples: int, shape: Shape) -> Tensor:
+    """Normal numbers, or tokens, of PyTorch's global generator; of the lengths of series and tokens one is the most."""
+    found = as_shape(shape)
+    if isinstance(found, ImageShape):
+        return torch.randn(examples, *found)
+    lengths = torch.randint(1, found.steps + 1, (examples,))
+    lengths[0] = found.steps
+    within = torch.arange(found.steps) < lengths[:, None]
+    if isinstance(found, TokenShape):
+        return torch.randint(1, max(2, found.vocabulary), (examples, found.steps)) * within
+    series = torch.randn(examples, *found)
+    series[:, -1] = 1.0
+    return series * within[:, None]
+
+
+def count_network(network: nn.Module, *example: Tensor) -> NetworkCost:
+    """Count by forward hooks: the parameters of all layers that are called, and their multiply-adds.
+
+    Where a layer with parameters is neither a convolution, a linear map nor a normalisation, PyTorch's own counter
+    counts the multiply-adds instead.
+
+    Args:
+        network: in evaluation mode.
+        example: one input, shape ``(1, *shape)``, and what else the network is given.
+
+    Example:
+        >>> count_network(nn.Conv2d(1, 2, 3, padding=1, bias=False), torch.zeros(1, 1, 4, 4))
+        NetworkCost(parameters=18, flops=288)
+    """
+    parameters: dict[nn.Parameter, None] = {}
+    multiply_adds = 0
+    known = True
+
+    def hook(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        nonlocal multiply_adds, known
+        lists = [child for child in layer.children() if isinstance(child, nn.ParameterList | nn.ParameterDict)]
+        own = [tensor for holder in (layer, *lists) for tensor in holder.parameters(recurse=False)]
+        parameters.update(dict.fromkeys(own))
+        if isinstance(layer, CONVOLUTIONS):
+            multiply_adds += layer.weight[0].numel() * output[0].numel()
+        elif isinstance(layer, nn.Linear):
+            multiply_adds += layer.weight.numel() * math.prod(output.shape[1:-1])
+        elif own and not isinstance(layer, FREE):
+            known = False
+
+    handles = [layer.register_forward_hook(hook) for layer in network.modules()]
+    try:
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            network(*example)
+    finally:
+        for handle in handles:
+            handle.remove()
+    # The counter's flop is half a multiply-add.
+    flops = multiply_adds if known else counter.get_total_flops() // 2
+    return NetworkCost(sum(parameter.numel() for parameter in parameters), flops)
+
+
+def check_cost(cost: NetworkCost, counted: NetworkCost, architecture: Architecture) -> None:
+    """Check what a space tells of a network's cost.
+
+    Raises:
+        AssertionError: it is not what was counted.
+    """
+    for what, told, found in (
+        ("parameters", cost.parameters, counted.parameters),
+        ("multiply-adds", cost.flops, counted.flops),
+    ):
+        require(told == found, f"{architecture} costs {told} {what}, but its child has {found}")
+
+
+def check_same(found: Tensor, expected: Tensor, of: str, one: str, other: str) -> None:
+    """Check that two networks compute the same, or nearly.
+
+    Args:
+        found: what one computes.
+        expected: what the other does.
+        of: the architecture, as the message ends.
+        one: the first network, in words.
+        other: the second one.
+
+    Raises:
+        AssertionError: they do not.
+    """
+    require(found.shape == expected.shape, f"{one} gives shape {tuple(found.shape)}, {other} {expected.shape}")
+    gap = float((found - expected).abs().max()) / max(1.0, float(expected.abs().max()))
+    require(gap <= TOLERANCE, f"{one} and {other} differ by {gap:.1e} for {of}")

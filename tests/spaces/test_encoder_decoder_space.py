@@ -1,0 +1,304 @@
+"""The encoder-decoder space: what its networks write, and what that depends on."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import yaml
+from jsonargparse import ArgumentParser
+from torch import Tensor, nn
+
+import lit_metanas as lm
+from lit_metanas.spaces.encoder_decoder.decoder import CAUSAL
+from lit_metanas.spaces.encoder_decoder.encoder_decoder_network import EncoderDecoderChild, LayerMix
+from lit_metanas.tasks.inputs import blank_inputs
+from lit_metanas.tasks.objective import NEVER
+from lit_metanas.testing import check_space
+from lit_metanas.testing.network_count import random_inputs
+
+TOKENS, SERIES = lm.TokenShape(13, 11), lm.SeriesShape(3, 11)
+SHAPES = pytest.mark.parametrize("shape", [TOKENS, SERIES], ids=["tokens", "series"])
+DECODERS = pytest.mark.parametrize("decoder", CAUSAL)
+WAY, STEPS = 7, 6
+
+
+def small_encoder(**options):
+    return lm.SequenceSpace(**{
+        "operations": ("gru",), "activations": ("Tanh",), "dropouts": (0.0,), "skips": ("residual",), "depths": (2,),
+        "widths": (8,), "readouts": ("each",), **options,
+    })  # fmt: skip
+
+
+def one(*, encoder=None, **options):
+    """A space of one network, unless options say otherwise."""
+    return lm.EncoderDecoderSpace(encoder or small_encoder(), **{
+        "decoders": ("gru",), "decoder_depths": (2,), "decoder_dropouts": (0.0,), "crosses": (1,), "tied": ("no",),
+        "heads": 2, "target_steps": STEPS, **options,
+    })  # fmt: skip
+
+
+def only(space):
+    (architecture,) = space.architectures()
+    return architecture
+
+
+def child_of(space, shape=TOKENS, seed=0) -> EncoderDecoderChild:
+    """In float64, of weights for which texts end at different steps."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        child = space.child(only(space), shape, WAY).double().eval()
+        for parameter in child.parameters():
+            parameter.data += 0.3 * torch.randn(parameter.shape, dtype=torch.float64)
+        child.head.bias.data[0] += 0.8
+    assert isinstance(child, EncoderDecoderChild)
+    return child
+
+
+def examples(shape, number=12, seed=0) -> Tensor:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        inputs = random_inputs(number, shape)
+    return inputs.double() if inputs.is_floating_point() else inputs
+
+
+@SHAPES
+@pytest.mark.parametrize(
+    "space",
+    [
+        lm.EncoderDecoderSpace(small_encoder(depths=(1, 2, 3), operations=("conv_3", "attention_2")), target_steps=5),
+        one(
+            encoder=small_encoder(widths=(4, 8), depths=(1, 2), operations=("gru", "conv_5"), stride=2),
+            decoders=tuple(CAUSAL), crosses=(1, 2), tied=("yes", "no"), decoder_depths=(1, 2),
+        ),
+    ],
+    ids=["open", "two widths"],
+)  # fmt: skip
+def test_it_passes_the_test_kit(shape, space):
+    check_space(space, shape)
+
+
+def test_the_default_space_passes_the_test_kit():
+    space = lm.EncoderDecoderSpace()
+    assert {choice.name: choice.labels for choice in space.choices}["decoder"] == ("gru", "attention", "conv")
+    check_space(space.restricted({"decoder": "attention", "depth": "1", "decoder_depth": "1"}))
+
+
+@DECODERS
+@SHAPES
+def test_scores_of_targets_depend_on_those_before_alone(decoder, shape):
+    child, inputs = child_of(one(decoders=(decoder,)), shape), examples(shape, 3)
+    targets = torch.randint(1, WAY, (3, STEPS), generator=torch.Generator().manual_seed(0))
+    scores = child(inputs, targets)
+    assert scores.shape == (3, STEPS, WAY)
+    for step in range(STEPS):
+        changed = targets.clone()
+        changed[:, step] = 1 + targets[:, step] % (WAY - 1)
+        found = child(inputs, changed)
+        assert torch.equal(found[:, : step + 1], scores[:, : step + 1])  # exactly
+        for later in range(step + 1, STEPS):
+            assert not torch.equal(found[:, later], scores[:, later]) or (decoder == "conv" and later > step + 4)
+
+
+@DECODERS
+@SHAPES
+def test_scores_of_targets_do_not_depend_on_the_batch_nor_on_padding(decoder, shape):
+    child, inputs = child_of(one(decoders=(decoder,), crosses=(2,)), shape), examples(shape)
+    targets = examples(lm.TokenShape(WAY, STEPS), 12)
+    with torch.no_grad():
+        together = child(inputs, targets)
+        for place in range(12):
+            length, said = int(lengths(inputs)[place]), int((targets[place] > 0).sum())
+            alone = child(inputs[place : place + 1, ..., :length], targets[place : place + 1, :said])
+            assert alone.shape[1] == min(said + 1, STEPS)
+            torch.testing.assert_close(alone[0], together[place, : alone.shape[1]], rtol=0, atol=1e-10)
+
+
+def lengths(inputs: Tensor) -> Tensor:
+    return (inputs if inputs.dim() == 2 else inputs[:, -1]).ne(0).sum(1)
+
+
+@DECODERS
+@SHAPES
+@pytest.mark.parametrize("tied", ["yes", "no"])
+def test_what_is_written_is_what_a_plain_loop_writes(decoder, shape, tied):
+    inputs, ends = examples(shape, 5), set()
+    for seed in range(8):
+        child = child_of(one(decoders=(decoder,), tied=(tied,)), shape, seed)
+        with torch.no_grad():
+            scores = child(inputs)
+            written = lm.Translation(target()).predictions(scores)
+            for place, text in enumerate(written):
+                assert text == written_by_a_loop(child, inputs[place : place + 1], scores[place])
+        ends |= {len(text) for text in written}
+        behind = scores[[len(text) < STEPS - 1 for text in written]][:, -1]
+        assert torch.equal(behind[:, 0], torch.zeros(len(behind), dtype=torch.float64))
+        assert bool((behind[:, 1:] == NEVER).all())
+    assert len(ends) > (2 if tied == "no" else 1)  # tied vectors make drawn networks repeat themselves
+
+
+def written_by_a_loop(child, inputs: Tensor, scores: Tensor) -> list[int]:
+    """The text of one input, each token from the whole prefix; each step has the scores that are given."""
+    said: list[int] = []
+    while len(said) < STEPS:
+        # One more token than there is, which no score depends on, so that the network sees the prefix.
+        step = child(inputs, torch.tensor([[*said, 1]]))[0, len(said)]
+        torch.testing.assert_close(step, scores[len(said)], rtol=0, atol=1e-10)
+        if not int(step.argmax()):
+            break
+        said.append(int(step.argmax()))
+    return said
+
+
+def target() -> lm.Words:
+    return lm.Words(steps=STEPS, least=1).fitted(["a b c d e"])
+
+
+@DECODERS
+@SHAPES
+def test_what_is_written_does_not_depend_on_the_batch_nor_on_padding(decoder, shape):
+    child, inputs = child_of(one(decoders=(decoder,)), shape), examples(shape)
+    with torch.no_grad():
+        together = child(inputs)
+        for place in range(12):
+            alone = child(inputs[place : place + 1, ..., : int(lengths(inputs)[place])])
+            assert alone.shape == (1, STEPS, WAY)
+            torch.testing.assert_close(alone[0], together[place], rtol=0, atol=1e-10)
+
+
+def test_writing_stops_when_all_texts_have_ended():
+    child, steps = child_of(one()), []
+    child.body.norm.register_forward_hook(lambda *given: steps.append(1))
+    with torch.no_grad():
+        child.head.bias[0] = 1e4
+        scores = child(examples(TOKENS))
+        assert len(steps) == 1
+        assert scores.shape == (12, STEPS, WAY)
+        child.head.bias[0] = -1e4
+        child(examples(TOKENS))
+    assert len(steps) == 1 + STEPS
+
+
+@DECODERS
+def test_multiply_adds_are_those_of_the_formulas(decoder):
+    """Of a text of six steps about eleven, with eight channels."""
+    space = one(decoders=(decoder,), decoder_depths=(1,), encoder=small_encoder(operations=("identity",), depths=(1,)))
+    square = 8 * 8
+    own = {"gru": 6 * square, "conv": 2 * 3 * square, "attention": 4 * square + 2 * STEPS * 8}[decoder]
+    look = 2 * square + 2 * 11 * 8  # query and output maps, and the products with keys and values
+    wanted = STEPS * (own + look + 4 * square + 8 * WAY) + 11 * 2 * square
+    assert space.cost(only(space), TOKENS, WAY).flops == wanted
+    tied = one(decoders=(decoder,), decoder_depths=(1,), tied=("yes",), encoder=space.encoder)
+    free, shared = space.cost(only(space), TOKENS, WAY), tied.cost(only(tied), TOKENS, WAY)
+    assert free.parameters - shared.parameters == 8 * WAY
+    assert free.flops == shared.flops
+
+
+def test_all_layers_that_there_are_are_attended_to():
+    space = lm.EncoderDecoderSpace(small_encoder(depths=(1, 2)), crosses=(1, 2, 3), target_steps=STEPS)
+    labels = {choice.name: choice.labels[-1] for choice in space.choices}
+    assert {cross: space.canonical({**labels, "cross": cross})["cross"] for cross in "123"} == {
+        "1": "1", "2": "2", "3": "2",
+    }  # fmt: skip
+    assert space.canonical({**labels, "depth": "1"})["cross"] == "1"
+    only_three = space.restricted({"cross": "3"})
+    assert only_three.canonical({**labels, "depth": "1"})["cross"] == "3"
+    outputs = [torch.full((1, 2, 3), value) for value in (1.0, 5.0)]
+    mix = LayerMix(3)
+    assert torch.equal(mix(outputs), torch.full((1, 2, 3), 3.0))
+    mix.logits.data[:] = torch.tensor([0.0, 3.0, 9.0]).log()
+    assert torch.allclose(mix(outputs), torch.full((1, 2, 3), 5.0))
+
+
+def test_a_child_tells_the_vectors_of_tokens_that_it_learned():
+    space = one(tied=("yes", "no"))
+    free = space.child({**labels(space), "tied": "no"}, TOKENS, WAY).eval()
+    learned = space.supernet_weights(free)
+    again = space.child({**labels(space), "tied": "no"}, TOKENS, WAY, learned).eval()
+    tied = space.child({**labels(space), "tied": "yes"}, TOKENS, WAY, learned).eval()
+    inputs = examples(TOKENS)
+    assert torch.equal(again(inputs), free(inputs))
+    assert torch.equal(tied.head.weight, free.head.weight)
+    other = space.child({**labels(space), "tied": "no"}, TOKENS, WAY + 1, learned)
+    assert other.embedding.weight.shape == (WAY + 1, 8)
+
+
+def labels(space):
+    return {choice.name: choice.labels[0] for choice in space.choices}
+
+
+def test_dropout_is_of_training_alone():
+    space = one(decoder_dropouts=(0.5,))
+    child, inputs = child_of(space), examples(TOKENS)
+    assert torch.equal(child(inputs), child(inputs))
+    child.train()
+    targets = torch.ones(12, 3, dtype=torch.int64)
+    assert not torch.equal(child(inputs, targets), child(inputs, targets))
+
+
+def test_a_supernet_refuses_to_compute():
+    space = one()
+    sentence = "a supernet cannot write texts, it only holds the weights that networks begin with: search by a method"
+    with pytest.raises(ValueError, match=sentence):
+        space.supernet(TOKENS)(blank_inputs(2, TOKENS), lm.one_hot(space.choices, only(space)))
+
+
+def test_a_target_that_is_too_long_is_told():
+    child = child_of(one())
+    with pytest.raises(ValueError, match="A target has 7 tokens, and the network writes up to 6: cut it"):
+        child(examples(TOKENS, 1), torch.ones(1, 7, dtype=torch.int64))
+    padded = nn.functional.pad(torch.ones(1, 6, dtype=torch.int64), (0, 4))
+    assert child(examples(TOKENS, 1), padded).shape == (1, STEPS, WAY)
+    words = lm.Words(steps=STEPS + 1, least=1).fitted(["a b"])
+    with pytest.raises(ValueError, match=r"texts of up to 7 tokens, and EncoderDecoderSpace writes up to 6: give targ"):
+        one().check_objective(lm.Translation(words))
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"decoders": ("atention",)}, "unknown label 'atention' of 'decoders': did you mean 'attention'?"),
+        ({"decoders": ("lstm",)}, "unknown label 'lstm' of 'decoders': use gru, attention, conv."),
+        ({"decoders": ()}, "'decoders' is empty: give one at least."),
+        ({"tied": (True,)}, "unknown label 'True' of 'tied': use yes, no."),
+        ({"crosses": (0, 1)}, "the least of 'crosses' is 0; give at least 1."),
+        ({"decoder_depths": (0,)}, "the least decoder depth is 0; give at least 1."),
+        ({"decoder_depths": ()}, "'decoder_depths' is empty: give one at least."),
+        ({"target_steps": 0}, "target_steps is 0; give at least 1."),
+        ({"decoder_dropouts": (1.0,)}, "dropout 1.0 is not a probability below 1: use for instance 0.2."),
+        ({"heads": 3}, "heads = 3 do not divide the width 8: give multiples of it."),
+        ({"encoder": lm.SequenceSpace()}, "the encoder has readouts mean, max, attention and pools none: give Sequen"),
+        (
+            {"encoder": small_encoder(pools=("max",))},
+            "the encoder has readouts each and pools max: give Seq",
+        ),
+        ({"fixed": {"decodr": ["gru"]}}, "Unknown choice 'decodr': EncoderDecoderSpace has 'decoder'"),
+    ],
+)
+def test_what_cannot_be_built_is_told_in_a_sentence(options, sentence):
+    with pytest.raises(ValueError) as caught:
+        one(**options)
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_it_can_be_written_in_yaml(tmp_path):
+    options = {
+        "encoder": {"class_path": "SequenceSpace", "init_args": {"readouts": ["each"], "depths": [1, 2],
+                    "fixed": {"layer2.operation": ["conv_3"]}}},
+        "decoders": ["gru", "conv"], "target_steps": 9, "fixed": {"tied": ["yes"]},
+    }  # fmt: skip
+    (tmp_path / "space.yaml").write_text(yaml.safe_dump({"class_path": "EncoderDecoderSpace", "init_args": options}))
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(lm.SearchSpace, "space")
+    space = parser.instantiate(parser.parse_args([f"--space={tmp_path / 'space.yaml'}"])).space
+    left = {choice.name: choice.labels for choice in space.choices}
+    assert left["layer2.operation"] == ("conv_3",)
+    assert left["tied"] == ("yes",)
+    assert left["decoder"] == ("gru", "conv")
+    assert space.target_steps == 9
+    assert "readout" not in left
+
+
+def test_it_takes_no_images():
+    with pytest.raises(ValueError, match="for sequences of tokens and series, and the inputs are images of shape"):
+        one().supernet((1, 28, 28))
