@@ -21,9 +21,9 @@ from lit_metanas.records.shown_prediction import ShownPrediction
 from lit_metanas.records.statistics import Interval, percent
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.tasks.inputs import ImageShape, Preprocessing, Shape, TokenShape, as_shape, inputs_like
-from lit_metanas.tasks.objective import Classification
+from lit_metanas.tasks.objective import Classification, Objective
 from lit_metanas.tasks.task import check_brightness
-from lit_metanas.training.child import Recipe
+from lit_metanas.training.child import Recipe, examples_at_once
 from lit_metanas.training.export.exported_program import export_child, network_inputs
 
 PREDICTED_AT_ONCE = 500
@@ -40,10 +40,10 @@ class SearchResult:
         architecture: the chosen architecture.
         recipe: how the network was trained.
         network: the trained network, in evaluation mode, on the task's device: inputs ``(n, *shape)`` in, scores
-            ``(n, classes)`` out.
-        classes: the classes' names, in the order of the scores.
+            ``(n, classes)`` out, or scores of each step, ``(n, steps, outputs)``.
+        classes: the classes' names, in the order of the scores; of transcription the symbols', of translation none.
         shape: of one input.
-        metric: what the scores measure: of classification ``accuracy``.
+        objective: what the network was trained for.
         test_score: on the test part; of classification the share of the examples that the network tells rightly.
         ci95: half width of the 95 % confidence interval of ``test_score``.
         class_accuracy: of classification, the same share for each class that has test examples, by its name.
@@ -78,7 +78,7 @@ class SearchResult:
     network: nn.Module
     classes: tuple[str, ...]
     shape: Shape
-    metric: str
+    objective: Objective
     test_score: float
     ci95: float
     class_accuracy: dict[str, float]
@@ -95,13 +95,18 @@ class SearchResult:
     predictions: tuple[ShownPrediction, ...] = ()
 
     @property
+    def metric(self) -> str:
+        """What the scores measure: of classification ``accuracy``."""
+        return self.objective.metric
+
+    @property
     def test_accuracy(self) -> float:
         """The test score of a classification.
 
         Raises:
             AttributeError: it measures something else.
         """
-        if self.metric != Classification.metric:
+        if not isinstance(self.objective, Classification):
             raise AttributeError(f"The task is judged by {self.metric}, not by accuracy: see test_score.")
         return self.test_score
 
@@ -111,8 +116,10 @@ class SearchResult:
         return self.record.value_of(self.architecture) if math.isnan(self.validated) else self.validated
 
     @torch.no_grad()
-    def predict(self, examples: Tensor | NDArray[Any] | Sequence[Any] | str) -> list[dict[str, float]]:
-        """For each example the classes' probabilities by name, the most probable first.
+    def predict(self, examples: Tensor | NDArray[Any] | Sequence[Any] | str) -> list[dict[str, float]] | list[str]:
+        """For each example the classes' probabilities by name, the most probable first; or the text that is written.
+
+        Of transcription that are the symbols' names, with spaces between.
 
         Args:
             examples: inputs as the task had them, shape ``(n, *shape)``, or a single one of shape ``shape``. Images may
@@ -120,11 +127,8 @@ class SearchResult:
                 what the task's inputs were made of: texts, or sound files.
 
         Raises:
-            ValueError: the examples cannot be brought to the network's shape, images run from 0 to 255 as floats, or
-                the task has no classes.
+            ValueError: the examples cannot be brought to the network's shape, or images run from 0 to 255 as floats.
         """
-        if self.metric != Classification.metric:
-            raise ValueError(f"predict names classes, and this task is judged by {self.metric}: use network(inputs).")
         shape, weight = as_shape(self.shape), next(self.network.parameters())
         given: Any = [examples] if isinstance(examples, str) else examples
         if self.preprocessing is None or isinstance(given, Tensor | np.ndarray):
@@ -133,9 +137,12 @@ class SearchResult:
         inputs = network_inputs(given, shape, self.preprocessing)
         if isinstance(shape, ImageShape):
             check_brightness("The input of predict", inputs)
-        parts = inputs_like(inputs, weight).split(PREDICTED_AT_ONCE)
-        rows = torch.cat([self.network(part) for part in parts]).softmax(dim=1).tolist()
-        named = [zip(self.classes, row, strict=True) for row in rows]
+        parts = inputs_like(inputs, weight).split(examples_at_once(self.objective, PREDICTED_AT_ONCE))
+        scores = (self.network(part) for part in parts)
+        if not isinstance(self.objective, Classification):
+            said = [each for part in scores for each in self.objective.predictions(part)]
+            return self.objective.show(said, inputs, self)
+        named = [zip(self.classes, row, strict=True) for row in torch.cat(list(scores)).softmax(dim=1).tolist()]
         return [dict(sorted(pairs, key=lambda pair: -pair[1])) for pairs in named]
 
     def export(self, folder: str | os.PathLike[str]) -> None:

@@ -130,7 +130,7 @@ def search(
             validated, training_cost = score(other, task.val), training_cost + more
         predictions, judged = judge(child.eval(), task.test, task.goal)
         size = space.cost(found.architecture, task.shape, task.way)
-    classes = task.classes or tuple(str(label) for label in range(task.way))
+    classes = task.goal.names(task.classes)
     return SearchResult(
         task_id=task.id,
         space=space.name,
@@ -139,7 +139,7 @@ def search(
         network=child.network.eval(),
         classes=classes,
         shape=task.shape,
-        metric=task.goal.metric,
+        objective=task.goal,
         test_score=judged.value,
         ci95=_half_width(judged, task),
         class_accuracy=_by_class(judged, task, classes),

@@ -194,4 +194,5 @@ def _describe(task: Task) -> dict[str, object]:
     """What tells a task from another of the same id."""
     splits = {"train": task.train, "val": task.val, "test": task.test}
     digests = {name: split and tensor_digest(split.inputs, split.labels) for name, split in splits.items()}
-    return {"id": task.id, "way": task.way, "classes": list(task.classes), **digests}
+    goal = {} if task.objective is None else {"objective": [type(task.goal).__name__, task.goal.metric]}
+    return {"id": task.id, "way": task.way, "classes": list(task.classes), **digests, **goal}

@@ -93,6 +93,15 @@ class Objective(ABC):
     def outputs(self) -> int:
         """Scores that a network gives, for an input or for each step."""
 
+    @property
+    def steps(self) -> int | None:
+        """How many steps are written at most; None where nothing is."""
+        return None
+
+    def names(self, given: Sequence[str]) -> tuple[str, ...]:
+        """The names of classes or symbols, numbers where none are given; empty where predictions are no such."""
+        return tuple(given)
+
     @abstractmethod
     def loss(self, scores: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
         """The mean loss of a batch.
@@ -164,6 +173,10 @@ class Classification(Objective):
         """One for each class."""
         return self.way
 
+    def names(self, given: Sequence[str]) -> tuple[str, ...]:
+        """Of the classes."""
+        return tuple(given) or tuple(str(label) for label in range(self.way))
+
     def loss(self, scores: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
         """Cross-entropy of scores ``(n, way)`` and class indices ``(n,)``."""
         return F.cross_entropy(scores, targets, label_smoothing=label_smoothing)
@@ -178,7 +191,7 @@ class Classification(Objective):
 
     def show(self, predictions: Sequence[int], inputs: Tensor, examples: Examples) -> list[str]:
         """The names of the classes, or their numbers where they have none."""
-        names = examples.classes or tuple(map(str, range(self.way)))
+        names = self.names(examples.classes)
         return [names[label] for label in predictions]
 
     def check_targets(self, name: str, targets: Tensor) -> None:
@@ -240,6 +253,10 @@ class Transcription(Objective):
         """The blank, and one for each symbol."""
         return self.symbols + 1
 
+    def names(self, given: Sequence[str]) -> tuple[str, ...]:
+        """Of the symbols, from 1 on."""
+        return tuple(given) or tuple(str(symbol + 1) for symbol in range(self.symbols))
+
     def loss(self, scores: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
         """Mean over the examples of the negative log-likelihood, divided by the number of symbols (at least 1).
 
@@ -264,7 +281,7 @@ class Transcription(Objective):
 
     def show(self, predictions: Sequence[Sequence[int]], inputs: Tensor, examples: Examples) -> list[str]:
         """The names of the symbols, or their numbers where they have none."""
-        names = ["", *(examples.classes or map(str, range(1, self.symbols + 1)))]
+        names = ["", *self.names(examples.classes)]
         return [" ".join(names[symbol] for symbol in row) for row in predictions]
 
     def check_targets(self, name: str, targets: Tensor) -> None:

@@ -22,6 +22,14 @@ from lit_metanas.tasks.objective import Classification, Judged, Objective
 from lit_metanas.tasks.task import Split
 from lit_metanas.training.trainers import quiet_trainer
 
+MOST_SCORES = 1 << 26
+"""That are held at once."""
+
+
+def examples_at_once(objective: Objective, most: int) -> int:
+    """How many examples are scored at once, so that scores of each step of long texts do not fill the memory."""
+    return max(1, min(most, MOST_SCORES // (objective.outputs * (objective.steps or 1))))
+
 
 @torch.no_grad()
 def judge(
@@ -33,9 +41,9 @@ def judge(
         scores: inputs, shape ``(n, *shape)``, to what the objective expects of a network.
         split: the examples.
         objective: what is wanted.
-        batch_size: inputs scored at once.
+        batch_size: inputs scored at once, fewer where that would be too many scores.
     """
-    parts = split.inputs.split(batch_size)
+    parts = split.inputs.split(examples_at_once(objective, batch_size))
     predictions = [each for part in parts for each in objective.predictions(scores(part))]
     return predictions, objective.judge(predictions, split.labels)
 

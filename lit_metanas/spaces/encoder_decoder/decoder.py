@@ -25,7 +25,7 @@ Further = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True)
-class Memory:
+class CrossMemory:
     """What a layer looks up in the sequence that is read.
 
     Attributes:
@@ -146,7 +146,7 @@ class CrossAttention(nn.Module):
         self.output = nn.Linear(width, width)
         self.register_buffer("positions", sinusoids(max(steps, read), width))
 
-    def recall(self, read: Tensor, outside: Tensor) -> Memory:
+    def recall(self, read: Tensor, outside: Tensor) -> CrossMemory:
         """What is looked up in a sequence.
 
         Args:
@@ -156,9 +156,9 @@ class CrossAttention(nn.Module):
         _, to_key, to_value = self.weight.chunk(3)
         _, key_bias, value_bias = self.bias.chunk(3)
         key = F.linear(read + self.positions[: read.shape[1]], to_key, key_bias)
-        return Memory(self._split(key), self._split(F.linear(read, to_value, value_bias)), outside.unsqueeze(2))
+        return CrossMemory(self._split(key), self._split(F.linear(read, to_value, value_bias)), outside.unsqueeze(2))
 
-    def forward(self, rows: Tensor, before: int, memory: Memory) -> Tensor:
+    def forward(self, rows: Tensor, before: int, memory: CrossMemory) -> Tensor:
         """Steps that are written, ``(n, steps, width)``, of which so many stand before them."""
         width = rows.shape[2]
         rows = rows + self.positions[before : before + rows.shape[1]]
@@ -204,7 +204,7 @@ class DecoderLayer(nn.Module):
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3))
         self.dropout = build.dropout("decoder_dropout", rates, width)
 
-    def forward(self, rows: Tensor, before: int, memory: Memory, kept: Tensor | None) -> Further:
+    def forward(self, rows: Tensor, before: int, memory: CrossMemory, kept: Tensor | None) -> Further:
         """Some further steps.
 
         Args:

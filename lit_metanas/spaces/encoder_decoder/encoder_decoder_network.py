@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lit_metanas.spaces.body_networks import BodyChild
 from lit_metanas.spaces.builder import Builder
-from lit_metanas.spaces.encoder_decoder.decoder import DecoderLayer, Memory
+from lit_metanas.spaces.encoder_decoder.decoder import CrossMemory, DecoderLayer
 from lit_metanas.spaces.forward_pass import largest
 from lit_metanas.spaces.sequence.sequence_network import SequenceLayers, SequenceLayout, silenced
 from lit_metanas.tasks.inputs import SeriesShape, Shape, TokenShape, trim_steps
@@ -111,7 +111,7 @@ class EncoderDecoder(nn.Module):
         rows = torch.zeros(len(inputs), self.steps, self.width, dtype=memories[0].key.dtype, device=inputs.device)
         return self.write(rows, 0, memories, [None] * len(self.layers))[0].transpose(1, 2)
 
-    def read(self, inputs: Tensor) -> list[Memory]:
+    def read(self, inputs: Tensor) -> list[CrossMemory]:
         """What each of the decoder's layers looks up in series ``(n, features, steps)`` or tokens ``(n, steps)``."""
         last = max(self.encoder.depths)
         wanted = range(last, max(0, last - self.cross), -1)
@@ -126,7 +126,7 @@ class EncoderDecoder(nn.Module):
         return memories
 
     def write(
-        self, rows: Tensor, before: int, memories: list[Memory], kept: list[Tensor | None]
+        self, rows: Tensor, before: int, memories: list[CrossMemory], kept: list[Tensor | None]
     ) -> tuple[Tensor, list[Tensor | None]]:
         """Features of some further steps, ``(n, steps, width)``, and what is kept of them.
 

@@ -110,8 +110,8 @@ class EncoderDecoderSpace(SearchSpace):
             ValueError: it does.
         """
         super().check_objective(objective)
-        wanted = getattr(objective, "steps", self.target_steps)
-        if wanted > self.target_steps:
+        wanted = objective.steps
+        if wanted is not None and wanted > self.target_steps:
             raise ValueError(
                 f"{type(objective).__name__} has texts of up to {wanted} tokens, and {self.name} writes up to "
                 f"{self.target_steps}: give target_steps={wanted}, or texts fewer 'steps'."

@@ -80,9 +80,13 @@ class Translation(Objective):
         """One for each token; the first one is the end."""
         return self._shape.vocabulary
 
+    def names(self, given: Sequence[str]) -> tuple[str, ...]:
+        """None: what is predicted are texts."""
+        return ()
+
     @property
     def steps(self) -> int:
-        """Tokens that a text has at most."""
+        """Tokens of a text at most."""
         return self._shape.steps
 
     @property

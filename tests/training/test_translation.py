@@ -1,0 +1,48 @@
+"""Texts are read and written by a searched network, as the other objectives' tasks are."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import lit_metanas as lm
+
+LETTERS = lm.Words(steps=4, least=1).fitted(["a b c d e"])
+GRU = lm.SequenceSpace(
+    operations=("gru", "conv_3"), activations=("Identity",), dropouts=(0.0,), skips=("residual",), depths=(1,),
+    widths=(24,), readouts=("each",),
+)  # fmt: skip
+SPACE = lm.EncoderDecoderSpace(
+    GRU, decoders=("gru", "attention"), decoder_depths=(1,), decoder_dropouts=(0.0,), crosses=(1,), target_steps=5
+)
+RECIPE = lm.Recipe(epochs=20, batch_size=25)
+
+
+def part(number: int, seed: int) -> lm.Split:
+    """Four of five letters, and the same from the last to the first."""
+    generator = torch.Generator().manual_seed(seed)
+    letters = torch.randint(2, LETTERS.shape.vocabulary, (number, 4), generator=generator)
+    return lm.Split(letters, letters.flip(1))
+
+
+def task(metric: str = "exact match") -> lm.Task:
+    objective = lm.Translation(LETTERS, metric=metric)
+    return lm.Task(
+        "reversed", way=objective.outputs, train=part(300, 0), val=part(60, 1), test=part(100, 2),
+        vocabulary=LETTERS.shape.vocabulary, preprocessing=LETTERS, objective=objective,
+    )  # fmt: skip
+
+
+def test_a_search_finds_a_network_that_writes_letters_in_reverse():
+    result = lm.search(task(), SPACE, queries=2, recipe=RECIPE, seed=0, progress=False)
+    assert result.metric == "exact match"
+    assert result.test_score > 0.9
+    assert 0 < result.ci95 < 0.1
+    assert result.classes == ()
+    assert result.class_accuracy == {}
+    assert "test exact match: " in repr(result)
+    assert result.predict(["a b c d", "e d a a"]) == ["d c b a", "a a d e"]
+    assert result.predict("a b c d") == ["d c b a"]
+    assert result.predict(part(3, 5).inputs) == LETTERS.show(part(3, 5).labels)
+    with pytest.raises(AttributeError, match="judged by exact match, not by accuracy: see test_score"):
+        _ = result.test_accuracy
