@@ -19,6 +19,7 @@ from lit_metanas.records.rows import Protocol, ResultRow
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.inputs import Shape, describe_shape, same_shape
+from lit_metanas.tasks.objective import Classification
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.child import Recipe
 
@@ -158,7 +159,7 @@ class TargetSearch(Comparison[Task, Searcher]):
             architecture=found.architecture,
             recipe=asdict(found.recipe),
             seed=self.seed,
-            protocol=Protocol("target", problem.way, len(problem.train) // problem.way, "running"),
+            protocol=_protocol(problem),
             value=found.test_score,
             metric=found.metric,
             ci95=found.ci95,
@@ -188,6 +189,12 @@ class TargetSearch(Comparison[Task, Searcher]):
         """Whether the search of a task writes to a log: on a terminal the Trainer's bar counts tasks."""
         bar = self.trainer.progress_bar_callback
         return bar is not None and self.trainer.is_global_zero and not Console(stderr=True).is_terminal
+
+
+def _protocol(task: Task) -> Protocol:
+    """Of a task without classes both numbers are 0."""
+    way = task.way if isinstance(task.goal, Classification) else 0
+    return Protocol("target", way, len(task.train) // way if way else 0, "running")
 
 
 def _describe(task: Task) -> dict[str, object]:

@@ -16,7 +16,7 @@ class Protocol:
 
     Attributes:
         name: ``episodes`` (few-shot), ``target`` (many examples a class), or in words what was looked up.
-        way: classes a task; 0 where no images were seen.
+        way: classes a task; 0 where there are none, or no images were seen.
         shot: training examples a class.
         batch_norm: where statistics come from: ``transductive``, ``support`` or ``running``; empty where there are
             none.

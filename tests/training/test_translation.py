@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.utils.data import DataLoader
 
 import lit_metanas as lm
 
@@ -15,7 +16,7 @@ GRU = lm.SequenceSpace(
 SPACE = lm.EncoderDecoderSpace(
     GRU, decoders=("gru", "attention"), decoder_depths=(1,), decoder_dropouts=(0.0,), crosses=(1,), target_steps=5
 )
-RECIPE = lm.Recipe(epochs=20, batch_size=25)
+RECIPE = lm.Recipe(epochs=10, batch_size=25)
 
 
 def part(number: int, seed: int) -> lm.Split:
@@ -46,3 +47,91 @@ def test_a_search_finds_a_network_that_writes_letters_in_reverse():
     assert result.predict(part(3, 5).inputs) == LETTERS.show(part(3, 5).labels)
     with pytest.raises(AttributeError, match="judged by exact match, not by accuracy: see test_score"):
         _ = result.test_accuracy
+
+
+def brief(task, space, seed):
+    return lm.TrainingEstimator(task, space, seed, lm.Recipe(epochs=1, batch_size=100))
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        lm.QuerySearcher(trials=2, estimator=brief),
+        lm.QuerySearcher(trials=3, sampler=lm.RegularisedEvolution(space=SPACE, population=2), estimator=brief),
+        lm.QuerySearcher(trials=3, sampler=lm.LocalSearch(space=SPACE), estimator=brief),
+        lm.QuerySearcher(trials=3, sampler=lm.MetaSampler(space=SPACE, first=2), estimator=brief),
+        lm.SuccessiveHalving(candidates=2, estimator=brief),
+        lm.RandomArchitecture(),
+        lm.FixedArchitecture({"decoder": "gru"}),
+    ],
+    ids=["random", "evolution", "local", "meta", "halving", "drawn", "fixed"],
+)
+def test_methods_that_train_networks_one_by_one_search_it(method):
+    recipe = lm.Recipe(epochs=1, batch_size=100, label_smoothing=0.1)
+    result = lm.search(task("chrF"), SPACE, method=method, flops=1e9, recipe=recipe, seed=0, progress=False)
+    assert 0 < result.test_score < 1
+    assert SPACE.canonical(result.architecture) == result.architecture
+
+
+@pytest.mark.parametrize("kind", [lm.DARTSSearcher, lm.ENASSearcher, lm.OneShotSearcher])
+def test_what_shares_weights_in_a_supernet_refuses_it(kind):
+    with pytest.raises(ValueError, match=r"tells classes apart, and task 'reversed' is judged by exact match: take a "):
+        lm.search(task(), SPACE, method=kind(epochs=1), progress=False)
+
+
+def test_meta_training_refuses_it():
+    with pytest.raises(ValueError, match="Classification wants scores for an input, and EncoderDecoderSpace has them"):
+        lm.MetaSearch(space=SPACE, shape=task().shape)
+
+
+def test_a_space_for_shorter_texts_refuses_it():
+    space = lm.EncoderDecoderSpace(GRU, target_steps=3)
+    with pytest.raises(ValueError, match="Translation has texts of up to 4 tokens, and EncoderDecoderSpace writes"):
+        lm.search(task(), space, queries=1, progress=False)
+
+
+def test_malformed_targets_are_found_before_the_search():
+    other = task()
+    other.train.labels[3] = 0
+    with pytest.raises(ValueError, match=r"The train part of task 'reversed' has an empty target, that of example 3"):
+        lm.search(other, SPACE, queries=1, progress=False)
+
+
+def test_a_comparison_of_methods_writes_and_resumes(tmp_path):
+    def run(objective: str) -> lm.TargetSearch:
+        comparison = lm.TargetSearch(
+            space=SPACE, recipe=lm.Recipe(epochs=1, batch_size=100), directory=str(tmp_path), validate=True,
+            methods={"drawn": lm.RandomArchitecture(), "queries": lm.QuerySearcher(trials=1, estimator=brief)},
+        )  # fmt: skip
+        trainer = lm.Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, enable_checkpointing=False)
+        trainer.predict(comparison, DataLoader([task(objective)], batch_size=None, collate_fn=lambda one: one))
+        return comparison
+
+    first = run("chrF")
+    assert [row.metric for row in first.results] == ["chrF", "chrF"]
+    assert all(0 < row.value < 1 for row in first.results)
+    assert lm.read_results(tmp_path / "results.json") == list(first.results)
+    assert [trial.metric for trial in lm.read_architectures(tmp_path / "architectures.json")] == 2 * ["validation chrF"]
+    (table,) = lm.tables(first.results)
+    assert table.title == "Task reversed: trained on 360 examples, tested on 100"
+    again = run("chrF")
+    assert again.results == first.results  # with their seconds: nothing was trained
+    assert [row.metric for row in run("BLEU").results] == ["BLEU", "BLEU"]  # another metric is another problem
+
+
+def test_a_child_is_trained_by_what_stands_before_and_judged_by_what_it_writes():
+    one = task("chrF")
+    architecture = SPACE.sample(torch.Generator().manual_seed(0))
+    child = lm.Child(space=SPACE, architecture=architecture, shape=one.shape, way=one.way, objective=one.goal)
+    child.log = lambda *given, **named: None
+    inputs, labels = one.train.inputs[:9], one.train.labels[:9]
+    loss = child.eval().training_step((inputs, labels), 0)
+    assert torch.equal(loss, one.goal.loss(child.network(inputs, labels), labels))
+    written = one.goal.predictions(child(one.val.inputs))
+    assert score(child, one.val) == one.goal.judge(written, one.val.labels).value
+
+
+def test_long_texts_of_many_tokens_are_written_a_few_at_once():
+    assert examples_at_once(lm.Classification(5), 500) == 500
+    words = lm.Words(steps=100, size=40_000, least=1).fitted([" ".join(map(str, range(40_000)))])
+    assert examples_at_once(lm.Translation(words), 500) == 16
