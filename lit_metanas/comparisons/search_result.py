@@ -160,6 +160,7 @@ class SearchResult:
                 classes=self.classes,
                 shape=self.shape,
                 preprocessing=self.preprocessing,
+                objective=self.objective,
             )
 
     def __repr__(self) -> str:

@@ -21,6 +21,7 @@ from torch import nn
 from lit_metanas.spaces import (
     DARTSCell,
     ENASMacro,
+    EncoderDecoderSpace,
     LayeredSpace,
     MetaNASCell,
     MobileMacro,
@@ -160,8 +161,8 @@ def emitted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
 
 
 def emitted_by_sequences() -> dict[str, set[str]]:
-    """The same of children of the sequence space, of each of its candidates."""
-    found = defaultdict(set)
+    """The same of children of the spaces for sequences, of each of their candidates."""
+    found: dict[str, set[str]] = defaultdict(set)
     parts: list[tuple[Shape, dict[str, Any]]] = [
         (TokenShape(13, 11), {"positions": "learned"}),
         (SeriesShape(3, 11), {"pools": ["max"], "stride": 3}),
@@ -175,15 +176,29 @@ def emitted_by_sequences() -> dict[str, set[str]]:
             operations=tuple(OPERATIONS), activations=("ReLU", "Tanh"), depths=(4,), widths=(8,), readouts=(readout,),
             fixed=fixed, **options,
         )  # fmt: skip
-        content = exported_bytes(space, shape)
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            graph = json.loads(archive.read(GRAPH))
-        for own in nodes(graph):
-            found[own["target"].removeprefix("torch.ops.aten.")] |= {given["name"] for given in own["inputs"]}
+        note_operations(found, exported_bytes(space, shape))
+    for decoder, shape, tied in (
+        ("gru", TokenShape(13, 11), "yes"), ("attention", SeriesShape(3, 11), "no"), ("conv", TokenShape(13, 11), "no"),
+    ):  # fmt: skip
+        encoder = SequenceSpace(operations=("conv_3",), depths=(2,), widths=(8,), dropouts=(0.0,), readouts=("each",))
+        writing = EncoderDecoderSpace(
+            encoder, decoders=(decoder,), decoder_depths=(1,), tied=(tied,), crosses=(2,), heads=2, target_steps=5
+        )
+        note_operations(found, exported_bytes(writing, shape))
+    for stride, shape in ((1, TokenShape(13, 11)), (3, SeriesShape(3, 11))):
+        each = SequenceSpace(operations=("conv_3",), widths=(8,), readouts=("each",), stride=stride)
+        note_operations(found, exported_bytes(each, shape))
     return found
 
 
-def exported_bytes(space: SequenceSpace, shape: Shape) -> bytes:
+def note_operations(found: dict[str, set[str]], content: bytes) -> None:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        graph = json.loads(archive.read(GRAPH))
+    for own in nodes(graph):
+        found[own["target"].removeprefix("torch.ops.aten.")] |= {given["name"] for given in own["inputs"]}
+
+
+def exported_bytes(space: SearchSpace, shape: Shape) -> bytes:
     """A child's program, once what is read of it has computed what the child does."""
     child = space.child(space.sample(torch.Generator()), shape, way=3).eval()
     batch = torch.export.Dim("batch")
@@ -191,7 +206,7 @@ def exported_bytes(space: SequenceSpace, shape: Shape) -> bytes:
     buffer = io.BytesIO()
     torch.export.save(program, buffer)
     network = read_program(buffer.getvalue())
-    network.check(shape, 3)
+    network.check(shape, 3, each_step=space.scored != "input")
     inputs = random_inputs(5, shape)
     with torch.no_grad():
         torch.testing.assert_close(network(inputs), child(inputs), rtol=1e-5, atol=1e-5)

@@ -34,7 +34,7 @@ def task(metric: str = "exact match") -> lm.Task:
     )  # fmt: skip
 
 
-def test_a_search_finds_a_network_that_writes_letters_in_reverse():
+def test_a_search_finds_a_network_that_writes_letters_in_reverse(tmp_path):
     result = lm.search(task(), SPACE, queries=2, recipe=RECIPE, seed=0, progress=False)
     assert result.metric == "exact match"
     assert result.test_score > 0.9
@@ -45,6 +45,8 @@ def test_a_search_finds_a_network_that_writes_letters_in_reverse():
     assert result.predict(["a b c d", "e d a a"]) == ["d c b a", "a a d e"]
     assert result.predict("a b c d") == ["d c b a"]
     assert result.predict(part(3, 5).inputs) == LETTERS.show(part(3, 5).labels)
+    result.export(tmp_path)
+    assert lm.load_exported(tmp_path).show(["a b c d", "e d a a"]) == ["d c b a", "a a d e"]
     with pytest.raises(AttributeError, match="judged by exact match, not by accuracy: see test_score"):
         _ = result.test_accuracy
 

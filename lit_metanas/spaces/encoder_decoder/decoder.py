@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_metanas.spaces.builder import Builder
-from lit_metanas.spaces.sequence.attention import attend, sinusoids
+from lit_metanas.spaces.sequence.attention import attend, part_of, sinusoids
 from lit_metanas.spaces.sequence.step_operations import Recurrence
 
 KERNEL = 3
@@ -106,7 +106,7 @@ class CausalAttention(nn.Module):
         """Some further steps, shape ``(n, steps, width)``."""
         before = 0 if kept is None else kept.shape[3]
         steps, size = rows.shape[1], rows.shape[2] // self.heads
-        rows = rows + self.positions[before : before + steps]
+        rows = rows + part_of(self.positions, before, steps)
         split = F.linear(rows, self.weight, self.bias).unflatten(2, (3, self.heads, size)).transpose(1, 3)
         query, own = split.select(2, 0), split[:, :, 1:].transpose(1, 2)
         kept = own if kept is None else torch.cat([kept, own], 3)
@@ -141,8 +141,9 @@ class CrossAttention(nn.Module):
     def __init__(self, width: int, heads: int, steps: int, read: int) -> None:
         super().__init__()
         self.heads = heads
-        self.weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(3 * width, width)))
-        self.bias = nn.Parameter(torch.zeros(3 * width))
+        self.weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(width, width)))
+        self.bias = nn.Parameter(torch.zeros(width))
+        self.key, self.value = nn.Linear(width, width), nn.Linear(width, width)
         self.output = nn.Linear(width, width)
         self.register_buffer("positions", sinusoids(max(steps, read), width))
 
@@ -153,16 +154,13 @@ class CrossAttention(nn.Module):
             read: shape ``(n, steps, width)``.
             outside: which steps lie behind its end, shape ``(n, 1, steps)``, bool.
         """
-        _, to_key, to_value = self.weight.chunk(3)
-        _, key_bias, value_bias = self.bias.chunk(3)
-        key = F.linear(read + self.positions[: read.shape[1]], to_key, key_bias)
-        return CrossMemory(self._split(key), self._split(F.linear(read, to_value, value_bias)), outside.unsqueeze(2))
+        key = self.key(read + part_of(self.positions, 0, read.shape[1]))
+        return CrossMemory(self._split(key), self._split(self.value(read)), outside.unsqueeze(2))
 
     def forward(self, rows: Tensor, before: int, memory: CrossMemory) -> Tensor:
         """Steps that are written, ``(n, steps, width)``, of which so many stand before them."""
-        width = rows.shape[2]
-        rows = rows + self.positions[before : before + rows.shape[1]]
-        query = self._split(F.linear(rows, self.weight[:width], self.bias[:width]))
+        rows = rows + part_of(self.positions, before, rows.shape[1])
+        query = self._split(F.linear(rows, self.weight, self.bias))
         mixed: Tensor = self.output(attend(query, memory.key, memory.value, memory.outside))
         return mixed
 

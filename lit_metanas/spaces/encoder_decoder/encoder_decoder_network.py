@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +14,7 @@ from lit_metanas.spaces.body_networks import BodyChild
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.encoder_decoder.decoder import CrossMemory, DecoderLayer
 from lit_metanas.spaces.forward_pass import largest
+from lit_metanas.spaces.operations import leading_part
 from lit_metanas.spaces.sequence.sequence_network import SequenceLayers, SequenceLayout, silenced
 from lit_metanas.tasks.inputs import SeriesShape, Shape, TokenShape, trim_steps
 from lit_metanas.tasks.objective import BLANK
@@ -53,12 +55,12 @@ class LayerMix(nn.Module):
 
     def __init__(self, number: int) -> None:
         super().__init__()
-        self.logits = nn.Parameter(torch.zeros(number))
+        self.logits = nn.Parameter(torch.zeros(1, number))
 
     def forward(self, outputs: list[Tensor]) -> Tensor:
         """Outputs of one shape, those of the last layer first."""
-        shares = self.logits[: len(outputs)].softmax(0)
-        return torch.stack([share * each for share, each in zip(shares.unbind(), outputs, strict=True)]).sum(0)
+        shares = leading_part(self.logits, 1, len(outputs)).softmax(1)
+        return reduce(torch.add, (shares[:, place] * each for place, each in enumerate(outputs)))
 
 
 class EncoderDecoder(nn.Module):

@@ -44,7 +44,7 @@ class SelfAttention(nn.Module):
         """Shape ``(n, width, steps)``, unchanged."""
         rows = inputs.transpose(1, 2)
         if self.positions is not None:
-            rows = rows + (self.positions if len(self.positions) == rows.shape[1] else self.positions[: rows.shape[1]])
+            rows = rows + part_of(self.positions, 0, rows.shape[1])
         size = inputs.shape[1] // self.heads
         split = F.linear(rows, self.weight, self.bias).unflatten(2, (3, self.heads, size)).transpose(1, 3)
         query, key, value = (split.select(2, part) for part in range(3))  # (n, heads, steps, size)
@@ -64,6 +64,17 @@ def attend(query: Tensor, key: Tensor, value: Tensor, hidden: Tensor | None) -> 
     alike = query @ key.transpose(2, 3) * query.shape[3] ** -0.5
     weights = (alike if hidden is None else alike.masked_fill(hidden, lowest(alike))).softmax(3)
     return (weights @ value).transpose(1, 2).flatten(2)
+
+
+def part_of(positions: Tensor, before: int, steps: int) -> Tensor:
+    """The positions of some steps, shape ``(steps, width)``; all are themselves, without a slice in a program.
+
+    Args:
+        positions: of all places, shape ``(places, width)``.
+        before: how many stand before them.
+        steps: how many there are.
+    """
+    return positions if steps == len(positions) else positions[before : before + steps]
 
 
 def sinusoids(steps: int, width: int) -> Tensor:

@@ -15,8 +15,10 @@ from lit_metanas.io.files import own_path, replacing
 from lit_metanas.io.text import printable, writable
 from lit_metanas.tasks.images.image_files import read_images
 from lit_metanas.tasks.inputs import ImageShape, as_shape
+from lit_metanas.tasks.objective import Classification
 from lit_metanas.training.collectives import gather_lists
-from lit_metanas.training.export.exported_program import DESCRIPTION, exported_noun, load_exported
+from lit_metanas.training.export.exported_program import load_exported
+from lit_metanas.training.export.network_description import DESCRIPTION, exported_noun
 
 SHOWN = 20
 
@@ -29,9 +31,14 @@ GIVEN_BY = {
 
 Row = dict[str, str | float]
 
+WRITTEN = "written"
+"""The column of texts and symbols."""
+
 
 class ExportedModel(LightningModule):
     """Classifies images, sounds or texts; prints each one's class and writes all probabilities to a file.
+
+    Where the network writes a text, or tells symbols, these are printed and written instead.
 
     Args:
         directory: the folder of an exported network, or one in which it is the only one.
@@ -68,8 +75,8 @@ class ExportedModel(LightningModule):
         """Forget earlier examples."""
         self._batches = []
 
-    def predict_step(self, batch: list[Path] | list[str], batch_idx: int) -> Tensor:
-        """Probabilities, shape ``(n, classes)``, of a batch of image files, sound files or texts.
+    def predict_step(self, batch: list[Path] | list[str], batch_idx: int) -> Tensor | list[str]:
+        """Probabilities, shape ``(n, classes)``, of a batch of image files, sound files or texts; or what is written.
 
         Raises:
             ValueError: a file is unreadable, or the network is for another kind of example.
@@ -79,37 +86,41 @@ class ExportedModel(LightningModule):
             wanted, *_ = GIVEN_BY.get(self.exported.noun, ("a data module of your own",))
             raise ValueError(f"The exported network is for {self.exported.noun}: give them by --data {wanted}.")
         examples = read_images([Path(file) for file in batch], shape) if isinstance(shape, ImageShape) else batch
-        probabilities = self.exported.predict(examples)
-        column = kind.removesuffix("s")
+        names = [{kind.removesuffix("s"): writable(str(example))} for example in batch]
+        found = self.exported.predict(examples) if self._classifies else self.exported.show(examples)
         rows: list[Row] = []
-        for example, row in zip(batch, probabilities, strict=True):
-            by_class = {name: round(float(value), 6) for name, value in zip(self.exported.classes, row, strict=True)}
-            best = max(by_class, key=by_class.__getitem__)
-            rows.append(
-                {
-                    column: writable(str(example)),
-                    "class": best,
-                    "probability": by_class[best],
-                    **{f"p({name})": value for name, value in by_class.items()},
-                }
-            )
+        for name, each in zip(names, found, strict=True):
+            rows.append({**name, **(self._of_class(each) if isinstance(each, Tensor) else {WRITTEN: each})})
         # Batches go round the processes.
         self._batches.append((batch_idx * self.trainer.world_size + self.trainer.global_rank, rows))
-        return probabilities
+        return found
+
+    @property
+    def _classifies(self) -> bool:
+        return isinstance(self.exported.objective, Classification | None)
+
+    def _of_class(self, probabilities: Tensor) -> Row:
+        named = zip(self.exported.classes, probabilities.tolist(), strict=True)
+        by_class = {name: round(value, 6) for name, value in named}
+        best = max(by_class, key=by_class.__getitem__)
+        shares: Row = {f"p({name})": value for name, value in by_class.items()}
+        return {"class": best, "probability": by_class[best], **shares}
 
     def on_predict_end(self) -> None:
-        """Print the classes and write the file, of the images of all processes, on the first one."""
+        """Print what was found and write the file, of the examples of all processes, on the first one."""
         batches = sorted(gather_lists(self._batches), key=lambda batch: batch[0])
         if not self.trainer.is_global_zero:
             return
         rows = [row for _, batch in batches for row in batch]
         for row in rows[:SHOWN]:
             example = printable(str(row.get("file", row.get("text"))))
-            print(f"{example}: {printable(str(row['class']))} ({float(row['probability']):.1%})")
+            sure = f" ({float(row['probability']):.1%})" if self._classifies else ""
+            print(f"{example}: {printable(str(row['class' if self._classifies else WRITTEN]))}{sure}")
         with replacing(self.output) as temporary:
             temporary.write_text(self._text(rows), encoding="utf-8")
         more = len(rows) - SHOWN
-        print(f"{f'… and {more} more; all' if more > 0 else 'All'} probabilities are in {writable(str(self.output))}.")
+        what = "probabilities" if self._classifies else "texts"
+        print(f"{f'… and {more} more; all' if more > 0 else 'All'} {what} are in {writable(str(self.output))}.")
 
     def _text(self, rows: list[Row]) -> str:
         if self.output.suffix == ".json":
@@ -145,7 +156,7 @@ def _holds_predictions(file: Path) -> bool:
             head = next(csv.reader(io.StringIO(begin)), [])
             as_table = head[1:3] == ["class", "probability"] and "".join(head[3:4]).startswith("p(")
             as_list = "".join(begin.split()).startswith(('[{"file":', '[{"text":'))
-            return as_list or (as_table and head[0] in ("file", "text"))
+            return as_list or ((as_table or head[1:] == [WRITTEN]) and head[0] in ("file", "text"))
     return False
 
 

@@ -16,6 +16,9 @@ LONGEST_RECURRENCE = 1 << 14
 STEP_WORK = 1 << 20
 """Multiply-adds that a step of a recurrence counts for besides its own, as it takes as long."""
 
+REDUCTIONS = frozenset({"amax.default", "argmax.default", "mean.dim", "sum.dim_IntList"})
+"""Operations that look at more numbers than they give."""
+
 
 def is_tensor(argument: object) -> bool:
     """Whether it is a tensor."""
@@ -112,6 +115,8 @@ def operation_cost(operation: str, given: Mapping[str, Any], output: Tensor) -> 
         weights = sum(own.numel() for own in given["params"])
         gates = 3 * output.shape[-1]
         return StepCost(2 * places * gates, places * (weights + 16 * 4 * gates + STEP_WORK))
+    if operation in REDUCTIONS:
+        return StepCost(0, 16 * given["self"].numel())
     return StepCost(0, 16 * output.numel() * math.prod(given.get("kernel_size", ())))
 
 

@@ -57,6 +57,7 @@ _COUNT, _BEYOND_BATCH, _AXES = whole(1, _LARGEST), whole(1, 3), wholes(1, 2, 1)
 ATEN_OPERATIONS: Mapping[str, Mapping[str, Check]] = {
     "add.Tensor": {"self": is_tensor, "other": is_tensor},
     "amax.default": {**_SELF, "dim": _AXES},
+    "argmax.default": {**_SELF, "dim": whole(2, 2)},
     "avg_pool1d.default": _STEP_POOL,
     "avg_pool2d.default": {**_POOL, "count_include_pad": is_flag},
     "batch_norm.default": {
@@ -68,7 +69,7 @@ ATEN_OPERATIONS: Mapping[str, Mapping[str, Check]] = {
         "momentum": is_share,
     },
     "bitwise_not.default": _SELF,
-    "cat.default": {"tensors": is_tensors, "dim": whole(1, 2)},
+    "cat.default": {"tensors": is_tensors, "dim": _BEYOND_BATCH},
     "clamp.default": {**_SELF, "min": is_number},
     "conv1d.default": {
         **_KERNEL,
@@ -131,7 +132,7 @@ ATEN_OPERATIONS: Mapping[str, Mapping[str, Check]] = {
     "sum.dim_IntList": {**_SELF, "dim": _AXES, "keepdim": is_flag},
     "tanh.default": _SELF,
     "transpose.int": {**_SELF, "dim0": _BEYOND_BATCH, "dim1": _BEYOND_BATCH},
-    "unflatten.int": {**_SELF, "dim": whole(2, 2), "sizes": wholes(1, _LARGEST, 3)},
+    "unflatten.int": {**_SELF, "dim": whole(2, 2), "sizes": wholes(1, _LARGEST, 2, 3)},
     "unsqueeze.default": {**_SELF, "dim": whole(0, 2)},
     "zeros_like.default": {**_SELF, "pin_memory": just(False)},
 }
@@ -204,15 +205,16 @@ class PlainProgram(nn.Module):
         return torch.cat(scores) if len(scores) > 1 else scores[0]
 
     @torch.no_grad()
-    def check(self, shape: Shape, classes: int) -> None:
+    def check(self, shape: Shape, outputs: int, *, each_step: bool = False) -> None:
         """Try the operations without numbers, then once with them.
 
         Args:
             shape: of one input.
-            classes: how many scores there are to be.
+            outputs: how many scores there are to be.
+            each_step: whether there are so many of each step, ``(n, steps, outputs)``.
 
         Raises:
-            ValueError: it takes too much memory or work, or has another output than ``(n, classes)``.
+            ValueError: it takes too much memory or work, or has another output than ``(n, outputs)``.
             Exception: of any kind, by torch, for operations that do not fit each other.
         """
         tensors = {name: self.get_buffer(name).to("meta") for name in self._names}
@@ -224,8 +226,9 @@ class PlainProgram(nn.Module):
                 memory, work = max(memory, own + cost.memory), work + cost.work
                 if memory > LARGEST_MEMORY * examples or work > LARGEST_WORK * examples:
                     raise ValueError("takes too much memory or time for one input")
-            if found[self.output].shape != (examples, classes):
-                raise ValueError(f"gives {tuple(found[self.output].shape)} scores for {examples} inputs")
+            size = found[self.output].shape
+            if (size[0], size[-1], len(size)) != (examples, outputs, 3 if each_step else 2):
+                raise ValueError(f"gives {tuple(size)} scores for {examples} inputs")
             self.memory = math.ceil(memory / examples)
         self.shape = shape
         if not self(blank_inputs(1, shape)).isfinite().all():

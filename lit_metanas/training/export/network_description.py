@@ -1,0 +1,218 @@
+"""The description of an exported network, ``model.json``: written, and read as a stranger's file."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, get_args
+
+from lit_metanas.io.json_files import read_json
+from lit_metanas.io.text import number_of
+from lit_metanas.records.plain import from_plain
+from lit_metanas.tasks.inputs import ImageShape, Preprocessing, Shape, as_shape, plain_shape
+from lit_metanas.tasks.objective import Classification, Objective, Transcription
+from lit_metanas.tasks.speech import LogMel
+from lit_metanas.tasks.text import BytePairs, StaticVectors, Words
+from lit_metanas.tasks.translation import Translation
+from lit_metanas.tasks.translation.translation_objective import TextMetric
+
+DESCRIPTION_SCHEMA = 1
+DESCRIPTION = "model.json"
+PREPROCESSINGS: tuple[type[Preprocessing], ...] = (Words, BytePairs, StaticVectors, LogMel)
+"""Those that a description may name."""
+
+MOST_OF_A_SHAPE = 1 << 20
+"""Tokens of a vocabulary, or steps of an input."""
+
+WIDEST_BEAM = 100
+"""Of transcription."""
+
+_FIX = "export again"
+
+
+class StoredNetwork(NamedTuple):
+    """What a description tells.
+
+    Attributes:
+        architecture: the labels of its architecture.
+        classes: the names of classes or symbols.
+        shape: of one input.
+        preprocessing: makes inputs of raw examples; None where there is none.
+        objective: what the network was trained for.
+        digest: of the program, SHA-256.
+    """
+
+    architecture: dict[str, str]
+    classes: tuple[str, ...]
+    shape: Shape
+    preprocessing: Preprocessing | None
+    objective: Objective
+    digest: str
+
+
+def describe_network(network: StoredNetwork) -> dict[str, Any]:
+    """What ``model.json`` holds of a network, as JSON."""
+    goal, classifies = network.objective, isinstance(network.objective, Classification)
+    return {
+        "schema": DESCRIPTION_SCHEMA,
+        "architecture": network.architecture,
+        "classes": list(network.classes),
+        "input": _describe_input(as_shape(network.shape), network.preprocessing),
+        "output": "scores; softmax gives probabilities" if classifies else "scores of each step",
+        **({} if classifies else {"objective": _describe_objective(goal)}),
+        "program_sha256": network.digest,
+    }
+
+
+def _describe_input(shape: Shape, preprocessing: Preprocessing | None) -> dict[str, Any]:
+    if isinstance(shape, ImageShape):
+        return {**shape._asdict(), "range": [0, 1]}
+    return {"shape": plain_shape(shape), "preprocessing": preprocessing and _describe_preprocessing(preprocessing)}
+
+
+def _describe_preprocessing(preprocessing: Preprocessing) -> dict[str, Any]:
+    return {"kind": preprocessing.kind, **preprocessing.to_plain()}
+
+
+def _describe_objective(objective: Objective) -> dict[str, Any]:
+    if isinstance(objective, Transcription):
+        return {"kind": "transcription", "beam": objective.beam}
+    if isinstance(objective, Translation):
+        target = _describe_preprocessing(objective.target)
+        return {"kind": "translation", "metric": objective.metric, "target": target}
+    raise ValueError(f"An exported network has no description of {type(objective).__name__}: export its weights alone.")
+
+
+def exported_noun(directory: str | os.PathLike[str]) -> str:
+    """What an exported network takes, in the plural, such as images, sounds or texts.
+
+    Raises:
+        ValueError: the description is damaged.
+    """
+    described, stored, _ = _read_parts(Path(directory) / DESCRIPTION)
+    if described.input.shape is None:
+        return "images"
+    nouns = {each.kind: each.noun for each in PREPROCESSINGS}
+    return nouns.get(stored.get("kind", ""), "examples") if isinstance(stored, dict) else "examples"
+
+
+def read_description(file: Path) -> StoredNetwork:
+    """Read what ``describe_network`` made.
+
+    Raises:
+        ValueError: it is damaged, newer, or out of its range; one sentence tells in what.
+    """
+    described, stored, goal = _read_parts(file)
+    own = described.input
+    try:
+        objective = _read_objective(goal, len(described.classes))
+        preprocessing = None if stored is None else _read_preprocessing(stored)
+    except ValueError as error:
+        raise ValueError(f"'{file}' is damaged or another kind of file ({error}): {_FIX}.") from None
+    return StoredNetwork(
+        architecture=described.architecture,
+        classes=described.classes,
+        shape=own.shape or ImageShape(own.channels, own.height, own.width),
+        preprocessing=preprocessing,
+        objective=objective,
+        digest=described.program_sha256,
+    )
+
+
+@dataclass(frozen=True)
+class _Input:
+    """An image's size and range, or the shape of another kind of input."""
+
+    channels: int = 0
+    height: int = 0
+    width: int = 0
+    range: tuple[int, int] = (0, 1)
+    shape: Shape | None = None
+
+    def __post_init__(self) -> None:
+        if self.shape is not None and not 1 <= min(self.shape) <= max(self.shape) <= MOST_OF_A_SHAPE:
+            raise ValueError(f"an input of {list(self.shape)} has numbers that are not from 1 to {MOST_OF_A_SHAPE}")
+        for name, limit in (("channels", 64), ("height", 4096), ("width", 4096)) if self.shape is None else ():
+            if not 1 <= (found := getattr(self, name)) <= limit:
+                raise ValueError(f"an image's {name} is {found}, not from 1 to {limit}")
+
+
+@dataclass(frozen=True)
+class _Description:
+    """What ``model.json`` holds, but for the preprocessing and the objective."""
+
+    schema: int
+    architecture: dict[str, str]
+    classes: tuple[str, ...]
+    input: _Input
+    output: str
+    program_sha256: str
+
+    def __post_init__(self) -> None:
+        if len(self.classes) > 10_000:
+            raise ValueError(f"there are {number_of(len(self.classes), 'class')}, more than 10000")
+        if (twice := find_repeated(self.classes)) is not None:
+            raise ValueError(f"two classes are called '{twice[:60]}'")
+
+
+def _read_parts(file: Path) -> tuple[_Description, Any, Any]:
+    """What a file describes; and its preprocessing and its objective, as they are stored."""
+    document = read_json(file, _FIX)
+    schema = document.get("schema") if isinstance(document, dict) else None
+    if type(schema) is int and schema > DESCRIPTION_SCHEMA:
+        raise ValueError(f"'{file}' has schema {schema}, newer than {DESCRIPTION_SCHEMA}: update lit-metanas.")
+    own = document.get("input") if isinstance(document, dict) else None
+    stored = own.pop("preprocessing", None) if isinstance(own, dict) else None
+    goal = document.pop("objective", None) if isinstance(document, dict) else None
+    try:
+        return from_plain(_Description, document, "it"), stored, goal
+    except ValueError as error:
+        raise ValueError(f"'{file}' is damaged or another kind of file ({error}): {_FIX}.") from None
+
+
+def _read_preprocessing(stored: object) -> Preprocessing:
+    """What was stored under the name of its kind.
+
+    Raises:
+        ValueError: there is no such kind, or something is missing.
+    """
+    kinds: dict[object, type[Preprocessing]] = {each.kind: each for each in PREPROCESSINGS}
+    if not isinstance(stored, dict) or not isinstance(stored.get("kind"), str) or stored["kind"] not in kinds:
+        raise ValueError(f"its preprocessing is none of {', '.join(map(str, kinds))}")
+    return kinds[stored["kind"]].from_plain({name: value for name, value in stored.items() if name != "kind"})
+
+
+def _read_objective(stored: object, names: int) -> Objective:
+    """What was stored, or classification.
+
+    Args:
+        stored: None for classification.
+        names: number of classes, or of symbols.
+
+    Raises:
+        ValueError: it is no objective, or it and the names do not fit.
+    """
+    kind = "classification" if stored is None else stored.get("kind") if isinstance(stored, dict) else None
+    if kind not in ("classification", "transcription", "translation"):
+        raise ValueError("its objective is neither transcription nor translation")
+    if (kind == "translation") != (names == 0):
+        raise ValueError(f"there are {number_of(names, 'class')} for a {kind}")
+    own: Mapping[str, Any] = stored if isinstance(stored, dict) else {}
+    if kind == "classification":
+        return Classification(names)
+    if kind == "transcription":
+        beam = own.get("beam")
+        if type(beam) is not int or not 1 <= beam <= WIDEST_BEAM:
+            raise ValueError(f"its beam is not from 1 to {WIDEST_BEAM}")
+        return Transcription(names, beam)
+    if own.get("metric") not in get_args(TextMetric):
+        raise ValueError(f"its metric is none of {', '.join(get_args(TextMetric))}")
+    return Translation(_read_preprocessing(own.get("target")), own["metric"])
+
+
+def find_repeated(names: Sequence[str]) -> str | None:
+    """A name that occurs more than once."""
+    return next((name for name, number in Counter(names).items() if number > 1), None)

@@ -1,0 +1,184 @@
+"""Exported networks that write texts, or tell symbols: read again, shown, and refused where they are damaged."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import lit_metanas as lm
+from lit_metanas.cli.command_line import main
+from lit_metanas.training.export.exported_model import predict_command
+from lit_metanas.training.export.operation_limits import operation_cost
+
+READ = lm.Words(steps=5, least=1).fitted(["one two three four"])
+WRITTEN = lm.Words(steps=4, least=1).fitted(["un deux trois"])
+TEXTS = ["one two", "three three one four two", "four", "two six"]
+ENCODER = lm.SequenceSpace(
+    operations=("gru", "attention_2"), widths=(8,), depths=(2,), dropouts=(0.0,), readouts=("each",)
+)
+
+
+def drawn(space: lm.SearchSpace, way: int, seed: int) -> tuple[lm.Architecture, torch.nn.Module]:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        architecture = space.sample(torch.Generator().manual_seed(seed))
+        child = space.child(architecture, READ.shape, way).eval()
+        for parameter in child.parameters():
+            parameter.data += 0.3 * torch.randn(parameter.shape)
+    return architecture, child
+
+
+def exported(decoder: str = "gru", seed: int = 0, folder: str = "out") -> torch.nn.Module:
+    objective = lm.Translation(WRITTEN, metric="BLEU")
+    space = lm.EncoderDecoderSpace(ENCODER, decoders=(decoder,), decoder_depths=(1,), heads=2, target_steps=4)
+    architecture, child = drawn(space, objective.outputs, seed)
+    lm.export_child(
+        child, folder, architecture=architecture, classes=(), shape=READ.shape, preprocessing=READ, objective=objective
+    )
+    return child
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("decoder", ["gru", "attention", "conv"])
+def test_a_program_writes_what_the_network_writes(decoder: str) -> None:
+    child = exported(decoder, seed=1)
+    found = lm.load_exported("out")
+    inputs = READ.encode(TEXTS)
+    with torch.no_grad():
+        scores = child(inputs)
+        torch.testing.assert_close(found.network(inputs), scores, atol=1e-5, rtol=1e-5)
+    assert found.objective == lm.Translation(WRITTEN, metric="BLEU")
+    assert found.classes == ()
+    assert found.show(TEXTS) == found.objective.show(found.objective.predictions(scores))
+    assert found.predict(TEXTS).shape == (4, 4, 5)
+
+
+def test_the_verb_predict_prints_texts(capsys: pytest.CaptureFixture[str]) -> None:
+    exported(seed=3)
+    Path("new.txt").write_text("\n".join(TEXTS), encoding="utf-8")
+    command = [word.replace("FILE", "new.txt") for word in predict_command("out")]
+    for _ in range(2):  # earlier predictions are replaced
+        assert main(command) == 0
+    said = lm.load_exported("out").show(TEXTS)
+    printed = capsys.readouterr().out
+    for text, written in zip(TEXTS, said, strict=True):
+        assert f"{text}: {written}\n" in printed
+    assert "All texts are in predictions.csv." in printed
+    with Path("predictions.csv").open(encoding="utf-8") as file:
+        assert [*csv.reader(file)] == [["text", "written"], *map(list, zip(TEXTS, said, strict=True))]
+    assert main([*command, "--model.output", "texts.json"]) == 0
+    assert json.loads(Path("texts.json").read_text())[0] == {"text": TEXTS[0], "written": said[0]}
+
+
+def test_symbols_are_printed_by_their_names(capsys: pytest.CaptureFixture[str]) -> None:
+    architecture, child = drawn(ENCODER, 4, 2)
+    lm.export_child(
+        child, "out", architecture=architecture, classes=("low", "mid", "high"), shape=READ.shape, preprocessing=READ,
+        objective=lm.Transcription(3, beam=2),
+    )  # fmt: skip
+    found = lm.load_exported("out")
+    inputs = READ.encode(TEXTS)
+    with torch.no_grad():
+        scores = child(inputs)
+        torch.testing.assert_close(found.network(inputs), scores, atol=1e-5, rtol=1e-5)
+    assert found.objective == lm.Transcription(3, beam=2)
+    said = lm.Transcription(3, beam=2).show(lm.Transcription(3, beam=2).predictions(scores), ("low", "mid", "high"))
+    assert found.show(TEXTS) == said
+    assert len(set(said)) > 1
+    Path("new.txt").write_text("\n".join(TEXTS), encoding="utf-8")
+    assert main([word.replace("FILE", "new.txt") for word in predict_command("out")]) == 0
+    assert all(f"{text}: {each}\n" in capsys.readouterr().out for text, each in [(TEXTS[0], said[0])])
+
+
+ALONE = """
+import json, sys, torch
+sys.modules.update(dict.fromkeys(("lit_metanas", "lightning", "numpy")))
+about = json.load(open("out/model.json"))
+words = ["", "?", *about["objective"]["target"]["words"]]
+for row in torch.export.load("out/model.pt2").module()(torch.tensor(json.load(sys.stdin))).argmax(2).tolist():
+    said = row[: row.index(0)] if 0 in row else row
+    print(" ".join(words[token] for token in said))
+"""
+
+
+def test_texts_are_written_with_torch_alone() -> None:
+    exported(seed=4)
+    inputs = json.dumps(READ.encode(TEXTS).tolist())
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE], input=inputs, capture_output=True, text=True, check=True, timeout=300
+    )
+    known = "".join(f"{text}\n" for text in lm.load_exported("out").show(TEXTS))
+    assert done.stdout.replace("?", "\N{REPLACEMENT CHARACTER}") == known
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("whole")
+    exported(folder=str(folder))
+    return folder
+
+
+def stored(change: Callable[[dict[str, Any]], object]) -> str:
+    document = json.loads(Path("out/model.json").read_text())
+    change(document)
+    Path("out/model.json").write_text(json.dumps(document))
+    with pytest.raises(ValueError) as caught:
+        lm.load_exported("out")
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda own: own["objective"].update(kind="poetry"), "its objective is neither transcription nor translation"),
+        (lambda own: own.update(objective=[]), "its objective is neither transcription nor translation"),
+        (lambda own: own.pop("objective"), "there are 0 classes for a classification"),
+        (lambda own: own.update(classes=["a"]), "there are 1 class for a translation"),
+        (lambda own: own["objective"].update(metric="beauty"), "its metric is none of chrF, BLEU, exact match"),
+        (lambda own: own["objective"].pop("target"), "its preprocessing is none of "),
+        (lambda own: own["objective"]["target"].update(kind=["words"]), "its preprocessing is none of "),
+        (lambda own: own["objective"]["target"].pop("words"), "Words: the stored preprocessing has no list 'words'"),
+        (lambda own: own["objective"]["target"]["words"].append("quatre"), "scores for 2 inputs: export again."),
+        (
+            lambda own: own.update(classes=["a"], objective={"kind": "transcription", "beam": 10**9}),
+            "its beam is not from 1 to 100",
+        ),
+    ],
+)
+def test_a_damaged_objective_is_told_in_a_sentence(
+    change: Callable[[dict[str, Any]], object], sentence: str, whole: Path
+) -> None:
+    shutil.copytree(whole, "out")
+    assert sentence in stored(change)
+
+
+def test_an_export_wants_the_objective_that_a_network_has() -> None:
+    _, child = drawn(ENCODER, 4, 0)
+    given = {"architecture": {}, "shape": READ.shape}
+    with pytest.raises(ValueError, match=r"scores of 2 inputs have shape \(2, 5, 4\), and Transcription wants \(n, st"):
+        lm.export_child(child, "out", classes=("a", "b"), objective=lm.Transcription(2), **given)
+    with pytest.raises(ValueError, match="Transcription has 3 names, but 2 were given: name each once"):
+        lm.export_child(child, "out", classes=("a", "b"), objective=lm.Transcription(3), **given)
+    with pytest.raises(ValueError, match="Two classes are called 'a'"):
+        lm.export_child(child, "out", classes=("a", "b", "a"), objective=lm.Transcription(3), **given)
+    assert not Path("out").exists()
+
+
+def test_an_operation_that_looks_at_many_numbers_costs_as_many() -> None:
+    numbers = torch.ones(2, 3, 100)
+    for operation in ("argmax.default", "amax.default", "sum.dim_IntList"):
+        assert operation_cost(operation, {"self": numbers, "dim": 2}, numbers.sum(2)).work == 16 * 600
