@@ -84,7 +84,8 @@ class Exported:
         Raises:
             ValueError: the examples cannot be brought to the network's shape.
         """
-        return self._scores(examples).softmax(dim=-1)
+        scores: Tensor = self.network(network_inputs(examples, self.shape, self.preprocessing))
+        return scores.softmax(dim=-1)
 
     @torch.no_grad()
     def show(self, examples: Tensor | Sequence[Any]) -> list[str]:
@@ -97,11 +98,8 @@ class Exported:
             ValueError: the examples cannot be brought to the network's shape.
         """
         goal = self.objective or Classification(len(self.classes))
-        return goal.show(goal.predictions(self._scores(examples)), self.classes)
-
-    def _scores(self, examples: Tensor | Sequence[Any]) -> Tensor:
-        scores: Tensor = self.network(network_inputs(examples, self.shape, self.preprocessing))
-        return scores
+        inputs = network_inputs(examples, self.shape, self.preprocessing)
+        return goal.show(goal.predictions(self.network(inputs)), inputs, self)
 
 
 def network_inputs(examples: Tensor | Sequence[Any], shape: Shape, preprocessing: Preprocessing | None) -> Tensor:
