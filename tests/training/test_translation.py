@@ -7,6 +7,7 @@ import torch
 from torch.utils.data import DataLoader
 
 import lit_metanas as lm
+from lit_metanas.training.child import examples_at_once, score
 
 LETTERS = lm.Words(steps=4, least=1).fitted(["a b c d e"])
 GRU = lm.SequenceSpace(
@@ -69,7 +70,7 @@ def brief(task, space, seed):
     ids=["random", "evolution", "local", "meta", "halving", "drawn", "fixed"],
 )
 def test_methods_that_train_networks_one_by_one_search_it(method):
-    recipe = lm.Recipe(epochs=1, batch_size=100, label_smoothing=0.1)
+    recipe = lm.Recipe(epochs=3, batch_size=100, label_smoothing=0.1)
     result = lm.search(task("chrF"), SPACE, method=method, flops=1e9, recipe=recipe, seed=0, progress=False)
     assert 0 < result.test_score < 1
     assert SPACE.canonical(result.architecture) == result.architecture
