@@ -187,8 +187,6 @@ def test_images_that_it_cannot_classify_are_told(found, images, message):
     with pytest.raises(ValueError) as caught:
         found.predict(images)
     assert str(caught.value) == message
-    with pytest.raises(ValueError, match=r"^predict names classes, and this task is judged by symbol error: use"):
-        replace(found, metric="symbol error").predict(TASK.test.inputs)
 
 
 def test_the_program_runs_with_torch_alone(found, tmp_path):

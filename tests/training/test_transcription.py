@@ -54,6 +54,8 @@ def test_a_search_finds_a_network_that_transcribes():
     with pytest.raises(AttributeError, match="judged by word accuracy, not by accuracy: see test_score"):
         _ = result.test_accuracy
     predictions = TASK.goal.predictions(result.network(TASK.test.inputs))
+    assert result.predict(TASK.test.inputs) == [" ".join("_abc"[symbol] for symbol in row) for row in predictions]
+    assert result.classes == ("a", "b", "c")
     right = sum(said == [s for s in row if s] for said, row in zip(predictions, TASK.test.labels.tolist(), strict=True))
     assert right / 60 > 0.6
 
