@@ -147,8 +147,8 @@ def stored(change: Callable[[dict[str, Any]], object]) -> str:
     [
         (lambda own: own["objective"].update(kind="poetry"), "its objective is neither transcription nor translation"),
         (lambda own: own.update(objective=[]), "its objective is neither transcription nor translation"),
-        (lambda own: own.pop("objective"), "there are 0 classes for a classification"),
-        (lambda own: own.update(classes=["a"]), "there are 1 class for a translation"),
+        (lambda own: own.pop("objective"), "it is a classification with 0 classes"),
+        (lambda own: own.update(classes=["a"]), "it is a translation with 1 class"),
         (lambda own: own["objective"].update(metric="beauty"), "its metric is none of chrF, BLEU, exact match"),
         (lambda own: own["objective"].pop("target"), "its preprocessing is none of "),
         (lambda own: own["objective"]["target"].update(kind=["words"]), "its preprocessing is none of "),
@@ -177,6 +177,15 @@ def test_an_export_wants_the_objective_that_a_network_has() -> None:
     with pytest.raises(ValueError, match="Two classes are called 'a'"):
         lm.export_child(child, "out", classes=("a", "b", "a"), objective=lm.Transcription(3), **given)
     assert not Path("out").exists()
+
+
+def test_a_program_that_is_too_long_to_be_read_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lit_metanas.training.export.exported_program.MOST_NODES", 100)
+    monkeypatch.setattr("lit_metanas.training.export.program_archive.MOST_NODES", 100)
+    with pytest.warns(UserWarning, match=r"has \d+ operations, and `predict` reads up to 100: write fewer steps"):
+        exported()
+    with pytest.raises(ValueError, match="has more than 100 operations"):
+        lm.load_exported("out")
 
 
 def test_an_operation_that_looks_at_many_numbers_costs_as_many() -> None:

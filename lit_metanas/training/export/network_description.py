@@ -199,7 +199,7 @@ def _read_objective(stored: object, names: int) -> Objective:
     if kind not in ("classification", "transcription", "translation"):
         raise ValueError("its objective is neither transcription nor translation")
     if (kind == "translation") != (names == 0):
-        raise ValueError(f"there are {number_of(names, 'class')} for a {kind}")
+        raise ValueError(f"it is a {kind} with {number_of(names, 'class')}")
     own: Mapping[str, Any] = stored if isinstance(stored, dict) else {}
     if kind == "classification":
         return Classification(names)
