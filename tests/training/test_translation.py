@@ -46,6 +46,10 @@ def test_a_search_finds_a_network_that_writes_letters_in_reverse(tmp_path):
     assert result.predict(["a b c d", "e d a a"]) == ["d c b a", "a a d e"]
     assert result.predict("a b c d") == ["d c b a"]
     assert result.predict(part(3, 5).inputs) == LETTERS.show(part(3, 5).labels)
+    shown = result.predictions[0]
+    first = part(100, 2)
+    assert [shown.example, shown.meant] == [*LETTERS.show(first.inputs[:1]), *LETTERS.show(first.labels[:1])]
+    assert [shown.said] == result.predict(first.inputs[:1])
     result.export(tmp_path)
     assert lm.load_exported(tmp_path).show(["a b c d", "e d a a"]) == ["d c b a", "a a d e"]
     with pytest.raises(AttributeError, match="judged by exact match, not by accuracy: see test_score"):
