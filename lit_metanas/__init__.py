@@ -27,7 +27,7 @@ __version__ = "0.1.0"
 _NAMES = {
     "io": ("tune_allocator"),
     "tasks": (
-        "ArraySource AudioFolder AudioFolderTask BytePairs ClassDistances Classification DataStatistics "
+        "ArraySource AudioFolder AudioFolderTask BytePairs Characters ClassDistances Classification DataStatistics "
         "DatasetSource Distortion Docstrings DrawnTasks Episode EpisodeDataModule EpisodeLoader EpisodeSampler "
         "EpisodeStream FolderTask Glyphs ImageFolder ImageShape JoinedEmbedding LogMel NewImages "
         "NewSounds NewTexts Objective Omniglot Phrases Preprocessing RandomFeatures SentenceSource SeriesShape "

@@ -15,6 +15,7 @@ from lit_metanas.tasks.speech import AudioFolder, AudioFolderTask, LogMel, Spoke
 from lit_metanas.tasks.task import Episode, Split, Task, TaskCollection, check_task
 from lit_metanas.tasks.text import (
     BytePairs,
+    Characters,
     Docstrings,
     Phrases,
     SentenceSource,
@@ -39,6 +40,7 @@ __all__ = [
     "AudioFolder",
     "AudioFolderTask",
     "BytePairs",
+    "Characters",
     "ClassDistances",
     "Classification",
     "DataStatistics",

@@ -1,17 +1,24 @@
-"""Folders with a sub-folder of text files for each class."""
+"""Folders of texts: with a sub-folder of text files for each class, or saved by the package ``datasets``."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from lit_metanas.io.class_folders import class_folders
+from lit_metanas.io.packages import import_extra
 from lit_metanas.tasks.source import Subset
-from lit_metanas.tasks.text.labelled_text import Labelled, by_label, read_utf8
+from lit_metanas.tasks.text.labelled_text import MOST_SENTENCES, Labelled, by_label, read_utf8
 from lit_metanas.tasks.text.text_source import Sentences, TextSource, split_sentences
+from lit_metanas.tasks.text.text_tables import find_columns, labelled_rows
 from lit_metanas.tasks.text.words import TextPreprocessing
 
 LARGEST_TEXT_FILE = 1 << 20
 """Bytes of a text file."""
+
+MARKS = ("dataset_info.json", "dataset_dict.json")
+"""Files by which a saved data set is told from other folders."""
 
 
 class TextFolder(TextSource):
@@ -89,3 +96,112 @@ def read_text_folder(root: Path) -> dict[str, list[str]]:
         for file in files
     )
     return by_label(rows, str(root))
+
+
+class TextDataset(TextSource):
+    """A data set that ``datasets`` (Hugging Face) has saved on disk; its classes are split as given, or by a seed.
+
+    The rows of all its splits are taken, as a split for learning one task shares its classes between its parts.
+    Nothing is downloaded, and no code of a data set runs. It needs ``pip install 'lit-metanas[datasets]'``.
+
+    Args:
+        path: the folder that ``save_to_disk`` wrote.
+        text: the column of texts; None finds it as ``TextTable`` does.
+        label: the column of labels; None finds it as ``TextTable`` does.
+        train: names of the meta-training classes; if any of the three lists is given, no class is drawn at random.
+        val: names of the meta-validation classes.
+        test: names of the meta-test classes.
+        fractions: shares of the classes in the three subsets, if no list is given.
+        seed: seed of the random split, at least 0.
+        preprocessing: what makes inputs of texts; None takes ``Words()``. One without a vocabulary gets that of the
+            meta-train classes.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        ValueError: it is no saved data set, or one that is too large, lacks a column, or has malformed texts; a named
+            class does not exist or is named twice, an argument is out of its range, or the package is not installed.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> source = lm.TextDataset("banking77", seed=1)  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        path: str,
+        text: str | None = None,
+        label: str | None = None,
+        train: list[str] | None = None,
+        val: list[str] | None = None,
+        test: list[str] | None = None,
+        fractions: tuple[float, float, float] = (0.64, 0.16, 0.2),
+        seed: int = 0,
+        preprocessing: TextPreprocessing | None = None,
+    ) -> None:
+        super().__init__(preprocessing)
+        self.path = Path(path)
+        self._sentences = split_sentences(
+            read_text_dataset(self.path, text, label),
+            {"train": train, "val": val, "test": test},
+            fractions=fractions,
+            seed=seed,
+            owner="TextDataset",
+            place=str(path),
+        )
+
+    @property
+    def name(self) -> str:
+        """The name of the folder."""
+        return self.path.resolve().name
+
+    def sentences(self, subset: Subset) -> Sentences:
+        """The texts of each class of a subset."""
+        return self._sentences[subset]
+
+
+def is_dataset(path: Path) -> bool:
+    """Whether a folder is one that ``datasets`` has saved."""
+    return any((path / name).is_file() for name in MARKS)
+
+
+def read_text_dataset(path: Path, text: str | None = None, label: str | None = None) -> dict[str, list[str]]:
+    """The texts of each class, of all splits.
+
+    Args:
+        path: the folder.
+        text: the column of texts, if it is named.
+        label: the column of labels, if it is named.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        ValueError: it is no saved data set, is damaged or too large, or has malformed texts, or the package is absent.
+    """
+    if not path.is_dir():
+        raise FileNotFoundError(
+            f"There is no folder '{path}': give one that save_to_disk of the package datasets wrote."
+        )
+    if not is_dataset(path):
+        raise ValueError(f"'{path}' is no saved data set ({' or '.join(MARKS)}): write it by save_to_disk.")
+    datasets = import_extra("datasets", "datasets", "TextDataset")
+    try:
+        loaded = datasets.load_from_disk(str(path))
+        parts = list(loaded.values()) if isinstance(loaded, datasets.DatasetDict) else [loaded]
+        rows = [row for part in parts for row in _rows_of(part, path)]
+    except (ValueError, OSError, KeyError, TypeError, AttributeError) as error:  # pyarrow's are among these
+        raise ValueError(f"'{path}' cannot be read by the package datasets ({error}): save it anew.") from None
+    numbered = [(f"row {number}", row) for number, row in enumerate(rows)]
+    return by_label(labelled_rows(numbered, *find_columns(numbered, str(path), text, label)), str(path))
+
+
+def _rows_of(part: Any, path: Path) -> list[Mapping[str, Any]]:
+    """The texts and numbers of each row; numbers that stand for names as these."""
+    if len(part) > MOST_SENTENCES:
+        raise ValueError(f"it has {len(part)} rows, more than {MOST_SENTENCES}")
+    columns = {}
+    for name, feature in part.features.items():
+        kind = getattr(feature, "dtype", None)
+        if kind in ("string", "large_string") or str(kind).startswith(("int", "uint")):
+            names = getattr(feature, "names", None)
+            values = part.with_format(None)[name]
+            columns[name] = [names[value] if names and value is not None and value >= 0 else value for value in values]
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]

@@ -13,8 +13,7 @@ from lit_metanas.tasks.inputs import Shape, vocabulary_of
 from lit_metanas.tasks.splits import check_shares, part_sizes, split_classes
 from lit_metanas.tasks.task import SingleTask, Split, Task
 from lit_metanas.tasks.text.labelled_text import by_label
-from lit_metanas.tasks.text.text_datasets import is_dataset, read_text_dataset
-from lit_metanas.tasks.text.text_folders import read_text_folder
+from lit_metanas.tasks.text.text_folders import is_dataset, read_text_dataset, read_text_folder
 from lit_metanas.tasks.text.text_tables import find_columns, labelled_rows, read_rows
 from lit_metanas.tasks.text.words import TextPreprocessing, Words
 

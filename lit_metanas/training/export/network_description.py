@@ -15,13 +15,13 @@ from lit_metanas.records.plain import from_plain
 from lit_metanas.tasks.inputs import ImageShape, Preprocessing, Shape, as_shape, plain_shape
 from lit_metanas.tasks.objective import Classification, Objective, Transcription
 from lit_metanas.tasks.speech import LogMel
-from lit_metanas.tasks.text import BytePairs, StaticVectors, Words
+from lit_metanas.tasks.text import BytePairs, Characters, StaticVectors, Words
 from lit_metanas.tasks.translation import Translation
 from lit_metanas.tasks.translation.translation_objective import TextMetric
 
 DESCRIPTION_SCHEMA = 1
 DESCRIPTION = "model.json"
-PREPROCESSINGS: tuple[type[Preprocessing], ...] = (Words, BytePairs, StaticVectors, LogMel)
+PREPROCESSINGS: tuple[type[Preprocessing], ...] = (Words, Characters, BytePairs, StaticVectors, LogMel)
 """Those that a description may name."""
 
 MOST_OF_A_SHAPE = 1 << 20
