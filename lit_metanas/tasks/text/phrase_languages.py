@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
 import numpy as np
 
@@ -19,18 +19,27 @@ _UNITS = (
     "mass-kilogram", "temperature-celsius", "volume-liter",
 )  # fmt: skip
 
+Code = TypeVar("Code", str, int)
 
-def languages() -> list[str]:
-    """The codes of the languages whose names of countries and languages, dates and units are known."""
+
+def languages(script: str | None = None) -> list[str]:
+    """The codes of the languages whose names of countries and languages, dates and units are known.
+
+    Args:
+        script: the one that they are written in; None for all.
+    """
     babel, data = (import_extra(name, "text", "Phrases") for name in ("babel", "babel.localedata"))
     nobody = _samples(babel.Locale("root"))
     found: dict[tuple[str, ...], str] = {}
     for code in sorted(code for code in data.locale_identifiers() if "_" not in code):
+        if script not in (None, script_of(code)):
+            continue
         locale = babel.Locale(code)
-        named = len(_countries(locale)) >= 200 and len(_tongues(locale)) >= 60
+        countries, tongues = _countries(locale), _tongues(locale)
         # What a language lacks is filled in from the root.
-        if named and all(own != none for own, none in zip(_samples(locale), nobody, strict=True)):
-            found.setdefault(tuple(_tongues(locale)), code)  # `nb` and `no` are two codes of one language
+        own = zip(_samples(locale), nobody, strict=True)
+        if len(countries) >= 200 and len(tongues) >= 60 and all(one != none for one, none in own):
+            found.setdefault(tuple(tongues.values()), code)  # `nb` and `no` are two codes of one language
     return list(found.values())
 
 
@@ -49,55 +58,135 @@ def phrases_of(language: str, number: int) -> list[str]:
         number: how many are made.
     """
     seed = int.from_bytes(hashlib.sha256(language.encode()).digest()[:8])
-    writer = _Writer(language, np.random.default_rng(seed))
-    makers = (writer.date, writer.duration, writer.countries, writer.measures, writer.tongues, writer.months)
-    made = (" ".join(makers[i % len(makers)]().split()) for i in range(number))
-    return list(dict.fromkeys(made))
+    writer = PhraseWriter(language)
+    draw = PhraseDraw(np.random.default_rng(seed), writer.names)
+    return list(dict.fromkeys(writer.write(draw.phrase(PHRASE_KINDS[i % len(PHRASE_KINDS)])) for i in range(number)))
 
 
-class _Writer:
-    """Writes phrases of one language with what it draws."""
+class Names(NamedTuple):
+    """Codes of what a language has names for."""
 
-    def __init__(self, language: str, generator: np.random.Generator) -> None:
-        self.babel = {name: import_extra(f"babel.{name}", "text", "Phrases") for name in ("dates", "lists", "units")}
-        self.locale = import_extra("babel", "text", "Phrases").Locale.parse(language)
-        self.generator = generator
+    countries: list[str]
+    tongues: list[str]
+    days: list[int]
+    months: list[int]
 
-    def date(self) -> str:
-        day = _FIRST_DAY + datetime.timedelta(days=int(self.generator.integers(_DAYS)))
-        return str(self.babel["dates"].format_date(day, self._one(("full", "long")), locale=self.locale))
 
-    def duration(self) -> str:
-        span = datetime.timedelta(seconds=int(np.exp(self.generator.uniform(1, np.log(_MOST_SECONDS)))))
-        direction = bool(self.generator.integers(2))
-        way = {"threshold": 1.5, "add_direction": direction, "locale": self.locale}
-        return str(self.babel["dates"].format_timedelta(span if self.generator.integers(2) else -span, **way))
+class PhraseWriter:
+    """Writes phrases in a language.
 
-    def countries(self) -> str:
-        return self._list(self._some(_countries(self.locale), 2, 5))
+    Args:
+        language: its code.
+    """
 
-    def tongues(self) -> str:
-        return self._list(self._some(_tongues(self.locale), 2, 5))
+    def __init__(self, language: str) -> None:
+        self._babel = {name: import_extra(f"babel.{name}", "text", "Phrases") for name in ("dates", "lists", "units")}
+        self._locale = import_extra("babel", "text", "Phrases").Locale.parse(language)
+        self._countries, self._tongues = _countries(self._locale), _tongues(self._locale)
+        self._days = self._locale.days["stand-alone"]["wide"]
+        self._months = self._locale.months["stand-alone"]["wide"]
 
-    def months(self) -> str:
-        names = self.locale.months["stand-alone"]["wide"].values()
-        days = self.locale.days["stand-alone"]["wide"].values()
-        return self._list([*self._some(list(days), 1, 3), *self._some(list(names), 1, 3)])
+    @property
+    def names(self) -> Names:
+        """What the language has names for."""
+        return Names(*map(list, (self._countries, self._tongues, self._days, self._months)))
 
-    def measures(self) -> str:
-        write = self.babel["units"].format_unit
-        units = self._some(_UNITS, 1, 3)
-        return self._list([write(int(self.generator.integers(2, 100)), u, "long", locale=self.locale) for u in units])
+    def write(self, phrase: Phrase) -> str:
+        """A phrase in this language, in one line."""
+        return " ".join(phrase(self).split())
 
-    def _one(self, values: Sequence[str]) -> str:
-        return values[int(self.generator.integers(len(values)))]
+    def date(self, day: datetime.date, length: str) -> str:
+        """A date, ``full`` or ``long``."""
+        return str(self._babel["dates"].format_date(day, length, locale=self._locale))
 
-    def _some(self, values: Sequence[str], least: int, most: int) -> list[str]:
-        number = int(self.generator.integers(least, most))
-        return [values[int(place)] for place in self.generator.permutation(len(values))[:number]]
+    def duration(self, span: datetime.timedelta, directed: bool) -> str:
+        """A time span, rounded to one unit; ``directed`` tells whether it has passed or is to come."""
+        way = {"threshold": 1.5, "add_direction": directed, "locale": self._locale}
+        return str(self._babel["dates"].format_timedelta(span, **way))
+
+    def countries(self, codes: Sequence[str]) -> str:
+        """A list of countries."""
+        return self._list([self._countries[code] for code in codes])
+
+    def tongues(self, codes: Sequence[str]) -> str:
+        """A list of languages."""
+        return self._list([self._tongues[code] for code in codes])
+
+    def calendar(self, days: Sequence[int], months: Sequence[int]) -> str:
+        """A list of days of the week and months."""
+        return self._list([*(str(self._days[day]) for day in days), *(str(self._months[month]) for month in months)])
+
+    def measures(self, numbers: Sequence[int], units: Sequence[str]) -> str:
+        """A list of measures."""
+        write = self._babel["units"].format_unit
+        pairs = zip(numbers, units, strict=True)
+        return self._list([write(number, unit, "long", locale=self._locale) for number, unit in pairs])
 
     def _list(self, parts: list[str]) -> str:
-        return str(self.babel["lists"].format_list(parts, locale=self.locale))
+        return str(self._babel["lists"].format_list(parts, locale=self._locale))
+
+
+Phrase = Callable[[PhraseWriter], str]
+"""What is said, in whatever language."""
+
+PhraseKind = Literal["date", "duration", "countries", "measures", "languages", "calendar"]
+PHRASE_KINDS: tuple[PhraseKind, ...] = get_args(PhraseKind)
+
+
+class PhraseDraw:
+    """Draws what phrases say.
+
+    Args:
+        generator: what decides.
+        names: codes of what may be named.
+    """
+
+    def __init__(self, generator: np.random.Generator, names: Names) -> None:
+        self._generator = generator
+        self._names = names
+
+    def phrase(self, kind: PhraseKind) -> Phrase:
+        """Draw a phrase of a kind."""
+        makers: dict[PhraseKind, Callable[[], Phrase]] = {
+            "date": self._date,
+            "duration": self._duration,
+            "countries": self._countries,
+            "measures": self._measures,
+            "languages": self._tongues,
+            "calendar": self._calendar,
+        }
+        return makers[kind]()
+
+    def _date(self) -> Phrase:
+        day = _FIRST_DAY + datetime.timedelta(days=int(self._generator.integers(_DAYS)))
+        length = ("full", "long")[int(self._generator.integers(2))]
+        return lambda writer: writer.date(day, length)
+
+    def _duration(self) -> Phrase:
+        span = datetime.timedelta(seconds=int(np.exp(self._generator.uniform(1, np.log(_MOST_SECONDS)))))
+        directed, future = (bool(self._generator.integers(2)) for _ in range(2))
+        return lambda writer: writer.duration(span if future else -span, directed)
+
+    def _countries(self) -> Phrase:
+        codes = self._some(self._names.countries, 2, 5)
+        return lambda writer: writer.countries(codes)
+
+    def _tongues(self) -> Phrase:
+        codes = self._some(self._names.tongues, 2, 5)
+        return lambda writer: writer.tongues(codes)
+
+    def _calendar(self) -> Phrase:
+        days, months = self._some(self._names.days, 1, 3), self._some(self._names.months, 1, 3)
+        return lambda writer: writer.calendar(days, months)
+
+    def _measures(self) -> Phrase:
+        units = self._some(_UNITS, 1, 3)
+        numbers = [int(self._generator.integers(2, 100)) for _ in units]
+        return lambda writer: writer.measures(numbers, units)
+
+    def _some(self, values: Sequence[Code], least: int, most: int) -> list[Code]:
+        number = int(self._generator.integers(least, most))
+        return [values[int(place)] for place in self._generator.permutation(len(values))[:number]]
 
 
 def _samples(locale: Any) -> list[str]:
@@ -107,11 +196,11 @@ def _samples(locale: Any) -> list[str]:
     return [dates.format_date(_FIRST_DAY, "full", locale=locale), *measures]
 
 
-def _countries(locale: Any) -> list[str]:
-    """The names of countries and territories, but of continents, whose codes are numbers."""
-    return [str(name) for code, name in sorted(locale.territories.items()) if code.isalpha()]
+def _countries(locale: Any) -> dict[str, str]:
+    """The names of countries and territories by code, but of continents, whose codes are numbers."""
+    return {code: str(name) for code, name in sorted(locale.territories.items()) if code.isalpha()}
 
 
-def _tongues(locale: Any) -> list[str]:
-    """The names of languages, but of their variants."""
-    return [str(name) for code, name in sorted(locale.languages.items()) if "_" not in code]
+def _tongues(locale: Any) -> dict[str, str]:
+    """The names of languages by code, but of their variants."""
+    return {code: str(name) for code, name in sorted(locale.languages.items()) if "_" not in code}
