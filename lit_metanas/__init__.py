@@ -29,12 +29,12 @@ _NAMES = {
     "tasks": (
         "ArraySource AudioFolder AudioFolderTask BytePairs Characters ClassDistances Classification DataStatistics "
         "DatasetSource Distortion Docstrings DrawnTasks Episode EpisodeDataModule EpisodeLoader EpisodeSampler "
-        "EpisodeStream FolderTask Glyphs ImageFolder ImageShape JoinedEmbedding LogMel NewImages "
-        "NewSounds NewTexts Objective Omniglot Phrases Preprocessing RandomFeatures SentenceSource SeriesShape "
-        "Shape Split SpokenWords StaticVectors Subset TableColumns TargetTaskDataModule Task TaskCollection "
-        "TaskEmbedding TaskSource TextDataset TextFolder TextPreprocessing TextSource TextTable TextTask "
-        "TokenShape TorchvisionSource Transcription Translation Words check_task draw_episode draw_task "
-        "mu_law_sound shape_of task_from_arrays task_from_dataset"
+        "EpisodeStream FolderTask Glyphs ImageFolder ImageShape JoinedEmbedding LogMel NewImages NewSounds NewTexts "
+        "NumberWords Objective Omniglot ParallelFolder ParallelTable ParallelTask PhrasePairs Phrases Preprocessing "
+        "RandomFeatures SentenceSource SeriesShape Shape Split SpokenWords StaticVectors Subset TableColumns "
+        "TargetTaskDataModule Task TaskCollection TaskEmbedding TaskSource TextDataset TextFolder TextPreprocessing "
+        "TextSource TextTable TextTask TokenShape TorchvisionSource Transcription Translation Words check_task "
+        "draw_episode draw_task mu_law_sound shape_of task_from_arrays task_from_dataset"
     ),
     "spaces": (
         "Architecture Builder Candidates Choice ChoiceSpace DARTSCell ENASMacro Encoding EncoderDecoderSpace "

@@ -28,7 +28,14 @@ from lit_metanas.tasks.text import (
     TextTask,
     Words,
 )
-from lit_metanas.tasks.translation import Translation
+from lit_metanas.tasks.translation import (
+    NumberWords,
+    ParallelFolder,
+    ParallelTable,
+    ParallelTask,
+    PhrasePairs,
+    Translation,
+)
 
 if TYPE_CHECKING:
     from lit_metanas.tasks.episode_data import EpisodeDataModule
@@ -62,8 +69,13 @@ __all__ = [
     "NewImages",
     "NewSounds",
     "NewTexts",
+    "NumberWords",
     "Objective",
     "Omniglot",
+    "ParallelFolder",
+    "ParallelTable",
+    "ParallelTask",
+    "PhrasePairs",
     "Phrases",
     "Preprocessing",
     "RandomFeatures",

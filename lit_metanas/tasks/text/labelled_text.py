@@ -43,7 +43,8 @@ def by_label(rows: Iterable[Labelled], place: str) -> dict[str, list[str]]:
     for number, row in enumerate(rows, 1):
         if number > MOST_SENTENCES:
             raise ValueError(f"'{place}' has more than {MOST_SENTENCES} texts: take fewer.")
-        found.setdefault(_checked(row, "label", row.label, place), {})[_checked(row, "text", row.text, place)] = None
+        label = checked_text(row.label, "label", row.where, place)
+        found.setdefault(label, {})[checked_text(row.text, "text", row.where, place)] = None
     if not number:
         raise ValueError(f"'{place}' holds no texts: give some of two or more classes.")
     if len(found) < 2:
@@ -59,19 +60,28 @@ def by_label(rows: Iterable[Labelled], place: str) -> dict[str, list[str]]:
     return {label: list(found[label]) for label in sorted(found)}
 
 
-def _checked(row: Labelled, noun: str, value: str, place: str) -> str:
-    """A text or label without white space around it."""
+def checked_text(value: object, noun: str, where: str, place: str) -> str:
+    """A text or label without white space around it.
+
+    Args:
+        value: it, as a file has it.
+        noun: what it is, as messages name it.
+        where: its place in the file, for instance ``line 3``.
+        place: the file.
+
+    Raises:
+        ValueError: it is no text, too long, not Unicode or empty.
+    """
     if not isinstance(value, str):
-        raise ValueError(f"The {noun} at {row.where} of '{place}' is a {type(value).__name__}: give a text.")
+        raise ValueError(f"The {noun} at {where} of '{place}' is a {type(value).__name__}: give a text.")
     if len(value) > LONGEST_RAW_TEXT:
         raise ValueError(
-            f"The {noun} at {row.where} of '{place}' has {len(value)} characters, more than {LONGEST_RAW_TEXT}: "
-            "shorten it."
+            f"The {noun} at {where} of '{place}' has {len(value)} characters, more than {LONGEST_RAW_TEXT}: shorten it."
         )
     if not is_text(value):
-        raise ValueError(f"The {noun} at {row.where} of '{place}' is not Unicode: leave it out.")
+        raise ValueError(f"The {noun} at {where} of '{place}' is not Unicode: leave it out.")
     if not value.strip():
-        raise ValueError(f"There is no {noun} at {row.where} of '{place}': fill it in, or leave this one out.")
+        raise ValueError(f"There is no {noun} at {where} of '{place}': fill it in, or leave this one out.")
     return value.strip()
 
 

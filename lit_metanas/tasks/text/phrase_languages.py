@@ -71,6 +71,20 @@ class Names(NamedTuple):
     days: list[int]
     months: list[int]
 
+    def shared(self, other: Names) -> Names:
+        """What another language has names for, too, in this one's order."""
+        return Names(
+            _shared(self.countries, other.countries),
+            _shared(self.tongues, other.tongues),
+            _shared(self.days, other.days),
+            _shared(self.months, other.months),
+        )
+
+
+def _shared(own: list[Code], other: list[Code]) -> list[Code]:
+    known = frozenset(other)
+    return [code for code in own if code in known]
+
 
 class PhraseWriter:
     """Writes phrases in a language.

@@ -200,20 +200,9 @@ def find_columns(
     Raises:
         ValueError: there are no rows, a named column does not exist, or one cannot be found.
     """
-    if not rows:
-        raise ValueError(f"'{place}' has no rows: give a line with the names of the columns, and some with texts.")
-    names = list(rows[0][1])
-    for name in (text, label, subset):
-        if name is not None and name not in names:
-            near = nearest(name, names)
-            hint = f"did you mean '{near}'?" if near else f"it has {_listed(names)}."
-            raise ValueError(f"'{place}' has no column '{name}': {hint}")
-    chosen = [name for name in (text, label, subset) if name is not None]
-    if len(set(chosen)) < len(chosen):
-        raise ValueError(f"'{place}': text, label and subset must be columns of their own, not {_listed(chosen)}.")
-    free = [name for name in names if name not in chosen]
-    text = text or _usual(free, TEXT_COLUMNS)
-    label = label or _usual([name for name in free if name != text], LABEL_COLUMNS)
+    free = free_columns(rows, place, text=text, label=label, subset=subset)
+    text = text or usual_column(free, TEXT_COLUMNS)
+    label = label or usual_column([name for name in free if name != text], LABEL_COLUMNS)
     free = [name for name in free if name not in (text, label)]
     if text is None and label is None and len(free) == 2:
         first, second = (len({str(row.get(name)) for _, row in rows}) for name in free)
@@ -223,18 +212,47 @@ def find_columns(
         text, label = text or free[0], label or free[0]
     if text is None or label is None:
         raise ValueError(
-            f"'{place}' has the columns {_listed(names)}: say by 'text' and 'label' which hold the texts and labels."
+            f"'{place}' has the columns {listed(list(rows[0][1]))}: say by 'text' and 'label' which hold the texts and "
+            "labels."
         )
     return text, label
 
 
-def _usual(names: Sequence[str], known: Sequence[str]) -> str | None:
+def free_columns(rows: Sequence[TableRow], place: str, **named: str | None) -> list[str]:
+    """The columns that no argument names.
+
+    Args:
+        rows: of the table.
+        place: the table's name, for messages.
+        named: the column that each argument names, or None.
+
+    Raises:
+        ValueError: there are no rows, a named column does not exist, or two arguments name the same.
+    """
+    if not rows:
+        raise ValueError(f"'{place}' has no rows: give a line with the names of the columns, and some with texts.")
+    names = list(rows[0][1])
+    chosen = [name for name in named.values() if name is not None]
+    for name in chosen:
+        if name not in names:
+            near = nearest(name, names)
+            hint = f"did you mean '{near}'?" if near else f"it has {listed(names)}."
+            raise ValueError(f"'{place}' has no column '{name}': {hint}")
+    if len(set(chosen)) < len(chosen):
+        *others, last = named
+        wanted = f"{', '.join(others)} and {last}"
+        raise ValueError(f"'{place}': {wanted} must be columns of their own, not {listed(chosen)}.")
+    return [name for name in names if name not in chosen]
+
+
+def usual_column(names: Sequence[str], known: Sequence[str]) -> str | None:
     """The only name that is known; None where there are several or none."""
     found = [name for name in names if name.lower() in known]
     return found[0] if len(found) == 1 else None
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """Names for a sentence, the first ten at most."""
     return ", ".join(printable(name, 40) for name in names[:10]) + (", …" if len(names) > 10 else "")
 
 

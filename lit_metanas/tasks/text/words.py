@@ -77,11 +77,18 @@ class TextPreprocessing(Preprocessing):
         if wrong is not None:
             raise ValueError(f"An example is a {type(wrong).__name__}, not a text: give texts.")
         found = torch.full((len(texts), self.steps), PADDING, dtype=torch.int64)
-        # Nothing behind the longest word that would count is looked at, so that no text takes long.
-        for row, tokens in enumerate(self.token_lists([text[: _LONGEST_WORD * self.steps] for text in texts])):
+        for row, tokens in enumerate(self._first_tokens(texts)):
             kept = tokens[: self.steps] or [UNKNOWN]
             found[row, : len(kept)] = torch.tensor(kept)
         return found
+
+    def whole(self, texts: Sequence[str]) -> list[bool]:
+        """Whether nothing of each text is cut off."""
+        return [len(tokens) <= self.steps for tokens in self._first_tokens(texts)]
+
+    def _first_tokens(self, texts: Sequence[str]) -> list[list[int]]:
+        # Nothing behind the longest word that would count is looked at, so that no text takes long.
+        return self.token_lists([text[: _LONGEST_WORD * self.steps] for text in texts])
 
     def look_up(self, tokens: Tensor) -> Tensor:
         """What a network gets for tokens, shape ``(n, steps)``; the tokens themselves by default."""

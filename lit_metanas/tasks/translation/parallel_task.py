@@ -1,0 +1,106 @@
+"""One's own pairs of texts as a task."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+from lit_metanas.io.text import writable
+from lit_metanas.tasks.inputs import Shape
+from lit_metanas.tasks.splits import check_shares
+from lit_metanas.tasks.task import SingleTask, Task
+from lit_metanas.tasks.text.characters import Characters
+from lit_metanas.tasks.text.words import TextPreprocessing
+from lit_metanas.tasks.translation.pair_files import read_pairs
+from lit_metanas.tasks.translation.text_pairs import deal_sources, distinct_pairs, translation_task
+from lit_metanas.tasks.translation.translation_objective import TextMetric
+
+
+class ParallelTask(SingleTask):
+    r"""One's own pairs of texts as a collection of a single task, such as sentences and their translations.
+
+    The task is ``ParallelTask("pairs.tsv")[0]``. Pairs with the same source (but for case and spaces) stay together, so
+    that no source of the test part is learned from. A pair that repeats another is taken once, and one that is longer
+    than the steps of a preprocessing is left out, both with a warning.
+
+    Args:
+        path: a table, CSV, TSV or JSON lines, whose first line names the columns; or the file of sources, a line each.
+        translations: the file of targets, a line each, where ``path`` is no table.
+        source: the column of sources; None finds it by a usual name, such as ``source`` or ``word``, or takes the other
+            one of two.
+        target: the column of targets; None finds it by a usual name, such as ``target`` or ``translation``, or takes
+            the other one of two.
+        preprocessing: makes inputs of sources; None takes ``Characters()``, which suits words and short sentences; for
+            long ones take ``BytePairs()``. One without a vocabulary gets that of the sources to learn from.
+        target_preprocessing: makes targets; as ``preprocessing``.
+        metric: what the task is judged by; see ``Translation``.
+        train: share of the sources to learn from.
+        val: share to choose architectures by; 0 leaves the task without a validation part.
+        test: share to report the metric on.
+        seed: seed of the random split, at least 0.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is no such table or not UTF-8, has no pairs, lacks a column or a text; two files have
+            unequal numbers of lines; or an argument is out of its range.
+
+    Example:
+        >>> from pathlib import Path
+        >>> import lit_metanas as lm
+        >>> rows = [f"{number}\t{number + 1}" for number in range(30)]
+        >>> size = Path("next.tsv").write_text("source\ttarget\n" + "\n".join(rows))
+        >>> task = lm.ParallelTask("next.tsv")[0]
+        >>> task
+        Task('next', 12 classes, train 18, val 6, test 6, shape (64,))
+        >>> task.preprocessing.show(task.test.inputs[:2]), task.objective.show(task.test.labels[:2].tolist())
+        (['2', '24'], ['3', '25'])
+    """
+
+    def __init__(
+        self,
+        path: str,
+        translations: str | None = None,
+        source: str | None = None,
+        target: str | None = None,
+        preprocessing: TextPreprocessing | None = None,
+        target_preprocessing: TextPreprocessing | None = None,
+        metric: TextMetric = "chrF",
+        train: float = 0.6,
+        val: float = 0.2,
+        test: float = 0.2,
+        seed: int = 0,
+    ) -> None:
+        check_shares("ParallelTask", train=train, val=val, test=test, seed=seed)
+        self.path = Path(path)
+        self.metric: TextMetric = metric
+        self.train = train
+        self.val = val
+        self.test = test
+        self.seed = seed
+        self._given = preprocessing or Characters(), target_preprocessing or Characters()
+        rows = read_pairs(self.path, None if translations is None else Path(translations), source, target)
+        self._pairs = distinct_pairs(rows, writable(path))
+
+    @property
+    def shape(self) -> Shape:
+        """Of one input."""
+        return self[0].shape
+
+    def make(self) -> Task:
+        """Split the pairs and make inputs and targets of them."""
+        return self._task
+
+    @cached_property
+    def _task(self) -> Task:
+        place = writable(str(self.path))
+        parts = deal_sources(self._pairs, place, train=self.train, val=self.val, test=self.test, seed=self.seed)
+        source, target = self._given
+        return translation_task(
+            self.path.resolve().stem,
+            parts,
+            source.fitted(pair.source for pair in parts["train"]),
+            target.fitted(pair.target for pair in parts["train"]),
+            metric=self.metric,
+            place=place,
+            validated=self.val > 0,
+        )
