@@ -59,6 +59,10 @@ def every(task):
     return [shown(task, part) for part in ("train", "val", "test")]
 
 
+def together(task):
+    return [pair for part in every(task) for pair in part]
+
+
 def test_a_table_is_a_task(write):
     rows = number_rows(50)
     tasks = ParallelTask(write(tsv(rows)))
@@ -84,7 +88,7 @@ def test_a_table_is_a_task(write):
     ],
 )
 def test_columns_are_found(write, name, content):
-    found = sum(every(ParallelTask(write(content, name), train=0.34, val=0.33, test=0.33, **KNOWN)[0]), [])
+    found = together(ParallelTask(write(content, name), train=0.34, val=0.33, test=0.33, **KNOWN)[0])
     as_it_is = name == "p.tsv"  # whose quotes are letters like others
     quoted = ('"a, b"', '"y ""z"""') if as_it_is else ("a, b", 'y "z"')
     assert sorted(found) == sorted([(quoted[0], "x"), ("c", quoted[1]), ("d", "e")])
@@ -93,7 +97,7 @@ def test_columns_are_found(write, name, content):
 def test_columns_are_named(write):
     path = write(tsv([(a, b, "x") for a, b in number_rows(20)], ("eng", "deu", "source")))
     task = ParallelTask(path, source="deu", target="eng", **KNOWN)[0]
-    assert {(b, a) for a, b in number_rows(20)} == set(sum(every(task), []))
+    assert {(b, a) for a, b in number_rows(20)} == set(together(task))
     with pytest.raises(ValueError, match=r"has no column 'engl': did you mean 'eng'\?"):
         ParallelTask(path, source="engl")
     with pytest.raises(ValueError, match="source and target must be columns of their own, not eng, eng"):
@@ -109,7 +113,7 @@ def test_lines_of_two_files_are_pairs(write):
     rows = number_rows(20)
     one = write("\ufeff" + "\r\n".join(a for a, _ in rows) + "\r\n\r\n", "numbers.txt")
     other = write("\n".join(b for _, b in rows) + "\n\n", "letters.txt")
-    assert sorted(sum(every(ParallelTask(one, other, **KNOWN)[0]), [])) == sorted(rows)
+    assert sorted(together(ParallelTask(one, other, **KNOWN)[0])) == sorted(rows)
     write("a\nb\n\n", "letters.txt")
     with pytest.raises(ValueError, match=r"numbers.txt' has 21 lines and '.*letters.txt' 3 lines: give each text its"):
         ParallelTask(one, other)
@@ -148,7 +152,9 @@ def test_what_repeats_is_told(write):
 def test_long_pairs_are_left_out_and_told(write):
     rows = [*number_rows(30), ("7" * 9, "x"), ("x", "b" * 9), ("c" * 8, "d" * 8)]
     tasks = ParallelTask(write(tsv(rows)), preprocessing=Characters(steps=8), target_preprocessing=Characters(steps=8))
-    with pytest.warns(UserWarning, match=r"2 pairs of .* with more than 8 tokens of a source or 8 of a target left out"):
+    with pytest.warns(
+        UserWarning, match=r"2 pairs of .* with more than 8 tokens of a source or 8 of a target left out"
+    ):
         task = tasks[0]
     assert max(len(text) for part in every(task) for pair in part for text in pair) <= 8
     assert sum(map(len, every(task))) == 31
@@ -185,7 +191,7 @@ def test_targets_must_be_tokens(write):
         kind, steps, shape = "vectors", 4, SeriesShape(3, 4)
         token_lists = show = to_plain = from_plain = None
 
-    with pytest.raises(ValueError, match="Translation: the target's preprocessing makes series .* makes tokens"):
+    with pytest.raises(ValueError, match=r"Translation: the target's preprocessing makes series .* makes tokens"):
         ParallelTask(write(tsv(number_rows(9))), target_preprocessing=Vectors())[0]
 
 
@@ -228,7 +234,7 @@ def test_other_files_are_told(write, tmp_path):
         ParallelTask(write("a", "p.txt"))
     with pytest.raises(FileNotFoundError, match="There is no file"):
         ParallelTask(str(tmp_path / "absent.tsv"))
-    with pytest.raises(ValueError, match="train = 0.9, val = 0.2, test = 0.2 must be shares"):
+    with pytest.raises(ValueError, match=r"train = 0\.9, val = 0.2, test = 0.2 must be shares"):
         ParallelTask(write("x"), train=0.9)
     os.mkfifo(tmp_path / "pipe.tsv")
     with pytest.raises(ValueError, match="not a regular file"):
@@ -258,7 +264,7 @@ def table(write):
 def test_each_pair_of_languages_is_a_task(table):
     subsets = [ParallelTable(table, subset, fractions=(0.5, 0.17, 0.33)) for subset in ("train", "val", "test")]
     assert [len(tasks) for tasks in subsets] == [3, 1, 2]
-    assert sorted(sum((tasks.names for tasks in subsets), ())) == sorted(LANGUAGES)
+    assert sorted(name for tasks in subsets for name in tasks.names) == sorted(LANGUAGES)
     tasks = ParallelTable(table, meta_val=["swe"], meta_test=["tur", "deu"])
     assert [task.id for task in tasks] == ["numbers/test/tur", "numbers/test/deu"]
     assert ParallelTable(table, "train", meta_test=["tur"]).names == LANGUAGES[:-1]
@@ -271,14 +277,21 @@ def test_each_pair_of_languages_is_a_task(table):
 
 
 def test_vocabularies_are_those_of_the_meta_train_pairs(table):
-    train = ParallelTable(table, "train", meta_val=[], meta_test=["tur"])
-    test = ParallelTable(table, "test", meta_val=[], meta_test=["tur"])
+    train = ParallelTable(table, "train", meta_val=["swe"], meta_test=["tur"])
+    test = ParallelTable(table, "test", meta_val=["swe"], meta_test=["tur"])
     assert train.preprocessings == test.preprocessings
-    learned = "".join(target for task in train for _, target in shown(task, "train"))
-    assert set(test.preprocessings[1].characters) == set(learned)
+    for tasks in (train, test):
+        assert all(UNKNOWN not in task.train.labels for task in tasks)
+    words = Words(least=1)
+    made = ParallelTable(table, meta_test=["tur"], target_preprocessing=words).preprocessings[1].words
+    learned = {
+        target for task in ParallelTable(table, "train", meta_test=["tur"]) for _, target in shown(task, "train")
+    }
+    assert learned - set(made) == set()
+    assert {word for word in set(made) - learned if len(word) > 1} == set()  # letters alone of the held-out language
     given = Characters(characters="x")
     assert ParallelTable(table, preprocessing=given, target_preprocessing=given).preprocessings == (given, given)
-    with pytest.raises(ValueError, match="give meta-train classes"):
+    with pytest.raises(ValueError, match=r"ParallelTable: no pair is left for meta-training, .* hold out fewer, or"):
         ParallelTable(table, meta_test=list(LANGUAGES))[0]
 
 
@@ -333,7 +346,7 @@ def test_wrong_arguments_are_told(table, options, told):
 
 
 def test_one_language_is_not_enough(write, tmp_path):
-    with pytest.raises(ValueError, match="Column 'lang' of .* names one pair only, 'deu': .* take ParallelTask"):
+    with pytest.raises(ValueError, match=r"Column 'lang' of .* names one pair only, 'deu': .* take ParallelTask"):
         ParallelTable(write(tsv([("deu", "a", "b")], ("lang", "source", "target"))))
     with pytest.raises(ValueError, match="has the columns source, target: say by 'pair' which names the languages"):
         ParallelTable(write(tsv(number_rows(9))))

@@ -109,6 +109,14 @@ class PhraseWriter:
         """A phrase in this language, in one line."""
         return " ".join(phrase(self).split())
 
+    def letters(self) -> str:
+        """All that names and measures are written with, each once, with spaces between."""
+        measures = self.measures([number for number in (1, 2, 5) for _ in _UNITS], 3 * _UNITS)
+        names = (self._countries, self._tongues, self._days, self._months)
+        texts = [measures, *(str(name) for named in names for name in named.values())]
+        texts += [self.date(_FIRST_DAY.replace(month=month), "full") for month in range(1, 13)]
+        return " ".join(sorted(set("".join(texts)) - {" "}))
+
     def date(self, day: datetime.date, length: str) -> str:
         """A date, ``full`` or ``long``."""
         return str(self._babel["dates"].format_date(day, length, locale=self._locale))

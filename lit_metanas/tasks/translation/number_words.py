@@ -41,8 +41,8 @@ class NumberWords(PairTasks):
     Args:
         subset: which languages are the tasks: meta-train on ``train``, choose by ``val``, report on ``test``.
         source: ``digits``, or the code of the language to translate from.
-        script: the script of the languages to translate to; None for all. The vocabulary is that of the meta-train
-            languages, so that of another script no character would be known.
+        script: the script of the languages to translate to; None for all. Transfer is likelier
+            within one script.
         largest: number, from 9 to 9999.
         tasks: how many; None makes one of each language, and more than that make further ones of the same languages,
             with other numbers to learn from.
@@ -55,7 +55,7 @@ class NumberWords(PairTasks):
         fractions: shares of the languages in the three subsets, if no list is given.
         seed: of the draws of languages and numbers, at least 0.
         preprocessing: makes inputs of sources; None takes ``Characters``. One without a vocabulary gets that of the
-            meta-train languages, as ``target_preprocessing``.
+            meta-train languages, and the letters of the others, as ``target_preprocessing``.
         target_preprocessing: makes targets.
         metric: what tasks are judged by; see ``Translation``.
 
@@ -130,6 +130,11 @@ class NumberWords(PairTasks):
         order = np.random.default_rng(seed).permutation(largest + 1)
         self._test, self._val, self._rest = np.split(order, [test, test + val])
         self._seed = seed
+        self._round = [n for n in range(largest + 1) if n <= 100 or n % 10 ** (len(str(n)) - 1) == 0]
+
+    def learned(self, name: str) -> list[TextPair]:
+        """The numbers up to a hundred, and round ones: all the words that numbers are made of."""
+        return self._pairs(name, self._round)
 
     def parts(self, name: str, draw: int) -> Parts:
         """The numbers of a language; those of val and test are the same in all tasks."""

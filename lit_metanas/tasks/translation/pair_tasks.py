@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 from lit_metanas.tasks.inputs import Shape
@@ -19,13 +19,14 @@ from lit_metanas.tasks.translation.translation_objective import TextMetric
 class PairTasks(TaskCollection):
     """Tasks of translation of one subset, made when they are asked for.
 
-    All share the vocabularies of the meta-train tasks, so that the weights of one network start on each of them.
+    All share the vocabularies of the meta-train tasks, so that the weights of one network start on each of them. The
+    letters of the other tasks are added, for some have letters of their own.
 
     Args:
         names: of the tasks of each subset, such as languages.
         subset: which tasks these are.
         preprocessing: makes inputs of sources; None takes ``Characters()``. One without a vocabulary gets that of the
-            train parts of the meta-train tasks.
+            meta-train tasks.
         target_preprocessing: makes targets; as ``preprocessing``.
         metric: what tasks are judged by; see ``Translation``.
         noun: what a name names.
@@ -68,6 +69,7 @@ class PairTasks(TaskCollection):
         self.metric: TextMetric = metric
         self._names = {name: tuple(members) for name, members in names.items()}
         self._given = preprocessing or Characters(), target_preprocessing or Characters()
+        self._noun = noun
         self._validated = validated
         self._tasks = tasks or len(self.names)
 
@@ -90,19 +92,31 @@ class PairTasks(TaskCollection):
             draw: 0, or a higher number where tasks are more than names.
         """
 
-    def learned_pairs(self) -> Iterable[TextPair]:
-        """The pairs that vocabularies are counted on: those that the meta-train tasks learn from."""
-        return [pair for name in self._names["train"] for pair in self.parts(name, 0)["train"]]
+    def learned(self, name: str) -> Sequence[TextPair]:
+        """The pairs of a task that vocabularies are counted on: by default those that it learns from."""
+        return self.parts(name, 0)["train"]
 
     @cached_property
     def preprocessings(self) -> tuple[TextPreprocessing, TextPreprocessing]:
         """What makes inputs, and what makes targets, with their vocabularies."""
         source, target = self._given
-        return source.fitted(self._learned("source")), target.fitted(self._learned("target"))
+        return source.fitted(self._counted("source")), target.fitted(self._counted("target"))
 
-    def _learned(self, side: Side) -> Iterator[str]:
-        """The texts of a side; none is made for a vocabulary that is given."""
-        yield from (getattr(pair, side) for pair in self.learned_pairs())
+    def _counted(self, side: Side) -> Iterator[str]:
+        """The texts of the meta-train tasks, and the letters of the others, which could not be written otherwise.
+
+        Raises:
+            ValueError: there is no meta-train task.
+        """
+        if not self._names["train"]:
+            raise ValueError(
+                f"{type(self).__name__}: no {self._noun} is left for meta-training, whose texts a vocabulary is "
+                "counted on: hold out fewer, or give preprocessings with a vocabulary."
+            )
+        for name in self._names["train"]:
+            yield from (getattr(pair, side) for pair in self.learned(name))
+        for name in (*self._names["val"], *self._names["test"]):
+            yield from sorted({letter for pair in self.learned(name) for letter in getattr(pair, side)})
 
     @property
     def shape(self) -> Shape:

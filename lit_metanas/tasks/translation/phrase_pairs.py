@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 
 from lit_metanas.io.packages import import_extra
@@ -32,8 +30,8 @@ MOST_PHRASES = 20_000
 _LEARNED = 36
 """Phrases of each meta-train language that vocabularies are counted on."""
 
-_TRIES = 50
-"""How many phrases are drawn at most for each that is wanted."""
+_IN_VAIN = 2_000
+"""Phrases that are drawn without a new one at most."""
 
 
 class PhrasePairs(PairTasks):
@@ -60,7 +58,7 @@ class PhrasePairs(PairTasks):
         fractions: shares of the languages in the three subsets, if no list is given.
         seed: of the draws of languages and phrases, at least 0.
         preprocessing: makes inputs of sources; None takes ``Characters(steps=80)``. One without a vocabulary gets that
-            of the meta-train languages, as ``target_preprocessing``.
+            of the meta-train languages, and the letters of the others, as ``target_preprocessing``.
         target_preprocessing: makes targets.
         metric: what tasks are judged by; see ``Translation``.
 
@@ -132,20 +130,22 @@ class PhrasePairs(PairTasks):
             validated=val > 0,
             tasks=tasks,
         )
-        whole = train + val + test
         self.source = source
         self._sizes: dict[Subset, int] = {"train": train, "val": val, "test": test}
-        self._shares = TextShares("PhrasePairs", train / whole, val / whole, test / whole, seed)
+        # A part that is much smaller than the others would wait long for its phrases.
+        shares = [max(size, 0.05 * (train + val + test)) for size in self._sizes.values()]
+        self._shares = TextShares("PhrasePairs", *(share / sum(shares) for share in shares), seed=seed)
         self._seed = seed
 
     def parts(self, name: str, draw: int) -> Parts:
         """The phrases of a language."""
         return self._drawn(name, draw, self._sizes)
 
-    def learned_pairs(self) -> Iterable[TextPair]:
-        """Some of the phrases that the meta-train tasks learn from."""
+    def learned(self, name: str) -> list[TextPair]:
+        """Some of the phrases that a task learns from, and the letters of all names."""
         some: dict[Subset, int] = {"train": _LEARNED, "val": 0, "test": 0}
-        return [pair for name in self._names["train"] for pair in self._drawn(name, 0, some)["train"]]
+        letters = TextPair(*(PhraseWriter(language).letters() for language in (self.source, name)))
+        return [*self._drawn(name, 0, some)["train"], letters]
 
     def _drawn(self, name: str, draw: int, sizes: dict[Subset, int]) -> Parts:
         """Draw phrases until each part is full; a source belongs to one part only, by its digest.
@@ -157,9 +157,10 @@ class PhrasePairs(PairTasks):
         drawer = PhraseDraw(np.random.default_rng((self._seed, draw)), ours.names.shared(theirs.names))
         parts: Parts = {subset: [] for subset in SUBSETS}
         seen: set[str] = set()
-        wanted = sum(sizes.values())
-        for number in range(_TRIES * wanted):
+        wanted, number, latest = sum(sizes.values()), 0, 0
+        while number - latest < _IN_VAIN:
             phrase = drawer.phrase(self.kinds[number % len(self.kinds)])
+            number += 1
             source = ours.write(phrase)
             part = self._shares.part_of(source)
             if part is None or len(parts[part]) == sizes[part] or text_key(source) in seen:
@@ -168,6 +169,7 @@ class PhrasePairs(PairTasks):
             pair = TextPair(source, theirs.write(phrase))
             if max(map(len, pair)) <= LONGEST_PHRASE:
                 parts[part].append(pair)
+                latest = number
             if sum(map(len, parts.values())) == wanted:
                 return parts
         raise ValueError(
