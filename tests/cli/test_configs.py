@@ -21,11 +21,14 @@ from lit_metanas.estimators import ProxyEmbedding
 from lit_metanas.searchers.samplers.surrogate_choice import SurrogateChoice
 from lit_metanas.spaces import SearchSpace
 from lit_metanas.surrogates import MetaTrainedEmbedding
-from lit_metanas.tasks import Split, Task, TaskEmbedding, TaskSource
+from lit_metanas.tasks import Split, Task, TaskCollection, TaskEmbedding, TaskSource
 from lit_metanas.training import ExportedModel, Preemption
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
+
+COLLECTIONS = ("number_words", "phrase_pairs")
+"""Sources of tasks, not of episodes."""
 
 META_SEARCH = f"--config={CONFIGS / 'fit' / 'meta_search.yaml'}"
 
@@ -49,7 +52,8 @@ def parsed(kind: type, path: Path) -> object:
 @pytest.mark.parametrize("name", names("sources"))
 def test_source(name: str) -> None:
     path = CONFIGS / f"{name}.yaml"
-    assert parsed(TaskSource, path).class_path.endswith(f".{yaml.safe_load(path.read_text())['class_path']}")
+    kind = TaskCollection if name.removeprefix("sources/") in COLLECTIONS else TaskSource
+    assert parsed(kind, path).class_path.endswith(f".{yaml.safe_load(path.read_text())['class_path']}")
 
 
 @pytest.mark.parametrize("name", names("spaces"))
@@ -94,6 +98,7 @@ def test_a_file_alone_is_a_whole_configuration(
     if "omniglot" in name:
         (tmp_path / "data" / "omniglot-py").mkdir(parents=True)  # where the configuration looks unless told otherwise
     (tmp_path / "texts.csv").write_text("text,label\n" + "".join(f"say {n},{n % 2}\n" for n in range(10)))
+    (tmp_path / "pairs.tsv").write_text("source\ttarget\n" + "".join(f"{n}\tsay {n}\n" for n in range(10)))
     for number in range(10 if name == "search/sounds" else 0):
         (tmp_path / "sounds" / str(number % 2)).mkdir(parents=True, exist_ok=True)
         (tmp_path / "sounds" / str(number % 2) / f"{number}.wav").touch()
