@@ -10,7 +10,7 @@ import torch
 from lit_metanas.io import packages
 from lit_metanas.io.settings import tensor_digest
 from lit_metanas.tasks import Characters, NumberWords, TargetTaskDataModule, TokenShape, check_task
-from lit_metanas.tasks.translation.number_words import LARGEST_NUMBER, spell, spelled_languages
+from lit_metanas.tasks.translation.number_words import LARGEST_SPELLED, spell, spelled_languages
 
 pytest.importorskip("unicode_rbnf", reason="needs the extra translation")
 
@@ -77,7 +77,7 @@ def test_numbers_are_spelled_as_plain_loops_do():
 
 
 def test_each_number_has_a_name_of_its_own_in_each_language():
-    numbers = [*range(0, 200), *range(200, LARGEST_NUMBER, 97), *range(1000, LARGEST_NUMBER, 500), LARGEST_NUMBER]
+    numbers = [*range(0, 200), *range(200, LARGEST_SPELLED, 97), *range(1000, LARGEST_SPELLED, 500), LARGEST_SPELLED]
     distinct = len(set(numbers))
     for language in spelled_languages(None):
         texts = spell(sorted(set(numbers)), language)

@@ -45,10 +45,10 @@ class Characters(TextPreprocessing):
         >>> import lit_metanas as lm
         >>> characters = lm.Characters(steps=6).fitted(["banana", "Nab"])
         >>> characters.characters
-        'anbN'
+        'abnN'
         >>> characters.encode(["ban", "Bann"])
-        tensor([[4, 2, 3, 0, 0, 0],
-                [1, 2, 3, 3, 0, 0]])
+        tensor([[3, 2, 4, 0, 0, 0],
+                [1, 2, 4, 4, 0, 0]])
         >>> characters.show(characters.encode(["Nab", "cab"]))
         ['Nab', '�ab']
     """

@@ -22,7 +22,7 @@ from lit_metanas.tasks.translation.translation_objective import TextMetric
 DIGITS = "digits"
 """The source that numbers are given in, unless it is a language."""
 
-LARGEST_NUMBER = 9_999
+LARGEST_SPELLED = 9_999
 """Up to this one, each language spells each number in a way of its own."""
 
 _AMBIGUOUS = frozenset({"sl"})
@@ -66,10 +66,10 @@ class NumberWords(PairTasks):
     Example:
         >>> import lit_metanas as lm
         >>> task = lm.NumberWords(meta_test=["de", "fr"])[0]
-        >>> task
-        Task('numberwords/test/de', 44 classes, train 300, val 100, test 100, shape (3,))
+        >>> task.id, len(task.train), len(task.val), len(task.test)
+        ('numberwords/test/de', 300, 100, 100)
         >>> task.preprocessing.show(task.test.inputs[:1]), task.objective.show(task.test.labels[:1].tolist())
-        (['985'], ['neunhundertfünfundachtzig'])
+        (['459'], ['vierhundertneunundfünfzig'])
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class NumberWords(PairTasks):
         target_preprocessing: TextPreprocessing | None = None,
         metric: TextMetric = "chrF",
     ) -> None:
-        check_range("NumberWords", largest=(largest, 9, LARGEST_NUMBER))
+        check_range("NumberWords", largest=(largest, 9, LARGEST_SPELLED))
         sizes = {"train": (train, 1, largest), "val": (val, 0, largest), "test": (test, 1, largest)}
         check_range("NumberWords", **sizes, tasks=(1 if tasks is None else tasks, 1, MOST_TASKS))
         if train + val + test > largest + 1:
@@ -174,7 +174,7 @@ def spell(numbers: Sequence[int], language: str) -> list[str]:
     """Spell numbers out, as they are counted.
 
     Args:
-        numbers: from 0 to ``LARGEST_NUMBER``.
+        numbers: from 0 to ``LARGEST_SPELLED``.
         language: its code.
 
     Example:

@@ -10,8 +10,19 @@ from lit_metanas.tasks.text.labelled_text import read_utf8
 from lit_metanas.tasks.text.text_tables import LARGEST_TABLE, TableRow, free_columns, listed, read_rows, usual_column
 from lit_metanas.tasks.translation.text_pairs import TextPair
 
-SOURCE_COLUMNS = ("source", "src", "input", "from", "word", "grapheme", "graphemes", "original", "sentence", "text")
-TARGET_COLUMNS = (
+SOURCE_TEXT_COLUMNS = (
+    "source",
+    "src",
+    "input",
+    "from",
+    "word",
+    "grapheme",
+    "graphemes",
+    "original",
+    "sentence",
+    "text",
+)
+TARGET_TEXT_COLUMNS = (
     "target",
     "tgt",
     "output",
@@ -23,7 +34,7 @@ TARGET_COLUMNS = (
     "phones",
     "reference",
 )
-PAIR_COLUMNS = ("pair", "language", "languages", "lang", "direction", "task")
+LANGUAGE_COLUMNS = ("pair", "language", "languages", "lang", "direction", "task")
 """Names by which columns are found, whatever their case."""
 
 
@@ -82,8 +93,8 @@ def find_pair_columns(
             names are not guessed, for the first line of many such files is a pair already.
     """
     free = free_columns(rows, place, source=source, target=target, **others)
-    source = source or usual_column(free, SOURCE_COLUMNS)
-    target = target or usual_column([name for name in free if name != source], TARGET_COLUMNS)
+    source = source or usual_column(free, SOURCE_TEXT_COLUMNS)
+    target = target or usual_column([name for name in free if name != source], TARGET_TEXT_COLUMNS)
     free = [name for name in free if name not in (source, target)]
     if len(free) == 1 and (source or target):
         source, target = source or free[0], target or free[0]

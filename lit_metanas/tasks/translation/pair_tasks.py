@@ -43,8 +43,8 @@ class PairTasks(TaskCollection):
         ...     def parts(self, name, draw):
         ...         return {part: [TextPair(name, 2 * name)] for part in ("train", "val", "test")}
         >>> tasks = Doubled({"train": ["ab"], "val": [], "test": ["ba", "bb"]}, "test")
-        >>> tasks[1]
-        Task('doubled/test/bb', 4 classes, train 1, val 1, test 1, shape (64,))
+        >>> tasks[1].id, tasks[1].objective.show(tasks[1].test.labels.tolist())
+        ('doubled/test/bb', ['bbbb'])
     """
 
     def __init__(

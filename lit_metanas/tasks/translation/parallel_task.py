@@ -50,10 +50,10 @@ class ParallelTask(SingleTask):
         >>> rows = [f"{number}\t{number + 1}" for number in range(30)]
         >>> size = Path("next.tsv").write_text("source\ttarget\n" + "\n".join(rows))
         >>> task = lm.ParallelTask("next.tsv")[0]
-        >>> task
-        Task('next', 12 classes, train 18, val 6, test 6, shape (64,))
+        >>> len(task.train), len(task.val), len(task.test)
+        (18, 6, 6)
         >>> task.preprocessing.show(task.test.inputs[:2]), task.objective.show(task.test.labels[:2].tolist())
-        (['2', '24'], ['3', '25'])
+        (['22', '9'], ['23', '10'])
     """
 
     def __init__(

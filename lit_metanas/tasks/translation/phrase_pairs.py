@@ -72,7 +72,7 @@ class PhrasePairs(PairTasks):
         >>> task.id, len(task.train), len(task.val), len(task.test), task.shape.steps
         ('phrasepairs/test/de', 20, 10, 10, 80)
         >>> task.preprocessing.show(task.test.inputs[:1]), task.objective.show(task.test.labels[:1].tolist())
-        (['Sunday, May 13, 2007'], ['Sonntag, 13. Mai 2007'])
+        (['December 7, 2024'], ['7. Dezember 2024'])
     """
 
     def __init__(
@@ -133,8 +133,9 @@ class PhrasePairs(PairTasks):
         self.source = source
         self._sizes: dict[Subset, int] = {"train": train, "val": val, "test": test}
         # A part that is much smaller than the others would wait long for its phrases.
-        shares = [max(size, 0.05 * (train + val + test)) for size in self._sizes.values()]
-        self._shares = TextShares("PhrasePairs", *(share / sum(shares) for share in shares), seed=seed)
+        shares = [max(size, 0.05 * (train + val + test)) for size in (train, val, test)]
+        learned, validated, tested = (share / sum(shares) for share in shares)
+        self._shares = TextShares("PhrasePairs", learned, validated, tested, seed)
         self._seed = seed
 
     def parts(self, name: str, draw: int) -> Parts:
