@@ -129,32 +129,26 @@ def edit_distance(one: str, other: str) -> int:
 
 def nearest(learned: Sequence[TextPair], sources: Sequence[str]) -> list[str]:
     """The target of the source at the least edit distance; the first of several."""
-    numbers: dict[str, int] = {}
-    known = _bigrams([pair.source for pair in learned], numbers, add=True)
-    asked = _bigrams(sources, numbers, add=False)
-    sizes = known.sum(1)
+    sizes = np.array([len(pair.source) + 1 for pair in learned])
+    places: dict[str, list[int]] = defaultdict(list)
+    for place, pair in enumerate(learned):
+        for letters in _letter_pairs(pair.source):
+            places[letters].append(place)
     found = []
-    for source, row in zip(sources, asked, strict=True):
-        common = np.minimum(known, row).sum(1)
-        dice = 2 * common / (sizes + max(len(source) + 1, 1))
-        near = np.argsort(-dice, kind="stable")[:NEAR]
+    for source in sources:
+        asked = _letter_pairs(source)
+        common = np.zeros(len(learned))
+        for letters in asked:
+            common[places.get(letters, [])] += 1
+        near = np.argsort(-2 * common / (sizes + len(asked)), kind="stable")[:NEAR]
         found.append(learned[min(near, key=lambda place: (edit_distance(source, learned[place].source), place))].target)
     return found
 
 
-def _bigrams(texts: Sequence[str], numbers: dict[str, int], add: bool) -> np.ndarray:
-    """How often each pair of letters stands in each text, with a mark at both ends, shape ``(texts, pairs)``."""
-    counts = [Counter(f"\n{text}\n"[at : at + 2] for at in range(len(text) + 1)) for text in texts]
-    if add:
-        for each in counts:
-            for pair in each:
-                numbers.setdefault(pair, len(numbers))
-    rows = np.zeros((len(texts), len(numbers)), np.int16)
-    for row, each in zip(rows, counts, strict=True):
-        for pair, count in each.items():
-            if pair in numbers:
-                row[numbers[pair]] = count
-    return rows
+def _letter_pairs(text: str) -> set[str]:
+    """The pairs of letters in a text, with a mark at both ends."""
+    marked = f"\n{text}\n"
+    return {marked[at : at + 2] for at in range(len(text) + 1)}
 
 
 def most_frequent(learned: Sequence[TextPair], sources: Sequence[str]) -> list[str]:

@@ -4,16 +4,18 @@ import json
 import pickle
 import unicodedata
 from collections import Counter
+from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lit_metanas.tasks import Characters, TokenShape
+from lit_metanas.spaces import EncoderDecoderSpace, SequenceSpace
+from lit_metanas.tasks import Characters, TokenShape, Translation
 from lit_metanas.tasks.inputs import PADDING, step_mask
 from lit_metanas.tasks.text.words import UNKNOWN
-from lit_metanas.training.export.network_description import PREPROCESSINGS
+from lit_metanas.training import export_child, load_exported
 
 TEXTS = ["Straße", "a  big\tBanana", "большой", "日本語", "हिन्दी", "\U0001f600"]
 
@@ -85,7 +87,6 @@ def test_plain_values_give_the_same_back():
     assert again == made
     assert torch.equal(again.encode(TEXTS), made.encode(TEXTS))
     assert torch.equal(pickle.loads(pickle.dumps(made)).encode(TEXTS), made.encode(TEXTS))
-    assert Characters in PREPROCESSINGS
 
 
 @pytest.mark.parametrize(
@@ -111,3 +112,40 @@ def test_damaged_plain_values_are_told(change, told):
         Characters.from_plain({"size": 9, "least": 1, "characters": "ab"})
     with pytest.raises(ValueError, match="the vocabulary is no text"):
         Characters(characters=["a"])
+
+
+def test_characters_are_stored_with_an_exported_network(tmp_path):
+    read, written = Characters(steps=4).fitted(["0123456789"]), Characters(steps=3).fitted(["größe"])
+    encoder = SequenceSpace(operations=("gru",), widths=(4,), depths=(1,), dropouts=(0.0,), readouts=("each",))
+    space = EncoderDecoderSpace(encoder, decoders=("gru",), decoder_depths=(1,), heads=2, target_steps=3)
+    objective = Translation(written)
+    architecture = space.sample(torch.Generator().manual_seed(0))
+    child = space.child(architecture, read.shape, objective.outputs)
+    export_child(
+        child,
+        tmp_path,
+        architecture=architecture,
+        classes=(),
+        shape=read.shape,
+        preprocessing=read,
+        objective=objective,
+    )
+    found = load_exported(tmp_path)
+    assert (found.preprocessing, found.objective) == (read, objective)
+    scores = child.eval()(read.encode(["42", "?"]))
+    assert found.show(["42", "?"]) == objective.show(objective.predictions(scores))
+    file = Path(tmp_path, "model.json")
+    plain = json.loads(file.read_text(encoding="utf-8"))
+    for change, told in (
+        ({"characters": ["4"]}, "has no text 'characters'"),
+        ({"characters": "44"}, "or one twice"),
+        ({"steps": 10**12}, "steps = 1000000000000 must be"),
+    ):
+        for place in ("input", "target"):
+            damaged = json.loads(json.dumps(plain))
+            held = damaged["input"]["preprocessing"] if place == "input" else damaged["objective"]["target"]
+            held.update(change)
+            file.write_text(json.dumps(damaged), encoding="utf-8")
+            with pytest.raises(ValueError, match=f"{told}.*export again") as caught:
+                load_exported(tmp_path)
+            assert len(str(caught.value).splitlines()) == 1
