@@ -1,4 +1,4 @@
-"""Real pairs of texts as tasks, and what cheap baselines get on them: words to phones, and languages to English.
+"""Pairs of texts as tasks, and what cheap baselines get on them: words to phones, and languages to English.
 
 The files are not distributed here; what is absent is skipped, with its name:
 
@@ -6,7 +6,8 @@ The files are not distributed here; what is absent is skipped, with its name:
     python benchmarks/translation_data.py --data FOLDER --sets g2p --languages ady dut
 
 ``g2p20.json.gz`` has words and phones of SIGMORPHON's task of 2021, in its parts; ``tatoeba112.json.gz`` sentences of
-112 languages and their English translations, of which each is in one part only, whatever the language.
+112 languages and their English translations, of which each is in one part only, whatever the language. ``numbers`` and
+``phrases`` are the embedded ones.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import numpy as np
 from torchmetrics.functional.text import chrf_score, word_error_rate
 
 from lit_metanas.io.files import replacing
-from lit_metanas.tasks import Characters
+from lit_metanas.tasks import Characters, NumberWords, PhrasePairs
 from lit_metanas.tasks.source import SUBSETS, Subset
 from lit_metanas.tasks.splits import class_subsets
 from lit_metanas.tasks.text.words import TextPreprocessing, split_words
@@ -101,7 +102,24 @@ def tatoeba(folder: Path, seed: int = 0) -> dict[str, Parts]:
     return found
 
 
-SETS: Mapping[str, Callable[[Path], dict[str, Parts]]] = {"g2p": g2p, "tatoeba": tatoeba}
+def number_words(folder: Path) -> dict[str, Parts]:
+    """Numbers below 1,000 and their names in the held-out languages of ``NumberWords``; no file is read."""
+    tasks = NumberWords()
+    return {name: tasks.parts(name, 0) for name in tasks.names}
+
+
+def phrase_pairs(folder: Path) -> dict[str, Parts]:
+    """English phrases in the held-out languages of ``PhrasePairs``; no file is read."""
+    tasks = PhrasePairs()
+    return {name: tasks.parts(name, 0) for name in tasks.names}
+
+
+SETS: Mapping[str, Callable[[Path], dict[str, Parts]]] = {
+    "g2p": g2p,
+    "tatoeba": tatoeba,
+    "numbers": number_words,
+    "phrases": phrase_pairs,
+}
 
 
 def tasks(name: str, folder: Path, subset: Subset = "test") -> RealPairs:
@@ -255,7 +273,9 @@ def _path(
 
 BASELINES: Mapping[str, Mapping[str, Baseline]] = {
     "g2p": {"most frequent": most_frequent, "nearest": nearest, "letter by letter": letter_by_letter},
+    "numbers": {"most frequent": most_frequent, "nearest": nearest, "letter by letter": letter_by_letter},
     "tatoeba": {"most frequent": most_frequent, "nearest": nearest, "word by word": word_by_word},
+    "phrases": {"most frequent": most_frequent, "nearest": nearest, "word by word": word_by_word},
 }
 
 
@@ -273,7 +293,7 @@ def report(name: str, languages: Mapping[str, Parts]) -> list[dict[str, Any]]:
     for code, parts in languages.items():
         learned, asked = parts["train"], [pair.source for pair in parts["test"]]
         meant = [pair.target for pair in parts["test"]]
-        if name == "tatoeba":  # as the words of the word-by-word baseline are
+        if "word by word" in BASELINES[name]:  # as the words of the word-by-word baseline are
             learned = [TextPair(pair.source, " ".join(split_words(pair.target))) for pair in learned]
             meant = [" ".join(split_words(text)) for text in meant]
         for baseline, say in BASELINES[name].items():
@@ -312,7 +332,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(f"{name} is skipped: {error}")
             continue
         wanted = {code: parts for code, parts in languages.items() if code in (given.languages or languages)}
-        rows += report(name, wanted) if wanted else []
+        if wanted:
+            rows += report(name, wanted)
     if given.output is not None:
         with replacing(given.output) as temporary:
             temporary.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")

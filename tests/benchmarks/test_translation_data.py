@@ -110,7 +110,9 @@ def test_measures_agree_with_plain_counts(module):
 
 def test_absent_files_are_skipped_by_name(module, folder, capsys):
     (folder / "g2p20.json.gz").unlink()
-    module.main(["--data", str(folder), "--languages", "ell", "--output", str(folder / "o")])
+    module.main(
+        ["--data", str(folder), "--languages", "ell", "--sets", "g2p", "tatoeba", "--output", str(folder / "o")]
+    )
     assert f"g2p is skipped: There is no file {folder / 'g2p20.json.gz'}" in capsys.readouterr().out
     rows = json.loads((folder / "o").read_text())
     assert [(row["language"], row["baseline"]) for row in rows] == [
@@ -133,3 +135,12 @@ def test_real_files_are_read(module, data_folder):
     task = module.tasks("tatoeba", data_folder)[0]
     check_task(task)
     assert len(task.test) > 10
+
+
+def test_embedded_pairs_need_no_file(module, tmp_path):
+    pytest.importorskip("unicode_rbnf", reason="needs the extra translation")
+    numbers = module.number_words(tmp_path / "absent")
+    assert len(numbers) >= 5
+    parts = numbers["nl"]
+    said = module.letter_by_letter(parts["train"], [pair.source for pair in parts["test"]])
+    assert module.measures(said, [pair.target for pair in parts["test"]])["wrong"] > 50  # Dutch joins its words

@@ -22,6 +22,7 @@ from lit_metanas.tasks import (
 )
 from lit_metanas.tasks.text import text_tables
 from lit_metanas.tasks.text.words import UNKNOWN
+from lit_metanas.tasks.translation import text_pairs
 from lit_metanas.tasks.translation.text_pairs import TextPair, TextShares, text_key
 
 LETTERS = "abcdefghij"
@@ -245,6 +246,10 @@ def test_a_table_beyond_the_limits_is_refused(write, monkeypatch):
     monkeypatch.setattr(text_tables, "MOST_SENTENCES", 5)
     with pytest.raises(ValueError, match="more than 5 rows"):
         ParallelTask(write(tsv(number_rows(9))))
+    monkeypatch.setattr(text_pairs, "MOST_SENTENCES", 5)
+    lines = write("\n".join("abcdef"), "lines.txt")
+    with pytest.raises(ValueError, match="has more than 5 pairs: take fewer"):
+        ParallelTask(lines, lines)
 
 
 LANGUAGES = ("deu", "fra", "nld", "pol", "swe", "tur")

@@ -16,7 +16,7 @@ from lit_metanas.tasks.inputs import step_mask, vocabulary_of
 from lit_metanas.tasks.source import SUBSETS, Subset
 from lit_metanas.tasks.splits import check_shares, part_sizes
 from lit_metanas.tasks.task import Split, Task
-from lit_metanas.tasks.text.labelled_text import checked_text
+from lit_metanas.tasks.text.labelled_text import MOST_SENTENCES, checked_text
 from lit_metanas.tasks.text.words import TextPreprocessing
 from lit_metanas.tasks.translation.translation_objective import TextMetric, Translation
 
@@ -57,12 +57,14 @@ def distinct_pairs(rows: Iterable[tuple[str, TextPair]], place: str) -> list[Tex
         place: where they are from, as messages begin.
 
     Raises:
-        ValueError: a text is empty, too long or none, or there is no pair.
+        ValueError: a text is empty, too long or none, or there is no pair, or too many.
     """
     found: dict[TextPair, None] = {}
     number = 0
     for where, pair in rows:
         number += 1
+        if number > MOST_SENTENCES:
+            raise ValueError(f"'{place}' has more than {MOST_SENTENCES} pairs: take fewer.")
         source = checked_text(pair.source, "source", where, place)
         found[TextPair(source, checked_text(pair.target, "target", where, place))] = None
     if not number:
