@@ -68,7 +68,7 @@ def german():
 def shown(task, part):
     split = getattr(task, part)
     sources = task.preprocessing.show(split.inputs)
-    return dict(zip(sources, task.goal.show(split.labels.tolist()), strict=True))
+    return dict(zip(sources, task.goal.target.show(split.labels), strict=True))
 
 
 def test_numbers_are_spelled_as_plain_loops_do():

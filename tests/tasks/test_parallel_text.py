@@ -53,7 +53,7 @@ def shown(task, part):
     """The pairs of a part of a task, from its tensors."""
     split = getattr(task, part)
     sources = task.preprocessing.show(split.inputs)
-    return list(zip(sources, task.goal.show(split.labels.tolist()), strict=True))
+    return list(zip(sources, task.goal.target.show(split.labels), strict=True))
 
 
 def every(task):

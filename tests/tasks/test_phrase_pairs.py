@@ -27,7 +27,7 @@ SMALL = {"train": 30, "val": 10, "test": 20}
 def shown(task, part):
     split = getattr(task, part)
     sources = task.preprocessing.show(split.inputs)
-    return list(zip(sources, task.goal.show(split.labels.tolist()), strict=True))
+    return list(zip(sources, task.goal.target.show(split.labels), strict=True))
 
 
 def pairs_of(language, **options):
@@ -76,7 +76,7 @@ def test_sources_of_a_test_part_are_learned_in_no_task():
     parts = {part: set() for part in SUBSETS}
     for subset in SUBSETS:
         tasks = PhrasePairs(subset, **SMALL, tasks=99)
-        for place in (0, 1, 98):
+        for place in (0, 98):
             task = tasks[place]
             assert [len(part) for part in (task.train, task.val, task.test)] == [30, 10, 20]
             sources = [source for part in SUBSETS for source, _ in shown(task, part)]
@@ -146,7 +146,7 @@ def test_tasks_are_made_quickly():
         ({"script": "Latin"}, "no language is written in the script 'Latin': give a code of ISO 15924"),
         ({"kinds": ["dates"]}, r"kinds = \['dates'\] must be some of date, duration"),
         ({"kinds": []}, "must be some of date"),
-        ({"kinds": ["calendar"], "train": 9_000}, "too few phrases of the kinds calendar for 9200 pairs"),
+        ({"kinds": ["duration"], "train": 2_000}, "too few phrases of the kinds duration for 2200 pairs"),
         ({"train": 0}, "train = 0 must be a whole number, from 1"),
         ({"tasks": True}, "tasks = True"),
         ({"fractions": (0.5, 0.5, 0.5)}, "sum to 1"),

@@ -43,7 +43,7 @@ class PairTasks(TaskCollection):
         ...     def parts(self, name, draw):
         ...         return {part: [TextPair(name, 2 * name)] for part in ("train", "val", "test")}
         >>> tasks = Doubled({"train": ["ab"], "val": [], "test": ["ba", "bb"]}, "test")
-        >>> tasks[1].id, tasks[1].objective.show(tasks[1].test.labels.tolist())
+        >>> tasks[1].id, tasks[1].objective.target.show(tasks[1].test.labels)
         ('doubled/test/bb', ['bbbb'])
     """
 

@@ -52,7 +52,7 @@ class ParallelTask(SingleTask):
         >>> task = lm.ParallelTask("next.tsv")[0]
         >>> len(task.train), len(task.val), len(task.test)
         (18, 6, 6)
-        >>> task.preprocessing.show(task.test.inputs[:2]), task.objective.show(task.test.labels[:2].tolist())
+        >>> task.preprocessing.show(task.test.inputs[:2]), task.objective.target.show(task.test.labels[:2])
         (['22', '9'], ['23', '10'])
     """
 
