@@ -21,6 +21,9 @@ END = PADDING
 
 TextMetric = Literal["chrF", "BLEU", "exact match"]
 
+MOST_CHARACTERS = 6
+"""Of an n-gram of chrF."""
+
 LONGEST_NGRAM = 4
 """Words, of BLEU."""
 
@@ -153,7 +156,10 @@ class Translation(Objective):
 
 
 def chrf_scores(said: Sequence[str], meant: Sequence[str]) -> list[float]:
-    """The chrF of each text with the one that is meant, from 0 to 1.
+    """The chrF of each text with the one that is meant (Popović 2015), from 0 to 1.
+
+    N-grams of up to six characters count, and none longer than the shorter text: it has none of these, and a perfect
+    answer of two letters would have a third of the score.
 
     Example:
         >>> chrf_scores(["ein hund", "a"], ["ein hund", "b"])
@@ -161,11 +167,18 @@ def chrf_scores(said: Sequence[str], meant: Sequence[str]) -> list[float]:
     """
     from torchmetrics.functional.text import chrf_score  # takes seconds
 
-    if not said:
-        return []
-    # Without n-grams of words, which would make it chrF++.
-    _, scores = chrf_score(said, [[text] for text in meant], n_word_order=0, return_sentence_level_score=True)
-    return [min(1.0, round(float(score), 6)) for score in scores]
+    by_order: dict[int, list[int]] = {}
+    for place, pair in enumerate(zip(said, meant, strict=True)):
+        shorter = min(len("".join(text.split())) for text in pair)
+        by_order.setdefault(min(max(shorter, 1), MOST_CHARACTERS), []).append(place)
+    found = [0.0] * len(said)
+    for order, places in by_order.items():
+        texts, references = [said[place] for place in places], [[meant[place]] for place in places]
+        # Without n-grams of words, which would make it chrF++.
+        _, scores = chrf_score(texts, references, n_char_order=order, n_word_order=0, return_sentence_level_score=True)
+        for place, score in zip(places, scores, strict=True):
+            found[place] = min(1.0, round(float(score), 6))
+    return found
 
 
 def bleu_scores(said: Sequence[str], meant: Sequence[str]) -> list[float]:
