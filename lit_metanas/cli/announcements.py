@@ -142,7 +142,9 @@ def end_of_search(module: LightningModule) -> list[str]:
     tasks = len({row.task_id for row in module.results})
     told = [f"{printable(name, 40)} {percent(mean)} %" for name, mean in scores.items()][:MOST_TOLD]
     more = [f"{len(scores) - MOST_TOLD} more"] if len(scores) > MOST_TOLD else []
-    what = f"accuracy on {number_of(tasks, 'task')}: {'; '.join(told + more)}" if told else number_of(tasks, "task")
+    metrics = " and ".join(dict.fromkeys(printable(row.metric, 40) for row in rows))
+    of = number_of(tasks, "task")
+    what = f"{metrics} on {of}: {'; '.join(told + more)}" if told else of
     lines = [f"search: {what}. Results are in {folder}."]
     if exports is not None:
         folders = [exports.folder(row.task_id, row.method) for row in rows]

@@ -167,7 +167,7 @@ def markdown_lines(lines: Sequence[Sequence[str]]) -> str:
 def notes(table: ProtocolTable) -> str:
     """What the columns mean."""
     several = any(len(row.seed_numbers) > 1 for row in table.rows)
-    metric = table.metric[:1].upper() + table.metric[1:]
+    metric = table.metric.capitalize() if table.metric.islower() else table.metric  # chrF is called so
     text = f"{metric}: mean over {table.units}{' and seeds' if several else ''} with its 95 % interval (Student's t"
     text += f" over {table.units})." if several else ")."
     if several:

@@ -7,6 +7,7 @@ import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import tiny
@@ -16,6 +17,7 @@ from lit_metanas.cli import announcements
 from lit_metanas.cli.announcements import CostAnnouncement
 from lit_metanas.cli.command_line import main
 from lit_metanas.cli.program import Program
+from lit_metanas.records import Cost, Protocol, ResultRow
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 LAST = "out/checkpoints/last.ckpt"
@@ -110,6 +112,13 @@ def test_the_time_is_told_after_the_first_steps(
     assert said == ["fit: 10 epochs of 2 steps into runs/latest.", "fit: about 6 min left."]
     (told,) = (each for each in program.trainer.callbacks if isinstance(each, CostAnnouncement))
     assert told.seconds == 400
+
+
+def test_a_search_is_told_by_the_metric_of_its_tasks() -> None:
+    protocol, spent = Protocol("target", 0, 0, "running"), Cost()
+    row = ResultRow("GRU", "Danish", "", None, {}, 0, protocol, 0.829, 0.01, spent, spent, 0, 0, metric="chrF")
+    said, _ = announcements.end_of_search(SimpleNamespace(results=(row,), directory=Path("out")))  # type: ignore[arg-type]
+    assert said == "search: chrF on 1 task: GRU 82.9 ± 1.0 %. Results are in out."
 
 
 def test_search_ends_with_the_scores_and_a_command(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

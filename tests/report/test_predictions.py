@@ -116,12 +116,13 @@ def test_a_table_names_the_metric_that_it_shows():
             "random", "digits", "SequenceSpace", None, {}, 0, lm.Protocol("target", 11, 5, "running"),
             value, 0.01, spent, lm.Cost(), 1, 1, images=(50, 20), metric=metric,
         )
-        for value, metric in ((0.7, "word accuracy"), (0.9, "accuracy"))
+        for value, metric in ((0.7, "word accuracy"), (0.9, "accuracy"), (0.5, "chrF"))
     ]  # fmt: skip
-    words, classes = lm.tables(rows)
+    words, classes, texts = lm.tables(rows)
     assert words.title == "Task digits: trained on 50 examples, tested on 20"
     assert classes.title == "Task digits: 11 classes, trained on 50 examples, tested on 20"
     text = lm.to_markdown(words)
     assert "| word accuracy % |" in text
     assert "Word accuracy: over the test examples, with its 95 % interval." in text
     assert "| accuracy % |" in lm.to_markdown(classes)
+    assert "\nchrF: over the test examples, with" in lm.to_markdown(texts)
