@@ -27,14 +27,15 @@ __version__ = "0.1.0"
 _NAMES = {
     "io": ("tune_allocator"),
     "tasks": (
-        "ArraySource AudioFolder AudioFolderTask BytePairs Characters ClassDistances Classification DataStatistics "
-        "DatasetSource Distortion Docstrings DrawnTasks Episode EpisodeDataModule EpisodeLoader EpisodeSampler "
-        "EpisodeStream FolderTask Glyphs ImageFolder ImageShape JoinedEmbedding LogMel NewImages NewSounds NewTexts "
-        "NumberWords Objective Omniglot ParallelFolder ParallelTable ParallelTask PhrasePairs Phrases Preprocessing "
-        "RandomFeatures SentenceSource SeriesShape Shape Split SpokenWords StaticVectors Subset TableColumns "
-        "TargetTaskDataModule Task TaskCollection TaskEmbedding TaskSource TextDataset TextFolder TextPreprocessing "
-        "TextSource TextTable TextTask TokenShape TorchvisionSource Transcription Translation Words check_task "
-        "draw_episode draw_task mu_law_sound shape_of task_from_arrays task_from_dataset"
+        "ArraySource AudioFolder AudioFolderTask BabiFolder BabiTask BytePairs Characters ClassDistances "
+        "Classification DataStatistics DatasetSource Distortion Docstrings DrawnTasks Episode EpisodeDataModule "
+        "EpisodeLoader EpisodeSampler EpisodeStream FolderTask Glyphs ImageFolder ImageShape JoinedEmbedding "
+        "LogMel NewImages NewSounds NewTexts NumberWords Objective Omniglot ParallelFolder ParallelTable "
+        "ParallelTask PhrasePairs Phrases Preprocessing QuestionWords RandomFeatures SentenceSource SeriesShape "
+        "Shape Span Split SpokenWords SquadTask StaticVectors Stories Subset TableColumns TargetTaskDataModule "
+        "Task TaskCollection TaskEmbedding TaskSource TextDataset TextFolder TextPreprocessing TextSource "
+        "TextTable TextTask TokenShape TorchvisionSource Transcription Translation Words check_task draw_episode "
+        "draw_task mu_law_sound shape_of task_from_arrays task_from_dataset"
     ),
     "spaces": (
         "Architecture Builder Candidates Choice ChoiceSpace DARTSCell ENASMacro Encoding EncoderDecoderSpace "

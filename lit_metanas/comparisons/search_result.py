@@ -24,7 +24,7 @@ from lit_metanas.tasks.inputs import ImageShape, Preprocessing, Shape, TokenShap
 from lit_metanas.tasks.objective import Classification, Objective
 from lit_metanas.tasks.task import check_brightness
 from lit_metanas.training.child import Recipe, examples_at_once
-from lit_metanas.training.export.exported_program import export_child, network_inputs
+from lit_metanas.training.export.exported_program import export_child, network_inputs, show_predictions
 
 PREDICTED_AT_ONCE = 500
 """Inputs, which bounds the memory."""
@@ -141,7 +141,7 @@ class SearchResult:
         scores = (self.network(part) for part in parts)
         if not isinstance(self.objective, Classification):
             said = [each for part in scores for each in self.objective.predictions(part)]
-            return self.objective.show(said, inputs, self)
+            return show_predictions(said, given, inputs, self.objective, self)
         named = [zip(self.classes, row, strict=True) for row in torch.cat(list(scores)).softmax(dim=1).tolist()]
         return [dict(sorted(pairs, key=lambda pair: -pair[1])) for pairs in named]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from lit_metanas.training import ExportedModel, Preemption
 CONFIGS = Path(__file__).parents[2] / "configs"
 
 
-COLLECTIONS = ("number_words", "phrase_pairs")
+COLLECTIONS = ("number_words", "phrase_pairs", "stories")
 """Sources of tasks, not of episodes."""
 
 META_SEARCH = f"--config={CONFIGS / 'fit' / 'meta_search.yaml'}"
@@ -99,6 +100,9 @@ def test_a_file_alone_is_a_whole_configuration(
         (tmp_path / "data" / "omniglot-py").mkdir(parents=True)  # where the configuration looks unless told otherwise
     (tmp_path / "texts.csv").write_text("text,label\n" + "".join(f"say {n},{n % 2}\n" for n in range(10)))
     (tmp_path / "pairs.tsv").write_text("source\ttarget\n" + "".join(f"{n}\tsay {n}\n" for n in range(10)))
+    asked = [{"question": "Who?", "answers": [{"text": "Ada", "answer_start": 0}]}]
+    passages = [{"context": f"Ada {number}", "qas": asked} for number in range(10)]
+    (tmp_path / "passages.json").write_text(json.dumps({"data": [{"paragraphs": passages}]}))
     for number in range(10 if name == "search/sounds" else 0):
         (tmp_path / "sounds" / str(number % 2)).mkdir(parents=True, exist_ok=True)
         (tmp_path / "sounds" / str(number % 2) / f"{number}.wav").touch()

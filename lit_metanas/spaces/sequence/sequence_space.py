@@ -17,7 +17,8 @@ from lit_metanas.spaces.sequence.step_operations import OPERATIONS
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import Supernet
 from lit_metanas.tasks.inputs import SeriesShape, Shape, TokenShape
-from lit_metanas.tasks.objective import Scored
+from lit_metanas.tasks.objective import Objective, Scored
+from lit_metanas.tasks.questions import Span
 
 STEP_NORMS = ("layer", "none")
 STEP_POOLS = ("none", *POOLS)
@@ -110,6 +111,18 @@ class SequenceSpace(SearchSpace):
     def scored(self) -> Scored:
         """Each step, where the readout leaves the steps as they are."""
         return "step" if self.layout.readouts == ("each",) else "input"
+
+    def check_objective(self, objective: Objective) -> None:
+        """Refuse an objective that wants other scores than the networks have.
+
+        Raises:
+            ValueError: it does, or it marks steps of an input, and the networks make one of several.
+        """
+        super().check_objective(objective)
+        if isinstance(objective, Span) and (self.layout.stride > 1 or self.layout.questions["pool"] != ("none",)):
+            raise ValueError(
+                f"Span marks steps of an input, and {self.name} makes one of several: set stride=1 and pools=['none']."
+            )
 
     def supernet(self, shape: Shape) -> Supernet:
         """Build the network that holds all candidates.

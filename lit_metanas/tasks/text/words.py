@@ -198,6 +198,17 @@ def split_words(text: str) -> list[str]:
     return _pattern().findall(unicodedata.normalize("NFC", text).lower())
 
 
+def word_places(text: str) -> list[tuple[str, int, int]]:
+    """The same as ``split_words``, each with the characters of the text that it was made of: from, and up to.
+
+    Example:
+        >>> word_places("It's Fold, A")
+        [("it's", 0, 4), ('fold', 5, 9), (',', 9, 10), ('a', 11, 12)]
+    """
+    found = ((match.span(), match.group()) for match in _pattern().finditer(text))
+    return [(word, *span) for span, written in found for word in split_words(written)]
+
+
 @cache
 def _pattern() -> re.Pattern[str]:
     """Words with apostrophes within, else single marks. Vowel signs, as of Hindi, are no letters to ``re``."""

@@ -14,6 +14,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -22,7 +23,8 @@ from lit_metanas.io.checkpoints import write_weights
 from lit_metanas.io.files import read_regular, replacing
 from lit_metanas.io.text import number_of
 from lit_metanas.tasks.inputs import ImageShape, Preprocessing, Shape, as_shape, blank_inputs, image_shape
-from lit_metanas.tasks.objective import Classification, Objective
+from lit_metanas.tasks.objective import Classification, Examples, Objective
+from lit_metanas.tasks.questions import QuestionWords, Span
 from lit_metanas.training.export.network_description import (
     DESCRIPTION,
     StoredNetwork,
@@ -89,7 +91,7 @@ class Exported:
 
     @torch.no_grad()
     def show(self, examples: Tensor | Sequence[Any]) -> list[str]:
-        """The class of each example, its symbols with spaces between, or the text that the network writes.
+        """The class of each example, its symbols with spaces between, the text that is written, or an answer's words.
 
         Args:
             examples: as ``predict`` takes them.
@@ -99,7 +101,7 @@ class Exported:
         """
         goal = self.objective or Classification(len(self.classes))
         inputs = network_inputs(examples, self.shape, self.preprocessing)
-        return goal.show(goal.predictions(self.network(inputs)), inputs, self)
+        return show_predictions(goal.predictions(self.network(inputs)), examples, inputs, goal, self)
 
 
 def network_inputs(examples: Tensor | Sequence[Any], shape: Shape, preprocessing: Preprocessing | None) -> Tensor:
@@ -118,6 +120,25 @@ def network_inputs(examples: Tensor | Sequence[Any], shape: Shape, preprocessing
     if preprocessing is None:
         raise ValueError("There is no preprocessing that makes inputs of such examples: give the inputs as a tensor.")
     return preprocessing.encode(examples)
+
+
+def show_predictions(
+    found: Sequence[Any], examples: Any, inputs: Tensor, objective: Objective, network: Examples
+) -> list[str]:
+    """Each prediction as a person reads it: parts of raw passages as these have them, others as the objective shows.
+
+    Args:
+        found: the objective's predictions.
+        examples: what they are of, raw or as inputs.
+        inputs: made of the examples.
+        objective: what the network was trained for.
+        network: has the names of its classes, and what makes inputs.
+    """
+    preprocessing = network.preprocessing
+    raw = not isinstance(examples, Tensor | np.ndarray)
+    if raw and isinstance(objective, Span) and isinstance(preprocessing, QuestionWords):
+        return preprocessing.answers(examples, found)
+    return objective.show(found, inputs, network)
 
 
 def fit_images(images: Tensor, shape: Shape) -> Tensor:

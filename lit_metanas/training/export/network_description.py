@@ -14,6 +14,7 @@ from lit_metanas.io.text import number_of
 from lit_metanas.records.plain import from_plain
 from lit_metanas.tasks.inputs import ImageShape, Preprocessing, Shape, as_shape, plain_shape
 from lit_metanas.tasks.objective import Classification, Objective, Transcription
+from lit_metanas.tasks.questions import QuestionWords, Span
 from lit_metanas.tasks.speech import LogMel
 from lit_metanas.tasks.text import BytePairs, Characters, StaticVectors, Words
 from lit_metanas.tasks.translation import Translation
@@ -21,7 +22,7 @@ from lit_metanas.tasks.translation.translation_objective import TextMetric
 
 DESCRIPTION_SCHEMA = 1
 DESCRIPTION = "model.json"
-PREPROCESSINGS: tuple[type[Preprocessing], ...] = (Words, Characters, BytePairs, StaticVectors, LogMel)
+PREPROCESSINGS: tuple[type[Preprocessing], ...] = (Words, Characters, BytePairs, StaticVectors, LogMel, QuestionWords)
 """Those that a description may name."""
 
 MOST_OF_A_SHAPE = 1 << 20
@@ -80,6 +81,8 @@ def _describe_preprocessing(preprocessing: Preprocessing) -> dict[str, Any]:
 def _describe_objective(objective: Objective) -> dict[str, Any]:
     if isinstance(objective, Transcription):
         return {"kind": "transcription", "beam": objective.beam}
+    if isinstance(objective, Span):
+        return {"kind": "span", "longest": objective.longest}
     if isinstance(objective, Translation):
         target = _describe_preprocessing(objective.target)
         return {"kind": "translation", "metric": objective.metric, "target": target}
@@ -196,9 +199,9 @@ def _read_objective(stored: object, names: int) -> Objective:
         ValueError: it is no objective, or it and the names do not fit.
     """
     kind = "classification" if stored is None else stored.get("kind") if isinstance(stored, dict) else None
-    if kind not in ("classification", "transcription", "translation"):
-        raise ValueError("its objective is neither transcription nor translation")
-    if (kind == "translation") != (names == 0):
+    if kind not in ("classification", "transcription", "translation", "span"):
+        raise ValueError("its objective is none of transcription, translation and span")
+    if (kind in ("translation", "span")) != (names == 0):
         raise ValueError(f"it is a {kind} with {number_of(names, 'class')}")
     own: Mapping[str, Any] = stored if isinstance(stored, dict) else {}
     if kind == "classification":
@@ -208,6 +211,11 @@ def _read_objective(stored: object, names: int) -> Objective:
         if type(beam) is not int or not 1 <= beam <= WIDEST_BEAM:
             raise ValueError(f"its beam is not from 1 to {WIDEST_BEAM}")
         return Transcription(names, beam)
+    if kind == "span":
+        longest = own.get("longest")
+        if type(longest) is not int or not 1 <= longest <= MOST_OF_A_SHAPE:
+            raise ValueError(f"its longest answer is not from 1 to {MOST_OF_A_SHAPE}")
+        return Span(longest)
     if own.get("metric") not in get_args(TextMetric):
         raise ValueError(f"its metric is none of {', '.join(get_args(TextMetric))}")
     return Translation(_read_preprocessing(own.get("target")), own["metric"])

@@ -1,0 +1,263 @@
+"""Questions whose answers are parts of passages, in the format of SQuAD (Rajpurkar et al. 2016)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from lit_metanas.io.files import read_regular
+from lit_metanas.io.json_files import LARGEST_JSON, parse_json
+from lit_metanas.io.text import number_of, printable, writable
+from lit_metanas.tasks.inputs import Shape, vocabulary_of
+from lit_metanas.tasks.questions.question_words import Asked, QuestionWords
+from lit_metanas.tasks.questions.span import NOWHERE, Span
+from lit_metanas.tasks.source import Subset
+from lit_metanas.tasks.task import SingleTask, Split, Task
+from lit_metanas.tasks.text.labelled_text import LONGEST_RAW_TEXT
+from lit_metanas.tasks.text.words import Words, word_places
+
+PASSAGE_STEPS = 320
+"""Words of a question and its passage, unless told otherwise; few passages of SQuAD have more."""
+
+
+class PassageQuestion(NamedTuple):
+    """A question about a passage.
+
+    Attributes:
+        id: of the question.
+        question: its text.
+        passage: the text that holds the answer.
+        answers: what is right, by one person or by several.
+        starts: the character of the passage where each answer begins.
+    """
+
+    id: str
+    question: str
+    passage: str
+    answers: tuple[str, ...]
+    starts: tuple[int, ...]
+
+
+class SquadTask(SingleTask):
+    """Questions whose answers are parts of passages, as a collection of a single task: JSON in SQuAD's format.
+
+    An input is the question, a separator and the passage; targets are the first and the last word of the answer, of
+    several answers the first one. Passages are cut off behind the steps of the preprocessing. Where this cuts the
+    answer off, a question of the train or val part is left out, and one of the test part counts as a miss. A question
+    without an answer, or whose answers do not stand where they are said to, is left out of all parts. Warnings tell how
+    many these are.
+
+    Args:
+        path: the file of questions to learn from.
+        test_path: the file of questions to report on; None takes some passages of the first file.
+        preprocessing: what makes inputs of questions and passages, in the order of their words; None takes 320 words,
+            and tells those apart that stand twice in the training questions and passages.
+        longest: words of an answer at most, among predictions.
+        val: share of the passages to choose architectures by; 0 leaves the task without a validation part.
+        test: share of the passages to report on, where there is no ``test_path``; all others are to learn from.
+        seed: seed of the random split of the passages, at least 0.
+
+    Raises:
+        FileNotFoundError: a file is not there.
+        ValueError: a file is empty or malformed, no question is left in a part, the preprocessing reverses sentences,
+            or an argument is out of its range.
+
+    Example:
+        >>> import json
+        >>> from pathlib import Path
+        >>> import lit_metanas as lm
+        >>> def paragraph(name, place):
+        ...     answer = {"text": place, "answer_start": len(name) + 10}
+        ...     asked = {"id": name, "question": f"Where does {name} live?", "answers": [answer]}
+        ...     return {"context": f"{name} lives in {place}, they say.", "qas": [asked]}
+        >>> told = [paragraph(*pair) for pair in zip("Ada Tom Eve Max Lea".split(), "Rome Oslo Bonn Bern Wien".split())]
+        >>> size = Path("lives.json").write_text(json.dumps({"data": [{"title": "lives", "paragraphs": told}]}))
+        >>> lives = lm.SquadTask("lives.json")
+        >>> task = lives[0]
+        >>> task.train.labels.tolist()
+        [[9, 9], [9, 9], [9, 9]]
+        >>> (asked,) = lives.questions("test")
+        >>> task.preprocessing.answers([(asked.question, asked.passage)], [(9, 9)]), asked.answers
+        (['Oslo'], ('Oslo',))
+    """
+
+    def __init__(
+        self,
+        path: str,
+        test_path: str | None = None,
+        preprocessing: QuestionWords | None = None,
+        longest: int = 30,
+        val: float = 0.2,
+        test: float = 0.2,
+        seed: int = 0,
+    ) -> None:
+        if val < 0 or test <= 0 or val + test >= 1 or seed < 0:
+            raise ValueError(
+                f"SquadTask: val = {val}, test = {test} must be shares above 0 (val: at least 0) with a sum below 1, "
+                f"and seed = {seed} at least 0."
+            )
+        given = preprocessing or QuestionWords(Words(steps=PASSAGE_STEPS), newest_first=False)
+        if given.newest_first:
+            raise ValueError("SquadTask: answers are parts of passages: give QuestionWords with newest_first=False.")
+        self.path = Path(path)
+        self.objective = Span(longest)
+        shares = (1 - val - test, val, test) if test_path is None else (1 - val, val)
+        parts = _deal(read_passages(self.path), shares, seed)
+        if test_path is not None:
+            parts.append(read_passages(Path(test_path)))
+        texts = [text for one in parts[0] for text in (one.question, one.passage)]
+        if not texts:
+            raise ValueError(f"'{writable(path)}' has too few passages for a train part: add some.")
+        self.preprocessing = given.fitted(texts)
+        self._parts: dict[Subset, list[PassageQuestion]] = dict(zip(("train", "val", "test"), parts, strict=True))
+
+    @property
+    def shape(self) -> Shape:
+        """Of one input."""
+        return self.preprocessing.shape
+
+    def make(self) -> Task:
+        """Make inputs of the questions."""
+        return self._made[0]
+
+    def questions(self, subset: Subset) -> list[PassageQuestion]:
+        """The questions of one part of the task, in the order of its examples, with all their answers."""
+        return self._made[1][subset]
+
+    @cached_property
+    def _made(self) -> tuple[Task, dict[Subset, list[PassageQuestion]]]:
+        place = f"'{writable(str(self.path))}'"
+        splits: dict[Subset, Split] = {}
+        kept: dict[Subset, list[PassageQuestion]] = {}
+        cut = 0
+        for subset, asked in self._parts.items():
+            spans = [self._span(one) for one in asked]
+            missed = [span == (NOWHERE, NOWHERE) for span in spans]
+            cut += sum(missed)
+            rows = [row for row in range(len(asked)) if subset == "test" or not missed[row]]
+            kept[subset] = [asked[row] for row in rows]
+            told = [Asked(one.question, [one.passage], 1, "") for one in kept[subset]]
+            targets = torch.tensor([spans[row] for row in rows], dtype=torch.int64).reshape(-1, 2)
+            splits[subset] = Split(self.preprocessing.encode_stories(told)[0], targets)
+            if not kept[subset] and (subset != "val" or asked):
+                raise ValueError(
+                    f"The {subset} part of {place} has no question whose answer stands within the first "
+                    f"{self.preprocessing.words.steps} words: add passages, or give a preprocessing with more steps."
+                )
+        if cut:
+            _warn(
+                f"{number_of(cut, 'question')} of {place} have their answers behind the first "
+                f"{self.preprocessing.words.steps} words: those of the train and val parts are left out, those of the "
+                "test part count as misses. Give a preprocessing with more steps."
+            )
+        task = Task(
+            id=self.path.resolve().stem,
+            way=self.objective.outputs,
+            train=splits["train"],
+            val=splits["val"] if len(splits["val"]) else None,
+            test=splits["test"],
+            vocabulary=vocabulary_of(self.preprocessing.shape),
+            preprocessing=self.preprocessing,
+            objective=self.objective,
+        )
+        return task, kept
+
+    def _span(self, asked: PassageQuestion) -> tuple[int, int]:
+        """The steps of the first answer; nowhere if it is cut off."""
+        begin, end = asked.starts[0], asked.starts[0] + len(asked.answers[0])
+        inside = [at for at, (_, a, b) in enumerate(word_places(asked.passage)) if a < end and b > begin]
+        before = len(self.preprocessing.begin(asked.question))
+        first, last = before + inside[0], before + inside[-1]
+        return (first, last) if last < self.preprocessing.words.steps else (NOWHERE, NOWHERE)
+
+
+def read_passages(file: Path) -> list[PassageQuestion]:
+    """The questions of a file in SQuAD's format that have an answer in their passage.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is empty, malformed or too large, or no question has an answer.
+    """
+    place = writable(str(file))
+    try:
+        document = parse_json(read_regular(file, LARGEST_JSON), longest=LONGEST_RAW_TEXT)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"There is no file '{place}': give one of questions in SQuAD's format.") from None
+    except ValueError as error:
+        raise ValueError(f"'{place}' {error}: give a file of questions in SQuAD's format.") from None
+    found, absent = [], 0
+    for one in _questions(document, place):
+        right = [
+            (text, start)
+            for text, start in zip(one.answers, one.starts, strict=True)
+            if text.strip() and start >= 0 and one.passage[start : start + len(text)] == text
+        ]
+        absent += not right
+        if right:
+            found.append(one._replace(answers=tuple(text for text, _ in right), starts=tuple(at for _, at in right)))
+    if not found:
+        raise ValueError(
+            f"'{place}' has no question whose answer stands in its passage at 'answer_start': give some with such."
+        )
+    if absent:
+        _warn(f"{number_of(absent, 'question')} of '{place}' have no answer that stands in the passage: left out.")
+    return found
+
+
+def _questions(document: Any, place: str) -> Iterator[PassageQuestion]:
+    """All questions.
+
+    Raises:
+        ValueError: something is missing, or of another kind.
+    """
+    for article in _part(document, "data", list, f"'{place}'"):
+        for number, paragraph in enumerate(_part(article, "paragraphs", list, f"An article of '{place}'"), 1):
+            passage = _part(paragraph, "context", str, f"Paragraph {number} of an article of '{place}'")
+            for asked in _part(paragraph, "qas", list, f"Paragraph {number} of an article of '{place}'"):
+                question = _part(asked, "question", str, f"A question of '{place}'")
+                where = f"The question '{printable(question, 60)}' of '{place}'"
+                if not question.strip():
+                    raise ValueError(f"A question of '{place}' is empty: write it, or leave it out.")
+                answers = _part(asked, "answers", list, where)
+                yield PassageQuestion(
+                    id=str(asked.get("id", "")),
+                    question=question,
+                    passage=passage,
+                    answers=tuple(_part(answer, "text", str, where) for answer in answers),
+                    starts=tuple(_part(answer, "answer_start", int, where) for answer in answers),
+                )
+
+
+def _part(value: object, name: str, kind: type, where: str) -> Any:
+    """An entry of an object of JSON.
+
+    Raises:
+        ValueError: it is not there, or of another kind.
+    """
+    found = value.get(name) if isinstance(value, Mapping) else None
+    if not isinstance(found, kind) or isinstance(found, bool):
+        nouns = {list: "list", str: "text", int: "whole number"}
+        raise ValueError(f"{where} has no {nouns[kind]} '{name}': give a file of questions in SQuAD's format.")
+    return found
+
+
+def _deal(asked: Sequence[PassageQuestion], shares: Sequence[float], seed: int) -> list[list[PassageQuestion]]:
+    """The questions of each part; no passage of one is in another."""
+    passages = list(dict.fromkeys(one.passage for one in asked))
+    order = np.random.default_rng(seed).permutation(len(passages))
+    ends = np.cumsum([0.0, *shares]) * len(passages)
+    part_of = {
+        passages[place]: int(np.searchsorted(ends[1:-1], rank + 0.5, side="right")) for rank, place in enumerate(order)
+    }
+    return [[one for one in asked if part_of[one.passage] == part] for part in range(len(shares))]
+
+
+def _warn(message: str) -> None:
+    from lightning.pytorch.utilities import rank_zero_warn  # a second, which tasks without warnings do without
+
+    rank_zero_warn(message)
