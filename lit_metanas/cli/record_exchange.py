@@ -64,10 +64,11 @@ def _existing(address: str) -> RDBStorage:
 
 
 def _export(storage: BaseStorage, path: Path, begin: str, prefix: str, space: ChoiceSpace | None) -> None:
-    names = [name for name in optuna.get_all_study_names(storage) if name.startswith(begin)]
+    known = _study_names(storage)
+    names = [name for name in known if name.startswith(begin)]
     if not names:
         wanted = f" whose name begins with '{begin}'" if begin else ""
-        raise ValueError(f"The storage has no study{wanted}: it has {_some(optuna.get_all_study_names(storage))}.")
+        raise ValueError(f"The storage has no study{wanted}: it has {_some(known)}.")
     found: list[SearchRecord] = []
     refused: list[str] = []
     for name in names:
@@ -90,13 +91,22 @@ def _import(storage: BaseStorage, paths: Iterable[Path], begin: str, prefix: str
     print(f"{_summary(found)} are in the storage.")
 
 
+def _study_names(storage: BaseStorage) -> list[str]:
+    """The names of all studies; a damaged storage may have some that are no texts, which cannot be asked for."""
+    names: list[object] = list(optuna.get_all_study_names(storage))
+    texts = [name for name in names if isinstance(name, str)]
+    if lost := len(names) - len(texts):
+        warnings.warn(f"Left out: {number_of(lost, 'study')} whose name is no text.", stacklevel=5)
+    return texts
+
+
 def _names(found: Iterable[SearchRecord], begin: str, storage: BaseStorage) -> list[str]:
     """A name for each new study, of the parts that a search gives its own; equal ones are numbered.
 
     Raises:
         ValueError: the storage has one of the names.
     """
-    taken = set(optuna.get_all_study_names(storage))
+    taken = set(_study_names(storage))
     names: dict[str, int] = {}
     new = []
     for record in found:

@@ -2,7 +2,9 @@
 
 import json
 import math
+import sqlite3
 import warnings
+from contextlib import closing
 from dataclasses import replace
 from wsgiref.util import setup_testing_defaults
 
@@ -266,6 +268,18 @@ def test_the_verb_refuses_in_one_sentence(tmp_path, capsys):
     assert "cannot be used" in refusal(capsys, "--storage=mistake://", f"--read=[{lines}]")
     (tmp_path / "text.db").write_text("no data base, but long enough to be looked at " * 9)
     assert "cannot be used" in refusal(capsys, f"--storage=sqlite:///{tmp_path}/text.db", f"--write={lines}")
+
+
+def test_a_study_whose_name_is_no_text_is_left_out(tmp_path, capsys):
+    with quiet_optuna():
+        search(storage=storage_of(tmp_path), budget=Budget(queries=2), study="random")
+        optuna.create_study(study_name="odd", storage=storage_of(tmp_path))
+    (file,) = tmp_path.glob("*.db")
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("UPDATE studies SET study_name = x'ff00' WHERE study_name = 'odd'")
+    with pytest.warns(UserWarning, match=r"Left out: 1 study whose name is no text\."):
+        assert main(["records", f"--storage={storage_of(tmp_path)}", f"--write={tmp_path}/lines.jsonl"]) == 0
+    assert capsys.readouterr().out.startswith("1 search of 1 task, 2 trials,")
 
 
 def test_the_dashboard_shows_what_was_imported():
