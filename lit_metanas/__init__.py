@@ -34,8 +34,8 @@ _NAMES = {
         "ParallelTask PhrasePairs Phrases Preprocessing QuestionWords RandomFeatures SentenceSource SeriesShape "
         "Shape Span Split SpokenWords SquadTask StaticVectors Stories Subset TableColumns TargetTaskDataModule "
         "Task TaskCollection TaskEmbedding TaskSource TextDataset TextFolder TextPreprocessing TextSource "
-        "TextTable TextTask TokenShape TorchvisionSource Transcription Translation Words check_task draw_episode "
-        "draw_task mu_law_sound shape_of task_from_arrays task_from_dataset"
+        "TextTable TextTask TokenShape TorchvisionSource TrainingTaskDataModule Transcription Translation Words "
+        "check_task draw_episode draw_task mu_law_sound shape_of task_from_arrays task_from_dataset"
     ),
     "spaces": (
         "Architecture Builder Candidates Choice ChoiceSpace DARTSCell ENASMacro Encoding EncoderDecoderSpace "
@@ -60,8 +60,8 @@ _NAMES = {
     ),
     "training": (
         "ArchitectureSchedule Child ControllerRates DARTSRates DARTSTraining ENASTraining Exported "
-        "ExportedModel FirstOrder Hypergradient MetaSearch Preemption Recipe SecondOrder SinglePathTraining Trainer "
-        "WeightRates export_child load_exported"
+        "ExportedModel FirstOrder Hypergradient MetaSearch Preemption Recipe SecondOrder SinglePathTraining "
+        "TaskReptile Trainer WeightRates export_child load_exported"
     ),
     "surrogates": ("GaussianProcess MetaSurrogate MetaTrainedEmbedding RecordDataModule TransferSurrogate"),
     "estimators": (

@@ -10,12 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from lit_metanas.estimators.estimator import Estimator, Measure, Score, network_measures
+from lit_metanas.io.settings import tensor_digest
 from lit_metanas.records.budget import Cost
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.inputs import Shape
 from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.child import Child, Recipe, fit_child, images_an_epoch, score, training_cost
+from lit_metanas.training.task_start import read_task_start
 
 
 class TrainingEstimator(Estimator):
@@ -29,9 +31,12 @@ class TrainingEstimator(Estimator):
         space: where architectures come from.
         seed: of initial weights, batches and dropout.
         recipe: training hyper-parameters; the epochs are those of fidelity 1.
+        start: checkpoint of ``TaskReptile`` whose weights all architectures begin with; None begins with fresh ones.
 
     Raises:
-        ValueError: the task has no validation part.
+        FileNotFoundError: there is no such checkpoint.
+        ValueError: the task has no validation part, or the checkpoint is damaged, or of another space, shape or
+            vocabulary.
 
     Example:
         >>> import torch
@@ -45,17 +50,27 @@ class TrainingEstimator(Estimator):
         (True, 1)
     """
 
-    def __init__(self, task: Task, space: SearchSpace, seed: int, recipe: Recipe | None = None) -> None:
+    def __init__(
+        self, task: Task, space: SearchSpace, seed: int, recipe: Recipe | None = None, start: str | None = None
+    ) -> None:
         self.task = task
         self.space = space
         self.seed = seed
         self.recipe = recipe or Recipe()
         self.val = validation_part(task)
+        self._start = None if start is None else read_task_start(start)
+        self._initial = self._initial_weights()
 
     @property
     def settings(self) -> Mapping[str, float | int | str | bool]:
-        """The recipe."""
-        return asdict(self.recipe)
+        """The recipe, and a digest of the weights to start with, where these are not fresh."""
+        started = {} if self._start is None else {"start": tensor_digest(*self._initial.values())}
+        return {**asdict(self.recipe), **started}
+
+    @property
+    def meta_cost(self) -> Cost:
+        """Of the meta-training that the weights come from."""
+        return Cost() if self._start is None else self._start.cost
 
     @property
     def measures(self) -> Mapping[str, Measure]:
@@ -80,8 +95,7 @@ class TrainingEstimator(Estimator):
         Raises:
             ArithmeticError: training ended in weights that are not finite.
         """
-        weights = fresh_weights(self.space, self.task.shape, self.seed)
-        weights = overlay({name: tensor.to(self.val.inputs.device) for name, tensor in weights.items()}, start or {})
+        weights = overlay(self._initial, start or {})
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             child = Child(
@@ -98,6 +112,15 @@ class TrainingEstimator(Estimator):
             value = score(child.to(self.val.inputs.device), self.val)
         cost = replace(self.cost(architecture, fidelity), steps=spent.steps)
         return Score(value, cost, overlay(weights, self.space.supernet_weights(child.network)))
+
+    def _initial_weights(self) -> dict[str, Tensor]:
+        """Those of the checkpoint, or fresh ones, on the task's device."""
+        if self._start is None:
+            weights = fresh_weights(self.space, self.task.shape, self.seed)
+        else:
+            with torch.random.fork_rng(devices=[]):
+                weights = self._start.for_task(self.space, self.task)
+        return {name: tensor.to(self.val.inputs.device) for name, tensor in weights.items()}
 
     def _epochs(self, fidelity: float) -> int:
         assert 0 < fidelity <= 1, fidelity

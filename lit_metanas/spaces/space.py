@@ -184,6 +184,16 @@ class SearchSpace(ChoiceSpace):
         """
         return child.supernet_weights() if isinstance(child, ChildNetwork) else {}
 
+    def output_weights(self, features: int, way: int) -> dict[str, Tensor]:
+        """New parameters that depend on the number of outputs, under the names by which ``child`` inherits them.
+
+        Args:
+            features: length of the longest feature vector of a child.
+            way: number of outputs.
+        """
+        head = nn.Linear(features, way)
+        return {"head.weight": head.weight.detach(), "head.bias": head.bias.detach()}
+
     def restricted(self, labels: Mapping[str, str]) -> Self:
         """The space in which the named choices have just the given label.
 

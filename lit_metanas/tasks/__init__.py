@@ -41,7 +41,7 @@ from lit_metanas.tasks.translation import (
 if TYPE_CHECKING:
     from lit_metanas.tasks.episode_data import EpisodeDataModule
     from lit_metanas.tasks.new_examples import NewImages, NewSounds, NewTexts
-    from lit_metanas.tasks.target_data import TargetTaskDataModule
+    from lit_metanas.tasks.target_data import TargetTaskDataModule, TrainingTaskDataModule
 
 __all__ = [
     "ArraySource",
@@ -107,6 +107,7 @@ __all__ = [
     "TextTask",
     "TokenShape",
     "TorchvisionSource",
+    "TrainingTaskDataModule",
     "Transcription",
     "Translation",
     "Words",
@@ -130,8 +131,8 @@ def __getattr__(name: str) -> Any:
         from lit_metanas.tasks import new_examples
 
         return getattr(new_examples, name)
-    if name == "TargetTaskDataModule":
-        from lit_metanas.tasks.target_data import TargetTaskDataModule
+    if name in ("TargetTaskDataModule", "TrainingTaskDataModule"):
+        from lit_metanas.tasks import target_data
 
-        return TargetTaskDataModule
+        return getattr(target_data, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -12,6 +12,7 @@ from lit_metanas.io.text import short_number
 from lit_metanas.tasks.episode_loader import EpisodeLoader, EpisodeSampler, EpisodeStream
 from lit_metanas.tasks.inputs import Shape
 from lit_metanas.tasks.source import Subset, TaskSource, check_source
+from lit_metanas.tasks.task import Episode
 
 MOST_EPISODES = 10_000_000
 """Of each number: the places of a step's tasks are listed, and lengths beyond 2**63 are none."""
@@ -92,7 +93,7 @@ class EpisodeDataModule(LightningDataModule):
         self.eval_seed = eval_seed
         self.within_group = within_group
         self.num_workers = num_workers
-        self._loaders: list[EpisodeLoader] = []
+        self._loaders: list[EpisodeLoader[Episode]] = []
         self._require_ranges()
 
     @property
@@ -142,13 +143,13 @@ class EpisodeDataModule(LightningDataModule):
             within_group=self.within_group,
         )
 
-    def train_dataloader(self) -> EpisodeLoader:
+    def train_dataloader(self) -> EpisodeLoader[Episode]:
         """Return a loader of ``steps_per_epoch`` batches an epoch."""
         episodes = self.steps_per_epoch * self.tasks_per_step
         sampler = EpisodeSampler(episodes, self.tasks_per_step, self._rank, self.world_size)
         return self._loader("train", sampler, done=self._trained_batches)
 
-    def val_dataloader(self) -> EpisodeLoader:
+    def val_dataloader(self) -> EpisodeLoader[Episode]:
         """Return a loader of the validation episodes."""
         return self._eval_loader("val", self.val_episodes)
 
@@ -156,17 +157,17 @@ class EpisodeDataModule(LightningDataModule):
         """Return a loader of the one problem that a search for all tasks has: this data module itself."""
         return DataLoader(_Problem(self), batch_size=None)
 
-    def test_dataloader(self) -> EpisodeLoader:
+    def test_dataloader(self) -> EpisodeLoader[Episode]:
         """Return a loader of the test episodes."""
         return self._eval_loader("test", self.test_episodes)
 
-    def _eval_loader(self, subset: Subset, episodes: int) -> EpisodeLoader:
+    def _eval_loader(self, subset: Subset, episodes: int) -> EpisodeLoader[Episode]:
         sampler = EpisodeSampler(episodes, self.eval_tasks_per_step, self._rank, self.world_size, renewed=False)
         return self._loader(subset, sampler)
 
     def _loader(
         self, subset: Subset, sampler: EpisodeSampler, done: Callable[[], int | None] | None = None
-    ) -> EpisodeLoader:
+    ) -> EpisodeLoader[Episode]:
         self._loaders.append(EpisodeLoader(self.stream(subset), sampler, self.num_workers, done=done))
         return self._loaders[-1]
 
@@ -185,10 +186,7 @@ class EpisodeDataModule(LightningDataModule):
 
     def _trained_batches(self) -> int | None:
         """Return how many batches of this epoch the trainer has trained on."""
-        if self.trainer is None:
-            return None
-        progress = self.trainer.fit_loop.epoch_loop.batch_progress.state_dict()
-        return int(progress["current"]["processed"])
+        return trained_batches(self)
 
     def _require_ranges(self) -> None:
         """Raise if a number is out of its range."""
@@ -213,3 +211,11 @@ class _Problem(Dataset[EpisodeDataModule]):
 
     def __getitem__(self, index: int) -> EpisodeDataModule:
         return self.data
+
+
+def trained_batches(data: LightningDataModule) -> int | None:
+    """How many batches of this epoch a data module's trainer has trained on; None where it has no trainer."""
+    if data.trainer is None:
+        return None
+    progress = data.trainer.fit_loop.epoch_loop.batch_progress.state_dict()
+    return int(progress["current"]["processed"])

@@ -1,18 +1,21 @@
-"""Batches of episodes: the same ones on any number of processes, resumable in the middle of an epoch."""
+"""Batches of episodes or tasks: the same ones on any number of processes, resumable in the middle of an epoch."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from lit_metanas.tasks.sampling import draw_episode
 from lit_metanas.tasks.source import Subset, TaskSource
-from lit_metanas.tasks.task import Episode
+from lit_metanas.tasks.task import Episode, Task
 
 Key = tuple[int, int]
 """Epoch, and index in it."""
+
+AnyTask = TypeVar("AnyTask", bound=Task)
 
 
 @dataclass(frozen=True)
@@ -101,8 +104,8 @@ class EpisodeSampler(Sampler[list[Key]]):
             yield [(self.epoch, index) for index in range(start + self.rank, stop, self.world)]
 
 
-class EpisodeLoader:
-    """Loads batches, each a list of episodes. It has a state, so that Lightning can resume within an epoch.
+class EpisodeLoader(Generic[AnyTask]):
+    """Loads batches, each a list of episodes or other tasks. It has a state: Lightning can resume within an epoch.
 
     Not a ``DataLoader`` itself, for Lightning would wrap its sampler in a second distributed one, but around one.
 
@@ -125,7 +128,7 @@ class EpisodeLoader:
 
     def __init__(
         self,
-        stream: EpisodeStream,
+        stream: Dataset[AnyTask],
         sampler: EpisodeSampler,
         num_workers: int = 0,
         done: Callable[[], int | None] | None = None,
@@ -143,7 +146,7 @@ class EpisodeLoader:
         """Return the number of batches of a whole epoch."""
         return len(self.sampler)
 
-    def __iter__(self) -> Iterator[list[Episode]]:
+    def __iter__(self) -> Iterator[list[AnyTask]]:
         """Yield the batches of the sampler's epoch, once after a resume only those that are left of it."""
         # A generator: nothing is drawn before the first batch is asked for, by when Lightning has set the epoch.
         resume, self._resume = self._resume, None
@@ -165,7 +168,7 @@ class EpisodeLoader:
         """
         self._loader = self._make_loader()
 
-    def _make_loader(self) -> DataLoader[Episode]:
+    def _make_loader(self) -> DataLoader[AnyTask]:
         return DataLoader(
             self.stream,
             batch_sampler=self.sampler,
@@ -179,5 +182,5 @@ class EpisodeLoader:
         self._resume = state["epoch"], state["batch"]
 
 
-def _as_list(episodes: list[Episode]) -> list[Episode]:
-    return episodes
+def _as_list(tasks: list[AnyTask]) -> list[AnyTask]:
+    return tasks

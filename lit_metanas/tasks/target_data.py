@@ -1,13 +1,17 @@
-"""The data module of target tasks."""
+"""The data modules of tasks: of target tasks, and of tasks to meta-train on."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
-from lit_metanas.tasks.inputs import Shape
+from lit_metanas.io.settings import keeps_arguments
+from lit_metanas.tasks.episode_data import MOST_EPISODES, trained_batches
+from lit_metanas.tasks.episode_loader import EpisodeLoader, EpisodeSampler, Key
+from lit_metanas.tasks.inputs import Shape, describe_shape, same_shape
 from lit_metanas.tasks.task import Task, TaskCollection
 
 
@@ -107,3 +111,169 @@ class TargetTaskDataModule(LightningDataModule):
 def _only(tasks: list[Task]) -> Task:
     (task,) = tasks
     return task
+
+
+MOST_KEPT = 64
+"""Tasks of a collection that are kept in memory rather than made again."""
+
+
+class ShuffledTasks(Dataset[Task]):
+    """The tasks of a collection again and again, each once in a pass, in an order that a seed draws for each pass.
+
+    Args:
+        tasks: the collection.
+        seed: of the orders; None keeps that of the collection.
+        per_epoch: tasks an epoch; passes go on from one epoch to the next.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> source = lm.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
+        >>> drawn = lm.DrawnTasks(source, "train", way=2, train=4, val=2, test=2, tasks=3)
+        >>> tasks = ShuffledTasks(drawn, seed=0, per_epoch=2)
+        >>> sorted(tasks[key].id for key in ((0, 0), (0, 1), (1, 0)))
+        ['arrays/train/0', 'arrays/train/1', 'arrays/train/2']
+    """
+
+    def __init__(self, tasks: TaskCollection, seed: int | None, per_epoch: int) -> None:
+        self.tasks = tasks
+        self.seed = seed
+        self.per_epoch = per_epoch
+        self._kept: dict[int, Task] = {}
+
+    def __getitem__(self, key: Key) -> Task:
+        """Return the task of (epoch, index)."""
+        epoch, index = key
+        passes, place = divmod(epoch * self.per_epoch + index, len(self.tasks))
+        if self.seed is not None:
+            place = int(np.random.default_rng((self.seed, passes)).permutation(len(self.tasks))[place])
+        if len(self.tasks) > MOST_KEPT:
+            return self.tasks[place]
+        if place not in self._kept:
+            self._kept[place] = self.tasks[place]
+        return self._kept[place]
+
+
+@keeps_arguments()
+class TrainingTaskDataModule(LightningDataModule):
+    """Tasks to meta-train on: batches are lists of them, ``tasks_per_step`` over all processes.
+
+    A training task is a function of (seed, epoch, index), whatever the number of processes; each is taken once before
+    any is taken again. Validation tasks are the first ones of their collection, in every epoch.
+
+    Args:
+        train: the tasks to meta-train on.
+        val: the tasks of validation, others than those of ``train``; None leaves it out.
+        tasks_per_step: tasks an outer step, over all processes.
+        steps_per_epoch: outer steps an epoch.
+        val_tasks: tasks of a validation, over all processes; fewer where there are no more.
+        seed: of the order of the training tasks, at least 0.
+
+    Raises:
+        ValueError: a number is out of its range.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> source = lm.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
+        >>> tasks = lm.DrawnTasks(source, "train", way=2, train=4, val=2, test=2, tasks=3)
+        >>> data = lm.TrainingTaskDataModule(tasks, tasks_per_step=2, steps_per_epoch=5)
+        >>> [len(batch) for batch in data.train_dataloader()]
+        [2, 2, 2, 2, 2]
+    """
+
+    def __init__(
+        self,
+        train: TaskCollection,
+        val: TaskCollection | None = None,
+        tasks_per_step: int = 1,
+        steps_per_epoch: int = 100,
+        val_tasks: int = 4,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        given = {"tasks_per_step": tasks_per_step, "steps_per_epoch": steps_per_epoch, "val_tasks": val_tasks}
+        for name, value in given.items():
+            if not 1 <= value <= MOST_EPISODES:
+                raise ValueError(f"TrainingTaskDataModule: {name} = {value} must be from 1 to {MOST_EPISODES}.")
+        if seed < 0:
+            raise ValueError(f"TrainingTaskDataModule: seed = {seed} must be at least 0.")
+        self.train = train
+        self.val = val
+        self.tasks_per_step = tasks_per_step
+        self.steps_per_epoch = steps_per_epoch
+        self.val_tasks = val_tasks
+        self.seed = seed
+        self._streams: dict[bool, ShuffledTasks] = {}
+
+    @property
+    def shape(self) -> Shape:
+        """Shape of one input."""
+        return self.train.shape
+
+    @property
+    def example(self) -> Task:
+        """The first training task, which others are alike in inputs and, where they share a classifier, outputs."""
+        return self._stream(True)[0, 0]
+
+    def prepare_data(self) -> None:
+        """Prepare the collections, on one process."""
+        for tasks in (self.train, self.val):
+            if tasks is not None:
+                tasks.prepare()
+
+    def setup(self, stage: str) -> None:
+        """Check the division over processes, and the tasks of validation.
+
+        Raises:
+            ValueError: a number of tasks is not a multiple of the number of processes, there is no task, or the two
+                collections have inputs of different shapes.
+        """
+        for name, tasks in (("train", self.train), ("val", self.val)):
+            if tasks is not None and not len(tasks):
+                raise ValueError(f"TrainingTaskDataModule: '{name}' has no task: give other tasks.")
+        counts = {"tasks_per_step": self.tasks_per_step, "the number of validation tasks": self._val_tasks}
+        for name, value in counts.items():
+            if value % self._world:
+                raise ValueError(
+                    f"TrainingTaskDataModule: {name} = {value} must be a multiple of the number of processes, "
+                    f"{self._world}."
+                )
+        if self.val is not None and not same_shape(self.val.shape, self.train.shape):
+            raise ValueError(
+                f"TrainingTaskDataModule: the tasks of validation have {describe_shape(self.val.shape)}, those of "
+                f"training {describe_shape(self.train.shape)}: give both one preprocessing."
+            )
+
+    def train_dataloader(self) -> EpisodeLoader[Task]:
+        """Return a loader of ``steps_per_epoch`` batches an epoch."""
+        number = self.steps_per_epoch * self.tasks_per_step
+        sampler = EpisodeSampler(number, self.tasks_per_step, self._rank, self._world)
+        return EpisodeLoader(self._stream(True), sampler, done=lambda: trained_batches(self))
+
+    def val_dataloader(self) -> EpisodeLoader[Task] | list[Task]:
+        """Return a loader of the validation tasks, one a batch and process."""
+        if self.val is None:
+            return []
+        sampler = EpisodeSampler(self._val_tasks, self._world, self._rank, self._world, renewed=False)
+        return EpisodeLoader(self._stream(False), sampler)
+
+    def _stream(self, train: bool) -> ShuffledTasks:
+        if train not in self._streams:
+            tasks = self.train if train else self.val
+            assert tasks is not None
+            per_epoch = self.steps_per_epoch * self.tasks_per_step
+            self._streams[train] = ShuffledTasks(tasks, self.seed if train else None, per_epoch)
+        return self._streams[train]
+
+    @property
+    def _val_tasks(self) -> int:
+        return 0 if self.val is None else min(self.val_tasks, len(self.val))
+
+    @property
+    def _world(self) -> int:
+        return 1 if self.trainer is None else self.trainer.world_size
+
+    @property
+    def _rank(self) -> int:
+        return 0 if self.trainer is None else self.trainer.global_rank

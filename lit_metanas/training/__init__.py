@@ -4,6 +4,7 @@ from lit_metanas.training.child import Child, Recipe
 from lit_metanas.training.export import Exported, ExportedModel, export_child, load_exported
 from lit_metanas.training.meta_search import ArchitectureSchedule, MetaSearch
 from lit_metanas.training.preemption import Preemption
+from lit_metanas.training.task_reptile import TaskReptile
 from lit_metanas.training.trainers import Trainer
 from lit_metanas.training.weight_sharing import (
     ControllerRates,
@@ -33,6 +34,7 @@ __all__ = [
     "Recipe",
     "SecondOrder",
     "SinglePathTraining",
+    "TaskReptile",
     "Trainer",
     "WeightRates",
     "export_child",

@@ -112,6 +112,21 @@ AUXILIARY_WEIGHT = 0.4
 """Of the loss of an auxiliary classifier (Liu et al. 2019)."""
 
 
+def training_loss(
+    space: SearchSpace,
+    network: nn.Module,
+    objective: Objective,
+    inputs: Tensor,
+    labels: Tensor,
+    *,
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """The loss that a child of a space is trained by: the objective's, and those of auxiliary classifiers."""
+    scores = space.training_scores(network, inputs, labels)
+    loss, *auxiliary = (objective.loss(each, labels, label_smoothing=label_smoothing) for each in scores)
+    return loss + AUXILIARY_WEIGHT * sum(auxiliary) if auxiliary else loss
+
+
 class Child(LightningModule):
     """Trains the network of one architecture on one task: the objective's loss, AdamW, half-cosine learning rate.
 
@@ -167,10 +182,8 @@ class Child(LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """The objective's loss of a batch of inputs and labels."""
         inputs, labels = batch
-        scores = self.space.training_scores(self.network, inputs, labels)
         smoothing = self.recipe.label_smoothing
-        loss, *auxiliary = (self.objective.loss(each, labels, label_smoothing=smoothing) for each in scores)
-        loss = loss + AUXILIARY_WEIGHT * sum(auxiliary) if auxiliary else loss
+        loss = training_loss(self.space, self.network, self.objective, inputs, labels, label_smoothing=smoothing)
         self.log("train/loss", loss, prog_bar=True)
         return loss
 

@@ -87,7 +87,8 @@ def _of_finite_tasks(gradients: Parameters, metrics: Metrics, flops: int, signal
         scale = len(finite) / max(1, int(finite.sum()))
         gradients = gradients.map(lambda value: value * scale)
         metrics = {name: value[finite] for name, value in metrics.items()}
-    metrics |= {"loss": metrics["losses"].mean(), "accuracy": metrics["accuracies"].mean()}
+    means = {"loss": "losses", "accuracy": "accuracies"}
+    metrics |= {one: metrics[all_].mean() for one, all_ in means.items() if all_ in metrics}
     return OuterMean(gradients, metrics, finite, flops, signalled)
 
 

@@ -125,7 +125,8 @@ class Halving(Searcher):
 
     def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:
         """Search on one task."""
-        return self.run(self.estimator(task, space, seed), space, budget, seed, problem=task.id)
+        estimator = self.estimator(task, space, seed)
+        return replace(self.run(estimator, space, budget, seed, problem=task.id), meta_cost=estimator.meta_cost)
 
     @abstractmethod
     def run(

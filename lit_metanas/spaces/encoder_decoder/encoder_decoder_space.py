@@ -146,6 +146,16 @@ class EncoderDecoderSpace(SearchSpace):
         """Scores of each token of the targets, and of the end, given all that stand before it."""
         return [child(inputs, targets)]
 
+    def output_weights(self, features: int, way: int) -> dict[str, Tensor]:
+        """See ``SearchSpace``; the vectors of tokens, too, where a network may have others than its classifier's."""
+        weights = super().output_weights(features, way)
+        tied = next(choice.labels for choice in self.choices if choice.name == "tied")
+        return (
+            weights
+            if tied == ("yes",)
+            else {**weights, "embedding.weight": nn.Embedding(way, features).weight.detach()}
+        )
+
     def _check(self) -> None:
         """Refuse what cannot be built.
 

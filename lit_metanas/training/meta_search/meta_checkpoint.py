@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -118,7 +118,19 @@ def _detach(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: value.detach().cpu().clone() for name, value in tensors.items()}
 
 
-def check_fits(checkpoint: MetaCheckpoint, space: SearchSpace, shape: Shape) -> None:
+class Shaped(Protocol):
+    """A checkpoint of a space and a shape of inputs."""
+
+    @property
+    def labels(self) -> dict[str, list[str]]:
+        """The candidates by choice."""
+
+    @property
+    def shape(self) -> Shape:
+        """Of an input."""
+
+
+def check_fits(checkpoint: Shaped, space: SearchSpace, shape: Shape) -> None:
     """Compare a checkpoint with what it is loaded into.
 
     Raises:
@@ -209,18 +221,23 @@ def _content(content: Mapping[str, Any]) -> MetaCheckpoint | None:
     if min(plain.shape) < 1:
         raise ValueError("an input is empty")
     return MetaCheckpoint(
-        weights=_within(state, "supernet."),
+        weights=weights_within(state, "supernet."),
         logits={name: finite_tensor(entry["logits"][name], len(labels)) for name, labels in plain.labels.items()},
         labels=plain.labels,
         statistics={str(name): finite_tensor(value, -1) for name, value in entry["statistics"].items()},
         shape=plain.shape,
         cost=plain.cost,
-        head=_within(state, "head."),
+        head=weights_within(state, "head."),
         derived=None if plain.derived is None else Architecture(plain.derived),
     )
 
 
-def _within(state: Mapping[str, Any], prefix: str) -> dict[str, Tensor]:
+def weights_within(state: Mapping[str, Any], prefix: str) -> dict[str, Tensor]:
+    """The tensors of a checkpoint's state whose names begin with a prefix, without it.
+
+    Raises:
+        Exception: one of ``DAMAGED`` where one is no tensor of finite numbers.
+    """
     inside = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
     return {name: finite_tensor(value, *value.shape) for name, value in inside.items()}
 

@@ -1,0 +1,431 @@
+"""Meta-training of weights over tasks of any objective: Reptile on sampled children."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from lit_metanas.io.arrays import DAMAGED
+from lit_metanas.io.text import short_number
+from lit_metanas.meta import Parameters, task_generator
+from lit_metanas.records.budget import Cost, FailedWorkError
+from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.tasks.inputs import Shape, channels_last, describe_shape, inputs_like, same_shape
+from lit_metanas.tasks.task import Task
+from lit_metanas.training.child import judge, training_cost, training_loss
+from lit_metanas.training.collectives import outer_mean
+from lit_metanas.training.meta_search.episode_evaluation import EpisodeScores
+from lit_metanas.training.meta_search.training_state import Account
+from lit_metanas.training.task_start import (
+    OUTPUTS,
+    SUPERNET,
+    TASKS_KEY,
+    Vocabularies,
+    resumable_start,
+    start_entry,
+)
+from lit_metanas.training.trainers import check_end, validate_anew
+
+FRUITLESS_SAMPLES = 1000
+"""Architectures in a row that cannot be built, after which a space counts as empty."""
+
+
+@dataclass(frozen=True)
+class AdaptedChild:
+    """A child after its inner steps on a task.
+
+    Attributes:
+        network: the child.
+        change: of its weights, by the supernet's names; each the leading part of the supernet's.
+        loss: mean over the inner steps.
+        cost: of the inner steps.
+    """
+
+    network: nn.Module
+    change: dict[str, Tensor]
+    loss: Tensor
+    cost: Cost
+
+    @property
+    def finite(self) -> bool:
+        """Whether loss and weights are."""
+        return all(bool(value.isfinite().all()) for value in (self.loss, *self.change.values()))
+
+
+class TaskReptile(LightningModule):
+    """Meta-trains the weights of a space on many tasks, as a start for new ones, whatever the tasks' objective.
+
+    In each outer step every task draws an architecture uniformly, and its child, which begins with the current weights,
+    is trained on the task's train part for some inner steps. The weights then go a share of the way to the child's
+    (Reptile, Nichol et al. 2018, section 3: theta <- theta + epsilon (phi - theta)). Of several tasks they go towards
+    the mean. Only first-order, no graph is kept.
+
+    Departures from the paper: of sampled children only what a child holds can be moved, so the mean of each weight
+    is over those tasks whose children have it; epsilon falls linearly to zero, as in the authors' code. Batch-norm
+    statistics are a task's own and no part of the start.
+
+    A step is a function of (seed, step, position of the task), whatever the number of processes.
+
+    Args:
+        space: the search space, also one whose supernets do not compute.
+        inner_steps: steps of Adam on a task, each on a batch drawn anew.
+        inner_rate: learning rate of these.
+        batch_size: examples an inner step; all of a smaller train part.
+        epsilon: share of the way at the start of the training, above 0.
+        flops: training budget, 3 x forward multiply-adds x inputs; None trains for the Trainer's steps.
+        val_architectures: children that each validation task is judged by, the same ones each time.
+        skipped: how many tasks without a finite loss the whole training may leave out; one more stops it.
+        seed: of weights, architectures, batches and dropout.
+
+    Raises:
+        ValueError: an argument is out of its range.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> source = lm.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
+        >>> tasks = lm.DrawnTasks(source, "train", way=2, train=4, val=2, test=2, tasks=3)
+        >>> data = lm.TrainingTaskDataModule(tasks, steps_per_epoch=2)
+        >>> model = lm.TaskReptile(space=lm.LayeredSpace(widths=(4,)), inner_steps=2)
+        >>> quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+        >>> lm.Trainer(max_epochs=1, accelerator="cpu", **quiet).fit(model, data)
+        >>> model.cost().steps
+        2
+
+    1. Nichol, Achiam, Schulman. On First-Order Meta-Learning Algorithms. arXiv:1803.02999, 2018.
+    """
+
+    def __init__(
+        self,
+        *,
+        space: SearchSpace,
+        inner_steps: int = 10,
+        inner_rate: float = 3e-3,
+        batch_size: int = 32,
+        epsilon: float = 0.5,
+        flops: float | None = None,
+        val_architectures: int = 2,
+        skipped: int = 20,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        least = {"inner_steps": (inner_steps, 1), "batch_size": (batch_size, 1)}
+        least |= {"val_architectures": (val_architectures, 1), "skipped": (skipped, 0)}
+        for name, (value, bound) in least.items():
+            if value < bound:
+                raise ValueError(f"TaskReptile: {name} is {short_number(value)}; give at least {bound}.")
+        for name, rate in {"inner_rate": inner_rate, "epsilon": epsilon, "flops": flops}.items():
+            if rate is not None and not rate > 0:
+                raise ValueError(f"TaskReptile: {name} is {rate}; give a positive number.")
+        if not 0 <= seed < 2**63:
+            raise ValueError(f"TaskReptile: seed is {short_number(seed)}; give a number from 0, below 2**63.")
+        self.automatic_optimization = False
+        self.space = space
+        self.inner_steps = inner_steps
+        self.inner_rate = inner_rate
+        self.batch_size = batch_size
+        self.epsilon = epsilon
+        self.flops = flops
+        self.val_architectures = val_architectures
+        self.skipped = skipped
+        self.seed = seed
+        self.register_module("supernet", None)
+        self.register_module("outputs", None)
+        self.register_buffer("outer_steps", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("spent", torch.zeros((), dtype=torch.int64))
+        self.outer_steps: Tensor
+        self.spent: Tensor
+        self.account = Account()
+        self.vocabularies = Vocabularies("", "")
+        self.signalled = self.any_signalled = False
+        self._scores = EpisodeScores(seed)
+
+    def _build(self, shape: Shape, way: int) -> None:
+        """Make the weights, a function of the seed."""
+        self.shape: Shape = shape
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            self.supernet: nn.Module = self.space.supernet(shape)
+            outputs = self.space.output_weights(self.supernet.features, way)  # type: ignore[arg-type]
+        modules: dict[str, nn.Module] = {}
+        for name, value in outputs.items():
+            module, parameter = name.split(".")
+            modules.setdefault(module, nn.Module()).register_parameter(parameter, nn.Parameter(value))
+        self.outputs: nn.Module = nn.ModuleDict(modules)
+
+    def setup(self, stage: str) -> None:
+        """Make the weights for the tasks of the data module.
+
+        Raises:
+            ValueError: the data module has none, or the networks of the space are not for such tasks.
+        """
+        data = getattr(self.trainer, "datamodule", None)
+        example = getattr(data, "example", None)
+        if not isinstance(example, Task):
+            raise ValueError("TaskReptile learns from whole tasks: give a data module of such, TrainingTaskDataModule.")
+        self.space.check_objective(example.goal)
+        if self.supernet is None:
+            self._build(example.shape, example.way)
+            self.vocabularies = Vocabularies.of(example)
+        self._check(example)
+
+    def weights(self) -> dict[str, Tensor]:
+        """The meta-trained weights by the names that children inherit, detached."""
+        return {name: parameter.detach() for name, parameter in self._parameters_by_name().items()}
+
+    def cost(self) -> Cost:
+        """What meta-training has cost so far."""
+        return self.account.total(steps=int(self.outer_steps), flops=int(self.spent))
+
+    @property
+    def progress(self) -> float:
+        """Spent share of the whole training, from 0 to 1."""
+        if self.flops is not None:
+            return min(1.0, int(self.spent) / self.flops)
+        if self.trainer.train_dataloader is None:
+            return 0.0  # to ask for the number of steps would make the loader, before a resumed run gives it its state
+        return min(1.0, int(self.outer_steps) / float(self.trainer.estimated_stepping_batches))
+
+    @property
+    def ends_by_itself(self) -> bool:
+        """Whether a budget of FLOPs ends the training."""
+        return self.flops is not None
+
+    def configure_optimizers(self) -> Optimizer:
+        """Plain gradient descent: its rate is epsilon, and the gradient theta - phi."""
+        return torch.optim.SGD(self.parameters(), lr=self.epsilon)
+
+    def on_train_start(self) -> None:
+        """Start the clock; a run that has spent its budget ends here.
+
+        Raises:
+            ValueError: neither the module nor the trainer has an end, or the trainer scales losses.
+        """
+        check_end(self.trainer, self)
+        if getattr(self.trainer.precision_plugin, "scaler", None) is not None:
+            raise ValueError("Precision 16-mixed scales losses, TaskReptile does not: use bf16-mixed or 32-true.")
+        self.account.begin()
+        self.trainer.should_stop |= self._is_finished
+
+    def training_step(self, batch: list[Task], batch_idx: int) -> None:
+        """One outer step: adapt a child to each task, and go towards the mean of all processes.
+
+        Raises:
+            FailedWorkError: more tasks than ``skipped`` have had no finite loss.
+        """
+        trainer, step, progress = self.trainer, int(self.outer_steps), self.progress
+        places = [place * trainer.world_size + trainer.global_rank for place in range(len(batch))]
+        adapted = [self._adapt_sampled(task, step, place) for task, place in zip(batch, places, strict=True)]
+        mean, losses, images = self._mean_change(adapted)
+        if not bool(losses.isfinite().all()):
+            self._leave_out(losses, batch)
+        optimizer = self.optimizers()
+        assert not isinstance(optimizer, list)
+        for name, parameter in self._parameters_by_name().items():
+            parameter.grad = -mean[name].to(parameter)
+        for group in optimizer.param_groups:
+            group["lr"] = self.epsilon * (1 - progress)
+        optimizer.step()
+        optimizer.zero_grad()
+        self.outer_steps += 1
+        finite = losses[losses.isfinite()]
+        if len(finite):
+            self.log("train/loss", finite.mean(), prog_bar=True)
+        self.account.step(images)
+        trainer.should_stop |= self._is_finished
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget earlier scores."""
+        self._scores.mine.clear()
+
+    def validation_step(self, batch: list[Task], batch_idx: int) -> None:
+        """Judge some children after their inner steps on a task, on its val part, or test part where it has none."""
+        # Trainers evaluate in inference mode by default, under which nothing can adapt.
+        with torch.inference_mode(False), torch.enable_grad():
+            for task in (each.trainable() for each in batch):
+                number, values = self._scores.number(self.trainer), []
+                for place in range(self.val_architectures):
+                    architecture = self._sample(task_generator(self.seed, -1, place))
+                    generator = task_generator(self.seed, -2 - number, place)
+                    network = self._adapt(task, architecture, generator).network.eval()
+                    part = task.val if task.val is not None and len(task.val) else task.test
+                    part = type(part)(inputs_like(part.inputs, next(self.parameters())), part.labels)
+                    values.append(judge(network, part, task.goal)[1].value)
+                self._scores.mine.append(sum(values) / len(values))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the mean score over the tasks of all processes."""
+        if self._scores.mine:
+            values = self._scores.gather(self.trainer)
+            self.log("val/score", sum(values) / len(values), prog_bar=True, sync_dist=True)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what the weights are for and what they cost, as plain values."""
+        entry = start_entry(self.space, self.shape, self.vocabularies, self.cost())
+        checkpoint[TASKS_KEY] = {**entry, "own": self.account.state()}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse foreign checkpoints, and restore the account.
+
+        Raises:
+            ValueError: the checkpoint is not of this model or of these tasks.
+        """
+        found = resumable_start(checkpoint)
+        found.check(self.space, found.shape if self.supernet is None else self.shape)
+        if self.supernet is None:
+            self._build(found.shape, next(len(value) for value in found.outputs.values()))
+            self.vocabularies = found.vocabularies
+        if (what := found.vocabularies.difference(self.vocabularies)) is not None:
+            raise ValueError(f"The checkpoint was meta-trained with {what} than the tasks have: give it its own tasks.")
+        theirs = {name: value.shape for name, value in {**found.weights, **found.outputs}.items()}
+        if theirs != {name: value.shape for name, value in self.weights().items()}:
+            raise ValueError("The checkpoint's weights are of another space or number of outputs: give it its own.")
+        validate_anew(checkpoint)
+        try:
+            self.account.restore(checkpoint[TASKS_KEY]["own"])
+        except DAMAGED:
+            raise ValueError("The checkpoint is damaged: give one that `fit` of TaskReptile wrote.") from None
+
+    def _parameters_by_name(self) -> dict[str, nn.Parameter]:
+        own = dict(self.named_parameters())
+        return {name.removeprefix(SUPERNET).removeprefix(OUTPUTS): value for name, value in own.items()}
+
+    def _check(self, task: Task) -> None:
+        """Refuse a task that cannot share weights with the others.
+
+        Raises:
+            ValueError: it cannot.
+        """
+        if not same_shape(task.shape, self.shape):
+            raise ValueError(
+                f"Task '{task.id}' has {describe_shape(task.shape)}, and the weights are for "
+                f"{describe_shape(self.shape)}: give tasks of one shape."
+            )
+        if (what := Vocabularies.of(task).difference(self.vocabularies)) is not None:
+            raise ValueError(f"Task '{task.id}' has {what} than the tasks before: give all tasks one.")
+        if len(task.train) < 2:
+            raise ValueError(f"Task '{task.id}' has {len(task.train)} training examples: give at least two.")
+
+    def _sample(self, generator: torch.Generator) -> Architecture:
+        """An architecture that can be built.
+
+        Raises:
+            ValueError: none was found.
+        """
+        for _ in range(FRUITLESS_SAMPLES):
+            architecture = self.space.sample(generator)
+            if self.space.violation(architecture) is None:
+                return architecture
+        raise ValueError(f"No architecture drawn from {self.space.name} can be built: widen the space.")
+
+    def _adapt_sampled(self, task: Task, step: int, place: int) -> AdaptedChild:
+        generator = task_generator(self.seed, step, place)
+        return self._adapt(task, self._sample(generator), generator)
+
+    def _adapt(self, task: Task, architecture: Architecture, generator: torch.Generator) -> AdaptedChild:
+        """Train a child on a task from the current weights.
+
+        Raises:
+            ValueError: the task does not fit, or the space's children do not tell their weights.
+        """
+        self._check(task)
+        self.space.check_objective(task.goal)
+        like, goal = next(self.parameters()), task.goal
+        inputs, labels = channels_last(inputs_like(task.train.inputs, like)), task.train.labels
+        size = min(self.batch_size, len(labels))
+        with torch.random.fork_rng(devices=[like.device] if like.is_cuda else []):
+            torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
+            network = self.space.child(architecture, task.shape, task.way, self.weights())
+            network = network.to(like).to(memory_format=torch.channels_last).train()
+            before = self.space.supernet_weights(network)
+            optimizer = torch.optim.Adam(network.parameters(), lr=self.inner_rate)
+            losses = []
+            for _ in range(self.inner_steps):
+                chosen = torch.randperm(len(labels), generator=generator)[:size].to(labels.device)
+                loss = training_loss(self.space, network, goal, inputs[chosen], labels[chosen])
+                optimizer.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+                losses.append(loss.detach())
+        after, own = self.space.supernet_weights(network), self.weights()
+        change = {
+            name: value - before[name] for name, value in after.items() if name in own and _is_part(value, own[name])
+        }
+        if not change:
+            raise ValueError(
+                f"{self.space.name} does not tell which weights a child has learned, so none can be meta-trained: "
+                "define supernet_weights."
+            )
+        images = self.inner_steps * size
+        cost = training_cost(self.space, architecture, task.shape, task.way, images=images)
+        return AdaptedChild(network, change, torch.stack(losses).mean(), cost)
+
+    def _mean_change(self, adapted: list[AdaptedChild]) -> tuple[dict[str, Tensor], Tensor, int]:
+        """Over the tasks of all processes.
+
+        Returns:
+            The mean change of each weight, over the tasks whose children have it and are finite; the loss of each task,
+            shape ``(tasks,)``, NaN where it is not finite; and the number of training inputs.
+        """
+        changes = {name: torch.zeros_like(value) for name, value in self.weights().items()}
+        held = {name: torch.zeros_like(value) for name, value in changes.items()}
+        for each in adapted:
+            for name, change in each.change.items() if each.finite else ():
+                part = tuple(slice(size) for size in change.shape)
+                changes[name][part] += change
+                held[name][part] += 1
+        like = adapted[0].loss
+        finite = torch.tensor([each.finite for each in adapted], device=like.device)
+        losses = torch.stack([each.loss for each in adapted])
+        metrics = {
+            "finite": torch.ones_like(losses),  # what is not adds nothing to the two sums, whose ratio is the mean
+            "losses": torch.where(finite, losses, 0.0),
+            "kept": finite.to(losses),
+            "images": torch.tensor([float(each.cost.images) for each in adapted]).to(losses),
+        }
+        flops = sum(each.cost.flops for each in adapted)
+        sums, found, _, flops, self.any_signalled = outer_mean(
+            Parameters(changes, {}, held), metrics, flops, self.trainer, signalled=self.signalled
+        )
+        self.spent += flops
+        mean = {
+            name: torch.where(sums.head[name] > 0, change / sums.head[name], 0.0)
+            for name, change in sums.weights.items()
+        }
+        return mean, torch.where(found["kept"] > 0, found["losses"], torch.nan), int(found["images"].sum())
+
+    def _leave_out(self, losses: Tensor, batch: list[Task]) -> None:
+        """Count the tasks that are not finite, and stop all processes together past the limit."""
+        world = self.trainer.world_size
+        for place in (~losses.isfinite()).nonzero().flatten().tolist():
+            owner = place % world
+            task = batch[place // world].id if owner == self.trainer.global_rank else ""
+            said = f"Task '{task}' has no finite loss or weights at step {int(self.outer_steps)}"
+            self.account.skipped += 1
+            if self.account.skipped > self.skipped:
+                said = self.trainer.strategy.broadcast(said, owner)
+                raise FailedWorkError(
+                    f"{said}, and {self.skipped} were left out before it: lower inner_rate, or allow more with "
+                    "'skipped'."
+                )
+            if task:
+                warnings.warn(
+                    f"{said}: it is left out ({self.account.skipped} of at most {self.skipped}).", stacklevel=2
+                )
+
+    @property
+    def _is_finished(self) -> bool:
+        return self.flops is not None and int(self.spent) >= self.flops
+
+
+def _is_part(value: Tensor, whole: Tensor) -> bool:
+    """Whether a tensor can be the leading part of another."""
+    same = value.dim() == whole.dim()
+    return same and all(few <= many for few, many in zip(value.shape, whole.shape, strict=True))
