@@ -10,10 +10,11 @@ from pathlib import Path
 from lit_metanas.cli.verbs import KEYS, MODELS, VERBS
 
 EPISODES = {"EpisodeDataModule": "episodes of a task source: glyphs, Omniglot, a folder of images"}
+TRAINING_TASKS = {"TrainingTaskDataModule": "whole tasks to meta-train on, for TaskReptile"}
 
 DATA: Mapping[str, Mapping[str, str]] = {
-    "fit": {**EPISODES, "RecordDataModule": "records of earlier searches, for MetaSurrogate"},
-    "validate": EPISODES,
+    "fit": {**EPISODES, **TRAINING_TASKS, "RecordDataModule": "records of earlier searches, for MetaSurrogate"},
+    "validate": {**EPISODES, **TRAINING_TASKS},
     "test": EPISODES,
     "search": {
         "TargetTaskDataModule": "target tasks, for TargetSearch: own images, or drawn from a task source",

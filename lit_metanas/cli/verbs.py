@@ -21,13 +21,15 @@ VERBS = {
 """All verbs, in the order in which the help lists them."""
 
 META_SEARCH = {"MetaSearch": "learns, on episodes, weights and an architecture that adapt to new tasks"}
+TASK_REPTILE = {"TaskReptile": "learns, on whole tasks of any objective, weights that a search of new ones begins with"}
 MODELS: Mapping[str, Mapping[str, str]] = {
     "fit": {
         **META_SEARCH,
+        **TASK_REPTILE,
         "MetaSurrogate": "learns to predict scores from the records of earlier searches",
         "Child": "trains the network of one architecture, on a data module of your own",
     },
-    "validate": META_SEARCH,
+    "validate": {**META_SEARCH, **TASK_REPTILE},
     "test": META_SEARCH,
     "search": {
         "TargetSearch": "searches each task by each method; trains, scores and exports what was found",

@@ -147,13 +147,18 @@ class TaskReptile(LightningModule):
         self.signalled = self.any_signalled = False
         self._scores = EpisodeScores(seed)
 
+    @property
+    def built(self) -> bool:
+        """Whether the weights are there."""
+        return self.supernet is not None
+
     def _build(self, shape: Shape, way: int) -> None:
         """Make the weights, a function of the seed."""
         self.shape: Shape = shape
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             self.supernet: nn.Module = self.space.supernet(shape)
-            outputs = self.space.output_weights(self.supernet.features, way)  # type: ignore[arg-type]
+            outputs = self.space.output_weights(self.supernet.features, way)
         modules: dict[str, nn.Module] = {}
         for name, value in outputs.items():
             module, parameter = name.split(".")
@@ -171,7 +176,7 @@ class TaskReptile(LightningModule):
         if not isinstance(example, Task):
             raise ValueError("TaskReptile learns from whole tasks: give a data module of such, TrainingTaskDataModule.")
         self.space.check_objective(example.goal)
-        if self.supernet is None:
+        if not self.built:
             self._build(example.shape, example.way)
             self.vocabularies = Vocabularies.of(example)
         self._check(example)
@@ -278,8 +283,8 @@ class TaskReptile(LightningModule):
             ValueError: the checkpoint is not of this model or of these tasks.
         """
         found = resumable_start(checkpoint)
-        found.check(self.space, found.shape if self.supernet is None else self.shape)
-        if self.supernet is None:
+        found.check(self.space, self.shape if self.built else found.shape)
+        if not self.built:
             self._build(found.shape, next(len(value) for value in found.outputs.values()))
             self.vocabularies = found.vocabularies
         if (what := found.vocabularies.difference(self.vocabularies)) is not None:
@@ -343,7 +348,8 @@ class TaskReptile(LightningModule):
         with torch.random.fork_rng(devices=[like.device] if like.is_cuda else []):
             torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
             network = self.space.child(architecture, task.shape, task.way, self.weights())
-            network = network.to(like).to(memory_format=torch.channels_last).train()
+            network = network.to(like).train()
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
             before = self.space.supernet_weights(network)
             optimizer = torch.optim.Adam(network.parameters(), lr=self.inner_rate)
             losses = []
@@ -351,7 +357,7 @@ class TaskReptile(LightningModule):
                 chosen = torch.randperm(len(labels), generator=generator)[:size].to(labels.device)
                 loss = training_loss(self.space, network, goal, inputs[chosen], labels[chosen])
                 optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
+                loss.backward()
                 optimizer.step()
                 losses.append(loss.detach())
         after, own = self.space.supernet_weights(network), self.weights()
