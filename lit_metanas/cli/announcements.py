@@ -98,7 +98,17 @@ def end_of_fit(trainer: Trainer, module: LightningModule, *, config: Path, secon
         inputs = ["--inputs.images", "FOLDER", "--inputs.checkpoint", checkpoint]
         words = ["lit-metanas", "run", "-c", "configs/experiments/my_images.yaml", *inputs]
         lines.append(f"For your own images: {shlex.join(words)}")
+    if checkpoint and _starts_searches(module):
+        start = ["--model.methods.meta-trained.estimator.start", checkpoint]
+        lines.append(_next("search", "-c", "configs/search/reptile_targets.yaml", *start))
     return lines
+
+
+def _starts_searches(module: LightningModule) -> bool:
+    """Whether searches of tasks can begin with the weights of the model."""
+    from lit_metanas.training import TaskReptile  # else each verb would pay for it
+
+    return isinstance(module, TaskReptile)
 
 
 def _suits_images(module: LightningModule) -> bool:
