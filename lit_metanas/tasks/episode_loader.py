@@ -10,12 +10,12 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from lit_metanas.tasks.sampling import draw_episode
 from lit_metanas.tasks.source import Subset, TaskSource
-from lit_metanas.tasks.task import Episode, Task
+from lit_metanas.tasks.task import Episode
 
 Key = tuple[int, int]
 """Epoch, and index in it."""
 
-AnyTask = TypeVar("AnyTask", bound=Task)
+Loaded = TypeVar("Loaded")
 
 
 @dataclass(frozen=True)
@@ -104,8 +104,8 @@ class EpisodeSampler(Sampler[list[Key]]):
             yield [(self.epoch, index) for index in range(start + self.rank, stop, self.world)]
 
 
-class EpisodeLoader(Generic[AnyTask]):
-    """Loads batches, each a list of episodes or other tasks. It has a state: Lightning can resume within an epoch.
+class EpisodeLoader(Generic[Loaded]):
+    """Loads batches, each a list of episodes or of whole tasks. It has a state: Lightning can resume within an epoch.
 
     Not a ``DataLoader`` itself, for Lightning would wrap its sampler in a second distributed one, but around one.
 
@@ -128,7 +128,7 @@ class EpisodeLoader(Generic[AnyTask]):
 
     def __init__(
         self,
-        stream: Dataset[AnyTask],
+        stream: Dataset[Loaded],
         sampler: EpisodeSampler,
         num_workers: int = 0,
         done: Callable[[], int | None] | None = None,
@@ -146,7 +146,7 @@ class EpisodeLoader(Generic[AnyTask]):
         """Return the number of batches of a whole epoch."""
         return len(self.sampler)
 
-    def __iter__(self) -> Iterator[list[AnyTask]]:
+    def __iter__(self) -> Iterator[list[Loaded]]:
         """Yield the batches of the sampler's epoch, once after a resume only those that are left of it."""
         # A generator: nothing is drawn before the first batch is asked for, by when Lightning has set the epoch.
         resume, self._resume = self._resume, None
@@ -168,7 +168,7 @@ class EpisodeLoader(Generic[AnyTask]):
         """
         self._loader = self._make_loader()
 
-    def _make_loader(self) -> DataLoader[AnyTask]:
+    def _make_loader(self) -> DataLoader[Loaded]:
         return DataLoader(
             self.stream,
             batch_sampler=self.sampler,
@@ -182,5 +182,5 @@ class EpisodeLoader(Generic[AnyTask]):
         self._resume = state["epoch"], state["batch"]
 
 
-def _as_list(tasks: list[AnyTask]) -> list[AnyTask]:
+def _as_list(tasks: list[Loaded]) -> list[Loaded]:
     return tasks

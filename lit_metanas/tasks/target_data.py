@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import torch
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
@@ -117,7 +118,22 @@ MOST_KEPT = 64
 """Tasks of a collection that are kept in memory rather than made again."""
 
 
-class ShuffledTasks(Dataset[Task]):
+class WholeTask:
+    """A task in a batch. It is closed to Lightning, which would convert it part by part, but no frozen objective.
+
+    Args:
+        task: the task.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> WholeTask:
+        """Return the same on another device."""
+        return WholeTask(self.task.to(device, non_blocking))
+
+
+class ShuffledTasks(Dataset[WholeTask]):
     """The tasks of a collection again and again, each once in a pass, in an order that a seed draws for each pass.
 
     Args:
@@ -131,7 +147,7 @@ class ShuffledTasks(Dataset[Task]):
         >>> source = lm.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
         >>> drawn = lm.DrawnTasks(source, "train", way=2, train=4, val=2, test=2, tasks=3)
         >>> tasks = ShuffledTasks(drawn, seed=0, per_epoch=2)
-        >>> sorted(tasks[key].id for key in ((0, 0), (0, 1), (1, 0)))
+        >>> sorted(tasks[key].task.id for key in ((0, 0), (0, 1), (1, 0)))
         ['arrays/train/0', 'arrays/train/1', 'arrays/train/2']
     """
 
@@ -141,17 +157,17 @@ class ShuffledTasks(Dataset[Task]):
         self.per_epoch = per_epoch
         self._kept: dict[int, Task] = {}
 
-    def __getitem__(self, key: Key) -> Task:
+    def __getitem__(self, key: Key) -> WholeTask:
         """Return the task of (epoch, index)."""
         epoch, index = key
         passes, place = divmod(epoch * self.per_epoch + index, len(self.tasks))
         if self.seed is not None:
             place = int(np.random.default_rng((self.seed, passes)).permutation(len(self.tasks))[place])
         if len(self.tasks) > MOST_KEPT:
-            return self.tasks[place]
+            return WholeTask(self.tasks[place])
         if place not in self._kept:
             self._kept[place] = self.tasks[place]
-        return self._kept[place]
+        return WholeTask(self._kept[place])
 
 
 @keeps_arguments()
@@ -214,7 +230,7 @@ class TrainingTaskDataModule(LightningDataModule):
     @property
     def example(self) -> Task:
         """The first training task, which others are alike in inputs and, where they share a classifier, outputs."""
-        return self._stream(True)[0, 0]
+        return self._stream(True)[0, 0].task
 
     def prepare_data(self) -> None:
         """Prepare the collections, on one process."""
@@ -245,13 +261,13 @@ class TrainingTaskDataModule(LightningDataModule):
                 f"training {describe_shape(self.train.shape)}: give both one preprocessing."
             )
 
-    def train_dataloader(self) -> EpisodeLoader[Task]:
+    def train_dataloader(self) -> EpisodeLoader[WholeTask]:
         """Return a loader of ``steps_per_epoch`` batches an epoch."""
         number = self.steps_per_epoch * self.tasks_per_step
         sampler = EpisodeSampler(number, self.tasks_per_step, self._rank, self._world)
         return EpisodeLoader(self._stream(True), sampler, done=lambda: trained_batches(self))
 
-    def val_dataloader(self) -> EpisodeLoader[Task] | list[Task]:
+    def val_dataloader(self) -> EpisodeLoader[WholeTask] | list[WholeTask]:
         """Return a loader of the validation tasks, one a batch and process."""
         if self.val is None:
             return []

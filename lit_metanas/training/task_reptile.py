@@ -18,7 +18,8 @@ from lit_metanas.records.budget import Cost, FailedWorkError
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.inputs import Shape, channels_last, describe_shape, inputs_like, same_shape
-from lit_metanas.tasks.task import Task
+from lit_metanas.tasks.target_data import WholeTask
+from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.child import judge, training_cost, training_loss
 from lit_metanas.training.collectives import outer_mean
 from lit_metanas.training.meta_search.episode_evaluation import EpisodeScores
@@ -219,18 +220,19 @@ class TaskReptile(LightningModule):
         self.account.begin()
         self.trainer.should_stop |= self._is_finished
 
-    def training_step(self, batch: list[Task], batch_idx: int) -> None:
+    def training_step(self, batch: list[WholeTask], batch_idx: int) -> None:
         """One outer step: adapt a child to each task, and go towards the mean of all processes.
 
         Raises:
             FailedWorkError: more tasks than ``skipped`` have had no finite loss.
         """
         trainer, step, progress = self.trainer, int(self.outer_steps), self.progress
-        places = [place * trainer.world_size + trainer.global_rank for place in range(len(batch))]
-        adapted = [self._adapt_sampled(task, step, place) for task, place in zip(batch, places, strict=True)]
+        tasks = [each.task for each in batch]
+        places = [place * trainer.world_size + trainer.global_rank for place in range(len(tasks))]
+        adapted = [self._adapt_sampled(task, step, place) for task, place in zip(tasks, places, strict=True)]
         mean, losses, images = self._mean_change(adapted)
         if not bool(losses.isfinite().all()):
-            self._leave_out(losses, batch)
+            self._leave_out(losses, tasks)
         optimizer = self.optimizers()
         assert not isinstance(optimizer, list)
         for name, parameter in self._parameters_by_name().items():
@@ -250,19 +252,17 @@ class TaskReptile(LightningModule):
         """Forget earlier scores."""
         self._scores.mine.clear()
 
-    def validation_step(self, batch: list[Task], batch_idx: int) -> None:
+    def validation_step(self, batch: list[WholeTask], batch_idx: int) -> None:
         """Judge some children after their inner steps on a task, on its val part, or test part where it has none."""
         # Trainers evaluate in inference mode by default, under which nothing can adapt.
         with torch.inference_mode(False), torch.enable_grad():
-            for task in (each.trainable() for each in batch):
+            for task in (each.task.trainable() for each in batch):
                 number, values = self._scores.number(self.trainer), []
                 for place in range(self.val_architectures):
                     architecture = self._sample(task_generator(self.seed, -1, place))
                     generator = task_generator(self.seed, -2 - number, place)
-                    network = self._adapt(task, architecture, generator).network.eval()
-                    part = task.val if task.val is not None and len(task.val) else task.test
-                    part = type(part)(inputs_like(part.inputs, next(self.parameters())), part.labels)
-                    values.append(judge(network, part, task.goal)[1].value)
+                    network = self._adapt(task, architecture, generator).network
+                    values.append(self._score(network, task))
                 self._scores.mine.append(sum(values) / len(values))
 
     def on_validation_epoch_end(self) -> None:
@@ -373,6 +373,21 @@ class TaskReptile(LightningModule):
         cost = training_cost(self.space, architecture, task.shape, task.way, images=images)
         return AdaptedChild(network, change, torch.stack(losses).mean(), cost)
 
+    def _score(self, network: nn.Module, task: Task) -> float:
+        """The metric of an adapted child, which normalises by means and variances over the train part."""
+        part = task.val if task.val is not None and len(task.val) else task.test
+        learned, judged = (
+            channels_last(inputs_like(each.inputs, next(self.parameters()))) for each in (task.train, part)
+        )
+        norms = [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d)]
+        for layer in norms:
+            layer.reset_running_stats()
+            layer.momentum = None  # the mean over all batches
+        with torch.no_grad():
+            for batch in learned.split(self.batch_size) if norms else ():
+                network(batch)
+        return judge(network.eval(), Split(judged, part.labels), task.goal)[1].value
+
     def _mean_change(self, adapted: list[AdaptedChild]) -> tuple[dict[str, Tensor], Tensor, int]:
         """Over the tasks of all processes.
 
@@ -407,12 +422,12 @@ class TaskReptile(LightningModule):
         }
         return mean, torch.where(found["kept"] > 0, found["losses"], torch.nan), int(found["images"].sum())
 
-    def _leave_out(self, losses: Tensor, batch: list[Task]) -> None:
+    def _leave_out(self, losses: Tensor, tasks: list[Task]) -> None:
         """Count the tasks that are not finite, and stop all processes together past the limit."""
         world = self.trainer.world_size
         for place in (~losses.isfinite()).nonzero().flatten().tolist():
             owner = place % world
-            task = batch[place // world].id if owner == self.trainer.global_rank else ""
+            task = tasks[place // world].id if owner == self.trainer.global_rank else ""
             said = f"Task '{task}' has no finite loss or weights at step {int(self.outer_steps)}"
             self.account.skipped += 1
             if self.account.skipped > self.skipped:
