@@ -289,8 +289,8 @@ class TaskReptile(LightningModule):
             self.vocabularies = found.vocabularies
         if (what := found.vocabularies.difference(self.vocabularies)) is not None:
             raise ValueError(f"The checkpoint was meta-trained with {what} than the tasks have: give it its own tasks.")
-        theirs = {name: value.shape for name, value in {**found.weights, **found.outputs}.items()}
-        if theirs != {name: value.shape for name, value in self.weights().items()}:
+        theirs, own = {**found.weights, **found.outputs}, self.weights()
+        if any(name not in theirs or theirs[name].shape != value.shape for name, value in own.items()):
             raise ValueError("The checkpoint's weights are of another space or number of outputs: give it its own.")
         validate_anew(checkpoint)
         try:

@@ -1,0 +1,273 @@
+"""Checkpoints of TaskReptile: gone on from bit for bit, read as a start, and refused."""
+
+import pytest
+import torch
+from cipher_tasks import IMAGES, LETTERS, OTHERS, WRITERS, Ciphers, Stripes, quiet_trainer, stripe_data
+from lightning.pytorch import Callback
+
+import lit_metanas as lm
+from lit_metanas.records.record import SearchRecord
+from lit_metanas.training.meta_search.meta_checkpoint import read_meta_checkpoint
+from lit_metanas.training.task_start import TASKS_KEY, Vocabularies, read_task_start
+
+RECIPE = lm.Recipe(epochs=2, batch_size=20)
+
+
+class Keeps(Callback):
+    """The losses and validation scores; leaves a checkpoint after an outer step."""
+
+    def __init__(self, save=None, path=None):
+        self.losses, self.scores, self.save, self.path = [], [], save, path
+
+    def on_train_batch_end(self, trainer, pl_module, *args):
+        self.losses.append(float(trainer.callback_metrics["train/loss"]))
+        if int(pl_module.outer_steps) == self.save:
+            trainer.save_checkpoint(self.path)
+
+    def on_validation_end(self, trainer, pl_module):
+        self.scores.append(float(trainer.callback_metrics["val/score"]))
+
+
+def run(space, data, keeps, path=None, **options):
+    model = lm.TaskReptile(space=space, inner_steps=2, batch_size=8, seed=3, **options)
+    limits = {"max_epochs": None} if "flops" in options else {"max_epochs": 2}
+    trainer = quiet_trainer(callbacks=[keeps], **limits)
+    trainer.fit(model, data, ckpt_path=path)
+    return model, trainer
+
+
+def cipher_data(**options):
+    sizes = {"tasks_per_step": 2, "steps_per_epoch": 3, "val_tasks": 1}
+    return lm.TrainingTaskDataModule(Ciphers(range(5), train=12), Ciphers(range(90, 92), train=12), **sizes, **options)
+
+
+@pytest.mark.parametrize("options", [{}, {"flops": 4e7}], ids=["epochs", "budget"])
+@pytest.mark.parametrize("after", [2, 3, 4])
+def test_a_resumed_training_is_the_uninterrupted_one(after, options, tmp_path):
+    space, data = (IMAGES, stripe_data) if options == {} else (WRITERS, cipher_data)
+    path = str(tmp_path / "middle.ckpt")
+    whole = Keeps(after, path)
+    expected, trainer = run(space, data(), whole, **options)
+    assert len(whole.losses) > after
+    assert len(whole.scores) >= (2 if options == {} else 1)
+    torch.manual_seed(99)
+    rest = Keeps()
+    model, again = run(space, data(), rest, path, **options)
+    assert rest.losses == whole.losses[after:]
+    assert rest.scores == whole.scores[len(whole.scores) - len(rest.scores) :]
+    assert all(torch.equal(value, model.weights()[name]) for name, value in expected.weights().items())
+    assert (model.cost().steps, model.cost().images, model.cost().flops) == (
+        expected.cost().steps, expected.cost().images, expected.cost().flops,
+    )  # fmt: skip
+    assert again.global_step == trainer.global_step
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    model, trainer = run(IMAGES, stripe_data(), Keeps())
+    trainer.save_checkpoint(path := tmp_path_factory.mktemp("images") / "end.ckpt")
+    return model, path
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory):
+    model, trainer = run(WRITERS, cipher_data(), Keeps())
+    trainer.save_checkpoint(path := tmp_path_factory.mktemp("texts") / "end.ckpt")
+    return model, path
+
+
+def test_a_start_tells_everything(texts):
+    model, path = texts
+    found = read_task_start(path)
+    theirs = {**found.weights, **found.outputs}
+    assert all(torch.equal(value, theirs[name]) for name, value in model.weights().items())
+    assert {"head.weight", "head.bias", "embedding.weight"} == found.outputs.keys()
+    assert (found.shape, found.cost, found.space) == (LETTERS.shape, model.cost(), "EncoderDecoderSpace")
+    assert found.vocabularies == Vocabularies.of(Ciphers(range(1))[0])
+    torch.load(path, weights_only=True)
+
+
+def test_a_model_is_read_from_its_checkpoint_alone(images):
+    model, path = images
+    again = lm.TaskReptile.load_from_checkpoint(path, space=IMAGES, weights_only=True)
+    assert all(torch.equal(value, again.weights()[name]) for name, value in model.weights().items())
+    assert again.cost() == model.cost()
+
+
+def test_every_candidate_begins_with_the_start(texts):
+    task, path = Ciphers(range(70, 71))[0], str(texts[1])
+    estimator = lm.TrainingEstimator(task, WRITERS, 0, lm.Recipe(epochs=1, learning_rate=0.0), start=path)
+    weights = texts[0].weights()
+    for number in range(3):
+        found = estimator(WRITERS.sample(torch.Generator().manual_seed(number)), fidelity=1.0).weights
+        assert all(torch.equal(value, found[name]) for name, value in weights.items())
+    assert estimator.meta_cost == texts[0].cost()
+    assert estimator.settings["start"] != lm.TrainingEstimator(task, WRITERS, 0, RECIPE).settings.get("start")
+    assert estimator.with_recipe({"epochs": 3}).meta_cost == estimator.meta_cost
+
+
+def test_further_rungs_go_on_from_what_was_trained(images):
+    task = Stripes(1, first=70)[0]
+    estimator = lm.TrainingEstimator(task, IMAGES, 0, lm.Recipe(epochs=1), start=str(images[1]))
+    architecture = IMAGES.sample(torch.Generator().manual_seed(0))
+    first = estimator(architecture, fidelity=1.0).weights
+    still = lm.TrainingEstimator(task, IMAGES, 0, lm.Recipe(epochs=1, learning_rate=0.0), start=str(images[1]))
+    again = still(architecture, fidelity=1.0, start=first).weights
+    assert torch.equal(again["head.weight"], first["head.weight"])
+    assert not torch.equal(first["head.weight"], images[0].weights()["head.weight"])
+
+
+@pytest.mark.parametrize("kind", [lm.QuerySearcher, lm.SuccessiveHalving, lm.EvolvingHalving])
+def test_the_cost_of_the_start_is_in_the_results_of_any_query_search(kind, texts):
+    def started(task, space, seed):
+        return lm.TrainingEstimator(task, space, seed, RECIPE, start=str(texts[1]))
+
+    few = {"trials": 1} if kind is lm.QuerySearcher else {"candidates": 2}
+    if kind is lm.EvolvingHalving:
+        few = {"candidates": (1,), "rungs": (0.5,)}
+    method = kind(estimator=started, **few)
+    still = lm.Recipe(epochs=1, learning_rate=0.0)
+    task = Ciphers(range(70, 71))[0]
+    result = lm.search(task, WRITERS, method=method, flops=1e9, recipe=still, seed=0, progress=False)
+    assert result.meta_cost == texts[0].cost()
+    assert isinstance(result.record, SearchRecord)
+
+
+def test_the_chosen_network_begins_there_too(texts):
+    class Barely(lm.TrainingEstimator):
+        """Trains by steps of no length."""
+
+        def __init__(self, task, space, seed):
+            super().__init__(task, space, seed, lm.Recipe(epochs=1, learning_rate=0.0), start=str(texts[1]))
+
+    recipe = lm.Recipe(epochs=1, learning_rate=0.0)
+    method = lm.QuerySearcher(trials=1, estimator=Barely)
+    task = Ciphers(range(70, 71))[0]
+    result = lm.search(task, WRITERS, method=method, recipe=recipe, seed=0, progress=False)
+    expected = WRITERS.child(result.architecture, task.shape, task.way, texts[0].weights())
+    for name, value in expected.state_dict().items():
+        assert torch.equal(value, result.network.state_dict()[name]), name
+
+
+def start(path, task, space):
+    return lm.TrainingEstimator(task, space, 0, RECIPE, start=str(path))
+
+
+def test_a_start_of_something_else_is_refused(images, texts):
+    cipher = Ciphers(range(1))[0]
+    with pytest.raises(ValueError, match="is of the search space LayeredSpace, the model of EncoderDecoderSpace: give"):
+        start(images[1], cipher, WRITERS)
+    with pytest.raises(ValueError, match=r"another search space: for 'layer1.kernel' the model has 3, 5, the checkp"):
+        start(images[1], Stripes()[0], lm.LayeredSpace(kernels=(3, 5), depths=(2,), widths=(4,), pools=("max",)))
+    larger = lm.task_from_arrays(torch.rand(20, 9, 9), torch.arange(20) % 2)
+    with pytest.raises(
+        ValueError, match=r"is for images of shape \(1, 8, 8\), the model for images of shape \(1, 9, 9"
+    ):
+        start(images[1], larger, IMAGES)
+    with pytest.raises(ValueError, match="with another vocabulary or preprocessing of inputs than task 'cipher/0' has"):
+        start(texts[1], Ciphers(range(1), letters=OTHERS)[0], WRITERS)
+    other = Ciphers(range(1))[0]
+    other.objective = lm.Translation(OTHERS)
+    with pytest.raises(ValueError, match="with another vocabulary of outputs than task 'cipher/0' has: take the"):
+        start(texts[1], other, WRITERS)
+
+
+def test_a_classifier_of_another_number_of_classes_stays_fresh(images):
+    task = lm.task_from_arrays(torch.rand(40, 8, 8), torch.arange(40) % 4)
+    assert "head.weight" not in start(images[1], task, IMAGES)._initial
+    assert "head.weight" in start(images[1], Stripes()[0], IMAGES)._initial
+
+
+@pytest.mark.parametrize("damage", ["truncated", "text", "list", "fields", "no weights", "not finite", "cost"])
+def test_a_damaged_file_is_named(damage, images, tmp_path):
+    path = tmp_path / "bad.ckpt"
+    whole, content = images[1].read_bytes(), torch.load(images[1], weights_only=True)
+    if damage in ("truncated", "text"):
+        path.write_bytes(whole[: len(whole) // 2] if damage == "truncated" else b"not a checkpoint")
+    else:
+        if damage == "list":
+            content = [1, 2]
+        elif damage == "fields":
+            del content[TASKS_KEY]["labels"]
+        elif damage == "no weights":
+            content["state_dict"] = {}
+        elif damage == "not finite":
+            content["state_dict"]["outputs.head.bias"][0] = torch.inf
+        else:
+            content[TASKS_KEY]["cost"] = {"flops": "many"}
+        torch.save(content, path)
+    with pytest.raises(
+        ValueError, match=r"bad.ckpt' is damaged or was not written by TaskReptile: give one that `fit`"
+    ):
+        start(path, Stripes()[0], IMAGES)
+
+
+def test_missing_newer_and_foreign_files_are_named(images, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"There is no checkpoint '.*none.ckpt'"):
+        start(tmp_path / "none.ckpt", Stripes()[0], IMAGES)
+    content = torch.load(images[1], weights_only=True)
+    content[TASKS_KEY]["schema"] = 2
+    torch.save(content, tmp_path / "newer.ckpt")
+    with pytest.raises(ValueError, match=r"newer.ckpt' was written by a newer version of lit_metanas: upgrade"):
+        start(tmp_path / "newer.ckpt", Stripes()[0], IMAGES)
+    with pytest.raises(ValueError, match="was written by a newer version of lit_metanas: upgrade"):
+        run(IMAGES, stripe_data(), Keeps(), str(tmp_path / "newer.ckpt"))
+    with pytest.raises(ValueError, match="is damaged or was not written by meta-training"):
+        read_meta_checkpoint(images[1])
+    content.pop(TASKS_KEY)
+    torch.save(content, tmp_path / "foreign.ckpt")
+    with pytest.raises(ValueError, match="The checkpoint was not written by TaskReptile: give one that `fit`"):
+        run(IMAGES, stripe_data(), Keeps(), str(tmp_path / "foreign.ckpt"))
+
+
+def test_another_model_does_not_go_on(images, texts):
+    with pytest.raises(ValueError, match="is of the search space EncoderDecoderSpace, the model of LayeredSpace"):
+        run(IMAGES, stripe_data(), Keeps(), str(texts[1]))
+    narrow = lm.LayeredSpace(
+        kernels=(1, 3), depths=(2,), widths=(4,), activations=("ReLU", "Tanh"), pools=("max",), dropouts=(0.0,)
+    )
+    with pytest.raises(ValueError, match="weights are of another space or number of outputs: give it its own"):
+        run(narrow, stripe_data(), Keeps(), str(images[1]))
+    data = lm.TrainingTaskDataModule(Ciphers(range(4), letters=OTHERS))
+    with pytest.raises(ValueError, match="with another vocabulary or preprocessing of inputs than the tasks have"):
+        run(WRITERS, data, Keeps(), str(texts[1]))
+
+
+class Malice:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (self.path, "w")
+
+
+def test_a_hostile_pickle_is_not_executed(tmp_path):
+    mark, path = tmp_path / "executed", tmp_path / "hostile.ckpt"
+    torch.save({TASKS_KEY: Malice(str(mark)), "state_dict": {}, "pytorch-lightning_version": "2.6.0"}, path)
+    with pytest.raises(ValueError, match="is damaged or was not written by TaskReptile"):
+        start(path, Stripes()[0], IMAGES)
+    with pytest.raises(ValueError, match="holds objects that would execute code"):
+        run(IMAGES, stripe_data(), Keeps(), str(path))
+    assert not mark.exists()
+
+
+def test_a_new_task_is_learned_in_few_steps_from_the_start(tmp_path):
+    data = lm.TrainingTaskDataModule(Ciphers(range(100)), tasks_per_step=2, steps_per_epoch=60)
+    model = lm.TaskReptile(space=WRITERS, inner_steps=10, inner_rate=1e-2, epsilon=1.0)
+    trainer = quiet_trainer(limit_val_batches=0)
+    trainer.fit(model, data)
+    trainer.save_checkpoint(path := tmp_path / "start.ckpt")
+    brief = lm.Recipe(epochs=6, batch_size=20)  # twelve steps
+    means = []
+    for given in (None, str(path)):
+        scores = []
+        for task in Ciphers(range(1000, 1003)):
+            estimator = lm.TrainingEstimator(task, WRITERS, 0, brief, start=given)
+            scores += [
+                estimator(WRITERS.sample(torch.Generator().manual_seed(seed)), fidelity=1.0).value for seed in range(3)
+            ]
+        means.append(sum(scores) / len(scores))
+    fresh, started = means
+    print(fresh, started)
+    assert fresh < 0.3
+    assert started > fresh + 0.2
