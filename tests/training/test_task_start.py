@@ -2,7 +2,19 @@
 
 import pytest
 import torch
-from cipher_tasks import IMAGES, LETTERS, OTHERS, WRITERS, Ciphers, Stripes, quiet_trainer, stripe_data
+from cipher_tasks import (
+    HELD_OUT,
+    IMAGES,
+    LETTERS,
+    ORDERS,
+    OTHERS,
+    WRITERS,
+    Ciphers,
+    Orders,
+    Stripes,
+    quiet_trainer,
+    stripe_data,
+)
 from lightning.pytorch import Callback
 
 import lit_metanas as lm
@@ -251,9 +263,12 @@ def test_a_hostile_pickle_is_not_executed(tmp_path):
     assert not mark.exists()
 
 
+@pytest.mark.slow
 def test_a_new_task_is_learned_in_few_steps_from_the_start(tmp_path):
-    data = lm.TrainingTaskDataModule(Ciphers(range(100)), tasks_per_step=2, steps_per_epoch=60)
-    model = lm.TaskReptile(space=WRITERS, inner_steps=10, inner_rate=1e-2, epsilon=1.0)
+    known = [number for number in range(len(ORDERS)) if number not in HELD_OUT]
+    data = lm.TrainingTaskDataModule(Orders(known), steps_per_epoch=60)
+    space = WRITERS.restricted({"width": "32", "tied": "yes"})
+    model = lm.TaskReptile(space=space, inner_rate=1e-2, epsilon=1.0)
     trainer = quiet_trainer(limit_val_batches=0)
     trainer.fit(model, data)
     trainer.save_checkpoint(path := tmp_path / "start.ckpt")
@@ -261,13 +276,12 @@ def test_a_new_task_is_learned_in_few_steps_from_the_start(tmp_path):
     means = []
     for given in (None, str(path)):
         scores = []
-        for task in Ciphers(range(1000, 1003)):
-            estimator = lm.TrainingEstimator(task, WRITERS, 0, brief, start=given)
+        for task in Orders(HELD_OUT):
+            estimator = lm.TrainingEstimator(task, space, 0, brief, start=given)
             scores += [
-                estimator(WRITERS.sample(torch.Generator().manual_seed(seed)), fidelity=1.0).value for seed in range(3)
+                estimator(space.sample(torch.Generator().manual_seed(seed)), fidelity=1.0).value for seed in range(2)
             ]
         means.append(sum(scores) / len(scores))
     fresh, started = means
-    print(fresh, started)
-    assert fresh < 0.3
-    assert started > fresh + 0.2
+    assert fresh < 0.2
+    assert started > fresh + 0.15

@@ -1,0 +1,51 @@
+"""TaskReptile on some processes: ``task_processes.py FOLDER DEVICES``; each writes ``rank<r>.pt``."""
+
+import logging
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from cipher_tasks import IMAGES, Stripes, quiet_trainer
+from lightning.pytorch import Callback
+from lightning.pytorch.strategies import DDPStrategy
+
+import lit_metanas as lm
+
+
+class Losses(Callback):
+    """Keeps them."""
+
+    def __init__(self) -> None:
+        self.values: list[float] = []
+
+    def on_train_batch_end(self, trainer, pl_module, *args):
+        self.values.append(float(trainer.callback_metrics["train/loss"]))
+
+
+def train(folder: Path, devices: int) -> dict[str, Any]:
+    """Fit in double precision; one of the tasks is broken."""
+    tasks, held_out = Stripes(8, broken=(5,)), Stripes(4, first=50)
+    data = lm.TrainingTaskDataModule(tasks, held_out, tasks_per_step=4, steps_per_epoch=6, val_tasks=4)
+    model = lm.TaskReptile(space=IMAGES, inner_steps=3, batch_size=8, seed=3)
+    strategy = DDPStrategy(process_group_backend="gloo") if devices > 1 else "auto"
+    losses = Losses()
+    trainer = quiet_trainer(devices=devices, strategy=strategy, callbacks=[losses], precision="64-true", max_epochs=2)
+    trainer.fit(model, data)
+    cost = model.cost()
+    return {
+        "rank": trainer.global_rank,
+        "weights": model.weights(),
+        "losses": losses.values,
+        "score": float(trainer.callback_metrics["val/score"]),
+        "cost": [cost.steps, cost.images, cost.flops, model.account.skipped],
+    }
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    warnings.filterwarnings("ignore")
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    result = train(Path(sys.argv[1]), int(sys.argv[2]))
+    torch.save(result, Path(sys.argv[1]) / f"rank{result['rank']}.pt")
