@@ -2,27 +2,16 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import torch
+from ports import free_port
 from two_processes import train
 
 SCRIPT = Path(__file__).with_name("toys") / "two_processes.py"
-
-
-def free_port():
-    """One that the kernel gives nobody by itself, as it does with those that are free for the moment."""
-    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
-    for port in range(lowest - 1 - os.getpid() % 5000, 1024, -1):
-        with suppress(OSError), socket.socket() as free:
-            free.bind(("127.0.0.1", port))
-            return str(port)
-    raise AssertionError
 
 
 def run(folder, **options):

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from ports import free_port
 from task_processes import train
-from test_meta_search_processes import free_port
 
 SCRIPT = Path(__file__).with_name("toys") / "task_processes.py"
 
