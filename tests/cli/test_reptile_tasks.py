@@ -1,0 +1,74 @@
+"""TaskReptile from the command line: fit, going on, and the search that it leads to."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import tiny
+import yaml
+
+import lit_metanas as lm
+from lit_metanas.cli.command_line import main
+
+LAST = "out/checkpoints/last.ckpt"
+START = "--model.methods.meta-trained.estimator.start"
+RECIPE = {"epochs": 1, "batch_size": 8}
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of images, and the configurations of a fit and a search."""
+    tiny.write(tmp_path)
+    drawn = {"source": tiny.SOURCE, "way": 3, "train": 4, "val": 4, "test": 4, "tasks": 3}
+    tasks = {
+        subset: {"class_path": "DrawnTasks", "init_args": {**drawn, "subset": subset}} for subset in ("train", "val")
+    }
+    fit = {
+        "model": {"class_path": "TaskReptile", "init_args": {"space": tiny.SPACE, "inner_steps": 2, "batch_size": 4}},
+        "data": {"class_path": "TrainingTaskDataModule", "init_args": {**tasks, "steps_per_epoch": 2, "val_tasks": 1}},
+        "trainer": {**tiny.ON, "max_epochs": 2},
+    }
+    estimator = {"class_path": "TrainingEstimator", "init_args": {"recipe": RECIPE, "start": LAST}}
+    method = {"class_path": "QuerySearcher", "init_args": {"trials": 1, "estimator": estimator}}
+    settings = {"space": tiny.SPACE, "recipe": RECIPE, "methods": {"meta-trained": method}}
+    search = {
+        "model": {"class_path": "TargetSearch", "init_args": settings},
+        "data": {"class_path": "TargetTaskDataModule", "init_args": {"tasks": tasks["val"]}},
+        "trainer": tiny.ON,
+    }
+    for name, content in {"tasks.yaml": fit, "targets.yaml": search}.items():
+        (tmp_path / name).write_text(yaml.safe_dump(content))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_fit_tells_its_cost_and_leads_to_a_search(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fit = ["fit", "-c", "tasks.yaml", "--trainer.default_root_dir", "out"]
+    assert main(fit) == 0
+    first, score, following = capsys.readouterr().out.splitlines()
+    assert first == "fit: 2 epochs of 2 steps into out."
+    assert re.fullmatch(rf"fit: validation score [\d.e-]+, after [\d.]+ s; the checkpoint is {LAST}\.", score)
+    assert following == f"Next: lit-metanas search -c configs/search/reptile_targets.yaml {START} {LAST}"
+    words = shlex.split(following.replace("configs/search/reptile_targets.yaml", "targets.yaml"))[2:]
+    assert main([*words, "--model.directory", "found"]) == 0
+    (row, *_) = lm.read_results("found/results.json")
+    assert (row.method, row.meta_cost.steps) == ("meta-trained", 4)
+    assert row.meta_cost.flops > 0
+    capsys.readouterr()
+    assert main(["validate", "-c", "tasks.yaml", "--ckpt_path", LAST]) == 0
+    assert re.search(r"^validate: score [\d.e-]+\.$", capsys.readouterr().out, re.M)
+    with pytest.warns(UserWarning, match=r"is replaced: this run changes trainer\.max_epochs"):
+        assert main([*fit, "--ckpt_path", LAST, "--trainer.max_epochs", "3"]) == 0
+    assert "fit: 3 epochs of 2 steps into out, 67 % of it done before." in capsys.readouterr().out
+
+
+def test_a_search_from_something_else_ends_in_a_sentence(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*tiny.command("fit", home), "--trainer.max_epochs=1"]) == 0
+    capsys.readouterr()
+    assert main(["search", "-c", "targets.yaml", f"{START}={LAST}", "--model.directory", "found"]) == 2
+    said = capsys.readouterr().err
+    assert "last.ckpt' is damaged or was not written by TaskReptile: give one that `fit` of TaskReptile wrote" in said
+    assert "Traceback" not in said
