@@ -25,8 +25,8 @@ from lit_metanas.training.collectives import outer_mean
 from lit_metanas.training.meta_search.episode_evaluation import EpisodeScores
 from lit_metanas.training.meta_search.training_state import Account
 from lit_metanas.training.task_start import (
-    OUTPUTS,
-    SUPERNET,
+    OUTPUT_WEIGHTS,
+    SUPERNET_WEIGHTS,
     TASKS_KEY,
     Vocabularies,
     resumable_start,
@@ -300,7 +300,7 @@ class TaskReptile(LightningModule):
 
     def _parameters_by_name(self) -> dict[str, nn.Parameter]:
         own = dict(self.named_parameters())
-        return {name.removeprefix(SUPERNET).removeprefix(OUTPUTS): value for name, value in own.items()}
+        return {name.removeprefix(SUPERNET_WEIGHTS).removeprefix(OUTPUT_WEIGHTS): value for name, value in own.items()}
 
     def _check(self, task: Task) -> None:
         """Refuse a task that cannot share weights with the others.

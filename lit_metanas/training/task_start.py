@@ -26,7 +26,7 @@ from lit_metanas.training.meta_search.meta_checkpoint import check_fits, weights
 
 TASKS_KEY = "lit_metanas_tasks"
 TASKS_SCHEMA = 1
-SUPERNET, OUTPUTS = "supernet.", "outputs."
+SUPERNET_WEIGHTS, OUTPUT_WEIGHTS = "supernet.", "outputs."
 """How names of weights begin in a checkpoint: of the supernet, and of those that depend on the number of outputs."""
 
 _FIX = "give one that `fit` of TaskReptile wrote"
@@ -178,7 +178,7 @@ def _content(content: Mapping[str, Any]) -> TaskStart | None:
         return None
     parts = _Plain.__dataclass_fields__
     plain = from_plain(_Plain, {name: entry[name] for name in parts if name in entry}, "its entry")
-    weights, outputs = weights_within(state, SUPERNET), weights_within(state, OUTPUTS)
+    weights, outputs = weights_within(state, SUPERNET_WEIGHTS), weights_within(state, OUTPUT_WEIGHTS)
     if min(plain.shape) < 1 or not weights or not all(value.ndim for value in outputs.values()):
         raise ValueError("an input is empty, or there are no weights")
     return TaskStart(weights=weights, outputs=outputs, **{name: getattr(plain, name) for name in parts})
