@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,10 +16,10 @@ from lit_metanas.meta import Parameters, task_generator
 from lit_metanas.records.budget import Cost, FailedWorkError
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.tasks.inputs import Shape, channels_last, describe_shape, inputs_like, same_shape
+from lit_metanas.tasks.inputs import Shape, describe_shape, same_shape
 from lit_metanas.tasks.target_data import WholeTask
-from lit_metanas.tasks.task import Split, Task
-from lit_metanas.training.child import judge, training_cost, training_loss
+from lit_metanas.tasks.task import Task
+from lit_metanas.training.child_adaptation import AdaptedChild, InnerTraining
 from lit_metanas.training.collectives import outer_mean
 from lit_metanas.training.meta_search.episode_evaluation import EpisodeScores
 from lit_metanas.training.meta_search.training_state import Account
@@ -33,31 +32,6 @@ from lit_metanas.training.task_start import (
     start_entry,
 )
 from lit_metanas.training.trainers import check_end, validate_anew
-
-FRUITLESS_SAMPLES = 1000
-"""Architectures in a row that cannot be built, after which a space counts as empty."""
-
-
-@dataclass(frozen=True)
-class AdaptedChild:
-    """A child after its inner steps on a task.
-
-    Attributes:
-        network: the child.
-        change: of its weights, by the supernet's names; each the leading part of the supernet's.
-        loss: mean over the inner steps.
-        cost: of the inner steps.
-    """
-
-    network: nn.Module
-    change: dict[str, Tensor]
-    loss: Tensor
-    cost: Cost
-
-    @property
-    def finite(self) -> bool:
-        """Whether loss and weights are."""
-        return all(bool(value.isfinite().all()) for value in (self.loss, *self.change.values()))
 
 
 class TaskReptile(LightningModule):
@@ -129,9 +103,7 @@ class TaskReptile(LightningModule):
             raise ValueError(f"TaskReptile: seed is {short_number(seed)}; give a number from 0, below 2**63.")
         self.automatic_optimization = False
         self.space = space
-        self.inner_steps = inner_steps
-        self.inner_rate = inner_rate
-        self.batch_size = batch_size
+        self.inner = InnerTraining(space, inner_steps, inner_rate, batch_size)
         self.epsilon = epsilon
         self.flops = flops
         self.val_architectures = val_architectures
@@ -229,7 +201,8 @@ class TaskReptile(LightningModule):
         trainer, step, progress = self.trainer, int(self.outer_steps), self.progress
         tasks = [each.task for each in batch]
         places = [place * trainer.world_size + trainer.global_rank for place in range(len(tasks))]
-        adapted = [self._adapt_sampled(task, step, place) for task, place in zip(tasks, places, strict=True)]
+        pairs = zip(tasks, places, strict=True)
+        adapted = [self._adapt(task, task_generator(self.seed, step, place)) for task, place in pairs]
         mean, losses, images = self._mean_change(adapted)
         if not bool(losses.isfinite().all()):
             self._leave_out(losses, tasks)
@@ -259,10 +232,9 @@ class TaskReptile(LightningModule):
             for task in (each.task.trainable() for each in batch):
                 number, values = self._scores.number(self.trainer), []
                 for place in range(self.val_architectures):
-                    architecture = self._sample(task_generator(self.seed, -1, place))
+                    architecture = self.inner.sample(task_generator(self.seed, -1, place))
                     generator = task_generator(self.seed, -2 - number, place)
-                    network = self._adapt(task, architecture, generator).network
-                    values.append(self._score(network, task))
+                    values.append(self.inner.score(self._adapt(task, generator, architecture).network, task))
                 self._scores.mine.append(sum(values) / len(values))
 
     def on_validation_epoch_end(self) -> None:
@@ -318,75 +290,11 @@ class TaskReptile(LightningModule):
         if len(task.train) < 2:
             raise ValueError(f"Task '{task.id}' has {len(task.train)} training examples: give at least two.")
 
-    def _sample(self, generator: torch.Generator) -> Architecture:
-        """An architecture that can be built.
-
-        Raises:
-            ValueError: none was found.
-        """
-        for _ in range(FRUITLESS_SAMPLES):
-            architecture = self.space.sample(generator)
-            if self.space.violation(architecture) is None:
-                return architecture
-        raise ValueError(f"No architecture drawn from {self.space.name} can be built: widen the space.")
-
-    def _adapt_sampled(self, task: Task, step: int, place: int) -> AdaptedChild:
-        generator = task_generator(self.seed, step, place)
-        return self._adapt(task, self._sample(generator), generator)
-
-    def _adapt(self, task: Task, architecture: Architecture, generator: torch.Generator) -> AdaptedChild:
-        """Train a child on a task from the current weights.
-
-        Raises:
-            ValueError: the task does not fit, or the space's children do not tell their weights.
-        """
+    def _adapt(self, task: Task, generator: torch.Generator, architecture: Architecture | None = None) -> AdaptedChild:
+        """Train a child on a task from the current weights; the architecture is drawn where none is given."""
         self._check(task)
-        self.space.check_objective(task.goal)
-        like, goal = next(self.parameters()), task.goal
-        inputs, labels = channels_last(inputs_like(task.train.inputs, like)), task.train.labels
-        size = min(self.batch_size, len(labels))
-        with torch.random.fork_rng(devices=[like.device] if like.is_cuda else []):
-            torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
-            network = self.space.child(architecture, task.shape, task.way, self.weights())
-            network = network.to(like).train()
-            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-            before = self.space.supernet_weights(network)
-            optimizer = torch.optim.Adam(network.parameters(), lr=self.inner_rate)
-            losses = []
-            for _ in range(self.inner_steps):
-                chosen = torch.randperm(len(labels), generator=generator)[:size].to(labels.device)
-                loss = training_loss(self.space, network, goal, inputs[chosen], labels[chosen])
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                losses.append(loss.detach())
-        after, own = self.space.supernet_weights(network), self.weights()
-        change = {
-            name: value - before[name] for name, value in after.items() if name in own and _is_part(value, own[name])
-        }
-        if not change:
-            raise ValueError(
-                f"{self.space.name} does not tell which weights a child has learned, so none can be meta-trained: "
-                "define supernet_weights."
-            )
-        images = self.inner_steps * size
-        cost = training_cost(self.space, architecture, task.shape, task.way, images=images)
-        return AdaptedChild(network, change, torch.stack(losses).mean(), cost)
-
-    def _score(self, network: nn.Module, task: Task) -> float:
-        """The metric of an adapted child, which normalises by means and variances over the train part."""
-        part = task.val if task.val is not None and len(task.val) else task.test
-        learned, judged = (
-            channels_last(inputs_like(each.inputs, next(self.parameters()))) for each in (task.train, part)
-        )
-        norms = [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d)]
-        for layer in norms:
-            layer.reset_running_stats()
-            layer.momentum = None  # the mean over all batches
-        with torch.no_grad():
-            for batch in learned.split(self.batch_size) if norms else ():
-                network(batch)
-        return judge(network.eval(), Split(judged, part.labels), task.goal)[1].value
+        drawn = self.inner.sample(generator) if architecture is None else architecture
+        return self.inner.adapt(self.weights(), task, drawn, generator)
 
     def _mean_change(self, adapted: list[AdaptedChild]) -> tuple[dict[str, Tensor], Tensor, int]:
         """Over the tasks of all processes.
@@ -409,7 +317,7 @@ class TaskReptile(LightningModule):
             "finite": torch.ones_like(losses),  # what is not adds nothing to the two sums, whose ratio is the mean
             "losses": torch.where(finite, losses, 0.0),
             "kept": finite.to(losses),
-            "images": torch.tensor([float(each.cost.images) for each in adapted]).to(losses),
+            "images": torch.tensor([float(each.cost.images) for each in adapted], device=like.device),
         }
         flops = sum(each.cost.flops for each in adapted)
         sums, found, _, flops, self.any_signalled = outer_mean(
@@ -444,9 +352,3 @@ class TaskReptile(LightningModule):
     @property
     def _is_finished(self) -> bool:
         return self.flops is not None and int(self.spent) >= self.flops
-
-
-def _is_part(value: Tensor, whole: Tensor) -> bool:
-    """Whether a tensor can be the leading part of another."""
-    same = value.dim() == whole.dim()
-    return same and all(few <= many for few, many in zip(value.shape, whole.shape, strict=True))

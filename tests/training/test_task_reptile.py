@@ -251,3 +251,28 @@ class Silent(lm.LayeredSpace):
 def test_a_space_whose_children_tell_nothing_is_refused():
     with pytest.raises(ValueError, match="Silent does not tell which weights a child has learned"):
         quiet_trainer().fit(stripe_model(space=Silent()), stripe_data())
+
+
+class TwoWays(Stripes):
+    """Tasks of three classes, and of two of them."""
+
+    def __getitem__(self, index):
+        task = super().__getitem__(index)
+        if index % 2 == 0:
+            return task
+        parts = {name: lm.Split(part.inputs[part.labels < 2], part.labels[part.labels < 2])
+                 for name, part in {"train": task.train, "val": task.val, "test": task.test}.items()}  # fmt: skip
+        return lm.Task(task.id, way=2, **parts)
+
+
+def test_a_task_of_fewer_classes_leaves_the_classifier_alone():
+    found = []
+    for tasks, per_step in ((TwoWays(2), 2), (Stripes(1), 1)):
+        data = lm.TrainingTaskDataModule(tasks, tasks_per_step=per_step, steps_per_epoch=1)
+        data.seed = next(seed for seed in range(9) if next(iter(order(data, seed)))[0].task.id == "stripes/0")
+        model = stripe_model()
+        quiet_trainer().fit(model, data)
+        found.append(model.weights())
+    both, one = found
+    assert torch.equal(both["head.weight"], one["head.weight"])
+    assert any(not torch.equal(value, one[name]) for name, value in both.items())
