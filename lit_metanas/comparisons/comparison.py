@@ -118,7 +118,7 @@ class Comparison(LightningModule, ABC, Generic[Problem, Method]):
         """
         assert self.finished is not None
         done: list[ComparisonRow] = []
-        # ShownPrediction runs without gradients, which a search needs.
+        # Prediction runs without gradients, which a search needs.
         with torch.inference_mode(False), torch.enable_grad():
             name, told = self.name(batch), self.problem_settings(batch)
             for method, searcher in self.methods.items():

@@ -15,6 +15,9 @@ from lit_metanas.tasks.task import Task
 EXAMPLES_SHOWN = 10
 """Examples of one network."""
 
+MOST_SHOWN_PIXELS, LONGEST_SHOWN = 512, 2_000
+"""Most rows and columns of a picture, of which some are left out beyond; and characters of a text, which is cut."""
+
 
 def shown_predictions(
     task: Task, predictions: Sequence[Any], number: int = EXAMPLES_SHOWN
@@ -33,7 +36,7 @@ def shown_predictions(
     inputs = task.test.inputs[places.to(task.test.inputs.device)].cpu()
     words = [task.goal.show(each, inputs, task) for each in (said, meant)]
     return tuple(
-        ShownPrediction(said=own, meant=wanted, right=one == other, **_example(task, row))
+        ShownPrediction(said=_cut(own), meant=_cut(wanted), right=one == other, **_example(task, row))
         for row, own, wanted, one, other in zip(inputs, *words, said, meant, strict=True)
     )
 
@@ -41,7 +44,7 @@ def shown_predictions(
 def _example(task: Task, row: Tensor) -> dict[str, Any]:
     """One input, as a text or as a picture."""
     if row.dim() == 1:
-        return {"example": " ".join(map(str, row.tolist())) if task.preprocessing is None else _text(task, row)}
+        return {"example": _cut(" ".join(map(str, row.tolist())) if task.preprocessing is None else _text(task, row))}
     if row.dim() == 2:
         return {"picture": _rows(_heat(row).unsqueeze(2))}
     pixels = row.float().mul(255).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0)
@@ -59,9 +62,21 @@ def _text(task: Task, row: Tensor) -> str:
 def _heat(row: Tensor) -> Tensor:
     """A series as grey levels, step by step from the left, its first feature at the bottom."""
     series = trim_steps(row[None])[0, :-1] if bool(step_mask(row[None]).any()) else row[:-1, :1]
+    if not series.numel():
+        return torch.zeros(1, 1, dtype=torch.uint8)
     low, high = series.min(), series.max()
     return ((series - low) / (high - low).clamp(min=1e-9) * 255).round().to(torch.uint8).flip(0)
 
 
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 1]}…"
+
+
 def _rows(pixels: Tensor) -> tuple[str, ...]:
+    """The levels of each row; of a large picture those of some rows and columns, evenly spread."""
+    for dimension in (0, 1):
+        size = pixels.shape[dimension]
+        if size > MOST_SHOWN_PIXELS:
+            places = torch.linspace(0, size - 1, MOST_SHOWN_PIXELS).round().long()
+            pixels = pixels.index_select(dimension, places)
     return tuple(bytes(row.flatten().tolist()).hex() for row in pixels)

@@ -35,11 +35,11 @@ class TargetSearch(Comparison[Task, Searcher]):
         space: what is searched.
         methods: the searchers, by their name in tables.
         recipe: training hyper-parameters of every child.
-        flops: training FLOPs (3 x forward multiply-adds x images) of each search; None is no limit.
+        flops: training FLOPs (3 x forward multiply-adds x examples) of each search; None is no limit.
         queries: architectures that each search may evaluate; None is no limit.
         seed: of all searches and children.
         directory: where results, architectures and children are written.
-        shape: channels, height and width of an input, if tasks are to be checked against it.
+        shape: of an input, if tasks are to be checked against it.
         export: whether each child is written as a program that runs with torch alone, too.
         refit: whether children are trained on the train and val parts together. Without, on the train part alone, as
             the searches trained them.
@@ -113,12 +113,12 @@ class TargetSearch(Comparison[Task, Searcher]):
         return problem.id
 
     def problem_settings(self, problem: Task) -> Mapping[str, Any]:
-        """Classes and images, whether programs are written, and whether the choice is validated."""
+        """Classes and examples, the objective, whether programs are written, and whether the choice is validated."""
         more = {"validate": True} if self.validate else {}
         return {"task": _describe(problem), "export": self.export, **more}
 
     def predict_step(self, batch: Task, batch_idx: int) -> dict[str, float]:
-        """Run every method on one task; the test accuracies by method.
+        """Run every method on one task; the test scores by method.
 
         Raises:
             ValueError: the task has another shape than the search was set up for, or a searcher refuses it.
@@ -201,5 +201,5 @@ def _describe(task: Task) -> dict[str, object]:
     """What tells a task from another of the same id."""
     splits = {"train": task.train, "val": task.val, "test": task.test}
     digests = {name: split and tensor_digest(split.inputs, split.labels) for name, split in splits.items()}
-    goal = {} if task.objective is None else {"objective": [type(task.goal).__name__, task.goal.metric]}
+    goal = {} if task.objective is None else {"objective": settings_of(task.objective)}
     return {"id": task.id, "way": task.way, "classes": list(task.classes), **digests, **goal}

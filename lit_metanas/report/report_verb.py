@@ -149,7 +149,7 @@ def write_report(
         scratch: from-scratch search that pay-off is counted against.
         history: probabilities over meta-training.
         architectures: what was chosen; each different architecture is drawn once, at most ``MOST_DRAWN``.
-        networks: what was exported; its folders are listed, the best one by validation accuracy named.
+        networks: what was exported; its folders are listed, the best one by validation score named.
         looked_at: a network whose predictions of some test examples are shown.
 
     Raises:
@@ -208,7 +208,11 @@ def _show_predictions(folder: Path, network: KeptNetwork | None) -> str:
     """A figure and a table of what a network says of some test examples, as Markdown; empty without a network."""
     if network is None:
         return ""
-    predictions = read_predictions(network.folder / PREDICTIONS)[:MOST_SHOWN]
+    try:
+        predictions = read_predictions(network.folder / PREDICTIONS)[:MOST_SHOWN]
+    except ValueError as error:
+        warnings.warn(f"No predictions are shown: {error}", stacklevel=3)
+        return ""
     row, right = network.row, sum(one.right for one in predictions)
     parts = [
         f"What the network of {printable(row.method)} says on task {printable(row.task_id)}, of "

@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 
 import lit_metanas as lm
+from lit_metanas.comparisons.shown_predictions import shown_predictions
 from lit_metanas.records.result_files import kept_networks
 from lit_metanas.report.figures.predictions import draw_predictions, prediction_lines
 from lit_metanas.report.report_verb import report
@@ -30,8 +31,8 @@ def test_predictions_come_back_from_their_file(tmp_path):
         ({"picture": ["0"]}, "not of one length"),
         ({"picture": ["00"], "coloured": True}, "not of one length"),
         ({"picture": ["zz"]}, "not one of hexadecimal digits"),
-        ({"picture": ["00"] * 5000}, "not one of hexadecimal digits"),
-        ({"picture": ["00" * 4999]}, "not of one length"),
+        ({"picture": ["00"] * 5000}, "more than 4096 rows"),
+        ({"picture": ["00" * 4999]}, "or 4096 levels in a row"),
         ({"right": "yes"}, "right"),
     ],
 )
@@ -47,7 +48,10 @@ def test_a_damaged_file_is_told_in_a_sentence(tmp_path, changed, said):
 def test_texts_are_shown_as_they_are():
     lines = prediction_lines(TEXTS)
     assert lines[2] == ("✓", "book a flight", "flight", "flight")
-    assert lines[3][1] == "a | cab \\<script\\>\\!\\[x\\](http://y)\N{REPLACEMENT CHARACTER} now"
+    assert lines[3][1] == "a | cab \\<script\\>\\!\\[x\\](http\u200b://y)\N{REPLACEMENT CHARACTER} now"
+    assert prediction_lines([lm.ShownPrediction("", "", True, example="see http://a.b or www.c.d")])[2][1] == (
+        "see http\u200b://a.b or www\u200b.c.d"
+    )
     assert draw_predictions(TEXTS) is None
     assert prediction_lines(()) == []
 
@@ -107,6 +111,44 @@ def test_a_search_leaves_predictions_and_its_report_shows_them(tmp_path, kind, c
     assert "## Predictions" in text
     assert f"{len(shown)} test examples, spread evenly over all: {sum(one.right for one in shown)} right." in text
     assert ("predictions.png" in text) == (kind == "images") == (tmp_path / "report" / "predictions.png").exists()
+
+
+def one_split(inputs):
+    return lm.Split(inputs, torch.arange(len(inputs)) % 2)
+
+
+@pytest.mark.parametrize("inputs", [torch.rand(4, 3, 5000), torch.rand(4, 3, 40, 1400), torch.ones(4, 1, 7)])
+def test_large_and_empty_inputs_are_shown_small(inputs, tmp_path):
+    task = lm.Task("large", way=2, train=one_split(inputs), val=None, test=one_split(inputs))
+    shown = shown_predictions(task, [0] * 4)
+    assert all(len(one.picture) <= 512 and len(one.picture[0]) <= 2 * 3 * 512 for one in shown)
+    lm.write_predictions(tmp_path / "predictions.json", shown)
+    assert lm.read_predictions(tmp_path / "predictions.json") == list(shown)
+
+
+def test_a_long_text_is_cut_so_that_its_file_can_be_read(tmp_path):
+    split = one_split(torch.full((4, 6000), 77))
+    task = lm.Task("long", way=2, train=split, val=None, test=split, classes=("a", "b"), vocabulary=99)
+    shown = shown_predictions(task, [0] * 4)
+    assert len(shown[0].example) == 2000
+    assert shown[0].example.endswith("…")
+    lm.write_predictions(tmp_path / "predictions.json", shown)
+    assert lm.read_predictions(tmp_path / "predictions.json") == list(shown)
+
+
+def test_damaged_predictions_leave_the_rest_of_a_report(tmp_path):
+    protocol, architecture = lm.Protocol("target", 2, 5, "running"), lm.Architecture({"kernel": "3"})
+    row = lm.ResultRow(
+        "random", "t", "", architecture, {}, 0, protocol, 0.7, 0.1, lm.Cost(), lm.Cost(), 1, 1, images=(4, 4)
+    )
+    lm.write_results(tmp_path / "results.json", [row])
+    chosen = lm.ArchitectureRow("t", "random", "LayeredSpace", architecture, 0.7, weights="child/weights.pt")
+    lm.write_architectures(tmp_path / "architectures.json", [chosen])
+    (tmp_path / "child").mkdir()
+    (tmp_path / "child" / "predictions.json").write_text('{"schema": 1, "predictions": [7]}')
+    with pytest.warns(UserWarning, match=r"No predictions are shown: '.*predictions\.json' cannot be read"):
+        report([str(tmp_path / "results.json")], str(tmp_path / "report"))
+    assert "## Predictions" not in (tmp_path / "report" / "report.md").read_text()
 
 
 def test_a_table_names_the_metric_that_it_shows():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -107,3 +109,10 @@ def test_a_trained_child_scores_its_part():
     child.eval()
     predictions = TASK.goal.predictions(child(TASK.val.inputs))
     assert score(child, TASK.val) == TASK.goal.judge(predictions, TASK.val.labels).value
+
+
+def test_another_beam_is_another_problem():
+    comparison = lm.TargetSearch(space=SPACE, methods={"random": lm.RandomArchitecture()})
+    wider = replace(TASK, objective=lm.Transcription(SYMBOLS, beam=9))
+    assert comparison.problem_settings(TASK) == comparison.problem_settings(replace(TASK))
+    assert comparison.problem_settings(TASK) != comparison.problem_settings(wider)

@@ -62,5 +62,6 @@ def prediction_lines(predictions: Sequence[ShownPrediction]) -> list[tuple[str, 
 
 
 def _plain(text: str) -> str:
-    """A text that Markdown shows as it is, whatever is in it."""
-    return re.sub(r"[\\`*_{}\[\]<>#!&~]", r"\\\g<0>", printable(text, LONGEST_EXAMPLE))
+    """A text that Markdown shows as it is, whatever is in it; addresses are no links."""
+    escaped = re.sub(r"[\\`*_{}\[\]<>#!&~]", r"\\\g<0>", printable(text, LONGEST_EXAMPLE))
+    return re.sub(r"(?i)(?<=[a-z])(?=://)|(?<=www)(?=\.)", "\N{ZERO WIDTH SPACE}", escaped)
