@@ -167,6 +167,13 @@ def test_a_damaged_objective_is_told_in_a_sentence(
     assert sentence in stored(change)
 
 
+@pytest.mark.parametrize("kind", [[], {}, None, 3, "sculptures"])
+def test_a_preprocessing_of_no_known_kind_is_told(kind: object, whole: Path) -> None:
+    shutil.copytree(whole, "out")
+    assert "its preprocessing is none of words, " in stored(lambda own: own["input"]["preprocessing"].update(kind=kind))
+    assert "YOUR_DATA_MODULE" in predict_command("out")
+
+
 def test_an_export_wants_the_objective_that_a_network_has() -> None:
     _, child = drawn(ENCODER, 4, 0)
     given = {"architecture": {}, "shape": READ.shape}

@@ -394,6 +394,8 @@ def test_memory_is_bounded_for_many_images(copied: Path, monkeypatch: pytest.Mon
         {"input": {"channels": 1, "height": "28", "width": 28, "range": [0, 1]}},
         {"input": {"channels": 0, "height": 28, "width": 28, "range": [0, 1]}},
         {"input": {"channels": 2, "height": 28, "width": 28, "range": [0, 1]}},
+        {"input": {"shape": list(SHAPE), "preprocessing": None}},
+        {"input": {"shape": [2**20, 2**20, 2**20], "preprocessing": None}},
         {"input": 28},
         {"architecture": {"kernel": 3}},
         {"architecture": ["kernel"]},

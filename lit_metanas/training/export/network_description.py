@@ -98,8 +98,8 @@ def exported_noun(directory: str | os.PathLike[str]) -> str:
     described, stored, _ = _read_parts(Path(directory) / DESCRIPTION)
     if described.input.shape is None:
         return "images"
-    nouns = {each.kind: each.noun for each in PREPROCESSINGS}
-    return nouns.get(stored.get("kind", ""), "examples") if isinstance(stored, dict) else "examples"
+    kind = _stored_kind(stored)
+    return "examples" if kind is None else kind.noun
 
 
 def read_description(file: Path) -> StoredNetwork:
@@ -136,6 +136,8 @@ class _Input:
     shape: Shape | None = None
 
     def __post_init__(self) -> None:
+        if isinstance(self.shape, ImageShape):
+            raise ValueError("the size of an image stands in 'shape', not in channels, height and width")
         if self.shape is not None and not 1 <= min(self.shape) <= max(self.shape) <= MOST_OF_A_SHAPE:
             raise ValueError(f"an input of {list(self.shape)} has numbers that are not from 1 to {MOST_OF_A_SHAPE}")
         for name, limit in (("channels", 64), ("height", 4096), ("width", 4096)) if self.shape is None else ():
@@ -176,16 +178,22 @@ def _read_parts(file: Path) -> tuple[_Description, Any, Any]:
         raise ValueError(f"'{file}' is damaged or another kind of file ({error}): {_FIX}.") from None
 
 
+def _stored_kind(stored: object) -> type[Preprocessing] | None:
+    """The kind of a stored preprocessing; None where there is no such kind."""
+    name = stored.get("kind") if isinstance(stored, dict) else None
+    return next((each for each in PREPROCESSINGS if each.kind == name), None)
+
+
 def _read_preprocessing(stored: object) -> Preprocessing:
     """What was stored under the name of its kind.
 
     Raises:
         ValueError: there is no such kind, or something is missing.
     """
-    kinds: dict[object, type[Preprocessing]] = {each.kind: each for each in PREPROCESSINGS}
-    if not isinstance(stored, dict) or not isinstance(stored.get("kind"), str) or stored["kind"] not in kinds:
-        raise ValueError(f"its preprocessing is none of {', '.join(map(str, kinds))}")
-    return kinds[stored["kind"]].from_plain({name: value for name, value in stored.items() if name != "kind"})
+    kind = _stored_kind(stored)
+    if kind is None or not isinstance(stored, dict):
+        raise ValueError(f"its preprocessing is none of {', '.join(each.kind for each in PREPROCESSINGS)}")
+    return kind.from_plain({name: value for name, value in stored.items() if name != "kind"})
 
 
 def _read_objective(stored: object, names: int) -> Objective:
