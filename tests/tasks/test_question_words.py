@@ -46,6 +46,26 @@ def test_passages_are_cut_off_behind_their_begin():
     assert made.encode_stories([Asked("Who sits?", STORY, 2, "")])[1] == 1
 
 
+@pytest.mark.parametrize("newest_first", [True, False])
+def test_no_more_of_a_long_story_is_looked_at_than_fits(newest_first):
+    read = []
+
+    class Told(list):
+        def __getitem__(self, at):
+            read.append(len(range(*at.indices(len(self)))) if isinstance(at, slice) else 1)
+            return super().__getitem__(at)
+
+    made, story = words(8, newest_first), Told(STORY * 300)
+    found, cut = made.encode_stories([Asked("Who sits?", story, seen, "") for seen in range(1, len(story) + 1)])
+    assert cut == len(story) - 1
+    assert made.show(found[[0, 1, -1]]) == [
+        "who sits? | ada runs home.",
+        "who sits? | tom sits down." if newest_first else "who sits? | ada runs home.",
+        "who sits? | ada eats." if newest_first else "who sits? | ada runs home.",
+    ]
+    assert sum(read) <= 8 * len(story)
+
+
 def test_a_long_question_leaves_room_for_the_passage():
     made = words(8)
     assert made.show(made.encode([("sits " * 50, "Ada eats.")])) == ["sits sits sits sits | ada eats."]

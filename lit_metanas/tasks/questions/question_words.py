@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from typing import Any, ClassVar, NamedTuple, Self
 
 import torch
@@ -113,15 +113,18 @@ class QuestionWords(Preprocessing):
         found = torch.full((len(asked), self.words.steps), PADDING, dtype=torch.int64)
         cut = 0
         for row, (question, story, seen, _) in enumerate(asked):
-            begin = self.begin(question)
-            # There is no room for more sentences, each of at least one word, so that no long story takes long.
-            told = story[max(seen - self.words.steps, 0) : seen] if self.newest_first else story[:seen]
-            for text in told:
-                if text not in known:
-                    known[text] = self.tokens(text)
-            sentences, whole = self._chosen([known[text] for text in told], self.words.steps - len(begin))
-            kept = (begin + [token for sentence in sentences for token in sentence])[: self.words.steps]
-            cut += not whole or len(told) < seen
+            kept = self.begin(question)
+            first = len(kept)
+            for at in reversed(range(seen)) if self.newest_first else range(seen):
+                if story[at] not in known:
+                    known[story[at]] = self.tokens(story[at])
+                sentence, room = known[story[at]], self.words.steps - len(kept)
+                fits = len(sentence) <= room
+                if fits or not self.newest_first or len(kept) == first:
+                    kept += sentence[:room]
+                if not fits:  # and nothing behind it is looked at, so that no long story takes long
+                    cut += 1
+                    break
             found[row, : len(kept)] = torch.tensor(kept)
         return found, cut
 
@@ -132,14 +135,6 @@ class QuestionWords(Preprocessing):
     def begin(self, question: str) -> list[int]:
         """What stands before the passage: the tokens of the question, or their first ones, and the separator."""
         return [*(self.tokens(question)[: self.words.steps // 2] or [UNKNOWN]), self.separator]
-
-    def _chosen(self, sentences: list[list[int]], room: int) -> tuple[list[list[int]], bool]:
-        """The sentences in their order, as many as fit in; and whether these are all."""
-        if not self.newest_first:
-            return sentences, sum(map(len, sentences)) <= room
-        newest = sentences[::-1]
-        fitting = sum(total <= room for total in accumulate(map(len, newest)))
-        return newest[: max(fitting, 1)], fitting == len(newest)
 
     def answers(self, raw: Sequence[Any], spans: Sequence[tuple[int, int]]) -> list[str]:
         """The parts of passages that predicted steps stand for, as they are written there.
