@@ -9,6 +9,7 @@ import pytest
 from torchmetrics.functional.text import squad
 
 import lit_metanas as lm
+from lit_metanas.tasks.text.words import word_places
 
 CITIES = ("Rome", "New York", "Oslo (Norway)", "Bonn", "Wien", "Lyon", "Kyiv", "Bern", "Riga", "Graz")
 NAMES = ("Ada", "Tom", "Eve", "Max", "Lea", "Jon", "Kim", "Ben", "Zoe", "Ida")
@@ -62,6 +63,30 @@ def test_a_file_of_its_own_may_be_the_test_part(file, tmp_path):
     task = lm.SquadTask(file, test)[0]
     assert (len(task.train), len(task.val), len(task.test)) == (16, 4, 4)
     assert lm.SquadTask(file, test, val=0)[0].val is None
+    assert len(lm.SquadTask(file, test, val=0.5, test=0)[0].train) == 10
+    with pytest.raises(ValueError, match=r"SquadTask: val = 1 must be a share, at least 0 and below 1"):
+        lm.SquadTask(file, test, val=1)
+
+
+def test_too_few_passages_for_a_part_are_told(tmp_path):
+    file = write(tmp_path / "few.json", [paragraph(1), paragraph(2), paragraph(3)])
+    with pytest.raises(ValueError, match=r"few.json' has too few passages for a val part: add some, or set val to 0"):
+        lm.SquadTask(file)
+    assert lm.SquadTask(file, val=0, test=0.5)[0].val is None
+    with pytest.raises(ValueError, match=r"few.json' has too few passages for a test part: add some\."):
+        lm.SquadTask(file, test=0.1)
+
+
+def test_a_passage_is_split_once_for_all_its_questions(tmp_path, monkeypatch):
+    split, asked = [], {"id": "a", "question": "When was it?", "answers": paragraph(1)["qas"][1]["answers"]}
+    for module in ("squad", "question_words"):
+        name = f"lit_metanas.tasks.questions.{module}.word_places"
+        monkeypatch.setattr(name, lambda text: split.append(text) or word_places(text))
+    monkeypatch.setattr("lit_metanas.tasks.text.words.split_words", lambda text: split.append(text) or text.split())
+    rows = [paragraph(1) | {"qas": [asked] * 50}, paragraph(2), paragraph(3)]
+    collection = lm.SquadTask(write(tmp_path / "a.json", rows), val=0, test=0.34, seed=1)
+    assert len(collection[0].train) == 52
+    assert split.count(rows[0]["context"]) <= 3
 
 
 def test_an_answer_within_a_word_is_that_word(tmp_path):
@@ -135,6 +160,8 @@ def test_wrong_arguments_get_a_sentence(file, tmp_path):
         lm.SquadTask(file, preprocessing=lm.QuestionWords())
     with pytest.raises(ValueError, match=r"SquadTask: val = 0\.8, test = 0\.2 must be shares"):
         lm.SquadTask(file, val=0.8)
+    with pytest.raises(ValueError, match="SquadTask: seed = -1 must be at least 0"):
+        lm.SquadTask(file, seed=-1)
     with pytest.raises(ValueError, match="Span: longest = 0 must be at least 1"):
         lm.SquadTask(file, longest=0)
     with pytest.raises(ValueError, match=r"has no question|too few passages"):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +18,7 @@ from lit_metanas.io.text import number_of, printable, writable
 from lit_metanas.tasks.inputs import Shape, vocabulary_of
 from lit_metanas.tasks.questions.question_words import Asked, QuestionWords
 from lit_metanas.tasks.questions.span import NOWHERE, Span
-from lit_metanas.tasks.source import Subset
+from lit_metanas.tasks.source import SUBSETS, Subset
 from lit_metanas.tasks.task import SingleTask, Split, Task
 from lit_metanas.tasks.text.labelled_text import LONGEST_RAW_TEXT
 from lit_metanas.tasks.text.words import Words, word_places
@@ -59,7 +61,7 @@ class SquadTask(SingleTask):
             and tells those apart that stand twice in the training questions and passages.
         longest: words of an answer at most, among predictions.
         val: share of the passages to choose architectures by; 0 leaves the task without a validation part.
-        test: share of the passages to report on, where there is no ``test_path``; all others are to learn from.
+        test: share of the passages to report on; unused where there is a ``test_path``. All others are to learn from.
         seed: seed of the random split of the passages, at least 0.
 
     Raises:
@@ -96,11 +98,14 @@ class SquadTask(SingleTask):
         test: float = 0.2,
         seed: int = 0,
     ) -> None:
-        if val < 0 or test <= 0 or val + test >= 1 or seed < 0:
+        if test_path is not None and not 0 <= val < 1:
+            raise ValueError(f"SquadTask: val = {val} must be a share, at least 0 and below 1.")
+        if test_path is None and (val < 0 or test <= 0 or val + test >= 1):
             raise ValueError(
-                f"SquadTask: val = {val}, test = {test} must be shares above 0 (val: at least 0) with a sum below 1, "
-                f"and seed = {seed} at least 0."
+                f"SquadTask: val = {val}, test = {test} must be shares above 0 (val: at least 0) with a sum below 1."
             )
+        if seed < 0:
+            raise ValueError(f"SquadTask: seed = {seed} must be at least 0.")
         given = preprocessing or QuestionWords(Words(steps=PASSAGE_STEPS), newest_first=False)
         if given.newest_first:
             raise ValueError("SquadTask: answers are parts of passages: give QuestionWords with newest_first=False.")
@@ -110,11 +115,13 @@ class SquadTask(SingleTask):
         parts = _deal(read_passages(self.path), shares, seed)
         if test_path is not None:
             parts.append(read_passages(Path(test_path)))
-        texts = [text for one in parts[0] for text in (one.question, one.passage)]
-        if not texts:
-            raise ValueError(f"'{writable(path)}' has too few passages for a train part: add some.")
-        self.preprocessing = given.fitted(texts)
-        self._parts: dict[Subset, list[PassageQuestion]] = dict(zip(("train", "val", "test"), parts, strict=True))
+        self._parts: dict[Subset, list[PassageQuestion]] = dict(zip(SUBSETS, parts, strict=True))
+        for subset in SUBSETS if val else ("train", "test"):
+            if not self._parts[subset]:
+                others = ", or set val to 0" if subset == "val" else ""
+                raise ValueError(f"'{writable(path)}' has too few passages for a {subset} part: add some{others}.")
+        # A passage counts once for each of its questions. It is split once, as these stand together.
+        self.preprocessing = given.fitted(chain((one.passage for one in parts[0]), (one.question for one in parts[0])))
 
     @property
     def shape(self) -> Shape:
@@ -136,7 +143,7 @@ class SquadTask(SingleTask):
         kept: dict[Subset, list[PassageQuestion]] = {}
         cut = 0
         for subset, asked in self._parts.items():
-            spans = [self._span(one) for one in asked]
+            spans = self._spans(asked)
             missed = [span == (NOWHERE, NOWHERE) for span in spans]
             cut += sum(missed)
             rows = [row for row in range(len(asked)) if subset == "test" or not missed[row]]
@@ -144,7 +151,7 @@ class SquadTask(SingleTask):
             told = [Asked(one.question, [one.passage], 1, "") for one in kept[subset]]
             targets = torch.tensor([spans[row] for row in rows], dtype=torch.int64).reshape(-1, 2)
             splits[subset] = Split(self.preprocessing.encode_stories(told)[0], targets)
-            if not kept[subset] and (subset != "val" or asked):
+            if asked and not kept[subset]:
                 raise ValueError(
                     f"The {subset} part of {place} has no question whose answer stands within the first "
                     f"{self.preprocessing.words.steps} words: add passages, or give a preprocessing with more steps."
@@ -167,13 +174,19 @@ class SquadTask(SingleTask):
         )
         return task, kept
 
-    def _span(self, asked: PassageQuestion) -> tuple[int, int]:
-        """The steps of the first answer; nowhere if it is cut off."""
-        begin, end = asked.starts[0], asked.starts[0] + len(asked.answers[0])
-        inside = [at for at, (_, a, b) in enumerate(word_places(asked.passage)) if a < end and b > begin]
-        before = len(self.preprocessing.begin(asked.question))
-        first, last = before + inside[0], before + inside[-1]
-        return (first, last) if last < self.preprocessing.words.steps else (NOWHERE, NOWHERE)
+    def _spans(self, asked: Sequence[PassageQuestion]) -> list[tuple[int, int]]:
+        """The steps of each first answer; nowhere if it is cut off."""
+        spans = []
+        # Questions of one passage stand together. Its words are found once, so that many questions do not take long.
+        for passage, group in groupby(asked, key=lambda one: one.passage):
+            places = word_places(passage)
+            begins, ends = [begin for _, begin, _ in places], [end for *_, end in places]
+            for one in group:
+                before = len(self.preprocessing.begin(one.question))
+                first = before + bisect_right(ends, one.starts[0])
+                last = before + bisect_left(begins, one.starts[0] + len(one.answers[0])) - 1
+                spans.append((first, last) if last < self.preprocessing.words.steps else (NOWHERE, NOWHERE))
+        return spans
 
 
 def read_passages(file: Path) -> list[PassageQuestion]:

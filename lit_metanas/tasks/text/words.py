@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
+from itertools import groupby
 from typing import Any, ClassVar, Self
 
 import torch
@@ -154,7 +155,11 @@ class Words(TextPreprocessing):
         """
         if self.words:
             return self
-        counts = Counter(word for text in texts for word in split_words(text))
+        counts: Counter[str] = Counter()
+        for text, repeated in groupby(texts):
+            times = sum(1 for _ in repeated)
+            for word, number in Counter(split_words(text)).items():
+                counts[word] += times * number
         order = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
         words = tuple(word for word, count in order[: self.size] if count >= self.least)
         if not words:
