@@ -292,12 +292,25 @@ def test_vocabularies_are_those_of_the_meta_train_pairs(table):
     learned = {
         target for task in ParallelTable(table, "train", meta_test=["tur"]) for _, target in shown(task, "train")
     }
-    assert learned - set(made) == set()
-    assert {word for word in set(made) - learned if len(word) > 1} == set()  # letters alone of the held-out language
+    assert set(made) == learned
     given = Characters(characters="x")
     assert ParallelTable(table, preprocessing=given, target_preprocessing=given).preprocessings == (given, given)
     with pytest.raises(ValueError, match=r"ParallelTable: no pair is left for meta-training, .* hold out fewer, or"):
         ParallelTable(table, meta_test=list(LANGUAGES))[0]
+
+
+def test_words_of_a_held_out_language_are_told_to_be_unknown(write):
+    rows = [(code, f"{i % 5} {i // 5}", f"{code}{i % 5} {code}{i // 5}") for code in LANGUAGES for i in range(40)]
+    table = write(tsv(rows, ("lang", "source", "target")), "numbers.tsv")
+    options = {"meta_test": ["tur"], "preprocessing": Words(least=1)}
+    tasks = ParallelTable(table, target_preprocessing=Words(least=1), **options)
+    told = r"\d+ of \d+ words of the targets that 'numbers/test/tur' learns from are unknown: .* 'target_preprocessing'"
+    with pytest.warns(UserWarning, match=told) as caught:
+        task = tasks[0]
+    assert len(caught) == 1  # its sources are numbers, as those of the others
+    assert (task.train.labels == UNKNOWN).all()
+    ParallelTable(table, **options)[0]
+    ParallelTable(table, "train", target_preprocessing=Words(size=1), **options)[0]
 
 
 @pytest.mark.parametrize("side", ["source", "target"])

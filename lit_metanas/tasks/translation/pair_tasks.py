@@ -6,12 +6,15 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
-from lit_metanas.tasks.inputs import Shape
+from torch import Tensor
+
+from lit_metanas.io.text import number_of
+from lit_metanas.tasks.inputs import PADDING, Shape
 from lit_metanas.tasks.source import SUBSETS, Subset
 from lit_metanas.tasks.splits import class_subsets
 from lit_metanas.tasks.task import Task, TaskCollection
 from lit_metanas.tasks.text.characters import Characters
-from lit_metanas.tasks.text.words import TextPreprocessing
+from lit_metanas.tasks.text.words import UNKNOWN, TextPreprocessing, Words
 from lit_metanas.tasks.translation.text_pairs import Parts, Side, TextPair, translation_task
 from lit_metanas.tasks.translation.translation_objective import TextMetric
 
@@ -20,7 +23,9 @@ class PairTasks(TaskCollection):
     """Tasks of translation of one subset, made when they are asked for.
 
     All share the vocabularies of the meta-train tasks, so that the weights of one network start on each of them. The
-    letters of the other tasks are added, for some have letters of their own.
+    letters of the other tasks are added, for some have letters of their own. Their words are not: a language that is
+    held out needs ``Characters`` or ``BytePairs``. With ``Words``, which get no letters, a warning tells of a held-out
+    task that more than half of its words are unknown.
 
     Args:
         names: of the tasks of each subset, such as languages.
@@ -100,10 +105,17 @@ class PairTasks(TaskCollection):
     def preprocessings(self) -> tuple[TextPreprocessing, TextPreprocessing]:
         """What makes inputs, and what makes targets, with their vocabularies."""
         source, target = self._given
-        return source.fitted(self._counted("source")), target.fitted(self._counted("target"))
+        return (
+            source.fitted(self._counted("source", letters=not isinstance(source, Words))),
+            target.fitted(self._counted("target", letters=not isinstance(target, Words))),
+        )
 
-    def _counted(self, side: Side) -> Iterator[str]:
+    def _counted(self, side: Side, letters: bool) -> Iterator[str]:
         """The texts of the meta-train tasks, and the letters of the others, which could not be written otherwise.
+
+        Args:
+            side: which text of a pair.
+            letters: whether the letters of the others count; among words they are none.
 
         Raises:
             ValueError: there is no meta-train task.
@@ -115,7 +127,7 @@ class PairTasks(TaskCollection):
             )
         for name in self._names["train"]:
             yield from (getattr(pair, side) for pair in self.learned(name))
-        for name in (*self._names["val"], *self._names["test"]):
+        for name in (*self._names["val"], *self._names["test"]) if letters else ():
             yield from sorted({letter for pair in self.learned(name) for letter in getattr(pair, side)})
 
     @property
@@ -134,7 +146,7 @@ class PairTasks(TaskCollection):
         draw, place = divmod(index, len(self.names))
         name = self.names[place]
         source, target = self.preprocessings
-        return translation_task(
+        task = translation_task(
             "/".join((self.name, self.subset, name, *([str(draw)] if draw else []))),
             self.parts(name, draw),
             source,
@@ -142,6 +154,25 @@ class PairTasks(TaskCollection):
             metric=self.metric,
             place=f"{self.name}/{name}",
             validated=self._validated,
+        )
+        if self.subset != "train":
+            _tell_unknown(task.id, "source", source, task.train.inputs)
+            _tell_unknown(task.id, "target", target, task.train.labels)
+        return task
+
+
+def _tell_unknown(id: str, side: Side, preprocessing: TextPreprocessing, tokens: Tensor) -> None:
+    """Warn of a held-out task if its language is not that of the vocabulary: most of its words are unknown."""
+    if not isinstance(preprocessing, Words):
+        return
+    unknown, words = int((tokens == UNKNOWN).sum()), int((tokens != PADDING).sum())
+    if 2 * unknown > words:
+        from lightning.pytorch.utilities import rank_zero_warn  # a second, which tasks without warnings do without
+
+        option = "preprocessing" if side == "source" else "target_preprocessing"
+        rank_zero_warn(
+            f"{unknown} of {number_of(words, 'word')} of the {side}s that '{id}' learns from are unknown: the "
+            f"vocabulary has words of the meta-train tasks alone. Give Characters or BytePairs as '{option}'."
         )
 
 

@@ -26,7 +26,8 @@ from lit_metanas.tasks.translation.translation_objective import TextMetric
 class ParallelTable(PairTasks):
     r"""A table of texts and their translations in many languages: each pair of languages is a task.
 
-    Some pairs are held out, as listed or drawn by a seed. Within and between tasks a text belongs to one part only.
+    Some pairs are held out, as listed or drawn by a seed. Within and between tasks a source belongs to one part
+    only, or with ``split_by="target"`` a target. The other text of a pair may stand in several parts.
 
     Args:
         path: the file; CSV, TSV or JSON lines, whose first line names the columns.
@@ -46,7 +47,8 @@ class ParallelTable(PairTasks):
             translated into one.
         seed: seed of both splits, at least 0.
         preprocessing: makes inputs of sources; None takes ``Characters()``. One without a vocabulary gets that of the
-            meta-train pairs, and the letters of the others, as ``target_preprocessing``.
+            meta-train pairs, and the letters of the others, as ``target_preprocessing``. Do not take ``Words`` for a
+            language that is held out, whose words all stay unknown: see ``PairTasks``.
         target_preprocessing: makes targets.
         metric: what tasks are judged by; see ``Translation``.
 
