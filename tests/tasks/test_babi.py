@@ -168,7 +168,7 @@ def test_what_is_missing_gets_a_sentence(folder, tmp_path):
 def test_a_story_of_many_sentences_takes_no_long_time(tmp_path):
     lines = [f"{2 * n + 1} Ada runs.\n{2 * n + 2} Who runs?\t{'Ada' if n % 2 else 'Tom'}" for n in range(4_000)]
     file = write(tmp_path / "many_train.txt", "\n".join(lines))
-    with pytest.warns(UserWarning, match="their oldest sentences are left out"):
+    with pytest.warns(UserWarning, match="the sentences that do not fit are left out"):
         task = lm.BabiTask(str(file), str(file), val=0)[0]
     assert len(task.train) == 4_000
 

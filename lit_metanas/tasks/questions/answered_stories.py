@@ -47,7 +47,7 @@ def story_task(
 
         rank_zero_warn(
             f"{number_of(cut, 'question')} of {place} have stories of more than {preprocessing.words.steps} words: "
-            "their oldest sentences are left out. Give a preprocessing with more steps."
+            "the sentences that do not fit are left out. Give a preprocessing with more steps."
         )
     train, val, test = splits
     return Task(
