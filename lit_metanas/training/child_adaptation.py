@@ -13,7 +13,7 @@ from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.inputs import channels_last, inputs_like
 from lit_metanas.tasks.task import Split, Task
-from lit_metanas.training.child import judge, training_cost, training_loss
+from lit_metanas.training.child import images_an_epoch, judge, training_cost, training_loss
 
 FRUITLESS_SAMPLES = 1000
 """Architectures in a row that cannot be built, after which a space counts as empty."""
@@ -49,7 +49,7 @@ class InnerTraining:
         space: the search space.
         steps: their number.
         rate: their learning rate.
-        batch_size: examples a step; all of a smaller train part.
+        batch_size: examples a step, at least 2; all of a smaller train part.
     """
 
     space: SearchSpace
@@ -117,17 +117,21 @@ class InnerTraining:
     def score(self, network: nn.Module, task: Task) -> float:
         """The metric of an adapted child on a task's val part, or its test part where it has none.
 
-        Batch-norm takes means and variances over the train part (precise batch-norm, Wu and Johnson 2021).
+        Batch-norm takes means and variances over the train part (precise batch-norm, Wu and Johnson 2021), without
+        dropout. A last batch of a single example is left out: batch-norm needs two.
         """
         like = next(network.parameters())
         part = task.val if task.val is not None and len(task.val) else task.test
         learned, judged = (channels_last(inputs_like(each.inputs, like)) for each in (task.train, part))
+        network.eval()
         norms = [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d)]
         for layer in norms:
+            layer.train()
             layer.reset_running_stats()
             layer.momentum = None  # the mean over all batches
         with torch.no_grad():
-            for batch in learned.split(self.batch_size) if norms else ():
+            seen = learned[: images_an_epoch(len(learned), self.batch_size)]
+            for batch in seen.split(self.batch_size) if norms else ():
                 network(batch)
         return judge(network.eval(), Split(judged, part.labels), task.goal)[1].value
 

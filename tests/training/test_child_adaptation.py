@@ -1,0 +1,53 @@
+"""The inner training on a task: its batches, and batch-norm statistics for the score."""
+
+import pytest
+import torch
+from torch import nn
+
+import lit_metanas as lm
+from lit_metanas.training.child_adaptation import InnerTraining
+
+SPACE = lm.LayeredSpace(widths=(4,), dropouts=(0.5,))
+
+
+@pytest.fixture(scope="module")
+def task():
+    generator = torch.Generator().manual_seed(0)
+    train, val = (lm.Split(torch.rand(size, 1, 8, 8, generator=generator), torch.arange(size) % 2) for size in (33, 9))
+    return lm.Task("noise", way=2, train=train, val=val, test=val)
+
+
+def adapted(task):
+    inner, generator = InnerTraining(SPACE, 2, 1e-3, 32), torch.Generator().manual_seed(1)
+    weights = lm.fresh_weights(SPACE, task.shape, seed=0)
+    return inner, inner.adapt(weights, task, inner.sample(generator), generator).network
+
+
+def statistics(network):
+    norms = [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)]
+    return torch.cat([value for layer in norms for value in (layer.running_mean, layer.running_var)])
+
+
+def test_a_last_batch_of_one_is_no_part_of_the_statistics(task):
+    inner, network = adapted(task)
+    score = inner.score(network, task)
+    found = statistics(network)
+    train = lm.Split(task.train.inputs[:32], task.train.labels[:32])
+    assert inner.score(network, lm.Task("less", way=2, train=train, val=task.val, test=task.test)) == score
+    assert torch.equal(statistics(network), found)
+
+
+def test_a_score_does_not_depend_on_the_global_random_state(task):
+    inner, network = adapted(task)
+    train = lm.Split(task.train.inputs[:32], task.train.labels[:32])
+    own = lm.Task("less", way=2, train=train, val=task.val, test=task.test)
+    found = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        state = torch.get_rng_state()
+        score = inner.score(network, own)
+        assert torch.equal(torch.get_rng_state(), state)
+        found.append((score, statistics(network)))
+    assert found[0][0] == found[1][0]
+    assert torch.equal(found[0][1], found[1][1])
+    assert not any(layer.training for layer in network.modules())
