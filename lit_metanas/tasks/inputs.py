@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any, ClassVar, NamedTuple, Self
 
 import torch
@@ -297,6 +300,25 @@ class Preprocessing(ABC):
     @abstractmethod
     def to_plain(self) -> dict[str, Any]:
         """All that it depends on, as JSON holds it."""
+
+    def meaning(self) -> dict[str, Any]:
+        """What tells it apart from others, as JSON holds it: ``to_plain``, but no paths of files."""
+        return self.to_plain()
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of its kind and ``meaning``, worked out once.
+
+        Raises:
+            ValueError: the meaning holds what JSON does not.
+        """
+        try:
+            told = json.dumps([self.kind, self.meaning()], sort_keys=True)
+        except TypeError as error:
+            raise ValueError(
+                f"{type(self).__name__}: what 'to_plain' tells is not plain ({error}): give only what JSON holds."
+            ) from None
+        return hashlib.sha256(told.encode()).hexdigest()
 
     @classmethod
     @abstractmethod

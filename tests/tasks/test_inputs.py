@@ -9,6 +9,7 @@ import torch
 
 from lit_metanas.tasks.inputs import (
     ImageShape,
+    Preprocessing,
     SeriesShape,
     TokenShape,
     as_shape,
@@ -93,3 +94,23 @@ def test_shapes_of_two_kinds_are_never_the_same():
     assert same_shape((1, 8, 9), ImageShape(1, 8, 9))
     assert not same_shape((1, 8, 9), (1, 9, 8))
     assert [vocabulary_of(shape) for shape in SHAPES] == [None, None, 50]
+
+
+class Tables(Preprocessing):
+    """Tells what it is given."""
+
+    kind = "tables"
+    shape = TokenShape(3, 4)
+    encode = show = from_plain = None
+
+    def __init__(self, plain):
+        self.plain = plain
+
+    def to_plain(self):
+        return self.plain
+
+
+def test_a_digest_is_of_plain_values():
+    assert Tables({"a": 1, "b": None}).digest == Tables({"b": None, "a": 1}).digest != Tables({"a": 1}).digest
+    with pytest.raises(ValueError, match=r"Tables: what 'to_plain' tells is not plain .*object.*: give only what JSON"):
+        _ = Tables({"a": object()}).digest

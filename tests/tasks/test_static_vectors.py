@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from lit_metanas.tasks import SentenceSource, SeriesShape, StaticVectors, check_task, draw_task
+from lit_metanas.tasks.text import static_vectors
 
 WORDS = ("?", "good", "day", "night")
 
@@ -81,6 +83,23 @@ def test_plain_values_name_the_files_by_their_digests(files):
         StaticVectors.from_plain(plain | {"vectors": {"file": files[1]}})
     with pytest.raises(ValueError, match="has no 'steps'"):
         StaticVectors.from_plain({"tokenizer": plain["tokenizer"]})
+
+
+def test_the_digest_is_of_the_files_not_of_their_paths_and_is_worked_out_once(files, tmp_path, monkeypatch):
+    vectors = StaticVectors(*files, steps=3)
+    (elsewhere := tmp_path / "elsewhere").mkdir()
+    moved = [str(shutil.copy(file, elsewhere)) for file in files]
+    assert StaticVectors(*moved, steps=3).digest == vectors.digest
+    assert StaticVectors(*moved, steps=4).digest != vectors.digest
+    save_file({"embedding": torch.zeros(6, 5)}, moved[1])
+    other = StaticVectors(*moved, steps=3)
+    assert other.digest != vectors.digest
+    read = []
+    once = static_vectors.read_regular
+    monkeypatch.setattr(static_vectors, "read_regular", lambda *given: read.append(given) or once(*given))
+    again = StaticVectors(*files, steps=3)
+    assert len({again.digest for _ in range(5)} | {vectors.digest}) == 1
+    assert len(read) == 4  # each file to be used, and for its digest
 
 
 def test_malformed_files_are_told(files, tmp_path, matrix):

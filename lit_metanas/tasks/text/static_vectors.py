@@ -109,6 +109,11 @@ class StaticVectors(TextPreprocessing):
         }
         return {**files, "steps": self.steps, "tensor": self.tensor}
 
+    def meaning(self) -> dict[str, Any]:
+        """The digests of the files, and the other arguments."""
+        plain = self.to_plain()
+        return {**plain, **{name: plain[name]["sha256"] for name in ("tokenizer", "vectors")}}
+
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Self:
         """The inverse of ``to_plain``.
