@@ -119,7 +119,10 @@ MOST_KEPT = 64
 
 
 class WholeTask:
-    """A task in a batch. It is closed to Lightning, which would convert it part by part, but no frozen objective.
+    """A task in a batch.
+
+    Lightning changes the precision of a batch part by part, and fails where a part is frozen, as a task's objective is.
+    It leaves this one as it is.
 
     Args:
         task: the task.
@@ -229,7 +232,7 @@ class TrainingTaskDataModule(LightningDataModule):
 
     @property
     def example(self) -> Task:
-        """The first training task, which others are alike in inputs and, where they share a classifier, outputs."""
+        """The first training task. All have inputs like its own, and as many outputs if they share a classifier."""
         return self._stream(True)[0, 0].task
 
     def prepare_data(self) -> None:

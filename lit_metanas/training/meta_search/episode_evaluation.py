@@ -27,13 +27,13 @@ from lit_metanas.training.meta_search.training_state import RunningStatistics
 
 
 class EpisodeScores:
-    """One accuracy an episode, brought into the episodes' order over all processes.
+    """One score an episode, brought into the episodes' order over all processes.
 
     Args:
         seed: of what is drawn in evaluation.
 
     Attributes:
-        mine: this process's accuracies; episode ``i`` of process ``rank`` is number ``i * world_size + rank``.
+        mine: this process's scores; episode ``i`` of process ``rank`` is number ``i * world_size + rank``.
     """
 
     def __init__(self, seed: int) -> None:
@@ -52,7 +52,7 @@ class EpisodeScores:
         episodes: Sequence[Episode],
         trainer: Trainer,
     ) -> None:
-        """Adapt to each of this process's next episodes, outside of inference mode, and add its accuracy."""
+        """Adapt to each of this process's next episodes, outside of inference mode, and add its score."""
         # Dropout is a part of adaptation, but not of a mere look at the support set.
         dropout = inner_loop.steps > 0
         for episode in map(Episode.trainable, episodes):
@@ -62,7 +62,7 @@ class EpisodeScores:
             self.mine.append(right / len(episode.query))
 
     def gather(self, trainer: Trainer) -> list[float]:
-        """The accuracies of all processes, which have judged as many episodes each, in the episodes' order."""
+        """The scores of all processes, which have judged as many episodes each, in the episodes' order."""
         if trainer.world_size == 1:
             return list(self.mine)  # double precision, which not every accelerator has
         mine = torch.tensor(self.mine, dtype=torch.float64, device=trainer.strategy.root_device)
