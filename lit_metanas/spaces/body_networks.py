@@ -50,7 +50,14 @@ class BodySupernet(Supernet):
         ]
         self._last_kernel = told[-1] if told else ""
         self._count: LayerFlops | None = None
-        self.features = self._count_flops().features if features is None else features
+        self._features = features
+        if features is None and not any(own.is_meta for own in body.parameters()):
+            self._count_flops()  # which refuses a body that cannot be computed
+
+    @property
+    def features(self) -> int:  # type: ignore[override]
+        """Length of the feature vector; on the meta device it is found out only when it is asked for."""
+        return self._count_flops().features if self._features is None else self._features
 
     def forward(
         self,

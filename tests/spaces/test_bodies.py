@@ -370,6 +370,15 @@ def test_costs_are_counted_once():
     assert made.count(SHAPE) == 2
 
 
+def test_a_supernet_on_the_meta_device_takes_no_memory(space):
+    with torch.device("meta"):
+        found, huge = space.supernet(SHAPE), space.supernet((2**40, 6, 5))
+    expected = {name: own.shape for name, own in space.supernet(SHAPE).named_parameters()}
+    assert {name: own.shape for name, own in found.named_parameters()} == expected
+    assert found.features == space.supernet(SHAPE).features
+    assert max(own.numel() for own in huge.parameters()) >= 2**40
+
+
 def test_networks_are_copied_and_pickled(space):
     net = space.supernet(SHAPE)
     gates = {choice.name: Gate(torch.full((len(choice.labels),), 0.4)) for choice in space.choices}
