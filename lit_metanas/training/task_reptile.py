@@ -27,6 +27,7 @@ from lit_metanas.training.task_start import (
     OUTPUT_WEIGHTS,
     SUPERNET_WEIGHTS,
     TASKS_KEY,
+    TaskStart,
     Vocabularies,
     resumable_start,
     start_entry,
@@ -52,7 +53,7 @@ class TaskReptile(LightningModule):
         space: the search space, also one whose supernets do not compute.
         inner_steps: steps of Adam on a task, each on a batch drawn anew.
         inner_rate: learning rate of these.
-        batch_size: examples an inner step; all of a smaller train part.
+        batch_size: examples an inner step, at least 2; all of a smaller train part.
         epsilon: share of the way at the start of the training, above 0.
         flops: training budget, 3 x forward multiply-adds x inputs; None trains for the Trainer's steps.
         val_architectures: children that each validation task is judged by, the same ones each time.
@@ -91,7 +92,7 @@ class TaskReptile(LightningModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        least = {"inner_steps": (inner_steps, 1), "batch_size": (batch_size, 1)}
+        least = {"inner_steps": (inner_steps, 1), "batch_size": (batch_size, 2)}
         least |= {"val_architectures": (val_architectures, 1), "skipped": (skipped, 0)}
         for name, (value, bound) in least.items():
             if value < bound:
@@ -125,13 +126,29 @@ class TaskReptile(LightningModule):
         """Whether the weights are there."""
         return self.supernet is not None
 
-    def _build(self, shape: Shape, way: int) -> None:
-        """Make the weights, a function of the seed."""
-        self.shape: Shape = shape
+    def _build(self, shape: Shape, way: int, found: TaskStart | None = None) -> None:
+        """Make the weights, a function of the seed.
+
+        Args:
+            shape: of one input.
+            way: number of outputs.
+            found: a checkpoint that these are read from; its tensors are compared before memory is taken for others.
+
+        Raises:
+            ValueError: the checkpoint's tensors are of other shapes.
+        """
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
-            self.supernet: nn.Module = self.space.supernet(shape)
-            outputs = self.space.output_weights(self.supernet.features, way)
+            if found is not None:
+                with torch.device("meta"):
+                    found.check_sizes(dict(self.space.supernet(shape).named_parameters()))
+            supernet = self.space.supernet(shape)
+            if found is not None:
+                with torch.device("meta"):
+                    found.check_sizes(self.space.output_weights(supernet.features, way))
+            outputs = self.space.output_weights(supernet.features, way)
+        self.shape: Shape = shape
+        self.supernet: nn.Module = supernet
         modules: dict[str, nn.Module] = {}
         for name, value in outputs.items():
             module, parameter = name.split(".")
@@ -203,7 +220,7 @@ class TaskReptile(LightningModule):
         places = [place * trainer.world_size + trainer.global_rank for place in range(len(tasks))]
         pairs = zip(tasks, places, strict=True)
         adapted = [self._adapt(task, task_generator(self.seed, step, place)) for task, place in pairs]
-        mean, losses, images = self._mean_change(adapted)
+        mean, losses, inputs = self._mean_change(adapted)
         if not bool(losses.isfinite().all()):
             self._leave_out(losses, tasks)
         optimizer = self.optimizers()
@@ -218,7 +235,7 @@ class TaskReptile(LightningModule):
         finite = losses[losses.isfinite()]
         if len(finite):
             self.log("train/loss", finite.mean(), prog_bar=True)
-        self.account.step(images)
+        self.account.step(inputs)
         trainer.should_stop |= self._is_finished
 
     def on_validation_epoch_start(self) -> None:
@@ -255,15 +272,15 @@ class TaskReptile(LightningModule):
             ValueError: the checkpoint is not of this model or of these tasks.
         """
         found = resumable_start(checkpoint)
-        found.check(self.space, self.shape if self.built else found.shape)
-        if not self.built:
-            self._build(found.shape, next(len(value) for value in found.outputs.values()))
+        if self.built:
+            found.check(self.space, self.shape)
+        else:
+            found.check_space(self.space)
+            self._build(found.shape, found.way, found)
             self.vocabularies = found.vocabularies
         if (what := found.vocabularies.difference(self.vocabularies)) is not None:
             raise ValueError(f"The checkpoint was meta-trained with {what} than the tasks have: give it its own tasks.")
-        theirs, own = {**found.weights, **found.outputs}, self.weights()
-        if any(name not in theirs or theirs[name].shape != value.shape for name, value in own.items()):
-            raise ValueError("The checkpoint's weights are of another space or number of outputs: give it its own.")
+        found.check_sizes(self.weights())
         validate_anew(checkpoint)
         try:
             self.account.restore(checkpoint[TASKS_KEY]["own"])
@@ -317,7 +334,7 @@ class TaskReptile(LightningModule):
             "finite": torch.ones_like(losses),  # what is not adds nothing to the two sums, whose ratio is the mean
             "losses": torch.where(finite, losses, 0.0),
             "kept": finite.to(losses),
-            "images": torch.tensor([float(each.cost.images) for each in adapted], device=like.device),
+            "inputs": torch.tensor([float(each.cost.images) for each in adapted], device=like.device),
         }
         flops = sum(each.cost.flops for each in adapted)
         sums, found, _, flops, self.any_signalled = outer_mean(
@@ -328,7 +345,7 @@ class TaskReptile(LightningModule):
             name: torch.where(sums.head[name] > 0, change / sums.head[name], 0.0)
             for name, change in sums.weights.items()
         }
-        return mean, torch.where(found["kept"] > 0, found["losses"], torch.nan), int(found["images"].sum())
+        return mean, torch.where(found["kept"] > 0, found["losses"], torch.nan), int(found["inputs"].sum())
 
     def _leave_out(self, losses: Tensor, tasks: list[Task]) -> None:
         """Count the tasks that are not finite, and stop all processes together past the limit."""

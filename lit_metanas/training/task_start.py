@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -19,15 +18,18 @@ from lit_metanas.records.budget import Cost
 from lit_metanas.records.plain import from_plain
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import inherit
-from lit_metanas.tasks.inputs import Preprocessing, Shape, plain_shape
+from lit_metanas.tasks.inputs import Shape, TokenShape, plain_shape
 from lit_metanas.tasks.task import Task
 from lit_metanas.tasks.translation import Translation
-from lit_metanas.training.meta_search.meta_checkpoint import check_fits, weights_within
+from lit_metanas.training.meta_search.meta_checkpoint import check_candidates, check_input_shape, weights_within
 
 TASKS_KEY = "lit_metanas_tasks"
 TASKS_SCHEMA = 1
 SUPERNET_WEIGHTS, OUTPUT_WEIGHTS = "supernet.", "outputs."
 """How names of weights begin in a checkpoint: of the supernet, and of those that depend on the number of outputs."""
+
+LARGEST_INPUT = 1 << 26
+"""Numbers of an input, and tokens of a vocabulary, that a checkpoint may be for."""
 
 _FIX = "give one that `fit` of TaskReptile wrote"
 
@@ -47,21 +49,14 @@ class Vocabularies:
     @classmethod
     def of(cls, task: Task) -> Vocabularies:
         """Those of a task."""
-        goal = task.goal
-        return cls(_digest(task.preprocessing), _digest(goal.target) if isinstance(goal, Translation) else "")
+        made, goal = task.preprocessing, task.goal
+        return cls("" if made is None else made.digest, goal.target.digest if isinstance(goal, Translation) else "")
 
     def difference(self, other: Vocabularies) -> str | None:
         """Where two differ, as a part of a sentence; None where they do not."""
         if self.inputs != other.inputs:
             return "another vocabulary or preprocessing of inputs"
         return None if self.outputs == other.outputs else "another vocabulary of outputs"
-
-
-def _digest(preprocessing: Preprocessing | None) -> str:
-    if preprocessing is None:
-        return ""
-    told = json.dumps([preprocessing.kind, preprocessing.to_plain()], sort_keys=True, default=str)
-    return hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -92,12 +87,36 @@ class TaskStart:
         Raises:
             ValueError: they are of another space or shape.
         """
+        self.check_space(space)
+        check_input_shape(self, shape)
+
+    def check_space(self, space: SearchSpace) -> None:
+        """Compare with the space that the weights are for.
+
+        Raises:
+            ValueError: they are of another one.
+        """
         if self.space != space.name:
             raise ValueError(
                 f"The checkpoint is of the search space {printable(self.space, 60)}, the model of {space.name}: give "
                 "one of that space."
             )
-        check_fits(self, space, shape)
+        check_candidates(self, space)
+
+    @property
+    def way(self) -> int:
+        """The number of outputs."""
+        return next(len(value) for value in self.outputs.values())
+
+    def check_sizes(self, own: Mapping[str, Tensor]) -> None:
+        """Compare with a model's weights, which may lie on the meta device, by the names that children inherit.
+
+        Raises:
+            ValueError: one of the model's is missing here, or has another shape.
+        """
+        theirs = {**self.weights, **self.outputs}
+        if any(name not in theirs or theirs[name].shape != value.shape for name, value in own.items()):
+            raise ValueError("The checkpoint's weights are of another space or number of outputs: give it its own.")
 
     def for_task(self, space: SearchSpace, task: Task) -> dict[str, Tensor]:
         """The weights that children of a space inherit for a task; a classifier only where it has as many outputs.
@@ -179,6 +198,11 @@ def _content(content: Mapping[str, Any]) -> TaskStart | None:
     parts = _Plain.__dataclass_fields__
     plain = from_plain(_Plain, {name: entry[name] for name in parts if name in entry}, "its entry")
     weights, outputs = weights_within(state, SUPERNET_WEIGHTS), weights_within(state, OUTPUT_WEIGHTS)
-    if min(plain.shape) < 1 or not weights or not all(value.ndim for value in outputs.values()):
-        raise ValueError("an input is empty, or there are no weights")
+    if not weights or len({value.shape[:1] for value in outputs.values()}) != 1:
+        raise ValueError("there are no weights, or their numbers of outputs are none or several")
+    if not all(value.ndim for value in outputs.values()):
+        raise ValueError("an output has no weights")
+    most = max(plain.shape) if isinstance(plain.shape, TokenShape) else math.prod(plain.shape)
+    if min(plain.shape) < 1 or most > LARGEST_INPUT:
+        raise ValueError("an input is empty or too large")
     return TaskStart(weights=weights, outputs=outputs, **{name: getattr(plain, name) for name in parts})

@@ -188,7 +188,7 @@ def order(data, seed):
     ("options", "sentence"),
     [
         ({"inner_steps": 0}, "TaskReptile: inner_steps is 0; give at least 1"),
-        ({"batch_size": 0}, "TaskReptile: batch_size is 0; give at least 1"),
+        ({"batch_size": 1}, "TaskReptile: batch_size is 1; give at least 2"),
         ({"epsilon": 0.0}, "TaskReptile: epsilon is 0.0; give a positive number"),
         ({"inner_rate": float("nan")}, "TaskReptile: inner_rate is nan; give a positive number"),
         ({"flops": -1.0}, "TaskReptile: flops is -1.0; give a positive number"),

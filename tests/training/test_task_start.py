@@ -190,7 +190,11 @@ def test_a_classifier_of_another_number_of_classes_stays_fresh(images):
     assert "head.weight" in start(images[1], Stripes()[0], IMAGES)._initial
 
 
-@pytest.mark.parametrize("damage", ["truncated", "text", "list", "fields", "no weights", "not finite", "cost"])
+@pytest.mark.parametrize(
+    "damage",
+    ["truncated", "text", "list", "fields", "no weights", "no outputs", "unequal outputs", "scalar", "large image",
+     "not finite", "cost"],
+)  # fmt: skip
 def test_a_damaged_file_is_named(damage, images, tmp_path):
     path = tmp_path / "bad.ckpt"
     whole, content = images[1].read_bytes(), torch.load(images[1], weights_only=True)
@@ -203,11 +207,22 @@ def test_a_damaged_file_is_named(damage, images, tmp_path):
             del content[TASKS_KEY]["labels"]
         elif damage == "no weights":
             content["state_dict"] = {}
+        elif damage == "no outputs":
+            content["state_dict"] = {name: own for name, own in content["state_dict"].items() if "outputs." not in name}
+        elif damage == "unequal outputs":
+            content["state_dict"]["outputs.head.bias"] = torch.zeros(7)
+        elif damage == "scalar":
+            content["state_dict"].update({f"outputs.head.{name}": torch.tensor(1.0) for name in ("weight", "bias")})
+        elif damage == "large image":
+            content[TASKS_KEY]["shape"] = [1, 2**13, 2**14]
         elif damage == "not finite":
             content["state_dict"]["outputs.head.bias"][0] = torch.inf
         else:
             content[TASKS_KEY]["cost"] = {"flops": "many"}
         torch.save(content, path)
+        if isinstance(content, dict) and damage != "fields":
+            with pytest.raises(ValueError, match="The checkpoint is damaged: give one that `fit` of TaskReptile"):
+                lm.TaskReptile(space=IMAGES).on_load_checkpoint(content)
     with pytest.raises(
         ValueError, match=r"bad.ckpt' is damaged or was not written by TaskReptile: give one that `fit`"
     ):
@@ -243,6 +258,46 @@ def test_another_model_does_not_go_on(images, texts):
     data = lm.TrainingTaskDataModule(Ciphers(range(4), letters=OTHERS))
     with pytest.raises(ValueError, match="with another vocabulary or preprocessing of inputs than the tasks have"):
         run(WRITERS, data, Keeps(), str(texts[1]))
+
+
+class Watched(type(WRITERS)):
+    """A space that keeps where its weights were made."""
+
+    name = "EncoderDecoderSpace"
+
+    def supernet(self, shape):
+        found = super().supernet(shape)
+        self.places.append(next(found.parameters()).device.type)
+        return found
+
+    def output_weights(self, features, way):
+        found = super().output_weights(features, way)
+        self.places.append(found["head.weight"].device.type)
+        return found
+
+
+def test_a_checkpoint_takes_no_memory_for_what_it_does_not_hold(texts):
+    space = Watched.__new__(Watched)
+    space.__dict__.update(WRITERS.__dict__)
+    whole = torch.load(texts[1], weights_only=True)
+    shapes, wide = (whole[TASKS_KEY]["shape"][0], 2**24, 8), torch.zeros(300, 1)
+    cases = [
+        ({"shape": list(shapes)}, {}, ["meta"]),
+        ({}, {"outputs.head.weight": wide, "outputs.head.bias": wide[:, 0], "outputs.embedding.weight": wide},
+         ["meta", "cpu", "meta"]),
+    ]  # fmt: skip
+    for entry, state, places in cases:
+        space.places = []
+        content = {**whole, TASKS_KEY: whole[TASKS_KEY] | entry, "state_dict": whole["state_dict"] | state}
+        model = lm.TaskReptile(space=space)
+        with pytest.raises(ValueError, match="weights are of another space or number of outputs: give it its own"):
+            model.on_load_checkpoint(content)
+        assert space.places == places
+        assert not model.built
+    with pytest.raises(ValueError, match="The checkpoint is damaged: give one"):
+        lm.TaskReptile(space=space).on_load_checkpoint(
+            {**whole, TASKS_KEY: whole[TASKS_KEY] | {"shape": ["tokens", 2**50, 8]}}
+        )
 
 
 class Malice:

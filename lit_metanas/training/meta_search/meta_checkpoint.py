@@ -136,11 +136,29 @@ def check_fits(checkpoint: Shaped, space: SearchSpace, shape: Shape) -> None:
     Raises:
         ValueError: it was made for other images or for another space.
     """
+    check_input_shape(checkpoint, shape)
+    check_candidates(checkpoint, space)
+
+
+def check_input_shape(checkpoint: Shaped, shape: Shape) -> None:
+    """Compare the shape of a checkpoint's inputs with another.
+
+    Raises:
+        ValueError: they differ.
+    """
     if not same_shape(checkpoint.shape, shape):
         raise ValueError(
             f"The checkpoint is for {describe_shape(checkpoint.shape)}, the model for {describe_shape(shape)}: use the "
             "checkpoint's shape."
         )
+
+
+def check_candidates(checkpoint: Shaped, space: SearchSpace) -> None:
+    """Compare a checkpoint's candidates with those of a space.
+
+    Raises:
+        ValueError: the space has others.
+    """
     for choice in space.choices:
         theirs = checkpoint.labels.get(choice.name)
         if theirs is None or not set(choice.labels) <= set(theirs):
