@@ -11,12 +11,15 @@ from optuna.storages import BaseStorage, RDBStorage
 from sqlalchemy.engine import make_url
 
 from lit_metanas.io.files import own_path
-from lit_metanas.io.text import number_of
+from lit_metanas.io.text import number_of, printable
 from lit_metanas.records.record import SearchRecord
 from lit_metanas.records.record_lines import read_record_lines, write_record_lines
 from lit_metanas.searchers.query.study import open_storage, quiet_optuna
 from lit_metanas.searchers.query.study_record import add_study, record_of
 from lit_metanas.spaces.choice_space import PREFIX, ChoiceSpace
+
+LONGEST_REASON = 300
+"""Characters of why a study is left out, which others may have written."""
 
 
 def records(
@@ -75,7 +78,7 @@ def _export(storage: BaseStorage, path: Path, begin: str, prefix: str, space: Ch
         try:
             found.append(record_of(optuna.load_study(study_name=name, storage=storage), space, prefix=prefix))
         except ValueError as error:
-            refused.append(str(error).rstrip("."))
+            refused.append(printable(str(error), LONGEST_REASON).rstrip("."))
     if not found:
         raise ValueError(f"The storage has no study that can be written: {refused[0]}.")
     for reason in refused:

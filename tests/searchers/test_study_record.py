@@ -282,6 +282,17 @@ def test_a_study_whose_name_is_no_text_is_left_out(tmp_path, capsys):
     assert capsys.readouterr().out.startswith("1 search of 1 task, 2 trials,")
 
 
+def test_a_long_reason_is_cut(tmp_path, capsys):
+    with quiet_optuna():
+        search(storage=storage_of(tmp_path), budget=Budget(queries=2), study="random")
+    (file,) = tmp_path.glob("*.db")
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("UPDATE trials SET datetime_start = ?", ["x" * 2000])
+    error = refusal(capsys, f"--storage={storage_of(tmp_path)}", f"--write={tmp_path}/lines.jsonl")
+    assert "The storage has no study that can be written: " in error
+    assert len(error) < 500
+
+
 def test_the_dashboard_shows_what_was_imported():
     dashboard = pytest.importorskip("optuna_dashboard", reason="optuna-dashboard is not installed")
     failures = {"1": "", "2": "lost"}
