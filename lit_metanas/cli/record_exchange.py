@@ -10,6 +10,7 @@ import optuna
 from optuna.storages import BaseStorage, RDBStorage
 from sqlalchemy.engine import make_url
 
+from lit_metanas.cli.errors import LONGEST_REASON
 from lit_metanas.io.files import own_path
 from lit_metanas.io.text import number_of, printable
 from lit_metanas.records.record import SearchRecord
@@ -17,9 +18,6 @@ from lit_metanas.records.record_lines import read_record_lines, write_record_lin
 from lit_metanas.searchers.query.study import open_storage, quiet_optuna
 from lit_metanas.searchers.query.study_record import add_study, record_of
 from lit_metanas.spaces.choice_space import PREFIX, ChoiceSpace
-
-LONGEST_REASON = 300
-"""Characters of why a study is left out, which others may have written."""
 
 
 def records(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import asdict, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -59,7 +60,6 @@ class TrainingEstimator(Estimator):
         self.recipe = recipe or Recipe()
         self.val = validation_part(task)
         self._start = None if start is None else read_task_start(start)
-        self._initial = self._initial_weights()
 
     @property
     def settings(self) -> Mapping[str, float | int | str | bool]:
@@ -113,7 +113,8 @@ class TrainingEstimator(Estimator):
         cost = replace(self.cost(architecture, fidelity), steps=spent.steps)
         return Score(value, cost, overlay(weights, self.space.supernet_weights(child.network)))
 
-    def _initial_weights(self) -> dict[str, Tensor]:
+    @cached_property
+    def _initial(self) -> dict[str, Tensor]:
         """Those of the checkpoint, or fresh ones, on the task's device."""
         if self._start is None:
             weights = fresh_weights(self.space, self.task.shape, self.seed)
