@@ -60,6 +60,8 @@ class TrainingEstimator(Estimator):
         self.recipe = recipe or Recipe()
         self.val = validation_part(task)
         self._start = None if start is None else read_task_start(start)
+        if self._start is not None:
+            self._initial  # noqa: B018 (what does not fit is refused before a search begins)
 
     @property
     def settings(self) -> Mapping[str, float | int | str | bool]:
