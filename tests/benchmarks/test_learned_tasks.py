@@ -215,6 +215,7 @@ def test_regrets_are_those_of_the_best_by_validation_so_far(benchmark):
     assert module.arrivals({"x": module.regrets(orders[..., :1], val, test)})["x"][0] in (None, 1.0)
 
 
+@pytest.mark.slow
 def test_the_whole_way_from_a_pool_to_regrets(benchmark, plan, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     module, pools = benchmark("learned_tasks"), benchmark("learned_pool")

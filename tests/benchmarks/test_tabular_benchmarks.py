@@ -69,6 +69,7 @@ def plain_best(module, name, seed, queries):
     return max(value for _, value in tried)
 
 
+@pytest.mark.slow
 def test_searchers_agree_with_plain_loops_and_evolution_is_better(benchmark_module):
     module = benchmark_module("plain_search")
     searchers = benchmark_module("query_searchers")

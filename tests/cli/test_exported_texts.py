@@ -52,7 +52,9 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.parametrize("decoder", ["gru", "attention", "conv"])
+@pytest.mark.parametrize(
+    "decoder", ["attention", *(pytest.param(each, marks=pytest.mark.slow) for each in ("gru", "conv"))]
+)
 def test_a_program_writes_what_the_network_writes(decoder: str) -> None:
     child = exported(decoder, seed=1)
     found = lm.load_exported("out")

@@ -115,6 +115,7 @@ def assert_told_once(server: Server, sentence: str) -> None:
     assert told == [f"lit-metanas: {sentence}"]
 
 
+@pytest.mark.slow
 def test_terminated_in_the_middle_of_epochs(
     server: Server, whole: Callable[[str], tuple[dict[str, Any], float]]
 ) -> None:

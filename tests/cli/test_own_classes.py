@@ -71,51 +71,59 @@ def test_the_package_is_a_program() -> None:
     assert done.returncode == 0
 
 
-@pytest.mark.parametrize(
-    ("module", "text", "cause", "debug"),
-    [
-        (
-            "lacks",
+FAILING = {
+    "0": {
+        "lacks": (
             "import os\nimport no_such_module",
             "ModuleNotFoundError: No module named 'no_such_module', lacks.py",
-            "0",
         ),
-        (
-            "lacks_own",
+        "unclosed": ("class Small(", "SyntaxError: '(' was never closed (unclosed.py, line 1)"),
+        "untorch": ("import torch\ntorch.nothing", "AttributeError: module 'torch' has no attribute 'nothing'"),
+    },
+    "1": {
+        "lacks_own": (
             "from lacks_own2 import x",
             "ModuleNotFoundError: No module named 'lacks_own2', lacks_own.py",
-            "1",
         ),
-        ("unclosed", "class Small(", "SyntaxError: '(' was never closed (unclosed.py, line 1)", "0"),
-        ("unnamed", "\nx = undefined", "NameError: name 'undefined' is not defined, unnamed.py, line 2", "1"),
-        ("untorch", "import torch\ntorch.nothing", "AttributeError: module 'torch' has no attribute 'nothing'", "0"),
-        ("uncommon", "raise RuntimeError('the moon')", "RuntimeError: the moon, uncommon.py, line 1", "1"),
-    ],
-)
+        "unnamed": ("\nx = undefined", "NameError: name 'undefined' is not defined, unnamed.py, line 2"),
+        "uncommon": ("raise RuntimeError('the moon')", "RuntimeError: the moon, uncommon.py, line 1"),
+    },
+}
+"""Modules that cannot be imported, with the cause, without and with tracebacks."""
+
+
+@pytest.mark.parametrize("debug", FAILING)
 def test_a_module_that_fails_is_told_with_its_cause(
-    module: str, text: str, cause: str, debug: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    debug: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LIT_METANAS_DEBUG", debug)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    space = own(tmp_path, module, text)
-    (tmp_path / "mine.yaml").write_text(f"base: {FIT[2]}\nmodel: {{init_args: {{space: {{class_path: {space}}}}}}}\n")
     code = "import sys; sys.path.pop(0); from lit_metanas.cli.command_line import main\nfor words in {}: main(words)"
     if debug == "1":
         code = code.replace(
             "main(words)", "\n  try: main(words)\n  except Exception as error: print(error, file=sys.stderr)"
         )
-    (tmp_path / "alone.yaml").write_text(f"class_path: {space}")
-    given = [
-        [*FIT, "--model.space", space],
-        [*FIT, f"--model={space}"],
-        ["fit", "-c", "mine.yaml"],
-        [*FIT, "--model.space", "alone.yaml"],
-    ]
+    given, spaces = [], {}
+    for module, (text, _) in FAILING[debug].items():
+        space = spaces[module] = own(tmp_path, module, text)
+        named = f"{{class_path: {space}}}"
+        (tmp_path / f"{module}_fit.yaml").write_text(f"base: {FIT[2]}\nmodel: {{init_args: {{space: {named}}}}}\n")
+        (tmp_path / f"{module}_alone.yaml").write_text(f"class_path: {space}")
+        given += [
+            [*FIT, "--model.space", space],
+            [*FIT, f"--model={space}"],
+            ["fit", "-c", f"{module}_fit.yaml"],
+            [*FIT, "--model.space", f"{module}_alone.yaml"],
+        ]
     done = subprocess.run([sys.executable, "-c", code.format(given)], capture_output=True, text=True)
-    told = [line for line in done.stderr.splitlines() if "cannot be imported (" in line]
-    assert len(told) == 4, done.stderr
-    assert all(cause in line and f"names '{space}'" in line and "NestedArg" not in line for line in told), told
-    assert [line.split("'")[1] for line in told] == ["model.space", "model", "mine.yaml", "alone.yaml"]
+    for module, (_, cause) in FAILING[debug].items():
+        space = spaces[module]
+        own_lines = [line for line in done.stderr.splitlines() if f"names '{space}'" in line]
+        told = [line for line in own_lines if "cannot be imported (" in line]
+        assert len(told) == 4, done.stderr
+        assert all(cause in line and "NestedArg" not in line for line in told), told
+        places = ["model.space", "model", f"{module}_fit.yaml", f"{module}_alone.yaml"]
+        assert [line.split("'")[1] for line in told] == places
 
 
 FAULTY = """

@@ -51,6 +51,7 @@ def test_each_page_opens_with_what_the_reader_will_be_able_to_do(page: Path) -> 
     assert paragraphs[0].startswith(("After this page", "Meta-learned neural architecture search")), paragraphs[0]
 
 
+@pytest.mark.slow
 def test_the_figures_can_be_drawn_again(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, DOCS / "figures", tmp_path], check=True, env=environment, timeout=600)

@@ -46,7 +46,7 @@ runpy.run_path(sys.argv.pop(1), run_name="__main__")
 """
 
 
-@pytest.mark.parametrize("shape", [(1, 12, 12), (3, 12, 10)])
+@pytest.mark.parametrize("shape", [pytest.param((1, 12, 12), marks=pytest.mark.slow), (3, 12, 10)])
 def test_torch_and_pillow_alone_classify_as_predict_does(shape: tuple[int, int, int], tmp_path: Path) -> None:
     (script,) = (block for block in blocks(ROOT / "docs/tutorials/own_images.md") if block.rest == "classify.py")
     assert len(script.code.replace("\n\n", "\n").splitlines()) <= 8

@@ -205,7 +205,7 @@ import sys
 from lit_metanas.records import merge_results, read_results
 from dataclasses import replace
 (row,) = read_results(sys.argv[1])
-for number in range(100):
+for number in range(50):
     merge_results(sys.argv[2], [replace(row, method=f"{sys.argv[3]}-{number}")])
 """
 
@@ -217,5 +217,5 @@ def test_no_row_is_lost_where_two_processes_merge(tmp_path):
     commands = [[sys.executable, "-c", MERGE, str(seed), str(shared), name] for name in names]
     processes = [subprocess.Popen(command) for command in commands]
     assert [process.wait(timeout=600) for process in processes] == [0, 0]
-    expected = {f"{name}-{number}" for name in names for number in range(100)}
+    expected = {f"{name}-{number}" for name in names for number in range(50)}
     assert {row.method for row in read_results(shared)} == expected

@@ -92,6 +92,7 @@ print(told(found.record))
 """
 
 
+@pytest.mark.slow
 def test_processes_together_never_overdraw(tmp_path):
     storage = f"sqlite:///{tmp_path}/studies.db"
     paths = os.pathsep.join([str(Path(query_toys.__file__).parent), *sys.path])

@@ -53,7 +53,10 @@ SPACES = {
 }
 
 
-@pytest.mark.parametrize("name", SPACES)
+# The other networks of DARTS take as long, and have a classifier more.
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name == "DARTS" else name for name in SPACES]
+)
 def test_every_space_passes(name):
     before = torch.get_rng_state()
     check_space(SPACES[name])
@@ -63,7 +66,13 @@ def test_every_space_passes(name):
 
 @pytest.mark.parametrize(
     ("name", "seed"),
-    [("layered, all open", 1), ("mobile, blocks skipped", 2), ("macro", 1), ("MetaNAS", 2), ("NAS-Bench-101", 1)],
+    [
+        ("layered, all open", 1),
+        ("mobile, blocks skipped", 2),
+        ("macro", 1),
+        pytest.param("MetaNAS", 2, marks=pytest.mark.slow),
+        ("NAS-Bench-101", 1),
+    ],
 )
 def test_they_pass_for_other_images_classes_and_seeds(name, seed):
     check_space(SPACES[name], shape=(3, 13, 10), way=3, seed=seed)
