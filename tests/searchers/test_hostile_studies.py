@@ -307,6 +307,13 @@ def test_a_trial_without_its_value_is_named(storage: str, tmp_path: Path) -> Non
         search(storage=storage, budget=Budget(queries=5))
 
 
+def test_a_parameter_whose_name_is_no_text_is_told(storage: str, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "studies.db")) as connection, connection:
+        connection.execute("update trial_params set param_name = null where rowid = 1")
+    with pytest.raises(ValueError, match=r"^Trial 0 has attributes .* \(the name of a parameter is no text\): give an"):
+        search(storage=storage, budget=Budget(queries=5))
+
+
 def test_passwords_are_shown_nowhere() -> None:
     address = "postgresql+psycopg://me:s3cret@data:5432/studies"
     shown = "postgresql+psycopg://me:***@data:5432/studies"

@@ -132,6 +132,8 @@ class Kept:
             scored = trial.state == TrialState.COMPLETE
             if (scored and not trial.values) or not all(isinstance(value, float | int) for value in trial.values or ()):
                 raise ValueError("its value is not a number")
+            if not all(isinstance(name, str) for name in trial.params):
+                raise ValueError("the name of a parameter is no text")
         except ValueError as error:
             raise ValueError(
                 f"Trial {trial.number} has attributes that cannot be read ({error}): give another storage, or another "
