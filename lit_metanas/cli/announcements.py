@@ -17,7 +17,7 @@ from torch import Tensor
 from lit_metanas.callbacks import EpisodeProgressBar, Searched, Tested
 from lit_metanas.callbacks.progress_bar import trained_share
 from lit_metanas.io.text import duration, number_of, printable, rough, with_prefix
-from lit_metanas.records.result_files import best_network, kept_networks
+from lit_metanas.records.result_files import EXPORT, best_network, kept_networks
 from lit_metanas.records.rows import ResultRow
 from lit_metanas.records.statistics import Interval, percent, t_interval
 
@@ -158,7 +158,8 @@ def end_of_search(module: LightningModule) -> list[str]:
     lines = [f"search: {what}. Results are in {folder}."]
     if exports is not None:
         folders = [exports.folder(row.task_id, row.method) for row in rows]
-        best = best_network([one for one in kept_networks(module.directory) if one.folder in folders])
+        kept = [one for one in kept_networks(module.directory) if one.folder in folders and one.has(EXPORT)]
+        best = best_network(kept)
         network = _short(folders[0] if best is None else best.folder)
         lines.append(_next(*predict_command(network)))
     else:

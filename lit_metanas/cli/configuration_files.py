@@ -13,8 +13,9 @@ from pathlib import Path
 
 import yaml
 
-from lit_metanas.cli.errors import UsageError, shorten
+from lit_metanas.cli.errors import UsageError
 from lit_metanas.cli.verbs import KEYS, MODELS, TRAINER_VERBS
+from lit_metanas.io.text import shorten
 from lit_metanas.io.yaml_files import YAMLLimit, parse_yaml, read_yaml
 
 TRAINER_KEYS = ("model", "data", "trainer", "ckpt_path", "seed_everything")

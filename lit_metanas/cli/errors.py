@@ -18,7 +18,7 @@ from pathlib import Path
 import yaml
 
 import lit_metanas
-from lit_metanas.io.text import nearest
+from lit_metanas.io.text import nearest, shorten
 from lit_metanas.io.yaml_files import parse_yaml, places_of
 
 LONGEST_REASON = 200
@@ -36,11 +36,6 @@ def near_miss(word: str, candidates: Iterable[str]) -> str:
     """``: did you mean 'x'?``, or a full stop where nothing is near."""
     near = nearest(word, candidates)
     return "." if near is None else f": did you mean '{near}'?"
-
-
-def shorten(text: str, longest: int = 80) -> str:
-    """A text that is short enough for a sentence."""
-    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def is_from_checkpoint(error: BaseException) -> bool:

@@ -22,9 +22,9 @@ from lit_metanas.cli.configuration_files import (
     named_files,
     yaml_files,
 )
-from lit_metanas.cli.errors import LONGEST_REASON, RefusedPlace, UsageError, last_name, near_miss, shorten
+from lit_metanas.cli.errors import LONGEST_REASON, RefusedPlace, UsageError, last_name, near_miss
 from lit_metanas.cli.verbs import KEYS, TRAINER_VERBS, VERBS
-from lit_metanas.io.text import nearest
+from lit_metanas.io.text import nearest, shorten
 
 
 def usage_error(error: Exception, args: Sequence[str], keys: Iterable[str] = (), verb: str = "") -> UsageError:

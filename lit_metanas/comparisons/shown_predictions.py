@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lit_metanas.io.text import shorten
 from lit_metanas.records.shown_prediction import ShownPrediction
 from lit_metanas.tasks.inputs import step_mask, trim_steps
 from lit_metanas.tasks.task import Task
@@ -36,7 +37,12 @@ def shown_predictions(
     inputs = task.test.inputs[places.to(task.test.inputs.device)].cpu()
     words = [task.goal.show(each, inputs, task) for each in (said, meant)]
     return tuple(
-        ShownPrediction(said=_cut(own), meant=_cut(wanted), right=one == other, **_example(task, row))
+        ShownPrediction(
+            said=shorten(own, LONGEST_SHOWN),
+            meant=shorten(wanted, LONGEST_SHOWN),
+            right=one == other,
+            **_example(task, row),
+        )
         for row, own, wanted, one, other in zip(inputs, *words, said, meant, strict=True)
     )
 
@@ -44,7 +50,8 @@ def shown_predictions(
 def _example(task: Task, row: Tensor) -> dict[str, Any]:
     """One input, as a text or as a picture."""
     if row.dim() == 1:
-        return {"example": _cut(" ".join(map(str, row.tolist())) if task.preprocessing is None else _text(task, row))}
+        text = " ".join(map(str, row.tolist())) if task.preprocessing is None else _text(task, row)
+        return {"example": shorten(text, LONGEST_SHOWN)}
     if row.dim() == 2:
         return {"picture": _rows(_heat(row).unsqueeze(2))}
     pixels = row.float().mul(255).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0)
@@ -66,10 +73,6 @@ def _heat(row: Tensor) -> Tensor:
         return torch.zeros(1, 1, dtype=torch.uint8)
     low, high = series.min(), series.max()
     return ((series - low) / (high - low).clamp(min=1e-9) * 255).round().to(torch.uint8).flip(0)
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 1]}…"
 
 
 def _rows(pixels: Tensor) -> tuple[str, ...]:

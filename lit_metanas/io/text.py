@@ -82,6 +82,11 @@ def printable(text: str, longest: int | None = None) -> str:
     return f"{shown[:-1]}…" if longest is not None and len(text) > longest else shown
 
 
+def shorten(text: str, longest: int = 80) -> str:
+    """A text that is short enough for a sentence."""
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
 def duration(seconds: float) -> str:
     """``0 s`` (below 5 ms), ``0.42 s``, ``12 s``, ``3.4 min``, ``2.1 h``."""
     if seconds < 0.005:

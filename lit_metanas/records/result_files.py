@@ -169,27 +169,30 @@ def merge_architectures(path: str | os.PathLike[str], rows: Iterable[Architectur
         write_architectures(path, _merge(kept, list(rows)))
 
 
+EXPORT, PREDICTIONS = "model.json", "predictions.json"
+"""Files of a kept network: of its export, and what it says of some test examples."""
+
+
 class KeptNetwork(NamedTuple):
     """A chosen network whose files are kept: its row, and their folder, which ``predict`` takes if it was exported."""
 
     row: ArchitectureRow
     folder: Path
 
+    def has(self, file: str) -> bool:
+        """Whether a file of this name is in its folder."""
+        return (self.folder / file).is_file()
 
-EXPORT, PREDICTIONS = "model.json", "predictions.json"
-"""Files of a kept network: of its export, and what it says of some test examples."""
 
-
-def kept_networks(directory: Path, file: str = EXPORT) -> list[KeptNetwork]:
-    """The networks of a search's ``architectures.json``, which may be absent, that have a file, in its order.
+def kept_networks(directory: Path) -> list[KeptNetwork]:
+    """The networks of a search's ``architectures.json``, which may be absent, whose weights were kept, in its order.
 
     Raises:
         ValueError: ``architectures.json`` is damaged.
     """
     chosen = directory / "architectures.json"
-    rows = [row for row in read_architectures(chosen) if row.weights] if chosen.is_file() else []
-    found = [KeptNetwork(row, (directory / row.weights).parent) for row in rows]
-    return [network for network in found if (network.folder / file).is_file()]
+    rows = read_architectures(chosen) if chosen.is_file() else []
+    return [KeptNetwork(row, (directory / row.weights).parent) for row in rows if row.weights]
 
 
 def best_network(networks: Sequence[KeptNetwork]) -> KeptNetwork | None:

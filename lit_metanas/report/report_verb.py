@@ -20,6 +20,7 @@ from lit_metanas.io.text import number_of, printable
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import Trial
 from lit_metanas.records.result_files import (
+    EXPORT,
     PREDICTIONS,
     KeptNetwork,
     best_network,
@@ -102,7 +103,9 @@ def report(
         architectures: architectures.json, whose architectures are drawn; if not given, those of the exported networks.
         next_step: command to suggest at the end; if not given, one that uses the best of the exported networks.
     """
-    networks = [one for parent in dict.fromkeys(Path(path).parent for path in results) for one in kept_networks(parent)]
+    kept = [one for parent in dict.fromkeys(Path(path).parent for path in results) for one in kept_networks(parent)]
+    networks = [one for one in kept if one.has(EXPORT)]
+    shown = [one for one in kept if one.has(PREDICTIONS)]
     made = write_report(
         own_path(output, "output"),
         [row for path in results for row in read_results(path)],
@@ -111,7 +114,7 @@ def report(
         history=None if probabilities is None else ProbabilityHistory.read(probabilities),
         architectures=[one.row for one in networks] if architectures is None else read_architectures(architectures),
         networks=networks,
-        looked_at=_looked_at(results),
+        looked_at=best_network(shown) or next(iter(shown), None),
     )
     console = Console()
     for table in made.tables:
@@ -195,13 +198,6 @@ def write_report(
 
 PREDICTED = "predictions.png"
 """The figure of what a network says of some test examples."""
-
-
-def _looked_at(results: Sequence[str]) -> KeptNetwork | None:
-    """The best network by validation among those whose predictions are kept; the first where no score is known."""
-    parents = dict.fromkeys(Path(path).parent for path in results)
-    networks = [network for parent in parents for network in kept_networks(parent, PREDICTIONS)]
-    return best_network(networks) or next(iter(networks), None)
 
 
 def _show_predictions(folder: Path, network: KeptNetwork | None) -> str:

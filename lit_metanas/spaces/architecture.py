@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isclose
 from numbers import Real
@@ -124,6 +124,30 @@ def check_positive(space: str, numbers: Mapping[str, int]) -> None:
     for what, number in numbers.items():
         if number < 1:
             raise ValueError(f"{space}: {what} is {number}; give at least 1.")
+
+
+def check_known(space: str, argument: str, labels: Iterable[str], known: Collection[str]) -> None:
+    """Refuse labels of an argument that a space does not know.
+
+    Raises:
+        ValueError: there is one.
+    """
+    for label in labels:
+        if label not in known:
+            near = nearest(str(label), known)
+            hint = f"did you mean '{near}'?" if near else f"use {', '.join(known)}."
+            raise ValueError(f"{space}: unknown label '{label}' of '{argument}': {hint}")
+
+
+def check_dropouts(space: str, rates: Iterable[float]) -> None:
+    """Refuse rates of dropout that are none.
+
+    Raises:
+        ValueError: there is one.
+    """
+    for rate in rates:
+        if not 0 <= rate < 1:
+            raise ValueError(f"{space}: dropout {rate} is not a probability below 1: use for instance 0.2.")
 
 
 def check_labels(

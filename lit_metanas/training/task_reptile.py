@@ -32,7 +32,7 @@ from lit_metanas.training.task_start import (
     resumable_start,
     start_entry,
 )
-from lit_metanas.training.trainers import check_end, validate_anew
+from lit_metanas.training.trainers import check_end, refuse_scaled_losses, validate_anew
 
 
 class TaskReptile(LightningModule):
@@ -204,8 +204,7 @@ class TaskReptile(LightningModule):
             ValueError: neither the module nor the trainer has an end, or the trainer scales losses.
         """
         check_end(self.trainer, self)
-        if getattr(self.trainer.precision_plugin, "scaler", None) is not None:
-            raise ValueError("Precision 16-mixed scales losses, TaskReptile does not: use bf16-mixed or 32-true.")
+        refuse_scaled_losses(self.trainer, "TaskReptile does")
         self.account.begin()
         self.trainer.should_stop |= self._is_finished
 

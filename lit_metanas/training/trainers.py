@@ -186,6 +186,20 @@ class Trainer(pytorch.Trainer):
         self.predict(model, datamodule=datamodule, return_predictions=False, ckpt_path=ckpt_path)
 
 
+def refuse_scaled_losses(trainer: pytorch.Trainer, what: str) -> None:
+    """Refuse a precision that scales losses, where gradients are made by hand.
+
+    Args:
+        trainer: any.
+        what: does not scale them.
+
+    Raises:
+        ValueError: the trainer does.
+    """
+    if getattr(trainer.precision_plugin, "scaler", None) is not None:
+        raise ValueError(f"Precision 16-mixed scales losses, {what} not: use bf16-mixed or 32-true.")
+
+
 def check_end(trainer: pytorch.Trainer, model: LightningModule, *, timed: bool = False) -> None:
     """Look whether something ends a training, before it begins.
 

@@ -88,7 +88,7 @@ def test_a_search_leaves_predictions_and_its_report_shows_them(tmp_path, kind, c
     trainer = lm.Trainer(accelerator="cpu", logger=False, enable_progress_bar=False)
     loader = torch.utils.data.DataLoader([task], batch_size=None, collate_fn=lambda one: one)
     trainer.predict(comparison, loader)
-    (network,) = kept_networks(tmp_path / "search", "predictions.json")
+    (network,) = kept_networks(tmp_path / "search")
     shown = lm.read_predictions(network.folder / "predictions.json")
     weights = torch.load(network.folder / "weights.pt", weights_only=True)
     child = space.child(network.row.architecture, task.shape, task.way, None)

@@ -54,8 +54,9 @@ from typing import Literal, Self
 from jsonargparse.typing import register_type
 
 from lit_metanas import __version__
-from lit_metanas.cli.errors import UsageError, near_miss, shorten
+from lit_metanas.cli.errors import UsageError, near_miss
 from lit_metanas.cli.verbs import TRAINER_VERBS, VERBS
+from lit_metanas.io.text import shorten
 
 WORD = re.compile(r"\{(\w+)\}")
 """A name in braces, which a word replaces."""

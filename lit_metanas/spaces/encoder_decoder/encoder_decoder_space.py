@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 
-from lit_metanas.io.text import nearest
-from lit_metanas.spaces.architecture import Architecture, check_positive, restrict
+from lit_metanas.spaces.architecture import Architecture, check_dropouts, check_known, check_positive, restrict
 from lit_metanas.spaces.body_networks import BodySupernet
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.encoder_decoder.decoder import CAUSAL
@@ -167,20 +166,14 @@ class EncoderDecoderSpace(SearchSpace):
             ("decoders", layout.operations, tuple(CAUSAL)),
             ("tied", layout.tied, TIED),
         ):
-            for label in given:
-                if label not in known:
-                    near = nearest(str(label), known)
-                    hint = f"did you mean '{near}'?" if near else f"use {', '.join(known)}."
-                    raise ValueError(f"{self.name}: unknown label '{label}' of '{argument}': {hint}")
+            check_known(self.name, argument, given, known)
         numbers = {"decoder_depths": layout.depths, "crosses": layout.crosses, "decoder_dropouts": layout.dropouts}
         for argument, found in {**numbers, "decoders": layout.operations, "tied": layout.tied}.items():
             if not found:
                 raise ValueError(f"{self.name}: '{argument}' is empty: give one at least.")
         least = {"the least decoder depth": min(layout.depths), "the least of 'crosses'": min(layout.crosses)}
         check_positive(self.name, {**least, "heads": layout.heads, "target_steps": layout.steps})
-        for rate in layout.dropouts:
-            if not 0 <= rate < 1:
-                raise ValueError(f"{self.name}: dropout {rate} is not a probability below 1: use for instance 0.2.")
+        check_dropouts(self.name, layout.dropouts)
         encoder = self.encoder.layout
         if encoder.readouts != ("each",) or encoder.questions["pool"] != ("none",):
             raise ValueError(

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import get_args
 
-from lit_metanas.io.text import nearest
-from lit_metanas.spaces.architecture import check_positive, restrict
+from lit_metanas.spaces.architecture import check_dropouts, check_known, check_positive, restrict
 from lit_metanas.spaces.body_networks import BodySupernet
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.operations import ACTIVATIONS, POOLS, SKIPS
@@ -151,11 +150,7 @@ class SequenceSpace(SearchSpace):
 
     def _check(self, argument: str, labels: Sequence[str], known: Collection[str]) -> tuple[str, ...]:
         """The labels, if they are known, and there is one at least."""
-        for label in labels:
-            if label not in known:
-                near = nearest(str(label), known)
-                hint = f"did you mean '{near}'?" if near else f"use {', '.join(known)}."
-                raise ValueError(f"{self.name}: unknown label '{label}' of '{argument}': {hint}")
+        check_known(self.name, argument, labels, known)
         if not labels:
             raise ValueError(f"{self.name}: '{argument}' is empty: use {', '.join(known)}.")
         return tuple(labels)
@@ -170,9 +165,7 @@ class SequenceSpace(SearchSpace):
         for what, numbers in (("depths", layout.depths), ("widths", layout.widths), ("dropouts", dropouts)):
             if not numbers:
                 raise ValueError(f"{self.name}: '{what}' is empty: give one at least.")
-        for rate in dropouts:
-            if not 0 <= rate < 1:
-                raise ValueError(f"{self.name}: dropout {rate} is not a probability below 1: use for instance 0.2.")
+        check_dropouts(self.name, dropouts)
         operations = layout.questions["operation"]
         parts = {"gru": 2, "attention_2": 2, "attention_4": 4}
         for width in layout.widths:

@@ -15,7 +15,7 @@ from lit_metanas.tasks.source import Subset
 from lit_metanas.tasks.text.characters import Characters
 from lit_metanas.tasks.text.phrase_languages import script_of
 from lit_metanas.tasks.text.words import TextPreprocessing, check_range
-from lit_metanas.tasks.translation.pair_tasks import PairTasks, meta_subsets
+from lit_metanas.tasks.translation.pair_tasks import PairTasks, check_source_language, meta_subsets
 from lit_metanas.tasks.translation.text_pairs import Parts, TextPair
 from lit_metanas.tasks.translation.translation_objective import TextMetric
 
@@ -99,10 +99,8 @@ class NumberWords(PairTasks):
                 f"largest = {largest}: ask for fewer, or raise it."
             )
         languages = spelled_languages(script)
-        if source != DIGITS and source not in spelled_languages(None):
-            near = nearest(source, [DIGITS, *spelled_languages(None)])
-            hint = f"did you mean '{near}'?" if near else f"give '{DIGITS}' or a language's code, such as 'en'."
-            raise ValueError(f"NumberWords: there is no source '{source}': {hint}")
+        fix = f"give '{DIGITS}' or a language's code, such as 'en'."
+        check_source_language("NumberWords", source, [DIGITS, *spelled_languages(None)], fix)
         names = meta_subsets(
             [language for language in languages if language != source],
             meta_val,

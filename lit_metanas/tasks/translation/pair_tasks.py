@@ -8,7 +8,7 @@ from functools import cached_property
 
 from torch import Tensor
 
-from lit_metanas.io.text import number_of
+from lit_metanas.io.text import nearest, number_of
 from lit_metanas.tasks.inputs import PADDING, Shape
 from lit_metanas.tasks.source import SUBSETS, Subset
 from lit_metanas.tasks.splits import class_subsets
@@ -207,3 +207,15 @@ def meta_subsets(
         listed = {*(meta_val or ()), *(meta_test or ())}
         lists["train"] = [name for name in names if name not in listed]
     return class_subsets(names, lists, fractions=fractions, seed=seed, owner=owner, place=place, noun=noun)
+
+
+def check_source_language(owner: str, source: str, known: Sequence[str], fix: str) -> None:
+    """Refuse a source that is not known.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if source not in known:
+        near = nearest(source, known)
+        hint = f"did you mean '{near}'?" if near else fix
+        raise ValueError(f"{owner}: there is no source '{source}': {hint}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from lit_metanas.io.packages import import_extra
-from lit_metanas.io.text import nearest
 from lit_metanas.tasks.sampling import MOST_TASKS
 from lit_metanas.tasks.source import SUBSETS, Subset
 from lit_metanas.tasks.text.characters import Characters
@@ -17,7 +16,7 @@ from lit_metanas.tasks.text.phrase_languages import (
     languages,
 )
 from lit_metanas.tasks.text.words import TextPreprocessing, check_range
-from lit_metanas.tasks.translation.pair_tasks import PairTasks, meta_subsets
+from lit_metanas.tasks.translation.pair_tasks import PairTasks, check_source_language, meta_subsets
 from lit_metanas.tasks.translation.text_pairs import Parts, TextPair, TextShares, text_key
 from lit_metanas.tasks.translation.translation_objective import TextMetric
 
@@ -106,10 +105,8 @@ class PhrasePairs(PairTasks):
                 f"PhrasePairs: no language is written in the script '{script}': give a code of ISO 15924, such as "
                 "'Latn'."
             )
-        if source not in known and source not in (every := languages()):
-            near = nearest(source, every)
-            hint = f"did you mean '{near}'?" if near else "give a language's code, such as 'en'."
-            raise ValueError(f"PhrasePairs: there is no source '{source}': {hint}")
+        if source not in known:
+            check_source_language("PhrasePairs", source, languages(), "give a language's code, such as 'en'.")
         names = meta_subsets(
             [language for language in known if language != source],
             meta_val,

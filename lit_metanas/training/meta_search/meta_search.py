@@ -34,7 +34,7 @@ from lit_metanas.tasks.task import Episode
 from lit_metanas.training.architecture_logits import ArchitectureSchedule, fixed_labels
 from lit_metanas.training.collectives import outer_mean
 from lit_metanas.training.meta_search.meta_learned import MetaLearned
-from lit_metanas.training.trainers import check_end
+from lit_metanas.training.trainers import check_end, refuse_scaled_losses
 
 LOG_INTERVAL = 0.5
 """Seconds after which a step's loss is logged though no logger asks for it, so that progress bars have a recent one."""
@@ -200,8 +200,7 @@ class MetaSearch(MetaLearned):
             ValueError: neither the module nor the trainer has an end, or the trainer scales losses.
         """
         check_end(self.trainer, self)
-        if getattr(self.trainer.precision_plugin, "scaler", None) is not None:
-            raise ValueError("Precision 16-mixed scales losses, meta-gradients do not: use bf16-mixed or 32-true.")
+        refuse_scaled_losses(self.trainer, "meta-gradients do")
         self.account.begin()
         self.trainer.should_stop |= self._is_finished
 
