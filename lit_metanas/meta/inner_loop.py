@@ -141,8 +141,7 @@ class InnerLoop(ABC):
         learner, episode, noise = adaptation.learner, adaptation.episode, adaptation.noise
         end = self.progress(self.steps, adaptation.progress)
         mixture = learner.mixture(parameters.logits, noise, self.steps, end)
-        state = learner.conclude(parameters, episode, noise, mixture)
-        return state, learner.scores(state, episode, noise, mixture)
+        return learner.judge(parameters, episode, noise, mixture)
 
     def support_images(self, episode: Episode, step: int) -> int:
         """How many support images ``step`` embeds, with repetition: for the account."""

@@ -159,7 +159,8 @@ class Learner:
         head: features to scores.
         batch_norm: ``transductive`` normalises queries by their own batch, ``support`` by the support set under the
             adapted parameters, ``running`` normalises everything by ``statistics``.
-        statistics: for ``running``; None (in training) normalises each batch by itself.
+        statistics: for ``running``; None (in training) normalises a task by itself: support and query set together
+            where a head compares them, as Snell et al.'s code does, else each of them.
 
     Example:
         >>> import torch
@@ -272,6 +273,24 @@ class Learner:
             dropout = noise_row(noise.support, -1) if noise.query else None
             features = self.features(parameters.weights, inputs, mixture, noise=dropout, record=record)
         return Adapted(parameters, features, record or {})
+
+    def judge(
+        self, parameters: Parameters, episode: Episode, noise: TaskNoise, mixture: Mixture
+    ) -> tuple[Adapted, Tensor]:
+        """The state that an adapted tree leads to, and its scores of the query set, shape ``(queries, way)``.
+
+        Support and query set are embedded together, which is faster, where neither is normalised by itself.
+        """
+        if self.batch_norm != "running" or not self.head.compares or (noise.query and not noise.support):
+            state = self.conclude(parameters, episode, noise, mixture)
+            return state, self.scores(state, episode, noise, mixture)
+        support, query = episode.support, episode.query
+        dropout = {name: torch.cat([noise.support[name][-1], value]) for name, value in noise.query.items()}
+        inputs = torch.cat([support.inputs, query.inputs])
+        features = self.features(parameters.weights, inputs, mixture, noise=dropout)
+        compared, asked = features.split([len(support), len(query)])
+        scores = self.head.scores(parameters.head, asked, compared, support.labels, episode.way)
+        return Adapted(parameters, compared, {}), scores
 
     def scores(self, adapted: Adapted, episode: Episode, noise: TaskNoise, mixture: Mixture) -> Tensor:
         """Scores of the query set, shape ``(queries, way)``, under the mixture that ``conclude`` had."""

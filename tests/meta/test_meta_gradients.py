@@ -14,6 +14,7 @@ from lit_metanas.meta import (
     AlternatingInnerLoop,
     HeadInnerLoop,
     JointInnerLoop,
+    Learner,
     LinearHead,
     MetaNAS,
     NoInnerLoop,
@@ -124,8 +125,14 @@ class Reference:
         weights, logits, head = tree
         s, q = self.episode.support, self.episode.query
         mix = mixture(logits, self.temperature(self.steps))
-        support, statistics = network(weights, mix, s.inputs, self.dropout(-1) if self.noise.query else None)
-        features, _ = network(weights, mix, q.inputs, self.noise.query, statistics if self.mode == "support" else None)
+        if self.mode == "running":  # in training: support and query set are one batch
+            dropout = {k: torch.cat([v, self.noise.query[k]]) for k, v in self.dropout(-1).items()}
+            together, _ = network(weights, mix, torch.cat([s.inputs, q.inputs]), dropout)
+            support, features = together[: len(s.labels)], together[len(s.labels) :]
+        else:
+            support, statistics = network(weights, mix, s.inputs, self.dropout(-1) if self.noise.query else None)
+            known = statistics if self.mode == "support" else None
+            features, _ = network(weights, mix, q.inputs, self.noise.query, known)
         if self.head_kind is PrototypeHead:
             scores = -SCALE * ((features[:, None] - means(support, s.labels, 3)[None]) ** 2).sum(2)
         else:
@@ -222,12 +229,26 @@ def test_first_order_anil_stops_the_features_gradient(tiny, task_map):
 
 
 @pytest.mark.parametrize("task_map", MAPS)
-@pytest.mark.parametrize("batch_norm", ["support", "transductive"])
+@pytest.mark.parametrize("batch_norm", ["support", "transductive", "running"])
 def test_prototype_loss_equals_autograd(tiny, batch_norm, task_map):
     run = tiny.call(
         PrototypeLoss(task_map=task_map), relaxation=Softmax(), head=PrototypeHead(scale=SCALE), batch_norm=batch_norm
     )
     compare(run, [Reference(run, i, second_order=False) for i in (0, 1)], joint(""))
+
+
+@pytest.mark.parametrize("dropout", [{}, {"query_dropout": False}, {"support_dropout": False}])
+def test_given_statistics_judge_queries_alike_beside_the_support_set(tiny, dropout):
+    supernet, episode = tiny.supernet(), tiny.episode(0)
+    statistics = {f"{moment}{layer}": torch.rand(5).double() + 0.5 for moment in ("mean", "var") for layer in (1, 2)}
+    learner = Learner(supernet, Softmax(), PrototypeHead(scale=SCALE), "running", statistics)
+    parameters = tiny.parameters(supernet)
+    noise = learner.draw_noise(parameters.logits, episode, torch.Generator().manual_seed(0), steps=0, **dropout)
+    mix = learner.mixture(parameters.logits, noise, 0, 0.5)
+    state, scores = learner.judge(parameters, episode, noise, mix)
+    apart = learner.conclude(parameters, episode, noise, mix)
+    close(scores, learner.scores(apart, episode, noise, mix))
+    close(state.support, apart.support)
 
 
 def compare_reptile(run, references, adapt, rates):
