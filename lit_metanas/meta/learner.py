@@ -17,6 +17,7 @@ from lit_metanas.meta.heads import Head
 from lit_metanas.relaxations.relaxation import Relaxation
 from lit_metanas.spaces.mixture import Mixture
 from lit_metanas.spaces.supernet import Supernet
+from lit_metanas.tasks.inputs import join_inputs
 from lit_metanas.tasks.task import Episode, Split
 
 Tensors = dict[str, Tensor]
@@ -286,7 +287,7 @@ class Learner:
             return state, self.scores(state, episode, noise, mixture)
         support, query = episode.support, episode.query
         dropout = {name: torch.cat([noise.support[name][-1], value]) for name, value in noise.query.items()}
-        inputs = torch.cat([support.inputs, query.inputs])
+        inputs = join_inputs([support.inputs, query.inputs])
         features = self.features(parameters.weights, inputs, mixture, noise=dropout)
         compared, asked = features.split([len(support), len(query)])
         scores = self.head.scores(parameters.head, asked, compared, support.labels, episode.way)

@@ -61,19 +61,19 @@ def draw_episode(
     """
     generator = np.random.default_rng((_EPISODE, SUBSETS.index(subset), seed, epoch, index))
     chosen = _choose_classes(source, subset, way=way, within_group=within_group, generator=generator)
-    picked = []
+    picked, needed, wanted = [], shot + query, f"shot + query = {shot} + {query}"
     for class_index in chosen:
         available = source.episode_instances(subset, class_index)
-        _require(source, subset, class_index, available, shot + query, f"shot + query = {shot} + {query}")
-        picked.append(generator.permutation(available)[: shot + query].tolist())
-    drawn = source.inputs_of_classes(subset, chosen, picked)
+        _require(source, subset, class_index, available, needed, wanted)
+        picked.append(generator.permutation(available)[:needed].tolist())
+    drawn = join_classes(source.inputs_of_classes(subset, chosen, picked))
     names = source.classes(subset)
     return Episode(
         id=f"{source.name}/{subset}/{epoch}/{index}",
         way=way,
-        train=join_classes([both[:shot] for both in drawn]),
+        train=_of_each_class(drawn, way, slice(shot)),
         val=None,
-        test=join_classes([both[shot:] for both in drawn]),
+        test=_of_each_class(drawn, way, slice(shot, needed)),
         classes=tuple(names[c] for c in chosen),
         **_kind(source),
     )
@@ -191,6 +191,13 @@ def _gather(
 ) -> Split:
     """Collect examples, ordered by class; images become floats in [0, 1]."""
     return join_classes(source.inputs_of_classes(subset, chosen, instances, held_out))
+
+
+def _of_each_class(drawn: Split, way: int, part: slice) -> Split:
+    """Some of the examples of each class, all of which have as many."""
+    both = (drawn.inputs, drawn.labels)
+    inputs, labels = (each.unflatten(0, (way, -1))[:, part].flatten(0, 1).contiguous() for each in both)
+    return Split(inputs, labels)
 
 
 def _kind(source: TaskSource) -> dict[str, Any]:
