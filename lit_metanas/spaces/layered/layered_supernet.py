@@ -216,6 +216,7 @@ class LayeredSupernet(Supernet):
             layer = SuperBlock(choices, key=f"layers.{place}", channels=channels, mix=mix)
             self.layers.append(layer)
             channels = layer.width
+        self.sizes = sizes(self.shape.height, self.shape.width, len(self.layers))
         self.depths = [int(label) for label in depth.labels]
         self.features = max(self._layers()[depth - 1].width for depth in self.depths)
 
@@ -230,12 +231,11 @@ class LayeredSupernet(Supernet):
         """Embed inputs: see ``Supernet.forward``."""
         gate = mixture[self.depth.name]
         wanted = set(self.depths) if gate.index is None else {self.depths[gate.index]}
-        places = sizes(self.shape.height, self.shape.width, len(self.layers))
         averages: dict[int, Tensor] = {}
         if inputs.shape[1] == 1 and self._channels_last():
             inputs = as_channels_last(inputs)
         for depth, layer in enumerate(self.layers[: max(wanted)], start=1):
-            pooled = places[depth - 1] != places[depth]
+            pooled = self.sizes[depth - 1] != self.sizes[depth]
             inputs = layer(inputs, mixture, noise, statistics, record, pooled)
             if depth in wanted:
                 average = inputs.mean((2, 3))
@@ -254,9 +254,8 @@ class LayeredSupernet(Supernet):
         """Forward multiply-adds that one input costs under ``mixture``."""
         gate = mixture[self.depth.name]
         deepest = max(self.depths) if gate.index is None else self.depths[gate.index]
-        places = sizes(self.shape.height, self.shape.width, len(self.layers))
         total, channels = 0, self.shape[0]
-        for layer, (height, width) in zip(self._layers()[:deepest], places, strict=False):
+        for layer, (height, width) in zip(self._layers()[:deepest], self.sizes, strict=False):
             cost, channels = layer.flops(mixture, channels=channels, pixels=height * width)
             total += cost
         return total
