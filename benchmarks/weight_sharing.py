@@ -36,7 +36,7 @@ from lit_metanas.spaces import Architecture, DARTSCell, SearchSpace
 from lit_metanas.spaces.supernet import embed_and_record
 from lit_metanas.tasks import Task
 from lit_metanas.training import Child, DARTSTraining, Recipe
-from lit_metanas.training.child import fit_child, score, score_accuracy
+from lit_metanas.training.child import fit_child, judge, score
 
 HERE = Path(__file__).parent
 Row = dict[str, Any]
@@ -60,7 +60,12 @@ class RelaxedAccuracy(Callback):
         mixture = module.relaxation(module.logits.tree(), module.draw_noise(1).relaxation, 1.0)
         own = dict(supernet.named_parameters())
         statistics = embed_and_record(supernet, own, mixture, module.task.train.inputs)[1]
-        self.value = score_accuracy(lambda inputs: module.head(supernet(inputs, mixture, None, statistics)), module.val)
+        _, judged = judge(
+            lambda inputs: supernet.scores(module.outputs, inputs, mixture, None, statistics),
+            module.val,
+            module.task.goal,
+        )
+        self.value = judged.value
 
 
 def train(space: SearchSpace, architecture: Architecture, task: Task, recipe: Recipe, seed: int) -> float:

@@ -18,19 +18,20 @@ from lit_metanas.records.budget import Cost
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.mixture import one_hot
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.spaces.supernet import embed_and_record
+from lit_metanas.spaces.supernet import embed_and_record, score_with
 from lit_metanas.tasks.inputs import Shape
-from lit_metanas.tasks.task import Task, require_classes
-from lit_metanas.training.child import score_accuracy
+from lit_metanas.tasks.objective import Classification
+from lit_metanas.tasks.task import Task
+from lit_metanas.training.child import judge
 from lit_metanas.training.meta_search.meta_checkpoint import read_meta_checkpoint
 
 
 class SupernetEstimator(Estimator):
-    """Validation accuracy of the one-hot child of a trained supernet (Bender et al. 2018).
+    """Validation score of the one-hot child of a trained supernet (Bender et al. 2018).
 
     Batch-norm statistics are those of the task's train part. The classifier is the supernet's own where it has one
-    for as many classes, else the nearest class mean of the train features. An estimate costs one query and no
-    training, at any fidelity.
+    for as many classes, else the nearest class mean of the train features; for other objectives than to tell classes
+    apart it has to have one. An estimate costs one query and no training, at any fidelity.
 
     Args:
         task: what to validate on.
@@ -41,7 +42,8 @@ class SupernetEstimator(Estimator):
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the task has no validation part, the weights are not this space's, or both or neither are given.
+        ValueError: the task has no validation part, the supernet cannot be computed, the weights are not this space's,
+            or lack a classifier that the task needs, or both or neither are given.
 
     Example:
         >>> import torch
@@ -63,7 +65,6 @@ class SupernetEstimator(Estimator):
         start: str | None = None,
     ) -> None:
         del seed
-        require_classes(task, type(self).__name__)
         space.check_objective(task.goal)
         self.task = task
         self.space = space
@@ -73,6 +74,22 @@ class SupernetEstimator(Estimator):
         self.weights = {name: tensor.detach().to(device) for name, tensor in given.items()}
         with torch.random.fork_rng(devices=[]):
             self.supernet = space.supernet(task.shape).to(device)
+            outputs = space.output_weights(self.supernet.features, task.way)
+        if self.supernet.refusal:
+            raise ValueError(self.supernet.refusal)
+        self._outputs = {
+            name: self.weights[name]
+            for name, value in outputs.items()
+            if name in self.weights and self.weights[name].shape == value.shape
+        }
+        missing = outputs.keys() - self._outputs.keys()
+        if missing and not isinstance(task.goal, Classification):
+            raise ValueError(
+                f"The supernet's weights lack {', '.join(sorted(missing))} for the {task.way} outputs of task "
+                f"'{task.id}': give those of a supernet that was trained on it."
+            )
+        if missing:
+            self._outputs = {}
         own = dict(self.supernet.named_parameters())
         for name, parameter in own.items():
             if name not in self.weights or self.weights[name].shape != parameter.shape:
@@ -111,19 +128,14 @@ class SupernetEstimator(Estimator):
         features, statistics = embed_and_record(self.supernet, parameters, mixture, train.inputs)
 
         def scores(inputs: Tensor) -> Tensor:
+            if self._outputs:
+                return score_with(self.supernet, parameters, self._outputs, inputs, mixture, statistics=statistics)
             embedded = functional_call(
                 self.supernet, parameters, (inputs, mixture), {"statistics": statistics}, tie_weights=False
             )
-            return self._scores(embedded, features)
+            return PrototypeHead().scores({}, embedded, features, train.labels, self.task.way)
 
-        return Score(score_accuracy(scores, self.val), self.cost(architecture, fidelity))
-
-    def _scores(self, embedded: Tensor, features: Tensor) -> Tensor:
-        """Class scores, shape ``(n, way)``, from the features of these examples and of the train part."""
-        weight = self.weights.get("head.weight")
-        if weight is not None and weight.shape == (self.task.way, embedded.shape[1]):
-            return embedded @ weight.T + self.weights["head.bias"]
-        return PrototypeHead().scores({}, embedded, features, self.task.train.labels, self.task.way)
+        return Score(judge(scores, self.val, self.task.goal)[1].value, self.cost(architecture, fidelity))
 
 
 def _find_parameters(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -29,19 +30,32 @@ class BodySupernet(Supernet):
         shape: channels, height and width of an input.
         choices: that the body looks at.
         features: length of the feature vector; None finds it out.
+        refusal: see ``Supernet``.
+
+    Attributes:
+        averaged: whether outputs are averaged; else features are those of each step.
 
     Raises:
         ValueError: a layer keeps statistics, draws its own noise, is open and stands at two places, or cannot take what
             reaches it; or candidates cannot be mixed.
     """
 
+    averaged: ClassVar[bool] = True
+
     def __init__(
-        self, body: nn.Module, shape: Shape, choices: Sequence[Choice], *, features: int | None = None
+        self,
+        body: nn.Module,
+        shape: Shape,
+        choices: Sequence[Choice],
+        *,
+        features: int | None = None,
+        refusal: str = "",
     ) -> None:
         super().__init__()
         _refuse(body)
         self.body = body
         self.shape = shape
+        self.refusal = refusal
         self.labels = {choice.name: choice.labels for choice in choices}
         name_layers(self)
         # Of one channel or one pixel, a kernel's strides do not tell whether it is channels-last.
@@ -67,11 +81,19 @@ class BodySupernet(Supernet):
         statistics: Statistics = None,
         record: Record = None,
     ) -> Tensor:
-        """Embed inputs: see ``Supernet.forward``."""
+        """Embed inputs: see ``Supernet.forward``.
+
+        Raises:
+            ValueError: the network cannot be computed.
+        """
+        self._refuse_to_compute()
         if inputs.dim() == 4 and inputs.shape[1] == 1 and self._channels_last():
             inputs = as_channels_last(inputs)
         with running(ForwardPass(mixture, noise, statistics, record)):
-            features = averages(self.body(inputs))
+            features = self.body(inputs)
+        if not self.averaged:
+            return features
+        features = averages(features)
         missing = self.features - features.shape[1]
         return F.pad(features, (0, missing)) if missing else features
 
@@ -87,6 +109,10 @@ class BodySupernet(Supernet):
         count = self._count_flops()
         with running(ForwardPass(mixture)):
             return count.computed(self.body)
+
+    def _refuse_to_compute(self) -> None:
+        if self.refusal:
+            raise ValueError(self.refusal)
 
     def _count_flops(self) -> LayerFlops:
         if self._count is None:

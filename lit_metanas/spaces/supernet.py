@@ -5,8 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -41,6 +43,7 @@ class Supernet(nn.Module, ABC):
 
     Attributes:
         features: length of the feature vector that ``forward`` returns.
+        refusal: why the network cannot be computed, and what to do; empty where it can.
 
     Example:
         >>> import torch
@@ -53,6 +56,7 @@ class Supernet(nn.Module, ABC):
     """
 
     features: int
+    refusal: str = ""
 
     @abstractmethod
     def forward(
@@ -73,8 +77,38 @@ class Supernet(nn.Module, ABC):
             record: filled with this batch's batch-norm means and variances when given.
 
         Returns:
-            Features, shape ``(n, features)``.
+            Features, shape ``(n, features)``, or of each step, ``(n, features, steps)``.
         """
+
+    def scores(
+        self,
+        outputs: Mapping[str, Tensor],
+        inputs: Tensor,
+        mixture: Mixture,
+        noise: Mapping[str, Tensor] | None = None,
+        statistics: Statistics = None,
+        targets: Tensor | None = None,
+    ) -> Tensor:
+        """What a child of the space gives for inputs: the classifier's scores of the features.
+
+        Args:
+            outputs: the parameters that ``SearchSpace.output_weights`` names.
+            inputs: see ``forward``.
+            mixture: see ``forward``.
+            noise: see ``forward``.
+            statistics: see ``forward``.
+            targets: what is wanted, for networks that write a text: each token is scored given those before it. None
+                lets them write by themselves.
+
+        Returns:
+            Shape ``(n, way)``, or ``(n, steps, way)``.
+        """
+        features = self(inputs, mixture, noise, statistics)
+        return F.linear(features, outputs["head.weight"], outputs["head.bias"])
+
+    def output_flops(self, way: int) -> int:
+        """Multiply-adds of the classifier of so many outputs for one input."""
+        return self.features * way
 
     @abstractmethod
     def draw_noise(self, examples: int, generator: torch.Generator) -> dict[str, Tensor]:
@@ -83,6 +117,55 @@ class Supernet(nn.Module, ABC):
     @abstractmethod
     def flops(self, mixture: Mixture) -> int:
         """Forward multiply-adds that one input costs under ``mixture``."""
+
+
+class _Scores(nn.Module):
+    """Calls ``scores``, since ``functional_call`` calls ``forward``."""
+
+    def __init__(self, supernet: Supernet) -> None:
+        super().__init__()
+        self.supernet = supernet
+
+    def forward(self, outputs: Mapping[str, Tensor], inputs: Tensor, mixture: Mixture, *more: Any) -> Tensor:
+        return self.supernet.scores(outputs, inputs, mixture, *more)
+
+
+def score_with(
+    supernet: Supernet,
+    weights: Mapping[str, Tensor],
+    outputs: Mapping[str, Tensor],
+    inputs: Tensor,
+    mixture: Mixture,
+    *,
+    noise: Mapping[str, Tensor] | None = None,
+    statistics: Statistics = None,
+    targets: Tensor | None = None,
+) -> Tensor:
+    """``Supernet.scores`` with other weights than its own: a function of them, with gradients.
+
+    Args:
+        supernet: the network that ``weights`` belong to.
+        weights: its parameters.
+        outputs: see ``Supernet.scores``, as what follows.
+        inputs: shape ``(n, *shape)``.
+        mixture: a gate for every choice.
+        noise: of dropout.
+        statistics: of batch-norm.
+        targets: what is wanted.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> space = lm.LayeredSpace(shared=True, widths=(8,))
+        >>> supernet = space.supernet((1, 28, 28))
+        >>> mixture = lm.one_hot(space.choices, space.sample(torch.Generator()))
+        >>> outputs = space.output_weights(supernet.features, way=5)
+        >>> score_with(supernet, dict(supernet.named_parameters()), outputs, torch.rand(2, 1, 28, 28), mixture).shape
+        torch.Size([2, 5])
+    """
+    own = {f"supernet.{name}": weight for name, weight in weights.items()}
+    scores: Tensor = functional_call(_Scores(supernet), own, (outputs, inputs, mixture, noise, statistics, targets))
+    return scores
 
 
 @torch.no_grad()
@@ -99,7 +182,8 @@ def embed_and_record(
         batch_size: inputs embedded at once.
 
     Returns:
-        Features of shape ``(n, features)``, and the statistics ``<layer>.mean`` and ``<layer>.var``.
+        Features of shape ``(n, features)``, empty where they are of each step; and the statistics ``<layer>.mean`` and
+        ``<layer>.var``.
     """
     parts = -(-len(inputs) // batch_size)
     features = torch.empty(0)
@@ -109,9 +193,13 @@ def embed_and_record(
         # Every ``parts``-th input: examples ordered by class would give batches of few classes.
         batch = inputs[part::parts]
         embedded = functional_call(supernet, dict(weights), (batch, mixture), {"record": record}, tie_weights=False)
-        if not part:
-            features = embedded.new_empty(len(inputs), embedded.shape[1])
-        features[part::parts] = embedded
+        if embedded.dim() > 2:
+            if not record:
+                break  # without batch-norm there is nothing to find
+        else:
+            if not part:
+                features = embedded.new_empty(len(inputs), embedded.shape[1])
+            features[part::parts] = embedded
         share = len(batch) / len(inputs)
         for name, value in record.items():
             if name.endswith(".var"):  # to second moments, which can be pooled

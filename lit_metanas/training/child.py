@@ -48,19 +48,6 @@ def judge(
     return predictions, objective.judge(predictions, split.labels)
 
 
-@torch.no_grad()
-def score_accuracy(scores: Callable[[Tensor], Tensor], split: Split, *, batch_size: int = 500) -> float:
-    """Accuracy of scores: the share of a split's examples whose own class has the largest one.
-
-    Args:
-        scores: inputs, shape ``(n, *shape)``, to class scores ``(n, way)``.
-        split: the examples.
-        batch_size: inputs scored at once.
-    """
-    predicted = torch.cat([scores(part).argmax(1) for part in split.inputs.split(batch_size)])
-    return int((predicted == split.labels).sum()) / len(split)
-
-
 @dataclass(frozen=True)
 class Recipe:
     """How a child network is trained on one task; not a part of its architecture.

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from lit_metanas.tasks import Split
-from lit_metanas.training.child import score_accuracy
+from lit_metanas.tasks.objective import Classification
+from lit_metanas.training.child import judge
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 7, 500])
@@ -21,6 +22,7 @@ def test_it_is_a_count_whatever_the_batches(batch_size):
         max(range(3), key=row.__getitem__) == label for row, label in zip(inputs.tolist(), labels.tolist(), strict=True)
     )
     assert 0 < expected < 11
-    assert score_accuracy(scores, Split(inputs, labels), batch_size=batch_size) == expected / 11
+    _, judged = judge(scores, Split(inputs, labels), Classification(3), batch_size=batch_size)
+    assert judged.value == expected / 11
     assert max(sizes) <= batch_size
     assert sum(sizes) == 11

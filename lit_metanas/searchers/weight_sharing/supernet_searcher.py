@@ -18,6 +18,7 @@ from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import embed_and_record
 from lit_metanas.tasks.inputs import Shape
+from lit_metanas.tasks.objective import Classification
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.meta_search.meta_checkpoint import read_meta_checkpoint, read_parameters
 from lit_metanas.training.trainers import quiet_trainer
@@ -70,10 +71,15 @@ class SupernetSearcher(Searcher):
         """Search one task on the device that it lies on.
 
         Raises:
-            ValueError: the task has no validation part, the initial parameters are not this space's, or nothing that
-                can be built is found.
+            ValueError: the task has no validation part, the initial parameters are not this space's, nothing that can
+                be built is found, or a classifier is to start from classes, and the task has none.
         """
         validation_part(task)
+        if self.head is not None and not isinstance(task.goal, Classification):
+            raise ValueError(
+                f"{type(self.head).__name__} starts from the classes of the train part, and task '{task.id}' is judged "
+                f"by {task.goal.metric}: leave 'head' out."
+            )
         # Also where it is called from a prediction, which has gradients switched off.
         with torch.inference_mode(False), torch.enable_grad():
             return self._search(task, space, budget, seed)

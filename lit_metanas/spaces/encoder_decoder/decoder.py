@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_metanas.spaces.builder import Builder
+from lit_metanas.spaces.forward_pass import OpenChoice
+from lit_metanas.spaces.mixed_layers import CountedFlops
+from lit_metanas.spaces.operations import combine
 from lit_metanas.spaces.sequence.attention import attend, part_of, sinusoids
 from lit_metanas.spaces.sequence.step_operations import Recurrence
 
@@ -22,6 +26,9 @@ KERNEL = 3
 
 Further = tuple[Tensor, Tensor]
 """Outputs ``(n, steps, width)``, and what is kept for further steps."""
+
+Kept = Mapping[str, Tensor]
+"""What each operation of a layer keeps for further steps, by its label; empty at the beginning."""
 
 
 @dataclass(frozen=True)
@@ -176,7 +183,7 @@ class DecoderLayer(nn.Module):
 
     Args:
         build: makes the dropout.
-        operations: labels of the causal operation; in a child there is one.
+        operation: the choice of the causal operation; in a child it has one label.
         rates: of dropout.
         width: number of channels.
         heads: of attention.
@@ -187,7 +194,7 @@ class DecoderLayer(nn.Module):
     def __init__(
         self,
         build: Builder,
-        operations: tuple[str, ...],
+        operation: OpenChoice,
         rates: tuple[float, ...],
         *,
         width: int,
@@ -196,13 +203,14 @@ class DecoderLayer(nn.Module):
         read: int,
     ) -> None:
         super().__init__()
-        self.operations = nn.ModuleDict({label: CAUSAL[label](width, heads, steps) for label in operations})
+        self.mixed, self.operation = build.mixed, operation
+        self.operations = nn.ModuleDict({label: CAUSAL[label](width, heads, steps) for label in operation.labels})
         self.cross = CrossAttention(width, heads, steps, read)
         self.widen, self.narrow = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3))
-        self.dropout = build.dropout("decoder_dropout", rates, width)
+        self.dropouts = nn.ModuleList(build.dropout("decoder_dropout", rates, width) for _ in range(3))
 
-    def forward(self, rows: Tensor, before: int, memory: CrossMemory, kept: Tensor | None) -> Further:
+    def forward(self, rows: Tensor, before: int, memory: CrossMemory, kept: Kept) -> tuple[Tensor, Kept]:
         """Some further steps.
 
         Args:
@@ -211,15 +219,27 @@ class DecoderLayer(nn.Module):
             memory: of ``cross``.
             kept: of the causal operation.
         """
-        (operation,) = self.operations.values()
         first, second, third = self.norms
-        outputs, kept = operation(first(rows), kept)
-        rows = rows + self._dropped(outputs)
-        rows = rows + self._dropped(self.cross(second(rows), before, memory))
-        return rows + self._dropped(self.narrow(F.relu(self.widen(third(rows))))), kept
+        normalised, now = first(rows), dict[str, Tensor]()
 
-    def _dropped(self, rows: Tensor) -> Tensor:
-        if not self.training:
+        def computed(label: str) -> Tensor:
+            outputs: Tensor
+            outputs, now[label] = self.operations[label](normalised, kept.get(label))
+            return outputs
+
+        outputs = combine(self.operation.gate(), [partial(computed, label) for label in self.operation.labels])
+        rows = rows + self._dropped(0, outputs)
+        rows = rows + self._dropped(1, self.cross(second(rows), before, memory))
+        return rows + self._dropped(2, self.narrow(F.relu(self.widen(third(rows))))), now
+
+    def computed_flops(self, count: CountedFlops) -> int:
+        """See ``MixedLayer``; with what ``cross`` looks up."""
+        operations = (self.operations[label] for label in self.operation.computed_labels())
+        others = (self.cross, self.cross.key, self.cross.value, self.widen, self.narrow)
+        return sum(count.whole(layer) for layer in (*operations, *others))
+
+    def _dropped(self, place: int, rows: Tensor) -> Tensor:
+        if not self.training and not self.mixed:  # a supernet drops channels where it is given noise
             return rows
-        dropped: Tensor = self.dropout(rows.transpose(1, 2)).transpose(1, 2)
+        dropped: Tensor = self.dropouts[place](rows.transpose(1, 2)).transpose(1, 2)
         return dropped

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 
 import torch
 import torch.nn.functional as F
@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from lit_metanas.spaces.body_networks import BodyChild
 from lit_metanas.spaces.builder import Builder
-from lit_metanas.spaces.encoder_decoder.decoder import CrossMemory, DecoderLayer
+from lit_metanas.spaces.encoder_decoder.decoder import CrossMemory, DecoderLayer, Kept
 from lit_metanas.spaces.forward_pass import largest
-from lit_metanas.spaces.operations import leading_part
+from lit_metanas.spaces.mixed_layers import CountedFlops
+from lit_metanas.spaces.operations import combine, leading_part
 from lit_metanas.spaces.sequence.sequence_network import SequenceLayers, SequenceLayout, silenced
 from lit_metanas.tasks.inputs import SeriesShape, Shape, TokenShape, trim_steps
 from lit_metanas.tasks.objective import BLANK
@@ -63,86 +64,168 @@ class LayerMix(nn.Module):
         return reduce(torch.add, (shares[:, place] * each for place, each in enumerate(outputs)))
 
 
+@dataclass(frozen=True)
+class TokenMaps:
+    """From tokens to vectors, and from features to scores of tokens.
+
+    Attributes:
+        vectors: tokens ``(n, steps)`` to ``(n, steps, width)``.
+        scores: features ``(n, steps, width)`` to ``(n, steps, way)``.
+    """
+
+    vectors: Callable[[Tensor], Tensor]
+    scores: Callable[[Tensor], Tensor]
+
+
 class EncoderDecoder(nn.Module):
-    """An encoder and a decoder. The vectors of tokens lie outside, as their number is that of the outputs.
+    """An encoder and a decoder, of all candidates or of one.
+
+    The vectors of tokens lie outside, as their number is that of the outputs.
 
     Args:
         build: makes the open layers.
         encoder: what is open in the encoder.
         decoder: and in the decoder.
         shape: of one input.
-
-    Attributes:
-        refused: whether it is a supernet's, which computes nothing.
     """
 
     def __init__(
         self, build: Builder, encoder: SequenceLayout, decoder: DecoderLayout, shape: SeriesShape | TokenShape
     ) -> None:
         super().__init__()
-        self.refused = build.mixed
         self.encoder = SequenceLayers(build, encoder, shape)
         self.width, self.steps = self.encoder.width, decoder.steps
-        self.cross = largest(build.number("cross", decoder.crosses))
-        self.mix = LayerMix(self.cross) if self.cross > 1 else None
-        self.tied = build.question("tied", decoder.tied).labels == ("yes",)
-        depths = build.question("decoder_depth", decoder.depths).labels
-        operations = build.question("decoder", decoder.operations).labels
+        most = largest(build.number("cross", decoder.crosses))
+        self.cross = build.question("cross", decoder.crosses)
+        self.mix = LayerMix(most) if most > 1 else None
+        self.tied = build.question("tied", decoder.tied)
+        self.depth = build.question("decoder_depth", decoder.depths)
+        self.depths = [int(label) for label in self.depth.labels]
+        operation = build.question("decoder", decoder.operations)
         read = -(-shape.steps // encoder.stride)
         self.layers = nn.ModuleList(
             DecoderLayer(
-                build, operations, decoder.dropouts,
+                build, operation, decoder.dropouts,
                 width=self.width, heads=decoder.heads, steps=decoder.steps, read=read,
             )
-            for _ in range(max(map(int, depths)))
+            for _ in range(max(self.depths))
         )  # fmt: skip
         self.norm = nn.LayerNorm(self.width)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Features ``(n, width, steps)`` of as many steps as are written at most, whose tokens are blank.
-
-        Raises:
-            ValueError: it is a supernet's.
-        """
-        if self.refused:
-            raise ValueError(
-                "EncoderDecoderSpace: a supernet cannot write texts, it only holds the weights that networks begin "
-                "with: search by a method that trains one network after the other."
-            )
+        """Features ``(n, width, steps)`` of as many steps as are written at most, whose tokens are blank."""
         memories = self.read(inputs)
         rows = torch.zeros(len(inputs), self.steps, self.width, dtype=memories[0].key.dtype, device=inputs.device)
-        return self.write(rows, 0, memories, [None] * len(self.layers))[0].transpose(1, 2)
+        return self.write(rows, 0, memories)[0].transpose(1, 2)
 
     def read(self, inputs: Tensor) -> list[CrossMemory]:
         """What each of the decoder's layers looks up in series ``(n, features, steps)`` or tokens ``(n, steps)``."""
-        last = max(self.encoder.depths)
-        wanted = range(last, max(0, last - self.cross), -1)
+        depths = self.encoder.computed_depths()
+        most = max(int(label) for label in self.cross.computed_labels())
+        wanted = sorted({place for depth in depths for place in range(depth, max(0, depth - most), -1)})
         found = self.encoder.layer_outputs(inputs, wanted)
-        _, steps = found[last]
-        outputs = [steps.blank(found[place][0]).transpose(1, 2) for place in wanted]
-        rows = outputs[0] if self.mix is None else self.mix(outputs)
-        memories = []
-        for layer in self.layers:
-            assert isinstance(layer, DecoderLayer)
-            memories.append(layer.cross.recall(rows, steps.outside))
-        return memories
+        _, steps = found[max(depths)]
+        outputs = {place: steps.blank(found[place][0]).transpose(1, 2) for place in wanted}
+        rows = combine(
+            self.encoder.depth.gate(), [partial(self._attended, outputs, depth) for depth in self.encoder.depths]
+        )
+        return [layer.cross.recall(rows, steps.outside) for layer in self._computed_layers()]
 
     def write(
-        self, rows: Tensor, before: int, memories: list[CrossMemory], kept: list[Tensor | None]
-    ) -> tuple[Tensor, list[Tensor | None]]:
+        self, rows: Tensor, before: int, memories: Sequence[CrossMemory], kept: Sequence[Kept] = ()
+    ) -> tuple[Tensor, list[Kept]]:
         """Features of some further steps, ``(n, steps, width)``, and what is kept of them.
 
         Args:
             rows: the vectors of the tokens before each step, shape ``(n, steps, width)``.
             before: how many steps stand before them.
             memories: of ``read``.
-            kept: what was kept of the steps before; None of each layer at the beginning.
+            kept: what each layer kept of the steps before; empty at the beginning.
         """
-        now: list[Tensor | None] = []
-        for layer, memory, old in zip(self.layers, memories, kept, strict=True):
-            rows, new = layer(rows, before, memory, old)
+        now: list[Kept] = []
+        outputs: dict[int, Tensor] = {}
+        for place, layer in enumerate(self._computed_layers()):
+            rows, new = layer(rows, before, memories[place], kept[place] if kept else {})
             now.append(new)
-        return self.norm(rows), now
+            outputs[place + 1] = rows
+        # The norm stands before the gate, which it would cancel otherwise.
+        candidates = [partial(self._normalised, outputs, depth) for depth in self.depths]
+        return combine(self.depth.gate(), candidates), now
+
+    def score(self, inputs: Tensor, targets: Tensor | None, maps: TokenMaps) -> Tensor:
+        """Scores ``(n, steps, way)`` of targets, each token given those before it, or of what is written.
+
+        Args:
+            inputs: series ``(n, features, steps)`` or tokens ``(n, steps)``.
+            targets: see ``EncoderDecoderChild.forward``.
+            maps: of the tokens that are written.
+
+        Raises:
+            ValueError: an input or a target has more steps than the network is for.
+        """
+        if targets is None:
+            return self._written(inputs, maps)
+        targets = trim_steps(targets)
+        if targets.shape[1] > self.steps:
+            raise ValueError(
+                f"A target has {targets.shape[1]} tokens, and the network writes up to {self.steps}: cut it."
+            )
+        before = F.pad(targets, (1, 0), value=BEGIN)[:, : self.steps]
+        features, _ = self.write(maps.vectors(before), 0, self.read(inputs))
+        return maps.scores(features)
+
+    def computed_flops(self, count: CountedFlops) -> int:
+        """See ``MixedLayer``."""
+        return sum(count.computed(part) for part in (self.encoder, *self._computed_layers()))
+
+    def _written(self, inputs: Tensor, maps: TokenMaps) -> Tensor:
+        memories = self.read(inputs)
+        kept: list[Kept] = []
+        # Whole numbers, as many as there are examples: a size would be an operation of an exported program.
+        token = torch.zeros_like(memories[0].outside.select(1, 0).select(1, 0)[:, :1].cumsum(1))
+        ended = token != BEGIN
+        found, tokens = [], []
+        for step in range(self.steps):
+            features, kept = self.write(maps.vectors(token), step, memories, kept)
+            found.append(maps.scores(features))
+            token = found[-1].argmax(2)
+            tokens.append(token)
+            if not torch.compiler.is_compiling():
+                ended = ended | (token == BLANK)
+                if bool(ended.all()):
+                    break
+        missing = self.steps - len(found)
+        scores, written = torch.cat(found, 1), torch.cat(tokens, 1)
+        if missing:
+            scores, written = F.pad(scores, (0, 0, 0, missing)), F.pad(written, (0, missing), value=BLANK)
+        ends = (written == BLANK).cumsum(1)
+        behind = F.pad(ends, (1, 0))[:, : self.steps] > 0
+        return silenced(scores, behind.unsqueeze(2))
+
+    def _computed_layers(self) -> list[DecoderLayer]:
+        number = max(int(label) for label in self.depth.computed_labels())
+        return [layer for layer in list(self.layers)[:number] if isinstance(layer, DecoderLayer)]
+
+    def _normalised(self, outputs: Mapping[int, Tensor], depth: int) -> Tensor:
+        """The features behind so many of the decoder's layers."""
+        normalised: Tensor = self.norm(outputs[depth])
+        return normalised
+
+    def _attended(self, outputs: Mapping[int, Tensor], depth: int) -> Tensor:
+        """What an encoder of so many layers gives the decoder; where it has too few layers, labels are the same."""
+        numbers = [min(int(label), depth) for label in self.cross.labels]
+        candidates = [partial(self._average, outputs, depth, number) for number in numbers]
+        return combine(self.cross.gate(), candidates) if len(set(numbers)) > 1 else candidates[0]()
+
+    def _average(self, outputs: Mapping[int, Tensor], depth: int, number: int) -> Tensor:
+        """Of so many of the encoder's last layers, if it has so many."""
+        layers = [outputs[place] for place in range(depth, depth - number, -1)]
+        return layers[0] if self.mix is None or number == 1 else self.mix(layers)
+
+
+def tied_vectors(tokens: Tensor, weight: Tensor) -> Tensor:
+    """The classifier's vectors of tokens ``(n, steps)``, brought to unit size: shape ``(n, steps, width)``."""
+    return F.embedding(tokens, weight) * weight.shape[1] ** 0.5
 
 
 class EncoderDecoderChild(BodyChild):
@@ -166,12 +249,7 @@ class EncoderDecoderChild(BodyChild):
         assert isinstance(body, EncoderDecoder)
         self.steps = body.steps
         self.flops += self.features * way * (self.steps - 1)
-        self.embedding = None if body.tied else nn.Embedding(way, self.features)
-
-    @property
-    def _network(self) -> EncoderDecoder:
-        assert isinstance(self.body, EncoderDecoder)
-        return self.body
+        self.embedding = None if body.tied.labels == ("yes",) else nn.Embedding(way, self.features)
 
     def forward(self, inputs: Tensor, targets: Tensor | None = None) -> Tensor:
         """Scores ``(n, steps, way)``.
@@ -183,48 +261,13 @@ class EncoderDecoderChild(BodyChild):
         Raises:
             ValueError: an input or a target has more steps than the network is for.
         """
-        if targets is None:
-            return self._written(inputs)
-        targets = trim_steps(targets)
-        if targets.shape[1] > self.steps:
-            raise ValueError(
-                f"A target has {targets.shape[1]} tokens, and the network writes up to {self.steps}: cut it."
-            )
-        network = self._network
-        before = F.pad(targets, (1, 0), value=BEGIN)[:, : self.steps]
-        features, _ = network.write(self._vectors(before), 0, network.read(inputs), [None] * len(network.layers))
-        scores: Tensor = self.head(features)
-        return scores
-
-    def _written(self, inputs: Tensor) -> Tensor:
-        network = self._network
-        memories = network.read(inputs)
-        kept: list[Tensor | None] = [None] * len(network.layers)
-        # Whole numbers, as many as there are examples: a size would be an operation of an exported program.
-        token = torch.zeros_like(memories[0].outside.select(1, 0).select(1, 0)[:, :1].cumsum(1))
-        ended = token != BEGIN
-        found, tokens = [], []
-        for step in range(self.steps):
-            features, kept = network.write(self._vectors(token), step, memories, kept)
-            found.append(self.head(features))
-            token = found[-1].argmax(2)
-            tokens.append(token)
-            if not torch.compiler.is_compiling():
-                ended = ended | (token == BLANK)
-                if bool(ended.all()):
-                    break
-        missing = self.steps - len(found)
-        scores, written = torch.cat(found, 1), torch.cat(tokens, 1)
-        if missing:
-            scores, written = F.pad(scores, (0, 0, 0, missing)), F.pad(written, (0, missing), value=BLANK)
-        ends = (written == BLANK).cumsum(1)
-        behind = F.pad(ends, (1, 0))[:, : self.steps] > 0
-        return silenced(scores, behind.unsqueeze(2))
+        assert isinstance(self.body, EncoderDecoder)
+        return self.body.score(inputs, targets, TokenMaps(self._vectors, self.head))
 
     def _vectors(self, tokens: Tensor) -> Tensor:
-        """Of tokens ``(n, steps)``, shape ``(n, steps, width)``; the output's, if tied, are brought to unit size."""
+        """Of tokens ``(n, steps)``, shape ``(n, steps, width)``."""
         if self.embedding is None:
-            return F.embedding(tokens, self.head.weight) * self.features**0.5
+            return tied_vectors(tokens, self.head.weight)
         vectors: Tensor = self.embedding(tokens)
         return vectors
 

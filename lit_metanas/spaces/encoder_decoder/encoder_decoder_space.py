@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor, nn
 
 from lit_metanas.spaces.architecture import Architecture, check_dropouts, check_known, check_positive, restrict
-from lit_metanas.spaces.body_networks import BodySupernet
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.encoder_decoder.decoder import CAUSAL
 from lit_metanas.spaces.encoder_decoder.encoder_decoder_network import (
@@ -15,7 +14,8 @@ from lit_metanas.spaces.encoder_decoder.encoder_decoder_network import (
     EncoderDecoder,
     EncoderDecoderChild,
 )
-from lit_metanas.spaces.sequence import SequenceSpace
+from lit_metanas.spaces.encoder_decoder.encoder_decoder_supernet import EncoderDecoderSupernet
+from lit_metanas.spaces.sequence.sequence_space import SequenceSpace, refuse_widths
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import Supernet
 from lit_metanas.tasks.inputs import SeriesShape, Shape, TokenShape
@@ -31,9 +31,8 @@ class EncoderDecoderSpace(SearchSpace):
     before, attention to what is read, and two maps; each has its input normalised, and is added to it. It attends to
     one of the encoder's last layers, or to an average of several with learned weights.
 
-    Networks are trained on each token given those before it, and write that of the largest score. A supernet of them
-    cannot be trained: it holds the weights that networks begin with. So search by a method that trains one network
-    after the other.
+    Networks are trained on each token given those before it, and write that of the largest score. So does a supernet,
+    where the encoder has one width; else search by a method that trains one network after the other.
 
     Args:
         encoder: whose layers read, with ``readouts`` ``each`` and ``pools`` ``none``; None takes the default ones.
@@ -125,16 +124,20 @@ class EncoderDecoderSpace(SearchSpace):
         return Architecture({**found, "cross": min(same, key=int)})
 
     def supernet(self, shape: Shape) -> Supernet:
-        """Build what holds the weights that networks begin with; those of narrow ones are leading parts.
+        """Build the network that holds all candidates.
 
-        It refuses to compute.
+        Where several widths are left, it holds the weights that children begin with, those of narrow ones being leading
+        parts, and refuses to compute.
 
         Raises:
             ValueError: the inputs are images.
         """
         self.check_shape(shape)
         left = {choice.name: choice.labels for choice in self.choices}
-        return BodySupernet(self.body(shape, Builder(left)), shape, self.choices, features=max(map(int, left["width"])))
+        refusal = refuse_widths(self.name, left["width"])
+        features = max(map(int, left["width"]))
+        body = self.body(shape, Builder(left))
+        return EncoderDecoderSupernet(body, shape, self.choices, features=features, refusal=refusal)
 
     def body(self, shape: Shape, build: Builder) -> EncoderDecoder:
         """Encoder and decoder, without the vectors of the tokens that are written."""

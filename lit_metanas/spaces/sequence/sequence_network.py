@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -238,6 +238,15 @@ class SequenceLayers(nn.Module):
                 found[place] = outputs, steps
         return found
 
+    def computed_depths(self) -> list[int]:
+        """The numbers of layers that are computed: the sampled one, or all."""
+        return [int(label) for label in self.depth.computed_labels()]
+
+    def computed_flops(self, count: CountedFlops) -> int:
+        """See ``MixedLayer``."""
+        layers = (self.layers[str(place)] for place in range(1, max(self.computed_depths()) + 1))
+        return sum(count.computed(layer) for layer in (self.stem, *layers))
+
 
 class SequenceNetwork(SequenceLayers):
     """Stem, layers, and a readout behind each number of layers.
@@ -249,12 +258,10 @@ class SequenceNetwork(SequenceLayers):
 
     Attributes:
         per_step: whether the features are those of each step, shape ``(n, width, steps / stride)``.
-        refusal: why a supernet of such a body computes nothing; empty where it does.
     """
 
     def __init__(self, build: Builder, layout: SequenceLayout, shape: SeriesShape | TokenShape) -> None:
         super().__init__(build, layout, shape)
-        self.refusal = ""
         self.readouts = nn.ModuleDict()
         self.per_step = layout.readouts == ("each",)
         for depth in self.depths:
@@ -265,31 +272,18 @@ class SequenceNetwork(SequenceLayers):
         """Series ``(n, features, steps)`` or tokens ``(n, steps)`` to features ``(n, width)``, or of each step.
 
         Raises:
-            ValueError: there are more steps than the network is for, or a supernet has nothing to compute.
+            ValueError: there are more steps than the network is for.
         """
-        if self.refusal:
-            raise ValueError(
-                f"SequenceSpace: a supernet {self.refusal}, or search by a method that trains one network after the "
-                "other."
-            )
         features: dict[int, Tensor] = {}
-        for place, (outputs, steps) in self.layer_outputs(inputs, self._computed_depths()).items():
+        for place, (outputs, steps) in self.layer_outputs(inputs, self.computed_depths()).items():
             with telling_steps(steps):
                 features[place] = self.readouts[str(place)](outputs)
         return combine(self.depth.gate(), [partial(features.__getitem__, depth) for depth in self.depths])
 
     def computed_flops(self, count: CountedFlops) -> int:
         """See ``MixedLayer``."""
-        wanted = self._computed_depths()
-        computed: Sequence[nn.Module] = [
-            self.stem,
-            *(self.layers[str(place)] for place in range(1, max(wanted) + 1)),
-            *(self.readouts[str(depth)] for depth in wanted),
-        ]
-        return sum(count.computed(layer) for layer in computed)
-
-    def _computed_depths(self) -> list[int]:
-        return [int(label) for label in self.depth.computed_labels()]
+        readouts = (self.readouts[str(depth)] for depth in self.computed_depths())
+        return super().computed_flops(count) + sum(count.computed(layer) for layer in readouts)
 
 
 class SequenceChild(BodyChild):

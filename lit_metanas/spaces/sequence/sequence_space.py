@@ -13,6 +13,7 @@ from lit_metanas.spaces.sequence.attention import Positions
 from lit_metanas.spaces.sequence.readouts import READOUTS
 from lit_metanas.spaces.sequence.sequence_network import SequenceChild, SequenceLayout, SequenceNetwork
 from lit_metanas.spaces.sequence.step_operations import OPERATIONS
+from lit_metanas.spaces.sequence.step_supernet import StepSupernet
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import Supernet
 from lit_metanas.tasks.inputs import SeriesShape, Shape, TokenShape
@@ -21,6 +22,7 @@ from lit_metanas.tasks.questions import Span
 
 STEP_NORMS = ("layer", "none")
 STEP_POOLS = ("none", *POOLS)
+ONE_BY_ONE = "search by a method that trains one network after the other"
 
 
 class SequenceSpace(SearchSpace):
@@ -126,8 +128,8 @@ class SequenceSpace(SearchSpace):
     def supernet(self, shape: Shape) -> Supernet:
         """Build the network that holds all candidates.
 
-        Where several widths are left, or scores of each step are wanted, it holds the weights that children begin with,
-        those of narrow ones being leading parts, and refuses to compute.
+        Where several widths are left, or numbers of layers of which each halves the steps that are scored, it holds the
+        weights that children begin with, those of narrow ones being leading parts, and refuses to compute.
 
         Raises:
             ValueError: the inputs are images.
@@ -135,13 +137,16 @@ class SequenceSpace(SearchSpace):
         self.check_shape(shape)
         left = {choice.name: choice.labels for choice in self.choices}
         body = self.body(shape, Builder(left))
-        if len(left["width"]) > 1:
-            body.refusal = f"is of one width, and {', '.join(left['width'])} are left: give 'widths' one"
-        elif body.per_step:
-            body.refusal = "has features of whole inputs: give other 'readouts' than 'each'"
-        if not body.refusal:
+        refusal = refuse_widths(self.name, left["width"])
+        if not refusal and body.per_step and self.layout.questions["pool"] != ("none",) and len(left["depth"]) > 1:
+            refusal = (
+                f"{self.name}: a supernet scores steps of one number, and depths {', '.join(left['depth'])} are left, "
+                f"of which each layer halves it: give 'depths' one, or {ONE_BY_ONE}."
+            )
+        if not refusal and not body.per_step:
             return super().supernet(shape)
-        return BodySupernet(body, shape, self.choices, features=max(map(int, left["width"])))
+        kind = StepSupernet if body.per_step else BodySupernet
+        return kind(body, shape, self.choices, features=max(map(int, left["width"])), refusal=refusal)
 
     def body(self, shape: Shape, build: Builder) -> SequenceNetwork:
         """Stem, layers and readouts."""
@@ -186,3 +191,15 @@ class SequenceSpace(SearchSpace):
                 f"{self.name}: 'pools' has {', '.join(pools)}, which leave different numbers of steps: give 'none', or "
                 "others without it."
             )
+
+
+def refuse_widths(space: str, widths: Sequence[str]) -> str:
+    """Why a supernet cannot be computed where several widths are left; empty where one is.
+
+    Args:
+        space: its name, as the sentence begins.
+        widths: the labels that are left.
+    """
+    if len(widths) == 1:
+        return ""
+    return f"{space}: a supernet is of one width, and {', '.join(widths)} are left: give 'widths' one, or {ONE_BY_ONE}."

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.optim import Adam, Optimizer
 
@@ -191,9 +190,9 @@ class DARTSTraining(SupernetTraining):
         noise: MinibatchNoise,
         progress: float,
     ) -> Tensor:
-        """Mean cross-entropy of one minibatch under the relaxed architecture."""
+        """The objective's mean loss of one minibatch under the relaxed architecture."""
         mixture = self.relaxation(logits, noise.relaxation, progress)
-        return F.cross_entropy(self.scores(weights, mixture, split.inputs, noise.dropout), split.labels)
+        return self.batch_loss(weights, mixture, split, noise.dropout)
 
     @torch.no_grad()
     def cost(self, images: int, noise: MinibatchNoise, progress: float) -> Cost:

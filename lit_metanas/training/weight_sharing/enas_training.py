@@ -13,6 +13,7 @@ from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.mixture import one_hot
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Split, Task
+from lit_metanas.training.child import judge
 from lit_metanas.training.weight_sharing.controller import Controller, policy_loss
 from lit_metanas.training.weight_sharing.minibatches import Minibatch
 from lit_metanas.training.weight_sharing.supernet_training import SupernetTraining, WeightRates
@@ -60,9 +61,9 @@ class ENASTraining(SupernetTraining):
     """Trains a supernet on train minibatches and a controller on validation minibatches, in turn.
 
     ENAS (Pham et al. 2018, Section 2.2): the weights are trained under one architecture drawn from the controller, the
-    controller by the rewards of several, each the accuracy on the validation minibatch. One that cannot be built has
-    the reward 0. The two take turns step by step, as in DARTS, not a pass over the data each, so that a budget that
-    ends early is shared alike. A reward's images are charged as those of training are.
+    controller by the rewards of several, each the objective's metric on the validation minibatch, such as accuracy. One
+    that cannot be built has the reward 0. The two take turns step by step, as in DARTS, not a pass over the data each,
+    so that a budget that ends early is shared alike. A reward's images are charged as those of training are.
 
     Args:
         space: what is searched.
@@ -114,7 +115,7 @@ class ENASTraining(SupernetTraining):
                 space, hidden=controller.hidden, temperature=controller.temperature, bound=controller.bound
             )
         # What guessing is rewarded with.
-        self.baseline = 1 / task.way
+        self.baseline = 1 / task.way if space.scored == "input" else 0.0
 
     def configure_optimizers(self) -> Sequence[Optimizer]:
         """SGD for the weights, Adam for the controller."""
@@ -173,6 +174,6 @@ class ENASTraining(SupernetTraining):
 
     @torch.no_grad()
     def _reward(self, architecture: Architecture, val: Split) -> float:
-        """Share of a validation minibatch that is classified rightly, without dropout."""
-        scores = self.scores(self.weights, one_hot(self.space.choices, architecture), val.inputs, None)
-        return int((scores.argmax(1) == val.labels).sum()) / len(val)
+        """The metric on a validation minibatch, without dropout."""
+        mixture = one_hot(self.space.choices, architecture)
+        return judge(lambda inputs: self.scores(self.weights, mixture, inputs, None), val, self.task.goal)[1].value

@@ -8,11 +8,9 @@ from dataclasses import dataclass, replace
 from math import cos, pi
 
 import torch
-import torch.nn.functional as F
 from lightning.pytorch import LightningModule
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.optim import SGD, Optimizer
 
 from lit_metanas.meta.learner import Parameters
@@ -21,9 +19,9 @@ from lit_metanas.records.record import SearchRecord, Trial
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.mixture import Mixture, one_hot
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.spaces.supernet import embed_and_record
-from lit_metanas.tasks.task import Split, Task, require_classes
-from lit_metanas.training.child import score_accuracy
+from lit_metanas.spaces.supernet import embed_and_record, score_with
+from lit_metanas.tasks.task import Split, Task
+from lit_metanas.training.child import judge
 from lit_metanas.training.weight_sharing.minibatches import Minibatch
 
 
@@ -53,8 +51,10 @@ class WeightRates:
 class SupernetTraining(LightningModule):
     """A supernet and its classifier, trained by steps that are charged to a budget beforehand.
 
-    Batches are normalised by their own statistics. Forward passes without training (validation) are not
-    charged. A subclass says what a step does, and which architecture it would derive.
+    The loss, and what validation measures, are those of the task's objective. Networks that write a text are trained on
+    each token given those before it, and validated by what they write. Batches are normalised by their own statistics.
+    Forward passes without training (validation) are not charged. A subclass says what a step does, and which
+    architecture it would derive.
 
     Args:
         space: what is searched.
@@ -85,7 +85,6 @@ class SupernetTraining(LightningModule):
         super().__init__()
         self.automatic_optimization = False
         assert task.val is not None
-        require_classes(task, type(self).__name__)
         space.check_objective(task.goal)
         self.space, self.task, self.val = space, task, task.val
         self.weight_rates, self.budget, self.steps = rates, budget, steps
@@ -93,7 +92,11 @@ class SupernetTraining(LightningModule):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.supernet = space.supernet(task.shape)
+            if self.supernet.refusal:
+                raise ValueError(self.supernet.refusal)
             self.head = nn.Linear(self.supernet.features, task.way)
+            vectors = space.output_weights(self.supernet.features, task.way).get("embedding.weight")
+        self.embedding = None if vectors is None else nn.Embedding.from_pretrained(vectors, freeze=False)
         # Faster on a CPU, up to 1.6 times for cells.
         self.to(memory_format=torch.channels_last)
         self.record = SearchRecord(task.id)
@@ -103,9 +106,14 @@ class SupernetTraining(LightningModule):
 
     @property
     def weights(self) -> dict[str, Tensor]:
-        """The supernet's parameters by name, and the classifier's, ``head.weight`` and ``head.bias``."""
-        head = {f"head.{name}": parameter for name, parameter in self.head.named_parameters()}
-        return {**dict(self.supernet.named_parameters()), **head}
+        """The supernet's parameters by name, and those that depend on the outputs: see ``outputs``."""
+        return {**dict(self.supernet.named_parameters()), **self.outputs}
+
+    @property
+    def outputs(self) -> dict[str, Tensor]:
+        """The classifier's ``head.weight`` and ``head.bias``, and ``embedding.weight`` where texts are written."""
+        found: dict[str, Tensor] = {f"head.{name}": parameter for name, parameter in self.head.named_parameters()}
+        return found if self.embedding is None else {**found, "embedding.weight": self.embedding.weight}
 
     @property
     def progress(self) -> float:
@@ -167,14 +175,17 @@ class SupernetTraining(LightningModule):
 
     @torch.no_grad()
     def validate(self) -> None:
-        """Record the validation accuracy of the derived architecture, with the train part's batch statistics."""
+        """Record the validation score of the derived architecture, with the train part's batch statistics."""
         architecture = self.derive()
         if architecture is None:
             return
         mixture = one_hot(self.space.choices, architecture)
         statistics = self.statistics(architecture)
-        value = score_accuracy(lambda inputs: self.head(self.supernet(inputs, mixture, None, statistics)), self.val)
-        self.record.trials.append(Trial(architecture, value, self.budget.spent))
+        outputs = self.outputs
+        _, judged = judge(
+            lambda inputs: self.supernet.scores(outputs, inputs, mixture, None, statistics), self.val, self.task.goal
+        )
+        self.record.trials.append(Trial(architecture, judged.value, self.budget.spent))
 
     def weight_rate(self, progress: float) -> float:
         """The weights' learning rate: a half cosine over the progress."""
@@ -187,12 +198,24 @@ class SupernetTraining(LightningModule):
         return {name: value.to(self.head.weight) for name, value in noise.items()}
 
     def scores(
-        self, weights: Mapping[str, Tensor], mixture: Mixture, inputs: Tensor, dropout: Mapping[str, Tensor] | None
+        self,
+        weights: Mapping[str, Tensor],
+        mixture: Mixture,
+        inputs: Tensor,
+        dropout: Mapping[str, Tensor] | None,
+        targets: Tensor | None = None,
     ) -> Tensor:
-        """Class scores of one batch, normalised by itself: shape ``(n, way)``."""
-        supernet = {name: weight for name, weight in weights.items() if not name.startswith("head.")}
-        features = functional_call(self.supernet, supernet, (inputs, mixture, dropout))
-        return F.linear(features, weights["head.weight"], weights["head.bias"])
+        """Scores of one batch, normalised by itself: shape ``(n, way)``, or of each step; see ``Supernet.scores``."""
+        names = self.outputs
+        supernet = {name: weight for name, weight in weights.items() if name not in names}
+        outputs = {name: weights[name] for name in names}
+        return score_with(self.supernet, supernet, outputs, inputs, mixture, noise=dropout, targets=targets)
+
+    def batch_loss(
+        self, weights: Mapping[str, Tensor], mixture: Mixture, batch: Split, dropout: Mapping[str, Tensor] | None
+    ) -> Tensor:
+        """The objective's mean loss of one batch."""
+        return self.task.goal.loss(self.scores(weights, mixture, batch.inputs, dropout, batch.labels), batch.labels)
 
     def train_weights(self, loss: Tensor, progress: float) -> None:
         """One step of the weights along the gradient of a loss; those that it does not depend on only decay."""
@@ -210,13 +233,13 @@ class SupernetTraining(LightningModule):
         mixture, progress = one_hot(self.space.choices, architecture), self.progress
         if not self.pays(self.price(len(train), mixture)):
             return False
-        scores = self.scores(self.weights, mixture, train.inputs, self.draw_dropout(len(train)))
-        self.train_weights(F.cross_entropy(scores, train.labels), progress)
+        loss = self.batch_loss(self.weights, mixture, train, self.draw_dropout(len(train)))
+        self.train_weights(loss, progress)
         return True
 
     def price(self, images: int, mixture: Mixture) -> Cost:
         """What forward-backward passes over so many images cost: 3 x forward multiply-adds each."""
-        forward = self.supernet.flops(mixture) + self.head.weight.numel()
+        forward = self.supernet.flops(mixture) + self.supernet.output_flops(self.task.way)
         return Cost(images=images, flops=TRAINING_PASSES * forward * images)
 
     def pays(self, cost: Cost) -> bool:
