@@ -235,11 +235,14 @@ def test_dropout_is_of_training_alone():
     assert not torch.equal(child(inputs, targets), child(inputs, targets))
 
 
-def test_a_supernet_refuses_to_compute():
-    space = one()
-    sentence = "a supernet cannot write texts, it only holds the weights that networks begin with: search by a method"
-    with pytest.raises(ValueError, match=sentence):
-        space.supernet(TOKENS)(blank_inputs(2, TOKENS), lm.one_hot(space.choices, only(space)))
+def test_a_supernet_of_several_widths_refuses_to_compute():
+    space = one(encoder=small_encoder(widths=(4, 8)))
+    net, gates = space.supernet(TOKENS), lm.one_hot(space.choices, space.sample(torch.Generator()))
+    outputs = space.output_weights(net.features, WAY)
+    sentence = "EncoderDecoderSpace: a supernet is of one width, and 4, 8 are left: give 'widths' one, or search by a m"
+    for compute in (lambda: net(blank_inputs(2, TOKENS), gates), lambda: net.scores(outputs, examples(TOKENS), gates)):
+        with pytest.raises(ValueError, match=sentence):
+            compute()
 
 
 def test_a_target_that_is_too_long_is_told():

@@ -118,8 +118,37 @@ def test_scores_of_each_step_do_not_either(shape):
             torch.testing.assert_close(found[0], together[place, : found.shape[1]], rtol=0, atol=1e-10)
             behind = together[place, -(-inputs.shape[-1] // 2) :]
             assert not behind.numel() or torch.equal(behind, behind[-1].expand_as(behind))
-    with pytest.raises(ValueError, match="a supernet has features of whole inputs: give other 'readouts' than 'each'"):
-        space.supernet(shape)(blank_inputs(2, shape), one_hot(space.choices, only(space)))
+
+
+@SHAPES
+@pytest.mark.parametrize(
+    "options", [{}, {"stride": 2, "positions": "learned"}, {"depths": (2,), "pools": ("max", "avg")}],
+    ids=["open", "stride", "halved"],
+)  # fmt: skip
+def test_a_supernet_scores_each_step(shape, options, double_supernet, random_gates):
+    """As its children do, and the mixture does not depend on padding, nor on the batch, either."""
+    space = SequenceSpace(**{**ALL, "readouts": ("each",), "depths": (1, 2), **options})
+    check_space(space, shape)
+    net, _ = double_supernet(space, shape)
+    outputs = {name: value.double() for name, value in space.output_weights(net.features, 3).items()}
+    assert net.output_flops(3) == 8 * 3 * (11 if not options else 6 if "stride" in options else 3)
+    alone = examples(shape)
+    for kind in ("soft", "index"):
+        gates = random_gates(space, kind, torch.Generator().manual_seed(0))
+        together = net.scores(outputs, torch.cat([padded(inputs, 11) for inputs in alone]), gates)
+        for place, inputs in enumerate(alone):
+            found = net.scores(outputs, padded(inputs, max(1, inputs.shape[-1])), gates)
+            torch.testing.assert_close(found[0], together[place, : found.shape[1]], rtol=0, atol=1e-10)
+
+
+def test_a_supernet_refuses_depths_that_leave_different_numbers_of_steps():
+    space = one(readouts=("each",), pools=("max",), depths=(1, 2))
+    net = space.supernet(TOKENS)
+    with pytest.raises(
+        ValueError, match=r"scores steps of one number, and depths 1, 2 are left, of which each layer h"
+    ):
+        net(blank_inputs(2, TOKENS), one_hot(space.choices, space.sample(torch.Generator())))
+    check_space(space, TOKENS)  # of the children
 
 
 @SHAPES

@@ -1,0 +1,197 @@
+"""The encoder-decoder space's supernet: what it computes of all candidates, and that of one it is the child."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+import lit_metanas as lm
+from lit_metanas.spaces.encoder_decoder.decoder import CAUSAL
+from lit_metanas.spaces.supernet import score_with
+from lit_metanas.tasks.inputs import blank_inputs
+from lit_metanas.testing.network_count import random_inputs
+
+TOKENS, SERIES = lm.TokenShape(13, 11), lm.SeriesShape(3, 11)
+SHAPES = pytest.mark.parametrize("shape", [TOKENS, SERIES], ids=["tokens", "series"])
+WAY, STEPS = 7, 6
+ENCODER = lm.SequenceSpace(
+    operations=("conv_3", "gru"), activations=("Tanh",), dropouts=(0.0, 0.2), depths=(1, 2, 3), widths=(8,),
+    readouts=("each",),
+)  # fmt: skip
+SPACE = lm.EncoderDecoderSpace(ENCODER, heads=2, target_steps=STEPS)
+TARGETS = torch.tensor([[3, 1, 5, 2, 2, 6], [4, 0, 0, 0, 0, 0], [1, 2, 3, 0, 0, 0], [6, 6, 1, 2, 0, 0]])
+
+
+class Case:
+    """A supernet in float64 of random weights, its outputs, and four examples."""
+
+    def __init__(self, space: lm.EncoderDecoderSpace, shape: lm.Shape, seed: int = 0) -> None:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.space, self.shape, self.net = space, shape, space.supernet(shape).double()
+            for parameter in self.net.parameters():
+                parameter.data += 0.3 * torch.randn(parameter.shape, dtype=torch.float64)
+            outputs = space.output_weights(self.net.features, WAY)
+            self.outputs = {name: torch.randn(value.shape, dtype=torch.float64) for name, value in outputs.items()}
+            inputs = random_inputs(4, shape)
+        self.outputs["head.bias"][0] += 1.0  # so that texts end at different steps
+        self.inputs = inputs.double() if inputs.is_floating_point() else inputs
+
+    @property
+    def weights(self) -> dict[str, Tensor]:
+        return dict(self.net.named_parameters())
+
+    def scores(self, gates: lm.Mixture, targets: Tensor | None = TARGETS, inputs: Tensor | None = None) -> Tensor:
+        return self.net.scores(self.outputs, self.inputs if inputs is None else inputs, gates, targets=targets)
+
+    def child(self, architecture: Mapping[str, str]) -> nn.Module:
+        with torch.random.fork_rng(devices=[]):
+            child = self.space.child(architecture, self.shape, WAY, {**self.weights, **self.outputs})
+        exact = self.space.child(architecture, self.shape, WAY).double()
+        exact.inherit({**self.weights, **self.outputs})
+        assert child.state_dict().keys() == exact.state_dict().keys()
+        return exact.eval()
+
+
+def soft(gates: lm.Mixture) -> dict[str, lm.Gate]:
+    """The same weights, with all candidates computed."""
+    return {name: lm.Gate(gate.weights.double()) for name, gate in gates.items()}
+
+
+@SHAPES
+def test_a_child_is_the_supernet_of_its_candidates(shape):
+    case, draws, ends = Case(SPACE, shape), torch.Generator().manual_seed(1), set()
+    with torch.no_grad():
+        for _ in range(12):
+            architecture = SPACE.sample(draws)
+            child, gates = case.child(architecture), lm.one_hot(SPACE.choices, architecture)
+            for targets in (TARGETS, None):
+                expected = child(case.inputs, targets)
+                for mixture in (gates, soft(gates)):
+                    torch.testing.assert_close(case.scores(mixture, targets), expected, rtol=0, atol=1e-10)
+            ends |= {row.index(0) if 0 in row else STEPS for row in expected.argmax(2).tolist()}
+    assert len(ends) > 2
+
+
+def uniform(space: lm.EncoderDecoderSpace) -> dict[str, lm.Gate]:
+    return {
+        choice.name: lm.Gate(torch.full((len(choice.labels),), 1 / len(choice.labels), dtype=torch.float64))
+        for choice in space.choices
+    }
+
+
+def test_a_mixture_of_depths_has_the_mean_scores_of_its_networks():
+    """Depth is the last choice before the linear classifier, so that the mixture of outputs is one of scores."""
+    space = SPACE.restricted({**SPACE.sample(torch.Generator().manual_seed(0)), "decoder": "attention"})
+    space.choices = tuple(
+        next(own for own in SPACE.choices if own.name == "decoder_depth") if one.name == "decoder_depth" else one
+        for one in space.choices
+    )
+    case, weights = Case(space, TOKENS), torch.tensor([0.2, 0.5, 0.3], dtype=torch.float64)
+    gates = {**uniform(space), "decoder_depth": lm.Gate(weights)}
+    only = {choice.name: choice.labels[0] for choice in space.choices}
+    with torch.no_grad():
+        children = [case.child({**only, "decoder_depth": str(depth)})(case.inputs, TARGETS) for depth in (1, 2, 3)]
+        expected = sum(weight * scores for weight, scores in zip(weights, children, strict=True))
+        torch.testing.assert_close(case.scores(gates), expected, rtol=0, atol=1e-10)
+
+
+def test_what_a_mixture_writes_has_the_scores_that_it_has_for_it():
+    case, gates = Case(SPACE, TOKENS), uniform(SPACE)
+    with torch.no_grad():
+        written = case.scores(gates, None)
+        text = written.argmax(2)
+        within = (text == 0).cumsum(1) <= (text == 0).long()
+        again = case.scores(gates, text)
+    lengths = within.sum(1).tolist()
+    assert len(set(lengths)) > 1
+    for place, length in enumerate(lengths):
+        torch.testing.assert_close(again[place, :length], written[place, :length], rtol=0, atol=1e-10)
+
+
+@SHAPES
+def test_a_mixture_depends_neither_on_the_batch_nor_on_padding(shape):
+    case, gates = Case(SPACE, shape), uniform(SPACE)
+    lengths = (case.inputs if case.inputs.dim() == 2 else case.inputs[:, -1]).ne(0).sum(1).tolist()
+    assert len(set(lengths)) > 1
+    with torch.no_grad():
+        forced, written = case.scores(gates), case.scores(gates, None)
+        for place, length in enumerate(lengths):
+            alone = case.inputs[place : place + 1, ..., :length]
+            said = int((TARGETS[place] > 0).sum())
+            found = case.scores(gates, TARGETS[place : place + 1, :said], alone)
+            torch.testing.assert_close(found[0], forced[place, : found.shape[1]], rtol=0, atol=1e-10)
+            torch.testing.assert_close(case.scores(gates, None, alone)[0], written[place], rtol=0, atol=1e-10)
+
+
+@SHAPES
+def test_a_gradient_reaches_every_logit(shape):
+    case = Case(SPACE, shape)
+    logits = {
+        choice.name: torch.zeros(len(choice.labels), dtype=torch.float64, requires_grad=True)
+        for choice in SPACE.choices
+    }
+    noise = {n: v.double() for n, v in case.net.draw_noise(4, torch.Generator().manual_seed(0)).items()}
+    scores = score_with(
+        case.net, case.weights, case.outputs, case.inputs, lm.Softmax()(logits, {}, 0.0), noise=noise, targets=TARGETS
+    )
+    loss = nn.functional.cross_entropy(scores.flatten(0, 1), TARGETS.flatten())
+    wanted = [name for name, logit in logits.items() if len(logit) > 1]
+    gradients = dict(zip(wanted, torch.autograd.grad(loss, [logits[name] for name in wanted]), strict=True))
+    assert {"decoder", "decoder_depth", "cross", "tied", "decoder_dropout", "depth", "layer3.operation"} <= set(wanted)
+    for name, gradient in gradients.items():
+        assert bool((gradient.abs() > 1e-9).all()), name
+
+
+@pytest.mark.parametrize("name", ["decoder", "decoder_depth", "cross", "tied", "depth"])
+def test_a_gradient_reaches_the_logit_of_a_sampled_candidate(name):
+    case = Case(SPACE, TOKENS)
+    labels = {choice.name: choice.labels for choice in SPACE.choices}
+    gates = lm.one_hot(SPACE.choices, {**{n: own[-1] for n, own in labels.items()}})
+    weights = gates[name].weights.double().requires_grad_()
+    loss = case.scores({**gates, name: lm.Gate(weights, len(weights) - 1)}).square().sum()
+    (gradient,) = torch.autograd.grad(loss, weights)
+    assert abs(float(gradient[-1])) > 1e-6
+
+
+@pytest.mark.parametrize("decoder", CAUSAL)
+def test_multiply_adds_of_a_mixture_are_counted(decoder):
+    """All candidates' or one's, and of what a child costs the classifier's on top."""
+    net = SPACE.supernet(TOKENS)
+    architecture = SPACE.canonical({**SPACE.sample(torch.Generator().manual_seed(2)), "decoder": decoder})
+    mixtures = (
+        lm.one_hot(SPACE.choices, architecture),
+        {name: lm.Gate(gate.weights.float()) for name, gate in uniform(SPACE).items()},
+    )
+    told = [net.flops(mixture) for mixture in mixtures]
+    for mixture, flops in zip(mixtures, told, strict=True):
+        counts = []
+        for examples in (2, 4):
+            with torch.no_grad(), FlopCounterMode(display=False) as counter:
+                net(blank_inputs(examples, TOKENS), mixture)
+            counts.append(counter.get_total_flops())
+        assert flops == (counts[1] - counts[0]) // 4
+    assert SPACE.cost(architecture, TOKENS, WAY).flops == told[0] + net.output_flops(WAY)
+    assert told[0] < told[1]
+
+
+def test_a_choice_without_effect_is_not_looked_at():
+    """An encoder of one layer has no second one to attend to: no candidate would have a gradient."""
+    space = lm.EncoderDecoderSpace(ENCODER.restricted({"depth": "1"}), heads=2, target_steps=STEPS)
+    case = Case(space, TOKENS)
+    gates = uniform(space)
+    del gates["cross"]
+    assert case.scores(gates).shape == (4, STEPS, WAY)
+
+
+def test_each_place_of_a_decoder_layer_has_dropout_of_its_own():
+    net = SPACE.supernet(TOKENS)
+    noise = net.draw_noise(4, torch.Generator().manual_seed(0))
+    drawn = [value for name, value in noise.items() if name.startswith("body.layers.")]
+    assert len(drawn) == 9
+    assert all(value.shape == (4, 8) for value in drawn)
+    assert len({tuple(value.flatten().tolist()) for value in drawn}) == 9
