@@ -121,8 +121,7 @@ class EncoderDecoder(nn.Module):
     def read(self, inputs: Tensor) -> list[CrossMemory]:
         """What each of the decoder's layers looks up in series ``(n, features, steps)`` or tokens ``(n, steps)``."""
         depths = self.encoder.computed_depths()
-        most = max(int(label) for label in self.cross.computed_labels())
-        wanted = sorted({place for depth in depths for place in range(depth, max(0, depth - most), -1)})
+        wanted = sorted({place for depth in depths for place in range(depth, depth - self._most_attended(depth), -1)})
         found = self.encoder.layer_outputs(inputs, wanted)
         _, steps = found[max(depths)]
         outputs = {place: steps.blank(found[place][0]).transpose(1, 2) for place in wanted}
@@ -211,9 +210,20 @@ class EncoderDecoder(nn.Module):
         normalised: Tensor = self.norm(outputs[depth])
         return normalised
 
+    def _numbers(self, depth: int) -> list[int]:
+        """Layers that are attended to, by label, of an encoder of so many."""
+        return [min(int(label), depth) for label in self.cross.labels]
+
+    def _most_attended(self, depth: int) -> int:
+        """The most that are attended to in this forward pass."""
+        numbers = self._numbers(depth)
+        if len(set(numbers)) == 1:
+            return numbers[0]
+        return max(min(int(label), depth) for label in self.cross.computed_labels())
+
     def _attended(self, outputs: Mapping[int, Tensor], depth: int) -> Tensor:
         """What an encoder of so many layers gives the decoder; where it has too few layers, labels are the same."""
-        numbers = [min(int(label), depth) for label in self.cross.labels]
+        numbers = self._numbers(depth)
         candidates = [partial(self._average, outputs, depth, number) for number in numbers]
         return combine(self.cross.gate(), candidates) if len(set(numbers)) > 1 else candidates[0]()
 
