@@ -27,7 +27,7 @@ KERNEL = 3
 Further = tuple[Tensor, Tensor]
 """Outputs ``(n, steps, width)``, and what is kept for further steps."""
 
-Kept = Mapping[str, Tensor]
+KeptState = Mapping[str, Tensor]
 """What each operation of a layer keeps for further steps, by its label; empty at the beginning."""
 
 
@@ -210,7 +210,7 @@ class DecoderLayer(nn.Module):
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3))
         self.dropouts = nn.ModuleList(build.dropout("decoder_dropout", rates, width) for _ in range(3))
 
-    def forward(self, rows: Tensor, before: int, memory: CrossMemory, kept: Kept) -> tuple[Tensor, Kept]:
+    def forward(self, rows: Tensor, before: int, memory: CrossMemory, kept: KeptState) -> tuple[Tensor, KeptState]:
         """Some further steps.
 
         Args:

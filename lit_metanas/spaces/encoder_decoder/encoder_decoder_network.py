@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lit_metanas.spaces.body_networks import BodyChild
 from lit_metanas.spaces.builder import Builder
-from lit_metanas.spaces.encoder_decoder.decoder import CrossMemory, DecoderLayer, Kept
+from lit_metanas.spaces.encoder_decoder.decoder import CrossMemory, DecoderLayer, KeptState
 from lit_metanas.spaces.forward_pass import largest
 from lit_metanas.spaces.mixed_layers import CountedFlops
 from lit_metanas.spaces.operations import combine, leading_part
@@ -131,8 +131,8 @@ class EncoderDecoder(nn.Module):
         return [layer.cross.recall(rows, steps.outside) for layer in self._computed_layers()]
 
     def write(
-        self, rows: Tensor, before: int, memories: Sequence[CrossMemory], kept: Sequence[Kept] = ()
-    ) -> tuple[Tensor, list[Kept]]:
+        self, rows: Tensor, before: int, memories: Sequence[CrossMemory], kept: Sequence[KeptState] = ()
+    ) -> tuple[Tensor, list[KeptState]]:
         """Features of some further steps, ``(n, steps, width)``, and what is kept of them.
 
         Args:
@@ -141,7 +141,7 @@ class EncoderDecoder(nn.Module):
             memories: of ``read``.
             kept: what each layer kept of the steps before; empty at the beginning.
         """
-        now: list[Kept] = []
+        now: list[KeptState] = []
         outputs: dict[int, Tensor] = {}
         for place, layer in enumerate(self._computed_layers()):
             rows, new = layer(rows, before, memories[place], kept[place] if kept else {})
@@ -179,7 +179,7 @@ class EncoderDecoder(nn.Module):
 
     def _written(self, inputs: Tensor, maps: TokenMaps) -> Tensor:
         memories = self.read(inputs)
-        kept: list[Kept] = []
+        kept: list[KeptState] = []
         # Whole numbers, as many as there are examples: a size would be an operation of an exported program.
         token = torch.zeros_like(memories[0].outside.select(1, 0).select(1, 0)[:, :1].cumsum(1))
         ended = token != BEGIN
