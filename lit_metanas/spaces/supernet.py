@@ -152,16 +152,6 @@ def score_with(
         noise: of dropout.
         statistics: of batch-norm.
         targets: what is wanted.
-
-    Example:
-        >>> import torch
-        >>> import lit_metanas as lm
-        >>> space = lm.LayeredSpace(shared=True, widths=(8,))
-        >>> supernet = space.supernet((1, 28, 28))
-        >>> mixture = lm.one_hot(space.choices, space.sample(torch.Generator()))
-        >>> outputs = space.output_weights(supernet.features, way=5)
-        >>> score_with(supernet, dict(supernet.named_parameters()), outputs, torch.rand(2, 1, 28, 28), mixture).shape
-        torch.Size([2, 5])
     """
     own = {f"supernet.{name}": weight for name, weight in weights.items()}
     scores: Tensor = functional_call(_Scores(supernet), own, (outputs, inputs, mixture, noise, statistics, targets))

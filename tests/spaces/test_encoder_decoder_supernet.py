@@ -11,8 +11,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import lit_metanas as lm
 from lit_metanas.spaces.encoder_decoder.decoder import CAUSAL
+from lit_metanas.spaces.encoder_decoder.encoder_decoder_supernet import EncoderDecoderSupernet
 from lit_metanas.spaces.supernet import score_with
 from lit_metanas.tasks.inputs import blank_inputs
+from lit_metanas.testing import check_space
 from lit_metanas.testing.network_count import random_inputs
 
 TOKENS, SERIES = lm.TokenShape(13, 11), lm.SeriesShape(3, 11)
@@ -198,3 +200,22 @@ def test_each_place_of_a_decoder_layer_has_dropout_of_its_own():
     assert len(drawn) == 9
     assert all(value.shape == (4, 8) for value in drawn)
     assert len({tuple(value.flatten().tolist()) for value in drawn}) == 9
+
+
+CHANGES = {
+    "vectors": lambda outputs: {**outputs, "embedding.weight": outputs["head.weight"]},
+    "bias": lambda outputs: {**outputs, "head.bias": outputs["head.bias"].sort().values},
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_the_test_kit_finds_a_supernet_that_scores_otherwise(monkeypatch, change):
+    scores = EncoderDecoderSupernet.scores
+
+    def changed(net, outputs, *given, **named):
+        return scores(net, change(outputs), *given, **named)
+
+    monkeypatch.setattr(EncoderDecoderSupernet, "scores", changed)
+    space = SPACE.restricted({"decoder": "gru", "decoder_depth": "1", "depth": "1", "tied": "no"})
+    with pytest.raises(AssertionError, match="The child in evaluation and the supernet differ by"):
+        check_space(space, TOKENS)
