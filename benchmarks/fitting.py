@@ -11,15 +11,22 @@ from lightning.pytorch import Callback, seed_everything
 
 from lit_metanas.meta import PrototypeLoss
 from lit_metanas.relaxations import Softmax
-from lit_metanas.spaces import LayeredSpace
-from lit_metanas.tasks import EpisodeDataModule, Glyphs
+from lit_metanas.spaces import LayeredSpace, SequenceSpace
+from lit_metanas.tasks import EpisodeDataModule, Glyphs, TaskSource
 from lit_metanas.training import MetaSearch, Trainer
 
 
 def glyphs(*, way: int, tasks_per_step: int, steps: int, num_workers: int = 0) -> EpisodeDataModule:
-    """One epoch of 1-shot episodes with 5 query images a class."""
+    """Of glyphs; see ``episodes``."""
+    return episodes(Glyphs(), way=way, tasks_per_step=tasks_per_step, steps=steps, num_workers=num_workers)
+
+
+def episodes(
+    source: TaskSource, *, way: int, tasks_per_step: int, steps: int, num_workers: int = 0
+) -> EpisodeDataModule:
+    """One epoch of 1-shot episodes with 5 query examples a class."""
     return EpisodeDataModule(
-        source=Glyphs(),
+        source=source,
         way=way,
         shot=1,
         query=5,
@@ -33,6 +40,11 @@ def glyphs(*, way: int, tasks_per_step: int, steps: int, num_workers: int = 0) -
 def sampled() -> MetaSearch:
     """The module's defaults in the shared layered space: two sampled children a task, which differ in cost."""
     return MetaSearch(space=LayeredSpace(shared=True), shape=(1, 28, 28))
+
+
+def sampled_sequences() -> MetaSearch:
+    """The same in the default space of networks for text and sound."""
+    return MetaSearch(space=SequenceSpace())
 
 
 def soft() -> MetaSearch:

@@ -1,7 +1,7 @@
 """The share of its time that the trainer waits for episodes.
 
-Run: ``python benchmarks/pipeline.py --output pipeline.json``. A fit of the default meta-search on glyphs, one thread;
-the waiting is what Lightning's own profiler measures around the next batch.
+Run: ``python benchmarks/pipeline.py --output pipeline.json``. A fit of the default meta-search on glyphs, docstrings or
+synthesised words, one thread; the waiting is what Lightning's own profiler measures around the next batch.
 """
 
 from __future__ import annotations
@@ -11,21 +11,24 @@ from pathlib import Path
 
 import torch
 from figure import Figure, show, write
-from fitting import fit, glyphs, sampled
+from fitting import episodes, fit, sampled, sampled_sequences
 from lightning.pytorch.profilers import SimpleProfiler
 
 from lit_metanas.io import tune_allocator
 from lit_metanas.io.text import hardware
+from lit_metanas.tasks import Docstrings, Glyphs, SpokenWords, TaskSource
 
 TARGET = 5.0
+SOURCES: dict[str, type[TaskSource]] = {"glyphs": Glyphs, "docstrings": Docstrings, "words": SpokenWords}
 SETTINGS = {"5-way": (5, 0), "20-way": (20, 0), "5-way, one worker": (5, 1)}
 """Classes an episode, and processes that draw ahead."""
 
 
-def waiting(way: int, num_workers: int, steps: int) -> tuple[float, float]:
+def waiting(source: TaskSource, way: int, num_workers: int, steps: int) -> tuple[float, float]:
     """The share of waiting in percent, and seconds a step."""
     profiler = SimpleProfiler()
-    fit(sampled, glyphs(way=way, tasks_per_step=4, steps=steps, num_workers=num_workers), devices=1, profiler=profiler)
+    data = episodes(source, way=way, tasks_per_step=4, steps=steps, num_workers=num_workers)
+    fit(sampled if isinstance(source, Glyphs) else sampled_sequences, data, devices=1, profiler=profiler)
     total = sum(profiler.recorded_durations["run_training_epoch"])
     waits = [
         duration
@@ -40,18 +43,22 @@ def waiting(way: int, num_workers: int, steps: int) -> tuple[float, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=100, help="outer steps of 4 episodes (default 100)")
+    parser.add_argument("--sources", nargs="+", choices=list(SOURCES), default=["glyphs"], help="(default glyphs)")
     parser.add_argument("--output", type=Path, help="JSON file to write")
     options = parser.parse_args()
     torch.set_num_threads(1)
     tune_allocator()
-    glyphs(way=20, tasks_per_step=4, steps=1).prepare_data()
     print(f"Fit of {options.steps} steps, 4 episodes each, one thread; {hardware()}")
     figures = []
-    for name, (way, num_workers) in SETTINGS.items():
-        share, seconds = waiting(way, num_workers, options.steps)
-        target = None if num_workers else TARGET
-        figures.append(Figure(f"{name}, waiting for episodes", share, "%", target, "at most"))
-        figures.append(Figure(f"{name}, step", 1e3 * seconds, "ms"))
+    for chosen in options.sources:
+        source = SOURCES[chosen]()
+        source.prepare()
+        for setting, (way, num_workers) in SETTINGS.items():
+            share, seconds = waiting(source, way, num_workers, options.steps)
+            target = None if num_workers else TARGET
+            name = f"{chosen}, {setting}"
+            figures.append(Figure(f"{name}, waiting for episodes", share, "%", target, "at most"))
+            figures.append(Figure(f"{name}, step", 1e3 * seconds, "ms"))
     show(figures)
     if options.output:
         write(options.output, title="pipeline", figures=figures)

@@ -7,7 +7,7 @@ TRAINER_VERBS = {
     "validate": "score a checkpoint on the validation episodes",
     "test": "score a checkpoint on the held-out episodes",
     "search": "search an architecture for each target task, train it, score it, export it",
-    "predict": "classify new images, texts or sounds with an exported network",
+    "predict": "run an exported network on new images, texts or sounds",
 }
 """Verbs of Lightning's Trainer, each with what it does: they take a model and data."""
 
@@ -36,7 +36,7 @@ MODELS: Mapping[str, Mapping[str, str]] = {
         "SourceSearch": "searches one architecture for all tasks of a source, by successive halving",
         "TableSearch": "searches tabular benchmarks by query-based methods; nothing is trained",
     },
-    "predict": {"ExportedModel": "classifies with a network that `search` has exported (the default)"},
+    "predict": {"ExportedModel": "runs a network that `search` has exported (the default)"},
 }
 """This package's models for each verb, by the names that ``--model`` takes."""
 

@@ -28,6 +28,7 @@ from lit_metanas.tasks.text import (
     TextTable,
     TextTask,
     Words,
+    task_from_texts,
 )
 from lit_metanas.tasks.translation import (
     NumberWords,
@@ -118,6 +119,7 @@ __all__ = [
     "shape_of",
     "task_from_arrays",
     "task_from_dataset",
+    "task_from_texts",
 ]
 
 

@@ -12,13 +12,20 @@ from lit_metanas.tasks.conversion import (
     ClassNames,
     Images,
     Labels,
+    class_indices,
     class_names,
     image_tensor,
     label_list,
     plain_label,
 )
 from lit_metanas.tasks.source import Subset, TaskSource
-from lit_metanas.tasks.splits import class_subsets, in_unit_range, part_sizes, split_classes
+from lit_metanas.tasks.splits import (
+    check_held_out_shares,
+    class_subsets,
+    in_unit_range,
+    part_sizes,
+    split_classes,
+)
 from lit_metanas.tasks.task import Split, Task, check_task
 
 
@@ -72,12 +79,12 @@ def task_from_arrays(
     """
     if (X_test is None) != (y_test is None):
         raise ValueError("X_test and y_test belong together: give both or neither.")
-    _check_shares(val, test if X_test is None else 0.0, least=X_test is None, seed=seed)
+    share = test if X_test is None else 0.0
+    check_held_out_shares(val=val, test=share, drawn=X_test is None, seed=seed)
     images = image_tensor(X, channels=channels)
     labels = label_list(y, len(images))
     names = class_names(labels, classes)
     members = _by_class(images, labels, list(names))
-    share = test if X_test is None else 0.0
     sizes = [
         part_sizes(f"Class {name!r}", len(part), train=None, val=val, test=share)
         for name, part in zip(names.values(), members, strict=True)
@@ -97,25 +104,11 @@ def task_from_arrays(
     return task
 
 
-def _check_shares(val: float, test: float, *, least: bool, seed: int) -> None:
-    if not 0 <= val < 1 or not 0 <= test < 1 or val + test >= 1 or (least and test == 0):
-        raise ValueError(
-            f"val = {val}, test = {test} must be shares of each class (test: above 0) with a sum below 1; the rest is "
-            "for training."
-        )
-    if seed < 0:
-        raise ValueError(f"seed = {seed} must be at least 0.")
-
-
 def _test_part(X_test: Images, y_test: Labels, order: Sequence[Hashable], channels: Channels | None) -> Split:
     """The test part in its own order."""
     images = in_unit_range(image_tensor(X_test, channels=channels, name="X_test"))
     labels = label_list(y_test, len(images), name="y_test", images="X_test")
-    index = {label: place for place, label in enumerate(order)}
-    foreign = next((label for label in labels if label not in index), None)
-    if foreign is not None:
-        raise ValueError(f"y_test has the label {foreign!r}, which y lacks: leave its images out.")
-    return Split(images, torch.tensor([index[label] for label in labels], dtype=torch.int64, device=images.device))
+    return Split(images, class_indices(labels, order).to(images.device))
 
 
 class ArraySource(TaskSource):

@@ -85,30 +85,34 @@ def _channels_first(images: Tensor, channels: Channels | None, name: str) -> Ten
     return images if channels == "first" else images.permute(0, 3, 1, 2)
 
 
-def label_list(labels: Labels, number: int, *, name: str = "y", images: str = "X") -> list[Hashable]:
-    """The labels of so many images as plain values.
+def label_list(
+    labels: Labels, number: int, *, name: str = "y", images: str = "X", noun: str = "images"
+) -> list[Hashable]:
+    """The labels of so many examples as plain values.
 
     Args:
-        labels: one an image.
-        number: how many images there are.
+        labels: one an example.
+        number: how many examples there are.
         name: of the argument, for messages.
-        images: of the argument that holds the images.
+        images: of the argument that holds the examples.
+        noun: what the examples are, in the plural.
 
     Raises:
-        ValueError: there are more or fewer labels than images, or one cannot be a label.
+        ValueError: there are more or fewer labels than examples, or one cannot be a label.
     """
+    one = f"{'an' if noun[0] in 'aeiou' else 'a'} {noun[:-1]}"
     if isinstance(labels, Tensor | np.ndarray):
         if labels.ndim != 1:
-            raise ValueError(f"{name} has shape {tuple(labels.shape)}: give one label an image, shape ({number},).")
+            raise ValueError(f"{name} has shape {tuple(labels.shape)}: give one label {one}, shape ({number},).")
         labels = labels.tolist()
     found = [plain_label(label) for label in labels]
     if len(found) != number:
-        raise ValueError(f"{images} has {number} images, but {name} has {len(found)} labels: give one an image.")
+        raise ValueError(f"{images} has {number} {noun}, but {name} has {len(found)} labels: give one {one}.")
     for place, label in enumerate(found):
         if isinstance(label, Tensor) or not isinstance(label, Hashable):
             raise ValueError(f"Label {place} in {name} is a {type(label).__name__}: give a number or a name.")
         if label is None or label != label:
-            raise ValueError(f"Label {place} in {name} is {label}: leave out images without a label.")
+            raise ValueError(f"Label {place} in {name} is {label}: leave out {noun} without a label.")
     return found
 
 
@@ -118,12 +122,40 @@ def plain_label(label: Any) -> Any:
     return label.item() if single or (isinstance(label, np.ndarray | np.generic) and label.size == 1) else label
 
 
-def class_names(labels: Sequence[Hashable], classes: ClassNames | None) -> dict[Hashable, str]:
+def class_indices(
+    labels: Sequence[Hashable],
+    order: Sequence[Hashable],
+    *,
+    name: str = "y_test",
+    learned: str = "y",
+    noun: str = "images",
+) -> Tensor:
+    """The places of labels among the distinct ones, shape ``(n,)``, int64.
+
+    Args:
+        labels: of the examples of a test part.
+        order: the distinct labels to learn.
+        name: of the argument that holds ``labels``, for messages.
+        learned: of the argument that holds the labels to learn.
+        noun: what the examples are, in the plural.
+
+    Raises:
+        ValueError: a label is none to learn.
+    """
+    index = {label: place for place, label in enumerate(order)}
+    foreign = next((label for label in labels if label not in index), None)
+    if foreign is not None:
+        raise ValueError(f"{name} has the label {foreign!r}, which {learned} lacks: leave its {noun} out.")
+    return torch.tensor([index[label] for label in labels], dtype=torch.int64)
+
+
+def class_names(labels: Sequence[Hashable], classes: ClassNames | None, noun: str = "images") -> dict[Hashable, str]:
     """The distinct labels in their order, with the names of their classes.
 
     Args:
-        labels: of all images.
+        labels: of all examples.
         classes: the names; None takes the labels themselves.
+        noun: what the examples are, in the plural.
 
     Raises:
         ValueError: there is but one class, a label has no name, or two have the same.
@@ -134,9 +166,9 @@ def class_names(labels: Sequence[Hashable], classes: ClassNames | None) -> dict[
     except TypeError:  # labels of different kinds
         order = sorted(distinct, key=lambda label: (type(label).__name__, str(label)))
     if not order:
-        raise ValueError("There are no images: give some of two or more classes.")
+        raise ValueError(f"There are no {noun}: give some of two or more classes.")
     if len(order) < 2:
-        raise ValueError(f"All images have the label {order[0]!r}: give two or more classes.")
+        raise ValueError(f"All {noun} have the label {order[0]!r}: give two or more classes.")
     names = _class_names(order, classes)
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:

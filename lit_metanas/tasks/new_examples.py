@@ -1,4 +1,4 @@
-"""New examples to classify, without labels: images, sounds, texts."""
+"""New examples for an exported network, without labels: images, sounds, texts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class NewExamples(LightningDataModule):
     """New examples in batches: lists of paths, or of texts.
 
     Args:
-        examples: all of them, in the order in which they are classified.
+        examples: all of them, in the order in which they are predicted.
         batch_size: examples a batch.
 
     Raises:
@@ -56,7 +56,7 @@ class NewImages(NewExamples):
         batch_size: images a batch.
 
     Attributes:
-        files: the image files, in the order in which they are classified.
+        files: the image files, in the order in which they are predicted.
 
     Raises:
         FileNotFoundError: there is no such file or folder.
@@ -83,7 +83,7 @@ class NewSounds(NewExamples):
         batch_size: sounds a batch.
 
     Attributes:
-        files: the sound files, in the order in which they are classified.
+        files: the sound files, in the order in which they are predicted.
 
     Raises:
         FileNotFoundError: there is no such file or folder.
@@ -112,7 +112,7 @@ class NewTexts(NewExamples):
         batch_size: texts a batch.
 
     Attributes:
-        texts: in the order in which they are classified.
+        texts: in the order in which they are predicted.
 
     Raises:
         FileNotFoundError: there is no such file.

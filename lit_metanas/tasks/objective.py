@@ -71,6 +71,7 @@ class Objective(ABC):
 
     Attributes:
         scored: what a network gives scores for.
+        noun: what predictions are, in the plural.
 
     Example:
         >>> import torch
@@ -82,6 +83,7 @@ class Objective(ABC):
     """
 
     scored: ClassVar[Scored] = "input"
+    noun: ClassVar[str] = "predictions"
 
     @property
     @abstractmethod
@@ -165,6 +167,7 @@ class Classification(Objective):
     """
 
     metric: ClassVar[str] = "accuracy"
+    noun: ClassVar[str] = "classes"
 
     way: int
 
@@ -239,6 +242,7 @@ class Transcription(Objective):
 
     metric: ClassVar[str] = "word accuracy"
     scored: ClassVar[Scored] = "step"
+    noun: ClassVar[str] = "transcripts"
 
     symbols: int
     beam: int = 1

@@ -60,6 +60,27 @@ def check_shares(owner: str, *, train: float, val: float, test: float, seed: int
         raise ValueError(f"{owner}: seed = {seed} must be at least 0.")
 
 
+def check_held_out_shares(*, val: float, test: float, drawn: bool, seed: int) -> None:
+    """Look at the shares of each class's examples that are kept from training; all that is left is for it.
+
+    Args:
+        val: share of the val part; it may be 0.
+        test: share of the test part.
+        drawn: whether the test part is drawn, so that its share must not be 0.
+        seed: of the split.
+
+    Raises:
+        ValueError: one is out of its range, or nothing is left.
+    """
+    if not 0 <= val < 1 or not 0 <= test < 1 or val + test >= 1 or (drawn and test == 0):
+        raise ValueError(
+            f"val = {val}, test = {test} must be shares of each class (test: above 0) with a sum below 1; the rest is "
+            "for training."
+        )
+    if seed < 0:
+        raise ValueError(f"seed = {seed} must be at least 0.")
+
+
 def part_sizes(culprit: str, examples: int, *, train: float | None, val: float, test: float) -> tuple[int, int, int]:
     """How many of a class's examples go to train, val and test: at least one where the share is not 0.
 

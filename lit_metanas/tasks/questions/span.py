@@ -45,6 +45,7 @@ class Span(Objective):
     """
 
     scored: ClassVar[Scored] = "step"
+    noun: ClassVar[str] = "answers"
 
     longest: int = 30
 

@@ -8,7 +8,7 @@ from lit_metanas.tasks.text.static_vectors import StaticVectors
 from lit_metanas.tasks.text.text_folders import TextDataset, TextFolder
 from lit_metanas.tasks.text.text_source import SentenceSource, TextSource
 from lit_metanas.tasks.text.text_tables import TextTable
-from lit_metanas.tasks.text.text_task import TextTask
+from lit_metanas.tasks.text.text_task import TextTask, task_from_texts
 from lit_metanas.tasks.text.words import TextPreprocessing, Words
 
 __all__ = [
@@ -25,4 +25,5 @@ __all__ = [
     "TextTable",
     "TextTask",
     "Words",
+    "task_from_texts",
 ]

@@ -1,18 +1,20 @@
-"""One's own texts as one target task."""
+"""One's own texts as one target task: of a file, or in memory."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
-from lit_metanas.io.text import writable
+from lit_metanas.io.text import number_of, writable
+from lit_metanas.tasks.conversion import ClassNames, Labels, class_indices, class_names, label_list
 from lit_metanas.tasks.inputs import Shape, vocabulary_of
-from lit_metanas.tasks.splits import check_shares, part_sizes, split_classes
-from lit_metanas.tasks.task import SingleTask, Split, Task
-from lit_metanas.tasks.text.labelled_text import by_label
+from lit_metanas.tasks.splits import check_held_out_shares, check_shares, part_sizes, split_classes
+from lit_metanas.tasks.task import SingleTask, Split, Task, check_task
+from lit_metanas.tasks.text.labelled_text import by_label, checked_text
 from lit_metanas.tasks.text.text_folders import is_dataset, read_text_dataset, read_text_folder
 from lit_metanas.tasks.text.text_tables import find_columns, labelled_rows, read_rows
 from lit_metanas.tasks.text.words import TextPreprocessing, Words
@@ -85,31 +87,138 @@ class TextTask(SingleTask):
 
     @cached_property
     def _task(self) -> Task:
-        shares = {"train": self.train, "val": self.val, "test": self.test}
-        texts = [text for members in self._sentences.values() for text in members]
+        place = writable(str(self.path))
         sizes = [
-            part_sizes(f"Class '{name}' of '{writable(str(self.path))}'", len(x), **shares)
-            for name, x in self._sentences.items()
+            part_sizes(f"Class '{name}' of '{place}'", len(texts), train=self.train, val=self.val, test=self.test)
+            for name, texts in self._sentences.items()
         ]
-        # The places of texts are dealt out, so that the vocabulary can be counted on those to learn from.
-        places = torch.arange(len(texts))[:, None].split([len(members) for members in self._sentences.values()])
-        parts = split_classes(places, sizes, self.seed)
-        made = self._given.fitted(texts[place] for place in parts[0].inputs[:, 0].tolist())
-        train, val, test = (_encoded(part, texts, made) for part in parts)
-        return Task(
-            id=self.path.resolve().stem,
-            way=len(self._sentences),
-            train=train,
-            val=val if self.val else None,
-            test=test,
-            classes=self.classes,
-            vocabulary=vocabulary_of(made.shape),
-            preprocessing=made,
-        )
+        return _made(self.path.resolve().stem, self._sentences, sizes, self._given, seed=self.seed)
 
 
-def _encoded(part: Split, texts: Sequence[str], preprocessing: TextPreprocessing) -> Split:
-    return Split(preprocessing.encode([texts[place] for place in part.inputs[:, 0].tolist()]), part.labels)
+def task_from_texts(
+    texts: Sequence[str],
+    labels: Labels,
+    texts_test: Sequence[str] | None = None,
+    labels_test: Labels | None = None,
+    *,
+    preprocessing: TextPreprocessing | None = None,
+    val: float = 0.2,
+    test: float = 0.2,
+    seed: int = 0,
+    classes: ClassNames | None = None,
+    id: str = "texts",
+) -> Task:
+    """Make a target task of texts. Each class is split at random by the shares, unless the test part is given.
+
+    A text that repeats another of its class is taken once, so that none of the test part is learned from.
+
+    Args:
+        texts: the texts.
+        labels: one label a text: numbers, names, or whatever else is hashable.
+        texts_test: the texts of the test part, in the order in which they stay.
+        labels_test: their labels.
+        preprocessing: what makes inputs of texts; None takes ``Words()``. One without a vocabulary gets that of the
+            texts to learn from.
+        val: share of each class to choose architectures by; 0 leaves the task without a validation part.
+        test: share of each class to report accuracy on, where ``texts_test`` is not given. What is left is for
+            training.
+        seed: of the split, at least 0.
+        classes: names of the classes, as in ``task_from_arrays``; None takes the labels themselves.
+        id: the task's name in records and results.
+
+    Raises:
+        ValueError: there are more or fewer labels than texts, a text is none, empty or too long, all labels are the
+            same, there are too few texts of a class, or an argument is out of its range.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> texts = [f"how do I {verb} it {n} times" for n in range(5) for verb in ("fold", "cut")]
+        >>> task = lm.task_from_texts(texts, ["folding", "cutting"] * 5)
+        >>> task.classes, task.shape, len(task.train), len(task.val), len(task.test)
+        (('cutting', 'folding'), TokenShape(vocabulary=11, steps=32), 6, 2, 2)
+        >>> task.preprocessing.show(task.test.inputs)[0].startswith("how do i cut it")
+        True
+    """
+    if (texts_test is None) != (labels_test is None):
+        raise ValueError("texts_test and labels_test belong together: give both or neither.")
+    share = test if texts_test is None else 0.0
+    check_held_out_shares(val=val, test=share, drawn=texts_test is None, seed=seed)
+    whole = _checked(texts, "texts")
+    given = label_list(labels, len(whole), name="labels", images="texts", noun="texts")
+    names = class_names(given, classes, "texts")
+    members: dict[Hashable, dict[str, None]] = {label: {} for label in names}
+    for one, label in zip(whole, given, strict=True):
+        members[label][one] = None
+    sentences = {names[label]: tuple(distinct) for label, distinct in members.items()}
+    repeated = len(whole) - sum(map(len, sentences.values()))
+    if repeated:
+        from lightning.pytorch.utilities import rank_zero_warn  # a second, which texts without repetitions do without
+
+        rank_zero_warn(f"texts repeats {number_of(repeated, 'text')} of the same class: each is taken once.")
+    tested: tuple[list[str], Tensor] | None = None
+    if texts_test is not None and labels_test is not None:
+        held_out = _checked(texts_test, "texts_test")
+        theirs = label_list(labels_test, len(held_out), name="labels_test", images="texts_test", noun="texts")
+        tested = held_out, class_indices(theirs, list(names), name="labels_test", learned="labels", noun="texts")
+    sizes = [
+        part_sizes(f"Class {name!r}", len(distinct), train=None, val=val, test=share)
+        for name, distinct in sentences.items()
+    ]
+    task = _made(id, sentences, sizes, Words() if preprocessing is None else preprocessing, seed=seed, tested=tested)
+    check_task(task)
+    return task
+
+
+def _checked(texts: Sequence[str], name: str) -> list[str]:
+    """Texts without white space around them.
+
+    Raises:
+        ValueError: it is a single text, or one is none, empty or too long.
+    """
+    if isinstance(texts, str):
+        raise ValueError(f"{name} is a single text: give a list of texts.")
+    return [checked_text(text, "text", f"place {place}", name) for place, text in enumerate(texts)]
+
+
+def _made(
+    name: str,
+    sentences: Mapping[str, Sequence[str]],
+    sizes: Sequence[tuple[int, int, int]],
+    preprocessing: TextPreprocessing,
+    *,
+    seed: int,
+    tested: tuple[list[str], Tensor] | None = None,
+) -> Task:
+    """A task of the texts of each class.
+
+    Args:
+        name: the task's.
+        sentences: the texts of each class.
+        sizes: how many of each class go into each part; none of the val part leaves it out.
+        preprocessing: what makes inputs of texts; it is fitted on the train part.
+        seed: of the split.
+        tested: texts and labels of the test part, where it is not drawn.
+    """
+    texts = [text for members in sentences.values() for text in members]
+    # The places of texts are dealt out, so that the vocabulary can be counted on those to learn from.
+    places = torch.arange(len(texts))[:, None].split([len(members) for members in sentences.values()])
+    parts = split_classes(places, sizes, seed)
+    made = preprocessing.fitted(texts[place] for place in parts[0].inputs[:, 0].tolist())
+    train, val, test = (
+        Split(made.encode([texts[place] for place in part.inputs[:, 0].tolist()]), part.labels) for part in parts
+    )
+    if tested is not None:
+        test = Split(made.encode(tested[0]), tested[1])
+    return Task(
+        id=name,
+        way=len(sentences),
+        train=train,
+        val=val if len(val) else None,
+        test=test,
+        classes=tuple(sentences),
+        vocabulary=vocabulary_of(made.shape),
+        preprocessing=made,
+    )
 
 
 def _read(path: Path, text: str | None, label: str | None) -> dict[str, list[str]]:

@@ -65,6 +65,7 @@ class Translation(Objective):
     """
 
     scored: ClassVar[Scored] = "target"
+    noun: ClassVar[str] = "texts"
 
     target: Preprocessing
     metric: TextMetric = "chrF"

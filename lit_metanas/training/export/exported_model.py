@@ -1,4 +1,4 @@
-"""An exported network as a LightningModule, to classify new examples with the verb ``predict``."""
+"""An exported network as a LightningModule, which the verb ``predict`` runs on new examples."""
 
 from __future__ import annotations
 
@@ -32,13 +32,14 @@ GIVEN_BY = {
 Row = dict[str, str | float]
 
 WRITTEN = "written"
-"""The column of texts and symbols."""
+"""The column of what a network says that tells no classes apart."""
 
 
 class ExportedModel(LightningModule):
-    """Classifies images, sounds or texts; prints each one's class and writes all probabilities to a file.
+    """Runs an exported network on new images, sounds or texts; prints what it says of each and writes a file.
 
-    Where the network writes a text, or tells symbols, these are printed and written instead.
+    Of a network that tells classes apart these are the class of each, and in the file all probabilities, too. Of others
+    they are what the objective is about: transcripts, texts such as translations, or answers.
 
     Args:
         directory: the folder of an exported network, or one in which it is the only one.
@@ -76,7 +77,7 @@ class ExportedModel(LightningModule):
         self._batches = []
 
     def predict_step(self, batch: list[Path] | list[str], batch_idx: int) -> Tensor | list[str]:
-        """Probabilities, shape ``(n, classes)``, of a batch of image files, sound files or texts; or what is written.
+        """Probabilities, shape ``(n, classes)``, of a batch of image files, sound files or texts; or what is said.
 
         Raises:
             ValueError: a file is unreadable, or the network is for another kind of example.
@@ -99,6 +100,12 @@ class ExportedModel(LightningModule):
     def _classifies(self) -> bool:
         return isinstance(self.exported.objective, Classification | None)
 
+    @property
+    def _noun(self) -> str:
+        """What the file holds, in the plural."""
+        objective = self.exported.objective
+        return "probabilities" if objective is None or self._classifies else objective.noun
+
     def _of_class(self, probabilities: Tensor) -> Row:
         named = zip(self.exported.classes, probabilities.tolist(), strict=True)
         by_class = {name: round(value, 6) for name, value in named}
@@ -119,8 +126,7 @@ class ExportedModel(LightningModule):
         with replacing(self.output) as temporary:
             temporary.write_text(self._text(rows), encoding="utf-8")
         more = len(rows) - SHOWN
-        what = "probabilities" if self._classifies else "texts"
-        print(f"{f'… and {more} more; all' if more > 0 else 'All'} {what} are in {writable(str(self.output))}.")
+        print(f"{f'… and {more} more; all' if more > 0 else 'All'} {self._noun} are in {writable(str(self.output))}.")
 
     def _text(self, rows: list[Row]) -> str:
         if self.output.suffix == ".json":
@@ -133,7 +139,7 @@ class ExportedModel(LightningModule):
 
 
 def predict_command(folder: str) -> list[str]:
-    """The words of the command that classifies new examples with the exported network in a folder."""
+    """The words of the command that runs the exported network in a folder on new examples."""
     try:
         noun = exported_noun(folder)
     except (OSError, ValueError):  # which the command would tell

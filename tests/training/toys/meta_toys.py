@@ -10,7 +10,7 @@ from torch import Tensor
 from lit_metanas.meta import PairedReinforce
 from lit_metanas.relaxations import Categorical
 from lit_metanas.spaces import LayeredSpace
-from lit_metanas.tasks import EpisodeDataModule, Subset, TaskSource
+from lit_metanas.tasks import EpisodeDataModule, Subset, TaskSource, TextSource, Words
 from lit_metanas.tasks.source import SUBSETS
 from lit_metanas.training import MetaSearch
 
@@ -46,6 +46,23 @@ def _noise(seed: int) -> Tensor:
     return torch.randint(0, 96, SHAPE, generator=torch.Generator().manual_seed(seed)).float()
 
 
+class Sentences(TextSource):
+    """Sentences of two to six words; each class has three words of its own among those that all share."""
+
+    def __init__(self) -> None:
+        super().__init__(Words(steps=6))
+
+    def sentences(self, subset: Subset) -> dict[str, list[str]]:
+        return {f"{subset}{place}": [_sentence(subset, place, i) for i in range(20)] for place in range(8)}
+
+
+def _sentence(subset: Subset, place: int, instance: int) -> str:
+    own = 8 * SUBSETS.index(subset) + place
+    generator = torch.Generator().manual_seed(1000 * own + instance)
+    picked = torch.randint(0, 12, (2 + instance % 5,), generator=generator).tolist()
+    return " ".join(chr(ord("a") + (own + 5 * number) % 26 if number < 3 else 97 + number) for number in picked)
+
+
 class Losses(Callback):
     """Keeps the training losses."""
 
@@ -68,7 +85,8 @@ def make_model(*, weights_seed: int = 0, **options: Any) -> MetaSearch:
 
 def make_data(**options: Any) -> EpisodeDataModule:
     sizes = {"way": 3, "shot": 2, "query": 3, "tasks_per_step": 2, "steps_per_epoch": 4}
-    return EpisodeDataModule(Patterns(), **{**sizes, "val_episodes": 4, "test_episodes": 6, **options})
+    source = options.pop("source", None) or Patterns()
+    return EpisodeDataModule(source, **{**sizes, "val_episodes": 4, "test_episodes": 6, **options})
 
 
 def make_trainer(**options: Any) -> Trainer:

@@ -1,0 +1,74 @@
+"""Lists of texts and labels as one target task."""
+
+import pytest
+import torch
+
+import lit_metanas as lm
+
+WORDS = [f"how do I {verb} the {thing}" for thing in ("box", "map", "hat", "key", "cup") for verb in ("fold", "cut")]
+VERBS = ["folding", "cutting"] * 5
+
+
+def test_lists_of_texts_are_a_task_like_a_table_of_them(tmp_path):
+    rows = [f"{text},{verb}" for text, verb in zip(WORDS, VERBS, strict=True)]
+    (tmp_path / "help.csv").write_text("\n".join(["text,label", *rows]))
+    of_file = lm.TextTask(str(tmp_path / "help.csv"), seed=3)[0]
+    of_lists = lm.task_from_texts(WORDS, VERBS, seed=3, id="help")
+    assert of_lists.classes == of_file.classes == ("cutting", "folding")
+    assert of_lists.preprocessing == of_file.preprocessing
+    for name in ("train", "val", "test"):
+        one, other = getattr(of_lists, name), getattr(of_file, name)
+        assert torch.equal(one.inputs, other.inputs)
+        assert torch.equal(one.labels, other.labels)
+
+
+def test_the_vocabulary_is_learned_from_the_train_part_alone():
+    texts, labels = [f"only{number} here" for number in range(40)], [number % 2 for number in range(40)]
+    task = lm.task_from_texts(texts, labels, preprocessing=lm.Words(least=1))
+    assert task.classes == ("0", "1")
+    assert set(task.preprocessing.words) == {"here"} | {
+        text.split()[0] for text in task.preprocessing.show(task.train.inputs)
+    }
+    assert {text.split()[0] for text in task.preprocessing.show(task.test.inputs)} == {"\N{REPLACEMENT CHARACTER}"}
+    given = lm.Words(words=("here",), steps=3)
+    assert lm.task_from_texts(texts, labels, preprocessing=given).preprocessing == given
+
+
+def test_a_test_part_that_is_given_stays_as_it_is():
+    task = lm.task_from_texts(WORDS, [10, 9] * 5, ["the map", "the cup"], [9, 10], val=0, classes={9: "c", 10: "f"})
+    assert (task.classes, task.val, len(task.train)) == (("c", "f"), None, 10)
+    assert task.test.labels.tolist() == [0, 1]
+    assert task.preprocessing.show(task.test.inputs) == ["the map", "the cup"]
+
+
+def test_a_text_is_not_both_learned_from_and_tested():
+    with pytest.warns(UserWarning, match="texts repeats 10 texts of the same class: each is taken once"):
+        task = lm.task_from_texts(WORDS * 2, VERBS * 2)
+    assert len(task.train) + len(task.val) + len(task.test) == 10
+
+
+@pytest.mark.parametrize(
+    ("texts", "labels", "options", "sentence"),
+    [
+        (WORDS, VERBS[:9], {}, "texts has 10 texts, but labels has 9 labels: give one a text"),
+        (WORDS, ["same"] * 10, {}, "All texts have the label 'same': give two or more classes"),
+        ([], [], {}, "There are no texts: give some of two or more classes"),
+        (["", *WORDS[1:]], VERBS, {}, "There is no text at place 0 of 'texts': fill it in, or leave this one out"),
+        ([*WORDS[:9], 7], VERBS, {}, "The text at place 9 of 'texts' is a int: give a text"),
+        ("how do I", VERBS, {}, "texts is a single text: give a list of texts"),
+        (WORDS, [*VERBS[:9], None], {}, "Label 9 in labels is None: leave out texts without a label"),
+        (WORDS, torch.zeros(10, 2), {}, r"labels has shape \(10, 2\): give one label a text, shape \(10,\)"),
+        (WORDS[:3], VERBS[:3], {}, "Class 'cutting' has 1 example, too few for a train, val and test part: add some"),
+        (WORDS, VERBS, {"texts_test": ["a"]}, "texts_test and labels_test belong together: give both or neither"),
+        (
+            WORDS, VERBS, {"texts_test": ["a"], "labels_test": ["sewing"]},
+            "labels_test has the label 'sewing', which labels lacks: leave its texts out",
+        ),
+        (WORDS, VERBS, {"val": 0.5, "test": 0.5}, "val = 0.5, test = 0.5 must be shares of each class"),
+        (WORDS, VERBS, {"seed": -1}, "seed = -1 must be at least 0"),
+        (WORDS, VERBS, {"preprocessing": lm.Words(least=99)}, "99"),
+    ],
+)  # fmt: skip
+def test_malformed_lists_are_told_in_a_sentence(texts, labels, options, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        lm.task_from_texts(texts, labels, **options)
