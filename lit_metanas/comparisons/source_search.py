@@ -29,6 +29,7 @@ from lit_metanas.tasks.episode_data import EpisodeDataModule
 from lit_metanas.tasks.inputs import Shape, describe_shape, plain_shape, same_shape
 from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint, write_meta_checkpoint
 from lit_metanas.training.meta_search.meta_search import default_weight_optimizer
+from lit_metanas.training.stored_preprocessing import InputMeaning
 
 OUTPUTS = ("start.ckpt", "architectures.json", "records.jsonl")
 
@@ -187,7 +188,9 @@ class SourceSearch(LightningModule):
         weights = inherit(found.weights, restricted.supernet(shape).state_dict())
         logits = {choice.name: torch.zeros(len(choice.labels)) for choice in restricted.choices}
         labels = {choice.name: list(choice.labels) for choice in restricted.choices}
-        checkpoint = MetaCheckpoint(weights, logits, labels, {}, shape, cost)
+        checkpoint = MetaCheckpoint(
+            weights, logits, labels, {}, shape, cost, inputs=InputMeaning.of(batch.source.preprocessing)
+        )
         start, architectures, records = (self.directory / name for name in OUTPUTS)
         write_meta_checkpoint(start, checkpoint)
         chosen = ArchitectureRow(

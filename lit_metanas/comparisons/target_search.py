@@ -18,7 +18,7 @@ from lit_metanas.records.result_files import PREDICTIONS, write_predictions
 from lit_metanas.records.rows import Protocol, ResultRow
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.tasks.inputs import Shape, describe_shape, same_shape
+from lit_metanas.tasks.inputs import Preprocessing, Shape, describe_shape, same_shape
 from lit_metanas.tasks.objective import Classification
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.child import Recipe
@@ -103,6 +103,12 @@ class TargetSearch(Comparison[Task, Searcher]):
         """What tasks whose shape is open are brought to: the shape that all meta-trained methods share."""
         shapes = {searcher.input_shape for searcher in self.methods.values()} - {None}
         return self.shape or (shapes.pop() if len(shapes) == 1 else None)
+
+    @property
+    def preprocessing(self) -> Preprocessing | None:
+        """What tasks take that leave open how inputs are made of raw examples: that of all meta-trained methods."""
+        found = [made for searcher in self.methods.values() if (made := searcher.preprocessing) is not None]
+        return found[0] if len({made.digest for made in found}) == 1 else None
 
     def settings(self) -> Mapping[str, Any]:
         """Space and recipe."""

@@ -19,7 +19,6 @@ from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.mixture import one_hot
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import embed_and_record, score_with
-from lit_metanas.tasks.inputs import Shape
 from lit_metanas.tasks.objective import Classification
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.child import judge
@@ -70,7 +69,7 @@ class SupernetEstimator(Estimator):
         self.space = space
         self.val = validation_part(task)
         device = self.val.inputs.device
-        given, self._meta_cost = _find_parameters(weights, start, space, task.shape)
+        given, self._meta_cost = _find_parameters(weights, start, space, task)
         self.weights = {name: tensor.detach().to(device) for name, tensor in given.items()}
         with torch.random.fork_rng(devices=[]):
             self.supernet = space.supernet(task.shape).to(device)
@@ -139,17 +138,18 @@ class SupernetEstimator(Estimator):
 
 
 def _find_parameters(
-    weights: Mapping[str, Tensor] | str | os.PathLike[str] | None, start: str | None, space: SearchSpace, shape: Shape
+    weights: Mapping[str, Tensor] | str | os.PathLike[str] | None, start: str | None, space: SearchSpace, task: Task
 ) -> tuple[Mapping[str, Tensor], Cost]:
     """The supernet's parameters, from wherever they are, and what meta-training them has cost, where that is known.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: both or neither are given, or the checkpoint is of another space or shape.
+        ValueError: both or neither are given, or the checkpoint is of another space, shape or preprocessing.
     """
     if start is not None and weights is None:
         checkpoint = read_meta_checkpoint(start)
-        return checkpoint.parameters(space, shape).weights, checkpoint.cost
+        checkpoint.check_task(task)
+        return checkpoint.parameters(space, task.shape).weights, checkpoint.cost
     if weights is None or start is not None:
         raise ValueError(
             "SupernetEstimator takes either the supernet's weights or, as its start, a checkpoint of meta-training: "

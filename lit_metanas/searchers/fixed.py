@@ -19,7 +19,7 @@ from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.mixture import one_hot
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import embed_and_record
-from lit_metanas.tasks.inputs import Shape
+from lit_metanas.tasks.inputs import Preprocessing, Shape
 from lit_metanas.tasks.task import Task, require_classes
 from lit_metanas.training.meta_search.meta_checkpoint import read_meta_checkpoint
 
@@ -159,8 +159,13 @@ class MetaSearchedArchitecture(Searcher):
 
     @property
     def input_shape(self) -> Shape | None:
-        """Of the images of the meta-training, whose weights take no other; None where the weights are not used."""
+        """Of the inputs of the meta-training, whose weights take no other; None where the weights are not used."""
         return read_meta_checkpoint(self.start).shape if self.inherit else None
+
+    @property
+    def preprocessing(self) -> Preprocessing | None:
+        """Of the inputs of the meta-training, whose weights suit no other; None where the weights are not used."""
+        return read_meta_checkpoint(self.start).inputs.preprocessing if self.inherit else None
 
     @torch.no_grad()
     def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:
@@ -178,6 +183,7 @@ class MetaSearchedArchitecture(Searcher):
         if not self.inherit:
             return _outcome_without_score(architecture, task, space, budget)
         require_classes(task, type(self).__name__)
+        checkpoint.check_task(task)
         restricted = space.restricted(architecture)
         device = task.train.inputs.device
         with torch.random.fork_rng(devices=[]):

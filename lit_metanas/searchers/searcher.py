@@ -8,7 +8,7 @@ from lit_metanas.io.settings import keeps_arguments
 from lit_metanas.records.budget import Budget, Cost
 from lit_metanas.records.record import SearchOutcome
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.tasks.inputs import Shape
+from lit_metanas.tasks.inputs import Preprocessing, Shape
 from lit_metanas.tasks.task import Task
 
 
@@ -47,5 +47,10 @@ class Searcher(ABC):
 
     @property
     def input_shape(self) -> Shape | None:
-        """Channels, height and width of the images that the search was meta-trained on; None takes any."""
+        """Shape of the inputs that the search was meta-trained on; None takes any."""
+        return None
+
+    @property
+    def preprocessing(self) -> Preprocessing | None:
+        """What made the inputs that the search was meta-trained on; None for images, and where any will do."""
         return None

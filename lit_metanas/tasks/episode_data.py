@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, Dataset
 from lit_metanas.io.settings import keeps_arguments
 from lit_metanas.io.text import short_number
 from lit_metanas.tasks.episode_loader import EpisodeLoader, EpisodeSampler, EpisodeStream
-from lit_metanas.tasks.inputs import Shape
+from lit_metanas.tasks.inputs import Preprocessing, Shape
 from lit_metanas.tasks.source import Subset, TaskSource, check_source
 from lit_metanas.tasks.task import Episode
 
@@ -101,16 +101,24 @@ class EpisodeDataModule(LightningDataModule):
         """Shape of one input."""
         return self.source.shape
 
+    @property
+    def preprocessing(self) -> Preprocessing | None:
+        """What makes inputs of raw examples; None for images."""
+        return self.source.preprocessing
+
     def prepare_data(self) -> None:
         """Prepare the source, on one process."""
         self.source.prepare()
 
     def setup(self, stage: str) -> None:
-        """Check the division over processes, and draw one episode of each subset that the stage needs.
+        """Take the model's preprocessing, check the division over processes, draw an episode of each subset needed.
 
         Raises:
             ValueError: a number of episodes is not a multiple of the number of processes, or the source is too small.
         """
+        made = getattr(getattr(self.trainer, "lightning_module", None), "preprocessing", None)
+        if made is not None:
+            self.source.take_preprocessing(made)
         counts = ("tasks_per_step", "eval_tasks_per_step", "val_episodes", "test_episodes")
         for name in counts:
             if getattr(self, name) % self.world_size:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lit_metanas.io.text import number_of, short_number
-from lit_metanas.tasks.inputs import Shape, vocabulary_of
+from lit_metanas.tasks.inputs import Preprocessing, Shape, vocabulary_of
 from lit_metanas.tasks.source import SUBSETS, Subset, TaskSource, check_source
 from lit_metanas.tasks.splits import join_classes
 from lit_metanas.tasks.task import Episode, Split, Task, TaskCollection
@@ -262,6 +262,10 @@ class DrawnTasks(TaskCollection):
     def shape(self) -> Shape:
         """The source's shape."""
         return self.source.shape
+
+    def take_preprocessing(self, preprocessing: Preprocessing) -> None:
+        """Give it to the source."""
+        self.source.take_preprocessing(preprocessing)
 
     def prepare(self) -> None:
         """Prepare the source."""

@@ -50,6 +50,13 @@ class TaskSource(ABC):
         """What makes the inputs of raw examples, such as sentences; None for images."""
         return None
 
+    def take_preprocessing(self, preprocessing: Preprocessing) -> None:  # noqa: B027  (images have none)
+        """Take what made the inputs that the model was meta-trained on, if the source leaves it open.
+
+        Args:
+            preprocessing: of raw examples.
+        """
+
     def prepare(self) -> None:  # noqa: B027  (most sources have nothing to prepare)
         """Do what is done once for all processes: render, cache. Called on one process only."""
 

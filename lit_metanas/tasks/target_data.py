@@ -84,7 +84,7 @@ class TargetTaskDataModule(LightningDataModule):
         self.tasks.prepare()
 
     def setup(self, stage: str) -> None:
-        """Bring the tasks to the ``input_shape`` of the module that is run on them, and check the division.
+        """Bring the tasks to the ``input_shape`` and ``preprocessing`` of the module that is run, check the division.
 
         A process without a task would keep the others waiting for ever.
 
@@ -95,6 +95,9 @@ class TargetTaskDataModule(LightningDataModule):
         shape = getattr(module, "input_shape", None)
         if shape is not None:
             self.tasks.bring_to(shape)
+        preprocessing = getattr(module, "preprocessing", None)
+        if preprocessing is not None:
+            self.tasks.take_preprocessing(preprocessing)
         world = 1 if self.trainer is None else self.trainer.world_size
         if len(self.tasks) < world:
             raise ValueError(

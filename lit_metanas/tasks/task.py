@@ -357,6 +357,13 @@ class TaskCollection(Dataset[Task]):
             shape: of one input.
         """
 
+    def take_preprocessing(self, preprocessing: Preprocessing) -> None:
+        """Take what made the inputs that the searches were meta-trained on, if the collection leaves it open.
+
+        Args:
+            preprocessing: of raw examples.
+        """
+
     @abstractmethod
     def __len__(self) -> int:
         """Return the number of tasks."""

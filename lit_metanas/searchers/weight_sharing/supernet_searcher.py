@@ -17,7 +17,7 @@ from lit_metanas.records.record import SearchOutcome
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import embed_and_record
-from lit_metanas.tasks.inputs import Shape
+from lit_metanas.tasks.inputs import Preprocessing, Shape
 from lit_metanas.tasks.objective import Classification
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.meta_search.meta_checkpoint import read_meta_checkpoint, read_parameters
@@ -67,6 +67,11 @@ class SupernetSearcher(Searcher):
         """Of the images of the meta-training, where the search starts from its checkpoint."""
         return read_meta_checkpoint(self.start).shape if isinstance(self.start, str) else None
 
+    @property
+    def preprocessing(self) -> Preprocessing | None:
+        """Of the inputs of the meta-training, where the search starts from its checkpoint."""
+        return read_meta_checkpoint(self.start).inputs.preprocessing if isinstance(self.start, str) else None
+
     def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:
         """Search one task on the device that it lies on.
 
@@ -109,7 +114,7 @@ class SupernetSearcher(Searcher):
         task, space = module.task, module.space
         start = self.start
         assert start is not None
-        parameters = start if isinstance(start, Parameters) else read_parameters(start, space, task.shape)
+        parameters = start if isinstance(start, Parameters) else read_parameters(start, space, task)
         mixture = module.begin(parameters)
         if self.head is None:
             return

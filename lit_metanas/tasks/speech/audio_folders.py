@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from lit_metanas.tasks.inputs import SeriesShape, Shape, as_shape, describe_shape
+from lit_metanas.tasks.inputs import Preprocessing, SeriesShape, Shape, as_shape, describe_shape
 from lit_metanas.tasks.source import Subset, TaskSource
 from lit_metanas.tasks.speech.log_mel import LogMel
 from lit_metanas.tasks.speech.recordings import RecordingReader, Spoken, TableColumns, drawn_speakers, find_recordings
@@ -26,8 +26,8 @@ class AudioFolderTask(SingleTask):
         root: the folder.
         table: CSV, or TSV where its name ends in ``.tsv``, with a line of column names; None takes sub-folders.
         columns: the table's columns; None takes ``file``, ``label`` and, if there is such, ``speaker``.
-        features: how sound becomes a series; None takes ``LogMel()``, with the size that a search asks for which
-            starts from a meta-trained checkpoint.
+        features: how sound becomes a series; None takes ``LogMel()``, or those of the meta-trained checkpoint which a
+            search starts from.
         train: share of each word's recordings to learn from.
         val: share to choose architectures by; 0 leaves the task without a validation part.
         test: share to report accuracy on; where speakers are known, the share of these.
@@ -98,6 +98,15 @@ class AudioFolderTask(SingleTask):
         if not isinstance(found, SeriesShape):
             raise ValueError(f"'{self.root}' holds sound, and the search is for {describe_shape(found)}: give such.")
         self.features = replace(self.features, bins=found.features - 1, steps=found.steps)
+
+    def take_preprocessing(self, preprocessing: Preprocessing) -> None:
+        """Take the features of a meta-training, unless features were asked for.
+
+        Raises:
+            ValueError: it is for other examples than sounds.
+        """
+        if self._open:
+            self.features = sound_features(preprocessing, self.root)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -185,6 +194,7 @@ class AudioFolder(TaskSource):
     ) -> None:
         self.root = Path(root)
         self.features = features or LogMel()
+        self._open = features is None
         words = find_recordings(self.root, table, columns or TableColumns())
         self._classes = class_subsets(
             list(words),
@@ -219,6 +229,17 @@ class AudioFolder(TaskSource):
         """What makes series of sound."""
         return self.features
 
+    def take_preprocessing(self, preprocessing: Preprocessing) -> None:
+        """Take the features of a meta-training, unless features were asked for.
+
+        Raises:
+            ValueError: it is for other examples than sounds.
+        """
+        if self._open:
+            self.features = sound_features(preprocessing, self.root)
+            self._reader = RecordingReader(self.features)
+            self._inputs.clear()
+
     def classes(self, subset: Subset) -> tuple[str, ...]:
         """Return the subset's words."""
         return self._classes[subset]
@@ -233,6 +254,20 @@ class AudioFolder(TaskSource):
         if key not in self._inputs:
             self._inputs[key] = self._reader.inputs([spoken.file for spoken in self._words[held_out][key[0]]])
         return self._inputs[key][list(instances)]
+
+
+def sound_features(preprocessing: Preprocessing, root: Path) -> LogMel:
+    """The features of a meta-training, for sounds.
+
+    Raises:
+        ValueError: it was on other examples.
+    """
+    if not isinstance(preprocessing, LogMel):
+        raise ValueError(
+            f"'{root}' holds sounds, and the checkpoint was meta-trained on {preprocessing.noun}: give one that was "
+            "meta-trained on sounds."
+        )
+    return preprocessing
 
 
 def _require_both(

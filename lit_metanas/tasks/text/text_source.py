@@ -9,11 +9,11 @@ from itertools import chain
 import torch
 from torch import Tensor
 
-from lit_metanas.tasks.inputs import Shape
+from lit_metanas.tasks.inputs import Preprocessing, Shape
 from lit_metanas.tasks.source import SUBSETS, Subset, TaskSource
 from lit_metanas.tasks.splits import class_subsets
 from lit_metanas.tasks.text.labelled_text import Labelled, by_label
-from lit_metanas.tasks.text.words import TextPreprocessing, Words
+from lit_metanas.tasks.text.words import TextPreprocessing, Words, text_preprocessing
 
 Sentences = Mapping[str, Sequence[str]]
 """The sentences of each class, by its name."""
@@ -38,6 +38,7 @@ class TextSource(TaskSource):
     """
 
     def __init__(self, preprocessing: TextPreprocessing | None = None) -> None:
+        self._open = preprocessing is None
         self._given = Words() if preprocessing is None else preprocessing
         self._fitted: TextPreprocessing | None = None
         self._tokens: dict[tuple[Subset, int], Tensor] = {}
@@ -45,6 +46,16 @@ class TextSource(TaskSource):
     @abstractmethod
     def sentences(self, subset: Subset) -> Sentences:
         """The sentences of each class of a subset."""
+
+    def take_preprocessing(self, preprocessing: Preprocessing) -> None:
+        """Take the vocabulary of a meta-training, unless a preprocessing was given.
+
+        Raises:
+            ValueError: it is for other examples than texts.
+        """
+        if self._open:
+            self._fitted = text_preprocessing(preprocessing, self.name)
+            self._tokens.clear()
 
     @property
     def preprocessing(self) -> TextPreprocessing:

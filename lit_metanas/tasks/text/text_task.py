@@ -11,13 +11,13 @@ from torch import Tensor
 
 from lit_metanas.io.text import number_of, writable
 from lit_metanas.tasks.conversion import ClassNames, Labels, class_indices, class_names, label_list
-from lit_metanas.tasks.inputs import Shape, vocabulary_of
+from lit_metanas.tasks.inputs import Preprocessing, Shape, vocabulary_of
 from lit_metanas.tasks.splits import check_held_out_shares, check_shares, part_sizes, split_classes
 from lit_metanas.tasks.task import SingleTask, Split, Task, check_task
 from lit_metanas.tasks.text.labelled_text import by_label, checked_text
 from lit_metanas.tasks.text.text_folders import is_dataset, read_text_dataset, read_text_folder
 from lit_metanas.tasks.text.text_tables import find_columns, labelled_rows, read_rows
-from lit_metanas.tasks.text.words import TextPreprocessing, Words
+from lit_metanas.tasks.text.words import TextPreprocessing, Words, text_preprocessing
 
 
 class TextTask(SingleTask):
@@ -30,8 +30,8 @@ class TextTask(SingleTask):
             that the package ``datasets`` has saved.
         text: the column of texts; None finds it as ``TextTable`` does.
         label: the column of labels; None finds it as ``TextTable`` does.
-        preprocessing: what makes inputs of texts; None takes ``Words()``. One without a vocabulary gets that of the
-            texts to learn from.
+        preprocessing: what makes inputs of texts; None takes ``Words()``, or that of the meta-trained checkpoint which
+            a search starts from. One without a vocabulary gets that of the texts to learn from.
         train: share of each class's texts to learn from.
         val: share to choose architectures by; 0 leaves the task without a validation part.
         test: share to report accuracy on.
@@ -69,7 +69,18 @@ class TextTask(SingleTask):
         self.test = test
         self.seed = seed
         self._sentences = _read(self.path, text, label)
+        self._open = preprocessing is None
         self._given = Words() if preprocessing is None else preprocessing
+
+    def take_preprocessing(self, preprocessing: Preprocessing) -> None:
+        """Take the vocabulary of a meta-training, unless a preprocessing was given.
+
+        Raises:
+            ValueError: it is for other examples than texts.
+        """
+        if self._open:
+            self._given = text_preprocessing(preprocessing, writable(str(self.path)))
+            self.__dict__.pop("_task", None)
 
     @property
     def shape(self) -> Shape:

@@ -14,17 +14,13 @@ from lit_metanas.io.text import number_of
 from lit_metanas.records.plain import from_plain
 from lit_metanas.tasks.inputs import ImageShape, Preprocessing, Shape, as_shape, plain_shape
 from lit_metanas.tasks.objective import Classification, Objective, Transcription
-from lit_metanas.tasks.questions import QuestionWords, Span
-from lit_metanas.tasks.speech import LogMel
-from lit_metanas.tasks.text import BytePairs, Characters, StaticVectors, Words
+from lit_metanas.tasks.questions import Span
 from lit_metanas.tasks.translation import Translation
 from lit_metanas.tasks.translation.translation_objective import TextMetric
+from lit_metanas.training.stored_preprocessing import describe_preprocessing, read_preprocessing, stored_kind
 
 DESCRIPTION_SCHEMA = 1
 DESCRIPTION = "model.json"
-PREPROCESSINGS: tuple[type[Preprocessing], ...] = (Words, Characters, BytePairs, StaticVectors, LogMel, QuestionWords)
-"""Those that a description may name."""
-
 MOST_OF_A_SHAPE = 1 << 20
 """Tokens of a vocabulary, or steps of an input."""
 
@@ -71,11 +67,7 @@ def describe_network(network: StoredNetwork) -> dict[str, Any]:
 def _describe_input(shape: Shape, preprocessing: Preprocessing | None) -> dict[str, Any]:
     if isinstance(shape, ImageShape):
         return {**shape._asdict(), "range": [0, 1]}
-    return {"shape": plain_shape(shape), "preprocessing": preprocessing and _describe_preprocessing(preprocessing)}
-
-
-def _describe_preprocessing(preprocessing: Preprocessing) -> dict[str, Any]:
-    return {"kind": preprocessing.kind, **preprocessing.to_plain()}
+    return {"shape": plain_shape(shape), "preprocessing": preprocessing and describe_preprocessing(preprocessing)}
 
 
 def _describe_objective(objective: Objective) -> dict[str, Any]:
@@ -84,7 +76,7 @@ def _describe_objective(objective: Objective) -> dict[str, Any]:
     if isinstance(objective, Span):
         return {"kind": "span", "longest": objective.longest}
     if isinstance(objective, Translation):
-        target = _describe_preprocessing(objective.target)
+        target = describe_preprocessing(objective.target)
         return {"kind": "translation", "metric": objective.metric, "target": target}
     raise ValueError(f"An exported network has no description of {type(objective).__name__}: export its weights alone.")
 
@@ -98,7 +90,7 @@ def exported_noun(directory: str | os.PathLike[str]) -> str:
     described, stored, _ = _read_parts(Path(directory) / DESCRIPTION)
     if described.input.shape is None:
         return "images"
-    kind = _stored_kind(stored)
+    kind = stored_kind(stored)
     return "examples" if kind is None else kind.noun
 
 
@@ -112,7 +104,7 @@ def read_description(file: Path) -> StoredNetwork:
     own = described.input
     try:
         objective = _read_objective(goal, len(described.classes))
-        preprocessing = None if stored is None else _read_preprocessing(stored)
+        preprocessing = None if stored is None else read_preprocessing(stored)
     except ValueError as error:
         raise ValueError(f"'{file}' is damaged or another kind of file ({error}): {_FIX}.") from None
     return StoredNetwork(
@@ -178,24 +170,6 @@ def _read_parts(file: Path) -> tuple[_Description, Any, Any]:
         raise ValueError(f"'{file}' is damaged or another kind of file ({error}): {_FIX}.") from None
 
 
-def _stored_kind(stored: object) -> type[Preprocessing] | None:
-    """The kind of a stored preprocessing; None where there is no such kind."""
-    name = stored.get("kind") if isinstance(stored, dict) else None
-    return next((each for each in PREPROCESSINGS if each.kind == name), None)
-
-
-def _read_preprocessing(stored: object) -> Preprocessing:
-    """What was stored under the name of its kind.
-
-    Raises:
-        ValueError: there is no such kind, or something is missing.
-    """
-    kind = _stored_kind(stored)
-    if kind is None or not isinstance(stored, dict):
-        raise ValueError(f"its preprocessing is none of {', '.join(each.kind for each in PREPROCESSINGS)}")
-    return kind.from_plain({name: value for name, value in stored.items() if name != "kind"})
-
-
 def _read_objective(stored: object, names: int) -> Objective:
     """What was stored, or classification.
 
@@ -226,7 +200,7 @@ def _read_objective(stored: object, names: int) -> Objective:
         return Span(longest)
     if own.get("metric") not in get_args(TextMetric):
         raise ValueError(f"its metric is none of {', '.join(get_args(TextMetric))}")
-    return Translation(_read_preprocessing(own.get("target")), own["metric"])
+    return Translation(read_preprocessing(own.get("target")), own["metric"])
 
 
 def find_repeated(names: Sequence[str]) -> str | None:

@@ -22,7 +22,9 @@ from lit_metanas.relaxations.relaxation import PRUNED
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import inherit
-from lit_metanas.tasks.inputs import Shape, describe_shape, plain_shape, same_shape
+from lit_metanas.tasks.inputs import Preprocessing, Shape, describe_shape, plain_shape, same_shape
+from lit_metanas.tasks.task import Task
+from lit_metanas.training.stored_preprocessing import UNKNOWN_INPUTS, InputMeaning
 
 META_KEY = "lit_metanas"
 META_SCHEMA = 1
@@ -41,6 +43,7 @@ class MetaCheckpoint:
         cost: of all meta-training so far.
         head: the head's meta-parameters by name; empty where each task makes its own.
         derived: what the checkpoint's space derives from the logits; None where the file does not tell.
+        inputs: what made the inputs of raw examples.
     """
 
     weights: dict[str, Tensor]
@@ -51,6 +54,7 @@ class MetaCheckpoint:
     cost: Cost
     head: dict[str, Tensor] = field(default_factory=dict)
     derived: Architecture | None = None
+    inputs: InputMeaning = UNKNOWN_INPUTS
 
     def architecture(self) -> dict[str, str]:
         """The label of the largest logit for each choice, inactive ones, too."""
@@ -71,6 +75,20 @@ class MetaCheckpoint:
                     row[choice.labels.index(label)] = value
             logits[choice.name] = row
         return space.derive(logits)
+
+    def check_task(self, task: Task) -> None:
+        """Compare what made the inputs with what made those of a task.
+
+        Raises:
+            ValueError: both are known and differ.
+        """
+        if self.inputs.differs(task.preprocessing):
+            argument = "features" if task.preprocessing.noun == "sounds" else "preprocessing"
+            raise ValueError(
+                f"The checkpoint was meta-trained with another vocabulary or preprocessing of inputs than task "
+                f"'{task.id}' has: leave '{argument}' of its data out, so that a search takes the checkpoint's; in "
+                "Python give it the 'preprocessing' of the searcher."
+            )
 
     def parameters(self, space: SearchSpace, shape: Shape) -> Parameters:
         """Weights and logits, cut to a space that is as large or smaller.
@@ -99,18 +117,30 @@ class _Plain:
 
 _PLAIN_PARTS = tuple(each.name for each in fields(_Plain))
 
+_INPUTS = "inputs"
+"""Under this name the entry has what made the inputs, unless these are images."""
+
 
 def meta_entry(
-    space: SearchSpace, shape: Shape, logits: Mapping[str, Tensor], statistics: Mapping[str, Tensor], cost: Cost
+    space: SearchSpace,
+    shape: Shape,
+    logits: Mapping[str, Tensor],
+    statistics: Mapping[str, Tensor],
+    cost: Cost,
+    inputs: InputMeaning = UNKNOWN_INPUTS,
 ) -> dict[str, Any]:
     """The entry that goes into the checkpoint under ``META_KEY``: plain values and tensors only."""
     labels = {choice.name: list(choice.labels) for choice in space.choices}
-    return _entry(_Plain(labels, shape, cost, space.derive(logits).to_json()), logits, statistics)
+    return _entry(_Plain(labels, shape, cost, space.derive(logits).to_json()), logits, statistics, inputs)
 
 
-def _entry(plain: _Plain, logits: Mapping[str, Tensor], statistics: Mapping[str, Tensor]) -> dict[str, Any]:
+def _entry(
+    plain: _Plain, logits: Mapping[str, Tensor], statistics: Mapping[str, Tensor], inputs: InputMeaning
+) -> dict[str, Any]:
     """All of the entry but what a run adds to go on from."""
     parts = {**asdict(plain), "shape": plain_shape(plain.shape)}
+    if inputs.digest:
+        parts[_INPUTS] = inputs.to_plain()
     return {"schema": META_SCHEMA, **parts, "logits": _detach(logits), "statistics": _detach(statistics)}
 
 
@@ -191,6 +221,19 @@ def resumable(content: Mapping[str, Any]) -> MetaCheckpoint:
     return checkpoint
 
 
+def check_data(inputs: InputMeaning, preprocessing: Preprocessing | None) -> None:
+    """Compare what made the inputs of meta-trained weights with what makes those of a data module.
+
+    Raises:
+        ValueError: both are known and differ.
+    """
+    if inputs.differs(preprocessing):
+        raise ValueError(
+            "The weights were meta-trained with another vocabulary or preprocessing of inputs than the data module "
+            "has: give its source the one of the meta-training."
+        )
+
+
 def check_resumable(checkpoint: MetaCheckpoint, space: SearchSpace, shape: Shape, head: Mapping[str, Tensor]) -> None:
     """Compare a checkpoint with the model that would go on from it.
 
@@ -247,6 +290,7 @@ def _content(content: Mapping[str, Any]) -> MetaCheckpoint | None:
         cost=plain.cost,
         head=weights_within(state, "head."),
         derived=None if plain.derived is None else Architecture(plain.derived),
+        inputs=InputMeaning.from_plain(entry[_INPUTS]) if _INPUTS in entry else UNKNOWN_INPUTS,
     )
 
 
@@ -264,7 +308,7 @@ def write_meta_checkpoint(path: str | os.PathLike[str], checkpoint: MetaCheckpoi
     """Write, atomically, what ``read_meta_checkpoint`` reads: a start for ``MetaSearch``, not a run to resume."""
     derived = None if checkpoint.derived is None else checkpoint.derived.to_json()
     plain = _Plain(checkpoint.labels, checkpoint.shape, checkpoint.cost, derived)
-    entry = _entry(plain, checkpoint.logits, checkpoint.statistics)
+    entry = _entry(plain, checkpoint.logits, checkpoint.statistics, checkpoint.inputs)
     named = {
         **{f"supernet.{name}": value for name, value in checkpoint.weights.items()},
         **{f"head.{name}": value for name, value in checkpoint.head.items()},
@@ -273,11 +317,13 @@ def write_meta_checkpoint(path: str | os.PathLike[str], checkpoint: MetaCheckpoi
         torch.save({META_KEY: entry, "state_dict": _detach(named)}, temporary)
 
 
-def read_parameters(path: str | os.PathLike[str], space: SearchSpace, shape: Shape) -> Parameters:
+def read_parameters(path: str | os.PathLike[str], space: SearchSpace, task: Task) -> Parameters:
     """The meta-trained weights and logits of a checkpoint, cut to ``space``, to start a task's search from.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the checkpoint is damaged, foreign, or of another space or shape.
+        ValueError: the checkpoint is damaged, foreign, or of another space, shape or preprocessing.
     """
-    return read_meta_checkpoint(path).parameters(space, shape)
+    checkpoint = read_meta_checkpoint(path)
+    checkpoint.check_task(task)
+    return checkpoint.parameters(space, task.shape)

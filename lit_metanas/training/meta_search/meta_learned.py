@@ -14,19 +14,21 @@ from lit_metanas.meta.learner import BatchNorm
 from lit_metanas.records.budget import Cost
 from lit_metanas.relaxations import Relaxation
 from lit_metanas.spaces import SearchSpace, Supernet, inherit
-from lit_metanas.tasks.inputs import Shape, describe_shape, same_shape
+from lit_metanas.tasks.inputs import Preprocessing, Shape, describe_shape, same_shape
 from lit_metanas.tasks.objective import Classification
 from lit_metanas.training.architecture_logits import ArchitectureLogits
 from lit_metanas.training.meta_search.episode_evaluation import EpisodeEvaluation
 from lit_metanas.training.meta_search.meta_checkpoint import (
     META_KEY,
     MetaCheckpoint,
+    check_data,
     check_resumable,
     meta_entry,
     read_meta_checkpoint,
     resumable,
 )
 from lit_metanas.training.meta_search.training_state import Account, RunningStatistics
+from lit_metanas.training.stored_preprocessing import UNKNOWN_INPUTS, InputMeaning
 from lit_metanas.training.trainers import validate_anew
 
 
@@ -78,6 +80,7 @@ class MetaLearned(EpisodeEvaluation):
         self.account = Account()
         self._parts = relaxation, head, batch_norm
         self._start = None if start is None else read_meta_checkpoint(start)
+        self._inputs = UNKNOWN_INPUTS if self._start is None else self._start.inputs
         self._random_state = torch.get_rng_state() if shape is None else None
         if shape is not None:
             self._build(shape)
@@ -118,6 +121,7 @@ class MetaLearned(EpisodeEvaluation):
         """
         data = getattr(self.trainer, "datamodule", None)
         shape = getattr(data, "shape", None)
+        self._take_inputs_of(data)
         if not self.built:
             if shape is None:
                 raise ValueError(
@@ -130,6 +134,22 @@ class MetaLearned(EpisodeEvaluation):
                 f"{type(self).__name__} is for {describe_shape(self.shape)}, and the data module has "
                 f"{describe_shape(shape)}: leave 'shape' out to take that of the data."
             )
+
+    @property
+    def preprocessing(self) -> Preprocessing | None:
+        """What made the inputs of the meta-training; None for images, and where that is not known."""
+        return self._inputs.preprocessing
+
+    def _take_inputs_of(self, data: object) -> None:
+        """Remember what makes the inputs of a data module.
+
+        Raises:
+            ValueError: those of the weights so far were made by another preprocessing.
+        """
+        made = getattr(data, "preprocessing", None)
+        check_data(self._inputs, made)
+        if made is not None:
+            self._inputs = InputMeaning.of(made)
 
     def probabilities(self) -> dict[str, Tensor]:
         """For each choice the candidates' probabilities, shape ``(labels,)``, detached."""
@@ -156,7 +176,7 @@ class MetaLearned(EpisodeEvaluation):
         """Add what describes the search, as plain values and tensors."""
         self.refresh_statistics()
         logits, statistics = self.logits.tree(), self.statistics.values
-        checkpoint[META_KEY] = meta_entry(self.space, self.shape, logits, statistics, self.cost())
+        checkpoint[META_KEY] = meta_entry(self.space, self.shape, logits, statistics, self.cost(), self._inputs)
         checkpoint[META_KEY]["own"] = {**self.account.state(), **self.statistics.state(self.trainer)}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -166,6 +186,8 @@ class MetaLearned(EpisodeEvaluation):
             ValueError: the checkpoint is not of this model.
         """
         found = resumable(checkpoint)
+        check_data(found.inputs, self.preprocessing)
+        self._inputs = found.inputs if found.inputs.digest else self._inputs
         if not self.built:
             # A head's parameters that depend on the number of classes have a row for each.
             self._build(found.shape, next((len(value) for value in found.head.values() if value.ndim), None))

@@ -1,0 +1,98 @@
+"""Preprocessings as plain values, in the files of exported networks and in checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from lit_metanas.tasks.inputs import Preprocessing
+from lit_metanas.tasks.questions import QuestionWords
+from lit_metanas.tasks.speech import LogMel
+from lit_metanas.tasks.text import BytePairs, Characters, StaticVectors, Words
+
+PREPROCESSINGS: tuple[type[Preprocessing], ...] = (Words, Characters, BytePairs, StaticVectors, LogMel, QuestionWords)
+"""Those that a file may name."""
+
+
+def describe_preprocessing(preprocessing: Preprocessing) -> dict[str, Any]:
+    """Its kind and all that it depends on, as JSON holds it."""
+    return {"kind": preprocessing.kind, **preprocessing.to_plain()}
+
+
+def stored_kind(stored: object) -> type[Preprocessing] | None:
+    """The kind of a stored preprocessing; None where there is no such kind."""
+    name = stored.get("kind") if isinstance(stored, Mapping) else None
+    return next((each for each in PREPROCESSINGS if each.kind == name), None)
+
+
+def read_preprocessing(stored: object) -> Preprocessing:
+    """What was stored under the name of its kind.
+
+    Raises:
+        ValueError: there is no such kind, or something is missing.
+    """
+    kind = stored_kind(stored)
+    if kind is None or not isinstance(stored, Mapping):
+        raise ValueError(f"its preprocessing is none of {', '.join(each.kind for each in PREPROCESSINGS)}")
+    return kind.from_plain({name: value for name, value in stored.items() if name != "kind"})
+
+
+@dataclass(frozen=True)
+class InputMeaning:
+    """What the numbers mean that go into meta-trained weights, so that these suit no other meaning.
+
+    Attributes:
+        digest: of the preprocessing of inputs; empty where there is none, or where it is not known.
+        preprocessing: that itself; None where a file does not hold it, as of one that depends on other files.
+
+    Example:
+        >>> from lit_metanas.tasks import Words
+        >>> words = InputMeaning.of(Words(words=("yes", "no")))
+        >>> InputMeaning.from_plain(words.to_plain()) == words, words.differs(None), words.differs(Words(words=("no",)))
+        (True, False, True)
+    """
+
+    digest: str = ""
+    preprocessing: Preprocessing | None = None
+
+    @classmethod
+    def of(cls, preprocessing: Preprocessing | None) -> Self:
+        """That of a preprocessing."""
+        return cls() if preprocessing is None else cls(preprocessing.digest, preprocessing)
+
+    def differs(self, preprocessing: Preprocessing | None) -> bool:
+        """Whether both are known, and the numbers mean something else."""
+        return bool(self.digest) and preprocessing is not None and preprocessing.digest != self.digest
+
+    def to_plain(self) -> dict[str, Any]:
+        """For checkpoints; without the preprocessing where that is of a kind that no file names, or needs other files.
+
+        A checkpoint may be a stranger's, and names no files that are opened.
+        """
+        made = self.preprocessing
+        keeps = made is not None and type(made) in PREPROCESSINGS and made.meaning() == made.to_plain()
+        return {"digest": self.digest, "preprocessing": describe_preprocessing(made) if made and keeps else None}
+
+    @classmethod
+    def from_plain(cls, plain: object) -> Self:
+        """The inverse of ``to_plain``.
+
+        Raises:
+            ValueError: it is damaged, or the digest is of another preprocessing.
+        """
+        if not isinstance(plain, Mapping) or not isinstance(plain.get("digest"), str):
+            raise ValueError("its inputs are not described")
+        stored = plain.get("preprocessing")
+        if stored is None:
+            return cls(plain["digest"])
+        if stored_kind(stored) is StaticVectors:
+            raise ValueError("its preprocessing names files")
+        found = cls.of(read_preprocessing(stored))
+        if found.digest != plain["digest"]:
+            raise ValueError("its preprocessing has another digest")
+        return found
+
+
+UNKNOWN_INPUTS = InputMeaning()
+"""Of images, and where it is not known."""

@@ -1,0 +1,168 @@
+"""Searches from a meta-trained checkpoint give a network the inputs that it knows: its vocabulary, its features."""
+
+from __future__ import annotations
+
+import math
+import struct
+import wave
+from pathlib import Path
+
+import pytest
+import torch
+
+import lit_metanas as lm
+from lit_metanas.training.meta_search.meta_checkpoint import META_KEY, read_meta_checkpoint
+
+SPACE = lm.SequenceSpace(operations=("conv_3",), widths=(8,), depths=(1,), dropouts=(0.0,), readouts=("max",))
+FEATURES = lm.LogMel(rate=4000, bins=8, window=0.05, steps=12)
+
+
+def trainer() -> lm.Trainer:
+    settings = {"accelerator": "cpu", "devices": 1, "logger": False, "enable_progress_bar": False}
+    return lm.Trainer(max_epochs=1, enable_checkpointing=False, **settings)
+
+
+def meta_train(source: lm.TaskSource, path: Path, **options: object) -> str:
+    """The checkpoint of a step of meta-training."""
+    data = lm.EpisodeDataModule(source, way=2, query=1, tasks_per_step=1, steps_per_epoch=1, val_episodes=1)
+    run = trainer()
+    run.fit(lm.MetaSearch(space=SPACE, **options), data)
+    run.save_checkpoint(path)
+    return str(path)
+
+
+def sentences(word: str) -> lm.SentenceSource:
+    texts = {f"class{c}": [f"{word} {word}{c} number {n}" for n in range(6)] for c in range(6)}
+    return lm.SentenceSource(texts, fractions=(0.4, 0.3, 0.3))
+
+
+@pytest.fixture(scope="module")
+def of_texts(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return meta_train(sentences("red"), tmp_path_factory.mktemp("texts") / "last.ckpt")
+
+
+def tone(file: Path, hertz: float, rate: int) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    values = [int(9000 * math.sin(2 * math.pi * hertz * place / rate)) for place in range(rate // 2)]
+    with wave.open(str(file), "wb") as sound:
+        sound.setparams((1, 2, rate, 0, "NONE", ""))
+        sound.writeframes(struct.pack(f"<{len(values)}h", *values))
+
+
+def recordings(folder: Path, words: int, rate: int) -> str:
+    for word in range(words):
+        for take in range(5):
+            tone(folder / f"word{word}" / f"{take}.wav", 200 + 150 * word + 5 * take, rate)
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def of_sounds(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("sounds")
+    source = lm.AudioFolder(recordings(folder / "words", 6, 8000), features=FEATURES, fractions=(0.4, 0.3, 0.3))
+    return meta_train(source, folder / "last.ckpt")
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> str:
+    rows = [f"{colour} or number {n} of blue,{colour}" for colour in ("red", "green") for n in range(6)]
+    (tmp_path / "own.csv").write_text("\n".join(["text,label", *rows]))
+    return str(tmp_path / "own.csv")
+
+
+def searched(tasks: lm.TaskCollection, checkpoint: str, folder: Path, **methods: lm.Searcher) -> lm.TargetSearch:
+    module = lm.TargetSearch(
+        space=SPACE,
+        methods=methods or {"meta-searched": lm.MetaSearchedArchitecture(checkpoint)},
+        recipe=lm.Recipe(epochs=1),
+        directory=str(folder),
+    )
+    trainer().search(module, lm.TargetTaskDataModule(tasks))
+    return module
+
+
+def test_a_checkpoint_keeps_the_vocabulary_of_its_source(of_texts: str) -> None:
+    source = sentences("red")
+    assert read_meta_checkpoint(of_texts).inputs.preprocessing == source.preprocessing
+    assert lm.MetaSearchedArchitecture(of_texts).preprocessing == source.preprocessing
+    assert lm.MetaSearchedArchitecture(of_texts, inherit=False).preprocessing is None
+
+
+def test_own_texts_are_encoded_by_the_vocabulary_of_the_checkpoint(of_texts: str, table: str, tmp_path: Path) -> None:
+    tasks = lm.TextTask(table)
+    own = tasks[0].preprocessing
+    darts = lm.DARTSSearcher(epochs=1, start=of_texts)
+    module = searched(tasks, of_texts, tmp_path / "out", m=lm.MetaSearchedArchitecture(of_texts), darts=darts)
+    assert len(module.results) == 2
+    assert tasks[0].preprocessing == sentences("red").preprocessing != own
+    said = tasks[0].preprocessing.show(tasks[0].test.inputs)
+    assert any(text.startswith("red ") for text in said)
+    assert not any("blue" in text for text in said)  # no word of the meta-training
+    drawn = lm.DrawnTasks(sentences("blue"), way=2, train=2, val=1, test=1, tasks=1)
+    searched(drawn, of_texts, tmp_path / "drawn")
+    assert drawn[0].preprocessing == sentences("red").preprocessing
+
+
+def test_an_own_vocabulary_is_refused_in_a_sentence(of_texts: str, table: str, tmp_path: Path) -> None:
+    given = lm.Words(words=sentences("red").preprocessing.words[::-1])  # as many words, of other numbers
+    told = r"^The checkpoint was meta-trained with another vocabulary or preprocessing of inputs than task 'own' has: "
+    told += "leave 'preprocessing' of its data out"
+    for searcher in (lm.MetaSearchedArchitecture(of_texts), lm.DARTSSearcher(epochs=1, start=of_texts)):
+        with pytest.raises(ValueError, match=told):
+            lm.search(lm.TextTask(table, preprocessing=given)[0], SPACE, method=searcher, progress=False)
+        made = lm.TextTask(table, preprocessing=searcher.preprocessing)[0]
+        assert lm.search(made, SPACE, method=searcher, recipe=lm.Recipe(epochs=1), progress=False).test_score >= 0
+    with pytest.raises(ValueError, match=told):
+        searched(lm.TextTask(table, preprocessing=given), of_texts, tmp_path / "out")
+
+
+def test_own_sounds_have_the_features_of_the_checkpoint(of_sounds: str, tmp_path: Path) -> None:
+    root = recordings(tmp_path / "own", 2, 16000)
+    tasks = lm.AudioFolderTask(root)
+    with pytest.warns(UserWarning, match="has 16000 samples a second, and the features 4000: sounds of other rates"):
+        assert len(searched(tasks, of_sounds, tmp_path / "out").results) == 1
+    assert tasks[0].preprocessing == FEATURES
+    told = "leave 'features' of its data out"
+    other = lm.AudioFolderTask(root, features=lm.LogMel(rate=8000, bins=8, window=0.05, steps=12))  # of the same shape
+    with pytest.raises(ValueError, match=told):
+        searched(other, of_sounds, tmp_path / "other")
+
+
+def test_another_kind_of_input_is_refused_in_a_sentence(
+    of_texts: str, of_sounds: str, table: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=r"own.csv' holds texts, and the checkpoint was meta-trained on sounds: give"):
+        searched(lm.TextTask(table), of_sounds, tmp_path / "out")
+    tasks = lm.AudioFolderTask(recordings(tmp_path / "own", 2, 8000))
+    with pytest.raises(ValueError, match=r"own' holds sound, and the search is for sequences of up to 32 of"):
+        searched(tasks, of_texts, tmp_path / "out")
+
+
+def test_meta_training_goes_on_with_its_own_vocabulary(of_texts: str, tmp_path: Path) -> None:
+    source = sentences("blue")
+    meta_train(source, tmp_path / "on.ckpt", start=of_texts)
+    assert source.preprocessing == sentences("red").preprocessing
+    other = lm.Words(words=source.preprocessing.words[::-1])
+    given = lm.SentenceSource(
+        dict(sentences("blue").sentences("train")), train=["class0", "class1"], preprocessing=other
+    )
+    with pytest.raises(ValueError, match="The weights were meta-trained with another vocabulary or preprocessing"):
+        meta_train(given, tmp_path / "off.ckpt", start=of_texts)
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        {"digest": 3, "preprocessing": None},
+        {"digest": "0" * 64, "preprocessing": {"kind": "words", "size": 5, "least": 1, "steps": 3, "words": ["a"]}},
+        {"digest": "0" * 64, "preprocessing": {"kind": "static vectors", "tokenizer": {"file": "/etc/passwd"}}},
+        {"digest": "0" * 64, "preprocessing": {"kind": "sculptures"}},
+        [],
+    ],
+)
+def test_a_damaged_description_of_inputs_is_told(inputs: object, of_texts: str, tmp_path: Path) -> None:
+    content = torch.load(of_texts, weights_only=True)
+    content[META_KEY]["inputs"] = inputs
+    torch.save(content, tmp_path / "bad.ckpt")
+    with pytest.raises(ValueError, match=r"bad.ckpt' is damaged or was not written by meta-training"):
+        read_meta_checkpoint(tmp_path / "bad.ckpt")
