@@ -34,9 +34,9 @@ _NAMES = {
         "ParallelTask PhrasePairs Phrases Preprocessing QuestionWords RandomFeatures SentenceSource SeriesShape "
         "Shape Span Split SpokenWords SquadTask StaticVectors Stories Subset TableColumns TargetTaskDataModule "
         "Task TaskCollection TaskEmbedding TaskSource TextDataset TextFolder TextPreprocessing TextSource "
-        "TextTable TextTask TokenShape TorchvisionSource TrainingTaskDataModule Transcription Translation Words "
-        "check_task draw_episode draw_task mu_law_sound shape_of task_from_arrays task_from_dataset "
-        "task_from_texts"
+        "TextTable TextTask TokenShape TorchvisionSource TrainingTaskDataModule TranscriptTask Transcription "
+        "Translation Words check_task draw_episode draw_task mu_law_sound shape_of task_from_arrays "
+        "task_from_dataset task_from_texts"
     ),
     "spaces": (
         "Architecture Builder Candidates Choice ChoiceSpace DARTSCell ENASMacro Encoding EncoderDecoderSpace "

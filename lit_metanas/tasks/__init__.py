@@ -12,7 +12,15 @@ from lit_metanas.tasks.objective import Classification, Objective, Transcription
 from lit_metanas.tasks.questions import BabiFolder, BabiTask, QuestionWords, Span, SquadTask, Stories
 from lit_metanas.tasks.sampling import DrawnTasks, draw_episode, draw_task
 from lit_metanas.tasks.source import Subset, TaskSource
-from lit_metanas.tasks.speech import AudioFolder, AudioFolderTask, LogMel, SpokenWords, TableColumns, mu_law_sound
+from lit_metanas.tasks.speech import (
+    AudioFolder,
+    AudioFolderTask,
+    LogMel,
+    SpokenWords,
+    TableColumns,
+    TranscriptTask,
+    mu_law_sound,
+)
 from lit_metanas.tasks.task import Episode, Split, Task, TaskCollection, check_task
 from lit_metanas.tasks.text import (
     BytePairs,
@@ -109,6 +117,7 @@ __all__ = [
     "TokenShape",
     "TorchvisionSource",
     "TrainingTaskDataModule",
+    "TranscriptTask",
     "Transcription",
     "Translation",
     "Words",

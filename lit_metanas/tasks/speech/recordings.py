@@ -59,13 +59,16 @@ class TableColumns:
     speaker: str = "speaker"
 
 
-def find_recordings(root: Path, table: str | None, columns: TableColumns) -> dict[str, list[Spoken]]:
+def find_recordings(
+    root: Path, table: str | None, columns: TableColumns, noun: str = "words"
+) -> dict[str, list[Spoken]]:
     """The sound files of each word, by the word's name.
 
     Args:
         root: the folder of the files; without a table it has a sub-folder a word.
         table: a file of CSV, or of TSV where its name ends in ``.tsv``, with a line of column names.
         columns: those of the table.
+        noun: what labels are, in the plural.
 
     Raises:
         FileNotFoundError: there is no such folder or table.
@@ -85,7 +88,7 @@ def find_recordings(root: Path, table: str | None, columns: TableColumns) -> dic
         labels[file] = label
         found.setdefault(label, []).append(Spoken(file, speaker))
     if len(found) < 2:
-        raise ValueError(f"'{table}' has {len(found)} different labels: give files of two or more words.")
+        raise ValueError(f"'{table}' has {len(found)} different labels: give files of two or more {noun}.")
     return {label: found[label] for label in sorted(found)}
 
 
@@ -190,10 +193,12 @@ class RecordingReader:
 
     Args:
         features: what makes inputs of sound.
+        cuts: whether sounds that last longer than the features may be cut.
     """
 
-    def __init__(self, features: LogMel) -> None:
+    def __init__(self, features: LogMel, cuts: bool = True) -> None:
         self.features = features
+        self.cuts = cuts
         self._told: set[str] = set()
 
     def inputs(self, files: Collection[Path]) -> Tensor:
@@ -209,9 +214,9 @@ class RecordingReader:
         samples, rate, seconds = self.features.read(file)
         shown = f"'{writable(os.fspath(file))}'"
         if seconds > LONGEST_RECORDING:
+            what = "a recording of one word" if self.cuts else "a recording with a transcript"
             raise ValueError(
-                f"{shown} lasts {seconds / 60:.0f} minutes, and a recording of one word at most "
-                f"{LONGEST_RECORDING:.0f} s: cut it."
+                f"{shown} lasts {seconds / 60:.0f} minutes, and {what} at most {LONGEST_RECORDING:.0f} s: cut it."
             )
         if not len(samples):
             raise ValueError(f"{shown} is empty: record it again or remove it.")
@@ -222,6 +227,11 @@ class RecordingReader:
             self._tell(
                 "rate",
                 f"{shown} has {rate} samples a second, and the features {rated}: sounds of other rates are resampled.",
+            )
+        if seconds > longest + 1e-6 and not self.cuts:
+            raise ValueError(
+                f"{shown} lasts {seconds:.2f} s, longer than the features' {self.features.steps} steps with "
+                f"{longest:.2f} s, and its transcript is of the whole: give features of more 'steps', or leave it out."
             )
         if seconds > longest + 1e-6:
             self._tell(
