@@ -14,7 +14,7 @@ import torch
 import lit_metanas as lm
 from lit_metanas.cli.command_line import main
 
-RATE = 4000
+RATE = 8000
 TONES = {"low": 300.0, "high": 1200.0}
 CONFIG = str(Path(__file__).parents[2] / "configs" / "search" / "transcripts.yaml")
 

@@ -82,8 +82,9 @@ class MetaCheckpoint:
         Raises:
             ValueError: both are known and differ.
         """
-        if self.inputs.differs(task.preprocessing):
-            argument = "features" if task.preprocessing.noun == "sounds" else "preprocessing"
+        made = task.preprocessing
+        if made is not None and self.inputs.differs(made):
+            argument = "features" if made.noun == "sounds" else "preprocessing"
             raise ValueError(
                 f"The checkpoint was meta-trained with another vocabulary or preprocessing of inputs than task "
                 f"'{task.id}' has: leave '{argument}' of its data out, so that a search takes the checkpoint's; in "
