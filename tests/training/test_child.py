@@ -76,6 +76,19 @@ def test_training_against_a_plain_loop():
     torch.testing.assert_close(weights_of(one), expected, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize("examples", [24, 25, 20])
+@pytest.mark.filterwarnings("ignore")
+def test_a_trainer_trains_a_child_as_a_search_does(examples):
+    one, other = child(), child()
+    fit_child(one, split(examples), seed=3)
+    silent = {"enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False}
+    trainer = Trainer(max_epochs=3, accelerator="cpu", devices=1, logger=False, **silent)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)  # of dropout
+        trainer.fit(other.to(memory_format=torch.channels_last), batches(split(examples), 8, 3))
+    assert torch.equal(weights_of(one), weights_of(other))
+
+
 @pytest.mark.parametrize(("examples", "seen", "steps"), [(24, 24, 3), (25, 24, 3), (20, 20, 3), (5, 5, 1)])
 def test_the_account_is_what_was_computed(examples, seen, steps):
     one = child()
