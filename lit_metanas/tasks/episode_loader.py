@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from torch.utils.data import DataLoader, Dataset, Sampler
@@ -43,9 +43,13 @@ class EpisodeStream(Dataset[Episode]):
     within_group: bool = False
 
     def __getitem__(self, key: Key) -> Episode:
-        """Draw one episode."""
+        """Draw one episode, without what made its inputs.
+
+        A vocabulary would go from worker to trainer with each, and Lightning, which changes the precision of a batch
+        part by part, fails where one is frozen. The data module has it.
+        """
         epoch, index = key
-        return draw_episode(
+        episode = draw_episode(
             self.source,
             self.subset,
             seed=self.seed,
@@ -56,6 +60,7 @@ class EpisodeStream(Dataset[Episode]):
             query=self.query,
             within_group=self.within_group,
         )
+        return replace(episode, preprocessing=None)
 
 
 class EpisodeSampler(Sampler[list[Key]]):

@@ -17,8 +17,8 @@ SPACE = lm.SequenceSpace(operations=("conv_3",), widths=(8,), depths=(1,), dropo
 FEATURES = lm.LogMel(rate=4000, bins=8, window=0.05, hop=0.025, steps=20)
 
 
-def trainer() -> lm.Trainer:
-    settings = {"accelerator": "cpu", "devices": 1, "logger": False, "enable_progress_bar": False}
+def trainer(**more: object) -> lm.Trainer:
+    settings = {**more, "accelerator": "cpu", "devices": 1, "logger": False, "enable_progress_bar": False}
     return lm.Trainer(max_epochs=1, enable_checkpointing=False, **settings)
 
 
@@ -148,6 +148,13 @@ def test_meta_training_goes_on_with_its_own_vocabulary(of_texts: str, tmp_path: 
     given = sentences("blue", other)
     with pytest.raises(ValueError, match="The weights were meta-trained with another vocabulary or preprocessing"):
         meta_train(given, tmp_path / "off.ckpt", start=of_texts)
+
+
+def test_texts_are_meta_trained_on_in_double_precision() -> None:
+    data = lm.EpisodeDataModule(sentences("red"), way=2, query=1, tasks_per_step=1, steps_per_epoch=1, val_episodes=1)
+    run = trainer(precision="64-true")
+    run.fit(lm.MetaSearch(space=SPACE), data)
+    assert torch.isfinite(run.callback_metrics["train/loss"])
 
 
 @pytest.mark.parametrize(
