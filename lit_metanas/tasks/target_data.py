@@ -84,7 +84,7 @@ class TargetTaskDataModule(LightningDataModule):
         self.tasks.prepare()
 
     def setup(self, stage: str) -> None:
-        """Bring the tasks to the ``input_shape`` and ``preprocessing`` of the module that is run, check the division.
+        """Bring the tasks to the ``input_shape`` and ``preprocessing`` of the module that is run; check the division.
 
         A process without a task would keep the others waiting for ever.
 

@@ -11,6 +11,7 @@ from lit_metanas.meta import FOMAML, JointInnerLoop, LinearHead
 from lit_metanas.records import Cost
 from lit_metanas.relaxations import Softmax
 from lit_metanas.spaces import LayeredSpace
+from lit_metanas.tasks import Split, Task
 from lit_metanas.training.meta_search.meta_checkpoint import (
     META_KEY,
     MetaCheckpoint,
@@ -18,6 +19,9 @@ from lit_metanas.training.meta_search.meta_checkpoint import (
     read_parameters,
     write_meta_checkpoint,
 )
+
+PART = Split(torch.zeros(2, *SHAPE), torch.arange(2))
+TASK = Task("own", 2, PART, PART, PART)
 
 
 @pytest.fixture(scope="module")
@@ -49,14 +53,14 @@ def test_a_checkpoint_tells_everything(saved):
     assert found.head == {}
     assert all(torch.equal(found.weights[name], value) for name, value in model.supernet.named_parameters())
     assert all(torch.equal(found.statistics[name], value) for name, value in model.statistics.values.items())
-    parameters = read_parameters(path, SPACE, SHAPE)
+    parameters = read_parameters(path, SPACE, TASK)
     assert all(torch.equal(parameters.logits[name], value) for name, value in model.logits.tree().items())
 
 
 def test_parameters_are_cut_to_a_restricted_space(saved):
     model, path = saved
     small = SPACE.restricted({"layer1.width": "4", "layer2.kernel": "3"})
-    parameters = read_parameters(path, small, SHAPE)
+    parameters = read_parameters(path, small, TASK)
     whole = dict(model.supernet.named_parameters())
     assert torch.equal(parameters.weights["layers.0.scale"], whole["layers.0.scale"][:4])
     assert torch.equal(parameters.weights["layers.1.kernels.3"], whole["layers.1.kernels.3"][:, :4])
