@@ -24,7 +24,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-import torch.nn.functional as F
+from equal_flops import logistic_regression
 from figure import Figure, show, write
 from torch import Tensor
 from torchmetrics.functional.text import squad
@@ -103,17 +103,8 @@ def bag_of_words(task: lm.Task, penalty: float = 1.0) -> float:
     """Test accuracy of logistic regression on which words question and story have, in per cent."""
     train = _learned(task)
     inputs, tested = _bags(train.inputs, task.shape.vocabulary), _bags(task.test.inputs, task.shape.vocabulary)
-    weight = torch.zeros(inputs.shape[1], task.way, dtype=torch.float64, requires_grad=True)
-    optimizer = torch.optim.LBFGS([weight], max_iter=300, line_search_fn="strong_wolfe")
-
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        loss = F.cross_entropy(inputs @ weight, train.labels) + penalty / 2 * weight.square().sum() / len(inputs)
-        loss.backward()
-        return loss
-
-    optimizer.step(closure)
-    return 100 * float(((tested @ weight).argmax(1) == task.test.labels).double().mean())
+    scores = logistic_regression(inputs, train.labels, tested, task.way, penalty)
+    return 100 * float((scores.argmax(1) == task.test.labels).double().mean())
 
 
 def _learned(task: lm.Task) -> lm.Split:

@@ -99,16 +99,22 @@ class Clips(lm.TaskSource):
         return self._series[[rows[i] for i in instances]]
 
 
-def spoken_digits(file: Path, features: lm.LogMel, held_out: Sequence[str] = ("nicolas", "theo", "yweweler")) -> Clips:
-    """Ten digits by six speakers; those of the held-out ones are for test parts only."""
+def read_digits(file: Path, features: lm.LogMel) -> tuple[Tensor, list[int], list[str]]:
+    """Series of spoken digits, shape ``(n, features, steps)``, which digit each is, and the names of the speakers."""
     data = read_npz(file, "get the compact Free Spoken Digit Dataset again")
     ends, names = data["offsets"].tolist(), data["speaker_names"].tolist()
+    series = features.encode([(data["audio"][a:b], RATE) for a, b in pairwise(ends)])
+    return series, data["label"].tolist(), [names[speaker] for speaker in data["speaker"]]
+
+
+def spoken_digits(file: Path, features: lm.LogMel, held_out: Sequence[str] = ("nicolas", "theo", "yweweler")) -> Clips:
+    """Ten digits by six speakers; those of the held-out ones are for test parts only."""
+    series, labels, speakers = read_digits(file, features)
+    names = list(dict.fromkeys(speakers))
     unknown = set(held_out) - set(names)
     if unknown:
         raise ValueError(f"{file.name} has no speaker '{min(unknown)}': it has {', '.join(names)}.")
-    series = features.encode([(data["audio"][a:b], RATE) for a, b in pairwise(ends)])
-    tested = [names[speaker] in held_out for speaker in data["speaker"]]
-    labels = data["label"].tolist()
+    tested = [speaker in held_out for speaker in speakers]
     return Clips("fsdd", series, labels, list(map(str, range(max(labels) + 1))), ["digits"] * 10, tested, features)
 
 

@@ -108,13 +108,13 @@ def _source(
     return SentenceSource(once, name=name, preprocessing=preprocessing, **lists)
 
 
-def tf_idf(corpus: Iterable[str]) -> Embedding:
-    """Words weighted by how few sentences of a corpus have them (Salton and Buckley 1988)."""
+def tf_idf(corpus: Iterable[str], split: Callable[[str], list[str]] = split_words) -> Embedding:
+    """Words weighted by how few sentences of a corpus have them (Salton and Buckley 1988), or what else they have."""
     texts = list(corpus)
-    counts = Counter(word for text in texts for word in set(split_words(text)))
+    counts = Counter(word for text in texts for word in set(split(text)))
 
     def embed(sentences: Sequence[str]) -> Tensor:
-        words = [Counter(split_words(text)) for text in sentences]
+        words = [Counter(split(text)) for text in sentences]
         columns = {word: place for place, word in enumerate(sorted(set().union(*words)))}
         found = torch.zeros(len(sentences), max(len(columns), 1))
         for row, each in enumerate(words):
@@ -123,6 +123,12 @@ def tf_idf(corpus: Iterable[str]) -> Embedding:
         return torch.nn.functional.normalize(found)
 
     return embed
+
+
+def letter_groups(text: str) -> list[str]:
+    """Groups of one to three neighbouring letters, spaces among them."""
+    letters = f" {text.lower()} "
+    return [letters[place : place + size] for size in (1, 2, 3) for place in range(len(letters) - size + 1)]
 
 
 def mean_vector(vectors: StaticVectors) -> Embedding:

@@ -126,7 +126,7 @@ class LinearHead(Head):
         del support, labels
         if way != (rows := len(meta["bias"])):
             raise ValueError(f"LinearHead has {rows} classes and the task {way}: use PrototypeLinearHead.")
-        return meta
+        return meta if self.learned else {}
 
     def scores(self, head: dict[str, Tensor], features: Tensor, support: Tensor, labels: Tensor, way: int) -> Tensor:
         """Apply the linear map."""
@@ -137,11 +137,13 @@ class LinearHead(Head):
 class PrototypeHead(Head):
     """Negative scaled squared distances to the class means of the support set (Snell et al. 2017, Eq. 2).
 
-    It has no parameters. In an inner loop its loss compares support examples with means that contain them: at one shot
-    each distance to the own class is zero, and adaptation only drives classes apart.
+    In an inner loop its loss compares support examples with means that contain them: at one shot each distance to the
+    own class is zero, and adaptation only drives classes apart.
 
     Args:
         scale: multiplies the distances.
+        learned: whether the scale is meta-trained, too, by its logarithm (Oreshkin et al. 2018, Section 3.1), from
+            ``scale`` on; else it stays, and the head has no parameters.
 
     Example:
         >>> import torch
@@ -154,18 +156,26 @@ class PrototypeHead(Head):
 
     compares = True
 
-    def __init__(self, *, scale: float = 0.1) -> None:
+    def __init__(self, *, scale: float = 0.1, learned: bool = False) -> None:
+        if learned and not scale > 0:
+            raise ValueError(f"PrototypeHead: scale = {scale} must be positive to be learned.")
         self.scale = scale
+        self.learned = learned
+
+    def initial(self, features: int, generator: torch.Generator, way: int | None = None) -> dict[str, Tensor]:
+        """The logarithm of the scale, shape ``()``, where it is learned."""
+        del features, generator, way
+        return {"log_scale": torch.tensor(float(self.scale)).log()} if self.learned else {}
 
     def start(self, meta: dict[str, Tensor], support: Tensor, labels: Tensor, way: int) -> dict[str, Tensor]:
-        """Nothing to adapt."""
-        del meta, support, labels, way
-        return {}
+        """The scale, where it is learned."""
+        del support, labels, way
+        return meta if self.learned else {}
 
     def scores(self, head: dict[str, Tensor], features: Tensor, support: Tensor, labels: Tensor, way: int) -> Tensor:
         """Compare with the class means."""
-        del head
-        return -self.scale * squared_distances(features, prototypes(support, labels, way))
+        scale = head["log_scale"].exp() if self.learned else self.scale
+        return -scale * squared_distances(features, prototypes(support, labels, way))
 
 
 class PrototypeLinearHead(Head):

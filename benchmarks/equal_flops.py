@@ -1,0 +1,249 @@
+"""Searched networks against fixed ones that are trained by the same recipe for the same FLOPs, the search included."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from tempfile import TemporaryDirectory
+
+import torch
+import torch.nn.functional as F
+from paired import SEARCHED, Paired
+from torch import Tensor
+
+import lit_metanas as lm
+from lit_metanas.searchers.mutation import complete
+from lit_metanas.tasks.task import join_parts
+from lit_metanas.training.child import images_an_epoch, training_cost
+
+Labels = Mapping[str, str]
+Cheap = Mapping[str, Sequence[float]]
+"""Accuracies of baselines in per cent, one a seed, or a single one where no seed matters."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One network of one seed.
+
+    Attributes:
+        architecture: its labels.
+        flops: training FLOPs, of the search, too.
+        scores: accuracy in per cent, by the name of the test.
+    """
+
+    architecture: lm.Architecture
+    flops: float
+    scores: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class FewShot:
+    """Prototypes of a meta-trained network, on episodes of classes that it has not seen.
+
+    Candidates are compared by meta-validation episodes. The winner's training goes on with the weights that the search
+    leaves and the rest of the budget. Test episodes are looked at once, in the end.
+
+    Attributes:
+        data: the episodes to train on and to choose by, of a seed.
+        tests: episodes to report on, by name.
+        space: what is searched.
+        fixed: networks that are not searched, by name; open choices take the first label.
+        searcher: its rungs are shares of the whole budget.
+        flops: of each network's training, with its search.
+        head: features to scores.
+        rate: learning rate of AdamW.
+        decay: its weight decay.
+    """
+
+    data: Callable[[int], lm.EpisodeDataModule]
+    tests: Mapping[str, lm.EpisodeDataModule]
+    space: lm.SequenceSpace
+    fixed: Mapping[str, Labels]
+    searcher: lm.Halving
+    flops: float
+    head: lm.Head = field(default_factory=partial(lm.PrototypeHead, learned=True))
+    rate: float = 3e-3
+    decay: float = 1e-2
+
+    def searched(self, seed: int) -> Run:
+        """Halving over meta-trainings, and the winner trained on."""
+        data = self.data(seed)
+        with TemporaryDirectory() as folder:
+            found = lm.SourceSearch(
+                space=self.space,
+                searcher=self.searcher,
+                flops=self.flops,
+                head=self.head,
+                weight_optimizer=self._optimizer,
+                seed=seed,
+                directory=folder,
+            ).search(data)
+            rest = self.flops - found.record.trials[-1].cost.flops
+            model = self._model(found.architecture, rest, seed, start=f"{folder}/start.ckpt")
+        return self._tested(model, data)
+
+    def fixed_network(self, labels: Labels, seed: int) -> Run:
+        """The same without a search."""
+        return self._tested(self._model(complete(self.space, labels), self.flops, seed), self.data(seed))
+
+    @property
+    def _optimizer(self) -> Callable[..., torch.optim.Optimizer]:
+        return partial(torch.optim.AdamW, lr=self.rate, weight_decay=self.decay)
+
+    def _model(self, architecture: lm.Architecture, flops: float, seed: int, start: str | None = None) -> lm.MetaSearch:
+        torch.manual_seed(seed)
+        return lm.MetaSearch(
+            space=self.space,
+            architecture=architecture.to_json(),
+            start=start,
+            head=self.head,
+            weight_optimizer=self._optimizer,
+            flops=flops,
+            seed=seed,
+            shape=next(iter(self.tests.values())).shape,
+        )
+
+    def _tested(self, model: lm.MetaSearch, data: lm.EpisodeDataModule) -> Run:
+        silent = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+        trainer = lm.Trainer(accelerator="cpu", max_epochs=-1, limit_val_batches=0, **silent)
+        trainer.fit(model, data)
+        scores = {}
+        for name, test in self.tests.items():
+            (metrics,) = trainer.test(model, test, verbose=False)
+            scores[name] = 100 * metrics["test/accuracy"]
+        return Run(model.architecture(), model.cost().flops, scores)
+
+
+@dataclass(frozen=True)
+class OneTask:
+    """``search`` on one task against networks that are trained for as many epochs as its FLOPs pay for.
+
+    Attributes:
+        name: of the problem.
+        task: the task of a seed.
+        space: what is searched.
+        fixed: networks that are not searched, by name; open choices take the first label.
+        recipe: of the chosen network, and of the fixed ones but for their epochs.
+        brief: epochs of a full training within the search.
+        candidates: architectures that the search begins with.
+        flops: of the search alone.
+    """
+
+    name: str
+    task: Callable[[int], lm.Task]
+    space: lm.SequenceSpace
+    fixed: Mapping[str, Labels]
+    recipe: lm.Recipe
+    brief: int
+    candidates: int
+    flops: float
+
+    def searched(self, seed: int) -> Run:
+        """Successive halving; the winner learns from the train and val parts."""
+        estimator = partial(lm.TrainingEstimator, recipe=replace(self.recipe, epochs=self.brief))
+        method = lm.SuccessiveHalving(estimator=estimator, candidates=self.candidates)
+        return self._run(seed, method, self.recipe, flops=self.flops)
+
+    def fixed_network(self, labels: Labels, seed: int, flops: float) -> Run:
+        """A fixed network, trained for the FLOPs of search and training together."""
+        task, architecture = self.task(seed), complete(self.space, labels)
+        images = images_an_epoch(len(join_parts(task.train, task.val)), self.recipe.batch_size)
+        epoch = training_cost(self.space, architecture, task.shape, task.way, images=images).flops
+        recipe = replace(self.recipe, epochs=max(1, round(flops / epoch)))
+        return self._run(seed, lm.FixedArchitecture(labels), recipe)
+
+    def _run(self, seed: int, method: lm.Searcher, recipe: lm.Recipe, flops: float | None = None) -> Run:
+        found = lm.search(
+            self.task(seed), self.space, method=method, flops=flops, recipe=recipe, seed=seed, progress=False
+        )
+        spent = found.cost.flops + found.training_cost.flops
+        return Run(found.architecture, spent, {self.name: 100 * found.test_accuracy})
+
+
+def few_shot(problem: FewShot, seeds: Sequence[int], cheap: Mapping[str, Cheap]) -> list[Paired]:
+    """All networks of all seeds, and what cheap baselines score, a comparison a test."""
+    networks = {SEARCHED: problem.searched}
+    networks |= {name: partial(problem.fixed_network, labels) for name, labels in problem.fixed.items()}
+    return _compared({name: [run(seed) for seed in seeds] for name, run in networks.items()}, cheap)
+
+
+def one_task(problem: OneTask, seeds: Sequence[int], cheap: Cheap) -> list[Paired]:
+    """The searched network of each seed, the fixed ones for the FLOPs that it took, and cheap baselines."""
+    runs = {SEARCHED: [problem.searched(seed) for seed in seeds]}
+    for name, labels in problem.fixed.items():
+        runs[name] = [
+            problem.fixed_network(labels, seed, run.flops) for seed, run in zip(seeds, runs[SEARCHED], strict=True)
+        ]
+    return _compared(runs, {problem.name: cheap})
+
+
+def _compared(runs: Mapping[str, Sequence[Run]], cheap: Mapping[str, Cheap]) -> list[Paired]:
+    scores: dict[str, dict[str, list[float]]] = defaultdict(dict)
+    for method, found in runs.items():
+        for test in found[0].scores:
+            scores[test][method] = [run.scores[test] for run in found]
+    cost = {method: sum(run.flops for run in found) / len(found) for method, found in runs.items()}
+    notes = {"found": [run.architecture.to_json() for run in runs[SEARCHED]]}
+    return [
+        Paired(test, "accuracy, %", True, {**own, **{k: [*v] for k, v in cheap.get(test, {}).items()}}, cost, 0, notes)
+        for test, own in scores.items()
+    ]
+
+
+def timed(row: Callable[[], list[Paired]]) -> list[Paired]:
+    """The comparisons of a row, printed, each with the CPU time of the whole row."""
+    begin = time.process_time()
+    found = row()
+    seconds = round(time.process_time() - begin, 1)
+    for each in found:
+        print("\n".join(each.lines()), flush=True)
+    print(f"  {seconds:.0f} CPU s", flush=True)
+    return [replace(each, seconds=seconds) for each in found]
+
+
+def logistic_regression(inputs: Tensor, labels: Tensor, tested: Tensor, way: int, penalty: float = 1.0) -> Tensor:
+    """Scores of inputs ``(n, features)`` by a linear map with a squared penalty, without a constant, ``(n, way)``.
+
+    Args:
+        inputs: to learn from, dense or sparse, shape ``(m, features)``.
+        labels: their classes, shape ``(m,)``.
+        tested: what is scored.
+        way: number of classes.
+        penalty: of the squared weights, beside the sum of the losses.
+    """
+    weight = torch.zeros(inputs.shape[1], way, dtype=inputs.dtype, requires_grad=True)
+    optimizer = torch.optim.LBFGS([weight], max_iter=300, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = F.cross_entropy(inputs @ weight, labels) + penalty / 2 * weight.square().sum() / len(labels)
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    return (tested @ weight).detach()
+
+
+def best_penalty(inputs: Tensor, task: lm.Task, tested: Tensor, penalties: Sequence[float] = (0.1, 1.0, 10.0)) -> float:
+    """Test accuracy in per cent of logistic regression on train and val, with the penalty that is best for val.
+
+    Args:
+        inputs: features of the train part and then the val part.
+        task: has the labels.
+        tested: features of the test part.
+        penalties: what is tried.
+    """
+    assert task.val is not None
+    number = len(task.train)
+    train, val = (inputs.index_select(0, part) for part in torch.arange(len(inputs)).tensor_split([number]))
+
+    def right(penalty: float) -> float:
+        scores = logistic_regression(train, task.train.labels, val, task.way, penalty)
+        return float((scores.argmax(1) == task.val.labels).double().mean())
+
+    labels = torch.cat([task.train.labels, task.val.labels])
+    scores = logistic_regression(inputs, labels, tested, task.way, max(penalties, key=right))
+    return 100 * float((scores.argmax(1) == task.test.labels).double().mean())

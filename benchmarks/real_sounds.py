@@ -1,0 +1,166 @@
+"""Searched networks against fixed ones on recorded words, at equal training FLOPs, in pairs of seeds.
+
+    python benchmarks/real_sounds.py --data FOLDER
+    python benchmarks/real_sounds.py --data FOLDER --rows wake_words --seeds 0 1 2 --output FILE.json
+
+The folder holds ``fsdd_8k_int16.npz`` and ``wake_words_8k_mulaw.npz``, which ``benchmarks/speech.py`` describes. A row
+whose file is absent is skipped by name. Each seed of spoken digits tests two other speakers of the six.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+from equal_flops import Cheap, FewShot, OneTask, best_penalty, few_shot, one_task, timed
+from paired import Paired, write
+from speech import FSDD, WAKE_WORDS, Problem, mean_spectrum, read_digits
+from speech import wake_words as read_wake_words
+
+import lit_metanas as lm
+
+CONVOLUTIONS = {"depth": "4", "operation": "conv_5", "activation": "ReLU", "pool": "max", "readout": "mean"}
+CONVOLUTIONS |= {"skip": "none", "dropout": "0", "width": "64"}
+"""Four convolutions with pooling, as ``benchmarks/speech.py`` has them."""
+SEPARABLE = {**CONVOLUTIONS, "operation": "sep_conv_7", "skip": "residual", "pool": "avg"}
+"""Depthwise separable convolutions with residual skips, nearest to BC-ResNet (Kim et al. 2021)."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the command line says.
+
+    Attributes:
+        data: folder of the data sets.
+        seeds: one network each.
+        scale: share of the usual FLOPs and epochs.
+        episodes: test episodes a figure.
+        words: makes the synthesised words to learn from.
+    """
+
+    data: Path
+    seeds: Sequence[int]
+    scale: float = 1.0
+    episodes: int = 600
+    words: Callable[..., lm.SpokenWords] = lm.SpokenWords
+
+    def file(self, name: str) -> Path:
+        """One of the folder's files."""
+        if not (self.data / name).is_file():
+            raise FileNotFoundError(f"There is no file {self.data / name}")
+        return self.data / name
+
+
+def space(dropouts: Sequence[float]) -> lm.SequenceSpace:
+    """Layers of convolutions or gated units, each of which halves the number of steps."""
+    return lm.SequenceSpace(
+        operations=("conv_3", "conv_5", "sep_conv_7", "gated_linear"),
+        activations=("ReLU", "GELU"),
+        dropouts=dropouts,
+        pools=("max", "avg"),
+        depths=(2, 3, 4),
+        widths=(32, 64, 128),
+        readouts=("mean", "max", "attention"),
+    )
+
+
+def digits(given: Given) -> list[Paired]:
+    """Ten spoken digits of speakers that neither training nor choice has heard."""
+    series, labels, speakers = read_digits(given.file(FSDD), lm.LogMel(steps=80))
+    tasks = {seed: digits_task(series, labels, speakers, seed) for seed in given.seeds}
+    epochs = [max(1, round(number * given.scale)) for number in (40, 15)]
+    problem = OneTask(
+        name="spoken digits, held-out speakers",
+        task=tasks.__getitem__,
+        space=space((0.0, 0.2, 0.5)),
+        fixed={"separable convolutions": SEPARABLE, "convolutions": CONVOLUTIONS},
+        recipe=lm.Recipe(epochs=epochs[0], learning_rate=3e-3, weight_decay=1e-2, label_smoothing=0.1),
+        brief=epochs[1],
+        candidates=8,
+        flops=8e11 * given.scale,
+    )
+    return one_task(problem, given.seeds, {"logistic regression, log-mel": [linear(task) for task in tasks.values()]})
+
+
+def digits_task(series: torch.Tensor, labels: Sequence[int], speakers: Sequence[str], seed: int) -> lm.Task:
+    """Of the speakers two are for testing, others with each seed, one for choosing, and three to learn from."""
+    names = sorted(set(speakers))
+    turned = names[2 * seed % len(names) :] + names[: 2 * seed % len(names)]
+    parts = {"test": turned[:2], "val": turned[2:3], "train": turned[3:]}
+    rows = {part: [row for row, name in enumerate(speakers) if name in own] for part, own in parts.items()}
+    split = {part: lm.Split(series[own], torch.tensor(labels)[own]) for part, own in rows.items()}
+    return lm.Task(id=f"fsdd/{seed}", way=max(labels) + 1, **split)
+
+
+def linear(task: lm.Task) -> float:
+    """Test accuracy of logistic regression on all values of the spectra, in per cent."""
+    assert task.val is not None
+    learned = torch.cat([task.train.inputs, task.val.inputs])
+    return best_penalty(learned.flatten(1), task, task.test.inputs.flatten(1), penalties=(1.0, 10.0, 100.0))
+
+
+def wake_words(given: Given) -> list[Paired]:
+    """Recorded wake words of one source, by networks that have heard synthesised words alone."""
+    words = given.words(features=lm.LogMel(steps=120))
+    words.prepare()
+    source = read_wake_words(given.file(WAKE_WORDS), words.features)
+    tests = {f"wake words, 5-way {shot}-shot": shot for shot in (1, 5)}
+
+    def data(seed: int) -> lm.EpisodeDataModule:
+        return lm.EpisodeDataModule(
+            words, way=20, shot=1, query=5, tasks_per_step=1, steps_per_epoch=1000,
+            eval_query=10, val_episodes=min(100, given.episodes), seed=seed,
+        )  # fmt: skip
+
+    def test(shot: int) -> lm.EpisodeDataModule:
+        episodes = partial(lm.EpisodeDataModule, source, within_group=True, test_episodes=given.episodes)
+        return episodes(way=5, shot=shot, query=15)
+
+    problem = FewShot(
+        data=data,
+        tests={name: test(shot) for name, shot in tests.items()},
+        space=space((0.0, 0.2)),
+        fixed={"convolutions": CONVOLUTIONS, "separable convolutions": SEPARABLE},
+        searcher=lm.SuccessiveHalving(candidates=8, rungs=(0.15, 0.15, 0.15)),
+        flops=1.5e12 * given.scale,
+    )
+    cheap: Mapping[str, Cheap] = {
+        name: {"mean spectra": [Problem(source, 5, shot, within_group=True).accuracy(mean_spectrum, given.episodes)[0]]}
+        for name, shot in tests.items()
+    }
+    return few_shot(problem, given.seeds, cheap)
+
+
+ROWS: dict[str, Callable[[Given], list[Paired]]] = {"digits": digits, "wake_words": wake_words}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure rows, print their tables, and write what was found after each."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder of the data sets")
+    parser.add_argument("--rows", nargs="+", choices=[*ROWS], default=[*ROWS])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the usual FLOPs and epochs")
+    parser.add_argument("--episodes", type=int, default=600, help="test episodes a figure")
+    parser.add_argument("--output", type=Path)
+    options = parser.parse_args(arguments)
+    rows, output = options.rows, options.output
+    del options.rows, options.output
+    given, found = Given(**vars(options)), []
+    torch.set_num_threads(1)
+    for name in rows:
+        try:
+            found += timed(lambda row=ROWS[name]: row(given))
+        except FileNotFoundError as error:
+            print(f"{name} is skipped: {error}.")
+            continue
+        if output is not None:
+            write(output, found, given.seeds)
+
+
+if __name__ == "__main__":
+    main()

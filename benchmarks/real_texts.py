@@ -1,0 +1,256 @@
+"""Searched networks against fixed ones on real sentences, at equal training FLOPs, in pairs of seeds.
+
+    python benchmarks/real_texts.py --data FOLDER --tokenizer tokenizer.json --vectors vectors.safetensors
+    python benchmarks/real_texts.py --data FOLDER --rows clinc_full languages --seeds 0 1 2 --output FILE.json
+
+The folder holds ``clinc150.json`` and ``tatoeba112.json.gz``. Static word vectors are those of the wheel of wordllama
+0.4 (``l2_supercat_tokenizer_config.json`` and ``l2_supercat_256.safetensors``), of which no code is used. A row whose
+files are absent is skipped by name.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from equal_flops import Cheap, FewShot, OneTask, best_penalty, few_shot, one_task, timed
+from paired import Paired, write
+from text_data import accuracy, clinc150, letter_groups, mean_vector, tatoeba, tf_idf
+from torch import Tensor
+
+import lit_metanas as lm
+from lit_metanas.tasks.inputs import vocabulary_of
+
+MEAN = {"depth": "1", "operation": "identity", "skip": "none", "dropout": "0", "readout": "mean"}
+CONVOLUTION = {**MEAN, "operation": "conv_3", "readout": "max"}
+"""Nearest to Kim (2014), who joined kernels of three sizes."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the command line says.
+
+    Attributes:
+        data: folder of the data sets.
+        tokenizer: of static word vectors, if any.
+        vectors: these.
+        seeds: one network each.
+        scale: share of the usual FLOPs and epochs.
+        episodes: test episodes a figure.
+    """
+
+    data: Path
+    tokenizer: str | None
+    vectors: str | None
+    seeds: Sequence[int]
+    scale: float = 1.0
+    episodes: int = 600
+
+    def static(self, steps: int) -> lm.StaticVectors:
+        """The word vectors of sentences of so many pieces."""
+        if self.tokenizer is None or self.vectors is None:
+            raise FileNotFoundError("it needs --tokenizer and --vectors")
+        return lm.StaticVectors(self.tokenizer, self.vectors, steps=steps)
+
+
+def clinc_few_shot(given: Given) -> list[Paired]:
+    """Intents of held-out domains of CLINC150, by static word vectors."""
+    source = clinc150(given.data, given.static(24))
+    tests = {f"CLINC150, held-out domains, 20-way {shot}-shot": shot for shot in (1, 5)}
+    space = lm.SequenceSpace(
+        operations=("identity", "conv_3", "gated_linear", "attention_4"),
+        activations=("ReLU", "GELU"),
+        dropouts=(0.0, 0.2),
+        depths=(1, 2),
+        widths=(64, 128, 256),
+        readouts=("mean", "max", "attention"),
+    )
+    problem = _few_shot(given, source, tests, space, way=20, test_way=20, flops=6e11)
+    texts = [text for subset in ("train", "val", "test") for part in source.sentences(subset).values() for text in part]
+    embeddings = {"tf-idf": tf_idf(texts), "static vectors": mean_vector(given.static(24))}
+    cheap = {
+        test: {
+            name: [accuracy(source, embed, way=20, shot=shot, episodes=given.episodes)[0]]
+            for name, embed in embeddings.items()
+        }
+        for test, shot in tests.items()
+    }
+    return few_shot(problem, given.seeds, cheap)
+
+
+def languages(given: Given) -> list[Paired]:
+    """Held-out languages of Tatoeba, by byte pairs."""
+    source = tatoeba(given.data)
+    tests = {f"languages, held out, 5-way {shot}-shot": shot for shot in (1, 5)}
+    space = lm.SequenceSpace(
+        operations=("identity", "conv_3", "conv_5", "sep_conv_7", "gated_linear"),
+        activations=("ReLU", "GELU"),
+        dropouts=(0.0, 0.2),
+        depths=(1, 2),
+        widths=(64, 128),
+        readouts=("mean", "max", "attention"),
+    )
+    problem = _few_shot(given, source, tests, space, way=20, test_way=5, flops=6e11)
+    texts = [text for part in source.sentences("train").values() for text in part]
+    embeddings = {"tf-idf of letters": tf_idf(texts, letter_groups)}
+    if given.tokenizer is not None and given.vectors is not None:
+        embeddings["static vectors"] = mean_vector(given.static(64))
+    cheap = {
+        test: {
+            name: [accuracy(source, embed, way=5, shot=shot, episodes=given.episodes)[0]]
+            for name, embed in embeddings.items()
+        }
+        for test, shot in tests.items()
+    }
+    return few_shot(problem, given.seeds, cheap)
+
+
+def _few_shot(
+    given: Given,
+    source: lm.TaskSource,
+    tests: dict[str, int],
+    space: lm.SequenceSpace,
+    *,
+    way: int,
+    test_way: int,
+    flops: float,
+) -> FewShot:
+    """Training by 1-shot episodes, choice by those of the meta-validation classes."""
+
+    def data(seed: int) -> lm.EpisodeDataModule:
+        return lm.EpisodeDataModule(
+            source, way=way, shot=1, query=5, tasks_per_step=1, steps_per_epoch=1000,
+            eval_way=test_way, eval_query=10, val_episodes=min(200, given.episodes), seed=seed,
+        )  # fmt: skip
+
+    def test(shot: int) -> lm.EpisodeDataModule:
+        return lm.EpisodeDataModule(source, way=test_way, shot=shot, query=15, test_episodes=given.episodes)
+
+    return FewShot(
+        data=data,
+        tests={name: test(shot) for name, shot in tests.items()},
+        space=space,
+        fixed={"convolution": CONVOLUTION | {"width": "128"}, "mean of embeddings": MEAN | {"width": "128"}},
+        searcher=lm.SuccessiveHalving(candidates=8, rungs=(0.15, 0.15, 0.15)),
+        flops=flops * given.scale,
+    )
+
+
+def clinc_full(given: Given) -> list[Paired]:
+    """All 150 intents, from words by number."""
+    task = clinc_task(given.data, lm.Words(steps=24))
+    bags = _bags(torch.cat([task.train.inputs, task.val.inputs, task.test.inputs]), task.vocabulary)
+    return _full(given, task, bags, "bag of words", "CLINC150, 150 intents, from scratch", 4e11)
+
+
+def clinc_full_static(given: Given) -> list[Paired]:
+    """All 150 intents, from static word vectors."""
+    task = clinc_task(given.data, given.static(20))
+    inputs = torch.cat([task.train.inputs, task.val.inputs, task.test.inputs])
+    means = torch.nn.functional.normalize(inputs[:, :-1].sum(2))
+    means = torch.cat([10 * means, torch.ones(len(means), 1)], 1)
+    return _full(given, task, means, "mean static vector", "CLINC150, 150 intents, static vectors", 4e11)
+
+
+def _full(given: Given, task: lm.Task, features: Tensor, baseline: str, name: str, flops: float) -> list[Paired]:
+    space = lm.SequenceSpace(
+        operations=("identity", "conv_3", "gated_linear", "attention_4"),
+        activations=("ReLU", "GELU"),
+        dropouts=(0.2, 0.5),
+        depths=(1, 2),
+        widths=(64, 128, 256),
+        readouts=("mean", "max", "attention"),
+    )
+    epochs = [max(1, round(number * given.scale)) for number in (20, 8)]
+    problem = OneTask(
+        name=name,
+        task=lambda seed: task,
+        space=space,
+        fixed={"convolution": {**CONVOLUTION, "dropout": "0.5", "width": "128"}},
+        recipe=lm.Recipe(epochs=epochs[0], batch_size=100, learning_rate=3e-3, weight_decay=1e-2, label_smoothing=0.1),
+        brief=epochs[1],
+        candidates=8,
+        flops=flops * given.scale,
+    )
+    learned = len(task.train) + len(task.val)
+    baselines: Cheap = {f"logistic regression, {baseline}": [best_penalty(*_parted(features, learned), task)]}
+    return one_task(problem, given.seeds, baselines)
+
+
+def _parted(features: Tensor, learned: int) -> tuple[Tensor, Tensor]:
+    places = torch.arange(features.shape[0])
+    return features.index_select(0, places[:learned]), features.index_select(0, places[learned:])
+
+
+def clinc_task(folder: Path, preprocessing: lm.TextPreprocessing) -> lm.Task:
+    """CLINC150 as it is divided: 15,000 sentences to learn from, 3,000 to choose by, 4,500 to test."""
+    file = folder / "clinc150.json"
+    if not file.is_file():
+        raise FileNotFoundError(f"There is no file {file}")
+    data = json.loads(file.read_text(encoding="utf-8"))
+    fitted = preprocessing.fitted(text for text, _ in data["train"])
+
+    def part(name: str) -> lm.Split:
+        texts, labels = zip(*data[name], strict=True)
+        return lm.Split(fitted.encode(texts), torch.tensor(labels))
+
+    classes = tuple(data["intents"])
+    return lm.Task(
+        id="clinc150",
+        way=len(classes),
+        train=part("train"),
+        val=part("val"),
+        test=part("test"),
+        classes=classes,
+        vocabulary=vocabulary_of(fitted.shape),
+        preprocessing=fitted,
+    )
+
+
+def _bags(tokens: Tensor, vocabulary: int) -> Tensor:
+    """Which words a sentence has, sparse, shape ``(n, vocabulary)``; 1 for what is padding."""
+    bags = torch.zeros(len(tokens), vocabulary).scatter_(1, tokens, 1.0)
+    bags[:, 0] = 1.0
+    return bags.to_sparse()
+
+
+ROWS: dict[str, Callable[[Given], list[Paired]]] = {
+    "clinc_few_shot": clinc_few_shot,
+    "clinc_full": clinc_full,
+    "clinc_full_static": clinc_full_static,
+    "languages": languages,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure rows, print their tables, and write what was found after each."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder of the data sets")
+    parser.add_argument("--rows", nargs="+", choices=[*ROWS], default=[*ROWS])
+    parser.add_argument("--tokenizer", help="tokenizer of static word vectors")
+    parser.add_argument("--vectors", help="their .safetensors file")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the usual FLOPs and epochs")
+    parser.add_argument("--episodes", type=int, default=600, help="test episodes a figure")
+    parser.add_argument("--output", type=Path)
+    options = parser.parse_args(arguments)
+    rows, output = options.rows, options.output
+    del options.rows, options.output
+    given, found = Given(**vars(options)), []
+    torch.set_num_threads(1)
+    for name in rows:
+        try:
+            found += timed(lambda row=ROWS[name]: row(given))
+        except FileNotFoundError as error:
+            print(f"{name} is skipped: {error}.")
+            continue
+        if output is not None:
+            write(output, found, given.seeds)
+
+
+if __name__ == "__main__":
+    main()
