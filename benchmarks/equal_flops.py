@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import argparse
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from paired import SEARCHED, Paired
+from paired import SEARCHED, Paired, write
 from torch import Tensor
 
 import lit_metanas as lm
@@ -202,6 +205,40 @@ def timed(row: Callable[[], list[Paired]]) -> list[Paired]:
         print("\n".join(each.lines()), flush=True)
     print(f"  {seconds:.0f} CPU s", flush=True)
     return [replace(each, seconds=seconds) for each in found]
+
+
+def run_rows(
+    rows: Mapping[str, Callable[[Any], list[Paired]]],
+    given: Callable[..., Any],
+    parser: argparse.ArgumentParser,
+    arguments: Sequence[str] | None,
+) -> None:
+    """Measure rows as the command line says, print their tables, and write what was found after each.
+
+    Args:
+        rows: each by its name; a row raises ``FileNotFoundError`` where it lacks a file, and is skipped then.
+        given: makes what a row is given of the command line's other options.
+        parser: of these.
+        arguments: the command line; None takes the program's own.
+    """
+    parser.add_argument("--data", type=Path, required=True, help="folder of the data sets")
+    parser.add_argument("--rows", nargs="+", choices=[*rows], default=[*rows])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the usual FLOPs and epochs")
+    parser.add_argument("--episodes", type=int, default=600, help="test episodes a figure")
+    parser.add_argument("--output", type=Path)
+    options = vars(parser.parse_args(arguments))
+    names, output = options.pop("rows"), options.pop("output")
+    torch.set_num_threads(1)
+    found: list[Paired] = []
+    for name in names:
+        try:
+            found += timed(partial(rows[name], given(**options)))
+        except FileNotFoundError as error:
+            print(f"{name} is skipped: {error}.")
+            continue
+        if output is not None:
+            write(output, found, options["seeds"])
 
 
 def logistic_regression(inputs: Tensor, labels: Tensor, tested: Tensor, way: int, penalty: float = 1.0) -> Tensor:

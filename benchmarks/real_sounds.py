@@ -16,8 +16,8 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from equal_flops import Cheap, FewShot, OneTask, best_penalty, few_shot, one_task, timed
-from paired import Paired, write
+from equal_flops import Cheap, FewShot, OneTask, best_penalty, few_shot, one_task, run_rows
+from paired import Paired
 from speech import FSDD, WAKE_WORDS, Problem, mean_spectrum, read_digits
 from speech import wake_words as read_wake_words
 
@@ -29,6 +29,8 @@ CONVOLUTIONS |= {"skip": "none", "dropout": "0", "width": "64"}
 SEPARABLE = {**CONVOLUTIONS, "operation": "sep_conv_7", "skip": "residual", "pool": "avg"}
 """Depthwise separable convolutions with residual skips, nearest to BC-ResNet (Kim et al. 2021)."""
 
+WIDTHS = (32, 64, 128)
+
 
 @dataclass(frozen=True)
 class Given:
@@ -39,14 +41,12 @@ class Given:
         seeds: one network each.
         scale: share of the usual FLOPs and epochs.
         episodes: test episodes a figure.
-        words: makes the synthesised words to learn from.
     """
 
     data: Path
     seeds: Sequence[int]
     scale: float = 1.0
     episodes: int = 600
-    words: Callable[..., lm.SpokenWords] = lm.SpokenWords
 
     def file(self, name: str) -> Path:
         """One of the folder's files."""
@@ -63,7 +63,7 @@ def space(dropouts: Sequence[float]) -> lm.SequenceSpace:
         dropouts=dropouts,
         pools=("max", "avg"),
         depths=(2, 3, 4),
-        widths=(32, 64, 128),
+        widths=WIDTHS,
         readouts=("mean", "max", "attention"),
     )
 
@@ -105,7 +105,7 @@ def linear(task: lm.Task) -> float:
 
 def wake_words(given: Given) -> list[Paired]:
     """Recorded wake words of one source, by networks that have heard synthesised words alone."""
-    words = given.words(features=lm.LogMel(steps=120))
+    words = lm.SpokenWords(features=lm.LogMel(steps=120))
     words.prepare()
     source = read_wake_words(given.file(WAKE_WORDS), words.features)
     tests = {f"wake words, 5-way {shot}-shot": shot for shot in (1, 5)}
@@ -139,27 +139,9 @@ ROWS: dict[str, Callable[[Given], list[Paired]]] = {"digits": digits, "wake_word
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure rows, print their tables, and write what was found after each."""
+    """Measure the rows that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder of the data sets")
-    parser.add_argument("--rows", nargs="+", choices=[*ROWS], default=[*ROWS])
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--scale", type=float, default=1.0, help="share of the usual FLOPs and epochs")
-    parser.add_argument("--episodes", type=int, default=600, help="test episodes a figure")
-    parser.add_argument("--output", type=Path)
-    options = parser.parse_args(arguments)
-    rows, output = options.rows, options.output
-    del options.rows, options.output
-    given, found = Given(**vars(options)), []
-    torch.set_num_threads(1)
-    for name in rows:
-        try:
-            found += timed(lambda row=ROWS[name]: row(given))
-        except FileNotFoundError as error:
-            print(f"{name} is skipped: {error}.")
-            continue
-        if output is not None:
-            write(output, found, given.seeds)
+    run_rows(ROWS, Given, parser, arguments)
 
 
 if __name__ == "__main__":

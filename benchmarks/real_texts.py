@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from equal_flops import Cheap, FewShot, OneTask, best_penalty, few_shot, one_task, timed
-from paired import Paired, write
+from equal_flops import Cheap, FewShot, OneTask, best_penalty, few_shot, one_task, run_rows
+from paired import Paired
 from text_data import accuracy, clinc150, letter_groups, mean_vector, tatoeba, tf_idf
 from torch import Tensor
 
@@ -28,6 +29,20 @@ from lit_metanas.tasks.inputs import vocabulary_of
 MEAN = {"depth": "1", "operation": "identity", "skip": "none", "dropout": "0", "readout": "mean"}
 CONVOLUTION = {**MEAN, "operation": "conv_3", "readout": "max"}
 """Nearest to Kim (2014), who joined kernels of three sizes."""
+
+OPEN: Mapping[str, Any] = {
+    "activations": ("ReLU", "GELU"),
+    "depths": (1, 2),
+    "readouts": ("mean", "max", "attention"),
+}
+INTENTS: Mapping[str, Any] = {
+    "operations": ("identity", "conv_3", "gated_linear", "attention_4"),
+    "widths": (64, 128, 256),
+}
+SPELLING: Mapping[str, Any] = {
+    "operations": ("identity", "conv_3", "conv_5", "sep_conv_7", "gated_linear"),
+    "widths": (64, 128),
+}
 
 
 @dataclass(frozen=True)
@@ -61,14 +76,7 @@ def clinc_few_shot(given: Given) -> list[Paired]:
     """Intents of held-out domains of CLINC150, by static word vectors."""
     source = clinc150(given.data, given.static(24))
     tests = {f"CLINC150, held-out domains, 20-way {shot}-shot": shot for shot in (1, 5)}
-    space = lm.SequenceSpace(
-        operations=("identity", "conv_3", "gated_linear", "attention_4"),
-        activations=("ReLU", "GELU"),
-        dropouts=(0.0, 0.2),
-        depths=(1, 2),
-        widths=(64, 128, 256),
-        readouts=("mean", "max", "attention"),
-    )
+    space = lm.SequenceSpace(**OPEN, **INTENTS, dropouts=(0.0, 0.2))
     problem = _few_shot(given, source, tests, space, way=20, test_way=20, flops=6e11)
     texts = [text for subset in ("train", "val", "test") for part in source.sentences(subset).values() for text in part]
     embeddings = {"tf-idf": tf_idf(texts), "static vectors": mean_vector(given.static(24))}
@@ -86,14 +94,7 @@ def languages(given: Given) -> list[Paired]:
     """Held-out languages of Tatoeba, by byte pairs."""
     source = tatoeba(given.data)
     tests = {f"languages, held out, 5-way {shot}-shot": shot for shot in (1, 5)}
-    space = lm.SequenceSpace(
-        operations=("identity", "conv_3", "conv_5", "sep_conv_7", "gated_linear"),
-        activations=("ReLU", "GELU"),
-        dropouts=(0.0, 0.2),
-        depths=(1, 2),
-        widths=(64, 128),
-        readouts=("mean", "max", "attention"),
-    )
+    space = lm.SequenceSpace(**OPEN, **SPELLING, dropouts=(0.0, 0.2))
     problem = _few_shot(given, source, tests, space, way=20, test_way=5, flops=6e11)
     texts = [text for part in source.sentences("train").values() for text in part]
     embeddings = {"tf-idf of letters": tf_idf(texts, letter_groups)}
@@ -157,14 +158,7 @@ def clinc_full_static(given: Given) -> list[Paired]:
 
 
 def _full(given: Given, task: lm.Task, features: Tensor, baseline: str, name: str, flops: float) -> list[Paired]:
-    space = lm.SequenceSpace(
-        operations=("identity", "conv_3", "gated_linear", "attention_4"),
-        activations=("ReLU", "GELU"),
-        dropouts=(0.2, 0.5),
-        depths=(1, 2),
-        widths=(64, 128, 256),
-        readouts=("mean", "max", "attention"),
-    )
+    space = lm.SequenceSpace(**OPEN, **INTENTS, dropouts=(0.2, 0.5))
     epochs = [max(1, round(number * given.scale)) for number in (20, 8)]
     problem = OneTask(
         name=name,
@@ -227,29 +221,11 @@ ROWS: dict[str, Callable[[Given], list[Paired]]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure rows, print their tables, and write what was found after each."""
+    """Measure the rows that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder of the data sets")
-    parser.add_argument("--rows", nargs="+", choices=[*ROWS], default=[*ROWS])
     parser.add_argument("--tokenizer", help="tokenizer of static word vectors")
     parser.add_argument("--vectors", help="their .safetensors file")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--scale", type=float, default=1.0, help="share of the usual FLOPs and epochs")
-    parser.add_argument("--episodes", type=int, default=600, help="test episodes a figure")
-    parser.add_argument("--output", type=Path)
-    options = parser.parse_args(arguments)
-    rows, output = options.rows, options.output
-    del options.rows, options.output
-    given, found = Given(**vars(options)), []
-    torch.set_num_threads(1)
-    for name in rows:
-        try:
-            found += timed(lambda row=ROWS[name]: row(given))
-        except FileNotFoundError as error:
-            print(f"{name} is skipped: {error}.")
-            continue
-        if output is not None:
-            write(output, found, given.seeds)
+    run_rows(ROWS, Given, parser, arguments)
 
 
 if __name__ == "__main__":

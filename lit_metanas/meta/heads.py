@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from lit_metanas.io.settings import keeps_arguments
 
@@ -144,6 +145,8 @@ class PrototypeHead(Head):
         scale: multiplies the distances.
         learned: whether the scale is meta-trained, too, by its logarithm (Oreshkin et al. 2018, Section 3.1), from
             ``scale`` on; else it stays, and the head has no parameters.
+        unit: whether features and class means are brought to length 1, so that angles alone are compared (Gidaris and
+            Komodakis 2018, Section 3.2); ``scale`` is then some 5 to 20.
 
     Example:
         >>> import torch
@@ -156,11 +159,12 @@ class PrototypeHead(Head):
 
     compares = True
 
-    def __init__(self, *, scale: float = 0.1, learned: bool = False) -> None:
+    def __init__(self, *, scale: float = 0.1, learned: bool = False, unit: bool = False) -> None:
         if learned and not scale > 0:
             raise ValueError(f"PrototypeHead: scale = {scale} must be positive to be learned.")
         self.scale = scale
         self.learned = learned
+        self.unit = unit
 
     def initial(self, features: int, generator: torch.Generator, way: int | None = None) -> dict[str, Tensor]:
         """The logarithm of the scale, shape ``()``, where it is learned."""
@@ -175,7 +179,10 @@ class PrototypeHead(Head):
     def scores(self, head: dict[str, Tensor], features: Tensor, support: Tensor, labels: Tensor, way: int) -> Tensor:
         """Compare with the class means."""
         scale = head["log_scale"].exp() if self.learned else self.scale
-        return -scale * squared_distances(features, prototypes(support, labels, way))
+        if not self.unit:
+            return -scale * squared_distances(features, prototypes(support, labels, way))
+        means = normalize(prototypes(normalize(support, dim=-1), labels, way), dim=-1)
+        return -scale * squared_distances(normalize(features, dim=-1), means)
 
 
 class PrototypeLinearHead(Head):

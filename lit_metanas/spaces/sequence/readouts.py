@@ -28,7 +28,7 @@ class MaxReadout(nn.Module):
 
 
 class AttentionReadout(nn.Module):
-    """The mean over the steps of an example, weighed by the softmax of a linear score of each.
+    """The mean over the steps of an example, weighed by the softmax of a linear score of each, all equal at first.
 
     Args:
         width: number of channels.
@@ -37,6 +37,7 @@ class AttentionReadout(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.score = nn.Conv1d(width, 1, 1, bias=False)
+        nn.init.zeros_(self.score.weight)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, channels, steps)`` to ``(n, channels)``."""

@@ -66,6 +66,8 @@ class Stem(nn.Module):
         channels = width if isinstance(shape, TokenShape) else shape.features
         joined = self.embedding is None or stride > 1
         self.linear = nn.Conv1d(channels, width, stride, stride, bias=False) if joined else None
+        if self.linear is not None:
+            nn.init.orthogonal_(self.linear.weight)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Series ``(n, features, steps)`` or tokens ``(n, steps)`` to ``(n, width, steps / stride)``."""

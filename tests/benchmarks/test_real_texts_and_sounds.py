@@ -1,0 +1,134 @@
+"""Searched networks against fixed ones on texts and sounds: each row at a tiny scale, on files that are made up."""
+
+import gzip
+import importlib
+import json
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import lit_metanas as lm
+
+FOLDER = Path(lm.__file__).parent.parent / "benchmarks"
+
+
+@pytest.fixture
+def load(monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    return importlib.import_module
+
+
+@pytest.fixture
+def texts(load, monkeypatch):
+    module = load("real_texts")
+    for name in ("INTENTS", "SPELLING"):
+        monkeypatch.setitem(getattr(module, name), "widths", (4, 128))
+    return module
+
+
+def compared(output):
+    return json.loads(output.read_text())["comparisons"]
+
+
+def vectors(folder, words):
+    tokenizers = pytest.importorskip("tokenizers")
+    safetensors = pytest.importorskip("safetensors.torch")
+    made = tokenizers.Tokenizer(tokenizers.models.WordLevel({"?": 0} | {w: i for i, w in enumerate(words, 1)}, "?"))
+    made.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    made.save(str(folder / "tokenizer.json"))
+    safetensors.save_file({"v": torch.randn(len(words) + 1, 4)}, folder / "vectors.safetensors")
+    return ["--tokenizer", str(folder / "tokenizer.json"), "--vectors", str(folder / "vectors.safetensors")]
+
+
+def write_clinc(folder):
+    """A hundred intents in ten domains; each has a word of its own in all of its sentences."""
+    intents = [f"i{place}" for place in range(100)]
+    rows = [[f"word{place} number {n}", place] for place in range(100) for n in range(20)]
+    parts = {"train": [r for n, r in enumerate(rows) if n % 20 < 12], "val": rows[::10], "test": rows[5::10]}
+    rest = [row for row in rows if row not in parts["train"] + parts["val"] + parts["test"]]
+    parts["test"] += rest
+    domains = {f"d{d}": intents[10 * d : 10 * d + 10] for d in range(10)}
+    (folder / "clinc150.json").write_text(json.dumps({"intents": intents, "domains": domains, **parts}))
+    return [f"word{place}" for place in range(100)]
+
+
+def test_every_network_of_intents_spends_the_same_flops(texts, tmp_path):
+    files = vectors(tmp_path, write_clinc(tmp_path))
+    output = tmp_path / "found.json"
+    small = ["--scale", "2e-4", "--episodes", "2", "--seeds", "0", "1", "--output", str(output)]
+    texts.main(["--data", str(tmp_path), *files, "--rows", "clinc_few_shot", "clinc_full", *small])
+    few, many, whole = compared(output)
+    assert (few["problem"][-6:], many["problem"][-6:]) == ("1-shot", "5-shot")
+    assert set(few["scores"]) == {"searched", "convolution", "mean of embeddings", "tf-idf", "static vectors"}
+    assert few["scores"]["tf-idf"] == [100.0]  # each intent has its own word
+    assert all(len(few["scores"][name]) == 2 for name in ("searched", "convolution"))
+    spent = few["cost"]
+    assert spent["convolution"] == pytest.approx(spent["searched"], rel=0.3)
+    assert whole["scores"]["logistic regression, bag of words"] == [100.0]
+    assert whole["cost"]["convolution"] == pytest.approx(whole["cost"]["searched"], rel=0.3)
+    assert len(whole["notes"]["found"]) == 2
+
+
+def test_languages_are_told_by_their_letters(texts, tmp_path, capsys):
+    pytest.importorskip("tokenizers")
+    pairs = {f"l{k}": [[f"{chr(0x4E00 + k) * 3} {n}", f"english {k} {n}"] for n in range(20)] for k in range(70)}
+    (tmp_path / "tatoeba112.json.gz").write_bytes(gzip.compress(json.dumps({"pairs": pairs}).encode()))
+    output = tmp_path / "found.json"
+    small = ["--scale", "1e-4", "--episodes", "2", "--seeds", "0", "--output", str(output)]
+    texts.main(["--data", str(tmp_path), "--rows", "clinc_few_shot", "languages", *small])
+    assert "clinc_few_shot is skipped: it needs --tokenizer and --vectors." in capsys.readouterr().out
+    one, five = compared(output)
+    assert one["scores"]["tf-idf of letters"] == five["scores"]["tf-idf of letters"] == [100.0]
+
+
+@pytest.fixture
+def sounds(load, monkeypatch):
+    module = load("real_sounds")
+    monkeypatch.setattr(module, "WIDTHS", (4, 64))
+    return module
+
+
+def test_each_speaker_of_the_digits_is_tested_once(sounds):
+    speakers = [name for name in "abcdef" for _ in range(10)]
+    series, labels = torch.arange(60.0)[:, None, None].expand(60, 2, 3), [*range(10)] * 6
+    tested = []
+    for seed in range(3):
+        task = sounds.digits_task(series, labels, speakers, seed)
+        assert (len(task.train), len(task.val), len(task.test)) == (30, 10, 20)
+        parts = [{speakers[int(row)] for row in part.inputs[:, 0, 0]} for part in (task.train, task.val, task.test)]
+        assert set.union(*parts) == set("abcdef")
+        tested += parts[2]
+    assert sorted(tested) == list("abcdef")
+
+
+def test_rows_of_sounds_are_measured(sounds, tmp_path, monkeypatch):
+    generator = np.random.default_rng(0)
+    clips = [(label, who) for label in range(10) for who in range(6) for _ in range(2)]
+    tones = [9000 * np.sin(np.arange(800) * (0.2 + label / 5) + generator.normal()) for label, _ in clips]
+    np.savez(
+        tmp_path / sounds.FSDD,
+        audio=np.concatenate(tones).astype(np.int16),
+        offsets=np.arange(len(clips) + 1, dtype=np.uint32) * 800,
+        label=np.array([label for label, _ in clips], np.uint8),
+        speaker=np.array([who for _, who in clips], np.uint8),
+        speaker_names=np.array(list("abcdef")),
+    )
+    np.savez(
+        tmp_path / sounds.WAKE_WORDS,
+        audio=generator.integers(0, 256, (120, 900)).astype(np.uint8),
+        label=np.repeat(np.arange(6), 20).astype(np.uint8),
+        names=np.array([f"word{place}" for place in range(6)]),
+        source=np.array(["A:1"] * 120),
+    )
+    words = partial(lm.SpokenWords, cache=str(tmp_path), words=(20, 5, 4), pool=12, ordinary=20, held_out=20)
+    monkeypatch.setattr(sounds.lm, "SpokenWords", words)
+    output = tmp_path / "found.json"
+    small = ["--scale", "1e-3", "--episodes", "2", "--seeds", "0", "--output", str(output)]
+    sounds.main(["--data", str(tmp_path), *small])
+    digits, one, _ = compared(output)
+    assert digits["scores"]["logistic regression, log-mel"][0] > 80  # the tones of digits
+    assert digits["cost"]["separable convolutions"] == pytest.approx(digits["cost"]["searched"], rel=0.5)
+    assert set(one["scores"]) == {"searched", "convolutions", "separable convolutions", "mean spectra"}
