@@ -264,23 +264,25 @@ def logistic_regression(inputs: Tensor, labels: Tensor, tested: Tensor, way: int
     return (tested @ weight).detach()
 
 
-def best_penalty(inputs: Tensor, task: lm.Task, tested: Tensor, penalties: Sequence[float] = (0.1, 1.0, 10.0)) -> float:
+def best_penalty(features: Tensor, task: lm.Task, penalties: Sequence[float] = (0.1, 1.0, 10.0)) -> float:
     """Test accuracy in per cent of logistic regression on train and val, with the penalty that is best for val.
 
     Args:
-        inputs: features of the train part and then the val part.
+        features: of the train, val and test parts one behind the other, dense or sparse.
         task: has the labels.
-        tested: features of the test part.
         penalties: what is tried.
     """
     assert task.val is not None
-    number = len(task.train)
-    train, val = (inputs.index_select(0, part) for part in torch.arange(len(inputs)).tensor_split([number]))
+    labels, first = torch.cat([task.train.labels, task.val.labels]), len(task.train)
+    rows = torch.arange(features.shape[0])
+    train, val, learned, tested = (
+        features.index_select(0, rows[part])
+        for part in (slice(first), slice(first, len(labels)), slice(len(labels)), slice(len(labels), None))
+    )
 
     def right(penalty: float) -> float:
         scores = logistic_regression(train, task.train.labels, val, task.way, penalty)
-        return float((scores.argmax(1) == task.val.labels).double().mean())
+        return float((scores.argmax(1) == labels[first:]).double().mean())
 
-    labels = torch.cat([task.train.labels, task.val.labels])
-    scores = logistic_regression(inputs, labels, tested, task.way, max(penalties, key=right))
+    scores = logistic_regression(learned, labels, tested, task.way, max(penalties, key=right))
     return 100 * float((scores.argmax(1) == task.test.labels).double().mean())

@@ -99,8 +99,8 @@ def digits_task(series: torch.Tensor, labels: Sequence[int], speakers: Sequence[
 def linear(task: lm.Task) -> float:
     """Test accuracy of logistic regression on all values of the spectra, in per cent."""
     assert task.val is not None
-    learned = torch.cat([task.train.inputs, task.val.inputs])
-    return best_penalty(learned.flatten(1), task, task.test.inputs.flatten(1), penalties=(1.0, 10.0, 100.0))
+    inputs = torch.cat([task.train.inputs, task.val.inputs, task.test.inputs])
+    return best_penalty(inputs.flatten(1), task, penalties=(1.0, 10.0, 100.0))
 
 
 def wake_words(given: Given) -> list[Paired]:
@@ -125,7 +125,7 @@ def wake_words(given: Given) -> list[Paired]:
         tests={name: test(shot) for name, shot in tests.items()},
         space=space((0.0, 0.2)),
         fixed={"convolutions": CONVOLUTIONS, "separable convolutions": SEPARABLE},
-        searcher=lm.SuccessiveHalving(candidates=8, rungs=(0.15, 0.15, 0.15)),
+        searcher=lm.SuccessiveHalving(candidates=8, eta=4, rungs=(0.25, 0.25)),
         flops=1.5e12 * given.scale,
     )
     cheap: Mapping[str, Cheap] = {

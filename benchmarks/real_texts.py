@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,11 @@ from torch import Tensor
 import lit_metanas as lm
 from lit_metanas.tasks.inputs import vocabulary_of
 
-MEAN = {"depth": "1", "operation": "identity", "skip": "none", "dropout": "0", "readout": "mean"}
-CONVOLUTION = {**MEAN, "operation": "conv_3", "readout": "max"}
+MEAN = {"depth": "1", "operation": "identity", "skip": "residual", "dropout": "0", "readout": "mean"}
+"""The residual skip passes the embeddings on as they are; beside them is their positive part."""
+CONVOLUTION = {**MEAN, "operation": "conv_3", "skip": "none", "readout": "max"}
 """Nearest to Kim (2014), who joined kernels of three sizes."""
+FIXED = {"convolution": CONVOLUTION, "mean of embeddings": MEAN}
 
 OPEN: Mapping[str, Any] = {
     "activations": ("ReLU", "GELU"),
@@ -36,8 +38,8 @@ OPEN: Mapping[str, Any] = {
     "readouts": ("mean", "max", "attention"),
 }
 INTENTS: Mapping[str, Any] = {
-    "operations": ("identity", "conv_3", "gated_linear", "attention_4"),
-    "widths": (64, 128, 256),
+    "operations": ("identity", "conv_3", "sep_conv_3", "sep_conv_5", "gated_linear"),
+    "widths": (128, 256),
 }
 SPELLING: Mapping[str, Any] = {
     "operations": ("identity", "conv_3", "conv_5", "sep_conv_7", "gated_linear"),
@@ -76,8 +78,10 @@ def clinc_few_shot(given: Given) -> list[Paired]:
     """Intents of held-out domains of CLINC150, by static word vectors."""
     source = clinc150(given.data, given.static(24))
     tests = {f"CLINC150, held-out domains, 20-way {shot}-shot": shot for shot in (1, 5)}
-    space = lm.SequenceSpace(**OPEN, **INTENTS, dropouts=(0.0, 0.2))
-    problem = _few_shot(given, source, tests, space, way=20, test_way=20, flops=6e11)
+    space = lm.SequenceSpace(**OPEN, **INTENTS, dropouts=(0.0, 0.2), norms=("none",))
+    problem = _few_shot(given, source, tests, space, test_way=20, flops=1.2e11)
+    angles = lm.PrototypeHead(scale=10.0, learned=True, unit=True)
+    problem = replace(problem, head=angles, rate=5e-4)
     texts = [text for subset in ("train", "val", "test") for part in source.sentences(subset).values() for text in part]
     embeddings = {"tf-idf": tf_idf(texts), "static vectors": mean_vector(given.static(24))}
     cheap = {
@@ -95,7 +99,7 @@ def languages(given: Given) -> list[Paired]:
     source = tatoeba(given.data)
     tests = {f"languages, held out, 5-way {shot}-shot": shot for shot in (1, 5)}
     space = lm.SequenceSpace(**OPEN, **SPELLING, dropouts=(0.0, 0.2))
-    problem = _few_shot(given, source, tests, space, way=20, test_way=5, flops=6e11)
+    problem = _few_shot(given, source, tests, space, test_way=5, flops=2e11)
     texts = [text for part in source.sentences("train").values() for text in part]
     embeddings = {"tf-idf of letters": tf_idf(texts, letter_groups)}
     if given.tokenizer is not None and given.vectors is not None:
@@ -116,7 +120,6 @@ def _few_shot(
     tests: dict[str, int],
     space: lm.SequenceSpace,
     *,
-    way: int,
     test_way: int,
     flops: float,
 ) -> FewShot:
@@ -124,19 +127,19 @@ def _few_shot(
 
     def data(seed: int) -> lm.EpisodeDataModule:
         return lm.EpisodeDataModule(
-            source, way=way, shot=1, query=5, tasks_per_step=1, steps_per_epoch=1000,
-            eval_way=test_way, eval_query=10, val_episodes=min(200, given.episodes), seed=seed,
+            source, way=20, shot=1, query=5, tasks_per_step=1, steps_per_epoch=1000,
+            eval_way=test_way, eval_query=5, val_episodes=min(60, given.episodes), seed=seed,
         )  # fmt: skip
 
     def test(shot: int) -> lm.EpisodeDataModule:
-        return lm.EpisodeDataModule(source, way=test_way, shot=shot, query=15, test_episodes=given.episodes)
+        return lm.EpisodeDataModule(source, way=test_way, shot=shot, query=10, test_episodes=given.episodes)
 
     return FewShot(
         data=data,
         tests={name: test(shot) for name, shot in tests.items()},
         space=space,
-        fixed={"convolution": CONVOLUTION | {"width": "128"}, "mean of embeddings": MEAN | {"width": "128"}},
-        searcher=lm.SuccessiveHalving(candidates=8, rungs=(0.15, 0.15, 0.15)),
+        fixed={name: {**labels, "width": str(max(space.layout.widths))} for name, labels in FIXED.items()},
+        searcher=lm.SuccessiveHalving(candidates=8, eta=4, rungs=(0.25, 0.25)),
         flops=flops * given.scale,
     )
 
@@ -170,14 +173,8 @@ def _full(given: Given, task: lm.Task, features: Tensor, baseline: str, name: st
         candidates=8,
         flops=flops * given.scale,
     )
-    learned = len(task.train) + len(task.val)
-    baselines: Cheap = {f"logistic regression, {baseline}": [best_penalty(*_parted(features, learned), task)]}
+    baselines: Cheap = {f"logistic regression, {baseline}": [best_penalty(features, task)]}
     return one_task(problem, given.seeds, baselines)
-
-
-def _parted(features: Tensor, learned: int) -> tuple[Tensor, Tensor]:
-    places = torch.arange(features.shape[0])
-    return features.index_select(0, places[:learned]), features.index_select(0, places[learned:])
 
 
 def clinc_task(folder: Path, preprocessing: lm.TextPreprocessing) -> lm.Task:
