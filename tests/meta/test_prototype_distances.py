@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from lit_metanas.meta.heads import squared_distances
+import lit_metanas as lm
+from lit_metanas.meta.heads import PrototypeHead, squared_distances
 
 
 def pairwise(points, centres):
@@ -35,3 +36,40 @@ def test_half_precision_takes_differences():
     torch.testing.assert_close(found.double(), pairwise(points, centres), rtol=1e-4, atol=0)
     few = squared_distances(points.bfloat16(), centres.bfloat16())
     torch.testing.assert_close(few.double(), pairwise(points.bfloat16(), centres.bfloat16()), rtol=0.05, atol=0.01)
+
+
+def test_a_learned_scale_begins_with_the_given_one_and_has_a_gradient():
+    features, support, labels = torch.rand(4, 5), torch.rand(2, 5), torch.tensor([0, 1])
+    fixed, learned = PrototypeHead(scale=0.3), PrototypeHead(scale=0.3, learned=True)
+    meta = learned.initial(5, torch.Generator())
+    head = learned.start(meta, support, labels, 2)
+    scores = learned.scores(head, features, support, labels, 2)
+    torch.testing.assert_close(scores, fixed.scores({}, features, support, labels, 2))
+    log_scale = head["log_scale"].requires_grad_()
+    (gradient,) = torch.autograd.grad(learned.scores(head, features, support, labels, 2).sum(), log_scale)
+    torch.testing.assert_close(gradient, scores.sum())
+    assert fixed.initial(5, torch.Generator()) == {}
+    with pytest.raises(ValueError, match="scale = 0 must be positive to be learned"):
+        PrototypeHead(scale=0, learned=True)
+
+
+def test_unit_length_compares_angles_alone():
+    features, support, labels = torch.randn(4, 5), torch.randn(6, 5), torch.tensor([0, 0, 0, 1, 1, 1])
+    head = PrototypeHead(scale=3.0, unit=True)
+    scores = head.scores({}, features, support, labels, 2)
+    lengths = torch.rand(6, 1) + 0.5
+    torch.testing.assert_close(head.scores({}, 7 * features, lengths * support, labels, 2), scores)
+    directions = torch.nn.functional.normalize(support, dim=1).view(2, 3, 5).mean(1)
+    cosines = torch.nn.functional.cosine_similarity(features[:, None], directions[None], dim=2)
+    torch.testing.assert_close(scores, 3 * (2 * cosines - 2))
+
+
+def test_a_meta_training_moves_the_learned_scale():
+    torch.manual_seed(0)
+    source = lm.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
+    head = lm.PrototypeHead(scale=2.0, learned=True, unit=True)
+    model = lm.MetaSearch(space=lm.LayeredSpace(shared=True, widths=(4,)), head=head)
+    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    trainer = lm.Trainer(max_epochs=1, limit_val_batches=0, accelerator="cpu", **quiet)
+    trainer.fit(model, lm.EpisodeDataModule(source, way=2, steps_per_epoch=2))
+    assert model.head["log_scale"].exp().item() != pytest.approx(2.0)

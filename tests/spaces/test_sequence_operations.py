@@ -130,6 +130,8 @@ def test_a_halving_pool_is_its_plain_loop(kind, inputs):
 def test_readouts_are_those_of_the_steps_within(inputs):
     found = {label: told(READOUTS[label](WIDTH), inputs) for label in ("mean", "max", "last")}
     layer = READOUTS["attention"](WIDTH).double()
+    torch.testing.assert_close(told(layer, inputs), found["mean"])  # before it has learned anything
+    nn.init.normal_(layer.score.weight)
     found["attention"] = told(layer, inputs)
     for example, length in enumerate(LENGTHS[:3]):
         x = inputs[example, :, :length]

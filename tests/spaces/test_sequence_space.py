@@ -204,6 +204,13 @@ def test_costs_of_tokens_and_of_series_are_told_apart():
     assert space.cost(only(space), TokenShape(7, 11), 5).flops < space.cost(only(space), SeriesShape(7, 11), 5).flops
 
 
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_fresh_stem_keeps_the_distances_between_series(stride):
+    space = one(operations=("identity",), norms=("none",), widths=(16,), stride=stride)
+    stem = space.supernet(SERIES).body.stem.linear.weight.flatten(1)
+    torch.testing.assert_close(stem.T @ stem, torch.eye(3 * stride))
+
+
 @SHAPES
 def test_steps_that_are_padding_in_all_examples_are_not_computed(shape):
     space = one()
