@@ -252,7 +252,7 @@ def logistic_regression(inputs: Tensor, labels: Tensor, tested: Tensor, way: int
         penalty: of the squared weights, beside the sum of the losses.
     """
     weight = torch.zeros(inputs.shape[1], way, dtype=inputs.dtype, requires_grad=True)
-    optimizer = torch.optim.LBFGS([weight], max_iter=300, line_search_fn="strong_wolfe")
+    optimizer = torch.optim.LBFGS([weight], max_iter=150, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
         optimizer.zero_grad()
