@@ -241,7 +241,9 @@ def run_rows(
             write(output, found, options["seeds"])
 
 
-def logistic_regression(inputs: Tensor, labels: Tensor, tested: Tensor, way: int, penalty: float = 1.0) -> Tensor:
+def logistic_regression(
+    inputs: Tensor, labels: Tensor, tested: Tensor, way: int, penalty: float = 1.0, steps: int = 300
+) -> Tensor:
     """Scores of inputs ``(n, features)`` by a linear map with a squared penalty, without a constant, ``(n, way)``.
 
     Args:
@@ -250,9 +252,10 @@ def logistic_regression(inputs: Tensor, labels: Tensor, tested: Tensor, way: int
         tested: what is scored.
         way: number of classes.
         penalty: of the squared weights, beside the sum of the losses.
+        steps: of L-BFGS at most.
     """
     weight = torch.zeros(inputs.shape[1], way, dtype=inputs.dtype, requires_grad=True)
-    optimizer = torch.optim.LBFGS([weight], max_iter=150, line_search_fn="strong_wolfe")
+    optimizer = torch.optim.LBFGS([weight], max_iter=steps, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
         optimizer.zero_grad()
@@ -281,8 +284,8 @@ def best_penalty(features: Tensor, task: lm.Task, penalties: Sequence[float] = (
     )
 
     def right(penalty: float) -> float:
-        scores = logistic_regression(train, task.train.labels, val, task.way, penalty)
+        scores = logistic_regression(train, task.train.labels, val, task.way, penalty, steps=100)
         return float((scores.argmax(1) == labels[first:]).double().mean())
 
-    scores = logistic_regression(learned, labels, tested, task.way, max(penalties, key=right))
+    scores = logistic_regression(learned, labels, tested, task.way, max(penalties, key=right), steps=100)
     return 100 * float((scores.argmax(1) == task.test.labels).double().mean())
