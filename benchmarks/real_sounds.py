@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from equal_flops import Cheap, FewShot, OneTask, best_penalty, few_shot, one_task, run_rows
+from equal_flops import Cheap, FewShot, Labels, OneTask, best_penalty, few_shot, one_task, run_rows
 from paired import Paired
 from speech import FSDD, WAKE_WORDS, Problem, mean_spectrum, read_digits
 from speech import wake_words as read_wake_words
@@ -24,12 +24,18 @@ from speech import wake_words as read_wake_words
 import lit_metanas as lm
 
 CONVOLUTIONS = {"depth": "3", "operation": "conv_5", "activation": "ReLU", "pool": "max", "readout": "mean"}
-CONVOLUTIONS |= {"skip": "none", "dropout": "0", "width": "64"}
+CONVOLUTIONS |= {"skip": "none", "dropout": "0"}
 """Convolutions with pooling, like those of ``benchmarks/speech.py``."""
 SEPARABLE = {**CONVOLUTIONS, "operation": "sep_conv_7", "skip": "residual", "pool": "avg"}
 """Depthwise separable convolutions with residual skips, nearest to BC-ResNet (Kim et al. 2021)."""
 
 WIDTHS = (32, 64)
+FIXED = {"convolutions": CONVOLUTIONS, "separable convolutions": SEPARABLE}
+
+
+def fixed(*names: str) -> dict[str, Labels]:
+    """Some of the fixed networks, of the largest width."""
+    return {name: {**FIXED[name], "width": str(max(WIDTHS))} for name in names}
 
 
 @dataclass(frozen=True)
@@ -78,7 +84,7 @@ def digits(given: Given) -> list[Paired]:
         name="spoken digits, held-out speakers",
         task=tasks.__getitem__,
         space=space((0.0, 0.2, 0.5)),
-        fixed={"separable convolutions": SEPARABLE},
+        fixed=fixed("separable convolutions"),
         recipe=lm.Recipe(epochs=epochs[0], learning_rate=3e-3, weight_decay=1e-2, label_smoothing=0.1),
         brief=epochs[1],
         candidates=6,
@@ -125,7 +131,7 @@ def wake_words(given: Given) -> list[Paired]:
         data=data,
         tests={name: test(shot) for name, shot in tests.items()},
         space=space((0.0, 0.2)),
-        fixed={"convolutions": CONVOLUTIONS, "separable convolutions": SEPARABLE},
+        fixed=fixed("convolutions", "separable convolutions"),
         searcher=lm.SuccessiveHalving(candidates=8, eta=4, rungs=(0.25, 0.25)),
         flops=2e11 * given.scale,
     )

@@ -167,7 +167,7 @@ def _full(given: Given, task: lm.Task, features: Tensor, baseline: str, name: st
         name=name,
         task=lambda seed: task,
         space=space,
-        fixed={"convolution": {**CONVOLUTION, "dropout": "0.5", "width": "128"}},
+        fixed={"convolution": {**CONVOLUTION, "dropout": "0.5", "width": str(max(space.layout.widths))}},
         recipe=lm.Recipe(epochs=epochs[0], batch_size=100, learning_rate=3e-3, weight_decay=1e-2, label_smoothing=0.1),
         brief=epochs[1],
         candidates=8,

@@ -25,7 +25,7 @@ def load(monkeypatch):
 def texts(load, monkeypatch):
     module = load("real_texts")
     for name in ("INTENTS", "SPELLING"):
-        monkeypatch.setitem(getattr(module, name), "widths", (4, 128))
+        monkeypatch.setitem(getattr(module, name), "widths", (4, 8))
     return module
 
 
@@ -58,7 +58,7 @@ def write_clinc(folder):
 def test_every_network_of_intents_spends_the_same_flops(texts, tmp_path):
     files = vectors(tmp_path, write_clinc(tmp_path))
     output = tmp_path / "found.json"
-    small = ["--scale", "2e-4", "--episodes", "2", "--seeds", "0", "1", "--output", str(output)]
+    small = ["--scale", "3e-4", "--episodes", "2", "--seeds", "0", "1", "--output", str(output)]
     texts.main(["--data", str(tmp_path), *files, "--rows", "clinc_few_shot", "clinc_full", *small])
     few, many, whole = compared(output)
     assert (few["problem"][-6:], many["problem"][-6:]) == ("1-shot", "5-shot")
@@ -77,7 +77,7 @@ def test_languages_are_told_by_their_letters(texts, tmp_path, capsys):
     pairs = {f"l{k}": [[f"{chr(0x4E00 + k) * 3} {n}", f"english {k} {n}"] for n in range(20)] for k in range(70)}
     (tmp_path / "tatoeba112.json.gz").write_bytes(gzip.compress(json.dumps({"pairs": pairs}).encode()))
     output = tmp_path / "found.json"
-    small = ["--scale", "1e-4", "--episodes", "2", "--seeds", "0", "--output", str(output)]
+    small = ["--scale", "3e-4", "--episodes", "2", "--seeds", "0", "--output", str(output)]
     texts.main(["--data", str(tmp_path), "--rows", "clinc_few_shot", "languages", *small])
     assert "clinc_few_shot is skipped: it needs --tokenizer and --vectors." in capsys.readouterr().out
     one, five = compared(output)
@@ -87,7 +87,7 @@ def test_languages_are_told_by_their_letters(texts, tmp_path, capsys):
 @pytest.fixture
 def sounds(load, monkeypatch):
     module = load("real_sounds")
-    monkeypatch.setattr(module, "WIDTHS", (4, 64))
+    monkeypatch.setattr(module, "WIDTHS", (4, 8))
     return module
 
 
@@ -123,7 +123,7 @@ def test_rows_of_sounds_are_measured(sounds, tmp_path, monkeypatch):
         names=np.array([f"word{place}" for place in range(6)]),
         source=np.array(["A:1"] * 120),
     )
-    words = partial(lm.SpokenWords, cache=str(tmp_path), words=(20, 5, 4), pool=12, ordinary=20, held_out=20)
+    words = partial(lm.SpokenWords, cache=str(tmp_path), words=(20, 20, 4), pool=12, ordinary=20, held_out=20)
     monkeypatch.setattr(sounds.lm, "SpokenWords", words)
     output = tmp_path / "found.json"
     small = ["--scale", "1e-3", "--episodes", "2", "--seeds", "0", "--output", str(output)]
