@@ -209,6 +209,7 @@ class MetaSearch(MetaLearned):
 
         Raises:
             FailedWorkError: more tasks than ``skipped`` have had no finite loss or gradient.
+            ValueError: the network spends nothing of the budget.
         """
         progress = self.progress
         parameters = self.meta_parameters()
@@ -219,6 +220,11 @@ class MetaSearch(MetaLearned):
         )
         tasks = zip(batch, noises, strict=True)
         flops = sum(self._flops(parameters, Adaptation(self.learner, *each, progress)) for each in tasks)
+        if self.flops is not None and not flops and not self.logits.open:
+            raise ValueError(
+                f"MetaSearch: the network has no multiply-adds, so a budget of {self.flops:g} FLOPs would never be "
+                "spent: leave flops out and set the trainer's max_epochs, or take other operations than identity."
+            )
         trainer = self.trainer
         mean = outer_mean(gradients, metrics, flops, trainer, signalled=self.signalled)
         gradients, metrics, finite, flops, self.any_signalled = mean
