@@ -127,7 +127,7 @@ class LinearHead(Head):
         del support, labels
         if way != (rows := len(meta["bias"])):
             raise ValueError(f"LinearHead has {rows} classes and the task {way}: use PrototypeLinearHead.")
-        return meta if self.learned else {}
+        return meta
 
     def scores(self, head: dict[str, Tensor], features: Tensor, support: Tensor, labels: Tensor, way: int) -> Tensor:
         """Apply the linear map."""
