@@ -133,7 +133,7 @@ def wake_words(given: Given) -> list[Paired]:
         space=space((0.0, 0.2)),
         fixed=fixed("convolutions", "separable convolutions"),
         searcher=lm.SuccessiveHalving(candidates=8, eta=4, rungs=(0.25, 0.25)),
-        flops=2e11 * given.scale,
+        flops=1e11 * given.scale,
     )
     cheap: Mapping[str, Cheap] = {
         name: {"mean spectra": [Problem(source, 5, shot, within_group=True).accuracy(mean_spectrum, given.episodes)[0]]}
