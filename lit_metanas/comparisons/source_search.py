@@ -27,7 +27,7 @@ from lit_metanas.searchers.halving.rungs import Halving
 from lit_metanas.spaces import SearchSpace, inherit
 from lit_metanas.tasks.episode_data import EpisodeDataModule
 from lit_metanas.tasks.inputs import Shape, describe_shape, plain_shape, same_shape
-from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint, write_meta_checkpoint
+from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint, weights_within, write_meta_checkpoint
 from lit_metanas.training.meta_search.meta_search import default_weight_optimizer
 from lit_metanas.training.stored_preprocessing import InputMeaning
 
@@ -188,9 +188,8 @@ class SourceSearch(LightningModule):
         weights = inherit(found.weights, restricted.supernet(shape).state_dict())
         logits = {choice.name: torch.zeros(len(choice.labels)) for choice in restricted.choices}
         labels = {choice.name: list(choice.labels) for choice in restricted.choices}
-        checkpoint = MetaCheckpoint(
-            weights, logits, labels, {}, shape, cost, inputs=InputMeaning.of(batch.source.preprocessing)
-        )
+        head, inputs = weights_within(found.weights, "head."), InputMeaning.of(batch.source.preprocessing)
+        checkpoint = MetaCheckpoint(weights, logits, labels, {}, shape, cost, head, inputs=inputs)
         start, architectures, records = (self.directory / name for name in OUTPUTS)
         write_meta_checkpoint(start, checkpoint)
         chosen = ArchitectureRow(

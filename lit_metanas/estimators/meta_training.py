@@ -29,6 +29,7 @@ from lit_metanas.records.plain import from_plain
 from lit_metanas.spaces import Architecture, SearchSpace, inherit
 from lit_metanas.tasks.episode_data import EpisodeDataModule
 from lit_metanas.tasks.inputs import Shape
+from lit_metanas.training.meta_search.meta_checkpoint import weights_within
 from lit_metanas.training.meta_search.meta_search import MetaSearch, default_weight_optimizer
 from lit_metanas.training.trainers import quiet_trainer
 
@@ -96,11 +97,15 @@ class MetaTrainingEstimator(Estimator):
         return self._step_flops[architecture]
 
     def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:
-        """Meta-train and validate; the weights returned have the supernet's names and lie on the CPU."""
+        """Meta-train and validate.
+
+        The weights returned lie on the CPU and have the supernet's names, those of the head with ``head.`` before them.
+        """
         weights = overlay(fresh_weights(self.space, self.shape, self.seed), start or {})
         step = self.step_flops(architecture)
         model = self._model(architecture, step * max(1, int(fidelity * self.flops) // step))
         model.supernet.load_state_dict(inherit(weights, model.supernet.state_dict()))
+        model.head.load_state_dict(weights_within(weights, "head."), strict=False)
         with quiet_trainer(self.device, epochs=-1) as trainer:
             trainer.limit_val_batches = 0
             trainer.fit(model, self.data)
@@ -108,7 +113,9 @@ class MetaTrainingEstimator(Estimator):
             (metrics,) = trainer.validate(model, self.data, verbose=False)
         spent = replace(model.cost(), queries=1, seconds=0.0)
         assert spent.flops <= self.cost(architecture, fidelity).flops
-        trained = {name: value.detach().cpu() for name, value in model.supernet.named_parameters()}
+        modules = {"": model.supernet, "head.": model.head}
+        named = {prefix + name: p for prefix, module in modules.items() for name, p in module.named_parameters()}
+        trained = {name: parameter.detach().cpu() for name, parameter in named.items()}
         return Score(metrics["val/accuracy"], spent, overlay(weights, trained))
 
     def _model(self, architecture: Architecture, flops: float) -> MetaSearch:

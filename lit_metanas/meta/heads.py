@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 
 import torch
@@ -9,6 +10,9 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from lit_metanas.io.settings import keeps_arguments
+
+_LOG_SCALE = "log_scale"
+"""The parameter of ``PrototypeHead`` that ``PrototypeLinearHead`` goes on with."""
 
 
 @keeps_arguments()
@@ -160,8 +164,8 @@ class PrototypeHead(Head):
     compares = True
 
     def __init__(self, *, scale: float = 0.1, learned: bool = False, unit: bool = False) -> None:
-        if learned and not scale > 0:
-            raise ValueError(f"PrototypeHead: scale = {scale} must be positive to be learned.")
+        if not 0 < scale < math.inf:
+            raise ValueError(f"PrototypeHead: scale is {scale}; give a number above 0, such as 1.")
         self.scale = scale
         self.learned = learned
         self.unit = unit
@@ -169,7 +173,7 @@ class PrototypeHead(Head):
     def initial(self, features: int, generator: torch.Generator, way: int | None = None) -> dict[str, Tensor]:
         """The logarithm of the scale, shape ``()``, where it is learned."""
         del features, generator, way
-        return {"log_scale": torch.tensor(float(self.scale)).log()} if self.learned else {}
+        return {self._name: torch.tensor(math.log(self.scale))} if self.learned else {}
 
     def start(self, meta: dict[str, Tensor], support: Tensor, labels: Tensor, way: int) -> dict[str, Tensor]:
         """The scale, where it is learned."""
@@ -178,11 +182,15 @@ class PrototypeHead(Head):
 
     def scores(self, head: dict[str, Tensor], features: Tensor, support: Tensor, labels: Tensor, way: int) -> Tensor:
         """Compare with the class means."""
-        scale = head["log_scale"].exp() if self.learned else self.scale
+        scale = head[self._name].exp() if self._name in head else self.scale
         if not self.unit:
             return -scale * squared_distances(features, prototypes(support, labels, way))
         means = normalize(prototypes(normalize(support, dim=-1), labels, way), dim=-1)
         return -scale * squared_distances(normalize(features, dim=-1), means)
+
+    @property
+    def _name(self) -> str:
+        return "log_unit_scale" if self.unit else _LOG_SCALE
 
 
 class PrototypeLinearHead(Head):
@@ -192,7 +200,7 @@ class PrototypeLinearHead(Head):
     ``-scale * |c|^2``. One meta-training serves every way and shot.
 
     Args:
-        scale: multiplies the squared distances (1 in the paper).
+        scale: multiplies the squared distances (1 in the paper), where meta-training has learned no scale of them.
 
     Example:
         >>> import torch
@@ -210,9 +218,9 @@ class PrototypeLinearHead(Head):
 
     def start(self, meta: dict[str, Tensor], support: Tensor, labels: Tensor, way: int) -> dict[str, Tensor]:
         """Weight ``(way, features)`` and bias ``(way,)`` from the class means."""
-        del meta
+        scale = meta[_LOG_SCALE].exp() if _LOG_SCALE in meta else self.scale
         means = prototypes(support, labels, way)
-        return {"weight": 2 * self.scale * means, "bias": -self.scale * means.square().sum(-1)}
+        return {"weight": 2 * scale * means, "bias": -scale * means.square().sum(-1)}
 
     def scores(self, head: dict[str, Tensor], features: Tensor, support: Tensor, labels: Tensor, way: int) -> Tensor:
         """Apply the linear map."""

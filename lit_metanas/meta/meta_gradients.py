@@ -161,7 +161,12 @@ def differentiation(functional: bool, *, second_order: bool = False) -> Differen
 
 
 def query_gradient(
-    inner_loop: InnerLoop, parameters: Parameters, adaptation: Adaptation, outer: Differentiation, at: Tensors
+    inner_loop: InnerLoop,
+    parameters: Parameters,
+    adaptation: Adaptation,
+    outer: Differentiation,
+    at: Tensors,
+    label_smoothing: float = 0.0,
 ) -> tuple[Parameters, Metrics]:
     """The query loss's gradient with respect to some tensors of the tree, and the query metrics.
 
@@ -171,6 +176,8 @@ def query_gradient(
         adaptation: the task; its ``differentiate`` takes the inner gradients.
         outer: takes this gradient.
         at: what to differentiate with respect to, under the names of ``Parameters.flat``.
+        label_smoothing: share of each label that is spread evenly over all classes, in the loss that is differentiated;
+            the metrics are of the labels as they are.
 
     Returns:
         The tree with the gradients in place of these tensors.
@@ -179,7 +186,7 @@ def query_gradient(
 
     def query_loss(values: Tensors) -> tuple[Tensor, Tensor]:
         scores = inner_loop.query_scores(parameters.with_tensors(values), adaptation)
-        return cross_entropy(scores, labels), scores.detach()
+        return cross_entropy(scores, labels, label_smoothing=label_smoothing), scores.detach()
 
     gradients, scores = outer(query_loss, at)
     return parameters.with_tensors(gradients), task_metrics(scores, labels)
@@ -200,6 +207,7 @@ class MAML(MetaGradient):
 
     Attributes:
         second_order: whether inner gradients are differentiated, too.
+        label_smoothing: of the query loss; none but in ``PrototypeLoss``.
 
     Example:
         >>> import lit_metanas as lm
@@ -212,13 +220,15 @@ class MAML(MetaGradient):
     """
 
     second_order: bool = True
+    label_smoothing: float = 0.0
 
     def task_gradient(
         self, inner_loop: InnerLoop, parameters: Parameters, adaptation: Adaptation, functional: bool
     ) -> tuple[Parameters, Metrics]:
         """Differentiate one task's query loss."""
         task = replace(adaptation, differentiate=differentiation(functional, second_order=self.second_order))
-        return query_gradient(inner_loop, parameters, task, differentiation(functional), parameters.flat())
+        outer, smoothing = differentiation(functional), self.label_smoothing
+        return query_gradient(inner_loop, parameters, task, outer, parameters.flat(), smoothing)
 
 
 class FOMAML(MAML):
@@ -274,6 +284,8 @@ class PrototypeLoss(MAML):
     It is MAML without a step, which has one order; the logits' gradient comes through the relaxation.
 
     Args:
+        label_smoothing: share of each label that is spread evenly over all classes (Szegedy et al. 2016, Section 7),
+            from 0, below 1: the scores of a task's own classes stay finite.
         task_map: ``loop`` (one task after another), ``vmap`` (all at once) or ``auto`` (``vmap`` on a GPU).
 
     Example:
@@ -282,6 +294,12 @@ class PrototypeLoss(MAML):
     """
 
     second_order = False
+
+    def __init__(self, *, label_smoothing: float = 0.0, task_map: TaskMap = "auto") -> None:
+        super().__init__(task_map=task_map)
+        if not 0 <= label_smoothing < 1:
+            raise ValueError(f"PrototypeLoss: label_smoothing is {label_smoothing}; give a share from 0, below 1.")
+        self.label_smoothing = label_smoothing
 
     def check(self, head: Head, relaxation: Relaxation, inner_loop: InnerLoop) -> None:
         """Ask for a head made from the support set and no steps."""

@@ -192,7 +192,7 @@ class MetaSearchedArchitecture(Searcher):
         weights = {name: tensor.to(device) for name, tensor in parameters.weights.items()}
         mixture = one_hot(restricted.choices, architecture)
         features, statistics = embed_and_record(supernet, weights, mixture, task.train.inputs)
-        head = self.head.start({}, features, task.train.labels, task.way)
+        head = self.head.start(parameters.head, features, task.train.labels, task.way)
         classifier = {f"head.{name}": tensor for name, tensor in head.items()}
         record = SearchRecord(task.id, [Trial(architecture, math.nan, budget.spent)])
         return SearchOutcome(architecture, {**weights, **statistics, **classifier}, record)

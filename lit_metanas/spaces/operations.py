@@ -34,6 +34,8 @@ INCREASING = frozenset({"ReLU", "Sigmoid", "Tanh", "LeakyReLU", "ELU", "Identity
 POOLS: Mapping[str, type[nn.MaxPool2d | nn.AvgPool2d]] = {"max": nn.MaxPool2d, "avg": nn.AvgPool2d}
 NORMS = ("batch", "layer", "none")
 SKIPS = ("none", "residual")
+MAP_READOUTS = ("average", "flat")
+"""What a network for images makes of its last map: the mean of each channel, or all of its values."""
 
 
 def leading_part(tensor: Tensor, *sizes: int) -> Tensor:

@@ -399,14 +399,16 @@ def test_the_precision_is_the_tasks(found):
 def test_ctrl_c_reaches_the_caller(options, monkeypatch):
     before = signal.getsignal(signal.SIGINT)
     calls = []
+    owner, name = (Child, "loss") if options["method"] == "fixed" else (DARTSTraining, "training_step")
+    given = getattr(owner, name)
 
-    def step(self, *args, given=Child.training_step if options["method"] == "fixed" else DARTSTraining.training_step):
+    def step(self, *args):
         calls.append(1)
         if len(calls) == 2:
             signal.raise_signal(signal.SIGINT)
         return given(self, *args)
 
-    monkeypatch.setattr(Child if options["method"] == "fixed" else DARTSTraining, "training_step", step)
+    monkeypatch.setattr(owner, name, step)
     with pytest.raises(KeyboardInterrupt):
         searched(**options)
     assert len(calls) == 2

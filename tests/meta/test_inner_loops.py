@@ -64,6 +64,10 @@ def test_prototype_linear_head_scores_like_distances():
     two = nearest.scores(nearest.start({}, support, labels, 3), query, support, labels, 3)
     torch.testing.assert_close(one.softmax(1), two.softmax(1), rtol=0, atol=1e-12)
     assert two[1, 2] == pytest.approx(-0.3 * (query[1] - support[4:].mean(0)).square().sum().item())
+    learned = PrototypeHead(scale=0.3, learned=True).initial(4, torch.Generator())
+    start = PrototypeLinearHead(scale=5.0).start(learned, support, labels, 3)  # goes on with the scale that was learned
+    four = linear.scores(start, query, support, labels, 3)
+    torch.testing.assert_close(four.softmax(1), two.softmax(1), rtol=0, atol=1e-6)
 
 
 def test_linear_head_starts_the_same_from_the_same_seed():

@@ -122,6 +122,9 @@ class Reference:
         return tuple(out)
 
     def query_loss(self, tree):
+        return negative_log_likelihood(self.query_scores(tree), self.episode.query.labels)
+
+    def query_scores(self, tree):
         weights, logits, head = tree
         s, q = self.episode.support, self.episode.query
         mix = mixture(logits, self.temperature(self.steps))
@@ -134,10 +137,9 @@ class Reference:
             known = statistics if self.mode == "support" else None
             features, _ = network(weights, mix, q.inputs, self.noise.query, known)
         if self.head_kind is PrototypeHead:
-            scores = -SCALE * ((features[:, None] - means(support, s.labels, 3)[None]) ** 2).sum(2)
-        else:
-            scores = features @ head["weight"].T + head["bias"]
-        return negative_log_likelihood(scores, q.labels)
+            scale = head["log_scale"].exp() if head else SCALE
+            return -scale * ((features[:, None] - means(support, s.labels, 3)[None]) ** 2).sum(2)
+        return features @ head["weight"].T + head["bias"]
 
     def gradients(self, loss):
         return [
@@ -230,10 +232,10 @@ def test_first_order_anil_stops_the_features_gradient(tiny, task_map):
 
 @pytest.mark.parametrize("task_map", MAPS)
 @pytest.mark.parametrize("batch_norm", ["support", "transductive", "running"])
-def test_prototype_loss_equals_autograd(tiny, batch_norm, task_map):
-    run = tiny.call(
-        PrototypeLoss(task_map=task_map), relaxation=Softmax(), head=PrototypeHead(scale=SCALE), batch_norm=batch_norm
-    )
+@pytest.mark.parametrize("learned", [False, True])
+def test_prototype_loss_equals_autograd(tiny, batch_norm, task_map, learned):
+    gradient, head = PrototypeLoss(label_smoothing=0, task_map=task_map), PrototypeHead(scale=SCALE, learned=learned)
+    run = tiny.call(gradient, relaxation=Softmax(), head=head, batch_norm=batch_norm)
     compare(run, [Reference(run, i, second_order=False) for i in (0, 1)], joint(""))
 
 
@@ -249,6 +251,24 @@ def test_given_statistics_judge_queries_alike_beside_the_support_set(tiny, dropo
     apart = learner.conclude(parameters, episode, noise, mix)
     close(scores, learner.scores(apart, episode, noise, mix))
     close(state.support, apart.support)
+
+
+def test_label_smoothing_mixes_in_the_loss_of_every_class(tiny):
+    rows = []
+    for smoothing in (0.0, 0.3):
+        gradient = PrototypeLoss(label_smoothing=smoothing, task_map="loop")
+        rows.append(tiny.call(gradient, relaxation=Softmax(), head=PrototypeHead(), tasks=1))
+    plain, smooth = rows
+    close(plain.metrics["losses"], smooth.metrics["losses"])  # told of the labels as they are
+    reference = Reference(smooth, 0, second_order=False)
+    scores = reference.query_scores(reference.start())
+    every = -torch.log_softmax(scores, 1)
+    loss = 0.7 * negative_log_likelihood(scores, reference.episode.query.labels) + 0.3 * every.mean()
+    for place, group in enumerate(reference.gradients(loss)):
+        for got, expected in zip(smooth.gradients[place].values(), group, strict=True):
+            close(got, expected)
+    with pytest.raises(ValueError, match="label_smoothing is 1; give a share from 0, below 1"):
+        PrototypeLoss(label_smoothing=1)
 
 
 def compare_reptile(run, references, adapt, rates):

@@ -49,8 +49,8 @@ def test_a_learned_scale_begins_with_the_given_one_and_has_a_gradient():
     (gradient,) = torch.autograd.grad(learned.scores(head, features, support, labels, 2).sum(), log_scale)
     torch.testing.assert_close(gradient, scores.sum())
     assert fixed.initial(5, torch.Generator()) == {}
-    with pytest.raises(ValueError, match="scale = 0 must be positive to be learned"):
-        PrototypeHead(scale=0, learned=True)
+    with pytest.raises(ValueError, match="scale is 0; give a number above 0"):
+        PrototypeHead(scale=0)
 
 
 def test_unit_length_compares_angles_alone():
@@ -72,4 +72,4 @@ def test_a_meta_training_moves_the_learned_scale():
     quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
     trainer = lm.Trainer(max_epochs=1, limit_val_batches=0, accelerator="cpu", **quiet)
     trainer.fit(model, lm.EpisodeDataModule(source, way=2, steps_per_epoch=2))
-    assert model.head["log_scale"].exp().item() != pytest.approx(2.0)
+    assert model.head["log_unit_scale"].exp().item() != pytest.approx(2.0)

@@ -5,7 +5,8 @@ import torch
 from torch import nn
 from torch.export import Dim
 
-from lit_metanas.spaces import Gate, LayeredSpace, one_hot
+from lit_metanas.spaces import Architecture, Gate, LayeredSpace, one_hot
+from lit_metanas.testing import check_space
 
 
 def double_child(space, architecture, shape, weights, way=5):
@@ -156,3 +157,20 @@ def test_child_exports(tmp_path, norms):
     torch.export.save(program, tmp_path / "child.pt2")
     loaded = torch.export.load(tmp_path / "child.pt2").module()
     torch.testing.assert_close(loaded(inputs), child(inputs))
+
+
+def test_a_flat_readout_keeps_the_places_of_the_last_map():
+    space = LayeredSpace(kernels=(3,), depths=(1, 2), widths=(4, 2), readouts=("average", "flat"), dropouts=(0.0,))
+    check_space(space, shape=(1, 7, 6))
+    labels = {"depth": "2", "readout": "flat", "layer1.width": "2", "layer2.width": "4"}
+    full = {**{choice.name: choice.labels[0] for choice in space.choices}, **labels}
+    child = space.child(Architecture(full), (1, 7, 6), 3).eval()
+    inputs = torch.rand(5, 1, 7, 6)
+    maps = child.blocks[1](child.blocks[0](inputs))
+    assert maps.shape == (5, 4, 1, 1)
+    wide = space.child(Architecture({**full, "depth": "1", "layer1.width": "4"}), (1, 7, 6), 3).eval()
+    assert wide.features == wide.head.in_features == 4 * 3 * 3
+    torch.testing.assert_close(wide.embed(inputs), wide.blocks[0](inputs).reshape(5, -1))
+    assert "readout" not in {choice.name for choice in LayeredSpace().choices}
+    with pytest.raises(ValueError, match="Unknown label 'flatt' of 'readout': did you mean 'flat'"):
+        LayeredSpace(readouts=("flatt",))

@@ -61,19 +61,20 @@ class ChildBlock(nn.Module):
 
 
 class LayeredChild(ChildNetwork):
-    """Blocks, a global average and a linear classifier.
+    """Blocks, a readout and a linear classifier.
 
     Args:
         blocks: from input to output.
         shape: channels, height and width of an input.
         way: number of classes.
+        flat: whether the features are all values of the last map instead of the average of each channel.
 
     Attributes:
         features: length of the feature vector.
         flops: forward multiply-adds for one input.
     """
 
-    def __init__(self, blocks: Sequence[Block], *, shape: Shape, way: int) -> None:
+    def __init__(self, blocks: Sequence[Block], *, shape: Shape, way: int, flat: bool = False) -> None:
         super().__init__()
         channels, height, width = image_shape(shape)
         self.blocks = nn.ModuleList()
@@ -84,16 +85,18 @@ class LayeredChild(ChildNetwork):
             taps = block.kernel**2 + (block.skip == "residual")
             self.flops += before[0] * before[1] * channels * block.width * taps
             channels = block.width
-        self.features = channels
-        self.head = nn.Linear(channels, way)
-        self.flops += channels * way
+        last = places[len(blocks)]
+        self.flat = flat
+        self.features = channels * last[0] * last[1] if flat else channels
+        self.head = nn.Linear(self.features, way)
+        self.flops += self.features * way
         self._plan = tuple(blocks)
 
     def embed(self, inputs: Tensor) -> Tensor:
         """Features, shape ``(n, features)``."""
         for block in self.blocks:
             inputs = block(inputs)
-        return inputs.mean((2, 3))
+        return inputs.flatten(1) if self.flat else inputs.mean((2, 3))
 
     @torch.no_grad()
     def inherit(self, weights: Mapping[str, Tensor]) -> None:

@@ -11,14 +11,14 @@ from lit_metanas.io.text import nearest
 from lit_metanas.spaces.architecture import Architecture, Choice, restrict
 from lit_metanas.spaces.layered.layered_child import Block, LayeredChild
 from lit_metanas.spaces.layered.layered_supernet import LayeredSupernet, Mix
-from lit_metanas.spaces.operations import ACTIVATIONS, NORMS, POOLS, SKIPS
+from lit_metanas.spaces.operations import ACTIVATIONS, MAP_READOUTS, NORMS, POOLS, SKIPS
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost
 from lit_metanas.tasks.inputs import Shape
 
 
 class LayeredSpace(SearchSpace):
-    """Blocks of convolution, normalisation, activation, pooling and dropout, followed by a global average.
+    """Blocks of convolution, normalisation, activation, pooling and dropout, and what reads the last map.
 
     With the default arguments and ``shared`` the space has 3 * 2 * 3 * 3 = 54 architectures. A block halves the
     image as long as it is larger than one pixel. A ``residual`` skip adds a normalised 1x1 convolution of the
@@ -36,6 +36,8 @@ class LayeredSpace(SearchSpace):
         widths: numbers of channels.
         skips: ``none``, ``residual``.
         norms: ``batch``, ``layer``, ``none``.
+        readouts: what the features are: the ``average`` of each channel, or all values of the last map (``flat``). One
+            choice for the network, which the space lacks where there is no other than the average.
         shared: one choice for the whole network instead of one a block; depth is always one choice.
         fixed: labels that single choices are restricted to, for instance ``{layer1.width: ["16"]}``.
         mix: how a soft mixture of kernels is computed: ``merged`` into one convolution before the normalisation,
@@ -64,6 +66,7 @@ class LayeredSpace(SearchSpace):
         widths: Sequence[int] = (32,),
         skips: Sequence[str] = ("none",),
         norms: Sequence[str] = ("batch",),
+        readouts: Sequence[str] = ("average",),
         shared: bool = False,
         fixed: Mapping[str, Sequence[str]] | None = None,
         mix: Mix = "merged",
@@ -82,17 +85,20 @@ class LayeredSpace(SearchSpace):
             "dropout": tuple(f"{rate:g}" for rate in dropouts),
         }
         self.depths = tuple(str(depth) for depth in sorted(depths))
+        self.readouts = _check_labels("readout", readouts, MAP_READOUTS)
         self.choices = restrict(self._open_choices(), fixed or {}, self.name)
 
     def supernet(self, shape: Shape) -> LayeredSupernet:
         """Build the network that holds all candidates; its soft mixtures follow ``mix``."""
-        depth = next(choice for choice in self.choices if choice.name == "depth")
+        by_name = {choice.name: choice for choice in self.choices}
+        depth = by_name["depth"]
         blocks = [self._block_choices(place) for place in range(1, max(map(int, depth.labels)) + 1)]
-        return LayeredSupernet(shape=shape, depth=depth, blocks=blocks, mix=self.mix)
+        return LayeredSupernet(shape=shape, depth=depth, blocks=blocks, mix=self.mix, readout=by_name.get("readout"))
 
     def build(self, architecture: Architecture, shape: Shape, way: int) -> LayeredChild:
         """The child with newly initialised weights."""
-        return LayeredChild(self._blocks(architecture), shape=shape, way=way)
+        flat = self.canonical(architecture).get("readout") == "flat"
+        return LayeredChild(self._blocks(architecture), shape=shape, way=way, flat=flat)
 
     def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
         """Parameters and multiply-adds of the child: convolutions and the classifier."""
@@ -102,6 +108,8 @@ class LayeredSpace(SearchSpace):
 
     def _open_choices(self) -> list[Choice]:
         choices = [Choice("depth", self.depths, "depth")]
+        if self.readouts != ("average",):
+            choices.append(Choice("readout", self.readouts, "readout"))
         if self.shared:
             return choices + [Choice(group, labels, group) for group, labels in self.questions.items()]
         for place in range(1, int(self.depths[-1]) + 1):

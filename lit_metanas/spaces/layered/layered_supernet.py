@@ -197,19 +197,29 @@ class SuperBlock(nn.Module):
 
 
 class LayeredSupernet(Supernet):
-    """All blocks; the features are the global averages after the chosen depth, padded to the largest width.
+    """All blocks; the features are what is read after the chosen depth, padded to the largest number.
 
     Args:
         shape: channels, height and width of an input.
         depth: the choice of the number of blocks.
         blocks: the choices of each block by group.
         mix: how a soft mixture of kernels is computed.
+        readout: the choice of what is read; None averages each channel.
     """
 
-    def __init__(self, *, shape: Shape, depth: Choice, blocks: Sequence[Mapping[str, Choice]], mix: Mix) -> None:
+    def __init__(
+        self,
+        *,
+        shape: Shape,
+        depth: Choice,
+        blocks: Sequence[Mapping[str, Choice]],
+        mix: Mix,
+        readout: Choice | None = None,
+    ) -> None:
         super().__init__()
         self.shape = image_shape(shape)
         self.depth = depth
+        self.readout = readout
         self.layers = nn.ModuleList()
         channels = shape[0]
         for place, choices in enumerate(blocks):
@@ -218,7 +228,9 @@ class LayeredSupernet(Supernet):
             channels = layer.width
         self.sizes = sizes(self.shape.height, self.shape.width, len(self.layers))
         self.depths = [int(label) for label in depth.labels]
-        self.features = max(self._layers()[depth - 1].width for depth in self.depths)
+        flat = readout is not None and "flat" in readout.labels
+        pixels = [height * width if flat else 1 for height, width in self.sizes]
+        self.features = max(self._layers()[depth - 1].width * pixels[depth] for depth in self.depths)
 
     def forward(
         self,
@@ -231,16 +243,28 @@ class LayeredSupernet(Supernet):
         """Embed inputs: see ``Supernet.forward``."""
         gate = mixture[self.depth.name]
         wanted = set(self.depths) if gate.index is None else {self.depths[gate.index]}
-        averages: dict[int, Tensor] = {}
+        read: dict[int, Tensor] = {}
         if inputs.shape[1] == 1 and self._channels_last():
             inputs = as_channels_last(inputs)
         for depth, layer in enumerate(self.layers[: max(wanted)], start=1):
             pooled = self.sizes[depth - 1] != self.sizes[depth]
             inputs = layer(inputs, mixture, noise, statistics, record, pooled)
             if depth in wanted:
-                average = inputs.mean((2, 3))
-                averages[depth] = F.pad(average, (0, self.features - average.shape[1]))
-        return combine(gate, [partial(averages.__getitem__, depth) for depth in self.depths])
+                read[depth] = self._read(inputs, mixture)
+        return combine(gate, [partial(read.__getitem__, depth) for depth in self.depths])
+
+    def _read(self, inputs: Tensor, mixture: Mixture) -> Tensor:
+        """The features of a last map, shape ``(n, features)``."""
+        by_label: dict[str, Callable[[], Tensor]] = {
+            "average": lambda: self._padded(inputs.mean((2, 3))),
+            "flat": lambda: self._padded(inputs.flatten(1)),
+        }
+        if self.readout is None:
+            return by_label["average"]()
+        return combine(mixture[self.readout.name], [by_label[label] for label in self.readout.labels])
+
+    def _padded(self, features: Tensor) -> Tensor:
+        return F.pad(features, (0, self.features - features.shape[1]))
 
     def draw_noise(self, examples: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Uniform numbers of shape ``(examples, width)`` for each block that may drop channels."""

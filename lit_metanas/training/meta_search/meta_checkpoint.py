@@ -92,7 +92,7 @@ class MetaCheckpoint:
             )
 
     def parameters(self, space: SearchSpace, shape: Shape) -> Parameters:
-        """Weights and logits, cut to a space that is as large or smaller.
+        """Weights and logits, cut to a space that is as large or smaller, and the head as it is.
 
         Raises:
             ValueError: the checkpoint is of another space or shape.
@@ -103,7 +103,7 @@ class MetaCheckpoint:
         for choice in space.choices:
             theirs = self.labels[choice.name]
             logits[choice.name] = self.logits[choice.name][[theirs.index(label) for label in choice.labels]].clone()
-        return Parameters(weights, logits, {})
+        return Parameters(weights, logits, dict(self.head))
 
 
 @dataclass(frozen=True)
