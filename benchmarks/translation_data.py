@@ -27,10 +27,10 @@ from torchmetrics.functional.text import chrf_score, word_error_rate
 from lit_metanas.io.files import replacing
 from lit_metanas.tasks import Characters, NumberWords, PhrasePairs
 from lit_metanas.tasks.source import SUBSETS, Subset
-from lit_metanas.tasks.splits import class_subsets
 from lit_metanas.tasks.text.words import TextPreprocessing, split_words
-from lit_metanas.tasks.translation.pair_tasks import PairTasks
+from lit_metanas.tasks.translation.pair_tasks import PairTasks, meta_subsets
 from lit_metanas.tasks.translation.text_pairs import Parts, TextPair, TextShares, distinct_pairs
+from lit_metanas.tasks.translation.translation_objective import TextMetric
 
 NEAR, ROUNDS = 10, 5
 """Sources whose edit distance is measured, of those with most pairs of letters in common; rounds of the alignment."""
@@ -40,7 +40,7 @@ Baseline = Callable[[Sequence[TextPair], Sequence[str]], list[str]]
 
 
 class RealPairs(PairTasks):
-    """Pairs in memory, divided already; languages are held out by a seed.
+    """Pairs in memory, divided already; languages are held out by a seed, or by name.
 
     Args:
         name: of the data set.
@@ -49,6 +49,9 @@ class RealPairs(PairTasks):
         preprocessing: as in ``ParallelTable``.
         target_preprocessing: as in ``ParallelTable``.
         seed: of the draw of languages.
+        metric: what tasks are judged by.
+        meta_val: languages to choose by; if this or the next list is given, none is drawn.
+        meta_test: languages to report on.
     """
 
     def __init__(
@@ -59,16 +62,21 @@ class RealPairs(PairTasks):
         preprocessing: TextPreprocessing | None = None,
         target_preprocessing: TextPreprocessing | None = None,
         seed: int = 0,
+        metric: TextMetric = "chrF",
+        meta_val: Sequence[str] | None = None,
+        meta_test: Sequence[str] | None = None,
     ) -> None:
-        names = class_subsets(
+        names = meta_subsets(
             sorted(pairs),
-            dict.fromkeys(SUBSETS),
+            meta_val,
+            meta_test,
             fractions=(0.64, 0.16, 0.2),
             seed=seed,
             owner="RealPairs",
             place=name,
+            noun="language",
         )
-        super().__init__(names, subset, preprocessing, target_preprocessing, noun="language")
+        super().__init__(names, subset, preprocessing, target_preprocessing, metric, noun="language")
         self._name, self._pairs = name, pairs
 
     @property

@@ -31,7 +31,7 @@ _NAMES = {
         "Classification DataStatistics DatasetSource Distortion Docstrings DrawnTasks Episode EpisodeDataModule "
         "EpisodeLoader EpisodeSampler EpisodeStream FolderTask Glyphs ImageFolder ImageShape JoinedEmbedding "
         "LogMel NewImages NewSounds NewTexts NumberWords Objective Omniglot ParallelFolder ParallelTable "
-        "ParallelTask PhrasePairs Phrases Preprocessing QuestionWords RandomFeatures SentenceSource SeriesShape "
+        "ParallelTask PhrasePairs Phrases Preprocessing QuestionSentences QuestionWords RandomFeatures SentenceSource SeriesShape "
         "Shape Span Split SpokenWords SquadTask StaticVectors Stories Subset TableColumns TargetTaskDataModule "
         "Task TaskCollection TaskEmbedding TaskSource TextDataset TextFolder TextPreprocessing TextSource "
         "TextTable TextTask TokenShape TorchvisionSource TrainingTaskDataModule TranscriptTask Transcription "

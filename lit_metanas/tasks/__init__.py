@@ -9,7 +9,7 @@ from lit_metanas.tasks.episode_loader import EpisodeLoader, EpisodeSampler, Epis
 from lit_metanas.tasks.images import Distortion, FolderTask, Glyphs, ImageFolder, Omniglot, TorchvisionSource
 from lit_metanas.tasks.inputs import ImageShape, Preprocessing, SeriesShape, Shape, TokenShape, shape_of
 from lit_metanas.tasks.objective import Classification, Objective, Transcription
-from lit_metanas.tasks.questions import BabiFolder, BabiTask, QuestionWords, Span, SquadTask, Stories
+from lit_metanas.tasks.questions import BabiFolder, BabiTask, QuestionSentences, QuestionWords, Span, SquadTask, Stories
 from lit_metanas.tasks.sampling import DrawnTasks, draw_episode, draw_task
 from lit_metanas.tasks.source import Subset, TaskSource
 from lit_metanas.tasks.speech import (
@@ -90,6 +90,7 @@ __all__ = [
     "PhrasePairs",
     "Phrases",
     "Preprocessing",
+    "QuestionSentences",
     "QuestionWords",
     "RandomFeatures",
     "SentenceSource",

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from lit_metanas.tasks.inputs import Preprocessing
-from lit_metanas.tasks.questions import QuestionWords
+from lit_metanas.tasks.questions import QuestionSentences, QuestionWords
 from lit_metanas.tasks.speech import LogMel
 from lit_metanas.tasks.text import BytePairs, Characters, StaticVectors, Words
 
-PREPROCESSINGS: tuple[type[Preprocessing], ...] = (Words, Characters, BytePairs, StaticVectors, LogMel, QuestionWords)
+PREPROCESSINGS: tuple[type[Preprocessing], ...] = (Words, Characters, BytePairs, StaticVectors, LogMel, QuestionWords, QuestionSentences)
 """Those that a file may name."""
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
+import torch
 from torch import Tensor, nn
 
+from lit_metanas.spaces.sequence.attention import Positions, attend, part_of, sinusoids
 from lit_metanas.spaces.sequence.step_context import current_steps, lowest
 
 
@@ -56,6 +59,54 @@ class LastReadout(nn.Module):
         return steps.blank(inputs).masked_fill(steps.remaining.unsqueeze(1) > 0, 0.0).sum(2)
 
 
+class HopsReadout(nn.Module):
+    """The first step, a question, looks up what the others say, several times (Sukhbaatar et al. 2015).
+
+    In each hop the question is compared with all other steps, and the mean of their values, weighed by the softmax of
+    the products, is added to it: the next hop asks with what this one found. Steps are told their places. An example of
+    one step is that step; one without steps is zeros.
+
+    Departures from the paper: what is looked up are the outputs of layers, through a linear map for keys and one for
+    values in each hop; products are divided by the root of the width.
+
+    Args:
+        width: number of channels.
+        steps: the most that there are.
+        positions: ``sinusoidal``, ``learned``, or ``none``; learned ones are added to values, too.
+        hops: how many times.
+    """
+
+    key_places: Tensor | None
+    value_places: Tensor | None
+
+    def __init__(self, width: int, steps: int, positions: Positions, hops: int) -> None:
+        super().__init__()
+        self.keys = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in range(hops))
+        self.values = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in range(hops))
+        if positions == "learned":
+            self.key_places = nn.Parameter(0.1 * torch.randn(steps, width))
+            self.value_places = nn.Parameter(0.1 * torch.randn(steps, width))
+        else:
+            self.register_buffer("key_places", sinusoids(steps, width) if positions == "sinusoidal" else None)
+            self.value_places = None
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Shape ``(n, channels, steps)`` to ``(n, channels)``."""
+        steps = current_steps()
+        rows = steps.blank(inputs).transpose(1, 2)
+        asked, number = rows[:, :1], rows.shape[1]
+        key_rows, value_rows = (
+            rows if places is None else rows + part_of(places, 0, number)
+            for places in (self.key_places, self.value_places)
+        )
+        hidden = steps.outside | (torch.arange(number, device=inputs.device) == 0)
+        some = (steps.lengths > 1).to(inputs).unsqueeze(2)
+        for key, value in zip(self.keys, self.values, strict=True):
+            found = attend(asked[:, None], key(key_rows)[:, None], value(value_rows)[:, None], hidden[:, None])
+            asked = asked + some * found
+        return asked.squeeze(1)
+
+
 class EachReadout(nn.Module):
     """The steps themselves, for objectives that want an output of each; zeros behind the end."""
 
@@ -64,11 +115,16 @@ class EachReadout(nn.Module):
         return current_steps().blank(inputs)
 
 
-READOUTS: Mapping[str, Callable[[int], nn.Module]] = {
-    "mean": lambda width: MeanReadout(),
-    "max": lambda width: MaxReadout(),
-    "attention": AttentionReadout,
-    "last": lambda width: LastReadout(),
-    "each": lambda width: EachReadout(),
+MakeReadout = Callable[[int, int, Positions], nn.Module]
+"""Makes a readout for a width, the most steps, and the positions of attention."""
+
+
+READOUTS: Mapping[str, MakeReadout] = {
+    "mean": lambda width, steps, positions: MeanReadout(),
+    "max": lambda width, steps, positions: MaxReadout(),
+    "attention": lambda width, steps, positions: AttentionReadout(width),
+    "last": lambda width, steps, positions: LastReadout(),
+    **{f"hops_{hops}": partial(HopsReadout, hops=hops) for hops in (1, 2, 3)},
+    "each": lambda width, steps, positions: EachReadout(),
 }
-"""What makes each readout for a width, by label."""
+"""What makes each readout, by label."""

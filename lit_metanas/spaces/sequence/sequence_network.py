@@ -186,6 +186,7 @@ class SequenceLayers(nn.Module):
         depths: numbers of layers that are left.
         width: number of channels, the largest one.
         stride: steps of an input that become one of the outputs, where there are pools in as many layers as can be.
+        steps: the most behind each layer, by its place from 1 on.
     """
 
     def __init__(self, build: Builder, layout: SequenceLayout, shape: SeriesShape | TokenShape) -> None:
@@ -197,6 +198,7 @@ class SequenceLayers(nn.Module):
         self.layers = nn.ModuleDict()
         self.depths = [int(label) for label in self.depth.labels]
         self.stride = layout.stride
+        self.steps: dict[int, int] = {}
         steps = -(-shape.steps // layout.stride)
         for place in range(1, max(self.depths) + 1):
             with build.where("depth", [str(depth) for depth in layout.depths if depth >= place]):
@@ -204,6 +206,7 @@ class SequenceLayers(nn.Module):
                 layer = SequenceLayer(build, layout, prefix, width=self.width, steps=steps)
             self.layers[str(place)] = layer
             steps, self.stride = -(-steps // layer.stride), self.stride * layer.stride
+            self.steps[place] = steps
 
     def layer_outputs(self, inputs: Tensor, wanted: Collection[int]) -> dict[int, tuple[Tensor, Steps]]:
         """The outputs of some layers, and their steps.
@@ -267,7 +270,8 @@ class SequenceNetwork(SequenceLayers):
         self.readouts = nn.ModuleDict()
         self.per_step = layout.readouts == ("each",)
         for depth in self.depths:
-            readouts = {label: partial(READOUTS[label], self.width) for label in layout.readouts}
+            size = (self.width, self.steps[depth], layout.positions)
+            readouts = {label: partial(READOUTS[label], *size) for label in layout.readouts}
             self.readouts[str(depth)] = build.choice("readout", readouts)
 
     def forward(self, inputs: Tensor) -> Tensor:

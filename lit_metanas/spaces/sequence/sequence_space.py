@@ -47,9 +47,11 @@ class SequenceSpace(SearchSpace):
         depths: numbers of layers.
         widths: numbers of channels. One alone where weights are shared; methods that train one network after the other
             choose among several.
-        readouts: ``mean``, ``max``, ``attention``, ``last``; or ``each`` alone, for objectives that want an output of
-            each step, such as ``Transcription``.
-        positions: what self-attention is told of the places of steps: ``sinusoidal``, ``learned``, ``none``.
+        readouts: ``mean``, ``max``, ``attention``, ``last``; ``hops_1``, ``hops_2``, ``hops_3``, in which the first
+            step asks the others so many times (Sukhbaatar et al. 2015), as a question asks the sentences of a story
+            (``QuestionSentences``); or ``each`` alone, for objectives that want an output of each step, such as
+            ``Transcription``.
+        positions: what attention is told of the places of steps: ``sinusoidal``, ``learned``, ``none``.
         stride: steps that the stem makes one of, for long series such as speech.
         shared: one choice for all layers instead of one a layer.
         fixed: labels that single choices are restricted to, for instance ``{layer1.operation: [conv_3, gru]}``.

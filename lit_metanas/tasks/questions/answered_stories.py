@@ -8,6 +8,7 @@ import torch
 
 from lit_metanas.io.text import number_of, printable
 from lit_metanas.tasks.inputs import vocabulary_of
+from lit_metanas.tasks.questions.question_sentences import QuestionSentences
 from lit_metanas.tasks.questions.question_words import Asked, QuestionWords
 from lit_metanas.tasks.task import Split, Task
 
@@ -15,7 +16,7 @@ from lit_metanas.tasks.task import Split, Task
 def story_task(
     id: str,
     parts: tuple[Sequence[Asked], Sequence[Asked], Sequence[Asked]],
-    preprocessing: QuestionWords,
+    preprocessing: QuestionWords | QuestionSentences,
     place: str,
 ) -> Task:
     """Questions about stories as a task; its classes are all answers, in alphabetical order.
@@ -46,8 +47,8 @@ def story_task(
         from lightning.pytorch.utilities import rank_zero_warn  # a second, which tasks without warnings do without
 
         rank_zero_warn(
-            f"{number_of(cut, 'question')} of {place} have stories of more than {preprocessing.words.steps} words: "
-            "the sentences that do not fit are left out. Give a preprocessing with more steps."
+            f"{number_of(cut, 'question')} of {place} have stories of more than {preprocessing.room}: the "
+            "sentences that do not fit are left out. Give a preprocessing with room for more."
         )
     train, val, test = splits
     return Task(

@@ -11,6 +11,7 @@ from typing import Literal
 from lit_metanas.io.text import number_of, printable, writable
 from lit_metanas.tasks.inputs import Shape
 from lit_metanas.tasks.questions.answered_stories import story_task, vocabulary_texts
+from lit_metanas.tasks.questions.question_sentences import QuestionSentences
 from lit_metanas.tasks.questions.question_words import Asked, QuestionWords
 from lit_metanas.tasks.source import Subset
 from lit_metanas.tasks.splits import class_subsets
@@ -35,7 +36,8 @@ class BabiTask(SingleTask):
         path: the file of questions to learn from, in UTF-8.
         test_path: the file of questions to report accuracy on; None takes the one of the same name with ``_test.txt``
             at its end instead of ``_train.txt``.
-        preprocessing: what makes inputs of questions; None takes ``QuestionWords()``. One without a vocabulary gets
+        preprocessing: what makes inputs of questions; None takes ``QuestionWords()``, sequences of words;
+            ``QuestionSentences()`` makes series of sentences. One without a vocabulary gets
             that of the training questions.
         val: share of the training questions to choose architectures by: those of the last stories. 0 leaves the task
             without a validation part.
@@ -63,7 +65,7 @@ class BabiTask(SingleTask):
         self,
         path: str,
         test_path: str | None = None,
-        preprocessing: QuestionWords | None = None,
+        preprocessing: QuestionWords | QuestionSentences | None = None,
         val: float = 0.1,
     ) -> None:
         self.path = Path(path)
@@ -100,7 +102,8 @@ class BabiFolder(TaskCollection):
         test: names of those to report on.
         fractions: shares of the question types in the three subsets, if no list is given.
         seed: seed of the random split, at least 0.
-        preprocessing: what makes inputs of questions; None takes ``QuestionWords()``.
+        preprocessing: what makes inputs of questions; None takes ``QuestionWords()``, sequences of words;
+            ``QuestionSentences()`` makes series of sentences.
         val_share: share of each type's training questions in its val part, as ``val`` of ``BabiTask``.
 
     Raises:
@@ -130,7 +133,7 @@ class BabiFolder(TaskCollection):
         test: list[str] | None = None,
         fractions: tuple[float, float, float] = (0.64, 0.16, 0.2),
         seed: int = 0,
-        preprocessing: QuestionWords | None = None,
+        preprocessing: QuestionWords | QuestionSentences | None = None,
         val_share: float = 0.1,
     ) -> None:
         self.root = Path(root)

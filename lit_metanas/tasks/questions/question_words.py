@@ -93,6 +93,11 @@ class QuestionWords(Preprocessing):
         """The token between question and passage: the last one."""
         return self.words.shape.vocabulary
 
+    @property
+    def room(self) -> str:
+        """How much of a story an example holds, in words."""
+        return f"{self.words.steps} words"
+
     def fitted(self, texts: Iterable[str]) -> Self:
         """The same with the vocabulary of some texts, unless it has one."""
         return replace(self, words=self.words.fitted(texts))

@@ -1,0 +1,340 @@
+"""Searched networks against fixed ones at equal training FLOPs: connected digits, words to phones, and translation.
+
+    python benchmarks/real_pairs.py --data FOLDER --rows digits g2p tatoeba --seeds 0 1 2 --output FILE.json
+
+The folder holds ``fsdd_8k_int16.npz``, ``g2p20.json.gz`` and ``tatoeba112.json.gz``, as ``speech.py`` and
+``translation_data.py`` describe them; ``numbers`` and ``phrases`` are embedded. What is absent is left out and named.
+
+All networks of a row have one trainer and one recipe but for the number of epochs: the searched one is trained as the
+recipe says, and the others for as many epochs as have the same training FLOPs, the search counted in. Networks of pairs
+of texts begin with what Reptile learned on other languages. That is paid for once, whatever the number of new languages,
+and told apart. Scores are pairs: of a seed and a speaker, or a language, that nothing was learned of.
+"""
+
+from __future__ import annotations
+
+import argparse
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+import translation_data
+from paired import SEARCHED, Paired, measured, write
+from speech import FSDD, RATE
+
+import lit_metanas as lm
+from lit_metanas.io.arrays import read_npz
+from lit_metanas.searchers.mutation import complete
+from lit_metanas.tasks.translation.pair_tasks import PairTasks
+from lit_metanas.tasks.translation.text_pairs import Parts, TextPair
+from lit_metanas.training.child import images_an_epoch, training_cost
+
+SPEAKERS = 6
+LONGEST = 7
+"""Digits of a string; the fewest are three."""
+
+DIGIT_SPACE: Mapping[str, Any] = {
+    "operations": ("gru", "conv_3", "conv_5", "sep_conv_7"), "activations": ("ReLU", "GELU"), "dropouts": (0.0, 0.2),
+    "skips": ("residual", "none"), "depths": (2, 3, 4), "widths": (64,), "readouts": ("each",), "stride": 2,
+}  # fmt: skip
+PAIR_SPACE: Mapping[str, Any] = {
+    "operations": ("gru", "conv_3"), "activations": ("ReLU",), "dropouts": (0.0, 0.2), "skips": ("residual",),
+    "depths": (1, 2), "widths": (64,), "readouts": ("each",),
+}  # fmt: skip
+TWO_GRU = {"depth": "2", "layer1.operation": "gru", "layer2.operation": "gru"}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is trained.
+
+    Attributes:
+        recipe: of all trainings.
+        flops: of a search.
+        meta_flops: of the meta-training, where there is one.
+        held_out: tasks a seed.
+    """
+
+    recipe: lm.Recipe
+    flops: float
+    meta_flops: float = 0.0
+    held_out: int = 2
+
+
+PLANS: Mapping[str, Plan] = {
+    "digits": Plan(lm.Recipe(epochs=20, learning_rate=5e-3), flops=3e11),
+    "g2p": Plan(lm.Recipe(epochs=20, learning_rate=3e-3), flops=1e11, meta_flops=2e12, held_out=5),
+    "tatoeba": Plan(lm.Recipe(epochs=15, learning_rate=3e-3), flops=2e11, meta_flops=3e12, held_out=3),
+    "numbers": Plan(lm.Recipe(epochs=15, learning_rate=3e-3), flops=2e11, meta_flops=1.2e12, held_out=3),
+    "phrases": Plan(lm.Recipe(epochs=15, learning_rate=3e-3), flops=2e11, meta_flops=1.2e12, held_out=3),
+}
+
+
+def spent(result: lm.SearchResult) -> float:
+    """Training FLOPs, the search counted in."""
+    return float(result.cost.flops + result.training_cost.flops)
+
+
+def fixed(
+    task: lm.Task, space: lm.SearchSpace, labels: Mapping[str, str], plan: Plan, flops: float, seed: int
+) -> lm.SearchResult:
+    """A network that is trained from scratch on train and val, for as many epochs as there are FLOPs."""
+    images = images_an_epoch(len(task.train) + len(task.val or ()), plan.recipe.batch_size)
+    epoch = training_cost(space, complete(space, labels), task.shape, task.way, images=images).flops
+    recipe = replace(plan.recipe, epochs=max(1, round(flops / epoch)))
+    return lm.search(task, space, method=lm.FixedArchitecture(labels), recipe=recipe, seed=seed, progress=False)
+
+
+@dataclass
+class Tally:
+    """The scores and costs of a row's methods, pair by pair."""
+
+    scores: dict[str, list[float]] = field(default_factory=dict)
+    flops: dict[str, list[float]] = field(default_factory=dict)
+    found: dict[str, str] = field(default_factory=dict)
+
+    def add(self, pair: str, results: Mapping[str, tuple[lm.SearchResult, float]]) -> None:
+        """Add one pair's results, each with its score."""
+        for method, (result, score) in results.items():
+            self.scores.setdefault(method, []).append(round(score, 2))
+            self.flops.setdefault(method, []).append(spent(result))
+        self.found[pair] = str(dict(results[SEARCHED][0].architecture))
+        told = ", ".join(f"{method} {score:.1f}" for method, (_, score) in results.items())
+        print(f"  {pair}: {told}; {self.found[pair]}", flush=True)
+
+    def paired(self, problem: str, metric: str, higher: bool, **notes: object) -> Paired:
+        """The comparison."""
+        cost = {method: float(np.mean(flops)) for method, flops in self.flops.items()}
+        return Paired(problem, metric, higher, self.scores, cost, notes={**notes, "found": self.found})
+
+
+def digit_strings(file: Path, tested: int, validated: int, seed: int, features: lm.LogMel, passes: int = 2) -> lm.Task:
+    """Strings of three to seven digits of one speaker each; those of two speakers are for testing and for choosing.
+
+    Args:
+        file: the compact Free Spoken Digit Dataset.
+        tested: the speaker to test with.
+        validated: the speaker to choose by.
+        seed: of what stands in a string.
+        features: what makes inputs; strings that are longer are left out.
+        passes: how often each recording to learn from stands in a string; the others stand in one.
+    """
+    data = read_npz(file, "get the compact Free Spoken Digit Dataset again")
+    clips = [data["audio"][begin:end] for begin, end in pairwise(data["offsets"].tolist())]
+    random = np.random.default_rng(seed)
+    sounds: dict[str, list[np.ndarray]] = {part: [] for part in ("train", "val", "test")}
+    said: dict[str, list[list[int]]] = {part: [] for part in sounds}
+    for speaker in range(len(data["speaker_names"])):
+        part = {tested: "test", validated: "val"}.get(speaker, "train")
+        rows = np.flatnonzero(data["speaker"] == speaker)
+        for _ in range(passes if part == "train" else 1):
+            left = list(random.permutation(rows))
+            while len(left) >= 3:
+                string, left = np.split(left, [min(len(left), int(random.integers(3, LONGEST + 1)))])
+                sound = np.concatenate([clips[row] for row in string])
+                if len(sound) <= features.longest:
+                    sounds[part].append(sound)
+                    said[part].append([int(data["label"][row]) + 1 for row in string])
+
+    def split(part: str) -> lm.Split:
+        targets = torch.zeros(len(said[part]), LONGEST, dtype=torch.int64)
+        for row, digits in zip(targets, said[part], strict=True):
+            row[: len(digits)] = torch.tensor(digits)
+        return lm.Split(features.encode([(sound, RATE) for sound in sounds[part]]), targets)
+
+    names = tuple(map(str, range(10)))
+    return lm.Task(
+        f"digits/{data['speaker_names'][tested]}", way=11, train=split("train"), val=split("val"), test=split("test"),
+        classes=names, preprocessing=features, objective=lm.Transcription(10),
+    )  # fmt: skip
+
+
+def digits(folder: Path, plan: Plan, seeds: Sequence[int]) -> Paired:
+    """Connected digits of speakers that were not heard: searched networks, and two bidirectional GRUs with CTC."""
+    tally, space = Tally(), lm.SequenceSpace(**DIGIT_SPACE)
+    features = lm.LogMel(rate=RATE, bins=40, hop=0.02, steps=200, centre=True)
+    for seed in seeds:
+        for place in range(plan.held_out):
+            tested = (plan.held_out * seed + place) % SPEAKERS
+            task = digit_strings(_file(folder, FSDD), tested, (tested + 1) % SPEAKERS, seed, features)
+            method = lm.EvolvingHalving(estimator=partial(lm.TrainingEstimator, recipe=plan.recipe), incumbent=TWO_GRU)
+            ours = lm.search(
+                task, space, method=method, flops=plan.flops, recipe=plan.recipe, seed=seed, progress=False
+            )
+            results = {
+                SEARCHED: ours,
+                "bidirectional GRU": fixed(task, space, TWO_GRU, plan, spent(ours), seed),
+            }
+            pair = f"{task.id}, seed {seed}"
+            tally.add(pair, {name: (one, 100 * (1 - one.test_score)) for name, one in results.items()})
+    return tally.paired("connected digits, new speakers", "word error rate, %", higher=False)
+
+
+@dataclass(frozen=True)
+class Languages:
+    """Pairs of texts of many languages.
+
+    Attributes:
+        problem: what is asked.
+        train: the languages to meta-train on.
+        test: those that are held out.
+        space: of the networks.
+    """
+
+    problem: str
+    train: PairTasks
+    test: PairTasks
+    space: lm.EncoderDecoderSpace
+
+
+def g2p(folder: Path) -> Languages:
+    """Words to phones: meta-training on the ten languages with 8,000 words, tests on the ten with 800."""
+    pairs = translation_data.g2p(_file(folder, "g2p20.json.gz").parent)
+    few = min(len(parts["train"]) for parts in pairs.values())
+    low = [code for code, parts in sorted(pairs.items()) if len(parts["train"]) == few]
+    letters: dict[str, str] = {}
+    lettered = {code: _lettered(parts, letters) for code, parts in pairs.items()}
+    tokens = lm.Characters(steps=32)
+    train, test = (
+        translation_data.RealPairs("g2p", lettered, subset, tokens, tokens, 0, "exact match", meta_val=[], meta_test=low)
+        for subset in ("train", "test")
+    )
+    return Languages("words to phones, 800 words", train, test, _pair_space(32))
+
+
+def _lettered(parts: Parts, letters: dict[str, str]) -> Parts:
+    """Each phone as one letter of Unicode's private ones, so that a target has as many tokens as phones."""
+
+    def letter(phone: str) -> str:
+        return letters.setdefault(phone, chr(0xE000 + len(letters)))
+
+    return {
+        subset: [TextPair(pair.source, "".join(map(letter, pair.target.split()))) for pair in pairs]
+        for subset, pairs in parts.items()
+    }
+
+
+def tatoeba(folder: Path) -> Languages:
+    """Sentences of many languages to English."""
+    pairs = translation_data.tatoeba(_file(folder, "tatoeba112.json.gz").parent)
+    source, target = lm.Characters(steps=60), lm.BytePairs(size=800, steps=24)
+    train, test = (
+        translation_data.RealPairs("tatoeba", pairs, subset, source, target) for subset in ("train", "test")
+    )
+    return Languages("Tatoeba to English, new languages", train, test, _pair_space(24))
+
+
+def numbers(folder: Path) -> Languages:
+    """Numbers below 1,000 to be spelled out; no file is read."""
+    return Languages("numbers in words, new languages", lm.NumberWords("train"), lm.NumberWords(), _pair_space(80))
+
+
+def phrases(folder: Path) -> Languages:
+    """English dates, measures and names in other languages; no file is read."""
+    train, test = lm.PhrasePairs("train"), lm.PhrasePairs()
+    longest = test.preprocessings[1].steps
+    return Languages("phrases from English, new languages", train, test, _pair_space(longest))
+
+
+def _pair_space(steps: int) -> lm.EncoderDecoderSpace:
+    return lm.EncoderDecoderSpace(
+        lm.SequenceSpace(**PAIR_SPACE), decoders=("gru",), decoder_depths=(1,), decoder_dropouts=(0.0, 0.1, 0.3),
+        crosses=(1,), tied=("yes",), target_steps=steps,
+    )  # fmt: skip
+
+
+LANGUAGES: Mapping[str, Callable[[Path], Languages]] = {
+    "g2p": g2p, "tatoeba": tatoeba, "numbers": numbers, "phrases": phrases,
+}  # fmt: skip
+
+
+def meta_train(languages: Languages, plan: Plan, seed: int, folder: Path) -> tuple[str, float]:
+    """A checkpoint of weights that Reptile learned on the languages to meta-train on, and what it cost."""
+    model = lm.TaskReptile(space=languages.space, inner_steps=20, batch_size=50, flops=plan.meta_flops, seed=seed)
+    data = lm.TrainingTaskDataModule(languages.train, steps_per_epoch=50, seed=seed)
+    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    trainer = lm.Trainer(max_epochs=-1, accelerator="cpu", **quiet)
+    trainer.fit(model, data)
+    path = folder / f"start{seed}.ckpt"
+    trainer.save_checkpoint(path)
+    return str(path), float(model.cost().flops)
+
+
+def texts(name: str, folder: Path, plan: Plan, seeds: Sequence[int]) -> Paired:
+    """Languages that are new: searched networks that begin meta-trained, the same ones from scratch, and a GRU."""
+    languages, tally, paid = LANGUAGES[name](folder), Tally(), []
+    space, wrong = languages.space, languages.test.metric == "exact match"
+    for seed in seeds:
+        with TemporaryDirectory() as kept:
+            start, cost = meta_train(languages, plan, seed, Path(kept))
+            paid.append(cost)
+            for task in _held_out(languages.test, seed, plan.held_out):
+                estimator = partial(lm.TrainingEstimator, recipe=plan.recipe, start=start)
+                method = lm.SuccessiveHalving(estimator=estimator, candidates=4)
+                ours = lm.search(
+                    task, space, method=method, flops=plan.flops, recipe=plan.recipe, seed=seed, progress=False
+                )
+                results = {
+                    SEARCHED: ours,
+                    "the same, not meta-trained": fixed(task, space, ours.architecture, plan, spent(ours), seed),
+                    "GRU with attention": fixed(task, space, TWO_GRU, plan, spent(ours), seed),
+                }
+                score = {method: 100 * one.test_score for method, one in results.items()}
+                shown = {method: 100 - value if wrong else value for method, value in score.items()}
+                pair = f"{task.id}, seed {seed}"
+                tally.add(pair, {method: (one, shown[method]) for method, one in results.items()})
+    metric = "word error rate, %" if wrong else f"{languages.test.metric}, %"
+    return tally.paired(languages.problem, metric, higher=not wrong, meta_flops=paid)
+
+
+def _held_out(tasks: PairTasks, seed: int, number: int) -> Iterator[lm.Task]:
+    """Some of the held-out languages, others for each seed while there are enough."""
+    for place in range(number):
+        yield tasks[(number * seed + place) % len(tasks)]
+
+
+def _file(folder: Path, name: str) -> Path:
+    if not (folder / name).is_file():
+        raise FileNotFoundError(f"{folder} has no {name}")
+    return folder / name
+
+
+ROWS: Mapping[str, Callable[[Path, Plan, Sequence[int]], Paired]] = {
+    "digits": digits, **{name: partial(texts, name) for name in LANGUAGES},
+}  # fmt: skip
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder of the data sets")
+    parser.add_argument("--rows", nargs="+", choices=[*ROWS], default=[*ROWS])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--scale", type=float, default=1.0, help="share of all FLOPs and epochs, to try it out")
+    parser.add_argument("--held-out", type=int, default=None, help="speakers or languages a seed")
+    parser.add_argument("--output", type=Path, default=None)
+    given = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    comparisons = []
+    for name in given.rows:
+        plan = PLANS[name]
+        recipe = replace(plan.recipe, epochs=max(1, round(plan.recipe.epochs * given.scale)))
+        plan = Plan(recipe, plan.flops * given.scale, plan.meta_flops * given.scale, given.held_out or plan.held_out)
+        try:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Trainer|The .*dataloader|.*left out", UserWarning)
+                comparisons.append(measured(partial(ROWS[name], given.data, plan, given.seeds)))
+        except FileNotFoundError as absent:
+            print(f"{name} is left out: {absent}.")
+        if given.output is not None and comparisons:
+            write(given.output, comparisons, given.seeds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+"""What turns a question, and the story that it is asked of, into a series of sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor
+
+from lit_metanas.tasks.inputs import PADDING, Preprocessing, SeriesShape
+from lit_metanas.tasks.questions.question_words import SEPARATOR_SHOWN, Asked, passage_sentences, split_question
+from lit_metanas.tasks.text.words import UNKNOWN, Words, check_range
+
+MOST_SENTENCES_READ = 10_000
+"""Of an example."""
+
+
+@dataclass(frozen=True)
+class QuestionSentences(Preprocessing):
+    r"""Question and story as a series, whose first step is the question; the newest sentence comes next.
+
+    A step says how often each word stands in a sentence, and where: the sum of its places, from 1 / n for the first of n
+    words to 1 for the last. A linear map of both gives any sum of word vectors that are weighed by their place, as the
+    position encoding of Sukhbaatar et al. (2015) is. So networks compare sentences, which are several times fewer
+    than words. Of a story that is too long the oldest sentences are left out.
+
+    Attributes:
+        words: the words that are told apart, and ``steps``, the words of a sentence at most; what is behind them is cut.
+        sentences: of a story at most.
+
+    Raises:
+        ValueError: ``sentences`` is out of its range.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> story = ["Ada runs home.", "Tom sits down.", "Ada sits down."]
+        >>> made = lm.QuestionSentences(lm.Words(least=1, steps=8), sentences=2).fitted(["who sits?", *story])
+        >>> inputs = made.encode([("Who sits?", story), "Who runs?\tAda runs home."])
+        >>> made.show(inputs)
+        ['who sits? | ada sits down. | tom sits down.', 'who runs? | ada runs home.']
+        >>> inputs.shape, made.shape
+        (torch.Size([2, 21, 3]), SeriesShape(features=21, steps=3))
+
+    1. Sukhbaatar, Szlam, Weston, Fergus. End-To-End Memory Networks. NeurIPS 2015.
+    """
+
+    kind: ClassVar[str] = "question sentences"
+    noun: ClassVar[str] = "texts"
+
+    words: Words = field(default_factory=lambda: Words(least=1, steps=32))
+    sentences: int = 32
+
+    def __post_init__(self) -> None:
+        check_range("QuestionSentences", sentences=(self.sentences, 1, MOST_SENTENCES_READ))
+
+    @property
+    def shape(self) -> SeriesShape:
+        """Of one input: two features for each word, and the mask; the question, and the sentences."""
+        return SeriesShape(2 * self._known + 1, self.sentences + 1)
+
+    @property
+    def room(self) -> str:
+        """How much of a story an example holds, in words."""
+        return f"{self.sentences} sentences"
+
+    def fitted(self, texts: Iterable[str]) -> Self:
+        """The same with the vocabulary of some texts, unless it has one."""
+        return replace(self, words=self.words.fitted(texts))
+
+    def encode(self, raw: Sequence[Any]) -> Tensor:
+        """The inputs of questions with what they are asked of, shape ``(n, *shape)``.
+
+        Raises:
+            ValueError: one has no tab between question and passage, or one of these is empty.
+        """
+        pairs = [split_question(one) for one in raw]
+        asked = [Asked(question, told := passage_sentences(passage), len(told), "") for question, passage in pairs]
+        return self.encode_stories(asked)[0]
+
+    def encode_stories(self, asked: Sequence[Asked]) -> tuple[Tensor, int]:
+        """The inputs of questions about stories, shape ``(n, *shape)``, and how many of them lack a part of theirs."""
+        known: dict[str, Tensor] = {}
+
+        def step(text: str) -> Tensor:
+            if text not in known:
+                known[text] = self._step(text)
+            return known[text]
+
+        found = torch.zeros(len(asked), *self.shape)
+        for row, (question, story, seen, _) in zip(found, asked, strict=True):
+            told = [story[at] for at in range(seen - 1, max(-1, seen - 1 - self.sentences), -1)]
+            steps = [step(text) for text in (question, *told)]
+            row[:, : len(steps)] = torch.stack(steps, 1)
+        return found, sum(one.seen > self.sentences for one in asked)
+
+    def show(self, inputs: Tensor) -> list[str]:
+        """Question and sentences, in small letters; a word that stands twice in a sentence is shown at its mean place."""
+        texts = []
+        for row in inputs:
+            sentences = []
+            for step in row[:, : int(row[-1].sum())].T:
+                count, places = step[: self._known], step[self._known : -1]
+                order = sorted(count.nonzero().flatten().tolist(), key=lambda at: float(places[at] / count[at]))
+                tokens = [at + 1 for at in order for _ in range(int(count[at]))]
+                sentences.append(self.words.show(torch.tensor([tokens]))[0])
+            texts.append(f" {SEPARATOR_SHOWN} ".join(sentences))
+        return texts
+
+    def to_plain(self) -> dict[str, Any]:
+        """The numbers and the vocabulary."""
+        return {"words": self.words.to_plain(), "sentences": self.sentences}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
+        """The inverse of ``to_plain``."""
+        words, sentences = plain.get("words"), plain.get("sentences")
+        if not isinstance(words, Mapping) or type(sentences) is not int:
+            raise ValueError("QuestionSentences: the stored preprocessing lacks 'words' or 'sentences'.")
+        return cls(Words.from_plain(words), sentences)
+
+    @property
+    def _known(self) -> int:
+        """Words that are told apart, the unknown one among them."""
+        return self.words.shape.vocabulary - UNKNOWN
+
+    def _step(self, text: str) -> Tensor:
+        """The features of a sentence, shape ``(features,)``."""
+        (tokens,) = self.words.tokens([text])
+        tokens = tokens[tokens != PADDING] - 1
+        found = torch.zeros(self.shape.features)
+        places = torch.arange(1, len(tokens) + 1) / len(tokens)
+        found.index_add_(0, tokens, torch.ones(len(tokens)))
+        found.index_add_(0, tokens + self._known, places)
+        found[-1] = 1.0
+        return found

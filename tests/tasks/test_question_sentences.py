@@ -1,0 +1,88 @@
+"""Questions and what they are asked of as series of sentences."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import lit_metanas as lm
+from lit_metanas.tasks.questions.question_words import Asked
+
+STORY = ["Ada runs home.", "Tom sits down.", "Ada eats."]
+
+
+def made(sentences: int = 4, steps: int = 6) -> lm.QuestionSentences:
+    words = lm.Words(least=1, steps=steps)
+    return lm.QuestionSentences(words, sentences=sentences).fitted(["who sits?", *STORY])
+
+
+def test_features_are_counts_and_places():
+    preprocessing = made()
+    inputs = preprocessing.encode([("Ada? Ada!", STORY[:1])])
+    assert inputs.shape == (1, *preprocessing.shape)
+    known = preprocessing.words.shape.vocabulary - 1
+    (ada, question, home), unknown = ([preprocessing.words.words.index(w) + 1 for w in ("ada", "?", "home")], 0)
+    count, places = inputs[0, :known, 0], inputs[0, known:-1, 0]
+    assert count.nonzero().flatten().tolist() == sorted({ada, question, unknown})
+    assert (count[ada], count[question], count[unknown]) == (2, 1, 1)
+    assert (places[ada], places[question], places[unknown]) == (0.25 + 0.75, 0.5, 1.0)
+    assert inputs[0, known + home, 1] == 0.75
+    assert inputs[0, -1].tolist() == [1, 1, 0, 0, 0]
+
+
+def test_a_linear_map_gives_the_position_encoding():
+    preprocessing, width = made(), 5
+    vectors = torch.randn(preprocessing.words.shape.vocabulary, width, generator=torch.Generator().manual_seed(0))
+    tokens = preprocessing.words.tokens(["tom sits down."])[0]
+    tokens = tokens[tokens != 0]
+    expected = torch.zeros(width)
+    for place, token in enumerate(tokens, 1):
+        for at in range(1, width + 1):
+            share, part = place / len(tokens), at / width
+            expected[at - 1] += ((1 - share) - part * (1 - 2 * share)) * vectors[token, at - 1]
+    step = preprocessing.encode([("tom sits down.", STORY)])[0, :-1, 0]
+    parts = torch.arange(1, width + 1) / width
+    weight = torch.cat([vectors[1:] * (1 - parts), vectors[1:] * (2 * parts - 1)])
+    torch.testing.assert_close(step @ weight, expected)
+
+
+def test_the_newest_sentences_are_kept():
+    preprocessing = made(sentences=2)
+    found, cut = preprocessing.encode_stories(
+        [Asked("Who sits?", STORY, 3, "Tom"), Asked("Who sits?", STORY, 2, "Tom"), Asked("Who sits?", STORY, 1, "?")]
+    )
+    shown = ["who sits? | ada eats. | tom sits down.", "who sits? | tom sits down. | ada runs home."]
+    assert preprocessing.show(found) == [*shown, "who sits? | ada runs home."]
+    assert cut == 1
+    assert made(steps=2).show(made(steps=2).encode([("Who sits?", STORY[:1])])) == ["who sits | ada runs"]
+
+
+def test_it_comes_back_from_plain_values():
+    assert lm.QuestionSentences.from_plain(made().to_plain()) == made()
+    with pytest.raises(ValueError, match="lacks 'words' or 'sentences'"):
+        lm.QuestionSentences.from_plain({"words": made().words.to_plain()})
+    with pytest.raises(ValueError, match="QuestionSentences: sentences = 0 must be a whole number, from 1 to 10000"):
+        lm.QuestionSentences(sentences=0)
+
+
+def test_a_network_reads_stories_sentence_by_sentence():
+    stories = lm.Stories(types=["motives"], tasks=1, train=100, val=20, test=50, preprocessing=lm.QuestionSentences())
+    task = stories[0]
+    assert task.shape == stories.preprocessing.shape
+    space = lm.SequenceSpace(
+        operations=("identity",), depths=(1,), dropouts=(0.0,), widths=(16,), readouts=("hops_1",), skips=("residual",)
+    )
+    recipe = lm.Recipe(epochs=20)
+    result = lm.search(task, space, queries=1, flops=1e10, recipe=recipe, seed=0, progress=False)
+    assert result.test_accuracy > 0.9
+    story = "Ada feels hungry. Ada runs to the bakery."
+    assert result.predict([("why did Ada go to the bakery?", story)]) == ["hungry"]
+
+
+def test_stories_that_do_not_fit_are_told(tmp_path):
+    lines = [f"{n + 1} Ada waits." for n in range(5)] + ["6 Where is Ada?\thome"]
+    for part, last in (("train", "away"), ("test", "home")):
+        other = ["1 Ada sits.", f"2 Where is Ada?\t{last}"]
+        (tmp_path / f"long_{part}.txt").write_text("\n".join([*lines, *other, *other]))
+    with pytest.warns(UserWarning, match=r"2 questions of '.*' have stories of more than 4 sentences: the sentences"):
+        lm.BabiTask(str(tmp_path / "long_train.txt"), preprocessing=made(), val=0.3)[0]
