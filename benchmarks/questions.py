@@ -1,7 +1,10 @@
 """Questions about stories and passages: baselines, and networks that a search finds, on real data.
 
     python benchmarks/questions.py --data FOLDER
-    python benchmarks/questions.py --data FOLDER --search --tasks qa1 qa6 --seeds 0 1 --flops 2e11
+    python benchmarks/questions.py --data FOLDER --search --seeds 0 1 2 --output FILE.json
+
+Searched networks of bAbI read stories sentence by sentence, and so do two fixed ones, which get the same recipe and
+training FLOPs, the search counted in.
 
 The folder holds ``babi20.json.gz`` (bAbI 1.2, 1,000 training questions a task) and ``xquad12.json.gz`` (XQuAD, passages
 of SQuAD in 12 languages, see ``--languages``). Both are written in their published formats to a temporary
@@ -15,28 +18,37 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import resource
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import mean
 from tempfile import TemporaryDirectory
+from time import process_time
 from typing import Any
 
 import torch
 from equal_flops import logistic_regression
 from figure import Figure, show, write
+from paired import SEARCHED, Paired
 from torch import Tensor
 from torchmetrics.functional.text import squad
 
 import lit_metanas as lm
+from lit_metanas.records.statistics import t_interval
+from lit_metanas.searchers.mutation import complete
 from lit_metanas.tasks.questions.question_words import passage_sentences
 from lit_metanas.tasks.questions.squad import PassageQuestion
 from lit_metanas.tasks.text.words import split_words
+from lit_metanas.training.child import images_an_epoch, training_cost
 
 BABI, XQUAD = "babi20.json.gz", "xquad12.json.gz"
 SOLVED = 95.0
 """Per cent of the test questions, as Weston et al. (2015) have it."""
+TARGET = 70.0
+"""Mean accuracy of the searched networks in per cent. LSTMs get 49 (Weston et al. 2015)."""
 
 SPACE: Mapping[str, Any] = {
     "operations": ("conv_3", "conv_5", "gated_linear", "attention_4", "gru"),
@@ -46,6 +58,18 @@ SPACE: Mapping[str, Any] = {
     "depths": (1, 2, 3),
     "widths": (32,),
 }
+
+
+STORY_SPACE: Mapping[str, Any] = {
+    "operations": ("identity", "gated_linear", "conv_3", "attention_4", "gru"), "activations": ("ReLU",),
+    "dropouts": (0.0, 0.2), "skips": ("residual",), "depths": (1, 2), "widths": (32,), "positions": "learned",
+    "readouts": ("mean", "last", "hops_1", "hops_2", "hops_3"),
+}  # fmt: skip
+FIXED: Mapping[str, Mapping[str, str]] = {
+    "GRU": {"depth": "2", "operation": "gru", "readout": "mean"},
+    "transformer": {"depth": "2", "operation": "attention_4", "readout": "mean"},
+}
+RECIPE = lm.Recipe(batch_size=32, learning_rate=5e-3)
 
 
 def write_babi(file: Path, folder: Path) -> None:
@@ -125,8 +149,17 @@ def _bags(inputs: Tensor, vocabulary: int) -> Tensor:
 
 def searched(task: lm.Task, space: lm.SequenceSpace, seed: int, flops: float, epochs: int) -> lm.SearchResult:
     """The network that successive halving finds within a budget of training FLOPs, trained on train and val."""
-    recipe = lm.Recipe(epochs=epochs, learning_rate=5e-3)
+    recipe = replace(RECIPE, epochs=epochs)
     return lm.search(task, space, flops=flops, recipe=recipe, seed=seed, progress=False)
+
+
+def fixed(task: lm.Task, space: lm.SequenceSpace, labels: Mapping[str, str], seed: int, flops: float) -> float:
+    """Test accuracy in per cent of a network that is trained for as many epochs as there are FLOPs."""
+    images = images_an_epoch(len(_learned(task)), RECIPE.batch_size)
+    epoch = training_cost(space, complete(space, labels), task.shape, task.way, images=images).flops
+    recipe = replace(RECIPE, epochs=max(1, round(flops / epoch)))
+    found = lm.search(task, space, method=lm.FixedArchitecture(labels), recipe=recipe, seed=seed, progress=False)
+    return 100 * found.test_accuracy
 
 
 def texts_of(asked: Sequence[PassageQuestion], answers: Sequence[str]) -> tuple[float, float]:
@@ -150,31 +183,57 @@ def likest_sentence(asked: PassageQuestion) -> str:
 
 def babi_figures(folder: Path, options: argparse.Namespace) -> list[Figure]:
     """What baselines and searched networks get on the chosen tasks."""
-    preprocessing = lm.QuestionWords(lm.Words(least=1, steps=options.steps))
-    tasks = lm.BabiFolder(str(folder), preprocessing=preprocessing)
+    tasks = lm.BabiFolder(str(folder), preprocessing=lm.QuestionWords(lm.Words(least=1, steps=options.steps)))
     absent = set(options.tasks or ()) - set(tasks.types)
     if absent:
         raise ValueError(f"bAbI has no task '{min(absent)}': it has {', '.join(tasks.types)}.")
     chosen = [index for index, name in enumerate(tasks.types) if name in (options.tasks or tasks.types)]
-    space = lm.SequenceSpace(**SPACE, readouts=("mean", "max", "attention", "last"))
-    rows: dict[str, list[float]] = {}
-    figures = []
+    told = lm.BabiFolder(str(folder), preprocessing=lm.QuestionSentences(sentences=options.sentences))
+    rows: dict[str, list[list[float]]] = {}
+    figures, flops = [], []
     for index in chosen:
         task = tasks[index]
         found = {"majority": [majority(task)], "bag of words": [bag_of_words(task)]}
-        if options.search:
-            results = [searched(task, space, seed, options.flops, options.epochs) for seed in options.seeds]
-            found["searched"] = [100 * result.test_accuracy for result in results]
-            print(f"{task.id}: {', '.join(str(dict(result.architecture)) for result in results)}", flush=True)
+        for seed in options.seeds if options.search else ():
+            accuracies, spent = compared(told[index], seed, options)
+            flops.append(spent)
+            for way, accuracy in accuracies.items():
+                found.setdefault(way, []).append(accuracy)
         for way, values in found.items():
-            rows.setdefault(way, []).append(mean(values))
+            rows.setdefault(way, []).append(values)
             spread = (min(values), max(values)) if len(values) > 1 else None
             figures.append(Figure(f"{task.id}, {way}", mean(values), "%", spread=spread))
             print(f"{task.id:5} {way:13} {mean(values):5.1f} %", flush=True)
     for way, values in rows.items():
-        figures.append(Figure(f"mean of {len(values)} tasks, {way}", mean(values), "%"))
-        figures.append(Figure(f"tasks of at least {SOLVED:g} %, {way}", sum(value >= SOLVED for value in values)))
+        solved = sum(mean(each) >= SOLVED for each in values)
+        target = TARGET if way == SEARCHED and len(chosen) > 1 else None
+        figures.append(Figure(f"mean of {len(values)} tasks, {way}", mean(map(mean, values)), "%", target))
+        figures.append(Figure(f"tasks of at least {SOLVED:g} %, {way}", solved))
+    if options.search:
+        scores = {way: [mean(seeds) for seeds in zip(*values, strict=True)] for way, values in rows.items()}
+        paired = Paired(f"bAbI, mean of {len(chosen)} tasks", "accuracy, %", higher=True, scores=scores)
+        print("\n".join(paired.lines()), flush=True)
+        for way in scores if len(options.seeds) > 1 else ():
+            own = t_interval(scores[way]) if len(scores[way]) > 1 else None
+            better = paired.difference(way) if way != SEARCHED else None
+            for name, interval in ((f"mean, {way}, 95 %", own), (f"searched better than {way}, 95 %", better)):
+                if interval is not None:
+                    ends = (interval.mean - interval.half, interval.mean + interval.half)
+                    figures.append(Figure(name, interval.mean, "points", spread=ends))
+        figures.append(Figure("training FLOPs of a network, its search counted in", mean(flops)))
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        figures += [Figure("peak memory", peak, "MB"), Figure("CPU time", process_time(), "s")]
     return figures
+
+
+def compared(task: lm.Task, seed: int, options: argparse.Namespace) -> tuple[dict[str, float], float]:
+    """Test accuracies in per cent of the searched network and of the fixed ones, and the FLOPs that each has had."""
+    space = lm.SequenceSpace(**STORY_SPACE)
+    ours = searched(task, space, seed, options.flops, options.epochs)
+    print(f"{task.id}, seed {seed}: {dict(ours.architecture)}", flush=True)
+    flops = float(ours.cost.flops + ours.training_cost.flops)
+    accuracies = {way: fixed(task, space, labels, seed, flops) for way, labels in FIXED.items()}
+    return {SEARCHED: 100 * ours.test_accuracy, **accuracies}, flops
 
 
 def xquad_figures(path: Path, options: argparse.Namespace) -> list[Figure]:
@@ -209,7 +268,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--search", action="store_true", help="search networks, too")
     parser.add_argument("--flops", type=float, default=2e11, help="training FLOPs of a search")
     parser.add_argument("--epochs", type=int, default=30, help="of a full training")
-    parser.add_argument("--steps", type=int, default=128, help="words of a question with its story")
+    parser.add_argument("--sentences", type=int, default=32, help="of a story, for networks")
+    parser.add_argument("--steps", type=int, default=128, help="words of a question with its story, for baselines")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--output", type=Path, default=None)
     options = parser.parse_args(arguments)

@@ -7,8 +7,8 @@ The folder holds ``fsdd_8k_int16.npz``, ``g2p20.json.gz`` and ``tatoeba112.json.
 
 All networks of a row have one trainer and one recipe but for the number of epochs: the searched one is trained as the
 recipe says, and the others for as many epochs as have the same training FLOPs, the search counted in. Networks of pairs
-of texts begin with what Reptile learned on other languages. That is paid for once, whatever the number of new languages,
-and told apart. Scores are pairs: of a seed and a speaker, or a language, that nothing was learned of.
+of texts begin with what Reptile learned on other languages, which is paid for once, however many new ones
+there are, and told apart. Scores are in pairs: each is of a seed and a speaker, or a language, that nothing was learned of.
 """
 
 from __future__ import annotations
@@ -203,7 +203,9 @@ def g2p(folder: Path) -> Languages:
     lettered = {code: _lettered(parts, letters) for code, parts in pairs.items()}
     tokens = lm.Characters(steps=32)
     train, test = (
-        translation_data.RealPairs("g2p", lettered, subset, tokens, tokens, 0, "exact match", meta_val=[], meta_test=low)
+        translation_data.RealPairs(
+            "g2p", lettered, subset, tokens, tokens, 0, "exact match", meta_val=[], meta_test=low
+        )
         for subset in ("train", "test")
     )
     return Languages("words to phones, 800 words", train, test, _pair_space(32))
@@ -225,9 +227,7 @@ def tatoeba(folder: Path) -> Languages:
     """Sentences of many languages to English."""
     pairs = translation_data.tatoeba(_file(folder, "tatoeba112.json.gz").parent)
     source, target = lm.Characters(steps=60), lm.BytePairs(size=800, steps=24)
-    train, test = (
-        translation_data.RealPairs("tatoeba", pairs, subset, source, target) for subset in ("train", "test")
-    )
+    train, test = (translation_data.RealPairs("tatoeba", pairs, subset, source, target) for subset in ("train", "test"))
     return Languages("Tatoeba to English, new languages", train, test, _pair_space(24))
 
 

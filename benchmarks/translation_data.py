@@ -26,7 +26,7 @@ from torchmetrics.functional.text import chrf_score, word_error_rate
 
 from lit_metanas.io.files import replacing
 from lit_metanas.tasks import Characters, NumberWords, PhrasePairs
-from lit_metanas.tasks.source import SUBSETS, Subset
+from lit_metanas.tasks.source import Subset
 from lit_metanas.tasks.text.words import TextPreprocessing, split_words
 from lit_metanas.tasks.translation.pair_tasks import PairTasks, meta_subsets
 from lit_metanas.tasks.translation.text_pairs import Parts, TextPair, TextShares, distinct_pairs

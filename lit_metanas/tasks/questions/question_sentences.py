@@ -21,13 +21,13 @@ MOST_SENTENCES_READ = 10_000
 class QuestionSentences(Preprocessing):
     r"""Question and story as a series, whose first step is the question; the newest sentence comes next.
 
-    A step says how often each word stands in a sentence, and where: the sum of its places, from 1 / n for the first of n
-    words to 1 for the last. A linear map of both gives any sum of word vectors that are weighed by their place, as the
+    A step says how often each word stands in a sentence, and where: the sum of its places, from 1 / n for the first of
+    n words to 1 for the last. A linear map of both gives a sum of word vectors that are weighed by their places, as the
     position encoding of Sukhbaatar et al. (2015) is. So networks compare sentences, which are several times fewer
     than words. Of a story that is too long the oldest sentences are left out.
 
     Attributes:
-        words: the words that are told apart, and ``steps``, the words of a sentence at most; what is behind them is cut.
+        words: the words that are told apart, and ``steps``, the words of a sentence at most.
         sentences: of a story at most.
 
     Raises:
@@ -96,7 +96,7 @@ class QuestionSentences(Preprocessing):
         return found, sum(one.seen > self.sentences for one in asked)
 
     def show(self, inputs: Tensor) -> list[str]:
-        """Question and sentences, in small letters; a word that stands twice in a sentence is shown at its mean place."""
+        """Question and sentences, in small letters; what stands twice in a sentence is shown at its mean place."""
         texts = []
         for row in inputs:
             sentences = []
