@@ -8,7 +8,7 @@ The folder holds ``fsdd_8k_int16.npz``, ``g2p20.json.gz`` and ``tatoeba112.json.
 All networks of a row have one trainer and one recipe but for the number of epochs: the searched one is trained as the
 recipe says, and the others for as many epochs as have the same training FLOPs, the search counted in. Networks of pairs
 of texts begin with what Reptile learned on other languages, which is paid for once, however many new ones
-there are, and told apart. Scores are in pairs: each is of a seed and a speaker, or a language, that nothing was learned of.
+there are, and told apart. Scores are in pairs: each is of a seed and a speaker, or a language, that is new.
 """
 
 from __future__ import annotations
