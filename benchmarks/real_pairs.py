@@ -3,7 +3,7 @@
     python benchmarks/real_pairs.py --data FOLDER --rows digits g2p tatoeba --seeds 0 1 2 --output FILE.json
 
 The folder holds ``fsdd_8k_int16.npz``, ``g2p20.json.gz`` and ``tatoeba112.json.gz``, as ``speech.py`` and
-``translation_data.py`` describe them; ``numbers`` and ``phrases`` are embedded. What is absent is left out and named.
+``translation_data.py`` describe them; ``numbers`` are embedded. What is absent is left out and named.
 
 All networks of a row have one trainer and one recipe but for the number of epochs: the searched one is trained as the
 recipe says, and the others for as many epochs as have the same training FLOPs, the search counted in. Networks of pairs
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import argparse
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import pairwise
@@ -59,7 +59,7 @@ class Plan:
         recipe: of all trainings.
         flops: of a search.
         meta_flops: of the meta-training, where there is one.
-        held_out: tasks a seed.
+        held_out: speakers or languages a seed.
     """
 
     recipe: lm.Recipe
@@ -68,13 +68,54 @@ class Plan:
     held_out: int = 2
 
 
+TEXT_RECIPE = lm.Recipe(epochs=10, learning_rate=1e-2)
 PLANS: Mapping[str, Plan] = {
-    "digits": Plan(lm.Recipe(epochs=20, learning_rate=5e-3), flops=3e11),
-    "g2p": Plan(lm.Recipe(epochs=20, learning_rate=3e-3), flops=1e11, meta_flops=2e12, held_out=5),
-    "tatoeba": Plan(lm.Recipe(epochs=15, learning_rate=3e-3), flops=2e11, meta_flops=3e12, held_out=3),
-    "numbers": Plan(lm.Recipe(epochs=15, learning_rate=3e-3), flops=2e11, meta_flops=1.2e12, held_out=3),
-    "phrases": Plan(lm.Recipe(epochs=15, learning_rate=3e-3), flops=2e11, meta_flops=1.2e12, held_out=3),
+    "digits": Plan(lm.Recipe(epochs=12, learning_rate=5e-3), flops=1e11),
+    "g2p": Plan(TEXT_RECIPE, flops=6e10, meta_flops=1.5e12, held_out=4),
+    "tatoeba": Plan(TEXT_RECIPE, flops=6e10, meta_flops=1.5e12, held_out=3),
+    "numbers": Plan(TEXT_RECIPE, flops=6e10, meta_flops=1.2e12, held_out=3),
 }
+
+
+@dataclass
+class Tally:
+    """The scores and costs of a row's methods, pair by pair."""
+
+    space: lm.SearchSpace
+    plan: Plan
+    wrong: bool
+    scores: dict[str, list[float]] = field(default_factory=dict)
+    flops: dict[str, list[float]] = field(default_factory=dict)
+    found: dict[str, str] = field(default_factory=dict)
+
+    def add(self, task: lm.Task, method: lm.Searcher, seed: int, gru: str, same: str | None = None) -> None:
+        """Search a network for a task, and train others from scratch with the FLOPs that it has had.
+
+        Args:
+            task: the task.
+            method: of the search.
+            seed: of all trainings.
+            gru: the name of the fixed network.
+            same: that of the searched one if it is trained from scratch, too.
+        """
+        recipe, flops = self.plan.recipe, self.plan.flops
+        ours = lm.search(task, self.space, method=method, flops=flops, recipe=recipe, seed=seed, progress=False)
+        others = ({} if same is None else {same: ours.architecture}) | {gru: TWO_GRU}
+        whole = spent(ours)
+        results = {name: fixed(task, self.space, labels, recipe, whole, seed) for name, labels in others.items()}
+        pair = f"{task.id}, seed {seed}"
+        self.found[pair] = str(dict(ours.architecture))
+        for name, result in {SEARCHED: ours, **results}.items():
+            score = 100 * (1 - result.test_score if self.wrong else result.test_score)
+            self.scores.setdefault(name, []).append(round(score, 2))
+            self.flops.setdefault(name, []).append(spent(result))
+        told = ", ".join(f"{name} {scores[-1]:.1f}" for name, scores in self.scores.items())
+        print(f"  {pair}: {told}; {self.found[pair]}", flush=True)
+
+    def paired(self, problem: str, metric: str, **notes: object) -> Paired:
+        """The comparison."""
+        cost = {name: float(np.mean(flops)) for name, flops in self.flops.items()}
+        return Paired(problem, f"{metric}, %", not self.wrong, self.scores, cost, notes={**notes, "found": self.found})
 
 
 def spent(result: lm.SearchResult) -> float:
@@ -83,36 +124,13 @@ def spent(result: lm.SearchResult) -> float:
 
 
 def fixed(
-    task: lm.Task, space: lm.SearchSpace, labels: Mapping[str, str], plan: Plan, flops: float, seed: int
+    task: lm.Task, space: lm.SearchSpace, labels: Mapping[str, str], recipe: lm.Recipe, flops: float, seed: int
 ) -> lm.SearchResult:
     """A network that is trained from scratch on train and val, for as many epochs as there are FLOPs."""
-    images = images_an_epoch(len(task.train) + len(task.val or ()), plan.recipe.batch_size)
+    images = images_an_epoch(len(task.train) + len(task.val or ()), recipe.batch_size)
     epoch = training_cost(space, complete(space, labels), task.shape, task.way, images=images).flops
-    recipe = replace(plan.recipe, epochs=max(1, round(flops / epoch)))
+    recipe = replace(recipe, epochs=max(1, round(flops / epoch)))
     return lm.search(task, space, method=lm.FixedArchitecture(labels), recipe=recipe, seed=seed, progress=False)
-
-
-@dataclass
-class Tally:
-    """The scores and costs of a row's methods, pair by pair."""
-
-    scores: dict[str, list[float]] = field(default_factory=dict)
-    flops: dict[str, list[float]] = field(default_factory=dict)
-    found: dict[str, str] = field(default_factory=dict)
-
-    def add(self, pair: str, results: Mapping[str, tuple[lm.SearchResult, float]]) -> None:
-        """Add one pair's results, each with its score."""
-        for method, (result, score) in results.items():
-            self.scores.setdefault(method, []).append(round(score, 2))
-            self.flops.setdefault(method, []).append(spent(result))
-        self.found[pair] = str(dict(results[SEARCHED][0].architecture))
-        told = ", ".join(f"{method} {score:.1f}" for method, (_, score) in results.items())
-        print(f"  {pair}: {told}; {self.found[pair]}", flush=True)
-
-    def paired(self, problem: str, metric: str, higher: bool, **notes: object) -> Paired:
-        """The comparison."""
-        cost = {method: float(np.mean(flops)) for method, flops in self.flops.items()}
-        return Paired(problem, metric, higher, self.scores, cost, notes={**notes, "found": self.found})
 
 
 def digit_strings(file: Path, tested: int, validated: int, seed: int, features: lm.LogMel, passes: int = 2) -> lm.Task:
@@ -158,23 +176,15 @@ def digit_strings(file: Path, tested: int, validated: int, seed: int, features: 
 
 def digits(folder: Path, plan: Plan, seeds: Sequence[int]) -> Paired:
     """Connected digits of speakers that were not heard: searched networks, and two bidirectional GRUs with CTC."""
-    tally, space = Tally(), lm.SequenceSpace(**DIGIT_SPACE)
-    features = lm.LogMel(rate=RATE, bins=40, hop=0.02, steps=200, centre=True)
+    tally = Tally(lm.SequenceSpace(**DIGIT_SPACE), plan, wrong=True)
+    features = lm.LogMel(rate=RATE, hop=0.02, steps=200, centre=True)
+    method = lm.EvolvingHalving(estimator=partial(lm.TrainingEstimator, recipe=plan.recipe), incumbent=TWO_GRU)
     for seed in seeds:
         for place in range(plan.held_out):
             tested = (plan.held_out * seed + place) % SPEAKERS
             task = digit_strings(_file(folder, FSDD), tested, (tested + 1) % SPEAKERS, seed, features)
-            method = lm.EvolvingHalving(estimator=partial(lm.TrainingEstimator, recipe=plan.recipe), incumbent=TWO_GRU)
-            ours = lm.search(
-                task, space, method=method, flops=plan.flops, recipe=plan.recipe, seed=seed, progress=False
-            )
-            results = {
-                SEARCHED: ours,
-                "bidirectional GRU": fixed(task, space, TWO_GRU, plan, spent(ours), seed),
-            }
-            pair = f"{task.id}, seed {seed}"
-            tally.add(pair, {name: (one, 100 * (1 - one.test_score)) for name, one in results.items()})
-    return tally.paired("connected digits, new speakers", "word error rate, %", higher=False)
+            tally.add(task, method, seed, "bidirectional GRU")
+    return tally.paired("connected digits, new speakers", "word error rate")
 
 
 @dataclass(frozen=True)
@@ -236,13 +246,6 @@ def numbers(folder: Path) -> Languages:
     return Languages("numbers in words, new languages", lm.NumberWords("train"), lm.NumberWords(), _pair_space(80))
 
 
-def phrases(folder: Path) -> Languages:
-    """English dates, measures and names in other languages; no file is read."""
-    train, test = lm.PhrasePairs("train"), lm.PhrasePairs()
-    longest = test.preprocessings[1].steps
-    return Languages("phrases from English, new languages", train, test, _pair_space(longest))
-
-
 def _pair_space(steps: int) -> lm.EncoderDecoderSpace:
     return lm.EncoderDecoderSpace(
         lm.SequenceSpace(**PAIR_SPACE), decoders=("gru",), decoder_depths=(1,), decoder_dropouts=(0.0, 0.1, 0.3),
@@ -251,7 +254,7 @@ def _pair_space(steps: int) -> lm.EncoderDecoderSpace:
 
 
 LANGUAGES: Mapping[str, Callable[[Path], Languages]] = {
-    "g2p": g2p, "tatoeba": tatoeba, "numbers": numbers, "phrases": phrases,
+    "g2p": g2p, "tatoeba": tatoeba, "numbers": numbers,
 }  # fmt: skip
 
 
@@ -268,36 +271,20 @@ def meta_train(languages: Languages, plan: Plan, seed: int, folder: Path) -> tup
 
 
 def texts(name: str, folder: Path, plan: Plan, seeds: Sequence[int]) -> Paired:
-    """Languages that are new: searched networks that begin meta-trained, the same ones from scratch, and a GRU."""
-    languages, tally, paid = LANGUAGES[name](folder), Tally(), []
-    space, wrong = languages.space, languages.test.metric == "exact match"
+    """New languages, others for each seed: searched networks that begin meta-trained, and others from scratch."""
+    languages, paid = LANGUAGES[name](folder), []
+    metric = languages.test.metric
+    tally = Tally(languages.space, plan, wrong=metric == "exact match")
     for seed in seeds:
         with TemporaryDirectory() as kept:
             start, cost = meta_train(languages, plan, seed, Path(kept))
             paid.append(cost)
-            for task in _held_out(languages.test, seed, plan.held_out):
-                estimator = partial(lm.TrainingEstimator, recipe=plan.recipe, start=start)
-                method = lm.SuccessiveHalving(estimator=estimator, candidates=4)
-                ours = lm.search(
-                    task, space, method=method, flops=plan.flops, recipe=plan.recipe, seed=seed, progress=False
-                )
-                results = {
-                    SEARCHED: ours,
-                    "the same, not meta-trained": fixed(task, space, ours.architecture, plan, spent(ours), seed),
-                    "GRU with attention": fixed(task, space, TWO_GRU, plan, spent(ours), seed),
-                }
-                score = {method: 100 * one.test_score for method, one in results.items()}
-                shown = {method: 100 - value if wrong else value for method, value in score.items()}
-                pair = f"{task.id}, seed {seed}"
-                tally.add(pair, {method: (one, shown[method]) for method, one in results.items()})
-    metric = "word error rate, %" if wrong else f"{languages.test.metric}, %"
-    return tally.paired(languages.problem, metric, higher=not wrong, meta_flops=paid)
-
-
-def _held_out(tasks: PairTasks, seed: int, number: int) -> Iterator[lm.Task]:
-    """Some of the held-out languages, others for each seed while there are enough."""
-    for place in range(number):
-        yield tasks[(number * seed + place) % len(tasks)]
+            estimator = partial(lm.TrainingEstimator, recipe=plan.recipe, start=start)
+            method = lm.SuccessiveHalving(estimator=estimator, candidates=4)
+            for place in range(plan.held_out):
+                task = languages.test[(plan.held_out * seed + place) % len(languages.test)]
+                tally.add(task, method, seed, "GRU with attention", "the same, not meta-trained")
+    return tally.paired(languages.problem, "word error rate" if tally.wrong else metric, meta_flops=paid)
 
 
 def _file(folder: Path, name: str) -> Path:
@@ -325,7 +312,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name in given.rows:
         plan = PLANS[name]
         recipe = replace(plan.recipe, epochs=max(1, round(plan.recipe.epochs * given.scale)))
-        plan = Plan(recipe, plan.flops * given.scale, plan.meta_flops * given.scale, given.held_out or plan.held_out)
+        held_out = plan.held_out if given.held_out is None else given.held_out
+        plan = Plan(recipe, plan.flops * given.scale, plan.meta_flops * given.scale, held_out)
         try:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "Trainer|The .*dataloader|.*left out", UserWarning)

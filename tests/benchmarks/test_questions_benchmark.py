@@ -70,13 +70,20 @@ def test_baselines_are_those_that_they_say(module, data, tmp_path):
 
 def test_a_run_prints_means_and_answers_as_texts(module, data, tmp_path, capsys):
     output = tmp_path / "figures.json"
-    given = ["--search", "--flops", "2e7", "--epochs", "2", "--steps", "16", "--tasks", "qa2", "--output", str(output)]
-    module.main(["--data", str(data), *given])
-    assert "qa2   majority" in capsys.readouterr().out
+    given = ["--search", "--flops", "5e7", "--epochs", "1", "--steps", "16", "--sentences", "4", "--tasks", "qa2"]
+    module.main(["--data", str(data), *given, "--seeds", "0", "1", "--output", str(output)])
+    told = capsys.readouterr().out
+    assert "qa2   majority" in told
+    assert "searched better by" in told
     found = {figure["name"]: figure["value"] for figure in json.loads(output.read_text())["figures"]}
     assert "qa1, majority" not in found
     assert found["mean of 1 tasks, majority"] == found["qa2, majority"]
     assert 0 <= found["qa2, searched"] <= 100
+    for way in module.FIXED:
+        assert found[f"searched better than {way}, 95 %"] == pytest.approx(
+            found["qa2, searched"] - found[f"qa2, {way}"]
+        )
+    assert found["training FLOPs of a network, its search counted in"] > 5e6
     assert found["xquad.en, the true words, exact match"] == 100
     assert found["xquad.en, the whole passage, exact match"] == 0
     assert 0 < found["xquad.en, the whole passage, F1"] < 50

@@ -71,16 +71,16 @@ def test_phones_become_letters(module, folder):
 
 def test_others_get_the_flops_of_the_searched_network(module, folder):
     languages = module.g2p(folder)
-    task, plan = languages.test[0], module.Plan(lm.Recipe(epochs=2, batch_size=10), 1e8)
-    found = module.fixed(task, languages.space, module.TWO_GRU, plan, 3e8, 0)
+    task, recipe = languages.test[0], lm.Recipe(epochs=2, batch_size=10)
+    found = module.fixed(task, languages.space, module.TWO_GRU, recipe, 2e9, 0)
     epoch = 3 * found.flops * 40
-    assert found.recipe.epochs == round(3e8 / epoch) > 2
+    assert found.recipe.epochs == round(2e9 / epoch) > 2
     assert module.spent(found) == found.recipe.epochs * epoch
 
 
 def test_each_row_is_measured(module, folder, capsys):
     output = folder / "found.json"
-    given = ["--data", str(folder), "--seeds", "0", "1", "--held-out", "1", "--scale", "1e-3", "--output", str(output)]
+    given = ["--data", str(folder), "--seeds", "0", "1", "--held-out", "1", "--scale", "2e-2", "--output", str(output)]
     module.main(["--rows", "digits", "g2p", "tatoeba", *given])
     document = json.loads(output.read_text())
     told = {row["problem"]: row for row in document["comparisons"]}

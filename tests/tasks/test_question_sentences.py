@@ -68,15 +68,16 @@ def test_it_comes_back_from_plain_values():
 def test_a_network_reads_stories_sentence_by_sentence():
     stories = lm.Stories(types=["motives"], tasks=1, train=100, val=20, test=50, preprocessing=lm.QuestionSentences())
     task = stories[0]
-    assert task.shape == stories.preprocessing.shape
+    assert task.shape == stories.shape == stories.preprocessing.shape
     space = lm.SequenceSpace(
         operations=("identity",), depths=(1,), dropouts=(0.0,), widths=(16,), readouts=("hops_1",), skips=("residual",)
     )
-    recipe = lm.Recipe(epochs=20)
+    recipe = lm.Recipe(epochs=5)
     result = lm.search(task, space, queries=1, flops=1e10, recipe=recipe, seed=0, progress=False)
     assert result.test_accuracy > 0.9
     story = "Ada feels hungry. Ada runs to the bakery."
-    assert result.predict([("why did Ada go to the bakery?", story)]) == ["hungry"]
+    (shares,) = result.predict([("why did Ada go to the bakery?", story)])
+    assert max(shares, key=shares.get) == "hungry"
 
 
 def test_stories_that_do_not_fit_are_told(tmp_path):
