@@ -71,9 +71,9 @@ class Plan:
 TEXT_RECIPE = lm.Recipe(epochs=10, learning_rate=1e-2)
 PLANS: Mapping[str, Plan] = {
     "digits": Plan(lm.Recipe(epochs=12, learning_rate=5e-3), flops=1e11),
-    "g2p": Plan(TEXT_RECIPE, flops=6e10, meta_flops=1.5e12, held_out=4),
-    "tatoeba": Plan(TEXT_RECIPE, flops=6e10, meta_flops=1.5e12, held_out=3),
-    "numbers": Plan(TEXT_RECIPE, flops=6e10, meta_flops=1.2e12, held_out=3),
+    "g2p": Plan(TEXT_RECIPE, flops=6e10, meta_flops=1e12, held_out=3),
+    "tatoeba": Plan(TEXT_RECIPE, flops=6e10, meta_flops=1e12),
+    "numbers": Plan(TEXT_RECIPE, flops=6e10, meta_flops=8e11),
 }
 
 
