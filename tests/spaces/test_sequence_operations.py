@@ -157,8 +157,8 @@ def test_a_question_looks_up_the_other_steps(inputs, hops, positions):
                 for step in range(1, length):
                     row = inputs[example, :, step]
                     at = [0 if places is None else places[step] for places in (layer.key_places, layer.value_places)]
-                    scores.append(asked @ key.weight @ (row + at[0]) / WIDTH**0.5)
-                    values.append(value.weight @ (row + at[1]))
+                    scores.append(asked @ key @ (row + at[0]) / WIDTH**0.5)
+                    values.append(value @ (row + at[1]))
                 asked = asked + sum(w * v for w, v in zip(softmax(scores), values, strict=True))
             torch.testing.assert_close(found[example], asked, rtol=0, atol=1e-10)
 

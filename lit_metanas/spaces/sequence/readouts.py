@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_metanas.spaces.sequence.attention import Positions, attend, part_of, sinusoids
@@ -81,8 +82,9 @@ class HopsReadout(nn.Module):
 
     def __init__(self, width: int, steps: int, positions: Positions, hops: int) -> None:
         super().__init__()
-        self.keys = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in range(hops))
-        self.values = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in range(hops))
+        bound = width**-0.5
+        self.keys = nn.Parameter(nn.init.uniform_(torch.empty(hops, width, width), -bound, bound))
+        self.values = nn.Parameter(nn.init.uniform_(torch.empty(hops, width, width), -bound, bound))
         if positions == "learned":
             self.key_places = nn.Parameter(0.1 * torch.randn(steps, width))
             self.value_places = nn.Parameter(0.1 * torch.randn(steps, width))
@@ -102,8 +104,8 @@ class HopsReadout(nn.Module):
         hidden = steps.outside | (torch.arange(number, device=inputs.device) == 0)
         some = (steps.lengths > 1).to(inputs).unsqueeze(2)
         for key, value in zip(self.keys, self.values, strict=True):
-            found = attend(asked[:, None], key(key_rows)[:, None], value(value_rows)[:, None], hidden[:, None])
-            asked = asked + some * found
+            keys, values = (F.linear(own, weight)[:, None] for own, weight in ((key_rows, key), (value_rows, value)))
+            asked = asked + some * attend(asked[:, None], keys, values, hidden[:, None])
         return asked.squeeze(1)
 
 
