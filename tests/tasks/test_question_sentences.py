@@ -72,8 +72,8 @@ def test_a_network_reads_stories_sentence_by_sentence():
     space = lm.SequenceSpace(
         operations=("identity",), depths=(1,), dropouts=(0.0,), widths=(16,), readouts=("hops_1",), skips=("residual",)
     )
-    recipe = lm.Recipe(epochs=5)
-    result = lm.search(task, space, queries=1, flops=1e10, recipe=recipe, seed=0, progress=False)
+    method, recipe = lm.FixedArchitecture({}), lm.Recipe(epochs=20)
+    result = lm.search(task, space, method=method, recipe=recipe, seed=0, progress=False)
     assert result.test_accuracy > 0.9
     story = "Ada feels hungry. Ada runs to the bakery."
     (shares,) = result.predict([("why did Ada go to the bakery?", story)])
