@@ -46,7 +46,7 @@ DIGIT_SPACE: Mapping[str, Any] = {
 }  # fmt: skip
 PAIR_SPACE: Mapping[str, Any] = {
     "operations": ("gru", "conv_3"), "activations": ("ReLU",), "dropouts": (0.0, 0.2), "skips": ("residual",),
-    "depths": (1, 2), "widths": (64,), "readouts": ("each",),
+    "depths": (2,), "widths": (64,), "readouts": ("each",),
 }  # fmt: skip
 TWO_GRU = {"depth": "2", "layer1.operation": "gru", "layer2.operation": "gru"}
 
@@ -71,9 +71,9 @@ class Plan:
 TEXT_RECIPE = lm.Recipe(epochs=10, learning_rate=1e-2)
 PLANS: Mapping[str, Plan] = {
     "digits": Plan(lm.Recipe(epochs=12, learning_rate=5e-3), flops=1e11),
-    "g2p": Plan(TEXT_RECIPE, flops=6e10, meta_flops=1e12, held_out=3),
-    "tatoeba": Plan(TEXT_RECIPE, flops=6e10, meta_flops=1e12),
-    "numbers": Plan(TEXT_RECIPE, flops=6e10, meta_flops=8e11),
+    "g2p": Plan(TEXT_RECIPE, flops=6e10, meta_flops=4e12, held_out=3),
+    "tatoeba": Plan(TEXT_RECIPE, flops=6e10, meta_flops=3e12),
+    "numbers": Plan(TEXT_RECIPE, flops=6e10, meta_flops=2e12),
 }
 
 
@@ -248,7 +248,7 @@ def numbers(folder: Path) -> Languages:
 
 def _pair_space(steps: int) -> lm.EncoderDecoderSpace:
     return lm.EncoderDecoderSpace(
-        lm.SequenceSpace(**PAIR_SPACE), decoders=("gru",), decoder_depths=(1,), decoder_dropouts=(0.0, 0.1, 0.3),
+        lm.SequenceSpace(**PAIR_SPACE), decoders=("gru",), decoder_depths=(1,), decoder_dropouts=(0.0, 0.1),
         crosses=(1,), tied=("yes",), target_steps=steps,
     )  # fmt: skip
 
@@ -260,7 +260,7 @@ LANGUAGES: Mapping[str, Callable[[Path], Languages]] = {
 
 def meta_train(languages: Languages, plan: Plan, seed: int, folder: Path) -> tuple[str, float]:
     """A checkpoint of weights that Reptile learned on the languages to meta-train on, and what it cost."""
-    model = lm.TaskReptile(space=languages.space, inner_steps=20, batch_size=50, flops=plan.meta_flops, seed=seed)
+    model = lm.TaskReptile(space=languages.space, inner_steps=20, batch_size=100, flops=plan.meta_flops, seed=seed)
     data = lm.TrainingTaskDataModule(languages.train, steps_per_epoch=50, seed=seed)
     quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
     trainer = lm.Trainer(max_epochs=-1, accelerator="cpu", **quiet)
