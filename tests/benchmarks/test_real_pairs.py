@@ -80,7 +80,7 @@ def test_others_get_the_flops_of_the_searched_network(module, folder):
 
 def test_each_row_is_measured(module, folder, capsys):
     output = folder / "found.json"
-    given = ["--data", str(folder), "--seeds", "1", "--held-out", "1", "--scale", "5e-3", "--output", str(output)]
+    given = ["--data", str(folder), "--seeds", "1", "--held-out", "1", "--scale", "1e-2", "--output", str(output)]
     module.main(["--rows", "digits", "g2p", "tatoeba", *given])
     document = json.loads(output.read_text())
     told = {row["problem"]: row for row in document["comparisons"]}
