@@ -31,12 +31,12 @@ _NAMES = {
         "Classification DataStatistics DatasetSource Distortion Docstrings DrawnTasks Episode EpisodeDataModule "
         "EpisodeLoader EpisodeSampler EpisodeStream FolderTask Glyphs ImageFolder ImageShape JoinedEmbedding "
         "LogMel NewImages NewSounds NewTexts NumberWords Objective Omniglot ParallelFolder ParallelTable "
-        "ParallelTask PhrasePairs Phrases Preprocessing QuestionSentences QuestionWords RandomFeatures SentenceSource SeriesShape "
-        "Shape Span Split SpokenWords SquadTask StaticVectors Stories Subset TableColumns TargetTaskDataModule "
-        "Task TaskCollection TaskEmbedding TaskSource TextDataset TextFolder TextPreprocessing TextSource "
-        "TextTable TextTask TokenShape TorchvisionSource TrainingTaskDataModule TranscriptTask Transcription "
-        "Translation Words check_task draw_episode draw_task mu_law_sound shape_of task_from_arrays "
-        "task_from_dataset task_from_texts"
+        "ParallelTask PhrasePairs Phrases Preprocessing QuestionSentences QuestionWords RandomFeatures "
+        "SentenceSource SeriesShape Shape Span Split SpokenWords SquadTask StaticVectors Stories Subset "
+        "TableColumns TargetTaskDataModule Task TaskCollection TaskEmbedding TaskSource TextDataset TextFolder "
+        "TextPreprocessing TextSource TextTable TextTask TokenShape TorchvisionSource TrainingTaskDataModule "
+        "TranscriptTask Transcription Translation Words check_task draw_episode draw_task mu_law_sound shape_of "
+        "task_from_arrays task_from_dataset task_from_texts"
     ),
     "spaces": (
         "Architecture Builder Candidates Choice ChoiceSpace DARTSCell ENASMacro Encoding EncoderDecoderSpace "

@@ -11,7 +11,15 @@ from lit_metanas.tasks.questions import QuestionSentences, QuestionWords
 from lit_metanas.tasks.speech import LogMel
 from lit_metanas.tasks.text import BytePairs, Characters, StaticVectors, Words
 
-PREPROCESSINGS: tuple[type[Preprocessing], ...] = (Words, Characters, BytePairs, StaticVectors, LogMel, QuestionWords, QuestionSentences)
+PREPROCESSINGS: tuple[type[Preprocessing], ...] = (
+    Words,
+    Characters,
+    BytePairs,
+    StaticVectors,
+    LogMel,
+    QuestionWords,
+    QuestionSentences,
+)
 """Those that a file may name."""
 
 
