@@ -3,7 +3,8 @@
 Run: ``python benchmarks/processes.py --output processes.json``. Glyphs, 8 episodes a step, one thread a process,
 gloo; the first five steps do not count. The target is for tasks of equal cost, with the whole mixture in each; children
 that are sampled for each task differ in cost, so that one process waits for the other: evenly drawn ones allow 1.8 at
-most. It needs two idle cores.
+most. Two fits of one process each, side by side, which share nothing, show what the machine allows. It needs two idle
+cores.
 
 All guards of several processes are on, as in ``lit-metanas fit``. The time that their comparisons of what they hold
 take, with waiting for each other, is also given as a share of the whole, at the default of one in 50 steps.
@@ -105,6 +106,18 @@ def speed(search: str, processes: int, steps: int, folder: Path) -> tuple[float,
     return episodes, share
 
 
+def side_by_side(search: str, steps: int, folder: Path) -> float:
+    """Episodes a second of two fits of one process each, together."""
+    files = [folder / f"beside{place}.txt" for place in range(2)]
+    command = [sys.executable, __file__, "--steps", str(steps), "--worker", search, "1"]
+    fits = [
+        subprocess.Popen([*command, str(file)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for file in files
+    ]
+    if any(one.wait() for one in fits):
+        raise SystemExit("A fit beside another one failed.")
+    return sum(json.loads(file.read_text())[0] for file in files)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=3, help="pairs of fits (default 3)")
@@ -123,11 +136,18 @@ def main() -> None:
     figures = []
     for search, target in TARGETS.items():
         with tempfile.TemporaryDirectory() as name:
-            runs = [[speed(search, n, options.steps, Path(name)) for n in (1, 2)] for _ in range(options.repeats)]
+            runs, beside = [], []
+            for _ in range(options.repeats):
+                runs.append([speed(search, n, options.steps, Path(name)) for n in (1, 2)])
+                beside.append(side_by_side(search, options.steps, Path(name)))
+        alone = [one for (one, _), _ in runs]
         figures += [
-            Figure(f"{search}, one process", median(one for (one, _), _ in runs), "episodes/s"),
+            Figure(f"{search}, one process", median(alone), "episodes/s"),
             Figure(f"{search}, two processes", median(two for _, (two, _) in runs), "episodes/s"),
             of_pairs(f"{search}, two, times as fast", [two / one for (one, _), (two, _) in runs], target),
+            of_pairs(
+                f"{search}, two fits side by side", [both / one for both, one in zip(beside, alone, strict=True)], None
+            ),
             Figure(
                 f"{search}, two, comparisons",
                 median(100 * share for _, (_, share) in runs),
