@@ -3,28 +3,51 @@
 from __future__ import annotations
 
 import argparse
-import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from statistics import fmean
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from paired import SEARCHED, Paired, write
+from paired import SEARCHED, Paired, timed, write
 from torch import Tensor
 
 import lit_metanas as lm
 from lit_metanas.searchers.mutation import complete
-from lit_metanas.tasks.task import join_parts
 from lit_metanas.training.child import images_an_epoch, training_cost
+
+FRESH = 1000
+"""What is added to a seed for training episodes that its search has not seen."""
 
 Labels = Mapping[str, str]
 Cheap = Mapping[str, Sequence[float]]
 """Accuracies of baselines in per cent, one a seed, or a single one where no seed matters."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the command line says.
+
+    Attributes:
+        data: folder of the data sets.
+        seeds: one network each.
+        scale: share of the usual FLOPs and epochs.
+    """
+
+    data: Path
+    seeds: Sequence[int] = (0,)
+    scale: float = 1.0
+
+    def file(self, name: str) -> Path:
+        """One of the folder's files."""
+        if not (self.data / name).is_file():
+            raise FileNotFoundError(f"There is no file {self.data / name}")
+        return self.data / name
 
 
 @dataclass(frozen=True)
@@ -47,7 +70,8 @@ class FewShot:
     """Prototypes of a meta-trained network, on episodes of classes that it has not seen.
 
     Candidates are compared by meta-validation episodes. The winner's training goes on with the weights that the search
-    leaves and the rest of the budget. Test episodes are looked at once, in the end.
+    leaves and the rest of the budget, on episodes of another seed, as those of the search were seen in each of its
+    rungs. Test episodes are looked at once, in the end.
 
     Attributes:
         data: the episodes to train on and to choose by, of a seed.
@@ -86,7 +110,7 @@ class FewShot:
             ).search(data)
             rest = self.flops - found.record.trials[-1].cost.flops
             model = self._model(found.architecture, rest, seed, start=f"{folder}/start.ckpt")
-        return self._tested(model, data)
+        return self._tested(model, self.data(seed + FRESH))
 
     def fixed_network(self, labels: Labels, seed: int) -> Run:
         """The same without a search."""
@@ -148,22 +172,54 @@ class OneTask:
         """Successive halving; the winner learns from the train and val parts."""
         estimator = partial(lm.TrainingEstimator, recipe=replace(self.recipe, epochs=self.brief))
         method = lm.SuccessiveHalving(estimator=estimator, candidates=self.candidates)
-        return self._run(seed, method, self.recipe, flops=self.flops)
+        task = self.task(seed)
+        return self._run(
+            lm.search(task, self.space, method=method, flops=self.flops, recipe=self.recipe, seed=seed, progress=False)
+        )
 
     def fixed_network(self, labels: Labels, seed: int, flops: float) -> Run:
         """A fixed network, trained for the FLOPs of search and training together."""
-        task, architecture = self.task(seed), complete(self.space, labels)
-        images = images_an_epoch(len(join_parts(task.train, task.val)), self.recipe.batch_size)
-        epoch = training_cost(self.space, architecture, task.shape, task.way, images=images).flops
-        recipe = replace(self.recipe, epochs=max(1, round(flops / epoch)))
-        return self._run(seed, lm.FixedArchitecture(labels), recipe)
+        return self._run(train_fixed(self.task(seed), self.space, labels, self.recipe, flops, seed))
 
-    def _run(self, seed: int, method: lm.Searcher, recipe: lm.Recipe, flops: float | None = None) -> Run:
-        found = lm.search(
-            self.task(seed), self.space, method=method, flops=flops, recipe=recipe, seed=seed, progress=False
-        )
-        spent = found.cost.flops + found.training_cost.flops
-        return Run(found.architecture, spent, {self.name: 100 * found.test_accuracy})
+    def _run(self, found: lm.SearchResult) -> Run:
+        return Run(found.architecture, spent(found), {self.name: 100 * found.test_accuracy})
+
+
+def spent(result: lm.SearchResult) -> float:
+    """Training FLOPs, the search counted in."""
+    return float(result.cost.flops + result.training_cost.flops)
+
+
+def train_fixed(
+    task: lm.Task, space: lm.SearchSpace, labels: Labels, recipe: lm.Recipe, flops: float, seed: int
+) -> lm.SearchResult:
+    """A network that is trained from scratch on train and val, for as many epochs as there are FLOPs, at least one.
+
+    Args:
+        task: the task.
+        space: what the network is of.
+        labels: of its choices; open ones take the first label.
+        recipe: of the training, but for its epochs.
+        flops: what it may cost; it is met within half an epoch.
+        seed: of the training.
+    """
+    examples = len(task.train) + len(task.val or ())
+    images = images_an_epoch(examples, recipe.batch_size)
+    epoch = training_cost(space, complete(space, labels), task.shape, task.way, images=images).flops
+    recipe = replace(recipe, epochs=max(1, round(flops / epoch)))
+    return lm.search(task, space, method=lm.FixedArchitecture(labels), recipe=recipe, seed=seed, progress=False)
+
+
+def episode_accuracy(stream: lm.EpisodeStream, episodes: int, scores: Callable[[lm.Episode], Tensor]) -> float:
+    """Accuracy in per cent on the first episodes of a stream, those of a data module's test, without a training.
+
+    Args:
+        stream: ``data.stream("test")``.
+        episodes: how many of them.
+        scores: of an episode's queries, shape ``(n, way)``.
+    """
+    drawn = (stream[0, index] for index in range(episodes))
+    return 100 * fmean(float((scores(each).argmax(1) == each.query.labels).double().mean()) for each in drawn)
 
 
 def few_shot(problem: FewShot, seeds: Sequence[int], cheap: Mapping[str, Cheap]) -> list[Paired]:
@@ -196,17 +252,6 @@ def _compared(runs: Mapping[str, Sequence[Run]], cheap: Mapping[str, Cheap]) -> 
     ]
 
 
-def timed(row: Callable[[], list[Paired]]) -> list[Paired]:
-    """The comparisons of a row, printed, each with the CPU time of the whole row."""
-    begin = time.process_time()
-    found = row()
-    seconds = round(time.process_time() - begin, 1)
-    for each in found:
-        print("\n".join(each.lines()), flush=True)
-    print(f"  {seconds:.0f} CPU s", flush=True)
-    return [replace(each, seconds=seconds) for each in found]
-
-
 def run_rows(
     rows: Mapping[str, Callable[[Any], list[Paired]]],
     given: Callable[..., Any],
@@ -225,7 +270,6 @@ def run_rows(
     parser.add_argument("--rows", nargs="+", choices=[*rows], default=[*rows])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--scale", type=float, default=1.0, help="share of the usual FLOPs and epochs")
-    parser.add_argument("--episodes", type=int, default=600, help="test episodes a figure")
     parser.add_argument("--output", type=Path)
     options = vars(parser.parse_args(arguments))
     names, output = options.pop("rows"), options.pop("output")

@@ -6,7 +6,7 @@ import json
 import resource
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lit_metanas.io.files import replacing
@@ -62,13 +62,15 @@ class Paired:
         return found
 
 
-def measured(run: Callable[[], Paired]) -> Paired:
-    """Run a comparison, print its table, and keep its CPU time."""
+def timed(row: Callable[[], Sequence[Paired]]) -> list[Paired]:
+    """The comparisons of a row, printed, each with the CPU time of the whole row."""
     begin = time.process_time()
-    found = run()
-    found = Paired(**{**vars(found), "seconds": round(time.process_time() - begin, 1)})
-    print("\n".join([*found.lines(), f"  {found.seconds:.0f} CPU s"]), flush=True)
-    return found
+    found = row()
+    seconds = round(time.process_time() - begin, 1)
+    for each in found:
+        print("\n".join(each.lines()), flush=True)
+    print(f"  {seconds:.0f} CPU s", flush=True)
+    return [replace(each, seconds=seconds) for each in found]
 
 
 def write(path: Path, comparisons: Sequence[Paired], seeds: Sequence[int]) -> None:

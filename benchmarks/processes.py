@@ -19,6 +19,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -110,12 +112,27 @@ def side_by_side(search: str, steps: int, folder: Path) -> float:
     """Episodes a second of two fits of one process each, together."""
     files = [folder / f"beside{place}.txt" for place in range(2)]
     command = [sys.executable, __file__, "--steps", str(steps), "--worker", search, "1"]
-    fits = [
-        subprocess.Popen([*command, str(file)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for file in files
-    ]
-    if any(one.wait() for one in fits):
-        raise SystemExit("A fit beside another one failed.")
+    run_together([[*command, str(file)] for file in files])
     return sum(json.loads(file.read_text())[0] for file in files)
+
+
+def run_together(commands: Sequence[Sequence[str]]) -> None:
+    """Run commands side by side, and wait for all of them.
+
+    Raises:
+        SystemExit: one has failed; it says how that one's errors end.
+    """
+    with ExitStack() as stack:
+        files = [stack.enter_context(tempfile.TemporaryFile("w+")) for _ in commands]
+        begun = [
+            subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=file)
+            for command, file in zip(commands, files, strict=True)
+        ]
+        codes = [process.wait() for process in begun]
+        for code, file in zip(codes, files, strict=True):
+            if code:
+                file.seek(0)
+                raise SystemExit(f"A fit beside another one ended with {code}:\n{file.read()[-2000:]}")
 
 
 def main() -> None:

@@ -31,7 +31,7 @@ from time import process_time
 from typing import Any
 
 import torch
-from equal_flops import logistic_regression
+from equal_flops import logistic_regression, spent, train_fixed
 from figure import Figure, show, write
 from paired import SEARCHED, Paired
 from torch import Tensor
@@ -39,11 +39,10 @@ from torchmetrics.functional.text import squad
 
 import lit_metanas as lm
 from lit_metanas.records.statistics import t_interval
-from lit_metanas.searchers.mutation import complete
 from lit_metanas.tasks.questions.question_words import passage_sentences
 from lit_metanas.tasks.questions.squad import PassageQuestion
+from lit_metanas.tasks.task import join_parts
 from lit_metanas.tasks.text.words import split_words
-from lit_metanas.training.child import images_an_epoch, training_cost
 
 BABI, XQUAD = "babi20.json.gz", "xquad12.json.gz"
 SOLVED = 95.0
@@ -122,22 +121,16 @@ def _read(file: Path) -> Any:
 
 def majority(task: lm.Task) -> float:
     """Test accuracy of the most frequent training answer, in per cent."""
-    (answer, _), *_ = Counter(_learned(task).labels.tolist()).most_common(1)
+    (answer, _), *_ = Counter(join_parts(task.train, task.val).labels.tolist()).most_common(1)
     return 100 * float((task.test.labels == answer).double().mean())
 
 
 def bag_of_words(task: lm.Task, penalty: float = 1.0) -> float:
     """Test accuracy of logistic regression on which words question and story have, in per cent."""
-    train = _learned(task)
+    train = join_parts(task.train, task.val)  # nothing is chosen by the latter
     inputs, tested = _bags(train.inputs, task.shape.vocabulary), _bags(task.test.inputs, task.shape.vocabulary)
     scores = logistic_regression(inputs, train.labels, tested, task.way, penalty)
     return 100 * float((scores.argmax(1) == task.test.labels).double().mean())
-
-
-def _learned(task: lm.Task) -> lm.Split:
-    """The train and val parts: baselines choose nothing by the latter."""
-    assert task.val is not None
-    return lm.Split(torch.cat([task.train.inputs, task.val.inputs]), torch.cat([task.train.labels, task.val.labels]))
 
 
 def _bags(inputs: Tensor, vocabulary: int) -> Tensor:
@@ -154,15 +147,6 @@ def searched(task: lm.Task, space: lm.SequenceSpace, seed: int, flops: float, ep
     """The network that successive halving finds within a budget of training FLOPs, trained on train and val."""
     recipe = replace(RECIPE, epochs=epochs)
     return lm.search(task, space, flops=flops, recipe=recipe, seed=seed, progress=False)
-
-
-def fixed(task: lm.Task, space: lm.SequenceSpace, labels: Mapping[str, str], seed: int, flops: float) -> float:
-    """Test accuracy in per cent of a network that is trained for as many epochs as there are FLOPs."""
-    images = images_an_epoch(len(_learned(task)), RECIPE.batch_size)
-    epoch = training_cost(space, complete(space, labels), task.shape, task.way, images=images).flops
-    recipe = replace(RECIPE, epochs=max(1, round(flops / epoch)))
-    found = lm.search(task, space, method=lm.FixedArchitecture(labels), recipe=recipe, seed=seed, progress=False)
-    return 100 * found.test_accuracy
 
 
 def texts_of(asked: Sequence[PassageQuestion], answers: Sequence[str]) -> tuple[float, float]:
@@ -198,8 +182,8 @@ def babi_figures(folder: Path, options: argparse.Namespace) -> list[Figure]:
         task = tasks[index]
         found = {"majority": [majority(task)], "bag of words": [bag_of_words(task)]}
         for seed in options.seeds if options.search else ():
-            accuracies, spent = compared(told[index], seed, options)
-            flops.append(spent)
+            accuracies, cost = compared(told[index], seed, options)
+            flops.append(cost)
             for way, accuracy in accuracies.items():
                 found.setdefault(way, []).append(accuracy)
         for way, values in found.items():
@@ -237,9 +221,8 @@ def compared(task: lm.Task, seed: int, options: argparse.Namespace) -> tuple[dic
     method = lm.EvolvingHalving(estimator=estimator, incumbent=incumbent, candidates=(3, 3), rungs=(0.4, 0.3))
     ours = lm.search(task, space, method=method, flops=options.flops, recipe=recipe, seed=seed, progress=False)
     print(f"{task.id}, seed {seed}: {dict(ours.architecture)}", flush=True)
-    flops = float(ours.cost.flops + ours.training_cost.flops)
-    accuracies = {way: fixed(task, space, labels, seed, flops) for way, labels in FIXED.items()}
-    return {SEARCHED: 100 * ours.test_accuracy, **accuracies}, flops
+    found = {way: train_fixed(task, space, labels, RECIPE, spent(ours), seed) for way, labels in FIXED.items()}
+    return {way: 100 * each.test_accuracy for way, each in {SEARCHED: ours, **found}.items()}, spent(ours)
 
 
 def xquad_figures(path: Path, options: argparse.Namespace) -> list[Figure]:

@@ -3,7 +3,8 @@
     python benchmarks/real_pairs.py --data FOLDER --rows digits g2p tatoeba --seeds 0 1 2 --output FILE.json
 
 The folder holds ``fsdd_8k_int16.npz``, ``g2p20.json.gz`` and ``tatoeba112.json.gz``, as ``speech.py`` and
-``translation_data.py`` describe them; ``numbers`` are embedded. What is absent is left out and named.
+``translation_data.py`` describe them; ``numbers`` are embedded. A row whose
+file is absent is skipped by name.
 
 All networks of a row have one trainer and one recipe but for the number of epochs: the searched one is trained as the
 recipe says, and the others for as many epochs as have the same training FLOPs, the search counted in. Networks of pairs
@@ -26,17 +27,17 @@ from typing import Any
 import numpy as np
 import torch
 import translation_data
-from paired import SEARCHED, Paired, measured, write
+from equal_flops import Given, run_rows, spent, train_fixed
+from paired import SEARCHED, Paired
 from speech import FSDD, RATE
 
 import lit_metanas as lm
 from lit_metanas.io.arrays import read_npz
-from lit_metanas.searchers.mutation import complete
 from lit_metanas.tasks.translation.pair_tasks import PairTasks
 from lit_metanas.tasks.translation.text_pairs import Parts, TextPair
-from lit_metanas.training.child import images_an_epoch, training_cost
 
-SPEAKERS = 6
+TESTED_SPEAKERS = 5
+"""The sixth one is for choosing alone: networks, and whatever else is settled by looking at scores."""
 LONGEST = 7
 """Digits of a string; the fewest are three."""
 
@@ -77,6 +78,24 @@ PLANS: Mapping[str, Plan] = {
 }
 
 
+@dataclass(frozen=True)
+class GivenPairs(Given):
+    """What the command line says.
+
+    Attributes:
+        held_out: speakers or languages a seed; None takes those of the plan.
+    """
+
+    held_out: int | None = None
+
+    def plan(self, name: str) -> Plan:
+        """How much of a row is trained."""
+        plan = PLANS[name]
+        recipe = replace(plan.recipe, epochs=max(1, round(plan.recipe.epochs * self.scale)))
+        held_out = plan.held_out if self.held_out is None else self.held_out
+        return Plan(recipe, plan.flops * self.scale, plan.meta_flops * self.scale, held_out)
+
+
 @dataclass
 class Tally:
     """The scores and costs of a row's methods, pair by pair."""
@@ -102,7 +121,7 @@ class Tally:
         ours = lm.search(task, self.space, method=method, flops=flops, recipe=recipe, seed=seed, progress=False)
         others = ({} if same is None else {same: ours.architecture}) | {gru: TWO_GRU}
         whole = spent(ours)
-        results = {name: fixed(task, self.space, labels, recipe, whole, seed) for name, labels in others.items()}
+        results = {name: train_fixed(task, self.space, labels, recipe, whole, seed) for name, labels in others.items()}
         pair = f"{task.id}, seed {seed}"
         self.found[pair] = str(dict(ours.architecture))
         for name, result in {SEARCHED: ours, **results}.items():
@@ -116,21 +135,6 @@ class Tally:
         """The comparison."""
         cost = {name: float(np.mean(flops)) for name, flops in self.flops.items()}
         return Paired(problem, f"{metric}, %", not self.wrong, self.scores, cost, notes={**notes, "found": self.found})
-
-
-def spent(result: lm.SearchResult) -> float:
-    """Training FLOPs, the search counted in."""
-    return float(result.cost.flops + result.training_cost.flops)
-
-
-def fixed(
-    task: lm.Task, space: lm.SearchSpace, labels: Mapping[str, str], recipe: lm.Recipe, flops: float, seed: int
-) -> lm.SearchResult:
-    """A network that is trained from scratch on train and val, for as many epochs as there are FLOPs."""
-    images = images_an_epoch(len(task.train) + len(task.val or ()), recipe.batch_size)
-    epoch = training_cost(space, complete(space, labels), task.shape, task.way, images=images).flops
-    recipe = replace(recipe, epochs=max(1, round(flops / epoch)))
-    return lm.search(task, space, method=lm.FixedArchitecture(labels), recipe=recipe, seed=seed, progress=False)
 
 
 def digit_strings(file: Path, tested: int, validated: int, seed: int, features: lm.LogMel, passes: int = 2) -> lm.Task:
@@ -174,19 +178,23 @@ def digit_strings(file: Path, tested: int, validated: int, seed: int, features: 
     )  # fmt: skip
 
 
-def digits(folder: Path, plan: Plan, seeds: Sequence[int]) -> Paired:
-    """Connected digits of speakers that were not heard: searched networks, and two bidirectional GRUs with CTC."""
+def digits(given: GivenPairs) -> list[Paired]:
+    """Connected digits of speakers that were not heard: searched networks, and two bidirectional GRUs with CTC.
+
+    Speakers are tested in turn, but for the last one, by whom all networks are chosen.
+    """
+    plan, file = given.plan("digits"), given.file(FSDD)
     tally = Tally(lm.SequenceSpace(**DIGIT_SPACE), plan, wrong=True)
     features = lm.LogMel(rate=RATE, hop=0.02, steps=200, centre=True)
     # A network trained by CTC says nothing for its first hundred steps: few candidates, each trained well past them.
     estimator = partial(lm.TrainingEstimator, recipe=plan.recipe)
     method = lm.SuccessiveHalving(estimator=estimator, candidates=3, rungs=(0.6, 0.4))
-    for seed in seeds:
+    for seed in given.seeds:
         for place in range(plan.held_out):
-            tested = (plan.held_out * seed + place) % SPEAKERS
-            task = digit_strings(_file(folder, FSDD), tested, (tested + 1) % SPEAKERS, seed, features)
+            tested = (plan.held_out * seed + place) % TESTED_SPEAKERS
+            task = digit_strings(file, tested, TESTED_SPEAKERS, seed, features)
             tally.add(task, method, seed, "bidirectional GRU")
-    return tally.paired("connected digits, new speakers", "word error rate")
+    return [tally.paired("connected digits, new speakers", "word error rate")]
 
 
 @dataclass(frozen=True)
@@ -206,9 +214,9 @@ class Languages:
     space: lm.EncoderDecoderSpace
 
 
-def g2p(folder: Path) -> Languages:
+def g2p(given: Given) -> Languages:
     """Words to phones: meta-training on the ten languages with 8,000 words, tests on the ten with 800."""
-    pairs = translation_data.g2p(_file(folder, "g2p20.json.gz").parent)
+    pairs = translation_data.g2p(given.file("g2p20.json.gz").parent)
     few = min(len(parts["train"]) for parts in pairs.values())
     low = [code for code, parts in sorted(pairs.items()) if len(parts["train"]) == few]
     letters: dict[str, str] = {}
@@ -235,15 +243,15 @@ def _lettered(parts: Parts, letters: dict[str, str]) -> Parts:
     }
 
 
-def tatoeba(folder: Path) -> Languages:
+def tatoeba(given: Given) -> Languages:
     """Sentences of many languages to English."""
-    pairs = translation_data.tatoeba(_file(folder, "tatoeba112.json.gz").parent)
+    pairs = translation_data.tatoeba(given.file("tatoeba112.json.gz").parent)
     source, target = lm.Characters(steps=60), lm.BytePairs(size=800, steps=24)
     train, test = (translation_data.RealPairs("tatoeba", pairs, subset, source, target) for subset in ("train", "test"))
     return Languages("Tatoeba to English, new languages", train, test, _pair_space(24))
 
 
-def numbers(folder: Path) -> Languages:
+def numbers(given: Given) -> Languages:
     """Numbers below 1,000 to be spelled out; no file is read."""
     return Languages("numbers in words, new languages", lm.NumberWords("train"), lm.NumberWords(), _pair_space(80))
 
@@ -255,7 +263,7 @@ def _pair_space(steps: int) -> lm.EncoderDecoderSpace:
     )  # fmt: skip
 
 
-LANGUAGES: Mapping[str, Callable[[Path], Languages]] = {
+LANGUAGES: Mapping[str, Callable[[Given], Languages]] = {
     "g2p": g2p, "tatoeba": tatoeba, "numbers": numbers,
 }  # fmt: skip
 
@@ -272,12 +280,12 @@ def meta_train(languages: Languages, plan: Plan, seed: int, folder: Path) -> tup
     return str(path), float(model.cost().flops)
 
 
-def texts(name: str, folder: Path, plan: Plan, seeds: Sequence[int]) -> Paired:
+def texts(name: str, given: GivenPairs) -> list[Paired]:
     """New languages, others for each seed: searched networks that begin meta-trained, and others from scratch."""
-    languages, paid = LANGUAGES[name](folder), []
+    languages, plan, paid = LANGUAGES[name](given), given.plan(name), []
     metric = languages.test.metric
     tally = Tally(languages.space, plan, wrong=metric == "exact match")
-    for seed in seeds:
+    for seed in given.seeds:
         with TemporaryDirectory() as kept:
             start, cost = meta_train(languages, plan, seed, Path(kept))
             paid.append(cost)
@@ -286,44 +294,20 @@ def texts(name: str, folder: Path, plan: Plan, seeds: Sequence[int]) -> Paired:
             for place in range(plan.held_out):
                 task = languages.test[(plan.held_out * seed + place) % len(languages.test)]
                 tally.add(task, method, seed, "GRU with attention", "the same, not meta-trained")
-    return tally.paired(languages.problem, "word error rate" if tally.wrong else metric, meta_flops=paid)
+    return [tally.paired(languages.problem, "word error rate" if tally.wrong else metric, meta_flops=paid)]
 
 
-def _file(folder: Path, name: str) -> Path:
-    if not (folder / name).is_file():
-        raise FileNotFoundError(f"{folder} has no {name}")
-    return folder / name
-
-
-ROWS: Mapping[str, Callable[[Path, Plan, Sequence[int]], Paired]] = {
+ROWS: Mapping[str, Callable[[GivenPairs], list[Paired]]] = {
     "digits": digits, **{name: partial(texts, name) for name in LANGUAGES},
 }  # fmt: skip
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder of the data sets")
-    parser.add_argument("--rows", nargs="+", choices=[*ROWS], default=[*ROWS])
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--scale", type=float, default=1.0, help="share of all FLOPs and epochs, to try it out")
     parser.add_argument("--held-out", type=int, default=None, help="speakers or languages a seed")
-    parser.add_argument("--output", type=Path, default=None)
-    given = parser.parse_args(arguments)
-    torch.set_num_threads(1)
-    comparisons = []
-    for name in given.rows:
-        plan = PLANS[name]
-        recipe = replace(plan.recipe, epochs=max(1, round(plan.recipe.epochs * given.scale)))
-        held_out = plan.held_out if given.held_out is None else given.held_out
-        plan = Plan(recipe, plan.flops * given.scale, plan.meta_flops * given.scale, held_out)
-        try:
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", "Trainer|The .*dataloader|.*left out", UserWarning)
-                comparisons.append(measured(partial(ROWS[name], given.data, plan, given.seeds)))
-        except FileNotFoundError as absent:
-            print(f"{name} is left out: {absent}.")
-        if given.output is not None and comparisons:
-            write(given.output, comparisons, given.seeds)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Trainer|The .*dataloader|.*left out", UserWarning)
+        run_rows(ROWS, GivenPairs, parser, arguments)
 
 
 if __name__ == "__main__":

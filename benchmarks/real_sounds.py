@@ -13,12 +13,22 @@ import argparse
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import torch
-from equal_flops import Cheap, FewShot, Labels, OneTask, best_penalty, few_shot, one_task, run_rows
+from equal_flops import (
+    Cheap,
+    FewShot,
+    Given,
+    Labels,
+    OneTask,
+    best_penalty,
+    episode_accuracy,
+    few_shot,
+    one_task,
+    run_rows,
+)
 from paired import Paired
-from speech import FSDD, WAKE_WORDS, Problem, mean_spectrum, read_digits
+from speech import FSDD, WAKE_WORDS, mean_spectrum, read_digits, scores
 from speech import wake_words as read_wake_words
 
 import lit_metanas as lm
@@ -39,26 +49,14 @@ def fixed(*names: str) -> dict[str, Labels]:
 
 
 @dataclass(frozen=True)
-class Given:
+class GivenSounds(Given):
     """What the command line says.
 
     Attributes:
-        data: folder of the data sets.
-        seeds: one network each.
-        scale: share of the usual FLOPs and epochs.
         episodes: test episodes a figure.
     """
 
-    data: Path
-    seeds: Sequence[int]
-    scale: float = 1.0
     episodes: int = 600
-
-    def file(self, name: str) -> Path:
-        """One of the folder's files."""
-        if not (self.data / name).is_file():
-            raise FileNotFoundError(f"There is no file {self.data / name}")
-        return self.data / name
 
 
 def space(dropouts: Sequence[float]) -> lm.SequenceSpace:
@@ -75,7 +73,7 @@ def space(dropouts: Sequence[float]) -> lm.SequenceSpace:
     )
 
 
-def digits(given: Given) -> list[Paired]:
+def digits(given: GivenSounds) -> list[Paired]:
     """Ten spoken digits of speakers that neither training nor choice has heard."""
     series, labels, speakers = read_digits(given.file(FSDD), lm.LogMel(steps=80))
     tasks = {seed: digits_task(series, labels, speakers, seed) for seed in given.seeds}
@@ -110,7 +108,7 @@ def linear(task: lm.Task) -> float:
     return best_penalty(inputs.flatten(1), task, penalties=(10.0, 100.0))
 
 
-def wake_words(given: Given) -> list[Paired]:
+def wake_words(given: GivenSounds) -> list[Paired]:
     """Recorded wake words of one source, by networks that have heard synthesised words alone."""
     words = lm.SpokenWords(features=lm.LogMel(steps=120))
     words.prepare()
@@ -136,19 +134,26 @@ def wake_words(given: Given) -> list[Paired]:
         flops=1e11 * given.scale,
     )
     cheap: Mapping[str, Cheap] = {
-        name: {"mean spectra": [Problem(source, 5, shot, within_group=True).accuracy(mean_spectrum, given.episodes)[0]]}
-        for name, shot in tests.items()
+        name: {"mean spectra": [episode_accuracy(test.stream("test"), given.episodes, spectra)]}
+        for name, test in problem.tests.items()
     }
     return few_shot(problem, given.seeds, cheap)
 
 
-ROWS: dict[str, Callable[[Given], list[Paired]]] = {"digits": digits, "wake_words": wake_words}
+def spectra(episode: lm.Episode) -> torch.Tensor:
+    """Scores of an episode's queries by prototypes of mean spectra, shape ``(n, way)``."""
+    points = mean_spectrum(torch.cat([episode.support.inputs, episode.query.inputs]))
+    return scores(points, episode.way, episode.shot)
+
+
+ROWS: dict[str, Callable[[GivenSounds], list[Paired]]] = {"digits": digits, "wake_words": wake_words}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure the rows that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    run_rows(ROWS, Given, parser, arguments)
+    parser.add_argument("--episodes", type=int, default=600, help="test episodes a figure")
+    run_rows(ROWS, GivenSounds, parser, arguments)
 
 
 if __name__ == "__main__":

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from equal_flops import Cheap, FewShot, Labels, OneTask, best_penalty, few_shot, one_task, run_rows
+from equal_flops import Cheap, FewShot, Given, Labels, OneTask, best_penalty, few_shot, one_task, run_rows
 from paired import Paired
-from text_data import accuracy, clinc150, letter_groups, mean_vector, tatoeba, tf_idf
+from text_data import Embedding, clinc150, letter_groups, mean_vector, same_episodes, tatoeba, tf_idf
 from torch import Tensor
 
 import lit_metanas as lm
@@ -47,23 +47,17 @@ SPELLING: Mapping[str, Any] = {
 
 
 @dataclass(frozen=True)
-class Given:
+class GivenTexts(Given):
     """What the command line says.
 
     Attributes:
-        data: folder of the data sets.
         tokenizer: of static word vectors, if any.
         vectors: these.
-        seeds: one network each.
-        scale: share of the usual FLOPs and epochs.
         episodes: test episodes a figure.
     """
 
-    data: Path
-    tokenizer: str | None
-    vectors: str | None
-    seeds: Sequence[int]
-    scale: float = 1.0
+    tokenizer: str | None = None
+    vectors: str | None = None
     episodes: int = 600
 
     def static(self, steps: int) -> lm.StaticVectors:
@@ -73,7 +67,7 @@ class Given:
         return lm.StaticVectors(self.tokenizer, self.vectors, steps=steps)
 
 
-def clinc_few_shot(given: Given) -> list[Paired]:
+def clinc_few_shot(given: GivenTexts) -> list[Paired]:
     """Intents of held-out domains of CLINC150, by static word vectors."""
     source = clinc150(given.data, given.static(24))
     tests = {f"CLINC150, held-out domains, 20-way {shot}-shot": shot for shot in (1, 5)}
@@ -82,40 +76,36 @@ def clinc_few_shot(given: Given) -> list[Paired]:
     problem = _few_shot(given, source, tests, space, fixed, test_way=20, flops=1.2e11)
     angles = lm.PrototypeHead(scale=10.0, learned=True, unit=True)
     problem = replace(problem, head=angles, rate=5e-4)
-    texts = [text for subset in ("train", "val", "test") for part in source.sentences(subset).values() for text in part]
-    embeddings = {"tf-idf": tf_idf(texts), "static vectors": mean_vector(given.static(24))}
-    cheap = {
-        test: {
-            name: [accuracy(source, embed, way=20, shot=shot, episodes=given.episodes)[0]]
-            for name, embed in embeddings.items()
-        }
-        for test, shot in tests.items()
-    }
-    return few_shot(problem, given.seeds, cheap)
+    embeddings = {"tf-idf": tf_idf(_training_texts(source)), "static vectors": mean_vector(given.static(24))}
+    return few_shot(problem, given.seeds, _cheap(problem, embeddings))
 
 
-def languages(given: Given) -> list[Paired]:
+def languages(given: GivenTexts) -> list[Paired]:
     """Held-out languages of Tatoeba, by byte pairs."""
     source = tatoeba(given.data)
     tests = {f"languages, held out, 5-way {shot}-shot": shot for shot in (1, 5)}
     space = lm.SequenceSpace(**OPEN, **SPELLING, dropouts=(0.0, 0.2))
     problem = _few_shot(given, source, tests, space, {"convolution": CONVOLUTION}, test_way=5, flops=2e11)
-    texts = [text for part in source.sentences("train").values() for text in part]
-    embeddings = {"tf-idf of letters": tf_idf(texts, letter_groups)}
+    embeddings = {"tf-idf of letters": tf_idf(_training_texts(source), letter_groups)}
     if given.tokenizer is not None and given.vectors is not None:
         embeddings["static vectors"] = mean_vector(given.static(64))
-    cheap = {
-        test: {
-            name: [accuracy(source, embed, way=5, shot=shot, episodes=given.episodes)[0]]
-            for name, embed in embeddings.items()
-        }
-        for test, shot in tests.items()
+    return few_shot(problem, given.seeds, _cheap(problem, embeddings))
+
+
+def _training_texts(source: lm.TextSource) -> list[str]:
+    return [text for part in source.sentences("train").values() for text in part]
+
+
+def _cheap(problem: FewShot, embeddings: Mapping[str, Embedding]) -> Mapping[str, Cheap]:
+    """What prototypes of embeddings score on the episodes that the networks are tested on."""
+    return {
+        name: {baseline: [same_episodes(test, embed)] for baseline, embed in embeddings.items()}
+        for name, test in problem.tests.items()
     }
-    return few_shot(problem, given.seeds, cheap)
 
 
 def _few_shot(
-    given: Given,
+    given: GivenTexts,
     source: lm.TaskSource,
     tests: dict[str, int],
     space: lm.SequenceSpace,
@@ -145,23 +135,23 @@ def _few_shot(
     )
 
 
-def clinc_full(given: Given) -> list[Paired]:
+def clinc_full(given: GivenTexts) -> list[Paired]:
     """All 150 intents, from words by number."""
-    task = clinc_task(given.data, lm.Words(steps=24))
+    task = clinc_task(given.file("clinc150.json"), lm.Words(steps=24))
     bags = _bags(torch.cat([task.train.inputs, task.val.inputs, task.test.inputs]), task.vocabulary)
     return _full(given, task, bags, "bag of words", "CLINC150, 150 intents, from scratch", 4e11)
 
 
-def clinc_full_static(given: Given) -> list[Paired]:
+def clinc_full_static(given: GivenTexts) -> list[Paired]:
     """All 150 intents, from static word vectors."""
-    task = clinc_task(given.data, given.static(20))
+    task = clinc_task(given.file("clinc150.json"), given.static(20))
     inputs = torch.cat([task.train.inputs, task.val.inputs, task.test.inputs])
     means = torch.nn.functional.normalize(inputs[:, :-1].sum(2))
     means = torch.cat([10 * means, torch.ones(len(means), 1)], 1)
     return _full(given, task, means, "mean static vector", "CLINC150, 150 intents, static vectors", 4e11)
 
 
-def _full(given: Given, task: lm.Task, features: Tensor, baseline: str, name: str, flops: float) -> list[Paired]:
+def _full(given: GivenTexts, task: lm.Task, features: Tensor, baseline: str, name: str, flops: float) -> list[Paired]:
     space = lm.SequenceSpace(**OPEN, **INTENTS, dropouts=(0.2, 0.5))
     epochs = [max(1, round(number * given.scale)) for number in (20, 8)]
     problem = OneTask(
@@ -178,11 +168,8 @@ def _full(given: Given, task: lm.Task, features: Tensor, baseline: str, name: st
     return one_task(problem, given.seeds, baselines)
 
 
-def clinc_task(folder: Path, preprocessing: lm.TextPreprocessing) -> lm.Task:
+def clinc_task(file: Path, preprocessing: lm.TextPreprocessing) -> lm.Task:
     """CLINC150 as it is divided: 15,000 sentences to learn from, 3,000 to choose by, 4,500 to test."""
-    file = folder / "clinc150.json"
-    if not file.is_file():
-        raise FileNotFoundError(f"There is no file {file}")
     data = json.loads(file.read_text(encoding="utf-8"))
     fitted = preprocessing.fitted(text for text, _ in data["train"])
 
@@ -210,7 +197,7 @@ def _bags(tokens: Tensor, vocabulary: int) -> Tensor:
     return bags.to_sparse()
 
 
-ROWS: dict[str, Callable[[Given], list[Paired]]] = {
+ROWS: dict[str, Callable[[GivenTexts], list[Paired]]] = {
     "clinc_few_shot": clinc_few_shot,
     "clinc_full": clinc_full,
     "clinc_full_static": clinc_full_static,
@@ -223,7 +210,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tokenizer", help="tokenizer of static word vectors")
     parser.add_argument("--vectors", help="their .safetensors file")
-    run_rows(ROWS, Given, parser, arguments)
+    parser.add_argument("--episodes", type=int, default=600, help="test episodes a figure")
+    run_rows(ROWS, GivenTexts, parser, arguments)
 
 
 if __name__ == "__main__":

@@ -15,15 +15,27 @@ import json
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from equal_flops import episode_accuracy
 from torch import Tensor
 
 from lit_metanas.io.files import replacing
-from lit_metanas.tasks import BytePairs, Docstrings, Phrases, SentenceSource, StaticVectors, Subset, TextSource
+from lit_metanas.tasks import (
+    BytePairs,
+    Docstrings,
+    Episode,
+    EpisodeDataModule,
+    Phrases,
+    SentenceSource,
+    StaticVectors,
+    Subset,
+    TextSource,
+)
 from lit_metanas.tasks.text.words import TextPreprocessing, split_words
 
 Embedding = Callable[[Sequence[str]], Tensor]
@@ -158,6 +170,41 @@ def accuracy(
         right = [(part[shot:] @ prototypes.T).argmax(1) == label for label, part in enumerate(found)]
         scores.append(float(torch.cat(right).float().mean()))
     return 100 * float(np.mean(scores)), 196 * float(np.std(scores, ddof=1)) / math.sqrt(episodes)
+
+
+class Places(TextSource):
+    """A source whose inputs tell where a sentence stands: the number of its class, and its own, shape ``(n, 2)``."""
+
+    def __init__(self, source: TextSource) -> None:
+        super().__init__(source.preprocessing)
+        self._source = source
+
+    @property
+    def name(self) -> str:
+        """That of the source."""
+        return self._source.name
+
+    def sentences(self, subset: Subset) -> Mapping[str, Sequence[str]]:
+        """Those of the source."""
+        return self._source.sentences(subset)
+
+    def inputs(self, subset: Subset, class_index: int, instances: Sequence[int], held_out: bool = False) -> Tensor:
+        """Where sentences of one class stand."""
+        return torch.tensor([(class_index, instance) for instance in instances])
+
+
+def same_episodes(data: EpisodeDataModule, embed: Embedding) -> float:
+    """Accuracy in % of the nearest prototype on the test episodes of a data module, those that networks are given."""
+    assert isinstance(data.source, TextSource)
+    sentences = list(data.source.sentences("test").values())
+
+    def scores(episode: Episode) -> Tensor:
+        places = [*episode.support.inputs.tolist(), *episode.query.inputs.tolist()]
+        found, learned = embed([sentences[label][place] for label, place in places]), len(episode.support)
+        prototypes = torch.nn.functional.normalize(found[:learned].unflatten(0, (episode.way, -1)).mean(1))
+        return found[learned:] @ prototypes.T
+
+    return episode_accuracy(replace(data.stream("test"), source=Places(data.source)), data.test_episodes, scores)
 
 
 def report(source: TextSource, vectors: StaticVectors | None, episodes: int) -> list[dict[str, Any]]:

@@ -1,23 +1,19 @@
 """The benchmark of questions: how it reads compact files, and that its baselines measure what they say."""
 
 import gzip
-import importlib
 import json
-from pathlib import Path
 
 import pytest
 import torch
 
 import lit_metanas as lm
 
-FOLDER = Path(lm.__file__).parent.parent / "benchmarks"
 PLACES = ("mill", "park", "pier")
 
 
 @pytest.fixture
-def module(monkeypatch):
-    monkeypatch.syspath_prepend(str(FOLDER))
-    return importlib.import_module("questions")
+def module(load):
+    return load("questions")
 
 
 @pytest.fixture
@@ -68,7 +64,7 @@ def test_baselines_are_those_that_they_say(module, data, tmp_path):
     assert bags == [[3, 8, 11, 12], [2, 9, 11, 12]]
 
 
-def test_a_run_prints_means_and_answers_as_texts(module, data, tmp_path, capsys):
+def test_a_run_prints_means_and_answers_as_texts(module, data, tmp_path, capsys, fixed_trainings):
     output = tmp_path / "figures.json"
     given = ["--search", "--flops", "5e7", "--epochs", "1", "--steps", "16", "--sentences", "4", "--tasks", "qa2"]
     module.main(["--data", str(data), *given, "--seeds", "0", "1", "--output", str(output)])
@@ -83,7 +79,10 @@ def test_a_run_prints_means_and_answers_as_texts(module, data, tmp_path, capsys)
         assert found[f"searched better than {way}, 95 %"] == pytest.approx(
             found["qa2, searched"] - found[f"qa2, {way}"]
         )
-    assert found["training FLOPs of a network, its search counted in"] > 5e6
+    assert len(fixed_trainings) == 6
+    assert all(abs(spent - asked) <= epoch / 2 for asked, spent, epoch in fixed_trainings)
+    budgets = [asked for asked, _, _ in fixed_trainings]
+    assert found["training FLOPs of a network, its search counted in"] == sum(budgets) / len(budgets)
     assert found["xquad.en, the true words, exact match"] == 100
     assert found["xquad.en, the whole passage, exact match"] == 0
     assert 0 < found["xquad.en, the whole passage, F1"] < 50

@@ -1,10 +1,8 @@
 """Searched networks against fixed ones on texts and sounds: each row at a tiny scale, on files that are made up."""
 
 import gzip
-import importlib
 import json
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,13 +10,22 @@ import torch
 
 import lit_metanas as lm
 
-FOLDER = Path(lm.__file__).parent.parent / "benchmarks"
-
 
 @pytest.fixture
-def load(monkeypatch):
-    monkeypatch.syspath_prepend(str(FOLDER))
-    return importlib.import_module
+def few_shot_runs(load, monkeypatch):
+    """Each network with its budget, its cost, what a step of it costs, and the seed of its last training's episodes."""
+    found, few_shot = [], load("equal_flops").FewShot
+    tested = few_shot._tested
+
+    def kept(self, model, data):
+        run = tested(self, model, data)
+        images = data.tasks_per_step * data.way * (data.shot + data.query)
+        step = 3 * images * self.space.cost(run.architecture, data.shape, data.way).flops
+        found.append((self.flops, run.flops, step, data.seed))
+        return run
+
+    monkeypatch.setattr(few_shot, "_tested", kept)
+    return found
 
 
 @pytest.fixture
@@ -55,7 +62,9 @@ def write_clinc(folder):
     return [f"word{place}" for place in range(100)]
 
 
-def test_every_network_of_intents_spends_the_same_flops(texts, tmp_path):
+def test_every_network_of_intents_spends_the_same_flops(texts, tmp_path, monkeypatch, few_shot_runs, fixed_trainings):
+    corpora, tf_idf = [], texts.tf_idf
+    monkeypatch.setattr(texts, "tf_idf", lambda corpus: tf_idf(corpora.append(corpus) or corpus))
     files = vectors(tmp_path, write_clinc(tmp_path))
     output = tmp_path / "found.json"
     small = ["--scale", "3e-4", "--episodes", "2", "--seeds", "0", "1", "--output", str(output)]
@@ -64,11 +73,17 @@ def test_every_network_of_intents_spends_the_same_flops(texts, tmp_path):
     assert (few["problem"][-6:], many["problem"][-6:]) == ("1-shot", "5-shot")
     assert set(few["scores"]) == {"searched", "convolution", "mean of embeddings", "tf-idf", "static vectors"}
     assert few["scores"]["tf-idf"] == [100.0]  # each intent has its own word
+    assert {text.partition(" ")[0] for text in corpora[0]} == {f"word{place}" for place in range(60)}  # meta-training
     assert all(len(few["scores"][name]) == 2 for name in ("searched", "convolution"))
-    spent = few["cost"]
-    assert spent["convolution"] == pytest.approx(spent["searched"], rel=0.3)
+    assert len(few_shot_runs) == 6
+    assert all(0 <= spent - budget < step for budget, spent, step, _ in few_shot_runs)
+    assert few["cost"]["searched"] == sum(spent for _, spent, _, _ in few_shot_runs[:2]) / 2
+    assert [seed for *_, seed in few_shot_runs] == [1000, 1001, 0, 1, 0, 1]  # a search has seen those from 0
     assert whole["scores"]["logistic regression, bag of words"] == [100.0]
-    assert whole["cost"]["convolution"] == pytest.approx(whole["cost"]["searched"], rel=0.3)
+    assert len(fixed_trainings) == 2
+    assert all(abs(spent - asked) <= epoch / 2 for asked, spent, epoch in fixed_trainings)
+    assert whole["cost"]["searched"] == sum(asked for asked, _, _ in fixed_trainings) / 2
+    assert whole["cost"]["convolution"] == sum(spent for _, spent, _ in fixed_trainings) / 2
     assert len(whole["notes"]["found"]) == 2
 
 
@@ -104,7 +119,7 @@ def test_each_speaker_of_the_digits_is_tested_once(sounds):
     assert sorted(tested) == list("abcdef")
 
 
-def test_rows_of_sounds_are_measured(sounds, tmp_path, monkeypatch):
+def test_rows_of_sounds_are_measured(sounds, tmp_path, monkeypatch, fixed_trainings):
     generator = np.random.default_rng(0)
     clips = [(label, who) for label in range(10) for who in range(6) for _ in range(2)]
     tones = [9000 * np.sin(np.arange(800) * (0.2 + label / 5) + generator.normal()) for label, _ in clips]
@@ -130,5 +145,7 @@ def test_rows_of_sounds_are_measured(sounds, tmp_path, monkeypatch):
     sounds.main(["--data", str(tmp_path), *small])
     digits, one, _ = compared(output)
     assert digits["scores"]["logistic regression, log-mel"][0] > 80  # the tones of digits
-    assert digits["cost"]["separable convolutions"] == pytest.approx(digits["cost"]["searched"], rel=0.5)
+    ((asked, spent, epoch),) = fixed_trainings
+    assert abs(spent - asked) <= epoch / 2
+    assert digits["cost"] == {"searched": asked, "separable convolutions": spent}
     assert set(one["scores"]) == {"searched", "convolutions", "separable convolutions", "mean spectra"}

@@ -1,24 +1,19 @@
 """Readers of real sentences, on files of their form that are made up, and on the real ones where there are some."""
 
 import gzip
-import importlib
 import json
-from pathlib import Path
 
 import pytest
 import torch
 
-import lit_metanas
-from lit_metanas.tasks import SentenceSource, Words
+from lit_metanas.tasks import EpisodeDataModule, SentenceSource, Words
 
-FOLDER = Path(lit_metanas.__file__).parent.parent / "benchmarks"
 SUBSETS = ("train", "val", "test")
 
 
 @pytest.fixture
-def module(monkeypatch):
-    monkeypatch.syspath_prepend(str(FOLDER))
-    return importlib.import_module("text_data")
+def module(load):
+    return load("text_data")
 
 
 @pytest.fixture
@@ -76,6 +71,27 @@ def test_the_baseline_agrees_with_a_plain_computation(module):
     assert float(found[0] @ found[1]) == pytest.approx(expected)
     assert float(found[0] @ found[2]) == 0
     assert module.accuracy(source, embed, way=2, shot=1, query=1, episodes=5) == (100.0, 0.0)
+
+
+def test_a_baseline_gets_the_episodes_of_the_networks(module):
+    texts = {f"c{label}": [f"word{label} number{n}" for n in range(9)] for label in range(6)}
+    source = SentenceSource(texts, train=["c0", "c1"], test=["c2", "c3", "c4", "c5"], preprocessing=Words(least=1))
+    data, told = EpisodeDataModule(source, way=3, shot=2, query=4, test_episodes=5), []
+
+    def embed(sentences):
+        told.append(sentences)
+        return module.tf_idf(sentences)(sentences)
+
+    assert module.same_episodes(data, embed) == 100.0
+    assert len(told) == 5
+    known = Words(least=1).fitted(text for part in texts.values() for text in part)
+    raw = SentenceSource(texts, train=["c0", "c1"], test=[*texts][2:], preprocessing=known)
+    same = EpisodeDataModule(raw, way=3, shot=2, query=4, test_episodes=5).stream("test")
+    for index, sentences in enumerate(told):
+        inputs = torch.cat([same[0, index].support.inputs, same[0, index].query.inputs])
+        assert torch.equal(raw.preprocessing.encode(sentences), inputs)
+    half = [torch.eye(3)[[0, 0, 1, 1, 2, 2] + [0, 0, 1, 2] + [1, 1, 0, 2] + [2, 2, 0, 1]]] * 5
+    assert module.same_episodes(data, lambda sentences: half.pop()) == pytest.approx(50.0)
 
 
 def test_absent_files_are_skipped_by_name(module, folder, capsys):
