@@ -74,24 +74,23 @@ def test_the_baseline_agrees_with_a_plain_computation(module):
 
 
 def test_a_baseline_gets_the_episodes_of_the_networks(module):
-    texts = {f"c{label}": [f"word{label} number{n}" for n in range(9)] for label in range(6)}
-    source = SentenceSource(texts, train=["c0", "c1"], test=["c2", "c3", "c4", "c5"], preprocessing=Words(least=1))
+    texts = {f"c{label}": [f"{label} number{n}" for n in range(9)] for label in range(6)}
+    words = Words(least=1).fitted(text for part in texts.values() for text in part)
+    source = SentenceSource(texts, train=["c0", "c1"], test=["c2", "c3", "c4", "c5"], preprocessing=words)
     data, told = EpisodeDataModule(source, way=3, shot=2, query=4, test_episodes=5), []
 
     def embed(sentences):
         told.append(sentences)
-        return module.tf_idf(sentences)(sentences)
+        return torch.eye(6)[[int(text[0]) for text in sentences]]
 
     assert module.same_episodes(data, embed) == 100.0
     assert len(told) == 5
-    known = Words(least=1).fitted(text for part in texts.values() for text in part)
-    raw = SentenceSource(texts, train=["c0", "c1"], test=[*texts][2:], preprocessing=known)
-    same = EpisodeDataModule(raw, way=3, shot=2, query=4, test_episodes=5).stream("test")
     for index, sentences in enumerate(told):
-        inputs = torch.cat([same[0, index].support.inputs, same[0, index].query.inputs])
-        assert torch.equal(raw.preprocessing.encode(sentences), inputs)
-    half = [torch.eye(3)[[0, 0, 1, 1, 2, 2] + [0, 0, 1, 2] + [1, 1, 0, 2] + [2, 2, 0, 1]]] * 5
-    assert module.same_episodes(data, lambda sentences: half.pop()) == pytest.approx(50.0)
+        episode = data.stream("test")[0, index]
+        inputs = torch.cat([episode.support.inputs, episode.query.inputs])
+        assert torch.equal(words.encode(sentences), inputs)
+    half = torch.eye(3)[[0, 0, 1, 1, 2, 2, *(0, 0, 1, 2), *(1, 1, 0, 2), *(2, 2, 0, 1)]]
+    assert module.same_episodes(data, lambda sentences: half) == pytest.approx(50.0)
 
 
 def test_absent_files_are_skipped_by_name(module, folder, capsys):
