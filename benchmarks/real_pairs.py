@@ -3,8 +3,8 @@
     python benchmarks/real_pairs.py --data FOLDER --rows digits g2p tatoeba --seeds 0 1 2 --output FILE.json
 
 The folder holds ``fsdd_8k_int16.npz``, ``g2p20.json.gz`` and ``tatoeba112.json.gz``, as ``speech.py`` and
-``translation_data.py`` describe them; ``numbers`` are embedded. A row whose
-file is absent is skipped by name.
+``translation_data.py`` describe them; ``numbers`` are embedded. A row whose file is absent is skipped
+by name.
 
 All networks of a row have one trainer and one recipe but for the number of epochs: the searched one is trained as the
 recipe says, and the others for as many epochs as have the same training FLOPs, the search counted in. Networks of pairs
