@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 
 from lit_metanas.io.text import number_of, short_number
 from lit_metanas.tasks.inputs import Preprocessing, Shape, vocabulary_of
@@ -196,7 +197,8 @@ def _gather(
 def _of_each_class(drawn: Split, way: int, part: slice) -> Split:
     """Some of the examples of each class, all of which have as many."""
     both = (drawn.inputs, drawn.labels)
-    inputs, labels = (each.unflatten(0, (way, -1))[:, part].flatten(0, 1).contiguous() for each in both)
+    classes = (each.unflatten(0, (way, -1))[:, part] for each in both)
+    inputs, labels = (each.clone(memory_format=torch.contiguous_format).flatten(0, 1) for each in classes)
     return Split(inputs, labels)
 
 

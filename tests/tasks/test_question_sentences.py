@@ -84,5 +84,29 @@ def test_stories_that_do_not_fit_are_told(tmp_path):
     for part, last in (("train", "away"), ("test", "home")):
         other = ["1 Ada sits.", f"2 Where is Ada?\t{last}"]
         (tmp_path / f"long_{part}.txt").write_text("\n".join([*lines, *other, *other]))
-    with pytest.warns(UserWarning, match=r"2 questions of '.*' have stories of more than 4 sentences: the sentences"):
+    with pytest.warns(UserWarning, match=r"2 questions of '.*' and their stories do not fit into 4 sentences of"):
         lm.BabiTask(str(tmp_path / "long_train.txt"), preprocessing=made(), val=0.3)[0]
+
+
+def test_sentences_that_are_too_long_are_told(tmp_path):
+    long = "Ada is " + "very " * 8
+    for part, last in (("train", "mill"), ("test", "park")):
+        lines = [
+            f"1 {long}near the mill.",
+            "2 Where is Ada?\tmill",
+            f"1 {long}near the {last}.",
+            f"2 Where?\t{last} end",
+        ]
+        (tmp_path / f"long_{part}.txt").write_text("\n".join(lines * 2))
+    reads = lm.QuestionSentences(lm.Words(least=1, steps=6))
+    with pytest.warns(
+        UserWarning, match=r"8 questions of '.*' and their stories do not fit into 32 sentences of 6 words"
+    ):
+        lm.BabiTask(str(tmp_path / "long_train.txt"), preprocessing=reads, val=0.5)[0]
+
+
+def test_what_would_fill_the_memory_is_refused():
+    reads = lm.QuestionSentences(lm.Words(words=tuple(f"w{number}" for number in range(20_000))), sentences=1000)
+    asked = [("Who?", ["Ada."])] * 20
+    with pytest.raises(ValueError, match=r"20 questions of 1001 steps with 40003 features each take 3 GB, more than 2"):
+        reads.encode(asked)

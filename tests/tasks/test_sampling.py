@@ -40,6 +40,14 @@ def test_episode_is_ordered_by_class_and_its_parts_are_disjoint(coded, decode):
         assert episode.val is None
 
 
+@pytest.mark.parametrize(("way", "shot"), [(1, 1), (1, 3), (3, 1), (3, 2)])
+def test_the_parts_of_an_episode_share_no_memory(coded, way, shot):
+    episode = draw_episode(coded(), "train", seed=0, epoch=0, index=0, way=way, shot=shot, query=2)
+    parts = [part for split in (episode.support, episode.query) for part in (split.inputs, split.labels)]
+    assert len({part.untyped_storage().data_ptr() for part in parts}) == 4
+    assert all(part.is_contiguous() for part in parts)
+
+
 def test_every_class_and_instance_is_drawn_about_equally_often(coded, decode):
     counts: dict[tuple[int, ...], int] = {}
     for index in range(600):

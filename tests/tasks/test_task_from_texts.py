@@ -45,6 +45,13 @@ def test_a_text_is_not_both_learned_from_and_tested():
     with pytest.warns(UserWarning, match="texts repeats 10 texts of the same class: each is taken once"):
         task = lm.task_from_texts(WORDS * 2, VERBS * 2)
     assert len(task.train) + len(task.val) + len(task.test) == 10
+    spelled = [text.upper().replace(" ", "  ") for text in WORDS]
+    with pytest.warns(UserWarning, match="texts repeats 10 texts of the same class"):
+        assert len(lm.task_from_texts(WORDS + spelled, VERBS * 2).train) == 6
+    with pytest.warns(
+        UserWarning, match="texts_test repeats 2 texts of texts, which are learned from: the test accuracy"
+    ):
+        lm.task_from_texts(WORDS, VERBS, [*spelled[:2], "another"], [*VERBS[:2], VERBS[0]])
 
 
 @pytest.mark.parametrize(

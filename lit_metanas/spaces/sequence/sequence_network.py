@@ -51,7 +51,8 @@ class Stem(nn.Module):
     """From features or tokens to channels: a linear map, or a vector for each token; and a stride.
 
     The mask, which is one of the features, is the constant of the linear map. A stride joins so many steps by a linear
-    map, the last ones of an example with zeros.
+    map, the last ones of an example with zeros. The map begins orthogonal: it keeps the distances between steps of no
+    more features than channels.
 
     Args:
         shape: of one input.

@@ -49,8 +49,8 @@ class SequenceSpace(SearchSpace):
             choose among several.
         readouts: ``mean``, ``max``, ``attention``, ``last``; ``hops_1``, ``hops_2``, ``hops_3``, in which the first
             step asks the others so many times (Sukhbaatar et al. 2015), as a question asks the sentences of a story
-            (``QuestionSentences``); or ``each`` alone, for objectives that want an output of each step, such as
-            ``Transcription``.
+            (``QuestionSentences``), for which each should be a step of its own: ``stride=1``, no ``pools``; or
+            ``each`` alone, for objectives that want an output of each step, such as ``Transcription``.
         positions: what attention is told of the places of steps: ``sinusoidal``, ``learned``, ``none``.
         stride: steps that the stem makes one of, for long series such as speech.
         shared: one choice for all layers instead of one a layer.

@@ -47,8 +47,8 @@ def story_task(
         from lightning.pytorch.utilities import rank_zero_warn  # a second, which tasks without warnings do without
 
         rank_zero_warn(
-            f"{number_of(cut, 'question')} of {place} have stories of more than {preprocessing.room}: the "
-            "sentences that do not fit are left out. Give a preprocessing with room for more."
+            f"{number_of(cut, 'question')} of {place} and their stories do not fit into {preprocessing.room}: what is "
+            "too long is cut. Give a preprocessing with room for more."
         )
     train, val, test = splits
     return Task(

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import prod
 from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
 
+from lit_metanas.io.text import number_of
 from lit_metanas.tasks.inputs import PADDING, Preprocessing, SeriesShape
 from lit_metanas.tasks.questions.question_words import SEPARATOR_SHOWN, Asked, passage_sentences, split_question
-from lit_metanas.tasks.text.words import UNKNOWN, Words, check_range
+from lit_metanas.tasks.text.words import UNKNOWN, Words, check_range, split_words
 
 MOST_SENTENCES_READ = 10_000
 """Of an example."""
+
+MOST_NUMBERS = 1 << 29
+"""That a part's inputs hold, each of 4 bytes."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,7 @@ class QuestionSentences(Preprocessing):
     A step says how often each word stands in a sentence, and where: the sum of its places, from 1 / n for the first of
     n words to 1 for the last. A linear map of both gives a sum of word vectors that are weighed by their places, as the
     position encoding of Sukhbaatar et al. (2015) is. So networks compare sentences, which are several times fewer
-    than words. Of a story that is too long the oldest sentences are left out.
+    than words. Of a story that is too long the oldest sentences are left out, of a long sentence the last words.
 
     Attributes:
         words: the words that are told apart, and ``steps``, the words of a sentence at most.
@@ -62,8 +67,8 @@ class QuestionSentences(Preprocessing):
 
     @property
     def room(self) -> str:
-        """How much of a story an example holds, in words."""
-        return f"{self.sentences} sentences"
+        """How much of a story an example holds."""
+        return f"{self.sentences} sentences of {self.words.steps} words"
 
     def fitted(self, texts: Iterable[str]) -> Self:
         """The same with the vocabulary of some texts, unless it has one."""
@@ -80,7 +85,19 @@ class QuestionSentences(Preprocessing):
         return self.encode_stories(asked)[0]
 
     def encode_stories(self, asked: Sequence[Asked]) -> tuple[Tensor, int]:
-        """The inputs of questions about stories, shape ``(n, *shape)``, and how many of them lack a part of theirs."""
+        """The inputs of questions about stories, shape ``(n, *shape)``, and how many of them lack a part of theirs.
+
+        Raises:
+            ValueError: they would fill the memory.
+        """
+        shape = self.shape
+        if len(asked) * prod(shape) > MOST_NUMBERS:
+            size, most = (4e-9 * numbers for numbers in (len(asked) * prod(shape), MOST_NUMBERS))
+            raise ValueError(
+                f"QuestionSentences: {number_of(len(asked), 'question')} of {shape.steps} steps with {shape.features} "
+                f"features each take {size:.0f} GB, more than {most:.0f}: give fewer sentences, or words of a "
+                "smaller size, such as Words(size=1000)."
+            )
         known: dict[str, Tensor] = {}
 
         def step(text: str) -> Tensor:
@@ -88,12 +105,12 @@ class QuestionSentences(Preprocessing):
                 known[text] = self._step(text)
             return known[text]
 
-        found = torch.zeros(len(asked), *self.shape)
+        found, cut = torch.zeros(len(asked), *shape), 0
         for row, (question, story, seen, _) in zip(found, asked, strict=True):
-            told = [story[at] for at in range(seen - 1, max(-1, seen - 1 - self.sentences), -1)]
-            steps = [step(text) for text in (question, *told)]
-            row[:, : len(steps)] = torch.stack(steps, 1)
-        return found, sum(one.seen > self.sentences for one in asked)
+            told = [question, *(story[at] for at in range(seen - 1, max(-1, seen - 1 - self.sentences), -1))]
+            row[:, : len(told)] = torch.stack([step(text) for text in told], 1)
+            cut += seen > self.sentences or any(len(split_words(text)) > self.words.steps for text in told)
+        return found, cut
 
     def show(self, inputs: Tensor) -> list[str]:
         """Question and sentences, in small letters; what stands twice in a sentence is shown at its mean place."""
