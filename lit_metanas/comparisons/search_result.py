@@ -20,9 +20,8 @@ from lit_metanas.records.record import SearchRecord
 from lit_metanas.records.shown_prediction import ShownPrediction
 from lit_metanas.records.statistics import Interval, percent
 from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.tasks.inputs import ImageShape, Preprocessing, Shape, TokenShape, as_shape, inputs_like
+from lit_metanas.tasks.inputs import Preprocessing, Shape, TokenShape, as_shape, inputs_like
 from lit_metanas.tasks.objective import Classification, Objective
-from lit_metanas.tasks.task import check_brightness
 from lit_metanas.training.child import Recipe, examples_at_once
 from lit_metanas.training.export.exported_program import export_child, network_inputs, show_predictions
 
@@ -116,27 +115,26 @@ class SearchResult:
         return self.record.value_of(self.architecture) if math.isnan(self.validated) else self.validated
 
     @torch.no_grad()
-    def predict(self, examples: Tensor | NDArray[Any] | Sequence[Any] | str) -> list[dict[str, float]] | list[str]:
+    def predict(
+        self, examples: Tensor | NDArray[Any] | Sequence[Any] | str | os.PathLike[str]
+    ) -> list[dict[str, float]] | list[str]:
         """For each example the classes' probabilities by name, the most probable first; or the text that is written.
 
         Of transcription that are the symbols' names, with spaces between.
 
         Args:
             examples: inputs as the task had them, shape ``(n, *shape)``, or a single one of shape ``shape``. Images may
-                be uint8 or floats in [0, 1]; those of another size are resized, grey is made colour and colour grey. Or
-                what the task's inputs were made of: texts, or sound files.
+                be uint8 or floats in [0, 1], or image files; those of another size are resized, grey is made colour and
+                colour grey. Or what the task's inputs were made of: texts, or sound files.
 
         Raises:
             ValueError: the examples cannot be brought to the network's shape, or images run from 0 to 255 as floats.
         """
         shape, weight = as_shape(self.shape), next(self.network.parameters())
-        given: Any = [examples] if isinstance(examples, str) else examples
-        if self.preprocessing is None or isinstance(given, Tensor | np.ndarray):
-            given = torch.as_tensor(given)
+        given: Any = [examples] if isinstance(examples, str | os.PathLike) else examples
+        if isinstance(given, Tensor | np.ndarray):
             given = given[None] if given.ndim == (1 if isinstance(shape, TokenShape) else len(shape)) else given
         inputs = network_inputs(given, shape, self.preprocessing)
-        if isinstance(shape, ImageShape):
-            check_brightness("The input of predict", inputs)
         parts = inputs_like(inputs, weight).split(examples_at_once(self.objective, PREDICTED_AT_ONCE))
         scores = (self.network(part) for part in parts)
         if not isinstance(self.objective, Classification):

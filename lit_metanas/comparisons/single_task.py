@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from numbers import Real
 from time import perf_counter
 
 import torch
@@ -25,7 +26,7 @@ from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.inputs import float_type
 from lit_metanas.tasks.objective import Classification, Judged
-from lit_metanas.tasks.task import Split, Task, check_task, join_parts
+from lit_metanas.tasks.task import Split, Task, TaskCollection, check_task, join_parts
 from lit_metanas.training.child import (
     Child,
     Recipe,
@@ -98,7 +99,7 @@ def search(
         >>> 0 <= result.test_accuracy <= 1
         True
     """
-    _check_arguments(task, space, method, seed)
+    _check_arguments(task, space, method, recipe, seed, flops)
     check_threads("search", threads)
     recipe = recipe or Recipe()
     searcher = method or default_method(recipe)
@@ -188,12 +189,25 @@ def default_flops(task: Task, space: SearchSpace, recipe: Recipe, seed: int) -> 
     return TRAININGS * sum(costs) / len(costs)
 
 
-def _check_arguments(task: Task, space: SearchSpace, method: Searcher | None, seed: int) -> None:
-    for name, value, kind in (("task", task, Task), ("space", space, SearchSpace), ("method", method, Searcher)):
+def _check_arguments(
+    task: Task, space: SearchSpace, method: Searcher | None, recipe: Recipe | None, seed: int, flops: float | None
+) -> None:
+    kinds: dict[str, tuple[object, type, str]] = {
+        "task": (task, Task, 'give one, such as lm.FolderTask("photos")[0]'),
+        "space": (space, SearchSpace, "give one, such as lm.LayeredSpace()"),
+        "method": (method, Searcher, "give one, such as lm.DARTSSearcher()"),
+        "recipe": (recipe, Recipe, "give one, such as lm.Recipe(epochs=10)"),
+        "seed": (seed, int, "give one, such as 0"),
+        "flops": (flops, Real, "give a number, such as 1e11"),
+    }
+    for name, (value, kind, advice) in kinds.items():
         if value is not None and not isinstance(value, kind):
             given = value.__name__ if isinstance(value, type) else type(value).__name__
-            made = f"make one, {given}(...)" if isinstance(value, type) and issubclass(value, kind) else "give one"
-            raise ValueError(f"search: {name} must be a {kind.__name__}, not {given}: {made}.")
+            if isinstance(value, type) and issubclass(value, kind):
+                advice = f"make one, {given}(...)"
+            elif kind is Task and isinstance(value, TaskCollection):
+                advice = "take one of its tasks, such as [0]"
+            raise ValueError(f"search: {name} must be a {kind.__name__}, not {given}: {advice}.")
     if seed < 0:
         raise ValueError(f"search: seed = {seed} must be at least 0.")
     check_task(task)

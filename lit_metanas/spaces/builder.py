@@ -103,6 +103,8 @@ class Builder:
                 raise ValueError(f"Candidate '{label}' of '{name}' makes {type(made).__name__}, which is not a layer.")
             layers[label] = made
         if not self.mixed:
+            if all(layer is None for layer in layers.values()):
+                norm = None  # of what adds nothing there is nothing to normalise
             return ChosenLayer(layers, None if norm is None else nn.BatchNorm2d(largest(norm)))
         return MixedChoice(name, layers, None if norm is None else MixedNorm(norm, affine=True), merge)
 

@@ -66,6 +66,7 @@ def test_a_program_writes_what_the_network_writes(decoder: str) -> None:
     assert found.classes == ()
     assert found.show(TEXTS) == found.objective.texts(found.objective.predictions(scores))
     assert found.predict(TEXTS).shape == (4, 4, 5)
+    torch.testing.assert_close(found.predict(TEXTS[0]), found.predict(TEXTS[:1]))  # a single text is one example
 
 
 def test_the_verb_predict_prints_texts(capsys: pytest.CaptureFixture[str]) -> None:

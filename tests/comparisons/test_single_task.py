@@ -15,6 +15,7 @@ import optuna
 import pytest
 import torch
 from lightning.pytorch import Trainer
+from PIL import Image
 from rich.console import Console
 from torch import nn
 from torch.utils.data import DataLoader
@@ -187,6 +188,26 @@ def test_images_that_it_cannot_classify_are_told(found, images, message):
     with pytest.raises(ValueError) as caught:
         found.predict(images)
     assert str(caught.value) == message
+
+
+def test_network_and_export_take_images_as_users_have_them(found, tmp_path):
+    photos = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), dtype=np.uint8)
+    expected = found.predict(torch.from_numpy(photos).permute(0, 3, 1, 2))
+    found.export(tmp_path)
+    exported = load_exported(tmp_path)
+    files = [tmp_path / f"{place}.png" for place in range(2)]
+    for file, photo in zip(files, photos, strict=True):
+        Image.fromarray(photo).save(file)
+    for given in (photos, photos.astype(np.float32) / 255):
+        for named, row in zip(found.predict(given), exported.predict(given), strict=True):
+            assert named == pytest.approx(dict(zip("abc", row.tolist(), strict=True)), abs=1e-5)
+        assert [one["a"] for one in found.predict(given)] == pytest.approx([one["a"] for one in expected], abs=1e-5)
+    of_files = exported.predict(list(map(str, files)))
+    torch.testing.assert_close(exported.predict(files[1]), of_files[1:])
+    assert [one["a"] for one in found.predict(files)] == pytest.approx(of_files[:, 0].tolist(), abs=1e-5)
+    assert of_files[:, 0].tolist() == pytest.approx([one["a"] for one in expected], abs=0.02)  # grey by Pillow's bytes
+    with pytest.raises(ValueError, match="The input of predict has images with values up to 254: divide them by 255"):
+        exported.predict(torch.full((2, 3, 8, 8), 254.0))
 
 
 def test_the_program_runs_with_torch_alone(found, tmp_path):
@@ -453,12 +474,21 @@ def test_no_budget_need_be_given():
             {"method": DARTSSearcher},
             "search: method must be a Searcher, not DARTSSearcher: make one, DARTSSearcher(...).",
         ),
-        ({"method": "darts"}, "search: method must be a Searcher, not str: give one."),
+        ({"method": "darts"}, "search: method must be a Searcher, not str: give one, such as lm.DARTSSearcher()."),
         (
             {"space": LayeredSpace},
             "search: space must be a SearchSpace, not LayeredSpace: make one, LayeredSpace(...).",
         ),
-        ({"task": torch.rand(3)}, "search: task must be a Task, not Tensor: give one."),
+        (
+            {"task": torch.rand(3)},
+            'search: task must be a Task, not Tensor: give one, such as lm.FolderTask("photos")[0].',
+        ),
+        (
+            {"recipe": {"epochs": 3}},
+            "search: recipe must be a Recipe, not dict: give one, such as lm.Recipe(epochs=10).",
+        ),
+        ({"flops": "1e9"}, "search: flops must be a Real, not str: give a number, such as 1e11."),
+        ({"seed": "a"}, "search: seed must be a int, not str: give one, such as 0."),
         (
             {"method": QuerySearcher()},
             "search: QuerySearcher goes on until its budget is spent: give flops, queries, or its trials.",

@@ -131,6 +131,17 @@ def misspelt(trial):
     return trial.suggest_int("depth", 1, 2) + trial.suggest_float("lr", 1e-4, 1e-1, log=True) + (optimizer == "rmsprop")
 
 
+def test_all_trials_that_are_left_out_are_counted():
+    def objective(trial):
+        depth = trial.suggest_int("depth", 1, 4)
+        return depth + (trial.suggest_categorical("opt", ["adam", "rmsprop"]) == "adam")
+
+    study = optimized(RandomSampler(seed=0), 30, objective, study_name="mine")
+    with pytest.warns(UserWarning, match=r"leaves out (\d+) of 30 trials .* lacks [12] other labels?, too") as told:
+        record = record_of(study, Optimizers(), prefix="")
+    assert f"leaves out {30 - len(record.trials)} of" in str(told[0].message)
+
+
 def test_a_label_that_the_space_lacks_is_told_once_by_record_and_sampler():
     study = optimized(RandomSampler(seed=0), 30, misspelt, study_name="mine")
     lost = sum(trial.params["opt"] == "rmsprop" for trial in study.trials)

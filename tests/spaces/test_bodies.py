@@ -13,7 +13,7 @@ from space_toys import check_export, images
 from torch import nn
 from torch.func import functional_call, grad, vmap
 
-from lit_metanas.spaces import Builder, Gate, SearchSpace, one_hot
+from lit_metanas.spaces import Architecture, Builder, Gate, SearchSpace, one_hot
 from lit_metanas.spaces.forward_pass import OpenNumber, largest
 from lit_metanas.testing import check_space
 
@@ -486,3 +486,19 @@ def test_channels_last_images_stay_so(space):
     gates = {choice.name: Gate(torch.full((len(choice.labels),), 0.4)) for choice in space.choices}
     net(images(4, (1, 8, 8), dtype=torch.float32), gates)
     assert layouts == [True]
+
+
+class Residual(SearchSpace):
+    """A sum of the input and, if anything, a normalised convolution."""
+
+    def body(self, shape, build):
+        layers = {"skip": None, "c3": partial(build.conv, 4, 4, 3), "c5": partial(build.conv, 4, 4, 5)}
+        first = build.conv(shape[0], 4, 3)
+        return nn.Sequential(first, build.sum(nn.Identity(), build.choice("stage.kernel", layers, norm=4)))
+
+
+def test_what_adds_nothing_has_no_norm():
+    space = Residual()
+    check_space(space, SHAPE)
+    skipped, kept = (space.cost(Architecture({"stage.kernel": label}), SHAPE, 2).parameters for label in ("skip", "c3"))
+    assert kept - skipped == 4 * 4 * 9 + 2 * 4

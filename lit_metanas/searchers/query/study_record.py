@@ -137,13 +137,19 @@ def _warn_of_losses(study: str, trials: Sequence[FrozenTrial], space: ChoiceSpac
 
 
 def _find_lost(trials: Sequence[FrozenTrial], space: ChoiceSpace, prefix: str) -> tuple[str, int] | None:
-    """The label that a space lacks and most trials have, as a sentence ends with it, and how many they are."""
+    """The label that a space lacks and most trials have, as a sentence ends with it, and how many trials have any."""
     lacking: Counter[str] = Counter()
+    lost = set()
     for trial in trials:
         for choice in space.choices:
             if (name := prefix + choice.name) in trial.params and choice.label_of(trial.params[name]) is None:
                 lacking[choice.lacks(trial.params[name])] += 1
-    return lacking.most_common(1)[0] if lacking else None
+                lost.add(trial.number)
+    if not lacking:
+        return None
+    told, _ = lacking.most_common(1)[0]
+    others = f" {space.name} lacks {number_of(len(lacking) - 1, 'other label')}, too." if len(lacking) > 1 else ""
+    return told + others, len(lost)
 
 
 def add_study(record: SearchRecord, name: str, storage: str | BaseStorage | None, prefix: str = PREFIX) -> optuna.Study:

@@ -17,14 +17,18 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lit_metanas.io.checkpoints import write_weights
 from lit_metanas.io.files import read_regular, replacing
 from lit_metanas.io.text import number_of
+from lit_metanas.tasks.conversion import image_tensor
+from lit_metanas.tasks.images.image_files import read_images
 from lit_metanas.tasks.inputs import ImageShape, Preprocessing, Shape, as_shape, blank_inputs, image_shape
 from lit_metanas.tasks.objective import Classification, Examples, Objective
 from lit_metanas.tasks.questions import QuestionWords, Span
+from lit_metanas.tasks.task import check_brightness
 from lit_metanas.training.export.network_description import (
     DESCRIPTION,
     StoredNetwork,
@@ -76,12 +80,12 @@ class Exported:
         return "examples" if self.preprocessing is None else self.preprocessing.noun
 
     @torch.no_grad()
-    def predict(self, examples: Tensor | Sequence[Any]) -> Tensor:
+    def predict(self, examples: Tensor | NDArray[Any] | Sequence[Any] | str | os.PathLike[str]) -> Tensor:
         """Probabilities, shape ``(n, classes)``; or of each step, ``(n, steps, outputs)``.
 
         Args:
             examples: images of any size, grey or colour, shape ``(n, channels, height, width)``, uint8 or floating
-                point in [0, 1]; or what the preprocessing takes, such as sentences, or has made.
+                point in [0, 1], or their files; or what the preprocessing takes, such as sentences, or has made.
 
         Raises:
             ValueError: the examples cannot be brought to the network's shape.
@@ -90,7 +94,7 @@ class Exported:
         return scores.softmax(dim=-1)
 
     @torch.no_grad()
-    def show(self, examples: Tensor | Sequence[Any]) -> list[str]:
+    def show(self, examples: Tensor | NDArray[Any] | Sequence[Any] | str | os.PathLike[str]) -> list[str]:
         """The class of each example, its symbols with spaces between, the text that is written, or an answer's words.
 
         Args:
@@ -104,22 +108,39 @@ class Exported:
         return show_predictions(goal.predictions(self.network(inputs)), examples, inputs, goal, self)
 
 
-def network_inputs(examples: Tensor | Sequence[Any], shape: Shape, preprocessing: Preprocessing | None) -> Tensor:
+def network_inputs(
+    examples: Tensor | NDArray[Any] | Sequence[Any] | str | os.PathLike[str],
+    shape: Shape,
+    preprocessing: Preprocessing | None,
+) -> Tensor:
     """Bring examples to the form that a network takes, shape ``(n, *shape)``.
 
     Args:
-        examples: images of any size, see ``fit_images``; other inputs as they are; or what the preprocessing takes.
+        examples: images of any size, see ``fit_images``, as arrays with the channels first or last, or image files;
+            other inputs as they are; or what the preprocessing takes. A single text or file is one example.
         shape: of one input.
         preprocessing: makes inputs of raw examples; None where there is none.
 
     Raises:
         ValueError: they cannot be brought to it.
     """
-    if isinstance(examples, Tensor):
-        return fit_images(examples, shape) if isinstance(as_shape(shape), ImageShape) else examples
+    given: Any = [examples] if isinstance(examples, str | os.PathLike) else examples
+    kind = as_shape(shape)
+    if isinstance(kind, ImageShape):
+        if isinstance(given, np.ndarray):
+            given = image_tensor(given, name="examples")
+        elif not isinstance(given, Tensor) and all(isinstance(each, str | os.PathLike) for each in given):
+            given = read_images([Path(file) for file in given], kind)
+        if isinstance(given, Tensor):
+            inputs = fit_images(given, shape)
+            check_brightness("The input of predict", inputs)
+            return inputs
+    if isinstance(given, Tensor | np.ndarray):
+        return torch.as_tensor(given)
     if preprocessing is None:
-        raise ValueError("There is no preprocessing that makes inputs of such examples: give the inputs as a tensor.")
-    return preprocessing.encode(examples)
+        made = "image files, an array or a tensor" if isinstance(kind, ImageShape) else "the inputs as a tensor"
+        raise ValueError(f"There is no preprocessing that makes inputs of such examples: give {made}.")
+    return preprocessing.encode(given)
 
 
 def show_predictions(
