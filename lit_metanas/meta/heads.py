@@ -148,7 +148,7 @@ class PrototypeHead(Head):
     Args:
         scale: multiplies the distances.
         learned: whether the scale is meta-trained, too, by its logarithm (Oreshkin et al. 2018, Section 3.1), from
-            ``scale`` on; else it stays, and the head has no parameters.
+            ``scale`` on; else it stays, and the head has no parameters. An inner loop that moves the head adapts it.
         unit: whether features and class means are brought to length 1, so that angles alone are compared (Gidaris and
             Komodakis 2018, Section 3.2); ``scale`` is then some 5 to 20.
 
@@ -200,7 +200,8 @@ class PrototypeLinearHead(Head):
     ``-scale * |c|^2``. One meta-training serves every way and shot.
 
     Args:
-        scale: multiplies the squared distances (1 in the paper), where meta-training has learned no scale of them.
+        scale: multiplies the squared distances (1 in the paper). A search of a task that starts from a checkpoint takes
+            the scale of distances that ``PrototypeHead`` has learned there; one of angles (``unit``) does not fit.
 
     Example:
         >>> import torch

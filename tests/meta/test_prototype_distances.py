@@ -64,7 +64,7 @@ def test_unit_length_compares_angles_alone():
     torch.testing.assert_close(scores, 3 * (2 * cosines - 2))
 
 
-def test_a_meta_training_moves_the_learned_scale():
+def test_a_meta_training_moves_the_learned_scale(tmp_path):
     torch.manual_seed(0)
     source = lm.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
     head = lm.PrototypeHead(scale=2.0, learned=True, unit=True)
@@ -73,3 +73,9 @@ def test_a_meta_training_moves_the_learned_scale():
     trainer = lm.Trainer(max_epochs=1, limit_val_batches=0, accelerator="cpu", **quiet)
     trainer.fit(model, lm.EpisodeDataModule(source, way=2, steps_per_epoch=2))
     assert model.head["log_unit_scale"].exp().item() != pytest.approx(2.0)
+    trainer.save_checkpoint(tmp_path / "start.ckpt")
+    options = {"space": model.space, "shape": model.shape, "start": str(tmp_path / "start.ckpt")}
+    again = lm.MetaSearch(**options, head=head)
+    assert torch.equal(again.head["log_unit_scale"], model.head["log_unit_scale"])
+    with pytest.warns(UserWarning, match=r"\(log_unit_scale\) is not that of the model \(PrototypeHead\), which"):
+        lm.MetaSearch(**options)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 
 from lit_metanas.io.arrays import DAMAGED
@@ -210,6 +211,11 @@ class MetaLearned(EpisodeEvaluation):
         self.supernet.load_state_dict(weights)
         if found.head.keys() == self.head.keys():
             self.head.load_state_dict(inherit(found.head, self.head.state_dict()))
+        elif found.head:
+            rank_zero_warn(
+                f"The head of the checkpoint to start from ({', '.join(found.head)}) is not that of the model "
+                f"({type(self.learner.head).__name__}), which starts anew."
+            )
         self.logits.inherit(found.labels, found.logits)
         if self._has_statistics_of(found):
             self.statistics.values = found.statistics
