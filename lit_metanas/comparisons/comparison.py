@@ -21,6 +21,7 @@ from lit_metanas.records.budget import Budget
 from lit_metanas.records.rows import ResultRow
 from lit_metanas.searchers.query.query_searcher import QuerySearcher
 from lit_metanas.searchers.searcher import Searcher
+from lit_metanas.training.preemption import end_at_sigterm
 
 Problem = TypeVar("Problem")
 Method = TypeVar("Method", bound=Searcher)
@@ -96,11 +97,13 @@ class Comparison(LightningModule, ABC, Generic[Problem, Method]):
         """What one method comes to on one problem."""
 
     def on_predict_start(self) -> None:
-        """Look what an interrupted search has finished.
+        """Look what an interrupted search has finished; from here on SIGTERM ends the search, whatever the Trainer.
 
         Raises:
+            SIGTERMException: it has come just before.
             ValueError: the directory holds a search with other settings, or one is at work in it.
         """
+        end_at_sigterm(self.trainer)
         budget = {"flops": self.flops, "queries": self.queries}
         self.pairs, self.results, self._anew = [], (), 0
         self._lock.close()

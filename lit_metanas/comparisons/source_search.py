@@ -29,6 +29,7 @@ from lit_metanas.tasks.episode_data import EpisodeDataModule
 from lit_metanas.tasks.inputs import Shape, describe_shape, plain_shape, same_shape
 from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint, weights_within, write_meta_checkpoint
 from lit_metanas.training.meta_search.meta_search import default_weight_optimizer
+from lit_metanas.training.preemption import end_at_sigterm
 from lit_metanas.training.stored_preprocessing import InputMeaning
 
 OUTPUTS = ("start.ckpt", "architectures.json", "records.jsonl")
@@ -95,9 +96,10 @@ class SourceSearch(LightningModule):
         self.directory = own_path(directory, "directory")
 
     def on_predict_start(self) -> None:
-        """Refuse several processes.
+        """Refuse several processes; from here on SIGTERM ends the search, whatever the Trainer.
 
         Raises:
+            SIGTERMException: it has come just before.
             ValueError: there are several.
         """
         if self.trainer.world_size > 1:
@@ -105,6 +107,7 @@ class SourceSearch(LightningModule):
                 f"SourceSearch runs in one process, not in {self.trainer.world_size}, each of which would do the whole "
                 "search: set trainer.devices and trainer.num_nodes to 1."
             )
+        end_at_sigterm(self.trainer)
 
     def predict_step(self, batch: EpisodeDataModule, batch_idx: int) -> dict[str, str]:
         """Search with all episodes of a data module; the labels of what was found. See ``search``."""

@@ -21,6 +21,7 @@ from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.inputs import Shape, channels_last
 from lit_metanas.tasks.objective import Classification, Judged, Objective
 from lit_metanas.tasks.task import Split
+from lit_metanas.training.trainers import uncached_autocast
 
 MOST_SCORES = 1 << 26
 """That are held at once."""
@@ -245,7 +246,12 @@ def fit_child(child: Child, train: Split, *, seed: int) -> Cost:
     """
     epochs, device = child.recipe.epochs, train.inputs.device
     devices = [device] if device.type == "cuda" else []
-    with torch.inference_mode(False), torch.enable_grad(), torch.random.fork_rng(devices=devices):
+    with (
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        torch.random.fork_rng(devices=devices),
+        uncached_autocast(),
+    ):
         child.to(device, memory_format=torch.channels_last)
         plain = train.trainable()  # what a prediction step is given are inference tensors
         data = replace(plain, inputs=channels_last(plain.inputs))
@@ -254,6 +260,7 @@ def fit_child(child: Child, train: Split, *, seed: int) -> Cost:
         # Not by a Trainer, what it does beside takes up to an eighth of the time of a small network's step.
         optimizer, schedule = child.optimizer_for(epochs * len(loader))
         for _ in range(epochs):
+            # An exhausted sampler has drawn another order, that of the next epoch; Lightning's loops do not exhaust it.
             for inputs, labels in islice(loader, len(loader)):
                 loss = child.loss(inputs, labels)
                 optimizer.zero_grad()

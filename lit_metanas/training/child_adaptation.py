@@ -14,6 +14,7 @@ from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.inputs import channels_last, inputs_like
 from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.child import images_an_epoch, judge, training_cost, training_loss
+from lit_metanas.training.trainers import uncached_autocast
 
 FRUITLESS_SAMPLES = 1000
 """Architectures in a row that cannot be built, after which a space counts as empty."""
@@ -87,7 +88,7 @@ class InnerTraining:
         space.check_objective(goal)
         inputs, labels = channels_last(inputs_like(task.train.inputs, like)), task.train.labels
         size = min(self.batch_size, len(labels))
-        with torch.random.fork_rng(devices=[like.device] if like.is_cuda else []):
+        with torch.random.fork_rng(devices=[like.device] if like.is_cuda else []), uncached_autocast():
             torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
             network = space.child(architecture, task.shape, task.way, weights).to(like).train()
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

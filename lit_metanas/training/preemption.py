@@ -87,27 +87,27 @@ class Preemption(Callback):
 
     def on_sanity_check_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take the signals over from Lightning, which restores at the end what was before."""
-        self._take_over(self._note, trainer)
+        self._take_over(trainer)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take them over here, where no validation comes first; note a checkpoint that is of another training."""
         path = self.checkpoint(trainer)
         begins_anew = trainer.ckpt_path is None and path.exists()
         self._others = (path, path.stat().st_mtime_ns) if begins_anew else None
-        self._take_over(self._note, trainer)
+        self._take_over(trainer)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """End at SIGTERM, unless this is part of a training."""
         if trainer.state.fn == TrainerFn.VALIDATING:
-            self._take_over(_end, trainer)
+            end_at_sigterm(trainer)
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """End at SIGTERM."""
-        self._take_over(_end, trainer)
+        end_at_sigterm(trainer)
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """End at SIGTERM."""
-        self._take_over(_end, trainer)
+        end_at_sigterm(trainer)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Give Ctrl-C back."""
@@ -143,16 +143,12 @@ class Preemption(Callback):
         """Whether this is the checkpoint that another training had left when this one began."""
         return self._others == (path, path.stat().st_mtime_ns)
 
-    def _take_over(self, handler: Callable[[Trainer, int], None], trainer: Trainer) -> None:
-        if threading.current_thread() is not threading.main_thread():
-            return  # which alone gets signals
-        requeued = "SLURM_JOB_ID" in os.environ and trainer.state.fn == TrainerFn.FITTING
-        for number in (signal.SIGUSR1, signal.SIGTERM) if requeued else (signal.SIGTERM,):
-            signal.signal(number, lambda number, frame: handler(trainer, number))
-        if trainer.received_sigterm:  # just before
-            handler(trainer, signal.SIGTERM)
+    def _take_over(self, trainer: Trainer) -> None:
+        if not _gets_signals():
+            return
+        _handle(self._note, trainer, *([signal.SIGUSR1] if "SLURM_JOB_ID" in os.environ else []), signal.SIGTERM)
         before = signal.getsignal(signal.SIGINT)
-        if trainer.state.fn == TrainerFn.FITTING and self._interrupt is None and callable(before):
+        if self._interrupt is None and callable(before):
             self._interrupt = before  # elsewhere it is ignored, as in a job in the background
             signal.signal(signal.SIGINT, lambda number, frame: self._note_interrupt(trainer))
 
@@ -210,8 +206,32 @@ def how_to_go_on(trainer: Trainer) -> str:
     return f"resume the training with --ckpt_path '{path}', or a `run` with the same command"
 
 
+def end_at_sigterm(trainer: Trainer) -> None:
+    """Have SIGTERM end this process at once, wherever it is, until the trainer's run is over.
+
+    Lightning's own handler only notes the signal, which its loops of validation, test and prediction do not look at.
+
+    Raises:
+        SIGTERMException: it has come just before.
+    """
+    if _gets_signals():
+        _handle(_end, trainer, signal.SIGTERM)
+
+
 def _last_checkpoint(trainer: Trainer) -> Path:
     return Path(trainer.default_root_dir) / "checkpoints" / "last.ckpt"
+
+
+def _gets_signals() -> bool:
+    """Whether this is the main thread, which alone does."""
+    return threading.current_thread() is threading.main_thread()
+
+
+def _handle(handler: Callable[[Trainer, int], None], trainer: Trainer, *numbers: int) -> None:
+    for number in numbers:
+        signal.signal(number, lambda number, frame: handler(trainer, number))
+    if trainer.received_sigterm:  # just before
+        handler(trainer, signal.SIGTERM)
 
 
 def _end(trainer: Trainer, number: int) -> None:

@@ -307,11 +307,31 @@ class _Threads(Callback):
 
 
 @contextmanager
+def uncached_autocast() -> Iterator[None]:
+    """Have the caller's autocast, if there is one, cast weights anew at each use.
+
+    It keeps what it has cast until its outermost context ends: with the weights of the first step, a training that lies
+    within it would take all steps. Lightning's own mixed precision keeps nothing.
+    """
+    before = torch.is_autocast_cache_enabled()
+    torch.set_autocast_cache_enabled(False)
+    try:
+        yield
+    finally:
+        torch.set_autocast_cache_enabled(before)
+        torch.clear_autocast_cache()  # of what was cast before the training
+
+
+@contextmanager
 def quiet_trainer(device: torch.device, *, epochs: int = 1, callbacks: Sequence[Callback] = ()) -> Iterator[Trainer]:
-    """Give a silent Trainer that stays on ``device``; the caller's random state is left as it was."""
+    """Give a silent Trainer that stays on ``device``, and trains rightly where the caller has autocast switched on.
+
+    The caller's random state is left as it was.
+    """
     names = ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.accelerators.cuda")
     levels = {name: logging.getLogger(name).level for name in names}
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), warnings.catch_warnings():
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices), warnings.catch_warnings(), uncached_autocast():
         warnings.filterwarnings("ignore", module="lightning")
         for name in names:
             logging.getLogger(name).setLevel(logging.WARNING)
