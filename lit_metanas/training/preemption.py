@@ -209,7 +209,8 @@ def how_to_go_on(trainer: Trainer) -> str:
 def end_at_sigterm(trainer: Trainer) -> None:
     """Have SIGTERM end this process at once, wherever it is, until the trainer's run is over.
 
-    Lightning's own handler only notes the signal, which its loops of validation, test and prediction do not look at.
+    Lightning's own handler only notes the signal. Its validation and test look at that after a batch, which may be a
+    whole task, and its prediction never does.
 
     Raises:
         SIGTERMException: it has come just before.

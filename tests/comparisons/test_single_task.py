@@ -399,6 +399,19 @@ def test_it_works_where_gradients_are_off(mode, found):
     assert torch.equal(scores, found.network(TASK.test.inputs))
 
 
+@pytest.mark.parametrize("method", ["random", "darts"])
+def test_it_learns_under_autocast(method):
+    """Which keeps what it has cast of the weights, by default: steps after the first must not be taken with that."""
+    found = []
+    for kept in (True, False):
+        with torch.autocast("cpu", torch.bfloat16, cache_enabled=kept):
+            found.append(searched(method))
+            assert torch.is_autocast_cache_enabled() == kept
+    weights = [torch.cat([value.flatten() for value in one.network.state_dict().values()]) for one in found]
+    assert torch.equal(*weights)
+    assert found[0].test_score == found[1].test_score
+
+
 def test_the_precision_is_the_tasks(found):
     torch.set_default_dtype(torch.float64)
     try:

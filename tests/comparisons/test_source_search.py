@@ -1,6 +1,7 @@
 """One architecture for a whole source: what candidates cost, and what is written."""
 
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from lightning.pytorch import Trainer
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch.utils.data import DataLoader
 
 from lit_metanas.comparisons import SourceSearch
@@ -119,6 +121,33 @@ def test_a_trainer_gets_the_labels(tmp_path):
     loader = DataLoader([data], batch_size=None, collate_fn=lambda one: one)
     trainer = Trainer(accelerator="cpu", devices=1, logger=False, enable_progress_bar=False)
     assert trainer.predict(module, loader) == [module.search(data).architecture.to_json()]
+
+
+def test_sigterm_ends_a_search_under_any_trainer(tmp_path, monkeypatch):
+    calls = []
+
+    def train(self, architecture, **options):
+        calls.append(architecture)
+        signal.raise_signal(signal.SIGTERM)
+        return TRAIN(self, architecture, **options)
+
+    monkeypatch.setattr(MetaTrainingEstimator, "__call__", train)
+    loader = DataLoader([EpisodeDataModule(Grey(), **DATA)], batch_size=None, collate_fn=lambda one: one)
+    trainer = Trainer(accelerator="cpu", devices=1, logger=False, enable_progress_bar=False)
+    with pytest.raises(SIGTERMException, match=r"^Stopped by a signal"):
+        trainer.predict(search(tmp_path), loader)
+    assert len(calls) == 1
+
+
+def test_a_meta_training_learns_under_autocast():
+    """Which keeps what it has cast of the weights, by default: steps after the first must not be taken with that."""
+    architecture = SPACE.sample(torch.Generator().manual_seed(2))
+    found = []
+    for kept in (True, False):
+        with torch.autocast("cpu", torch.bfloat16, cache_enabled=kept):
+            weights = make_estimator(5 * step_by_hand(architecture))(architecture, fidelity=1.0).weights
+        found.append(torch.cat([value.flatten() for value in weights.values()]))
+    assert torch.equal(*found)
 
 
 def test_both_files_tell_what_was_spent(tmp_path):

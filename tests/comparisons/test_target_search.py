@@ -2,13 +2,18 @@
 
 import json
 import math
+import signal
+import threading
 from dataclasses import asdict, replace
 
 import pytest
 import torch
+from lightning import pytorch
 from lightning.pytorch import Trainer
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch.utils.data import DataLoader
 
+from lit_metanas import training
 from lit_metanas.callbacks import EpisodeProgressBar
 from lit_metanas.comparisons import TargetSearch, search_progress
 from lit_metanas.estimators import TrainingEstimator
@@ -324,3 +329,42 @@ def test_what_a_search_finds_beside_the_architecture_lands_in_its_rows(tmp_path)
     written = read_weights(folder / "recipe" / "weights.pt")
     for name, tensor in child.network.state_dict().items():
         torch.testing.assert_close(written[name], tensor)
+
+
+def fixed_search(directory, trainer):
+    """A search that does nothing but train one network, 9 steps."""
+    options = {"accelerator": "cpu", "devices": 1, "logger": False, "enable_progress_bar": False}
+    made = trainer(enable_checkpointing=False, default_root_dir=directory, **options)
+    module = TargetSearch(
+        space=SPACE, methods={"fixed": FixedArchitecture({})}, recipe=RECIPE, refit=False, directory=str(directory)
+    )
+    loader = DataLoader(TASKS[:1], batch_size=None, collate_fn=lambda task: task)
+    return made.predict(module, loader)
+
+
+@pytest.mark.parametrize("trainer", [training.Trainer, pytorch.Trainer], ids=["ours", "Lightning's"])
+def test_sigterm_ends_a_training_under_any_trainer(trainer, tmp_path, monkeypatch):
+    before, calls, loss = signal.getsignal(signal.SIGTERM), [], Child.loss
+
+    def step(self, *args):
+        calls.append(1)
+        if len(calls) == 2:
+            signal.raise_signal(signal.SIGTERM)
+        return loss(self, *args)
+
+    monkeypatch.setattr(Child, "loss", step)
+    with pytest.raises(
+        SIGTERMException, match=r"^Stopped by a signal; the same command goes on after what is finished"
+    ):
+        fixed_search(tmp_path, trainer)
+    assert len(calls) == 2
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_search_works_in_a_thread(tmp_path):
+    """Which may not set what signals do."""
+    found = []
+    thread = threading.Thread(target=lambda: found.append(fixed_search(tmp_path / "thread", training.Trainer)))
+    thread.start()
+    thread.join()
+    assert found == [fixed_search(tmp_path / "main", training.Trainer)]

@@ -1,5 +1,6 @@
 """The training of a child against a plain loop."""
 
+import contextlib
 import copy
 import math
 
@@ -37,6 +38,19 @@ def child(architecture=LABELS, seed=0, **options):
 
 def weights_of(one):
     return torch.cat([value.detach().flatten() for value in one.network.parameters()])
+
+
+def test_it_learns_under_autocast_as_without():
+    """Which keeps what it has cast of the weights, by default: steps after the first must not be taken with that."""
+    scores = []
+    for precision in (contextlib.nullcontext(), torch.autocast("cpu", torch.bfloat16)):
+        one = child(PLAIN, recipe=Recipe(epochs=30, batch_size=8))
+        with precision:
+            one(split().inputs)  # cast before the training
+            fit_child(one, split(), seed=0)
+            scores.append(score(one, split(seed=1)))
+    assert scores[0] > 0.9
+    assert scores[1] > 0.9
 
 
 def test_training_is_a_function_of_the_seed_and_leaves_the_random_state():

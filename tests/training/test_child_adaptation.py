@@ -17,8 +17,8 @@ def task():
     return lm.Task("noise", way=2, train=train, val=val, test=val)
 
 
-def adapted(task):
-    inner, generator = InnerTraining(SPACE, 2, 1e-3, 32), torch.Generator().manual_seed(1)
+def adapted(task, steps=2):
+    inner, generator = InnerTraining(SPACE, steps, 1e-3, 32), torch.Generator().manual_seed(1)
     weights = lm.fresh_weights(SPACE, task.shape, seed=0)
     return inner, inner.adapt(weights, task, inner.sample(generator), generator).network
 
@@ -51,3 +51,13 @@ def test_a_score_does_not_depend_on_the_global_random_state(task):
     assert found[0][0] == found[1][0]
     assert torch.equal(found[0][1], found[1][1])
     assert not any(layer.training for layer in network.modules())
+
+
+def test_it_learns_under_autocast(task):
+    """Which keeps what it has cast of the weights, by default: steps after the first must not be taken with that."""
+    found = []
+    for kept in (True, False):
+        with torch.autocast("cpu", torch.bfloat16, cache_enabled=kept):
+            network = adapted(task, steps=4)[1]
+        found.append(torch.cat([value.detach().flatten() for value in network.parameters()]))
+    assert torch.equal(*found)
