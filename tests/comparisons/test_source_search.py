@@ -139,17 +139,6 @@ def test_sigterm_ends_a_search_under_any_trainer(tmp_path, monkeypatch):
     assert len(calls) == 1
 
 
-def test_a_meta_training_learns_under_autocast():
-    """Which keeps what it has cast of the weights, by default: steps after the first must not be taken with that."""
-    architecture = SPACE.sample(torch.Generator().manual_seed(2))
-    found = []
-    for kept in (True, False):
-        with torch.autocast("cpu", torch.bfloat16, cache_enabled=kept):
-            weights = make_estimator(5 * step_by_hand(architecture))(architecture, fidelity=1.0).weights
-        found.append(torch.cat([value.flatten() for value in weights.values()]))
-    assert torch.equal(*found)
-
-
 def test_both_files_tell_what_was_spent(tmp_path):
     found = search(tmp_path).search(EpisodeDataModule(Grey(), **DATA))
     (chosen,) = read_architectures(tmp_path / "architectures.json")
