@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import platform
 import re
+import reprlib
 from collections.abc import Iterable
 from difflib import SequenceMatcher
 from functools import lru_cache
+from numbers import Number
 from pathlib import Path
 
 _PASSWORD = re.compile(r"(\b[\w+.-]+://[^\s:/@]*:)[^\s/]+@")
@@ -54,6 +56,13 @@ def nearest(word: str, names: Iterable[str]) -> str | None:
 def short_number(number: int) -> str:
     """A whole number for a sentence, with its first digits where it is long."""
     return str(number) if abs(number) < 10**12 else f"{number:.0e}" if abs(number) < 10**300 else "beyond 1e+300"
+
+
+def short_value(value: object) -> str:
+    """Any value for a sentence, such as one of a damaged file: its first characters, and no deep nest."""
+    if isinstance(value, int):
+        return str(value) if abs(value) < 10**20 else short_number(value)
+    return printable(str(value) if isinstance(value, str | Number) else reprlib.repr(value), 80)
 
 
 def is_text(text: str) -> bool:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor
 
+from lit_metanas.io.text import short_value
 from lit_metanas.tasks.inputs import Preprocessing, SeriesShape, step_mask
 from lit_metanas.tasks.speech.sound_files import Recording, read_sound
 from lit_metanas.tasks.speech.waveforms import (
@@ -86,7 +87,9 @@ class LogMel(Preprocessing):
         for name, least, most in (("bins", 1, 512), ("steps", 1, 1 << 20)):
             value = getattr(self, name)
             if type(value) is not int or not least <= value <= most:
-                raise ValueError(f"LogMel: {name} = {value} must be a whole number from {least} to {most}.")
+                raise ValueError(
+                    f"LogMel: {name} = {short_value(value)} must be a whole number from {least} to {most}."
+                )
         top = self.rate / 2
         bounds = {
             "window": (2 / self.rate, 1.0),
@@ -102,9 +105,9 @@ class LogMel(Preprocessing):
             if name == "highest" and value is None:
                 continue
             if type(value) not in (int, float) or not low <= value <= high:
-                raise ValueError(f"LogMel: {name} = {value} must be a number from {low:g} to {high:g}.")
+                raise ValueError(f"LogMel: {name} = {short_value(value)} must be a number from {low:g} to {high:g}.")
         if type(self.centre) is not bool:
-            raise ValueError(f"LogMel: centre = {self.centre} must be true or false.")
+            raise ValueError(f"LogMel: centre = {short_value(self.centre)} must be true or false.")
         if self.lowest >= self._highest:
             raise ValueError(f"LogMel: lowest = {self.lowest:g} must be below highest = {self._highest:g}.")
         if bool((self.filters().amax(1) == 0).any()):

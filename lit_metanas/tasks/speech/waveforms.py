@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lit_metanas.io.text import short_value
+
 Samples = Tensor | np.ndarray[Any, Any]
 """Shape ``(samples,)`` or ``(channels, samples)``; floating point in [-1, 1], int16 or int32."""
 
@@ -33,7 +35,8 @@ def check_rate(rate: object) -> int:
     whole = isinstance(rate, int | np.integer) and not isinstance(rate, bool)
     if not whole or not LOWEST_RATE <= int(rate) <= HIGHEST_RATE:  # type: ignore[call-overload]
         raise ValueError(
-            f"has the rate {rate}: give whole samples a second from {LOWEST_RATE} to {HIGHEST_RATE}, such as 16000"
+            f"has the rate {short_value(rate)}: give whole samples a second from {LOWEST_RATE} to {HIGHEST_RATE}, such "
+            "as 16000"
         )
     return int(rate)  # type: ignore[call-overload]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import reprlib
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -71,14 +72,14 @@ class BytePairs(TextPreprocessing):
             "BytePairs", size=(self.size, SINGLE_BYTES, MOST_VOCABULARY), least=(self.least, 1, MOST_VOCABULARY)
         )
         check_range("BytePairs", steps=(self.steps, 1, MOST_TOKEN_STEPS))
-        known = set(self.pieces)
         if not all(isinstance(piece, str) and piece for piece in self.pieces):
             raise ValueError("BytePairs: a piece is no text.")
+        known = set(self.pieces)
         if len(self.pieces) > self.size or len(known) < len(self.pieces):
             raise ValueError(f"BytePairs: there are more than {self.size} pieces, or one stands twice.")
         for pair in self.merges:
             if len(pair) != 2 or not {*pair} <= known or "".join(pair) not in known:
-                raise ValueError(f"BytePairs: {pair!r} is not a pair of pieces that makes a third one.")
+                raise ValueError(f"BytePairs: {reprlib.repr(pair)} is not a pair of pieces that makes a third one.")
 
     @property
     def shape(self) -> TokenShape:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import reprlib
 import sys
 import unicodedata
 from abc import abstractmethod
@@ -16,6 +17,7 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor
 
+from lit_metanas.io.text import short_value
 from lit_metanas.tasks.inputs import PADDING, Preprocessing, TokenShape
 
 UNKNOWN = 1
@@ -156,7 +158,9 @@ class Words(TextPreprocessing):
         check_range("Words", steps=(self.steps, 1, MOST_TOKEN_STEPS))
         wrong = next((word for word in self.words if not isinstance(word, str) or split_words(word) != [word]), None)
         if wrong is not None:
-            raise ValueError(f"Words: {wrong!r} is not a lower-cased word or a punctuation mark: leave it out.")
+            raise ValueError(
+                f"Words: {reprlib.repr(wrong)} is not a lower-cased word or a punctuation mark: leave it out."
+            )
         if len(self.words) > self.size or len(set(self.words)) < len(self.words):
             raise ValueError(f"Words: the vocabulary has more than {self.size} words, or one twice.")
 
@@ -264,7 +268,7 @@ def check_range(owner: str, **numbers: tuple[Any, int, int]) -> None:
     for name, (value, least, most) in numbers.items():
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
             bounds = f"at least {least}" if most == sys.maxsize else f"from {least} to {most}"
-            raise ValueError(f"{owner}: {name} = {value} must be a whole number, {bounds}.")
+            raise ValueError(f"{owner}: {name} = {short_value(value)} must be a whole number, {bounds}.")
 
 
 def plain_numbers(owner: str, plain: Mapping[str, Any], *names: str) -> dict[str, int]:
