@@ -256,6 +256,8 @@ class Preprocessing(ABC):
     Attributes:
         kind: what it is called in ``model.json``.
         noun: what raw examples are, in the plural.
+        reads_files: whether ``to_plain`` names files that ``from_plain`` opens. Checkpoints, which may be a stranger's,
+            do not hold such a preprocessing.
 
     Example:
         >>> import torch
@@ -279,6 +281,7 @@ class Preprocessing(ABC):
 
     kind: ClassVar[str]
     noun: ClassVar[str] = "examples"
+    reads_files: ClassVar[bool] = False
 
     @property
     @abstractmethod

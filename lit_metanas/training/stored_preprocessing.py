@@ -28,6 +28,11 @@ def describe_preprocessing(preprocessing: Preprocessing) -> dict[str, Any]:
     return {"kind": preprocessing.kind, **preprocessing.to_plain()}
 
 
+def _in_checkpoints(kind: type[Preprocessing]) -> bool:
+    """Whether a checkpoint holds preprocessings of a kind: a stranger's is not to name files that are opened."""
+    return kind in PREPROCESSINGS and not kind.reads_files
+
+
 def stored_kind(stored: object) -> type[Preprocessing] | None:
     """The kind of a stored preprocessing; None where there is no such kind."""
     name = stored.get("kind") if isinstance(stored, Mapping) else None
@@ -74,12 +79,9 @@ class InputMeaning:
         return bool(self.digest) and preprocessing is not None and preprocessing.digest != self.digest
 
     def to_plain(self) -> dict[str, Any]:
-        """For checkpoints; without the preprocessing where that is of a kind that no file names, or needs other files.
-
-        A checkpoint may be a stranger's, and names no files that are opened.
-        """
+        """For checkpoints; without the preprocessing where that is of a kind that no file names, or reads files."""
         made = self.preprocessing
-        keeps = made is not None and type(made) in PREPROCESSINGS and made.meaning() == made.to_plain()
+        keeps = made is not None and _in_checkpoints(type(made))
         return {"digest": self.digest, "preprocessing": describe_preprocessing(made) if made and keeps else None}
 
     @classmethod
@@ -94,8 +96,9 @@ class InputMeaning:
         stored = plain.get("preprocessing")
         if stored is None:
             return cls(plain["digest"])
-        if stored_kind(stored) is StaticVectors:
-            raise ValueError("its preprocessing names files")
+        kind = stored_kind(stored)
+        if kind is None or not _in_checkpoints(kind):
+            raise ValueError("its preprocessing is of no kind that a checkpoint holds")
         found = cls.of(read_preprocessing(stored))
         if found.digest != plain["digest"]:
             raise ValueError("its preprocessing has another digest")

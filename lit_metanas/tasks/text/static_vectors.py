@@ -57,6 +57,7 @@ class StaticVectors(TextPreprocessing):
     """
 
     kind: ClassVar[str] = "static vectors"
+    reads_files: ClassVar[bool] = True
 
     tokenizer: str
     vectors: str
