@@ -7,6 +7,7 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from meta_toys import SHAPE, SPACE, fit, make_data, make_model, make_trainer
 
+from lit_metanas import DARTSSearcher, Recipe, search
 from lit_metanas.meta import FOMAML, JointInnerLoop, LinearHead
 from lit_metanas.records import Cost
 from lit_metanas.relaxations import Softmax
@@ -66,6 +67,28 @@ def test_parameters_are_cut_to_a_restricted_space(saved):
     assert torch.equal(parameters.weights["layers.1.kernels.3"], whole["layers.1.kernels.3"][:, :4])
     assert "layers.1.kernels.1" not in parameters.weights
     assert torch.equal(parameters.logits["layer2.kernel"], model.logits.tree()["layer2.kernel"][1:])
+
+
+def test_a_linear_head_is_cut_with_the_features(tmp_path):
+    large, small = (LayeredSpace(widths=widths, depths=(2,)) for widths in ((4, 8), (4,)))
+    model = make_model(
+        space=large,
+        head=LinearHead(way=2),
+        meta_gradient=FOMAML(),
+        relaxation=Softmax(),
+        inner_loop=JointInnerLoop(steps=1),
+        shape=SHAPE,
+    )
+    trainer, _ = fit(model, make_data(way=2))
+    trainer.save_checkpoint(tmp_path / "end.ckpt")
+    features = small.supernet(SHAPE).features
+    weight = dict(model.head)["weight"]
+    assert weight.shape[1] > features
+    head = read_parameters(tmp_path / "end.ckpt", small, TASK).head
+    assert torch.equal(head["weight"], weight[:, :features])
+    assert torch.equal(head["bias"], model.head["bias"])
+    searcher = DARTSSearcher(epochs=1, start=str(tmp_path / "end.ckpt"), head=LinearHead())
+    assert search(TASK, small, method=searcher, recipe=Recipe(epochs=1), progress=False).test_score >= 0
 
 
 def test_a_start_is_written_and_read(tmp_path):

@@ -85,25 +85,39 @@ class MetaCheckpoint:
         made = task.preprocessing
         if made is not None and self.inputs.differs(made):
             argument = "features" if made.noun == "sounds" else "preprocessing"
+            fix = (
+                f"leave '{argument}' of its data out, so that a search takes the checkpoint's; in Python give it the "
+                "'preprocessing' of the searcher."
+            )
+            if self.inputs.preprocessing is None:
+                fix = f"give its data the '{argument}' of the meta-training, which the checkpoint does not hold."
             raise ValueError(
-                f"The checkpoint was meta-trained with another vocabulary or preprocessing of inputs than task "
-                f"'{task.id}' has: leave '{argument}' of its data out, so that a search takes the checkpoint's; in "
-                "Python give it the 'preprocessing' of the searcher."
+                "The checkpoint was meta-trained with another vocabulary or preprocessing of inputs than task "
+                f"'{task.id}' has: {fix}"
             )
 
     def parameters(self, space: SearchSpace, shape: Shape) -> Parameters:
-        """Weights and logits, cut to a space that is as large or smaller, and the head as it is.
+        """Weights, logits and a linear head, cut to a space that is as large or smaller; another head as it is.
 
         Raises:
             ValueError: the checkpoint is of another space or shape.
         """
         check_fits(self, space, shape)
-        weights = inherit(self.weights, dict(space.supernet(shape).named_parameters()))
+        supernet = space.supernet(shape)
+        weights = inherit(self.weights, dict(supernet.named_parameters()))
         logits = {}
         for choice in space.choices:
             theirs = self.labels[choice.name]
             logits[choice.name] = self.logits[choice.name][[theirs.index(label) for label in choice.labels]].clone()
-        return Parameters(weights, logits, dict(self.head))
+        return Parameters(weights, logits, _cut_head(self.head, supernet.features))
+
+
+def _cut_head(head: Mapping[str, Tensor], features: int) -> dict[str, Tensor]:
+    """A head's parameters; of weights ``(way, features)`` with a bias ``(way,)`` those of the first features."""
+    cut = dict(head)
+    if cut.keys() == {"weight", "bias"} and cut["weight"].ndim == 2:
+        cut["weight"] = cut["weight"][:, :features].clone()
+    return cut
 
 
 @dataclass(frozen=True)
