@@ -106,6 +106,14 @@ class EpisodeDataModule(LightningDataModule):
         """What makes inputs of raw examples; None for images."""
         return self.source.preprocessing
 
+    def take_preprocessing(self, preprocessing: Preprocessing) -> None:
+        """Give it to the source, which takes it if it leaves it open.
+
+        Raises:
+            ValueError: it is for other examples.
+        """
+        self.source.take_preprocessing(preprocessing)
+
     def prepare_data(self) -> None:
         """Prepare the source, on one process."""
         self.source.prepare()
@@ -118,7 +126,7 @@ class EpisodeDataModule(LightningDataModule):
         """
         made = getattr(getattr(self.trainer, "lightning_module", None), "preprocessing", None)
         if made is not None:
-            self.source.take_preprocessing(made)
+            self.take_preprocessing(made)
         counts = ("tasks_per_step", "eval_tasks_per_step", "val_episodes", "test_episodes")
         for name in counts:
             if getattr(self, name) % self.world_size:

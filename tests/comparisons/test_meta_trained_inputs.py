@@ -11,15 +11,17 @@ import pytest
 import torch
 
 import lit_metanas as lm
+from lit_metanas.training import stored_preprocessing
 from lit_metanas.training.meta_search.meta_checkpoint import META_KEY, read_meta_checkpoint
+from lit_metanas.training.stored_preprocessing import InputMeaning
 
 SPACE = lm.SequenceSpace(operations=("conv_3",), widths=(8,), depths=(1,), dropouts=(0.0,), readouts=("max",))
 FEATURES = lm.LogMel(rate=4000, bins=8, window=0.05, hop=0.025, steps=20)
 
 
 def trainer(**more: object) -> lm.Trainer:
-    settings = {**more, "accelerator": "cpu", "devices": 1, "logger": False, "enable_progress_bar": False}
-    return lm.Trainer(max_epochs=1, enable_checkpointing=False, **settings)
+    settings = {"max_epochs": 1, "accelerator": "cpu", "devices": 1, "logger": False, "enable_progress_bar": False}
+    return lm.Trainer(enable_checkpointing=False, **{**settings, **more})
 
 
 def meta_train(source: lm.TaskSource, path: Path, **options: object) -> str:
@@ -148,6 +150,98 @@ def test_meta_training_goes_on_with_its_own_vocabulary(of_texts: str, tmp_path: 
     given = sentences("blue", other)
     with pytest.raises(ValueError, match="The weights were meta-trained with another vocabulary or preprocessing"):
         meta_train(given, tmp_path / "off.ckpt", start=of_texts)
+
+
+@pytest.mark.parametrize("verb", ["fit", "validate", "test"])
+def test_a_loaded_checkpoint_gives_other_data_its_vocabulary(verb: str, of_texts: str) -> None:
+    texts = {f"class{c}": [f"blue blue{c} number {n} is long" for n in range(6)] for c in range(6)}
+    source = lm.SentenceSource(texts, fractions=(0.4, 0.3, 0.3))
+    data = lm.EpisodeDataModule(
+        source, way=2, query=1, tasks_per_step=1, steps_per_epoch=1, val_episodes=1, test_episodes=20
+    )
+    assert data.shape != sentences("red").shape
+    model = lm.MetaSearch(space=SPACE)
+    run = trainer() if verb != "fit" else trainer(max_epochs=2)
+    getattr(run, verb)(model, datamodule=data, ckpt_path=of_texts)
+    assert source.preprocessing == model.preprocessing == sentences("red").preprocessing
+    loaded = lm.MetaSearch.load_from_checkpoint(of_texts, space=SPACE)
+    if verb == "fit":
+        assert (run.global_step, int(model.outer_steps)) == (2, 2)  # the first step is the checkpoint's
+        return
+    (found,) = getattr(trainer(), verb)(loaded, data)  # the data have the checkpoint's vocabulary before this run
+    assert found == pytest.approx({name: float(run.callback_metrics[name]) for name in found}, nan_ok=True)
+    assert all(torch.equal(value, loaded.state_dict()[name]) for name, value in model.state_dict().items())
+
+
+def test_a_loaded_checkpoint_refuses_a_vocabulary_that_was_given(of_texts: str) -> None:
+    for words in (sentences("red").preprocessing.words[::-1], ("red", "number")):
+        given = sentences("blue", lm.Words(words=words))
+        data = lm.EpisodeDataModule(given, way=2, query=1, tasks_per_step=1, steps_per_epoch=1, val_episodes=1)
+        with pytest.raises(
+            ValueError, match=r"^The weights were meta-trained with another vocabulary or preprocessing"
+        ):
+            trainer().validate(lm.MetaSearch(space=SPACE), data, ckpt_path=of_texts)
+        assert given.preprocessing.words == words
+
+
+class OwnWords(lm.Words):
+    """Of a kind that no checkpoint holds."""
+
+    kind = "own words"
+
+
+def test_a_preprocessing_that_the_checkpoint_does_not_hold_is_asked_for(table: str, tmp_path: Path) -> None:
+    own = OwnWords(words=sentences("red").preprocessing.words)
+    checkpoint = meta_train(sentences("red", own), tmp_path / "last.ckpt")
+    searcher = lm.MetaSearchedArchitecture(checkpoint)
+    assert searcher.preprocessing is None
+    told = (
+        r"task 'own' has: give its data the 'preprocessing' of the meta-training, which the checkpoint does not hold\.$"
+    )
+    with pytest.raises(ValueError, match=told):
+        lm.search(lm.TextTask(table)[0], SPACE, method=searcher, progress=False)
+    made = lm.TextTask(table, preprocessing=own)[0]
+    assert lm.search(made, SPACE, method=searcher, recipe=lm.Recipe(epochs=1), progress=False).test_score >= 0
+
+
+class WordFile(lm.Words):
+    """Reads its words from a file, and tells their path in ``meaning``, too."""
+
+    kind = "word file"
+    reads_files = True
+
+    @classmethod
+    def from_plain(cls, plain: object) -> WordFile:
+        raise AssertionError("a file was opened")
+
+
+def test_no_checkpoint_holds_a_preprocessing_that_reads_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stored_preprocessing, "PREPROCESSINGS", (*stored_preprocessing.PREPROCESSINGS, WordFile))
+    made = WordFile(words=("a",))
+    assert InputMeaning.of(made).to_plain() == {"digest": made.digest, "preprocessing": None}
+    stored = stored_preprocessing.describe_preprocessing(made)
+    with pytest.raises(ValueError, match="of no kind that a checkpoint holds"):
+        InputMeaning.from_plain({"digest": made.digest, "preprocessing": stored})
+
+
+def test_kinds_whose_meaning_leaves_paths_out_read_files() -> None:
+    for kind in stored_preprocessing.PREPROCESSINGS:
+        assert kind.reads_files == (kind.meaning is not lm.Preprocessing.meaning)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [lm.Words(words=("yes", "no")), lm.Characters(characters="abc"), lm.BytePairs(), FEATURES],
+    ids=lambda made: made.kind,
+)
+def test_a_deep_nest_in_a_stored_preprocessing_is_told_in_a_short_sentence(made: lm.Preprocessing) -> None:
+    nest: list[object] = []
+    for _ in range(5000):
+        nest = [nest]
+    stored = stored_preprocessing.describe_preprocessing(made)
+    for name in stored.keys() - {"kind"}:
+        with pytest.raises(ValueError, match=r"^[^\n]{10,250}$"):
+            stored_preprocessing.read_preprocessing({**stored, name: nest})
 
 
 def test_texts_are_meta_trained_on_in_double_precision() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from lightning.pytorch import Trainer
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 
@@ -187,17 +188,14 @@ class MetaLearned(EpisodeEvaluation):
             ValueError: the checkpoint is not of this model.
         """
         found = resumable(checkpoint)
-        check_data(found.inputs, self.preprocessing)
-        self._inputs = found.inputs if found.inputs.digest else self._inputs
+        self._take_inputs_from(found)
         if not self.built:
             # A head's parameters that depend on the number of classes have a row for each.
             self._build(found.shape, next((len(value) for value in found.head.values() if value.ndim), None))
         check_resumable(found, self.space, self.shape, dict(self.head))
         validate_anew(checkpoint)
-        try:
-            world = self.trainer.world_size
-        except RuntimeError:  # there is none in ``load_from_checkpoint``
-            world = 1
+        trainer = self._trainer_or_none()
+        world = 1 if trainer is None else trainer.world_size
         entry = checkpoint[META_KEY]
         try:
             self.account.restore(entry["own"])
@@ -205,6 +203,33 @@ class MetaLearned(EpisodeEvaluation):
             self.statistics.restore(entry["own"], entry["statistics"], step, self.global_rank, world)
         except DAMAGED:
             raise ValueError("The checkpoint is damaged: give one that `fit` of MetaSearch wrote.") from None
+
+    def _take_inputs_from(self, found: MetaCheckpoint) -> None:
+        """Remember what made the inputs of a checkpoint's weights, and give it to a data module that leaves it open.
+
+        Lightning sets data module and model up before it reads the checkpoint. By then the data may have a vocabulary
+        of their own, and the model, built for it, another number of tokens: it is built again.
+
+        Raises:
+            ValueError: the data module's inputs are made by another preprocessing, which it was given.
+        """
+        data: Any = getattr(self._trainer_or_none(), "datamodule", None)
+        kept = found.inputs.preprocessing
+        if kept is not None and found.inputs.differs(self.preprocessing) and hasattr(data, "take_preprocessing"):
+            data.take_preprocessing(kept)
+            if not found.inputs.differs(data.preprocessing):
+                self._inputs = found.inputs
+                if self._random_state is not None:
+                    self.register_module("supernet", None)
+        check_data(found.inputs, self.preprocessing)
+        self._inputs = found.inputs if found.inputs.digest else self._inputs
+
+    def _trainer_or_none(self) -> Trainer | None:
+        """The Trainer; None within ``load_from_checkpoint``."""
+        try:
+            return self.trainer
+        except RuntimeError:
+            return None
 
     def _start_from(self, found: MetaCheckpoint) -> None:
         weights = found.parameters(self.space, self.shape).weights
