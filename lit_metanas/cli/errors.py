@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
 import os
 import re
@@ -168,6 +169,19 @@ def in_current_folder(name: str) -> str | None:
     """The path of a class of this name in a Python file of the current folder; None if no file has one."""
     files = islice((file for file in sorted(Path().glob("*.py")) if file.is_file()), _MOST_FILES)
     return next((path for file in files for path in classes_in(file) if last_name(path) == name), None)
+
+
+def describe_module(class_path: str) -> str | None:
+    """Why a path is none of a class, as a sentence ends: it is a module, or there is no such module; else None."""
+    if not re.fullmatch(r"\w+(\.\w+)*", class_path):
+        return None
+    if own := classes_in(Path(class_path.replace(".", "/") + ".py")):
+        return f": it is a module; give a class of it, such as {own[0]}."
+    module = class_path.rpartition(".")[0]
+    if not module or importlib.util.find_spec(module.partition(".")[0]) is not None:
+        return None
+    files = islice((file.stem for file in sorted(Path().glob("*.py"))), _MOST_FILES)
+    return f": there is no module '{module}' in the current folder or on Python's path{near_miss(module, list(files))}"
 
 
 _DESCRIBING = ("class_path", "init_args", "dict_kwargs")

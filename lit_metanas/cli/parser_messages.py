@@ -166,6 +166,8 @@ def _no_class(match: re.Match[str], place: RefusedPlace) -> str:
     near = near_miss(last_name(name), errors.known_classes(name))
     if "." not in name and (own := errors.in_current_folder(name)) is not None:
         near = f": did you mean '{own}'?"
+    elif (told := errors.describe_module(name)) is not None:
+        near = told
     elif "." not in name and near == ".":
         near = ": a class of your own is given as MODULE.CLASS."
     return f"'{place.of(name)}' names '{shorten(name)}', which does not exist{near}"
@@ -358,7 +360,8 @@ def _kind(kind: str, value: str, message: str = "") -> str:
         return kind
     if "list[int]" in message and not re.fullmatch(r"[\d, ]+", value):
         return "a list of whole numbers, such as [0, 1]"
-    return f"a list, such as [{shorten(value)}]" if value else kind
+    inside = value.strip().removeprefix("(").removesuffix(")")  # as Python writes a tuple
+    return f"a list, such as [{shorten(inside)}]" if inside else kind
 
 
 _PLAIN = {"dict": "a mapping of keys and values", "tuple": "list", "collections.abc.Sequence": "list"}

@@ -218,7 +218,13 @@ def test_what_does_not_exist_is_still_told_so(tmp_path: Path, capsys: pytest.Cap
     assert main([*FIT, "--model.space=own_two.Smal"]) == 2
     assert "'own_two.Smal', which does not exist: did you mean 'Small'?" in capsys.readouterr().err
     assert main([*FIT, "--model.space=own_three.Small"]) == 2
-    assert "'own_three.Small', which does not exist" in capsys.readouterr().err
+    missing = "'own_three.Small', which does not exist: there is no module 'own_three' in the current folder"
+    assert missing in (told := capsys.readouterr().err)
+    assert "or on Python's path: did you mean 'own_two'?" in told
+    assert main([*FIT, "--model.space=own_two"]) == 2
+    assert "'own_two', which does not exist: it is a module; give a class of it, such as own_two.Small." in (
+        capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize(

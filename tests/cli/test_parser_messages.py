@@ -86,7 +86,10 @@ CASES = [
     (("--top=Dense", "--top.widht=3"), "'top.widht' is not a key of Dense: did you mean 'width'?"),
     (("--top=Dense", "--top.width=wide"), "'top.width' cannot be 'wide': it takes int."),
     ((f"--top={HERE}Dens",), f"'top' names '{HERE}Dens', which does not exist: did you mean 'Dense'?"),
-    (("--top=nowhere.Dense",), "'top' names 'nowhere.Dense', which does not exist."),
+    (
+        ("--top=nowhere.Dense",),
+        "'top' names 'nowhere.Dense', which does not exist: there is no module 'nowhere'",
+    ),
     (("--top=Dens",), "'top' names 'Dens', which does not exist: a class of your own is given as MODULE.CLASS."),
     (("--top=builtins.int",), "'top' names a class that is not a subclass of Layer."),
     (

@@ -46,6 +46,10 @@ CASES = [
         "'model.methods.DARTS from scratch.epochs' cannot be 'x'",
     ),
     ([*FOLDER, "--data.tasks.shape=[1, 0, 28]"], "'data': FolderTask: shape = (1, 0, 28) must be (channels, height"),
+    (
+        [*FOLDER, "--data.tasks.shape=(1,28,28)"],
+        "'data.tasks.shape' cannot be '(1,28,28)': it takes a list, such as [1,28,28].",
+    ),
     ([*FOLDER, "--data.tasks.shape=[1, 28]"], "'data.tasks.shape' cannot be '[1, 28]': it takes a list of 3 values."),
     ([*RUN, "--directory=null"], "'directory' cannot be 'null'" + PATH),
     ([*RUN, "--directory=[]"], "'directory' cannot be '[]'" + PATH),
