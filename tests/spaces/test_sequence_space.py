@@ -326,7 +326,7 @@ def test_every_candidate_can_be_asked_for_in_yaml(tmp_path):
     assert labels["layer6.operation"] == tuple(OPERATIONS)
     assert labels["readout"] == WHOLE
     assert labels["depth"] == ("1", "2", "3", "4", "5", "6")
-    assert space.size == 6 * 4 * prod(len(OPERATIONS) * 4 * 3 * 2 * 2 for _ in range(6))
+    assert space.size == 6 * len(WHOLE) * prod(len(OPERATIONS) * 4 * 3 * 2 * 2 for _ in range(6))
 
 
 @pytest.mark.parametrize(
