@@ -8,15 +8,14 @@ import torch
 
 from lit_metanas.io.text import number_of, printable
 from lit_metanas.tasks.inputs import vocabulary_of
-from lit_metanas.tasks.questions.question_sentences import QuestionSentences
-from lit_metanas.tasks.questions.question_words import Asked, QuestionWords
+from lit_metanas.tasks.questions.question_words import Asked, QuestionPreprocessing
 from lit_metanas.tasks.task import Split, Task
 
 
 def story_task(
     id: str,
     parts: tuple[Sequence[Asked], Sequence[Asked], Sequence[Asked]],
-    preprocessing: QuestionWords | QuestionSentences,
+    preprocessing: QuestionPreprocessing,
     place: str,
 ) -> Task:
     """Questions about stories as a task; its classes are all answers, in alphabetical order.

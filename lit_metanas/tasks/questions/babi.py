@@ -11,8 +11,7 @@ from typing import Literal
 from lit_metanas.io.text import number_of, printable, writable
 from lit_metanas.tasks.inputs import Shape
 from lit_metanas.tasks.questions.answered_stories import story_task, vocabulary_texts
-from lit_metanas.tasks.questions.question_sentences import QuestionSentences
-from lit_metanas.tasks.questions.question_words import Asked, QuestionWords
+from lit_metanas.tasks.questions.question_words import Asked, QuestionPreprocessing, QuestionWords
 from lit_metanas.tasks.source import Subset
 from lit_metanas.tasks.splits import class_subsets
 from lit_metanas.tasks.task import SingleTask, Task, TaskCollection
@@ -65,7 +64,7 @@ class BabiTask(SingleTask):
         self,
         path: str,
         test_path: str | None = None,
-        preprocessing: QuestionWords | QuestionSentences | None = None,
+        preprocessing: QuestionPreprocessing | None = None,
         val: float = 0.1,
     ) -> None:
         self.path = Path(path)
@@ -133,7 +132,7 @@ class BabiFolder(TaskCollection):
         test: list[str] | None = None,
         fractions: tuple[float, float, float] = (0.64, 0.16, 0.2),
         seed: int = 0,
-        preprocessing: QuestionWords | QuestionSentences | None = None,
+        preprocessing: QuestionPreprocessing | None = None,
         val_share: float = 0.1,
     ) -> None:
         self.root = Path(root)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from math import prod
 from typing import Any, ClassVar, Self
 
@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from lit_metanas.io.text import number_of
-from lit_metanas.tasks.inputs import PADDING, Preprocessing, SeriesShape
-from lit_metanas.tasks.questions.question_words import SEPARATOR_SHOWN, Asked, passage_sentences, split_question
+from lit_metanas.tasks.inputs import PADDING, SeriesShape
+from lit_metanas.tasks.questions.question_words import SEPARATOR_SHOWN, Asked, QuestionPreprocessing
 from lit_metanas.tasks.text.words import UNKNOWN, Words, check_range, split_words
 
 MOST_SENTENCES_READ = 10_000
@@ -23,7 +23,7 @@ MOST_NUMBERS = 1 << 29
 
 
 @dataclass(frozen=True)
-class QuestionSentences(Preprocessing):
+class QuestionSentences(QuestionPreprocessing):
     r"""Question and story as a series, whose first step is the question; the newest sentence comes next.
 
     A step says how often each word stands in a sentence, and where: the sum of its places, from 1 / n for the first of
@@ -52,7 +52,6 @@ class QuestionSentences(Preprocessing):
     """
 
     kind: ClassVar[str] = "question sentences"
-    noun: ClassVar[str] = "texts"
 
     words: Words = field(default_factory=lambda: Words(least=1, steps=32))
     sentences: int = 32
@@ -69,20 +68,6 @@ class QuestionSentences(Preprocessing):
     def room(self) -> str:
         """How much of a story an example holds."""
         return f"{self.sentences} sentences of {self.words.steps} words"
-
-    def fitted(self, texts: Iterable[str]) -> Self:
-        """The same with the vocabulary of some texts, unless it has one."""
-        return replace(self, words=self.words.fitted(texts))
-
-    def encode(self, raw: Sequence[Any]) -> Tensor:
-        """The inputs of questions with what they are asked of, shape ``(n, *shape)``.
-
-        Raises:
-            ValueError: one has no tab between question and passage, or one of these is empty.
-        """
-        pairs = [split_question(one) for one in raw]
-        asked = [Asked(question, told := passage_sentences(passage), len(told), "") for question, passage in pairs]
-        return self.encode_stories(asked)[0]
 
     def encode_stories(self, asked: Sequence[Asked]) -> tuple[Tensor, int]:
         """The inputs of questions about stories, shape ``(n, *shape)``, and how many of them lack a part of theirs.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -42,7 +43,43 @@ class Asked(NamedTuple):
 
 
 @dataclass(frozen=True)
-class QuestionWords(Preprocessing):
+class QuestionPreprocessing(Preprocessing):
+    """Makes inputs of questions with what they are asked of.
+
+    Attributes:
+        words: the words that are told apart.
+    """
+
+    noun: ClassVar[str] = "texts"
+
+    words: Words
+
+    @property
+    @abstractmethod
+    def room(self) -> str:
+        """How much of a question and its story an example holds."""
+
+    @abstractmethod
+    def encode_stories(self, asked: Sequence[Asked]) -> tuple[Tensor, int]:
+        """The inputs of questions about stories, shape ``(n, *shape)``, and how many of them lack a part of theirs."""
+
+    def fitted(self, texts: Iterable[str]) -> Self:
+        """The same with the vocabulary of some texts, unless it has one."""
+        return replace(self, words=self.words.fitted(texts))
+
+    def encode(self, raw: Sequence[Any]) -> Tensor:
+        """The inputs of questions with what they are asked of, shape ``(n, *shape)``.
+
+        Raises:
+            ValueError: one has no tab between question and passage, or one of these is empty.
+        """
+        pairs = [split_question(one) for one in raw]
+        asked = [Asked(question, told := passage_sentences(passage), len(told), "") for question, passage in pairs]
+        return self.encode_stories(asked)[0]
+
+
+@dataclass(frozen=True)
+class QuestionWords(QuestionPreprocessing):
     r"""Question and passage as one sequence of words: the question, a separator, and the passage.
 
     A sequence is padded behind its end, so the question stands at its begin, where it has the same places whatever the
@@ -71,7 +108,6 @@ class QuestionWords(Preprocessing):
     """
 
     kind: ClassVar[str] = "question words"
-    noun: ClassVar[str] = "texts"
 
     words: Words = field(default_factory=lambda: Words(least=1, steps=128))
     newest_first: bool = True
@@ -97,20 +133,6 @@ class QuestionWords(Preprocessing):
     def room(self) -> str:
         """How much of a story an example holds, in words."""
         return f"{self.words.steps} words"
-
-    def fitted(self, texts: Iterable[str]) -> Self:
-        """The same with the vocabulary of some texts, unless it has one."""
-        return replace(self, words=self.words.fitted(texts))
-
-    def encode(self, raw: Sequence[Any]) -> Tensor:
-        """The inputs of questions with what they are asked of, shape ``(n, steps)``.
-
-        Raises:
-            ValueError: one has no tab between question and passage, or one of these is empty.
-        """
-        pairs = [split_question(one) for one in raw]
-        asked = [Asked(question, told := passage_sentences(passage), len(told), "") for question, passage in pairs]
-        return self.encode_stories(asked)[0]
 
     def encode_stories(self, asked: Sequence[Asked]) -> tuple[Tensor, int]:
         """The inputs of questions about stories, shape ``(n, steps)``, and how many of them lack a part of theirs."""

@@ -11,8 +11,7 @@ from lit_metanas.io.text import nearest, short_number
 from lit_metanas.tasks.inputs import Shape
 from lit_metanas.tasks.questions import relations, whereabouts
 from lit_metanas.tasks.questions.answered_stories import story_task
-from lit_metanas.tasks.questions.question_sentences import QuestionSentences
-from lit_metanas.tasks.questions.question_words import Asked, QuestionWords
+from lit_metanas.tasks.questions.question_words import Asked, QuestionPreprocessing, QuestionWords
 from lit_metanas.tasks.questions.story_cast import Cast, draw_cast, story_vocabulary
 from lit_metanas.tasks.questions.whereabouts import Told
 from lit_metanas.tasks.source import Subset
@@ -97,7 +96,7 @@ class Stories(TaskCollection):
         test: int = 100,
         fractions: tuple[float, float, float] = (0.6, 0.15, 0.25),
         seed: int = 0,
-        preprocessing: QuestionWords | QuestionSentences | None = None,
+        preprocessing: QuestionPreprocessing | None = None,
     ) -> None:
         bounds = {"tasks": (tasks, 1, MOST_STORY_TASKS), "seed": (seed, 0, 2**63)}
         bounds |= {name: (n, least, MOST_STORIES) for name, n, least in (("train", train, 2), ("val", val, 0))}
