@@ -178,7 +178,8 @@ def describe_module(class_path: str) -> str | None:
     if own := classes_in(Path(class_path.replace(".", "/") + ".py")):
         return f": it is a module; give a class of it, such as {own[0]}."
     module = class_path.rpartition(".")[0]
-    if not module or importlib.util.find_spec(module.partition(".")[0]) is not None:
+    root = module.partition(".")[0]
+    if not module or root in sys.modules or importlib.util.find_spec(root) is not None:
         return None
     files = islice((file.stem for file in sorted(Path().glob("*.py"))), _MOST_FILES)
     return f": there is no module '{module}' in the current folder or on Python's path{near_miss(module, list(files))}"

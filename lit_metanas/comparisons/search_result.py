@@ -5,13 +5,10 @@ from __future__ import annotations
 import math
 import os
 import textwrap
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lit_metanas.io.text import number_of, printable
@@ -23,7 +20,14 @@ from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.tasks.inputs import Preprocessing, Shape, TokenShape, as_shape, inputs_like
 from lit_metanas.tasks.objective import Classification, Objective
 from lit_metanas.training.child import Recipe, examples_at_once
-from lit_metanas.training.export.exported_program import export_child, network_inputs, show_predictions
+from lit_metanas.training.export.exported_program import (
+    GivenExamples,
+    export_child,
+    image_paths,
+    listed,
+    network_inputs,
+    show_predictions,
+)
 
 PREDICTED_AT_ONCE = 500
 """Inputs, which bounds the memory."""
@@ -115,9 +119,7 @@ class SearchResult:
         return self.record.value_of(self.architecture) if math.isnan(self.validated) else self.validated
 
     @torch.no_grad()
-    def predict(
-        self, examples: Tensor | NDArray[Any] | Sequence[Any] | str | os.PathLike[str]
-    ) -> list[dict[str, float]] | list[str]:
+    def predict(self, examples: GivenExamples | str | os.PathLike[str]) -> list[dict[str, float]] | list[str]:
         """For each example the classes' probabilities by name, the most probable first; or the text that is written.
 
         Of transcription that are the symbols' names, with spaces between.
@@ -131,7 +133,9 @@ class SearchResult:
             ValueError: the examples cannot be brought to the network's shape, or images run from 0 to 255 as floats.
         """
         shape, weight = as_shape(self.shape), next(self.network.parameters())
-        given: Any = [examples] if isinstance(examples, str | os.PathLike) else examples
+        given = listed(examples)
+        if self.preprocessing is None and not isinstance(given, Tensor) and not image_paths(given):
+            given = np.asarray(given)
         if isinstance(given, Tensor | np.ndarray):
             given = given[None] if given.ndim == (1 if isinstance(shape, TokenShape) else len(shape)) else given
         inputs = network_inputs(given, shape, self.preprocessing)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from numbers import Real
+from numbers import Integral, Real
 from time import perf_counter
 
 import torch
@@ -101,6 +101,7 @@ def search(
     """
     _check_arguments(task, space, method, recipe, seed, flops)
     check_threads("search", threads)
+    seed = int(seed)  # one of numpy's is a seed, too
     recipe = recipe or Recipe()
     searcher = method or default_method(recipe)
     if method is None and flops is None:
@@ -192,22 +193,23 @@ def default_flops(task: Task, space: SearchSpace, recipe: Recipe, seed: int) -> 
 def _check_arguments(
     task: Task, space: SearchSpace, method: Searcher | None, recipe: Recipe | None, seed: int, flops: float | None
 ) -> None:
-    kinds: dict[str, tuple[object, type, str]] = {
-        "task": (task, Task, 'give one, such as lm.FolderTask("photos")[0]'),
-        "space": (space, SearchSpace, "give one, such as lm.LayeredSpace()"),
-        "method": (method, Searcher, "give one, such as lm.DARTSSearcher()"),
-        "recipe": (recipe, Recipe, "give one, such as lm.Recipe(epochs=10)"),
-        "seed": (seed, int, "give one, such as 0"),
-        "flops": (flops, Real, "give a number, such as 1e11"),
+    arguments: dict[str, tuple[object, type, str, str]] = {
+        "task": (task, Task, "Task", 'lm.FolderTask("photos")[0]'),
+        "space": (space, SearchSpace, "SearchSpace", "lm.LayeredSpace()"),
+        "method": (method, Searcher, "Searcher", "lm.DARTSSearcher()"),
+        "recipe": (recipe, Recipe, "Recipe", "lm.Recipe(epochs=10)"),
+        "seed": (seed, Integral, "whole number", "0"),
+        "flops": (flops, Real, "number", "1e11"),
     }
-    for name, (value, kind, advice) in kinds.items():
+    for name, (value, kind, wanted, example) in arguments.items():
         if value is not None and not isinstance(value, kind):
-            given = value.__name__ if isinstance(value, type) else type(value).__name__
-            if isinstance(value, type) and issubclass(value, kind):
-                advice = f"make one, {given}(...)"
+            given, advice = type(value).__name__, f"give one, such as {example}"
+            if isinstance(value, type):
+                given = value.__name__
+                advice = f"make one, {given}(...)" if issubclass(value, kind) else advice
             elif kind is Task and isinstance(value, TaskCollection):
                 advice = "take one of its tasks, such as [0]"
-            raise ValueError(f"search: {name} must be a {kind.__name__}, not {given}: {advice}.")
+            raise ValueError(f"search: {name} must be a {wanted}, not {given}: {advice}.")
     if seed < 0:
         raise ValueError(f"search: seed = {seed} must be at least 0.")
     check_task(task)

@@ -286,7 +286,8 @@ class Learner:
             state = self.conclude(parameters, episode, noise, mixture)
             return state, self.scores(state, episode, noise, mixture)
         support, query = episode.support, episode.query
-        dropout = {name: torch.cat([noise.support[name][-1], value]) for name, value in noise.query.items()}
+        dropped = noise_row(noise.support, -1)
+        dropout = {name: torch.cat([dropped[name], value]) for name, value in noise.query.items()}
         inputs = join_inputs([support.inputs, query.inputs])
         features = self.features(parameters.weights, inputs, mixture, noise=dropout)
         compared, asked = features.split([len(support), len(query)])

@@ -60,7 +60,7 @@ class EpisodeStream(Dataset[Episode]):
             query=self.query,
             within_group=self.within_group,
         )
-        return replace(episode, preprocessing=None)
+        return episode if episode.preprocessing is None else replace(episode, preprocessing=None)
 
 
 class EpisodeSampler(Sampler[list[Key]]):

@@ -324,6 +324,24 @@ class Preprocessing(ABC):
         return hashlib.sha256(told.encode()).hexdigest()
 
     @classmethod
+    def checked(cls, preprocessing: Preprocessing, place: str) -> Self:
+        """What made the inputs of a meta-training, if it is of this kind.
+
+        Args:
+            preprocessing: of raw examples.
+            place: where one's own examples are from, as the message begins.
+
+        Raises:
+            ValueError: it is for other examples.
+        """
+        if not isinstance(preprocessing, cls):
+            raise ValueError(
+                f"'{place}' holds {cls.noun}, and the checkpoint was meta-trained on {preprocessing.noun}: give one "
+                f"that was meta-trained on {cls.noun}."
+            )
+        return preprocessing
+
+    @classmethod
     @abstractmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Self:
         """The inverse of ``to_plain``.

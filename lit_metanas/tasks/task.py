@@ -202,6 +202,13 @@ def require_classes(task: Task, user: str) -> None:
         )
 
 
+def warn_of_data(message: str) -> None:
+    """Warn of examples that are not as they should be, on one process only."""
+    from lightning.pytorch.utilities import rank_zero_warn  # a second, which data without warnings do without
+
+    rank_zero_warn(message)
+
+
 def check_brightness(name: str, images: Tensor) -> None:
     """Find images whose values run from 0 to 255. Standardised ones leave [0, 1], too, but are not all positive.
 

@@ -208,7 +208,9 @@ def test_what_is_wrong_in_this_package_keeps_its_traceback(
         toy("fit")
 
 
-def test_what_does_not_exist_is_still_told_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_does_not_exist_is_still_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     own(tmp_path, "own_two", SPACE.format(also="os"))
     (tmp_path / "own_four.py").write_text("class Rarely(object): pass")
     assert main([*FIT, "--model.space=Rarely"]) == 2
@@ -217,6 +219,9 @@ def test_what_does_not_exist_is_still_told_so(tmp_path: Path, capsys: pytest.Cap
     assert "'Zzz', which does not exist: a class of your own is given as MODULE.CLASS." in capsys.readouterr().err
     assert main([*FIT, "--model.space=own_two.Smal"]) == 2
     assert "'own_two.Smal', which does not exist: did you mean 'Small'?" in capsys.readouterr().err
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)  # as of an installed command
+    assert main([*FIT, "--model.space=__main__.Small"]) == 2
+    assert "'__main__.Small', which does not exist" in capsys.readouterr().err
     assert main([*FIT, "--model.space=own_three.Small"]) == 2
     missing = "'own_three.Small', which does not exist: there is no module 'own_three' in the current folder"
     assert missing in (told := capsys.readouterr().err)

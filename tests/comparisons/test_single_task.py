@@ -206,8 +206,13 @@ def test_network_and_export_take_images_as_users_have_them(found, tmp_path):
     torch.testing.assert_close(exported.predict(files[1]), of_files[1:])
     assert [one["a"] for one in found.predict(files)] == pytest.approx(of_files[:, 0].tolist(), abs=1e-5)
     assert of_files[:, 0].tolist() == pytest.approx([one["a"] for one in expected], abs=0.02)  # grey by Pillow's bytes
+    assert found.predict([Image.fromarray(photo) for photo in photos]) == found.predict(photos)
+    assert found.predict((photos[0].transpose(2, 0, 1) / 255).tolist()) == found.predict(photos[:1].astype(float) / 255)
     with pytest.raises(ValueError, match="The input of predict has images with values up to 254: divide them by 255"):
         exported.predict(torch.full((2, 3, 8, 8), 254.0))
+    for nothing in ([], ["no.png", 3]):
+        with pytest.raises(ValueError, match=r"examples (has shape|holds)"):
+            exported.predict(nothing)
 
 
 def test_the_program_runs_with_torch_alone(found, tmp_path):
@@ -449,6 +454,10 @@ def test_ctrl_c_reaches_the_caller(options, monkeypatch):
     assert signal.getsignal(signal.SIGINT) is before
 
 
+def test_a_seed_of_numpy_is_a_seed(found):
+    assert searched(seed=np.int64(1)).architecture == found.architecture
+
+
 def test_it_works_in_a_thread(found):
     results = []
     thread = threading.Thread(target=lambda: results.append(searched()))
@@ -500,8 +509,8 @@ def test_no_budget_need_be_given():
             {"recipe": {"epochs": 3}},
             "search: recipe must be a Recipe, not dict: give one, such as lm.Recipe(epochs=10).",
         ),
-        ({"flops": "1e9"}, "search: flops must be a Real, not str: give a number, such as 1e11."),
-        ({"seed": "a"}, "search: seed must be a int, not str: give one, such as 0."),
+        ({"flops": "1e9"}, "search: flops must be a number, not str: give one, such as 1e11."),
+        ({"seed": "a"}, "search: seed must be a whole number, not str: give one, such as 0."),
         (
             {"method": QuerySearcher()},
             "search: QuerySearcher goes on until its budget is spent: give flops, queries, or its trials.",

@@ -188,6 +188,7 @@ def test_a_network_marks_answers_of_new_passages(tmp_path):
     exported = lm.load_exported(tmp_path / "out")
     assert exported.objective == task.goal
     assert exported.show(["\t".join(one) for one in raw]) == texts
+    assert exported.show("\t".join(raw[0])) == result.predict("\t".join(raw[0])) == texts[:1]
     description = tmp_path / "out" / "model.json"
     stored = json.loads(description.read_text())
     description.write_text(json.dumps({**stored, "objective": {"kind": "span", "longest": 0}}))

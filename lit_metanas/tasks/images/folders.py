@@ -12,7 +12,7 @@ from lit_metanas.tasks.images.image_files import SUFFIXES, has_colour, read_imag
 from lit_metanas.tasks.inputs import Shape, image_shape
 from lit_metanas.tasks.source import Subset, TaskSource
 from lit_metanas.tasks.splits import check_shares, class_subsets, part_sizes, split_classes
-from lit_metanas.tasks.task import SingleTask, Task
+from lit_metanas.tasks.task import SingleTask, Task, warn_of_data
 
 
 class FolderTask(SingleTask):
@@ -84,9 +84,7 @@ class FolderTask(SingleTask):
             return
         shape = self._shape = image_shape(shape)
         if shape[0] == 1 and any(has_colour(files[0]) for files in self._files.values()):
-            from lightning.pytorch.utilities import rank_zero_warn  # a second, which others do without
-
-            rank_zero_warn(
+            warn_of_data(
                 f"The colour images in '{self.root}' are made grey, {shape[1]}x{shape[2]}, as the meta-training's were."
             )
 

@@ -9,7 +9,7 @@ import torch
 from lit_metanas.io.text import number_of, printable
 from lit_metanas.tasks.inputs import vocabulary_of
 from lit_metanas.tasks.questions.question_words import Asked, QuestionPreprocessing
-from lit_metanas.tasks.task import Split, Task
+from lit_metanas.tasks.task import Split, Task, warn_of_data
 
 
 def story_task(
@@ -43,9 +43,7 @@ def story_task(
         splits.append(Split(inputs, torch.tensor([labels[asked.answer] for asked in part], dtype=torch.int64)))
         cut += incomplete
     if cut:
-        from lightning.pytorch.utilities import rank_zero_warn  # a second, which tasks without warnings do without
-
-        rank_zero_warn(
+        warn_of_data(
             f"{number_of(cut, 'question')} of {place} and their stories do not fit into {preprocessing.room}: what is "
             "too long is cut. Give a preprocessing with room for more."
         )

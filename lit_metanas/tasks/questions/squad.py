@@ -19,7 +19,7 @@ from lit_metanas.tasks.inputs import Shape, vocabulary_of
 from lit_metanas.tasks.questions.question_words import Asked, QuestionWords
 from lit_metanas.tasks.questions.span import NOWHERE, Span
 from lit_metanas.tasks.source import SUBSETS, Subset
-from lit_metanas.tasks.task import SingleTask, Split, Task
+from lit_metanas.tasks.task import SingleTask, Split, Task, warn_of_data
 from lit_metanas.tasks.text.labelled_text import LONGEST_RAW_TEXT
 from lit_metanas.tasks.text.words import Words, word_places
 
@@ -157,7 +157,7 @@ class SquadTask(SingleTask):
                     f"{self.preprocessing.words.steps} words: add passages, or give a preprocessing with more steps."
                 )
         if cut:
-            _warn(
+            warn_of_data(
                 f"{number_of(cut, 'question')} of {place} have their answers behind the first "
                 f"{self.preprocessing.words.steps} words: those of the train and val parts are left out, those of the "
                 "test part count as misses. Give a preprocessing with more steps."
@@ -218,7 +218,9 @@ def read_passages(file: Path) -> list[PassageQuestion]:
             f"'{place}' has no question whose answer stands in its passage at 'answer_start': give some with such."
         )
     if absent:
-        _warn(f"{number_of(absent, 'question')} of '{place}' have no answer that stands in the passage: left out.")
+        warn_of_data(
+            f"{number_of(absent, 'question')} of '{place}' have no answer that stands in the passage: left out."
+        )
     return found
 
 
@@ -268,9 +270,3 @@ def _deal(asked: Sequence[PassageQuestion], shares: Sequence[float], seed: int) 
         passages[place]: int(np.searchsorted(ends[1:-1], rank + 0.5, side="right")) for rank, place in enumerate(order)
     }
     return [[one for one in asked if part_of[one.passage] == part] for part in range(len(shares))]
-
-
-def _warn(message: str) -> None:
-    from lightning.pytorch.utilities import rank_zero_warn  # a second, which tasks without warnings do without
-
-    rank_zero_warn(message)

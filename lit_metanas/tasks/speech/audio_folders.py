@@ -106,7 +106,7 @@ class AudioFolderTask(SingleTask):
             ValueError: it is for other examples than sounds.
         """
         if self._open:
-            self.features = sound_features(preprocessing, self.root)
+            self.features = LogMel.checked(preprocessing, str(self.root))
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -236,7 +236,7 @@ class AudioFolder(TaskSource):
             ValueError: it is for other examples than sounds.
         """
         if self._open:
-            self.features = sound_features(preprocessing, self.root)
+            self.features = LogMel.checked(preprocessing, str(self.root))
             self._reader = RecordingReader(self.features)
             self._inputs.clear()
 
@@ -254,20 +254,6 @@ class AudioFolder(TaskSource):
         if key not in self._inputs:
             self._inputs[key] = self._reader.inputs([spoken.file for spoken in self._words[held_out][key[0]]])
         return self._inputs[key][list(instances)]
-
-
-def sound_features(preprocessing: Preprocessing, root: Path) -> LogMel:
-    """The features of a meta-training, for sounds.
-
-    Raises:
-        ValueError: it was on other examples.
-    """
-    if not isinstance(preprocessing, LogMel):
-        raise ValueError(
-            f"'{root}' holds sounds, and the checkpoint was meta-trained on {preprocessing.noun}: give one that was "
-            "meta-trained on sounds."
-        )
-    return preprocessing
 
 
 def _require_both(

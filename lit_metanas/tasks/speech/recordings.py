@@ -19,6 +19,7 @@ from lit_metanas.io.files import read_regular
 from lit_metanas.io.text import nearest, printable, writable
 from lit_metanas.tasks.speech.log_mel import LogMel
 from lit_metanas.tasks.speech.sound_files import SOUND_SUFFIXES
+from lit_metanas.tasks.task import warn_of_data
 
 LONGEST_RECORDING = 60.0
 """Seconds of a file that holds one word; the label of a longer one says little of its beginning."""
@@ -172,7 +173,7 @@ def drawn_speakers(
         if not 0 <= held_out < 1:
             raise ValueError(f"{owner}: held_out = {held_out} must be a share of at least 0 and below 1, or names.")
         if held_out and len(speakers) == 1:
-            _warn(f"{owner}: all sounds are by the speaker '{printable(speakers[0], 80)}': none is held out.")
+            warn_of_data(f"{owner}: all sounds are by the speaker '{printable(speakers[0], 80)}': none is held out.")
         if not held_out or len(speakers) < 2:
             return frozenset()
         number = min(max(1, round(held_out * len(speakers))), len(speakers) - 1)
@@ -244,10 +245,4 @@ class RecordingReader:
     def _tell(self, what: str, sentence: str) -> None:
         if what not in self._told:
             self._told.add(what)
-            _warn(sentence)
-
-
-def _warn(sentence: str) -> None:
-    from lightning.pytorch.utilities import rank_zero_warn  # a second, which sources without warnings do without
-
-    rank_zero_warn(sentence)
+            warn_of_data(sentence)

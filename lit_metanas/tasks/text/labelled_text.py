@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from lit_metanas.io.files import read_regular
 from lit_metanas.io.text import is_text, number_of, printable, writable
+from lit_metanas.tasks.task import warn_of_data
 
 LONGEST_RAW_TEXT, MOST_SENTENCES = 100_000, 1_000_000
 """Characters of a text, and texts of a collection."""
@@ -54,9 +55,7 @@ def by_label(rows: Iterable[Labelled], place: str) -> dict[str, list[str]]:
         )
     twice = number - sum(map(len, found.values()))
     if twice:
-        from lightning.pytorch.utilities import rank_zero_warn  # a second, which tables without repetitions do without
-
-        rank_zero_warn(f"'{place}' repeats {number_of(twice, 'text')} of the same class: each is taken once.")
+        warn_of_data(f"'{place}' repeats {number_of(twice, 'text')} of the same class: each is taken once.")
     return {label: list(found[label]) for label in sorted(found)}
 
 

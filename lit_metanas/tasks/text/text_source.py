@@ -13,7 +13,7 @@ from lit_metanas.tasks.inputs import Preprocessing, Shape
 from lit_metanas.tasks.source import SUBSETS, Subset, TaskSource
 from lit_metanas.tasks.splits import class_subsets
 from lit_metanas.tasks.text.labelled_text import Labelled, by_label
-from lit_metanas.tasks.text.words import TextPreprocessing, Words, text_preprocessing
+from lit_metanas.tasks.text.words import TextPreprocessing, Words
 
 Sentences = Mapping[str, Sequence[str]]
 """The sentences of each class, by its name."""
@@ -54,7 +54,7 @@ class TextSource(TaskSource):
             ValueError: it is for other examples than texts.
         """
         if self._open:
-            self._fitted = text_preprocessing(preprocessing, self.name)
+            self._fitted = TextPreprocessing.checked(preprocessing, self.name)
             self._tokens.clear()
 
     @property

@@ -13,11 +13,11 @@ from lit_metanas.io.text import number_of, writable
 from lit_metanas.tasks.conversion import ClassNames, Labels, class_indices, class_names, label_list
 from lit_metanas.tasks.inputs import Preprocessing, Shape, vocabulary_of
 from lit_metanas.tasks.splits import check_held_out_shares, check_shares, part_sizes, split_classes
-from lit_metanas.tasks.task import SingleTask, Split, Task, check_task
+from lit_metanas.tasks.task import SingleTask, Split, Task, check_task, warn_of_data
 from lit_metanas.tasks.text.labelled_text import by_label, checked_text
 from lit_metanas.tasks.text.text_folders import is_dataset, read_text_dataset, read_text_folder
 from lit_metanas.tasks.text.text_tables import find_columns, labelled_rows, read_rows
-from lit_metanas.tasks.text.words import TextPreprocessing, Words, text_preprocessing
+from lit_metanas.tasks.text.words import TextPreprocessing, Words
 
 
 class TextTask(SingleTask):
@@ -79,7 +79,7 @@ class TextTask(SingleTask):
             ValueError: it is for other examples than texts.
         """
         if self._open:
-            self._given = text_preprocessing(preprocessing, writable(str(self.path)))
+            self._given = TextPreprocessing.checked(preprocessing, writable(str(self.path)))
             self.__dict__.pop("_task", None)
 
     @property
@@ -164,9 +164,7 @@ def task_from_texts(
     sentences = {names[label]: tuple(distinct.values()) for label, distinct in members.items()}
     repeated = len(whole) - sum(map(len, sentences.values()))
     if repeated:
-        from lightning.pytorch.utilities import rank_zero_warn  # a second, which texts without repetitions do without
-
-        rank_zero_warn(f"texts repeats {number_of(repeated, 'text')} of the same class: each is taken once.")
+        warn_of_data(f"texts repeats {number_of(repeated, 'text')} of the same class: each is taken once.")
     tested: tuple[list[str], Tensor] | None = None
     if texts_test is not None and labels_test is not None:
         held_out = _checked(texts_test, "texts_test")
@@ -175,9 +173,7 @@ def task_from_texts(
         learned = {spoken for distinct in members.values() for spoken in distinct}
         seen = sum(_spoken(one) in learned for one in held_out)
         if seen:
-            from lightning.pytorch.utilities import rank_zero_warn
-
-            rank_zero_warn(
+            warn_of_data(
                 f"texts_test repeats {number_of(seen, 'text')} of texts, which are learned from: the test accuracy "
                 "will be too good. Leave them out of one of the two."
             )

@@ -105,24 +105,6 @@ class TextPreprocessing(Preprocessing):
 _LONGEST_WORD = 100
 
 
-def text_preprocessing(preprocessing: Preprocessing, place: str) -> TextPreprocessing:
-    """A preprocessing of meta-training, for texts.
-
-    Args:
-        preprocessing: what made inputs of raw examples.
-        place: where the texts are from, as the message begins.
-
-    Raises:
-        ValueError: it is for other examples.
-    """
-    if not isinstance(preprocessing, TextPreprocessing):
-        raise ValueError(
-            f"'{place}' holds texts, and the checkpoint was meta-trained on {preprocessing.noun}: give one that was "
-            "meta-trained on texts."
-        )
-    return preprocessing
-
-
 @dataclass(frozen=True)
 class Words(TextPreprocessing):
     """Lower-cased words and punctuation marks by number, most frequent first, above padding and the unknown word.

@@ -12,7 +12,7 @@ from lit_metanas.io.text import nearest, number_of
 from lit_metanas.tasks.inputs import PADDING, Shape
 from lit_metanas.tasks.source import SUBSETS, Subset
 from lit_metanas.tasks.splits import class_subsets
-from lit_metanas.tasks.task import Task, TaskCollection
+from lit_metanas.tasks.task import Task, TaskCollection, warn_of_data
 from lit_metanas.tasks.text.characters import Characters
 from lit_metanas.tasks.text.words import UNKNOWN, TextPreprocessing, Words
 from lit_metanas.tasks.translation.text_pairs import Parts, Side, TextPair, translation_task
@@ -167,10 +167,8 @@ def _tell_unknown(id: str, side: Side, preprocessing: TextPreprocessing, tokens:
         return
     unknown, words = int((tokens == UNKNOWN).sum()), int((tokens != PADDING).sum())
     if 2 * unknown > words:
-        from lightning.pytorch.utilities import rank_zero_warn  # a second, which tasks without warnings do without
-
         option = "preprocessing" if side == "source" else "target_preprocessing"
-        rank_zero_warn(
+        warn_of_data(
             f"{unknown} of {number_of(words, 'word')} of the {side}s that '{id}' learns from are unknown: the "
             f"vocabulary has words of the meta-train tasks alone. Give Characters or BytePairs as '{option}'."
         )

@@ -15,7 +15,7 @@ from lit_metanas.io.text import number_of
 from lit_metanas.tasks.inputs import step_mask, vocabulary_of
 from lit_metanas.tasks.source import SUBSETS, Subset
 from lit_metanas.tasks.splits import check_shares, part_sizes
-from lit_metanas.tasks.task import Split, Task
+from lit_metanas.tasks.task import Split, Task, warn_of_data
 from lit_metanas.tasks.text.labelled_text import MOST_SENTENCES, checked_text
 from lit_metanas.tasks.text.words import TextPreprocessing
 from lit_metanas.tasks.translation.translation_objective import TextMetric, Translation
@@ -70,7 +70,7 @@ def distinct_pairs(rows: Iterable[tuple[str, TextPair]], place: str) -> list[Tex
     if not number:
         raise ValueError(f"'{place}' holds no pairs: give some, each a source and a target.")
     if number > len(found):
-        _warn(f"'{place}' repeats {number_of(number - len(found), 'pair')}: each is taken once.")
+        warn_of_data(f"'{place}' repeats {number_of(number - len(found), 'pair')}: each is taken once.")
     return list(found)
 
 
@@ -184,7 +184,9 @@ def translation_task(
             others = f" of at most {limits}: add some, or raise steps." if parts[subset] else ": add some."
             raise ValueError(f"'{place}' has no {subset} pairs{others}")
     if left_out:
-        _warn(f"{number_of(left_out, 'pair')} of '{place}' with more than {limits} left out: raise steps to keep them.")
+        warn_of_data(
+            f"{number_of(left_out, 'pair')} of '{place}' with more than {limits} left out: raise steps to keep them."
+        )
     train, val, test = (_encoded(kept[subset], source, target) for subset in SUBSETS)
     return Task(
         id=id,
@@ -210,9 +212,3 @@ def _encoded(pairs: Sequence[TextPair], source: TextPreprocessing, target: TextP
     targets = target.encode([pair.target for pair in pairs])
     longest = int(step_mask(targets).sum(1).max()) if len(targets) else 1
     return Split(source.encode([pair.source for pair in pairs]), targets[:, :longest])
-
-
-def _warn(message: str) -> None:
-    from lightning.pytorch.utilities import rank_zero_warn  # a second, which most data do without
-
-    rank_zero_warn(message)

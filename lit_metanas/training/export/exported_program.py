@@ -80,7 +80,7 @@ class Exported:
         return "examples" if self.preprocessing is None else self.preprocessing.noun
 
     @torch.no_grad()
-    def predict(self, examples: Tensor | NDArray[Any] | Sequence[Any] | str | os.PathLike[str]) -> Tensor:
+    def predict(self, examples: GivenExamples | str | os.PathLike[str]) -> Tensor:
         """Probabilities, shape ``(n, classes)``; or of each step, ``(n, steps, outputs)``.
 
         Args:
@@ -90,11 +90,11 @@ class Exported:
         Raises:
             ValueError: the examples cannot be brought to the network's shape.
         """
-        scores: Tensor = self.network(network_inputs(examples, self.shape, self.preprocessing))
+        scores: Tensor = self.network(network_inputs(listed(examples), self.shape, self.preprocessing))
         return scores.softmax(dim=-1)
 
     @torch.no_grad()
-    def show(self, examples: Tensor | NDArray[Any] | Sequence[Any] | str | os.PathLike[str]) -> list[str]:
+    def show(self, examples: GivenExamples | str | os.PathLike[str]) -> list[str]:
         """The class of each example, its symbols with spaces between, the text that is written, or an answer's words.
 
         Args:
@@ -104,43 +104,51 @@ class Exported:
             ValueError: the examples cannot be brought to the network's shape.
         """
         goal = self.objective or Classification(len(self.classes))
-        inputs = network_inputs(examples, self.shape, self.preprocessing)
-        return show_predictions(goal.predictions(self.network(inputs)), examples, inputs, goal, self)
+        given = listed(examples)
+        inputs = network_inputs(given, self.shape, self.preprocessing)
+        return show_predictions(goal.predictions(self.network(inputs)), given, inputs, goal, self)
 
 
-def network_inputs(
-    examples: Tensor | NDArray[Any] | Sequence[Any] | str | os.PathLike[str],
-    shape: Shape,
-    preprocessing: Preprocessing | None,
-) -> Tensor:
+GivenExamples = Tensor | NDArray[Any] | Sequence[Any]
+"""Inputs, or what they are made of."""
+
+
+def listed(examples: GivenExamples | str | os.PathLike[str]) -> GivenExamples:
+    """Examples of which a single text or file is one."""
+    return [examples] if isinstance(examples, str | os.PathLike) else examples
+
+
+def image_paths(examples: GivenExamples) -> list[Path]:
+    """The paths of image files; none where any example is something else."""
+    paths = [Path(each) for each in examples if isinstance(each, str | os.PathLike)]
+    return paths if len(paths) == len(examples) else []
+
+
+def network_inputs(examples: GivenExamples, shape: Shape, preprocessing: Preprocessing | None) -> Tensor:
     """Bring examples to the form that a network takes, shape ``(n, *shape)``.
 
     Args:
         examples: images of any size, see ``fit_images``, as arrays with the channels first or last, or image files;
-            other inputs as they are; or what the preprocessing takes. A single text or file is one example.
+            other inputs as they are; or what the preprocessing takes.
         shape: of one input.
         preprocessing: makes inputs of raw examples; None where there is none.
 
     Raises:
         ValueError: they cannot be brought to it.
     """
-    given: Any = [examples] if isinstance(examples, str | os.PathLike) else examples
     kind = as_shape(shape)
     if isinstance(kind, ImageShape):
-        if isinstance(given, np.ndarray):
-            given = image_tensor(given, name="examples")
-        elif not isinstance(given, Tensor) and all(isinstance(each, str | os.PathLike) for each in given):
-            given = read_images([Path(file) for file in given], kind)
-        if isinstance(given, Tensor):
-            inputs = fit_images(given, shape)
-            check_brightness("The input of predict", inputs)
-            return inputs
-    if isinstance(given, Tensor | np.ndarray):
-        return torch.as_tensor(given)
+        if not isinstance(examples, Tensor):
+            files = image_paths(examples)
+            examples = read_images(files, kind) if files else image_tensor(examples, name="examples")
+        inputs = fit_images(examples, shape)
+        check_brightness("The input of predict", inputs)
+        return inputs
+    if isinstance(examples, Tensor | np.ndarray):
+        return torch.as_tensor(examples)
     if preprocessing is None:
-        made = "image files, an array or a tensor" if isinstance(kind, ImageShape) else "the inputs as a tensor"
-        raise ValueError(f"There is no preprocessing that makes inputs of such examples: give {made}.")
-    return preprocessing.encode(given)
+        raise ValueError("There is no preprocessing that makes inputs of such examples: give the inputs as a tensor.")
+    return preprocessing.encode(examples)
 
 
 def show_predictions(
