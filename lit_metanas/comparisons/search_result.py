@@ -24,8 +24,8 @@ from lit_metanas.training.export.exported_program import (
     GivenExamples,
     export_child,
     image_paths,
-    listed,
     network_inputs,
+    one_or_more,
     show_predictions,
 )
 
@@ -133,7 +133,7 @@ class SearchResult:
             ValueError: the examples cannot be brought to the network's shape, or images run from 0 to 255 as floats.
         """
         shape, weight = as_shape(self.shape), next(self.network.parameters())
-        given = listed(examples)
+        given = one_or_more(examples)
         if self.preprocessing is None and not isinstance(given, Tensor) and not image_paths(given):
             given = np.asarray(given)
         if isinstance(given, Tensor | np.ndarray):

@@ -90,7 +90,7 @@ class Exported:
         Raises:
             ValueError: the examples cannot be brought to the network's shape.
         """
-        scores: Tensor = self.network(network_inputs(listed(examples), self.shape, self.preprocessing))
+        scores: Tensor = self.network(network_inputs(one_or_more(examples), self.shape, self.preprocessing))
         return scores.softmax(dim=-1)
 
     @torch.no_grad()
@@ -104,7 +104,7 @@ class Exported:
             ValueError: the examples cannot be brought to the network's shape.
         """
         goal = self.objective or Classification(len(self.classes))
-        given = listed(examples)
+        given = one_or_more(examples)
         inputs = network_inputs(given, self.shape, self.preprocessing)
         return show_predictions(goal.predictions(self.network(inputs)), given, inputs, goal, self)
 
@@ -113,7 +113,7 @@ GivenExamples = Tensor | NDArray[Any] | Sequence[Any]
 """Inputs, or what they are made of."""
 
 
-def listed(examples: GivenExamples | str | os.PathLike[str]) -> GivenExamples:
+def one_or_more(examples: GivenExamples | str | os.PathLike[str]) -> GivenExamples:
     """Examples of which a single text or file is one."""
     return [examples] if isinstance(examples, str | os.PathLike) else examples
 
