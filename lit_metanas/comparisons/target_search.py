@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -101,14 +102,29 @@ class TargetSearch(Comparison[Task, Searcher]):
     @property
     def input_shape(self) -> Shape | None:
         """What tasks whose shape is open are brought to: the shape that all meta-trained methods share."""
-        shapes = {searcher.input_shape for searcher in self.methods.values()} - {None}
+        shapes = set(self._asked("input_shape")) - {None}
         return self.shape or (shapes.pop() if len(shapes) == 1 else None)
 
     @property
     def preprocessing(self) -> Preprocessing | None:
         """What tasks take that leave open how inputs are made of raw examples: that of all meta-trained methods."""
-        found = [made for searcher in self.methods.values() if (made := searcher.preprocessing) is not None]
+        found = [made for made in self._asked("preprocessing") if made is not None]
         return found[0] if len({made.digest for made in found}) == 1 else None
+
+    def _asked(self, name: str) -> list[Any]:
+        """An attribute of each method.
+
+        Raises:
+            FileNotFoundError: a method lacks the checkpoint that it starts from.
+        """
+        found = []
+        for method, searcher in self.methods.items():
+            try:
+                found.append(getattr(searcher, name))
+            except FileNotFoundError as error:
+                key, told = f"model.methods.{method}.start", str(error).rstrip(".")
+                raise FileNotFoundError(f"'{key}': {told}, by {shlex.quote(f'--{key}')} FILE.") from None
+        return found
 
     def settings(self) -> Mapping[str, Any]:
         """Space and recipe."""

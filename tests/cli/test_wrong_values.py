@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import tiny
 
 from lit_metanas.cli.command_line import main
 
@@ -115,3 +116,16 @@ def test_a_wrong_value_in_a_file_is_named(
     before = FIT if text.startswith("trainer") else [verb]
     assert refusal([*before, "-c", "wrong.yaml"], capsys).startswith(sentence)
     assert [path.name for path in tmp_path.iterdir()] == ["wrong.yaml"]
+
+
+def test_a_checkpoint_that_a_method_lacks_is_named_with_its_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tiny.write(tmp_path)
+    key = "model.methods.meta-searched.start"
+    told = f"'{key}': There is no checkpoint 'last.ckpt': give the path of one that `fit` wrote, by --{key} FILE."
+    assert refusal([*FOLDER, "--data.tasks.root=images"], capsys) == told
+    known = [*FOLDER, "--data.tasks.root=images", "--model.methods={my net: {class_path: MetaSearchedArchitecture}}"]
+    absent = refusal([*known, "--model.methods.my net.start=absent.ckpt"], capsys)
+    assert absent.endswith("give the path of one that `fit` wrote, by '--model.methods.my net.start' FILE.")
