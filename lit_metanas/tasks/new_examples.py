@@ -11,10 +11,11 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
 from lit_metanas.io.class_folders import files_in
-from lit_metanas.io.files import read_regular
-from lit_metanas.io.text import writable
+from lit_metanas.io.text import number_of, writable
 from lit_metanas.tasks.images.image_files import image_files
 from lit_metanas.tasks.speech.sound_files import SOUND_SUFFIXES
+from lit_metanas.tasks.task import warn_of_data
+from lit_metanas.tasks.text.labelled_text import read_utf8
 
 LARGEST_TEXT = 1 << 28
 """Bytes of a file of texts."""
@@ -105,7 +106,7 @@ class NewSounds(NewExamples):
 
 
 class NewTexts(NewExamples):
-    r"""The lines of text files, in batches; empty lines are left out.
+    r"""The lines of text files, in batches; empty lines are left out, with a warning.
 
     Args:
         texts: a file in UTF-8, one text a line; or several of these.
@@ -121,7 +122,7 @@ class NewTexts(NewExamples):
     Example:
         >>> from pathlib import Path
         >>> import lit_metanas as lm
-        >>> _ = Path("new.txt").write_text("book a flight\n\nbook a table\n")
+        >>> _ = Path("new.txt").write_text("book a flight\nbook a table\n")
         >>> lm.NewTexts("new.txt").texts
         ['book a flight', 'book a table']
     """
@@ -141,16 +142,15 @@ def _lines(file: Path) -> list[str]:
         FileNotFoundError: there is no such file.
         ValueError: it is not in UTF-8.
     """
-    name = writable(str(file))
-    if not file.is_file():
-        raise FileNotFoundError(f"There is no file '{name}': give files with one text a line.")
-    content = read_regular(file, LARGEST_TEXT)
-    try:
-        lines = content.decode("utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        place = content.count(b"\n", 0, error.start) + 1
-        raise ValueError(f"'{name}' is not UTF-8 text in line {place}: save it in that encoding.") from None
-    return [line.strip() for line in lines if line.strip()]
+    lines = [line.strip() for line in read_utf8(file, LARGEST_TEXT).rstrip().splitlines()]
+    empty = [str(number) for number, line in enumerate(lines, 1) if not line]
+    if empty:
+        named = ", ".join(empty[:10]) + (", …" if len(empty) > 10 else "")
+        warn_of_data(
+            f"'{writable(str(file))}' has {number_of(len(empty), 'empty line')} ({named}): they get no answers, and "
+            "those of later lines move up."
+        )
+    return [line for line in lines if line]
 
 
 def _files(paths: str | list[str], inside: Callable[[Path], list[Path]], noun: str) -> list[Path]:

@@ -185,7 +185,7 @@ def test_useless_recordings_are_named(folder, samples, message, suffix):
 def test_errors_of_folders_name_the_culprit(folder, tmp_path, kind):
     with pytest.raises(FileNotFoundError, match=r"^There is no folder .*nowhere: give a folder with one sub-f"):
         kind(str(tmp_path / "nowhere"))
-    with pytest.raises(FileNotFoundError, match=r"^There is no table '.*gone.csv'"):
+    with pytest.raises(FileNotFoundError, match=r"^There is no file '.*gone.csv'"):
         kind(str(folder), str(tmp_path / "gone.csv"))
     (folder / "maybe").mkdir()
     (folder / "maybe" / "notes.mp3").write_text("no sound")
@@ -216,7 +216,10 @@ def test_errors_of_arguments(folder, table):
 TABLES = {
     "file,word\ngo/ann0.wav,go": "has no column 'label' .it has file, word.: name its columns",
     "file,lable\ngo/ann0.wav,go": "has no column 'label' .did you mean 'lable'",
-    "": "has no column 'file'",
+    "": "has no rows: give a line with the names",
+    "file,label\n": "has no rows: give a line with the names",
+    "file,label\ngo/ann0.wav,go,away": "Line 2 of .* has 3 values for 2 columns: fix it",
+    "file,label,label\ngo/ann0.wav,go,no": "has two columns 'label': give each a name",
     "file,label\ngo/ann0.wav,": "Line 2 of .* has no label: add it",
     "file,label\n,go": "Line 2 of .* has no file: add it",
     "file,label,speaker\ngo/ann0.wav,go,": "Line 2 of .* has no speaker: add who",
@@ -226,7 +229,7 @@ TABLES = {
     "file,label\n../x.wav,go": "Line 2 of .* names '../x.wav': give files",
     "file,label\nx.mp3,go": "Line 2 of .* names 'x.mp3', which is not a sound",
     "file,label\nx.wav,go": "Line 2 of .* names 'x.wav', which '.*' lacks: add it",
-    'file,label\n"x.wav,go': "is damaged at line 1 .*: fix its quotes",
+    'file,label\n"x.wav,go': "is damaged at line 2 .*: fix its quotes",
     "file,label\nx\x1b[2J.wav,go": "Line 2 of .* names 'x\ufffd.2J.wav', which",
 }
 
@@ -241,11 +244,11 @@ def test_a_malformed_table_gets_one_sentence(folder, table, text):
 
 def test_a_table_that_is_no_text_gets_one_sentence(folder, tmp_path, table):
     table.write_bytes(b"file,label\n\xff\xfe,go")
-    with pytest.raises(ValueError, match=r"sounds.csv' is not UTF-8: save it"):
+    with pytest.raises(ValueError, match=r"sounds.csv' is not UTF-8 in line 2: save it"):
         AudioFolder(str(folder), str(table))
-    with pytest.raises(ValueError, match=r"sounds' is not a regular file: give a table|Is a directory"):
+    with pytest.raises(ValueError, match=r"sounds' is not a regular file: give another file|Is a directory"):
         AudioFolder(str(folder), str(folder))
     with (tmp_path / "large.csv").open("wb") as stream:
         stream.truncate(1 << 40)
-    with pytest.raises(ValueError, match=r"large.csv' is larger than 256 MB: give a table"):
+    with pytest.raises(ValueError, match=r"large.csv' is larger than 256 MB: give another file"):
         AudioFolder(str(folder), str(tmp_path / "large.csv"))

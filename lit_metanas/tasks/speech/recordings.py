@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,11 +13,12 @@ import torch
 from torch import Tensor
 
 from lit_metanas.io.class_folders import class_folders
-from lit_metanas.io.files import read_regular
 from lit_metanas.io.text import nearest, printable, writable
 from lit_metanas.tasks.speech.log_mel import LogMel
 from lit_metanas.tasks.speech.sound_files import SOUND_SUFFIXES
 from lit_metanas.tasks.task import warn_of_data
+from lit_metanas.tasks.text.labelled_text import read_utf8
+from lit_metanas.tasks.text.text_tables import listed, separated_rows
 
 LONGEST_RECORDING = 60.0
 """Seconds of a file that holds one word; the label of a longer one says little of its beginning."""
@@ -95,44 +94,32 @@ def find_recordings(
 
 def _rows(table: Path, columns: TableColumns) -> list[tuple[str, str, str, str]]:
     """Where each row stands, its file, label and speaker."""
-    shown = f"'{writable(os.fspath(table))}'"
-    if not table.exists():
-        raise FileNotFoundError(f"There is no table {shown}: give a file of CSV or TSV.")
-    try:
-        text = read_regular(table, LARGEST_SOUND_TABLE).decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise ValueError(f"{shown} is not UTF-8: save it as such.") from None
-    except ValueError as error:
-        raise ValueError(f"{shown} {error}: give a table of sound files.") from None
-    tabs = table.suffix.lower() == ".tsv"
-    dialect = {"delimiter": "\t", "quoting": csv.QUOTE_NONE} if tabs else {"strict": True}
-    reader = csv.DictReader(StringIO(text, newline=""), **dialect)
+    place = writable(os.fspath(table))
+    kind = ".tsv" if table.suffix.lower() == ".tsv" else ".csv"
     rows: list[tuple[str, str, str, str]] = []
-    try:
-        names = [str(name) for name in reader.fieldnames or ()]
-        wanted = [columns.file, columns.label, columns.speaker]
-        for column in wanted:
-            if column not in names and column != TableColumns.speaker:
-                near = nearest(column, names)
-                told = (
-                    f"did you mean '{printable(near, 40)}'?"
-                    if near
-                    else "it has " + ", ".join(printable(name, 40) for name in names[:10])
-                )
-                raise ValueError(f"{shown} has no column '{column}' ({told}): name its columns by 'columns'.")
-        for row in reader:
-            where = f"Line {reader.line_num} of {shown}"
-            values = [(row.get(column) or "").strip() for column in wanted]
-            if not values[0] or not values[1]:
-                raise ValueError(f"{where} has no {'file' if not values[0] else 'label'}: add it or leave it out.")
-            if columns.speaker in names and not values[2]:
-                raise ValueError(f"{where} has no speaker: add who speaks, or leave the column out.")
-            if len(rows) >= MOST_RECORDINGS:
-                raise ValueError(f"{shown} has more than {MOST_RECORDINGS} rows: give fewer.")
-            rows.append((where, values[0], values[1], values[2]))
-    except csv.Error as error:
-        raise ValueError(f"{shown} is damaged at line {reader.line_num} ({error}): fix its quotes.") from None
+    for line, row in separated_rows(read_utf8(table, LARGEST_SOUND_TABLE), place, kind):
+        if not rows:
+            _check_columns(list(row), columns, place)
+        if len(rows) >= MOST_RECORDINGS:
+            raise ValueError(f"'{place}' has more than {MOST_RECORDINGS} rows: give fewer.")
+        where = f"{line.capitalize()} of '{place}'"
+        file, label, speaker = (row.get(name, "").strip() for name in (columns.file, columns.label, columns.speaker))
+        if not file or not label:
+            raise ValueError(f"{where} has no {'file' if not file else 'label'}: add it or leave it out.")
+        if columns.speaker in row and not speaker:
+            raise ValueError(f"{where} has no speaker: add who speaks, or leave the column out.")
+        rows.append((where, file, label, speaker))
+    if not rows:
+        raise ValueError(f"'{place}' has no rows: give a line with the names of the columns, and one for each sound.")
     return rows
+
+
+def _check_columns(names: Sequence[str], columns: TableColumns, place: str) -> None:
+    for column in (columns.file, columns.label, columns.speaker):
+        if column not in names and column != TableColumns.speaker:
+            near = nearest(column, names)
+            told = f"did you mean '{printable(near, 40)}'?" if near else f"it has {listed(names)}"
+            raise ValueError(f"'{place}' has no column '{column}' ({told}): name its columns by 'columns'.")
 
 
 def _inside(root: Path, name: str, where: str) -> Path:

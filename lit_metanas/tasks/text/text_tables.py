@@ -130,7 +130,7 @@ def read_rows(path: Path) -> Iterator[TableRow]:
         raise ValueError(f"'{place}' is no table: give a file whose name ends in {', '.join(SUFFIXES_OF_TABLES)}.")
     content = read_utf8(path, LARGEST_TABLE)
     values = 0
-    rows = _json_rows(content, place) if kind == ".jsonl" else _separated_rows(content, place, kind)
+    rows = _json_rows(content, place) if kind == ".jsonl" else separated_rows(content, place, kind)
     for number, (where, row) in enumerate(rows, 1):
         values += len(row)
         if number > MOST_SENTENCES or values > MOST_TABLE_VALUES:
@@ -141,7 +141,18 @@ def read_rows(path: Path) -> Iterator[TableRow]:
         yield where, row
 
 
-def _separated_rows(content: str, place: str, kind: str) -> Iterator[TableRow]:
+def separated_rows(content: str, place: str, kind: str) -> Iterator[TableRow]:
+    """The rows below a line of column names; those without values are left out.
+
+    Args:
+        content: of the table.
+        place: the table's name, for messages.
+        kind: ``.csv``, or ``.tsv``, where quotes are letters like others.
+
+    Raises:
+        ValueError: a row has more or fewer values than there are columns, two of these have one name, or quotes are
+            left open.
+    """
     if kind == ".csv":
         lines = csv.reader(StringIO(content, newline=""), strict=True)
     else:
