@@ -281,6 +281,8 @@ def run_rows(
         except FileNotFoundError as error:
             print(f"{name} is skipped: {error}.")
             continue
+        except ValueError as error:
+            parser.exit(2, f"{name} stops at --scale {options['scale']:g}: {error}\n")
         if output is not None:
             write(output, found, options["seeds"])
 

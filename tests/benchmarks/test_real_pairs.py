@@ -82,6 +82,15 @@ def test_a_speaker_to_choose_by_is_never_tested(module, folder, monkeypatch):
     assert drawn == [(speaker, 5) for speaker in (0, 1, 2, 3, 4, 0, 1, 2, 3)]
 
 
+def test_a_budget_that_is_too_small_gets_a_sentence(module, folder, capsys):
+    with pytest.raises(SystemExit) as stop:
+        module.main(["--rows", "digits", "--data", str(folder), "--seeds", "0", "--scale", "1e-6"])
+    assert stop.value.code == 2
+    told = capsys.readouterr().err
+    assert told.startswith("digits stops at --scale 1e-06: The budget of 120000 FLOPs and any number of queries is too")
+    assert told.count("\n") == 1
+
+
 def test_each_row_is_measured(module, folder, capsys, fixed_trainings):
     output = folder / "found.json"
     given = ["--data", str(folder), "--seeds", "1", "--held-out", "1", "--scale", "1e-2", "--output", str(output)]
