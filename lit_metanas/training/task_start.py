@@ -18,7 +18,7 @@ from lit_metanas.records.budget import Cost
 from lit_metanas.records.plain import from_plain
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import inherit
-from lit_metanas.tasks.inputs import Shape, TokenShape, plain_shape
+from lit_metanas.tasks.inputs import Shape, TokenShape, describe_shape, plain_shape, same_shape
 from lit_metanas.tasks.task import Task
 from lit_metanas.tasks.translation import Translation
 from lit_metanas.training.meta_search.meta_checkpoint import check_candidates, check_input_shape, weights_within
@@ -124,12 +124,15 @@ class TaskStart:
         Raises:
             ValueError: the weights are of another space, shape or vocabulary.
         """
-        self.check(space, task.shape)
+        self.check_space(space)
         if (what := self.vocabularies.difference(Vocabularies.of(task))) is not None:
+            sizes = f"{describe_shape(self.shape)}, not {describe_shape(task.shape)}"
             raise ValueError(
-                f"The checkpoint was meta-trained with {what} than task '{task.id}' has: take the preprocessing of "
-                "its tasks."
+                f"The checkpoint was meta-trained with {what} than task '{task.id}' has"
+                f"{'' if same_shape(self.shape, task.shape) else f' ({sizes})'}: give the task the preprocessing of "
+                "the checkpoint's tasks, or the search no 'start'."
             )
+        check_input_shape(self, task.shape)
         weights = inherit(self.weights, dict(space.supernet(task.shape).named_parameters()))
         return weights | {name: value for name, value in self.outputs.items() if len(value) == task.way}
 
