@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -65,7 +66,7 @@ class TargetTaskDataModule(LightningDataModule):
         >>> import lit_metanas as lm
         >>> source = lm.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6, fractions=(0.5, 0.0, 0.5))
         >>> data = lm.TargetTaskDataModule(lm.DrawnTasks(source, way=2, train=5, val=2, test=3, tasks=4))
-        >>> [task.id for task in data.predict_dataloader()]
+        >>> [whole.task.id for whole in data.predict_dataloader()]
         ['arrays/test/0', 'arrays/test/1', 'arrays/test/2', 'arrays/test/3']
     """
 
@@ -106,15 +107,21 @@ class TargetTaskDataModule(LightningDataModule):
             )
 
     def predict_dataloader(self) -> DataLoader[Task]:
-        """Return a loader of this process's tasks."""
+        """Return a loader of this process's tasks, each a ``WholeTask``."""
         rank, world = (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
         sampler = RankSampler(len(self.tasks), rank, world)
         return DataLoader(self.tasks, batch_size=1, sampler=sampler, num_workers=self.num_workers, collate_fn=_only)
 
+    def on_after_batch_transfer(self, batch: WholeTask, dataloader_idx: int) -> Task:
+        """The task itself, its examples in the Trainer's precision."""
+        assert self.trainer is not None
+        task, convert = batch.task, self.trainer.precision_plugin.convert_input
+        return replace(task, train=convert(task.train), val=convert(task.val), test=convert(task.test))
 
-def _only(tasks: list[Task]) -> Task:
+
+def _only(tasks: list[Task]) -> WholeTask:
     (task,) = tasks
-    return task
+    return WholeTask(task)
 
 
 MOST_KEPT = 64

@@ -270,6 +270,15 @@ def test_one_exported_network_is_found_below_a_folder(folder: Path, tmp_path: Pa
     assert ExportedModel(str(tmp_path / "run")).exported.classes == CLASSES
 
 
+def test_a_network_in_double_precision_is_exported_in_single(network: nn.Module, tmp_path: Path) -> None:
+    double = copy.deepcopy(network).double().eval()
+    export_child(double, tmp_path, architecture={}, classes=CLASSES, shape=SHAPE)
+    images = torch.rand(5, *SHAPE, generator=torch.Generator().manual_seed(5))
+    with torch.no_grad():
+        assert torch.allclose(load_exported(tmp_path).network(images), double(images.double()).float(), atol=1e-5)
+    assert next(double.parameters()).dtype == torch.float64
+
+
 def test_a_network_of_views_and_channels_last_tensors(network: nn.Module, tmp_path: Path) -> None:
     odd = copy.deepcopy(network).to(memory_format=torch.channels_last)
     for parameter in odd.parameters():

@@ -251,6 +251,23 @@ def test_texts_are_meta_trained_on_in_double_precision() -> None:
     assert torch.isfinite(run.callback_metrics["train/loss"])
 
 
+def test_texts_are_searched_and_exported_in_double_precision(of_texts: str, tmp_path: Path) -> None:
+    methods = {
+        "meta-searched": lm.MetaSearchedArchitecture(of_texts),
+        "fixed": lm.FixedArchitecture({}),
+        "halving": lm.SuccessiveHalving(candidates=2),
+    }
+    space = {"space": SPACE, "recipe": lm.Recipe(epochs=1), "flops": 1e8}
+    module = lm.TargetSearch(**space, methods=methods, directory=str(tmp_path), export=True)
+    tasks = lm.DrawnTasks(sentences("red"), way=2, train=3, val=1, test=2, tasks=1)
+    trainer(precision="64-true").search(module, lm.TargetTaskDataModule(tasks))
+    (task,) = tasks
+    assert [row.method for row in module.results] == list(methods)
+    for name in methods:
+        exported = lm.load_exported(module.finished.folder(task.id, name))
+        assert exported.network(task.test.inputs).dtype == torch.float32
+
+
 @pytest.mark.parametrize(
     "inputs",
     [

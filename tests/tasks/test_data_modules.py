@@ -194,7 +194,7 @@ def test_target_tasks_are_spread_over_ranks(coded):
     tasks = DrawnTasks(coded(), way=3, train=2, val=1, test=2, tasks=5)
     loaders = [on_rank(TargetTaskDataModule(tasks), rank, 2).predict_dataloader() for rank in (0, 1)]
     assert [len(loader) for loader in loaders] == [3, 2]
-    ids = [[task.id for task in loader] for loader in loaders]
+    ids = [[whole.task.id for whole in loader] for loader in loaders]
     assert ids == [["coded/test/0", "coded/test/2", "coded/test/4"], ["coded/test/1", "coded/test/3"]]
     assert list(RankSampler(1, rank=1, world=2)) == []
 

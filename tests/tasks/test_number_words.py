@@ -163,7 +163,7 @@ def test_a_network_may_start_on_each_language():
     shapes = {(s, task.shape, task.way) for s in ("train", "test") for task in NumberWords(s, tasks=3)}
     assert len({shape[1:] for shape in shapes}) == 1
     loaded = list(TargetTaskDataModule(NumberWords(tasks=2)).predict_dataloader())
-    assert torch.equal(loaded[1].test.labels, NumberWords()[1].test.labels)
+    assert torch.equal(loaded[1].task.test.labels, NumberWords()[1].test.labels)
 
 
 @pytest.mark.parametrize("script", ["Latn", None])

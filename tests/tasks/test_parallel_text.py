@@ -278,7 +278,7 @@ def test_each_pair_of_languages_is_a_task(table):
         assert task.shape == tasks.shape == TokenShape(12, 64)
         assert sum(map(len, every(task))) == 60
     loaded = list(TargetTaskDataModule(tasks).predict_dataloader())
-    assert torch.equal(loaded[1].train.labels, tasks[1].train.labels)
+    assert torch.equal(loaded[1].task.train.labels, tasks[1].train.labels)
 
 
 def test_vocabularies_are_those_of_the_meta_train_pairs(table):

@@ -33,6 +33,7 @@ from lit_metanas.training.export.network_description import (
     DESCRIPTION,
     StoredNetwork,
     describe_network,
+    exported_file,
     find_repeated,
     read_description,
 )
@@ -202,7 +203,7 @@ def export_child(
     preprocessing: Preprocessing | None = None,
     objective: Objective | None = None,
 ) -> None:
-    """Write ``model.pt2``, ``weights.pt`` and ``model.json`` into a folder, each atomically.
+    """Write ``model.pt2``, ``weights.pt`` and ``model.json`` into a folder, each atomically, in single precision.
 
     Args:
         network: inputs ``(n, *shape)`` in, such as images in [0, 1], scores ``(n, classes)`` out, or of each step
@@ -230,11 +231,12 @@ def export_child(
         ('cat', 'dog')
     """
     folder = Path(directory)
-    network = copy.deepcopy(network).cpu().eval()
+    network = copy.deepcopy(network).cpu().float().eval()
     for tensor in (*network.parameters(), *network.buffers()):
         # An archive of tensors that are views, or laid out channels-last, would be loaded from guesses.
         tensor.data = tensor.detach().clone(memory_format=torch.contiguous_format)
-    example = blank_inputs(2, shape)
+    blank = blank_inputs(2, shape)
+    example = blank.float() if blank.is_floating_point() else blank
     goal = objective or Classification(len(classes))
     _check_outputs(network, example, goal, classes)
     program = torch.export.export(network, (example,), dynamic_shapes=({0: torch.export.Dim("batch")},))
@@ -287,12 +289,8 @@ def load_exported(directory: str | os.PathLike[str]) -> Exported:
         >>> exported.predict(torch.rand(3, 1, 8, 8)).shape
         torch.Size([3, 2])
     """
-    folder = Path(directory)
-    for name in (DESCRIPTION, PROGRAM):
-        if not (folder / name).is_file():
-            raise FileNotFoundError(f"There is no '{name}' in '{folder}': give the folder of an exported network.")
-    described = read_description(folder / DESCRIPTION)
-    file = folder / PROGRAM
+    described = read_description(exported_file(directory, DESCRIPTION))
+    file = exported_file(directory, PROGRAM)
     try:
         content = read_regular(file, LARGEST_PROGRAM)
         if hashlib.sha256(content).hexdigest() != described.digest:

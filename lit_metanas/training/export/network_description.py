@@ -81,13 +81,31 @@ def _describe_objective(objective: Objective) -> dict[str, Any]:
     raise ValueError(f"An exported network has no description of {type(objective).__name__}: export its weights alone.")
 
 
+def exported_file(directory: str | os.PathLike[str], name: str) -> Path:
+    """A file of an exported network.
+
+    Raises:
+        FileNotFoundError: the folder lacks it.
+    """
+    file = Path(directory) / name
+    if Path(directory).is_file():
+        raise FileNotFoundError(
+            f"'{directory}' is a file, and a checkpoint or weights alone do not tell the classes of new examples: give "
+            "the folder of a network that `search` has exported."
+        )
+    if not file.is_file():
+        raise FileNotFoundError(f"There is no '{name}' in '{directory}': give the folder of an exported network.")
+    return file
+
+
 def exported_noun(directory: str | os.PathLike[str]) -> str:
     """What an exported network takes, in the plural, such as images, sounds or texts.
 
     Raises:
-        ValueError: the description is damaged.
+        FileNotFoundError: there is no description.
+        ValueError: it is damaged.
     """
-    described, stored, _ = _read_parts(Path(directory) / DESCRIPTION)
+    described, stored, _ = _read_parts(exported_file(directory, DESCRIPTION))
     if described.input.shape is None:
         return "images"
     kind = stored_kind(stored)
