@@ -48,7 +48,7 @@ class SearchResult:
         shape: of one input.
         objective: what the network was trained for.
         test_score: on the test part; of classification the share of the examples that the network tells rightly.
-        ci95: half width of the 95 % confidence interval of ``test_score``.
+        ci95: half width of the 95 % confidence interval of ``test_score``; NaN of one or two test examples.
         class_accuracy: of classification, the same share for each class that has test examples, by its name.
         images: how many images the network was trained on, and how many it was tested on.
         cost: of the search alone: training FLOPs, seconds, and queries, the number of architectures tried.
@@ -171,10 +171,12 @@ class SearchResult:
     def __repr__(self) -> str:
         trained, tested = self.images
         found = percent(Interval(self.test_score, self.ci95, tested))
+        few = f"of {number_of(tested, 'example')}, too few for an interval"
+        interval = few if math.isnan(self.ci95) else "95 % interval"
         return (
             f"Found in {self.space} for task '{self.task_id}':\n"
             f"{_wrap(f'architecture: {self.architecture}')}\n"
-            f"  test {self.metric}: {found} % (95 % interval){self._weakest_line()}\n"
+            f"  test {self.metric}: {found} % ({interval}){self._weakest_line()}\n"
             f"  images: trained on {trained}, tested on {tested}\n"
             f"  network: {self.parameters:,} parameters, {self.flops:,} multiply-adds an image\n"
             f"{self._tried_line()}"

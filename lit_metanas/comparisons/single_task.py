@@ -18,7 +18,7 @@ from lit_metanas.comparisons.shown_predictions import shown_predictions
 from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import SearchOutcome
-from lit_metanas.records.statistics import wilson
+from lit_metanas.records.statistics import FEWEST_OF_INTERVAL, wilson
 from lit_metanas.searchers.halving import SuccessiveHalving
 from lit_metanas.searchers.mutation import draw_new
 from lit_metanas.searchers.query import QuerySearcher
@@ -160,7 +160,12 @@ def search(
 
 
 def _half_width(judged: Judged, task: Task) -> float:
-    """Of the 95 % interval of the test score: of a share by Wilson, and so where all or none of a ratio is right."""
+    """Of the 95 % interval of the test score: of a share by Wilson, and so where all or none of a ratio is right.
+
+    NaN where there are too few test examples for one.
+    """
+    if len(task.test) < FEWEST_OF_INTERVAL:
+        return math.nan
     if isinstance(task.goal, Classification) or judged.half == 0:
         return wilson(min(max(judged.value, 0.0), 1.0), len(task.test))
     return judged.half

@@ -11,6 +11,9 @@ from statistics import NormalDist, fmean, stdev
 import torch
 from torch import Tensor
 
+FEWEST_OF_INTERVAL = 3
+"""Test examples: the interval of one or two spans most of all scores, or none of them, and says nothing."""
+
 
 @dataclass(frozen=True)
 class Interval:

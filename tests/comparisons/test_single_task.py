@@ -235,6 +235,14 @@ def test_a_task_without_class_names_can_be_exported(tmp_path):
     assert load_exported(tmp_path).classes == result.classes == ("0", "1", "2")
 
 
+@pytest.mark.parametrize("tested", [1, 2, 3])
+def test_one_or_two_test_examples_give_no_interval(tested):
+    few = Split(TASK.test.inputs[:tested], TASK.test.labels[:tested])
+    recipe = Recipe(epochs=1)
+    result = search(replace(TASK, test=few), SPACE, method=FixedArchitecture({}), recipe=recipe, progress=False)
+    assert math.isnan(result.ci95) == (tested < 3)
+
+
 def test_it_reads_well(found):
     assert repr(found) == str(found)
     text = str(found)
@@ -245,6 +253,8 @@ def test_it_reads_well(found):
     assert "  test accuracy: 71.3 ± 0.9 % (95 % interval)" in str(inner).splitlines()
     perfect = replace(found, test_score=1.0, ci95=0.0878)
     assert "  test accuracy: 100.0 [91.2, 100.0] % (95 % interval)" in str(perfect).splitlines()
+    few = replace(found, test_score=0.5, ci95=math.nan, images=(36, 2))
+    assert "  test accuracy: 50.0 % (of 2 examples, too few for an interval)" in str(few).splitlines()
     assert "  images: trained on 36, tested on 18" in lines
     weakest = min(found.class_accuracy, key=found.class_accuracy.__getitem__)
     assert f"  weakest class: {weakest}, {100 * found.class_accuracy[weakest]:.1f} %" in lines
