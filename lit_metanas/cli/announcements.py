@@ -146,12 +146,10 @@ def end_of_search(module: LightningModule) -> list[str]:
         return []
     folder = _short(module.directory)
     rows = [row for row in module.results if row.protocol.name == "target"]
-    scores = {
-        name: _mean([row for row in rows if row.method == name]) for name in dict.fromkeys(r.method for r in rows)
-    }
+    by_method = {name: [row for row in rows if row.method == name] for name in dict.fromkeys(r.method for r in rows)}
     tasks = len({row.task_id for row in module.results})
-    told = [f"{printable(name, 40)} {percent(mean)} %" for name, mean in scores.items()][:MOST_TOLD]
-    more = [f"{len(scores) - MOST_TOLD} more"] if len(scores) > MOST_TOLD else []
+    told = [f"{printable(name, 40)} {_score(own)}" for name, own in by_method.items()][:MOST_TOLD]
+    more = [f"{len(by_method) - MOST_TOLD} more"] if len(by_method) > MOST_TOLD else []
     metrics = " and ".join(dict.fromkeys(printable(row.metric, 40) for row in rows))
     of = number_of(tasks, "task")
     what = f"{metrics} on {of}: {'; '.join(told + more)}" if told else of
@@ -163,13 +161,17 @@ def end_of_search(module: LightningModule) -> list[str]:
         network = _short(folders[0] if best is None else best.folder)
         lines.append(_next(*predict_command(network)))
     else:
-        lines.append(_next("report", "--results", f'["{folder}/results.json"]'))
+        lines.append(_next("report", "--results", f"{folder}/results.json"))
     return lines
 
 
-def _mean(rows: Sequence[ResultRow]) -> Interval:
-    """Over tasks; of a single one its own interval."""
-    return t_interval([row.value for row in rows]) if len(rows) > 1 else Interval(rows[0].value, rows[0].ci95, 1)
+def _score(rows: Sequence[ResultRow]) -> str:
+    """The mean over tasks; of a single one with its own interval, or the few test examples that give none."""
+    if len(rows) > 1:
+        return f"{percent(t_interval([row.value for row in rows]))} %"
+    (row,), (_, tested) = rows, rows[0].images
+    of = f" of {number_of(tested, 'test example')}" if tested and math.isnan(row.ci95) else ""
+    return f"{percent(Interval(row.value, row.ci95, 1))} %{of}"
 
 
 def _scores(metrics: Mapping[str, Tensor], prefix: str) -> str:

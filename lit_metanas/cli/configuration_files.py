@@ -5,16 +5,17 @@ A file lies over another one by ``base: FILE``, a path relative to the file that
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from os.path import isfile, normpath, samefile
+from os.path import exists, isfile, normpath, samefile
 from pathlib import Path
 
 import yaml
 
 from lit_metanas.cli.errors import UsageError
-from lit_metanas.cli.verbs import KEYS, MODELS, TRAINER_VERBS
+from lit_metanas.cli.verbs import KEYS, LISTS, MODELS, TRAINER_VERBS
 from lit_metanas.io.text import shorten
 from lit_metanas.io.yaml_files import YAMLLimit, parse_yaml, read_yaml
 
@@ -62,6 +63,32 @@ def with_bases(args: Sequence[str]) -> list[str]:
             applied.add(Path(layer).resolve())
     verb = 0 if others and others[0].startswith("-") else 1
     return [*others[:verb], *(_class_words(others) if layered else ()), *layered, *others[verb:]]
+
+
+def with_lists(args: Sequence[str], verb: str = "") -> list[str]:
+    """``--data.images A B``, as a shell makes it of ``*.png``, as the one list that the parser takes.
+
+    As JSON, since a name may be YAML for something else (``a: b.png``).
+
+    Args:
+        args: the command line.
+        verb: whose keys they are.
+    """
+    joined, rest = list[str](), list(args)
+    while rest:
+        word = rest.pop(0)
+        joined.append(word)
+        key, equals, value = word.partition("=")
+        if key not in LISTS.get(verb, ()):
+            continue
+        paths = [value] if equals else []
+        while rest and (not rest[0].startswith("-") or exists(rest[0])):
+            paths.append(rest.pop(0))
+        if paths and not (len(paths) == 1 and paths[0].startswith("[")):  # else a list as it is
+            joined[-1] = f"{key}={json.dumps(paths)}"
+        elif paths:
+            joined[-1] = f"{key}={paths[0]}"
+    return joined
 
 
 def _class_words(words: Sequence[str]) -> Iterator[str]:

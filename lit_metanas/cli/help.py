@@ -46,6 +46,7 @@ CHECKPOINTS = {
 }
 
 PREDICT = {
+    "EXPORTED PATH ...": "an exported network's folder and new examples, whatever kind it takes; or, by keys:",
     "--model.directory FOLDER": "an exported network's, or one in which it is the only one (must be given)",
     "--data.images PATH ...": "image files, or folders with images (must be given)",
     "--model.output FILE": "gets all probabilities, CSV or JSON; replaces earlier ones (default: predictions.csv)",
@@ -79,7 +80,7 @@ PHASE = {
 
 CALLS = {
     "run": "-c configs/experiments/quick.yaml",
-    "report": "--results '[\"runs/scratch/results.json\"]'",
+    "report": "--results runs/scratch/results.json",
     "records": "--storage sqlite:///studies.db --write studies.jsonl",
     "dashboard": "--output dashboard.json",
 }

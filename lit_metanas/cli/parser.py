@@ -8,6 +8,8 @@ import json
 import os
 import sys
 from contextvars import ContextVar
+from itertools import takewhile
+from pathlib import Path
 from typing import Any
 
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
@@ -15,7 +17,7 @@ from lightning import pytorch
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser
 
 import lit_metanas
-from lit_metanas.cli.configuration_files import find_misplaced_yaml, verbs_of_model, with_bases
+from lit_metanas.cli.configuration_files import find_misplaced_yaml, verbs_of_model, with_bases, with_lists
 from lit_metanas.cli.errors import UsageError
 from lit_metanas.cli.parser_messages import usage_error
 from lit_metanas.cli.verbs import TRAINER_VERBS
@@ -62,7 +64,8 @@ def configuration(parser: LightningArgumentParser, args: ArgsType) -> Namespace:
         UsageError: something in it is wrong; one sentence says what.
     """
     args = sys.argv[1:] if args is None else args
-    args = with_bases(_with_lists(args)) if isinstance(args, list) else args
+    if isinstance(args, list):
+        args = with_bases(with_lists(_with_examples(args), *args[:1]))
     known = ["config", "seed_everything", "trainer", "model", "data", "ckpt_path", "trainer.threads"]
     known += [f"trainer.{name}" for name in inspect.signature(pytorch.Trainer).parameters]
     words = args if isinstance(args, list) else []
@@ -88,27 +91,27 @@ def configuration(parser: LightningArgumentParser, args: ArgsType) -> Namespace:
     return config
 
 
-def _with_lists(args: list[str]) -> list[str]:
-    """``predict``'s ``--data.images A B``, as a shell makes it of ``*.png``, as the one list that the parser takes.
+def _with_examples(args: list[str]) -> list[str]:
+    """``predict EXPORTED PATH ...`` with their keys; and a key of new examples with the data module that takes it.
 
-    As JSON, since a name may be YAML for something else (``a: b.png``).
+    Raises:
+        FileNotFoundError: there is no exported network.
+        ValueError: there are several, or it does not tell how its inputs are made.
     """
     if args[:1] != ["predict"]:
         return args
-    key, joined, rest = "--data.images", list[str](), list(args)
-    while rest:
-        word = rest.pop(0)
-        joined.append(word)
-        if word != key and not word.startswith(f"{key}="):
-            continue
-        paths = [] if word == key else [word.removeprefix(f"{key}=")]
-        while rest and (not rest[0].startswith("-") or os.path.exists(rest[0])):
-            paths.append(rest.pop(0))
-        if paths and not (len(paths) == 1 and paths[0].startswith("[")):  # else a list as it is
-            joined[-1] = f"{key}={json.dumps(paths)}"
-        elif paths:
-            joined[-1] = f"{key}={paths[0]}"
-    return joined
+    from lit_metanas.training.export.exported_model import GIVEN_BY, example_words  # else each verb would pay for it
+
+    bare = list(takewhile(lambda word: not word.startswith("-"), args[1:]))
+    rest = args[1 + len(bare) :]
+    keys = {word.partition("=")[0] for word in rest}
+    if len(bare) > 1 or (bare and Path(bare[0]).is_dir()):
+        folder, *paths = bare
+        by_key = not paths and any(key.startswith("--data") for key in keys)
+        bare = ["--model.directory", folder] if by_key else example_words(folder, paths)
+    if not keys & {"--data", "-c", "--config"}:
+        bare += [f"--data={data}" for data, key, _ in GIVEN_BY.values() if key in keys]
+    return ["predict", *bare, *rest]
 
 
 def of_verb(config: Namespace) -> Namespace:

@@ -1,6 +1,6 @@
 """The verbs of the command line, the models that they take, and keys. Nothing is loaded for it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 TRAINER_VERBS = {
     "fit": "meta-train on episodes, or train one child network",
@@ -19,6 +19,13 @@ VERBS = {
     "dashboard": "make a Weights & Biases workspace of what was logged",
 }
 """All verbs, in the order in which the help lists them."""
+
+LISTS: Mapping[str, Sequence[str]] = {
+    "predict": ("--data.images", "--data.texts", "--data.sounds"),
+    "report": ("--results",),
+    "records": ("--read",),
+}
+"""Options that take one file or several."""
 
 META_SEARCH = {"MetaSearch": "learns, on episodes, weights and an architecture that adapt to new tasks"}
 TASK_REPTILE = {"TaskReptile": "learns, on whole tasks of any objective, weights that a search of new ones begins with"}
@@ -54,7 +61,7 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "pace": "how long the phases take, in times of their minutes (default: 1.0)",
     },
     "report": {
-        "results": 'one or several results.json, as in \'["a.json","b.json"]\' (must be given)',
+        "results": "one or several results.json (must be given)",
         "output": "folder for the report (default: report)",
         "reference": "method that all others are compared with",
         "scratch": "search from scratch that the pay-off of meta-training is counted against",
@@ -65,7 +72,7 @@ KEYS: Mapping[str, Mapping[str, str]] = {
     "records": {
         "storage": "address of Optuna's storage, as in sqlite:///studies.db (must be given)",
         "write": "a file that gets a line for each study",
-        "read": "files of records, as in '[\"records.jsonl\"]', whose lines become studies",
+        "read": "files of records, whose lines become studies",
         "study": "only studies whose names begin so; with --read, what the new names begin with",
         "prefix": "of the parameters of anyone's studies that are choices (default: arch.)",
         "space": "the class or file of the space whose choices they are (default: all parameters but floats)",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import shlex
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -119,6 +121,9 @@ def test_a_search_is_told_by_the_metric_of_its_tasks() -> None:
     row = ResultRow("GRU", "Danish", "", None, {}, 0, protocol, 0.829, 0.01, spent, spent, 0, 0, metric="chrF")
     said, _ = announcements.end_of_search(SimpleNamespace(results=(row,), directory=Path("out")))  # type: ignore[arg-type]
     assert said == "search: chrF on 1 task: GRU 82.9 ± 1.0 %. Results are in out."
+    few = replace(row, ci95=math.nan, images=(8, 2))
+    said, _ = announcements.end_of_search(SimpleNamespace(results=(few,), directory=Path("out")))  # type: ignore[arg-type]
+    assert said == "search: chrF on 1 task: GRU 82.9 % of 2 test examples. Results are in out."
 
 
 def test_search_ends_with_the_scores_and_a_command(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -131,17 +136,17 @@ def test_search_ends_with_the_scores_and_a_command(home: Path, capsys: pytest.Ca
         assert f"{method} {50 * sum(values):.1f} " in score
     assert score.startswith("search: accuracy on 2 tasks: ")
     assert score.endswith(" %. Results are in out.")
-    assert following == "Next: lit-metanas report --results '[\"out/results.json\"]'"
+    assert following == "Next: lit-metanas report --results out/results.json"
     assert main(shlex.split(following)[2:]) == 0
     capsys.readouterr()
     exported = [*tiny.command("search", home), "--model.export=true", "--data.tasks.tasks=1", "--model.directory=one"]
     assert main([*exported, "--model.methods.TPE.storage=sqlite:///one/studies.db"]) == 0
     score, following = capsys.readouterr().out.splitlines()
     assert score.startswith("search: accuracy on 1 task: ")
-    begin, *_, folder, _, images = shlex.split(following)
+    begin, *_, folder, images = shlex.split(following)
     assert begin == "Next:"
     assert images == "NEW_IMAGES"
-    assert main(["predict", "--model.directory", folder, "--data.images", "images/class00"]) == 0
+    assert main(["predict", folder, "images/class00"]) == 0
     chosen = json.loads(Path("one/architectures.json").read_text())["architectures"]
     best = max(chosen, key=lambda row: row["value"])  # by validation, whatever the test says
     assert Path(folder) == Path("one", best["weights"]).parent

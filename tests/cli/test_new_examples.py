@@ -61,7 +61,7 @@ def test_texts_of_a_table(table: Path, capsys: pytest.CaptureFixture[str]) -> No
         [sys.executable, "-c", ALONE], input=json.dumps(new), capture_output=True, text=True, check=True, timeout=300
     )
     torch.testing.assert_close(torch.tensor(json.loads(alone.stdout)), expected, atol=1e-5, rtol=0)
-    Path("new.txt").write_text("please cut the paper 3 times\n\nplease fold the paper 4 times\n", encoding="utf-8")
+    Path("new.txt").write_text("please cut the paper 3 times\nplease fold the paper 4 times\n\n", encoding="utf-8")
     assert main([word.replace("FILE", "new.txt") for word in predict_command("out")]) == 0
     assert "please cut the paper 3 times: cuting" in capsys.readouterr().out
     with Path("predictions.csv").open() as file:
@@ -99,6 +99,48 @@ def test_sounds_of_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert all(row["class"] in row["file"] for row in rows)
 
 
+def test_empty_lines_are_told_by_their_numbers(tmp_path: Path) -> None:
+    (tmp_path / "new.txt").write_text("one\n\n \ntwo\n\n", encoding="utf-8")
+    with pytest.warns(
+        UserWarning, match=r"new.txt' has 2 empty lines \(2, 3\): they get no answers, and those of later"
+    ):
+        assert lm.NewTexts(str(tmp_path / "new.txt")).texts == ["one", "two"]
+    (tmp_path / "many.txt").write_text("\n" * 20 + "two", encoding="utf-8")
+    with pytest.warns(UserWarning, match=r"has 20 empty lines \(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, …\): they"):
+        lm.NewTexts(str(tmp_path / "many.txt"))
+
+
+def test_the_export_tells_what_its_new_examples_are(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    searched(lm.TextTask(str(table))[0]).export("run/out")
+    Path("new.txt").write_text("please cut the paper 3 times\n")
+    Path("newer.txt").write_text("please fold the paper 4 times\n")
+    by_key = ["--model.directory=run/out", "--data.texts", "new.txt", "newer.txt"]
+    for words in (["run/out", "new.txt", "newer.txt"], ["run", "new.txt", "newer.txt", "--model.output=a.csv"], by_key):
+        assert main(["predict", *words]) == 0
+        printed = capsys.readouterr().out
+        assert "please cut the paper 3 times: cuting" in printed
+        assert "please fold the paper 4 times: folding" in printed
+    assert main(["predict", "run", "--data.texts=new.txt"]) == 0
+    assert Path("a.csv").exists()
+
+
+def test_what_a_prediction_lacks_gets_a_sentence(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    searched(lm.TextTask(str(table))[0]).export("out")
+    for words, sentence in (
+        (["out"], "There are no new texts: give some, as in `lit-metanas predict out FILE`."),
+        (["out", "absent.txt"], "'data': There is no file 'absent.txt': give the path of one."),
+        (["absent", "new.txt"], "There is no 'model.json' in 'absent': give the folder of an exported network."),
+        (["out/weights.pt", "new.txt"], "'out/weights.pt' is a file, and a checkpoint or weights alone do not "),
+    ):
+        assert main(["predict", *words]) == 2
+        assert capsys.readouterr().err.startswith(f"lit-metanas: {sentence}")
+    about = json.loads(Path("out/model.json").read_text())
+    about["input"]["preprocessing"] = None
+    Path("out/model.json").write_text(json.dumps(about))
+    assert main(["predict", "out", "help.csv"]) == 2
+    assert "'out' does not tell how inputs are made of files, since its task had no p" in capsys.readouterr().err
+
+
 def test_another_kind_of_example_gets_a_sentence(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
     searched(lm.TextTask(str(table))[0]).export("out")
     assert main(["predict", "--model.directory", "out", "--data", "NewSounds", "--data.sounds", "absent.wav"]) == 2
@@ -108,7 +150,7 @@ def test_another_kind_of_example_gets_a_sentence(table: Path, capsys: pytest.Cap
     assert "The exported network is for texts: give them by --data NewTexts." in capsys.readouterr().err
     Path("latin.txt").write_bytes("gr\xfc\xdfe\n".encode("latin-1"))
     assert main(["predict", "--model.directory", "out", "--data", "NewTexts", "--data.texts", "latin.txt"]) == 2
-    assert "'latin.txt' is not UTF-8 text in line 1: save it in that encoding." in capsys.readouterr().err
+    assert "'latin.txt' is not UTF-8 in line 1: save it in that encoding." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

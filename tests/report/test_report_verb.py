@@ -7,6 +7,7 @@ from PIL import Image
 
 from lit_metanas.callbacks import ProbabilityHistory
 from lit_metanas.callbacks.probability_history import Moment
+from lit_metanas.cli.command_line import main
 from lit_metanas.records import ArchitectureRow, Protocol, read_architectures, write_architectures, write_results
 from lit_metanas.report import write_report
 from lit_metanas.report.report_verb import report
@@ -115,7 +116,7 @@ def test_the_best_network_by_validation_is_named_with_its_folder(searches, tmp_p
     best = "more/children/photos/in colour"
     printed = capsys.readouterr().out
     assert f"Best by validation accuracy, 80.0 %: in colour, in {best}\n" in printed
-    assert f"Next: lit-metanas predict --model.directory '{best}' --data.images NEW_IMAGES\n" in printed
+    assert f"Next: lit-metanas predict '{best}' NEW_IMAGES\n" in printed
     text = (tmp_path / "out" / "report.md").read_text()
     assert "| meta | photos | 0 | 70.0 | `search/children/photos/meta` |" in text
     assert "| in colour | photos | 0 | 70.0 | `colour/children/photos/in colour` |" in text
@@ -125,7 +126,7 @@ def test_the_best_network_by_validation_is_named_with_its_folder(searches, tmp_p
     assert capsys.readouterr().out.endswith("Next: another\n")
     (tmp_path / best / "model.json").unlink()  # not exported: no folder that `predict` takes
     report(searches, "out")
-    assert "predict --model.directory search/children/photos/meta " in capsys.readouterr().out
+    assert "predict search/children/photos/meta " in capsys.readouterr().out
     monkeypatch.setattr("lit_metanas.report.report_verb.MOST_NETWORKS", 1)
     report(searches, "out")
     assert "1 more are in the searches' directories." in (tmp_path / "out" / "report.md").read_text()
@@ -138,3 +139,23 @@ def test_without_a_validation_score_no_network_is_the_best(searches, tmp_path, c
     report(searches, "out")
     assert "Best by" not in capsys.readouterr().out
     assert "| meta | photos | 0 | – | `search/" in (tmp_path / "out" / "report.md").read_text()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--results", "a.json"],
+        ["--results=a.json"],
+        ["--results", "a.json", "b: c.json", "--output", "out"],
+        ["--results", '["a.json"]'],
+        ["--results=[a.json, 'b: c.json']"],
+    ],
+)
+def test_results_are_one_file_or_several(words, make, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write_results("a.json", [make("first", values=(0.5, 0.6))])
+    write_results("b: c.json", [make("second", values=(0.7, 0.8))])
+    assert main(["report", *words]) == 0
+    printed = capsys.readouterr().out
+    assert "first" in printed
+    assert ("second" in printed) == any("b: c" in word for word in words)

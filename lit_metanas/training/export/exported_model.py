@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -144,9 +145,32 @@ def predict_command(folder: str) -> list[str]:
         noun = exported_noun(folder)
     except (OSError, ValueError):  # which the command would tell
         noun = "images"
-    data, *given = GIVEN_BY.get(noun, ("YOUR_DATA_MODULE",))
-    chosen = [] if noun == "images" else ["--data", data]  # the default
-    return ["predict", "--model.directory", folder, *chosen, *given]
+    if noun not in GIVEN_BY:
+        return ["predict", "--model.directory", folder, "--data", "YOUR_DATA_MODULE"]
+    return ["predict", folder, GIVEN_BY[noun][2]]
+
+
+def example_words(folder: str, paths: Sequence[str]) -> list[str]:
+    """The keys by which ``predict`` takes an exported network and new examples of the kind that it is for.
+
+    Args:
+        folder: the network's, or one in which it is the only one.
+        paths: of the examples.
+
+    Raises:
+        FileNotFoundError: there is no exported network.
+        ValueError: there are several, no examples, or nothing that makes inputs of them.
+    """
+    noun = exported_noun(_only_export(Path(folder)))
+    if noun not in GIVEN_BY:
+        raise ValueError(
+            f"'{folder}' does not tell how inputs are made of files, since its task had no preprocessing: give "
+            "--model.directory, and inputs by a data module of your own (--data)."
+        )
+    data, key, placeholder = GIVEN_BY[noun]
+    if not paths:
+        raise ValueError(f"There are no new {noun}: give some, as in `lit-metanas predict {folder} {placeholder}`.")
+    return ["--model.directory", folder, "--data", data, f"{key}={json.dumps(list(paths))}"]
 
 
 def _kind(example: Path | str) -> str:
