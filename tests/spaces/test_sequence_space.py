@@ -211,6 +211,15 @@ def test_a_fresh_stem_keeps_the_distances_between_series(stride):
     torch.testing.assert_close(stem.T @ stem, torch.eye(3 * stride))
 
 
+def test_tokens_begin_with_vectors_of_the_scale_that_is_asked_for():
+    stems = []
+    for options in ({}, {"token_scale": 0.1}):
+        torch.manual_seed(0)
+        stems.append(one(**options).supernet(TokenShape(500, 11)).body.stem.embedding.weight)
+    assert torch.equal(stems[1], 0.1 * stems[0])
+    assert stems[1].std().item() == pytest.approx(0.1, rel=0.05)
+
+
 @SHAPES
 def test_steps_that_are_padding_in_all_examples_are_not_computed(shape):
     space = one()
@@ -349,6 +358,7 @@ def test_every_candidate_can_be_asked_for_in_yaml(tmp_path):
         ({"depths": (0, 2)}, "the least depth is 0; give at least 1."),
         ({"depths": ()}, "'depths' is empty: give one at least."),
         ({"stride": 0}, "stride is 0; give at least 1."),
+        ({"token_scale": 0.0}, "token_scale is 0.0; give a number above 0, such as 0.1."),
         ({"widths": (0,)}, "'conv_3' has no 0 channels: give 'widths' multiples of 1."),
         ({"operations": ("gru",), "widths": (9,)}, "'gru' has no 9 channels: give 'widths' multiples of 2."),
         ({"operations": ("attention_4",), "widths": (32, 6)}, "'attention_4' has no 6 channels: give 'widths' multi"),

@@ -35,6 +35,7 @@ class SequenceLayout:
         widths: numbers of channels; one alone in a supernet that computes.
         positions: of self-attention.
         stride: of the stem.
+        token_scale: standard deviation of the vectors that tokens begin with.
         shared: whether all layers have the same labels.
     """
 
@@ -44,6 +45,7 @@ class SequenceLayout:
     widths: tuple[int, ...]
     positions: Positions
     stride: int
+    token_scale: float
     shared: bool
 
 
@@ -58,12 +60,15 @@ class Stem(nn.Module):
         shape: of one input.
         width: number of channels.
         stride: steps that become one.
+        token_scale: standard deviation of the vectors that tokens begin with.
     """
 
-    def __init__(self, shape: SeriesShape | TokenShape, width: int, stride: int) -> None:
+    def __init__(self, shape: SeriesShape | TokenShape, width: int, stride: int, token_scale: float) -> None:
         super().__init__()
         self.stride = stride
         self.embedding = nn.Embedding(shape.vocabulary, width) if isinstance(shape, TokenShape) else None
+        if self.embedding is not None:
+            self.embedding.weight.data.mul_(token_scale)
         channels = width if isinstance(shape, TokenShape) else shape.features
         joined = self.embedding is None or stride > 1
         self.linear = nn.Conv1d(channels, width, stride, stride, bias=False) if joined else None
@@ -195,7 +200,7 @@ class SequenceLayers(nn.Module):
         self.shape = shape
         self.depth = build.question("depth", layout.depths)
         self.width = largest(build.number("width", layout.widths))
-        self.stem = Stem(shape, self.width, layout.stride)
+        self.stem = Stem(shape, self.width, layout.stride, layout.token_scale)
         self.layers = nn.ModuleDict()
         self.depths = [int(label) for label in self.depth.labels]
         self.stride = layout.stride

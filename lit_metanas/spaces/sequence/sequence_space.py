@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import get_args
 
@@ -53,6 +54,8 @@ class SequenceSpace(SearchSpace):
             ``each`` alone, for objectives that want an output of each step, such as ``Transcription``.
         positions: what attention is told of the places of steps: ``sinusoidal``, ``learned``, ``none``.
         stride: steps that the stem makes one of, for long series such as speech.
+        token_scale: standard deviation of the vectors that tokens begin with, of every channel. Training moves those of
+            rare words little: below 1, such as 0.1, they count for less beside what was learned.
         shared: one choice for all layers instead of one a layer.
         fixed: labels that single choices are restricted to, for instance ``{layer1.operation: [conv_3, gru]}``.
 
@@ -85,11 +88,14 @@ class SequenceSpace(SearchSpace):
         readouts: Sequence[str] = ("mean", "max", "attention"),
         positions: Positions = "sinusoidal",
         stride: int = 1,
+        token_scale: float = 1.0,
         shared: bool = False,
         fixed: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self._check("positions", (positions,), get_args(Positions))
         check_positive(self.name, {"stride": stride, "the least depth": min(depths, default=1)})
+        if not 0 < token_scale < math.inf:
+            raise ValueError(f"{self.name}: token_scale is {token_scale}; give a number above 0, such as 0.1.")
         self.layout = SequenceLayout(
             questions={
                 "operation": self._check("operations", operations, OPERATIONS),
@@ -104,6 +110,7 @@ class SequenceSpace(SearchSpace):
             widths=tuple(widths),
             positions=positions,
             stride=stride,
+            token_scale=token_scale,
             shared=shared,
         )
         self._check_numbers(dropouts)
