@@ -155,7 +155,7 @@ class OneTask:
         fixed: networks that are not searched, by name; open choices take the first label.
         recipe: of the chosen network, and of the fixed ones but for their epochs.
         brief: epochs of a full training within the search.
-        candidates: architectures that the search begins with.
+        method: makes the searcher of an estimator.
         flops: of the search alone.
     """
 
@@ -165,13 +165,13 @@ class OneTask:
     fixed: Mapping[str, Labels]
     recipe: lm.Recipe
     brief: int
-    candidates: int
+    method: Callable[..., lm.Halving]
     flops: float
 
     def searched(self, seed: int) -> Run:
-        """Successive halving; the winner learns from the train and val parts."""
+        """Halving; the winner learns from the train and val parts."""
         estimator = partial(lm.TrainingEstimator, recipe=replace(self.recipe, epochs=self.brief))
-        method = lm.SuccessiveHalving(estimator=estimator, candidates=self.candidates)
+        method = self.method(estimator=estimator)
         task = self.task(seed)
         return self._run(
             lm.search(task, self.space, method=method, flops=self.flops, recipe=self.recipe, seed=seed, progress=False)

@@ -85,7 +85,7 @@ def digits(given: GivenSounds) -> list[Paired]:
         fixed=fixed("separable convolutions"),
         recipe=lm.Recipe(epochs=epochs[0], learning_rate=3e-3, weight_decay=1e-2, label_smoothing=0.1),
         brief=epochs[1],
-        candidates=6,
+        method=partial(lm.SuccessiveHalving, candidates=6),
         flops=1e11 * given.scale,
     )
     return one_task(problem, given.seeds, {"logistic regression, log-mel": [linear(task) for task in tasks.values()]})

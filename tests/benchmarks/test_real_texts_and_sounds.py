@@ -31,7 +31,7 @@ def few_shot_runs(load, monkeypatch):
 @pytest.fixture
 def texts(load, monkeypatch):
     module = load("real_texts")
-    for name in ("INTENTS", "SPELLING"):
+    for name in ("INTENTS", "FEW_SHOT_INTENTS", "SPELLING"):
         monkeypatch.setitem(getattr(module, name), "widths", (4, 8))
     return module
 
@@ -89,7 +89,7 @@ def test_every_network_of_intents_spends_the_same_flops(texts, tmp_path, monkeyp
 
 def test_languages_are_told_by_their_letters(texts, tmp_path, capsys):
     pytest.importorskip("tokenizers")
-    pairs = {f"l{k}": [[f"{chr(0x4E00 + k) * 3} {n}", f"english {k} {n}"] for n in range(20)] for k in range(70)}
+    pairs = {f"l{k}": [[f"{chr(0x4E00 + k) * 3} {n}", f"english {k} {n}"] for n in range(20)] for k in range(90)}
     (tmp_path / "tatoeba112.json.gz").write_bytes(gzip.compress(json.dumps({"pairs": pairs}).encode()))
     output = tmp_path / "found.json"
     small = ["--scale", "3e-4", "--episodes", "2", "--seeds", "0", "--output", str(output)]
