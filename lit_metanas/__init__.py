@@ -61,7 +61,7 @@ _NAMES = {
     ),
     "training": (
         "ArchitectureSchedule Child ControllerRates DARTSRates DARTSTraining ENASTraining Exported "
-        "ExportedModel FirstOrder Hypergradient MetaSearch Preemption Recipe SecondOrder SinglePathTraining "
+        "ExportedModel FirstOrder Hypergradient MetaRecipe MetaSearch Preemption Recipe SecondOrder SinglePathTraining "
         "TaskReptile Trainer WeightRates export_child load_exported"
     ),
     "surrogates": ("GaussianProcess MetaSurrogate MetaTrainedEmbedding RecordDataModule TransferSurrogate"),

@@ -187,7 +187,7 @@ def default_method(recipe: Recipe) -> SuccessiveHalving:
 def default_flops(task: Task, space: SearchSpace, recipe: Recipe, seed: int) -> float:
     """A budget of some trainings by the recipe, of the mean cost of the architectures that halving begins with."""
     generator = torch.Generator().manual_seed(seed)
-    drawn = draw_new(lambda: space.sample(generator), space, HALVING_CANDIDATES, ())
+    drawn = draw_new(lambda: space.sample(generator), HALVING_CANDIDATES, refusal=space.violation)
     if not drawn:
         raise ValueError(f"No architecture drawn from {space.name} can be built: widen the space.")
     images = images_an_epoch(len(task.train), recipe.batch_size) * recipe.epochs

@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from lightning.pytorch import LightningModule
-from lightning.pytorch.cli import OptimizerCallable
 
 from lit_metanas.estimators.meta_training import KeptScores, MetaTrainingEstimator
 from lit_metanas.io.files import has_content, own_path, replacing
 from lit_metanas.io.locks import directory_lock
 from lit_metanas.io.settings import settings_of, tensor_digest
 from lit_metanas.io.text import number_of
-from lit_metanas.meta import Head
 from lit_metanas.records.budget import Budget, Cost
 from lit_metanas.records.record import SearchOutcome
 from lit_metanas.records.record_lines import merge_record_lines, read_record_lines
@@ -28,18 +27,19 @@ from lit_metanas.spaces import SearchSpace, inherit
 from lit_metanas.tasks.episode_data import EpisodeDataModule
 from lit_metanas.tasks.inputs import Shape, describe_shape, plain_shape, same_shape
 from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint, weights_within, write_meta_checkpoint
-from lit_metanas.training.meta_search.meta_search import default_weight_optimizer
+from lit_metanas.training.meta_search.meta_recipe import MetaRecipe
 from lit_metanas.training.preemption import end_at_sigterm
 from lit_metanas.training.stored_preprocessing import InputMeaning
 
-OUTPUTS = ("start.ckpt", "architectures.json", "records.jsonl")
+OUTPUTS = ("start.ckpt", "architectures.json", "records.jsonl", "recipe.yaml")
 
 
 class SourceSearch(LightningModule):
     """Searches one architecture for all tasks of a source by halving over meta-trainings.
 
     Candidates are judged by meta-validation episodes only. It writes ``architectures.json`` and ``start.ckpt``, from
-    both of which ``fit`` of ``MetaSearch`` goes on with the rest of the budget, and ``records.jsonl``, what it tried.
+    both of which ``fit`` of ``MetaSearch`` goes on with the rest of the budget; ``recipe.yaml``, a configuration of the
+    recipe that was chosen with the architecture, for ``fit`` and ``test``; and ``records.jsonl``, what it tried.
 
     Each training is kept until the search has ended: one that was interrupted goes on when it is started again in its
     directory, and one that has ended is not done again under the same settings.
@@ -50,8 +50,7 @@ class SourceSearch(LightningModule):
         searcher: which candidates are trained, and for how long.
         flops: the whole training budget, of which the searcher's rungs are shares.
         method: the row's name in tables.
-        head: features to scores; prototypes by default.
-        weight_optimizer: steps the weights; MetaSearch's by default.
+        recipe: how candidates are trained, as far as the searcher does not choose it with them.
         seed: of candidates, initial weights and training.
         directory: where the files are written.
 
@@ -79,8 +78,7 @@ class SourceSearch(LightningModule):
         searcher: Halving,
         flops: float,
         method: str = "halving",
-        head: Head | None = None,
-        weight_optimizer: OptimizerCallable = default_weight_optimizer,
+        recipe: MetaRecipe | None = None,
         seed: int = 0,
         directory: str = "search",
     ) -> None:
@@ -90,8 +88,7 @@ class SourceSearch(LightningModule):
         self.searcher = searcher
         self.flops = flops
         self.method = method
-        self.head = head
-        self.weight_optimizer = weight_optimizer
+        self.recipe = recipe or MetaRecipe()
         self.seed = seed
         self.directory = own_path(directory, "directory")
 
@@ -139,7 +136,7 @@ class SourceSearch(LightningModule):
 
     def _settings(self, data: EpisodeDataModule) -> dict[str, Any]:
         """What decides the result, as plain values; the first episodes stand for all images."""
-        parts = ("space", "searcher", "flops", "method", "head", "weight_optimizer", "seed")
+        parts = ("space", "searcher", "flops", "method", "recipe", "seed")
         described = settings_of(data)
         described["arguments"].pop("num_workers", None)
         episodes = [data.stream("train")[0, 0], data.stream("val")[0, 0]]
@@ -158,13 +155,15 @@ class SourceSearch(LightningModule):
 
     def _read_outcome(self, problem: str) -> SearchOutcome | None:
         """What an earlier search has written, but for weights; None where a file is absent."""
-        start, architectures, records = (self.directory / name for name in OUTPUTS)
-        if not start.is_file() or not architectures.is_file() or not records.is_file():
+        if not all((self.directory / name).is_file() for name in OUTPUTS):
             return None
+        _, architectures, records, _ = (self.directory / name for name in OUTPUTS)
         search = (problem, self.method, self.seed, self.space.name)
         kept = [r for r in read_record_lines(records) if (r.task_id, r.method, r.seed, r.space) == search]
         chosen = [row for row in read_architectures(architectures) if row.method == self.method]
-        return SearchOutcome(chosen[0].architecture, None, kept[0]) if kept and chosen else None
+        if not kept or not chosen:
+            return None
+        return SearchOutcome(chosen[0].architecture, None, kept[0], recipe=chosen[0].recipe)
 
     def _search(self, batch: EpisodeDataModule, settings: dict[str, Any]) -> SearchOutcome:
         estimator = MetaTrainingEstimator(
@@ -173,8 +172,7 @@ class SourceSearch(LightningModule):
             shape=self._shape_of(batch),
             flops=self.flops,
             seed=self.seed,
-            head=self.head,
-            weight_optimizer=self.weight_optimizer,
+            recipe=self.recipe,
             device=self.device,
         )
         budget = Budget(flops=self.flops)
@@ -193,7 +191,7 @@ class SourceSearch(LightningModule):
         labels = {choice.name: list(choice.labels) for choice in restricted.choices}
         head, inputs = weights_within(found.weights, "head."), InputMeaning.of(batch.source.preprocessing)
         checkpoint = MetaCheckpoint(weights, logits, labels, {}, shape, cost, head, inputs=inputs)
-        start, architectures, records = (self.directory / name for name in OUTPUTS)
+        start, architectures, records, recipe = (self.directory / name for name in OUTPUTS)
         write_meta_checkpoint(start, checkpoint)
         chosen = ArchitectureRow(
             task_id=batch.source.name,
@@ -203,10 +201,20 @@ class SourceSearch(LightningModule):
             value=found.record.value_of(found.architecture),
             seed=self.seed,
             cost=cost,
+            recipe=found.recipe,
             shape=shape,
         )
         write_architectures(architectures, [chosen])
+        with replacing(recipe) as temporary:
+            temporary.write_text(self._recipe_text(found), encoding="utf-8")
         record = replace(found.record, method=self.method, seed=self.seed, space=self.space.name)
         merge_record_lines(records, [record])
         trainings = number_of(len(record.trials), "training")
-        print(f"{self.method}: {found.architecture}, {trainings} in {cost.seconds:.0f} s.")
+        chosen_recipe = "".join(f" {name}={value}" for name, value in found.recipe.items())
+        print(f"{self.method}: {found.architecture}{chosen_recipe}, {trainings} in {cost.seconds:.0f} s.")
+
+    def _recipe_text(self, found: SearchOutcome) -> str:
+        """The chosen recipe as a configuration."""
+        configuration = self.recipe.replace(found.recipe).configuration()
+        head = f"# The recipe that {self.method} chose, for fit and test: -c CONFIG -c {OUTPUTS[-1]}\n"
+        return head + yaml.safe_dump(configuration, sort_keys=False)

@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Mapping
 from contextlib import suppress
+from copy import copy
 from dataclasses import asdict, replace
 from math import isfinite
 from pathlib import Path
@@ -14,7 +15,6 @@ from time import perf_counter
 from typing import Any
 
 import torch
-from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor
 
 from lit_metanas.estimators.estimator import Estimator, Score
@@ -23,14 +23,15 @@ from lit_metanas.io.arrays import DAMAGED
 from lit_metanas.io.checkpoints import finite_tensor, load_plain
 from lit_metanas.io.files import replacing
 from lit_metanas.io.settings import tensor_digest
-from lit_metanas.meta import Adaptation, Head, PrototypeLoss
+from lit_metanas.meta import Adaptation
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.plain import from_plain
 from lit_metanas.spaces import Architecture, SearchSpace, inherit
 from lit_metanas.tasks.episode_data import EpisodeDataModule
 from lit_metanas.tasks.inputs import Shape
 from lit_metanas.training.meta_search.meta_checkpoint import weights_within
-from lit_metanas.training.meta_search.meta_search import MetaSearch, default_weight_optimizer
+from lit_metanas.training.meta_search.meta_recipe import MetaRecipe
+from lit_metanas.training.meta_search.meta_search import MetaSearch
 from lit_metanas.training.trainers import quiet_trainer
 
 
@@ -47,8 +48,7 @@ class MetaTrainingEstimator(Estimator):
         shape: channels, height and width of an input.
         flops: most training FLOPs of fidelity 1, whatever the architecture.
         seed: of initial weights and training.
-        head: features to scores; prototypes by default.
-        weight_optimizer: steps the weights; MetaSearch's by default.
+        recipe: how it is trained.
         device: where to train; the CPU by default.
     """
 
@@ -60,24 +60,31 @@ class MetaTrainingEstimator(Estimator):
         shape: Shape,
         flops: float,
         seed: int,
-        head: Head | None = None,
-        weight_optimizer: OptimizerCallable = default_weight_optimizer,
+        recipe: MetaRecipe | None = None,
         device: torch.device | None = None,
     ) -> None:
-        self.data = data
+        self.recipe = recipe or MetaRecipe()
+        self.data = data.with_training_episodes(**self.recipe.episodes)
         self.space = space
         self.shape = shape
         self.flops = flops
         self.seed = seed
-        self.head = head
-        self.weight_optimizer = weight_optimizer
         self.device = device or torch.device("cpu")
         self._step_flops: dict[Architecture, int] = {}
 
     @property
     def settings(self) -> Mapping[str, float | int | str | bool]:
-        """The budget of fidelity 1."""
-        return {"flops": self.flops}
+        """The budget of fidelity 1, and the recipe."""
+        return {"flops": self.flops, **self.recipe.given}
+
+    def with_recipe(self, changes: Mapping[str, float | int | str | bool]) -> MetaTrainingEstimator:
+        """The same meta-trainings by a changed recipe."""
+        other = copy(self)
+        other.recipe = self.recipe.replace(changes)
+        other.data = self.data.with_training_episodes(**other.recipe.episodes)
+        if other.recipe.episodes != self.recipe.episodes:
+            other._step_flops = {}
+        return other
 
     def cost(self, architecture: Architecture, fidelity: float) -> Cost:
         """One query, and the most FLOPs that the call takes: those of the fidelity, or of one step if that is more."""
@@ -124,11 +131,9 @@ class MetaTrainingEstimator(Estimator):
                 space=self.space,
                 shape=self.shape,
                 architecture=architecture.to_json(),
-                meta_gradient=PrototypeLoss(),
-                head=self.head,
                 flops=flops,
                 seed=self.seed,
-                weight_optimizer=self.weight_optimizer,
+                **self.recipe.parts(),
             )
 
 
@@ -147,12 +152,16 @@ class KeptScores(Estimator):
     def __init__(self, estimator: Estimator, folder: Path, settings: Mapping[str, Any]) -> None:
         self.estimator = estimator
         self.folder = folder
-        self._settings = json.dumps(settings, sort_keys=True)
+        self._settings = settings
 
     @property
     def settings(self) -> Mapping[str, float | int | str | bool]:
         """Those of the estimator."""
         return self.estimator.settings
+
+    def with_recipe(self, changes: Mapping[str, float | int | str | bool]) -> KeptScores:
+        """The same folder for the same estimator under a changed recipe, which must be among its settings."""
+        return KeptScores(self.estimator.with_recipe(changes), self.folder, self._settings)
 
     def cost(self, architecture: Architecture, fidelity: float) -> Cost:
         """What the estimator says."""
@@ -177,8 +186,9 @@ class KeptScores(Estimator):
         """A file's name for a call: the same for equal ones alone."""
         names = None if start is None else list(start)
         tensors = () if start is None else start.values()
-        call = [self._settings, architecture.to_json(), fidelity, names, tensor_digest(*tensors)]
-        return hashlib.sha256(json.dumps(call).encode()).hexdigest()
+        settings = [{**self._settings}, {**self.settings}]
+        call = [settings, architecture.to_json(), fidelity, names, tensor_digest(*tensors)]
+        return hashlib.sha256(json.dumps(call, sort_keys=True).encode()).hexdigest()
 
 
 def _score(kept: Mapping[str, Any]) -> Score:

@@ -73,7 +73,7 @@ class RandomArchitecture(Searcher):
         """
         digest = blake2b(f"{seed} {task.id}".encode(), digest_size=8).digest()
         generator = torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)
-        drawn = draw_new(lambda: space.sample(generator), space, 1, ())
+        drawn = draw_new(lambda: space.sample(generator), 1, refusal=space.violation)
         if not drawn:
             raise ValueError(f"No architecture drawn from {space.name} can be built: widen the space.")
         return _outcome_without_score(drawn[0], task, space, budget)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from functools import partial
 from math import exp, isclose, log
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -111,18 +111,28 @@ FRUITLESS_DRAWS = 200
 """Draws in a row without anything new after which a space, or a neighbourhood, counts as exhausted."""
 
 
+Drawn = TypeVar("Drawn", bound=Hashable)
+
+
 def draw_new(
-    draw: Callable[[], Architecture], space: ChoiceSpace, number: int, known: Collection[Architecture]
-) -> list[Architecture]:
-    """Draw up to ``number`` different architectures that can be built and are not among ``known``."""
-    found: dict[Architecture, None] = {}
+    draw: Callable[[], Drawn], number: int, *, refusal: Callable[[Drawn], str | None], known: Collection[Drawn] = ()
+) -> list[Drawn]:
+    """Draw up to ``number`` different things that are not refused and not among ``known``.
+
+    Args:
+        draw: makes one, such as an architecture.
+        number: how many are wanted; a space, or a neighbourhood, may hold fewer.
+        refusal: why one cannot be taken; None where it can, as ``ChoiceSpace.violation``.
+        known: what is not new.
+    """
+    found: dict[Drawn, None] = {}
     misses = 0
     while len(found) < number and misses < FRUITLESS_DRAWS:
-        architecture = draw()
-        if architecture in known or architecture in found or space.violation(architecture) is not None:
+        one = draw()
+        if one in known or one in found or refusal(one) is not None:
             misses += 1
             continue
-        found[architecture] = None
+        found[one] = None
         misses = 0
     return list(found)
 
@@ -151,13 +161,13 @@ def mutate(
     Where several labels stand for one architecture, those of one of them are changed: see ``ChoiceSpace.equivalent``.
     An architecture whose active choices have one candidate each is returned unchanged.
     """
-    labels = space.equivalent(architecture, partial(_below, generator=generator))
+    labels = space.equivalent(architecture, partial(below, generator=generator))
     open_choices = [c for c in space.choices if c.name in labels and len(space.proposed_labels(c)) > 1]
     if not open_choices:
         return architecture
-    choice = open_choices[_below(len(open_choices), generator)]
+    choice = open_choices[below(len(open_choices), generator)]
     others = [label for label in space.proposed_labels(choice) if label != labels[choice.name]]
-    label = others[_below(len(others), generator)]
+    label = others[below(len(others), generator)]
     together = bool(torch.rand((), generator=generator) < whole_groups)
     changed = {c.name: label for c in open_choices if c is choice or (together and _is_tied(c, choice, label))}
     return complete(space, {**labels, **changed})
@@ -167,5 +177,6 @@ def _is_tied(choice: Choice, other: Choice, label: str) -> bool:
     return bool(choice.group) and choice.group == other.group and label in choice.labels
 
 
-def _below(number: int, generator: torch.Generator) -> int:
+def below(number: int, generator: torch.Generator) -> int:
+    """Draw a whole number from 0 on, below ``number``."""
     return int(torch.randint(number, (), generator=generator))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
@@ -105,6 +106,23 @@ class EpisodeDataModule(LightningDataModule):
     def preprocessing(self) -> Preprocessing | None:
         """What makes inputs of raw examples; None for images."""
         return self.source.preprocessing
+
+    def with_training_episodes(self, way: int | None = None, query: int | None = None) -> EpisodeDataModule:
+        """The same episodes but for the size of those to train on.
+
+        Args:
+            way: classes a training episode; None leaves them.
+            query: query images a class of these; None leaves them.
+
+        Raises:
+            ValueError: a number is out of its range.
+        """
+        other = copy(self)
+        other.way = self.way if way is None else way
+        other.query = self.query if query is None else query
+        other._loaders = []
+        other._require_ranges()
+        return other
 
     def take_preprocessing(self, preprocessing: Preprocessing) -> None:
         """Give it to the source, which takes it if it leaves it open.

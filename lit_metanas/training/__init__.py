@@ -2,7 +2,7 @@
 
 from lit_metanas.training.child import Child, Recipe
 from lit_metanas.training.export import Exported, ExportedModel, export_child, load_exported
-from lit_metanas.training.meta_search import ArchitectureSchedule, MetaSearch
+from lit_metanas.training.meta_search import ArchitectureSchedule, MetaRecipe, MetaSearch
 from lit_metanas.training.preemption import Preemption
 from lit_metanas.training.task_reptile import TaskReptile
 from lit_metanas.training.trainers import Trainer
@@ -29,6 +29,7 @@ __all__ = [
     "ExportedModel",
     "FirstOrder",
     "Hypergradient",
+    "MetaRecipe",
     "MetaSearch",
     "Preemption",
     "Recipe",

@@ -5,23 +5,28 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
+import yaml
 from lightning.pytorch import Trainer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch.utils.data import DataLoader
 
 from lit_metanas.comparisons import SourceSearch
+from lit_metanas.estimators import fresh_weights
 from lit_metanas.estimators.meta_training import MetaTrainingEstimator
+from lit_metanas.meta import PrototypeHead, PrototypeLoss
 from lit_metanas.records import Budget, SearchRecord, read_architectures, read_record_lines
 from lit_metanas.searchers import SuccessiveHalving
 from lit_metanas.searchers.halving.rungs import Contender, climb
-from lit_metanas.spaces import LayeredSpace, one_hot
+from lit_metanas.spaces import LayeredSpace, inherit, one_hot
 from lit_metanas.tasks import EpisodeDataModule, TaskSource
 from lit_metanas.tasks.source import SUBSETS
+from lit_metanas.training import MetaRecipe, MetaSearch
 from lit_metanas.training.meta_search.meta_checkpoint import read_meta_checkpoint
 
 SHAPE = (1, 8, 8)
@@ -169,7 +174,8 @@ def end_state(folder):
     checkpoint = read_meta_checkpoint(folder / "start.ckpt")
     weights = {name: tensor.tolist() for name, tensor in checkpoint.weights.items()}
     assert sorted(file.name for file in folder.iterdir()) == [
-        ".change.lock", ".search.lock", "architectures.json", "finished.json", "records.jsonl", "start.ckpt"
+        ".change.lock", ".search.lock", "architectures.json", "finished.json", "recipe.yaml", "records.jsonl",
+        "start.ckpt"
     ]  # fmt: skip
     return replace(record, trials=untimed), replace(chosen, cost=replace(chosen.cost, seconds=0.0)), weights
 
@@ -219,6 +225,88 @@ def test_an_interrupted_search_goes_on_from_its_last_training(tmp_path, monkeypa
     for change in ({"shot": 1}, {"val_episodes": 2}):
         whole.search(EpisodeDataModule(Grey(), **{**DATA, **change}))
     assert len(again) == 2 + 3 + 3
+
+
+TRAIN_VALUES = {
+    "learning_rate": [1e-3, 1e-2],
+    "distance": ["plain", "cosine"],
+    "label_smoothing": [0.0, 0.2],
+    "way": [2, 3],
+}
+
+
+def searched_recipe(directory):
+    searcher = SuccessiveHalving(candidates=4, rungs=(0.6, 0.4), train=TRAIN_VALUES)
+    module = SourceSearch(space=SPACE, searcher=searcher, flops=3e6, recipe=START, directory=str(directory))
+    return module, module.search(EpisodeDataModule(Grey(), **DATA))
+
+
+START = MetaRecipe(weight_decay=0.05)
+
+
+def test_a_recipe_is_searched_and_written_as_a_configuration(tmp_path):
+    module, found = searched_recipe(tmp_path)
+    assert found.recipe.keys() == TRAIN_VALUES.keys()
+    best = max(found.record.trials[-2:], key=lambda trial: trial.value)
+    assert (best.architecture, best.recipe) == (found.architecture, found.recipe)
+    assert len({tuple(sorted(trial.recipe.items())) for trial in found.record.trials}) > 1
+    (chosen,) = read_architectures(tmp_path / "architectures.json")
+    assert chosen.recipe == found.recipe
+    written = yaml.safe_load((tmp_path / "recipe.yaml").read_text())
+    assert written == START.replace(found.recipe).configuration()
+    assert written["data"] == {"init_args": {"way": found.recipe["way"]}}
+    assert module.search(EpisodeDataModule(Grey(), **DATA)).recipe == found.recipe  # of the finished search
+
+
+def test_an_interrupted_search_of_recipes_goes_on(tmp_path, monkeypatch):
+    _, whole = searched_recipe(tmp_path / "whole")
+    counted(monkeypatch, fail_at=4)
+    with pytest.raises(KeyboardInterrupt):
+        searched_recipe(tmp_path / "parts")
+    again = counted(monkeypatch)
+    _, found = searched_recipe(tmp_path / "parts")
+    assert len(again) == len(whole.record.trials) - 3
+    assert end_state(tmp_path / "parts") == end_state(tmp_path / "whole")
+    assert found.recipe == whole.recipe
+
+
+def test_a_meta_training_by_a_recipe_is_that_of_its_parts():
+    """Against a training that is written out: heads, smoothing, AdamW and sizes of episodes."""
+    architecture = SPACE.sample(torch.Generator().manual_seed(2))
+    data = EpisodeDataModule(Grey(), **DATA)
+    options = {"space": SPACE, "shape": SHAPE, "flops": 5 * step_by_hand(architecture), "seed": 0}
+    changes = {"learning_rate": 0.02, "weight_decay": 0.1, "label_smoothing": 0.2, "distance": "scaled", "query": 2}
+    score = MetaTrainingEstimator(data=data, **options).with_recipe(changes)(architecture, fidelity=1.0)
+    model = MetaSearch(
+        architecture=architecture.to_json(),
+        head=PrototypeHead(scale=1.0, learned=True),
+        meta_gradient=PrototypeLoss(label_smoothing=0.2),
+        weight_optimizer=partial(torch.optim.AdamW, lr=0.02, weight_decay=0.1),
+        **{**options, "flops": score.cost.flops},
+    )
+    model.supernet.load_state_dict(inherit(fresh_weights(SPACE, SHAPE, 0), model.supernet.state_dict()))
+    silent = {"logger": False, "enable_progress_bar": False, "enable_checkpointing": False}
+    trainer = Trainer(accelerator="cpu", max_epochs=-1, limit_val_batches=0, **silent)
+    trainer.fit(model, EpisodeDataModule(Grey(), **{**DATA, "query": 2}))
+    trained = {name: parameter for name, parameter in model.supernet.named_parameters() if name in score.weights}
+    assert len(trained) > 2
+    for name, parameter in trained.items():
+        assert torch.equal(parameter, score.weights[name][tuple(map(slice, parameter.shape))]), name
+    assert score.weights["head.log_scale"] != 0
+    assert (data.way, data.query) == (3, 4)
+
+
+def test_a_recipe_says_what_it_cannot_have():
+    for changes, message in {
+        ("momentum", 0.9): "has no field 'momentum': use learning_rate, weight_decay",
+        ("learning_rate", 0.0): "learning_rate is 0.0; give a number above 0",
+        ("label_smoothing", 1.0): "label_smoothing is 1.0; give a share from 0",
+        ("distance", "cosin"): "distance is 'cosin'; use plain, scaled, cosine",
+        ("way", 1): "way is 1; give at least 2 classes",
+        ("query", "3"): "query is 3; give at least 1 image",
+    }.items():
+        with pytest.raises(ValueError, match=message):
+            MetaRecipe().replace(dict([changes]))
 
 
 def test_several_processes_are_refused(tmp_path, monkeypatch):

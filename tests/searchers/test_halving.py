@@ -2,6 +2,7 @@
 
 import math
 from itertools import pairwise
+from typing import ClassVar
 
 import pytest
 import torch
@@ -288,3 +289,58 @@ def test_an_estimator_that_trains_nothing_is_refused(searcher):
         ValueError, match=r"^Free costs no training FLOPs, by which halving divides its budget: take an estimator"
     ):
         searcher.run(Free(None, SPACE, 0), SPACE, Budget(flops=9000), 0, problem="curve")
+
+
+class Rated(Curve):
+    """A curve that is steeper the nearer the rate is to 3; the rate is 1 at first."""
+
+    settings: ClassVar = {"rate": 1}
+
+    def with_recipe(self, changes):
+        other = Rated(None, SPACE, 0, self.calls)
+        other.settings = {**self.settings, **changes}
+        return other
+
+    def __call__(self, architecture, *, fidelity, start=None):
+        score = super().__call__(architecture, fidelity=fidelity, start=start)
+        return Score(score.value - abs(self.settings["rate"] - 3), score.cost, score.weights)
+
+
+def search_recipes(searcher, flops, seed=0):
+    return searcher.run(Rated(None, SPACE, seed), SPACE, Budget(flops=flops), seed, problem="curve")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_recipes_are_drawn_with_architectures(seed):
+    found = search_recipes(SuccessiveHalving(candidates=12, train={"rate": [1, 2, 3, 4]}), 90_000, seed)
+    assert found.recipe == {"rate": 3}
+    assert {trial.recipe["rate"] for trial in found.record.trials} == {1, 2, 3, 4}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_mutation_changes_the_recipe_or_the_architecture(seed):
+    searcher = EvolvingHalving(candidates=(6, 6, 6), rungs=(0.2, 0.2, 0.2), train={"rate": [1, 2, 3, 4]})
+    found = search_recipes(searcher, 90_000, seed)
+    first = found.record.trials[0]
+    assert (first.architecture, first.recipe) == (START, {"rate": 1})
+    for trial in found.record.trials[1:6]:
+        changes = (trial.architecture != START) + (trial.recipe != first.recipe)
+        assert changes == 1
+    assert found.recipe == {"rate": 3}
+    pairs = [(trial.architecture, trial.recipe["rate"]) for trial in found.record.trials[:6]]
+    assert len(set(pairs)) == 6
+
+
+def test_one_architecture_under_two_recipes_is_two_contenders():
+    space = SPACE.restricted(dict(START))
+    searcher = EvolvingHalving(candidates=(3,), rungs=(0.5,), train={"rate": [1, 2, 3]}, recipes=1.0)
+    found = searcher.run(Rated(None, SPACE, 0), space, Budget(flops=30_000), 0, problem="curve")
+    assert {trial.recipe["rate"] for trial in found.record.trials} == {1, 2, 3}
+    assert found.record.trials[-1].cost.queries == 3
+
+
+def test_a_recipe_without_values_or_an_unknown_field_is_refused():
+    with pytest.raises(ValueError, match="train has no value for 'rate': list some"):
+        SuccessiveHalving(train={"rate": []})
+    with pytest.raises(ValueError, match="Curve has no recipe whose rate could be searched"):
+        SuccessiveHalving(train={"rate": [1]}).run(Curve(None, SPACE, 0), SPACE, Budget(flops=9000), 0, problem="curve")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from math import inf
 from time import perf_counter
 
@@ -14,6 +14,7 @@ from lit_metanas.estimators.estimator import FAILURES, Estimator, EstimatorCalla
 from lit_metanas.io.text import number_of
 from lit_metanas.records.budget import Budget, Cost, FailedWorkError
 from lit_metanas.records.record import SearchOutcome, SearchRecord, Trial
+from lit_metanas.searchers.query.ledger import Query, Value
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
@@ -22,17 +23,29 @@ from lit_metanas.tasks.task import Task
 
 @dataclass(frozen=True)
 class Contender:
-    """An architecture in the running.
+    """An architecture in the running, with the recipe that it is trained by.
 
     Attributes:
         architecture: what is trained.
+        recipe: the fields of the estimator's recipe that are changed for it.
         value: its last validation score.
         weights: what to go on from, or None for a fresh start.
     """
 
     architecture: Architecture
+    recipe: Mapping[str, Value] = field(default_factory=dict)
     value: float = float("-inf")
     weights: dict[str, Tensor] | None = None
+
+    @property
+    def query(self) -> Query:
+        """What is asked of an estimator."""
+        return Query.of(self.architecture, self.recipe)
+
+    @staticmethod
+    def of(query: Query) -> Contender:
+        """A new one."""
+        return Contender(query.architecture, dict(query.recipe))
 
 
 def climb(
@@ -48,32 +61,39 @@ def climb(
     Raises:
         ValueError: the estimator trains nothing that could be divided.
     """
-    known = {trial.architecture for trial in record.trials}
+    known = {Query.of(trial.architecture, trial.recipe) for trial in record.trials}
     done: list[Contender] = []
     for contender in contenders:
-        architecture = contender.architecture
-        full = estimator.cost(architecture, 1.0).flops
+        architecture, recipe = contender.architecture, dict(contender.recipe)
+        under = estimator.with_recipe(recipe) if recipe else estimator
+        full = under.cost(architecture, 1.0).flops
         if full == 0:
             raise ValueError(
                 f"{type(estimator).__name__} costs no training FLOPs, by which halving divides its budget: take an "
                 "estimator that trains, such as TrainingEstimator."
             )
         fidelity = min(1.0, flops / len(contenders) / full)
-        price = _once(estimator.cost(architecture, fidelity), architecture in known) if fidelity > 0 else None
+        seen = contender.query in known
+        price = _once(under.cost(architecture, fidelity), seen) if fidelity > 0 else None
         if price is None or not budget.affords(price):
             continue
         begin = perf_counter()
         try:
-            score = estimator(architecture, fidelity=fidelity, start=contender.weights)
+            score = under(architecture, fidelity=fidelity, start=contender.weights)
         except FAILURES as error:
             budget.charge(replace(price, seconds=perf_counter() - begin))
-            record.trials.append(Trial(architecture, -inf, budget.spent, failure=reason_of(error)))
+            record.trials.append(Trial(architecture, -inf, budget.spent, failure=reason_of(error), recipe=recipe))
             continue
-        cost = _once(score.cost, architecture in known)
+        cost = _once(score.cost, seen)
         budget.charge(replace(cost, seconds=cost.seconds + perf_counter() - begin))  # those of a kept score, too
-        record.trials.append(Trial(architecture, score.value, budget.spent))
-        done.append(Contender(architecture, score.value, score.weights))
+        record.trials.append(Trial(architecture, score.value, budget.spent, recipe=recipe))
+        done.append(replace(contender, value=score.value, weights=score.weights))
     return sorted(done, key=lambda contender: -contender.value)
+
+
+def refusal_by(space: SearchSpace) -> Callable[[Query], str | None]:
+    """Why a space cannot build the architecture of a query; None where it can."""
+    return lambda query: space.violation(query.architecture)
 
 
 def remaining_flops(budget: Budget, who: str) -> float:
@@ -109,6 +129,7 @@ class Halving(Searcher):
         estimator: makes the estimator of a task.
         rungs: share of the budget's FLOPs for each rung.
         finish: whether the winner is trained on with what is left of the budget.
+        train: fields of the estimator's recipe that are searched, too, each with the values to choose from.
 
     Example:
         >>> import lit_metanas as lm
@@ -118,10 +139,19 @@ class Halving(Searcher):
         (0.5, 0.5)
     """
 
-    def __init__(self, estimator: EstimatorCallable, rungs: Sequence[float], finish: bool) -> None:
+    def __init__(
+        self,
+        estimator: EstimatorCallable,
+        rungs: Sequence[float],
+        finish: bool,
+        train: Mapping[str, Sequence[Value]] | None = None,
+    ) -> None:
         self.estimator = estimator
         self.rungs = check_rungs(rungs, type(self).__name__)
         self.finish = finish
+        self.train = {name: tuple(values) for name, values in (train or {}).items()}
+        if empty := [name for name, values in self.train.items() if not values]:
+            raise ValueError(f"{type(self).__name__}: train has no value for '{empty[0]}': list some to choose from.")
 
     def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:
         """Search on one task."""
@@ -151,7 +181,7 @@ class Halving(Searcher):
         self,
         contenders: Sequence[Contender],
         *,
-        entered: Collection[Architecture],
+        entered: Collection[Query],
         estimator: Estimator,
         budget: Budget,
         record: SearchRecord,
@@ -160,7 +190,7 @@ class Halving(Searcher):
 
         Args:
             contenders: those left of the last rung, best first.
-            entered: the architectures that were to be trained in any rung.
+            entered: the architectures that were to be trained in any rung, with their recipes.
             estimator: scores architectures.
             budget: of the search.
             record: what was tried.
@@ -187,5 +217,6 @@ class Halving(Searcher):
                 iter(climb([winner], estimator=estimator, budget=budget, flops=rest, record=record)),
                 winner,
             )
-        untried = set(entered) - {trial.architecture for trial in record.trials}
-        return SearchOutcome(winner.architecture, winner.weights, record, untried=len(untried))
+        untried = set(entered) - {Query.of(trial.architecture, trial.recipe) for trial in record.trials}
+        recipe = dict(winner.recipe)
+        return SearchOutcome(winner.architecture, winner.weights, record, recipe=recipe, untried=len(untried))

@@ -12,8 +12,9 @@ from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.io.text import number_of
 from lit_metanas.records.budget import Budget
 from lit_metanas.records.record import SearchOutcome, SearchRecord
-from lit_metanas.searchers.halving.rungs import Contender, Halving, climb, remaining_flops
-from lit_metanas.searchers.mutation import complete, draw_new, mutate
+from lit_metanas.searchers.halving.rungs import Contender, Halving, climb, refusal_by, remaining_flops
+from lit_metanas.searchers.mutation import below, complete, draw_new, mutate
+from lit_metanas.searchers.query.ledger import Query, Value
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 
@@ -32,6 +33,7 @@ class SuccessiveHalving(Halving):
         rungs: share of the budget's FLOPs for each rung; None gives equal shares to as many as are needed to be
             left with one.
         finish: whether the winner is trained on with what is left of the budget.
+        train: fields of the estimator's recipe that are drawn with each architecture, and the values to choose from.
 
     Example:
         >>> import torch
@@ -51,6 +53,7 @@ class SuccessiveHalving(Halving):
         eta: int = 2,
         rungs: Sequence[float] | None = None,
         finish: bool = False,
+        train: dict[str, list[Value]] | None = None,
     ) -> None:
         if candidates < 1 or eta < 2:
             raise ValueError(f"Halving needs candidates >= 1 and eta >= 2, not {candidates} and {eta}.")
@@ -59,7 +62,7 @@ class SuccessiveHalving(Halving):
             while kept > eta:
                 number, kept = number + 1, -(-kept // eta)
             rungs = [1 / number] * number
-        super().__init__(estimator, rungs, finish)
+        super().__init__(estimator, rungs, finish, train)
         self.candidates = candidates
         self.eta = eta
 
@@ -70,14 +73,18 @@ class SuccessiveHalving(Halving):
         generator = torch.Generator().manual_seed(seed)
         total = remaining_flops(budget, "SuccessiveHalving")
         record = SearchRecord(problem)
-        drawn = draw_new(lambda: space.sample(generator), space, self.candidates, ())
-        contenders = [Contender(architecture) for architecture in drawn]
+        drawn = draw_new(lambda: self._draw(space, generator), self.candidates, refusal=refusal_by(space))
+        contenders = [Contender.of(query) for query in drawn]
         for share in self.rungs:
             ranked = climb(contenders, estimator=estimator, budget=budget, flops=share * total, record=record)
             if not ranked:
                 break
             contenders = ranked[: -(-len(ranked) // self.eta)]
         return self._finish(contenders, entered=drawn, estimator=estimator, budget=budget, record=record)
+
+    def _draw(self, space: SearchSpace, generator: torch.Generator) -> Query:
+        recipe = {name: values[below(len(values), generator)] for name, values in self.train.items()}
+        return Query.of(space.sample(generator), recipe)
 
 
 class EvolvingHalving(Halving):
@@ -95,6 +102,9 @@ class EvolvingHalving(Halving):
         survivors: how many of a rung go on into the next.
         whole_groups: probability that a mutation changes all layers' choices of one kind together.
         finish: whether the winner is trained on with what is left of the budget.
+        train: fields of the estimator's recipe that mutate, too, and the values to choose from; the incumbent has
+            the estimator's own.
+        recipes: probability that a mutation changes the recipe, where ``train`` has any field, not the architecture.
 
     Example:
         >>> import torch
@@ -117,8 +127,10 @@ class EvolvingHalving(Halving):
         survivors: int = 1,
         whole_groups: float = 0.5,
         finish: bool = True,
+        train: dict[str, list[Value]] | None = None,
+        recipes: float = 0.5,
     ) -> None:
-        super().__init__(estimator, rungs, finish)
+        super().__init__(estimator, rungs, finish, train)
         if len(candidates) != len(rungs) or survivors < 1 or min(candidates) < survivors:
             raise ValueError(
                 f"EvolvingHalving needs one number of candidates a rung, each at least {survivors}, the survivors (and "
@@ -128,6 +140,7 @@ class EvolvingHalving(Halving):
         self.candidates = tuple(candidates)
         self.survivors = survivors
         self.whole_groups = whole_groups
+        self.recipes = recipes
 
     def run(
         self, estimator: Estimator, space: SearchSpace, budget: Budget, seed: int, *, problem: str
@@ -136,11 +149,12 @@ class EvolvingHalving(Halving):
         generator = torch.Generator().manual_seed(seed)
         total = remaining_flops(budget, "EvolvingHalving")
         record = SearchRecord(problem)
-        contenders = [Contender(self._start(space))]
-        entered: set[Architecture] = set()
+        recipe = {name: estimator.settings[name] for name in self.train if name in estimator.settings}
+        contenders = [Contender(self._start(space), recipe)]
+        entered: set[Query] = set()
         for number, share in zip(self.candidates, self.rungs, strict=True):
             rung = self._fill_up(contenders, number, space, record, generator)
-            entered |= {contender.architecture for contender in rung}
+            entered |= {contender.query for contender in rung}
             ranked = climb(rung, estimator=estimator, budget=budget, flops=share * total, record=record)
             if not ranked:
                 break
@@ -164,11 +178,21 @@ class EvolvingHalving(Halving):
     ) -> list[Contender]:
         """The contenders and new mutants of the first, ``number`` in all."""
         parent = contenders[0]
-        known = {trial.architecture for trial in record.trials} | {c.architecture for c in contenders}
+        known = {Query.of(trial.architecture, trial.recipe) for trial in record.trials}
+        known |= {contender.query for contender in contenders}
         mutants = draw_new(
-            lambda: mutate(space, parent.architecture, generator, whole_groups=self.whole_groups),
-            space,
+            lambda: self._mutate(parent, space, generator),
             number - len(contenders),
-            known,
+            refusal=refusal_by(space),
+            known=known,
         )
-        return [*contenders, *(replace(parent, architecture=mutant) for mutant in mutants)]
+        return [*contenders, *(replace(Contender.of(mutant), weights=parent.weights) for mutant in mutants)]
+
+    def _mutate(self, parent: Contender, space: SearchSpace, generator: torch.Generator) -> Query:
+        """The parent with another value of one field of its recipe, or with another label of its architecture."""
+        if self.train and bool(torch.rand((), generator=generator) < self.recipes):
+            name = list(self.train)[below(len(self.train), generator)]
+            others = [value for value in self.train[name] if value != parent.recipe.get(name)]
+            changed = {name: others[below(len(others), generator)]} if others else {}
+            return Query.of(parent.architecture, {**parent.recipe, **changed})
+        return Query.of(mutate(space, parent.architecture, generator, whole_groups=self.whole_groups), parent.recipe)

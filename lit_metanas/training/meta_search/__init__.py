@@ -2,6 +2,7 @@
 
 from lit_metanas.training.architecture_logits import ArchitectureSchedule
 from lit_metanas.training.meta_search.meta_learned import MetaLearned
+from lit_metanas.training.meta_search.meta_recipe import MetaRecipe
 from lit_metanas.training.meta_search.meta_search import MetaSearch
 
-__all__ = ["ArchitectureSchedule", "MetaLearned", "MetaSearch"]
+__all__ = ["ArchitectureSchedule", "MetaLearned", "MetaRecipe", "MetaSearch"]

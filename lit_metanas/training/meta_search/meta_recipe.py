@@ -1,0 +1,123 @@
+"""The recipe of a meta-training with the prototype loss."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
+from functools import partial
+from typing import Any, Literal, TypedDict, get_args
+
+from lightning.pytorch.cli import OptimizerCallable
+from torch.optim import AdamW
+
+from lit_metanas.meta import Head, MetaGradient, PrototypeHead, PrototypeLoss
+
+Distance = Literal["plain", "scaled", "cosine"]
+"""How queries are compared with the class means."""
+
+_HEADS: Mapping[Distance, dict[str, Any]] = {
+    "plain": {"scale": 0.1},
+    "scaled": {"scale": 1.0, "learned": True},
+    "cosine": {"scale": 10.0, "learned": True, "unit": True},
+}
+"""Arguments of ``PrototypeHead``."""
+
+
+class RecipeParts(TypedDict):
+    """The arguments of ``MetaSearch`` that a recipe decides."""
+
+    head: Head
+    meta_gradient: MetaGradient
+    weight_optimizer: OptimizerCallable
+
+
+@dataclass(frozen=True)
+class MetaRecipe:
+    """How a network is meta-trained with the prototype loss; not a part of its architecture.
+
+    Attributes:
+        learning_rate: of AdamW at the start; it falls to zero as a half cosine.
+        weight_decay: of AdamW.
+        label_smoothing: share of each label that is spread evenly over all classes, from 0, below 1.
+        distance: ``plain`` takes a tenth of the squared distance to a class mean, ``scaled`` multiplies the squared
+            distance by a number that is meta-trained from 1 on (Oreshkin et al. 2018, Section 3.1), and ``cosine``
+            compares angles alone, with such a number from 10 on (Gidaris and Komodakis 2018, Section 3.2).
+        way: classes a training episode; None takes those of the data.
+        query: query images a class of a training episode; None takes those of the data.
+
+    Raises:
+        ValueError: a number is out of its range, or the distance is unknown.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> recipe = lm.MetaRecipe(label_smoothing=0.1, distance="scaled")
+        >>> model = lm.MetaSearch(space=lm.LayeredSpace(shared=True), **recipe.parts())
+        >>> model.learner.head.learned
+        True
+    """
+
+    learning_rate: float = 1e-2
+    weight_decay: float = 0.0
+    label_smoothing: float = 0.0
+    distance: Distance = "plain"
+    way: int | None = None
+    query: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, (holds, wanted) in _LIMITS.items():
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool | str) or not holds(value)):
+                raise ValueError(f"MetaRecipe: {name} is {value}; give {wanted}.")
+        if self.distance not in _HEADS:
+            raise ValueError(f"MetaRecipe: distance is '{self.distance}'; use {', '.join(get_args(Distance))}.")
+
+    def replace(self, changes: Mapping[str, float | int | str | bool]) -> MetaRecipe:
+        """The recipe with new values of some fields.
+
+        Raises:
+            ValueError: a name is not a field, or a value is out of its range.
+        """
+        names = [field.name for field in fields(self)]
+        for name in changes:
+            if name not in names:
+                raise ValueError(f"The recipe of a meta-training has no field '{name}': use {', '.join(names)}.")
+        return MetaRecipe(**{**asdict(self), **changes})
+
+    @property
+    def given(self) -> dict[str, float | int | str | bool]:
+        """All fields but those that the data decide."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+    @property
+    def episodes(self) -> dict[str, int]:
+        """The arguments of ``EpisodeDataModule`` that it decides."""
+        return {name: value for name in ("way", "query") if (value := getattr(self, name)) is not None}
+
+    def parts(self) -> RecipeParts:
+        """The arguments of ``MetaSearch`` that it decides."""
+        return {
+            "head": PrototypeHead(**_HEADS[self.distance]),
+            "meta_gradient": PrototypeLoss(label_smoothing=self.label_smoothing),
+            "weight_optimizer": partial(AdamW, lr=self.learning_rate, weight_decay=self.weight_decay),
+        }
+
+    def configuration(self) -> dict[str, Any]:
+        """What it decides, as plain values: a configuration to lay over one of ``fit`` or ``test``."""
+        optimizer = {"lr": self.learning_rate, "weight_decay": self.weight_decay}
+        model = {
+            "head": {"class_path": "PrototypeHead", "init_args": dict(_HEADS[self.distance])},
+            "meta_gradient": {"class_path": "PrototypeLoss", "init_args": {"label_smoothing": self.label_smoothing}},
+            "weight_optimizer": {"class_path": "torch.optim.AdamW", "init_args": optimizer},
+        }
+        over = {"model": {"init_args": model}}
+        return {**over, "data": {"init_args": self.episodes}} if self.episodes else over
+
+
+_LIMITS: Mapping[str, tuple[Callable[[float], bool], str]] = {
+    "learning_rate": (lambda value: 0 < value < math.inf, "a number above 0, such as 0.01"),
+    "weight_decay": (lambda value: 0 <= value < math.inf, "a number from 0"),
+    "label_smoothing": (lambda value: 0 <= value < 1, "a share from 0, below 1"),
+    "way": (lambda value: value >= 2 and value == int(value), "at least 2 classes, or leave it to the data"),
+    "query": (lambda value: value >= 1 and value == int(value), "at least 1 image, or leave it to the data"),
+}
