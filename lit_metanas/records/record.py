@@ -28,6 +28,7 @@ class Trial:
         failure: why it has no score; empty where it has one.
         measures: what else was known of it, by name, such as ``parameters``: the smaller the better.
         recipe: the training hyper-parameters that the search chose with it.
+        trained: training FLOPs behind the value, those of inherited weights among them; 0 where that was not kept.
 
     Example:
         >>> import lit_metanas as lm
@@ -45,6 +46,7 @@ class Trial:
     failure: str = ""
     measures: dict[str, float] = field(default_factory=dict)
     recipe: dict[str, float | int | str | bool] = field(default_factory=dict)
+    trained: float = 0.0
 
     @property
     def scored(self) -> bool:

@@ -30,12 +30,14 @@ class Contender:
         recipe: the fields of the estimator's recipe that are changed for it.
         value: its last validation score.
         weights: what to go on from, or None for a fresh start.
+        trained: training FLOPs behind the weights.
     """
 
     architecture: Architecture
     recipe: Mapping[str, Value] = field(default_factory=dict)
     value: float = float("-inf")
     weights: dict[str, Tensor] | None = None
+    trained: float = 0.0
 
     @property
     def query(self) -> Query:
@@ -86,8 +88,9 @@ def climb(
             continue
         cost = _once(score.cost, seen)
         budget.charge(replace(cost, seconds=cost.seconds + perf_counter() - begin))  # those of a kept score, too
-        record.trials.append(Trial(architecture, score.value, budget.spent, recipe=recipe))
-        done.append(replace(contender, value=score.value, weights=score.weights))
+        trained = contender.trained + score.cost.flops
+        record.trials.append(Trial(architecture, score.value, budget.spent, recipe=recipe, trained=trained))
+        done.append(replace(contender, value=score.value, weights=score.weights, trained=trained))
     return sorted(done, key=lambda contender: -contender.value)
 
 

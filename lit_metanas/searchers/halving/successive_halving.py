@@ -12,6 +12,8 @@ from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.io.text import number_of
 from lit_metanas.records.budget import Budget
 from lit_metanas.records.record import SearchOutcome, SearchRecord
+from lit_metanas.records.record_lines import read_record_lines
+from lit_metanas.searchers.halving.proposals import promising
 from lit_metanas.searchers.halving.rungs import Contender, Halving, climb, refusal_by, remaining_flops
 from lit_metanas.searchers.mutation import below, complete, draw_new, mutate
 from lit_metanas.searchers.query.ledger import Query, Value
@@ -92,7 +94,8 @@ class EvolvingHalving(Halving):
 
     A mutant starts from the weights of its parent where the two share layers, so that later rungs go on from what
     earlier ones paid for. The incumbent is in the first rung, and the best of a rung is in the next: it is given up
-    only for what beat it under the same training.
+    only for what beat it under the same training. Beside the incumbent the first rung may have what searches of other
+    sources promise most for; the first of these is the parent of the mutants there.
 
     Args:
         estimator: makes the estimator of a task.
@@ -105,6 +108,9 @@ class EvolvingHalving(Halving):
         train: fields of the estimator's recipe that mutate, too, and the values to choose from; the incumbent has
             the estimator's own.
         recipes: probability that a mutation changes the recipe, where ``train`` has any field, not the architecture.
+        records: files of searches of other sources, such as the ``records.jsonl`` of ``SourceSearch``. Those of the
+            problem itself are left out.
+        proposals: how many of the first rung come from these, at most.
 
     Example:
         >>> import torch
@@ -129,6 +135,8 @@ class EvolvingHalving(Halving):
         finish: bool = True,
         train: dict[str, list[Value]] | None = None,
         recipes: float = 0.5,
+        records: Sequence[str] = (),
+        proposals: int = 3,
     ) -> None:
         super().__init__(estimator, rungs, finish, train)
         if len(candidates) != len(rungs) or survivors < 1 or min(candidates) < survivors:
@@ -141,6 +149,8 @@ class EvolvingHalving(Halving):
         self.survivors = survivors
         self.whole_groups = whole_groups
         self.recipes = recipes
+        self.records = tuple(records)
+        self.proposals = proposals
 
     def run(
         self, estimator: Estimator, space: SearchSpace, budget: Budget, seed: int, *, problem: str
@@ -150,7 +160,9 @@ class EvolvingHalving(Halving):
         total = remaining_flops(budget, "EvolvingHalving")
         record = SearchRecord(problem)
         recipe = {name: estimator.settings[name] for name in self.train if name in estimator.settings}
-        contenders = [Contender(self._start(space), recipe)]
+        incumbent = Contender(self._start(space), recipe)
+        promised = [each for each in self._promised(space, total, problem) if each.query != incumbent.query]
+        contenders = [*promised[: min(self.proposals, self.candidates[0] - 1)], incumbent]
         entered: set[Query] = set()
         for number, share in zip(self.candidates, self.rungs, strict=True):
             rung = self._fill_up(contenders, number, space, record, generator)
@@ -160,6 +172,19 @@ class EvolvingHalving(Halving):
                 break
             contenders = ranked[: self.survivors]
         return self._finish(contenders, entered=entered, estimator=estimator, budget=budget, record=record)
+
+    def _promised(self, space: SearchSpace, flops: float, problem: str) -> list[Contender]:
+        """What the records promise most for, but for recipes that are not to be searched.
+
+        Raises:
+            FileNotFoundError: a file is missing.
+            ValueError: a file has no usable record.
+        """
+        known = [record for path in self.records for record in read_record_lines(path) if record.task_id != problem]
+        fields = {name: set(values) for name, values in self.train.items()}
+        queries = promising(known, space, flops)
+        fitting = [each for each in queries if all(value in fields.get(name, ()) for name, value in each.recipe)]
+        return [Contender.of(query) for query in fitting]
 
     def _start(self, space: SearchSpace) -> Architecture:
         start = complete(space, self.incumbent)
@@ -186,7 +211,8 @@ class EvolvingHalving(Halving):
             refusal=refusal_by(space),
             known=known,
         )
-        return [*contenders, *(replace(Contender.of(mutant), weights=parent.weights) for mutant in mutants)]
+        inherited = {"weights": parent.weights, "trained": parent.trained}
+        return [*contenders, *(replace(Contender.of(mutant), **inherited) for mutant in mutants)]
 
     def _mutate(self, parent: Contender, space: SearchSpace, generator: torch.Generator) -> Query:
         """The parent with another value of one field of its recipe, or with another label of its architecture."""

@@ -1,0 +1,94 @@
+"""What the records of other searches promise most for: pairs of an architecture and a recipe, at a budget."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import log10
+
+import torch
+from torch import Tensor
+
+from lit_metanas.records.record import SearchRecord, Trial
+from lit_metanas.records.statistics import rank_gaussian
+from lit_metanas.searchers.query.ledger import Query
+from lit_metanas.spaces.choice_space import ChoiceSpace
+from lit_metanas.spaces.encodings import OneHotEncoding
+from lit_metanas.surrogates.gaussian_process import GaussianProcess, GroupedKernel, fit_parameters, mean_distances
+
+NEAR = 0.3
+"""Of the logarithm to base 10: trainings whose FLOPs differ by less, a factor of two, are compared with each other."""
+
+
+def promising(records: Sequence[SearchRecord], space: ChoiceSpace, flops: float) -> list[Query]:
+    """The recorded pairs of architecture and recipe that are expected to be best after a training of so many FLOPs.
+
+    A Gaussian process learns from all scored trials: of one-hot labels and values, and of the logarithm of the FLOPs,
+    so that short and long trainings tell of each other as far as they agree (a freeze-thaw model with one curve a pair,
+    Swersky et al. 2014, has the same idea). Scores are replaced by normal quantiles of their ranks among the trainings
+    of one record that took about as long, since sources differ in how high their scores are.
+
+    Args:
+        records: searches of other sources.
+        space: architectures of others, and of smaller or larger spaces that this one cannot build, are left out.
+        flops: of the training that they are wanted for.
+
+    Returns:
+        Best first; none where no trial tells its FLOPs.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> from lit_metanas.searchers.halving.proposals import promising
+        >>> promising([lm.SearchRecord("letters")], lm.LayeredSpace(), flops=1e9)
+        []
+    """
+    trials, values = _ranked(records, space)
+    if not trials:
+        return []
+    queries = [Query.of(trial.architecture, trial.recipe) for trial in trials]
+    budgets = torch.tensor([log10(trial.trained) for trial in trials], dtype=torch.float64)
+    features, widths = _features(queries, space)
+    distinct = list(dict.fromkeys(queries))
+    if len(values.unique()) > 1:
+        places = torch.tensor([queries.index(query) for query in distinct])
+        wanted = torch.cat([features[places], torch.full((len(distinct), 1), log10(flops)).double()], dim=1)
+        known = torch.cat([features, budgets[:, None]], dim=1)
+        kernel = GroupedKernel((*widths, 1), mean_distances(known, (*widths, 1)))
+        process = GaussianProcess(kernel, fit_parameters(kernel, known, values, kernel.prior), known, values)
+        order = process(wanted).mean.argsort(descending=True, stable=True).tolist()
+        distinct = [distinct[place] for place in order]
+    return distinct
+
+
+def _ranked(records: Sequence[SearchRecord], space: ChoiceSpace) -> tuple[list[Trial], Tensor]:
+    """The trials that tell something, and the quantiles of their ranks, shape ``(n,)``, float64."""
+    trials: list[Trial] = []
+    values = []
+    for record in records:
+        own = [trial for trial in record.trials if _tells(trial, space)]
+        own.sort(key=lambda trial: trial.trained)
+        while own:
+            near = [trial for trial in own if log10(trial.trained) <= log10(own[0].trained) + NEAR]
+            own = own[len(near) :]
+            if len(near) > 1:
+                trials += near
+                values.append(rank_gaussian(torch.tensor([trial.value for trial in near], dtype=torch.float64)))
+    return trials, torch.cat(values) if values else torch.zeros(0, dtype=torch.float64)
+
+
+def _tells(trial: Trial, space: ChoiceSpace) -> bool:
+    labels = {choice.name: choice.labels for choice in space.choices}
+    known = all(label in labels.get(name, ()) for name, label in trial.architecture.items())
+    return trial.scored and trial.trained > 0 and known and space.violation(trial.architecture) is None
+
+
+def _features(queries: Sequence[Query], space: ChoiceSpace) -> tuple[Tensor, tuple[int, ...]]:
+    """One-hot labels and values, shape ``(n, d)``, float64, and the widths of the groups, a field of a recipe each."""
+    encoding = OneHotEncoding(space)
+    parts, widths = [encoding([query.architecture for query in queries])], [*encoding.groups]
+    recipes = [dict(query.recipe) for query in queries]
+    for name in sorted({name for recipe in recipes for name in recipe}):
+        seen = list(dict.fromkeys(recipe.get(name) for recipe in recipes))
+        places = torch.tensor([seen.index(recipe.get(name)) for recipe in recipes])
+        parts.append(torch.nn.functional.one_hot(places, len(seen)).double())
+        widths.append(len(seen))
+    return torch.cat(parts, dim=1), tuple(widths)

@@ -1,0 +1,115 @@
+"""What a halving search takes over from searches of other sources."""
+
+import math
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import pytest
+import torch
+
+from lit_metanas.estimators import Estimator, Score
+from lit_metanas.records import Budget, Cost, SearchRecord, Trial, write_record_lines
+from lit_metanas.searchers import EvolvingHalving
+from lit_metanas.searchers.halving.proposals import promising
+from lit_metanas.searchers.mutation import complete
+from lit_metanas.spaces import LayeredSpace
+
+SPACE = LayeredSpace(kernels=(3, 5), activations=("ReLU",), dropouts=(0.0,), depths=(2, 3), widths=(8, 16), shared=True)
+
+
+def worth(architecture, recipe, trained):
+    """Wide networks are better after long trainings alone; the larger rate is always better."""
+    wide = architecture["width"] == "16"
+    return (
+        (0.3 if wide else 0.1) * (1 if trained > 1e9 else -1) + 0.5 * recipe["rate"] - 0.05 * int(architecture["depth"])
+    )
+
+
+def record(name, seed, trained=(1e8, 1e10), noise=0.02, level=0.0):
+    generator = torch.Generator().manual_seed(seed)
+    trials = []
+    for flops in trained:
+        for _ in range(24):
+            architecture = SPACE.canonical(SPACE.sample(generator))
+            recipe = {"rate": int(torch.randint(3, (), generator=generator))}
+            value = level + worth(architecture, recipe, flops) + noise * float(torch.randn((), generator=generator))
+            trials.append(Trial(architecture, value, Cost(queries=1), recipe=recipe, trained=flops))
+    return SearchRecord(name, trials)
+
+
+@pytest.mark.parametrize(("flops", "width"), [(1e8, "8"), (1e10, "16")])
+def test_what_is_promised_depends_on_the_budget(flops, width):
+    records = [record("glyphs", 0), record("letters", 1, level=-5.0)]
+    (best, *_), every = promising(records, SPACE, flops), promising(records, SPACE, flops)
+    assert (best.architecture["width"], best.architecture["depth"], dict(best.recipe)) == (width, "2", {"rate": 2})
+    tried = {(trial.architecture, trial.recipe["rate"]) for each in records for trial in each.trials}
+    assert {(query.architecture, dict(query.recipe)["rate"]) for query in every} == tried
+    true = [worth(query.architecture, dict(query.recipe), flops) for query in every]
+    ranks = torch.tensor(true).argsort(descending=True).argsort().double()
+    assert torch.corrcoef(torch.stack([ranks, torch.arange(len(every)).double()]))[0, 1] > 0.9
+
+
+def test_scores_are_compared_within_a_record_and_a_length_of_training():
+    """A source with high scores, and long trainings, which score higher, do not make a pair look good."""
+    low, high = record("low", 0), record("high", 1, level=100.0)
+    assert promising([low, high], SPACE, 1e10)[0] == promising([low, record("high", 1)], SPACE, 1e10)[0]
+
+
+def test_trials_that_tell_nothing_are_left_out():
+    known = record("glyphs", 0, trained=(1e9,))
+    few = [
+        Trial(known.trials[0].architecture, 9.0, Cost(), recipe={"rate": 7}),  # of an unknown length
+        Trial(known.trials[0].architecture, -math.inf, Cost(), recipe={"rate": 8}, trained=1e9, failure="ValueError"),
+        Trial(LayeredSpace(widths=(4,)).sample(torch.Generator()), 9.0, Cost(), trained=1e9),  # of another space
+    ]
+    assert promising([SearchRecord("glyphs", [*few, *known.trials])], SPACE, 1e9) == promising([known], SPACE, 1e9)
+    assert promising([SearchRecord("glyphs", few)], SPACE, 1e9) == []
+    equal = [
+        Trial(SPACE.canonical(SPACE.sample(torch.Generator().manual_seed(s))), 0.5, Cost(), trained=1e9) for s in (1, 2)
+    ]
+    assert len(promising([SearchRecord("glyphs", equal)], SPACE, 1e9)) == 2
+
+
+class Rated(Estimator):
+    """Scores by the formula; the rate is 1 unless it is changed."""
+
+    settings: Mapping = MappingProxyType({"rate": 1})
+
+    def __init__(self, rate=1):
+        self.settings = {"rate": rate}
+
+    def with_recipe(self, changes):
+        return Rated(**changes)
+
+    def cost(self, architecture, fidelity):
+        return Cost(queries=1, flops=int(1e9 * fidelity))
+
+    def __call__(self, architecture, *, fidelity, start=None):
+        cost = self.cost(architecture, fidelity)
+        return Score(worth(architecture, self.settings, cost.flops), cost)
+
+
+def first_rung(files, problem="own", proposals=3, rates=(0, 1, 2)):
+    searcher = EvolvingHalving(
+        candidates=(4,), rungs=(0.5,), incumbent={"depth": "3"}, records=files, proposals=proposals, finish=False,
+        train={"rate": rates},
+    )  # fmt: skip
+    found = searcher.run(Rated(), SPACE, Budget(flops=1e10), 0, problem=problem)
+    return [(trial.architecture, trial.recipe) for trial in found.record.trials]
+
+
+def test_the_first_rung_has_what_others_promise_beside_the_incumbent(tmp_path):
+    known = record("glyphs", 0)
+    file = str(tmp_path / "records.jsonl")
+    write_record_lines(file, [known])
+    best = [(query.architecture, dict(query.recipe)) for query in promising([known], SPACE, 1e10)]
+    incumbent = (complete(SPACE, {"depth": "3"}), {"rate": 1})
+    assert first_rung([file]) == [*best[:3], incumbent]
+    two = first_rung([file], proposals=2)
+    assert two[:3] == [*best[:2], incumbent]
+    mutant, recipe = two[3]
+    assert (mutant != best[0][0]) + (recipe != best[0][1]) == 1
+    assert first_rung([file], problem="glyphs")[0] == incumbent  # nothing is learned from the problem itself
+    assert all(recipe["rate"] < 2 for _, recipe in first_rung([file], rates=(0, 1)))
+    with pytest.raises(FileNotFoundError, match="There is no file"):
+        first_rung([str(tmp_path / "none.jsonl")])
