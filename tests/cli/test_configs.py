@@ -23,7 +23,7 @@ from lit_metanas.searchers.samplers.surrogate_choice import SurrogateChoice
 from lit_metanas.spaces import SearchSpace
 from lit_metanas.surrogates import MetaTrainedEmbedding
 from lit_metanas.tasks import Split, Task, TaskCollection, TaskEmbedding, TaskSource
-from lit_metanas.training import ExportedModel, Preemption
+from lit_metanas.training import ExportedModel, MetaRecipe, Preemption
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -133,11 +133,12 @@ def test_logger(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     assert type(program.trainer.logger).__name__.lower() == f"{Path(name).name}logger"
 
 
-@pytest.mark.parametrize("name", [name for name in names("protocols") if name.endswith("shot")])
+@pytest.mark.parametrize("name", [name for name in names("protocols") if "shot" in name])
 def test_protocol(name: str) -> None:
     program = Program([META_SEARCH, option(name)], run=False)
     data = program.datamodule
-    assert Path(name).name == f"{data.eval_way}way{data.eval_shot}shot"
+    within = "_within" if data.within_group else ""
+    assert Path(name).name == f"{data.eval_way}way{data.eval_shot}shot{within}"
     (results,) = (callback for callback in program.trainer.callbacks if isinstance(callback, ResultsFile))
     assert f"{data.eval_way}-way {data.eval_shot}-shot" in results.task_id
 
@@ -166,6 +167,9 @@ def test_experiment(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     # Earlier phases make the checkpoints.
     monkeypatch.setattr("lit_metanas.cli.program.check_checkpoint", lambda path, goes_on: None)
     for step in steps:
+        for path in (Path(word.removeprefix("--config=")) for word in step.args if word.startswith("--config=")):
+            path.parent.mkdir(parents=True, exist_ok=True)  # an earlier phase writes it
+            path.write_text(yaml.safe_dump(MetaRecipe(way=60, query=1).configuration()))
         if step.args[0] in TRAINER_VERBS:
             assert Parsed(step.args).config[step.args[0]].trainer.default_root_dir == str(step.folder)
 

@@ -27,7 +27,8 @@ method, or of each pair, the first of ``each`` outermost. Words in braces are re
 ``{run}``               the seed's directory, ``{directory}/seed{seed}``
 ``{folder}``            the phase's own folder: ``{run}/NAME``, or ``{directory}/NAME`` in a phase of all seeds
 ``{protocol}``          a protocol's name, in a phase of each protocol
-``{method}``            a method's name, and what ``methods`` says of it, in a phase of each method
+``{method}``            a method's name, and what ``methods`` says of it, in a phase of each method; there may be
+                        words in what it says
 an input's name         what ``inputs`` says, or ``--inputs.NAME`` on the command line
 ======================  ==============================================================================
 
@@ -209,6 +210,7 @@ def _check_inputs(inputs: Mapping[str, str], phases: list[Phase], methods: Mappi
     """Refuse inputs that would be ignored."""
     taken = {*OWN, *(word for words in methods.values() for word in words)}
     texts = [text for phase in phases for text in (*phase.args, *map(os.fspath, phase.config))]
+    texts += [text for words in methods.values() for text in words.values() if text is not None]
     used = {name for text in texts for name in WORD.findall(text)}
     used |= {name for phase in phases for name in (phase.only_with, phase.only_without) if name}
     for name in sorted(inputs):

@@ -211,8 +211,7 @@ class EvolvingHalving(Halving):
             refusal=refusal_by(space),
             known=known,
         )
-        inherited = {"weights": parent.weights, "trained": parent.trained}
-        return [*contenders, *(replace(Contender.of(mutant), **inherited) for mutant in mutants)]
+        return [*contenders, *(replace(parent, architecture=m.architecture, recipe=dict(m.recipe)) for m in mutants)]
 
     def _mutate(self, parent: Contender, space: SearchSpace, generator: torch.Generator) -> Query:
         """The parent with another value of one field of its recipe, or with another label of its architecture."""
