@@ -139,8 +139,10 @@ def end_of_search(module: LightningModule) -> list[str]:
     if isinstance(module, SourceSearch):
         folder = _short(module.directory)
         start = ["--model.architecture", f"{folder}/architectures.json", "--model.start", f"{folder}/start.ckpt"]
-        said = f"search: the architecture and its weights are in {folder}."
-        return [said, _next("fit", "-c", "configs/fit/chosen.yaml", *start)]
+        said = f"search: the architecture, its weights and its recipe are in {folder}."
+        layers = any(choice.name == "readout" for choice in module.space.choices)  # else the space of the main job
+        network = f"configs/fit/{'few_shot' if layers else 'chosen'}.yaml"
+        return [said, _next("fit", "-c", network, "-c", f"{folder}/recipe.yaml", *start)]
     exports = module.finished if isinstance(module, TargetSearch) and module.export else None
     if not isinstance(module, Searched) or not module.results:
         return []
