@@ -53,7 +53,7 @@ class MetaRecipe:
         >>> import lit_metanas as lm
         >>> recipe = lm.MetaRecipe(label_smoothing=0.1, distance="scaled")
         >>> model = lm.MetaSearch(space=lm.LayeredSpace(shared=True), **recipe.parts())
-        >>> model.learner.head.learned
+        >>> recipe.parts()["head"].learned
         True
     """
 
