@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from statistics import fmean
@@ -23,6 +23,8 @@ from lit_metanas.training.child import images_an_epoch, training_cost
 
 FRESH = 1000
 """What is added to a seed for training episodes that its search has not seen."""
+
+SCALED = lm.MetaRecipe(learning_rate=3e-3, weight_decay=1e-2, distance="scaled")
 
 Labels = Mapping[str, str]
 Cheap = Mapping[str, Sequence[float]]
@@ -80,9 +82,7 @@ class FewShot:
         fixed: networks that are not searched, by name; open choices take the first label.
         searcher: its rungs are shares of the whole budget.
         flops: of each network's training, with its search.
-        head: features to scores.
-        rate: learning rate of AdamW.
-        decay: its weight decay.
+        recipe: of all trainings.
     """
 
     data: Callable[[int], lm.EpisodeDataModule]
@@ -91,9 +91,7 @@ class FewShot:
     fixed: Mapping[str, Labels]
     searcher: lm.Halving
     flops: float
-    head: lm.Head = field(default_factory=partial(lm.PrototypeHead, learned=True))
-    rate: float = 3e-3
-    decay: float = 1e-2
+    recipe: lm.MetaRecipe = SCALED
 
     def searched(self, seed: int) -> Run:
         """Halving over meta-trainings, and the winner trained on."""
@@ -103,8 +101,7 @@ class FewShot:
                 space=self.space,
                 searcher=self.searcher,
                 flops=self.flops,
-                head=self.head,
-                weight_optimizer=self._optimizer,
+                recipe=self.recipe,
                 seed=seed,
                 directory=folder,
             ).search(data)
@@ -116,21 +113,16 @@ class FewShot:
         """The same without a search."""
         return self._tested(self._model(complete(self.space, labels), self.flops, seed), self.data(seed))
 
-    @property
-    def _optimizer(self) -> Callable[..., torch.optim.Optimizer]:
-        return partial(torch.optim.AdamW, lr=self.rate, weight_decay=self.decay)
-
     def _model(self, architecture: lm.Architecture, flops: float, seed: int, start: str | None = None) -> lm.MetaSearch:
         torch.manual_seed(seed)
         return lm.MetaSearch(
             space=self.space,
             architecture=architecture.to_json(),
             start=start,
-            head=self.head,
-            weight_optimizer=self._optimizer,
             flops=flops,
             seed=seed,
             shape=next(iter(self.tests.values())).shape,
+            **self.recipe.parts(),
         )
 
     def _tested(self, model: lm.MetaSearch, data: lm.EpisodeDataModule) -> Run:

@@ -59,8 +59,8 @@ INTENTS: Mapping[str, Any] = {
 RESIDUAL_MAX: Labels = {**CONVOLUTION, "skip": "residual", "dropout": "0.5"}
 """Where the search of all 150 intents begins, chosen by the val part, as was the small start of the word vectors."""
 
-ANGLES = lm.PrototypeHead(scale=10.0, learned=True, unit=True)
-"""The head of all few-shot rows."""
+ANGLES = lm.MetaRecipe(weight_decay=1e-2, distance="cosine")
+"""The recipe of all few-shot rows, but for its learning rate."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def clinc_few_shot(given: GivenTexts) -> list[Paired]:
     space = lm.SequenceSpace(**FEW_SHOT_INTENTS, dropouts=(0.0, 0.2), norms=("none",))
     fixed = {"convolution": CONVOLUTION, "mean of embeddings": MEAN}
     problem = _few_shot(given, source, tests, space, fixed, start=TANH_MEAN, test_way=20, flops=1.2e11)
-    problem = replace(problem, head=ANGLES, rate=4e-4)
+    problem = replace(problem, recipe=replace(ANGLES, learning_rate=4e-4))
     embeddings = {"tf-idf": tf_idf(_training_texts(source)), "static vectors": mean_vector(given.static(24))}
     return few_shot(problem, given.seeds, _cheap(problem, embeddings))
 
@@ -103,7 +103,7 @@ def languages(given: GivenTexts) -> list[Paired]:
     space = lm.SequenceSpace(**SPELLING, dropouts=(0.0, 0.2), norms=("none",))
     fixed = {"convolution": CONVOLUTION}
     problem = _few_shot(given, source, tests, space, fixed, start=RESIDUAL_MEAN, query=2, test_way=5, flops=4e11)
-    problem = replace(problem, head=ANGLES, rate=1e-2)
+    problem = replace(problem, recipe=replace(ANGLES, learning_rate=1e-2))
     embeddings = {"tf-idf of letters": tf_idf(_training_texts(source), letter_groups)}
     if given.tokenizer is not None and given.vectors is not None:
         embeddings["static vectors"] = mean_vector(given.static(64))
