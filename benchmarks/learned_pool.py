@@ -27,7 +27,7 @@ from glyph_problems import REPEATED, SOURCES, TARGETS, Problem
 from lit_metanas.estimators import Table
 from lit_metanas.io import tune_allocator
 from lit_metanas.io.files import replacing
-from lit_metanas.spaces import Architecture, LayeredSpace
+from lit_metanas.spaces import Architecture, ChoiceSpace, LayeredSpace
 from lit_metanas.tasks import Task
 from lit_metanas.training import Child, Recipe
 from lit_metanas.training.child import fit_child, score
@@ -78,7 +78,7 @@ class Job:
     recipe: Recipe
 
 
-def draw_pool(space: LayeredSpace, number: int, seed: int = 0) -> list[Architecture]:
+def draw_pool(space: ChoiceSpace, number: int, seed: int = 0) -> list[Architecture]:
     """Draw so many different architectures."""
     generator = torch.Generator().manual_seed(seed)
     found: dict[Architecture, None] = {}

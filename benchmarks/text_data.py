@@ -47,7 +47,7 @@ def clinc150(folder: Path, preprocessing: TextPreprocessing | None = None) -> Se
 
     Six domains are for meta-training, two for validation and two for testing, in the order of their names.
     """
-    data = _read(folder, "clinc150.json")
+    data = read_data(folder, "clinc150.json")
     sentences: dict[str, list[str]] = defaultdict(list)
     for part in ("train", "val", "test"):
         for text, intent in data[part]:
@@ -60,7 +60,7 @@ def clinc150(folder: Path, preprocessing: TextPreprocessing | None = None) -> Se
 
 def hwu64(folder: Path, preprocessing: TextPreprocessing | None = None) -> SentenceSource:
     """64 intents of HWU64; the intents of a scenario, which their names begin with, are kept together."""
-    data = _read(folder, "hwu64.json.gz")
+    data = read_data(folder, "hwu64.json.gz")
     sentences = {intent: [*data["train"][intent], *data["test"].get(intent, ())] for intent in data["train"]}
     subsets = {intent: _share(intent.partition("_")[0]) for intent in sentences}
     lists = {subset: [name for name in sentences if subsets[name] == subset] for subset in ("train", "val", "test")}
@@ -69,7 +69,7 @@ def hwu64(folder: Path, preprocessing: TextPreprocessing | None = None) -> Sente
 
 def snips(folder: Path, preprocessing: TextPreprocessing | None = None) -> SentenceSource:
     """7 intents of SNIPS, all for testing, as they are too few to be split: give a preprocessing with a vocabulary."""
-    data = _read(folder, "snips7.json.gz")
+    data = read_data(folder, "snips7.json.gz")
     sentences = {
         intent: ["".join(text for text, _ in spoken) for part in ("train", "validate") for spoken in data[part][intent]]
         for intent in data["train"]
@@ -80,7 +80,7 @@ def snips(folder: Path, preprocessing: TextPreprocessing | None = None) -> Sente
 def tatoeba(folder: Path, preprocessing: TextPreprocessing | None = None) -> SentenceSource:
     """Sentences of 112 languages. Of what translates the same English sentence one language keeps it, by a digest."""
     translations: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for language, pairs in _read(folder, "tatoeba112.json.gz")["pairs"].items():
+    for language, pairs in read_data(folder, "tatoeba112.json.gz")["pairs"].items():
         for other, english in pairs:
             translations[english][language].append(other)
     sentences: dict[str, list[str]] = defaultdict(list)
@@ -95,7 +95,7 @@ def tatoeba(folder: Path, preprocessing: TextPreprocessing | None = None) -> Sen
 SOURCES = {"clinc150": clinc150, "hwu64": hwu64, "snips": snips, "tatoeba": tatoeba}
 
 
-def _read(folder: Path, name: str) -> Any:
+def read_data(folder: Path, name: str) -> Any:
     file = folder / name
     if not file.is_file():
         raise FileNotFoundError(f"There is no file {file}")

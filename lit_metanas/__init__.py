@@ -39,8 +39,8 @@ _NAMES = {
         "task_from_arrays task_from_dataset task_from_texts"
     ),
     "spaces": (
-        "Architecture Builder Candidates Choice ChoiceSpace DARTSCell ENASMacro Encoding EncoderDecoderSpace "
-        "Gate LayeredSpace MetaNASCell Mixture MobileMacro MobileStage NASBench101 NASBench201 "
+        "AnyInputSpace Architecture Builder Candidates Choice ChoiceSpace DARTSCell ENASMacro Encoding "
+        "EncoderDecoderSpace Gate LayeredSpace MetaNASCell Mixture MobileMacro MobileStage NASBench101 NASBench201 "
         "NASBench201Encoding NASBenchGraph NASBenchGraphEncoding NetworkCost OneHotEncoding SearchSpace "
         "SequenceSpace Supernet inherit one_hot"
     ),
@@ -73,8 +73,8 @@ _NAMES = {
     ),
     "searchers": (
         "BorrowedArchitecture DARTSSearcher ENASSearcher EvolvingHalving FixedArchitecture Halving "
-        "LocalSearch MetaSampler MetaSearchedArchitecture OneShotSearcher QuerySearcher RandomArchitecture "
-        "RegularisedEvolution Searcher SuccessiveHalving record_of"
+        "LocalSearch MetaSampler MetaSearchedArchitecture OneShotSearcher PortfolioSampler QuerySearcher "
+        "RandomArchitecture RegularisedEvolution Searcher SuccessiveHalving record_of"
     ),
     "comparisons": ("SearchResult SourceSearch TableSearch TargetSearch search"),
     "callbacks": (

@@ -8,7 +8,7 @@ from lit_metanas.searchers.fixed import (
 )
 from lit_metanas.searchers.halving import EvolvingHalving, Halving, SuccessiveHalving
 from lit_metanas.searchers.query import QuerySearcher, record_of
-from lit_metanas.searchers.samplers import LocalSearch, MetaSampler, RegularisedEvolution
+from lit_metanas.searchers.samplers import LocalSearch, MetaSampler, PortfolioSampler, RegularisedEvolution
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.searchers.weight_sharing import DARTSSearcher, ENASSearcher, OneShotSearcher
 
@@ -23,6 +23,7 @@ __all__ = [
     "MetaSampler",
     "MetaSearchedArchitecture",
     "OneShotSearcher",
+    "PortfolioSampler",
     "QuerySearcher",
     "RandomArchitecture",
     "RegularisedEvolution",

@@ -31,6 +31,20 @@ def any_value(distribution: BaseDistribution, generator: np.random.Generator) ->
     return _clip(distribution, generator.uniform(distribution.low, distribution.high))
 
 
+def can_have(distribution: BaseDistribution, value: Any) -> bool:
+    """Whether a parameter can have a value: one of the labels, or a number of the range, a whole one of a whole one."""
+    if isinstance(distribution, CategoricalDistribution):
+        return value in distribution.choices
+    assert isinstance(distribution, IntDistribution | FloatDistribution)
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not distribution.low <= value <= distribution.high
+    ):
+        return False
+    return isinstance(distribution, FloatDistribution) or value == int(value)
+
+
 def other_value(distribution: BaseDistribution, value: Any, generator: np.random.Generator) -> Any:
     """Draw as ``any_value`` among the values that differ from ``value``; there must be one."""
     assert not distribution.single()

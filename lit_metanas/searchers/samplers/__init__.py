@@ -2,5 +2,6 @@
 
 from lit_metanas.searchers.samplers.evolution import LocalSearch, RegularisedEvolution
 from lit_metanas.searchers.samplers.meta_sampler import MetaSampler
+from lit_metanas.searchers.samplers.portfolio_sampler import PortfolioSampler
 
-__all__ = ["LocalSearch", "MetaSampler", "RegularisedEvolution"]
+__all__ = ["LocalSearch", "MetaSampler", "PortfolioSampler", "RegularisedEvolution"]

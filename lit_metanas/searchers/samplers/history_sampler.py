@@ -15,7 +15,14 @@ from optuna.trial import FrozenTrial, TrialState
 
 from lit_metanas.io.settings import keeps_arguments
 from lit_metanas.records.budget import Cost
-from lit_metanas.searchers.mutation import FRUITLESS_DRAWS, any_value, next_values, other_value, values_by_label
+from lit_metanas.searchers.mutation import (
+    FRUITLESS_DRAWS,
+    any_value,
+    can_have,
+    next_values,
+    other_value,
+    values_by_label,
+)
 from lit_metanas.searchers.samplers.memory import CHANCES, Memory, Proposals
 from lit_metanas.searchers.samplers.seeding import TrialGenerator
 from lit_metanas.spaces.choice_space import PREFIX, ChoiceSpace
@@ -64,6 +71,11 @@ class History:
         # Storages differ in the order in which they give parameters, and draws are to be the same.
         self._distributions = dict(sorted(distributions.items()))
         self._sign = -1.0 if direction == StudyDirection.MAXIMIZE else 1.0
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Of the parameters that finished trials had, and of the space's choices."""
+        return frozenset(self._distributions)
 
     def rank(self, trial: FrozenTrial) -> tuple[float, float]:
         """What orders completed trials, the best first: the sum of their constraints' violations, then the value."""
@@ -192,7 +204,7 @@ class HistorySampler(BaseSampler, ABC):
     def propose(
         self, study: Study, trial: FrozenTrial, history: History, generator: np.random.Generator
     ) -> Mapping[str, Any]:
-        """Parameters for ``trial``; names that it was not asked for are left out."""
+        """Parameters for ``trial``; those that it does not ask for do not matter."""
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """All parameters that a trial has had: where some depend on others, these are inherited, too.
@@ -213,7 +225,7 @@ class HistorySampler(BaseSampler, ABC):
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """Propose the parameters in ``search_space``; those that are choices are kept until they are asked for.
+        """Propose the parameters in ``search_space``; choices, and what no trial had yet, are kept until asked for.
 
         For only then it is known whether a study takes labels or what these stand for.
         """
@@ -221,22 +233,25 @@ class HistorySampler(BaseSampler, ABC):
             trials = self._proposals.with_proposals(study.study_name, study.get_trials(deepcopy=False))
             history = History(trials, study.direction, trial, search_space, self._memory)
             wanted = self.propose(study, trial, history, self._generator.of(trial.number))
-            proposal = {name: value for name, value in wanted.items() if name in search_space}
+            proposal = dict(wanted)
             self._proposals.keep(study.study_name, trial.number, proposal)
-        return {name: value for name, value in proposal.items() if name not in self._memory.identities.choices}
+        later = {*self._memory.identities.choices, *(proposal.keys() - search_space.keys())}
+        return {name: value for name, value in proposal.items() if name not in later}
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """The proposed value of a choice, or else any that it can have here; of other parameters any value."""
+        """The proposed value, or else any that the parameter can have here."""
         generator = self._generator.of(trial.number, param_name)
+        proposed = self._proposals.of(study.study_name, trial.number).get(param_name)
         if (choice := self._memory.identities.choices.get(param_name)) is not None:
             values = values_by_label(param_distribution, choice)
-            label = self._proposals.of(study.study_name, trial.number).get(param_name)
-            if label in values:
-                return values[label]
+            if proposed in values:
+                return values[proposed]
             if values:
                 return list(values.values())[int(generator.integers(len(values)))]
+        elif proposed is not None and can_have(param_distribution, proposed):
+            return proposed
         return any_value(param_distribution, generator)
 
     def reseed_rng(self) -> None:

@@ -12,10 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_metanas.spaces.body_networks import BodyChild
-from lit_metanas.spaces.builder import Builder
+from lit_metanas.spaces.builder import Builder, Make
 from lit_metanas.spaces.forward_pass import largest
 from lit_metanas.spaces.mixed_layers import CountedFlops
-from lit_metanas.spaces.operations import ACTIVATIONS, combine, total
+from lit_metanas.spaces.operations import ACTIVATIONS, POOLS, combine, total
 from lit_metanas.spaces.sequence.attention import Positions
 from lit_metanas.spaces.sequence.readouts import READOUTS
 from lit_metanas.spaces.sequence.step_context import Steps, current_steps, telling_steps
@@ -96,25 +96,13 @@ class NormalisedOperation(nn.Module):
         build: asks for the norm.
         name: of the choice of the norm.
         norms: its labels, ``layer`` and ``none``.
-        operation: the label of the operation.
+        make: makes the operation.
         width: number of channels.
-        steps: the most that there are.
-        positions: of self-attention.
     """
 
-    def __init__(
-        self,
-        build: Builder,
-        name: str,
-        norms: tuple[str, ...],
-        operation: str,
-        *,
-        width: int,
-        steps: int,
-        positions: Positions,
-    ) -> None:
+    def __init__(self, build: Builder, name: str, norms: tuple[str, ...], make: Make, *, width: int) -> None:
         super().__init__()
-        self.operation = OPERATIONS[operation](width, steps, positions)
+        self.operation = make()
         self.question = build.question(name, norms)
         self.norm = nn.LayerNorm(width) if "layer" in self.question.labels else None
 
@@ -138,23 +126,30 @@ class SequenceLayer(nn.Module):
         build: makes the open layers.
         layout: what is open.
         prefix: of the names of the choices.
+        operations: what makes each operation, by label.
+        pools: what makes each pooling, by label.
         width: number of channels.
-        steps: the most that there are.
 
     Attributes:
         stride: 2 where a pooling halves the number of steps.
     """
 
-    def __init__(self, build: Builder, layout: SequenceLayout, prefix: str, *, width: int, steps: int) -> None:
+    def __init__(
+        self,
+        build: Builder,
+        layout: SequenceLayout,
+        prefix: str,
+        *,
+        operations: Mapping[str, Make],
+        pools: Mapping[str, Make],
+        width: int,
+    ) -> None:
         super().__init__()
         questions = layout.questions
         build.question(f"{prefix}norm", questions["norm"])  # whatever the operation is
-        make = partial(
-            NormalisedOperation, build, f"{prefix}norm", questions["norm"],
-            width=width, steps=steps, positions=layout.positions,
-        )  # fmt: skip
+        normalised = partial(NormalisedOperation, build, f"{prefix}norm", questions["norm"], width=width)
         self.operation = build.choice(
-            f"{prefix}operation", {label: partial(make, label) for label in questions["operation"]}
+            f"{prefix}operation", {label: partial(normalised, operations[label]) for label in questions["operation"]}
         )
         self.activation = build.choice(
             f"{prefix}activation", {label: ACTIVATIONS[label] for label in questions["activation"]}
@@ -162,10 +157,9 @@ class SequenceLayer(nn.Module):
         self.dropout = build.dropout(f"{prefix}dropout", [float(rate) for rate in questions["dropout"]], width)
         self.skip = build.question(f"{prefix}skip", questions["skip"])
         self.stride = 1 if questions["pool"] == ("none",) else 2
-        pools = {
-            label: nn.Identity if label == "none" else partial(StepPool, label, 2, 2) for label in questions["pool"]
-        }
-        self.pool = build.choice(f"{prefix}pool", pools)
+        self.pool = build.choice(
+            f"{prefix}pool", {label: nn.Identity if label == "none" else pools[label] for label in questions["pool"]}
+        )
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, width, steps)`` to ``(n, width, steps / stride)``."""
@@ -175,6 +169,10 @@ class SequenceLayer(nn.Module):
         outputs = self.pool(outputs if added is None else outputs + added)
         assert isinstance(outputs, Tensor)
         return outputs
+
+
+STEP_POOLINGS: Mapping[str, Make] = {kind: partial(StepPool, kind, 2, 2) for kind in POOLS}
+"""What makes each pooling that halves the number of steps, by label."""
 
 
 class SequenceLayers(nn.Module):
@@ -209,7 +207,12 @@ class SequenceLayers(nn.Module):
         for place in range(1, max(self.depths) + 1):
             with build.where("depth", [str(depth) for depth in layout.depths if depth >= place]):
                 prefix = "" if layout.shared else f"layer{place}."
-                layer = SequenceLayer(build, layout, prefix, width=self.width, steps=steps)
+                operations = {
+                    label: partial(make, self.width, steps, layout.positions) for label, make in OPERATIONS.items()
+                }
+                layer = SequenceLayer(
+                    build, layout, prefix, operations=operations, pools=STEP_POOLINGS, width=self.width
+                )
             self.layers[str(place)] = layer
             steps, self.stride = -(-steps // layer.stride), self.stride * layer.stride
             self.steps[place] = steps

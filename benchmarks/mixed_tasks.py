@@ -1,0 +1,324 @@
+"""Small tasks of images, speech, text and series, from seventeen and more data sets.
+
+Real data, but for ``glyphs`` and ``spoken``, which the package makes itself. A folder holds ``omniglot_28_u4.npz``,
+``caltech101_32.npz``, ``fsdd_8k_int16.npz``, ``wake_words_8k_mulaw.npz``, ``clinc150.json``, ``hwu64.json.gz``,
+``snips7.json.gz``, ``xsid.json.gz``, ``tatoeba112.json.gz`` and ``g2p20.json.gz``; another one the folders of the UCR
+and UEA archives that the wheel of aeon 1.6 ships in ``aeon/datasets/data`` (Bagnall et al. 2018).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+from speech import FSDD, WAKE_WORDS, read_digits
+from speech import wake_words as read_wake_words
+from text_data import clinc150, hwu64, read_data, snips, tatoeba
+from torch import Tensor
+
+import lit_metanas as lm
+from lit_metanas.io.arrays import read_npz
+from lit_metanas.tasks.inputs import vocabulary_of
+from lit_metanas.tasks.splits import in_unit_range
+from lit_metanas.tasks.text.words import TextPreprocessing
+
+Sizes = tuple[int, int, int]
+"""Most examples of a class to learn from, to choose by and to test."""
+PARTS = ("train", "val", "test")
+LEAST = (0.4, 0.2, 0.4)
+"""Shares of a class that has fewer."""
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where the files are.
+
+    Attributes:
+        data: of all but series.
+        series: of the folders of series.
+    """
+
+    data: Path
+    series: Path
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A task to be drawn.
+
+    Attributes:
+        dataset: what it is of; sources and targets never share one.
+        name: its name in it.
+        family: ``images``, ``speech``, ``text`` or ``series``.
+        draw: reads the files and makes the task.
+    """
+
+    dataset: str
+    name: str
+    family: str
+    draw: Callable[[Folders], lm.Task]
+
+    @property
+    def id(self) -> str:
+        """Of the drawn task."""
+        return f"{self.dataset}/{self.name}"
+
+
+Rows = Mapping[str, list[int]]
+"""Of the examples of a task, by part."""
+
+
+def divide(labels: Sequence[int], sizes: Sizes, seed: int = 0) -> Rows:
+    """Divide the examples of each class at random."""
+    draw = np.random.default_rng(seed)
+    rows: dict[str, list[int]] = {part: [] for part in PARTS}
+    values = np.asarray(labels)
+    for label in range(int(values.max()) + 1):
+        own = draw.permutation(np.flatnonzero(values == label)).tolist()
+        wanted = list(sizes) if len(own) >= sum(sizes) else [max(1, int(share * len(own))) for share in LEAST]
+        ends = np.cumsum([0, *wanted]).tolist()
+        for part, (begin, end) in zip(PARTS, pairwise(ends), strict=True):
+            rows[part] += own[begin:end]
+    return rows
+
+
+def task_of(name: str, inputs: Tensor, labels: Sequence[int], rows: Rows, vocabulary: int | None = None) -> lm.Task:
+    """The task of some examples."""
+    targets = torch.as_tensor(np.asarray(labels)).long()
+    whole = in_unit_range(inputs) if inputs.dim() == 4 else inputs
+    train, val, test = (lm.Split(whole[rows[part]], targets[rows[part]]) for part in PARTS)
+    way = int(targets.max()) + 1
+    return lm.Task(id=name, way=way, train=train, val=val, test=test, vocabulary=vocabulary)
+
+
+# Images
+
+
+def omniglot(folders: Folders, alphabet: str) -> lm.Task:
+    """Twenty characters of an alphabet, drawn by ten, five and five people."""
+    source = _omniglot(folders.data / "omniglot_28_u4.npz")
+    places = [
+        (subset, place)
+        for subset in ("train", "test")
+        for place, name in enumerate(source.classes(subset))
+        if name.startswith(f"{alphabet}/")
+    ][:20]
+    images = torch.cat([source.inputs(subset, place, range(20)) for subset, place in places])
+    labels = np.repeat(np.arange(len(places)), 20)
+    drawers = {"train": range(10), "val": range(10, 15), "test": range(15, 20)}
+    rows = {part: [20 * c + d for c in range(len(places)) for d in own] for part, own in drawers.items()}
+    return task_of(f"omniglot/{alphabet}", images, labels.tolist(), rows)
+
+
+@cache
+def _omniglot(file: Path) -> lm.Omniglot:
+    return lm.Omniglot(str(file), rotations=False, validation_alphabets=())
+
+
+def glyphs(folders: Folders, subset: lm.Subset) -> lm.Task:
+    """Ten letters; the test part is of faces that no other part shows."""
+    del folders
+    task = lm.draw_task(lm.Glyphs(pool=1), subset, way=10, train=20, val=10, test=30)
+    return replace(task, id=f"glyphs/{subset}")
+
+
+def caltech(folders: Folders, first: int) -> lm.Task:
+    """Twelve classes of coloured photographs, every eighth of the list."""
+    data = read_npz(folders.data / "caltech101_32.npz", "get the compact Caltech-101 again")
+    classes = list(range(first, 101, 8))[:12]
+    rows = np.flatnonzero(np.isin(data["label"], classes))
+    images = torch.from_numpy(data["images"][rows]).permute(0, 3, 1, 2)
+    labels = [classes.index(label) for label in data["label"][rows].tolist()]
+    return task_of(f"caltech/{first}", images, labels, divide(labels, (15, 8, 20)))
+
+
+# Speech
+
+MEL = lm.LogMel(steps=100)
+
+
+def fsdd(folders: Folders, turn: int) -> lm.Task:
+    """Ten digits; two speakers are tested, a third is chosen by, and three are learned from."""
+    series, labels, speakers = _digits(folders.data / FSDD)
+    names = sorted(set(speakers))
+    turned = names[2 * turn :] + names[: 2 * turn]
+    groups = {"test": turned[:2], "val": turned[2:3], "train": turned[3:]}
+    draw = np.random.default_rng(turn)
+    rows: dict[str, list[int]] = {}
+    for part, number in (("train", 20), ("val", 10), ("test", 30)):
+        mine = [[r for r, s in enumerate(speakers) if s in groups[part] and labels[r] == d] for d in range(10)]
+        rows[part] = [row for own in mine for row in draw.permutation(own)[:number].tolist()]
+    return task_of(f"fsdd/{turn}", series, labels, rows)
+
+
+@cache
+def _digits(file: Path) -> tuple[Tensor, list[int], list[str]]:
+    return read_digits(file, MEL)
+
+
+def wake_words(folders: Folders, group: str) -> lm.Task:
+    """The words of one of the two sources, which were recorded differently."""
+    source = _wake_words(folders.data / WAKE_WORDS)
+    classes = [place for place, own in enumerate(source.groups("test")) if own == group]
+    parts = [source.inputs("test", c, range(source.instances("test", c))) for c in classes]
+    labels = [label for label, part in enumerate(parts) for _ in range(len(part))]
+    return task_of(f"wake/{group}", torch.cat(parts), labels, divide(labels, (30, 15, 60)))
+
+
+@cache
+def _wake_words(file: Path) -> lm.TaskSource:
+    return read_wake_words(file, MEL)
+
+
+def spoken(folders: Folders, subset: lm.Subset) -> lm.Task:
+    """Ten synthesised words; the test part is by speakers that no other part has."""
+    del folders
+    task = lm.draw_task(lm.SpokenWords(features=MEL), subset, way=10, train=20, val=10, test=20)
+    return replace(task, id=f"spoken/{subset}")
+
+
+# Text
+
+
+def text_task(name: str, by_class: Mapping[str, Sequence[str]], words: TextPreprocessing, sizes: Sizes) -> lm.Task:
+    """The task of telling classes of texts apart; the vocabulary is that of the texts to learn from."""
+    texts = [text for own in by_class.values() for text in own]
+    labels = [label for label, own in enumerate(by_class.values()) for _ in own]
+    rows = divide(labels, sizes)
+    fitted = words.fitted([texts[row] for row in rows["train"]])
+    return task_of(name, fitted.encode(texts), labels, rows, vocabulary_of(fitted.shape))
+
+
+def _sentences(source: lm.SentenceSource) -> dict[str, Sequence[str]]:
+    subsets: tuple[lm.Subset, ...] = ("train", "val", "test")
+    return {name: texts for subset in subsets for name, texts in source.sentences(subset).items()}
+
+
+def clinc(folders: Folders, domain: str) -> lm.Task:
+    """The fifteen intents of a domain."""
+    intents = read_data(folders.data, "clinc150.json")["domains"][domain]
+    found = _sentences(clinc150(folders.data, lm.Words(steps=24)))
+    return text_task(f"clinc/{domain}", {name: found[name] for name in intents}, lm.Words(steps=24), (15, 8, 20))
+
+
+def hwu(folders: Folders, first: int) -> lm.Task:
+    """Sixteen intents that stand side by side in the order of the alphabet, which keeps scenarios together."""
+    found = _sentences(hwu64(folders.data, lm.Words(steps=24)))
+    names = sorted(found)[first : first + 16]
+    return text_task(f"hwu64/{first}", {name: found[name] for name in names}, lm.Words(steps=24), (15, 8, 20))
+
+
+def snips_intents(folders: Folders) -> lm.Task:
+    """All seven intents."""
+    found = _sentences(snips(folders.data, lm.Words(steps=24)))
+    return text_task("snips/intents", found, lm.Words(steps=24), (30, 15, 50))
+
+
+def xsid(folders: Folders, language: str) -> lm.Task:
+    """The intents of a language."""
+    data = read_data(folders.data, "xsid.json.gz")["languages"][language]
+    by_intent: dict[str, list[str]] = {}
+    for part in data.values():
+        for text, _, intent, _ in part:
+            by_intent.setdefault(intent, []).append(text)
+    large = {name: by_intent[name] for name in sorted(by_intent) if len(by_intent[name]) >= 20}
+    return text_task(f"xsid/{language}", large, lm.Words(steps=24), (20, 10, 25))
+
+
+def languages(folders: Folders, first: int) -> lm.Task:
+    """Twelve languages, told by the characters of a sentence."""
+    found = _sentences(tatoeba(folders.data, lm.Characters(steps=48)))
+    names = [name for name in sorted(found) if len(found[name]) >= 100][first::8][:12]
+    return text_task(f"tatoeba/{first}", {name: found[name] for name in names}, lm.Characters(steps=48), (20, 10, 25))
+
+
+LATIN = ("dut", "fre", "hbs_latn", "hun", "ice", "ita", "lav", "mlt_latn", "rum", "slv", "wel_sw")
+
+
+def spellings(folders: Folders) -> lm.Task:
+    """Eleven languages in Latin letters, told by the spelling of a single word."""
+    data = read_data(folders.data, "g2p20.json.gz")["languages"]
+    words = {
+        name: [word for part in PARTS for word, _ in data[name]["dev" if part == "val" else part]] for name in LATIN
+    }
+    return text_task("g2p/spellings", words, lm.Characters(steps=16), (25, 12, 30))
+
+
+# Series
+
+
+def read_series(folder: Path) -> tuple[list[np.ndarray], list[int]]:
+    """The series of a data set of the archives, each of shape ``(features, steps)``, and their classes."""
+    found: list[tuple[np.ndarray, str]] = []
+    for part in ("TRAIN", "TEST"):
+        for line in (folder / f"{folder.name}_{part}.ts").read_text(encoding="utf-8").splitlines():
+            if not line.strip() or line.startswith(("@", "#")):
+                continue
+            *features, label = line.split(":")
+            found.append((np.array([[float(v) for v in own.split(",")] for own in features], np.float32), label))
+    names = sorted({label for _, label in found})
+    return [series for series, _ in found], [names.index(label) for _, label in found]
+
+
+def archive(folders: Folders, name: str, every: int, sizes: Sizes) -> lm.Task:
+    """A data set of the archives; so many steps are averaged, and each feature is standardised."""
+    series, labels = read_series(folders.series / name)
+    rows = divide(labels, sizes)
+    short = [s[:, : s.shape[1] // every * every].reshape(len(s), -1, every).mean(2) for s in series]
+    learned = np.concatenate([short[row] for row in rows["train"]], axis=1)
+    mean, deviation = learned.mean(1, keepdims=True), learned.std(1, keepdims=True) + 1e-6
+    inputs = torch.zeros(len(short), short[0].shape[0] + 1, max(own.shape[1] for own in short))
+    for row, own in enumerate(short):
+        inputs[row, :-1, : own.shape[1]] = torch.from_numpy((own - mean) / deviation)
+        inputs[row, -1, : own.shape[1]] = 1.0
+    return task_of(f"{name}/all", inputs, labels, rows)
+
+
+ARCHIVES: Mapping[str, tuple[int, Sizes]] = {
+    "ACSF1": (12, (8, 4, 8)),
+    "ArrowHead": (2, (30, 12, 28)),
+    "BasicMotions": (1, (8, 4, 8)),
+    "GunPoint": (1, (40, 20, 40)),
+    "ItalyPowerDemand": (1, (40, 40, 200)),
+    "JapaneseVowels": (1, (15, 15, 30)),
+    "OSULeaf": (3, (15, 10, 20)),
+    "PickupGestureWiimoteZ": (3, (4, 2, 4)),
+}
+"""How many steps become one, and sizes; in some the test part is small."""
+
+
+def _problems() -> list[Problem]:
+    made: list[Problem] = []
+
+    def add(family: str, dataset: str, draw: Callable[..., lm.Task], names: Sequence[str | int]) -> None:
+        made.extend(Problem(dataset, str(name), family, partial(_drawn, draw, name)) for name in names)
+
+    add("images", "omniglot", omniglot, ("Greek", "Korean", "Tifinagh", "Japanese_(katakana)"))
+    add("images", "glyphs", glyphs, ("train", "val", "test"))
+    add("images", "caltech", caltech, (0, 2, 4, 6))
+    add("speech", "fsdd", fsdd, (0, 1, 2))
+    add("speech", "wake", wake_words, ("Picovoice", "OpenVoiceOS"))
+    add("speech", "spoken", spoken, ("train", "val", "test"))
+    add("text", "clinc", clinc, ("banking", "travel", "small_talk"))
+    add("text", "hwu64", hwu, (0, 24, 48))
+    add("text", "xsid", xsid, ("de", "tr"))
+    add("text", "tatoeba", languages, (0, 3))
+    made.append(Problem("snips", "intents", "text", snips_intents))
+    made.append(Problem("g2p", "spellings", "text", spellings))
+    for name, (every, sizes) in ARCHIVES.items():
+        made.append(Problem(name, "all", "series", partial(archive, name=name, every=every, sizes=sizes)))
+    return made
+
+
+def _drawn(draw: Callable[..., lm.Task], name: str | int, folders: Folders) -> lm.Task:
+    return draw(folders, name)
+
+
+PROBLEMS = tuple(_problems())
+FAMILIES = tuple(dict.fromkeys(problem.family for problem in PROBLEMS))
+DATASETS = tuple(dict.fromkeys(problem.dataset for problem in PROBLEMS))

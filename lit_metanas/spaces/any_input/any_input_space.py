@@ -1,0 +1,239 @@
+"""The same choices for images, series and sequences of tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from lit_metanas.spaces.architecture import check_known, check_positive
+from lit_metanas.spaces.body_networks import BodyChild, BodySupernet
+from lit_metanas.spaces.builder import Builder, Make
+from lit_metanas.spaces.child_network import ChildNetwork
+from lit_metanas.spaces.forward_pass import largest
+from lit_metanas.spaces.mixed_layers import CountedFlops
+from lit_metanas.spaces.operations import POOLS, combine
+from lit_metanas.spaces.sequence.readouts import READOUTS
+from lit_metanas.spaces.sequence.sequence_network import SequenceLayer, SequenceLayout
+from lit_metanas.spaces.sequence.sequence_space import SequenceSpace, refuse_widths
+from lit_metanas.spaces.sequence.step_context import Steps, telling_steps
+from lit_metanas.spaces.sequence.step_operations import OPERATIONS
+from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.spaces.supernet import Supernet
+from lit_metanas.tasks.inputs import ImageShape, SeriesShape, Shape, TokenShape, as_shape
+
+ANY_READOUTS = ("mean", "max", "attention")
+"""That mean the same for the pixels of an image as for the steps of a sequence."""
+
+
+class OnGrid(nn.Module):
+    """A layer for images, on steps that are the pixels of one, row by row.
+
+    Args:
+        layer: shape ``(n, channels, height, width)`` to an image again.
+        height: of the images that come.
+        width: of the images that come.
+    """
+
+    def __init__(self, layer: nn.Module, height: int, width: int) -> None:
+        super().__init__()
+        self.layer = layer
+        self.size = (height, width)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Shape ``(n, channels, height * width)`` to the pixels of what the layer makes."""
+        outputs: Tensor = self.layer(inputs.unflatten(2, self.size))
+        return outputs.flatten(2)
+
+
+def _convolution(width: int, *, size: int, dilation: int = 1) -> nn.Module:
+    return nn.Conv2d(width, width, size, padding=size // 2 * dilation, dilation=dilation)
+
+
+def _separable(width: int, *, size: int) -> nn.Module:
+    depthwise = nn.Conv2d(width, width, size, padding=size // 2, groups=width, bias=False)
+    return nn.Sequential(depthwise, nn.Conv2d(width, width, 1))
+
+
+def _max_pool(width: int) -> nn.Module:
+    return nn.MaxPool2d(3, 1, 1)
+
+
+def _avg_pool(width: int) -> nn.Module:
+    return nn.AvgPool2d(3, 1, 1, count_include_pad=False)
+
+
+IMAGE_OPERATIONS: Mapping[str, Callable[[int], nn.Module]] = {
+    **{f"conv_{size}": partial(_convolution, size=size) for size in (3, 5, 7)},
+    **{f"sep_conv_{size}": partial(_separable, size=size) for size in (3, 5, 7)},
+    "dil_conv_3": partial(_convolution, size=3, dilation=2),
+    "max_pool_3": _max_pool,
+    "avg_pool_3": _avg_pool,
+}
+"""Operations that look at neighbours, as they are for images; all others take the pixels as steps."""
+
+
+class GridNetwork(nn.Module):
+    """The sequence space's layers on images: stem, layers on pixels, and a readout behind each number of layers.
+
+    Args:
+        build: makes the open layers.
+        layout: what is open, as in a network for sequences.
+        shape: of one image.
+        patch: pixels a side that the stem joins into one.
+    """
+
+    def __init__(self, build: Builder, layout: SequenceLayout, shape: ImageShape, patch: int) -> None:
+        super().__init__()
+        self.depth = build.question("depth", layout.depths)
+        width = largest(build.number("width", layout.widths))
+        self.stem = nn.Conv2d(shape.channels, width, patch, patch)
+        self.layers, self.readouts = nn.ModuleDict(), nn.ModuleDict()
+        self.depths = [int(label) for label in self.depth.labels]
+        size = (shape.height // patch, shape.width // patch)
+        if min(size) < 1:
+            raise ValueError(
+                f"Images of {shape.height}x{shape.width} pixels are smaller than 'patch', {patch}: lower it."
+            )
+        for place in range(1, max(self.depths) + 1):
+            with build.where("depth", [str(depth) for depth in layout.depths if depth >= place]):
+                layer = self._layer(build, layout, "" if layout.shared else f"layer{place}.", width, size)
+            self.layers[str(place)] = layer
+            size = (-(-size[0] // layer.stride), -(-size[1] // layer.stride))
+            if place in self.depths:
+                pixels = size[0] * size[1]
+                readouts = {
+                    label: partial(READOUTS[label], width, pixels, layout.positions) for label in layout.readouts
+                }
+                self.readouts[str(place)] = build.choice("readout", readouts)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Images ``(n, channels, height, width)`` to features ``(n, width)``."""
+        outputs: Tensor = self.stem(inputs).flatten(2)
+        features: dict[int, Tensor] = {}
+        wanted = self._computed_depths()
+        for place in range(1, max(wanted) + 1):
+            with telling_steps(_all_steps(outputs)):
+                outputs = self.layers[str(place)](outputs)
+            if place in wanted:
+                with telling_steps(_all_steps(outputs)):
+                    features[place] = self.readouts[str(place)](outputs)
+        return combine(self.depth.gate(), [partial(features.__getitem__, depth) for depth in self.depths])
+
+    def computed_flops(self, count: CountedFlops) -> int:
+        """See ``MixedLayer``."""
+        depths = self._computed_depths()
+        layers = [self.stem, *(self.layers[str(place)] for place in range(1, max(depths) + 1))]
+        return sum(count.computed(layer) for layer in [*layers, *(self.readouts[str(depth)] for depth in depths)])
+
+    def _computed_depths(self) -> list[int]:
+        return [int(label) for label in self.depth.computed_labels()]
+
+    @staticmethod
+    def _layer(build: Builder, layout: SequenceLayout, prefix: str, width: int, size: tuple[int, int]) -> SequenceLayer:
+        def on_grid(make: Callable[[], nn.Module]) -> nn.Module:
+            return OnGrid(make(), *size)
+
+        pixels = size[0] * size[1]
+        operations: dict[str, Make] = {
+            label: partial(make, width, pixels, layout.positions) for label, make in OPERATIONS.items()
+        }
+        operations |= {label: partial(on_grid, partial(make, width)) for label, make in IMAGE_OPERATIONS.items()}
+        pools: dict[str, Make] = {
+            label: partial(on_grid, partial(kind, 2, 2, ceil_mode=True)) for label, kind in POOLS.items()
+        }
+        return SequenceLayer(build, layout, prefix, operations=operations, pools=pools, width=width)
+
+
+def _all_steps(outputs: Tensor) -> Steps:
+    return Steps(torch.ones_like(outputs[:, 0], dtype=torch.bool))
+
+
+class AnyInputSpace(SearchSpace):
+    """One set of choices for images, series and tokens, so that what is learned on one kind is told for another.
+
+    An architecture is one of ``SequenceSpace``. For series and tokens it is the network there. For images a convolution
+    of ``patch`` times ``patch`` pixels makes the first channels; convolutions and pools look at neighbours in both
+    directions; attention and recurrent units take the pixels as steps, row by row.
+
+    Args:
+        operations: candidates of each layer, as in ``SequenceSpace``.
+        activations: names of activations.
+        dropouts: probabilities that a channel is dropped.
+        skips: ``none``, ``residual``.
+        pools: ``max`` and ``avg``, which halve the steps, or height and width; or ``none`` alone.
+        depths: numbers of layers.
+        widths: numbers of channels.
+        readouts: ``mean``, ``max``, ``attention``, over steps or pixels.
+        patch: pixels a side of an image that become one.
+        shared: one choice for all layers instead of one a layer.
+
+    Raises:
+        ValueError: a label is unknown or cannot be built.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> space = lm.AnyInputSpace(widths=(16,))
+        >>> architecture = space.sample(torch.Generator())
+        >>> shapes = [lm.ImageShape(3, 32, 32), lm.SeriesShape(6, 40), lm.TokenShape(100, 20)]
+        >>> [space.cost(architecture, shape, way=5).parameters > 0 for shape in shapes]
+        [True, True, True]
+    """
+
+    shapes = (ImageShape, SeriesShape, TokenShape)
+
+    def __init__(
+        self,
+        *,
+        operations: Sequence[str] = ("conv_3", "conv_5", "sep_conv_5", "gated_linear", "attention_4", "gru"),
+        activations: Sequence[str] = ("ReLU", "Tanh", "GELU"),
+        dropouts: Sequence[float] = (0.0, 0.2, 0.5),
+        skips: Sequence[str] = ("none", "residual"),
+        pools: Sequence[str] = ("max", "avg"),
+        depths: Sequence[int] = (1, 2, 3, 4),
+        widths: Sequence[int] = (16, 32, 64),
+        readouts: Sequence[str] = ANY_READOUTS,
+        patch: int = 2,
+        shared: bool = True,
+    ) -> None:
+        check_positive(self.name, {"patch": patch})
+        check_known(self.name, "readouts", readouts, ANY_READOUTS)
+        self.patch = patch
+        self.sequences = SequenceSpace(
+            operations=operations, activations=activations, dropouts=dropouts, skips=skips, pools=pools, depths=depths,
+            widths=widths, readouts=readouts, shared=shared,
+        )  # fmt: skip
+        self.choices = self.sequences.choices
+
+    def body(self, shape: Shape, build: Builder) -> nn.Module:
+        """The network of the kind of input."""
+        found = as_shape(shape)
+        if isinstance(found, ImageShape):
+            return GridNetwork(build, self.sequences.layout, found, self.patch)
+        return self.sequences.body(found, build)
+
+    def supernet(self, shape: Shape) -> Supernet:
+        """Build the network that holds all candidates; where several widths are left, it refuses to compute."""
+        if not isinstance(as_shape(shape), ImageShape):
+            return self.sequences.supernet(shape)
+        left = {choice.name: choice.labels for choice in self.choices}
+        width = max(map(int, left["width"]))
+        refusal = refuse_widths(self.name, left["width"])
+        return BodySupernet(self.body(shape, Builder(left)), shape, self.choices, features=width, refusal=refusal)
+
+    def build(self, architecture: Mapping[str, str], shape: Shape, way: int) -> ChildNetwork:
+        """The child with newly initialised weights: see ``child``."""
+        if not isinstance(as_shape(shape), ImageShape):
+            return self.sequences.build(self.canonical(architecture), shape, way)
+        build = Builder({name: (label,) for name, label in self.canonical(architecture).items()}, mixed=False)
+        return BodyChild(self.body(shape, build), shape, way, sliced=build.sliced)
+
+    def restricted(self, labels: Mapping[str, str]) -> Self:
+        """The space in which the named choices have just the given label."""
+        space = super().restricted(labels)
+        space.sequences = self.sequences.restricted(labels)
+        return space
