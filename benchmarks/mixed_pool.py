@@ -27,14 +27,16 @@ from lit_metanas.training.child import fit_child, score
 RESULTS = Path(__file__).parent / "results" / "mixed_stream"
 SPACE = lm.AnyInputSpace(
     operations=("conv_3", "conv_5", "sep_conv_3", "sep_conv_5", "gated_linear", "attention_4", "gru"),
-    depths=(1, 2, 3, 4, 5),
+    depths=(1, 2, 3, 4),
+    widths=(8, 16, 32),
+    patch=4,
 )
 RECIPE = (
-    lm.Choice("learning_rate", ("0.001", "0.003", "0.01")),
+    lm.Choice("learning_rate", ("0.003", "0.01", "0.03")),
     lm.Choice("weight_decay", ("0.001", "0.1")),
     lm.Choice("label_smoothing", ("0", "0.1")),
 )
-POOL = 48
+POOL = 40
 STEPS = 100
 """Of each training, whatever the task's size."""
 BATCH = 32

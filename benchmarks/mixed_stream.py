@@ -1,6 +1,6 @@
 """A mixed stream of tasks: what was learned on some data sets, on those of another one, after few trained children.
 
-A pool of networks with their recipes is trained on each of 35 small tasks of images, speech, text and series
+A pool of networks with their recipes is trained on each of 24 small tasks of images, speech, text and series
 (``mixed_pool.py``). Then each data set in turn is left out: what its tasks are searched with has seen the others alone.
 A search tries members of the pool one after the other, is told their validation accuracy, and is judged by the test
 accuracy of the best by validation so far. Trainings and searches are kept as they finish:

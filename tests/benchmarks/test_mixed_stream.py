@@ -58,7 +58,6 @@ def test_a_pool_goes_on_where_it_stopped(load, tmp_path, monkeypatch):
             pools.PairPool(path, 3).fill([problem], None)
     with path.open("a") as stream:
         stream.write('["toy/1", 2, 0')  # killed while it wrote
-    monkeypatch.setattr(pools, "STEPS", 100)
     pool = pools.PairPool(path, 3)
     assert np.isnan(pool.scores(problem, "val")).tolist() == [False, False, True]
     pool.fill([problem], None)

@@ -40,7 +40,8 @@ def test_a_space_keeps_what_is_asked_of_spaces(shape, shared):
 
 
 def test_several_widths_and_pools_that_are_left_out():
-    check_space(AnyInputSpace(depths=(1, 2), widths=(4, 8), pools=("none",), activations=("ReLU",)), SHAPES[0])
+    space = AnyInputSpace(depths=(1, 2), widths=(4, 8), pools=("none",), activations=("ReLU",))
+    check_space(space.restricted({"width": "8"}), SHAPES[0])
 
 
 @pytest.mark.parametrize("operation", sorted(OPERATIONS))
