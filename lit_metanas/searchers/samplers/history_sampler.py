@@ -51,6 +51,7 @@ class History:
         trials: completed, pruned and running ones in the order of their numbers, with labels where a study has numbers
             or booleans for the choices of a space.
         completed: those that have a value.
+        distributions: as given, in the order of their names.
     """
 
     def __init__(
@@ -69,13 +70,8 @@ class History:
         self.completed = list(self._digest.completed)
         self._asked = {self._identities(t.params).number: t for t in self._running}
         # Storages differ in the order in which they give parameters, and draws are to be the same.
-        self._distributions = dict(sorted(distributions.items()))
+        self.distributions = dict(sorted(distributions.items()))
         self._sign = -1.0 if direction == StudyDirection.MAXIMIZE else 1.0
-
-    @property
-    def names(self) -> frozenset[str]:
-        """Of the parameters that finished trials had, and of the space's choices."""
-        return frozenset(self._distributions)
 
     def rank(self, trial: FrozenTrial) -> tuple[float, float]:
         """What orders completed trials, the best first: the sum of their constraints' violations, then the value."""
@@ -85,7 +81,7 @@ class History:
     def is_new(self, parameters: Mapping[str, Any]) -> bool:
         """Whether parameters are worth a trial: they can be built, are among the study's, and were not tried."""
         for name in self._identities.choices:
-            kind = self._distributions.get(name)
+            kind = self.distributions.get(name)
             if isinstance(kind, CategoricalDistribution) and parameters.get(name, kind.choices[0]) not in kind.choices:
                 return False
         identity = self._identities(parameters)
@@ -94,7 +90,7 @@ class History:
     def draw(self, generator: np.random.Generator) -> dict[str, Any]:
         """Draw parameters, new ones if some are found."""
         for _ in range(FRUITLESS_DRAWS):
-            parameters = {name: any_value(kind, generator) for name, kind in self._distributions.items()}
+            parameters = {name: any_value(kind, generator) for name, kind in self.distributions.items()}
             if self.is_new(parameters):
                 break
         return parameters
@@ -108,14 +104,14 @@ class History:
         if not (names := self._open(parameters)):
             return parameters
         name = names[int(generator.integers(len(names)))]
-        return {**parameters, name: other_value(self._distributions[name], parameters[name], generator)}
+        return {**parameters, name: other_value(self.distributions[name], parameters[name], generator)}
 
     def neighbours(self, place: FrozenTrial) -> list[Neighbour]:
         """All that can be built and differ in one parameter, no two the same."""
         found = []
         seen = {self._identities(place.params).number}
         for name in self._open(place.params):
-            for value in next_values(self._distributions[name], place.params[name]):
+            for value in next_values(self.distributions[name], place.params[name]):
                 parameters = {**place.params, name: value}
                 identity = self._identities(parameters)
                 if identity.allowed and identity.number not in seen:
@@ -143,7 +139,7 @@ class History:
         inactive = self._identities(parameters).inactive
         return [
             name
-            for name, kind in self._distributions.items()
+            for name, kind in self.distributions.items()
             if name in parameters and name not in inactive and not kind.single()
         ]
 

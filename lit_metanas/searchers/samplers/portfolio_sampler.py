@@ -9,12 +9,14 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import torch
 from optuna import Study
+from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 from torch import Tensor
 
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import SearchRecord, Trial
 from lit_metanas.records.record_lines import check_record, read_record_lines
+from lit_metanas.searchers.mutation import can_have
 from lit_metanas.searchers.samplers.history_sampler import History, HistorySampler
 from lit_metanas.searchers.samplers.memory import embedding_of
 from lit_metanas.spaces.architecture import Architecture
@@ -267,9 +269,10 @@ class PortfolioSampler(HistorySampler):
             weights = weights * agreement(self.sources.scores, known, values)
         if float(weights.sum()) <= 0:
             return []
-        names = history.names if history.completed else None
+        known = history.distributions if history.completed else None
         order_of = next_member(self.sources.scores, weights, tried)
-        return (self._parameters(self.sources.members[place], names) for place in order_of)
+        wanted = (self._parameters(self.sources.members[place], known) for place in order_of)
+        return (parameters for parameters in wanted if parameters)
 
     def _prior(self, embedding: Sequence[float]) -> Tensor:
         """Weights of the sources before anything is tried, shape ``(tasks,)``."""
@@ -289,12 +292,20 @@ class PortfolioSampler(HistorySampler):
 
         return [place for place in found if same(place)]
 
-    def _parameters(self, member: Member, names: Iterable[str] | None) -> dict[str, Any]:
-        """A member as parameters, of those that the study has; inactive choices have the first label."""
+    def _parameters(self, member: Member, known: Mapping[str, BaseDistribution] | None) -> dict[str, Any]:
+        """A member as parameters; none where the study cannot have its recipe.
+
+        Args:
+            member: whose inactive choices get their first label.
+            known: what the study asks for, so that other numbers of a recipe are left out; None before that is known.
+        """
         assert self.space is not None
         found: dict[str, Any] = {
             self.prefix + choice.name: member.architecture.get(choice.name, self.space.proposed_labels(choice)[0])
             for choice in self.space.choices
         }
         recipe = {RECIPE_PREFIX + name: value for name, value in member.recipe}
-        return found | {name: value for name, value in recipe.items() if names is None or name in names}
+        if known is None:
+            return found | recipe
+        asked = {name: value for name, value in recipe.items() if name in known}
+        return found | asked if all(can_have(known[name], value) for name, value in asked.items()) else {}
