@@ -92,9 +92,9 @@ class SourceScores:
             self.places.setdefault(member.architecture, []).append(place)
         self.scores = torch.full((len(told), len(self.members)), nan, dtype=torch.float64)
         places = {member: place for place, member in enumerate(self.members)}
-        for row, own in enumerate(told.values()):
-            low, high = min(own.values()), max(own.values())
-            for member, value in own.items():
+        for row, scores in enumerate(told.values()):
+            low, high = min(scores.values()), max(scores.values())
+            for member, value in scores.items():
                 self.scores[row, places[member]] = (value - low) / (high - low)
         found = [embeddings.get(name, ()) for name in told]
         same = bool(found) and all(found) and len({len(each) for each in found}) == 1
@@ -269,9 +269,9 @@ class PortfolioSampler(HistorySampler):
             weights = weights * agreement(self.sources.scores, known, values)
         if float(weights.sum()) <= 0:
             return []
-        known = history.distributions if history.completed else None
+        asked = history.distributions if history.completed else None
         order_of = next_member(self.sources.scores, weights, tried)
-        wanted = (self._parameters(self.sources.members[place], known) for place in order_of)
+        wanted = (self._parameters(self.sources.members[place], asked) for place in order_of)
         return (parameters for parameters in wanted if parameters)
 
     def _prior(self, embedding: Sequence[float]) -> Tensor:
