@@ -10,9 +10,9 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from itertools import zip_longest
+from itertools import product, zip_longest
 from math import ceil
 from pathlib import Path
 
@@ -40,6 +40,7 @@ POOL = 40
 STEPS = 100
 """Of each training, whatever the task's size."""
 BATCH = 32
+BLOCK = 8
 
 
 class PairSpace(lm.ChoiceSpace):
@@ -95,21 +96,28 @@ class PairPool:
             path.write_text("\n".join([head, *whole, ""]), encoding="utf-8")
         self.rows = [Row(*json.loads(line)) for line in whole]
 
-    def fill(self, problems: Iterable[Problem], folders: Folders) -> None:
-        """Train what the file does not hold yet."""
+    def fill(self, problems: Sequence[Problem], folders: Folders, block: int = BLOCK) -> None:
+        """Train what the file does not hold yet.
+
+        Args:
+            problems: the tasks.
+            folders: where their files are.
+            block: members that are trained on all tasks before the next ones are on any.
+        """
         done = {(row.task, row.member) for row in self.rows}
-        for problem in problems:
-            missing = [member for member in range(len(self.pairs)) if (problem.id, member) not in done]
-            if not missing:
-                continue
-            task = problem.draw(folders)
-            assert task.id == problem.id, (task.id, problem.id)
+        tasks: dict[str, lm.Task] = {}
+        for first, problem in product(range(0, len(self.pairs), block), problems):
+            members = range(first, min(first + block, len(self.pairs)))
+            missing = [member for member in members if (problem.id, member) not in done]
+            if missing and problem.id not in tasks:
+                tasks[problem.id] = problem.draw(folders)
+                assert tasks[problem.id].id == problem.id
             for member in missing:
-                self._add(train(task, member, self.pairs[member]))
-            own = [row for row in self.rows if row.task == problem.id]
-            tests, seconds = [100 * row.test for row in own], sum(row.seconds for row in own)
-            told = f"{np.mean(tests):.1f} in the mean, {max(tests):.1f} the best, {seconds:.0f} s"
-            print(f"{problem.id}: {told}, {task}", flush=True)
+                self._add(train(tasks[problem.id], member, self.pairs[member]))
+            if missing:
+                tests = [100 * row.test for row in self.rows if row.task == problem.id]
+                told = f"{len(tests)} members, {np.mean(tests):.1f} in the mean, {max(tests):.1f} the best"
+                print(f"{problem.id}: {told}, {tasks[problem.id]}", flush=True)
 
     def scores(self, problem: Problem, signal: str) -> np.ndarray:
         """Accuracies on one task in the order of the pairs, shape ``(pairs,)``; NaN where it was not trained."""
