@@ -10,7 +10,7 @@ from query_toys import SPACE, Sums, search, told
 
 from lit_metanas.estimators import Score, SupernetEstimator, TrainingEstimator
 from lit_metanas.records import Budget
-from lit_metanas.searchers import QuerySearcher
+from lit_metanas.searchers import PortfolioSampler, QuerySearcher
 from lit_metanas.searchers.query.objectives import RecipeRange
 from lit_metanas.tasks import Split, Task
 from lit_metanas.training import Recipe
@@ -120,3 +120,13 @@ def test_ranges_that_no_recipe_can_have_are_refused():
     with pytest.raises(ValueError, match="Sums has no recipe"):
         search(train=RANGES)
     assert SPACE.size == 512
+
+
+def test_a_portfolio_begins_with_networks_and_recipes_of_an_earlier_search():
+    earlier = search(Tuned(), train=RANGES, sampler=optuna.samplers.RandomSampler(), budget=Budget(queries=20)).record
+    best = sorted(earlier.trials, key=lambda trial: -trial.value)
+    sampler = PortfolioSampler(space=SPACE, records=[earlier], size=3)
+    found = search(Tuned(), train=RANGES, sampler=sampler, budget=Budget(queries=5)).record
+    pairs = [[(trial.architecture, trial.recipe) for trial in trials] for trials in (found.trials, best)]
+    assert pairs[0][:3] == pairs[1][:3]
+    assert len(found.trials) == 5

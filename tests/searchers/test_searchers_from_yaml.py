@@ -8,7 +8,7 @@ from jsonargparse import ArgumentParser
 
 from lit_metanas.comparisons import TargetSearch
 from lit_metanas.estimators import TrainingEstimator
-from lit_metanas.searchers import DARTSSearcher, EvolvingHalving, QuerySearcher
+from lit_metanas.searchers import DARTSSearcher, EvolvingHalving, MetaSampler, PortfolioSampler, QuerySearcher
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.tasks import Split, Task
 from lit_metanas.training import SecondOrder
@@ -45,6 +45,15 @@ search:
             class_path: lit_metanas.estimators.TrainingEstimator
             init_args:
               recipe: {epochs: 3}
+      portfolio:
+        class_path: lit_metanas.searchers.QuerySearcher
+        init_args:
+          sampler:
+            class_path: lit_metanas.searchers.PortfolioSampler
+            init_args:
+              space: &layers {class_path: lit_metanas.spaces.LayeredSpace, init_args: {depths: [2]}}
+              size: 3
+              then: {class_path: lit_metanas.searchers.MetaSampler, init_args: {space: *layers}}
       plain:
         class_path: lit_metanas.searchers.QuerySearcher
       evolving:
@@ -85,6 +94,9 @@ def test_the_search_is_built_as_told(search):
     bayes, darts, evolving = (search.methods[name] for name in ("bayes", "darts", "evolving"))
     assert isinstance(bayes, QuerySearcher)
     assert isinstance(bayes.sampler, optuna.samplers.TPESampler)
+    portfolio = search.methods["portfolio"].sampler
+    assert isinstance(portfolio, PortfolioSampler)
+    assert (portfolio.size, type(portfolio.then)) == (3, MetaSampler)
     assert isinstance(darts, DARTSSearcher)
     assert isinstance(darts.gradient, SecondOrder)
     assert (darts.gradient.epsilon, darts.rates.logits, darts.start) == (0.02, 0.1, "meta.ckpt")
