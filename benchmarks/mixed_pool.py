@@ -38,7 +38,7 @@ RECIPE = (
 )
 POOL = 40
 STEPS = 100
-"""Of each training, whatever the task's size."""
+"""Of each training, whatever the task's size, unless others are asked for."""
 BATCH = 32
 BLOCK = 8
 
@@ -49,19 +49,19 @@ class PairSpace(lm.ChoiceSpace):
     choices = (*SPACE.choices, *RECIPE)
 
 
-def parts_of(pair: lm.Architecture, examples: int) -> tuple[lm.Architecture, lm.Recipe]:
+def parts_of(pair: lm.Architecture, examples: int, steps: int = STEPS) -> tuple[lm.Architecture, lm.Recipe]:
     """The architecture and the recipe of a pair, for a task of so many examples to learn from."""
     names = {choice.name for choice in RECIPE}
     numbers = {name: float(label) for name, label in pair.items() if name in names}
-    recipe = lm.Recipe(epochs=ceil(STEPS / ceil(examples / BATCH)), batch_size=BATCH)
+    recipe = lm.Recipe(epochs=ceil(steps / ceil(examples / BATCH)), batch_size=BATCH)
     return lm.Architecture({n: label for n, label in pair.items() if n not in names}), recipe.replace(numbers)
 
 
-def train(task: lm.Task, member: int, pair: lm.Architecture, seed: int = 0) -> Row:
+def train(task: lm.Task, member: int, pair: lm.Architecture, steps: int = STEPS, seed: int = 0) -> Row:
     """Train one pair on one task; both accuracies are of the trained network, the test one is not chosen by."""
     start = time.process_time()
     assert task.val is not None
-    architecture, recipe = parts_of(pair, len(task.train))
+    architecture, recipe = parts_of(pair, len(task.train), steps)
     torch.manual_seed(seed)
     child = lm.Child(space=SPACE, architecture=architecture, shape=task.shape, way=task.way, recipe=recipe)
     fit_child(child, task.train, seed=seed)
@@ -75,16 +75,17 @@ class PairPool:
     Args:
         path: the file; its first line tells the pairs.
         number: of pairs.
+        steps: of each training.
 
     Raises:
         ValueError: the file is of another pool.
     """
 
-    def __init__(self, path: Path, number: int = POOL) -> None:
-        self.path = path
+    def __init__(self, path: Path, number: int = POOL, steps: int = STEPS) -> None:
+        self.path, self.steps = path, steps
         self.pairs = draw_pool(PairSpace(), number)
         self.rows: list[Row] = []
-        head = json.dumps({"schema": 1, "steps": STEPS, "batch": BATCH, "pairs": [p.to_json() for p in self.pairs]})
+        head = json.dumps({"schema": 1, "steps": steps, "batch": BATCH, "pairs": [p.to_json() for p in self.pairs]})
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(head + "\n", encoding="utf-8")
@@ -113,7 +114,7 @@ class PairPool:
                 tasks[problem.id] = problem.draw(folders)
                 assert tasks[problem.id].id == problem.id
             for member in missing:
-                self._add(train(tasks[problem.id], member, self.pairs[member]))
+                self._add(train(tasks[problem.id], member, self.pairs[member], self.steps))
             if missing:
                 tests = [100 * row.test for row in self.rows if row.task == problem.id]
                 told = f"{len(tests)} members, {np.mean(tests):.1f} in the mean, {max(tests):.1f} the best"
@@ -145,10 +146,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--series", type=Path, required=True, help="folder of the archives of series")
     parser.add_argument("--output", type=Path, default=RESULTS / "pool.jsonl")
     parser.add_argument("--pairs", type=int, default=POOL, help="networks in the pool")
+    parser.add_argument("--steps", type=int, default=STEPS, help="of each training")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     lm.tune_allocator()
-    PairPool(options.output, options.pairs).fill(in_turn(PROBLEMS), Folders(options.data, options.series))
+    pool = PairPool(options.output, options.pairs, options.steps)
+    pool.fill(in_turn(PROBLEMS), Folders(options.data, options.series))
 
 
 if __name__ == "__main__":

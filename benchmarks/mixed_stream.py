@@ -23,7 +23,7 @@ import numpy as np
 import optuna
 import torch
 from learned_pool import rank_correlation
-from mixed_pool import POOL, RESULTS, PairPool, PairSpace, in_turn
+from mixed_pool import POOL, RESULTS, STEPS, PairPool, PairSpace, in_turn
 from mixed_tasks import FAMILIES, PROBLEMS, Folders, Problem
 from optuna.samplers import BaseSampler, TPESampler
 from pool_sampler import PREFIX, PoolSampler
@@ -367,11 +367,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--series", type=Path, help="folder of the archives of series")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the pool, the searches and the table")
     parser.add_argument("--pairs", type=int, default=POOL, help="networks in the pool")
+    parser.add_argument("--steps", type=int, default=STEPS, help="of each training")
     parser.add_argument("--seeds", type=int, default=SEEDS, help="searches of each task by each method")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    pool = PairPool(options.results / "pool.jsonl", options.pairs)
+    pool = PairPool(options.results / "pool.jsonl", options.pairs, options.steps)
     file = options.results / "embeddings.json"
     if options.data is not None and options.series is not None:
         lm.tune_allocator()
@@ -388,6 +389,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "benchmark": "mixed stream",
         "hardware": hardware(),
         "tasks": [problem.id for problem in stream.problems],
+        "networks": len(stream.pairs),
+        "steps": options.steps,
         "seeds": options.seeds,
         "rank correlations": agreement_of(stream),
         "rows": [asdict(row) for row in rows],
