@@ -104,6 +104,16 @@ def end_of_fit(trainer: Trainer, module: LightningModule, *, config: Path, secon
     return lines
 
 
+def _fit_of(space: object) -> str:
+    """The configuration that trains on what a search of a source chose; a word in place of one's own."""
+    from lit_metanas.spaces import LayeredSpace  # else each verb would pay for it
+
+    if not isinstance(space, LayeredSpace):
+        return "CONFIG"
+    layers = any(choice.name == "readout" for choice in space.choices)
+    return f"configs/fit/{'few_shot' if layers else 'chosen'}.yaml"
+
+
 def _starts_searches(module: LightningModule) -> bool:
     """Whether searches of tasks can begin with the weights of the model."""
     from lit_metanas.training import TaskReptile  # else each verb would pay for it
@@ -140,8 +150,7 @@ def end_of_search(module: LightningModule) -> list[str]:
         folder = _short(module.directory)
         start = ["--model.architecture", f"{folder}/architectures.json", "--model.start", f"{folder}/start.ckpt"]
         said = f"search: the architecture, its weights and its recipe are in {folder}."
-        layers = any(choice.name == "readout" for choice in module.space.choices)  # else the space of the main job
-        network = f"configs/fit/{'few_shot' if layers else 'chosen'}.yaml"
+        network = _fit_of(module.space)
         return [said, _next("fit", "-c", network, "-c", f"{folder}/recipe.yaml", *start)]
     exports = module.finished if isinstance(module, TargetSearch) and module.export else None
     if not isinstance(module, Searched) or not module.results:

@@ -107,7 +107,7 @@ def _with_examples(args: list[str]) -> list[str]:
     keys = {word.partition("=")[0] for word in rest}
     if len(bare) > 1 or (bare and Path(bare[0]).is_dir()):
         folder, *paths = bare
-        by_key = not paths and any(key.startswith("--data") for key in keys)
+        by_key = not paths and any(key.startswith(("--data", "-c", "--config")) for key in keys)
         bare = ["--model.directory", folder] if by_key else example_words(folder, paths)
     if not keys & {"--data", "-c", "--config"}:
         bare += [f"--data={data}" for data, key, _ in GIVEN_BY.values() if key in keys]

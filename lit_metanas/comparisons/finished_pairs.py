@@ -65,7 +65,7 @@ class ComparisonRow(NamedTuple):
             method=result.method,
             space=result.space,
             architecture=result.architecture,
-            value=record.value_of(result.architecture) if value is None else value,
+            value=record.value_of(result.architecture, result.recipe) if value is None else value,
             seed=result.seed,
             metric=metric,
             cost=result.cost,

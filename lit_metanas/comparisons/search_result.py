@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import textwrap
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
@@ -116,7 +116,11 @@ class SearchResult:
     @property
     def val_score(self) -> float:
         """What ``validate`` measured; else the architecture's best validation score in the search, NaN without one."""
-        return self.record.value_of(self.architecture) if math.isnan(self.validated) else self.validated
+        return (
+            self.record.value_of(self.architecture, asdict(self.recipe))
+            if math.isnan(self.validated)
+            else self.validated
+        )
 
     @torch.no_grad()
     def predict(self, examples: GivenExamples | str | os.PathLike[str]) -> list[dict[str, float]] | list[str]:

@@ -198,7 +198,7 @@ class SourceSearch(LightningModule):
             method=self.method,
             space=self.space.name,
             architecture=found.architecture,
-            value=found.record.value_of(found.architecture),
+            value=found.record.value_of(found.architecture, found.recipe),
             seed=self.seed,
             cost=cost,
             recipe=found.recipe,

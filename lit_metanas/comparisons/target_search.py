@@ -21,6 +21,7 @@ from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.inputs import Preprocessing, Shape, describe_shape, same_shape
 from lit_metanas.tasks.objective import Classification
+from lit_metanas.tasks.target_data import WholeTask
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.child import Recipe
 
@@ -139,18 +140,19 @@ class TargetSearch(Comparison[Task, Searcher]):
         more = {"validate": True} if self.validate else {}
         return {"task": _describe(problem), "export": self.export, **more}
 
-    def predict_step(self, batch: Task, batch_idx: int) -> dict[str, float]:
+    def predict_step(self, batch: Task | WholeTask, batch_idx: int) -> dict[str, float]:
         """Run every method on one task; the test scores by method.
 
         Raises:
             ValueError: the task has another shape than the search was set up for, or a searcher refuses it.
         """
-        if self.shape is not None and not same_shape(self.shape, batch.shape):
+        task = batch.task if isinstance(batch, WholeTask) else batch  # of a loader without its data module
+        if self.shape is not None and not same_shape(self.shape, task.shape):
             raise ValueError(
-                f"Task '{batch.id}' has {describe_shape(batch.shape)}, but the search is set up for "
+                f"Task '{task.id}' has {describe_shape(task.shape)}, but the search is set up for "
                 f"{describe_shape(self.shape)}: bring the task to that shape."
             )
-        return super().predict_step(batch, batch_idx)
+        return super().predict_step(task, batch_idx)
 
     def run_method(self, problem: Task, method: str, searcher: Searcher) -> ComparisonRow:
         """Search, train, score, and write the child."""

@@ -74,8 +74,8 @@ class MetaTrainingEstimator(Estimator):
 
     @property
     def settings(self) -> Mapping[str, float | int | str | bool]:
-        """The budget of fidelity 1, and the recipe."""
-        return {"flops": self.flops, **self.recipe.given}
+        """The budget of fidelity 1, and the recipe, with what the data decide of it."""
+        return {"flops": self.flops, **self.recipe.given, "way": self.data.way, "query": self.data.query}
 
     def with_recipe(self, changes: Mapping[str, float | int | str | bool]) -> MetaTrainingEstimator:
         """The same meta-trainings by a changed recipe."""
@@ -123,7 +123,10 @@ class MetaTrainingEstimator(Estimator):
         modules = {"": model.supernet, "head.": model.head}
         named = {prefix + name: p for prefix, module in modules.items() for name, p in module.named_parameters()}
         trained = {name: parameter.detach().cpu() for name, parameter in named.items()}
-        return Score(metrics["val/accuracy"], spent, overlay(weights, trained))
+        # Another recipe's head is nothing to go on from.
+        others = {name for name in weights if name.startswith("head.") and name not in trained}
+        kept = {name: weight for name, weight in weights.items() if name not in others}
+        return Score(metrics["val/accuracy"], spent, overlay(kept, trained))
 
     def _model(self, architecture: Architecture, flops: float) -> MetaSearch:
         with torch.random.fork_rng(devices=[]):

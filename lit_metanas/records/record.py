@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import inf, nan
 from typing import Literal
@@ -115,10 +116,17 @@ class SearchRecord:
             return best
         return self._pareto_front([trial for trial in scored if trial.value == best.value])[0]
 
-    def value_of(self, architecture: Architecture) -> float:
-        """The best score of an architecture; NaN where it has none."""
-        own = [trial.value for trial in self.trials if trial.scored and trial.architecture == architecture]
-        return max(own, default=nan)
+    def value_of(
+        self, architecture: Architecture, recipe: Mapping[str, float | int | str | bool] | None = None
+    ) -> float:
+        """The best score of an architecture; NaN where it has none.
+
+        Args:
+            architecture: the canonical one.
+            recipe: with which it was chosen; None takes scores under any.
+        """
+        own = [trial for trial in self.trials if trial.scored and trial.architecture == architecture]
+        return max((t.value for t in own if recipe is None or t.recipe.items() <= recipe.items()), default=nan)
 
     @property
     def front(self) -> tuple[Trial, ...]:

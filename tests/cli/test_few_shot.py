@@ -20,7 +20,11 @@ def test_fit_and_test_take_what_was_searched(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     search = ["search", "-c", f"{CONFIGS}/search/few_shot.yaml", "--model.directory=found", "--model.flops=3e10"]
-    searcher = ["--model.searcher.candidates=[3]", "--model.searcher.rungs=[0.8]", "--model.searcher.recipes=1.0"]
+    searcher = [
+        "--model.searcher.candidates=[3]",
+        "--model.searcher.rungs=[0.8]",
+        "--model.searcher.recipe_mutations=1.0",
+    ]
     assert main([*search, *searcher, *SMALL]) == 0
     (chosen,) = read_architectures("found/architectures.json")
     recipe = MetaRecipe().replace(chosen.recipe)
@@ -41,6 +45,14 @@ def test_fit_and_test_take_what_was_searched(
     (row,) = read_results("episodes.json")
     assert row.architecture == chosen.architecture
     assert 0 < row.value < 1
+
+
+def test_whole_numbers_of_a_recipe_stay_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["search", "-c", f"{CONFIGS}/search/few_shot.yaml", "--print_config"])
+    train = yaml.safe_load(capsys.readouterr().out)["model"]["init_args"]["searcher"]["init_args"]["train"]
+    assert [type(value) for value in [*train["way"], *train["query"]]] == [int] * 6
+    assert [type(value) for value in train["weight_decay"]] == [float] * 2
 
 
 def test_the_shipped_recipe_is_one_that_a_search_can_choose() -> None:

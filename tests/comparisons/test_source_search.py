@@ -28,6 +28,7 @@ from lit_metanas.tasks import EpisodeDataModule, TaskSource
 from lit_metanas.tasks.source import SUBSETS
 from lit_metanas.training import MetaRecipe, MetaSearch
 from lit_metanas.training.meta_search.meta_checkpoint import read_meta_checkpoint
+from lit_metanas.training.meta_search.meta_recipe import _HEADS
 
 SHAPE = (1, 8, 8)
 SPACE = LayeredSpace(kernels=(1, 3), depths=(1, 2), widths=(2, 4), activations=("ReLU",), dropouts=(0.0,))
@@ -296,6 +297,33 @@ def test_a_meta_training_by_a_recipe_is_that_of_its_parts():
     assert (data.way, data.query) == (3, 4)
 
 
+def test_the_head_of_another_recipe_is_not_handed_on():
+    architecture = SPACE.sample(torch.Generator().manual_seed(2))
+    estimator, weights = make_estimator(1e6), None
+    heads = {"scaled": {"head.log_scale"}, "cosine": {"head.log_unit_scale"}, "plain": set()}
+    for distance, names in heads.items():
+        score = estimator.with_recipe({"distance": distance})(architecture, fidelity=0.1, start=weights)
+        weights = score.weights
+        assert {name for name in weights if name.startswith("head.")} == names
+
+
+def test_sizes_of_episodes_that_the_data_have_are_told():
+    assert make_estimator(1e6).settings.items() >= {"way": 3, "query": 4, "learning_rate": 0.01}.items()
+
+
+def test_the_kept_value_is_that_of_the_chosen_recipe(tmp_path):
+    _, found = searched_recipe(tmp_path)
+    (chosen,) = read_architectures(tmp_path / "architectures.json")
+    own = [trial.value for trial in found.record.trials if trial.recipe == found.recipe]
+    assert chosen.value == max(own)
+
+
+def test_a_recipe_lies_over_any_other():
+    """So none of the other's arguments is left."""
+    heads = [MetaRecipe(distance=distance).configuration()["model"]["init_args"]["head"] for distance in _HEADS]
+    assert {tuple(head["init_args"]) for head in heads} == {("scale", "learned", "unit")}
+
+
 def test_a_recipe_says_what_it_cannot_have():
     for changes, message in {
         ("momentum", 0.9): "has no field 'momentum': use learning_rate, weight_decay",
@@ -304,6 +332,7 @@ def test_a_recipe_says_what_it_cannot_have():
         ("distance", "cosin"): "distance is 'cosin'; use plain, scaled, cosine",
         ("way", 1): "way is 1; give at least 2 classes",
         ("query", "3"): "query is 3; give at least 1 image",
+        ("weight_decay", None): "weight_decay is None; give a number from 0",
     }.items():
         with pytest.raises(ValueError, match=message):
             MetaRecipe().replace(dict([changes]))

@@ -333,10 +333,38 @@ def test_a_mutation_changes_the_recipe_or_the_architecture(seed):
 
 def test_one_architecture_under_two_recipes_is_two_contenders():
     space = SPACE.restricted(dict(START))
-    searcher = EvolvingHalving(candidates=(3,), rungs=(0.5,), train={"rate": [1, 2, 3]}, recipes=1.0)
+    searcher = EvolvingHalving(candidates=(3,), rungs=(0.5,), train={"rate": [1, 2, 3]}, recipe_mutations=1.0)
     found = searcher.run(Rated(None, SPACE, 0), space, Budget(flops=30_000), 0, problem="curve")
     assert {trial.recipe["rate"] for trial in found.record.trials} == {1, 2, 3}
     assert found.record.trials[-1].cost.queries == 3
+
+
+class Picky(Rated):
+    """Has no training at a rate of 2, and knows no rate of 9."""
+
+    def with_recipe(self, changes):
+        if changes["rate"] == 9:
+            raise ValueError("rate is 9")
+        other = Picky(None, SPACE, 0, self.calls)
+        other.settings = {**self.settings, **changes}
+        return other
+
+    def cost(self, architecture, fidelity):
+        if self.settings["rate"] == 2:
+            raise ValueError("too few classes")
+        return super().cost(architecture, fidelity)
+
+
+def test_a_recipe_that_cannot_be_had_ends_no_search():
+    estimator = Picky(None, SPACE, 0)
+    searcher = SuccessiveHalving(candidates=8, train={"rate": [2, 3]})
+    found = searcher.run(estimator, SPACE, Budget(flops=90_000), 0, problem="curve")
+    assert found.recipe == {"rate": 3}
+    assert {t.failure for t in found.record.trials if t.recipe["rate"] == 2} == {"ValueError: too few classes"}
+    with pytest.raises(ValueError, match="rate is 9"):
+        SuccessiveHalving(train={"rate": [3, 9]}).run(estimator, SPACE, Budget(flops=9000), 0, problem="curve")
+    with pytest.raises(ValueError, match="recipe_mutations is 7 and proposals 3; give a probability"):
+        EvolvingHalving(recipe_mutations=7)
 
 
 def test_a_recipe_without_values_or_an_unknown_field_is_refused():

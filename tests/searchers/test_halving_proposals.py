@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 import pytest
@@ -64,6 +65,17 @@ def test_trials_that_tell_nothing_are_left_out():
     ]
     assert promising([SearchRecord("glyphs", [*few, *known.trials])], SPACE, 1e9) == promising([known], SPACE, 1e9)
     assert promising([SearchRecord("glyphs", few)], SPACE, 1e9) == []
+    smaller = SPACE.restricted({"depth": "2"})
+    lacking = [Trial(one.architecture, 9.0, Cost(), trained=1e9) for one in known.trials[:2]]
+    open_choice = LayeredSpace(
+        kernels=(3, 5), activations=("ReLU",), dropouts=(0.0,), depths=(2, 3), widths=(8, 16), readouts=("average", "flat"),
+        shared=True,
+    )  # fmt: skip
+    assert promising([SearchRecord("glyphs", lacking)], open_choice, 1e9) == []  # which readout they had is not told
+    assert len(promising([SearchRecord("glyphs", lacking)], SPACE, 1e9)) == 2
+    assert all(one.architecture["depth"] == "2" for one in promising([known], smaller, 1e9))
+    nan = [replace(known.trials[0], value=math.nan), replace(known.trials[1], trained=math.inf)]
+    assert promising([SearchRecord("glyphs", nan)], SPACE, 1e9) == []
     equal = [
         Trial(SPACE.canonical(SPACE.sample(torch.Generator().manual_seed(s))), 0.5, Cost(), trained=1e9) for s in (1, 2)
     ]
@@ -109,6 +121,9 @@ def test_the_first_rung_has_what_others_promise_beside_the_incumbent(tmp_path):
     assert two[:3] == [*best[:2], incumbent]
     mutant, recipe = two[3]
     assert (mutant != best[0][0]) + (recipe != best[0][1]) == 1
+    bare = str(tmp_path / "bare.jsonl")  # what a record does not tell of a recipe is the estimator's
+    write_record_lines(bare, [SearchRecord("glyphs", [replace(trial, recipe={}) for trial in known.trials])])
+    assert all(recipe == {"rate": 1} for _, recipe in first_rung([bare])[:4])
     assert first_rung([file], problem="glyphs")[0] == incumbent  # nothing is learned from the problem itself
     assert all(recipe["rate"] < 2 for _, recipe in first_rung([file], rates=(0, 1)))
     with pytest.raises(FileNotFoundError, match="There is no file"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import log10
+from math import inf, isfinite, log10
 
 import torch
 from torch import Tensor
@@ -76,9 +76,13 @@ def _ranked(records: Sequence[SearchRecord], space: ChoiceSpace) -> tuple[list[T
 
 
 def _tells(trial: Trial, space: ChoiceSpace) -> bool:
-    labels = {choice.name: choice.labels for choice in space.choices}
-    known = all(label in labels.get(name, ()) for name, label in trial.architecture.items())
-    return trial.scored and trial.trained > 0 and known and space.violation(trial.architecture) is None
+    if not (trial.scored and isfinite(trial.value) and 0 < trial.trained < inf):
+        return False
+    try:
+        whole = space.canonical(trial.architecture) == trial.architecture
+    except ValueError:  # a choice or a label that the space lacks, or a choice without a label
+        return False
+    return whole and space.violation(trial.architecture) is None
 
 
 def _features(queries: Sequence[Query], space: ChoiceSpace) -> tuple[Tensor, tuple[int, ...]]:

@@ -68,7 +68,11 @@ def climb(
     for contender in contenders:
         architecture, recipe = contender.architecture, dict(contender.recipe)
         under = estimator.with_recipe(recipe) if recipe else estimator
-        full = under.cost(architecture, 1.0).flops
+        try:
+            full = under.cost(architecture, 1.0).flops
+        except FAILURES as error:  # such as too few classes for the episodes of a recipe
+            record.trials.append(Trial(architecture, -inf, budget.spent, failure=reason_of(error), recipe=recipe))
+            continue
         if full == 0:
             raise ValueError(
                 f"{type(estimator).__name__} costs no training FLOPs, by which halving divides its budget: take an "
@@ -179,6 +183,16 @@ class Halving(Searcher):
                 the search starts from.
             FailedWorkError: all that was tried failed.
         """
+
+    def _check_recipes(self, estimator: Estimator) -> None:
+        """Refuse values that no recipe can have, before anything is paid for.
+
+        Raises:
+            ValueError: the estimator has no such recipe.
+        """
+        for name, values in self.train.items():
+            for value in values:
+                estimator.with_recipe({name: value})
 
     def _finish(
         self,

@@ -74,6 +74,7 @@ class SuccessiveHalving(Halving):
         """Halve; see the base class."""
         generator = torch.Generator().manual_seed(seed)
         total = remaining_flops(budget, "SuccessiveHalving")
+        self._check_recipes(estimator)
         record = SearchRecord(problem)
         drawn = draw_new(lambda: self._draw(space, generator), self.candidates, refusal=refusal_by(space))
         contenders = [Contender.of(query) for query in drawn]
@@ -107,7 +108,7 @@ class EvolvingHalving(Halving):
         finish: whether the winner is trained on with what is left of the budget.
         train: fields of the estimator's recipe that mutate, too, and the values to choose from; the incumbent has
             the estimator's own.
-        recipes: probability that a mutation changes the recipe, where ``train`` has any field, not the architecture.
+        recipe_mutations: probability that a mutation changes the recipe, where ``train`` has any field, not the architecture.
         records: files of searches of other sources, such as the ``records.jsonl`` of ``SourceSearch``. Those of the
             problem itself are left out.
         proposals: how many of the first rung come from these, at most.
@@ -134,7 +135,7 @@ class EvolvingHalving(Halving):
         whole_groups: float = 0.5,
         finish: bool = True,
         train: dict[str, list[Value]] | None = None,
-        recipes: float = 0.5,
+        recipe_mutations: float = 0.5,
         records: Sequence[str] = (),
         proposals: int = 3,
     ) -> None:
@@ -144,11 +145,16 @@ class EvolvingHalving(Halving):
                 f"EvolvingHalving needs one number of candidates a rung, each at least {survivors}, the survivors (and "
                 f"these at least 1): got {list(candidates)} for {number_of(len(rungs), 'rung')}."
             )
+        if not 0 <= recipe_mutations <= 1 or proposals < 0:
+            raise ValueError(
+                f"EvolvingHalving: recipe_mutations is {recipe_mutations} and proposals {proposals}; give a probability, "
+                "and a number from 0."
+            )
         self.incumbent = dict(incumbent or {})
         self.candidates = tuple(candidates)
         self.survivors = survivors
         self.whole_groups = whole_groups
-        self.recipes = recipes
+        self.recipe_mutations = recipe_mutations
         self.records = tuple(records)
         self.proposals = proposals
 
@@ -158,11 +164,13 @@ class EvolvingHalving(Halving):
         """Evolve; see the base class."""
         generator = torch.Generator().manual_seed(seed)
         total = remaining_flops(budget, "EvolvingHalving")
+        self._check_recipes(estimator)
         record = SearchRecord(problem)
         recipe = {name: estimator.settings[name] for name in self.train if name in estimator.settings}
         incumbent = Contender(self._start(space), recipe)
-        promised = [each for each in self._promised(space, total, problem) if each.query != incumbent.query]
-        contenders = [*promised[: min(self.proposals, self.candidates[0] - 1)], incumbent]
+        promised = [each for each in self._promised(space, total, problem, recipe) if each != incumbent.query]
+        first = [Contender.of(query) for query in promised[: min(self.proposals, self.candidates[0] - 1)]]
+        contenders = [*first, incumbent]
         entered: set[Query] = set()
         for number, share in zip(self.candidates, self.rungs, strict=True):
             rung = self._fill_up(contenders, number, space, record, generator)
@@ -173,8 +181,14 @@ class EvolvingHalving(Halving):
             contenders = ranked[: self.survivors]
         return self._finish(contenders, entered=entered, estimator=estimator, budget=budget, record=record)
 
-    def _promised(self, space: SearchSpace, flops: float, problem: str) -> list[Contender]:
+    def _promised(self, space: SearchSpace, flops: float, problem: str, recipe: Mapping[str, Value]) -> list[Query]:
         """What the records promise most for, but for recipes that are not to be searched.
+
+        Args:
+            space: what can be built.
+            flops: of the whole search.
+            problem: whose own records are left out.
+            recipe: the estimator's, for what a record does not tell.
 
         Raises:
             FileNotFoundError: a file is missing.
@@ -184,7 +198,7 @@ class EvolvingHalving(Halving):
         fields = {name: set(values) for name, values in self.train.items()}
         queries = promising(known, space, flops)
         fitting = [each for each in queries if all(value in fields.get(name, ()) for name, value in each.recipe)]
-        return [Contender.of(query) for query in fitting]
+        return list(dict.fromkeys(Query.of(q.architecture, {**recipe, **dict(q.recipe)}) for q in fitting))
 
     def _start(self, space: SearchSpace) -> Architecture:
         start = complete(space, self.incumbent)
@@ -215,7 +229,7 @@ class EvolvingHalving(Halving):
 
     def _mutate(self, parent: Contender, space: SearchSpace, generator: torch.Generator) -> Query:
         """The parent with another value of one field of its recipe, or with another label of its architecture."""
-        if self.train and bool(torch.rand((), generator=generator) < self.recipes):
+        if self.train and bool(torch.rand((), generator=generator) < self.recipe_mutations):
             name = list(self.train)[below(len(self.train), generator)]
             others = [value for value in self.train[name] if value != parent.recipe.get(name)]
             changed = {name: others[below(len(others), generator)]} if others else {}

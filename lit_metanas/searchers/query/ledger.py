@@ -14,7 +14,8 @@ from lit_metanas.records.plain import from_plain
 from lit_metanas.records.record import SearchRecord, Trial
 from lit_metanas.spaces.architecture import Architecture
 
-Value = float | int | str | bool
+Value = bool | int | float | str
+"""Of a field of a recipe. A parser of YAML takes the first that fits, so that 20 is not 20.0."""
 
 
 class Query(NamedTuple):

@@ -105,8 +105,9 @@ class SourceScores:
         return self  # nothing changes it, and a sampler is copied for each trial
 
 
-def _fidelity(trial: Trial) -> float:
-    return 1.0 if trial.fidelity is None else trial.fidelity
+def _fidelity(trial: Trial) -> tuple[float, float]:
+    """What orders the scores of one network: the share of its training, then the training behind its weights."""
+    return 1.0 if trial.fidelity is None else trial.fidelity, trial.trained
 
 
 def agreement(scores: Tensor, tried: Tensor, values: Tensor) -> Tensor:

@@ -17,11 +17,11 @@ Distance = Literal["plain", "scaled", "cosine"]
 """How queries are compared with the class means."""
 
 _HEADS: Mapping[Distance, dict[str, Any]] = {
-    "plain": {"scale": 0.1},
-    "scaled": {"scale": 1.0, "learned": True},
+    "plain": {"scale": 0.1, "learned": False, "unit": False},
+    "scaled": {"scale": 1.0, "learned": True, "unit": False},
     "cosine": {"scale": 10.0, "learned": True, "unit": True},
 }
-"""Arguments of ``PrototypeHead``."""
+"""Arguments of ``PrototypeHead``, all of them: a configuration that lies over another one must leave none of its."""
 
 
 class RecipeParts(TypedDict):
@@ -67,7 +67,9 @@ class MetaRecipe:
     def __post_init__(self) -> None:
         for name, (holds, wanted) in _LIMITS.items():
             value = getattr(self, name)
-            if value is not None and (isinstance(value, bool | str) or not holds(value)):
+            if value is None and name in ("way", "query"):
+                continue
+            if value is None or isinstance(value, bool | str) or not holds(value):
                 raise ValueError(f"MetaRecipe: {name} is {value}; give {wanted}.")
         if self.distance not in _HEADS:
             raise ValueError(f"MetaRecipe: distance is '{self.distance}'; use {', '.join(get_args(Distance))}.")
