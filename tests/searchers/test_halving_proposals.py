@@ -68,8 +68,8 @@ def test_trials_that_tell_nothing_are_left_out():
     smaller = SPACE.restricted({"depth": "2"})
     lacking = [Trial(one.architecture, 9.0, Cost(), trained=1e9) for one in known.trials[:2]]
     open_choice = LayeredSpace(
-        kernels=(3, 5), activations=("ReLU",), dropouts=(0.0,), depths=(2, 3), widths=(8, 16), readouts=("average", "flat"),
-        shared=True,
+        kernels=(3, 5), activations=("ReLU",), dropouts=(0.0,), depths=(2, 3), widths=(8, 16), shared=True,
+        readouts=("average", "flat"),
     )  # fmt: skip
     assert promising([SearchRecord("glyphs", lacking)], open_choice, 1e9) == []  # which readout they had is not told
     assert len(promising([SearchRecord("glyphs", lacking)], SPACE, 1e9)) == 2

@@ -108,7 +108,8 @@ class EvolvingHalving(Halving):
         finish: whether the winner is trained on with what is left of the budget.
         train: fields of the estimator's recipe that mutate, too, and the values to choose from; the incumbent has
             the estimator's own.
-        recipe_mutations: probability that a mutation changes the recipe, where ``train`` has any field, not the architecture.
+        recipe_mutations: probability that a mutation changes the recipe, not the architecture, where ``train`` has any
+            field.
         records: files of searches of other sources, such as the ``records.jsonl`` of ``SourceSearch``. Those of the
             problem itself are left out.
         proposals: how many of the first rung come from these, at most.
@@ -147,8 +148,8 @@ class EvolvingHalving(Halving):
             )
         if not 0 <= recipe_mutations <= 1 or proposals < 0:
             raise ValueError(
-                f"EvolvingHalving: recipe_mutations is {recipe_mutations} and proposals {proposals}; give a probability, "
-                "and a number from 0."
+                f"EvolvingHalving: recipe_mutations is {recipe_mutations} and proposals {proposals}; give a "
+                "probability, and a number from 0."
             )
         self.incumbent = dict(incumbent or {})
         self.candidates = tuple(candidates)
