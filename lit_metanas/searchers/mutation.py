@@ -32,16 +32,18 @@ def any_value(distribution: BaseDistribution, generator: np.random.Generator) ->
 
 
 def can_have(distribution: BaseDistribution, value: Any) -> bool:
-    """Whether a parameter can have a value: one of the labels, or a number of the range, a whole one of a whole one."""
+    """Whether a parameter can have a value: one of the labels, or a number of the range and its steps."""
     if isinstance(distribution, CategoricalDistribution):
         return value in distribution.choices
     assert isinstance(distribution, IntDistribution | FloatDistribution)
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not distribution.low <= value <= distribution.high
-    ):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return False
+    if not distribution.low <= value <= distribution.high:
+        return False
+    if (number := _positions(distribution)) is not None:
+        assert distribution.step is not None
+        place = min(round((value - distribution.low) / distribution.step), number - 1)
+        return isclose(_at(distribution, place), value, rel_tol=1e-9)
     return isinstance(distribution, FloatDistribution) or value == int(value)
 
 

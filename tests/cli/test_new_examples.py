@@ -127,7 +127,7 @@ def test_the_export_tells_what_its_new_examples_are(table: Path, capsys: pytest.
 def test_what_a_prediction_lacks_gets_a_sentence(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
     searched(lm.TextTask(str(table))[0]).export("out")
     for words, sentence in (
-        (["out"], "There are no new texts: give some, as in `lit-metanas predict out FILE`."),
+        (["out"], "There are no new texts: give them right after the folder, as in `lit-metanas predict out FILE`."),
         (["out", "absent.txt"], "'data': There is no file 'absent.txt': give the path of one."),
         (["absent", "new.txt"], "There is no 'model.json' in 'absent': give the folder of an exported network."),
         (["out/weights.pt", "new.txt"], "'out/weights.pt' is a file, and a checkpoint or weights alone do not "),

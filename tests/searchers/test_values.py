@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from lit_metanas.searchers.mutation import any_value, next_values, other_value
+from lit_metanas.searchers.mutation import any_value, can_have, next_values, other_value
 
 NAN = float("nan")
 DISTRIBUTIONS = [
@@ -86,3 +86,26 @@ def test_draws_are_uniform_on_the_scale_of_the_distribution(kind):
 def test_next_values_are_one_step_away(kind, value, expected):
     found = next_values(kind, value)
     assert found == (expected if isinstance(kind, CategoricalDistribution) else pytest.approx(expected))
+
+
+@every_kind
+def test_a_parameter_can_have_what_is_drawn_for_it(kind):
+    draw = np.random.default_rng(0)
+    assert all(can_have(kind, any_value(kind, draw)) for _ in range(100))
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (CategoricalDistribution(("a", 2)), "b"),
+        (IntDistribution(10, 50, step=10), 33),
+        (IntDistribution(1, 9), 2.5),
+        (IntDistribution(1, 9), True),
+        (FloatDistribution(0.0, 0.2, step=0.1), 0.05),
+        (FloatDistribution(0.0, 1.0), 1.5),
+        (FloatDistribution(0.0, 1.0), "0.5"),
+    ],
+    ids=str,
+)
+def test_a_parameter_cannot_have_what_lies_beside_its_values(kind, value):
+    assert not can_have(kind, value)

@@ -169,7 +169,8 @@ def example_words(folder: str, paths: Sequence[str]) -> list[str]:
         )
     data, key, placeholder = GIVEN_BY[noun]
     if not paths:
-        raise ValueError(f"There are no new {noun}: give some, as in `lit-metanas predict {folder} {placeholder}`.")
+        command = f"lit-metanas predict {folder} {placeholder}"
+        raise ValueError(f"There are no new {noun}: give them right after the folder, as in `{command}`.")
     return ["--model.directory", folder, "--data", data, f"{key}={json.dumps(list(paths))}"]
 
 
