@@ -124,6 +124,9 @@ def test_the_first_rung_has_what_others_promise_beside_the_incumbent(tmp_path):
     bare = str(tmp_path / "bare.jsonl")  # what a record does not tell of a recipe is the estimator's
     write_record_lines(bare, [SearchRecord("glyphs", [replace(trial, recipe={}) for trial in known.trials])])
     assert all(recipe == {"rate": 1} for _, recipe in first_rung([bare])[:4])
+    write_record_lines(bare, [SearchRecord("glyphs", [replace(trial, trained=0.0) for trial in known.trials])])
+    with pytest.warns(UserWarning, match="promise nothing for LayeredSpace: take those of halving searches"):
+        assert first_rung([bare])[0] == incumbent
     assert first_rung([file], problem="glyphs")[0] == incumbent  # nothing is learned from the problem itself
     assert all(recipe["rate"] < 2 for _, recipe in first_rung([file], rates=(0, 1)))
     with pytest.raises(FileNotFoundError, match="There is no file"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -198,6 +199,12 @@ class EvolvingHalving(Halving):
         known = [record for path in self.records for record in read_record_lines(path) if record.task_id != problem]
         fields = {name: set(values) for name, values in self.train.items()}
         queries = promising(known, space, flops)
+        if known and not queries:
+            warnings.warn(
+                f"The records in {', '.join(self.records)} promise nothing for {space.name}: take those of halving "
+                "searches in it, which tell the FLOPs of each training.",
+                stacklevel=2,
+            )
         fitting = [each for each in queries if all(value in fields.get(name, ()) for name, value in each.recipe)]
         return list(dict.fromkeys(Query.of(q.architecture, {**recipe, **dict(q.recipe)}) for q in fitting))
 
