@@ -5,7 +5,8 @@ processes with one thread, from start to end: prototypical networks on Omniglot 
 support and one query image each. Both load the images, step with Adam and a half cosine, validate on 100 episodes of 20
 classes every 1,000 steps and at the end, and save the weights; with ``--without-validation`` neither validates. ``fit``
 also refreshes batch-norm statistics, where the plain loop has moving averages, logs, guards and writes checkpoints.
-Each round has its own seed, and the validation accuracies at the end are compared in pairs.
+Each round has its own seed, and the validation accuracies at the end are compared in pairs. Where the machine's speed
+changes from minute to minute, ``--together`` runs both sides of a round at once.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
 
@@ -105,6 +108,12 @@ def run(command: list[str]) -> tuple[float, float]:
     return usage.ru_utime + usage.ru_stime, float(accuracies[-1]) if accuracies else math.nan
 
 
+def run_both(commands: Mapping[str, list[str]], *, together: bool) -> dict[str, tuple[float, float]]:
+    """What ``run`` tells of each command; together both meet the same speed of the machine."""
+    with ThreadPoolExecutor(len(commands) if together else 1) as pool:
+        return dict(zip(commands, pool.map(run, commands.values()), strict=True))
+
+
 def fit(flops: float, omniglot: str, validates: bool, seed: int) -> list[str]:
     """The command of the program."""
     return [
@@ -122,6 +131,7 @@ def main() -> None:
         "--flops", type=float, nargs="+", default=[1e12], help="budgets (default 1e12; the other: 8e12)"
     )
     parser.add_argument("--rounds", type=int, default=3, help="pairs of runs (default 3)")
+    parser.add_argument("--together", action="store_true", help="both sides at once, a core each")
     parser.add_argument("--without-validation", action="store_true", help="on neither side")
     parser.add_argument("--plain", type=float, help=argparse.SUPPRESS)
     parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
@@ -141,8 +151,8 @@ def main() -> None:
                 plain = [sys.executable, __file__, "--omniglot", omniglot, "--plain", str(flops), "--seed", str(seed)]
                 plain += [] if validates else ["--without-validation"]
                 whole = [*fit(flops, omniglot, validates, seed), f"--trainer.default_root_dir={folder}"]
-                commands = [("plain", plain), ("fit", whole)]
-                found = {name: run(command) for name, command in (commands if seed % 2 else commands[::-1])}
+                commands = {"plain": plain, "fit": whole} if seed % 2 else {"fit": whole, "plain": plain}
+                found = run_both(commands, together=options.together)
             (fit_time, fit_accuracy), (plain_time, plain_accuracy) = found["fit"], found["plain"]
             print(
                 f"{flops:g} FLOPs, seed {seed}: fit {fit_time:.1f} s, {fit_accuracy:.1f} %; plain {plain_time:.1f} s, "
