@@ -116,11 +116,9 @@ class SearchResult:
     @property
     def val_score(self) -> float:
         """What ``validate`` measured; else the architecture's best validation score in the search, NaN without one."""
-        return (
-            self.record.value_of(self.architecture, asdict(self.recipe))
-            if math.isnan(self.validated)
-            else self.validated
-        )
+        if not math.isnan(self.validated):
+            return self.validated
+        return self.record.value_of(self.architecture, asdict(self.recipe))
 
     @torch.no_grad()
     def predict(self, examples: GivenExamples | str | os.PathLike[str]) -> list[dict[str, float]] | list[str]:

@@ -36,15 +36,8 @@ def can_have(distribution: BaseDistribution, value: Any) -> bool:
     if isinstance(distribution, CategoricalDistribution):
         return value in distribution.choices
     assert isinstance(distribution, IntDistribution | FloatDistribution)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    if not distribution.low <= value <= distribution.high:
-        return False
-    if (number := _positions(distribution)) is not None:
-        assert distribution.step is not None
-        place = min(round((value - distribution.low) / distribution.step), number - 1)
-        return isclose(_at(distribution, place), value, rel_tol=1e-9)
-    return isinstance(distribution, FloatDistribution) or value == int(value)
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and _of_range(distribution, value) is not None
 
 
 def other_value(distribution: BaseDistribution, value: Any, generator: np.random.Generator) -> Any:
@@ -93,9 +86,13 @@ def values_by_label(distribution: BaseDistribution, choice: Choice) -> dict[str,
 def _number(distribution: IntDistribution | FloatDistribution, label: str) -> int | float | None:
     """The number that a label spells, if it is one of a range."""
     try:
-        value = float(label)
+        return _of_range(distribution, float(label))
     except ValueError:
         return None
+
+
+def _of_range(distribution: IntDistribution | FloatDistribution, value: float) -> int | float | None:
+    """A number as the range has it; None where it lies outside or between its steps."""
     if not distribution.low <= value <= distribution.high:
         return None
     if (number := _positions(distribution)) is not None:

@@ -7,12 +7,22 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import optuna
 import pytest
 
 TOYS = Path(__file__).with_name("toys")
 
 DEBIAN = Path("/usr/lib/postgresql")
 """Where Debian's packages put the server's programs."""
+
+
+@pytest.fixture
+def quiet_optuna():
+    """Studies that say nothing but errors."""
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    yield
+    optuna.logging.set_verbosity(level)
 
 
 @pytest.fixture(scope="session")

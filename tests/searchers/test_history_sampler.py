@@ -15,6 +15,8 @@ from lit_metanas.searchers import LocalSearch, QuerySearcher, RegularisedEvoluti
 from lit_metanas.searchers.samplers.seeding import reseed
 from lit_metanas.spaces import Choice, ChoiceSpace, NASBench201, NASBenchGraph
 
+pytestmark = pytest.mark.usefixtures("quiet_optuna")
+
 LABELS = tuple("abc")
 SAMPLERS = {
     "evolution": lambda **options: RegularisedEvolution(population=6, sample=3, **options),
@@ -73,14 +75,6 @@ def conditional(trial):
     if trial.suggest_categorical("kind", ["svm", "tree"]) == "svm":
         return 100.0 + trial.suggest_float("c", 0.1, 10.0, log=True)
     return sum(trial.suggest_int(f"depth{place}", 1, 30) for place in range(3))
-
-
-@pytest.fixture(autouse=True)
-def _quiet():
-    level = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    yield
-    optuna.logging.set_verbosity(level)
 
 
 def params(study):

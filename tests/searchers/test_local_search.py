@@ -11,6 +11,8 @@ from optuna.trial import TrialState, create_trial
 from lit_metanas.searchers import LocalSearch
 from lit_metanas.spaces import Choice, ChoiceSpace
 
+pytestmark = pytest.mark.usefixtures("quiet_optuna")
+
 LABELS = tuple("abcd")
 NAMES = tuple(f"edge{place}" for place in range(4))
 TABLE = np.random.default_rng(0).normal(size=(4, 4, 4, 4))
@@ -36,14 +38,6 @@ def cells(study):
 
 def neighbours(cell):
     return [(*cell[:edge], label, *cell[edge + 1 :]) for edge in range(4) for label in LABELS if label != cell[edge]]
-
-
-@pytest.fixture(autouse=True)
-def _quiet():
-    level = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    yield
-    optuna.logging.set_verbosity(level)
 
 
 class PlainLocalSearch:

@@ -29,6 +29,8 @@ from lit_metanas.surrogates.gaussian_process import GroupedKernel, mean_distance
 from lit_metanas.surrogates.surrogate_checkpoint import write_surrogate
 from lit_metanas.surrogates.transfer import fit_source
 
+pytestmark = pytest.mark.usefixtures("quiet_optuna")
+
 LABELS = tuple("abc")
 
 
@@ -101,14 +103,6 @@ def checkpoint(tmp_path_factory):
 
 def make(checkpoint=None, seed=0, **options):
     return MetaSampler(space=SPACE, encoding=ENCODING, checkpoint=checkpoint, seed=seed, **options)
-
-
-@pytest.fixture(autouse=True)
-def _quiet():
-    level = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    yield
-    optuna.logging.set_verbosity(level)
 
 
 def tried(study):

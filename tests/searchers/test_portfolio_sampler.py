@@ -13,6 +13,8 @@ from lit_metanas.searchers import MetaSampler, PortfolioSampler, RegularisedEvol
 from lit_metanas.searchers.samplers.portfolio_sampler import SourceScores, agreement, next_member
 from lit_metanas.spaces import Choice, ChoiceSpace
 
+pytestmark = pytest.mark.usefixtures("quiet_optuna")
+
 
 class Letters(ChoiceSpace):
     choices = (Choice("x", tuple("abcdefgh")), Choice("y", ("1", "2", "3")))
@@ -20,14 +22,6 @@ class Letters(ChoiceSpace):
 
 SPACE = Letters()
 ALL = tuple(SPACE.architectures())
-
-
-@pytest.fixture(autouse=True)
-def _quiet():
-    level = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    yield
-    optuna.logging.set_verbosity(level)
 
 
 def record(task, values, **options):

@@ -12,6 +12,8 @@ from optuna.trial import TrialState, create_trial
 from lit_metanas.searchers import RegularisedEvolution
 from lit_metanas.spaces import Choice, ChoiceSpace, NASBench101
 
+pytestmark = pytest.mark.usefixtures("quiet_optuna")
+
 LABELS = tuple("abcde")
 NAMES = tuple(f"edge{place}" for place in range(6))
 TABLE = np.random.default_rng(0).normal(size=(6, 6, 5, 5))
@@ -39,14 +41,6 @@ def optimized(sampler, number, direction="maximize", function=objective):
     study = optuna.create_study(sampler=sampler, direction=direction)
     study.optimize(function, n_trials=number)
     return study
-
-
-@pytest.fixture(autouse=True)
-def _quiet():
-    level = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    yield
-    optuna.logging.set_verbosity(level)
 
 
 def plain_evolution(number, seed, population, sample, sign):

@@ -67,7 +67,7 @@ def climb(
     done: list[Contender] = []
     for contender in contenders:
         architecture, recipe = contender.architecture, dict(contender.recipe)
-        under = estimator.with_recipe(recipe) if recipe else estimator
+        under = contender.query.under(estimator)
         try:
             full = under.cost(architecture, 1.0).flops
         except FAILURES as error:  # such as too few classes for the episodes of a recipe

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from optuna.trial import FrozenTrial, TrialState
 
+from lit_metanas.estimators.estimator import Estimator
 from lit_metanas.records.budget import Budget, Cost
 from lit_metanas.records.plain import from_plain
 from lit_metanas.records.record import SearchRecord, Trial
@@ -28,6 +29,14 @@ class Query(NamedTuple):
     def of(architecture: Mapping[str, str], recipe: Mapping[str, Value]) -> Query:
         """The same for equal values, in whatever order they are given."""
         return Query(Architecture(architecture), tuple(sorted(recipe.items())))
+
+    def under(self, estimator: Estimator) -> Estimator:
+        """The estimator with its recipe changed.
+
+        Raises:
+            ValueError: it has no such recipe.
+        """
+        return estimator.with_recipe(dict(self.recipe)) if self.recipe else estimator
 
 
 def trial_attributes(

@@ -14,6 +14,9 @@ from lit_metanas.estimators.estimator import Estimator
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.training.child import Recipe
 
+RECIPE_PREFIX = "train."
+"""Of the parameters of a study that are numbers of a recipe."""
+
 SCORE = "accuracy"
 """The estimator's score among the objectives."""
 
@@ -163,7 +166,7 @@ def suggest_recipe(trial: optuna.Trial, ranges: Mapping[str, RecipeRange]) -> di
     values: dict[str, float | int | str | bool] = {}
     for name, given in ranges.items():
         if isinstance(defaults[name], int):
-            values[name] = trial.suggest_int(f"train.{name}", int(given.low), int(given.high), log=given.log)
+            values[name] = trial.suggest_int(RECIPE_PREFIX + name, int(given.low), int(given.high), log=given.log)
         else:
-            values[name] = trial.suggest_float(f"train.{name}", given.low, given.high, log=given.log)
+            values[name] = trial.suggest_float(RECIPE_PREFIX + name, given.low, given.high, log=given.log)
     return values

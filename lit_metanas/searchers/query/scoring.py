@@ -105,7 +105,7 @@ class Scoring:
         planned, begin = Cost(), perf_counter()
         measures: dict[str, float] = {}
         try:
-            estimator = self.estimator.with_recipe(dict(query.recipe)) if query.recipe else self.estimator
+            estimator = query.under(self.estimator)
             measures = self.goal.measure(estimator, query.architecture)
             self._constrain(trial, measures)
             if reason := self.goal.violation(measures):
@@ -193,7 +193,7 @@ class Scoring:
         """
         weights, reached = None, 0.0
         try:
-            estimator = self.estimator.with_recipe(dict(query.recipe)) if query.recipe else self.estimator
+            estimator = query.under(self.estimator)
             for fidelity, _ in self.ladder:
                 share = fidelity - reached if weights is not None else fidelity
                 weights, reached = estimator(query.architecture, fidelity=share, start=weights).weights, fidelity

@@ -25,6 +25,7 @@ from lit_metanas.searchers.mutation import (
 )
 from lit_metanas.searchers.samplers.memory import CHANCES, Memory, Proposals
 from lit_metanas.searchers.samplers.seeding import TrialGenerator
+from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.choice_space import PREFIX, ChoiceSpace
 
 UNFAILED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
@@ -195,6 +196,13 @@ class HistorySampler(BaseSampler, ABC):
     def meta_cost(self) -> Cost:
         """What was paid once, before any study, for what the sampler knows."""
         return Cost()
+
+    def labelled(self, architecture: Architecture, space: ChoiceSpace) -> dict[str, str]:
+        """An architecture of a space as parameters; inactive choices have the first label."""
+        return {
+            self.prefix + choice.name: architecture.get(choice.name, space.proposed_labels(choice)[0])
+            for choice in space.choices
+        }
 
     @abstractmethod
     def propose(

@@ -120,7 +120,7 @@ class MetaSampler(HistorySampler):
             wanted = self._choice.first(embedding, max(self.first, asked + 1))
         skipped = self._deciding(trial, history)
         for architecture in wanted:
-            parameters = self._parameters(architecture)
+            parameters = self.labelled(architecture, self._choice.encoding.space)
             if history.is_new(parameters):
                 if not skipped:
                     return parameters
@@ -172,11 +172,3 @@ class MetaSampler(HistorySampler):
     def _architecture(self, trial: FrozenTrial) -> Architecture | None:
         """What a trial tried; None where it is not known yet, or not of the space."""
         return self._memory.identities(trial.params).architecture
-
-    def _parameters(self, architecture: Architecture) -> dict[str, Any]:
-        """An architecture as parameters; inactive choices have the first label."""
-        space = self._choice.encoding.space
-        return {
-            self.prefix + choice.name: architecture.get(choice.name, space.proposed_labels(choice)[0])
-            for choice in space.choices
-        }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite, nan
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -17,31 +17,19 @@ from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import SearchRecord, Trial
 from lit_metanas.records.record_lines import check_record, read_record_lines
 from lit_metanas.searchers.mutation import can_have
+from lit_metanas.searchers.query.ledger import Query
+from lit_metanas.searchers.query.objectives import RECIPE_PREFIX
 from lit_metanas.searchers.samplers.history_sampler import History, HistorySampler
 from lit_metanas.searchers.samplers.memory import embedding_of
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.choice_space import PREFIX, ChoiceSpace
 from lit_metanas.surrogates.transfer import closeness
 
-RECIPE_PREFIX = "train."
-"""Of the parameters that are numbers of a recipe."""
 CHANCE = 0.5
 """Share of discordant pairs from which on a source counts nothing."""
 ASSUMED = 2.0
 """Pairs that count as seen before any is, ``ASSUMED_WRONG`` of them discordant: the first trials decide little."""
 ASSUMED_WRONG = 0.4
-
-
-class Member(NamedTuple):
-    """A network that sources have tried, with its recipe.
-
-    Attributes:
-        architecture: the canonical one.
-        recipe: training hyper-parameters that the searches chose with it, by name and in the order of the names.
-    """
-
-    architecture: Architecture
-    recipe: tuple[tuple[str, float | int | str | bool], ...] = ()
 
 
 class SourceScores:
@@ -67,7 +55,7 @@ class SourceScores:
     """
 
     def __init__(self, records: Sequence[SearchRecord], space: ChoiceSpace) -> None:
-        by_task: dict[str, dict[Member, Trial]] = {}
+        by_task: dict[str, dict[Query, Trial]] = {}
         embeddings: dict[str, tuple[float, ...]] = {}
         for place, record in enumerate(records, start=1):
             try:
@@ -79,7 +67,7 @@ class SourceScores:
             own = by_task.setdefault(record.task_id, {})
             for trial in record.trials:
                 if trial.scored and isfinite(trial.value) and not trial.duplicate:
-                    member = Member(space.canonical(trial.architecture), tuple(sorted(trial.recipe.items())))
+                    member = Query.of(space.canonical(trial.architecture), trial.recipe)
                     if member not in own or _fidelity(trial) > _fidelity(own[member]):
                         own[member] = trial
             if record.embedding:
@@ -293,18 +281,15 @@ class PortfolioSampler(HistorySampler):
 
         return [place for place in found if same(place)]
 
-    def _parameters(self, member: Member, known: Mapping[str, BaseDistribution] | None) -> dict[str, Any]:
+    def _parameters(self, member: Query, known: Mapping[str, BaseDistribution] | None) -> dict[str, Any]:
         """A member as parameters; none where the study cannot have its recipe.
 
         Args:
-            member: whose inactive choices get their first label.
+            member: the network and its recipe.
             known: what the study asks for, so that other numbers of a recipe are left out; None before that is known.
         """
         assert self.space is not None
-        found: dict[str, Any] = {
-            self.prefix + choice.name: member.architecture.get(choice.name, self.space.proposed_labels(choice)[0])
-            for choice in self.space.choices
-        }
+        found: dict[str, Any] = dict(self.labelled(member.architecture, self.space))
         recipe = {RECIPE_PREFIX + name: value for name, value in member.recipe}
         if known is None:
             return found | recipe

@@ -9,8 +9,8 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from lit_metanas.spaces.architecture import check_known, check_positive
-from lit_metanas.spaces.body_networks import BodyChild, BodySupernet
+from lit_metanas.spaces.architecture import Architecture, check_known, check_positive
+from lit_metanas.spaces.body_networks import BodySupernet
 from lit_metanas.spaces.builder import Builder, Make
 from lit_metanas.spaces.child_network import ChildNetwork
 from lit_metanas.spaces.forward_pass import largest
@@ -225,12 +225,11 @@ class AnyInputSpace(SearchSpace):
         refusal = refuse_widths(self.name, left["width"])
         return BodySupernet(self.body(shape, Builder(left)), shape, self.choices, features=width, refusal=refusal)
 
-    def build(self, architecture: Mapping[str, str], shape: Shape, way: int) -> ChildNetwork:
+    def build(self, architecture: Architecture, shape: Shape, way: int) -> ChildNetwork:
         """The child with newly initialised weights: see ``child``."""
-        if not isinstance(as_shape(shape), ImageShape):
-            return self.sequences.build(self.canonical(architecture), shape, way)
-        build = Builder({name: (label,) for name, label in self.canonical(architecture).items()}, mixed=False)
-        return BodyChild(self.body(shape, build), shape, way, sliced=build.sliced)
+        if isinstance(as_shape(shape), ImageShape):
+            return super().build(architecture, shape, way)
+        return self.sequences.build(self.canonical(architecture), shape, way)
 
     def restricted(self, labels: Mapping[str, str]) -> Self:
         """The space in which the named choices have just the given label."""
