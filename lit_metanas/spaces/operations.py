@@ -36,6 +36,8 @@ NORMS = ("batch", "layer", "none")
 SKIPS = ("none", "residual")
 MAP_READOUTS = ("average", "flat")
 """What a network for images makes of its last map: the mean of each channel, or all of its values."""
+ROUNDINGS = ("down", "up")
+"""How pooling halves an odd number."""
 
 
 def leading_part(tensor: Tensor, *sizes: int) -> Tensor:

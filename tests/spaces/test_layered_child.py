@@ -174,3 +174,45 @@ def test_a_flat_readout_keeps_the_places_of_the_last_map():
     assert "readout" not in {choice.name for choice in LayeredSpace().choices}
     with pytest.raises(ValueError, match="Unknown label 'flatt' of 'readout': did you mean 'flat'"):
         LayeredSpace(readouts=("flatt",))
+
+
+def test_rounding_up_pools_the_last_row_by_itself():
+    space = LayeredSpace(
+        kernels=(3,), pools=("avg", "max"), depths=(1, 2), widths=(4,), roundings=("down", "up"), dropouts=(0.0,),
+        readouts=("average", "flat"),
+    )  # fmt: skip
+    check_space(space, shape=(1, 7, 6))
+    labels = {choice.name: choice.labels[0] for choice in space.choices} | {"depth": "1", "readout": "flat"}
+    down, up = (
+        space.child(Architecture({**labels, "rounding": label}), (1, 7, 6), 3).eval() for label in ("down", "up")
+    )
+    assert (down.features, up.features) == (4 * 3 * 3, 4 * 4 * 3)
+    up.load_state_dict({**down.state_dict(), "head.weight": up.head.weight})
+    inputs = torch.rand(5, 1, 7, 6)
+    inner = up.blocks[0].activation(up.blocks[0].norm(up.blocks[0].convolution(inputs)))
+    last = inner[:, :, 6:].reshape(5, 4, 1, 3, 2).mean(4)
+    maps = torch.cat([down.embed(inputs).reshape(5, 4, 3, 3), last], dim=2)
+    torch.testing.assert_close(up.embed(inputs).reshape(5, 4, 4, 3), maps)
+    assert "rounding" not in {choice.name for choice in LayeredSpace().choices}
+
+
+def test_a_mixture_of_roundings_keeps_the_statistics_of_each():
+    space = LayeredSpace(
+        kernels=(3,), pools=("avg",), depths=(2,), widths=(4,), roundings=("down", "up"), dropouts=(0.0,)
+    )
+    supernet = space.supernet((1, 7, 6)).double()
+    mixture = one_hot(space.choices, space.sample(torch.Generator().manual_seed(0)))
+    alone = {
+        label: {**mixture, "rounding": Gate(torch.eye(2)[place], place)} for place, label in enumerate(("down", "up"))
+    }
+    weights = torch.tensor([0.3, 0.7], dtype=torch.float64)
+    soft = {**mixture, "rounding": Gate(weights)}
+    inputs, others = torch.rand(5, 1, 7, 6).double(), torch.rand(5, 1, 7, 6).double()
+    records = {label: {} for label in alone}
+    found = {}
+    parts = torch.stack([supernet(inputs, one, record=records[label]) for label, one in alone.items()])
+    torch.testing.assert_close(supernet(inputs, soft, record=found), torch.einsum("r,rnf->nf", weights, parts))
+    assert found.keys() == {f"{label}.{name}" for label, record in records.items() for name in record}
+    parts = torch.stack([supernet(others, one, statistics=records[label]) for label, one in alone.items()])
+    torch.testing.assert_close(supernet(others, soft, statistics=found), torch.einsum("r,rnf->nf", weights, parts))
+    assert supernet.flops(soft) == sum(supernet.flops(one) for one in alone.values())

@@ -26,19 +26,31 @@ class Block:
     dropout: float
 
 
-def sizes(height: int, width: int, blocks: int) -> list[tuple[int, int]]:
-    """Height and width at the input of each block, and after the last: halved while larger than one pixel."""
+def sizes(height: int, width: int, blocks: int, *, up: bool = False) -> list[tuple[int, int]]:
+    """Height and width at the input of each block, and after the last: halved while larger than one pixel.
+
+    Args:
+        height: of the image.
+        width: of the image.
+        blocks: how many.
+        up: whether the half of an odd number is rounded up.
+    """
     result = [(height, width)]
     for _ in range(blocks):
         height, width = result[-1]
-        result.append((height // 2, width // 2) if min(height, width) > 1 else (height, width))
+        result.append(((height + up) // 2, (width + up) // 2) if min(height, width) > 1 else (height, width))
     return result
+
+
+def pool_of(label: str, *, up: bool) -> nn.Module:
+    """Halves height and width; the last row and column of an odd number are pooled by themselves, or left out."""
+    return POOLS[label](2, ceil_mode=up)
 
 
 class ChildBlock(nn.Module):
     """Convolution, normalisation, residual sum, activation, pooling and dropout of one block."""
 
-    def __init__(self, block: Block, *, channels: int, pooled: bool) -> None:
+    def __init__(self, block: Block, *, channels: int, pooled: bool, up: bool) -> None:
         super().__init__()
         affine = block.norm == "none"
         self.convolution = nn.Conv2d(channels, block.width, block.kernel, padding=block.kernel // 2, bias=affine)
@@ -47,7 +59,7 @@ class ChildBlock(nn.Module):
         if block.skip == "residual":
             self.projection = nn.Sequential(nn.Conv2d(channels, block.width, 1, bias=affine), _norm(block))
         self.activation = ACTIVATIONS[block.activation]()
-        self.pool = POOLS[block.pool](2) if pooled else nn.Identity()
+        self.pool = pool_of(block.pool, up=up) if pooled else nn.Identity()
         self.dropout = nn.Dropout2d(block.dropout)
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -68,20 +80,23 @@ class LayeredChild(ChildNetwork):
         shape: channels, height and width of an input.
         way: number of classes.
         flat: whether the features are all values of the last map instead of the average of each channel.
+        up: whether half of an odd height or width is rounded up.
 
     Attributes:
         features: length of the feature vector.
         flops: forward multiply-adds for one input.
     """
 
-    def __init__(self, blocks: Sequence[Block], *, shape: Shape, way: int, flat: bool = False) -> None:
+    def __init__(
+        self, blocks: Sequence[Block], *, shape: Shape, way: int, flat: bool = False, up: bool = False
+    ) -> None:
         super().__init__()
         channels, height, width = image_shape(shape)
         self.blocks = nn.ModuleList()
         self.flops = 0
-        places = sizes(height, width, len(blocks))
+        places = sizes(height, width, len(blocks), up=up)
         for block, before, after in zip(blocks, places, places[1:], strict=False):
-            self.blocks.append(ChildBlock(block, channels=channels, pooled=before != after))
+            self.blocks.append(ChildBlock(block, channels=channels, pooled=before != after, up=up))
             taps = block.kernel**2 + (block.skip == "residual")
             self.flops += before[0] * before[1] * channels * block.width * taps
             channels = block.width

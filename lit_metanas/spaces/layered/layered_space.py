@@ -11,7 +11,7 @@ from lit_metanas.io.text import nearest
 from lit_metanas.spaces.architecture import Architecture, Choice, restrict
 from lit_metanas.spaces.layered.layered_child import Block, LayeredChild
 from lit_metanas.spaces.layered.layered_supernet import LayeredSupernet, Mix
-from lit_metanas.spaces.operations import ACTIVATIONS, MAP_READOUTS, NORMS, POOLS, SKIPS
+from lit_metanas.spaces.operations import ACTIVATIONS, MAP_READOUTS, NORMS, POOLS, ROUNDINGS, SKIPS
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost
 from lit_metanas.tasks.inputs import Shape
@@ -38,6 +38,8 @@ class LayeredSpace(SearchSpace):
         norms: ``batch``, ``layer``, ``none``.
         readouts: what the features are: the ``average`` of each channel, or all values of the last map (``flat``). One
             choice for the network, which the space lacks where there is no other than the average.
+        roundings: how an odd height or width is halved: ``down`` leaves the last row or column out, ``up`` pools it by
+            itself. One choice for the network, which the space lacks where there is no other than ``down``.
         shared: one choice for the whole network instead of one a block; depth is always one choice.
         fixed: labels that single choices are restricted to, for instance ``{layer1.width: ["16"]}``.
         mix: how a soft mixture of kernels is computed: ``merged`` into one convolution before the normalisation,
@@ -67,6 +69,7 @@ class LayeredSpace(SearchSpace):
         skips: Sequence[str] = ("none",),
         norms: Sequence[str] = ("batch",),
         readouts: Sequence[str] = ("average",),
+        roundings: Sequence[str] = ("down",),
         shared: bool = False,
         fixed: Mapping[str, Sequence[str]] | None = None,
         mix: Mix = "merged",
@@ -86,6 +89,7 @@ class LayeredSpace(SearchSpace):
         }
         self.depths = tuple(str(depth) for depth in sorted(depths))
         self.readouts = _check_labels("readout", readouts, MAP_READOUTS)
+        self.roundings = _check_labels("rounding", roundings, ROUNDINGS)
         self.choices = restrict(self._open_choices(), fixed or {}, self.name)
 
     def supernet(self, shape: Shape) -> LayeredSupernet:
@@ -93,12 +97,14 @@ class LayeredSpace(SearchSpace):
         by_name = {choice.name: choice for choice in self.choices}
         depth = by_name["depth"]
         blocks = [self._block_choices(place) for place in range(1, max(map(int, depth.labels)) + 1)]
-        return LayeredSupernet(shape=shape, depth=depth, blocks=blocks, mix=self.mix, readout=by_name.get("readout"))
+        whole = {group: by_name.get(group) for group in ("readout", "rounding")}
+        return LayeredSupernet(shape=shape, depth=depth, blocks=blocks, mix=self.mix, **whole)
 
     def build(self, architecture: Architecture, shape: Shape, way: int) -> LayeredChild:
         """The child with newly initialised weights."""
-        flat = self.canonical(architecture).get("readout") == "flat"
-        return LayeredChild(self._blocks(architecture), shape=shape, way=way, flat=flat)
+        full = self.canonical(architecture)
+        flat, up = full.get("readout") == "flat", full.get("rounding") == "up"
+        return LayeredChild(self._blocks(architecture), shape=shape, way=way, flat=flat, up=up)
 
     def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
         """Parameters and multiply-adds of the child: convolutions and the classifier."""
@@ -110,6 +116,8 @@ class LayeredSpace(SearchSpace):
         choices = [Choice("depth", self.depths, "depth")]
         if self.readouts != ("average",):
             choices.append(Choice("readout", self.readouts, "readout"))
+        if self.roundings != ("down",):
+            choices.append(Choice("rounding", self.roundings, "rounding"))
         if self.shared:
             return choices + [Choice(group, labels, group) for group, labels in self.questions.items()]
         for place in range(1, int(self.depths[-1]) + 1):

@@ -11,12 +11,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_metanas.spaces.architecture import Choice
-from lit_metanas.spaces.layered.layered_child import sizes
+from lit_metanas.spaces.layered.layered_child import pool_of, sizes
 from lit_metanas.spaces.mixture import Gate, Mixture
 from lit_metanas.spaces.operations import (
     ACTIVATIONS,
     INCREASING,
-    POOLS,
+    ROUNDINGS,
     activate_in_place,
     affine,
     as_channels_last,
@@ -33,6 +33,9 @@ from lit_metanas.spaces.supernet import Record, Statistics, Supernet
 from lit_metanas.tasks.inputs import Shape, image_shape
 
 Mix = Literal["merged", "normalised"]
+
+_ALONE = Gate(torch.ones(1), 0)
+"""Of a choice that the space lacks."""
 
 
 class SuperBlock(nn.Module):
@@ -61,7 +64,7 @@ class SuperBlock(nn.Module):
                 {"scale": nn.Parameter(torch.ones(self.width)), "shift": nn.Parameter(torch.zeros(self.width))}
             )
         self.activations = nn.ModuleList(ACTIVATIONS[label]() for label in choices["activation"].labels)
-        self.pools = nn.ModuleList(POOLS[label](2) for label in choices["pool"].labels)
+        self.pools = {up: [pool_of(label, up=up) for label in choices["pool"].labels] for up in (False, True)}
         self.rates = [float(label) for label in choices["dropout"].labels]
 
     def forward(
@@ -72,13 +75,14 @@ class SuperBlock(nn.Module):
         statistics: Statistics,
         record: Record,
         pooled: bool,
+        up: bool,
     ) -> Tensor:
         """Shape ``(n, channels, height, width)`` to ``(n, width, height / 2, width / 2)``."""
         gate = {group: mixture[choice.name] for group, choice in self.choices.items()}
         outputs = self._convolve(inputs, gate, statistics, record)
         if self.residual:
             outputs = self._add_residual(outputs, inputs, gate, statistics, record)
-        outputs = self._activate(outputs, gate, pooled)
+        outputs = self._activate(outputs, gate, self.pools[up] if pooled else [])
         mask = self._width_mask(gate["width"])
         factor = None if mask is None else mask[None]
         if noise is not None and max(self.rates) > 0:
@@ -87,19 +91,20 @@ class SuperBlock(nn.Module):
             factor = scale if factor is None else factor * scale
         return outputs if factor is None else outputs * factor[:, :, None, None]
 
-    def _activate(self, inputs: Tensor, gate: Mapping[str, Gate], pooled: bool) -> Tensor:
+    def _activate(self, inputs: Tensor, gate: Mapping[str, Gate], pools: Sequence[nn.Module]) -> Tensor:
+        """Activation and pooling, if there are ``pools``, a candidate each."""
         activation, pool = gate["activation"], gate["pool"]
-        if pooled and activation.index is not None and pool.index is not None:
+        if pools and activation.index is not None and pool.index is not None:
             label = self.choices["activation"].labels[activation.index]
             if label in INCREASING and self.choices["pool"].labels[pool.index] == "max":
                 # The maximum of the values is the value of the maximum: a quarter of the activations.
-                maxima = self.pools[pool.index](inputs)
+                maxima = pools[pool.index](inputs)
                 return through(pool, through(activation, self.activations[activation.index](maxima)))
         if activation.index is not None:
             outputs = through(activation, activate_in_place(self.activations[activation.index], inputs))
         else:
             outputs = combine(activation, [partial(activate, inputs) for activate in self.activations])
-        return combine(pool, [partial(reduce, outputs) for reduce in self.pools]) if pooled else outputs
+        return combine(pool, [partial(reduce, outputs) for reduce in pools]) if pools else outputs
 
     def flops(self, mixture: Mixture, *, channels: int, pixels: int) -> tuple[int, int]:
         """Multiply-adds of the block for one input, and its number of computed output channels."""
@@ -205,6 +210,7 @@ class LayeredSupernet(Supernet):
         blocks: the choices of each block by group.
         mix: how a soft mixture of kernels is computed.
         readout: the choice of what is read; None averages each channel.
+        rounding: the choice of how an odd number is halved; None rounds down.
     """
 
     def __init__(
@@ -215,22 +221,30 @@ class LayeredSupernet(Supernet):
         blocks: Sequence[Mapping[str, Choice]],
         mix: Mix,
         readout: Choice | None = None,
+        rounding: Choice | None = None,
     ) -> None:
         super().__init__()
         self.shape = image_shape(shape)
         self.depth = depth
         self.readout = readout
+        self.rounding = rounding or Choice("rounding", ROUNDINGS[:1], "rounding")
         self.layers = nn.ModuleList()
         channels = shape[0]
         for place, choices in enumerate(blocks):
             layer = SuperBlock(choices, key=f"layers.{place}", channels=channels, mix=mix)
             self.layers.append(layer)
             channels = layer.width
-        self.sizes = sizes(self.shape.height, self.shape.width, len(self.layers))
+        self.sizes = {
+            label: sizes(self.shape.height, self.shape.width, len(self.layers), up=label == "up")
+            for label in self.rounding.labels
+        }
         self.depths = [int(label) for label in depth.labels]
         flat = readout is not None and "flat" in readout.labels
-        pixels = [height * width if flat else 1 for height, width in self.sizes]
-        self.features = max(self._layers()[depth - 1].width * pixels[depth] for depth in self.depths)
+        self.features = max(
+            self._layers()[depth - 1].width * (places[depth][0] * places[depth][1] if flat else 1)
+            for depth in self.depths
+            for places in self.sizes.values()
+        )
 
     def forward(
         self,
@@ -241,14 +255,40 @@ class LayeredSupernet(Supernet):
         record: Record = None,
     ) -> Tensor:
         """Embed inputs: see ``Supernet.forward``."""
-        gate = mixture[self.depth.name]
-        wanted = set(self.depths) if gate.index is None else {self.depths[gate.index]}
-        read: dict[int, Tensor] = {}
         if inputs.shape[1] == 1 and self._channels_last():
             inputs = as_channels_last(inputs)
+        gate = mixture.get(self.rounding.name, _ALONE)
+        if gate.index is not None:
+            label = self.rounding.labels[gate.index]
+            return through(gate, self._embed(label, inputs, mixture, noise, statistics, record))
+
+        def embed(label: str) -> Tensor:
+            # Maps of other sizes have other means and variances.
+            known = None if statistics is None else _within(statistics, f"{label}.")
+            found: Record = None if record is None else {}
+            features = self._embed(label, inputs, mixture, noise, known, found)
+            if record is not None and found is not None:
+                record.update({f"{label}.{name}": value for name, value in found.items()})
+            return features
+
+        return combine(gate, [partial(embed, label) for label in self.rounding.labels])
+
+    def _embed(
+        self,
+        rounding: str,
+        inputs: Tensor,
+        mixture: Mixture,
+        noise: Mapping[str, Tensor] | None,
+        statistics: Statistics,
+        record: Record,
+    ) -> Tensor:
+        """The features where pooling rounds as it is told."""
+        gate, places = mixture[self.depth.name], self.sizes[rounding]
+        wanted = set(self.depths) if gate.index is None else {self.depths[gate.index]}
+        read: dict[int, Tensor] = {}
         for depth, layer in enumerate(self.layers[: max(wanted)], start=1):
-            pooled = self.sizes[depth - 1] != self.sizes[depth]
-            inputs = layer(inputs, mixture, noise, statistics, record, pooled)
+            pooled = places[depth - 1] != places[depth]
+            inputs = layer(inputs, mixture, noise, statistics, record, pooled, rounding == "up")
             if depth in wanted:
                 read[depth] = self._read(inputs, mixture)
         return combine(gate, [partial(read.__getitem__, depth) for depth in self.depths])
@@ -276,12 +316,15 @@ class LayeredSupernet(Supernet):
 
     def flops(self, mixture: Mixture) -> int:
         """Forward multiply-adds that one input costs under ``mixture``."""
-        gate = mixture[self.depth.name]
+        gate, rounding = mixture[self.depth.name], mixture.get(self.rounding.name, _ALONE)
         deepest = max(self.depths) if gate.index is None else self.depths[gate.index]
-        total, channels = 0, self.shape[0]
-        for layer, (height, width) in zip(self._layers()[:deepest], self.sizes, strict=False):
-            cost, channels = layer.flops(mixture, channels=channels, pixels=height * width)
-            total += cost
+        labels = self.rounding.labels if rounding.index is None else [self.rounding.labels[rounding.index]]
+        total = 0
+        for label in labels:
+            channels = self.shape.channels
+            for layer, (height, width) in zip(self._layers()[:deepest], self.sizes[label], strict=False):
+                cost, channels = layer.flops(mixture, channels=channels, pixels=height * width)
+                total += cost
         return total
 
     def _channels_last(self) -> bool:
@@ -294,3 +337,7 @@ class LayeredSupernet(Supernet):
 
 def _convolve(inputs: Tensor, kernel: Tensor) -> Tensor:
     return F.conv2d(inputs, kernel, padding=kernel.shape[-1] // 2)
+
+
+def _within(statistics: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in statistics.items() if name.startswith(prefix)}
