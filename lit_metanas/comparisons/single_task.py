@@ -18,11 +18,13 @@ from lit_metanas.comparisons.shown_predictions import shown_predictions
 from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import SearchOutcome
+from lit_metanas.records.record_lines import SHIPPED
 from lit_metanas.records.statistics import FEWEST_OF_INTERVAL, wilson
 from lit_metanas.searchers.halving import SuccessiveHalving
 from lit_metanas.searchers.mutation import draw_new
 from lit_metanas.searchers.query import QuerySearcher
 from lit_metanas.searchers.searcher import Searcher
+from lit_metanas.spaces.any_input import AnyInputSpace
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.inputs import float_type
 from lit_metanas.tasks.objective import Classification, Judged
@@ -46,7 +48,7 @@ TRAININGS = 4
 
 def search(
     task: Task,
-    space: SearchSpace,
+    space: SearchSpace | None = None,
     *,
     method: Searcher | None = None,
     flops: float | None = None,
@@ -66,10 +68,11 @@ def search(
 
     Args:
         task: what the network is for; input shape and number of classes are taken from it.
-        space: what can be built.
-        method: how it is searched. By default successive halving of eight architectures drawn at random: of the methods
-            that start from scratch none was clearly better for the same training FLOPs, and half of them were enough
-            (``benchmarks/from_scratch.py``).
+        space: what can be built; None takes ``AnyInputSpace``, of which the package knows what did well on other tasks.
+        method: how it is searched. By default successive halving of eight architectures. In ``AnyInputSpace`` they are
+            the portfolio of the records that the package ships (``benchmarks/mixed_stream.py``); in other spaces they
+            are drawn at random: of the methods that start from scratch none was clearly better for the same training
+            FLOPs, and half of them were enough (``benchmarks/from_scratch.py``).
         flops: training FLOPs (3 x forward multiply-adds x images) that the search may spend. None leaves the end to the
             method; the default method then gets as much as four trainings by the recipe cost.
         queries: architectures that the search may evaluate; None is no limit.
@@ -99,11 +102,12 @@ def search(
         >>> 0 <= result.test_accuracy <= 1
         True
     """
+    space = space or AnyInputSpace()
     _check_arguments(task, space, method, recipe, seed, flops)
     check_threads("search", threads)
     seed = int(seed)  # one of numpy's is a seed, too
     recipe = recipe or Recipe()
-    searcher = method or default_method(recipe)
+    searcher = method or default_method(space, recipe)
     if method is None and flops is None:
         flops = default_flops(task, space, recipe, seed)
     if isinstance(method, QuerySearcher) and method.trials is None and flops is None and queries is None:
@@ -179,9 +183,11 @@ def _by_class(judged: Judged, task: Task, classes: tuple[str, ...]) -> dict[str,
     return {name: float(right.mean()) for name, right in parts.items() if len(right)}
 
 
-def default_method(recipe: Recipe) -> SuccessiveHalving:
+def default_method(space: SearchSpace, recipe: Recipe) -> SuccessiveHalving:
     """Successive halving of a few architectures, which are trained by the recipe; see ``search``."""
-    return SuccessiveHalving(estimator=partial(TrainingEstimator, recipe=recipe), candidates=HALVING_CANDIDATES)
+    records = (SHIPPED,) if isinstance(space, AnyInputSpace) else ()
+    estimator = partial(TrainingEstimator, recipe=recipe)
+    return SuccessiveHalving(estimator=estimator, candidates=HALVING_CANDIDATES, records=records)
 
 
 def default_flops(task: Task, space: SearchSpace, recipe: Recipe, seed: int) -> float:

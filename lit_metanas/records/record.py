@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import inf, nan
 from typing import Literal
@@ -156,6 +156,11 @@ class SearchRecord:
         return [trials[index] for index in non_dominated(points)]
 
 
+def cost_of(records: Iterable[SearchRecord]) -> Cost:
+    """What some searches cost together."""
+    return sum((record.trials[-1].cost for record in records if record.trials), Cost())
+
+
 @dataclass(frozen=True)
 class SearchOutcome:
     """What a search returns.
@@ -166,7 +171,7 @@ class SearchOutcome:
         record: what was tried, and at what cost.
         recipe: the training hyper-parameters that were chosen with the architecture, by field of the recipe.
         untried: architectures that were to be tried, but that the budget did not pay for.
-        meta_cost: of what the estimator knew before the search; what the searcher knew is its own ``meta_cost``.
+        meta_cost: of what was known before the search, but for what the searcher's own ``meta_cost`` tells.
 
     Example:
         >>> import torch

@@ -18,6 +18,12 @@ from lit_metanas.spaces.choice_space import ChoiceSpace
 LARGEST_RECORDS = 1 << 28
 """Bytes of a file of records."""
 
+SHIPPED = "shipped"
+"""Stands for the package's own file of records: forty networks of ``AnyInputSpace`` on each of 24 small tasks of
+images, speech, texts and series (``benchmarks/shipped_records.py``)."""
+
+SHIPPED_FILE = Path(__file__).with_name("shipped_records.jsonl")
+
 LINE_SCHEMA = 1
 """Version of a line. A line of a newer version is left out."""
 
@@ -41,7 +47,7 @@ def read_record_lines(path: str | os.PathLike[str], space: ChoiceSpace | None = 
     warning that says why. The searches of a smaller space are also of the larger one.
 
     Args:
-        path: the file.
+        path: the file; ``shipped`` is the package's own.
         space: what every architecture must be one of; None takes all lines.
 
     Raises:
@@ -110,7 +116,7 @@ def _write(path: str | os.PathLike[str], lines: Iterable[bytes]) -> None:
 
 def _parse(path: str | os.PathLike[str], space: ChoiceSpace | None) -> Iterator[tuple[bytes, SearchRecord | str]]:
     """Each line with its record, or with why it is none."""
-    file = Path(path)
+    file = SHIPPED_FILE if path == SHIPPED else Path(path)
     if not file.is_file():
         raise FileNotFoundError(f"There is no file '{file}': run `lit-metanas search` first, or give the right path.")
     try:

@@ -11,8 +11,7 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from lit_metanas.io.text import number_of
-from lit_metanas.records.budget import Cost
-from lit_metanas.records.record import SearchRecord, TaskScores, Trial
+from lit_metanas.records.record import SearchRecord, TaskScores, Trial, cost_of
 from lit_metanas.records.record_lines import check_record, read_record_lines
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.choice_space import ChoiceSpace
@@ -161,7 +160,7 @@ class RecordDataModule(LightningDataModule):
             order=torch.tensor([place for _, place in best.values()], dtype=torch.int64),
             embedding=torch.tensor(embedding, dtype=torch.float64),
             architectures=tuple(best),
-            cost=sum((record.trials[-1].cost for record in records if record.trials), Cost()),
+            cost=cost_of(records),
         )
 
     def _choose_validation_tasks(self, names: list[str]) -> set[str]:

@@ -1,8 +1,9 @@
-"""What the records of other searches promise most for: pairs of an architecture and a recipe, at a budget."""
+"""What the records of other searches tell a new one to try: pairs of an architecture and a recipe."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import inf, isfinite, log10
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from lit_metanas.records.record import SearchRecord, Trial
 from lit_metanas.records.statistics import rank_gaussian
 from lit_metanas.searchers.query.ledger import Query
+from lit_metanas.searchers.samplers.portfolio_sampler import SourceScores
 from lit_metanas.spaces.choice_space import ChoiceSpace
 from lit_metanas.spaces.encodings import OneHotEncoding
 from lit_metanas.surrogates.gaussian_process import GaussianProcess, GroupedKernel, fit_parameters, mean_distances
@@ -59,6 +61,32 @@ def promising(records: Sequence[SearchRecord], space: ChoiceSpace, flops: float)
     return distinct
 
 
+def covering(records: Sequence[SearchRecord], space: ChoiceSpace, number: int) -> list[Query]:
+    """The recorded pairs of architecture and recipe that cover the tasks of the records: a portfolio.
+
+    The first is the best on average, and each next one adds most to the mean of the best so far (see
+    ``PortfolioSampler``, where the sources are).
+
+    Args:
+        records: searches of other tasks; those of other spaces, and architectures that this one cannot build, are left
+            out.
+        space: what can be built.
+        number: at most so many.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> from lit_metanas.searchers.halving.proposals import covering
+        >>> space = lm.LayeredSpace(shared=True)
+        >>> trials = [lm.Trial(space.sample(torch.Generator()), value, lm.Cost()) for value in (0.5, 0.7)]
+        >>> [query.architecture for query in covering([lm.SearchRecord("letters", trials)], space, 1)]
+        [Architecture(...)]
+    """
+    own = [record for record in records if record.space in ("", space.name)]
+    known = [replace(record, trials=[trial for trial in record.trials if _fits(trial, space)]) for record in own]
+    return SourceScores(known, space).cover(number)
+
+
 def _ranked(records: Sequence[SearchRecord], space: ChoiceSpace) -> tuple[list[Trial], Tensor]:
     """The trials that tell something, and the quantiles of their ranks, shape ``(n,)``, float64."""
     trials: list[Trial] = []
@@ -76,8 +104,10 @@ def _ranked(records: Sequence[SearchRecord], space: ChoiceSpace) -> tuple[list[T
 
 
 def _tells(trial: Trial, space: ChoiceSpace) -> bool:
-    if not (trial.scored and isfinite(trial.value) and 0 < trial.trained < inf):
-        return False
+    return trial.scored and isfinite(trial.value) and 0 < trial.trained < inf and _fits(trial, space)
+
+
+def _fits(trial: Trial, space: ChoiceSpace) -> bool:
     try:
         whole = space.canonical(trial.architecture) == trial.architecture
     except ValueError:  # a choice or a label that the space lacks, or a choice without a label

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,7 +14,8 @@ from torch import Tensor
 from lit_metanas.estimators.estimator import FAILURES, Estimator, EstimatorCallable, reason_of
 from lit_metanas.io.text import number_of
 from lit_metanas.records.budget import Budget, Cost, FailedWorkError
-from lit_metanas.records.record import SearchOutcome, SearchRecord, Trial
+from lit_metanas.records.record import SearchOutcome, SearchRecord, Trial, cost_of
+from lit_metanas.records.record_lines import read_record_lines
 from lit_metanas.searchers.query.ledger import Query, Value
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.architecture import Architecture
@@ -137,6 +139,7 @@ class Halving(Searcher):
         rungs: share of the budget's FLOPs for each rung.
         finish: whether the winner is trained on with what is left of the budget.
         train: fields of the estimator's recipe that are searched, too, each with the values to choose from.
+        records: files of searches of other problems, from which the first candidates are taken.
 
     Example:
         >>> import lit_metanas as lm
@@ -152,6 +155,7 @@ class Halving(Searcher):
         rungs: Sequence[float],
         finish: bool,
         train: Mapping[str, Sequence[Value]] | None = None,
+        records: Sequence[str] = (),
     ) -> None:
         self.estimator = estimator
         self.rungs = check_rungs(rungs, type(self).__name__)
@@ -159,11 +163,13 @@ class Halving(Searcher):
         self.train = {name: tuple(values) for name, values in (train or {}).items()}
         if empty := [name for name, values in self.train.items() if not values]:
             raise ValueError(f"{type(self).__name__}: train has no value for '{empty[0]}': list some to choose from.")
+        self.records = tuple(records)
 
     def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:
         """Search on one task."""
         estimator = self.estimator(task, space, seed)
-        return replace(self.run(estimator, space, budget, seed, problem=task.id), meta_cost=estimator.meta_cost)
+        found = self.run(estimator, space, budget, seed, problem=task.id)
+        return replace(found, meta_cost=found.meta_cost + estimator.meta_cost)
 
     @abstractmethod
     def run(
@@ -184,6 +190,19 @@ class Halving(Searcher):
             FailedWorkError: all that was tried failed.
         """
 
+    def _known(self, problem: str) -> list[SearchRecord]:
+        """What the files of records tell of other problems.
+
+        Raises:
+            FileNotFoundError: a file is missing.
+            ValueError: a file has no usable record.
+        """
+        return [record for path in self.records for record in read_record_lines(path) if record.task_id != problem]
+
+    def _warn(self, of: str) -> None:
+        """Warn of the files of records."""
+        warnings.warn(f"The records in {', '.join(self.records)} {of}.", stacklevel=3)
+
     def _check_recipes(self, estimator: Estimator) -> None:
         """Refuse values that no recipe can have, before anything is paid for.
 
@@ -202,6 +221,7 @@ class Halving(Searcher):
         estimator: Estimator,
         budget: Budget,
         record: SearchRecord,
+        known: Sequence[SearchRecord] = (),
     ) -> SearchOutcome:
         """The first contender, trained on with what is left of the budget if wished.
 
@@ -211,6 +231,7 @@ class Halving(Searcher):
             estimator: scores architectures.
             budget: of the search.
             record: what was tried.
+            known: the searches that were learned from.
 
         Raises:
             ValueError: nothing could be tried.
@@ -235,5 +256,11 @@ class Halving(Searcher):
                 winner,
             )
         untried = set(entered) - {Query.of(trial.architecture, trial.recipe) for trial in record.trials}
-        recipe = dict(winner.recipe)
-        return SearchOutcome(winner.architecture, winner.weights, record, recipe=recipe, untried=len(untried))
+        return SearchOutcome(
+            winner.architecture,
+            winner.weights,
+            record,
+            recipe=dict(winner.recipe),
+            untried=len(untried),
+            meta_cost=cost_of(known),
+        )

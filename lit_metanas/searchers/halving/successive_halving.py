@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -13,8 +12,7 @@ from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.io.text import number_of
 from lit_metanas.records.budget import Budget
 from lit_metanas.records.record import SearchOutcome, SearchRecord
-from lit_metanas.records.record_lines import read_record_lines
-from lit_metanas.searchers.halving.proposals import promising
+from lit_metanas.searchers.halving.proposals import covering, promising
 from lit_metanas.searchers.halving.rungs import Contender, Halving, climb, refusal_by, remaining_flops
 from lit_metanas.searchers.mutation import below, complete, draw_new, mutate
 from lit_metanas.searchers.query.ledger import Query, Value
@@ -37,6 +35,9 @@ class SuccessiveHalving(Halving):
             left with one.
         finish: whether the winner is trained on with what is left of the budget.
         train: fields of the estimator's recipe that are drawn with each architecture, and the values to choose from.
+        records: files of searches of other tasks in this space; ``shipped`` is the package's. The candidates are then
+            the portfolio of networks, each with the recipe that it had there, that covers these tasks best
+            (``PortfolioSampler`` has the source), as far as it goes; others are drawn at random.
 
     Example:
         >>> import torch
@@ -57,6 +58,7 @@ class SuccessiveHalving(Halving):
         rungs: Sequence[float] | None = None,
         finish: bool = False,
         train: dict[str, list[Value]] | None = None,
+        records: Sequence[str] = (),
     ) -> None:
         if candidates < 1 or eta < 2:
             raise ValueError(f"Halving needs candidates >= 1 and eta >= 2, not {candidates} and {eta}.")
@@ -65,7 +67,7 @@ class SuccessiveHalving(Halving):
             while kept > eta:
                 number, kept = number + 1, -(-kept // eta)
             rungs = [1 / number] * number
-        super().__init__(estimator, rungs, finish, train)
+        super().__init__(estimator, rungs, finish, train, records)
         self.candidates = candidates
         self.eta = eta
 
@@ -77,14 +79,21 @@ class SuccessiveHalving(Halving):
         total = remaining_flops(budget, "SuccessiveHalving")
         self._check_recipes(estimator)
         record = SearchRecord(problem)
-        drawn = draw_new(lambda: self._draw(space, generator), self.candidates, refusal=refusal_by(space))
-        contenders = [Contender.of(query) for query in drawn]
+        known = self._known(problem)
+        first = covering(known, space, self.candidates)
+        if known and not first:
+            self._warn(f"tell nothing of {space.name}: take those of searches in it")
+        number = self.candidates - len(first)
+        refusal = refusal_by(space)
+        others = draw_new(lambda: self._draw(space, generator), number, refusal=refusal, known=first)
+        entered = [*first, *others]
+        contenders = [Contender.of(query) for query in entered]
         for share in self.rungs:
             ranked = climb(contenders, estimator=estimator, budget=budget, flops=share * total, record=record)
             if not ranked:
                 break
             contenders = ranked[: -(-len(ranked) // self.eta)]
-        return self._finish(contenders, entered=drawn, estimator=estimator, budget=budget, record=record)
+        return self._finish(contenders, entered=entered, estimator=estimator, budget=budget, record=record, known=known)
 
     def _draw(self, space: SearchSpace, generator: torch.Generator) -> Query:
         recipe = {name: values[below(len(values), generator)] for name, values in self.train.items()}
@@ -141,7 +150,7 @@ class EvolvingHalving(Halving):
         records: Sequence[str] = (),
         proposals: int = 3,
     ) -> None:
-        super().__init__(estimator, rungs, finish, train)
+        super().__init__(estimator, rungs, finish, train, records)
         if len(candidates) != len(rungs) or survivors < 1 or min(candidates) < survivors:
             raise ValueError(
                 f"EvolvingHalving needs one number of candidates a rung, each at least {survivors}, the survivors (and "
@@ -157,7 +166,6 @@ class EvolvingHalving(Halving):
         self.survivors = survivors
         self.whole_groups = whole_groups
         self.recipe_mutations = recipe_mutations
-        self.records = tuple(records)
         self.proposals = proposals
 
     def run(
@@ -170,7 +178,8 @@ class EvolvingHalving(Halving):
         record = SearchRecord(problem)
         recipe = {name: estimator.settings[name] for name in self.train if name in estimator.settings}
         incumbent = Contender(self._start(space), recipe)
-        promised = [each for each in self._promised(space, total, problem, recipe) if each != incumbent.query]
+        known = self._known(problem)
+        promised = [each for each in self._promised(known, space, total, recipe) if each != incumbent.query]
         first = [Contender.of(query) for query in promised[: min(self.proposals, self.candidates[0] - 1)]]
         contenders = [*first, incumbent]
         entered: set[Query] = set()
@@ -181,29 +190,25 @@ class EvolvingHalving(Halving):
             if not ranked:
                 break
             contenders = ranked[: self.survivors]
-        return self._finish(contenders, entered=entered, estimator=estimator, budget=budget, record=record)
+        return self._finish(contenders, entered=entered, estimator=estimator, budget=budget, record=record, known=known)
 
-    def _promised(self, space: SearchSpace, flops: float, problem: str, recipe: Mapping[str, Value]) -> list[Query]:
+    def _promised(
+        self, known: Sequence[SearchRecord], space: SearchSpace, flops: float, recipe: Mapping[str, Value]
+    ) -> list[Query]:
         """What the records promise most for, but for recipes that are not to be searched.
 
         Args:
+            known: the records.
             space: what can be built.
             flops: of the whole search.
-            problem: whose own records are left out.
             recipe: the estimator's, for what a record does not tell.
-
-        Raises:
-            FileNotFoundError: a file is missing.
-            ValueError: a file has no usable record.
         """
-        known = [record for path in self.records for record in read_record_lines(path) if record.task_id != problem]
         fields = {name: set(values) for name, values in self.train.items()}
         queries = promising(known, space, flops)
         if known and not queries:
-            warnings.warn(
-                f"The records in {', '.join(self.records)} promise nothing for {space.name}: take those of halving "
-                "searches in it, which tell the FLOPs of each training.",
-                stacklevel=2,
+            self._warn(
+                f"promise nothing for {space.name}: take those of halving searches in it, which tell the FLOPs of each "
+                "training"
             )
         fitting = [each for each in queries if all(value in fields.get(name, ()) for name, value in each.recipe)]
         return list(dict.fromkeys(Query.of(q.architecture, {**recipe, **dict(q.recipe)}) for q in fitting))

@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 from torch import Tensor
 
 from lit_metanas.records.budget import Cost
-from lit_metanas.records.record import SearchRecord, Trial
+from lit_metanas.records.record import SearchRecord, Trial, cost_of
 from lit_metanas.records.record_lines import check_record, read_record_lines
 from lit_metanas.searchers.mutation import can_have
 from lit_metanas.searchers.query.ledger import Query
@@ -87,7 +87,16 @@ class SourceScores:
         found = [embeddings.get(name, ()) for name in told]
         same = bool(found) and all(found) and len({len(each) for each in found}) == 1
         self.embeddings = torch.tensor(found, dtype=torch.float64) if same else None
-        self.cost = sum((record.trials[-1].cost for record in records if record.trials), Cost())
+        self.cost = cost_of(records)
+
+    def cover(self, number: int) -> list[Query]:
+        """The first members of the portfolio, at most so many, on a task of which nothing is known."""
+        weights = torch.full((len(self.scores),), 1 / max(len(self.scores), 1), dtype=torch.float64)
+        tried: list[int] = []
+        for _ in range(min(number, len(self.members))):
+            order = next_member(self.scores, weights, torch.tensor(tried, dtype=torch.int64))
+            tried.append(next(place for place in order if place not in tried))
+        return [self.members[place] for place in tried]
 
     def __deepcopy__(self, memo: dict[int, object]) -> Self:
         return self  # nothing changes it, and a sampler is copied for each trial
@@ -216,12 +225,7 @@ class PortfolioSampler(HistorySampler):
 
     def portfolio(self, number: int) -> list[Architecture]:
         """The first networks on a task of which nothing is known."""
-        tried: list[int] = []
-        weights = self._prior(())
-        for _ in range(min(number, len(self.sources.members))):
-            order = next_member(self.sources.scores, weights, torch.tensor(tried, dtype=torch.int64))
-            tried.append(next(place for place in order if place not in tried))
-        return [self.sources.members[place].architecture for place in tried]
+        return [member.architecture for member in self.sources.cover(number)]
 
     def propose(
         self, study: Study, trial: FrozenTrial, history: History, generator: np.random.Generator

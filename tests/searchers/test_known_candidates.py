@@ -1,0 +1,115 @@
+"""Halving that begins with what covered other tasks, and the records that the package ships."""
+
+import inspect
+
+import pytest
+import torch
+
+import lit_metanas as lm
+from lit_metanas.comparisons.single_task import default_method
+from lit_metanas.records.record_lines import SHIPPED, SHIPPED_FILE
+from lit_metanas.searchers.halving.proposals import covering
+
+SPACE = lm.AnyInputSpace(operations=("conv_3", "gru"), depths=(1, 2), widths=(4, 8), readouts=("mean",))
+
+
+def network(**labels):
+    first = {choice.name: choice.labels[0] for choice in SPACE.choices}
+    return SPACE.canonical({**first, **labels})
+
+
+def searched(name, scores, recipe=None):
+    """One search, of networks by their widths and depths."""
+    trials = [
+        lm.Trial(network(width=width, depth=depth), score, lm.Cost(queries=1, flops=100), recipe=recipe or {})
+        for (width, depth), score in scores.items()
+    ]
+    return lm.SearchRecord(name, trials, space=SPACE.name)
+
+
+RECORDS = [
+    searched("one", {("4", "1"): 0.9, ("8", "1"): 0.8, ("8", "2"): 0.1, ("4", "2"): 0.0}),
+    searched("two", {("4", "1"): 0.1, ("8", "1"): 0.6, ("8", "2"): 0.9, ("4", "2"): 0.0}),
+]
+
+
+def greedy(records, number):
+    """The portfolio in plain loops."""
+    heights = []
+    for record in records:
+        values = {trial.architecture: trial.value for trial in record.trials}
+        low, high = min(values.values()), max(values.values())
+        heights.append({a: (v - low) / (high - low) for a, v in values.items()})
+    chosen = []
+    for _ in range(number):
+        best = [max((h[a] for a in chosen), default=0.0) for h in heights]
+        gain = {a: sum(max(h[a] - b, 0) for h, b in zip(heights, best, strict=True)) for a in heights[0]}
+        chosen.append(max((a for a in gain if a not in chosen), key=lambda a: (gain[a], sum(h[a] for h in heights))))
+    return chosen
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_candidates_cover_the_tasks_of_the_records(number):
+    assert [query.architecture for query in covering(RECORDS, SPACE, number)] == greedy(RECORDS, number)
+
+
+def test_what_the_space_cannot_build_is_left_out():
+    narrow = lm.AnyInputSpace(operations=("conv_3", "gru"), depths=(1, 2), widths=(8,), readouts=("mean",))
+    assert {query.architecture["width"] for query in covering(RECORDS, narrow, 9)} == {"8"}
+    assert covering(RECORDS, lm.LayeredSpace(), 9) == []
+
+
+def first_rung(tmp_path, task, **options):
+    lm.write_record_lines(tmp_path / "others.jsonl", [*RECORDS, searched(task.id, {("4", "2"): 0.9, ("8", "2"): 0.1})])
+    recipe = lm.Recipe(epochs=1)
+    method = lm.SuccessiveHalving(records=[str(tmp_path / "others.jsonl")], rungs=(1.0,), **options)
+    return lm.search(task, SPACE, method=method, recipe=recipe, flops=1e9, progress=False)
+
+
+@pytest.fixture
+def task():
+    return lm.task_from_arrays(torch.rand(20, 8, 8, generator=torch.Generator().manual_seed(0)), torch.arange(20) % 2)
+
+
+def test_the_first_candidates_come_of_the_records_and_others_are_drawn(tmp_path, task):
+    found = first_rung(tmp_path, task, candidates=5)
+    tried = [trial.architecture for trial in found.record.trials]
+    known = [query.architecture for query in covering(RECORDS, SPACE, 5)]
+    assert tried[: len(known)] == known
+    assert len(set(tried)) == 5 > len(known)
+    assert found.meta_cost.flops == 200
+
+
+def test_networks_are_trained_by_the_recipe_of_their_record(tmp_path, task):
+    RECIPE = {"learning_rate": 0.5, "label_smoothing": 0.1}
+    lm.write_record_lines(tmp_path / "r.jsonl", [searched("one", {("4", "1"): 0.9, ("8", "1"): 0.8}, RECIPE)])
+    method = lm.SuccessiveHalving(records=[str(tmp_path / "r.jsonl")], rungs=(1.0,), candidates=1)
+    found = lm.search(task, SPACE, method=method, recipe=lm.Recipe(epochs=1), flops=1e9, progress=False)
+    assert found.record.trials[0].recipe == RECIPE
+    assert (found.recipe.learning_rate, found.recipe.label_smoothing, found.recipe.epochs) == (0.5, 0.1, 1)
+
+
+def test_records_of_another_space_are_told(tmp_path, task):
+    method = lm.SuccessiveHalving(records=[SHIPPED], candidates=2)
+    with pytest.warns(
+        UserWarning, match="records in shipped tell nothing of LayeredSpace: take those of searches in it"
+    ):
+        lm.search(task, lm.LayeredSpace(widths=(4,)), method=method, recipe=lm.Recipe(epochs=1), progress=False)
+
+
+def test_the_package_ships_small_records_that_tell_their_cost():
+    records = lm.read_record_lines(SHIPPED, lm.AnyInputSpace())
+    assert SHIPPED_FILE.stat().st_size < 1 << 20
+    assert len(records) == 24
+    assert len({record.task_id.split("/")[0] for record in records}) == 18
+    assert all(len(record.trials) == 40 and record.trials[-1].cost.flops > 1e9 for record in records)
+
+
+def test_a_search_begins_with_the_shipped_records_without_being_told(task):
+    assert inspect.signature(lm.search).parameters["space"].default is None
+    assert default_method(lm.AnyInputSpace(), lm.Recipe()).records == (SHIPPED,)
+    assert default_method(lm.LayeredSpace(), lm.Recipe()).records == ()
+    found = lm.search(task, recipe=lm.Recipe(epochs=1), progress=False)
+    known = [query.architecture for query in covering(lm.read_record_lines(SHIPPED), lm.AnyInputSpace(), 8)]
+    assert [trial.architecture for trial in found.record.trials[:8]] == known
+    assert found.space == "AnyInputSpace"
