@@ -44,9 +44,10 @@ BLOCK = 8
 
 
 class PairSpace(lm.ChoiceSpace):
-    """The choices of the space and of the recipe: a member of the pool has both."""
+    """The choices of a space and of the recipe: a member of the pool has both."""
 
-    choices = (*SPACE.choices, *RECIPE)
+    def __init__(self, space: lm.SearchSpace = SPACE) -> None:
+        self.choices = (*space.choices, *RECIPE)
 
 
 def parts_of(pair: lm.Architecture, examples: int, steps: int = STEPS) -> tuple[lm.Architecture, lm.Recipe]:
@@ -57,13 +58,15 @@ def parts_of(pair: lm.Architecture, examples: int, steps: int = STEPS) -> tuple[
     return lm.Architecture({n: label for n, label in pair.items() if n not in names}), recipe.replace(numbers)
 
 
-def train(task: lm.Task, member: int, pair: lm.Architecture, steps: int = STEPS, seed: int = 0) -> Row:
+def train(
+    task: lm.Task, member: int, pair: lm.Architecture, steps: int = STEPS, seed: int = 0, space: lm.SearchSpace = SPACE
+) -> Row:
     """Train one pair on one task; both accuracies are of the trained network, the test one is not chosen by."""
     start = time.process_time()
     assert task.val is not None
     architecture, recipe = parts_of(pair, len(task.train), steps)
     torch.manual_seed(seed)
-    child = lm.Child(space=SPACE, architecture=architecture, shape=task.shape, way=task.way, recipe=recipe)
+    child = lm.Child(space=space, architecture=architecture, shape=task.shape, way=task.way, recipe=recipe)
     fit_child(child, task.train, seed=seed)
     val, test = score(child, task.val), score(child, task.test)
     return Row(task.id, member, seed, round(val, 4), round(test, 4), round(time.process_time() - start, 2))
@@ -76,14 +79,15 @@ class PairPool:
         path: the file; its first line tells the pairs.
         number: of pairs.
         steps: of each training.
+        space: of the networks.
 
     Raises:
         ValueError: the file is of another pool.
     """
 
-    def __init__(self, path: Path, number: int = POOL, steps: int = STEPS) -> None:
-        self.path, self.steps = path, steps
-        self.pairs = draw_pool(PairSpace(), number)
+    def __init__(self, path: Path, number: int = POOL, steps: int = STEPS, space: lm.SearchSpace = SPACE) -> None:
+        self.path, self.steps, self.space = path, steps, space
+        self.pairs = draw_pool(PairSpace(space), number)
         self.rows: list[Row] = []
         head = json.dumps({"schema": 1, "steps": steps, "batch": BATCH, "pairs": [p.to_json() for p in self.pairs]})
         if not path.exists():
@@ -114,7 +118,7 @@ class PairPool:
                 tasks[problem.id] = problem.draw(folders)
                 assert tasks[problem.id].id == problem.id
             for member in missing:
-                self._add(train(tasks[problem.id], member, self.pairs[member], self.steps))
+                self._add(train(tasks[problem.id], member, self.pairs[member], self.steps, space=self.space))
             if missing:
                 tests = [100 * row.test for row in self.rows if row.task == problem.id]
                 told = f"{len(tests)} members, {np.mean(tests):.1f} in the mean, {max(tests):.1f} the best"

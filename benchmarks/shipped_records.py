@@ -1,4 +1,4 @@
-"""The records that the package ships: forty networks on 24 small tasks, made of what ``mixed_pool.py`` has trained.
+"""The records that the package ships, made of what ``shipped_pools.py`` has trained.
 
     python benchmarks/shipped_records.py
     python benchmarks/shipped_records.py --data FOLDER --series FOLDER
@@ -16,8 +16,9 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-from mixed_pool import BATCH, RESULTS, SPACE, STEPS, PairPool, parts_of
-from mixed_tasks import PROBLEMS, Folders, Problem
+from mixed_pool import BATCH, PairPool, parts_of
+from mixed_tasks import Folders, Problem
+from shipped_pools import PROBLEMS, RESULTS, pool_of
 
 import lit_metanas as lm
 from lit_metanas.io.files import replacing
@@ -28,55 +29,51 @@ from lit_metanas.training.child import images_an_epoch, training_cost
 SHAPES = "shapes.json"
 
 
-def describe(problems: Sequence[Problem], folders: Folders, path: Path) -> None:
+def describe(folders: Folders, path: Path) -> None:
     """Write shape, number of classes and of training examples of each task."""
     found = {}
-    for problem in problems:
+    for problem in (problem for problems in PROBLEMS.values() for problem in problems):
         task = problem.draw(folders)
         found[task.id] = {"shape": plain_shape(task.shape), "way": task.way, "examples": len(task.train)}
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
-def record_of(
-    problem: Problem, pool: PairPool, embedding: Sequence[float], described: Mapping[str, Any]
-) -> lm.SearchRecord:
+def record_of(problem: Problem, pool: PairPool, described: Mapping[str, Any]) -> lm.SearchRecord:
     """All trainings on one task as a search of it, the recipe of each apart from the architecture."""
-    shape, examples = read_shape(described["shape"]), described["examples"]
-    labels = {choice.name: choice.labels for choice in SPACE.choices}
+    space, shape, examples = pool.space, read_shape(described["shape"]), described["examples"]
     spent, trials = lm.Cost(), []
     rows = {row.member: row for row in pool.rows if row.task == problem.id}
     for member, row in sorted(rows.items()):
         architecture, recipe = parts_of(pool.pairs[member], examples, pool.steps)
-        images = images_an_epoch(examples, BATCH) * ceil(STEPS / ceil(examples / BATCH))
-        cost = training_cost(SPACE, architecture, shape, described["way"], images=images)
+        images = images_an_epoch(examples, BATCH) * ceil(pool.steps / ceil(examples / BATCH))
+        cost = training_cost(space, architecture, shape, described["way"], images=images)
         spent += replace(cost, queries=1, seconds=row.seconds)
         chosen: dict[str, float | int | str | bool] = {
-            "learning_rate": recipe.learning_rate,
-            "weight_decay": recipe.weight_decay,
-            "label_smoothing": recipe.label_smoothing,
+            name: getattr(recipe, name) for name in ("learning_rate", "weight_decay", "label_smoothing")
         }
-        full = SPACE.canonical(architecture)
+        full = space.canonical(architecture)
         trials.append(lm.Trial(full, row.val, spent, recipe=chosen, trained=float(cost.flops)))
-    return lm.SearchRecord(
-        problem.id, trials, space=SPACE.name, choices=labels, method="random", embedding=tuple(embedding)
-    )
+    choices = {choice.name: choice.labels for choice in space.choices}
+    return lm.SearchRecord(problem.id, trials, space=space.name, choices=choices, method="random")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="folder of the data sets")
     parser.add_argument("--series", type=Path, help="folder of the archives of series")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the pool")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the pools")
     parser.add_argument("--output", type=Path, default=SHIPPED_FILE)
     options = parser.parse_args(arguments)
     if options.data is not None and options.series is not None:
-        describe(PROBLEMS, Folders(options.data, options.series), options.results / SHAPES)
-    pool = PairPool(options.results / "pool.jsonl")
-    embeddings, shapes = (
-        json.loads((options.results / name).read_text(encoding="utf-8")) for name in ("embeddings.json", SHAPES)
-    )
-    records = [record_of(problem, pool, embeddings[problem.id], shapes[problem.id]) for problem in PROBLEMS]
+        describe(Folders(options.data, options.series), options.results / SHAPES)
+    shapes = json.loads((options.results / SHAPES).read_text(encoding="utf-8"))
+    records = [
+        record_of(problem, pool, shapes[problem.id])
+        for kind, problems in PROBLEMS.items()
+        for pool in [pool_of(kind, options.results)]
+        for problem in problems
+    ]
     lm.write_record_lines(options.output, records)
     print(f"{options.output}: {len(records)} searches, {options.output.stat().st_size / 1e6:.2f} MB")
 

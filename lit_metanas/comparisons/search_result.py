@@ -183,7 +183,7 @@ class SearchResult:
             f"  network: {self.parameters:,} parameters, {self.flops:,} multiply-adds an image\n"
             f"{self._tried_line()}"
             f"  cost of the search: {_cost_text(self.cost)}\n"
-            f"  cost of training the network: {_cost_text(self.training_cost)}"
+            f"  cost of training the network: {_cost_text(self.training_cost)}{self._before_line()}"
         )
 
     def _weakest_line(self) -> str:
@@ -199,6 +199,11 @@ class SearchResult:
             return ""
         tried = f"  tried: {number_of(self.cost.queries, 'architecture')}"
         return f"{tried}; the budget did not pay for {self.untried} more\n" if self.untried else f"{tried}\n"
+
+    def _before_line(self) -> str:
+        """What was paid once for all tasks; empty where the method knew nothing."""
+        known = self.meta_cost
+        return f"\n  cost of what was learned before: {_cost_text(known)}, paid once" if known.flops else ""
 
 
 def _cost_text(cost: Cost) -> str:

@@ -18,15 +18,17 @@ from lit_metanas.comparisons.shown_predictions import shown_predictions
 from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import SearchOutcome
-from lit_metanas.records.record_lines import SHIPPED
+from lit_metanas.records.record_lines import SHIPPED, read_record_lines
 from lit_metanas.records.statistics import FEWEST_OF_INTERVAL, wilson
 from lit_metanas.searchers.halving import SuccessiveHalving
+from lit_metanas.searchers.halving.proposals import covering
 from lit_metanas.searchers.mutation import draw_new
 from lit_metanas.searchers.query import QuerySearcher
 from lit_metanas.searchers.searcher import Searcher
-from lit_metanas.spaces.any_input import AnyInputSpace
+from lit_metanas.spaces.layered import LayeredSpace
+from lit_metanas.spaces.sequence import SequenceSpace
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.tasks.inputs import float_type
+from lit_metanas.tasks.inputs import ImageShape, Shape, TokenShape, as_shape, float_type
 from lit_metanas.tasks.objective import Classification, Judged
 from lit_metanas.tasks.task import Split, Task, TaskCollection, check_task, join_parts
 from lit_metanas.training.child import (
@@ -68,11 +70,11 @@ def search(
 
     Args:
         task: what the network is for; input shape and number of classes are taken from it.
-        space: what can be built; None takes ``AnyInputSpace``, of which the package knows what did well on other tasks.
-        method: how it is searched. By default successive halving of eight architectures. In ``AnyInputSpace`` they are
-            the portfolio of the records that the package ships (``benchmarks/mixed_stream.py``); in other spaces they
-            are drawn at random: of the methods that start from scratch none was clearly better for the same training
-            FLOPs, and half of them were enough (``benchmarks/from_scratch.py``).
+        space: what can be built; None takes ``default_space``, of which the package knows what did well on other tasks.
+        method: how it is searched. By default successive halving of eight architectures. In a default space they are
+            the portfolio of the records that the package ships (``benchmarks/shipped_records.py``); in other spaces
+            they are drawn at random: of the methods that start from scratch none was clearly better for the same
+            training FLOPs, and half of them were enough (``benchmarks/from_scratch.py``).
         flops: training FLOPs (3 x forward multiply-adds x images) that the search may spend. None leaves the end to the
             method; the default method then gets as much as four trainings by the recipe cost.
         queries: architectures that the search may evaluate; None is no limit.
@@ -102,8 +104,10 @@ def search(
         >>> 0 <= result.test_accuracy <= 1
         True
     """
-    space = space or AnyInputSpace()
+    if space is None and isinstance(task, Task):
+        space = default_space(task.shape)
     _check_arguments(task, space, method, recipe, seed, flops)
+    assert space is not None
     check_threads("search", threads)
     seed = int(seed)  # one of numpy's is a seed, too
     recipe = recipe or Recipe()
@@ -183,9 +187,41 @@ def _by_class(judged: Judged, task: Task, classes: tuple[str, ...]) -> dict[str,
     return {name: float(right.mean()) for name, right in parts.items() if len(right)}
 
 
+def default_space(shape: Shape) -> SearchSpace:
+    """What a search without a space has to choose from, of which the package ships records of other tasks.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> lm.default_space((3, 32, 32)).name, lm.default_space(lm.TokenShape(100, 20)).name
+        ('LayeredSpace', 'SequenceSpace')
+    """
+    found = as_shape(shape)
+    if not isinstance(found, ImageShape):
+        return SequenceSpace(
+            operations=("conv_3", "conv_5", "sep_conv_7", "gated_linear", "attention_4", "gru"),
+            activations=("ReLU", "GELU"),
+            dropouts=(0.0, 0.2),
+            pools=("none",) if isinstance(found, TokenShape) else ("max", "avg"),
+            widths=(32, 64),
+            shared=True,
+        )
+    return LayeredSpace(
+        kernels=(3, 5),
+        activations=("ReLU", "GELU"),
+        dropouts=(0.0, 0.2),
+        depths=(2, 3, 4),
+        widths=(16, 32, 64),
+        skips=("none", "residual"),
+        norms=("batch", "layer"),
+        readouts=("average", "flat"),
+        roundings=("down", "up"),
+        shared=True,
+    )
+
+
 def default_method(space: SearchSpace, recipe: Recipe) -> SuccessiveHalving:
     """Successive halving of a few architectures, which are trained by the recipe; see ``search``."""
-    records = (SHIPPED,) if isinstance(space, AnyInputSpace) else ()
+    records = (SHIPPED,) if covering(read_record_lines(SHIPPED), space, 1) else ()
     estimator = partial(TrainingEstimator, recipe=recipe)
     return SuccessiveHalving(estimator=estimator, candidates=HALVING_CANDIDATES, records=records)
 

@@ -81,11 +81,11 @@ def test_the_first_candidates_come_of_the_records_and_others_are_drawn(tmp_path,
 
 
 def test_networks_are_trained_by_the_recipe_of_their_record(tmp_path, task):
-    RECIPE = {"learning_rate": 0.5, "label_smoothing": 0.1}
-    lm.write_record_lines(tmp_path / "r.jsonl", [searched("one", {("4", "1"): 0.9, ("8", "1"): 0.8}, RECIPE)])
+    recipe = {"learning_rate": 0.5, "label_smoothing": 0.1}
+    lm.write_record_lines(tmp_path / "r.jsonl", [searched("one", {("4", "1"): 0.9, ("8", "1"): 0.8}, recipe)])
     method = lm.SuccessiveHalving(records=[str(tmp_path / "r.jsonl")], rungs=(1.0,), candidates=1)
     found = lm.search(task, SPACE, method=method, recipe=lm.Recipe(epochs=1), flops=1e9, progress=False)
-    assert found.record.trials[0].recipe == RECIPE
+    assert found.record.trials[0].recipe == recipe
     assert (found.recipe.learning_rate, found.recipe.label_smoothing, found.recipe.epochs) == (0.5, 0.1, 1)
 
 

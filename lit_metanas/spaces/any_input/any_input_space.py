@@ -25,7 +25,6 @@ from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import Supernet
 from lit_metanas.tasks.inputs import ImageShape, SeriesShape, Shape, TokenShape, as_shape
 
-ANY_OPERATIONS = ("conv_3", "conv_5", "sep_conv_3", "sep_conv_5", "gated_linear", "attention_4", "gru")
 ANY_READOUTS = ("mean", "max", "attention")
 """That mean the same for the pixels of an image as for the steps of a sequence."""
 
@@ -190,15 +189,15 @@ class AnyInputSpace(SearchSpace):
     def __init__(
         self,
         *,
-        operations: Sequence[str] = ANY_OPERATIONS,
+        operations: Sequence[str] = ("conv_3", "conv_5", "sep_conv_5", "gated_linear", "attention_4", "gru"),
         activations: Sequence[str] = ("ReLU", "Tanh", "GELU"),
         dropouts: Sequence[float] = (0.0, 0.2, 0.5),
         skips: Sequence[str] = ("none", "residual"),
         pools: Sequence[str] = ("max", "avg"),
         depths: Sequence[int] = (1, 2, 3, 4),
-        widths: Sequence[int] = (8, 16, 32, 64),
+        widths: Sequence[int] = (16, 32, 64),
         readouts: Sequence[str] = ANY_READOUTS,
-        patch: int = 4,
+        patch: int = 2,
         shared: bool = True,
     ) -> None:
         check_positive(self.name, {"patch": patch})

@@ -1,0 +1,164 @@
+"""The search that begins with the shipped records, on data sets that none of these is of.
+
+On each task of ``shipped_pools.py`` the default method is told the records of the other data sets alone. Beside it, for
+the same training FLOPs in the same space: the same halving of networks drawn at random, and the one network that is
+best on average for the other data sets, trained alone. Searches are written as they finish, one a line:
+
+    python benchmarks/default_search.py --data FOLDER --series FOLDER
+    python benchmarks/default_search.py
+
+The second form makes the table of what was written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from itertools import product
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+from mixed_tasks import Folders, Problem
+from shipped_pools import PROBLEMS, RESULTS
+
+import lit_metanas as lm
+from lit_metanas.comparisons.single_task import HALVING_CANDIDATES, default_flops, default_space
+from lit_metanas.records.record_lines import SHIPPED
+from lit_metanas.report.paired_statistics import bootstrap_means
+from lit_metanas.searchers.halving.proposals import covering
+
+METHODS = ("shipped records", "random", "one for all")
+FILE = "searches.jsonl"
+DRAWS = 10_000
+
+
+@dataclass(frozen=True)
+class Row:
+    """One search.
+
+    Attributes:
+        task: its id.
+        kind: of its inputs.
+        method: one of ``METHODS``.
+        seed: of the search and the training.
+        test: accuracy on the test part, in %.
+        search: FLOPs of the search.
+        training: FLOPs of the chosen network's training.
+        seconds: of CPU time.
+    """
+
+    task: str
+    kind: str
+    method: str
+    seed: int
+    test: float
+    search: int
+    training: int
+    seconds: float
+
+
+def others_of(problem: Problem) -> list[lm.SearchRecord]:
+    """The shipped records that are not of the problem's data set."""
+    return [record for record in lm.read_record_lines(SHIPPED) if record.task_id.split("/")[0] != problem.dataset]
+
+
+def search(problem: Problem, kind: str, task: lm.Task, method: str, seed: int) -> Row:
+    """One method on one task; all may spend what halving spends by default, and what the winner's training costs."""
+    space, recipe, begin = default_space(task.shape), lm.Recipe(), time.process_time()
+    flops = default_flops(task, space, recipe, seed)
+    run = partial(lm.search, task, space, seed=seed, progress=False)
+    known = others_of(problem)
+    with TemporaryDirectory() as folder:
+        path = f"{folder}/others.jsonl"
+        lm.write_record_lines(path, known)
+        if method == "one for all":
+            (query,) = covering(known, space, 1)
+            own = recipe.replace(dict(query.recipe))
+            alone = partial(run, method=lm.FixedArchitecture(query.architecture))
+            once = alone(recipe=replace(own, epochs=1)).training_cost.flops
+            # As many epochs as the search and the training of what it found would have cost.
+            found = alone(recipe=replace(own, epochs=max(1, round(flops / once) + recipe.epochs)))
+        else:
+            estimator = partial(lm.TrainingEstimator, recipe=recipe)
+            halving = lm.SuccessiveHalving(
+                estimator=estimator, candidates=HALVING_CANDIDATES, records=[path] if method == METHODS[0] else ()
+            )
+            found = run(method=halving, flops=flops, recipe=recipe)
+    test, costs = 100 * found.test_accuracy, (found.cost.flops, found.training_cost.flops)
+    return Row(task.id, kind, method, seed, round(test, 2), *costs, round(time.process_time() - begin, 1))
+
+
+def measure(folders: Folders, path: Path, seeds: Sequence[int]) -> None:
+    """All searches that the file lacks."""
+    done = {(row.task, row.method, row.seed) for row in read(path)}
+    for seed, (kind, problems) in product(seeds, PROBLEMS.items()):
+        for problem in problems:
+            missing = [method for method in METHODS if (problem.id, method, seed) not in done]
+            task = problem.draw(folders) if missing else None
+            for method in missing:
+                assert task is not None
+                row = search(problem, kind, task, method, seed)
+                with path.open("a", encoding="utf-8") as stream:
+                    stream.write(json.dumps(asdict(row)) + "\n")
+                print(row, flush=True)
+
+
+def read(path: Path) -> list[Row]:
+    """What was written; half a line of a stopped run is left out."""
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
+    return [Row(**json.loads(line)) for line in lines if line.endswith("\n")]
+
+
+def ahead(rows: Sequence[Row], method: str) -> tuple[int, float, float, float, float, float]:
+    """Number of pairs, accuracies of the first method and of another, their difference and its 95 % interval.
+
+    Data sets are drawn again, then the searches of each.
+    """
+    scores = {(row.task, row.method, row.seed): row.test for row in rows}
+    pairs = [
+        (task, score, scores[task, method, seed])
+        for (task, name, seed), score in scores.items()
+        if name == METHODS[0] and (task, method, seed) in scores
+    ]
+    groups: dict[str, list[float]] = {}
+    for task, mine, other in pairs:
+        groups.setdefault(task.split("/")[0], []).append(mine - other)
+    low, high = np.quantile(bootstrap_means(list(groups.values()), seed=0, draws=DRAWS), [0.025, 0.975])
+    mine, other = (float(np.mean([pair[place] for pair in pairs])) for place in (1, 2))
+    return len(pairs), mine, other, mine - other, float(low), float(high)
+
+
+def table(rows: Sequence[Row]) -> Iterator[str]:
+    """A line for each kind of input and each other method."""
+    kinds = dict.fromkeys(row.kind for row in rows)
+    for kind, method in product(("all", *kinds), METHODS[1:]):
+        own = [row for row in rows if kind in ("all", row.kind)]
+        number, mine, other, mean, low, high = ahead(own, method)
+        yield (
+            f"{kind:8} {number:4} pairs: shipped records {mine:.1f} %, {method} {other:.1f} %, {mean:+.1f} points "
+            f"({low:+.1f} to {high:+.1f})"
+        )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, help="folder of the data sets")
+    parser.add_argument("--series", type=Path, help="folder of the archives of series")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the searches")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    if options.data is not None and options.series is not None:
+        lm.tune_allocator()
+        measure(Folders(options.data, options.series), options.results / FILE, options.seeds)
+    print("\n".join(table(read(options.results / FILE))))
+
+
+if __name__ == "__main__":
+    main()

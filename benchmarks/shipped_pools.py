@@ -1,0 +1,119 @@
+"""Pools of networks with their recipes, each trained on small tasks: from what is found the package ships its records.
+
+One pool each is for images, series and tokens; their spaces are those of a search that is given none. Trainings are
+written as they finish, one a line, so that an interrupted run goes on:
+
+    python benchmarks/shipped_pools.py --data FOLDER --series FOLDER
+    python benchmarks/shipped_pools.py --data FOLDER --pools images
+
+The folders are those of ``mixed_tasks.py``; series need the second one, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from functools import cache, partial
+from pathlib import Path
+
+import torch
+from mixed_pool import STEPS, PairPool
+from mixed_tasks import PROBLEMS as MIXED
+from mixed_tasks import Folders, Problem, caltech, clinc, divide, hwu, omniglot, task_of, xsid
+from sklearn.datasets import load_digits
+
+import lit_metanas as lm
+from lit_metanas.comparisons.single_task import default_space
+
+RESULTS = Path(__file__).parent / "results" / "shipped"
+POOL = 48
+ALPHABETS = ("Greek", "Korean", "Gujarati", "Japanese_(hiragana)", "Latin", "Tibetan")
+
+
+def letters(index: int, folders: Folders) -> lm.Task:
+    """Ten letters of the package's own source; the test part is of faces that no other part shows."""
+    del folders
+    return lm.draw_task(_glyphs(), "train", index=index, way=10, train=20, val=10, test=30)
+
+
+@cache
+def _glyphs() -> lm.Glyphs:
+    return lm.Glyphs(pool=1)
+
+
+def digits(folders: Folders) -> lm.Task:
+    """Handwritten digits of 8 times 8 pixels, which scikit-learn ships."""
+    del folders
+    found = load_digits()
+    images = torch.from_numpy(found.images / 16).float()[:, None]
+    return task_of("digits/all", images, found.target.tolist(), divide(found.target.tolist(), (20, 10, 60)))
+
+
+def alphabet(name: str, folders: Folders) -> lm.Task:
+    """Characters of one alphabet."""
+    return omniglot(folders, name)
+
+
+def photographs(first: int, folders: Folders) -> lm.Task:
+    """Twelve classes of coloured photographs."""
+    return caltech(folders, first)
+
+
+def intents(domain: str, folders: Folders) -> lm.Task:
+    """The intents of a domain."""
+    return clinc(folders, domain)
+
+
+def scenarios(first: int, folders: Folders) -> lm.Task:
+    """Sixteen intents of neighbouring scenarios."""
+    return hwu(folders, first)
+
+
+def commands(language: str, folders: Folders) -> lm.Task:
+    """Intents in a language."""
+    return xsid(folders, language)
+
+
+IMAGES = (
+    *(Problem("omniglot", name, "images", partial(alphabet, name)) for name in ALPHABETS),
+    *(Problem("glyphs", f"train/{place}", "images", partial(letters, place)) for place in range(4)),
+    *(Problem("caltech", str(first), "images", partial(photographs, first)) for first in range(0, 8, 2)),
+    Problem("digits", "all", "images", digits),
+)
+TOKENS = (
+    *(problem for problem in MIXED if problem.family == "text"),
+    *(Problem("clinc", domain, "text", partial(intents, domain)) for domain in ("travel", "work")),
+    Problem("hwu64", "16", "text", partial(scenarios, 16)),
+    Problem("xsid", "it", "text", partial(commands, "it")),
+)
+PROBLEMS: Mapping[str, Sequence[Problem]] = {
+    "images": IMAGES,
+    "series": tuple(problem for problem in MIXED if problem.family in ("speech", "series")),
+    "tokens": TOKENS,
+}
+SHAPES: Mapping[str, lm.Shape] = {
+    "images": lm.ImageShape(1, 28, 28), "series": lm.SeriesShape(6, 40), "tokens": lm.TokenShape(100, 20),
+}  # fmt: skip
+
+
+def pool_of(kind: str, results: Path = RESULTS, number: int = POOL) -> PairPool:
+    """The pool of a kind of input."""
+    return PairPool(results / f"{kind}.jsonl", number, STEPS, default_space(SHAPES[kind]))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder of the data sets")
+    parser.add_argument("--series", type=Path, default=Path(), help="folder of the archives of series")
+    parser.add_argument("--pools", nargs="+", choices=[*PROBLEMS], default=[*PROBLEMS])
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the pools")
+    parser.add_argument("--networks", type=int, default=POOL, help="in each pool")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    lm.tune_allocator()
+    for kind in options.pools:
+        pool_of(kind, options.results, options.networks).fill(PROBLEMS[kind], Folders(options.data, options.series))
+
+
+if __name__ == "__main__":
+    main()
