@@ -28,7 +28,7 @@ from mixed_tasks import Folders, Problem
 from shipped_pools import PROBLEMS, RESULTS
 
 import lit_metanas as lm
-from lit_metanas.comparisons.single_task import HALVING_CANDIDATES, default_flops, default_space
+from lit_metanas.comparisons.single_task import HALVING_CANDIDATES, default_flops
 from lit_metanas.records.record_lines import SHIPPED
 from lit_metanas.report.paired_statistics import bootstrap_means
 from lit_metanas.searchers.halving.proposals import covering
@@ -70,7 +70,7 @@ def others_of(problem: Problem) -> list[lm.SearchRecord]:
 
 def search(problem: Problem, kind: str, task: lm.Task, method: str, seed: int) -> Row:
     """One method on one task; all may spend what halving spends by default, and what the winner's training costs."""
-    space, recipe, begin = default_space(task.shape), lm.Recipe(), time.process_time()
+    space, recipe, begin = lm.default_space(task.shape), lm.Recipe(), time.process_time()
     flops = default_flops(task, space, recipe, seed)
     run = partial(lm.search, task, space, seed=seed, progress=False)
     known = others_of(problem)

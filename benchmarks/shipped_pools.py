@@ -20,13 +20,12 @@ import torch
 from mixed_pool import STEPS, PairPool
 from mixed_tasks import PROBLEMS as MIXED
 from mixed_tasks import Folders, Problem, caltech, clinc, divide, hwu, omniglot, task_of, xsid
-from sklearn.datasets import load_digits
 
 import lit_metanas as lm
-from lit_metanas.comparisons.single_task import default_space
 
 RESULTS = Path(__file__).parent / "results" / "shipped"
-POOL = 48
+NETWORKS = {"images": 32, "series": 48, "tokens": 48}
+"""In the pool of each kind."""
 ALPHABETS = ("Greek", "Korean", "Gujarati", "Japanese_(hiragana)", "Latin", "Tibetan")
 
 
@@ -43,6 +42,8 @@ def _glyphs() -> lm.Glyphs:
 
 def digits(folders: Folders) -> lm.Task:
     """Handwritten digits of 8 times 8 pixels, which scikit-learn ships."""
+    from sklearn.datasets import load_digits  # an extra, for this one task
+
     del folders
     found = load_digits()
     images = torch.from_numpy(found.images / 16).float()[:, None]
@@ -96,9 +97,9 @@ SHAPES: Mapping[str, lm.Shape] = {
 }  # fmt: skip
 
 
-def pool_of(kind: str, results: Path = RESULTS, number: int = POOL) -> PairPool:
+def pool_of(kind: str, results: Path = RESULTS) -> PairPool:
     """The pool of a kind of input."""
-    return PairPool(results / f"{kind}.jsonl", number, STEPS, default_space(SHAPES[kind]))
+    return PairPool(results / f"{kind}.jsonl", NETWORKS[kind], STEPS, lm.default_space(SHAPES[kind]))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -107,12 +108,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--series", type=Path, default=Path(), help="folder of the archives of series")
     parser.add_argument("--pools", nargs="+", choices=[*PROBLEMS], default=[*PROBLEMS])
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the pools")
-    parser.add_argument("--networks", type=int, default=POOL, help="in each pool")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     lm.tune_allocator()
     for kind in options.pools:
-        pool_of(kind, options.results, options.networks).fill(PROBLEMS[kind], Folders(options.data, options.series))
+        pool_of(kind, options.results).fill(PROBLEMS[kind], Folders(options.data, options.series))
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ _NAMES = {
         "AnyInputSpace Architecture Builder Candidates Choice ChoiceSpace DARTSCell ENASMacro Encoding "
         "EncoderDecoderSpace Gate LayeredSpace MetaNASCell Mixture MobileMacro MobileStage NASBench101 NASBench201 "
         "NASBench201Encoding NASBenchGraph NASBenchGraphEncoding NetworkCost OneHotEncoding SearchSpace "
-        "SequenceSpace Supernet inherit one_hot"
+        "SequenceSpace Supernet default_space inherit one_hot"
     ),
     "records": (
         "ArchitectureRow Budget Cost Exhausted Protocol ResultRow SearchOutcome SearchRecord ShownPrediction "

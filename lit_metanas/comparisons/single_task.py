@@ -25,10 +25,9 @@ from lit_metanas.searchers.halving.proposals import covering
 from lit_metanas.searchers.mutation import draw_new
 from lit_metanas.searchers.query import QuerySearcher
 from lit_metanas.searchers.searcher import Searcher
-from lit_metanas.spaces.layered import LayeredSpace
-from lit_metanas.spaces.sequence import SequenceSpace
+from lit_metanas.spaces.default_space import default_space
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.tasks.inputs import ImageShape, Shape, TokenShape, as_shape, float_type
+from lit_metanas.tasks.inputs import float_type
 from lit_metanas.tasks.objective import Classification, Judged
 from lit_metanas.tasks.task import Split, Task, TaskCollection, check_task, join_parts
 from lit_metanas.training.child import (
@@ -185,38 +184,6 @@ def _by_class(judged: Judged, task: Task, classes: tuple[str, ...]) -> dict[str,
         return {}
     parts = {name: judged.right[(task.test.labels == label).cpu()] for label, name in enumerate(classes)}
     return {name: float(right.mean()) for name, right in parts.items() if len(right)}
-
-
-def default_space(shape: Shape) -> SearchSpace:
-    """What a search without a space has to choose from, of which the package ships records of other tasks.
-
-    Example:
-        >>> import lit_metanas as lm
-        >>> lm.default_space((3, 32, 32)).name, lm.default_space(lm.TokenShape(100, 20)).name
-        ('LayeredSpace', 'SequenceSpace')
-    """
-    found = as_shape(shape)
-    if not isinstance(found, ImageShape):
-        return SequenceSpace(
-            operations=("conv_3", "conv_5", "sep_conv_7", "gated_linear", "attention_4", "gru"),
-            activations=("ReLU", "GELU"),
-            dropouts=(0.0, 0.2),
-            pools=("none",) if isinstance(found, TokenShape) else ("max", "avg"),
-            widths=(32, 64),
-            shared=True,
-        )
-    return LayeredSpace(
-        kernels=(3, 5),
-        activations=("ReLU", "GELU"),
-        dropouts=(0.0, 0.2),
-        depths=(2, 3, 4),
-        widths=(16, 32, 64),
-        skips=("none", "residual"),
-        norms=("batch", "layer"),
-        readouts=("average", "flat"),
-        roundings=("down", "up"),
-        shared=True,
-    )
 
 
 def default_method(space: SearchSpace, recipe: Recipe) -> SuccessiveHalving:

@@ -5,6 +5,7 @@ from lit_metanas.spaces.architecture import Architecture, Choice
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.cells import DARTSCell, MetaNASCell
 from lit_metanas.spaces.choice_space import ChoiceSpace
+from lit_metanas.spaces.default_space import default_space
 from lit_metanas.spaces.enas_macro import ENASMacro
 from lit_metanas.spaces.encoder_decoder import EncoderDecoderSpace
 from lit_metanas.spaces.encodings import Candidates, Encoding, OneHotEncoding
@@ -45,6 +46,7 @@ __all__ = [
     "SearchSpace",
     "SequenceSpace",
     "Supernet",
+    "default_space",
     "inherit",
     "one_hot",
 ]

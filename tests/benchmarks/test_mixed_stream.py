@@ -45,7 +45,7 @@ def test_a_pool_goes_on_where_it_stopped(load, tmp_path, monkeypatch):
     )
     done = []
 
-    def train(task, member, pair, steps, seed=0):
+    def train(task, member, pair, steps, seed=0, space=None):
         if len(done) == 2:
             raise KeyboardInterrupt
         done.append((task.id, member))

@@ -1,9 +1,11 @@
 """Halving that begins with what covered other tasks, and the records that the package ships."""
 
-import inspect
+import time
+from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 import lit_metanas as lm
 from lit_metanas.comparisons.single_task import default_method
@@ -94,22 +96,48 @@ def test_records_of_another_space_are_told(tmp_path, task):
     with pytest.warns(
         UserWarning, match="records in shipped tell nothing of LayeredSpace: take those of searches in it"
     ):
-        lm.search(task, lm.LayeredSpace(widths=(4,)), method=method, recipe=lm.Recipe(epochs=1), progress=False)
+        lm.search(
+            task, lm.LayeredSpace(widths=(4,)), method=method, recipe=lm.Recipe(epochs=1), flops=1e9, progress=False
+        )
 
 
-def test_the_package_ships_small_records_that_tell_their_cost():
-    records = lm.read_record_lines(SHIPPED, lm.AnyInputSpace())
+SHAPES = {"images": (3, 32, 32), "series": lm.SeriesShape(6, 40), "tokens": lm.TokenShape(100, 20)}
+
+
+@pytest.mark.parametrize("kind", SHAPES)
+def test_the_package_ships_small_records_of_each_default_space(kind):
+    space = lm.default_space(SHAPES[kind])
+    records = lm.read_record_lines(SHIPPED)
     assert SHIPPED_FILE.stat().st_size < 1 << 20
-    assert len(records) == 24
-    assert len({record.task_id.split("/")[0] for record in records}) == 18
-    assert all(len(record.trials) == 40 and record.trials[-1].cost.flops > 1e9 for record in records)
+    assert all(record.trials[-1].cost.flops > 1e8 for record in records)
+    own = [record for record in records if fits(record, space)]
+    assert len(own) >= 9
+    assert all(len(record.trials) == 48 for record in own)
+    begin = time.process_time()
+    candidates = covering(records, space, 8)
+    assert time.process_time() - begin < 2  # a slow reading of all would show
+    assert len({query.architecture for query in candidates}) >= 6
+    assert default_method(space, lm.Recipe()).records == (SHIPPED,)
+
+
+def fits(record, space):
+    choices = {choice.name: choice.labels for choice in space.choices}
+    return record.choices == choices
+
+
+@pytest.mark.parametrize("kind", SHAPES)
+def test_the_default_space_is_a_configuration_too(kind):
+    path = Path(lm.__file__).parents[1] / f"configs/spaces/default_{kind}.yaml"
+    written = yaml.safe_load(path.read_text(encoding="utf-8"))
+    space = getattr(lm, written["class_path"])(**written["init_args"])
+    assert space.choices == lm.default_space(SHAPES[kind]).choices
 
 
 def test_a_search_begins_with_the_shipped_records_without_being_told(task):
-    assert inspect.signature(lm.search).parameters["space"].default is None
-    assert default_method(lm.AnyInputSpace(), lm.Recipe()).records == (SHIPPED,)
     assert default_method(lm.LayeredSpace(), lm.Recipe()).records == ()
     found = lm.search(task, recipe=lm.Recipe(epochs=1), progress=False)
-    known = [query.architecture for query in covering(lm.read_record_lines(SHIPPED), lm.AnyInputSpace(), 8)]
-    assert [trial.architecture for trial in found.record.trials[:8]] == known
-    assert found.space == "AnyInputSpace"
+    known = covering(lm.read_record_lines(SHIPPED), lm.default_space(task.shape), 8)
+    assert [trial.architecture for trial in found.record.trials[:8]] == [query.architecture for query in known]
+    assert found.space == "LayeredSpace"
+    assert found.meta_cost.flops == sum(record.trials[-1].cost.flops for record in lm.read_record_lines(SHIPPED))
+    assert "cost of what was learned before: " in repr(found)

@@ -68,8 +68,7 @@ def covering(records: Sequence[SearchRecord], space: ChoiceSpace, number: int) -
     ``PortfolioSampler``, where the sources are).
 
     Args:
-        records: searches of other tasks; those of other spaces, and architectures that this one cannot build, are left
-            out.
+        records: searches of other tasks; what does not fit the space is left out (``fitting``).
         space: what can be built.
         number: at most so many.
 
@@ -82,9 +81,19 @@ def covering(records: Sequence[SearchRecord], space: ChoiceSpace, number: int) -
         >>> [query.architecture for query in covering([lm.SearchRecord("letters", trials)], space, 1)]
         [Architecture(...)]
     """
+    return SourceScores(fitting(records, space), space).cover(number)
+
+
+def fitting(records: Sequence[SearchRecord], space: ChoiceSpace) -> list[SearchRecord]:
+    """Records without the trials of other spaces, and of architectures that this one cannot build; none that is empty.
+
+    Args:
+        records: of searches in any space.
+        space: what can be built.
+    """
     own = [record for record in records if record.space in ("", space.name)]
     known = [replace(record, trials=[trial for trial in record.trials if _fits(trial, space)]) for record in own]
-    return SourceScores(known, space).cover(number)
+    return [record for record in known if record.trials]
 
 
 def _ranked(records: Sequence[SearchRecord], space: ChoiceSpace) -> tuple[list[Trial], Tensor]:

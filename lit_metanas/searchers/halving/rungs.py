@@ -16,6 +16,7 @@ from lit_metanas.io.text import number_of
 from lit_metanas.records.budget import Budget, Cost, FailedWorkError
 from lit_metanas.records.record import SearchOutcome, SearchRecord, Trial, cost_of
 from lit_metanas.records.record_lines import read_record_lines
+from lit_metanas.searchers.halving.proposals import fitting
 from lit_metanas.searchers.query.ledger import Query, Value
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.architecture import Architecture
@@ -190,18 +191,19 @@ class Halving(Searcher):
             FailedWorkError: all that was tried failed.
         """
 
-    def _known(self, problem: str) -> list[SearchRecord]:
-        """What the files of records tell of other problems.
+    def _known(self, problem: str, space: SearchSpace) -> list[SearchRecord]:
+        """What the files of records tell of other problems in a space; a warning where that is nothing.
 
         Raises:
             FileNotFoundError: a file is missing.
             ValueError: a file has no usable record.
         """
-        return [record for path in self.records for record in read_record_lines(path) if record.task_id != problem]
-
-    def _warn(self, of: str) -> None:
-        """Warn of the files of records."""
-        warnings.warn(f"The records in {', '.join(self.records)} {of}.", stacklevel=3)
+        read = [record for path in self.records for record in read_record_lines(path)]
+        known = fitting(read, space)
+        if read and not known:
+            told = f"The records in {', '.join(self.records)} tell nothing of {space.name}"
+            warnings.warn(f"{told}: take those of searches in it.", stacklevel=2)
+        return [record for record in known if record.task_id != problem]
 
     def _check_recipes(self, estimator: Estimator) -> None:
         """Refuse values that no recipe can have, before anything is paid for.

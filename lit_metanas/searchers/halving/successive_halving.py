@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -79,10 +80,8 @@ class SuccessiveHalving(Halving):
         total = remaining_flops(budget, "SuccessiveHalving")
         self._check_recipes(estimator)
         record = SearchRecord(problem)
-        known = self._known(problem)
+        known = self._known(problem, space)
         first = covering(known, space, self.candidates)
-        if known and not first:
-            self._warn(f"tell nothing of {space.name}: take those of searches in it")
         number = self.candidates - len(first)
         refusal = refusal_by(space)
         others = draw_new(lambda: self._draw(space, generator), number, refusal=refusal, known=first)
@@ -178,7 +177,7 @@ class EvolvingHalving(Halving):
         record = SearchRecord(problem)
         recipe = {name: estimator.settings[name] for name in self.train if name in estimator.settings}
         incumbent = Contender(self._start(space), recipe)
-        known = self._known(problem)
+        known = self._known(problem, space)
         promised = [each for each in self._promised(known, space, total, recipe) if each != incumbent.query]
         first = [Contender.of(query) for query in promised[: min(self.proposals, self.candidates[0] - 1)]]
         contenders = [*first, incumbent]
@@ -206,9 +205,10 @@ class EvolvingHalving(Halving):
         fields = {name: set(values) for name, values in self.train.items()}
         queries = promising(known, space, flops)
         if known and not queries:
-            self._warn(
-                f"promise nothing for {space.name}: take those of halving searches in it, which tell the FLOPs of each "
-                "training"
+            warnings.warn(
+                f"The records in {', '.join(self.records)} promise nothing for {space.name}: take those of halving "
+                "searches in it, which tell the FLOPs of each training.",
+                stacklevel=2,
             )
         fitting = [each for each in queries if all(value in fields.get(name, ()) for name, value in each.recipe)]
         return list(dict.fromkeys(Query.of(q.architecture, {**recipe, **dict(q.recipe)}) for q in fitting))

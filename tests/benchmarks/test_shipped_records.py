@@ -1,0 +1,91 @@
+"""The records that the package ships, and the search that begins with them."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+import lit_metanas as lm
+from lit_metanas.records.record_lines import SHIPPED_FILE
+
+
+@pytest.fixture
+def module(load):
+    return load("default_search")
+
+
+def test_what_the_package_ships_is_made_again_from_the_pools(load, tmp_path, capsys):
+    load("shipped_records").main(["--output", str(tmp_path / "again.jsonl")])
+    assert (tmp_path / "again.jsonl").read_bytes() == SHIPPED_FILE.read_bytes()
+    assert "searches, 0." in capsys.readouterr().out
+
+
+def test_a_record_tells_networks_apart_from_recipes_and_what_each_cost(load, tmp_path):
+    pools, records = load("mixed_pool"), load("shipped_records")
+    space = lm.default_space(lm.TokenShape(50, 8))
+    pool = pools.PairPool(tmp_path / "pool.jsonl", 2, steps=10, space=space)
+    problem = load("mixed_tasks").Problem("toy", "1", "text", draw=lambda folders: None)
+    for member in (1, 0):
+        pool._add(pools.Row("toy/1", member, 0, 0.5 + member / 10, 0.0, 2.0))
+    described = {"shape": ["tokens", 50, 8], "way": 3, "examples": 40}
+    found = records.record_of(problem, pool, described)
+    assert [trial.value for trial in found.trials] == [0.5, 0.6]
+    for trial, pair in zip(found.trials, pool.pairs, strict=True):
+        assert {**trial.architecture, **{n: f"{v:g}" for n, v in trial.recipe.items()}} == dict(pair)
+        # Five passes of two steps of 32 images at most make ten steps of 40 examples.
+        images = 5 * 40
+        assert trial.trained == 3 * space.cost(trial.architecture, lm.TokenShape(50, 8), 3).flops * images
+    assert found.trials[-1].cost.flops == sum(trial.trained for trial in found.trials)
+    assert found.trials[-1].cost.seconds == 4.0
+
+
+def test_the_data_set_of_a_task_is_left_out(module, load):
+    (problem,) = [p for p in load("shipped_pools").IMAGES if p.id == "digits/all"]
+    known = {record.task_id for record in lm.read_record_lines("shipped")}
+    others = {record.task_id for record in module.others_of(problem)}
+    assert known - others == {"digits/all"}
+
+
+def rows(module, tmp_path):
+    draw = np.random.default_rng(0)
+    for dataset, task, method, seed in (
+        (d, t, m, s) for d in "abc" for t in "12" for m in module.METHODS for s in (0, 1)
+    ):
+        kind = "images" if dataset == "a" else "tokens"
+        test = 50 + 10 * (method == module.METHODS[0]) + draw.random()
+        yield module.Row(f"{dataset}/{task}", kind, method, seed, test, 10, 5, 0.1)
+
+
+def test_the_table_compares_pairs_of_a_task_and_a_seed(module, tmp_path):
+    found = list(rows(module, tmp_path))
+    number, mine, other, mean, low, high = module.ahead(found, "random")
+    by = {(row.task, row.seed, row.method): row.test for row in found}
+    pairs = [by[t, s, module.METHODS[0]] - by[t, s, "random"] for t, s, m in by if m == "random"]
+    assert number == len(pairs) == 12
+    assert mean == pytest.approx(sum(pairs) / 12)
+    assert mine - other == pytest.approx(mean)
+    assert 8 < low < mean < high < 12
+    assert len(list(module.table(found))) == 3 * 2
+
+
+def test_half_a_line_of_a_stopped_run_is_left_out(module, tmp_path):
+    path = tmp_path / "searches.jsonl"
+    row = next(rows(module, tmp_path))
+    path.write_text(json.dumps(row.__dict__) + "\n" + json.dumps(row.__dict__)[:20])
+    assert module.read(path) == [row]
+    assert module.read(tmp_path / "none") == []
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_all_methods_of_a_task_spend_about_as_much(module, load, place, monkeypatch):
+    examples = torch.rand(60, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    task = lm.task_from_arrays(examples, torch.arange(60) % 3)
+    monkeypatch.setattr(module.lm, "Recipe", lambda: Short(epochs=2))
+    problem = load("mixed_tasks").Problem("toy", "1", "images", draw=lambda folders: None)
+    row = module.search(problem, "images", task, module.METHODS[place], 0)
+    flops = module.default_flops(task, lm.default_space(task.shape), Short(epochs=2), 0)
+    assert 0.5 * flops < row.search + row.training < 2.5 * flops
+
+
+Short = lm.Recipe
