@@ -68,9 +68,9 @@ def others_of(problem: Problem) -> list[lm.SearchRecord]:
     return [record for record in lm.read_record_lines(SHIPPED) if record.task_id.split("/")[0] != problem.dataset]
 
 
-def search(problem: Problem, kind: str, task: lm.Task, method: str, seed: int) -> Row:
+def search(problem: Problem, kind: str, task: lm.Task, method: str, seed: int, recipe: lm.Recipe | None = None) -> Row:
     """One method on one task; all may spend what halving spends by default, and what the winner's training costs."""
-    space, recipe, begin = lm.default_space(task.shape), lm.Recipe(), time.process_time()
+    space, recipe, begin = lm.default_space(task.shape), recipe or lm.Recipe(), time.process_time()
     flops = default_flops(task, space, recipe, seed)
     run = partial(lm.search, task, space, seed=seed, progress=False)
     known = others_of(problem)

@@ -78,14 +78,11 @@ def test_half_a_line_of_a_stopped_run_is_left_out(module, tmp_path):
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])
-def test_all_methods_of_a_task_spend_about_as_much(module, load, place, monkeypatch):
+def test_all_methods_of_a_task_spend_about_as_much(module, load, place):
     examples = torch.rand(60, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     task = lm.task_from_arrays(examples, torch.arange(60) % 3)
-    monkeypatch.setattr(module.lm, "Recipe", lambda: Short(epochs=2))
+    recipe = lm.Recipe(epochs=2)
     problem = load("mixed_tasks").Problem("toy", "1", "images", draw=lambda folders: None)
-    row = module.search(problem, "images", task, module.METHODS[place], 0)
-    flops = module.default_flops(task, lm.default_space(task.shape), Short(epochs=2), 0)
+    row = module.search(problem, "images", task, module.METHODS[place], 0, recipe)
+    flops = module.default_flops(task, lm.default_space(task.shape), recipe, 0)
     assert 0.5 * flops < row.search + row.training < 2.5 * flops
-
-
-Short = lm.Recipe
