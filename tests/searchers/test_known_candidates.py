@@ -15,6 +15,9 @@ from lit_metanas.searchers.halving.proposals import covering
 SPACE = lm.AnyInputSpace(operations=("conv_3", "gru"), depths=(1, 2), widths=(4, 8), readouts=("mean",))
 
 
+OTHER = lm.LayeredSpace(widths=(4,))
+
+
 def network(**labels):
     first = {choice.name: choice.labels[0] for choice in SPACE.choices}
     return SPACE.canonical({**first, **labels})
@@ -96,9 +99,7 @@ def test_records_of_another_space_are_told(tmp_path, task):
     with pytest.warns(
         UserWarning, match="records in shipped tell nothing of LayeredSpace: take those of searches in it"
     ):
-        lm.search(
-            task, lm.LayeredSpace(widths=(4,)), method=method, recipe=lm.Recipe(epochs=1), flops=1e9, progress=False
-        )
+        lm.search(task, OTHER, method=method, recipe=lm.Recipe(epochs=1), flops=1e9, progress=False)
 
 
 SHAPES = {"images": (3, 32, 32), "series": lm.SeriesShape(6, 40), "tokens": lm.TokenShape(100, 20)}
