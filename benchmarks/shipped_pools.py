@@ -24,7 +24,7 @@ from mixed_tasks import Folders, Problem, caltech, clinc, divide, hwu, omniglot,
 import lit_metanas as lm
 
 RESULTS = Path(__file__).parent / "results" / "shipped"
-NETWORKS = {"images": 32, "series": 48, "tokens": 48}
+NETWORKS = {"images": 24, "series": 24, "tokens": 48}
 """In the pool of each kind."""
 ALPHABETS = ("Greek", "Korean", "Gujarati", "Japanese_(hiragana)", "Latin", "Tibetan")
 
