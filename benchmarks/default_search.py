@@ -1,7 +1,7 @@
 """The search that begins with the shipped records, on data sets that none of these is of.
 
-On each task of ``shipped_pools.py`` the default method is told the records of the other data sets alone. Beside it, for
-the same training FLOPs in the same space: the same halving of networks drawn at random, and the one network that is
+On a task of each data set of ``shipped_pools.py`` the default method is told the records of the others alone. Beside it,
+for the same training FLOPs in the same space: the same halving of networks drawn at random, and the one network that is
 best on average for the other data sets, trained alone. Searches are written as they finish, one a line:
 
     python benchmarks/default_search.py --data FOLDER --series FOLDER
@@ -94,11 +94,16 @@ def search(problem: Problem, kind: str, task: lm.Task, method: str, seed: int, r
     return Row(task.id, kind, method, seed, round(test, 2), *costs, round(time.process_time() - begin, 1))
 
 
+def one_of_each(problems: Sequence[Problem]) -> list[Problem]:
+    """The first task of each data set."""
+    return list({problem.dataset: problem for problem in reversed(problems)}.values())[::-1]
+
+
 def measure(folders: Folders, path: Path, seeds: Sequence[int]) -> None:
     """All searches that the file lacks."""
     done = {(row.task, row.method, row.seed) for row in read(path)}
     for seed, (kind, problems) in product(seeds, PROBLEMS.items()):
-        for problem in problems:
+        for problem in one_of_each(problems):
             missing = [method for method in METHODS if (problem.id, method, seed) not in done]
             task = problem.draw(folders) if missing else None
             for method in missing:

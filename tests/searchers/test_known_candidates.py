@@ -113,7 +113,7 @@ def test_the_package_ships_small_records_of_each_default_space(kind):
     assert all(record.trials[-1].cost.flops > 1e8 for record in records)
     own = [record for record in records if fits(record, space)]
     assert len(own) >= 9
-    assert all(len(record.trials) == 48 for record in own)
+    assert all(len(record.trials) in (24, 48) for record in own)
     begin = time.process_time()
     candidates = covering(records, space, 8)
     assert time.process_time() - begin < 2  # a slow reading of all would show
