@@ -1,8 +1,8 @@
 """The search that begins with the shipped records, on data sets that none of these is of.
 
-On a task of each data set of ``shipped_pools.py`` the default method is told the records of the others alone. Beside it,
-for the same training FLOPs in the same space: the same halving of networks drawn at random, and the one network that is
-best on average for the other data sets, trained alone. Searches are written as they finish, one a line:
+On a task of each data set of ``shipped_pools.py`` the default method is told the records of the others alone. Beside
+it, for the same training FLOPs in the same space: the same halving of networks drawn at random, and the one network
+that is best on average for the other data sets, trained alone. Searches are written as they finish, one a line:
 
     python benchmarks/default_search.py --data FOLDER --series FOLDER
     python benchmarks/default_search.py
@@ -35,6 +35,8 @@ from lit_metanas.searchers.halving.proposals import covering
 
 METHODS = ("shipped records", "random", "one for all")
 FILE = "searches.jsonl"
+SHARE = 0.5
+"""Of the FLOPs that a search gets by default."""
 DRAWS = 10_000
 
 
@@ -69,18 +71,18 @@ def others_of(problem: Problem) -> list[lm.SearchRecord]:
 
 
 def search(problem: Problem, kind: str, task: lm.Task, method: str, seed: int, recipe: lm.Recipe | None = None) -> Row:
-    """One method on one task; all may spend what halving spends by default, and what the winner's training costs."""
+    """One method on one task; all may spend half of what a search gets by default, and the cost of its training."""
     space, recipe, begin = lm.default_space(task.shape), recipe or lm.Recipe(), time.process_time()
-    flops = default_flops(task, space, recipe, seed)
     run = partial(lm.search, task, space, seed=seed, progress=False)
     known = others_of(problem)
+    covers = covering(known, space, HALVING_CANDIDATES)
+    flops = SHARE * default_flops(task, space, recipe, [query.architecture for query in covers])
     with TemporaryDirectory() as folder:
         path = f"{folder}/others.jsonl"
         lm.write_record_lines(path, known)
         if method == "one for all":
-            (query,) = covering(known, space, 1)
-            own = recipe.replace(dict(query.recipe))
-            alone = partial(run, method=lm.FixedArchitecture(query.architecture))
+            own = recipe.replace(dict(covers[0].recipe))
+            alone = partial(run, method=lm.FixedArchitecture(covers[0].architecture))
             once = alone(recipe=replace(own, epochs=1)).training_cost.flops
             # As many epochs as the search and the training of what it found would have cost.
             found = alone(recipe=replace(own, epochs=max(1, round(flops / once) + recipe.epochs)))
@@ -134,7 +136,9 @@ def ahead(rows: Sequence[Row], method: str) -> tuple[int, float, float, float, f
     groups: dict[str, list[float]] = {}
     for task, mine, other in pairs:
         groups.setdefault(task.split("/")[0], []).append(mine - other)
-    low, high = np.quantile(bootstrap_means(list(groups.values()), seed=0, draws=DRAWS), [0.025, 0.975])
+    low, high = np.quantile(
+        bootstrap_means([np.array(group) for group in groups.values()], seed=0, draws=DRAWS), [0.025, 0.975]
+    )
     mine, other = (float(np.mean([pair[place] for pair in pairs])) for place in (1, 2))
     return len(pairs), mine, other, mine - other, float(low), float(high)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -21,10 +21,10 @@ from lit_metanas.records.record import SearchOutcome
 from lit_metanas.records.record_lines import SHIPPED, read_record_lines
 from lit_metanas.records.statistics import FEWEST_OF_INTERVAL, wilson
 from lit_metanas.searchers.halving import SuccessiveHalving
-from lit_metanas.searchers.halving.proposals import covering
-from lit_metanas.searchers.mutation import draw_new
+from lit_metanas.searchers.halving.proposals import fitting
 from lit_metanas.searchers.query import QuerySearcher
 from lit_metanas.searchers.searcher import Searcher
+from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.default_space import default_space
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.inputs import float_type
@@ -111,8 +111,9 @@ def search(
     seed = int(seed)  # one of numpy's is a seed, too
     recipe = recipe or Recipe()
     searcher = method or default_method(space, recipe)
-    if method is None and flops is None:
-        flops = default_flops(task, space, recipe, seed)
+    if flops is None and isinstance(searcher, SuccessiveHalving) and searcher is not method:
+        entering = searcher.entering(space, seed, problem=task.id)
+        flops = default_flops(task, space, recipe, [query.architecture for query in entering])
     if isinstance(method, QuerySearcher) and method.trials is None and flops is None and queries is None:
         raise ValueError("search: QuerySearcher goes on until its budget is spent: give flops, queries, or its trials.")
     # Also where the caller has gradients switched off, or works in another precision than the task's.
@@ -188,19 +189,17 @@ def _by_class(judged: Judged, task: Task, classes: tuple[str, ...]) -> dict[str,
 
 def default_method(space: SearchSpace, recipe: Recipe) -> SuccessiveHalving:
     """Successive halving of a few architectures, which are trained by the recipe; see ``search``."""
-    records = (SHIPPED,) if covering(read_record_lines(SHIPPED), space, 1) else ()
+    records = (SHIPPED,) if fitting(read_record_lines(SHIPPED), space) else ()
     estimator = partial(TrainingEstimator, recipe=recipe)
     return SuccessiveHalving(estimator=estimator, candidates=HALVING_CANDIDATES, records=records)
 
 
-def default_flops(task: Task, space: SearchSpace, recipe: Recipe, seed: int) -> float:
+def default_flops(task: Task, space: SearchSpace, recipe: Recipe, architectures: Sequence[Architecture]) -> float:
     """A budget of some trainings by the recipe, of the mean cost of the architectures that halving begins with."""
-    generator = torch.Generator().manual_seed(seed)
-    drawn = draw_new(lambda: space.sample(generator), HALVING_CANDIDATES, refusal=space.violation)
-    if not drawn:
+    if not architectures:
         raise ValueError(f"No architecture drawn from {space.name} can be built: widen the space.")
     images = images_an_epoch(len(task.train), recipe.batch_size) * recipe.epochs
-    costs = [training_cost(space, one, task.shape, task.way, images=images).flops for one in drawn]
+    costs = [training_cost(space, one, task.shape, task.way, images=images).flops for one in architectures]
     return TRAININGS * sum(costs) / len(costs)
 
 

@@ -15,7 +15,16 @@ def module(load):
     return load("default_search")
 
 
-def test_what_the_package_ships_is_made_again_from_the_pools(load, tmp_path, capsys):
+def test_what_the_package_ships_of_a_task_is_made_again_from_its_pool(load):
+    made, pools = load("shipped_records"), load("shipped_pools")
+    shapes = json.loads((pools.RESULTS / made.SHAPES).read_text())
+    (problem,) = [p for p in pools.IMAGES if p.id == "digits/all"]
+    (shipped,) = [record for record in lm.read_record_lines("shipped") if record.task_id == problem.id]
+    assert made.record_of(problem, pools.pool_of("images"), shapes[problem.id]) == shipped
+
+
+@pytest.mark.slow
+def test_all_that_the_package_ships_is_made_again_from_the_pools(load, tmp_path, capsys):
     load("shipped_records").main(["--output", str(tmp_path / "again.jsonl")])
     assert (tmp_path / "again.jsonl").read_bytes() == SHIPPED_FILE.read_bytes()
     assert "searches, 0." in capsys.readouterr().out
@@ -84,5 +93,7 @@ def test_all_methods_of_a_task_spend_about_as_much(module, load, place):
     recipe = lm.Recipe(epochs=2)
     problem = load("mixed_tasks").Problem("toy", "1", "images", draw=lambda folders: None)
     row = module.search(problem, "images", task, module.METHODS[place], 0, recipe)
-    flops = module.default_flops(task, lm.default_space(task.shape), recipe, 0)
+    space = lm.default_space(task.shape)
+    covers = module.covering(module.others_of(problem), space, 8)
+    flops = module.SHARE * module.default_flops(task, space, recipe, [query.architecture for query in covers])
     assert 0.5 * flops < row.search + row.training < 2.5 * flops

@@ -76,16 +76,11 @@ class SuccessiveHalving(Halving):
         self, estimator: Estimator, space: SearchSpace, budget: Budget, seed: int, *, problem: str
     ) -> SearchOutcome:
         """Halve; see the base class."""
-        generator = torch.Generator().manual_seed(seed)
         total = remaining_flops(budget, "SuccessiveHalving")
         self._check_recipes(estimator)
         record = SearchRecord(problem)
         known = self._known(problem, space)
-        first = covering(known, space, self.candidates)
-        number = self.candidates - len(first)
-        refusal = refusal_by(space)
-        others = draw_new(lambda: self._draw(space, generator), number, refusal=refusal, known=first)
-        entered = [*first, *others]
+        entered = self._entering(space, known, seed)
         contenders = [Contender.of(query) for query in entered]
         for share in self.rungs:
             ranked = climb(contenders, estimator=estimator, budget=budget, flops=share * total, record=record)
@@ -93,6 +88,22 @@ class SuccessiveHalving(Halving):
                 break
             contenders = ranked[: -(-len(ranked) // self.eta)]
         return self._finish(contenders, entered=entered, estimator=estimator, budget=budget, record=record, known=known)
+
+    def entering(self, space: SearchSpace, seed: int, *, problem: str) -> list[Query]:
+        """What enters the first rung of a search.
+
+        Args:
+            space: what can be built.
+            seed: of the search.
+            problem: its name; what the records tell of it is not used.
+        """
+        return self._entering(space, self._known(problem, space), seed)
+
+    def _entering(self, space: SearchSpace, known: Sequence[SearchRecord], seed: int) -> list[Query]:
+        generator = torch.Generator().manual_seed(seed)
+        first = covering(known, space, self.candidates)
+        number, refusal = self.candidates - len(first), refusal_by(space)
+        return [*first, *draw_new(lambda: self._draw(space, generator), number, refusal=refusal, known=first)]
 
     def _draw(self, space: SearchSpace, generator: torch.Generator) -> Query:
         recipe = {name: values[below(len(values), generator)] for name, values in self.train.items()}
