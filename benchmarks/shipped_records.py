@@ -40,7 +40,10 @@ def describe(folders: Folders, path: Path) -> None:
 
 
 def record_of(problem: Problem, pool: PairPool, described: Mapping[str, Any]) -> lm.SearchRecord:
-    """All trainings on one task as a search of it, the recipe of each apart from the architecture."""
+    """All trainings on one task as a search of it, the recipe of each apart from the architecture.
+
+    They do not tell the FLOPs behind a score (``trained``): all have as many steps, and are compared with each other.
+    """
     space, shape, examples = pool.space, read_shape(described["shape"]), described["examples"]
     spent, trials = lm.Cost(), []
     rows = {row.member: row for row in pool.rows if row.task == problem.id}
@@ -53,7 +56,7 @@ def record_of(problem: Problem, pool: PairPool, described: Mapping[str, Any]) ->
             name: getattr(recipe, name) for name in ("learning_rate", "weight_decay", "label_smoothing")
         }
         full = space.canonical(architecture)
-        trials.append(lm.Trial(full, row.val, spent, recipe=chosen, trained=float(cost.flops)))
+        trials.append(lm.Trial(full, row.val, spent, recipe=chosen))
     choices = {choice.name: choice.labels for choice in space.choices}
     return lm.SearchRecord(problem.id, trials, space=space.name, choices=choices, method="random")
 

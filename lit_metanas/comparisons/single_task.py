@@ -24,8 +24,8 @@ from lit_metanas.searchers.halving import SuccessiveHalving
 from lit_metanas.searchers.halving.proposals import fitting
 from lit_metanas.searchers.query import QuerySearcher
 from lit_metanas.searchers.searcher import Searcher
+from lit_metanas.spaces.any_input import default_space
 from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.spaces.default_space import default_space
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.inputs import float_type
 from lit_metanas.tasks.objective import Classification, Judged

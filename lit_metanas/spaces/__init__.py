@@ -1,11 +1,10 @@
 """What can be built: architectures, search spaces, and the networks they describe."""
 
-from lit_metanas.spaces.any_input import AnyInputSpace
+from lit_metanas.spaces.any_input import AnyInputSpace, default_space
 from lit_metanas.spaces.architecture import Architecture, Choice
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.cells import DARTSCell, MetaNASCell
 from lit_metanas.spaces.choice_space import ChoiceSpace
-from lit_metanas.spaces.default_space import default_space
 from lit_metanas.spaces.enas_macro import ENASMacro
 from lit_metanas.spaces.encoder_decoder import EncoderDecoderSpace
 from lit_metanas.spaces.encodings import Candidates, Encoding, OneHotEncoding

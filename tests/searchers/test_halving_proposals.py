@@ -11,7 +11,7 @@ import torch
 from lit_metanas.estimators import Estimator, Score
 from lit_metanas.records import Budget, Cost, SearchRecord, Trial, write_record_lines
 from lit_metanas.searchers import EvolvingHalving
-from lit_metanas.searchers.halving.proposals import promising
+from lit_metanas.searchers.halving.proposals import covering, promising
 from lit_metanas.searchers.mutation import complete
 from lit_metanas.spaces import LayeredSpace
 
@@ -110,6 +110,18 @@ def first_rung(files, problem="own", proposals=3, rates=(0, 1, 2)):
     return [(trial.architecture, trial.recipe) for trial in found.record.trials]
 
 
+def test_without_an_incumbent_the_records_are_what_it_starts_around(tmp_path):
+    known = record("glyphs", 0)
+    write_record_lines(tmp_path / "records.jsonl", [known])
+    searcher = EvolvingHalving(
+        candidates=(2, 2), rungs=(0.5, 0.5), records=[str(tmp_path / "records.jsonl")], proposals=2, finish=False,
+        train={"rate": (0, 1, 2)},
+    )  # fmt: skip
+    found = searcher.run(Rated(), SPACE, Budget(flops=1e10), 0, problem="own")
+    best = [(query.architecture, dict(query.recipe)) for query in promising([known], SPACE, 1e10)]
+    assert [(trial.architecture, trial.recipe) for trial in found.record.trials[:2]] == best[:2]
+
+
 def test_the_first_rung_has_what_others_promise_beside_the_incumbent(tmp_path):
     known = record("glyphs", 0)
     file = str(tmp_path / "records.jsonl")
@@ -125,7 +137,10 @@ def test_the_first_rung_has_what_others_promise_beside_the_incumbent(tmp_path):
     write_record_lines(bare, [SearchRecord("glyphs", [replace(trial, recipe={}) for trial in known.trials])])
     assert all(recipe == {"rate": 1} for _, recipe in first_rung([bare])[:4])
     write_record_lines(bare, [SearchRecord("glyphs", [replace(trial, trained=0.0) for trial in known.trials])])
-    with pytest.warns(UserWarning, match="promise nothing for LayeredSpace: take those of halving searches"):
+    covers = [(query.architecture, dict(query.recipe)) for query in covering([known], SPACE, 3)]
+    assert first_rung([bare]) == [*covers, incumbent]  # without FLOPs
+    write_record_lines(bare, [SearchRecord("glyphs", known.trials, space="MobileMacro")])
+    with pytest.warns(UserWarning, match="tell nothing of LayeredSpace: take those of searches in it"):
         assert first_rung([bare])[0] == incumbent
     assert first_rung([file], problem="glyphs")[0] == incumbent  # nothing is learned from the problem itself
     assert all(recipe["rate"] < 2 for _, recipe in first_rung([file], rates=(0, 1)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -121,6 +120,7 @@ class EvolvingHalving(Halving):
     Args:
         estimator: makes the estimator of a task.
         incumbent: labels to start around; open ones take the label of the same choice one layer below, or the first.
+            Without any, a search that has records starts around what they promise.
         candidates: architectures in each rung.
         rungs: share of the budget's FLOPs for each rung.
         survivors: how many of a rung go on into the next.
@@ -130,8 +130,8 @@ class EvolvingHalving(Halving):
             the estimator's own.
         recipe_mutations: probability that a mutation changes the recipe, not the architecture, where ``train`` has any
             field.
-        records: files of searches of other sources, such as the ``records.jsonl`` of ``SourceSearch``. Those of the
-            problem itself are left out.
+        records: files of searches of other sources, such as the ``records.jsonl`` of ``SourceSearch``; ``shipped`` is
+            the package's, of tasks. Those of the problem itself are left out.
         proposals: how many of the first rung come from these, at most.
 
     Example:
@@ -187,11 +187,8 @@ class EvolvingHalving(Halving):
         self._check_recipes(estimator)
         record = SearchRecord(problem)
         recipe = {name: estimator.settings[name] for name in self.train if name in estimator.settings}
-        incumbent = Contender(self._start(space), recipe)
         known = self._known(problem, space)
-        promised = [each for each in self._promised(known, space, total, recipe) if each != incumbent.query]
-        first = [Contender.of(query) for query in promised[: min(self.proposals, self.candidates[0] - 1)]]
-        contenders = [*first, incumbent]
+        contenders = self._begin(space, self._promised(known, space, total, recipe), recipe)
         entered: set[Query] = set()
         for number, share in zip(self.candidates, self.rungs, strict=True):
             rung = self._fill_up(contenders, number, space, record, generator)
@@ -202,10 +199,20 @@ class EvolvingHalving(Halving):
             contenders = ranked[: self.survivors]
         return self._finish(contenders, entered=entered, estimator=estimator, budget=budget, record=record, known=known)
 
+    def _begin(self, space: SearchSpace, promised: Sequence[Query], recipe: Mapping[str, Value]) -> list[Contender]:
+        """What the first rung begins with; the first is the parent of its mutants."""
+        if self.proposals and promised and not self.incumbent:
+            return [Contender.of(query) for query in promised[: min(self.proposals, self.candidates[0])]]
+        incumbent = Contender(self._start(space), recipe)
+        others = [query for query in promised if query != incumbent.query]
+        return [*map(Contender.of, others[: min(self.proposals, self.candidates[0] - 1)]), incumbent]
+
     def _promised(
         self, known: Sequence[SearchRecord], space: SearchSpace, flops: float, recipe: Mapping[str, Value]
     ) -> list[Query]:
         """What the records promise most for, but for recipes that are not to be searched.
+
+        Where they do not tell the FLOPs of trainings, what covers their tasks best.
 
         Args:
             known: the records.
@@ -214,13 +221,7 @@ class EvolvingHalving(Halving):
             recipe: the estimator's, for what a record does not tell.
         """
         fields = {name: set(values) for name, values in self.train.items()}
-        queries = promising(known, space, flops)
-        if known and not queries:
-            warnings.warn(
-                f"The records in {', '.join(self.records)} promise nothing for {space.name}: take those of halving "
-                "searches in it, which tell the FLOPs of each training.",
-                stacklevel=2,
-            )
+        queries = promising(known, space, flops) or covering(known, space, self.proposals)
         fitting = [each for each in queries if all(value in fields.get(name, ()) for name, value in each.recipe)]
         return list(dict.fromkeys(Query.of(q.architecture, {**recipe, **dict(q.recipe)}) for q in fitting))
 
