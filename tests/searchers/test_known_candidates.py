@@ -58,6 +58,11 @@ def test_candidates_cover_the_tasks_of_the_records(number):
     assert [query.architecture for query in covering(RECORDS, SPACE, number)] == greedy(RECORDS, number)
 
 
+def test_the_portfolio_ends_where_others_add_little():
+    # Of heights 1, 8/9, 1/9, 0 and 1/9, 2/3, 1, 0 the mean of the best is 7/9, then 17/18 and 1.
+    assert [len(covering(RECORDS, SPACE, 9, least)) for least in (0.0, 0.05, 0.06, 0.16, 0.17)] == [4, 3, 2, 2, 1]
+
+
 def test_what_the_space_cannot_build_is_left_out():
     narrow = lm.AnyInputSpace(operations=("conv_3", "gru"), depths=(1, 2), widths=(8,), readouts=("mean",))
     assert {query.architecture["width"] for query in covering(RECORDS, narrow, 9)} == {"8"}

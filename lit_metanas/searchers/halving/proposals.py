@@ -61,7 +61,7 @@ def promising(records: Sequence[SearchRecord], space: ChoiceSpace, flops: float)
     return distinct
 
 
-def covering(records: Sequence[SearchRecord], space: ChoiceSpace, number: int) -> list[Query]:
+def covering(records: Sequence[SearchRecord], space: ChoiceSpace, number: int, least: float = 0.0) -> list[Query]:
     """The recorded pairs of architecture and recipe that cover the tasks of the records: a portfolio.
 
     The first is the best on average, and each next one adds most to the mean of the best so far (see
@@ -71,6 +71,8 @@ def covering(records: Sequence[SearchRecord], space: ChoiceSpace, number: int) -
         records: searches of other tasks; what does not fit the space is left out (``fitting``).
         space: what can be built.
         number: at most so many.
+        least: what each but the first must add to the mean, over the tasks, of the best so far: a share of what lies
+            between a task's worst and best score.
 
     Example:
         >>> import torch
@@ -81,7 +83,7 @@ def covering(records: Sequence[SearchRecord], space: ChoiceSpace, number: int) -
         >>> [query.architecture for query in covering([lm.SearchRecord("letters", trials)], space, 1)]
         [Architecture(...)]
     """
-    return SourceScores(fitting(records, space), space).cover(number)
+    return SourceScores(fitting(records, space), space).cover(number, least)
 
 
 def fitting(records: Sequence[SearchRecord], space: ChoiceSpace) -> list[SearchRecord]:

@@ -89,13 +89,22 @@ class SourceScores:
         self.embeddings = torch.tensor(found, dtype=torch.float64) if same else None
         self.cost = cost_of(records)
 
-    def cover(self, number: int) -> list[Query]:
-        """The first members of the portfolio, at most so many, on a task of which nothing is known."""
+    def cover(self, number: int, least: float = 0.0) -> list[Query]:
+        """The first members of the portfolio on a task of which nothing is known.
+
+        Args:
+            number: at most so many.
+            least: what each but the first must add to the mean of the best so far over the tasks, of heights 0 to 1.
+        """
         weights = torch.full((len(self.scores),), 1 / max(len(self.scores), 1), dtype=torch.float64)
-        tried: list[int] = []
+        known, tried, covered = self.scores.nan_to_num(nan=0.0), list[int](), 0.0
         for _ in range(min(number, len(self.members))):
             order = next_member(self.scores, weights, torch.tensor(tried, dtype=torch.int64))
-            tried.append(next(place for place in order if place not in tried))
+            place = next(place for place in order if place not in tried)
+            before, covered = covered, float(known[:, [*tried, place]].amax(1).mean())
+            if tried and covered - before < least:
+                break
+            tried.append(place)
         return [self.members[place] for place in tried]
 
     def __deepcopy__(self, memo: dict[int, object]) -> Self:
