@@ -24,11 +24,22 @@ SEARCHING = "searching"
 
 
 class ToldBudget(Budget):
-    """A budget that can tell a log how much of it is spent."""
+    """A budget that can tell a log how much of it is spent.
 
-    def __init__(self, task: Task, searcher: Searcher, *, queries: int | None, flops: float | None) -> None:
+    Args:
+        task: what is searched for.
+        searcher: who spends it.
+        queries: most architectures to evaluate.
+        flops: most training cost.
+        beside: FLOPs that are spent after the search, of which the log is told, too.
+    """
+
+    def __init__(
+        self, task: Task, searcher: Searcher, *, queries: int | None, flops: float | None, beside: float = 0.0
+    ) -> None:
         super().__init__(queries=queries, flops=flops)
         self.logs, self.part = False, ""
+        self.beside, self._trained = beside, 0.0
         self._title = f"search of '{printable(task.id, 40)}' by {type(searcher).__name__}"
         self._begin = self._told = perf_counter()
         self._tenth = 0
@@ -36,8 +47,17 @@ class ToldBudget(Budget):
     def charge(self, cost: Cost) -> None:
         """Charge, and print a line where it is time to."""
         super().charge(cost)
-        waited, spent = perf_counter() - self._told, self.spent
-        shares = [done / most for done, most in ((spent.flops, self.flops), (spent.queries, self.queries)) if most]
+        self._tell_tenths()
+
+    def trained(self, flops: float) -> None:
+        """Count what was spent after the search, and print a line where it is time to."""
+        self._trained += flops
+        self._tell_tenths()
+
+    def _tell_tenths(self) -> None:
+        waited = perf_counter() - self._told
+        shares = [self._flops_share()] if self.flops else []
+        shares += [self.spent.queries / self.queries] if self.queries else []
         tenth = int(10 * max(shares, default=0))
         if waited >= MOST_BETWEEN_LINES or (waited >= LEAST_BETWEEN_LINES and tenth > self._tenth):
             self._tenth = tenth
@@ -50,13 +70,17 @@ class ToldBudget(Budget):
             self._print()
 
     def describe(self) -> str:
-        """How much is spent; empty once the search is over."""
-        if self.part != SEARCHING:
+        """How much is spent; empty once nothing more is."""
+        if self.part != SEARCHING and not self.beside:
             return ""
-        parts = [f"{self.spent.flops / self.flops:.0%} of the budget"] if self.flops else []
+        parts = [f"{self._flops_share():.0%} of the budget"] if self.flops else []
         if self.spent.queries:
             parts.append(f"{number_of(self.spent.queries, 'architecture')} tried")
         return ", ".join(parts)
+
+    def _flops_share(self) -> float:
+        assert self.flops
+        return (self.spent.flops + self._trained) / (self.flops + self.beside)
 
     def _print(self) -> None:
         self._told = perf_counter()

@@ -116,20 +116,15 @@ def search(
         flops = default_flops(task, space, recipe, [query.architecture for query in entering])
     if isinstance(method, QuerySearcher) and method.trials is None and flops is None and queries is None:
         raise ValueError("search: QuerySearcher goes on until its budget is spent: give flops, queries, or its trials.")
-    # Also where the caller has gradients switched off, or works in another precision than the task's.
     with (
-        torch.inference_mode(False),
-        torch.enable_grad(),
-        _default_dtype(float_type(task.train.inputs)),
-        torch_threads(threads if task.train.inputs.device.type == "cpu" else None),
-        _interruptible(),
+        undisturbed(task, threads),
         show_progress(budget := ToldBudget(task, searcher, queries=queries, flops=flops), progress) as show,
     ):
         task, begin = task.trainable(), perf_counter()
         show(SEARCHING)
         found = searcher.search(task, space, budget, seed)
         cost = replace(budget.spent, seconds=perf_counter() - begin)
-        part = join_parts(task.train, task.val) if refit and task.val is not None else task.train
+        part = all_but_test(task) if refit else task.train
         show(_training_share(task, part, space=space, found=found, recipe=recipe, spent=cost))
         child, training_cost = _train(task, part, space=space, found=found, recipe=recipe, seed=seed)
         validated = math.nan
@@ -138,8 +133,64 @@ def search(
             if part is not task.train:
                 other, more = _train(task, task.train, space=space, found=found, recipe=recipe, seed=seed)
             validated, training_cost = score(other, task.val), training_cost + more
-        predictions, judged = judge(child.eval(), task.test, task.goal)
-        size = space.cost(found.architecture, task.shape, task.way)
+        return result_of(
+            task,
+            space,
+            found,
+            child,
+            learned=len(part),
+            cost=cost,
+            training_cost=training_cost,
+            meta_cost=searcher.meta_cost + found.meta_cost,
+            validated=validated,
+        )
+
+
+@contextmanager
+def undisturbed(task: Task, threads: int | None) -> Iterator[None]:
+    """Have gradients, the task's precision and so many threads of torch, whatever the caller has switched on or off."""
+    with (
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        _default_dtype(float_type(task.train.inputs)),
+        torch_threads(threads if task.train.inputs.device.type == "cpu" else None),
+        _interruptible(),
+    ):
+        yield
+
+
+def all_but_test(task: Task) -> Split:
+    """The train and val parts as one; the train part, where there is no other."""
+    return task.train if task.val is None else join_parts(task.train, task.val)
+
+
+def result_of(
+    task: Task,
+    space: SearchSpace,
+    found: SearchOutcome,
+    child: Child,
+    *,
+    learned: int,
+    cost: Cost,
+    training_cost: Cost,
+    meta_cost: Cost,
+    validated: float = math.nan,
+) -> SearchResult:
+    """Test a trained network once, and tell all that is known of it.
+
+    Args:
+        task: whose test part is read.
+        space: that was searched.
+        found: what the search chose.
+        child: the chosen network, trained.
+        learned: how many examples it was trained on.
+        cost: of the search.
+        training_cost: of the training.
+        meta_cost: of what the search started from.
+        validated: see ``SearchResult``.
+    """
+    predictions, judged = judge(child.eval(), task.test, task.goal)
+    size = space.cost(found.architecture, task.shape, task.way)
     classes = task.goal.names(task.classes)
     return SearchResult(
         task_id=task.id,
@@ -153,10 +204,10 @@ def search(
         test_score=judged.value,
         ci95=_half_width(judged, task),
         class_accuracy=_by_class(judged, task, classes),
-        images=(len(part), len(task.test)),
+        images=(learned, len(task.test)),
         cost=cost,
         training_cost=training_cost,
-        meta_cost=searcher.meta_cost + found.meta_cost,
+        meta_cost=meta_cost,
         parameters=size.parameters,
         flops=size.flops,
         record=found.record,
@@ -234,10 +285,17 @@ def _train(
     task: Task, part: Split, *, space: SearchSpace, found: SearchOutcome, recipe: Recipe, seed: int
 ) -> tuple[Child, Cost]:
     """The chosen network, trained by the recipe on a part of the task, and what that cost."""
-    recipe, begin = recipe.replace(found.recipe), perf_counter()
+    begin = perf_counter()
+    child = chosen_child(task, space, found, recipe.replace(found.recipe), seed)
+    cost = fit_child(child, part, seed=seed)
+    return child.to(part.inputs.device), replace(cost, seconds=perf_counter() - begin)
+
+
+def chosen_child(task: Task, space: SearchSpace, found: SearchOutcome, recipe: Recipe, seed: int) -> Child:
+    """The chosen network before its training; what it does not inherit is a function of the seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        child = Child(
+        return Child(
             space=space,
             architecture=found.architecture,
             shape=task.shape,
@@ -246,8 +304,6 @@ def _train(
             weights=found.weights if recipe.inherit else None,
             objective=task.objective,
         )
-        cost = fit_child(child, part, seed=seed)
-    return child.to(part.inputs.device), replace(cost, seconds=perf_counter() - begin)
 
 
 def _training_share(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import copy
 from functools import cached_property
 from typing import ClassVar, Self
@@ -204,6 +204,16 @@ class SearchSpace(ChoiceSpace):
         """
         space = copy(self)
         space.choices = restrict(self.choices, {name: (label,) for name, label in labels.items()}, self.name)
+        return space
+
+    def limited(self, refusal: Callable[[Architecture], str | None]) -> Self:
+        """The space without architectures that are refused, such as those that are too large: see ``violation``.
+
+        Args:
+            refusal: the reason why an architecture is not wanted; None where it is.
+        """
+        space, own = copy(self), self.violation
+        space.violation = lambda architecture: own(architecture) or refusal(architecture)  # type: ignore[method-assign]
         return space
 
     def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:

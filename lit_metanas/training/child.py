@@ -239,10 +239,16 @@ def training_cost(space: SearchSpace, architecture: Architecture, shape: Shape, 
     return Cost(images=images, flops=TRAINING_PASSES * flops * images)
 
 
-def fit_child(child: Child, train: Split, *, seed: int) -> Cost:
+def fit_child(child: Child, train: Split, *, seed: int, epoch_ended: Callable[[], None] | None = None) -> Cost:
     """Train a child on one split, on the device that the split lies on, and return what it cost.
 
     The seed orders the batches and drives dropout; the caller's random state is left as it was.
+
+    Args:
+        child: what is trained.
+        train: the examples.
+        seed: of the batches and of dropout.
+        epoch_ended: called after each epoch, to tell of it.
     """
     epochs, device = child.recipe.epochs, train.inputs.device
     devices = [device] if device.type == "cuda" else []
@@ -267,6 +273,8 @@ def fit_child(child: Child, train: Split, *, seed: int) -> Cost:
                 loss.backward()
                 optimizer.step()
                 schedule.step()
+            if epoch_ended is not None:
+                epoch_ended()
     images = images_an_epoch(len(train), child.recipe.batch_size) * epochs
     cost = training_cost(child.space, child.architecture, child.shape, child.way, images=images)
     return replace(cost, steps=epochs * len(loader))
