@@ -25,6 +25,7 @@ from lit_metanas.tasks.splits import (
     in_unit_range,
     part_sizes,
     split_classes,
+    warn_of_repeats,
 )
 from lit_metanas.tasks.task import Split, Task, check_task
 
@@ -51,6 +52,8 @@ def task_from_arrays(
     id: str = "arrays",
 ) -> Task:
     """Make a target task of arrays. Each class is split at random by the shares, unless the test part is given.
+
+    A given test part is taken as it is, and what it repeats is told.
 
     Args:
         X: images, uint8 from 0 to 255 or floats in [0, 1]; shape ``(n, height, width)``, ``(n, channels, height,
@@ -92,6 +95,7 @@ def task_from_arrays(
     train_part, val_part, test_part = split_classes(members, sizes, seed)
     if X_test is not None and y_test is not None:
         test_part = _test_part(X_test, y_test, list(names), channels)
+        warn_of_repeats("X_test", [train_part.inputs, val_part.inputs], test_part.inputs)
     task = Task(
         id=id,
         way=len(names),

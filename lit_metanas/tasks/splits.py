@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from hashlib import blake2b
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 from lit_metanas.io.text import nearest, number_of
 from lit_metanas.tasks.inputs import join_inputs
 from lit_metanas.tasks.source import SUBSETS, Subset
-from lit_metanas.tasks.task import Split, check_brightness
+from lit_metanas.tasks.task import Split, check_brightness, warn_of_data
 
 
 def in_unit_range(images: Tensor) -> Tensor:
@@ -36,6 +37,27 @@ def join_classes(classes: Sequence[Tensor]) -> Split:
     counts = torch.tensor([len(part) for part in classes], device=inputs.device)
     labels = torch.repeat_interleave(torch.arange(len(classes), device=inputs.device), counts)
     return Split(inputs=in_unit_range(inputs) if inputs.dim() == 4 else inputs, labels=labels)
+
+
+def warn_of_repeats(tested_in: str, learned: Sequence[Tensor], tested: Tensor) -> None:
+    """Tell of test examples that are learned from, too, to the last bit.
+
+    Args:
+        tested_in: what holds the test examples, as the message begins.
+        learned: examples of several parts, each of shape ``(n, ...)``.
+        tested: those of the test part.
+    """
+
+    def digests(inputs: Tensor) -> list[bytes]:
+        return [blake2b(row.numpy().tobytes(), digest_size=16).digest() for row in inputs.cpu().contiguous()]
+
+    known = {digest for part in learned for digest in digests(part)}
+    repeated = sum(digest in known for digest in digests(tested))
+    if repeated:
+        warn_of_data(
+            f"{tested_in} repeats {number_of(repeated, 'example')} that {'is' if repeated == 1 else 'are'} learned "
+            "from: the test accuracy will be too good. Leave them out of one of the two."
+        )
 
 
 def check_shares(owner: str, *, train: float, val: float, test: float, seed: int) -> None:

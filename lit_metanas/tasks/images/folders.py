@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
-from lit_metanas.io.class_folders import class_folders
-from lit_metanas.tasks.images.image_files import SUFFIXES, has_colour, read_images, require_shape
+from lit_metanas.io.class_folders import class_folders, left_out, read_classes
+from lit_metanas.tasks.images.image_files import SUFFIXES, has_colour, read_image, read_images, require_shape
 from lit_metanas.tasks.inputs import Shape, image_shape
 from lit_metanas.tasks.source import Subset, TaskSource
-from lit_metanas.tasks.splits import check_shares, class_subsets, part_sizes, split_classes
+from lit_metanas.tasks.splits import (
+    check_shares,
+    class_subsets,
+    join_classes,
+    part_sizes,
+    split_classes,
+    warn_of_repeats,
+)
 from lit_metanas.tasks.task import SingleTask, Task, warn_of_data
 
 
@@ -28,11 +37,14 @@ class FolderTask(SingleTask):
         val: share to choose architectures by; 0 leaves the task without a validation part.
         test: share to report accuracy on.
         seed: seed of the random split, at least 0.
+        test_root: a folder of the images to report accuracy on, with a sub-folder for each class as in ``root``, all of
+            whose images are then to learn from and to choose by. None takes some of ``root``.
+        skip_unreadable: whether files that are no readable images are left out, with a warning, instead of refused.
 
     Raises:
         FileNotFoundError: there is no such folder.
-        ValueError: the folder has fewer than two classes, one has no image or too few, an image is unreadable, or the
-            fractions or the seed are out of range.
+        ValueError: the folder has fewer than two classes, one has no image or too few, an image is unreadable, the
+            folder of test images has a class of its own, or the fractions or the seed are out of range.
 
     Example:
         >>> from pathlib import Path
@@ -57,6 +69,8 @@ class FolderTask(SingleTask):
         val: float = 0.2,
         test: float = 0.2,
         seed: int = 0,
+        test_root: str | None = None,
+        skip_unreadable: bool = False,
     ) -> None:
         if shape is not None:
             require_shape("FolderTask", shape)
@@ -67,7 +81,12 @@ class FolderTask(SingleTask):
         self.val = val
         self.test = test
         self.seed = seed
+        self.test_root = None if test_root is None else Path(test_root)
+        self.skip_unreadable = skip_unreadable
         self._files = class_folders(self.root, SUFFIXES, "images")
+        self._test_files = {} if self.test_root is None else class_folders(self.test_root, SUFFIXES, "images")
+        if foreign := [name for name in self._test_files if name not in self._files]:
+            raise ValueError(f"'{self.test_root}' has a class '{foreign[0]}', which '{self.root}' lacks: leave it out.")
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -95,10 +114,16 @@ class FolderTask(SingleTask):
 
     def make(self) -> Task:
         """Read the images and split them."""
-        images = [read_images(files, self.shape) for files in self._files.values()]
+        images = self._read(self._files)
         shares = {"train": self.train, "val": self.val, "test": self.test}
-        sizes = [part_sizes(str(self.root / name), len(files), **shares) for name, files in self._files.items()]
-        train, val, test = split_classes(images, sizes, self.seed)
+        given = {"train": None, "val": self.val, "test": 0.0} if self.test_root is not None else shares
+        sizes = [part_sizes(str(self.root / name), len(own), **given) for name, own in images.items()]
+        train, val, test = split_classes(list(images.values()), sizes, self.seed)
+        if self.test_root is not None:
+            tested = self._read(self._test_files)
+            none = torch.zeros(0, *self.shape, dtype=torch.uint8)
+            test = join_classes([tested.get(name, none) for name in images])
+            warn_of_repeats(f"'{self.test_root}'", [train.inputs, val.inputs], test.inputs)
         return Task(
             id=self.root.resolve().name,
             way=len(self._files),
@@ -107,6 +132,14 @@ class FolderTask(SingleTask):
             test=test,
             classes=self.classes,
         )
+
+    def _read(self, classes: Mapping[str, Sequence[Path]]) -> dict[str, Tensor]:
+        """The images of each class, and a warning of those that are left out."""
+        read = partial(read_image, shape=self.shape)
+        images, unreadable = read_classes(classes, read, skip_unreadable=self.skip_unreadable)
+        if unreadable:
+            warn_of_data(left_out(unreadable, sum(map(len, classes.values())), "images"))
+        return images
 
 
 class ImageFolder(TaskSource):

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from torch import Tensor
 
+from lit_metanas.io.class_folders import left_out, read_classes
 from lit_metanas.tasks.inputs import Preprocessing, SeriesShape, Shape, as_shape, describe_shape
 from lit_metanas.tasks.source import Subset, TaskSource
 from lit_metanas.tasks.speech.log_mel import LogMel
 from lit_metanas.tasks.speech.recordings import RecordingReader, Spoken, TableColumns, drawn_speakers, find_recordings
 from lit_metanas.tasks.splits import check_shares, class_subsets, join_classes, part_sizes, split_classes
-from lit_metanas.tasks.task import SingleTask, Task
+from lit_metanas.tasks.task import SingleTask, Task, warn_of_data
 
 
 class AudioFolderTask(SingleTask):
@@ -33,6 +34,8 @@ class AudioFolderTask(SingleTask):
         test: share to report accuracy on; where speakers are known, the share of these.
         held_out: the speakers of the test part; None draws them.
         seed: seed of the random split, at least 0.
+        skip_unreadable: whether files that are unreadable, silent, empty or too long are left out, with a warning,
+            instead of refused.
 
     Raises:
         FileNotFoundError: there is no such folder or table.
@@ -67,6 +70,7 @@ class AudioFolderTask(SingleTask):
         test: float = 0.2,
         held_out: list[str] | None = None,
         seed: int = 0,
+        skip_unreadable: bool = False,
     ) -> None:
         check_shares("AudioFolderTask", train=train, val=val, test=test, seed=seed)
         self.root = Path(root)
@@ -74,6 +78,7 @@ class AudioFolderTask(SingleTask):
         self.val = val
         self.test = test
         self.seed = seed
+        self.skip_unreadable = skip_unreadable
         self.features = features or LogMel()
         self._open = features is None
         self._words = find_recordings(self.root, table, columns or TableColumns())
@@ -115,18 +120,18 @@ class AudioFolderTask(SingleTask):
 
     def make(self) -> Task:
         """Read the files and split them."""
-        reader = RecordingReader(self.features)
         tested = {word: [s for s in files if s.speaker in self._held_out] for word, files in self._words.items()}
         others = {word: [s for s in files if s.speaker not in self._held_out] for word, files in self._words.items()}
         _require_both(others, tested, self._held_out, "AudioFolderTask")
-        inputs = [reader.inputs([spoken.file for spoken in files]) for files in others.values()]
+        reader = RecordingReader(self.features)
+        inputs = self._read(reader, others)
         shares = {"train": self.train, "val": self.val, "test": self.test}
         if self._held_out:
             shares = {"train": self.train / (1 - self.test), "val": self.val / (1 - self.test), "test": 0.0}
-        sizes = [part_sizes(f"Word '{word}' of '{self.root}'", len(files), **shares) for word, files in others.items()]
-        train, val, test = split_classes(inputs, sizes, self.seed)
+        sizes = [part_sizes(f"Word '{word}' of '{self.root}'", len(own), **shares) for word, own in inputs.items()]
+        train, val, test = split_classes(list(inputs.values()), sizes, self.seed)
         if self._held_out:
-            test = join_classes([reader.inputs([spoken.file for spoken in files]) for files in tested.values()])
+            test = join_classes(list(self._read(reader, tested).values()))
         return Task(
             id=self.root.resolve().name,
             way=len(self._words),
@@ -136,6 +141,18 @@ class AudioFolderTask(SingleTask):
             classes=self.classes,
             preprocessing=self.features,
         )
+
+    def _read(self, reader: RecordingReader, words: Mapping[str, Sequence[Spoken]]) -> dict[str, Tensor]:
+        """The inputs of each word, and a warning of the files that are left out."""
+        files = {word: [spoken.file for spoken in own] for word, own in words.items()}
+
+        def read(file: Path) -> Tensor:
+            return reader.inputs([file])[0]
+
+        inputs, unreadable = read_classes(files, read, skip_unreadable=self.skip_unreadable)
+        if unreadable:
+            warn_of_data(left_out(unreadable, sum(map(len, files.values())), "sounds"))
+        return inputs
 
 
 class AudioFolder(TaskSource):

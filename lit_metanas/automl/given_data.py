@@ -1,0 +1,252 @@
+"""Finds out what was given: files, arrays or tasks of which kind, and makes one task of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from torch.utils.data import Dataset
+
+from lit_metanas.automl.data_kinds import DATA_KINDS, kind_of
+from lit_metanas.io.class_folders import files_in
+from lit_metanas.io.text import nearest, number_of, printable, writable
+from lit_metanas.tasks.array_tasks import task_from_arrays
+from lit_metanas.tasks.dataset_tasks import task_from_dataset
+from lit_metanas.tasks.images.folders import FolderTask
+from lit_metanas.tasks.images.image_files import SUFFIXES
+from lit_metanas.tasks.objective import Classification
+from lit_metanas.tasks.questions.squad import SquadTask
+from lit_metanas.tasks.speech.audio_folders import AudioFolderTask
+from lit_metanas.tasks.speech.sound_files import SOUND_SUFFIXES
+from lit_metanas.tasks.speech.transcripts import TranscriptTask
+from lit_metanas.tasks.task import Task, TaskCollection
+from lit_metanas.tasks.text.labelled_text import by_label
+from lit_metanas.tasks.text.text_folders import is_dataset
+from lit_metanas.tasks.text.text_tables import SUFFIXES_OF_TABLES, find_columns, labelled_rows, read_rows
+from lit_metanas.tasks.text.text_task import TextTask, task_from_texts
+from lit_metanas.tasks.translation.pair_files import find_pair_columns
+from lit_metanas.tasks.translation.parallel_task import ParallelTask
+
+Given = str | os.PathLike[str] | Task | TaskCollection | Dataset[Any] | Sequence[Any]
+"""A path, a task, a data set of torch, or a pair of examples and labels."""
+
+FEWEST_OF_A_LABEL = 3
+"""Rows of a table that a label has on average; columns with fewer hold texts to be written."""
+
+SOUND_TABLES = (".csv", ".tsv")
+"""How the names of tables of sounds end."""
+
+
+def read_given(data: Given, *, kind: str | None = None, test: Given | None = None) -> Task:
+    """The task of what was given, split as the task's class splits it.
+
+    Args:
+        data: a path, a task, a data set of torch, or a pair of examples and labels.
+        kind: what the examples of a path are, one of ``DATA_KINDS``; None finds out.
+        test: the test part, given as ``data`` is; None takes some of ``data``.
+
+    Raises:
+        FileNotFoundError: there is no such file or folder.
+        ValueError: it cannot be told what the data are, they are malformed, or the kind takes no test part.
+    """
+    if kind is not None and kind not in DATA_KINDS:
+        near = nearest(kind, DATA_KINDS)
+        raise ValueError(f"There is no kind '{kind}': " + (f"did you mean '{near}'?" if near else _one_of_kinds()))
+    if isinstance(data, Task | TaskCollection):
+        return _task_itself(data, test)
+    if isinstance(data, str | os.PathLike):
+        path, test_path = Path(data), test if test is None else _path(test)
+        found = _folders_of_parts(path) if test_path is None else None
+        path, test_path = found or (path, test_path)
+        return _READERS[kind or _kind_of_path(path)](path, test_path)
+    if isinstance(data, Dataset):
+        if test is not None and not isinstance(test, Dataset):
+            raise ValueError(f"The test part of a data set must be one, too, not {type(test).__name__}.")
+        return task_from_dataset(data, test)
+    return _of_arrays(data, test)
+
+
+def describe_given(task: Task, kind: str) -> str:
+    """What a task was taken for, in a line."""
+    parts = {"to learn from": task.train, "to choose by": task.val, "to test": task.test}
+    sizes = {what: len(part) for what, part in parts.items() if part is not None}
+    classes = f" of {number_of(task.way, 'class')}" if isinstance(task.goal, Classification) else ""
+    shares = ", ".join(f"{size} {what}" for what, size in sizes.items())
+    return f"'{printable(task.id, 40)}': {sum(sizes.values())} {DATA_KINDS[kind].noun}{classes}: {shares}."
+
+
+def _task_itself(data: Task | TaskCollection, test: Given | None) -> Task:
+    if test is not None:
+        raise ValueError("A task has its own test part: leave 'test' out.")
+    if isinstance(data, Task):
+        return data
+    if len(data) != 1:
+        raise ValueError(f"{type(data).__name__} has {len(data)} tasks: give one of them, such as [0].")
+    return data[0]
+
+
+def _of_arrays(data: Sequence[Any], test: Given | None) -> Task:
+    """Of a pair of examples and labels.
+
+    Raises:
+        ValueError: it is none.
+    """
+    for name, pair in (("data", data), ("test", test)):
+        if pair is not None and (not isinstance(pair, tuple | list) or len(pair) != 2 or isinstance(pair[0], int)):
+            raise ValueError(
+                f"'{name}' cannot be a {type(pair).__name__}: give a path, a task, a data set of torch, or a pair of "
+                "examples and labels, such as (X, y)."
+            )
+    (examples, labels), (tested, wanted) = data, test or (None, None)  # type: ignore[misc]
+    texts = isinstance(examples, list | tuple) and len(examples) and all(isinstance(each, str) for each in examples)
+    if texts or getattr(getattr(examples, "dtype", None), "kind", "") == "U":
+        return task_from_texts(list(map(str, examples)), labels, tested and list(map(str, tested)), wanted)
+    return task_from_arrays(examples, labels, tested, wanted)
+
+
+def _path(test: Given) -> Path:
+    if not isinstance(test, str | os.PathLike):
+        raise ValueError(f"The test part of a path must be a path, too, not {type(test).__name__}.")
+    return Path(test)
+
+
+def _folders_of_parts(path: Path) -> tuple[Path, Path] | None:
+    """The folders ``train`` and ``test`` of a folder that has no others, each with class folders; None elsewhere."""
+    if not path.is_dir():
+        return None
+    names = {entry.name for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith(".")}
+    parts = path / "train", path / "test"
+    if names == {"train", "test"} and all(any(inner.is_dir() for inner in part.iterdir()) for part in parts):
+        return parts
+    return None
+
+
+def _kind_of_path(path: Path) -> str:
+    """The kind of a file or folder.
+
+    Raises:
+        FileNotFoundError: it is not there.
+        ValueError: it cannot be told.
+    """
+    if path.is_dir():
+        return _kind_of_folder(path)
+    if not path.exists():
+        raise FileNotFoundError(f"There is no file or folder '{writable(str(path))}': give the path of your data.")
+    if path.suffix.lower() == ".json":
+        return "questions"
+    if path.suffix.lower() in SUFFIXES_OF_TABLES:
+        return _kind_of_table(path)
+    raise ValueError(
+        f"'{writable(str(path))}' is no table (.csv, .tsv, .jsonl) and no file of questions (.json): give one, or a "
+        "folder with a sub-folder of images, sounds or text files for each class."
+    )
+
+
+def _kind_of_folder(root: Path) -> str:
+    if is_dataset(root):
+        return "texts"
+    inner = [entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith(".")]
+    suffixes = {"images": SUFFIXES, "sounds": SOUND_SUFFIXES, "texts": {".txt"}}
+    numbers = {kind: sum(len(files_in(folder, of)) for folder in inner) for kind, of in suffixes.items()}
+    found = [kind for kind, number in numbers.items() if number]
+    if len(found) == 1:
+        return found[0]
+    place = f"'{writable(str(root))}'"
+    if found:
+        told = " and ".join(f"{numbers[kind]} {kind}" for kind in found)
+        raise ValueError(f"{place} holds {told}: say by 'kind' which are meant, such as kind='{found[0]}'.")
+    if files_in(root, SOUND_SUFFIXES) and (table := _sound_table(root)) is not None:
+        return "transcripts" if "transcript" in next(read_rows(table))[1] else "sounds"
+    raise ValueError(
+        f"{place} has no sub-folders with images, sounds or text files: give a folder with one for each class."
+    )
+
+
+def _sound_table(root: Path) -> Path | None:
+    """The only table beside the sounds of a folder."""
+    tables = files_in(root, SOUND_TABLES)
+    return tables[0] if len(tables) == 1 else None
+
+
+def _kind_of_table(path: Path) -> str:
+    """Texts with labels, or pairs of texts: where the columns may be either, labels are what stands several times."""
+    rows, place = list(read_rows(path)), writable(str(path))
+    label = target = None
+    with suppress(ValueError):
+        _, label = find_columns(rows, place, None, None)
+    with suppress(ValueError):
+        _, target = find_pair_columns(rows, place, None, None)
+    if label is None and target is None:
+        find_columns(rows, place, None, None)  # which says what it lacks
+    if target is None:
+        return "texts"
+    repeated = FEWEST_OF_A_LABEL * len({str(row.get(target)) for _, row in rows}) <= len(rows)
+    return "texts" if label is not None and repeated else "pairs"
+
+
+def _images(path: Path, test: Path | None) -> Task:
+    return FolderTask(str(path), test_root=None if test is None else str(test), skip_unreadable=True)[0]
+
+
+def _sounds(path: Path, test: Path | None) -> Task:
+    _refuse_test(test, "sounds")
+    inner = any(files_in(folder, SOUND_SUFFIXES) for folder in path.iterdir() if folder.is_dir())
+    table = None if inner else _sound_table(path)
+    return AudioFolderTask(str(path), None if table is None else str(table), skip_unreadable=True)[0]
+
+
+def _transcripts(path: Path, test: Path | None) -> Task:
+    _refuse_test(test, "transcripts")
+    table = _sound_table(path)
+    if table is None:
+        raise ValueError(
+            f"'{writable(str(path))}' has not one table (.csv, .tsv) of files and transcripts: add it beside the sounds."
+        )
+    return TranscriptTask(str(path), str(table))[0]
+
+
+def _texts(path: Path, test: Path | None) -> Task:
+    if test is None:
+        return TextTask(str(path))[0]
+    learned, tested = (_labelled(part) for part in (path, test))
+    return task_from_texts(*learned, *tested, id=path.resolve().stem)
+
+
+def _labelled(path: Path) -> tuple[list[str], list[str]]:
+    """The texts and labels of a table, in its order."""
+    rows, place = list(read_rows(path)), writable(str(path))
+    found = list(labelled_rows(rows, *find_columns(rows, place, None, None)))
+    by_label(found, place)  # which refuses what is malformed, by its line
+    return [one.text.strip() for one in found], [one.label.strip() for one in found]
+
+
+def _pairs(path: Path, test: Path | None) -> Task:
+    _refuse_test(test, "pairs")
+    return ParallelTask(str(path))[0]
+
+
+def _questions(path: Path, test: Path | None) -> Task:
+    return SquadTask(str(path), None if test is None else str(test))[0]
+
+
+def _refuse_test(test: Path | None, kind: str) -> None:
+    if test is not None:
+        raise ValueError(f"A test part of its own cannot be given for {kind} yet: leave 'test' out, or give a task.")
+
+
+def _one_of_kinds() -> str:
+    *others, last = DATA_KINDS
+    return f"give {', '.join(others)} or {last}."
+
+
+_READERS: Mapping[str, Callable[[Path, Path | None], Task]] = {
+    "images": _images,
+    "sounds": _sounds,
+    "transcripts": _transcripts,
+    "texts": _texts,
+    "pairs": _pairs,
+    "questions": _questions,
+}
