@@ -23,7 +23,7 @@ from lit_metanas.tasks.speech.audio_folders import AudioFolderTask
 from lit_metanas.tasks.speech.sound_files import SOUND_SUFFIXES
 from lit_metanas.tasks.speech.transcripts import TranscriptTask
 from lit_metanas.tasks.task import Task, TaskCollection
-from lit_metanas.tasks.text.labelled_text import by_label
+from lit_metanas.tasks.text.labelled_text import checked_text
 from lit_metanas.tasks.text.text_folders import is_dataset
 from lit_metanas.tasks.text.text_tables import SUFFIXES_OF_TABLES, find_columns, labelled_rows, read_rows
 from lit_metanas.tasks.text.text_task import TextTask, task_from_texts
@@ -58,7 +58,7 @@ def read_given(data: Given, *, kind: str | None = None, test: Given | None = Non
     if isinstance(data, Task | TaskCollection):
         return _task_itself(data, test)
     if isinstance(data, str | os.PathLike):
-        path, test_path = Path(data), test if test is None else _path(test)
+        path, test_path = _path(data), None if test is None else _path(test)
         found = _folders_of_parts(path) if test_path is None else None
         path, test_path = found or (path, test_path)
         return _READERS[kind or _kind_of_path(path)](path, test_path)
@@ -95,7 +95,7 @@ def _of_arrays(data: Sequence[Any], test: Given | None) -> Task:
         ValueError: it is none.
     """
     for name, pair in (("data", data), ("test", test)):
-        if pair is not None and (not isinstance(pair, tuple | list) or len(pair) != 2 or isinstance(pair[0], int)):
+        if pair is not None and (not isinstance(pair, tuple | list) or len(pair) != 2):
             raise ValueError(
                 f"'{name}' cannot be a {type(pair).__name__}: give a path, a task, a data set of torch, or a pair of "
                 "examples and labels, such as (X, y)."
@@ -107,10 +107,18 @@ def _of_arrays(data: Sequence[Any], test: Given | None) -> Task:
     return task_from_arrays(examples, labels, tested, wanted)
 
 
-def _path(test: Given) -> Path:
-    if not isinstance(test, str | os.PathLike):
-        raise ValueError(f"The test part of a path must be a path, too, not {type(test).__name__}.")
-    return Path(test)
+def _path(given: Given) -> Path:
+    """A path that is there.
+
+    Raises:
+        FileNotFoundError: it is not.
+        ValueError: it is none.
+    """
+    if not isinstance(given, str | os.PathLike):
+        raise ValueError(f"The test part of a path must be a path, too, not {type(given).__name__}.")
+    if not Path(given).exists():
+        raise FileNotFoundError(f"There is no file or folder '{writable(str(given))}': give the path of your data.")
+    return Path(given)
 
 
 def _folders_of_parts(path: Path) -> tuple[Path, Path] | None:
@@ -128,13 +136,10 @@ def _kind_of_path(path: Path) -> str:
     """The kind of a file or folder.
 
     Raises:
-        FileNotFoundError: it is not there.
         ValueError: it cannot be told.
     """
     if path.is_dir():
         return _kind_of_folder(path)
-    if not path.exists():
-        raise FileNotFoundError(f"There is no file or folder '{writable(str(path))}': give the path of your data.")
     if path.suffix.lower() == ".json":
         return "questions"
     if path.suffix.lower() in SUFFIXES_OF_TABLES:
@@ -219,8 +224,8 @@ def _labelled(path: Path) -> tuple[list[str], list[str]]:
     """The texts and labels of a table, in its order."""
     rows, place = list(read_rows(path)), writable(str(path))
     found = list(labelled_rows(rows, *find_columns(rows, place, None, None)))
-    by_label(found, place)  # which refuses what is malformed, by its line
-    return [one.text.strip() for one in found], [one.label.strip() for one in found]
+    texts = [checked_text(one.text, "text", one.where, place) for one in found]
+    return texts, [checked_text(one.label, "label", one.where, place) for one in found]
 
 
 def _pairs(path: Path, test: Path | None) -> Task:

@@ -61,6 +61,12 @@ class SearchResult:
         validated: validation score of the chosen network, trained on the train part alone; NaN unless asked for.
         preprocessing: what makes inputs of raw examples; None where these are images.
         predictions: what the network says of ten test examples, beside what is right.
+        budget: of ``auto``, the training FLOPs that its search could spend, and those of the training after it: given
+            as ``flops`` they repeat it. None of other searches.
+        pace: training FLOPs a second that ``auto`` measured on this machine to turn minutes into them; else NaN.
+        latency: seconds that the network takes for one input, with ``threads`` of torch; NaN where it was not measured.
+        threads: torch's threads in the search; None where that is not known.
+        stopped: whether it was interrupted, and this is the best so far.
 
     Example:
         >>> import torch
@@ -96,6 +102,11 @@ class SearchResult:
     validated: float = math.nan
     preprocessing: Preprocessing | None = None
     predictions: tuple[ShownPrediction, ...] = ()
+    budget: tuple[float, float] | None = None
+    pace: float = math.nan
+    latency: float = math.nan
+    threads: int | None = None
+    stopped: bool = False
 
     @property
     def metric(self) -> str:
@@ -176,15 +187,31 @@ class SearchResult:
         few = f"of {number_of(tested, 'example')}, too few for an interval"
         interval = few if math.isnan(self.ci95) else "95 % interval"
         return (
-            f"Found in {self.space} for task '{self.task_id}':\n"
+            f"{'Stopped early; best so far' if self.stopped else 'Found'} in {self.space} for task '{self.task_id}':\n"
             f"{_wrap(f'architecture: {self.architecture}')}\n"
             f"  test {self.metric}: {found} % ({interval}){self._weakest_line()}\n"
             f"  images: trained on {trained}, tested on {tested}\n"
             f"  network: {self.parameters:,} parameters, {self.flops:,} multiply-adds an image\n"
+            f"{self._latency_line()}"
             f"{self._tried_line()}"
             f"  cost of the search: {_cost_text(self.cost)}\n"
-            f"  cost of training the network: {_cost_text(self.training_cost)}{self._before_line()}"
+            f"  cost of training the network: {_cost_text(self.training_cost)}{self._before_line()}{self._budget_line()}"
         )
+
+    def _latency_line(self) -> str:
+        """What was measured of it; empty where nothing was."""
+        if math.isnan(self.latency):
+            return ""
+        threads = "" if self.threads is None else f", with {number_of(self.threads, 'thread')}"
+        return f"  latency: {1000 * self.latency:.3g} ms for one input{threads}\n"
+
+    def _budget_line(self) -> str:
+        """How the search can be repeated; empty where it had no budget of two parts."""
+        if self.budget is None:
+            return ""
+        search, training = self.budget
+        pace = "" if math.isnan(self.pace) else f", at {self.pace:.3g} FLOPs a second"
+        return f"\n  budget: flops=({search:.15g}, {training:.15g}) repeats it{pace}"
 
     def _weakest_line(self) -> str:
         """The class that is recognised least often; empty where all are recognised equally often."""

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from lit_metanas.comparisons.comparison import Comparison
 from lit_metanas.comparisons.finished_pairs import ComparisonRow
+from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.single_task import search
 from lit_metanas.io.checkpoints import write_weights
 from lit_metanas.io.settings import settings_of, tensor_digest
@@ -138,7 +139,7 @@ class TargetSearch(Comparison[Task, Searcher]):
     def problem_settings(self, problem: Task) -> Mapping[str, Any]:
         """Classes and examples, the objective, whether programs are written, and whether the choice is validated."""
         more = {"validate": True} if self.validate else {}
-        return {"task": _describe(problem), "export": self.export, **more}
+        return {"task": task_settings(problem), "export": self.export, **more}
 
     def predict_step(self, batch: Task | WholeTask, batch_idx: int) -> dict[str, float]:
         """Run every method on one task; the test scores by method.
@@ -176,36 +177,12 @@ class TargetSearch(Comparison[Task, Searcher]):
         else:
             write_weights(folder / "weights.pt", found.network.state_dict())
         write_predictions(folder / PREDICTIONS, found.predictions)
-        result = ResultRow(
+        return comparison_row(
+            problem,
+            found,
             method=method,
-            task_id=problem.id,
-            space=found.space,
-            architecture=found.architecture,
-            recipe=asdict(found.recipe),
             seed=self.seed,
-            protocol=_protocol(problem),
-            value=found.test_score,
-            metric=found.metric,
-            ci95=found.ci95,
-            class_values=found.class_accuracy,
-            images=found.images,
-            cost=found.cost,
-            meta_cost=found.meta_cost,
-            parameters=found.parameters,
-            flops=found.flops,
-            curve=found.record.curve,
-            front=found.record.trade_offs,
-            hardware=hardware(),
             config=self.config,
-        )
-        return ComparisonRow.of(
-            result,
-            found.record,
-            value=found.val_score,
-            metric=f"validation {found.metric}",
-            shape=problem.shape,
-            way=problem.way,
-            classes=problem.classes,
             weights=(folder / "weights.pt").relative_to(self.directory).as_posix(),
         )
 
@@ -215,13 +192,60 @@ class TargetSearch(Comparison[Task, Searcher]):
         return bar is not None and self.trainer.is_global_zero and not Console(stderr=True).is_terminal
 
 
+def comparison_row(
+    task: Task, found: SearchResult, *, method: str, seed: int, config: str = "", weights: str = ""
+) -> ComparisonRow:
+    """The rows of tables and files of what was found for a task.
+
+    Args:
+        task: that was searched.
+        found: with which result.
+        method: the row's name in tables.
+        seed: of the search.
+        config: where the run's configuration is kept.
+        weights: file of the network's weights, relative to that of the rows.
+    """
+    result = ResultRow(
+        method=method,
+        task_id=task.id,
+        space=found.space,
+        architecture=found.architecture,
+        recipe=asdict(found.recipe),
+        seed=seed,
+        protocol=_protocol(task),
+        value=found.test_score,
+        metric=found.metric,
+        ci95=found.ci95,
+        class_values=found.class_accuracy,
+        images=found.images,
+        cost=found.cost,
+        meta_cost=found.meta_cost,
+        parameters=found.parameters,
+        flops=found.flops,
+        curve=found.record.curve,
+        front=found.record.trade_offs,
+        hardware=hardware(),
+        config=config,
+    )
+    return ComparisonRow.of(
+        result,
+        found.record,
+        value=found.val_score,
+        metric=f"validation {found.metric}",
+        shape=task.shape,
+        way=task.way,
+        classes=task.classes,
+        weights=weights,
+    )
+
+
 def _protocol(task: Task) -> Protocol:
     """Of a task without classes both numbers are 0."""
     way = task.way if isinstance(task.goal, Classification) else 0
     return Protocol("target", way, len(task.train) // way if way else 0, "running")
 
 
-def _describe(task: Task) -> dict[str, object]:
+def task_settings(task: Task) -> dict[str, object]:
     """What tells a task from another of the same id."""
     splits = {"train": task.train, "val": task.val, "test": task.test}
     digests = {name: split and tensor_digest(split.inputs, split.labels) for name, split in splits.items()}

@@ -1,0 +1,221 @@
+"""Data in, a searched and trained network out, within minutes, sizes and a latency that a person names."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from lit_metanas.automl.auto_steps import AutoSteps, Wishes
+from lit_metanas.automl.data_kinds import DATA_KINDS, kind_of
+from lit_metanas.automl.given_data import Given, describe_given, read_given
+from lit_metanas.automl.limits import LimitedSpace, NetworkLimits, seconds_of
+from lit_metanas.automl.output_folder import OutputFolder
+from lit_metanas.comparisons.search_result import SearchResult
+from lit_metanas.comparisons.single_task import undisturbed
+from lit_metanas.comparisons.target_search import task_settings
+from lit_metanas.io.files import own_path
+from lit_metanas.io.locks import directory_lock
+from lit_metanas.io.settings import settings_of
+from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.tasks.task import Task, check_task
+from lit_metanas.training.export.exported_model import predict_command
+
+MINUTES = 10.0
+"""Where neither these nor FLOPs are given."""
+
+
+def auto(
+    data: Given,
+    *,
+    minutes: float | None = None,
+    flops: float | tuple[float, float] | None = None,
+    kind: str | None = None,
+    test: Given | None = None,
+    space: SearchSpace | None = None,
+    max_parameters: float | None = None,
+    max_flops: float | None = None,
+    max_latency: float | str | None = None,
+    output: str | os.PathLike[str] | None = None,
+    seed: int = 0,
+    threads: int | None = 1,
+    progress: bool = True,
+) -> SearchResult:
+    """Search and train a network for data of any kind, within minutes and hard limits of its size and speed.
+
+    It finds out what the data are, and divides them into a part to learn from, one to choose by and one to test, as the
+    task classes do (``FolderTask``, ``AudioFolderTask``, ``TextTask``, ``ParallelTask``, ``SquadTask`` …). Files that
+    cannot be read are left out, with a warning. About half of the budget is for the search, by ``EvolvingHalving``,
+    of an architecture and of learning rate, weight decay and label smoothing. What was found is trained for the
+    rest, on all but the test part, which is read once, in the end.
+
+    Seconds decide how large the budget is, and nothing else: some networks are trained for a moment, and the pace of
+    this machine makes training FLOPs of the minutes. The result tells them, and given as ``flops`` they repeat it.
+
+    Ctrl-C ends the search or the training, and the best network so far is tested and returned. With an ``output`` it is
+    exported, and the same call goes on from what was finished.
+
+    Args:
+        data: a folder with a sub-folder of images, sounds or text files for each class, or with ``train`` and ``test``
+            folders of such; sounds with a table of transcripts; a table (CSV, TSV, JSON lines) of texts and labels, or
+            of pairs of texts; questions in SQuAD's format (JSON); a pair ``(X, y)`` of images or texts and labels; a
+            map-style data set of torch; or a task.
+        minutes: how long all may take; 10 where neither these nor ``flops`` are given.
+        flops: training FLOPs (3 x forward multiply-adds x examples) instead: of the search and of the training after
+            it, or one number for both.
+        kind: what the examples of a path are, where it cannot be found out: ``images``, ``sounds``, ``transcripts``,
+            ``texts``, ``pairs`` or ``questions``.
+        test: the test part, given as ``data`` is, and taken as it is. None takes some of ``data``.
+        space: what can be built; None takes one that suits the kind of data.
+        max_parameters: most trainable parameters.
+        max_flops: most forward multiply-adds for one input.
+        max_latency: most seconds for one input, or a text such as ``5ms``: the median of several forward passes of the
+            network in PyTorch on this machine, with ``threads``.
+        output: a folder for the exported network, a report and the records of the search; made if absent.
+        seed: of search and training; the data are divided in the same way whatever it is.
+        threads: torch's threads meanwhile, on a CPU; None leaves them as they are.
+        progress: whether what was found out, and how much of the budget is spent, is told on stderr.
+
+    Raises:
+        FileNotFoundError: there are no such data.
+        ValueError: it cannot be told what they are, or they are malformed; no network is within the limits; the minutes
+            are too few; another process is at work in the output, or it holds something else.
+        KeyboardInterrupt: Ctrl-C came before there was any network.
+        RuntimeError: training fails.
+
+    Example:
+        >>> import numpy as np
+        >>> import lit_metanas as lm
+        >>> X, y = np.random.rand(40, 8, 8), ["cat", "dog"] * 20
+        >>> result = lm.auto((X, y), flops=1e8, max_parameters=20_000, progress=False)
+        >>> result.parameters <= 20_000, sorted(result.predict(X[:1])[0])
+        (True, ['cat', 'dog'])
+    """
+    return AutoSearch(
+        data=data,
+        kind=kind,
+        test=test,
+        space=space,
+        wishes=Wishes(minutes, flops, seed=seed, threads=threads, progress=progress),
+        limits=NetworkLimits(max_parameters, max_flops, None if max_latency is None else seconds_of(max_latency)),
+        output=None if output is None else own_path(output, "output"),
+    ).run()
+
+
+@dataclass
+class AutoSearch:
+    """One call of ``auto``, whose arguments are told there.
+
+    Attributes:
+        data: what was given.
+        kind: what it is, if that was said.
+        test: the test part, if it was given.
+        space: what can be built, if that was said.
+        wishes: budget, seed, threads, and whether progress is shown.
+        limits: of the network.
+        output: the folder for what was found.
+        began: the clock when the minutes began; None for when it is run.
+    """
+
+    data: Given
+    kind: str | None
+    test: Given | None
+    space: SearchSpace | None
+    wishes: Wishes
+    limits: NetworkLimits
+    output: Path | None
+    began: float | None = None
+
+    def run(self) -> SearchResult:
+        """Search, train, test and, where there is an output, write."""
+        began = perf_counter() if self.began is None else self.began
+        with ExitStack() as held:
+            if self.output is not None:
+                held.enter_context(directory_lock(self.output, "auto", "output"))
+            task = read_given(self.data, kind=self.kind, test=self.test)
+            check_task(task)
+            kind = kind_of(task)
+            self.wishes.say(describe_given(task, kind))
+            space = self.space or DATA_KINDS[kind].space(task)
+            space.check_shape(task.shape)
+            space.check_objective(task.goal)
+            folder = None if self.output is None else OutputFolder(self.output, self._settings(task, space))
+            with undisturbed(task, self.wishes.threads):
+                if folder is not None and (known := folder.finished(task, space)) is not None:
+                    self.wishes.say(f"the search in '{folder.path}' was already finished: nothing was done.")
+                    return known
+                limited = LimitedSpace(space, self.limits, task)
+                result = AutoSteps(task.trainable(), kind, limited, self.wishes, folder, began=began).result()
+            if folder is not None:
+                folder.write(task, result, seed=self.wishes.seed)
+        return result
+
+    def _settings(self, task: Task, space: SearchSpace) -> dict[str, Any]:
+        """What decides the result, as plain values."""
+        wishes = self.wishes
+        return {
+            "task": task_settings(task),
+            "space": settings_of(space),
+            "limits": asdict(self.limits),
+            "minutes": wishes.minutes,
+            "flops": list(wishes.flops),
+            "seed": wishes.seed,
+            "threads": wishes.threads,
+        }
+
+
+def auto_verb(
+    data: str,
+    minutes: float | None = None,
+    output: str = "model",
+    kind: str | None = None,
+    test: str | None = None,
+    max_parameters: float | None = None,
+    max_flops: float | None = None,
+    max_latency: str | None = None,
+    flops: float | tuple[float, float] | None = None,
+    seed: int = 0,
+    threads: int = 1,
+    *,
+    began: float,
+) -> None:
+    """Search and train a network for data of any kind, export it, and tell how to predict with it.
+
+    Args:
+        data: see ``auto``, as all others.
+        minutes: how long all may take.
+        output: a folder for the exported network.
+        kind: what the examples are.
+        test: the test part.
+        max_parameters: most trainable parameters.
+        max_flops: most forward multiply-adds for one input.
+        max_latency: most time for one input.
+        flops: training FLOPs instead of minutes.
+        seed: of search and training.
+        threads: torch's threads.
+        began: the clock when the command began.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C or SIGTERM came; the message says what there is.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    found = AutoSearch(
+        data=data,
+        kind=kind,
+        test=test,
+        space=None,
+        wishes=Wishes(minutes, flops, seed=seed, threads=threads, progress=True),
+        limits=NetworkLimits(max_parameters, max_flops, None if max_latency is None else seconds_of(max_latency)),
+        output=own_path(output, "output"),
+        began=began,
+    ).run()
+    print(found)
+    if found.stopped:
+        raise KeyboardInterrupt(f"stopped; the best network so far is in '{output}', and the same command goes on.")
+    print(f"The network, a report and what was tried are in '{output}'.")
+    print(f"Next: {shlex.join(['lit-metanas', *predict_command(output)])}", flush=True)

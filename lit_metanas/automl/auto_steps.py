@@ -1,0 +1,372 @@
+"""The steps of ``auto`` for one task: a budget of minutes or FLOPs, a search, a training, and the test."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from copy import copy
+from dataclasses import replace
+from functools import partial
+from math import ceil, inf, nan
+from time import perf_counter
+
+import torch
+from torch import Tensor
+
+from lit_metanas.automl.data_kinds import DATA_KINDS
+from lit_metanas.automl.limits import LimitedSpace
+from lit_metanas.automl.output_folder import OutputFolder
+from lit_metanas.automl.time_plan import BudgetPlan, measure_pace, rungs_of, search_flops, searched_share, spread
+from lit_metanas.comparisons.search_progress import SEARCHING, ToldBudget, show_progress
+from lit_metanas.comparisons.search_result import SearchResult
+from lit_metanas.comparisons.single_task import all_but_test, chosen_child, result_of
+from lit_metanas.estimators.estimator import Estimator, Measure, Score
+from lit_metanas.estimators.meta_training import KeptScores
+from lit_metanas.estimators.training_estimator import TrainingEstimator
+from lit_metanas.records.budget import Cost
+from lit_metanas.records.record import SearchOutcome, SearchRecord, Trial
+from lit_metanas.searchers.halving import EvolvingHalving
+from lit_metanas.searchers.mutation import draw_new, mutate
+from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.tasks.task import Split, Task
+from lit_metanas.training.child import Child, Recipe, fit_child, images_an_epoch, training_cost
+from lit_metanas.training.trainers import check_threads
+
+MINUTES = 10.0
+"""Where neither these nor FLOPs are given."""
+
+MOST_EPOCHS = 100_000
+"""Of a candidate; the search divides them by its budget."""
+
+TIMED_NETWORKS = 4
+"""Networks that are trained for a moment, to measure the pace of this machine."""
+
+TIMED_SHARE, LEAST_TIMED, MOST_TIMED = 0.03, 0.2, 6.0
+"""How long that takes: a share of the minutes, and its bounds in seconds."""
+
+USUAL_WRITING, WRITING_OF = 8.0, {"pairs": 40.0}
+"""Seconds that exporting and reporting take, and of kinds whose networks take longer."""
+
+LAST_SECONDS = 3.0
+"""How long the best network so far is trained once a search is interrupted, about."""
+
+
+class Wishes:
+    """What is wanted of a search besides limits; without minutes and FLOPs it may take ``MINUTES``.
+
+    Args:
+        minutes: how long all may take.
+        flops: training FLOPs of the search and of the training after it, or of both together.
+        seed: of search and training.
+        threads: torch's threads.
+        progress: whether it is told on stderr what goes on.
+
+    Attributes:
+        flops: as a tuple of two numbers, of one, or of none.
+
+    Raises:
+        ValueError: one is out of its range, or there are both minutes and FLOPs.
+    """
+
+    def __init__(
+        self,
+        minutes: float | None,
+        flops: float | tuple[float, float] | None,
+        *,
+        seed: int,
+        threads: int | None,
+        progress: bool,
+    ) -> None:
+        if minutes is not None and flops is not None:
+            raise ValueError("auto: give minutes or flops, not both.")
+        self.flops: tuple[float, ...] = () if flops is None else flops if isinstance(flops, tuple) else (flops,)
+        self.minutes = MINUTES if minutes is None and flops is None else minutes
+        for name, numbers in (("minutes", [self.minutes]), ("flops", [*self.flops])):
+            if not all(number is None or 0 < number < inf for number in numbers) or len(numbers) > 2:
+                raise ValueError(f"auto: {name} = {', '.join(map(str, numbers))} must be above 0.")
+        if seed < 0:
+            raise ValueError(f"auto: seed = {seed} must be at least 0.")
+        check_threads("auto", threads)
+        self.seed = seed
+        self.threads = threads
+        self.progress = progress
+
+    def say(self, text: str) -> None:
+        """Tell what goes on."""
+        if self.progress:
+            print(f"auto: {text}", file=sys.stderr, flush=True)
+
+
+class BestSoFar(Estimator):
+    """Remembers what an estimator has scored, so that a search which is interrupted has an outcome.
+
+    Args:
+        estimator: scores the architectures.
+        task_id: the problem's name in the record.
+    """
+
+    def __init__(self, estimator: Estimator, task_id: str) -> None:
+        self.estimator = estimator
+        self._recipe: dict[str, float | int | str | bool] = {}
+        self._record = SearchRecord(task_id)
+        self._best: list[SearchOutcome] = []  # of all copies under other recipes, and so a list
+
+    @property
+    def outcome(self) -> SearchOutcome | None:
+        """What was best, with its weights; None before anything was scored."""
+        return self._best[0] if self._best else None
+
+    @property
+    def settings(self) -> Mapping[str, float | int | str | bool]:
+        """Those of the estimator."""
+        return self.estimator.settings
+
+    @property
+    def measures(self) -> Mapping[str, Measure]:
+        """Those of the estimator."""
+        return self.estimator.measures
+
+    def with_recipe(self, changes: Mapping[str, float | int | str | bool]) -> BestSoFar:
+        """The same memory of the estimator under a changed recipe."""
+        other = copy(self)
+        other.estimator, other._recipe = self.estimator.with_recipe(changes), {**self._recipe, **changes}
+        return other
+
+    def cost(self, architecture: Architecture, fidelity: float) -> Cost:
+        """What the estimator says."""
+        return self.estimator.cost(architecture, fidelity)
+
+    def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:
+        """Estimate, and remember."""
+        score = self.estimator(architecture, fidelity=fidelity, start=start)
+        trials = self._record.trials
+        spent = trials[-1].cost + score.cost if trials else score.cost
+        trials.append(Trial(architecture, score.value, spent, recipe={**self._recipe}))
+        if not self._best or score.value >= self._record.value_of(self._best[0].architecture, self._best[0].recipe):
+            recipe = {**self._recipe}
+            self._best[:] = [SearchOutcome(architecture, score.weights, self._record, recipe=recipe)]
+        return score
+
+
+class AutoSteps:
+    """A search for one task, the training of what it found, and the test.
+
+    Args:
+        task: what the network is for.
+        kind: of its examples.
+        limited: the space, within the limits.
+        wishes: budget, seed, threads.
+        folder: keeps trainings and the budget's division, so that an interrupted search goes on; None keeps nothing.
+        began: the clock when the minutes began.
+
+    Raises:
+        ValueError: no network is within the limits.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        kind: str,
+        limited: LimitedSpace,
+        wishes: Wishes,
+        folder: OutputFolder | None,
+        *,
+        began: float,
+    ) -> None:
+        self.task = task
+        self.limited = limited
+        self.space = limited.within
+        self.wishes = wishes
+        self.folder = folder
+        self.began = began
+        self.train = DATA_KINDS[kind].train
+        self.writing = 0.0 if folder is None else WRITING_OF.get(kind, USUAL_WRITING)
+        self.part = all_but_test(task)
+        self.recipe = Recipe(epochs=MOST_EPOCHS)
+        self.usual = limited.begin(DATA_KINDS[kind].incumbent)
+        self.networks = [self.usual, *self._mutants(TIMED_NETWORKS - 1)]
+        self.epoch = sum(self._epoch(one, task.train) for one in self.networks) / len(self.networks)
+        self._child: Child | None = None
+
+    def result(self) -> SearchResult:
+        """Search, train, test.
+
+        Raises:
+            ValueError: the budget is too small.
+            KeyboardInterrupt: it came before there was any network.
+        """
+        plan = self._plan()
+        rungs = rungs_of(plan.search, self.epoch)
+        searcher = EvolvingHalving(
+            incumbent=self.usual,
+            candidates=rungs,
+            rungs=[number / sum(rungs) for number in rungs],
+            finish=False,
+            train={name: list(values) for name, values in self.train.items()},
+        )
+        budget = ToldBudget(self.task, searcher, queries=None, flops=plan.search, beside=plan.training or plan.search)
+        best = BestSoFar(self._estimator(), self.task.id)
+        stopped, found = False, None
+        with show_progress(budget, self.wishes.progress) as show:
+            try:
+                show(SEARCHING)
+                outcome = searcher.run(best, self.space, budget, self.wishes.seed, problem=self.task.id)
+                found = self._within(outcome)
+                plan, recipe = self._rest(found, plan, budget)
+                show("training the chosen network")
+                cost = self._train(found, recipe, budget)
+            except KeyboardInterrupt:
+                stopped = True
+                show("testing the best network so far")
+                found = found or self._within(_of(best))
+                cost = self._train_last(found, plan, budget)
+            show("testing")
+            assert self._child is not None
+            result = result_of(
+                self.task,
+                self.space,
+                found,
+                self._child.to(self.part.inputs.device),
+                learned=len(self.part),
+                cost=budget.spent,
+                training_cost=cost,
+                meta_cost=Cost(),
+            )
+            return replace(
+                result,
+                budget=None if stopped or plan.training is None else (plan.search, plan.training),
+                pace=plan.pace or nan,
+                latency=self.limited.latency(found.architecture),
+                threads=self.wishes.threads,
+                stopped=stopped,
+            )
+
+    def _mutants(self, number: int) -> list[Architecture]:
+        """Some neighbours of the usual network, as the search will train them."""
+        generator = torch.Generator().manual_seed(self.wishes.seed)
+        return draw_new(
+            lambda: mutate(self.space, self.usual, generator, whole_groups=0.5),
+            number,
+            refusal=self.space.violation,
+            known={self.usual},
+        )
+
+    def _epoch(self, architecture: Architecture, part: Split) -> int:
+        """Training FLOPs of an epoch."""
+        images = images_an_epoch(len(part), self.recipe.batch_size)
+        return training_cost(self.space, architecture, self.task.shape, self.task.way, images=images).flops
+
+    def _estimator(self) -> Estimator:
+        plain = TrainingEstimator(self.task, self.space, self.wishes.seed, self.recipe)
+        return plain if self.folder is None else KeptScores(plain, self.folder.trainings, self.folder.settings)
+
+    def _plan(self) -> BudgetPlan:
+        """How the budget is divided: as it was before, where the search goes on.
+
+        Raises:
+            ValueError: it is too small for one network.
+        """
+        if self.folder is not None and self.folder.plan is not None:
+            return self.folder.plan
+        plan = self._plan_of_flops() if self.wishes.minutes is None else self._plan_of_minutes(self.wishes.minutes)
+        if self.folder is not None:
+            self.folder.keep(plan)
+        return plan
+
+    def _plan_of_flops(self) -> BudgetPlan:
+        first, last = self._epoch(self.usual, self.task.train), self._epoch(self.usual, self.part)
+        both = sum(self.wishes.flops)
+        search = self.wishes.flops[0] if len(self.wishes.flops) == 2 else searched_share(both, last)
+        if search < first or both - search < last:
+            least = f"({first:.3g}, {last:.3g})" if len(self.wishes.flops) == 2 else f"{2 * last:.3g}"
+            raise ValueError(f"auto: the FLOPs pay for no epoch of a network on these data: give {least} or more.")
+        return BudgetPlan(search, both - search if len(self.wishes.flops) == 2 else None)
+
+    def _plan_of_minutes(self, minutes: float) -> BudgetPlan:
+        pace = measure_pace(self.task, self.space, self.networks, self.recipe, seconds=self._moment)
+        prepared = perf_counter() - self.began
+        scored = 0 if self.task.val is None else len(self.task.val)
+        beside = self.writing + pace.scoring * len(self.task.test) + pace.building
+        left = 60 * minutes - prepared - beside
+        searching = searched_share(left, self.epoch * len(self.part) / len(self.task.train) / pace.flops)
+        search = search_flops(searching, pace, epoch=self.epoch, scored=scored)
+        first, last = (self._epoch(self.usual, part) / pace.flops for part in (self.task.train, self.part))
+        if search < first * pace.flops or left - searching < last:
+            needed = prepared + beside + 2.2 * max(pace.building + pace.scoring * scored + first, last)
+            raise ValueError(
+                f"auto: {minutes:g} minutes are too few for one network on these data and this machine: give "
+                f"{ceil(needed / 6) / 10:.1f} or more."
+            )
+        self.wishes.say(
+            f"this machine trains {pace.flops:.3g} FLOPs a second: {search:.3g} are for the search, about "
+            f"{pace.flops * (left - searching):.2g} for the training of what it finds."
+        )
+        return BudgetPlan(search, None, pace.flops, prepared)
+
+    @property
+    def _moment(self) -> float:
+        """Seconds for which networks are trained to measure a pace."""
+        return min(max(TIMED_SHARE * 60 * (self.wishes.minutes or 0), LEAST_TIMED), MOST_TIMED)
+
+    def _within(self, found: SearchOutcome) -> SearchOutcome:
+        """What was found; where it now takes longer than allowed, the best that does not.
+
+        Raises:
+            ValueError: all do.
+        """
+        reason = self.limited.check(found.architecture)
+        if reason is None:
+            return found
+        for trial in sorted(found.record.trials, key=lambda trial: -trial.value):
+            if trial.scored and self.limited.check(trial.architecture) is None:
+                return replace(found, architecture=trial.architecture, weights=None, recipe=trial.recipe)
+        raise ValueError(f"auto: all that was searched is slower now ({reason}): raise max_latency, or try again.")
+
+    def _rest(self, found: SearchOutcome, plan: BudgetPlan, budget: ToldBudget) -> tuple[BudgetPlan, Recipe]:
+        """What the training after the search may spend, and its recipe, with as many epochs as that pays for."""
+        recipe, epoch = self.recipe.replace(found.recipe), self._epoch(found.architecture, self.part)
+        if plan.training is not None:
+            left = plan.training
+        elif self.wishes.minutes is None:
+            left = sum(self.wishes.flops) - budget.spent.flops
+        else:
+            pace = measure_pace(self.task, self.space, [found.architecture], recipe, seconds=self._moment)
+            gone = max(perf_counter() - self.began, plan.prepared + budget.spent.seconds)
+            beside = self.writing + pace.scoring * len(self.task.test) + pace.building
+            left = pace.flops * (60 * self.wishes.minutes - gone - beside)
+        recipe = replace(recipe, epochs=max(1, round(left / epoch)))
+        plan = replace(plan, training=float(recipe.epochs * epoch))
+        if self.folder is not None:
+            self.folder.keep(plan)
+        return plan, recipe
+
+    def _train(self, found: SearchOutcome, recipe: Recipe, budget: ToldBudget) -> Cost:
+        """Train what was found on all but the test part."""
+        begin, epoch = perf_counter(), self._epoch(found.architecture, self.part)
+        budget.beside = float(recipe.epochs * epoch)
+        self._child = chosen_child(self.task, self.space, found, recipe, self.wishes.seed)
+        told = partial(budget.trained, float(epoch))
+        cost = fit_child(self._child, self.part, seed=self.wishes.seed, epoch_ended=told)
+        return replace(cost, seconds=perf_counter() - begin)
+
+    def _train_last(self, found: SearchOutcome, plan: BudgetPlan, budget: ToldBudget) -> Cost:
+        """Train on for a few seconds, with a learning rate that falls to zero, what there is once all is stopped."""
+        begin, recipe = perf_counter(), replace(self.recipe.replace(found.recipe), epochs=1)
+        child = self._child or chosen_child(self.task, self.space, found, recipe, self.wishes.seed)
+        self._child, child.recipe = child, recipe
+        pace = plan.pace or budget.spent.flops / max(budget.spent.seconds, 1.0)
+        share = LAST_SECONDS * pace / self._epoch(found.architecture, self.part)
+        part = spread(self.part, max(recipe.batch_size, int(share * len(self.part))))
+        cost = fit_child(child.train(), part, seed=self.wishes.seed)
+        return replace(cost, seconds=perf_counter() - begin)
+
+
+def _of(best: BestSoFar) -> SearchOutcome:
+    """What was best before a stop.
+
+    Raises:
+        KeyboardInterrupt: there is nothing yet.
+    """
+    if best.outcome is None:
+        raise KeyboardInterrupt("stopped before any network was trained; the same command goes on.")
+    return best.outcome

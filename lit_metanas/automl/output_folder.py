@@ -1,0 +1,168 @@
+"""The folder of one `auto`: an exported network, a report, and what lets an interrupted search go on."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from lit_metanas.automl.time_plan import BudgetPlan
+from lit_metanas.comparisons.search_result import SearchResult
+from lit_metanas.comparisons.single_task import result_of
+from lit_metanas.comparisons.target_search import comparison_row
+from lit_metanas.io.checkpoints import read_weights
+from lit_metanas.io.files import replacing
+from lit_metanas.io.json_files import read_json
+from lit_metanas.io.text import writable
+from lit_metanas.records.budget import Cost
+from lit_metanas.records.plain import from_plain, to_plain
+from lit_metanas.records.record import SearchOutcome
+from lit_metanas.records.record_lines import read_record_lines, write_record_lines
+from lit_metanas.records.result_files import (
+    PREDICTIONS,
+    kept_networks,
+    read_results,
+    write_architectures,
+    write_predictions,
+    write_results,
+)
+from lit_metanas.report.report_verb import write_report
+from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.tasks.task import Task
+from lit_metanas.training.child import Child, Recipe
+
+METHOD = "auto"
+"""The row's name in tables."""
+
+STATE, RESULTS, ARCHITECTURES, RECORDS, WEIGHTS = (
+    "auto.json",
+    "results.json",
+    "architectures.json",
+    "records.jsonl",
+    "weights.pt",
+)
+
+
+@dataclass(frozen=True)
+class FinishedAuto:
+    """What the files of a result do not tell.
+
+    Attributes:
+        training_cost: of the training after the search.
+        latency: see ``SearchResult``.
+    """
+
+    training_cost: Cost
+    latency: float
+
+
+class OutputFolder:
+    """What is known of a search in its folder, in ``auto.json``.
+
+    Args:
+        path: the folder.
+        settings: what decides the result, as plain values.
+
+    Attributes:
+        plan: how the budget is divided; None where that is not known yet.
+
+    Raises:
+        ValueError: the folder holds something else, or a search with other settings.
+    """
+
+    def __init__(self, path: Path, settings: Mapping[str, Any]) -> None:
+        self.path = path
+        self.settings = json.loads(json.dumps(settings))
+        self.plan: BudgetPlan | None = None
+        self._done: FinishedAuto | None = None
+        file, place = path / STATE, f"'{writable(str(path))}'"
+        if file.is_file():
+            kept = read_json(file, "delete the folder, or give another 'output'")
+            if not isinstance(kept, dict) or kept.get("settings") != self.settings:
+                raise ValueError(
+                    f"{place} holds the result of other data, another budget or other limits ('{STATE}' tells which): "
+                    "give another 'output', or delete this one."
+                )
+            self.plan = from_plain(BudgetPlan, kept["plan"], f"'plan' in '{file}'") if kept.get("plan") else None
+            if kept.get("done"):
+                self._done = from_plain(FinishedAuto, kept["done"], f"'done' in '{file}'")
+        elif any(not entry.name.startswith(".") for entry in path.iterdir()):
+            raise ValueError(f"{place} holds other files: give an 'output' that is empty or new.")
+
+    @property
+    def trainings(self) -> Path:
+        """Where trainings are kept until the search has ended."""
+        return self.path / "trainings"
+
+    def keep(self, plan: BudgetPlan) -> None:
+        """Write how the budget is divided, so that a search which goes on divides it in the same way."""
+        self.plan = plan
+        self._write_state()
+
+    def write(self, task: Task, result: SearchResult, *, seed: int) -> None:
+        """Export the network and write report, predictions and records; a search that was stopped may go on."""
+        result.export(self.path)
+        rows = comparison_row(task, result, method=METHOD, seed=seed, weights=WEIGHTS)
+        write_results(self.path / RESULTS, [rows.result])
+        write_architectures(self.path / ARCHITECTURES, [rows.chosen])
+        write_predictions(self.path / PREDICTIONS, result.predictions)
+        write_record_lines(self.path / RECORDS, [replace(rows.record, method=METHOD, seed=seed, space=result.space)])
+        networks = kept_networks(self.path)
+        architectures = [network.row for network in networks]
+        write_report(
+            self.path / "report",
+            [rows.result],
+            architectures=architectures,
+            networks=networks,
+            looked_at=networks[0],
+        )
+        if not result.stopped:
+            self._done = FinishedAuto(result.training_cost, result.latency)
+            self._write_state()
+            shutil.rmtree(self.trainings, ignore_errors=True)
+
+    def finished(self, task: Task, space: SearchSpace) -> SearchResult | None:
+        """The result of a search that has ended, read from its files; None where it has not.
+
+        Raises:
+            ValueError: a file is damaged.
+        """
+        if self._done is None or self.plan is None or self.plan.training is None:
+            return None
+        (row,), (record,) = read_results(self.path / RESULTS), read_record_lines(self.path / RECORDS)
+        assert row.architecture is not None
+        recipe = Recipe(**row.recipe)  # type: ignore[arg-type]
+        child = Child(
+            space=space,
+            architecture=row.architecture,
+            shape=task.shape,
+            way=task.way,
+            recipe=recipe,
+            objective=task.objective,
+        )
+        child.network.load_state_dict(read_weights(self.path / WEIGHTS))
+        result = result_of(
+            task,
+            space,
+            SearchOutcome(row.architecture, None, record),
+            child.to(task.train.inputs.device),
+            learned=row.images[0],
+            cost=row.cost,
+            training_cost=self._done.training_cost,
+            meta_cost=row.meta_cost,
+        )
+        return replace(
+            result,
+            budget=(self.plan.search, self.plan.training),
+            pace=self.plan.pace or float("nan"),
+            latency=self._done.latency,
+            threads=self.settings["threads"],
+        )
+
+    def _write_state(self) -> None:
+        state = {"settings": self.settings, "plan": to_plain(self.plan), "done": to_plain(self._done)}
+        with replacing(self.path / STATE) as temporary:
+            temporary.write_text(json.dumps(state, indent=1), encoding="utf-8")

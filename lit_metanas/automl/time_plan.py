@@ -1,0 +1,167 @@
+"""Minutes as training FLOPs: how fast a machine trains networks of a space, and how a budget is divided."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import ceil
+from statistics import fmean
+from time import perf_counter
+
+import torch
+
+from lit_metanas.estimators.training_estimator import fresh_weights, validation_part
+from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.tasks.task import Split, Task
+from lit_metanas.training.child import Child, Recipe, fit_child, score
+
+SEARCH_SHARE = 0.5
+"""Of a budget; the rest is for the training of what was found."""
+
+LONGEST_TRAINING = 200
+"""Epochs of that training beyond which the search gets the rest."""
+
+EPOCHS_OF_A_TRIAL, USUAL_TRIALS = 3, 14
+"""Epochs that each candidate is trained for on average, up to so many of them; beyond, both grow alike."""
+
+FIRST_RUNG, LATER_RUNGS = 6, 4
+"""Candidates in each rung."""
+
+MOST_SCORED = 100
+"""Examples whose scoring is timed."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast a machine is on a task.
+
+    Attributes:
+        flops: training FLOPs a second.
+        building: seconds to build a network before its training.
+        scoring: seconds to score one example.
+    """
+
+    flops: float
+    building: float
+    scoring: float
+
+
+@dataclass(frozen=True)
+class BudgetPlan:
+    """How a budget is divided.
+
+    Attributes:
+        search: training FLOPs that the search may spend.
+        training: those of the training after it; None where they are what the search leaves.
+        pace: training FLOPs a second that were measured for it; 0 where none were.
+        prepared: seconds that were gone before the search.
+    """
+
+    search: float
+    training: float | None = None
+    pace: float = 0.0
+    prepared: float = 0.0
+
+
+def measure_pace(
+    task: Task, space: SearchSpace, architectures: Sequence[Architecture], recipe: Recipe, *, seconds: float
+) -> Pace:
+    """Train some networks for a moment, as a search does, each for the same time.
+
+    Args:
+        task: whose train and val parts are used.
+        space: where the architectures come from.
+        architectures: of a search, which gives each of them the same FLOPs.
+        recipe: how they are trained.
+        seconds: how long all the trainings take, about.
+    """
+    val, rates, building, scoring = validation_part(task), list[float](), list[float](), list[float]()
+    scored = spread(val, MOST_SCORED)
+    for architecture in architectures:
+        begin = perf_counter()
+        with torch.random.fork_rng(devices=[]):
+            child = Child(
+                space=space,
+                architecture=architecture,
+                shape=task.shape,
+                way=task.way,
+                recipe=recipe,
+                weights=fresh_weights(space, task.shape, 0),
+                objective=task.objective,
+            )
+        building.append(perf_counter() - begin)
+        rates.append(_training_pace(child, task.train, seconds / len(architectures)))
+        begin = perf_counter()
+        score(child.to(scored.inputs.device), scored)
+        scoring.append((perf_counter() - begin) / len(scored))
+    return Pace(1 / fmean(1 / rate for rate in rates), fmean(building), fmean(scoring))
+
+
+def _training_pace(child: Child, train: Split, seconds: float) -> float:
+    """Training FLOPs a second; the first step, which takes longer, is not counted."""
+    recipe, batches = child.recipe, 1
+    while True:
+        examples = batches * min(recipe.batch_size, len(train))
+        child.recipe = replace(recipe, epochs=max(1, round(examples / len(train))))
+        part = spread(train, examples)
+        child.train()
+        begin = perf_counter()
+        cost = fit_child(child, part, seed=0)
+        taken = perf_counter() - begin
+        if taken >= seconds / 2:
+            return cost.flops / taken
+        batches *= 2
+
+
+def spread(part: Split, most: int) -> Split:
+    """At most so many examples of a part, spread evenly over it."""
+    if len(part) <= most:
+        return part
+    places = torch.linspace(0, len(part) - 1, most, device=part.labels.device).round().long()
+    return Split(part.inputs[places], part.labels[places])
+
+
+def searched_share(budget: float, epoch: float) -> float:
+    """What the search gets of a budget, in the unit of both, seconds or FLOPs.
+
+    Args:
+        budget: of search and training.
+        epoch: what an epoch of the training costs.
+    """
+    return max(SEARCH_SHARE * budget, budget - LONGEST_TRAINING * epoch)
+
+
+def search_flops(seconds: float, pace: Pace, *, epoch: float, scored: int) -> float:
+    """The FLOPs of a search that takes so many seconds, building and scoring of its networks included.
+
+    Args:
+        seconds: of the search.
+        pace: of this machine.
+        epoch: FLOPs of a usual network's epoch.
+        scored: how many examples each network is scored on.
+    """
+    beside = pace.building + pace.scoring * scored
+    low, high = 0.0, pace.flops * seconds
+    for _ in range(50):
+        middle = (low + high) / 2
+        taken = middle / pace.flops + sum(rungs_of(middle, epoch)) * beside
+        low, high = (middle, high) if taken <= seconds else (low, middle)
+    return float(f"{low:.3g}")
+
+
+def rungs_of(flops: float, epoch: float) -> tuple[int, ...]:
+    """How many candidates each rung of a search has.
+
+    Args:
+        flops: that the search may spend.
+        epoch: what an epoch of a usual network costs.
+    """
+    trials = flops / epoch / EPOCHS_OF_A_TRIAL
+    if trials > USUAL_TRIALS:
+        trials = (trials * USUAL_TRIALS) ** 0.5
+    number = max(1, int(trials))
+    if number <= FIRST_RUNG:
+        return (number,)
+    later = ceil((number - FIRST_RUNG) / LATER_RUNGS)
+    return (FIRST_RUNG, *[min(LATER_RUNGS, number - FIRST_RUNG)] * later)
