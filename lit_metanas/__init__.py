@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lit_metanas import testing as testing
+    from lit_metanas.automl import *  # noqa: F403
     from lit_metanas.callbacks import *  # noqa: F403
     from lit_metanas.comparisons import *  # noqa: F403
     from lit_metanas.estimators import *  # noqa: F403
@@ -81,6 +82,7 @@ _NAMES = {
         "ArchitectureFile ArchitectureLogger EpisodeProgressBar ProbabilityHistory RankMonitor "
         "ReplicaCheck ResultsFile ResultsTable Searched Searching SkipStop StableArchitecture Tested"
     ),
+    "automl": ("auto"),
     "report": ("Difference MethodRow ProtocolTable Report paired_difference tables to_markdown to_rich write_report"),
 }
 _ROOMS = {name: room for room, names in _NAMES.items() for name in names.split()}

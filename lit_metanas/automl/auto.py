@@ -203,8 +203,7 @@ def auto_verb(
     Raises:
         KeyboardInterrupt: Ctrl-C or SIGTERM came; the message says what there is.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    found = AutoSearch(
+    search = AutoSearch(
         data=data,
         kind=kind,
         test=test,
@@ -213,7 +212,12 @@ def auto_verb(
         limits=NetworkLimits(max_parameters, max_flops, None if max_latency is None else seconds_of(max_latency)),
         output=own_path(output, "output"),
         began=began,
-    ).run()
+    )
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        found = search.run()
+    finally:
+        signal.signal(signal.SIGTERM, before)
     print(found)
     if found.stopped:
         raise KeyboardInterrupt(f"stopped; the best network so far is in '{output}', and the same command goes on.")

@@ -276,11 +276,12 @@ class AutoSteps:
     def _plan_of_flops(self) -> BudgetPlan:
         first, last = self._epoch(self.usual, self.task.train), self._epoch(self.usual, self.part)
         both = sum(self.wishes.flops)
-        search = self.wishes.flops[0] if len(self.wishes.flops) == 2 else searched_share(both, last)
+        told = len(self.wishes.flops) == 2
+        search = self.wishes.flops[0] if told else searched_share(both, last)
         if search < first or both - search < last:
-            least = f"({first:.3g}, {last:.3g})" if len(self.wishes.flops) == 2 else f"{2 * last:.3g}"
+            least = f"({first:.3g}, {last:.3g})" if told else f"{2 * last:.3g}"
             raise ValueError(f"auto: the FLOPs pay for no epoch of a network on these data: give {least} or more.")
-        return BudgetPlan(search, both - search if len(self.wishes.flops) == 2 else None)
+        return BudgetPlan(search, self.wishes.flops[1] if told else None)
 
     def _plan_of_minutes(self, minutes: float) -> BudgetPlan:
         pace = measure_pace(self.task, self.space, self.networks, self.recipe, seconds=self._moment)

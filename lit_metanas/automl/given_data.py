@@ -10,7 +10,7 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
-from lit_metanas.automl.data_kinds import DATA_KINDS, kind_of
+from lit_metanas.automl.data_kinds import DATA_KINDS
 from lit_metanas.io.class_folders import files_in
 from lit_metanas.io.text import nearest, number_of, printable, writable
 from lit_metanas.tasks.array_tasks import task_from_arrays
@@ -208,7 +208,7 @@ def _transcripts(path: Path, test: Path | None) -> Task:
     table = _sound_table(path)
     if table is None:
         raise ValueError(
-            f"'{writable(str(path))}' has not one table (.csv, .tsv) of files and transcripts: add it beside the sounds."
+            f"'{writable(str(path))}' has not one table (.csv, .tsv) of files and transcripts: put one beside them."
         )
     return TranscriptTask(str(path), str(table))[0]
 

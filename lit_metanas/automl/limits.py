@@ -1,4 +1,4 @@
-"""Hard limits of a network: parameters, multiply-adds and measured latency, above which a space refuses architectures."""
+"""Hard limits of a network: parameters, multiply-adds and measured latency, beyond which a space refuses one."""
 
 from __future__ import annotations
 

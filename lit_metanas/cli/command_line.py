@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from lit_metanas import __version__
@@ -46,7 +47,7 @@ LONGEST_SENTENCE = 1000
 """Characters of a sentence, of which most are paths."""
 
 _GOES_ON = (
-    "stopped. The same `run` or `search` command goes on from here; `fit` goes on with --ckpt_path and the last "
+    "stopped. The same `auto`, `run` or `search` command goes on from here; `fit` goes on with --ckpt_path and the last "
     "checkpoint in the run's directory, if it has written one."
 )
 
@@ -73,8 +74,8 @@ def main(args: list[str] | None = None) -> int:
     path = list(sys.path)
     try:
         execute(words, debug=debug)
-    except KeyboardInterrupt:
-        return _report_stop()
+    except KeyboardInterrupt as stop:
+        return _report_stop(str(stop) or None)
     except SystemExit as stop:
         # Lightning has shut the run down, after SIGINT or SIGTERM.
         if isinstance(stop.__context__, KeyboardInterrupt) or type(stop).__name__ == STOPPED:
@@ -104,6 +105,7 @@ def execute(args: list[str], *, debug: bool = False, suggests: bool = True) -> N
     Raises:
         UsageError: the command or a configuration is wrong.
     """
+    began = perf_counter()
     for word in args:
         if not is_text(word):
             raise UsageError(f"'{writable(word)}' is not UTF-8: rename the file or folder.")
@@ -120,6 +122,13 @@ def execute(args: list[str], *, debug: bool = False, suggests: bool = True) -> N
         print(text, end="")
     elif helps and not (verb in TRAINER_VERBS and helps == {"--help-all"}):
         print(verb_help(verb), end="")
+    elif verb == "auto":
+        with _collecting_nothing(before="lit_metanas.automl.auto"):
+            from lit_metanas.automl.auto import auto_verb
+            from lit_metanas.io import tune_allocator
+
+        tune_allocator()
+        _call(auto_verb, verb, _with_data(rest), began=began)
     elif verb == "report":
         from lit_metanas.report.report_verb import report
 
@@ -168,6 +177,21 @@ def _collecting_nothing(before: str) -> Iterator[None]:
         gc.freeze()
         gc.enable()
     atexit.register(gc.freeze)
+
+
+def _with_data(args: list[str]) -> list[str]:
+    """``auto DATA --KEY VALUE``, wherever the data stand, with their key; ``--max-latency`` is ``--max_latency``."""
+    args = [_with_underscores(word) if word.startswith("--") else word for word in args]
+    for place, word in enumerate(args):
+        before = args[place - 1] if place else ""
+        if not word.startswith("-") and (not before.startswith("-") or "=" in before):
+            return [*args[:place], f"--data={word}", *args[place + 1 :]]
+    return args
+
+
+def _with_underscores(word: str) -> str:
+    key, equals, value = word.partition("=")
+    return f"--{key[2:].replace('-', '_')}{equals}{value}"
 
 
 def _call(function: Callable[..., None], verb: str, args: list[str], **given: object) -> None:

@@ -79,6 +79,7 @@ PHASE = {
 """All keys of an experiment's phase."""
 
 CALLS = {
+    "auto": "my_images --minutes 10 --max_latency 5ms --output model",
     "run": "-c configs/experiments/quick.yaml",
     "report": "--results runs/scratch/results.json",
     "records": "--storage sqlite:///studies.db --write studies.jsonl",
@@ -101,6 +102,7 @@ verbs:
 Configurations are YAML files. Later ones override earlier ones, key by key, and the command line overrides them all.
 
 examples:
+  lit-metanas auto my_images --minutes 10
   lit-metanas run -c configs/experiments/quick.yaml
   lit-metanas run -c configs/experiments/my_images.yaml --help
   lit-metanas predict --model.directory runs/my_images/search/children/images/meta-searched --data.images new_images
@@ -159,8 +161,9 @@ def _all_keys(verb: str) -> str:
         "--print_config": "print the whole configuration, and stop",
     }
     more = {"lit-metanas run -c FILE --help": "what an experiment is for, and its inputs"}
+    given = " DATA" if verb == "auto" else ""
     return "\n".join([
-        f"usage: lit-metanas {verb} [-c CONFIG ...] [--KEY VALUE ...]",
+        f"usage: lit-metanas {verb}{given} [-c CONFIG ...] [--KEY VALUE ...]",
         "",
         summary(verb),
         "",

@@ -12,6 +12,7 @@ TRAINER_VERBS = {
 """Verbs of Lightning's Trainer, each with what it does: they take a model and data."""
 
 VERBS = {
+    "auto": "find a network for your data within minutes, sizes and a latency",
     "run": "go through the phases of an experiment, in one directory",
     **TRAINER_VERBS,
     "report": "turn results into a table, figures and a Markdown page",
@@ -48,6 +49,19 @@ MODELS: Mapping[str, Mapping[str, str]] = {
 """This package's models for each verb, by the names that ``--model`` takes."""
 
 KEYS: Mapping[str, Mapping[str, str]] = {
+    "auto": {
+        "data": "a folder or file, which may stand first, without --data (must be given)",
+        "minutes": "how long all may take (default: 10)",
+        "output": "folder for the network, a report and the records (default: model)",
+        "kind": "images, sounds, transcripts, texts, pairs or questions, if it cannot be found out",
+        "test": "the test part, given as the data are (default: some of them)",
+        "max_parameters": "most trainable parameters",
+        "max_flops": "most multiply-adds for one input",
+        "max_latency": "most time for one input, as in 5ms, measured on this machine",
+        "flops": "training FLOPs instead of minutes, as an earlier result tells them: [1e11,2e11]",
+        "seed": "of search and training (default: 0)",
+        "threads": "torch's threads, in training and for the latency (default: 1)",
+    },
     "run": {
         "phases": "in order, each a mapping of the keys below (must be given)",
         "directory": "where everything goes (must be given)",

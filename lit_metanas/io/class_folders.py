@@ -97,4 +97,6 @@ def left_out(files: Sequence[Path], of: int, noun: str) -> str:
     """
     named = ", ".join(f"'{writable(str(file))}'" for file in files[:MOST_NAMED])
     more = f" and {len(files) - MOST_NAMED} more" if len(files) > MOST_NAMED else ""
-    return f"{len(files)} of {of} {noun} cannot be read and {'is' if len(files) == 1 else 'are'} left out: {named}{more}."
+    return (
+        f"{len(files)} of {of} {noun} cannot be read and {'is' if len(files) == 1 else 'are'} left out: {named}{more}."
+    )

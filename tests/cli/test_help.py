@@ -11,6 +11,7 @@ import yaml
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 
 import lit_metanas as lm
+from lit_metanas.automl.auto import auto_verb
 from lit_metanas.cli.command_line import main
 from lit_metanas.cli.experiment.plan import Phase
 from lit_metanas.cli.experiment.run import run
@@ -39,7 +40,8 @@ def test_the_help_of_a_verb_fits_on_a_screen(verb, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", str(COLUMNS))
     assert main([verb, "--help"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert f" {verb} [-" in lines[0]
+    assert f" {verb} " in lines[0]
+    assert "[-" in lines[0]
     assert sum(1 + len(line) // COLUMNS for line in lines) <= ROWS
 
 
@@ -116,14 +118,15 @@ def test_the_example_of_predict_names_what_the_experiment_above_it_exports():
     assert predicts[predicts.index("--model.directory") + 1] == str(found)
 
 
-FUNCTIONS = {"run": run, "report": report, "records": records, "dashboard": dashboard}
+FUNCTIONS = {"auto": auto_verb, "run": run, "report": report, "records": records, "dashboard": dashboard}
 
 
 def test_the_verbs_without_a_trainer_tell_all_their_keys():
     assert KEYS.keys() == CALLS.keys() == FUNCTIONS.keys() == VERBS.keys() - TRAINER_VERBS.keys()
     for function, told in [(Phase, PHASE), *((FUNCTIONS[verb], KEYS[verb]) for verb in KEYS)]:
         taken = {name: each.default for name, each in inspect.signature(function).parameters.items()}
-        taken.pop("execute", None)  # is not the user's to give
+        for own in ("execute", "began"):  # are not the user's to give
+            taken.pop(own, None)
         assert list(told) == list(taken)
         for name, default in taken.items():
             assert told[name].endswith("(must be given)") == (default is inspect.Parameter.empty)

@@ -1,0 +1,276 @@
+"""One call: within its budget and limits, repeatable, and interrupted without loss."""
+
+from __future__ import annotations
+
+import json
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import same_weights
+
+import lit_metanas as lm
+from lit_metanas.automl import auto_steps
+from lit_metanas.automl.auto_steps import BestSoFar, Wishes
+from lit_metanas.automl.time_plan import Pace, rungs_of, search_flops, searched_share
+from lit_metanas.estimators import training_estimator
+
+Arrays = tuple[np.ndarray, list[str]]
+FLOPS, FLOPS_OF_IMAGES = (3e6, 4e6), (1.5e8, 1.5e8)
+
+
+def interrupt(monkeypatch: pytest.MonkeyPatch, module: Any, at: int) -> None:
+    """Let Ctrl-C come in the training of this number, before it ends."""
+    plain, calls = module.fit_child, count(1)
+
+    def fit(child: lm.Child, train: lm.Split, **more: Any) -> lm.Cost:
+        if next(calls) == at:
+            plain(child, train, **more)
+            raise KeyboardInterrupt
+        return plain(child, train, **more)
+
+    monkeypatch.setattr(module, "fit_child", fit)
+
+
+def test_what_is_found_is_within_budget_and_limits(arrays: Arrays) -> None:
+    result = lm.auto(arrays, flops=2e8, max_parameters=20_000, max_flops=200_000, max_latency=10, progress=False)
+    assert result.parameters <= 20_000
+    assert result.flops <= 200_000
+    assert 0 < result.latency < 10
+    assert result.cost.flops <= 1e8
+    assert result.cost.flops + result.training_cost.flops == pytest.approx(2e8, rel=0.15)
+    assert result.test_accuracy == 1
+    assert result.images == (32, 8)
+    assert not result.stopped
+    assert {"learning_rate", "weight_decay", "label_smoothing"} <= result.record.trials[0].recipe.keys()
+    assert len({tuple(trial.recipe.items()) for trial in result.record.trials}) > 1
+    told = repr(result)
+    assert "latency:" in told
+    assert "with 1 thread" in told
+    assert f"budget: flops=({result.budget[0]:.15g}, {result.budget[1]:.15g}) repeats it" in told
+
+
+def test_its_budget_repeats_it(arrays: Arrays, space: lm.LayeredSpace) -> None:
+    first = lm.auto(arrays, flops=8e6, space=space, progress=False)
+    assert first.budget is not None
+    again = lm.auto(arrays, flops=first.budget, space=space, progress=False)
+    assert (again.architecture, again.recipe, again.budget) == (first.architecture, first.recipe, first.budget)
+    assert same_weights(first.network, again.network)
+    other = lm.auto(arrays, flops=first.budget, space=space, seed=1, progress=False)
+    assert not same_weights(first.network, other.network)
+
+
+def test_minutes_become_flops_by_a_measured_pace(
+    arrays: Arrays, space: lm.LayeredSpace, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auto_steps, "measure_pace", lambda *args, **more: Pace(2e6, 0.0, 0.0))
+    result = lm.auto(arrays, minutes=0.1, space=space)
+    assert result.pace == 2e6
+    assert result.budget is not None
+    search, training = result.budget
+    assert 5e6 < search < 6e6  # the half of six seconds, less what reading took
+    assert result.cost.flops <= search
+    assert training == result.training_cost.flops
+    assert 5e6 < training < 12e6  # what the search, which the machine did faster, has left
+    told = capsys.readouterr().err
+    assert "auto: this machine trains 2e+06 FLOPs a second" in told
+    assert "auto: 'arrays': 40 images of 2 classes: 24 to learn from, 8 to choose by, 8 to test." in told
+    again = lm.auto(arrays, flops=result.budget, space=space, progress=False)
+    assert same_weights(result.network, again.network)
+
+
+def test_too_small_a_budget_says_the_least(arrays: Arrays, space: lm.LayeredSpace) -> None:
+    with pytest.raises(ValueError, match=r"0.0001 minutes are too few .*: give 0\.\d or more"):
+        lm.auto(arrays, minutes=0.0001, space=space, progress=False)
+    with pytest.raises(ValueError, match=r"pay for no epoch of a network on these data: give \d") as told:
+        lm.auto(arrays, flops=1e3, space=space, progress=False)
+    least = float(str(told.value).split("give ")[1].split(" or")[0])
+    assert lm.auto(arrays, flops=1.01 * least, space=space, progress=False).recipe.epochs >= 1
+
+
+def test_wishes_are_checked() -> None:
+    for minutes, flops in ((1, 1e9), (0, None), (-1.0, None), (float("nan"), None), (None, (1e9, 0.0)), (None, 0.0)):
+        with pytest.raises(ValueError, match=r"auto: (give minutes or flops|\w+ = )"):
+            Wishes(minutes, flops, seed=0, threads=1, progress=False)
+    with pytest.raises(ValueError, match="seed = -1"):
+        Wishes(1, None, seed=-1, threads=1, progress=False)
+    assert Wishes(None, None, seed=0, threads=1, progress=False).minutes == 10
+
+
+def test_a_limit_that_nothing_meets_is_told_before_anything_is_trained(
+    arrays: Arrays, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training_estimator, "fit_child", lambda *args, **more: pytest.fail("trained"))
+    with pytest.raises(ValueError, match=r"No network of LayeredSpace is within max_parameters = 10: the nearest has"):
+        lm.auto(arrays, flops=2e8, max_parameters=10, progress=False)
+
+
+def test_a_winner_that_turns_out_too_slow_is_not_taken(
+    arrays: Arrays, space: lm.LayeredSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = lm.auto(arrays, flops=2e7, space=space, progress=False)
+    checked: list[lm.Architecture] = []
+
+    def check(self: object, architecture: lm.Architecture) -> str | None:
+        checked.append(architecture)
+        return "it takes 9 ms" if architecture == plain.architecture else None
+
+    monkeypatch.setattr(auto_steps.LimitedSpace, "check", check)
+    other = lm.auto(arrays, flops=2e7, space=space, progress=False)
+    assert checked[0] == plain.architecture != other.architecture
+    monkeypatch.setattr(auto_steps.LimitedSpace, "check", lambda self, architecture: "it takes 9 ms")
+    with pytest.raises(ValueError, match=r"all that was searched is slower now \(it takes 9 ms\)"):
+        lm.auto(arrays, flops=2e7, space=space, progress=False)
+
+
+@pytest.mark.parametrize("module", [training_estimator, auto_steps], ids=["search", "training"])
+def test_an_interrupted_search_leaves_the_best_so_far_and_goes_on(
+    module: Any, arrays: Arrays, space: lm.LayeredSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def call(output: str) -> lm.SearchResult:
+        return lm.auto(arrays, flops=2e7, space=space, output=tmp_path / output, progress=False)
+
+    whole = call("whole")
+    with monkeypatch.context() as patched:
+        interrupt(patched, module, at=3 if module is training_estimator else 1)
+        stopped = call("cut")
+    assert stopped.stopped
+    assert stopped.test_score > 0.5
+    assert repr(stopped).startswith("Stopped early; best so far in")
+    assert lm.load_exported(tmp_path / "cut").classes == ("none", "top")
+    kept = len(list((tmp_path / "cut" / "trainings").iterdir()))
+    assert kept == (2 if module is training_estimator else len(whole.record.trials))
+    trained = []
+    plain = training_estimator.fit_child
+    monkeypatch.setattr(training_estimator, "fit_child", lambda *args, **more: trained.append(1) or plain(*args, **more))
+    goes_on = call("cut")
+    assert len(trained) == len(whole.record.trials) - kept
+    assert not goes_on.stopped
+    assert same_weights(whole.network, goes_on.network)
+    assert not (tmp_path / "cut" / "trainings").exists()
+
+
+def test_an_interrupt_before_any_network_is_passed_on(
+    arrays: Arrays, space: lm.LayeredSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupt(monkeypatch, training_estimator, at=1)
+    with pytest.raises(KeyboardInterrupt, match="before any network"):
+        lm.auto(arrays, flops=2e7, space=space, output=tmp_path / "out", progress=False)
+
+
+def test_minutes_are_divided_once_for_all_continuations(
+    arrays: Arrays, space: lm.LayeredSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auto_steps, "measure_pace", lambda *args, **more: Pace(1e6, 0.0, 0.0))
+    monkeypatch.setattr(auto_steps, "USUAL_WRITING", 0.0)
+    with monkeypatch.context() as patched:
+        interrupt(patched, auto_steps, at=1)
+        lm.auto(arrays, minutes=0.2, space=space, output=tmp_path / "out", progress=False)
+    plan = json.loads((tmp_path / "out" / "auto.json").read_text())["plan"]
+    monkeypatch.setattr(auto_steps, "measure_pace", lambda *args, **more: pytest.fail("measured again"))
+    result = lm.auto(arrays, minutes=0.2, space=space, output=tmp_path / "out", progress=False)
+    assert result.budget == (plan["search"], plan["training"])
+
+
+def test_the_folder_has_all_and_a_finished_search_is_not_done_again(
+    images: Path, space: lm.LayeredSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "out"
+    result = lm.auto(images, flops=FLOPS_OF_IMAGES, space=space, output=folder, progress=False)
+    names = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
+    assert names == {
+        "model.pt2", "weights.pt", "model.json", "auto.json", "results.json", "architectures.json", "records.jsonl",
+        "predictions.json", "report",
+    }  # fmt: skip
+    assert "accuracy" in (folder / "report" / "report.md").read_text()
+    assert lm.read_results(folder / "results.json")[0].value == result.test_score
+    monkeypatch.setattr(auto_steps, "AutoSteps", lambda *args, **more: pytest.fail("done again"))
+    again = lm.auto(images, flops=FLOPS_OF_IMAGES, space=space, output=folder, progress=False)
+    assert same_weights(result.network, again.network)
+    assert repr(again).splitlines()[:5] == repr(result).splitlines()[:5]
+    assert (again.budget, again.latency, again.recipe) == (result.budget, result.latency, result.recipe)
+    assert again.training_cost == result.training_cost
+    assert again.val_score == result.val_score
+
+
+def test_a_folder_in_use_or_of_something_else_is_refused(
+    arrays: Arrays, space: lm.LayeredSpace, tmp_path: Path
+) -> None:
+    lm.auto(arrays, flops=FLOPS, space=space, output=tmp_path / "out", progress=False)
+    with pytest.raises(ValueError, match=r"holds the result of other data, another budget or other limits"):
+        lm.auto(arrays, flops=FLOPS, space=space, max_parameters=1000, output=tmp_path / "out", progress=False)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("")
+    with pytest.raises(ValueError, match="holds other files: give an 'output' that is empty or new"):
+        lm.auto(arrays, flops=FLOPS, space=space, output=tmp_path / "mine", progress=False)
+    (tmp_path / "out" / "auto.json").write_text("{")
+    with pytest.raises(ValueError, match=r"auto.json' .*: delete the folder, or give another 'output'"):
+        lm.auto(arrays, flops=FLOPS, space=space, output=tmp_path / "out", progress=False)
+
+
+def test_three_images_a_class_are_enough(arrays: Arrays, space: lm.LayeredSpace) -> None:
+    X, y = arrays
+    result = lm.auto((X[:6], y[:6]), flops=FLOPS, space=space, progress=False)
+    assert result.images == (4, 2)
+    with pytest.raises(ValueError, match=r"Class '\w+' has 2 examples, too few for a train, val and test part"):
+        lm.auto((X[:4], y[:4]), flops=FLOPS, space=space, progress=False)
+
+
+def test_texts_get_a_network_for_texts(texts: Path) -> None:
+    result = lm.auto(texts, flops=3e8, progress=False)
+    assert result.space == "SequenceSpace"
+    assert set(result.predict(["fold this"])[0]) == {"cut", "fold"}
+
+
+def test_candidates_grow_with_the_budget() -> None:
+    numbers = [sum(rungs_of(epochs, 1.0)) for epochs in (0.5, 1, 3, 6, 20, 42, 400, 4000)]
+    assert numbers[:3] == [1, 1, 1]
+    assert numbers == sorted(numbers)
+    assert rungs_of(42, 1.0) == (6, 4, 4)
+    assert rungs_of(6, 1.0) == (2,)
+    assert 30 < numbers[-2] < 60
+    assert all(min(rungs_of(epochs, 1.0)) >= 1 for epochs in range(1, 200))
+
+
+def test_a_search_takes_the_seconds_that_it_was_given() -> None:
+    pace = Pace(flops=1e9, building=0.05, scoring=0.001)
+    for seconds in (1.0, 10.0, 100.0):
+        flops = search_flops(seconds, pace, epoch=1e8, scored=50)
+        taken = flops / 1e9 + sum(rungs_of(flops, 1e8)) * 0.1
+        assert seconds - 0.2 <= taken <= 1.01 * seconds
+
+
+def test_a_training_has_no_more_epochs_than_help() -> None:
+    assert searched_share(100, epoch=1) == 50
+    assert searched_share(1000, epoch=1) == 800
+
+
+def test_the_best_so_far_is_remembered_under_all_recipes(arrays: Arrays, space: lm.LayeredSpace) -> None:
+    class Scores(lm.Estimator):
+        rate = 0.0
+
+        def __call__(self, architecture: lm.Architecture, *, fidelity: float, start: Any = None) -> lm.Score:
+            return lm.Score(self.rate, lm.Cost(queries=1, flops=10), {"one": torch.tensor(self.rate)})
+
+        def cost(self, architecture: lm.Architecture, fidelity: float) -> lm.Cost:
+            return lm.Cost(queries=1)
+
+        def with_recipe(self, changes: Any) -> lm.Estimator:
+            other = Scores()
+            other.rate = float(changes["learning_rate"])
+            return other
+
+    best = BestSoFar(Scores(), "toy")
+    assert best.outcome is None
+    one = space.sample(torch.Generator().manual_seed(0))
+    for rate in (0.1, 0.3, 0.2):
+        best.with_recipe({"learning_rate": rate})(one, fidelity=1.0)
+    outcome = best.outcome
+    assert outcome is not None
+    assert outcome.recipe == {"learning_rate": 0.3}
+    assert outcome.weights is not None
+    assert float(outcome.weights["one"]) == pytest.approx(0.3)
+    assert [trial.cost.flops for trial in outcome.record.trials] == [10, 20, 30]

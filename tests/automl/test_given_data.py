@@ -1,0 +1,201 @@
+"""What was given is found out, and made one task."""
+
+from __future__ import annotations
+
+import json
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.utils.data import TensorDataset
+
+import lit_metanas as lm
+from lit_metanas.automl.data_kinds import DATA_KINDS, kind_of
+from lit_metanas.automl.given_data import describe_given, read_given
+from lit_metanas.io.settings import settings_of
+from lit_metanas.cli.parser import Parser
+
+CONFIGS = Path(__file__).parents[2] / "configs" / "spaces"
+
+
+def write_sounds(root: Path, words: int = 2, each: int = 5) -> list[str]:
+    source = lm.SpokenWords()
+    names = []
+    for word in range(words):
+        for number, sound in enumerate(source.sounds("test", word, range(each))):
+            path = root / f"word{word}" / f"{number}.wav"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with wave.open(str(path), "wb") as file:
+                file.setparams((1, 2, 8000, 0, "NONE", ""))
+                file.writeframes((sound * 32767).short().numpy().tobytes())
+            names.append(str(path.relative_to(root)))
+    return names
+
+
+def squad(file: Path) -> None:
+    def paragraph(name: str, place: str) -> dict[str, object]:
+        answer = {"text": place, "answer_start": len(name) + 10}
+        asked = {"id": name, "question": f"Where does {name} live?", "answers": [answer]}
+        return {"context": f"{name} lives in {place}, they say.", "qas": [asked]}
+
+    told = [paragraph(*pair) for pair in zip("Ada Tom Eve Max Lea".split(), "Rome Oslo Bonn Bern Wien".split())]
+    file.write_text(json.dumps({"data": [{"title": "lives", "paragraphs": told}]}))
+
+
+@pytest.mark.parametrize("kind", DATA_KINDS)
+def test_the_space_of_a_kind_is_that_of_its_configuration(kind: str) -> None:
+    parser = Parser()
+    parser.add_subclass_arguments(lm.SearchSpace, "space")
+    file = CONFIGS / DATA_KINDS[kind].configuration
+    shipped = parser.instantiate_classes(parser.parse_object({"space": str(file)})).space
+    task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
+    own = DATA_KINDS[kind].space(task)
+    assert {c.name: c.labels for c in own.choices} == {c.name: c.labels for c in shipped.choices}
+    assert settings_of(own)["choices"] == settings_of(shipped)["choices"]
+
+
+def test_images_sounds_and_texts_are_told_by_the_files_of_their_folders(images: Path, tmp_path: Path) -> None:
+    write_sounds(tmp_path / "sounds")
+    for label in ("poem", "song"):
+        (tmp_path / "written" / label).mkdir(parents=True)
+        for number in range(5):
+            (tmp_path / "written" / label / f"{number}.txt").write_text(f"the {label} {number}")
+    kinds = [kind_of(read_given(path)) for path in (images, str(tmp_path / "sounds"), tmp_path / "written")]
+    assert kinds == ["images", "sounds", "texts"]
+
+
+def test_sounds_with_a_table_are_transcripts_or_labelled(tmp_path: Path) -> None:
+    names = write_sounds(tmp_path / "said", words=1, each=10)
+    for name in names:
+        (tmp_path / "said" / name).rename(tmp_path / "said" / Path(name).name)
+    (tmp_path / "said" / "word0").rmdir()
+    files = sorted(path.name for path in (tmp_path / "said").glob("*.wav"))
+    table = tmp_path / "said" / "table.csv"
+    for column, kind in (("transcript", "transcripts"), ("label", "sounds")):
+        table.write_text("\n".join([f"file,{column}", *(f"{name},say {n % 2}" for n, name in enumerate(files))]))
+        task = read_given(tmp_path / "said")
+        assert kind_of(task) == kind
+        assert isinstance(task.goal, lm.Transcription if kind == "transcripts" else lm.Classification)
+
+
+def test_tables_hold_labels_where_these_repeat_and_pairs_where_not(texts: Path, tmp_path: Path) -> None:
+    pairs = tmp_path / "pairs.tsv"
+    pairs.write_text("\n".join(["source\ttarget", *(f"{n}\t{n + 1}" for n in range(30))]))
+    labels = tmp_path / "labels.tsv"
+    labels.write_text("\n".join(["text\ttarget", *(f"text {n}\t{n % 2}" for n in range(30))]))
+    squad(tmp_path / "asked.json")
+    found = [kind_of(read_given(path)) for path in (texts, pairs, labels, tmp_path / "asked.json")]
+    assert found == ["texts", "pairs", "texts", "questions"]
+    assert isinstance(read_given(labels, kind="pairs").goal, lm.Translation)
+
+
+def test_arrays_texts_data_sets_and_tasks(arrays: tuple[np.ndarray, list[str]]) -> None:
+    X, y = arrays
+    task = read_given((X, y))
+    assert task.classes == ("none", "top")
+    assert read_given(task) is task
+    assert kind_of(read_given(([f"text {n}" for n in range(20)], [n % 2 for n in range(20)]))) == "texts"
+    assert kind_of(read_given((np.array([f"text {n}" for n in range(20)]), np.arange(20) % 2))) == "texts"
+    data = TensorDataset(torch.rand(20, 1, 8, 8), torch.arange(20) % 2)
+    assert len(read_given(data, test=data_of(6)).test) == 6
+
+
+def data_of(number: int) -> TensorDataset:
+    return TensorDataset(torch.rand(number, 1, 8, 8), torch.arange(number) % 2)
+
+
+def test_what_was_found_is_told_in_a_line(images: Path) -> None:
+    task = read_given(images)
+    told = describe_given(task, kind_of(task))
+    assert told == "'images': 20 images of 2 classes: 12 to learn from, 4 to choose by, 4 to test."
+
+
+def test_a_given_test_part_stays_as_it_is(images: Path, tmp_path: Path) -> None:
+    (tmp_path / "parts").mkdir()
+    images.rename(tmp_path / "parts" / "train")
+    names = []
+    for label, name in enumerate(("bright", "dark")):
+        folder = tmp_path / "parts" / "test" / name
+        folder.mkdir(parents=True)
+        for number in range(3):
+            grey = 10 * (3 * label + number)
+            Image.new("RGB", (8, 8), (grey, grey, grey)).save(folder / f"{number}.png")
+            names.append(grey)
+    task = read_given(tmp_path / "parts")
+    assert (len(task.train), len(task.val or ()), len(task.test)) == (16, 4, 6)
+    assert (task.test.inputs[:, 0, 0, 0] * 255).round().int().tolist() == names
+    again = read_given(tmp_path / "parts" / "train", test=tmp_path / "parts" / "test")
+    assert torch.equal(task.test.inputs, again.test.inputs)
+
+
+def test_texts_of_a_test_table_stay_in_their_order(texts: Path, tmp_path: Path) -> None:
+    (tmp_path / "test.csv").write_text("text,label\nplease cut this,cut\nplease fold this,fold\nnow cut it,cut")
+    task = read_given(texts, test=tmp_path / "test.csv")
+    assert task.test.labels.tolist() == [0, 1, 0]
+    assert len(task.train) + len(task.val or ()) == 20
+
+
+def test_what_is_learned_and_tested_is_told(images: Path, arrays: tuple[np.ndarray, list[str]], tmp_path: Path) -> None:
+    (tmp_path / "test").mkdir()
+    for name in ("bright", "dark"):
+        (tmp_path / "test" / name).mkdir()
+        (tmp_path / "test" / name / "0.png").write_bytes((images / name / "3.png").read_bytes())
+    with pytest.warns(UserWarning, match="repeats 2 examples that are learned from"):
+        read_given(images, test=tmp_path / "test")
+    X, y = arrays
+    with pytest.warns(UserWarning, match="X_test repeats 1 example that is learned from"):
+        read_given((X, y), test=(X[5:6], y[5:6]))
+
+
+def test_a_damaged_file_is_named_counted_and_left_out(images: Path, tmp_path: Path) -> None:
+    (images / "dark" / "3.png").write_bytes(b"no image")
+    with pytest.warns(UserWarning, match=r"1 of 20 images cannot be read and is left out: '.*dark/3.png'\."):
+        task = read_given(images)
+    assert sum(map(len, (task.train, task.val or (), task.test))) == 19
+    with pytest.raises(ValueError, match=r"dark/3.png is not a readable image: replace or remove it"):
+        _ = lm.FolderTask(str(images))[0]
+    write_sounds(tmp_path / "sounds")
+    (tmp_path / "sounds" / "word1" / "2.wav").write_bytes(b"")
+    with pytest.warns(UserWarning, match=r"1 of 10 sounds cannot be read and is left out: '.*word1/2.wav'\."):
+        task = read_given(tmp_path / "sounds")
+    assert sum(map(len, (task.train, task.val or (), task.test))) == 9
+
+
+def test_a_class_without_a_readable_file_is_refused(images: Path) -> None:
+    for file in (images / "dark").iterdir():
+        file.write_bytes(b"no image")
+    with pytest.raises(ValueError, match="is not a readable image"):
+        read_given(images)
+
+
+def test_bad_data_get_one_sentence(images: Path, texts: Path, tmp_path: Path) -> None:
+    (tmp_path / "mixed" / "a").mkdir(parents=True)
+    (tmp_path / "mixed" / "a" / "1.png").write_bytes(b"")
+    (tmp_path / "mixed" / "a" / "1.txt").write_bytes(b"")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "one" / "a").mkdir(parents=True)
+    (tmp_path / "one" / "a" / "1.png").write_bytes((images / "dark" / "1.png").read_bytes())
+    (tmp_path / "columns.csv").write_text("a,b,c\n1,2,3\n")
+    (tmp_path / "blank.csv").write_text("text,label\none,\ntwo,b\n")
+    X = np.random.rand(6, 8, 8)
+    for data, sentence in (
+        (tmp_path / "absent", "There is no file or folder"),
+        (tmp_path / "mixed", r"holds 1 images and 1 texts: say by 'kind' which are meant, such as kind='images'"),
+        (tmp_path / "empty", "has no sub-folders with images, sounds or text files"),
+        (tmp_path / "one", "has 1 class folder"),
+        (tmp_path / "columns.csv", "say by 'text' and 'label'"),
+        (tmp_path / "blank.csv", "There is no label at line 2"),
+        (images / "dark" / "1.png", "is no table"),
+        ((X, [0, 1, 0, 1, 0, float("nan")]), "Label 5 in y is nan: leave out images without a label"),
+        ((X, [0] * 6), "All images have the label 0: give two or more classes"),
+        (X, "'data' cannot be a ndarray"),
+    ):
+        with pytest.raises((ValueError, FileNotFoundError), match=sentence):
+            read_given(data)
+    with pytest.raises(ValueError, match="There is no kind 'image': did you mean 'images'"):
+        read_given(images, kind="image")
+    with pytest.raises(ValueError, match="A test part of its own cannot be given for pairs"):
+        read_given(texts, kind="pairs", test=texts)

@@ -1,0 +1,78 @@
+"""Limits of a network are hard, and one that nothing meets is answered by the nearest."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import torch
+
+import lit_metanas as lm
+from lit_metanas.automl.limits import LimitedSpace, NetworkLimits, seconds_of
+from lit_metanas.searchers.mutation import draw_new, mutate
+
+TASK = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
+SPACE = lm.LayeredSpace(kernels=(1, 3), activations=("ReLU",), dropouts=(0,), depths=(1, 2, 3), widths=(4, 8, 16))
+
+
+def test_durations() -> None:
+    assert [seconds_of(each) for each in (0.5, "5ms", "5 ms", "2s", "0.25", "7us")] == [
+        0.5, 0.005, 0.005, 2, 0.25, pytest.approx(7e-6),
+    ]  # fmt: skip
+    for wrong in ("5 min", "fast", "", "-1ms", 0, "1e400"):
+        with pytest.raises(ValueError, match="is no duration"):
+            seconds_of(wrong)
+
+
+def test_limits_are_above_zero() -> None:
+    with pytest.raises(ValueError, match="max_parameters is 0; give a number above 0"):
+        NetworkLimits(parameters=0)
+
+
+@pytest.mark.parametrize("name", ["parameters", "flops"])
+def test_nothing_above_a_limit_is_drawn_or_mutated(name: str) -> None:
+    generator = torch.Generator().manual_seed(0)
+    sizes = sorted(LimitedSpace(SPACE, NetworkLimits(), TASK).measures[name](SPACE.sample(generator)) for _ in range(50))
+    limit = sizes[len(sizes) // 3]
+    limited = LimitedSpace(SPACE, NetworkLimits(**{name: limit}), TASK)
+    drawn = draw_new(lambda: limited.within.sample(generator), 20, refusal=limited.within.violation)
+    assert len(drawn) == 20
+    changed = draw_new(lambda: mutate(limited.within, drawn[0], generator), 5, refusal=limited.within.violation)
+    assert max(map(limited.measures[name], [*drawn, *changed])) <= limit < sizes[-1]
+    above = max((SPACE.sample(generator) for _ in range(50)), key=limited.measures[name])
+    noun = "multiply-adds" if name == "flops" else name
+    assert re.fullmatch(rf"it has [\d,]+ {noun}, and the limit is {limit:,.0f}", limited.within.violation(above) or "")
+    assert SPACE.violation(above) is None
+
+
+def test_a_latency_is_measured_once_in_the_search_and_anew_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter([0.004, 0.006, 0.007])
+    monkeypatch.setattr("lit_metanas.estimators.estimator.latency", lambda network, shape: next(times))
+    limited = LimitedSpace(SPACE, NetworkLimits(latency=0.005), TASK)
+    one = SPACE.sample(torch.Generator().manual_seed(0))
+    assert [limited.within.violation(one) for _ in range(3)] == [None] * 3
+    assert limited.check(one) == "it takes 6 ms, and the limit is 5 ms"
+    assert limited.latency(one) == 0.007
+
+
+def test_the_search_begins_with_the_usual_network_or_the_largest_within() -> None:
+    free = LimitedSpace(SPACE, NetworkLimits(), TASK)
+    wanted = {"depth": "3", "width": "16", "kernel": "3", "unknown": "label", "pool": "none"}
+    usual = free.begin(wanted)
+    assert (usual["depth"], usual["layer3.width"], usual["layer1.kernel"]) == ("3", "16", "3")
+    limit = free.measures["parameters"](usual) / 4
+    limited = LimitedSpace(SPACE, NetworkLimits(parameters=limit), TASK)
+    begun = limited.begin(wanted)
+    assert limit / 4 < limited.measures["parameters"](begun) <= limit
+
+
+def test_the_nearest_is_told_where_nothing_meets_a_limit() -> None:
+    smallest = min(map(LimitedSpace(SPACE, NetworkLimits(), TASK).measures["parameters"], SPACE.architectures()))
+    limited = LimitedSpace(SPACE, NetworkLimits(parameters=smallest - 1), TASK)
+    sentence = (
+        f"No network of LayeredSpace is within max_parameters = {smallest - 1:.0f}: the nearest has {smallest:.0f} "
+        "parameters. Raise the limit to that, or give another 'space'."
+    )
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        limited.begin({})
+    assert LimitedSpace(SPACE, NetworkLimits(parameters=smallest), TASK).begin({}) is not None

@@ -1,0 +1,108 @@
+"""The verb `auto`: data to an exported network, its last line a command that works, and signals."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import lit_metanas as lm
+from lit_metanas.automl import auto_steps
+from lit_metanas.cli.command_line import main
+from lit_metanas.estimators import training_estimator
+from lit_metanas.io.locks import directory_lock
+
+FLOPS = "[3e9,3e9]"
+
+
+@pytest.fixture
+def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with a folder of two letters."""
+    monkeypatch.chdir(tmp_path)
+    for place, name in enumerate(("circle", "cross")):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number, image in enumerate(lm.Glyphs().inputs("test", place, range(10))):
+            Image.fromarray(image[0].numpy()).save(tmp_path / "photos" / name / f"{number}.png")
+    return tmp_path
+
+
+def test_the_last_line_predicts(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["photos", "--flops", FLOPS, "--max-parameters=50000", "--max_latency", "2s", "--output", "model"]
+    assert main(["auto", *words]) == 0
+    told, said = capsys.readouterr()
+    assert "test accuracy" in told
+    assert "auto: 'photos': 20 images of 2 classes" in said
+    last = told.splitlines()[-1]
+    assert last == "Next: lit-metanas predict model NEW_IMAGES"
+    command = shlex.split(last.removeprefix("Next: lit-metanas ").replace("NEW_IMAGES", "photos/cross"))
+    assert main(command) == 0
+    assert "9.png: " in capsys.readouterr().out
+    assert main(["auto", "--flops", FLOPS, "--max-parameters", "5e4", "--max_latency", "2s", "photos"]) == 0
+    told, said = capsys.readouterr()
+    assert "already finished: nothing was done" in said
+    assert told.splitlines()[-1] == last
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--minutes", "1"], "data"),
+        (["nowhere"], "There is no file or folder 'nowhere'"),
+        (["photos", "--kind", "picture"], "There is no kind 'picture'"),
+        (["photos", "--minute", "1"], "minutes"),
+        (["photos", "--minutes", "0"], "minutes = 0.0 must be above 0"),
+        (["photos", "--minutes", "1", "--flops", "1e9"], "give minutes or flops, not both"),
+        (["photos", "--flops", "1e10", "--max_latency", "soon"], "'soon' is no duration"),
+        (["photos", "--flops", "1e10", "--max_parameters", "3"], "the nearest has"),
+        (["photos", "--minutes", "0.001"], "0.001 minutes are too few"),
+        (["photos", "--output", "photos"], "holds other files"),
+    ],
+)
+def test_what_is_wrong_is_told_in_a_sentence(
+    words: list[str], sentence: str, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["auto", *words]) == 2
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("lit-metanas:")]
+    assert len(told) == 1
+    assert sentence in told[0]
+
+
+def test_an_interrupt_exports_the_best_and_says_how_to_go_on(
+    photos: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = auto_steps.fit_child
+    stops = iter([True])
+
+    def fit(child: lm.Child, train: lm.Split, **more: object) -> lm.Cost:
+        if next(stops, False):
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(1)
+        return plain(child, train, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(auto_steps, "fit_child", fit)
+    before = signal.getsignal(signal.SIGTERM)
+    assert main(["auto", "photos", "--flops", FLOPS]) == 130
+    assert signal.getsignal(signal.SIGTERM) is before
+    told, said = capsys.readouterr()
+    assert "Stopped early" in told
+    assert "stopped; the best network so far is in 'model', and the same command goes on." in said
+    assert main(["predict", "model", "photos/cross"]) == 0
+    monkeypatch.setattr(training_estimator, "fit_child", lambda *args, **more: pytest.fail("searched again"))
+    assert main(["auto", "photos", "--flops", FLOPS]) == 0
+    assert "Found in LayeredSpace" in capsys.readouterr().out
+
+
+def test_another_process_at_work_is_told(photos: Path) -> None:
+    with directory_lock(photos / "model", "auto", "output"):
+        command = [sys.executable, "-m", "lit_metanas", "auto", "photos", "--flops", FLOPS]
+        done = subprocess.run(command, cwd=photos, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 2
+    assert "'model' is in use by another auto (process " in done.stderr
+    assert "give another 'output'." in done.stderr
