@@ -47,8 +47,8 @@ LONGEST_SENTENCE = 1000
 """Characters of a sentence, of which most are paths."""
 
 _GOES_ON = (
-    "stopped. The same `auto`, `run` or `search` command goes on from here; `fit` goes on with --ckpt_path and the last "
-    "checkpoint in the run's directory, if it has written one."
+    "stopped. The same `auto`, `run` or `search` command goes on from here; `fit` goes on with --ckpt_path and the "
+    "last checkpoint in the run's directory, if it has written one."
 )
 
 STOPPED, AGREED, FAILED, OUT_OF_MEMORY = "SIGTERMException", "AgreedError", "FailedWorkError", "OutOfMemoryError"

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 import lit_metanas as lm
@@ -43,9 +42,3 @@ def texts(tmp_path: Path) -> Path:
     rows = [f"how do I {verb} sheet {number},{verb}" for verb in ("fold", "cut") for number in range(10)]
     (tmp_path / "texts.csv").write_text("\n".join(["sentence,intent", *rows]))
     return tmp_path / "texts.csv"
-
-
-def same_weights(one: torch.nn.Module, other: torch.nn.Module) -> bool:
-    """Whether two networks are equal to the last bit."""
-    own, theirs = one.state_dict(), other.state_dict()
-    return own.keys() == theirs.keys() and all(torch.equal(tensor, theirs[name]) for name, tensor in own.items())

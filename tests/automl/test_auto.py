@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import same_weights
 
 import lit_metanas as lm
 from lit_metanas.automl import auto_steps
@@ -20,6 +19,12 @@ from lit_metanas.estimators import training_estimator
 
 Arrays = tuple[np.ndarray, list[str]]
 FLOPS, FLOPS_OF_IMAGES = (3e6, 4e6), (1.5e8, 1.5e8)
+
+
+def same_weights(one: torch.nn.Module, other: torch.nn.Module) -> bool:
+    """Whether two networks are equal to the last bit."""
+    own, theirs = one.state_dict(), other.state_dict()
+    return own.keys() == theirs.keys() and all(torch.equal(tensor, theirs[name]) for name, tensor in own.items())
 
 
 def interrupt(monkeypatch: pytest.MonkeyPatch, module: Any, at: int) -> None:
@@ -145,7 +150,9 @@ def test_an_interrupted_search_leaves_the_best_so_far_and_goes_on(
     assert kept == (2 if module is training_estimator else len(whole.record.trials))
     trained = []
     plain = training_estimator.fit_child
-    monkeypatch.setattr(training_estimator, "fit_child", lambda *args, **more: trained.append(1) or plain(*args, **more))
+    monkeypatch.setattr(
+        training_estimator, "fit_child", lambda *args, **more: trained.append(1) or plain(*args, **more)
+    )
     goes_on = call("cut")
     assert len(trained) == len(whole.record.trials) - kept
     assert not goes_on.stopped

@@ -15,8 +15,8 @@ from torch.utils.data import TensorDataset
 import lit_metanas as lm
 from lit_metanas.automl.data_kinds import DATA_KINDS, kind_of
 from lit_metanas.automl.given_data import describe_given, read_given
-from lit_metanas.io.settings import settings_of
 from lit_metanas.cli.parser import Parser
+from lit_metanas.io.settings import settings_of
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "spaces"
 
@@ -41,7 +41,9 @@ def squad(file: Path) -> None:
         asked = {"id": name, "question": f"Where does {name} live?", "answers": [answer]}
         return {"context": f"{name} lives in {place}, they say.", "qas": [asked]}
 
-    told = [paragraph(*pair) for pair in zip("Ada Tom Eve Max Lea".split(), "Rome Oslo Bonn Bern Wien".split())]
+    told = [
+        paragraph(*pair) for pair in zip(["Ada", "Tom", "Eve", "Max", "Lea"], ["Rome", "Oslo", "Bonn", "Bern", "Wien"])
+    ]
     file.write_text(json.dumps({"data": [{"title": "lives", "paragraphs": told}]}))
 
 

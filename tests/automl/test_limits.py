@@ -32,7 +32,9 @@ def test_limits_are_above_zero() -> None:
 @pytest.mark.parametrize("name", ["parameters", "flops"])
 def test_nothing_above_a_limit_is_drawn_or_mutated(name: str) -> None:
     generator = torch.Generator().manual_seed(0)
-    sizes = sorted(LimitedSpace(SPACE, NetworkLimits(), TASK).measures[name](SPACE.sample(generator)) for _ in range(50))
+    sizes = sorted(
+        LimitedSpace(SPACE, NetworkLimits(), TASK).measures[name](SPACE.sample(generator)) for _ in range(50)
+    )
     limit = sizes[len(sizes) // 3]
     limited = LimitedSpace(SPACE, NetworkLimits(**{name: limit}), TASK)
     drawn = draw_new(lambda: limited.within.sample(generator), 20, refusal=limited.within.violation)
