@@ -148,11 +148,13 @@ def test_an_interrupted_search_leaves_the_best_so_far_and_goes_on(
     assert lm.load_exported(tmp_path / "cut").classes == ("none", "top")
     kept = len(list((tmp_path / "cut" / "trainings").iterdir()))
     assert kept == (2 if module is training_estimator else len(whole.record.trials))
-    trained = []
-    plain = training_estimator.fit_child
-    monkeypatch.setattr(
-        training_estimator, "fit_child", lambda *args, **more: trained.append(1) or plain(*args, **more)
-    )
+    plain, trained = training_estimator.fit_child, []
+
+    def fit(child: lm.Child, train: lm.Split, **more: Any) -> lm.Cost:
+        trained.append(child.architecture)
+        return plain(child, train, **more)
+
+    monkeypatch.setattr(training_estimator, "fit_child", fit)
     goes_on = call("cut")
     assert len(trained) == len(whole.record.trials) - kept
     assert not goes_on.stopped

@@ -41,9 +41,8 @@ def squad(file: Path) -> None:
         asked = {"id": name, "question": f"Where does {name} live?", "answers": [answer]}
         return {"context": f"{name} lives in {place}, they say.", "qas": [asked]}
 
-    told = [
-        paragraph(*pair) for pair in zip(["Ada", "Tom", "Eve", "Max", "Lea"], ["Rome", "Oslo", "Bonn", "Bern", "Wien"])
-    ]
+    places = {"Ada": "Rome", "Tom": "Oslo", "Eve": "Bonn", "Max": "Bern", "Lea": "Wien"}
+    told = [paragraph(*pair) for pair in places.items()]
     file.write_text(json.dumps({"data": [{"title": "lives", "paragraphs": told}]}))
 
 
