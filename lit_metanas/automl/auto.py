@@ -26,9 +26,6 @@ from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Task, check_task
 from lit_metanas.training.export.exported_model import predict_command
 
-MINUTES = 10.0
-"""Where neither these nor FLOPs are given."""
-
 
 def auto(
     data: Given,

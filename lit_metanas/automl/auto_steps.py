@@ -16,7 +16,7 @@ from torch import Tensor
 from lit_metanas.automl.data_kinds import DATA_KINDS
 from lit_metanas.automl.limits import LimitedSpace
 from lit_metanas.automl.output_folder import OutputFolder
-from lit_metanas.automl.time_plan import BudgetPlan, measure_pace, rungs_of, search_flops, searched_share, spread
+from lit_metanas.automl.time_plan import BudgetPlan, evenly_spread, measure_pace, rungs_of, search_flops, searched_share
 from lit_metanas.comparisons.search_progress import SEARCHING, ToldBudget, show_progress
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.single_task import all_but_test, chosen_child, result_of
@@ -41,7 +41,7 @@ MOST_EPOCHS = 100_000
 TIMED_NETWORKS = 4
 """Networks that are trained for a moment, to measure the pace of this machine."""
 
-TIMED_SHARE, LEAST_TIMED, MOST_TIMED = 0.03, 0.2, 6.0
+MOMENT_SHARE, SHORTEST_MOMENT, LONGEST_MOMENT = 0.03, 0.2, 6.0
 """How long that takes: a share of the minutes, and its bounds in seconds."""
 
 USUAL_WRITING, WRITING_OF = 8.0, {"pairs": 40.0}
@@ -307,7 +307,7 @@ class AutoSteps:
     @property
     def _moment(self) -> float:
         """Seconds for which networks are trained to measure a pace."""
-        return min(max(TIMED_SHARE * 60 * (self.wishes.minutes or 0), LEAST_TIMED), MOST_TIMED)
+        return min(max(MOMENT_SHARE * 60 * (self.wishes.minutes or 0), SHORTEST_MOMENT), LONGEST_MOMENT)
 
     def _within(self, found: SearchOutcome) -> SearchOutcome:
         """What was found; where it now takes longer than allowed, the best that does not.
@@ -357,7 +357,7 @@ class AutoSteps:
         self._child, child.recipe = child, recipe
         pace = plan.pace or budget.spent.flops / max(budget.spent.seconds, 1.0)
         share = LAST_SECONDS * pace / self._epoch(found.architecture, self.part)
-        part = spread(self.part, max(recipe.batch_size, int(share * len(self.part))))
+        part = evenly_spread(self.part, max(recipe.batch_size, int(share * len(self.part))))
         cost = fit_child(child.train(), part, seed=self.wishes.seed)
         return replace(cost, seconds=perf_counter() - begin)
 

@@ -25,9 +25,9 @@ from lit_metanas.tasks.speech.transcripts import TranscriptTask
 from lit_metanas.tasks.task import Task, TaskCollection
 from lit_metanas.tasks.text.labelled_text import checked_text
 from lit_metanas.tasks.text.text_folders import is_dataset
-from lit_metanas.tasks.text.text_tables import SUFFIXES_OF_TABLES, find_columns, labelled_rows, read_rows
+from lit_metanas.tasks.text.text_tables import LABEL_COLUMNS, SUFFIXES_OF_TABLES, find_columns, labelled_rows, read_rows
 from lit_metanas.tasks.text.text_task import TextTask, task_from_texts
-from lit_metanas.tasks.translation.pair_files import find_pair_columns
+from lit_metanas.tasks.translation.pair_files import TARGET_TEXT_COLUMNS, find_pair_columns
 from lit_metanas.tasks.translation.parallel_task import ParallelTask
 
 Given = str | os.PathLike[str] | Task | TaskCollection | Dataset[Any] | Sequence[Any]
@@ -100,11 +100,12 @@ def _of_arrays(data: Sequence[Any], test: Given | None) -> Task:
                 f"'{name}' cannot be a {type(pair).__name__}: give a path, a task, a data set of torch, or a pair of "
                 "examples and labels, such as (X, y)."
             )
-    (examples, labels), (tested, wanted) = data, test or (None, None)  # type: ignore[misc]
-    texts = isinstance(examples, list | tuple) and len(examples) and all(isinstance(each, str) for each in examples)
-    if texts or getattr(getattr(examples, "dtype", None), "kind", "") == "U":
-        return task_from_texts(list(map(str, examples)), labels, tested and list(map(str, tested)), wanted)
-    return task_from_arrays(examples, labels, tested, wanted)
+    examples, labels = data
+    given = (None, None) if test is None else tuple(test)  # type: ignore[arg-type]
+    if len(examples) and all(isinstance(each, str) for each in examples):
+        texts = [None if part is None else list(map(str, part)) for part in (examples, given[0])]
+        return task_from_texts(texts[0] or [], labels, texts[1], given[1])
+    return task_from_arrays(examples, labels, *given)
 
 
 def _path(given: Given) -> Path:
@@ -186,7 +187,9 @@ def _kind_of_table(path: Path) -> str:
         _, target = find_pair_columns(rows, place, None, None)
     if label is None and target is None:
         find_columns(rows, place, None, None)  # which says what it lacks
-    if target is None:
+    if target is None or (
+        label is not None and label.lower() not in TARGET_TEXT_COLUMNS and label.lower() in LABEL_COLUMNS
+    ):
         return "texts"
     repeated = FEWEST_OF_A_LABEL * len({str(row.get(target)) for _, row in rows}) <= len(rows)
     return "texts" if label is not None and repeated else "pairs"

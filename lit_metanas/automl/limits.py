@@ -19,7 +19,7 @@ from lit_metanas.tasks.task import Task
 DRAWS = 100
 """Architectures that are drawn to find one within the limits, where the usual one is not."""
 
-MOST_TIMED = 20
+MOST_MEASURED = 20
 """How many of these are timed, at most."""
 
 _DURATION = re.compile(r"\s*([0-9.eE+-]+)\s*(s|ms|us|µs|)\s*")
@@ -112,7 +112,7 @@ class LimitedSpace:
         drawn = draw_new(lambda: self.space.sample(generator), DRAWS, refusal=cheap.violation)
         smallest = {name: self._smallest(name) for name in self.limits.given}
         drawn.sort(key=self.measures["flops"], reverse=True)
-        step = max(1, len(drawn) // MOST_TIMED) if self.limits.latency is not None else 1
+        step = max(1, len(drawn) // MOST_MEASURED) if self.limits.latency is not None else 1
         for one in [*drawn[::step], *smallest.values()]:
             if self.within.violation(one) is None:
                 return one

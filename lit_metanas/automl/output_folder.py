@@ -33,17 +33,12 @@ from lit_metanas.report.report_verb import write_report
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.child import Child, Recipe
+from lit_metanas.training.export.exported_program import WEIGHTS
 
 METHOD = "auto"
 """The row's name in tables."""
 
-STATE, RESULTS, ARCHITECTURES, RECORDS, WEIGHTS = (
-    "auto.json",
-    "results.json",
-    "architectures.json",
-    "records.jsonl",
-    "weights.pt",
-)
+STATE, RESULTS, ARCHITECTURES, RECORDS = "auto.json", "results.json", "architectures.json", "records.jsonl"
 
 
 @dataclass(frozen=True)

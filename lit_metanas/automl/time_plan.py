@@ -77,7 +77,7 @@ def measure_pace(
         seconds: how long all the trainings take, about.
     """
     val, rates, building, scoring = validation_part(task), list[float](), list[float](), list[float]()
-    scored = spread(val, MOST_SCORED)
+    scored = evenly_spread(val, MOST_SCORED)
     for architecture in architectures:
         begin = perf_counter()
         with torch.random.fork_rng(devices=[]):
@@ -104,7 +104,7 @@ def _training_pace(child: Child, train: Split, seconds: float) -> float:
     while True:
         examples = batches * min(recipe.batch_size, len(train))
         child.recipe = replace(recipe, epochs=max(1, round(examples / len(train))))
-        part = spread(train, examples)
+        part = evenly_spread(train, examples)
         child.train()
         begin = perf_counter()
         cost = fit_child(child, part, seed=0)
@@ -114,7 +114,7 @@ def _training_pace(child: Child, train: Split, seconds: float) -> float:
         batches *= 2
 
 
-def spread(part: Split, most: int) -> Split:
+def evenly_spread(part: Split, most: int) -> Split:
     """At most so many examples of a part, spread evenly over it."""
     if len(part) <= most:
         return part

@@ -80,7 +80,8 @@ class ToldBudget(Budget):
 
     def _flops_share(self) -> float:
         assert self.flops
-        return (self.spent.flops + self._trained) / (self.flops + self.beside)
+        most = self.flops if self.part == SEARCHING else self.spent.flops
+        return (self.spent.flops + self._trained) / (most + self.beside)
 
     def _print(self) -> None:
         self._told = perf_counter()

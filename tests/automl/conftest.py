@@ -24,10 +24,10 @@ def images(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def arrays() -> tuple[np.ndarray, list[str]]:
-    """Forty grey images of two classes, which differ in their halves."""
+    """Forty grey images of two classes, bright and dark."""
     X = np.random.default_rng(0).random((40, 8, 8)).astype(np.float32) / 2
-    X[::2, :4] += 0.5
-    return X, ["top", "none"] * 20
+    X[::2] += 0.5
+    return X, ["bright", "dark"] * 20
 
 
 @pytest.fixture

@@ -51,7 +51,7 @@ def test_the_space_of_a_kind_is_that_of_its_configuration(kind: str) -> None:
     parser = Parser()
     parser.add_subclass_arguments(lm.SearchSpace, "space")
     file = CONFIGS / DATA_KINDS[kind].configuration
-    shipped = parser.instantiate_classes(parser.parse_object({"space": str(file)})).space
+    shipped = parser.instantiate(parser.parse_object({"space": str(file)})).space
     task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
     own = DATA_KINDS[kind].space(task)
     assert {c.name: c.labels for c in own.choices} == {c.name: c.labels for c in shipped.choices}
@@ -96,7 +96,7 @@ def test_tables_hold_labels_where_these_repeat_and_pairs_where_not(texts: Path, 
 def test_arrays_texts_data_sets_and_tasks(arrays: tuple[np.ndarray, list[str]]) -> None:
     X, y = arrays
     task = read_given((X, y))
-    assert task.classes == ("none", "top")
+    assert task.classes == ("bright", "dark")
     assert read_given(task) is task
     assert kind_of(read_given(([f"text {n}" for n in range(20)], [n % 2 for n in range(20)]))) == "texts"
     assert kind_of(read_given((np.array([f"text {n}" for n in range(20)]), np.arange(20) % 2))) == "texts"
