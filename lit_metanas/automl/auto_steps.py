@@ -44,7 +44,7 @@ TIMED_NETWORKS = 4
 MOMENT_SHARE, SHORTEST_MOMENT, LONGEST_MOMENT = 0.03, 0.2, 6.0
 """How long that takes: a share of the minutes, and its bounds in seconds."""
 
-USUAL_WRITING, WRITING_OF = 8.0, {"pairs": 40.0}
+USUAL_WRITING, WRITING_OF = 4.0, {"pairs": 20.0}
 """Seconds that exporting and reporting take, and of kinds whose networks take longer."""
 
 LAST_SECONDS = 3.0

@@ -16,9 +16,6 @@ from lit_metanas.tasks.translation import Translation
 LEARNING_RATES, WEIGHT_DECAYS, SMOOTHINGS = [3e-3, 1e-2, 2e-2], [1e-3, 1e-2, 1e-1], [0.0, 0.1]
 """What is searched of a recipe, where a kind does not say otherwise."""
 
-TARGET_STEPS = 80
-"""Tokens that a network of the small encoder-decoder space writes, unless the task has longer texts."""
-
 
 def _recipes() -> dict[str, list[Value]]:
     return {"learning_rate": [*LEARNING_RATES], "weight_decay": [*WEIGHT_DECAYS], "label_smoothing": [*SMOOTHINGS]}
@@ -30,7 +27,7 @@ class DataKind:
 
     Attributes:
         noun: what the examples are, in the plural.
-        space: makes the space of a task; it is that of a shipped configuration.
+        space: makes the space of a task; its choices are those of a shipped configuration.
         configuration: the name of that one in ``configs/spaces``.
         incumbent: labels of the network that the search begins with; open ones take the first.
         train: the fields of the recipe that are searched, with the values to choose from.
@@ -101,8 +98,7 @@ def _pairs(task: Task) -> SearchSpace:
     encoder = SequenceSpace(
         operations=("conv_3", "gru"), depths=(1, 2), dropouts=(0.0, 0.2), skips=("residual",), readouts=("each",)
     )
-    steps = max(TARGET_STEPS, task.goal.steps or 0)
-    return EncoderDecoderSpace(encoder, decoders=("gru",), decoder_depths=(1, 2), target_steps=steps)
+    return EncoderDecoderSpace(encoder, decoders=("gru",), decoder_depths=(1, 2), target_steps=task.goal.steps or 80)
 
 
 PYRAMID = {

@@ -23,11 +23,12 @@ from lit_metanas.tasks.speech.audio_folders import AudioFolderTask
 from lit_metanas.tasks.speech.sound_files import SOUND_SUFFIXES
 from lit_metanas.tasks.speech.transcripts import TranscriptTask
 from lit_metanas.tasks.task import Task, TaskCollection
+from lit_metanas.tasks.text.characters import Characters
 from lit_metanas.tasks.text.labelled_text import checked_text
 from lit_metanas.tasks.text.text_folders import is_dataset
 from lit_metanas.tasks.text.text_tables import LABEL_COLUMNS, SUFFIXES_OF_TABLES, find_columns, labelled_rows, read_rows
 from lit_metanas.tasks.text.text_task import TextTask, task_from_texts
-from lit_metanas.tasks.translation.pair_files import TARGET_TEXT_COLUMNS, find_pair_columns
+from lit_metanas.tasks.translation.pair_files import TARGET_TEXT_COLUMNS, find_pair_columns, read_pairs
 from lit_metanas.tasks.translation.parallel_task import ParallelTask
 
 Given = str | os.PathLike[str] | Task | TaskCollection | Dataset[Any] | Sequence[Any]
@@ -35,6 +36,9 @@ Given = str | os.PathLike[str] | Task | TaskCollection | Dataset[Any] | Sequence
 
 FEWEST_OF_A_LABEL = 3
 """Rows of a table that a label has on average; columns with fewer hold texts to be written."""
+
+MOST_STEPS = Characters().steps
+"""Characters of a text that is to be written or read for it, at most."""
 
 SOUND_TABLES = (".csv", ".tsv")
 """How the names of tables of sounds end."""
@@ -232,8 +236,12 @@ def _labelled(path: Path) -> tuple[list[str], list[str]]:
 
 
 def _pairs(path: Path, test: Path | None) -> Task:
+    """Pairs of texts; the steps of a network are as many as the longest of them need, and some for longer ones."""
     _refuse_test(test, "pairs")
-    return ParallelTask(str(path))[0]
+    pairs = [pair for _, pair in read_pairs(path, None, None, None)]
+    longest = [max(len(str(text)) for text in side) for side in zip(*pairs, strict=True)]
+    made = [Characters(steps=min(MOST_STEPS, 2 + 5 * length // 4)) for length in longest]
+    return ParallelTask(str(path), preprocessing=made[0], target_preprocessing=made[1])[0]
 
 
 def _questions(path: Path, test: Path | None) -> Task:

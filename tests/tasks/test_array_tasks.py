@@ -167,7 +167,7 @@ def test_a_test_part_that_is_given_keeps_its_order():
     assert torch.equal(task.test.inputs[:, 0], torch.tensor(COLOUR[order, 0, :6]).float() / 255)
     assert task.test.labels.tolist() == LABELS[order].tolist()
     assert (len(task.train), len(task.val)) == (15, 15)
-    some = task_from_arrays(GREY, LABELS, GREY[:2], LABELS[:2], val=0)
+    some = task_from_arrays(GREY, LABELS, 255 - GREY[:2], LABELS[:2], val=0)
     assert some.val is None
     assert len(some.train) == 30
 

@@ -64,7 +64,8 @@ def test_a_test_set_stays_in_its_order():
     images = torch.tensor(IMAGES).permute(0, 3, 1, 2) / 255
     data = TensorDataset(images, torch.tensor(LABELS))
     test = Subset(data, [5, 3, 8, 1])
-    task = task_from_dataset(data, test)
+    with pytest.warns(UserWarning, match="X_test repeats 4 examples that are learned from"):
+        task = task_from_dataset(data, test)
     assert torch.equal(task.test.inputs, images[[5, 3, 8, 1]])
     assert task.test.labels.tolist() == LABELS[[5, 3, 8, 1]].tolist()
     assert task.classes == ("0", "1", "2", "3")
