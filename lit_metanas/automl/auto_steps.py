@@ -16,7 +16,16 @@ from torch import Tensor
 from lit_metanas.automl.data_kinds import DATA_KINDS
 from lit_metanas.automl.limits import LimitedSpace
 from lit_metanas.automl.output_folder import OutputFolder
-from lit_metanas.automl.time_plan import BudgetPlan, evenly_spread, measure_pace, rungs_of, search_flops, searched_share
+from lit_metanas.automl.time_plan import (
+    BudgetPlan,
+    Pace,
+    evenly_spread,
+    measure_pace,
+    rungs_of,
+    search_flops,
+    searched_share,
+    writing_seconds,
+)
 from lit_metanas.comparisons.search_progress import SEARCHING, ToldBudget, show_progress
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.single_task import all_but_test, chosen_child, result_of
@@ -43,9 +52,6 @@ TIMED_NETWORKS = 4
 
 MOMENT_SHARE, SHORTEST_MOMENT, LONGEST_MOMENT = 0.03, 0.2, 6.0
 """How long that takes: a share of the minutes, and its bounds in seconds."""
-
-USUAL_WRITING, WRITING_OF = 4.0, {"pairs": 20.0}
-"""Seconds that exporting and reporting take, and of kinds whose networks take longer."""
 
 LAST_SECONDS = 3.0
 """How long the best network so far is trained once a search is interrupted, about."""
@@ -180,7 +186,6 @@ class AutoSteps:
         self.folder = folder
         self.began = began
         self.train = DATA_KINDS[kind].train
-        self.writing = 0.0 if folder is None else WRITING_OF.get(kind, USUAL_WRITING)
         self.part = all_but_test(task)
         self.recipe = Recipe(epochs=MOST_EPOCHS)
         self.usual = limited.begin(DATA_KINDS[kind].incumbent)
@@ -287,7 +292,7 @@ class AutoSteps:
         pace = measure_pace(self.task, self.space, self.networks, self.recipe, seconds=self._moment)
         prepared = perf_counter() - self.began
         scored = 0 if self.task.val is None else len(self.task.val)
-        beside = self.writing + pace.scoring * len(self.task.test) + pace.building
+        beside = self._ending(pace)
         left = 60 * minutes - prepared - beside
         searching = searched_share(left, self.epoch * len(self.part) / len(self.task.train) / pace.flops)
         search = search_flops(searching, pace, epoch=self.epoch, scored=scored)
@@ -303,6 +308,11 @@ class AutoSteps:
             f"{pace.flops * (left - searching):.2g} for the training of what it finds."
         )
         return BudgetPlan(search, None, pace.flops, prepared)
+
+    def _ending(self, pace: Pace) -> float:
+        """Seconds for all but search and training: building, testing and, where there is a folder, writing."""
+        writing = 0.0 if self.folder is None else writing_seconds(self.task, pace)
+        return pace.building + pace.scoring * len(self.task.test) + writing
 
     @property
     def _moment(self) -> float:
@@ -333,8 +343,7 @@ class AutoSteps:
         else:
             pace = measure_pace(self.task, self.space, [found.architecture], recipe, seconds=self._moment)
             gone = max(perf_counter() - self.began, plan.prepared + budget.spent.seconds)
-            beside = self.writing + pace.scoring * len(self.task.test) + pace.building
-            left = pace.flops * (60 * self.wishes.minutes - gone - beside)
+            left = pace.flops * (60 * self.wishes.minutes - gone - self._ending(pace))
         recipe = replace(recipe, epochs=max(1, round(left / epoch)))
         plan = replace(plan, training=float(recipe.epochs * epoch))
         if self.folder is not None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from statistics import fmean
-from time import perf_counter
+from time import perf_counter, process_time
 
 import torch
 
@@ -31,6 +31,9 @@ FIRST_RUNG, LATER_RUNGS = 6, 4
 MOST_SCORED = 100
 """Examples whose scoring is timed."""
 
+WRITING, WRITING_A_STEP = 1.5, 0.4
+"""Seconds of a processor for export and report, and for each step of a network that writes texts."""
+
 
 @dataclass(frozen=True)
 class Pace:
@@ -40,11 +43,13 @@ class Pace:
         flops: training FLOPs a second.
         building: seconds to build a network before its training.
         scoring: seconds to score one example.
+        waiting: seconds that pass while the processor works for one: more than 1 where others work on it, too.
     """
 
     flops: float
     building: float
     scoring: float
+    waiting: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,7 @@ def measure_pace(
     """
     val, rates, building, scoring = validation_part(task), list[float](), list[float](), list[float]()
     scored = evenly_spread(val, MOST_SCORED)
+    began, worked = perf_counter(), process_time()
     for architecture in architectures:
         begin = perf_counter()
         with torch.random.fork_rng(devices=[]):
@@ -95,7 +101,8 @@ def measure_pace(
         begin = perf_counter()
         score(child.to(scored.inputs.device), scored)
         scoring.append((perf_counter() - begin) / len(scored))
-    return Pace(1 / fmean(1 / rate for rate in rates), fmean(building), fmean(scoring))
+    waiting = (perf_counter() - began) / max(process_time() - worked, 1e-9)
+    return Pace(1 / fmean(1 / rate for rate in rates), fmean(building), fmean(scoring), max(1.0, waiting))
 
 
 def _training_pace(child: Child, train: Split, seconds: float) -> float:
@@ -112,6 +119,11 @@ def _training_pace(child: Child, train: Split, seconds: float) -> float:
         if taken >= seconds / 2:
             return cost.flops / taken
         batches *= 2
+
+
+def writing_seconds(task: Task, pace: Pace) -> float:
+    """How long export and report take, about."""
+    return pace.waiting * (WRITING + WRITING_A_STEP * (task.goal.steps or 0))
 
 
 def evenly_spread(part: Split, most: int) -> Split:

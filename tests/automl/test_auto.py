@@ -174,7 +174,6 @@ def test_minutes_are_divided_once_for_all_continuations(
     arrays: Arrays, space: lm.LayeredSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(auto_steps, "measure_pace", lambda *args, **more: Pace(1e6, 0.0, 0.0))
-    monkeypatch.setattr(auto_steps, "USUAL_WRITING", 0.0)
     with monkeypatch.context() as patched:
         interrupt(patched, auto_steps, at=1)
         lm.auto(arrays, minutes=0.2, space=space, output=tmp_path / "out", progress=False)
