@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from functools import partial
@@ -109,6 +109,9 @@ class BestSoFar(Estimator):
     Args:
         estimator: scores the architectures.
         task_id: the problem's name in the record.
+
+    Attributes:
+        spent: of each architecture, what each of its trainings cost, seconds included.
     """
 
     def __init__(self, estimator: Estimator, task_id: str) -> None:
@@ -116,6 +119,7 @@ class BestSoFar(Estimator):
         self._recipe: dict[str, float | int | str | bool] = {}
         self._record = SearchRecord(task_id)
         self._best: list[SearchOutcome] = []  # of all copies under other recipes, and so a list
+        self.spent: dict[Architecture, list[Cost]] = {}
 
     @property
     def outcome(self) -> SearchOutcome | None:
@@ -144,7 +148,10 @@ class BestSoFar(Estimator):
 
     def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:
         """Estimate, and remember."""
+        begin = perf_counter()
         score = self.estimator(architecture, fidelity=fidelity, start=start)
+        seconds = score.cost.seconds + perf_counter() - begin  # those of a kept score, too
+        self.spent.setdefault(architecture, []).append(replace(score.cost, seconds=seconds))
         trials = self._record.trials
         spent = trials[-1].cost + score.cost if trials else score.cost
         trials.append(Trial(architecture, score.value, spent, recipe={**self._recipe}))
@@ -217,7 +224,7 @@ class AutoSteps:
                 show(SEARCHING)
                 outcome = searcher.run(best, self.space, budget, self.wishes.seed, problem=self.task.id)
                 found = self._within(outcome)
-                plan, recipe = self._rest(found, plan, budget)
+                plan, recipe = self._rest(found, plan, budget, best.spent.get(found.architecture, []))
                 show("training the chosen network")
                 cost = self._train(found, recipe, budget)
             except KeyboardInterrupt:
@@ -333,8 +340,17 @@ class AutoSteps:
                 return replace(found, architecture=trial.architecture, weights=None, recipe=trial.recipe)
         raise ValueError(f"auto: all that was searched is slower now ({reason}): raise max_latency, or try again.")
 
-    def _rest(self, found: SearchOutcome, plan: BudgetPlan, budget: ToldBudget) -> tuple[BudgetPlan, Recipe]:
-        """What the training after the search may spend, and its recipe, with as many epochs as that pays for."""
+    def _rest(
+        self, found: SearchOutcome, plan: BudgetPlan, budget: ToldBudget, before: Sequence[Cost]
+    ) -> tuple[BudgetPlan, Recipe]:
+        """What the training after the search may spend, and its recipe, with as many epochs as that pays for.
+
+        Args:
+            found: what is trained.
+            plan: how the budget was divided.
+            budget: of the search.
+            before: what the same architecture's trainings in the search cost.
+        """
         recipe, epoch = self.recipe.replace(found.recipe), self._epoch(found.architecture, self.part)
         if plan.training is not None:
             left = plan.training
@@ -342,6 +358,7 @@ class AutoSteps:
             left = sum(self.wishes.flops) - budget.spent.flops
         else:
             pace = measure_pace(self.task, self.space, [found.architecture], recipe, seconds=self._moment)
+            pace = pace.averaged(before, scored=0 if self.task.val is None else len(self.task.val))
             gone = max(perf_counter() - self.began, plan.prepared + budget.spent.seconds)
             left = pace.flops * (60 * self.wishes.minutes - gone - self._ending(pace))
         recipe = replace(recipe, epochs=max(1, round(left / epoch)))

@@ -25,7 +25,7 @@ from lit_metanas.tasks.speech.transcripts import TranscriptTask
 from lit_metanas.tasks.task import Task, TaskCollection
 from lit_metanas.tasks.text.characters import Characters
 from lit_metanas.tasks.text.labelled_text import checked_text
-from lit_metanas.tasks.text.text_folders import is_dataset
+from lit_metanas.tasks.text.text_folders import is_dataset, read_text_folder
 from lit_metanas.tasks.text.text_tables import LABEL_COLUMNS, SUFFIXES_OF_TABLES, find_columns, labelled_rows, read_rows
 from lit_metanas.tasks.text.text_task import TextTask, task_from_texts
 from lit_metanas.tasks.translation.pair_files import TARGET_TEXT_COLUMNS, find_pair_columns, read_pairs
@@ -37,7 +37,7 @@ Given = str | os.PathLike[str] | Task | TaskCollection | Dataset[Any] | Sequence
 FEWEST_OF_A_LABEL = 3
 """Rows of a table that a label has on average; columns with fewer hold texts to be written."""
 
-MOST_STEPS = Characters().steps
+MOST_PAIR_STEPS = Characters().steps
 """Characters of a text that is to be written or read for it, at most."""
 
 SOUND_TABLES = (".csv", ".tsv")
@@ -228,7 +228,10 @@ def _texts(path: Path, test: Path | None) -> Task:
 
 
 def _labelled(path: Path) -> tuple[list[str], list[str]]:
-    """The texts and labels of a table, in its order."""
+    """The texts and labels of a table, in its order, or of a folder with a sub-folder of text files for each class."""
+    if path.is_dir():
+        pairs = [(text, label) for label, texts in read_text_folder(path).items() for text in texts]
+        return [text for text, _ in pairs], [label for _, label in pairs]
     rows, place = list(read_rows(path)), writable(str(path))
     found = list(labelled_rows(rows, *find_columns(rows, place, None, None)))
     texts = [checked_text(one.text, "text", one.where, place) for one in found]
@@ -240,7 +243,7 @@ def _pairs(path: Path, test: Path | None) -> Task:
     _refuse_test(test, "pairs")
     pairs = [pair for _, pair in read_pairs(path, None, None, None)]
     longest = [max(len(str(text)) for text in side) for side in zip(*pairs, strict=True)]
-    made = [Characters(steps=min(MOST_STEPS, 2 + 5 * length // 4)) for length in longest]
+    made = [Characters(steps=min(MOST_PAIR_STEPS, 2 + 5 * length // 4)) for length in longest]
     return ParallelTask(str(path), preprocessing=made[0], target_preprocessing=made[1])[0]
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
+from math import inf, log
 
 import torch
 
@@ -16,11 +17,8 @@ from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Task
 
-DRAWS = 100
-"""Architectures that are drawn to find one within the limits, where the usual one is not."""
-
-MOST_MEASURED = 20
-"""How many of these are timed, at most."""
+FEWER = 0.7
+"""Of the parameters or multiply-adds of a network that is above a limit, those of the next one to try, about."""
 
 _DURATION = re.compile(r"\s*([0-9.eE+-]+)\s*(s|ms|us|µs|)\s*")
 _UNITS = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6}
@@ -37,7 +35,7 @@ def seconds_of(duration: float | str) -> float:
         seconds = float(found[1]) * _UNITS[found[2]] if found else 0.0
     except ValueError:
         seconds = 0.0
-    if not 0 < seconds < float("inf"):
+    if not 0 < seconds < inf:
         raise ValueError(f"'{printable(str(duration), 40)}' is no duration: give seconds, or a number with ms, as 5ms.")
     return seconds
 
@@ -61,7 +59,7 @@ class NetworkLimits:
 
     def __post_init__(self) -> None:
         for name, limit in self.given.items():
-            if not 0 < limit < float("inf"):
+            if not 0 < limit < inf:
                 raise ValueError(f"max_{name} is {limit:g}; give a number above 0.")
 
     @property
@@ -86,15 +84,17 @@ class LimitedSpace:
     def __init__(self, space: SearchSpace, limits: NetworkLimits, task: Task) -> None:
         self.space = space
         self.limits = limits
-        device = task.train.inputs.device
-        measures = dict(network_measures(space, task.shape, task.way, device))
-        self._timed = measures["latency"]
-        measures["latency"] = cache(self._timed)
-        self.measures: Mapping[str, Measure] = measures
+        self._timed = network_measures(space, task.shape, task.way, task.train.inputs.device)["latency"]
+        cost = cache(partial(space.cost, shape=task.shape, way=task.way))
+        self.measures: Mapping[str, Measure] = {
+            "parameters": lambda architecture: cost(architecture).parameters,
+            "flops": lambda architecture: cost(architecture).flops,
+            "latency": cache(self._timed),
+        }
         self.within = space.limited(self._excess) if limits.given else space
 
     def begin(self, incumbent: Mapping[str, str]) -> Architecture:
-        """The usual network; where it is above a limit, the largest of some drawn ones that is not.
+        """The usual network; where it is above a limit, one below it that comes of changes of single choices.
 
         Args:
             incumbent: labels of the usual one, by choice or by group; those that the space lacks do not matter.
@@ -104,19 +104,21 @@ class LimitedSpace:
         """
         wanted = self.space.by_choice(incumbent)
         known = {one.name: wanted[one.name] for one in self.space.choices if wanted.get(one.name) in one.labels}
-        usual = complete(self.space, known)
-        if self.within.violation(usual) is None:
-            return usual
-        generator = torch.Generator().manual_seed(0)
-        cheap = self.space.limited(lambda one: self._excess(one, timed=False))
-        drawn = draw_new(lambda: self.space.sample(generator), DRAWS, refusal=cheap.violation)
-        smallest = {name: self._smallest(name) for name in self.limits.given}
-        drawn.sort(key=self.measures["flops"], reverse=True)
-        step = max(1, len(drawn) // MOST_MEASURED) if self.limits.latency is not None else 1
-        for one in [*drawn[::step], *smallest.values()]:
-            if self.within.violation(one) is None:
-                return one
-        raise ValueError(self._nearest(smallest))
+        found = complete(self.space, known)
+        if self.space.violation(found) is not None:
+            generator = torch.Generator().manual_seed(0)
+            found = draw_new(lambda: self.space.sample(generator), 1, refusal=self.space.violation)[0]
+        kept: dict[str, float] = {}
+        for name, limit in self.limits.given.items():
+            found = self._faster(found, limit, kept) if name == "latency" else self._smaller(found, name, limit, kept)
+            if (value := self.measures[name](found)) > limit:
+                beside = f" and {' and '.join(f'max_{other}' for other in kept)}" if kept else ""
+                raise ValueError(
+                    f"No network of {self.space.name} is within max_{name} = {_plain(name, limit)}{beside}: the "
+                    f"nearest {_amount(name, value)}. Raise the limit to that, or give another 'space'."
+                )
+            kept[name] = limit
+        return found
 
     def check(self, architecture: Architecture) -> str | None:
         """Why an architecture is above a limit, timed anew; None where it is not."""
@@ -126,47 +128,53 @@ class LimitedSpace:
         """Seconds of a forward pass of one input, timed anew."""
         return self._timed(architecture)
 
-    def _excess(self, architecture: Architecture, *, timed: bool = True, fresh: bool = False) -> str | None:
+    def _excess(self, architecture: Architecture, *, fresh: bool = False) -> str | None:
         for name, limit in self.limits.given.items():
-            if name == "latency" and not timed:
-                continue
             measure = self._timed if fresh and name == "latency" else self.measures[name]
             if (value := measure(architecture)) > limit:
                 return f"it {_amount(name, value)}, and the limit is {_plain(name, limit)}"
         return None
 
-    def _smallest(self, name: str) -> Architecture:
-        """The architecture that is smallest in one measure, as far as changes of single choices lead.
+    def _smaller(self, one: Architecture, name: str, limit: float, kept: Mapping[str, float]) -> Architecture:
+        """An architecture within a limit, reached by changes of single choices; the least reached, where there is none.
 
-        Of latency, that of the fewest multiply-adds: single measurements differ too little.
+        Args:
+            one: where the changes begin.
+            name: of the measure.
+            limit: of the measure.
+            kept: limits of other measures that no change may break.
         """
-        measure = self.measures["flops" if name == "latency" else name]
-        best = complete(self.space, {})
-        value, before = measure(best), float("inf")
-        while value < before:
-            before = value
-            for choice in self.space.choices:
-                for label in self.space.proposed_labels(choice):
-                    other = complete(self.space, {**best, choice.name: label})
-                    if self.space.violation(other) is None and measure(other) < value:
-                        best, value = other, measure(other)
-        return best
+        measure = self.measures[name]
+        while measure(one) > limit:
+            others = [
+                other
+                for other in self._neighbours(one)
+                if measure(other) < measure(one) and all(self.measures[of](other) <= most for of, most in kept.items())
+            ]
+            if not others:
+                break
+            target = log(max(limit, FEWER * measure(one)))
+            one = min(others, key=lambda other: abs(log(max(measure(other), 1)) - target))
+        return one
 
-    def _nearest(self, smallest: Mapping[str, Architecture]) -> str:
-        """The sentence on limits that nothing meets."""
-        for name, one in smallest.items():
-            limit = self.limits.given[name]
-            if (value := self.measures[name](one)) > limit:
-                return (
-                    f"No network of {self.space.name} is within max_{name} = {_plain(name, limit)}: the nearest "
-                    f"{_amount(name, value)}. Raise the limit to that, or give another 'space'."
-                )
-        name, one = next(iter(smallest.items()))
-        told = ", ".join(_amount(each, self.measures[each](one)) for each in self.limits.given)
-        return (
-            f"No network of {self.space.name} was found within all limits at once: the one of the least {name} {told}. "
-            "Raise one of them."
-        )
+    def _faster(self, one: Architecture, limit: float, kept: Mapping[str, float]) -> Architecture:
+        """An architecture within a limit of the latency: of fewer and fewer multiply-adds."""
+        while self.measures["latency"](one) > limit:
+            flops = self.measures["flops"](one)
+            other = self._smaller(one, "flops", FEWER * flops, kept)
+            if self.measures["flops"](other) >= flops:
+                break
+            one = other
+        return one
+
+    def _neighbours(self, one: Architecture) -> Iterator[Architecture]:
+        """All architectures that differ in one choice, and can be built."""
+        for choice in self.space.choices:
+            for label in self.space.proposed_labels(choice):
+                if one.get(choice.name, label) != label:
+                    other = complete(self.space, {**one, choice.name: label})
+                    if self.space.violation(other) is None:
+                        yield other
 
 
 def _amount(name: str, value: float) -> str:

@@ -11,6 +11,7 @@ from time import perf_counter, process_time
 import torch
 
 from lit_metanas.estimators.training_estimator import fresh_weights, validation_part
+from lit_metanas.records.budget import Cost
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Split, Task
@@ -50,6 +51,20 @@ class Pace:
     building: float
     scoring: float
     waiting: float = 1.0
+
+    def averaged(self, trainings: Sequence[Cost], *, scored: int) -> Pace:
+        """The mean of this moment's pace and that of earlier trainings, since other work on a machine comes and goes.
+
+        Args:
+            trainings: what they cost, building and scoring included.
+            scored: how many examples each was scored on.
+        """
+        flops = sum(cost.flops for cost in trainings)
+        beside = len(trainings) * (self.building + self.scoring * scored)
+        seconds = sum(cost.seconds for cost in trainings) - beside
+        if not flops or seconds <= 0:
+            return self
+        return replace(self, flops=2 / (1 / self.flops + seconds / flops))
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,7 @@ def test_minutes_become_flops_by_a_measured_pace(
     arrays: Arrays, space: lm.LayeredSpace, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(auto_steps, "measure_pace", lambda *args, **more: Pace(2e6, 0.0, 0.0))
+    monkeypatch.setattr(Pace, "averaged", lambda self, trainings, scored: self)
     result = lm.auto(arrays, minutes=0.1, space=space)
     assert result.pace == 2e6
     assert result.budget is not None
@@ -116,7 +117,7 @@ def test_a_limit_that_nothing_meets_is_told_before_anything_is_trained(
 def test_a_winner_that_turns_out_too_slow_is_not_taken(
     arrays: Arrays, space: lm.LayeredSpace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = lm.auto(arrays, flops=2e7, space=space, progress=False)
+    plain = lm.auto(arrays, flops=(4e6, 1e6), space=space, progress=False)
     checked: list[lm.Architecture] = []
 
     def check(self: object, architecture: lm.Architecture) -> str | None:
@@ -124,11 +125,11 @@ def test_a_winner_that_turns_out_too_slow_is_not_taken(
         return "it takes 9 ms" if architecture == plain.architecture else None
 
     monkeypatch.setattr(auto_steps.LimitedSpace, "check", check)
-    other = lm.auto(arrays, flops=2e7, space=space, progress=False)
+    other = lm.auto(arrays, flops=(4e6, 1e6), space=space, progress=False)
     assert checked[0] == plain.architecture != other.architecture
     monkeypatch.setattr(auto_steps.LimitedSpace, "check", lambda self, architecture: "it takes 9 ms")
     with pytest.raises(ValueError, match=r"all that was searched is slower now \(it takes 9 ms\)"):
-        lm.auto(arrays, flops=2e7, space=space, progress=False)
+        lm.auto(arrays, flops=(4e6, 1e6), space=space, progress=False)
 
 
 @pytest.mark.parametrize("module", [training_estimator, auto_steps], ids=["search", "training"])
@@ -136,7 +137,7 @@ def test_an_interrupted_search_leaves_the_best_so_far_and_goes_on(
     module: Any, arrays: Arrays, space: lm.LayeredSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def call(output: str) -> lm.SearchResult:
-        return lm.auto(arrays, flops=2e7, space=space, output=tmp_path / output, progress=False)
+        return lm.auto(arrays, flops=(4e6, 2e6), space=space, output=tmp_path / output, progress=False)
 
     whole = call("whole")
     with monkeypatch.context() as patched:
@@ -221,7 +222,7 @@ def test_a_folder_in_use_or_of_something_else_is_refused(
 
 def test_three_images_a_class_are_enough(arrays: Arrays, space: lm.LayeredSpace) -> None:
     X, y = arrays
-    result = lm.auto((X[:6], y[:6]), flops=FLOPS, space=space, progress=False)
+    result = lm.auto((X[:6], y[:6]), flops=(2e5, 2e5), space=space, progress=False)
     assert result.images == (4, 2)
     with pytest.raises(ValueError, match=r"Class '\w+' has 2 examples, too few for a train, val and test part"):
         lm.auto((X[:4], y[:4]), flops=FLOPS, space=space, progress=False)
@@ -249,6 +250,14 @@ def test_a_search_takes_the_seconds_that_it_was_given() -> None:
         flops = search_flops(seconds, pace, epoch=1e8, scored=50)
         taken = flops / 1e9 + sum(rungs_of(flops, 1e8)) * 0.1
         assert seconds - 0.2 <= taken <= 1.01 * seconds
+
+
+def test_a_pace_is_averaged_with_that_of_earlier_trainings() -> None:
+    pace = Pace(flops=4e9, building=0.5, scoring=0.01)
+    costs = [lm.Cost(flops=int(4e9), seconds=5.5), lm.Cost(flops=int(4e9), seconds=5.5)]  # 1.5 s of each beside
+    assert pace.averaged(costs, scored=100).flops == pytest.approx(1 / (0.5 / 4e9 + 0.5 / 1e9))
+    assert pace.averaged([], scored=100) == pace
+    assert pace.averaged([lm.Cost(flops=int(4e9), seconds=1.0)], scored=100) == pace
 
 
 def test_a_training_has_no_more_epochs_than_help() -> None:

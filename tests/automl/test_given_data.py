@@ -137,6 +137,13 @@ def test_texts_of_a_test_table_stay_in_their_order(texts: Path, tmp_path: Path) 
     task = read_given(texts, test=tmp_path / "test.csv")
     assert task.test.labels.tolist() == [0, 1, 0]
     assert len(task.train) + len(task.val or ()) == 20
+    for part, number in (("train", 6), ("test", 2)):
+        for label in ("poem", "song"):
+            (tmp_path / "written" / part / label).mkdir(parents=True)
+            for place in range(number):
+                (tmp_path / "written" / part / label / f"{place}.txt").write_text(f"{part} {label} {place}")
+    task = read_given(tmp_path / "written")
+    assert (task.classes, len(task.train), len(task.test)) == (("poem", "song"), 10, 4)
 
 
 def test_what_is_learned_and_tested_is_told(images: Path, arrays: tuple[np.ndarray, list[str]], tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from lit_metanas.automl.limits import LimitedSpace, NetworkLimits, seconds_of
 from lit_metanas.searchers.mutation import draw_new, mutate
 
 TASK = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
-SPACE = lm.LayeredSpace(kernels=(1, 3), activations=("ReLU",), dropouts=(0,), depths=(1, 2, 3), widths=(4, 8, 16))
+SPACE = lm.LayeredSpace(kernels=(1, 3), activations=("ReLU",), dropouts=(0,), depths=(1, 2), widths=(4, 8, 16))
 
 
 def test_durations() -> None:
@@ -57,11 +57,11 @@ def test_a_latency_is_measured_once_in_the_search_and_anew_in_the_end(monkeypatc
     assert limited.latency(one) == 0.007
 
 
-def test_the_search_begins_with_the_usual_network_or_the_largest_within() -> None:
+def test_the_search_begins_with_the_usual_network_or_a_smaller_one() -> None:
     free = LimitedSpace(SPACE, NetworkLimits(), TASK)
-    wanted = {"depth": "3", "width": "16", "kernel": "3", "unknown": "label", "pool": "none"}
+    wanted = {"depth": "2", "width": "16", "kernel": "3", "unknown": "label", "pool": "none"}
     usual = free.begin(wanted)
-    assert (usual["depth"], usual["layer3.width"], usual["layer1.kernel"]) == ("3", "16", "3")
+    assert (usual["depth"], usual["layer2.width"], usual["layer1.kernel"]) == ("2", "16", "3")
     limit = free.measures["parameters"](usual) / 4
     limited = LimitedSpace(SPACE, NetworkLimits(parameters=limit), TASK)
     begun = limited.begin(wanted)
