@@ -13,7 +13,7 @@ from time import perf_counter
 import torch
 from torch import Tensor
 
-from lit_metanas.automl.data_kinds import DATA_KINDS
+from lit_metanas.automl.given_data import DATA_KINDS
 from lit_metanas.automl.limits import LimitedSpace
 from lit_metanas.automl.output_folder import OutputFolder
 from lit_metanas.automl.time_plan import (
@@ -34,8 +34,11 @@ from lit_metanas.estimators.meta_training import KeptScores
 from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import SearchOutcome, SearchRecord, Trial
+from lit_metanas.records.record_lines import SHIPPED, read_record_lines
 from lit_metanas.searchers.halving import EvolvingHalving
+from lit_metanas.searchers.halving.proposals import covering
 from lit_metanas.searchers.mutation import draw_new, mutate
+from lit_metanas.searchers.query.ledger import Value
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.child import Child, Recipe, fit_child, images_an_epoch, training_cost
@@ -46,6 +49,9 @@ MINUTES = 10.0
 
 MOST_EPOCHS = 100_000
 """Of a candidate; the search divides them by its budget."""
+
+PORTFOLIO = 8
+"""Networks that did well on other tasks, of which the first within the limits is where the search begins."""
 
 TIMED_NETWORKS = 4
 """Networks that are trained for a moment, to measure the pace of this machine."""
@@ -194,8 +200,8 @@ class AutoSteps:
         self.began = began
         self.train = DATA_KINDS[kind].train
         self.part = all_but_test(task)
-        self.recipe = Recipe(epochs=MOST_EPOCHS)
-        self.usual = limited.begin(DATA_KINDS[kind].incumbent)
+        self.usual, recipe = self._begin(DATA_KINDS[kind].incumbent)
+        self.recipe = Recipe(epochs=MOST_EPOCHS).replace(recipe)
         self.networks = [self.usual, *self._mutants(TIMED_NETWORKS - 1)]
         self.epoch = sum(self._epoch(one, task.train) for one in self.networks) / len(self.networks)
         self._child: Child | None = None
@@ -242,7 +248,7 @@ class AutoSteps:
                 learned=len(self.part),
                 cost=budget.spent,
                 training_cost=cost,
-                meta_cost=Cost(),
+                meta_cost=found.meta_cost,
             )
             return replace(
                 result,
@@ -252,6 +258,21 @@ class AutoSteps:
                 threads=self.wishes.threads,
                 stopped=stopped,
             )
+
+    def _begin(self, incumbent: Mapping[str, str]) -> tuple[Architecture, dict[str, Value]]:
+        """The network that the search begins with, and its recipe: the best on other tasks, where records tell of any.
+
+        Raises:
+            ValueError: no network is within the limits.
+        """
+        records = [record for record in read_record_lines(SHIPPED) if record.task_id != self.task.id]
+        portfolio = covering(records, self.limited.space, PORTFOLIO)
+        for one in portfolio:
+            if self.space.violation(one.architecture) is None:
+                return one.architecture, dict(one.recipe)
+        if portfolio:
+            return self.limited.begin(portfolio[0].architecture), dict(portfolio[0].recipe)
+        return self.limited.begin(incumbent), {}
 
     def _mutants(self, number: int) -> list[Architecture]:
         """Some neighbours of the usual network, as the search will train them."""

@@ -195,7 +195,8 @@ class SearchResult:
             f"{self._latency_line()}"
             f"{self._tried_line()}"
             f"  cost of the search: {_cost_text(self.cost)}\n"
-            f"  cost of training the network: {_cost_text(self.training_cost)}{self._before_line()}{self._budget_line()}"
+            f"  cost of training the network: {_cost_text(self.training_cost)}{self._before_line()}"
+            f"{self._budget_line()}"
         )
 
     def _latency_line(self) -> str:
