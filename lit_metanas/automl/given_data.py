@@ -11,7 +11,6 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
-from lit_metanas.automl.data_kinds import DATA_KINDS
 from lit_metanas.io.class_folders import files_in
 from lit_metanas.io.text import nearest, number_of, printable, writable
 from lit_metanas.searchers.query.ledger import Value
@@ -65,7 +64,7 @@ class DataKind:
     train: Mapping[str, Sequence[Value]] = field(default_factory=_recipes)
 
 
-def _layered(task: Task) -> SearchSpace:
+def _layered_space(task: Task) -> SearchSpace:
     return LayeredSpace(
         kernels=(3, 5),
         activations=("ReLU", "GELU"),
@@ -78,11 +77,11 @@ def _layered(task: Task) -> SearchSpace:
     )
 
 
-def _default(task: Task) -> SearchSpace:
+def _default_space(task: Task) -> SearchSpace:
     return default_space(task.shape)
 
 
-def _transcripts(task: Task) -> SearchSpace:
+def _transcripts_space(task: Task) -> SearchSpace:
     return SequenceSpace(
         operations=("conv_3", "conv_5", "sep_conv_7", "gru"),
         activations=("ReLU",),
@@ -93,7 +92,7 @@ def _transcripts(task: Task) -> SearchSpace:
     )
 
 
-def _spans(task: Task) -> SearchSpace:
+def _spans_space(task: Task) -> SearchSpace:
     return SequenceSpace(
         operations=("conv_3", "conv_5", "gated_linear", "attention_4", "gru"),
         activations=("ReLU", "GELU"),
@@ -104,7 +103,7 @@ def _spans(task: Task) -> SearchSpace:
     )
 
 
-def _pairs(task: Task) -> SearchSpace:
+def _pairs_space(task: Task) -> SearchSpace:
     encoder = SequenceSpace(
         operations=("conv_3", "gru"), depths=(1, 2), dropouts=(0.0, 0.2), skips=("residual",), readouts=("each",)
     )
@@ -126,12 +125,14 @@ PYRAMID = {
 """Four layers, each with half the pixels of the one before and, but for the last, twice its channels."""
 
 DATA_KINDS: Mapping[str, DataKind] = {
-    "images": DataKind("images", _layered, "few_shot.yaml", PYRAMID),
-    "sounds": DataKind("sounds", _default, "default_series.yaml"),
-    "transcripts": DataKind("sounds", _transcripts, "sequence_transcripts.yaml", {"operation": "conv_5", "depth": "2"}),
-    "texts": DataKind("texts", _default, "default_tokens.yaml"),
-    "pairs": DataKind("pairs of texts", _pairs, "encoder_decoder_small.yaml", {"operation": "gru"}),
-    "questions": DataKind("questions", _spans, "sequence_spans.yaml", {"operation": "gru", "depth": "2"}),
+    "images": DataKind("images", _layered_space, "few_shot.yaml", PYRAMID),
+    "sounds": DataKind("sounds", _default_space, "default_series.yaml"),
+    "transcripts": DataKind(
+        "sounds", _transcripts_space, "sequence_transcripts.yaml", {"operation": "conv_5", "depth": "2"}
+    ),
+    "texts": DataKind("texts", _default_space, "default_tokens.yaml"),
+    "pairs": DataKind("pairs of texts", _pairs_space, "encoder_decoder_small.yaml", {"operation": "gru"}),
+    "questions": DataKind("questions", _spans_space, "sequence_spans.yaml", {"operation": "gru", "depth": "2"}),
 }
 """All kinds, by the names that ``auto`` takes."""
 
