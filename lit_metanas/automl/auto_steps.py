@@ -312,6 +312,7 @@ class AutoSteps:
         told = len(self.wishes.flops) == 2
         search = self.wishes.flops[0] if told else searched_share(both, last)
         if search < first or both - search < last:
+            first, last = ceil(1.005 * first), ceil(1.005 * last)  # so that rounded ones are enough
             least = f"({first:.3g}, {last:.3g})" if told else f"{2 * last:.3g}"
             raise ValueError(f"auto: the FLOPs pay for no epoch of a network on these data: give {least} or more.")
         return BudgetPlan(search, self.wishes.flops[1] if told else None)
@@ -328,7 +329,7 @@ class AutoSteps:
         if search < first * pace.flops or left - searching < last:
             needed = prepared + beside + 2.2 * max(pace.building + pace.scoring * scored + first, last)
             raise ValueError(
-                f"auto: {minutes:g} minutes are too few for one network on these data and this machine: give "
+                f"auto: {minutes:g} min is too short for one network on these data and this machine: give minutes="
                 f"{ceil(needed / 6) / 10:.1f} or more."
             )
         self.wishes.say(

@@ -61,7 +61,7 @@ def test_the_last_line_predicts(photos: Path, capsys: pytest.CaptureFixture[str]
         (["photos", "--minutes", "1", "--flops", "1e9"], "give minutes or flops, not both"),
         (["photos", "--flops", "1e10", "--max_latency", "soon"], "'soon' is no duration"),
         (["photos", "--flops", "1e10", "--max_parameters", "3"], "the nearest has"),
-        (["photos", "--minutes", "0.001"], "0.001 minutes are too few"),
+        (["photos", "--minutes", "0.001"], "0.001 min is too short"),
         (["photos", "--output", "photos"], "holds other files"),
     ],
 )
