@@ -321,7 +321,7 @@ class AutoSteps:
         pace = measure_pace(self.task, self.space, self.networks, self.recipe, seconds=self._moment)
         prepared = perf_counter() - self.began
         scored = 0 if self.task.val is None else len(self.task.val)
-        beside = self._ending(pace)
+        beside = self._ending(self.usual, pace)
         left = 60 * minutes - prepared - beside
         searching = searched_share(left, self.epoch * len(self.part) / len(self.task.train) / pace.flops)
         search = search_flops(searching, pace, epoch=self.epoch, scored=scored)
@@ -338,9 +338,9 @@ class AutoSteps:
         )
         return BudgetPlan(search, None, pace.flops, prepared)
 
-    def _ending(self, pace: Pace) -> float:
+    def _ending(self, architecture: Architecture, pace: Pace) -> float:
         """Seconds for all but search and training: building, testing and, where there is a folder, writing."""
-        writing = 0.0 if self.folder is None else writing_seconds(self.task, pace)
+        writing = 0.0 if self.folder is None else writing_seconds(self.task, architecture, pace)
         return pace.building + pace.scoring * len(self.task.test) + writing
 
     @property
@@ -382,7 +382,7 @@ class AutoSteps:
             pace = measure_pace(self.task, self.space, [found.architecture], recipe, seconds=self._moment)
             pace = pace.averaged(before, scored=0 if self.task.val is None else len(self.task.val))
             gone = max(perf_counter() - self.began, plan.prepared + budget.spent.seconds)
-            left = pace.flops * (60 * self.wishes.minutes - gone - self._ending(pace))
+            left = pace.flops * (60 * self.wishes.minutes - gone - self._ending(found.architecture, pace))
         recipe = replace(recipe, epochs=max(1, round(left / epoch)))
         plan = replace(plan, training=float(recipe.epochs * epoch))
         if self.folder is not None:

@@ -14,6 +14,7 @@ from lit_metanas.estimators.training_estimator import fresh_weights, validation_
 from lit_metanas.records.budget import Cost
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.tasks.inputs import ImageShape
 from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.child import Child, Recipe, fit_child, score
 
@@ -32,8 +33,12 @@ FIRST_RUNG, LATER_RUNGS = 6, 4
 MOST_SCORED = 100
 """Examples whose scoring is timed."""
 
-WRITING, WRITING_A_STEP = 1.5, 0.4
-"""Seconds of a processor for export and report, and for each step of a network that writes texts."""
+WRITING, WRITING_A_STEP, READING_A_STEP = 1.5, 0.3, 0.1
+"""Seconds of a processor for export and report; for each step that a network writes; and for each that a recurrent
+network reads: the exported program has all of them, one behind the other."""
+
+RECURRENT = "gru"
+"""The label of operations that are recurrent."""
 
 
 @dataclass(frozen=True)
@@ -136,9 +141,10 @@ def _training_pace(child: Child, train: Split, seconds: float) -> float:
         batches *= 2
 
 
-def writing_seconds(task: Task, pace: Pace) -> float:
-    """How long export and report take, about."""
-    return pace.waiting * (WRITING + WRITING_A_STEP * (task.goal.steps or 0))
+def writing_seconds(task: Task, architecture: Architecture, pace: Pace) -> float:
+    """How long export and report of a network take, about."""
+    read = 0 if isinstance(task.shape, ImageShape) or RECURRENT not in architecture.values() else task.shape.steps
+    return pace.waiting * (WRITING + WRITING_A_STEP * (task.goal.steps or 0) + READING_A_STEP * read)
 
 
 def evenly_spread(part: Split, most: int) -> Split:

@@ -14,7 +14,7 @@ import torch
 import lit_metanas as lm
 from lit_metanas.automl import auto_steps
 from lit_metanas.automl.auto_steps import BestSoFar, Wishes
-from lit_metanas.automl.time_plan import Pace, rungs_of, search_flops, searched_share
+from lit_metanas.automl.time_plan import Pace, rungs_of, search_flops, searched_share, writing_seconds
 from lit_metanas.estimators import training_estimator
 
 Arrays = tuple[np.ndarray, list[str]]
@@ -291,3 +291,11 @@ def test_the_best_so_far_is_remembered_under_all_recipes(arrays: Arrays, space: 
     assert outcome.weights is not None
     assert float(outcome.weights["one"]) == pytest.approx(0.3)
     assert [trial.cost.flops for trial in outcome.record.trials] == [10, 20, 30]
+
+
+def test_export_takes_longer_where_steps_are_written_or_read_one_by_one() -> None:
+    part = lm.Split(torch.ones(4, 30, dtype=torch.int64), torch.tensor([0, 1, 0, 1]))
+    task, pace = lm.Task("toy", 2, part, part, part, vocabulary=9), Pace(1e9, 0.0, 0.0, waiting=2.0)
+    one, other = (lm.Architecture({"operation": label}) for label in ("conv_3", "gru"))
+    assert writing_seconds(task, one, pace) == pytest.approx(3.0)
+    assert writing_seconds(task, other, pace) == pytest.approx(2 * (1.5 + 30 * 0.1))
