@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import signal
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from lit_metanas.comparisons.target_search import task_settings
 from lit_metanas.io.files import own_path
 from lit_metanas.io.locks import directory_lock
 from lit_metanas.io.settings import settings_of
+from lit_metanas.records.record_lines import SHIPPED
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Task, check_task
 from lit_metanas.training.export.exported_model import predict_command
@@ -38,6 +40,7 @@ def auto(
     max_flops: float | None = None,
     max_latency: float | str | None = None,
     output: str | os.PathLike[str] | None = None,
+    records: Sequence[str] = (SHIPPED,),
     seed: int = 0,
     threads: int | None = 1,
     progress: bool = True,
@@ -73,6 +76,8 @@ def auto(
         max_latency: most seconds for one input, or a text such as ``5ms``: the median of several forward passes of the
             network in PyTorch on this machine, with ``threads``.
         output: a folder for the exported network, a report and the records of the search; made if absent.
+        records: files of searches of other tasks, from which the networks to begin with are taken; ``shipped`` is the
+            package's. What is of another space is left out.
         seed: of search and training; the data are divided in the same way whatever it is.
         threads: torch's threads meanwhile, on a CPU; None leaves them as they are.
         progress: whether what was found out, and how much of the budget is spent, is told on stderr.
@@ -97,7 +102,7 @@ def auto(
         kind=kind,
         test=test,
         space=space,
-        wishes=Wishes(minutes, flops, seed=seed, threads=threads, progress=progress),
+        wishes=Wishes(minutes, flops, seed=seed, threads=threads, progress=progress, records=records),
         limits=NetworkLimits(max_parameters, max_flops, None if max_latency is None else seconds_of(max_latency)),
         output=None if output is None else own_path(output, "output"),
     ).run()
@@ -160,6 +165,7 @@ class AutoSearch:
             "limits": asdict(self.limits),
             "minutes": wishes.minutes,
             "flops": list(wishes.flops),
+            "records": list(wishes.records),
             "seed": wishes.seed,
             "threads": wishes.threads,
         }

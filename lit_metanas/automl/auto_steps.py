@@ -17,6 +17,8 @@ from lit_metanas.automl.given_data import DATA_KINDS
 from lit_metanas.automl.limits import LimitedSpace
 from lit_metanas.automl.output_folder import OutputFolder
 from lit_metanas.automl.time_plan import (
+    FIRST_RUNG,
+    SEARCH_SHARE,
     BudgetPlan,
     Pace,
     evenly_spread,
@@ -24,6 +26,7 @@ from lit_metanas.automl.time_plan import (
     rungs_of,
     search_flops,
     searched_share,
+    trial_epochs,
     writing_seconds,
 )
 from lit_metanas.comparisons.search_progress import SEARCHING, ToldBudget, show_progress
@@ -38,7 +41,6 @@ from lit_metanas.records.record_lines import SHIPPED, read_record_lines
 from lit_metanas.searchers.halving import EvolvingHalving
 from lit_metanas.searchers.halving.proposals import covering
 from lit_metanas.searchers.mutation import draw_new, mutate
-from lit_metanas.searchers.query.ledger import Value
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.child import Child, Recipe, fit_child, images_an_epoch, training_cost
@@ -50,8 +52,8 @@ MINUTES = 10.0
 MOST_EPOCHS = 100_000
 """Of a candidate; the search divides them by its budget."""
 
-PORTFOLIO = 8
-"""Networks that did well on other tasks, of which the first within the limits is where the search begins."""
+WORTH_A_TRIAL = 0.02
+"""What a network must add to the best of those before it on other tasks, of what lies between worst and best there."""
 
 TIMED_NETWORKS = 4
 """Networks that are trained for a moment, to measure the pace of this machine."""
@@ -72,6 +74,7 @@ class Wishes:
         seed: of search and training.
         threads: torch's threads.
         progress: whether it is told on stderr what goes on.
+        records: files of searches of other tasks.
 
     Attributes:
         flops: as a tuple of two numbers, of one, or of none.
@@ -88,6 +91,7 @@ class Wishes:
         seed: int,
         threads: int | None,
         progress: bool,
+        records: Sequence[str] = (SHIPPED,),
     ) -> None:
         if minutes is not None and flops is not None:
             raise ValueError("auto: give minutes or flops, not both.")
@@ -102,6 +106,7 @@ class Wishes:
         self.seed = seed
         self.threads = threads
         self.progress = progress
+        self.records = tuple(records)
 
     def say(self, text: str) -> None:
         """Tell what goes on."""
@@ -200,10 +205,20 @@ class AutoSteps:
         self.began = began
         self.train = DATA_KINDS[kind].train
         self.part = all_but_test(task)
-        self.usual, recipe = self._begin(DATA_KINDS[kind].incumbent)
-        self.recipe = Recipe(epochs=MOST_EPOCHS).replace(recipe)
-        self.networks = [self.usual, *self._mutants(TIMED_NETWORKS - 1)]
+        others = [r for path in wishes.records for r in read_record_lines(path) if r.task_id != task.id]
+        self.portfolio = covering(others, self.space, FIRST_RUNG, WORTH_A_TRIAL)
+        self.recipe = Recipe(epochs=MOST_EPOCHS)
+        if self.portfolio:
+            self.usual = self.portfolio[0].architecture
+            self.recipe = self.recipe.replace(dict(self.portfolio[0].recipe))
+        else:
+            self.usual = limited.begin(DATA_KINDS[kind].incumbent)
+        known = [query.architecture for query in self.portfolio[:TIMED_NETWORKS]]
+        self.networks = known or [self.usual, *self._mutants(TIMED_NETWORKS - 1)]
         self.epoch = sum(self._epoch(one, task.train) for one in self.networks) / len(self.networks)
+        self.trial = self.epoch * trial_epochs(len(task.train), self.recipe.batch_size)
+        # One network that is as good on all tasks known as any: what is left is to train it.
+        self.share = 0.0 if len(self.portfolio) == 1 else SEARCH_SHARE
         self._child: Child | None = None
 
     def result(self) -> SearchResult:
@@ -214,13 +229,15 @@ class AutoSteps:
             KeyboardInterrupt: it came before there was any network.
         """
         plan = self._plan()
-        rungs = rungs_of(plan.search, self.epoch)
+        rungs = rungs_of(plan.search, self.trial)
         searcher = EvolvingHalving(
-            incumbent=self.usual,
+            incumbent={} if self.portfolio else self.usual,
             candidates=rungs,
             rungs=[number / sum(rungs) for number in rungs],
             finish=False,
             train={name: list(values) for name, values in self.train.items()},
+            records=self.wishes.records if self.portfolio else (),
+            proposals=len(self.portfolio),
         )
         budget = ToldBudget(self.task, searcher, queries=None, flops=plan.search, beside=plan.training or plan.search)
         best = BestSoFar(self._estimator(), self.task.id)
@@ -259,21 +276,6 @@ class AutoSteps:
                 stopped=stopped,
             )
 
-    def _begin(self, incumbent: Mapping[str, str]) -> tuple[Architecture, dict[str, Value]]:
-        """The network that the search begins with, and its recipe: the best on other tasks, where records tell of any.
-
-        Raises:
-            ValueError: no network is within the limits.
-        """
-        records = [record for record in read_record_lines(SHIPPED) if record.task_id != self.task.id]
-        portfolio = covering(records, self.limited.space, PORTFOLIO)
-        for one in portfolio:
-            if self.space.violation(one.architecture) is None:
-                return one.architecture, dict(one.recipe)
-        if portfolio:
-            return self.limited.begin(portfolio[0].architecture), dict(portfolio[0].recipe)
-        return self.limited.begin(incumbent), {}
-
     def _mutants(self, number: int) -> list[Architecture]:
         """Some neighbours of the usual network, as the search will train them."""
         generator = torch.Generator().manual_seed(self.wishes.seed)
@@ -310,7 +312,7 @@ class AutoSteps:
         first, last = self._epoch(self.usual, self.task.train), self._epoch(self.usual, self.part)
         both = sum(self.wishes.flops)
         told = len(self.wishes.flops) == 2
-        search = self.wishes.flops[0] if told else searched_share(both, last)
+        search = self.wishes.flops[0] if told else searched_share(both, epoch=last, trial=self.trial, share=self.share)
         if search < first or both - search < last:
             first, last = ceil(1.005 * first), ceil(1.005 * last)  # so that rounded ones are enough
             least = f"({first:.3g}, {last:.3g})" if told else f"{2 * last:.3g}"
@@ -323,8 +325,9 @@ class AutoSteps:
         scored = 0 if self.task.val is None else len(self.task.val)
         beside = self._ending(self.usual, pace)
         left = 60 * minutes - prepared - beside
-        searching = searched_share(left, self.epoch * len(self.part) / len(self.task.train) / pace.flops)
-        search = search_flops(searching, pace, epoch=self.epoch, scored=scored)
+        epoch, trial = (cost / pace.flops for cost in (self.epoch * len(self.part) / len(self.task.train), self.trial))
+        searching = searched_share(left, epoch=epoch, trial=trial, share=self.share)
+        search = search_flops(searching, pace, trial=self.trial, scored=scored)
         first, last = (self._epoch(self.usual, part) / pace.flops for part in (self.task.train, self.part))
         if search < first * pace.flops or left - searching < last:
             needed = prepared + beside + 2.2 * max(pace.building + pace.scoring * scored + first, last)

@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 from lit_metanas.io.class_folders import files_in
 from lit_metanas.io.text import nearest, number_of, printable, writable
 from lit_metanas.searchers.query.ledger import Value
-from lit_metanas.spaces import EncoderDecoderSpace, LayeredSpace, SearchSpace, SequenceSpace, default_space
+from lit_metanas.spaces import EncoderDecoderSpace, SearchSpace, SequenceSpace, default_space
 from lit_metanas.tasks.array_tasks import task_from_arrays
 from lit_metanas.tasks.dataset_tasks import task_from_dataset
 from lit_metanas.tasks.images.folders import FolderTask
@@ -64,19 +64,6 @@ class DataKind:
     train: Mapping[str, Sequence[Value]] = field(default_factory=_recipes)
 
 
-def _layered_space(task: Task) -> SearchSpace:
-    return LayeredSpace(
-        kernels=(3, 5),
-        activations=("ReLU", "GELU"),
-        dropouts=(0,),
-        depths=(3, 4, 5),
-        widths=(8, 16, 32, 64, 128),
-        skips=("none", "residual"),
-        readouts=("average", "flat"),
-        roundings=("down", "up"),
-    )
-
-
 def _default_space(task: Task) -> SearchSpace:
     return default_space(task.shape)
 
@@ -110,22 +97,8 @@ def _pairs_space(task: Task) -> SearchSpace:
     return EncoderDecoderSpace(encoder, decoders=("gru",), decoder_depths=(1, 2), target_steps=task.goal.steps or 80)
 
 
-PYRAMID = {
-    "depth": "4",
-    "readout": "average",
-    "kernel": "3",
-    "activation": "ReLU",
-    "pool": "max",
-    "skip": "none",
-    "layer1.width": "16",
-    "layer2.width": "32",
-    "layer3.width": "64",
-    "layer4.width": "64",
-}
-"""Four layers, each with half the pixels of the one before and, but for the last, twice its channels."""
-
 DATA_KINDS: Mapping[str, DataKind] = {
-    "images": DataKind("images", _layered_space, "few_shot.yaml", PYRAMID),
+    "images": DataKind("images", _default_space, "default_images.yaml"),
     "sounds": DataKind("sounds", _default_space, "default_series.yaml"),
     "transcripts": DataKind(
         "sounds", _transcripts_space, "sequence_transcripts.yaml", {"operation": "conv_5", "depth": "2"}

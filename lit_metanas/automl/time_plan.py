@@ -24,8 +24,11 @@ SEARCH_SHARE = 0.5
 LONGEST_TRAINING = 200
 """Epochs of that training beyond which the search gets the rest."""
 
-EPOCHS_OF_A_TRIAL, USUAL_TRIALS = 3, 14
-"""Epochs that each candidate is trained for on average, up to so many of them; beyond, both grow alike."""
+EPOCHS_OF_A_TRIAL, STEPS_OF_A_TRIAL, USUAL_TRIALS = 3, 100, 14
+"""How long each candidate is trained on average, at least, up to so many of them; beyond, both grow alike.
+
+The steps are those of the shipped records: shorter trainings would tell less of a new task than these do.
+"""
 
 FIRST_RUNG, LATER_RUNGS = 6, 4
 """Candidates in each rung."""
@@ -155,42 +158,55 @@ def evenly_spread(part: Split, most: int) -> Split:
     return Split(part.inputs[places], part.labels[places])
 
 
-def searched_share(budget: float, epoch: float) -> float:
-    """What the search gets of a budget, in the unit of both, seconds or FLOPs.
+def trial_epochs(examples: int, batch_size: int) -> float:
+    """Epochs that a candidate is trained for, where there are few.
+
+    Args:
+        examples: to learn from.
+        batch_size: examples a step.
+    """
+    return max(EPOCHS_OF_A_TRIAL, STEPS_OF_A_TRIAL / ceil(examples / batch_size))
+
+
+def searched_share(budget: float, *, epoch: float, trial: float, share: float = SEARCH_SHARE) -> float:
+    """What the search gets of a budget, in the unit of all, seconds or FLOPs.
 
     Args:
         budget: of search and training.
         epoch: what an epoch of the training costs.
+        trial: what the training of a candidate costs.
+        share: of the budget, as long as the training gains from more.
     """
-    return max(SEARCH_SHARE * budget, budget - LONGEST_TRAINING * epoch)
+    searched = max(share * budget, budget - LONGEST_TRAINING * epoch)
+    return searched if searched >= 2 * trial else epoch  # a single candidate is not compared
 
 
-def search_flops(seconds: float, pace: Pace, *, epoch: float, scored: int) -> float:
+def search_flops(seconds: float, pace: Pace, *, trial: float, scored: int) -> float:
     """The FLOPs of a search that takes so many seconds, building and scoring of its networks included.
 
     Args:
         seconds: of the search.
         pace: of this machine.
-        epoch: FLOPs of a usual network's epoch.
+        trial: FLOPs of the training of a candidate.
         scored: how many examples each network is scored on.
     """
     beside = pace.building + pace.scoring * scored
     low, high = 0.0, pace.flops * seconds
     for _ in range(50):
         middle = (low + high) / 2
-        taken = middle / pace.flops + sum(rungs_of(middle, epoch)) * beside
+        taken = middle / pace.flops + sum(rungs_of(middle, trial)) * beside
         low, high = (middle, high) if taken <= seconds else (low, middle)
     return float(f"{low:.3g}")
 
 
-def rungs_of(flops: float, epoch: float) -> tuple[int, ...]:
+def rungs_of(flops: float, trial: float) -> tuple[int, ...]:
     """How many candidates each rung of a search has.
 
     Args:
         flops: that the search may spend.
-        epoch: what an epoch of a usual network costs.
+        trial: what the training of a candidate costs.
     """
-    trials = flops / epoch / EPOCHS_OF_A_TRIAL
+    trials = flops / trial
     if trials > USUAL_TRIALS:
         trials = (trials * USUAL_TRIALS) ** 0.5
     number = max(1, int(trials))

@@ -2,10 +2,17 @@
 
 import json
 
+import numpy as np
 import pytest
+import torch
 
 import lit_metanas as lm
 from lit_metanas.records.record_lines import SHIPPED_FILE
+
+
+@pytest.fixture
+def module(load):
+    return load("auto_records")
 
 
 def test_what_the_package_ships_of_a_task_is_made_again_from_its_pool(load):
@@ -41,3 +48,53 @@ def test_a_record_tells_networks_apart_from_recipes_and_what_each_cost(load, tmp
         flops.append(3 * space.cost(trial.architecture, lm.TokenShape(50, 8), 3).flops * images)
     assert found.trials[-1].cost.flops == sum(flops)
     assert found.trials[-1].cost.seconds == 4.0
+
+
+def test_the_data_set_of_a_task_is_left_out(module, load):
+    (problem,) = [p for p in load("shipped_pools").IMAGES if p.id == "digits/all"]
+    known = {record.task_id for record in lm.read_record_lines("shipped")}
+    others = {record.task_id for record in module.others_of(problem)}
+    assert known - others == {"digits/all"}
+
+
+def rows(module, tmp_path):
+    draw = np.random.default_rng(0)
+    for dataset, task, method, seed in (
+        (d, t, m, s) for d in "abc" for t in "12" for m in module.METHODS for s in (0, 1)
+    ):
+        kind = "images" if dataset == "a" else "tokens"
+        test = 50 + 10 * (method == module.METHODS[0]) + draw.random()
+        yield module.Row(f"{dataset}/{task}", kind, method, seed, test, 10, 5, 0.1)
+
+
+def test_the_table_compares_pairs_of_a_task_and_a_seed(module, tmp_path):
+    found = list(rows(module, tmp_path))
+    number, mine, other, mean, low, high = module.ahead(found, module.METHODS[1])
+    by = {(row.task, row.seed, row.method): row.test for row in found}
+    pairs = [by[t, s, module.METHODS[0]] - by[t, s, module.METHODS[1]] for t, s, m in by if m == module.METHODS[1]]
+    assert number == len(pairs) == 12
+    assert mean == pytest.approx(sum(pairs) / 12)
+    assert mine - other == pytest.approx(mean)
+    assert 8 < low < mean < high < 12
+    assert len(list(module.table(found))) == 3 * 2
+
+
+def test_half_a_line_of_a_stopped_run_is_left_out(module, tmp_path):
+    path = tmp_path / "searches.jsonl"
+    row = next(rows(module, tmp_path))
+    path.write_text(json.dumps(row.__dict__) + "\n" + json.dumps(row.__dict__)[:20])
+    assert module.read(path) == [row]
+    assert module.read(tmp_path / "none") == []
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_all_methods_of_a_task_spend_as_much(module, load, place):
+    examples = torch.rand(60, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    task = lm.task_from_arrays(examples, torch.arange(60) % 3)
+    problem = load("mixed_tasks").Problem("toy", "1", "images", draw=lambda folders: None)
+    row = module.search(problem, "images", task, module.METHODS[place], 0, epochs=8)
+    space = lm.default_space(task.shape)
+    best = module.covering(module.others_of(problem), space, 1)[0].architecture
+    learned = len(task.train) + len(task.val)
+    flops = 8 * learned * 3 * space.cost(best, task.shape, task.way).flops
+    assert row.search + row.training == pytest.approx(flops, rel=0.2)

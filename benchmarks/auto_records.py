@@ -1,0 +1,168 @@
+"""``auto`` with the shipped records, on data sets that none of these is of.
+
+On a task of each data set of ``shipped_pools.py`` ``auto`` is told the records of the others alone. Beside it, for the
+same training FLOPs in the same space: ``auto`` without any records, and the one network that is best on average for the
+other data sets, trained for all of the budget. Searches are written as they finish, one a line:
+
+    python benchmarks/auto_records.py --data FOLDER --series FOLDER
+    python benchmarks/auto_records.py
+
+The second form makes the table of what was written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import product
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+from mixed_tasks import Folders, Problem
+from shipped_pools import PROBLEMS, RESULTS
+
+import lit_metanas as lm
+from lit_metanas.comparisons.single_task import all_but_test
+from lit_metanas.records.record_lines import SHIPPED
+from lit_metanas.report.paired_statistics import bootstrap_means
+from lit_metanas.searchers.halving.proposals import covering
+from lit_metanas.training.child import images_an_epoch, training_cost
+
+METHODS = ("shipped records", "no records", "one for all")
+FILE = "searches.jsonl"
+DRAWS = 10_000
+EPOCHS = 100
+"""What each method may spend, in passes over the data by the network that is best for the records."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One search.
+
+    Attributes:
+        task: its id.
+        kind: of its inputs.
+        method: one of ``METHODS``.
+        seed: of the search and the training.
+        test: accuracy on the test part, in %.
+        search: FLOPs of the search.
+        training: FLOPs of the chosen network's training.
+        seconds: of CPU time.
+    """
+
+    task: str
+    kind: str
+    method: str
+    seed: int
+    test: float
+    search: int
+    training: int
+    seconds: float
+
+
+def others_of(problem: Problem) -> list[lm.SearchRecord]:
+    """The shipped records that are not of the problem's data set."""
+    return [record for record in lm.read_record_lines(SHIPPED) if record.task_id.split("/")[0] != problem.dataset]
+
+
+def search(problem: Problem, kind: str, task: lm.Task, method: str, seed: int, epochs: int = EPOCHS) -> Row:
+    """One method on one task, for the training FLOPs of so many epochs, of its search, too."""
+    known, begin = others_of(problem), time.process_time()
+    space = lm.default_space(task.shape)
+    best = covering(known, space, 1)[0]
+    recipe = replace(lm.Recipe().replace(dict(best.recipe)), epochs=epochs)
+    images = images_an_epoch(len(all_but_test(task)), recipe.batch_size) * epochs
+    flops = training_cost(space, best.architecture, task.shape, task.way, images=images).flops
+    with TemporaryDirectory() as folder:
+        path = f"{folder}/others.jsonl"
+        lm.write_record_lines(path, known)
+        if method == "one for all":
+            alone = lm.FixedArchitecture(best.architecture)
+            found = lm.search(task, space, method=alone, recipe=recipe, seed=seed, progress=False)
+        else:
+            records = [path] if method == METHODS[0] else []
+            found = lm.auto(task, flops=flops, records=records, seed=seed, progress=False)
+    test, costs = 100 * found.test_accuracy, (found.cost.flops, found.training_cost.flops)
+    return Row(task.id, kind, method, seed, round(test, 2), *costs, round(time.process_time() - begin, 1))
+
+
+def one_of_each(problems: Sequence[Problem]) -> list[Problem]:
+    """The first task of each data set."""
+    return list({problem.dataset: problem for problem in reversed(problems)}.values())[::-1]
+
+
+def measure(folders: Folders, path: Path, seeds: Sequence[int]) -> None:
+    """All searches that the file lacks."""
+    done = {(row.task, row.method, row.seed) for row in read(path)}
+    for seed, (kind, problems) in product(seeds, PROBLEMS.items()):
+        for problem in one_of_each(problems):
+            missing = [method for method in METHODS if (problem.id, method, seed) not in done]
+            task = problem.draw(folders) if missing else None
+            for method in missing:
+                assert task is not None
+                row = search(problem, kind, task, method, seed)
+                with path.open("a", encoding="utf-8") as stream:
+                    stream.write(json.dumps(asdict(row)) + "\n")
+                print(row, flush=True)
+
+
+def read(path: Path) -> list[Row]:
+    """What was written; half a line of a stopped run is left out."""
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
+    return [Row(**json.loads(line)) for line in lines if line.endswith("\n")]
+
+
+def ahead(rows: Sequence[Row], method: str) -> tuple[int, float, float, float, float, float]:
+    """Number of pairs, accuracies of the first method and of another, their difference and its 95 % interval.
+
+    Data sets are drawn again, then the searches of each.
+    """
+    scores = {(row.task, row.method, row.seed): row.test for row in rows}
+    pairs = [
+        (task, score, scores[task, method, seed])
+        for (task, name, seed), score in scores.items()
+        if name == METHODS[0] and (task, method, seed) in scores
+    ]
+    groups: dict[str, list[float]] = {}
+    for task, mine, other in pairs:
+        groups.setdefault(task.split("/")[0], []).append(mine - other)
+    low, high = np.quantile(
+        bootstrap_means([np.array(group) for group in groups.values()], seed=0, draws=DRAWS), [0.025, 0.975]
+    )
+    mine, other = (float(np.mean([pair[place] for pair in pairs])) for place in (1, 2))
+    return len(pairs), mine, other, mine - other, float(low), float(high)
+
+
+def table(rows: Sequence[Row]) -> Iterator[str]:
+    """A line for each kind of input and each other method."""
+    kinds = dict.fromkeys(row.kind for row in rows)
+    for kind, method in product(("all", *kinds), METHODS[1:]):
+        own = [row for row in rows if kind in ("all", row.kind)]
+        number, mine, other, mean, low, high = ahead(own, method)
+        yield (
+            f"{kind:8} {number:4} pairs: shipped records {mine:.1f} %, {method} {other:.1f} %, {mean:+.1f} points "
+            f"({low:+.1f} to {high:+.1f})"
+        )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, help="folder of the data sets")
+    parser.add_argument("--series", type=Path, help="folder of the archives of series")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the searches")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    if options.data is not None and options.series is not None:
+        lm.tune_allocator()
+        measure(Folders(options.data, options.series), options.results / FILE, options.seeds)
+    print("\n".join(table(read(options.results / FILE))))
+
+
+if __name__ == "__main__":
+    main()
