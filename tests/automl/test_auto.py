@@ -12,13 +12,19 @@ import pytest
 import torch
 
 import lit_metanas as lm
-from lit_metanas.automl import auto_steps
+from lit_metanas.automl import auto_steps, time_plan
 from lit_metanas.automl.auto_steps import BestSoFar, Wishes
-from lit_metanas.automl.time_plan import Pace, rungs_of, search_flops, searched_share, writing_seconds
+from lit_metanas.automl.time_plan import Pace, rungs_of, search_flops, searched_share, trial_epochs, writing_seconds
 from lit_metanas.estimators import training_estimator
 
 Arrays = tuple[np.ndarray, list[str]]
 FLOPS, FLOPS_OF_IMAGES = (3e6, 4e6), (1.5e8, 1.5e8)
+
+
+@pytest.fixture(autouse=True)
+def short_trials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Candidates are trained for three epochs, so that a small budget pays for several."""
+    monkeypatch.setattr(time_plan, "STEPS_OF_A_TRIAL", 3)
 
 
 def same_weights(one: torch.nn.Module, other: torch.nn.Module) -> bool:
@@ -228,6 +234,29 @@ def test_three_images_a_class_are_enough(arrays: Arrays, space: lm.LayeredSpace)
         lm.auto((X[:4], y[:4]), flops=FLOPS, space=space, progress=False)
 
 
+@pytest.mark.parametrize(("others", "tried"), [((0.9, 0.2), 1), ((0.1, 0.9), 2)])
+def test_records_of_other_tasks_decide_how_many_networks_are_tried(
+    arrays: Arrays, space: lm.LayeredSpace, tmp_path: Path, others: tuple[float, float], tried: int
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    two = [space.sample(generator) for _ in range(2)]
+    recipes = [{"learning_rate": rate, "weight_decay": 0.1, "label_smoothing": 0.1} for rate in (0.003, 0.03)]
+    records = [
+        lm.SearchRecord(name, [lm.Trial(two[n], scores[n], lm.Cost(flops=7), recipe=recipes[n]) for n in (0, 1)])
+        for name, scores in (("one", (0.8, 0.3)), ("two", others))
+    ]
+    lm.write_record_lines(tmp_path / "others.jsonl", records)
+    known = [str(tmp_path / "others.jsonl")]
+    result = lm.auto(arrays, flops=6e6, space=space, records=known, progress=False)
+    trials = result.record.trials
+    assert [trial.architecture for trial in trials[:tried]] == two[:tried]
+    assert [trial.recipe for trial in trials[:tried]] == recipes[:tried]
+    assert (len(trials) == 1) == (tried == 1)  # to two that each do well somewhere mutants are added
+    assert result.meta_cost.flops == 14
+    assert (result.cost.flops < result.training_cost.flops / 4) == (tried == 1)
+    assert result.cost.flops + result.training_cost.flops == pytest.approx(6e6, rel=0.2)
+
+
 def test_texts_get_a_network_for_texts(texts: Path) -> None:
     result = lm.auto(texts, flops=3e8, progress=False)
     assert result.space == "SequenceSpace"
@@ -235,20 +264,21 @@ def test_texts_get_a_network_for_texts(texts: Path) -> None:
 
 
 def test_candidates_grow_with_the_budget() -> None:
-    numbers = [sum(rungs_of(epochs, 1.0)) for epochs in (0.5, 1, 3, 6, 20, 42, 400, 4000)]
+    numbers = [sum(rungs_of(trials, 1.0)) for trials in (0.2, 0.5, 1, 2, 7, 14, 133, 1333)]
     assert numbers[:3] == [1, 1, 1]
     assert numbers == sorted(numbers)
-    assert rungs_of(42, 1.0) == (6, 4, 4)
-    assert rungs_of(6, 1.0) == (2,)
+    assert rungs_of(14, 1.0) == (6, 4, 4)
+    assert rungs_of(2, 1.0) == (2,)
     assert 30 < numbers[-2] < 60
-    assert all(min(rungs_of(epochs, 1.0)) >= 1 for epochs in range(1, 200))
+    assert all(min(rungs_of(trials, 1.0)) >= 1 for trials in range(1, 200))
+    assert trial_epochs(10, 50) == 3
 
 
 def test_a_search_takes_the_seconds_that_it_was_given() -> None:
     pace = Pace(flops=1e9, building=0.05, scoring=0.001)
     for seconds in (1.0, 10.0, 100.0):
-        flops = search_flops(seconds, pace, epoch=1e8, scored=50)
-        taken = flops / 1e9 + sum(rungs_of(flops, 1e8)) * 0.1
+        flops = search_flops(seconds, pace, trial=3e8, scored=50)
+        taken = flops / 1e9 + sum(rungs_of(flops, 3e8)) * 0.1
         assert seconds - 0.2 <= taken <= 1.01 * seconds
 
 
@@ -261,8 +291,11 @@ def test_a_pace_is_averaged_with_that_of_earlier_trainings() -> None:
 
 
 def test_a_training_has_no_more_epochs_than_help() -> None:
-    assert searched_share(100, epoch=1) == 50
-    assert searched_share(1000, epoch=1) == 800
+    assert searched_share(100, epoch=1, trial=3) == 50
+    assert searched_share(1000, epoch=1, trial=3) == 800
+    assert searched_share(100, epoch=1, trial=26) == 1  # a single candidate is not compared
+    assert searched_share(100, epoch=1, trial=3, share=0.0) == 1
+    assert searched_share(1000, epoch=1, trial=3, share=0.0) == 800
 
 
 def test_the_best_so_far_is_remembered_under_all_recipes(arrays: Arrays, space: lm.LayeredSpace) -> None:
