@@ -31,18 +31,18 @@ _NAMES = {
         "ArraySource AudioFolder AudioFolderTask BabiFolder BabiTask BytePairs Characters ClassDistances "
         "Classification DataStatistics DatasetSource Distortion Docstrings DrawnTasks Episode EpisodeDataModule "
         "EpisodeLoader EpisodeSampler EpisodeStream FolderTask Glyphs ImageFolder ImageShape JoinedEmbedding "
-        "LogMel NewImages NewSounds NewTexts NumberWords Objective Omniglot ParallelFolder ParallelTable "
-        "ParallelTask PhrasePairs Phrases Preprocessing QuestionSentences QuestionWords RandomFeatures "
-        "SentenceSource SeriesShape Shape Span Split SpokenWords SquadTask StaticVectors Stories Subset "
-        "TableColumns TargetTaskDataModule Task TaskCollection TaskEmbedding TaskSource TextDataset TextFolder "
-        "TextPreprocessing TextSource TextTable TextTask TokenShape TorchvisionSource TrainingTaskDataModule "
+        "LogMel NewImages NewRows NewSounds NewTexts NumberWords Objective Omniglot ParallelFolder ParallelTable "
+        "ParallelTask PhrasePairs Phrases Preprocessing QuestionSentences QuestionWords RandomFeatures RowShape "
+        "SentenceSource SeriesShape Shape Span Split SpokenWords SquadTask StandardisedColumns StaticVectors "
+        "Stories Subset TableColumns TableTask TargetTaskDataModule Task TaskCollection TaskEmbedding TaskSource "
+        "TextDataset TextFolder TextPreprocessing TextSource TextTable TextTask TokenShape TorchvisionSource TrainingTaskDataModule "
         "TranscriptTask Transcription Translation Words check_task draw_episode draw_task mu_law_sound shape_of "
         "task_from_arrays task_from_dataset task_from_texts"
     ),
     "spaces": (
         "AnyInputSpace Architecture Builder Candidates Choice ChoiceSpace DARTSCell ENASMacro Encoding "
-        "EncoderDecoderSpace Gate LayeredSpace MetaNASCell Mixture MobileMacro MobileStage NASBench101 NASBench201 "
-        "NASBench201Encoding NASBenchGraph NASBenchGraphEncoding NetworkCost OneHotEncoding SearchSpace "
+        "EncoderDecoderSpace Gate LayeredSpace MLPSpace MetaNASCell Mixture MobileMacro MobileStage NASBench101 "
+        "NASBench201 NASBench201Encoding NASBenchGraph NASBenchGraphEncoding NetworkCost OneHotEncoding SearchSpace "
         "SequenceSpace Supernet default_space inherit one_hot"
     ),
     "records": (
@@ -77,7 +77,7 @@ _NAMES = {
         "LocalSearch MetaSampler MetaSearchedArchitecture OneShotSearcher PortfolioSampler QuerySearcher "
         "RandomArchitecture RegularisedEvolution Searcher SuccessiveHalving record_of"
     ),
-    "comparisons": ("SearchResult SourceSearch TableSearch TargetSearch search"),
+    "comparisons": ("AutoClassifier SearchResult SourceSearch TableSearch TargetSearch search"),
     "callbacks": (
         "ArchitectureFile ArchitectureLogger EpisodeProgressBar ProbabilityHistory RankMonitor "
         "ReplicaCheck ResultsFile ResultsTable Searched Searching SkipStop StableArchitecture Tested"

@@ -25,6 +25,7 @@ DATA: Mapping[str, Mapping[str, str]] = {
         "NewImages": "image files, or those of folders (the default)",
         "NewTexts": "the lines of text files",
         "NewSounds": "sound files, or those of folders",
+        "NewRows": "the rows of tables of numbers",
     },
 }
 """This package's data modules for each verb, by the names that ``--data`` takes."""

@@ -7,7 +7,7 @@ TRAINER_VERBS = {
     "validate": "score a checkpoint on the validation episodes",
     "test": "score a checkpoint on the held-out episodes",
     "search": "search an architecture for each target task, train it, score it, export it",
-    "predict": "run an exported network on new images, texts or sounds",
+    "predict": "run an exported network on new images, texts, sounds or rows",
 }
 """Verbs of Lightning's Trainer, each with what it does: they take a model and data."""
 
@@ -22,7 +22,7 @@ VERBS = {
 """All verbs, in the order in which the help lists them."""
 
 LISTS: Mapping[str, Sequence[str]] = {
-    "predict": ("--data.images", "--data.texts", "--data.sounds"),
+    "predict": ("--data.images", "--data.texts", "--data.sounds", "--data.rows"),
     "report": ("--results",),
     "records": ("--read",),
 }

@@ -140,7 +140,7 @@ class SearchResult:
         Args:
             examples: inputs as the task had them, shape ``(n, *shape)``, or a single one of shape ``shape``. Images may
                 be uint8 or floats in [0, 1], or image files; those of another size are resized, grey is made colour and
-                colour grey. Or what the task's inputs were made of: texts, or sound files.
+                colour grey. Or what the task's inputs were made of: texts, sound files, or rows of a table.
 
         Raises:
             ValueError: the examples cannot be brought to the network's shape, or images run from 0 to 255 as floats.

@@ -50,7 +50,7 @@ def shown_predictions(
 def _example(task: Task, row: Tensor) -> dict[str, Any]:
     """One input, as a text or as a picture."""
     if row.dim() == 1:
-        text = " ".join(map(str, row.tolist())) if task.preprocessing is None else _text(task, row)
+        text = " ".join(map(_short, row.tolist())) if task.preprocessing is None else _text(task, row)
         return {"example": shorten(text, LONGEST_SHOWN)}
     if row.dim() == 2:
         return {"picture": _rows(_heat(row).unsqueeze(2))}
@@ -58,6 +58,10 @@ def _example(task: Task, row: Tensor) -> dict[str, Any]:
     if pixels.shape[2] == 3:
         return {"picture": _rows(pixels), "coloured": True}
     return {"picture": _rows(pixels[:, :, :1])}
+
+
+def _short(value: int | float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.6g}"
 
 
 def _text(task: Task, row: Tensor) -> str:

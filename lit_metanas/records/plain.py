@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get
 
 from lit_metanas.io.text import writable
 from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.tasks.inputs import ImageShape, SeriesShape, Shape, TokenShape, plain_shape, read_shape
+from lit_metanas.tasks.inputs import KindShape, Shape, plain_shape, read_shape
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -33,7 +33,7 @@ def to_plain(value: object) -> Any:
         return {field.name: to_plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
         return {writable(str(key)): to_plain(item) for key, item in value.items()}
-    if isinstance(value, ImageShape | SeriesShape | TokenShape):
+    if isinstance(value, KindShape):
         return plain_shape(value)
     if isinstance(value, str):
         return writable(value)  # at the end of a search it is too late for a refusal

@@ -10,6 +10,7 @@ from lit_metanas.spaces.encoder_decoder import EncoderDecoderSpace
 from lit_metanas.spaces.encodings import Candidates, Encoding, OneHotEncoding
 from lit_metanas.spaces.layered import LayeredSpace
 from lit_metanas.spaces.mixture import Gate, Mixture, one_hot
+from lit_metanas.spaces.mlp import MLPSpace
 from lit_metanas.spaces.mobile import MobileMacro, MobileStage
 from lit_metanas.spaces.nas_bench_101 import NASBench101
 from lit_metanas.spaces.nas_bench_201 import NASBench201, NASBench201Encoding
@@ -31,6 +32,7 @@ __all__ = [
     "Encoding",
     "Gate",
     "LayeredSpace",
+    "MLPSpace",
     "MetaNASCell",
     "Mixture",
     "MobileMacro",

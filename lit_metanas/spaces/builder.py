@@ -258,10 +258,12 @@ class UnsharedScale(nn.BatchNorm2d):
 
 
 class ChannelDropout(nn.Dropout2d):
-    """Drops whole channels of images, or of series, in a child."""
+    """Drops whole channels of images, or of series, or numbers of a vector, in a child."""
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, channels, ...)``, unchanged."""
+        if inputs.dim() == 2:
+            return F.dropout(inputs, self.p, self.training)
         if inputs.dim() == 3:
             return F.dropout1d(inputs, self.p, self.training)
         return super().forward(inputs)

@@ -16,19 +16,42 @@ from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.child_network import ChildNetwork
 from lit_metanas.spaces.choice_space import ChoiceSpace
 from lit_metanas.spaces.supernet import NetworkCost, Supernet
-from lit_metanas.tasks.inputs import ImageShape, SeriesShape, Shape, TokenShape, as_shape, describe_shape, plain_shape
+from lit_metanas.tasks.inputs import (
+    ImageShape,
+    RowShape,
+    SeriesShape,
+    Shape,
+    TokenShape,
+    as_shape,
+    describe_shape,
+    plain_shape,
+)
 from lit_metanas.tasks.objective import Objective, Scored
 
-Kind = type[ImageShape] | type[SeriesShape] | type[TokenShape]
+Kind = type[ImageShape] | type[SeriesShape] | type[TokenShape] | type[RowShape]
 
 BODY_SHAPES: Mapping[Kind, Shape] = {
     ImageShape: ImageShape(3, 32, 32),
     SeriesShape: SeriesShape(4, 32),
     TokenShape: TokenShape(32, 32),
+    RowShape: RowShape(8),
 }
 """A shape of each kind, for which a body is built to find its choices."""
 
-KIND_NAMES: Mapping[Kind, str] = {ImageShape: "images", SeriesShape: "series", TokenShape: "sequences of tokens"}
+KIND_NAMES: Mapping[Kind, str] = {
+    ImageShape: "images",
+    SeriesShape: "series",
+    TokenShape: "sequences of tokens",
+    RowShape: "rows of numbers",
+}
+
+USUAL_SPACES: Mapping[Kind, str] = {
+    ImageShape: "LayeredSpace",
+    SeriesShape: "SequenceSpace",
+    TokenShape: "SequenceSpace",
+    RowShape: "MLPSpace",
+}
+"""The space to take for a kind of input, unless there is a reason."""
 
 SCORED_NAMES: Mapping[Scored, tuple[str, str]] = {
     "input": ("an input", "SequenceSpace with other readouts than 'each'"),
@@ -101,7 +124,7 @@ class SearchSpace(ChoiceSpace):
         """
         if type(as_shape(shape)) not in self.shapes:
             taken = " and ".join(KIND_NAMES[kind] for kind in self.shapes)
-            other = "LayeredSpace" if isinstance(as_shape(shape), ImageShape) else "SequenceSpace"
+            other = USUAL_SPACES[type(as_shape(shape))]
             raise ValueError(
                 f"{self.name} is for {taken}, and the inputs are {describe_shape(shape)}: take another space, such as "
                 f"{other}."

@@ -7,7 +7,7 @@ from lit_metanas.tasks.dataset_tasks import DatasetSource, task_from_dataset
 from lit_metanas.tasks.embeddings import ClassDistances, DataStatistics, JoinedEmbedding, RandomFeatures, TaskEmbedding
 from lit_metanas.tasks.episode_loader import EpisodeLoader, EpisodeSampler, EpisodeStream
 from lit_metanas.tasks.images import Distortion, FolderTask, Glyphs, ImageFolder, Omniglot, TorchvisionSource
-from lit_metanas.tasks.inputs import ImageShape, Preprocessing, SeriesShape, Shape, TokenShape, shape_of
+from lit_metanas.tasks.inputs import ImageShape, Preprocessing, RowShape, SeriesShape, Shape, TokenShape, shape_of
 from lit_metanas.tasks.objective import Classification, Objective, Transcription
 from lit_metanas.tasks.questions import BabiFolder, BabiTask, QuestionSentences, QuestionWords, Span, SquadTask, Stories
 from lit_metanas.tasks.sampling import DrawnTasks, draw_episode, draw_task
@@ -21,6 +21,7 @@ from lit_metanas.tasks.speech import (
     TranscriptTask,
     mu_law_sound,
 )
+from lit_metanas.tasks.tabular import StandardisedColumns, TableTask
 from lit_metanas.tasks.task import Episode, Split, Task, TaskCollection, check_task
 from lit_metanas.tasks.text import (
     BytePairs,
@@ -49,7 +50,7 @@ from lit_metanas.tasks.translation import (
 
 if TYPE_CHECKING:
     from lit_metanas.tasks.episode_data import EpisodeDataModule
-    from lit_metanas.tasks.new_examples import NewImages, NewSounds, NewTexts
+    from lit_metanas.tasks.new_examples import NewImages, NewRows, NewSounds, NewTexts
     from lit_metanas.tasks.target_data import TargetTaskDataModule, TrainingTaskDataModule
 
 __all__ = [
@@ -79,6 +80,7 @@ __all__ = [
     "JoinedEmbedding",
     "LogMel",
     "NewImages",
+    "NewRows",
     "NewSounds",
     "NewTexts",
     "NumberWords",
@@ -93,6 +95,7 @@ __all__ = [
     "QuestionSentences",
     "QuestionWords",
     "RandomFeatures",
+    "RowShape",
     "SentenceSource",
     "SeriesShape",
     "Shape",
@@ -100,10 +103,12 @@ __all__ = [
     "Split",
     "SpokenWords",
     "SquadTask",
+    "StandardisedColumns",
     "StaticVectors",
     "Stories",
     "Subset",
     "TableColumns",
+    "TableTask",
     "TargetTaskDataModule",
     "Task",
     "TaskCollection",
@@ -139,7 +144,7 @@ def __getattr__(name: str) -> Any:
         from lit_metanas.tasks.episode_data import EpisodeDataModule
 
         return EpisodeDataModule
-    if name in ("NewImages", "NewSounds", "NewTexts"):
+    if name in ("NewImages", "NewRows", "NewSounds", "NewTexts"):
         from lit_metanas.tasks import new_examples
 
         return getattr(new_examples, name)

@@ -1,4 +1,4 @@
-"""Arrays of images and labels as a target task or a task source."""
+"""Arrays of images, or tables of numbers, and labels as a target task or a task source."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from lit_metanas.tasks.splits import (
     split_classes,
     warn_of_repeats,
 )
+from lit_metanas.tasks.tabular.row_tasks import LabelledRows, is_table
 from lit_metanas.tasks.task import Split, Task, check_task
 
 
@@ -54,12 +55,15 @@ def task_from_arrays(
     """Make a target task of arrays. Each class is split at random by the shares, unless the test part is given.
 
     A given test part is taken as it is, and what it repeats is told.
+    Rows of a table become ``StandardisedColumns`` by the means and deviations of the rows to learn from, and a missing
+    value (NaN) takes the mean of its column.
 
     Args:
         X: images, uint8 from 0 to 255 or floats in [0, 1]; shape ``(n, height, width)``, ``(n, channels, height,
-            width)`` or ``(n, height, width, channels)``.
-        y: one label an image: numbers, names, or whatever else is hashable.
-        X_test: images of the test part, in the order in which they stay.
+            width)`` or ``(n, height, width, channels)``. Or a table of numbers, ``(n, columns)``, but not of uint8,
+            which are taken for pixels.
+        y: one label an image or row: numbers, names, or whatever else is hashable.
+        X_test: images or rows of the test part, in the order in which they stay.
         y_test: their labels.
         val: share of each class to choose architectures by; 0 leaves the task without a validation part.
         test: share of each class to report accuracy on, where ``X_test`` is not given. What is left is for training.
@@ -79,11 +83,18 @@ def task_from_arrays(
         >>> task = lm.task_from_arrays(X, y)
         >>> task.shape, task.classes, len(task.train), len(task.val), len(task.test)
         (ImageShape(channels=1, height=8, width=8), ('cat', 'dog'), 12, 4, 4)
+        >>> lm.task_from_arrays(np.random.rand(20, 3), y).preprocessing.columns
+        3
     """
     if (X_test is None) != (y_test is None):
         raise ValueError("X_test and y_test belong together: give both or neither.")
     share = test if X_test is None else 0.0
     check_held_out_shares(val=val, test=share, drawn=X_test is None, seed=seed)
+    if is_table(X):
+        if channels is not None:
+            raise ValueError(f"channels = {channels!r} is for images, and X is a table of numbers: leave it out.")
+        tested = None if X_test is None or y_test is None else (X_test, y_test)
+        return LabelledRows(X, y, classes=classes).task(id, val=val, test=share, seed=seed, tested=tested)
     images = image_tensor(X, channels=channels)
     labels = label_list(y, len(images))
     names = class_names(labels, classes)

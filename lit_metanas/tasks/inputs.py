@@ -1,4 +1,4 @@
-"""Kinds of input: images, series of feature vectors, sequences of tokens; their padding, and how they are made."""
+"""Kinds of input: images, series of feature vectors, tokens, rows of numbers; their padding, and how they are made."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from typing import Any, ClassVar, NamedTuple, Self
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from lit_metanas.io.text import number_of
 
 PADDING = 0
 """The token behind the end of a sequence; none within it is this one."""
@@ -76,17 +78,41 @@ class TokenShape(NamedTuple):
     steps: int
 
 
-Shape = ImageShape | SeriesShape | TokenShape | tuple[int, int, int]
+class RowShape(NamedTuple):
+    """The shape of a row of a numeric table: a tensor of shape ``(numbers,)``, float32.
+
+    Attributes:
+        numbers: of each row, as a network gets them. A preprocessing may make more of a row than it has columns.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> lm.shape_of(torch.rand(5, 3))
+        RowShape(numbers=3)
+    """
+
+    numbers: int
+
+
+KindShape = ImageShape | SeriesShape | TokenShape | RowShape
+"""A shape that tells its kind."""
+
+Shape = KindShape | tuple[int, int, int]
 """Of one input; three plain numbers are those of an image."""
 
-_KINDS: dict[str, type[SeriesShape | TokenShape]] = {"series": SeriesShape, "tokens": TokenShape}
+_KINDS: dict[str, type[SeriesShape | TokenShape | RowShape]] = {
+    "series": SeriesShape,
+    "tokens": TokenShape,
+    "row": RowShape,
+}
 
 
-def shape_of(inputs: Tensor, vocabulary: int | None = None) -> ImageShape | SeriesShape | TokenShape:
+def shape_of(inputs: Tensor, vocabulary: int | None = None) -> KindShape:
     """The shape of one of some inputs.
 
     Args:
-        inputs: shape ``(n, channels, height, width)``, ``(n, features, steps)`` or ``(n, steps)``.
+        inputs: shape ``(n, channels, height, width)``, ``(n, features, steps)``, or ``(n, steps)`` of whole numbers, or
+            ``(n, numbers)`` in floating point.
         vocabulary: number of tokens, where inputs are such.
 
     Raises:
@@ -103,21 +129,24 @@ def shape_of(inputs: Tensor, vocabulary: int | None = None) -> ImageShape | Seri
         return ImageShape(*size)
     if len(size) == 2:
         return SeriesShape(*size)
-    if len(size) == 1 and not inputs.is_floating_point() and vocabulary is not None:
+    if len(size) == 1 and inputs.is_floating_point():
+        return RowShape(*size)
+    if len(size) == 1 and vocabulary is not None:
         return TokenShape(vocabulary, *size)
     raise ValueError(
         f"Inputs have the shape {tuple(inputs.shape)} and type {inputs.dtype}: give images (n, channels, height, "
-        "width), series (n, features, steps), or tokens (n, steps) as whole numbers with their 'vocabulary'."
+        "width), series (n, features, steps), rows of numbers (n, numbers), or tokens (n, steps) as whole numbers with "
+        "their 'vocabulary'."
     )
 
 
-def as_shape(shape: Sequence[int]) -> ImageShape | SeriesShape | TokenShape:
+def as_shape(shape: Sequence[int]) -> KindShape:
     """A shape that tells its kind.
 
     Raises:
         ValueError: it has neither a kind nor three numbers.
     """
-    if isinstance(shape, ImageShape | SeriesShape | TokenShape):
+    if isinstance(shape, KindShape):
         return shape
     if len(shape) != 3:
         raise ValueError(f"The shape {tuple(shape)} is none of an image: give channels, height and width.")
@@ -134,7 +163,7 @@ def image_shape(shape: Shape) -> ImageShape:
     if not isinstance(found, ImageShape):
         raise ValueError(
             f"These networks are for images, and the inputs are {describe_shape(found)}: take another space, such as "
-            "SequenceSpace."
+            f"{'MLPSpace' if isinstance(found, RowShape) else 'SequenceSpace'}."
         )
     return found
 
@@ -151,6 +180,8 @@ def describe_shape(shape: Shape) -> str:
         return f"images of shape {tuple(found)}"
     if isinstance(found, SeriesShape):
         return f"series of {found.features} features and up to {found.steps} steps"
+    if isinstance(found, RowShape):
+        return f"rows of {number_of(found.numbers, 'number')}"
     return f"sequences of up to {found.steps} of {found.vocabulary} tokens"
 
 
@@ -175,7 +206,7 @@ def plain_shape(shape: Shape) -> list[int | str]:
     return [*(name for name, kind in _KINDS.items() if isinstance(found, kind)), *found]
 
 
-def read_shape(plain: Sequence[int | str]) -> ImageShape | SeriesShape | TokenShape:
+def read_shape(plain: Sequence[int | str]) -> KindShape:
     """The inverse of ``plain_shape``.
 
     Raises:
@@ -224,6 +255,11 @@ def step_mask(inputs: Tensor) -> Tensor:
     return inputs[:, -1] > 0 if inputs.dim() == 3 else inputs != PADDING
 
 
+def has_steps(inputs: Tensor) -> bool:
+    """Whether inputs are series or tokens, which may end before the others of a batch do."""
+    return inputs.dim() == 3 or (inputs.dim() == 2 and not inputs.is_floating_point())
+
+
 def trim_steps(inputs: Tensor) -> Tensor:
     """Leave out the steps behind the end of all examples; one stays. Other kinds of input stay as they are.
 
@@ -232,7 +268,7 @@ def trim_steps(inputs: Tensor) -> Tensor:
         tensor([[4, 2],
                 [3, 0]])
     """
-    if inputs.dim() == 4 or not inputs.shape[-1]:
+    if not has_steps(inputs) or not inputs.shape[-1]:
         return inputs
     within = step_mask(inputs).any(0).nonzero()
     return inputs[..., : int(within.max()) + 1 if len(within) else 1]
@@ -246,8 +282,8 @@ def join_inputs(parts: Sequence[Tensor]) -> Tensor:
         tensor([[4, 2, 0],
                 [3, 3, 3]])
     """
-    steps = max((part.shape[-1] for part in parts if part.dim() < 4), default=0)
-    return torch.cat([part if part.dim() == 4 else F.pad(part, (0, steps - part.shape[-1])) for part in parts])
+    steps = max((part.shape[-1] for part in parts if has_steps(part)), default=0)
+    return torch.cat([F.pad(part, (0, steps - part.shape[-1])) if has_steps(part) else part for part in parts])
 
 
 class Preprocessing(ABC):

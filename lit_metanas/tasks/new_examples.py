@@ -1,4 +1,4 @@
-"""New examples for an exported network, without labels: images, sounds, texts."""
+"""New examples for an exported network, without labels: images, sounds, texts, rows of tables."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from lit_metanas.tasks.images.image_files import image_files
 from lit_metanas.tasks.speech.sound_files import SOUND_SUFFIXES
 from lit_metanas.tasks.task import warn_of_data
 from lit_metanas.tasks.text.labelled_text import read_utf8
+from lit_metanas.tasks.text.text_tables import read_rows
 
 LARGEST_TEXT = 1 << 28
 """Bytes of a file of texts."""
 
 
 class NewExamples(LightningDataModule):
-    """New examples in batches: lists of paths, or of texts.
+    """New examples in batches: lists of paths, of texts, or of rows.
 
     Args:
         examples: all of them, in the order in which they are predicted.
@@ -133,6 +134,35 @@ class NewTexts(NewExamples):
         if not self.texts:
             raise ValueError(f"There is no text in {_named(paths)}: give files with one text a line.")
         super().__init__(self.texts, batch_size)
+
+
+class NewRows(NewExamples):
+    r"""The rows of tables, in batches: where each stands, and its values by column.
+
+    Columns that a network does not look at may stand beside the others.
+
+    Args:
+        rows: a table with names of columns, CSV, TSV or JSON lines in UTF-8; or several of these.
+        batch_size: rows a batch.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: a file is no such table, there is no row in them, or ``batch_size`` is below 1.
+
+    Example:
+        >>> from pathlib import Path
+        >>> import lit_metanas as lm
+        >>> _ = Path("new.csv").write_text("height,age\n1.8,20\n1.6,\n")
+        >>> lm.NewRows("new.csv").examples
+        [('line 2', {'height': '1.8', 'age': '20'}), ('line 3', {'height': '1.6', 'age': ''})]
+    """
+
+    def __init__(self, rows: str | list[str], batch_size: int = 64) -> None:
+        paths = [rows] if isinstance(rows, str) else list(rows)
+        found = [row for path in paths for row in read_rows(Path(path))]
+        if not found:
+            raise ValueError(f"There is no row in {_named(paths)}: give a line with the names of the columns, and rows.")
+        super().__init__(found, batch_size)
 
 
 def _lines(file: Path) -> list[str]:

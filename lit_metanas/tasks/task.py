@@ -14,10 +14,12 @@ from torch.utils.data import Dataset
 from lit_metanas.io.text import is_text, number_of, writable
 from lit_metanas.tasks.inputs import (
     ImageShape,
+    KindShape,
     Preprocessing,
-    SeriesShape,
+    RowShape,
     Shape,
     TokenShape,
+    has_steps,
     join_inputs,
     shape_of,
     step_mask,
@@ -35,7 +37,8 @@ class Split:
 
     Attributes:
         inputs: images ``(n, channels, height, width)``, float32 in [0, 1]; series ``(n, features, steps)``, float32,
-            of which the last feature is the mask; or tokens ``(n, steps)``, int64. See ``Shape``.
+            of which the last feature is the mask; tokens ``(n, steps)``, int64; or rows of a table ``(n, numbers)``,
+            float32. See ``Shape``.
         labels: class indices in ``[0, way)``, shape ``(n,)``, int64; or the targets of another objective.
 
     Example:
@@ -129,7 +132,7 @@ class Task:
         return ("train", self.train), ("val", self.val), ("test", self.test)
 
     @property
-    def shape(self) -> ImageShape | SeriesShape | TokenShape:
+    def shape(self) -> KindShape:
         """Shape of one input."""
         return shape_of(self.train.inputs, self.vocabulary)
 
@@ -269,9 +272,6 @@ def _check_split(name: str, part: Split, task: Task) -> None:
     if not isinstance(inputs, Tensor) or not isinstance(labels, Tensor):
         raise ValueError(f"{name} holds no tensors: make the task with task_from_arrays.")
     noun = "images" if task.train.inputs.dim() == 4 else "inputs"
-    flat = describe_unflattening(inputs.shape) if inputs.is_floating_point() else None
-    if flat is not None:
-        raise ValueError(f"{name} has images of shape {tuple(inputs.shape)}: {flat}.")
     if inputs.shape[1:] != task.train.inputs.shape[1:]:
         raise ValueError(
             f"{name} has {noun} of shape {tuple(inputs.shape)}: give all parts one shape"
@@ -300,7 +300,7 @@ def _check_split(name: str, part: Split, task: Task) -> None:
         check_brightness(name, inputs)
     elif isinstance(shape, TokenShape):
         check_tokens(name, inputs, shape.vocabulary)
-    if inputs.dim() < 4:
+    if has_steps(inputs):
         check_padding(name, inputs)
 
 

@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.supernet import NetworkCost
-from lit_metanas.tasks.inputs import ImageShape, Shape, TokenShape, as_shape
+from lit_metanas.tasks.inputs import ImageShape, RowShape, Shape, TokenShape, as_shape
 from lit_metanas.testing.choice_check import require
 
 TOLERANCE = 1e-5
@@ -23,7 +23,7 @@ FREE = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.GroupNorm, nn.LayerNo
 def random_inputs(examples: int, shape: Shape) -> Tensor:
     """Normal numbers, or tokens, of PyTorch's global generator; of the lengths of series and tokens one is the most."""
     found = as_shape(shape)
-    if isinstance(found, ImageShape):
+    if isinstance(found, ImageShape | RowShape):
         return torch.randn(examples, *found)
     lengths = torch.randint(1, found.steps + 1, (examples,))
     lengths[0] = found.steps

@@ -12,6 +12,8 @@ from lit_metanas.spaces.flop_count import telling_layers
 from lit_metanas.spaces.space import Kind, SearchSpace
 from lit_metanas.tasks.inputs import (
     ImageShape,
+    KindShape,
+    RowShape,
     SeriesShape,
     Shape,
     TokenShape,
@@ -26,6 +28,7 @@ EXAMPLE_SHAPES: Mapping[Kind, Shape] = {
     ImageShape: ImageShape(1, 28, 28),
     SeriesShape: SeriesShape(3, 11),
     TokenShape: TokenShape(13, 11),
+    RowShape: RowShape(7),
 }
 """Of the inputs that networks are built for, unless another one is given."""
 
@@ -97,12 +100,14 @@ def _check_of(space: SearchSpace, shape: Shape, way: int, seed: int) -> NetworkC
     return (NetworkCheck if space.scored == "input" else StepScoreCheck)(space, shape, way, seed)
 
 
-def _other_shape(shape: ImageShape | SeriesShape | TokenShape) -> Shape:
+def _other_shape(shape: KindShape) -> Shape:
     """Twice as large, and another number of channels, features or tokens."""
     if isinstance(shape, ImageShape):
         return ImageShape(3 if shape.channels == 1 else 1, 2 * shape.height, 2 * shape.width)
     if isinstance(shape, SeriesShape):
         return SeriesShape(shape.features + 2, 2 * shape.steps)
+    if isinstance(shape, RowShape):
+        return RowShape(2 * shape.numbers)
     return TokenShape(shape.vocabulary + 2, 2 * shape.steps)
 
 

@@ -99,6 +99,7 @@ def test_a_file_alone_is_a_whole_configuration(
     if "omniglot" in name:
         (tmp_path / "data" / "omniglot-py").mkdir(parents=True)  # where the configuration looks unless told otherwise
     (tmp_path / "texts.csv").write_text("text,label\n" + "".join(f"say {n},{n % 2}\n" for n in range(10)))
+    (tmp_path / "table.csv").write_text("height,label\n" + "".join(f"{n},{'ab'[n % 2]}\n" for n in range(10)))
     (tmp_path / "pairs.tsv").write_text("source\ttarget\n" + "".join(f"{n}\tsay {n}\n" for n in range(10)))
     asked = [{"question": "Who?", "answers": [{"text": "Ada", "answer_start": 0}]}]
     passages = [{"context": f"Ada {number}", "qas": asked} for number in range(10)]

@@ -8,6 +8,7 @@ import json
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from lightning.pytorch import LightningModule
 from torch import Tensor
@@ -17,6 +18,7 @@ from lit_metanas.io.text import printable, writable
 from lit_metanas.tasks.images.image_files import read_images
 from lit_metanas.tasks.inputs import ImageShape, as_shape
 from lit_metanas.tasks.objective import Classification
+from lit_metanas.tasks.text.text_tables import TableRow
 from lit_metanas.training.collectives import gather_lists
 from lit_metanas.training.export.exported_program import load_exported
 from lit_metanas.training.export.network_description import DESCRIPTION, exported_noun
@@ -27,6 +29,7 @@ GIVEN_BY = {
     "images": ("NewImages", "--data.images", "NEW_IMAGES"),
     "sounds": ("NewSounds", "--data.sounds", "NEW_SOUNDS"),
     "texts": ("NewTexts", "--data.texts", "FILE"),
+    "rows": ("NewRows", "--data.rows", "FILE"),
 }
 """How the verb ``predict`` is given new examples, by what they are: data module, key and value."""
 
@@ -37,7 +40,7 @@ WRITTEN = "written"
 
 
 class ExportedModel(LightningModule):
-    """Runs an exported network on new images, sounds or texts; prints what it says of each and writes a file.
+    """Runs an exported network on new images, sounds, texts or rows; prints what it says of each and writes a file.
 
     Of a network that tells classes apart these are the class of each, and in the file all probabilities, too. Of others
     they are what the objective is about: transcripts, texts such as translations, or answers.
@@ -77,18 +80,19 @@ class ExportedModel(LightningModule):
         """Forget earlier examples."""
         self._batches = []
 
-    def predict_step(self, batch: list[Path] | list[str], batch_idx: int) -> Tensor | list[str]:
-        """Probabilities, shape ``(n, classes)``, of a batch of image files, sound files or texts; or what is said.
+    def predict_step(self, batch: list[Path] | list[str] | list[TableRow], batch_idx: int) -> Tensor | list[str]:
+        """Probabilities, shape ``(n, classes)``, of a batch of image files, sound files, texts or rows; or what is said.
 
         Raises:
             ValueError: a file is unreadable, or the network is for another kind of example.
         """
         shape, kind = as_shape(self.exported.shape), _kind(batch[0])
-        if kind != ("texts" if self.exported.noun == "texts" else "files"):
+        if kind != (self.exported.noun if self.exported.noun in ("texts", "rows") else "files"):
             wanted, *_ = GIVEN_BY.get(self.exported.noun, ("a data module of your own",))
             raise ValueError(f"The exported network is for {self.exported.noun}: give them by --data {wanted}.")
-        examples = read_images([Path(file) for file in batch], shape) if isinstance(shape, ImageShape) else batch
-        names = [{kind.removesuffix("s"): writable(str(example))} for example in batch]
+        examples, told = _parts(batch)
+        examples = read_images([Path(file) for file in told], shape) if isinstance(shape, ImageShape) else examples
+        names = [{kind.removesuffix("s"): writable(each)} for each in told]
         found = self.exported.predict(examples) if self._classifies else self.exported.show(examples)
         rows: list[Row] = []
         for name, each in zip(names, found, strict=True):
@@ -121,7 +125,7 @@ class ExportedModel(LightningModule):
             return
         rows = [row for _, batch in batches for row in batch]
         for row in rows[:SHOWN]:
-            example = printable(str(row.get("file", row.get("text"))))
+            example = printable(str(next(iter(row.values()))))
             sure = f" ({float(row['probability']):.1%})" if self._classifies else ""
             print(f"{example}: {printable(str(row['class' if self._classifies else WRITTEN]))}{sure}")
         with replacing(self.output) as temporary:
@@ -174,8 +178,14 @@ def example_words(folder: str, paths: Sequence[str]) -> list[str]:
     return ["--model.directory", folder, "--data", data, f"{key}={json.dumps(list(paths))}"]
 
 
-def _kind(example: Path | str) -> str:
-    return "files" if isinstance(example, Path) else "texts"
+def _kind(example: Path | str | TableRow) -> str:
+    return "files" if isinstance(example, Path) else "texts" if isinstance(example, str) else "rows"
+
+
+def _parts(batch: Sequence[Path | str | TableRow]) -> tuple[list[Any], list[str]]:
+    """The examples of a batch, and what they are called: rows by where they stand, others by themselves."""
+    pairs = [(each, str(each)) if isinstance(each, Path | str) else (each[1], each[0]) for each in batch]
+    return [example for example, _ in pairs], [name for _, name in pairs]
 
 
 def _holds_predictions(file: Path) -> bool:
@@ -186,8 +196,8 @@ def _holds_predictions(file: Path) -> bool:
                 begin = opened.read(1000).decode(errors="replace")
             head = next(csv.reader(io.StringIO(begin)), [])
             as_table = head[1:3] == ["class", "probability"] and "".join(head[3:4]).startswith("p(")
-            as_list = "".join(begin.split()).startswith(('[{"file":', '[{"text":'))
-            return as_list or ((as_table or head[1:] == [WRITTEN]) and head[0] in ("file", "text"))
+            as_list = "".join(begin.split()).startswith(('[{"file":', '[{"text":', '[{"row":'))
+            return as_list or ((as_table or head[1:] == [WRITTEN]) and head[0] in ("file", "text", "row"))
     return False
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
@@ -25,7 +25,7 @@ from lit_metanas.io.files import read_regular, replacing
 from lit_metanas.io.text import number_of
 from lit_metanas.tasks.conversion import image_tensor
 from lit_metanas.tasks.images.image_files import read_images
-from lit_metanas.tasks.inputs import ImageShape, Preprocessing, Shape, as_shape, blank_inputs, image_shape
+from lit_metanas.tasks.inputs import ImageShape, Preprocessing, RowShape, Shape, as_shape, blank_inputs, image_shape
 from lit_metanas.tasks.objective import Classification, Examples, Objective
 from lit_metanas.tasks.questions import QuestionWords, Span
 from lit_metanas.tasks.task import check_brightness
@@ -130,7 +130,7 @@ def network_inputs(examples: GivenExamples, shape: Shape, preprocessing: Preproc
 
     Args:
         examples: images of any size, see ``fit_images``, as arrays with the channels first or last, or image files;
-            other inputs as they are; or what the preprocessing takes.
+            other inputs as they are; or what the preprocessing takes, such as rows of a table.
         shape: of one input.
         preprocessing: makes inputs of raw examples; None where there is none.
 
@@ -145,11 +145,20 @@ def network_inputs(examples: GivenExamples, shape: Shape, preprocessing: Preproc
         inputs = fit_images(examples, shape)
         check_brightness("The input of predict", inputs)
         return inputs
+    if isinstance(kind, RowShape) and preprocessing is not None:
+        return examples if _are_inputs(examples, kind) else preprocessing.encode(examples)
     if isinstance(examples, Tensor | np.ndarray):
         return torch.as_tensor(examples)
     if preprocessing is None:
         raise ValueError("There is no preprocessing that makes inputs of such examples: give the inputs as a tensor.")
     return preprocessing.encode(examples)
+
+
+def _are_inputs(examples: GivenExamples, shape: RowShape) -> TypeGuard[Tensor]:
+    """Whether rows have been through the preprocessing: they have one number more, the share that was missing."""
+    if not isinstance(examples, Tensor) or examples.shape[1:] != tuple(shape) or not examples.is_floating_point():
+        return False
+    return not len(examples) or 0 <= float(examples[:, -1].min()) <= float(examples[:, -1].max()) <= 1
 
 
 def show_predictions(

@@ -1,0 +1,222 @@
+"""Rows of numbers with labels as one target task: of a file, or in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lit_metanas.io.text import writable
+from lit_metanas.tasks.conversion import ClassNames, Labels, class_indices, class_names, label_list
+from lit_metanas.tasks.inputs import RowShape
+from lit_metanas.tasks.splits import check_shares, part_sizes, split_classes
+from lit_metanas.tasks.tabular.standardised_columns import Rows, StandardisedColumns, number_in, row_array
+from lit_metanas.tasks.task import SingleTask, Split, Task, check_task
+from lit_metanas.tasks.text.labelled_text import checked_text
+from lit_metanas.tasks.text.text_tables import LABEL_COLUMNS, TableRow, free_columns, listed, read_rows, usual_column
+
+class TableTask(SingleTask):
+    r"""One's own table of numbers as a collection of a single task. Each class is split by the fractions.
+
+    The task is ``TableTask("iris.csv")[0]``. Columns are standardised by the rows to learn from; a value that is empty,
+    ``NA``, ``nan``, ``null`` or ``?`` is missing, and takes the mean of its column.
+
+    Args:
+        path: a file in UTF-8 whose name ends in ``.csv``, ``.tsv`` or ``.jsonl``; the first line of CSV and TSV names
+            the columns.
+        label: the column of labels; None finds it by a usual name, such as ``label`` or ``class``, or takes the only
+            one that is not of numbers.
+        columns: those to look at; None takes all others, which must be of numbers.
+        train: share of each class's rows to learn from.
+        val: share to choose architectures by; 0 leaves the task without a validation part.
+        test: share to report accuracy on.
+        seed: seed of the random split, at least 0.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no such table, a value is no number, a label is missing, a class has too few rows, or an
+            argument is out of its range.
+
+    Example:
+        >>> from pathlib import Path
+        >>> import lit_metanas as lm
+        >>> rows = [f"{n},{n % 3},{'small' if n < 5 else 'large'}" for n in range(10)]
+        >>> size = Path("sizes.csv").write_text("\n".join(["height,rest,size", *rows]))
+        >>> task = lm.TableTask("sizes.csv")[0]
+        >>> task.classes, task.shape, len(task.train), len(task.val), len(task.test)
+        (('large', 'small'), RowShape(numbers=3), 6, 2, 2)
+    """
+
+    def __init__(
+        self,
+        path: str,
+        label: str | None = None,
+        columns: list[str] | None = None,
+        train: float = 0.6,
+        val: float = 0.2,
+        test: float = 0.2,
+        seed: int = 0,
+    ) -> None:
+        check_shares("TableTask", train=train, val=val, test=test, seed=seed)
+        self.path = Path(path)
+        self.shares = (train, val, test)
+        self.seed = seed
+        rows, place = list(read_rows(self.path)), writable(str(path))
+        self.label, self.columns = _columns(rows, place, label, columns)
+        self._rows = row_array(
+            [[number_in(row.get(name), name, where, f"'{place}'") for name in self.columns] for where, row in rows]
+        )
+        self._labels = [checked_text(_text(row.get(self.label)), "label", where, place) for where, row in rows]
+
+    @property
+    def shape(self) -> RowShape:
+        """Of one input."""
+        return RowShape(len(self.columns) + 1)
+
+    def make(self) -> Task:
+        """Split the rows and make inputs of them."""
+        return self._task
+
+    @cached_property
+    def _task(self) -> Task:
+        table = LabelledRows(self._rows, self._labels, names=self.columns)
+        train, val, test = self.shares
+        return table.task(self.path.resolve().stem, train=train, val=val, test=test, seed=self.seed)
+
+
+class LabelledRows:
+    """Rows of numbers with a label each.
+
+    Args:
+        X: the rows.
+        y: one label a row.
+        classes: names of the classes, as in ``task_from_arrays``.
+        names: of the columns; None takes those that a table of pandas has.
+
+    Raises:
+        ValueError: rows or labels are malformed.
+
+    Example:
+        >>> LabelledRows([[1.0], [2.0], [3.0], [4.0]], ["a", "b", "a", "b"]).task("four", val=0.0, test=0.5, seed=0)
+        Task('four', 2 classes, train 2, test 2, shape (2,))
+    """
+
+    def __init__(
+        self, X: Rows, y: Labels, *, classes: ClassNames | None = None, names: Sequence[str] | None = None
+    ) -> None:
+        self.rows = row_array(X, name="X")
+        self.labels = label_list(y, len(self.rows), noun="rows")
+        self.classes = class_names(self.labels, classes, "rows")
+        self.columns = column_names(X) if names is None else tuple(names)
+
+    def task(
+        self,
+        id: str,
+        *,
+        train: float | None = None,
+        val: float,
+        test: float,
+        seed: int,
+        tested: tuple[Rows, Labels] | None = None,
+    ) -> Task:
+        """A task of the rows, each class split by the shares.
+
+        Args:
+            id: the task's name.
+            train: share of the train part; None is all that is left.
+            val: share of the val part; 0 leaves it out.
+            test: share of the test part, where it is not given.
+            seed: of the split.
+            tested: rows and labels of the test part, where it is not drawn.
+
+        Raises:
+            ValueError: there are too few of a class, or the test part is malformed.
+        """
+        members: dict[Hashable, list[int]] = {label: [] for label in self.classes}
+        for place, label in enumerate(self.labels):
+            members[label].append(place)
+        sizes = [
+            part_sizes(f"Class {self.classes[label]!r}", len(places), train=train, val=val, test=test)
+            for label, places in members.items()
+        ]
+        parts = split_classes([torch.tensor(places)[:, None] for places in members.values()], sizes, seed)
+        columns = StandardisedColumns(self.columns).fitted(self._of(parts[0].inputs))
+        train_part, val_part, test_part = (Split(columns.encode(self._of(one.inputs)), one.labels) for one in parts)
+        if tested is not None:
+            rows = row_array(tested[0], name="X_test")
+            labels = label_list(tested[1], len(rows), name="y_test", images="X_test", noun="rows")
+            test_part = Split(columns.encode(rows), class_indices(labels, list(self.classes), noun="rows"))
+        task = Task(
+            id=id,
+            way=len(self.classes),
+            train=train_part,
+            val=val_part if len(val_part) else None,
+            test=test_part,
+            classes=tuple(self.classes.values()),
+            preprocessing=columns,
+        )
+        check_task(task)
+        return task
+
+    def _of(self, places: Tensor) -> NDArray[np.float64]:
+        return self.rows[places[:, 0].numpy()]
+
+
+def is_table(X: object) -> bool:
+    """Whether something is rows of numbers, and no images: those are of more dimensions, or of bytes."""
+    if not isinstance(X, Tensor | np.ndarray):
+        try:
+            X = np.asarray(X)
+        except ValueError:  # of different lengths
+            return False
+    return X.ndim == 2 and X.dtype not in (np.uint8, torch.uint8)
+
+
+def column_names(X: object) -> tuple[str, ...]:
+    """The names of the columns of a table of pandas; none where one is no text, or there are no names."""
+    names = getattr(X, "columns", ())
+    return tuple(names) if all(isinstance(name, str) for name in names) else ()
+
+
+def _columns(
+    rows: Sequence[TableRow], place: str, label: str | None, columns: Sequence[str] | None
+) -> tuple[str, list[str]]:
+    """The column of labels, and those of numbers.
+
+    Raises:
+        ValueError: there are no rows, a named column does not exist, or one cannot be found.
+    """
+    free = free_columns(rows, place, label=label)
+    label = label or usual_column(free, LABEL_COLUMNS)
+    if label is None:
+        named = [name for name in free if name not in (columns or ()) and not _is_numeric(rows, name)]
+        if len(named) != 1:
+            raise ValueError(f"'{place}' has the columns {listed(free)}: say by 'label' which holds the labels.")
+        (label,) = named
+    if columns is None:
+        return label, [name for name in free if name != label] or _refuse_none(place)
+    free_columns(rows, place, **{f"columns[{number}]": name for number, name in enumerate(columns)})
+    return label, [name for name in columns if name != label] or _refuse_none(place)
+
+
+def _refuse_none(place: str) -> list[str]:
+    raise ValueError(f"'{place}' has no columns of numbers beside the labels: give some.")
+
+
+def _is_numeric(rows: Sequence[TableRow], name: str) -> bool:
+    try:
+        for where, row in rows:
+            number_in(row.get(name), name, where)
+    except ValueError:
+        return False
+    return True
+
+
+def _text(value: Any) -> Any:
+    return str(value) if isinstance(value, int) else value

@@ -1,0 +1,219 @@
+"""Numeric columns as inputs: standardised, missing values filled."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lit_metanas.io.text import number_of, printable
+from lit_metanas.tasks.inputs import Preprocessing, RowShape
+
+Rows: TypeAlias = Tensor | NDArray[Any] | Sequence[Any]
+"""Shape ``(n, columns)``, a table of pandas, or a list of rows; of a table with names also mappings from these."""
+
+MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
+"""How files write that a value is missing, whatever the case."""
+
+MOST_DEVIATIONS = 1000.0
+"""How far a value is from the mean at most; one that is farther counts as this far."""
+
+
+@dataclass(frozen=True)
+class StandardisedColumns(Preprocessing):
+    """Each column less its mean, divided by its standard deviation, both of the rows to learn from.
+
+    A missing value (NaN or None) takes the mean of its column. The last number of an input is the share of its row that
+    was missing, so that an input has one number more than there are columns. A column that is constant has only zeros,
+    until it differs.
+
+    Attributes:
+        names: of the columns; empty where they have none.
+        means: of the columns; empty before ``fitted``.
+        deviations: of the columns, above 0.
+
+    Raises:
+        ValueError: there are not as many of each, or a number is not finite.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> columns = lm.StandardisedColumns(("height", "age")).fitted([[1.0, 20], [3.0, 20], [None, 20]])
+        >>> columns.encode([[3.0, 20], [None, 21]])
+        tensor([[1.0000, 0.0000, 0.0000],
+                [0.0000, 1.0000, 0.5000]])
+        >>> columns.show(columns.encode([{"height": 3, "age": 20}]))
+        ['height 3, age 20']
+    """
+
+    names: tuple[str, ...] = ()
+    means: tuple[float, ...] = ()
+    deviations: tuple[float, ...] = ()
+
+    kind: ClassVar[str] = "standardised-columns"
+    noun: ClassVar[str] = "rows"
+
+    def __post_init__(self) -> None:
+        """Look at all numbers."""
+        if len(self.means) != len(self.deviations) or (self.means and self.names and len(self.names) != self.columns):
+            raise ValueError(
+                f"StandardisedColumns has {number_of(len(self.names), 'name')}, {number_of(len(self.means), 'mean')} "
+                f"and {number_of(len(self.deviations), 'deviation')}: give one a column."
+            )
+        wrong = next((name for name in self.names if not isinstance(name, str)), None)
+        if wrong is not None or len(set(self.names)) < len(self.names):
+            raise ValueError("StandardisedColumns: a column's name is no text, or stands twice: give each its own.")
+        for mean, deviation in zip(self.means, self.deviations, strict=True):
+            if type(mean) not in (int, float) or type(deviation) not in (int, float):
+                raise ValueError("StandardisedColumns: a mean or deviation is not a number.")
+            if not math.isfinite(mean) or not 0 < deviation < math.inf:
+                raise ValueError("StandardisedColumns: a mean is not finite, or a deviation is not above 0.")
+
+    @property
+    def columns(self) -> int:
+        """How many there are."""
+        return len(self.means)
+
+    @property
+    def shape(self) -> RowShape:
+        """A number for each column, and the share that is missing."""
+        return RowShape(self.columns + 1)
+
+    def fitted(self, rows: Rows) -> Self:
+        """The same with the means and deviations of some rows, unless it has them.
+
+        Raises:
+            ValueError: they are no rows of numbers, or there is none.
+        """
+        if self.means:
+            return self
+        table = row_array(rows, names=self.names)
+        if not table.size:
+            raise ValueError(f"There are no numbers in rows of shape {table.shape}: give some rows and columns.")
+        # Divided before they are squared and added, since that of large numbers is infinite.
+        scale = np.fmax.reduce(np.abs(table), axis=0, initial=0.0)
+        scale[scale == 0] = 1.0
+        known = ~np.isnan(table)
+        number = np.maximum(known.sum(0), 1)
+        shares = np.where(known, table / scale, 0.0)
+        means = shares.sum(0) / number
+        deviations = np.sqrt((np.where(known, shares - means, 0.0) ** 2).sum(0) / number)
+        # A constant that is no sum of powers of two has a deviation by rounding.
+        constant = deviations <= 1e-12
+        deviations = np.where(constant, 1.0, np.maximum(deviations * scale, np.finfo(np.float64).tiny))
+        return replace(self, means=tuple((means * scale).tolist()), deviations=tuple(deviations.tolist()))
+
+    def encode(self, raw: Rows) -> Tensor:
+        """The inputs of rows, shape ``(n, columns + 1)``, float32.
+
+        Raises:
+            ValueError: they are no rows of so many numbers.
+        """
+        table = row_array(raw, names=self.names)
+        if table.shape[1] != self.columns:
+            raise ValueError(
+                f"The rows have {number_of(table.shape[1], 'column')}, and {self.columns} were learned from: give the "
+                "same, in the same order."
+            )
+        missing = np.isnan(table)
+        with np.errstate(over="ignore"):
+            found = (np.where(missing, self.means, table) - np.array(self.means)) / np.array(self.deviations)
+        share = missing.mean(1, keepdims=True) if self.columns else np.zeros((len(table), 1))
+        inputs = np.concatenate([found.clip(-MOST_DEVIATIONS, MOST_DEVIATIONS), share], axis=1)
+        return torch.from_numpy(inputs.astype(np.float32))
+
+    def show(self, inputs: Tensor) -> list[str]:
+        """The values of each row, with the names of the columns; one that was missing as the mean."""
+        values = inputs[:, :-1].cpu().double() * torch.tensor(self.deviations) + torch.tensor(self.means)
+        names = [f"{name} " for name in self.names] or [""] * self.columns
+        return [", ".join(f"{name}{value:.6g}" for name, value in zip(names, row, strict=True)) for row in values.tolist()]
+
+    def to_plain(self) -> dict[str, Any]:
+        """All attributes."""
+        return {"names": list(self.names), "means": list(self.means), "deviations": list(self.deviations)}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
+        """The inverse of ``to_plain``.
+
+        Raises:
+            ValueError: a list is missing, or holds something else.
+        """
+        parts = {name: plain.get(name) for name in ("names", "means", "deviations")}
+        lists = {name: tuple(part) for name, part in parts.items() if isinstance(part, list)}
+        if len(lists) < len(parts) or not lists["means"]:
+            raise ValueError("StandardisedColumns: the stored preprocessing has no names, means and deviations.")
+        return cls(**lists)
+
+
+def row_array(rows: Rows, *, names: Sequence[str] = (), name: str = "The table") -> NDArray[np.float64]:
+    """Rows of numbers as an array, shape ``(n, columns)``; missing values are NaN.
+
+    Args:
+        rows: the rows; mappings have the columns' names for keys.
+        names: of the columns.
+        name: of the argument, as messages begin.
+
+    Raises:
+        ValueError: something is no number, or infinite, or a row has more or fewer values than others.
+    """
+    if isinstance(rows, Tensor):
+        rows = rows.detach().cpu().numpy()
+    if isinstance(rows, Sequence) and len(rows) and all(isinstance(row, Mapping) for row in rows):
+        rows = [_values(row, names or list(row), f"row {number}") for number, row in enumerate(rows, 1)]
+    try:
+        found = np.asarray(rows)
+        array = found.astype(np.float64) if found.dtype.kind in "biufO" else None
+    except (ValueError, TypeError):
+        array = None
+    if array is None:
+        raise ValueError(f"{name} holds something that is not a number: give rows of numbers, all of one length.")
+    if array.ndim != 2:
+        raise ValueError(f"{name} has shape {array.shape}: give rows of numbers, (n, columns).")
+    infinite = np.argwhere(np.isinf(array))
+    if len(infinite):
+        row, column = (int(place) for place in infinite[0])
+        raise ValueError(
+            f"{name} has an infinite value in row {row}, column {column}: fix it, or make it NaN, which counts as "
+            "missing."
+        )
+    return array
+
+
+def number_in(value: Any, column: str, where: str, place: str = "the table") -> float:
+    """A value of a table as a number; NaN where it is missing.
+
+    Args:
+        value: a number, or a text as files have it.
+        column: its name, for the message.
+        where: it stands, such as ``line 3``.
+        place: the table's name.
+
+    Raises:
+        ValueError: it is no number, or infinite.
+    """
+    text = value.strip() if isinstance(value, str) else value
+    if text is None or (isinstance(text, str) and text.lower() in MISSING):
+        return math.nan
+    try:
+        found = float(text)
+    except (ValueError, TypeError, OverflowError):
+        found = math.inf
+    if math.isinf(found):
+        raise ValueError(
+            f"Column '{printable(column, 40)}' of {place} holds '{printable(str(value), 40)}' at {where}, which is no "
+            "finite number: fix it, or leave the column out."
+        )
+    return found
+
+
+def _values(row: Mapping[str, Any], names: Sequence[str], where: str) -> list[float]:
+    absent = next((name for name in names if name not in row), None)
+    if absent is not None:
+        raise ValueError(f"There is no column '{printable(absent, 40)}' at {where}, and it was learned from: add it.")
+    return [number_in(row[name], name, where) for name in names]

@@ -1,0 +1,88 @@
+"""The space of multilayer perceptrons: the test kit, its layers against plain ones, and what it refuses."""
+
+import pytest
+import torch
+from torch import nn
+
+import lit_metanas as lm
+from lit_metanas.tasks.inputs import RowShape
+from lit_metanas.testing import check_space
+
+ROWS = RowShape(5)
+ALL = {"activations": ("ReLU", "Sigmoid", "GELU"), "dropouts": (0.0, 0.5), "widths": (4, 6)}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{**ALL, "depths": (1, 2, 3)}, {**ALL, "shared": True}, {"depths": (0, 2), "widths": (3,), "norms": ("none",)}],
+    ids=["free", "shared", "one width"],
+)
+def test_it_passes_the_test_kit(options):
+    check_space(lm.MLPSpace(**options))
+
+
+def test_the_default_space():
+    check_space(lm.MLPSpace(), shape=RowShape(40), way=3)
+    assert lm.MLPSpace().size == 4 * 3 * 36 * 36 * 36 // 2  # the first layer has no skip
+    assert lm.MLPSpace(shared=True).size == 4 * 3 * 36
+
+
+def built(**labels):
+    space = lm.MLPSpace(dropouts=(0.0,), widths=(8,), shared=True)
+    return space.build(space.canonical({"width": "8", **labels}), ROWS, way=3)
+
+
+def test_layers_are_plain_ones():
+    torch.manual_seed(0)
+    child = built(depth="2", norm="layer", activation="GELU", dropout="0", skip="residual").eval()
+    first, second = child.body.layers["1"], child.body.layers["2"]
+    inputs = torch.randn(4, 5)
+    hidden = nn.functional.gelu(nn.functional.layer_norm(inputs @ first.linear.weight.T + first.linear.bias, (8,)))
+    again = nn.functional.gelu(nn.functional.layer_norm(hidden @ second.linear.weight.T + second.linear.bias, (8,)))
+    torch.testing.assert_close(child(inputs), child.head(hidden + again))
+    assert child.flops == 5 * 8 + 8 * 8 + 8 * 3
+
+
+def test_no_hidden_layer_is_a_linear_classifier():
+    child = built(depth="0")
+    inputs = torch.randn(4, 5)
+    torch.testing.assert_close(child(inputs), inputs @ child.head.weight.T + child.head.bias)
+    assert sum(own.numel() for own in child.parameters()) == 6 * 3
+    assert child.flops == 5 * 3
+
+
+def test_a_supernet_of_several_widths_and_depths_is_searched():
+    torch.manual_seed(0)
+    X = torch.randn(120, 3)
+    task = lm.task_from_arrays(X, (X[:, 0] * X[:, 1] > 0).long())
+    space = lm.MLPSpace(widths=(4, 16), depths=(0, 1, 2), activations=("ReLU", "Tanh"), dropouts=(0.0,), shared=True)
+    recipe = lm.Recipe(epochs=40)
+    result = lm.search(task, space, method=lm.DARTSSearcher(epochs=2), recipe=recipe, seed=0, progress=False)
+    assert result.test_accuracy > 0.7  # whichever it is, it has been trained
+    assert result.cost.flops > 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"activations": ("Relu",)}, "unknown label 'Relu' of 'activations': did you mean 'ReLU'"),
+        ({"norms": ("batch",)}, "unknown label 'batch' of 'norms'"),
+        ({"depths": (-1, 2)}, "the least depth is -1; give at least 0"),
+        ({"depths": ()}, "'depths' is empty"),
+        ({"widths": (0, 8)}, "the least width is 0; give at least 1"),
+        ({"dropouts": (1.0,)}, "dropout 1.0 is not a probability below 1"),
+        ({"fixed": {"depth": ["7"]}}, "Choice 'depth' has no label '7'"),
+    ],
+)
+def test_what_cannot_be_built_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        lm.MLPSpace(**options)
+
+
+def test_other_inputs_are_refused_and_so_are_rows_elsewhere():
+    with pytest.raises(ValueError, match="MLPSpace is for rows of numbers, and the inputs are images of shape"):
+        lm.MLPSpace().supernet((1, 8, 8))
+    with pytest.raises(ValueError, match="the inputs are rows of 5 numbers: take another space, such as MLPSpace"):
+        lm.LayeredSpace().supernet(ROWS)
+    with pytest.raises(ValueError, match="the inputs are rows of 1 number: take another space, such as MLPSpace"):
+        lm.SequenceSpace().supernet(RowShape(1))

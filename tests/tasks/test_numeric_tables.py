@@ -1,0 +1,235 @@
+"""Tables of numbers: standardised by what is learned from, from arrays and files, raw again at predict."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import lit_metanas as lm
+from lit_metanas.cli.command_line import main
+from lit_metanas.tasks.inputs import RowShape, join_inputs, trim_steps
+from lit_metanas.training.stored_preprocessing import describe_preprocessing, read_preprocessing
+
+NAN = math.nan
+X = np.random.default_rng(0).normal([5.0, -300.0, 1e9], [2.0, 40.0, 3e7], (60, 3))
+Y = np.where(X[:, 0] > 5, "high", "low")
+
+
+def test_columns_are_standardised_by_their_own_numbers():
+    columns = lm.StandardisedColumns().fitted(X)
+    found = columns.encode(X)
+    wanted = (X - X.mean(0)) / X.std(0)
+    np.testing.assert_allclose(found[:, :3], wanted, atol=1e-5)
+    assert found.dtype == torch.float32
+    assert found[:, 3].tolist() == [0.0] * 60
+    assert columns.shape == RowShape(4)
+    assert columns.fitted(X + 1) is columns  # which stay those of what was learned from
+    for again in (X.tolist(), torch.tensor(X), X.astype(object)):
+        torch.testing.assert_close(columns.encode(again), found)
+
+
+def test_a_missing_value_is_the_mean_and_is_counted():
+    rows = [[1.0, NAN], [3.0, 4.0], [NAN, 8.0], [None, NAN]]
+    columns = lm.StandardisedColumns(("a", "b")).fitted(rows)
+    assert (columns.means, columns.deviations) == ((2.0, 6.0), (1.0, 2.0))
+    assert columns.encode(rows).tolist() == [[-1, 0, 0.5], [1, -1, 0], [0, 1, 0.5], [0, 0, 1]]
+    assert columns.encode([{"b": "8", "a": " NA "}]).tolist() == [[0, 1, 0.5]]
+    assert columns.show(columns.encode(rows[:2])) == ["a 1, b 6", "a 3, b 4"]
+
+
+def test_constant_empty_and_huge_columns():
+    rows = np.array([[7.3, NAN, 1e300, 0.0], [7.3, NAN, -1e300, 1e-300]] * 3)
+    columns = lm.StandardisedColumns().fitted(rows)
+    found = columns.encode(rows)
+    assert found[:, :2].abs().max() == 0
+    torch.testing.assert_close(found[:2, 2:4], torch.tensor([[1.0, -1.0], [-1.0, 1.0]]))
+    far = columns.encode([[7.3, 5.0, 1.7e308, 1e300], [9.3, 0.0, -1.7e308, 0.0]])
+    assert far.isfinite().all()
+    assert far.abs().max() == 1000
+    assert far[1, 0] == pytest.approx(2)
+
+
+def test_columns_come_back_from_json():
+    columns = lm.StandardisedColumns(("a", "b", "c")).fitted(X)
+    again = read_preprocessing(json.loads(json.dumps(describe_preprocessing(columns))))
+    assert again == columns
+    assert again.digest == columns.digest != lm.StandardisedColumns().fitted(X + 1).digest
+
+
+@pytest.mark.parametrize(
+    ("plain", "message"),
+    [
+        ({"means": [1.0], "deviations": [1.0]}, "no names, means and deviations"),
+        ({"names": [], "means": [], "deviations": []}, "no names, means and deviations"),
+        ({"names": [], "means": [1.0], "deviations": [0.0]}, "a deviation is not above 0"),
+        ({"names": [], "means": [NAN], "deviations": [1.0]}, "a mean is not finite"),
+        ({"names": [], "means": ["1"], "deviations": [1.0]}, "not a number"),
+        ({"names": [], "means": [True], "deviations": [1.0]}, "not a number"),
+        ({"names": ["a"], "means": [1.0, 2.0], "deviations": [1.0, 1.0]}, "1 name, 2 means and 2 deviations"),
+        ({"names": ["a", "a"], "means": [1.0, 2.0], "deviations": [1.0, 1.0]}, "stands twice"),
+        ({"names": [3], "means": [1.0], "deviations": [1.0]}, "is no text"),
+    ],
+)
+def test_damaged_columns_are_refused(plain, message):
+    with pytest.raises(ValueError, match=message):
+        lm.StandardisedColumns.from_plain(plain)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([[1.0, 2.0]], "The rows have 2 columns, and 3 were learned from"),
+        ([1.0, 2.0, 3.0], r"shape \(3,\): give rows"),
+        ([[1.0, 2.0], [3.0]], "not a number: give rows of numbers, all of one length"),
+        ([["red", 2.0, 3.0]], "not a number"),
+        ([[1j, 2.0, 3.0]], "not a number"),
+        ([[1.0, 2.0, 3.0], [4.0, math.inf, 6.0]], "an infinite value in row 1, column 1"),
+        ([{"a": 1, "b": 2}], "no column 'c' at row 1, and it was learned from"),
+        ([{"a": 1, "b": "blue", "c": 3}], "Column 'b' of the table holds 'blue' at row 1, which is no finite number"),
+    ],
+)
+def test_other_rows_are_refused(rows, message):
+    columns = lm.StandardisedColumns(("a", "b", "c")).fitted(X)
+    with pytest.raises(ValueError, match=message) as caught:
+        columns.encode(rows)
+    assert str(caught.value).count(". ") == 0
+
+
+def test_arrays_become_a_task_that_knows_its_training_rows_alone():
+    task = lm.task_from_arrays(X, Y, val=0.25, test=0.25, seed=3)
+    assert (task.shape, task.classes) == (RowShape(4), ("high", "low"))
+    assert task.train.inputs[:, :3].mean(0).abs().max() < 1e-5
+    assert task.train.inputs[:, :3].std(0, correction=0).sub(1).abs().max() < 1e-5
+    assert task.val.inputs[:, :3].mean(0).abs().max() > 0.01
+    raw = {tuple(row): label for row, label in zip(task.preprocessing.encode(X).tolist(), Y, strict=True)}
+    for part in (task.train, task.val, task.test):
+        assert [raw[tuple(row)] for row in part.inputs.tolist()] == [task.classes[n] for n in part.labels]
+    assert Counter(Y.tolist()) == Counter(
+        task.classes[label] for part in (task.train, task.val, task.test) for label in part.labels.tolist()
+    )
+    given = lm.task_from_arrays(X[:40], Y[:40], X[40:], Y[40:])
+    torch.testing.assert_close(given.test.inputs, given.preprocessing.encode(X[40:]))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"y": ["a"] * 60}, "All rows have the label 'a': give two or more classes"),
+        ({"y": Y[:50]}, "X has 60 rows, but y has 50 labels: give one a row"),
+        ({"y": [*Y[:59], NAN]}, "Label 59 in y is nan: leave out rows without a label"),
+        ({"y": ["one", *["many"] * 59]}, "Class 'one' has 1 example, too few"),
+        ({"X": np.where(X > 1e9, np.inf, X)}, "X has an infinite value in row"),
+        ({"channels": "first"}, "channels = 'first' is for images, and X is a table"),
+        ({"X": (X % 255).astype(np.uint8)}, r"X has shape \(60, 3\)"),  # bytes are pixels
+    ],
+)
+def test_bad_arrays_get_one_sentence(changes, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        lm.task_from_arrays(**{"X": X, "y": Y, **changes})
+    assert str(caught.value).count(". ") == 0
+
+
+def test_rows_have_no_steps():
+    rows = torch.tensor([[1.0, 0.0], [0.0, 0.0]])
+    assert trim_steps(rows) is rows
+    assert torch.equal(join_inputs([rows, rows]), torch.cat([rows, rows]))
+    for embedding in (lm.DataStatistics(), lm.ClassDistances(), lm.RandomFeatures()):
+        assert embedding(lm.task_from_arrays(X, Y)).isfinite().all()
+
+
+def write(path: str, separator: str = ",") -> None:
+    rows = [separator.join([*map(str, row), "", label]) for row, label in zip(X.tolist(), Y, strict=True)]
+    Path(path).write_text("\n".join([separator.join(["a", "b", "c", "empty", "class"]), *rows]))
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["table.csv", "table.tsv", "table.jsonl"])
+def test_a_file_is_the_same_table(name):
+    if name.endswith("jsonl"):
+        lines = [
+            json.dumps({"a": row[0], "b": row[1], "c": str(row[2]), "empty": None, "class": label})
+            for row, label in zip(X.tolist(), Y, strict=True)
+        ]
+        Path(name).write_text("\n".join(lines))
+    else:
+        write(name, "," if name.endswith("csv") else "\t")
+    task = lm.TableTask(name, columns=["c", "a"], seed=5)[0]
+    wanted = lm.task_from_arrays(X[:, [2, 0]], Y, seed=5)
+    assert (task.id, task.preprocessing.names) == ("table", ("c", "a"))
+    for part in ("train", "val", "test"):
+        torch.testing.assert_close(getattr(task, part).inputs, getattr(wanted, part).inputs)
+        assert torch.equal(getattr(task, part).labels, getattr(wanted, part).labels)
+    whole = lm.TableTask(name)
+    assert (whole.label, whole.columns, whole.shape) == ("class", ["a", "b", "c", "empty"], RowShape(5))
+    assert (whole[0].train.inputs[:, 4] == 0.25).all()
+
+
+def test_the_only_column_of_words_has_the_labels():
+    Path("t.csv").write_text("height,species\n" + "".join(f"{n},{'ab'[n % 2]}\n" for n in range(10)))
+    assert lm.TableTask("t.csv").label == "species"
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "message"),
+    [
+        ("a,b\n1,2\n3,4\n", {}, "has the columns a, b: say by 'label' which holds the labels"),
+        ("a,b\n1,2\n3,4\n", {"label": "c"}, "has no column 'c'"),
+        ("a,label\n1,x\n3,y\n", {"columns": ["z"]}, "has no column 'z'"),
+        ("a,label\n1,x\n3,\n", {}, "There is no label at line 3"),
+        ("a,label\n1,x\n3,x\n", {}, "All rows have the label 'x'"),
+        ("a,label\n1,x\nred,y\n", {}, "Column 'a' of 't.csv' holds 'red' at line 3, which is no finite number"),
+        ("a,label\n1,x\ninf,y\n", {}, "holds 'inf' at line 3"),
+        ("label\nx\ny\n", {}, "has no columns of numbers beside the labels"),
+        ("a,label\n", {}, "has no rows"),
+    ],
+)
+def test_bad_files_get_one_sentence(content, options, message):
+    Path("t.csv").write_text(content)
+    with pytest.raises(ValueError, match=message) as caught:
+        lm.TableTask("t.csv", **options)[0]
+    assert str(caught.value).count(". ") == 0
+
+
+def trained() -> lm.SearchResult:
+    task = lm.TableTask("table.csv", columns=["a", "b", "c"])[0]
+    space = lm.MLPSpace(widths=(8,), depths=(2,), shared=True)
+    method = lm.FixedArchitecture({"activation": "GELU", "norm": "layer", "dropout": "0.2", "skip": "residual"})
+    return lm.search(task, space, method=method, recipe=lm.Recipe(epochs=20), progress=False)
+
+
+def test_raw_rows_are_predicted_by_result_export_and_command(capsys):
+    write("table.csv")
+    result = trained()
+    assert result.test_accuracy > 0.8
+    task = lm.TableTask("table.csv", columns=["a", "b", "c"])[0]
+    found = result.predict(X)
+    assert np.mean([next(iter(each)) == label for each, label in zip(found, Y, strict=True)]) > 0.8
+    assert result.predict(X[0]) == result.predict(X[:1].tolist()) == result.predict([{"a": X[0, 0], "b": X[0, 1], "c": X[0, 2]}])
+    inputs = task.preprocessing.encode(X)
+    assert result.predict(inputs) == found  # inputs as the task has them
+    assert all(shown.example.startswith("a ") for shown in result.predictions)
+    result.export("out")
+    exported = lm.load_exported("out")
+    assert exported.preprocessing == task.preprocessing
+    torch.testing.assert_close(exported.predict(X), exported.network(inputs).softmax(1))
+    torch.testing.assert_close(exported.network(inputs), result.network(inputs), atol=1e-5, rtol=1e-5)
+    assert main(["predict", "out", "table.csv"]) == 0
+    assert "line 2: " in capsys.readouterr().out
+    lines = Path("predictions.csv").read_text().splitlines()
+    assert lines[0] == "row,class,probability,p(high),p(low)"
+    assert [line.split(",")[1] for line in lines[1:]] == [next(iter(each)) for each in found]
+    assert main(["predict", "out", "table.csv"]) == 0  # earlier predictions are replaced
+    Path("short.csv").write_text("a,b\n1,2\n")
+    capsys.readouterr()
+    assert main(["predict", "out", "short.csv"]) == 2
+    assert "There is no column 'c' at row 1, and it was learned from" in capsys.readouterr().err
