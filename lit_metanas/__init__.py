@@ -35,9 +35,9 @@ _NAMES = {
         "ParallelTask PhrasePairs Phrases Preprocessing QuestionSentences QuestionWords RandomFeatures RowShape "
         "SentenceSource SeriesShape Shape Span Split SpokenWords SquadTask StandardisedColumns StaticVectors "
         "Stories Subset TableColumns TableTask TargetTaskDataModule Task TaskCollection TaskEmbedding TaskSource "
-        "TextDataset TextFolder TextPreprocessing TextSource TextTable TextTask TokenShape TorchvisionSource TrainingTaskDataModule "
-        "TranscriptTask Transcription Translation Words check_task draw_episode draw_task mu_law_sound shape_of "
-        "task_from_arrays task_from_dataset task_from_texts"
+        "TextDataset TextFolder TextPreprocessing TextSource TextTable TextTask TokenShape TorchvisionSource "
+        "TrainingTaskDataModule TranscriptTask Transcription Translation Words check_task draw_episode draw_task "
+        "mu_law_sound shape_of task_from_arrays task_from_dataset task_from_texts"
     ),
     "spaces": (
         "AnyInputSpace Architecture Builder Candidates Choice ChoiceSpace DARTSCell ENASMacro Encoding "

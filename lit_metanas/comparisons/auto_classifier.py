@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import asdict
 from io import BytesIO
 from typing import Any, Literal, Self, TypeAlias
@@ -46,14 +47,14 @@ try:
 except ImportError:  # which `AutoClassifier` tells when one is made
     BaseEstimator, ClassifierMixin = (type(name, (), {}) for name in ("BaseEstimator", "ClassifierMixin"))
 
-Kind: TypeAlias = Literal["rows", "images", "texts"]
+ExampleKind: TypeAlias = Literal["rows", "images", "texts"]
 
 SCORED_AT_ONCE = 500
 """Inputs, which bounds the memory."""
 
 
 class AutoClassifier(ClassifierMixin, BaseEstimator):
-    """Searches an architecture for one's own examples, trains it, and classifies new ones: a classifier of scikit-learn.
+    """A classifier of scikit-learn: it searches an architecture for one's own examples, and trains it.
 
     It takes a numeric table (two dimensions), images (three or four) or a list of texts. A part of each class chooses
     among architectures; then the chosen network is trained on all examples. What it is worth is for new examples to
@@ -98,11 +99,6 @@ class AutoClassifier(ClassifierMixin, BaseEstimator):
         (['left', 'right'], (5, 2), True)
     """
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        """Refuse to be made without scikit-learn."""
-        import_extra("sklearn", "sklearn", cls.__name__)
-        return super().__new__(cls)
-
     def __init__(
         self,
         *,
@@ -115,6 +111,7 @@ class AutoClassifier(ClassifierMixin, BaseEstimator):
         threads: int | None = 1,
         progress: bool = False,
     ) -> None:
+        import_extra("sklearn", "sklearn", type(self).__name__)
         self.flops = flops
         self.space = space
         self.recipe = recipe
@@ -146,14 +143,14 @@ class AutoClassifier(ClassifierMixin, BaseEstimator):
 
         kind = _kind_of(X)
         X, y = self._checked(X, y, kind)
-        self.kind_: Kind = kind
+        self.kind_: ExampleKind = kind
         self.classes_, labels = np.unique(y, return_inverse=True)
         seed = int(check_random_state(self.random_state).randint(2**31))
         task = self._task(X, labels, kind, seed)
         found = search(
             task,
             self._space(task.shape),
-            method=self.method,
+            method=deepcopy(self.method),
             flops=self.flops,
             recipe=self.recipe,
             seed=seed,
@@ -169,7 +166,8 @@ class AutoClassifier(ClassifierMixin, BaseEstimator):
 
     def predict(self, X: Any) -> NDArray[Any]:
         """The most probable label of each example, shape ``(n,)``."""
-        found: NDArray[Any] = self.classes_[self.predict_proba(X).argmax(axis=1)]
+        best = self.predict_proba(X).argmax(axis=1)
+        found: NDArray[Any] = self.classes_[best]
         return found
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
@@ -239,13 +237,15 @@ class AutoClassifier(ClassifierMixin, BaseEstimator):
         self.network_.load_state_dict(torch.load(BytesIO(weights), weights_only=True))
 
     def _space(self, shape: KindShape) -> SearchSpace:
-        return default_space(shape) if self.space is None else self.space
+        """A copy of the space, which keeps what it works out, so that the argument stays as it is given."""
+        return default_space(shape) if self.space is None else deepcopy(self.space)
 
     def _scoring(self, network: nn.Module) -> nn.Module:
         """Of rows in double precision, so that what is said of one does not depend on the others."""
-        return network.eval().double() if self.kind_ == "rows" else network.eval()
+        network = network.double() if self.kind_ == "rows" else network
+        return network.eval().to(memory_format=torch.channels_last)  # as it was trained
 
-    def _checked(self, X: Any, y: Any, kind: Kind) -> tuple[Any, NDArray[Any]]:
+    def _checked(self, X: Any, y: Any, kind: ExampleKind) -> tuple[Any, NDArray[Any]]:
         """Examples and labels, as many of both."""
         from sklearn.utils.multiclass import check_classification_targets
         from sklearn.utils.validation import check_consistent_length, column_or_1d, validate_data
@@ -261,15 +261,20 @@ class AutoClassifier(ClassifierMixin, BaseEstimator):
         check_classification_targets(y)
         return X, y
 
-    def _checked_examples(self, X: Any, kind: Kind) -> Any:
+    def _checked_examples(self, X: Any, kind: ExampleKind) -> Any:
         """New rows as an array of so many columns, images as a tensor, or a list of texts."""
         from sklearn.utils.validation import validate_data
 
         if kind == "rows":
             return validate_data(self, X, reset=False, dtype=np.float64, ensure_all_finite="allow-nan")
-        return image_tensor(X) if kind == "images" else [str(text) for text in X]
+        if kind == "images":
+            return image_tensor(X)
+        wrong = next((place for place, text in enumerate(X) if not isinstance(text, str)), None)
+        if wrong is not None:
+            raise ValueError(f"X has an example that is no text, in place {wrong}: give a list of texts.")
+        return list(map(str, X))
 
-    def _task(self, X: Any, labels: NDArray[np.int64], kind: Kind, seed: int) -> Task:
+    def _task(self, X: Any, labels: NDArray[np.int64], kind: ExampleKind, seed: int) -> Task:
         """The examples as a task, whose test part, which nobody looks at, is the validation part.
 
         Raises:
@@ -324,7 +329,7 @@ def default_space(shape: KindShape) -> SearchSpace:
     )
 
 
-def _inputs(X: Any, kind: Kind, learned: Tensor) -> tuple[Tensor, Preprocessing | None]:
+def _inputs(X: Any, kind: ExampleKind, learned: Tensor) -> tuple[Tensor, Preprocessing | None]:
     """The inputs of checked examples, and what makes them; the places of those to learn from are given."""
     if kind == "images":
         return in_unit_range(X), None
@@ -335,7 +340,7 @@ def _inputs(X: Any, kind: Kind, learned: Tensor) -> tuple[Tensor, Preprocessing 
     return words.encode(X), words
 
 
-def _kind_of(X: Any) -> Kind:
+def _kind_of(X: Any) -> ExampleKind:
     """What examples are; whatever is neither images nor texts counts as a table, which is looked at more closely."""
     if isinstance(X, Sequence) and not isinstance(X, str) and len(X) and isinstance(X[0], str):
         return "texts"

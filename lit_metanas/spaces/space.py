@@ -124,7 +124,8 @@ class SearchSpace(ChoiceSpace):
         """
         if type(as_shape(shape)) not in self.shapes:
             taken = " and ".join(KIND_NAMES[kind] for kind in self.shapes)
-            other = USUAL_SPACES[type(as_shape(shape))]
+            flat = ImageShape in self.shapes and isinstance(as_shape(shape), RowShape)
+            other = USUAL_SPACES[type(as_shape(shape))] + (", or give images by height and width" if flat else "")
             raise ValueError(
                 f"{self.name} is for {taken}, and the inputs are {describe_shape(shape)}: take another space, such as "
                 f"{other}."

@@ -87,8 +87,9 @@ _ROOTS = torch.tensor([2.0, 3.0, 5.0, 7.0, 11.0, 13.0, 17.0, 19.0], dtype=torch.
 def as_images(inputs: Tensor) -> Tensor:
     """Inputs of any kind as images of one channel, so that tasks of all kinds have the same features.
 
-    Series are images of features and steps, and rows of a table images of one line. Tokens become columns of eight numbers in [0, 1): the fractional parts of
-    their multiples of irrational numbers, so that different tokens have different columns (Weyl 1916).
+    Series are images of features and steps, and rows of a table images of one line. Tokens become columns of eight
+    numbers in [0, 1): the fractional parts of their multiples of irrational numbers, so that different tokens have
+    different columns (Weyl 1916).
 
     Returns:
         Images as they are; others with one channel, shape ``(n, 1, height, steps)``.

@@ -161,7 +161,9 @@ class NewRows(NewExamples):
         paths = [rows] if isinstance(rows, str) else list(rows)
         found = [row for path in paths for row in read_rows(Path(path))]
         if not found:
-            raise ValueError(f"There is no row in {_named(paths)}: give a line with the names of the columns, and rows.")
+            raise ValueError(
+                f"There is no row in {_named(paths)}: give a line with the names of the columns, and rows."
+            )
         super().__init__(found, batch_size)
 
 

@@ -16,7 +16,6 @@ from lit_metanas.tasks.inputs import (
     ImageShape,
     KindShape,
     Preprocessing,
-    RowShape,
     Shape,
     TokenShape,
     has_steps,

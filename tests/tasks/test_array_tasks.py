@@ -198,16 +198,20 @@ def nan():
         ({"X": GREY.astype(np.float32)}, "X has floats from 0 to 255: divide them by 255."),
         ({"X": torch.linspace(-1, 1, 900).view(30, 6, 5)}, "X has floats from -1 to 1: scale them to [0, 1]."),
         ({"X": GREY.astype(np.int64)}, "X holds int64: give uint8 from 0 to 255 or floats in [0, 1]."),
-        ({"X": np.array([["a"]])}, "X holds <U1, not numbers: give uint8 or floats in [0, 1]."),
+        (
+            {"X": np.array([["a"]])},
+            "X holds something that is not a number: give rows of numbers, all of one length.",
+        ),
+        ({"X": np.array([[["a"]]])}, "X holds <U1, not numbers: give uint8 or floats in [0, 1]."),
         ({"X": [GREY[0], GREY[1][:3]]}, "X holds images of different shapes: resize them to one."),
         (
             {"X": GREY.reshape(30, 30)},
             "X has shape (30, 30): give (n, height, width), (n, channels, height, width) or (n, height, width, "
             "channels).",
         ),
-        ({"X": np.zeros((30, 784))}, "X has shape (30, 784): reshape the rows to (30, 1, 28, 28)."),
+        ({"X": np.zeros((30, 784), np.uint8)}, "X has shape (30, 784): reshape the rows to (30, 1, 28, 28)."),
         (
-            {"X": np.zeros((30, 3072))},
+            {"X": np.zeros((30, 3072), np.uint8)},
             "X has shape (30, 3072): reshape the rows to (30, 3, 32, 32), or to (30, 32, 32, 3) if they were flattened "
             "so.",
         ),

@@ -46,7 +46,7 @@ def test_what_is_printed_is_short():
         ),
         (
             {"train": part(inputs=torch.rand(4, 784))},
-            "The train part of task 'toy' has images of shape (4, 784): reshape the rows to (4, 1, 28, 28).",
+            "The val part of task 'toy' has inputs of shape (4, 1, 8, 8): give all parts one shape.",
         ),
         (
             {"test": part(inputs=torch.rand(4, 1, 8, 9))},

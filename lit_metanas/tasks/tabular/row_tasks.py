@@ -21,6 +21,7 @@ from lit_metanas.tasks.task import SingleTask, Split, Task, check_task
 from lit_metanas.tasks.text.labelled_text import checked_text
 from lit_metanas.tasks.text.text_tables import LABEL_COLUMNS, TableRow, free_columns, listed, read_rows, usual_column
 
+
 class TableTask(SingleTask):
     r"""One's own table of numbers as a collection of a single task. Each class is split by the fractions.
 

@@ -131,7 +131,9 @@ class StandardisedColumns(Preprocessing):
         """The values of each row, with the names of the columns; one that was missing as the mean."""
         values = inputs[:, :-1].cpu().double() * torch.tensor(self.deviations) + torch.tensor(self.means)
         names = [f"{name} " for name in self.names] or [""] * self.columns
-        return [", ".join(f"{name}{value:.6g}" for name, value in zip(names, row, strict=True)) for row in values.tolist()]
+        return [
+            ", ".join(f"{name}{value:.6g}" for name, value in zip(names, row, strict=True)) for row in values.tolist()
+        ]
 
     def to_plain(self) -> dict[str, Any]:
         """All attributes."""

@@ -81,7 +81,7 @@ class ExportedModel(LightningModule):
         self._batches = []
 
     def predict_step(self, batch: list[Path] | list[str] | list[TableRow], batch_idx: int) -> Tensor | list[str]:
-        """Probabilities, shape ``(n, classes)``, of a batch of image files, sound files, texts or rows; or what is said.
+        """Probabilities, shape ``(n, classes)``, of a batch of files, texts or rows; or what is said.
 
         Raises:
             ValueError: a file is unreadable, or the network is for another kind of example.

@@ -1,0 +1,226 @@
+"""The search behind scikit-learn's interface: its checks, its tools, pickles without code, and bad input."""
+
+from __future__ import annotations
+
+import pickle
+import pickletools
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import lit_metanas as lm
+
+pytest.importorskip("sklearn", reason="needs the extra sklearn")
+
+from sklearn.base import clone
+from sklearn.datasets import load_wine
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils.estimator_checks import check_estimator
+
+WINE = load_wine()
+SMALL = lm.MLPSpace(depths=(0, 1), widths=(16,), dropouts=(0.0,), activations=("ReLU",), shared=True)
+
+
+def quick(**options):
+    """A classifier whose search takes a moment."""
+    return lm.AutoClassifier(**{"space": SMALL, "flops": 1e7, "recipe": lm.Recipe(epochs=20), **options})
+
+
+RGB = np.random.default_rng(0).integers(0, 90, (24, 8, 8, 3), dtype=np.uint8)
+RGB[::2] += 160
+SIGNS = np.array(["bright", "dark"] * 12)
+TEXTS = [f"{verb} sheet {number}" for number in range(12) for verb in ("fold", "cut")]
+IMAGES = lm.LayeredSpace(depths=(1,), widths=(4,), kernels=(3,), dropouts=(0,))
+WORDS = lm.SequenceSpace(operations=("identity", "conv_3"), depths=(1,), widths=(8,), dropouts=(0.0,))
+
+
+def test_it_passes_the_checks_of_estimators():
+    """None is expected to fail. Those are skipped that need packages which are not installed."""
+    results = check_estimator(quick(), on_skip=None, on_fail=None)
+    failed = [(one["check_name"], one["exception"]) for one in results if one["status"] in ("failed", "xfail")]
+    assert failed == []
+    assert len(results) > 50
+    skipped = {one["check_name"] for one in results if one["status"] == "skipped"}
+    assert skipped <= NEED_OTHER_PACKAGES
+
+
+NEED_OTHER_PACKAGES = {
+    "check_array_api_input",  # runs where the variable SCIPY_ARRAY_API is set
+    "check_classifier_data_not_an_array",  # needs pandas
+}
+
+
+def test_a_search_takes_the_place_of_a_classifier():
+    scores = cross_val_score(quick(), WINE.data, WINE.target, cv=3)
+    assert scores.min() > 0.9
+    grid = GridSearchCV(
+        make_pipeline(FunctionTransformer(), quick(flops=1e6)),
+        {"autoclassifier__recipe": [lm.Recipe(epochs=1, learning_rate=1e-5), lm.Recipe(epochs=20)]},
+        cv=2,
+    )
+    grid.fit(WINE.data, np.array(WINE.target_names)[WINE.target])
+    assert grid.best_params_["autoclassifier__recipe"].epochs == 20
+    assert set(grid.predict(WINE.data)) == set(WINE.target_names)
+
+
+def test_arguments_are_kept_and_copied():
+    classifier = quick(validation_fraction=0.3, random_state=np.random.RandomState(4))
+    again = clone(classifier)
+    assert again.get_params()["validation_fraction"] == 0.3
+    assert again.set_params(flops=3e6).flops == 3e6
+    assert again.space.choices == SMALL.choices
+    assert not hasattr(again, "classes_")
+
+
+def test_the_seed_alone_decides():
+    one, same, other = (
+        quick(random_state=seed).fit(WINE.data, WINE.target).predict_proba(WINE.data) for seed in (0, 0, 1)
+    )
+    np.testing.assert_array_equal(one, same)
+    assert np.abs(one - other).max() > 1e-3
+
+
+def test_what_is_learned_can_be_looked_at():
+    classifier = quick().fit(WINE.data, WINE.target)
+    assert classifier.classes_.tolist() == [0, 1, 2]
+    assert classifier.n_features_in_ == 13
+    assert classifier.shape_ == lm.RowShape(14)
+    assert SMALL.canonical(classifier.architecture_) == lm.Architecture(classifier.architecture_)
+    assert 0.8 < classifier.val_score_ <= 1
+    assert 0 < classifier.cost_.flops <= 1e7
+    # The network is trained on the rows that it was chosen by, too.
+    assert classifier.score(WINE.data, WINE.target) > 0.95
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "space", "new", "wanted"),
+    [
+        (RGB, SIGNS, IMAGES, RGB[:2], ["bright", "dark"]),
+        (RGB[..., 0].astype(float) / 255, SIGNS, IMAGES, RGB[:2, ..., 1], ["bright", "dark"]),
+        (list(RGB), SIGNS, IMAGES, torch.tensor(RGB[:2]), ["bright", "dark"]),
+        (TEXTS, [text.split()[0] for text in TEXTS], WORDS, ["please fold it", "cut"], ["fold", "cut"]),
+        (np.array(TEXTS), [text.split()[0] for text in TEXTS], WORDS, np.array(["fold"]), ["fold"]),
+    ],
+    ids=["images", "grey", "list", "texts", "array of texts"],
+)
+def test_images_and_texts_go_the_same_way(X, y, space, new, wanted, tmp_path):
+    classifier = lm.AutoClassifier(space=space, flops=3e8, recipe=lm.Recipe(epochs=15)).fit(X, y)
+    assert classifier.predict(new).tolist() == wanted
+    assert not hasattr(classifier, "n_features_in_")
+    again = pickle.loads(pickle.dumps(classifier))
+    np.testing.assert_array_equal(again.predict_proba(new), classifier.predict_proba(new))
+    classifier.export(tmp_path)
+    exported = lm.load_exported(tmp_path)
+    assert exported.classes == tuple(classifier.classes_)
+    found = exported.predict(np.asarray(new) if space is IMAGES else list(map(str, new)))
+    np.testing.assert_allclose(found, classifier.predict_proba(new), atol=1e-5)
+    with pytest.raises(ValueError, match=r"X holds rows, and AutoClassifier was fitted on (images|texts): give such"):
+        classifier.predict(WINE.data)
+
+
+@pytest.mark.parametrize(
+    ("X", "space"),
+    [(WINE.data, "MLPSpace"), (RGB, "LayeredSpace"), (TEXTS, "SequenceSpace")],
+    ids=["rows", "images", "texts"],
+)
+def test_each_kind_of_examples_has_a_space_of_its_own(X, space):
+    y = np.arange(len(X)) % 2
+    classifier = lm.AutoClassifier(method=lm.RandomArchitecture(), recipe=lm.Recipe(epochs=1)).fit(X, y)
+    assert classifier.predict_proba(X).shape == (len(X), 2)
+    again = pickle.loads(pickle.dumps(classifier))
+    np.testing.assert_array_equal(again.predict(X), classifier.predict(X))
+    assert type(again._space(again.shape_)).__name__ == space
+
+
+def test_a_pickle_holds_no_code():
+    classifier = quick(space=None, recipe=None, flops=1e8).fit(WINE.data, WINE.target)
+    content = pickle.dumps(classifier, protocol=2)
+    named = {argument for opcode, argument, _ in pickletools.genops(content) if opcode.name == "GLOBAL"}
+    named = {name for name in named if not name.startswith(("numpy", "_codecs encode"))}
+    assert named == {"copyreg _reconstructor", "lit_metanas.comparisons.auto_classifier AutoClassifier"} - (
+        {"copyreg _reconstructor"} - named
+    )
+    again = pickle.loads(content)
+    np.testing.assert_array_equal(again.predict_proba(WINE.data), classifier.predict_proba(WINE.data))
+    assert (again.cost_, again.shape_, again.preprocessing_) == (
+        classifier.cost_, classifier.shape_, classifier.preprocessing_,
+    )  # fmt: skip
+    assert pickle.loads(pickle.dumps(quick())).get_params()["flops"] == 1e7
+
+
+def test_missing_values_are_taken_and_infinite_ones_refused():
+    X = WINE.data.copy()
+    X[::7, 3] = np.nan
+    classifier = quick().fit(X, WINE.target)
+    assert classifier.score(X, WINE.target) > 0.95
+    X[4, 5] = np.inf
+    with pytest.raises(ValueError, match="Input X contains infinity"):
+        quick().fit(X, WINE.target)
+    with pytest.raises(ValueError, match="Input X contains infinity"):
+        classifier.predict(X)
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "options", "message"),
+    [
+        (WINE.data, np.ones(178), {}, r"There is one class, '1\.0': give examples of two or more"),
+        (WINE.data, [0] + [1] * 177, {}, "Class '0' has 1 example, and one is to choose architectures by"),
+        (WINE.data, [np.nan] + [1] * 177, {}, "Input y contains NaN|unknown label type|Unknown label type"),
+        (WINE.data, np.linspace(0, 1, 178), {}, "Unknown label type: continuous"),
+        (WINE.data, WINE.target[:9], {}, "inconsistent numbers of samples"),
+        (TEXTS, [0, 1], {}, "inconsistent numbers of samples"),
+        (WINE.data, WINE.target, {"validation_fraction": 1.0}, "validation_fraction = 1.0 must be above 0 and below 1"),
+        (WINE.data, WINE.target, {"flops": 10}, "is too small to train any architecture on"),
+        (WINE.data, WINE.target, {"space": IMAGES}, "LayeredSpace is for images, and the inputs are rows of 14"),
+        (WINE.data, WINE.target, {"recipe": 3}, "recipe must be a Recipe, not int"),
+        (RGB.astype(float), SIGNS, {}, "divide them by 255"),
+        (["a", 3], [0, 1], {}, "X has an example that is no text"),
+        ([["red", 1.0], ["blue", 2.0]] * 5, [0, 1] * 5, {}, "could not convert string to float"),
+    ],
+)
+def test_bad_input_gets_one_sentence(X, y, options, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        quick(**options).fit(X, y)
+    assert str(caught.value).rstrip(".").count(". ") <= 1  # scikit-learn's own have two
+
+
+def test_new_examples_have_to_fit():
+    with pytest.raises(NotFittedError):
+        quick().predict(WINE.data)
+    with pytest.raises(NotFittedError):
+        quick().export("nowhere")
+    classifier = quick().fit(WINE.data, WINE.target)
+    with pytest.raises(ValueError, match="X has 12 features, but AutoClassifier is expecting 13 features as input"):
+        classifier.predict(WINE.data[:, 1:])
+    with pytest.raises(ValueError, match="X holds texts, and AutoClassifier was fitted on rows"):
+        classifier.predict(TEXTS)
+
+
+def run(code: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300, cwd=Path(__file__).parent
+    )
+    return done.stdout
+
+
+def test_scikit_learn_is_imported_for_the_classifier_alone():
+    code = "import sys, lit_metanas as lm; lm.search, lm.SearchResult, lm.MLPSpace; print('sklearn' in sys.modules)"
+    assert run(code) == "False\n"
+
+
+def test_without_scikit_learn_there_is_one_sentence():
+    code = (
+        "import sys; sys.modules['sklearn'] = None\n"
+        "import lit_metanas as lm\n"
+        "try:\n    lm.AutoClassifier()\nexcept ValueError as error:\n    print(error)"
+    )
+    told = run(code)
+    assert told.startswith("AutoClassifier needs the package sklearn (")
+    assert told.endswith(": pip install 'lit-metanas[sklearn]'.\n")
