@@ -43,7 +43,6 @@ CHECKPOINTS = {
     "validate": "the checkpoint to score",
     "test": "the checkpoint to score",
     "search": "a checkpoint of the model itself, which is rarely wanted",
-    "predict": "a checkpoint of the model itself, which is rarely wanted",
 }
 
 PREDICT = {
@@ -130,7 +129,7 @@ def verb_help(verb: str) -> str:
     options = {
         **(PREDICT if verb == "predict" else {}),
         "-c, --config FILE": "a configuration, in YAML; may be given several times",
-        "--ckpt_path FILE": CHECKPOINTS[verb],
+        **({"--ckpt_path FILE": CHECKPOINTS[verb]} if verb in CHECKPOINTS else {}),
         "--seed_everything N": "seed of all random numbers (default: 0)",
         "--print_config": "print the whole configuration, and stop",
     }

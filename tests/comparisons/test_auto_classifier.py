@@ -6,7 +6,6 @@ import pickle
 import pickletools
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -204,9 +203,7 @@ def test_new_examples_have_to_fit():
 
 
 def run(code: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300, cwd=Path(__file__).parent
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300)
     return done.stdout
 
 
