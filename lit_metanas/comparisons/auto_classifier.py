@@ -19,6 +19,7 @@ from lit_metanas.io.packages import import_extra
 from lit_metanas.io.text import printable
 from lit_metanas.records.budget import Cost
 from lit_metanas.searchers.searcher import Searcher
+from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.layered import LayeredSpace
 from lit_metanas.spaces.mlp import MLPSpace
 from lit_metanas.spaces.sequence import SequenceSpace
@@ -232,7 +233,8 @@ class AutoClassifier(ClassifierMixin, BaseEstimator):
         self.preprocessing_ = state["preprocessing_"] and read_preprocessing(state["preprocessing_"])
         self.cost_ = Cost(**state["cost_"])
         with torch.random.fork_rng(devices=[]):
-            network = self._space(self.shape_).child(self.architecture_, self.shape_, len(self.classes_))
+            architecture = Architecture(self.architecture_)
+            network = self._space(self.shape_).child(architecture, self.shape_, len(self.classes_))
         self.network_ = self._scoring(network)
         self.network_.load_state_dict(torch.load(BytesIO(weights), weights_only=True))
 
@@ -242,8 +244,9 @@ class AutoClassifier(ClassifierMixin, BaseEstimator):
 
     def _scoring(self, network: nn.Module) -> nn.Module:
         """Of rows in double precision, so that what is said of one does not depend on the others."""
-        network = network.double() if self.kind_ == "rows" else network
-        return network.eval().to(memory_format=torch.channels_last)  # as it was trained
+        made: Any = network.double() if self.kind_ == "rows" else network
+        scoring: nn.Module = made.eval().to(memory_format=torch.channels_last)  # as it was trained
+        return scoring
 
     def _checked(self, X: Any, y: Any, kind: ExampleKind) -> tuple[Any, NDArray[Any]]:
         """Examples and labels, as many of both."""
@@ -255,7 +258,7 @@ class AutoClassifier(ClassifierMixin, BaseEstimator):
         else:
             X = self._checked_examples(X, kind)
             for name in ("n_features_in_", "feature_names_in_"):  # of a table that was fitted before
-                vars(self).pop(name, None)
+                self.__dict__.pop(name, None)
         y = column_or_1d(y, warn=True)
         check_consistent_length(X, y)
         check_classification_targets(y)

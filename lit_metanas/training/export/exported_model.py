@@ -90,8 +90,8 @@ class ExportedModel(LightningModule):
         if kind != (self.exported.noun if self.exported.noun in ("texts", "rows") else "files"):
             wanted, *_ = GIVEN_BY.get(self.exported.noun, ("a data module of your own",))
             raise ValueError(f"The exported network is for {self.exported.noun}: give them by --data {wanted}.")
-        examples, told = _parts(batch)
-        examples = read_images([Path(file) for file in told], shape) if isinstance(shape, ImageShape) else examples
+        given, told = _parts(batch)
+        examples = read_images([Path(file) for file in told], shape) if isinstance(shape, ImageShape) else given
         names = [{kind.removesuffix("s"): writable(each)} for each in told]
         found = self.exported.predict(examples) if self._classifies else self.exported.show(examples)
         rows: list[Row] = []

@@ -146,7 +146,8 @@ def network_inputs(examples: GivenExamples, shape: Shape, preprocessing: Preproc
         check_brightness("The input of predict", inputs)
         return inputs
     if isinstance(kind, RowShape) and preprocessing is not None:
-        return examples if _are_inputs(examples, kind) else preprocessing.encode(examples)
+        raw: Any = examples
+        return examples if _are_inputs(examples, kind) else preprocessing.encode(raw)
     if isinstance(examples, Tensor | np.ndarray):
         return torch.as_tensor(examples)
     if preprocessing is None:
