@@ -24,6 +24,7 @@ from lit_metanas.spaces import (
     EncoderDecoderSpace,
     LayeredSpace,
     MetaNASCell,
+    MLPSpace,
     MobileMacro,
     MobileStage,
     NASBench101,
@@ -33,7 +34,7 @@ from lit_metanas.spaces import (
 )
 from lit_metanas.spaces.operations import ACTIVATIONS, NORMS, POOLS, SKIPS
 from lit_metanas.spaces.sequence.step_operations import OPERATIONS
-from lit_metanas.tasks.inputs import SeriesShape, Shape, TokenShape, blank_inputs
+from lit_metanas.tasks.inputs import RowShape, SeriesShape, Shape, TokenShape, blank_inputs
 from lit_metanas.testing.network_count import random_inputs
 from lit_metanas.training import export_child, load_exported
 from lit_metanas.training.export import plain_program
@@ -188,6 +189,8 @@ def emitted_by_sequences() -> dict[str, set[str]]:
     for stride, shape in ((1, TokenShape(13, 11)), (3, SeriesShape(3, 11))):
         each = SequenceSpace(operations=("conv_3",), widths=(8,), readouts=("each",), stride=stride)
         note_operations(found, exported_bytes(each, shape))
+    rows = MLPSpace(depths=(2,), widths=(8,), dropouts=(0.2,), norms=("layer",), skips=("residual",))
+    note_operations(found, exported_bytes(rows, RowShape(5)))
     return found
 
 
