@@ -20,16 +20,12 @@ from lit_metanas.io.text import printable
 from lit_metanas.records.budget import Cost
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.spaces.layered import LayeredSpace
-from lit_metanas.spaces.mlp import MLPSpace
-from lit_metanas.spaces.sequence import SequenceSpace
+from lit_metanas.spaces.default_space import default_space
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.conversion import image_tensor
 from lit_metanas.tasks.inputs import (
-    ImageShape,
     KindShape,
     Preprocessing,
-    RowShape,
     plain_shape,
     read_shape,
     vocabulary_of,
@@ -312,24 +308,6 @@ class AutoClassifier(ClassifierMixin, BaseEstimator):
             vocabulary=None if shape is None else vocabulary_of(shape),
             preprocessing=preprocessing,
         )
-
-
-def default_space(shape: KindShape) -> SearchSpace:
-    """The space to take for a kind of input where there is no reason for another.
-
-    Args:
-        shape: of one input.
-    """
-    if isinstance(shape, RowShape):
-        return MLPSpace(shared=True)
-    if isinstance(shape, ImageShape):
-        return LayeredSpace(shared=True)
-    return SequenceSpace(
-        operations=("identity", "conv_3", "conv_5", "gated_linear", "attention_4"),
-        activations=("ReLU", "GELU"),
-        dropouts=(0.0,),
-        depths=(1, 2),
-    )
 
 
 def _inputs(X: Any, kind: ExampleKind, learned: Tensor) -> tuple[Tensor, Preprocessing | None]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from lit_metanas.spaces.layered import LayeredSpace
+from lit_metanas.spaces.mlp import MLPSpace
 from lit_metanas.spaces.sequence import SequenceSpace
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.tasks.inputs import ImageShape, Shape, TokenShape, as_shape
+from lit_metanas.tasks.inputs import ImageShape, RowShape, Shape, TokenShape, as_shape
 
 
 def default_space(shape: Shape) -> SearchSpace:
-    """What a search without a space has to choose from, of which the package ships records of other tasks.
+    """What a search without a space has to choose from.
+
+    But for that of rows of a table the package ships records of other tasks in it.
 
     Example:
         >>> import lit_metanas as lm
@@ -17,6 +20,8 @@ def default_space(shape: Shape) -> SearchSpace:
         ('LayeredSpace', 'SequenceSpace')
     """
     found = as_shape(shape)
+    if isinstance(found, RowShape):
+        return MLPSpace(shared=True)
     if not isinstance(found, ImageShape):
         return SequenceSpace(
             operations=("conv_3", "conv_5", "sep_conv_7", "gated_linear", "attention_4", "gru"),
