@@ -142,10 +142,9 @@ def test_a_pickle_holds_no_code():
     classifier = quick(space=None, recipe=None, flops=1e8).fit(WINE.data, WINE.target)
     content = pickle.dumps(classifier, protocol=2)
     named = {argument for opcode, argument, _ in pickletools.genops(content) if opcode.name == "GLOBAL"}
-    named = {name for name in named if not name.startswith(("numpy", "_codecs encode"))}
-    assert named == {"copyreg _reconstructor", "lit_metanas.comparisons.auto_classifier AutoClassifier"} - (
-        {"copyreg _reconstructor"} - named
-    )
+    own = {name for name in named if not name.startswith("numpy")}
+    # ``_codecs`` makes bytes of text in pickles of this protocol, in which every name stands in one place.
+    assert own <= {"lit_metanas.comparisons.auto_classifier AutoClassifier", "_codecs encode"}
     again = pickle.loads(content)
     np.testing.assert_array_equal(again.predict_proba(WINE.data), classifier.predict_proba(WINE.data))
     assert (again.cost_, again.shape_, again.preprocessing_) == (
