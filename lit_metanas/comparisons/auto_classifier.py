@@ -19,8 +19,8 @@ from lit_metanas.io.packages import import_extra
 from lit_metanas.io.text import printable
 from lit_metanas.records.budget import Cost
 from lit_metanas.searchers.searcher import Searcher
+from lit_metanas.spaces.any_input import default_space
 from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.spaces.default_space import default_space
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.conversion import image_tensor
 from lit_metanas.tasks.inputs import (

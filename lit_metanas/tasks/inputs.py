@@ -163,7 +163,7 @@ def image_shape(shape: Shape) -> ImageShape:
     if not isinstance(found, ImageShape):
         raise ValueError(
             f"These networks are for images, and the inputs are {describe_shape(found)}: take another space, such as "
-            f"{'MLPSpace' if isinstance(found, RowShape) else 'SequenceSpace'}."
+            f"{'MLPSpace, or give images by height and width' if isinstance(found, RowShape) else 'SequenceSpace'}."
         )
     return found
 

@@ -83,8 +83,10 @@ def test_other_inputs_are_refused_and_so_are_rows_elsewhere():
     with pytest.raises(ValueError, match="MLPSpace is for rows of numbers, and the inputs are images of shape"):
         lm.MLPSpace().supernet((1, 8, 8))
     with pytest.raises(
-        ValueError, match="the inputs are rows of 5 numbers: such as MLPSpace, or give images by height"
+        ValueError, match="rows of 5 numbers: take another space, such as MLPSpace, or give images by height"
     ):
         lm.LayeredSpace().supernet(ROWS)
+    with pytest.raises(ValueError, match="rows of 5 numbers: take another space, such as MLPSpace, or give images by"):
+        lm.ENASMacro().supernet(ROWS)
     with pytest.raises(ValueError, match="the inputs are rows of 1 number: take another space, such as MLPSpace"):
         lm.SequenceSpace().supernet(RowShape(1))
