@@ -54,9 +54,8 @@ def task_from_arrays(
 ) -> Task:
     """Make a target task of arrays. Each class is split at random by the shares, unless the test part is given.
 
-    A given test part is taken as it is, and what it repeats is told.
-    Rows of a table become ``StandardisedColumns`` by the means and deviations of the rows to learn from, and a missing
-    value (NaN) takes the mean of its column.
+    A given test part is taken as it is, and what it repeats is told. Rows of a table become ``StandardisedColumns`` by
+    the means and deviations of the rows to learn from, and a missing value (NaN) takes the mean of its column.
 
     Args:
         X: images, uint8 from 0 to 255 or floats in [0, 1]; shape ``(n, height, width)``, ``(n, channels, height,
