@@ -9,6 +9,7 @@ import operator
 import os
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lit_metanas.io.checkpoints import write_weights
-from lit_metanas.io.files import read_regular, replacing
+from lit_metanas.io.files import open_regular, read_regular, replacing
 from lit_metanas.io.text import number_of
 from lit_metanas.tasks.conversion import image_tensor
 from lit_metanas.tasks.images.image_files import read_images
@@ -37,10 +38,11 @@ from lit_metanas.training.export.network_description import (
     find_repeated,
     read_description,
 )
+from lit_metanas.training.export.onnx_program import INT8, ONNX, onnx_program
 from lit_metanas.training.export.plain_program import ATEN_OPERATIONS
 from lit_metanas.training.export.program_archive import LARGEST_PROGRAM, MOST_NODES, read_program
 
-PROGRAM, WEIGHTS = "model.pt2", "weights.pt"
+PROGRAM, WEIGHTS, SCRIPT = "model.pt2", "weights.pt", "predict.py"
 
 _GREY = (0.299, 0.587, 0.114)
 
@@ -212,8 +214,11 @@ def export_child(
     shape: Shape,
     preprocessing: Preprocessing | None = None,
     objective: Objective | None = None,
+    onnx: bool = False,
 ) -> None:
     """Write ``model.pt2``, ``weights.pt`` and ``model.json`` into a folder, each atomically, in single precision.
+
+    Beside them stands ``predict.py``, which runs the network without this package; and on wish ``model.onnx``.
 
     Args:
         network: inputs ``(n, *shape)`` in, such as images in [0, 1], scores ``(n, classes)`` out, or of each step
@@ -225,10 +230,13 @@ def export_child(
         preprocessing: what made the inputs, where they are no images; it is stored, too.
         objective: what the network was trained for, with what makes texts of its tokens; None is to tell the classes
             apart.
+        onnx: whether ``model.onnx`` is written, too: inputs ``inputs`` of any number, ``(n, *shape)``, scores
+            ``scores``. Torch's exporter translates the networks of all spaces of this package, and of others those
+            whose operations ONNX has. Without, one that an earlier export has left is removed.
 
     Raises:
-        ValueError: the number of class names is not the number of scores, or two are the same; or the network has other
-            outputs than the objective.
+        ValueError: the number of class names is not the number of scores, or two are the same; the network has other
+            outputs than the objective, or no ONNX file can be made of it; or ``predict.py`` is a file of another's.
 
     Example:
         >>> import torch
@@ -241,6 +249,8 @@ def export_child(
         ('cat', 'dog')
     """
     folder = Path(directory)
+    script = Path(__file__).with_name("standalone_predict.py").read_text(encoding="utf-8")
+    check_own_file(folder / SCRIPT, script.partition("\n")[0])
     network = copy.deepcopy(network).cpu().float().eval()
     for tensor in (*network.parameters(), *network.buffers()):
         # An archive of tensors that are views, or laid out channels-last, would be loaded from guesses.
@@ -268,6 +278,14 @@ def export_child(
             "steps (target_steps), or take fewer layers; torch.export.load takes it.",
             stacklevel=2,
         )
+    translated = onnx_program(program, network, shape) if onnx else None
+    with replacing(folder / SCRIPT) as temporary:
+        temporary.write_text(script, encoding="utf-8")
+    for name in (ONNX, INT8) if (folder / DESCRIPTION).is_file() else ():
+        (folder / name).unlink(missing_ok=True)  # of the network that is replaced
+    if translated is not None:
+        with replacing(folder / ONNX) as temporary:
+            temporary.write_bytes(translated)
     with replacing(folder / PROGRAM) as temporary:
         buffer = BytesIO()
         torch.export.save(program, buffer)
@@ -318,6 +336,25 @@ def load_exported(directory: str | os.PathLike[str]) -> Exported:
         preprocessing=described.preprocessing,
         objective=described.objective,
     )
+
+
+def check_own_file(file: Path, begin: str) -> None:
+    """Refuse to replace a file that an export has not written.
+
+    Args:
+        file: it may be absent.
+        begin: the bytes, as text, with which an export's begins.
+
+    Raises:
+        ValueError: it begins otherwise.
+    """
+    if not os.path.lexists(file):
+        return
+    own = begin.encode()
+    with suppress(ValueError), open_regular(file) as stream:
+        if stream.read(len(own)) == own:
+            return
+    raise ValueError(f"'{file}' is there already, and no export has written it: give another folder.")
 
 
 def _check_outputs(network: nn.Module, example: Tensor, goal: Objective, classes: Sequence[str]) -> None:

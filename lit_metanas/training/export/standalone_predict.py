@@ -1,0 +1,60 @@
+"""Run the exported network beside this file: on images, .npy files of inputs (n, ...), or .txt files of its words."""
+
+import argparse
+import ast
+import importlib
+import json
+import math
+import re
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+
+def read_inputs(file: Path, about: dict[str, Any], lib: Any) -> Any:
+    """Inputs ``(n, ...)`` of a file, as torch or numpy holds them."""
+    kind, *size = about.get("shape") or ["image", about["channels"], about["height"], about["width"]]
+    if file.suffix == ".npy":
+        kinds = {"|u1": "uint8", "<f4": "float32", "<f8": "float64", "<i8": "int64"}
+        header, data = file.read_bytes()[10:].split(b"\n", 1)
+        head = ast.literal_eval(header.decode())
+        if head["fortran_order"] or head["descr"] not in kinds:
+            raise SystemExit(f"{file} does not hold {' or '.join(kinds.values())}, row by row: convert it.")
+        inputs = lib.frombuffer(bytearray(data), dtype=getattr(lib, kinds[head["descr"]]))
+        inputs = inputs.reshape(head["shape"])
+    elif file.suffix == ".txt" and (about.get("preprocessing") or {}).get("kind") == "words":
+        known = {word: number for number, word in enumerate(about["preprocessing"]["words"], 2)}
+        signs = "".join(sign for sign in map(chr, range(0x300, 0x20D0)) if unicodedata.category(sign)[0] == "M")
+        words = re.compile(rf"[\w{signs}]+(?:['’][\w{signs}]+)*|\S")
+        lines = unicodedata.normalize("NFC", file.read_text(encoding="utf-8")).lower().splitlines()
+        rows = [[known.get(word, 1) for word in words.findall(line)][: size[1]] or [1] for line in lines]
+        inputs = lib.asarray([row + [0] * (size[1] - len(row)) for row in rows])
+    else:
+        image, turn = importlib.import_module("PIL.Image"), importlib.import_module("PIL.ImageOps").exif_transpose
+        drawn = turn(image.open(file)).convert("L" if size[0] == 1 else "RGB").resize(size[:0:-1], 2)
+        inputs = lib.frombuffer(bytearray(drawn.tobytes()), dtype=lib.uint8).reshape((1, *size[1:], size[0]))
+        inputs = lib.moveaxis(inputs, -1, 1)
+    if list(inputs.shape[1:]) != (size[1:] if kind == "tokens" else size):
+        raise SystemExit(f"{file} has inputs of shape {list(inputs.shape[1:])}, and the network is for {kind} {size}.")
+    given = lib.asarray(inputs, dtype=lib.int64 if kind == "tokens" else lib.float32)
+    return given / 255 if inputs.dtype == lib.uint8 and kind == "image" else given
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("files", nargs="+", type=Path)
+    parser.add_argument("--model", default="model.pt2", help="model.pt2 by torch, model.onnx by onnxruntime and numpy")
+    words, folder = parser.parse_args(), Path(__file__).resolve().parent
+    about, path = json.loads((folder / "model.json").read_text(encoding="utf-8")), str(folder / words.model)
+    lib: Any = importlib.import_module("torch" if path.endswith(".pt2") else "numpy")
+    session = None if path.endswith(".pt2") else importlib.import_module("onnxruntime").InferenceSession(path)
+    program: Any = session or lib.export.load(path).module()
+    for file in words.files:
+        inputs = read_inputs(file, about["input"], lib)
+        for row in (program.run(None, {"inputs": inputs})[0] if session else program(inputs)).tolist():
+            if "objective" in about:  # the place of the best score at each step
+                print(json.dumps([max(range(len(step)), key=step.__getitem__) for step in row]))
+            else:
+                shares = [math.exp(score - max(row)) for score in row]
+                named = sorted(zip(shares, about["classes"], strict=True), reverse=True)
+                print(json.dumps({name: share / sum(shares) for share, name in named}, ensure_ascii=False))

@@ -1,0 +1,154 @@
+"""ONNX files of exported networks: the same scores, weights of 8 bits, and what cannot be translated."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import onnx
+import onnxruntime
+import pytest
+import torch
+from torch import nn
+
+import lit_metanas as lm
+from lit_metanas.testing.network_count import random_inputs
+from lit_metanas.training.export.onnx_program import PARITY, quantise_onnx
+
+IMAGES, SERIES, TOKENS = (1, 12, 12), lm.SeriesShape(5, 9), lm.TokenShape(vocabulary=20, steps=7)
+SEQUENCES = {"widths": (8,), "depths": (2,), "dropouts": (0.0,)}
+
+
+def drawn(space: lm.SearchSpace, shape: lm.Shape, way: int = 3, seed: int = 0) -> tuple[lm.Architecture, nn.Module]:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        architecture = space.sample(torch.Generator().manual_seed(seed))
+        network = space.child(architecture, shape, way)
+        for parameter in network.parameters():
+            parameter.data += 0.2 * torch.randn(parameter.shape)
+    return architecture, network
+
+
+def export(network: nn.Module, folder: Path, shape: lm.Shape, **more: object) -> None:
+    names = {"classes": ("a", "b", "c"), "architecture": {}, "onnx": True, **more}
+    lm.export_child(network, folder, shape=shape, **names)
+
+
+def run(folder: Path, inputs: torch.Tensor, file: str = "model.onnx") -> torch.Tensor:
+    session = onnxruntime.InferenceSession(folder / file)
+    return torch.from_numpy(session.run(["scores"], {"inputs": inputs.numpy()})[0])
+
+
+@pytest.mark.parametrize(
+    ("space", "shape"),
+    [
+        (lm.LayeredSpace(depths=(2,), widths=(4,)), IMAGES),
+        (lm.SequenceSpace(operations=("attention_4", "gated_linear"), **SEQUENCES), SERIES),
+        (lm.SequenceSpace(operations=("attention_4", "sep_conv_3"), **SEQUENCES), TOKENS),
+        pytest.param(lm.SequenceSpace(operations=("gru",), **SEQUENCES), TOKENS, marks=pytest.mark.slow),
+        pytest.param(lm.NASBench201(), (3, 12, 12), marks=pytest.mark.slow),
+        pytest.param(lm.AnyInputSpace(), TOKENS, marks=pytest.mark.slow),
+    ],
+    ids=["images", "series", "tokens", "gru", "NAS-Bench-201", "any input"],
+)
+def test_onnxruntime_computes_what_the_network_does(space: lm.SearchSpace, shape: lm.Shape, tmp_path: Path) -> None:
+    _, network = drawn(space, shape)
+    export(network, tmp_path, shape)
+    network.eval()
+    torch.manual_seed(1)
+    for count in (1, 2, 7):
+        inputs = random_inputs(count, shape)
+        with torch.no_grad():
+            expected = network(inputs)
+        assert expected.abs().max() > 0.05
+        torch.testing.assert_close(run(tmp_path, inputs), expected, atol=PARITY, rtol=0)
+    onnx.checker.check_model(tmp_path / "model.onnx")
+    assert str(Path(lm.__file__).parent).encode() not in (tmp_path / "model.onnx").read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("decoder", ["gru", "attention", "conv"])
+def test_what_writes_texts_is_translated_too(decoder: str, tmp_path: Path) -> None:
+    goal = lm.Translation(lm.Words(steps=4, least=1).fitted(["un deux trois"]), metric="BLEU")
+    read = lm.SequenceSpace(operations=("attention_2",), readouts=("each",), **SEQUENCES)
+    space = lm.EncoderDecoderSpace(read, decoders=(decoder,), decoder_depths=(1,), heads=2, target_steps=4)
+    _, network = drawn(space, TOKENS, goal.outputs)
+    words = lm.Words(steps=7, least=1).fitted([" ".join("abcdefghijklmnopqr")])
+    export(network, tmp_path, TOKENS, classes=(), objective=goal, preprocessing=words)
+    inputs = random_inputs(5, TOKENS)
+    with torch.no_grad():
+        torch.testing.assert_close(run(tmp_path, inputs), network.eval()(inputs), atol=PARITY, rtol=0)
+
+
+def test_weights_of_8_bits_take_less_room_and_their_loss_is_told(tmp_path: Path) -> None:
+    _, network = drawn(lm.LayeredSpace(depths=(2,), widths=(32,)), IMAGES)
+    export(network, tmp_path, IMAGES)
+    inputs = random_inputs(40, IMAGES)
+    with torch.no_grad():
+        labels = network.eval()(inputs).argmax(1)
+    labels[:4] = (labels[:4] + 1) % 3
+    loss = quantise_onnx(tmp_path, lm.Split(inputs, labels), lm.Classification(3))
+    assert (loss.metric, loss.value, loss.examples) == ("accuracy", 0.9, 40)
+    found = run(tmp_path, inputs, "model_int8.onnx").argmax(1)
+    assert loss.value_int8 == pytest.approx(float((found == labels).double().mean()))
+    assert loss.value_int8 > 0.7
+    assert (tmp_path / "model_int8.onnx").stat().st_size < 0.5 * (tmp_path / "model.onnx").stat().st_size
+    with pytest.raises(ValueError, match="There are no examples"):
+        quantise_onnx(tmp_path, lm.Split(inputs[:0], labels[:0]), lm.Classification(3))
+
+
+def test_an_earlier_networks_onnx_file_does_not_stay(tmp_path: Path) -> None:
+    _, network = drawn(lm.LayeredSpace(depths=(1,), widths=(4,)), IMAGES)
+    export(network, tmp_path, IMAGES)
+    assert (tmp_path / "model.onnx").is_file()
+    export(network, tmp_path, IMAGES, onnx=False)
+    assert not (tmp_path / "model.onnx").exists()
+
+
+class Eigenvalues(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = nn.Linear(12, 3)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return self.last(torch.linalg.eigvalsh(inputs[:, 0]))
+
+
+def test_what_cannot_be_translated_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with (
+        pytest.warns(UserWarning, match="which no space of this package does"),
+        pytest.raises(ValueError, match=r"cannot translate aten\._linalg_eigh: leave ONNX out"),
+    ):
+        export(Eigenvalues(), tmp_path, IMAGES)
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_file_of_other_scores_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, network = drawn(lm.LayeredSpace(depths=(1,), widths=(4,)), IMAGES)
+    monkeypatch.setattr("lit_metanas.training.export.onnx_program.PARITY", -1.0)
+    with pytest.raises(ValueError, match="onnxruntime's scores are .* from its own"):
+        export(network, tmp_path, IMAGES)
+
+
+def test_without_the_packages_one_sentence_says_how_to_get_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, network = drawn(lm.LayeredSpace(depths=(1,), widths=(4,)), IMAGES)
+    monkeypatch.setattr("lit_metanas.training.export.onnx_program.find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=r"pip install 'lit-metanas\[onnx\]'"):
+        export(network, tmp_path, IMAGES)
+    export(network, tmp_path, IMAGES, onnx=False)
+
+
+def test_nothing_of_onnx_is_loaded_unless_it_is_asked_for(tmp_path: Path) -> None:
+    code = f"""
+import sys, torch, lit_metanas as lm
+space = lm.LayeredSpace(depths=(1,), widths=(4,))
+network = space.child(space.sample(torch.Generator()), (1, 8, 8), way=2)
+lm.export_child(network, {str(tmp_path)!r}, architecture={{}}, classes=("a", "b"), shape=(1, 8, 8))
+lm.load_exported({str(tmp_path)!r})
+print([name for name in ("onnx", "onnxscript", "onnxruntime", "huggingface_hub") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert done.stdout == "[]\n", done.stderr
