@@ -11,6 +11,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -133,6 +134,10 @@ def execute(args: list[str], *, debug: bool = False, suggests: bool = True) -> N
         from lit_metanas.report.report_verb import report
 
         _call(report, verb, rest)
+    elif verb == "push":
+        from lit_metanas.training.export.hub_card import push
+
+        _call(push, verb, _with_repository(rest))
     elif verb == "records":
         from lit_metanas.cli.record_exchange import records
 
@@ -192,6 +197,14 @@ def _with_data(args: list[str]) -> list[str]:
 def _with_underscores(word: str) -> str:
     key, equals, value = word.partition("=")
     return f"--{key[2:].replace('-', '_')}{equals}{value}"
+
+
+def _with_repository(args: list[str]) -> list[str]:
+    """``push FOLDER NAME/MODEL --dry-run`` with their keys."""
+    bare = list(takewhile(lambda word: not word.startswith("-"), args))
+    named = [f"--{key}={word}" for key, word in zip(("folder", "repo"), bare, strict=False)]
+    rest = ["--dry_run=true" if word in ("--dry-run", "--dry_run") else word for word in args[len(named) :]]
+    return [*named, *rest]
 
 
 def _call(function: Callable[..., None], verb: str, args: list[str], **given: object) -> None:

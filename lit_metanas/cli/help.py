@@ -82,6 +82,7 @@ CALLS = {
     "auto": "my_images --minutes 10 --max_latency 5ms --output model",
     "run": "-c configs/experiments/quick.yaml",
     "report": "--results runs/scratch/results.json",
+    "push": "out NAME/MODEL --dry-run",
     "records": "--storage sqlite:///studies.db --write studies.jsonl",
     "dashboard": "--output dashboard.json",
 }

@@ -16,6 +16,7 @@ VERBS = {
     "run": "go through the phases of an experiment, in one directory",
     **TRAINER_VERBS,
     "report": "turn results into a table, figures and a Markdown page",
+    "push": "send an exported network with its model card to the Hugging Face Hub",
     "records": "move searches between an Optuna storage and files of records",
     "dashboard": "make a Weights & Biases workspace of what was logged",
 }
@@ -82,6 +83,11 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "probabilities": "probabilities.json of a fit, for the heat map",
         "architectures": "architectures.json, to draw (default: those of exported networks)",
         "next_step": "command to suggest at the end (default: one that uses the best exported network)",
+    },
+    "push": {
+        "folder": "the exported network's; may be the first word (must be given)",
+        "repo": "the repository, as NAME/MODEL; may be the second word (must be given)",
+        "dry_run": "true, or --dry-run alone: check the card and list what would be sent (default: false)",
     },
     "records": {
         "storage": "address of Optuna's storage, as in sqlite:///studies.db (must be given)",

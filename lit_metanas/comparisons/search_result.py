@@ -17,8 +17,9 @@ from lit_metanas.records.record import SearchRecord
 from lit_metanas.records.shown_prediction import ShownPrediction
 from lit_metanas.records.statistics import Interval, percent
 from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.tasks.inputs import Preprocessing, Shape, TokenShape, as_shape, inputs_like
+from lit_metanas.tasks.inputs import ImageShape, Preprocessing, Shape, TokenShape, as_shape, inputs_like
 from lit_metanas.tasks.objective import Classification, Objective
+from lit_metanas.tasks.task import Split
 from lit_metanas.training.child import Recipe, examples_at_once
 from lit_metanas.training.export.exported_program import (
     GivenExamples,
@@ -28,6 +29,8 @@ from lit_metanas.training.export.exported_program import (
     one_or_more,
     show_predictions,
 )
+from lit_metanas.training.export.hub_card import UNKNOWN_LICENSE, ModelCard, check_card_place, hub_task, write_card
+from lit_metanas.training.export.onnx_program import Int8Loss, quantise_onnx
 
 PREDICTED_AT_ONCE = 500
 """Inputs, which bounds the memory."""
@@ -160,26 +163,72 @@ class SearchResult:
         named = [zip(self.classes, row, strict=True) for row in torch.cat(list(scores)).softmax(dim=1).tolist()]
         return [dict(sorted(pairs, key=lambda pair: -pair[1])) for pairs in named]
 
-    def export(self, folder: str | os.PathLike[str]) -> None:
+    def export(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        onnx: bool = False,
+        int8: Split | None = None,
+        license: str = UNKNOWN_LICENSE,
+        command: str = "",
+    ) -> Int8Loss | None:
         """Write the network as a program that runs with torch alone, its weights, and a description in JSON.
 
         A network that writes texts has a program of all their steps, one after the other: of 32 steps by three layers
         it takes up to a minute to make.
 
         Args:
-            folder: gets ``model.pt2``, ``weights.pt`` and ``model.json``; made if absent. Each file is replaced whole.
+            folder: gets ``model.pt2``, ``weights.pt``, ``model.json``, ``predict.py``, which runs the program, and the
+                model card ``README.md``; made if absent. Each file is replaced whole.
+            onnx: whether it gets ``model.onnx``, too, for onnxruntime; see ``export_child``.
+            int8: examples, such as the task's test part, on which ``model_int8.onnx`` is scored, with weights of 8
+                bits; None writes none. It stands beside ``model.onnx``.
+            license: of the network, by the Hugging Face Hub's names, such as ``apache-2.0``; for the card.
+            command: what made the network, for the card; if empty, it tells the method and the seed.
+
+        Returns:
+            What the weights of 8 bits cost; None unless they are asked for.
+
+        Raises:
+            ValueError: no ONNX file can be made, or the folder has files of these names that no export has written.
         """
-        labels = self.architecture.to_json()
+        check_card_place(folder)
         with torch.inference_mode(False):
             export_child(
                 self.network,
                 folder,
-                architecture=labels,
+                architecture=self.architecture.to_json(),
                 classes=self.classes,
                 shape=self.shape,
                 preprocessing=self.preprocessing,
                 objective=self.objective,
+                onnx=onnx or int8 is not None,
             )
+        loss = None if int8 is None else quantise_onnx(folder, int8, self.objective)
+        write_card(folder, self._card(license, command, loss))
+        return loss
+
+    def _card(self, license: str, command: str, loss: Int8Loss | None) -> ModelCard:
+        made = ", ".join(f"{name}={value}" for name, value in asdict(self.recipe).items())
+        noun = "images" if isinstance(as_shape(self.shape), ImageShape) else getattr(self.preprocessing, "noun", "")
+        return ModelCard(
+            kind=hub_task(noun, self.objective),
+            data=self.task_id,
+            metric=self.metric,
+            value=self.test_score,
+            ci95=self.ci95,
+            examples=self.images,
+            classes=self.classes,
+            space=self.space,
+            architecture=str(self.architecture),
+            parameters=self.parameters,
+            flops=self.flops,
+            costs={"search": self.cost, "training": self.training_cost, "meta-training (once)": self.meta_cost},
+            reproduce=command or f"method {self.record.method or 'unnamed'}, seed {self.record.seed}, recipe {made}",
+            seed=self.record.seed,
+            license=license,
+            int8=loss,
+        )
 
     def __repr__(self) -> str:
         trained, tested = self.images

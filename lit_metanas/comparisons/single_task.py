@@ -123,6 +123,7 @@ def search(
         task, begin = task.trainable(), perf_counter()
         show(SEARCHING)
         found = searcher.search(task, space, budget, seed)
+        found = replace(found, record=replace(found.record, method=type(searcher).__name__, seed=seed))
         cost = replace(budget.spent, seconds=perf_counter() - begin)
         part = all_but_test(task) if refit else task.train
         show(_training_share(task, part, space=space, found=found, recipe=recipe, spent=cost))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 
@@ -25,6 +25,7 @@ from lit_metanas.tasks.objective import Classification
 from lit_metanas.tasks.target_data import WholeTask
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.child import Recipe
+from lit_metanas.training.export.onnx_program import check_onnx_installed
 
 
 class TargetSearch(Comparison[Task, Searcher]):
@@ -43,7 +44,8 @@ class TargetSearch(Comparison[Task, Searcher]):
         seed: of all searches and children.
         directory: where results, architectures and children are written.
         shape: of an input, if tasks are to be checked against it.
-        export: whether each child is written as a program that runs with torch alone, too.
+        export: whether each child is written as a program that runs with torch alone, too, with a card; ``onnx``: and
+            as an ONNX file; ``int8``: and as one with weights of 8 bits, whose loss on the test part the card tells.
         refit: whether children are trained on the train and val parts together. Without, on the train part alone, as
             the searches trained them.
         validate: whether each chosen network is scored on the val part, too, after a training on the train part alone:
@@ -81,7 +83,7 @@ class TargetSearch(Comparison[Task, Searcher]):
         seed: int = 0,
         directory: str = "search",
         shape: Shape | None = None,
-        export: bool = False,
+        export: bool | Literal["onnx", "int8"] = False,
         refit: bool = True,
         validate: bool = False,
         config: str = "",
@@ -94,6 +96,8 @@ class TargetSearch(Comparison[Task, Searcher]):
             directory=directory,
             config=config,
         )
+        if isinstance(export, str):
+            check_onnx_installed()
         self.space = space
         self.recipe = recipe or Recipe()
         self.shape = shape
@@ -173,7 +177,12 @@ class TargetSearch(Comparison[Task, Searcher]):
         )
         folder = self.finished.folder(problem.id, method)
         if self.export:
-            found.export(folder)
+            found.export(
+                folder,
+                onnx=self.export == "onnx",
+                int8=problem.test if self.export == "int8" else None,
+                command=f"lit-metanas search -c {self.config}" if self.config else "",
+            )
         else:
             write_weights(folder / "weights.pt", found.network.state_dict())
         write_predictions(folder / PREDICTIONS, found.predictions)

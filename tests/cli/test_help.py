@@ -21,6 +21,7 @@ from lit_metanas.cli.verbs import KEYS, MODELS, TRAINER_VERBS, VERBS
 from lit_metanas.comparisons.finished_pairs import FinishedPairs
 from lit_metanas.report.dashboard import dashboard
 from lit_metanas.report.report_verb import report
+from lit_metanas.training.export.hub_card import push
 
 COLUMNS, ROWS = 100, 45
 EXPERIMENTS = sorted((Path(__file__).parents[2] / "configs" / "experiments").glob("*.yaml"))
@@ -118,7 +119,9 @@ def test_the_example_of_predict_names_what_the_experiment_above_it_exports():
     assert predicts[predicts.index("--model.directory") + 1] == str(found)
 
 
-FUNCTIONS = {"auto": auto_verb, "run": run, "report": report, "records": records, "dashboard": dashboard}
+FUNCTIONS = {
+    "auto": auto_verb, "run": run, "report": report, "push": push, "records": records, "dashboard": dashboard,
+}  # fmt: skip
 
 
 def test_the_verbs_without_a_trainer_tell_all_their_keys():

@@ -1,0 +1,295 @@
+"""The model card of an exported network, ``README.md``, and the verb ``push``, which sends its folder to a hub."""
+
+from __future__ import annotations
+
+import html
+import math
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lit_metanas.io.files import read_regular, replacing
+from lit_metanas.io.text import duration, number_of, printable, with_prefix
+from lit_metanas.records.budget import Cost, FailedWorkError
+from lit_metanas.tasks.objective import Classification, Objective, Transcription
+from lit_metanas.tasks.translation import Translation
+from lit_metanas.training.export.exported_program import check_own_file
+from lit_metanas.training.export.network_description import DESCRIPTION, exported_file, read_description
+from lit_metanas.training.export.onnx_program import INT8, Int8Loss
+
+CARD = "README.md"
+LIBRARY = "lit-metanas"
+CARD_BEGINS = f"---\nlibrary_name: {LIBRARY}\n"
+UNKNOWN_LICENSE = "unknown"
+LARGEST_CARD = 1 << 20
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What a card tells of a network.
+
+    The front matter is plain YAML, which needs no further package; Hugging Face's own library reads it, and a test
+    lets it do so.
+
+    Attributes:
+        kind: what the network does, by the Hub's names, such as ``image-classification``.
+        data: the data set or task that it was trained and tested on.
+        metric: what ``value`` measures.
+        value: the test score.
+        ci95: half width of its 95 % confidence interval; NaN where there is none.
+        examples: how many the network was trained on, and how many it was tested on.
+        classes: the names; empty where it tells none apart.
+        space: the search space.
+        architecture: its labels.
+        parameters: trainable numbers.
+        flops: forward multiply-adds for one input.
+        costs: training FLOPs and seconds, by what they were spent on.
+        reproduce: the command, or the method and seed.
+        seed: of the search.
+        license: by the Hub's names.
+        int8: what weights of 8 bits cost; None where there are none.
+
+    Example:
+        >>> card = ModelCard(
+        ...     kind="image-classification", data="letters", metric="accuracy", value=0.9, ci95=0.05, examples=(80, 20),
+        ...     classes=("a", "b"), space="LayeredSpace", architecture="kernel=3", parameters=1000, flops=20000,
+        ...     costs={"search": Cost(flops=300)}, reproduce="seed 0", seed=0,
+        ... )
+        >>> card.metadata()["model-index"][0]["results"][0]["metrics"][0]["value"]
+        0.9
+    """  # fmt: skip
+
+    kind: str
+    data: str
+    metric: str
+    value: float
+    ci95: float
+    examples: tuple[int, int]
+    classes: tuple[str, ...]
+    space: str
+    architecture: str
+    parameters: int
+    flops: int
+    costs: dict[str, Cost]
+    reproduce: str
+    seed: int
+    license: str = UNKNOWN_LICENSE
+    int8: Int8Loss | None = None
+
+    def metadata(self) -> dict[str, Any]:
+        """The front matter: a ``model-index`` with a result for each file that was scored."""
+        interval = {} if math.isnan(self.ci95) else {"ci95": round(self.ci95, 4)}
+        args = {"seed": self.seed, "examples": self.examples[1], **interval, "reproduce": printable(self.reproduce)}
+        metrics = [self._metric(self.value, f"test {self.metric}", args)]
+        if self.int8 is not None:
+            own = {"examples": self.int8.examples, "file": INT8}
+            metrics.append(self._metric(self.int8.value_int8, f"{self.metric}, weights of 8 bits", own))
+        data = {"name": printable(self.data, 200), "type": _slug(self.data), "split": "test"}
+        result = {"task": {"type": self.kind}, "dataset": data, "metrics": metrics}
+        return {
+            "library_name": LIBRARY,
+            "license": self.license,
+            "pipeline_tag": self.kind,
+            "tags": ["neural-architecture-search", LIBRARY],
+            "metrics": [_slug(self.metric, "_")],
+            "model-index": [{"name": f"{LIBRARY}-{_slug(self.data)}", "results": [result]}],
+        }
+
+    def _metric(self, value: float, name: str, args: dict[str, Any]) -> dict[str, Any]:
+        return {"type": _slug(self.metric, "_"), "value": round(value, 4), "name": name, "args": args}
+
+    def text(self) -> str:
+        """The whole file."""
+        front = yaml.safe_dump(self.metadata(), sort_keys=False, allow_unicode=True, width=1000)
+        trained, tested = self.examples
+        half = "" if math.isnan(self.ci95) else f" ± {100 * self.ci95:.1f} (95 % interval)"
+        rows = [f"| test {self.metric} | {100 * self.value:.1f} %{half}, of {number_of(tested, 'example')} |"]
+        if self.int8 is not None:
+            value, more = 100 * self.int8.value_int8, 100 * (self.int8.value_int8 - self.int8.value)
+            rows.append(
+                f"| the same with weights of 8 bits (`{INT8}`) | {value:.1f} %, {more:+.1f} points, of "
+                f"{number_of(self.int8.examples, 'example')} |"
+            )
+        rows += [
+            f"| parameters | {self.parameters:,} |",
+            f"| multiply-adds for one input | {self.flops:,} |",
+            *(
+                f"| {what} | {with_prefix(cost.flops)}FLOPs, {duration(cost.seconds)} |"
+                for what, cost in self.costs.items()
+                if cost.flops or cost.seconds
+            ),
+        ]
+        return "\n".join([
+            f"---\n{front}---",
+            "",
+            f"# {_told(self.data, 200)}",
+            "",
+            f"A network that an architecture search of {LIBRARY} found in {_told(self.space)}, and trained on "
+            f"{number_of(trained, 'example')} of *{_told(self.data, 200)}*. Seed {self.seed}.",
+            "",
+            "| | |",
+            "|---|---|",
+            *rows,
+            "",
+            f"- Architecture: {_told(self.architecture, 4000)}",
+            *([f"- Classes: {_told(', '.join(self.classes), 4000)}"] if self.classes else []),
+            f"- To reproduce: {_told(self.reproduce, 2000)}",
+            "",
+            "## Use",
+            "",
+            f"`python predict.py FILE ...` needs PyTorch alone; `{LIBRARY} predict` takes this folder, too. The input "
+            f"is described in `{DESCRIPTION}`.",
+            "",
+            "## Intended use and limits",
+            "",
+            "It is for inputs like those that it was trained on. It was tested on no others: not on those of other "
+            "cameras, microphones, speakers, languages or times. Its probabilities are not calibrated, and it has no "
+            "answer for what belongs to none of its classes. Whoever publishes it says here what it is for, and what "
+            "the training data hold and may be used for.",
+            "",
+        ])  # fmt: skip
+
+
+def hub_task(noun: str, objective: Objective) -> str:
+    """What a network does, by the Hub's names of tasks.
+
+    Args:
+        noun: what it takes, such as images, sounds or texts.
+        objective: what it was trained for.
+    """
+    if isinstance(objective, Classification):
+        kinds = {"images": "image", "sounds": "audio", "texts": "text"}
+        return f"{kinds.get(noun, 'tabular')}-classification"
+    if isinstance(objective, Transcription):
+        return "automatic-speech-recognition" if noun == "sounds" else "other"
+    return "translation" if isinstance(objective, Translation) else "question-answering"
+
+
+def write_card(folder: str | os.PathLike[str], card: ModelCard) -> None:
+    """Write ``README.md`` atomically.
+
+    Raises:
+        ValueError: there is one that no export has written.
+    """
+    check_card_place(folder)
+    with replacing(Path(folder) / CARD) as temporary:
+        temporary.write_text(card.text(), encoding="utf-8")
+
+
+def check_card_place(folder: str | os.PathLike[str]) -> None:
+    """Look for a file of another's where the card goes.
+
+    Raises:
+        ValueError: there is one.
+    """
+    check_own_file(Path(folder) / CARD, CARD_BEGINS)
+
+
+def push(folder: Path, repo: str, dry_run: bool = False) -> None:
+    """Send the folder of an exported network to the Hugging Face Hub, where its card tells what it is.
+
+    Args:
+        folder: that of the network.
+        repo: the repository, as in ``NAME/MODEL``; it must be there.
+        dry_run: only check the folder and its card, and list what would be sent.
+
+    Raises:
+        FileNotFoundError: the folder has no exported network, or no card.
+        ValueError: the card or the name is wrong, or the package is not installed.
+        FailedWorkError: the Hub refuses, or there is no network.
+    """
+    if not re.fullmatch(r"[\w.-]{1,96}/[\w.-]{1,96}", repo):
+        raise ValueError(f"'{printable(repo, 100)}' is no repository of the Hub: give NAME/MODEL.")
+    files = check_pushed(folder)
+    for file in files:
+        print(f"{_bytes(file.stat().st_size):>8}  {printable(file.name)}")
+    total = f"{number_of(len(files), 'file')}, {_bytes(sum(file.stat().st_size for file in files))}"
+    if dry_run:
+        print(f"push: {total}, would go to {repo}; nothing was sent.")
+        return
+    try:
+        from huggingface_hub import upload_folder
+    except ModuleNotFoundError:
+        raise ValueError("To push needs a package: pip install 'lit-metanas[hub]'.") from None
+    try:
+        made = upload_folder(
+            repo_id=repo,
+            folder_path=folder,
+            allow_patterns=[file.name for file in files],
+            commit_message="An exported network",
+        )
+    except Exception as error:  # of many kinds, by the Hub and by the packages that speak to it
+        raise FailedWorkError(
+            f"The Hub took nothing; log in by `hf auth login`, make the repository, or fix the network. It said: "
+            f"{printable(' '.join(str(error).split()), 300)}"
+        ) from None
+    print(f"push: {total}, went to {made}.")
+
+
+def check_pushed(folder: Path) -> list[Path]:
+    """The files of an exported network that are sent, by name: those of an export, and nothing else of the folder.
+
+    Raises:
+        FileNotFoundError: there is no exported network, or no card.
+        ValueError: the description or the card is damaged, or the card tells no results.
+    """
+    read_description(exported_file(folder, DESCRIPTION))
+    read_card(exported_file(folder, CARD))
+    return [file for name in PUSHED if (file := folder / name).is_file() and not file.is_symlink()]
+
+
+PUSHED = (CARD, DESCRIPTION, "model.onnx", INT8, "model.pt2", "predict.py", "weights.pt")
+"""The files of an export."""
+
+
+def read_card(file: Path) -> dict[str, Any]:
+    """The front matter of a card.
+
+    Raises:
+        ValueError: there is none, or it tells no results as the Hub reads them.
+    """
+    fix = "export again, or write it as https://huggingface.co/docs/hub/model-cards has it"
+    try:
+        found = re.match(r"---\r?\n(.*?)\r?\n---\r?\n", read_regular(file, LARGEST_CARD).decode(), re.DOTALL)
+        data = yaml.safe_load(found[1]) if found else None
+    except (ValueError, yaml.YAMLError) as error:
+        raise ValueError(f"'{file}' has no front matter that can be read ({type(error).__name__}): {fix}.") from None
+    if not isinstance(data, dict):
+        raise ValueError(f"'{file}' has no front matter: {fix}.")
+    if not isinstance(data.get("license"), str):
+        raise ValueError(f"'{file}' names no licence: {fix}.")
+    for model in _list(data.get("model-index"), file, "model-index", fix):
+        for result in _list(model.get("results"), file, "results", fix):
+            for key in ("task", "dataset"):
+                if not isinstance(result.get(key), dict) or not isinstance(result[key].get("type"), str):
+                    raise ValueError(f"'{file}' tells no {key} with a type in its results: {fix}.")
+            for metric in _list(result.get("metrics"), file, "metrics", fix):
+                if not isinstance(metric.get("type"), str) or not isinstance(metric.get("value"), int | float):
+                    raise ValueError(f"'{file}' tells a metric without type or value: {fix}.")
+    return data
+
+
+def _list(found: object, file: Path, key: str, fix: str) -> Sequence[dict[str, Any]]:
+    if not isinstance(found, list) or not found or not all(isinstance(one, dict) for one in found):
+        raise ValueError(f"'{file}' has no list '{key}': {fix}.")
+    return found
+
+
+def _slug(text: str, between: str = "-") -> str:
+    """Small letters and digits, and something between."""
+    return re.sub(r"[^a-z0-9]+", between, text.lower())[:80].strip(between) or "unnamed"
+
+
+def _told(text: str, longest: int = 200) -> str:
+    """A name that anyone may have given, in a line of Markdown, of which it makes nothing."""
+    shown = html.escape(printable(text, longest), quote=False)
+    return re.sub(r"([\\`*_\[\]|#~])", r"\\\1", shown)
+
+
+def _bytes(number: int) -> str:
+    return f"{with_prefix(number)}B"
