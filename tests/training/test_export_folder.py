@@ -1,0 +1,252 @@
+"""What an export leaves beside its program: a script that runs it alone, a model card, and what is sent to a hub."""
+
+from __future__ import annotations
+
+import json
+import math
+import runpy
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+from huggingface_hub import ModelCard as HubCard
+from PIL import Image
+from torch import nn
+
+import lit_metanas as lm
+from lit_metanas.cli.command_line import main
+from lit_metanas.tasks.images.image_files import read_images
+from lit_metanas.training.export.hub_card import hub_task
+
+WORDS = lm.Words(steps=5, least=1).fitted(["it's one two, three नमस्ते"])
+TEXTS = ["IT'S one, two", "three नमस्ते six one two one", ""]
+
+ALONE = """
+import runpy, sys
+sys.modules.update(dict.fromkeys(sys.argv.pop(1).split(",")))
+runpy.run_path(sys.argv.pop(1), run_name="__main__")
+"""
+"""Runs a script where some modules cannot be imported."""
+
+NOT_BY_TORCH = "lit_metanas,lightning,numpy,onnxruntime,optuna"
+NOT_BY_ONNXRUNTIME = "lit_metanas,lightning,torch,optuna"
+
+
+def drawn(space: lm.SearchSpace, shape: lm.Shape, way: int = 3) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = space.child(space.sample(torch.Generator().manual_seed(0)), shape, way)
+        for parameter in network.parameters():
+            parameter.data += 0.2 * torch.randn(parameter.shape)
+    return network
+
+
+def predicted(folder: Path, *words: str, without: str = NOT_BY_TORCH) -> list[dict[str, float]]:
+    command = [sys.executable, "-I", "-c", ALONE, without, str(folder / "predict.py"), *words]
+    done = subprocess.run(command, cwd=folder.parent / "empty", capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def agree(found: list[dict[str, float]], expected: torch.Tensor) -> None:
+    assert all(list(row.values()) == sorted(row.values(), reverse=True) for row in found)
+    rows = torch.tensor([[row[name] for name in "abc"] for row in found])
+    torch.testing.assert_close(rows, expected, atol=1e-4, rtol=0)
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path)
+
+
+def test_the_script_classifies_images_and_arrays_by_torch_alone(tmp_path: Path) -> None:
+    shape = (3, 12, 10)
+    network = drawn(lm.LayeredSpace(depths=(1,), widths=(4,)), shape)
+    lm.export_child(network, "out", architecture={}, classes=("a", "b", "c"), shape=shape, onnx=True)
+    generator = np.random.default_rng(0)
+    Image.fromarray(generator.integers(0, 256, (30, 40, 3), dtype=np.uint8)).save("colour.png")
+    Image.fromarray(generator.integers(0, 256, (9, 9), dtype=np.uint8)).save("grey.png")
+    arrays = generator.integers(0, 256, (4, *shape), dtype=np.uint8)
+    np.save("bytes.npy", arrays)
+    np.save("floats.npy", arrays / 255)
+    files = [tmp_path / "colour.png", tmp_path / "grey.png"]
+    exported = lm.load_exported("out")
+    expected = torch.cat([exported.predict(read_images(files, shape)), *2 * [exported.predict(torch.tensor(arrays))]])
+    words = [*map(str, files), str(tmp_path / "bytes.npy"), str(tmp_path / "floats.npy")]
+    agree(predicted(tmp_path / "out", *words), expected)
+    agree(predicted(tmp_path / "out", *words, "--model", "model.onnx", without=NOT_BY_ONNXRUNTIME), expected)
+    script = (tmp_path / "out" / "predict.py").read_text(encoding="utf-8")
+    assert len(script.splitlines()) <= 60
+
+
+def test_the_script_reads_words_and_their_numbers(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = drawn(lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(8,)), WORDS.shape)
+    lm.export_child(network, "out", architecture={}, classes=("a", "b", "c"), shape=WORDS.shape, preprocessing=WORDS)
+    Path("new.txt").write_text("\n".join(TEXTS) + "\n", encoding="utf-8")
+    np.save("tokens.npy", WORDS.encode(TEXTS).numpy())
+    monkeypatch.setattr(sys, "argv", ["predict.py", "new.txt", "tokens.npy"])
+    runpy.run_path("out/predict.py", run_name="__main__")
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    expected = lm.load_exported("out").predict(TEXTS)
+    agree(found, torch.cat([expected, expected]))
+
+
+@pytest.mark.parametrize(
+    ("array", "told"),
+    [
+        (np.zeros((2, 1, 8, 8)), r"has inputs of shape \[1, 8, 8\], and the network is for image \[1, 12, 12\]"),
+        (np.zeros((2, 1, 12, 12), dtype=complex), "does not hold uint8 or float32"),
+        (np.asfortranarray(np.zeros((2, 1, 12, 12))), "row by row"),
+    ],
+)
+def test_the_script_refuses_other_arrays(
+    array: np.ndarray, told: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lit_metanas.training.export.standalone_predict import read_inputs
+
+    np.save("wrong.npy", array)
+    with pytest.raises(SystemExit, match=told):
+        read_inputs(Path("wrong.npy"), {"channels": 1, "height": 12, "width": 12}, torch)
+
+
+@pytest.fixture(scope="module")
+def task() -> lm.Task:
+    torch.manual_seed(0)
+    labels = torch.arange(60) % 3
+    images = (torch.rand(3, 1, 8, 8)[labels] + 0.3 * torch.rand(60, 1, 8, 8)).clamp(0, 1)
+    return lm.task_from_arrays(images, labels, id="<b>noise</b> | of\n`three` kinds")
+
+
+@pytest.fixture(scope="module")
+def result(task: lm.Task) -> lm.SearchResult:
+    space = lm.LayeredSpace(depths=(1,), widths=(16,))
+    return lm.search(task, space, method=lm.RandomArchitecture(), recipe=lm.Recipe(epochs=2), seed=7)
+
+
+def test_the_hubs_own_library_reads_the_card(task: lm.Task, result: lm.SearchResult, tmp_path: Path) -> None:
+    loss = result.export("out", int8=task.test, license="apache-2.0")
+    assert loss is not None
+    assert (loss.value, loss.examples) == (pytest.approx(result.test_score), len(task.test))
+    card = HubCard.load(tmp_path / "out" / "README.md")
+    assert (card.data.license, card.data.pipeline_tag) == ("apache-2.0", "image-classification")
+    first, eight = card.data.eval_results
+    assert (first.task_type, first.metric_type, first.dataset_split) == ("image-classification", "accuracy", "test")
+    assert (first.dataset_name, first.dataset_type) == ("<b>noise</b> | of�`three` kinds", "b-noise-b-of-three-kinds")
+    assert first.metric_value == pytest.approx(result.test_score, abs=1e-4)
+    assert first.metric_args["seed"] == 7
+    assert first.metric_args["reproduce"].startswith("method RandomArchitecture, seed 7, recipe epochs=2, ")
+    assert (eight.metric_value, eight.metric_args["file"]) == (round(loss.value_int8, 4), "model_int8.onnx")
+    text = card.text
+    assert "<b>" not in text
+    assert f"| parameters | {result.parameters:,} |" in text
+    assert "| training | " in text
+    assert "## Intended use and limits" in text
+    assert "\\`three\\`" in text
+    assert not list(tmp_path.glob("out/.*"))
+
+
+def test_a_card_tells_the_command_and_no_interval_where_there_is_none(result: lm.SearchResult, tmp_path: Path) -> None:
+    replace(result, ci95=math.nan).export("out", command="lit-metanas search -c my.yaml")
+    card = HubCard.load(tmp_path / "out" / "README.md")
+    assert card.data.eval_results[0].metric_args == {
+        "seed": 7, "examples": result.images[1], "reproduce": "lit-metanas search -c my.yaml"
+    }  # fmt: skip
+    assert card.data.license == "unknown"
+    assert "nan" not in card.content.lower().replace("unnamed", "")
+
+
+def test_tasks_have_the_hubs_names() -> None:
+    sounds = lm.Transcription(3)
+    written = lm.Translation(WORDS)
+    assert [hub_task(noun, lm.Classification(2)) for noun in ("sounds", "texts", "examples")] == [
+        "audio-classification", "text-classification", "tabular-classification",
+    ]  # fmt: skip
+    assert [hub_task("sounds", sounds), hub_task("texts", sounds), hub_task("texts", written)] == [
+        "automatic-speech-recognition", "other", "translation",
+    ]  # fmt: skip
+    assert hub_task("texts", lm.Span(3)) == "question-answering"
+
+
+@pytest.mark.parametrize("name", ["README.md", "predict.py"])
+def test_files_of_others_are_left_alone(name: str, result: lm.SearchResult) -> None:
+    Path("out").mkdir()
+    (Path("out") / name).write_text("# Mine\n")
+    with pytest.raises(ValueError, match=rf"'out/{name}' is there already, and no export has written it"):
+        result.export("out")
+    assert [file.name for file in Path("out").iterdir()] == [name]
+    assert (Path("out") / name).read_text() == "# Mine\n"
+
+
+def test_push_lists_in_a_dry_run_what_it_would_send(
+    result: lm.SearchResult, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result.export("out")
+    result.export("out")  # its own files are replaced
+    (Path("out") / "secrets.txt").write_text("mine")
+    assert main(["push", "out", "me/noise", "--dry-run"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[-1] for line in lines[:-1]] == [
+        "README.md", "model.json", "model.pt2", "predict.py", "weights.pt",
+    ]  # fmt: skip
+    assert lines[-1].startswith("push: 5 files, ")
+    assert lines[-1].endswith("would go to me/noise; nothing was sent.")
+
+
+def test_push_sends_the_files_of_the_export_alone(
+    result: lm.SearchResult, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result.export("out")
+    sent: list[dict[str, object]] = []
+    hub = ModuleType("huggingface_hub")
+    hub.upload_folder = lambda **given: sent.append(given) or "https://hub/me/noise"  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
+    assert main(["push", "--folder", "out", "--repo", "me/noise"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].endswith("went to https://hub/me/noise.")
+    (given,) = sent
+    assert (given["repo_id"], given["folder_path"]) == ("me/noise", Path("out"))
+    assert given["allow_patterns"] == ["README.md", "model.json", "model.pt2", "predict.py", "weights.pt"]
+
+    def refuse(**given: object) -> None:
+        raise ConnectionError("no\nnetwork")
+
+    hub.upload_folder = refuse  # type: ignore[attr-defined]
+    assert main(["push", "out", "me/noise"]) == 1
+    assert "hf auth login" in (told := capsys.readouterr().err)
+    assert told.endswith("It said: no network\n")
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    assert main(["push", "out", "me/noise"]) == 2
+    assert "pip install 'lit-metanas[hub]'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("card", "told"),
+    [
+        ("# Mine\n", "has no front matter: export again"),
+        ("---\n- a\n---\n", "has no front matter"),
+        ("---\na: [\n---\n", "has no front matter that can be read (ParserError)"),
+        ("---\nlibrary_name: lit-metanas\n---\n", "names no licence"),
+        ("---\nlicense: mit\n---\n", "has no list 'model-index'"),
+        ("---\nlicense: mit\nmodel-index: [{results: [{task: {}}]}]\n---\n", "tells no task with a type"),
+        (None, "There is no 'README.md'"),
+    ],
+)
+def test_push_refuses_a_card_that_the_hub_would_not_read(
+    card: str | None, told: str, result: lm.SearchResult, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result.export("out")
+    file = Path("out") / "README.md"
+    file.unlink()
+    if card is not None:
+        file.write_text(card)
+    assert main(["push", "out", "me/noise", "--dry-run"]) == 2
+    assert told in capsys.readouterr().err
+    assert main(["push", "out", "no repository", "--dry-run"]) == 2
+    assert "give NAME/MODEL" in capsys.readouterr().err
