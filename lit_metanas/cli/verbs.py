@@ -76,13 +76,14 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "pace": "how long the phases take, in times of their minutes (default: 1.0)",
     },
     "report": {
-        "results": "one or several results.json (must be given)",
+        "results": "one or several results.json (must be given, but for --leaderboard)",
         "output": "folder for the report (default: report)",
         "reference": "method that all others are compared with",
         "scratch": "search from scratch that the pay-off of meta-training is counted against",
         "probabilities": "probabilities.json of a fit, for the heat map",
         "architectures": "architectures.json, to draw (default: those of exported networks)",
         "next_step": "command to suggest at the end (default: one that uses the best exported network)",
+        "leaderboard": "a folder; all results in it become one sortable page, leaderboard.html",
     },
     "push": {
         "folder": "the exported network's; may be the first word (must be given)",

@@ -35,6 +35,7 @@ from lit_metanas.report.figures.costs import draw_costs
 from lit_metanas.report.figures.curves import draw_curves
 from lit_metanas.report.figures.fronts import draw_fronts
 from lit_metanas.report.figures.predictions import MOST_SHOWN, draw_predictions, prediction_lines
+from lit_metanas.report.leaderboard import PAGE, read_folder, write_leaderboard
 from lit_metanas.report.table import ProtocolTable, tables
 from lit_metanas.report.table_text import markdown_lines, to_markdown, to_rich
 from lit_metanas.training.export.exported_model import predict_command
@@ -83,18 +84,19 @@ class Report:
 
 
 def report(
-    results: list[str],
+    results: list[str] | None = None,
     output: str = "report",
     reference: str | None = None,
     scratch: str | None = None,
     probabilities: str | None = None,
     architectures: str | None = None,
     next_step: str | None = None,
+    leaderboard: str | None = None,
 ) -> None:
     """Make tables, figures and a Markdown report of result files, and tell where they lie.
 
     Args:
-        results: one or several results.json.
+        results: one or several results.json; None where only a leaderboard is wanted.
         output: folder for the report; it is created.
         reference: method that all others are compared with, pair by pair.
         scratch: from-scratch search that the pay-off of meta-training is counted against; if not given, the most
@@ -102,12 +104,25 @@ def report(
         probabilities: probabilities.json of a fit, for the heat map.
         architectures: architectures.json, whose architectures are drawn; if not given, those of the exported networks.
         next_step: command to suggest at the end; if not given, one that uses the best of the exported networks.
+        leaderboard: a folder, of whose results, and of those of the folders in it, a sortable page is made.
+
+    Raises:
+        ValueError: neither results nor a folder is given, or there are none in it.
     """
+    folder = own_path(output, "output")
+    if leaderboard is not None:
+        found = read_folder(Path(leaderboard))
+        write_leaderboard(folder / PAGE, [(file, row) for file, rows in found.items() for row in drawable(rows)])
+    if results is None:
+        if leaderboard is None:
+            raise ValueError("There are no results: give --results FILE ..., or --leaderboard FOLDER.")
+        print(f"Leaderboard  {folder / PAGE}")
+        return
     kept = [one for parent in dict.fromkeys(Path(path).parent for path in results) for one in kept_networks(parent)]
     networks = [one for one in kept if one.has(EXPORT)]
     shown = [one for one in kept if one.has(PREDICTIONS)]
     made = write_report(
-        own_path(output, "output"),
+        folder,
         [row for path in results for row in read_results(path)],
         reference=reference,
         scratch=scratch,
@@ -121,8 +136,9 @@ def report(
         for part in to_rich(table, console.width):
             console.print(part)
         console.print()
-    width = max(len(what) for what in made.files.values())
-    for path, what in made.files.items():
+    files = {**made.files, **({} if leaderboard is None else {folder / PAGE: "Leaderboard"})}
+    width = max(len(what) for what in files.values())
+    for path, what in files.items():
         console.print(f"{what:<{width}}  {path}", soft_wrap=True, highlight=False, markup=False)
     if (best := best_network(networks)) is not None:
         if next_step is None:

@@ -1,0 +1,189 @@
+"""All results in a folder as one sortable page of HTML, which loads nothing from elsewhere."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+import warnings
+from base64 import b64encode
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import NamedTuple
+
+from lit_metanas.io.files import open_regular, replacing
+from lit_metanas.io.text import duration, number_of, printable, with_prefix
+from lit_metanas.records.result_files import read_results
+from lit_metanas.records.rows import Protocol, ResultRow
+
+PAGE = "leaderboard.html"
+
+_RESULTS = re.compile(rb'\s*\{\s*"schema"\s*:\s*\d+\s*,\s*"results"\s*:')
+"""How a file of results begins."""
+
+_STYLE = """
+:root { color-scheme: light dark; font: 15px/1.4 system-ui, sans-serif }
+body { margin: 1.5rem }
+table { border-collapse: collapse }
+th, td { padding: .3rem .6rem; text-align: left; vertical-align: top; border-bottom: 1px solid #8886 }
+th { position: sticky; top: 0; background: Canvas }
+th button { font: inherit; font-weight: 600; border: 0; padding: 0; background: none; color: inherit; cursor: pointer }
+th[aria-sort=ascending] button::after { content: " ▲" }
+th[aria-sort=descending] button::after { content: " ▼" }
+.number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums }
+"""
+
+_SCRIPT = """
+const head = [...document.querySelectorAll("th")], body = document.querySelector("tbody");
+function sort(place, down) {
+  const key = row => row.cells[place].dataset.value ?? row.cells[place].textContent;
+  const number = head[place].className === "number", turn = down ? -1 : 1;
+  const compare = (a, b) => number ? turn * (a - b) : turn * a.localeCompare(b, "en", {numeric: true});
+  const lacks = text => text === "" ? 1 : 0;
+  const rows = [...body.rows].map(row => [key(row), row]);
+  rows.sort(([a], [b]) => lacks(a) - lacks(b) || compare(a, b));
+  body.append(...rows.map(([, row]) => row));
+  head.forEach(other => other.removeAttribute("aria-sort"));
+  head[place].setAttribute("aria-sort", down ? "descending" : "ascending");
+}
+head.forEach((own, place) => own.firstChild.addEventListener("click", () => {
+  const now = own.getAttribute("aria-sort");
+  sort(place, now ? now === "ascending" : own.className === "number");
+}));
+const asked = head.findIndex(own => own.id === decodeURIComponent(location.hash.slice(1)));
+if (asked >= 0) sort(asked, head[asked].className === "number");
+"""
+
+
+class _Cell(NamedTuple):
+    """A cell of the page.
+
+    Attributes:
+        text: what it shows.
+        value: what it is sorted by, of a number; NaN where there is none.
+    """
+
+    text: str
+    value: float = math.nan
+
+
+_COLUMNS = {
+    "task": "", "method": "", "protocol": "", "metric": "", "score %": "number", "± 95 %": "number", "seed": "number",
+    "parameters": "number", "multiply-adds": "number", "search FLOPs": "number", "search time": "number",
+    "meta-training FLOPs": "number", "space": "", "architecture": "", "hardware": "", "file": "",
+}  # fmt: skip
+"""The headings, each with its kind."""
+
+
+def read_folder(folder: Path) -> dict[str, list[ResultRow]]:
+    """The rows of all files of results below a folder, by their path in it; a damaged one is left out, with a warning.
+
+    Raises:
+        ValueError: there is no such folder, or no such file in it.
+    """
+    found: dict[str, list[ResultRow]] = {}
+    for file in sorted(folder.rglob("*.json")):
+        try:
+            with open_regular(file) as stream:
+                begin = stream.read(200)
+            if _RESULTS.match(begin):
+                found[file.relative_to(folder).as_posix()] = read_results(file)
+        except (OSError, ValueError) as error:
+            warnings.warn(f"Left out: {printable(str(error), 300)}", stacklevel=3)
+    if not found:
+        raise ValueError(f"There are no results in '{folder}': give the folder of a search, a test or a run.")
+    return found
+
+
+def write_leaderboard(path: Path, results: Sequence[tuple[str, ResultRow]]) -> None:
+    """Write the page, atomically.
+
+    Args:
+        path: the file.
+        results: each with the file that it is of.
+    """
+    with replacing(path) as temporary:
+        temporary.write_text(leaderboard_page(results), encoding="utf-8")
+
+
+def leaderboard_page(results: Sequence[tuple[str, ResultRow]]) -> str:
+    """The page: sorted by tasks, and within each by scores, until a heading is clicked on, or named after ``#``.
+
+    Names may be anyone's: they are escaped, and the page forbids the browser every other script, style and address.
+
+    Args:
+        results: each with the file that it is of.
+    """
+    ordered = sorted(results, key=lambda one: (one[1].task_id, *_protocol(one[1].protocol), -one[1].value))
+    heads = "".join(
+        f'<th scope="col" id="{_fragment(name)}" class="{kind}"><button>{name}</button></th>'
+        for name, kind in _COLUMNS.items()
+    )
+    lines = "\n".join(f"<tr>{''.join(map(_cell, _cells(file, row), _COLUMNS.values()))}</tr>" for file, row in ordered)
+    policy = f"default-src 'none'; style-src {_digest(_STYLE)}; script-src {_digest(_SCRIPT)}"
+    files = number_of(len({file for file, _ in results}), "file")
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="viewport" content="width=device-width">
+<title>Leaderboard</title>
+<style>{_STYLE}</style>
+<h1>Leaderboard</h1>
+<p>{number_of(len(results), "result")} of {files}. Click on a heading to sort. Scores are of test examples: a network
+that is chosen by them looks better than it is. FLOPs of a search are its training FLOPs.</p>
+<table>
+<thead><tr>{heads}</tr></thead>
+<tbody>
+{lines}
+</tbody>
+</table>
+<script>{_SCRIPT}</script>
+</html>
+"""
+
+
+def _cells(file: str, row: ResultRow) -> list[_Cell]:
+    """In the order of ``_COLUMNS``."""
+    return [
+        _Cell(row.task_id),
+        _Cell(row.method),
+        _Cell(" ".join(_protocol(row.protocol))),
+        _Cell(row.metric),
+        _Cell(f"{100 * row.value:.1f}", row.value),
+        _Cell(f"{100 * row.ci95:.1f}" if math.isfinite(row.ci95) else "", row.ci95),
+        _Cell(str(row.seed), row.seed),
+        _number(row.parameters),
+        _number(row.flops),
+        _number(row.cost.flops),
+        _Cell(duration(row.cost.seconds), row.cost.seconds) if row.cost.seconds else _Cell(""),
+        _number(row.meta_cost.flops),
+        _Cell(row.space),
+        _Cell("" if row.architecture is None else str(row.architecture)),
+        _Cell(row.hardware),
+        _Cell(file),
+    ]
+
+
+def _number(value: int) -> _Cell:
+    return _Cell(with_prefix(value), value) if value else _Cell("")
+
+
+def _protocol(protocol: Protocol) -> tuple[str, str]:
+    return protocol.name, f"{protocol.way}-way {protocol.shot}-shot" if protocol.way and protocol.shot else ""
+
+
+def _cell(cell: _Cell, kind: str) -> str:
+    value = f' data-value="{cell.value!r}"' if math.isfinite(cell.value) else ' data-value=""' if kind else ""
+    return f'<td class="{kind}"{value}>{escape(printable(cell.text, 2000))}</td>'
+
+
+def _fragment(name: str) -> str:
+    """The heading as it stands behind ``#``: its words with hyphens between."""
+    return "-".join(re.findall(r"\w+", name))
+
+
+def _digest(text: str) -> str:
+    """A script or a style, as the browser's policy names it."""
+    return f"'sha256-{b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
