@@ -51,8 +51,8 @@ class Page(HTMLParser):
             self.rows[-1].append("")
 
     def handle_data(self, data: str) -> None:
-        if self.lasttag in ("script", "style"):
-            self.code[self.lasttag] = self.code.get(self.lasttag, "") + data
+        if self.cdata_elem is not None:
+            self.code[self.cdata_elem] = self.code.get(self.cdata_elem, "") + data
         elif self.rows and self.rows[-1] and self.lasttag in ("td", "button"):
             self.rows[-1][-1] += data
 
