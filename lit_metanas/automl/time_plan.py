@@ -14,7 +14,7 @@ from lit_metanas.estimators.training_estimator import fresh_weights, validation_
 from lit_metanas.records.budget import Cost
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.tasks.inputs import ImageShape
+from lit_metanas.tasks.inputs import SeriesShape, TokenShape
 from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.child import Child, Recipe, fit_child, score
 
@@ -146,7 +146,8 @@ def _training_pace(child: Child, train: Split, seconds: float) -> float:
 
 def writing_seconds(task: Task, architecture: Architecture, pace: Pace) -> float:
     """How long export and report of a network take, about."""
-    read = 0 if isinstance(task.shape, ImageShape) or RECURRENT not in architecture.values() else task.shape.steps
+    shape = task.shape
+    read = shape.steps if isinstance(shape, SeriesShape | TokenShape) and RECURRENT in architecture.values() else 0
     return pace.waiting * (WRITING + WRITING_A_STEP * (task.goal.steps or 0) + READING_A_STEP * read)
 
 

@@ -31,6 +31,7 @@ th { position: sticky; top: 0; background: Canvas }
 th button { font: inherit; font-weight: 600; border: 0; padding: 0; background: none; color: inherit; cursor: pointer }
 th[aria-sort=ascending] button::after { content: " ▲" }
 th[aria-sort=descending] button::after { content: " ▼" }
+.long { white-space: nowrap; max-width: 22rem; overflow: hidden; text-overflow: ellipsis }
 .number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums }
 """
 
@@ -71,9 +72,9 @@ class _Cell(NamedTuple):
 _COLUMNS = {
     "task": "", "method": "", "protocol": "", "metric": "", "score %": "number", "± 95 %": "number", "seed": "number",
     "parameters": "number", "multiply-adds": "number", "search FLOPs": "number", "search time": "number",
-    "meta-training FLOPs": "number", "space": "", "architecture": "", "hardware": "", "file": "",
+    "meta-training FLOPs": "number", "space": "", "architecture": "long", "hardware": "long", "file": "long",
 }  # fmt: skip
-"""The headings, each with its kind."""
+"""The headings, each with the class of its cells; long texts are cut, and shown whole when pointed at."""
 
 
 def read_folder(folder: Path) -> dict[str, list[ResultRow]]:
@@ -175,8 +176,12 @@ def _protocol(protocol: Protocol) -> tuple[str, str]:
 
 
 def _cell(cell: _Cell, kind: str) -> str:
-    value = f' data-value="{cell.value!r}"' if math.isfinite(cell.value) else ' data-value=""' if kind else ""
-    return f'<td class="{kind}"{value}>{escape(printable(cell.text, 2000))}</td>'
+    text, more = escape(printable(cell.text, 2000)), ""
+    if kind == "number":
+        more = f' data-value="{cell.value!r}"' if math.isfinite(cell.value) else ' data-value=""'
+    elif kind == "long":
+        more = f' title="{text}"'
+    return f'<td class="{kind}"{more}>{text}</td>'
 
 
 def _fragment(name: str) -> str:

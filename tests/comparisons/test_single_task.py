@@ -219,7 +219,9 @@ def test_the_program_runs_with_torch_alone(found, tmp_path):
     with torch.inference_mode():
         found.export(tmp_path / "new" / "folder")
     folder = tmp_path / "new" / "folder"
-    assert sorted(path.name for path in folder.iterdir()) == ["model.json", "model.pt2", "weights.pt"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "README.md", "model.json", "model.pt2", "predict.py", "weights.pt",
+    ]  # fmt: skip
     program = torch.export.load(folder / "model.pt2").module()
     inputs = TASK.test.inputs[:5]
     torch.testing.assert_close(program(inputs), found.network(inputs), atol=1e-5, rtol=0)
