@@ -119,9 +119,9 @@ class ModelCard:
             f"| parameters | {self.parameters:,} |",
             f"| multiply-adds for one input | {self.flops:,} |",
             *(
-                f"| {what} | {with_prefix(cost.flops)}FLOPs, {duration(cost.seconds)} |"
+                f"| {what} | {cost.flops:.3g} training FLOPs, {duration(cost.seconds)} |"
                 for what, cost in self.costs.items()
-                if cost.flops or cost.seconds
+                if cost.flops
             ),
         ]
         return "\n".join([
@@ -292,4 +292,5 @@ def _told(text: str, longest: int = 200) -> str:
 
 
 def _bytes(number: int) -> str:
-    return f"{with_prefix(number)}B"
+    found = with_prefix(number)
+    return f"{found}B" if found[-1].isalpha() else f"{found} B"
