@@ -4,7 +4,8 @@
     python benchmarks/real_sounds.py --data FOLDER --rows wake_words --seeds 0 1 2 --output FILE.json
 
 The folder holds ``fsdd_8k_int16.npz`` and ``wake_words_8k_mulaw.npz``, which ``benchmarks/speech.py`` describes. A row
-whose file is absent is skipped by name. Each seed of spoken digits tests two other speakers of the six.
+whose file is absent is skipped by name; both need the first. Each seed of spoken digits has two pairs, each of which
+tests another speaker of five; the sixth one is for choosing.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 import torch
 from equal_flops import (
     Cheap,
@@ -28,7 +30,7 @@ from equal_flops import (
     run_rows,
 )
 from paired import Paired
-from speech import FSDD, WAKE_WORDS, mean_spectrum, read_digits, scores
+from speech import FSDD, RATE, WAKE_WORDS, Clips, digit_sounds, mean_spectrum, scores, spoken_digits
 from speech import wake_words as read_wake_words
 
 import lit_metanas as lm
@@ -39,13 +41,29 @@ CONVOLUTIONS |= {"skip": "none", "dropout": "0"}
 SEPARABLE = {**CONVOLUTIONS, "operation": "sep_conv_7", "skip": "residual", "pool": "avg"}
 """Depthwise separable convolutions with residual skips, nearest to BC-ResNet (Kim et al. 2021)."""
 
+DIGITS_START: Labels = {**SEPARABLE, "activation": "GELU", "dropout": "0.2"}
+WAKE_WORDS_START: Labels = {**SEPARABLE, "activation": "GELU", "readout": "attention"}
+"""Where the searches begin, chosen by recordings that no test has."""
+WORDS = (800, 60, 0)
+"""Synthesised words to learn from; the others are not used."""
+
+TESTED_SPEAKERS, SPEAKERS_A_SEED = 5, 2
+"""The sixth speaker is for choosing alone: networks, and whatever else was settled by looking at scores."""
+RATES = (RATE, 6800, 7400, 8600, 9200)
+"""Samples a second that recordings are taken to have: all but the first change speed and pitch (Ko et al. 2015)."""
+
 WIDTHS = (32, 64)
 FIXED = {"convolutions": CONVOLUTIONS, "separable convolutions": SEPARABLE}
 
 
+def widest(labels: Labels) -> Labels:
+    """A network of the largest width."""
+    return {**labels, "width": str(max(WIDTHS))}
+
+
 def fixed(*names: str) -> dict[str, Labels]:
     """Some of the fixed networks, of the largest width."""
-    return {name: {**FIXED[name], "width": str(max(WIDTHS))} for name in names}
+    return {name: widest(FIXED[name]) for name in names}
 
 
 @dataclass(frozen=True)
@@ -59,46 +77,65 @@ class GivenSounds(Given):
     episodes: int = 600
 
 
-def space(dropouts: Sequence[float]) -> lm.SequenceSpace:
+def space(dropouts: Sequence[float], stride: int) -> lm.SequenceSpace:
     """Layers of convolutions or gated units, each of which halves the number of steps."""
     return lm.SequenceSpace(
-        operations=("conv_3", "conv_5", "sep_conv_7", "gated_linear"),
+        operations=("sep_conv_7", "sep_conv_5", "conv_3", "conv_5", "gated_linear"),
         activations=("ReLU", "GELU"),
         dropouts=dropouts,
-        pools=("max", "avg"),
+        pools=("avg", "max"),
         depths=(2, 3),
-        stride=2,
+        stride=stride,
         widths=WIDTHS,
         readouts=("mean", "max", "attention"),
     )
 
 
 def digits(given: GivenSounds) -> list[Paired]:
-    """Ten spoken digits of speakers that neither training nor choice has heard."""
-    series, labels, speakers = read_digits(given.file(FSDD), lm.LogMel(steps=80))
-    tasks = {seed: digits_task(series, labels, speakers, seed) for seed in given.seeds}
-    epochs = [max(1, round(number * given.scale)) for number in (12, 6)]
+    """Ten spoken digits of a speaker that neither training nor choice has heard; each pair has a speaker of its own."""
+    sounds, labels, speakers = digit_sounds(given.file(FSDD))
+    features, even = lm.LogMel(steps=80), [levelled(sound) for sound in sounds]
+    series = [features.encode([(sound, rate) for sound in even]) for rate in RATES]
+    pairs = [SPEAKERS_A_SEED * seed + place for seed in given.seeds for place in range(SPEAKERS_A_SEED)]
+    epochs = [max(1, round(number * given.scale)) for number in (3, 2)]
     problem = OneTask(
         name="spoken digits, held-out speakers",
-        task=tasks.__getitem__,
-        space=space((0.0, 0.2, 0.5)),
+        task=partial(digits_task, series, labels, speakers),
+        space=space((0.0, 0.2, 0.5), stride=2),
         fixed=fixed("separable convolutions"),
         recipe=lm.Recipe(epochs=epochs[0], learning_rate=3e-3, weight_decay=1e-2, label_smoothing=0.1),
         brief=epochs[1],
-        method=partial(lm.SuccessiveHalving, candidates=6),
-        flops=1e11 * given.scale,
+        method=partial(lm.EvolvingHalving, incumbent=widest(DIGITS_START), candidates=(3,), rungs=(1.0,), finish=False),
+        flops=6e10 * given.scale,
     )
-    return one_task(problem, given.seeds, {"logistic regression, log-mel": [linear(task) for task in tasks.values()]})
+    plain = (digits_task(series[:1], labels, speakers, pair) for pair in pairs)
+    return one_task(problem, pairs, {"logistic regression, log-mel": [linear(task) for task in plain]})
 
 
-def digits_task(series: torch.Tensor, labels: Sequence[int], speakers: Sequence[str], seed: int) -> lm.Task:
-    """Of the speakers two are for testing, others with each seed, one for choosing, and three to learn from."""
+def levelled(sound: np.ndarray) -> np.ndarray:
+    """Sound with a peak of 0.9: some speakers of the digits are forty times as loud as others."""
+    return (0.9 / max(1, int(np.abs(sound.astype(np.int32)).max())) * sound).astype(np.float32)
+
+
+def digits_task(series: Sequence[torch.Tensor], labels: Sequence[int], speakers: Sequence[str], pair: int) -> lm.Task:
+    """One speaker is for testing, the last one by name for choosing, and the other four to learn from.
+
+    Args:
+        series: all recordings as they are, and again at other speeds, which are not for testing.
+        labels: which digit each recording is.
+        speakers: who speaks it.
+        pair: its number; the speakers are tested in turn.
+    """
     names = sorted(set(speakers))
-    turned = names[2 * seed % len(names) :] + names[: 2 * seed % len(names)]
-    parts = {"test": turned[:2], "val": turned[2:3], "train": turned[3:]}
-    rows = {part: [row for row, name in enumerate(speakers) if name in own] for part, own in parts.items()}
-    split = {part: lm.Split(series[own], torch.tensor(labels)[own]) for part, own in rows.items()}
-    return lm.Task(id=f"fsdd/{seed}", way=max(labels) + 1, **split)
+    tested, chosen = names[pair % TESTED_SPEAKERS], names[TESTED_SPEAKERS]
+    parts = {"test": {tested}, "val": {chosen}, "train": set(names) - {tested, chosen}}
+
+    def split(part: str) -> lm.Split:
+        rows = [row for row, name in enumerate(speakers) if name in parts[part]]
+        copies = series[:1] if part == "test" else series
+        return lm.Split(torch.cat([each[rows] for each in copies]), torch.tensor(labels)[rows].repeat(len(copies)))
+
+    return lm.Task(id=f"fsdd/{tested}", way=max(labels) + 1, **{part: split(part) for part in parts})
 
 
 def linear(task: lm.Task) -> float:
@@ -108,17 +145,71 @@ def linear(task: lm.Task) -> float:
     return best_penalty(inputs.flatten(1), task, penalties=(10.0, 100.0))
 
 
+class MadeAndRecorded(lm.TaskSource):
+    """Synthesised words to learn from, and recorded ones to choose by, by way of the validation episodes.
+
+    Args:
+        made: the synthesised words.
+        recorded: whose classes become those of meta-validation.
+    """
+
+    def __init__(self, made: lm.SpokenWords, recorded: Clips) -> None:
+        self.made, self.recorded = made, recorded
+
+    @property
+    def shape(self) -> lm.SeriesShape:
+        """The shape of both."""
+        return self.made.shape
+
+    @property
+    def preprocessing(self) -> lm.LogMel:
+        """What made the series of both."""
+        return self.made.preprocessing
+
+    def prepare(self) -> None:
+        """Speak the words, unless that was done before."""
+        self.made.prepare()
+
+    def classes(self, subset: lm.Subset) -> tuple[str, ...]:
+        """Return the recorded words for validation, else synthesised ones."""
+        source, subset = self._of(subset)
+        return source.classes(subset)
+
+    def instances(self, subset: lm.Subset, class_index: int, held_out: bool = False) -> int:
+        """Return the number of a class's examples."""
+        source, subset = self._of(subset)
+        return source.instances(subset, class_index, held_out)
+
+    def episode_instances(self, subset: lm.Subset, class_index: int) -> int:
+        """Return how many of them episodes may use."""
+        source, subset = self._of(subset)
+        return source.episode_instances(subset, class_index)
+
+    def inputs(
+        self, subset: lm.Subset, class_index: int, instances: Sequence[int], held_out: bool = False
+    ) -> torch.Tensor:
+        """Return examples of one class."""
+        source, subset = self._of(subset)
+        return source.inputs(subset, class_index, instances, held_out)
+
+    def _of(self, subset: lm.Subset) -> tuple[lm.TaskSource, lm.Subset]:
+        return (self.recorded, "test") if subset == "val" else (self.made, subset)
+
+
 def wake_words(given: GivenSounds) -> list[Paired]:
     """Recorded wake words of one source, by networks that have heard synthesised words alone."""
-    words = lm.SpokenWords(features=lm.LogMel(steps=120))
+    features = lm.LogMel(steps=120)
+    source = read_wake_words(given.file(WAKE_WORDS), features)
+    words = MadeAndRecorded(
+        lm.SpokenWords(features=features, words=WORDS), spoken_digits(given.file(FSDD), features, held_out=())
+    )
     words.prepare()
-    source = read_wake_words(given.file(WAKE_WORDS), words.features)
     tests = {f"wake words, 5-way {shot}-shot": shot for shot in (1, 5)}
 
     def data(seed: int) -> lm.EpisodeDataModule:
         return lm.EpisodeDataModule(
-            words, way=20, shot=1, query=5, tasks_per_step=1, steps_per_epoch=1000,
-            eval_query=5, val_episodes=min(60, given.episodes), seed=seed,
+            words, way=20, shot=1, query=2, tasks_per_step=1, steps_per_epoch=1000,
+            eval_way=5, eval_query=5, val_episodes=min(100, given.episodes), seed=seed,
         )  # fmt: skip
 
     def test(shot: int) -> lm.EpisodeDataModule:
@@ -128,9 +219,9 @@ def wake_words(given: GivenSounds) -> list[Paired]:
     problem = FewShot(
         data=data,
         tests={name: test(shot) for name, shot in tests.items()},
-        space=space((0.0, 0.2)),
+        space=space((0.0, 0.2), stride=4),
         fixed=fixed("convolutions", "separable convolutions"),
-        searcher=lm.SuccessiveHalving(candidates=8, eta=4, rungs=(0.25, 0.25)),
+        searcher=lm.EvolvingHalving(incumbent=widest(WAKE_WORDS_START), candidates=(3,), rungs=(0.24,), finish=False),
         flops=1e11 * given.scale,
     )
     cheap: Mapping[str, Cheap] = {

@@ -99,12 +99,18 @@ class Clips(lm.TaskSource):
         return self._series[[rows[i] for i in instances]]
 
 
-def read_digits(file: Path, features: lm.LogMel) -> tuple[Tensor, list[int], list[str]]:
-    """Series of spoken digits, shape ``(n, features, steps)``, which digit each is, and the names of the speakers."""
+def digit_sounds(file: Path) -> tuple[list[np.ndarray], list[int], list[str]]:
+    """Sounds of spoken digits, int16, which digit each is, and the names of the speakers."""
     data = read_npz(file, "get the compact Free Spoken Digit Dataset again")
     ends, names = data["offsets"].tolist(), data["speaker_names"].tolist()
-    series = features.encode([(data["audio"][a:b], RATE) for a, b in pairwise(ends)])
-    return series, data["label"].tolist(), [names[speaker] for speaker in data["speaker"]]
+    sounds = [data["audio"][begin:end] for begin, end in pairwise(ends)]
+    return sounds, data["label"].tolist(), [names[speaker] for speaker in data["speaker"]]
+
+
+def read_digits(file: Path, features: lm.LogMel) -> tuple[Tensor, list[int], list[str]]:
+    """The same as series, shape ``(n, features, steps)``, as loud as they were recorded."""
+    sounds, labels, speakers = digit_sounds(file)
+    return features.encode([(sound, RATE) for sound in sounds]), labels, speakers
 
 
 def spoken_digits(file: Path, features: lm.LogMel, held_out: Sequence[str] = ("nicolas", "theo", "yweweler")) -> Clips:
