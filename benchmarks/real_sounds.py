@@ -113,7 +113,7 @@ def digits(given: GivenSounds) -> list[Paired]:
 
 
 def levelled(sound: np.ndarray) -> np.ndarray:
-    """Sound with a peak of 0.9: some speakers of the digits are forty times as loud as others."""
+    """Sound with a peak of 0.9: the loudest speaker of the digits has 16 times that of the quietest."""
     return (0.9 / max(1, int(np.abs(sound.astype(np.int32)).max())) * sound).astype(np.float32)
 
 
