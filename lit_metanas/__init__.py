@@ -77,12 +77,12 @@ _NAMES = {
         "LocalSearch MetaSampler MetaSearchedArchitecture OneShotSearcher PortfolioSampler QuerySearcher "
         "RandomArchitecture RegularisedEvolution Searcher SuccessiveHalving record_of"
     ),
-    "comparisons": ("AutoClassifier SearchResult SourceSearch TableSearch TargetSearch search"),
+    "comparisons": ("SearchResult SourceSearch TableSearch TargetSearch search"),
     "callbacks": (
         "ArchitectureFile ArchitectureLogger EpisodeProgressBar ProbabilityHistory RankMonitor "
         "ReplicaCheck ResultsFile ResultsTable Searched Searching SkipStop StableArchitecture Tested"
     ),
-    "automl": ("auto"),
+    "automl": ("AutoClassifier auto"),
     "report": ("Difference MethodRow ProtocolTable Report paired_difference tables to_markdown to_rich write_report"),
 }
 _ROOMS = {name: room for room, names in _NAMES.items() for name in names.split()}

@@ -19,13 +19,14 @@ from lit_metanas.tasks.array_tasks import task_from_arrays
 from lit_metanas.tasks.dataset_tasks import task_from_dataset
 from lit_metanas.tasks.images.folders import FolderTask
 from lit_metanas.tasks.images.image_files import SUFFIXES
-from lit_metanas.tasks.inputs import ImageShape, SeriesShape
+from lit_metanas.tasks.inputs import ImageShape, RowShape, SeriesShape, TokenShape, as_shape
 from lit_metanas.tasks.objective import Classification, Transcription
 from lit_metanas.tasks.questions import Span
 from lit_metanas.tasks.questions.squad import SquadTask
 from lit_metanas.tasks.speech.audio_folders import AudioFolderTask
 from lit_metanas.tasks.speech.sound_files import SOUND_SUFFIXES
 from lit_metanas.tasks.speech.transcripts import TranscriptTask
+from lit_metanas.tasks.tabular import TableTask
 from lit_metanas.tasks.task import Task, TaskCollection
 from lit_metanas.tasks.text.characters import Characters
 from lit_metanas.tasks.text.labelled_text import checked_text
@@ -104,6 +105,7 @@ DATA_KINDS: Mapping[str, DataKind] = {
         "sounds", _transcripts_space, "sequence_transcripts.yaml", {"operation": "conv_5", "depth": "2"}
     ),
     "texts": DataKind("texts", _default_space, "default_tokens.yaml"),
+    "rows": DataKind("rows of numbers", _default_space, "default_rows.yaml"),
     "pairs": DataKind("pairs of texts", _pairs_space, "encoder_decoder_small.yaml", {"operation": "gru"}),
     "questions": DataKind("questions", _spans_space, "sequence_spans.yaml", {"operation": "gru", "depth": "2"}),
 }
@@ -115,9 +117,8 @@ def kind_of(task: Task) -> str:
     by_objective = {Transcription: "transcripts", Translation: "pairs", Span: "questions"}
     if not isinstance(task.goal, Classification) and type(task.goal) in by_objective:
         return by_objective[type(task.goal)]
-    if isinstance(task.shape, ImageShape):
-        return "images"
-    return "sounds" if isinstance(task.shape, SeriesShape) else "texts"
+    by_shape = {ImageShape: "images", SeriesShape: "sounds", TokenShape: "texts", RowShape: "rows"}
+    return by_shape[type(as_shape(task.shape))]
 
 
 Given = str | os.PathLike[str] | Task | TaskCollection | Dataset[Any] | Sequence[Any]
@@ -271,7 +272,13 @@ def _sound_table(root: Path) -> Path | None:
 
 
 def _kind_of_table(path: Path) -> str:
-    """Texts with labels, or pairs of texts: where the columns may be either, labels are what stands several times."""
+    """Rows of numbers or texts with labels, or pairs of texts.
+
+    Where columns of texts may be either, labels are what stands several times.
+    """
+    with suppress(ValueError):
+        TableTask(str(path))
+        return "rows"
     rows, place = list(read_rows(path)), writable(str(path))
     label = target = None
     with suppress(ValueError):
@@ -327,6 +334,11 @@ def _labelled(path: Path) -> tuple[list[str], list[str]]:
     return texts, [checked_text(one.label, "label", one.where, place) for one in found]
 
 
+def _rows(path: Path, test: Path | None) -> Task:
+    _refuse_test(test, "rows")
+    return TableTask(str(path))[0]
+
+
 def _pairs(path: Path, test: Path | None) -> Task:
     """Pairs of texts; the steps of a network are as many as the longest of them need, and some for longer ones."""
     _refuse_test(test, "pairs")
@@ -355,6 +367,7 @@ _READERS: Mapping[str, Callable[[Path, Path | None], Task]] = {
     "sounds": _sounds,
     "transcripts": _transcripts,
     "texts": _texts,
+    "rows": _rows,
     "pairs": _pairs,
     "questions": _questions,
 }

@@ -50,7 +50,7 @@ def test_the_space_of_a_kind_is_that_of_its_configuration(kind: str) -> None:
     parser.add_subclass_arguments(lm.SearchSpace, "space")
     file = CONFIGS / DATA_KINDS[kind].configuration
     shipped = parser.instantiate(parser.parse_object({"space": str(file)})).space
-    inputs = {"sounds": torch.ones(4, 5, 10), "texts": torch.ones(4, 8, dtype=torch.int64)}
+    inputs = {"sounds": torch.ones(4, 5, 10), "texts": torch.ones(4, 8, dtype=torch.int64), "rows": torch.ones(4, 3)}
     part = lm.Split(inputs.get(kind, torch.rand(4, 1, 8, 8)), torch.tensor([0, 1, 0, 1]))
     own = DATA_KINDS[kind].space(lm.Task("toy", 2, part, part, part, vocabulary=9))
     assert {c.name: c.labels for c in own.choices} == {c.name: c.labels for c in shipped.choices}
@@ -63,8 +63,10 @@ def test_images_sounds_and_texts_are_told_by_the_files_of_their_folders(images: 
         (tmp_path / "written" / label).mkdir(parents=True)
         for number in range(5):
             (tmp_path / "written" / label / f"{number}.txt").write_text(f"the {label} {number}")
-    kinds = [kind_of(read_given(path)) for path in (images, str(tmp_path / "sounds"), tmp_path / "written")]
-    assert kinds == ["images", "sounds", "texts"]
+    lines = [f"{n},{n % 3},{'small' if n < 5 else 'large'}" for n in range(10)]
+    (tmp_path / "sizes.csv").write_text("\n".join(["height,rest,size", *lines]))
+    given = (images, str(tmp_path / "sounds"), tmp_path / "written", tmp_path / "sizes.csv")
+    assert [kind_of(read_given(path)) for path in given] == ["images", "sounds", "texts", "rows"]
 
 
 def test_sounds_with_a_table_are_transcripts_or_labelled(tmp_path: Path) -> None:

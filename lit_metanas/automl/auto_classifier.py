@@ -14,6 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from lit_metanas.automl.auto import auto
+from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.single_task import search
 from lit_metanas.io.packages import import_extra
 from lit_metanas.io.text import printable
@@ -61,6 +63,8 @@ class AutoClassifier(ClassifierMixin, BaseEstimator):
     ``pip install 'lit-metanas[sklearn]'``.
 
     Args:
+        minutes: how long ``fit`` may take, by ``auto``, which divides them between search and training. None searches
+            by what follows.
         flops: training FLOPs that the search may spend; None is what ``search`` takes by default.
         space: what can be built; None takes ``default_space`` for the kind of examples.
         recipe: how networks are trained; None takes ``Recipe()``.
@@ -99,6 +103,7 @@ class AutoClassifier(ClassifierMixin, BaseEstimator):
     def __init__(
         self,
         *,
+        minutes: float | None = None,
         flops: float | None = None,
         space: SearchSpace | None = None,
         recipe: Recipe | None = None,
@@ -109,6 +114,7 @@ class AutoClassifier(ClassifierMixin, BaseEstimator):
         progress: bool = False,
     ) -> None:
         import_extra("sklearn", "sklearn", type(self).__name__)
+        self.minutes = minutes
         self.flops = flops
         self.space = space
         self.recipe = recipe
@@ -144,16 +150,7 @@ class AutoClassifier(ClassifierMixin, BaseEstimator):
         self.classes_, labels = np.unique(y, return_inverse=True)
         seed = int(check_random_state(self.random_state).randint(2**31))
         task = self._task(X, labels, kind, seed)
-        found = search(
-            task,
-            self._space(task.shape),
-            method=deepcopy(self.method),
-            flops=self.flops,
-            recipe=self.recipe,
-            seed=seed,
-            threads=self.threads,
-            progress=self.progress,
-        )
+        found = self._search(task, seed)
         self.shape_: KindShape = task.shape
         self.preprocessing_: Preprocessing | None = task.preprocessing
         self.architecture_ = found.architecture.to_json()
@@ -233,6 +230,22 @@ class AutoClassifier(ClassifierMixin, BaseEstimator):
             network = self._space(self.shape_).child(architecture, self.shape_, len(self.classes_))
         self.network_ = self._scoring(network)
         self.network_.load_state_dict(torch.load(BytesIO(weights), weights_only=True))
+
+    def _search(self, task: Task, seed: int) -> SearchResult:
+        """What is found within the minutes, or by a search of so many FLOPs.
+
+        Raises:
+            ValueError: there are minutes and what they decide.
+        """
+        more: dict[str, Any] = {"seed": seed, "threads": self.threads, "progress": self.progress}
+        space = self._space(task.shape)
+        if self.minutes is None:
+            method = deepcopy(self.method)
+            return search(task, space, method=method, flops=self.flops, recipe=self.recipe, **more)
+        given = {"flops": self.flops, "recipe": self.recipe, "method": self.method}
+        if wrong := [name for name, value in given.items() if value is not None]:
+            raise ValueError(f"{type(self).__name__}: minutes decide {wrong[0]}, too: give one of them.")
+        return auto(task, minutes=self.minutes, space=space, **more)
 
     def _space(self, shape: KindShape) -> SearchSpace:
         """A copy of the space, which keeps what it works out, so that the argument stays as it is given."""

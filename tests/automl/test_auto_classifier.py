@@ -12,6 +12,8 @@ import pytest
 import torch
 
 import lit_metanas as lm
+from lit_metanas.automl import auto_steps
+from lit_metanas.automl.time_plan import Pace
 
 pytest.importorskip("sklearn", reason="needs the extra sklearn")
 
@@ -144,7 +146,7 @@ def test_a_pickle_holds_no_code():
     named = {argument for opcode, argument, _ in pickletools.genops(content) if opcode.name == "GLOBAL"}
     own = {name for name in named if not name.startswith("numpy")}
     # ``_codecs`` makes bytes of text in pickles of this protocol, in which every name stands in one place.
-    assert own <= {"lit_metanas.comparisons.auto_classifier AutoClassifier", "_codecs encode"}
+    assert own <= {"lit_metanas.automl.auto_classifier AutoClassifier", "_codecs encode"}
     again = pickle.loads(content)
     np.testing.assert_array_equal(again.predict_proba(WINE.data), classifier.predict_proba(WINE.data))
     assert (again.cost_, again.shape_, again.preprocessing_) == (
@@ -220,3 +222,14 @@ def test_without_scikit_learn_there_is_one_sentence():
     told = run(code)
     assert told.startswith("AutoClassifier needs the package sklearn (")
     assert told.endswith(": pip install 'lit-metanas[sklearn]'.\n")
+
+
+def test_minutes_are_spent_by_auto(monkeypatch):
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    y = np.where(X[:, 0] > 0, "right", "left")
+    monkeypatch.setattr(auto_steps, "measure_pace", lambda *args, **more: Pace(1e6, 0.0, 0.0))
+    classifier = lm.AutoClassifier(minutes=0.2).fit(X, y)
+    assert classifier.score(X, y) > 0.8
+    assert 0 < classifier.cost_.flops < 12e6
+    with pytest.raises(ValueError, match="AutoClassifier: minutes decide recipe, too: give one of them"):
+        lm.AutoClassifier(minutes=0.2, recipe=lm.Recipe()).fit(X, y)
