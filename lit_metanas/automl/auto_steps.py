@@ -61,6 +61,9 @@ TIMED_NETWORKS = 4
 MOMENT_SHARE, SHORTEST_MOMENT, LONGEST_MOMENT = 0.03, 0.2, 6.0
 """How long that takes: a share of the minutes, and its bounds in seconds."""
 
+LEAST_TRAINED = 0.25
+"""What the training after a search gets at least, where that has taken longer than planned: a share of its FLOPs."""
+
 LAST_SECONDS = 3.0
 """How long the best network so far is trained once a search is interrupted, about."""
 
@@ -386,6 +389,7 @@ class AutoSteps:
             pace = pace.averaged(before, scored=0 if self.task.val is None else len(self.task.val))
             gone = max(perf_counter() - self.began, plan.prepared + budget.spent.seconds)
             left = pace.flops * (60 * self.wishes.minutes - gone - self._ending(found.architecture, pace))
+            left = max(left, LEAST_TRAINED * plan.search)  # else a machine that got slower would leave it untrained
         recipe = replace(recipe, epochs=max(1, round(left / epoch)))
         plan = replace(plan, training=float(recipe.epochs * epoch))
         if self.folder is not None:
