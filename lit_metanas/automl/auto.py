@@ -49,9 +49,13 @@ def auto(
 
     It finds out what the data are, and divides them into a part to learn from, one to choose by and one to test, as the
     task classes do (``FolderTask``, ``AudioFolderTask``, ``TextTask``, ``ParallelTask``, ``SquadTask`` …). Files that
-    cannot be read are left out, with a warning. About half of the budget is for the search, by ``EvolvingHalving``,
-    of an architecture and of learning rate, weight decay and label smoothing. What was found is trained for the
-    rest, on all but the test part, which is read once, in the end.
+    cannot be read are left out, with a warning.
+
+    It begins with the networks and recipes that cover the tasks of ``records``. Where these leave a choice, or nothing
+    is known, about half of the budget is for a search by ``EvolvingHalving``, of an architecture and of learning rate,
+    weight decay and label smoothing. Where one network is nearly the best on all of them, the search gets what the
+    training no longer gains from. What was found is trained for the rest, on all but the test part, which is read once,
+    in the end.
 
     Seconds decide how large the budget is, and nothing else: some networks are trained for a moment, and the pace of
     this machine makes training FLOPs of the minutes. The result tells them, and given as ``flops`` they repeat it.
@@ -61,14 +65,14 @@ def auto(
 
     Args:
         data: a folder with a sub-folder of images, sounds or text files for each class, or with ``train`` and ``test``
-            folders of such; sounds with a table of transcripts; a table (CSV, TSV, JSON lines) of texts and labels, or
-            of pairs of texts; questions in SQuAD's format (JSON); a pair ``(X, y)`` of images or texts and labels; a
-            map-style data set of torch; or a task.
+            folders of such; sounds with a table of transcripts; a table (CSV, TSV, JSON lines) of texts or numbers and
+            labels, or of pairs of texts; questions in SQuAD's format (JSON); a pair ``(X, y)`` of images, texts or rows
+            of numbers, and labels; a map-style data set of torch; or a task.
         minutes: how long all may take; 10 where neither these nor ``flops`` are given.
         flops: training FLOPs (3 x forward multiply-adds x examples) instead: of the search and of the training after
             it, or one number for both.
         kind: what the examples of a path are, where it cannot be found out: ``images``, ``sounds``, ``transcripts``,
-            ``texts``, ``pairs`` or ``questions``.
+            ``texts``, ``rows``, ``pairs`` or ``questions``.
         test: the test part, given as ``data`` is, and taken as it is. None takes some of ``data``.
         space: what can be built; None takes one that suits the kind of data.
         max_parameters: most trainable parameters.
