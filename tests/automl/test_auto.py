@@ -16,6 +16,8 @@ from lit_metanas.automl import auto_steps, time_plan
 from lit_metanas.automl.auto_steps import BestSoFar, Wishes
 from lit_metanas.automl.time_plan import Pace, rungs_of, search_flops, searched_share, trial_epochs, writing_seconds
 from lit_metanas.estimators import training_estimator
+from lit_metanas.records.record_lines import SHIPPED, read_record_lines
+from lit_metanas.searchers.halving.proposals import covering
 
 Arrays = tuple[np.ndarray, list[str]]
 FLOPS, FLOPS_OF_IMAGES = (3e6, 4e6), (1.5e8, 1.5e8)
@@ -92,6 +94,17 @@ def test_minutes_become_flops_by_a_measured_pace(
     assert "auto: 'arrays': 40 images of 2 classes: 24 to learn from, 8 to choose by, 8 to test." in told
     again = lm.auto(arrays, flops=result.budget, space=space, progress=False)
     assert same_weights(result.network, again.network)
+
+
+def test_a_machine_that_gets_slower_leaves_the_training_a_share(
+    arrays: Arrays, space: lm.LayeredSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paces = iter([Pace(2e6, 0.0, 0.0), Pace(1.0, 0.0, 0.0)])
+    monkeypatch.setattr(auto_steps, "measure_pace", lambda *args, **more: next(paces))
+    monkeypatch.setattr(Pace, "averaged", lambda self, trainings, scored: self)
+    result = lm.auto(arrays, minutes=0.2, space=space, progress=False)
+    assert result.budget is not None
+    assert result.training_cost.flops == pytest.approx(auto_steps.LEAST_TRAINED * result.budget[0], rel=0.05)
 
 
 def test_too_small_a_budget_says_the_least(arrays: Arrays, space: lm.LayeredSpace) -> None:
@@ -260,6 +273,10 @@ def test_records_of_other_tasks_decide_how_many_networks_are_tried(
 def test_texts_get_a_network_for_texts(texts: Path) -> None:
     result = lm.auto(texts, flops=3e8, progress=False)
     assert result.space == "SequenceSpace"
+    (best,) = covering(read_record_lines(SHIPPED), lm.default_space(result.shape), 1)
+    assert result.record.trials[0].architecture == best.architecture
+    assert result.record.trials[0].recipe == dict(best.recipe)
+    assert result.meta_cost.flops > 0
     assert set(result.predict(["fold this"])[0]) == {"cut", "fold"}
 
 
