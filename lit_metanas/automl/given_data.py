@@ -31,7 +31,14 @@ from lit_metanas.tasks.task import Task, TaskCollection
 from lit_metanas.tasks.text.characters import Characters
 from lit_metanas.tasks.text.labelled_text import checked_text
 from lit_metanas.tasks.text.text_folders import is_dataset, read_text_folder
-from lit_metanas.tasks.text.text_tables import LABEL_COLUMNS, SUFFIXES_OF_TABLES, find_columns, labelled_rows, read_rows
+from lit_metanas.tasks.text.text_tables import (
+    LABEL_COLUMNS,
+    SUFFIXES_OF_TABLES,
+    TableRow,
+    find_columns,
+    labelled_rows,
+    read_rows,
+)
 from lit_metanas.tasks.text.text_task import TextTask, task_from_texts
 from lit_metanas.tasks.translation import Translation
 from lit_metanas.tasks.translation.pair_files import TARGET_TEXT_COLUMNS, find_pair_columns, read_pairs
@@ -276,10 +283,10 @@ def _kind_of_table(path: Path) -> str:
 
     Where columns of texts may be either, labels are what stands several times.
     """
-    with suppress(ValueError):
-        TableTask(str(path))
-        return "rows"
     rows, place = list(read_rows(path)), writable(str(path))
+    with suppress(ValueError):
+        if _repeats(rows, TableTask(str(path)).label):
+            return "rows"
     label = target = None
     with suppress(ValueError):
         _, label = find_columns(rows, place, None, None)
@@ -291,8 +298,12 @@ def _kind_of_table(path: Path) -> str:
         label is not None and label.lower() not in TARGET_TEXT_COLUMNS and label.lower() in LABEL_COLUMNS
     ):
         return "texts"
-    repeated = FEWEST_OF_A_LABEL * len({str(row.get(target)) for _, row in rows}) <= len(rows)
-    return "texts" if label is not None and repeated else "pairs"
+    return "texts" if label is not None and _repeats(rows, target) else "pairs"
+
+
+def _repeats(rows: Sequence[TableRow], column: str) -> bool:
+    """Whether what a column holds stands several times, as labels do."""
+    return FEWEST_OF_A_LABEL * len({str(row.get(column)) for _, row in rows}) <= len(rows)
 
 
 def _images(path: Path, test: Path | None) -> Task:
