@@ -181,7 +181,7 @@ class TargetSearch(Comparison[Task, Searcher]):
                 folder,
                 onnx=self.export == "onnx",
                 int8=problem.test if self.export == "int8" else None,
-                command=f"lit-metanas search -c {self.config}" if self.config else "",
+                command=f"lit-metanas search -c {shlex.quote(self.config)}" if self.config else "",
             )
         else:
             write_weights(folder / "weights.pt", found.network.state_dict())

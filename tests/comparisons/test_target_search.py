@@ -291,6 +291,19 @@ def test_children_inherit_only_if_the_recipe_says_so(tmp_path):
     assert torch.equal(kept[True][1][name], twin[name])
 
 
+def test_children_are_exported_as_onnx_files_with_cards(tmp_path, monkeypatch):
+    run(tmp_path, {"fixed": FixedArchitecture({})}, tasks=TASKS[:1], export="int8", config="my config.yaml")
+    row = read_architectures(tmp_path / "architectures.json")[0]
+    folder = (tmp_path / row.weights).parent
+    assert {"model.onnx", "model_int8.onnx", "model.pt2", "predict.py"} <= {file.name for file in folder.iterdir()}
+    card = (folder / "README.md").read_text()
+    assert "reproduce: lit-metanas search -c 'my config.yaml'" in card
+    assert "file: model_int8.onnx" in card
+    monkeypatch.setattr("lit_metanas.training.export.onnx_program.find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=r"pip install 'lit-metanas\[onnx\]'"):
+        run(tmp_path, {"fixed": FixedArchitecture({})}, export="onnx")
+
+
 def test_exported_children_load_and_agree(tmp_path):
     run(tmp_path, {"fixed": FixedArchitecture({})}, export=True)
     row = read_architectures(tmp_path / "architectures.json")[0]
