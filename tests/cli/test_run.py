@@ -223,7 +223,11 @@ def test_mistakes_in_the_phases(phases: list[Phase], recorder: Recorder) -> None
         with pytest.raises(UsageError, match=rf"'{name}' cannot be a phase's name: it is a folder in the"):
             run(phases, Path("out"), execute=recorder)
     phases[0].name = "train"
-    for verb, said in (("fti", "did you mean 'fit'"), ("run", "Choose from auto, fit, "), ("x" * 999, "Choose from auto, fit, ")):
+    for verb, said in (
+        ("fti", "did you mean 'fit'"),
+        ("run", "Choose from auto, fit, "),
+        ("x" * 999, "Choose from auto, fit, "),
+    ):
         phases[0].verb = verb
         with pytest.raises(UsageError, match=rf"Phase 'train' cannot be of '.*{said}"):
             run(phases, Path("out"), execute=recorder)
