@@ -242,7 +242,7 @@ class AutoSteps:
             records=self.wishes.records if self.portfolio else (),
             proposals=len(self.portfolio),
         )
-        budget = ToldBudget(self.task, searcher, queries=None, flops=plan.search, beside=plan.training or plan.search)
+        budget = ToldBudget(self.task, searcher, queries=None, flops=plan.search, beside=plan.training or plan.expected)
         best = BestSoFar(self._estimator(), self.task.id)
         stopped, found = False, None
         with show_progress(budget, self.wishes.progress) as show:
@@ -320,7 +320,7 @@ class AutoSteps:
             first, last = ceil(1.005 * first), ceil(1.005 * last)  # so that rounded ones are enough
             least = f"({first:.3g}, {last:.3g})" if told else f"{2 * last:.3g}"
             raise ValueError(f"auto: the FLOPs pay for no epoch of a network on these data: give {least} or more.")
-        return BudgetPlan(search, self.wishes.flops[1] if told else None)
+        return BudgetPlan(search, self.wishes.flops[1] if told else None, expected=both - search)
 
     def _plan_of_minutes(self, minutes: float) -> BudgetPlan:
         pace = measure_pace(self.task, self.space, self.networks, self.recipe, seconds=self._moment)
@@ -342,7 +342,7 @@ class AutoSteps:
             f"this machine trains {pace.flops:.3g} FLOPs a second: {search:.3g} are for the search, about "
             f"{pace.flops * (left - searching):.2g} for the training of what it finds."
         )
-        return BudgetPlan(search, None, pace.flops, prepared)
+        return BudgetPlan(search, None, pace.flops, prepared, expected=pace.flops * (left - searching))
 
     def _ending(self, architecture: Architecture, pace: Pace) -> float:
         """Seconds for all but search and training: building, testing and, where there is a folder, writing."""

@@ -84,12 +84,14 @@ class BudgetPlan:
         training: those of the training after it; None where they are what the search leaves.
         pace: training FLOPs a second that were measured for it; 0 where none were.
         prepared: seconds that were gone before the search.
+        expected: training FLOPs that the training will take, about, before it is known.
     """
 
     search: float
     training: float | None = None
     pace: float = 0.0
     prepared: float = 0.0
+    expected: float = 0.0
 
 
 def measure_pace(
