@@ -94,16 +94,17 @@ def _leave_out_object(app: Any, name: str, value: object, options: object, bases
     bases[:] = [base for base in bases if base not in (object, ABC)]
 
 
-def _leave_out_lightnings(app: Any, what: str, name: str, value: object, skip: bool, options: object) -> bool | None:
-    """What is Lightning's own but for a wrapper is documented there, with references that lead nowhere here."""
-    return True if str(getattr(value, "__module__", "")).startswith("lightning.") else None
+def _leave_out_others(app: Any, what: str, name: str, value: object, skip: bool, options: object) -> bool | None:
+    """What is Lightning's or scikit-learn's own is documented there, with references that lead nowhere here."""
+    owner = str(getattr(value, "__module__", ""))
+    return True if owner.startswith(("lightning.", "sklearn.")) or name == "set_score_request" else None
 
 
 def setup(app: Any) -> dict[str, bool]:
     """Add what the pages need; equations become MathML, which browsers draw without a script, a font or an image."""
     app.add_directive("room", Room)
     app.connect("autodoc-process-bases", _leave_out_object)
-    app.connect("autodoc-skip-member", _leave_out_lightnings)
+    app.connect("autodoc-skip-member", _leave_out_others)
     app.add_html_math_renderer("mathml", inline_renderers=(_inline, None), block_renderers=(_block, None))
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
