@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lit_metanas.automl.given_data import DATA_KINDS
 from lit_metanas.automl.limits import LimitedSpace
-from lit_metanas.automl.output_folder import OutputFolder
+from lit_metanas.automl.output_folder import METHOD, OutputFolder
 from lit_metanas.automl.time_plan import (
     FIRST_RUNG,
     SEARCH_SHARE,
@@ -36,11 +36,12 @@ from lit_metanas.estimators.estimator import Estimator, Measure, Score
 from lit_metanas.estimators.meta_training import KeptScores
 from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.records.budget import Cost
-from lit_metanas.records.record import SearchOutcome, SearchRecord, Trial
+from lit_metanas.records.record import SearchOutcome, SearchRecord, Trial, cost_of
 from lit_metanas.records.record_lines import SHIPPED, read_record_lines
 from lit_metanas.searchers.halving import EvolvingHalving
-from lit_metanas.searchers.halving.proposals import covering
+from lit_metanas.searchers.halving.proposals import covering, fitting
 from lit_metanas.searchers.mutation import draw_new, mutate
+from lit_metanas.searchers.query.ledger import Query
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.child import Child, Recipe, fit_child, images_an_epoch, training_cost
@@ -98,7 +99,8 @@ class Wishes:
     ) -> None:
         if minutes is not None and flops is not None:
             raise ValueError("auto: give minutes or flops, not both.")
-        self.flops: tuple[float, ...] = () if flops is None else flops if isinstance(flops, tuple) else (flops,)
+        given = () if flops is None else flops if isinstance(flops, tuple | list) else (flops,)
+        self.flops: tuple[float, ...] = tuple(given)
         self.minutes = MINUTES if minutes is None and flops is None else minutes
         for name, numbers in (("minutes", [self.minutes]), ("flops", [*self.flops])):
             if not all(number is None or 0 < number < inf for number in numbers) or len(numbers) > 2:
@@ -209,7 +211,9 @@ class AutoSteps:
         self.train = DATA_KINDS[kind].train
         self.part = all_but_test(task)
         others = [r for path in wishes.records for r in read_record_lines(path) if r.task_id != task.id]
-        self.portfolio = covering(others, self.space, FIRST_RUNG, WORTH_A_TRIAL)
+        self.known = fitting(others, self.space)
+        covers = covering(self.known, self.space, FIRST_RUNG, WORTH_A_TRIAL)
+        self.portfolio = [Query.of(q.architecture, {n: v for n, v in q.recipe if n in self.train}) for q in covers]
         self.recipe = Recipe(epochs=MOST_EPOCHS)
         if self.portfolio:
             self.usual = self.portfolio[0].architecture
@@ -234,13 +238,12 @@ class AutoSteps:
         plan = self._plan()
         rungs = rungs_of(plan.search, self.trial)
         searcher = EvolvingHalving(
-            incumbent={} if self.portfolio else self.usual,
+            incumbent=self.usual,
+            first=self.portfolio,
             candidates=rungs,
             rungs=[number / sum(rungs) for number in rungs],
             finish=False,
             train={name: list(values) for name, values in self.train.items()},
-            records=self.wishes.records if self.portfolio else (),
-            proposals=len(self.portfolio),
         )
         budget = ToldBudget(self.task, searcher, queries=None, flops=plan.search, beside=plan.training or plan.expected)
         best = BestSoFar(self._estimator(), self.task.id)
@@ -259,6 +262,7 @@ class AutoSteps:
                 found = found or self._within(_of(best))
                 cost = self._train_last(found, plan, budget)
             show("testing")
+            found = replace(found, record=replace(found.record, method=METHOD, seed=self.wishes.seed))
             assert self._child is not None
             result = result_of(
                 self.task,
@@ -268,7 +272,7 @@ class AutoSteps:
                 learned=len(self.part),
                 cost=budget.spent,
                 training_cost=cost,
-                meta_cost=found.meta_cost,
+                meta_cost=cost_of(self.known),
             )
             return replace(
                 result,
@@ -329,10 +333,12 @@ class AutoSteps:
         beside = self._ending(self.usual, pace)
         left = 60 * minutes - prepared - beside
         epoch, trial = (cost / pace.flops for cost in (self.epoch * len(self.part) / len(self.task.train), self.trial))
-        searching = searched_share(left, epoch=epoch, trial=trial, share=self.share)
-        search = search_flops(searching, pace, trial=self.trial, scored=scored)
         first, last = (self._epoch(self.usual, part) / pace.flops for part in (self.task.train, self.part))
-        if search < first * pace.flops or left - searching < last:
+        searching = searched_share(left, epoch=epoch, trial=trial, share=self.share)
+        searching = max(searching, first + pace.building + pace.scoring * scored)
+        search = search_flops(searching, pace, trial=self.trial, scored=scored)
+        search = max(search, float(ceil(first * pace.flops)))
+        if left - searching < last:
             needed = prepared + beside + 2.2 * max(pace.building + pace.scoring * scored + first, last)
             raise ValueError(
                 f"auto: {minutes:g} min is too short for one network on these data and this machine: give minutes="
@@ -390,7 +396,7 @@ class AutoSteps:
             gone = max(perf_counter() - self.began, plan.prepared + budget.spent.seconds)
             left = pace.flops * (60 * self.wishes.minutes - gone - self._ending(found.architecture, pace))
             left = max(left, LEAST_TRAINED * plan.search)  # else a machine that got slower would leave it untrained
-        recipe = replace(recipe, epochs=max(1, round(left / epoch)))
+        recipe = replace(recipe, epochs=max(1, int(left / epoch + 1e-6)))
         plan = replace(plan, training=float(recipe.epochs * epoch))
         if self.folder is not None:
             self.folder.keep(plan)

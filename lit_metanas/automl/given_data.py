@@ -203,7 +203,7 @@ def _of_arrays(data: Sequence[Any], test: Given | None) -> Task:
             )
     examples, labels = data
     given = (None, None) if test is None else tuple(test)  # type: ignore[arg-type]
-    if len(examples) and all(isinstance(each, str) for each in examples):
+    if getattr(examples, "ndim", 1) == 1 and len(examples) and all(isinstance(each, str) for each in examples):
         texts = [None if part is None else list(map(str, part)) for part in (examples, given[0])]
         return task_from_texts(texts[0] or [], labels, texts[1], given[1])
     return task_from_arrays(examples, labels, *given)

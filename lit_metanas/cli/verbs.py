@@ -54,7 +54,7 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "data": "a folder or file, which may stand first, without --data (must be given)",
         "minutes": "how long all may take (default: 10)",
         "output": "folder for the network, a report and the records (default: model)",
-        "kind": "images, sounds, transcripts, texts, pairs or questions, if it cannot be found out",
+        "kind": "images, sounds, transcripts, texts, rows, pairs or questions, if it cannot be found out",
         "test": "the test part, given as the data are (default: some of them)",
         "max_parameters": "most trainable parameters",
         "max_flops": "most multiply-adds for one input",

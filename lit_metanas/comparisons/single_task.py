@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from numbers import Integral, Real
 from time import perf_counter
@@ -77,7 +77,8 @@ def search(
         flops: training FLOPs (3 x forward multiply-adds x images) that the search may spend. None leaves the end to the
             method; the default method then gets as much as four trainings by the recipe cost.
         queries: architectures that the search may evaluate; None is no limit.
-        recipe: how the chosen network is trained; hyper-parameters that the method searched replace its own.
+        recipe: how the chosen network is trained; hyper-parameters that the method searched replace its own. Those of
+            the shipped records do so, too, but only where this has the default value.
         refit: whether the chosen network is trained on the train and val parts together. Without, on the train part
             alone, as the search trained it.
         validate: whether the chosen network is scored on the val part, too, after a training on the train part alone:
@@ -242,8 +243,13 @@ def _by_class(judged: Judged, task: Task, classes: tuple[str, ...]) -> dict[str,
 def default_method(space: SearchSpace, recipe: Recipe) -> SuccessiveHalving:
     """Successive halving of a few architectures, which are trained by the recipe; see ``search``."""
     records = (SHIPPED,) if fitting(read_record_lines(SHIPPED), space) else ()
-    estimator = partial(TrainingEstimator, recipe=recipe)
-    return SuccessiveHalving(estimator=estimator, candidates=HALVING_CANDIDATES, records=records)
+    usual = asdict(Recipe())
+    return SuccessiveHalving(
+        estimator=partial(TrainingEstimator, recipe=recipe),
+        candidates=HALVING_CANDIDATES,
+        records=records,
+        keep=[name for name, value in asdict(recipe).items() if value != usual[name]],
+    )
 
 
 def default_flops(task: Task, space: SearchSpace, recipe: Recipe, architectures: Sequence[Architecture]) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -230,6 +231,13 @@ def test_a_folder_in_use_or_of_something_else_is_refused(
     lm.auto(arrays, flops=FLOPS, space=space, output=tmp_path / "out", progress=False)
     with pytest.raises(ValueError, match=r"holds the result of other data, another budget or other limits"):
         lm.auto(arrays, flops=FLOPS, space=space, max_parameters=1000, output=tmp_path / "out", progress=False)
+    write = partial(lm.write_record_lines, tmp_path / "others.jsonl")
+    write([lm.SearchRecord("one")])
+    given = {"flops": FLOPS, "space": space, "records": [str(tmp_path / "others.jsonl")], "progress": False}
+    lm.auto(arrays, output=tmp_path / "told", **given)
+    write([lm.SearchRecord("two")])
+    with pytest.raises(ValueError, match="holds the result of other data"):
+        lm.auto(arrays, output=tmp_path / "told", **given)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("")
     with pytest.raises(ValueError, match="holds other files: give an 'output' that is empty or new"):
@@ -268,6 +276,14 @@ def test_records_of_other_tasks_decide_how_many_networks_are_tried(
     assert result.meta_cost.flops == 14
     assert (result.cost.flops < result.training_cost.flops / 4) == (tried == 1)
     assert result.cost.flops + result.training_cost.flops == pytest.approx(6e6, rel=0.2)
+
+
+def test_a_budget_is_not_exceeded_and_a_list_is_a_pair(arrays: Arrays, space: lm.LayeredSpace) -> None:
+    for flops in (6e6, 7e6, 1e7):
+        result = lm.auto(arrays, flops=flops, space=space, progress=False)
+        assert result.cost.flops + result.training_cost.flops <= flops
+    assert Wishes(None, [1e9, 2e9], seed=0, threads=1, progress=False).flops == (1e9, 2e9)  # type: ignore[arg-type]
+    assert (result.record.method, result.record.seed) == ("auto", 0)
 
 
 def test_texts_get_a_network_for_texts(texts: Path) -> None:

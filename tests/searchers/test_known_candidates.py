@@ -99,6 +99,16 @@ def test_networks_are_trained_by_the_recipe_of_their_record(tmp_path, task):
     assert (found.recipe.learning_rate, found.recipe.label_smoothing, found.recipe.epochs) == (0.5, 0.1, 1)
 
 
+def test_a_recipe_of_ones_own_is_kept_where_it_differs_from_the_default(task):
+    method = default_method(lm.default_space(task.shape), lm.Recipe(epochs=2, learning_rate=5e-4))
+    assert set(method.keep) == {"epochs", "learning_rate"}
+    recipe = lm.Recipe(epochs=2, learning_rate=5e-4)
+    found = lm.search(task, flops=1e9, recipe=recipe, progress=False)
+    assert found.recipe.learning_rate == 5e-4
+    assert all("learning_rate" not in trial.recipe for trial in found.record.trials)
+    assert any("weight_decay" in trial.recipe for trial in found.record.trials)
+
+
 def test_records_of_another_space_are_told(tmp_path, task):
     method = lm.SuccessiveHalving(records=[SHIPPED], candidates=2)
     with pytest.warns(

@@ -14,6 +14,7 @@ import torch
 import lit_metanas as lm
 from lit_metanas.cli.command_line import main
 from lit_metanas.tasks.inputs import RowShape
+from lit_metanas.tasks.tabular.standardised_columns import row_array
 from lit_metanas.training.stored_preprocessing import describe_preprocessing, read_preprocessing
 
 NAN = math.nan
@@ -234,3 +235,40 @@ def test_raw_rows_are_predicted_by_result_export_and_command(capsys):
     capsys.readouterr()
     assert main(["predict", "out", "short.csv"]) == 2
     assert "There is no column 'c' at row 1, and it was learned from" in capsys.readouterr().err
+
+
+class Frame:
+    """What this package sees of a table of pandas."""
+
+    def __init__(self, columns):
+        self.data, self.columns = columns, list(columns)
+        self.ndim = 2
+
+    def __getitem__(self, names):
+        return Frame({name: self.data[name] for name in names})
+
+    def __iter__(self):
+        return iter(self.columns)
+
+    def __len__(self):
+        return len(next(iter(self.data.values())))
+
+    def __array__(self, dtype=None, copy=None):
+        return np.stack(list(self.data.values()), axis=1).astype(dtype or float)
+
+
+def test_named_columns_may_come_in_another_order():
+    columns = {"a": [1.0, 2.0, 3.0], "b": [10.0, 20.0, 30.0]}
+    fitted = lm.StandardisedColumns(["a", "b"]).fitted(Frame(columns))
+    turned = Frame({"b": columns["b"], "a": columns["a"]})
+    assert torch.equal(fitted.encode(turned), fitted.encode(Frame(columns)))
+    with pytest.raises(ValueError, match="has no column 'b': it has a, c"):
+        fitted.encode(Frame({"a": columns["a"], "c": columns["b"]}))
+    rows = [{"a": 1.0, "b": 10.0}, {"b": 20.0, "a": 2.0}]
+    assert row_array(rows).tolist() == [[1.0, 10.0], [2.0, 20.0]]
+
+
+def test_a_test_part_that_repeats_rows_is_told():
+    rows = np.random.default_rng(0).normal(size=(40, 3))
+    with pytest.warns(UserWarning, match="X_test"):
+        lm.task_from_arrays(rows, np.arange(40) % 2, rows[:6], np.arange(6) % 2)

@@ -38,6 +38,7 @@ class SuccessiveHalving(Halving):
         records: files of searches of other tasks in this space; ``shipped`` is the package's. The candidates are then
             the portfolio of networks, each with the recipe that it had there, that covers these tasks best
             (``PortfolioSampler`` has the source), as far as it goes; others are drawn at random.
+        keep: fields of the estimator's recipe that stay as they are, whatever they were in the records.
 
     Example:
         >>> import torch
@@ -59,6 +60,7 @@ class SuccessiveHalving(Halving):
         finish: bool = False,
         train: dict[str, list[Value]] | None = None,
         records: Sequence[str] = (),
+        keep: Sequence[str] = (),
     ) -> None:
         if candidates < 1 or eta < 2:
             raise ValueError(f"Halving needs candidates >= 1 and eta >= 2, not {candidates} and {eta}.")
@@ -70,6 +72,7 @@ class SuccessiveHalving(Halving):
         super().__init__(estimator, rungs, finish, train, records)
         self.candidates = candidates
         self.eta = eta
+        self.keep = tuple(keep)
 
     def run(
         self, estimator: Estimator, space: SearchSpace, budget: Budget, seed: int, *, problem: str
@@ -100,7 +103,10 @@ class SuccessiveHalving(Halving):
 
     def _entering(self, space: SearchSpace, known: Sequence[SearchRecord], seed: int) -> list[Query]:
         generator = torch.Generator().manual_seed(seed)
-        first = covering(known, space, self.candidates)
+        covers = covering(known, space, self.candidates)
+        changes = [{name: value for name, value in query.recipe if name not in self.keep} for query in covers]
+        pairs = zip(covers, changes, strict=True)
+        first = list(dict.fromkeys(Query.of(query.architecture, changed) for query, changed in pairs))
         number, refusal = self.candidates - len(first), refusal_by(space)
         return [*first, *draw_new(lambda: self._draw(space, generator), number, refusal=refusal, known=first)]
 
@@ -133,6 +139,7 @@ class EvolvingHalving(Halving):
         records: files of searches of other sources, such as the ``records.jsonl`` of ``SourceSearch``; ``shipped`` is
             the package's, of tasks. Those of the problem itself are left out.
         proposals: how many of the first rung come from these, at most.
+        first: architectures with recipes that the first rung has in place of the incumbent and what records promise.
 
     Example:
         >>> import torch
@@ -159,6 +166,7 @@ class EvolvingHalving(Halving):
         recipe_mutations: float = 0.5,
         records: Sequence[str] = (),
         proposals: int = 3,
+        first: Sequence[Query] = (),
     ) -> None:
         super().__init__(estimator, rungs, finish, train, records)
         if len(candidates) != len(rungs) or survivors < 1 or min(candidates) < survivors:
@@ -177,6 +185,7 @@ class EvolvingHalving(Halving):
         self.whole_groups = whole_groups
         self.recipe_mutations = recipe_mutations
         self.proposals = proposals
+        self.first = tuple(first)
 
     def run(
         self, estimator: Estimator, space: SearchSpace, budget: Budget, seed: int, *, problem: str
@@ -201,6 +210,8 @@ class EvolvingHalving(Halving):
 
     def _begin(self, space: SearchSpace, promised: Sequence[Query], recipe: Mapping[str, Value]) -> list[Contender]:
         """What the first rung begins with; the first is the parent of its mutants."""
+        if self.first:
+            return [Contender.of(query) for query in self.first[: self.candidates[0]]]
         if self.proposals and promised and not self.incumbent:
             return [Contender.of(query) for query in promised[: min(self.proposals, self.candidates[0])]]
         incumbent = Contender(self._start(space), recipe)
@@ -212,7 +223,7 @@ class EvolvingHalving(Halving):
     ) -> list[Query]:
         """What the records promise most for, but for recipes that are not to be searched.
 
-        Where they do not tell the FLOPs of trainings, what covers their tasks best.
+        Where some do not tell the FLOPs of trainings, what covers their tasks best.
 
         Args:
             known: the records.
@@ -221,7 +232,8 @@ class EvolvingHalving(Halving):
             recipe: the estimator's, for what a record does not tell.
         """
         fields = {name: set(values) for name, values in self.train.items()}
-        queries = promising(known, space, flops) or covering(known, space, self.proposals)
+        told = all(trial.trained for record in known for trial in record.trials)
+        queries = (promising(known, space, flops) if told else []) or covering(known, space, self.proposals)
         fitting = [each for each in queries if all(value in fields.get(name, ()) for name, value in each.recipe)]
         return list(dict.fromkeys(Query.of(q.architecture, {**recipe, **dict(q.recipe)}) for q in fitting))
 

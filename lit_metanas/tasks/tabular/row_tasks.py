@@ -15,7 +15,7 @@ from torch import Tensor
 from lit_metanas.io.text import writable
 from lit_metanas.tasks.conversion import ClassNames, Labels, class_indices, class_names, label_list
 from lit_metanas.tasks.inputs import RowShape
-from lit_metanas.tasks.splits import check_shares, part_sizes, split_classes
+from lit_metanas.tasks.splits import check_shares, part_sizes, split_classes, warn_of_repeats
 from lit_metanas.tasks.tabular.standardised_columns import Rows, StandardisedColumns, number_in, row_array
 from lit_metanas.tasks.task import SingleTask, Split, Task, check_task
 from lit_metanas.tasks.text.labelled_text import checked_text
@@ -153,6 +153,7 @@ class LabelledRows:
             rows = row_array(tested[0], name="X_test")
             labels = label_list(tested[1], len(rows), name="y_test", images="X_test", noun="rows")
             test_part = Split(columns.encode(rows), class_indices(labels, list(self.classes), noun="rows"))
+            warn_of_repeats("X_test", [train_part.inputs, val_part.inputs], test_part.inputs)
         task = Task(
             id=id,
             way=len(self.classes),

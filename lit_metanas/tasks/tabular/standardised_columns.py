@@ -157,7 +157,7 @@ def row_array(rows: Rows, *, names: Sequence[str] = (), name: str = "The table")
     """Rows of numbers as an array, shape ``(n, columns)``; missing values are NaN.
 
     Args:
-        rows: the rows; mappings have the columns' names for keys.
+        rows: the rows; mappings have the columns' names for keys, tables of pandas have them beside, in any order.
         names: of the columns.
         name: of the argument, as messages begin.
 
@@ -167,7 +167,14 @@ def row_array(rows: Rows, *, names: Sequence[str] = (), name: str = "The table")
     if isinstance(rows, Tensor):
         rows = rows.detach().cpu().numpy()
     if isinstance(rows, Sequence) and len(rows) and all(isinstance(row, Mapping) for row in rows):
-        rows = [_values(row, names or list(row), f"row {number}") for number, row in enumerate(rows, 1)]
+        keys = names or list(rows[0])
+        rows = [_values(row, keys, f"row {number}") for number, row in enumerate(rows, 1)]
+    table: Any = rows
+    own = [*getattr(table, "columns", ())]
+    if names and own and all(isinstance(each, str) for each in own) and own != list(names):
+        if absent := [each for each in names if each not in own]:
+            raise ValueError(f"{name} has no column '{absent[0]}': it has {', '.join(own[:10])}.")
+        rows = table[list(names)]
     try:
         found = np.asarray(rows)
         array = found.astype(np.float64) if found.dtype.kind in "biufO" else None

@@ -42,7 +42,10 @@ from lit_metanas.training.export.onnx_program import INT8, ONNX, onnx_program
 from lit_metanas.training.export.plain_program import ATEN_OPERATIONS
 from lit_metanas.training.export.program_archive import LARGEST_PROGRAM, MOST_NODES, read_program
 
-PROGRAM, WEIGHTS, SCRIPT = "model.pt2", "weights.pt", "predict.py"
+PROGRAM, WEIGHTS, SCRIPT, CARD = "model.pt2", "weights.pt", "predict.py", "README.md"
+LIBRARY = "lit-metanas"
+CARD_BEGINS = f"---\nlibrary_name: {LIBRARY}\n"
+"""How a card begins that an export has written."""
 
 _GREY = (0.299, 0.587, 0.114)
 
@@ -281,8 +284,11 @@ def export_child(
     translated = onnx_program(program, network, shape) if onnx else None
     with replacing(folder / SCRIPT) as temporary:
         temporary.write_text(script, encoding="utf-8")
+    # Of the network that is replaced.
     for name in (ONNX, INT8) if (folder / DESCRIPTION).is_file() else ():
-        (folder / name).unlink(missing_ok=True)  # of the network that is replaced
+        (folder / name).unlink(missing_ok=True)
+    if _begins_with(folder / CARD, CARD_BEGINS):
+        (folder / CARD).unlink()
     if translated is not None:
         with replacing(folder / ONNX) as temporary:
             temporary.write_bytes(translated)
@@ -348,13 +354,15 @@ def check_own_file(file: Path, begin: str) -> None:
     Raises:
         ValueError: it begins otherwise.
     """
-    if not os.path.lexists(file):
-        return
+    if os.path.lexists(file) and not _begins_with(file, begin):
+        raise ValueError(f"'{file}' is there already, and no export has written it: give another folder.")
+
+
+def _begins_with(file: Path, begin: str) -> bool:
     own = begin.encode()
-    with suppress(ValueError), open_regular(file) as stream:
-        if stream.read(len(own)) == own:
-            return
-    raise ValueError(f"'{file}' is there already, and no export has written it: give another folder.")
+    with suppress(ValueError, FileNotFoundError), open_regular(file) as stream:
+        return stream.read(len(own)) == own
+    return False
 
 
 def _check_outputs(network: nn.Module, example: Tensor, goal: Objective, classes: Sequence[str]) -> None:

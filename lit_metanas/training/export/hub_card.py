@@ -18,13 +18,10 @@ from lit_metanas.io.text import duration, number_of, printable, with_prefix
 from lit_metanas.records.budget import Cost, FailedWorkError
 from lit_metanas.tasks.objective import Classification, Objective, Transcription
 from lit_metanas.tasks.translation import Translation
-from lit_metanas.training.export.exported_program import check_own_file
+from lit_metanas.training.export.exported_program import CARD, CARD_BEGINS, LIBRARY, check_own_file
 from lit_metanas.training.export.network_description import DESCRIPTION, exported_file, read_description
 from lit_metanas.training.export.onnx_program import INT8, Int8Loss
 
-CARD = "README.md"
-LIBRARY = "lit-metanas"
-CARD_BEGINS = f"---\nlibrary_name: {LIBRARY}\n"
 UNKNOWN_LICENSE = "unknown"
 LARGEST_CARD = 1 << 20
 
