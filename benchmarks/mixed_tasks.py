@@ -290,27 +290,30 @@ ARCHIVES: Mapping[str, tuple[int, Sizes]] = {
 """How many steps become one, and sizes."""
 
 
+def problems_of(family: str, dataset: str, draw: Callable[..., lm.Task], names: Sequence[str | int]) -> list[Problem]:
+    """A problem of a data set for each name that ``draw`` takes."""
+    return [Problem(dataset, str(name), family, partial(_drawn, draw, name)) for name in names]
+
+
 def _problems() -> list[Problem]:
-    made: list[Problem] = []
-
-    def add(family: str, dataset: str, draw: Callable[..., lm.Task], names: Sequence[str | int]) -> None:
-        made.extend(Problem(dataset, str(name), family, partial(_drawn, draw, name)) for name in names)
-
-    add("images", "omniglot", omniglot, ("Greek", "Korean"))
-    add("images", "glyphs", glyphs, ("train", "test"))
-    add("images", "caltech", caltech, (0, 4))
-    add("speech", "fsdd", fsdd, (0, 1))
-    add("speech", "wake", wake_words, ("Picovoice", "OpenVoiceOS"))
-    add("speech", "spoken", spoken, ("train", "test"))
-    add("text", "clinc", clinc, ("banking",))
-    add("text", "hwu64", hwu, (0,))
-    add("text", "xsid", xsid, ("de",))
-    add("text", "tatoeba", languages, (0,))
-    made.append(Problem("snips", "intents", "text", snips_intents))
-    made.append(Problem("g2p", "spellings", "text", spellings))
-    for name, (every, sizes) in ARCHIVES.items():
-        made.append(Problem(name, "all", "series", partial(archive, name=name, every=every, sizes=sizes)))
-    return made
+    return [
+        *problems_of("images", "omniglot", omniglot, ("Greek", "Korean")),
+        *problems_of("images", "glyphs", glyphs, ("train", "test")),
+        *problems_of("images", "caltech", caltech, (0, 4)),
+        *problems_of("speech", "fsdd", fsdd, (0, 1)),
+        *problems_of("speech", "wake", wake_words, ("Picovoice", "OpenVoiceOS")),
+        *problems_of("speech", "spoken", spoken, ("train", "test")),
+        *problems_of("text", "clinc", clinc, ("banking",)),
+        *problems_of("text", "hwu64", hwu, (0,)),
+        *problems_of("text", "xsid", xsid, ("de",)),
+        *problems_of("text", "tatoeba", languages, (0,)),
+        Problem("snips", "intents", "text", snips_intents),
+        Problem("g2p", "spellings", "text", spellings),
+        *(
+            Problem(name, "all", "series", partial(archive, name=name, every=every, sizes=sizes))
+            for name, (every, sizes) in ARCHIVES.items()
+        ),
+    ]
 
 
 def _drawn(draw: Callable[..., lm.Task], name: str | int, folders: Folders) -> lm.Task:

@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 from mixed_pool import STEPS, PairPool
 from mixed_tasks import PROBLEMS as MIXED
-from mixed_tasks import Folders, Problem, caltech, clinc, divide, hwu, omniglot, task_of, xsid
+from mixed_tasks import Folders, Problem, caltech, clinc, divide, hwu, omniglot, problems_of, task_of, xsid
 
 import lit_metanas as lm
 
@@ -50,42 +50,17 @@ def digits(folders: Folders) -> lm.Task:
     return task_of("digits/all", images, found.target.tolist(), divide(found.target.tolist(), (20, 10, 60)))
 
 
-def alphabet(name: str, folders: Folders) -> lm.Task:
-    """Characters of one alphabet."""
-    return omniglot(folders, name)
-
-
-def photographs(first: int, folders: Folders) -> lm.Task:
-    """Twelve classes of coloured photographs."""
-    return caltech(folders, first)
-
-
-def intents(domain: str, folders: Folders) -> lm.Task:
-    """The intents of a domain."""
-    return clinc(folders, domain)
-
-
-def scenarios(first: int, folders: Folders) -> lm.Task:
-    """Sixteen intents of neighbouring scenarios."""
-    return hwu(folders, first)
-
-
-def commands(language: str, folders: Folders) -> lm.Task:
-    """Intents in a language."""
-    return xsid(folders, language)
-
-
 IMAGES = (
-    *(Problem("omniglot", name, "images", partial(alphabet, name)) for name in ALPHABETS),
+    *problems_of("images", "omniglot", omniglot, ALPHABETS),
     *(Problem("glyphs", f"train/{place}", "images", partial(letters, place)) for place in range(4)),
-    *(Problem("caltech", str(first), "images", partial(photographs, first)) for first in range(0, 8, 2)),
+    *problems_of("images", "caltech", caltech, range(0, 8, 2)),
     Problem("digits", "all", "images", digits),
 )
 TOKENS = (
     *(problem for problem in MIXED if problem.family == "text"),
-    *(Problem("clinc", domain, "text", partial(intents, domain)) for domain in ("travel", "work")),
-    Problem("hwu64", "16", "text", partial(scenarios, 16)),
-    Problem("xsid", "it", "text", partial(commands, "it")),
+    *problems_of("text", "clinc", clinc, ("travel", "work")),
+    *problems_of("text", "hwu64", hwu, (16,)),
+    *problems_of("text", "xsid", xsid, ("it",)),
 )
 PROBLEMS: Mapping[str, Sequence[Problem]] = {
     "images": IMAGES,

@@ -12,10 +12,11 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from lit_metanas.automl.auto_steps import AutoSteps, Wishes
+from lit_metanas.automl.auto_steps import AutoSteps
 from lit_metanas.automl.given_data import DATA_KINDS, Given, describe_given, kind_of, read_given
 from lit_metanas.automl.limits import LimitedSpace, NetworkLimits, seconds_of
 from lit_metanas.automl.output_folder import OutputFolder
+from lit_metanas.automl.wishes import Wishes
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.single_task import undisturbed
 from lit_metanas.comparisons.target_search import task_settings
@@ -48,8 +49,8 @@ def auto(
     """Search and train a network for data of any kind, within minutes and hard limits of its size and speed.
 
     It finds out what the data are, and divides them into a part to learn from, one to choose by and one to test, as the
-    task classes do (``FolderTask``, ``AudioFolderTask``, ``TextTask``, ``ParallelTask``, ``SquadTask`` …). Files that
-    cannot be read are left out, with a warning.
+    task classes do (``FolderTask``, ``AudioFolderTask``, ``TextTask``, ``ParallelTask``, ``SquadTask`` …). Images
+    and sounds in class folders that cannot be read are left out, with a warning.
 
     It begins with the networks and recipes that cover the tasks of ``records``. Where these leave a choice, or nothing
     is known, about half of the budget is for a search by ``EvolvingHalving``, of an architecture and of learning rate,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lit_metanas.automl.auto import auto
-from lit_metanas.comparisons.search_result import SearchResult
+from lit_metanas.comparisons.search_result import PREDICTED_AT_ONCE, SearchResult
 from lit_metanas.comparisons.single_task import search
 from lit_metanas.io.packages import import_extra
 from lit_metanas.io.text import printable
@@ -47,9 +47,6 @@ except ImportError:  # which `AutoClassifier` tells when one is made
     BaseEstimator, ClassifierMixin = (type(name, (), {}) for name in ("BaseEstimator", "ClassifierMixin"))
 
 ExampleKind: TypeAlias = Literal["rows", "images", "texts"]
-
-SCORED_AT_ONCE = 500
-"""Inputs, which bounds the memory."""
 
 
 class AutoClassifier(ClassifierMixin, BaseEstimator):
@@ -179,7 +176,7 @@ class AutoClassifier(ClassifierMixin, BaseEstimator):
         inputs = network_inputs(self._checked_examples(X, kind), self.shape_, self.preprocessing_)
         inputs = inputs.double() if kind == "rows" else inputs
         with torch.no_grad(), torch_threads(self.threads):
-            scores = torch.cat([self.network_(part) for part in inputs.split(SCORED_AT_ONCE)])
+            scores = torch.cat([self.network_(part) for part in inputs.split(PREDICTED_AT_ONCE)])
         return scores.double().softmax(dim=1).numpy()
 
     def export(self, folder: str | os.PathLike[str]) -> None:

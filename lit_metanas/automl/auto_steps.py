@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping, Sequence
-from copy import copy
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from math import ceil, inf, nan
+from math import ceil, nan
 from time import perf_counter
 
 import torch
-from torch import Tensor
 
+from lit_metanas.automl.best_so_far import BestSoFar
 from lit_metanas.automl.given_data import DATA_KINDS
 from lit_metanas.automl.limits import LimitedSpace
 from lit_metanas.automl.output_folder import METHOD, OutputFolder
@@ -29,15 +27,16 @@ from lit_metanas.automl.time_plan import (
     trial_epochs,
     writing_seconds,
 )
+from lit_metanas.automl.wishes import Wishes
 from lit_metanas.comparisons.search_progress import SEARCHING, ToldBudget, show_progress
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.single_task import all_but_test, chosen_child, result_of
-from lit_metanas.estimators.estimator import Estimator, Measure, Score
+from lit_metanas.estimators.estimator import Estimator
 from lit_metanas.estimators.meta_training import KeptScores
 from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.records.budget import Cost
-from lit_metanas.records.record import SearchOutcome, SearchRecord, Trial, cost_of
-from lit_metanas.records.record_lines import SHIPPED, read_record_lines
+from lit_metanas.records.record import SearchOutcome, cost_of
+from lit_metanas.records.record_lines import read_record_lines
 from lit_metanas.searchers.halving import EvolvingHalving
 from lit_metanas.searchers.halving.proposals import covering, fitting
 from lit_metanas.searchers.mutation import draw_new, mutate
@@ -45,10 +44,6 @@ from lit_metanas.searchers.query.ledger import Query
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.child import Child, Recipe, fit_child, images_an_epoch, training_cost
-from lit_metanas.training.trainers import check_threads
-
-MINUTES = 10.0
-"""Where neither these nor FLOPs are given."""
 
 MOST_EPOCHS = 100_000
 """Of a candidate; the search divides them by its budget."""
@@ -67,114 +62,6 @@ LEAST_TRAINED = 0.25
 
 LAST_SECONDS = 3.0
 """How long the best network so far is trained once a search is interrupted, about."""
-
-
-class Wishes:
-    """What is wanted of a search besides limits; without minutes and FLOPs it may take ``MINUTES``.
-
-    Args:
-        minutes: how long all may take.
-        flops: training FLOPs of the search and of the training after it, or of both together.
-        seed: of search and training.
-        threads: torch's threads.
-        progress: whether it is told on stderr what goes on.
-        records: files of searches of other tasks.
-
-    Attributes:
-        flops: as a tuple of two numbers, of one, or of none.
-
-    Raises:
-        ValueError: one is out of its range, or there are both minutes and FLOPs.
-    """
-
-    def __init__(
-        self,
-        minutes: float | None,
-        flops: float | tuple[float, float] | None,
-        *,
-        seed: int,
-        threads: int | None,
-        progress: bool,
-        records: Sequence[str] = (SHIPPED,),
-    ) -> None:
-        if minutes is not None and flops is not None:
-            raise ValueError("auto: give minutes or flops, not both.")
-        given = () if flops is None else flops if isinstance(flops, tuple | list) else (flops,)
-        self.flops: tuple[float, ...] = tuple(given)
-        self.minutes = MINUTES if minutes is None and flops is None else minutes
-        for name, numbers in (("minutes", [self.minutes]), ("flops", [*self.flops])):
-            if not all(number is None or 0 < number < inf for number in numbers) or len(numbers) > 2:
-                raise ValueError(f"auto: {name} = {', '.join(map(str, numbers))} must be above 0.")
-        if seed < 0:
-            raise ValueError(f"auto: seed = {seed} must be at least 0.")
-        check_threads("auto", threads)
-        self.seed = seed
-        self.threads = threads
-        self.progress = progress
-        self.records = tuple(records)
-
-    def say(self, text: str) -> None:
-        """Tell what goes on."""
-        if self.progress:
-            print(f"auto: {text}", file=sys.stderr, flush=True)
-
-
-class BestSoFar(Estimator):
-    """Remembers what an estimator has scored, so that a search which is interrupted has an outcome.
-
-    Args:
-        estimator: scores the architectures.
-        task_id: the problem's name in the record.
-
-    Attributes:
-        spent: of each architecture, what each of its trainings cost, seconds included.
-    """
-
-    def __init__(self, estimator: Estimator, task_id: str) -> None:
-        self.estimator = estimator
-        self._recipe: dict[str, float | int | str | bool] = {}
-        self._record = SearchRecord(task_id)
-        self._best: list[SearchOutcome] = []  # of all copies under other recipes, and so a list
-        self.spent: dict[Architecture, list[Cost]] = {}
-
-    @property
-    def outcome(self) -> SearchOutcome | None:
-        """What was best, with its weights; None before anything was scored."""
-        return self._best[0] if self._best else None
-
-    @property
-    def settings(self) -> Mapping[str, float | int | str | bool]:
-        """Those of the estimator."""
-        return self.estimator.settings
-
-    @property
-    def measures(self) -> Mapping[str, Measure]:
-        """Those of the estimator."""
-        return self.estimator.measures
-
-    def with_recipe(self, changes: Mapping[str, float | int | str | bool]) -> BestSoFar:
-        """The same memory of the estimator under a changed recipe."""
-        other = copy(self)
-        other.estimator, other._recipe = self.estimator.with_recipe(changes), {**self._recipe, **changes}
-        return other
-
-    def cost(self, architecture: Architecture, fidelity: float) -> Cost:
-        """What the estimator says."""
-        return self.estimator.cost(architecture, fidelity)
-
-    def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:
-        """Estimate, and remember."""
-        begin = perf_counter()
-        score = self.estimator(architecture, fidelity=fidelity, start=start)
-        seconds = score.cost.seconds + perf_counter() - begin  # those of a kept score, too
-        self.spent.setdefault(architecture, []).append(replace(score.cost, seconds=seconds))
-        trials = self._record.trials
-        spent = trials[-1].cost + score.cost if trials else score.cost
-        trials.append(Trial(architecture, score.value, spent, recipe={**self._recipe}))
-        if not self._best or score.value >= self._record.value_of(self._best[0].architecture, self._best[0].recipe):
-            recipe = {**self._recipe}
-            self._best[:] = [SearchOutcome(architecture, score.weights, self._record, recipe=recipe)]
-        return score
 
 
 class AutoSteps:

@@ -6,6 +6,7 @@ import json
 import os
 import warnings
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 from lit_metanas.io.files import read_regular, replacing
@@ -60,6 +61,10 @@ def read_record_lines(path: str | os.PathLike[str], space: ChoiceSpace | None = 
         >>> lm.read_record_lines("records.jsonl")[0].method
         'random'
     """
+    if path == SHIPPED:
+        path = SHIPPED_FILE
+        if space is None:
+            return list(_shipped_records())
     parsed = list(_parse(path, space))
     records = [found for _, found in parsed if isinstance(found, SearchRecord)]
     refused = [found for _, found in parsed if isinstance(found, str)]
@@ -75,6 +80,12 @@ def read_record_lines(path: str | os.PathLike[str], space: ChoiceSpace | None = 
     for reason in refused:
         warnings.warn(f"'{os.fspath(path)}', left out: {reason}.", stacklevel=2)
     return records
+
+
+@cache
+def _shipped_records() -> tuple[SearchRecord, ...]:
+    """The package's records, read once, which takes longer than to choose from them."""
+    return tuple(read_record_lines(SHIPPED_FILE))
 
 
 def merge_record_lines(path: str | os.PathLike[str], records: Iterable[SearchRecord]) -> None:
@@ -116,7 +127,7 @@ def _write(path: str | os.PathLike[str], lines: Iterable[bytes]) -> None:
 
 def _parse(path: str | os.PathLike[str], space: ChoiceSpace | None) -> Iterator[tuple[bytes, SearchRecord | str]]:
     """Each line with its record, or with why it is none."""
-    file = SHIPPED_FILE if path == SHIPPED else Path(path)
+    file = Path(path)
     if not file.is_file():
         raise FileNotFoundError(f"There is no file '{file}': run `lit-metanas search` first, or give the right path.")
     try:

@@ -14,8 +14,9 @@ import torch
 
 import lit_metanas as lm
 from lit_metanas.automl import auto_steps, time_plan
-from lit_metanas.automl.auto_steps import BestSoFar, Wishes
+from lit_metanas.automl.best_so_far import BestSoFar
 from lit_metanas.automl.time_plan import Pace, rungs_of, search_flops, searched_share, trial_epochs, writing_seconds
+from lit_metanas.automl.wishes import Wishes
 from lit_metanas.estimators import training_estimator
 from lit_metanas.records.record_lines import SHIPPED, read_record_lines
 from lit_metanas.searchers.halving.proposals import covering

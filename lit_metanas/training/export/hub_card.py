@@ -18,9 +18,17 @@ from lit_metanas.io.text import duration, number_of, printable, with_prefix
 from lit_metanas.records.budget import Cost, FailedWorkError
 from lit_metanas.tasks.objective import Classification, Objective, Transcription
 from lit_metanas.tasks.translation import Translation
-from lit_metanas.training.export.exported_program import CARD, CARD_BEGINS, LIBRARY, check_own_file
+from lit_metanas.training.export.exported_program import (
+    CARD,
+    CARD_BEGINS,
+    LIBRARY,
+    PROGRAM,
+    SCRIPT,
+    WEIGHTS,
+    check_own_file,
+)
 from lit_metanas.training.export.network_description import DESCRIPTION, exported_file, read_description
-from lit_metanas.training.export.onnx_program import INT8, Int8Loss
+from lit_metanas.training.export.onnx_program import INT8, ONNX, Int8Loss
 
 UNKNOWN_LICENSE = "unknown"
 LARGEST_CARD = 1 << 20
@@ -139,8 +147,8 @@ class ModelCard:
             "",
             "## Use",
             "",
-            f"`python predict.py FILE ...` needs PyTorch alone; `{LIBRARY} predict` takes this folder, too. The input "
-            f"is described in `{DESCRIPTION}`.",
+            f"`python predict.py FILE ...` needs PyTorch alone, and Pillow for images; `{LIBRARY} predict` takes this "
+            f"folder, too. The input is described in `{DESCRIPTION}`.",
             "",
             "## Intended use and limits",
             "",
@@ -240,7 +248,7 @@ def check_pushed(folder: Path) -> list[Path]:
     return [file for name in PUSHED if (file := folder / name).is_file() and not file.is_symlink()]
 
 
-PUSHED = (CARD, DESCRIPTION, "model.onnx", INT8, "model.pt2", "predict.py", "weights.pt")
+PUSHED = (CARD, DESCRIPTION, ONNX, INT8, PROGRAM, SCRIPT, WEIGHTS)
 """The files of an export."""
 
 
