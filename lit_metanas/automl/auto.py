@@ -13,7 +13,8 @@ from time import perf_counter
 from typing import Any
 
 from lit_metanas.automl.auto_steps import AutoSteps
-from lit_metanas.automl.given_data import DATA_KINDS, Given, describe_given, kind_of, read_given
+from lit_metanas.automl.data_kinds import DATA_KINDS, kind_of
+from lit_metanas.automl.given_data import Given, describe_given, read_given
 from lit_metanas.automl.limits import LimitedSpace, NetworkLimits, seconds_of
 from lit_metanas.automl.output_folder import OutputFolder
 from lit_metanas.automl.wishes import Wishes

@@ -11,7 +11,7 @@ from time import perf_counter
 import torch
 
 from lit_metanas.automl.best_so_far import BestSoFar
-from lit_metanas.automl.given_data import DATA_KINDS
+from lit_metanas.automl.data_kinds import DATA_KINDS
 from lit_metanas.automl.limits import LimitedSpace
 from lit_metanas.automl.output_folder import METHOD, OutputFolder
 from lit_metanas.automl.time_plan import (

@@ -1,27 +1,23 @@
-"""What was given: its kind, the task that is made of it, and what is searched for each kind."""
+"""What was given: its kind, and the task that is made of it."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from torch.utils.data import Dataset
 
+from lit_metanas.automl.data_kinds import DATA_KINDS
 from lit_metanas.io.class_folders import files_in
 from lit_metanas.io.text import nearest, number_of, printable, writable
-from lit_metanas.searchers.query.ledger import Value
-from lit_metanas.spaces import EncoderDecoderSpace, SearchSpace, SequenceSpace, default_space
 from lit_metanas.tasks.array_tasks import task_from_arrays
 from lit_metanas.tasks.dataset_tasks import task_from_dataset
 from lit_metanas.tasks.images.folders import FolderTask
 from lit_metanas.tasks.images.image_files import SUFFIXES
-from lit_metanas.tasks.inputs import ImageShape, RowShape, SeriesShape, TokenShape, as_shape
-from lit_metanas.tasks.objective import Classification, Transcription
-from lit_metanas.tasks.questions import Span
+from lit_metanas.tasks.objective import Classification
 from lit_metanas.tasks.questions.squad import SquadTask
 from lit_metanas.tasks.speech.audio_folders import AudioFolderTask
 from lit_metanas.tasks.speech.sound_files import SOUND_SUFFIXES
@@ -40,93 +36,8 @@ from lit_metanas.tasks.text.text_tables import (
     read_rows,
 )
 from lit_metanas.tasks.text.text_task import TextTask, task_from_texts
-from lit_metanas.tasks.translation import Translation
 from lit_metanas.tasks.translation.pair_files import TARGET_TEXT_COLUMNS, find_pair_columns, read_pairs
 from lit_metanas.tasks.translation.parallel_task import ParallelTask
-
-LEARNING_RATES, WEIGHT_DECAYS, SMOOTHINGS = [3e-3, 1e-2, 3e-2], [1e-3, 1e-2, 1e-1], [0.0, 0.1]
-"""What is searched of a recipe, where a kind does not say otherwise."""
-
-
-def _recipes() -> dict[str, list[Value]]:
-    return {"learning_rate": [*LEARNING_RATES], "weight_decay": [*WEIGHT_DECAYS], "label_smoothing": [*SMOOTHINGS]}
-
-
-@dataclass(frozen=True)
-class DataKind:
-    """What is searched for one kind of data.
-
-    Attributes:
-        noun: what the examples are, in the plural.
-        space: makes the space of a task; its choices are those of a shipped configuration.
-        configuration: the name of that one in ``configs/spaces``.
-        incumbent: labels of the network that the search begins with where no records tell a better one; open ones take
-            the first.
-        train: the fields of the recipe that are searched, with the values to choose from.
-    """
-
-    noun: str
-    space: Callable[[Task], SearchSpace]
-    configuration: str
-    incumbent: Mapping[str, str] = field(default_factory=dict)
-    train: Mapping[str, Sequence[Value]] = field(default_factory=_recipes)
-
-
-def _default_space(task: Task) -> SearchSpace:
-    return default_space(task.shape)
-
-
-def _transcripts_space(task: Task) -> SearchSpace:
-    return SequenceSpace(
-        operations=("conv_3", "conv_5", "sep_conv_7", "gru"),
-        activations=("ReLU",),
-        dropouts=(0.0, 0.2),
-        skips=("residual",),
-        readouts=("each",),
-        stride=2,
-    )
-
-
-def _spans_space(task: Task) -> SearchSpace:
-    return SequenceSpace(
-        operations=("conv_3", "conv_5", "gated_linear", "attention_4", "gru"),
-        activations=("ReLU", "GELU"),
-        dropouts=(0.0, 0.2),
-        skips=("residual",),
-        widths=(32,),
-        readouts=("each",),
-    )
-
-
-def _pairs_space(task: Task) -> SearchSpace:
-    encoder = SequenceSpace(
-        operations=("conv_3", "gru"), depths=(1, 2), dropouts=(0.0, 0.2), skips=("residual",), readouts=("each",)
-    )
-    return EncoderDecoderSpace(encoder, decoders=("gru",), decoder_depths=(1, 2), target_steps=task.goal.steps or 80)
-
-
-DATA_KINDS: Mapping[str, DataKind] = {
-    "images": DataKind("images", _default_space, "default_images.yaml"),
-    "sounds": DataKind("sounds", _default_space, "default_series.yaml"),
-    "transcripts": DataKind(
-        "sounds", _transcripts_space, "sequence_transcripts.yaml", {"operation": "conv_5", "depth": "2"}
-    ),
-    "texts": DataKind("texts", _default_space, "default_tokens.yaml"),
-    "rows": DataKind("rows of numbers", _default_space, "default_rows.yaml"),
-    "pairs": DataKind("pairs of texts", _pairs_space, "encoder_decoder_small.yaml", {"operation": "gru"}),
-    "questions": DataKind("questions", _spans_space, "sequence_spans.yaml", {"operation": "gru", "depth": "2"}),
-}
-"""All kinds, by the names that ``auto`` takes."""
-
-
-def kind_of(task: Task) -> str:
-    """The kind of a task's examples: by its objective, and by its inputs where it tells classes apart."""
-    by_objective = {Transcription: "transcripts", Translation: "pairs", Span: "questions"}
-    if not isinstance(task.goal, Classification) and type(task.goal) in by_objective:
-        return by_objective[type(task.goal)]
-    by_shape = {ImageShape: "images", SeriesShape: "sounds", TokenShape: "texts", RowShape: "rows"}
-    return by_shape[type(as_shape(task.shape))]
-
 
 Given = str | os.PathLike[str] | Task | TaskCollection | Dataset[Any] | Sequence[Any]
 """A path, a task, a data set of torch, or a pair of examples and labels."""

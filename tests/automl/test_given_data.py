@@ -13,7 +13,8 @@ from PIL import Image
 from torch.utils.data import TensorDataset
 
 import lit_metanas as lm
-from lit_metanas.automl.given_data import DATA_KINDS, describe_given, kind_of, read_given
+from lit_metanas.automl.data_kinds import DATA_KINDS, kind_of
+from lit_metanas.automl.given_data import describe_given, read_given
 from lit_metanas.cli.parser import Parser
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "spaces"

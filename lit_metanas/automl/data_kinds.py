@@ -1,0 +1,97 @@
+"""What is searched for each kind of data: a space, where the search begins in it, and the recipes to choose from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from lit_metanas.searchers.query.ledger import Value
+from lit_metanas.spaces import EncoderDecoderSpace, SearchSpace, SequenceSpace, default_space
+from lit_metanas.tasks.inputs import ImageShape, RowShape, SeriesShape, TokenShape, as_shape
+from lit_metanas.tasks.objective import Classification, Transcription
+from lit_metanas.tasks.questions import Span
+from lit_metanas.tasks.task import Task
+from lit_metanas.tasks.translation import Translation
+
+LEARNING_RATES, WEIGHT_DECAYS, SMOOTHINGS = [3e-3, 1e-2, 3e-2], [1e-3, 1e-2, 1e-1], [0.0, 0.1]
+"""What is searched of a recipe, where a kind does not say otherwise."""
+
+
+def _recipes() -> dict[str, list[Value]]:
+    return {"learning_rate": [*LEARNING_RATES], "weight_decay": [*WEIGHT_DECAYS], "label_smoothing": [*SMOOTHINGS]}
+
+
+@dataclass(frozen=True)
+class DataKind:
+    """What is searched for one kind of data.
+
+    Attributes:
+        noun: what the examples are, in the plural.
+        space: makes the space of a task; its choices are those of a shipped configuration.
+        configuration: the name of that one in ``configs/spaces``.
+        incumbent: labels of the network that the search begins with where no records tell a better one; open ones take
+            the first.
+        train: the fields of the recipe that are searched, with the values to choose from.
+    """
+
+    noun: str
+    space: Callable[[Task], SearchSpace]
+    configuration: str
+    incumbent: Mapping[str, str] = field(default_factory=dict)
+    train: Mapping[str, Sequence[Value]] = field(default_factory=_recipes)
+
+
+def _default_space(task: Task) -> SearchSpace:
+    return default_space(task.shape)
+
+
+def _transcripts_space(task: Task) -> SearchSpace:
+    return SequenceSpace(
+        operations=("conv_3", "conv_5", "sep_conv_7", "gru"),
+        activations=("ReLU",),
+        dropouts=(0.0, 0.2),
+        skips=("residual",),
+        readouts=("each",),
+        stride=2,
+    )
+
+
+def _spans_space(task: Task) -> SearchSpace:
+    return SequenceSpace(
+        operations=("conv_3", "conv_5", "gated_linear", "attention_4", "gru"),
+        activations=("ReLU", "GELU"),
+        dropouts=(0.0, 0.2),
+        skips=("residual",),
+        widths=(32,),
+        readouts=("each",),
+    )
+
+
+def _pairs_space(task: Task) -> SearchSpace:
+    encoder = SequenceSpace(
+        operations=("conv_3", "gru"), depths=(1, 2), dropouts=(0.0, 0.2), skips=("residual",), readouts=("each",)
+    )
+    return EncoderDecoderSpace(encoder, decoders=("gru",), decoder_depths=(1, 2), target_steps=task.goal.steps or 80)
+
+
+DATA_KINDS: Mapping[str, DataKind] = {
+    "images": DataKind("images", _default_space, "default_images.yaml"),
+    "sounds": DataKind("sounds", _default_space, "default_series.yaml"),
+    "transcripts": DataKind(
+        "sounds", _transcripts_space, "sequence_transcripts.yaml", {"operation": "conv_5", "depth": "2"}
+    ),
+    "texts": DataKind("texts", _default_space, "default_tokens.yaml"),
+    "rows": DataKind("rows of numbers", _default_space, "default_rows.yaml"),
+    "pairs": DataKind("pairs of texts", _pairs_space, "encoder_decoder_small.yaml", {"operation": "gru"}),
+    "questions": DataKind("questions", _spans_space, "sequence_spans.yaml", {"operation": "gru", "depth": "2"}),
+}
+"""All kinds, by the names that ``auto`` takes."""
+
+
+def kind_of(task: Task) -> str:
+    """The kind of a task's examples: by its objective, and by its inputs where it tells classes apart."""
+    by_objective = {Transcription: "transcripts", Translation: "pairs", Span: "questions"}
+    if not isinstance(task.goal, Classification) and type(task.goal) in by_objective:
+        return by_objective[type(task.goal)]
+    by_shape = {ImageShape: "images", SeriesShape: "sounds", TokenShape: "texts", RowShape: "rows"}
+    return by_shape[type(as_shape(task.shape))]
