@@ -22,6 +22,9 @@ from lit_metanas.tasks.task import Task
 ROUNDING = 1e-6
 """Of a step: as much as shares of whole steps may be off."""
 
+REDRAWN = 0.25
+"""Seconds between two lines on a terminal: to make a line takes as long as a step of a small network takes."""
+
 
 class EpisodeMeter:
     """Episodes done, their rate, and the time left, from the share of the work that is done.
@@ -155,7 +158,7 @@ class EpisodeProgressBar(ProgressBar):
         """Count the batch's episodes over all ranks."""
         self._meter.update(episodes_in(batch) * trainer.world_size, trained_share(trainer, pl_module))
         self._trained = self._meter.done
-        self._show(trainer.callback_metrics)
+        self._show(trainer)
 
     def on_validation_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int,
@@ -166,7 +169,7 @@ class EpisodeProgressBar(ProgressBar):
             return
         if self._phase == "meta-train":
             self._note = f"validating {batch_idx + 1}/{_whole(trainer.num_val_batches, dataloader_idx)}"
-            self._show(trainer.callback_metrics)
+            self._show(trainer)
         else:
             self._count(trainer, batch, (batch_idx + 1) / _whole(trainer.num_val_batches, dataloader_idx))
 
@@ -179,11 +182,11 @@ class EpisodeProgressBar(ProgressBar):
         """Go back to the training, or close the line."""
         self._note = ""
         if self._phase == "validate":
-            self._close(trainer.callback_metrics)
+            self._close(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Close the line."""
-        self._close(trainer.callback_metrics)
+        self._close(trainer)
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Open the line."""
@@ -198,7 +201,7 @@ class EpisodeProgressBar(ProgressBar):
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Close the line."""
-        self._close(trainer.callback_metrics)
+        self._close(trainer)
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Open the line."""
@@ -213,15 +216,15 @@ class EpisodeProgressBar(ProgressBar):
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Close the line."""
-        self._close(trainer.callback_metrics)
+        self._close(trainer)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Give the terminal back."""
-        self._close(trainer.callback_metrics)
+        self._close(trainer)
 
     def _count(self, trainer: Trainer, batch: Any, share: float) -> None:
         self._meter.update(episodes_in(batch) * trainer.world_size, share)
-        self._show(trainer.callback_metrics)
+        self._show(trainer)
 
     def _open(self, phase: str, meter: EpisodeMeter) -> None:
         """Begin a phase."""
@@ -230,24 +233,25 @@ class EpisodeProgressBar(ProgressBar):
             return
         console = Console(file=sys.stderr)
         if console.is_terminal:
-            self._live = Live(console=console, refresh_per_second=4, transient=False)
+            self._live = Live(console=console, refresh_per_second=1 / REDRAWN, transient=False)
             self._live.start()
 
-    def _show(self, metrics: Mapping[str, Tensor], last: bool = False) -> None:
-        """Redraw the line, or print it if it is time to."""
-        if not self._enabled:
+    def _show(self, trainer: Trainer, last: bool = False) -> None:
+        """Redraw the line, or print it, if it is time to."""
+        pause = self.interval if self._live is None else REDRAWN
+        if not self._enabled or not (last or self._meter.elapsed - self._printed >= pause):
             return
-        parts = line_parts(self._phase, self._meter, self._note, self._numbers(metrics))
+        self._printed = self._meter.elapsed
+        parts = line_parts(self._phase, self._meter, self._note, self._numbers(trainer.callback_metrics))
         if self._live is not None:
             self._live.update(_rich_line(parts, self._meter.share, self._live.console.width))
-        elif last or self._meter.elapsed - self._printed >= self.interval:
-            self._printed = self._meter.elapsed
+        else:
             print("  ".join(part for part in parts if part), file=sys.stderr, flush=True)
 
-    def _close(self, metrics: Mapping[str, Tensor]) -> None:
+    def _close(self, trainer: Trainer) -> None:
         """End a phase."""
         if self._phase and self._meter.done:
-            self._show(metrics, last=True)
+            self._show(trainer, last=True)
         if self._live is not None:
             self._live.stop()
             self._live = None

@@ -71,9 +71,10 @@ class ChoicewiseRelaxation(Relaxation):
     def __call__(self, logits: Mapping[str, Tensor], noise: Mapping[str, Tensor], progress: float) -> Mixture:
         """Relax every choice."""
         missing = torch.empty(0)
+        certain = next((Gate(torch.ones_like(value), 0) for value in logits.values() if len(value) == 1), None)
         return {
-            name: Gate(torch.ones_like(value), 0)
-            if len(value) == 1
+            name: certain
+            if certain is not None and len(value) == 1
             else self.gate(value, noise.get(name, missing), progress)
             for name, value in logits.items()
         }

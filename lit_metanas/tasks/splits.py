@@ -34,8 +34,8 @@ def join_classes(classes: Sequence[Tensor]) -> Split:
         classes: the examples of each class, in the order of the labels.
     """
     inputs = join_inputs(classes)
-    counts = torch.tensor([len(part) for part in classes], device=inputs.device)
-    labels = torch.repeat_interleave(torch.arange(len(classes), device=inputs.device), counts)
+    labels = torch.tensor([label for label, part in enumerate(classes) for _ in range(part.shape[0])])
+    labels = labels.to(inputs.device)
     return Split(inputs=in_unit_range(inputs) if inputs.dim() == 4 else inputs, labels=labels)
 
 

@@ -16,6 +16,7 @@ from meta_toys import fit, make_data, make_model, make_trainer, state_of
 from lit_metanas.meta import MAML, JointInnerLoop, LinearHead
 from lit_metanas.relaxations import GumbelSoftmax
 from lit_metanas.training import ArchitectureSchedule, Preemption
+from lit_metanas.training.meta_search.meta_search import default_weight_optimizer
 
 # Lightning remarks that a resumed run writes into the folder that it resumes from.
 pytestmark = pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty")
@@ -130,7 +131,7 @@ def test_interrupted_at_any_moment(moment, tmp_path):
         prune(below)
 
     def optimizer(parameters):
-        adam = torch.optim.Adam(parameters, lr=1e-2)
+        adam = default_weight_optimizer(parameters)
         adam.register_step_pre_hook(lambda *_: interrupt("weights"))
         return adam
 

@@ -28,6 +28,7 @@ from lit_metanas.records import Cost
 from lit_metanas.relaxations import AnnealedSoftmax, GumbelSoftmax, SampledChild, Softmax
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.training import ArchitectureSchedule, MetaSearch
+from lit_metanas.training.meta_search.meta_search import default_weight_optimizer
 
 
 def sgd(rate):
@@ -98,6 +99,18 @@ def test_loss_falls_and_logits_move(method):
     assert all(float(row.max()) > 1e-4 for row in moved if len(row) > 1)
     assert int(model.outer_steps) == 24
     assert model.trainer.global_step == 24
+
+
+def test_a_gradient_in_another_order_in_memory_steps_as_well():
+    weights = []
+    for optimizer in (default_weight_optimizer, lambda parameters: torch.optim.Adam(parameters, lr=1e-2)):
+        model = make_model(weight_optimizer=optimizer)
+        model.meta_gradient.finish = lambda gradients, _: gradients.map(torch.Tensor.contiguous)
+        fit(model)
+        weights.append(model.meta_parameters().weights)
+    assert any(not weight.is_contiguous() for weight in weights[0].values())
+    for name, weight in weights[0].items():
+        torch.testing.assert_close(weight, weights[1][name], rtol=0, atol=1e-6)
 
 
 def test_logits_stay_in_the_warm_up():
