@@ -25,6 +25,14 @@ speech, series and texts (``benchmarks/shipped_records.py``)."""
 
 SHIPPED_FILE = Path(__file__).with_name("shipped_records.jsonl")
 
+SHIPPED_EPISODES = "shipped-episodes"
+"""Stands for the package's own file of meta-trainings: networks with recipes on episodes of glyphs and of Omniglot
+(``benchmarks/few_shot_pools.py``)."""
+
+SHIPPED_EPISODES_FILE = Path(__file__).with_name("shipped_episodes.jsonl")
+
+_SHIPPED_FILES = {SHIPPED: SHIPPED_FILE, SHIPPED_EPISODES: SHIPPED_EPISODES_FILE}
+
 LINE_SCHEMA = 1
 """Version of a line. A line of a newer version is left out."""
 
@@ -48,7 +56,7 @@ def read_record_lines(path: str | os.PathLike[str], space: ChoiceSpace | None = 
     warning that says why. The searches of a smaller space are also of the larger one.
 
     Args:
-        path: the file; ``shipped`` is the package's own.
+        path: the file; ``shipped`` is the package's own of tasks, ``shipped-episodes`` that of sources of episodes.
         space: what every architecture must be one of; None takes all lines.
 
     Raises:
@@ -61,10 +69,10 @@ def read_record_lines(path: str | os.PathLike[str], space: ChoiceSpace | None = 
         >>> lm.read_record_lines("records.jsonl")[0].method
         'random'
     """
-    if path == SHIPPED:
-        path = SHIPPED_FILE
+    if path in _SHIPPED_FILES:
+        path = _SHIPPED_FILES[str(path)]
         if space is None:
-            return list(_shipped_records())
+            return list(_shipped_records(path))
     parsed = list(_parse(path, space))
     records = [found for _, found in parsed if isinstance(found, SearchRecord)]
     refused = [found for _, found in parsed if isinstance(found, str)]
@@ -83,9 +91,9 @@ def read_record_lines(path: str | os.PathLike[str], space: ChoiceSpace | None = 
 
 
 @cache
-def _shipped_records() -> tuple[SearchRecord, ...]:
-    """The package's records, read once, which takes longer than to choose from them."""
-    return tuple(read_record_lines(SHIPPED_FILE))
+def _shipped_records(path: Path) -> tuple[SearchRecord, ...]:
+    """Records of the package, read once, which takes longer than to choose from them."""
+    return tuple(read_record_lines(path))
 
 
 def merge_record_lines(path: str | os.PathLike[str], records: Iterable[SearchRecord]) -> None:

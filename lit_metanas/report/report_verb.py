@@ -37,7 +37,7 @@ from lit_metanas.report.figures.fronts import draw_fronts
 from lit_metanas.report.figures.predictions import MOST_SHOWN, draw_predictions, prediction_lines
 from lit_metanas.report.leaderboard import PAGE, read_folder, write_leaderboard
 from lit_metanas.report.table import ProtocolTable, tables
-from lit_metanas.report.table_text import markdown_lines, to_markdown, to_rich
+from lit_metanas.report.table_text import markdown_lines, to_markdown, to_rich, verdict
 from lit_metanas.training.export.exported_model import predict_command
 
 MOST_RESULTS = 20_000
@@ -65,6 +65,7 @@ class Report:
     Attributes:
         tables: one a protocol.
         files: the written files, each with what it is.
+        verdict: what the subject won, and what it cost, in one sentence; empty without one.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -81,6 +82,7 @@ class Report:
 
     tables: tuple[ProtocolTable, ...]
     files: dict[Path, str]
+    verdict: str = ""
 
 
 def report(
@@ -92,6 +94,7 @@ def report(
     architectures: str | None = None,
     next_step: str | None = None,
     leaderboard: str | None = None,
+    subject: str | None = None,
 ) -> None:
     """Make tables, figures and a Markdown report of result files, and tell where they lie.
 
@@ -105,6 +108,7 @@ def report(
         architectures: architectures.json, whose architectures are drawn; if not given, those of the exported networks.
         next_step: command to suggest at the end; if not given, one that uses the best of the exported networks.
         leaderboard: a folder, of whose results, and of those of the folders in it, a sortable page is made.
+        subject: method of which one sentence says what it won over the reference, and what it cost.
 
     Raises:
         ValueError: neither results nor a folder is given, or there are none in it.
@@ -130,6 +134,7 @@ def report(
         architectures=[one.row for one in networks] if architectures is None else read_architectures(architectures),
         networks=networks,
         looked_at=best_network(shown) or next(iter(shown), None),
+        subject=subject,
     )
     console = Console()
     for table in made.tables:
@@ -144,6 +149,8 @@ def report(
         if next_step is None:
             next_step = shlex.join(["lit-metanas", *predict_command(str(best.folder))])
         console.print(f"\n{best_sentence(best)}", soft_wrap=True, highlight=False, markup=False)
+    if made.verdict:
+        console.print(f"\n{made.verdict}", soft_wrap=True, highlight=False, markup=False)
     if next_step is not None:
         console.print(f"\nNext: {next_step}", soft_wrap=True, highlight=False, markup=False)
 
@@ -158,6 +165,7 @@ def write_report(
     architectures: Sequence[ArchitectureRow] = (),
     networks: Sequence[KeptNetwork] = (),
     looked_at: KeptNetwork | None = None,
+    subject: str | None = None,
 ) -> Report:
     """Write ``report.md`` and its figures into a folder.
 
@@ -170,6 +178,7 @@ def write_report(
         architectures: what was chosen; each different architecture is drawn once, at most ``MOST_DRAWN``.
         networks: what was exported; its folders are listed, the best one by validation score named.
         looked_at: a network whose predictions of some test examples are shown.
+        subject: method of which the report's first sentence tells.
 
     Raises:
         ValueError: there are no results, too many, or a named method has none.
@@ -188,6 +197,7 @@ def write_report(
     folder = Path(directory)
     results = drawable(results)
     made = tables(results, reference=reference, scratch=scratch)
+    said = "" if subject is None else verdict(made, subject)
     pictures = []
     if (costs := draw_costs(made)) is not None:
         pictures.append(Picture("accuracy_against_cost.png", "Accuracy against search cost", COSTS_CAPTION))
@@ -205,11 +215,11 @@ def write_report(
         save(draw_probabilities(history), folder / "probabilities.png")
     pictures += _draw_architectures(folder, architectures)
     examples = _show_predictions(folder, looked_at)
-    write_markdown(folder / "report.md", made, pictures, networks, examples)
+    write_markdown(folder / "report.md", made, pictures, networks, examples, said)
     files = {folder / "report.md": "report", **{folder / picture.file: picture.title for picture in pictures}}
     if PREDICTED in examples:
         files[folder / PREDICTED] = "Predictions"
-    return Report(tuple(made), files)
+    return Report(tuple(made), files, said)
 
 
 PREDICTED = "predictions.png"
@@ -272,9 +282,10 @@ def write_markdown(
     pictures: Sequence[Picture],
     networks: Sequence[KeptNetwork] = (),
     examples: str = "",
+    said: str = "",
 ) -> None:
-    """Write tables, networks, predictions, figures, and where each row comes from, atomically."""
-    parts = ["# Report\n", "## Results\n", *(to_markdown(table) for table in tables)]
+    """Write what is said first, tables, networks, predictions, figures, and where each row comes from, atomically."""
+    parts = ["# Report\n", *([f"{said}\n"] if said else []), "## Results\n", *(to_markdown(table) for table in tables)]
     parts += ["## Predictions\n", examples] if examples else []
     parts += ["## Networks\n", _network_lines(networks)] if networks else []
     parts.append("## Figures\n")

@@ -23,6 +23,9 @@ from lit_metanas.report.paired_statistics import (
 ACCURACY = "accuracy"
 """The metric of classification."""
 
+EPISODES = "episodes"
+"""The protocol of few-shot episodes."""
+
 LONGEST_METRIC = 30
 """Characters of a metric's name."""
 
@@ -102,7 +105,7 @@ class ProtocolTable:
         >>> first = lm.ResultRow("MAML", "letters", "", None, {}, 0, protocol, 0.8, 0, spent, spent, 0, 0, (0.7, 0.9))
         >>> (table,) = lm.tables([first])
         >>> table.title
-        'Few-shot episodes: 5-way 1-shot'
+        'Few-shot episodes: 5-way 1-shot, letters'
     """
 
     title: str
@@ -115,7 +118,7 @@ class ProtocolTable:
     metric: str = ACCURACY
 
 
-ProtocolKey = tuple[str, int, int, str, str]
+ProtocolKey = tuple[str, int, int, str, str, str]
 
 
 def tables(
@@ -204,6 +207,8 @@ def single_task(results: Sequence[ResultRow]) -> bool:
 def title_of(results: Sequence[ResultRow]) -> str:
     """The protocol in words; one task, with its examples where all methods had as many."""
     first, counts = results[0], {result.images for result in results}
+    if first.protocol.name == EPISODES:
+        return series_title(first)
     if not single_task(results):
         return protocol_title(first.protocol)
     trained, tested = first.images
@@ -278,8 +283,17 @@ def _in_account(cost: Cost, account: str) -> float:
 
 
 def _key(result: ResultRow) -> ProtocolKey:
+    """Series of episodes are apart, as those within one alphabet from others; target tasks are averaged."""
     protocol = result.protocol
-    return protocol.name, protocol.way, protocol.shot, protocol.account, result.metric
+    series = result.task_id if protocol.name == EPISODES else ""
+    return protocol.name, protocol.way, protocol.shot, protocol.account, result.metric, series
+
+
+def series_title(result: ResultRow) -> str:
+    """A series of episodes in words: its protocol, and what its own name tells beside."""
+    series, plain = result.task_id.removesuffix("episodes").rstrip(), protocol_title(result.protocol)
+    told = series.removeprefix(f"{result.protocol.way}-way {result.protocol.shot}-shot").strip()
+    return f"{plain}, {told}" if told not in ("", "test") else plain
 
 
 def protocol_title(protocol: Protocol) -> str:

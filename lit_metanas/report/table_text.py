@@ -146,7 +146,7 @@ def to_markdown(table: ProtocolTable) -> str:
         >>> accuracies = {"ours": 0.9, "random": 0.8}
         >>> rows = [lm.ResultRow(method=name, seed=0, value=value, **known) for name, value in accuracies.items()]
         >>> lm.to_markdown(lm.tables(rows)[0]).splitlines()[0]
-        '### Few-shot episodes: 5-way 1-shot'
+        '### Few-shot episodes: 5-way 1-shot, letters'
     """
     rows = [headings(table), *(cells(row) for row in table.rows)]
     kept = _used_columns(rows)
@@ -204,6 +204,24 @@ def notes(table: ProtocolTable) -> str:
     if modes := [mode for mode in dict.fromkeys(row.batch_norm for row in table.rows) if mode in STATISTICS]:
         text += f" Batch norm: the network normalises with the statistics {_listed(modes)}."
     return text
+
+
+def verdict(tables: Sequence[ProtocolTable], method: str) -> str:
+    """What a method reached, won or lost against the reference, and cost, by the first table that compares the two.
+
+    Empty where none does.
+    """
+    for table in tables:
+        own = next((row for row in table.rows if row.method == method and row.difference), None)
+        other = next((row for row in table.rows if row.method == table.reference), None)
+        if own is not None and other is not None and own.difference is not None:
+            costs = [with_prefix(row.meta_flops + row.search_cost) for row in (own, other)]
+            account = "training FLOPs" if table.account == "flops" else table.account
+            return (
+                f"{method}: {percent(own.score)} % ({table.title}), {points(own.difference)} points to {other.method}; "
+                f"it cost {costs[0]} of {account} with its search, {other.method} {costs[1]}."
+            )
+    return ""
 
 
 def _listed(modes: Sequence[str]) -> str:

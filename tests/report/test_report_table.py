@@ -9,7 +9,7 @@ from lit_metanas.io.text import duration, with_prefix
 from lit_metanas.records import Cost
 from lit_metanas.records.statistics import Interval, percent
 from lit_metanas.report import Difference, tables, to_markdown, to_rich
-from lit_metanas.report.table_text import cells, points, tasks
+from lit_metanas.report.table_text import cells, points, tasks, verdict
 
 
 @pytest.mark.parametrize(
@@ -237,3 +237,26 @@ def test_a_single_task_of_several_seeds(make, many):
 def test_what_meta_training_stands_for_is_told(make):
     text = to_markdown(tables([make("random weights", values=[0.5, 0.6], meta=10**12)])[0])
     assert "or its architecture alone where the network starts from random weights." in text
+
+
+def test_a_series_of_episodes_is_a_table_of_its_own(make):
+    within = "5-way 1-shot within alphabets"
+    rows = [make("a", values=(0.5, 0.7)), make("a", values=(0.1, 0.3), task=within)]
+    plain, other = tables(rows)
+    assert [plain.rows[0].score.mean, other.rows[0].score.mean] == pytest.approx([0.6, 0.2])
+    assert (plain.title, other.title) == (
+        "Few-shot episodes: 5-way 1-shot",
+        "Few-shot episodes: 5-way 1-shot, within alphabets",
+    )
+
+
+def test_the_verdict_tells_what_was_won_and_what_it_cost(make):
+    rows = [
+        make("Conv-4", values=(0.5, 0.7), meta=3 * 10**12),
+        make("searched", values=(0.6, 0.8), meta=10**12, search=10**12),
+    ]
+    said = verdict(tables(rows, reference="Conv-4"), "searched")
+    assert said.startswith("searched: 70.0 ")
+    assert "+10.0 [+10.0, +10.0] points to Conv-4" in said
+    assert said.endswith("it cost 2.00 T of training FLOPs with its search, Conv-4 3.00 T.")
+    assert verdict(tables(rows), "searched") == verdict(tables(rows, reference="Conv-4"), "other") == ""

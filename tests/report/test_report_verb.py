@@ -41,11 +41,13 @@ def test_report_writes_and_tells_everything(files, capsys, monkeypatch):
         probabilities=str(files / "probabilities.json"),
         architectures=str(files / "architectures.json"),
         next_step="lit-metanas predict --config my.yaml",
+        subject="meta-searched, adapted",
     )
     printed = capsys.readouterr().out
-    assert "meta-searched, adapted" in printed
+    (said,) = re.findall("^meta-searched, adapted: .* points to Conv-4; it cost .*", printed, re.MULTILINE)
     assert "Next: lit-metanas predict --config my.yaml" in printed
     text = (output / "report.md").read_text()
+    assert text.startswith(f"# Report\n\n{said}\n")
     pictures = re.findall(r"!\[.*?\]\((.*?)\)", text)
     assert pictures == ["accuracy_against_cost.png", "anytime.png", "probabilities.png", "architecture-1.png",
                         "architecture-2.png"]  # fmt: skip

@@ -136,8 +136,8 @@ class EvolvingHalving(Halving):
             the estimator's own.
         recipe_mutations: probability that a mutation changes the recipe, not the architecture, where ``train`` has any
             field.
-        records: files of searches of other sources, such as the ``records.jsonl`` of ``SourceSearch``; ``shipped`` is
-            the package's, of tasks. Those of the problem itself are left out.
+        records: files of searches of other sources, such as the ``records.jsonl`` of ``SourceSearch``;
+            ``shipped-episodes`` is the package's, ``shipped`` that of tasks. Those of the problem itself are left out.
         proposals: how many of the first rung come from these, at most.
         first: architectures with recipes that the first rung has in place of the incumbent and what records promise.
 

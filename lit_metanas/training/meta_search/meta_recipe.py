@@ -101,12 +101,14 @@ class MetaRecipe:
         return {
             "head": PrototypeHead(**_HEADS[self.distance]),
             "meta_gradient": PrototypeLoss(label_smoothing=self.label_smoothing),
-            "weight_optimizer": partial(AdamW, lr=self.learning_rate, weight_decay=self.weight_decay),
+            "weight_optimizer": partial(
+                AdamW, lr=self.learning_rate, weight_decay=self.weight_decay, fused=True
+            ),
         }
 
     def configuration(self) -> dict[str, Any]:
         """What it decides, as plain values: a configuration to lay over one of ``fit`` or ``test``."""
-        optimizer = {"lr": self.learning_rate, "weight_decay": self.weight_decay}
+        optimizer = {"lr": self.learning_rate, "weight_decay": self.weight_decay, "fused": True}
         model = {
             "head": {"class_path": "PrototypeHead", "init_args": dict(_HEADS[self.distance])},
             "meta_gradient": {"class_path": "PrototypeLoss", "init_args": {"label_smoothing": self.label_smoothing}},
