@@ -46,7 +46,7 @@ def test_fit_and_test_take_what_was_searched(
 def test_whole_numbers_of_a_recipe_stay_whole(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["search", "-c", f"{CONFIGS}/search/few_shot.yaml", "--print_config"]) == 0
     train = yaml.safe_load(capsys.readouterr().out)["model"]["init_args"]["searcher"]["init_args"]["train"]
-    assert [type(value) for value in [*train["way"], *train["query"]]] == [int] * 6
+    assert [type(value) for value in [*train["way"], *train["query"]]] == [int] * 7
     assert [type(value) for value in train["weight_decay"]] == [float] * 2
 
 

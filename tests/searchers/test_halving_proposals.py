@@ -101,9 +101,9 @@ class Rated(Estimator):
         return Score(worth(architecture, self.settings, cost.flops), cost)
 
 
-def first_rung(files, problem="own", proposals=3, rates=(0, 1, 2)):
+def first_rung(files, problem="own", proposals=3, rates=(0, 1, 2), candidates=4):
     searcher = EvolvingHalving(
-        candidates=(4,), rungs=(0.5,), incumbent={"depth": "3"}, records=files, proposals=proposals, finish=False,
+        candidates=(candidates,), rungs=(0.5,), incumbent={"depth": "3"}, records=files, proposals=proposals, finish=False,
         train={"rate": rates},
     )  # fmt: skip
     found = searcher.run(Rated(), SPACE, Budget(flops=1e10), 0, problem=problem)
@@ -131,8 +131,10 @@ def test_the_first_rung_has_what_others_promise_beside_the_incumbent(tmp_path):
     assert first_rung([file]) == [*best[:3], incumbent]
     two = first_rung([file], proposals=2)
     assert two[:3] == [*best[:2], incumbent]
-    mutant, recipe = two[3]
-    assert (mutant != best[0][0]) + (recipe != best[0][1]) == 1
+    beginners = first_rung([file], proposals=2, candidates=6)
+    for (architecture, rate), (mutant, changed) in zip(beginners[:3], beginners[3:], strict=True):
+        differing = [name for name in {*mutant, *architecture} if mutant.get(name) != architecture.get(name)]
+        assert not differing if changed != rate else differing  # each beginner is the parent of one, changed in one thing
     bare = str(tmp_path / "bare.jsonl")  # what a record does not tell of a recipe is the estimator's
     write_record_lines(bare, [SearchRecord("glyphs", [replace(trial, recipe={}) for trial in known.trials])])
     assert all(recipe == {"rate": 1} for _, recipe in first_rung([bare])[:4])

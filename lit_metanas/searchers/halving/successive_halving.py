@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import cycle
 
 import torch
 
@@ -116,12 +117,12 @@ class SuccessiveHalving(Halving):
 
 
 class EvolvingHalving(Halving):
-    """Starts around an incumbent; each rung trains the best so far and new mutants of the very best.
+    """Starts around an incumbent; each rung trains the best so far and new mutants of these.
 
     A mutant starts from the weights of its parent where the two share layers, so that later rungs go on from what
     earlier ones paid for. The incumbent is in the first rung, and the best of a rung is in the next: it is given up
     only for what beat it under the same training. Beside the incumbent the first rung may have what searches of other
-    sources promise most for; the first of these is the parent of the mutants there.
+    sources promise most for. All that a rung begins with are parents in turn.
 
     Args:
         estimator: makes the estimator of a task.
@@ -209,7 +210,7 @@ class EvolvingHalving(Halving):
         return self._finish(contenders, entered=entered, estimator=estimator, budget=budget, record=record, known=known)
 
     def _begin(self, space: SearchSpace, promised: Sequence[Query], recipe: Mapping[str, Value]) -> list[Contender]:
-        """What the first rung begins with; the first is the parent of its mutants."""
+        """What the first rung begins with: the parents of its mutants."""
         if self.first:
             return [Contender.of(query) for query in self.first[: self.candidates[0]]]
         if self.proposals and promised and not self.incumbent:
@@ -252,17 +253,25 @@ class EvolvingHalving(Halving):
         record: SearchRecord,
         generator: torch.Generator,
     ) -> list[Contender]:
-        """The contenders and new mutants of the first, ``number`` in all."""
-        parent = contenders[0]
+        """The contenders and new mutants of each in turn, ``number`` in all."""
+        turns = cycle(contenders)
+        parents: dict[Query, Contender] = {}
+
+        def mutant() -> Query:
+            parent = next(turns)
+            query = self._mutate(parent, space, generator)
+            parents.setdefault(query, parent)
+            return query
+
         known = {Query.of(trial.architecture, trial.recipe) for trial in record.trials}
         known |= {contender.query for contender in contenders}
         mutants = draw_new(
-            lambda: self._mutate(parent, space, generator),
+            mutant,
             number - len(contenders),
             refusal=refusal_by(space),
             known=known,
         )
-        return [*contenders, *(replace(parent, architecture=m.architecture, recipe=dict(m.recipe)) for m in mutants)]
+        return [*contenders, *(replace(parents[m], architecture=m.architecture, recipe=dict(m.recipe)) for m in mutants)]
 
     def _mutate(self, parent: Contender, space: SearchSpace, generator: torch.Generator) -> Query:
         """The parent with another value of one field of its recipe, or with another label of its architecture."""
