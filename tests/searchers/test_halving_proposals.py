@@ -103,9 +103,14 @@ class Rated(Estimator):
 
 def first_rung(files, problem="own", proposals=3, rates=(0, 1, 2), candidates=4):
     searcher = EvolvingHalving(
-        candidates=(candidates,), rungs=(0.5,), incumbent={"depth": "3"}, records=files, proposals=proposals, finish=False,
+        candidates=(candidates,),
+        rungs=(0.5,),
+        incumbent={"depth": "3"},
+        records=files,
+        proposals=proposals,
+        finish=False,
         train={"rate": rates},
-    )  # fmt: skip
+    )
     found = searcher.run(Rated(), SPACE, Budget(flops=1e10), 0, problem=problem)
     return [(trial.architecture, trial.recipe) for trial in found.record.trials]
 
@@ -134,7 +139,8 @@ def test_the_first_rung_has_what_others_promise_beside_the_incumbent(tmp_path):
     beginners = first_rung([file], proposals=2, candidates=6)
     for (architecture, rate), (mutant, changed) in zip(beginners[:3], beginners[3:], strict=True):
         differing = [name for name in {*mutant, *architecture} if mutant.get(name) != architecture.get(name)]
-        assert not differing if changed != rate else differing  # each beginner is the parent of one, changed in one thing
+        # each beginner is the parent of one, which is changed in one thing
+        assert not differing if changed != rate else differing
     bare = str(tmp_path / "bare.jsonl")  # what a record does not tell of a recipe is the estimator's
     write_record_lines(bare, [SearchRecord("glyphs", [replace(trial, recipe={}) for trial in known.trials])])
     assert all(recipe == {"rate": 1} for _, recipe in first_rung([bare])[:4])

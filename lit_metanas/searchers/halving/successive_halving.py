@@ -271,7 +271,10 @@ class EvolvingHalving(Halving):
             refusal=refusal_by(space),
             known=known,
         )
-        return [*contenders, *(replace(parents[m], architecture=m.architecture, recipe=dict(m.recipe)) for m in mutants)]
+        return [
+            *contenders,
+            *(replace(parents[m], architecture=m.architecture, recipe=dict(m.recipe)) for m in mutants),
+        ]
 
     def _mutate(self, parent: Contender, space: SearchSpace, generator: torch.Generator) -> Query:
         """The parent with another value of one field of its recipe, or with another label of its architecture."""

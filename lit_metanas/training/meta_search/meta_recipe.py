@@ -101,9 +101,7 @@ class MetaRecipe:
         return {
             "head": PrototypeHead(**_HEADS[self.distance]),
             "meta_gradient": PrototypeLoss(label_smoothing=self.label_smoothing),
-            "weight_optimizer": partial(
-                AdamW, lr=self.learning_rate, weight_decay=self.weight_decay, fused=True
-            ),
+            "weight_optimizer": partial(AdamW, lr=self.learning_rate, weight_decay=self.weight_decay, fused=True),
         }
 
     def configuration(self) -> dict[str, Any]:
