@@ -58,7 +58,7 @@ _NAMES = {
     "meta": (
         "ANIL FOMAML MAML SGD TNAS Adam Adaptation Adapted AlternatingInnerLoop Head HeadInnerLoop InnerLoop "
         "JointInnerLoop Learner LinearHead MetaGradient MetaNAS NoInnerLoop PairedReinforce Parameters "
-        "PrototypeHead PrototypeLinearHead PrototypeLoss Reptile TaskNoise UpdateRule evaluate task_generator"
+        "PrototypeHead PrototypeLinearHead PrototypeLoss Reptile Sandwich TaskNoise UpdateRule evaluate task_generator"
     ),
     "training": (
         "ArchitectureSchedule Child ControllerRates DARTSRates DARTSTraining ENASTraining Exported "

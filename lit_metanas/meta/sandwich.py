@@ -1,0 +1,196 @@
+"""The sandwich rule: the largest, the smallest and some sampled children trained together, taught by the largest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from lit_metanas.meta.differentiation import Metrics, TaskMap
+from lit_metanas.meta.heads import Head
+from lit_metanas.meta.inner_loop import Adaptation, InnerLoop
+from lit_metanas.meta.learner import Learner, Parameters, Tensors
+from lit_metanas.meta.meta_gradients import MetaGradient, differentiation, task_metrics
+from lit_metanas.relaxations.discrete import Argmax
+from lit_metanas.relaxations.relaxation import PRUNED, Relaxation
+from lit_metanas.spaces.mixture import Gate, Mixture
+from lit_metanas.spaces.supernet import Supernet
+
+Labels = Mapping[str, int]
+"""A child: for each choice the place of its label."""
+
+
+class Sandwich(MetaGradient):
+    """Trains children of all sizes on each task: the largest, the smallest, and some that the relaxation samples.
+
+    The rule is that of Yu and Huang (2019, Universally slimmable networks, Section 3.2), taken up by Cai et al. (2020,
+    Once-for-all). The largest child learns the labels. The others learn what it says of the query set, without gradient
+    to it (in-place distillation, Section 3.3). Each child is computed by itself, as narrow and as shallow as it is, and
+    charged so. Weights and head get the mean of the children's gradients (first order, where there is an inner loop);
+    the paper takes the sum, which an adaptive optimizer does not tell from it. The logits get none.
+
+    Size is the number of multiply-adds. Between labels that cost the same, such as those of a pooling, the extremes
+    take the one of the larger logit.
+
+    Args:
+        sampled: children beside the largest and the smallest.
+        distillation: share of the largest child's word in the others' targets, the rest being the labels, from 0 to 1.
+        begin: share of the training in which the largest child is trained alone, from 0, below 1.
+        label_smoothing: share of each label that is spread evenly over all classes, from 0, below 1.
+        task_map: ``loop`` or ``auto``: children differ from task to task.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> model = lm.MetaSearch(
+        ...     space=lm.LayeredSpace(widths=(8, 16, 32), depths=(3, 4)),
+        ...     meta_gradient=lm.Sandwich(),
+        ...     relaxation=lm.Uniform(),
+        ... )
+    """
+
+    def __init__(
+        self,
+        *,
+        sampled: int = 2,
+        distillation: float = 1.0,
+        begin: float = 0.0,
+        label_smoothing: float = 0.0,
+        task_map: TaskMap = "auto",
+    ) -> None:
+        super().__init__(task_map=task_map)
+        if sampled < 0:
+            raise ValueError(f"Sandwich: sampled is {sampled}; give a number of children, or 0.")
+        if not 0 <= distillation <= 1:
+            raise ValueError(f"Sandwich: distillation is {distillation}; give a share from 0 to 1.")
+        for name, share in (("begin", begin), ("label_smoothing", label_smoothing)):
+            if not 0 <= share < 1:
+                raise ValueError(f"Sandwich: {name} is {share}; give a share from 0, below 1.")
+        self.draws = max(1, sampled)
+        self.sampled = sampled
+        self.distillation = distillation
+        self.begin = begin
+        self.label_smoothing = label_smoothing
+        self._extremes: tuple[Supernet, bytes, list[Labels]] | None = None  # found once for the same logits
+
+    def check(self, head: Head, relaxation: Relaxation, inner_loop: InnerLoop) -> None:
+        """Ask for a relaxation that samples children, and an inner loop that leaves logits alone."""
+        del head
+        if not relaxation.discrete:
+            raise ValueError(
+                f"Sandwich trains single children, which {type(relaxation).__name__} does not sample: use the "
+                "relaxation Uniform."
+            )
+        if "logits" in inner_loop.groups:
+            raise ValueError(
+                f"Sandwich trains children that are drawn before a task is seen, and {type(inner_loop).__name__} moves "
+                "logits: use NoInnerLoop, HeadInnerLoop, or JointInnerLoop with groups weights and head."
+            )
+
+    def task_gradient(
+        self, inner_loop: InnerLoop, parameters: Parameters, adaptation: Adaptation, functional: bool
+    ) -> tuple[Parameters, Metrics]:
+        """Train the children one after the other; the metrics are the largest one's."""
+        del functional
+        children = self.children(inner_loop, parameters, adaptation)
+        labels = adaptation.episode.query.labels
+        task = replace(adaptation, learner=replace(adaptation.learner, relaxation=Argmax()))
+        largest, total = _child_gradient(inner_loop, _alone(parameters, children[0]), task, self._loss(labels, None))
+        for child in children[1:]:
+            loss = self._loss(labels, largest)
+            _, gradients = _child_gradient(inner_loop, _alone(parameters, child), task, loss)
+            total = {name: value + gradients[name] for name, value in total.items()}
+        mean = {name: value / len(children) for name, value in total.items()}
+        return parameters.map(torch.zeros_like).with_tensors(mean), task_metrics(largest, labels)
+
+    def children(self, inner_loop: InnerLoop, parameters: Parameters, adaptation: Adaptation) -> list[Labels]:
+        """The children that a task trains, the largest first."""
+        learner, logits, noise = adaptation.learner, parameters.logits, adaptation.noise
+        extremes = self._find_extremes(learner.supernet, logits)
+        if adaptation.progress < self.begin:
+            return extremes[:1]
+        rows = range(inner_loop.steps, inner_loop.steps + self.sampled)
+        return extremes + [_labels(learner.mixture(logits, noise, row, adaptation.progress)) for row in rows]
+
+    def flops(self, inner_loop: InnerLoop, parameters: Parameters, adaptation: Adaptation) -> int:
+        """The sum over the children of what each costs by itself."""
+        children = self.children(inner_loop, parameters, adaptation)
+        task = replace(adaptation, learner=replace(adaptation.learner, relaxation=Argmax()))
+        return sum(MetaGradient.flops(self, inner_loop, _alone(parameters, child), task) for child in children)
+
+    def _loss(self, labels: Tensor, teacher: Tensor | None) -> Callable[[Tensor], Tensor]:
+        """The loss of scores ``(queries, way)`` under labels, and the scores of a teacher where there is one."""
+
+        def of_labels(scores: Tensor) -> Tensor:
+            return cross_entropy(scores, labels, label_smoothing=self.label_smoothing)
+
+        if teacher is None or not self.distillation:
+            return of_labels
+        targets, share = teacher.softmax(-1), self.distillation
+        return lambda scores: share * cross_entropy(scores, targets) + (1 - share) * of_labels(scores)
+
+    def _find_extremes(self, supernet: Supernet, logits: Tensors) -> list[Labels]:
+        key = torch.cat(list(logits.values())).detach().cpu().numpy().tobytes()
+        if self._extremes is None or self._extremes[:2] != (supernet, key):
+            largest, smallest = (extreme_child(supernet, logits, sign=sign) for sign in (1, -1))
+            self._extremes = supernet, key, [largest] if largest == smallest else [largest, smallest]
+        return self._extremes[2]
+
+
+def extreme_child(supernet: Supernet, logits: Mapping[str, Tensor], *, sign: int) -> Labels:
+    """The child of the most (``sign`` 1) or fewest (-1) multiply-adds, by one choice at a time until none changes.
+
+    Args:
+        supernet: counts them.
+        logits: for each choice, shape ``(labels,)``: pruned labels are left out, and between labels that cost the same
+            the largest decides.
+        sign: which extreme.
+    """
+    left = {name: (row > PRUNED / 2).nonzero().flatten().tolist() for name, row in logits.items()}
+    child = {name: max(places, key=logits[name].tolist().__getitem__) for name, places in left.items()}
+
+    def size(name: str, place: int) -> tuple[int, float]:
+        return sign * supernet.flops(_mixture(logits, {**child, name: place})), float(logits[name][place])
+
+    while True:
+        before = dict(child)
+        for name, places in left.items():
+            if len(places) > 1:
+                child[name] = max(places, key=lambda place, name=name: size(name, place))  # type: ignore[misc]
+        if child == before:
+            return child
+
+
+def _mixture(logits: Mapping[str, Tensor], child: Labels) -> Mixture:
+    return {name: Gate(row, child[name]) for name, row in logits.items()}
+
+
+def _labels(mixture: Mixture) -> Labels:
+    labels = {}
+    for name, gate in mixture.items():
+        assert gate.index is not None, f"choice {name} is mixed, not sampled"
+        labels[name] = gate.index
+    return labels
+
+
+def _alone(parameters: Parameters, child: Labels) -> Parameters:
+    """The parameters under logits that leave one child."""
+    logits = {name: torch.full_like(row, PRUNED) for name, row in parameters.logits.items()}
+    for name, place in child.items():
+        logits[name][place] = 0.0
+    return parameters._replace(logits=logits)
+
+
+def _child_gradient(
+    inner_loop: InnerLoop, parameters: Parameters, adaptation: Adaptation, loss: Callable[[Tensor], Tensor]
+) -> tuple[Tensor, Tensors]:
+    """The query scores of a child, detached, and its loss's gradient by name of ``Parameters.flat``."""
+
+    def query_loss(values: Tensors) -> tuple[Tensor, Tensor]:
+        scores = inner_loop.query_scores(parameters.with_tensors(values), adaptation)
+        return loss(scores), scores.detach()
+
+    gradients, scores = differentiation(False)(query_loss, parameters.flat(("weights", "head", "rates")))
+    return scores, gradients
