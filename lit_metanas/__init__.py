@@ -67,10 +67,10 @@ _NAMES = {
     ),
     "surrogates": ("GaussianProcess MetaSurrogate MetaTrainedEmbedding RecordDataModule TransferSurrogate"),
     "estimators": (
-        "Estimator EstimatorCallable FlopCount GradNorm Jacov L2Norm NASBench101Table NASBench201Table "
-        "NASBenchGraphTable NATSFiles Nwot ParameterCount Proxy ProxyEmbedding ProxyEstimator Score Snip "
-        "SupernetEstimator Synflow Table TableDataModule TabularEstimator TrainingEstimator fresh_weights "
-        "overlay"
+        "EpisodeEstimator Estimator EstimatorCallable FlopCount GradNorm Jacov L2Norm NASBench101Table "
+        "NASBench201Table NASBenchGraphTable NATSFiles Nwot ParameterCount Proxy ProxyEmbedding "
+        "ProxyEstimator Score Snip SupernetEstimator Synflow Table TableDataModule TabularEstimator "
+        "TrainingEstimator fresh_weights overlay"
     ),
     "searchers": (
         "BorrowedArchitecture DARTSSearcher ENASSearcher EvolvingHalving FixedArchitecture Halving "

@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 from lit_metanas.meta.differentiation import Metrics, TaskMap
 from lit_metanas.meta.heads import Head
 from lit_metanas.meta.inner_loop import Adaptation, InnerLoop
-from lit_metanas.meta.learner import Learner, Parameters, Tensors
+from lit_metanas.meta.learner import Parameters, Tensors
 from lit_metanas.meta.meta_gradients import MetaGradient, differentiation, task_metrics
 from lit_metanas.relaxations.discrete import Argmax
 from lit_metanas.relaxations.relaxation import PRUNED, Relaxation

@@ -1,0 +1,167 @@
+"""Performance estimation on episodes with the weights of a meta-trained supernet, without training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from lit_metanas.estimators.estimator import Estimator, Measure, Score, network_measures
+from lit_metanas.io.settings import tensor_digest
+from lit_metanas.meta import Parameters, evaluate, task_generator
+from lit_metanas.records.budget import TRAINING_PASSES, Cost
+from lit_metanas.relaxations import Argmax
+from lit_metanas.spaces import Architecture, inherit, one_hot
+from lit_metanas.spaces.supernet import embed_and_record
+from lit_metanas.tasks.episode_data import EpisodeDataModule
+from lit_metanas.tasks.inputs import inputs_like, join_inputs
+from lit_metanas.tasks.task import Episode
+from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint
+from lit_metanas.training.meta_search.meta_learned import MetaLearned
+
+
+class EpisodeEstimator(Estimator):
+    """Accuracy of a child of a meta-trained supernet on meta-validation episodes.
+
+    Where batch-norm uses running statistics, each child gets its own, over images of meta-training episodes: those of
+    another child do not fit (Yu and Huang 2019, Universally slimmable networks, Section 3.4). Nothing is trained; an
+    estimate is charged one query and the forward multiply-adds of all images that it looks at, those of inner steps
+    three times.
+
+    Args:
+        model: the supernet with its head and inner loop: trained, or started from a checkpoint.
+        data: gives meta-training episodes for the statistics, and the episodes to score on.
+        episodes: meta-validation episodes that each child is scored on; None takes all of ``data``.
+        statistics: meta-training episodes whose images the statistics are made of.
+
+    Raises:
+        ValueError: a number of episodes is below 1, or the model is not built.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> source = lm.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 12, fractions=(0.5, 0.25, 0.25))
+        >>> data = lm.EpisodeDataModule(source, way=2, query=2)
+        >>> space = lm.LayeredSpace(widths=(2, 4), shared=True)
+        >>> model = lm.MetaSearch(space=space, shape=data.shape, relaxation=lm.Uniform(), meta_gradient=lm.Sandwich())
+        >>> estimator = lm.EpisodeEstimator(model, data, episodes=5)
+        >>> searcher = lm.QuerySearcher(constraints={"parameters": 600}, trials=4)
+        >>> found = searcher.run(estimator, space, lm.Budget(), seed=0, problem=source.name)
+        >>> space.cost(found.architecture, data.shape, way=2).parameters <= 600
+        True
+    """
+
+    def __init__(
+        self, model: MetaLearned, data: EpisodeDataModule, *, episodes: int | None = None, statistics: int = 16
+    ) -> None:
+        self.episodes = data.val_episodes if episodes is None else episodes
+        for name, number in (("episodes", self.episodes), ("statistics", statistics)):
+            if number < 1:
+                raise ValueError(f"EpisodeEstimator: {name} is {number}; give at least 1.")
+        if not model.built:
+            raise ValueError("EpisodeEstimator: the model is not built yet: give it the shape of its inputs.")
+        self.model = model
+        self.data = data
+        self.statistics = statistics
+
+    def cost(self, architecture: Architecture, fidelity: float) -> Cost:
+        """One query and its multiply-adds, at any fidelity."""
+        del fidelity
+        data, loop = self.data, self.model.inner_loop
+        support = data.eval_way * data.eval_shot
+        looks = support * (1 + self.model.learner.head.starts_from_support) + data.eval_way * data.eval_query
+        looks += TRAINING_PASSES * sum(loop.support_images(self._episodes[0], step) for step in range(loop.steps))
+        images = self.episodes * looks
+        if self._recalibrates:
+            images += self.statistics * data.way * (data.shot + data.query)
+        forward = self.model.supernet.flops(one_hot(self.model.space.choices, architecture))
+        return Cost(queries=1, flops=forward * images)
+
+    @property
+    def settings(self) -> Mapping[str, float | int | str | bool]:
+        """The weights by their digest, and the numbers of episodes."""
+        weights = self.model.meta_parameters().flat(("weights", "head"))
+        digest = tensor_digest(*(weights[name] for name in sorted(weights)))
+        return {"weights": digest, "episodes": self.episodes, "statistics": self.statistics}
+
+    @property
+    def measures(self) -> Mapping[str, Measure]:
+        """Parameters, flops and latency of the child."""
+        model = self.model
+        return network_measures(model.space, model.shape, self.data.eval_way, torch.device("cpu"))
+
+    @property
+    def meta_cost(self) -> Cost:
+        """Of the supernet's meta-training."""
+        return self.model.cost()
+
+    def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:
+        """Score; ``start`` is laid over the supernet's weights where given."""
+        model = self.model
+        parameters = self._parameters(architecture)
+        parameters = parameters._replace(
+            weights={name: (start or {}).get(name, value) for name, value in parameters.weights.items()}
+        )
+        statistics = self._statistics(architecture, parameters) or None
+        learner = replace(model.learner, relaxation=Argmax(), statistics=statistics)
+        dropout, shares = model.inner_loop.steps > 0, []
+        for index, episode in enumerate(self._episodes):
+            generator = task_generator(model.seed, -1, index)
+            scores, _ = evaluate(learner, model.inner_loop, parameters, episode, generator, support_dropout=dropout)
+            shares.append(float((scores.argmax(1) == episode.query.labels).double().mean()))
+        return Score(sum(shares) / len(shares), self.cost(architecture, fidelity))
+
+    def start(self, architecture: Architecture) -> MetaCheckpoint:
+        """A child with its own statistics: what ``MetaSearch`` of this architecture starts from, to test or train on.
+
+        ``write_meta_checkpoint`` writes it.
+        """
+        model = self.model
+        parameters = self._parameters(architecture)
+        restricted = model.space.restricted(architecture)
+        return MetaCheckpoint(
+            weights=inherit(parameters.weights, restricted.supernet(model.shape).state_dict()),
+            logits={choice.name: torch.zeros(len(choice.labels)) for choice in restricted.choices},
+            labels={choice.name: list(choice.labels) for choice in restricted.choices},
+            statistics=self._statistics(architecture, parameters),
+            shape=model.shape,
+            cost=model.cost(),
+            head=parameters.head,
+            derived=model.space.canonical(architecture),
+        )
+
+    @property
+    def _recalibrates(self) -> bool:
+        return self.model.learner.batch_norm == "running"
+
+    def _parameters(self, architecture: Architecture) -> Parameters:
+        """The supernet's, under logits whose largest are the child's."""
+        parameters = self.model.meta_parameters()
+        gates = one_hot(self.model.space.choices, architecture)
+        return parameters._replace(
+            logits={name: gate.weights.to(parameters.logits[name]) for name, gate in gates.items()}
+        )
+
+    def _statistics(self, architecture: Architecture, parameters: Parameters) -> dict[str, Tensor]:
+        """Batch-norm means and variances of a child; empty where none are kept."""
+        if not self._recalibrates:
+            return {}
+        mixture = one_hot(self.model.space.choices, architecture)
+        return embed_and_record(self.model.supernet, parameters.weights, mixture, self._images)[1]
+
+    @cached_property
+    def _episodes(self) -> list[Episode]:
+        """The meta-validation episodes, drawn once."""
+        stream = self.data.stream("val")
+        return [stream[0, index].trainable() for index in range(self.episodes)]
+
+    @cached_property
+    def _images(self) -> Tensor:
+        """Of the first meta-training episodes."""
+        stream = self.data.stream("train")
+        drawn = [stream[0, index] for index in range(self.statistics)]
+        images = join_inputs([part.inputs for episode in drawn for part in (episode.support, episode.query)])
+        return inputs_like(images, next(self.model.supernet.parameters()))

@@ -1,0 +1,108 @@
+"""Children of a meta-trained supernet on episodes."""
+
+import pytest
+import torch
+
+import lit_metanas as lm
+from lit_metanas.training.meta_search.meta_checkpoint import write_meta_checkpoint
+from lit_metanas.training.trainers import quiet_trainer
+
+SHAPE = (1, 8, 8)
+SPACE = lm.LayeredSpace(kernels=(3,), pools=("max",), dropouts=(0.0,), depths=(1, 2), widths=(2, 4, 6), shared=True)
+CHILD = SPACE.canonical(
+    {"kernel": "3", "pool": "max", "dropout": "0", "norm": "batch", "skip": "none", "activation": "Tanh"}
+    | {"depth": "2", "width": "4"}
+)
+
+
+@pytest.fixture
+def data():
+    torch.manual_seed(1)
+    labels = torch.arange(120) % 12
+    images = 0.75 * torch.rand(12, 8, 8)[labels] + 0.25 * torch.rand(120, 8, 8)
+    source = lm.ArraySource(images, labels, fractions=(0.5, 0.25, 0.25))
+    return lm.EpisodeDataModule(source, way=3, query=3, val_episodes=8, tasks_per_step=1, eval_tasks_per_step=1)
+
+
+def supernet(**options):
+    torch.manual_seed(0)
+    return lm.MetaSearch(
+        space=SPACE, shape=SHAPE, relaxation=lm.Uniform(), meta_gradient=lm.Sandwich(), flops=2e6, **options
+    )
+
+
+@pytest.mark.parametrize("batch_norm", ["running", "support"])
+def test_a_child_scores_what_validation_says_of_it(data, tmp_path, batch_norm):
+    model = supernet(batch_norm=batch_norm)
+    with quiet_trainer(torch.device("cpu"), epochs=-1) as trainer:
+        trainer.limit_val_batches = 0
+        trainer.fit(model, data)
+    estimator = lm.EpisodeEstimator(model, data, statistics=2)
+    score = estimator(CHILD, fidelity=1.0)
+    write_meta_checkpoint(tmp_path / "child.ckpt", estimator.start(CHILD))
+    child = lm.MetaSearch(
+        space=SPACE, architecture=CHILD.to_json(), start=str(tmp_path / "child.ckpt"), batch_norm=batch_norm
+    )
+    with quiet_trainer(torch.device("cpu")) as trainer:
+        trainer.limit_val_batches = 1.0
+        (metrics,) = trainer.validate(child, data, verbose=False)
+    assert score.value == pytest.approx(metrics["val/accuracy"])
+    assert 0.34 < score.value <= 1
+    assert child.cost().flops == model.cost().flops > 0
+    assert estimator.meta_cost == model.cost()
+
+
+def test_statistics_are_the_childs_own(data):
+    model = supernet()
+    found = lm.EpisodeEstimator(model, data, statistics=3).start(CHILD)
+    stream = data.stream("train")
+    episodes = [stream[0, index] for index in range(3)]
+    images = torch.cat([part.inputs for each in episodes for part in (each.support, each.query)])
+    network = SPACE.child(CHILD, SHAPE, way=3, weights={**found.weights, **found.statistics})
+    norm = network.blocks[1].norm
+    network.train()
+    norm.momentum = 1.0
+    wanted = {name: value.clone() for name, value in norm.named_buffers()}
+    network.embed(images)
+    torch.testing.assert_close(norm.running_mean, wanted["running_mean"])
+    count = len(images) * 4 * 4
+    torch.testing.assert_close(norm.running_var * (count - 1) / count, wanted["running_var"])
+
+
+def test_an_estimate_is_charged_the_multiply_adds_of_its_images(data):
+    estimator = lm.EpisodeEstimator(supernet(), data, episodes=5, statistics=2)
+    network = SPACE.child(CHILD, SHAPE, way=3)
+    forward = network.flops - network.features * 3
+    images = 2 * 3 * (1 + 3) + 5 * 3 * (1 + 3)
+    assert estimator.cost(CHILD, 1.0) == lm.Cost(queries=1, flops=images * forward)
+    adapted = supernet(inner_loop=lm.HeadInnerLoop(steps=2), head=lm.PrototypeLinearHead(), batch_norm="transductive")
+    estimator = lm.EpisodeEstimator(adapted, data, episodes=5)
+    assert estimator.cost(CHILD, 1.0).flops == 5 * (3 * (1 + 1 + 3) + 3 * 3) * forward
+    assert 0 <= estimator(CHILD, fidelity=1.0).value <= 1
+
+
+def test_a_search_keeps_to_a_limit_of_multiply_adds(data):
+    estimator = lm.EpisodeEstimator(supernet(), data, episodes=2, statistics=1)
+    limit = SPACE.cost(CHILD, SHAPE, 3).flops
+    searcher = lm.QuerySearcher(
+        sampler=lm.RegularisedEvolution(population=4, sample=2, space=SPACE), constraints={"flops": limit}, trials=12
+    )
+    budget = lm.Budget()
+    found = searcher.run(estimator, SPACE, budget, 0, problem="arrays")
+    scored = [trial for trial in found.record.trials if trial.scored]
+    assert max(SPACE.cost(trial.architecture, SHAPE, 3).flops for trial in scored) <= limit
+    assert budget.spent.flops == sum(estimator.cost(a, 1.0).flops for a in {trial.architecture for trial in scored})
+
+
+@pytest.mark.parametrize(
+    ("options", "said"), [({"episodes": 0}, "episodes is 0"), ({"statistics": 0}, "statistics is 0")]
+)
+def test_numbers_below_one_are_refused(data, options, said):
+    with pytest.raises(ValueError, match=said):
+        lm.EpisodeEstimator(supernet(), data, **options)
+
+
+def test_a_model_without_a_network_is_refused(data):
+    model = lm.MetaSearch(space=SPACE, relaxation=lm.Uniform(), meta_gradient=lm.Sandwich())
+    with pytest.raises(ValueError, match="not built yet: give it the shape"):
+        lm.EpisodeEstimator(model, data)
