@@ -4,10 +4,10 @@
 
 The networks have the multiply-adds of the pyramid (four layers of 16, 32, 64 and 64 channels) or a share of them. The
 separate ones are the pyramid narrowed evenly, each trained for as many FLOPs. The supernet has half of what all of them
-cost: it is trained by the sandwich rule, a child is chosen for each limit on meta-validation episodes, and each child is
-trained on by itself. All of this is counted in, the choice by its forward multiply-adds. ``pyramid, all of it`` is the
-largest network alone, trained for what the supernet costs. Each network is tested once. Rows are kept as they come, so
-that an interrupted run goes on; --report prints and draws what there is.
+cost: it is trained by the sandwich rule, a child is chosen for each limit on meta-validation episodes, and each child
+is trained on by itself. All of this is counted in, the choice by its forward multiply-adds. ``pyramid, all of it`` is
+the largest network alone, trained for what the supernet costs. Each network is tested once. Rows are kept as they come,
+so that an interrupted run goes on; --report prints and draws what there is.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One architecture for a whole task source, found by meta-training candidates."""
+"""One architecture for a whole task source, found by meta-training candidates or among a supernet's children."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import torch
 import yaml
 from lightning.pytorch import LightningModule
 
+from lit_metanas.estimators.episode_estimator import EpisodeEstimator
 from lit_metanas.estimators.meta_training import KeptScores, MetaTrainingEstimator
 from lit_metanas.io.files import has_content, own_path, replacing
 from lit_metanas.io.locks import directory_lock
@@ -22,12 +23,15 @@ from lit_metanas.records.record import SearchOutcome
 from lit_metanas.records.record_lines import merge_record_lines, read_record_lines
 from lit_metanas.records.result_files import read_architectures, write_architectures
 from lit_metanas.records.rows import ArchitectureRow
+from lit_metanas.relaxations import Uniform
 from lit_metanas.searchers.halving.rungs import Halving
+from lit_metanas.searchers.query.query_searcher import QuerySearcher
 from lit_metanas.spaces import SearchSpace, inherit
 from lit_metanas.tasks.episode_data import EpisodeDataModule
 from lit_metanas.tasks.inputs import Shape, describe_shape, plain_shape, same_shape
 from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint, weights_within, write_meta_checkpoint
 from lit_metanas.training.meta_search.meta_recipe import MetaRecipe
+from lit_metanas.training.meta_search.meta_search import MetaSearch
 from lit_metanas.training.preemption import end_at_sigterm
 from lit_metanas.training.stored_preprocessing import InputMeaning
 
@@ -35,11 +39,15 @@ OUTPUTS = ("start.ckpt", "architectures.json", "records.jsonl", "recipe.yaml")
 
 
 class SourceSearch(LightningModule):
-    """Searches one architecture for all tasks of a source by halving over meta-trainings.
+    """Searches one architecture for all tasks of a source, among meta-trainings or among the children of a supernet.
 
-    Candidates are judged by meta-validation episodes only. It writes ``architectures.json`` and ``start.ckpt``, from
-    both of which ``fit`` of ``MetaSearch`` goes on with the rest of the budget; ``recipe.yaml``, a configuration of the
-    recipe that was chosen with the architecture, for ``fit`` and ``test``; and ``records.jsonl``, what it tried.
+    Candidates are judged by meta-validation episodes only. The children of a supernet, such as one that ``Sandwich``
+    trained, are not trained (``EpisodeEstimator``): a ``QuerySearcher`` finds the best below limits of multiply-adds or
+    parameters, its ``constraints``.
+
+    It writes ``architectures.json`` and ``start.ckpt``, from both of which ``fit`` of ``MetaSearch`` goes on with the
+    rest of the budget; ``recipe.yaml``, a configuration of the recipe that was chosen with the architecture, for
+    ``fit`` and ``test``; and ``records.jsonl``, what it tried.
 
     Each training is kept until the search has ended: one that was interrupted goes on when it is started again in its
     directory, and one that has ended is not done again under the same settings.
@@ -47,12 +55,17 @@ class SourceSearch(LightningModule):
     Args:
         space: what is searched.
         shape: channels, height and width of an input; None takes those of the source.
-        searcher: which candidates are trained, and for how long.
-        flops: the whole training budget, of which the searcher's rungs are shares.
+        searcher: which candidates are trained, and for how long; with a supernet, which of its children are scored.
+        flops: the whole training budget, of which the searcher's rungs are shares; with a supernet the forward
+            multiply-adds of all images that are looked at.
         method: the row's name in tables.
         recipe: how candidates are trained, as far as the searcher does not choose it with them.
         seed: of candidates, initial weights and training.
         directory: where the files are written.
+        supernet: checkpoint of a meta-training in this or a larger space, by the recipe that is given here.
+
+    Raises:
+        ValueError: a supernet is given to a searcher that trains, or none to one that does not.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -75,14 +88,25 @@ class SourceSearch(LightningModule):
         *,
         space: SearchSpace,
         shape: Shape | None = None,
-        searcher: Halving,
+        searcher: Halving | QuerySearcher,
         flops: float,
         method: str = "halving",
         recipe: MetaRecipe | None = None,
         seed: int = 0,
         directory: str = "search",
+        supernet: str | None = None,
     ) -> None:
         super().__init__()
+        if isinstance(searcher, Halving) and supernet is not None:
+            raise ValueError(
+                f"SourceSearch: {type(searcher).__name__} divides trainings, and a supernet's children are not "
+                "trained: take QuerySearcher, or leave 'supernet' out."
+            )
+        if not isinstance(searcher, Halving) and supernet is None:
+            raise ValueError(
+                f"SourceSearch: {type(searcher).__name__} scores children of a supernet, which is missing: give a "
+                "checkpoint that `fit` wrote as 'supernet', or take SuccessiveHalving."
+            )
         self.space = space
         self.shape = shape
         self.searcher = searcher
@@ -91,6 +115,7 @@ class SourceSearch(LightningModule):
         self.recipe = recipe or MetaRecipe()
         self.seed = seed
         self.directory = own_path(directory, "directory")
+        self.supernet = supernet
 
     def on_predict_start(self) -> None:
         """Refuse several processes; from here on SIGTERM ends the search, whatever the Trainer.
@@ -142,6 +167,8 @@ class SourceSearch(LightningModule):
         episodes = [data.stream("train")[0, 0], data.stream("val")[0, 0]]
         digest = tensor_digest(*(tensor for each in episodes for tensor in (each.support.inputs, each.query.inputs)))
         settings = {part: settings_of(getattr(self, part)) for part in parts}
+        if self.supernet is not None:
+            settings["supernet"] = settings_of(self.supernet)
         return {**settings, "shape": plain_shape(self._shape_of(data)), "data": described, "episodes": digest}
 
     def _shape_of(self, data: EpisodeDataModule) -> Shape:
@@ -166,31 +193,51 @@ class SourceSearch(LightningModule):
         return SearchOutcome(chosen[0].architecture, None, kept[0], recipe=chosen[0].recipe)
 
     def _search(self, batch: EpisodeDataModule, settings: dict[str, Any]) -> SearchOutcome:
-        estimator = MetaTrainingEstimator(
-            data=batch,
-            space=self.space,
-            shape=self._shape_of(batch),
-            flops=self.flops,
-            seed=self.seed,
-            recipe=self.recipe,
-            device=self.device,
-        )
-        budget = Budget(flops=self.flops)
-        kept = KeptScores(estimator, self._trainings, settings)
+        budget, problem = Budget(flops=self.flops), batch.source.name
         with torch.inference_mode(False), torch.enable_grad():
-            found = self.searcher.run(kept, self.space, budget, self.seed, problem=batch.source.name)
-        self._write(found, budget.spent, batch)
+            if isinstance(self.searcher, QuerySearcher):
+                children = EpisodeEstimator(self._supernet(batch), batch)
+                found = self.searcher.run(children, self.space, budget, self.seed, problem=problem)
+                start = children.start(found.architecture)
+                self._write(found, budget.spent, batch, replace(start, cost=start.cost + budget.spent))
+                return found
+            estimator = MetaTrainingEstimator(
+                data=batch,
+                space=self.space,
+                shape=self._shape_of(batch),
+                flops=self.flops,
+                seed=self.seed,
+                recipe=self.recipe,
+                device=self.device,
+            )
+            kept = KeptScores(estimator, self._trainings, settings)
+            found = self.searcher.run(kept, self.space, budget, self.seed, problem=problem)
+        self._write(found, budget.spent, batch, self._trained(found, budget.spent, batch))
         return found
 
-    def _write(self, found: SearchOutcome, cost: Cost, batch: EpisodeDataModule) -> None:
+    def _supernet(self, batch: EpisodeDataModule) -> MetaSearch:
+        model = MetaSearch(
+            space=self.space,
+            shape=self._shape_of(batch),
+            relaxation=Uniform(),
+            start=self.supernet,
+            seed=self.seed,
+            **self.recipe.parts(),
+        )
+        return model.to(self.device)
+
+    def _trained(self, found: SearchOutcome, cost: Cost, batch: EpisodeDataModule) -> MetaCheckpoint:
+        """What was trained of the architecture that was found."""
         assert found.weights is not None
         shape = self._shape_of(batch)
         restricted = self.space.restricted(found.architecture)
         weights = inherit(found.weights, restricted.supernet(shape).state_dict())
         logits = {choice.name: torch.zeros(len(choice.labels)) for choice in restricted.choices}
         labels = {choice.name: list(choice.labels) for choice in restricted.choices}
-        head, inputs = weights_within(found.weights, "head."), InputMeaning.of(batch.source.preprocessing)
-        checkpoint = MetaCheckpoint(weights, logits, labels, {}, shape, cost, head, inputs=inputs)
+        return MetaCheckpoint(weights, logits, labels, {}, shape, cost, weights_within(found.weights, "head."))
+
+    def _write(self, found: SearchOutcome, cost: Cost, batch: EpisodeDataModule, checkpoint: MetaCheckpoint) -> None:
+        checkpoint = replace(checkpoint, inputs=InputMeaning.of(batch.source.preprocessing))
         start, architectures, records, recipe = (self.directory / name for name in OUTPUTS)
         write_meta_checkpoint(start, checkpoint)
         chosen = ArchitectureRow(
@@ -202,14 +249,14 @@ class SourceSearch(LightningModule):
             seed=self.seed,
             cost=cost,
             recipe=found.recipe,
-            shape=shape,
+            shape=checkpoint.shape,
         )
         write_architectures(architectures, [chosen])
         with replacing(recipe) as temporary:
             temporary.write_text(self._recipe_text(found), encoding="utf-8")
         record = replace(found.record, method=self.method, seed=self.seed, space=self.space.name)
         merge_record_lines(records, [record])
-        trainings = number_of(len(record.trials), "training")
+        trainings = number_of(len(record.trials), "training" if self.supernet is None else "trial")
         chosen_recipe = "".join(f" {name}={value}" for name, value in found.recipe.items())
         print(f"{self.method}: {found.architecture}{chosen_recipe}, {trainings} in {cost.seconds:.0f} s.")
 

@@ -21,6 +21,7 @@ from lit_metanas.tasks.inputs import inputs_like, join_inputs
 from lit_metanas.tasks.task import Episode
 from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint
 from lit_metanas.training.meta_search.meta_learned import MetaLearned
+from lit_metanas.training.stored_preprocessing import InputMeaning
 
 
 class EpisodeEstimator(Estimator):
@@ -131,6 +132,7 @@ class EpisodeEstimator(Estimator):
             cost=model.cost(),
             head=parameters.head,
             derived=model.space.canonical(architecture),
+            inputs=InputMeaning.of(model.preprocessing),
         )
 
     @property
