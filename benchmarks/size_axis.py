@@ -6,8 +6,9 @@ The networks have the multiply-adds of the pyramid (four layers of 16, 32, 64 an
 separate ones are the pyramid narrowed evenly, each trained for as many FLOPs. The supernet has half of what all of them
 cost: it is trained by the sandwich rule, a child is chosen for each limit on meta-validation episodes, and each child
 is trained on by itself. All of this is counted in, the choice by its forward multiply-adds. ``pyramid, all of it`` is
-the largest network alone, trained for what the supernet costs. Each network is tested once. Rows are kept as they come,
-so that an interrupted run goes on; --report prints and draws what there is.
+the largest network alone, trained for what the supernet costs; ``separate, half as long`` costs as much in all as the
+supernet, and shares nothing. Each network is tested once. Rows are kept as they come, so that an interrupted run goes
+on; --report prints and draws what there is.
 """
 
 from __future__ import annotations
@@ -47,7 +48,10 @@ RECIPE = lm.MetaRecipe(weight_decay=0.05, label_smoothing=0.1, distance="scaled"
 LIMITS = {"1": 1.0, "1/2": 1 / 2, "1/3": 1 / 3, "1/4": 1 / 4, "1/6": 1 / 6, "1/10": 1 / 10}
 FRESH = 1000
 """What is added to a seed for the episodes that a child is trained on with: the supernet has not seen them."""
-SEPARATE, CHILD, INHERITED, WHOLE = "separate", "child", "child, not trained on", "pyramid, all of it"
+SEPARATE, HALF, WHOLE = "separate", "separate, half as long", "pyramid, all of it"
+CHILD, INHERITED = "child", "child, not trained on"
+RUNS = (("supernet", ""), *((SEPARATE, name) for name in LIMITS), (WHOLE, "1"), *((HALF, name) for name in LIMITS))
+"""The trainings of a seed: method and limit."""
 
 
 @dataclass(frozen=True)
@@ -148,22 +152,24 @@ def tested(model: lm.MetaSearch, data: lm.EpisodeDataModule) -> float:
     return round(100 * metrics["test/accuracy"], 3)
 
 
-def choose(estimator: lm.EpisodeEstimator, share: float, flops: float, seed: int) -> tuple[lm.Architecture, float, int]:
+def choose(
+    estimator: lm.EpisodeEstimator, share: float, flops: float, seed: int
+) -> tuple[lm.Architecture, float | None, int]:
     """The child of the best validation accuracy within a limit: the narrowed pyramid, or what evolution finds.
 
     Returns:
-        The child, its accuracy in per cent, and what the choice has cost.
+        The child, its accuracy in per cent (None where the FLOPs pay for no comparison), and what the choice has cost.
     """
-    plain = narrowed(share)
+    plain, budget = narrowed(share), lm.Budget(flops=flops)
+    price = estimator.cost(plain, 1.0)
+    if not budget.affords(price + price):
+        return plain, None, 0
     first = estimator(plain, fidelity=1.0)
-    budget = lm.Budget(flops=flops)
-    budget.charge(first.cost)
-    if not budget.affords(first.cost):
-        return plain, round(100 * first.value, 3), budget.spent.flops
+    budget.charge(price)
     searcher = lm.QuerySearcher(
         sampler=lm.RegularisedEvolution(population=6, sample=3, space=SPACE),
         constraints={"flops": share * LARGEST},
-        patience=1000,
+        patience=150,
     )
     found = searcher.run(estimator, SPACE, budget, seed, problem="sizes")
     best = found.record.value_of(found.architecture, {})
@@ -198,13 +204,13 @@ def run_supernet(plan: Plan, source: lm.TaskSource, seed: int, val_episodes: int
     return [{**row, "spent": spent, "steps": int(model.outer_steps), **seconds} for row in rows]
 
 
-def run_separate(plan: Plan, source: lm.TaskSource, seed: int, name: str) -> list[Row]:
+def run_separate(plan: Plan, source: lm.TaskSource, seed: int, method: str, limit: str) -> list[Row]:
     """One network by itself."""
     data, begin = plan.data(source, seed), time.process_time()
-    child = narrowed(LIMITS.get(name, 1.0))
-    model = train(child.to_json(), plan, plan.whole if name == WHOLE else plan.flops, data, seed)
-    method, limit = (WHOLE, "1") if name == WHOLE else (SEPARATE, name)
-    row = {"method": method, "limit": limit, **described(child), "test": tested(model, data)}
+    own = narrowed(LIMITS[limit])
+    flops = {SEPARATE: plan.flops, HALF: plan.flops / 2, WHOLE: plan.whole}[method]
+    model = train(own.to_json(), plan, flops, data, seed)
+    row = {"method": method, "limit": limit, **described(own), "test": tested(model, data)}
     row |= {"spent": int(model.spent), "steps": int(model.outer_steps)}
     print(f"seed {seed}, {method} {limit}: {row['test']:.1f} after {time.process_time() - begin:.0f} CPU s", flush=True)
     return [{**row, "seconds": round(time.process_time() - begin, 1)}]
@@ -224,14 +230,16 @@ def run_all(options: argparse.Namespace) -> None:
     source = lm.Omniglot(options.omniglot) if options.omniglot else lm.Glyphs()
     rows = read(options.output)
     for seed in options.seeds:
-        for name in ("supernet", *LIMITS, WHOLE):
-            key = {"source": source.name, "seed": seed, "flops": plan.flops, "run": name}
+        for method, limit in RUNS:
+            if options.methods and method not in options.methods:
+                continue
+            key = {"source": source.name, "seed": seed, "flops": plan.flops, "run": f"{method} {limit}".strip()}
             if any(all(row[part] == value for part, value in key.items()) for row in rows):
                 continue
-            if name == "supernet":
+            if method == "supernet":
                 found = run_supernet(plan, source, seed, options.val_episodes)
             else:
-                found = run_separate(plan, source, seed, name)
+                found = run_separate(plan, source, seed, method, limit)
             rows += [{**key, **row} for row in found]
             write(options.output, rows)
 
@@ -250,14 +258,14 @@ def report(rows: Sequence[Row]) -> str:
         own = [row for row in rows if (row["source"], row["flops"]) == (source, flops)]
         lines += [f"{source}, {flops / 1e9:g} GFLOPs for each separate training", ""]
         lines += [
-            "| multiply-adds | separate | child, not trained on | child | child - separate |",
-            "|---|---:|---:|---:|---:|",
+            f"| multiply-adds | {SEPARATE} | {HALF} | {INHERITED} | {CHILD} | better than {SEPARATE} | than {HALF} |",
+            "|---|---:|---:|---:|---:|---:|---:|",
         ]
         for name in LIMITS:
-            alone, raw, child = (of(own, method, name) for method in (SEPARATE, INHERITED, CHILD))
-            cells = [shown([row["test"] for row in group], group) for group in (alone, raw, child)]
-            pairs = [a["test"] - b["test"] for a in child for b in alone if a["seed"] == b["seed"]]
-            lines.append(f"| {name} | {' | '.join(cells)} | {difference(pairs)} |")
+            groups = [of(own, method, name) for method in (SEPARATE, HALF, INHERITED, CHILD)]
+            cells = [shown([row["test"] for row in group], group) for group in groups]
+            cells += [difference(groups[-1], group) for group in groups[:2]]
+            lines.append(f"| {name} | {' | '.join(cells)} |")
         whole = of(own, WHOLE, "1")
         if whole:
             lines += ["", f"{WHOLE}: {shown([row['test'] for row in whole], whole)}"]
@@ -274,11 +282,12 @@ def shown(values: Sequence[float], rows: Sequence[Row]) -> str:
     return f"{mean:.1f}{spread} ({size:,.0f} k)"
 
 
-def difference(pairs: Sequence[float]) -> str:
-    """A mean difference with its interval over seeds."""
+def difference(ours: Sequence[Row], theirs: Sequence[Row]) -> str:
+    """The mean difference in pairs of seeds, with its interval."""
+    pairs = [a["test"] - b["test"] for a in ours for b in theirs if a["seed"] == b["seed"]]
     if len(pairs) < 2:
         return f"{pairs[0]:+.1f}" if pairs else "–"
-    found = t_interval(list(pairs))
+    found = t_interval(pairs)
     return f"{found.mean:+.1f} ± {found.half:.1f}"
 
 
@@ -312,6 +321,7 @@ def draw_figure(rows: Sequence[Row], path: Path) -> None:
         own = [row for row in rows if (row["source"], row["flops"]) == (source, flops)]
         styles = (
             (SEPARATE, "tab:gray", "o-"),
+            (HALF, "tab:gray", "o:"),
             (INHERITED, "tab:orange", "s--"),
             (CHILD, "tab:blue", "s-"),
             (WHOLE, "k", "*"),
@@ -342,6 +352,7 @@ def main() -> None:
     parser.add_argument("--distillation", type=float, default=1.0, help="see Sandwich")
     parser.add_argument("--val-episodes", type=int, default=40, help="that children are chosen by")
     parser.add_argument("--test-episodes", type=int, default=400, help="that each network is tested on")
+    parser.add_argument("--methods", nargs="+", choices=["supernet", SEPARATE, WHOLE, HALF], help="by default all")
     parser.add_argument("--report", action="store_true", help="only print and draw what was run")
     options = parser.parse_args()
     torch.set_num_threads(1)

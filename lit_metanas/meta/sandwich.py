@@ -19,7 +19,7 @@ from lit_metanas.relaxations.relaxation import PRUNED, Relaxation
 from lit_metanas.spaces.mixture import Gate, Mixture
 from lit_metanas.spaces.supernet import Supernet
 
-Labels = Mapping[str, int]
+Places = Mapping[str, int]
 """A child: for each choice the place of its label."""
 
 
@@ -73,7 +73,7 @@ class Sandwich(MetaGradient):
         self.distillation = distillation
         self.begin = begin
         self.label_smoothing = label_smoothing
-        self._extremes: tuple[Supernet, bytes, list[Labels]] | None = None  # found once for the same logits
+        self._extremes: tuple[Supernet, bytes, list[Places]] | None = None  # found once for the same logits
 
     def check(self, head: Head, relaxation: Relaxation, inner_loop: InnerLoop) -> None:
         """Ask for a relaxation that samples children, and an inner loop that leaves logits alone."""
@@ -105,7 +105,7 @@ class Sandwich(MetaGradient):
         mean = {name: value / len(children) for name, value in total.items()}
         return parameters.map(torch.zeros_like).with_tensors(mean), task_metrics(largest, labels)
 
-    def children(self, inner_loop: InnerLoop, parameters: Parameters, adaptation: Adaptation) -> list[Labels]:
+    def children(self, inner_loop: InnerLoop, parameters: Parameters, adaptation: Adaptation) -> list[Places]:
         """The children that a task trains, the largest first."""
         learner, logits, noise = adaptation.learner, parameters.logits, adaptation.noise
         extremes = self._find_extremes(learner.supernet, logits)
@@ -131,7 +131,7 @@ class Sandwich(MetaGradient):
         targets, share = teacher.softmax(-1), self.distillation
         return lambda scores: share * cross_entropy(scores, targets) + (1 - share) * of_labels(scores)
 
-    def _find_extremes(self, supernet: Supernet, logits: Tensors) -> list[Labels]:
+    def _find_extremes(self, supernet: Supernet, logits: Tensors) -> list[Places]:
         key = torch.cat(list(logits.values())).detach().cpu().numpy().tobytes()
         if self._extremes is None or self._extremes[:2] != (supernet, key):
             largest, smallest = (extreme_child(supernet, logits, sign=sign) for sign in (1, -1))
@@ -139,7 +139,7 @@ class Sandwich(MetaGradient):
         return self._extremes[2]
 
 
-def extreme_child(supernet: Supernet, logits: Mapping[str, Tensor], *, sign: int) -> Labels:
+def extreme_child(supernet: Supernet, logits: Mapping[str, Tensor], *, sign: int) -> Places:
     """The child of the most (``sign`` 1) or fewest (-1) multiply-adds, by one choice at a time until none changes.
 
     Args:
@@ -163,11 +163,11 @@ def extreme_child(supernet: Supernet, logits: Mapping[str, Tensor], *, sign: int
             return child
 
 
-def _mixture(logits: Mapping[str, Tensor], child: Labels) -> Mixture:
+def _mixture(logits: Mapping[str, Tensor], child: Places) -> Mixture:
     return {name: Gate(row, child[name]) for name, row in logits.items()}
 
 
-def _labels(mixture: Mixture) -> Labels:
+def _labels(mixture: Mixture) -> Places:
     labels = {}
     for name, gate in mixture.items():
         assert gate.index is not None, f"choice {name} is mixed, not sampled"
@@ -175,7 +175,7 @@ def _labels(mixture: Mixture) -> Labels:
     return labels
 
 
-def _alone(parameters: Parameters, child: Labels) -> Parameters:
+def _alone(parameters: Parameters, child: Places) -> Parameters:
     """The parameters under logits that leave one child."""
     logits = {name: torch.full_like(row, PRUNED) for name, row in parameters.logits.items()}
     for name, place in child.items():
