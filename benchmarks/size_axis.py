@@ -21,6 +21,7 @@ from functools import partial
 from pathlib import Path
 from statistics import fmean
 from tempfile import TemporaryDirectory
+from typing import Literal
 
 import torch
 from matplotlib.figure import Figure
@@ -63,7 +64,9 @@ class Plan:
         choice: share of the supernet's whole cost for choosing children.
         tuning: share of it for training the chosen children on.
         rate: learning rate with which they are trained on.
-        distillation: see ``Sandwich``.
+        distillation: see ``Sandwich``, as for what follows.
+        begin: share of the supernet's training in which one child is trained alone.
+        alone: which.
         test_episodes: that each network is tested on.
     """
 
@@ -72,6 +75,8 @@ class Plan:
     tuning: float
     rate: float
     distillation: float
+    begin: float
+    alone: Literal["largest", "smallest"]
     test_episodes: int
 
     @property
@@ -131,7 +136,12 @@ def train(
     """Meta-train one network, from the start that is given, or without an architecture the supernet."""
     parts = {**RECIPE.parts(), "start": start}
     if architecture is None:
-        rule = lm.Sandwich(label_smoothing=RECIPE.label_smoothing, distillation=plan.distillation)
+        rule = lm.Sandwich(
+            label_smoothing=RECIPE.label_smoothing,
+            distillation=plan.distillation,
+            begin=plan.begin,
+            alone=plan.alone,
+        )
         parts |= {"meta_gradient": rule, "relaxation": lm.Uniform()}
     else:
         parts["architecture"] = dict(architecture)
@@ -201,7 +211,8 @@ def run_supernet(plan: Plan, source: lm.TaskSource, seed: int, val_episodes: int
                 rows.append({"method": CHILD, **row, "test": tested(own, data)})
         print(f"seed {seed}, {name}: {rows[-1]['test']:.1f} after {time.process_time() - begin:.0f} CPU s", flush=True)
     seconds = {"seconds": round(time.process_time() - begin, 1), "supernet_seconds": round(trained - begin, 1)}
-    return [{**row, "spent": spent, "steps": int(model.outer_steps), **seconds} for row in rows]
+    settings = {name: getattr(plan, name) for name in ("choice", "tuning", "rate", "distillation", "begin", "alone")}
+    return [{**row, "spent": spent, "steps": int(model.outer_steps), **settings, **seconds} for row in rows]
 
 
 def run_separate(plan: Plan, source: lm.TaskSource, seed: int, method: str, limit: str) -> list[Row]:
@@ -350,6 +361,8 @@ def main() -> None:
     parser.add_argument("--tuning", type=float, default=0.4, help="share of it for training the children on")
     parser.add_argument("--rate", type=float, default=5e-3, help="learning rate with which they are trained on")
     parser.add_argument("--distillation", type=float, default=1.0, help="see Sandwich")
+    parser.add_argument("--begin", type=float, default=0.0, help="see Sandwich")
+    parser.add_argument("--alone", choices=["largest", "smallest"], default="largest", help="see Sandwich")
     parser.add_argument("--val-episodes", type=int, default=40, help="that children are chosen by")
     parser.add_argument("--test-episodes", type=int, default=400, help="that each network is tested on")
     parser.add_argument("--methods", nargs="+", choices=["supernet", SEPARATE, WHOLE, HALF], help="by default all")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -22,6 +23,9 @@ from lit_metanas.spaces.supernet import Supernet
 Places = Mapping[str, int]
 """A child: for each choice the place of its label."""
 
+Extreme = Literal["largest", "smallest"]
+"""A child by its number of multiply-adds."""
+
 
 class Sandwich(MetaGradient):
     """Trains children of all sizes on each task: the largest, the smallest, and some that the relaxation samples.
@@ -38,7 +42,9 @@ class Sandwich(MetaGradient):
     Args:
         sampled: children beside the largest and the smallest.
         distillation: share of the largest child's word in the others' targets, the rest being the labels, from 0 to 1.
-        begin: share of the training in which the largest child is trained alone, from 0, below 1.
+        begin: share of the training in which one child is trained alone, from 0, below 1.
+        alone: which: the ``largest``, so that there is a teacher (Once-for-all, Section 3.3), or the ``smallest``,
+            whose steps are the cheapest, and whose weights are the leading part of all others'.
         label_smoothing: share of each label that is spread evenly over all classes, from 0, below 1.
         task_map: ``loop`` or ``auto``: children differ from task to task.
 
@@ -57,6 +63,7 @@ class Sandwich(MetaGradient):
         sampled: int = 2,
         distillation: float = 1.0,
         begin: float = 0.0,
+        alone: Extreme = "largest",
         label_smoothing: float = 0.0,
         task_map: TaskMap = "auto",
     ) -> None:
@@ -68,10 +75,13 @@ class Sandwich(MetaGradient):
         for name, share in (("begin", begin), ("label_smoothing", label_smoothing)):
             if not 0 <= share < 1:
                 raise ValueError(f"Sandwich: {name} is {share}; give a share from 0, below 1.")
+        if alone not in get_args(Extreme):
+            raise ValueError(f"Sandwich: alone is '{alone}'; use {' or '.join(get_args(Extreme))}.")
         self.draws = max(1, sampled)
         self.sampled = sampled
         self.distillation = distillation
         self.begin = begin
+        self.alone: Extreme = alone
         self.label_smoothing = label_smoothing
         self._extremes: tuple[Supernet, bytes, list[Places]] | None = None  # found once for the same logits
 
@@ -92,7 +102,7 @@ class Sandwich(MetaGradient):
     def task_gradient(
         self, inner_loop: InnerLoop, parameters: Parameters, adaptation: Adaptation, functional: bool
     ) -> tuple[Parameters, Metrics]:
-        """Train the children one after the other; the metrics are the largest one's."""
+        """Train the children one after the other; the metrics are those of the first."""
         del functional
         children = self.children(inner_loop, parameters, adaptation)
         labels = adaptation.episode.query.labels
@@ -106,11 +116,11 @@ class Sandwich(MetaGradient):
         return parameters.map(torch.zeros_like).with_tensors(mean), task_metrics(largest, labels)
 
     def children(self, inner_loop: InnerLoop, parameters: Parameters, adaptation: Adaptation) -> list[Places]:
-        """The children that a task trains, the largest first."""
+        """The children that a task trains, the largest first unless one is trained alone."""
         learner, logits, noise = adaptation.learner, parameters.logits, adaptation.noise
         extremes = self._find_extremes(learner.supernet, logits)
         if adaptation.progress < self.begin:
-            return extremes[:1]
+            return extremes[:1] if self.alone == "largest" else extremes[-1:]
         rows = range(inner_loop.steps, inner_loop.steps + self.sampled)
         return extremes + [_labels(learner.mixture(logits, noise, row, adaptation.progress)) for row in rows]
 

@@ -165,13 +165,15 @@ def test_pruned_labels_are_no_extremes_and_equal_costs_go_by_the_logits():
     assert (largest["layer1.pool"], largest["layer2.pool"]) == (1, 0)
 
 
-def test_the_largest_is_trained_alone_before_the_sandwich_begins():
-    method, alone = Sandwich(sampled=2, begin=0.6), Sandwich(sampled=2, begin=0.6)
+@pytest.mark.parametrize("alone", ["largest", "smallest"])
+def test_an_extreme_is_trained_alone_before_the_sandwich_begins(alone):
+    method = Sandwich(sampled=2, begin=0.6, alone=alone)
     learner, parameters, (task,), (noise,) = setting(method)
     early, late = (Adaptation(learner, task, noise, progress) for progress in (0.59, 0.6))
-    assert len(method.children(NO_LOOP, parameters, early)) == 1
-    assert len(method.children(NO_LOOP, parameters, late)) == 4
-    assert method.flops(NO_LOOP, parameters, early) < alone.flops(NO_LOOP, parameters, late)
+    together = method.children(NO_LOOP, parameters, late)
+    assert len(together) == 4
+    assert method.children(NO_LOOP, parameters, early) == [together[alone == "smallest"]]
+    assert method.flops(NO_LOOP, parameters, early) < method.flops(NO_LOOP, parameters, late)
 
 
 def test_a_space_of_one_child_has_one_child_a_task():
@@ -212,6 +214,7 @@ def test_what_does_not_go_together_is_refused(relaxation, inner_loop, said):
         ({"distillation": 1.5}, "distillation is 1.5; give a share from 0 to 1"),
         ({"begin": 1.0}, "begin is 1.0; give a share from 0, below 1"),
         ({"label_smoothing": float("nan")}, "label_smoothing is nan"),
+        ({"alone": "widest"}, "alone is 'widest'; use largest or smallest"),
     ],
 )
 def test_numbers_out_of_range_are_refused(arguments, said):
