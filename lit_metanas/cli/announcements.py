@@ -150,7 +150,7 @@ def end_of_search(module: LightningModule) -> list[str]:
         folder = _short(module.directory)
         start = ["--model.architecture", f"{folder}/architectures.json", "--model.start", f"{folder}/start.ckpt"]
         said = f"search: the architecture, its weights and its recipe are in {folder}."
-        network = _fit_of(module.space)
+        network = _fit_of(module.space) if module.supernet is None else "configs/fit/sandwich.yaml"
         return [said, _next("fit", "-c", network, "-c", f"{folder}/recipe.yaml", *start)]
     exports = module.finished if isinstance(module, TargetSearch) and module.export else None
     if not isinstance(module, Searched) or not module.results:
