@@ -16,8 +16,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from tempfile import TemporaryDirectory
@@ -146,7 +145,7 @@ def train(
     else:
         parts["architecture"] = dict(architecture)
     if start is not None:
-        parts["weight_optimizer"] = partial(torch.optim.AdamW, lr=plan.rate, weight_decay=RECIPE.weight_decay)
+        parts["weight_optimizer"] = replace(RECIPE, learning_rate=plan.rate).parts()["weight_optimizer"]
     torch.manual_seed(seed)
     model = lm.MetaSearch(space=SPACE, shape=SHAPE, flops=flops, seed=seed, **parts)
     with quiet_trainer(torch.device("cpu"), epochs=-1) as trainer:
