@@ -1,0 +1,51 @@
+"""The benchmark of the size axis: its space, its separate networks, and what its report says."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+import lit_metanas as lm
+
+SPACES = Path(__file__).parents[2] / "configs" / "spaces"
+
+
+@pytest.fixture
+def size_axis(load):
+    return load("size_axis")
+
+
+def test_its_space_is_the_shipped_one(size_axis):
+    shipped = lm.LayeredSpace(**yaml.safe_load((SPACES / "sizes.yaml").read_text())["init_args"])
+    labels = {choice.name: choice.labels for choice in shipped.choices}
+    assert {choice.name: choice.labels for choice in size_axis.SPACE.choices} == labels
+
+
+def test_a_narrowed_pyramid_keeps_to_its_share(size_axis):
+    assert size_axis.narrowed(1.0) == size_axis.network((16, 32, 64, 64))
+    for share in size_axis.LIMITS.values():
+        assert 0.8 * share < size_axis.size(size_axis.narrowed(share)).flops / size_axis.LARGEST <= share
+
+
+def test_a_budget_that_pays_for_no_comparison_leaves_the_narrowed_pyramid(size_axis):
+    class Dear(lm.Estimator):
+        def __call__(self, architecture, *, fidelity, start=None):
+            raise AssertionError("it was not to be paid for")
+
+        def cost(self, architecture, fidelity):
+            return lm.Cost(queries=1, flops=60)
+
+    assert size_axis.choose(Dear(), 1 / 3, 100.0, 0) == (size_axis.narrowed(1 / 3), None, 0)
+
+
+def test_the_report_compares_in_pairs_of_seeds(size_axis):
+    shape = {"source": "omniglot", "flops": 1e9, "multiply_adds": 1000, "spent": 100}
+    tests = {size_axis.SEPARATE: (70.0, 72.0), size_axis.INHERITED: (50.0, 50.0), size_axis.CHILD: (71.0, 72.5)}
+    rows = [
+        {**shape, "method": method, "limit": "1", "seed": seed, "test": value}
+        for method, values in tests.items()
+        for seed, value in enumerate(values)
+    ]
+    said = size_axis.report(rows)
+    assert "| 1 | 71.0 ± 12.7 (1 k) | – | 50.0 ± 0.0 (1 k) | 71.8 ± 9.5 (1 k) | +0.8 ± 3.2 | – |" in said
+    assert "The supernet costs 1.00 of all separate trainings; as good as the separate pyramid are 1." in said
