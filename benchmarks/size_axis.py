@@ -303,13 +303,14 @@ def difference(ours: Sequence[Row], theirs: Sequence[Row]) -> str:
 
 def costs(rows: Sequence[Row]) -> str:
     """What the supernet and all separate trainings have cost, and how small a child is as good as the pyramid."""
-    supernet = [row["spent"] for row in rows if row["method"] == INHERITED and row["limit"] == "1"]
-    alone = [
-        sum(row["spent"] for row in rows if row["method"] == SEPARATE and row["seed"] == seed) for seed in seeds(rows)
-    ]
-    if not supernet or not min(alone, default=0):
+    alone = {
+        seed: [row["spent"] for row in rows if (row["method"], row["seed"]) == (SEPARATE, seed)] for seed in seeds(rows)
+    }
+    whole = {seed: sum(spent) for seed, spent in alone.items() if len(spent) == len(LIMITS)}
+    shares = [row["spent"] / whole[row["seed"]] for row in of(rows, INHERITED, "1") if row["seed"] in whole]
+    if not shares:
         return ""
-    share = fmean(supernet) / fmean(alone)
+    share = fmean(shares)
     pyramid = fmean(row["test"] for row in of(rows, SEPARATE, "1"))
     groups = {name: of(rows, CHILD, name) for name in LIMITS}
     good = [name for name, own in groups.items() if own and fmean(row["test"] for row in own) >= pyramid]
