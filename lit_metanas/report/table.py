@@ -23,7 +23,7 @@ from lit_metanas.report.paired_statistics import (
 ACCURACY = "accuracy"
 """The metric of classification."""
 
-EPISODES = "episodes"
+_EPISODES = "episodes"
 """The protocol of few-shot episodes."""
 
 LONGEST_METRIC = 30
@@ -207,7 +207,7 @@ def single_task(results: Sequence[ResultRow]) -> bool:
 def title_of(results: Sequence[ResultRow]) -> str:
     """The protocol in words; one task, with its examples where all methods had as many."""
     first, counts = results[0], {result.images for result in results}
-    if first.protocol.name == EPISODES:
+    if first.protocol.name == _EPISODES:
         return series_title(first)
     if not single_task(results):
         return protocol_title(first.protocol)
@@ -285,7 +285,7 @@ def _in_account(cost: Cost, account: str) -> float:
 def _key(result: ResultRow) -> ProtocolKey:
     """Series of episodes are apart, as those within one alphabet from others; target tasks are averaged."""
     protocol = result.protocol
-    series = result.task_id if protocol.name == EPISODES else ""
+    series = result.task_id if protocol.name == _EPISODES else ""
     return protocol.name, protocol.way, protocol.shot, protocol.account, result.metric, series
 
 
