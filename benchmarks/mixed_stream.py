@@ -16,7 +16,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +58,7 @@ class Stream:
         val: validation accuracy, shape ``(tasks, members)``.
         test: test accuracy of the same networks.
         embeddings: of the tasks, by id.
+        choices: the space of architectures and recipes that the members were drawn from.
     """
 
     pairs: tuple[lm.Architecture, ...]
@@ -65,18 +66,29 @@ class Stream:
     val: np.ndarray
     test: np.ndarray
     embeddings: Mapping[str, tuple[float, ...]]
+    choices: lm.ChoiceSpace = field(default_factory=PairSpace)
 
     @property
     def space(self) -> PoolSpace:
         """The members as a space."""
-        return PoolSpace(self.pairs, PairSpace())
+        return PoolSpace(self.pairs, self.choices)
+
+    def elsewhere(self, place: int) -> Sources:
+        """The tasks of other data sets than that of one task."""
+        own = self.problems[place].dataset
+        others = [p for p, problem in enumerate(self.problems) if problem.dataset != own]
+        return Sources(self, tuple(others), self.val[others])
 
 
-def stream_of(pool: PairPool, embeddings: Mapping[str, tuple[float, ...]]) -> Stream:
-    """The members that were trained on all tasks, those that come first."""
-    val, test = (np.stack([pool.scores(problem, signal) for problem in PROBLEMS]) for signal in ("val", "test"))
+def stream_of(
+    pool: PairPool, embeddings: Mapping[str, tuple[float, ...]], problems: Sequence[Problem] | None = None
+) -> Stream:
+    """The members that were trained on all tasks, those that come first; by default those of the mixed stream."""
+    known = tuple(PROBLEMS if problems is None else problems)
+    val, test = (np.stack([pool.scores(problem, signal) for problem in known]) for signal in ("val", "test"))
     number = int(np.isfinite(val).all(0).cumprod().sum())
-    return Stream(tuple(pool.pairs[:number]), PROBLEMS, val[:, :number], test[:, :number], embeddings)
+    pairs = tuple(pool.pairs[:number])
+    return Stream(pairs, known, val[:, :number], test[:, :number], embeddings, PairSpace(pool.space))
 
 
 def embed(problems: Sequence[Problem], folders: Folders, path: Path) -> None:
@@ -162,11 +174,11 @@ def only(sources: Sources, family: str, *, same: bool) -> Sources:
     return Sources(sources.stream, tuple(sources.places[row] for row in own), sources.val[own])
 
 
-def portfolio(sources: Sources, *, weigh: bool = True, embedded: bool = True) -> BaseSampler:
+def portfolio(sources: Sources, *, weigh: bool = True, embedded: bool = True, size: int = max(SHOWN)) -> BaseSampler:
     """The sampler under test, held to the pool."""
     members = sources.stream.space
     records = sources.records(embedded)
-    return PoolSampler(members, lm.PortfolioSampler(space=members, records=records, size=max(SHOWN), weigh=weigh))
+    return PoolSampler(members, lm.PortfolioSampler(space=members, records=records, size=size, weigh=weigh))
 
 
 class Surrogates:
@@ -217,7 +229,7 @@ def samplers_of(stream: Stream) -> dict[str, Callable[[Sources, int, str], BaseS
         "TPE": lambda s, seed, family: PoolSampler(members, TPESampler(n_startup_trials=START)),
         "Gaussian process": lambda s, seed, family: gaussian(None),
         "evolution": lambda s, seed, family: PoolSampler(
-            members, lm.RegularisedEvolution(space=PairSpace(), **evolution)
+            members, lm.RegularisedEvolution(space=stream.choices, **evolution)
         ),
         "portfolio, a third of the scores": told(a_third),
         "portfolio, other families": lambda s, seed, family: portfolio(only(s, family, same=False)),
@@ -226,16 +238,16 @@ def samplers_of(stream: Stream) -> dict[str, Callable[[Sources, int, str], BaseS
     }
 
 
-def search(sampler: BaseSampler, stream: Stream, place: int, seed: int) -> list[int]:
+def search(sampler: BaseSampler, stream: Stream, place: int, seed: int, trials: int = max(SHOWN)) -> list[int]:
     """The members that a sampler tries on a task, told validation accuracies alone."""
     study = optuna.create_study(sampler=sampler, direction="maximize")
     study.set_user_attr(EMBEDDING, list(stream.embeddings[stream.problems[place].id]))
     reseed(sampler, seed)
-    members, space = {pair: number for number, pair in enumerate(stream.pairs)}, PairSpace()
+    members = {pair: number for number, pair in enumerate(stream.pairs)}
     order = []
-    for _ in range(max(SHOWN)):
+    for _ in range(trials):
         trial = study.ask()
-        order.append(members[space.suggest(trial, PREFIX)])
+        order.append(members[stream.choices.suggest(trial, PREFIX)])
         study.tell(trial, float(stream.val[place, order[-1]]))
     return order
 
@@ -250,8 +262,7 @@ def replay(stream: Stream, seeds: int) -> Orders:
     methods = samplers_of(stream)
     for place, problem in enumerate(stream.problems):
         begin = time.process_time()
-        others = tuple(p for p, other in enumerate(stream.problems) if other.dataset != problem.dataset)
-        sources = Sources(stream, others, stream.val[list(others)])
+        sources = stream.elsewhere(place)
         orders["mean rank"].append([sources.mean_rank()[: max(SHOWN)]] * seeds)
         for name, make in methods.items():
             found: list[list[int]] = []
@@ -280,8 +291,7 @@ def untrained(stream: Stream) -> dict[str, np.ndarray]:
     """Test accuracy in % of networks that no validation of the new task chose, shape ``(tasks,)``."""
     found: dict[str, list[float]] = {ONE: [], FAMILY: [], ORACLE: []}
     for place, problem in enumerate(stream.problems):
-        others = tuple(p for p, other in enumerate(stream.problems) if other.dataset != problem.dataset)
-        sources, test = Sources(stream, others, stream.val[list(others)]), stream.test[place]
+        sources, test = stream.elsewhere(place), stream.test[place]
         found[ONE].append(test[sources.best()])
         found[FAMILY].append(test[sources.best(problem.family)])
         found[ORACLE].append(test.max())
