@@ -94,13 +94,21 @@ def read(path: Path) -> list[Row]:
     return [Row(**json.loads(line)) for line in lines if line.endswith("\n")]
 
 
-def measure(stream: Stream, folders: Folders, path: Path, seeds: Iterable[int], steps: int, child_steps: int) -> None:
-    """All searches that the file lacks."""
+def measure(
+    stream: Stream,
+    folders: Folders,
+    path: Path,
+    seeds: Iterable[int],
+    steps: int,
+    child_steps: int,
+    tasks: Sequence[str] | None = None,
+) -> None:
+    """All searches of these tasks that the file lacks."""
     kept = read(path)
     path.write_text("".join(json.dumps(asdict(row)) + "\n" for row in kept), encoding="utf-8")
     done = {(row.task, row.seed) for row in kept}
     for seed, problem in product(seeds, in_turn(stream.problems)):
-        if (problem.id, seed) not in done:
+        if (problem.id, seed) not in done and (tasks is None or problem.id in tasks):
             best = stream.pairs[stream.elsewhere(stream.problems.index(problem)).best()]
             row = search(problem.draw(folders), best, steps, child_steps, seed)
             with path.open("a", encoding="utf-8") as file:
@@ -115,13 +123,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the pool and the searches")
     parser.add_argument("--steps", type=int, default=STEPS, help="of each search")
     parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
+    parser.add_argument("--tasks", nargs="+", help="ids; all, where none is given")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     lm.tune_allocator()
     pool = PairPool(options.results / "pool.jsonl")
     stream = stream_of(pool, {})
     folders = Folders(options.data, options.series)
-    measure(stream, folders, options.results / FILE, options.seeds, options.steps, pool.steps)
+    path = options.results / FILE
+    measure(stream, folders, path, options.seeds, options.steps, pool.steps, options.tasks)
 
 
 if __name__ == "__main__":

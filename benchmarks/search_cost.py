@@ -32,7 +32,7 @@ from mixed_darts import FILE as DARTS_FILE
 from mixed_darts import child_flops
 from mixed_darts import read as read_darts
 from mixed_pool import PairPool
-from mixed_stream import MAIN, Stream, chosen_accuracy, difference, portfolio, samplers_of, search, stream_of
+from mixed_stream import MAIN, Stream, chosen_accuracy, portfolio, samplers_of, search, stream_of
 from mixed_tasks import PROBLEMS, Problem
 from optuna.samplers import BaseSampler
 
@@ -42,13 +42,14 @@ from lit_metanas.tasks.inputs import read_shape
 
 RESULTS = Path(__file__).parent / "results"
 FOLDER = RESULTS / "search_cost"
+RANDOM = "random"
 SEEDS: Mapping[str, int] = {
     MAIN: 10,
     "meta-sampler": 10,
     "TPE": 50,
     "evolution": 50,
-    "Gaussian process": 20,
-    "random": 50,
+    "Gaussian process": 10,
+    RANDOM: 200,
 }
 """Of each method."""
 BASELINE = "TPE"
@@ -86,13 +87,15 @@ class Trained:
         return self.flops / self.flops.mean(axis=1, keepdims=True)
 
 
-def trained(name: str, pool: PairPool, problems: Sequence[Problem], folder: Path) -> Trained:
-    """A pool from its files."""
+def trained(
+    name: str, pool: PairPool, problems: Sequence[Problem], folder: Path, flops: list[list[int]] | None = None
+) -> Trained:
+    """A pool from its files; FLOPs that are not given are worked out."""
     shapes = json.loads((folder / "shapes.json").read_text(encoding="utf-8"))
     file = folder / "embeddings.json"
     known = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     stream = stream_of(pool, {p.id: tuple(known.get(p.id, ())) for p in problems}, problems)
-    flops = [
+    flops = flops or [
         [
             child_flops(pair, read_shape(told["shape"]), told["way"], told["examples"], pool.steps, pool.space)
             for pair in stream.pairs
@@ -102,13 +105,14 @@ def trained(name: str, pool: PairPool, problems: Sequence[Problem], folder: Path
     return Trained(name, stream, np.array(flops, dtype=float))
 
 
-def all_pools(results: Path = RESULTS) -> list[Trained]:
-    """The pools that are kept."""
+def all_pools(flops: Mapping[str, list[list[int]]], results: Path = RESULTS) -> Iterator[Trained]:
+    """The pools that are kept, with the FLOPs that are known of them."""
     mixed, shipped = results / "mixed_stream", results / "shipped"
-    found = [trained("mixed stream", PairPool(mixed / "pool.jsonl"), PROBLEMS, mixed)]
+    name = "mixed stream"
+    yield trained(name, PairPool(mixed / "pool.jsonl"), PROBLEMS, mixed, flops.get(name))
     for kind, problems in shipped_pools.PROBLEMS.items():
-        found.append(trained(f"shipped, {kind}", shipped_pools.pool_of(kind, shipped), problems, shipped))
-    return found
+        name = f"shipped, {kind}"
+        yield trained(name, shipped_pools.pool_of(kind, shipped), problems, shipped, flops.get(name))
 
 
 def makers(stream: Stream) -> dict[str, Callable[[int, int], BaseSampler]]:
@@ -124,11 +128,21 @@ def makers(stream: Stream) -> dict[str, Callable[[int, int], BaseSampler]]:
     }
 
 
+def shuffled(number: int, count: int, place: int) -> list[list[int]]:
+    """Random searches of one task."""
+    return [np.random.default_rng([place, seed]).permutation(number).tolist() for seed in range(count)]
+
+
 class Kept:
-    """The searches of all pools, in a file that grows by a method of a pool at a time.
+    """The searches of all pools, in a file that grows by a method of a pool at a time; random ones are drawn again.
 
     Args:
         path: the file.
+
+    Attributes:
+        orders: by pool.
+        seconds: CPU time of a proposal, by pool and method: median over searches of their means, and the largest.
+        flops: of the trainings, by pool.
     """
 
     def __init__(self, path: Path) -> None:
@@ -136,33 +150,34 @@ class Kept:
         known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         self.orders: dict[str, Orders] = known.get("orders", {})
         self.seconds: dict[str, dict[str, list[float]]] = known.get("seconds", {})
+        self.flops: dict[str, list[list[int]]] = known.get("flops", {})
 
     def fill(self, pools: Sequence[Trained], seeds: Mapping[str, int]) -> None:
         """Search what the file lacks, by all methods on all tasks, each until the whole pool is trained."""
         for pool in pools:
-            make, number = makers(pool.stream), len(pool.stream.pairs)
+            make, number, tasks = makers(pool.stream), len(pool.stream.pairs), len(pool.stream.problems)
+            self.flops[pool.name] = pool.flops.astype(int).tolist()
+            own = self.orders.setdefault(pool.name, {})
+            own[RANDOM] = [shuffled(number, SEEDS[RANDOM], place) for place in range(tasks)]
             for name, count in seeds.items():
-                own = self.orders.setdefault(pool.name, {})
-                if len(own.get(name, [[]])[0]) >= count:
-                    continue
-                own[name], spent = [], []
-                for place in range(len(pool.stream.problems)):
-                    own[name].append([])
-                    for seed in range(count):
-                        found = own[name][-1]
-                        if len(found) == 2 and found[0] == found[1]:  # nothing is drawn
-                            found += [found[0]] * (count - 2)
+                found, spent = own.setdefault(name, [[] for _ in range(tasks)]), list[float]()
+                for place, orders in enumerate(found):
+                    while len(orders) < count:
+                        if len(orders) == 2 and orders[0] == orders[1]:  # nothing is drawn
+                            orders += [orders[0]] * (count - 2)
                             break
-                        sampler, begin = make[name](place, seed), time.process_time()
-                        found.append(search(sampler, pool.stream, place, seed, number))
+                        seed, begin = len(orders), time.process_time()
+                        orders.append(search(make[name](place, seed), pool.stream, place, seed, number))
                         spent.append((time.process_time() - begin) / number)
-                times = [round(value, 4) for value in (median(spent), max(spent))]
-                self.seconds.setdefault(pool.name, {})[name] = times
-                self._write()
-                print(f"{pool.name}, {name}: {number * sum(spent):.0f} s", flush=True)
+                if spent:
+                    times = [round(value, 4) for value in (median(spent), max(spent))]
+                    self.seconds.setdefault(pool.name, {})[name] = times
+                    self._write()
+                    print(f"{pool.name}, {name}: {number * sum(spent):.0f} s", flush=True)
 
     def _write(self) -> None:
-        content = {"schema": 1, "hardware": hardware(), "seconds": self.seconds, "orders": self.orders}
+        orders = {name: {m: own[m] for m in own if m != RANDOM} for name, own in self.orders.items()}
+        content = {"schema": 1, "seconds": self.seconds, "flops": self.flops, "orders": orders}
         with replacing(self.path) as temporary:
             temporary.write_text(json.dumps(content, separators=(",", ":")) + "\n", encoding="utf-8")
 
@@ -328,6 +343,8 @@ class DARTSRow:
 
     Attributes:
         children: of the portfolio, of which the best by validation counts.
+        tasks: that DARTS has searched.
+        searches: of DARTS, over all seeds.
         darts: test accuracy of what DARTS found, trained in full, mean over tasks and seeds, %.
         portfolio: test accuracy of the portfolio's, %.
         ahead: of the portfolio, in points, and the ends of the 95 % interval over data sets.
@@ -336,6 +353,8 @@ class DARTSRow:
     """
 
     children: int
+    tasks: int
+    searches: int
     darts: float
     portfolio: float
     ahead: tuple[float, float, float]
@@ -344,26 +363,31 @@ class DARTSRow:
 
 
 def darts_rows(pool: Trained, orders: Orders, path: Path) -> Iterator[DARTSRow]:
-    """What was kept of DARTS, where it has searched all tasks."""
+    """What was kept of DARTS, on the tasks that it has searched."""
     rows = read_darts(path)
-    own = [[row for row in rows if row.task == problem.id] for problem in pool.stream.problems]
-    if not all(own):
+    problems = list(pool.stream.problems)
+    own = {place: found for place, p in enumerate(problems) if (found := [row for row in rows if row.task == p.id])}
+    if not own:
         return
-    test = np.array([100 * np.mean([row.test for row in each]) for each in own])
-    spent = np.array([np.mean([row.search + row.training for row in each]) for each in own])
-    spent = spent / pool.flops.mean(axis=1)
-    curves = curves_of(pool, orders[MAIN])
-    datasets = [problem.dataset for problem in pool.stream.problems]
+    places = list(own)
+    test = np.array([100 * np.mean([row.test for row in found]) for found in own.values()])
+    spent = np.array([np.mean([row.search + row.training for row in found]) for found in own.values()])
+    spent = spent / pool.flops[places].mean(axis=1)
+    curves = curves_of(pool, orders[MAIN])[places]
+    datasets = [problems[place].dataset for place in places]
     for children in (1, 3, 5):
         accuracy, cost = curves[:, 0, children - 1], curves[:, 1, children - 1]
-        both = drawn_again(datasets, np.stack([spent, cost], axis=1))
-        low, high = np.quantile(both[:, 0] / both[:, 1], [0.025, 0.975]).round(1).tolist()
+        both = drawn_again(datasets, np.stack([accuracy - test, spent, cost], axis=1))
+        ahead = np.quantile(both[:, 0], [0.025, 0.975]).round(2).tolist()
+        times = np.quantile(both[:, 1] / both[:, 2], [0.025, 0.975]).round(1).tolist()
         yield DARTSRow(
             children,
+            len(own),
+            len(rows),
             round(float(test.mean()), 2),
             round(float(accuracy.mean()), 2),
-            difference(pool.stream, (accuracy - test)[:, None]),
-            (round(float(spent.mean() / cost.mean()), 1), low, high),
+            (round(float((accuracy - test).mean()), 2), *ahead),
+            (round(float(spent.mean() / cost.mean()), 1), *times),
             round(float(spent.mean()), 1),
         )
 
@@ -400,7 +424,7 @@ def show(rows: Sequence[Row], levels: Sequence[Level], darts: Sequence[DARTSRow]
     for one in darts:
         (ahead, low, high), (mean, least, most) = one.ahead, one.times
         print(
-            f"DARTS {one.darts:.1f} % at {one.units:.1f} mean trainings; portfolio of {one.children}: "
+            f"DARTS, {one.searches} searches of {one.tasks} tasks: {one.darts:.1f} % at {one.units:.1f} mean trainings; portfolio of {one.children}: "
             f"{one.portfolio:.1f} %, {ahead:+.1f} points ({low:+.1f} to {high:+.1f}), "
             f"{mean:.1f} times cheaper ({least:.1f} to {most:.1f})"
         )
@@ -409,12 +433,14 @@ def show(rows: Sequence[Row], levels: Sequence[Level], darts: Sequence[DARTSRow]
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=FOLDER, help="of the searches and the tables")
+    parser.add_argument("--seeds", type=int, default=max(SEEDS.values()), help="at most so many of each method")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     options.folder.mkdir(parents=True, exist_ok=True)
-    pools, kept = all_pools(), Kept(options.folder / "orders.json")
-    kept.fill(pools, SEEDS)
+    kept = Kept(options.folder / "orders.json")
+    pools = list(all_pools(kept.flops))
+    kept.fill(pools, {name: min(count, options.seeds) for name, count in SEEDS.items()})
     rows = [row for pool in pools for row in rows_of(pool.name, [pool], kept.orders)]
     rows += rows_of("all shipped", pools[1:], kept.orders)
     levels = [level for pool in pools for level in levels_of(pool, kept.orders[pool.name])]
@@ -426,6 +452,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"queries on {name}: {told}")
     document = {
         "benchmark": "search cost",
+        "hardware": hardware(),
         "seeds": SEEDS,
         "seconds a proposal, median and largest mean of a search": kept.seconds,
         "rows": [asdict(row) for row in rows],
