@@ -21,7 +21,7 @@ from math import ceil
 from pathlib import Path
 
 import torch
-from mixed_pool import BATCH, RECIPE, RESULTS, SPACE, PairPool, in_turn, parts_of, train
+from mixed_pool import BATCH, RECIPE, RESULTS, SPACE, PairPool, parts_of, train
 from mixed_stream import Stream, stream_of
 from mixed_tasks import Folders
 
@@ -107,7 +107,7 @@ def measure(
     kept = read(path)
     path.write_text("".join(json.dumps(asdict(row)) + "\n" for row in kept), encoding="utf-8")
     done = {(row.task, row.seed) for row in kept}
-    for seed, problem in product(seeds, in_turn(stream.problems)):
+    for seed, problem in product(seeds, stream.problems):
         if (problem.id, seed) not in done and (tasks is None or problem.id in tasks):
             best = stream.pairs[stream.elsewhere(stream.problems.index(problem)).best()]
             row = search(problem.draw(folders), best, steps, child_steps, seed)

@@ -424,7 +424,8 @@ def show(rows: Sequence[Row], levels: Sequence[Level], darts: Sequence[DARTSRow]
     for one in darts:
         (ahead, low, high), (mean, least, most) = one.ahead, one.times
         print(
-            f"DARTS, {one.searches} searches of {one.tasks} tasks: {one.darts:.1f} % at {one.units:.1f} mean trainings; portfolio of {one.children}: "
+            f"DARTS, {one.searches} searches of {one.tasks} tasks: {one.darts:.1f} % at {one.units:.1f} mean trainings; "
+            f"portfolio of {one.children}: "
             f"{one.portfolio:.1f} %, {ahead:+.1f} points ({low:+.1f} to {high:+.1f}), "
             f"{mean:.1f} times cheaper ({least:.1f} to {most:.1f})"
         )
