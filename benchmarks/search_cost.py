@@ -105,14 +105,18 @@ def trained(
     return Trained(name, stream, np.array(flops, dtype=float))
 
 
-def all_pools(flops: Mapping[str, list[list[int]]], results: Path = RESULTS) -> Iterator[Trained]:
-    """The pools that are kept, with the FLOPs that are known of them."""
+def all_pools(
+    flops: Mapping[str, list[list[int]]], *, kept: bool = False, results: Path = RESULTS
+) -> Iterator[Trained]:
+    """The pools, with the FLOPs that are known of them; of all, or of those of which these are ``kept``."""
     mixed, shipped = results / "mixed_stream", results / "shipped"
     name = "mixed stream"
-    yield trained(name, PairPool(mixed / "pool.jsonl"), PROBLEMS, mixed, flops.get(name))
+    if not kept or name in flops:
+        yield trained(name, PairPool(mixed / "pool.jsonl"), PROBLEMS, mixed, flops.get(name))
     for kind, problems in shipped_pools.PROBLEMS.items():
         name = f"shipped, {kind}"
-        yield trained(name, shipped_pools.pool_of(kind, shipped), problems, shipped, flops.get(name))
+        if not kept or name in flops:
+            yield trained(name, shipped_pools.pool_of(kind, shipped), problems, shipped, flops.get(name))
 
 
 def makers(stream: Stream) -> dict[str, Callable[[int, int], BaseSampler]]:
@@ -126,11 +130,6 @@ def makers(stream: Stream) -> dict[str, Callable[[int, int], BaseSampler]]:
     return {name: elsewhere(name) for name in SEEDS} | {
         MAIN: lambda place, seed: portfolio(stream.elsewhere(place), size=whole)
     }
-
-
-def shuffled(number: int, count: int, place: int) -> list[list[int]]:
-    """Random searches of one task."""
-    return [np.random.default_rng([place, seed]).permutation(number).tolist() for seed in range(count)]
 
 
 class Kept:
@@ -151,6 +150,15 @@ class Kept:
         self.orders: dict[str, Orders] = known.get("orders", {})
         self.seconds: dict[str, dict[str, list[float]]] = known.get("seconds", {})
         self.flops: dict[str, list[list[int]]] = known.get("flops", {})
+        for own in self.orders.values():
+            self._draw(own, len(own[MAIN]), len(own[MAIN][0][0]))
+
+    @staticmethod
+    def _draw(own: Orders, tasks: int, number: int) -> None:
+        own[RANDOM] = [
+            [np.random.default_rng([place, seed]).permutation(number).tolist() for seed in range(SEEDS[RANDOM])]
+            for place in range(tasks)
+        ]
 
     def fill(self, pools: Sequence[Trained], seeds: Mapping[str, int]) -> None:
         """Search what the file lacks, by all methods on all tasks, each until the whole pool is trained."""
@@ -158,7 +166,7 @@ class Kept:
             make, number, tasks = makers(pool.stream), len(pool.stream.pairs), len(pool.stream.problems)
             self.flops[pool.name] = pool.flops.astype(int).tolist()
             own = self.orders.setdefault(pool.name, {})
-            own[RANDOM] = [shuffled(number, SEEDS[RANDOM], place) for place in range(tasks)]
+            self._draw(own, tasks, number)
             for name, count in seeds.items():
                 found, spent = own.setdefault(name, [[] for _ in range(tasks)]), list[float]()
                 for place, orders in enumerate(found):
@@ -253,6 +261,11 @@ class Row:
     times: tuple[float, float, float]
 
 
+def searched(pools: Sequence[Trained], orders: Mapping[str, Orders]) -> list[str]:
+    """The methods whose searches are kept of all of some pools."""
+    return [method for method in SEEDS if all(method in orders[pool.name] for pool in pools)]
+
+
 def rows_of(name: str, pools: Sequence[Trained], orders: Mapping[str, Orders]) -> Iterator[Row]:
     """The rows of some pools together."""
     datasets = [problem.dataset for pool in pools for problem in pool.stream.problems]
@@ -260,7 +273,7 @@ def rows_of(name: str, pools: Sequence[Trained], orders: Mapping[str, Orders]) -
     for goal in goals[0]:
         found = {
             method: [needed(pool, orders[pool.name][method], own[goal]) for pool, own in zip(pools, goals, strict=True)]
-            for method in SEEDS
+            for method in searched(pools, orders)
         }
         means = {
             method: np.concatenate([np.stack([part.mean(axis=1) for part in own], axis=1) for own in parts])
@@ -323,7 +336,7 @@ def until_level(curves: np.ndarray, after: int) -> tuple[np.ndarray, np.ndarray,
 def levels_of(pool: Trained, orders: Orders) -> Iterator[Level]:
     """The rows of one pool."""
     datasets = [problem.dataset for problem in pool.stream.problems]
-    curves = {method: curves_of(pool, orders[method]) for method in SEEDS}
+    curves = {method: curves_of(pool, orders[method]) for method in SEEDS if method in orders}
     for after in (*AFTER, len(pool.stream.pairs)):
         for method, own in curves.items():
             both = np.concatenate([curves[BASELINE], own], axis=1)
@@ -424,9 +437,8 @@ def show(rows: Sequence[Row], levels: Sequence[Level], darts: Sequence[DARTSRow]
     for one in darts:
         (ahead, low, high), (mean, least, most) = one.ahead, one.times
         print(
-            f"DARTS, {one.searches} searches of {one.tasks} tasks: {one.darts:.1f} % at {one.units:.1f} mean trainings; "
-            f"portfolio of {one.children}: "
-            f"{one.portfolio:.1f} %, {ahead:+.1f} points ({low:+.1f} to {high:+.1f}), "
+            f"DARTS, {one.searches} searches of {one.tasks} tasks: {one.darts:.1f} % at {one.units:.1f} trainings; "
+            f"portfolio of {one.children}: {one.portfolio:.1f} %, {ahead:+.1f} points ({low:+.1f} to {high:+.1f}), "
             f"{mean:.1f} times cheaper ({least:.1f} to {most:.1f})"
         )
 
@@ -435,15 +447,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=FOLDER, help="of the searches and the tables")
     parser.add_argument("--seeds", type=int, default=max(SEEDS.values()), help="at most so many of each method")
+    parser.add_argument("--kept", action="store_true", help="search nothing, and make the tables of what is kept")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     options.folder.mkdir(parents=True, exist_ok=True)
     kept = Kept(options.folder / "orders.json")
-    pools = list(all_pools(kept.flops))
-    kept.fill(pools, {name: min(count, options.seeds) for name, count in SEEDS.items()})
+    if not options.kept:
+        kept.fill(list(all_pools(kept.flops)), {name: min(count, options.seeds) for name, count in SEEDS.items()})
+    pools = list(all_pools(kept.flops, kept=True))
     rows = [row for pool in pools for row in rows_of(pool.name, [pool], kept.orders)]
-    rows += rows_of("all shipped", pools[1:], kept.orders)
+    if pools[1:]:
+        rows += rows_of("all shipped", pools[1:], kept.orders)
     levels = [level for pool in pools for level in levels_of(pool, kept.orders[pool.name])]
     darts = list(darts_rows(pools[0], kept.orders[pools[0].name], RESULTS / "mixed_stream" / DARTS_FILE))
     tables = table_rows(RESULTS)
