@@ -133,7 +133,8 @@ def test_darts_is_trained_with_the_recipe_of_another_network_and_charged_for_its
     pair = lm.Architecture(row.architecture)
     assert row.training == darts.child_flops(pair, task.shape, 2, 40, 3)
     # A step is a pass of a weights' and a pass of a logits' minibatch through layers of all operations.
-    assert row.search > 2 * 2 * 32 * 3 * darts.SPACE.cost(pair, task.shape, 2).flops
+    alone, _ = load("mixed_pool").parts_of(pair, 40)
+    assert row.search > 2 * 2 * 32 * 3 * darts.SPACE.cost(alone, task.shape, 2).flops
     path = tmp_path / "darts.jsonl"
     path.write_text(json.dumps(row.__dict__) + "\n" + json.dumps(row.__dict__)[:30])
     stream = load("mixed_stream").Stream(
