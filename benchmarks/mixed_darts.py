@@ -30,7 +30,7 @@ from lit_metanas.training.child import images_an_epoch, training_cost
 
 FILE = "darts.jsonl"
 WIDTH = "32"
-STEPS = 200
+STEPS = 100
 """Of the search, each one of the weights and one of the logits."""
 RATES = lm.DARTSRates(weights=0.1, logits=0.1)
 """The best of ``from_scratch.py``."""

@@ -8,7 +8,8 @@ FLOPs of the task. What was spent on the source tasks is not counted in.
 
     python benchmarks/search_cost.py
 
-searches what ``results/search_cost/orders.json`` lacks (an hour without it, seconds with it) and prints the tables.
+searches what ``results/search_cost/orders.json`` lacks, ten minutes of CPU time for all pools, and prints the tables;
+with ``--kept`` it prints those of what is kept.
 """
 
 from __future__ import annotations
