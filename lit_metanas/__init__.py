@@ -82,7 +82,7 @@ _NAMES = {
         "ArchitectureFile ArchitectureLogger EpisodeProgressBar ProbabilityHistory RankMonitor "
         "ReplicaCheck ResultsFile ResultsTable Searched Searching SkipStop StableArchitecture Tested"
     ),
-    "automl": ("AutoClassifier auto"),
+    "automl": ("AutoAnswerer AutoClassifier AutoTranscriber AutoTranslator auto"),
     "report": ("Difference MethodRow ProtocolTable Report paired_difference tables to_markdown to_rich write_report"),
 }
 _ROOMS = {name: room for room, names in _NAMES.items() for name in names.split()}

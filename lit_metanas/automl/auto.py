@@ -15,7 +15,7 @@ from typing import Any
 from lit_metanas.automl.auto_steps import AutoSteps
 from lit_metanas.automl.data_kinds import DATA_KINDS, kind_of
 from lit_metanas.automl.given_data import Given, describe_given, read_given
-from lit_metanas.automl.limits import LimitedSpace, NetworkLimits, seconds_of
+from lit_metanas.automl.limits import LimitedSpace, NetworkLimits
 from lit_metanas.automl.output_folder import OutputFolder
 from lit_metanas.automl.wishes import Wishes
 from lit_metanas.comparisons.search_result import SearchResult
@@ -109,7 +109,7 @@ def auto(
         test=test,
         space=space,
         wishes=Wishes(minutes, flops, seed=seed, threads=threads, progress=progress, records=records),
-        limits=NetworkLimits(max_parameters, max_flops, None if max_latency is None else seconds_of(max_latency)),
+        limits=NetworkLimits.told(max_parameters, max_flops, max_latency),
         output=None if output is None else own_path(output, "output"),
     ).run()
 
@@ -148,7 +148,7 @@ class AutoSearch:
             check_task(task)
             kind = kind_of(task)
             self.wishes.say(describe_given(task, kind))
-            space = self.space or DATA_KINDS[kind].space(task)
+            space = self.space or DATA_KINDS[kind].space(task.shape, task.goal)
             space.check_shape(task.shape)
             space.check_objective(task.goal)
             folder = None if self.output is None else OutputFolder(self.output, self._settings(task, space))
@@ -217,7 +217,7 @@ def auto_verb(
         test=test,
         space=None,
         wishes=Wishes(minutes, flops, seed=seed, threads=threads, progress=True),
-        limits=NetworkLimits(max_parameters, max_flops, None if max_latency is None else seconds_of(max_latency)),
+        limits=NetworkLimits.told(max_parameters, max_flops, max_latency),
         output=own_path(output, "output"),
         began=began,
     )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from torch.utils.data import Dataset
 
-from lit_metanas.automl.data_kinds import DATA_KINDS
+from lit_metanas.automl.data_kinds import DATA_KINDS, kind_of_examples
 from lit_metanas.io.class_folders import files_in
 from lit_metanas.io.text import nearest, number_of, printable, writable
 from lit_metanas.tasks.array_tasks import task_from_arrays
@@ -62,7 +62,7 @@ def read_given(data: Given, *, kind: str | None = None, test: Given | None = Non
 
     Raises:
         FileNotFoundError: there is no such file or folder.
-        ValueError: it cannot be told what the data are, they are malformed, or the kind takes no test part.
+        ValueError: it cannot be told what the data are, or they are malformed.
     """
     if kind is not None and kind not in DATA_KINDS:
         near = nearest(kind, DATA_KINDS)
@@ -114,9 +114,8 @@ def _of_arrays(data: Sequence[Any], test: Given | None) -> Task:
             )
     examples, labels = data
     given = (None, None) if test is None else tuple(test)  # type: ignore[arg-type]
-    if getattr(examples, "ndim", 1) == 1 and len(examples) and all(isinstance(each, str) for each in examples):
-        texts = [None if part is None else list(map(str, part)) for part in (examples, given[0])]
-        return task_from_texts(texts[0] or [], labels, texts[1], given[1])
+    if kind_of_examples(examples) == "texts":
+        return task_from_texts(list(examples), labels, None if given[0] is None else list(given[0]), given[1])
     return task_from_arrays(examples, labels, *given)
 
 
@@ -135,14 +134,21 @@ def _path(given: Given) -> Path:
 
 
 def _folders_of_parts(path: Path) -> tuple[Path, Path] | None:
-    """The folders ``train`` and ``test`` of a folder that has no others, each with class folders; None elsewhere."""
+    """The folders ``train`` and ``test`` of a folder that has no others; None elsewhere.
+
+    Each has class folders, or sounds with a table.
+    """
     if not path.is_dir():
         return None
     names = {entry.name for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith(".")}
     parts = path / "train", path / "test"
-    if names == {"train", "test"} and all(any(inner.is_dir() for inner in part.iterdir()) for part in parts):
-        return parts
-    return None
+    if names != {"train", "test"}:
+        return None
+    whole = (
+        any(inner.is_dir() for inner in part.iterdir()) or (files_in(part, SOUND_SUFFIXES) and _sound_table(part))
+        for part in parts
+    )
+    return parts if all(whole) else None
 
 
 def _kind_of_path(path: Path) -> str:
@@ -184,8 +190,8 @@ def _kind_of_folder(root: Path) -> str:
 
 
 def _sound_table(root: Path) -> Path | None:
-    """The only table beside the sounds of a folder."""
-    tables = files_in(root, SOUND_TABLES)
+    """The only table beside the sounds of a folder; None where there are several or none, or no folder."""
+    tables = files_in(root, SOUND_TABLES) if root.is_dir() else []
     return tables[0] if len(tables) == 1 else None
 
 
@@ -222,20 +228,43 @@ def _images(path: Path, test: Path | None) -> Task:
 
 
 def _sounds(path: Path, test: Path | None) -> Task:
-    _refuse_test(test, "sounds")
-    inner = any(files_in(folder, SOUND_SUFFIXES) for folder in path.iterdir() if folder.is_dir())
-    table = None if inner else _sound_table(path)
-    return AudioFolderTask(str(path), None if table is None else str(table), skip_unreadable=True)[0]
+    table, test_table = (None if part is None else _label_table(part) for part in (path, test))
+    return AudioFolderTask(
+        str(path),
+        table,
+        skip_unreadable=True,
+        test_root=None if test is None else str(test),
+        test_table=test_table,
+    )[0]
+
+
+def _label_table(root: Path) -> str | None:
+    """The table of the sounds of a folder; None where they lie in sub-folders."""
+    table = _sound_table(root)
+    if table is None or any(files_in(folder, SOUND_SUFFIXES) for folder in root.iterdir() if folder.is_dir()):
+        return None
+    return str(table)
 
 
 def _transcripts(path: Path, test: Path | None) -> Task:
-    _refuse_test(test, "transcripts")
-    table = _sound_table(path)
+    if test is None:
+        return TranscriptTask(str(path), _transcript_table(path))[0]
+    own, tested = _transcript_table(path), _transcript_table(test)
+    return TranscriptTask(str(path), own, test_root=str(test), test_table=tested)[0]
+
+
+def _transcript_table(root: Path) -> str:
+    """The only table beside the sounds of a folder.
+
+    Raises:
+        ValueError: there is not one.
+    """
+    table = _sound_table(root)
     if table is None:
         raise ValueError(
-            f"'{writable(str(path))}' has not one table (.csv, .tsv) of files and transcripts: put one beside them."
+            f"'{writable(str(root))}' has not one table (.csv, .tsv) of files and transcripts: put one beside them."
         )
-    return TranscriptTask(str(path), str(table))[0]
+    return str(table)
 
 
 def _texts(path: Path, test: Path | None) -> Task:
@@ -257,26 +286,28 @@ def _labelled(path: Path) -> tuple[list[str], list[str]]:
 
 
 def _rows(path: Path, test: Path | None) -> Task:
-    _refuse_test(test, "rows")
-    return TableTask(str(path))[0]
+    return TableTask(str(path), test_path=None if test is None else str(test))[0]
 
 
 def _pairs(path: Path, test: Path | None) -> Task:
     """Pairs of texts; the steps of a network are as many as the longest of them need, and some for longer ones."""
-    _refuse_test(test, "pairs")
-    pairs = [pair for _, pair in read_pairs(path, None, None, None)]
-    longest = [max(len(str(text)) for text in side) for side in zip(*pairs, strict=True)]
-    made = [Characters(steps=min(MOST_PAIR_STEPS, 2 + 5 * length // 4)) for length in longest]
-    return ParallelTask(str(path), preprocessing=made[0], target_preprocessing=made[1])[0]
+    pairs = [pair for part in (path, test) if part is not None for _, pair in read_pairs(part, None, None, None)]
+    source, target = (characters_for(map(str, side)) for side in zip(*pairs, strict=True))
+    return ParallelTask(
+        str(path),
+        preprocessing=source,
+        target_preprocessing=target,
+        test_path=None if test is None else str(test),
+    )[0]
+
+
+def characters_for(texts: Iterable[str]) -> Characters:
+    """What makes inputs or targets of some texts: of the steps that the longest needs, and some for longer ones."""
+    return Characters(steps=min(MOST_PAIR_STEPS, 2 + 5 * max(map(len, texts)) // 4))
 
 
 def _questions(path: Path, test: Path | None) -> Task:
     return SquadTask(str(path), None if test is None else str(test))[0]
-
-
-def _refuse_test(test: Path | None, kind: str) -> None:
-    if test is not None:
-        raise ValueError(f"A test part of its own cannot be given for {kind} yet: leave 'test' out, or give a task.")
 
 
 def _one_of_kinds() -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from math import inf, log
+from typing import Self
 
 import torch
 
@@ -61,6 +62,11 @@ class NetworkLimits:
         for name, limit in self.given.items():
             if not 0 < limit < inf:
                 raise ValueError(f"max_{name} is {limit:g}; give a number above 0.")
+
+    @classmethod
+    def told(cls, parameters: float | None, flops: float | None, latency: float | str | None) -> Self:
+        """The limits as they are given by name; ``latency`` may be a text, see ``seconds_of``."""
+        return cls(parameters, flops, None if latency is None else seconds_of(latency))
 
     @property
     def given(self) -> dict[str, float]:

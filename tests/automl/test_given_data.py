@@ -53,7 +53,8 @@ def test_the_space_of_a_kind_is_that_of_its_configuration(kind: str) -> None:
     shipped = parser.instantiate(parser.parse_object({"space": str(file)})).space
     inputs = {"sounds": torch.ones(4, 5, 10), "texts": torch.ones(4, 8, dtype=torch.int64), "rows": torch.ones(4, 3)}
     part = lm.Split(inputs.get(kind, torch.rand(4, 1, 8, 8)), torch.tensor([0, 1, 0, 1]))
-    own = DATA_KINDS[kind].space(lm.Task("toy", 2, part, part, part, vocabulary=9))
+    task = lm.Task("toy", 2, part, part, part, vocabulary=9)
+    own = DATA_KINDS[kind].space(task.shape, task.goal)
     assert {c.name: c.labels for c in own.choices} == {c.name: c.labels for c in shipped.choices}
     assert all(choice.labels for choice in own.choices)
 

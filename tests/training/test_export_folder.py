@@ -99,6 +99,22 @@ def test_the_script_reads_words_and_their_numbers(
     agree(found, torch.cat([expected, expected]))
 
 
+def test_the_script_scales_images_of_16_bits_as_the_package_does(tmp_path: Path) -> None:
+    from lit_metanas.training.export.standalone_predict import read_inputs
+
+    levels = np.arange(2**16, dtype=np.uint16).reshape(256, 256)
+    Image.fromarray(levels).save("grey.png")
+    Image.fromarray(levels.astype(np.int32)).save("wide.tif")  # of 32 bits, which are not scaled
+    for file in (Path("grey.png"), Path("wide.tif")):
+        for shape in ((1, 256, 256), (3, 256, 256), (1, 12, 10)):
+            about = dict(zip(("channels", "height", "width"), shape, strict=True))
+            expected = read_images([file], shape).float() / 255
+            for library in (torch, np):
+                found = torch.as_tensor(read_inputs(file, about, library))
+                torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
+    assert len(torch.unique(read_images([Path("grey.png")], (1, 256, 256)))) == 256
+
+
 @pytest.mark.parametrize(
     ("array", "told"),
     [

@@ -112,7 +112,7 @@ class SquadTask(SingleTask):
         self.path = Path(path)
         self.objective = Span(longest)
         shares = (1 - val - test, val, test) if test_path is None else (1 - val, val)
-        parts = _deal(read_passages(self.path), shares, seed)
+        parts = deal_passages(read_passages(self.path), shares, seed)
         if test_path is not None:
             parts.append(read_passages(Path(test_path)))
         self._parts: dict[Subset, list[PassageQuestion]] = dict(zip(SUBSETS, parts, strict=True))
@@ -139,54 +139,78 @@ class SquadTask(SingleTask):
     @cached_property
     def _made(self) -> tuple[Task, dict[Subset, list[PassageQuestion]]]:
         place = f"'{writable(str(self.path))}'"
-        splits: dict[Subset, Split] = {}
-        kept: dict[Subset, list[PassageQuestion]] = {}
-        cut = 0
-        for subset, asked in self._parts.items():
-            spans = self._spans(asked)
-            missed = [span == (NOWHERE, NOWHERE) for span in spans]
-            cut += sum(missed)
-            rows = [row for row in range(len(asked)) if subset == "test" or not missed[row]]
-            kept[subset] = [asked[row] for row in rows]
-            told = [Asked(one.question, [one.passage], 1, "") for one in kept[subset]]
-            targets = torch.tensor([spans[row] for row in rows], dtype=torch.int64).reshape(-1, 2)
-            splits[subset] = Split(self.preprocessing.encode_stories(told)[0], targets)
-            if asked and not kept[subset]:
-                raise ValueError(
-                    f"The {subset} part of {place} has no question whose answer stands within the first "
-                    f"{self.preprocessing.words.steps} words: add passages, or give a preprocessing with more steps."
-                )
-        if cut:
-            warn_of_data(
-                f"{number_of(cut, 'question')} of {place} have their answers behind the first "
-                f"{self.preprocessing.words.steps} words: those of the train and val parts are left out, those of the "
-                "test part count as misses. Give a preprocessing with more steps."
-            )
-        task = Task(
-            id=self.path.resolve().stem,
-            way=self.objective.outputs,
-            train=splits["train"],
-            val=splits["val"] if len(splits["val"]) else None,
-            test=splits["test"],
-            vocabulary=vocabulary_of(self.preprocessing.shape),
-            preprocessing=self.preprocessing,
-            objective=self.objective,
-        )
-        return task, kept
+        return passage_task(self.path.resolve().stem, self._parts, self.preprocessing, self.objective, place=place)
 
-    def _spans(self, asked: Sequence[PassageQuestion]) -> list[tuple[int, int]]:
-        """The steps of each first answer; nowhere if it is cut off."""
-        spans = []
-        # Questions of one passage stand together. Its words are found once, so that many questions do not take long.
-        for passage, group in groupby(asked, key=lambda one: one.passage):
-            places = word_places(passage)
-            begins, ends = [begin for _, begin, _ in places], [end for *_, end in places]
-            for one in group:
-                before = len(self.preprocessing.begin(one.question))
-                first = before + bisect_right(ends, one.starts[0])
-                last = before + bisect_left(begins, one.starts[0] + len(one.answers[0])) - 1
-                spans.append((first, last) if last < self.preprocessing.words.steps else (NOWHERE, NOWHERE))
-        return spans
+
+def passage_task(
+    id: str,
+    parts: Mapping[Subset, Sequence[PassageQuestion]],
+    preprocessing: QuestionWords,
+    objective: Span,
+    *,
+    place: str,
+) -> tuple[Task, dict[Subset, list[PassageQuestion]]]:
+    """The task of finding the answers of questions in their passages, and the questions of each part that are kept.
+
+    Args:
+        id: the task's name.
+        parts: the questions of each part; none of the val part leaves it out.
+        preprocessing: makes the inputs; with its vocabulary.
+        objective: of the answers.
+        place: where the questions are from, as messages begin.
+
+    Raises:
+        ValueError: a part has no question whose answer is not cut off.
+    """
+    splits: dict[Subset, Split] = {}
+    kept: dict[Subset, list[PassageQuestion]] = {}
+    cut, steps = 0, preprocessing.words.steps
+    for subset, asked in parts.items():
+        spans = answer_spans(asked, preprocessing)
+        missed = [span == (NOWHERE, NOWHERE) for span in spans]
+        cut += sum(missed)
+        rows = [row for row in range(len(asked)) if subset == "test" or not missed[row]]
+        kept[subset] = [asked[row] for row in rows]
+        told = [Asked(one.question, [one.passage], 1, "") for one in kept[subset]]
+        targets = torch.tensor([spans[row] for row in rows], dtype=torch.int64).reshape(-1, 2)
+        splits[subset] = Split(preprocessing.encode_stories(told)[0], targets)
+        if asked and not kept[subset]:
+            raise ValueError(
+                f"The {subset} part of {place} has no question whose answer stands within the first {steps} words: add "
+                "passages, or give a preprocessing with more steps."
+            )
+    if cut:
+        warn_of_data(
+            f"{number_of(cut, 'question')} of {place} have their answers behind the first {steps} words: those of the "
+            "train and val parts are left out, those of the test part count as misses. Give a preprocessing with more "
+            "steps."
+        )
+    task = Task(
+        id=id,
+        way=objective.outputs,
+        train=splits["train"],
+        val=splits["val"] if len(splits["val"]) else None,
+        test=splits["test"],
+        vocabulary=vocabulary_of(preprocessing.shape),
+        preprocessing=preprocessing,
+        objective=objective,
+    )
+    return task, kept
+
+
+def answer_spans(asked: Sequence[PassageQuestion], preprocessing: QuestionWords) -> list[tuple[int, int]]:
+    """The first and last step of each first answer, as the preprocessing counts them; nowhere if it is cut off."""
+    spans = []
+    # Questions of one passage stand together. Its words are found once, so that many questions do not take long.
+    for passage, group in groupby(asked, key=lambda one: one.passage):
+        places = word_places(passage)
+        begins, ends = [begin for _, begin, _ in places], [end for *_, end in places]
+        for one in group:
+            before = len(preprocessing.begin(one.question))
+            first = before + bisect_right(ends, one.starts[0])
+            last = before + bisect_left(begins, one.starts[0] + len(one.answers[0])) - 1
+            spans.append((first, last) if last < preprocessing.words.steps else (NOWHERE, NOWHERE))
+    return spans
 
 
 def read_passages(file: Path) -> list[PassageQuestion]:
@@ -261,8 +285,14 @@ def _part(value: object, name: str, kind: type, where: str) -> Any:
     return found
 
 
-def _deal(asked: Sequence[PassageQuestion], shares: Sequence[float], seed: int) -> list[list[PassageQuestion]]:
-    """The questions of each part; no passage of one is in another."""
+def deal_passages(asked: Sequence[PassageQuestion], shares: Sequence[float], seed: int) -> list[list[PassageQuestion]]:
+    """The questions of each part; no passage of one is in another.
+
+    Args:
+        asked: all of them.
+        shares: of the passages that each part gets, with a sum of 1.
+        seed: of the order in which passages are dealt out.
+    """
     passages = list(dict.fromkeys(one.passage for one in asked))
     order = np.random.default_rng(seed).permutation(len(passages))
     ends = np.cumsum([0.0, *shares]) * len(passages)

@@ -6,14 +6,29 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from lit_metanas.io.class_folders import left_out, read_classes
 from lit_metanas.tasks.inputs import Preprocessing, SeriesShape, Shape, as_shape, describe_shape
 from lit_metanas.tasks.source import Subset, TaskSource
 from lit_metanas.tasks.speech.log_mel import LogMel
-from lit_metanas.tasks.speech.recordings import RecordingReader, Spoken, TableColumns, drawn_speakers, find_recordings
-from lit_metanas.tasks.splits import check_shares, class_subsets, join_classes, part_sizes, split_classes
+from lit_metanas.tasks.speech.recordings import (
+    RecordingReader,
+    Spoken,
+    TableColumns,
+    drawn_shares,
+    drawn_speakers,
+    find_recordings,
+)
+from lit_metanas.tasks.splits import (
+    check_shares,
+    class_subsets,
+    join_classes,
+    part_sizes,
+    split_classes,
+    warn_of_repeats,
+)
 from lit_metanas.tasks.task import SingleTask, Task, warn_of_data
 
 
@@ -36,11 +51,15 @@ class AudioFolderTask(SingleTask):
         seed: seed of the random split, at least 0.
         skip_unreadable: whether files that are unreadable, silent, empty or too long are left out, with a warning,
             instead of refused.
+        test_root: a folder of the recordings to report accuracy on, arranged as ``root`` is, all of whose recordings
+            are then to learn from and to choose by. None takes some of ``root``.
+        test_table: the table of ``test_root``; None takes sub-folders.
 
     Raises:
         FileNotFoundError: there is no such folder or table.
         ValueError: there are fewer than two words, one has too few recordings, a file is unreadable, silent, empty or
-            too long, the table is malformed, or an argument is out of its range.
+            too long, the table is malformed, the folder of test recordings has a word of its own, or an argument is out
+            of its range.
 
     Example:
         >>> import wave
@@ -71,20 +90,30 @@ class AudioFolderTask(SingleTask):
         held_out: list[str] | None = None,
         seed: int = 0,
         skip_unreadable: bool = False,
+        test_root: str | None = None,
+        test_table: str | None = None,
     ) -> None:
         check_shares("AudioFolderTask", train=train, val=val, test=test, seed=seed)
+        if test_root is not None and held_out is not None:
+            raise ValueError("AudioFolderTask: 'test_root' and 'held_out' both name the test part: give one of them.")
         self.root = Path(root)
         self.train = train
         self.val = val
         self.test = test
         self.seed = seed
         self.skip_unreadable = skip_unreadable
+        self.test_root = test_root
         self.features = features or LogMel()
         self._open = features is None
-        self._words = find_recordings(self.root, table, columns or TableColumns())
-        self._held_out = drawn_speakers(
-            self._words, test if held_out is None else held_out, seed=seed, owner="AudioFolderTask"
-        )
+        columns = columns or TableColumns()
+        self._words = find_recordings(self.root, table, columns)
+        self._test_words: dict[str, list[Spoken]] | None = None
+        speakers = test if held_out is None else held_out
+        if test_root is not None:
+            self._test_words, speakers = find_recordings(Path(test_root), test_table, columns), 0.0
+            if foreign := [word for word in self._test_words if word not in self._words]:
+                raise ValueError(f"'{test_root}' has a word '{foreign[0]}', which '{self.root}' lacks: leave it out.")
+        self._held_out = drawn_speakers(self._words, speakers, seed=seed, owner="AudioFolderTask")
 
     @property
     def shape(self) -> SeriesShape:
@@ -125,13 +154,24 @@ class AudioFolderTask(SingleTask):
         _require_both(others, tested, self._held_out, "AudioFolderTask")
         reader = RecordingReader(self.features)
         inputs = self._read(reader, others)
-        shares = {"train": self.train, "val": self.val, "test": self.test}
-        if self._held_out:
-            shares = {"train": self.train / (1 - self.test), "val": self.val / (1 - self.test), "test": 0.0}
-        sizes = [part_sizes(f"Word '{word}' of '{self.root}'", len(own), **shares) for word, own in inputs.items()]
+        learned, chosen, drawn = drawn_shares(
+            train=self.train,
+            val=self.val,
+            test=self.test,
+            speakers_held_out=bool(self._held_out),
+            test_given=self._test_words is not None,
+        )
+        sizes = [
+            part_sizes(f"Word '{word}' of '{self.root}'", len(own), train=learned, val=chosen, test=drawn)
+            for word, own in inputs.items()
+        ]
         train, val, test = split_classes(list(inputs.values()), sizes, self.seed)
         if self._held_out:
             test = join_classes(list(self._read(reader, tested).values()))
+        if self._test_words is not None:
+            said = self._read(reader, self._test_words)
+            test = join_classes([said.get(word, torch.zeros(0, *self.shape)) for word in self._words])
+            warn_of_repeats(f"'{self.test_root}'", [train.inputs, val.inputs], test.inputs)
         return Task(
             id=self.root.resolve().name,
             way=len(self._words),

@@ -176,6 +176,23 @@ def drawn_speakers(
     return frozenset(held_out)
 
 
+def drawn_shares(
+    *, train: float, val: float, test: float, speakers_held_out: bool, test_given: bool
+) -> tuple[float | None, float, float]:
+    """The shares of train, val and test part by which recordings are drawn, some of the test part's being known.
+
+    Args:
+        train: share of all recordings to learn from.
+        val: share to choose by.
+        test: share to test.
+        speakers_held_out: whether the test part is that of some speakers, whose recordings are not drawn.
+        test_given: whether it lies elsewhere; then what is not to choose by is to learn from.
+    """
+    if test_given:
+        return None, val, 0.0
+    return (train / (1 - test), val / (1 - test), 0.0) if speakers_held_out else (train, val, test)
+
+
 class RecordingReader:
     """Reads sound files as inputs, and says once each that sounds are resampled or cut.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -14,11 +15,14 @@ from torch import Tensor
 from lit_metanas.io.text import writable
 from lit_metanas.tasks.inputs import SeriesShape
 from lit_metanas.tasks.objective import Transcription
+from lit_metanas.tasks.source import SUBSETS, Subset
 from lit_metanas.tasks.speech.log_mel import LogMel
 from lit_metanas.tasks.speech.recordings import (
     LONGEST_RECORDING,
     RecordingReader,
+    Spoken,
     TableColumns,
+    drawn_shares,
     drawn_speakers,
     find_recordings,
 )
@@ -46,6 +50,9 @@ class TranscriptTask(SingleTask):
         test: share to report word accuracy on; where speakers are known, the share of these.
         held_out: the speakers of the test part; None draws them.
         seed: seed of the random split, at least 0.
+        test_root: a folder of the recordings to report on; all of ``root`` are then to learn from and to choose by.
+            None takes some of ``root``.
+        test_table: the table of ``test_root``, with the same columns.
 
     Raises:
         FileNotFoundError: there is no such folder or table.
@@ -85,8 +92,14 @@ class TranscriptTask(SingleTask):
         test: float = 0.2,
         held_out: list[str] | None = None,
         seed: int = 0,
+        test_root: str | None = None,
+        test_table: str | None = None,
     ) -> None:
         check_shares("TranscriptTask", train=train, val=val, test=test, seed=seed)
+        if (test_root is None) != (test_table is None):
+            raise ValueError("TranscriptTask: 'test_root' and 'test_table' belong together: give both or neither.")
+        if test_root is not None and held_out is not None:
+            raise ValueError("TranscriptTask: 'test_root' and 'held_out' both name the test part: give one of them.")
         self.root = Path(root)
         self.table = Path(table)
         self.beam = beam
@@ -94,17 +107,23 @@ class TranscriptTask(SingleTask):
         self.val = val
         self.test = test
         self.seed = seed
-        said = find_recordings(self.root, table, columns or TableColumns(label="transcript"), "transcripts")
-        self._held_out = drawn_speakers(said, test if held_out is None else held_out, seed=seed, owner="TranscriptTask")
-        self._spoken = sorted((spoken, text) for text, files in said.items() for spoken in files)
-        self._words = [self._words_of(text, spoken.file) for spoken, text in self._spoken]
-        self.classes = tuple(sorted({word for words in self._words for word in words}))
+        columns = columns or TableColumns(label="transcript")
+        said = find_recordings(self.root, table, columns, "transcripts")
+        self._spoken = _in_order(said)
+        self._tested: list[tuple[Spoken, str]] | None = None
+        speakers = test if held_out is None else held_out
+        if test_root is not None:
+            tested = find_recordings(Path(test_root), test_table, columns, "transcripts")
+            self._tested, speakers = _in_order(tested), 0.0
+        self._held_out = drawn_speakers(said, speakers, seed=seed, owner="TranscriptTask")
+        self.classes = symbols_of((text, spoken.file) for spoken, text in (*self._spoken, *(self._tested or ())))
         self._given = features
 
     @cached_property
     def features(self) -> LogMel:
         """How sound becomes a series."""
-        return self._given or self._long_enough()
+        files = [spoken.file for spoken, _ in (*self._spoken, *(self._tested or ()))]
+        return self._given or long_enough(files)
 
     @property
     def shape(self) -> SeriesShape:
@@ -117,54 +136,129 @@ class TranscriptTask(SingleTask):
 
     @cached_property
     def _task(self) -> Task:
-        objective = Transcription(len(self.classes), self.beam)
-        inputs = RecordingReader(self.features, cuts=False).inputs([spoken.file for spoken, _ in self._spoken])
-        targets = self._targets()
-        train, val, test = (Split(inputs[places], targets[places]) for places in self._parts())
-        task = Task(
-            id=self.table.resolve().stem,
-            way=objective.outputs,
-            train=train,
-            val=val if self.val else None,
-            test=test,
-            classes=self.classes,
-            preprocessing=self.features,
-            objective=objective,
+        return transcript_task(
+            self.table.resolve().stem,
+            {subset: [(one.file, text) for one, text in part] for subset, part in self._parts().items()},
+            self.features,
+            self.classes,
+            beam=self.beam,
+            validated=self.val > 0,
         )
-        check_task(task)
-        return task
 
-    def _parts(self) -> list[Tensor]:
-        """The places of the recordings of train, val and test part."""
-        tested = [place for place, (spoken, _) in enumerate(self._spoken) if spoken.speaker in self._held_out]
+    def _parts(self) -> dict[Subset, list[tuple[Spoken, str]]]:
+        """The recordings of train, val and test part."""
+        tested = [one for one in self._spoken if one[0].speaker in self._held_out]
         others = [place for place, (spoken, _) in enumerate(self._spoken) if spoken.speaker not in self._held_out]
-        shares = {"train": self.train, "val": self.val, "test": self.test}
-        if self._held_out:
-            shares = {"train": self.train / (1 - self.test), "val": self.val / (1 - self.test), "test": 0.0}
-        sizes = part_sizes(f"'{writable(str(self.table))}'", len(others), **shares)
-        drawn = np.random.default_rng(self.seed).permutation(others)[: sum(sizes)]
-        train, val, test = torch.from_numpy(drawn).split(list(sizes))
-        return [train, val, torch.tensor(tested, dtype=torch.int64) if self._held_out else test]
+        train, val, test = drawn_shares(
+            train=self.train,
+            val=self.val,
+            test=self.test,
+            speakers_held_out=bool(self._held_out),
+            test_given=self._tested is not None,
+        )
+        sizes = part_sizes(f"'{writable(str(self.table))}'", len(others), train=train, val=val, test=test)
+        drawn = iter(np.random.default_rng(self.seed).permutation(others).tolist())
+        parts: dict[Subset, list[tuple[Spoken, str]]] = {
+            subset: [self._spoken[next(drawn)] for _ in range(size)]
+            for subset, size in zip(SUBSETS, sizes, strict=True)
+        }
+        if self._held_out or self._tested is not None:
+            parts["test"] = self._tested or tested
+        return parts
 
-    def _targets(self) -> Tensor:
-        """The words of each recording by number, from 1 on, shape ``(n, longest)``, 0 behind the end."""
-        numbers = {word: number for number, word in enumerate(self.classes, 1)}
-        targets = torch.zeros(len(self._words), max(map(len, self._words)), dtype=torch.int64)
-        for row, words in zip(targets, self._words, strict=True):
-            row[: len(words)] = torch.tensor([numbers[word] for word in words])
-        return targets
 
-    def _words_of(self, text: str, file: Path) -> list[str]:
-        words = [word for word in split_words(text) if any(letter.isalnum() for letter in word)]
-        if not words:
-            raise ValueError(
-                f"The transcript of '{writable(str(file))}' has no words: write what is said, or leave it out."
-            )
-        return words
+def _in_order(said: Mapping[str, Sequence[Spoken]]) -> list[tuple[Spoken, str]]:
+    """All files with their transcripts, by the files' names."""
+    return sorted((spoken, text) for text, files in said.items() for spoken in files)
 
-    def _long_enough(self) -> LogMel:
-        """The usual features, of as many steps as the longest recording needs."""
-        short = LogMel(steps=1)
-        seconds = max(short.read(spoken.file).seconds for spoken, _ in self._spoken)
-        steps = math.ceil(min(seconds, LONGEST_RECORDING) / short.hop)
-        return replace(short, steps=max(1, steps))
+
+def transcript_task(
+    id: str,
+    parts: Mapping[Subset, Sequence[tuple[Path, str]]],
+    features: LogMel,
+    symbols: Sequence[str],
+    *,
+    beam: int = 1,
+    validated: bool,
+) -> Task:
+    """The task of writing what is said in sound files.
+
+    Args:
+        id: the task's name.
+        parts: the files of each part, with their transcripts; a file that stands twice is read once.
+        features: how sound becomes a series.
+        symbols: all words; see ``symbols_of``.
+        beam: prefixes that decoding keeps; see ``Transcription``.
+        validated: whether there is a val part.
+
+    Raises:
+        ValueError: a file is unreadable, silent, empty or too long; or a part is malformed.
+    """
+    objective = Transcription(len(symbols), beam)
+    files = {
+        file: place for place, file in enumerate(dict.fromkeys(file for part in parts.values() for file, _ in part))
+    }
+    inputs = RecordingReader(features, cuts=False).inputs(files)
+    said = {subset: [words_said(text, file) for file, text in part] for subset, part in parts.items()}
+    longest = max(len(words) for part in said.values() for words in part)
+    splits = {
+        subset: Split(inputs[[files[file] for file, _ in part]], symbol_targets(said[subset], symbols, longest))
+        for subset, part in parts.items()
+    }
+    task = Task(
+        id=id,
+        way=objective.outputs,
+        train=splits["train"],
+        val=splits["val"] if validated else None,
+        test=splits["test"],
+        classes=tuple(symbols),
+        preprocessing=features,
+        objective=objective,
+    )
+    check_task(task)
+    return task
+
+
+def words_said(text: str, file: Path) -> list[str]:
+    """The words of a transcript, in small letters and without punctuation.
+
+    Raises:
+        ValueError: it has none.
+    """
+    words = [word for word in split_words(text) if any(letter.isalnum() for letter in word)]
+    if not words:
+        raise ValueError(
+            f"The transcript of '{writable(str(file))}' has no words: write what is said, or leave it out."
+        )
+    return words
+
+
+def symbols_of(said: Iterable[tuple[str, Path]]) -> tuple[str, ...]:
+    """All words of some transcripts, given with their files, by the alphabet.
+
+    Raises:
+        ValueError: a transcript has none.
+    """
+    return tuple(sorted({word for text, file in said for word in words_said(text, file)}))
+
+
+def symbol_targets(said: Sequence[Sequence[str]], symbols: Sequence[str], longest: int) -> Tensor:
+    """The words of each transcript by number, from 1 on, shape ``(n, longest)``, 0 behind the end.
+
+    Args:
+        said: the words of each.
+        symbols: all that a network can write; others get numbers above theirs.
+        longest: words of a transcript at most.
+    """
+    numbers = {word: number for number, word in enumerate(symbols, 1)}
+    targets = torch.zeros(len(said), longest, dtype=torch.int64)
+    for row, words in zip(targets, said, strict=True):
+        row[: len(words)] = torch.tensor([numbers.setdefault(word, len(numbers) + 1) for word in words])
+    return targets
+
+
+def long_enough(files: Iterable[Path]) -> LogMel:
+    """The usual features, of as many steps as the longest of some recordings needs."""
+    short = LogMel(steps=1)
+    seconds = max(short.read(file).seconds for file in files)
+    return replace(short, steps=max(1, math.ceil(min(seconds, LONGEST_RECORDING) / short.hop)))

@@ -38,11 +38,13 @@ class TableTask(SingleTask):
         val: share to choose architectures by; 0 leaves the task without a validation part.
         test: share to report accuracy on.
         seed: seed of the random split, at least 0.
+        test_path: a file of the rows to report accuracy on, with the same columns by name, and perhaps others; all rows
+            of ``path`` are then to learn from and to choose by. None takes some of ``path``.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no such table, a value is no number, a label is missing, a class has too few rows, or an
-            argument is out of its range.
+        ValueError: it is no such table, a value is no number, a label is missing, a class has too few rows, the file of
+            test rows lacks a column or has a label of its own, or an argument is out of its range.
 
     Example:
         >>> from pathlib import Path
@@ -63,17 +65,31 @@ class TableTask(SingleTask):
         val: float = 0.2,
         test: float = 0.2,
         seed: int = 0,
+        test_path: str | None = None,
     ) -> None:
         check_shares("TableTask", train=train, val=val, test=test, seed=seed)
         self.path = Path(path)
         self.shares = (train, val, test)
         self.seed = seed
+        self.test_path = None if test_path is None else Path(test_path)
         rows, place = list(read_rows(self.path)), writable(str(path))
         self.label, self.columns = _columns(rows, place, label, columns)
-        self._rows = row_array(
-            [[number_in(row.get(name), name, where, f"'{place}'") for name in self.columns] for where, row in rows]
-        )
-        self._labels = [checked_text(_text(row.get(self.label)), "label", where, place) for where, row in rows]
+        self._labelled = self._numbers(rows, place)
+        self._tested: tuple[NDArray[np.float64], list[str]] | None = None
+        if test_path is not None:
+            tested, there = list(read_rows(Path(test_path))), writable(test_path)
+            for name in (self.label, *self.columns):
+                free_columns(tested, there, column=name)
+            self._tested = self._numbers(tested, there)
+            known = set(self._labelled[1])
+            if foreign := [label for label in self._tested[1] if label not in known]:
+                raise ValueError(f"'{there}' has the label '{foreign[0]}', which '{place}' lacks: leave its rows out.")
+
+    def _numbers(self, rows: Sequence[TableRow], place: str) -> tuple[NDArray[np.float64], list[str]]:
+        """The numbers and the labels of the rows of a table."""
+        found = [[number_in(row.get(name), name, where, f"'{place}'") for name in self.columns] for where, row in rows]
+        labels = [checked_text(_text(row.get(self.label)), "label", where, place) for where, row in rows]
+        return row_array(found), labels
 
     @property
     def shape(self) -> RowShape:
@@ -86,9 +102,12 @@ class TableTask(SingleTask):
 
     @cached_property
     def _task(self) -> Task:
-        table = LabelledRows(self._rows, self._labels, names=self.columns)
+        table, id = LabelledRows(*self._labelled, names=self.columns), self.path.resolve().stem
         train, val, test = self.shares
-        return table.task(self.path.resolve().stem, train=train, val=val, test=test, seed=self.seed)
+        if self.test_path is None:
+            return table.task(id, train=train, val=val, test=test, seed=self.seed)
+        place = f"'{writable(str(self.test_path))}'"
+        return table.task(id, val=val, test=0.0, seed=self.seed, tested=self._tested, tested_in=place)
 
 
 class LabelledRows:
@@ -125,6 +144,7 @@ class LabelledRows:
         test: float,
         seed: int,
         tested: tuple[Rows, Labels] | None = None,
+        tested_in: str = "X_test",
     ) -> Task:
         """A task of the rows, each class split by the shares.
 
@@ -135,6 +155,7 @@ class LabelledRows:
             test: share of the test part, where it is not given.
             seed: of the split.
             tested: rows and labels of the test part, where it is not drawn.
+            tested_in: what holds these, as messages begin.
 
         Raises:
             ValueError: there are too few of a class, or the test part is malformed.
@@ -153,7 +174,7 @@ class LabelledRows:
             rows = row_array(tested[0], name="X_test")
             labels = label_list(tested[1], len(rows), name="y_test", images="X_test", noun="rows")
             test_part = Split(columns.encode(rows), class_indices(labels, list(self.classes), noun="rows"))
-            warn_of_repeats("X_test", [train_part.inputs, val_part.inputs], test_part.inputs)
+            warn_of_repeats(tested_in, [train_part.inputs, val_part.inputs], test_part.inputs)
         task = Task(
             id=id,
             way=len(self.classes),

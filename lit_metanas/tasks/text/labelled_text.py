@@ -84,6 +84,22 @@ def checked_text(value: object, noun: str, where: str, place: str) -> str:
     return value.strip()
 
 
+def checked_texts(texts: Iterable[object], name: str, noun: str = "text") -> list[str]:
+    """Texts in memory, without white space around them.
+
+    Args:
+        texts: all of them.
+        name: of the argument that holds them, for messages.
+        noun: what one is.
+
+    Raises:
+        ValueError: it is a single text, or one is none, empty or too long.
+    """
+    if isinstance(texts, str):
+        raise ValueError(f"{name} is a single text: give a list of texts.")
+    return [checked_text(text, noun, f"place {place}", name) for place, text in enumerate(texts)]
+
+
 def read_utf8(path: Path, largest: int) -> str:
     """Read a file of text.
 

@@ -14,7 +14,7 @@ from lit_metanas.tasks.conversion import ClassNames, Labels, class_indices, clas
 from lit_metanas.tasks.inputs import Preprocessing, Shape, vocabulary_of
 from lit_metanas.tasks.splits import check_held_out_shares, check_shares, part_sizes, split_classes
 from lit_metanas.tasks.task import SingleTask, Split, Task, check_task, warn_of_data
-from lit_metanas.tasks.text.labelled_text import by_label, checked_text
+from lit_metanas.tasks.text.labelled_text import by_label, checked_texts
 from lit_metanas.tasks.text.text_folders import is_dataset, read_text_dataset, read_text_folder
 from lit_metanas.tasks.text.text_tables import find_columns, labelled_rows, read_rows
 from lit_metanas.tasks.text.words import TextPreprocessing, Words
@@ -155,7 +155,7 @@ def task_from_texts(
         raise ValueError("texts_test and labels_test belong together: give both or neither.")
     share = test if texts_test is None else 0.0
     check_held_out_shares(val=val, test=share, drawn=texts_test is None, seed=seed)
-    whole = _checked(texts, "texts")
+    whole = checked_texts(texts, "texts")
     given = label_list(labels, len(whole), name="labels", images="texts", noun="texts")
     names = class_names(given, classes, "texts")
     members: dict[Hashable, dict[str, str]] = {label: {} for label in names}
@@ -167,7 +167,7 @@ def task_from_texts(
         warn_of_data(f"texts repeats {number_of(repeated, 'text')} of the same class: each is taken once.")
     tested: tuple[list[str], Tensor] | None = None
     if texts_test is not None and labels_test is not None:
-        held_out = _checked(texts_test, "texts_test")
+        held_out = checked_texts(texts_test, "texts_test")
         theirs = label_list(labels_test, len(held_out), name="labels_test", images="texts_test", noun="texts")
         tested = held_out, class_indices(theirs, list(names), name="labels_test", learned="labels", noun="texts")
         learned = {spoken for distinct in members.values() for spoken in distinct}
@@ -189,17 +189,6 @@ def task_from_texts(
 def _spoken(text: str) -> str:
     """A text without what most preprocessings do not tell apart: capitals, and how much white space there is."""
     return " ".join(text.casefold().split())
-
-
-def _checked(texts: Sequence[str], name: str) -> list[str]:
-    """Texts without white space around them.
-
-    Raises:
-        ValueError: it is a single text, or one is none, empty or too long.
-    """
-    if isinstance(texts, str):
-        raise ValueError(f"{name} is a single text: give a list of texts.")
-    return [checked_text(text, "text", f"place {place}", name) for place, text in enumerate(texts)]
 
 
 def _made(

@@ -5,14 +5,20 @@ from __future__ import annotations
 from functools import cached_property
 from pathlib import Path
 
-from lit_metanas.io.text import writable
+from lit_metanas.io.text import number_of, writable
 from lit_metanas.tasks.inputs import Shape
 from lit_metanas.tasks.splits import check_shares
-from lit_metanas.tasks.task import SingleTask, Task
+from lit_metanas.tasks.task import SingleTask, Task, warn_of_data
 from lit_metanas.tasks.text.characters import Characters
 from lit_metanas.tasks.text.words import TextPreprocessing
 from lit_metanas.tasks.translation.pair_files import read_pairs
-from lit_metanas.tasks.translation.text_pairs import deal_sources, distinct_pairs, translation_task
+from lit_metanas.tasks.translation.text_pairs import (
+    TextPair,
+    deal_sources,
+    distinct_pairs,
+    text_key,
+    translation_task,
+)
 from lit_metanas.tasks.translation.translation_objective import TextMetric
 
 
@@ -38,6 +44,8 @@ class ParallelTask(SingleTask):
         val: share to choose architectures by; 0 leaves the task without a validation part.
         test: share to report the metric on.
         seed: seed of the random split, at least 0.
+        test_path: a table of the pairs to report on; all others are then to learn from and to choose by. None takes
+            some of ``path``.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -69,6 +77,7 @@ class ParallelTask(SingleTask):
         val: float = 0.2,
         test: float = 0.2,
         seed: int = 0,
+        test_path: str | None = None,
     ) -> None:
         check_shares("ParallelTask", train=train, val=val, test=test, seed=seed)
         self.path = Path(path)
@@ -80,6 +89,16 @@ class ParallelTask(SingleTask):
         self._given = preprocessing or Characters(), target_preprocessing or Characters()
         rows = read_pairs(self.path, None if translations is None else Path(translations), source, target)
         self._pairs = distinct_pairs(rows, writable(path))
+        self._tested: list[TextPair] | None = None
+        if test_path is not None:
+            place = writable(test_path)
+            self._tested = distinct_pairs(read_pairs(Path(test_path), None, source, target), place)
+            known = {text_key(pair.source) for pair in self._pairs}
+            if repeated := sum(text_key(pair.source) in known for pair in self._tested):
+                warn_of_data(
+                    f"'{place}' repeats {number_of(repeated, 'source')} of '{writable(path)}', which are learned from: "
+                    f"the test {metric} will be too good. Leave them out of one of the two."
+                )
 
     @property
     def shape(self) -> Shape:
@@ -93,7 +112,10 @@ class ParallelTask(SingleTask):
     @cached_property
     def _task(self) -> Task:
         place = writable(str(self.path))
-        parts = deal_sources(self._pairs, place, train=self.train, val=self.val, test=self.test, seed=self.seed)
+        drawn = (self.train, self.test) if self._tested is None else (1.0, 0.0)
+        parts = deal_sources(self._pairs, place, train=drawn[0], val=self.val, test=drawn[1], seed=self.seed)
+        if self._tested is not None:
+            parts["test"] = self._tested
         source, target = self._given
         return translation_task(
             self.path.resolve().stem,

@@ -59,7 +59,7 @@ def describe_network(network: StoredNetwork) -> dict[str, Any]:
         "classes": list(network.classes),
         "input": _describe_input(as_shape(network.shape), network.preprocessing),
         "output": "scores; softmax gives probabilities" if classifies else "scores of each step",
-        **({} if classifies else {"objective": _describe_objective(goal)}),
+        **({} if classifies else {"objective": describe_objective(goal)}),
         "program_sha256": network.digest,
     }
 
@@ -70,7 +70,12 @@ def _describe_input(shape: Shape, preprocessing: Preprocessing | None) -> dict[s
     return {"shape": plain_shape(shape), "preprocessing": preprocessing and describe_preprocessing(preprocessing)}
 
 
-def _describe_objective(objective: Objective) -> dict[str, Any]:
+def describe_objective(objective: Objective) -> dict[str, Any]:
+    """An objective other than classification, as JSON holds it.
+
+    Raises:
+        ValueError: it is none of this package's.
+    """
     if isinstance(objective, Transcription):
         return {"kind": "transcription", "beam": objective.beam}
     if isinstance(objective, Span):
@@ -121,7 +126,7 @@ def read_description(file: Path) -> StoredNetwork:
     described, stored, goal = _read_parts(file)
     own = described.input
     try:
-        objective = _read_objective(goal, len(described.classes))
+        objective = read_objective(goal, len(described.classes))
         preprocessing = None if stored is None else read_preprocessing(stored)
     except ValueError as error:
         raise ValueError(f"'{file}' is damaged or another kind of file ({error}): {_FIX}.") from None
@@ -188,7 +193,7 @@ def _read_parts(file: Path) -> tuple[_Description, Any, Any]:
         raise ValueError(f"'{file}' is damaged or another kind of file ({error}): {_FIX}.") from None
 
 
-def _read_objective(stored: object, names: int) -> Objective:
+def read_objective(stored: object, names: int) -> Objective:
     """What was stored, or classification.
 
     Args:

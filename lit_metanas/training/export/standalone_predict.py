@@ -20,20 +20,21 @@ def read_inputs(file: Path, about: dict[str, Any], lib: Any) -> Any:
         head = ast.literal_eval(header.decode())
         if head["fortran_order"] or head["descr"] not in kinds:
             raise SystemExit(f"{file} does not hold {' or '.join(kinds.values())}, row by row: convert it.")
-        inputs = lib.frombuffer(bytearray(data), dtype=getattr(lib, kinds[head["descr"]]))
-        inputs = inputs.reshape(head["shape"])
+        inputs = lib.frombuffer(bytearray(data), dtype=getattr(lib, kinds[head["descr"]])).reshape(head["shape"])
     elif file.suffix == ".txt" and (about.get("preprocessing") or {}).get("kind") == "words":
         known = {word: number for number, word in enumerate(about["preprocessing"]["words"], 2)}
         signs = "".join(sign for sign in map(chr, range(0x300, 0x20D0)) if unicodedata.category(sign)[0] == "M")
-        words = re.compile(rf"[\w{signs}]+(?:['’][\w{signs}]+)*|\S")
+        find = re.compile(rf"[\w{signs}]+(?:['’][\w{signs}]+)*|\S").findall
         lines = unicodedata.normalize("NFC", file.read_text(encoding="utf-8")).lower().splitlines()
-        rows = [[known.get(word, 1) for word in words.findall(line)][: size[1]] or [1] for line in lines]
-        inputs = lib.asarray([row + [0] * (size[1] - len(row)) for row in rows])
+        rows = [[known.get(word, 1) for word in find(line)] or [1] for line in lines]
+        inputs = lib.asarray([(row + [0] * size[1])[: size[1]] for row in rows])
     else:
-        image, turn = importlib.import_module("PIL.Image"), importlib.import_module("PIL.ImageOps").exif_transpose
-        drawn = turn(image.open(file)).convert("L" if size[0] == 1 else "RGB").resize(size[:0:-1], 2)
-        inputs = lib.frombuffer(bytearray(drawn.tobytes()), dtype=lib.uint8).reshape((1, *size[1:], size[0]))
-        inputs = lib.moveaxis(inputs, -1, 1)
+        pillow = importlib.import_module("PIL.ImageOps")
+        pillow.exif_transpose(drawn := pillow.Image.open(file), in_place=True)
+        if re.match("I;16|I (PNG|PPM)", f"{drawn.mode} {drawn.format}"):  # 16 bits, which Pillow would cut off at 255
+            drawn = drawn.convert("I").point(lambda value: (value + 128.25) / 257).convert("L")
+        pixels = bytearray(drawn.convert("L" if size[0] == 1 else "RGB").resize(size[:0:-1], 2).tobytes())
+        inputs = lib.moveaxis(lib.frombuffer(pixels, dtype=lib.uint8).reshape((1, *size[1:], size[0])), -1, 1)
     if list(inputs.shape[1:]) != (size[1:] if kind == "tokens" else size):
         raise SystemExit(f"{file} has inputs of shape {list(inputs.shape[1:])}, and the network is for {kind} {size}.")
     given = lib.asarray(inputs, dtype=lib.int64 if kind == "tokens" else lib.float32)

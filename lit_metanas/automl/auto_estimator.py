@@ -1,0 +1,202 @@
+"""What all searches behind scikit-learn's interface have in common: arguments, search, export, pickles."""
+
+from __future__ import annotations
+
+import os
+from abc import abstractmethod
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import asdict
+from io import BytesIO
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lit_metanas.automl.auto import auto
+from lit_metanas.automl.data_kinds import DATA_KINDS
+from lit_metanas.comparisons.search_result import PREDICTED_AT_ONCE, SearchResult
+from lit_metanas.comparisons.single_task import search
+from lit_metanas.io.packages import import_extra
+from lit_metanas.records.budget import Cost
+from lit_metanas.searchers.searcher import Searcher
+from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.tasks.inputs import KindShape, Preprocessing, plain_shape, read_shape
+from lit_metanas.tasks.objective import Classification, Objective
+from lit_metanas.tasks.task import Task
+from lit_metanas.training.child import Recipe, examples_at_once
+from lit_metanas.training.export.exported_program import export_child
+from lit_metanas.training.export.network_description import describe_objective, read_objective
+from lit_metanas.training.stored_preprocessing import describe_preprocessing, read_preprocessing
+from lit_metanas.training.trainers import torch_threads
+
+try:
+    from sklearn.base import BaseEstimator
+except ImportError:  # which an estimator tells when one is made
+    BaseEstimator = type("BaseEstimator", (), {})
+
+
+class AutoEstimator(BaseEstimator):
+    """A search as one of scikit-learn's estimators: the arguments are those of ``AutoClassifier``.
+
+    Attributes:
+        kind_: of the examples, by the names of ``auto``.
+        shape_: of one input.
+        objective_: what the network is trained for.
+        preprocessing_: what makes inputs of examples; None of images.
+        architecture_: that was chosen, a label for each choice.
+        network_: the trained network; inputs in, scores out.
+        val_score_: of the validation examples in the search; NaN where none were scored.
+        cost_: of the search.
+    """
+
+    def __init__(
+        self,
+        *,
+        minutes: float | None = None,
+        flops: float | None = None,
+        space: SearchSpace | None = None,
+        recipe: Recipe | None = None,
+        method: Searcher | None = None,
+        validation_fraction: float = 0.2,
+        random_state: Any = 0,
+        threads: int | None = 1,
+        progress: bool = False,
+    ) -> None:
+        import_extra("sklearn", "sklearn", type(self).__name__)
+        self.minutes = minutes
+        self.flops = flops
+        self.space = space
+        self.recipe = recipe
+        self.method = method
+        self.validation_fraction = validation_fraction
+        self.random_state = random_state
+        self.threads = threads
+        self.progress = progress
+
+    def export(self, folder: str | os.PathLike[str]) -> None:
+        """Write the network as a program that runs with torch alone, its weights, and a description in JSON.
+
+        Args:
+            folder: gets ``model.pt2``, ``weights.pt`` and ``model.json``; see ``load_exported``.
+
+        Raises:
+            NotFittedError: ``fit`` was not called.
+        """
+        self._check_fitted()
+        export_child(
+            self.network_,
+            folder,
+            architecture=self.architecture_,
+            classes=self._names,
+            shape=self.shape_,
+            preprocessing=self.preprocessing_,
+            objective=self.objective_,
+        )
+
+    @property
+    @abstractmethod
+    def _names(self) -> tuple[str, ...]:
+        """Of classes or symbols."""
+
+    def _check_fitted(self) -> None:
+        """Refuse to go on before ``fit``.
+
+        Raises:
+            NotFittedError: it was not called.
+        """
+        from sklearn.utils.validation import check_is_fitted
+
+        check_is_fitted(self)
+
+    def _drawn_seed(self) -> int:
+        """The seed of a fit.
+
+        Raises:
+            ValueError: ``validation_fraction`` or ``random_state`` is out of its range.
+        """
+        from sklearn.utils import check_random_state
+
+        if not 0 < self.validation_fraction < 1:
+            raise ValueError(f"validation_fraction = {self.validation_fraction} must be above 0 and below 1.")
+        return int(check_random_state(self.random_state).randint(2**31))
+
+    def _learn(self, task: Task, kind: str, seed: int) -> None:
+        """Search, and train what was found on all examples but the test part, which nobody looks at.
+
+        Raises:
+            ValueError: see ``_search``.
+        """
+        self.kind_ = kind
+        self.objective_: Objective = task.goal
+        found = self._search(task, seed)
+        self.shape_: KindShape = task.shape
+        self.preprocessing_: Preprocessing | None = task.preprocessing
+        self.architecture_ = found.architecture.to_json()
+        self.network_ = self._scoring(found.network)
+        self.val_score_, self.cost_ = found.val_score, found.cost
+
+    def _search(self, task: Task, seed: int) -> SearchResult:
+        """What is found within the minutes, or by a search of so many FLOPs.
+
+        Raises:
+            ValueError: there are minutes and what they decide, or the budget is too small.
+        """
+        more: dict[str, Any] = {"seed": seed, "threads": self.threads, "progress": self.progress}
+        space = self._space(task.shape)
+        if self.minutes is None:
+            method = deepcopy(self.method)
+            return search(task, space, method=method, flops=self.flops, recipe=self.recipe, **more)
+        given = {"flops": self.flops, "recipe": self.recipe, "method": self.method}
+        if wrong := [name for name, value in given.items() if value is not None]:
+            raise ValueError(f"{type(self).__name__}: minutes decide {wrong[0]}, too: give one of them.")
+        return auto(task, minutes=self.minutes, space=space, **more)
+
+    def _space(self, shape: KindShape) -> SearchSpace:
+        """A copy of the space, which keeps what it works out, so that the argument stays as it is given."""
+        return DATA_KINDS[self.kind_].space(shape, self.objective_) if self.space is None else deepcopy(self.space)
+
+    def _scoring(self, network: nn.Module) -> nn.Module:
+        """Of rows in double precision, so that what is said of one does not depend on the others."""
+        made: Any = network.double() if self.kind_ == "rows" else network
+        scoring: nn.Module = made.eval().to(memory_format=torch.channels_last)  # as it was trained
+        return scoring
+
+    def _scores(self, inputs: Tensor) -> Iterator[Tensor]:
+        """The network's scores of inputs, some at once, so that they do not fill the memory."""
+        for part in inputs.split(examples_at_once(self.objective_, PREDICTED_AT_ONCE)):
+            with torch.no_grad(), torch_threads(self.threads):
+                scores = self.network_(part)
+            yield scores
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Arguments and plain values; weights as an archive of tensors alone."""
+        state = dict(super().__getstate__())
+        if "network_" in state:
+            archive = BytesIO()
+            torch.save(state.pop("network_").state_dict(), archive)
+            state["weights_"] = archive.getvalue()
+            state["shape_"] = plain_shape(self.shape_)
+            state["preprocessing_"] = self.preprocessing_ and describe_preprocessing(self.preprocessing_)
+            classifies = isinstance(self.objective_, Classification)
+            state["objective_"] = None if classifies else describe_objective(self.objective_)
+            state["cost_"] = asdict(self.cost_)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """The inverse of ``__getstate__``."""
+        state = dict(state)
+        weights = state.pop("weights_", None)
+        super().__setstate__(state)
+        if weights is None:
+            return
+        self.shape_ = read_shape(state["shape_"])
+        self.preprocessing_ = state["preprocessing_"] and read_preprocessing(state["preprocessing_"])
+        self.objective_ = read_objective(state["objective_"], len(self._names))
+        self.cost_ = Cost(**state["cost_"])
+        with torch.random.fork_rng(devices=[]):
+            architecture = Architecture(self.architecture_)
+            network = self._space(self.shape_).child(architecture, self.shape_, self.objective_.outputs)
+        self.network_ = self._scoring(network)
+        self.network_.load_state_dict(torch.load(BytesIO(weights), weights_only=True))
