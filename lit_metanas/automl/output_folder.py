@@ -14,7 +14,7 @@ from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.single_task import result_of
 from lit_metanas.comparisons.target_search import comparison_row
 from lit_metanas.io.checkpoints import read_weights
-from lit_metanas.io.files import replacing
+from lit_metanas.io.files import remove_partial, replacing
 from lit_metanas.io.json_files import read_json
 from lit_metanas.io.text import writable
 from lit_metanas.records.budget import Cost
@@ -86,6 +86,7 @@ class OutputFolder:
                 self._done = from_plain(FinishedAuto, kept["done"], f"'done' in '{file}'")
         elif any(not entry.name.startswith(".") for entry in path.iterdir()):
             raise ValueError(f"{place} holds other files: give an 'output' that is empty or new.")
+        remove_partial(path)
 
     @property
     def trainings(self) -> Path:
@@ -127,6 +128,7 @@ class OutputFolder:
         """
         if self._done is None or self.plan is None or self.plan.training is None:
             return None
+        shutil.rmtree(self.trainings, ignore_errors=True)  # a process may have been killed before it had done so
         (row,), (record,) = read_results(self.path / RESULTS), read_record_lines(self.path / RECORDS)
         assert row.architecture is not None
         recipe = Recipe(**row.recipe)  # type: ignore[arg-type]

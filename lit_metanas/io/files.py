@@ -46,6 +46,15 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def remove_partial(folder: Path) -> None:
+    """Remove what ``replacing`` has left, in a folder and all below, of processes that were killed meanwhile.
+
+    Nobody else may write there.
+    """
+    for file in folder.rglob(".*.????????.part"):
+        file.unlink(missing_ok=True)
+
+
 @contextmanager
 def open_regular(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     """Open a regular file to read it: not a pipe or a device, which may never end.

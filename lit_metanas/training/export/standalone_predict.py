@@ -24,10 +24,10 @@ def read_inputs(file: Path, about: dict[str, Any], lib: Any) -> Any:
     elif file.suffix == ".txt" and (about.get("preprocessing") or {}).get("kind") == "words":
         known = {word: number for number, word in enumerate(about["preprocessing"]["words"], 2)}
         signs = "".join(sign for sign in map(chr, range(0x300, 0x20D0)) if unicodedata.category(sign)[0] == "M")
-        find = re.compile(rf"[\w{signs}]+(?:['’][\w{signs}]+)*|\S").findall
+        words = re.compile(rf"[\w{signs}]+(?:['’][\w{signs}]+)*|\S")
         lines = unicodedata.normalize("NFC", file.read_text(encoding="utf-8")).lower().splitlines()
-        rows = [[known.get(word, 1) for word in find(line)] or [1] for line in lines]
-        inputs = lib.asarray([(row + [0] * size[1])[: size[1]] for row in rows])
+        rows = [[known.get(word, 1) for word in words.findall(line)][: size[1]] or [1] for line in lines]
+        inputs = lib.asarray([row + [0] * (size[1] - len(row)) for row in rows])
     else:
         pillow = importlib.import_module("PIL.ImageOps")
         pillow.exif_transpose(drawn := pillow.Image.open(file), in_place=True)
@@ -50,8 +50,7 @@ if __name__ == "__main__":
     lib: Any = importlib.import_module("torch" if path.endswith(".pt2") else "numpy")
     session = None if path.endswith(".pt2") else importlib.import_module("onnxruntime").InferenceSession(path)
     program: Any = session or lib.export.load(path).module()
-    for file in words.files:
-        inputs = read_inputs(file, about["input"], lib)
+    for inputs in (read_inputs(file, about["input"], lib) for file in words.files):
         for row in (program.run(None, {"inputs": inputs})[0] if session else program(inputs)).tolist():
             if "objective" in about:  # the place of the best score at each step
                 print(json.dumps([max(range(len(step)), key=step.__getitem__) for step in row]))

@@ -1,0 +1,183 @@
+"""`lit-metanas auto`, killed at random moments and continued by the same command, against an undisturbed run.
+
+Run: ``python benchmarks/auto_killed.py --output benchmarks/results/auto_killed.json``, on Linux. The data are 60 made-up
+texts of three classes. SIGKILL and SIGTERM come in turn, at moments that are drawn from a seed, in seconds of the
+process's processor time, which other work on the machine does not change. Each process is forked from one that has
+imported the package, as that takes seconds. After each signal, every file of the output is read; once a search has
+ended, architecture, recipe, weights, test score and predictions are compared with those of the undisturbed run, and the
+next search begins in a new folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lit_metanas.automl import auto, auto_steps  # noqa: F401, so that it is imported before the forks
+from lit_metanas.cli.command_line import main
+from lit_metanas.io.files import replacing
+from lit_metanas.io.text import hardware
+from lit_metanas.records.result_files import read_results
+
+SIGNALS = (signal.SIGKILL, signal.SIGTERM)
+VERBS = ("fold", "cut", "paint")
+WAIT = 0.01
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a process ended.
+
+    Attributes:
+        signalled: whether the signal came before its end.
+        code: the exit code; of a signal its negative number.
+        seconds: processor time.
+    """
+
+    signalled: bool
+    code: int
+    seconds: float
+
+
+def write_texts(file: Path, seed: int) -> None:
+    """A table of texts with one of three labels."""
+    draw = random.Random(seed)
+    words = ("please", "now", "this", "the", "red", "large", "sheet", "paper")
+    rows = [f"{' '.join(draw.sample(words, 3))} {verb} {draw.choice(words)},{verb}" for verb in 20 * VERBS]
+    file.write_text("\n".join(["text,label", *rows]))
+
+
+def processor_seconds(pid: int) -> float:
+    """What a process has used of processors."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def run(words: list[str], log: Path, sign: signal.Signals | None = None, moment: float = 0.0) -> Ended:
+    """Run the command in a process, to which a signal comes once it has used so many seconds of a processor."""
+    pid = os.fork()
+    if pid == 0:
+        with log.open("ab") as stream:
+            os.dup2(stream.fileno(), 1)
+            os.dup2(stream.fileno(), 2)
+        code = 1
+        try:
+            code = main(words)
+            sys.stdout.flush()
+        finally:
+            os._exit(code)
+    signalled = False
+    while True:
+        done, status, usage = os.wait4(pid, os.WNOHANG)
+        if done:
+            return Ended(signalled, os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime)
+        if sign is not None and not signalled and processor_seconds(pid) >= moment:
+            os.kill(pid, sign)
+            signalled = True
+        time.sleep(WAIT)
+
+
+def damaged(folder: Path) -> list[str]:
+    """The files that cannot be read; those that were being written have a hidden name, and do not count."""
+    found = []
+    for file in (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")):
+        try:
+            if file.suffix == ".json":
+                json.loads(file.read_text(encoding="utf-8"))
+            elif file.suffix == ".jsonl":
+                _ = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+            elif file.suffix in (".pt", ".pt2"):
+                with zipfile.ZipFile(file) as archive:
+                    if archive.testzip() is not None:
+                        found.append(str(file))
+            elif not file.stat().st_size:
+                found.append(str(file))
+        except (ValueError, zipfile.BadZipFile):
+            found.append(str(file))
+    return found
+
+
+def outcome(folder: Path) -> dict[str, Any]:
+    """What a finished search has found, without what depends on the clock."""
+    (row,) = read_results(folder / "results.json")
+    assert row.architecture is not None
+    weights = torch.load(folder / "weights.pt", weights_only=True)
+    return {
+        "architecture": row.architecture.to_json(),
+        "recipe": dict(row.recipe),
+        "test score": row.value,
+        "weights": {name: tensor.flatten().tolist() for name, tensor in weights.items()},
+        "predictions": json.loads((folder / "predictions.json").read_text(encoding="utf-8")),
+        "files": sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()),
+    }
+
+
+def killed_and_continued(place: Path, *, kills: int, seed: int, flops: str) -> dict[str, Any]:
+    """The figures of the benchmark.
+
+    Args:
+        place: an empty folder.
+        kills: signals in all.
+        seed: of the data and the moments.
+        flops: of search and training, as the command takes them.
+    """
+    write_texts(place / "texts.csv", seed)
+    log, draw = place / "log.txt", random.Random(seed)
+    command = ["auto", str(place / "texts.csv"), "--flops", flops, "--output"]
+    whole = run([*command, str(place / "whole")], log)
+    assert whole.code == 0, log.read_text()
+    expected, told, unequal, broken = outcome(place / "whole"), list[dict[str, Any]](), list[str](), list[str]()
+    finished = 0
+    while sum(one["signalled"] for one in told) < kills or told[-1]["signalled"]:
+        folder, number = place / f"killed_{finished}", sum(one["signalled"] for one in told)
+        sign = SIGNALS[number % len(SIGNALS)] if number < kills else None
+        moment = draw.uniform(0, whole.seconds)
+        ended = run([*command, str(folder)], log, sign, moment)
+        told.append({"signal": sign and sign.name, "moment": round(moment, 2), **vars(ended)})
+        print(told[-1], file=sys.stderr, flush=True)
+        broken += damaged(folder)
+        if ended.code == 0:
+            found = outcome(folder)
+            unequal += [f"{folder.name}: {name}" for name, value in expected.items() if found[name] != value]
+            finished += 1
+        elif not ended.signalled:
+            raise RuntimeError(log.read_text())
+    return {
+        "seed": seed,
+        "flops": flops,
+        "undisturbed seconds": round(whole.seconds, 2),
+        "kills": sum(one["signalled"] for one in told),
+        "searches finished": finished,
+        "unequal": unequal,
+        "damaged": broken,
+        "runs": told,
+        "hardware": hardware(),
+    }
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--flops", default="[6e8,3e8]")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        figures = killed_and_continued(Path(temporary), kills=options.kills, seed=options.seed, flops=options.flops)
+    with replacing(options.output) as file:
+        file.write_text(json.dumps(figures, indent=1), encoding="utf-8")
+    print(
+        f"{figures['kills']} kills, {figures['searches finished']} searches finished: {figures['unequal'] or 'all equal'}"
+    )
