@@ -1,9 +1,9 @@
 """`lit-metanas auto`, killed at random moments and continued by the same command, against an undisturbed run.
 
-Run: ``python benchmarks/auto_killed.py --output benchmarks/results/auto_killed.json``, on Linux. The data are 60 made-up
+Run: ``python benchmarks/auto_killed.py --output benchmarks/results/auto_killed.json``, on Linux. The data are made-up
 texts of three classes. SIGKILL and SIGTERM come in turn, at moments that are drawn from a seed, in seconds of the
 process's processor time, which other work on the machine does not change. Each process is forked from one that has
-imported the package, as that takes seconds. After each signal, every file of the output is read; once a search has
+imported the package, as that takes seconds. After each signal every file of the output is read. Once a search has
 ended, architecture, recipe, weights, test score and predictions are compared with those of the undisturbed run, and the
 next search begins in a new folder.
 """
@@ -178,6 +178,5 @@ if __name__ == "__main__":
         figures = killed_and_continued(Path(temporary), kills=options.kills, seed=options.seed, flops=options.flops)
     with replacing(options.output) as file:
         file.write_text(json.dumps(figures, indent=1), encoding="utf-8")
-    print(
-        f"{figures['kills']} kills, {figures['searches finished']} searches finished: {figures['unequal'] or 'all equal'}"
-    )
+    wrong = [*figures["unequal"], *figures["damaged"]]
+    print(f"{figures['kills']} kills, {figures['searches finished']} searches finished: {wrong or 'all equal'}")

@@ -1,0 +1,248 @@
+"""Searches for networks that write, behind scikit-learn's interface: its checks and tools, pickles, and bad input."""
+
+from __future__ import annotations
+
+import pickle
+import pickletools
+import wave
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lit_metanas as lm
+from lit_metanas.automl import auto_steps
+from lit_metanas.automl.time_plan import Pace
+
+pytest.importorskip("sklearn", reason="needs the extra sklearn")
+
+from sklearn.base import BaseEstimator, clone
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV, cross_val_predict
+from sklearn.utils import estimator_checks
+
+HOMES = {
+    "Ada": "Rome", "Tom": "Oslo", "Eve": "Bonn", "Max": "Bern", "Lea": "Wien", "Ben": "Graz", "Kim": "Lyon",
+    "Pia": "Bari",
+}  # fmt: skip
+PASSAGES = [(f"{name} lives in {place}. They say so.", f"Where does {name} live?") for name, place in HOMES.items()]
+NUMBERS = [str(number) for number in range(30)]
+REVERSED = [number[::-1] for number in NUMBERS]
+READER = lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(16,), dropouts=(0.0,), readouts=("each",))
+WRITER = lm.EncoderDecoderSpace(READER, decoders=("gru",), decoder_depths=(1,), target_steps=4)
+
+
+def quick(kind: type[Any], **options: Any) -> Any:
+    """One that trains a single small network for a moment."""
+    space = WRITER if issubclass(kind, lm.AutoTranslator) else READER
+    usual = {"space": space, "method": lm.RandomArchitecture(), "recipe": lm.Recipe(epochs=2)}
+    return kind(**{**usual, **options})
+
+
+@pytest.fixture(scope="module")
+def sounds(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], list[str]]:
+    """Sounds of two words, and what is said."""
+    folder, source = tmp_path_factory.mktemp("said"), lm.SpokenWords()
+    files = [folder / f"{number}.wav" for number in range(10)]
+    for number, file in enumerate(files):
+        with wave.open(str(file), "wb") as stream:
+            stream.setparams((1, 2, 8000, 0, "NONE", ""))
+            sound = source.sounds("test", number % 2, [number])[0]
+            stream.writeframes((sound * 32767).short().numpy().tobytes())
+    return list(map(str, files)), ["Stop!", "go"] * 5
+
+
+Data = tuple[type[Any], Any, list[str]]
+
+
+@pytest.fixture(params=["translator", "transcriber", "answerer"])
+def data(request: pytest.FixtureRequest, sounds: tuple[list[str], list[str]]) -> Data:
+    if request.param == "transcriber":
+        return lm.AutoTranscriber, *sounds
+    if request.param == "answerer":
+        return lm.AutoAnswerer, PASSAGES, list(HOMES.values())
+    return lm.AutoTranslator, NUMBERS, REVERSED
+
+
+def test_what_is_written_is_of_the_right_kind_and_survives_a_pickle(data: Data, tmp_path: Path) -> None:
+    kind, X, y = data
+    estimator = quick(kind).fit(X, y)
+    written = estimator.predict(X[:4])
+    assert len(written) == 4
+    assert all(isinstance(text, str) for text in written)
+    if kind is lm.AutoAnswerer:
+        assert all(text and text in passage for text, (passage, _) in zip(written, X[:4], strict=True))
+    if kind is lm.AutoTranscriber:
+        assert estimator.words_ == ("go", "stop")
+        assert set(" ".join(written).split()) <= {"go", "stop"}
+    assert estimator.predict([]) == []
+    score = estimator.score(X, y)
+    assert score <= 1
+    content = pickle.dumps(estimator.set_params(space=None, method=None, recipe=None), protocol=2)
+    named = {argument for opcode, argument, _ in pickletools.genops(content) if opcode.name == "GLOBAL"}
+    assert named <= {f"lit_metanas.automl.auto_writers {kind.__name__}", "_codecs encode"}
+    again = pickle.loads(pickle.dumps(estimator.set_params(space=quick(kind).space)))
+    assert again.predict(X) == estimator.predict(X)
+    assert again.score(X, y) == score
+    assert (again.cost_, again.shape_, again.preprocessing_, again.objective_) == (
+        estimator.cost_, estimator.shape_, estimator.preprocessing_, estimator.objective_,
+    )  # fmt: skip
+    estimator.export(tmp_path)
+    exported = lm.load_exported(tmp_path)
+    if kind is not lm.AutoAnswerer:
+        assert exported.show(X[:4]) == written
+
+
+def test_it_learns_from_all_examples(data: Data) -> None:
+    """With a validation part of one example, one that it must have been trained on is told as well as the others."""
+    kind, X, y = data
+    longer = lm.Recipe(epochs={lm.AutoTranslator: 250, lm.AutoTranscriber: 60, lm.AutoAnswerer: 40}[kind])
+    estimator = quick(kind, recipe=longer, validation_fraction=0.4).fit(X, y)
+    assert estimator.score(X, y) > 0.8
+    assert estimator.predict(X) != quick(kind).fit(X, y).predict(X)
+
+
+def test_arguments_are_kept_and_the_seed_decides(data: Data) -> None:
+    kind, X, y = data
+    estimator = quick(kind, random_state=3)
+    again = clone(estimator)
+    assert again.get_params()["random_state"] == 3
+    assert set(again.get_params()) == set(lm.AutoClassifier().get_params())
+    assert again.set_params(flops=3e6).flops == 3e6
+    with pytest.raises(NotFittedError):
+        again.predict(X)
+    one, same = (clone(estimator).fit(X, y).network_.state_dict() for _ in range(2))
+    assert all(tensor.equal(same[name]) for name, tensor in one.items())
+
+
+def test_a_grid_of_two_values_is_searched(data: Data) -> None:
+    kind, X, y = data
+    recipes = [lm.Recipe(epochs=1), lm.Recipe(epochs=2)]
+    grid = GridSearchCV(quick(kind), {"recipe": recipes}, cv=2).fit(X, y)
+    assert np.isfinite(grid.cv_results_["mean_test_score"]).all()
+    assert grid.best_params_["recipe"] in recipes
+    assert len(grid.predict(X)) == len(X)
+    assert len(cross_val_predict(quick(kind), X, y, cv=2)) == len(X)
+
+
+def test_minutes_are_spent_by_auto_in_the_space_of_the_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auto_steps, "measure_pace", lambda *args, **more: Pace(2e6, 0.0, 0.0))
+    translator = lm.AutoTranslator(minutes=0.3).fit(NUMBERS, REVERSED)
+    assert 0 < translator.cost_.flops < 36e6
+    again = pickle.loads(pickle.dumps(translator))
+    assert again.predict(NUMBERS[:3]) == translator.predict(NUMBERS[:3])
+    with pytest.raises(ValueError, match="AutoTranslator: minutes decide recipe, too: give one of them"):
+        quick(lm.AutoTranslator, minutes=0.3, method=None).fit(NUMBERS, REVERSED)
+
+
+def test_a_score_is_that_of_the_tasks_metric(sounds: tuple[list[str], list[str]], monkeypatch: Any) -> None:
+    files, said = sounds
+    transcriber = quick(lm.AutoTranscriber).fit(files, said)
+    monkeypatch.setattr(transcriber, "_predictions", lambda inputs: [[2], [1, 1]])  # stop, go go
+    assert transcriber.predict(files[:2]) == ["stop", "go go"]
+    assert transcriber.score(files[:2], ["Stop.", "go"]) == 0.5  # one word too many of two
+    assert transcriber.score(files[:2], ["run", "go home"]) == pytest.approx(1 / 3)  # words that it does not know
+    answerer = quick(lm.AutoAnswerer).fit(PASSAGES, list(HOMES.values()))
+    pair = ("Rome or Bonn or Rome?", "Where?")
+    begin = len(answerer.preprocessing_.begin(pair[1]))
+    monkeypatch.setattr(answerer, "_predictions", lambda inputs: [(begin + 4, begin + 4)])
+    assert answerer.predict([pair]) == ["Rome"]
+    assert answerer.score([pair], ["Rome"]) == 1.0  # wherever it stands
+    assert answerer.score([pair], ["or Rome"]) == pytest.approx(2 / 3)
+    translator = quick(lm.AutoTranslator).fit(NUMBERS, REVERSED)
+    monkeypatch.setattr(translator, "predict", lambda X: REVERSED[12:14])
+    monkeypatch.setattr(translator, "_texts", lambda predictions, examples: ["21", "31"])
+    assert translator.score(["12", "13"], ["21", "31"]) == 1.0
+    assert translator.score(["12", "13"], ["21", "99"]) == 0.5
+
+
+ODD: list[tuple[type[Any], Any, Any, dict[str, Any], str]] = [
+    (lm.AutoTranslator, NUMBERS, REVERSED[1:], {}, "X has 30 sources and y has 29 targets: give one for each"),
+    (lm.AutoTranslator, [], [], {}, "X has 0 sources and y has 0 targets: give one for each, and some of both"),
+    (lm.AutoTranslator, NUMBERS, None, {}, "requires y to be passed, but the target y is None"),
+    (lm.AutoTranslator, "12", ["21"], {}, "X is a single text: give a list of texts"),
+    (lm.AutoTranslator, ["1", " "], ["1", "2"], {}, "There is no source at place 1 of 'X': fill it in"),
+    (lm.AutoTranslator, ["1", "2"], ["1", 2], {}, "The target at place 1 of 'y' is a int: give a text"),
+    (lm.AutoTranslator, ["1"], ["1"], {}, "'X' has 1 example, too few for a train and val part: add some"),
+    (lm.AutoTranslator, NUMBERS, REVERSED, {"validation_fraction": 1}, "must be above 0 and below 1"),
+    (lm.AutoTranslator, NUMBERS, REVERSED, {"space": READER}, "SequenceSpace|EncoderDecoderSpace"),
+    (lm.AutoTranscriber, ["nowhere.wav"], ["go"], {}, "There is no file 'nowhere.wav': give a WAV or FLAC file"),
+    (lm.AutoTranscriber, "nowhere.wav", ["go"], {}, "X is a single file: give a list of files"),
+    (lm.AutoTranscriber, [3], ["go"], {}, "X has a int in place 0: give paths of WAV or FLAC files"),
+    (lm.AutoAnswerer, PASSAGES, [*HOMES.values()][::-1], {}, "'Bari' at place 0 of 'y' does not stand in its passage"),
+    (lm.AutoAnswerer, ["a\tb"], ["a"], {}, r"X has 'a.*b' in place 0: give pairs \(passage, question\)"),
+    (lm.AutoAnswerer, [("a b", "c?"), ("a", "")], ["a", "a"], {}, "There is no question at place 1 of 'X'"),
+    (lm.AutoAnswerer, [("a b", "c?")] * 3, ["a", "a", "b"], {}, "All questions are about one passage"),
+]
+
+
+@pytest.mark.parametrize(("kind", "X", "y", "options", "message"), ODD)
+def test_bad_input_gets_one_sentence(kind: Any, X: Any, y: Any, options: dict[str, Any], message: str) -> None:
+    with pytest.raises((ValueError, FileNotFoundError), match=message) as caught:
+        quick(kind, **options).fit(X, y)
+    assert str(caught.value).rstrip(".").count(". ") == 0
+
+
+def test_sounds_without_words_or_samples_are_named(sounds: tuple[list[str], list[str]], tmp_path: Path) -> None:
+    files, said = sounds
+    with pytest.raises(ValueError, match=r"The transcript of '.*0.wav' has no words: write what is said"):
+        quick(lm.AutoTranscriber).fit(files, ["?!", *said[1:]])
+    (tmp_path / "broken.wav").write_bytes(b"RIFF")
+    with pytest.raises(ValueError, match=r"broken.wav' is not a readable sound"):
+        quick(lm.AutoTranscriber).fit([tmp_path / "broken.wav", *files[1:]], said)
+
+
+ROWS_ALONE = {
+    "check_complex_data": "numbers of another kind are no texts",
+    "check_dict_unchanged": "rows of numbers",
+    "check_dont_overwrite_attributes": "rows of numbers",
+    "check_dont_overwrite_parameters": "rows of numbers",
+    "check_dtype_object": "rows of numbers",
+    "check_estimator_sparse_array": "rows of numbers",
+    "check_estimator_sparse_matrix": "rows of numbers",
+    "check_estimator_sparse_tag": "rows of numbers",
+    "check_estimators_dtypes": "rows of numbers",
+    "check_estimators_fit_returns_self": "rows of numbers",
+    "check_estimators_nan_inf": "rows of numbers",
+    "check_estimators_overwrite_params": "rows of numbers",
+    "check_estimators_pickle": "rows of numbers",
+    "check_f_contiguous_array_estimator": "rows of numbers",
+    "check_fit2d_predict1d": "rows of numbers",
+    "check_fit_check_is_fitted": "rows of numbers",
+    "check_fit_idempotent": "rows of numbers",
+    "check_fit_score_takes_y": "rows of numbers",
+    "check_methods_sample_order_invariance": "rows of numbers",
+    "check_methods_subset_invariance": "rows of numbers",
+    "check_n_features_in": "rows of numbers",
+    "check_n_features_in_after_fitting": "rows of numbers",
+    "check_pipeline_consistency": "rows of numbers",
+    "check_positive_only_tag_during_fit": "rows of numbers",
+    "check_readonly_memmap_input": "rows of numbers",
+}
+
+
+class _Rows:
+    """Tells scikit-learn's checks that it takes rows, so that they run; they are skipped for other input."""
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()  # type: ignore[misc]
+        tags.input_tags.two_d_array = True
+        return tags
+
+
+@pytest.mark.parametrize("kind", [lm.AutoTranslator, lm.AutoTranscriber, lm.AutoAnswerer])
+def test_it_passes_the_checks_of_estimators_that_give_it_no_rows_of_numbers(kind: type[Any]) -> None:
+    told = type(kind.__name__, (_Rows, kind), {"__module__": __name__})
+    results = estimator_checks.check_estimator(quick(told), on_skip=None, on_fail=None)
+    status = {one["check_name"]: one["status"] for one in results}
+    failed = {name for name, found in status.items() if found == "failed"}
+    assert failed <= ROWS_ALONE.keys()
+    assert {
+        "check_estimator_cloneable", "check_get_params_invariance", "check_set_params", "check_estimator_repr",
+        "check_no_attributes_set_in_init", "check_parameters_default_constructible", "check_valid_tag_types",
+        "check_estimators_unfitted", "check_do_not_raise_errors_in_init_or_set_params", "check_mixin_order",
+        "check_requires_y_none",
+    } <= {name for name, found in status.items() if found == "passed"}  # fmt: skip
+    assert not kind().__sklearn_tags__().input_tags.two_d_array
+    assert issubclass(kind, BaseEstimator)
