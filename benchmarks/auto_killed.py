@@ -172,7 +172,7 @@ if __name__ == "__main__":
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--flops", default="[6e8,3e8]")
+    parser.add_argument("--flops", default="[1.2e9,6e8]")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         figures = killed_and_continued(Path(temporary), kills=options.kills, seed=options.seed, flops=options.flops)

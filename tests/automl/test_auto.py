@@ -226,6 +226,24 @@ def test_the_folder_has_all_and_a_finished_search_is_not_done_again(
     assert again.val_score == result.val_score
 
 
+def test_what_a_killed_process_has_left_is_removed(arrays: Arrays, space: lm.LayeredSpace, tmp_path: Path) -> None:
+    def call() -> lm.SearchResult:
+        return lm.auto(arrays, flops=(4e6, 2e6), space=space, output=folder, progress=False)
+
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / ".auto.json.abcd1234.part").write_text('{"sett')  # killed while the first file was written
+    (folder / ".keep.part").write_text("another's")
+    first = call()
+    assert sorted(path.name for path in folder.rglob("*.part")) == [".keep.part"]
+    (folder / "trainings").mkdir()  # killed before these were removed
+    (folder / "report" / ".report.md.abcd1234.part").write_text("half")
+    again = call()
+    assert same_weights(first.network, again.network)
+    assert not (folder / "trainings").exists()
+    assert sorted(path.name for path in folder.rglob("*.part")) == [".keep.part"]
+
+
 def test_a_folder_in_use_or_of_something_else_is_refused(
     arrays: Arrays, space: lm.LayeredSpace, tmp_path: Path
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import wave
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from PIL import Image
 from torch.utils.data import TensorDataset
 
 import lit_metanas as lm
-from lit_metanas.automl.data_kinds import DATA_KINDS, kind_of
+from lit_metanas.automl.data_kinds import DATA_KINDS, kind_of, kind_of_examples
 from lit_metanas.automl.given_data import describe_given, read_given
 from lit_metanas.cli.parser import Parser
 
@@ -208,5 +209,99 @@ def test_bad_data_get_one_sentence(images: Path, texts: Path, tmp_path: Path) ->
             read_given(data)
     with pytest.raises(ValueError, match="There is no kind 'image': did you mean 'images'"):
         read_given(images, kind="image")
-    with pytest.raises(ValueError, match="A test part of its own cannot be given for pairs"):
-        read_given(texts, kind="pairs", test=texts)
+    with pytest.raises(ValueError, match=r"The text at place 1 of 'texts' is a int: give a text"):
+        read_given((["a", 3], [0, 1]))
+
+
+@pytest.mark.parametrize(
+    ("X", "kind"),
+    [
+        (["a", "b"], "texts"),
+        (["a", 3], "texts"),
+        ([3, "a"], "texts"),
+        (np.array(["a", 3], dtype=object), "texts"),
+        (np.array([["a", "b"]]), "rows"),
+        ([["a", 1.0]], "rows"),
+        ([[1.0, 2.0]], "rows"),
+        ([], "rows"),
+        ([[[0.5]]], "images"),
+        ([torch.zeros(1, 8, 8)], "images"),
+        (np.zeros((2, 8, 8, 3)), "images"),
+    ],
+)
+def test_one_rule_tells_texts_images_and_rows(X: Any, kind: str) -> None:
+    assert kind_of_examples(X) == kind
+
+
+def test_a_folder_of_test_sounds_stays_as_it_is(tmp_path: Path) -> None:
+    write_sounds(tmp_path / "parts" / "train", each=6)
+    write_sounds(tmp_path / "parts" / "test", each=2)
+    with pytest.warns(UserWarning, match="repeats 4 examples that are learned from"):
+        task = read_given(tmp_path / "parts")
+    assert kind_of(task) == "sounds"
+    assert (len(task.train), len(task.val or ()), len(task.test)) == (10, 2, 4)
+    assert task.test.labels.tolist() == [0, 0, 1, 1]
+    with pytest.warns(UserWarning, match="repeats"):
+        again = read_given(tmp_path / "parts" / "train", test=tmp_path / "parts" / "test")
+    assert torch.equal(task.test.inputs, again.test.inputs)
+    write_sounds(tmp_path / "other", words=3)
+    with pytest.raises(ValueError, match=r"has a word 'word2', which '.*train' lacks: leave it out"):
+        read_given(tmp_path / "parts" / "train", test=tmp_path / "other")
+    with pytest.raises(ValueError, match="'test_root' and 'held_out' both name the test part"):
+        lm.AudioFolderTask(str(tmp_path / "other"), test_root=str(tmp_path / "other"), held_out=["Ada"])
+
+
+def test_transcripts_take_a_test_part(tmp_path: Path) -> None:
+    for part, each in (("train", 5), ("test", 2)):
+        root = tmp_path / "said" / part
+        names = write_sounds(root, each=each)
+        flat = [name.replace("/", "_") for name in names]
+        for name, new in zip(names, flat, strict=True):
+            (root / name).rename(root / new)
+        for word in ("word0", "word1"):
+            (root / word).rmdir()
+        lines = [f"{name},say {name[:5]} {part}" for name in flat]
+        (root / "table.csv").write_text("\n".join(["file,transcript", *lines]))
+    task = read_given(tmp_path / "said")
+    assert kind_of(task) == "transcripts"
+    assert (len(task.train), len(task.val or ()), len(task.test)) == (8, 2, 4)
+    said = task.goal.show(task.goal.answers(task.test.labels), task.test.inputs, task)
+    assert said == ["say word0 test", "say word0 test", "say word1 test", "say word1 test"]
+    again = read_given(tmp_path / "said" / "train", test=tmp_path / "said" / "test")
+    assert torch.equal(task.test.inputs, again.test.inputs)
+    with pytest.raises(ValueError, match="has not one table"):
+        read_given(tmp_path / "said" / "train", test=tmp_path)
+
+
+def test_rows_of_a_test_table_go_by_the_names_of_their_columns(tmp_path: Path) -> None:
+    lines = [f"{n},{n % 3},{'small' if n < 5 else 'large'}" for n in range(10)]
+    (tmp_path / "train.csv").write_text("\n".join(["height,rest,size", *lines]))
+    (tmp_path / "test.csv").write_text("size,note,rest,height\nlarge,x,1,9.5\nsmall,y,2,0.5")
+    task = read_given(tmp_path / "train.csv", test=tmp_path / "test.csv")
+    assert (len(task.train), len(task.val or ()), len(task.test)) == (8, 2, 2)
+    assert task.test.labels.tolist() == [0, 1]
+    assert task.preprocessing is not None
+    torch.testing.assert_close(task.test.inputs, task.preprocessing.encode([[9.5, 1.0], [0.5, 2.0]]))
+    for rows, told in (
+        ("height,size\n1,small", "test.csv' has no column 'rest'"),
+        ("height,rest,size\n1,2,huge", "has the label 'huge', which '.*train.csv' lacks: leave its rows out"),
+        ("height,rest,size\nx,2,small", "holds 'x' at line 2, which is no"),
+    ):
+        (tmp_path / "test.csv").write_text(rows)
+        with pytest.raises(ValueError, match=told):
+            read_given(tmp_path / "train.csv", test=tmp_path / "test.csv")
+    (tmp_path / "test.csv").write_text("height,rest,size\n3,0,small")
+    with pytest.warns(UserWarning, match="test.csv' repeats 1 example that is learned from"):
+        read_given(tmp_path / "train.csv", test=tmp_path / "test.csv")
+
+
+def test_pairs_take_a_test_table(tmp_path: Path) -> None:
+    (tmp_path / "train.tsv").write_text("\n".join(["source\ttarget", *(f"{n}\t{n + 1}" for n in range(20))]))
+    (tmp_path / "test.tsv").write_text("target\tsource\n1000000000001\t1000000000000\n31\t30")
+    task = read_given(tmp_path / "train.tsv", kind="pairs", test=tmp_path / "test.tsv")
+    assert (len(task.train), len(task.val or ()), len(task.test)) == (16, 4, 2)
+    assert task.preprocessing is not None
+    assert task.preprocessing.show(task.test.inputs) == ["1000000000000", "30"]
+    (tmp_path / "test.tsv").write_text("source\ttarget\n5\t6\n30\t31")
+    with pytest.warns(UserWarning, match=r"repeats 1 source of '.*train.tsv', which are learned from: the test chrF"):
+        read_given(tmp_path / "train.tsv", kind="pairs", test=tmp_path / "test.tsv")
