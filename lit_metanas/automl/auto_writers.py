@@ -6,6 +6,7 @@ import os
 import unicodedata
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -26,6 +27,7 @@ from lit_metanas.tasks.questions.squad import (
     deal_passages,
     passage_task,
 )
+from lit_metanas.tasks.source import Subset
 from lit_metanas.tasks.speech import LogMel
 from lit_metanas.tasks.speech.recordings import RecordingReader
 from lit_metanas.tasks.speech.transcripts import long_enough, symbol_targets, symbols_of, transcript_task, words_said
@@ -147,7 +149,7 @@ class AutoWriter(AutoEstimator):
             raise ValueError(f"X has {numbers[0]} and y has {numbers[1]}: give one for each, and some of both.")
         return examples, texts
 
-    def _drawn(self, number: int) -> tuple[list[int], list[int]]:
+    def _drawn(self, number: int) -> tuple[int, int]:
         """How many of so many are to learn from, and how many to choose by: one at least of each."""
         train, val, _ = part_sizes("X", number, train=None, val=self.validation_fraction, test=0.0)
         return train, val
@@ -207,7 +209,7 @@ class AutoTranscriber(AutoWriter):
     ``fit(files, transcripts)`` takes a list of WAV or FLAC files and one of texts, ``predict(files)`` returns a list;
     ``score`` is word accuracy: 1 less the word error rate, so that it may be below 0. Words are those of the
     transcripts (``words_``), in small letters and without punctuation; others are never written. A file that lasts
-    longer than the longest of ``fit`` is cut, with a warning.
+    longer than the longest of ``fit`` by more than a quarter is cut, with a warning.
 
     Its arguments and other attributes are those of ``AutoClassifier``, but for ``classes_``. It needs
     ``pip install 'lit-metanas[sklearn]'``.
@@ -248,11 +250,11 @@ class AutoTranscriber(AutoWriter):
         train, val = self._drawn(len(examples))
         order = np.random.default_rng(seed).permutation(train + val).tolist()
         said = [(examples[place], texts[place]) for place in order]
-        chosen = said[train:]
+        chosen, features = said[train:], long_enough(examples)
         return transcript_task(
             self._kind,
             {"train": said[:train], "val": chosen, "test": chosen},
-            long_enough(examples),
+            replace(features, steps=5 * features.steps // 4),  # and some for longer ones
             symbols_of((text, file) for file, text in said),
             validated=True,
         )
@@ -321,7 +323,7 @@ class AutoAnswerer(AutoWriter):
         learned, chosen = deal_passages(asked, (train, val), seed)
         given = QuestionWords(Words(steps=_steps(examples)), newest_first=False)
         made = given.fitted(text for one in learned for text in (one.passage, one.question))
-        parts = {"train": learned, "val": chosen, "test": chosen}
+        parts: dict[Subset, list[PassageQuestion]] = {"train": learned, "val": chosen, "test": chosen}
         return passage_task(self._kind, parts, made, Span(), place="X")[0]
 
     def _inputs(self, examples: list[tuple[str, str]]) -> Tensor:

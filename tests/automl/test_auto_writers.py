@@ -17,10 +17,11 @@ from lit_metanas.automl.time_plan import Pace
 
 pytest.importorskip("sklearn", reason="needs the extra sklearn")
 
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn.utils import estimator_checks
+from sklearn.utils.validation import validate_data
 
 HOMES = {
     "Ada": "Rome", "Tom": "Oslo", "Eve": "Bonn", "Max": "Bern", "Lea": "Wien", "Ben": "Graz", "Kim": "Lyon",
@@ -94,13 +95,13 @@ def test_what_is_written_is_of_the_right_kind_and_survives_a_pickle(data: Data, 
         assert exported.show(X[:4]) == written
 
 
-def test_it_learns_from_all_examples(data: Data) -> None:
-    """With a validation part of one example, one that it must have been trained on is told as well as the others."""
+def test_all_examples_are_learned_from(data: Data) -> None:
+    """Those that choose among architectures are told as well as the others."""
     kind, X, y = data
-    longer = lm.Recipe(epochs={lm.AutoTranslator: 250, lm.AutoTranscriber: 60, lm.AutoAnswerer: 40}[kind])
+    epochs = {lm.AutoTranslator: 250, lm.AutoTranscriber: 250, lm.AutoAnswerer: 40}[kind]
+    longer = lm.Recipe(epochs=epochs, learning_rate=3e-2)
     estimator = quick(kind, recipe=longer, validation_fraction=0.4).fit(X, y)
-    assert estimator.score(X, y) > 0.8
-    assert estimator.predict(X) != quick(kind).fit(X, y).predict(X)
+    assert estimator.score(X, y) > 0.75
 
 
 def test_arguments_are_kept_and_the_seed_decides(data: Data) -> None:
@@ -128,8 +129,8 @@ def test_a_grid_of_two_values_is_searched(data: Data) -> None:
 
 def test_minutes_are_spent_by_auto_in_the_space_of_the_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(auto_steps, "measure_pace", lambda *args, **more: Pace(2e6, 0.0, 0.0))
-    translator = lm.AutoTranslator(minutes=0.3).fit(NUMBERS, REVERSED)
-    assert 0 < translator.cost_.flops < 36e6
+    translator = lm.AutoTranslator(minutes=1).fit(NUMBERS, REVERSED)
+    assert 0 < translator.cost_.flops < 120e6
     again = pickle.loads(pickle.dumps(translator))
     assert again.predict(NUMBERS[:3]) == translator.predict(NUMBERS[:3])
     with pytest.raises(ValueError, match="AutoTranslator: minutes decide recipe, too: give one of them"):
@@ -167,7 +168,13 @@ ODD: list[tuple[type[Any], Any, Any, dict[str, Any], str]] = [
     (lm.AutoTranslator, ["1"], ["1"], {}, "'X' has 1 example, too few for a train and val part: add some"),
     (lm.AutoTranslator, NUMBERS, REVERSED, {"validation_fraction": 1}, "must be above 0 and below 1"),
     (lm.AutoTranslator, NUMBERS, REVERSED, {"space": READER}, "SequenceSpace|EncoderDecoderSpace"),
-    (lm.AutoTranscriber, ["nowhere.wav"], ["go"], {}, "There is no file 'nowhere.wav': give a WAV or FLAC file"),
+    (
+        lm.AutoTranscriber,
+        ["nowhere.wav"],
+        ["go"],
+        {},
+        "There is no file 'nowhere.wav': give the path of a WAV or FLAC file",
+    ),
     (lm.AutoTranscriber, "nowhere.wav", ["go"], {}, "X is a single file: give a list of files"),
     (lm.AutoTranscriber, [3], ["go"], {}, "X has a int in place 0: give paths of WAV or FLAC files"),
     (lm.AutoAnswerer, PASSAGES, [*HOMES.values()][::-1], {}, "'Bari' at place 0 of 'y' does not stand in its passage"),
@@ -193,56 +200,69 @@ def test_sounds_without_words_or_samples_are_named(sounds: tuple[list[str], list
         quick(lm.AutoTranscriber).fit([tmp_path / "broken.wav", *files[1:]], said)
 
 
-ROWS_ALONE = {
-    "check_complex_data": "numbers of another kind are no texts",
-    "check_dict_unchanged": "rows of numbers",
-    "check_dont_overwrite_attributes": "rows of numbers",
-    "check_dont_overwrite_parameters": "rows of numbers",
-    "check_dtype_object": "rows of numbers",
-    "check_estimator_sparse_array": "rows of numbers",
-    "check_estimator_sparse_matrix": "rows of numbers",
-    "check_estimator_sparse_tag": "rows of numbers",
-    "check_estimators_dtypes": "rows of numbers",
-    "check_estimators_fit_returns_self": "rows of numbers",
-    "check_estimators_nan_inf": "rows of numbers",
-    "check_estimators_overwrite_params": "rows of numbers",
-    "check_estimators_pickle": "rows of numbers",
-    "check_f_contiguous_array_estimator": "rows of numbers",
-    "check_fit2d_predict1d": "rows of numbers",
-    "check_fit_check_is_fitted": "rows of numbers",
-    "check_fit_idempotent": "rows of numbers",
-    "check_fit_score_takes_y": "rows of numbers",
-    "check_methods_sample_order_invariance": "rows of numbers",
-    "check_methods_subset_invariance": "rows of numbers",
-    "check_n_features_in": "rows of numbers",
-    "check_n_features_in_after_fitting": "rows of numbers",
-    "check_pipeline_consistency": "rows of numbers",
-    "check_positive_only_tag_during_fit": "rows of numbers",
-    "check_readonly_memmap_input": "rows of numbers",
-}
-
-
-class _Rows:
-    """Tells scikit-learn's checks that it takes rows, so that they run; they are skipped for other input."""
+class RowsTranslated(lm.AutoTranslator):
+    """Takes rows of numbers as texts, for scikit-learn's checks, which know no other examples."""
 
     def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()  # type: ignore[misc]
+        tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = True
         return tags
 
+    def fit(self, X: Any, y: Any) -> RowsTranslated:
+        X, y = validate_data(self, X, y, ensure_min_samples=2)
+        return super().fit(as_texts(X), as_texts(y[:, None]))
+
+    def predict(self, X: Any) -> Any:
+        self._check_fitted()
+        written = super().predict(as_texts(validate_data(self, X, reset=False)))
+        return np.array([sum(map(ord, text)) for text in written])
+
+    def score(self, X: Any, y: Any) -> float:
+        self._check_fitted()
+        X, y = validate_data(self, X, y, reset=False)
+        return super().score(as_texts(X), as_texts(y[:, None]))
+
+
+def as_texts(rows: Any) -> list[str]:
+    return [" ".join(f"{value:.1f}" for value in row)[:12] for row in rows]
+
+
+@pytest.mark.filterwarnings("ignore:'X' repeats")
+def test_it_passes_the_checks_of_estimators() -> None:
+    """All of them, with an adapter for rows: arguments, clones, pickles, repeated fits, and parts of the examples."""
+    results = estimator_checks.check_estimator(quick(RowsTranslated), on_skip=None, on_fail=None)
+    failed = {one["check_name"]: str(one["exception"]) for one in results if one["status"] in ("failed", "xfail")}
+    assert failed == {}
+    assert len(results) > 35
+    skipped = {one["check_name"] for one in results if one["status"] == "skipped"}
+    assert skipped <= {"check_array_api_input"}  # runs where the variable SCIPY_ARRAY_API is set
+
+
+THAT_FIT_ROWS = {
+    "check_complex_data", "check_dict_unchanged", "check_dont_overwrite_parameters", "check_dtype_object",
+    "check_estimator_sparse_array", "check_estimator_sparse_matrix", "check_estimator_sparse_tag",
+    "check_estimators_dtypes", "check_estimators_empty_data_messages", "check_estimators_fit_returns_self",
+    "check_estimators_nan_inf", "check_estimators_overwrite_params", "check_estimators_pickle",
+    "check_f_contiguous_array_estimator", "check_fit2d_1feature", "check_fit2d_1sample", "check_fit2d_predict1d",
+    "check_fit_check_is_fitted", "check_fit_idempotent", "check_fit_score_takes_y",
+    "check_methods_sample_order_invariance", "check_methods_subset_invariance", "check_n_features_in",
+    "check_n_features_in_after_fitting", "check_pipeline_consistency", "check_positive_only_tag_during_fit",
+    "check_readonly_memmap_input",
+}  # fmt: skip
+"""Checks that fit rows of numbers, which are refused: texts, files or pairs are wanted."""
+
 
 @pytest.mark.parametrize("kind", [lm.AutoTranslator, lm.AutoTranscriber, lm.AutoAnswerer])
-def test_it_passes_the_checks_of_estimators_that_give_it_no_rows_of_numbers(kind: type[Any]) -> None:
-    told = type(kind.__name__, (_Rows, kind), {"__module__": __name__})
-    results = estimator_checks.check_estimator(quick(told), on_skip=None, on_fail=None)
-    status = {one["check_name"]: one["status"] for one in results}
-    failed = {name for name, found in status.items() if found == "failed"}
-    assert failed <= ROWS_ALONE.keys()
-    assert {
-        "check_estimator_cloneable", "check_get_params_invariance", "check_set_params", "check_estimator_repr",
-        "check_no_attributes_set_in_init", "check_parameters_default_constructible", "check_valid_tag_types",
-        "check_estimators_unfitted", "check_do_not_raise_errors_in_init_or_set_params", "check_mixin_order",
-        "check_requires_y_none",
-    } <= {name for name, found in status.items() if found == "passed"}  # fmt: skip
-    assert not kind().__sklearn_tags__().input_tags.two_d_array
-    assert issubclass(kind, BaseEstimator)
+def test_it_passes_the_checks_that_fit_no_rows(kind: type[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = kind.__sklearn_tags__
+
+    def tags_of_rows(self: Any) -> Any:
+        tags = plain(self)
+        assert not tags.input_tags.two_d_array
+        tags.input_tags.two_d_array = True  # else no check is run at all
+        return tags
+
+    monkeypatch.setattr(kind, "__sklearn_tags__", tags_of_rows)
+    results = estimator_checks.check_estimator(quick(kind), on_skip=None, on_fail=None)
+    assert {one["check_name"] for one in results if one["status"] == "failed"} == THAT_FIT_ROWS
+    assert len(results) > 35
