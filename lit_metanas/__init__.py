@@ -58,12 +58,13 @@ _NAMES = {
     "meta": (
         "ANIL FOMAML MAML SGD TNAS Adam Adaptation Adapted AlternatingInnerLoop Head HeadInnerLoop InnerLoop "
         "JointInnerLoop Learner LinearHead MetaGradient MetaNAS NoInnerLoop PairedReinforce Parameters "
-        "PrototypeHead PrototypeLinearHead PrototypeLoss Reptile Sandwich TaskNoise UpdateRule evaluate task_generator"
+        "PrototypeHead PrototypeLinearHead PrototypeLoss Reptile Sandwich TaskNoise UpdateRule evaluate "
+        "left_out_losses task_generator"
     ),
     "training": (
-        "ArchitectureSchedule Child ControllerRates DARTSRates DARTSTraining ENASTraining Exported "
-        "ExportedModel FirstOrder Hypergradient MetaRecipe MetaSearch Preemption Recipe SecondOrder SinglePathTraining "
-        "TaskReptile Trainer WeightRates export_child load_exported"
+        "AdaptedLogits ArchitectureSchedule Child ControllerRates DARTSRates DARTSTraining ENASTraining Exported "
+        "ExportedModel FirstOrder GuardedArchitectures Hypergradient MetaRecipe MetaSearch Preemption Recipe "
+        "SecondOrder SinglePathTraining TaskArchitectures TaskReptile Trainer WeightRates export_child load_exported"
     ),
     "surrogates": ("GaussianProcess MetaSurrogate MetaTrainedEmbedding RecordDataModule TransferSurrogate"),
     "estimators": (
@@ -73,8 +74,8 @@ _NAMES = {
         "TrainingEstimator fresh_weights overlay"
     ),
     "searchers": (
-        "BorrowedArchitecture DARTSSearcher ENASSearcher EvolvingHalving FixedArchitecture Halving "
-        "LocalSearch MetaSampler MetaSearchedArchitecture OneShotSearcher PortfolioSampler QuerySearcher "
+        "BorrowedArchitecture DARTSSearcher ENASSearcher EvolvingHalving FixedArchitecture GuardedSearcher "
+        "Halving LocalSearch MetaSampler MetaSearchedArchitecture OneShotSearcher PortfolioSampler QuerySearcher "
         "RandomArchitecture RegularisedEvolution Searcher SuccessiveHalving record_of"
     ),
     "comparisons": ("SearchResult SourceSearch TableSearch TargetSearch search"),

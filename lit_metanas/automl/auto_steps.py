@@ -30,7 +30,7 @@ from lit_metanas.automl.time_plan import (
 from lit_metanas.automl.wishes import Wishes
 from lit_metanas.comparisons.search_progress import SEARCHING, ToldBudget, show_progress
 from lit_metanas.comparisons.search_result import SearchResult
-from lit_metanas.comparisons.single_task import all_but_test, chosen_child, result_of
+from lit_metanas.comparisons.single_task import all_but_test, result_of
 from lit_metanas.estimators.estimator import Estimator
 from lit_metanas.estimators.meta_training import KeptScores
 from lit_metanas.estimators.training_estimator import TrainingEstimator
@@ -43,7 +43,7 @@ from lit_metanas.searchers.mutation import draw_new, mutate
 from lit_metanas.searchers.query.ledger import Query
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.tasks.task import Split, Task
-from lit_metanas.training.child import Child, Recipe, fit_child, images_an_epoch, training_cost
+from lit_metanas.training.child import Child, Recipe, chosen_child, fit_child, images_an_epoch, training_cost
 
 MOST_EPOCHS = 100_000
 """Of a candidate; the search divides them by its budget."""

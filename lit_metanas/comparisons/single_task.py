@@ -33,6 +33,7 @@ from lit_metanas.tasks.task import Split, Task, TaskCollection, check_task, join
 from lit_metanas.training.child import (
     Child,
     Recipe,
+    chosen_child,
     fit_child,
     images_an_epoch,
     judge,
@@ -296,21 +297,6 @@ def _train(
     child = chosen_child(task, space, found, recipe.replace(found.recipe), seed)
     cost = fit_child(child, part, seed=seed)
     return child.to(part.inputs.device), replace(cost, seconds=perf_counter() - begin)
-
-
-def chosen_child(task: Task, space: SearchSpace, found: SearchOutcome, recipe: Recipe, seed: int) -> Child:
-    """The chosen network before its training; what it does not inherit is a function of the seed."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return Child(
-            space=space,
-            architecture=found.architecture,
-            shape=task.shape,
-            way=task.way,
-            recipe=recipe,
-            weights=found.weights if recipe.inherit else None,
-            objective=task.objective,
-        )
 
 
 def _training_share(

@@ -1,13 +1,17 @@
-"""Evaluation of a learner on one episode."""
+"""Evaluation of a learner on one episode, by its query set or by support examples that are left out."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from lit_metanas.meta.inner_loop import Adaptation, InnerLoop
 from lit_metanas.meta.learner import Adapted, Learner, Parameters
-from lit_metanas.tasks.task import Episode
+from lit_metanas.records.budget import Cost
+from lit_metanas.tasks.task import Episode, Split
 
 
 def evaluate(
@@ -63,3 +67,78 @@ def evaluate(
         adaptation = Adaptation(learner, episode, noise, progress)
         state, scores = inner_loop.judge(inner_loop.adapt(parameters, adaptation), adaptation)
     return scores, state
+
+
+@torch.no_grad()
+def left_out_losses(
+    learner: Learner,
+    inner_loop: InnerLoop,
+    parameters: Parameters,
+    episode: Episode,
+    generator: torch.Generator,
+) -> tuple[Tensor, Cost]:
+    """The cross-entropy of each support example under what the others make of a learner.
+
+    One example of each class is left out at a time, so that the classes stay of equal size: an episode of so many shots
+    is adapted to as many times, with one shot less each. The query set is not read.
+
+    Args:
+        learner: supernet, relaxation and head.
+        inner_loop: adaptation; dropout is on in its steps.
+        parameters: the meta-parameters.
+        episode: of two or more shots.
+        generator: for stochastic relaxations and dropout.
+
+    Returns:
+        The losses, shape ``(way * shot,)``, in the order of the support set; and what the inner steps cost.
+
+    Raises:
+        ValueError: the episode has one shot.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> space = lm.LayeredSpace(shared=True)
+        >>> supernet = space.supernet((1, 8, 8))
+        >>> logits = {choice.name: torch.zeros(len(choice.labels)) for choice in space.choices}
+        >>> parameters = lm.Parameters(dict(supernet.named_parameters()), logits, {})
+        >>> source = lm.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
+        >>> episode = lm.draw_episode(source, "train", seed=0, epoch=0, index=0, way=2, shot=3, query=3)
+        >>> learner = lm.Learner(supernet, lm.Softmax(), lm.PrototypeHead())
+        >>> losses, _ = lm.left_out_losses(learner, lm.NoInnerLoop(), parameters, episode, torch.Generator())
+        >>> losses.shape
+        torch.Size([6])
+    """
+    if episode.shot < 2:
+        raise ValueError(f"Episode '{episode.id}' has one shot, of which none can be left out: give it two or more.")
+    support, steps = episode.support, inner_loop.steps
+    places = torch.arange(len(support), device=support.labels.device) % episode.shot  # it is ordered by class
+    features = None
+    if not steps and learner.batch_norm == "running" and learner.statistics is not None:
+        features = _features_once(learner, parameters, episode, generator)
+    found, cost = [], Cost()
+    for place in range(episode.shot):
+        out = places == place
+        kept, asked = (Split(support.inputs[part], support.labels[part]) for part in (~out, out))
+        if features is None:
+            part = replace(episode, train=kept, test=asked)
+            noise = learner.draw_noise(
+                parameters.logits, part, generator, steps=steps, support_dropout=steps > 0, query_dropout=False
+            )
+            adaptation = Adaptation(learner, part, noise)
+            scores = inner_loop.query_scores(parameters, adaptation)
+            if steps:
+                images = sum(inner_loop.support_images(part, step) for step in range(steps))
+                cost += Cost(steps=steps, images=images, flops=inner_loop.flops(parameters, adaptation))
+        else:
+            head = learner.head.start(parameters.head, features[~out], kept.labels, episode.way)
+            scores = learner.head.scores(head, features[out], features[~out], kept.labels, episode.way)
+        found.append(cross_entropy(scores, asked.labels, reduction="none"))
+    return torch.stack(found, dim=1).flatten(), cost
+
+
+def _features_once(learner: Learner, parameters: Parameters, episode: Episode, generator: torch.Generator) -> Tensor:
+    """The support set's features, shape ``(n, features)``, where they do not depend on what is left out of it."""
+    noise = learner.draw_noise(parameters.logits, episode, generator, steps=0)
+    mixture = learner.mixture(parameters.logits, noise, 0, 1.0)
+    return learner.features(parameters.weights, episode.support.inputs, mixture)

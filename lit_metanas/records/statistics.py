@@ -51,6 +51,25 @@ def wilson(share: float, number: int, z: float = 1.959964) -> float:
     return z * math.sqrt(share * (1 - share) / number + z**2 / (4 * number**2)) / (1 + z**2 / number)
 
 
+def leads(differences: Tensor, margin: float, *, among: int = 1) -> bool:
+    """Whether paired differences are above zero by a margin: ``sum(d) > z * sqrt(sum(d ** 2))``.
+
+    The right side is ``z`` standard errors of the sum, were its mean zero. Of examples that two networks tell rightly
+    or wrongly it is McNemar's test (1947), ``(b - c) / sqrt(b + c) > z``; of losses a self-normalised sum (Efron 1969),
+    which one large difference cannot decide: ``z ** 2`` differences or fewer never lead.
+
+    Args:
+        differences: shape ``(n,)``.
+        margin: ``z`` where one candidate is compared.
+        among: candidates that are compared: ``z`` grows so that one of them leads by chance no more often than a single
+            one would (Bonferroni).
+    """
+    normal = NormalDist()
+    z = margin if among == 1 else -normal.inv_cdf(normal.cdf(-margin) / among)
+    total, size = float(differences.sum()), float(differences.square().sum())
+    return total > 0 and total > z * math.sqrt(size)
+
+
 def percent(interval: Interval) -> str:
     """``71.3 ± 0.9``; ``68.0 [4.3, 100.0]`` where a share would leave 0 to 100; ``71.3`` without an interval."""
     mean, half = 100 * interval.mean, 100 * interval.half

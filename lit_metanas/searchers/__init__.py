@@ -6,6 +6,7 @@ from lit_metanas.searchers.fixed import (
     MetaSearchedArchitecture,
     RandomArchitecture,
 )
+from lit_metanas.searchers.guarded import GuardedSearcher
 from lit_metanas.searchers.halving import EvolvingHalving, Halving, SuccessiveHalving
 from lit_metanas.searchers.query import QuerySearcher, record_of
 from lit_metanas.searchers.samplers import LocalSearch, MetaSampler, PortfolioSampler, RegularisedEvolution
@@ -18,6 +19,7 @@ __all__ = [
     "ENASSearcher",
     "EvolvingHalving",
     "FixedArchitecture",
+    "GuardedSearcher",
     "Halving",
     "LocalSearch",
     "MetaSampler",

@@ -2,7 +2,14 @@
 
 from lit_metanas.training.child import Child, Recipe
 from lit_metanas.training.export import Exported, ExportedModel, export_child, load_exported
-from lit_metanas.training.meta_search import ArchitectureSchedule, MetaRecipe, MetaSearch
+from lit_metanas.training.meta_search import (
+    AdaptedLogits,
+    ArchitectureSchedule,
+    GuardedArchitectures,
+    MetaRecipe,
+    MetaSearch,
+    TaskArchitectures,
+)
 from lit_metanas.training.preemption import Preemption
 from lit_metanas.training.task_reptile import TaskReptile
 from lit_metanas.training.trainers import Trainer
@@ -19,6 +26,7 @@ from lit_metanas.training.weight_sharing import (
 )
 
 __all__ = [
+    "AdaptedLogits",
     "ArchitectureSchedule",
     "Child",
     "ControllerRates",
@@ -28,6 +36,7 @@ __all__ = [
     "Exported",
     "ExportedModel",
     "FirstOrder",
+    "GuardedArchitectures",
     "Hypergradient",
     "MetaRecipe",
     "MetaSearch",
@@ -35,6 +44,7 @@ __all__ = [
     "Recipe",
     "SecondOrder",
     "SinglePathTraining",
+    "TaskArchitectures",
     "TaskReptile",
     "Trainer",
     "WeightRates",

@@ -16,11 +16,12 @@ from torch.utils.data import BatchSampler, DataLoader, RandomSampler, Sequential
 from torchmetrics import MeanMetric
 
 from lit_metanas.records.budget import TRAINING_PASSES, Cost
+from lit_metanas.records.record import SearchOutcome
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.inputs import Shape, channels_last
 from lit_metanas.tasks.objective import Classification, Judged, Objective
-from lit_metanas.tasks.task import Split
+from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.trainers import uncached_autocast
 
 MOST_SCORES = 1 << 26
@@ -213,6 +214,21 @@ class Child(LightningModule):
         judged = self.objective.judge(self.objective.predictions(self(inputs)), labels)
         metric.update(judged.right / judged.whole.clamp(min=1e-12), judged.whole)
         self.log(f"{prefix}/{self.objective.metric.replace(' ', '_')}", metric, on_epoch=True, prog_bar=True)
+
+
+def chosen_child(task: Task, space: SearchSpace, found: SearchOutcome, recipe: Recipe, seed: int) -> Child:
+    """The chosen network before its training; what it does not inherit is a function of the seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Child(
+            space=space,
+            architecture=found.architecture,
+            shape=task.shape,
+            way=task.way,
+            recipe=recipe,
+            weights=found.weights if recipe.inherit else None,
+            objective=task.objective,
+        )
 
 
 def batches(split: Split, batch_size: int, seed: int | None = None) -> DataLoader[tuple[Tensor, ...]]:

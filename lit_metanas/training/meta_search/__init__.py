@@ -4,5 +4,14 @@ from lit_metanas.training.architecture_logits import ArchitectureSchedule
 from lit_metanas.training.meta_search.meta_learned import MetaLearned
 from lit_metanas.training.meta_search.meta_recipe import MetaRecipe
 from lit_metanas.training.meta_search.meta_search import MetaSearch
+from lit_metanas.training.meta_search.task_architectures import AdaptedLogits, GuardedArchitectures, TaskArchitectures
 
-__all__ = ["ArchitectureSchedule", "MetaLearned", "MetaRecipe", "MetaSearch"]
+__all__ = [
+    "AdaptedLogits",
+    "ArchitectureSchedule",
+    "GuardedArchitectures",
+    "MetaLearned",
+    "MetaRecipe",
+    "MetaSearch",
+    "TaskArchitectures",
+]

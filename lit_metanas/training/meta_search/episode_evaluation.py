@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,16 +12,17 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
-from lit_metanas.meta import Adaptation, InnerLoop, Learner, Parameters, evaluate, task_generator
+from lit_metanas.meta import InnerLoop, Learner, Parameters, evaluate, task_generator
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.rows import Protocol
 from lit_metanas.records.statistics import t_interval
 from lit_metanas.relaxations import Derived, Relaxation
 from lit_metanas.spaces import Architecture, SearchSpace
-from lit_metanas.tasks.inputs import Shape
+from lit_metanas.tasks.inputs import Preprocessing, Shape
 from lit_metanas.tasks.task import Episode
 from lit_metanas.training.architecture_logits import ArchitectureLogits
 from lit_metanas.training.collectives import gather_rows
+from lit_metanas.training.meta_search.task_architectures import MetaTrained, TaskArchitectures
 from lit_metanas.training.meta_search.training_state import RunningStatistics
 
 
@@ -70,79 +70,6 @@ class EpisodeScores:
         return values
 
 
-class TaskArchitectures:
-    """Derives an architecture from the support set of each episode (Lian et al. 2020, T-NAS, Algorithm 2).
-
-    Logits adapt in the inner loop, under the relaxation and with each batch's own batch-norm statistics; the largest
-    ones are the task's architecture. What else moved beside them is given up: weights and head adapt anew, under the
-    architecture alone.
-
-    Args:
-        space: the search space.
-        inner_loop: adaptation that moves logits.
-        seed: of what is drawn.
-
-    Attributes:
-        found: the architectures of the episodes since the last ``clear``.
-        cost: of deriving them.
-        statistics: batch-norm means and variances of each, where they were asked for.
-
-    Raises:
-        ValueError: the inner loop does not move logits.
-    """
-
-    def __init__(self, space: SearchSpace, inner_loop: InnerLoop, seed: int) -> None:
-        if not inner_loop.steps or "logits" not in inner_loop.groups:
-            raise ValueError(
-                f"adapt_architecture needs an inner loop that moves logits, not {type(inner_loop).__name__} with "
-                f"{inner_loop.steps} steps: give JointInnerLoop or AlternatingInnerLoop."
-            )
-        self.space = space
-        self.inner_loop = inner_loop
-        self.seed = seed
-        self.cost = Cost()
-        self.found: list[Architecture] = []
-        self.statistics: dict[Architecture, dict[str, Tensor]] = {}
-
-    def clear(self) -> None:
-        """Forget earlier episodes."""
-        self.cost = Cost()
-        self.found.clear()
-        self.statistics.clear()
-
-    @property
-    def mean_cost(self) -> Cost:
-        """Of deriving one architecture."""
-        total, episodes = self.cost, len(self.found)
-        flops, seconds = round(total.flops / episodes), total.seconds / episodes
-        return Cost(steps=total.steps // episodes, images=total.images // episodes, flops=flops, seconds=seconds)
-
-    def derive(self, learner: Learner, parameters: Parameters, episode: Episode, number: int) -> Parameters:
-        """The meta-parameters with the logits that an episode adapts them to.
-
-        Args:
-            learner: supernet, head and the relaxation to adapt under.
-            parameters: the meta-parameters.
-            episode: only its support set is read.
-            number: place of the episode in its series.
-        """
-        begin = time.perf_counter()
-        learner, inner_loop = replace(learner, statistics=None), self.inner_loop
-        steps, generator = inner_loop.steps, task_generator(self.seed, -2, number)
-        noise = learner.draw_noise(parameters.logits, episode, generator, steps=steps)
-        adaptation = Adaptation(learner, episode, noise)
-        with torch.no_grad():
-            adapted = inner_loop.adapt(parameters, adaptation)
-        self.cost += Cost(
-            steps=steps,
-            images=sum(inner_loop.support_images(episode, step) for step in range(steps)),
-            flops=inner_loop.flops(parameters, adaptation),
-            seconds=time.perf_counter() - begin,
-        )
-        self.found.append(self.space.derive(adapted.logits))
-        return parameters._replace(logits=adapted.logits)
-
-
 class EpisodeEvaluation(LightningModule):
     """Validates and tests a learner on episodes; a subclass says with which parameters.
 
@@ -151,7 +78,7 @@ class EpisodeEvaluation(LightningModule):
     Args:
         space: the search space.
         inner_loop: adaptation to an episode.
-        adapt_architecture: whether an evaluated episode derives an architecture of its own.
+        task_architectures: takes an architecture for each evaluated episode; None judges the derived one in all.
         seed: of what is drawn.
 
     Attributes:
@@ -166,15 +93,18 @@ class EpisodeEvaluation(LightningModule):
     statistics: RunningStatistics
     shape: Shape
 
-    def __init__(self, *, space: SearchSpace, inner_loop: InnerLoop, adapt_architecture: bool, seed: int) -> None:
+    def __init__(
+        self, *, space: SearchSpace, inner_loop: InnerLoop, task_architectures: TaskArchitectures | None, seed: int
+    ) -> None:
         super().__init__()
         self.space = space
         self.inner_loop = inner_loop
         self.seed = seed
-        self.task_architectures = TaskArchitectures(space, inner_loop, seed) if adapt_architecture else None
+        self.task_architectures = task_architectures
+        if task_architectures is not None:
+            task_architectures.check(inner_loop)
         self.test_values: list[float] = []
         self._derived, self._one_hot, self._relaxed = (EpisodeScores(seed) for _ in range(3))
-        self._images = torch.empty(0)
         self._protocol: Protocol | None = None
 
     @abstractmethod
@@ -184,6 +114,11 @@ class EpisodeEvaluation(LightningModule):
     @abstractmethod
     def refresh_statistics(self) -> None:
         """Bring ``statistics`` up to the parameters."""
+
+    @property
+    @abstractmethod
+    def preprocessing(self) -> Preprocessing | None:
+        """What made the inputs of the meta-training; None for images, and where that is not known."""
 
     @abstractmethod
     def cost(self) -> Cost:
@@ -196,8 +131,9 @@ class EpisodeEvaluation(LightningModule):
     def result_fields(self) -> dict[str, Any]:
         """The fields of a result that are known here, after a test."""
         assert self._protocol is not None
-        fields = {"seed": self.seed, "protocol": self._protocol, "meta_cost": self.cost()}
         own = self.task_architectures
+        meta_cost = self.cost() + own.meta_cost if own else self.cost()
+        fields = {"seed": self.seed, "protocol": self._protocol, "meta_cost": meta_cost}
         used = own.found if own else [self.architecture()]
         costs = [self.space.cost(architecture, self.shape, self._protocol.way) for architecture in used]
         size = {
@@ -249,14 +185,30 @@ class EpisodeEvaluation(LightningModule):
     def _start_evaluation(self) -> None:
         for scores in (self._derived, self._relaxed, self._one_hot):
             scores.mine.clear()
-        if self.task_architectures is not None:
-            self.task_architectures.clear()
-            self._images = self.statistics.images(self.trainer, next(self.learner.supernet.parameters()))
         self.refresh_statistics()
+        own, images = self.task_architectures, torch.empty(0)
+        if own is not None:
+            images = self.statistics.images(self.trainer, next(self.learner.supernet.parameters()))
         needed = self.learner.batch_norm == "running" and not self.trainer.sanity_checking
-        blank = self.task_architectures is not None and not len(self._images)
+        blank = own is not None and not len(images)
         if needed and (blank or self.statistics.lacking(self.meta_parameters())):
             raise ValueError("batch_norm 'running' needs statistics from training: give --ckpt_path, or train first.")
+        if own is not None:
+            with torch.inference_mode(False):
+                own.begin(self._meta_trained(images))
+
+    def _meta_trained(self, images: Tensor) -> MetaTrained:
+        return MetaTrained(
+            space=self.space,
+            shape=self.shape,
+            learner=self.learner,
+            inner_loop=self.inner_loop,
+            parameters=self.meta_parameters(),
+            statistics=self.statistics.values,
+            images=images,
+            seed=self.seed,
+            preprocessing=self.preprocessing,
+        )
 
     def _evaluate(
         self,
@@ -277,10 +229,5 @@ class EpisodeEvaluation(LightningModule):
             return
         with torch.inference_mode(False), torch.enable_grad():
             for episode in map(Episode.trainable, batch):
-                number = self._derived.number(self.trainer)
-                parameters = architectures.derive(self.learner, self.meta_parameters(), episode, number)
-                statistics = architectures.statistics
-                if (own := architectures.found[-1]) not in statistics:
-                    statistics[own] = self.statistics.under(parameters, self._images)
-                learner = replace(self.learner, relaxation=Derived(self.space), statistics=statistics[own])
-                self._derived.judge(learner, self.inner_loop, parameters, [episode], self.trainer)
+                chosen = architectures.take(episode, self._derived.number(self.trainer))
+                self._derived.judge(chosen.learner, self.inner_loop, chosen.parameters, [episode], self.trainer)

@@ -29,6 +29,7 @@ from lit_metanas.training.meta_search.meta_checkpoint import (
     read_meta_checkpoint,
     resumable,
 )
+from lit_metanas.training.meta_search.task_architectures import TaskArchitectures
 from lit_metanas.training.meta_search.training_state import Account, RunningStatistics
 from lit_metanas.training.stored_preprocessing import UNKNOWN_INPUTS, InputMeaning
 from lit_metanas.training.trainers import validate_anew
@@ -47,7 +48,7 @@ class MetaLearned(EpisodeEvaluation):
         prior: labels that the logits start from, by group or choice.
         prior_strength: how much larger their logits are.
         start: checkpoint to take weights, head and logits from; None starts from scratch.
-        adapt_architecture: whether an evaluated episode derives an architecture of its own.
+        task_architectures: takes an architecture for each evaluated episode; None judges the derived one in all.
         seed: of everything that is drawn, except initial weights and episodes.
 
     Raises:
@@ -67,10 +68,10 @@ class MetaLearned(EpisodeEvaluation):
         prior: Mapping[str, str] | None,
         prior_strength: float,
         start: str | None,
-        adapt_architecture: bool,
+        task_architectures: TaskArchitectures | None,
         seed: int,
     ) -> None:
-        super().__init__(space=space, inner_loop=inner_loop, adapt_architecture=adapt_architecture, seed=seed)
+        super().__init__(space=space, inner_loop=inner_loop, task_architectures=task_architectures, seed=seed)
         # The order of a checkpoint's tensors is this one, whenever the modules are built.
         self.register_module("supernet", None)
         self.logits = ArchitectureLogits(space.choices, prior=prior, strength=prior_strength)

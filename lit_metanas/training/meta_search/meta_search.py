@@ -34,6 +34,7 @@ from lit_metanas.tasks.task import Episode
 from lit_metanas.training.architecture_logits import ArchitectureSchedule, fixed_labels
 from lit_metanas.training.collectives import outer_mean
 from lit_metanas.training.meta_search.meta_learned import MetaLearned
+from lit_metanas.training.meta_search.task_architectures import TaskArchitectures
 from lit_metanas.training.trainers import check_end, refuse_scaled_losses
 
 LOG_INTERVAL = 0.5
@@ -73,8 +74,8 @@ class MetaSearch(MetaLearned):
         architecture: labels to fix: a mapping, or the path of an ``architectures.json`` whose best entry is taken.
         start: checkpoint to take weights, head and logits from, for instance of the search that found
             ``architecture``.
-        adapt_architecture: whether each evaluated episode derives an architecture of its own, from its support set in
-            an inner loop that moves logits; else all use that of the meta-trained logits.
+        task_architectures: takes an architecture for each evaluated episode, by its support set; None has all use that
+            of the meta-trained logits.
         query_dropout: whether dropout is on for the query set in training. Off, adapted networks are judged as they
             will be used; on, a search sees the harm of dropout only. Without an inner loop it must be on.
         gradient_clip: largest norm of the outer gradient of the weights; None does not clip.
@@ -114,7 +115,7 @@ class MetaSearch(MetaLearned):
         flops: float | None = None,
         architecture: dict[str, str] | str | None = None,
         start: str | None = None,
-        adapt_architecture: bool = False,
+        task_architectures: TaskArchitectures | None = None,
         query_dropout: bool = True,
         gradient_clip: float | None = None,
         skipped: int = 20,
@@ -133,7 +134,7 @@ class MetaSearch(MetaLearned):
             prior=schedule.prior,
             prior_strength=schedule.prior_strength,
             start=start,
-            adapt_architecture=adapt_architecture,
+            task_architectures=task_architectures,
             seed=seed,
         )
         if not 0 <= seed < 2**63:
