@@ -64,8 +64,8 @@ def leads(differences: Tensor, margin: float, *, among: int = 1) -> bool:
         among: candidates that are compared: ``z`` grows so that one of them leads by chance no more often than a single
             one would (Bonferroni).
     """
-    normal = NormalDist()
-    z = margin if among == 1 else -normal.inv_cdf(normal.cdf(-margin) / among)
+    chance = NormalDist().cdf(-margin) / among
+    z = -NormalDist().inv_cdf(chance) if among > 1 and chance else margin
     total, size = float(differences.sum()), float(differences.square().sum())
     return total > 0 and total > z * math.sqrt(size)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import replace
 
 from torch import Tensor
@@ -24,109 +23,93 @@ class GuardedSearcher(Searcher):
     """Keeps what one searcher finds, unless what another one finds is better on validation examples, by a margin.
 
     Each finding is trained on the train part by the same recipe, from the weights that its searcher hands over, and
-    judged on the val part. Of the challengers that lead the incumbent there, example by example (``leads``), the one of
-    the best score is found, else the incumbent, with exactly the outcome of its own searcher. A challenger is left out
-    where the budget does not pay for its training as well; for that, as much is kept back as the incumbent's cost.
+    judged on the val part. Where the challenger's leads there, example by example (``leads``), it is found, else the
+    incumbent's, with exactly the outcome of its own searcher. The challenger may spend what the budget leaves after two
+    trainings of the incumbent, and is left out where its own training cannot be paid. An incumbent may itself be a
+    guarded one, where several are to be compared.
 
     Args:
         incumbent: finds what is kept, such as ``MetaSearchedArchitecture``.
-        challengers: find what it is compared with, by name; they search one after the other.
+        challenger: finds what it is compared with.
         recipe: how each finding is trained for the comparison; give that of the final training.
-        margin: standard errors by which a challenger must lead; the more challengers there are, the larger the margin
-            becomes (Bonferroni), so that the incumbent is given up by chance as seldom as for a single one.
+        margin: standard errors by which the challenger must lead.
 
     Raises:
-        ValueError: there are no challengers, or the margin is negative.
+        ValueError: the margin is negative.
 
     Example:
         >>> import torch
         >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
         >>> space, recipe = lm.LayeredSpace(widths=(4,), shared=True), lm.Recipe(epochs=1)
-        >>> incumbent, drawn = lm.FixedArchitecture({"kernel": "3"}), lm.RandomArchitecture()
-        >>> searcher = lm.GuardedSearcher(incumbent, {"random": drawn}, recipe=recipe)
+        >>> fixed, drawn = lm.FixedArchitecture({"kernel": "3"}), lm.RandomArchitecture()
+        >>> searcher = lm.GuardedSearcher(fixed, drawn, recipe=recipe)
         >>> result = lm.search(task, space, method=searcher, recipe=recipe)
         >>> result.architecture["kernel"]  # four validation examples show no lead
         '3'
     """
 
     def __init__(
-        self,
-        incumbent: Searcher,
-        challengers: Mapping[str, Searcher],
-        *,
-        recipe: Recipe | None = None,
-        margin: float = 2.0,
+        self, incumbent: Searcher, challenger: Searcher, *, recipe: Recipe | None = None, margin: float = 2.0
     ) -> None:
-        if not challengers or not margin >= 0:
-            raise ValueError(
-                f"GuardedSearcher: {len(challengers)} challengers and a margin of {margin}; give at least one searcher "
-                "to compare with, and 0 or more standard errors."
-            )
+        if not margin >= 0:
+            raise ValueError(f"GuardedSearcher: margin is {margin}; give 0 or more standard errors.")
         self.incumbent = incumbent
-        self.challengers = dict(challengers)
+        self.challenger = challenger
         self.recipe = recipe or Recipe()
         self.margin = margin
 
     @property
-    def _all(self) -> tuple[Searcher, ...]:
-        return (self.incumbent, *self.challengers.values())
-
-    @property
     def meta_cost(self) -> Cost:
-        """Of the meta-trainings of all searchers; what two of them share is counted for each."""
-        return sum((searcher.meta_cost for searcher in self._all), Cost())
+        """Of the meta-trainings of both; what they share is counted twice."""
+        return self.incumbent.meta_cost + self.challenger.meta_cost
 
     @property
     def input_shape(self) -> Shape | None:
-        """Of the meta-training's inputs: that of the first searcher which has one."""
-        return next((shape for each in self._all if (shape := each.input_shape) is not None), None)
+        """Of the meta-training's inputs: of the incumbent's, if it has any, else of the challenger's."""
+        own = self.incumbent.input_shape
+        return self.challenger.input_shape if own is None else own
 
     @property
     def preprocessing(self) -> Preprocessing | None:
-        """Of the meta-training's inputs: that of the first searcher which has one."""
-        return next((made for each in self._all if (made := each.preprocessing) is not None), None)
+        """Of the meta-training's inputs: of the incumbent's, if it has any, else of the challenger's."""
+        own = self.incumbent.preprocessing
+        return self.challenger.preprocessing if own is None else own
 
     def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:
-        """Search by each, and compare.
+        """Search by both, and compare.
 
         Raises:
-            ValueError: the task has no validation part, or a searcher refuses it.
+            ValueError: the task has no validation part, or one of them refuses it.
             ArithmeticError: the incumbent's training ended in weights that are not finite.
         """
         validation_part(task)
-        record, challengers = SearchRecord(task.id), list(self.challengers.values())
-        chosen = self.incumbent.search(task, space, budget, seed)
+        record, chosen = SearchRecord(task.id), self.incumbent.search(task, space, budget, seed)
         price = self._price(task, space, chosen)
         if not budget.affords(price):
-            return replace(chosen, untried=chosen.untried + len(challengers))
+            return replace(chosen, untried=chosen.untried + 1)
         kept = self._validate(task, space, chosen, budget, seed, record)
-        best, untried = float(kept.mean()), 0
-        for searcher in challengers:
-            found = self._challenge(searcher, task, space, budget, seed, price)
-            if found is None or not budget.affords(self._price(task, space, found)):
-                untried += 1
-                continue
-            try:
-                values = self._validate(task, space, found, budget, seed, record)
-            except ArithmeticError as error:
-                record.trials.append(Trial(found.architecture, math.nan, budget.spent, failure=str(error)))
-                continue
-            if values.mean() > best and leads(values - kept, self.margin, among=len(challengers)):
-                chosen, best = found, float(values.mean())
-        return replace(chosen, record=record, untried=untried)
+        found = self._challenge(task, space, budget, seed, price)
+        if found is None or not budget.affords(self._price(task, space, found)):
+            return replace(chosen, record=record, untried=chosen.untried + 1)
+        try:
+            values = self._validate(task, space, found, budget, seed, record)
+        except ArithmeticError as error:
+            record.trials.append(Trial(found.architecture, math.nan, budget.spent, failure=str(error)))
+            return replace(chosen, record=record)
+        return replace(found if leads(values - kept, self.margin) else chosen, record=record)
 
     def _challenge(
-        self, searcher: Searcher, task: Task, space: SearchSpace, budget: Budget, seed: int, price: Cost
+        self, task: Task, space: SearchSpace, budget: Budget, seed: int, price: Cost
     ) -> SearchOutcome | None:
-        """What a challenger finds, where the budget pays for more than a training."""
+        """What the challenger finds; None where the budget pays for no more than a training of the given price."""
         left = Budget(
             queries=None if budget.queries is None else budget.queries - budget.spent.queries - price.queries,
             flops=None if budget.flops is None else budget.flops - budget.spent.flops - price.flops,
         )
         if not left.affords(Cost()) or left.used_up:
             return None
-        found = searcher.search(task, space, left, seed)
+        found = self.challenger.search(task, space, left, seed)
         budget.charge(left.spent)
         return found
 

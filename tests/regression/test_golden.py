@@ -85,7 +85,7 @@ from lit_metanas.spaces import (
 from lit_metanas.tasks import EpisodeDataModule, Split, Subset, Task, TaskSource
 from lit_metanas.tasks.inputs import Shape
 from lit_metanas.tasks.source import SUBSETS
-from lit_metanas.training import ArchitectureSchedule, MetaSearch, Recipe, SecondOrder
+from lit_metanas.training import AdaptedLogits, ArchitectureSchedule, MetaSearch, Recipe, SecondOrder
 from lit_metanas.training.weight_sharing.darts_training import DARTSRates
 
 GOLDEN = Path(__file__).with_name("golden.json")
@@ -270,7 +270,7 @@ META: dict[str, Callable[[], dict[str, Any]]] = {
         "weight_optimizer": sgd(1.0),
         "logit_optimizer": sgd(1.0),
         "anneal": False,
-        "adapt_architecture": True,
+        "task_architectures": AdaptedLogits(),
     },
     "T-NAS": lambda: {
         "meta_gradient": TNAS(),

@@ -92,8 +92,8 @@ def test_a_start_waits_for_the_data(tmp_path: Any) -> None:
 def test_what_does_not_go_together_is_still_said_at_once() -> None:
     with pytest.raises(ValueError, match="PrototypeLoss takes class means"):
         make_model(shape=None, meta_gradient=lm.PrototypeLoss(), head=lm.LinearHead())
-    with pytest.raises(ValueError, match="adapt_architecture needs an inner loop that moves logits"):
-        make_model(shape=None, adapt_architecture=True)
+    with pytest.raises(ValueError, match="AdaptedLogits needs an inner loop that moves logits"):
+        make_model(shape=None, task_architectures=lm.AdaptedLogits())
 
 
 def test_a_model_without_data_that_tell_says_what_is_missing() -> None:

@@ -9,6 +9,7 @@ from torch.nn.functional import cross_entropy
 from lit_metanas.meta import FOMAML, JointInnerLoop, PrototypeLinearHead
 from lit_metanas.relaxations import Softmax
 from lit_metanas.spaces import Architecture, Gate, LayeredSpace
+from lit_metanas.training import AdaptedLogits
 
 RATE = 3.0
 OPTIONS = {
@@ -51,7 +52,7 @@ def adapted(model, episode):
 
 @pytest.fixture(scope="module")
 def tested():
-    model = make_model(**OPTIONS, adapt_architecture=True)
+    model = make_model(**OPTIONS, task_architectures=AdaptedLogits())
     trainer, _ = fit(model, make_data(steps_per_epoch=6))
     trainer.test(model, make_data(test_episodes=12), verbose=False)
     return model
@@ -98,12 +99,12 @@ def test_the_result_has_no_single_architecture_and_the_cost_of_a_derivation(test
 
 
 def test_without_open_steps_on_logits_there_is_nothing_to_adapt():
-    with pytest.raises(ValueError, match=r"adapt_architecture needs .* moves logits"):
-        make_model(adapt_architecture=True)
+    with pytest.raises(ValueError, match=r"AdaptedLogits needs .* moves logits"):
+        make_model(task_architectures=AdaptedLogits())
 
 
 def test_running_statistics_of_other_architectures_need_training_tasks(tested):
-    model = make_model(**OPTIONS, adapt_architecture=True)
+    model = make_model(**OPTIONS, task_architectures=AdaptedLogits())
     with pytest.raises(ValueError, match="needs statistics from training"):
         make_trainer().test(model, make_data(), verbose=False)
 
@@ -111,7 +112,7 @@ def test_running_statistics_of_other_architectures_need_training_tasks(tested):
 def test_one_candidate_adapts_to_itself():
     fixed = {choice.name: choice.labels[0] for choice in SPACE.choices}
     options = {**OPTIONS, "space": SPACE, "architecture": fixed, "batch_norm": "support"}
-    plain, own = make_model(**options), make_model(**options, adapt_architecture=True)
+    plain, own = make_model(**options), make_model(**options, task_architectures=AdaptedLogits())
     for model in (plain, own):
         make_trainer().test(model, make_data(), verbose=False)
     assert own.test_values == plain.test_values
