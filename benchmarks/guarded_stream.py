@@ -56,13 +56,13 @@ def examples_of(accuracies: Sequence[float]) -> int:
     """How many examples accuracies of four digits are shares of: the least number that suits all.
 
     Raises:
-        ValueError: none up to 5,000 does.
+        ValueError: none up to 1,000 does.
     """
     values = np.asarray(accuracies)
-    for number in range(1, 5001):
+    for number in range(1, 1001):
         if bool((np.abs(np.round(values * number) / number - values) < ROUNDED).all()):
             return number
-    raise ValueError("The accuracies are no shares of 5,000 examples or fewer: they are not of one validation part.")
+    raise ValueError("The accuracies are no shares of 1,000 examples or fewer: they are not of one validation part.")
 
 
 def error_of(mine: float, theirs: float, examples: int) -> float:
