@@ -40,6 +40,8 @@ HERE = Path(__file__).parent
 OUTPUT = HERE / "results" / "guarded_glyphs.json"
 SPACE = lm.LayeredSpace(shared=True)
 PROTOCOLS = {"5-way 1-shot": (5, 1, 15), "5-way 5-shot": (5, 5, 15), "20-way 1-shot": (20, 1, 5)}
+SEVERAL_SHOTS = "5-way 5-shot"
+"""The protocol with evidence in the support set, on which all ways are judged."""
 ONE, GUARDED = "one for all", "guarded"
 TARGETS = "target tasks"
 EPOCHS = 10
@@ -198,6 +200,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--episodes", type=int, default=600, help="of the comparison with one for all")
     parser.add_argument("--few", type=int, default=200, help="episodes of each other way")
+    parser.add_argument("--only", nargs="*", help="ways to judge, by name")
     parser.add_argument("--tasks", type=int, default=10, help="target tasks")
     parser.add_argument("--flops", type=float, default=4e11, help="of a search on a target task")
     parser.add_argument("--output", type=Path, default=OUTPUT)
@@ -221,7 +224,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for protocol in PROTOCOLS:
             for way in (*weights.ways(), "mixture: relaxed"):
                 compared = way in (ONE, GUARDED)
-                if not compared and protocol != "5-way 5-shot":
+                if (not compared and protocol != SEVERAL_SHOTS) or way not in (options.only or [way]):
                     continue
                 if any((row["seed"], row["protocol"], row["way"]) == (seed, protocol, way) for row in rows):
                     continue
