@@ -130,6 +130,32 @@ def test_several_are_compared_by_nesting():
     assert guarded(inner, labels(GOOD)).search(TASK, SPACE, Budget(), 0).architecture["depth"] == "2"
 
 
+class MetaTrained(Searcher):
+    """Tells what a meta-training has made."""
+
+    def __init__(self, flops, shape):
+        self.flops, self.shape = flops, shape
+
+    @property
+    def meta_cost(self):
+        return Cost(flops=self.flops)
+
+    @property
+    def input_shape(self):
+        return self.shape
+
+    def search(self, task, space, budget, seed):
+        return labels(POOR).search(task, space, budget, seed)
+
+
+def test_it_tells_the_meta_trainings_of_both():
+    searcher = guarded(labels(POOR), MetaTrained(5, ImageShape(*SHAPE)))
+    assert (searcher.meta_cost.flops, searcher.input_shape) == (5, SHAPE)
+    searcher = guarded(MetaTrained(3, ImageShape(3, 8, 8)), MetaTrained(5, ImageShape(*SHAPE)))
+    assert (searcher.meta_cost.flops, searcher.input_shape) == (8, (3, 8, 8))
+    assert searcher.preprocessing is None
+
+
 def test_parts_of_a_ratio_have_its_mean_and_its_variance():
     judged = Judged(torch.tensor([3.0, 1.0, 0.0, 5.0]), torch.tensor([4.0, 2.0, 1.0, 5.0]))
     values = example_values(judged)
