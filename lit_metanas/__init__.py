@@ -30,8 +30,8 @@ _NAMES = {
     "tasks": (
         "ArraySource AudioFolder AudioFolderTask BabiFolder BabiTask BytePairs Characters ClassDistances "
         "Classification DataStatistics DatasetSource Distortion Docstrings DrawnTasks Episode EpisodeDataModule "
-        "EpisodeLoader EpisodeSampler EpisodeStream FolderTask Glyphs ImageFolder ImageShape JoinedEmbedding "
-        "LogMel NewImages NewRows NewSounds NewTexts NumberWords Objective Omniglot ParallelFolder ParallelTable "
+        "EpisodeLoader EpisodeSampler EpisodeStream FolderTask Glyphs ImageAugmentation ImageFolder ImageShape "
+        "JoinedEmbedding LogMel NewImages NewRows NewSounds NewTexts NumberWords Objective Omniglot ParallelFolder ParallelTable "
         "ParallelTask PhrasePairs Phrases Preprocessing QuestionSentences QuestionWords RandomFeatures RowShape "
         "SentenceSource SeriesShape Shape Span Split SpokenWords SquadTask StandardisedColumns StaticVectors "
         "Stories Subset TableColumns TableTask TargetTaskDataModule Task TaskCollection TaskEmbedding TaskSource "

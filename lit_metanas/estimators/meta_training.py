@@ -82,7 +82,7 @@ class MetaTrainingEstimator(Estimator):
         other = copy(self)
         other.recipe = self.recipe.replace(changes)
         other.data = self.data.with_training_episodes(**other.recipe.episodes)
-        if other.recipe.episodes != self.recipe.episodes:
+        if (other.data.way, other.data.query) != (self.data.way, self.data.query):
             other._step_flops = {}
         return other
 

@@ -6,7 +6,15 @@ from lit_metanas.tasks.array_tasks import ArraySource, task_from_arrays
 from lit_metanas.tasks.dataset_tasks import DatasetSource, task_from_dataset
 from lit_metanas.tasks.embeddings import ClassDistances, DataStatistics, JoinedEmbedding, RandomFeatures, TaskEmbedding
 from lit_metanas.tasks.episode_loader import EpisodeLoader, EpisodeSampler, EpisodeStream
-from lit_metanas.tasks.images import Distortion, FolderTask, Glyphs, ImageFolder, Omniglot, TorchvisionSource
+from lit_metanas.tasks.images import (
+    Distortion,
+    FolderTask,
+    Glyphs,
+    ImageAugmentation,
+    ImageFolder,
+    Omniglot,
+    TorchvisionSource,
+)
 from lit_metanas.tasks.inputs import ImageShape, Preprocessing, RowShape, SeriesShape, Shape, TokenShape, shape_of
 from lit_metanas.tasks.objective import Classification, Objective, Transcription
 from lit_metanas.tasks.questions import BabiFolder, BabiTask, QuestionSentences, QuestionWords, Span, SquadTask, Stories
@@ -75,6 +83,7 @@ __all__ = [
     "EpisodeStream",
     "FolderTask",
     "Glyphs",
+    "ImageAugmentation",
     "ImageFolder",
     "ImageShape",
     "JoinedEmbedding",

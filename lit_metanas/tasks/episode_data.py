@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 from lit_metanas.io.settings import keeps_arguments
 from lit_metanas.io.text import short_number
 from lit_metanas.tasks.episode_loader import EpisodeLoader, EpisodeSampler, EpisodeStream
+from lit_metanas.tasks.images.augmentation import ImageAugmentation
 from lit_metanas.tasks.inputs import Preprocessing, Shape
 from lit_metanas.tasks.source import Subset, TaskSource, check_source
 from lit_metanas.tasks.task import Episode
@@ -44,6 +45,7 @@ class EpisodeDataModule(LightningDataModule):
             are judged by the same episodes.
         within_group: draw the classes of each episode from one alphabet or script.
         num_workers: processes that draw episodes ahead; 0 draws in the training process.
+        augmentation: changes the images of training episodes; None leaves them as they are.
 
     Raises:
         ValueError: a number is out of its range, or ``source`` is no TaskSource.
@@ -75,6 +77,7 @@ class EpisodeDataModule(LightningDataModule):
         eval_seed: int = 0,
         within_group: bool = False,
         num_workers: int = 0,
+        augmentation: ImageAugmentation | None = None,
     ) -> None:
         super().__init__()
         check_source(source)
@@ -94,6 +97,7 @@ class EpisodeDataModule(LightningDataModule):
         self.eval_seed = eval_seed
         self.within_group = within_group
         self.num_workers = num_workers
+        self.augmentation = augmentation
         self._loaders: list[EpisodeLoader[Episode]] = []
         self._require_ranges()
 
@@ -107,12 +111,15 @@ class EpisodeDataModule(LightningDataModule):
         """What makes inputs of raw examples; None for images."""
         return self.source.preprocessing
 
-    def with_training_episodes(self, way: int | None = None, query: int | None = None) -> EpisodeDataModule:
-        """The same episodes but for the size of those to train on.
+    def with_training_episodes(
+        self, way: int | None = None, query: int | None = None, augmentation: ImageAugmentation | None = None
+    ) -> EpisodeDataModule:
+        """The same episodes but for the size and the changes of those to train on.
 
         Args:
             way: classes a training episode; None leaves them.
             query: query images a class of these; None leaves them.
+            augmentation: changes their images; None leaves it as it is.
 
         Raises:
             ValueError: a number is out of its range.
@@ -120,6 +127,7 @@ class EpisodeDataModule(LightningDataModule):
         other = copy(self)
         other.way = self.way if way is None else way
         other.query = self.query if query is None else query
+        other.augmentation = self.augmentation if augmentation is None else augmentation
         other._loaders = []
         other._require_ranges()
         return other
@@ -175,6 +183,7 @@ class EpisodeDataModule(LightningDataModule):
             shot=self.shot if train else self.eval_shot,
             query=self.query if train else self.eval_query,
             within_group=self.within_group,
+            augmentation=self.augmentation if train else None,
         )
 
     def train_dataloader(self) -> EpisodeLoader[Episode]:

@@ -8,7 +8,8 @@ from typing import Generic, TypeVar
 
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from lit_metanas.tasks.sampling import draw_episode
+from lit_metanas.tasks.images.augmentation import ImageAugmentation
+from lit_metanas.tasks.sampling import changes_generator, draw_episode
 from lit_metanas.tasks.source import Subset, TaskSource
 from lit_metanas.tasks.task import Episode
 
@@ -22,7 +23,10 @@ Loaded = TypeVar("Loaded")
 class EpisodeStream(Dataset[Episode]):
     """All episodes of one seed: maps (epoch, index) to an episode.
 
-    Attributes are the arguments of :func:`lit_metanas.tasks.draw_episode`.
+    Attributes are the arguments of :func:`lit_metanas.tasks.draw_episode`, and:
+
+    Attributes:
+        augmentation: changes each image by draws of (seed, epoch, index); None leaves images as they are.
 
     Example:
         >>> import torch
@@ -41,6 +45,7 @@ class EpisodeStream(Dataset[Episode]):
     shot: int
     query: int
     within_group: bool = False
+    augmentation: ImageAugmentation | None = None
 
     def __getitem__(self, key: Key) -> Episode:
         """Draw one episode, without what made its inputs.
@@ -60,6 +65,8 @@ class EpisodeStream(Dataset[Episode]):
             query=self.query,
             within_group=self.within_group,
         )
+        if self.augmentation is not None:
+            episode = self.augmentation.of_episode(episode, changes_generator(self.subset, self.seed, epoch, index))
         return episode if episode.preprocessing is None else replace(episode, preprocessing=None)
 
 

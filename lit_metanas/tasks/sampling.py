@@ -15,7 +15,7 @@ from lit_metanas.tasks.splits import join_classes
 from lit_metanas.tasks.task import Episode, Split, Task, TaskCollection
 
 # First number of every random key, so that no episode shares its stream with a task.
-_EPISODE, _TASK = 0, 1
+_EPISODE, _TASK, _CHANGES = 0, 1, 2
 
 MOST_TASKS = 1_000_000
 """Of one collection, which lists them."""
@@ -78,6 +78,19 @@ def draw_episode(
         classes=tuple(names[c] for c in chosen),
         **_kind(source),
     )
+
+
+def changes_generator(subset: Subset, seed: int, epoch: int, index: int) -> torch.Generator:
+    """A generator for random changes of the images of one episode, a function of what the episode is one of.
+
+    Args:
+        subset: the episode's.
+        seed: seed of the stream of episodes.
+        epoch: epoch in the stream.
+        index: position in the epoch.
+    """
+    key = np.random.SeedSequence((_CHANGES, SUBSETS.index(subset), seed, epoch, index))
+    return torch.Generator().manual_seed(int(key.generate_state(1, np.uint64)[0]))
 
 
 def draw_task(

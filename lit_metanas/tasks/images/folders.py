@@ -1,4 +1,4 @@
-"""Folders of images as a target task or a task source."""
+"""Folders of images as a target task or a task source; the latter also takes images in an .npz file."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from lit_metanas.io.arrays import read_npz
 from lit_metanas.io.class_folders import class_folders, left_out, read_classes
+from lit_metanas.tasks.array_tasks import ArraySource
 from lit_metanas.tasks.images.image_files import SUFFIXES, has_colour, read_image, read_images, require_shape
+from lit_metanas.tasks.images.torchvision_source import resizing
 from lit_metanas.tasks.inputs import Shape, image_shape
 from lit_metanas.tasks.source import Subset, TaskSource
 from lit_metanas.tasks.splits import (
@@ -146,7 +149,8 @@ class ImageFolder(TaskSource):
     """Images of any size, grey or colour, resized; the classes are split as given, or at random by a seed.
 
     Args:
-        root: the folder; each sub-folder is a class.
+        root: the folder; each sub-folder is a class. Or an ``.npz`` file with the arrays ``images``, of any shape that
+            ``ArraySource`` takes, ``labels`` (or ``label``), one an image, and perhaps ``class_names``.
         shape: ``(channels, height, width)`` to bring the images to; one channel gives grey, three colour.
         train: names of the meta-training classes; if any of the three lists is given, no class is drawn at random.
         val: names of the meta-validation classes.
@@ -155,9 +159,9 @@ class ImageFolder(TaskSource):
         seed: seed of the random split, at least 0.
 
     Raises:
-        FileNotFoundError: there is no such folder.
-        ValueError: a class folder has no image, a named class does not exist or is named twice, or the fractions are
-            negative or do not sum to 1, or the seed is negative.
+        FileNotFoundError: there is no such folder or file.
+        ValueError: a class folder has no image, the file has other arrays, a named class does not exist or is named
+            twice, or the fractions are negative or do not sum to 1, or the seed is negative.
 
     Example:
         >>> from pathlib import Path
@@ -186,22 +190,25 @@ class ImageFolder(TaskSource):
         require_shape("ImageFolder", shape)
         self.root = Path(root)
         self._shape = (shape[0], shape[1], shape[2])
-        self._files = class_folders(self.root, SUFFIXES, "images")
+        is_file = self.root.suffix == ".npz" and self.root.is_file()
+        self._images = _stored_images(self.root, self._shape) if is_file else {}
+        self._files = {} if is_file else class_folders(self.root, SUFFIXES, "images")
+        self._sizes = {name: len(each) for name, each in (self._images or self._files).items()}
         self._classes = class_subsets(
-            list(self._files),
+            list(self._sizes),
             {"train": train, "val": val, "test": test},
             fractions=fractions,
             seed=seed,
             owner="ImageFolder",
             place=str(self.root),
-            noun="class folder",
+            noun="class" if is_file else "class folder",
         )
-        self._images: dict[str, Tensor] = {}
 
     @property
     def name(self) -> str:
-        """The name of the folder."""
-        return self.root.resolve().name
+        """The name of the folder, or of the file without its ending."""
+        path = self.root.resolve()
+        return path.name if self._files else path.stem
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -209,16 +216,41 @@ class ImageFolder(TaskSource):
         return self._shape
 
     def classes(self, subset: Subset) -> tuple[str, ...]:
-        """Return the names of the subset's folders."""
+        """Return the names of the subset's classes."""
         return self._classes[subset]
 
     def instances(self, subset: Subset, class_index: int, held_out: bool = False) -> int:
-        """Return the number of images in a class folder; none is held out."""
-        return 0 if held_out else len(self._files[self._classes[subset][class_index]])
+        """Return the number of images of a class; none is held out."""
+        return 0 if held_out else self._sizes[self._classes[subset][class_index]]
 
     def inputs(self, subset: Subset, class_index: int, instances: Sequence[int], held_out: bool = False) -> Tensor:
-        """Return images of one class; the whole class is read at its first use and kept in memory."""
+        """Return images of one class; a whole folder is read at its first use and kept in memory."""
         name = self._classes[subset][class_index]
         if name not in self._images:
             self._images[name] = read_images(self._files[name], self.shape)
         return self._images[name][list(instances)]
+
+
+def _stored_images(file: Path, shape: tuple[int, int, int]) -> dict[str, Tensor]:
+    """The images in an ``.npz`` file by class, each uint8 of shape ``(n, *shape)``."""
+    fix = "give an .npz file with the arrays 'images' and 'labels', and perhaps 'class_names'"
+    arrays = read_npz(file, fix)
+    labels = arrays.get("labels", arrays.get("label"))
+    if labels is None or "images" not in arrays:
+        raise ValueError(f"'{file}' has the arrays {', '.join(map(repr, arrays))}: {fix}.")
+    names = arrays.get("class_names")
+    try:
+        source = ArraySource(
+            arrays["images"],
+            labels,
+            fractions=(1.0, 0.0, 0.0),
+            classes=None if names is None else [str(name) for name in names],
+        )
+    except ValueError as error:
+        raise ValueError(f"'{file}' cannot be read, where X stands for its images and y for its labels: {error}") from None
+    bring = resizing(shape)
+    members = {
+        name: source.inputs("train", place, range(source.instances("train", place)))
+        for place, name in enumerate(source.classes("train"))
+    }
+    return {name: images if images.shape[1:] == shape else bring(images) for name, images in members.items()}

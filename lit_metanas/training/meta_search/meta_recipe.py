@@ -12,6 +12,7 @@ from lightning.pytorch.cli import OptimizerCallable
 from torch.optim import AdamW
 
 from lit_metanas.meta import Head, MetaGradient, PrototypeHead, PrototypeLoss
+from lit_metanas.tasks.images.augmentation import ImageAugmentation
 
 Distance = Literal["plain", "scaled", "cosine"]
 """How queries are compared with the class means."""
@@ -23,6 +24,17 @@ _HEADS: Mapping[Distance, dict[str, Any]] = {
 }
 """Arguments of ``PrototypeHead``, all of them: a configuration that lies over another one must leave none of its."""
 
+Changes = Literal["none", "flip", "cut", "colour"]
+"""How the images of training episodes are changed, each of these more than the one before."""
+
+_AUGMENTATIONS: Mapping[Changes, dict[str, float]] = {
+    "none": {"flip": 0.0, "zoom": 1.0, "colour": 0.0},
+    "flip": {"flip": 0.5, "zoom": 1.0, "colour": 0.0},
+    "cut": {"flip": 0.5, "zoom": 0.5, "colour": 0.0},
+    "colour": {"flip": 0.5, "zoom": 0.5, "colour": 0.4},
+}
+"""Arguments of ``ImageAugmentation``, again all of them."""
+
 
 class RecipeParts(TypedDict):
     """The arguments of ``MetaSearch`` that a recipe decides."""
@@ -30,6 +42,14 @@ class RecipeParts(TypedDict):
     head: Head
     meta_gradient: MetaGradient
     weight_optimizer: OptimizerCallable
+
+
+class EpisodeParts(TypedDict, total=False):
+    """The arguments of ``EpisodeDataModule`` that a recipe decides; those that it leaves to the data are absent."""
+
+    way: int
+    query: int
+    augmentation: ImageAugmentation
 
 
 @dataclass(frozen=True)
@@ -45,9 +65,12 @@ class MetaRecipe:
             compares angles alone, with such a number from 10 on (Gidaris and Komodakis 2018, Section 3.2).
         way: classes a training episode; None takes those of the data.
         query: query images a class of a training episode; None takes those of the data.
+        augmentation: of the images of training episodes: ``none``; ``flip`` mirrors half of them; ``cut`` also takes
+            half of the area or more; ``colour`` also changes brightness, contrast and saturation by up to 40 %. None
+            takes that of the data.
 
     Raises:
-        ValueError: a number is out of its range, or the distance is unknown.
+        ValueError: a number is out of its range, or the distance or the augmentation is unknown.
 
     Example:
         >>> import lit_metanas as lm
@@ -63,6 +86,7 @@ class MetaRecipe:
     distance: Distance = "plain"
     way: int | None = None
     query: int | None = None
+    augmentation: Changes | None = None
 
     def __post_init__(self) -> None:
         for name, (holds, wanted) in _LIMITS.items():
@@ -73,6 +97,9 @@ class MetaRecipe:
                 raise ValueError(f"MetaRecipe: {name} is {value}; give {wanted}.")
         if self.distance not in _HEADS:
             raise ValueError(f"MetaRecipe: distance is '{self.distance}'; use {', '.join(get_args(Distance))}.")
+        if self.augmentation is not None and self.augmentation not in _AUGMENTATIONS:
+            known = ", ".join(get_args(Changes))
+            raise ValueError(f"MetaRecipe: augmentation is '{self.augmentation}'; use {known}, or leave it to the data.")
 
     def replace(self, changes: Mapping[str, float | int | str | bool]) -> MetaRecipe:
         """The recipe with new values of some fields.
@@ -92,9 +119,16 @@ class MetaRecipe:
         return {name: value for name, value in asdict(self).items() if value is not None}
 
     @property
-    def episodes(self) -> dict[str, int]:
+    def episodes(self) -> EpisodeParts:
         """The arguments of ``EpisodeDataModule`` that it decides."""
-        return {name: value for name in ("way", "query") if (value := getattr(self, name)) is not None}
+        parts = EpisodeParts()
+        if self.way is not None:
+            parts["way"] = self.way
+        if self.query is not None:
+            parts["query"] = self.query
+        if self.augmentation is not None:
+            parts["augmentation"] = ImageAugmentation(**_AUGMENTATIONS[self.augmentation])
+        return parts
 
     def parts(self) -> RecipeParts:
         """The arguments of ``MetaSearch`` that it decides."""
@@ -113,7 +147,11 @@ class MetaRecipe:
             "weight_optimizer": {"class_path": "torch.optim.AdamW", "init_args": optimizer},
         }
         over = {"model": {"init_args": model}}
-        return {**over, "data": {"init_args": self.episodes}} if self.episodes else over
+        data: dict[str, Any] = {name: value for name in ("way", "query") if (value := getattr(self, name)) is not None}
+        if self.augmentation is not None:
+            changes = dict(_AUGMENTATIONS[self.augmentation])
+            data["augmentation"] = {"class_path": "ImageAugmentation", "init_args": changes}
+        return {**over, "data": {"init_args": data}} if data else over
 
 
 _LIMITS: Mapping[str, tuple[Callable[[float], bool], str]] = {
