@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
@@ -41,6 +42,52 @@ def test_fit_and_test_take_what_was_searched(
     (row,) = read_results("episodes.json")
     assert row.architecture == chosen.architecture
     assert 0 < row.value < 1
+
+
+def test_photographs_are_searched_from_one_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    labels = np.arange(240) % 40
+    pixels = np.random.default_rng(0).integers(0, 60, (240, 8, 8, 3)) + 4 * labels[:, None, None, None]
+    np.savez("photos.npz", images=pixels.astype(np.uint8), labels=labels)
+    data = ["--data.source.root=photos.npz", *SMALL]
+    search = [
+        "search",
+        "-c",
+        f"{CONFIGS}/search/few_shot_photos.yaml",
+        "-c",
+        f"{CONFIGS}/protocols/photos_few_shot.yaml",
+    ]
+    searcher = {"candidates": [4], "rungs": [0.8], "recipe_mutations": 1.0, "train": {"augmentation": ["none", "cut"]}}
+    given = [f"--model.searcher.{key}={value}" for key, value in searcher.items()]
+    assert main([*search, *data, *given, "--model.directory=found", "--model.flops=1e9"]) == 0
+    records = Path("found/records.jsonl").read_text()
+    assert '"augmentation": "none"' in records
+    assert '"augmentation": "cut"' in records
+    (chosen,) = read_architectures("found/architectures.json")
+    assert chosen.shape == (3, 32, 32)
+    over = ["-c", f"{CONFIGS}/protocols/photos_few_shot.yaml", "-c", "found/recipe.yaml"]
+    fit = [f"{CONFIGS}/fit/few_shot.yaml", *over, "--model.architecture=found/architectures.json", "--model.flops=1e9"]
+    assert main(["fit", "-c", *fit, "--model.start=found/start.ckpt", "--trainer.default_root_dir=fitted", *data]) == 0
+    written = yaml.safe_load(Path("fitted/config.fit.yaml").read_text())["data"]["init_args"]["augmentation"]
+    asked = MetaRecipe().replace(chosen.recipe).configuration()["data"]["init_args"]["augmentation"]
+    assert written["init_args"] == asked["init_args"]
+
+
+def test_the_experiment_on_photographs_is_that_on_omniglot(capsys: pytest.CaptureFixture[str]) -> None:
+    """But for data, budgets and protocols: so its rows are as fair."""
+    assert main(["run", "-c", f"{CONFIGS}/experiments/few_shot_photos.yaml", "--print_config"]) == 0
+    photos = yaml.safe_load(capsys.readouterr().out)
+    assert main(["run", "-c", f"{CONFIGS}/experiments/few_shot.yaml", "--print_config"]) == 0
+    omniglot = yaml.safe_load(capsys.readouterr().out)
+    assert [key for key in omniglot if omniglot[key] != photos[key]] == ["directory", "protocols", "inputs"]
+    share = [float(photos["inputs"][name]) for name in ("search", "rest", "whole")]
+    rungs = yaml.safe_load((CONFIGS / "search/few_shot.yaml").read_text())["model"]["init_args"]["searcher"][
+        "init_args"
+    ]
+    assert share[0] == share[2]
+    assert share[1] == pytest.approx(share[0] * (1 - sum(rungs["rungs"])))
 
 
 def test_whole_numbers_of_a_recipe_stay_whole(capsys: pytest.CaptureFixture[str]) -> None:

@@ -25,11 +25,11 @@ from lit_metanas.relaxations import Uniform
 from lit_metanas.searchers import QuerySearcher, SuccessiveHalving
 from lit_metanas.searchers.halving.rungs import Contender, climb
 from lit_metanas.spaces import LayeredSpace, inherit, one_hot
-from lit_metanas.tasks import EpisodeDataModule, TaskSource
+from lit_metanas.tasks import EpisodeDataModule, ImageAugmentation, TaskSource
 from lit_metanas.tasks.source import SUBSETS
 from lit_metanas.training import MetaRecipe, MetaSearch
 from lit_metanas.training.meta_search.meta_checkpoint import read_meta_checkpoint
-from lit_metanas.training.meta_search.meta_recipe import _HEADS
+from lit_metanas.training.meta_search.meta_recipe import _AUGMENTATIONS, _HEADS
 from lit_metanas.training.trainers import quiet_trainer
 
 SHAPE = (1, 8, 8)
@@ -318,11 +318,12 @@ def test_an_interrupted_search_of_recipes_goes_on(tmp_path, monkeypatch):
 
 
 def test_a_meta_training_by_a_recipe_is_that_of_its_parts():
-    """Against a training that is written out: heads, smoothing, AdamW and sizes of episodes."""
+    """Against a training that is written out: heads, smoothing, AdamW, sizes and changes of episodes."""
     architecture = SPACE.sample(torch.Generator().manual_seed(2))
     data = EpisodeDataModule(Grey(), **DATA)
     options = {"space": SPACE, "shape": SHAPE, "flops": 5 * step_by_hand(architecture), "seed": 0}
     changes = {"learning_rate": 0.02, "weight_decay": 0.1, "label_smoothing": 0.2, "distance": "scaled", "query": 2}
+    changes["augmentation"] = "colour"
     score = MetaTrainingEstimator(data=data, **options).with_recipe(changes)(architecture, fidelity=1.0)
     model = MetaSearch(
         architecture=architecture.to_json(),
@@ -334,13 +335,14 @@ def test_a_meta_training_by_a_recipe_is_that_of_its_parts():
     model.supernet.load_state_dict(inherit(fresh_weights(SPACE, SHAPE, 0), model.supernet.state_dict()))
     silent = {"logger": False, "enable_progress_bar": False, "enable_checkpointing": False}
     trainer = Trainer(accelerator="cpu", max_epochs=-1, limit_val_batches=0, **silent)
-    trainer.fit(model, EpisodeDataModule(Grey(), **{**DATA, "query": 2}))
+    augmentation = ImageAugmentation(flip=0.5, zoom=0.5, colour=0.4)
+    trainer.fit(model, EpisodeDataModule(Grey(), **{**DATA, "query": 2}, augmentation=augmentation))
     trained = {name: parameter for name, parameter in model.supernet.named_parameters() if name in score.weights}
     assert len(trained) > 2
     for name, parameter in trained.items():
         assert torch.equal(parameter, score.weights[name][tuple(map(slice, parameter.shape))]), name
     assert score.weights["head.log_scale"] != 0
-    assert (data.way, data.query) == (3, 4)
+    assert (data.way, data.query, data.augmentation) == (3, 4, None)
 
 
 def test_the_head_of_another_recipe_is_not_handed_on():
@@ -368,6 +370,10 @@ def test_a_recipe_lies_over_any_other():
     """So none of the other's arguments is left."""
     heads = [MetaRecipe(distance=distance).configuration()["model"]["init_args"]["head"] for distance in _HEADS]
     assert {tuple(head["init_args"]) for head in heads} == {("scale", "learned", "unit")}
+    recipes = [MetaRecipe(augmentation=name) for name in _AUGMENTATIONS]
+    changes = [recipe.configuration()["data"]["init_args"]["augmentation"]["init_args"] for recipe in recipes]
+    assert {tuple(each) for each in changes} == {("flip", "zoom", "colour")}
+    assert [vars(recipe.episodes["augmentation"]) for recipe in recipes] == changes
 
 
 def test_a_recipe_says_what_it_cannot_have():
@@ -375,6 +381,7 @@ def test_a_recipe_says_what_it_cannot_have():
         ("momentum", 0.9): "has no field 'momentum': use learning_rate, weight_decay",
         ("learning_rate", 0.0): "learning_rate is 0.0; give a number above 0",
         ("label_smoothing", 1.0): "label_smoothing is 1.0; give a share from 0",
+        ("augmentation", "turn"): "augmentation is 'turn'; use none, flip, cut, colour, or leave it to the data",
         ("distance", "cosin"): "distance is 'cosin'; use plain, scaled, cosine",
         ("way", 1): "way is 1; give at least 2 classes",
         ("query", "3"): "query is 3; give at least 1 image",

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -157,3 +158,55 @@ def test_grey_images_lose_no_colour(photographs: Path):
     for file in photographs.glob("*/*.png"):
         Image.open(file).convert("L").convert("RGB").save(file)
     FolderTask(str(photographs)).bring_to((1, 4, 5))  # a warning would be an error
+
+
+def stored(file, **arrays):
+    """Three classes of four small images, channels last, each class of one colour."""
+    labels = np.repeat([2, 0, 1], 4)
+    pixels = np.broadcast_to((80 * labels).astype(np.uint8)[:, None, None, None], (12, 6, 8, 3))
+    np.savez(file, **{"images": pixels, "labels": labels, "class_names": np.array(["ant", "bee", "cat"]), **arrays})
+    return str(file)
+
+
+def test_an_npz_file_is_a_source(tmp_path):
+    file = stored(tmp_path / "photos.npz")
+    source = ImageFolder(file, shape=(3, 6, 8), train=["cat"], test=["ant", "bee"])
+    assert source.name == "photos"
+    assert source.classes("test") == ("ant", "bee")
+    assert source.instances("test", 1) == 4
+    assert source.instances("test", 1, held_out=True) == 0
+    assert source.inputs("train", 0, [0, 3]).unique().tolist() == [160]
+    assert source.inputs("test", 1, [1]).shape == (1, 3, 6, 8)
+    assert source.inputs("test", 1, [1]).unique().tolist() == [80]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_images_of_an_npz_file_get_the_shape(tmp_path, channels):
+    images = ImageFolder(stored(tmp_path / "photos.npz"), shape=(channels, 5, 4), train=["cat"]).inputs("train", 0, [2])
+    assert images.shape == (1, channels, 5, 4)
+    assert images.dtype == torch.uint8
+    assert images.unique().tolist() == [160]
+
+
+def test_an_npz_file_without_names_is_named_by_its_labels(tmp_path):
+    pixels = np.zeros((4, 6, 6), np.uint8)
+    np.savez(tmp_path / "digits.npz", images=pixels, label=np.array([3, 7, 3, 7]))
+    source = ImageFolder(str(tmp_path / "digits.npz"), shape=(1, 6, 6), fractions=(1.0, 0.0, 0.0))
+    assert source.classes("train") == ("3", "7")
+
+
+def test_other_npz_files_are_refused(tmp_path):
+    np.savez(tmp_path / "other.npz", pixels=np.zeros(3))
+    with pytest.raises(
+        ValueError, match=r"other.npz' has the arrays 'pixels': give an .npz file with the arrays 'images'"
+    ):
+        ImageFolder(str(tmp_path / "other.npz"))
+    with pytest.raises(
+        ValueError, match=r"photos.npz' cannot be read, where X stands for its images .* y has 3 labels"
+    ):
+        ImageFolder(stored(tmp_path / "photos.npz", labels=np.arange(3)))
+    (tmp_path / "broken.npz").write_bytes(b"PK no archive")
+    with pytest.raises(ValueError, match=r"broken.npz' is damaged or not an .npz file"):
+        ImageFolder(str(tmp_path / "broken.npz"))
+    with pytest.raises(ValueError, match=r"photos.npz has no class 'ent' \(named in train\): did you mean 'ant'\?"):
+        ImageFolder(stored(tmp_path / "photos.npz"), train=["ent"])

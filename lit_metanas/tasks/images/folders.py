@@ -247,7 +247,9 @@ def _stored_images(file: Path, shape: tuple[int, int, int]) -> dict[str, Tensor]
             classes=None if names is None else [str(name) for name in names],
         )
     except ValueError as error:
-        raise ValueError(f"'{file}' cannot be read, where X stands for its images and y for its labels: {error}") from None
+        raise ValueError(
+            f"'{file}' cannot be read, where X stands for its images and y for its labels: {error}"
+        ) from None
     bring = resizing(shape)
     members = {
         name: source.inputs("train", place, range(source.instances("train", place)))

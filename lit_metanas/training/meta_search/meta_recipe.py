@@ -99,7 +99,9 @@ class MetaRecipe:
             raise ValueError(f"MetaRecipe: distance is '{self.distance}'; use {', '.join(get_args(Distance))}.")
         if self.augmentation is not None and self.augmentation not in _AUGMENTATIONS:
             known = ", ".join(get_args(Changes))
-            raise ValueError(f"MetaRecipe: augmentation is '{self.augmentation}'; use {known}, or leave it to the data.")
+            raise ValueError(
+                f"MetaRecipe: augmentation is '{self.augmentation}'; use {known}, or leave it to the data."
+            )
 
     def replace(self, changes: Mapping[str, float | int | str | bool]) -> MetaRecipe:
         """The recipe with new values of some fields.

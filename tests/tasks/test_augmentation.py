@@ -1,0 +1,119 @@
+"""Changes of training images: what they do, and that an episode decides them."""
+
+import pytest
+import torch
+
+from lit_metanas.tasks import ArraySource, EpisodeDataModule, ImageAugmentation, SentenceSource
+
+NOTHING = {"flip": 0.0, "zoom": 1.0, "colour": 0.0}
+
+
+def seeded(number=0):
+    return torch.Generator().manual_seed(number)
+
+
+def images(number=40, channels=3, side=8):
+    return torch.rand(number, channels, side, side, generator=seeded(5))
+
+
+def test_nothing_changes_nothing():
+    assert torch.equal(ImageAugmentation(**NOTHING)(images(), seeded()), images())
+
+
+def test_half_of_the_images_are_mirrored():
+    before = images(400)
+    after = ImageAugmentation(**{**NOTHING, "flip": 0.5})(before, seeded())
+    mirrored = (after == before.flip(-1)).flatten(1).all(1)
+    assert torch.equal(mirrored, ~(after == before).flatten(1).all(1))
+    assert 0.4 < mirrored.double().mean() < 0.6
+
+
+def test_a_cut_is_a_part_of_the_image():
+    # Across an image whose pixels tell their place, a cut tells which part it is of: left, right, top and bottom.
+    side = 32
+    place = (torch.arange(side) + 0.5) / side
+    across, down = place.expand(side, side), place[:, None].expand(side, side)
+    before = torch.stack([across, down, torch.zeros(side, side)]).expand(300, 3, side, side)
+    after = ImageAugmentation(**{**NOTHING, "zoom": 0.5})(before, seeded())
+    width = (after[:, 0, 0, -2] - after[:, 0, 0, 1]) * side / (side - 3)
+    height = (after[:, 1, -2, 0] - after[:, 1, 1, 0]) * side / (side - 3)
+    area = width * height
+    assert 0.43 < area.min() < 0.55  # one side that would be longer than the image is cut off
+    assert 0.9 < area.max() <= 1.001
+    assert 3 / 4 - 0.01 <= (width / height).min() < (width / height).max() <= 4 / 3 + 0.01
+    centre = after[:, 0].mean((1, 2))
+    assert centre.min() < 0.45 < 0.55 < centre.max()
+
+
+def test_brightness_contrast_and_saturation_stay_within_their_factors():
+    colour = ImageAugmentation(**{**NOTHING, "colour": 0.4})
+    grey = (images(300, channels=1) * 0.3 + 0.2).expand(-1, 3, -1, -1)  # nothing is cut off at 0 or 1
+    after = colour(grey, seeded())
+    assert torch.allclose(after[:, 0], after[:, 2], atol=1e-6)
+    brightness = after.mean((1, 2, 3)) / grey.mean((1, 2, 3))
+    contrast = after.std((1, 2, 3)) / grey.std((1, 2, 3)) / brightness
+    of_one_brightness = torch.tensor([0.5, 0.4, 0.457]).view(1, 3, 1, 1).expand(300, 3, 4, 4)
+    red, _, blue = colour(of_one_brightness, seeded()).mean((2, 3)).unbind(1)
+    saturation = (red - blue) / 0.043 / brightness / contrast
+    for factors in (brightness, contrast, saturation):
+        assert 0.59 < factors.min() < 0.65
+        assert 1.35 < factors.max() < 1.41
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3])
+def test_images_stay_images(channels):
+    after = ImageAugmentation(flip=0.5, zoom=0.3, colour=1.0)(images(channels=channels), seeded())
+    assert after.shape == (40, channels, 8, 8)
+    assert 0 <= after.min() < after.max() <= 1
+
+
+@pytest.mark.parametrize(("name", "value"), [("flip", 1.1), ("zoom", 0.0), ("zoom", 1.5), ("colour", -0.1)])
+def test_numbers_out_of_range(name, value):
+    with pytest.raises(ValueError, match=f"{name} is {value}"):
+        ImageAugmentation(**{name: value})
+
+
+def data(augmentation, **more):
+    source = ArraySource(images(120), torch.arange(120) % 12, fractions=(0.5, 0.25, 0.25))
+    return EpisodeDataModule(source, way=3, query=2, steps_per_epoch=3, augmentation=augmentation, **more)
+
+
+def test_an_episode_decides_its_changes_and_evaluation_has_none():
+    plain, changed = data(None), data(ImageAugmentation(zoom=0.5))
+    for part in ("support", "query"):
+        one, again, other = (
+            getattr(module.stream("train")[1, 2], part)
+            for module in (changed, data(ImageAugmentation(zoom=0.5)), plain)
+        )
+        assert torch.equal(one.inputs, again.inputs)
+        assert not torch.equal(one.inputs, other.inputs)
+        assert torch.equal(one.labels, other.labels)
+    for subset in ("val", "test"):
+        assert torch.equal(changed.stream(subset)[0, 1].query.inputs, plain.stream(subset)[0, 1].query.inputs)
+    first, second = (changed.stream("train")[epoch, 2].query.inputs for epoch in (0, 1))
+    assert not torch.equal(first, second)
+
+
+def test_the_same_changes_in_any_number_of_workers():
+    inputs = []
+    for number in (0, 2):
+        module = data(ImageAugmentation(zoom=0.5, colour=0.4), num_workers=number)
+        torch.manual_seed(number)
+        inputs.append([episode.query.inputs for batch in module.train_dataloader() for episode in batch])
+        module.teardown("fit")
+    assert len(inputs[0]) == len(inputs[1]) == 12
+    assert all(torch.equal(one, other) for one, other in zip(*inputs, strict=True))
+
+
+def test_changes_leave_the_global_generator_alone():
+    state = torch.get_rng_state()
+    data(ImageAugmentation(zoom=0.5)).stream("train")[0, 0]
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_only_images_are_changed():
+    sentences = {name: [f"{name} number {place}" for place in range(6)] for name in ("ant", "bee", "cat", "dog")}
+    source = SentenceSource(sentences, fractions=(0.5, 0.0, 0.5))
+    stream = EpisodeDataModule(source, way=2, query=1, augmentation=ImageAugmentation()).stream("train")
+    with pytest.raises(ValueError, match="and ImageAugmentation changes images: leave 'augmentation' out"):
+        stream[0, 0]
