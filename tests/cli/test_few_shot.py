@@ -51,14 +51,9 @@ def test_photographs_are_searched_from_one_file(
     labels = np.arange(240) % 40
     pixels = np.random.default_rng(0).integers(0, 60, (240, 8, 8, 3)) + 4 * labels[:, None, None, None]
     np.savez("photos.npz", images=pixels.astype(np.uint8), labels=labels)
-    data = ["--data.source.root=photos.npz", *SMALL]
-    search = [
-        "search",
-        "-c",
-        f"{CONFIGS}/search/few_shot_photos.yaml",
-        "-c",
-        f"{CONFIGS}/protocols/photos_few_shot.yaml",
-    ]
+    data = ["--data.source.root=photos.npz", "--data.eval_query=4", *SMALL]
+    photos = ["-c", f"{CONFIGS}/protocols/photos_few_shot.yaml"]
+    search = ["search", "-c", f"{CONFIGS}/search/few_shot_photos.yaml", *photos]
     searcher = {"candidates": [4], "rungs": [0.8], "recipe_mutations": 1.0, "train": {"augmentation": ["none", "cut"]}}
     given = [f"--model.searcher.{key}={value}" for key, value in searcher.items()]
     assert main([*search, *data, *given, "--model.directory=found", "--model.flops=1e9"]) == 0
@@ -67,7 +62,7 @@ def test_photographs_are_searched_from_one_file(
     assert '"augmentation": "cut"' in records
     (chosen,) = read_architectures("found/architectures.json")
     assert chosen.shape == (3, 32, 32)
-    over = ["-c", f"{CONFIGS}/protocols/photos_few_shot.yaml", "-c", "found/recipe.yaml"]
+    over = [*photos, "-c", "found/recipe.yaml"]
     fit = [f"{CONFIGS}/fit/few_shot.yaml", *over, "--model.architecture=found/architectures.json", "--model.flops=1e9"]
     assert main(["fit", "-c", *fit, "--model.start=found/start.ckpt", "--trainer.default_root_dir=fitted", *data]) == 0
     written = yaml.safe_load(Path("fitted/config.fit.yaml").read_text())["data"]["init_args"]["augmentation"]

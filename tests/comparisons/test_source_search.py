@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader
 from lit_metanas.comparisons import SourceSearch
 from lit_metanas.estimators import fresh_weights
 from lit_metanas.estimators.meta_training import MetaTrainingEstimator
+from lit_metanas.io.settings import settings_of
 from lit_metanas.meta import PrototypeHead, PrototypeLoss, Sandwich
 from lit_metanas.records import Budget, SearchRecord, read_architectures, read_record_lines
 from lit_metanas.relaxations import Uniform
@@ -373,7 +374,7 @@ def test_a_recipe_lies_over_any_other():
     recipes = [MetaRecipe(augmentation=name) for name in _AUGMENTATIONS]
     changes = [recipe.configuration()["data"]["init_args"]["augmentation"]["init_args"] for recipe in recipes]
     assert {tuple(each) for each in changes} == {("flip", "zoom", "colour")}
-    assert [vars(recipe.episodes["augmentation"]) for recipe in recipes] == changes
+    assert [settings_of(recipe.episodes["augmentation"])["arguments"] for recipe in recipes] == changes
 
 
 def test_a_recipe_says_what_it_cannot_have():

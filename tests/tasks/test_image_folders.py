@@ -185,7 +185,7 @@ def test_images_of_an_npz_file_get_the_shape(tmp_path, channels):
     images = ImageFolder(stored(tmp_path / "photos.npz"), shape=(channels, 5, 4), train=["cat"]).inputs("train", 0, [2])
     assert images.shape == (1, channels, 5, 4)
     assert images.dtype == torch.uint8
-    assert images.unique().tolist() == [160]
+    assert (images.int() - 160).abs().max() <= 1  # rounded
 
 
 def test_an_npz_file_without_names_is_named_by_its_labels(tmp_path):
