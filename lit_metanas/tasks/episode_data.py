@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 from lit_metanas.io.settings import keeps_arguments
 from lit_metanas.io.text import short_number
 from lit_metanas.tasks.episode_loader import EpisodeLoader, EpisodeSampler, EpisodeStream
-from lit_metanas.tasks.images.augmentation import ImageAugmentation
+from lit_metanas.tasks.images.image_files import ImageAugmentation
 from lit_metanas.tasks.inputs import Preprocessing, Shape
 from lit_metanas.tasks.source import Subset, TaskSource, check_source
 from lit_metanas.tasks.task import Episode

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from lit_metanas.tasks.images.augmentation import ImageAugmentation
+from lit_metanas.tasks.images.image_files import ImageAugmentation
 from lit_metanas.tasks.sampling import changes_generator, draw_episode
 from lit_metanas.tasks.source import Subset, TaskSource
 from lit_metanas.tasks.task import Episode

@@ -12,7 +12,7 @@ from lightning.pytorch.cli import OptimizerCallable
 from torch.optim import AdamW
 
 from lit_metanas.meta import Head, MetaGradient, PrototypeHead, PrototypeLoss
-from lit_metanas.tasks.images.augmentation import ImageAugmentation
+from lit_metanas.tasks.images.image_files import ImageAugmentation
 
 Distance = Literal["plain", "scaled", "cosine"]
 """How queries are compared with the class means."""
