@@ -75,9 +75,9 @@ _NAMES = {
         "TrainingEstimator fresh_weights overlay"
     ),
     "searchers": (
-        "BorrowedArchitecture DARTSSearcher ENASSearcher EvolvingHalving FixedArchitecture GuardedSearcher "
-        "Halving LocalSearch MetaSampler MetaSearchedArchitecture OneShotSearcher PortfolioSampler QuerySearcher "
-        "RandomArchitecture RegularisedEvolution Searcher SuccessiveHalving record_of"
+        "BorrowedArchitecture DARTSSearcher ENASSearcher EvolvingHalving FixedArchitecture FrontHalving "
+        "GuardedSearcher Halving LocalSearch MetaSampler MetaSearchedArchitecture OneShotSearcher "
+        "PortfolioSampler QuerySearcher RandomArchitecture RegularisedEvolution Searcher SuccessiveHalving record_of"
     ),
     "comparisons": ("SearchResult SourceSearch TableSearch TargetSearch search"),
     "callbacks": (

@@ -14,10 +14,10 @@ from typing import Any
 
 from lit_metanas.automl.auto_steps import AutoSteps
 from lit_metanas.automl.data_kinds import DATA_KINDS, kind_of
+from lit_metanas.automl.front_steps import FrontSteps, check_pareto
 from lit_metanas.automl.given_data import Given, describe_given, read_given
-from lit_metanas.automl.limits import LimitedSpace, NetworkLimits
+from lit_metanas.automl.limits import LimitedSpace, NetworkLimits, Wishes
 from lit_metanas.automl.output_folder import OutputFolder
-from lit_metanas.automl.wishes import Wishes
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.single_task import undisturbed
 from lit_metanas.comparisons.target_search import task_settings
@@ -41,6 +41,8 @@ def auto(
     max_parameters: float | None = None,
     max_flops: float | None = None,
     max_latency: float | str | None = None,
+    max_size: float | str | None = None,
+    pareto: str | None = None,
     output: str | os.PathLike[str] | None = None,
     records: Sequence[str] = (SHIPPED,),
     seed: int = 0,
@@ -81,7 +83,13 @@ def auto(
         max_flops: most forward multiply-adds for one input.
         max_latency: most seconds for one input, or a text such as ``5ms``: the median of several forward passes of the
             network in PyTorch on this machine, with ``threads``.
-        output: a folder for the exported network, a report and the records of the search; made if absent.
+        max_size: most bytes of the exported program, ``model.pt2``, weights included; or a text such as ``500kB``. Each
+            network that may be trained is exported first to find out.
+        pareto: what accuracy is traded against: ``parameters``, ``flops`` or ``latency``. Then a whole front is looked
+            for, from small networks to the most accurate one within the limits, which is the result; the others are in
+            its ``front``. None looks for the most accurate one alone.
+        output: a folder for the exported network, a report and the records of the search; made if absent. The networks
+            of a front are in folders of ``front`` there.
         records: files of searches of other tasks, from which the networks to begin with are taken; ``shipped`` is the
             package's. What is of another space is left out.
         seed: of search and training; the data are divided in the same way whatever it is.
@@ -109,7 +117,8 @@ def auto(
         test=test,
         space=space,
         wishes=Wishes(minutes, flops, seed=seed, threads=threads, progress=progress, records=records),
-        limits=NetworkLimits.told(max_parameters, max_flops, max_latency),
+        limits=NetworkLimits.told(max_parameters, max_flops, max_latency, max_size),
+        pareto=pareto,
         output=None if output is None else own_path(output, "output"),
     ).run()
 
@@ -125,6 +134,7 @@ class AutoSearch:
         space: what can be built, if that was said.
         wishes: budget, seed, threads, and whether progress is shown.
         limits: of the network.
+        pareto: what accuracy is traded against; None looks for no front.
         output: the folder for what was found.
         began: the clock when the minutes began; None for when it is run.
     """
@@ -135,12 +145,14 @@ class AutoSearch:
     space: SearchSpace | None
     wishes: Wishes
     limits: NetworkLimits
+    pareto: str | None
     output: Path | None
     began: float | None = None
 
     def run(self) -> SearchResult:
         """Search, train, test and, where there is an output, write."""
         began = perf_counter() if self.began is None else self.began
+        check_pareto(self.pareto)
         with ExitStack() as held:
             if self.output is not None:
                 held.enter_context(directory_lock(self.output, "auto", "output"))
@@ -157,7 +169,14 @@ class AutoSearch:
                     self.wishes.say(f"the search in '{folder.path}' was already finished: nothing was done.")
                     return known
                 limited = LimitedSpace(space, self.limits, task)
-                result = AutoSteps(task.trainable(), kind, limited, self.wishes, folder, began=began).result()
+                given = task.trainable(), kind, limited, self.wishes, folder
+                measure = self.pareto
+                steps = (
+                    AutoSteps(*given, began=began)
+                    if measure is None
+                    else FrontSteps(*given, began=began, measure=measure)
+                )
+                result = steps.result()
             if folder is not None:
                 folder.write(task, result, seed=self.wishes.seed)
         return result
@@ -169,6 +188,7 @@ class AutoSearch:
             "task": task_settings(task),
             "space": settings_of(space),
             "limits": asdict(self.limits),
+            "pareto": self.pareto,
             "minutes": wishes.minutes,
             "flops": list(wishes.flops),
             "records": [settings_of(str(SHIPPED_FILE) if path == SHIPPED else path) for path in wishes.records],
@@ -186,6 +206,8 @@ def auto_verb(
     max_parameters: float | None = None,
     max_flops: float | None = None,
     max_latency: str | None = None,
+    max_size: str | None = None,
+    pareto: str | None = None,
     flops: float | tuple[float, float] | None = None,
     seed: int = 0,
     threads: int = 1,
@@ -203,6 +225,8 @@ def auto_verb(
         max_parameters: most trainable parameters.
         max_flops: most forward multiply-adds for one input.
         max_latency: most time for one input.
+        max_size: most bytes of the exported program.
+        pareto: what accuracy is traded against.
         flops: training FLOPs instead of minutes.
         seed: of search and training.
         threads: torch's threads.
@@ -217,7 +241,8 @@ def auto_verb(
         test=test,
         space=None,
         wishes=Wishes(minutes, flops, seed=seed, threads=threads, progress=True),
-        limits=NetworkLimits.told(max_parameters, max_flops, max_latency),
+        limits=NetworkLimits.told(max_parameters, max_flops, max_latency, max_size),
+        pareto=pareto,
         output=own_path(output, "output"),
         began=began,
     )

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil, nan
 from time import perf_counter
 
 import torch
 
-from lit_metanas.automl.best_so_far import BestSoFar
 from lit_metanas.automl.data_kinds import DATA_KINDS
-from lit_metanas.automl.limits import LimitedSpace
+from lit_metanas.automl.limits import LimitedSpace, Wishes
 from lit_metanas.automl.output_folder import METHOD, OutputFolder
 from lit_metanas.automl.time_plan import (
     FIRST_RUNG,
@@ -27,17 +26,16 @@ from lit_metanas.automl.time_plan import (
     trial_epochs,
     writing_seconds,
 )
-from lit_metanas.automl.wishes import Wishes
 from lit_metanas.comparisons.search_progress import SEARCHING, ToldBudget, show_progress
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.single_task import all_but_test, result_of
-from lit_metanas.estimators.estimator import Estimator
+from lit_metanas.estimators.estimator import BestSoFar, Estimator
 from lit_metanas.estimators.meta_training import KeptScores
 from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import SearchOutcome, cost_of
 from lit_metanas.records.record_lines import read_record_lines
-from lit_metanas.searchers.halving import EvolvingHalving
+from lit_metanas.searchers.halving import EvolvingHalving, Halving
 from lit_metanas.searchers.halving.proposals import covering, fitting
 from lit_metanas.searchers.mutation import draw_new, mutate
 from lit_metanas.searchers.query.ledger import Query
@@ -64,6 +62,25 @@ LAST_SECONDS = 3.0
 """How long the best network so far is trained once a search is interrupted, about."""
 
 
+Show = Callable[[str], None]
+"""Tells what begins."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network that was trained after a search.
+
+    Attributes:
+        found: what the search told of it.
+        child: the network.
+        cost: of its training.
+    """
+
+    found: SearchOutcome
+    child: Child
+    cost: Cost
+
+
 class AutoSteps:
     """A search for one task, the training of what it found, and the test.
 
@@ -78,6 +95,8 @@ class AutoSteps:
     Raises:
         ValueError: no network is within the limits.
     """
+
+    rungs = staticmethod(rungs_of)
 
     def __init__(
         self,
@@ -113,6 +132,8 @@ class AutoSteps:
         self.trial = self.epoch * trial_epochs(len(task.train), self.recipe.batch_size)
         # One network that is as good on all tasks known as any: what is left is to train it.
         self.share = 0.0 if len(self.portfolio) == 1 else SEARCH_SHARE
+        self.trained: list[Trained] = []
+        self._found: SearchOutcome | None = None
         self._child: Child | None = None
 
     def result(self) -> SearchResult:
@@ -123,8 +144,28 @@ class AutoSteps:
             KeyboardInterrupt: it came before there was any network.
         """
         plan = self._plan()
-        rungs = rungs_of(plan.search, self.trial)
-        searcher = EvolvingHalving(
+        searcher = self._searcher(plan)
+        budget = ToldBudget(self.task, searcher, queries=None, flops=plan.search, beside=plan.training or plan.expected)
+        best = BestSoFar(self._estimator(), self.task.id)
+        stopped = False
+        with show_progress(budget, self.wishes.progress) as show:
+            try:
+                show(SEARCHING)
+                outcome = searcher.run(best, self.space, budget, self.wishes.seed, problem=self.task.id)
+                plan = self._train_all(outcome, plan, budget, best.spent, show)
+            except KeyboardInterrupt:
+                stopped = True
+                show("testing the best network so far")
+                if not self.trained:
+                    self._train_last(self._found or self._within(_of(best)), plan, budget)
+            show("testing")
+            told = [self._told(one, budget.spent, plan, stopped) for one in self.trained]
+            return self._result(told)
+
+    def _searcher(self, plan: BudgetPlan) -> Halving:
+        """Who searches."""
+        rungs = self.rungs(plan.search, self.trial)
+        return EvolvingHalving(
             incumbent=self.usual,
             first=self.portfolio,
             candidates=rungs,
@@ -132,43 +173,63 @@ class AutoSteps:
             finish=False,
             train={name: list(values) for name, values in self.train.items()},
         )
-        budget = ToldBudget(self.task, searcher, queries=None, flops=plan.search, beside=plan.training or plan.expected)
-        best = BestSoFar(self._estimator(), self.task.id)
-        stopped, found = False, None
-        with show_progress(budget, self.wishes.progress) as show:
-            try:
-                show(SEARCHING)
-                outcome = searcher.run(best, self.space, budget, self.wishes.seed, problem=self.task.id)
-                found = self._within(outcome)
-                plan, recipe = self._rest(found, plan, budget, best.spent.get(found.architecture, []))
-                show("training the chosen network")
-                cost = self._train(found, recipe, budget)
-            except KeyboardInterrupt:
-                stopped = True
-                show("testing the best network so far")
-                found = found or self._within(_of(best))
-                cost = self._train_last(found, plan, budget)
-            show("testing")
-            found = replace(found, record=replace(found.record, method=METHOD, seed=self.wishes.seed))
-            assert self._child is not None
-            result = result_of(
-                self.task,
-                self.space,
-                found,
-                self._child.to(self.part.inputs.device),
-                learned=len(self.part),
-                cost=budget.spent,
-                training_cost=cost,
-                meta_cost=cost_of(self.known),
-            )
-            return replace(
-                result,
-                budget=None if stopped or plan.training is None else (plan.search, plan.training),
-                pace=plan.pace or nan,
-                latency=self.limited.latency(found.architecture),
-                threads=self.wishes.threads,
-                stopped=stopped,
-            )
+
+    def _train_all(
+        self,
+        outcome: SearchOutcome,
+        plan: BudgetPlan,
+        budget: ToldBudget,
+        spent: Mapping[Architecture, Sequence[Cost]],
+        show: Show,
+    ) -> BudgetPlan:
+        """Train what was found.
+
+        Args:
+            outcome: of the search.
+            plan: how the budget was divided.
+            budget: of the search.
+            spent: what each architecture's trainings in the search cost.
+            show: tells what begins.
+
+        Returns:
+            The plan with what the training could spend.
+        """
+        self._found = self._within(outcome)
+        before = spent.get(self._found.architecture, [])
+        left = self._rest(self._found, plan, budget, before)
+        epoch = self._epoch(self._found.architecture, self.part)
+        epochs = max(1, int(left / epoch + 1e-6))
+        plan = self._kept(replace(plan, training=float(epochs * epoch)))
+        show("training the chosen network")
+        budget.beside = float(epochs * epoch)
+        self._train(self._found, epochs, budget)
+        return plan
+
+    def _told(self, trained: Trained, cost: Cost, plan: BudgetPlan, stopped: bool) -> SearchResult:
+        """Test a trained network, and tell all that is known of it."""
+        found = trained.found
+        result = result_of(
+            self.task,
+            self.space,
+            replace(found, record=replace(found.record, method=METHOD, seed=self.wishes.seed)),
+            trained.child.to(self.part.inputs.device),
+            learned=len(self.part),
+            cost=cost,
+            training_cost=trained.cost,
+            meta_cost=cost_of(self.known),
+        )
+        return replace(
+            result,
+            budget=None if stopped or plan.training is None else (plan.search, plan.training),
+            pace=plan.pace or nan,
+            latency=self.limited.latency(found.architecture),
+            threads=self.wishes.threads,
+            stopped=stopped,
+        )
+
+    def _result(self, told: Sequence[SearchResult]) -> SearchResult:
+        """Of all that was trained and tested, what is returned."""
+        return told[0]
 
     def _mutants(self, number: int) -> list[Architecture]:
         """Some neighbours of the usual network, as the search will train them."""
@@ -198,9 +259,7 @@ class AutoSteps:
         if self.folder is not None and self.folder.plan is not None:
             return self.folder.plan
         plan = self._plan_of_flops() if self.wishes.minutes is None else self._plan_of_minutes(self.wishes.minutes)
-        if self.folder is not None:
-            self.folder.keep(plan)
-        return plan
+        return self._kept(plan)
 
     def _plan_of_flops(self) -> BudgetPlan:
         first, last = self._epoch(self.usual, self.task.train), self._epoch(self.usual, self.part)
@@ -223,7 +282,7 @@ class AutoSteps:
         first, last = (self._epoch(self.usual, part) / pace.flops for part in (self.task.train, self.part))
         searching = searched_share(left, epoch=epoch, trial=trial, share=self.share)
         searching = max(searching, first + pace.building + pace.scoring * scored)
-        search = search_flops(searching, pace, trial=self.trial, scored=scored)
+        search = search_flops(searching, pace, trial=self.trial, scored=scored, rungs=self.rungs)
         search = max(search, float(ceil(first * pace.flops)))
         if left - searching < last:
             needed = prepared + beside + 2.2 * max(pace.building + pace.scoring * scored + first, last)
@@ -261,10 +320,8 @@ class AutoSteps:
                 return replace(found, architecture=trial.architecture, weights=None, recipe=trial.recipe)
         raise ValueError(f"auto: all that was searched is slower now ({reason}): raise max_latency, or try again.")
 
-    def _rest(
-        self, found: SearchOutcome, plan: BudgetPlan, budget: ToldBudget, before: Sequence[Cost]
-    ) -> tuple[BudgetPlan, Recipe]:
-        """What the training after the search may spend, and its recipe, with as many epochs as that pays for.
+    def _rest(self, found: SearchOutcome, plan: BudgetPlan, budget: ToldBudget, before: Sequence[Cost]) -> float:
+        """What the training after the search may spend.
 
         Args:
             found: what is trained.
@@ -272,33 +329,35 @@ class AutoSteps:
             budget: of the search.
             before: what the same architecture's trainings in the search cost.
         """
-        recipe, epoch = self.recipe.replace(found.recipe), self._epoch(found.architecture, self.part)
         if plan.training is not None:
             left = plan.training
         elif self.wishes.minutes is None:
             left = sum(self.wishes.flops) - budget.spent.flops
         else:
+            recipe = self.recipe.replace(found.recipe)
             pace = measure_pace(self.task, self.space, [found.architecture], recipe, seconds=self._moment)
             pace = pace.averaged(before, scored=0 if self.task.val is None else len(self.task.val))
             gone = max(perf_counter() - self.began, plan.prepared + budget.spent.seconds)
             left = pace.flops * (60 * self.wishes.minutes - gone - self._ending(found.architecture, pace))
             left = max(left, LEAST_TRAINED * plan.search)  # else a machine that got slower would leave it untrained
-        recipe = replace(recipe, epochs=max(1, int(left / epoch + 1e-6)))
-        plan = replace(plan, training=float(recipe.epochs * epoch))
+        return left
+
+    def _kept(self, plan: BudgetPlan) -> BudgetPlan:
+        """The plan, which is written where there is a folder."""
         if self.folder is not None:
             self.folder.keep(plan)
-        return plan, recipe
+        return plan
 
-    def _train(self, found: SearchOutcome, recipe: Recipe, budget: ToldBudget) -> Cost:
+    def _train(self, found: SearchOutcome, epochs: int, budget: ToldBudget) -> None:
         """Train what was found on all but the test part."""
         begin, epoch = perf_counter(), self._epoch(found.architecture, self.part)
-        budget.beside = float(recipe.epochs * epoch)
+        recipe = replace(self.recipe.replace(found.recipe), epochs=epochs)
         self._child = chosen_child(self.task, self.space, found, recipe, self.wishes.seed)
         told = partial(budget.trained, float(epoch))
         cost = fit_child(self._child, self.part, seed=self.wishes.seed, epoch_ended=told)
-        return replace(cost, seconds=perf_counter() - begin)
+        self.trained.append(Trained(found, self._child, replace(cost, seconds=perf_counter() - begin)))
 
-    def _train_last(self, found: SearchOutcome, plan: BudgetPlan, budget: ToldBudget) -> Cost:
+    def _train_last(self, found: SearchOutcome, plan: BudgetPlan, budget: ToldBudget) -> None:
         """Train on for a few seconds, with a learning rate that falls to zero, what there is once all is stopped."""
         begin, recipe = perf_counter(), replace(self.recipe.replace(found.recipe), epochs=1)
         child = self._child or chosen_child(self.task, self.space, found, recipe, self.wishes.seed)
@@ -307,7 +366,7 @@ class AutoSteps:
         share = LAST_SECONDS * pace / self._epoch(found.architecture, self.part)
         part = evenly_spread(self.part, max(recipe.batch_size, int(share * len(self.part))))
         cost = fit_child(child.train(), part, seed=self.wishes.seed)
-        return replace(cost, seconds=perf_counter() - begin)
+        self.trained.append(Trained(found, child, replace(cost, seconds=perf_counter() - begin)))
 
 
 def _of(best: BestSoFar) -> SearchOutcome:

@@ -1,27 +1,45 @@
-"""Hard limits of a network: parameters, multiply-adds and measured latency, beyond which a space refuses one."""
+"""What a person wants: hard limits of a network, beyond which a space refuses one, and wishes for the search."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import sys
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import cache, partial
 from math import inf, log
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Self
 
 import torch
 
 from lit_metanas.estimators.estimator import Measure, network_measures
 from lit_metanas.io.text import printable
+from lit_metanas.records.record_lines import SHIPPED
 from lit_metanas.searchers.mutation import complete, draw_new
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Task
+from lit_metanas.training.export.exported_program import PROGRAM, export_child
+from lit_metanas.training.trainers import check_threads
+
+DRIVERS = {"latency": "flops", "size": "parameters"}
+"""What takes long to measure, and what drives it."""
+
+NUMBER_BYTES = 4
+"""Of a number in an exported program."""
 
 FEWER = 0.7
 """Of the parameters or multiply-adds of a network that is above a limit, those of the next one to try, about."""
 
+MINUTES = 10.0
+"""Where neither these nor FLOPs are given."""
+
 _DURATION = re.compile(r"\s*([0-9.eE+-]+)\s*(s|ms|us|µs|)\s*")
+_SIZE = re.compile(r"\s*([0-9.eE+-]+)\s*([kKmMgG]?[bB]|)\s*")
+_BYTES = {"": 1.0, "b": 1.0, "kb": 1e3, "mb": 1e6, "gb": 1e9}
 _UNITS = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6}
 
 
@@ -41,6 +59,22 @@ def seconds_of(duration: float | str) -> float:
     return seconds
 
 
+def bytes_of(size: float | str) -> float:
+    """A size in bytes, given as such or as a text with its unit, such as ``500kB`` or ``2MB``.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    found = _SIZE.fullmatch(str(size))
+    try:
+        number = float(found[1]) * _BYTES[found[2].lower()] if found else 0.0
+    except ValueError:
+        number = 0.0
+    if not 0 < number < inf:
+        raise ValueError(f"'{printable(str(size), 40)}' is no size: give bytes, or a number with kB or MB, as 500kB.")
+    return number
+
+
 @dataclass(frozen=True)
 class NetworkLimits:
     """What a network may have at most; None is no limit.
@@ -49,6 +83,7 @@ class NetworkLimits:
         parameters: trainable parameters.
         flops: forward multiply-adds for one input.
         latency: seconds of a forward pass of one input, the median of several, with torch's threads as they are.
+        size: bytes of the exported program, ``model.pt2``, weights included.
 
     Raises:
         ValueError: one is not above zero.
@@ -57,6 +92,7 @@ class NetworkLimits:
     parameters: float | None = None
     flops: float | None = None
     latency: float | None = None
+    size: float | None = None
 
     def __post_init__(self) -> None:
         for name, limit in self.given.items():
@@ -64,15 +100,71 @@ class NetworkLimits:
                 raise ValueError(f"max_{name} is {limit:g}; give a number above 0.")
 
     @classmethod
-    def told(cls, parameters: float | None, flops: float | None, latency: float | str | None) -> Self:
-        """The limits as they are given by name; ``latency`` may be a text, see ``seconds_of``."""
-        return cls(parameters, flops, None if latency is None else seconds_of(latency))
+    def told(
+        cls,
+        parameters: float | None,
+        flops: float | None,
+        latency: float | str | None,
+        size: float | str | None = None,
+    ) -> Self:
+        """The limits as they are given by name; a latency and a size may be texts, see ``seconds_of``, ``bytes_of``."""
+        seconds = None if latency is None else seconds_of(latency)
+        return cls(parameters, flops, seconds, None if size is None else bytes_of(size))
 
     @property
     def given(self) -> dict[str, float]:
         """Those that there are, by their name."""
-        limits = {"parameters": self.parameters, "flops": self.flops, "latency": self.latency}
-        return {name: limit for name, limit in limits.items() if limit is not None}
+        return {name: limit for name, limit in asdict(self).items() if limit is not None}
+
+
+class Wishes:
+    """What is wanted of a search besides limits; without minutes and FLOPs it may take ``MINUTES``.
+
+    Args:
+        minutes: how long all may take.
+        flops: training FLOPs of the search and of the training after it, or of both together.
+        seed: of search and training.
+        threads: torch's threads.
+        progress: whether it is told on stderr what goes on.
+        records: files of searches of other tasks.
+
+    Attributes:
+        flops: as a tuple of two numbers, of one, or of none.
+
+    Raises:
+        ValueError: one is out of its range, or there are both minutes and FLOPs.
+    """
+
+    def __init__(
+        self,
+        minutes: float | None,
+        flops: float | tuple[float, float] | None,
+        *,
+        seed: int,
+        threads: int | None,
+        progress: bool,
+        records: Sequence[str] = (SHIPPED,),
+    ) -> None:
+        if minutes is not None and flops is not None:
+            raise ValueError("auto: give minutes or flops, not both.")
+        given = () if flops is None else flops if isinstance(flops, tuple | list) else (flops,)
+        self.flops: tuple[float, ...] = tuple(given)
+        self.minutes = MINUTES if minutes is None and flops is None else minutes
+        for name, numbers in (("minutes", [self.minutes]), ("flops", [*self.flops])):
+            if not all(number is None or 0 < number < inf for number in numbers) or len(numbers) > 2:
+                raise ValueError(f"auto: {name} = {', '.join(map(str, numbers))} must be above 0.")
+        if seed < 0:
+            raise ValueError(f"auto: seed = {seed} must be at least 0.")
+        check_threads("auto", threads)
+        self.seed = seed
+        self.threads = threads
+        self.progress = progress
+        self.records = tuple(records)
+
+    def say(self, text: str) -> None:
+        """Tell what goes on."""
+        if self.progress:
+            print(f"auto: {text}", file=sys.stderr, flush=True)
 
 
 class LimitedSpace:
@@ -96,6 +188,7 @@ class LimitedSpace:
             "parameters": lambda architecture: cost(architecture).parameters,
             "flops": lambda architecture: cost(architecture).flops,
             "latency": cache(self._timed),
+            "size": cache(partial(exported_bytes, space, task)),
         }
         self.within = space.limited(self._excess) if limits.given else space
 
@@ -116,7 +209,9 @@ class LimitedSpace:
             found = draw_new(lambda: self.space.sample(generator), 1, refusal=self.space.violation)[0]
         kept: dict[str, float] = {}
         for name, limit in self.limits.given.items():
-            found = self._faster(found, limit, kept) if name == "latency" else self._smaller(found, name, limit, kept)
+            by = DRIVERS.get(name)
+            lower = self._smaller(found, name, limit, kept) if by is None else self._by(found, name, by, limit, kept)
+            found = lower
             if (value := self.measures[name](found)) > limit:
                 beside = f" and {' and '.join(f'max_{other}' for other in kept)}" if kept else ""
                 raise ValueError(
@@ -136,6 +231,8 @@ class LimitedSpace:
 
     def _excess(self, architecture: Architecture, *, fresh: bool = False) -> str | None:
         for name, limit in self.limits.given.items():
+            if name == "size" and (least := NUMBER_BYTES * self.measures["parameters"](architecture)) > limit:
+                return f"its weights alone are {_plain(name, least)}, and the limit is {_plain(name, limit)}"
             measure = self._timed if fresh and name == "latency" else self.measures[name]
             if (value := measure(architecture)) > limit:
                 return f"it {_amount(name, value)}, and the limit is {_plain(name, limit)}"
@@ -163,12 +260,20 @@ class LimitedSpace:
             one = min(others, key=lambda other: abs(log(max(measure(other), 1)) - target))
         return one
 
-    def _faster(self, one: Architecture, limit: float, kept: Mapping[str, float]) -> Architecture:
-        """An architecture within a limit of the latency: of fewer and fewer multiply-adds."""
-        while self.measures["latency"](one) > limit:
-            flops = self.measures["flops"](one)
-            other = self._smaller(one, "flops", FEWER * flops, kept)
-            if self.measures["flops"](other) >= flops:
+    def _by(self, one: Architecture, name: str, by: str, limit: float, kept: Mapping[str, float]) -> Architecture:
+        """An architecture within a limit of what takes long to measure: of less and less of what drives that.
+
+        Args:
+            one: where the changes begin.
+            name: of the measure.
+            by: the measure that drives it.
+            limit: of the first measure.
+            kept: limits of other measures that no change may break.
+        """
+        while self.measures[name](one) > limit:
+            before = self.measures[by](one)
+            other = self._smaller(one, by, FEWER * before, kept)
+            if self.measures[by](other) >= before:
                 break
             one = other
         return one
@@ -183,11 +288,33 @@ class LimitedSpace:
                         yield other
 
 
+def exported_bytes(space: SearchSpace, task: Task, architecture: Architecture) -> float:
+    """Bytes of the program that a network of a task is exported as; it is made for that, which takes about a second."""
+    with torch.random.fork_rng(devices=[]):
+        network = space.child(architecture, task.shape, task.way)
+    with TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the export itself warns
+        export_child(
+            network,
+            folder,
+            architecture=architecture.to_json(),
+            classes=task.goal.names(task.classes),
+            shape=task.shape,
+            preprocessing=task.preprocessing,
+            objective=task.goal,
+        )
+        return float((Path(folder) / PROGRAM).stat().st_size)
+
+
 def _amount(name: str, value: float) -> str:
     if name == "latency":
         return f"takes {_plain(name, value)}"
+    if name == "size":
+        return f"is {_plain(name, value)} as exported"
     return f"has {_plain(name, value)} {'multiply-adds' if name == 'flops' else name}"
 
 
 def _plain(name: str, value: float) -> str:
-    return f"{1000 * value:.3g} ms" if name == "latency" else f"{value:,.0f}"
+    if name == "latency":
+        return f"{1000 * value:.3g} ms"
+    return f"{value:,.0f} bytes" if name == "size" else f"{value:,.0f}"

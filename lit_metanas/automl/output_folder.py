@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lit_metanas.automl.time_plan import BudgetPlan
+from lit_metanas.callbacks.figures import save
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.single_task import result_of
 from lit_metanas.comparisons.target_search import comparison_row
@@ -29,7 +30,10 @@ from lit_metanas.records.result_files import (
     write_predictions,
     write_results,
 )
+from lit_metanas.report.figures.fronts import MEASURED, draw_tested
 from lit_metanas.report.report_verb import write_report
+from lit_metanas.report.table_text import markdown_lines
+from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.child import Child, Recipe
@@ -38,7 +42,34 @@ from lit_metanas.training.export.exported_program import WEIGHTS
 METHOD = "auto"
 """The row's name in tables."""
 
+FRONT = "front"
+"""The folder of a front's networks, as ``SearchResult.export`` names it."""
+
+FRONT_CAPTION = (
+    "Networks to which the search found none that is as small and does better on the validation part. Each was trained "
+    "by itself on all but the test part, and tested once. The bars are 95 % intervals."
+)
+
 STATE, RESULTS, ARCHITECTURES, RECORDS = "auto.json", "results.json", "architectures.json", "records.jsonl"
+
+
+@dataclass(frozen=True)
+class FinishedPoint:
+    """A network of a front.
+
+    Attributes:
+        folder: its name.
+        architecture: the network's.
+        recipe: how it was trained.
+        training_cost: of that training.
+        latency: see ``SearchResult``.
+    """
+
+    folder: str
+    architecture: Architecture
+    recipe: Recipe
+    training_cost: Cost
+    latency: float
 
 
 @dataclass(frozen=True)
@@ -48,10 +79,14 @@ class FinishedAuto:
     Attributes:
         training_cost: of the training after the search.
         latency: see ``SearchResult``.
+        front: the networks of a front, each in a folder of its own.
+        traded: see ``SearchResult``.
     """
 
     training_cost: Cost
     latency: float
+    front: tuple[FinishedPoint, ...] = ()
+    traded: str = ""
 
 
 class OutputFolder:
@@ -115,8 +150,14 @@ class OutputFolder:
             networks=networks,
             looked_at=networks[0],
         )
+        if result.front:
+            self._write_front(result)
         if not result.stopped:
-            self._done = FinishedAuto(result.training_cost, result.latency)
+            front = tuple(
+                FinishedPoint(name, one.architecture, one.recipe, one.training_cost, one.latency)
+                for name, one in zip(result.front_names, result.front, strict=True)
+            )
+            self._done = FinishedAuto(result.training_cost, result.latency, front, result.traded)
             self._write_state()
             shutil.rmtree(self.trainings, ignore_errors=True)
 
@@ -131,33 +172,54 @@ class OutputFolder:
         shutil.rmtree(self.trainings, ignore_errors=True)  # a process may have been killed before it had done so
         (row,), (record,) = read_results(self.path / RESULTS), read_record_lines(self.path / RECORDS)
         assert row.architecture is not None
-        recipe = Recipe(**row.recipe)  # type: ignore[arg-type]
-        child = Child(
-            space=space,
-            architecture=row.architecture,
-            shape=task.shape,
-            way=task.way,
-            recipe=recipe,
-            objective=task.objective,
-        )
-        child.network.load_state_dict(read_weights(self.path / WEIGHTS))
-        result = result_of(
-            task,
-            space,
-            SearchOutcome(row.architecture, None, record),
-            child.to(task.train.inputs.device),
-            learned=row.images[0],
-            cost=row.cost,
-            training_cost=self._done.training_cost,
-            meta_cost=row.meta_cost,
-        )
-        return replace(
-            result,
-            budget=(self.plan.search, self.plan.training),
-            pace=self.plan.pace or float("nan"),
-            latency=self._done.latency,
-            threads=self.settings["threads"],
-        )
+
+        def read(folder: Path, point: FinishedPoint) -> SearchResult:
+            """A network and its test."""
+            child = Child(
+                space=space,
+                architecture=point.architecture,
+                shape=task.shape,
+                way=task.way,
+                recipe=point.recipe,
+                objective=task.objective,
+            )
+            child.network.load_state_dict(read_weights(folder / WEIGHTS))
+            found = SearchOutcome(point.architecture, None, record)
+            child = child.to(task.train.inputs.device)
+            told = result_of(
+                task,
+                space,
+                found,
+                child,
+                learned=row.images[0],
+                cost=row.cost,
+                training_cost=point.training_cost,
+                meta_cost=row.meta_cost,
+            )
+            assert self.plan is not None
+            assert self.plan.training is not None
+            return replace(
+                told,
+                budget=(self.plan.search, self.plan.training),
+                pace=self.plan.pace or float("nan"),
+                latency=point.latency,
+                threads=self.settings["threads"],
+            )
+
+        done, recipe = self._done, Recipe(**row.recipe)  # type: ignore[arg-type]
+        own = FinishedPoint("", row.architecture, recipe, done.training_cost, done.latency)
+        front = tuple(read(self.path / FRONT / point.folder, point) for point in done.front)
+        return replace(read(self.path, own), front=front, traded=done.traded)
+
+    def _write_front(self, result: SearchResult) -> None:
+        """The front as a table and a figure, beside the folders of its networks."""
+        heading, *rows = result.front_table()
+        lines = markdown_lines([heading, ("---",) * len(heading), *rows])
+        save(draw_tested(result), self.path / FRONT / "front.png")
+        title = f"# {result.metric.capitalize()} against {MEASURED.get(result.traded, result.traded)}"
+        text = f"{title}\n\n{FRONT_CAPTION}\n\n{lines}\n\n![Front](front.png)\n"
+        with replacing(self.path / FRONT / "front.md") as temporary:
+            temporary.write_text(text, encoding="utf-8")
 
     def _write_state(self) -> None:
         state = {"settings": self.settings, "plan": to_plain(self.plan), "done": to_plain(self._done)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from statistics import fmean
@@ -32,6 +32,9 @@ The steps are those of the shipped records: shorter trainings would tell less of
 
 FIRST_RUNG, LATER_RUNGS = 6, 4
 """Candidates in each rung."""
+
+FRONT_TRIALS = 4
+"""Candidates of a search for a front for each of another search of the same FLOPs: the first trainings are shorter."""
 
 MOST_SCORED = 100
 """Examples whose scoring is timed."""
@@ -92,6 +95,10 @@ class BudgetPlan:
     pace: float = 0.0
     prepared: float = 0.0
     expected: float = 0.0
+
+
+Rungs = Callable[[float, float], tuple[int, ...]]
+"""FLOPs of a search, and of the training of a candidate, to how many candidates each rung has."""
 
 
 def measure_pace(
@@ -184,7 +191,7 @@ def searched_share(budget: float, *, epoch: float, trial: float, share: float = 
     return searched if searched >= 2 * trial else epoch  # a single candidate is not compared
 
 
-def search_flops(seconds: float, pace: Pace, *, trial: float, scored: int) -> float:
+def search_flops(seconds: float, pace: Pace, *, trial: float, scored: int, rungs: Rungs | None = None) -> float:
     """The FLOPs of a search that takes so many seconds, building and scoring of its networks included.
 
     Args:
@@ -192,14 +199,57 @@ def search_flops(seconds: float, pace: Pace, *, trial: float, scored: int) -> fl
         pace: of this machine.
         trial: FLOPs of the training of a candidate.
         scored: how many examples each network is scored on.
+        rungs: how many candidates so many FLOPs are for; None is ``rungs_of``.
     """
     beside = pace.building + pace.scoring * scored
+    divided = rungs or rungs_of
     low, high = 0.0, pace.flops * seconds
     for _ in range(50):
         middle = (low + high) / 2
-        taken = middle / pace.flops + sum(rungs_of(middle, trial)) * beside
+        taken = middle / pace.flops + sum(divided(middle, trial)) * beside
         low, high = (middle, high) if taken <= seconds else (low, middle)
     return float(f"{low:.3g}")
+
+
+def front_rungs(flops: float, trial: float) -> tuple[int, ...]:
+    """How many candidates each rung of a search for a front has: half of all begin, the others come beside the best.
+
+    Args:
+        flops: that the search may spend.
+        trial: what the training of a candidate costs.
+    """
+    number = sum(rungs_of(flops, trial))
+    first = (number + 1) // 2
+    rest = number - first
+    return (first, *(part for part in (rest - rest // 2, rest // 2) if part))
+
+
+def shared_epochs(epochs: Sequence[float], flops: float) -> list[int]:
+    """How many epochs each network of a front is trained for, at most ``LONGEST_TRAINING``.
+
+    What each gets is in proportion to the root of what an epoch costs, so that small ones have more of them.
+
+    Args:
+        epochs: what an epoch of each costs, in FLOPs.
+        flops: of all.
+
+    Returns:
+        One number or more for the first networks; those that can no longer be paid for are left out.
+    """
+    number = len(epochs)
+    while number > 1 and sum(epochs[:number]) > flops:
+        number -= 1
+    own = epochs[:number]
+
+    def divided(factor: float) -> list[int]:
+        return [min(LONGEST_TRAINING, max(1, int(factor / cost**0.5))) for cost in own]
+
+    low, high = 0.0, LONGEST_TRAINING * max(own) ** 0.5
+    for _ in range(60):
+        middle = (low + high) / 2
+        spent = sum(number * cost for number, cost in zip(divided(middle), own, strict=True))
+        low, high = (middle, high) if spent <= flops else (low, middle)
+    return divided(high if sum(LONGEST_TRAINING * cost for cost in own) <= flops else low)
 
 
 def rungs_of(flops: float, trial: float) -> tuple[int, ...]:

@@ -186,12 +186,25 @@ def _collecting_nothing(before: str) -> Iterator[None]:
 
 def _with_data(args: list[str]) -> list[str]:
     """``auto DATA --KEY VALUE``, wherever the data stand, with their key; ``--max-latency`` is ``--max_latency``."""
-    args = [_with_underscores(word) if word.startswith("--") else word for word in args]
+    args = _with_measure([_with_underscores(word) if word.startswith("--") else word for word in args])
     for place, word in enumerate(args):
         before = args[place - 1] if place else ""
         if not word.startswith("-") and (not before.startswith("-") or "=" in before):
             return [*args[:place], f"--data={word}", *args[place + 1 :]]
     return args
+
+
+def _with_measure(args: list[str]) -> list[str]:
+    """``--pareto`` alone is that of parameters; words after it that are no measure are its value, to be refused."""
+    from lit_metanas.automl.front_steps import MEASURES
+
+    if "--pareto" not in args:
+        return args
+    place = args.index("--pareto")
+    words = list(takewhile(lambda word: not word.startswith("-"), args[place + 1 :]))
+    value = words[:1] if words[:1] in [[measure] for measure in MEASURES] else words
+    rest = args[place + 1 + len(value) :]
+    return [*args[:place], f"--pareto={' '.join(value) or MEASURES[0]}", *rest]
 
 
 def _with_underscores(word: str) -> str:

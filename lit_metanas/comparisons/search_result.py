@@ -6,6 +6,7 @@ import math
 import os
 import textwrap
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -70,6 +71,9 @@ class SearchResult:
         latency: seconds that the network takes for one input, with ``threads`` of torch; NaN where it was not measured.
         threads: torch's threads in the search; None where that is not known.
         stopped: whether it was interrupted, and this is the best so far.
+        front: of ``auto`` with ``pareto``, networks that trade the score against a measure, the smallest first: this
+            one and others, each trained and tested by itself. Else empty.
+        traded: that measure: ``parameters``, ``flops`` or ``latency``; empty where there is no front.
 
     Example:
         >>> import torch
@@ -110,6 +114,8 @@ class SearchResult:
     latency: float = math.nan
     threads: int | None = None
     stopped: bool = False
+    front: tuple[SearchResult, ...] = ()
+    traded: str = ""
 
     @property
     def metric(self) -> str:
@@ -179,7 +185,8 @@ class SearchResult:
 
         Args:
             folder: gets ``model.pt2``, ``weights.pt``, ``model.json``, ``predict.py``, which runs the program, and the
-                model card ``README.md``; made if absent. Each file is replaced whole.
+                model card ``README.md``; made if absent. Each file is replaced whole. The networks of a front go to
+                folders in ``front`` there, each with the same files.
             onnx: whether it gets ``model.onnx``, too, for onnxruntime; see ``export_child``.
             int8: examples, such as the task's test part, on which ``model_int8.onnx`` is scored, with weights of 8
                 bits; None writes none. It stands beside ``model.onnx``.
@@ -206,7 +213,31 @@ class SearchResult:
             )
         loss = None if int8 is None else quantise_onnx(folder, int8, self.objective)
         write_card(folder, self._card(license, command, loss))
+        for name, one in zip(self.front_names, self.front, strict=True):
+            one.export(Path(folder) / "front" / name, onnx=onnx, int8=int8, license=license, command=command)
         return loss
+
+    @property
+    def front_names(self) -> list[str]:
+        """The folders of the front's networks, in its order, such as ``1-2970-parameters``."""
+        amounts = [getattr(one, self.traded) for one in self.front]
+        told = [
+            f"{1e6 * amount:.0f}us" if self.traded == "latency" else f"{amount}-{self.traded}" for amount in amounts
+        ]
+        return [f"{place}-{text}" for place, text in enumerate(told, start=1)]
+
+    def front_table(self) -> list[tuple[str, ...]]:
+        """The front as rows of cells, a heading first; empty where there is none."""
+        if not self.front:
+            return []
+        rows: list[tuple[str, ...]] = [
+            ("network", "parameters", "multiply-adds", "latency, ms", f"test {self.metric}, %", "architecture")
+        ]
+        for name, one in zip(self.front_names, self.front, strict=True):
+            value = percent(Interval(one.test_score, one.ci95, one.images[1]))
+            labels = ", ".join(f"{choice} {label}" for choice, label in one.architecture.items())
+            rows.append((name, f"{one.parameters:,}", f"{one.flops:,}", f"{1e3 * one.latency:.3g}", value, labels))
+        return rows
 
     def _card(self, license: str, command: str, loss: Int8Loss | None) -> ModelCard:
         made = ", ".join(f"{name}={value}" for name, value in asdict(self.recipe).items())
@@ -228,6 +259,19 @@ class SearchResult:
             seed=self.record.seed,
             license=license,
             int8=loss,
+            front=self._front_sentence(),
+        )
+
+    def _front_sentence(self) -> str:
+        """What a card says of the front; empty where there is none."""
+        if not self.front:
+            return ""
+        sizes = [getattr(one, self.traded) for one in self.front]
+        low, high = (f"{1e3 * x:.3g} ms" if self.traded == "latency" else f"{x:,}" for x in (min(sizes), max(sizes)))
+        what = "latency" if self.traded == "latency" else "multiply-adds" if self.traded == "flops" else "parameters"
+        return (
+            f"{number_of(len(self.front), 'network')} that trade {self.metric} against {what}, from {low} to {high}, "
+            "are in the folder front; this is the one that was best by validation"
         )
 
     def __repr__(self) -> str:
@@ -245,8 +289,17 @@ class SearchResult:
             f"{self._tried_line()}"
             f"  cost of the search: {_cost_text(self.cost)}\n"
             f"  cost of training the network: {_cost_text(self.training_cost)}{self._before_line()}"
-            f"{self._budget_line()}"
+            f"{self._budget_line()}{self._front_lines()}"
         )
+
+    def _front_lines(self) -> str:
+        """The front as a table; empty where there is none."""
+        rows = [row[:-1] for row in self.front_table()]
+        if not rows:
+            return ""
+        widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+        lines = ["    ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+        return "\n  front:\n" + "\n".join(f"  {line}" for line in lines)
 
     def _latency_line(self) -> str:
         """What was measured of it; empty where nothing was."""

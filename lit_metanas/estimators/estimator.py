@@ -1,10 +1,11 @@
-"""The base of estimators, failures, and measures of a network."""
+"""The base of estimators, one that remembers what was best, failures, and measures of a network."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from statistics import median
 from time import perf_counter
 
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from lit_metanas.records.budget import Cost
+from lit_metanas.records.record import SearchOutcome, SearchRecord, Trial
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.inputs import Shape, blank_inputs
@@ -103,6 +105,64 @@ class Estimator(ABC):
             f"{type(self).__name__} has no recipe whose {', '.join(changes)} could be searched: take an estimator that "
             "trains, such as TrainingEstimator, or leave the hyper-parameters out of the search."
         )
+
+
+class BestSoFar(Estimator):
+    """Remembers what an estimator has scored, so that a search which is interrupted has an outcome.
+
+    Args:
+        estimator: scores the architectures.
+        task_id: the problem's name in the record.
+
+    Attributes:
+        spent: of each architecture, what each of its trainings cost, seconds included.
+    """
+
+    def __init__(self, estimator: Estimator, task_id: str) -> None:
+        self.estimator = estimator
+        self._recipe: dict[str, float | int | str | bool] = {}
+        self._record = SearchRecord(task_id)
+        self._best: list[SearchOutcome] = []  # of all copies under other recipes, and so a list
+        self.spent: dict[Architecture, list[Cost]] = {}
+
+    @property
+    def outcome(self) -> SearchOutcome | None:
+        """What was best, with its weights; None before anything was scored."""
+        return self._best[0] if self._best else None
+
+    @property
+    def settings(self) -> Mapping[str, float | int | str | bool]:
+        """Those of the estimator."""
+        return self.estimator.settings
+
+    @property
+    def measures(self) -> Mapping[str, Measure]:
+        """Those of the estimator."""
+        return self.estimator.measures
+
+    def with_recipe(self, changes: Mapping[str, float | int | str | bool]) -> BestSoFar:
+        """The same memory of the estimator under a changed recipe."""
+        other = copy(self)
+        other.estimator, other._recipe = self.estimator.with_recipe(changes), {**self._recipe, **changes}
+        return other
+
+    def cost(self, architecture: Architecture, fidelity: float) -> Cost:
+        """What the estimator says."""
+        return self.estimator.cost(architecture, fidelity)
+
+    def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:
+        """Estimate, and remember."""
+        begin = perf_counter()
+        score = self.estimator(architecture, fidelity=fidelity, start=start)
+        seconds = score.cost.seconds + perf_counter() - begin  # those of a kept score, too
+        self.spent.setdefault(architecture, []).append(replace(score.cost, seconds=seconds))
+        trials = self._record.trials
+        spent = trials[-1].cost + score.cost if trials else score.cost
+        trials.append(Trial(architecture, score.value, spent, recipe={**self._recipe}))
+        if not self._best or score.value >= self._record.value_of(self._best[0].architecture, self._best[0].recipe):
+            recipe = {**self._recipe}
+            self._best[:] = [SearchOutcome(architecture, score.weights, self._record, recipe=recipe)]
+        return score
 
 
 EstimatorCallable = Callable[[Task, SearchSpace, int], Estimator]

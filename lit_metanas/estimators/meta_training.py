@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lit_metanas.estimators.estimator import Estimator, Score
+from lit_metanas.estimators.estimator import Estimator, Measure, Score
 from lit_metanas.estimators.training_estimator import fresh_weights, overlay
 from lit_metanas.io.arrays import DAMAGED
 from lit_metanas.io.checkpoints import finite_tensor, load_plain
@@ -161,6 +161,11 @@ class KeptScores(Estimator):
     def settings(self) -> Mapping[str, float | int | str | bool]:
         """Those of the estimator."""
         return self.estimator.settings
+
+    @property
+    def measures(self) -> Mapping[str, Measure]:
+        """Those of the estimator."""
+        return self.estimator.measures
 
     def with_recipe(self, changes: Mapping[str, float | int | str | bool]) -> KeptScores:
         """The same folder for the same estimator under a changed recipe, which must be among its settings."""

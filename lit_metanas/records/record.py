@@ -172,6 +172,7 @@ class SearchOutcome:
         recipe: the training hyper-parameters that were chosen with the architecture, by field of the recipe.
         untried: architectures that were to be tried, but that the budget did not pay for.
         meta_cost: of what was known before the search, but for what the searcher's own ``meta_cost`` tells.
+        front: of a search for a whole front, what it consists of, from the most accurate on; else empty.
 
     Example:
         >>> import torch
@@ -188,6 +189,7 @@ class SearchOutcome:
     recipe: dict[str, float | int | str | bool] = field(default_factory=dict)
     untried: int = 0
     meta_cost: Cost = field(default_factory=Cost)
+    front: tuple[SearchOutcome, ...] = ()
 
 
 # Not frozen, for Lightning's precision plugins refuse frozen dataclasses in batches; treat it as immutable.

@@ -1,4 +1,4 @@
-"""Confidence intervals, Pareto fronts, and ranks as Gaussian quantiles."""
+"""Confidence intervals, Pareto fronts and their hyper-volume, and ranks as Gaussian quantiles."""
 
 from __future__ import annotations
 
@@ -165,3 +165,32 @@ def rank_gaussian(scores: Tensor) -> Tensor:
     del values
     ranks = counts.cumsum(0).double() - (counts.double() - 1) / 2  # the mean of the ranks, from 1, of those that tie
     return torch.special.ndtri((ranks[places] - 0.5) / max(len(scores), 1))
+
+
+def hypervolume(points: Sequence[tuple[float, float]], reference: tuple[float, float]) -> float:
+    """The area that points dominate above a reference: of two coordinates, both the larger the better.
+
+    Zitzler and Thiele 1999. Points that are below the reference in one coordinate add nothing.
+    """
+    area, height = 0.0, reference[1]
+    for x, y in sorted(points, reverse=True):
+        if x > reference[0] and y > height:
+            area += (x - reference[0]) * (y - height)
+            height = y
+    return area
+
+
+def widest(points: Sequence[tuple[float, float]], number: int, reference: tuple[float, float]) -> list[int]:
+    """Places of at most so many points, each of which adds most to the hyper-volume of those before it.
+
+    Points that add nothing are left out.
+    """
+    chosen: list[int] = []
+    while len(chosen) < number:
+        taken = [points[place] for place in chosen]
+        areas = [hypervolume([*taken, point], reference) for point in points]
+        best = max(range(len(points)), key=areas.__getitem__, default=0)
+        if not points or areas[best] <= hypervolume(taken, reference):
+            break
+        chosen.append(best)
+    return chosen

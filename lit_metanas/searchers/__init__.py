@@ -7,7 +7,7 @@ from lit_metanas.searchers.fixed import (
     RandomArchitecture,
 )
 from lit_metanas.searchers.guarded import GuardedSearcher
-from lit_metanas.searchers.halving import EvolvingHalving, Halving, SuccessiveHalving
+from lit_metanas.searchers.halving import EvolvingHalving, FrontHalving, Halving, SuccessiveHalving
 from lit_metanas.searchers.query import QuerySearcher, record_of
 from lit_metanas.searchers.samplers import LocalSearch, MetaSampler, PortfolioSampler, RegularisedEvolution
 from lit_metanas.searchers.searcher import Searcher
@@ -19,6 +19,7 @@ __all__ = [
     "ENASSearcher",
     "EvolvingHalving",
     "FixedArchitecture",
+    "FrontHalving",
     "GuardedSearcher",
     "Halving",
     "LocalSearch",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -13,11 +14,21 @@ import pytest
 import torch
 
 import lit_metanas as lm
-from lit_metanas.automl import auto_steps, time_plan
-from lit_metanas.automl.best_so_far import BestSoFar
-from lit_metanas.automl.time_plan import Pace, rungs_of, search_flops, searched_share, trial_epochs, writing_seconds
-from lit_metanas.automl.wishes import Wishes
+from lit_metanas.automl import auto_steps, front_steps, time_plan
+from lit_metanas.automl.limits import Wishes
+from lit_metanas.automl.time_plan import (
+    LONGEST_TRAINING,
+    Pace,
+    front_rungs,
+    rungs_of,
+    search_flops,
+    searched_share,
+    shared_epochs,
+    trial_epochs,
+    writing_seconds,
+)
 from lit_metanas.estimators import training_estimator
+from lit_metanas.estimators.estimator import BestSoFar
 from lit_metanas.records.record_lines import SHIPPED, read_record_lines
 from lit_metanas.searchers.halving.proposals import covering
 
@@ -384,3 +395,79 @@ def test_export_takes_longer_where_steps_are_written_or_read_one_by_one() -> Non
     one, other = (lm.Architecture({"operation": label}) for label in ("conv_3", "gru"))
     assert writing_seconds(task, one, pace) == pytest.approx(3.0)
     assert writing_seconds(task, other, pace) == pytest.approx(2 * (1.5 + 30 * 0.1))
+
+
+def front_of(arrays: Arrays, space: lm.LayeredSpace, **more: Any) -> lm.SearchResult:
+    given: dict[str, Any] = {"flops": (6e6, 6e6), "pareto": "parameters", **more}
+    return lm.auto(arrays, space=space, progress=False, **given)
+
+
+def test_a_front_goes_from_small_networks_to_the_best(arrays: Arrays, space: lm.LayeredSpace, tmp_path: Path) -> None:
+    found = front_of(arrays, space, output=tmp_path / "out", max_parameters=600)
+    sizes = [one.parameters for one in found.front]
+    assert sizes == sorted(set(sizes))
+    assert sizes[-1] <= 600
+    assert found.architecture in [one.architecture for one in found.front]
+    assert found.cost.flops <= 6e6
+    assert found.training_cost.flops == sum(one.training_cost.flops for one in found.front) <= 6e6
+    assert found.val_score == max(one.val_score for one in found.front)
+    told = repr(found).splitlines()
+    assert sum("-parameters" in line for line in told) == len(sizes)
+    folder = tmp_path / "out" / "front"
+    assert sorted(path.name for path in folder.iterdir()) == sorted([*found.front_names, "front.md", "front.png"])
+    for name, one in zip(found.front_names, found.front, strict=True):
+        assert f"| {name} | {one.parameters:,} |" in (folder / "front.md").read_text()
+        assert lm.load_exported(folder / name).architecture == one.architecture.to_json()
+    assert "in the folder front" in (tmp_path / "out" / "README.md").read_text()
+    again = front_of(arrays, space, output=tmp_path / "out", max_parameters=600)
+    assert repr(again).splitlines()[-len(sizes) - 2 :] == told[-len(sizes) - 2 :]
+    assert (again.training_cost, again.latency) == (found.training_cost, found.latency)
+    assert all(same_weights(a.network, b.network) for a, b in zip(again.front, found.front, strict=True))
+    repeated = front_of(arrays, space, flops=found.budget, max_parameters=600)
+    assert [(one.architecture, one.test_score, one.recipe) for one in repeated.front] == [
+        (one.architecture, one.test_score, one.recipe) for one in found.front
+    ]
+
+
+def test_an_interrupted_front_has_what_was_trained(
+    arrays: Arrays, space: lm.LayeredSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(front_steps.FrontHalving, "_front", lambda self, contenders, size, found: (
+        replace(found, architecture=contenders[-1].architecture, weights=None),
+        found,
+    ))  # fmt: skip
+    whole = front_of(arrays, space)
+    assert len(whole.front) == 2
+    for at in (1, 2):
+        with monkeypatch.context() as patched:
+            interrupt(patched, auto_steps, at=at)
+            stopped = front_of(arrays, space)
+        assert stopped.stopped
+        assert stopped.architecture == whole.architecture
+        assert len(stopped.front) == 1
+
+
+def test_a_front_can_be_of_multiply_adds_or_latency(arrays: Arrays, space: lm.LayeredSpace) -> None:
+    found = front_of(arrays, space, pareto="flops")
+    assert [one.flops for one in found.front] == sorted(one.flops for one in found.front)
+    timed = front_of(arrays, space, pareto="latency")
+    assert [one.latency for one in timed.front] == sorted(one.latency for one in timed.front)
+    assert timed.front_names[0].endswith("us")
+    assert timed.traded == "latency"
+    with pytest.raises(ValueError, match="no front can be made for pareto = 'shoes': give parameters, flops or lat"):
+        front_of(arrays, space, pareto="shoes")
+
+
+def test_small_networks_of_a_front_have_more_epochs() -> None:
+    epochs = shared_epochs([100.0, 1.0], 1000.0)
+    assert epochs[1] == pytest.approx(10 * epochs[0], abs=10)
+    assert 900 <= 100 * epochs[0] + epochs[1] <= 1000
+    assert shared_epochs([100.0, 1.0], 1e9) == [LONGEST_TRAINING, LONGEST_TRAINING]
+    assert shared_epochs([100.0, 50.0, 1.0], 120.0) == [1]
+    assert shared_epochs([100.0], 10.0) == [1]
+
+
+def test_a_search_for_a_front_begins_with_half_of_its_candidates() -> None:
+    assert front_rungs(1.0, 1.0) == (1,)
+    assert front_rungs(7.0, 1.0) == (4, 2, 1)
+    assert sum(front_rungs(28.0, 1.0)) == sum(rungs_of(28.0, 1.0))

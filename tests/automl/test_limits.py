@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 import torch
 
 import lit_metanas as lm
-from lit_metanas.automl.limits import LimitedSpace, NetworkLimits, seconds_of
+from lit_metanas.automl.limits import LimitedSpace, NetworkLimits, bytes_of, exported_bytes, seconds_of
 from lit_metanas.searchers.mutation import draw_new, mutate
 
 TASK = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
@@ -22,6 +23,30 @@ def test_durations() -> None:
     for wrong in ("5 min", "fast", "", "-1ms", 0, "1e400"):
         with pytest.raises(ValueError, match="is no duration"):
             seconds_of(wrong)
+
+
+def test_sizes() -> None:
+    assert [bytes_of(each) for each in (7, "500kB", "2 MB", "1e3", "0.5gb")] == [7, 5e5, 2e6, 1e3, 5e8]
+    for wrong in ("small", "5 ms", "-1kB", "", 0, "1e400"):
+        with pytest.raises(ValueError, match="is no size"):
+            bytes_of(wrong)
+
+
+def test_the_size_is_that_of_the_exported_program(tmp_path: Path) -> None:
+    small = min(SPACE.architectures(), key=lambda one: SPACE.cost(one, TASK.shape, 2).parameters)
+    size = exported_bytes(SPACE, TASK, small)
+    limited = LimitedSpace(SPACE, NetworkLimits(size=size), TASK)
+    assert limited.check(small) is None
+    tighter = LimitedSpace(SPACE, NetworkLimits(size=size - 1), TASK)
+    sentence = f"it is {size:,.0f} bytes as exported, and the limit is {size - 1:,.0f} bytes"
+    assert tighter.within.violation(small) == sentence
+    hopeless = LimitedSpace(SPACE, NetworkLimits(size=50), TASK)
+    assert "its weights alone are" in (hopeless.within.violation(small) or "")
+    with pytest.raises(ValueError, match=r"is within max_size = 50 bytes: the nearest is [\d,]+ bytes as exported"):
+        hopeless.begin({})
+    found = lm.auto(TASK, flops=4e6, space=SPACE, max_size=size + 20_000, output=tmp_path / "out", progress=False)
+    assert (tmp_path / "out" / "model.pt2").stat().st_size <= size + 20_000
+    assert exported_bytes(SPACE, TASK, found.architecture) == (tmp_path / "out" / "model.pt2").stat().st_size
 
 
 def test_limits_are_above_zero() -> None:

@@ -63,6 +63,9 @@ def test_the_last_line_predicts(photos: Path, capsys: pytest.CaptureFixture[str]
         (["photos", "--flops", "1e10", "--max_parameters", "3"], "the nearest has"),
         (["photos", "--minutes", "0.001"], "0.001 min is too short"),
         (["photos", "--output", "photos"], "holds other files"),
+        (["photos", "--pareto", "size", "of", "shoe"], "pareto = 'size of shoe': give parameters, flops or latency"),
+        (["--pareto=shoes", "photos"], "no front can be made for pareto = 'shoes'"),
+        (["photos", "--flops", "1e10", "--max-size", "tiny"], "'tiny' is no size"),
     ],
 )
 def test_what_is_wrong_is_told_in_a_sentence(
@@ -72,6 +75,18 @@ def test_what_is_wrong_is_told_in_a_sentence(
     told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("lit-metanas:")]
     assert len(told) == 1
     assert sentence in told[0]
+
+
+@pytest.mark.parametrize("words", [["--pareto"], ["--pareto", "flops"]])
+def test_a_front_is_made_of_parameters_or_what_is_named(
+    words: list[str], photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["auto", "photos", *words, "--flops", FLOPS, "--max-parameters=50000"]) == 0
+    traded = words[-1].removeprefix("--pareto") or "parameters"
+    told = capsys.readouterr().out
+    (first,) = [path.name for path in (photos / "model" / "front").iterdir() if path.name.startswith("1-")]
+    assert first.endswith(f"-{traded}")
+    assert first in told
 
 
 def test_an_interrupt_exports_the_best_and_says_how_to_go_on(

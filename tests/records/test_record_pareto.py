@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lit_metanas.records import Cost, SearchRecord, Trial, read_records, read_results, write_records
-from lit_metanas.records.statistics import non_dominated
+from lit_metanas.records.statistics import hypervolume, non_dominated, widest
 from lit_metanas.spaces import Architecture
 
 
@@ -33,6 +33,19 @@ def test_a_grid_and_its_antidiagonal():
     assert [half[i] for i in non_dominated(half)] == [(0, 3), (1, 2), (2, 1), (3, 0)]
     assert non_dominated([]) == []
     assert non_dominated([(1.0, 2.0), (1.0, 2.0)]) == [0, 1]
+
+
+@given(st.lists(st.tuples(st.integers(-2, 6), st.integers(-2, 6)), max_size=12))
+def test_the_hyper_volume_is_the_number_of_dominated_cells(points):
+    cells = sum(any(x > i and y > j for x, y in points) for i in range(6) for j in range(6))
+    assert hypervolume(points, (0, 0)) == cells
+
+
+def test_the_widest_points_add_most_to_the_hyper_volume():
+    points = [(1.0, 9.0), (9.0, 1.0), (5.0, 5.0), (5.1, 4.9), (4.0, 4.0)]
+    assert widest(points, 2, (0.0, 0.0)) == [2, 0]
+    assert widest(points, 9, (0.0, 0.0)) == [2, 0, 1, 3]
+    assert widest([], 3, (0.0, 0.0)) == []
 
 
 def test_the_front_and_the_best_of_a_record():

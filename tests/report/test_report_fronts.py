@@ -1,6 +1,7 @@
 """Pareto fronts in the report."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from matplotlib.text import Text
@@ -8,7 +9,7 @@ from PIL import Image
 
 from lit_metanas.records import Cost, Trial
 from lit_metanas.report import write_report
-from lit_metanas.report.figures.fronts import draw_fronts
+from lit_metanas.report.figures.fronts import draw_fronts, draw_tested
 from lit_metanas.spaces import Architecture
 
 
@@ -47,6 +48,20 @@ def test_each_front_is_drawn_as_what_one_gets_for_so_much(searched):
     texts = {text.get_text() for text in axes.texts}
     assert {"NSGA-II (seed 0)", "TPE (seed 0)"} <= texts
     assert not any("random" in text for text in texts)
+
+
+def test_tested_networks_are_drawn_with_their_intervals():
+    point = SimpleNamespace
+    front = [point(parameters=p, test_score=v, ci95=0.02) for p, v in ((1_000, 0.5), (9_000, 0.45), (40_000, 0.8))]
+    result = point(front=front, traded="parameters", task_id="t", metric="accuracy", parameters=40_000, test_score=0.8)
+    (axes,) = draw_tested(result).axes
+    (steps,) = [line for line in axes.lines if line.get_drawstyle() == "steps-post"]
+    assert list(map(tuple, steps.get_xydata().round(6))) == [(1_000, 50), (40_000, 80)]
+    (bars,) = axes.containers
+    assert [tuple(map(float, part[:, 1].round(6))) for part in bars[2][0].get_segments()] == [
+        (48, 52), (43, 47), (78, 82),
+    ]  # fmt: skip
+    assert axes.get_ylabel() == "test accuracy, %"
 
 
 def test_points_that_a_third_objective_keeps_lie_below_the_line(make):

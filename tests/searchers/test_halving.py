@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lit_metanas.estimators import Estimator, Score
-from lit_metanas.records import Budget, Cost
+from lit_metanas.records import Budget, Cost, SearchRecord, Trial, write_record_lines
 from lit_metanas.records.budget import FailedWorkError
-from lit_metanas.searchers import EvolvingHalving, SuccessiveHalving
+from lit_metanas.records.statistics import non_dominated
+from lit_metanas.searchers import EvolvingHalving, FrontHalving, SuccessiveHalving
+from lit_metanas.searchers.halving.rungs import Contender, climb
 from lit_metanas.searchers.mutation import complete, mutate
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.tasks import Split, Task
@@ -372,3 +374,105 @@ def test_a_recipe_without_values_or_an_unknown_field_is_refused():
         SuccessiveHalving(train={"rate": []})
     with pytest.raises(ValueError, match="Curve has no recipe whose rate could be searched"):
         SuccessiveHalving(train={"rate": [1]}).run(Curve(None, SPACE, 0), SPACE, Budget(flops=9000), 0, problem="curve")
+
+
+class Sized(Curve):
+    """The wider a network, the higher its score, and the larger it is; by how much depends on the kernel."""
+
+    measures: ClassVar = {"parameters": lambda architecture: size_of(architecture)}
+
+    def full(self, architecture):
+        return 10 * size_of(architecture)
+
+    def __call__(self, architecture, *, fidelity, start=None):
+        cost = self.cost(architecture, fidelity)
+        self.calls.append((architecture, fidelity))
+        return Score(height_of(architecture), cost, {"trained": torch.tensor(cost.flops)})
+
+
+SIZES = LayeredSpace(
+    kernels=(1, 3, 5), activations=("ReLU",), dropouts=(0,), depths=(2, 3), widths=(4, 8, 16, 32), shared=True
+)
+
+
+def size_of(architecture):
+    return 1000 * int(architecture["width"]) * int(architecture["depth"])
+
+
+def height_of(architecture):
+    return math.log(size_of(architecture)) / 20 - abs(int(architecture["kernel"]) - 3) / 20
+
+
+def find_front(flops=10**8, seed=0, calls=None, **more):
+    searcher = FrontHalving(**{"candidates": (6, 4), "rungs": (0.6, 0.4), **more})
+    return searcher.run(Sized(None, SIZES, seed, calls), SIZES, Budget(flops=flops), seed, problem="sized")
+
+
+def test_a_front_is_found_and_spread_over_the_sizes():
+    calls = []
+    found = find_front(calls=calls, candidates=(8, 6, 6), rungs=(0.4, 0.3, 0.3))
+    points = [(height_of(one.architecture), -size_of(one.architecture)) for one in found.front]
+    assert non_dominated(points) == list(range(len(points)))
+    assert found.architecture == found.front[0].architecture
+    assert height_of(found.architecture) == max(height for height, _ in points)
+    tried = {architecture for architecture, _ in calls}
+    assert min(map(size_of, tried)) == 8_000
+    assert max(map(size_of, tried)) == 96_000
+    assert found.record.objectives == ("accuracy", "parameters")
+    assert all(trial.measures == {"parameters": size_of(trial.architecture)} for trial in found.record.trials)
+    assert {one.architecture for one in found.front} <= {trial.architecture for trial in found.record.trade_offs}
+    assert all(one.weights is not None for one in found.front)
+
+
+def test_the_front_of_records_is_what_is_begun_with(tmp_path):
+    """Kernels of 3 are best on other tasks, whatever the size."""
+    trials = [Trial(each, height_of(each), Cost(queries=1)) for each in SIZES.architectures()]
+    write_record_lines(tmp_path / "records.jsonl", [SearchRecord(name, trials) for name in ("one", "two")])
+    calls = []
+    find_front(calls=calls, records=[str(tmp_path / "records.jsonl")])
+    begun = [architecture for architecture, _ in calls[:6]]
+    assert {architecture["kernel"] for architecture in begun} == {"3"}
+    assert {architecture["width"] for architecture in begun} >= {"4", "32"}
+
+
+@settings(max_examples=20, deadline=None)
+@given(flops=st.integers(10**5, 10**7), seed=st.integers(0, 20), points=st.integers(1, 4))
+def test_a_front_stays_within_budget_and_number(flops, seed, points):
+    budget = Budget(flops=flops)
+    searcher = FrontHalving(candidates=(6, 4), rungs=(0.6, 0.4), points=points)
+    found = searcher.run(Sized(None, SIZES, seed), SIZES, budget, seed, problem="sized")
+    assert budget.spent.flops <= flops
+    assert 1 <= len(found.front) <= points
+
+
+def test_what_a_space_refuses_is_not_trained():
+    within = SIZES.limited(lambda architecture: "too wide" if architecture["width"] == "32" else None)
+    calls = []
+    FrontHalving().run(Sized(None, within, 0, calls), within, Budget(flops=10**8), 0, problem="sized")
+    assert {architecture["width"] for architecture, _ in calls} == {"4", "8", "16"}
+
+
+@pytest.mark.parametrize("power", [0.0, 0.5, 1.0])
+def test_parts_of_a_rung_follow_the_cost_of_a_training(power):
+    small, large = (complete(SIZES, {"width": width}) for width in ("4", "32"))
+    calls, record = [], SearchRecord("sized")
+    climb(
+        [Contender(small), Contender(large)], estimator=Sized(None, SIZES, 0, calls), budget=Budget(flops=10**9),
+        flops=10_000, record=record, power=power,
+    )  # fmt: skip
+    (_, few), (_, more) = calls
+    assert (more * size_of(large)) / (few * size_of(small)) == pytest.approx(8**power)
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        ({"candidates": (3,)}, "one number of candidates a rung"),
+        ({"survivors": 1.0}, "a part between 0 and 1"),
+        ({"measure": "accuracy"}, "each once"),
+        ({"measure": "shoes"}, "does not know the shoes of an architecture"),
+    ],
+)
+def test_a_wrong_front_is_refused(more, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        find_front(**more)

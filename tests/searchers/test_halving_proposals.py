@@ -11,7 +11,7 @@ import torch
 from lit_metanas.estimators import Estimator, Score
 from lit_metanas.records import Budget, Cost, SearchRecord, Trial, write_record_lines
 from lit_metanas.searchers import EvolvingHalving
-from lit_metanas.searchers.halving.proposals import covering, promising
+from lit_metanas.searchers.halving.proposals import covering, expected_heights, promising
 from lit_metanas.searchers.mutation import complete
 from lit_metanas.spaces import LayeredSpace
 
@@ -80,6 +80,19 @@ def test_trials_that_tell_nothing_are_left_out():
         Trial(SPACE.canonical(SPACE.sample(torch.Generator().manual_seed(s))), 0.5, Cost(), trained=1e9) for s in (1, 2)
     ]
     assert len(promising([SearchRecord("glyphs", equal)], SPACE, 1e9)) == 2
+
+
+def test_what_is_expected_of_networks_follows_the_records_of_other_tasks():
+    known = [record(name, seed, trained=(1e10,)) for seed, name in enumerate(("glyphs", "letters", "digits"))]
+    every = list(SPACE.architectures())
+    heights = expected_heights(known, SPACE, every)
+    assert [query.architecture for query, _ in heights] == every
+    assert all(dict(query.recipe)["rate"] == 2 for query, _ in heights)
+    by_width = {w: [height for query, height in heights if query.architecture["width"] == w] for w in ("8", "16")}
+    assert sum(by_width["16"]) > sum(by_width["8"])
+    true = torch.tensor([worth(architecture, {"rate": 2}, 1e10) for architecture in every])
+    assert torch.corrcoef(torch.stack([true, torch.tensor([height for _, height in heights])]))[0, 1] > 0.9
+    assert expected_heights([], SPACE, every) == []
 
 
 class Rated(Estimator):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lit_metanas.callbacks.figures import COLOURS, FAINT, INK, figure
-from lit_metanas.io.text import with_prefix
+from lit_metanas.comparisons.search_result import SearchResult
+from lit_metanas.io.text import printable, with_prefix
 from lit_metanas.records.record import Trial
 from lit_metanas.records.rows import ResultRow
 from lit_metanas.report.figures.panel import ABOVE, BELOW, HEIGHT, LEFT, MOST_METHODS, PANEL, frame, name_room, names
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 
 PANELS = 6
 """Most panels that are drawn."""
+
+MEASURED = {"flops": "multiply-adds"}
+"""Words for measures that have none in their name."""
 
 MEASURE_UNITS = {"latency": ("milliseconds for one input", 1e3), "flops": ("forward multiply-adds for one input", 1.0)}
 """Words for measures whose name does not say their unit, and what they are multiplied by."""
@@ -46,6 +51,31 @@ def draw_fronts(results: Sequence[ResultRow]) -> Figure | None:
         bottom = height - number * tall - ABOVE - HEIGHT
         axes = drawn.add_axes((LEFT / width, bottom / height, PANEL / width, HEIGHT / height))
         _panel(axes, f"Task {task}", measure, own, methods)
+    return drawn
+
+
+def draw_tested(result: SearchResult) -> Figure:
+    """Draw the test scores of a front's networks against the measure, with their 95 % intervals; a ring is the result.
+
+    Args:
+        result: of ``auto`` with ``pareto``.
+    """
+    label, scale = MEASURE_UNITS.get(result.traded, (result.traded, 1.0))
+    width, height = LEFT + PANEL + 0.3, ABOVE + HEIGHT + BELOW
+    drawn = figure(width, height)
+    axes = drawn.add_axes((LEFT / width, BELOW / height, PANEL / width, HEIGHT / height))
+    values = [scale * getattr(one, result.traded) for one in result.front]
+    scores = [100 * one.test_score for one in result.front]
+    halves = [0.0 if math.isnan(one.ci95) else 100 * one.ci95 for one in result.front]
+    line = _best_so_far(sorted(zip(values, scores, strict=True)))
+    axes.step([x for x, _ in line], [y for _, y in line], where="post", color=COLOURS[0], linewidth=1.4)
+    axes.errorbar(values, scores, yerr=halves, fmt="o", color=COLOURS[0], markersize=4, elinewidth=0.8)
+    axes.plot([scale * getattr(result, result.traded)], [100 * result.test_score], "o", color=COLOURS[0], markersize=10,
+              markerfacecolor="none", markeredgewidth=1.6)  # fmt: skip
+    axes.set_xscale("log")
+    frame(axes, f"Task {printable(result.task_id, 40)}", label)
+    axes.set_ylabel(f"test {result.metric}, %", fontsize=9, color=INK)
+    _ticks(axes, values)
     return drawn
 
 

@@ -13,6 +13,7 @@ from lit_metanas.records.record import SearchRecord, Trial
 from lit_metanas.records.statistics import rank_gaussian
 from lit_metanas.searchers.query.ledger import Query
 from lit_metanas.searchers.samplers.portfolio_sampler import SourceScores
+from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.choice_space import ChoiceSpace
 from lit_metanas.spaces.encodings import OneHotEncoding
 from lit_metanas.surrogates.gaussian_process import GaussianProcess, GroupedKernel, fit_parameters, mean_distances
@@ -96,6 +97,45 @@ def fitting(records: Sequence[SearchRecord], space: ChoiceSpace) -> list[SearchR
     own = [record for record in records if record.space in ("", space.name)]
     known = [replace(record, trials=[trial for trial in record.trials if _fits(trial, space)]) for record in own]
     return [record for record in known if record.trials]
+
+
+def expected_heights(
+    records: Sequence[SearchRecord], space: ChoiceSpace, architectures: Sequence[Architecture]
+) -> list[tuple[Query, float]]:
+    """What architectures are expected to score on a new task, each with the recorded recipe that suits it best.
+
+    A Gaussian process learns the mean heights of the recorded pairs over the tasks (``SourceScores``), of one-hot
+    labels and values.
+
+    Args:
+        records: searches of other tasks, which fit the space (``fitting``).
+        space: what can be built.
+        architectures: of the space, recorded or not.
+
+    Returns:
+        For each architecture its query, and a number, the higher the better; empty where the records tell nothing.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> from lit_metanas.searchers.halving.proposals import expected_heights
+        >>> expected_heights([lm.SearchRecord("letters")], lm.LayeredSpace(), [])
+        []
+    """
+    source = SourceScores(records, space)
+    means = source.scores.nanmean(0)
+    if len(means.unique()) < 2 or not architectures:
+        return []
+    recipes = list(dict.fromkeys(member.recipe for member in source.members))
+    wanted = [Query(architecture, recipe) for architecture in architectures for recipe in recipes]
+    features, widths = _features([*source.members, *wanted], space)
+    known, others = features[: len(means)], features[len(means) :]
+    values = (means - means.mean()) / means.std()
+    kernel = GroupedKernel(widths, mean_distances(known, widths))
+    process = GaussianProcess(kernel, fit_parameters(kernel, known, values, kernel.prior), known, values)
+    heights = process(others).mean.view(len(architectures), len(recipes))
+    best = heights.max(1)
+    chosen = zip(architectures, best.indices.tolist(), best.values.tolist(), strict=True)
+    return [(Query(architecture, recipes[place]), value) for architecture, place, value in chosen]
 
 
 def _ranked(records: Sequence[SearchRecord], space: ChoiceSpace) -> tuple[list[Trial], Tensor]:

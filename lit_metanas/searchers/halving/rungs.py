@@ -6,9 +6,11 @@ import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import cycle
 from math import inf
 from time import perf_counter
 
+import torch
 from torch import Tensor
 
 from lit_metanas.estimators.estimator import FAILURES, Estimator, EstimatorCallable, reason_of
@@ -17,6 +19,7 @@ from lit_metanas.records.budget import Budget, Cost, FailedWorkError
 from lit_metanas.records.record import SearchOutcome, SearchRecord, Trial, cost_of
 from lit_metanas.records.record_lines import read_record_lines
 from lit_metanas.searchers.halving.proposals import fitting
+from lit_metanas.searchers.mutation import below, draw_new, mutate
 from lit_metanas.searchers.query.ledger import Query, Value
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.architecture import Architecture
@@ -54,34 +57,49 @@ class Contender:
 
 
 def climb(
-    contenders: Sequence[Contender], *, estimator: Estimator, budget: Budget, flops: float, record: SearchRecord
+    contenders: Sequence[Contender],
+    *,
+    estimator: Estimator,
+    budget: Budget,
+    flops: float,
+    record: SearchRecord,
+    power: float = 0.0,
 ) -> list[Contender]:
-    """Train each contender on for an equal part of ``flops``, and order them by the score, best first.
+    """Train each contender on for a part of ``flops``, an equal one by default, and order them by score, best first.
 
     The fidelity follows from the known cost of a full training, so every contender gets the same FLOPs whatever its
     size, as nearly as the estimator can divide its training: ``TrainingEstimator`` trains whole epochs, rounded down
     but at least one, so that a small part can be exceeded. One that the budget can no longer pay for is left out, and
     so is one whose training fails, which is charged in full. A contender that was scored before costs no query.
 
+    Args:
+        contenders: what is trained.
+        estimator: scores architectures.
+        budget: of the search.
+        flops: of all these trainings.
+        record: gets a trial for each.
+        power: a contender's part is in proportion to the cost of its full training to this power: at 1 all get the
+            same number of epochs.
+
     Raises:
         ValueError: the estimator trains nothing that could be divided.
     """
     known = {Query.of(trial.architecture, trial.recipe) for trial in record.trials}
     done: list[Contender] = []
-    for contender in contenders:
+    costs = [_full_cost(contender, estimator) for contender in contenders]
+    parts = [1.0 if isinstance(cost, str) else cost**power for cost in costs]
+    for contender, full, part in zip(contenders, costs, parts, strict=True):
         architecture, recipe = contender.architecture, dict(contender.recipe)
         under = contender.query.under(estimator)
-        try:
-            full = under.cost(architecture, 1.0).flops
-        except FAILURES as error:  # such as too few classes for the episodes of a recipe
-            record.trials.append(Trial(architecture, -inf, budget.spent, failure=reason_of(error), recipe=recipe))
+        if isinstance(full, str):
+            record.trials.append(Trial(architecture, -inf, budget.spent, failure=full, recipe=recipe))
             continue
         if full == 0:
             raise ValueError(
                 f"{type(estimator).__name__} costs no training FLOPs, by which halving divides its budget: take an "
                 "estimator that trains, such as TrainingEstimator."
             )
-        fidelity = min(1.0, flops / len(contenders) / full)
+        fidelity = min(1.0, flops * part / sum(parts) / full)
         seen = contender.query in known
         price = _once(under.cost(architecture, fidelity), seen) if fidelity > 0 else None
         if price is None or not budget.affords(price):
@@ -99,6 +117,14 @@ def climb(
         record.trials.append(Trial(architecture, score.value, budget.spent, recipe=recipe, trained=trained))
         done.append(replace(contender, value=score.value, weights=score.weights, trained=trained))
     return sorted(done, key=lambda contender: -contender.value)
+
+
+def _full_cost(contender: Contender, estimator: Estimator) -> int | str:
+    """Training FLOPs at fidelity 1; or why there is none, such as too few classes for the episodes of a recipe."""
+    try:
+        return contender.query.under(estimator).cost(contender.architecture, 1.0).flops
+    except FAILURES as error:
+        return reason_of(error)
 
 
 def refusal_by(space: SearchSpace) -> Callable[[Query], str | None]:
@@ -130,6 +156,65 @@ def check_rungs(rungs: Sequence[float], who: str) -> tuple[float, ...]:
 
 def _once(cost: Cost, known: bool) -> Cost:
     return replace(cost, queries=0) if known else cost
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """Another value of one field of a recipe, or another label of an architecture.
+
+    Attributes:
+        train: the fields that may change, with the values to choose from.
+        recipe_mutations: probability that the recipe changes, not the architecture, where there is any field.
+        whole_groups: probability that a changed label changes all layers' choices of its kind.
+    """
+
+    train: Mapping[str, Sequence[Value]]
+    recipe_mutations: float
+    whole_groups: float
+
+    def __call__(self, parent: Contender, space: SearchSpace, generator: torch.Generator) -> Query:
+        """Change a contender."""
+        if self.train and bool(torch.rand((), generator=generator) < self.recipe_mutations):
+            name = list(self.train)[below(len(self.train), generator)]
+            others = [value for value in self.train[name] if value != parent.recipe.get(name)]
+            changed = {name: others[below(len(others), generator)]} if others else {}
+            return Query.of(parent.architecture, {**parent.recipe, **changed})
+        return Query.of(mutate(space, parent.architecture, generator, whole_groups=self.whole_groups), parent.recipe)
+
+
+def fill_up(
+    contenders: Sequence[Contender],
+    number: int,
+    *,
+    space: SearchSpace,
+    record: SearchRecord,
+    mutation: Mutation,
+    generator: torch.Generator,
+) -> list[Contender]:
+    """The contenders and new mutants of each in turn, which begin with its weights, ``number`` in all.
+
+    Args:
+        contenders: the parents.
+        number: of the next rung.
+        space: what can be built.
+        record: tells what is not new.
+        mutation: changes a parent.
+        generator: of what is drawn.
+    """
+    turns = cycle(contenders)
+    parents: dict[Query, Contender] = {}
+
+    def mutant() -> Query:
+        parent = next(turns)
+        query = mutation(parent, space, generator)
+        parents.setdefault(query, parent)
+        return query
+
+    known = {Query.of(trial.architecture, trial.recipe) for trial in record.trials}
+    known |= {contender.query for contender in contenders}
+    mutants = draw_new(mutant, number - len(contenders), refusal=refusal_by(space), known=known)
+    made = (replace(parents[m], architecture=m.architecture, recipe=dict(m.recipe)) for m in mutants)
+    return [*contenders, *made]
 
 
 class Halving(Searcher):

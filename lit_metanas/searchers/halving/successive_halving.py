@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from itertools import cycle
 
 import torch
 
@@ -14,8 +12,16 @@ from lit_metanas.io.text import number_of
 from lit_metanas.records.budget import Budget
 from lit_metanas.records.record import SearchOutcome, SearchRecord
 from lit_metanas.searchers.halving.proposals import covering, promising
-from lit_metanas.searchers.halving.rungs import Contender, Halving, climb, refusal_by, remaining_flops
-from lit_metanas.searchers.mutation import below, complete, draw_new, mutate
+from lit_metanas.searchers.halving.rungs import (
+    Contender,
+    Halving,
+    Mutation,
+    climb,
+    fill_up,
+    refusal_by,
+    remaining_flops,
+)
+from lit_metanas.searchers.mutation import below, complete, draw_new
 from lit_metanas.searchers.query.ledger import Query, Value
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
@@ -183,8 +189,7 @@ class EvolvingHalving(Halving):
         self.incumbent = dict(incumbent or {})
         self.candidates = tuple(candidates)
         self.survivors = survivors
-        self.whole_groups = whole_groups
-        self.recipe_mutations = recipe_mutations
+        self.mutation = Mutation(self.train, recipe_mutations, whole_groups)
         self.proposals = proposals
         self.first = tuple(first)
 
@@ -201,7 +206,7 @@ class EvolvingHalving(Halving):
         contenders = self._begin(space, self._promised(known, space, total, recipe), recipe)
         entered: set[Query] = set()
         for number, share in zip(self.candidates, self.rungs, strict=True):
-            rung = self._fill_up(contenders, number, space, record, generator)
+            rung = fill_up(contenders, number, space=space, record=record, mutation=self.mutation, generator=generator)
             entered |= {contender.query for contender in rung}
             ranked = climb(rung, estimator=estimator, budget=budget, flops=share * total, record=record)
             if not ranked:
@@ -244,43 +249,3 @@ class EvolvingHalving(Halving):
         if reason is not None:
             raise ValueError(f"The incumbent cannot be built ({reason}): give other labels.")
         return start
-
-    def _fill_up(
-        self,
-        contenders: Sequence[Contender],
-        number: int,
-        space: SearchSpace,
-        record: SearchRecord,
-        generator: torch.Generator,
-    ) -> list[Contender]:
-        """The contenders and new mutants of each in turn, ``number`` in all."""
-        turns = cycle(contenders)
-        parents: dict[Query, Contender] = {}
-
-        def mutant() -> Query:
-            parent = next(turns)
-            query = self._mutate(parent, space, generator)
-            parents.setdefault(query, parent)
-            return query
-
-        known = {Query.of(trial.architecture, trial.recipe) for trial in record.trials}
-        known |= {contender.query for contender in contenders}
-        mutants = draw_new(
-            mutant,
-            number - len(contenders),
-            refusal=refusal_by(space),
-            known=known,
-        )
-        return [
-            *contenders,
-            *(replace(parents[m], architecture=m.architecture, recipe=dict(m.recipe)) for m in mutants),
-        ]
-
-    def _mutate(self, parent: Contender, space: SearchSpace, generator: torch.Generator) -> Query:
-        """The parent with another value of one field of its recipe, or with another label of its architecture."""
-        if self.train and bool(torch.rand((), generator=generator) < self.recipe_mutations):
-            name = list(self.train)[below(len(self.train), generator)]
-            others = [value for value in self.train[name] if value != parent.recipe.get(name)]
-            changed = {name: others[below(len(others), generator)]} if others else {}
-            return Query.of(parent.architecture, {**parent.recipe, **changed})
-        return Query.of(mutate(space, parent.architecture, generator, whole_groups=self.whole_groups), parent.recipe)

@@ -58,6 +58,7 @@ class ModelCard:
         seed: of the search.
         license: by the Hub's names.
         int8: what weights of 8 bits cost; None where there are none.
+        front: a sentence on other networks of the same search; may be empty.
 
     Example:
         >>> card = ModelCard(
@@ -85,6 +86,7 @@ class ModelCard:
     seed: int
     license: str = UNKNOWN_LICENSE
     int8: Int8Loss | None = None
+    front: str = ""
 
     def metadata(self) -> dict[str, Any]:
         """The front matter: a ``model-index`` with a result for each file that was scored."""
@@ -143,6 +145,7 @@ class ModelCard:
             "",
             f"- Architecture: {_told(self.architecture, 4000)}",
             *([f"- Classes: {_told(', '.join(self.classes), 4000)}"] if self.classes else []),
+            *([f"- Front: {_told(self.front, 400)}."] if self.front else []),
             f"- To reproduce: {_told(self.reproduce, 2000)}",
             "",
             "## Use",

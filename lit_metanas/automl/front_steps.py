@@ -1,0 +1,142 @@
+"""The steps of ``auto`` for a whole front: networks that trade accuracy against a measure, trained and tested each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import torch
+
+from lit_metanas.automl.auto_steps import AutoSteps, Show
+from lit_metanas.automl.limits import LimitedSpace, Wishes
+from lit_metanas.automl.output_folder import OutputFolder
+from lit_metanas.automl.time_plan import (
+    FRONT_TRIALS,
+    SEARCH_SHARE,
+    BudgetPlan,
+    Pace,
+    front_rungs,
+    shared_epochs,
+    trial_epochs,
+)
+from lit_metanas.comparisons.search_progress import ToldBudget
+from lit_metanas.comparisons.search_result import SearchResult
+from lit_metanas.io.text import printable
+from lit_metanas.records.budget import Cost
+from lit_metanas.records.record import SearchOutcome
+from lit_metanas.searchers.halving import FrontHalving
+from lit_metanas.searchers.query.ledger import Query, Value
+from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.tasks.task import Task
+
+MEASURES = ("parameters", "flops", "latency")
+"""What accuracy can be traded against."""
+
+MOST_BEGUN = 24
+"""Networks that a search begins with."""
+
+POINTS = 6
+"""Most networks of a front that are trained in full."""
+
+
+def check_pareto(measure: str | None) -> None:
+    """Look whether a front can be made for a measure; None is no front.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    if measure is not None and measure not in MEASURES:
+        known = f"{', '.join(MEASURES[:-1])} or {MEASURES[-1]}"
+        raise ValueError(f"auto: no front can be made for pareto = '{printable(str(measure), 40)}': give {known}.")
+
+
+class FrontSteps(AutoSteps):
+    """A search for the front of one task, the training of each of its networks, and their tests.
+
+    Args:
+        task: what the networks are for.
+        kind: of its examples.
+        limited: the space, within the limits.
+        wishes: budget, seed, threads.
+        folder: keeps trainings and the budget's division; None keeps nothing.
+        began: the clock when the minutes began.
+        measure: what is to be small.
+
+    Raises:
+        ValueError: no network is within the limits.
+    """
+
+    rungs = staticmethod(front_rungs)
+
+    def __init__(
+        self,
+        task: Task,
+        kind: str,
+        limited: LimitedSpace,
+        wishes: Wishes,
+        folder: OutputFolder | None,
+        *,
+        began: float,
+        measure: str,
+    ) -> None:
+        super().__init__(task, kind, limited, wishes, folder, began=began)
+        self.measure = measure
+        self.share = SEARCH_SHARE
+        generator = torch.Generator().manual_seed(self.wishes.seed)
+        method = FrontHalving(measure=measure, train=self._values, first=self.portfolio[:1])
+        self.begun = method.begin(self.known, self.space, self.limited.measures, MOST_BEGUN, generator)
+        if self.begun:
+            costs = [self._epoch(query.architecture, self.task.train) for query in self.begun]
+            epochs = trial_epochs(len(self.task.train), self.recipe.batch_size) / FRONT_TRIALS
+            self.trial = sum(costs) / len(costs) * epochs
+
+    @property
+    def _values(self) -> dict[str, list[Value]]:
+        """What is searched of the recipe."""
+        return {name: list(values) for name, values in self.train.items()}
+
+    def _searcher(self, plan: BudgetPlan) -> FrontHalving:
+        """Who searches."""
+        rungs = self.rungs(plan.search, self.trial)
+        return FrontHalving(
+            measure=self.measure,
+            candidates=rungs,
+            rungs=[number / sum(rungs) for number in rungs],
+            points=POINTS,
+            allowance=0.0 if self.task.val is None else len(self.task.val) ** -0.5,  # two standard errors, at most
+            train=self._values,
+            first=self.begun[: rungs[0]] or [Query.of(self.usual, {})],
+        )
+
+    def _ending(self, architecture: Architecture, pace: Pace) -> float:
+        """Seconds for all but search and training, of each network of the front."""
+        return POINTS * super()._ending(architecture, pace)
+
+    def _train_all(
+        self,
+        outcome: SearchOutcome,
+        plan: BudgetPlan,
+        budget: ToldBudget,
+        spent: Mapping[Architecture, Sequence[Cost]],
+        show: Show,
+    ) -> BudgetPlan:
+        """Train each network of the front, the most accurate one first; what is now too slow is left out."""
+        self._found = self._within(outcome)
+        within = [one for one in outcome.front if self.limited.check(one.architecture) is None]
+        front = [self._found, *(one for one in within if one.architecture != self._found.architecture)]
+        left = self._rest(self._found, plan, budget, spent.get(self._found.architecture, []))
+        left = float(f"{left:.12g}")
+        plan = self._kept(replace(plan, training=left))
+        epochs = shared_epochs([self._epoch(one.architecture, self.part) for one in front], left)
+        budget.beside = left
+        for place, (one, number) in enumerate(zip(front, epochs, strict=False), start=1):
+            show(f"training network {place} of {len(epochs)}")
+            self._found = one
+            self._train(one, number, budget)
+        return plan
+
+    def _result(self, told: Sequence[SearchResult]) -> SearchResult:
+        """The most accurate network, with the whole front, the smallest first."""
+        front = sorted(told, key=lambda one: (getattr(one, self.measure), one.parameters))
+        cost = sum((one.training_cost for one in told), Cost())
+        return replace(told[0], training_cost=cost, front=tuple(front), traded=self.measure)
