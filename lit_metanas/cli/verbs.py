@@ -86,6 +86,7 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "architectures": "architectures.json, to draw (default: those of exported networks)",
         "next_step": "command to suggest at the end (default: one that uses the best exported network)",
         "leaderboard": "a folder; all results in it become one sortable page, leaderboard.html",
+        "subject": "method of which one sentence says what it won over the reference, and what it cost",
     },
     "push": {
         "folder": "the exported network's; may be the first word (must be given)",
