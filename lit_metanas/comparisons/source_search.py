@@ -196,7 +196,7 @@ class SourceSearch(LightningModule):
         budget, problem = Budget(flops=self.flops), batch.source.name
         with torch.inference_mode(False), torch.enable_grad():
             if isinstance(self.searcher, QuerySearcher):
-                children = EpisodeEstimator(self._supernet(batch), batch)
+                children = EpisodeEstimator(self._supernet(batch), batch.with_training_episodes(**self.recipe.episodes))
                 found = self.searcher.run(children, self.space, budget, self.seed, problem=problem)
                 start = children.start(found.architecture)
                 self._write(found, budget.spent, batch, replace(start, cost=start.cost + budget.spent))

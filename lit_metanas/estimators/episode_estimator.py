@@ -83,10 +83,16 @@ class EpisodeEstimator(Estimator):
 
     @property
     def settings(self) -> Mapping[str, float | int | str | bool]:
-        """The weights by their digest, and the numbers of episodes."""
+        """Weights and examples by their digests, and the numbers of episodes."""
         weights = self.model.meta_parameters().flat(("weights", "head"))
-        digest = tensor_digest(*(weights[name] for name in sorted(weights)))
-        return {"weights": digest, "episodes": self.episodes, "statistics": self.statistics}
+        parts = [part for episode in self._episodes for part in (episode.support, episode.query)]
+        examples = [tensor for part in parts for tensor in (part.inputs, part.labels)]
+        return {
+            "weights": tensor_digest(*(weights[name] for name in sorted(weights))),
+            "examples": tensor_digest(*examples, *([self._images] if self._recalibrates else [])),
+            "episodes": self.episodes,
+            "statistics": self.statistics,
+        }
 
     @property
     def measures(self) -> Mapping[str, Measure]:

@@ -198,6 +198,11 @@ def write_report(
     results = drawable(results)
     made = tables(results, reference=reference, scratch=scratch)
     said = "" if subject is None else verdict(made, subject)
+    if subject is not None and not said:
+        raise ValueError(
+            f"No table compares '{printable(subject)}' with a reference: name a method that has results, and another "
+            "one as the reference."
+        )
     pictures = []
     if (costs := draw_costs(made)) is not None:
         pictures.append(Picture("accuracy_against_cost.png", "Accuracy against search cost", COSTS_CAPTION))

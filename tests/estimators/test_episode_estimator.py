@@ -106,3 +106,13 @@ def test_a_model_without_a_network_is_refused(data):
     model = lm.MetaSearch(space=SPACE, relaxation=lm.Uniform(), meta_gradient=lm.Sandwich())
     with pytest.raises(ValueError, match="not built yet: give it the shape"):
         lm.EpisodeEstimator(model, data)
+
+
+def test_settings_tell_the_examples(data):
+    model = supernet()
+    same, other = (lm.EpisodeEstimator(model, data, statistics=2).settings for _ in range(2))
+    assert same == other
+    data.eval_seed = 5
+    assert lm.EpisodeEstimator(model, data, statistics=2).settings != same
+    data.eval_seed = 0
+    assert lm.EpisodeEstimator(model, data.with_training_episodes(way=2), statistics=2).settings != same

@@ -95,6 +95,14 @@ def test_missing_results_file_is_named(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(("subject", "reference"), [("other", "Conv-4"), ("Conv-4", "Conv-4"), ("Conv-4", None)])
+def test_a_subject_without_a_comparison_is_told(files, subject, reference):
+    with pytest.raises(
+        ValueError, match=f"No table compares '{subject}' with a reference: name a method that has results"
+    ):
+        report([str(files / "first.json")], str(files / "out"), subject=subject, reference=reference)
+
+
 @pytest.fixture
 def searches(make, tmp_path, monkeypatch):
     """Three searches of one folder: the worst by validation is the best by the test."""

@@ -210,3 +210,18 @@ def test_other_npz_files_are_refused(tmp_path):
         ImageFolder(str(tmp_path / "broken.npz"))
     with pytest.raises(ValueError, match=r"photos.npz has no class 'ent' \(named in train\): did you mean 'ant'\?"):
         ImageFolder(stored(tmp_path / "photos.npz"), train=["ent"])
+
+
+@pytest.mark.parametrize("names", [np.array(["a", "b"]), np.array([b"a", b"b"])], ids=["texts", "bytes"])
+def test_names_in_an_npz_file_may_be_bytes(tmp_path, names):
+    images, labels = np.zeros((4, 6, 6), dtype=np.uint8), np.array([0, 1, 0, 1])
+    np.savez(tmp_path / "named.npz", images=images, labels=labels, class_names=names)
+    source = ImageFolder(str(tmp_path / "named.npz"), shape=(1, 6, 6), fractions=(1.0, 0.0, 0.0))
+    assert source.classes("train") == ("a", "b")
+
+
+def test_one_name_for_several_classes_is_refused(tmp_path):
+    images, labels = np.zeros((4, 6, 6), dtype=np.uint8), np.array([0, 1, 0, 1])
+    np.savez(tmp_path / "named.npz", images=images, labels=labels, class_names=np.array("a"))
+    with pytest.raises(ValueError, match=r"named.npz' cannot be read"):
+        ImageFolder(str(tmp_path / "named.npz"), shape=(1, 6, 6))

@@ -231,6 +231,11 @@ class ImageFolder(TaskSource):
         return self._images[name][list(instances)]
 
 
+def _text(name: object) -> str:
+    """A class's name as text, whether it was kept as such or as bytes."""
+    return name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
+
+
 def _stored_images(file: Path, shape: tuple[int, int, int]) -> dict[str, Tensor]:
     """The images in an ``.npz`` file by class, each uint8 of shape ``(n, *shape)``."""
     fix = "give an .npz file with the arrays 'images' and 'labels', and perhaps 'class_names'"
@@ -244,7 +249,7 @@ def _stored_images(file: Path, shape: tuple[int, int, int]) -> dict[str, Tensor]
             arrays["images"],
             labels,
             fractions=(1.0, 0.0, 0.0),
-            classes=None if names is None else [str(name) for name in names],
+            classes=None if names is None else [_text(name) for name in names.reshape(-1).tolist()],
         )
     except ValueError as error:
         raise ValueError(

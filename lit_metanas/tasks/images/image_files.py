@@ -173,8 +173,10 @@ class ImageAugmentation:
     def _cut(self, images: Tensor, draws: Tensor) -> Tensor:
         """Cut a part out of each image; draws in [0, 1), shape ``(4, n)``: of area, ratio of the sides and place."""
         side = (self.zoom + (1 - self.zoom) * draws[0]).sqrt()
-        stretch = ((draws[1] - 0.5) * math.log(4 / 3)).exp()  # sides from 3:4 to 4:3, as torchvision's
-        width, height = (side * stretch).clamp(max=1), (side / stretch).clamp(max=1)
+        # Sides from 3:4 to 4:3, as torchvision's, as far as none becomes longer than the image's.
+        most = torch.minimum(-side.log(), torch.full_like(side, math.log(4 / 3) / 2))
+        stretch = ((2 * draws[1] - 1) * most).exp()
+        width, height = side * stretch, side / stretch
         none = torch.zeros_like(side)
         across = torch.stack([width, none, (1 - width) * (2 * draws[2] - 1)], dim=-1)
         down = torch.stack([none, height, (1 - height) * (2 * draws[3] - 1)], dim=-1)

@@ -121,10 +121,6 @@ class RunningStatistics:
                 self.step = step
             self.values = {name: value.to(like) for name, value in self.values.items()}
 
-    def under(self, parameters: Parameters, images: Tensor) -> dict[str, Tensor]:
-        """Statistics of the architecture of the largest logits over ``images``; empty where there are none."""
-        return self._record_statistics(parameters, images) if len(images) else {}
-
     def images(self, trainer: Trainer, like: Tensor) -> Tensor:
         """The images of the last training tasks of all processes."""
         tasks = self._all(trainer)
