@@ -47,6 +47,7 @@ def search(source: lm.TaskSource, folder: str) -> lm.SearchRecord:
         candidates=CANDIDATES,
         rungs=RUNGS,
         survivors=SURVIVORS,
+        parents=1,
         finish=False,
     )
     space = lm.LayeredSpace(**settings_of("spaces/few_shot.yaml"))

@@ -114,7 +114,7 @@ class Rated(Estimator):
         return Score(worth(architecture, self.settings, cost.flops), cost)
 
 
-def first_rung(files, problem="own", proposals=3, rates=(0, 1, 2), candidates=4):
+def first_rung(files, problem="own", proposals=3, rates=(0, 1, 2), candidates=4, **options):
     searcher = EvolvingHalving(
         candidates=(candidates,),
         rungs=(0.5,),
@@ -123,6 +123,7 @@ def first_rung(files, problem="own", proposals=3, rates=(0, 1, 2), candidates=4)
         proposals=proposals,
         finish=False,
         train={"rate": rates},
+        **options,
     )
     found = searcher.run(Rated(), SPACE, Budget(flops=1e10), 0, problem=problem)
     return [(trial.architecture, trial.recipe) for trial in found.record.trials]
@@ -154,6 +155,9 @@ def test_the_first_rung_has_what_others_promise_beside_the_incumbent(tmp_path):
         differing = [name for name in {*mutant, *architecture} if mutant.get(name) != architecture.get(name)]
         # each beginner is the parent of one, which is changed in one thing
         assert not differing if changed != rate else differing
+    for mutant, changed in first_rung([file], proposals=2, candidates=6, parents=1)[3:]:
+        differing = [name for name in {*mutant, *best[0][0]} if mutant.get(name) != best[0][0].get(name)]
+        assert not differing if changed != best[0][1] else differing
     bare = str(tmp_path / "bare.jsonl")  # what a record does not tell of a recipe is the estimator's
     write_record_lines(bare, [SearchRecord("glyphs", [replace(trial, recipe={}) for trial in known.trials])])
     assert all(recipe == {"rate": 1} for _, recipe in first_rung([bare])[:4])

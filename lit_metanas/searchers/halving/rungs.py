@@ -190,30 +190,32 @@ def fill_up(
     record: SearchRecord,
     mutation: Mutation,
     generator: torch.Generator,
+    parents: int | None = None,
 ) -> list[Contender]:
-    """The contenders and new mutants of each in turn, which begin with its weights, ``number`` in all.
+    """The contenders and new mutants of them in turn, which begin with their weights, ``number`` in all.
 
     Args:
-        contenders: the parents.
+        contenders: what the next rung begins with.
         number: of the next rung.
         space: what can be built.
         record: tells what is not new.
         mutation: changes a parent.
         generator: of what is drawn.
+        parents: how many of the contenders have mutants, the first ones; None is all.
     """
-    turns = cycle(contenders)
-    parents: dict[Query, Contender] = {}
+    turns = cycle(contenders[:parents])
+    origins: dict[Query, Contender] = {}
 
     def mutant() -> Query:
         parent = next(turns)
         query = mutation(parent, space, generator)
-        parents.setdefault(query, parent)
+        origins.setdefault(query, parent)
         return query
 
     known = {Query.of(trial.architecture, trial.recipe) for trial in record.trials}
     known |= {contender.query for contender in contenders}
     mutants = draw_new(mutant, number - len(contenders), refusal=refusal_by(space), known=known)
-    made = (replace(parents[m], architecture=m.architecture, recipe=dict(m.recipe)) for m in mutants)
+    made = (replace(origins[m], architecture=m.architecture, recipe=dict(m.recipe)) for m in mutants)
     return [*contenders, *made]
 
 

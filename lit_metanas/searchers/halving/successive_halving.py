@@ -128,7 +128,7 @@ class EvolvingHalving(Halving):
     A mutant starts from the weights of its parent where the two share layers, so that later rungs go on from what
     earlier ones paid for. The incumbent is in the first rung, and the best of a rung is in the next: it is given up
     only for what beat it under the same training. Beside the incumbent the first rung may have what searches of other
-    sources promise most for. All that a rung begins with are parents in turn.
+    sources promise most for. All that a rung begins with are parents in turn, unless ``parents`` says otherwise.
 
     Args:
         estimator: makes the estimator of a task.
@@ -137,6 +137,7 @@ class EvolvingHalving(Halving):
         candidates: architectures in each rung.
         rungs: share of the budget's FLOPs for each rung.
         survivors: how many of a rung go on into the next.
+        parents: how many of those that a rung begins with have mutants, the first ones; None is all.
         whole_groups: probability that a mutation changes all layers' choices of one kind together.
         finish: whether the winner is trained on with what is left of the budget.
         train: fields of the estimator's recipe that mutate, too, and the values to choose from; the incumbent has
@@ -167,6 +168,7 @@ class EvolvingHalving(Halving):
         candidates: Sequence[int] = (6, 4, 4),
         rungs: Sequence[float] = (0.14, 0.14, 0.10),
         survivors: int = 1,
+        parents: int | None = None,
         whole_groups: float = 0.5,
         finish: bool = True,
         train: dict[str, list[Value]] | None = None,
@@ -188,7 +190,10 @@ class EvolvingHalving(Halving):
             )
         self.incumbent = dict(incumbent or {})
         self.candidates = tuple(candidates)
+        if parents is not None and parents < 1:
+            raise ValueError(f"EvolvingHalving: parents is {parents}; give at least 1, or leave it out.")
         self.survivors = survivors
+        self.parents = parents
         self.mutation = Mutation(self.train, recipe_mutations, whole_groups)
         self.proposals = proposals
         self.first = tuple(first)
@@ -206,7 +211,15 @@ class EvolvingHalving(Halving):
         contenders = self._begin(space, self._promised(known, space, total, recipe), recipe)
         entered: set[Query] = set()
         for number, share in zip(self.candidates, self.rungs, strict=True):
-            rung = fill_up(contenders, number, space=space, record=record, mutation=self.mutation, generator=generator)
+            rung = fill_up(
+                contenders,
+                number,
+                space=space,
+                record=record,
+                mutation=self.mutation,
+                generator=generator,
+                parents=self.parents,
+            )
             entered |= {contender.query for contender in rung}
             ranked = climb(rung, estimator=estimator, budget=budget, flops=share * total, record=record)
             if not ranked:
