@@ -254,6 +254,33 @@ def test_the_likeliest_are_those_of_all_products():
     assert all(one["layer1.pool"] == "max" for one in expected)
 
 
+def test_copies_that_differ_in_inactive_choices_alone_are_one():
+    space = LayeredSpace(
+        kernels=(1, 3), depths=(1, 2, 3), widths=(4, 8), activations=("ReLU",), pools=("max",), dropouts=(0.0,)
+    )
+    generator = torch.Generator().manual_seed(2)
+    logits = {c.name: torch.randn(len(c.labels), generator=generator) for c in space.choices}
+    shares: dict[Architecture, float] = {}
+    for architecture in space.architectures():
+        chosen = [c for c in space.choices if c.name in architecture]
+        shares[architecture] = math.prod(
+            float(logits[c.name].double().softmax(0)[c.labels.index(architecture[c.name])]) for c in chosen
+        )
+    assert len(shares) < space.size
+    assert sum(shares.values()) == pytest.approx(1)
+    expected = sorted(shares, key=lambda one: -shares[one])
+    assert likeliest_architectures(logits, space, 4) == expected[:4]
+    assert likeliest_architectures(logits, space, 1000) == expected
+
+
+def test_choices_without_a_preference_give_as_many_as_are_asked_for():
+    space = LayeredSpace(widths=(8, 16, 32), depths=(3, 4))
+    logits = {c.name: torch.zeros(len(c.labels)) for c in space.choices}
+    assert len(likeliest_architectures(logits, space, 4)) == 4
+    logits["depth"] = torch.tensor([0.1, 0.9]).log()  # a fourth layer shares its 0.9 among many
+    assert likeliest_architectures(logits, space, 1)[0]["depth"] == "3"
+
+
 @pytest.mark.parametrize(
     ("better", "worse", "expected"), [(5, 0, True), (4, 0, False), (16, 5, True), (15, 5, True), (13, 5, False)]
 )

@@ -14,7 +14,7 @@ from lit_metanas.meta import Adaptation, InnerLoop, Learner, Parameters, left_ou
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.statistics import leads
 from lit_metanas.relaxations import Derived, Relaxation, probabilities
-from lit_metanas.spaces import Architecture, Gate, Mixture, SearchSpace, Supernet, one_hot
+from lit_metanas.spaces import Architecture, Choice, Gate, Mixture, SearchSpace, Supernet, one_hot
 from lit_metanas.spaces.supernet import embed_and_record
 from lit_metanas.tasks.inputs import Preprocessing, Shape, channels_last
 from lit_metanas.tasks.task import Episode
@@ -313,8 +313,10 @@ class GuardedArchitectures(TaskArchitectures):
 def likeliest_architectures(logits: Mapping[str, Tensor], space: SearchSpace, number: int) -> list[Architecture]:
     """So many different architectures of the largest probability, under independent ``softmax(logits)``.
 
-    Pruned candidates and what cannot be built are left out. A prefix of a likely assignment is itself as likely, so the
-    best prefixes lead to the best assignments; where several assignments are one architecture there may be fewer.
+    Pruned candidates and what cannot be built are left out. A choice that is inactive beside the labels before it has
+    none, and takes no part in the probability. A prefix of labels is worth what its likeliest completion is, as far as
+    it decides which choices are active, so the best prefixes lead to the best architectures; where a space knows
+    several assignments as one architecture there may be fewer.
 
     Args:
         logits: by choice, each of shape ``(labels,)``.
@@ -322,18 +324,26 @@ def likeliest_architectures(logits: Mapping[str, Tensor], space: SearchSpace, nu
         number: how many at most.
     """
     kept = 16 * number
+    shares = {choice.name: probabilities(logits[choice.name].double()).log().tolist() for choice in space.choices}
     prefixes: list[tuple[float, dict[str, str]]] = [(0.0, {})]
-    for choice in space.choices:
-        shares = probabilities(logits[choice.name].double()).log().tolist()
-        longer = [
+    for place, choice in enumerate(space.choices, start=1):
+        longer = [each for each in prefixes if not choice.active(each[1])]
+        longer += [
             (sum_ + share, {**labels, choice.name: label})
             for sum_, labels in prefixes
-            for label, share in zip(choice.labels, shares, strict=True)
+            if choice.active(labels)
+            for label, share in zip(choice.labels, shares[choice.name], strict=True)
             if share > -torch.inf
         ]
-        prefixes = sorted(longer, key=lambda each: -each[0])[:kept]
+        best = [(later, max(shares[later.name])) for later in space.choices[place:] if later.active_if]
+        prefixes = sorted(longer, key=lambda each: _worth(*each, best), reverse=True)[:kept]
     found = dict.fromkeys(space.canonical(labels) for _, labels in prefixes)
     return [one for one in found if space.violation(one) is None][:number]
+
+
+def _worth(sum_: float, labels: Mapping[str, str], best: list[tuple[Choice, float]]) -> float:
+    """Of a prefix: what later choices add that only some prefixes make active, each with its likeliest label."""
+    return sum_ + sum(share for later, share in best if later.active(labels))
 
 
 class _Alone(Relaxation):
