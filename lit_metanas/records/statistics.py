@@ -60,12 +60,12 @@ def leads(differences: Tensor, margin: float, *, among: int = 1) -> bool:
 
     Args:
         differences: shape ``(n,)``.
-        margin: ``z`` where one candidate is compared.
+        margin: ``z`` where one candidate is compared; 0 asks for no more than a sum above zero, of however many.
         among: candidates that are compared: ``z`` grows so that one of them leads by chance no more often than a single
             one would (Bonferroni).
     """
     chance = NormalDist().cdf(-margin) / among
-    z = -NormalDist().inv_cdf(chance) if among > 1 and chance else margin
+    z = -NormalDist().inv_cdf(chance) if among > 1 and margin and chance else margin
     total, size = float(differences.sum()), float(differences.square().sum())
     return total > 0 and total > z * math.sqrt(size)
 

@@ -88,7 +88,7 @@ def child_losses(network, episode):
 def decided(networks, episode, margin):
     """The architecture by loops: of those ahead of the first by the margin the one of the smallest mean loss."""
     first, *others = [(network.architecture, child_losses(network, episode)) for network in networks]
-    z = NormalDist().inv_cdf(1 - (1 - NormalDist().cdf(margin)) / len(others))
+    z = NormalDist().inv_cdf(1 - (1 - NormalDist().cdf(margin)) / len(others)) if margin else 0.0
     best, smallest = first
     smallest = sum(smallest) / len(smallest)
     for architecture, losses in others:
@@ -294,6 +294,8 @@ def test_the_margin_grows_with_the_number_of_candidates():
     differences = torch.tensor([1.0] * 5)  # sqrt(5) = 2.24 standard errors
     assert leads(differences, 2.0)
     assert not leads(differences, 2.0, among=3)  # 2.43
+    assert leads(torch.tensor([1.0, -0.9]), 0.0, among=3)
+    assert not leads(torch.tensor([0.9, -1.0]), 0.0, among=3)
     assert not leads(torch.zeros(9), 0.0)
     assert not leads(differences, 1e6, among=3)
     assert not leads(torch.tensor([100.0, -0.1, -0.1, -0.1, -0.1]), 2.0)
