@@ -129,7 +129,10 @@ class EpisodeEvaluation(LightningModule):
         return self.space.derive(self.logits.tree())
 
     def result_fields(self) -> dict[str, Any]:
-        """The fields of a result that are known here, after a test."""
+        """The fields of a result that are known here, after a test.
+
+        What the meta-training of the model and that of other architectures share is counted twice.
+        """
         assert self._protocol is not None
         own = self.task_architectures
         meta_cost = self.cost() + own.meta_cost if own else self.cost()

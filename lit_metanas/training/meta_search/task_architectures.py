@@ -223,7 +223,8 @@ class GuardedArchitectures(TaskArchitectures):
             one architecture has no others.
         children: how many of them.
         margin: standard errors by which one of them must lead; the more there are, the larger the margin becomes
-            (Bonferroni), so that the incumbent is left by chance as seldom as for a single one.
+            (Bonferroni), so that the incumbent is left by chance as seldom as for a single one. With 0 any smaller mean
+            loss does.
 
     Raises:
         FileNotFoundError: there is no such checkpoint.
@@ -254,7 +255,7 @@ class GuardedArchitectures(TaskArchitectures):
 
     @property
     def meta_cost(self) -> Cost:
-        """Of the other children's weights."""
+        """Of the other children's weights; a search that the model went on from, too, is counted with both."""
         return Cost() if self._checkpoint is None else self._checkpoint.cost
 
     @torch.no_grad()
