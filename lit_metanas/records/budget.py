@@ -23,6 +23,10 @@ class Exhausted(Exception):  # noqa: N818 (the end of a search, not a fault)
     """
 
 
+class TooSmallBudgetError(ValueError):
+    """A budget pays for no architecture; the message is one sentence for the user."""
+
+
 class FailedWorkError(RuntimeError):
     """The work failed, though nothing that was given is known to be wrong; the message is one sentence for the user."""
 

@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from lit_metanas.records.budget import Cost
+from lit_metanas.records.budget import Cost, TooSmallBudgetError
 from lit_metanas.records.statistics import non_dominated
 from lit_metanas.spaces.architecture import Architecture
 
@@ -103,12 +103,12 @@ class SearchRecord:
         """The trial of the highest score on the front, the earliest of equals.
 
         Raises:
-            ValueError: nothing was scored.
+            TooSmallBudgetError: nothing was scored.
         """
         scored = [trial for trial in self.trials if trial.scored]
         if not scored:
             in_full = " in full" if self.trials else ""
-            raise ValueError(
+            raise TooSmallBudgetError(
                 f"The search on task '{self.task_id}' tried no architecture{in_full}: give it a larger budget."
             )
         best = max(scored, key=lambda trial: trial.value)

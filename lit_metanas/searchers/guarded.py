@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import replace
 
 from torch import Tensor
 
 from lit_metanas.estimators.training_estimator import check_finite, validation_part
-from lit_metanas.records.budget import Budget, Cost
+from lit_metanas.records.budget import Budget, Cost, Exhausted, FailedWorkError, TooSmallBudgetError
 from lit_metanas.records.record import SearchOutcome, SearchRecord, Trial
 from lit_metanas.records.statistics import leads
 from lit_metanas.searchers.searcher import Searcher
@@ -25,8 +26,13 @@ class GuardedSearcher(Searcher):
     Each finding is trained on the train part by the same recipe, from the weights that its searcher hands over, and
     judged on the val part. Where the challenger's leads there, example by example (``leads``), it is found, else the
     incumbent's, with exactly the outcome of its own searcher. The challenger may spend what the budget leaves after two
-    trainings of the incumbent, and is left out where its own training cannot be paid. An incumbent may itself be a
-    guarded one, where several are to be compared.
+    trainings of the incumbent, and is left out where its own training cannot be paid, or where it fails or what is left
+    pays for none of its architectures: then what it spent is charged, a warning tells why, and the incumbent's is kept.
+    An incumbent may itself be a guarded one, where several are to be compared.
+
+    The outcome's record tells of the comparison alone. What both searchers tried before is charged, but not listed, for
+    its scores may be of other trainings, or of a supernet. Where nothing was compared, for the budget does not even pay
+    for the incumbent's training, the record is that of the incumbent's searcher.
 
     Args:
         incumbent: finds what is kept, such as ``MetaSearchedArchitecture``.
@@ -81,6 +87,8 @@ class GuardedSearcher(Searcher):
 
         Raises:
             ValueError: the task has no validation part, or one of them refuses it.
+            TooSmallBudgetError: the budget pays for no architecture of the incumbent's searcher.
+            FailedWorkError: the incumbent's searcher failed.
             ArithmeticError: the incumbent's training ended in weights that are not finite.
         """
         validation_part(task)
@@ -102,14 +110,19 @@ class GuardedSearcher(Searcher):
     def _challenge(
         self, task: Task, space: SearchSpace, budget: Budget, seed: int, price: Cost
     ) -> SearchOutcome | None:
-        """What the challenger finds; None where the budget pays for no more than a training of the given price."""
+        """What the challenger finds, if it can search on what the budget leaves after a training of the given price."""
         left = Budget(
             queries=None if budget.queries is None else budget.queries - budget.spent.queries - price.queries,
             flops=None if budget.flops is None else budget.flops - budget.spent.flops - price.flops,
         )
         if not left.affords(Cost()) or left.used_up:
             return None
-        found = self.challenger.search(task, space, left, seed)
+        found = None
+        try:
+            found = self.challenger.search(task, space, left, seed)
+        except (TooSmallBudgetError, Exhausted, FailedWorkError, ArithmeticError) as error:
+            told = f"GuardedSearcher keeps its incumbent on task '{task.id}', for the challenger found nothing: {error}"
+            warnings.warn(told, stacklevel=3)
         budget.charge(left.spent)
         return found
 

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from lit_metanas.comparisons import search
-from lit_metanas.records import Budget, Cost, SearchOutcome, SearchRecord
-from lit_metanas.searchers import FixedArchitecture, GuardedSearcher, Searcher, SuccessiveHalving
+from lit_metanas.records import Budget, Cost, Exhausted, SearchOutcome, SearchRecord
+from lit_metanas.records.budget import FailedWorkError, TooSmallBudgetError
+from lit_metanas.searchers import FixedArchitecture, GuardedSearcher, QuerySearcher, Searcher, SuccessiveHalving
 from lit_metanas.searchers.guarded import example_values
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.tasks import ImageShape, Split, Task
@@ -123,6 +124,44 @@ def test_a_challenger_that_takes_all_leaves_its_own_training():
     found = guarded(labels(POOR), halving).search(TASK, SPACE, budget, 0)
     assert budget.spent.flops <= 3e9
     assert len(found.record.trials) + found.untried == 2
+
+
+class Failing(Searcher):
+    """Spends something, and finds nothing."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def search(self, task, space, budget, seed):
+        budget.charge(Cost(flops=10))
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [FailedWorkError("no"), ArithmeticError("no"), Exhausted("no")])
+def test_a_challenger_that_fails_is_charged_and_the_incumbent_stays(error):
+    plain = labels(GOOD).search(TASK, SPACE, Budget(), 0)
+    searcher, budget = guarded(labels(GOOD), Failing(error)), Budget()
+    with pytest.warns(UserWarning, match="keeps its incumbent on task 'textures', for the challenger found nothing: no"):
+        found = searcher.search(TASK, SPACE, budget, 0)
+    assert (found.architecture, found.untried) == (plain.architecture, plain.untried + 1)
+    assert [trial.architecture for trial in found.record.trials] == [plain.architecture]
+    assert budget.spent.flops == searcher._price(TASK, SPACE, plain).flops + 10
+
+
+@pytest.mark.parametrize("challenger", [SuccessiveHalving(candidates=2), QuerySearcher(trials=2)])
+def test_a_rest_that_pays_for_no_architecture_of_the_challenger_keeps_the_incumbent(challenger):
+    with pytest.raises(TooSmallBudgetError):
+        challenger.search(TASK, SPACE, Budget(flops=10), 0)
+    price = guarded(labels(POOR), challenger)._price(TASK, SPACE, labels(POOR).search(TASK, SPACE, Budget(), 0)).flops
+    budget = Budget(flops=2 * price + 10)
+    with pytest.warns(UserWarning, match="the challenger found nothing"):
+        found = guarded(labels(POOR), challenger).search(TASK, SPACE, budget, 0)
+    assert (found.architecture["depth"], found.untried, budget.spent.queries) == ("1", 1, 1)
+
+
+def test_a_challenger_with_wrong_arguments_is_told():
+    with pytest.raises(ValueError, match="divides a budget of training FLOPs: give the search one"):
+        guarded(labels(POOR), SuccessiveHalving(candidates=2)).search(TASK, SPACE, Budget(), 0)
 
 
 def test_several_are_compared_by_nesting():

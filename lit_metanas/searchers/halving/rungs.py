@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lit_metanas.estimators.estimator import FAILURES, Estimator, EstimatorCallable, reason_of
 from lit_metanas.io.text import number_of
-from lit_metanas.records.budget import Budget, Cost, FailedWorkError
+from lit_metanas.records.budget import Budget, Cost, FailedWorkError, TooSmallBudgetError
 from lit_metanas.records.record import SearchOutcome, SearchRecord, Trial, cost_of
 from lit_metanas.records.record_lines import read_record_lines
 from lit_metanas.searchers.halving.proposals import fitting
@@ -273,8 +273,8 @@ class Halving(Searcher):
             problem: the problem's name in the record.
 
         Raises:
-            ValueError: the budget has no limit on FLOPs, or pays for no architecture; or the space cannot build what
-                the search starts from.
+            ValueError: the budget has no limit on FLOPs, or the space cannot build what the search starts from.
+            TooSmallBudgetError: the budget pays for no architecture.
             FailedWorkError: all that was tried failed.
         """
 
@@ -323,12 +323,12 @@ class Halving(Searcher):
             known: the searches that were learned from.
 
         Raises:
-            ValueError: nothing could be tried.
+            TooSmallBudgetError: nothing could be tried.
             FailedWorkError: everything that was tried failed.
         """
         if not record.trials:
             queries = "any number of queries" if budget.queries is None else number_of(budget.queries, "query")
-            raise ValueError(
+            raise TooSmallBudgetError(
                 f"The budget of {budget.flops:g} FLOPs and {queries} is too small to train any architecture on "
                 f"'{record.task_id}': raise it, or lower the number of candidates."
             )

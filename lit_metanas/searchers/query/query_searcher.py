@@ -14,7 +14,7 @@ from lit_metanas.estimators.estimator import Estimator, EstimatorCallable
 from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.io.settings import settings_of, tensor_digest
 from lit_metanas.io.text import number_of
-from lit_metanas.records.budget import Budget, Cost, FailedWorkError
+from lit_metanas.records.budget import Budget, Cost, FailedWorkError, TooSmallBudgetError
 from lit_metanas.records.record import SearchOutcome, SearchRecord
 from lit_metanas.searchers.query.ledger import Ledger, Query
 from lit_metanas.searchers.query.objectives import SCORE, FidelityLadder, Objectives, RecipeRange, check_ranges
@@ -248,7 +248,7 @@ def _outcome(ledger: Ledger, loop: TrialLoop) -> SearchOutcome:
     record = ledger.record
     if ledger.reason and not any(trial.scored for trial in record.trials):
         if ledger.refused:
-            raise ValueError(
+            raise TooSmallBudgetError(
                 f"The budget of the search on task '{record.task_id}' paid for no architecture; of the last one that "
                 f"was drawn, {ledger.reason}: give a larger budget."
             )
