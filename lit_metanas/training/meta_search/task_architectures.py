@@ -337,14 +337,14 @@ def likeliest_architectures(logits: Mapping[str, Tensor], space: SearchSpace, nu
             if share > -torch.inf
         ]
         best = [(later, max(shares[later.name])) for later in space.choices[place:] if later.active_if]
-        prefixes = sorted(longer, key=lambda each: _worth(*each, best), reverse=True)[:kept]
+        prefixes = sorted(longer, key=lambda each: _worth(each, best), reverse=True)[:kept]
     found = dict.fromkeys(space.canonical(labels) for _, labels in prefixes)
     return [one for one in found if space.violation(one) is None][:number]
 
 
-def _worth(sum_: float, labels: Mapping[str, str], best: list[tuple[Choice, float]]) -> float:
+def _worth(prefix: tuple[float, dict[str, str]], best: list[tuple[Choice, float]]) -> float:
     """Of a prefix: what later choices add that only some prefixes make active, each with its likeliest label."""
-    return sum_ + sum(share for later, share in best if later.active(labels))
+    return prefix[0] + sum(share for later, share in best if later.active(prefix[1]))
 
 
 class _Alone(Relaxation):
