@@ -93,11 +93,19 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
         Raises:
             ValueError: see the class.
         """
+        from sklearn.base import clone
+
         kind = kind_of_examples(X)
-        X, y = self._checked(X, y, kind)
-        self.classes_, labels = np.unique(y, return_inverse=True)
+        checking = clone(self)  # gets the numbers and names of columns, which are kept where all goes well
+        X, y = checking._checked(X, y, kind)
+        classes, labels = np.unique(y, return_inverse=True)
         seed = self._drawn_seed()
-        self._learn(self._task(X, labels, kind, seed), kind, seed)
+        self._learn(self._task(X, labels, classes, kind, seed), kind, seed)
+        self.classes_ = classes
+        for name in ("n_features_in_", "feature_names_in_"):
+            self.__dict__.pop(name, None)
+            if hasattr(checking, name):
+                setattr(self, name, getattr(checking, name))
         return self
 
     def predict(self, X: Any) -> NDArray[Any]:
@@ -134,8 +142,6 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
             X, y = validate_data(self, X, y, dtype=np.float64, ensure_all_finite="allow-nan")
         else:
             X = self._checked_examples(X, kind)
-            for name in ("n_features_in_", "feature_names_in_"):  # of a table that was fitted before
-                self.__dict__.pop(name, None)
         y = column_or_1d(y, warn=True)
         check_consistent_length(X, y)
         check_classification_targets(y)
@@ -154,13 +160,13 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
             raise ValueError(f"X has an example that is no text, in place {wrong}: give a list of texts.")
         return list(map(str, X))
 
-    def _task(self, X: Any, labels: NDArray[np.int64], kind: ExampleKind, seed: int) -> Task:
+    def _task(self, X: Any, labels: NDArray[np.int64], classes: NDArray[Any], kind: ExampleKind, seed: int) -> Task:
         """The examples as a task, whose test part, which nobody looks at, is the validation part.
 
         Raises:
             ValueError: there is one class, or one has a single example.
         """
-        names = [printable(str(label), 60) for label in self.classes_]
+        names = [printable(str(label), 60) for label in classes]
         if len(names) < 2:
             raise ValueError(f"There is one class, '{names[0]}': give examples of two or more.")
         members = [torch.from_numpy(np.flatnonzero(labels == place))[:, None] for place in range(len(names))]
@@ -183,7 +189,7 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
             train=Split(inputs[learned], train.labels),
             val=held_out,
             test=held_out,
-            classes=self._names,
+            classes=tuple(map(str, classes)),
             vocabulary=None if shape is None else vocabulary_of(shape),
             preprocessing=preprocessing,
         )

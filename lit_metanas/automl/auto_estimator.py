@@ -110,6 +110,10 @@ class AutoEstimator(BaseEstimator):
 
         check_is_fitted(self)
 
+    def __sklearn_is_fitted__(self) -> bool:
+        """Whether a fit was finished; one that failed may leave what scikit-learn notes of the examples."""
+        return "network_" in vars(self)
+
     def _drawn_seed(self) -> int:
         """The seed of a fit.
 
@@ -125,26 +129,28 @@ class AutoEstimator(BaseEstimator):
     def _learn(self, task: Task, kind: str, seed: int) -> None:
         """Search, and train what was found on all examples but the test part, which nobody looks at.
 
+        Nothing is changed before the search is finished, so that one that fails leaves an earlier fit as it was.
+
         Raises:
             ValueError: see ``_search``.
         """
+        found = self._search(task, kind, seed)
         self.kind_ = kind
         self.objective_: Objective = task.goal
-        found = self._search(task, seed)
         self.shape_: KindShape = task.shape
         self.preprocessing_: Preprocessing | None = task.preprocessing
         self.architecture_ = found.architecture.to_json()
         self.network_ = self._scoring(found.network)
         self.val_score_, self.cost_ = found.val_score, found.cost
 
-    def _search(self, task: Task, seed: int) -> SearchResult:
+    def _search(self, task: Task, kind: str, seed: int) -> SearchResult:
         """What is found within the minutes, or by a search of so many FLOPs.
 
         Raises:
             ValueError: there are minutes and what they decide, or the budget is too small.
         """
         more: dict[str, Any] = {"seed": seed, "threads": self.threads, "progress": self.progress}
-        space = self._space(task.shape)
+        space = self._space(kind, task.shape, task.goal)
         if self.minutes is None:
             method = deepcopy(self.method)
             return search(task, space, method=method, flops=self.flops, recipe=self.recipe, **more)
@@ -153,9 +159,9 @@ class AutoEstimator(BaseEstimator):
             raise ValueError(f"{type(self).__name__}: minutes decide {wrong[0]}, too: give one of them.")
         return auto(task, minutes=self.minutes, space=space, **more)
 
-    def _space(self, shape: KindShape) -> SearchSpace:
+    def _space(self, kind: str, shape: KindShape, objective: Objective) -> SearchSpace:
         """A copy of the space, which keeps what it works out, so that the argument stays as it is given."""
-        return DATA_KINDS[self.kind_].space(shape, self.objective_) if self.space is None else deepcopy(self.space)
+        return DATA_KINDS[kind].space(shape, objective) if self.space is None else deepcopy(self.space)
 
     def _scoring(self, network: nn.Module) -> nn.Module:
         """Of rows in double precision, so that what is said of one does not depend on the others."""
@@ -197,6 +203,7 @@ class AutoEstimator(BaseEstimator):
         self.cost_ = Cost(**state["cost_"])
         with torch.random.fork_rng(devices=[]):
             architecture = Architecture(self.architecture_)
-            network = self._space(self.shape_).child(architecture, self.shape_, self.objective_.outputs)
+            space = self._space(self.kind_, self.shape_, self.objective_)
+            network = space.child(architecture, self.shape_, self.objective_.outputs)
         self.network_ = self._scoring(network)
         self.network_.load_state_dict(torch.load(BytesIO(weights), weights_only=True))

@@ -76,8 +76,8 @@ class AutoWriter(AutoEstimator):
         examples, texts = self._pairs(X, y)
         seed = self._drawn_seed()
         task = self._task(examples, texts, seed)
-        self.words_ = task.classes
         self._learn(task, self._kind, seed)
+        self.words_ = task.classes
         return self
 
     def predict(self, X: Any) -> list[str]:

@@ -233,3 +233,23 @@ def test_minutes_are_spent_by_auto(monkeypatch):
     assert 0 < classifier.cost_.flops < 12e6
     with pytest.raises(ValueError, match="AutoClassifier: minutes decide recipe, too: give one of them"):
         lm.AutoClassifier(minutes=0.2, recipe=lm.Recipe()).fit(X, y)
+
+
+def test_a_fit_that_fails_leaves_what_there_was():
+    few, texts = lm.Recipe(epochs=1), ["a b", "c d"] * 5
+    labels = np.array(["low", "high"] * 5)
+    rows = np.random.default_rng(0).normal(size=(10, 2))
+    classifier = quick(recipe=few).fit(rows, labels)
+    before = dict(vars(classifier)), classifier.predict(rows).tolist()
+    classifier.flops = 1.0
+    for others, new in ((rows[:, :1], labels), (rows, np.arange(10) % 5), (texts, labels)):
+        with pytest.raises(ValueError, match=r"flops|budget|FLOPs|MLPSpace"):
+            classifier.fit(others, new)
+        assert {**vars(classifier), "flops": 1e7} == before[0]
+        assert classifier.predict(rows).tolist() == before[1]
+    first = quick(flops=1.0)
+    with pytest.raises(ValueError, match=r"flops|budget|FLOPs"):
+        first.fit(rows, labels)
+    for use in (first.predict, first.predict_proba):
+        with pytest.raises(NotFittedError):
+            use(rows)

@@ -191,6 +191,21 @@ def test_bad_input_gets_one_sentence(kind: Any, X: Any, y: Any, options: dict[st
     assert str(caught.value).rstrip(".").count(". ") == 0
 
 
+def test_a_fit_that_fails_leaves_what_there_was(sounds: tuple[list[str], list[str]]) -> None:
+    files, said = sounds
+    transcriber = quick(lm.AutoTranscriber)
+    impossible = lm.EncoderDecoderSpace(READER)
+    with pytest.raises(ValueError, match="EncoderDecoderSpace"):
+        transcriber.set_params(space=impossible).fit(files, said)
+    with pytest.raises(NotFittedError):
+        transcriber.predict(files)
+    before = transcriber.set_params(space=READER).fit(files, said).predict(files)
+    with pytest.raises(ValueError, match="EncoderDecoderSpace"):
+        transcriber.set_params(space=impossible).fit(files, ["run", "walk", *said[2:]])
+    assert transcriber.words_ == ("go", "stop")
+    assert transcriber.predict(files) == before
+
+
 def test_sounds_without_words_or_samples_are_named(sounds: tuple[list[str], list[str]], tmp_path: Path) -> None:
     files, said = sounds
     with pytest.raises(ValueError, match=r"The transcript of '.*0.wav' has no words: write what is said"):
