@@ -151,6 +151,14 @@ class Objective(ABC):
             ValueError: there is one.
         """
 
+    def check_tested(self, name: str, targets: Tensor) -> None:
+        """The same for a test part, in which some may stand that cannot be learned from; by default none.
+
+        Raises:
+            ValueError: there is one that is none.
+        """
+        self.check_targets(name, targets)
+
 
 @dataclass(frozen=True)
 class Classification(Objective):
@@ -219,6 +227,7 @@ class Transcription(Objective):
 
     Trained by connectionist temporal classification (Graves et al. 2006); judged by word accuracy, 1 - word error rate,
     where words are the symbols. Targets are ``(n, longest)``, symbols from 1 to ``symbols``, 0 behind the end of each.
+    In a test part ``symbols + 1`` is whatever else was meant: it is never predicted, and so it is always an error.
     A step behind the end of an input is a certain blank, which neither changes the loss nor what is decoded.
 
     Attributes:
@@ -284,18 +293,25 @@ class Transcription(Objective):
         return [[symbol for symbol in row if symbol != BLANK] for row in targets.tolist()]
 
     def show(self, predictions: Sequence[Sequence[int]], inputs: Tensor, examples: Examples) -> list[str]:
-        """The names of the symbols, or their numbers where they have none."""
-        names = ["", *self.names(examples.classes)]
+        """The names of the symbols, or their numbers where they have none; U+FFFD for what is no symbol."""
+        names = ["", *self.names(examples.classes), "\N{REPLACEMENT CHARACTER}"]
         return [" ".join(names[symbol] for symbol in row) for row in predictions]
 
     def check_targets(self, name: str, targets: Tensor) -> None:
         """Find what is no row of symbols with zeros behind its end."""
+        self._check(name, targets, self.symbols)
+
+    def check_tested(self, name: str, targets: Tensor) -> None:
+        """The same for a test part, in which ``symbols + 1`` may stand, too."""
+        self._check(name, targets, self.symbols + 1)
+
+    def _check(self, name: str, targets: Tensor, most: int) -> None:
         if targets.dim() != 2:
             raise ValueError(f"{name} has targets of shape {tuple(targets.shape)}: give (n, longest).")
-        if targets.numel() and not 0 <= int(targets.min()) <= int(targets.max()) <= self.symbols:
+        if targets.numel() and not 0 <= int(targets.min()) <= int(targets.max()) <= most:
             raise ValueError(
-                f"{name} has symbols from {int(targets.min())} to {int(targets.max())}: give numbers from 1 to "
-                f"{self.symbols}, and 0 behind the end."
+                f"{name} has symbols from {int(targets.min())} to {int(targets.max())}: give numbers from 1 to {most}, "
+                "and 0 behind the end."
             )
         said = targets != BLANK
         if bool((said[:, 1:] & ~said[:, :-1]).any()) or not bool(said.any()):

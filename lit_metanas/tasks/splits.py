@@ -53,9 +53,20 @@ def warn_of_repeats(tested_in: str, learned: Sequence[Tensor], tested: Tensor) -
 
     known = {digest for part in learned for digest in digests(part)}
     repeated = sum(digest in known for digest in digests(tested))
+    tell_repeats(tested_in, repeated)
+
+
+def tell_repeats(tested_in: str, repeated: int, noun: str = "example") -> None:
+    """Tell how many of the test examples are learned from, too, if any.
+
+    Args:
+        tested_in: what holds the test examples, as the message begins.
+        repeated: how many.
+        noun: what one of them is.
+    """
     if repeated:
         warn_of_data(
-            f"{tested_in} repeats {number_of(repeated, 'example')} that {'is' if repeated == 1 else 'are'} learned "
+            f"{tested_in} repeats {number_of(repeated, noun)} that {'is' if repeated == 1 else 'are'} learned "
             "from: the test accuracy will be too good. Leave them out of one of the two."
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -260,13 +261,14 @@ def check_task(task: Task) -> None:
         raise ValueError(f"Task '{task.id}' has way = {task.way}, but the class names {names}: name each class once.")
     for name, part in (("train", task.train), ("val", task.val), ("test", task.test)):
         if part is not None:
-            _check_split(f"The {name} part of task '{task.id}'", part, task)
+            check = task.goal.check_tested if name == "test" else task.goal.check_targets
+            _check_split(f"The {name} part of task '{task.id}'", part, task, check)
     if not len(task.train) or not len(task.test):
         empty = "training" if not len(task.train) else "test"
         raise ValueError(f"Task '{task.id}' has no {empty} examples: give it some.")
 
 
-def _check_split(name: str, part: Split, task: Task) -> None:
+def _check_split(name: str, part: Split, task: Task, check: Callable[[str, Tensor], None]) -> None:
     inputs, labels = part.inputs, part.labels
     if not isinstance(inputs, Tensor) or not isinstance(labels, Tensor):
         raise ValueError(f"{name} holds no tensors: make the task with task_from_arrays.")
@@ -292,7 +294,7 @@ def _check_split(name: str, part: Split, task: Task) -> None:
             f"{name} has {len(inputs)} {noun}, but labels of shape {tuple(labels.shape)} and type {labels.dtype}: give "
             f"one int64 an {noun[:-1]}."
         )
-    task.goal.check_targets(name, labels)
+    check(name, labels)
     if not bool(torch.isfinite(inputs).all()):
         raise ValueError(f"{name} has {noun} with values that are not finite: leave them out.")
     if isinstance(shape, ImageShape):

@@ -59,13 +59,19 @@ def test_no_passage_is_in_two_parts(file):
 
 
 def test_a_file_of_its_own_may_be_the_test_part(file, tmp_path):
-    test = write(tmp_path / "test.json", [paragraph(3), paragraph(4)])
+    test = write(tmp_path / "test.json", [paragraph(3, "It is said: "), paragraph(4, "It is said: ")])
     task = lm.SquadTask(file, test)[0]
     assert (len(task.train), len(task.val), len(task.test)) == (16, 4, 4)
     assert lm.SquadTask(file, test, val=0)[0].val is None
     assert len(lm.SquadTask(file, test, val=0.5, test=0)[0].train) == 10
     with pytest.raises(ValueError, match=r"SquadTask: val = 1 must be a share, at least 0 and below 1"):
         lm.SquadTask(file, test, val=1)
+
+
+def test_passages_that_are_learned_from_and_tested_on_are_told(file, tmp_path):
+    test = write(tmp_path / "test.json", [paragraph(3), paragraph(4), paragraph(5, "Later ")])
+    with pytest.warns(UserWarning, match=r"test.json' repeats 2 passages that are learned from: the test accuracy"):
+        lm.SquadTask(file, test)
 
 
 def test_too_few_passages_for_a_part_are_told(tmp_path):

@@ -19,6 +19,7 @@ from lit_metanas.tasks.inputs import Shape, vocabulary_of
 from lit_metanas.tasks.questions.question_words import Asked, QuestionWords
 from lit_metanas.tasks.questions.span import NOWHERE, Span
 from lit_metanas.tasks.source import SUBSETS, Subset
+from lit_metanas.tasks.splits import tell_repeats
 from lit_metanas.tasks.task import SingleTask, Split, Task, warn_of_data
 from lit_metanas.tasks.text.labelled_text import LONGEST_RAW_TEXT
 from lit_metanas.tasks.text.words import Words, word_places
@@ -52,7 +53,7 @@ class SquadTask(SingleTask):
     several answers the first one. Passages are cut off behind the steps of the preprocessing. Where this cuts the
     answer off, a question of the train or val part is left out, and one of the test part counts as a miss. A question
     without an answer, or whose answers do not stand where they are said to, is left out of all parts. Warnings tell how
-    many these are.
+    many these are, and how many passages of ``test_path`` are learned from, too.
 
     Args:
         path: the file of questions to learn from.
@@ -114,7 +115,11 @@ class SquadTask(SingleTask):
         shares = (1 - val - test, val, test) if test_path is None else (1 - val, val)
         parts = deal_passages(read_passages(self.path), shares, seed)
         if test_path is not None:
-            parts.append(read_passages(Path(test_path)))
+            tested = read_passages(Path(test_path))
+            learned = {one.passage for part in parts for one in part}
+            repeated = len(learned & {one.passage for one in tested})
+            tell_repeats(f"'{writable(test_path)}'", repeated, "passage")
+            parts.append(tested)
         self._parts: dict[Subset, list[PassageQuestion]] = dict(zip(SUBSETS, parts, strict=True))
         for subset in SUBSETS if val else ("train", "test"):
             if not self._parts[subset]:

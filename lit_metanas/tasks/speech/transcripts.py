@@ -26,7 +26,7 @@ from lit_metanas.tasks.speech.recordings import (
     drawn_speakers,
     find_recordings,
 )
-from lit_metanas.tasks.splits import check_shares, part_sizes
+from lit_metanas.tasks.splits import check_shares, part_sizes, warn_of_repeats
 from lit_metanas.tasks.task import SingleTask, Split, Task, check_task
 from lit_metanas.tasks.text.words import split_words
 
@@ -34,8 +34,9 @@ from lit_metanas.tasks.text.words import split_words
 class TranscriptTask(SingleTask):
     """Recordings with transcripts as a collection of a single task: a network is to write the words that are said.
 
-    The objective is ``Transcription``, whose symbols are the words of all transcripts, lower-cased and without
-    punctuation. One that the train part lacks is never told, and counts as an error where it is said. The task is
+    The objective is ``Transcription``, whose symbols are the words of all transcripts of ``table``, lower-cased and
+    without punctuation. One that the train part lacks is never told, and counts as an error where it is said. So does a
+    word that stands in ``test_table`` alone: it is no symbol. The task is
     ``TranscriptTask("recordings", "transcripts.csv")[0]``.
 
     Args:
@@ -51,7 +52,7 @@ class TranscriptTask(SingleTask):
         held_out: the speakers of the test part; None draws them.
         seed: seed of the random split, at least 0.
         test_root: a folder of the recordings to report on; all of ``root`` are then to learn from and to choose by.
-            None takes some of ``root``.
+            None takes some of ``root``. A warning tells how many of them are learned from, too.
         test_table: the table of ``test_root``, with the same columns.
 
     Raises:
@@ -110,13 +111,14 @@ class TranscriptTask(SingleTask):
         columns = columns or TableColumns(label="transcript")
         said = find_recordings(self.root, table, columns, "transcripts")
         self._spoken = _in_order(said)
+        self.test_root = test_root
         self._tested: list[tuple[Spoken, str]] | None = None
         speakers = test if held_out is None else held_out
         if test_root is not None:
             tested = find_recordings(Path(test_root), test_table, columns, "transcripts")
             self._tested, speakers = _in_order(tested), 0.0
         self._held_out = drawn_speakers(said, speakers, seed=seed, owner="TranscriptTask")
-        self.classes = symbols_of((text, spoken.file) for spoken, text in (*self._spoken, *(self._tested or ())))
+        self.classes = symbols_of((text, spoken.file) for spoken, text in self._spoken)
         self._given = features
 
     @cached_property
@@ -136,7 +138,7 @@ class TranscriptTask(SingleTask):
 
     @cached_property
     def _task(self) -> Task:
-        return transcript_task(
+        task = transcript_task(
             self.table.resolve().stem,
             {subset: [(one.file, text) for one, text in part] for subset, part in self._parts().items()},
             self.features,
@@ -144,6 +146,10 @@ class TranscriptTask(SingleTask):
             beam=self.beam,
             validated=self.val > 0,
         )
+        if self.test_root is not None:
+            learned = [part.inputs for part in (task.train, task.val) if part is not None]
+            warn_of_repeats(f"'{writable(self.test_root)}'", learned, task.test.inputs)
+        return task
 
     def _parts(self) -> dict[Subset, list[tuple[Spoken, str]]]:
         """The recordings of train, val and test part."""
@@ -187,7 +193,7 @@ def transcript_task(
         id: the task's name.
         parts: the files of each part, with their transcripts; a file that stands twice is read once.
         features: how sound becomes a series.
-        symbols: all words; see ``symbols_of``.
+        symbols: all words that can be written; see ``symbols_of``.
         beam: prefixes that decoding keeps; see ``Transcription``.
         validated: whether there is a val part.
 
@@ -247,13 +253,13 @@ def symbol_targets(said: Sequence[Sequence[str]], symbols: Sequence[str], longes
 
     Args:
         said: the words of each.
-        symbols: all that a network can write; others get numbers above theirs.
+        symbols: all that a network can write; whatever else is said gets the number above theirs.
         longest: words of a transcript at most.
     """
     numbers = {word: number for number, word in enumerate(symbols, 1)}
     targets = torch.zeros(len(said), longest, dtype=torch.int64)
     for row, words in zip(targets, said, strict=True):
-        row[: len(words)] = torch.tensor([numbers.setdefault(word, len(numbers) + 1) for word in words])
+        row[: len(words)] = torch.tensor([numbers.get(word, len(symbols) + 1) for word in words])
     return targets
 
 
