@@ -7,6 +7,7 @@ import unicodedata
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -32,8 +33,8 @@ from lit_metanas.tasks.speech import LogMel
 from lit_metanas.tasks.speech.recordings import RecordingReader
 from lit_metanas.tasks.speech.transcripts import long_enough, symbol_targets, symbols_of, transcript_task, words_said
 from lit_metanas.tasks.splits import part_sizes
-from lit_metanas.tasks.task import Task
-from lit_metanas.tasks.text import Words
+from lit_metanas.tasks.task import Task, warn_of_data
+from lit_metanas.tasks.text import Characters, Words
 from lit_metanas.tasks.text.labelled_text import checked_text, checked_texts
 from lit_metanas.tasks.text.words import split_words, word_places
 from lit_metanas.tasks.translation.text_pairs import TextPair, deal_sources, distinct_pairs, translation_task
@@ -132,6 +133,12 @@ class AutoWriter(AutoEstimator):
         assert self.preprocessing_ is not None
         return self.preprocessing_.encode(examples)
 
+    def _warn_of_cut(self, cut: int, limit: str) -> None:
+        """Tell how many of the examples are cut, if any."""
+        if cut:
+            verb = "is" if cut == 1 else "are"
+            warn_of_data(f"{number_of(cut, self._noun)} of 'X' {verb} longer than {limit}, and cut behind these.")
+
     def _predictions(self, inputs: Tensor) -> list[Any]:
         return [each for scores in self._scores(inputs) for each in self.objective_.predictions(scores)]
 
@@ -160,7 +167,9 @@ class AutoTranslator(AutoWriter):
 
     ``fit(sources, targets)`` takes two lists of texts, ``predict(sources)`` returns a list; ``score`` is the mean chrF,
     from 0 to 1. Pairs with the same source stay together where some choose among architectures. Texts are read and
-    written letter by letter, up to 64 of them; pairs with a longer text are left out of the training, with a warning.
+    written letter by letter: up to 2 and a quarter more of them than the longest source and the longest target of
+    ``fit`` have, and never more than 64. Pairs with a longer text are left out of the training, and a longer source to
+    translate is cut, with a warning.
 
     Its arguments and attributes are those of ``AutoClassifier``, but for ``classes_``. It needs
     ``pip install 'lit-metanas[sklearn]'``.
@@ -193,6 +202,12 @@ class AutoTranslator(AutoWriter):
             place="X",
             validated=True,
         )
+
+    def _inputs(self, examples: list[str]) -> Tensor:
+        assert isinstance(self.preprocessing_, Characters)
+        cut = self.preprocessing_.whole(examples).count(False)
+        self._warn_of_cut(cut, f"the {self.preprocessing_.steps} letters that are read")
+        return super()._inputs(examples)
 
     def _texts(self, predictions: list[Any], examples: list[str]) -> list[str]:
         assert isinstance(self.objective_, Translation)
@@ -277,7 +292,9 @@ class AutoAnswerer(AutoWriter):
     ``fit(pairs, answers)`` takes a list of pairs ``(passage, question)`` and one of answers, each a part of its
     passage; ``predict(pairs)`` returns a list of parts of the passages. ``score`` is F1 of the words of an answer, as
     they stand in the passage; of an answer that stands there several times the best counts. No passage of those to
-    choose by is learned from, so two at least are needed. Passages are read up to 320 words, the question included.
+    choose by is learned from, so two at least are needed. A passage and its question are read up to a quarter more
+    words and punctuation marks than the longest such pair of ``fit`` has, and never more than 320, of which the
+    question gets half at most. What is behind them is cut, with a warning.
 
     Its arguments and attributes are those of ``AutoClassifier``, but for ``classes_``. It needs
     ``pip install 'lit-metanas[sklearn]'``.
@@ -328,6 +345,10 @@ class AutoAnswerer(AutoWriter):
 
     def _inputs(self, examples: list[tuple[str, str]]) -> Tensor:
         assert isinstance(self.preprocessing_, QuestionWords)
+        words = {text: len(word_places(text)) for text in set(chain.from_iterable(examples))}
+        steps = self.preprocessing_.words.steps
+        cut = [words[asked] > steps // 2 or words[asked] + 1 + words[passage] > steps for passage, asked in examples]
+        self._warn_of_cut(sum(cut), f"the {steps} words that are read, of which half are for the question")
         asked = [Asked(question, [passage], 1, "") for passage, question in examples]
         return self.preprocessing_.encode_stories(asked)[0]
 

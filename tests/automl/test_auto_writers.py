@@ -206,6 +206,20 @@ def test_a_fit_that_fails_leaves_what_there_was(sounds: tuple[list[str], list[st
     assert transcriber.predict(files) == before
 
 
+def test_examples_that_are_cut_are_told() -> None:
+    translator = quick(lm.AutoTranslator).fit(NUMBERS, REVERSED)
+    with pytest.warns(UserWarning, match=r"1 source of 'X' is longer than the 4 letters that are read, and cut"):
+        assert len(translator.predict(["1234", "12345"])) == 2
+    answerer = quick(lm.AutoAnswerer).fit(PASSAGES, list(HOMES.values()))
+    steps = answerer.shape_.steps
+    assert steps == 5 * (9 + 6) // 4
+    fitting = " ".join(["Rome"] * (steps - 6)), "Where does Ada live?"
+    long_question = "Rome is.", " ".join(["where"] * (steps // 2 + 1))
+    answerer.predict([fitting])
+    with pytest.warns(UserWarning, match=r"2 pairs of 'X' are longer than the 18 words that are read, of which half"):
+        answerer.score([fitting, (fitting[0] + " Rome", fitting[1]), long_question], ["Rome"] * 3)
+
+
 def test_sounds_without_words_or_samples_are_named(sounds: tuple[list[str], list[str]], tmp_path: Path) -> None:
     files, said = sounds
     with pytest.raises(ValueError, match=r"The transcript of '.*0.wav' has no words: write what is said"):
