@@ -24,7 +24,7 @@ from lit_metanas.comparisons.target_search import task_settings
 from lit_metanas.io.files import own_path
 from lit_metanas.io.locks import directory_lock
 from lit_metanas.io.settings import settings_of
-from lit_metanas.records.record_lines import SHIPPED, SHIPPED_FILE
+from lit_metanas.records.record_lines import SHIPPED, record_file
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Task, check_task
 from lit_metanas.training.export.exported_model import predict_command
@@ -191,7 +191,7 @@ class AutoSearch:
             "pareto": self.pareto,
             "minutes": wishes.minutes,
             "flops": list(wishes.flops),
-            "records": [settings_of(str(SHIPPED_FILE) if path == SHIPPED else path) for path in wishes.records],
+            "records": [settings_of(record_file(path)) for path in wishes.records],
             "seed": wishes.seed,
             "threads": wishes.threads,
         }

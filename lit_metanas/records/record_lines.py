@@ -31,10 +31,16 @@ SHIPPED_EPISODES = "shipped-episodes"
 
 SHIPPED_EPISODES_FILE = Path(__file__).with_name("shipped_episodes.jsonl")
 
-_SHIPPED_FILES = {SHIPPED: SHIPPED_FILE, SHIPPED_EPISODES: SHIPPED_EPISODES_FILE}
-
 LINE_SCHEMA = 1
 """Version of a line. A line of a newer version is left out."""
+
+_SHIPPED_FILES = {SHIPPED: SHIPPED_FILE, SHIPPED_EPISODES: SHIPPED_EPISODES_FILE}
+
+
+def record_file(path: str | os.PathLike[str]) -> Path:
+    """The file of records that a path names, which may be ``shipped`` or ``shipped-episodes``, see above."""
+    shipped = _SHIPPED_FILES.get(path) if isinstance(path, str) else None
+    return shipped or Path(path)
 
 
 def write_record_lines(path: str | os.PathLike[str], records: Iterable[SearchRecord]) -> None:
@@ -70,7 +76,7 @@ def read_record_lines(path: str | os.PathLike[str], space: ChoiceSpace | None = 
         'random'
     """
     if path in _SHIPPED_FILES:
-        path = _SHIPPED_FILES[str(path)]
+        path = record_file(path)
         if space is None:
             return list(_shipped_records(path))
     parsed = list(_parse(path, space))

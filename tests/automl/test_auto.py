@@ -15,7 +15,9 @@ import torch
 
 import lit_metanas as lm
 from lit_metanas.automl import auto_steps, front_steps, time_plan
-from lit_metanas.automl.limits import Wishes
+from lit_metanas.automl.auto import AutoSearch
+from lit_metanas.automl.given_data import read_given
+from lit_metanas.automl.limits import NetworkLimits, Wishes
 from lit_metanas.automl.time_plan import (
     LONGEST_TRAINING,
     Pace,
@@ -29,6 +31,7 @@ from lit_metanas.automl.time_plan import (
 )
 from lit_metanas.estimators import training_estimator
 from lit_metanas.estimators.estimator import BestSoFar
+from lit_metanas.records import record_lines
 from lit_metanas.records.record_lines import SHIPPED, read_record_lines
 from lit_metanas.searchers.halving.proposals import covering
 
@@ -306,6 +309,20 @@ def test_records_of_other_tasks_decide_how_many_networks_are_tried(
     assert result.meta_cost.flops == 14
     assert (result.cost.flops < result.training_cost.flops / 4) == (tried == 1)
     assert result.cost.flops + result.training_cost.flops == pytest.approx(6e6, rel=0.2)
+
+
+@pytest.mark.parametrize("name", ["shipped", "shipped-episodes"])
+def test_other_records_of_the_package_are_another_search(
+    arrays: Arrays, space: lm.LayeredSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    wishes = Wishes(None, FLOPS, seed=0, threads=1, progress=False, records=[name])
+    search = AutoSearch(arrays, None, None, space, wishes, NetworkLimits(), None, None)
+    task = read_given(arrays)
+    before = search._settings(task, space)
+    assert before == search._settings(task, space)
+    (tmp_path / "new.jsonl").write_text("{}")
+    monkeypatch.setitem(record_lines._SHIPPED_FILES, name, tmp_path / "new.jsonl")
+    assert search._settings(task, space) != before
 
 
 def test_a_budget_is_not_exceeded_and_a_list_is_a_pair(arrays: Arrays, space: lm.LayeredSpace) -> None:

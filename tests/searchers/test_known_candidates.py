@@ -9,6 +9,8 @@ import yaml
 
 import lit_metanas as lm
 from lit_metanas.comparisons.single_task import default_method
+from lit_metanas.io.settings import settings_of
+from lit_metanas.records import record_lines
 from lit_metanas.records.record_lines import SHIPPED, SHIPPED_FILE
 from lit_metanas.searchers.halving.proposals import covering
 
@@ -107,6 +109,18 @@ def test_a_recipe_of_ones_own_is_kept_where_it_differs_from_the_default(task):
     assert found.recipe.learning_rate == 5e-4
     assert all("learning_rate" not in trial.recipe for trial in found.record.trials)
     assert any("weight_decay" in trial.recipe for trial in found.record.trials)
+
+
+@pytest.mark.parametrize("kind", [lm.SuccessiveHalving, lm.EvolvingHalving])
+@pytest.mark.parametrize("name", ["shipped", "shipped-episodes"])
+def test_other_records_of_the_package_are_other_settings(kind, name, monkeypatch, tmp_path):
+    before = settings_of(kind(records=[name]))
+    others = settings_of(kind(records=["other.jsonl"]))
+    assert before == settings_of(kind(records=[name]))
+    (tmp_path / "new.jsonl").write_text("{}")
+    monkeypatch.setitem(record_lines._SHIPPED_FILES, name, tmp_path / "new.jsonl")
+    assert settings_of(kind(records=[name])) != before
+    assert settings_of(kind(records=["other.jsonl"])) == others
 
 
 def test_records_of_another_space_are_told(tmp_path, task):

@@ -8,16 +8,19 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import cycle
 from math import inf
+from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from lit_metanas.estimators.estimator import FAILURES, Estimator, EstimatorCallable, reason_of
+from lit_metanas.io.settings import keeps_arguments, settings_of
 from lit_metanas.io.text import number_of
 from lit_metanas.records.budget import Budget, Cost, FailedWorkError, TooSmallBudgetError
 from lit_metanas.records.record import SearchOutcome, SearchRecord, Trial, cost_of
-from lit_metanas.records.record_lines import read_record_lines
+from lit_metanas.records.record_lines import read_record_lines, record_file
 from lit_metanas.searchers.halving.proposals import fitting
 from lit_metanas.searchers.mutation import below, draw_new, mutate
 from lit_metanas.searchers.query.ledger import Query, Value
@@ -219,6 +222,13 @@ def fill_up(
     return [*contenders, *made]
 
 
+def _package_records(made: Halving) -> dict[str, Any]:
+    """The files of records that are named as the package's, which its next version may have others of."""
+    own = [file for path in made.records if (file := record_file(path)) != Path(path)]
+    return {"records": settings_of(own)} if own else {}
+
+
+@keeps_arguments(_package_records)
 class Halving(Searcher):
     """Climbs rungs of training, each for a share of the budget; only the best of a rung go on into the next.
 
