@@ -137,7 +137,7 @@ def test_each_kind_of_examples_has_a_space_of_its_own(X, space):
     assert classifier.predict_proba(X).shape == (len(X), 2)
     again = pickle.loads(pickle.dumps(classifier))
     np.testing.assert_array_equal(again.predict(X), classifier.predict(X))
-    assert type(again._space(again.shape_)).__name__ == space
+    assert type(again._space(again.kind_, again.shape_, again.objective_)).__name__ == space
 
 
 def test_a_pickle_holds_no_code():
