@@ -25,7 +25,7 @@ from lit_metanas.io.text import printable
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import SearchOutcome
 from lit_metanas.searchers.halving import FrontHalving
-from lit_metanas.searchers.query.ledger import Query, Value
+from lit_metanas.searchers.query.ledger import Query
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.tasks.task import Task
 
@@ -83,17 +83,12 @@ class FrontSteps(AutoSteps):
         self.measure = measure
         self.share = SEARCH_SHARE
         generator = torch.Generator().manual_seed(self.wishes.seed)
-        method = FrontHalving(measure=measure, train=self._values, first=self.portfolio[:1])
+        method = FrontHalving(measure=measure, train=self.train, first=self.portfolio[:1])
         self.begun = method.begin(self.known, self.space, self.limited.measures, MOST_BEGUN, generator)
         if self.begun:
             costs = [self._epoch(query.architecture, self.task.train) for query in self.begun]
             epochs = trial_epochs(len(self.task.train), self.recipe.batch_size) / FRONT_TRIALS
             self.trial = sum(costs) / len(costs) * epochs
-
-    @property
-    def _values(self) -> dict[str, list[Value]]:
-        """What is searched of the recipe."""
-        return {name: list(values) for name, values in self.train.items()}
 
     def _searcher(self, plan: BudgetPlan) -> FrontHalving:
         """Who searches."""
@@ -104,7 +99,7 @@ class FrontSteps(AutoSteps):
             rungs=[number / sum(rungs) for number in rungs],
             points=POINTS,
             allowance=0.0 if self.task.val is None else len(self.task.val) ** -0.5,  # two standard errors, at most
-            train=self._values,
+            train=self.train,
             first=self.begun[: rungs[0]] or [Query.of(self.usual, {})],
         )
 

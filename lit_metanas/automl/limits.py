@@ -210,8 +210,7 @@ class LimitedSpace:
         kept: dict[str, float] = {}
         for name, limit in self.limits.given.items():
             by = DRIVERS.get(name)
-            lower = self._smaller(found, name, limit, kept) if by is None else self._by(found, name, by, limit, kept)
-            found = lower
+            found = self._smaller(found, name, limit, kept) if by is None else self._by(found, name, by, limit, kept)
             if (value := self.measures[name](found)) > limit:
                 beside = f" and {' and '.join(f'max_{other}' for other in kept)}" if kept else ""
                 raise ValueError(

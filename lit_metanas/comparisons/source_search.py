@@ -26,7 +26,7 @@ from lit_metanas.records.rows import ArchitectureRow
 from lit_metanas.relaxations import Uniform
 from lit_metanas.searchers.halving.rungs import Halving
 from lit_metanas.searchers.query.query_searcher import QuerySearcher
-from lit_metanas.spaces import SearchSpace, inherit
+from lit_metanas.spaces import SearchSpace
 from lit_metanas.tasks.episode_data import EpisodeDataModule
 from lit_metanas.tasks.inputs import Shape, describe_shape, plain_shape, same_shape
 from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint, weights_within, write_meta_checkpoint
@@ -229,12 +229,8 @@ class SourceSearch(LightningModule):
     def _trained(self, found: SearchOutcome, cost: Cost, batch: EpisodeDataModule) -> MetaCheckpoint:
         """What was trained of the architecture that was found."""
         assert found.weights is not None
-        shape = self._shape_of(batch)
-        restricted = self.space.restricted(found.architecture)
-        weights = inherit(found.weights, restricted.supernet(shape).state_dict())
-        logits = {choice.name: torch.zeros(len(choice.labels)) for choice in restricted.choices}
-        labels = {choice.name: list(choice.labels) for choice in restricted.choices}
-        return MetaCheckpoint(weights, logits, labels, {}, shape, cost, weights_within(found.weights, "head."))
+        shape, head = self._shape_of(batch), weights_within(found.weights, "head.")
+        return MetaCheckpoint.of_architecture(found.architecture, self.space, found.weights, shape, cost, head)
 
     def _write(self, found: SearchOutcome, cost: Cost, batch: EpisodeDataModule, checkpoint: MetaCheckpoint) -> None:
         checkpoint = replace(checkpoint, inputs=InputMeaning.of(batch.source.preprocessing))

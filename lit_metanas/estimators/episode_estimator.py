@@ -14,7 +14,7 @@ from lit_metanas.io.settings import tensor_digest
 from lit_metanas.meta import Parameters, evaluate, task_generator
 from lit_metanas.records.budget import TRAINING_PASSES, Cost
 from lit_metanas.relaxations import Argmax
-from lit_metanas.spaces import Architecture, inherit, one_hot
+from lit_metanas.spaces import Architecture, one_hot
 from lit_metanas.spaces.supernet import embed_and_record
 from lit_metanas.tasks.episode_data import EpisodeDataModule
 from lit_metanas.tasks.inputs import inputs_like, join_inputs
@@ -85,11 +85,9 @@ class EpisodeEstimator(Estimator):
     def settings(self) -> Mapping[str, float | int | str | bool]:
         """Weights and examples by their digests, and the numbers of episodes."""
         weights = self.model.meta_parameters().flat(("weights", "head"))
-        parts = [part for episode in self._episodes for part in (episode.support, episode.query)]
-        examples = [tensor for part in parts for tensor in (part.inputs, part.labels)]
         return {
             "weights": tensor_digest(*(weights[name] for name in sorted(weights))),
-            "examples": tensor_digest(*examples, *([self._images] if self._recalibrates else [])),
+            "examples": self._examples,
             "episodes": self.episodes,
             "statistics": self.statistics,
         }
@@ -128,15 +126,12 @@ class EpisodeEstimator(Estimator):
         """
         model = self.model
         parameters = self._parameters(architecture)
-        restricted = model.space.restricted(architecture)
-        return MetaCheckpoint(
-            weights=inherit(parameters.weights, restricted.supernet(model.shape).state_dict()),
-            logits={choice.name: torch.zeros(len(choice.labels)) for choice in restricted.choices},
-            labels={choice.name: list(choice.labels) for choice in restricted.choices},
+        alone = MetaCheckpoint.of_architecture(
+            architecture, model.space, parameters.weights, model.shape, model.cost(), parameters.head
+        )
+        return replace(
+            alone,
             statistics=self._statistics(architecture, parameters),
-            shape=model.shape,
-            cost=model.cost(),
-            head=parameters.head,
             derived=model.space.canonical(architecture),
             inputs=InputMeaning.of(model.preprocessing),
         )
@@ -165,6 +160,13 @@ class EpisodeEstimator(Estimator):
         """The meta-validation episodes, drawn once."""
         stream = self.data.stream("val")
         return [stream[0, index].trainable() for index in range(self.episodes)]
+
+    @cached_property
+    def _examples(self) -> str:
+        """The digest of all that is looked at, made once."""
+        parts = [part for episode in self._episodes for part in (episode.support, episode.query)]
+        examples = [tensor for part in parts for tensor in (part.inputs, part.labels)]
+        return tensor_digest(*examples, *([self._images] if self._recalibrates else []))
 
     @cached_property
     def _images(self) -> Tensor:

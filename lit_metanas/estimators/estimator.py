@@ -107,28 +107,15 @@ class Estimator(ABC):
         )
 
 
-class BestSoFar(Estimator):
-    """Remembers what an estimator has scored, so that a search which is interrupted has an outcome.
+class EstimatorAround(Estimator):
+    """Does more with each score of another estimator, and is like it in all else.
 
     Args:
         estimator: scores the architectures.
-        task_id: the problem's name in the record.
-
-    Attributes:
-        spent: of each architecture, what each of its trainings cost, seconds included.
     """
 
-    def __init__(self, estimator: Estimator, task_id: str) -> None:
+    def __init__(self, estimator: Estimator) -> None:
         self.estimator = estimator
-        self._recipe: dict[str, float | int | str | bool] = {}
-        self._record = SearchRecord(task_id)
-        self._best: list[SearchOutcome] = []  # of all copies under other recipes, and so a list
-        self.spent: dict[Architecture, list[Cost]] = {}
-
-    @property
-    def outcome(self) -> SearchOutcome | None:
-        """What was best, with its weights; None before anything was scored."""
-        return self._best[0] if self._best else None
 
     @property
     def settings(self) -> Mapping[str, float | int | str | bool]:
@@ -140,15 +127,39 @@ class BestSoFar(Estimator):
         """Those of the estimator."""
         return self.estimator.measures
 
+    def cost(self, architecture: Architecture, fidelity: float) -> Cost:
+        """What the estimator says."""
+        return self.estimator.cost(architecture, fidelity)
+
+
+class BestSoFar(EstimatorAround):
+    """Remembers what an estimator has scored, so that a search which is interrupted has an outcome.
+
+    Args:
+        estimator: scores the architectures.
+        task_id: the problem's name in the record.
+
+    Attributes:
+        spent: of each architecture, what each of its trainings cost, seconds included.
+    """
+
+    def __init__(self, estimator: Estimator, task_id: str) -> None:
+        super().__init__(estimator)
+        self._recipe: dict[str, float | int | str | bool] = {}
+        self._record = SearchRecord(task_id)
+        self._best: list[SearchOutcome] = []  # of all copies under other recipes, and so a list
+        self.spent: dict[Architecture, list[Cost]] = {}
+
+    @property
+    def outcome(self) -> SearchOutcome | None:
+        """What was best, with its weights; None before anything was scored."""
+        return self._best[0] if self._best else None
+
     def with_recipe(self, changes: Mapping[str, float | int | str | bool]) -> BestSoFar:
         """The same memory of the estimator under a changed recipe."""
         other = copy(self)
         other.estimator, other._recipe = self.estimator.with_recipe(changes), {**self._recipe, **changes}
         return other
-
-    def cost(self, architecture: Architecture, fidelity: float) -> Cost:
-        """What the estimator says."""
-        return self.estimator.cost(architecture, fidelity)
 
     def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:
         """Estimate, and remember."""

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lit_metanas.estimators.estimator import Estimator, Measure, Score
+from lit_metanas.estimators.estimator import Estimator, EstimatorAround, Score
 from lit_metanas.estimators.training_estimator import fresh_weights, overlay
 from lit_metanas.io.arrays import DAMAGED
 from lit_metanas.io.checkpoints import finite_tensor, load_plain
@@ -140,7 +140,7 @@ class MetaTrainingEstimator(Estimator):
             )
 
 
-class KeptScores(Estimator):
+class KeptScores(EstimatorAround):
     """Keeps what an estimator gives in a folder, where the same call finds it later.
 
     A search that was killed and draws the same architectures again goes on from there. A kept score says how many
@@ -153,27 +153,13 @@ class KeptScores(Estimator):
     """
 
     def __init__(self, estimator: Estimator, folder: Path, settings: Mapping[str, Any]) -> None:
-        self.estimator = estimator
+        super().__init__(estimator)
         self.folder = folder
         self._settings = settings
-
-    @property
-    def settings(self) -> Mapping[str, float | int | str | bool]:
-        """Those of the estimator."""
-        return self.estimator.settings
-
-    @property
-    def measures(self) -> Mapping[str, Measure]:
-        """Those of the estimator."""
-        return self.estimator.measures
 
     def with_recipe(self, changes: Mapping[str, float | int | str | bool]) -> KeptScores:
         """The same folder for the same estimator under a changed recipe, which must be among its settings."""
         return KeptScores(self.estimator.with_recipe(changes), self.folder, self._settings)
-
-    def cost(self, architecture: Architecture, fidelity: float) -> Cost:
-        """What the estimator says."""
-        return self.estimator.cost(architecture, fidelity)
 
     def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:
         """Look it up, or estimate and keep it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Literal, get_args
 
 import torch
@@ -168,7 +169,7 @@ def extreme_child(supernet: Supernet, logits: Mapping[str, Tensor], *, sign: int
         before = dict(child)
         for name, places in left.items():
             if len(places) > 1:
-                child[name] = max(places, key=lambda place, name=name: size(name, place))  # type: ignore[misc]
+                child[name] = max(places, key=partial(size, name))
         if child == before:
             return child
 

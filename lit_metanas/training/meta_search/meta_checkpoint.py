@@ -56,6 +56,36 @@ class MetaCheckpoint:
     derived: Architecture | None = None
     inputs: InputMeaning = UNKNOWN_INPUTS
 
+    @staticmethod
+    def of_architecture(
+        architecture: Architecture,
+        space: SearchSpace,
+        weights: Mapping[str, Tensor],
+        shape: Shape,
+        cost: Cost,
+        head: dict[str, Tensor],
+    ) -> MetaCheckpoint:
+        """One architecture alone, without statistics, from which a meta-training of it starts.
+
+        Args:
+            architecture: of the space.
+            space: of the supernet that the weights are of.
+            weights: of the supernet, of which the architecture's part is taken.
+            shape: channels, height and width of an input.
+            cost: of all meta-training so far.
+            head: the head's meta-parameters.
+        """
+        restricted = space.restricted(architecture)
+        return MetaCheckpoint(
+            weights=inherit(weights, restricted.supernet(shape).state_dict()),
+            logits={choice.name: torch.zeros(len(choice.labels)) for choice in restricted.choices},
+            labels={choice.name: list(choice.labels) for choice in restricted.choices},
+            statistics={},
+            shape=shape,
+            cost=cost,
+            head=head,
+        )
+
     def architecture(self) -> dict[str, str]:
         """The label of the largest logit for each choice, inactive ones, too."""
         return {name: self.labels[name][int(row.argmax())] for name, row in self.logits.items()}
