@@ -167,8 +167,8 @@ class AutoTranslator(AutoWriter):
 
     ``fit(sources, targets)`` takes two lists of texts, ``predict(sources)`` returns a list; ``score`` is the mean chrF,
     from 0 to 1. Pairs with the same source stay together where some choose among architectures. Texts are read and
-    written letter by letter: up to 2 and a quarter more of them than the longest source and the longest target of
-    ``fit`` have, and never more than 64. Pairs with a longer text are left out of the training, and a longer source to
+    written letter by letter: as many as the longest source and the longest target of ``fit`` have, a quarter and two
+    letters more, and never more than 64. Pairs with a longer text are left out of the training, and a longer source to
     translate is cut, with a warning.
 
     Its arguments and attributes are those of ``AutoClassifier``, but for ``classes_``. It needs
