@@ -67,7 +67,12 @@ class Row:
 
 def others_of(problem: Problem) -> list[lm.SearchRecord]:
     """The shipped records that are not of the problem's data set."""
-    return [record for record in lm.read_record_lines(SHIPPED) if record.task_id.split("/")[0] != problem.dataset]
+    return records_without(problem.dataset)
+
+
+def records_without(dataset: str) -> list[lm.SearchRecord]:
+    """The shipped records that are not of a data set."""
+    return [record for record in lm.read_record_lines(SHIPPED) if record.task_id.split("/")[0] != dataset]
 
 
 def search(problem: Problem, kind: str, task: lm.Task, method: str, seed: int, epochs: int = EPOCHS) -> Row:

@@ -142,7 +142,7 @@ def caltech(folders: Folders, first: int) -> lm.Task:
 MEL = lm.LogMel(hop=0.025, steps=48)
 
 
-def fsdd(folders: Folders, turn: int) -> lm.Task:
+def fsdd(folders: Folders, turn: int, sizes: Sizes = (20, 10, 30)) -> lm.Task:
     """Ten digits; two speakers are tested, a third is chosen by, and three are learned from."""
     series, labels, speakers = _digits(folders.data / FSDD)
     names = sorted(set(speakers))
@@ -150,7 +150,7 @@ def fsdd(folders: Folders, turn: int) -> lm.Task:
     groups = {"test": turned[:2], "val": turned[2:3], "train": turned[3:]}
     draw = np.random.default_rng(turn)
     rows: dict[str, list[int]] = {}
-    for part, number in (("train", 20), ("val", 10), ("test", 30)):
+    for part, number in zip(PARTS, sizes, strict=True):
         mine = [[r for r, s in enumerate(speakers) if s in groups[part] and labels[r] == d] for d in range(10)]
         rows[part] = [row for own in mine for row in draw.permutation(own)[:number].tolist()]
     return task_of(f"fsdd/{turn}", series, labels, rows)
@@ -161,13 +161,13 @@ def _digits(file: Path) -> tuple[Tensor, list[int], list[str]]:
     return read_digits(file, MEL)
 
 
-def wake_words(folders: Folders, group: str) -> lm.Task:
+def wake_words(folders: Folders, group: str, sizes: Sizes = (30, 15, 60)) -> lm.Task:
     """The words of one of the two sources, which were recorded differently."""
     source = _wake_words(folders.data / WAKE_WORDS)
     classes = [place for place, own in enumerate(source.groups("test")) if own == group]
     parts = [source.inputs("test", c, range(source.instances("test", c))) for c in classes]
     labels = [label for label, part in enumerate(parts) for _ in range(len(part))]
-    return task_of(f"wake/{group}", torch.cat(parts), labels, divide(labels, (30, 15, 60)))
+    return task_of(f"wake/{group}", torch.cat(parts), labels, divide(labels, sizes))
 
 
 @cache
