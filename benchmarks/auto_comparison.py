@@ -2,16 +2,16 @@
 
 The rivals: random search and TPE over the same networks and recipes; the network that the field would take, trained by
 a usual recipe; logistic regression on plain features; and two libraries that search for classifiers of rows, FLAML and
-AutoGluon, on the same features. Auto-sklearn, the third of them, does not install with Python 3.11: its version 0.15
+AutoGluon, on the same features. Auto-sklearn, a third one, does not install with Python 3.11: its last version, 0.15,
 has to be compiled, and that fails. Test parts are fixed and read once a method, in the end. Of the package's records
 those of a data set are left out where ``auto`` works on it.
 
 Networks are given training FLOPs instead of minutes, the same for all methods, so that runs repeat on any machine:
 those of so many minutes, at the pace at which ``auto`` trains the networks that it begins with.
-``results/auto_comparison/flops.json`` keeps them, as one machine was measured. FLAML and AutoGluon are given the minutes. Random search and TPE spend half on the
-search, as ``auto`` does, each candidate is trained for as long as its average one, and what is left trains the best of
-them. The fixed network gets all, for 200 epochs at most, as the others plan for it. Logistic regression takes seconds,
-and has no budget.
+``results/auto_comparison/flops.json`` keeps them, as one machine was measured. FLAML and AutoGluon are given the
+minutes. Random search and TPE spend half on the search, as ``auto`` does, each candidate is trained for as long as its
+average one, and what is left trains the best of them. The fixed network gets all, for 200 epochs at most, as the others
+plan for it. Logistic regression takes seconds, and has no budget.
 
     pip install flaml lightgbm xgboost-cpu mlxtend autogluon.tabular
     python benchmarks/auto_comparison.py flops --data FOLDER

@@ -244,7 +244,7 @@ def features(kind: str, learned: Any, tested: Any) -> tuple[Any, Any]:
     from sklearn.preprocessing import StandardScaler
 
     if kind == "texts":
-        words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"(?u)\b\w+\b")
+        words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
         letters = TfidfVectorizer(analyzer="char_wb", ngram_range=(1, 4), sublinear_tf=True)
         made = make_union(words, letters)
         return made.fit_transform(learned).tocsr(), made.transform(tested).tocsr()

@@ -110,7 +110,7 @@ def draw(ranks: Ranks, path: Path, title: str) -> None:
     below = 0.35 + 0.22 * len(groups)
     drawn = figure(7.2, 1.5 + 0.22 * len(groups) + 0.26 * half)
     axes = drawn.add_axes((0.02, 0.02, 0.96, 0.84))
-    axes.set_xlim(1 - 0.42 * (most - 1), most + 0.42 * (most - 1))
+    axes.set_xlim(1 - 0.6 * (most - 1), most + 0.6 * (most - 1))
     axes.set_ylim(-(below + 0.4 * half), 1.0)
     axes.axis("off")
     drawn.text(0.5, 0.93, title, ha="center", fontsize=10, color=INK)

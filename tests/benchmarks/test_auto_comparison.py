@@ -1,6 +1,10 @@
 """The comparison of `auto` with its rivals: the statistics against the literature, its budget, and that it goes on."""
 
+import json
+
+import numpy as np
 import pytest
+import torch
 
 DEMSAR = """
 0.763 0.768 0.771 0.798
@@ -18,8 +22,8 @@ DEMSAR = """
 0.972 0.981 0.9754 0.9746
 0.957 0.978 0.946 0.970
 """
-"""Table 6 of Demšar 2006: four variants of C4.5 on fourteen data sets. On the last but one he prints 0.975 twice, and ranks
-them as different."""
+"""Table 6 of Demšar 2006: four variants of C4.5 on fourteen data sets. On the last but one he prints 0.975 twice, and
+ranks them as different."""
 
 
 @pytest.fixture
@@ -71,3 +75,83 @@ def test_groups_end_where_ranks_are_a_critical_difference_apart(statistics, tmp_
     assert statistics.not_told_apart(few) == [("a", "b"), ("b", "c"), ("c", "d")]
     statistics.draw(few, tmp_path / "drawn.png", "four methods")
     assert (tmp_path / "drawn.png").stat().st_size > 1000
+
+
+@pytest.fixture
+def module(load, statistics):
+    pytest.importorskip("sklearn")
+    return load("auto_comparison")
+
+
+@pytest.fixture
+def toy(load, module, monkeypatch, tmp_path):
+    """Rows of two classes that lie apart, in the place of all data sets, and a budget of FLOPs of it."""
+    draw = np.random.default_rng(0)
+    rows, labels = draw.normal(size=(60, 4)), [0, 1] * 30
+    rows[1::2] += 3
+    data = load("comparison_data")
+    found = data.divided(rows, labels, 20, 10)
+    assert [len(found.learned[1]), len(found.tested[1])] == [40, 20]
+    assert not set(map(tuple, found.learned[0])) & set(map(tuple, found.tested[0]))
+    monkeypatch.setattr(module, "DATA_SETS", {"toy": data.DataSet("rows", "toy", lambda folders: found)})
+    (tmp_path / module.FLOPS).write_text(json.dumps({"toy": {"1": 2e7}}))
+    return found
+
+
+@pytest.mark.parametrize("method", ["auto", "random", "TPE", "fixed network"])
+def test_all_networks_spend_no_more_than_what_is_written_down(module, toy, method):
+    found = module.METHODS[method](module.Given("toy", "rows", "toy", toy, 1.0, 4.2e6, 0))
+    assert found.test > 80
+    assert 2e6 < found.flops <= 4.2e6
+
+
+def test_a_second_call_runs_what_is_missing(module, toy, tmp_path, monkeypatch, capsys):
+    asked = {"names": ["toy"], "minutes": [1.0], "seeds": [0, 1]}
+    module.run(None, tmp_path, methods=["logistic regression"], **asked)
+    (row,) = module.read(tmp_path / module.FILE)
+    assert (row.method, row.minutes, row.test) == ("logistic regression", 0.0, pytest.approx(100, abs=10))
+    given = []
+
+    def instead(one):
+        given.append((one.flops, one.seed))
+        return module.Outcome(50.0 + one.seed)
+
+    def absent(one):
+        raise ImportError("no such package")
+
+    monkeypatch.setattr(module, "METHODS", {**module.METHODS, "auto": instead, "FLAML": absent})
+    for _ in range(2):
+        module.run(None, tmp_path, methods=["auto", "FLAML", "logistic regression"], **asked)
+    assert given == [(2e7, 0), (2e7, 1)]
+    assert "toy, FLAML: left out, as no such package" in capsys.readouterr().out
+    names, values = module.scores(module.read(tmp_path / module.FILE), 1.0, ["auto", "logistic regression"])
+    assert names == ["toy"]
+    assert values == {"auto": [50.5], "logistic regression": [row.test]}
+
+
+def test_the_table_is_of_data_sets_on_which_all_were_run(module, monkeypatch, tmp_path):
+    monkeypatch.setattr(module, "DATA_SETS", dict.fromkeys("abc"))
+    rows = [module.Row(name, "auto", 1.0, 0, 90.0, 0, 0, 0, "") for name in "abc"]
+    rows += [module.Row(name, "logistic regression", 0.0, 0, 80.0, 0, 0, 0, "") for name in "ab"]
+    text = "\n".join(module.tables(rows, tmp_path, ["auto", "logistic regression", "FLAML"]))
+    assert "1 min, 2 data sets, seeds 0" in text
+    assert "| a | **90.0** | 80.0 |" in text
+    assert "2–0–0" in text
+    assert (tmp_path / "ranks_1.png").is_file()
+
+
+def test_features_of_all_kinds_tell_classes_apart(load):
+    data = load("comparison_data")
+    dark = np.zeros((6, 8, 8), np.uint8)
+    dark[::2, :, 4:] = 255  # an upright edge
+    dark[1::2, 4:, :] = 255
+    learned, tested = data.features("images", dark[:4], dark[4:])
+    assert np.linalg.norm(tested[0] - learned[0]) < 1e-6 < np.linalg.norm(tested[0] - learned[1])
+    series = torch.zeros(3, 3, 8)
+    series[:, 2, :4] = 1  # four steps are there
+    series[0, 0, :4] = torch.tensor([0.0, 1, 2, 3])
+    made = data.spectra(series)
+    assert made.shape == (3, 12)
+    assert made[0, :8].tolist() == pytest.approx([1.5, 0, (5 / 3) ** 0.5, 0, 0, 1, 2, 3])
+    words, others = data.features("texts", ["fold it", "cut it"], ["fold them"])
+    assert (others @ words.T).toarray()[0, 0] > (others @ words.T).toarray()[0, 1]
