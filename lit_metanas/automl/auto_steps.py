@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from math import ceil, nan
 from time import perf_counter
@@ -33,7 +33,7 @@ from lit_metanas.estimators.estimator import BestSoFar, Estimator
 from lit_metanas.estimators.meta_training import KeptScores
 from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.records.budget import Cost
-from lit_metanas.records.record import SearchOutcome, cost_of
+from lit_metanas.records.record import SearchOutcome, SearchRecord, cost_of
 from lit_metanas.records.record_lines import read_record_lines
 from lit_metanas.searchers.halving import EvolvingHalving, Halving
 from lit_metanas.searchers.halving.proposals import covering, fitting
@@ -117,7 +117,7 @@ class AutoSteps:
         self.train = DATA_KINDS[kind].train
         self.part = all_but_test(task)
         others = [r for path in wishes.records for r in read_record_lines(path) if r.task_id != task.id]
-        self.known = fitting(others, self.space)
+        self.known = [_whole(record, self.train) for record in fitting(others, self.space)]
         covers = covering(self.known, self.space, FIRST_RUNG, WORTH_A_TRIAL)
         self.portfolio = [Query.of(q.architecture, {n: v for n, v in q.recipe if n in self.train}) for q in covers]
         self.recipe = Recipe(epochs=MOST_EPOCHS)
@@ -367,6 +367,12 @@ class AutoSteps:
         part = evenly_spread(self.part, max(recipe.batch_size, int(share * len(self.part))))
         cost = fit_child(child.train(), part, seed=self.wishes.seed)
         self.trained.append(Trained(found, child, replace(cost, seconds=perf_counter() - begin)))
+
+
+def _whole(record: SearchRecord, searched: Collection[str]) -> SearchRecord:
+    """A record whose trials tell all that is searched of a recipe: what they leave out was as it is by default."""
+    usual = {name: value for name, value in asdict(Recipe()).items() if name in searched}
+    return replace(record, trials=[replace(trial, recipe={**usual, **trial.recipe}) for trial in record.trials])
 
 
 def _of(best: BestSoFar) -> SearchOutcome:

@@ -13,6 +13,7 @@ from lit_metanas.tasks.objective import Classification, Objective, Transcription
 from lit_metanas.tasks.questions import Span
 from lit_metanas.tasks.task import Task
 from lit_metanas.tasks.translation import Translation
+from lit_metanas.training.augmentation import AUGMENTATIONS
 
 ExampleKind: TypeAlias = Literal["rows", "images", "texts"]
 """Of labelled examples in memory."""
@@ -21,8 +22,14 @@ LEARNING_RATES, WEIGHT_DECAYS, SMOOTHINGS = [3e-3, 1e-2, 3e-2], [1e-3, 1e-2, 1e-
 """What is searched of a recipe, where a kind does not say otherwise."""
 
 
-def _recipes() -> dict[str, list[Value]]:
-    return {"learning_rate": [*LEARNING_RATES], "weight_decay": [*WEIGHT_DECAYS], "label_smoothing": [*SMOOTHINGS]}
+def _recipes(*without: str) -> dict[str, list[Value]]:
+    searched: dict[str, list[Value]] = {
+        "learning_rate": [*LEARNING_RATES],
+        "weight_decay": [*WEIGHT_DECAYS],
+        "label_smoothing": [*SMOOTHINGS],
+        "augmentation": [*AUGMENTATIONS],
+    }
+    return {name: values for name, values in searched.items() if name not in without}
 
 
 @dataclass(frozen=True)
@@ -82,12 +89,22 @@ DATA_KINDS: Mapping[str, DataKind] = {
     "images": DataKind("images", _default_space, "default_images.yaml"),
     "sounds": DataKind("sounds", _default_space, "default_series.yaml"),
     "transcripts": DataKind(
-        "sounds", _transcripts_space, "sequence_transcripts.yaml", {"operation": "conv_5", "depth": "2"}
+        "sounds",
+        _transcripts_space,
+        "sequence_transcripts.yaml",
+        {"operation": "conv_5", "depth": "2"},
+        _recipes("label_smoothing"),
     ),
     "texts": DataKind("texts", _default_space, "default_tokens.yaml"),
     "rows": DataKind("rows of numbers", _default_space, "default_rows.yaml"),
     "pairs": DataKind("pairs of texts", _pairs_space, "encoder_decoder_small.yaml", {"operation": "gru"}),
-    "questions": DataKind("questions", _spans_space, "sequence_spans.yaml", {"operation": "gru", "depth": "2"}),
+    "questions": DataKind(
+        "questions",
+        _spans_space,
+        "sequence_spans.yaml",
+        {"operation": "gru", "depth": "2"},
+        _recipes("label_smoothing", "augmentation"),
+    ),
 }
 """All kinds, by the names that ``auto`` takes."""
 

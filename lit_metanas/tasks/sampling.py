@@ -81,11 +81,11 @@ def draw_episode(
 
 
 def changes_generator(subset: Subset, seed: int, epoch: int, index: int) -> torch.Generator:
-    """A generator for random changes of the images of one episode, a function of what the episode is one of.
+    """A generator for random changes of one episode, or of one batch, a function of what it is one of.
 
     Args:
         subset: the episode's.
-        seed: seed of the stream of episodes.
+        seed: seed of the stream of episodes, or of batches.
         epoch: epoch in the stream.
         index: position in the epoch.
     """

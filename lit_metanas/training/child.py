@@ -21,7 +21,9 @@ from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.inputs import Shape, channels_last
 from lit_metanas.tasks.objective import Classification, Judged, Objective
+from lit_metanas.tasks.sampling import changes_generator
 from lit_metanas.tasks.task import Split, Task
+from lit_metanas.training.augmentation import AUGMENTATIONS, NO_AUGMENTATION, augment, check_augmentation
 from lit_metanas.training.trainers import uncached_autocast
 
 MOST_SCORES = 1 << 26
@@ -61,6 +63,13 @@ class Recipe:
         weight_decay: of AdamW.
         label_smoothing: of the cross-entropy.
         inherit: start from the weights that a search hands over, where there are any.
+        augmentation: how the examples of each step are changed at random: ``none``, ``light`` or ``strong``. Images are
+            cut and zoomed, and strongly also change their colours, but are not mirrored; blocks of bands and of steps
+            of sounds and other series are hidden; words of texts are replaced by the unknown one; to numbers of rows
+            noise is added. What is scored is never changed.
+
+    Raises:
+        ValueError: a number is out of its range, or the augmentation is unknown.
 
     Example:
         >>> import lit_metanas as lm
@@ -75,25 +84,28 @@ class Recipe:
     weight_decay: float = 1e-3
     label_smoothing: float = 0.0
     inherit: bool = True
+    augmentation: str = NO_AUGMENTATION
 
     def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
-            least = 1 if name in ("epochs", "batch_size") else 0
+        for name in ("epochs", "batch_size", "learning_rate", "weight_decay", "label_smoothing"):
+            value, least = getattr(self, name), int(name in ("epochs", "batch_size"))
             if value < least:
                 raise ValueError(f"Recipe: {name} is {value}; it must be at least {least}.")
         if self.label_smoothing > 1:
             raise ValueError(f"Recipe: label_smoothing is {self.label_smoothing}; it must be at most 1.")
+        if self.augmentation not in AUGMENTATIONS:
+            raise ValueError(f"Recipe: augmentation is '{self.augmentation}'; use {', '.join(AUGMENTATIONS)}.")
 
     def replace(self, changes: Mapping[str, float | int | str | bool]) -> Recipe:
-        """The recipe with new values of numeric fields.
+        """The recipe with new values of fields that can be searched.
 
         Raises:
-            ValueError: a name is not a field of a recipe.
+            ValueError: a name is not one of these, or a value is out of its range.
         """
         names = [field.name for field in fields(self) if field.name != "inherit"]
         for name in changes:
             if name not in names:
-                raise ValueError(f"A recipe has no numeric field '{name}': use {', '.join(names)}.")
+                raise ValueError(f"A recipe has no field '{name}' to be searched: use {', '.join(names)}.")
         return Recipe(**{**asdict(self), **changes})
 
 
@@ -129,7 +141,7 @@ class Child(LightningModule):
         objective: what it is trained for; None is to tell ``way`` classes apart.
 
     Raises:
-        ValueError: the objective and the network do not fit each other.
+        ValueError: the objective and the network, or the recipe's augmentation, do not fit each other.
 
     Example:
         >>> import torch
@@ -159,6 +171,7 @@ class Child(LightningModule):
         self.shape = shape
         self.way = way
         self.recipe = recipe or Recipe()
+        check_augmentation(self.recipe.augmentation, self.objective)
         self.network: nn.Module = space.child(self.architecture, shape, way, weights)
         self.val_metric, self.test_metric = MeanMetric(), MeanMetric()
 
@@ -170,9 +183,26 @@ class Child(LightningModule):
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """The objective's loss of a batch of inputs and labels."""
-        loss = self.loss(*batch)
+        inputs, labels = batch
+        # torch's seed, which is set for a whole run, so that a resumed one changes each batch in the same way
+        changed = self.augmented(inputs, seed=torch.initial_seed(), epoch=self.current_epoch, step=batch_idx)
+        loss = self.loss(changed, labels)
         self.log("train/loss", loss, prog_bar=True)
         return loss
+
+    def augmented(self, inputs: Tensor, *, seed: int, epoch: int, step: int) -> Tensor:
+        """The inputs of a step of training as the recipe's augmentation changes them.
+
+        Args:
+            inputs: shape ``(n, *shape)``.
+            seed: of the training.
+            epoch: from 0.
+            step: within the epoch, from 0.
+        """
+        if self.recipe.augmentation == NO_AUGMENTATION:
+            return inputs
+        generator = changes_generator("train", seed, epoch, step)
+        return channels_last(augment(inputs, self.recipe.augmentation, generator))
 
     def loss(self, inputs: Tensor, labels: Tensor) -> Tensor:
         """What a step of the training lowers: see ``training_loss``."""
@@ -258,12 +288,12 @@ def training_cost(space: SearchSpace, architecture: Architecture, shape: Shape, 
 def fit_child(child: Child, train: Split, *, seed: int, epoch_ended: Callable[[], None] | None = None) -> Cost:
     """Train a child on one split, on the device that the split lies on, and return what it cost.
 
-    The seed orders the batches and drives dropout; the caller's random state is left as it was.
+    The seed orders the batches and drives augmentation and dropout; the caller's random state is left as it was.
 
     Args:
         child: what is trained.
         train: the examples.
-        seed: of the batches and of dropout.
+        seed: of the batches, of augmentation and of dropout.
         epoch_ended: called after each epoch, to tell of it.
     """
     epochs, device = child.recipe.epochs, train.inputs.device
@@ -281,10 +311,10 @@ def fit_child(child: Child, train: Split, *, seed: int, epoch_ended: Callable[[]
         torch.manual_seed(seed)
         # Not by a Trainer, what it does beside takes up to an eighth of the time of a small network's step.
         optimizer, schedule = child.optimizer_for(epochs * len(loader))
-        for _ in range(epochs):
+        for epoch in range(epochs):
             # An exhausted sampler has drawn another order, that of the next epoch; Lightning's loops do not exhaust it.
-            for inputs, labels in islice(loader, len(loader)):
-                loss = child.loss(inputs, labels)
+            for step, (inputs, labels) in enumerate(islice(loader, len(loader))):
+                loss = child.loss(child.augmented(inputs, seed=seed, epoch=epoch, step=step), labels)
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()

@@ -101,10 +101,10 @@ def test_a_training_under_another_recipe_costs_and_scores_as_by_that_recipe():
 
 def test_ranges_that_no_recipe_can_have_are_refused():
     with pytest.raises(
-        ValueError, match="A recipe has no numeric field 'momentum': use epochs, batch_size, learning_rate"
+        ValueError, match="A recipe has no field 'momentum' to be searched: use epochs, batch_size, learning_rate"
     ):
         QuerySearcher(train={"momentum": RecipeRange(0.1, 0.9)})
-    with pytest.raises(ValueError, match="A recipe has no numeric field 'inherit'"):
+    with pytest.raises(ValueError, match="A recipe has no field 'inherit' to be searched"):
         QuerySearcher(train={"inherit": RecipeRange(0, 1)})
     with pytest.raises(ValueError, match="epochs is 0"):
         QuerySearcher(train={"epochs": RecipeRange(0, 5)})

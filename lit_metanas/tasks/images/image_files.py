@@ -147,8 +147,9 @@ class ImageAugmentation:
         draws = torch.rand(8, len(images), generator=generator).to(images)
         if self.zoom < 1:
             images = self._cut(images, draws[:4])
-        mirrored = draws[4] < self.flip
-        images = torch.where(mirrored[:, None, None, None], images.flip(-1), images)
+        if self.flip:
+            mirrored = draws[4] < self.flip
+            images = torch.where(mirrored[:, None, None, None], images.flip(-1), images)
         return self._colour(images, draws[5:]) if self.colour else images
 
     def of_episode(self, episode: Episode, generator: torch.Generator) -> Episode:

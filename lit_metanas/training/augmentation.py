@@ -1,0 +1,169 @@
+"""Random changes of the examples that a network is trained on, by kind of input."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lit_metanas.tasks.images.image_files import ImageAugmentation
+from lit_metanas.tasks.inputs import PADDING, step_mask
+from lit_metanas.tasks.objective import Objective
+from lit_metanas.tasks.questions import Span
+from lit_metanas.tasks.text.words import UNKNOWN
+
+NO_AUGMENTATION = "none"
+
+MASKS = 2
+"""Of the bands, and of the steps, of a series."""
+
+
+@dataclass(frozen=True)
+class _Strength:
+    """How much is changed.
+
+    Attributes:
+        images: nothing is mirrored, which would make other letters and digits.
+        bands: the widest mask of bands, as a share of all.
+        steps: the widest mask of steps, as a share of those of an example.
+        tokens: probability that a token is hidden.
+        noise: standard deviation of what is added to rows, as a share of their columns'.
+    """
+
+    images: ImageAugmentation
+    bands: float
+    steps: float
+    tokens: float
+    noise: float
+
+
+_STRENGTHS: Mapping[str, _Strength] = {
+    "light": _Strength(ImageAugmentation(flip=0.0, zoom=0.8), bands=15 / 80, steps=0.2, tokens=0.1, noise=0.1),
+    "strong": _Strength(
+        ImageAugmentation(flip=0.0, zoom=0.5, colour=0.4), bands=27 / 80, steps=0.2, tokens=0.3, noise=0.3
+    ),
+}
+"""Masks are those of the policies SM and SS (Park et al. 2019, Table 1); 0.3 of the words, Iyyer et al. (2015)."""
+
+AUGMENTATIONS = (NO_AUGMENTATION, *_STRENGTHS)
+"""What a recipe may have, each stronger than the one before."""
+
+
+def check_augmentation(augmentation: str, objective: Objective) -> None:
+    """Refuse to change examples whose targets would no longer be right.
+
+    Raises:
+        ValueError: the targets are places in a text, whose words are the answer.
+    """
+    if augmentation != NO_AUGMENTATION and isinstance(objective, Span):
+        raise ValueError(
+            f"Recipe: augmentation is '{augmentation}', and it would hide words of the answers of questions: set it to "
+            f"'{NO_AUGMENTATION}'."
+        )
+
+
+def augment(inputs: Tensor, augmentation: str, generator: torch.Generator) -> Tensor:
+    """Change examples of any kind at random, each by itself; all are computed together.
+
+    Images are cut and zoomed and, if strongly, change brightness, contrast and saturation (``ImageAugmentation``); these
+    only where all of them lie in [0, 1]. Of series, bands and steps are hidden (``mask_series``), of texts, words
+    (``hide_tokens``). To rows of numbers noise is added (``add_noise``).
+
+    Args:
+        inputs: shape ``(n, *shape)``.
+        augmentation: one of ``AUGMENTATIONS``.
+        generator: of what is drawn, on the CPU.
+
+    Returns:
+        Of the same shape, type and device.
+
+    Example:
+        >>> import torch
+        >>> from lit_metanas.training.augmentation import augment
+        >>> augment(torch.tensor([[5, 6, 7, 0]]), "strong", torch.Generator().manual_seed(4))
+        tensor([[5, 1, 7, 0]])
+    """
+    if augmentation == NO_AUGMENTATION:
+        return inputs
+    strength = _STRENGTHS[augmentation]
+    if inputs.dim() == 4:
+        return _change_images(inputs, strength.images, generator)
+    if inputs.dim() == 3:
+        return mask_series(inputs, strength.bands, strength.steps, generator)
+    if not inputs.is_floating_point():
+        return hide_tokens(inputs, strength.tokens, generator)
+    return add_noise(inputs, strength.noise, generator)
+
+
+def mask_series(series: Tensor, bands: float, steps: float, generator: torch.Generator) -> Tensor:
+    """Hide ``MASKS`` blocks of bands and as many of steps of each series: SpecAugment (Park et al. 2019).
+
+    Differs from the paper in that time is not warped, which it found to add least, and in that no mask of steps has
+    another bound than its share of the example. What is hidden becomes the mean of the example, as in the paper, where
+    that is 0. The last feature, which tells where an example ends, and what lies behind its end stay.
+
+    Args:
+        series: shape ``(n, features, steps)``.
+        bands: the widest block of features but the last, as a share of them.
+        steps: the widest block of steps, as a share of those of the example.
+        generator: of widths and places, which are drawn evenly.
+    """
+    values, within = series[:, :-1], step_mask(series)
+    features, longest = values.shape[1:]
+    draws = torch.rand(2, 2, MASKS, len(series), generator=generator).to(series.device)
+    lengths = within.sum(1)
+    hidden_bands = _blocks(draws[0], torch.full_like(lengths, features), bands, features)
+    hidden_steps = _blocks(draws[1], lengths, steps, longest)
+    hidden = (hidden_bands[:, :, None] | hidden_steps[:, None]) & within[:, None]
+    means = (values * within[:, None]).sum((1, 2)) / (features * lengths).clamp(min=1)
+    return torch.cat([torch.where(hidden, means[:, None, None], values), series[:, -1:]], dim=1)
+
+
+def _blocks(draws: Tensor, sizes: Tensor, widest: float, places: int) -> Tensor:
+    """The places that blocks cover, shape ``(n, places)``, bool.
+
+    Args:
+        draws: in [0, 1), shape ``(2, blocks, n)``: of width and begin.
+        sizes: within which blocks lie, shape ``(n,)``.
+        widest: as a share of these, rounded down.
+        places: of all.
+    """
+    most = (widest * sizes).floor()
+    width = (draws[0] * (most + 1)).floor().minimum(most)
+    last = sizes - width
+    begin = (draws[1] * (last + 1)).floor().minimum(last)
+    place = torch.arange(places, device=draws.device)
+    return ((place >= begin[..., None]) & (place < (begin + width)[..., None])).any(0)
+
+
+def hide_tokens(tokens: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """Replace some tokens by that of an unknown word: word dropout (Iyyer et al. 2015; of sources Sennrich et al. 2016).
+
+    Args:
+        tokens: shape ``(n, steps)``; padding stays.
+        share: probability that one is replaced.
+        generator: of which these are.
+    """
+    hidden = (torch.rand(tokens.shape, generator=generator) < share).to(tokens.device)
+    return tokens.masked_fill(hidden & (tokens != PADDING), UNKNOWN)
+
+
+def add_noise(rows: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """Add Gaussian noise, which smooths what is learned as a penalty on its slope does (Bishop 1995).
+
+    Args:
+        rows: shape ``(n, numbers)``; a column that is constant within the batch stays.
+        share: of a column's standard deviation within the batch, or of 1 where that is larger.
+        generator: of the noise.
+    """
+    deviations = rows.std(0, correction=0).clamp(max=1)
+    noise = torch.randn(rows.shape, generator=generator, dtype=rows.dtype).to(rows.device)
+    return rows + share * deviations * noise
+
+
+def _change_images(images: Tensor, change: ImageAugmentation, generator: torch.Generator) -> Tensor:
+    if change.colour and not bool(((images >= 0) & (images <= 1)).all()):  # such as standardised ones
+        change = ImageAugmentation(flip=change.flip, zoom=change.zoom)
+    return change(images, generator)

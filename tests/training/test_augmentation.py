@@ -1,0 +1,234 @@
+"""The augmentation of each kind of input against plain loops, and its place in the training of a child."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch import Trainer
+from torch import Tensor
+
+import lit_metanas as lm
+from lit_metanas.tasks.inputs import PADDING
+from lit_metanas.tasks.text.words import UNKNOWN
+from lit_metanas.training import child as child_module
+from lit_metanas.training.augmentation import MASKS, add_noise, augment, hide_tokens, mask_series
+from lit_metanas.training.child import batches, fit_child, score
+
+
+def drawn(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def images(examples: int = 12) -> Tensor:
+    return torch.rand(examples, 3, 8, 8, generator=drawn(1))
+
+
+def series(examples: int = 12, bands: int = 16, steps: int = 30) -> Tensor:
+    """Of lengths from 3 to 30."""
+    values = torch.randn(examples, bands + 1, steps, generator=drawn(1))
+    lengths = torch.linspace(3, steps, examples).round().long()
+    within = torch.arange(steps) < lengths[:, None]
+    values *= within[:, None]
+    values[:, -1] = within.float()
+    return values
+
+
+def tokens(examples: int = 12, steps: int = 20) -> Tensor:
+    found = torch.randint(UNKNOWN + 1, 50, (examples, steps), generator=drawn(1))
+    lengths = torch.linspace(1, steps, examples).round().long()
+    return found * (torch.arange(steps) < lengths[:, None])
+
+
+def rows(examples: int = 12) -> Tensor:
+    return torch.randn(examples, 5, generator=drawn(1))
+
+
+KINDS: dict[str, Callable[..., Tensor]] = {"images": images, "series": series, "tokens": tokens, "rows": rows}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_is_a_function_of_the_generator_and_does_nothing_where_there_is_none(kind: str) -> None:
+    inputs = KINDS[kind]()
+    before = inputs.clone()
+    for strength in ("light", "strong"):
+        one, again, other = (augment(inputs, strength, drawn(seed)) for seed in (3, 3, 4))
+        assert torch.equal(one, again)
+        assert not torch.equal(one, other)
+        assert (one.shape, one.dtype) == (inputs.shape, inputs.dtype)
+    generator = drawn()
+    state = generator.get_state()
+    assert augment(inputs, "none", generator) is inputs
+    assert torch.equal(generator.get_state(), state)
+    assert torch.equal(inputs, before)
+
+
+def test_images_are_not_mirrored() -> None:
+    """A ramp from left to right still rises from left to right, whatever is cut out of it."""
+    ramps = torch.linspace(0.2, 0.8, 16).expand(50, 1, 16, 16)
+    for strength in ("light", "strong"):
+        changed = augment(ramps, strength, drawn())
+        assert bool((changed.diff(dim=3) >= -1e-6).all())
+        assert 0 <= float(changed.min()) <= float(changed.max()) <= 1
+
+
+def test_standardised_images_keep_their_colours() -> None:
+    flat = torch.full((20, 3, 8, 8), -1.5)
+    torch.testing.assert_close(augment(flat, "strong", drawn()), flat)
+    assert not torch.equal(augment(-flat / 2, "strong", drawn()), -flat / 2)
+
+
+def masked_by_loops(inputs: Tensor, bands: float, steps: float, generator: torch.Generator) -> Tensor:
+    """SpecAugment, one example, one mask, one number after the other."""
+    found = inputs.clone()
+    draws = torch.rand(2, 2, MASKS, len(inputs), generator=generator).tolist()
+    features = inputs.shape[1] - 1
+    for place, (example, new) in enumerate(zip(inputs, found, strict=True)):
+        length = int(example[-1].sum())
+        mean = float(example[:-1, :length].mean()) if length else 0.0
+        for kind, size, widest in ((0, features, bands), (1, length, steps)):
+            for mask in range(MASKS):
+                width = int(draws[kind][0][mask][place] * (int(widest * size) + 1))
+                begin = int(draws[kind][1][mask][place] * (size - width + 1))
+                for at in range(begin, begin + width):
+                    if kind == 0:
+                        new[at, :length] = mean
+                    else:
+                        new[:-1, at] = mean
+    return found
+
+
+@pytest.mark.parametrize(("bands", "steps"), [(0.4, 0.3), (0.0, 0.5), (0.5, 0.0), (1.0, 1.0)])
+def test_masks_of_series_against_plain_loops(bands: float, steps: float) -> None:
+    inputs = torch.cat([series(), torch.zeros(1, 17, 30)])
+    for seed in range(5):
+        found = mask_series(inputs, bands, steps, drawn(seed))
+        torch.testing.assert_close(found, masked_by_loops(inputs, bands, steps, drawn(seed)))
+        assert torch.equal(found[:, -1], inputs[:, -1])
+        assert not bool(found.masked_select(inputs[:, -1:] == 0).any())
+
+
+def test_masks_reach_their_bounds_and_both_ends() -> None:
+    inputs = torch.randn(4000, 11, 10, generator=drawn(1))
+    inputs[:, -1] = 1
+    hidden = (mask_series(inputs, 0.3, 0.0, drawn()) != inputs)[:, :-1, 0]
+    counts = hidden.sum(1)
+    assert int(counts.max()) == MASKS * 3
+    assert int(counts.min()) == 0
+    assert bool(hidden.any(0).all())
+    assert float(counts.float().mean()) == pytest.approx(2 * 1.5 - 0.28, abs=0.1)  # two masks of 0 to 3, overlaps once
+
+
+def test_words_are_hidden_at_the_told_rate_and_padding_stays() -> None:
+    texts = tokens(2000)
+    found = hide_tokens(texts, 0.3, drawn())
+    changed = found != texts
+    assert bool((found[changed] == UNKNOWN).all())
+    assert not bool(changed[texts == PADDING].any())
+    assert float(changed.sum() / (texts != PADDING).sum()) == pytest.approx(0.3, abs=0.01)
+
+
+def test_noise_of_rows_is_that_of_their_columns() -> None:
+    columns = torch.tensor([0.5, 1.0, 30.0, 0.0])
+    given = torch.randn(20_000, 4, generator=drawn(1)) * columns + 2
+    noise = add_noise(given, 0.3, drawn()) - given
+    torch.testing.assert_close(noise.std(0), 0.3 * columns.clamp(max=1), rtol=0.03, atol=1e-6)
+    torch.testing.assert_close(noise.mean(0), torch.zeros(4), rtol=0, atol=0.01)
+    one = given[:1]
+    assert torch.equal(add_noise(one, 0.3, drawn()), one)
+
+
+def made(kind: str, recipe: lm.Recipe) -> tuple[lm.Child, lm.Split]:
+    """A network, and what it learns from."""
+    inputs = KINDS[kind]()
+    shape = lm.shape_of(inputs, vocabulary=50)
+    space = lm.default_space(shape)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        architecture = space.sample(drawn(2))
+        one = lm.Child(space=space, architecture=architecture, shape=shape, way=3, recipe=recipe)
+    return one, lm.Split(inputs, torch.arange(len(inputs)) % 3)
+
+
+def weights_of(one: lm.Child) -> Tensor:
+    return torch.cat([value.detach().flatten() for value in one.network.parameters()])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_training_changes_its_batches_alone_and_repeats_to_the_last_bit(kind: str) -> None:
+    found = {}
+    for name, augmentation, seed in (("none", "none", 1), ("one", "strong", 1), ("two", "strong", 1)):
+        one, data = made(kind, lm.Recipe(epochs=2, batch_size=4, augmentation=augmentation))
+        before = data.inputs.clone()
+        fit_child(one, data, seed=seed)
+        assert torch.equal(data.inputs, before)
+        found[name] = weights_of(one)
+    assert torch.equal(found["one"], found["two"])
+    assert not torch.equal(found["one"], found["none"])
+    assert score(one, data) == score(one, data)
+
+
+def test_each_step_is_changed_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, data = made("rows", lm.Recipe(epochs=3, batch_size=12, augmentation="light"))
+    seen: list[Tensor] = []
+    one.network.register_forward_pre_hook(lambda module, given: seen.append(given[0].sort(0).values))
+    fit_child(one, data, seed=0)
+    assert len({tuple(inputs.flatten().tolist()) for inputs in seen}) == 3
+    monkeypatch.setattr(child_module, "augment", lambda *args: pytest.fail("examples are changed"))
+    score(one, data)
+    plain, data = made("rows", lm.Recipe(epochs=1))
+    fit_child(plain, data, seed=0)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_trainer_changes_batches_as_a_search_does() -> None:
+    recipe = lm.Recipe(epochs=3, batch_size=4, augmentation="strong")
+    one, data = made("rows", recipe)
+    other = copy.deepcopy(one)
+    fit_child(one, data, seed=3)
+    silent: dict[str, Any] = {
+        "enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False,
+    }  # fmt: skip
+    trainer = Trainer(max_epochs=3, accelerator="cpu", devices=1, logger=False, **silent)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        trainer.fit(other, batches(data, 4, 3))
+    assert torch.equal(weights_of(one), weights_of(other))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_resumed_training_changes_its_batches_as_the_whole_one(tmp_path: Any) -> None:
+    def trained(epochs: int, checkpoint: str | None = None, keep: str | None = None) -> lm.Child:
+        one, data = made("tokens", lm.Recipe(epochs=4, batch_size=4, augmentation="strong"))
+        one.network.eval()  # nothing is random but the augmentation
+        one.optimizer_for = lambda steps, plain=one.optimizer_for: plain(12)  # type: ignore[method-assign, misc]
+        trainer = Trainer(
+            max_epochs=epochs, accelerator="cpu", devices=1, logger=False, default_root_dir=tmp_path,
+            enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+        )  # fmt: skip
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(5)
+            trainer.fit(one, batches(data, 4), ckpt_path=checkpoint)
+        if keep:
+            trainer.save_checkpoint(keep)
+        return one
+
+    file = str(tmp_path / "half.ckpt")
+    whole, _ = trained(4), trained(2, keep=file)
+    assert torch.equal(weights_of(whole), weights_of(trained(4, checkpoint=file)))
+
+
+def test_recipes_that_cannot_be_are_refused() -> None:
+    with pytest.raises(ValueError, match="Recipe: augmentation is 'flip'; use none, light, strong"):
+        lm.Recipe(augmentation="flip")
+    with pytest.raises(ValueError, match="Recipe: augmentation is 'True'; use none, light, strong"):
+        lm.Recipe().replace({"augmentation": True})
+    space = lm.SequenceSpace(operations=("gru",), readouts=("each",), pools=("none",))
+    given: dict[str, Any] = {"space": space, "shape": lm.TokenShape(50, 20), "way": 3, "objective": lm.Span()}
+    given["architecture"] = space.sample(drawn())
+    with pytest.raises(ValueError, match="would hide words of the answers of questions: set it to 'none'"):
+        lm.Child(recipe=lm.Recipe(augmentation="light"), **given)
+    lm.Child(recipe=lm.Recipe(augmentation="none"), **given)
