@@ -67,8 +67,8 @@ def check_augmentation(augmentation: str, objective: Objective) -> None:
 def augment(inputs: Tensor, augmentation: str, generator: torch.Generator) -> Tensor:
     """Change examples of any kind at random, each by itself; all are computed together.
 
-    Images are cut and zoomed and, if strongly, change brightness, contrast and saturation (``ImageAugmentation``); these
-    only where all of them lie in [0, 1]. Of series, bands and steps are hidden (``mask_series``), of texts, words
+    Of images a part is cut out and zoomed; ``strong`` also changes brightness, contrast and saturation, where all
+    images lie in [0, 1] (``ImageAugmentation``). Of series, bands and steps are hidden (``mask_series``), of texts, words
     (``hide_tokens``). To rows of numbers noise is added (``add_noise``).
 
     Args:
@@ -139,7 +139,7 @@ def _blocks(draws: Tensor, sizes: Tensor, widest: float, places: int) -> Tensor:
 
 
 def hide_tokens(tokens: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """Replace some tokens by that of an unknown word: word dropout (Iyyer et al. 2015; of sources Sennrich et al. 2016).
+    """Replace some tokens by that of an unknown word: word dropout (Iyyer et al. 2015).
 
     Args:
         tokens: shape ``(n, steps)``; padding stays.

@@ -16,6 +16,7 @@ import torch
 import lit_metanas as lm
 from lit_metanas.automl import auto_steps, front_steps, time_plan
 from lit_metanas.automl.auto import AutoSearch
+from lit_metanas.automl.data_kinds import DATA_KINDS
 from lit_metanas.automl.given_data import read_given
 from lit_metanas.automl.limits import NetworkLimits, Wishes
 from lit_metanas.automl.time_plan import (
@@ -34,6 +35,7 @@ from lit_metanas.estimators.estimator import BestSoFar
 from lit_metanas.records import record_lines
 from lit_metanas.records.record_lines import SHIPPED, read_record_lines
 from lit_metanas.searchers.halving.proposals import covering
+from lit_metanas.searchers.query.ledger import Query
 
 Arrays = tuple[np.ndarray, list[str]]
 FLOPS, FLOPS_OF_IMAGES = (3e6, 4e6), (1.5e8, 1.5e8)
@@ -74,7 +76,7 @@ def test_what_is_found_is_within_budget_and_limits(arrays: Arrays) -> None:
     assert result.test_accuracy == 1
     assert result.images == (32, 8)
     assert not result.stopped
-    assert {"learning_rate", "weight_decay", "label_smoothing"} <= result.record.trials[0].recipe.keys()
+    assert {"learning_rate", "weight_decay", "label_smoothing", "augmentation"} == result.record.trials[0].recipe.keys()
     assert len({tuple(trial.recipe.items()) for trial in result.record.trials}) > 1
     told = repr(result)
     assert "latency:" in told
@@ -304,11 +306,62 @@ def test_records_of_other_tasks_decide_how_many_networks_are_tried(
     result = lm.auto(arrays, flops=6e6, space=space, records=known, progress=False)
     trials = result.record.trials
     assert [trial.architecture for trial in trials[:tried]] == two[:tried]
-    assert [trial.recipe for trial in trials[:tried]] == recipes[:tried]
+    assert [trial.recipe for trial in trials[:tried]] == [{**one, "augmentation": "none"} for one in recipes[:tried]]
     assert (len(trials) == 1) == (tried == 1)  # to two that each do well somewhere mutants are added
     assert result.meta_cost.flops == 14
     assert (result.cost.flops < result.training_cost.flops / 4) == (tried == 1)
     assert result.cost.flops + result.training_cost.flops == pytest.approx(6e6, rel=0.2)
+
+
+def test_records_that_do_not_tell_of_augmentation_are_of_trainings_without(
+    arrays: Arrays, space: lm.LayeredSpace, tmp_path: Path
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    two = [space.sample(generator) for _ in range(2)]
+    told: list[dict[str, float | int | str | bool]] = [{"augmentation": "light"}, {}]
+
+    def tried(second: dict[str, float | int | str | bool], others: tuple[float, float]) -> list[lm.Trial]:
+        told[1] = second
+        records = [
+            lm.SearchRecord(name, [lm.Trial(two[n], scores[n], lm.Cost(flops=7), recipe=told[n]) for n in (0, 1)])
+            for name, scores in (("one", (0.9, 0.3)), ("two", others))
+        ]
+        lm.write_record_lines(tmp_path / "others.jsonl", records)
+        known = [str(tmp_path / "others.jsonl")]
+        return lm.auto(arrays, flops=6e6, space=space, records=known, progress=False).record.trials
+
+    old, new = tried({}, (0.1, 0.8)), tried({"augmentation": "none"}, (0.1, 0.8))
+    assert [trial.recipe["augmentation"] for trial in old[:2]] == ["light", "none"]
+    queries = [Query.of(trial.architecture, trial.recipe) for trial in old]
+    assert queries == [Query.of(trial.architecture, trial.recipe) for trial in new]
+    assert len(set(queries)) == len(queries)
+
+
+def test_the_chosen_augmentation_is_told_wherever_the_recipe_is(
+    arrays: Arrays, space: lm.LayeredSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, folder = DATA_KINDS["images"], tmp_path / "out"
+    only = {"augmentation": ["strong"], "learning_rate": [1e-2]}
+    monkeypatch.setattr(auto_steps, "DATA_KINDS", {"images": replace(plain, train=only)})
+
+    def call() -> lm.SearchResult:
+        given = {"space": space, "records": (), "output": folder, "progress": False}
+        return lm.auto(arrays, flops=FLOPS, **given)
+
+    def better(child: lm.Child, *args: Any) -> float:
+        return float(child.recipe.augmentation == "strong")
+
+    monkeypatch.setattr(training_estimator, "score", better)
+    found = call()
+    assert {trial.recipe["augmentation"] for trial in found.record.trials} == {"none", "strong"}
+    assert found.recipe.augmentation == "strong"
+    (row,), (record,) = lm.read_results(folder / "results.json"), lm.read_record_lines(folder / "records.jsonl")
+    assert row.recipe["augmentation"] == "strong"
+    assert record.best.recipe["augmentation"] == "strong"
+    assert "augmentation=strong" in (folder / "README.md").read_text()
+    again = call()
+    assert again.recipe == found.recipe
+    assert same_weights(again.network, found.network)
 
 
 @pytest.mark.parametrize("name", ["shipped", "shipped-episodes"])
@@ -338,7 +391,7 @@ def test_texts_get_a_network_for_texts(texts: Path) -> None:
     assert result.space == "SequenceSpace"
     (best,) = covering(read_record_lines(SHIPPED), lm.default_space(result.shape), 1)
     assert result.record.trials[0].architecture == best.architecture
-    assert result.record.trials[0].recipe == dict(best.recipe)
+    assert result.record.trials[0].recipe == {**dict(best.recipe), "augmentation": "none"}
     assert result.meta_cost.flops > 0
     assert set(result.predict(["fold this"])[0]) == {"cut", "fold"}
 

@@ -17,6 +17,7 @@ import lit_metanas as lm
 from lit_metanas.automl.data_kinds import DATA_KINDS, kind_of, kind_of_examples
 from lit_metanas.automl.given_data import describe_given, read_given
 from lit_metanas.cli.parser import Parser
+from lit_metanas.training.augmentation import check_augmentation
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "spaces"
 
@@ -58,6 +59,21 @@ def test_the_space_of_a_kind_is_that_of_its_configuration(kind: str) -> None:
     own = DATA_KINDS[kind].space(task.shape, task.goal)
     assert {c.name: c.labels for c in own.choices} == {c.name: c.labels for c in shipped.choices}
     assert all(choice.labels for choice in own.choices)
+
+
+@pytest.mark.parametrize("kind", DATA_KINDS)
+def test_whatever_is_searched_of_a_recipe_its_objective_can_be_trained_with(kind: str) -> None:
+    steps, classes = torch.randn(2, 5, 4), torch.tensor([[1, 2], [2, 3]])
+    objectives: dict[str, tuple[lm.Objective, torch.Tensor, torch.Tensor]] = {
+        "transcripts": (lm.Transcription(3), steps, classes),
+        "questions": (lm.Span(), steps[..., :3], classes),
+    }
+    objective, scores, targets = objectives.get(kind, (lm.Classification(4), steps[:, 0], classes[:, 0]))
+    for name, values in DATA_KINDS[kind].train.items():
+        for value in values:
+            recipe = lm.Recipe().replace({name: value})
+            check_augmentation(recipe.augmentation, objective)
+            assert torch.isfinite(objective.loss(scores, targets, label_smoothing=recipe.label_smoothing))
 
 
 def test_images_sounds_and_texts_are_told_by_the_files_of_their_folders(images: Path, tmp_path: Path) -> None:
