@@ -194,7 +194,7 @@ def text_task(name: str, by_class: Mapping[str, Sequence[str]], words: TextPrepr
     return task_of(name, fitted.encode(texts), labels, rows, vocabulary_of(fitted.shape))
 
 
-def _sentences(source: lm.SentenceSource) -> dict[str, Sequence[str]]:
+def sentences_of(source: lm.SentenceSource) -> dict[str, Sequence[str]]:
     subsets: tuple[lm.Subset, ...] = ("train", "val", "test")
     return {name: texts for subset in subsets for name, texts in source.sentences(subset).items()}
 
@@ -202,20 +202,20 @@ def _sentences(source: lm.SentenceSource) -> dict[str, Sequence[str]]:
 def clinc(folders: Folders, domain: str) -> lm.Task:
     """The fifteen intents of a domain."""
     intents = read_data(folders.data, "clinc150.json")["domains"][domain]
-    found = _sentences(clinc150(folders.data, lm.Words(steps=24)))
+    found = sentences_of(clinc150(folders.data, lm.Words(steps=24)))
     return text_task(f"clinc/{domain}", {name: found[name] for name in intents}, lm.Words(steps=24), (15, 8, 20))
 
 
 def hwu(folders: Folders, first: int) -> lm.Task:
     """Sixteen intents that stand side by side in the order of the alphabet, which keeps scenarios together."""
-    found = _sentences(hwu64(folders.data, lm.Words(steps=24)))
+    found = sentences_of(hwu64(folders.data, lm.Words(steps=24)))
     names = sorted(found)[first : first + 16]
     return text_task(f"hwu64/{first}", {name: found[name] for name in names}, lm.Words(steps=24), (15, 8, 20))
 
 
 def snips_intents(folders: Folders) -> lm.Task:
     """All seven intents."""
-    found = _sentences(snips(folders.data, lm.Words(steps=24)))
+    found = sentences_of(snips(folders.data, lm.Words(steps=24)))
     return text_task("snips/intents", found, lm.Words(steps=24), (30, 15, 50))
 
 
@@ -232,7 +232,7 @@ def xsid(folders: Folders, language: str) -> lm.Task:
 
 def languages(folders: Folders, first: int) -> lm.Task:
     """Twelve languages, told by the characters of a sentence."""
-    found = _sentences(tatoeba(folders.data, lm.Characters(steps=40)))
+    found = sentences_of(tatoeba(folders.data, lm.Characters(steps=40)))
     names = [name for name in sorted(found) if len(found[name]) >= 100][first::8][:12]
     return text_task(f"tatoeba/{first}", {name: found[name] for name in names}, lm.Characters(steps=40), (20, 10, 25))
 

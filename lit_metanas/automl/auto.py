@@ -57,9 +57,9 @@ def auto(
 
     It begins with the networks and recipes that cover the tasks of ``records``. Where these leave a choice, or nothing
     is known, about half of the budget is for a search by ``EvolvingHalving``, of an architecture and of learning rate,
-    weight decay and label smoothing. Where one network is nearly the best on all of them, the search gets what the
-    training no longer gains from. What was found is trained for the rest, on all but the test part, which is read once,
-    in the end.
+    weight decay, label smoothing and augmentation (``Recipe``); of questions the last two are left out, of transcripts
+    the label smoothing. Where one network is nearly the best on all of them, the search gets what the training no
+    longer gains from. What was found is trained for the rest, on all but the test part, which is read once, in the end.
 
     Seconds decide how large the budget is, and nothing else: some networks are trained for a moment, and the pace of
     this machine makes training FLOPs of the minutes. The result tells them, and given as ``flops`` they repeat it.

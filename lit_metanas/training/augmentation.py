@@ -68,8 +68,8 @@ def augment(inputs: Tensor, augmentation: str, generator: torch.Generator) -> Te
     """Change examples of any kind at random, each by itself; all are computed together.
 
     Of images a part is cut out and zoomed; ``strong`` also changes brightness, contrast and saturation, where all
-    images lie in [0, 1] (``ImageAugmentation``). Of series, bands and steps are hidden (``mask_series``), of texts, words
-    (``hide_tokens``). To rows of numbers noise is added (``add_noise``).
+    images lie in [0, 1] (``ImageAugmentation``). Of series, bands and steps are hidden (``mask_series``), of texts,
+    words (``hide_tokens``). To rows of numbers noise is added (``add_noise``).
 
     Args:
         inputs: shape ``(n, *shape)``.

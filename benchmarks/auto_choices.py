@@ -1,0 +1,263 @@
+"""What each of the choices of ``auto`` adds: architecture, hyper-parameters, augmentation, and all of them together.
+
+Six data sets: photographs, digits, two of intents, spoken digits, and a table. All searches of one have the same
+training FLOPs, begin with the same network, which is the best on average for the shipped records of other data sets,
+and with the recipe that is the default, and know no records. They differ in what may change (``METHODS``). Beside them
+that network is trained for all of these FLOPs. Searches are written as they finish, one a line. Run:
+
+    python benchmarks/auto_choices.py --data FOLDER
+    python benchmarks/auto_choices.py
+
+The second form makes the table of what was written. The folder is that of ``mixed_tasks.py``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from itertools import product
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+import torch
+from mixed_tasks import Folders, divide, fsdd, sentences_of, snips_intents, task_of, text_task
+from shipped_pools import digits
+from text_data import clinc150
+
+import lit_metanas as lm
+from lit_metanas.automl.data_kinds import DATA_KINDS, kind_of
+from lit_metanas.comparisons.single_task import all_but_test
+from lit_metanas.io.arrays import read_npz
+from lit_metanas.records.record_lines import SHIPPED
+from lit_metanas.report.paired_statistics import bootstrap_means
+from lit_metanas.searchers.halving.proposals import covering
+from lit_metanas.searchers.mutation import complete
+from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.training.child import images_an_epoch, training_cost
+
+RESULTS = Path(__file__).parent / "results" / "auto_choices.jsonl"
+DRAWS = 10_000
+USUAL_ROWS = {"depth": "2", "width": "64"}
+"""That network for rows, of which there are no records."""
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a search may change.
+
+    Attributes:
+        architecture: whether it may.
+        recipe: the fields of a recipe.
+    """
+
+    architecture: bool
+    recipe: tuple[str, ...]
+
+
+HYPER_PARAMETERS = ("learning_rate", "weight_decay", "label_smoothing")
+METHODS: Mapping[str, Choices] = {
+    "no search": Choices(architecture=False, recipe=()),
+    "architecture": Choices(architecture=True, recipe=()),
+    "hyper-parameters": Choices(architecture=False, recipe=HYPER_PARAMETERS),
+    "both": Choices(architecture=True, recipe=HYPER_PARAMETERS),
+    "both and augmentation": Choices(architecture=True, recipe=(*HYPER_PARAMETERS, "augmentation")),
+}
+REFERENCE = "both"
+"""With which all others are compared."""
+
+
+def photographs(folders: Folders) -> lm.Task:
+    """Twenty classes of Caltech-101 in colour, every fifth, of 16 times 16 pixels: 15, 8 and 20 of each."""
+    data = read_npz(folders.data / "caltech101_32.npz", "get the compact Caltech-101 again")
+    classes = list(range(0, 100, 5))
+    rows = np.flatnonzero(np.isin(data["label"], classes))
+    whole = torch.from_numpy(data["images"][rows]).permute(0, 3, 1, 2).float() / 255
+    images = torch.nn.functional.avg_pool2d(whole, 2)
+    labels = [classes.index(label) for label in data["label"][rows].tolist()]
+    return task_of("caltech/twenty", images, labels, divide(labels, (15, 8, 20)))
+
+
+def intents(folders: Folders) -> lm.Task:
+    """Twenty intents of CLINC150, every seventh of all ten domains: 15, 8 and 30 of each."""
+    found = sentences_of(clinc150(folders.data, lm.Words(steps=24)))
+    names = sorted(found)[::7][:20]
+    return text_task("clinc/twenty", {name: found[name] for name in names}, lm.Words(steps=24), (15, 8, 30))
+
+
+def tumours(folders: Folders) -> lm.Task:
+    """Two classes by thirty numbers, which scikit-learn ships: 60, 30 and 120 of each."""
+    from sklearn.datasets import load_breast_cancer  # an extra, for this one task
+
+    del folders
+    found = load_breast_cancer()
+    rows = divide(found.target.tolist(), (60, 30, 120))
+    columns = lm.StandardisedColumns().fitted(found.data[rows["train"]])
+    return task_of("tumours/all", columns.encode(found.data), found.target.tolist(), rows)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A task of the comparison.
+
+    Attributes:
+        draw: makes it.
+        epochs: what each search and the training after it may spend, in passes over the data by the network that they
+            begin with.
+    """
+
+    draw: Callable[[Folders], lm.Task]
+    epochs: int
+
+
+TASKS: Mapping[str, Setting] = {
+    "photographs": Setting(photographs, 200),
+    "digits": Setting(digits, 400),
+    "intents": Setting(intents, 150),
+    "commands": Setting(snips_intents, 200),
+    "spoken digits": Setting(partial(fsdd, turn=0), 400),
+    "table": Setting(tumours, 1000),
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One search and the training after it.
+
+    Attributes:
+        task: its name.
+        method: one of ``METHODS``.
+        seed: of the search and the training.
+        test: accuracy on the test part, in %.
+        search: FLOPs of the search.
+        training: FLOPs of the chosen network's training.
+        tried: trainings of the search.
+        architecture: that was chosen.
+        recipe: that was chosen.
+        seconds: of CPU time.
+    """
+
+    task: str
+    method: str
+    seed: int
+    test: float
+    search: int
+    training: int
+    tried: int
+    architecture: dict[str, str]
+    recipe: dict[str, float | int | str | bool]
+    seconds: float
+
+
+def usual_network(task: lm.Task) -> Architecture:
+    """What all searches of a task begin with."""
+    space, dataset = lm.default_space(task.shape), task.id.split("/")[0]
+    others = [record for record in lm.read_record_lines(SHIPPED) if record.task_id.split("/")[0] != dataset]
+    best = covering(others, space, 1)
+    return best[0].architecture if best else complete(space, USUAL_ROWS)
+
+
+def search(name: str, task: lm.Task, method: str, seed: int, epochs: int) -> Row:
+    """One method on one task."""
+    begin, choices, kind = time.process_time(), METHODS[method], kind_of(task)
+    space, usual, recipe = lm.default_space(task.shape), usual_network(task), lm.Recipe(epochs=epochs)
+    images = images_an_epoch(len(all_but_test(task)), recipe.batch_size) * epochs
+    flops = training_cost(space, usual, task.shape, task.way, images=images).flops
+    if not choices.architecture:
+        space = space.limited(lambda one: None if one == usual else "it is not the usual one")
+    own = DATA_KINDS[kind]
+    changed = replace(own, incumbent=usual, train={field: own.train[field] for field in choices.recipe})
+    with patch.dict(DATA_KINDS, {kind: changed}):
+        if choices == METHODS["no search"]:
+            alone = lm.FixedArchitecture(usual)
+            found = lm.search(task, space, method=alone, recipe=recipe, seed=seed, progress=False)
+        else:
+            found = lm.auto(task, flops=flops, space=space, records=(), seed=seed, progress=False)
+    return Row(
+        name,
+        method,
+        seed,
+        round(100 * found.test_accuracy, 2),
+        found.cost.flops,
+        found.training_cost.flops,
+        len(found.record.trials),
+        found.architecture.to_json(),
+        asdict(found.recipe),
+        round(time.process_time() - begin, 1),
+    )
+
+
+def measure(
+    folders: Folders, path: Path, tasks: Sequence[str], methods: Sequence[str], seeds: Sequence[int], part: float
+) -> None:
+    """All searches that the file lacks, each for a part of the task's epochs."""
+    done = {(row.task, row.method, row.seed) for row in read(path)}
+    drawn = {name: TASKS[name].draw(folders) for name in tasks}
+    for seed, name, method in product(seeds, tasks, methods):
+        if (name, method, seed) not in done:
+            row = search(name, drawn[name], method, seed, max(2, round(part * TASKS[name].epochs)))
+            with path.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(asdict(row)) + "\n")
+            print(f"{name}, {method}, seed {seed}: {row.test} %, {row.tried} tried, {row.seconds} s", flush=True)
+
+
+def read(path: Path) -> list[Row]:
+    """What was written; half a line of a stopped run is left out."""
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
+    return [Row(**json.loads(line)) for line in lines if line.endswith("\n")]
+
+
+def ahead(rows: Sequence[Row], method: str) -> tuple[int, float, float, float]:
+    """Pairs of a method and the reference, their mean difference, and its 95 % interval.
+
+    Tasks are drawn again, then the searches of each.
+    """
+    scores = {(row.task, row.method, row.seed): row.test for row in rows}
+    groups: dict[str, list[float]] = {}
+    for (task, name, seed), score in scores.items():
+        if name == method and (task, REFERENCE, seed) in scores:
+            groups.setdefault(task, []).append(score - scores[task, REFERENCE, seed])
+    differences = [np.array(group) for group in groups.values()]
+    low, high = np.quantile(bootstrap_means(differences, seed=0, draws=DRAWS), [0.025, 0.975])
+    return sum(map(len, differences)), float(np.mean(np.concatenate(differences))), float(low), float(high)
+
+
+def table(rows: Sequence[Row]) -> Iterator[str]:
+    """A line for each task and method, and one for each method over all tasks."""
+    for task, method in product(dict.fromkeys(row.task for row in rows), METHODS):
+        own = [row for row in rows if (row.task, row.method) == (task, method)]
+        if own:
+            tests, tried = [row.test for row in own], np.mean([row.tried for row in own])
+            spent = np.mean([row.search + row.training for row in own])
+            chosen = [str(row.recipe["augmentation"]) for row in own]
+            told = f"; augmentation {', '.join(chosen)}" if "augmentation" in METHODS[method].recipe else ""
+            yield f"{task:13} {method:22} {np.mean(tests):.1f} %, {tried:.1f} tried, {spent:.3g} FLOPs{told}"
+    for method in METHODS:
+        if method != REFERENCE and {method, REFERENCE} <= {row.method for row in rows}:
+            pairs, mean, low, high = ahead(rows, method)
+            yield f"{method} against {REFERENCE}: {mean:+.2f} points ({low:+.2f} to {high:+.2f}), {pairs} pairs"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, help="folder of the data sets")
+    parser.add_argument("--tasks", nargs="+", choices=[*TASKS], default=[*TASKS])
+    parser.add_argument("--methods", nargs="+", choices=[*METHODS], default=[*METHODS])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--part", type=float, default=1.0, help="of the epochs, for a trial")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="file of the searches")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    if options.data is not None:
+        lm.tune_allocator()
+        folders = Folders(options.data, Path())
+        measure(folders, options.results, options.tasks, options.methods, options.seeds, options.part)
+    print("\n".join(table(read(options.results))))
+
+
+if __name__ == "__main__":
+    main()
