@@ -195,7 +195,9 @@ def measure(
     folders: Folders, path: Path, tasks: Sequence[str], methods: Sequence[str], seeds: Sequence[int], part: float
 ) -> None:
     """All searches that the file lacks, each for a part of the task's epochs."""
-    done = {(row.task, row.method, row.seed) for row in read(path)}
+    kept = read(path)
+    path.write_text("".join(json.dumps(asdict(row)) + "\n" for row in kept), encoding="utf-8")  # no half line
+    done = {(row.task, row.method, row.seed) for row in kept}
     drawn = {name: TASKS[name].draw(folders) for name in tasks}
     for seed, name, method in product(seeds, tasks, methods):
         if (name, method, seed) not in done:
