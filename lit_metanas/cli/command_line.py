@@ -229,7 +229,7 @@ def _call(function: Callable[..., None], verb: str, args: list[str], **given: ob
     from lit_metanas.cli.configuration_files import BASE, with_bases, with_lists
 
     warnings.formatwarning = _one_sentence
-    parser = ArgumentParser(prog=f"lit-metanas {verb}", exit_on_error=False)
+    parser = ArgumentParser(prog=f"lit-metanas {verb}", exit_on_error=False, allow_abbrev=False)
     parser.add_argument("-c", "--config", action="config", help="A configuration, in YAML.")
     parser.add_argument(f"--{BASE}", type=str, help=SUPPRESS)
     keys = parser.add_function_arguments(function, skip=set(given), sub_configs=True)
