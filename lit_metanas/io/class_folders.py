@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from lit_metanas.io.text import is_text, number_of, writable
+from lit_metanas.io.text import is_text, number_of, printable, writable
 
 MOST_NAMED = 5
 """Unreadable files that a sentence names."""
 
+FOLDER = "folder"
+"""The groups of files that are those of their sub-folders."""
 
-def class_folders(root: Path, suffixes: Collection[str], noun: str) -> dict[str, list[Path]]:
+
+def class_folders(root: Path, suffixes: Collection[str], noun: str, deep: bool = False) -> dict[str, list[Path]]:
     """The files of each class: the sub-folders of a folder, by name.
 
     Args:
         root: the folder.
         suffixes: how the names of the files end, in small letters.
         noun: what the files are, in the plural, for messages.
+        deep: whether files in the sub-folders of a class's folder are of the class, too.
 
     Raises:
         FileNotFoundError: the folder does not exist.
@@ -44,16 +49,68 @@ def class_folders(root: Path, suffixes: Collection[str], noun: str) -> dict[str,
             raise ValueError(
                 f"The name of the folder '{writable(name)}' in {writable(str(root))} is not UTF-8: rename it."
             )
-    classes = {folder.name: files_in(folder, suffixes) for folder in folders}
+    classes = {folder.name: files_in(folder, suffixes, deep) for folder in folders}
     for name, files in classes.items():
         if not files:
-            raise ValueError(f"{root / name} has no {noun} ({', '.join(sorted(suffixes))}): add some or remove it.")
+            fix = "add some or remove it"
+            if not deep and files_in(root / name, suffixes, deep=True):
+                fix += f"; or say by group='{FOLDER}' that its sub-folders hold the {noun} of a group each"
+            raise ValueError(f"{root / name} has no {noun} ({', '.join(sorted(suffixes))}): {fix}.")
     return classes
 
 
-def files_in(folder: Path, suffixes: Collection[str]) -> list[Path]:
-    """The files directly in a folder whose names end so, by name; hidden ones are left out."""
-    return sorted(f for f in folder.iterdir() if f.suffix.lower() in suffixes and not f.name.startswith("."))
+def files_in(folder: Path, suffixes: Collection[str], deep: bool = False) -> list[Path]:
+    """The files of a folder whose names end so, in order; hidden ones are left out.
+
+    Args:
+        folder: the folder.
+        suffixes: how the names end, in small letters.
+        deep: whether those in its sub-folders are taken, too.
+    """
+    entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    found = [entry for entry in entries if entry.suffix.lower() in suffixes]
+    inner = [entry for entry in entries if deep and entry.is_dir() and entry not in found]
+    return found + [file for entry in inner for file in files_in(entry, suffixes)]
+
+
+def file_groups(root: Path, classes: Mapping[str, Sequence[Path]], group: str) -> dict[Path, str]:
+    """The group of each file in class folders.
+
+    Args:
+        root: the folder of these.
+        classes: the files by class, as ``class_folders`` finds them.
+        group: ``folder`` takes the name of the sub-folder of its class's folder that a file lies in; anything else is a
+            regular expression with one bracket, which is searched for in the file's path within its class's folder.
+
+    Raises:
+        ValueError: it is neither, or a file has no group.
+    """
+    try:
+        pattern = re.compile(group)
+    except re.error as error:
+        raise ValueError(f"group = '{printable(group, 80)}' is no regular expression ({error}): fix it.") from None
+    if group != FOLDER and pattern.groups != 1:
+        raise ValueError(
+            f"group = '{printable(group, 80)}' must be '{FOLDER}', or a regular expression with one bracket that finds "
+            "the group in a file's name, such as '(speaker[0-9]+)_'."
+        )
+    found: dict[Path, str] = {}
+    for name, files in classes.items():
+        for file in files:
+            parts = file.relative_to(root / name)
+            if group == FOLDER:
+                own = parts.parent.name
+            else:
+                match = pattern.search(parts.as_posix())
+                own = (match[1] or "") if match else ""
+            if not own:
+                fix = f"put it into a sub-folder of '{printable(name, 80)}'" if group == FOLDER else "rename it"
+                raise ValueError(
+                    f"'{writable(str(file))}' is of no group by group = '{printable(group, 80)}': {fix}, or leave it "
+                    "out."
+                )
+            found[file] = own
+    return found
 
 
 def read_classes(

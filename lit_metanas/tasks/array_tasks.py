@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -10,33 +10,35 @@ from torch import Tensor
 from lit_metanas.tasks.conversion import (
     Channels,
     ClassNames,
+    Groups,
     Images,
     Labels,
     class_indices,
     class_names,
+    group_names,
     image_tensor,
     label_list,
     plain_label,
 )
 from lit_metanas.tasks.source import Subset, TaskSource
 from lit_metanas.tasks.splits import (
+    by_class,
     check_held_out_shares,
     class_subsets,
     in_unit_range,
-    part_sizes,
-    split_classes,
+    split_examples,
     warn_of_repeats,
 )
 from lit_metanas.tasks.tabular.row_tasks import LabelledRows, is_table
 from lit_metanas.tasks.task import Split, Task, check_task
 
 
-def _by_class(images: Tensor, labels: Sequence[Hashable], order: Sequence[Hashable]) -> list[Tensor]:
-    """The images of each class, in their order."""
-    places: dict[Hashable, list[int]] = {label: [] for label in order}
+def _places(labels: Sequence[Hashable], names: Mapping[Hashable, str]) -> dict[str, list[int]]:
+    """The places of the images of each class, by its name."""
+    places: dict[str, list[int]] = {name: [] for name in names.values()}
     for place, label in enumerate(labels):
-        places[label].append(place)
-    return [images[places[label]] for label in order]
+        places[names[label]].append(place)
+    return places
 
 
 def task_from_arrays(
@@ -50,6 +52,7 @@ def task_from_arrays(
     seed: int = 0,
     classes: ClassNames | None = None,
     channels: Channels | None = None,
+    group: Groups | None = None,
     id: str = "arrays",
 ) -> Task:
     """Make a target task of arrays. Each class is split at random by the shares, unless the test part is given.
@@ -70,6 +73,8 @@ def task_from_arrays(
         classes: names of the classes: by label, or in the order of the sorted labels; where labels are 0, 1, …, more
             names than classes are taken by index. None takes the labels themselves.
         channels: whether the channels come ``first`` or ``last``, where the shape does not tell.
+        group: of each of ``X`` which others it belongs to, such as the patient of a photograph: those of a group go
+            into one part. None deals them out one by one.
         id: the task's name in records and results.
 
     Raises:
@@ -93,16 +98,22 @@ def task_from_arrays(
         if channels is not None:
             raise ValueError(f"channels = {channels!r} is for images, and X is a table of numbers: leave it out.")
         tested = None if X_test is None or y_test is None else (X_test, y_test)
-        return LabelledRows(X, y, classes=classes).task(id, val=val, test=share, seed=seed, tested=tested)
+        rows = LabelledRows(X, y, classes=classes, group=group)
+        return rows.task(id, val=val, test=share, seed=seed, tested=tested)
     images = image_tensor(X, channels=channels)
     labels = label_list(y, len(images))
     names = class_names(labels, classes)
-    members = _by_class(images, labels, list(names))
-    sizes = [
-        part_sizes(f"Class {name!r}", len(part), train=None, val=val, test=share)
-        for name, part in zip(names.values(), members, strict=True)
-    ]
-    train_part, val_part, test_part = split_classes(members, sizes, seed)
+    places = _places(labels, names)
+    groups = None if group is None else group_names(group, len(images), "images")
+    train_part, val_part, test_part = split_examples(
+        {name: images[own] for name, own in places.items()},
+        train=None,
+        val=val,
+        test=share,
+        seed=seed,
+        culprit="Class {!r}".format,
+        groups=by_class(groups, places),
+    )
     if X_test is not None and y_test is not None:
         test_part = _test_part(X_test, y_test, list(names), channels)
         warn_of_repeats("X_test", [train_part.inputs, val_part.inputs], test_part.inputs)
@@ -187,7 +198,7 @@ class ArraySource(TaskSource):
             owner=type(self).__name__,
             place=name,
         )
-        self._members = dict(zip(names.values(), _by_class(images, labels, list(names)), strict=True))
+        self._members = {name: images[own] for name, own in _places(labels, names).items()}
 
     @property
     def name(self) -> str:

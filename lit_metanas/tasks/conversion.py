@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lit_metanas.io.text import printable
 from lit_metanas.tasks.task import describe_unflattening
 
 Images: TypeAlias = Tensor | NDArray[Any] | Sequence[Any]
@@ -18,6 +19,8 @@ Labels: TypeAlias = Tensor | NDArray[Any] | Sequence[Hashable]
 """One label an image, of any hashable kind."""
 ClassNames: TypeAlias = Sequence[str] | Mapping[Any, str]
 """Names by label; or in the order of the sorted labels; or, where labels are 0, 1, …, by index."""
+Groups: TypeAlias = Labels
+"""The group of each example, of any hashable kind."""
 Channels: TypeAlias = Literal["first", "last"]
 
 
@@ -114,6 +117,31 @@ def label_list(
         if label is None or label != label:
             raise ValueError(f"Label {place} in {name} is {label}: leave out {noun} without a label.")
     return found
+
+
+def group_names(values: Groups, number: int, noun: str) -> list[str]:
+    """The groups of examples in memory, as texts.
+
+    Args:
+        values: one an example: numbers, names, or whatever else is hashable.
+        number: how many examples there are.
+        noun: what the examples are, in the plural.
+
+    Raises:
+        ValueError: it is a text, there are more or fewer than examples, or one is missing.
+    """
+    if isinstance(values, str):
+        raise ValueError(
+            f"group = '{printable(values, 80)}' must be the group of each of the {number} {noun}, such as a list of "
+            "names: examples in memory have no columns or folders."
+        )
+    found = values.tolist() if isinstance(values, Tensor | np.ndarray) else list(values)
+    if len(found) != number:
+        raise ValueError(f"group has {len(found)} values for {number} {noun}: give one for each.")
+    for place, value in enumerate(found):
+        if value is None or value != value or not str(value).strip():
+            raise ValueError(f"There is no group at place {place} of group: fill it in, or leave the example out.")
+    return [str(value).strip() for value in found]
 
 
 def plain_label(label: Any) -> Any:

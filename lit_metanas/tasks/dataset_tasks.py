@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from lit_metanas.tasks.array_tasks import ArraySource, task_from_arrays
-from lit_metanas.tasks.conversion import Channels, ClassNames, plain_label
+from lit_metanas.tasks.conversion import Channels, ClassNames, Groups, plain_label
 from lit_metanas.tasks.task import Task
 
 
@@ -85,6 +85,7 @@ def task_from_dataset(
     seed: int = 0,
     classes: ClassNames | None = None,
     channels: Channels | None = None,
+    group: Groups | None = None,
     id: str | None = None,
 ) -> Task:
     """Make a target task of a map-style data set of pairs (image, label), such as torchvision's.
@@ -99,6 +100,7 @@ def task_from_dataset(
         seed: of the split, at least 0.
         classes: names of the classes, as in ``task_from_arrays``; None takes those of the data set if it has any.
         channels: whether the channels come ``first`` or ``last``, where the shape does not tell.
+        group: of each item which others it belongs to, as in ``task_from_arrays``.
         id: the task's name in records and results; the data set's class by default.
 
     Raises:
@@ -123,6 +125,7 @@ def task_from_dataset(
         seed=seed,
         classes=_names(dataset, labels, classes),
         channels=channels,
+        group=group,
         id=type(dataset).__name__.lower() if id is None else id,
     )
 

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from lit_metanas.io.text import nearest, number_of
+from lit_metanas.io.text import nearest, number_of, printable
 from lit_metanas.tasks.inputs import join_inputs
 from lit_metanas.tasks.source import SUBSETS, Subset
 from lit_metanas.tasks.task import Split, check_brightness, warn_of_data
+
+MOST_SWAPPED = 200
+"""Groups of which pairs are tried in each other's parts; of more, each is small enough to be moved alone."""
+
+MOST_DEALT = 20
+"""Orders in which groups are dealt out until no part lacks a class that it could have."""
+
+NEARER = 1e-6
+"""What a change of groups gains at least, in squared shares."""
+
+MISSING_PRICE = 10.0
+"""What a class costs that a part lacks; shares that are all wrong cost less than 2."""
 
 
 def in_unit_range(images: Tensor) -> Tensor:
@@ -154,6 +168,214 @@ def split_classes(classes: Sequence[Tensor], sizes: Sequence[tuple[int, int, int
             part.append(inputs[order[start : start + count]])
             start += count
     return [join_classes(part) for part in parts]
+
+
+def split_examples(
+    classes: Mapping[str, Tensor],
+    *,
+    train: float | None,
+    val: float,
+    test: float,
+    seed: int,
+    culprit: Callable[[str], str],
+    groups: Mapping[str, Sequence[str]] | None = None,
+) -> list[Split]:
+    """The train, val and test part of the examples of classes.
+
+    Args:
+        classes: the examples of each class, in the order of the labels.
+        train: share of each class for the train part; None is all that is left.
+        val: share of the val part.
+        test: share of the test part.
+        seed: of the split.
+        culprit: a class's name to how a message begins that is about it.
+        groups: the group of each example of each class; those of a group go into one part. None deals them out one by
+            one.
+
+    Raises:
+        ValueError: there are too few examples or groups.
+    """
+    if groups is None:
+        sizes = [part_sizes(culprit(name), len(own), train=train, val=val, test=test) for name, own in classes.items()]
+        return split_classes(list(classes.values()), sizes, seed)
+    dealt = deal_groups(groups, train=train, val=val, test=test, seed=seed, culprit=culprit)
+    return [
+        join_classes([own[[dealt[group] == part for group in groups[name]]] for name, own in classes.items()])
+        for part in SUBSETS
+    ]
+
+
+def by_class(
+    groups: Mapping[Any, str] | Sequence[str] | None, places: Mapping[str, Sequence[Any]]
+) -> dict[str, list[str]] | None:
+    """The groups of the examples of each class, from those of all; None where these are not known.
+
+    Args:
+        groups: by what stands in ``places``.
+        places: the examples of each class.
+    """
+    return None if groups is None else {name: [groups[place] for place in own] for name, own in places.items()}
+
+
+def deal_groups(
+    groups: Mapping[str, Sequence[str]],
+    *,
+    train: float | None,
+    val: float,
+    test: float,
+    seed: int,
+    culprit: Callable[[str], str],
+) -> dict[str, Subset | None]:
+    """The part of each group, so that the parts have their shares of each class as well as whole groups allow.
+
+    Groups that hold most of a class come first, and each goes where most of its classes is still wanted, as in
+    ``StratifiedGroupKFold`` of scikit-learn, here with parts of unequal shares. Then groups change their part, alone or
+    in pairs, as long as that brings the shares nearer. A class that a part lacks is worse than any shares, and one that
+    the train part lacks is the worst. Only the seed and what groups there are decide, not their order.
+
+    Args:
+        groups: the group of each example of each class.
+        train: share of each class for the train part; None is all that is left.
+        val: share of the val part; 0 leaves it empty.
+        test: share of the test part; 0 leaves it empty.
+        seed: of the order of groups that are alike.
+        culprit: a class's name to how a message begins that is about it.
+
+    Returns:
+        The part of each group; None where the shares leave it out.
+
+    Raises:
+        ValueError: there are fewer groups than parts, or a class that is to be learned and tested is of one group.
+    """
+    names = sorted({group for own in groups.values() for group in own})
+    generator = np.random.default_rng(seed)
+    order = [names[place] for place in generator.permutation(len(names))]
+    shares = {"train": 1 - val - test if train is None else train, "val": val, "test": test}
+    wanted = [subset for subset in SUBSETS if shares[subset]]
+    if len(order) < len(wanted):
+        parts = f"{', '.join(wanted[:-1])} and {wanted[-1]} part"
+        raise ValueError(f"The examples are of {number_of(len(order), 'group')}, too few for a {parts}: add some.")
+    for name, own in groups.items():
+        if test and len(set(own)) == 1:
+            raise ValueError(
+                f"{culprit(name)} is of the group '{printable(own[0], 80)}' alone, so it cannot be both learned and "
+                "tested: add examples of other groups, or leave the class out."
+            )
+    places = {group: place for place, group in enumerate(order)}
+    counts = np.zeros((len(order), len(groups) + 1), dtype=np.int64)
+    for row, own in enumerate(groups.values()):
+        np.add.at(counts, ([places[group] for group in own], row), 1)
+    counts[:, -1] = counts[:, :-1].sum(axis=1)
+    rest = 1 - sum(shares.values())
+    goals = [shares[subset] for subset in wanted] + ([rest] if rest > 1e-6 else [])
+    dealing = _best_dealing(counts, np.array(goals), len(wanted), generator)
+    for part, subset in enumerate(wanted):
+        lacking = [name for name, number in zip(groups, dealing.filled[part], strict=False) if not number]
+        if lacking and subset == "train":
+            raise ValueError(f"{culprit(lacking[0])} has too few groups to be learned and tested: add some.")
+        if lacking:
+            warn_of_data(
+                f"{culprit(lacking[0])} has too few groups for the {subset} part, which is without it"
+                f"{f' and {len(lacking) - 1} more' if lacking[1:] else ''}: add examples of other groups."
+            )
+    found: list[Subset | None] = [*wanted, None]
+    return {group: found[part] for group, part in zip(order, dealing.parts.tolist(), strict=True)}
+
+
+def _best_dealing(
+    counts: NDArray[np.int64], shares: NDArray[np.float64], wanted: int, generator: np.random.Generator
+) -> _Dealing:
+    """The best of several orders of the groups, or the first in which no part lacks what it could have."""
+    unavoidable = int(np.clip(wanted - (counts > 0).sum(axis=0), 0, None).sum())
+    best = _Dealing(counts, shares, wanted)
+    best.deal(np.arange(len(counts)))
+    for _ in range(MOST_DEALT if len(counts) <= MOST_SWAPPED else 0):
+        if (best.filled[:wanted] == 0).sum() <= unavoidable:
+            break
+        other = _Dealing(counts, shares, wanted)
+        other.deal(generator.permutation(len(counts)), largest_first=False)
+        best = min(best, other, key=lambda one: one.cost)
+    return best
+
+
+class _Dealing:
+    """Groups in parts.
+
+    Args:
+        counts: the examples of each group, of each class and, last, of all, shape ``(groups, classes + 1)``.
+        shares: of each part.
+        wanted: the first parts, as many, are to have all classes; the train part, which comes first, before others.
+
+    Attributes:
+        parts: the part of each group.
+        filled: the examples of each part, shape ``(parts, classes + 1)``.
+    """
+
+    def __init__(self, counts: NDArray[np.int64], shares: NDArray[np.float64], wanted: int) -> None:
+        self.counts = counts
+        self.shares = shares
+        self.totals = counts.sum(axis=0)
+        rows = counts.shape[1]
+        self.prices = np.array([MISSING_PRICE if part < wanted else 0.0 for part in range(len(shares))])
+        self.prices[0] *= 1 + rows * wanted
+        self.parts = np.full(len(counts), -1)
+        self.filled = np.zeros((len(shares), rows), dtype=np.int64)
+
+    def deal(self, order: NDArray[np.int64], largest_first: bool = True) -> None:
+        """Put each group where most of its classes is still wanted, and move some while that is better.
+
+        Args:
+            order: of the groups.
+            largest_first: whether those that hold most of a class come before others, whatever the order is.
+        """
+        held = self.counts / self.totals
+        if largest_first:
+            order = order[np.argsort(-held[order].max(axis=1), kind="stable")]
+        for group in order:
+            lacking = self.shares[:, None] - self.filled / self.totals
+            self.parts[group] = part = int(np.argmax(lacking @ held[group]))
+            self.filled[part] += self.counts[group]
+        self._improve()
+
+    @property
+    def cost(self) -> float:
+        """How far the parts are from what is wanted."""
+        return float(self._cost(self.filled, np.arange(len(self.shares))).sum())
+
+    def _improve(self) -> None:
+        """Move groups, and let pairs change places, while that is better."""
+        groups, parts = len(self.counts), len(self.shares)
+        # A group without examples in each part: to change places with it is to move there.
+        others = np.vstack([self.counts[: groups if groups <= MOST_SWAPPED else 0], np.zeros_like(self.filled)])
+        better = True
+        while better:
+            better = False
+            for group in range(groups):
+                own = self.parts[group]
+                theirs = np.concatenate([self.parts[: len(others) - parts], np.arange(parts)])
+                change = others - self.counts[group]
+                mine, yours = self.filled[own] + change, self.filled[theirs] - change
+                before = self._cost(self.filled[own], own) + self._cost(self.filled[theirs], theirs)
+                gain = before - self._cost(mine, own) - self._cost(yours, theirs)
+                gain[theirs == own] = 0.0
+                best = int(gain.argmax())
+                if gain[best] > NEARER:
+                    better = True
+                    self.filled[own], self.filled[theirs[best]] = mine[best], yours[best]
+                    self.parts[group] = theirs[best]
+                    if best < len(others) - parts:
+                        self.parts[best] = own
+
+    def _cost(self, filled: NDArray[np.int64], part: NDArray[np.int64] | int) -> NDArray[np.float64]:
+        """How far parts with so many examples, shape ``(…, classes + 1)``, are from what is wanted of them."""
+        shares, prices = self.shares[part], self.prices[part]
+        wrong = ((filled / self.totals - np.expand_dims(shares, -1)) ** 2).mean(axis=-1)
+        return np.asarray(wrong + prices * (filled == 0).sum(axis=-1))
+
+
+def tell_shared_groups(tested_in: str, learned: Iterable[str], tested: Iterable[str]) -> None:
+    """Tell of groups that are learned from and tested, where the test part is given."""
+    tell_repeats(tested_in, len({*learned} & {*tested}), "group")
 
 
 def class_subsets(

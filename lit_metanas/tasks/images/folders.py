@@ -10,18 +10,19 @@ import torch
 from torch import Tensor
 
 from lit_metanas.io.arrays import read_npz
-from lit_metanas.io.class_folders import class_folders, left_out, read_classes
+from lit_metanas.io.class_folders import class_folders, file_groups, left_out, read_classes
 from lit_metanas.tasks.array_tasks import ArraySource
 from lit_metanas.tasks.images.image_files import SUFFIXES, has_colour, read_image, read_images, require_shape
 from lit_metanas.tasks.images.torchvision_source import resizing
 from lit_metanas.tasks.inputs import Shape, image_shape
 from lit_metanas.tasks.source import Subset, TaskSource
 from lit_metanas.tasks.splits import (
+    by_class,
     check_shares,
     class_subsets,
     join_classes,
-    part_sizes,
-    split_classes,
+    split_examples,
+    tell_shared_groups,
     warn_of_repeats,
 )
 from lit_metanas.tasks.task import SingleTask, Task, warn_of_data
@@ -43,11 +44,15 @@ class FolderTask(SingleTask):
         test_root: a folder of the images to report accuracy on, with a sub-folder for each class as in ``root``, all of
             whose images are then to learn from and to choose by. None takes some of ``root``.
         skip_unreadable: whether files that are no readable images are left out, with a warning, instead of refused.
+        group: which images belong together, and so into one part: ``folder`` takes those in one sub-folder of a class's
+            folder (``class/group/file``), and a regular expression with one bracket, such as ``(patient[0-9]+)_``,
+            those in whose path within the class's folder the bracket finds the same.
 
     Raises:
         FileNotFoundError: there is no such folder.
-        ValueError: the folder has fewer than two classes, one has no image or too few, an image is unreadable, the
-            folder of test images has a class of its own, or the fractions or the seed are out of range.
+        ValueError: the folder has fewer than two classes, one has no image or too few, an image is unreadable or of no
+            group, a class is of one group alone, the folder of test images has a class of its own, or the fractions or
+            the seed are out of range.
 
     Example:
         >>> from pathlib import Path
@@ -74,6 +79,7 @@ class FolderTask(SingleTask):
         seed: int = 0,
         test_root: str | None = None,
         skip_unreadable: bool = False,
+        group: str | None = None,
     ) -> None:
         if shape is not None:
             require_shape("FolderTask", shape)
@@ -86,8 +92,14 @@ class FolderTask(SingleTask):
         self.seed = seed
         self.test_root = None if test_root is None else Path(test_root)
         self.skip_unreadable = skip_unreadable
-        self._files = class_folders(self.root, SUFFIXES, "images")
-        self._test_files = {} if self.test_root is None else class_folders(self.test_root, SUFFIXES, "images")
+        self.group = group
+        deep = group is not None
+        self._files = class_folders(self.root, SUFFIXES, "images", deep)
+        self._test_files = {} if self.test_root is None else class_folders(self.test_root, SUFFIXES, "images", deep)
+        self._groups = None if group is None else file_groups(self.root, self._files, group)
+        if self._groups is not None and group is not None and self.test_root is not None:
+            tested = file_groups(self.test_root, self._test_files, group)
+            tell_shared_groups(f"'{self.test_root}'", self._groups.values(), tested.values())
         if foreign := [name for name in self._test_files if name not in self._files]:
             raise ValueError(f"'{self.test_root}' has a class '{foreign[0]}', which '{self.root}' lacks: leave it out.")
 
@@ -117,13 +129,18 @@ class FolderTask(SingleTask):
 
     def make(self) -> Task:
         """Read the images and split them."""
-        images = self._read(self._files)
-        shares = {"train": self.train, "val": self.val, "test": self.test}
-        given = {"train": None, "val": self.val, "test": 0.0} if self.test_root is not None else shares
-        sizes = [part_sizes(str(self.root / name), len(own), **given) for name, own in images.items()]
-        train, val, test = split_classes(list(images.values()), sizes, self.seed)
+        images, files = self._read(self._files)
+        train, val, test = split_examples(
+            images,
+            train=self.train if self.test_root is None else None,
+            val=self.val,
+            test=self.test if self.test_root is None else 0.0,
+            seed=self.seed,
+            culprit=lambda name: str(self.root / name),
+            groups=by_class(self._groups, files),
+        )
         if self.test_root is not None:
-            tested = self._read(self._test_files)
+            tested, _ = self._read(self._test_files)
             none = torch.zeros(0, *self.shape, dtype=torch.uint8)
             test = join_classes([tested.get(name, none) for name in images])
             warn_of_repeats(f"'{self.test_root}'", [train.inputs, val.inputs], test.inputs)
@@ -136,13 +153,13 @@ class FolderTask(SingleTask):
             classes=self.classes,
         )
 
-    def _read(self, classes: Mapping[str, Sequence[Path]]) -> dict[str, Tensor]:
-        """The images of each class, and a warning of those that are left out."""
+    def _read(self, classes: Mapping[str, Sequence[Path]]) -> tuple[dict[str, Tensor], dict[str, list[Path]]]:
+        """The images of each class and their files, and a warning of those that are left out."""
         read = partial(read_image, shape=self.shape)
         images, unreadable = read_classes(classes, read, skip_unreadable=self.skip_unreadable)
         if unreadable:
             warn_of_data(left_out(unreadable, sum(map(len, classes.values())), "images"))
-        return images
+        return images, {name: [file for file in files if file not in unreadable] for name, files in classes.items()}
 
 
 class ImageFolder(TaskSource):

@@ -25,8 +25,8 @@ from lit_metanas.tasks.splits import (
     check_shares,
     class_subsets,
     join_classes,
-    part_sizes,
-    split_classes,
+    split_examples,
+    tell_shared_groups,
     warn_of_repeats,
 )
 from lit_metanas.tasks.task import SingleTask, Task, warn_of_data
@@ -54,12 +54,15 @@ class AudioFolderTask(SingleTask):
         test_root: a folder of the recordings to report accuracy on, arranged as ``root`` is, all of whose recordings
             are then to learn from and to choose by. None takes some of ``root``.
         test_table: the table of ``test_root``; None takes sub-folders.
+        group: which recordings belong together, such as those of a speaker, and so into one part, train, val or test:
+            the column of the table, or without a table what ``FolderTask`` takes. Speakers are then not held out
+            otherwise.
 
     Raises:
         FileNotFoundError: there is no such folder or table.
-        ValueError: there are fewer than two words, one has too few recordings, a file is unreadable, silent, empty or
-            too long, the table is malformed, the folder of test recordings has a word of its own, or an argument is out
-            of its range.
+        ValueError: there are fewer than two words, one has too few recordings or groups, a file is unreadable, silent,
+            empty, too long or of no group, the table is malformed, the folder of test recordings has a word of its own,
+            or an argument is out of its range.
 
     Example:
         >>> import wave
@@ -92,8 +95,11 @@ class AudioFolderTask(SingleTask):
         skip_unreadable: bool = False,
         test_root: str | None = None,
         test_table: str | None = None,
+        group: str | None = None,
     ) -> None:
         check_shares("AudioFolderTask", train=train, val=val, test=test, seed=seed)
+        if group is not None and held_out is not None:
+            raise ValueError("AudioFolderTask: 'group' and 'held_out' both divide the speakers: give one of them.")
         if test_root is not None and held_out is not None:
             raise ValueError("AudioFolderTask: 'test_root' and 'held_out' both name the test part: give one of them.")
         self.root = Path(root)
@@ -106,11 +112,17 @@ class AudioFolderTask(SingleTask):
         self.features = features or LogMel()
         self._open = features is None
         columns = columns or TableColumns()
-        self._words = find_recordings(self.root, table, columns)
+        self.group = group
+        self._words = find_recordings(self.root, table, columns, group=group)
         self._test_words: dict[str, list[Spoken]] | None = None
-        speakers = test if held_out is None else held_out
+        speakers: float | list[str] = 0.0 if group is not None else test if held_out is None else held_out
         if test_root is not None:
-            self._test_words, speakers = find_recordings(Path(test_root), test_table, columns), 0.0
+            self._test_words, speakers = find_recordings(Path(test_root), test_table, columns, group=group), 0.0
+            if group is not None:
+                both = (
+                    [one.group for own in words.values() for one in own] for words in (self._words, self._test_words)
+                )
+                tell_shared_groups(f"'{test_root}'", *both)
             if foreign := [word for word in self._test_words if word not in self._words]:
                 raise ValueError(f"'{test_root}' has a word '{foreign[0]}', which '{self.root}' lacks: leave it out.")
         self._held_out = drawn_speakers(self._words, speakers, seed=seed, owner="AudioFolderTask")
@@ -153,7 +165,7 @@ class AudioFolderTask(SingleTask):
         others = {word: [s for s in files if s.speaker not in self._held_out] for word, files in self._words.items()}
         _require_both(others, tested, self._held_out, "AudioFolderTask")
         reader = RecordingReader(self.features)
-        inputs = self._read(reader, others)
+        inputs, spoken = self._read(reader, others)
         learned, chosen, drawn = drawn_shares(
             train=self.train,
             val=self.val,
@@ -161,15 +173,19 @@ class AudioFolderTask(SingleTask):
             speakers_held_out=bool(self._held_out),
             test_given=self._test_words is not None,
         )
-        sizes = [
-            part_sizes(f"Word '{word}' of '{self.root}'", len(own), train=learned, val=chosen, test=drawn)
-            for word, own in inputs.items()
-        ]
-        train, val, test = split_classes(list(inputs.values()), sizes, self.seed)
+        train, val, test = split_examples(
+            inputs,
+            train=learned,
+            val=chosen,
+            test=drawn,
+            seed=self.seed,
+            culprit=lambda word: f"Word '{word}' of '{self.root}'",
+            groups=None if self.group is None else {word: [s.group for s in own] for word, own in spoken.items()},
+        )
         if self._held_out:
-            test = join_classes(list(self._read(reader, tested).values()))
+            test = join_classes(list(self._read(reader, tested)[0].values()))
         if self._test_words is not None:
-            said = self._read(reader, self._test_words)
+            said, _ = self._read(reader, self._test_words)
             test = join_classes([said.get(word, torch.zeros(0, *self.shape)) for word in self._words])
             warn_of_repeats(f"'{self.test_root}'", [train.inputs, val.inputs], test.inputs)
         return Task(
@@ -182,8 +198,10 @@ class AudioFolderTask(SingleTask):
             preprocessing=self.features,
         )
 
-    def _read(self, reader: RecordingReader, words: Mapping[str, Sequence[Spoken]]) -> dict[str, Tensor]:
-        """The inputs of each word, and a warning of the files that are left out."""
+    def _read(
+        self, reader: RecordingReader, words: Mapping[str, Sequence[Spoken]]
+    ) -> tuple[dict[str, Tensor], dict[str, list[Spoken]]]:
+        """The inputs of each word and their files, and a warning of those that are left out."""
         files = {word: [spoken.file for spoken in own] for word, own in words.items()}
 
         def read(file: Path) -> Tensor:
@@ -192,7 +210,7 @@ class AudioFolderTask(SingleTask):
         inputs, unreadable = read_classes(files, read, skip_unreadable=self.skip_unreadable)
         if unreadable:
             warn_of_data(left_out(unreadable, sum(map(len, files.values())), "sounds"))
-        return inputs
+        return inputs, {word: [one for one in own if one.file not in unreadable] for word, own in words.items()}
 
 
 class AudioFolder(TaskSource):

@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lit_metanas.io.class_folders import class_folders
+from lit_metanas.io.class_folders import class_folders, file_groups
 from lit_metanas.io.text import nearest, printable, writable
 from lit_metanas.tasks.speech.log_mel import LogMel
 from lit_metanas.tasks.speech.sound_files import SOUND_SUFFIXES
 from lit_metanas.tasks.task import warn_of_data
 from lit_metanas.tasks.text.labelled_text import read_utf8
-from lit_metanas.tasks.text.text_tables import listed, separated_rows
+from lit_metanas.tasks.text.text_tables import free_columns, listed, separated_rows
 
 LONGEST_RECORDING = 60.0
 """Seconds of a file that holds one word; the label of a longer one says little of its beginning."""
@@ -33,10 +33,12 @@ class Spoken(NamedTuple):
     Attributes:
         file: the file.
         speaker: who speaks; empty where this is not known.
+        group: of sounds that belong together; empty where this is not known.
     """
 
     file: Path
     speaker: str = ""
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class TableColumns:
 
 
 def find_recordings(
-    root: Path, table: str | None, columns: TableColumns, noun: str = "words"
+    root: Path, table: str | None, columns: TableColumns, noun: str = "words", group: str | None = None
 ) -> dict[str, list[Spoken]]:
     """The sound files of each word, by the word's name.
 
@@ -69,37 +71,41 @@ def find_recordings(
         table: a file of CSV, or of TSV where its name ends in ``.tsv``, with a line of column names.
         columns: those of the table.
         noun: what labels are, in the plural.
+        group: the table's column of groups; without a table, how files tell them, as ``file_groups`` takes it. None
+            leaves them empty.
 
     Raises:
         FileNotFoundError: there is no such folder or table.
-        ValueError: there are fewer than two words, a word has no files, or the table is malformed.
+        ValueError: there are fewer than two words, a word has no files, a file no group, or the table is malformed.
     """
     if table is None:
-        folders = class_folders(root, SOUND_SUFFIXES, "sounds")
-        return {label: [Spoken(file) for file in files] for label, files in folders.items()}
+        folders = class_folders(root, SOUND_SUFFIXES, "sounds", deep=group is not None)
+        groups = {} if group is None else file_groups(root, folders, group)
+        return {label: [Spoken(file, "", groups.get(file, "")) for file in files] for label, files in folders.items()}
     if not root.is_dir():
         raise FileNotFoundError(f"There is no folder {root}: give the one that the files of '{table}' lie in.")
     found: dict[str, list[Spoken]] = {}
     labels: dict[Path, str] = {}
-    for where, name, label, speaker in _rows(Path(table), columns):
+    for where, name, label, speaker, own in _rows(Path(table), columns, group):
         file = _inside(root, name, where)
         if file in labels:
             raise ValueError(f"{where} names '{printable(name, 200)}' again: leave one of the lines out.")
         labels[file] = label
-        found.setdefault(label, []).append(Spoken(file, speaker))
+        found.setdefault(label, []).append(Spoken(file, speaker, own))
     if len(found) < 2:
         raise ValueError(f"'{table}' has {len(found)} different labels: give files of two or more {noun}.")
     return {label: found[label] for label in sorted(found)}
 
 
-def _rows(table: Path, columns: TableColumns) -> list[tuple[str, str, str, str]]:
-    """Where each row stands, its file, label and speaker."""
+def _rows(table: Path, columns: TableColumns, group: str | None) -> list[tuple[str, str, str, str, str]]:
+    """Where each row stands, its file, label, speaker and group."""
     place = writable(os.fspath(table))
     kind = ".tsv" if table.suffix.lower() == ".tsv" else ".csv"
-    rows: list[tuple[str, str, str, str]] = []
+    rows: list[tuple[str, str, str, str, str]] = []
     for line, row in separated_rows(read_utf8(table, LARGEST_SOUND_TABLE), place, kind):
         if not rows:
             _check_columns(list(row), columns, place)
+            free_columns([(line, row)], place, group=group)
         if len(rows) >= MOST_RECORDINGS:
             raise ValueError(f"'{place}' has more than {MOST_RECORDINGS} rows: give fewer.")
         where = f"{line.capitalize()} of '{place}'"
@@ -108,7 +114,10 @@ def _rows(table: Path, columns: TableColumns) -> list[tuple[str, str, str, str]]
             raise ValueError(f"{where} has no {'file' if not file else 'label'}: add it or leave it out.")
         if columns.speaker in row and not speaker:
             raise ValueError(f"{where} has no speaker: add who speaks, or leave the column out.")
-        rows.append((where, file, label, speaker))
+        own = "" if group is None else row[group].strip()
+        if group is not None and not own:
+            raise ValueError(f"There is no group at {line} of '{place}': fill it in, or leave this one out.")
+        rows.append((where, file, label, speaker, own))
     if not rows:
         raise ValueError(f"'{place}' has no rows: give a line with the names of the columns, and one for each sound.")
     return rows

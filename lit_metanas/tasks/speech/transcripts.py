@@ -26,7 +26,7 @@ from lit_metanas.tasks.speech.recordings import (
     drawn_speakers,
     find_recordings,
 )
-from lit_metanas.tasks.splits import check_shares, part_sizes, warn_of_repeats
+from lit_metanas.tasks.splits import check_shares, deal_groups, part_sizes, tell_shared_groups, warn_of_repeats
 from lit_metanas.tasks.task import SingleTask, Split, Task, check_task
 from lit_metanas.tasks.text.words import split_words
 
@@ -54,10 +54,13 @@ class TranscriptTask(SingleTask):
         test_root: a folder of the recordings to report on; all of ``root`` are then to learn from and to choose by.
             None takes some of ``root``. A warning tells how many of them are learned from, too.
         test_table: the table of ``test_root``, with the same columns.
+        group: the column that tells which recordings belong together, such as those of a speaker, and so into one part,
+            train, val or test. Speakers are then not held out otherwise.
 
     Raises:
         FileNotFoundError: there is no such folder or table.
-        ValueError: there are fewer than two different transcripts, one has no words, there are too few recordings, a
+        ValueError: there are fewer than two different transcripts, one has no words, there are too few recordings or
+            groups, a
             file is unreadable, silent, empty or longer than the features or a minute, the table is malformed, or an
             argument is out of its range.
 
@@ -95,8 +98,11 @@ class TranscriptTask(SingleTask):
         seed: int = 0,
         test_root: str | None = None,
         test_table: str | None = None,
+        group: str | None = None,
     ) -> None:
         check_shares("TranscriptTask", train=train, val=val, test=test, seed=seed)
+        if group is not None and held_out is not None:
+            raise ValueError("TranscriptTask: 'group' and 'held_out' both divide the speakers: give one of them.")
         if (test_root is None) != (test_table is None):
             raise ValueError("TranscriptTask: 'test_root' and 'test_table' belong together: give both or neither.")
         if test_root is not None and held_out is not None:
@@ -109,14 +115,18 @@ class TranscriptTask(SingleTask):
         self.test = test
         self.seed = seed
         columns = columns or TableColumns(label="transcript")
-        said = find_recordings(self.root, table, columns, "transcripts")
+        self.group = group
+        said = find_recordings(self.root, table, columns, "transcripts", group)
         self._spoken = _in_order(said)
         self.test_root = test_root
         self._tested: list[tuple[Spoken, str]] | None = None
-        speakers = test if held_out is None else held_out
+        speakers: float | list[str] = 0.0 if group is not None else test if held_out is None else held_out
         if test_root is not None:
-            tested = find_recordings(Path(test_root), test_table, columns, "transcripts")
+            tested = find_recordings(Path(test_root), test_table, columns, "transcripts", group)
             self._tested, speakers = _in_order(tested), 0.0
+            if group is not None:
+                both = ([spoken.group for spoken, _ in part] for part in (self._spoken, self._tested))
+                tell_shared_groups(f"'{writable(test_root)}'", *both)
         self._held_out = drawn_speakers(said, speakers, seed=seed, owner="TranscriptTask")
         self.classes = symbols_of((text, spoken.file) for spoken, text in self._spoken)
         self._given = features
@@ -162,12 +172,18 @@ class TranscriptTask(SingleTask):
             speakers_held_out=bool(self._held_out),
             test_given=self._tested is not None,
         )
-        sizes = part_sizes(f"'{writable(str(self.table))}'", len(others), train=train, val=val, test=test)
-        drawn = iter(np.random.default_rng(self.seed).permutation(others).tolist())
-        parts: dict[Subset, list[tuple[Spoken, str]]] = {
-            subset: [self._spoken[next(drawn)] for _ in range(size)]
-            for subset, size in zip(SUBSETS, sizes, strict=True)
-        }
+        place = f"'{writable(str(self.table))}'"
+        if self.group is not None:
+            groups = {"": [spoken.group for spoken, _ in self._spoken]}
+            dealt = deal_groups(groups, train=train, val=val, test=test, seed=self.seed, culprit=lambda _: place)
+            parts = {part: [one for one in self._spoken if dealt[one[0].group] == part] for part in SUBSETS}
+        else:
+            sizes = part_sizes(place, len(others), train=train, val=val, test=test)
+            drawn = iter(np.random.default_rng(self.seed).permutation(others).tolist())
+            parts = {
+                subset: [self._spoken[next(drawn)] for _ in range(size)]
+                for subset, size in zip(SUBSETS, sizes, strict=True)
+            }
         if self._held_out or self._tested is not None:
             parts["test"] = self._tested or tested
         return parts

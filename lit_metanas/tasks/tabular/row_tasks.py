@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,13 +12,22 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lit_metanas.io.text import writable
-from lit_metanas.tasks.conversion import ClassNames, Labels, class_indices, class_names, label_list
+from lit_metanas.tasks.conversion import ClassNames, Groups, Labels, class_indices, class_names, group_names, label_list
 from lit_metanas.tasks.inputs import RowShape
-from lit_metanas.tasks.splits import check_shares, part_sizes, split_classes, warn_of_repeats
+from lit_metanas.tasks.splits import by_class, check_shares, split_examples, tell_shared_groups, warn_of_repeats
 from lit_metanas.tasks.tabular.standardised_columns import Rows, StandardisedColumns, number_in, row_array
 from lit_metanas.tasks.task import SingleTask, Split, Task, check_task
 from lit_metanas.tasks.text.labelled_text import checked_text
-from lit_metanas.tasks.text.text_tables import LABEL_COLUMNS, TableRow, free_columns, listed, read_rows, usual_column
+from lit_metanas.tasks.text.text_tables import (
+    LABEL_COLUMNS,
+    TableRow,
+    column_groups,
+    free_columns,
+    listed,
+    number_text,
+    read_rows,
+    usual_column,
+)
 
 
 class TableTask(SingleTask):
@@ -40,11 +48,12 @@ class TableTask(SingleTask):
         seed: seed of the random split, at least 0.
         test_path: a file of the rows to report accuracy on, with the same columns by name, and perhaps others; all rows
             of ``path`` are then to learn from and to choose by. None takes some of ``path``.
+        group: the column that tells which rows belong together, and so into one part; it is not looked at otherwise.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no such table, a value is no number, a label is missing, a class has too few rows, the file of
-            test rows lacks a column or has a label of its own, or an argument is out of its range.
+        ValueError: it is no such table, a value is no number, a label or group is missing, a class has too few rows or
+            groups, the file of test rows lacks a column or has a label of its own, or an argument is out of its range.
 
     Example:
         >>> from pathlib import Path
@@ -66,6 +75,7 @@ class TableTask(SingleTask):
         test: float = 0.2,
         seed: int = 0,
         test_path: str | None = None,
+        group: str | None = None,
     ) -> None:
         check_shares("TableTask", train=train, val=val, test=test, seed=seed)
         self.path = Path(path)
@@ -73,14 +83,18 @@ class TableTask(SingleTask):
         self.seed = seed
         self.test_path = None if test_path is None else Path(test_path)
         rows, place = list(read_rows(self.path)), writable(str(path))
-        self.label, self.columns = _columns(rows, place, label, columns)
+        self.group = group
+        self.label, self.columns = _columns(rows, place, label, columns, group)
         self._labelled = self._numbers(rows, place)
+        self._groups = None if group is None else column_groups(rows, place, group)
         self._tested: tuple[NDArray[np.float64], list[str]] | None = None
         if test_path is not None:
             tested, there = list(read_rows(Path(test_path))), writable(test_path)
             for name in (self.label, *self.columns):
                 free_columns(tested, there, column=name)
             self._tested = self._numbers(tested, there)
+            if self._groups is not None and group in tested[0][1]:
+                tell_shared_groups(f"'{there}'", self._groups, column_groups(tested, there, group))
             known = set(self._labelled[1])
             if foreign := [label for label in self._tested[1] if label not in known]:
                 raise ValueError(f"'{there}' has the label '{foreign[0]}', which '{place}' lacks: leave its rows out.")
@@ -88,7 +102,7 @@ class TableTask(SingleTask):
     def _numbers(self, rows: Sequence[TableRow], place: str) -> tuple[NDArray[np.float64], list[str]]:
         """The numbers and the labels of the rows of a table."""
         found = [[number_in(row.get(name), name, where, f"'{place}'") for name in self.columns] for where, row in rows]
-        labels = [checked_text(_text(row.get(self.label)), "label", where, place) for where, row in rows]
+        labels = [checked_text(number_text(row.get(self.label)), "label", where, place) for where, row in rows]
         return row_array(found), labels
 
     @property
@@ -102,7 +116,8 @@ class TableTask(SingleTask):
 
     @cached_property
     def _task(self) -> Task:
-        table, id = LabelledRows(*self._labelled, names=self.columns), self.path.resolve().stem
+        table = LabelledRows(*self._labelled, names=self.columns, group=self._groups)
+        id = self.path.resolve().stem
         train, val, test = self.shares
         if self.test_path is None:
             return table.task(id, train=train, val=val, test=test, seed=self.seed)
@@ -118,9 +133,10 @@ class LabelledRows:
         y: one label a row.
         classes: names of the classes, as in ``task_from_arrays``.
         names: of the columns; None takes those that a table of pandas has.
+        group: of each row which others it belongs to; None deals rows out one by one.
 
     Raises:
-        ValueError: rows or labels are malformed.
+        ValueError: rows, labels or groups are malformed.
 
     Example:
         >>> LabelledRows([[1.0], [2.0], [3.0], [4.0]], ["a", "b", "a", "b"]).task("four", val=0.0, test=0.5, seed=0)
@@ -128,12 +144,19 @@ class LabelledRows:
     """
 
     def __init__(
-        self, X: Rows, y: Labels, *, classes: ClassNames | None = None, names: Sequence[str] | None = None
+        self,
+        X: Rows,
+        y: Labels,
+        *,
+        classes: ClassNames | None = None,
+        names: Sequence[str] | None = None,
+        group: Groups | None = None,
     ) -> None:
         self.rows = row_array(X, name="X")
         self.labels = label_list(y, len(self.rows), noun="rows")
         self.classes = class_names(self.labels, classes, "rows")
         self.columns = column_names(X) if names is None else tuple(names)
+        self.groups = None if group is None else group_names(group, len(self.rows), "rows")
 
     def task(
         self,
@@ -160,14 +183,18 @@ class LabelledRows:
         Raises:
             ValueError: there are too few of a class, or the test part is malformed.
         """
-        members: dict[Hashable, list[int]] = {label: [] for label in self.classes}
+        members: dict[str, list[int]] = {name: [] for name in self.classes.values()}
         for place, label in enumerate(self.labels):
-            members[label].append(place)
-        sizes = [
-            part_sizes(f"Class {self.classes[label]!r}", len(places), train=train, val=val, test=test)
-            for label, places in members.items()
-        ]
-        parts = split_classes([torch.tensor(places)[:, None] for places in members.values()], sizes, seed)
+            members[self.classes[label]].append(place)
+        parts = split_examples(
+            {name: torch.tensor(places)[:, None] for name, places in members.items()},
+            train=train,
+            val=val,
+            test=test,
+            seed=seed,
+            culprit="Class {!r}".format,
+            groups=by_class(self.groups, members),
+        )
         columns = StandardisedColumns(self.columns).fitted(self._of(parts[0].inputs))
         train_part, val_part, test_part = (Split(columns.encode(self._of(one.inputs)), one.labels) for one in parts)
         if tested is not None:
@@ -208,14 +235,14 @@ def column_names(X: object) -> tuple[str, ...]:
 
 
 def _columns(
-    rows: Sequence[TableRow], place: str, label: str | None, columns: Sequence[str] | None
+    rows: Sequence[TableRow], place: str, label: str | None, columns: Sequence[str] | None, group: str | None
 ) -> tuple[str, list[str]]:
     """The column of labels, and those of numbers.
 
     Raises:
         ValueError: there are no rows, a named column does not exist, or one cannot be found.
     """
-    free = free_columns(rows, place, label=label)
+    free = free_columns(rows, place, label=label, group=group)
     label = label or usual_column(free, LABEL_COLUMNS)
     if label is None:
         named = [name for name in free if name not in (columns or ()) and not _is_numeric(rows, name)]
@@ -224,7 +251,7 @@ def _columns(
         (label,) = named
     if columns is None:
         return label, [name for name in free if name != label] or _refuse_none(place)
-    free_columns(rows, place, **{f"columns[{number}]": name for number, name in enumerate(columns)})
+    free_columns(rows, place, **{f"columns[{number}]": name for number, name in enumerate(columns)}, group=group)
     return label, [name for name in columns if name != label] or _refuse_none(place)
 
 
@@ -239,7 +266,3 @@ def _is_numeric(rows: Sequence[TableRow], name: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _text(value: Any) -> Any:
-    return str(value) if isinstance(value, int) else value

@@ -21,15 +21,24 @@ class Labelled(NamedTuple):
         where: its place, for messages, for instance ``line 3``.
         text: the text.
         label: the name of its class.
+        group: of texts that belong together; empty where this is not known.
     """
 
     where: str
     text: str
     label: str
+    group: str = ""
 
 
 def by_label(rows: Iterable[Labelled], place: str) -> dict[str, list[str]]:
-    """The texts of each class, in their order; the classes go by the alphabet. What stands twice is taken once.
+    """The texts of each class; see ``grouped_by_label``."""
+    return {label: list(texts) for label, texts in grouped_by_label(rows, place).items()}
+
+
+def grouped_by_label(rows: Iterable[Labelled], place: str) -> dict[str, dict[str, str]]:
+    """The texts of each class with their groups, in their order; the classes go by the alphabet.
+
+    What stands twice is taken once, as of the first group.
 
     Args:
         rows: the texts with their labels.
@@ -39,13 +48,13 @@ def by_label(rows: Iterable[Labelled], place: str) -> dict[str, list[str]]:
         ValueError: a text or label is empty, too long or not Unicode, or there are too many texts or fewer than two
             classes.
     """
-    found: dict[str, dict[str, None]] = {}
+    found: dict[str, dict[str, str]] = {}
     number = 0
     for number, row in enumerate(rows, 1):
         if number > MOST_SENTENCES:
             raise ValueError(f"'{place}' has more than {MOST_SENTENCES} texts: take fewer.")
         label = checked_text(row.label, "label", row.where, place)
-        found.setdefault(label, {})[checked_text(row.text, "text", row.where, place)] = None
+        found.setdefault(label, {}).setdefault(checked_text(row.text, "text", row.where, place), row.group)
     if not number:
         raise ValueError(f"'{place}' holds no texts: give some of two or more classes.")
     if len(found) < 2:
@@ -56,7 +65,7 @@ def by_label(rows: Iterable[Labelled], place: str) -> dict[str, list[str]]:
     twice = number - sum(map(len, found.values()))
     if twice:
         warn_of_data(f"'{place}' repeats {number_of(twice, 'text')} of the same class: each is taken once.")
-    return {label: list(found[label]) for label in sorted(found)}
+    return {label: found[label] for label in sorted(found)}
 
 
 def checked_text(value: object, noun: str, where: str, place: str) -> str:

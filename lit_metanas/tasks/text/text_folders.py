@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from lit_metanas.io.class_folders import class_folders
+from lit_metanas.io.class_folders import class_folders, file_groups
 from lit_metanas.io.packages import import_extra
 from lit_metanas.tasks.source import Subset
 from lit_metanas.tasks.text.labelled_text import MOST_SENTENCES, Labelled, by_label, read_utf8
 from lit_metanas.tasks.text.text_source import Sentences, TextSource, split_sentences
-from lit_metanas.tasks.text.text_tables import find_columns, labelled_rows
+from lit_metanas.tasks.text.text_tables import labelled_table
 from lit_metanas.tasks.text.words import TextPreprocessing
 
 LARGEST_TEXT_FILE = 1 << 20
@@ -64,7 +64,7 @@ class TextFolder(TextSource):
         super().__init__(preprocessing)
         self.root = Path(root)
         self._sentences = split_sentences(
-            read_text_folder(self.root),
+            by_label(text_files(self.root), str(self.root)),
             {"train": train, "val": val, "test": test},
             fractions=fractions,
             seed=seed,
@@ -82,20 +82,23 @@ class TextFolder(TextSource):
         return self._sentences[subset]
 
 
-def read_text_folder(root: Path) -> dict[str, list[str]]:
-    """The texts of each class.
+def text_files(root: Path, group: str | None = None) -> Iterator[Labelled]:
+    """The text files of each class folder.
+
+    Args:
+        root: the folder of these.
+        group: how their groups are told, as ``file_groups`` takes it; None leaves them empty.
 
     Raises:
         FileNotFoundError: there is no such folder.
-        ValueError: it has fewer than two classes, or a file is malformed.
+        ValueError: it has fewer than two classes, or a file is malformed or of no group.
     """
-    classes = class_folders(root, {".txt"}, "text files")
-    rows = (
-        Labelled(f"{name}/{file.name}", read_utf8(file, LARGEST_TEXT_FILE), name)
-        for name, files in classes.items()
-        for file in files
-    )
-    return by_label(rows, str(root))
+    classes = class_folders(root, {".txt"}, "text files", deep=group is not None)
+    groups = {} if group is None else file_groups(root, classes, group)
+    for name, files in classes.items():
+        for file in files:
+            where = file.relative_to(root).as_posix()
+            yield Labelled(where, read_utf8(file, LARGEST_TEXT_FILE), name, groups.get(file, ""))
 
 
 class TextDataset(TextSource):
@@ -141,7 +144,7 @@ class TextDataset(TextSource):
         super().__init__(preprocessing)
         self.path = Path(path)
         self._sentences = split_sentences(
-            read_text_dataset(self.path, text, label),
+            by_label(read_text_dataset(self.path, text, label), str(path)),
             {"train": train, "val": val, "test": test},
             fractions=fractions,
             seed=seed,
@@ -164,13 +167,16 @@ def is_dataset(path: Path) -> bool:
     return any((path / name).is_file() for name in MARKS)
 
 
-def read_text_dataset(path: Path, text: str | None = None, label: str | None = None) -> dict[str, list[str]]:
-    """The texts of each class, of all splits.
+def read_text_dataset(
+    path: Path, text: str | None = None, label: str | None = None, group: str | None = None
+) -> Iterator[Labelled]:
+    """The texts of all splits.
 
     Args:
         path: the folder.
         text: the column of texts, if it is named.
         label: the column of labels, if it is named.
+        group: the column of groups; None leaves them empty.
 
     Raises:
         FileNotFoundError: there is no such folder.
@@ -190,7 +196,7 @@ def read_text_dataset(path: Path, text: str | None = None, label: str | None = N
     except (ValueError, OSError, KeyError, TypeError, AttributeError) as error:  # pyarrow's are among these
         raise ValueError(f"'{path}' cannot be read by the package datasets ({error}): save it anew.") from None
     numbered = [(f"row {number}", row) for number, row in enumerate(rows)]
-    return by_label(labelled_rows(numbered, *find_columns(numbered, str(path), text, label)), str(path))
+    return labelled_table(numbered, str(path), text, label, group)
 
 
 def _rows_of(part: Any, path: Path) -> list[Mapping[str, Any]]:

@@ -11,7 +11,14 @@ from typing import Any
 from lit_metanas.io.json_files import parse_json
 from lit_metanas.io.text import nearest, printable, writable
 from lit_metanas.tasks.source import SUBSETS, Subset
-from lit_metanas.tasks.text.labelled_text import LONGEST_RAW_TEXT, MOST_SENTENCES, Labelled, by_label, read_utf8
+from lit_metanas.tasks.text.labelled_text import (
+    LONGEST_RAW_TEXT,
+    MOST_SENTENCES,
+    Labelled,
+    by_label,
+    checked_text,
+    read_utf8,
+)
 from lit_metanas.tasks.text.text_source import Sentences, TextSource, split_sentences
 from lit_metanas.tasks.text.words import TextPreprocessing
 
@@ -93,7 +100,7 @@ class TextTable(TextSource):
         super().__init__(preprocessing)
         self.path = Path(path)
         rows, place = list(read_rows(self.path)), writable(path)
-        columns = find_columns(rows, place, text, label, subset)
+        columns = find_columns(rows, place, text, label, subset=subset)
         lists: dict[Subset, list[str] | None] = {"train": train, "val": val, "test": test}
         if subset is not None:
             if any(listed is not None for listed in lists.values()):
@@ -197,7 +204,7 @@ def _json_rows(content: str, place: str) -> Iterator[TableRow]:
 
 
 def find_columns(
-    rows: Sequence[TableRow], place: str, text: str | None, label: str | None, subset: str | None = None
+    rows: Sequence[TableRow], place: str, text: str | None, label: str | None, **others: str | None
 ) -> tuple[str, str]:
     """The columns of texts and of labels.
 
@@ -206,12 +213,12 @@ def find_columns(
         place: the table's name, for messages.
         text: the column of texts, if it is named.
         label: the column of labels, if it is named.
-        subset: a column that is neither.
+        others: columns that are neither, by the argument that names them.
 
     Raises:
         ValueError: there are no rows, a named column does not exist, or one cannot be found.
     """
-    free = free_columns(rows, place, text=text, label=label, subset=subset)
+    free = free_columns(rows, place, text=text, label=label, **others)
     text = text or usual_column(free, TEXT_COLUMNS)
     label = label or usual_column([name for name in free if name != text], LABEL_COLUMNS)
     free = [name for name in free if name not in (text, label)]
@@ -267,11 +274,53 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(printable(name, 40) for name in names[:10]) + (", …" if len(names) > 10 else "")
 
 
-def labelled_rows(rows: Sequence[TableRow], text: str, label: str) -> Iterator[Labelled]:
-    """Texts and labels of rows; numbers become labels, too."""
-    for where, row in rows:
-        value = row.get(label, "")
-        yield Labelled(where, row.get(text, ""), str(value) if isinstance(value, int) else value)
+def labelled_rows(
+    rows: Sequence[TableRow], text: str, label: str, groups: Sequence[str] | None = None
+) -> Iterator[Labelled]:
+    """Texts and labels of rows, perhaps with their groups; numbers become labels, too."""
+    for place, (where, row) in enumerate(rows):
+        group = "" if groups is None else groups[place]
+        yield Labelled(where, row.get(text, ""), number_text(row.get(label, "")), group)
+
+
+def labelled_table(
+    rows: Sequence[TableRow], place: str, text: str | None, label: str | None, group: str | None
+) -> Iterator[Labelled]:
+    """Texts, labels and groups of the rows of a table, by columns that are named or found.
+
+    Args:
+        rows: of the table.
+        place: the table's name, for messages.
+        text: as in ``find_columns``.
+        label: as in ``find_columns``.
+        group: the column of groups; None leaves them empty.
+
+    Raises:
+        ValueError: see ``find_columns``; or a group is missing.
+    """
+    columns = find_columns(rows, place, text, label, group=group)
+    groups = None if group is None else column_groups(rows, place, group)
+    return labelled_rows(rows, *columns, groups)
+
+
+def column_groups(rows: Sequence[TableRow], place: str, group: str) -> list[str]:
+    """The group of each row.
+
+    Args:
+        rows: of the table.
+        place: the table's name, for messages.
+        group: the column.
+
+    Raises:
+        ValueError: there is no such column, or one is missing.
+    """
+    free_columns(rows, place, group=group)
+    return [checked_text(number_text(row.get(group, "")), "group", where, place) for where, row in rows]
+
+
+def number_text(value: Any) -> Any:
+    """A whole number as a text; anything else stays."""
+    return str(value) if isinstance(value, int) else value
 
 
 def _told_subsets(rows: Sequence[TableRow], place: str, label: str, column: str) -> dict[Subset, list[str] | None]:

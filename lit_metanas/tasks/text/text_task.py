@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from lit_metanas.io.text import number_of, writable
-from lit_metanas.tasks.conversion import ClassNames, Labels, class_indices, class_names, label_list
+from lit_metanas.tasks.conversion import ClassNames, Groups, Labels, class_indices, class_names, group_names, label_list
 from lit_metanas.tasks.inputs import Preprocessing, Shape, vocabulary_of
-from lit_metanas.tasks.splits import check_held_out_shares, check_shares, part_sizes, split_classes
+from lit_metanas.tasks.splits import check_held_out_shares, check_shares, split_examples
 from lit_metanas.tasks.task import SingleTask, Split, Task, check_task, warn_of_data
-from lit_metanas.tasks.text.labelled_text import by_label, checked_texts
-from lit_metanas.tasks.text.text_folders import is_dataset, read_text_dataset, read_text_folder
-from lit_metanas.tasks.text.text_tables import find_columns, labelled_rows, read_rows
+from lit_metanas.tasks.text.labelled_text import Labelled, checked_texts, grouped_by_label
+from lit_metanas.tasks.text.text_folders import is_dataset, read_text_dataset, text_files
+from lit_metanas.tasks.text.text_tables import labelled_table, read_rows
 from lit_metanas.tasks.text.words import TextPreprocessing, Words
 
 
@@ -36,10 +36,13 @@ class TextTask(SingleTask):
         val: share to choose architectures by; 0 leaves the task without a validation part.
         test: share to report accuracy on.
         seed: seed of the random split, at least 0.
+        group: which texts belong together, such as those of an author, and so into one part: the column of a table, or
+            for text files what ``FolderTask`` takes.
 
     Raises:
         FileNotFoundError: there is no such file or folder.
-        ValueError: it is none of these, a text is malformed, a class has too few, or an argument is out of its range.
+        ValueError: it is none of these, a text is malformed or of no group, a class has too few texts or groups, or an
+            argument is out of its range.
 
     Example:
         >>> from pathlib import Path
@@ -61,6 +64,7 @@ class TextTask(SingleTask):
         val: float = 0.2,
         test: float = 0.2,
         seed: int = 0,
+        group: str | None = None,
     ) -> None:
         check_shares("TextTask", train=train, val=val, test=test, seed=seed)
         self.path = Path(path)
@@ -68,7 +72,8 @@ class TextTask(SingleTask):
         self.val = val
         self.test = test
         self.seed = seed
-        self._sentences = _read(self.path, text, label)
+        self.group = group
+        self._sentences = grouped_by_label(labelled_texts(self.path, text, label, group), writable(str(self.path)))
         self._open = preprocessing is None
         self._given = Words() if preprocessing is None else preprocessing
 
@@ -99,11 +104,17 @@ class TextTask(SingleTask):
     @cached_property
     def _task(self) -> Task:
         place = writable(str(self.path))
-        sizes = [
-            part_sizes(f"Class '{name}' of '{place}'", len(texts), train=self.train, val=self.val, test=self.test)
-            for name, texts in self._sentences.items()
-        ]
-        return _made(self.path.resolve().stem, self._sentences, sizes, self._given, seed=self.seed)
+        return _made(
+            self.path.resolve().stem,
+            self._sentences,
+            self._given,
+            grouped=self.group is not None,
+            train=self.train,
+            val=self.val,
+            test=self.test,
+            seed=self.seed,
+            culprit=lambda name: f"Class '{name}' of '{place}'",
+        )
 
 
 def task_from_texts(
@@ -117,6 +128,7 @@ def task_from_texts(
     test: float = 0.2,
     seed: int = 0,
     classes: ClassNames | None = None,
+    group: Groups | None = None,
     id: str = "texts",
 ) -> Task:
     """Make a target task of texts. Each class is split at random by the shares, unless the test part is given.
@@ -136,11 +148,13 @@ def task_from_texts(
             training.
         seed: of the split, at least 0.
         classes: names of the classes, as in ``task_from_arrays``; None takes the labels themselves.
+        group: of each of ``texts`` which others it belongs to, such as its author: those of a group go into one part.
+            None deals them out one by one.
         id: the task's name in records and results.
 
     Raises:
-        ValueError: there are more or fewer labels than texts, a text is none, empty or too long, all labels are the
-            same, there are too few texts of a class, or an argument is out of its range.
+        ValueError: there are more or fewer labels or groups than texts, a text is none, empty or too long, all labels
+            are the same, there are too few texts or groups of a class, or an argument is out of its range.
 
     Example:
         >>> import lit_metanas as lm
@@ -158,10 +172,11 @@ def task_from_texts(
     whole = checked_texts(texts, "texts")
     given = label_list(labels, len(whole), name="labels", images="texts", noun="texts")
     names = class_names(given, classes, "texts")
-    members: dict[Hashable, dict[str, str]] = {label: {} for label in names}
-    for one, label in zip(whole, given, strict=True):
-        members[label].setdefault(_spoken(one), one)
-    sentences = {names[label]: tuple(distinct.values()) for label, distinct in members.items()}
+    groups = [""] * len(whole) if group is None else group_names(group, len(whole), "texts")
+    members: dict[Hashable, dict[str, tuple[str, str]]] = {label: {} for label in names}
+    for one, label, own in zip(whole, given, groups, strict=True):
+        members[label].setdefault(_spoken(one), (one, own))
+    sentences = {names[label]: dict(distinct.values()) for label, distinct in members.items()}
     repeated = len(whole) - sum(map(len, sentences.values()))
     if repeated:
         warn_of_data(f"texts repeats {number_of(repeated, 'text')} of the same class: each is taken once.")
@@ -177,11 +192,18 @@ def task_from_texts(
                 f"texts_test repeats {number_of(seen, 'text')} of texts, which are learned from: the test accuracy "
                 "will be too good. Leave them out of one of the two."
             )
-    sizes = [
-        part_sizes(f"Class {name!r}", len(distinct), train=None, val=val, test=share)
-        for name, distinct in sentences.items()
-    ]
-    task = _made(id, sentences, sizes, Words() if preprocessing is None else preprocessing, seed=seed, tested=tested)
+    task = _made(
+        id,
+        sentences,
+        Words() if preprocessing is None else preprocessing,
+        grouped=group is not None,
+        train=None,
+        val=val,
+        test=share,
+        seed=seed,
+        culprit="Class {!r}".format,
+        tested=tested,
+    )
     check_task(task)
     return task
 
@@ -193,50 +215,76 @@ def _spoken(text: str) -> str:
 
 def _made(
     name: str,
-    sentences: Mapping[str, Sequence[str]],
-    sizes: Sequence[tuple[int, int, int]],
+    sentences: Mapping[str, Mapping[str, str]],
     preprocessing: TextPreprocessing,
     *,
+    grouped: bool,
+    train: float | None,
+    val: float,
+    test: float,
     seed: int,
+    culprit: Callable[[str], str],
     tested: tuple[list[str], Tensor] | None = None,
 ) -> Task:
     """A task of the texts of each class.
 
     Args:
         name: the task's.
-        sentences: the texts of each class.
-        sizes: how many of each class go into each part; none of the val part leaves it out.
+        sentences: the texts of each class, with their groups.
         preprocessing: what makes inputs of texts; it is fitted on the train part.
+        grouped: whether texts of one group stay together.
+        train: see ``split_examples``, as all others.
+        val: 0 leaves the part out.
+        test: share.
         seed: of the split.
+        culprit: how messages begin.
         tested: texts and labels of the test part, where it is not drawn.
     """
     texts = [text for members in sentences.values() for text in members]
     # The places of texts are dealt out, so that the vocabulary can be counted on those to learn from.
     places = torch.arange(len(texts))[:, None].split([len(members) for members in sentences.values()])
-    parts = split_classes(places, sizes, seed)
+    parts = split_examples(
+        dict(zip(sentences, places, strict=True)),
+        train=train,
+        val=val,
+        test=test,
+        seed=seed,
+        culprit=culprit,
+        groups={label: list(members.values()) for label, members in sentences.items()} if grouped else None,
+    )
     made = preprocessing.fitted(texts[place] for place in parts[0].inputs[:, 0].tolist())
-    train, val, test = (
+    learned, chosen, judged = (
         Split(made.encode([texts[place] for place in part.inputs[:, 0].tolist()]), part.labels) for part in parts
     )
     if tested is not None:
-        test = Split(made.encode(tested[0]), tested[1])
+        judged = Split(made.encode(tested[0]), tested[1])
     return Task(
         id=name,
         way=len(sentences),
-        train=train,
-        val=val if len(val) else None,
-        test=test,
+        train=learned,
+        val=chosen if len(chosen) else None,
+        test=judged,
         classes=tuple(sentences),
         vocabulary=vocabulary_of(made.shape),
         preprocessing=made,
     )
 
 
-def _read(path: Path, text: str | None, label: str | None) -> dict[str, list[str]]:
-    """The texts of each class of a table, a saved data set or a folder of text files."""
+def labelled_texts(
+    path: Path, text: str | None = None, label: str | None = None, group: str | None = None
+) -> Iterator[Labelled]:
+    """The texts of a table, a saved data set or a folder of text files, in their order.
+
+    Args:
+        path: the file or folder.
+        text: the column of texts, if it is named.
+        label: the column of labels, if it is named.
+        group: how groups are told, see ``TextTask``; None leaves them empty.
+
+    Raises:
+        FileNotFoundError: there is no such file or folder.
+        ValueError: it is none of these, lacks a column, or a group is missing.
+    """
     if path.is_dir():
-        if is_dataset(path):
-            return read_text_dataset(path, text, label)
-        return read_text_folder(path)
-    rows, place = list(read_rows(path)), writable(str(path))
-    return by_label(labelled_rows(rows, *find_columns(rows, place, text, label)), place)
+        return read_text_dataset(path, text, label, group) if is_dataset(path) else text_files(path, group)
+    return labelled_table(list(read_rows(path)), writable(str(path)), text, label, group)
