@@ -60,9 +60,8 @@ class TranscriptTask(SingleTask):
     Raises:
         FileNotFoundError: there is no such folder or table.
         ValueError: there are fewer than two different transcripts, one has no words, there are too few recordings or
-            groups, a
-            file is unreadable, silent, empty or longer than the features or a minute, the table is malformed, or an
-            argument is out of its range.
+            groups, a file is unreadable, silent, empty or longer than the features or a minute, the table is malformed,
+            or an argument is out of its range.
 
     Example:
         >>> import wave
