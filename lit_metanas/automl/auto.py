@@ -26,6 +26,7 @@ from lit_metanas.io.locks import directory_lock
 from lit_metanas.io.settings import settings_of
 from lit_metanas.records.record_lines import SHIPPED, record_file
 from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.tasks.conversion import Groups
 from lit_metanas.tasks.task import Task, check_task
 from lit_metanas.training.export.exported_model import predict_command
 
@@ -37,6 +38,7 @@ def auto(
     flops: float | tuple[float, float] | None = None,
     kind: str | None = None,
     test: Given | None = None,
+    group: str | Groups | None = None,
     space: SearchSpace | None = None,
     max_parameters: float | None = None,
     max_flops: float | None = None,
@@ -78,6 +80,12 @@ def auto(
         kind: what the examples of a path are, where it cannot be found out: ``images``, ``sounds``, ``transcripts``,
             ``texts``, ``rows``, ``pairs`` or ``questions``.
         test: the test part, given as ``data`` is, and taken as it is. None takes some of ``data``.
+        group: which examples belong together, such as the photographs of a patient or the recordings of a speaker: they
+            go into one part, train, val or test, lest the test score be too good. The name of a column of a table;
+            ``folder`` for the folder that a file lies in, below its class's (``class/group/file``); or a regular
+            expression with one bracket that finds the group in a file's path there, such as ``(patient[0-9]+)_``. For
+            examples in memory a sequence of one group for each. Each part gets its share of each class as well as whole
+            groups allow; with a ``test`` part, groups that are in both are told. None deals examples out one by one.
         space: what can be built; None takes one that suits the kind of data.
         max_parameters: most trainable parameters.
         max_flops: most forward multiply-adds for one input.
@@ -115,6 +123,7 @@ def auto(
         data=data,
         kind=kind,
         test=test,
+        group=group,
         space=space,
         wishes=Wishes(minutes, flops, seed=seed, threads=threads, progress=progress, records=records),
         limits=NetworkLimits.told(max_parameters, max_flops, max_latency, max_size),
@@ -137,6 +146,7 @@ class AutoSearch:
         pareto: what accuracy is traded against; None looks for no front.
         output: the folder for what was found.
         began: the clock when the minutes began; None for when it is run.
+        group: which examples belong together, if that was said.
     """
 
     data: Given
@@ -148,6 +158,7 @@ class AutoSearch:
     pareto: str | None
     output: Path | None
     began: float | None = None
+    group: str | Groups | None = None
 
     def run(self) -> SearchResult:
         """Search, train, test and, where there is an output, write."""
@@ -156,10 +167,10 @@ class AutoSearch:
         with ExitStack() as held:
             if self.output is not None:
                 held.enter_context(directory_lock(self.output, "auto", "output"))
-            task = read_given(self.data, kind=self.kind, test=self.test)
+            task = read_given(self.data, kind=self.kind, test=self.test, group=self.group)
             check_task(task)
             kind = kind_of(task)
-            self.wishes.say(describe_given(task, kind))
+            self.wishes.say(describe_given(task, kind, grouped=self.group is not None))
             space = self.space or DATA_KINDS[kind].space(task.shape, task.goal)
             space.check_shape(task.shape)
             space.check_objective(task.goal)
@@ -203,6 +214,7 @@ def auto_verb(
     output: str = "model",
     kind: str | None = None,
     test: str | None = None,
+    group: str | None = None,
     max_parameters: float | None = None,
     max_flops: float | None = None,
     max_latency: str | None = None,
@@ -222,6 +234,7 @@ def auto_verb(
         output: a folder for the exported network.
         kind: what the examples are.
         test: the test part.
+        group: which examples belong together.
         max_parameters: most trainable parameters.
         max_flops: most forward multiply-adds for one input.
         max_latency: most time for one input.
@@ -239,6 +252,7 @@ def auto_verb(
         data=data,
         kind=kind,
         test=test,
+        group=group,
         space=None,
         wishes=Wishes(minutes, flops, seed=seed, threads=threads, progress=True),
         limits=NetworkLimits.told(max_parameters, max_flops, max_latency, max_size),

@@ -11,9 +11,10 @@ from typing import Any
 from torch.utils.data import Dataset
 
 from lit_metanas.automl.data_kinds import DATA_KINDS, kind_of_examples
-from lit_metanas.io.class_folders import files_in
+from lit_metanas.io.class_folders import FOLDER, files_in
 from lit_metanas.io.text import nearest, number_of, printable, writable
 from lit_metanas.tasks.array_tasks import task_from_arrays
+from lit_metanas.tasks.conversion import Groups
 from lit_metanas.tasks.dataset_tasks import task_from_dataset
 from lit_metanas.tasks.images.folders import FolderTask
 from lit_metanas.tasks.images.image_files import SUFFIXES
@@ -22,20 +23,20 @@ from lit_metanas.tasks.questions.squad import SquadTask
 from lit_metanas.tasks.speech.audio_folders import AudioFolderTask
 from lit_metanas.tasks.speech.sound_files import SOUND_SUFFIXES
 from lit_metanas.tasks.speech.transcripts import TranscriptTask
+from lit_metanas.tasks.splits import tell_shared_groups
 from lit_metanas.tasks.tabular import TableTask
 from lit_metanas.tasks.task import Task, TaskCollection
 from lit_metanas.tasks.text.characters import Characters
-from lit_metanas.tasks.text.labelled_text import checked_text
-from lit_metanas.tasks.text.text_folders import is_dataset, read_text_folder
+from lit_metanas.tasks.text.labelled_text import Labelled, checked_text, grouped_by_label
+from lit_metanas.tasks.text.text_folders import is_dataset
 from lit_metanas.tasks.text.text_tables import (
     LABEL_COLUMNS,
     SUFFIXES_OF_TABLES,
     TableRow,
     find_columns,
-    labelled_rows,
     read_rows,
 )
-from lit_metanas.tasks.text.text_task import TextTask, task_from_texts
+from lit_metanas.tasks.text.text_task import TextTask, labelled_texts, task_from_texts
 from lit_metanas.tasks.translation.pair_files import TARGET_TEXT_COLUMNS, find_pair_columns, read_pairs
 from lit_metanas.tasks.translation.parallel_task import ParallelTask
 
@@ -52,47 +53,57 @@ SOUND_TABLES = (".csv", ".tsv")
 """How the names of tables of sounds end."""
 
 
-def read_given(data: Given, *, kind: str | None = None, test: Given | None = None) -> Task:
+def read_given(
+    data: Given, *, kind: str | None = None, test: Given | None = None, group: str | Groups | None = None
+) -> Task:
     """The task of what was given, split as the task's class splits it.
 
     Args:
         data: a path, a task, a data set of torch, or a pair of examples and labels.
         kind: what the examples of a path are, one of ``DATA_KINDS``; None finds out.
         test: the test part, given as ``data`` is; None takes some of ``data``.
+        group: which examples belong together, and so into one part; see ``auto``.
 
     Raises:
         FileNotFoundError: there is no such file or folder.
-        ValueError: it cannot be told what the data are, or they are malformed.
+        ValueError: it cannot be told what the data are, or they are malformed; or 'group' does not suit them.
     """
     if kind is not None and kind not in DATA_KINDS:
         near = nearest(kind, DATA_KINDS)
         raise ValueError(f"There is no kind '{kind}': " + (f"did you mean '{near}'?" if near else _one_of_kinds()))
     if isinstance(data, Task | TaskCollection):
-        return _task_itself(data, test)
+        return _task_itself(data, test, group)
     if isinstance(data, str | os.PathLike):
         path, test_path = _path(data), None if test is None else _path(test)
         found = _folders_of_parts(path) if test_path is None else None
         path, test_path = found or (path, test_path)
-        return _READERS[kind or _kind_of_path(path)](path, test_path)
+        if group is not None and not isinstance(group, str):
+            raise ValueError(
+                "'group' must be the name of a column, 'folder' or a regular expression, of a path's files."
+            )
+        return _READERS[kind or _kind_of_path(path, group)](path, test_path, group)
     if isinstance(data, Dataset):
         if test is not None and not isinstance(test, Dataset):
             raise ValueError(f"The test part of a data set must be one, too, not {type(test).__name__}.")
-        return task_from_dataset(data, test)
-    return _of_arrays(data, test)
+        return task_from_dataset(data, test, group=group)
+    return _of_arrays(data, test, group)
 
 
-def describe_given(task: Task, kind: str) -> str:
-    """What a task was taken for, in a line."""
+def describe_given(task: Task, kind: str, *, grouped: bool = False) -> str:
+    """What a task was taken for, in a line, and whether no group is in two parts."""
     parts = {"to learn from": task.train, "to choose by": task.val, "to test": task.test}
     sizes = {what: len(part) for what, part in parts.items() if part is not None}
     classes = f" of {number_of(task.way, 'class')}" if isinstance(task.goal, Classification) else ""
     shares = ", ".join(f"{size} {what}" for what, size in sizes.items())
-    return f"'{printable(task.id, 40)}': {sum(sizes.values())} {DATA_KINDS[kind].noun}{classes}: {shares}."
+    whole = ", in whole groups" if grouped else ""
+    return f"'{printable(task.id, 40)}': {sum(sizes.values())} {DATA_KINDS[kind].noun}{classes}: {shares}{whole}."
 
 
-def _task_itself(data: Task | TaskCollection, test: Given | None) -> Task:
+def _task_itself(data: Task | TaskCollection, test: Given | None, group: str | Groups | None) -> Task:
     if test is not None:
         raise ValueError("A task has its own test part: leave 'test' out.")
+    if group is not None:
+        raise ValueError("A task is divided already: leave 'group' out, or give it to what makes the task.")
     if isinstance(data, Task):
         return data
     if len(data) != 1:
@@ -100,7 +111,7 @@ def _task_itself(data: Task | TaskCollection, test: Given | None) -> Task:
     return data[0]
 
 
-def _of_arrays(data: Sequence[Any], test: Given | None) -> Task:
+def _of_arrays(data: Sequence[Any], test: Given | None, group: Groups | None) -> Task:
     """Of a pair of examples and labels.
 
     Raises:
@@ -115,8 +126,9 @@ def _of_arrays(data: Sequence[Any], test: Given | None) -> Task:
     examples, labels = data
     given = (None, None) if test is None else tuple(test)  # type: ignore[arg-type]
     if kind_of_examples(examples) == "texts":
-        return task_from_texts(list(examples), labels, None if given[0] is None else list(given[0]), given[1])
-    return task_from_arrays(examples, labels, *given)
+        held_out = None if given[0] is None else list(given[0])
+        return task_from_texts(list(examples), labels, held_out, given[1], group=group)
+    return task_from_arrays(examples, labels, *given, group=group)
 
 
 def _path(given: Given) -> Path:
@@ -151,30 +163,34 @@ def _folders_of_parts(path: Path) -> tuple[Path, Path] | None:
     return parts if all(whole) else None
 
 
-def _kind_of_path(path: Path) -> str:
+def _kind_of_path(path: Path, group: str | None) -> str:
     """The kind of a file or folder.
 
     Raises:
         ValueError: it cannot be told.
     """
     if path.is_dir():
-        return _kind_of_folder(path)
+        return _kind_of_folder(path, group)
     if path.suffix.lower() == ".json":
         return "questions"
     if path.suffix.lower() in SUFFIXES_OF_TABLES:
-        return _kind_of_table(path)
+        return _kind_of_table(path, group)
     raise ValueError(
         f"'{writable(str(path))}' is no table (.csv, .tsv, .jsonl) and no file of questions (.json): give one, or a "
         "folder with a sub-folder of images, sounds or text files for each class."
     )
 
 
-def _kind_of_folder(root: Path) -> str:
+def _kind_of_folder(root: Path, group: str | None) -> str:
     if is_dataset(root):
         return "texts"
     inner = [entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith(".")]
     suffixes = {"images": SUFFIXES, "sounds": SOUND_SUFFIXES, "texts": {".txt"}}
-    numbers = {kind: sum(len(files_in(folder, of)) for folder in inner) for kind, of in suffixes.items()}
+
+    def numbers_of(deep: bool) -> dict[str, int]:
+        return {kind: sum(len(files_in(folder, of, deep)) for folder in inner) for kind, of in suffixes.items()}
+
+    numbers = numbers_of(deep=group is not None)
     found = [kind for kind, number in numbers.items() if number]
     if len(found) == 1:
         return found[0]
@@ -184,8 +200,9 @@ def _kind_of_folder(root: Path) -> str:
         raise ValueError(f"{place} holds {told}: say by 'kind' which are meant, such as kind='{found[0]}'.")
     if files_in(root, SOUND_SUFFIXES) and (table := _sound_table(root)) is not None:
         return "transcripts" if "transcript" in next(read_rows(table))[1] else "sounds"
+    more = f"; if each has sub-folders of groups, say group='{FOLDER}'" if any(numbers_of(deep=True).values()) else ""
     raise ValueError(
-        f"{place} has no sub-folders with images, sounds or text files: give a folder with one for each class."
+        f"{place} has no sub-folders with images, sounds or text files: give a folder with one for each class{more}."
     )
 
 
@@ -195,22 +212,22 @@ def _sound_table(root: Path) -> Path | None:
     return tables[0] if len(tables) == 1 else None
 
 
-def _kind_of_table(path: Path) -> str:
+def _kind_of_table(path: Path, group: str | None) -> str:
     """Rows of numbers or texts with labels, or pairs of texts.
 
     Where columns of texts may be either, labels are what stands several times.
     """
     rows, place = list(read_rows(path)), writable(str(path))
     with suppress(ValueError):
-        if _repeats(rows, TableTask(str(path)).label):
+        if _repeats(rows, TableTask(str(path), group=group).label):
             return "rows"
     label = target = None
     with suppress(ValueError):
-        _, label = find_columns(rows, place, None, None)
+        _, label = find_columns(rows, place, None, None, group=group)
     with suppress(ValueError):
-        _, target = find_pair_columns(rows, place, None, None)
+        _, target = find_pair_columns(rows, place, None, None, group=group)
     if label is None and target is None:
-        find_columns(rows, place, None, None)  # which says what it lacks
+        find_columns(rows, place, None, None, group=group)  # which says what it lacks
     if target is None or (
         label is not None and label.lower() not in TARGET_TEXT_COLUMNS and label.lower() in LABEL_COLUMNS
     ):
@@ -223,11 +240,12 @@ def _repeats(rows: Sequence[TableRow], column: str) -> bool:
     return FEWEST_OF_A_LABEL * len({str(row.get(column)) for _, row in rows}) <= len(rows)
 
 
-def _images(path: Path, test: Path | None) -> Task:
-    return FolderTask(str(path), test_root=None if test is None else str(test), skip_unreadable=True)[0]
+def _images(path: Path, test: Path | None, group: str | None) -> Task:
+    test_root = None if test is None else str(test)
+    return FolderTask(str(path), test_root=test_root, skip_unreadable=True, group=group)[0]
 
 
-def _sounds(path: Path, test: Path | None) -> Task:
+def _sounds(path: Path, test: Path | None, group: str | None) -> Task:
     table, test_table = (None if part is None else _label_table(part) for part in (path, test))
     return AudioFolderTask(
         str(path),
@@ -235,22 +253,23 @@ def _sounds(path: Path, test: Path | None) -> Task:
         skip_unreadable=True,
         test_root=None if test is None else str(test),
         test_table=test_table,
+        group=group,
     )[0]
 
 
 def _label_table(root: Path) -> str | None:
     """The table of the sounds of a folder; None where they lie in sub-folders."""
     table = _sound_table(root)
-    if table is None or any(files_in(folder, SOUND_SUFFIXES) for folder in root.iterdir() if folder.is_dir()):
+    if table is None or any(files_in(inner, SOUND_SUFFIXES, deep=True) for inner in root.iterdir() if inner.is_dir()):
         return None
     return str(table)
 
 
-def _transcripts(path: Path, test: Path | None) -> Task:
+def _transcripts(path: Path, test: Path | None, group: str | None) -> Task:
     if test is None:
-        return TranscriptTask(str(path), _transcript_table(path))[0]
+        return TranscriptTask(str(path), _transcript_table(path), group=group)[0]
     own, tested = _transcript_table(path), _transcript_table(test)
-    return TranscriptTask(str(path), own, test_root=str(test), test_table=tested)[0]
+    return TranscriptTask(str(path), own, test_root=str(test), test_table=tested, group=group)[0]
 
 
 def _transcript_table(root: Path) -> str:
@@ -267,37 +286,48 @@ def _transcript_table(root: Path) -> str:
     return str(table)
 
 
-def _texts(path: Path, test: Path | None) -> Task:
+def _texts(path: Path, test: Path | None, group: str | None) -> Task:
     if test is None:
-        return TextTask(str(path))[0]
-    learned, tested = (_labelled(part) for part in (path, test))
-    return task_from_texts(*learned, *tested, id=path.resolve().stem)
+        return TextTask(str(path), group=group)[0]
+    learned, tested = (_labelled(part, group) for part in (path, test))
+    groups = None if group is None else [one.group for one in learned]
+    if groups is not None:
+        tell_shared_groups(f"'{writable(str(test))}'", groups, [one.group for one in tested])
+    columns = ([one.text for one in learned], [one.label for one in learned])
+    held_out = ([one.text for one in tested], [one.label for one in tested])
+    return task_from_texts(*columns, *held_out, group=groups, id=path.resolve().stem)
 
 
-def _labelled(path: Path) -> tuple[list[str], list[str]]:
-    """The texts and labels of a table, in its order, or of a folder with a sub-folder of text files for each class."""
+def _labelled(path: Path, group: str | None) -> list[Labelled]:
+    """The texts of a table, in its order, or of a folder with a sub-folder of text files for each class."""
+    rows, place = labelled_texts(path, group=group), writable(str(path))
     if path.is_dir():
-        pairs = [(text, label) for label, texts in read_text_folder(path).items() for text in texts]
-        return [text for text, _ in pairs], [label for _, label in pairs]
-    rows, place = list(read_rows(path)), writable(str(path))
-    found = list(labelled_rows(rows, *find_columns(rows, place, None, None)))
-    texts = [checked_text(one.text, "text", one.where, place) for one in found]
-    return texts, [checked_text(one.label, "label", one.where, place) for one in found]
+        found = grouped_by_label(rows, place)
+        return [Labelled("", text, label, own) for label, texts in found.items() for text, own in texts.items()]
+    return [
+        one._replace(
+            text=checked_text(one.text, "text", one.where, place),
+            label=checked_text(one.label, "label", one.where, place),
+        )
+        for one in rows
+    ]
 
 
-def _rows(path: Path, test: Path | None) -> Task:
-    return TableTask(str(path), test_path=None if test is None else str(test))[0]
+def _rows(path: Path, test: Path | None, group: str | None) -> Task:
+    return TableTask(str(path), test_path=None if test is None else str(test), group=group)[0]
 
 
-def _pairs(path: Path, test: Path | None) -> Task:
+def _pairs(path: Path, test: Path | None, group: str | None) -> Task:
     """Pairs of texts; the steps of a network are as many as the longest of them need, and some for longer ones."""
-    pairs = [pair for part in (path, test) if part is not None for _, pair in read_pairs(part, None, None, None)]
+    parts = [part for part in (path, test) if part is not None]
+    pairs = [pair for part in parts for _, pair in read_pairs(part, None, None, None, group)]
     source, target = (characters_for(map(str, side)) for side in zip(*pairs, strict=True))
     return ParallelTask(
         str(path),
         preprocessing=source,
         target_preprocessing=target,
         test_path=None if test is None else str(test),
+        group=group,
     )[0]
 
 
@@ -306,7 +336,9 @@ def characters_for(texts: Iterable[str]) -> Characters:
     return Characters(steps=min(MOST_PAIR_STEPS, 2 + 5 * max(map(len, texts)) // 4))
 
 
-def _questions(path: Path, test: Path | None) -> Task:
+def _questions(path: Path, test: Path | None, group: str | None) -> Task:
+    if group is not None:
+        raise ValueError("Questions are divided by their passages: leave 'group' out.")
     return SquadTask(str(path), None if test is None else str(test))[0]
 
 
@@ -315,7 +347,7 @@ def _one_of_kinds() -> str:
     return f"give {', '.join(others)} or {last}."
 
 
-_READERS: Mapping[str, Callable[[Path, Path | None], Task]] = {
+_READERS: Mapping[str, Callable[[Path, Path | None, str | None], Task]] = {
     "images": _images,
     "sounds": _sounds,
     "transcripts": _transcripts,

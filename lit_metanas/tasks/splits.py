@@ -250,7 +250,8 @@ def deal_groups(
     names = sorted({group for own in groups.values() for group in own})
     generator = np.random.default_rng(seed)
     order = [names[place] for place in generator.permutation(len(names))]
-    shares = {"train": 1 - val - test if train is None else train, "val": val, "test": test}
+    most = 1 - val - test
+    shares = {"train": most if train is None else min(train, most), "val": val, "test": test}
     wanted = [subset for subset in SUBSETS if shares[subset]]
     if len(order) < len(wanted):
         parts = f"{', '.join(wanted[:-1])} and {wanted[-1]} part"

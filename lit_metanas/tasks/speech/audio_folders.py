@@ -119,9 +119,8 @@ class AudioFolderTask(SingleTask):
         if test_root is not None:
             self._test_words, speakers = find_recordings(Path(test_root), test_table, columns, group=group), 0.0
             if group is not None:
-                both = (
-                    [one.group for own in words.values() for one in own] for words in (self._words, self._test_words)
-                )
+                words = self._words, self._test_words
+                both = ([spoken.group for own in part.values() for spoken in own] for part in words)
                 tell_shared_groups(f"'{test_root}'", *both)
             if foreign := [word for word in self._test_words if word not in self._words]:
                 raise ValueError(f"'{test_root}' has a word '{foreign[0]}', which '{self.root}' lacks: leave it out.")

@@ -39,7 +39,7 @@ LANGUAGE_COLUMNS = ("pair", "language", "languages", "lang", "direction", "task"
 
 
 def read_pairs(
-    path: Path, translations: Path | None, source: str | None, target: str | None
+    path: Path, translations: Path | None, source: str | None, target: str | None, group: str | None = None
 ) -> Iterator[tuple[str, TextPair]]:
     """The pairs of a table or of two files, and where each stands.
 
@@ -48,18 +48,21 @@ def read_pairs(
         translations: the file of targets; None where ``path`` is a table.
         source: the column of sources, if it is named.
         target: the column of targets, if it is named.
+        group: a column that is neither.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the table is malformed or lacks a column, or two files have unequal numbers of lines.
     """
     if translations is not None:
-        if source is not None or target is not None:
-            raise ValueError(f"'{writable(str(path))}': two files have no columns: leave out 'source' and 'target'.")
+        if any(column is not None for column in (source, target, group)):
+            raise ValueError(
+                f"'{writable(str(path))}': two files have no columns: leave out 'source', 'target' and 'group'."
+            )
         yield from _read_lines(path, translations)
         return
     rows = list(read_rows(path))
-    columns = find_pair_columns(rows, writable(str(path)), source, target)
+    columns = find_pair_columns(rows, writable(str(path)), source, target, group=group)
     yield from pair_rows(rows, *columns)
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
 from lit_metanas.io.text import number_of, writable
 from lit_metanas.tasks.inputs import Shape
-from lit_metanas.tasks.splits import check_shares
+from lit_metanas.tasks.splits import check_shares, tell_shared_groups
 from lit_metanas.tasks.task import SingleTask, Task, warn_of_data
 from lit_metanas.tasks.text.characters import Characters
+from lit_metanas.tasks.text.text_tables import column_groups, read_rows
 from lit_metanas.tasks.text.words import TextPreprocessing
 from lit_metanas.tasks.translation.pair_files import read_pairs
 from lit_metanas.tasks.translation.text_pairs import (
@@ -46,11 +48,13 @@ class ParallelTask(SingleTask):
         seed: seed of the random split, at least 0.
         test_path: a table of the pairs to report on; all others are then to learn from and to choose by. None takes
             some of ``path``.
+        group: the column of a table that tells which pairs belong together, such as the document, and so into one part;
+            groups that have a source in common count as one.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is no such table or not UTF-8, has no pairs, lacks a column or a text; two files have
-            unequal numbers of lines; or an argument is out of its range.
+        ValueError: the file is no such table or not UTF-8, has no pairs, lacks a column, a text or a group; there are
+            too few sources or groups; two files have unequal numbers of lines; or an argument is out of its range.
 
     Example:
         >>> from pathlib import Path
@@ -78,6 +82,7 @@ class ParallelTask(SingleTask):
         test: float = 0.2,
         seed: int = 0,
         test_path: str | None = None,
+        group: str | None = None,
     ) -> None:
         check_shares("ParallelTask", train=train, val=val, test=test, seed=seed)
         self.path = Path(path)
@@ -87,12 +92,18 @@ class ParallelTask(SingleTask):
         self.test = test
         self.seed = seed
         self._given = preprocessing or Characters(), target_preprocessing or Characters()
-        rows = read_pairs(self.path, None if translations is None else Path(translations), source, target)
+        self.group = group
+        rows = list(read_pairs(self.path, None if translations is None else Path(translations), source, target, group))
         self._pairs = distinct_pairs(rows, writable(path))
+        self._groups = None if group is None else _groups(self.path, group, rows)
         self._tested: list[TextPair] | None = None
         if test_path is not None:
             place = writable(test_path)
-            self._tested = distinct_pairs(read_pairs(Path(test_path), None, source, target), place)
+            tested = list(read_pairs(Path(test_path), None, source, target, group))
+            self._tested = distinct_pairs(tested, place)
+            if self._groups is not None and group is not None:
+                theirs = _groups(Path(test_path), group, tested)
+                tell_shared_groups(f"'{place}'", self._groups.values(), theirs.values())
             known = {text_key(pair.source) for pair in self._pairs}
             if repeated := sum(text_key(pair.source) in known for pair in self._tested):
                 warn_of_data(
@@ -113,7 +124,15 @@ class ParallelTask(SingleTask):
     def _task(self) -> Task:
         place = writable(str(self.path))
         drawn = (self.train, self.test) if self._tested is None else (1.0, 0.0)
-        parts = deal_sources(self._pairs, place, train=drawn[0], val=self.val, test=drawn[1], seed=self.seed)
+        parts = deal_sources(
+            self._pairs,
+            place,
+            train=drawn[0],
+            val=self.val,
+            test=drawn[1],
+            seed=self.seed,
+            groups=self._groups,
+        )
         if self._tested is not None:
             parts["test"] = self._tested
         source, target = self._given
@@ -126,3 +145,20 @@ class ParallelTask(SingleTask):
             place=place,
             validated=self.val > 0,
         )
+
+
+def _groups(path: Path, group: str, rows: Sequence[tuple[str, TextPair]]) -> dict[TextPair, str]:
+    """The groups of the pairs of a table; of a pair that stands twice the first.
+
+    Args:
+        path: the table.
+        group: the column.
+        rows: its pairs.
+
+    Raises:
+        ValueError: a group is missing.
+    """
+    found: dict[TextPair, str] = {}
+    for (_, pair), own in zip(rows, column_groups(list(read_rows(path)), writable(str(path)), group), strict=True):
+        found.setdefault(TextPair(pair.source.strip(), pair.target.strip()), own)
+    return found

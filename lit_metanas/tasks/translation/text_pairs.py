@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Literal, NamedTuple, get_args
@@ -14,7 +14,7 @@ import numpy as np
 from lit_metanas.io.text import number_of
 from lit_metanas.tasks.inputs import step_mask, vocabulary_of
 from lit_metanas.tasks.source import SUBSETS, Subset
-from lit_metanas.tasks.splits import check_shares, part_sizes
+from lit_metanas.tasks.splits import check_shares, deal_groups, part_sizes
 from lit_metanas.tasks.task import Split, Task, warn_of_data
 from lit_metanas.tasks.text.labelled_text import MOST_SENTENCES, checked_text
 from lit_metanas.tasks.text.words import TextPreprocessing
@@ -74,8 +74,17 @@ def distinct_pairs(rows: Iterable[tuple[str, TextPair]], place: str) -> list[Tex
     return list(found)
 
 
-def deal_sources(pairs: Sequence[TextPair], place: str, *, train: float, val: float, test: float, seed: int) -> Parts:
-    """Divide pairs by shares of their sources: those of the same source stay together.
+def deal_sources(
+    pairs: Sequence[TextPair],
+    place: str,
+    *,
+    train: float,
+    val: float,
+    test: float,
+    seed: int,
+    groups: Mapping[TextPair, str] | None = None,
+) -> Parts:
+    """Divide pairs by shares of their sources, or of groups: those of the same source, or group, stay together.
 
     Args:
         pairs: all of them.
@@ -84,20 +93,48 @@ def deal_sources(pairs: Sequence[TextPair], place: str, *, train: float, val: fl
         val: share of the val part.
         test: share of the test part.
         seed: of the order in which sources are dealt out.
+        groups: of pairs; those with a common source count as one. None has none.
 
     Raises:
-        ValueError: there are too few sources.
+        ValueError: there are too few sources or groups.
     """
-    groups: dict[str, list[TextPair]] = {}
+    if groups is not None:
+        joined = _joined_groups(pairs, groups)
+        dealt = deal_groups(
+            {place: joined}, train=train, val=val, test=test, seed=seed, culprit=lambda name: f"'{name}'"
+        )
+        return {
+            subset: [pair for pair, own in zip(pairs, joined, strict=True) if dealt[own] == subset]
+            for subset in SUBSETS
+        }
+    sources: dict[str, list[TextPair]] = {}
     for pair in pairs:
-        groups.setdefault(text_key(pair.source), []).append(pair)
-    sizes = part_sizes(f"'{place}'", len(groups), train=train, val=val, test=test)
-    keys = list(groups)
+        sources.setdefault(text_key(pair.source), []).append(pair)
+    sizes = part_sizes(f"'{place}'", len(sources), train=train, val=val, test=test)
+    keys = list(sources)
     order = iter([keys[int(at)] for at in np.random.default_rng(seed).permutation(len(keys))])
     return {
-        subset: [pair for _ in range(size) for pair in groups[next(order)]]
+        subset: [pair for _ in range(size) for pair in sources[next(order)]]
         for subset, size in zip(SUBSETS, sizes, strict=True)
     }
+
+
+def _joined_groups(pairs: Sequence[TextPair], groups: Mapping[TextPair, str]) -> list[str]:
+    """The group of each pair, where groups that have a source in common are one, called as the first of them."""
+    same = {group: group for group in groups.values()}
+
+    def first(group: str) -> str:
+        while same[group] != group:
+            same[group] = same[same[group]]
+            group = same[group]
+        return group
+
+    having: dict[str, str] = {}
+    for pair in pairs:
+        other = having.setdefault(text_key(pair.source), groups[pair])
+        one, another = sorted((first(groups[pair]), first(other)))
+        same[another] = one
+    return [first(groups[pair]) for pair in pairs]
 
 
 @dataclass(frozen=True)
