@@ -230,8 +230,8 @@ def deal_groups(
 
     Groups that hold most of a class come first, and each goes where most of its classes is still wanted, as in
     ``StratifiedGroupKFold`` of scikit-learn, here with parts of unequal shares. Then groups change their part, alone or
-    in pairs, as long as that brings the shares nearer. A class that a part lacks is worse than any shares, and one that
-    the train part lacks is the worst. Only the seed and what groups there are decide, not their order.
+    in pairs, as long as that brings the shares nearer. A class that a part lacks is worse than any shares. Only the
+    seed and what groups there are decide, not their order.
 
     Args:
         groups: the group of each example of each class.
@@ -317,8 +317,8 @@ class _Dealing:
         self.shares = shares
         self.totals = counts.sum(axis=0)
         rows = counts.shape[1]
-        self.prices = np.array([MISSING_PRICE if part < wanted else 0.0 for part in range(len(shares))])
-        self.prices[0] *= 1 + rows * wanted
+        # The test part lacks a class rather than the train part, and the val part rather than both.
+        self.prices = MISSING_PRICE * np.array([1 + 3 * rows, 1, 2][:wanted] + [0] * (len(shares) - wanted))
         self.parts = np.full(len(counts), -1)
         self.filled = np.zeros((len(shares), rows), dtype=np.int64)
 

@@ -324,3 +324,73 @@ def test_pairs_take_a_test_table(tmp_path: Path) -> None:
     (tmp_path / "test.tsv").write_text("source\ttarget\n5\t6\n30\t31")
     with pytest.warns(UserWarning, match=r"repeats 1 source of '.*train.tsv', which are learned from: the test chrF"):
         read_given(tmp_path / "train.tsv", kind="pairs", test=tmp_path / "test.tsv")
+
+
+def test_a_column_of_groups_is_neither_text_nor_label_nor_number(tmp_path: Path) -> None:
+    table = tmp_path / "given.csv"
+    heads = {"texts": "text,label,group", "rows": "height,label,group", "pairs": "source,target,group"}
+    for kind, head in heads.items():
+        first = "{n}" if kind == "rows" else "a text {n}"
+        second = "{n} is written" if kind == "pairs" else "label {l}"
+        lines = [f"{first},{second},{{g}}".format(n=n, l=n % 2, g=n // 4) for n in range(40)]
+        table.write_text("\n".join([head, *lines]))
+        task = read_given(table, group="group")
+        assert kind_of(task) == kind
+        assert [len(part) for part in (task.train, task.val or (), task.test)] == [24, 8, 8]
+        if kind == "rows":
+            assert task.shape == lm.tasks.RowShape(2)
+        with pytest.raises(ValueError, match="has no column 'groups': did you mean 'group'"):
+            read_given(table, group="groups")
+
+
+def test_groups_of_class_folders(images: Path, tmp_path: Path) -> None:
+    for file in sorted(images.glob("*/*.png")):
+        folder = file.parent / f"day {int(file.stem) // 2}"
+        folder.mkdir(exist_ok=True)
+        file.rename(folder / file.name)
+    task = read_given(images, group="folder")
+    assert describe_given(task, "images", grouped=True).endswith(
+        "12 to learn from, 4 to choose by, 4 to test, in whole groups."
+    )
+    assert all(len(part.labels.bincount()) == 2 for part in (task.train, task.val or task.test, task.test))
+    with pytest.raises(ValueError, match="if each has sub-folders of groups, say group='folder'"):
+        read_given(images)
+    write_sounds(tmp_path / "sounds", each=6)
+    for file in (tmp_path / "sounds").glob("*/*.wav"):
+        file.rename(file.with_name(f"p{int(file.stem) // 2}_{file.name}"))
+    assert [len(part.labels) for part in (read_given(tmp_path / "sounds", group="(p.)_").train,)] == [4]
+
+
+def test_groups_of_what_is_in_memory(arrays: tuple[np.ndarray, list[str]]) -> None:
+    X, y = arrays
+    owners = [n // 4 for n in range(40)]
+    assert len(read_given((X, y), group=owners).test) == 8
+    texts = [f"text {n}" for n in range(40)]
+    assert len(read_given((texts, y), group=owners).test) == 8
+    data = TensorDataset(torch.rand(40, 1, 8, 8), torch.arange(40) % 2)
+    assert len(read_given(data, group=owners).test) == 8
+
+
+def test_groups_that_do_not_suit_what_was_given(
+    images: Path, arrays: tuple[np.ndarray, list[str]], tmp_path: Path
+) -> None:
+    squad(tmp_path / "asked.json")
+    given: list[tuple[Any, Any, str]] = [
+        (read_given(images), "folder", "A task is divided already"),
+        (images, [1, 2], "'group' must be the name of a column, 'folder' or a regular expression"),
+        (arrays, "owner", "group = 'owner' must be the group of each of the 40 images"),
+        (tmp_path / "asked.json", "title", "Questions are divided by their passages"),
+    ]
+    for data, group, sentence in given:
+        with pytest.raises(ValueError, match=sentence):
+            read_given(data, group=group)
+
+
+def test_groups_in_a_given_test_part_are_told(tmp_path: Path) -> None:
+    for part, groups in (("train", 8), ("test", 10)):
+        lines = [f"{part} {n} {label},{label},author {n}" for n in range(7 if part == "test" else 0, groups)
+                 for label in ("poem", "song")]  # fmt: skip
+        (tmp_path / f"{part}.csv").write_text("\n".join(["text,label,author", *lines]))
+    with pytest.warns(UserWarning, match="test.csv' repeats 1 group that is learned from"):
+        task = read_given(tmp_path / "train.csv", test=tmp_path / "test.csv", group="author")
+    assert (len(task.train), len(task.test)) == (12, 6)

@@ -66,6 +66,7 @@ def test_the_last_line_predicts(photos: Path, capsys: pytest.CaptureFixture[str]
         (["photos", "--pareto", "size", "of", "shoe"], "pareto = 'size of shoe': give parameters, flops or latency"),
         (["--pareto=shoes", "photos"], "no front can be made for pareto = 'shoes'"),
         (["photos", "--flops", "1e10", "--max-size", "tiny"], "'tiny' is no size"),
+        (["photos", "--group", "owner"], "group = 'owner' must be 'folder', or a regular expression"),
     ],
 )
 def test_what_is_wrong_is_told_in_a_sentence(
@@ -75,6 +76,16 @@ def test_what_is_wrong_is_told_in_a_sentence(
     told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("lit-metanas:")]
     assert len(told) == 1
     assert sentence in told[0]
+
+
+def test_groups_are_kept_whole_and_are_another_search(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for file in photos.glob("photos/*/*.png"):
+        file.rename(file.with_name(f"day{int(file.stem) // 2}_{file.name}"))
+    words = ["auto", "photos", "--flops", "[6e8,6e8]", "--max-parameters=50000"]
+    assert main([*words, "--group", r"(day\d)_"]) == 0
+    assert "12 to learn from, 4 to choose by, 4 to test, in whole groups." in capsys.readouterr().err
+    assert main(words) == 2
+    assert "'model' holds the result of other data" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [["--pareto"], ["--pareto", "flops"]])
