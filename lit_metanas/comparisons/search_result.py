@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from lit_metanas.io.text import number_of, printable
-from lit_metanas.records.budget import Cost
+from lit_metanas.records.budget import Cost, describe_energy
 from lit_metanas.records.record import SearchRecord
 from lit_metanas.records.shown_prediction import ShownPrediction
 from lit_metanas.records.statistics import Interval, percent
@@ -260,7 +260,14 @@ class SearchResult:
             license=license,
             int8=loss,
             front=self._front_sentence(),
+            energy=self._energy(),
         )
+
+    def _energy(self) -> str:
+        """What search and training took; empty where the threads are not known, or an accelerator was used."""
+        if self.threads is None or any(weights.device.type != "cpu" for weights in self.network.parameters()):
+            return ""
+        return describe_energy(self.cost.seconds + self.training_cost.seconds, self.threads)
 
     def _front_sentence(self) -> str:
         """What a card says of the front; empty where there is none."""
@@ -288,9 +295,14 @@ class SearchResult:
             f"{self._latency_line()}"
             f"{self._tried_line()}"
             f"  cost of the search: {_cost_text(self.cost)}\n"
-            f"  cost of training the network: {_cost_text(self.training_cost)}{self._before_line()}"
+            f"  cost of training the network: {_cost_text(self.training_cost)}"
+            f"{self._energy_line()}{self._before_line()}"
             f"{self._budget_line()}{self._front_lines()}"
         )
+
+    def _energy_line(self) -> str:
+        """An estimate of the energy of both; empty where there is none."""
+        return f"\n  energy of both: {energy}" if (energy := self._energy()) else ""
 
     def _front_lines(self) -> str:
         """The front as a table; empty where there is none."""

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
+from lit_metanas.io.text import duration, number_of
+
 TRAINING_PASSES = 3
 """A pass with its gradient costs about three forward passes."""
+
+WATTS_A_CORE = 12.0
+"""What a busy core takes of a processor that is not known, in Green Algorithms (Lannelongue et al. 2021, Advanced
+Science): https://doi.org/10.1002/advs.202100707. Memory, cooling and the rest of the machine come on top."""
 
 
 class Exhausted(Exception):  # noqa: N818 (the end of a search, not a fault)
@@ -58,6 +64,26 @@ class Cost:
         return Cost(
             *(mine + theirs for mine, theirs in zip(asdict(self).values(), asdict(other).values(), strict=True))
         )
+
+
+def describe_energy(seconds: float, threads: int) -> str:
+    """An estimate of the energy that so many busy threads took, in plain words, with what it rests on.
+
+    Args:
+        seconds: wall time.
+        threads: of torch, each on a core of a processor.
+
+    Example:
+        >>> describe_energy(600, 2)
+        'about 4 Wh (an estimate: 10.0 min x 2 threads x 12 W a core; memory and cooling not counted)'
+    """
+    hours = seconds * threads / 3600
+    found = WATTS_A_CORE * hours
+    told = f"{found / 1000:.2g} kWh" if found >= 1000 else f"{found:.2g} Wh" if found < 100 else f"{found:.0f} Wh"
+    return (
+        f"about {told} (an estimate: {duration(seconds)} x {number_of(threads, 'thread')} x {WATTS_A_CORE:g} W a core; "
+        "memory and cooling not counted)"
+    )
 
 
 class Budget:

@@ -59,6 +59,7 @@ class ModelCard:
         license: by the Hub's names.
         int8: what weights of 8 bits cost; None where there are none.
         front: a sentence on other networks of the same search; may be empty.
+        energy: what search and training took, in words; may be empty.
 
     Example:
         >>> card = ModelCard(
@@ -87,6 +88,7 @@ class ModelCard:
     license: str = UNKNOWN_LICENSE
     int8: Int8Loss | None = None
     front: str = ""
+    energy: str = ""
 
     def metadata(self) -> dict[str, Any]:
         """The front matter: a ``model-index`` with a result for each file that was scored."""
@@ -130,6 +132,7 @@ class ModelCard:
                 for what, cost in self.costs.items()
                 if cost.flops
             ),
+            *([f"| energy of search and training | {self.energy} |"] if self.energy else []),
         ]
         return "\n".join([
             f"---\n{front}---",
