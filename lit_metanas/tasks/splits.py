@@ -255,7 +255,8 @@ def deal_groups(
     wanted = [subset for subset in SUBSETS if shares[subset]]
     if len(order) < len(wanted):
         parts = f"{', '.join(wanted[:-1])} and {wanted[-1]} part"
-        raise ValueError(f"The examples are of {number_of(len(order), 'group')}, too few for a {parts}: add some.")
+        found = number_of(len(order), "group")
+        raise ValueError(f"'group' tells of {found}, too few for a {parts}: add examples of others, or leave it out.")
     for name, own in groups.items():
         if test and len(set(own)) == 1:
             raise ValueError(
@@ -279,8 +280,8 @@ def deal_groups(
                 f"{culprit(lacking[0])} has too few groups for the {subset} part, which is without it"
                 f"{f' and {len(lacking) - 1} more' if lacking[1:] else ''}: add examples of other groups."
             )
-    found: list[Subset | None] = [*wanted, None]
-    return {group: found[part] for group, part in zip(order, dealing.parts.tolist(), strict=True)}
+    subsets: list[Subset | None] = [*wanted, None]
+    return {group: subsets[part] for group, part in zip(order, dealing.parts.tolist(), strict=True)}
 
 
 def _best_dealing(

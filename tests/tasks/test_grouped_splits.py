@@ -97,12 +97,18 @@ def test_a_class_of_few_groups_is_learned_and_tested() -> None:
     with pytest.warns(UserWarning, match="Class 'rare' has too few groups for the val part, which is without it"):
         parts = dealt(groups)
     assert {parts["g3"], parts["g4"]} == {"train", "test"}
+    lone = {"common": [f"g{n}" for n in range(9)], "lone": ["g3", "g3"]}
+    with pytest.warns(UserWarning, match="Class 'lone' has too few groups for the val part"):
+        assert dealt(lone, train=None, test=0.0)["g3"] == "train"  # the test part is given
 
 
 @pytest.mark.parametrize(
     ("groups", "sentence"),
     [
-        ({"a": ["x", "y"], "b": ["x", "y"]}, "of 2 groups, too few for a train, val and test part: add some"),
+        (
+            {"a": ["x", "y"], "b": ["x", "y"]},
+            "'group' tells of 2 groups, too few for a train, val and test part: add examples",
+        ),
         ({"a": ["x", "y", "z"], "b": ["y", "y"]}, "Class 'b' is of the group 'y' alone, so it cannot be both learned"),
     ],
 )

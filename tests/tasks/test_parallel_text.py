@@ -118,7 +118,7 @@ def test_lines_of_two_files_are_pairs(write):
     write("a\nb\n\n", "letters.txt")
     with pytest.raises(ValueError, match=r"numbers.txt' has 21 lines and '.*letters.txt' 3 lines: give each text its"):
         ParallelTask(one, other)
-    with pytest.raises(ValueError, match="two files have no columns: leave out 'source' and 'target'"):
+    with pytest.raises(ValueError, match="two files have no columns: leave out 'source', 'target' and 'group'"):
         ParallelTask(one, other, target="x")
     with pytest.raises(FileNotFoundError, match="There is no file"):
         ParallelTask(one, other + "x")

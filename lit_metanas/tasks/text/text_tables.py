@@ -257,7 +257,7 @@ def free_columns(rows: Sequence[TableRow], place: str, **named: str | None) -> l
             hint = f"did you mean '{near}'?" if near else f"it has {listed(names)}."
             raise ValueError(f"'{place}' has no column '{name}': {hint}")
     if len(set(chosen)) < len(chosen):
-        *others, last = named
+        *others, last = [argument for argument, name in named.items() if name is not None]
         wanted = f"{', '.join(others)} and {last}"
         raise ValueError(f"'{place}': {wanted} must be columns of their own, not {listed(chosen)}.")
     return [name for name in names if name not in chosen]
