@@ -246,7 +246,7 @@ def _images(path: Path, test: Path | None, group: str | None) -> Task:
 
 
 def _sounds(path: Path, test: Path | None, group: str | None) -> Task:
-    table, test_table = (None if part is None else _label_table(part) for part in (path, test))
+    table, test_table = (None if part is None else _label_table(part, group is not None) for part in (path, test))
     return AudioFolderTask(
         str(path),
         table,
@@ -257,10 +257,10 @@ def _sounds(path: Path, test: Path | None, group: str | None) -> Task:
     )[0]
 
 
-def _label_table(root: Path) -> str | None:
+def _label_table(root: Path, deep: bool) -> str | None:
     """The table of the sounds of a folder; None where they lie in sub-folders."""
     table = _sound_table(root)
-    if table is None or any(files_in(inner, SOUND_SUFFIXES, deep=True) for inner in root.iterdir() if inner.is_dir()):
+    if table is None or any(files_in(folder, SOUND_SUFFIXES, deep) for folder in root.iterdir() if folder.is_dir()):
         return None
     return str(table)
 

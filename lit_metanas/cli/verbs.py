@@ -56,7 +56,7 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "output": "folder for the network, a report and the records (default: model)",
         "kind": "images, sounds, transcripts, texts, rows, pairs or questions, if it cannot be found out",
         "test": "the test part, given as the data are (default: some of them)",
-        "group": "what examples go into one part: by a column, `folder` (class/group/file) or as (name[0-9]+)_",
+        "group": "whole groups in each part: a column, folder (class/group/file), or (p[0-9]+)_ in files' names",
         "max_parameters": "most trainable parameters",
         "max_flops": "most multiply-adds for one input",
         "max_latency": "most time for one input, as in 5ms, measured on this machine",
