@@ -22,7 +22,7 @@ MOST_SWAPPED = 200
 MOST_DEALT = 20
 """Orders in which groups are dealt out until no part lacks a class that it could have."""
 
-NEARER, DIGITS = 1e-6, 9
+NEARER, DECIMALS = 1e-6, 9
 """What a change of groups gains at least, in squared shares; and their digits, so that all processors choose alike."""
 
 MISSING_PRICE = 10.0
@@ -335,7 +335,7 @@ class _Dealing:
             order = order[np.argsort(-held[order].max(axis=1), kind="stable")]
         for group in order:
             lacking = self.shares[:, None] - self.filled / self.totals
-            self.parts[group] = part = int(np.argmax((lacking @ held[group]).round(DIGITS)))
+            self.parts[group] = part = int(np.argmax((lacking @ held[group]).round(DECIMALS)))
             self.filled[part] += self.counts[group]
         self._improve()
 
@@ -358,7 +358,7 @@ class _Dealing:
                 change = others - self.counts[group]
                 mine, yours = self.filled[own] + change, self.filled[theirs] - change
                 before = self._cost(self.filled[own], own) + self._cost(self.filled[theirs], theirs)
-                gain = (before - self._cost(mine, own) - self._cost(yours, theirs)).round(DIGITS)
+                gain = (before - self._cost(mine, own) - self._cost(yours, theirs)).round(DECIMALS)
                 gain[theirs == own] = 0.0
                 best = int(gain.argmax())
                 if gain[best] > NEARER:
