@@ -15,9 +15,10 @@ from typing import Any
 from lit_metanas.automl.auto_steps import AutoSteps
 from lit_metanas.automl.data_kinds import DATA_KINDS, kind_of
 from lit_metanas.automl.front_steps import FrontSteps, check_pareto
-from lit_metanas.automl.given_data import Given, describe_given, read_given
-from lit_metanas.automl.limits import LimitedSpace, NetworkLimits, Wishes
+from lit_metanas.automl.given_data import Given, describe_given, other_ways, read_given
+from lit_metanas.automl.limits import NetworkLimits, Wishes
 from lit_metanas.automl.output_folder import OutputFolder
+from lit_metanas.automl.views import Views
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.single_task import undisturbed
 from lit_metanas.comparisons.target_search import task_settings
@@ -27,7 +28,7 @@ from lit_metanas.io.settings import settings_of
 from lit_metanas.records.record_lines import SHIPPED, record_file
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.conversion import Groups
-from lit_metanas.tasks.task import Task, check_task
+from lit_metanas.tasks.task import check_task
 from lit_metanas.training.export.exported_model import predict_command
 
 
@@ -62,6 +63,13 @@ def auto(
     weight decay, label smoothing and augmentation (``Recipe``); of questions the last two are left out, of transcripts
     the label smoothing. Where one network is nearly the best on all of them, the search gets what the training no
     longer gains from. What was found is trained for the rest, on all but the test part, which is read once, in the end.
+
+    The search chooses among preprocessings of the same examples, too: images at half and twice the size or grey; more
+    and fewer bands of sounds, and longer windows; byte pairs, more words of long texts, or fewer different ones;
+    columns of numbers by quantiles, or standardised together. The first six networks have the usual one. Where the
+    budget pays for more, the best so far is tried with another one in each further rung. Costs and limits are those of
+    the inputs that a network has, and the chosen one, ``view`` of the result, is part of an export. A task, pairs of
+    texts and questions have the usual one alone.
 
     Seconds decide how large the budget is, and nothing else: some networks are trained for a moment, and the pace of
     this machine makes training FLOPs of the minutes. The result tells them, and given as ``flops`` they repeat it.
@@ -167,36 +175,40 @@ class AutoSearch:
         with ExitStack() as held:
             if self.output is not None:
                 held.enter_context(directory_lock(self.output, "auto", "output"))
+            begin = perf_counter()
             task = read_given(self.data, kind=self.kind, test=self.test, group=self.group)
+            reading = perf_counter() - begin
             check_task(task)
             kind = kind_of(task)
             self.wishes.say(describe_given(task, kind, grouped=self.group is not None))
             space = self.space or DATA_KINDS[kind].space(task.shape, task.goal)
             space.check_shape(task.shape)
             space.check_objective(task.goal)
-            folder = None if self.output is None else OutputFolder(self.output, self._settings(task, space))
             with undisturbed(task, self.wishes.threads):
-                if folder is not None and (known := folder.finished(task, space)) is not None:
+                task = task.trainable()
+                ways = other_ways(self.data, task, kind=self.kind, test=self.test, group=self.group)
+                views = Views(task, ways, space, self.limits)
+                folder = None if self.output is None else OutputFolder(self.output, self._settings(views))
+                if folder is not None and (known := folder.finished(views)) is not None:
                     self.wishes.say(f"the search in '{folder.path}' was already finished: nothing was done.")
                     return known
-                limited = LimitedSpace(space, self.limits, task)
-                given = task.trainable(), kind, limited, self.wishes, folder
-                measure = self.pareto
+                given, measure = (views, kind, self.wishes, folder), self.pareto
                 steps = (
-                    AutoSteps(*given, began=began)
+                    AutoSteps(*given, began=began, reading=reading)
                     if measure is None
-                    else FrontSteps(*given, began=began, measure=measure)
+                    else FrontSteps(*given, began=began, reading=reading, measure=measure)
                 )
                 result = steps.result()
             if folder is not None:
-                folder.write(task, result, seed=self.wishes.seed)
+                folder.write(views.named_by(result.view).task, result, seed=self.wishes.seed)
         return result
 
-    def _settings(self, task: Task, space: SearchSpace) -> dict[str, Any]:
+    def _settings(self, views: Views) -> dict[str, Any]:
         """What decides the result, as plain values."""
-        wishes = self.wishes
+        wishes, space = self.wishes, views.space
         return {
-            "task": task_settings(task),
+            "task": task_settings(views.usual.task),
+            "preprocessings": list(views.labels),
             "space": settings_of(space),
             "limits": asdict(self.limits),
             "pareto": self.pareto,

@@ -11,7 +11,7 @@ from time import perf_counter
 import torch
 
 from lit_metanas.automl.data_kinds import DATA_KINDS
-from lit_metanas.automl.limits import LimitedSpace, Wishes
+from lit_metanas.automl.limits import Wishes
 from lit_metanas.automl.output_folder import METHOD, OutputFolder
 from lit_metanas.automl.time_plan import (
     FIRST_RUNG,
@@ -26,21 +26,21 @@ from lit_metanas.automl.time_plan import (
     trial_epochs,
     writing_seconds,
 )
+from lit_metanas.automl.views import View, ViewEstimator, Views, without_preprocessing
 from lit_metanas.comparisons.search_progress import SEARCHING, ToldBudget, show_progress
 from lit_metanas.comparisons.search_result import SearchResult
-from lit_metanas.comparisons.single_task import all_but_test, result_of
+from lit_metanas.comparisons.single_task import result_of
 from lit_metanas.estimators.estimator import BestSoFar, Estimator
 from lit_metanas.estimators.meta_training import KeptScores
-from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.records.budget import Cost
-from lit_metanas.records.record import SearchOutcome, SearchRecord, cost_of
+from lit_metanas.records.record import PREPROCESSING, SearchOutcome, SearchRecord, cost_of
 from lit_metanas.records.record_lines import read_record_lines
 from lit_metanas.searchers.halving import EvolvingHalving, Halving
 from lit_metanas.searchers.halving.proposals import covering, fitting
 from lit_metanas.searchers.mutation import draw_new, mutate
-from lit_metanas.searchers.query.ledger import Query
+from lit_metanas.searchers.query.ledger import Query, Value
 from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.tasks.task import Split, Task
+from lit_metanas.tasks.task import Split
 from lit_metanas.training.child import Child, Recipe, chosen_child, fit_child, images_an_epoch, training_cost
 
 MOST_EPOCHS = 100_000
@@ -65,6 +65,9 @@ LAST_SECONDS = 3.0
 Show = Callable[[str], None]
 """Tells what begins."""
 
+Trainings = Sequence[tuple[Architecture, Mapping[str, Value], Cost]]
+"""In turn the architecture, the changes of its recipe, and what it cost."""
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -85,12 +88,12 @@ class AutoSteps:
     """A search for one task, the training of what it found, and the test.
 
     Args:
-        task: what the network is for.
-        kind: of its examples.
-        limited: the space, within the limits.
+        views: the data, under all preprocessings to choose from.
+        kind: of the examples.
         wishes: budget, seed, threads.
         folder: keeps trainings and the budget's division, so that an interrupted search goes on; None keeps nothing.
         began: the clock when the minutes began.
+        reading: seconds that it took to make the usual view.
 
     Raises:
         ValueError: no network is within the limits.
@@ -100,23 +103,24 @@ class AutoSteps:
 
     def __init__(
         self,
-        task: Task,
+        views: Views,
         kind: str,
-        limited: LimitedSpace,
         wishes: Wishes,
         folder: OutputFolder | None,
         *,
         began: float,
+        reading: float = 0.0,
     ) -> None:
-        self.task = task
-        self.limited = limited
-        self.space = limited.within
+        self.views = views
+        self.task = views.usual.task
+        self.limited = views.usual.limited
+        self.space = self.limited.within
         self.wishes = wishes
         self.folder = folder
         self.began = began
+        self.reading = reading
         self.train = DATA_KINDS[kind].train
-        self.part = all_but_test(task)
-        others = [r for path in wishes.records for r in read_record_lines(path) if r.task_id != task.id]
+        others = [r for path in wishes.records for r in read_record_lines(path) if r.task_id != self.task.id]
         self.known = [_whole(record, self.train) for record in fitting(others, self.space)]
         covers = covering(self.known, self.space, FIRST_RUNG, WORTH_A_TRIAL)
         self.portfolio = [Query.of(q.architecture, {n: v for n, v in q.recipe if n in self.train}) for q in covers]
@@ -125,11 +129,13 @@ class AutoSteps:
             self.usual = self.portfolio[0].architecture
             self.recipe = self.recipe.replace(dict(self.portfolio[0].recipe))
         else:
-            self.usual = limited.begin(DATA_KINDS[kind].incumbent)
+            self.usual = self.limited.begin(DATA_KINDS[kind].incumbent)
+        named = views.named(views.usual)
+        self.portfolio = [Query.of(query.architecture, {**dict(query.recipe), **named}) for query in self.portfolio]
         known = [query.architecture for query in self.portfolio[:TIMED_NETWORKS]]
         self.networks = known or [self.usual, *self._mutants(TIMED_NETWORKS - 1)]
-        self.epoch = sum(self._epoch(one, task.train) for one in self.networks) / len(self.networks)
-        self.trial = self.epoch * trial_epochs(len(task.train), self.recipe.batch_size)
+        self.epoch = sum(self._usual_epoch(one) for one in self.networks) / len(self.networks)
+        self.trial = self.epoch * trial_epochs(len(self.task.train), self.recipe.batch_size)
         # One network that is as good on all tasks known as any: what is left is to train it.
         self.share = 0.0 if len(self.portfolio) == 1 else SEARCH_SHARE
         self.trained: list[Trained] = []
@@ -151,7 +157,9 @@ class AutoSteps:
         with show_progress(budget, self.wishes.progress) as show:
             try:
                 show(SEARCHING)
-                outcome = searcher.run(best, self.space, budget, self.wishes.seed, problem=self.task.id)
+                # Of several views the estimator knows which networks are above a limit.
+                space = self.views.space if self.views.labels else self.space
+                outcome = searcher.run(best, space, budget, self.wishes.seed, problem=self.task.id)
                 plan = self._train_all(outcome, plan, budget, best.spent, show)
             except KeyboardInterrupt:
                 stopped = True
@@ -172,6 +180,7 @@ class AutoSteps:
             rungs=[number / sum(rungs) for number in rungs],
             finish=False,
             train={name: list(values) for name, values in self.train.items()},
+            later={PREPROCESSING: list(self.views.labels)} if self.views.labels else {},
         )
 
     def _train_all(
@@ -179,7 +188,7 @@ class AutoSteps:
         outcome: SearchOutcome,
         plan: BudgetPlan,
         budget: ToldBudget,
-        spent: Mapping[Architecture, Sequence[Cost]],
+        spent: Trainings,
         show: Show,
     ) -> BudgetPlan:
         """Train what was found.
@@ -188,16 +197,15 @@ class AutoSteps:
             outcome: of the search.
             plan: how the budget was divided.
             budget: of the search.
-            spent: what each architecture's trainings in the search cost.
+            spent: what the trainings in the search cost.
             show: tells what begins.
 
         Returns:
             The plan with what the training could spend.
         """
         self._found = self._within(outcome)
-        before = spent.get(self._found.architecture, [])
-        left = self._rest(self._found, plan, budget, before)
-        epoch = self._epoch(self._found.architecture, self.part)
+        left = self._rest(self._found, plan, budget, spent)
+        epoch = self._epoch(self._found)
         epochs = max(1, int(left / epoch + 1e-6))
         plan = self._kept(replace(plan, training=float(epochs * epoch)))
         show("training the chosen network")
@@ -208,21 +216,23 @@ class AutoSteps:
     def _told(self, trained: Trained, cost: Cost, plan: BudgetPlan, stopped: bool) -> SearchResult:
         """Test a trained network, and tell all that is known of it."""
         found = trained.found
+        view = self.views.of(found.recipe)
         result = result_of(
-            self.task,
+            view.task,
             self.space,
             replace(found, record=replace(found.record, method=METHOD, seed=self.wishes.seed)),
-            trained.child.to(self.part.inputs.device),
-            learned=len(self.part),
+            trained.child.to(view.learned.inputs.device),
+            learned=len(view.learned),
             cost=cost,
             training_cost=trained.cost,
             meta_cost=cost_of(self.known),
         )
         return replace(
             result,
+            view=view.label,
             budget=None if stopped or plan.training is None else (plan.search, plan.training),
             pace=plan.pace or nan,
-            latency=self.limited.latency(found.architecture),
+            latency=view.limited.latency(found.architecture),
             threads=self.wishes.threads,
             stopped=stopped,
         )
@@ -241,13 +251,22 @@ class AutoSteps:
             known={self.usual},
         )
 
-    def _epoch(self, architecture: Architecture, part: Split) -> int:
-        """Training FLOPs of an epoch."""
+    def _usual_epoch(self, architecture: Architecture, *, learned: bool = False) -> int:
+        """Training FLOPs of an epoch in the usual view, of the train part, or of all but the test part."""
+        usual = self.views.usual
+        return self._flops(architecture, usual, usual.learned if learned else usual.task.train)
+
+    def _epoch(self, found: SearchOutcome) -> int:
+        """Training FLOPs of an epoch of the training after the search."""
+        view = self.views.of(found.recipe)
+        return self._flops(found.architecture, view, view.learned)
+
+    def _flops(self, architecture: Architecture, view: View, part: Split) -> int:
         images = images_an_epoch(len(part), self.recipe.batch_size)
-        return training_cost(self.space, architecture, self.task.shape, self.task.way, images=images).flops
+        return training_cost(self.views.space, architecture, view.task.shape, view.task.way, images=images).flops
 
     def _estimator(self) -> Estimator:
-        plain = TrainingEstimator(self.task, self.space, self.wishes.seed, self.recipe)
+        plain = ViewEstimator(self.views, self.wishes.seed, self.recipe)
         return plain if self.folder is None else KeptScores(plain, self.folder.trainings, self.folder.settings)
 
     def _plan(self) -> BudgetPlan:
@@ -262,7 +281,7 @@ class AutoSteps:
         return self._kept(plan)
 
     def _plan_of_flops(self) -> BudgetPlan:
-        first, last = self._epoch(self.usual, self.task.train), self._epoch(self.usual, self.part)
+        first, last = self._usual_epoch(self.usual), self._usual_epoch(self.usual, learned=True)
         both = sum(self.wishes.flops)
         told = len(self.wishes.flops) == 2
         search = self.wishes.flops[0] if told else searched_share(both, epoch=last, trial=self.trial, share=self.share)
@@ -276,13 +295,22 @@ class AutoSteps:
         pace = measure_pace(self.task, self.space, self.networks, self.recipe, seconds=self._moment)
         prepared = perf_counter() - self.began
         scored = 0 if self.task.val is None else len(self.task.val)
-        beside = self._ending(self.usual, pace)
+        beside = self._ending(self.usual, self.views.usual, pace)
         left = 60 * minutes - prepared - beside
-        epoch, trial = (cost / pace.flops for cost in (self.epoch * len(self.part) / len(self.task.train), self.trial))
-        first, last = (self._epoch(self.usual, part) / pace.flops for part in (self.task.train, self.part))
+        whole = self.epoch * len(self.views.usual.learned) / len(self.task.train)
+        epoch, trial = whole / pace.flops, self.trial / pace.flops
+        first, last = (self._usual_epoch(self.usual, learned=all_) / pace.flops for all_ in (False, True))
         searching = searched_share(left, epoch=epoch, trial=trial, share=self.share)
         searching = max(searching, first + pace.building + pace.scoring * scored)
-        search = search_flops(searching, pace, trial=self.trial, scored=scored, rungs=self.rungs)
+        search = search_flops(
+            searching,
+            pace,
+            trial=self.trial,
+            scored=scored,
+            rungs=self.rungs,
+            views=len(self.views.labels[1:]),
+            reading=self.reading,
+        )
         search = max(search, float(ceil(first * pace.flops)))
         if left - searching < last:
             needed = prepared + beside + 2.2 * max(pace.building + pace.scoring * scored + first, last)
@@ -296,9 +324,9 @@ class AutoSteps:
         )
         return BudgetPlan(search, None, pace.flops, prepared, expected=pace.flops * (left - searching))
 
-    def _ending(self, architecture: Architecture, pace: Pace) -> float:
+    def _ending(self, architecture: Architecture, view: View, pace: Pace) -> float:
         """Seconds for all but search and training: building, testing and, where there is a folder, writing."""
-        writing = 0.0 if self.folder is None else writing_seconds(self.task, architecture, pace)
+        writing = 0.0 if self.folder is None else writing_seconds(view.task, architecture, pace)
         return pace.building + pace.scoring * len(self.task.test) + writing
 
     @property
@@ -312,33 +340,40 @@ class AutoSteps:
         Raises:
             ValueError: all do.
         """
-        reason = self.limited.check(found.architecture)
+        reason = self._excess(found.architecture, found.recipe)
         if reason is None:
             return found
         for trial in sorted(found.record.trials, key=lambda trial: -trial.value):
-            if trial.scored and self.limited.check(trial.architecture) is None:
+            if trial.scored and self._excess(trial.architecture, trial.recipe) is None:
                 return replace(found, architecture=trial.architecture, weights=None, recipe=trial.recipe)
         raise ValueError(f"auto: all that was searched is slower now ({reason}): raise max_latency, or try again.")
 
-    def _rest(self, found: SearchOutcome, plan: BudgetPlan, budget: ToldBudget, before: Sequence[Cost]) -> float:
+    def _excess(self, architecture: Architecture, recipe: Mapping[str, Value]) -> str | None:
+        """Why an architecture is now above a limit under its preprocessing; None where it is not."""
+        return self.views.of(recipe).limited.check(architecture)
+
+    def _rest(self, found: SearchOutcome, plan: BudgetPlan, budget: ToldBudget, spent: Trainings) -> float:
         """What the training after the search may spend.
 
         Args:
             found: what is trained.
             plan: how the budget was divided.
             budget: of the search.
-            before: what the same architecture's trainings in the search cost.
+            spent: what the trainings in the search cost.
         """
         if plan.training is not None:
             left = plan.training
         elif self.wishes.minutes is None:
             left = sum(self.wishes.flops) - budget.spent.flops
         else:
-            recipe = self.recipe.replace(found.recipe)
-            pace = measure_pace(self.task, self.space, [found.architecture], recipe, seconds=self._moment)
+            view, recipe = self.views.of(found.recipe), self._recipe(found)
+            before = [
+                cost for one, own, cost in spent if one == found.architecture and self.views.of(own).label == view.label
+            ]
+            pace = measure_pace(view.task, self.views.space, [found.architecture], recipe, seconds=self._moment)
             pace = pace.averaged(before, scored=0 if self.task.val is None else len(self.task.val))
             gone = max(perf_counter() - self.began, plan.prepared + budget.spent.seconds)
-            left = pace.flops * (60 * self.wishes.minutes - gone - self._ending(found.architecture, pace))
+            left = pace.flops * (60 * self.wishes.minutes - gone - self._ending(found.architecture, view, pace))
             left = max(left, LEAST_TRAINED * plan.search)  # else a machine that got slower would leave it untrained
         return left
 
@@ -348,23 +383,27 @@ class AutoSteps:
             self.folder.keep(plan)
         return plan
 
+    def _recipe(self, found: SearchOutcome) -> Recipe:
+        """How a network is trained."""
+        return self.recipe.replace(without_preprocessing(found.recipe))
+
     def _train(self, found: SearchOutcome, epochs: int, budget: ToldBudget) -> None:
         """Train what was found on all but the test part."""
-        begin, epoch = perf_counter(), self._epoch(found.architecture, self.part)
-        recipe = replace(self.recipe.replace(found.recipe), epochs=epochs)
-        self._child = chosen_child(self.task, self.space, found, recipe, self.wishes.seed)
+        begin, epoch, view = perf_counter(), self._epoch(found), self.views.of(found.recipe)
+        recipe = replace(self._recipe(found), epochs=epochs)
+        self._child = chosen_child(view.task, self.views.space, found, recipe, self.wishes.seed)
         told = partial(budget.trained, float(epoch))
-        cost = fit_child(self._child, self.part, seed=self.wishes.seed, epoch_ended=told)
+        cost = fit_child(self._child, view.learned, seed=self.wishes.seed, epoch_ended=told)
         self.trained.append(Trained(found, self._child, replace(cost, seconds=perf_counter() - begin)))
 
     def _train_last(self, found: SearchOutcome, plan: BudgetPlan, budget: ToldBudget) -> None:
         """Train on for a few seconds, with a learning rate that falls to zero, what there is once all is stopped."""
-        begin, recipe = perf_counter(), replace(self.recipe.replace(found.recipe), epochs=1)
-        child = self._child or chosen_child(self.task, self.space, found, recipe, self.wishes.seed)
+        begin, recipe, view = perf_counter(), replace(self._recipe(found), epochs=1), self.views.of(found.recipe)
+        child = self._child or chosen_child(view.task, self.views.space, found, recipe, self.wishes.seed)
         self._child, child.recipe = child, recipe
         pace = plan.pace or budget.spent.flops / max(budget.spent.seconds, 1.0)
-        share = LAST_SECONDS * pace / self._epoch(found.architecture, self.part)
-        part = evenly_spread(self.part, max(recipe.batch_size, int(share * len(self.part))))
+        share = LAST_SECONDS * pace / self._epoch(found)
+        part = evenly_spread(view.learned, max(recipe.batch_size, int(share * len(view.learned))))
         cost = fit_child(child.train(), part, seed=self.wishes.seed)
         self.trained.append(Trained(found, child, replace(cost, seconds=perf_counter() - begin)))
 

@@ -1,17 +1,30 @@
-"""What is searched for each kind of data: a space, where the search begins in it, and the recipes to choose from."""
+"""What is searched for each kind of data: a space, where the search begins in it, recipes and preprocessings."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from typing import Any, Literal, TypeAlias
 
 from lit_metanas.searchers.query.ledger import Value
 from lit_metanas.spaces import EncoderDecoderSpace, SearchSpace, SequenceSpace, default_space
-from lit_metanas.tasks.inputs import ImageShape, RowShape, SeriesShape, Shape, TokenShape, as_shape
+from lit_metanas.tasks.inputs import (
+    PADDING,
+    ImageShape,
+    Preprocessing,
+    RowShape,
+    SeriesShape,
+    Shape,
+    TokenShape,
+    as_shape,
+)
 from lit_metanas.tasks.objective import Classification, Objective, Transcription
 from lit_metanas.tasks.questions import Span
+from lit_metanas.tasks.speech import LogMel
+from lit_metanas.tasks.tabular import QuantileColumns, StandardisedColumns
 from lit_metanas.tasks.task import Task
+from lit_metanas.tasks.text import BytePairs, Words
 from lit_metanas.tasks.translation import Translation
 from lit_metanas.training.augmentation import AUGMENTATIONS
 
@@ -32,6 +45,14 @@ def _recipes(*without: str) -> dict[str, list[Value]]:
     return {name: values for name, values in searched.items() if name not in without}
 
 
+Preprocessings: TypeAlias = Mapping[str, Preprocessing]
+"""To choose from, by their labels, that of a task first; none where there is no choice."""
+
+
+def _no_other(task: Task) -> Preprocessings:
+    return {}
+
+
 @dataclass(frozen=True)
 class DataKind:
     """What is searched for one kind of data.
@@ -43,6 +64,7 @@ class DataKind:
         incumbent: labels of the network that the search begins with where no records tell a better one; open ones take
             the first.
         train: the fields of the recipe that are searched, with the values to choose from.
+        preprocessings: of a task as it is usually made, those to choose from; of images see ``image_shapes``.
     """
 
     noun: str
@@ -50,6 +72,7 @@ class DataKind:
     configuration: str
     incumbent: Mapping[str, str] = field(default_factory=dict)
     train: Mapping[str, Sequence[Value]] = field(default_factory=_recipes)
+    preprocessings: Callable[[Task], Preprocessings] = _no_other
 
 
 def _default_space(shape: Shape, objective: Objective) -> SearchSpace:
@@ -85,18 +108,94 @@ def _pairs_space(shape: Shape, objective: Objective) -> SearchSpace:
     return EncoderDecoderSpace(encoder, decoders=("gru",), decoder_depths=(1, 2), target_steps=objective.steps or 80)
 
 
+def _bands(task: Task) -> Preprocessings:
+    """Twice and half as many bands."""
+    usual = task.preprocessing
+    assert isinstance(usual, LogMel)
+    return _by_bands(usual, replace(usual, bins=2 * usual.bins), replace(usual, bins=max(1, usual.bins // 2)))
+
+
+def _bands_and_windows(task: Task) -> Preprocessings:
+    """Windows of twice the length, too."""
+    usual = task.preprocessing
+    assert isinstance(usual, LogMel)
+    longer = replace(usual, window=2 * usual.window, hop=2 * usual.hop, steps=-(-usual.steps // 2))
+    return {**_bands(task), **_by_bands(longer)}
+
+
+def _by_bands(*all_features: LogMel) -> Preprocessings:
+    return {f"{one.bins} bands, {1000 * one.window:g} ms": one for one in all_features}
+
+
+FEWER_WORDS, LONG_TEXT, LONG_SHARE = 1_000, 96, 0.1
+"""The words of a smaller vocabulary; those of an example where the usual number cuts off more than a share of all."""
+
+
+def _tokens(task: Task) -> Preprocessings:
+    """Words, more of a long text, pieces of words, and fewer different words."""
+    usual = task.preprocessing
+    assert isinstance(usual, Words)
+    found: dict[str, Preprocessing] = {"words": usual}
+    if float((task.train.inputs[:, -1] != PADDING).float().mean()) > LONG_SHARE:
+        found[f"words, first {LONG_TEXT} of a text"] = Words(steps=LONG_TEXT)
+    if find_spec("tokenizers") is not None:
+        found["byte pairs"] = BytePairs()
+    if len(usual.words) > 2 * FEWER_WORDS:
+        found[f"{FEWER_WORDS} words"] = Words(size=FEWER_WORDS)
+    return found
+
+
+def _columns(task: Task) -> Preprocessings:
+    """Columns each by itself, all by one mean and deviation, or as normal scores."""
+    usual = task.preprocessing
+    assert isinstance(usual, StandardisedColumns)
+    others = {
+        "quantiles of columns": QuantileColumns(usual.names),
+        "standardised together": StandardisedColumns(usual.names, together=True),
+    }
+    return {"standardised columns": usual, **others}
+
+
+SMALLEST_HALVED, MOST_IMAGE_BYTES = 16, 1 << 30
+"""Pixels of the shorter side of images that are also tried at half the size; memory that larger ones may take."""
+
+
+def image_shapes(task: Task, side: int) -> dict[str, ImageShape]:
+    """The shapes to choose from for images, by their labels: as they are, at twice and at half the size, and grey.
+
+    Args:
+        task: as it is usually made.
+        side: pixels of the shorter side of the images that it was made of.
+    """
+    usual = task.shape
+    assert isinstance(usual, ImageShape)
+    channels, height, width = usual
+    found = [usual]
+    examples = sum(len(part) for part in (task.train, task.val, task.test) if part is not None)
+    larger = ImageShape(channels, 2 * height, 2 * width)
+    if side >= 1.5 * min(height, width) and 4 * examples * channels * larger.height * larger.width <= MOST_IMAGE_BYTES:
+        found.append(larger)
+    if min(height, width) >= SMALLEST_HALVED:
+        found.append(ImageShape(channels, -(-height // 2), -(-width // 2)))
+    if channels == 3:
+        found.append(ImageShape(1, height, width))
+    colours = {1: "grey", 3: "colour"}
+    return {f"{colours.get(one.channels, f'{one.channels} channels')} {one.height}x{one.width}": one for one in found}
+
+
 DATA_KINDS: Mapping[str, DataKind] = {
     "images": DataKind("images", _default_space, "default_images.yaml"),
-    "sounds": DataKind("sounds", _default_space, "default_series.yaml"),
+    "sounds": DataKind("sounds", _default_space, "default_series.yaml", preprocessings=_bands_and_windows),
     "transcripts": DataKind(
         "sounds",
         _transcripts_space,
         "sequence_transcripts.yaml",
         {"operation": "conv_5", "depth": "2"},
         _recipes("label_smoothing"),
+        preprocessings=_bands,
     ),
-    "texts": DataKind("texts", _default_space, "default_tokens.yaml"),
-    "rows": DataKind("rows of numbers", _default_space, "default_rows.yaml"),
+    "texts": DataKind("texts", _default_space, "default_tokens.yaml", preprocessings=_tokens),
+    "rows": DataKind("rows of numbers", _default_space, "default_rows.yaml", preprocessings=_columns),
     "pairs": DataKind("pairs of texts", _pairs_space, "encoder_decoder_small.yaml", {"operation": "gru"}),
     "questions": DataKind(
         "questions",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 
-from lit_metanas.automl.auto_steps import AutoSteps, Show
-from lit_metanas.automl.limits import LimitedSpace, Wishes
+from lit_metanas.automl.auto_steps import AutoSteps, Show, Trainings
+from lit_metanas.automl.limits import Wishes
 from lit_metanas.automl.output_folder import OutputFolder
 from lit_metanas.automl.time_plan import (
     FRONT_TRIALS,
@@ -19,15 +19,15 @@ from lit_metanas.automl.time_plan import (
     shared_epochs,
     trial_epochs,
 )
+from lit_metanas.automl.views import View, Views
 from lit_metanas.comparisons.search_progress import ToldBudget
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.io.text import printable
 from lit_metanas.records.budget import Cost
-from lit_metanas.records.record import SearchOutcome
+from lit_metanas.records.record import PREPROCESSING, SearchOutcome
 from lit_metanas.searchers.halving import FrontHalving
 from lit_metanas.searchers.query.ledger import Query
 from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.tasks.task import Task
 
 MEASURES = ("parameters", "flops", "latency")
 """What accuracy can be traded against."""
@@ -54,13 +54,13 @@ class FrontSteps(AutoSteps):
     """A search for the front of one task, the training of each of its networks, and their tests.
 
     Args:
-        task: what the networks are for.
-        kind: of its examples.
-        limited: the space, within the limits.
+        views: the data, under all preprocessings to choose from.
+        kind: of the examples.
         wishes: budget, seed, threads.
         folder: keeps trainings and the budget's division; None keeps nothing.
         began: the clock when the minutes began.
         measure: what is to be small.
+        reading: seconds that it took to make the usual view.
 
     Raises:
         ValueError: no network is within the limits.
@@ -70,23 +70,23 @@ class FrontSteps(AutoSteps):
 
     def __init__(
         self,
-        task: Task,
+        views: Views,
         kind: str,
-        limited: LimitedSpace,
         wishes: Wishes,
         folder: OutputFolder | None,
         *,
         began: float,
         measure: str,
+        reading: float = 0.0,
     ) -> None:
-        super().__init__(task, kind, limited, wishes, folder, began=began)
+        super().__init__(views, kind, wishes, folder, began=began, reading=reading)
         self.measure = measure
         self.share = SEARCH_SHARE
         generator = torch.Generator().manual_seed(self.wishes.seed)
         method = FrontHalving(measure=measure, train=self.train, first=self.portfolio[:1])
         self.begun = method.begin(self.known, self.space, self.limited.measures, MOST_BEGUN, generator)
         if self.begun:
-            costs = [self._epoch(query.architecture, self.task.train) for query in self.begun]
+            costs = [self._usual_epoch(query.architecture) for query in self.begun]
             epochs = trial_epochs(len(self.task.train), self.recipe.batch_size) / FRONT_TRIALS
             self.trial = sum(costs) / len(costs) * epochs
 
@@ -100,35 +100,40 @@ class FrontSteps(AutoSteps):
             points=POINTS,
             allowance=0.0 if self.task.val is None else len(self.task.val) ** -0.5,  # two standard errors, at most
             train=self.train,
+            later={PREPROCESSING: self.views.labels} if self.views.labels else {},
             first=self.begun[: rungs[0]] or [Query.of(self.usual, {})],
         )
 
-    def _ending(self, architecture: Architecture, pace: Pace) -> float:
+    def _ending(self, architecture: Architecture, view: View, pace: Pace) -> float:
         """Seconds for all but search and training, of each network of the front."""
-        return POINTS * super()._ending(architecture, pace)
+        return POINTS * super()._ending(architecture, view, pace)
 
     def _train_all(
         self,
         outcome: SearchOutcome,
         plan: BudgetPlan,
         budget: ToldBudget,
-        spent: Mapping[Architecture, Sequence[Cost]],
+        spent: Trainings,
         show: Show,
     ) -> BudgetPlan:
         """Train each network of the front, the most accurate one first; what is now too slow is left out."""
         self._found = self._within(outcome)
-        within = [one for one in outcome.front if self.limited.check(one.architecture) is None]
-        front = [self._found, *(one for one in within if one.architecture != self._found.architecture)]
-        left = self._rest(self._found, plan, budget, spent.get(self._found.architecture, []))
+        within = [one for one in outcome.front if self._excess(one.architecture, one.recipe) is None]
+        front = [self._found, *(one for one in within if self._network(one) != self._network(self._found))]
+        left = self._rest(self._found, plan, budget, spent)
         left = float(f"{left:.12g}")
         plan = self._kept(replace(plan, training=left))
-        epochs = shared_epochs([self._epoch(one.architecture, self.part) for one in front], left)
+        epochs = shared_epochs([self._epoch(one) for one in front], left)
         budget.beside = left
         for place, (one, number) in enumerate(zip(front, epochs, strict=False), start=1):
             show(f"training network {place} of {len(epochs)}")
             self._found = one
             self._train(one, number, budget)
         return plan
+
+    def _network(self, found: SearchOutcome) -> tuple[Architecture, str]:
+        """What tells a network of the front from others."""
+        return found.architecture, self.views.of(found.recipe).label
 
     def _result(self, told: Sequence[SearchResult]) -> SearchResult:
         """The most accurate network, with the whole front, the smallest first."""

@@ -1,31 +1,36 @@
-"""What was given: its kind, and the task that is made of it."""
+"""What was given: its kind, the task that is made of it, and other ways to make it."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from torch.utils.data import Dataset
 
-from lit_metanas.automl.data_kinds import DATA_KINDS, kind_of_examples
-from lit_metanas.io.class_folders import FOLDER, files_in
+from lit_metanas.automl.data_kinds import DATA_KINDS, image_shapes, kind_of, kind_of_examples
+from lit_metanas.io.class_folders import FOLDER, class_folders, files_in
 from lit_metanas.io.text import nearest, number_of, printable, writable
 from lit_metanas.tasks.array_tasks import task_from_arrays
 from lit_metanas.tasks.conversion import Groups
 from lit_metanas.tasks.dataset_tasks import task_from_dataset
 from lit_metanas.tasks.images.folders import FolderTask
-from lit_metanas.tasks.images.image_files import SUFFIXES
+from lit_metanas.tasks.images.image_files import SUFFIXES, shorter_side
+from lit_metanas.tasks.inputs import ImageShape, Preprocessing
 from lit_metanas.tasks.objective import Classification
 from lit_metanas.tasks.questions.squad import SquadTask
 from lit_metanas.tasks.speech.audio_folders import AudioFolderTask
+from lit_metanas.tasks.speech.log_mel import LogMel
 from lit_metanas.tasks.speech.sound_files import SOUND_SUFFIXES
 from lit_metanas.tasks.speech.transcripts import TranscriptTask
 from lit_metanas.tasks.splits import tell_shared_groups
 from lit_metanas.tasks.tabular import TableTask
-from lit_metanas.tasks.task import Task, TaskCollection
+from lit_metanas.tasks.tabular.standardised_columns import NumericColumns
+from lit_metanas.tasks.task import Split, Task, TaskCollection
 from lit_metanas.tasks.text.characters import Characters
 from lit_metanas.tasks.text.labelled_text import Labelled, checked_text, grouped_by_label
 from lit_metanas.tasks.text.text_folders import is_dataset
@@ -37,8 +42,10 @@ from lit_metanas.tasks.text.text_tables import (
     read_rows,
 )
 from lit_metanas.tasks.text.text_task import TextTask, labelled_texts, task_from_texts
+from lit_metanas.tasks.text.words import TextPreprocessing
 from lit_metanas.tasks.translation.pair_files import TARGET_TEXT_COLUMNS, find_pair_columns, read_pairs
 from lit_metanas.tasks.translation.parallel_task import ParallelTask
+from lit_metanas.training.export.exported_program import fit_images
 
 Given = str | os.PathLike[str] | Task | TaskCollection | Dataset[Any] | Sequence[Any]
 """A path, a task, a data set of torch, or a pair of examples and labels."""
@@ -54,7 +61,12 @@ SOUND_TABLES = (".csv", ".tsv")
 
 
 def read_given(
-    data: Given, *, kind: str | None = None, test: Given | None = None, group: str | Groups | None = None
+    data: Given,
+    *,
+    kind: str | None = None,
+    test: Given | None = None,
+    group: str | Groups | None = None,
+    prepared: Preprocessing | ImageShape | None = None,
 ) -> Task:
     """The task of what was given, split as the task's class splits it.
 
@@ -63,6 +75,7 @@ def read_given(
         kind: what the examples of a path are, one of ``DATA_KINDS``; None finds out.
         test: the test part, given as ``data`` is; None takes some of ``data``.
         group: which examples belong together, and so into one part; see ``auto``.
+        prepared: what makes inputs of the examples, or the shape of images of a path; None is the usual one.
 
     Raises:
         FileNotFoundError: there is no such file or folder.
@@ -81,12 +94,55 @@ def read_given(
             raise ValueError(
                 "'group' must be the name of a column, 'folder' or a regular expression, of a path's files."
             )
-        return _READERS[kind or _kind_of_path(path, group)](path, test_path, group)
+        more = () if prepared is None else (prepared,)
+        return _READERS[kind or _kind_of_path(path, group)](path, test_path, group, *more)
     if isinstance(data, Dataset):
         if test is not None and not isinstance(test, Dataset):
             raise ValueError(f"The test part of a data set must be one, too, not {type(test).__name__}.")
         return task_from_dataset(data, test, group=group)
-    return _of_arrays(data, test, group)
+    return _of_arrays(data, test, group, prepared)
+
+
+def other_ways(
+    data: Given, task: Task, *, kind: str | None, test: Given | None, group: str | Groups | None
+) -> dict[str, Callable[[], Task]]:
+    """What makes the same task under each preprocessing to choose from, by its label, the usual one first.
+
+    The arguments are those of ``read_given``, and the task that it gave. A task that was given as such has no other.
+    """
+    if isinstance(data, Task | TaskCollection):
+        return {}
+    found = kind_of(task)
+    prepared: Mapping[str, Any]
+    if found == "images" and not isinstance(data, str | os.PathLike):
+        shapes = image_shapes(task, min(task.shape[1:]))
+        return {label: partial(_at_shape, task, shape) for label, shape in shapes.items()} if len(shapes) > 1 else {}
+    if found == "images":
+        path = Path(data)  # type: ignore[arg-type]
+        side = _image_side((_folders_of_parts(path) or (path,))[0], deep=group is not None)
+        prepared = image_shapes(task, side)
+    else:
+        prepared = DATA_KINDS[found].preprocessings(task)
+    if len(prepared) < 2:
+        return {}
+    again = partial(read_given, data, kind=kind, test=test, group=group)
+    return {label: partial(again, prepared=one) for label, one in prepared.items()}
+
+
+def _at_shape(task: Task, shape: ImageShape) -> Task:
+    """The same images, as prediction brings them to a shape."""
+
+    def part(own: Split) -> Split:
+        return Split(fit_images(own.inputs, shape).to(own.inputs.dtype), own.labels)
+
+    val = None if task.val is None else part(task.val)
+    return replace(task, train=part(task.train), val=val, test=part(task.test))
+
+
+def _image_side(root: Path, *, deep: bool) -> int:
+    """Pixels of the shorter side of images in a folder: the median of the first one of each class."""
+    sides = sorted(shorter_side(files[0]) for files in class_folders(root, SUFFIXES, "images", deep).values())
+    return sides[len(sides) // 2]
 
 
 def describe_given(task: Task, kind: str, *, grouped: bool = False) -> str:
@@ -111,7 +167,7 @@ def _task_itself(data: Task | TaskCollection, test: Given | None, group: str | G
     return data[0]
 
 
-def _of_arrays(data: Sequence[Any], test: Given | None, group: Groups | None) -> Task:
+def _of_arrays(data: Sequence[Any], test: Given | None, group: Groups | None, prepared: Any) -> Task:
     """Of a pair of examples and labels.
 
     Raises:
@@ -127,8 +183,8 @@ def _of_arrays(data: Sequence[Any], test: Given | None, group: Groups | None) ->
     given = (None, None) if test is None else tuple(test)  # type: ignore[arg-type]
     if kind_of_examples(examples) == "texts":
         held_out = None if given[0] is None else list(given[0])
-        return task_from_texts(list(examples), labels, held_out, given[1], group=group)
-    return task_from_arrays(examples, labels, *given, group=group)
+        return task_from_texts(list(examples), labels, held_out, given[1], preprocessing=prepared, group=group)
+    return task_from_arrays(examples, labels, *given, preprocessing=prepared, group=group)
 
 
 def _path(given: Given) -> Path:
@@ -240,16 +296,17 @@ def _repeats(rows: Sequence[TableRow], column: str) -> bool:
     return FEWEST_OF_A_LABEL * len({str(row.get(column)) for _, row in rows}) <= len(rows)
 
 
-def _images(path: Path, test: Path | None, group: str | None) -> Task:
+def _images(path: Path, test: Path | None, group: str | None, shape: ImageShape | None = None) -> Task:
     test_root = None if test is None else str(test)
-    return FolderTask(str(path), test_root=test_root, skip_unreadable=True, group=group)[0]
+    return FolderTask(str(path), shape, test_root=test_root, skip_unreadable=True, group=group)[0]
 
 
-def _sounds(path: Path, test: Path | None, group: str | None) -> Task:
+def _sounds(path: Path, test: Path | None, group: str | None, features: LogMel | None = None) -> Task:
     table, test_table = (None if part is None else _label_table(part, group is not None) for part in (path, test))
     return AudioFolderTask(
         str(path),
         table,
+        features=features,
         skip_unreadable=True,
         test_root=None if test is None else str(test),
         test_table=test_table,
@@ -265,11 +322,11 @@ def _label_table(root: Path, deep: bool) -> str | None:
     return str(table)
 
 
-def _transcripts(path: Path, test: Path | None, group: str | None) -> Task:
+def _transcripts(path: Path, test: Path | None, group: str | None, features: LogMel | None = None) -> Task:
     if test is None:
-        return TranscriptTask(str(path), _transcript_table(path), group=group)[0]
+        return TranscriptTask(str(path), _transcript_table(path), features=features, group=group)[0]
     own, tested = _transcript_table(path), _transcript_table(test)
-    return TranscriptTask(str(path), own, test_root=str(test), test_table=tested, group=group)[0]
+    return TranscriptTask(str(path), own, features=features, test_root=str(test), test_table=tested, group=group)[0]
 
 
 def _transcript_table(root: Path) -> str:
@@ -286,16 +343,16 @@ def _transcript_table(root: Path) -> str:
     return str(table)
 
 
-def _texts(path: Path, test: Path | None, group: str | None) -> Task:
+def _texts(path: Path, test: Path | None, group: str | None, tokens: TextPreprocessing | None = None) -> Task:
     if test is None:
-        return TextTask(str(path), group=group)[0]
+        return TextTask(str(path), preprocessing=tokens, group=group)[0]
     learned, tested = (_labelled(part, group) for part in (path, test))
     groups = None if group is None else [one.group for one in learned]
     if groups is not None:
         tell_shared_groups(f"'{writable(str(test))}'", groups, [one.group for one in tested])
     columns = ([one.text for one in learned], [one.label for one in learned])
     held_out = ([one.text for one in tested], [one.label for one in tested])
-    return task_from_texts(*columns, *held_out, group=groups, id=path.resolve().stem)
+    return task_from_texts(*columns, *held_out, preprocessing=tokens, group=groups, id=path.resolve().stem)
 
 
 def _labelled(path: Path, group: str | None) -> list[Labelled]:
@@ -313,8 +370,9 @@ def _labelled(path: Path, group: str | None) -> list[Labelled]:
     ]
 
 
-def _rows(path: Path, test: Path | None, group: str | None) -> Task:
-    return TableTask(str(path), test_path=None if test is None else str(test), group=group)[0]
+def _rows(path: Path, test: Path | None, group: str | None, columns: NumericColumns | None = None) -> Task:
+    tested = None if test is None else str(test)
+    return TableTask(str(path), test_path=tested, group=group, preprocessing=columns)[0]
 
 
 def _pairs(path: Path, test: Path | None, group: str | None) -> Task:
@@ -347,7 +405,7 @@ def _one_of_kinds() -> str:
     return f"give {', '.join(others)} or {last}."
 
 
-_READERS: Mapping[str, Callable[[Path, Path | None, str | None], Task]] = {
+_READERS: Mapping[str, Callable[..., Task]] = {
     "images": _images,
     "sounds": _sounds,
     "transcripts": _transcripts,

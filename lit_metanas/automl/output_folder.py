@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lit_metanas.automl.time_plan import BudgetPlan
+from lit_metanas.automl.views import Views, without_preprocessing
 from lit_metanas.callbacks.figures import save
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.single_task import result_of
@@ -34,7 +35,6 @@ from lit_metanas.report.figures.fronts import MEASURED, draw_tested
 from lit_metanas.report.report_verb import write_report
 from lit_metanas.report.table_text import markdown_lines
 from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.child import Child, Recipe
 from lit_metanas.training.export.exported_program import WEIGHTS
@@ -63,6 +63,7 @@ class FinishedPoint:
         recipe: how it was trained.
         training_cost: of that training.
         latency: see ``SearchResult``.
+        view: see ``SearchResult``.
     """
 
     folder: str
@@ -70,6 +71,7 @@ class FinishedPoint:
     recipe: Recipe
     training_cost: Cost
     latency: float
+    view: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,12 +81,14 @@ class FinishedAuto:
     Attributes:
         training_cost: of the training after the search.
         latency: see ``SearchResult``.
+        view: see ``SearchResult``.
         front: the networks of a front, each in a folder of its own.
         traded: see ``SearchResult``.
     """
 
     training_cost: Cost
     latency: float
+    view: str = ""
     front: tuple[FinishedPoint, ...] = ()
     traded: str = ""
 
@@ -134,7 +138,13 @@ class OutputFolder:
         self._write_state()
 
     def write(self, task: Task, result: SearchResult, *, seed: int) -> None:
-        """Export the network and write report, predictions and records; a search that was stopped may go on."""
+        """Export the network and write report, predictions and records; a search that was stopped may go on.
+
+        Args:
+            task: the data as the network had them.
+            result: what was found.
+            seed: of the search.
+        """
         result.export(self.path)
         rows = comparison_row(task, result, method=METHOD, seed=seed, weights=WEIGHTS)
         write_results(self.path / RESULTS, [rows.result])
@@ -154,14 +164,14 @@ class OutputFolder:
             self._write_front(result)
         if not result.stopped:
             front = tuple(
-                FinishedPoint(name, one.architecture, one.recipe, one.training_cost, one.latency)
+                FinishedPoint(name, one.architecture, one.recipe, one.training_cost, one.latency, one.view)
                 for name, one in zip(result.front_names, result.front, strict=True)
             )
-            self._done = FinishedAuto(result.training_cost, result.latency, front, result.traded)
+            self._done = FinishedAuto(result.training_cost, result.latency, result.view, front, result.traded)
             self._write_state()
             shutil.rmtree(self.trainings, ignore_errors=True)
 
-    def finished(self, task: Task, space: SearchSpace) -> SearchResult | None:
+    def finished(self, views: Views) -> SearchResult | None:
         """The result of a search that has ended, read from its files; None where it has not.
 
         Raises:
@@ -175,6 +185,7 @@ class OutputFolder:
 
         def read(folder: Path, point: FinishedPoint) -> SearchResult:
             """A network and its test."""
+            task, space = views.named_by(point.view).task, views.space
             child = Child(
                 space=space,
                 architecture=point.architecture,
@@ -200,14 +211,15 @@ class OutputFolder:
             assert self.plan.training is not None
             return replace(
                 told,
+                view=point.view,
                 budget=(self.plan.search, self.plan.training),
                 pace=self.plan.pace or float("nan"),
                 latency=point.latency,
                 threads=self.settings["threads"],
             )
 
-        done, recipe = self._done, Recipe(**row.recipe)  # type: ignore[arg-type]
-        own = FinishedPoint("", row.architecture, recipe, done.training_cost, done.latency)
+        done, recipe = self._done, Recipe(**without_preprocessing(row.recipe))  # type: ignore[arg-type]
+        own = FinishedPoint("", row.architecture, recipe, done.training_cost, done.latency, done.view)
         front = tuple(read(self.path / FRONT / point.folder, point) for point in done.front)
         return replace(read(self.path, own), front=front, traded=done.traded)
 

@@ -191,7 +191,16 @@ def searched_share(budget: float, *, epoch: float, trial: float, share: float = 
     return searched if searched >= 2 * trial else epoch  # a single candidate is not compared
 
 
-def search_flops(seconds: float, pace: Pace, *, trial: float, scored: int, rungs: Rungs | None = None) -> float:
+def search_flops(
+    seconds: float,
+    pace: Pace,
+    *,
+    trial: float,
+    scored: int,
+    rungs: Rungs | None = None,
+    views: int = 0,
+    reading: float = 0.0,
+) -> float:
     """The FLOPs of a search that takes so many seconds, building and scoring of its networks included.
 
     Args:
@@ -200,13 +209,16 @@ def search_flops(seconds: float, pace: Pace, *, trial: float, scored: int, rungs
         trial: FLOPs of the training of a candidate.
         scored: how many examples each network is scored on.
         rungs: how many candidates so many FLOPs are for; None is ``rungs_of``.
+        views: other preprocessings of the data that come in, one with each rung behind the first.
+        reading: seconds to make the data under one of these.
     """
     beside = pace.building + pace.scoring * scored
     divided = rungs or rungs_of
     low, high = 0.0, pace.flops * seconds
     for _ in range(50):
         middle = (low + high) / 2
-        taken = middle / pace.flops + sum(divided(middle, trial)) * beside
+        numbers = divided(middle, trial)
+        taken = middle / pace.flops + sum(numbers) * beside + min(views, len(numbers) - 1) * reading
         low, high = (middle, high) if taken <= seconds else (low, middle)
     return float(f"{low:.3g}")
 

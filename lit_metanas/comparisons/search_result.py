@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from lit_metanas.io.text import number_of, printable
 from lit_metanas.records.budget import Cost, describe_energy
-from lit_metanas.records.record import SearchRecord
+from lit_metanas.records.record import PREPROCESSING, SearchRecord
 from lit_metanas.records.shown_prediction import ShownPrediction
 from lit_metanas.records.statistics import Interval, percent
 from lit_metanas.spaces.architecture import Architecture
@@ -74,6 +74,7 @@ class SearchResult:
         front: of ``auto`` with ``pareto``, networks that trade the score against a measure, the smallest first: this
             one and others, each trained and tested by itself. Else empty.
         traded: that measure: ``parameters``, ``flops`` or ``latency``; empty where there is no front.
+        view: of ``auto``, the preprocessing that was chosen among several, in words; empty where there was no choice.
 
     Example:
         >>> import torch
@@ -116,6 +117,7 @@ class SearchResult:
     stopped: bool = False
     front: tuple[SearchResult, ...] = ()
     traded: str = ""
+    view: str = ""
 
     @property
     def metric(self) -> str:
@@ -138,7 +140,17 @@ class SearchResult:
         """What ``validate`` measured; else the architecture's best validation score in the search, NaN without one."""
         if not math.isnan(self.validated):
             return self.validated
-        return self.record.value_of(self.architecture, asdict(self.recipe))
+        return self.record.value_of(self.architecture, self.whole_recipe)
+
+    @property
+    def whole_recipe(self) -> dict[str, float | int | str | bool]:
+        """The recipe as records have it, with the preprocessing where one was chosen."""
+        return {**asdict(self.recipe), **self.named_view}
+
+    @property
+    def named_view(self) -> dict[str, str]:
+        """The preprocessing that was chosen, by the name that records have for it; empty without a choice."""
+        return {PREPROCESSING: self.view} if self.view else {}
 
     @torch.no_grad()
     def predict(self, examples: GivenExamples | str | os.PathLike[str]) -> list[dict[str, float]] | list[str]:
@@ -235,12 +247,12 @@ class SearchResult:
         ]
         for name, one in zip(self.front_names, self.front, strict=True):
             value = percent(Interval(one.test_score, one.ci95, one.images[1]))
-            labels = ", ".join(f"{choice} {label}" for choice, label in one.architecture.items())
+            labels = ", ".join(f"{choice} {label}" for choice, label in {**one.architecture, **one.named_view}.items())
             rows.append((name, f"{one.parameters:,}", f"{one.flops:,}", f"{1e3 * one.latency:.3g}", value, labels))
         return rows
 
     def _card(self, license: str, command: str, loss: Int8Loss | None) -> ModelCard:
-        made = ", ".join(f"{name}={value}" for name, value in asdict(self.recipe).items())
+        made = ", ".join(f"{name}={value}" for name, value in self.whole_recipe.items())
         noun = "images" if isinstance(as_shape(self.shape), ImageShape) else getattr(self.preprocessing, "noun", "")
         return ModelCard(
             kind=hub_task(noun, self.objective),
@@ -252,6 +264,7 @@ class SearchResult:
             classes=self.classes,
             space=self.space,
             architecture=str(self.architecture),
+            preprocessing=self.view,
             parameters=self.parameters,
             flops=self.flops,
             costs={"search": self.cost, "training": self.training_cost, "meta-training (once)": self.meta_cost},
@@ -289,6 +302,7 @@ class SearchResult:
         return (
             f"{'Stopped early; best so far' if self.stopped else 'Found'} in {self.space} for task '{self.task_id}':\n"
             f"{_wrap(f'architecture: {self.architecture}')}\n"
+            f"{f'  preprocessing: {self.view}{chr(10)}' if self.view else ''}"
             f"  test {self.metric}: {found} % ({interval}){self._weakest_line()}\n"
             f"  images: trained on {trained}, tested on {tested}\n"
             f"  network: {self.parameters:,} parameters, {self.flops:,} multiply-adds an image\n"

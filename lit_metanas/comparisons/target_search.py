@@ -219,7 +219,7 @@ def comparison_row(
         task_id=task.id,
         space=found.space,
         architecture=found.architecture,
-        recipe=asdict(found.recipe),
+        recipe=found.whole_recipe,
         seed=seed,
         protocol=_protocol(task),
         value=found.test_score,

@@ -92,6 +92,15 @@ class Estimator(ABC):
         """What was paid once, before any task, for what it knows."""
         return Cost()
 
+    def refusal(self, architecture: Architecture, recipe: Mapping[str, float | int | str | bool]) -> str | None:
+        """Why it scores an architecture by no such recipe, beside what its space says; None where it does.
+
+        Args:
+            architecture: what would be scored.
+            recipe: the fields of its recipe that would be changed.
+        """
+        return None
+
     def with_recipe(self, changes: Mapping[str, float | int | str | bool]) -> Estimator:
         """The same estimator under changed training hyper-parameters.
 
@@ -127,6 +136,10 @@ class EstimatorAround(Estimator):
         """Those of the estimator."""
         return self.estimator.measures
 
+    def refusal(self, architecture: Architecture, recipe: Mapping[str, float | int | str | bool]) -> str | None:
+        """What the estimator says."""
+        return self.estimator.refusal(architecture, recipe)
+
     def cost(self, architecture: Architecture, fidelity: float) -> Cost:
         """What the estimator says."""
         return self.estimator.cost(architecture, fidelity)
@@ -140,7 +153,7 @@ class BestSoFar(EstimatorAround):
         task_id: the problem's name in the record.
 
     Attributes:
-        spent: of each architecture, what each of its trainings cost, seconds included.
+        spent: of each training in turn the architecture, the changes of the recipe, and the cost, seconds included.
     """
 
     def __init__(self, estimator: Estimator, task_id: str) -> None:
@@ -148,7 +161,7 @@ class BestSoFar(EstimatorAround):
         self._recipe: dict[str, float | int | str | bool] = {}
         self._record = SearchRecord(task_id)
         self._best: list[SearchOutcome] = []  # of all copies under other recipes, and so a list
-        self.spent: dict[Architecture, list[Cost]] = {}
+        self.spent: list[tuple[Architecture, dict[str, float | int | str | bool], Cost]] = []
 
     @property
     def outcome(self) -> SearchOutcome | None:
@@ -166,7 +179,7 @@ class BestSoFar(EstimatorAround):
         begin = perf_counter()
         score = self.estimator(architecture, fidelity=fidelity, start=start)
         seconds = score.cost.seconds + perf_counter() - begin  # those of a kept score, too
-        self.spent.setdefault(architecture, []).append(replace(score.cost, seconds=seconds))
+        self.spent.append((architecture, {**self._recipe}, replace(score.cost, seconds=seconds)))
         trials = self._record.trials
         spent = trials[-1].cost + score.cost if trials else score.cost
         trials.append(Trial(architecture, score.value, spent, recipe={**self._recipe}))

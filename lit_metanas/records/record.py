@@ -14,6 +14,9 @@ from lit_metanas.records.budget import Cost, TooSmallBudgetError
 from lit_metanas.records.statistics import non_dominated
 from lit_metanas.spaces.architecture import Architecture
 
+PREPROCESSING = "preprocessing"
+"""The field of a trial's recipe that tells by which of several preprocessings of the same data it was scored."""
+
 
 @dataclass(frozen=True)
 class Trial:

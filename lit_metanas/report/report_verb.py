@@ -18,7 +18,7 @@ from lit_metanas.callbacks.probability_history import ProbabilityHistory
 from lit_metanas.io.files import own_path, replacing
 from lit_metanas.io.text import number_of, printable
 from lit_metanas.records.budget import Cost
-from lit_metanas.records.record import Trial
+from lit_metanas.records.record import PREPROCESSING, Trial
 from lit_metanas.records.result_files import (
     EXPORT,
     PREDICTIONS,
@@ -265,11 +265,17 @@ def _draw_architectures(folder: Path, architectures: Sequence[ArchitectureRow]) 
     pictures = []
     for number, rows in enumerate(list(users.values())[:MOST_DRAWN], start=1):
         file = "architecture.png" if len(users) == 1 else f"architecture-{number}.png"
-        caption = "; ".join(dict.fromkeys(f"{row.method}, {row.task_id}, seed {row.seed}" for row in rows))
+        caption = "; ".join(dict.fromkeys(f"{row.method}, {row.task_id}, seed {row.seed}{_view(row)}" for row in rows))
         methods = " and ".join(dict.fromkeys(row.method for row in rows))
         save(draw_architecture(rows[0].architecture, f"Chosen: {methods}"), folder / file)
         pictures.append(Picture(file, "Chosen architecture", f"`{rows[0].architecture}` ({caption})"))
     return pictures
+
+
+def _view(row: ArchitectureRow) -> str:
+    """By which of several preprocessings a network was chosen, behind a comma; empty where there was no choice."""
+    label = row.recipe.get(PREPROCESSING, "")
+    return f", preprocessing: {printable(str(label), 60)}" if label else ""
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from lit_metanas.tasks.speech import (
     TranscriptTask,
     mu_law_sound,
 )
-from lit_metanas.tasks.tabular import StandardisedColumns, TableTask
+from lit_metanas.tasks.tabular import QuantileColumns, StandardisedColumns, TableTask
 from lit_metanas.tasks.task import Episode, Split, Task, TaskCollection, check_task
 from lit_metanas.tasks.text import (
     BytePairs,
@@ -101,6 +101,7 @@ __all__ = [
     "PhrasePairs",
     "Phrases",
     "Preprocessing",
+    "QuantileColumns",
     "QuestionSentences",
     "QuestionWords",
     "RandomFeatures",

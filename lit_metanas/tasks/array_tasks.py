@@ -30,6 +30,7 @@ from lit_metanas.tasks.splits import (
     warn_of_repeats,
 )
 from lit_metanas.tasks.tabular.row_tasks import LabelledRows, is_table
+from lit_metanas.tasks.tabular.standardised_columns import NumericColumns
 from lit_metanas.tasks.task import Split, Task, check_task
 
 
@@ -53,6 +54,7 @@ def task_from_arrays(
     classes: ClassNames | None = None,
     channels: Channels | None = None,
     group: Groups | None = None,
+    preprocessing: NumericColumns | None = None,
     id: str = "arrays",
 ) -> Task:
     """Make a target task of arrays. Each class is split at random by the shares, unless the test part is given.
@@ -75,6 +77,7 @@ def task_from_arrays(
         channels: whether the channels come ``first`` or ``last``, where the shape does not tell.
         group: of each of ``X`` which others it belongs to, such as the patient of a photograph: those of a group go
             into one part. None deals them out one by one.
+        preprocessing: of a table, in place of ``StandardisedColumns``.
         id: the task's name in records and results.
 
     Raises:
@@ -99,7 +102,9 @@ def task_from_arrays(
             raise ValueError(f"channels = {channels!r} is for images, and X is a table of numbers: leave it out.")
         tested = None if X_test is None or y_test is None else (X_test, y_test)
         rows = LabelledRows(X, y, classes=classes, group=group)
-        return rows.task(id, val=val, test=share, seed=seed, tested=tested)
+        return rows.task(id, val=val, test=share, seed=seed, tested=tested, preprocessing=preprocessing)
+    if preprocessing is not None:
+        raise ValueError("preprocessing is for a table of numbers, and X holds images: leave it out.")
     images = image_tensor(X, channels=channels)
     labels = label_list(y, len(images))
     names = class_names(labels, classes)

@@ -9,7 +9,7 @@ from typing import Any, Self
 from lit_metanas.tasks.inputs import Preprocessing
 from lit_metanas.tasks.questions import QuestionSentences, QuestionWords
 from lit_metanas.tasks.speech import LogMel
-from lit_metanas.tasks.tabular import StandardisedColumns
+from lit_metanas.tasks.tabular import QuantileColumns, StandardisedColumns
 from lit_metanas.tasks.text import BytePairs, Characters, StaticVectors, Words
 
 PREPROCESSINGS: tuple[type[Preprocessing], ...] = (
@@ -21,6 +21,7 @@ PREPROCESSINGS: tuple[type[Preprocessing], ...] = (
     QuestionWords,
     QuestionSentences,
     StandardisedColumns,
+    QuantileColumns,
 )
 """Those that a file may name."""
 

@@ -18,7 +18,7 @@ from lit_metanas.automl import auto_steps, front_steps, time_plan
 from lit_metanas.automl.auto import AutoSearch
 from lit_metanas.automl.data_kinds import DATA_KINDS
 from lit_metanas.automl.given_data import read_given
-from lit_metanas.automl.limits import NetworkLimits, Wishes
+from lit_metanas.automl.limits import LimitedSpace, NetworkLimits, Wishes
 from lit_metanas.automl.time_plan import (
     LONGEST_TRAINING,
     Pace,
@@ -30,6 +30,7 @@ from lit_metanas.automl.time_plan import (
     trial_epochs,
     writing_seconds,
 )
+from lit_metanas.automl.views import Views
 from lit_metanas.estimators import training_estimator
 from lit_metanas.estimators.estimator import BestSoFar
 from lit_metanas.records import record_lines
@@ -161,10 +162,10 @@ def test_a_winner_that_turns_out_too_slow_is_not_taken(
         checked.append(architecture)
         return "it takes 9 ms" if architecture == plain.architecture else None
 
-    monkeypatch.setattr(auto_steps.LimitedSpace, "check", check)
+    monkeypatch.setattr(LimitedSpace, "check", check)
     other = lm.auto(arrays, flops=(4e6, 1e6), space=space, progress=False)
     assert checked[0] == plain.architecture != other.architecture
-    monkeypatch.setattr(auto_steps.LimitedSpace, "check", lambda self, architecture: "it takes 9 ms")
+    monkeypatch.setattr(LimitedSpace, "check", lambda self, architecture: "it takes 9 ms")
     with pytest.raises(ValueError, match=r"all that was searched is slower now \(it takes 9 ms\)"):
         lm.auto(arrays, flops=(4e6, 1e6), space=space, progress=False)
 
@@ -370,12 +371,12 @@ def test_other_records_of_the_package_are_another_search(
 ) -> None:
     wishes = Wishes(None, FLOPS, seed=0, threads=1, progress=False, records=[name])
     search = AutoSearch(arrays, None, None, space, wishes, NetworkLimits(), None, None)
-    task = read_given(arrays)
-    before = search._settings(task, space)
-    assert before == search._settings(task, space)
+    views = Views(read_given(arrays), {}, space, NetworkLimits())
+    before = search._settings(views)
+    assert before == search._settings(views)
     (tmp_path / "new.jsonl").write_text("{}")
     monkeypatch.setitem(record_lines._SHIPPED_FILES, name, tmp_path / "new.jsonl")
-    assert search._settings(task, space) != before
+    assert search._settings(views) != before
 
 
 def test_a_budget_is_not_exceeded_and_a_list_is_a_pair(arrays: Arrays, space: lm.LayeredSpace) -> None:
@@ -391,7 +392,8 @@ def test_texts_get_a_network_for_texts(texts: Path) -> None:
     assert result.space == "SequenceSpace"
     (best,) = covering(read_record_lines(SHIPPED), lm.default_space(result.shape), 1)
     assert result.record.trials[0].architecture == best.architecture
-    assert result.record.trials[0].recipe == {**dict(best.recipe), "augmentation": "none"}
+    usual = {"augmentation": "none", "preprocessing": "words"}
+    assert result.record.trials[0].recipe == {**dict(best.recipe), **usual}
     assert result.meta_cost.flops > 0
     assert set(result.predict(["fold this"])[0]) == {"cut", "fold"}
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lit_metanas.estimators import Estimator, Score
+from lit_metanas.estimators.estimator import BestSoFar
 from lit_metanas.records import Budget, Cost, SearchRecord, Trial, write_record_lines
 from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.records.statistics import non_dominated
@@ -339,6 +340,49 @@ def test_one_architecture_under_two_recipes_is_two_contenders():
     found = searcher.run(Rated(None, SPACE, 0), space, Budget(flops=30_000), 0, problem="curve")
     assert {trial.recipe["rate"] for trial in found.record.trials} == {1, 2, 3}
     assert found.record.trials[-1].cost.queries == 3
+
+
+def test_a_later_field_is_tried_one_value_a_rung_and_then_mutates():
+    searcher = EvolvingHalving(
+        candidates=(4, 3, 3, 8), rungs=(0.2, 0.2, 0.2, 0.3), later={"rate": [1, 3, 2]}, recipe_mutations=1.0
+    )
+    found = search_recipes(searcher, 90_000)
+    rates = [trial.recipe["rate"] for trial in found.record.trials]
+    assert rates[:4] == [1] * 4
+    assert sorted(rates[4:7]) == [1, 1, 3]
+    assert sorted(rates[7:10]) == [2, 3, 3]  # the last rung's winner has 3
+    assert set(rates[10:]) == {1, 2, 3}
+    assert found.recipe == {"rate": 3}
+    one_rung = search_recipes(EvolvingHalving(candidates=(6,), rungs=(0.5,), later={"rate": [1, 3]}), 90_000)
+    assert {trial.recipe["rate"] for trial in one_rung.record.trials} == {1}
+    with pytest.raises(ValueError, match="EvolvingHalving: later has no value for 'rate'"):
+        EvolvingHalving(later={"rate": []})
+
+
+def test_what_an_estimator_does_not_score_is_not_proposed():
+    class NoThree(Rated):
+        """Scores no deep network at a rate of 3."""
+
+        def with_recipe(self, changes):
+            other = NoThree(None, SPACE, 0, self.calls)
+            other.settings = {**self.settings, **changes}
+            return other
+
+        def refusal(self, architecture, recipe):
+            return "too deep" if (architecture["depth"], recipe.get("rate")) == ("2", 3) else None
+
+    searcher = EvolvingHalving(
+        candidates=(4, 4, 4, 16), rungs=(0.2, 0.2, 0.2, 0.3), later={"rate": [1, 2, 3]}, incumbent={"depth": "1"}
+    )
+    for kind, kept in ((Rated, True), (NoThree, False)):
+        pairs = set()
+        for seed in range(4):
+            estimator = BestSoFar(kind(None, SPACE, 0), "curve")
+            found = searcher.run(estimator, SPACE, Budget(flops=90_000), seed, problem="curve")
+            pairs |= {(trial.architecture["depth"], trial.recipe["rate"]) for trial in found.record.trials}
+            assert not any(trial.failure for trial in found.record.trials)
+        assert {("2", 1), ("1", 3)} <= pairs
+        assert (("2", 3) in pairs) == kept
 
 
 class Picky(Rated):

@@ -10,8 +10,9 @@ import torch
 
 from lit_metanas.estimators import Estimator, Score
 from lit_metanas.records import Budget, Cost, SearchRecord, Trial, write_record_lines
+from lit_metanas.records.record import PREPROCESSING
 from lit_metanas.searchers import EvolvingHalving
-from lit_metanas.searchers.halving.proposals import covering, expected_heights, promising
+from lit_metanas.searchers.halving.proposals import covering, expected_heights, fitting, promising
 from lit_metanas.searchers.mutation import complete
 from lit_metanas.spaces import LayeredSpace
 
@@ -171,3 +172,11 @@ def test_the_first_rung_has_what_others_promise_beside_the_incumbent(tmp_path):
     assert all(recipe["rate"] < 2 for _, recipe in first_rung([file], rates=(0, 1)))
     with pytest.raises(FileNotFoundError, match="There is no file"):
         first_rung([str(tmp_path / "none.jsonl")])
+
+
+def test_the_preprocessing_of_other_data_is_not_told():
+    space = LayeredSpace(depths=(1,), widths=(8,))
+    recipe = {"learning_rate": 0.01, PREPROCESSING: "grey 16x16"}
+    trial = Trial(space.sample(torch.Generator().manual_seed(0)), 0.5, Cost(flops=7), recipe=recipe)
+    (record,) = fitting([SearchRecord("letters", [trial])], space)
+    assert [one.recipe for one in record.trials] == [{"learning_rate": 0.01}]

@@ -56,6 +56,83 @@ def test_constant_empty_and_huge_columns():
     assert far[1, 0] == pytest.approx(2)
 
 
+def test_all_columns_can_share_one_mean_and_deviation():
+    rows = np.array([[1.0, 10.0], [3.0, NAN], [5.0, 30.0]])
+    columns = lm.StandardisedColumns(("a", "b"), together=True).fitted(rows)
+    known = rows[~np.isnan(rows)]
+    assert columns.means == pytest.approx((known.mean(),) * 2)
+    assert columns.deviations == pytest.approx((known.std(),) * 2)
+    again = read_preprocessing(describe_preprocessing(columns))
+    assert again == columns
+    torch.testing.assert_close(again.encode(rows), columns.encode(rows))
+
+
+def test_quantiles_make_any_column_about_normal():
+    rows = np.random.default_rng(0).lognormal(sigma=2, size=(2000, 2))
+    columns = lm.QuantileColumns().fitted(rows)
+    found = columns.encode(rows)
+    assert columns.shape == RowShape(3)
+    assert found[:, :2].mean(0).abs().max() < 0.01
+    assert (found[:, :2].std(0) - 1).abs().max() < 0.05
+    order = np.argsort(rows[:, 0])
+    assert bool((found[order, 0].diff() >= 0).all())
+    scores = torch.special.ndtri(torch.tensor([0.25, 0.5, 0.9], dtype=torch.float64)).float()
+    quantiles = np.quantile(rows, [0.25, 0.5, 0.9], axis=0)
+    torch.testing.assert_close(columns.encode(quantiles)[:, 1], scores, atol=0.02, rtol=0)
+    assert columns.encode([[-1e300, 1e300]]).tolist() == [[-3, 3, 0]]
+    shown = columns.show(columns.encode(rows[:1]))[0].split(", ")
+    assert [float(number) for number in shown] == pytest.approx(rows[0].tolist(), rel=1e-4)
+
+
+def test_quantiles_of_ties_missing_and_constant_values():
+    rows = [[0.0, 7.3, NAN], [0.0, 7.3, NAN], [0.0, 7.3, None], [1.0, NAN, NAN]]
+    columns = lm.QuantileColumns(("a", "b", "c")).fitted(rows)
+    found = columns.encode(rows)
+    assert found[:3, 0].unique().numel() == 1
+    assert -3 < found[0, 0] < 0 < found[3, 0]
+    assert found[:, 1:3].abs().max() == 0
+    assert found[:, 3].tolist() == pytest.approx([1 / 3, 1 / 3, 1 / 3, 2 / 3])
+    assert columns.encode([{"c": 5, "b": "", "a": 1}])[0, 1] == 0
+    assert lm.QuantileColumns().fitted([[1.7e308], [-1.7e308]]).encode([[0.0]]).abs().max() < 1e-6
+    assert columns.fitted([[1, 2, 3]]) is columns
+    again = read_preprocessing(json.loads(json.dumps(describe_preprocessing(columns))))
+    assert again == columns
+    assert again.digest == columns.digest != lm.QuantileColumns().fitted(X).digest
+
+
+@pytest.mark.parametrize(
+    ("plain", "message"),
+    [
+        ({"knots": [[0.0] * 49]}, "no names and quantiles"),
+        ({"names": [], "knots": []}, "no names and quantiles"),
+        ({"names": [], "knots": ["0" * 49]}, "are no list"),
+        ({"names": [], "knots": [[0.0] * 48]}, "not 49 quantiles that are numbers"),
+        ({"names": [], "knots": [["0"] * 49]}, "not 49 quantiles that are numbers"),
+        ({"names": [], "knots": [[NAN] * 49]}, "are not finite, or do not rise"),
+        ({"names": [], "knots": [[1.0] + [0.0] * 48]}, "are not finite, or do not rise"),
+        ({"names": ["a"], "knots": [[0.0] * 49] * 2}, "1 name and the quantiles of 2 columns"),
+        ({"names": ["a", "a"], "knots": [[0.0] * 49] * 2}, "stands twice"),
+    ],
+)
+def test_damaged_quantiles_are_refused(plain, message):
+    with pytest.raises(ValueError, match=message):
+        lm.QuantileColumns.from_plain(plain)
+
+
+def test_a_table_takes_another_preprocessing(tmp_path):
+    (tmp_path / "rows.csv").write_text(
+        "\n".join(["a,b,c,label", *(f"{a},{b},{c},{y}" for (a, b, c), y in zip(X, Y, strict=True))])
+    )
+    usual = lm.TableTask(str(tmp_path / "rows.csv"))[0]
+    task = lm.TableTask(str(tmp_path / "rows.csv"), preprocessing=lm.QuantileColumns(("a", "b", "c")))[0]
+    assert torch.equal(task.test.labels, usual.test.labels)
+    assert task.test.inputs.abs().max() <= 3
+    arrays = lm.task_from_arrays(X, Y, preprocessing=lm.QuantileColumns())
+    assert isinstance(arrays.preprocessing, lm.QuantileColumns)
+    with pytest.raises(ValueError, match="preprocessing is for a table of numbers, and X holds images"):
+        lm.task_from_arrays(np.zeros((6, 4, 4)), [0, 1] * 3, preprocessing=lm.QuantileColumns())
+
+
 def test_columns_come_back_from_json():
     columns = lm.StandardisedColumns(("a", "b", "c")).fitted(X)
     again = read_preprocessing(json.loads(json.dumps(describe_preprocessing(columns))))

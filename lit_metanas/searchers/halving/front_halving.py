@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
 from math import inf, log
 
 import torch
@@ -12,10 +11,18 @@ import torch
 from lit_metanas.estimators.estimator import FAILURES, Estimator, EstimatorCallable, Measure
 from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.records.budget import Budget
-from lit_metanas.records.record import SearchOutcome, SearchRecord
+from lit_metanas.records.record import SearchOutcome, SearchRecord, Trial
 from lit_metanas.records.statistics import non_dominated, widest
 from lit_metanas.searchers.halving.proposals import expected_heights
-from lit_metanas.searchers.halving.rungs import Contender, Halving, Mutation, climb, fill_up, remaining_flops
+from lit_metanas.searchers.halving.rungs import (
+    Contender,
+    Halving,
+    Mutation,
+    climb,
+    fill_up,
+    refusal_by,
+    remaining_flops,
+)
 from lit_metanas.searchers.mutation import draw_new
 from lit_metanas.searchers.query.ledger import Query, Value
 from lit_metanas.searchers.query.objectives import SCORE, Objectives
@@ -30,6 +37,10 @@ GUESSING_GAP = 3.0
 
 POWER = 0.5
 """Of the cost of a training, to which what a network gets is in proportion: between equal FLOPs (0) and epochs (1)."""
+
+
+Size = Callable[[Contender | Trial], float]
+"""What is to be small."""
 
 
 class FrontHalving(Halving):
@@ -51,6 +62,7 @@ class FrontHalving(Halving):
             by less, in proportion to the logarithm of their sizes: about the error of a score, since large networks
             gain most from the trainings that are still to come.
         train: fields of the estimator's recipe that mutate, too, and the values to choose from.
+        later: further such fields, of which the measure may depend; see ``EvolvingHalving``.
         recipe_mutations: probability that a mutation changes the recipe, not the architecture, where ``train`` has any
             field.
         records: files of searches of other tasks; ``shipped`` is the package's.
@@ -81,11 +93,12 @@ class FrontHalving(Halving):
         points: int = 8,
         allowance: float = 0.0,
         train: Mapping[str, Sequence[Value]] | None = None,
+        later: Mapping[str, Sequence[Value]] | None = None,
         recipe_mutations: float = 0.2,
         records: Sequence[str] = (),
         first: Sequence[Query] = (),
     ) -> None:
-        super().__init__(estimator, rungs, False, train, records)
+        super().__init__(estimator, rungs, False, train, records, later)
         if len(candidates) != len(rungs) or min(candidates) < 1 or points < 1:
             raise ValueError(
                 f"FrontHalving needs one number of candidates a rung, each and the points at least 1: got "
@@ -117,22 +130,37 @@ class FrontHalving(Halving):
         total = remaining_flops(budget, "FrontHalving")
         record = SearchRecord(problem, objectives=self._goal.objectives)
         known = self._known(problem, space)
-        size = cache(estimator.measures[self.measure])
+        size = self._sizes(estimator)
         begin = self.begin(known, space, estimator.measures, self.candidates[0], generator)
-        rung = [Contender.of(query) for query in begin]
+        own = {name: estimator.settings[name] for name in self.later if name in estimator.settings}
+        begin = [Query.of(query.architecture, {**own, **dict(query.recipe)}) for query in begin]
+        rung = [Contender.of(query) for query in begin if estimator.refusal(*_parts(query)) is None]
         scored: dict[Query, Contender] = {}
         entered: set[Query] = set()
         for number, share in zip(self.candidates, self.rungs, strict=True):
             if scored:
                 survivors = self.ordered([*scored.values()], size)[: max(1, int(self.survivors * number))]
+                mutation, parents = self.mutation, len(survivors)
+                if self.later and number > parents:
+                    top = max(scored.values(), key=lambda contender: contender.value)
+                    untried = self._untried(top, entered, refusal_by(space, estimator))
+                    mutation = mutation if untried else replace(mutation, train={**self.train, **self.later})
+                    survivors += untried
                 rung = fill_up(
-                    survivors, number, space=space, record=record, mutation=self.mutation, generator=generator
+                    survivors,
+                    number,
+                    space=space,
+                    estimator=estimator,
+                    record=record,
+                    mutation=mutation,
+                    generator=generator,
+                    parents=parents,
                 )
             entered |= {contender.query for contender in rung}
             climbed = climb(rung, estimator=estimator, budget=budget, flops=share * total, record=record, power=POWER)
             scored |= {contender.query: contender for contender in climbed}
             record.trials[:] = [
-                replace(trial, measures={self.measure: size(trial.architecture)}) if trial.scored else trial
+                replace(trial, measures={self.measure: size(trial)}) if trial.scored else trial
                 for trial in record.trials
             ]
             if not climbed:
@@ -188,13 +216,26 @@ class FrontHalving(Halving):
             left = [place for place in left if place not in taken]
         return found[:number]
 
-    def ordered(self, contenders: Sequence[Contender], size: Measure) -> list[Contender]:
+    def _sizes(self, estimator: Estimator) -> Size:
+        """The measure of what is trained under its recipe, each taken once."""
+        measures: dict[tuple[Architecture, tuple[Value | None, ...]], float] = {}
+
+        def size(one: Contender | Trial) -> float:
+            key = one.architecture, tuple(one.recipe.get(name) for name in self.later)
+            if key not in measures:
+                under = Query.of(one.architecture, one.recipe).under(estimator)
+                measures[key] = under.measures[self.measure](one.architecture)
+            return measures[key]
+
+        return size
+
+    def ordered(self, contenders: Sequence[Contender], size: Size) -> list[Contender]:
         """Sorted by non-domination; those of one front by the gap around them on a logarithmic axis, widest first."""
         left, found = list(contenders), list[Contender]()
         points = dict(zip((contender.query for contender in left), self._points(left, size), strict=True))
         while left:
             front = [left[place] for place in non_dominated([points[contender.query] for contender in left])]
-            front.sort(key=lambda contender: size(contender.architecture))
+            front.sort(key=size)
             logs = [-points[contender.query][0] for contender in front]
             gaps = [
                 inf if place in (0, len(front) - 1) else logs[place + 1] - logs[place - 1]
@@ -206,20 +247,20 @@ class FrontHalving(Halving):
             left = [contender for contender in left if contender.query not in taken]
         return found
 
-    def _points(self, contenders: Sequence[Contender], size: Measure) -> list[tuple[float, float]]:
+    def _points(self, contenders: Sequence[Contender], size: Size) -> list[tuple[float, float]]:
         """Minus the logarithm of the size, and the score with what is allowed to large networks."""
-        logs = [log(max(size(contender.architecture), 1e-9)) for contender in contenders]
+        logs = [log(max(size(contender), 1e-9)) for contender in contenders]
         low, high = min(logs, default=0.0), max(logs, default=0.0)
         shares = [(value - low) / (high - low) if high > low else 0.0 for value in logs]
         found = zip(contenders, logs, shares, strict=True)
         return [(-value, contender.value + self.allowance * share) for contender, value, share in found]
 
-    def _front(self, contenders: Sequence[Contender], size: Measure, found: SearchOutcome) -> tuple[SearchOutcome, ...]:
+    def _front(self, contenders: Sequence[Contender], size: Size, found: SearchOutcome) -> tuple[SearchOutcome, ...]:
         """The most accurate network, then the others of the front that add most to its hyper-volume.
 
         Args:
             contenders: that were scored, best first.
-            size: of an architecture.
+            size: of each.
             found: what the search returns without a front.
         """
         every = self._points(contenders, size)
@@ -230,6 +271,10 @@ class FrontHalving(Halving):
             replace(found, architecture=one.architecture, weights=one.weights, recipe=dict(one.recipe))
             for one in (front[place] for place in order)
         )
+
+
+def _parts(query: Query) -> tuple[Architecture, dict[str, Value]]:
+    return query.architecture, dict(query.recipe)
 
 
 def _log_size(measure: Measure, architecture: Architecture) -> float | None:

@@ -9,7 +9,7 @@ from math import inf, isfinite, log10
 import torch
 from torch import Tensor
 
-from lit_metanas.records.record import SearchRecord, Trial
+from lit_metanas.records.record import PREPROCESSING, SearchRecord, Trial
 from lit_metanas.records.statistics import rank_gaussian
 from lit_metanas.searchers.query.ledger import Query
 from lit_metanas.searchers.samplers.portfolio_sampler import SourceScores
@@ -90,12 +90,17 @@ def covering(records: Sequence[SearchRecord], space: ChoiceSpace, number: int, l
 def fitting(records: Sequence[SearchRecord], space: ChoiceSpace) -> list[SearchRecord]:
     """Records without the trials of other spaces, and of architectures that this one cannot build; none that is empty.
 
+    By which preprocessing of its own data a trial was scored is left out: it means nothing for others.
+
     Args:
         records: of searches in any space.
         space: what can be built.
     """
     own = [record for record in records if record.space in ("", space.name)]
-    known = [replace(record, trials=[trial for trial in record.trials if _fits(trial, space)]) for record in own]
+    known = [
+        replace(record, trials=[_of_any_data(trial) for trial in record.trials if _fits(trial, space)])
+        for record in own
+    ]
     return [record for record in known if record.trials]
 
 
@@ -156,6 +161,12 @@ def _ranked(records: Sequence[SearchRecord], space: ChoiceSpace) -> tuple[list[T
 
 def _tells(trial: Trial, space: ChoiceSpace) -> bool:
     return trial.scored and isfinite(trial.value) and 0 < trial.trained < inf and _fits(trial, space)
+
+
+def _of_any_data(trial: Trial) -> Trial:
+    if PREPROCESSING not in trial.recipe:
+        return trial
+    return replace(trial, recipe={name: value for name, value in trial.recipe.items() if name != PREPROCESSING})
 
 
 def _fits(trial: Trial, space: ChoiceSpace) -> bool:

@@ -130,9 +130,14 @@ def _full_cost(contender: Contender, estimator: Estimator) -> int | str:
         return reason_of(error)
 
 
-def refusal_by(space: SearchSpace) -> Callable[[Query], str | None]:
-    """Why a space cannot build the architecture of a query; None where it can."""
-    return lambda query: space.violation(query.architecture)
+def refusal_by(space: SearchSpace, estimator: Estimator) -> Callable[[Query], str | None]:
+    """Why a space cannot build the architecture of a query, or an estimator does not score it; None where both do."""
+
+    def refusal(query: Query) -> str | None:
+        reason = space.violation(query.architecture)
+        return estimator.refusal(query.architecture, dict(query.recipe)) if reason is None else reason
+
+    return refusal
 
 
 def remaining_flops(budget: Budget, who: str) -> float:
@@ -190,6 +195,7 @@ def fill_up(
     number: int,
     *,
     space: SearchSpace,
+    estimator: Estimator,
     record: SearchRecord,
     mutation: Mutation,
     generator: torch.Generator,
@@ -201,6 +207,7 @@ def fill_up(
         contenders: what the next rung begins with.
         number: of the next rung.
         space: what can be built.
+        estimator: tells what it does not score.
         record: tells what is not new.
         mutation: changes a parent.
         generator: of what is drawn.
@@ -217,7 +224,7 @@ def fill_up(
 
     known = {Query.of(trial.architecture, trial.recipe) for trial in record.trials}
     known |= {contender.query for contender in contenders}
-    mutants = draw_new(mutant, number - len(contenders), refusal=refusal_by(space), known=known)
+    mutants = draw_new(mutant, number - len(contenders), refusal=refusal_by(space, estimator), known=known)
     made = (replace(origins[m], architecture=m.architecture, recipe=dict(m.recipe)) for m in mutants)
     return [*contenders, *made]
 
@@ -238,6 +245,7 @@ class Halving(Searcher):
         finish: whether the winner is trained on with what is left of the budget.
         train: fields of the estimator's recipe that are searched, too, each with the values to choose from.
         records: files of searches of other problems, from which the first candidates are taken.
+        later: fields of the recipe that come in behind the first rung; see ``EvolvingHalving``.
 
     Example:
         >>> import lit_metanas as lm
@@ -254,13 +262,18 @@ class Halving(Searcher):
         finish: bool,
         train: Mapping[str, Sequence[Value]] | None = None,
         records: Sequence[str] = (),
+        later: Mapping[str, Sequence[Value]] | None = None,
     ) -> None:
         self.estimator = estimator
         self.rungs = check_rungs(rungs, type(self).__name__)
         self.finish = finish
         self.train = {name: tuple(values) for name, values in (train or {}).items()}
-        if empty := [name for name, values in self.train.items() if not values]:
-            raise ValueError(f"{type(self).__name__}: train has no value for '{empty[0]}': list some to choose from.")
+        self.later = {name: tuple(values) for name, values in (later or {}).items()}
+        for of, fields in (("train", self.train), ("later", self.later)):
+            if empty := [name for name, values in fields.items() if not values]:
+                raise ValueError(
+                    f"{type(self).__name__}: {of} has no value for '{empty[0]}': list some to choose from."
+                )
         self.records = tuple(records)
 
     def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:
@@ -308,9 +321,27 @@ class Halving(Searcher):
         Raises:
             ValueError: the estimator has no such recipe.
         """
-        for name, values in self.train.items():
+        for name, values in {**self.train, **self.later}.items():
             for value in values:
                 estimator.with_recipe({name: value})
+
+    def _untried(
+        self, best: Contender, entered: Collection[Query], refusal: Callable[[Query], str | None]
+    ) -> list[Contender]:
+        """The best so far with the next value of a later field that nothing has had; none where there is no such.
+
+        Args:
+            best: of the last rung.
+            entered: what was to be trained in any rung.
+            refusal: why a query is not scored; None where it is.
+        """
+        for name, values in self.later.items():
+            tried = {dict(query.recipe).get(name) for query in entered}
+            for value in values:
+                query = Query.of(best.architecture, {**best.recipe, name: value})
+                if value not in tried and refusal(query) is None:
+                    return [replace(best, recipe=dict(query.recipe))]
+        return []
 
     def _finish(
         self,

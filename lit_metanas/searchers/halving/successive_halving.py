@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
 
@@ -114,7 +115,11 @@ class SuccessiveHalving(Halving):
         changes = [{name: value for name, value in query.recipe if name not in self.keep} for query in covers]
         pairs = zip(covers, changes, strict=True)
         first = list(dict.fromkeys(Query.of(query.architecture, changed) for query, changed in pairs))
-        number, refusal = self.candidates - len(first), refusal_by(space)
+        number = self.candidates - len(first)
+
+        def refusal(query: Query) -> str | None:
+            return space.violation(query.architecture)
+
         return [*first, *draw_new(lambda: self._draw(space, generator), number, refusal=refusal, known=first)]
 
     def _draw(self, space: SearchSpace, generator: torch.Generator) -> Query:
@@ -142,8 +147,10 @@ class EvolvingHalving(Halving):
         finish: whether the winner is trained on with what is left of the budget.
         train: fields of the estimator's recipe that mutate, too, and the values to choose from; the incumbent has
             the estimator's own.
-        recipe_mutations: probability that a mutation changes the recipe, not the architecture, where ``train`` has any
-            field.
+        later: further such fields. From the second rung on the best so far is tried with another value of theirs, one a
+            rung, until all values were tried; then they mutate as those of ``train``.
+        recipe_mutations: probability that a mutation changes the recipe, not the architecture, where there is any field
+            to change.
         records: files of searches of other sources, such as the ``records.jsonl`` of ``SourceSearch``;
             ``shipped-episodes`` is the package's, ``shipped`` that of tasks. Those of the problem itself are left out.
         proposals: how many of the first rung come from these, at most.
@@ -172,12 +179,13 @@ class EvolvingHalving(Halving):
         whole_groups: float = 0.5,
         finish: bool = True,
         train: dict[str, list[Value]] | None = None,
+        later: dict[str, list[Value]] | None = None,
         recipe_mutations: float = 0.5,
         records: Sequence[str] = (),
         proposals: int = 3,
         first: Sequence[Query] = (),
     ) -> None:
-        super().__init__(estimator, rungs, finish, train, records)
+        super().__init__(estimator, rungs, finish, train, records, later)
         if len(candidates) != len(rungs) or survivors < 1 or min(candidates) < survivors:
             raise ValueError(
                 f"EvolvingHalving needs one number of candidates a rung, each at least {survivors}, the survivors (and "
@@ -204,21 +212,29 @@ class EvolvingHalving(Halving):
         """Evolve; see the base class."""
         generator = torch.Generator().manual_seed(seed)
         total = remaining_flops(budget, "EvolvingHalving")
+        fields = {**self.train, **self.later}
         self._check_recipes(estimator)
         record = SearchRecord(problem)
-        recipe = {name: estimator.settings[name] for name in self.train if name in estimator.settings}
+        recipe = {name: estimator.settings[name] for name in fields if name in estimator.settings}
         known = self._known(problem, space)
         contenders = self._begin(space, self._promised(known, space, total, recipe), recipe)
         entered: set[Query] = set()
+        mutation, parents = self.mutation, self.parents
         for number, share in zip(self.candidates, self.rungs, strict=True):
+            if self.later and entered and number > len(contenders):
+                untried = self._untried(contenders[0], entered, refusal_by(space, estimator))
+                mutation = self.mutation if untried else replace(self.mutation, train=fields)
+                parents = self.parents or len(contenders)
+                contenders = [*contenders, *untried]
             rung = fill_up(
                 contenders,
                 number,
                 space=space,
+                estimator=estimator,
                 record=record,
-                mutation=self.mutation,
+                mutation=mutation,
                 generator=generator,
-                parents=self.parents,
+                parents=parents,
             )
             entered |= {contender.query for contender in rung}
             ranked = climb(rung, estimator=estimator, budget=budget, flops=share * total, record=record)

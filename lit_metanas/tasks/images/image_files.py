@@ -59,6 +59,15 @@ def read_image(file: Path, shape: tuple[int, int, int]) -> Tensor:
     return torch.from_numpy(pixels.reshape(height, width, channels)).permute(2, 0, 1).contiguous()
 
 
+def shorter_side(file: Path) -> int:
+    """Pixels of the shorter side of an image; 0 where it is not readable."""
+    try:
+        with Image.open(BytesIO(read_regular(file, LARGEST_IMAGE)), formats=_FORMATS) as image:
+            return min(image.size)
+    except (*DAMAGED, Image.DecompressionBombError):
+        return 0
+
+
 def has_colour(file: Path) -> bool:
     """Whether any pixel of an image is not grey.
 

@@ -15,7 +15,13 @@ from lit_metanas.io.text import writable
 from lit_metanas.tasks.conversion import ClassNames, Groups, Labels, class_indices, class_names, group_names, label_list
 from lit_metanas.tasks.inputs import RowShape
 from lit_metanas.tasks.splits import by_class, check_shares, split_examples, tell_shared_groups, warn_of_repeats
-from lit_metanas.tasks.tabular.standardised_columns import Rows, StandardisedColumns, number_in, row_array
+from lit_metanas.tasks.tabular.standardised_columns import (
+    NumericColumns,
+    Rows,
+    StandardisedColumns,
+    number_in,
+    row_array,
+)
 from lit_metanas.tasks.task import SingleTask, Split, Task, check_task
 from lit_metanas.tasks.text.labelled_text import checked_text
 from lit_metanas.tasks.text.text_tables import (
@@ -49,6 +55,7 @@ class TableTask(SingleTask):
         test_path: a file of the rows to report accuracy on, with the same columns by name, and perhaps others; all rows
             of ``path`` are then to learn from and to choose by. None takes some of ``path``.
         group: the column that tells which rows belong together, and so into one part; it is not looked at otherwise.
+        preprocessing: what makes inputs of rows, fitted on those to learn from; None takes ``StandardisedColumns``.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -76,11 +83,13 @@ class TableTask(SingleTask):
         seed: int = 0,
         test_path: str | None = None,
         group: str | None = None,
+        preprocessing: NumericColumns | None = None,
     ) -> None:
         check_shares("TableTask", train=train, val=val, test=test, seed=seed)
         self.path = Path(path)
         self.shares = (train, val, test)
         self.seed = seed
+        self.preprocessing = preprocessing
         self.test_path = None if test_path is None else Path(test_path)
         rows, place = list(read_rows(self.path)), writable(str(path))
         self.group = group
@@ -120,9 +129,11 @@ class TableTask(SingleTask):
         id = self.path.resolve().stem
         train, val, test = self.shares
         if self.test_path is None:
-            return table.task(id, train=train, val=val, test=test, seed=self.seed)
-        place = f"'{writable(str(self.test_path))}'"
-        return table.task(id, val=val, test=0.0, seed=self.seed, tested=self._tested, tested_in=place)
+            return table.task(id, train=train, val=val, test=test, seed=self.seed, preprocessing=self.preprocessing)
+        place, made = f"'{writable(str(self.test_path))}'", self.preprocessing
+        return table.task(
+            id, val=val, test=0.0, seed=self.seed, tested=self._tested, tested_in=place, preprocessing=made
+        )
 
 
 class LabelledRows:
@@ -168,6 +179,7 @@ class LabelledRows:
         seed: int,
         tested: tuple[Rows, Labels] | None = None,
         tested_in: str = "X_test",
+        preprocessing: NumericColumns | None = None,
     ) -> Task:
         """A task of the rows, each class split by the shares.
 
@@ -179,6 +191,7 @@ class LabelledRows:
             seed: of the split.
             tested: rows and labels of the test part, where it is not drawn.
             tested_in: what holds these, as messages begin.
+            preprocessing: what makes inputs of rows; None takes ``StandardisedColumns``.
 
         Raises:
             ValueError: there are too few of a class, or the test part is malformed.
@@ -195,7 +208,7 @@ class LabelledRows:
             culprit="Class {!r}".format,
             groups=by_class(self.groups, members),
         )
-        columns = StandardisedColumns(self.columns).fitted(self._of(parts[0].inputs))
+        columns = (preprocessing or StandardisedColumns(self.columns)).fitted(self._of(parts[0].inputs))
         train_part, val_part, test_part = (Split(columns.encode(self._of(one.inputs)), one.labels) for one in parts)
         if tested is not None:
             rows = row_array(tested[0], name="X_test")

@@ -1,10 +1,11 @@
-"""Numeric columns as inputs: standardised, missing values filled."""
+"""Numeric columns as inputs: standardised or as normal scores, missing values filled."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any, ClassVar, Self, TypeAlias
 
 import numpy as np
@@ -24,6 +25,9 @@ MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
 MOST_DEVIATIONS = 1000.0
 """How far a value is from the mean at most; one that is farther counts as this far."""
 
+NORMAL_SCORES = np.linspace(-3.0, 3.0, 49)
+"""Of the quantiles that are kept of a column."""
+
 
 @dataclass(frozen=True)
 class StandardisedColumns(Preprocessing):
@@ -37,6 +41,8 @@ class StandardisedColumns(Preprocessing):
         names: of the columns; empty where they have none.
         means: of the columns; empty before ``fitted``.
         deviations: of the columns, above 0.
+        together: whether ``fitted`` takes one mean and one deviation for all columns, as suits those of one unit, such
+            as pixels.
 
     Raises:
         ValueError: there are not as many of each, or a number is not finite.
@@ -54,6 +60,7 @@ class StandardisedColumns(Preprocessing):
     names: tuple[str, ...] = ()
     means: tuple[float, ...] = ()
     deviations: tuple[float, ...] = ()
+    together: bool = field(default=False, compare=False)
 
     kind: ClassVar[str] = "standardised-columns"
     noun: ClassVar[str] = "rows"
@@ -98,11 +105,18 @@ class StandardisedColumns(Preprocessing):
         # Divided before they are squared and added, since that of large numbers is infinite.
         scale = np.fmax.reduce(np.abs(table), axis=0, initial=0.0)
         scale[scale == 0] = 1.0
+        if self.together:
+            scale[:] = scale.max()
         known = ~np.isnan(table)
         number = np.maximum(known.sum(0), 1)
         shares = np.where(known, table / scale, 0.0)
         means = shares.sum(0) / number
-        deviations = np.sqrt((np.where(known, shares - means, 0.0) ** 2).sum(0) / number)
+        if self.together:
+            means[:] = shares.sum() / max(known.sum(), 1)
+        squares = np.where(known, shares - means, 0.0) ** 2
+        deviations = np.sqrt(squares.sum(0) / number)
+        if self.together:
+            deviations[:] = np.sqrt(squares.sum() / max(known.sum(), 1))
         # A constant that is no sum of powers of two has a deviation by rounding.
         constant = deviations <= 1e-12
         deviations = np.where(constant, 1.0, np.maximum(deviations * scale, np.finfo(np.float64).tiny))
@@ -114,12 +128,7 @@ class StandardisedColumns(Preprocessing):
         Raises:
             ValueError: they are no rows of so many numbers.
         """
-        table = row_array(raw, names=self.names)
-        if table.shape[1] != self.columns:
-            raise ValueError(
-                f"The rows have {number_of(table.shape[1], 'column')}, and {self.columns} were learned from: give the "
-                "same, in the same order."
-            )
+        table = _rows_of(raw, self.names, self.columns)
         missing = np.isnan(table)
         with np.errstate(over="ignore"):
             found = (np.where(missing, self.means, table) - np.array(self.means)) / np.array(self.deviations)
@@ -130,10 +139,7 @@ class StandardisedColumns(Preprocessing):
     def show(self, inputs: Tensor) -> list[str]:
         """The values of each row, with the names of the columns; one that was missing as the mean."""
         values = inputs[:, :-1].cpu().double() * torch.tensor(self.deviations) + torch.tensor(self.means)
-        names = [f"{name} " for name in self.names] or [""] * self.columns
-        return [
-            ", ".join(f"{name}{value:.6g}" for name, value in zip(names, row, strict=True)) for row in values.tolist()
-        ]
+        return _shown_rows(values.tolist(), self.names)
 
     def to_plain(self) -> dict[str, Any]:
         """All attributes."""
@@ -150,7 +156,153 @@ class StandardisedColumns(Preprocessing):
         lists = {name: tuple(part) for name, part in parts.items() if isinstance(part, list)}
         if len(lists) < len(parts) or not lists["means"]:
             raise ValueError("StandardisedColumns: the stored preprocessing has no names, means and deviations.")
-        return cls(**lists)
+        return cls(lists["names"], lists["means"], lists["deviations"])
+
+
+@dataclass(frozen=True)
+class QuantileColumns(Preprocessing):
+    """Each column as normal scores: whatever the distribution of its values, that of its inputs is about normal.
+
+    A score is read off the line through some quantiles of the rows to learn from, so that the order of values is kept,
+    and no value is far from all others. A missing value (NaN or None) takes the score of the median, 0. The last number
+    of an input is the share of its row that was missing.
+
+    Attributes:
+        names: of the columns; empty where they have none.
+        knots: of each column its quantiles at ``NORMAL_SCORES``; empty before ``fitted``.
+
+    Raises:
+        ValueError: there are not as many of each, or a column's numbers are not finite or do not rise.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> columns = lm.QuantileColumns(("price",)).fitted([[1.0], [2.0], [4.0], [8.0], [1000.0]])
+        >>> columns.encode([[4.0], [None]]).tolist()
+        [[0.0, 0.0], [0.0, 1.0]]
+        >>> columns.show(columns.encode([[4.0]]))
+        ['price 4']
+    """
+
+    names: tuple[str, ...] = ()
+    knots: tuple[tuple[float, ...], ...] = ()
+
+    kind: ClassVar[str] = "quantile-columns"
+    noun: ClassVar[str] = "rows"
+
+    def __post_init__(self) -> None:
+        """Look at all numbers."""
+        if self.knots and self.names and len(self.names) != self.columns:
+            raise ValueError(
+                f"QuantileColumns has {number_of(len(self.names), 'name')} and the quantiles of "
+                f"{number_of(self.columns, 'column')}: give one a column."
+            )
+        if not all(isinstance(name, str) for name in self.names) or len(set(self.names)) < len(self.names):
+            raise ValueError("QuantileColumns: a column's name is no text, or stands twice: give each its own.")
+        for knots in self.knots:
+            if len(knots) != len(NORMAL_SCORES) or not all(type(one) in (int, float) for one in knots):
+                raise ValueError(f"QuantileColumns: a column has not {len(NORMAL_SCORES)} quantiles that are numbers.")
+            if not all(map(math.isfinite, knots)) or any(one > other for one, other in pairwise(knots)):
+                raise ValueError("QuantileColumns: the quantiles of a column are not finite, or do not rise.")
+
+    @property
+    def columns(self) -> int:
+        """How many there are."""
+        return len(self.knots)
+
+    @property
+    def shape(self) -> RowShape:
+        """A number for each column, and the share that is missing."""
+        return RowShape(self.columns + 1)
+
+    def fitted(self, rows: Rows) -> Self:
+        """The same with the quantiles of some rows, unless it has them.
+
+        Raises:
+            ValueError: they are no rows of numbers, or there is none.
+        """
+        if self.knots:
+            return self
+        table = row_array(rows, names=self.names)
+        if not table.size:
+            raise ValueError(f"There are no numbers in rows of shape {table.shape}: give some rows and columns.")
+        shares = torch.special.ndtr(torch.from_numpy(NORMAL_SCORES)).numpy()
+        known = [column[~np.isnan(column)] for column in table.T]
+        # Halved, since the difference of two large numbers is infinite.
+        found = [2 * np.quantile(column / 2, shares) if len(column) else np.zeros(len(shares)) for column in known]
+        # A quantile between two neighbours may be rounded below the one before.
+        return replace(self, knots=tuple(tuple(np.maximum.accumulate(knots).tolist()) for knots in found))
+
+    def encode(self, raw: Rows) -> Tensor:
+        """The inputs of rows, shape ``(n, columns + 1)``, float32.
+
+        Raises:
+            ValueError: they are no rows of so many numbers.
+        """
+        table = _rows_of(raw, self.names, self.columns)
+        missing = np.isnan(table)
+        found = np.zeros((len(table), self.columns + 1))
+        for place, knots in enumerate(self.knots):
+            column, own = np.nan_to_num(table[:, place]) / 4, np.array(knots) / 4
+            # The mean of the first and the last score of equal quantiles.
+            last = np.interp(column, own, NORMAL_SCORES)
+            first = -np.interp(-column, -own[::-1], NORMAL_SCORES)
+            found[:, place] = np.where(missing[:, place], 0.0, (first + last) / 2)
+        found[:, -1] = missing.mean(1) if self.columns else 0.0
+        return torch.from_numpy(found.astype(np.float32))
+
+    def show(self, inputs: Tensor) -> list[str]:
+        """The values of each row, with the names of the columns; one that was missing as the median."""
+        scores = inputs[:, :-1].cpu().double().numpy()
+        values = np.array(
+            [np.interp(own, NORMAL_SCORES, knots) for own, knots in zip(scores.T, self.knots, strict=True)]
+        )
+        return _shown_rows(values.T.tolist(), self.names)
+
+    def to_plain(self) -> dict[str, Any]:
+        """All attributes."""
+        return {"names": list(self.names), "knots": [list(knots) for knots in self.knots]}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
+        """The inverse of ``to_plain``.
+
+        Raises:
+            ValueError: a list is missing, or holds something else.
+        """
+        names, knots = plain.get("names"), plain.get("knots")
+        if not isinstance(names, list) or not isinstance(knots, list) or not knots:
+            raise ValueError("QuantileColumns: the stored preprocessing has no names and quantiles.")
+        if not all(isinstance(one, list) for one in knots):
+            raise ValueError("QuantileColumns: the quantiles of a column are no list.")
+        return cls(tuple(names), tuple(map(tuple, knots)))
+
+
+NumericColumns: TypeAlias = StandardisedColumns | QuantileColumns
+"""What makes inputs of rows of numbers."""
+
+
+def _rows_of(raw: Rows, names: Sequence[str], columns: int) -> NDArray[np.float64]:
+    """Rows as an array of so many columns.
+
+    Raises:
+        ValueError: they have more or fewer.
+    """
+    table = row_array(raw, names=names)
+    if table.shape[1] != columns:
+        raise ValueError(
+            f"The rows have {number_of(table.shape[1], 'column')}, and {columns} were learned from: give the same, in "
+            "the same order."
+        )
+    return table
+
+
+def _shown_rows(rows: Sequence[Sequence[float]], names: Sequence[str]) -> list[str]:
+    """Each row in a line, with the names of the columns, if there are any."""
+    told = [f"{name} " for name in names]
+    return [
+        ", ".join(f"{name}{value:.6g}" for name, value in zip(told or [""] * len(row), row, strict=True))
+        for row in rows
+    ]
 
 
 def row_array(rows: Rows, *, names: Sequence[str] = (), name: str = "The table") -> NDArray[np.float64]:

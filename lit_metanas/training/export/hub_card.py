@@ -60,6 +60,7 @@ class ModelCard:
         int8: what weights of 8 bits cost; None where there are none.
         front: a sentence on other networks of the same search; may be empty.
         energy: what search and training took, in words; may be empty.
+        preprocessing: that was chosen, in words; may be empty.
 
     Example:
         >>> card = ModelCard(
@@ -89,6 +90,7 @@ class ModelCard:
     int8: Int8Loss | None = None
     front: str = ""
     energy: str = ""
+    preprocessing: str = ""
 
     def metadata(self) -> dict[str, Any]:
         """The front matter: a ``model-index`` with a result for each file that was scored."""
@@ -147,6 +149,7 @@ class ModelCard:
             *rows,
             "",
             f"- Architecture: {_told(self.architecture, 4000)}",
+            *([f"- Preprocessing: {_told(self.preprocessing)}"] if self.preprocessing else []),
             *([f"- Classes: {_told(', '.join(self.classes), 4000)}"] if self.classes else []),
             *([f"- Front: {_told(self.front, 400)}."] if self.front else []),
             f"- To reproduce: {_told(self.reproduce, 2000)}",

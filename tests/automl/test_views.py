@@ -1,0 +1,373 @@
+"""Preprocessings of the same data, chosen in the same search as architecture and recipe."""
+
+from __future__ import annotations
+
+from itertools import count
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import lit_metanas as lm
+from lit_metanas.automl import auto_steps, front_steps, time_plan
+from lit_metanas.automl.given_data import other_ways, read_given
+from lit_metanas.automl.limits import NetworkLimits, Wishes
+from lit_metanas.automl.output_folder import OutputFolder
+from lit_metanas.automl.time_plan import Pace, search_flops
+from lit_metanas.automl.views import ViewEstimator, Views
+from lit_metanas.estimators import training_estimator
+from lit_metanas.records.record import PREPROCESSING
+
+COLOUR, GREY, HALF, SHARP = "colour 16x16", "grey 16x16", "colour 8x8", "colour 64x64"
+SEARCHED: dict[str, Any] = {"flops": (7e8, 2e8), "seed": 0, "records": (), "progress": False}
+"""Of boards: some networks at 32x32, then others at 64x64."""
+
+STEPS = 6
+"""Of a candidate's training."""
+
+Found = tuple[lm.SearchResult, Path]
+
+
+@pytest.fixture(autouse=True)
+def short_trials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Candidates are trained for few steps, so that a small budget pays for several."""
+    monkeypatch.setattr(time_plan, "STEPS_OF_A_TRIAL", STEPS)
+
+
+@pytest.fixture
+def coloured() -> tuple[np.ndarray, np.ndarray]:
+    """Forty images of 16x16 pixels, of two classes that differ in what is red and what is green alone."""
+    generator = np.random.default_rng(0)
+    y = np.arange(40) % 2
+    X = np.zeros((40, 3, 16, 16), dtype=np.float32)
+    noise = generator.random((40, 16, 16)) / 2
+    X[np.arange(40), y] = noise / np.array([0.299, 0.587])[y, None, None] * 0.299  # equally bright as grey
+    return X, y
+
+
+@pytest.fixture(scope="module")
+def boards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Photos of 64x64 pixels: chess boards of single pixels, or an even grey; at 32x32 all are even."""
+    generator, root = np.random.default_rng(0), tmp_path_factory.mktemp("data") / "boards"
+    board = 2 * (np.indices((64, 64)).sum(0) % 2) - 1
+    for name, contrast in (("board", 100), ("flat", 0)):
+        folder = root / name
+        folder.mkdir(parents=True)
+        for number in range(15):
+            pixels = 128 + generator.integers(-20, 20) + contrast * board
+            Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{number}.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def whole(boards: Path, shallow: lm.LayeredSpace, tmp_path_factory: pytest.TempPathFactory) -> Found:
+    """A search of boards, and its folder."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(time_plan, "STEPS_OF_A_TRIAL", STEPS)
+        folder = tmp_path_factory.mktemp("found") / "out"
+        return lm.auto(boards, space=shallow, output=folder, **SEARCHED), folder
+
+
+@pytest.fixture(scope="module")
+def shallow() -> lm.LayeredSpace:
+    """Small networks that look at neighbours."""
+    return lm.LayeredSpace(
+        kernels=(3, 5), activations=("ReLU",), dropouts=(0,), depths=(1,), widths=(4, 8), norms=("layer",)
+    )
+
+
+def same_weights(one: torch.nn.Module, other: torch.nn.Module) -> bool:
+    """Whether two networks are equal to the last bit."""
+    own, theirs = one.state_dict(), other.state_dict()
+    return own.keys() == theirs.keys() and all(torch.equal(tensor, theirs[name]) for name, tensor in own.items())
+
+
+def interrupt(monkeypatch: pytest.MonkeyPatch, module: Any, at: int) -> None:
+    """Let Ctrl-C come in the training of this number, before it ends."""
+    plain, calls = module.fit_child, count(1)
+
+    def fit(child: lm.Child, train: lm.Split, **more: Any) -> lm.Cost:
+        done = plain(child, train, **more)
+        if next(calls) == at:
+            raise KeyboardInterrupt
+        return done
+
+    monkeypatch.setattr(module, "fit_child", fit)
+
+
+def views_of(data: Any, space: lm.SearchSpace, limits: NetworkLimits | None = None, **more: Any) -> Views:
+    """All views of data."""
+    given = {"kind": None, "test": None, "group": None, **more}
+    task = read_given(data, **given)
+    return Views(task, other_ways(data, task, **given), space, limits or NetworkLimits())
+
+
+def under(views: Views, label: str) -> lm.Task:
+    """The task of a view."""
+    return views.of({PREPROCESSING: label}).task
+
+
+def photos(root: Path, side: int, number: int = 6) -> Path:
+    """Two classes of images in folders."""
+    generator = np.random.default_rng(0)
+    for name in ("one", "two"):
+        (root / name).mkdir(parents=True)
+        for place in range(number):
+            pixels = generator.integers(0, 256, (side, side, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(root / name / f"{place}.png")
+    return root
+
+
+def test_each_view_has_the_same_examples_in_the_same_order(
+    coloured: tuple[np.ndarray, np.ndarray], space: lm.LayeredSpace
+) -> None:
+    X, y = coloured
+    numbers = np.arange(40, dtype=np.float32) / 40  # what number an image is, by a colour of all its pixels
+    X = np.broadcast_to(numbers[:, None, None, None], X.shape).copy()
+    views = views_of((X, y), space)
+    assert views.labels == (COLOUR, HALF, GREY)
+    shapes = [tuple(under(views, label).shape) for label in views.labels]
+    assert shapes == [(3, 16, 16), (3, 8, 8), (1, 16, 16)]
+    for label in views.labels[1:]:
+        for part in ("train", "val", "test"):
+            own, usual = getattr(under(views, label), part), getattr(views.usual.task, part)
+            torch.testing.assert_close(own.inputs.mean((1, 2, 3)), usual.inputs.mean((1, 2, 3)))
+            assert torch.equal(own.labels, usual.labels)
+
+
+def test_views_of_paths_are_read_again(tmp_path: Path, space: lm.LayeredSpace) -> None:
+    root = photos(tmp_path / "photos", side=64)
+    views = views_of(root, space)
+    assert views.labels == ("colour 32x32", "colour 64x64", "colour 16x16", "grey 32x32")
+    sharp = under(views, "colour 64x64")
+    direct = lm.FolderTask(str(root), (3, 64, 64))[0]
+    assert torch.equal(sharp.test.inputs, direct.test.inputs)
+    small = views_of(photos(tmp_path / "small", side=20), space)
+    assert "colour 64x64" not in small.labels  # of which no more would be seen
+
+
+def test_what_is_offered_depends_on_the_kind_of_data(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).lognormal(size=(40, 2))
+    table = views_of((rows, np.arange(40) % 2), lm.MLPSpace(shared=True))
+    assert table.labels == ("standardised columns", "quantiles of columns", "standardised together")
+    scores = under(table, "quantiles of columns").train.inputs
+    assert float(scores[:, 0].mean().abs()) < 0.2
+    assert scores.abs().max() <= 3
+    together = under(table, "standardised together").preprocessing
+    assert isinstance(together, lm.StandardisedColumns)
+    assert len(set(together.means)) == len(set(together.deviations)) == 1
+    (tmp_path / "rows.csv").write_text("\n".join(["a,b,label", *(f"{a},{b},{n % 2}" for n, (a, b) in enumerate(rows))]))
+    assert views_of(tmp_path / "rows.csv", lm.MLPSpace(shared=True)).labels == table.labels
+    texts = [f"text {n} " + " ".join(f"w{(n * k) % 9}" for k in range(50)) for n in range(40)]
+    said = views_of((texts, [n % 2 for n in range(40)]), lm.SequenceSpace())
+    assert said.labels == ("words", "words, first 96 of a text", "byte pairs")
+    assert [under(said, label).shape.steps for label in said.labels] == [32, 96, 48]
+    task = read_given((rows, np.arange(40) % 2))
+    assert other_ways(task, task, kind=None, test=None, group=None) == {}
+
+
+def test_sounds_have_bands_and_windows(tmp_path: Path) -> None:
+    import wave
+
+    words = lm.SpokenWords()
+    for word in (0, 1):
+        (tmp_path / f"word{word}").mkdir()
+        for number, sound in enumerate(words.sounds("test", word, range(4))):
+            with wave.open(str(tmp_path / f"word{word}" / f"{number}.wav"), "wb") as file:
+                file.setparams((1, 2, 8000, 0, "NONE", ""))
+                file.writeframes((sound * 32767).short().numpy().tobytes())
+    views = views_of(tmp_path, lm.SequenceSpace())
+    assert views.labels == ("40 bands, 25 ms", "80 bands, 25 ms", "20 bands, 25 ms", "40 bands, 50 ms")
+    assert tuple(under(views, "40 bands, 50 ms").shape) == (41, 50)
+
+
+def test_only_the_last_few_views_are_kept(coloured: Any, space: lm.LayeredSpace) -> None:
+    X, y = coloured
+    task, made = read_given((X, y)), count()
+    plain = other_ways((X, y), task, kind=None, test=None, group=None)
+
+    def counted(label: str) -> lm.Task:
+        next(made)
+        return plain[label]()
+
+    ways = {label: lambda label=label: counted(label) for label in plain}
+    views = Views(task, {**ways, "again": ways[GREY], "and again": ways[GREY]}, space, NetworkLimits())
+    for label in (COLOUR, GREY, HALF, GREY, HALF, "again", HALF):
+        views.of({PREPROCESSING: label})
+    assert next(made) == 3  # none of the usual one
+    views.of({PREPROCESSING: GREY})
+    assert next(made) == 5
+
+
+def test_costs_measures_and_limits_are_those_of_the_view(coloured: Any, space: lm.LayeredSpace) -> None:
+    architecture = space.sample(torch.Generator().manual_seed(0))
+    free = views_of(coloured, space)
+    plain = {label: lm.TrainingEstimator(under(free, label), space, 0, lm.Recipe(epochs=2)) for label in free.labels}
+    estimator = ViewEstimator(free, 0, lm.Recipe(epochs=2))
+    for label in free.labels:
+        own = estimator.with_recipe({PREPROCESSING: label, "learning_rate": 0.003})
+        assert own.settings[PREPROCESSING] == label
+        assert own.settings["learning_rate"] == 0.003
+        assert own.cost(architecture, 0.5) == plain[label].cost(architecture, 0.5)
+        for name in ("parameters", "flops"):
+            assert own.measures[name](architecture) == plain[label].measures[name](architecture)
+        same = estimator.with_recipe({PREPROCESSING: label})
+        assert same(architecture, fidelity=0.5).value == plain[label](architecture, fidelity=0.5).value
+    sizes = {label: space.cost(architecture, under(free, label).shape, 2).flops for label in free.labels}
+    assert sizes[HALF] < sizes[GREY] < sizes[COLOUR]
+    limited = views_of(coloured, space, NetworkLimits(flops=(sizes[HALF] + sizes[GREY]) / 2))
+    told = ViewEstimator(limited, 0, lm.Recipe())
+    assert told.refusal(architecture, {PREPROCESSING: HALF}) is None
+    for recipe in ({PREPROCESSING: GREY}, {PREPROCESSING: COLOUR}, {}):
+        assert "multiply-adds, and the limit is" in str(told.refusal(architecture, recipe))
+    with pytest.raises(ValueError, match="no preprocessing 'sepia': take one of colour 16x16, colour 8x8, grey"):
+        told.with_recipe({PREPROCESSING: "sepia"})
+
+
+def test_data_that_change_meanwhile_are_refused_once(tmp_path: Path, space: lm.LayeredSpace) -> None:
+    root = photos(tmp_path / "photos", side=8)
+    views = views_of(root, space)
+    (root / "one" / "0.png").unlink()
+    estimator = ViewEstimator(views, 0, lm.Recipe())
+    architecture = space.sample(torch.Generator().manual_seed(0))
+    with pytest.warns(UserWarning, match=r"'grey 32x32' is left out: The data of 'photos' have changed since"):
+        assert estimator.refusal(architecture, {PREPROCESSING: "grey 32x32"}) is not None
+    assert "have changed" in str(estimator.refusal(architecture, {PREPROCESSING: "grey 32x32"}))
+    assert estimator.refusal(architecture, {}) is None
+
+
+def labels_of(result: lm.SearchResult) -> list[str]:
+    """The preprocessings that a search tried, in turn."""
+    return [str(trial.recipe[PREPROCESSING]) for trial in result.record.trials]
+
+
+def test_detail_that_the_usual_size_loses_is_found_told_and_exported(
+    boards: Path, shallow: lm.LayeredSpace, whole: Found
+) -> None:
+    found, folder = whole
+    tried = labels_of(found)
+    assert set(tried[:6]) == {"colour 32x32"}
+    assert SHARP in tried
+    assert (found.view, tuple(found.shape), found.test_accuracy) == (SHARP, (3, 64, 64), 1)
+    assert found.flops == shallow.cost(found.architecture, (3, 64, 64), 2).flops
+    assert found.val_score == max(t.value for t in found.record.trials if t.recipe[PREPROCESSING] == SHARP) == 1
+    assert found.training_cost.flops == found.recipe.epochs * 3 * 24 * found.flops <= 2e8
+    files = sorted((boards / "board").glob("*.png"))[:3]
+    by_hand = torch.stack([torch.from_numpy(np.array(Image.open(file).convert("RGB"))) for file in files])
+    scores = found.network(by_hand.permute(0, 3, 1, 2).float() / 255).softmax(1).detach()
+    told = found.predict([str(file) for file in files])
+    for row, one in zip(scores, told, strict=True):
+        assert one["board"] == pytest.approx(float(row[0]), abs=1e-6)
+    exported = lm.load_exported(folder).predict([str(file) for file in files])
+    torch.testing.assert_close(exported, scores, atol=1e-5, rtol=0)
+    assert f"  preprocessing: {SHARP}\n" in repr(found)
+    assert f"- Preprocessing: {SHARP}" in (folder / "README.md").read_text()
+    assert f"seed 0, preprocessing: {SHARP}" in (folder / "report" / "report.md").read_text()
+    (record,) = lm.read_record_lines(folder / "records.jsonl")
+    assert [trial.recipe[PREPROCESSING] for trial in record.trials] == tried
+    again = lm.auto(boards, space=shallow, output=folder, **SEARCHED)
+    assert (again.view, again.val_score, again.test_score) == (SHARP, 1, 1)
+    assert same_weights(found.network, again.network)
+
+
+@pytest.mark.parametrize(("module", "at"), [(training_estimator, 9), (auto_steps, 1)], ids=["search", "training"])
+def test_an_interrupted_search_goes_on_with_its_views(
+    module: Any,
+    at: int,
+    boards: Path,
+    shallow: lm.LayeredSpace,
+    whole: Found,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(OutputFolder, "write", lambda *args, **more: None)
+        interrupt(patched, module, at)
+        stopped = lm.auto(boards, space=shallow, output=tmp_path / "out", **SEARCHED)
+        assert (stopped.stopped, stopped.view, tuple(stopped.shape)) == (True, SHARP, (3, 64, 64))
+        goes_on = lm.auto(boards, space=shallow, output=tmp_path / "out", **SEARCHED)
+    assert labels_of(goes_on) == labels_of(whole[0])
+    assert same_weights(goes_on.network, whole[0].network)
+
+
+def test_the_told_budget_repeats_it_with_its_views(boards: Path, shallow: lm.LayeredSpace, whole: Found) -> None:
+    repeated = lm.auto(boards, space=shallow, **{**SEARCHED, "flops": whole[0].budget})
+    assert labels_of(repeated) == labels_of(whole[0])
+    assert same_weights(repeated.network, whole[0].network)
+
+
+def test_colour_that_alone_tells_is_kept(coloured: Any, space: lm.LayeredSpace) -> None:
+    found = lm.auto(coloured, flops=(6e7, 1e7), space=space, records=(), progress=False)
+    assert GREY in labels_of(found)
+    assert found.view in (COLOUR, HALF)
+    assert found.test_accuracy == 1
+
+
+def test_limits_hold_for_the_view_that_is_used(boards: Path, shallow: lm.LayeredSpace) -> None:
+    usual = max(shallow.cost(one, (3, 32, 32), 2).flops for one in shallow.architectures())
+    found = lm.auto(boards, space=shallow, max_flops=usual, **SEARCHED)
+    shapes = {"colour 32x32": (3, 32, 32), SHARP: (3, 64, 64), "colour 16x16": (3, 16, 16), "grey 32x32": (1, 32, 32)}
+    tried = [(trial.architecture, shapes[str(trial.recipe[PREPROCESSING])]) for trial in found.record.trials]
+    assert len({shape for _, shape in tried}) > 1
+    assert all(shallow.cost(one, shape, 2).flops <= usual for one, shape in tried)
+    assert any(shallow.cost(one, (3, 64, 64), 2).flops > usual for one, _ in tried)
+
+
+def test_the_networks_of_a_front_have_their_own_views(
+    coloured: Any, space: lm.LayeredSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(front_steps, "POINTS", 3)
+    given: dict[str, Any] = {"space": space, "records": (), "pareto": "flops", "progress": False}
+    shapes = {COLOUR: (3, 16, 16), HALF: (3, 8, 8), GREY: (1, 16, 16)}
+    found = lm.auto(coloured, flops=(2e7, 2e6), output=tmp_path / "out", **given)
+    assert len({one.view for one in found.front}) > 1
+    assert [one.flops for one in found.front] == sorted(one.flops for one in found.front)
+    for name, one in zip(found.front_names, found.front, strict=True):
+        assert tuple(one.shape) == shapes[one.view]
+        assert one.flops == space.cost(one.architecture, one.shape, 2).flops
+        assert tuple(lm.load_exported(tmp_path / "out" / "front" / name).shape) == shapes[one.view]
+        assert f"preprocessing {one.view}" in (tmp_path / "out" / "front" / "front.md").read_text()
+    for trial in found.record.trials:
+        size = space.cost(trial.architecture, shapes[str(trial.recipe[PREPROCESSING])], 2).flops
+        assert trial.measures == {"flops": size}
+    again = lm.auto(coloured, flops=(2e7, 2e6), output=tmp_path / "out", **given)
+    assert [(one.view, one.test_score) for one in again.front] == [(one.view, one.test_score) for one in found.front]
+
+
+def test_small_budgets_and_tasks_keep_to_one_view(coloured: Any, space: lm.LayeredSpace) -> None:
+    few = lm.auto(coloured, flops=(8e6, 1e6), space=space, records=(), progress=False)
+    assert 1 <= len(few.record.trials) <= 6
+    assert set(labels_of(few)) == {COLOUR}
+    task = lm.auto(lm.task_from_arrays(*coloured), flops=(3e7, 1e6), space=space, records=(), progress=False)
+    assert task.view == ""
+    assert len(task.record.trials) > 6
+    assert not any(PREPROCESSING in trial.recipe for trial in task.record.trials)
+    assert "preprocessing:" not in repr(task)
+
+
+def test_reading_again_takes_time_of_the_search() -> None:
+    pace = Pace(1e6, 0.0, 0.0)
+    given: dict[str, Any] = {"trial": 1e6, "scored": 0}
+    plain = search_flops(20.0, pace, **given)
+    assert search_flops(20.0, pace, **given, views=3, reading=2.0) == pytest.approx(plain - 4e6, rel=0.02)
+    assert search_flops(6.0, pace, **given, views=3, reading=2.0) == search_flops(6.0, pace, **given)  # of one rung
+
+
+def test_minutes_leave_time_for_reading_again(
+    coloured: Any, space: lm.LayeredSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auto_steps, "measure_pace", lambda *args, **more: Pace(1e6, 0.0, 0.0))
+    wishes = Wishes(2, None, seed=0, threads=1, progress=False, records=())
+
+    def searched(reading: float, views: Views) -> float:
+        began = perf_counter()
+        return auto_steps.AutoSteps(views, "images", wishes, None, began=began, reading=reading)._plan().search
+
+    views = views_of(coloured, space)
+    one = Views(views.usual.task, {}, space, NetworkLimits())
+    assert searched(0.0, views) - searched(5.0, views) == pytest.approx(1e7, rel=0.1)  # of two others
+    assert searched(5.0, one) == pytest.approx(searched(0.0, one), rel=0.05)
