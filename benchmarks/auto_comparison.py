@@ -50,8 +50,9 @@ import lit_metanas as lm
 from lit_metanas.automl.auto_steps import AutoSteps
 from lit_metanas.automl.data_kinds import DATA_KINDS, LEARNING_RATES, SMOOTHINGS, WEIGHT_DECAYS, kind_of
 from lit_metanas.automl.given_data import read_given
-from lit_metanas.automl.limits import LimitedSpace, NetworkLimits, Wishes
+from lit_metanas.automl.limits import NetworkLimits, Wishes
 from lit_metanas.automl.time_plan import LONGEST_TRAINING, SEARCH_SHARE, measure_pace, rungs_of, searched_share
+from lit_metanas.automl.views import Views
 from lit_metanas.comparisons.single_task import all_but_test, result_of
 from lit_metanas.report.table_text import markdown_lines
 from lit_metanas.searchers.mutation import complete
@@ -189,8 +190,8 @@ def steps_of(task: lm.Task, source: str, flops: float, seed: int = 0) -> AutoSte
         path = f"{folder}/others.jsonl"
         lm.write_record_lines(path, records_without(source))
         wishes = Wishes(None, flops, seed=seed, threads=1, progress=False, records=[path])
-        limited = LimitedSpace(space, NetworkLimits(), task)
-        return AutoSteps(task, kind, limited, wishes, None, began=time.perf_counter())
+        views = Views(task, {}, space, NetworkLimits())
+        return AutoSteps(views, kind, wishes, None, began=time.perf_counter())
 
 
 def by_sampler(sampler: Callable[[], BaseSampler], given: Given) -> Outcome:

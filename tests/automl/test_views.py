@@ -160,8 +160,11 @@ def test_what_is_offered_depends_on_the_kind_of_data(tmp_path: Path) -> None:
     together = under(table, "standardised together").preprocessing
     assert isinstance(together, lm.StandardisedColumns)
     assert len(set(together.means)) == len(set(together.deviations)) == 1
-    (tmp_path / "rows.csv").write_text("\n".join(["a,b,label", *(f"{a},{b},{n % 2}" for n, (a, b) in enumerate(rows))]))
-    assert views_of(tmp_path / "rows.csv", lm.MLPSpace(shared=True)).labels == table.labels
+    lines = [f"{a},{b},{n % 2},{n // 4}" for n, (a, b) in enumerate(rows)]
+    (tmp_path / "rows.csv").write_text("\n".join(["a,b,label,group", *lines]))
+    read = views_of(tmp_path / "rows.csv", lm.MLPSpace(shared=True), group="group")
+    assert read.labels == table.labels
+    assert torch.equal(under(read, "quantiles of columns").train.labels, read.usual.task.train.labels)
     texts = [f"text {n} " + " ".join(f"w{(n * k) % 9}" for k in range(50)) for n in range(40)]
     said = views_of((texts, [n % 2 for n in range(40)]), lm.SequenceSpace())
     assert said.labels == ("words", "words, first 96 of a text", "byte pairs")
