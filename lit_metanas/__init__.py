@@ -42,9 +42,9 @@ _NAMES = {
     ),
     "spaces": (
         "AnyInputSpace Architecture Builder Candidates Choice ChoiceSpace DARTSCell ENASMacro Encoding "
-        "EncoderDecoderSpace Gate LayeredSpace MLPSpace MetaNASCell Mixture MobileMacro MobileStage NASBench101 "
-        "NASBench201 NASBench201Encoding NASBenchGraph NASBenchGraphEncoding NetworkCost OneHotEncoding SearchSpace "
-        "SequenceSpace Supernet default_space inherit one_hot"
+        "EncoderDecoderSpace Gate LayeredSpace LinearSpace MLPSpace MetaNASCell Mixture MobileMacro MobileStage "
+        "NASBench101 NASBench201 NASBench201Encoding NASBenchGraph NASBenchGraphEncoding NetworkCost OneHotEncoding "
+        "SearchSpace SequenceSpace Supernet default_space inherit one_hot"
     ),
     "records": (
         "ArchitectureRow Budget Cost Exhausted Protocol ResultRow SearchOutcome SearchRecord ShownPrediction "
