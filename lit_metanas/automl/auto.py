@@ -26,8 +26,10 @@ from lit_metanas.io.files import own_path
 from lit_metanas.io.locks import directory_lock
 from lit_metanas.io.settings import settings_of
 from lit_metanas.records.record_lines import SHIPPED, record_file
+from lit_metanas.spaces.any_input import LinearSpace
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.conversion import Groups
+from lit_metanas.tasks.objective import Classification
 from lit_metanas.tasks.task import check_task
 from lit_metanas.training.export.exported_model import predict_command
 
@@ -70,6 +72,13 @@ def auto(
     budget pays for more, the best so far is tried with another one in each further rung. Costs and limits are those of
     the inputs that a network has, and the chosen one, ``view`` of the result, is part of an export. A task, pairs of
     texts and questions have the usual one alone.
+
+    Where classes are told apart and no ``space`` is given, linear models of plain features (``LinearSpace``) are
+    trained, too, within seconds: of average pixels and edges, mean spectra, counts of tokens, or columns. They learn
+    from the same examples as the networks of the search, and are compared with the best of these on the part to choose
+    by. As the search may have trained that one too briefly, it is first trained on with half of what is left, where a
+    linear model is better. If the linear model still is, it is what is returned, and the result says so
+    (``linear_model``). Their inputs are preprocessed as usual.
 
     Seconds decide how large the budget is, and nothing else: some networks are trained for a moment, and the pace of
     this machine makes training FLOPs of the minutes. The result tells them, and given as ``flops`` they repeat it.
@@ -193,8 +202,9 @@ class AutoSearch:
                     self.wishes.say(f"the search in '{folder.path}' was already finished: nothing was done.")
                     return known
                 given, measure = (views, kind, self.wishes, folder), self.pareto
+                own = self.space is None and isinstance(task.goal, Classification)
                 steps = (
-                    AutoSteps(*given, began=began, reading=reading)
+                    AutoSteps(*given, began=began, reading=reading, linear=LinearSpace() if own else None)
                     if measure is None
                     else FrontSteps(*given, began=began, reading=reading, measure=measure)
                 )

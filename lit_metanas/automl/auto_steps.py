@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from math import ceil, nan
@@ -11,9 +12,10 @@ from time import perf_counter
 import torch
 
 from lit_metanas.automl.data_kinds import DATA_KINDS
-from lit_metanas.automl.limits import Wishes
+from lit_metanas.automl.limits import LimitedSpace, Wishes
 from lit_metanas.automl.output_folder import METHOD, OutputFolder
 from lit_metanas.automl.time_plan import (
+    EPOCHS_OF_A_TRIAL,
     FIRST_RUNG,
     SEARCH_SHARE,
     BudgetPlan,
@@ -30,8 +32,9 @@ from lit_metanas.automl.views import View, ViewEstimator, Views, without_preproc
 from lit_metanas.comparisons.search_progress import SEARCHING, ToldBudget, show_progress
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.single_task import result_of
-from lit_metanas.estimators.estimator import BestSoFar, Estimator
+from lit_metanas.estimators.estimator import FAILURES, BestSoFar, Estimator
 from lit_metanas.estimators.meta_training import KeptScores
+from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import PREPROCESSING, SearchOutcome, SearchRecord, cost_of
 from lit_metanas.records.record_lines import read_record_lines
@@ -40,6 +43,7 @@ from lit_metanas.searchers.halving.proposals import covering, fitting
 from lit_metanas.searchers.mutation import draw_new, mutate
 from lit_metanas.searchers.query.ledger import Query, Value
 from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Split
 from lit_metanas.training.child import Child, Recipe, chosen_child, fit_child, images_an_epoch, training_cost
 
@@ -62,6 +66,14 @@ LAST_SECONDS = 3.0
 """How long the best network so far is trained once a search is interrupted, about."""
 
 
+LINEAR_SHARE, LINEAR_STEPS, LINEAR_DECAYS = 0.1, 300, (0.3, 0.01, 3.0)
+"""Of linear models: the most that they may take of what the search has left, how many steps each is trained for, about,
+and the weight decays to choose from."""
+
+CHECK_SHARE = 0.5
+"""Of what the search has left, to train a network for longer than a linear model was better than."""
+
+
 Show = Callable[[str], None]
 """Tells what begins."""
 
@@ -77,11 +89,86 @@ class Trained:
         found: what the search told of it.
         child: the network.
         cost: of its training.
+        view: the data that it was trained on, and the space that it is of.
+        validated: see ``SearchResult``.
     """
 
     found: SearchOutcome
     child: Child
     cost: Cost
+    view: View
+    validated: float = nan
+
+
+@dataclass(frozen=True)
+class LinearModel:
+    """A linear model that was compared.
+
+    Attributes:
+        architecture: which features it is linear in.
+        recipe: how it was trained.
+        value: its validation score.
+    """
+
+    architecture: Architecture
+    recipe: Recipe
+    value: float
+
+
+class LinearModels:
+    """Linear models of plain features, of which the best is found by the validation part within a second or so.
+
+    Args:
+        view: the data, and the space of linear models within the limits.
+        kind: of the examples.
+        seed: of their trainings.
+        folder: keeps these; None keeps nothing.
+
+    Attributes:
+        spent: what was spent so far.
+        features: what they are linear in, in words.
+    """
+
+    def __init__(self, view: View, kind: str, seed: int, folder: OutputFolder | None) -> None:
+        self.view = view
+        self.spent = Cost()
+        self.features = DATA_KINDS[kind].features
+        steps = ceil(len(view.task.train) / Recipe().batch_size)
+        epochs = max(EPOCHS_OF_A_TRIAL, round(LINEAR_STEPS / steps))
+        self.recipe = Recipe(epochs=epochs, learning_rate=DATA_KINDS[kind].linear_rate, inherit=False)
+        self._estimator = kept_in(folder, TrainingEstimator(view.task, view.limited.within, seed, self.recipe))
+
+    def best(self, flops: float) -> LinearModel | None:
+        """The best by the validation part: first of all features, then of all weight decays; None where there is none.
+
+        Args:
+            flops: what their trainings may cost.
+        """
+        limited = self.view.limited
+        within = [one for one in limited.space.architectures() if limited.within.violation(one) is None]
+        scored: list[LinearModel] = []
+        for one in within:
+            scored += self._scored(one, LINEAR_DECAYS[0], flops)
+        for decay in LINEAR_DECAYS[1:] if scored else ():
+            scored += self._scored(max(scored, key=lambda one: one.value).architecture, decay, flops)
+        return max(scored, key=lambda one: one.value, default=None)
+
+    def _scored(self, architecture: Architecture, decay: float, flops: float) -> list[LinearModel]:
+        """One, trained on the train part; none where that cannot be paid for, or fails."""
+        cost = self._estimator.cost(architecture, 1.0)
+        if self.spent.flops + cost.flops > flops:
+            return []
+        self.spent += cost
+        changes: dict[str, Value] = {"weight_decay": decay}
+        with suppress(*FAILURES):
+            score = self._estimator.with_recipe(changes)(architecture, fidelity=1.0)
+            return [LinearModel(architecture, self.recipe.replace(changes), score.value)]
+        return []
+
+
+def kept_in(folder: OutputFolder | None, estimator: Estimator) -> Estimator:
+    """An estimator whose trainings are kept in a folder, if there is one."""
+    return estimator if folder is None else KeptScores(estimator, folder.trainings, folder.settings)
 
 
 class AutoSteps:
@@ -94,6 +181,7 @@ class AutoSteps:
         folder: keeps trainings and the budget's division, so that an interrupted search goes on; None keeps nothing.
         began: the clock when the minutes began.
         reading: seconds that it took to make the usual view.
+        linear: what linear models can be built, one of which is taken where it is better; None looks at none.
 
     Raises:
         ValueError: no network is within the limits.
@@ -110,8 +198,15 @@ class AutoSteps:
         *,
         began: float,
         reading: float = 0.0,
+        linear: SearchSpace | None = None,
     ) -> None:
         self.views = views
+        self.linear: LinearModels | None = None
+        if linear is not None:
+            view = replace(views.usual, limited=LimitedSpace(linear, views.limits, views.usual.task))
+            self.linear = LinearModels(view, kind, wishes.seed, folder)
+        self.linear_model = ""
+        self._beside = Cost()
         self.task = views.usual.task
         self.limited = views.usual.limited
         self.space = self.limited.within
@@ -206,26 +301,92 @@ class AutoSteps:
         self._found = self._within(outcome)
         left = self._rest(self._found, plan, budget, spent)
         epoch = self._epoch(self._found)
+        if self.linear is not None:
+            left = float(f"{left:.12g}")
+            plan, budget.beside = self._kept(replace(plan, training=left)), left
+            left = self._compare(self.linear, self._found, left, budget, show)
+            if self.trained:
+                return plan
         epochs = max(1, int(left / epoch + 1e-6))
-        plan = self._kept(replace(plan, training=float(epochs * epoch)))
+        if self.linear is None:
+            plan, budget.beside = self._kept(replace(plan, training=float(epochs * epoch))), float(epochs * epoch)
         show("training the chosen network")
-        budget.beside = float(epochs * epoch)
         self._train(self._found, epochs, budget)
         return plan
+
+    def _compare(
+        self, linear: LinearModels, found: SearchOutcome, left: float, budget: ToldBudget, show: Show
+    ) -> float:
+        """Train linear models, and take the best where it is better than what was found, by the validation part.
+
+        The search may have trained a network too briefly to tell. So where a linear model is better, the network is
+        first trained on, on the same examples, for a part of what is left.
+
+        Args:
+            linear: those to choose from.
+            found: of the search.
+            left: what all trainings after the search may spend.
+            budget: of the search.
+            show: tells what begins.
+
+        Returns:
+            What is left. Where a linear model is taken it is among the trained networks.
+        """
+        begin = perf_counter()
+        show("training linear models")
+        best = linear.best(LINEAR_SHARE * left)
+        self._charge(linear.spent, budget, begin)
+        left -= linear.spent.flops
+        if best is None:
+            return left
+        view, value = self.views.of(found.recipe), found.record.value_of(found.architecture, found.recipe)
+        epochs = int(CHECK_SHARE * left / self._flops(found.architecture, view, view.task.train))
+        if best.value > value and epochs:
+            show("training the best network on, as a linear model is better so far")
+            begin, estimator = perf_counter(), self._estimator().with_recipe({**found.recipe, "epochs": epochs})
+            longer = estimator(found.architecture, fidelity=1.0, start=found.weights)
+            self._charge(longer.cost, budget, begin)
+            left -= longer.cost.flops
+            found, value = replace(found, weights=longer.weights), max(value, longer.value)
+            self._found = found
+        taken = best.value > value and linear.view.limited.check(best.architecture) is None
+        self.linear_model = (
+            f"of {linear.features}, has validation accuracy {100 * best.value:.1f} %, the best network "
+            f"{100 * value:.1f} %{': the linear model was taken' if taken else ''}"
+        )
+        if taken:
+            show("training the linear model")
+            begin, own = perf_counter(), linear.view
+            changes = {name: getattr(best.recipe, name) for name in ("learning_rate", "weight_decay")}
+            recipe = {**changes, **self.views.named(self.views.usual)}
+            chosen = replace(found, architecture=best.architecture, weights=None, recipe=recipe)
+            child = chosen_child(own.task, own.limited.space, chosen, best.recipe, self.wishes.seed)
+            self._charge(fit_child(child, own.learned, seed=self.wishes.seed), budget, begin)
+            self.trained.append(Trained(chosen, child, self._beside, own, best.value))
+        return left
+
+    def _charge(self, cost: Cost, budget: ToldBudget, begin: float) -> None:
+        """Count what was trained beside the chosen network, since the clock was at ``begin``."""
+        self._beside += replace(cost, queries=0, seconds=perf_counter() - begin)
+        budget.trained(float(cost.flops))
 
     def _told(self, trained: Trained, cost: Cost, plan: BudgetPlan, stopped: bool) -> SearchResult:
         """Test a trained network, and tell all that is known of it."""
         found = trained.found
-        view = self.views.of(found.recipe)
+        view, searched = (
+            trained.view,
+            replace(found.record, method=METHOD, seed=self.wishes.seed, space=self.space.name),
+        )
         result = result_of(
             view.task,
-            self.space,
-            replace(found, record=replace(found.record, method=METHOD, seed=self.wishes.seed)),
+            view.limited.space,
+            replace(found, record=searched),
             trained.child.to(view.learned.inputs.device),
             learned=len(view.learned),
             cost=cost,
             training_cost=trained.cost,
             meta_cost=cost_of(self.known),
+            validated=trained.validated,
         )
         return replace(
             result,
@@ -233,6 +394,7 @@ class AutoSteps:
             budget=None if stopped or plan.training is None else (plan.search, plan.training),
             pace=plan.pace or nan,
             latency=view.limited.latency(found.architecture),
+            linear_model=self.linear_model,
             threads=self.wishes.threads,
             stopped=stopped,
         )
@@ -266,8 +428,7 @@ class AutoSteps:
         return training_cost(self.views.space, architecture, view.task.shape, view.task.way, images=images).flops
 
     def _estimator(self) -> Estimator:
-        plain = ViewEstimator(self.views, self.wishes.seed, self.recipe)
-        return plain if self.folder is None else KeptScores(plain, self.folder.trainings, self.folder.settings)
+        return kept_in(self.folder, ViewEstimator(self.views, self.wishes.seed, self.recipe))
 
     def _plan(self) -> BudgetPlan:
         """How the budget is divided: as it was before, where the search goes on.
@@ -394,7 +555,8 @@ class AutoSteps:
         self._child = chosen_child(view.task, self.views.space, found, recipe, self.wishes.seed)
         told = partial(budget.trained, float(epoch))
         cost = fit_child(self._child, view.learned, seed=self.wishes.seed, epoch_ended=told)
-        self.trained.append(Trained(found, self._child, replace(cost, seconds=perf_counter() - begin)))
+        cost = replace(cost, seconds=perf_counter() - begin)
+        self.trained.append(Trained(found, self._child, cost + self._beside, view))
 
     def _train_last(self, found: SearchOutcome, plan: BudgetPlan, budget: ToldBudget) -> None:
         """Train on for a few seconds, with a learning rate that falls to zero, what there is once all is stopped."""
@@ -405,7 +567,8 @@ class AutoSteps:
         share = LAST_SECONDS * pace / self._epoch(found)
         part = evenly_spread(view.learned, max(recipe.batch_size, int(share * len(view.learned))))
         cost = fit_child(child.train(), part, seed=self.wishes.seed)
-        self.trained.append(Trained(found, child, replace(cost, seconds=perf_counter() - begin)))
+        cost = replace(cost, seconds=perf_counter() - begin)
+        self.trained.append(Trained(found, child, cost + self._beside, view))
 
 
 def _whole(record: SearchRecord, searched: Collection[str]) -> SearchRecord:

@@ -65,6 +65,8 @@ class DataKind:
             the first.
         train: the fields of the recipe that are searched, with the values to choose from.
         preprocessings: of a task as it is usually made, those to choose from; of images see ``image_shapes``.
+        features: what a linear model of such data is linear in (``LinearSpace``), where they are told by class.
+        linear_rate: its learning rate.
     """
 
     noun: str
@@ -73,6 +75,8 @@ class DataKind:
     incumbent: Mapping[str, str] = field(default_factory=dict)
     train: Mapping[str, Sequence[Value]] = field(default_factory=_recipes)
     preprocessings: Callable[[Task], Preprocessings] = _no_other
+    features: str = ""
+    linear_rate: float = 1e-2
 
 
 def _default_space(shape: Shape, objective: Objective) -> SearchSpace:
@@ -184,8 +188,10 @@ def image_shapes(task: Task, side: int) -> dict[str, ImageShape]:
 
 
 DATA_KINDS: Mapping[str, DataKind] = {
-    "images": DataKind("images", _default_space, "default_images.yaml"),
-    "sounds": DataKind("sounds", _default_space, "default_series.yaml", preprocessings=_bands_and_windows),
+    "images": DataKind("images", _default_space, "default_images.yaml", features="average pixels and edges"),
+    "sounds": DataKind(
+        "sounds", _default_space, "default_series.yaml", preprocessings=_bands_and_windows, features="mean spectra"
+    ),
     "transcripts": DataKind(
         "sounds",
         _transcripts_space,
@@ -194,8 +200,17 @@ DATA_KINDS: Mapping[str, DataKind] = {
         _recipes("label_smoothing"),
         preprocessings=_bands,
     ),
-    "texts": DataKind("texts", _default_space, "default_tokens.yaml", preprocessings=_tokens),
-    "rows": DataKind("rows of numbers", _default_space, "default_rows.yaml", preprocessings=_columns),
+    "texts": DataKind(
+        "texts",
+        _default_space,
+        "default_tokens.yaml",
+        preprocessings=_tokens,
+        features="counts of tokens",
+        linear_rate=0.03,
+    ),
+    "rows": DataKind(
+        "rows of numbers", _default_space, "default_rows.yaml", preprocessings=_columns, features="the columns"
+    ),
     "pairs": DataKind("pairs of texts", _pairs_space, "encoder_decoder_small.yaml", {"operation": "gru"}),
     "questions": DataKind(
         "questions",

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import isnan, nan
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from lit_metanas.records.result_files import (
 from lit_metanas.report.figures.fronts import MEASURED, draw_tested
 from lit_metanas.report.report_verb import write_report
 from lit_metanas.report.table_text import markdown_lines
+from lit_metanas.spaces.any_input import LinearSpace
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.child import Child, Recipe
@@ -84,6 +86,8 @@ class FinishedAuto:
         view: see ``SearchResult``.
         front: the networks of a front, each in a folder of its own.
         traded: see ``SearchResult``.
+        linear_model: see ``SearchResult``.
+        validated: see ``SearchResult``; None where there is none.
     """
 
     training_cost: Cost
@@ -91,6 +95,8 @@ class FinishedAuto:
     view: str = ""
     front: tuple[FinishedPoint, ...] = ()
     traded: str = ""
+    linear_model: str = ""
+    validated: float | None = None
 
 
 class OutputFolder:
@@ -150,7 +156,8 @@ class OutputFolder:
         write_results(self.path / RESULTS, [rows.result])
         write_architectures(self.path / ARCHITECTURES, [rows.chosen])
         write_predictions(self.path / PREDICTIONS, result.predictions)
-        write_record_lines(self.path / RECORDS, [replace(rows.record, method=METHOD, seed=seed, space=result.space)])
+        record = replace(rows.record, method=METHOD, seed=seed, space=result.record.space or result.space)
+        write_record_lines(self.path / RECORDS, [record])
         networks = kept_networks(self.path)
         architectures = [network.row for network in networks]
         write_report(
@@ -167,7 +174,16 @@ class OutputFolder:
                 FinishedPoint(name, one.architecture, one.recipe, one.training_cost, one.latency, one.view)
                 for name, one in zip(result.front_names, result.front, strict=True)
             )
-            self._done = FinishedAuto(result.training_cost, result.latency, result.view, front, result.traded)
+            validated = None if isnan(result.validated) else result.validated
+            self._done = FinishedAuto(
+                result.training_cost,
+                result.latency,
+                result.view,
+                front,
+                result.traded,
+                linear_model=result.linear_model,
+                validated=validated,
+            )
             self._write_state()
             shutil.rmtree(self.trainings, ignore_errors=True)
 
@@ -182,10 +198,12 @@ class OutputFolder:
         shutil.rmtree(self.trainings, ignore_errors=True)  # a process may have been killed before it had done so
         (row,), (record,) = read_results(self.path / RESULTS), read_record_lines(self.path / RECORDS)
         assert row.architecture is not None
+        done, recipe = self._done, Recipe(**without_preprocessing(row.recipe))  # type: ignore[arg-type]
+        space = views.space if row.space == views.space.name else LinearSpace()
 
         def read(folder: Path, point: FinishedPoint) -> SearchResult:
             """A network and its test."""
-            task, space = views.named_by(point.view).task, views.space
+            task = views.named_by(point.view).task
             child = Child(
                 space=space,
                 architecture=point.architecture,
@@ -206,6 +224,7 @@ class OutputFolder:
                 cost=row.cost,
                 training_cost=point.training_cost,
                 meta_cost=row.meta_cost,
+                validated=nan if done.validated is None else done.validated,
             )
             assert self.plan is not None
             assert self.plan.training is not None
@@ -215,10 +234,10 @@ class OutputFolder:
                 budget=(self.plan.search, self.plan.training),
                 pace=self.plan.pace or float("nan"),
                 latency=point.latency,
+                linear_model=done.linear_model,
                 threads=self.settings["threads"],
             )
 
-        done, recipe = self._done, Recipe(**without_preprocessing(row.recipe))  # type: ignore[arg-type]
         own = FinishedPoint("", row.architecture, recipe, done.training_cost, done.latency, done.view)
         front = tuple(read(self.path / FRONT / point.folder, point) for point in done.front)
         return replace(read(self.path, own), front=front, traded=done.traded)

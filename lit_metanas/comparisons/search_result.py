@@ -62,7 +62,8 @@ class SearchResult:
         flops: forward multiply-adds of the network for one image.
         record: everything that the search tried.
         untried: architectures that were to be tried, but that the budget did not pay for.
-        validated: validation score of the chosen network, trained on the train part alone; NaN unless asked for.
+        validated: validation score of the chosen network, trained on the train part alone; NaN unless asked for, or
+            where ``auto`` took a linear model.
         preprocessing: what makes inputs of raw examples; None where these are images.
         predictions: what the network says of ten test examples, beside what is right.
         budget: of ``auto``, the training FLOPs that its search could spend, and those of the training after it: given
@@ -75,6 +76,8 @@ class SearchResult:
             one and others, each trained and tested by itself. Else empty.
         traded: that measure: ``parameters``, ``flops`` or ``latency``; empty where there is no front.
         view: of ``auto``, the preprocessing that was chosen among several, in words; empty where there was no choice.
+        linear_model: of ``auto``, how well a linear model does, and whether it was taken instead of a network; empty
+            where none was looked at.
 
     Example:
         >>> import torch
@@ -118,6 +121,7 @@ class SearchResult:
     front: tuple[SearchResult, ...] = ()
     traded: str = ""
     view: str = ""
+    linear_model: str = ""
 
     @property
     def metric(self) -> str:
@@ -307,7 +311,7 @@ class SearchResult:
             f"  images: trained on {trained}, tested on {tested}\n"
             f"  network: {self.parameters:,} parameters, {self.flops:,} multiply-adds an image\n"
             f"{self._latency_line()}"
-            f"{self._tried_line()}"
+            f"{self._tried_line()}{self._linear_line()}"
             f"  cost of the search: {_cost_text(self.cost)}\n"
             f"  cost of training the network: {_cost_text(self.training_cost)}"
             f"{self._energy_line()}{self._before_line()}"
@@ -355,6 +359,10 @@ class SearchResult:
             return ""
         tried = f"  tried: {number_of(self.cost.queries, 'architecture')}"
         return f"{tried}; the budget did not pay for {self.untried} more\n" if self.untried else f"{tried}\n"
+
+    def _linear_line(self) -> str:
+        """How well a linear model does; empty where none was looked at."""
+        return f"{_wrap(f'linear model: {self.linear_model}')}\n" if self.linear_model else ""
 
     def _before_line(self) -> str:
         """What was paid once for all tasks; empty where the method knew nothing."""

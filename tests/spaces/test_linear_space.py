@@ -4,10 +4,10 @@ import pytest
 import torch
 
 import lit_metanas as lm
-from lit_metanas.spaces.any_input.linear_space import BUCKETS, MULTIPLIER, patch_means, series_moments, token_counts
+from lit_metanas.spaces.any_input.linear_space import ImageFeatures, Numbers, SeriesFeatures, TokenFeatures
 from lit_metanas.testing import check_space
 
-SHAPES = [lm.ImageShape(1, 28, 20), lm.SeriesShape(3, 11), lm.TokenShape(13, 11), lm.RowShape(7)]
+SHAPES = [lm.ImageShape(1, 14, 10), lm.SeriesShape(3, 11), lm.TokenShape(13, 11), lm.RowShape(7)]
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: type(shape).__name__)
@@ -16,20 +16,34 @@ def test_it_passes_the_test_kit(shape):
     check_space(lm.LinearSpace(details=("fine",)), shape=shape)
 
 
-@pytest.mark.parametrize("detail", ["coarse", "fine"])
-@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: type(shape).__name__)
-def test_scores_are_linear_in_the_features_and_nothing_else_is_learned(shape, detail):
+def test_nothing_but_the_classifier_and_the_vectors_of_tokens_is_learned():
     space = lm.LinearSpace()
-    child = space.build(space.canonical({"detail": detail}), shape, way=3)
-    assert {name for name, _ in child.named_parameters()} == {"head.weight", "head.bias"}
-    assert child.flops == child.features * 3
-    assert space.cost(child_labels := space.canonical({"detail": detail}), shape, 3).parameters == child.head.weight.numel() + 3
-    assert child_labels["detail"] == detail
+    for shape, names in zip(SHAPES, [set(), set(), {"body.features.fine.vectors.weight"}, set()], strict=True):
+        child = space.build(space.canonical({"detail": "fine"}), shape, way=3)
+        assert {name for name, _ in child.named_parameters()} == {"head.weight", "head.bias", *names}
+        assert child.features == child.body.longest
+        assert child.flops == child.features * 3
 
 
-def test_patches_are_averaged_and_those_at_the_edge_are_smaller():
-    image = torch.arange(10.0).view(1, 1, 1, 10)
-    assert patch_means(image, [1, 4]).tolist() == [[1.5, 5.5, 8.5]]
+def test_patches_are_averaged_and_those_at_the_end_are_smaller():
+    features = ImageFeatures(lm.ImageShape(1, 1, 10), "coarse")
+    assert features(torch.arange(10.0).view(1, 1, 1, 10)).tolist() == [[0.5, 2.5, 4.5, 6.5, 8.5]]
+    assert ImageFeatures(lm.ImageShape(3, 2, 40), "fine").length == 3 * 2 * 10  # too low for edges
+
+
+def test_edges_are_told_by_direction_whatever_the_contrast():
+    image = torch.zeros(1, 1, 8, 8)
+    image[..., 4:] = 1.0  # brighter on the right
+    features = ImageFeatures(lm.ImageShape(1, 8, 8), "fine")
+    assert features.length == 64 + 6 * 6 * 8
+    one, other = features(torch.cat([image, 0.5 * image]))
+    torch.testing.assert_close(one[:64], image.flatten())
+    edges = one[64:].view(8, 6, 6)
+    half = 0.5**0.5
+    shares = torch.tensor([1, half, 0, 0, 0, 0, 0, half])  # in steps of 45 degrees from the right
+    torch.testing.assert_close(edges[:, 3, 3] / edges[:, 3, 3].sum(), shares / shares.sum(), atol=1e-5, rtol=0)
+    assert float(edges[:, :, 0].abs().sum()) == 0
+    torch.testing.assert_close(other[64:], one[64:])
 
 
 def test_moments_are_those_of_the_steps_of_an_example():
@@ -37,22 +51,26 @@ def test_moments_are_those_of_the_steps_of_an_example():
     series[0, 0, :4] = torch.tensor([1.0, 3.0, 5.0, 7.0])
     series[1, 0, :2] = torch.tensor([2.0, 4.0])
     series[0, 1, :4] = series[1, 1, :2] = 1
-    found = series_moments(series, 2)
-    torch.testing.assert_close(found, torch.tensor([[5**0.5, 4, 2, 6], [1.0, 3, 2, 4]]))
-    torch.testing.assert_close(series_moments(series[:, :, :4], 2), found)
-    torch.testing.assert_close(series_moments(series, 1), found[:, :2])
+    coarse, fine = (SeriesFeatures(lm.SeriesShape(2, 6), detail) for detail in ("coarse", "fine"))
+    found = fine(series)
+    torch.testing.assert_close(coarse(series), torch.tensor([[4.0, 2.0], [3.0, 1.0]]))
+    torch.testing.assert_close(found[:, :2], coarse(series))
+    # The four steps are at places 1, 2, 3 and 4, the two steps at 2 and 4; near place 0 there is none.
+    torch.testing.assert_close(found[:, 2:], torch.tensor([[0.0, 1, 3, 5, 7], [0, 0, 2, 0, 4]]))
+    torch.testing.assert_close(fine(series[:, :, :4]), found)
 
 
-def test_tokens_are_counted_alone_and_in_a_row():
-    tokens = torch.tensor([[4, 2, 4, 0, 0], [0, 0, 0, 0, 0]])
-    found = token_counts(tokens, 5, 1)
-    torch.testing.assert_close(found, torch.tensor([[0, 0, 1, 0, 2], [0, 0, 0, 0, 0]]) / 3**0.5)
-    rows = token_counts(tokens, 5, 3)
-    pairs = [(4 * MULTIPLIER + 2) % BUCKETS, (2 * MULTIPLIER + 4) % BUCKETS]
-    places = [2, 4, *(5 + place for place in pairs), 5 + (pairs[0] * MULTIPLIER + 4) % BUCKETS]
-    assert sorted(rows[0].nonzero().flatten().tolist()) == sorted(places)
-    torch.testing.assert_close(rows[0, places], torch.tensor([1.0, 2, 1, 1, 1]) / 6**0.5)
-    torch.testing.assert_close(token_counts(tokens[:, :3], 5, 3), rows)
+def test_vectors_of_tokens_are_averaged_up_to_the_end():
+    features = TokenFeatures(lm.TokenShape(5, 6), "coarse")
+    vectors = features.vectors.weight
+    found = features(torch.tensor([[4, 2, 4, 0, 0], [0, 0, 0, 0, 0]]))
+    torch.testing.assert_close(found, torch.stack([(2 * vectors[4] + vectors[2]) / 3, torch.zeros(32)]))
+
+
+def test_rows_are_taken_as_they_are_or_with_squares():
+    rows = torch.tensor([[1.0, -3.0]])
+    assert Numbers(lm.RowShape(2), "coarse")(rows).tolist() == [[1, -3]]
+    assert Numbers(lm.RowShape(2), "fine")(rows).tolist() == [[1, -3, 1, 9]]
 
 
 def test_other_details_are_refused():

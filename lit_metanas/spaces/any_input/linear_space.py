@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from math import cos, pi, prod, sin
 
@@ -22,31 +22,25 @@ DETAILS = ("coarse", "fine")
 SIDES: Mapping[str, int] = {"coarse": 8, "fine": 12}
 """Most patches along a side of an image."""
 
-EDGE_SIDES, DIRECTIONS = 6, 8
-"""Most patches along a side in which edges are told apart, and by how many directions."""
+EDGE_SIDES, DIRECTIONS, FAINTEST = 6, 8, 1e-3
+"""Most patches along a side in which edges are told apart, by how many directions, and the strength of the faintest."""
 
-SPANS: Mapping[str, int] = {"coarse": 1, "fine": 4}
-"""Equal parts of a series whose means are features."""
+PLACES: Mapping[str, int] = {"coarse": 1, "fine": 5}
+"""Places in a series around which its mean is a feature; a single one is the whole."""
 
-NEIGHBOURS: Mapping[str, int] = {"coarse": 1, "fine": 3}
-"""Tokens in a row that are counted together, at most."""
-
-BUCKETS = 1 << 13
-"""Numbers that several tokens in a row share."""
-
-MULTIPLIER = 31_337
-"""Spreads tokens in a row over the buckets; odd, so that no two tokens in the last place share one."""
+VECTOR: Mapping[str, int] = {"coarse": 32, "fine": 128}
+"""Numbers that each token has."""
 
 
 class LinearSpace(SearchSpace):
-    """Linear classifiers of features that are computed, not learned: of images, series, tokens and rows of numbers.
+    """Linear classifiers of plain features of images, series, tokens and rows of numbers.
 
-    Images have averages of patches; ``fine`` ones tell how strong edges of eight directions are in each of a few patches,
-    too (after Dalal and Triggs 2005). Series have the mean and the deviation of each feature over the steps; ``fine``
-    ones have its means in the four quarters, too. Of tokens it is counted which there are; ``fine`` ones are counted
-    two and three in a row, too, whose numbers fall into 8,192 buckets, where some meet by chance (Joulin et al. 2017).
-    Rows are taken as they are, ``fine`` ones with the squares of their numbers. Features of images and series, and
-    squares, are standardised by a batch-norm.
+    Images have averages of patches; ``fine`` ones tell how strong edges of eight directions are in each of some larger
+    patches, too (after Dalal and Triggs 2005). Series have the mean of each feature over the steps and its mean
+    deviation from that; ``fine`` ones have its means around five places from beginning to end, too. Rows are taken as
+    they are, ``fine`` ones with the squares of their numbers. All these are computed, not learned, and standardised by
+    a batch-norm, but for rows as they are. Tokens have a vector each, of which the mean is taken, so that scores are
+    linear in how often there is each token (fastText, Joulin et al. 2017); ``fine`` ones are longer.
 
     Args:
         details: ``coarse`` for few features, ``fine`` for many.
@@ -57,10 +51,11 @@ class LinearSpace(SearchSpace):
     Example:
         >>> import lit_metanas as lm
         >>> space = lm.LinearSpace()
-        >>> space.cost(space.canonical({"detail": "coarse"}), lm.ImageShape(1, 28, 28), way=10).parameters
-        590
-        >>> space.cost(space.canonical({"detail": "fine"}), lm.TokenShape(100, 20), way=2).parameters
-        16586
+        >>> coarse, fine = (space.canonical({"detail": label}) for label in ("coarse", "fine"))
+        >>> space.cost(coarse, lm.ImageShape(1, 28, 28), way=10)
+        NetworkCost(parameters=500, flops=490)
+        >>> space.cost(fine, lm.RowShape(4), way=3).parameters
+        27
     """
 
     shapes = (ImageShape, SeriesShape, TokenShape, RowShape)
@@ -77,7 +72,7 @@ class LinearSpace(SearchSpace):
 
 
 class PlainFeatures(nn.Module):
-    """Features of each detail, of which one is computed, or all are weighed; missing ones of a coarse one are zeros.
+    """Features of one detail, or those of all, weighed; what the shorter ones lack are zeros.
 
     Args:
         build: makes what is open.
@@ -88,16 +83,14 @@ class PlainFeatures(nn.Module):
     def __init__(self, build: Builder, details: Sequence[str], shape: Shape) -> None:
         super().__init__()
         self.detail = build.question("detail", details)
-        self.computed: dict[str, Callable[[Tensor], Tensor]] = {}
-        self.norms = nn.ModuleDict()
-        lengths = []
-        for label in self.detail.labels:
-            compute, length = features_of(shape, label)
-            self.computed[label] = compute
-            lengths.append(length)
-            if not isinstance(as_shape(shape), TokenShape) and compute is not with_none:
-                self.norms[label] = build.norm(length, affine=False)
-        self.longest = max(lengths)
+        found = as_shape(shape)
+        kinds = {ImageShape: ImageFeatures, SeriesShape: SeriesFeatures, TokenShape: TokenFeatures, RowShape: Numbers}
+        made = {label: kinds[type(found)](found, label) for label in self.detail.labels}
+        self.features = nn.ModuleDict(made)
+        self.norms = nn.ModuleDict(
+            {label: build.norm(one.length, affine=False) for label, one in made.items() if one.standardised}
+        )
+        self.longest = max(one.length for one in made.values())
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, *shape)`` to ``(n, features)``."""
@@ -108,125 +101,153 @@ class PlainFeatures(nn.Module):
         return 0
 
     def _features(self, inputs: Tensor, label: str) -> Tensor:
-        found = self.computed[label](inputs)
+        found: Tensor = self.features[label](inputs)
         if label in self.norms:
-            found = self.norms[label](found[:, :, None, None]).flatten(1)
-        return F.pad(found, (0, self.longest - found.shape[1]))
+            found = self.norms[label](found.unsqueeze(2).unsqueeze(2)).flatten(1)
+        missing = self.longest - found.shape[1]
+        return F.pad(found, (0, missing)) if missing else found
 
 
-def features_of(shape: Shape, detail: str) -> tuple[Callable[[Tensor], Tensor], int]:
-    """What computes the features of inputs of a shape, and how many there are."""
-    found = as_shape(shape)
-    if isinstance(found, ImageShape):
-        size, patches = found[1:], _kernel(found[1:], SIDES[detail])
-        number = found.channels * _patches(size, patches)
-        if detail == "coarse":
-            return partial(patch_means, kernel=patches), number
-        cells = _kernel(size, EDGE_SIDES)
-        return partial(means_and_edges, patches=patches, cells=cells), number + DIRECTIONS * _patches(size, cells)
-    if isinstance(found, SeriesShape):
-        spans = SPANS[detail]
-        return partial(series_moments, spans=spans), (found.features - 1) * (1 + spans + (spans > 1))
-    if isinstance(found, TokenShape):
-        most = NEIGHBOURS[detail]
-        return (
-            partial(token_counts, vocabulary=found.vocabulary, most=most),
-            found.vocabulary + BUCKETS * (most > 1),
-        )
-    return (with_squares, 2 * found.numbers) if detail == "fine" else (with_none, found.numbers)
+class ImageFeatures(nn.Module):
+    """Averages of patches, and of larger ones how strong edges of each direction are.
+
+    What counts is the part of a gradient that points into a direction, if it does. Strengths are divided by the mean of
+    all directions in a patch and those around it, so that contrast does not matter. Images of one or two pixels along a
+    side have no edges.
+
+    Args:
+        shape: of an image.
+        detail: ``coarse`` has no edges.
+
+    Attributes:
+        length: number of features.
+        standardised: whether they are to be.
+    """
+
+    standardised = True
+
+    def __init__(self, shape: ImageShape, detail: str) -> None:
+        super().__init__()
+        size = shape.height, shape.width
+        self.patches = _kernel(size, SIDES[detail])
+        self.length = shape.channels * _number(size, self.patches)
+        self.edges = detail == "fine" and min(size) > 2
+        self.inner = shape.height - 2, shape.width - 2
+        self.cells = _kernel(self.inner, EDGE_SIDES)
+        if self.edges:
+            self.length += DIRECTIONS * _number(self.inner, self.cells)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Shape ``(n, channels, height, width)`` to ``(n, features)``."""
+        pool = partial(F.avg_pool2d, ceil_mode=True, count_include_pad=False)
+        found = pool(inputs, self.patches).flatten(1)
+        if not self.edges:
+            return found
+        grey, (height, width) = inputs.sum(1, keepdim=True), self.inner
+        middle, beside = grey[:, :, 1 : 1 + height], grey[:, :, :, 1 : 1 + width]
+        right = middle[:, :, :, 2 : 2 + width] - middle[:, :, :, :width]
+        down = beside[:, :, 2 : 2 + height] - beside[:, :, :height]
+        angles = [2 * pi * place / DIRECTIONS for place in range(DIRECTIONS)]
+        strong = torch.cat([(right * cos(angle) + down * sin(angle)).relu() for angle in angles], 1)
+        cells = pool(strong, self.cells)
+        around = pool(cells.sum(1, keepdim=True) * (1 / DIRECTIONS), 3, stride=1, padding=1)
+        return torch.cat([found, (cells / around.clamp(min=FAINTEST)).flatten(1)], 1)
 
 
-def with_none(rows: Tensor) -> Tensor:
-    """Rows as they are."""
-    return rows
+class SeriesFeatures(nn.Module):
+    """The mean of each feature, its mean deviation from that, and its means around places from beginning to end.
+
+    A step counts by how near it is to a place, in the time of its example, as in linear interpolation.
+
+    Args:
+        shape: of a series.
+        detail: ``coarse`` has no places.
+
+    Attributes:
+        length: number of features.
+        standardised: whether they are to be.
+    """
+
+    places: Tensor
+    standardised = True
+
+    def __init__(self, shape: SeriesShape, detail: str) -> None:
+        super().__init__()
+        number = PLACES[detail]
+        self.last = number - 1
+        self.length = (shape.features - 1) * (2 + (number if self.last else 0))
+        self.register_buffer("places", torch.arange(float(number))[:, None])
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Shape ``(n, features, steps)``, the last feature the mask, to ``(n, features)``."""
+        values, mask = inputs[:, :-1], inputs[:, -1:]
+        steps = mask.sum(2, keepdim=True).clamp(min=1)
+        mean = (values * mask).sum(2, keepdim=True) / steps
+        away = (values - mean) * mask
+        deviation = (away.relu() + (away * -1).relu()).sum(2, keepdim=True) / steps
+        found = [mean, deviation]
+        if self.last:
+            apart = mask.cumsum(2) * self.last / steps - self.places
+            near = (torch.ones_like(apart) - (apart.relu() + (apart * -1).relu())).relu() * mask
+            for place in range(self.last + 1):
+                own = near[:, place : place + 1]
+                found.append((values * own).sum(2, keepdim=True) / own.sum(2, keepdim=True).clamp(min=FAINTEST))
+        return torch.cat(found, 2).flatten(1)
 
 
-def with_squares(rows: Tensor) -> Tensor:
-    """Rows, shape ``(n, numbers)``, and the squares of their numbers behind them."""
-    return torch.cat([rows, rows.square()], 1)
+class TokenFeatures(nn.Module):
+    """The mean of learned vectors of the tokens of an example; zeros for one without tokens.
+
+    Args:
+        shape: of a sequence of tokens.
+        detail: decides how long a vector is.
+
+    Attributes:
+        length: of a vector.
+        standardised: whether features are to be.
+    """
+
+    standardised = False
+
+    def __init__(self, shape: TokenShape, detail: str) -> None:
+        super().__init__()
+        self.length = VECTOR[detail]
+        self.vectors = nn.Embedding(shape.vocabulary, self.length)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Shape ``(n, steps)``, int64, 0 behind the end, to ``(n, features)``."""
+        within = inputs != 0
+        vectors = self.vectors(inputs).masked_fill(~within[:, :, None], 0.0)
+        return vectors.sum(1) / within.sum(1, keepdim=True).clamp(min=1)
+
+
+class Numbers(nn.Module):
+    """Rows as they are, or with the squares of their numbers.
+
+    Args:
+        shape: of a row.
+        detail: ``fine`` ones have squares.
+
+    Attributes:
+        length: number of features.
+        standardised: whether they are to be.
+    """
+
+    def __init__(self, shape: RowShape, detail: str) -> None:
+        super().__init__()
+        self.standardised = detail == "fine"
+        self.length = shape.numbers * (2 if self.standardised else 1)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Shape ``(n, numbers)`` to ``(n, features)``."""
+        return torch.cat([inputs, inputs * inputs], 1) if self.standardised else inputs
 
 
 def _kernel(size: Sequence[int], most: int) -> list[int]:
+    """Height and width of patches, of which there are so many along a side at most."""
     return [-(-side // most) for side in size]
 
 
-def _patches(size: Sequence[int], kernel: Sequence[int]) -> int:
+def _number(size: Sequence[int], kernel: Sequence[int]) -> int:
+    """How many patches an image has; those at the end may be smaller."""
     return prod(-(-side // own) for side, own in zip(size, kernel, strict=True))
-
-
-def patch_means(images: Tensor, kernel: Sequence[int]) -> Tensor:
-    """Averages of patches of images, shape ``(n, channels, height, width)`` to ``(n, channels * patches)``."""
-    return F.avg_pool2d(images, list(kernel), ceil_mode=True, count_include_pad=False).flatten(1)
-
-
-def means_and_edges(images: Tensor, patches: Sequence[int], cells: Sequence[int]) -> Tensor:
-    """Averages of patches, and of larger ones how strong edges of each direction are.
-
-    What counts is the part of a gradient that points into a direction, if it does. Strengths are divided by the root of
-    their squares' mean over the directions of a patch and those around it, so that contrast does not matter.
-
-    Args:
-        images: shape ``(n, channels, height, width)``.
-        patches: height and width of a patch whose pixels are averaged.
-        cells: of one whose edges are.
-
-    Returns:
-        Shape ``(n, features)``.
-    """
-    grey = F.pad(images.mean(1, keepdim=True), (1, 1, 1, 1), mode="replicate")
-    down, right = grey[:, :, 2:, 1:-1] - grey[:, :, :-2, 1:-1], grey[:, :, 1:-1, 2:] - grey[:, :, 1:-1, :-2]
-    angles = [2 * pi * place / DIRECTIONS for place in range(DIRECTIONS)]
-    strong = torch.cat([(sin(angle) * down + cos(angle) * right).relu() for angle in angles], 1)
-    edges = F.avg_pool2d(strong, list(cells), ceil_mode=True, count_include_pad=False)
-    around = F.avg_pool2d(edges.square().mean(1, keepdim=True), 3, 1, 1, count_include_pad=False)
-    return torch.cat([patch_means(images, patches), (edges / (around + 1e-6).sqrt()).flatten(1)], 1)
-
-
-def series_moments(series: Tensor, spans: int) -> Tensor:
-    """Deviation and mean of each feature over the steps of an example, and its means in equal parts of these.
-
-    Args:
-        series: shape ``(n, features, steps)``, the last feature the mask.
-        spans: number of the parts; 1 has the whole alone.
-
-    Returns:
-        Shape ``(n, (features - 1) * k)``: of one part ``k`` is 2, of more ``2 + spans``.
-    """
-    values, mask = series[:, :-1], series[:, -1:]
-    length = mask.sum(2, keepdim=True).clamp(min=1)
-    mean = (values * mask).sum(2, keepdim=True) / length
-    deviation = (((values - mean).square() * mask).sum(2) / length.squeeze(2) + 1e-8).sqrt()
-    found = [deviation, mean.squeeze(2)]
-    if spans > 1:
-        place = (mask.cumsum(2) - 1) * spans / length
-        for span in range(spans):
-            own = mask * ((place >= span) & (place < span + 1)).to(mask)
-            found.append((values * own).sum(2) / own.sum(2).clamp(min=1))
-    return torch.cat(found, 1)
-
-
-def token_counts(tokens: Tensor, vocabulary: int, most: int) -> Tensor:
-    """How often there is each token in an example, and each bucket of several in a row.
-
-    Each count is divided by the root of how many are counted together.
-
-    Args:
-        tokens: shape ``(n, steps)``, int64, 0 behind the end.
-        vocabulary: number of tokens.
-        most: tokens in a row that are counted together.
-
-    Returns:
-        Shape ``(n, vocabulary)``, or ``(n, vocabulary + BUCKETS)`` where there are several in a row.
-    """
-    rows, within = tokens, tokens > 0
-    places, counted = [tokens], [within]
-    for length in range(2, most + 1):
-        if tokens.shape[1] < length:
-            break
-        rows = (rows[:, :-1] * MULTIPLIER + tokens[:, length - 1 :]) % BUCKETS
-        places.append(vocabulary + rows)
-        counted.append(within[:, length - 1 :])
-    place, weight = torch.cat(places, 1), torch.cat(counted, 1).to(torch.get_default_dtype())
-    weight = weight / weight.sum(1, keepdim=True).clamp(min=1).sqrt()
-    blank = weight.new_zeros(len(tokens), vocabulary + BUCKETS * (most > 1))
-    return blank.scatter_add(1, place, weight)

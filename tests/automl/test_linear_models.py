@@ -1,0 +1,161 @@
+"""Linear models beside a search: one is taken where it is better by the validation part, and nowhere else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import lit_metanas as lm
+from lit_metanas.automl import auto_steps
+from lit_metanas.automl.auto_steps import LINEAR_DECAYS, LinearModels
+from lit_metanas.automl.limits import LimitedSpace, NetworkLimits
+from lit_metanas.automl.views import View
+from lit_metanas.estimators.training_estimator import TrainingEstimator
+
+Arrays = tuple[np.ndarray, list[str]]
+SHORT = (1e8, 2.5e8)
+
+
+@pytest.fixture
+def sides() -> Arrays:
+    """Noisy images that are a little brighter on the left or on the right; a network needs several epochs for them."""
+    X = np.random.default_rng(0).random((60, 8, 8)).astype(np.float32) * 0.8
+    X[::2, :, :4] += 0.1
+    X[1::2, :, 4:] += 0.1
+    return X, ["left", "right"] * 30
+
+
+def call(data: Any, flops: Any = SHORT, **more: Any) -> lm.SearchResult:
+    return lm.auto(data, flops=flops, progress=False, **more)
+
+
+def test_a_linear_model_is_taken_where_it_is_better(sides: Arrays) -> None:
+    result = call(sides)
+    assert result.space == "LinearSpace"
+    assert result.test_accuracy > 0.9
+    assert result.val_score > 0.8
+    assert result.record.space == "LayeredSpace"
+    assert result.val_score > result.record.best.value
+    assert result.parameters == (64 + 1) * 2
+    assert result.images == (48, 12)
+    assert result.cost.flops + result.training_cost.flops <= sum(SHORT)
+    assert result.training_cost.seconds > 0
+    assert "linear model: of average pixels and edges, has validation accuracy" in repr(result)
+    assert result.linear_model.endswith("%: the linear model was taken")
+    assert result.predict(sides[0][:2, None])[0].keys() == {"left", "right"}
+    again = call(sides, result.budget)
+    assert (again.budget, again.linear_model) == (result.budget, result.linear_model)
+    torch.testing.assert_close(again.network.head.weight, result.network.head.weight, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(("perfect", "trained_on"), [(2, True), (1, False)], ids=["once trained on", "in the search"])
+def test_a_network_that_is_as_good_is_taken(
+    sides: Arrays, monkeypatch: pytest.MonkeyPatch, perfect: int, trained_on: bool
+) -> None:
+    plain, trained = TrainingEstimator.__call__, []
+
+    def score(self: TrainingEstimator, architecture: lm.Architecture, **more: Any) -> lm.Score:
+        found = plain(self, architecture, **more)
+        trained.append(self.space.name)
+        number = trained.count("LayeredSpace")
+        return (
+            lm.Score(1.0, found.cost, found.weights) if trained[-1] == "LayeredSpace" and number >= perfect else found
+        )
+
+    monkeypatch.setattr(TrainingEstimator, "__call__", score)
+    result = call(sides)
+    assert trained[0] == "LayeredSpace"
+    assert (trained[-1] == "LayeredSpace") == trained_on
+    assert trained.count("LayeredSpace") == 1 + trained_on
+    assert result.space == "LayeredSpace"
+    assert result.linear_model.endswith("the best network 100.0 %")
+    assert result.cost.flops + result.training_cost.flops == pytest.approx(sum(SHORT), rel=0.3)
+    assert result.cost.flops + result.training_cost.flops <= sum(SHORT)
+
+
+def test_a_space_that_is_given_and_a_front_have_no_linear_models(arrays: Arrays, space: lm.LayeredSpace) -> None:
+    assert call(arrays, 8e6, space=space).linear_model == ""
+    assert call(arrays, (6e6, 6e6), space=space, pareto="parameters").linear_model == ""
+
+
+def test_all_that_they_need_is_kept(sides: Arrays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = call(sides, output=tmp_path / "whole")
+    again = call(sides, output=tmp_path / "whole")
+    plain = auto_steps.fit_child
+
+    def stop(*args: Any, **more: Any) -> lm.Cost:
+        monkeypatch.setattr(auto_steps, "fit_child", plain)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(auto_steps, "fit_child", stop)
+    stopped = call(sides, output=tmp_path / "cut")
+    assert stopped.stopped
+    assert stopped.space == "LayeredSpace"
+    for other in (again, call(sides, output=tmp_path / "cut")):
+        assert torch.equal(other.network.head.weight, whole.network.head.weight)
+        assert (other.space, other.val_score, other.linear_model) == (whole.space, whole.val_score, whole.linear_model)
+        assert other.budget == whole.budget
+    (record,) = lm.read_record_lines(tmp_path / "whole" / "records.jsonl")
+    assert record.space == "LayeredSpace"
+    exported = lm.load_exported(tmp_path / "whole")
+    inputs = torch.from_numpy(sides[0][:3, None])
+    torch.testing.assert_close(exported.predict(inputs), whole.network(inputs).softmax(1))
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape"),
+    [
+        ("images", (1, 28, 28)),
+        ("sounds", lm.SeriesShape(4, 12)),
+        ("texts", lm.TokenShape(20, 9)),
+        ("rows", lm.RowShape(5)),
+    ],
+)
+def test_they_are_exported_for_all_kinds_of_data(kind: str, shape: lm.Shape, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(24) % 2
+    if isinstance(shape, lm.TokenShape):
+        inputs = torch.randint(1, 20, (24, 9), generator=generator)
+        inputs[::3, 6:] = 0
+    else:
+        inputs = torch.rand((24, *shape), generator=generator)
+    if isinstance(shape, lm.SeriesShape):
+        inputs[:, -1] = 1.0
+        inputs[::3, :, 8:] = 0.0
+    part = lm.Split(inputs, labels)
+    task = lm.Task("toy", 2, part, part, part, vocabulary=20 if kind == "texts" else None)
+    limited = LimitedSpace(lm.LinearSpace(details=("fine",)), NetworkLimits(), task)
+    found = lm.search(task, limited.within, method=lm.FixedArchitecture({"detail": "fine"}), progress=False)
+    found.export(tmp_path, int8=part)
+    import onnxruntime  # an extra
+
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    (scores,) = session.run(None, {session.get_inputs()[0].name: inputs[:5].numpy()})
+    with torch.no_grad():
+        torch.testing.assert_close(torch.from_numpy(scores), found.network(inputs[:5]), atol=1e-4, rtol=1e-4)
+
+
+def models(sides: Arrays, limits: NetworkLimits | None = None) -> LinearModels:
+    task = lm.task_from_arrays(*sides)
+    view = View("", task, LimitedSpace(lm.LinearSpace(), limits or NetworkLimits(), task))
+    return LinearModels(view, "images", 0, None)
+
+
+def test_features_are_compared_first_and_then_weight_decays_within_limits_and_budget(sides: Arrays) -> None:
+    whole = models(sides)
+    best = whole.best(1e9)
+    assert best is not None
+    assert whole.spent.queries == 2 + len(LINEAR_DECAYS) - 1
+    one = models(sides, NetworkLimits(parameters=200))
+    assert one.best(1e9).architecture["detail"] == "coarse"  # type: ignore[union-attr]
+    assert one.spent.queries == len(LINEAR_DECAYS)
+    assert models(sides, NetworkLimits(parameters=20)).best(1e9) is None
+    poor = models(sides)
+    assert poor.best(1.5 * one.spent.flops / 3) is not None
+    assert poor.spent.queries == 1
+    assert models(sides).best(1.0) is None
