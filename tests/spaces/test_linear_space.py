@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import lit_metanas as lm
-from lit_metanas.spaces.any_input.linear_space import ImageFeatures, Numbers, SeriesFeatures, TokenFeatures
+from lit_metanas.spaces.any_input.linear_space import ImageFeatures, RowFeatures, SeriesFeatures, TokenFeatures
 from lit_metanas.testing import check_space
 
 SHAPES = [lm.ImageShape(1, 14, 10), lm.SeriesShape(3, 11), lm.TokenShape(13, 11), lm.RowShape(7)]
@@ -69,8 +69,8 @@ def test_vectors_of_tokens_are_averaged_up_to_the_end():
 
 def test_rows_are_taken_as_they_are_or_with_squares():
     rows = torch.tensor([[1.0, -3.0]])
-    assert Numbers(lm.RowShape(2), "coarse")(rows).tolist() == [[1, -3]]
-    assert Numbers(lm.RowShape(2), "fine")(rows).tolist() == [[1, -3, 1, 9]]
+    assert RowFeatures(lm.RowShape(2), "coarse")(rows).tolist() == [[1, -3]]
+    assert RowFeatures(lm.RowShape(2), "fine")(rows).tolist() == [[1, -3, 1, 9]]
 
 
 def test_other_details_are_refused():

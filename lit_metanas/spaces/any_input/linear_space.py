@@ -19,17 +19,17 @@ from lit_metanas.tasks.inputs import ImageShape, RowShape, SeriesShape, Shape, T
 
 DETAILS = ("coarse", "fine")
 
-SIDES: Mapping[str, int] = {"coarse": 8, "fine": 12}
+PATCH_SIDES: Mapping[str, int] = {"coarse": 8, "fine": 12}
 """Most patches along a side of an image."""
 
-EDGE_SIDES, DIRECTIONS, FAINTEST = 6, 8, 1e-3
+EDGE_SIDES, EDGE_DIRECTIONS, FAINTEST = 6, 8, 1e-3
 """Most patches along a side in which edges are told apart, by how many directions, and the strength of the faintest."""
 
-PLACES: Mapping[str, int] = {"coarse": 1, "fine": 5}
+SERIES_PLACES: Mapping[str, int] = {"coarse": 1, "fine": 5}
 """Places in a series around which its mean is a feature; a single one is the whole."""
 
-VECTOR: Mapping[str, int] = {"coarse": 32, "fine": 128}
-"""Numbers that each token has."""
+VECTOR_SIZES: Mapping[str, int] = {"coarse": 32, "fine": 128}
+"""RowFeatures that each token has."""
 
 
 class LinearSpace(SearchSpace):
@@ -84,7 +84,12 @@ class PlainFeatures(nn.Module):
         super().__init__()
         self.detail = build.question("detail", details)
         found = as_shape(shape)
-        kinds = {ImageShape: ImageFeatures, SeriesShape: SeriesFeatures, TokenShape: TokenFeatures, RowShape: Numbers}
+        kinds = {
+            ImageShape: ImageFeatures,
+            SeriesShape: SeriesFeatures,
+            TokenShape: TokenFeatures,
+            RowShape: RowFeatures,
+        }
         made = {label: kinds[type(found)](found, label) for label in self.detail.labels}
         self.features = nn.ModuleDict(made)
         self.norms = nn.ModuleDict(
@@ -129,13 +134,13 @@ class ImageFeatures(nn.Module):
     def __init__(self, shape: ImageShape, detail: str) -> None:
         super().__init__()
         size = shape.height, shape.width
-        self.patches = _kernel(size, SIDES[detail])
+        self.patches = _kernel(size, PATCH_SIDES[detail])
         self.length = shape.channels * _number(size, self.patches)
         self.edges = detail == "fine" and min(size) > 2
         self.inner = shape.height - 2, shape.width - 2
         self.cells = _kernel(self.inner, EDGE_SIDES)
         if self.edges:
-            self.length += DIRECTIONS * _number(self.inner, self.cells)
+            self.length += EDGE_DIRECTIONS * _number(self.inner, self.cells)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, channels, height, width)`` to ``(n, features)``."""
@@ -147,10 +152,10 @@ class ImageFeatures(nn.Module):
         middle, beside = grey[:, :, 1 : 1 + height], grey[:, :, :, 1 : 1 + width]
         right = middle[:, :, :, 2 : 2 + width] - middle[:, :, :, :width]
         down = beside[:, :, 2 : 2 + height] - beside[:, :, :height]
-        angles = [2 * pi * place / DIRECTIONS for place in range(DIRECTIONS)]
+        angles = [2 * pi * place / EDGE_DIRECTIONS for place in range(EDGE_DIRECTIONS)]
         strong = torch.cat([(right * cos(angle) + down * sin(angle)).relu() for angle in angles], 1)
         cells = pool(strong, self.cells)
-        around = pool(cells.sum(1, keepdim=True) * (1 / DIRECTIONS), 3, stride=1, padding=1)
+        around = pool(cells.sum(1, keepdim=True) * (1 / EDGE_DIRECTIONS), 3, stride=1, padding=1)
         return torch.cat([found, (cells / around.clamp(min=FAINTEST)).flatten(1)], 1)
 
 
@@ -173,7 +178,7 @@ class SeriesFeatures(nn.Module):
 
     def __init__(self, shape: SeriesShape, detail: str) -> None:
         super().__init__()
-        number = PLACES[detail]
+        number = SERIES_PLACES[detail]
         self.last = number - 1
         self.length = (shape.features - 1) * (2 + (number if self.last else 0))
         self.register_buffer("places", torch.arange(float(number))[:, None])
@@ -211,7 +216,7 @@ class TokenFeatures(nn.Module):
 
     def __init__(self, shape: TokenShape, detail: str) -> None:
         super().__init__()
-        self.length = VECTOR[detail]
+        self.length = VECTOR_SIZES[detail]
         self.vectors = nn.Embedding(shape.vocabulary, self.length)
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -221,7 +226,7 @@ class TokenFeatures(nn.Module):
         return vectors.sum(1) / within.sum(1, keepdim=True).clamp(min=1)
 
 
-class Numbers(nn.Module):
+class RowFeatures(nn.Module):
     """Rows as they are, or with the squares of their numbers.
 
     Args:
