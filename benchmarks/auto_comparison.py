@@ -9,9 +9,9 @@ those of a data set are left out where ``auto`` works on it.
 Networks are given training FLOPs instead of minutes, the same for all methods, so that runs repeat on any machine:
 those of so many minutes, at the pace at which ``auto`` trains the networks that it begins with.
 ``results/auto_comparison/flops.json`` keeps them, as one machine was measured. FLAML and AutoGluon are given the
-minutes. Random search and TPE spend half on the search, as ``auto`` does, each candidate is trained for as long as its
-average one, and what is left trains the best of them. The fixed network gets all, for 200 epochs at most, as the others
-plan for it. Logistic regression takes seconds, and has no budget.
+minutes. Random search and TPE spend half on the search, as ``auto`` does. Each candidate is trained for as long as its
+average one, with an augmentation that is drawn for it, and what is left trains the best of them. The fixed network gets
+all, for 200 epochs at most, as the others plan for it. Logistic regression takes seconds, and has no budget.
 
     pip install flaml lightgbm xgboost-cpu mlxtend autogluon.tabular
     python benchmarks/auto_comparison.py flops --data FOLDER
@@ -25,6 +25,7 @@ the diagram of critical differences (Demšar 2006). What does not install is lef
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import time
 import warnings
@@ -224,6 +225,30 @@ class Beginning:
         return cls(space, tuple(networks), recipe, epoch, epoch * trial_epochs(len(task.train), recipe.batch_size))
 
 
+class Augmented(lm.TrainingEstimator):
+    """Trains each candidate with an augmentation that is drawn for it."""
+
+    @property
+    def augmentations(self) -> list[Any]:
+        """Those of ``auto``."""
+        return list(DATA_KINDS[kind_of(self.task)].train["augmentation"])
+
+    def drawn(self, architecture: lm.Architecture) -> str:
+        """The same for the same architecture, recipe and seed."""
+        told = json.dumps([self.seed, architecture.to_json(), asdict(self.recipe)], sort_keys=True)
+        place = int(hashlib.sha256(told.encode()).hexdigest(), 16) % len(self.augmentations)
+        return str(self.augmentations[place])
+
+    def __call__(
+        self, architecture: lm.Architecture, *, fidelity: float, start: dict[str, torch.Tensor] | None = None
+    ) -> lm.Score:
+        """Train and validate."""
+        plain = lm.TrainingEstimator(
+            self.task, self.space, self.seed, replace(self.recipe, augmentation=self.drawn(architecture))
+        )
+        return plain(architecture, fidelity=fidelity, start=start)
+
+
 def by_sampler(sampler: Callable[[], BaseSampler], given: Given) -> Outcome:
     """A search from scratch over the networks and recipes of ``auto``, and the training of what was best."""
     task = given.task
@@ -236,7 +261,7 @@ def by_sampler(sampler: Callable[[], BaseSampler], given: Given) -> Outcome:
     recipe = lm.Recipe(epochs=max(1, round(candidate / begun.epoch)), batch_size=batch)
     searcher = lm.QuerySearcher(
         sampler=sampler(),
-        estimator=partial(lm.TrainingEstimator, recipe=recipe),
+        estimator=partial(Augmented, recipe=recipe),
         train={
             "learning_rate": RecipeRange(LEARNING_RATES[0], LEARNING_RATES[-1], log=True),
             "weight_decay": RecipeRange(WEIGHT_DECAYS[0], WEIGHT_DECAYS[-1], log=True),
@@ -247,9 +272,10 @@ def by_sampler(sampler: Callable[[], BaseSampler], given: Given) -> Outcome:
     found = searcher.search(task, space, budget, given.seed)
     cost = training_cost(space, found.architecture, task.shape, task.way, images=whole).flops
     epochs = max(1, int((given.flops - budget.spent.flops) / cost))
-    child = chosen_child(
-        task, space, replace(found, weights=None), replace(recipe.replace(found.recipe), epochs=epochs), given.seed
-    )
+    chosen = recipe.replace(found.recipe)
+    drawn = Augmented(task, space, given.seed, chosen).drawn(found.architecture)
+    final = replace(chosen, epochs=epochs, augmentation=drawn)
+    child = chosen_child(task, space, replace(found, weights=None), final, given.seed)
     spent = fit_child(child, part, seed=given.seed)
     more = {"cost": budget.spent, "training_cost": spent, "meta_cost": lm.Cost()}
     return of_network(result_of(task, space, found, child, learned=len(part), **more))

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+import lit_metanas as lm
+
 DEMSAR = """
 0.763 0.768 0.771 0.798
 0.599 0.591 0.590 0.569
@@ -103,6 +105,21 @@ def test_all_networks_spend_no_more_than_what_is_written_down(module, toy, metho
     found = module.METHODS[method](module.Given("toy", "rows", "toy", toy, 1.0, 4.2e6, 0))
     assert found.test > 80
     assert 2e6 < found.flops <= 4.2e6
+
+
+def test_augmentations_are_drawn_for_candidates_and_kept_for_the_best(module, toy):
+    task = module.Given("toy", "rows", "toy", toy, 1.0, 4.2e6, 0).task
+    space = lm.default_space(task.shape)
+    one = next(space.architectures())
+    drawn = [module.Augmented(task, space, seed, lm.Recipe(epochs=1)).drawn(one) for seed in range(20)]
+    assert set(drawn) == {"none", "light", "strong"}
+    assert drawn[0] == module.Augmented(task, space, 0, lm.Recipe(epochs=1)).drawn(one)
+    seed = drawn.index("strong")
+    makes = ((module.Augmented, "none"), (lm.TrainingEstimator, "strong"), (lm.TrainingEstimator, "none"))
+    made = [make(task, space, seed, lm.Recipe(epochs=1, augmentation=label)) for make, label in makes]
+    own, strong, none = (estimator(one, fidelity=1.0).weights["head.weight"] for estimator in made)
+    assert torch.equal(own, strong)
+    assert not torch.equal(own, none)
 
 
 def test_a_second_call_runs_what_is_missing(module, toy, tmp_path, monkeypatch, capsys):
