@@ -16,6 +16,8 @@ from lit_metanas.callbacks.figures import save
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.single_task import result_of
 from lit_metanas.comparisons.target_search import comparison_row
+from lit_metanas.estimators.estimator import Estimator
+from lit_metanas.estimators.meta_training import KeptScores
 from lit_metanas.io.checkpoints import read_weights
 from lit_metanas.io.files import remove_partial, replacing
 from lit_metanas.io.json_files import read_json
@@ -256,3 +258,8 @@ class OutputFolder:
         state = {"settings": self.settings, "plan": to_plain(self.plan), "done": to_plain(self._done)}
         with replacing(self.path / STATE) as temporary:
             temporary.write_text(json.dumps(state, indent=1), encoding="utf-8")
+
+
+def kept_in(folder: OutputFolder | None, estimator: Estimator) -> Estimator:
+    """An estimator whose trainings are kept in a folder, if there is one."""
+    return estimator if folder is None else KeptScores(estimator, folder.trainings, folder.settings)

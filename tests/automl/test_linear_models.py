@@ -11,8 +11,8 @@ import torch
 
 import lit_metanas as lm
 from lit_metanas.automl import auto_steps
-from lit_metanas.automl.auto_steps import LINEAR_DECAYS, LinearModels
 from lit_metanas.automl.limits import LimitedSpace, NetworkLimits
+from lit_metanas.automl.linear_models import LINEAR_DECAYS, LinearModels
 from lit_metanas.automl.views import View
 from lit_metanas.estimators.training_estimator import TrainingEstimator
 
