@@ -50,6 +50,9 @@ MOST_EPOCHS = 100_000
 WORTH_A_TRIAL = 0.02
 """What a network must add to the best of those before it on other tasks, of what lies between worst and best there."""
 
+PREPARING_SHARE = 0.2
+"""Of a budget, for the comparison of preprocessings where a single network is known to be good."""
+
 TIMED_NETWORKS = 4
 """Networks that are trained for a moment, to measure the pace of this machine."""
 
@@ -148,8 +151,14 @@ class AutoSteps:
         self.networks = known or [self.usual, *self._mutants(TIMED_NETWORKS - 1)]
         self.epoch = sum(self._usual_epoch(one) for one in self.networks) / len(self.networks)
         self.trial = self.epoch * trial_epochs(len(self.task.train), self.recipe.batch_size)
-        # One network that is as good on all tasks known as any: what is left is to train it.
-        self.share = 0.0 if len(self.portfolio) == 1 else SEARCH_SHARE
+        self.share = SEARCH_SHARE
+        if len(self.portfolio) == 1:
+            # One network that is as good on all tasks known as any: what is left is how the data are prepared.
+            (alone,) = self.portfolio
+            labels = views.labels if DATA_KINDS[kind].always_compared else ()
+            self.share = PREPARING_SHARE if len(labels) > 1 else 0.0
+            others = [Query.of(alone.architecture, {**dict(alone.recipe), PREPROCESSING: one}) for one in labels[1:]]
+            self.portfolio = [alone, *others]
         self.trained: list[Trained] = []
         self._found: SearchOutcome | None = None
         self._child: Child | None = None

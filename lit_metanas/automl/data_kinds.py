@@ -24,7 +24,7 @@ from lit_metanas.tasks.questions import Span
 from lit_metanas.tasks.speech import LogMel
 from lit_metanas.tasks.tabular import QuantileColumns, StandardisedColumns
 from lit_metanas.tasks.task import Task
-from lit_metanas.tasks.text import BytePairs, Words
+from lit_metanas.tasks.text import BytePairs, Characters, Words
 from lit_metanas.tasks.translation import Translation
 from lit_metanas.training.augmentation import AUGMENTATIONS
 
@@ -65,6 +65,7 @@ class DataKind:
             the first.
         train: the fields of the recipe that are searched, with the values to choose from.
         preprocessings: of a task as it is usually made, those to choose from; of images see ``image_shapes``.
+        always_compared: whether these are compared even where one network is nearly the best on all other tasks.
         features: what a linear model of such data is linear in (``LinearSpace``), where they are told by class.
         linear_rate: its learning rate.
     """
@@ -75,6 +76,7 @@ class DataKind:
     incumbent: Mapping[str, str] = field(default_factory=dict)
     train: Mapping[str, Sequence[Value]] = field(default_factory=_recipes)
     preprocessings: Callable[[Task], Preprocessings] = _no_other
+    always_compared: bool = False
     features: str = ""
     linear_rate: float = 1e-2
 
@@ -134,14 +136,18 @@ def _by_bands(*all_features: LogMel) -> Preprocessings:
 FEWER_WORDS, LONG_TEXT, LONG_SHARE = 1_000, 96, 0.1
 """The words of a smaller vocabulary; those of an example where the usual number cuts off more than a share of all."""
 
+LONG_SPELLING = 128
+"""Characters of an example."""
+
 
 def _tokens(task: Task) -> Preprocessings:
-    """Words, more of a long text, pieces of words, and fewer different words."""
+    """Words, more of a long text, characters, pieces of words, and fewer different words."""
     usual = task.preprocessing
     assert isinstance(usual, Words)
     found: dict[str, Preprocessing] = {"words": usual}
     if float((task.train.inputs[:, -1] != PADDING).float().mean()) > LONG_SHARE:
         found[f"words, first {LONG_TEXT} of a text"] = Words(steps=LONG_TEXT)
+    found["characters"] = Characters(steps=LONG_SPELLING)
     if find_spec("tokenizers") is not None:
         found["byte pairs"] = BytePairs()
     if len(usual.words) > 2 * FEWER_WORDS:
@@ -205,6 +211,7 @@ DATA_KINDS: Mapping[str, DataKind] = {
         _default_space,
         "default_tokens.yaml",
         preprocessings=_tokens,
+        always_compared=True,
         features="counts of tokens",
         linear_rate=0.03,
     ),

@@ -167,8 +167,8 @@ def test_what_is_offered_depends_on_the_kind_of_data(tmp_path: Path) -> None:
     assert torch.equal(under(read, "quantiles of columns").train.labels, read.usual.task.train.labels)
     texts = [f"text {n} " + " ".join(f"w{(n * k) % 9}" for k in range(50)) for n in range(40)]
     said = views_of((texts, [n % 2 for n in range(40)]), lm.SequenceSpace())
-    assert said.labels == ("words", "words, first 96 of a text", "byte pairs")
-    assert [under(said, label).shape.steps for label in said.labels] == [32, 96, 48]
+    assert said.labels == ("words", "words, first 96 of a text", "characters", "byte pairs")
+    assert [under(said, label).shape.steps for label in said.labels] == [32, 96, 128, 48]
     task = read_given((rows, np.arange(40) % 2))
     assert other_ways(task, task, kind=None, test=None, group=None) == {}
 
@@ -339,6 +339,21 @@ def test_the_networks_of_a_front_have_their_own_views(
         assert trial.measures == {"flops": size}
     again = lm.auto(coloured, flops=(2e7, 2e6), output=tmp_path / "out", **given)
     assert [(one.view, one.test_score) for one in again.front] == [(one.view, one.test_score) for one in found.front]
+
+
+def test_texts_are_read_in_several_ways_even_where_one_network_is_known(tmp_path: Path) -> None:
+    """The classes are told by endings alone, of words that each stand in one text."""
+    generator = np.random.default_rng(0)
+    stems = ["".join(generator.choice(list("bdfklmnprst"), 5)) for _ in range(80)]
+    classes = [n % 2 for n in range(80)]
+    texts = [f"a {stem}{('aaa', 'ooo')[label]}" for stem, label in zip(stems, classes, strict=True)]
+    space = lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(16,), readouts=("max",))
+    known = lm.Trial(space.sample(torch.Generator().manual_seed(0)), 0.9, lm.Cost(flops=7), recipe={})
+    lm.write_record_lines(tmp_path / "other.jsonl", [lm.SearchRecord("other", [known])])
+    found = lm.auto((texts, classes), flops=1e9, space=space, records=[str(tmp_path / "other.jsonl")], progress=False)
+    assert {"words", "characters"} <= {str(trial.recipe[PREPROCESSING]) for trial in found.record.trials}
+    assert found.view == "characters"
+    assert found.test_accuracy == 1
 
 
 def test_small_budgets_and_tasks_keep_to_one_view(coloured: Any, space: lm.LayeredSpace) -> None:
