@@ -68,9 +68,10 @@ def auto(
 
     The search chooses among preprocessings of the same examples, too: images at half and twice the size or grey; more
     and fewer bands of sounds, and longer windows; characters, byte pairs, more words of long texts, or fewer different
-    ones; columns of numbers by quantiles, or standardised together. The first six networks have the usual one. Where
-    the budget pays for more, the best so far is tried with another one in each further rung. Texts for which one
-    network is known to be nearly the best are read by it in each of these ways, for a fifth of the budget. Costs and
+    ones; columns of numbers by quantiles, or standardised together. The first six networks have the usual one, or half
+    of all with ``pareto``. Where the budget pays for more, the best so far is tried with another one in each further
+    rung. Texts are read in each of these ways by the first network; where that is known to be nearly the best, this is
+    all of the search, for a fifth of the budget. Costs and
     limits are those of the inputs that a network has, and the chosen one, ``view`` of the result, is part of an export.
     A task, pairs of texts and questions have the usual one alone.
 

@@ -107,8 +107,6 @@ class AutoSteps:
         ValueError: no network is within the limits.
     """
 
-    rungs = staticmethod(rungs_of)
-
     def __init__(
         self,
         views: Views,
@@ -151,14 +149,14 @@ class AutoSteps:
         self.networks = known or [self.usual, *self._mutants(TIMED_NETWORKS - 1)]
         self.epoch = sum(self._usual_epoch(one) for one in self.networks) / len(self.networks)
         self.trial = self.epoch * trial_epochs(len(self.task.train), self.recipe.batch_size)
-        self.share = SEARCH_SHARE
-        if len(self.portfolio) == 1:
-            # One network that is as good on all tasks known as any: what is left is how the data are prepared.
-            (alone,) = self.portfolio
-            labels = views.labels if DATA_KINDS[kind].always_compared else ()
-            self.share = PREPARING_SHARE if len(labels) > 1 else 0.0
-            others = [Query.of(alone.architecture, {**dict(alone.recipe), PREPROCESSING: one}) for one in labels[1:]]
-            self.portfolio = [alone, *others]
+        # One network that is as good on all tasks known as any: what is left is how the data are prepared.
+        alone = len(self.portfolio) == 1
+        if self.portfolio and DATA_KINDS[kind].always_compared:
+            first, *rest = self.portfolio
+            changed = [{**dict(first.recipe), PREPROCESSING: label} for label in views.labels[1:]]
+            self.portfolio = [first, *(Query.of(first.architecture, recipe) for recipe in changed), *rest]
+        self.prepares = alone and len(self.portfolio) > 1
+        self.share = PREPARING_SHARE if self.prepares else 0.0 if alone else SEARCH_SHARE
         self.trained: list[Trained] = []
         self._found: SearchOutcome | None = None
         self._child: Child | None = None
@@ -190,6 +188,10 @@ class AutoSteps:
             show("testing")
             told = [self._told(one, budget.spent, plan, stopped) for one in self.trained]
             return self._result(told)
+
+    def rungs(self, flops: float, trial: float) -> tuple[int, ...]:
+        """How many candidates each rung of the search has; a single network has one rung, with all preprocessings."""
+        return (max(1, min(len(self.portfolio), int(flops / trial))),) if self.prepares else rungs_of(flops, trial)
 
     def _searcher(self, plan: BudgetPlan) -> Halving:
         """Who searches."""

@@ -66,8 +66,6 @@ class FrontSteps(AutoSteps):
         ValueError: no network is within the limits.
     """
 
-    rungs = staticmethod(front_rungs)
-
     def __init__(
         self,
         views: Views,
@@ -89,6 +87,10 @@ class FrontSteps(AutoSteps):
             costs = [self._usual_epoch(query.architecture) for query in self.begun]
             epochs = trial_epochs(len(self.task.train), self.recipe.batch_size) / FRONT_TRIALS
             self.trial = sum(costs) / len(costs) * epochs
+
+    def rungs(self, flops: float, trial: float) -> tuple[int, ...]:
+        """How many candidates each rung of the search has."""
+        return front_rungs(flops, trial)
 
     def _searcher(self, plan: BudgetPlan) -> FrontHalving:
         """Who searches."""
