@@ -1,9 +1,11 @@
-"""What each of the choices of ``auto`` adds: architecture, hyper-parameters, augmentation, and all of them together.
+"""What each of the choices of ``auto`` adds: architecture, hyper-parameters, augmentation, preprocessing, and all.
 
 Six data sets: photographs, digits, two of intents, spoken digits, and a table. All searches of one have the same
 training FLOPs, begin with the same network, which is the best on average for the shipped records of other data sets,
 and with the recipe that is the default, and know no records. They differ in what may change (``METHODS``). Beside them
-that network is trained for all of these FLOPs. Searches are written as they finish, one a line. Run:
+that network is trained for all of these FLOPs. The preprocessings are those that ``auto`` offers for such data; for the
+digits, which are small and grey, there is only one, so that the last method is the one before. Searches are written as
+they finish, one a line. Run:
 
     python benchmarks/auto_choices.py --data FOLDER
     python benchmarks/auto_choices.py
@@ -21,23 +23,28 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import product
 from pathlib import Path
+from typing import TypeAlias
 from unittest.mock import patch
 
 import numpy as np
 import torch
-from mixed_tasks import Folders, divide, fsdd, sentences_of, snips_intents, task_of, text_task
+from mixed_tasks import WORDS, Folders, divide, fsdd, sentences_of, snips_intents, task_of, text_task
 from shipped_pools import digits
 from text_data import clinc150
 
 import lit_metanas as lm
 from lit_metanas.automl.data_kinds import DATA_KINDS, kind_of
+from lit_metanas.automl.given_data import other_ways
 from lit_metanas.comparisons.single_task import all_but_test
 from lit_metanas.io.arrays import read_npz
+from lit_metanas.records.record import PREPROCESSING
 from lit_metanas.records.record_lines import SHIPPED
 from lit_metanas.report.paired_statistics import bootstrap_means
 from lit_metanas.searchers.halving.proposals import covering
 from lit_metanas.searchers.mutation import complete
 from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.tasks.tabular.standardised_columns import NumericColumns
+from lit_metanas.tasks.text.words import TextPreprocessing
 from lit_metanas.training.child import images_an_epoch, training_cost
 
 RESULTS = Path(__file__).parent / "results" / "auto_choices.jsonl"
@@ -53,10 +60,12 @@ class Choices:
     Attributes:
         architecture: whether it may.
         recipe: the fields of a recipe.
+        preprocessing: whether it may.
     """
 
     architecture: bool
     recipe: tuple[str, ...]
+    preprocessing: bool = False
 
 
 HYPER_PARAMETERS = ("learning_rate", "weight_decay", "label_smoothing")
@@ -66,6 +75,7 @@ METHODS: Mapping[str, Choices] = {
     "hyper-parameters": Choices(architecture=False, recipe=HYPER_PARAMETERS),
     "both": Choices(architecture=True, recipe=HYPER_PARAMETERS),
     "both and augmentation": Choices(architecture=True, recipe=(*HYPER_PARAMETERS, "augmentation")),
+    "all": Choices(architecture=True, recipe=(*HYPER_PARAMETERS, "augmentation"), preprocessing=True),
 }
 REFERENCE = "both"
 """With which all others are compared."""
@@ -82,22 +92,22 @@ def photographs(folders: Folders) -> lm.Task:
     return task_of("caltech/twenty", images, labels, divide(labels, (15, 8, 20)))
 
 
-def intents(folders: Folders) -> lm.Task:
+def intents(folders: Folders, preprocessing: TextPreprocessing = WORDS) -> lm.Task:
     """Twenty intents of CLINC150, every seventh of all ten domains: 15, 8 and 30 of each."""
     found = sentences_of(clinc150(folders.data, lm.Words(steps=24)))
     names = sorted(found)[::7][:20]
-    return text_task("clinc/twenty", {name: found[name] for name in names}, lm.Words(steps=24), (15, 8, 30))
+    return text_task("clinc/twenty", {name: found[name] for name in names}, preprocessing, (15, 8, 30))
 
 
-def tumours(folders: Folders) -> lm.Task:
+def tumours(folders: Folders, preprocessing: NumericColumns | None = None) -> lm.Task:
     """Two classes by thirty numbers, which scikit-learn ships: 60, 30 and 120 of each."""
     from sklearn.datasets import load_breast_cancer  # an extra, for this one task
 
     del folders
     found = load_breast_cancer()
     rows = divide(found.target.tolist(), (60, 30, 120))
-    columns = lm.StandardisedColumns().fitted(found.data[rows["train"]])
-    return task_of("tumours/all", columns.encode(found.data), found.target.tolist(), rows)
+    columns = (preprocessing or lm.StandardisedColumns()).fitted(found.data[rows["train"]])
+    return task_of("tumours/all", columns.encode(found.data), found.target.tolist(), rows, columns)
 
 
 @dataclass(frozen=True)
@@ -105,14 +115,17 @@ class Setting:
     """A task of the comparison.
 
     Attributes:
-        draw: makes it.
+        draw: makes it, of images as they are, else under a ``preprocessing``, by default the usual one.
         epochs: what each search and the training after it may spend, in passes over the data by the network that they
             begin with.
     """
 
-    draw: Callable[[Folders], lm.Task]
+    draw: Callable[..., lm.Task]
     epochs: int
 
+
+Ways: TypeAlias = Mapping[str, Callable[[], lm.Task]]
+"""What makes a task under each preprocessing, by its label, the usual one first; none where there is no other."""
 
 TASKS: Mapping[str, Setting] = {
     "photographs": Setting(photographs, 200),
@@ -137,7 +150,7 @@ class Row:
         training: FLOPs of the chosen network's training.
         tried: trainings of the search.
         architecture: that was chosen.
-        recipe: that was chosen.
+        recipe: that was chosen, and the preprocessing where there were several.
         seconds: of CPU time.
     """
 
@@ -161,7 +174,21 @@ def usual_network(task: lm.Task) -> Architecture:
     return best[0].architecture if best else complete(space, USUAL_ROWS)
 
 
-def search(name: str, task: lm.Task, method: str, seed: int, epochs: int) -> Row:
+def ways_of(task: lm.Task, draw: Callable[..., lm.Task]) -> Ways:
+    """What makes the same task under each preprocessing that ``auto`` offers for such data.
+
+    Args:
+        task: as usual.
+        draw: makes it again under a ``preprocessing``, but for images.
+    """
+    kind = kind_of(task)
+    if kind == "images":
+        return other_ways((task.train.inputs, task.train.labels), task, kind=None, test=None, group=None)
+    offered = DATA_KINDS[kind].preprocessings(task)
+    return {label: partial(draw, preprocessing=one) for label, one in offered.items()} if len(offered) > 1 else {}
+
+
+def search(name: str, task: lm.Task, method: str, seed: int, epochs: int, ways: Ways) -> Row:
     """One method on one task."""
     begin, choices, kind = time.process_time(), METHODS[method], kind_of(task)
     space, usual, recipe = lm.default_space(task.shape), usual_network(task), lm.Recipe(epochs=epochs)
@@ -171,7 +198,8 @@ def search(name: str, task: lm.Task, method: str, seed: int, epochs: int) -> Row
         space = space.limited(lambda one: None if one == usual else "it is not the usual one")
     own = DATA_KINDS[kind]
     changed = replace(own, incumbent=usual, train={field: own.train[field] for field in choices.recipe})
-    with patch.dict(DATA_KINDS, {kind: changed}):
+    offered = patch("lit_metanas.automl.auto.other_ways", return_value=ways if choices.preprocessing else {})
+    with patch.dict(DATA_KINDS, {kind: changed}), offered:
         if choices == METHODS["no search"]:
             alone = lm.FixedArchitecture(usual)
             found = lm.search(task, space, method=alone, recipe=recipe, seed=seed, progress=False)
@@ -186,7 +214,7 @@ def search(name: str, task: lm.Task, method: str, seed: int, epochs: int) -> Row
         found.training_cost.flops,
         len(found.record.trials),
         found.architecture.to_json(),
-        asdict(found.recipe),
+        found.whole_recipe,
         round(time.process_time() - begin, 1),
     )
 
@@ -201,7 +229,9 @@ def measure(
     drawn = {name: TASKS[name].draw(folders) for name in tasks}
     for seed, name, method in product(seeds, tasks, methods):
         if (name, method, seed) not in done:
-            row = search(name, drawn[name], method, seed, max(2, round(part * TASKS[name].epochs)))
+            task, setting = drawn[name], TASKS[name]
+            ways = ways_of(task, partial(setting.draw, folders))
+            row = search(name, task, method, seed, max(2, round(part * setting.epochs)), ways)
             with path.open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps(asdict(row)) + "\n")
             print(f"{name}, {method}, seed {seed}: {row.test} %, {row.tried} tried, {row.seconds} s", flush=True)
@@ -228,6 +258,11 @@ def ahead(rows: Sequence[Row], method: str) -> tuple[int, float, float, float]:
     return sum(map(len, differences)), float(np.mean(np.concatenate(differences))), float(low), float(high)
 
 
+def _told(rows: Sequence[Row], field: str) -> str:
+    """What each search chose."""
+    return f"; {field} {' / '.join(str(row.recipe.get(field, 'usual')) for row in rows)}"
+
+
 def table(rows: Sequence[Row]) -> Iterator[str]:
     """A line for each task and method, and one for each method over all tasks."""
     for task, method in product(dict.fromkeys(row.task for row in rows), METHODS):
@@ -235,8 +270,8 @@ def table(rows: Sequence[Row]) -> Iterator[str]:
         if own:
             tests, tried = [row.test for row in own], np.mean([row.tried for row in own])
             spent = np.mean([row.search + row.training for row in own])
-            chosen = [str(row.recipe["augmentation"]) for row in own]
-            told = f"; augmentation {', '.join(chosen)}" if "augmentation" in METHODS[method].recipe else ""
+            told = _told(own, "augmentation") if "augmentation" in METHODS[method].recipe else ""
+            told += _told(own, PREPROCESSING) if METHODS[method].preprocessing else ""
             yield f"{task:13} {method:22} {np.mean(tests):.1f} %, {tried:.1f} tried, {spent:.3g} FLOPs{told}"
     for method in METHODS:
         if method != REFERENCE and {method, REFERENCE} <= {row.method for row in rows}:

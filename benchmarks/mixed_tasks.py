@@ -23,7 +23,7 @@ from torch import Tensor
 
 import lit_metanas as lm
 from lit_metanas.io.arrays import read_npz
-from lit_metanas.tasks.inputs import vocabulary_of
+from lit_metanas.tasks.inputs import Preprocessing, vocabulary_of
 from lit_metanas.tasks.splits import in_unit_range
 from lit_metanas.tasks.text.words import TextPreprocessing
 
@@ -87,13 +87,16 @@ def divide(labels: Sequence[int], sizes: Sizes, seed: int = 0) -> Rows:
     return rows
 
 
-def task_of(name: str, inputs: Tensor, labels: Sequence[int], rows: Rows, vocabulary: int | None = None) -> lm.Task:
-    """The task of some examples."""
+def task_of(
+    name: str, inputs: Tensor, labels: Sequence[int], rows: Rows, preprocessing: Preprocessing | None = None
+) -> lm.Task:
+    """The task of some examples, whose inputs a preprocessing made, if one did."""
     targets = torch.as_tensor(np.asarray(labels)).long()
     whole = in_unit_range(inputs) if inputs.dim() == 4 else inputs
     train, val, test = (lm.Split(whole[rows[part]], targets[rows[part]]) for part in PARTS)
     way = int(targets.max()) + 1
-    return lm.Task(id=name, way=way, train=train, val=val, test=test, vocabulary=vocabulary)
+    vocabulary = None if preprocessing is None else vocabulary_of(preprocessing.shape)
+    return lm.Task(name, way, train, val, test, vocabulary=vocabulary, preprocessing=preprocessing)
 
 
 # Images
@@ -142,9 +145,9 @@ def caltech(folders: Folders, first: int) -> lm.Task:
 MEL = lm.LogMel(hop=0.025, steps=48)
 
 
-def fsdd(folders: Folders, turn: int, sizes: Sizes = (20, 10, 30)) -> lm.Task:
+def fsdd(folders: Folders, turn: int, sizes: Sizes = (20, 10, 30), preprocessing: lm.LogMel = MEL) -> lm.Task:
     """Ten digits; two speakers are tested, a third is chosen by, and three are learned from."""
-    series, labels, speakers = _digits(folders.data / FSDD)
+    series, labels, speakers = _digits(folders.data / FSDD, preprocessing)
     names = sorted(set(speakers))
     turned = names[2 * turn :] + names[: 2 * turn]
     groups = {"test": turned[:2], "val": turned[2:3], "train": turned[3:]}
@@ -153,12 +156,12 @@ def fsdd(folders: Folders, turn: int, sizes: Sizes = (20, 10, 30)) -> lm.Task:
     for part, number in zip(PARTS, sizes, strict=True):
         mine = [[r for r, s in enumerate(speakers) if s in groups[part] and labels[r] == d] for d in range(10)]
         rows[part] = [row for own in mine for row in draw.permutation(own)[:number].tolist()]
-    return task_of(f"fsdd/{turn}", series, labels, rows)
+    return task_of(f"fsdd/{turn}", series, labels, rows, preprocessing)
 
 
 @cache
-def _digits(file: Path) -> tuple[Tensor, list[int], list[str]]:
-    return read_digits(file, MEL)
+def _digits(file: Path, features: lm.LogMel) -> tuple[Tensor, list[int], list[str]]:
+    return read_digits(file, features)
 
 
 def wake_words(folders: Folders, group: str, sizes: Sizes = (30, 15, 60)) -> lm.Task:
@@ -184,6 +187,8 @@ def spoken(folders: Folders, subset: lm.Subset) -> lm.Task:
 
 # Text
 
+WORDS = lm.Words(steps=24)
+
 
 def text_task(name: str, by_class: Mapping[str, Sequence[str]], words: TextPreprocessing, sizes: Sizes) -> lm.Task:
     """The task of telling classes of texts apart; the vocabulary is that of the texts to learn from."""
@@ -191,7 +196,7 @@ def text_task(name: str, by_class: Mapping[str, Sequence[str]], words: TextPrepr
     labels = [label for label, own in enumerate(by_class.values()) for _ in own]
     rows = divide(labels, sizes)
     fitted = words.fitted([texts[row] for row in rows["train"]])
-    return task_of(name, fitted.encode(texts), labels, rows, vocabulary_of(fitted.shape))
+    return task_of(name, fitted.encode(texts), labels, rows, fitted)
 
 
 def sentences_of(source: lm.SentenceSource) -> dict[str, Sequence[str]]:
@@ -213,10 +218,10 @@ def hwu(folders: Folders, first: int) -> lm.Task:
     return text_task(f"hwu64/{first}", {name: found[name] for name in names}, lm.Words(steps=24), (15, 8, 20))
 
 
-def snips_intents(folders: Folders) -> lm.Task:
+def snips_intents(folders: Folders, preprocessing: TextPreprocessing = WORDS) -> lm.Task:
     """All seven intents."""
     found = sentences_of(snips(folders.data, lm.Words(steps=24)))
-    return text_task("snips/intents", found, lm.Words(steps=24), (30, 15, 50))
+    return text_task("snips/intents", found, preprocessing, (30, 15, 50))
 
 
 def xsid(folders: Folders, language: str) -> lm.Task:
