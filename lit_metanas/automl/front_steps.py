@@ -135,7 +135,7 @@ class FrontSteps(AutoSteps):
 
     def _network(self, found: SearchOutcome) -> tuple[Architecture, str]:
         """What tells a network of the front from others."""
-        return found.architecture, self.views.of(found.recipe).label
+        return found.architecture, self.views.label_of(found.recipe)
 
     def _result(self, told: Sequence[SearchResult]) -> SearchResult:
         """The most accurate network, with the whole front, the smallest first."""

@@ -83,7 +83,7 @@ class Views:
         Raises:
             ValueError: there is no such preprocessing, or it cannot be applied, as where the data have changed.
         """
-        label = str(recipe.get(PREPROCESSING, self.usual.label))
+        label = self.label_of(recipe)
         if label == self.usual.label:
             return self.usual
         if label not in self.labels:
@@ -95,6 +95,10 @@ class Views:
         while len(self._kept) > VIEWS_KEPT:
             del self._kept[next(iter(self._kept))]
         return view
+
+    def label_of(self, recipe: RecipeChanges) -> str:
+        """The label of the view that a recipe names, which need not be made to know it."""
+        return str(recipe.get(PREPROCESSING, self.usual.label))
 
     def named_by(self, label: str) -> View:
         """The view of a label; the usual one where there is no choice, and so no label."""
