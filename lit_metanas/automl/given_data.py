@@ -97,9 +97,7 @@ def read_given(
         more = () if prepared is None else (prepared,)
         return _READERS[kind or _kind_of_path(path, group)](path, test_path, group, *more)
     if isinstance(data, Dataset):
-        if test is not None and not isinstance(test, Dataset):
-            raise ValueError(f"The test part of a data set must be one, too, not {type(test).__name__}.")
-        return task_from_dataset(data, test, group=group)
+        return _of_dataset(data, test, group, prepared)
     return _of_arrays(data, test, group, prepared)
 
 
@@ -185,6 +183,17 @@ def _of_arrays(data: Sequence[Any], test: Given | None, group: Groups | None, pr
         held_out = None if given[0] is None else list(given[0])
         return task_from_texts(list(examples), labels, held_out, given[1], preprocessing=prepared, group=group)
     return task_from_arrays(examples, labels, *given, preprocessing=prepared, group=group)
+
+
+def _of_dataset(data: Dataset[Any], test: Given | None, group: Groups | None, prepared: Any) -> Task:
+    """Of a data set of torch.
+
+    Raises:
+        ValueError: the test part is none.
+    """
+    if test is not None and not isinstance(test, Dataset):
+        raise ValueError(f"The test part of a data set must be one, too, not {type(test).__name__}.")
+    return task_from_dataset(data, test, preprocessing=prepared, group=group)
 
 
 def _path(given: Given) -> Path:

@@ -1,4 +1,4 @@
-"""Torch's data sets of images and labels as a target task or a task source."""
+"""Torch's data sets of images, or of rows of numbers, and labels as a target task or a task source."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 
 from lit_metanas.tasks.array_tasks import ArraySource, task_from_arrays
 from lit_metanas.tasks.conversion import Channels, ClassNames, Groups, plain_label
+from lit_metanas.tasks.tabular.standardised_columns import NumericColumns
 from lit_metanas.tasks.task import Task
 
 
@@ -86,6 +87,7 @@ def task_from_dataset(
     classes: ClassNames | None = None,
     channels: Channels | None = None,
     group: Groups | None = None,
+    preprocessing: NumericColumns | None = None,
     id: str | None = None,
 ) -> Task:
     """Make a target task of a map-style data set of pairs (image, label), such as torchvision's.
@@ -93,7 +95,7 @@ def task_from_dataset(
     It is read into memory. Leave transforms that normalise out: images are uint8 or in [0, 1].
 
     Args:
-        dataset: images are tensors, arrays or Pillow's, all of one shape.
+        dataset: images are tensors, arrays or Pillow's, all of one shape; or rows of numbers, shape ``(columns,)``.
         test_dataset: the test part, in the order in which it stays.
         val: share of each class to choose architectures by; 0 leaves the task without a validation part.
         test: share of each class to report accuracy on, where ``test_dataset`` is not given.
@@ -101,6 +103,7 @@ def task_from_dataset(
         classes: names of the classes, as in ``task_from_arrays``; None takes those of the data set if it has any.
         channels: whether the channels come ``first`` or ``last``, where the shape does not tell.
         group: of each item which others it belongs to, as in ``task_from_arrays``.
+        preprocessing: of rows of numbers, as in ``task_from_arrays``.
         id: the task's name in records and results; the data set's class by default.
 
     Raises:
@@ -126,6 +129,7 @@ def task_from_dataset(
         classes=_names(dataset, labels, classes),
         channels=channels,
         group=group,
+        preprocessing=preprocessing,
         id=type(dataset).__name__.lower() if id is None else id,
     )
 

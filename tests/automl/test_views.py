@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import count
+from itertools import combinations, count
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.utils.data import TensorDataset
 
 import lit_metanas as lm
 from lit_metanas.automl import auto_steps, front_steps, time_plan
@@ -169,6 +170,13 @@ def test_what_is_offered_depends_on_the_kind_of_data(tmp_path: Path) -> None:
     said = views_of((texts, [n % 2 for n in range(40)]), lm.SequenceSpace())
     assert said.labels == ("words", "words, first 96 of a text", "characters", "byte pairs")
     assert [under(said, label).shape.steps for label in said.labels] == [32, 96, 128, 48]
+    data = TensorDataset(torch.from_numpy(rows), torch.arange(40) % 2)
+    listed = views_of(data, lm.MLPSpace(shared=True), group=[*range(20)] * 2)
+    assert listed.labels == table.labels
+    prepared = [under(listed, label).preprocessing for label in listed.labels]
+    assert [type(one) for one in prepared] == [lm.StandardisedColumns, lm.QuantileColumns, lm.StandardisedColumns]
+    inputs = [under(listed, label).train.inputs for label in listed.labels]
+    assert not any(torch.equal(one, other) for one, other in combinations(inputs, 2))
     task = read_given((rows, np.arange(40) % 2))
     assert other_ways(task, task, kind=None, test=None, group=None) == {}
 
