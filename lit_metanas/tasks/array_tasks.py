@@ -126,7 +126,7 @@ def task_from_arrays(
         id=id,
         way=len(names),
         train=train_part,
-        val=val_part if val else None,
+        val=val_part if len(val_part) else None,
         test=test_part,
         classes=tuple(names.values()),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -114,7 +114,7 @@ def label_list(
     for place, label in enumerate(found):
         if isinstance(label, Tensor) or not isinstance(label, Hashable):
             raise ValueError(f"Label {place} in {name} is a {type(label).__name__}: give a number or a name.")
-        if label is None or label != label:
+        if _is_missing(label):
             raise ValueError(f"Label {place} in {name} is {label}: leave out {noun} without a label.")
     return found
 
@@ -128,20 +128,33 @@ def group_names(values: Groups, number: int, noun: str) -> list[str]:
         noun: what the examples are, in the plural.
 
     Raises:
-        ValueError: it is a text, there are more or fewer than examples, or one is missing.
+        ValueError: it is no sequence, there are more or fewer than examples, or one is missing or no single value.
     """
-    if isinstance(values, str):
+    if isinstance(values, str) or not isinstance(values, Iterable):
         raise ValueError(
-            f"group = '{printable(values, 80)}' must be the group of each of the {number} {noun}, such as a list of "
-            "names: examples in memory have no columns or folders."
+            f"group = {printable(repr(values), 80)} must be the group of each of the {number} {noun}, such as a list "
+            "of names: examples in memory have no columns or folders."
         )
-    found = values.tolist() if isinstance(values, Tensor | np.ndarray) else list(values)
+    shape = tuple(getattr(values, "shape", (number,)))  # of an array, or a table of pandas
+    if len(shape) != 1:
+        raise ValueError(f"group has shape {shape}: give one value for each of the {number} {noun}.")
+    found = values.tolist() if isinstance(values, Tensor | np.ndarray) else [plain_label(value) for value in values]
     if len(found) != number:
         raise ValueError(f"group has {len(found)} values for {number} {noun}: give one for each.")
     for place, value in enumerate(found):
-        if value is None or value != value or not str(value).strip():
+        if isinstance(value, Tensor) or not isinstance(value, Hashable):
+            raise ValueError(f"The group at place {place} of group is a {type(value).__name__}: give a number or name.")
+        if _is_missing(value) or not str(value).strip():
             raise ValueError(f"There is no group at place {place} of group: fill it in, or leave the example out.")
     return [str(value).strip() for value in found]
+
+
+def _is_missing(value: Any) -> bool:
+    """Whether a value stands for none: None, NaN, or pandas's NA, which is neither like nor unlike itself."""
+    try:
+        return value is None or bool(value != value)
+    except TypeError:
+        return True
 
 
 def plain_label(label: Any) -> Any:

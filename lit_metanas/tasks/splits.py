@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -25,7 +25,7 @@ MOST_DEALT = 20
 NEARER, DECIMALS = 1e-6, 9
 """What a change of groups gains at least, in squared shares; and their digits, so that all processors choose alike."""
 
-MISSING_PRICE = 10.0
+MISSING_PRICE = 10
 """What a class costs that a part lacks; shares that are all wrong cost less than 2."""
 
 
@@ -230,7 +230,8 @@ def deal_groups(
 
     Groups that hold most of a class come first, and each goes where most of its classes is still wanted, as in
     ``StratifiedGroupKFold`` of scikit-learn, here with parts of unequal shares. Then groups change their part, alone or
-    in pairs, as long as that brings the shares nearer. A class that a part lacks is worse than any shares. Only the
+    in pairs, as long as that brings the shares nearer. A class that a part lacks is worse than any shares; one that the
+    test part lacks is worse than a val part without any, and one that the train part lacks is worse than both. Only the
     seed and what groups there are decide, not their order.
 
     Args:
@@ -275,7 +276,9 @@ def deal_groups(
         lacking = [name for name, number in zip(groups, dealing.filled[part], strict=False) if not number]
         if lacking and subset == "train":
             raise ValueError(f"{culprit(lacking[0])} has too few groups to be learned and tested: add some.")
-        if lacking:
+        if len(lacking) == len(groups):
+            warn_of_data(f"There are too few groups for a {subset} part, which is empty: add examples of other groups.")
+        elif lacking:
             warn_of_data(
                 f"{culprit(lacking[0])} has too few groups for the {subset} part, which is without it"
                 f"{f' and {len(lacking) - 1} more' if lacking[1:] else ''}: add examples of other groups."
@@ -287,12 +290,12 @@ def deal_groups(
 def _best_dealing(
     counts: NDArray[np.int64], shares: NDArray[np.float64], wanted: int, generator: np.random.Generator
 ) -> _Dealing:
-    """The best of several orders of the groups, or the first in which no part lacks what it could have."""
+    """The best of several orders of the groups, or the first in which only the val part lacks what one of all must."""
     unavoidable = int(np.clip(wanted - (counts > 0).sum(axis=0), 0, None).sum())
     best = _Dealing(counts, shares, wanted)
     best.deal(np.arange(len(counts)))
     for _ in range(MOST_DEALT if len(counts) <= MOST_SWAPPED else 0):
-        if (best.filled[:wanted] == 0).sum() <= unavoidable:
+        if best.missing <= MISSING_PRICE * unavoidable:
             break
         other = _Dealing(counts, shares, wanted)
         other.deal(generator.permutation(len(counts)), largest_first=False)
@@ -318,8 +321,9 @@ class _Dealing:
         self.shares = shares
         self.totals = counts.sum(axis=0)
         rows = counts.shape[1]
-        # The test part lacks a class rather than the train part, and the val part rather than both.
-        self.prices = MISSING_PRICE * np.array([1 + 3 * rows, 1, 2][:wanted] + [0] * (len(shares) - wanted))
+        # A class that is not tested costs more than a val part without any, one that is not learned more than both.
+        prices = [1 + rows * (2 + rows), 1, 1 + rows][:wanted] + [0] * (len(shares) - wanted)
+        self.prices = MISSING_PRICE * np.array(prices, dtype=np.int64)
         self.parts = np.full(len(counts), -1)
         self.filled = np.zeros((len(shares), rows), dtype=np.int64)
 
@@ -342,7 +346,12 @@ class _Dealing:
     @property
     def cost(self) -> float:
         """How far the parts are from what is wanted."""
-        return float(self._cost(self.filled, np.arange(len(self.shares))).sum())
+        return self.missing + float(self._wrong(self.filled, np.arange(len(self.shares))).sum())
+
+    @property
+    def missing(self) -> int:
+        """The price of all classes that parts lack."""
+        return int(self._missing(self.filled, np.arange(len(self.shares))).sum())
 
     def _improve(self) -> None:
         """Move groups, and let pairs change places, while that is better."""
@@ -357,8 +366,11 @@ class _Dealing:
                 theirs = np.concatenate([self.parts[: len(others) - parts], np.arange(parts)])
                 change = others - self.counts[group]
                 mine, yours = self.filled[own] + change, self.filled[theirs] - change
-                before = self._cost(self.filled[own], own) + self._cost(self.filled[theirs], theirs)
-                gain = (before - self._cost(mine, own) - self._cost(yours, theirs)).round(DECIMALS)
+                before = self._wrong(self.filled[own], own) + self._wrong(self.filled[theirs], theirs)
+                gain = (before - self._wrong(mine, own) - self._wrong(yours, theirs)).round(DECIMALS)
+                # Apart, since whole numbers are exact however large they are.
+                priced = self._missing(self.filled[own], own) + self._missing(self.filled[theirs], theirs)
+                gain += priced - self._missing(mine, own) - self._missing(yours, theirs)
                 gain[theirs == own] = 0.0
                 best = int(gain.argmax())
                 if gain[best] > NEARER:
@@ -368,16 +380,29 @@ class _Dealing:
                     if best < len(others) - parts:
                         self.parts[best] = own
 
-    def _cost(self, filled: NDArray[np.int64], part: NDArray[np.int64] | int) -> NDArray[np.float64]:
-        """How far parts with so many examples, shape ``(…, classes + 1)``, are from what is wanted of them."""
-        shares, prices = self.shares[part], self.prices[part]
-        wrong = ((filled / self.totals - np.expand_dims(shares, -1)) ** 2).mean(axis=-1)
-        return np.asarray(wrong + prices * (filled == 0).sum(axis=-1))
+    def _wrong(self, filled: NDArray[np.int64], part: NDArray[np.int64] | int) -> NDArray[np.float64]:
+        """How far parts with so many examples, shape ``(…, classes + 1)``, are from their shares."""
+        far = filled / self.totals - np.expand_dims(self.shares[part], -1)
+        return np.asarray((far**2).mean(axis=-1))
+
+    def _missing(self, filled: NDArray[np.int64], part: NDArray[np.int64] | int) -> NDArray[np.int64]:
+        """The price of what parts with so many examples lack."""
+        return np.asarray(self.prices[part] * (filled == 0).sum(axis=-1))
 
 
-def tell_shared_groups(tested_in: str, learned: Iterable[str], tested: Iterable[str]) -> None:
-    """Tell of groups that are learned from and tested, where the test part is given."""
-    tell_repeats(tested_in, len({*learned} & {*tested}), "group")
+def tell_shared_groups(
+    tested_in: str, learned: Mapping[Any, str] | Sequence[str] | None, tested: Mapping[Any, str] | Sequence[str]
+) -> None:
+    """Tell of groups that are learned from and tested, where the test part is given.
+
+    Args:
+        tested_in: what holds the test examples, as the message begins.
+        learned: the groups of the examples to learn from, in a row or by example; None if they are not known.
+        tested: those of the test examples.
+    """
+    if learned is not None:
+        first, second = ({*(one.values() if isinstance(one, Mapping) else one)} for one in (learned, tested))
+        tell_repeats(tested_in, len(first & second), "group")
 
 
 def class_subsets(

@@ -14,7 +14,7 @@ from PIL import Image
 from torch.utils.data import TensorDataset
 
 import lit_metanas as lm
-from lit_metanas.tasks.splits import MISSING_PRICE, deal_groups
+from lit_metanas.tasks.splits import deal_groups
 
 PARTS = ("train", "val", "test")
 SHARES = {"train": 0.6, "val": 0.2, "test": 0.2}
@@ -24,16 +24,16 @@ def dealt(groups: Mapping[str, Sequence[str]], seed: int = 0, **shares: float | 
     return {**deal_groups(groups, **{**SHARES, **shares}, seed=seed, culprit="Class '{}'".format)}  # type: ignore[arg-type]
 
 
-def cost(groups: Mapping[str, Sequence[str]], parts: Mapping[str, str | None]) -> float:
-    """How far parts are from their shares of each class and of all, by plain loops."""
+def cost(groups: Mapping[str, Sequence[str]], parts: Mapping[str, str | None]) -> tuple[int, int, int, float]:
+    """What train, test and val lack, the worst first, and how far all are from their shares, by plain loops."""
     rows = [*groups.values(), [group for own in groups.values() for group in own]]
-    wrong = 0.0
+    wrong, lacking = 0.0, dict.fromkeys(PARTS, 0)
     for part in PARTS:
         for own in rows:
             share = sum(parts[group] == part for group in own) / len(own)
-            price = MISSING_PRICE * {"train": 1 + 3 * len(rows), "val": 1, "test": 2}[part]
-            wrong += (share - SHARES[part]) ** 2 / len(rows) + (price if share == 0 else 0.0)
-    return wrong
+            lacking[part] += share == 0
+            wrong += (share - SHARES[part]) ** 2 / len(rows)
+    return lacking["train"], lacking["test"], lacking["val"], wrong
 
 
 def drawn_groups(generator: np.random.Generator, groups: int, classes: int) -> dict[str, list[str]]:
@@ -45,21 +45,57 @@ def drawn_groups(generator: np.random.Generator, groups: int, classes: int) -> d
     return found
 
 
-@pytest.mark.filterwarnings("ignore:.*has too few groups for the")
+@pytest.mark.filterwarnings("ignore:.*too few groups for")
 def test_the_parts_are_nearly_the_best_that_whole_groups_allow() -> None:
-    generator, worse = np.random.default_rng(0), []
-    for trial in range(30):
+    generator, worse, without = np.random.default_rng(0), [], 0
+    for trial in range(60):
         groups = drawn_groups(generator, groups=3 + trial % 3, classes=1 + trial % 3)
         names = sorted({group for own in groups.values() for group in own})
         if len(names) < 3:
             continue
         every = (dict(zip(names, parts, strict=True)) for parts in itertools.product(PARTS, repeat=len(names)))
         best = min(cost(groups, parts) for parts in every)
-        worse.append(cost(groups, dealt(groups)) - best)
-    assert len(worse) > 20
+        found = cost(groups, dealt(groups))
+        assert found[:3] == best[:3]
+        worse.append(found[3] - best[3])
+        without += best[1] == 0 and best[2] > 0
+    assert len(worse) > 40
+    assert without > 5
     assert min(worse) > -1e-9
-    assert max(worse) < 0.2  # so that no part lacks a class that it could have
+    assert max(worse) < 0.2
     assert sum(worse) / len(worse) < 0.02
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_classes_of_two_groups_each_are_learned_and_tested_and_the_val_part_is_empty(seed: int) -> None:
+    groups = {"a": ["g1", "g1", "g2", "g2"], "b": ["g3", "g3", "g4", "g4"]}
+    with pytest.warns(UserWarning, match="There are too few groups for a val part, which is empty: add") as told:
+        parts = dealt(groups, seed)
+    assert len(told) == 1
+    assert {parts["g1"], parts["g2"]} == {parts["g3"], parts["g4"]} == {"train", "test"}
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_classes_of_two_groups_are_tested_beside_one_of_three(seed: int) -> None:
+    groups = {"a": ["g1", "g2"], "b": ["g3", "g4"], "c": ["g5", "g6", "g7"]}
+    with pytest.warns(UserWarning, match="Class 'a' has too few groups for the val part, which is without it and 1"):
+        parts = dealt(groups, seed)
+    assert {parts["g1"], parts["g2"]} == {parts["g3"], parts["g4"]} == {"train", "test"}
+    assert {parts["g5"], parts["g6"], parts["g7"]} == set(PARTS)
+
+
+def test_a_task_whose_groups_leave_nothing_to_choose_by_has_no_val_part(tmp_path: Path) -> None:
+    images(tmp_path, "p{group}/{number}.png", groups=2)
+    for folder in sorted((tmp_path / "right").iterdir()):
+        folder.rename(folder.with_name(f"other {folder.name}"))  # no group of the left
+    with pytest.warns(UserWarning, match="too few groups for a val part"):
+        read = lm.FolderTask(str(tmp_path), shape=(1, 8, 8), group="folder")[0]
+    with pytest.warns(UserWarning, match="too few groups for a val part"):
+        arrays = lm.task_from_arrays(torch.rand(8, 8, 8), [0, 0, 0, 0, 1, 1, 1, 1], group=list("aabbccdd"))
+    for task in (read, arrays):
+        assert (task.val, len(task.train), len(task.test)) == (None, 4, 4)
+        with pytest.raises(ValueError, match="has no validation examples to choose an architecture by"):
+            lm.auto(task, flops=1e9, progress=False)
 
 
 def test_many_groups_have_their_shares_and_their_order_decides_nothing() -> None:
@@ -297,6 +333,22 @@ def test_pairs_of_a_document_are_in_one_part_with_those_of_the_same_source(tmp_p
         lm.ParallelTask(str(tmp_path / "targets.txt"), str(tmp_path / "targets.txt"), group="document")
 
 
+class Neither:
+    """As the NA of pandas: no comparison with it is true or false."""
+
+    def __ne__(self, other: object) -> Neither:  # type: ignore[override]
+        return self
+
+    def __hash__(self) -> int:
+        return 0
+
+    def __bool__(self) -> bool:
+        raise TypeError("boolean value of NA is ambiguous")
+
+    def __repr__(self) -> str:
+        return "<NA>"
+
+
 def test_arrays_and_data_sets_take_a_group_of_each_example() -> None:
     owners = np.arange(60) % 6
     X = torch.arange(60)[:, None, None].expand(60, 8, 8) / 60
@@ -315,6 +367,15 @@ def test_arrays_and_data_sets_take_a_group_of_each_example() -> None:
         (owners[:59], "group has 59 values for 60 images: give one for each"),
         ([None, *owners[1:]], "There is no group at place 0 of group"),
         ([float("nan"), *owners[1:]], "There is no group at place 0 of group"),
+        ([Neither(), *owners[1:]], "There is no group at place 0 of group"),
+        (5, "group = 5 must be the group of each of the 60 images"),
+        (np.stack([owners, owners], axis=1), r"group has shape \(60, 2\): give one value for each of the 60 images"),
+        (torch.zeros(60, 1), r"group has shape \(60, 1\): give one value for each"),
+        (np.array(5), r"group has shape \(\): give one value for each"),
+        ([["a", "b"]] * 60, "The group at place 0 of group is a list: give a number or name"),
+        ([torch.zeros(2)] * 60, "The group at place 0 of group is a Tensor: give a number or name"),
     ):
         with pytest.raises(ValueError, match=sentence):
             lm.task_from_arrays(X, y, group=group)
+    with pytest.raises(ValueError, match="Label 0 in y is <NA>: leave out images without a label"):
+        lm.task_from_arrays(X, [Neither(), *y[1:]])

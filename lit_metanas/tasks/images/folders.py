@@ -97,9 +97,9 @@ class FolderTask(SingleTask):
         self._files = class_folders(self.root, SUFFIXES, "images", deep)
         self._test_files = {} if self.test_root is None else class_folders(self.test_root, SUFFIXES, "images", deep)
         self._groups = None if group is None else file_groups(self.root, self._files, group)
-        if self._groups is not None and group is not None and self.test_root is not None:
+        if group is not None and self.test_root is not None:
             tested = file_groups(self.test_root, self._test_files, group)
-            tell_shared_groups(f"'{self.test_root}'", self._groups.values(), tested.values())
+            tell_shared_groups(f"'{self.test_root}'", self._groups, tested)
         if foreign := [name for name in self._test_files if name not in self._files]:
             raise ValueError(f"'{self.test_root}' has a class '{foreign[0]}', which '{self.root}' lacks: leave it out.")
 
@@ -148,7 +148,7 @@ class FolderTask(SingleTask):
             id=self.root.resolve().name,
             way=len(self._files),
             train=train,
-            val=val if self.val else None,
+            val=val if len(val) else None,
             test=test,
             classes=self.classes,
         )

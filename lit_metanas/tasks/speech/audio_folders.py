@@ -120,8 +120,8 @@ class AudioFolderTask(SingleTask):
             self._test_words, speakers = find_recordings(Path(test_root), test_table, columns, group=group), 0.0
             if group is not None:
                 words = self._words, self._test_words
-                both = ([spoken.group for own in part.values() for spoken in own] for part in words)
-                tell_shared_groups(f"'{test_root}'", *both)
+                first, second = ([spoken.group for own in part.values() for spoken in own] for part in words)
+                tell_shared_groups(f"'{test_root}'", first, second)
             if foreign := [word for word in self._test_words if word not in self._words]:
                 raise ValueError(f"'{test_root}' has a word '{foreign[0]}', which '{self.root}' lacks: leave it out.")
         self._held_out = drawn_speakers(self._words, speakers, seed=seed, owner="AudioFolderTask")
@@ -191,7 +191,7 @@ class AudioFolderTask(SingleTask):
             id=self.root.resolve().name,
             way=len(self._words),
             train=train,
-            val=val if self.val else None,
+            val=val if len(val) else None,
             test=test,
             classes=self.classes,
             preprocessing=self.features,

@@ -124,8 +124,8 @@ class TranscriptTask(SingleTask):
             tested = find_recordings(Path(test_root), test_table, columns, "transcripts", group)
             self._tested, speakers = _in_order(tested), 0.0
             if group is not None:
-                both = ([spoken.group for spoken, _ in part] for part in (self._spoken, self._tested))
-                tell_shared_groups(f"'{writable(test_root)}'", *both)
+                first, second = ([spoken.group for spoken, _ in part] for part in (self._spoken, self._tested))
+                tell_shared_groups(f"'{writable(test_root)}'", first, second)
         self._held_out = drawn_speakers(said, speakers, seed=seed, owner="TranscriptTask")
         self.classes = symbols_of((text, spoken.file) for spoken, text in self._spoken)
         self._given = features

@@ -102,7 +102,7 @@ class TableTask(SingleTask):
             for name in (self.label, *self.columns):
                 free_columns(tested, there, column=name)
             self._tested = self._numbers(tested, there)
-            if self._groups is not None and group is not None:
+            if group is not None:
                 tell_shared_groups(f"'{there}'", self._groups, column_groups(tested, there, group))
             known = set(self._labelled[1])
             if foreign := [label for label in self._tested[1] if label not in known]:

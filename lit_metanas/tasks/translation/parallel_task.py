@@ -101,9 +101,8 @@ class ParallelTask(SingleTask):
             place = writable(test_path)
             tested = list(read_pairs(Path(test_path), None, source, target, group))
             self._tested = distinct_pairs(tested, place)
-            if self._groups is not None and group is not None:
-                theirs = _groups(Path(test_path), group, tested)
-                tell_shared_groups(f"'{place}'", self._groups.values(), theirs.values())
+            if group is not None:
+                tell_shared_groups(f"'{place}'", self._groups, _groups(Path(test_path), group, tested))
             known = {text_key(pair.source) for pair in self._pairs}
             if repeated := sum(text_key(pair.source) in known for pair in self._tested):
                 warn_of_data(
