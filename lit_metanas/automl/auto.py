@@ -104,7 +104,8 @@ def auto(
             ``folder`` for the folder that a file lies in, below its class's (``class/group/file``); or a regular
             expression with one bracket that finds the group in a file's path there, such as ``(patient[0-9]+)_``. For
             examples in memory a sequence of one group for each. Each part gets its share of each class as well as whole
-            groups allow; with a ``test`` part, groups that are in both are told. None deals examples out one by one.
+            groups allow. Groups that a ``test`` part has, too, are told where it is a path; those of one in memory are
+            not known. None deals examples out one by one.
         space: what can be built; None takes one that suits the kind of data.
         max_parameters: most trainable parameters.
         max_flops: most forward multiply-adds for one input.
