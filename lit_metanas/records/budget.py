@@ -79,11 +79,10 @@ def describe_energy(seconds: float, threads: int) -> str:
     """
     hours = seconds * threads / 3600
     found = WATTS_A_CORE * hours
-    told = f"{found / 1000:.2g} kWh" if found >= 1000 else f"{found:.2g} Wh" if found < 100 else f"{found:.0f} Wh"
-    return (
-        f"about {told} (an estimate: {duration(seconds)} x {number_of(threads, 'thread')} x {WATTS_A_CORE:g} W a core; "
-        "memory and cooling not counted)"
-    )
+    number, unit = (found / 1000, "kWh") if found >= 1000 else (found, "Wh")
+    told = f"about {number:.0f}" if number >= 99.5 else f"about {number:.2g}" if number >= 0.001 else "below 0.001"
+    basis = f"{duration(seconds)} x {number_of(threads, 'thread')} x {WATTS_A_CORE:g} W a core"
+    return f"{told} {unit} (an estimate: {basis}; memory and cooling not counted)"
 
 
 class Budget:
