@@ -64,6 +64,12 @@ def test_all_columns_can_share_one_mean_and_deviation():
     assert columns.deviations == pytest.approx((known.std(),) * 2)
     again = read_preprocessing(describe_preprocessing(columns))
     assert again == columns
+    assert again.together
+    assert lm.StandardisedColumns(("a", "b"), together=True) != lm.StandardisedColumns(("a", "b"))
+    plain = lm.StandardisedColumns(("a", "b")).fitted(rows)
+    assert plain.to_plain().keys() == {"names", "means", "deviations"}
+    with pytest.raises(ValueError, match="the stored 'together' is neither true nor false"):
+        lm.StandardisedColumns.from_plain({**plain.to_plain(), "together": 1})
     torch.testing.assert_close(again.encode(rows), columns.encode(rows))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, ClassVar, Self, TypeAlias
 
@@ -60,7 +60,7 @@ class StandardisedColumns(Preprocessing):
     names: tuple[str, ...] = ()
     means: tuple[float, ...] = ()
     deviations: tuple[float, ...] = ()
-    together: bool = field(default=False, compare=False)
+    together: bool = False
 
     kind: ClassVar[str] = "standardised-columns"
     noun: ClassVar[str] = "rows"
@@ -142,21 +142,25 @@ class StandardisedColumns(Preprocessing):
         return _shown_rows(values.tolist(), self.names)
 
     def to_plain(self) -> dict[str, Any]:
-        """All attributes."""
-        return {"names": list(self.names), "means": list(self.means), "deviations": list(self.deviations)}
+        """Names, means and deviations, and ``together`` where it is true, so that the digest of all others stays."""
+        plain = {"names": list(self.names), "means": list(self.means), "deviations": list(self.deviations)}
+        return plain | ({"together": True} if self.together else {})
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Self:
         """The inverse of ``to_plain``.
 
         Raises:
-            ValueError: a list is missing, or holds something else.
+            ValueError: a list is missing, or something else is in its place.
         """
         parts = {name: plain.get(name) for name in ("names", "means", "deviations")}
         lists = {name: tuple(part) for name, part in parts.items() if isinstance(part, list)}
         if len(lists) < len(parts) or not lists["means"]:
             raise ValueError("StandardisedColumns: the stored preprocessing has no names, means and deviations.")
-        return cls(lists["names"], lists["means"], lists["deviations"])
+        together = plain.get("together", False)
+        if not isinstance(together, bool):
+            raise ValueError("StandardisedColumns: the stored 'together' is neither true nor false.")
+        return cls(lists["names"], lists["means"], lists["deviations"], together)
 
 
 @dataclass(frozen=True)
